@@ -1,0 +1,239 @@
+"""The backfill: asks for the windows of a plan with a few threads and commits what comes, in bounded batches."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ingest.batches import Outcome, store
+from ingest.coverage import Coverage, from_table
+from ingest.exchange import Exchange
+from ingest.replies import closed_until
+from ingest.selection import Selection, choose
+from ingest.windows import InstrumentPlan, life, plan_instrument
+from lake import Lake
+from lake.errors import ClosedDoorError, ExchangeError, RejectedError
+from lake.spans import Span, subtract
+from lake.tables import COVERAGE, INSTRUMENTS
+
+DEFAULT_THREADS = 4
+
+# A commit is due after this many candles (about 30 MB in memory), this long, or this part of the windows,
+# whichever comes first; so a kill costs at most a twentieth of the calls.
+BATCH_CANDLES = 500_000
+BATCH_SECONDS = 20.0
+BATCHES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An instrument that is not complete, and why."""
+
+    instrument: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Result:
+    """What a backfill did.
+
+    Attributes:
+        instruments: how many were selected.
+        complete: how many have every minute of their selected life answered.
+        empty: names that were answered over their whole selected life and have no candle.
+        failed: those with unanswered minutes, with the reason.
+        candles_written: rows new to the lake.
+        calls: candle calls, repeats included.
+        retries: calls made again after a transient failure.
+        differing: candles that came again with other values than stored; the stored ones were kept.
+        seconds: from start to the last commit.
+    """
+
+    instruments: int = 0
+    complete: int = 0
+    empty: list[str] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    candles_written: int = 0
+    calls: int = 0
+    retries: int = 0
+    differing: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a round of a backfill is, told after every window.
+
+    Attributes:
+        done: windows answered or given up.
+        total: windows of the round.
+        candles: received so far in the round.
+        instrument: of the window that was just done.
+    """
+
+    done: int
+    total: int
+    candles: int
+    instrument: str
+
+
+def make_plans(
+    lake: Lake, selection: Selection, now: datetime, *, repair: bool = False
+) -> list[InstrumentPlan]:
+    """Plan what the lake still needs of the selected instruments; the lake is read and not changed.
+
+    Args:
+        lake: whose `instruments` and `coverage` are read.
+        selection: of instruments and minutes.
+        now: the exchange's clock.
+        repair: ask again about minutes that were answered without a candle, too.
+    """
+    covered = coverages(lake)
+    until = closed_until(now)
+    plans = []
+    for row in choose(lake.read(INSTRUMENTS), selection).iter_rows(named=True):
+        name = row["instrument"]
+        lived = life(row["listed_at"], row["expires_at"], until)
+        coverage = covered.get(name, Coverage())
+        held = coverage.present if repair else coverage.held()
+        plans.append(plan_instrument(name, lived, held, selection.span))
+    return plans
+
+
+def coverages(lake: Lake) -> dict[str, Coverage]:
+    """Read the `coverage` table, by instrument."""
+    rows = lake.read(COVERAGE)
+    return {str(name): from_table(group) for (name,), group in rows.group_by("instrument")}
+
+
+class Backfill:
+    """One run over a selection.
+
+    Two rounds: the first asks what is needed; the second asks once more where an answer lacked a minute after the
+    first candle, because only then is the minute believed to be missing.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        exchange: Exchange,
+        program: str,
+        *,
+        threads: int = DEFAULT_THREADS,
+        report: Callable[[Progress], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare; nothing is called.
+
+        Args:
+            lake: to read coverage from and write candles to.
+            exchange: to ask.
+            program: name and version, for the lineage of commits.
+            threads: calls under way at once.
+            report: told of progress, from the calling thread.
+            clock: seconds, never going back.
+        """
+        self._lake = lake
+        self._exchange = exchange
+        self._program = program
+        self._threads = threads
+        self._report = report
+        self._clock = clock
+        self._reasons: dict[str, ExchangeError] = {}
+        self._result = Result()
+
+    def run(self, selection: Selection, *, repair: bool = False) -> Result:
+        """Fetch what the selection still needs.
+
+        Whatever ends the run, what was answered until then is committed first; a later run takes up from there.
+
+        Raises:
+            ClosedDoorError: the exchange refuses all calls; what came before is saved.
+            ExchangeError: its clock cannot be had; nothing was asked.
+            LakeError: the lake cannot be read or written.
+        """
+        tally = self._exchange.tally
+        start_s, calls, retries = self._clock(), tally.calls, tally.retries
+        now = self._exchange.server_time()
+        plans = make_plans(self._lake, selection, now, repair=repair)
+        self._round(plans)
+        again = make_plans(self._lake, selection, now)
+        self._round([plan for plan in again if plan.instrument not in self._reasons])
+        self._conclude(plans)
+        self._result.calls = tally.calls - calls
+        self._result.retries = tally.retries - retries
+        self._result.seconds = self._clock() - start_s
+        return self._result
+
+    def _round(self, plans: list[InstrumentPlan]) -> None:
+        windows = [(plan.instrument, window) for plan in plans for window in plan.windows]
+        batch: list[Outcome] = []
+        most_windows = max(1, len(windows) // BATCHES)
+        candles, since_s = 0, self._clock()
+        try:
+            for done, outcome in enumerate(self._outcomes(windows), start=1):
+                batch.append(outcome)
+                candles += outcome.rows
+                self._report(Progress(done, len(windows), candles, outcome.instrument))
+                if (
+                    len(batch) >= most_windows
+                    or sum(o.rows for o in batch) >= BATCH_CANDLES
+                    or self._clock() - since_s > BATCH_SECONDS
+                ):
+                    self._flush(batch)
+                    since_s = self._clock()
+        finally:
+            self._flush(batch)
+
+    def _outcomes(self, windows: list[tuple[str, Span]]) -> Iterator[Outcome]:
+        """Yield outcomes as they come, with at most twice as many windows under way as there are threads."""
+        pending: set[Future[Outcome]] = set()
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="fetch") as pool:
+            try:
+                for instrument, window in windows:
+                    pending.add(pool.submit(self._ask, instrument, window))
+                    if len(pending) >= 2 * self._threads:
+                        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                        yield from (future.result() for future in done)
+                while pending:
+                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, instrument: str, window: Span) -> Outcome:
+        refusal = self._reasons.get(instrument)
+        if isinstance(refusal, RejectedError):
+            return Outcome(instrument, window, None)
+        try:
+            return Outcome(instrument, window, self._exchange.candles(instrument, window))
+        except ClosedDoorError:
+            raise
+        except ExchangeError as exc:
+            self._reasons[instrument] = exc
+            return Outcome(instrument, window, None)
+
+    def _flush(self, batch: list[Outcome]) -> None:
+        if not batch:
+            return
+        stored = store(self._lake, batch, self._program)
+        batch.clear()
+        self._result.candles_written += stored.written
+        self._result.differing += stored.differing
+
+    def _conclude(self, plans: list[InstrumentPlan]) -> None:
+        covered = coverages(self._lake)
+        self._result.instruments = len(plans)
+        for plan in plans:
+            coverage = covered.get(plan.instrument, Coverage())
+            unanswered = subtract([plan.life], coverage.held())
+            if unanswered:
+                minutes = sum(span.minutes for span in unanswered)
+                reason = self._reasons.get(plan.instrument, "the run ended before they were asked")
+                told = f"{minutes} minutes have no answer: {reason}"
+                self._result.failed.append(Failure(plan.instrument, told))
+                continue
+            self._result.complete += 1
+            if plan.life.minutes and not coverage.present:
+                self._result.empty.append(plan.instrument)

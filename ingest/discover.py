@@ -1,0 +1,109 @@
+"""Discovery: which instruments there are, from both hosts of the exchange, into the `instruments` table."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import polars as pl
+
+from ingest.exchange import Exchange
+from ingest.records import COINS, Instrument, Listing, Refused, read_records
+from lake import Lake
+from lake.errors import ClosedDoorError, ExchangeError
+from lake.tables import INSTRUMENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What one discovery found.
+
+    Attributes:
+        known: the whole `instruments` table afterwards.
+        new: names that the lake did not know before.
+        changed: names whose life differs from what the lake knew.
+        left_out: records out of scope, counted by reason.
+        refused: records that cannot be read.
+        failed: lists that could not be had, a sentence each; what the lake knew of them is kept.
+    """
+
+    known: pl.DataFrame
+    new: list[str]
+    changed: list[str]
+    left_out: dict[str, int]
+    refused: list[Refused]
+    failed: list[str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing that could be a dated BTC or ETH future is missing."""
+        return not self.failed and not any(refused.could_be_dated for refused in self.refused)
+
+
+def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
+    """Ask both hosts for every coin's futures, and store what is new.
+
+    Active instruments come from `www`, expired ones from the `history` host. An instrument that the lake knows and no
+    list holds any more is kept. A list that cannot be had is named; the others are stored all the same.
+
+    Args:
+        exchange: to ask.
+        lake: whose `instruments` table is brought up to date.
+        program: name and version, for the commit's lineage.
+
+    Raises:
+        ClosedDoorError: the exchange refuses all calls.
+        LakeError: the lake cannot be read or written.
+    """
+    listing, failed = _listings(exchange)
+    base = lake.snapshot(INSTRUMENTS)
+    before = lake.read(INSTRUMENTS)
+    known = merge_known(before, listing.instruments.values(), complete=not failed)
+    if known.height:
+        lake.replace(base, known, {"program": program})
+    lives = dict(zip(before["instrument"], before.select("listed_at", "expires_at").rows(), strict=True))
+    return Discovery(
+        known=known,
+        new=sorted(set(listing.instruments) - set(lives)),
+        changed=sorted(
+            name
+            for name, found in listing.instruments.items()
+            if name in lives and lives[name] != (found.listed_at, found.expires_at)
+        ),
+        left_out=listing.left_out,
+        refused=listing.refused,
+        failed=failed,
+    )
+
+
+def merge_known(
+    before: pl.DataFrame, found: Iterable[Instrument], *, complete: bool
+) -> pl.DataFrame:
+    """Return the `instruments` table with what was found in place of what was known by the same names.
+
+    Args:
+        before: the table as it was.
+        found: on the exchange's lists.
+        complete: whether all lists were read; then an instrument found on none is no longer active.
+    """
+    rows = pl.DataFrame([asdict(i) for i in found], schema=INSTRUMENTS.polars_schema)
+    kept = before.join(rows, on="instrument", how="anti")
+    if complete:
+        kept = kept.with_columns(active=pl.lit(value=False))
+    return INSTRUMENTS.cast(pl.concat([kept.select(rows.columns), rows]))
+
+
+def _listings(exchange: Exchange) -> tuple[Listing, list[str]]:
+    records: list[object] = []
+    failed = []
+    asks = (
+        ("expired", exchange.expired_instruments),
+        ("active", exchange.active_instruments),
+    )
+    for which, ask in asks:
+        for coin in COINS:
+            try:
+                records += ask(coin)
+            except ClosedDoorError:
+                raise
+            except ExchangeError as exc:
+                failed.append(f"the list of {which} {coin} futures: {exc}")
+    return read_records(records), failed

@@ -1,0 +1,219 @@
+"""The exchange client: the one place that calls Deribit, and the one module that knows `requests`."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+import requests
+import tenacity
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from ingest.pace import Pace, wait_before_retry_s
+from ingest.replies import Answer, Page, read_answer, read_page, read_time
+from ingest.windows import minutes_of
+from lake.errors import TransientError, UsageError
+from lake.spans import Span
+
+WWW_URL = "https://www.deribit.com"
+HISTORY_URL = "https://history.deribit.com"
+DEFAULT_TIMEOUT_S = 30.0
+DEFAULT_RETRIES = 6
+MAX_CONNECTIONS = 8
+
+_CONNECT_TIMEOUT_S = 10.0
+_CHUNK_BYTES = 65_536
+# The whole list of instruments of all kinds is about 5 MB, a full page of candles under 1 MB.
+_MAX_BODY_BYTES = 64 * 1024 * 1024
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was asked so far; threads add to it.
+
+    Attributes:
+        calls: candle calls, repeats included.
+        retries: calls of any kind that were made again after a transient failure.
+    """
+
+    calls: int = 0
+    retries: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, *, calls: int = 0, retries: int = 0) -> None:
+        """Count, from any thread."""
+        with self._lock:
+            self.calls += calls
+            self.retries += retries
+
+
+class Exchange:
+    """Deribit's public REST API, over one session with keep-alive, safe to share among threads.
+
+    Attributes:
+        tally: calls and retries so far.
+    """
+
+    def __init__(  # noqa: PLR0913  (each is a setting of its own, all but the first two by keyword)
+        self,
+        www_url: str = WWW_URL,
+        history_url: str = HISTORY_URL,
+        *,
+        pace: Pace | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        retries: int = DEFAULT_RETRIES,
+        session: requests.Session | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """Address the exchange; nothing is called.
+
+        Args:
+            www_url: base URL of active instruments, candles and the clock.
+            history_url: base URL of expired instruments.
+            pace: spaces all calls; no limit by default.
+            timeout_s: seconds for one whole call, from connecting to the last byte.
+            retries: how often a call is made again after a transient failure.
+            session: to send with; a fresh one by default.
+            sleep: waits between retries, in seconds.
+            clock: seconds, never going back.
+            draw: jitter between 0 and 1.
+
+        Raises:
+            UsageError: a URL is not an http or https URL.
+        """
+        self._www_url = _base(www_url)
+        self._history_url = _base(history_url)
+        self._pace = pace or Pace(0)
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._session = session or _session()
+        self._sleep = sleep
+        self._clock = clock
+        self._draw = draw
+        self.tally = Tally()
+
+    def active_instruments(self, currency: str) -> list[object]:
+        """Return the unparsed records of a coin's futures that are open, from `www`."""
+        return self._instruments(self._www_url, currency, expired=False)
+
+    def expired_instruments(self, currency: str) -> list[object]:
+        """Return the unparsed records of all of a coin's expired futures, from the `history` host."""
+        return self._instruments(self._history_url, currency, expired=True)
+
+    def server_time(self) -> datetime:
+        """Return the exchange's clock, UTC.
+
+        Raises:
+            ExchangeError: it gave no usable answer.
+        """
+        return self._call(self._www_url, "get_time", {}, read_time)
+
+    def candles(self, instrument: str, window: Span) -> Page:
+        """Return an instrument's closed 1-minute candles of a window (half-open, at most 5,000 minutes).
+
+        Raises:
+            TransientError: no sound reply in all attempts.
+            RejectedError: the exchange refuses the call, e.g. it does not know the instrument.
+            ClosedDoorError: the exchange refuses all calls.
+        """
+        start_ms, end_ms = minutes_of(window)
+        params = {
+            "instrument_name": instrument,
+            "start_timestamp": start_ms,
+            "end_timestamp": end_ms,
+            "resolution": "1",
+        }
+        read = lambda answer: read_page(answer, window)  # noqa: E731
+        method = "get_tradingview_chart_data"
+        return self._call(self._www_url, method, params, read)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _instruments(self, base: str, currency: str, *, expired: bool) -> list[object]:
+        params = {"currency": currency, "kind": "future", "expired": str(expired).lower()}
+        return self._call(base, "get_instruments", params, _read_list)
+
+    def _call(
+        self,
+        base: str,
+        method: str,
+        params: Mapping[str, Any],
+        read: Callable[[Answer], T],
+    ) -> T:
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError),
+            stop=tenacity.stop_after_attempt(self._retries + 1),
+            wait=self._wait_s,
+            sleep=self._sleep,
+            before_sleep=lambda _: self.tally.add(retries=1),
+            reraise=True,
+        )
+        url = f"{base}/api/v2/public/{method}"
+        return retrying(lambda: read(self._ask(url, params)))
+
+    def _wait_s(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked_s = error.retry_after_s if isinstance(error, TransientError) else None
+        return wait_before_retry_s(state.attempt_number, asked_s, self._draw())
+
+    def _ask(self, url: str, params: Mapping[str, Any]) -> Answer:
+        self._pace.wait()
+        if "instrument_name" in params:
+            self.tally.add(calls=1)
+        deadline_s = self._clock() + self._timeout_s
+        timeout = (min(_CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s)
+        try:
+            with self._session.get(
+                url, params=params, timeout=timeout, stream=True, allow_redirects=False
+            ) as response:
+                body = self._body(response, deadline_s)
+                return read_answer(response.status_code, body, response.headers)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
+            raise TransientError(f"The call to {url} broke off: {_cause(exc)}") from exc
+
+    def _body(self, response: requests.Response, deadline_s: float) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > _MAX_BODY_BYTES:
+                raise TransientError(f"The reply of {response.url} is longer than any should be.")
+            if self._clock() > deadline_s:
+                raise TransientError(f"The call took longer than {self._timeout_s:g} seconds.")
+        return b"".join(chunks)
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=MAX_CONNECTIONS, pool_block=True)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _base(url: str) -> str:
+    if not url.startswith(("https://", "http://")):
+        raise UsageError(f"{url!r} is not an http or https URL; give one like {WWW_URL}.")
+    return url.rstrip("/")
+
+
+def _read_list(answer: Answer) -> list[object]:
+    if not isinstance(answer.result, list):
+        raise TransientError("The exchange's list of instruments is not a list.")
+    return answer.result
+
+
+def _cause(exc: BaseException) -> str:
+    text = str(exc) or type(exc).__name__
+    return text if len(text) < 200 else text[:200] + "..."  # noqa: PLR2004  (for reading)

@@ -1,0 +1,227 @@
+"""Instrument records of `get_instruments`, parsed: ours, left out, or refused; pure.
+
+The fields of a record have changed over the years, so only name, kind, creation and expiry are required. What an
+absent field would have said follows from the name's form: `BTC-28JUN19` is the inverse contract in USD, settled in
+BTC; linear contracts are written `BTC_USDC-...`.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+COINS = ("BTC", "ETH")
+QUOTE = "USD"
+
+_MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
+_NAME = re.compile(rf"({'|'.join(COINS)})-(PERPETUAL|[1-9]\d?(?:{_MONTHS})\d\d)")
+_COULD_BE_DATED = re.compile(rf"\s*({'|'.join(COINS)})[-_ ]?\d{{1,2}}[A-Z]{{3}}\d{{2,4}}\s*", re.I)
+
+# Deribit opened in 2016; no dated future has lived longer than about 15 months.
+_EARLIEST = datetime(2016, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+_LONGEST_LIFE = timedelta(days=3 * 366)
+_SHOWN_CHARACTERS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A dated inverse future or an inverse perpetual, as its record describes it.
+
+    Attributes:
+        instrument: the exchange's name; safe as a path segment.
+        kind: `future` or `perpetual`.
+        base: coin.
+        quote: currency of prices.
+        settlement: currency of profit and loss.
+        contract_type: `inverse`.
+        listed_at: creation, UTC, to the millisecond.
+        expires_at: end of life, UTC, exclusive; None for a perpetual.
+        tick_size: smallest price step, in quote per base, where the record has it.
+        contract_size: in quote currency, where the record has it.
+        active: open for trading.
+    """
+
+    instrument: str
+    kind: str
+    base: str
+    quote: str
+    settlement: str
+    contract_type: str
+    listed_at: datetime
+    expires_at: datetime | None
+    tick_size: float | None
+    contract_size: float | None
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that cannot be read.
+
+    Attributes:
+        name: what the record calls itself, shortened and escaped for display; never stored.
+        reason: one phrase.
+        could_be_dated: whether the name could be a dated BTC or ETH future, so that something may be missed.
+    """
+
+    name: str
+    reason: str
+    could_be_dated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What some replies of `get_instruments` hold.
+
+    Attributes:
+        instruments: ours, by name.
+        left_out: how many records are sound but out of scope, by reason.
+        refused: records that cannot be read.
+    """
+
+    instruments: dict[str, Instrument]
+    left_out: dict[str, int]
+    refused: list[Refused]
+
+
+class _Unreadable(Exception):
+    """The record cannot be read; the message is the reason."""
+
+
+class _OutOfScope(Exception):
+    """The record is sound and not for us; the message is the reason."""
+
+
+def read_records(records: Iterable[object]) -> Listing:
+    """Sort records into ours, left out and refused.
+
+    The same instrument twice (a contract that has just expired is on both lists) is one: the later record stands. If
+    the two disagree about its life, both are refused.
+    """
+    listing = Listing({}, {}, [])
+    disputed: set[str] = set()
+    for record in records:
+        try:
+            instrument = read_record(record)
+        except _OutOfScope as exc:
+            listing.left_out[str(exc)] = listing.left_out.get(str(exc), 0) + 1
+        except _Unreadable as exc:
+            listing.refused.append(_refused(record, str(exc)))
+        else:
+            known = listing.instruments.setdefault(instrument.instrument, instrument)
+            if _life(known) != _life(instrument):
+                disputed.add(instrument.instrument)
+            listing.instruments[instrument.instrument] = instrument
+    for name in sorted(disputed):
+        del listing.instruments[name]
+        listing.refused.append(Refused(name, "two records disagree about its life", True))
+    return listing
+
+
+def read_record(record: object) -> Instrument:
+    """Parse one record.
+
+    Raises:
+        _OutOfScope: a sound record of something that is not an inverse BTC or ETH future.
+        _Unreadable: the record is malformed or contradicts itself.
+    """
+    if not isinstance(record, Mapping):
+        raise _Unreadable("the record is not an object")
+    _check_scope(record)
+    name = record.get("instrument_name")
+    match = _NAME.fullmatch(name) if isinstance(name, str) else None
+    if match is None:
+        raise _Unreadable("the name is not that of a BTC or ETH future")
+    base = match[1]
+    if (record.get("base_currency") or base) != base:
+        raise _Unreadable("the name and the base currency disagree")
+    is_perpetual = match[2] == "PERPETUAL"
+    if (record.get("settlement_period", match[2].lower()) == "perpetual") != is_perpetual:
+        raise _Unreadable("the name and the settlement period disagree")
+    listed_at = _time(record, "creation_timestamp")
+    active = record.get("is_active", record.get("state") == "open")
+    return Instrument(
+        instrument=match[0],
+        kind="perpetual" if is_perpetual else "future",
+        base=base,
+        quote=QUOTE,
+        settlement=base,
+        contract_type="inverse",
+        listed_at=listed_at,
+        expires_at=None if is_perpetual else _expiry(record, listed_at),
+        tick_size=_size(record, "tick_size"),
+        contract_size=_size(record, "contract_size"),
+        active=active is True,
+    )
+
+
+def _check_scope(record: Mapping[Any, Any]) -> None:
+    kind = record.get("kind")
+    base = record.get("base_currency")
+    if isinstance(kind, str) and kind != "future":
+        raise _OutOfScope(f"kind {_shown(kind)}")
+    if kind != "future":
+        raise _Unreadable("the kind is absent")
+    if isinstance(base, str) and base not in COINS:
+        raise _OutOfScope("another base coin")
+    type_ = record.get("instrument_type") or record.get("future_type") or "reversed"
+    if isinstance(type_, str) and type_ != "reversed":
+        raise _OutOfScope(f"{_shown(type_)} contract")
+    quote = record.get("quote_currency", QUOTE)
+    settlement = record.get("settlement_currency", base)
+    if isinstance(quote, str) and quote != QUOTE:
+        raise _OutOfScope("another quote currency")
+    if isinstance(settlement, str) and isinstance(base, str) and settlement != base:
+        raise _OutOfScope("settled in another currency")
+    for value in (type_, quote, settlement, base):
+        if value is not None and not isinstance(value, str):
+            raise _Unreadable("a currency or type is not a text")
+
+
+def _expiry(record: Mapping[Any, Any], listed_at: datetime) -> datetime:
+    field = "expiration_timestamp" if "expiration_timestamp" in record else "expiry"
+    expires_at = _time(record, field)
+    if not listed_at < expires_at <= listed_at + _LONGEST_LIFE:
+        raise _Unreadable("it expires before it is listed, or years after")
+    return expires_at
+
+
+def _time(record: Mapping[Any, Any], field: str) -> datetime:
+    value = record.get(field)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        raise _Unreadable(f"{field} is not a time in milliseconds")
+    milliseconds = int(value)
+    if not _EARLIEST.timestamp() * 1000 <= milliseconds < _LATEST.timestamp() * 1000:
+        raise _Unreadable(f"{field} is out of range")
+    return datetime.fromtimestamp(milliseconds // 1000, UTC) + timedelta(
+        milliseconds=milliseconds % 1000
+    )
+
+
+def _size(record: Mapping[Any, Any], field: str) -> float | None:
+    value = record.get(field)
+    if value is None:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < math.inf:
+        raise _Unreadable(f"{field} is not a positive number")
+    return float(value)
+
+
+def _life(instrument: Instrument) -> tuple[datetime, datetime | None]:
+    return instrument.listed_at, instrument.expires_at
+
+
+def _refused(record: object, reason: str) -> Refused:
+    name = record.get("instrument_name") if isinstance(record, Mapping) else None
+    if not isinstance(name, str):
+        return Refused("(no name)", reason, could_be_dated=False)
+    return Refused(_shown(name), reason, could_be_dated=bool(_COULD_BE_DATED.fullmatch(name)))
+
+
+def _shown(text: str) -> str:
+    escaped = text.encode("unicode_escape").decode()
+    return escaped if len(escaped) <= _SHOWN_CHARACTERS else escaped[:_SHOWN_CHARACTERS] + "..."

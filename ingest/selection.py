@@ -1,0 +1,86 @@
+"""Which instruments and minutes a command is about; the same for every command; pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import polars as pl
+
+from ingest.records import COINS
+from lake.errors import UsageError
+from lake.spans import Span
+
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Some instruments and some minutes of their lives.
+
+    Attributes:
+        currencies: base coins; all where empty.
+        names: instruments; all where empty.
+        since: first minute, inclusive; from the listing where None.
+        until: last minute, exclusive; to the end of the life where None.
+    """
+
+    currencies: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def span(self) -> Span | None:
+        """The selected minutes, None where all are."""
+        if self.since is None and self.until is None:
+            return None
+        return Span(self.since or _EARLIEST, self.until or _LATEST)
+
+
+def select(
+    currencies: Iterable[str] = (),
+    names: Iterable[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Selection:
+    """Make a selection from what a user wrote; lists may hold comma-separated values.
+
+    Raises:
+        UsageError: an unknown coin, or an empty range of time.
+    """
+    coins = tuple(coin.upper() for coin in _split(currencies))
+    for coin in coins:
+        if coin not in COINS:
+            raise UsageError(f"There are no futures of {coin!r} here; use {' or '.join(COINS)}.")
+    if since is not None and until is not None and since >= until:
+        raise UsageError("--since must be before --until.")
+    return Selection(coins, tuple(_split(names)), since, until)
+
+
+def choose(instruments: pl.DataFrame, selection: Selection) -> pl.DataFrame:
+    """Return the selected rows of `instruments`, with the perpetual of every selected future.
+
+    Longest lives come first: they take longest to fetch.
+
+    Raises:
+        UsageError: a name that the lake does not know.
+    """
+    chosen = instruments
+    if selection.currencies:
+        chosen = chosen.filter(pl.col("base").is_in(selection.currencies))
+    if selection.names:
+        unknown = sorted(set(selection.names) - set(instruments["instrument"]))
+        if unknown:
+            raise UsageError(
+                f"The lake knows no instrument {', '.join(unknown)}. `basislake instruments` lists and refreshes what it knows."
+            )
+        chosen = chosen.filter(pl.col("instrument").is_in(selection.names))
+    coins = chosen["base"].unique().to_list()
+    needed = instruments.filter((pl.col("kind") == "perpetual") & pl.col("base").is_in(coins))
+    both = pl.concat([chosen, needed]).unique("instrument")
+    return both.sort(pl.col("kind") != "perpetual", "listed_at", "instrument")
+
+
+def _split(values: Iterable[str]) -> list[str]:
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]

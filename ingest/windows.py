@@ -1,0 +1,94 @@
+"""Which windows to ask for: pure planning over spans of time.
+
+A window is one call: whole minutes, half-open, at most 5,000 of them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lake.spans import MINUTE, Span, ceil_minute, clip, floor_minute, merge, subtract
+
+# A call returns at most 5,001 candles and silently keeps the newest of more (deribit-api: the chart method).
+MAX_CANDLES_PER_CALL = 5_000
+
+# Measured on simulated candles: what one takes in `raw_candles`, for the estimate of a plan.
+BYTES_PER_CANDLE = 9.5
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentPlan:
+    """What to ask of one instrument.
+
+    Attributes:
+        instrument: its name.
+        life: `[listed_at floored to the minute, end)`, as far as it has been lived and selected.
+        windows: sorted, disjoint; together they hold every minute that is still needed.
+    """
+
+    instrument: str
+    life: Span
+    windows: tuple[Span, ...]
+
+    @property
+    def candles(self) -> int:
+        """Minutes in all windows: the most candles that can come."""
+        return sum(window.minutes for window in self.windows)
+
+
+def life(listed_at: datetime, expires_at: datetime | None, until: datetime) -> Span:
+    """The minutes an instrument has lived: `[listed_at floored, min(expires_at, until))`.
+
+    Args:
+        listed_at: creation by the record.
+        expires_at: expiry by the record, None for a perpetual.
+        until: end of the last closed minute, exclusive.
+    """
+    end = until if expires_at is None else min(ceil_minute(expires_at), until)
+    return Span(floor_minute(listed_at), end)
+
+
+def plan_instrument(
+    instrument: str, life: Span, held: Iterable[Span], selected: Span | None = None
+) -> InstrumentPlan:
+    """Plan the windows for the minutes of a life that are not held.
+
+    Args:
+        instrument: its name.
+        life: see `life`.
+        held: what need not be asked again.
+        selected: only these minutes, all by default.
+    """
+    wanted = life if selected is None else clip(life, selected)
+    return InstrumentPlan(instrument, wanted, tuple(windows(subtract([wanted], held))))
+
+
+def windows(needed: Iterable[Span]) -> list[Span]:
+    """Cover the needed minutes with the fewest windows.
+
+    Windows are sorted and disjoint, hold every needed minute, start and end with one, and hold at most
+    `MAX_CANDLES_PER_CALL` minutes. Short holes between needed minutes are covered too where that saves a call, so where
+    the needed minutes are one span the windows tile it exactly.
+    """
+    longest = timedelta(minutes=MAX_CANDLES_PER_CALL)
+    result: list[Span] = []
+    for span in merge(needed):
+        start = floor_minute(span.start)
+        if result and start < result[-1].start + longest:
+            end = min(span.end, result[-1].start + longest)
+            result[-1] = Span(result[-1].start, end)
+            start = end
+        while start < span.end:
+            end = min(span.end, start + longest)
+            result.append(Span(start, end))
+            start = end
+    return result
+
+
+def minutes_of(window: Span) -> tuple[int, int]:
+    """Return a window as the exchange takes it: milliseconds of the first and of the LAST minute, inclusive."""
+    return _milliseconds(window.start), _milliseconds(window.end - MINUTE)
+
+
+def _milliseconds(time: datetime) -> int:
+    return int(time.timestamp()) * 1000

@@ -1,0 +1,72 @@
+"""A sha256 of a frame's content: equal for equal rows, however, wherever and by whatever stored.
+
+Canonical bytes of a column: its null marks (one byte a row), then its values with nulls as zero; floats and
+integers as 8 little-endian bytes (negative zero differs from zero), times as microseconds since 1970, dates as
+days, booleans as one byte, texts as their lengths followed by their UTF-8, lists as their lengths followed by
+their flattened values.
+"""
+
+import hashlib
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from lake.tables import Table
+
+LENGTH = 64  # hexadecimal digits
+
+
+def frame_digest(table: Table, frame: pl.DataFrame) -> str:
+    """Return the sha256, as hexadecimal, of the frame's rows in the table's order.
+
+    The partition column is left out: it is the partition's name, not its content. The frame holds
+    the table's other columns; it is sorted here where it is not sorted yet.
+    """
+    columns = [column for column in table.columns if column.name != table.partition]
+    order = [name for name in table.order if name != table.partition]
+    if not _is_sorted(frame, order):
+        frame = frame.sort(order)
+    sha = hashlib.sha256(f"{table.name}:{frame.height}".encode())
+    for column in columns:
+        sha.update(column.name.encode())
+        series = frame[column.name].cast(column.type.polars).rechunk()
+        _update(sha, series)
+    return sha.hexdigest()
+
+
+def digest_of_parts(parts: dict[str, str]) -> str:
+    """Return one sha256 for a table from the digests of its partitions, keyed by partition."""
+    sha = hashlib.sha256()
+    for name in sorted(parts):
+        sha.update(f"{name}={parts[name]}\n".encode())
+    return sha.hexdigest()
+
+
+def _is_sorted(frame: pl.DataFrame, order: list[str]) -> bool:
+    return len(order) == 1 and frame[order[0]].is_sorted()
+
+
+def _update(sha: Any, series: pl.Series) -> None:  # noqa: ANN401  (hashlib names no public type)
+    sha.update(_buffer(series.is_null().cast(pl.UInt8)))
+    if isinstance(series.dtype, pl.List):
+        sha.update(_buffer(series.list.len().fill_null(0).cast(pl.UInt64)))
+        _update(sha, series.drop_nulls().explode(empty_as_null=False))
+    elif series.dtype == pl.String:
+        sha.update(_buffer(series.str.len_bytes().fill_null(0).cast(pl.UInt64)))
+        sha.update("".join(series.drop_nulls()).encode())
+    elif series.dtype == pl.Boolean:
+        sha.update(_buffer(series.fill_null(value=False).cast(pl.UInt8)))
+    elif series.dtype == pl.Float64:
+        sha.update(_buffer(series.fill_null(0.0)))
+    else:
+        sha.update(_buffer(series.to_physical().fill_null(0).cast(pl.Int64)))
+
+
+def _buffer(series: pl.Series) -> pa.Buffer | bytes:
+    array = series.rechunk().to_arrow()
+    width = array.type.bit_width // 8
+    data = array.buffers()[1]
+    if data is None:
+        return b""
+    return data.slice(array.offset * width, len(array) * width)

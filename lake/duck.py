@@ -1,0 +1,103 @@
+"""DuckDB over the lake: one view per table, offline, exactly the files of one version of each table."""
+
+from collections.abc import Iterable
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from lake import files
+from lake.errors import LakeError
+from lake.snapshot import Snapshot
+from lake.tables import Type
+
+# A future's candle without its perpetual's minute has no basis; here is the list of them.
+UNMATCHED_SQL = """
+    SELECT candles.*
+    FROM candles
+    JOIN instruments USING (instrument)
+    ANTI JOIN basis USING (instrument, ts)
+    WHERE instruments.kind = 'future'
+"""
+
+_SQL_TYPES = {
+    Type.TEXT: "VARCHAR",
+    Type.TEXTS: "VARCHAR[]",
+    Type.TIME: "TIMESTAMPTZ",
+    Type.DATE: "DATE",
+    Type.FLOAT: "DOUBLE",
+    Type.INT: "BIGINT",
+    Type.BOOL: "BOOLEAN",
+}
+
+
+def connect(snapshots: Iterable[Snapshot], *, is_local: bool) -> duckdb.DuckDBPyConnection:
+    """Return an in-memory connection with a view per table, and the view `unmatched`.
+
+    The views stand for the snapshots: files that a commit has removed are never read, and later commits do not
+    show. Times are in UTC. No DuckDB extension is needed or downloaded.
+
+    Args:
+        snapshots: of every table of the lake.
+        is_local: whether the files are on this machine's disk.
+
+    Raises:
+        LakeError: a file cannot be read.
+    """
+    connection = duckdb.connect()
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        for snapshot in snapshots:
+            _view(connection, snapshot, is_local=is_local)
+        connection.execute(f"CREATE VIEW unmatched AS {UNMATCHED_SQL}")
+    except duckdb.Error as exc:
+        connection.close()
+        raise LakeError(f"DuckDB cannot open the lake: {exc}") from exc
+    return connection
+
+
+def _view(
+    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local: bool
+) -> None:
+    table = snapshot.table
+    if not snapshot.files:
+        connection.execute(f"CREATE VIEW {table.name} AS {_empty_sql(snapshot)}")
+    elif is_local:
+        urls = [snapshot.url(file) for file in snapshot.files]
+        connection.execute(f"CREATE VIEW {table.name} AS {_parquet_sql(snapshot, urls)}")
+    else:
+        # DuckDB reaches object stores only through an extension that is a download; Arrow reaches them now.
+        connection.register(table.name, _dataset(snapshot))
+
+
+def _parquet_sql(snapshot: Snapshot, urls: list[str]) -> str:
+    table = snapshot.table
+    names = ", ".join(f'"{name}"' for name in table.names)
+    listed = ", ".join("'" + url.replace("'", "''") + "'" for url in urls)
+    hive = ", hive_partitioning = false"
+    if table.partition:
+        hive = f", hive_partitioning = true, hive_types = {{'{table.partition}': VARCHAR}}"
+    return f"SELECT {names} FROM read_parquet([{listed}]{hive})"
+
+
+def _empty_sql(snapshot: Snapshot) -> str:
+    columns = ", ".join(
+        f'CAST(NULL AS {_SQL_TYPES[c.type]}) AS "{c.name}"' for c in snapshot.table.columns
+    )
+    return f"SELECT {columns} WHERE false"
+
+
+def _dataset(snapshot: Snapshot) -> ds.Dataset:
+    table = snapshot.table
+    partitioning = None
+    if table.partition:
+        column = table.arrow_schema.field(table.partition)
+        partitioning = ds.partitioning(pa.schema([column]), flavor="hive")
+    return ds.dataset(
+        [file.path for file in snapshot.files],
+        schema=table.arrow_schema,
+        format="parquet",
+        filesystem=files.filesystem(snapshot.uri, snapshot.options),
+        partitioning=partitioning,
+    )
+

@@ -1,0 +1,60 @@
+"""Every error that basislake raises on purpose, in one tree.
+
+    BasislakeError
+    ├── UsageError            the command or a setting is wrong; nothing was done
+    ├── LakeError             the lake cannot be read or written
+    │   └── ConflictError     another writer committed first; read again and retry
+    ├── ExchangeError         the exchange gave no usable answer
+    │   ├── TransientError    asking again may help
+    │   ├── RejectedError     asking the same again cannot help
+    │   └── ClosedDoorError   the exchange refuses all calls; stop asking
+    └── LoadError             the database cannot be read or written
+
+A message says what happened to which thing, what is safe, and what to do next. Findings about
+data are rows in tables, never exceptions.
+"""
+
+
+class BasislakeError(Exception):
+    """Something the user should read; the message is meant for them."""
+
+
+class UsageError(BasislakeError):
+    """The command or a setting is wrong; nothing was done."""
+
+
+class LakeError(BasislakeError):
+    """The lake cannot be read or written."""
+
+
+class ConflictError(LakeError):
+    """Another writer committed to the same rows first; nothing of this commit was stored."""
+
+
+class ExchangeError(BasislakeError):
+    """The exchange gave no usable answer."""
+
+
+class TransientError(ExchangeError):
+    """The call failed in a way that asking again may cure.
+
+    Attributes:
+        retry_after_s: seconds the exchange asked us to wait, None where it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        """Keep the wait that the exchange asked for, in seconds."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RejectedError(ExchangeError):
+    """The exchange understood the call and refuses it; the same call will be refused again."""
+
+
+class ClosedDoorError(ExchangeError):
+    """The exchange has switched off anonymous access or the method; every further call would fail."""
+
+
+class LoadError(BasislakeError):
+    """The database cannot be read or written, or does not hold what was sent."""

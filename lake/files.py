@@ -1,0 +1,153 @@
+"""Parquet files of the lake: how they are encoded, named and described to Delta Lake.
+
+Writing a file changes no table: readers see it once it is committed (`lake.store`). So any process or machine
+that reaches the store may write files, and one committer makes them visible.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from deltalake.fs import DeltaStorageHandler
+
+from lake.digest import LENGTH, frame_digest
+from lake.tables import Column, Table, Type
+
+# Measured on 88,000 candles (bytes a candle, milliseconds): level 1 gives 9.2 in 15, level 3 gives 9.0 in 18,
+# level 9 gives 8.6 in 50; a dictionary in place of byte-stream-split gives 9.9.
+ZSTD_LEVEL = 3
+# A reader that wants one contract's life out of a perpetual reads one or two such groups.
+ROWS_PER_GROUP = 131_072
+
+_ENCODINGS = {
+    Type.TIME: "DELTA_BINARY_PACKED",
+    Type.DATE: "DELTA_BINARY_PACKED",
+    Type.INT: "DELTA_BINARY_PACKED",
+    Type.FLOAT: "BYTE_STREAM_SPLIT",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One Parquet file of a table.
+
+    Attributes:
+        path: relative to the table's folder.
+        partition: the partition's value, None in a table without partitions.
+        rows: in the file.
+        bytes: on disk.
+        first: smallest value of the column the table is sorted by (a time), None where it is no time.
+        last: largest value, inclusive.
+    """
+
+    path: str
+    partition: str | None
+    rows: int
+    bytes: int
+    first: datetime | None = None
+    last: datetime | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of its content (`lake.digest`), None for a file that another program wrote."""
+        stem, _, _ = self.path.rpartition("/")[2].partition("-")
+        return stem if len(stem) == LENGTH else None
+
+
+def is_local(uri: str) -> bool:
+    """Whether the address is a path on this machine's disk, not a URI of an object store."""
+    return "://" not in uri
+
+
+def filesystem(table_uri: str, options: Mapping[str, str]) -> pafs.FileSystem:
+    """Return the store under a table's folder, wherever it is, as an Arrow file system.
+
+    A folder on this machine's disk is made where it is absent.
+    """
+    if is_local(table_uri):
+        Path(table_uri).mkdir(parents=True, exist_ok=True)
+    return pafs.PyFileSystem(DeltaStorageHandler(table_uri, dict(options)))
+
+
+def write(
+    table: Table,
+    frame: pl.DataFrame,
+    table_uri: str,
+    options: Mapping[str, str],
+    partition: str | None = None,
+) -> DataFile:
+    """Write rows as one Parquet file, not yet visible to any reader, and describe it.
+
+    Args:
+        table: the declaration; the frame holds its columns (the partition column may be absent).
+        frame: at least one row, of one partition.
+        table_uri: the table's folder.
+        options: storage options of the object store.
+        partition: the partition's value; a path segment, so a name that was parsed, never a raw one.
+
+    Raises:
+        ValueError: a column that may not be null holds a null.
+    """
+    if table.partition is not None:
+        frame = frame.with_columns(pl.lit(partition).alias(table.partition))
+    frame = table.cast(frame)
+    arrow = table.to_arrow(frame)
+    folder = "" if table.partition is None else f"{table.partition}={partition}/"
+    path = f"{folder}{frame_digest(table, frame)}-{uuid.uuid4().hex[:8]}.parquet"
+    stored = [column for column in table.columns if column.name != table.partition]
+    store = filesystem(table_uri, options)
+    with store.open_output_stream(path) as sink:
+        pq.write_table(
+            arrow.select([column.name for column in stored]),
+            sink,
+            row_group_size=ROWS_PER_GROUP,
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+            use_dictionary=[c.name for c in stored if c.type not in _ENCODINGS],
+            column_encoding={c.name: _ENCODINGS[c.type] for c in stored if c.type in _ENCODINGS},
+        )
+    first, last = _bounds(table, frame)
+    size = store.get_file_info(path).size
+    return DataFile(path, partition, frame.height, size, first, last)
+
+
+def add_action_fields(table: Table, file: DataFile) -> dict[str, Any]:
+    """Return what Delta Lake's log says of a file: place, size, partition and statistics."""
+    stats: dict[str, Any] = {"numRecords": file.rows}
+    if file.first is not None and file.last is not None:
+        stats["minValues"] = {table.order[0]: _stat(file.first)}
+        stats["maxValues"] = {table.order[0]: _stat(file.last)}
+    return {
+        "path": file.path,
+        "size": file.bytes,
+        "partition_values": {} if table.partition is None else {table.partition: file.partition},
+        "modification_time": time.time_ns() // 1_000_000,
+        "data_change": True,
+        "stats": json.dumps(stats),
+    }
+
+
+def time_column(table: Table) -> Column | None:
+    """Return the column whose range each file of the table is known by, None where there is none."""
+    column = next(c for c in table.columns if c.name == table.order[0])
+    return column if column.type is Type.TIME else None
+
+
+def _bounds(table: Table, frame: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
+    column = time_column(table)
+    if column is None:
+        return None, None
+    values = frame[column.name]
+    return values[0], values[-1]
+
+
+def _stat(value: datetime) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,126 @@
+"""One table at one version: its files, and how to read them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import polars as pl
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from lake import files
+from lake.errors import ConflictError, LakeError
+from lake.files import DataFile
+from lake.tables import Table
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One table at one version; later commits do not change it.
+
+    Attributes:
+        table: the declaration.
+        uri: the table's folder.
+        options: storage options of the object store.
+        version: of the table, None where the table does not exist yet.
+        files: those that make up this version, and no others.
+    """
+
+    table: Table
+    uri: str
+    options: Mapping[str, str]
+    version: int | None
+    files: tuple[DataFile, ...]
+    delta: DeltaTable | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def rows(self) -> int:
+        """Rows in all files."""
+        return sum(file.rows for file in self.files)
+
+    def of(self, partition: str) -> tuple[DataFile, ...]:
+        """The files of one partition."""
+        return tuple(file for file in self.files if file.partition == partition)
+
+    def by_partition(self) -> dict[str, tuple[DataFile, ...]]:
+        """All files, by the value of the partition column."""
+        parts: dict[str, list[DataFile]] = {}
+        for file in self.files:
+            parts.setdefault(file.partition or "", []).append(file)
+        return {name: tuple(group) for name, group in parts.items()}
+
+    def scan(self, partition: str | None = None) -> pl.LazyFrame:
+        """Return the rows, of all partitions or of one, with the declared columns and types."""
+        chosen = self.files if partition is None else self.of(partition)
+        return scan_files(self.table, [self.url(file) for file in chosen], self.options)
+
+    def url(self, file: DataFile) -> str:
+        """Where a file of this snapshot is."""
+        return f"{self.uri}/{file.path}"
+
+    def counter(self, name: str) -> int:
+        """How many commits carried this counter (see `Lake.commit`); 0 at the start."""
+        return (self.delta.transaction_version(name) if self.delta else None) or 0
+
+
+def scan_files(table: Table, urls: list[str], options: Mapping[str, str]) -> pl.LazyFrame:
+    """Return the rows of some Parquet files of a table, with the declared columns and types."""
+    if not urls:
+        return table.empty().lazy()
+    hive = {} if table.partition is None else {"hive_schema": {table.partition: pl.String}}
+    lazy = pl.scan_parquet(
+        urls,
+        hive_partitioning=bool(hive),
+        glob=False,
+        storage_options=dict(options) or None,
+        **hive,
+    )
+    return lazy.select(table.names)
+
+
+def load(
+    table: Table, uri: str, options: Mapping[str, str], version: int | None = None
+) -> Snapshot:
+    """Return a table at a version (the newest by default); empty where the table does not exist.
+
+    Raises:
+        LakeError: the table cannot be read, or has no such version.
+    """
+    with explained(f"{table.name} cannot be read at {uri}"):
+        try:
+            delta = DeltaTable(uri, version=version, storage_options=dict(options) or None)
+        except TableNotFoundError:
+            if version is not None:
+                raise
+            return Snapshot(table, uri, options, None, ())
+        found = tuple(_files_of(table, delta))
+        return Snapshot(table, uri, options, delta.version(), found, delta)
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn the errors of the libraries below into ours; `what` begins the sentence."""
+    try:
+        yield
+    except CommitFailedError as exc:
+        raise ConflictError(f"{what}: another writer was faster. Run the command again.") from exc
+    except (DeltaError, OSError, pl.exceptions.PolarsError) as exc:
+        raise LakeError(f"{what}: {exc}") from exc
+
+
+def _files_of(table: Table, delta: DeltaTable) -> Iterator[DataFile]:
+    actions = pl.DataFrame(delta.get_add_actions(flatten=True))
+    stamp = files.time_column(table)
+    for row in actions.iter_rows(named=True):
+        first, last = (row.get(f"{side}.{stamp.name}") if stamp else None for side in ("min", "max"))
+        partition = row[f"partition.{table.partition}"] if table.partition else None
+        yield DataFile(
+            row["path"], partition, row["num_records"], row["size_bytes"], _utc(first), _utc(last)
+        )
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return time.astimezone(UTC) if time else None
+
+

@@ -1,0 +1,70 @@
+"""Half-open intervals of time, `[start, end)`, in UTC, and the whole minutes they are made of."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+MINUTE = timedelta(minutes=1)
+
+
+class Span(NamedTuple):
+    """`[start, end)`: the start is in it, the end is not."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def minutes(self) -> int:
+        """Whole minutes in the span, 0 where it is empty."""
+        return max(0, (self.end - self.start) // MINUTE)
+
+    def meets(self, other: "Span") -> bool:
+        """Whether the two spans share an instant."""
+        return self.start < other.end and other.start < self.end
+
+
+def floor_minute(time: datetime) -> datetime:
+    """The start of the minute that holds the time."""
+    return time.replace(second=0, microsecond=0)
+
+
+def ceil_minute(time: datetime) -> datetime:
+    """The first start of a minute that is not before the time."""
+    floored = floor_minute(time)
+    return floored if floored == time else floored + MINUTE
+
+
+def clip(span: Span, limits: Span) -> Span:
+    """The part of the span inside the limits; empty (start >= end) where they do not meet."""
+    return Span(max(span.start, limits.start), min(span.end, limits.end))
+
+
+def merge(spans: Iterable[Span]) -> list[Span]:
+    """The same instants as sorted, disjoint, non-touching spans; empty spans vanish."""
+    merged: list[Span] = []
+    for span in sorted(s for s in spans if s.start < s.end):
+        if merged and span.start <= merged[-1].end:
+            merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
+        else:
+            merged.append(span)
+    return merged
+
+
+def subtract(spans: Iterable[Span], holes: Iterable[Span]) -> list[Span]:
+    """The instants of the spans that are in none of the holes, sorted and disjoint."""
+    cuts = merge(holes)
+    return [piece for span in merge(spans) for piece in _cut(span, cuts)]
+
+
+def _cut(span: Span, cuts: list[Span]) -> Iterator[Span]:
+    start = span.start
+    for cut in cuts:
+        if cut.end <= start:
+            continue
+        if cut.start >= span.end:
+            break
+        if start < cut.start:
+            yield Span(start, cut.start)
+        start = cut.end
+    if start < span.end:
+        yield Span(start, span.end)

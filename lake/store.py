@@ -1,0 +1,182 @@
+"""The lake: Delta Lake tables under one folder or object-store URI, and how they change."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.transaction import AddAction
+
+from lake import duck, files
+from lake.errors import LakeError
+from lake.files import DataFile
+from lake.snapshot import Snapshot, explained, load
+from lake.tables import TABLES, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One version of a table, as its log tells it.
+
+    Attributes:
+        version: counted from 0.
+        at: when it was committed.
+        lineage: what the program said of it, e.g. `made_from` (table to version) and `program`.
+    """
+
+    version: int
+    at: datetime
+    lineage: dict[str, Any]
+
+
+class Lake:
+    """Tables at a folder or an object-store URI.
+
+    Attributes:
+        uri: absolute path or URI, without a slash at the end.
+        options: storage options (credentials, endpoint) as delta-rs and Polars take them.
+    """
+
+    def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
+        """Address a lake; nothing is read or made."""
+        self.is_local = files.is_local(uri)
+        self.uri = str(Path(uri).expanduser().absolute()) if self.is_local else uri.rstrip("/")
+        self.options = dict(options or {})
+
+    def __repr__(self) -> str:
+        """Show where it is, never its options: they may hold secrets."""
+        return f"Lake({self.uri!r})"
+
+    def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
+        """Return a table at a version (the newest by default); empty where the table does not exist.
+
+        Raises:
+            LakeError: the table cannot be read, or has no such version.
+        """
+        return load(table, self._table_uri(table), self.options, version)
+
+    def scan(self, name: str, version: int | None = None) -> pl.LazyFrame:
+        """Return a table's rows as a lazy frame; no rows where nothing was stored yet.
+
+        Args:
+            name: of the table; see `lake.tables`.
+            version: of the table, the newest by default.
+
+        Raises:
+            LakeError: there is no such table or version, or it cannot be read.
+        """
+        return self.snapshot(self._declared(name), version).scan()
+
+    def read(self, table: Table) -> pl.DataFrame:
+        """Return all rows of a table that fits in memory, in the table's order."""
+        with explained(f"{table.name} cannot be read at {self._table_uri(table)}"):
+            return table.cast(self.snapshot(table).scan().collect())
+
+    def write(self, table: Table, frame: pl.DataFrame, partition: str | None = None) -> DataFile:
+        """Write rows as a file that no reader sees before it is committed; see `lake.files.write`."""
+        with explained(f"rows of {table.name} cannot be written to {self._table_uri(table)}"):
+            return files.write(table, frame, self._table_uri(table), self.options, partition)
+
+    def commit(
+        self,
+        base: Snapshot,
+        added: Collection[DataFile],
+        lineage: Mapping[str, Any],
+        *,
+        replacing: Collection[str] | None = (),
+        counting: Collection[str] = (),
+    ) -> int:
+        """Make files visible in one atomic step and return the new version.
+
+        Args:
+            base: the version that the change was worked out from.
+            added: files already written.
+            lineage: kept in the commit: what it was made from, and by what.
+            replacing: partitions whose present files go away; None means all files of the table.
+            counting: counters to raise by one. Two writers that raise one counter from the same base cannot both
+                succeed, so a counter per instrument guards appended rows against a second writer.
+
+        Raises:
+            ConflictError: another writer changed the same partitions or counters since `base`; nothing was stored.
+            LakeError: the store cannot be written; nothing was stored.
+        """
+        table = base.table
+        delta = base.delta or self._create(table, lineage)
+        filters = [(table.partition, "in", sorted(replacing))] if replacing else None
+        with explained(f"{table.name} cannot be committed at {base.uri}; it is as it was before"):
+            delta.create_write_transaction(
+                [AddAction(**files.add_action_fields(table, file)) for file in added],
+                mode="append" if replacing is not None and not replacing else "overwrite",
+                schema=Schema.from_arrow(table.arrow_schema),
+                partition_by=[table.partition] if table.partition else None,
+                partition_filters=filters,
+                commit_properties=CommitProperties(
+                    custom_metadata=dict(lineage),
+                    app_transactions=[Transaction(n, base.counter(n) + 1) for n in counting],
+                ),
+            )
+        return load(table, base.uri, self.options).version or 0
+
+    def replace(
+        self, base: Snapshot, frame: pl.DataFrame, lineage: Mapping[str, Any]
+    ) -> int | None:
+        """Make the frame the whole content of a table without partitions; None where it is already.
+
+        Raises:
+            ConflictError: another writer committed since `base`; nothing was stored.
+        """
+        if base.version is not None and self._holds(base, frame):
+            return None
+        added = [self.write(base.table, frame)] if frame.height else []
+        return self.commit(base, added, lineage, replacing=None)
+
+    def history(self, table: Table, limit: int | None = None) -> list[Commit]:
+        """Return the commits of a table, newest first; empty where the table does not exist."""
+        delta = self.snapshot(table).delta
+        if delta is None:
+            return []
+        with explained(f"the log of {table.name} cannot be read"):
+            return [_commit(entry) for entry in delta.history(limit)]
+
+    def duckdb(self) -> duckdb.DuckDBPyConnection:
+        """Return a DuckDB connection with one view per table as it is now; see `lake.duck.connect`."""
+        snapshots = [self.snapshot(table) for table in TABLES.values()]
+        return duck.connect(snapshots, is_local=self.is_local)
+
+    def _holds(self, base: Snapshot, frame: pl.DataFrame) -> bool:
+        return base.table.cast(base.scan().collect()).equals(base.table.cast(frame))
+
+    def _create(self, table: Table, lineage: Mapping[str, Any]) -> DeltaTable:
+        return DeltaTable.create(
+            self._table_uri(table),
+            schema=Schema.from_arrow(table.arrow_schema),
+            partition_by=[table.partition] if table.partition else None,
+            mode="ignore",
+            storage_options=self.options or None,
+            commit_properties=CommitProperties(custom_metadata=dict(lineage)),
+        )
+
+    def _table_uri(self, table: Table) -> str:
+        return f"{self.uri}/{table.name}"
+
+    @staticmethod
+    def _declared(name: str) -> Table:
+        if name not in TABLES:
+            raise LakeError(f"There is no table {name!r}; use one of {', '.join(TABLES)}.")
+        return TABLES[name]
+
+
+_LOG_KEYS = {
+    "timestamp", "operation", "operationParameters", "engineInfo", "clientVersion", "version",
+    "readVersion", "isolationLevel", "isBlindAppend", "operationMetrics",
+}  # fmt: skip
+
+
+def _commit(entry: dict[str, Any]) -> Commit:
+    at = datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
+    lineage = {key: value for key, value in entry.items() if key not in _LOG_KEYS}
+    return Commit(entry["version"], at, lineage)

@@ -1,0 +1,264 @@
+"""The one declaration of each table of the lake, and what follows from a declaration.
+
+A declaration holds columns, types, units, key and order; the Polars and Arrow schemas, empty frames and
+casts come from it, and so do the Delta schema (`lake.store`), the DDL (`load.ddl`) and the docs.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+
+class Type(Enum):
+    """A column's type: its Polars type and its Arrow type."""
+
+    TEXT = (pl.String, pa.string())
+    TEXTS = (pl.List(pl.String), pa.list_(pa.string()))
+    TIME = (pl.Datetime("us", "UTC"), pa.timestamp("us", tz="UTC"))
+    DATE = (pl.Date, pa.date32())
+    FLOAT = (pl.Float64, pa.float64())
+    INT = (pl.Int64, pa.int64())
+    BOOL = (pl.Boolean, pa.bool_())
+
+    @property
+    def polars(self) -> Any:  # noqa: ANN401  (a Polars type, or an instance of one)
+        """The Polars type."""
+        return self.value[0]
+
+    @property
+    def arrow(self) -> pa.DataType:
+        """The Arrow type."""
+        return self.value[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: as written in every table and query.
+        type: see `Type`.
+        meaning: one phrase for the reader of the table.
+        unit: of the values; empty where there is none.
+        nullable: whether a value may be absent.
+    """
+
+    name: str
+    type: Type
+    meaning: str
+    unit: str = ""
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table.
+
+    Attributes:
+        name: its folder in the lake, its view in DuckDB, or its name in PostgreSQL.
+        row: what one row is.
+        columns: in order.
+        key: the columns whose values are unique together.
+        order: the columns that rows are sorted by, in a partition where there are partitions.
+        partition: the column that rows are partitioned by, None for a table in one piece.
+    """
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    order: tuple[str, ...]
+    partition: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns, in order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def polars_schema(self) -> pl.Schema:
+        """The Polars schema, columns in order."""
+        return pl.Schema({column.name: column.type.polars for column in self.columns})
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The Arrow schema, columns in order, with nullability."""
+        return pa.schema(
+            [pa.field(c.name, c.type.arrow, nullable=c.nullable) for c in self.columns]
+        )
+
+    def empty(self) -> pl.DataFrame:
+        """Return a frame of this table without rows."""
+        return pl.DataFrame(schema=self.polars_schema)
+
+    def cast(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the frame with exactly this table's columns, types and row order.
+
+        Raises:
+            polars.exceptions.PolarsError: a column is absent, or a value does not fit its type.
+        """
+        return frame.select(
+            pl.col(column.name).cast(column.type.polars, strict=True) for column in self.columns
+        ).sort(self.order)
+
+    def to_arrow(self, frame: pl.DataFrame) -> pa.Table:
+        """Return the frame as Arrow in exactly this table's schema (old-style strings, as ADBC needs).
+
+        Raises:
+            ValueError: a column that may not be null holds a null.
+        """
+        for column in self.columns:
+            if not column.nullable and frame[column.name].null_count():
+                raise ValueError(f"{self.name}.{column.name} holds a null")
+        arrow = frame.select(self.names).to_arrow(compat_level=pl.CompatLevel.oldest())
+        return arrow.cast(self.arrow_schema)
+
+
+_INSTRUMENT = Column("instrument", Type.TEXT, "the exchange's name of the instrument")
+_TS = Column("ts", Type.TIME, "the minute's open", "UTC")
+
+
+def _prices(unit: str, *names: str, nullable: bool = True) -> tuple[Column, ...]:
+    return tuple(Column(n, Type.FLOAT, f"{n} price", unit, nullable=nullable) for n in names)
+
+
+_CANDLE = (
+    _INSTRUMENT,
+    _TS,
+    *_prices("quote per base", "open", "high", "low", "close"),
+    Column("volume", Type.FLOAT, "traded amount", "base coin", nullable=True),
+    Column("cost", Type.FLOAT, "traded amount", "quote currency", nullable=True),
+)
+_SUSPECT = Column("suspect", Type.BOOL, "kept, but flagged by a warning rule")
+
+
+def _never_null(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    return tuple(Column(c.name, c.type, c.meaning, c.unit) for c in columns)
+
+
+INSTRUMENTS = Table(
+    name="instruments",
+    row="an instrument",
+    columns=(
+        _INSTRUMENT,
+        Column("kind", Type.TEXT, "future or perpetual"),
+        Column("base", Type.TEXT, "base coin"),
+        Column("quote", Type.TEXT, "quote currency"),
+        Column("settlement", Type.TEXT, "currency of profit and loss"),
+        Column("contract_type", Type.TEXT, "inverse or linear"),
+        Column("listed_at", Type.TIME, "creation by the exchange's record", "UTC"),
+        Column("expires_at", Type.TIME, "expiry, exclusive; null for a perpetual", "UTC", True),
+        Column("tick_size", Type.FLOAT, "smallest price step", "quote per base", nullable=True),
+        Column("contract_size", Type.FLOAT, "size of one contract", "quote currency", True),
+        Column("active", Type.BOOL, "open for trading when last discovered"),
+    ),
+    key=("instrument",),
+    order=("instrument",),
+)
+
+RAW_CANDLES = Table(
+    name="raw_candles",
+    row="a closed candle as received",
+    columns=_CANDLE,
+    key=("instrument", "ts"),
+    order=("ts",),
+    partition="instrument",
+)
+
+CANDLES = Table(
+    name="candles",
+    row="a candle that passed validation",
+    columns=(
+        *_never_null(_CANDLE),
+        Column("traded", Type.BOOL, "whether anything traded in the minute (volume > 0)"),
+        _SUSPECT,
+    ),
+    key=("instrument", "ts"),
+    order=("ts",),
+    partition="instrument",
+)
+
+QUARANTINE = Table(
+    name="quarantine",
+    row="a raw candle that failed validation",
+    columns=(*_CANDLE, Column("rules", Type.TEXTS, "names of all rules it broke")),
+    key=("instrument", "ts"),
+    order=("instrument", "ts"),
+)
+
+COVERAGE = Table(
+    name="coverage",
+    row="a maximal interval of an instrument's life with one status",
+    columns=(
+        _INSTRUMENT,
+        Column("start", Type.TIME, "first minute of the interval", "UTC"),
+        Column("end", Type.TIME, "end of the interval, exclusive", "UTC"),
+        Column("minutes", Type.INT, "length", "minutes"),
+        Column("status", Type.TEXT, "present, no_data, missing, failed or never_asked"),
+    ),
+    key=("instrument", "start"),
+    order=("instrument", "start"),
+)
+
+
+def _counts(*meanings: tuple[str, str, str]) -> tuple[Column, ...]:
+    return tuple(Column(name, Type.INT, meaning, unit) for name, meaning, unit in meanings)
+
+
+QUALITY = Table(
+    name="quality",
+    row="an instrument's figures, counted from its first candle to the end asked",
+    columns=(
+        _INSTRUMENT,
+        Column("rows", Type.INT, "raw candles", "rows"),
+        Column("first_ts", Type.TIME, "first raw candle", "UTC", nullable=True),
+        Column("last_ts", Type.TIME, "last raw candle", "UTC", nullable=True),
+        *_counts(
+            ("expected_minutes", "minutes from the first candle to the end asked", "minutes"),
+            ("missing_minutes", "expected minutes without a raw candle", "minutes"),
+            ("gaps", "maximal runs of missing minutes", "gaps"),
+            ("gaps_over_10m", "gaps longer than 10 minutes", "gaps"),
+            ("longest_gap_minutes", "longest gap", "minutes"),
+            ("duplicates", "repeats seen in the exchange's replies", "rows"),
+            ("quarantined", "raw candles that failed validation", "rows"),
+            ("untraded_minutes", "candles without a trade", "minutes"),
+        ),
+    ),
+    key=("instrument",),
+    order=("instrument",),
+)
+
+BASIS = Table(
+    name="basis",
+    row="a minute of a future that its perpetual has too",
+    columns=(
+        _INSTRUMENT,
+        _TS,
+        *_prices("quote per base", "future_close", "perpetual_close", nullable=False),
+        Column("basis", Type.FLOAT, "future close - perpetual close", "quote per base"),
+        Column("basis_pct", Type.FLOAT, "basis / perpetual close x 100", "percent"),
+        Column("days_to_expiry", Type.FLOAT, "expires_at - ts", "days"),
+        Column(
+            "annualised_pct",
+            Type.FLOAT,
+            "basis_pct x 365 / days_to_expiry; null where 60 minutes or less are left",
+            "percent a year",
+            nullable=True,
+        ),
+        Column("market_structure", Type.TEXT, "contango (> 0), backwardation (< 0) or flat (= 0)"),
+        Column("future_traded", Type.BOOL, "whether the future traded in the minute"),
+        Column("perpetual_traded", Type.BOOL, "whether the perpetual traded in the minute"),
+        Column("suspect", Type.BOOL, "either side is flagged by a warning rule"),
+    ),
+    key=("instrument", "ts"),
+    order=("ts",),
+    partition="instrument",
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (INSTRUMENTS, RAW_CANDLES, CANDLES, QUARANTINE, COVERAGE, QUALITY, BASIS)
+}
