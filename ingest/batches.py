@@ -123,7 +123,10 @@ def _store_candles(lake: Lake, batch: Mapping[str, list[Outcome]], program: str)
 def _stored(base: Snapshot, instrument: str, came: pl.DataFrame) -> pl.DataFrame:
     """The stored candles at the minutes of some new ones; files that cannot hold any are not opened."""
     span = Span(came["ts"][0], came["ts"][-1])
-    if not any(f.last and f.first and f.first <= span.end and f.last >= span.start for f in base.of(instrument)):
+    if not any(
+        f.last and f.first and f.first <= span.end and f.last >= span.start
+        for f in base.of(instrument)
+    ):
         return came.clear()
     minutes = pl.col("ts").is_between(span.start, span.end)
     return base.scan(instrument).filter(minutes).select(came.columns).collect()

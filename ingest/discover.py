@@ -59,7 +59,9 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
     known = merge_known(before, listing.instruments.values(), complete=not failed)
     if known.height:
         lake.replace(base, known, {"program": program})
-    lives = dict(zip(before["instrument"], before.select("listed_at", "expires_at").rows(), strict=True))
+    lives = dict(
+        zip(before["instrument"], before.select("listed_at", "expires_at").rows(), strict=True)
+    )
     return Discovery(
         known=known,
         new=sorted(set(listing.instruments) - set(lives)),

@@ -14,9 +14,7 @@ from lake.spans import MINUTE, Span
 from lake.tables import RAW_CANDLES
 
 # Error codes by what the caller can do, from Deribit's table of RPC errors.
-_TRANSIENT_CODES = frozenset(
-    {10028, 10066, 10040, 10041, 10047, 11051, 11094, 13028, 13503, 13888}
-)
+_TRANSIENT_CODES = frozenset({10028, 10066, 10040, 10041, 10047, 11051, 11094, 13028, 13503, 13888})
 _CLOSED_DOOR_CODES = frozenset({11056, 13025})
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500

@@ -56,9 +56,7 @@ def connect(snapshots: Iterable[Snapshot], *, is_local: bool) -> duckdb.DuckDBPy
     return connection
 
 
-def _view(
-    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local: bool
-) -> None:
+def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local: bool) -> None:
     table = snapshot.table
     if not snapshot.files:
         connection.execute(f"CREATE VIEW {table.name} AS {_empty_sql(snapshot)}")
@@ -100,4 +98,3 @@ def _dataset(snapshot: Snapshot) -> ds.Dataset:
         filesystem=files.filesystem(snapshot.uri, snapshot.options),
         partitioning=partitioning,
     )
-

@@ -68,13 +68,12 @@ def scan_files(table: Table, urls: list[str], options: Mapping[str, str]) -> pl.
     """Return the rows of some Parquet files of a table, with the declared columns and types."""
     if not urls:
         return table.empty().lazy()
-    hive = {} if table.partition is None else {"hive_schema": {table.partition: pl.String}}
     lazy = pl.scan_parquet(
         urls,
-        hive_partitioning=bool(hive),
+        hive_partitioning=table.partition is not None,
+        hive_schema=None if table.partition is None else _hive_schema(table.partition, urls[0]),
         glob=False,
         storage_options=dict(options) or None,
-        **hive,
     )
     return lazy.select(table.names)
 
@@ -87,6 +86,8 @@ def load(
     Raises:
         LakeError: the table cannot be read, or has no such version.
     """
+    if version is not None and version < 0:
+        raise LakeError(f"{table.name} has no version {version}; they are counted from 0.")
     with explained(f"{table.name} cannot be read at {uri}"):
         try:
             delta = DeltaTable(uri, version=version, storage_options=dict(options) or None)
@@ -113,14 +114,20 @@ def _files_of(table: Table, delta: DeltaTable) -> Iterator[DataFile]:
     actions = pl.DataFrame(delta.get_add_actions(flatten=True))
     stamp = files.time_column(table)
     for row in actions.iter_rows(named=True):
-        first, last = (row.get(f"{side}.{stamp.name}") if stamp else None for side in ("min", "max"))
+        first, last = (
+            row.get(f"{side}.{stamp.name}") if stamp else None for side in ("min", "max")
+        )
         partition = row[f"partition.{table.partition}"] if table.partition else None
         yield DataFile(
             row["path"], partition, row["num_records"], row["size_bytes"], _utc(first), _utc(last)
         )
 
 
+def _hive_schema(partition: str, url: str) -> pl.Schema:
+    """All columns that Polars reads out of the path: the partition, and any folder `a=b` above."""
+    above = {part.partition("=")[0]: pl.String for part in url.split("/")[:-2] if "=" in part}
+    return pl.Schema({**above, partition: pl.String})
+
+
 def _utc(time: datetime | None) -> datetime | None:
     return time.astimezone(UTC) if time else None
-
-

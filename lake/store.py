@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
 
 from lake import duck, files
@@ -52,7 +53,7 @@ class Lake:
         return f"Lake({self.uri!r})"
 
     def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
-        """Return a table at a version (the newest by default); empty where the table does not exist.
+        """Return a table at a version (the newest by default); empty where there is none yet.
 
         Raises:
             LakeError: the table cannot be read, or has no such version.
@@ -77,7 +78,7 @@ class Lake:
             return table.cast(self.snapshot(table).scan().collect())
 
     def write(self, table: Table, frame: pl.DataFrame, partition: str | None = None) -> DataFile:
-        """Write rows as a file that no reader sees before it is committed; see `lake.files.write`."""
+        """Write rows as a file that no reader sees before a commit; see `lake.files.write`."""
         with explained(f"rows of {table.name} cannot be written to {self._table_uri(table)}"):
             return files.write(table, frame, self._table_uri(table), self.options, partition)
 
@@ -97,17 +98,23 @@ class Lake:
             added: files already written.
             lineage: kept in the commit: what it was made from, and by what.
             replacing: partitions whose present files go away; None means all files of the table.
-            counting: counters to raise by one. Two writers that raise one counter from the same base cannot both
-                succeed, so a counter per instrument guards appended rows against a second writer.
+            counting: counters to raise by one, besides one for each partition that is replaced.
+                Two writers that raise one counter from the same base cannot both succeed, so a
+                counter per instrument guards appended rows against a second writer.
 
         Raises:
-            ConflictError: another writer changed the same partitions or counters since `base`; nothing was stored.
+            ConflictError: another writer made the table, or replaced rows or raised one of the
+                counters since `base`; nothing was stored.
             LakeError: the store cannot be written; nothing was stored.
         """
         table = base.table
-        delta = base.delta or self._create(table, lineage)
-        filters = [(table.partition, "in", sorted(replacing))] if replacing else None
+        filters = None
+        if replacing and table.partition:
+            filters = [(table.partition, "in", sorted(replacing))]
+        # Two that replace what is empty remove no file, so only a counter tells that they collide.
+        counters = sorted({*counting, *((table.name,) if replacing is None else replacing)})
         with explained(f"{table.name} cannot be committed at {base.uri}; it is as it was before"):
+            delta = base.delta or self._create(table, lineage)
             delta.create_write_transaction(
                 [AddAction(**files.add_action_fields(table, file)) for file in added],
                 mode="append" if replacing is not None and not replacing else "overwrite",
@@ -116,7 +123,7 @@ class Lake:
                 partition_filters=filters,
                 commit_properties=CommitProperties(
                     custom_metadata=dict(lineage),
-                    app_transactions=[Transaction(n, base.counter(n) + 1) for n in counting],
+                    app_transactions=[Transaction(n, base.counter(n) + 1) for n in counters],
                 ),
             )
         return load(table, base.uri, self.options).version or 0
@@ -143,7 +150,7 @@ class Lake:
             return [_commit(entry) for entry in delta.history(limit)]
 
     def duckdb(self) -> duckdb.DuckDBPyConnection:
-        """Return a DuckDB connection with one view per table as it is now; see `lake.duck.connect`."""
+        """Return a DuckDB connection with a view per table as it is now; see `lake.duck`."""
         snapshots = [self.snapshot(table) for table in TABLES.values()]
         return duck.connect(snapshots, is_local=self.is_local)
 
@@ -151,14 +158,19 @@ class Lake:
         return base.table.cast(base.scan().collect()).equals(base.table.cast(frame))
 
     def _create(self, table: Table, lineage: Mapping[str, Any]) -> DeltaTable:
-        return DeltaTable.create(
-            self._table_uri(table),
-            schema=Schema.from_arrow(table.arrow_schema),
-            partition_by=[table.partition] if table.partition else None,
-            mode="ignore",
-            storage_options=self.options or None,
-            commit_properties=CommitProperties(custom_metadata=dict(lineage)),
-        )
+        try:
+            return DeltaTable.create(
+                self._table_uri(table),
+                schema=Schema.from_arrow(table.arrow_schema),
+                partition_by=[table.partition] if table.partition else None,
+                mode="error",
+                storage_options=self.options or None,
+                commit_properties=CommitProperties(custom_metadata=dict(lineage)),
+            )
+        except DeltaError as exc:
+            if DeltaTable.is_deltatable(self._table_uri(table), self.options or None):
+                raise CommitFailedError(str(exc)) from exc
+            raise
 
     def _table_uri(self, table: Table) -> str:
         return f"{self.uri}/{table.name}"

@@ -31,7 +31,8 @@ class Type(Enum):
     @property
     def arrow(self) -> pa.DataType:
         """The Arrow type."""
-        return self.value[1]
+        arrow: pa.DataType = self.value[1]
+        return arrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,9 @@ class Table:
         ).sort(self.order)
 
     def to_arrow(self, frame: pl.DataFrame) -> pa.Table:
-        """Return the frame as Arrow in exactly this table's schema (old-style strings, as ADBC needs).
+        """Return the frame as Arrow in exactly this table's schema.
+
+        Strings are old-style, as ADBC needs them.
 
         Raises:
             ValueError: a column that may not be null holds a null.

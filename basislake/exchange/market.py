@@ -1,0 +1,245 @@
+"""The truth: what every candle of a contract is, as a pure function of a seed, the contract and the minute.
+
+A minute has the same candle whatever range it was asked in. Nothing is remembered and no chain is followed back to
+the first trade: a contract trades at least once in 64 minutes, so a forward fill looks back at most that far.
+"""
+
+import math
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal
+
+import polars as pl
+
+MINUTE_MS = 60_000
+LONGEST_QUIET_MINUTES = 64
+
+CANDLE_SCHEMA = {
+    "ticks": pl.Int64,
+    "open": pl.Float64,
+    "high": pl.Float64,
+    "low": pl.Float64,
+    "close": pl.Float64,
+    "volume": pl.Float64,
+    "cost": pl.Float64,
+}
+
+_PRICES = ("open", "high", "low", "close")
+_BASE_LEVELS = {"BTC": 60_000.0, "ETH": 2_500.0}
+_OTHER_LEVEL = 100.0
+# (period in minutes, amplitude in log price): from the years' swing to the hour's.
+_WAVES = (
+    (401 * 1440, 0.45),
+    (97 * 1440, 0.15),
+    (23 * 1440, 0.05),
+    (6190, 0.02),
+    (661, 0.006),
+    (53, 0.0008),
+)
+_PREMIUM_PERIOD_MINUTES = 977
+_PREMIUM = 3e-4
+_INDEX_NOISE = 1.5e-4
+_CONTRACT_NOISE = 0.5e-4
+_LOWEST_CARRY, _HIGHEST_CARRY = -0.06, 0.14
+_TRADED_SHARE = {"future": 0.4, "perpetual": 0.99}
+_WICK_TICKS = 4
+_LOG_LARGEST_SIZE = 9.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """An instrument as the exchange knows it; times are UTC milliseconds.
+
+    Attributes:
+        name: the instrument's name, e.g. `BTC-7MAY21`.
+        base: the coin, e.g. `BTC`.
+        quote: the currency of its price, e.g. `USD`.
+        settlement: the currency it is settled in; the coin, for an inverse contract.
+        kind: `future` (dated) or `perpetual`.
+        listed_ms: creation, not on the minute.
+        expires_ms: expiry, on the minute; None for a perpetual.
+        first_trade_ms: start of the minute of the first trade, which is the first candle.
+        tick_size: the step of prices, with at most 8 decimals.
+        contract_size: quote currency per contract.
+        settlement_period: `day`, `week`, `month` or `perpetual`.
+    """
+
+    name: str
+    base: str
+    quote: str
+    settlement: str
+    kind: Literal["future", "perpetual"]
+    listed_ms: int
+    expires_ms: int | None
+    first_trade_ms: int
+    tick_size: float
+    contract_size: float
+    settlement_period: Literal["day", "week", "month", "perpetual"]
+
+    def is_listed(self, now_ms: int) -> bool:
+        """Whether the exchange knows the contract at a time, expired or not."""
+        return self.listed_ms <= now_ms
+
+    def is_expired(self, now_ms: int) -> bool:
+        """Whether the contract's life is over at a time."""
+        return self.expires_ms is not None and self.expires_ms <= now_ms
+
+
+def candles(seed: int, contract: Contract, start_ms: int, end_ms: int) -> pl.DataFrame:
+    """Return the final 1-minute candles that open in `[start_ms, end_ms)`.
+
+    Before the first trade there are none; from there they are dense. From expiry on they are flat padding at the
+    close of the last minute of life, as the exchange serves it.
+
+    Args:
+        seed: of the whole market.
+        contract: whose candles to compute.
+        start_ms: UTC milliseconds, in the range.
+        end_ms: UTC milliseconds, not in the range. There is no notion of now: the future is served too.
+
+    Returns:
+        Columns ticks (opening time, UTC milliseconds), open, high, low, close, volume and cost, by ascending ticks.
+    """
+    first = contract.first_trade_ms // MINUTE_MS
+    start = max(first, -(-start_ms // MINUTE_MS))
+    end = -(-end_ms // MINUTE_MS)
+    if start >= end:
+        return pl.DataFrame(schema=CANDLE_SCHEMA)
+    expiry = end if contract.expires_ms is None else contract.expires_ms // MINUTE_MS
+    lookback = max(first, min(start, expiry) - LONGEST_QUIET_MINUTES)
+    life = _life(seed, contract, lookback, min(end, expiry))
+    if start >= expiry or end > expiry:
+        life = pl.concat([life, _padding(life["close"][-1], max(start, expiry), end)])
+    return life.filter(pl.col("ticks") >= start * MINUTE_MS)
+
+
+def forming(candle: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+    """Return a candle as it looks before its minute is over: a sound candle that differs from the final one.
+
+    One contract has traded so far, a tick above the final close.
+
+    Args:
+        candle: the final candle or candles.
+        contract: whose they are.
+    """
+    return candle.with_columns(close=_decimal(pl.col("close") + contract.tick_size)).with_columns(
+        high=pl.max_horizontal("high", "close"),
+        volume=(contract.contract_size / pl.col("close")).round(8),
+        cost=pl.lit(contract.contract_size, pl.Float64),
+    )
+
+
+def draw(*words: object) -> float:
+    """Return a number in [0, 1) that depends on the words alone, the same on every machine and in every version."""
+    return (_key(*words) >> 11) / (1 << 53)
+
+
+def _life(seed: int, contract: Contract, first: int, end: int) -> pl.DataFrame:
+    """Candles of the minutes `[first, end)`, of which the first up to 64 may lack a price to fill from."""
+    tick = contract.tick_size
+    traded = pl.col("traded")
+    top, bottom = pl.max_horizontal("open", "last"), pl.min_horizontal("open", "last")
+    size = (_uniform(seed, contract.name, "size") * _LOG_LARGEST_SIZE).exp().floor()
+    return (
+        # One minute more than asked: a minute's last price is the next one's first.
+        pl.DataFrame({"minute": pl.int_range(first, end + 1, eager=True)})
+        .with_columns(open=_price(seed, contract), traded=_is_traded(seed, contract))
+        .with_columns(last=pl.col("open").shift(-1))
+        .head(-1)
+        .with_columns(
+            high=_decimal(top + tick * _wick(seed, contract, "up")),
+            low=_decimal(bottom - tick * _wick(seed, contract, "down")),
+            close=pl.when(traded).then("last").forward_fill(),
+            cost=pl.when(traded).then(size * contract.contract_size).otherwise(0.0),
+        )
+        .select(
+            pl.col("minute").mul(MINUTE_MS).alias("ticks"),
+            *(pl.when(traded).then(name).otherwise("close").alias(name) for name in _PRICES),
+            (pl.col("cost") * 2 / (pl.col("high") + pl.col("low"))).round(8).alias("volume"),
+            "cost",
+        )
+    )
+
+
+def _padding(price: float, start: int, end: int) -> pl.DataFrame:
+    """Flat, untraded candles of the minutes `[start, end)`."""
+    ticks = pl.int_range(start, end, eager=True).alias("ticks") * MINUTE_MS
+    flat = {name: pl.lit(price, pl.Float64) for name in _PRICES}
+    none = {name: pl.lit(0.0) for name in ("volume", "cost")}
+    return ticks.to_frame().with_columns(**flat, **none)
+
+
+def _price(seed: int, contract: Contract) -> pl.Expr:
+    """The contract's price at the start of each minute, on its tick size."""
+    noise = 1 + _CONTRACT_NOISE * _signed(seed, contract.name, "price")
+    level = _index(seed, contract.base) * _factor(seed, contract) * noise
+    return _decimal((level / contract.tick_size).round() * contract.tick_size)
+
+
+def _index(seed: int, coin: str) -> pl.Expr:
+    """The coin's index, which all its contracts follow."""
+    log_price = pl.sum_horizontal(
+        amplitude * _wave(period, draw(seed, coin, "phase", period)) for period, amplitude in _WAVES
+    )
+    noise = 1 + _INDEX_NOISE * _signed(seed, coin, "index")
+    return _BASE_LEVELS.get(coin, _OTHER_LEVEL) * log_price.exp() * noise
+
+
+def _factor(seed: int, contract: Contract) -> pl.Expr:
+    """The contract's price over the index: a small premium, or what is left of the carry."""
+    if contract.expires_ms is None:
+        return 1 + _PREMIUM * _wave(_PREMIUM_PERIOD_MINUTES, draw(seed, contract.name, "premium"))
+    share = draw(seed, contract.name, "carry")
+    carry = _LOWEST_CARRY + (_HIGHEST_CARRY - _LOWEST_CARRY) * share
+    minutes_left = contract.expires_ms // MINUTE_MS - pl.col("minute")
+    return 1 + carry * minutes_left / (1440 * 365)
+
+
+def _is_traded(seed: int, contract: Contract) -> pl.Expr:
+    """Whether anyone trades in a minute: by chance, at the first candle, and once in 64 minutes."""
+    minute = pl.col("minute")
+    phase = int(LONGEST_QUIET_MINUTES * draw(seed, contract.name, "forced"))
+    return (
+        (_uniform(seed, contract.name, "traded") < _TRADED_SHARE[contract.kind])
+        | (minute % LONGEST_QUIET_MINUTES == phase)
+        | (minute == contract.first_trade_ms // MINUTE_MS)
+    )
+
+
+def _wick(seed: int, contract: Contract, side: str) -> pl.Expr:
+    return (_uniform(seed, contract.name, side) * _WICK_TICKS).floor()
+
+
+def _wave(period_minutes: int, phase: float) -> pl.Expr:
+    return (pl.col("minute") * (2 * math.pi / period_minutes) + 2 * math.pi * phase).sin()
+
+
+def _decimal(price: pl.Expr) -> pl.Expr:
+    """The float nearest to the price's decimal form, 3000.15 rather than 3000.1500000000001."""
+    return price.round(8)
+
+
+def _key(*words: object) -> int:
+    text = "/".join(map(str, words)).encode()
+    return int.from_bytes(blake2b(text, digest_size=8).digest())
+
+
+def _signed(*words: object) -> pl.Expr:
+    """Per minute, a number in [-1, 1)."""
+    return _uniform(*words) * 2 - 1
+
+
+def _uniform(*words: object) -> pl.Expr:
+    """Per minute, a number in [0, 1) that depends on the words and the minute alone (splitmix64).
+
+    Polars' own `hash` is not used, as its values may change from one version to the next.
+    """
+    mixed = pl.col("minute").cast(pl.UInt64) * _word(0x9E3779B97F4A7C15) + _word(_key(*words))
+    mixed = (mixed ^ (mixed // _word(1 << 30))) * _word(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed // _word(1 << 27))) * _word(0x94D049BB133111EB)
+    mixed = mixed ^ (mixed // _word(1 << 31))
+    return (mixed // _word(1 << 11)).cast(pl.Float64) * 2.0**-53
+
+
+def _word(value: int) -> pl.Expr:
+    return pl.lit(value, dtype=pl.UInt64)

@@ -1,0 +1,111 @@
+"""The pipeline: discover → backfill → build → load over one lake, each step a function the command line calls."""
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from basislake import PROGRAM
+from basislake.settings import ExchangeSettings
+from ingest.backfill import Backfill, Progress, Result, make_plans
+from ingest.discover import Discovery, discover
+from ingest.exchange import Exchange
+from ingest.selection import Selection
+from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
+from lake import Lake
+from lake.tables import INSTRUMENTS
+from transforms.build import BuildResult, build
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A discovery, where one was made, and the backfill after it."""
+
+    discovery: Discovery | None
+    backfill: Result
+
+
+def fetch(
+    where: Lake,
+    settings: ExchangeSettings,
+    selection: Selection,
+    *,
+    discover_first: bool,
+    repair: bool = False,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> Fetched:
+    """Backfill a selection, discovering first where asked to or where the lake knows no instruments."""
+    with settings.open() as exchange:
+        found = None
+        if discover_first or knows_nothing(where):
+            found = discover(exchange, where, PROGRAM)
+        job = Backfill(where, exchange, PROGRAM, threads=settings.threads, report=report)
+        return Fetched(found, job.run(selection, repair=repair))
+
+
+def knows_nothing(where: Lake) -> bool:
+    """Whether the lake has no instruments yet."""
+    return where.snapshot(INSTRUMENTS).rows == 0
+
+
+def plans_of(
+    where: Lake, exchange: Exchange, selection: Selection, *, repair: bool = False
+) -> tuple[datetime, list[InstrumentPlan]]:
+    """Return the exchange's clock and what a backfill would ask for now."""
+    now = exchange.server_time()
+    return now, make_plans(where, selection, now, repair=repair)
+
+
+def plan_totals(plans: list[InstrumentPlan], rate: float) -> dict[str, Any]:
+    """Return the figures of a plan, in all and per instrument.
+
+    Keys: windows, calls, candles, seconds_at_rate (None without a limit), bytes, instruments.
+    """
+    windows = sum(len(plan.windows) for plan in plans)
+    candles = sum(plan.candles for plan in plans)
+    return {
+        "windows": windows,
+        "calls": windows,
+        "candles": candles,
+        "seconds_at_rate": round(windows / rate, 1) if rate else None,
+        "bytes": round(candles * BYTES_PER_CANDLE),
+        "instruments": [_plan_row(plan) for plan in plans],
+    }
+
+
+def curate(
+    where: Lake,
+    *,
+    full: bool = False,
+    report: Callable[[int, int], None] = lambda _done, _total: None,
+) -> BuildResult:
+    """Build the curated tables with a thread for each core; Polars and Arrow compute outside the interpreter's lock."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="build") as pool:
+        return build(where, pool, PROGRAM, full=full, report=report)
+
+
+def instrument_counts(known: pl.DataFrame) -> dict[str, int]:
+    """Count the instruments of the table `instruments`."""
+    futures = known.filter(pl.col("kind") == "future").height
+    return {"known": known.height, "futures": futures, "perpetuals": known.height - futures}
+
+
+def is_complete(fetched: Fetched) -> bool:
+    """Whether nothing failed and nothing that could be a future was refused."""
+    found = fetched.discovery
+    return not fetched.backfill.failed and (found is None or found.is_complete)
+
+
+def _plan_row(plan: InstrumentPlan) -> Mapping[str, Any]:
+    return {
+        "instrument": plan.instrument,
+        "start": plan.life.start,
+        "end": plan.life.end,
+        "windows": len(plan.windows),
+        "candles": plan.candles,
+        "bytes": round(plan.candles * BYTES_PER_CANDLE),
+    }

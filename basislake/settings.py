@@ -1,0 +1,196 @@
+"""Settings and selections of the command line: flag, else environment, else default."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+import lake
+from ingest.backfill import DEFAULT_THREADS
+from ingest.exchange import (
+    DEFAULT_RETRIES,
+    DEFAULT_TIMEOUT_S,
+    HISTORY_URL,
+    MAX_CONNECTIONS,
+    WWW_URL,
+    Exchange,
+)
+from ingest.pace import DEFAULT_CALLS_PER_SECOND, Pace
+from ingest.selection import Selection, select
+from lake import Lake
+from lake.errors import UsageError
+from load.embedded import embedded
+
+EMBEDDED = "embedded"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSettings:
+    """How to call the exchange.
+
+    Attributes:
+        url: of `www`.
+        history_url: of the history host.
+        rate: candle calls a second, 0 for no limit.
+        timeout_s: for one whole call.
+        retries: asks again per window.
+        threads: calls under way at once.
+    """
+
+    url: str = WWW_URL
+    history_url: str = HISTORY_URL
+    rate: float = DEFAULT_CALLS_PER_SECOND
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    retries: int = DEFAULT_RETRIES
+    threads: int = DEFAULT_THREADS
+
+    @contextmanager
+    def open(self) -> Iterator[Exchange]:
+        """Address the exchange, and close the connections at the end."""
+        exchange = Exchange(
+            self.url,
+            self.history_url,
+            pace=Pace(self.rate),
+            timeout_s=self.timeout_s,
+            retries=self.retries,
+        )
+        try:
+            yield exchange
+        finally:
+            exchange.close()
+
+
+@contextmanager
+def database(postgres: str, where: Lake) -> Iterator[str]:
+    """Give the libpq URI of the database, starting the embedded one beside the lake where that is asked for.
+
+    Raises:
+        UsageError: the embedded database is asked for and the lake is not on this machine's disk.
+    """
+    if postgres != EMBEDDED:
+        yield postgres
+        return
+    if not where.is_local:
+        raise UsageError(
+            "The embedded PostgreSQL lives beside a lake on disk; give --postgres URI for this one."
+        )
+    with embedded(embedded_folder(where)) as uri:
+        yield uri
+
+
+def embedded_folder(where: Lake) -> Path:
+    """Where the embedded PostgreSQL of a lake on disk keeps its data."""
+    return Path(where.uri) / "postgres"
+
+
+class Time(click.ParamType):
+    """A UTC date or time: 2024-03-29, 2024-03-29T08:00 or 2024-03-29T08:00:00Z."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None  # noqa: ANN401
+    ) -> datetime:
+        """Parse, taking a time without a zone as UTC."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            time = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a UTC date or time like 2024-03-29 or 2024-03-29T08:00Z", param, ctx)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def lake_option(command: F) -> F:
+    """Add --lake; the command gets `where`, a lake."""
+    option = click.option(
+        "--lake",
+        "where",
+        metavar="PATH|URI",
+        envvar="BASISLAKE_LAKE",
+        default="./lake-data",
+        show_default=True,
+        show_envvar=True,
+        callback=lambda _ctx, _param, value: lake.open(value),
+        help="Folder or object-store URI of the lake",
+    )
+    return option(command)
+
+
+def exchange_options(command: F) -> F:
+    """Add the settings of the exchange; the command gets `settings`."""
+    options = (
+        click.option("--exchange-url", "url", metavar="URL", envvar="BASISLAKE_EXCHANGE_URL", default=WWW_URL, help="Base URL of active instruments and candles"),
+        click.option("--history-url", metavar="URL", envvar="BASISLAKE_HISTORY_URL", default=HISTORY_URL, help="Base URL of expired instruments"),
+        click.option("--rate", type=click.FloatRange(min=0), envvar="BASISLAKE_RATE", default=DEFAULT_CALLS_PER_SECOND, help="Candle calls a second, 0 for no limit"),
+        click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), envvar="BASISLAKE_TIMEOUT", default=DEFAULT_TIMEOUT_S, help="Seconds for one whole call"),
+        click.option("--retries", type=click.IntRange(min=0), envvar="BASISLAKE_RETRIES", default=DEFAULT_RETRIES, help="Asks again per window"),
+        click.option("--threads", type=click.IntRange(1, MAX_CONNECTIONS), default=DEFAULT_THREADS, help="Calls under way at once"),
+    )  # fmt: skip
+    return _grouped(command, options, ExchangeSettings, "settings")
+
+
+def selection_options(command: F) -> F:
+    """Add the selection; the command gets `selection`."""
+    options = (
+        click.option("--all", "everything", is_flag=True, help="All instruments, which is the default"),
+        click.option("--currency", "currencies", metavar="COIN", multiple=True, help="BTC or ETH; repeat, or separate by commas"),
+        click.option("--instruments", "names", metavar="NAMES", multiple=True, help="Names separated by commas; a future brings its perpetual"),
+        click.option("--since", type=Time(), help="First minute, UTC date or time, inclusive"),
+        click.option("--until", type=Time(), help="Last minute, exclusive"),
+    )  # fmt: skip
+    return _grouped(command, options, _selection, "selection")
+
+
+def postgres_option(command: F) -> F:
+    """Add --postgres; the command gets `postgres`."""
+    option = click.option(
+        "--postgres",
+        metavar="URI",
+        envvar="BASISLAKE_POSTGRES",
+        default=EMBEDDED,
+        help="libpq URI, or `embedded`: a PostgreSQL kept beside the lake [default: embedded]",
+    )
+    return option(command)
+
+
+def json_option(command: F) -> F:
+    """Add --json; the command gets `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object")(command)
+
+
+def _selection(
+    *,
+    everything: bool,
+    currencies: tuple[str, ...],
+    names: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+) -> Selection:
+    if everything and (currencies or names):
+        raise UsageError("--all does not go with --currency or --instruments.")
+    return select(currencies, names, since, until)
+
+
+def _grouped(
+    command: F, options: tuple[Callable[[Any], Any], ...], make: Callable[..., Any], name: str
+) -> F:
+    """Add options whose values reach the command as one value."""
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> Any:  # noqa: ANN401
+        own = {key: values.pop(key) for key in keys}
+        return command(**{name: make(**own)}, **values)
+
+    before = len(getattr(command, "__click_params__", []))
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    keys = [str(param.name) for param in wrapped.__click_params__[before:]]  # type: ignore[attr-defined]
+    return wrapped  # type: ignore[return-value]

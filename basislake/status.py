@@ -1,0 +1,49 @@
+"""What a lake and its database hold, gathered as plain values for `status`."""
+
+from typing import Any
+
+import polars as pl
+
+from lake import TABLES, Lake
+from lake.tables import COVERAGE, INSTRUMENTS, QUARANTINE, RAW_CANDLES
+from load.run import parity
+
+
+def lake_status(where: Lake) -> dict[str, Any]:
+    """Return what the lake holds.
+
+    Keys: lake; tables (name to version, rows, files, bytes); instruments (known, with_candles); coverage (status to
+    minutes); unanswered (instrument, start, end, minutes of every failed interval); quarantined (rule to rows).
+    """
+    snapshots = {name: where.snapshot(table) for name, table in TABLES.items()}
+    coverage = where.read(COVERAGE)
+    minutes = coverage.group_by("status").agg(pl.col("minutes").sum()).sort("status")
+    failed = coverage.filter(pl.col("status") == "failed").drop("status")
+    broken = where.read(QUARANTINE).explode("rules").group_by("rules").len().sort("rules")
+    return {
+        "lake": where.uri,
+        "tables": {
+            name: {
+                "version": snapshot.version,
+                "rows": snapshot.rows,
+                "files": len(snapshot.files),
+                "bytes": sum(file.bytes for file in snapshot.files),
+            }
+            for name, snapshot in snapshots.items()
+        },
+        "instruments": {
+            "known": snapshots[INSTRUMENTS.name].rows,
+            "with_candles": len(snapshots[RAW_CANDLES.name].by_partition()),
+        },
+        "coverage": dict(minutes.iter_rows()),
+        "unanswered": failed.to_dicts(),
+        "quarantined": dict(broken.iter_rows()),
+    }
+
+
+def database_status(where: Lake, uri: str) -> dict[str, Any]:
+    """Return rows of each table in the lake and in the database: `{table: {lake, database}}`."""
+    return {
+        table: {"lake": in_lake, "database": in_database}
+        for table, in_lake, in_database in parity(where, uri)
+    }

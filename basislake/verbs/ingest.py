@@ -1,0 +1,214 @@
+"""`instruments`, `plan` and `backfill`: from the exchange to the raw tables."""
+
+from dataclasses import asdict
+
+import click
+
+from basislake import PROGRAM
+from basislake.output import Progress as ProgressLine
+from basislake.output import duration, print_json, print_table, say, size
+from basislake.pipeline import (
+    Fetched,
+    fetch,
+    instrument_counts,
+    is_complete,
+    knows_nothing,
+    plan_totals,
+    plans_of,
+)
+from basislake.settings import (
+    ExchangeSettings,
+    exchange_options,
+    json_option,
+    lake_option,
+    selection_options,
+)
+from ingest.backfill import Progress, Result
+from ingest.discover import Discovery, discover
+from ingest.selection import Selection, choose
+from lake import Lake
+
+
+@click.command()
+@lake_option
+@exchange_options
+@selection_options
+@json_option
+def instruments(
+    where: Lake, settings: ExchangeSettings, selection: Selection, *, as_json: bool
+) -> int:
+    """Discover every dated BTC and ETH future and the perpetuals, store and list them.
+
+    Active instruments come from www, expired ones from the history host. What the exchange no
+    longer lists is kept.
+
+    \b
+    Example:
+        basislake instruments --currency BTC
+    """  # noqa: D301  (it is the help text)
+    with settings.open() as exchange:
+        found = discover(exchange, where, PROGRAM)
+    chosen = found.known
+    if selection.currencies or selection.names:
+        chosen = choose(chosen, selection)
+    tell_discovery(found)
+    columns = ["instrument", "kind", "listed_at", "expires_at", "tick_size", "contract_size", "active"]
+    if as_json:
+        print_json(
+            {
+                **instrument_counts(found.known),
+                "new": found.new,
+                "left_out": found.left_out,
+                "refused": [asdict(refused) for refused in found.refused],
+                "failed": found.failed,
+                "instruments": chosen.to_dicts(),
+            }
+        )
+    else:
+        print_table("Instruments", columns, chosen.select(columns).rows())
+    return 0 if found.is_complete else 1
+
+
+@click.command()
+@lake_option
+@exchange_options
+@selection_options
+@click.option("--repair", is_flag=True, help="Count minutes answered without a candle, too")
+@json_option
+def plan(
+    where: Lake,
+    settings: ExchangeSettings,
+    selection: Selection,
+    *,
+    repair: bool,
+    as_json: bool,
+) -> int:
+    """Show what a backfill would ask for, and write nothing.
+
+    The exchange is asked for its clock only; the lake must know its instruments.
+
+    \b
+    Example:
+        basislake plan --currency ETH --since 2024-01-01
+    """  # noqa: D301  (it is the help text)
+    if knows_nothing(where):
+        say("The lake knows no instruments yet; `basislake instruments` fetches them.")
+    with settings.open() as exchange:
+        _, plans = plans_of(where, exchange, selection, repair=repair)
+    totals = plan_totals(plans, settings.rate)
+    if as_json:
+        print_json(totals)
+        return 0
+    columns = ["instrument", "start", "end", "windows", "candles", "bytes"]
+    rows = [[row[column] for column in columns] for row in totals["instruments"] if row["windows"]]
+    print_table("Plan", columns, rows)
+    seconds = totals["seconds_at_rate"]
+    lasting = f", {duration(seconds)} at {settings.rate:g} calls/s" if seconds else ""
+    click.echo(
+        f"{totals['calls']:,} calls for at most {totals['candles']:,} candles of "
+        f"{len(rows)} instruments, {size(totals['bytes'])}{lasting}"
+    )
+    return 0
+
+
+@click.command()
+@lake_option
+@exchange_options
+@selection_options
+@click.option("--repair", is_flag=True, help="Ask again for minutes answered without a candle")
+@json_option
+def backfill(
+    where: Lake,
+    settings: ExchangeSettings,
+    selection: Selection,
+    *,
+    repair: bool,
+    as_json: bool,
+) -> int:
+    """Fetch the candles that the lake does not hold yet; kill it at any moment and start again.
+
+    Discovers first where the lake knows no instruments. A future brings its perpetual.
+
+    \b
+    Example:
+        basislake backfill --instruments BTC-28JUN19,ETH-28JUN19
+    """  # noqa: D301  (it is the help text)
+    fetched = fetch_told(where, settings, selection, discover_first=False, repair=repair)
+    if as_json:
+        print_json(fetched.backfill)
+    else:
+        show_backfill(fetched.backfill)
+    return 0 if is_complete(fetched) else 1
+
+
+def fetch_told(
+    where: Lake,
+    settings: ExchangeSettings,
+    selection: Selection,
+    *,
+    discover_first: bool,
+    repair: bool = False,
+) -> Fetched:
+    """Fetch, with progress on stderr."""
+    line = ProgressLine("calls")
+
+    def report(progress: Progress) -> None:
+        note = f"{progress.candles:,} candles, {progress.instrument}"
+        line(progress.done, progress.total, note)
+
+    fetched = fetch(
+        where, settings, selection, discover_first=discover_first, repair=repair, report=report
+    )
+    if fetched.discovery:
+        tell_discovery(fetched.discovery)
+    tell_backfill(fetched.backfill)
+    return fetched
+
+
+def tell_discovery(found: Discovery) -> None:
+    """Say on stderr what a discovery found, and name what it could not read."""
+    counts = instrument_counts(found.known)
+    left_out = sum(found.left_out.values())
+    say(
+        f"Known: {counts['futures']} dated futures and {counts['perpetuals']} perpetuals, "
+        f"{len(found.new)} new; {left_out} other records left out."
+    )
+    for name in found.changed:
+        say(f"Changed: the exchange now gives another life for {name}.")
+    for refused in found.refused:
+        label = "Refused" if refused.could_be_dated else "Warning: refused"
+        say(f"{label}: record {refused.name}: {refused.reason}.")
+    for failed in found.failed:
+        say(f"Failed: {failed} What was known of it is kept; run the command again.")
+
+
+def tell_backfill(result: Result) -> None:
+    """Say on stderr the totals of a backfill, and name what failed or is empty."""
+    say(
+        f"Backfill: {result.complete} of {result.instruments} instruments complete, "
+        f"{result.candles_written:,} candles written by {result.calls:,} calls "
+        f"({result.retries:,} retries) in {duration(result.seconds)}."
+    )
+    if result.differing:
+        say(f"Warning: {result.differing} candles came again with other values; the stored ones stand.")
+    for failure in result.failed:
+        say(f"Failed: {failure.instrument}: {failure.reason}")
+    if result.failed:
+        say("What was answered is saved; the same command asks for the rest.")
+    if result.empty:
+        say(f"Empty: no candle in the whole life of {', '.join(result.empty)}.")
+
+
+def show_backfill(result: Result) -> None:
+    """Print the totals of a backfill on stdout."""
+    rows = [
+        ["instruments", result.instruments],
+        ["complete", result.complete],
+        ["empty", len(result.empty)],
+        ["failed", len(result.failed)],
+        ["candles written", result.candles_written],
+        ["calls", result.calls],
+        ["retries", result.retries],
+    ]
+    print_table("Backfill", ["figure", "value"], rows)
+

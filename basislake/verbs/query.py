@@ -1,0 +1,145 @@
+"""`status` and `sql`: what the lake and the database hold."""
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import duckdb
+import polars as pl
+
+from basislake.output import print_json, print_table, size
+from basislake.settings import (
+    EMBEDDED,
+    database,
+    embedded_folder,
+    json_option,
+    lake_option,
+    postgres_option,
+)
+from basislake.status import database_status, lake_status
+from lake import Lake
+from lake.errors import UsageError
+
+_SHOWN_ROWS = 50
+
+
+@click.command()
+@lake_option
+@postgres_option
+@json_option
+def status(where: Lake, postgres: str, *, as_json: bool) -> int:
+    """Show what the lake and the database hold, and what has no answer yet.
+
+    Exit code 1 where something was asked and not answered, or the database differs.
+
+    \b
+    Example:
+        basislake status --json
+    """  # noqa: D301  (it is the help text)
+    found = lake_status(where)
+    found["database"] = _database(where, postgres)
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+    differs = any(row["lake"] != row["database"] for row in (found["database"] or {}).values())
+    return 1 if found["unanswered"] or differs else 0
+
+
+@click.command()
+@click.argument("query")
+@lake_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    default="table",
+    show_default=True,
+    help="How to print the rows",
+)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file")
+@json_option
+def sql(query: str, where: Lake, format_: str, output: Path | None, *, as_json: bool) -> int:
+    """Run a DuckDB query over the lake; each table is a view, times are UTC.
+
+    \b
+    Example:
+        basislake sql "SELECT instrument, count(*) FROM candles GROUP BY ALL" --format csv
+    """  # noqa: D301  (it is the help text)
+    connection = where.duckdb()
+    try:
+        relation = connection.sql(query)
+        frame = relation.pl() if relation is not None else pl.DataFrame()
+    except duckdb.Error as exc:
+        raise UsageError(f"DuckDB refuses the query: {exc}") from exc
+    finally:
+        connection.close()
+    _print(frame, "json" if as_json else format_, output)
+    return 0
+
+
+def _database(where: Lake, postgres: str) -> dict[str, Any] | None:
+    """The rows of the database; None where the embedded one was never made."""
+    is_absent = not where.is_local or not embedded_folder(where).exists()
+    if postgres == EMBEDDED and is_absent:
+        return None
+    with database(postgres, where) as uri:
+        return database_status(where, uri)
+
+
+def _show(found: dict[str, Any]) -> None:
+    rows = [
+        [name, row["rows"], row["files"], size(row["bytes"]), row["version"]]
+        for name, row in found["tables"].items()
+    ]
+    print_table(f"Lake {found['lake']}", ["table", "rows", "files", "size", "version"], rows)
+    print_table("Coverage", ["status", "minutes"], list(found["coverage"].items()))
+    if found["quarantined"]:
+        print_table("Quarantine", ["rule", "rows"], list(found["quarantined"].items()))
+    if found["unanswered"]:
+        unanswered = [list(row.values()) for row in found["unanswered"]]
+        columns = ["instrument", "start", "end", "minutes"]
+        note = "`basislake backfill` asks again."
+        print_table("Asked, not answered", columns, unanswered[:_SHOWN_ROWS], note=note)
+    if found["database"] is None:
+        click.echo("PostgreSQL: nothing loaded yet; `basislake load` does it.")
+        return
+    rows = [
+        [name, row["lake"], row["database"], row["lake"] == row["database"]]
+        for name, row in found["database"].items()
+    ]
+    print_table("PostgreSQL", ["table", "rows in lake", "rows in database", "equal"], rows)
+
+
+def _print(frame: pl.DataFrame, format_: str, output: Path | None) -> None:
+    if format_ == "table" and output is None:
+        shown = frame.head(_SHOWN_ROWS)
+        more = frame.height - shown.height
+        note = f"... and {more:,} more rows; --format csv prints all." if more else ""
+        print_table(f"{frame.height:,} rows", frame.columns, shown.rows(), note=note)
+        return
+    if format_ == "json" and output is None:
+        print_json(frame.to_dicts())
+        return
+    data = _encode(frame, format_)
+    if output:
+        output.write_bytes(data)
+    else:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+def _encode(frame: pl.DataFrame, format_: str) -> bytes:
+    sink = io.BytesIO()
+    if format_ == "parquet":
+        frame.write_parquet(sink)
+    elif format_ == "json":
+        frame.write_json(sink)
+    else:
+        flat = frame.with_columns(
+            pl.col(name).list.join("|") for name, dtype in frame.schema.items() if dtype == pl.List
+        )
+        flat.write_csv(sink)
+    return sink.getvalue()

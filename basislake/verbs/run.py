@@ -1,0 +1,151 @@
+"""`build`, `load` and `run`: from the raw tables to the curated ones, and to PostgreSQL."""
+
+from dataclasses import asdict
+
+import click
+
+from basislake.output import Progress, duration, print_json, print_table, say
+from basislake.pipeline import curate, is_complete
+from basislake.settings import (
+    ExchangeSettings,
+    database,
+    exchange_options,
+    json_option,
+    lake_option,
+    postgres_option,
+    selection_options,
+)
+from basislake.verbs.ingest import fetch_told
+from ingest.selection import Selection
+from lake import Lake
+from load.run import LoadResult
+from load.run import load as load_tables
+from transforms.build import BuildResult
+
+
+@click.command()
+@lake_option
+@click.option("--full", is_flag=True, help="Make everything anew, not only what changed")
+@json_option
+def build(where: Lake, *, full: bool, as_json: bool) -> int:
+    """Validate the raw candles and compute the basis of every future.
+
+    Writes candles, quarantine, quality and basis; only instruments whose raw candles changed are
+    made anew. Needs no network.
+
+    \b
+    Example:
+        basislake build
+    """  # noqa: D301  (it is the help text)
+    result = build_told(where, full=full)
+    if as_json:
+        print_json(result)
+    else:
+        _show("Build", asdict(result))
+    return 0
+
+
+@click.command()
+@lake_option
+@postgres_option
+@json_option
+def load(where: Lake, postgres: str, *, as_json: bool) -> int:
+    """Bring the curated tables into PostgreSQL; only partitions whose content changed are sent.
+
+    Each partition is replaced in one transaction and compared with the lake before it is
+    committed.
+
+    \b
+    Example:
+        basislake load --postgres postgresql://me@db.example/market
+    """  # noqa: D301  (it is the help text)
+    with database(postgres, where) as uri:
+        result = load_told(where, uri)
+    if as_json:
+        print_json(result)
+    else:
+        _show("Load", _figures(result))
+    return 0
+
+
+@click.command()
+@lake_option
+@exchange_options
+@selection_options
+@postgres_option
+@json_option
+def run(
+    where: Lake,
+    settings: ExchangeSettings,
+    selection: Selection,
+    postgres: str,
+    *,
+    as_json: bool,
+) -> int:
+    """Do it all: discover, backfill, build, load; safe to kill, and a rerun does only what is left.
+
+    \b
+    Example:
+        basislake run --currency BTC --postgres embedded
+    """  # noqa: D301  (it is the help text)
+    summary, code = run_all(where, settings, selection, postgres)
+    if as_json:
+        print_json(summary)
+    else:
+        for name, figures in summary.items():
+            _show(name.capitalize(), figures)
+    return code
+
+
+def run_all(
+    where: Lake, settings: ExchangeSettings, selection: Selection, postgres: str
+) -> tuple[dict[str, dict[str, object]], int]:
+    """Run every step and return their figures, by step, and the exit code.
+
+    What failed to be fetched does not keep the rest from being built and loaded.
+    """
+    fetched = fetch_told(where, settings, selection, discover_first=True)
+    built = build_told(where)
+    with database(postgres, where) as uri:
+        loaded = load_told(where, uri)
+    summary = {
+        "backfill": asdict(fetched.backfill),
+        "build": asdict(built),
+        "load": _figures(loaded),
+    }
+    return summary, 0 if is_complete(fetched) else 1
+
+
+def build_told(where: Lake, *, full: bool = False) -> BuildResult:
+    """Build, with progress and totals on stderr."""
+    result = curate(where, full=full, report=Progress("instruments"))
+    say(
+        f"Build: {result.rebuilt} instruments made anew, {result.unchanged} unchanged; "
+        f"{result.candles:,} candles, {result.quarantined:,} quarantined, "
+        f"{result.basis_rows:,} basis rows, {result.unmatched:,} unmatched "
+        f"in {duration(result.seconds)}."
+    )
+    return result
+
+
+def load_told(where: Lake, uri: str) -> LoadResult:
+    """Load, with progress and totals on stderr."""
+    result = load_tables(where, uri, report=Progress("partitions"))
+    say(
+        f"Load: {result.partitions_loaded} partitions loaded and verified, "
+        f"{result.partitions_unchanged} unchanged; {result.rows_loaded:,} rows "
+        f"in {duration(result.seconds)}."
+    )
+    return result
+
+
+def _figures(result: LoadResult) -> dict[str, object]:
+    return asdict(result)
+
+
+def _show(title: str, figures: dict[str, object]) -> None:
+    rows = [
+        [name.replace("_", " "), len(value) if isinstance(value, list | dict) else value]
+        for name, value in figures.items()
+    ]
+    print_table(title, ["figure", "value"], rows)

@@ -1,0 +1,4 @@
+"""From the lake's curated tables to PostgreSQL: only partitions whose content changed, each in one verified transaction.
+
+This package knows the lake and PostgreSQL; it knows nothing of exchanges or rules. `load.run.load` is the way in.
+"""

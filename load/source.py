@@ -1,0 +1,101 @@
+"""What PostgreSQL should hold: the partitions of the lake's curated tables, each with a digest of its content."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
+
+import polars as pl
+
+from lake import Lake
+from lake.digest import frame_digest
+from lake.errors import LoadError
+from lake.files import DataFile
+from lake.snapshot import Snapshot, explained
+from lake.tables import BASIS, CANDLES, INSTRUMENTS
+from load.tables import FEEDS, WHOLE, Feed
+
+
+class _Known(NamedTuple):
+    kind: str
+    expiry: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Rows of one PostgreSQL table that are replaced together.
+
+    Attributes:
+        feed: the table, and how it is fed.
+        name: the instrument, or `all`.
+        rows: how many.
+        expiry: the instrument's expiry date (UTC), None where it has none.
+        snapshot: the version of the lake's table that the rows come from.
+        files: that hold them.
+    """
+
+    feed: Feed
+    name: str
+    rows: int
+    expiry: date | None
+    snapshot: Snapshot
+    files: tuple[DataFile, ...]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The table's name and the partition's: the key of its row in `lake_loads`."""
+        return self.feed.table.name, self.name
+
+    def digest(self) -> str:
+        """Return a sha256 of the content; no row is read where it is in one file that the lake wrote."""
+        content = self.files[0].digest if len(self.files) == 1 else None
+        content = content or frame_digest(self.feed.source, self._source_rows())
+        return hashlib.sha256(f"{self.feed.table.name}\n{content}\n{self.expiry}".encode()).hexdigest()
+
+    def frame(self) -> pl.DataFrame:
+        """Return the rows as PostgreSQL should hold them, in the table's order.
+
+        Raises:
+            LakeError: the lake cannot be read.
+        """
+        return self.feed.frame(self._source_rows(), self.expiry)
+
+    def _source_rows(self) -> pl.DataFrame:
+        source = self.feed.source
+        with explained(f"{source.name} of {self.name} cannot be read at {self.snapshot.uri}"):
+            return self.snapshot.scan(self.name if source.partition else None).collect()
+
+
+def partitions(lake: Lake) -> list[Partition]:
+    """Return all partitions that PostgreSQL should hold, in the order they are loaded.
+
+    Raises:
+        LakeError: the lake cannot be read.
+        LoadError: the lake has candles or basis of an instrument that it has no record of.
+    """
+    snapshots = {table.name: lake.snapshot(table) for table in (INSTRUMENTS, CANDLES, BASIS)}
+    known = _known(snapshots[INSTRUMENTS.name])
+    return [p for feed in FEEDS for p in _of_feed(feed, snapshots[feed.source.name], known)]
+
+
+def _of_feed(feed: Feed, snapshot: Snapshot, known: dict[str, _Known]) -> Iterator[Partition]:
+    if feed.kind is None:
+        if snapshot.rows:
+            yield Partition(feed, WHOLE, snapshot.rows, None, snapshot, snapshot.files)
+        return
+    for name, files in sorted(snapshot.by_partition().items()):
+        if name not in known:
+            raise LoadError(
+                f"{snapshot.table.name} has rows of {name}, but instruments has no record of it; nothing was loaded. "
+                "Run `basislake instruments`, then load again."
+            )
+        rows = sum(file.rows for file in files)
+        if known[name].kind == feed.kind and rows:
+            yield Partition(feed, name, rows, known[name].expiry, snapshot, files)
+
+
+def _known(instruments: Snapshot) -> dict[str, _Known]:
+    with explained(f"instruments cannot be read at {instruments.uri}"):
+        rows = instruments.scan().select("instrument", "kind", pl.col("expires_at").dt.date()).collect()
+    return {name: _Known(kind, expiry) for name, kind, expiry in rows.iter_rows()}

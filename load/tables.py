@@ -1,0 +1,132 @@
+"""The one declaration of each PostgreSQL table, and how the rows of one partition come from the lake.
+
+A partition here is what is replaced together, in one transaction: the rows of one instrument, or a table in one piece.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from lake.tables import BASIS, CANDLES, INSTRUMENTS, Column, Table, Type
+
+# The name of the only partition of a table in one piece.
+WHOLE = "all"
+
+_INSTRUMENT = Column("instrument", Type.TEXT, "the exchange's name of the instrument")
+_TIMESTAMP = Column("timestamp", Type.TIME, "the minute's open", "UTC")
+_EXPIRY = Column("expiry_date", Type.DATE, "day of the expiry", "UTC")
+_OHLCV = (
+    *(Column(n, Type.FLOAT, f"{n} price", "quote per base") for n in ("open", "high", "low", "close")),
+    Column("volume", Type.FLOAT, "traded amount", "base coin"),
+    Column("cost", Type.FLOAT, "traded amount", "quote currency"),
+)  # fmt: skip
+
+
+def _by_instrument(name: str, row: str, *columns: Column) -> Table:
+    key = ("instrument", "timestamp")
+    return Table(name, row, columns, key=key, order=("timestamp",), partition="instrument")
+
+
+FUTURES_OHLCV = _by_instrument(
+    "futures_ohlcv", "a validated 1-minute candle of a future", _INSTRUMENT, _TIMESTAMP, _EXPIRY, *_OHLCV
+)  # fmt: skip
+
+PERPETUALS_OHLCV = _by_instrument(
+    "perpetuals_ohlcv", "a validated 1-minute candle of a perpetual", _INSTRUMENT, _TIMESTAMP, *_OHLCV
+)  # fmt: skip
+
+FUTURES_BASIS_SPREAD = _by_instrument(
+    "futures_basis_spread",
+    "a minute of a future that its perpetual has too",
+    _TIMESTAMP,
+    _INSTRUMENT,
+    _EXPIRY,
+    Column("futures_price", Type.FLOAT, "the future's close", "quote per base"),
+    Column("perpetual_price", Type.FLOAT, "the perpetual's close", "quote per base"),
+    Column("basis_spread", Type.FLOAT, "futures_price - perpetual_price", "quote per base"),
+    Column("basis_spread_pct", Type.FLOAT, "basis_spread / perpetual_price x 100", "percent"),
+    Column("days_to_expiry", Type.FLOAT, "expiry - timestamp", "days"),
+    Column("market_structure", Type.TEXT, "contango (> 0), backwardation (< 0) or flat (= 0)"),
+    Column(
+        "annualised_pct",
+        Type.FLOAT,
+        "basis_spread_pct x 365 / days_to_expiry; null where 60 minutes or less are left",
+        "percent a year",
+        nullable=True,
+    ),
+)
+
+LAKE_LOADS = Table(
+    name="lake_loads",
+    row="a partition that was loaded; delete its row to have it loaded again",
+    columns=(
+        Column("table", Type.TEXT, "the table the partition is in"),
+        Column("partition", Type.TEXT, "the instrument, or 'all' for a table in one piece"),
+        Column("digest", Type.TEXT, "sha256 of the content it was loaded from"),
+        Column("rows", Type.INT, "rows loaded", "rows"),
+        Column("lake_version", Type.INT, "version of the lake's table it was loaded from"),
+        Column("loaded_at", Type.TIME, "when the load was committed", "UTC"),
+    ),
+    key=("table", "partition"),
+    order=("table", "partition"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """How one PostgreSQL table is fed from the lake.
+
+    Attributes:
+        table: of PostgreSQL.
+        source: the lake's table its rows come from.
+        kind: of the instruments whose partitions it takes; None where it takes the source in one piece.
+        frame: turns the source's rows of one partition, and the instrument's expiry date (UTC, None for a perpetual
+            or a table in one piece), into rows of the table.
+    """
+
+    table: Table
+    source: Table
+    kind: str | None
+    frame: Callable[[pl.DataFrame, date | None], pl.DataFrame]
+
+
+def instruments_frame(rows: pl.DataFrame, _: date | None = None) -> pl.DataFrame:
+    """Return the rows of `instruments`: as the lake has them."""
+    return INSTRUMENTS.cast(rows)
+
+
+def futures_frame(candles: pl.DataFrame, expiry: date | None) -> pl.DataFrame:
+    """Return the rows of `futures_ohlcv` of one future, from its candles and its expiry date (UTC)."""
+    dated = candles.rename({"ts": "timestamp"}).with_columns(pl.lit(expiry).alias("expiry_date"))
+    return FUTURES_OHLCV.cast(dated)
+
+
+def perpetuals_frame(candles: pl.DataFrame, _: date | None = None) -> pl.DataFrame:
+    """Return the rows of `perpetuals_ohlcv` of one perpetual, from its candles."""
+    return PERPETUALS_OHLCV.cast(candles.rename({"ts": "timestamp"}))
+
+
+def basis_frame(basis: pl.DataFrame, expiry: date | None) -> pl.DataFrame:
+    """Return the rows of `futures_basis_spread` of one future, from its basis and its expiry date (UTC)."""
+    renamed = basis.rename(
+        {
+            "ts": "timestamp",
+            "future_close": "futures_price",
+            "perpetual_close": "perpetual_price",
+            "basis": "basis_spread",
+            "basis_pct": "basis_spread_pct",
+        }
+    )
+    return FUTURES_BASIS_SPREAD.cast(renamed.with_columns(pl.lit(expiry).alias("expiry_date")))
+
+
+FEEDS = (
+    Feed(INSTRUMENTS, INSTRUMENTS, None, instruments_frame),
+    Feed(PERPETUALS_OHLCV, CANDLES, "perpetual", perpetuals_frame),
+    Feed(FUTURES_OHLCV, CANDLES, "future", futures_frame),
+    Feed(FUTURES_BASIS_SPREAD, BASIS, "future", basis_frame),
+)
+
+TABLES: dict[str, Table] = {table.name: table for table in (*(f.table for f in FEEDS), LAKE_LOADS)}

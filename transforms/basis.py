@@ -1,0 +1,68 @@
+"""The basis of a future against its perpetual, minute by minute; pure."""
+
+from datetime import datetime
+
+import polars as pl
+
+MICROSECONDS_PER_DAY = 86_400_000_000
+# Days a year in the annualisation, as is the convention where markets never close.
+DAYS_PER_YEAR = 365
+# Where this or less is left, a year's worth of the basis is noise, so none is given.
+LEAST_MINUTES_TO_ANNUALISE = 60
+
+
+def basis(
+    future: pl.DataFrame, perpetual: pl.DataFrame, expires_at: datetime
+) -> pl.DataFrame:
+    """Return one row of `basis` for each minute that both sides have.
+
+    basis = future close - perpetual close; basis_pct = basis / perpetual close x 100; days_to_expiry = expires_at - ts in
+    days of 86,400 s; annualised_pct = basis_pct x 365 / days_to_expiry, null where 60 minutes or less are left.
+    Nothing is carried from one minute to another: a future's minute without its perpetual's has no row.
+
+    Args:
+        future: rows of `candles` of one dated future.
+        perpetual: rows of `candles` of the perpetual of the same coin; more minutes do no harm.
+        expires_at: from the future's record, UTC.
+    """
+    other = perpetual.select(
+        "ts",
+        perpetual_close="close",
+        perpetual_traded="traded",
+        perpetual_suspect="suspect",
+    )
+    both = future.join(other, on="ts", how="inner").with_columns(
+        basis=pl.col("close") - pl.col("perpetual_close"),
+        left=pl.lit(expires_at) - pl.col("ts"),
+    )
+    both = both.with_columns(
+        basis_pct=pl.col("basis") / pl.col("perpetual_close") * 100,
+        days_to_expiry=pl.col("left").dt.total_microseconds() / MICROSECONDS_PER_DAY,
+    )
+    is_long = pl.col("left") > pl.duration(minutes=LEAST_MINUTES_TO_ANNUALISE)
+    return both.select(
+        "instrument",
+        "ts",
+        pl.col("close").alias("future_close"),
+        "perpetual_close",
+        "basis",
+        "basis_pct",
+        "days_to_expiry",
+        pl.when(is_long)
+        .then(pl.col("basis_pct") * DAYS_PER_YEAR / pl.col("days_to_expiry"))
+        .alias("annualised_pct"),
+        _structure(pl.col("basis")).alias("market_structure"),
+        pl.col("traded").alias("future_traded"),
+        "perpetual_traded",
+        (pl.col("suspect") | pl.col("perpetual_suspect")).alias("suspect"),
+    )
+
+
+def _structure(basis: pl.Expr) -> pl.Expr:
+    return (
+        pl.when(basis > 0)
+        .then(pl.lit("contango"))
+        .when(basis < 0)
+        .then(pl.lit("backwardation"))
+        .otherwise(pl.lit("flat"))
+    )

@@ -1,0 +1,226 @@
+"""The build: which curated partitions are out of date, made anew in an executor, committed by one committer."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from lake import Lake
+from lake.errors import LakeError
+from lake.files import DataFile
+from lake.snapshot import Snapshot
+from lake.tables import (
+    BASIS,
+    CANDLES,
+    COVERAGE,
+    INSTRUMENTS,
+    QUALITY,
+    QUARANTINE,
+    RAW_CANDLES,
+    Table,
+)
+from transforms.inputs import Inputs, gone, inputs_of, stale
+from transforms.partition import Built, Task, build_partition
+
+_CURATED = (CANDLES, QUARANTINE, BASIS, QUALITY)
+_SOURCES = (RAW_CANDLES, INSTRUMENTS, COVERAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What a build did, and what the curated tables hold after it.
+
+    Attributes:
+        candles: rows of `candles`.
+        quarantined: rows of `quarantine`.
+        basis_rows: rows of `basis`.
+        unmatched: candles of futures without their perpetual's minute.
+        raw_version: of `raw_candles` that the tables are made from, None where there is none.
+        rebuilt: instruments made anew.
+        unchanged: instruments left as they were.
+        seconds: it took.
+    """
+
+    candles: int
+    quarantined: int
+    basis_rows: int
+    unmatched: int
+    raw_version: int | None
+    rebuilt: int
+    unchanged: int
+    seconds: float
+
+
+def build(
+    lake: Lake,
+    executor: Executor,
+    program: str,
+    *,
+    full: bool = False,
+    report: Callable[[int, int], None] = lambda _done, _total: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> BuildResult:
+    """Bring `candles`, `quarantine`, `basis` and `quality` up to date with the raw tables.
+
+    Only instruments whose sources changed since the tables were made are made anew; where nothing did, nothing is
+    committed. Another version of the program makes everything anew. A kill leaves the tables as they were, or some of
+    them new; the next build finishes.
+
+    Args:
+        lake: to build in.
+        executor: runs one task per instrument.
+        program: name and version, for the lineage of commits.
+        full: make everything anew.
+        report: told how many of how many instruments are done.
+        clock: seconds, never going back.
+
+    Raises:
+        LakeError: the lake cannot be read or written.
+        ConflictError: another build committed meanwhile; run it again.
+    """
+    start_s = clock()
+    now = _inputs(lake, {table.name: None for table in _SOURCES})
+    bases = {table.name: lake.snapshot(table) for table in _CURATED}
+    outdated: set[str] = set()
+    withdrawn: set[str] = set()
+    for table in _CURATED:
+        before = None if full else _made_from(lake, table, program)
+        outdated |= stale(before, now)
+        withdrawn |= gone(before, now) | _strangers(bases[table.name], now)
+    if outdated or withdrawn:
+        built = _run(lake, executor, now, bases[CANDLES.name], outdated, report)
+        _commit(lake, bases, built, outdated | withdrawn, _lineage(now, program))
+    return _result(lake, now, len(outdated), clock() - start_s)
+
+
+def _inputs(lake: Lake, versions: Mapping[str, int | None]) -> Inputs:
+    raw, instruments, coverage = (lake.snapshot(t, versions[t.name]) for t in _SOURCES)
+    found = {snapshot.table.name: snapshot.version for snapshot in (raw, instruments, coverage)}
+    return inputs_of(raw, instruments.scan().collect(), coverage.scan().collect(), found)
+
+
+def _made_from(lake: Lake, table: Table, program: str) -> Inputs | None:
+    """What a curated table was made from; None where that cannot be told, so that it is made anew."""
+    for commit in lake.history(table):
+        made_from = commit.lineage.get("made_from")
+        if made_from is None:
+            continue
+        if commit.lineage.get("program") != program or None in made_from.values():
+            return None
+        try:
+            return _inputs(lake, made_from)
+        except LakeError:
+            return None
+    return None
+
+
+def _strangers(curated: Snapshot, now: Inputs) -> set[str]:
+    return set(curated.by_partition()) - set(now.sources) if curated.table.partition else set()
+
+
+def _run(  # noqa: PLR0913  (the shell joins its parts)
+    lake: Lake,
+    executor: Executor,
+    now: Inputs,
+    candles: Snapshot,
+    names: set[str],
+    report: Callable[[int, int], None],
+) -> list[Built]:
+    """Build the perpetuals, then the futures against them."""
+    duplicates = _duplicates(lake, now.versions[RAW_CANDLES.name])
+    perpetual_files = {
+        source.base: candles.of(name)
+        for name, source in now.sources.items()
+        if source.kind == "perpetual"
+    }
+    built: list[Built] = []
+    for kind in ("perpetual", "future"):
+        chosen = sorted(name for name in names if now.sources[name].kind == kind)
+        tasks = [_task(lake, now, name, perpetual_files, duplicates) for name in chosen]
+        for done in executor.map(build_partition, tasks):
+            built.append(done)
+            report(len(built), len(names))
+            if kind == "perpetual":
+                base = now.sources[done.instrument].base
+                perpetual_files[base] = (done.candles,) if done.candles else ()
+    return built
+
+
+def _task(
+    lake: Lake,
+    now: Inputs,
+    name: str,
+    perpetual_files: Mapping[str, tuple[DataFile, ...]],
+    duplicates: Mapping[str, int],
+) -> Task:
+    source = now.sources[name]
+    against = perpetual_files.get(source.base, ()) if source.kind == "future" else ()
+    return Task(
+        lake_uri=lake.uri,
+        lake_options=lake.options,
+        instrument=name,
+        source=source,
+        raw_urls=[f"{lake.uri}/{RAW_CANDLES.name}/{file.path}" for file in source.files],
+        perpetual_urls=[f"{lake.uri}/{CANDLES.name}/{file.path}" for file in against],
+        duplicates=duplicates.get(name, 0),
+    )
+
+
+def _duplicates(lake: Lake, raw_version: int | None) -> dict[str, int]:
+    """Repeats seen in replies, by instrument, as the commits of `raw_candles` tell."""
+    counts: dict[str, int] = {}
+    for commit in lake.history(RAW_CANDLES):
+        if raw_version is not None and commit.version <= raw_version:
+            for name, count in commit.lineage.get("duplicates", {}).items():
+                counts[name] = counts.get(name, 0) + count
+    return counts
+
+
+def _lineage(now: Inputs, program: str) -> dict[str, Any]:
+    return {"program": program, "made_from": dict(now.versions)}
+
+
+def _commit(
+    lake: Lake,
+    bases: Mapping[str, Snapshot],
+    built: list[Built],
+    replaced: set[str],
+    lineage: Mapping[str, Any],
+) -> None:
+    for table, added in (
+        (CANDLES, [done.candles for done in built if done.candles]),
+        (BASIS, [done.basis for done in built if done.basis]),
+    ):
+        lake.commit(bases[table.name], added, lineage, replacing=replaced)
+    for table, frames in (
+        (QUARANTINE, [done.quarantine for done in built]),
+        (QUALITY, [done.quality for done in built]),
+    ):
+        base = bases[table.name]
+        kept = base.scan().filter(~pl.col("instrument").is_in(sorted(replaced))).collect()
+        rows = pl.concat([kept, *(frame.select(table.names) for frame in frames)])
+        added = [lake.write(table, rows)] if rows.height else []
+        lake.commit(base, added, lineage, replacing=None)
+
+
+def _result(lake: Lake, now: Inputs, rebuilt: int, seconds: float) -> BuildResult:
+    candles, basis = lake.snapshot(CANDLES), lake.snapshot(BASIS)
+    futures = {name for name, source in now.sources.items() if source.kind == "future"}
+    return BuildResult(
+        candles=candles.rows,
+        quarantined=lake.snapshot(QUARANTINE).rows,
+        basis_rows=basis.rows,
+        unmatched=_rows_of(candles, futures) - basis.rows,
+        raw_version=now.versions[RAW_CANDLES.name],
+        rebuilt=rebuilt,
+        unchanged=len(now.sources) - rebuilt,
+        seconds=seconds,
+    )
+
+
+def _rows_of(snapshot: Snapshot, names: Iterable[str]) -> int:
+    wanted = set(names)
+    return sum(file.rows for file in snapshot.files if file.partition in wanted)

@@ -1,0 +1,136 @@
+"""What a build is made from, and which instruments differ between two such states; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from lake.errors import LakeError
+from lake.files import DataFile
+from lake.snapshot import Snapshot
+from lake.spans import MINUTE, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What one instrument's curated rows are made from.
+
+    Attributes:
+        kind: `future` or `perpetual`.
+        base: coin; a future is held against the perpetual of its coin.
+        listed_at: creation by the record.
+        expires_at: expiry by the record, None for a perpetual.
+        files: its raw candles.
+        asked_until: end of what was asked of the exchange, None where that is not recorded.
+    """
+
+    kind: str
+    base: str
+    listed_at: datetime
+    expires_at: datetime | None
+    files: tuple[DataFile, ...]
+    asked_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All sources of a build, at one version of each table.
+
+    Attributes:
+        versions: of `raw_candles`, `instruments` and `coverage`; None where a table does not exist.
+        sources: by instrument, of all that have raw candles.
+    """
+
+    versions: Mapping[str, int | None]
+    sources: Mapping[str, Source]
+
+
+def inputs_of(raw: Snapshot, instruments: pl.DataFrame, coverage: pl.DataFrame, versions: Mapping[str, int | None]) -> Inputs:
+    """Gather the sources of a build.
+
+    Args:
+        raw: `raw_candles` at some version.
+        instruments: the table `instruments`.
+        coverage: the table `coverage`.
+        versions: of the three.
+
+    Raises:
+        LakeError: an instrument has raw candles and no record.
+    """
+    asked: dict[str, datetime] = dict(
+        coverage.filter(pl.col("status") != "never_asked")
+        .group_by("instrument")
+        .agg(pl.col("end").max())
+        .iter_rows()
+    )
+    records = {row["instrument"]: row for row in instruments.iter_rows(named=True)}
+    parts = raw.by_partition()
+    if unknown := sorted(set(parts) - set(records)):
+        raise LakeError(
+            f"raw_candles holds {', '.join(unknown)}, of which the table instruments has no record. "
+            "Nothing was changed; `basislake instruments` fetches the records."
+        )
+    sources = {
+        name: _source(records[name], files, asked.get(name))
+        for name, files in parts.items()
+    }
+    return Inputs(versions, sources)
+
+
+def stale(before: Inputs | None, now: Inputs) -> set[str]:
+    """Return the instruments whose curated rows have to be made anew.
+
+    Those whose own source differs, and the futures whose life meets the minutes in which their perpetual's raw candles
+    differ. Everything is, where nothing is known of what was before.
+    """
+    if before is None:
+        return set(now.sources)
+    changed = {
+        name for name, source in now.sources.items() if before.sources.get(name) != source
+    }
+    for name in list(changed):
+        source = now.sources[name]
+        if source.kind == "perpetual":
+            moved = _moved(before.sources.get(name), source)
+            changed |= {
+                other
+                for other, future in now.sources.items()
+                if future.base == source.base and moved and moved.meets(_life(future))
+            }
+    return changed
+
+
+def gone(before: Inputs | None, now: Inputs) -> set[str]:
+    """Return the instruments that had raw candles before and have none now."""
+    return set(before.sources) - set(now.sources) if before else set()
+
+
+def _source(
+    record: Mapping[str, Any], files: tuple[DataFile, ...], asked_until: datetime | None
+) -> Source:
+    ordered = tuple(sorted(files, key=lambda file: file.path))
+    return Source(
+        kind=record["kind"],
+        base=record["base"],
+        listed_at=record["listed_at"],
+        expires_at=record["expires_at"],
+        files=ordered,
+        asked_until=asked_until,
+    )
+
+
+def _moved(before: Source | None, now: Source) -> Span | None:
+    """The minutes that the files hold which only one of the two states has."""
+    own = set(before.files if before else ()) ^ set(now.files)
+    firsts = [file.first for file in own if file.first]
+    lasts = [file.last for file in own if file.last]
+    return Span(min(firsts), max(lasts) + MINUTE) if firsts and lasts else None
+
+
+def _life(source: Source) -> Span:
+    """From the first to the last minute that its files hold."""
+    firsts = [file.first for file in source.files if file.first]
+    lasts = [file.last for file in source.files if file.last]
+    return Span(min(firsts), max(lasts) + MINUTE)
