@@ -11,8 +11,10 @@ import click
 import orjson
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
 _LINE_EVERY_S = 10.0
+_WIDEST_TITLE = 200
 
 
 def say(message: str) -> None:
@@ -30,8 +32,7 @@ def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, note: str = ""
 ) -> None:
     """Print aligned rows on stdout, numbers to the right; coloured on a terminal, plain elsewhere."""
-    console = Console(file=sys.stdout, soft_wrap=True)
-    table = RichTable(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = RichTable(box=None, pad_edge=False)
     values = [list(row) for row in rows]
     shown = [[_cell(value) for value in row] for row in values]
     for index, column in enumerate(columns):
@@ -39,9 +40,11 @@ def print_table(
         table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
     for cells in shown:
         table.add_row(*cells)
-    console.print(table, width=_width(columns, shown))
+    # As wide as its content: a cell is never cut, and a narrow terminal wraps the line.
+    console = Console(file=sys.stdout, width=_width(columns, shown))
+    console.print(Text(title, style="bold"), table, sep="\n")
     if note:
-        console.print(note, highlight=False)
+        click.echo(note)
 
 
 class Progress:
@@ -116,7 +119,7 @@ def _width(columns: Sequence[str], shown: list[list[str]]) -> int:
         max([len(column), *(len(row[index]) for row in shown)])
         for index, column in enumerate(columns)
     ]
-    return sum(widths) + 2 * len(widths) + 2
+    return sum(widths) + 2 * len(widths) + _WIDEST_TITLE
 
 
 def _plain(value: object) -> object:

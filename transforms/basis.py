@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import polars as pl
+import pyarrow.compute as pc
 
 MICROSECONDS_PER_DAY = 86_400_000_000
 # Days a year in the annualisation, as is the convention where markets never close.
@@ -37,7 +38,7 @@ def basis(
     )
     both = both.with_columns(
         basis_pct=pl.col("basis") / pl.col("perpetual_close") * 100,
-        days_to_expiry=pl.col("left").dt.total_microseconds() / MICROSECONDS_PER_DAY,
+        days_to_expiry=_days(both["left"]),
     )
     is_long = pl.col("left") > pl.duration(minutes=LEAST_MINUTES_TO_ANNUALISE)
     return both.select(
@@ -56,6 +57,15 @@ def basis(
         "perpetual_traded",
         (pl.col("suspect") | pl.col("perpetual_suspect")).alias("suspect"),
     )
+
+
+def _days(left: pl.Series) -> pl.Series:
+    """Lengths of time in days: one division, rounded once.
+
+    Arrow divides; Polars divides by a constant by multiplying with its inverse, which is off by one bit for some values.
+    """
+    microseconds = left.dt.total_microseconds().cast(pl.Float64).to_arrow()
+    return pl.Series(pc.divide(microseconds, float(MICROSECONDS_PER_DAY)))
 
 
 def _structure(basis: pl.Expr) -> pl.Expr:

@@ -196,7 +196,7 @@ def tell_backfill(result: Result) -> None:
     if result.failed:
         say("What was answered is saved; the same command asks for the rest.")
     if result.empty:
-        say(f"Empty: no candle in the whole life of {', '.join(result.empty)}.")
+        say(f"Empty: no candle yet in the life of {', '.join(result.empty)}.")
 
 
 def show_backfill(result: Result) -> None:

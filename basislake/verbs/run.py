@@ -19,6 +19,7 @@ from basislake.verbs.ingest import fetch_told
 from ingest.selection import Selection
 from lake import Lake
 from load.run import LoadResult
+from load.run import Progress as LoadProgress
 from load.run import load as load_tables
 from transforms.build import BuildResult
 
@@ -130,7 +131,13 @@ def build_told(where: Lake, *, full: bool = False) -> BuildResult:
 
 def load_told(where: Lake, uri: str) -> LoadResult:
     """Load, with progress and totals on stderr."""
-    result = load_tables(where, uri, report=Progress("partitions"))
+    line = Progress("partitions")
+
+    def report(progress: LoadProgress) -> None:
+        note = f"{progress.rows:,} rows, {progress.table} {progress.partition}"
+        line(progress.done, progress.total, note)
+
+    result = load_tables(where, uri, report=report)
     say(
         f"Load: {result.partitions_loaded} partitions loaded and verified, "
         f"{result.partitions_unchanged} unchanged; {result.rows_loaded:,} rows "

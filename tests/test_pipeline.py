@@ -1,0 +1,238 @@
+"""The whole way from the exchange to PostgreSQL, against the simulated exchange's truth."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import lake
+from basislake.exchange.faults import Fault, reply, rpc_error, server_error, too_many_requests
+from basislake.exchange.server import SimulatedExchange
+from basislake.exchange.universe import Universe
+from basislake.settings import database
+from lake.tables import TABLES
+from load.postgres import Database
+from tests.market import basislake, command, rows, small_market, truth, truths
+
+CHART = "get_tradingview_chart_data"
+LIST = "get_instruments"
+
+
+@pytest.fixture(scope="module")
+def universe() -> Universe:
+    return small_market()
+
+
+@pytest.fixture
+def server(universe: Universe) -> Iterator[SimulatedExchange]:
+    with SimulatedExchange(universe) as running:
+        yield running
+
+
+def test_the_lake_and_postgresql_equal_the_truth_and_a_second_run_changes_nothing(
+    server: SimulatedExchange, universe: Universe, tmp_path: Path
+) -> None:
+    done = basislake(server, "run", "--lake", tmp_path, "--json")
+    assert done.code == 0, done.err
+    where = lake.open(str(tmp_path))
+    raw = rows(where, "raw_candles")
+    assert raw.equals(truths(universe))
+
+    expiries = where.scan("instruments").select("instrument", "expires_at").collect()
+    late = raw.join(expiries, on="instrument").filter(pl.col("ts") >= pl.col("expires_at"))
+    assert late.is_empty()
+
+    build = done.json["build"]
+    assert build["candles"] + build["quarantined"] == raw.height
+    futures = raw.filter(~pl.col("instrument").str.ends_with("PERPETUAL"))
+    assert build["basis_rows"] + build["unmatched"] == futures.height
+    assert build["basis_rows"] > 0.9 * futures.height
+    coverage = where.scan("coverage").collect()
+    assert set(coverage["status"]) == {"present", "no_data"}
+    assert coverage.filter(status="present")["minutes"].sum() == raw.height
+
+    versions = {name: where.snapshot(table).version for name, table in TABLES.items()}
+    before = _database_rows(tmp_path)
+    calls = server.calls_of(CHART)
+    again = basislake(server, "run", "--lake", tmp_path, "--json")
+    assert again.code == 0, again.err
+    assert server.calls_of(CHART) == calls
+    assert {name: where.snapshot(table).version for name, table in TABLES.items()} == versions
+    assert _database_rows(tmp_path) == before
+    assert again.json["load"]["partitions_loaded"] == 0
+
+
+def _database_rows(folder: Path) -> list[list[tuple[object, ...]]]:
+    """Every row of futures and basis, with the transaction that wrote it."""
+    queries = (
+        "SELECT xmin::text, instrument, extract(epoch from timestamp), open, high, low, close, volume, cost "
+        "FROM futures_ohlcv ORDER BY instrument, timestamp",
+        "SELECT xmin::text, instrument, extract(epoch from timestamp), basis_spread FROM futures_basis_spread "
+        "ORDER BY instrument, timestamp",
+        'SELECT xmin::text, "table", partition, digest FROM lake_loads ORDER BY "table", partition',
+    )
+    with database("embedded", lake.open(str(folder))) as uri, Database(uri) as connection:
+        return [connection.query(query) for query in queries]
+
+
+def test_a_killed_backfill_is_finished_by_the_next_one(
+    universe: Universe, tmp_path: Path
+) -> None:
+    with SimulatedExchange(universe, delay_s=0.05) as slow:
+        process = subprocess.Popen(
+            command(slow, "backfill", "--lake", tmp_path, "--threads", "2"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        total = _ideal_calls(universe)
+        while slow.calls_of(CHART) < total // 2:
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    where = lake.open(str(tmp_path))
+    assert 0 < where.snapshot(TABLES["raw_candles"]).rows < truths(universe).height
+    with SimulatedExchange(universe) as server:
+        done = basislake(server, "backfill", "--lake", tmp_path, "--json")
+        assert done.code == 0, done.err
+        assert slow.calls_of(CHART) + server.calls_of(CHART) <= 1.25 * total
+    assert rows(where, "raw_candles").equals(truths(universe))
+
+
+def _ideal_calls(universe: Universe) -> int:
+    lives = [
+        (min(c.expires_ms or universe.now_ms, universe.now_ms) - c.listed_ms) // 60_000 + 1
+        for c in universe.contracts.values()
+    ]
+    return sum(-(-life // 5_000) for life in lives)
+
+
+def test_a_future_brings_its_perpetual_and_nothing_else(
+    server: SimulatedExchange, universe: Universe, tmp_path: Path
+) -> None:
+    name = next(n for n in universe.contracts if n.startswith("ETH") and "PERP" not in n)
+    done = basislake(server, "backfill", "--lake", tmp_path, "--instruments", name)
+    assert done.code == 0, done.err
+    raw = rows(lake.open(str(tmp_path)), "raw_candles")
+    expected = pl.concat([truth(universe, name), truth(universe, "ETH-PERPETUAL")])
+    assert raw.equals(expected.sort("instrument", "ts"))
+
+
+def test_throttling_and_server_errors_are_waited_out(
+    server: SimulatedExchange, universe: Universe, tmp_path: Path
+) -> None:
+    server.faults.add(CHART, 3, too_many_requests(0.01))
+    server.faults.add(CHART, 1, rpc_error(10028, "too_many_requests", status=200))
+    server.faults.add(CHART, 2, server_error())
+    server.faults.add(LIST, 1, server_error())
+    done = basislake(server, "backfill", "--lake", tmp_path, "--currency", "BTC", "--json")
+    assert done.code == 0, done.err
+    assert done.json["retries"] >= 6
+    raw = rows(lake.open(str(tmp_path)), "raw_candles")
+    assert raw.equals(truths(universe).filter(pl.col("instrument").str.starts_with("BTC")))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        reply({"status": "ok", "ticks": [1, 2]}),
+        reply({"status": "no_data", "ticks": [], "open": [], "high": [], "low": [], "close": [], "volume": []}),
+        Fault(200, b'{"jsonrpc":"2.0","result":{"status":"ok","ticks":[17'),
+        server_error(),
+    ],
+    ids=["unequal", "six arrays", "cut off", "html"],
+)
+def test_what_cannot_be_had_is_named_and_the_rest_is_saved(
+    server: SimulatedExchange, universe: Universe, tmp_path: Path, fault: Fault
+) -> None:
+    server.faults.add(CHART, None, fault, instrument="ETH-PERPETUAL")
+    done = basislake(server, "backfill", "--lake", tmp_path, "--retries", "0", "--json")
+    assert done.code == 1
+    assert [failure["instrument"] for failure in done.json["failed"]] == ["ETH-PERPETUAL"]
+    assert "ETH-PERPETUAL" in done.err
+    where = lake.open(str(tmp_path))
+    others = truths(universe).filter(pl.col("instrument") != "ETH-PERPETUAL")
+    assert rows(where, "raw_candles").equals(others)
+    status = basislake(None, "status", "--lake", tmp_path, "--json")
+    assert status.code == 1
+    assert {row["instrument"] for row in status.json["unanswered"]} == {"ETH-PERPETUAL"}
+
+    server.faults.clear()
+    assert basislake(server, "backfill", "--lake", tmp_path).code == 0
+    assert rows(where, "raw_candles").equals(truths(universe))
+
+
+def test_a_closed_door_stops_at_once_and_says_so(
+    server: SimulatedExchange, tmp_path: Path
+) -> None:
+    basislake(server, "instruments", "--lake", tmp_path)
+    server.faults.add(CHART, None, rpc_error(11056, "unauthenticated_public_requests_disabled"))
+    done = basislake(server, "backfill", "--lake", tmp_path)
+    assert done.code == 1
+    assert "switched this access off" in done.err
+    assert "Traceback" not in done.err
+    assert server.calls_of(CHART) <= 8
+
+
+def test_a_missing_minute_is_asked_again_before_it_is_believed(
+    server: SimulatedExchange, universe: Universe, tmp_path: Path
+) -> None:
+    name = "BTC-PERPETUAL"
+    whole = truth(universe, name)
+    gap = whole["ts"][6000]
+
+    def holey(contract: object, start_ms: int, end_ms: int) -> pl.DataFrame:
+        frame = Universe.candles(universe, contract.name, start_ms, end_ms)  # type: ignore[attr-defined]
+        return frame.filter(pl.col("ticks") != int(gap.timestamp() * 1000))
+
+    sparse = Universe(
+        seed=universe.seed, now_ms=universe.now_ms, contracts=universe.contracts, truth=holey
+    )
+    with SimulatedExchange(sparse) as gappy:
+        done = basislake(gappy, "backfill", "--lake", tmp_path, "--instruments", name, "--json")
+        asks = [c for c in gappy.calls if c.start_ms and c.start_ms <= gap.timestamp() * 1000 <= (c.end_ms or 0)]
+        assert done.code == 0, done.err
+        assert len(asks) == 2
+    where = lake.open(str(tmp_path))
+    missing = where.scan("coverage").filter(status="missing").collect()
+    assert missing.select("instrument", "start", "minutes").rows() == [(name, gap, 1)]
+    calls = server.calls_of(CHART)
+    assert basislake(server, "backfill", "--lake", tmp_path, "--instruments", name).code == 0
+    assert server.calls_of(CHART) == calls
+    repaired = basislake(server, "backfill", "--lake", tmp_path, "--instruments", name, "--repair")
+    assert repaired.code == 0
+    assert rows(where, "raw_candles").equals(whole)
+
+
+def test_wrong_usage_exits_with_2_and_asks_for_nothing(
+    server: SimulatedExchange, tmp_path: Path
+) -> None:
+    basislake(server, "instruments", "--lake", tmp_path)
+    server.forget_calls()
+    for wrong in (
+        ["--currency", "SOL"],
+        ["--instruments", "BTC-1JAN00"],
+        ["--since", "yesterday"],
+        ["--since", "2024-02-01", "--until", "2024-01-01"],
+    ):
+        done = basislake(server, "backfill", "--lake", tmp_path, *wrong)
+        assert done.code == 2, wrong
+        assert "Traceback" not in done.err
+    assert server.calls_of(CHART) == 0
+
+
+def test_the_plan_is_what_the_backfill_then_asks_for(
+    server: SimulatedExchange, universe: Universe, tmp_path: Path
+) -> None:
+    basislake(server, "instruments", "--lake", tmp_path)
+    plan = basislake(server, "plan", "--lake", tmp_path, "--json").json
+    assert plan["calls"] == _ideal_calls(universe)
+    assert not (tmp_path / "raw_candles").exists()
+    done = basislake(server, "backfill", "--lake", tmp_path, "--json").json
+    assert done["calls"] == plan["calls"]
+    assert basislake(server, "plan", "--lake", tmp_path, "--json").json["calls"] == 0

@@ -1,0 +1,85 @@
+"""The rules and the split into candles and quarantine."""
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lake.tables import CANDLES, QUARANTINE, RAW_CANDLES
+from transforms.candles import validate
+
+LISTED = datetime(2024, 1, 1, 8, 0, 9, tzinfo=UTC)
+EXPIRES = LISTED.replace(second=0) + timedelta(minutes=100)
+
+GOOD = {"open": 10.0, "high": 12.0, "low": 9.0, "close": 11.0, "volume": 1.0, "cost": 10.0}
+
+
+def raw(*changes: dict[str, object], start: datetime = LISTED.replace(second=0)) -> pl.DataFrame:
+    rows = [
+        {"instrument": "BTC-1JAN24", "ts": start + timedelta(minutes=i), **GOOD, **change}
+        for i, change in enumerate(changes)
+    ]
+    return pl.DataFrame(rows, schema=RAW_CANDLES.polars_schema)
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        ({}, []),
+        ({"open": 11.0, "high": 11.0, "low": 11.0, "volume": 0.0, "cost": 0.0}, []),
+        ({"close": None}, ["null_value"]),
+        ({"volume": None}, ["null_value"]),
+        ({"low": 0.0}, ["nonpositive_price"]),
+        ({"low": -1.0}, ["nonpositive_price"]),
+        ({"low": 10.5}, ["ohlc_order"]),
+        ({"high": 10.5}, ["ohlc_order"]),
+        ({"volume": -1.0}, ["negative_volume"]),
+        ({"cost": -1.0}, ["negative_volume"]),
+        ({"low": 13.0, "cost": -1.0, "open": None}, ["null_value", "ohlc_order", "negative_volume"]),
+        ({"ts": EXPIRES}, ["outside_life"]),
+        ({"ts": EXPIRES - timedelta(minutes=1)}, []),
+        ({"ts": LISTED.replace(second=0) - timedelta(minutes=1)}, ["outside_life"]),
+    ],
+)
+def test_a_candle_breaks_exactly_these_rules(change: dict[str, object], rules: list[str]) -> None:
+    candles, quarantine = validate(raw(change), LISTED, EXPIRES)
+    assert candles.height == (not rules)
+    assert quarantine["rules"].to_list() == ([rules] if rules else [])
+
+
+def test_a_perpetual_has_no_end() -> None:
+    candles, _ = validate(raw({"ts": EXPIRES + timedelta(days=900)}), LISTED, None)
+    assert candles.height == 1
+
+
+def test_traded_means_volume_even_where_the_candle_is_flat() -> None:
+    flat = {"open": 11.0, "high": 11.0, "low": 11.0}
+    candles, _ = validate(raw(flat, {**flat, "volume": 0.0, "cost": 0.0}), LISTED, EXPIRES)
+    assert candles["traded"].to_list() == [True, False]
+
+
+cells = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
+
+
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys(GOOD, cells)), max_size=20))
+def test_no_row_is_lost_or_altered(changes: list[dict[str, object]]) -> None:
+    frame = raw(*changes)
+    candles, quarantine = validate(frame, LISTED, EXPIRES)
+    both = pl.concat([candles.select(frame.columns), quarantine.select(frame.columns)])
+    assert both.sort("ts").equals(frame)
+    assert CANDLES.cast(candles).height + QUARANTINE.cast(quarantine).height == frame.height
+    assert quarantine["rules"].list.len().min() != 0
+    sound = candles.select(
+        pl.all_horizontal(
+            pl.col("low") <= pl.col("open"),
+            pl.col("low") <= pl.col("close"),
+            pl.col("high") >= pl.col("open"),
+            pl.col("high") >= pl.col("close"),
+            pl.col("low") > 0,
+            pl.col("volume") >= 0,
+            pl.col("cost") >= 0,
+        ).all()
+    ).item()
+    assert sound
