@@ -1,4 +1,6 @@
-"""The command line of basislake, and the pipeline that joins ingest, transforms and load over one lake."""
+"""The command line of basislake, and the pipeline that joins ingest, transforms and load over one
+lake.
+"""
 
 __version__ = "0.1.0"
 PROGRAM = f"basislake {__version__}"

@@ -28,7 +28,7 @@ def basislake() -> None:
 
     Results go to stdout, everything else to stderr. Exit codes: 0 all done, 1 something failed or
     is incomplete (named; the rest is saved and a rerun resumes), 2 wrong usage.
-    """  # noqa: D205, D301, D415  (it is the help text)
+    """
 
 
 for verb in (

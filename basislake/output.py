@@ -15,6 +15,8 @@ from rich.text import Text
 
 _LINE_EVERY_S = 10.0
 _WIDEST_TITLE = 200
+_KILO = 1000
+_WIDEST_PLAIN_NUMBER = 1e15
 
 
 def say(message: str) -> None:
@@ -22,7 +24,7 @@ def say(message: str) -> None:
     click.echo(message, err=True)
 
 
-def print_json(value: Any) -> None:  # noqa: ANN401  (whatever JSON can hold)
+def print_json(value: Any) -> None:
     """Print one JSON value on stdout; times as RFC 3339 in UTC."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z
     click.echo(orjson.dumps(value, default=_plain, option=options).decode())
@@ -31,7 +33,9 @@ def print_json(value: Any) -> None:  # noqa: ANN401  (whatever JSON can hold)
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, note: str = ""
 ) -> None:
-    """Print aligned rows on stdout, numbers to the right; coloured on a terminal, plain elsewhere."""
+    """Print aligned rows on stdout, numbers to the right; coloured on a terminal, plain
+    elsewhere.
+    """
     table = RichTable(box=None, pad_edge=False)
     values = [list(row) for row in rows]
     shown = [[_cell(value) for value in row] for row in values]
@@ -48,7 +52,9 @@ def print_table(
 
 
 class Progress:
-    """Progress lines on stderr: one line that is rewritten on a terminal, a line now and then elsewhere."""
+    """Progress lines on stderr: one line that is rewritten on a terminal, a line now and then
+    elsewhere.
+    """
 
     def __init__(self, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
         """Start the clock.
@@ -94,9 +100,9 @@ def duration(seconds: float) -> str:
 def size(count: float) -> str:
     """Return a number of bytes for people."""
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:  # noqa: PLR2004  (a kilobyte)
+        if count < _KILO:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
+        count /= _KILO
     return f"{count:.1f} TB"
 
 
@@ -108,7 +114,11 @@ def _cell(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.5f}".rstrip("0").rstrip(".") if abs(value) < 1e15 else f"{value:g}"  # noqa: PLR2004
+        return (
+            f"{value:,.5f}".rstrip("0").rstrip(".")
+            if abs(value) < _WIDEST_PLAIN_NUMBER
+            else f"{value:g}"
+        )
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}Z"
     return str(value)

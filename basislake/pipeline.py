@@ -1,4 +1,6 @@
-"""The pipeline: discover → backfill → build → load over one lake, each step a function the command line calls."""
+"""The pipeline: discover → backfill → build → load over one lake, each step a function the command
+line calls.
+"""
 
 import os
 from collections.abc import Callable, Mapping
@@ -38,7 +40,9 @@ def fetch(
     repair: bool = False,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> Fetched:
-    """Backfill a selection, discovering first where asked to or where the lake knows no instruments."""
+    """Backfill a selection, discovering first where asked to or where the lake knows no
+    instruments.
+    """
     with settings.open() as exchange:
         found = None
         if discover_first or knows_nothing(where):
@@ -83,7 +87,9 @@ def curate(
     full: bool = False,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> BuildResult:
-    """Build the curated tables with a thread for each core; Polars and Arrow compute outside the interpreter's lock."""
+    """Build the curated tables with a thread for each core; Polars and Arrow compute outside the
+    interpreter's lock.
+    """
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="build") as pool:
         return build(where, pool, PROGRAM, full=full, report=report)
 

@@ -69,7 +69,8 @@ class ExchangeSettings:
 
 @contextmanager
 def database(postgres: str, where: Lake) -> Iterator[str]:
-    """Give the libpq URI of the database, starting the embedded one beside the lake where that is asked for.
+    """Give the libpq URI of the database, starting the embedded one beside the lake where that is
+    asked for.
 
     Raises:
         UsageError: the embedded database is asked for and the lake is not on this machine's disk.
@@ -90,13 +91,16 @@ def embedded_folder(where: Lake) -> Path:
     return Path(where.uri) / "postgres"
 
 
-class Time(click.ParamType):
+class Time(click.ParamType[datetime]):
     """A UTC date or time: 2024-03-29, 2024-03-29T08:00 or 2024-03-29T08:00:00Z."""
 
     name = "time"
 
     def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None  # noqa: ANN401
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
     ) -> datetime:
         """Parse, taking a time without a zone as UTC."""
         if isinstance(value, datetime):
@@ -104,7 +108,11 @@ class Time(click.ParamType):
         try:
             time = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is not a UTC date or time like 2024-03-29 or 2024-03-29T08:00Z", param, ctx)
+            self.fail(
+                f"{value!r} is not a UTC date or time like 2024-03-29 or 2024-03-29T08:00Z",
+                param,
+                ctx,
+            )
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
@@ -127,25 +135,76 @@ def lake_option(command: F) -> F:
 def exchange_options(command: F) -> F:
     """Add the settings of the exchange; the command gets `settings`."""
     options = (
-        click.option("--exchange-url", "url", metavar="URL", envvar="BASISLAKE_EXCHANGE_URL", default=WWW_URL, help="Base URL of active instruments and candles"),
-        click.option("--history-url", metavar="URL", envvar="BASISLAKE_HISTORY_URL", default=HISTORY_URL, help="Base URL of expired instruments"),
-        click.option("--rate", type=click.FloatRange(min=0), envvar="BASISLAKE_RATE", default=DEFAULT_CALLS_PER_SECOND, help="Candle calls a second, 0 for no limit"),
-        click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), envvar="BASISLAKE_TIMEOUT", default=DEFAULT_TIMEOUT_S, help="Seconds for one whole call"),
-        click.option("--retries", type=click.IntRange(min=0), envvar="BASISLAKE_RETRIES", default=DEFAULT_RETRIES, help="Asks again per window"),
-        click.option("--threads", type=click.IntRange(1, MAX_CONNECTIONS), default=DEFAULT_THREADS, help="Calls under way at once"),
-    )  # fmt: skip
+        click.option(
+            "--exchange-url",
+            "url",
+            metavar="URL",
+            envvar="BASISLAKE_EXCHANGE_URL",
+            default=WWW_URL,
+            help="Base URL of active instruments and candles",
+        ),
+        click.option(
+            "--history-url",
+            metavar="URL",
+            envvar="BASISLAKE_HISTORY_URL",
+            default=HISTORY_URL,
+            help="Base URL of expired instruments",
+        ),
+        click.option(
+            "--rate",
+            type=click.FloatRange(min=0),
+            envvar="BASISLAKE_RATE",
+            default=DEFAULT_CALLS_PER_SECOND,
+            help="Candle calls a second, 0 for no limit",
+        ),
+        click.option(
+            "--timeout",
+            "timeout_s",
+            type=click.FloatRange(min=0, min_open=True),
+            envvar="BASISLAKE_TIMEOUT",
+            default=DEFAULT_TIMEOUT_S,
+            help="Seconds for one whole call",
+        ),
+        click.option(
+            "--retries",
+            type=click.IntRange(min=0),
+            envvar="BASISLAKE_RETRIES",
+            default=DEFAULT_RETRIES,
+            help="Asks again per window",
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(1, MAX_CONNECTIONS),
+            default=DEFAULT_THREADS,
+            help="Calls under way at once",
+        ),
+    )
     return _grouped(command, options, ExchangeSettings, "settings")
 
 
 def selection_options(command: F) -> F:
     """Add the selection; the command gets `selection`."""
     options = (
-        click.option("--all", "everything", is_flag=True, help="All instruments, which is the default"),
-        click.option("--currency", "currencies", metavar="COIN", multiple=True, help="BTC or ETH; repeat, or separate by commas"),
-        click.option("--instruments", "names", metavar="NAMES", multiple=True, help="Names separated by commas; a future brings its perpetual"),
+        click.option(
+            "--all", "everything", is_flag=True, help="All instruments, which is the default"
+        ),
+        click.option(
+            "--currency",
+            "currencies",
+            metavar="COIN",
+            multiple=True,
+            help="BTC or ETH; repeat, or separate by commas",
+        ),
+        click.option(
+            "--instruments",
+            "names",
+            metavar="NAMES",
+            multiple=True,
+            help="Names separated by commas; a future brings its perpetual",
+        ),
         click.option("--since", type=Time(), help="First minute, UTC date or time, inclusive"),
         click.option("--until", type=Time(), help="Last minute, exclusive"),
-    )  # fmt: skip
+    )
     return _grouped(command, options, _selection, "selection")
 
 
@@ -185,7 +244,7 @@ def _grouped(
     """Add options whose values reach the command as one value."""
 
     @functools.wraps(command)
-    def wrapped(**values: Any) -> Any:  # noqa: ANN401
+    def wrapped(**values: Any) -> Any:
         own = {key: values.pop(key) for key in keys}
         return command(**{name: make(**own)}, **values)
 

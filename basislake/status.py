@@ -12,8 +12,9 @@ from load.run import parity
 def lake_status(where: Lake) -> dict[str, Any]:
     """Return what the lake holds.
 
-    Keys: lake; tables (name to version, rows, files, bytes); instruments (known, with_candles); coverage (status to
-    minutes); unanswered (instrument, start, end, minutes of every failed interval); quarantined (rule to rows).
+    Keys: lake; tables (name to version, rows, files, bytes); instruments (known, with_candles);
+        coverage (status to minutes); unanswered (instrument, start, end, minutes of every failed
+        interval); quarantined (rule to rows).
     """
     snapshots = {name: where.snapshot(table) for name, table in TABLES.items()}
     coverage = where.read(COVERAGE)

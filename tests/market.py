@@ -1,4 +1,4 @@
-"""What the pipeline tests share: a small simulated market, its truth, and the command as a process."""
+"""What the pipeline tests share: a small simulated market, its truth, and the command."""
 
 import json
 import subprocess
@@ -30,7 +30,9 @@ def truth(universe: Universe, name: str) -> pl.DataFrame:
     closed_ms = (universe.now_ms - 5_000) // MINUTE_MS * MINUTE_MS
     end_ms = closed_ms if contract.expires_ms is None else min(closed_ms, contract.expires_ms)
     frame = universe.candles(name, contract.listed_ms // MINUTE_MS * MINUTE_MS, max(end_ms, 0))
-    stamp = pl.from_epoch("ticks", time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    stamp = (
+        pl.from_epoch("ticks", time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    )
     columns = ["open", "high", "low", "close", "volume", "cost"]
     return frame.filter(pl.col("ticks") < end_ms).select(
         pl.lit(name).alias("instrument"), stamp.alias("ts"), *columns
@@ -39,7 +41,9 @@ def truth(universe: Universe, name: str) -> pl.DataFrame:
 
 def truths(universe: Universe) -> pl.DataFrame:
     """The truth of all contracts, sorted by instrument and time."""
-    return pl.concat([truth(universe, name) for name in universe.contracts]).sort("instrument", "ts")
+    return pl.concat([truth(universe, name) for name in universe.contracts]).sort(
+        "instrument", "ts"
+    )
 
 
 def rows(where: Lake, table: str) -> pl.DataFrame:
@@ -56,7 +60,7 @@ class Ran:
     err: str
 
     @property
-    def json(self) -> Any:  # noqa: ANN401
+    def json(self) -> Any:  # noqa: ANN401  (whatever the command prints)
         return json.loads(self.out)
 
 
@@ -64,7 +68,14 @@ def command(server: SimulatedExchange | None, *arguments: object) -> list[str]:
     """The command line of a verb against a simulated exchange, without a rate limit."""
     urls: list[str] = []
     if server is not None:
-        urls = ["--exchange-url", server.www_url, "--history-url", server.history_url, "--rate", "0"]
+        urls = [
+            "--exchange-url",
+            server.www_url,
+            "--history-url",
+            server.history_url,
+            "--rate",
+            "0",
+        ]
     program = [sys.executable, "-c", "from basislake.cli import main; main()"]
     return [*program, *map(str, arguments), *urls]
 

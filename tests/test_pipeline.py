@@ -70,19 +70,21 @@ def test_the_lake_and_postgresql_equal_the_truth_and_a_second_run_changes_nothin
 def _database_rows(folder: Path) -> list[list[tuple[object, ...]]]:
     """Every row of futures and basis, with the transaction that wrote it."""
     queries = (
-        "SELECT xmin::text, instrument, extract(epoch from timestamp), open, high, low, close, volume, cost "
-        "FROM futures_ohlcv ORDER BY instrument, timestamp",
-        "SELECT xmin::text, instrument, extract(epoch from timestamp), basis_spread FROM futures_basis_spread "
-        "ORDER BY instrument, timestamp",
+        (
+            "SELECT xmin::text, instrument, extract(epoch from timestamp), "
+            "open, high, low, close, volume, cost FROM futures_ohlcv ORDER BY instrument, timestamp"
+        ),
+        (
+            "SELECT xmin::text, instrument, extract(epoch from timestamp), basis_spread "
+            "FROM futures_basis_spread ORDER BY instrument, timestamp"
+        ),
         'SELECT xmin::text, "table", partition, digest FROM lake_loads ORDER BY "table", partition',
     )
     with database("embedded", lake.open(str(folder))) as uri, Database(uri) as connection:
         return [connection.query(query) for query in queries]
 
 
-def test_a_killed_backfill_is_finished_by_the_next_one(
-    universe: Universe, tmp_path: Path
-) -> None:
+def test_a_killed_backfill_is_finished_by_the_next_one(universe: Universe, tmp_path: Path) -> None:
     with SimulatedExchange(universe, delay_s=0.05) as slow:
         process = subprocess.Popen(
             command(slow, "backfill", "--lake", tmp_path, "--threads", "2"),
@@ -141,7 +143,17 @@ def test_throttling_and_server_errors_are_waited_out(
     "fault",
     [
         reply({"status": "ok", "ticks": [1, 2]}),
-        reply({"status": "no_data", "ticks": [], "open": [], "high": [], "low": [], "close": [], "volume": []}),
+        reply(
+            {
+                "status": "no_data",
+                "ticks": [],
+                "open": [],
+                "high": [],
+                "low": [],
+                "close": [],
+                "volume": [],
+            }
+        ),
         Fault(200, b'{"jsonrpc":"2.0","result":{"status":"ok","ticks":[17'),
         server_error(),
     ],
@@ -167,9 +179,7 @@ def test_what_cannot_be_had_is_named_and_the_rest_is_saved(
     assert rows(where, "raw_candles").equals(truths(universe))
 
 
-def test_a_closed_door_stops_at_once_and_says_so(
-    server: SimulatedExchange, tmp_path: Path
-) -> None:
+def test_a_closed_door_stops_at_once_and_says_so(server: SimulatedExchange, tmp_path: Path) -> None:
     basislake(server, "instruments", "--lake", tmp_path)
     server.faults.add(CHART, None, rpc_error(11056, "unauthenticated_public_requests_disabled"))
     done = basislake(server, "backfill", "--lake", tmp_path)
@@ -195,7 +205,11 @@ def test_a_missing_minute_is_asked_again_before_it_is_believed(
     )
     with SimulatedExchange(sparse) as gappy:
         done = basislake(gappy, "backfill", "--lake", tmp_path, "--instruments", name, "--json")
-        asks = [c for c in gappy.calls if c.start_ms and c.start_ms <= gap.timestamp() * 1000 <= (c.end_ms or 0)]
+        asks = [
+            c
+            for c in gappy.calls
+            if c.start_ms and c.start_ms <= gap.timestamp() * 1000 <= (c.end_ms or 0)
+        ]
         assert done.code == 0, done.err
         assert len(asks) == 2
     where = lake.open(str(tmp_path))

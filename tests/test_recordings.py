@@ -31,16 +31,19 @@ def test_recorded_candles_arrive_unchanged_in_lake_and_postgresql(tmp_path: Path
 
     is_future = ~pl.col("instrument").str.ends_with("PERPETUAL")
     basis = rows(where, "basis")
-    assert basis.select("instrument", "ts").equals(recorded.filter(is_future).select("instrument", "ts"))
+    assert basis.select("instrument", "ts").equals(
+        recorded.filter(is_future).select("instrument", "ts")
+    )
     assert done.json["build"]["unmatched"] == 0
     with database("embedded", where) as uri, Database(uri) as connection:
         stored = connection.query(
             "SELECT instrument, timestamp, open, high, low, close, volume, cost FROM futures_ohlcv "
-            "UNION ALL SELECT instrument, timestamp, open, high, low, close, volume, cost FROM perpetuals_ohlcv"
+            "UNION ALL SELECT instrument, timestamp, open, high, low, close, volume, cost "
+            "FROM perpetuals_ohlcv"
         )
         example = connection.query(
-            "SELECT basis_spread, round(basis_spread_pct::numeric, 5)::float8 FROM futures_basis_spread "
-            "WHERE instrument = 'BTC-26JUN26' AND timestamp = '2025-12-30T17:31Z'"
+            "SELECT basis_spread, round(basis_spread_pct::numeric, 5)::float8 "
+            "FROM futures_basis_spread WHERE instrument = 'BTC-26JUN26' AND timestamp = '2025-12-30T17:31Z'"
         )
     assert sorted(stored) == sorted(recorded.rows())
     assert example == [(1910.5, 2.15785)]

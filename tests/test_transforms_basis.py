@@ -54,7 +54,9 @@ def test_nothing_is_annualised_in_the_last_hour() -> None:
 
 
 def test_a_minute_without_its_perpetual_has_no_row_and_nothing_is_carried() -> None:
-    rows = basis(candles({0: 5.0, 1: 6.0, 3: 7.0}), candles({0: 5.0, 2: 9.0, 3: 8.0}), START + 999 * MINUTE)
+    rows = basis(
+        candles({0: 5.0, 1: 6.0, 3: 7.0}), candles({0: 5.0, 2: 9.0, 3: 8.0}), START + 999 * MINUTE
+    )
     assert rows["ts"].to_list() == [START, START + 3 * MINUTE]
     assert rows["market_structure"].to_list() == ["flat", "backwardation"]
     assert rows["future_traded"].to_list() == [False, True]

@@ -11,12 +11,13 @@ from lake.tables import CANDLES, QUARANTINE, RAW_CANDLES
 from transforms.candles import validate
 
 LISTED = datetime(2024, 1, 1, 8, 0, 9, tzinfo=UTC)
-EXPIRES = LISTED.replace(second=0) + timedelta(minutes=100)
+FIRST_MINUTE = LISTED.replace(second=0)
+EXPIRES = FIRST_MINUTE + timedelta(minutes=100)
 
 GOOD = {"open": 10.0, "high": 12.0, "low": 9.0, "close": 11.0, "volume": 1.0, "cost": 10.0}
 
 
-def raw(*changes: dict[str, object], start: datetime = LISTED.replace(second=0)) -> pl.DataFrame:
+def raw(*changes: dict[str, object], start: datetime = FIRST_MINUTE) -> pl.DataFrame:
     rows = [
         {"instrument": "BTC-1JAN24", "ts": start + timedelta(minutes=i), **GOOD, **change}
         for i, change in enumerate(changes)
@@ -37,7 +38,10 @@ def raw(*changes: dict[str, object], start: datetime = LISTED.replace(second=0))
         ({"high": 10.5}, ["ohlc_order"]),
         ({"volume": -1.0}, ["negative_volume"]),
         ({"cost": -1.0}, ["negative_volume"]),
-        ({"low": 13.0, "cost": -1.0, "open": None}, ["null_value", "ohlc_order", "negative_volume"]),
+        (
+            {"low": 13.0, "cost": -1.0, "open": None},
+            ["null_value", "ohlc_order", "negative_volume"],
+        ),
         ({"ts": EXPIRES}, ["outside_life"]),
         ({"ts": EXPIRES - timedelta(minutes=1)}, []),
         ({"ts": LISTED.replace(second=0) - timedelta(minutes=1)}, ["outside_life"]),

@@ -12,14 +12,13 @@ DAYS_PER_YEAR = 365
 LEAST_MINUTES_TO_ANNUALISE = 60
 
 
-def basis(
-    future: pl.DataFrame, perpetual: pl.DataFrame, expires_at: datetime
-) -> pl.DataFrame:
+def basis(future: pl.DataFrame, perpetual: pl.DataFrame, expires_at: datetime) -> pl.DataFrame:
     """Return one row of `basis` for each minute that both sides have.
 
-    basis = future close - perpetual close; basis_pct = basis / perpetual close x 100; days_to_expiry = expires_at - ts in
-    days of 86,400 s; annualised_pct = basis_pct x 365 / days_to_expiry, null where 60 minutes or less are left.
-    Nothing is carried from one minute to another: a future's minute without its perpetual's has no row.
+    basis = future close - perpetual close; basis_pct = basis / perpetual close x 100;
+    days_to_expiry = expires_at - ts in days of 86,400 s; annualised_pct = basis_pct x 365 /
+    days_to_expiry, null where 60 minutes or less are left. Nothing is carried from one minute to
+    another: a future's minute without its perpetual's has no row.
 
     Args:
         future: rows of `candles` of one dated future.
@@ -62,7 +61,8 @@ def basis(
 def _days(left: pl.Series) -> pl.Series:
     """Lengths of time in days: one division, rounded once.
 
-    Arrow divides; Polars divides by a constant by multiplying with its inverse, which is off by one bit for some values.
+    Arrow divides; Polars divides by a constant by multiplying with its inverse, which is off by one
+    bit for some values.
     """
     microseconds = left.dt.total_microseconds().cast(pl.Float64).to_arrow()
     return pl.Series(pc.divide(microseconds, float(MICROSECONDS_PER_DAY)))

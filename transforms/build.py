@@ -1,4 +1,6 @@
-"""The build: which curated partitions are out of date, made anew in an executor, committed by one committer."""
+"""The build: which curated partitions are out of date, made anew in an executor, committed by one
+committer.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -65,9 +67,9 @@ def build(
 ) -> BuildResult:
     """Bring `candles`, `quarantine`, `basis` and `quality` up to date with the raw tables.
 
-    Only instruments whose sources changed since the tables were made are made anew; where nothing did, nothing is
-    committed. Another version of the program makes everything anew. A kill leaves the tables as they were, or some of
-    them new; the next build finishes.
+    Only instruments whose sources changed since the tables were made are made anew; where nothing
+    did, nothing is committed. Another version of the program makes everything anew. A kill leaves
+    the tables as they were, or some of them new; the next build finishes.
 
     Args:
         lake: to build in.
@@ -103,7 +105,9 @@ def _inputs(lake: Lake, versions: Mapping[str, int | None]) -> Inputs:
 
 
 def _made_from(lake: Lake, table: Table, program: str) -> Inputs | None:
-    """What a curated table was made from; None where that cannot be told, so that it is made anew."""
+    """What a curated table was made from; None where that cannot be told, so that it is made
+    anew.
+    """
     for commit in lake.history(table):
         made_from = commit.lineage.get("made_from")
         if made_from is None:
@@ -121,7 +125,7 @@ def _strangers(curated: Snapshot, now: Inputs) -> set[str]:
     return set(curated.by_partition()) - set(now.sources) if curated.table.partition else set()
 
 
-def _run(  # noqa: PLR0913  (the shell joins its parts)
+def _run(
     lake: Lake,
     executor: Executor,
     now: Inputs,

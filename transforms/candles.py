@@ -1,4 +1,6 @@
-"""Validation: raw candles of one instrument into candles and quarantine; pure, and no row is lost."""
+"""Validation: raw candles of one instrument into candles and quarantine; pure, and no row is
+lost.
+"""
 
 from datetime import datetime
 

@@ -47,7 +47,12 @@ class Inputs:
     sources: Mapping[str, Source]
 
 
-def inputs_of(raw: Snapshot, instruments: pl.DataFrame, coverage: pl.DataFrame, versions: Mapping[str, int | None]) -> Inputs:
+def inputs_of(
+    raw: Snapshot,
+    instruments: pl.DataFrame,
+    coverage: pl.DataFrame,
+    versions: Mapping[str, int | None],
+) -> Inputs:
     """Gather the sources of a build.
 
     Args:
@@ -69,12 +74,11 @@ def inputs_of(raw: Snapshot, instruments: pl.DataFrame, coverage: pl.DataFrame, 
     parts = raw.by_partition()
     if unknown := sorted(set(parts) - set(records)):
         raise LakeError(
-            f"raw_candles holds {', '.join(unknown)}, of which the table instruments has no record. "
+            f"raw_candles holds {', '.join(unknown)}, of which instruments has no record. "
             "Nothing was changed; `basislake instruments` fetches the records."
         )
     sources = {
-        name: _source(records[name], files, asked.get(name))
-        for name, files in parts.items()
+        name: _source(records[name], files, asked.get(name)) for name, files in parts.items()
     }
     return Inputs(versions, sources)
 
@@ -82,14 +86,12 @@ def inputs_of(raw: Snapshot, instruments: pl.DataFrame, coverage: pl.DataFrame, 
 def stale(before: Inputs | None, now: Inputs) -> set[str]:
     """Return the instruments whose curated rows have to be made anew.
 
-    Those whose own source differs, and the futures whose life meets the minutes in which their perpetual's raw candles
-    differ. Everything is, where nothing is known of what was before.
+    Those whose own source differs, and the futures whose life meets the minutes in which their
+    perpetual's raw candles differ. Everything is, where nothing is known of what was before.
     """
     if before is None:
         return set(now.sources)
-    changed = {
-        name for name, source in now.sources.items() if before.sources.get(name) != source
-    }
+    changed = {name for name, source in now.sources.items() if before.sources.get(name) != source}
     for name in list(changed):
         source = now.sources[name]
         if source.kind == "perpetual":

@@ -1,4 +1,5 @@
-"""One instrument's share of a build: a function of plain values that may run in any executor, on any machine.
+"""One instrument's share of a build: a function of plain values that may run in any executor, on
+any machine.
 
 It reads raw files and writes curated files that no reader sees before the build commits them.
 """

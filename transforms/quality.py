@@ -18,8 +18,8 @@ def quality(
 ) -> pl.DataFrame:
     """Return one row of `quality`.
 
-    Missing minutes and gaps count from the first raw candle to `asked_until`, so what the exchange had before the first
-    trade is no gap, and what it lacks at the end is one.
+    Missing minutes and gaps count from the first raw candle to `asked_until`, so what the exchange
+    had before the first trade is no gap, and what it lacks at the end is one.
 
     Args:
         raw: rows of `raw_candles` of one instrument, one a minute, sorted; at least one.
@@ -41,7 +41,7 @@ def quality(
             "missing_minutes": int(gaps.sum()),
             "gaps": len(gaps),
             "gaps_over_10m": int((gaps > _LONG_GAP_MINUTES).sum()),
-            "longest_gap_minutes": int(gaps.max() or 0),  # type: ignore[call-overload]
+            "longest_gap_minutes": max(gaps.to_list(), default=0),
             "duplicates": duplicates,
             "quarantined": raw.height - candles.height,
             "untraded_minutes": int((~candles["traded"]).sum()),

@@ -1,4 +1,6 @@
-"""The validation rules: each a named expression that is true where a raw candle breaks it, with what it means."""
+"""The validation rules: each a named expression that is true where a raw candle breaks it, with
+what it means.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +20,8 @@ class Rule:
     Attributes:
         name: as written in `quarantine.rules`.
         meaning: one sentence for the reader of a finding.
-        broken: true where a candle breaks it; null counts as not broken, for `null_value` tells of nulls.
+        broken: true where a candle breaks it; null counts as not broken, for `null_value` tells of
+            nulls.
     """
 
     name: str
@@ -70,6 +73,8 @@ def _any(*broken: pl.Expr) -> pl.Expr:
 
 
 def broken_names(rules: tuple[Rule, ...]) -> pl.Expr:
-    """Return the names of all rules that a candle breaks, as a list of texts, empty for a sound one."""
+    """Return the names of all rules that a candle breaks, as a list of texts, empty for a sound
+    one.
+    """
     names = [pl.when(rule.broken).then(pl.lit(rule.name)) for rule in rules]
     return pl.concat_list(names).list.drop_nulls()

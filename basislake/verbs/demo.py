@@ -1,4 +1,6 @@
-"""`demo`: the whole pipeline offline, against the simulated exchange, into an embedded PostgreSQL."""
+"""`demo`: the whole pipeline offline, against the simulated exchange, into an embedded
+PostgreSQL.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,8 +25,8 @@ DEFAULT_LAKE = "./demo-lake"
 TENOR_SQL = """
     SELECT base AS coin,
            CASE WHEN days_to_expiry <= 2 THEN 'to 2 days' WHEN days_to_expiry <= 7 THEN 'to 7 days'
-                WHEN days_to_expiry <= 14 THEN 'to 14 days' WHEN days_to_expiry <= 30 THEN 'to 30 days'
-                ELSE 'beyond' END AS time_left,
+                WHEN days_to_expiry <= 14 THEN 'to 14 days' WHEN days_to_expiry <= 30 THEN 'to 30
+                days' ELSE 'beyond' END AS time_left,
            count(*) AS minutes,
            median(basis) AS basis_usd,
            median(basis_pct) AS basis_pct,
@@ -38,8 +40,10 @@ TENOR_SQL = """
 GUIDE_QUERIES = (
     (
         "Rows per currency",
-        "SELECT SUBSTRING(instrument FROM 1 FOR 3) AS currency, COUNT(*), COUNT(DISTINCT instrument), "
-        "MIN(timestamp), MAX(timestamp) FROM futures_ohlcv GROUP BY 1 ORDER BY 1",
+        (
+            "SELECT SUBSTRING(instrument FROM 1 FOR 3) AS currency, COUNT(*), "
+            "COUNT(DISTINCT instrument), MIN(timestamp), MAX(timestamp) FROM futures_ohlcv GROUP BY 1 ORDER BY 1"
+        ),
         ("currency", "count", "instruments", "min", "max"),
     ),
     (
@@ -49,15 +53,19 @@ GUIDE_QUERIES = (
     ),
     (
         "Gaps over 10 minutes",
-        "SELECT instrument, previous, timestamp FROM (SELECT instrument, timestamp, LAG(timestamp) OVER "
-        "(PARTITION BY instrument ORDER BY timestamp) AS previous FROM futures_ohlcv) AS steps "
-        "WHERE timestamp - previous > INTERVAL '10 minutes' ORDER BY 1, 2",
+        (
+            "SELECT instrument, previous, timestamp FROM (SELECT instrument, timestamp, "
+            "LAG(timestamp) OVER (PARTITION BY instrument ORDER BY timestamp) AS previous FROM futures_ohlcv) AS steps "
+            "WHERE timestamp - previous > INTERVAL '10 minutes' ORDER BY 1, 2"
+        ),
         ("instrument", "after", "before"),
     ),
     (
         "OHLC violations",
-        "SELECT instrument, COUNT(*) FROM futures_ohlcv "
-        "WHERE high < low OR close < low OR close > high GROUP BY instrument",
+        (
+            "SELECT instrument, COUNT(*) FROM futures_ohlcv "
+            "WHERE high < low OR close < low OR close > high GROUP BY instrument"
+        ),
         ("instrument", "count"),
     ),
 )
@@ -83,7 +91,7 @@ def demo(uri: str, postgres: str, *, as_json: bool) -> int:
     \b
     Example:
         basislake demo
-    """  # noqa: D301  (it is the help text)
+    """
     where = lake.open(uri)
     universe = market(DEFAULT_SEED, DEFAULT_NOW, DEFAULT_WEEKS)
     say(f"A simulated exchange, a lake in {uri}, and a PostgreSQL; no network is used.")

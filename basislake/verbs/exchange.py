@@ -40,7 +40,7 @@ DEFAULT_WEEKS = 6
     "--delay", "delay_s", type=click.FloatRange(min=0), default=0.0, help="Seconds a candle call"
 )
 @json_option
-def exchange(  # noqa: PLR0913  (its options)
+def exchange(
     port: int,
     seed: int,
     now: datetime | None,
@@ -62,9 +62,11 @@ def exchange(  # noqa: PLR0913  (its options)
         export BASISLAKE_EXCHANGE_URL=http://127.0.0.1:8600
         export BASISLAKE_HISTORY_URL=http://127.0.0.1:8600/history BASISLAKE_RATE=0
         basislake run --lake rehearsal
-    """  # noqa: D301  (it is the help text)
+    """
     universe = (
-        replay_universe(replay, now) if replay else market(seed, now or DEFAULT_NOW, weeks, quarterlies)
+        replay_universe(replay, now)
+        if replay
+        else market(seed, now or DEFAULT_NOW, weeks, quarterlies)
     )
     server = SimulatedExchange(universe, port=port, delay_s=delay_s)
 

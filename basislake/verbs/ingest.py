@@ -45,14 +45,22 @@ def instruments(
     \b
     Example:
         basislake instruments --currency BTC
-    """  # noqa: D301  (it is the help text)
+    """
     with settings.open() as exchange:
         found = discover(exchange, where, PROGRAM)
     chosen = found.known
     if selection.currencies or selection.names:
         chosen = choose(chosen, selection)
     tell_discovery(found)
-    columns = ["instrument", "kind", "listed_at", "expires_at", "tick_size", "contract_size", "active"]
+    columns = [
+        "instrument",
+        "kind",
+        "listed_at",
+        "expires_at",
+        "tick_size",
+        "contract_size",
+        "active",
+    ]
     if as_json:
         print_json(
             {
@@ -90,7 +98,7 @@ def plan(
     \b
     Example:
         basislake plan --currency ETH --since 2024-01-01
-    """  # noqa: D301  (it is the help text)
+    """
     if knows_nothing(where):
         say("The lake knows no instruments yet; `basislake instruments` fetches them.")
     with settings.open() as exchange:
@@ -132,7 +140,7 @@ def backfill(
     \b
     Example:
         basislake backfill --instruments BTC-28JUN19,ETH-28JUN19
-    """  # noqa: D301  (it is the help text)
+    """
     fetched = fetch_told(where, settings, selection, discover_first=False, repair=repair)
     if as_json:
         print_json(fetched.backfill)
@@ -190,7 +198,10 @@ def tell_backfill(result: Result) -> None:
         f"({result.retries:,} retries) in {duration(result.seconds)}."
     )
     if result.differing:
-        say(f"Warning: {result.differing} candles came again with other values; the stored ones stand.")
+        say(
+            f"Warning: {result.differing} candles came again with other values; "
+            "the stored ones stand."
+        )
     for failure in result.failed:
         say(f"Failed: {failure.instrument}: {failure.reason}")
     if result.failed:
@@ -211,4 +222,3 @@ def show_backfill(result: Result) -> None:
         ["retries", result.retries],
     ]
     print_table("Backfill", ["figure", "value"], rows)
-

@@ -37,7 +37,7 @@ def status(where: Lake, postgres: str, *, as_json: bool) -> int:
     \b
     Example:
         basislake status --json
-    """  # noqa: D301  (it is the help text)
+    """
     found = lake_status(where)
     found["database"] = _database(where, postgres)
     if as_json:
@@ -67,7 +67,7 @@ def sql(query: str, where: Lake, format_: str, output: Path | None, *, as_json: 
     \b
     Example:
         basislake sql "SELECT instrument, count(*) FROM candles GROUP BY ALL" --format csv
-    """  # noqa: D301  (it is the help text)
+    """
     connection = where.duckdb()
     try:
         relation = connection.sql(query)

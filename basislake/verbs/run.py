@@ -37,7 +37,7 @@ def build(where: Lake, *, full: bool, as_json: bool) -> int:
     \b
     Example:
         basislake build
-    """  # noqa: D301  (it is the help text)
+    """
     result = build_told(where, full=full)
     if as_json:
         print_json(result)
@@ -59,7 +59,7 @@ def load(where: Lake, postgres: str, *, as_json: bool) -> int:
     \b
     Example:
         basislake load --postgres postgresql://me@db.example/market
-    """  # noqa: D301  (it is the help text)
+    """
     with database(postgres, where) as uri:
         result = load_told(where, uri)
     if as_json:
@@ -88,7 +88,7 @@ def run(
     \b
     Example:
         basislake run --currency BTC --postgres embedded
-    """  # noqa: D301  (it is the help text)
+    """
     summary, code = run_all(where, settings, selection, postgres)
     if as_json:
         print_json(summary)
