@@ -43,7 +43,8 @@ def test_recorded_candles_arrive_unchanged_in_lake_and_postgresql(tmp_path: Path
         )
         example = connection.query(
             "SELECT basis_spread, round(basis_spread_pct::numeric, 5)::float8 "
-            "FROM futures_basis_spread WHERE instrument = 'BTC-26JUN26' AND timestamp = '2025-12-30T17:31Z'"
+            "FROM futures_basis_spread WHERE instrument = 'BTC-26JUN26' "
+            "AND timestamp = '2025-12-30T17:31Z'"
         )
     assert sorted(stored) == sorted(recorded.rows())
     assert example == [(1910.5, 2.15785)]

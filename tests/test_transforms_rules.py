@@ -59,7 +59,7 @@ def test_a_perpetual_has_no_end() -> None:
 
 
 def test_traded_means_volume_even_where_the_candle_is_flat() -> None:
-    flat = {"open": 11.0, "high": 11.0, "low": 11.0}
+    flat: dict[str, object] = {"open": 11.0, "high": 11.0, "low": 11.0}
     candles, _ = validate(raw(flat, {**flat, "volume": 0.0, "cost": 0.0}), LISTED, EXPIRES)
     assert candles["traded"].to_list() == [True, False]
 

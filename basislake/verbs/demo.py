@@ -12,7 +12,7 @@ import lake
 from basislake.exchange.server import SimulatedExchange
 from basislake.output import print_json, print_table, say
 from basislake.pipeline import instrument_counts
-from basislake.settings import ExchangeSettings, database, json_option, postgres_option
+from basislake.settings import EMBEDDED, ExchangeSettings, database, json_option
 from basislake.verbs.exchange import DEFAULT_NOW, DEFAULT_SEED, DEFAULT_WEEKS, market
 from basislake.verbs.run import run_all
 from ingest.selection import Selection
@@ -42,7 +42,8 @@ GUIDE_QUERIES = (
         "Rows per currency",
         (
             "SELECT SUBSTRING(instrument FROM 1 FOR 3) AS currency, COUNT(*), "
-            "COUNT(DISTINCT instrument), MIN(timestamp), MAX(timestamp) FROM futures_ohlcv GROUP BY 1 ORDER BY 1"
+            "COUNT(DISTINCT instrument), MIN(timestamp), MAX(timestamp) "
+            "FROM futures_ohlcv GROUP BY 1 ORDER BY 1"
         ),
         ("currency", "count", "instruments", "min", "max"),
     ),
@@ -55,8 +56,8 @@ GUIDE_QUERIES = (
         "Gaps over 10 minutes",
         (
             "SELECT instrument, previous, timestamp FROM (SELECT instrument, timestamp, "
-            "LAG(timestamp) OVER (PARTITION BY instrument ORDER BY timestamp) AS previous FROM futures_ohlcv) AS steps "
-            "WHERE timestamp - previous > INTERVAL '10 minutes' ORDER BY 1, 2"
+            "LAG(timestamp) OVER (PARTITION BY instrument ORDER BY timestamp) AS previous "
+            "FROM futures_ohlcv) AS steps WHERE timestamp - previous > INTERVAL '10 minutes' ORDER BY 1, 2"
         ),
         ("instrument", "after", "before"),
     ),
@@ -80,7 +81,13 @@ GUIDE_QUERIES = (
     show_default=True,
     help="Folder of the demo's lake and database",
 )
-@postgres_option
+@click.option(
+    "--postgres",
+    metavar="URI",
+    default=EMBEDDED,
+    show_default=True,
+    help="libpq URI of a database for the simulated data; the environment is not asked",
+)
 @json_option
 def demo(uri: str, postgres: str, *, as_json: bool) -> int:
     """Run the whole pipeline offline and show what comes of it, in under a minute.
