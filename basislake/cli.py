@@ -14,7 +14,13 @@ _USAGE = 2
 _INTERRUPTED = 1
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "show_default": True,
+    }
+)
 @click.version_option(__version__, prog_name="basislake")
 def basislake() -> None:
     """Deribit futures in a lake you can trust: every dated BTC and ETH future and the two

@@ -38,15 +38,28 @@ def fetch(
     *,
     discover_first: bool,
     repair: bool = False,
+    tell: Callable[[Discovery], None] = lambda _: None,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> Fetched:
-    """Backfill a selection, discovering first where asked to or where the lake knows no
-    instruments.
+    """Backfill a selection, discovering first where asked to or where nothing is known yet.
+
+    Args:
+        where: the lake.
+        settings: of the exchange.
+        selection: of instruments and minutes.
+        discover_first: discover even where the lake knows instruments.
+        repair: ask again about minutes that were answered without a candle.
+        tell: told of the discovery, before the backfill begins.
+        report: told of the backfill's progress.
+
+    Raises:
+        BasislakeError: what was answered until then is saved.
     """
     with settings.open() as exchange:
         found = None
         if discover_first or knows_nothing(where):
             found = discover(exchange, where, PROGRAM)
+            tell(found)
         job = Backfill(where, exchange, PROGRAM, threads=settings.threads, report=report)
         return Fetched(found, job.run(selection, repair=repair))
 

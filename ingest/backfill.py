@@ -1,4 +1,4 @@
-"""The backfill: asks for the windows of a plan with a few threads and commits what comes, in bounded batches."""
+"""The backfill: asks for the windows of a plan with a few threads, and commits what comes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,24 +6,27 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ingest.batches import Outcome, store
+from ingest.batches import Outcome, apply, store
 from ingest.coverage import Coverage, from_table
 from ingest.exchange import Exchange
 from ingest.replies import closed_until
 from ingest.selection import Selection, choose
-from ingest.windows import InstrumentPlan, life, plan_instrument
+from ingest.windows import InstrumentPlan, life, plan_instrument, windows
 from lake import Lake
 from lake.errors import ClosedDoorError, ExchangeError, RejectedError
-from lake.spans import Span, subtract
+from lake.spans import Span, clip, subtract
 from lake.tables import COVERAGE, INSTRUMENTS
 
 DEFAULT_THREADS = 4
 
-# A commit is due after this many candles (about 30 MB in memory), this long, or this part of the windows,
-# whichever comes first; so a kill costs at most a twentieth of the calls.
+# A commit is due after this many candles (about 30 MB in memory), this long, or this part of the
+# windows, whichever comes first; so a kill costs at most a twentieth of the calls.
 BATCH_CANDLES = 500_000
 BATCH_SECONDS = 20.0
 BATCHES = 20
+
+# An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,8 @@ def coverages(lake: Lake) -> dict[str, Coverage]:
 class Backfill:
     """One run over a selection.
 
-    Two rounds: the first asks what is needed; the second asks once more where an answer lacked a minute after the
-    first candle, because only then is the minute believed to be missing.
+    Two rounds: the first asks what is needed; the second asks once more where an answer lacked a
+    minute after the first candle, because only then is the minute believed to be missing.
     """
 
     def __init__(
@@ -142,11 +145,14 @@ class Backfill:
         self._clock = clock
         self._reasons: dict[str, ExchangeError] = {}
         self._result = Result()
+        # What the answers of this run alone say, by instrument.
+        self._seen: dict[str, Coverage] = {}
 
     def run(self, selection: Selection, *, repair: bool = False) -> Result:
         """Fetch what the selection still needs.
 
-        Whatever ends the run, what was answered until then is committed first; a later run takes up from there.
+        Whatever ends the run, what was answered until then is committed first; a later run takes up
+        from there.
 
         Raises:
             ClosedDoorError: the exchange refuses all calls; what came before is saved.
@@ -157,27 +163,39 @@ class Backfill:
         start_s, calls, retries = self._clock(), tally.calls, tally.retries
         now = self._exchange.server_time()
         plans = make_plans(self._lake, selection, now, repair=repair)
-        self._round(plans)
-        again = make_plans(self._lake, selection, now)
-        self._round([plan for plan in again if plan.instrument not in self._reasons])
+        self._round([(plan.instrument, window) for plan in plans for window in plan.windows])
+        self._round(self._unconfirmed())
         self._conclude(plans)
         self._result.calls = tally.calls - calls
         self._result.retries = tally.retries - retries
         self._result.seconds = self._clock() - start_s
         return self._result
 
-    def _round(self, plans: list[InstrumentPlan]) -> None:
-        windows = [(plan.instrument, window) for plan in plans for window in plan.windows]
+    def _unconfirmed(self) -> list[tuple[str, Span]]:
+        """Windows over what one answer of this run lacked, around what had no answer at all."""
+        covered = coverages(self._lake)
+        result = []
+        for instrument, seen in self._seen.items():
+            coverage = covered.get(instrument, Coverage())
+            coverage.recall(seen.absent)
+            needed = coverage.unconfirmed()
+            hull = [Span(span.start, needed[-1].end) for span in needed[:1]]
+            for piece in subtract(hull, coverage.failed):
+                inside = windows(clip(span, piece) for span in needed)
+                result += [(instrument, window) for window in inside]
+        return result
+
+    def _round(self, asked: list[tuple[str, Span]]) -> None:
         batch: list[Outcome] = []
-        most_windows = max(1, len(windows) // BATCHES)
+        most = max(1, len(asked) // BATCHES)
         candles, since_s = 0, self._clock()
         try:
-            for done, outcome in enumerate(self._outcomes(windows), start=1):
+            for done, outcome in enumerate(self._outcomes(asked), start=1):
                 batch.append(outcome)
                 candles += outcome.rows
-                self._report(Progress(done, len(windows), candles, outcome.instrument))
+                self._report(Progress(done, len(asked), candles, outcome.instrument))
                 if (
-                    len(batch) >= most_windows
+                    len(batch) >= most
                     or sum(o.rows for o in batch) >= BATCH_CANDLES
                     or self._clock() - since_s > BATCH_SECONDS
                 ):
@@ -186,18 +204,18 @@ class Backfill:
         finally:
             self._flush(batch)
 
-    def _outcomes(self, windows: list[tuple[str, Span]]) -> Iterator[Outcome]:
-        """Yield outcomes as they come, with at most twice as many windows under way as there are threads."""
+    def _outcomes(self, asked: list[tuple[str, Span]]) -> Iterator[Outcome]:
+        """Yield outcomes as they come; at most two windows a thread are under way."""
         pending: set[Future[Outcome]] = set()
         with ThreadPoolExecutor(self._threads, thread_name_prefix="fetch") as pool:
             try:
-                for instrument, window in windows:
+                for instrument, window in asked:
                     pending.add(pool.submit(self._ask, instrument, window))
-                    if len(pending) >= 2 * self._threads:
-                        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                    while len(pending) >= 2 * self._threads:
+                        done, pending = wait(pending, _POLL_S, FIRST_COMPLETED)
                         yield from (future.result() for future in done)
                 while pending:
-                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                    done, pending = wait(pending, _POLL_S, FIRST_COMPLETED)
                     yield from (future.result() for future in done)
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -217,7 +235,10 @@ class Backfill:
     def _flush(self, batch: list[Outcome]) -> None:
         if not batch:
             return
-        stored = store(self._lake, batch, self._program)
+        lacked = {name: seen.absent for name, seen in self._seen.items()}
+        stored = store(self._lake, batch, self._program, lacked)
+        for outcome in batch:
+            apply(self._seen.setdefault(outcome.instrument, Coverage()), [outcome])
         batch.clear()
         self._result.candles_written += stored.written
         self._result.differing += stored.differing

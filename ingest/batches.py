@@ -1,7 +1,7 @@
 """Batches of answers into the lake: first the candles, then the record that they were asked for.
 
-A kill between the two commits leaves candles whose coverage is not known: they are asked for again, and those that are
-stored already are not stored twice.
+A kill between the two commits leaves candles whose coverage is not known: they are asked for again,
+and those that are stored already are not stored twice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,8 @@ from lake.snapshot import Snapshot
 from lake.spans import Span, floor_minute
 from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
 
-# A second writer on the same lake makes a commit start over; it makes progress each time, so few tries do.
+# A second writer on the same lake makes a commit start over; it makes progress each time, so few
+# tries do.
 _COMMIT_TRIES = 10
 
 
@@ -56,8 +57,19 @@ class Stored:
     differing: int
 
 
-def store(lake: Lake, outcomes: Sequence[Outcome], program: str) -> Stored:
+def store(
+    lake: Lake,
+    outcomes: Sequence[Outcome],
+    program: str,
+    lacked: Mapping[str, Sequence[Span]] | None = None,
+) -> Stored:
     """Commit the candles of some outcomes, then their coverage.
+
+    Args:
+        lake: to commit to.
+        outcomes: of windows that do not overlap.
+        program: name and version, for the lineage.
+        lacked: minutes that an earlier answer in the same run lacked, by instrument.
 
     Raises:
         LakeError: the lake cannot be written; it holds what earlier batches committed.
@@ -74,7 +86,7 @@ def store(lake: Lake, outcomes: Sequence[Outcome], program: str) -> Stored:
                 raise
     for attempt in range(1, _COMMIT_TRIES + 1):
         try:
-            _store_coverage(lake, by_instrument, program)
+            _store_coverage(lake, by_instrument, program, lacked or {})
             break
         except ConflictError:
             if attempt == _COMMIT_TRIES:
@@ -93,7 +105,7 @@ def apply(coverage: Coverage, outcomes: Iterable[Outcome]) -> Coverage:
 
 
 def new_rows(stored: pl.DataFrame, came: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Return the rows whose minute is not stored, and how many of the others differ from what is stored."""
+    """Return the rows whose minute is not stored, and how many others differ from the stored."""
     fresh = came.join(stored, on="ts", how="anti")
     again = came.join(stored.select(came.columns), on="ts", how="semi")
     same = again.join(stored, on=came.columns, how="semi", nulls_equal=True)
@@ -121,15 +133,19 @@ def _store_candles(lake: Lake, batch: Mapping[str, list[Outcome]], program: str)
 
 
 def _stored(base: Snapshot, instrument: str, came: pl.DataFrame) -> pl.DataFrame:
-    """The stored candles at the minutes of some new ones; files that cannot hold any are not opened."""
+    """The stored candles at the minutes of some new ones; other files are not opened."""
     span = Span(came["ts"][0], came["ts"][-1])
-    if not any(
-        f.last and f.first and f.first <= span.end and f.last >= span.start
-        for f in base.of(instrument)
-    ):
+    if not any(_may_hold(file, span) for file in base.of(instrument)):
         return came.clear()
     minutes = pl.col("ts").is_between(span.start, span.end)
     return base.scan(instrument).filter(minutes).select(came.columns).collect()
+
+
+def _may_hold(file: DataFile, span: Span) -> bool:
+    """Whether the file's range, where it is known, meets the span, its end included."""
+    if file.first is None or file.last is None:
+        return True
+    return file.first <= span.end and file.last >= span.start
 
 
 def _lineage(lake: Lake, batch: Mapping[str, list[Outcome]], program: str) -> dict[str, Any]:
@@ -144,13 +160,19 @@ def _lineage(lake: Lake, batch: Mapping[str, list[Outcome]], program: str) -> di
     }
 
 
-def _store_coverage(lake: Lake, batch: Mapping[str, list[Outcome]], program: str) -> None:
+def _store_coverage(
+    lake: Lake,
+    batch: Mapping[str, list[Outcome]],
+    program: str,
+    lacked: Mapping[str, Sequence[Span]],
+) -> None:
     base = lake.snapshot(COVERAGE)
     before = COVERAGE.cast(base.scan().collect())
     listed = dict(lake.read(INSTRUMENTS).select("instrument", "listed_at").iter_rows())
     after = [before.filter(~pl.col("instrument").is_in(list(batch)))]
     for instrument, outcomes in batch.items():
         known = from_table(before.filter(pl.col("instrument") == instrument))
+        known.recall(lacked.get(instrument, ()))
         coverage = apply(known, outcomes)
         after.append(to_table(instrument, coverage.intervals(floor_minute(listed[instrument]))))
     made_from = {"raw_candles": lake.snapshot(RAW_CANDLES).version}

@@ -1,7 +1,7 @@
-"""What has been asked of an instrument and what came: pure bookkeeping that becomes the `coverage` table.
+"""What has been asked of an instrument and what came: pure, it becomes the `coverage` table.
 
-Within this module the minutes of a life are in one of five states; `ABSENT` and `BELIEVED` are told apart so that an
-absence after the first candle is asked once more before the table says `missing`.
+Within this module the minutes of a life are in one of five states; `ABSENT` and `BELIEVED` are told
+apart so that an absence after the first candle is asked once more before the table says `missing`.
 """
 
 from collections.abc import Iterable
@@ -52,8 +52,18 @@ class Coverage:
         self.absent = subtract([*self.absent, *silent], [*self.present, *self.believed])
         self.failed = subtract(self.failed, [asked])
 
+    def recall(self, lacked: Iterable[Span]) -> None:
+        """Take minutes that were stored as failed, and that one answer lacked, for what they are.
+
+        The table shows a minute that is to be asked once more as failed, so only the run that got
+        the first answer can tell the two apart.
+        """
+        known = subtract(self.failed, subtract(self.failed, lacked))
+        self.absent = merge([*self.absent, *known])
+        self.failed = subtract(self.failed, known)
+
     def fail(self, asked: Span) -> None:
-        """Record that a window was asked and not answered; what was answered before stays answered."""
+        """Record that a window was asked and not answered; what was answered stays answered."""
         answered = [*self.present, *self.absent, *self.believed]
         self.failed = merge([*self.failed, *subtract([asked], answered)])
 
@@ -117,16 +127,17 @@ def spans_of(ts: pl.Series) -> list[Span]:
 def from_table(rows: pl.DataFrame) -> Coverage:
     """Read one instrument's rows of the `coverage` table back.
 
-    `no_data` counts as answered once, so that it is asked again should an earlier candle turn up.
+    `no_data` counts as answered once, so that it is asked again should an earlier candle turn up;
+    `failed` counts as never answered, see `Coverage.recall`.
     """
     kept: dict[str, list[Span]] = {status.value: [] for status in Status}
     for start, end, status in rows.select("start", "end", "status").iter_rows():
         kept[status].append(Span(start, end))
     return Coverage(
-        present=kept[Status.PRESENT.value],
-        absent=kept[Status.NO_DATA.value],
-        believed=kept[Status.MISSING.value],
-        failed=kept[Status.FAILED.value],
+        present=merge(kept[Status.PRESENT.value]),
+        absent=merge(kept[Status.NO_DATA.value]),
+        believed=merge(kept[Status.MISSING.value]),
+        failed=merge(kept[Status.FAILED.value]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Discovery: which instruments there are, from both hosts of the exchange, into the `instruments` table."""
+"""Discovery: which instruments there are, from both hosts, into the `instruments` table."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -41,8 +41,9 @@ class Discovery:
 def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
     """Ask both hosts for every coin's futures, and store what is new.
 
-    Active instruments come from `www`, expired ones from the `history` host. An instrument that the lake knows and no
-    list holds any more is kept. A list that cannot be had is named; the others are stored all the same.
+    Active instruments come from `www`, expired ones from the `history` host. An instrument that the
+    lake knows and no list holds any more is kept. A list that cannot be had is named; the others
+    are stored all the same.
 
     Args:
         exchange: to ask.
@@ -79,7 +80,7 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
 def merge_known(
     before: pl.DataFrame, found: Iterable[Instrument], *, complete: bool
 ) -> pl.DataFrame:
-    """Return the `instruments` table with what was found in place of what was known by the same names.
+    """Return the `instruments` table with what was found in place of what was known by the name.
 
     Args:
         before: the table as it was.

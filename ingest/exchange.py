@@ -1,4 +1,4 @@
-"""The exchange client: the one place that calls Deribit, and the one module that knows `requests`."""
+"""The exchange client: the one place that calls Deribit, the one module that knows `requests`."""
 
 import random
 import threading
@@ -27,6 +27,7 @@ MAX_CONNECTIONS = 8
 
 _CONNECT_TIMEOUT_S = 10.0
 _CHUNK_BYTES = 65_536
+_SHOWN_CHARACTERS = 200
 # The whole list of instruments of all kinds is about 5 MB, a full page of candles under 1 MB.
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 
@@ -105,7 +106,7 @@ class Exchange:
         return self._instruments(self._www_url, currency, expired=False)
 
     def expired_instruments(self, currency: str) -> list[object]:
-        """Return the unparsed records of all of a coin's expired futures, from the `history` host."""
+        """Return the unparsed records of a coin's expired futures, from the `history` host."""
         return self._instruments(self._history_url, currency, expired=True)
 
     def server_time(self) -> datetime:
@@ -117,7 +118,11 @@ class Exchange:
         return self._call(self._www_url, "get_time", {}, read_time)
 
     def candles(self, instrument: str, window: Span) -> Page:
-        """Return an instrument's closed 1-minute candles of a window (half-open, at most 5,000 minutes).
+        """Return an instrument's closed 1-minute candles of a window.
+
+        Args:
+            instrument: its name.
+            window: whole minutes, half-open, at most 5,000 of them.
 
         Raises:
             TransientError: no sound reply in all attempts.
@@ -215,5 +220,8 @@ def _read_list(answer: Answer) -> list[object]:
 
 
 def _cause(exc: BaseException) -> str:
-    text = str(exc) or type(exc).__name__
-    return text if len(text) < 200 else text[:200] + "..."  # noqa: PLR2004  (for reading)
+    """The innermost reason: the outer ones repeat the address and the retries."""
+    while inner := exc.__cause__ or exc.__context__:
+        exc = inner
+    text = (exc.strerror if isinstance(exc, OSError) else None) or str(exc) or type(exc).__name__
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."

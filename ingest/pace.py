@@ -1,4 +1,4 @@
-"""How fast to call: the waits between attempts and between calls. The decisions are pure; one small class keeps time."""
+"""How fast to call: pure waits between attempts, and one small class that spaces the calls."""
 
 import threading
 import time
@@ -15,8 +15,8 @@ DEFAULT_CALLS_PER_SECOND = 5.0
 def wait_before_retry_s(attempt: int, asked_s: float | None, jitter: float) -> float:
     """Seconds to wait after a failed attempt.
 
-    What the exchange asked for, up to `LONGEST_WAIT_S`; else `FIRST_WAIT_S` x 2^(attempt - 1), up to the same, times
-    1 + jitter/2 so that threads do not come back at once.
+    What the exchange asked for, up to `LONGEST_WAIT_S`; else `FIRST_WAIT_S` x 2^(attempt - 1), up
+    to the same, times 1 + jitter/2 so that threads do not come back at once.
 
     Args:
         attempt: how many attempts have failed, from 1.

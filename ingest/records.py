@@ -1,12 +1,12 @@
 """Instrument records of `get_instruments`, parsed: ours, left out, or refused; pure.
 
-The fields of a record have changed over the years, so only name, kind, creation and expiry are required. What an
-absent field would have said follows from the name's form: `BTC-28JUN19` is the inverse contract in USD, settled in
-BTC; linear contracts are written `BTC_USDC-...`.
+The fields of a record have changed over the years, so only name, kind, creation and expiry are
+required. What an absent field would have said follows from the name's form: `BTC-28JUN19` is the
+inverse contract in USD, settled in BTC; linear contracts are written `BTC_USDC-...`.
 """
 
-import math
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,8 +16,10 @@ COINS = ("BTC", "ETH")
 QUOTE = "USD"
 
 _MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
-_NAME = re.compile(rf"({'|'.join(COINS)})-(PERPETUAL|[1-9]\d?(?:{_MONTHS})\d\d)")
-_COULD_BE_DATED = re.compile(rf"\s*({'|'.join(COINS)})[-_ ]?\d{{1,2}}[A-Z]{{3}}\d{{2,4}}\s*", re.I)
+_NAME = re.compile(rf"({'|'.join(COINS)})-(PERPETUAL|[1-9][0-9]?(?:{_MONTHS})[0-9]{{2}})")
+_COULD_BE_DATED = re.compile(
+    rf"\s*({'|'.join(COINS)})[-_ ]?\d{{1,2}}[A-Z]{{3}}\d{{2,4}}\s*", re.IGNORECASE
+)
 
 # Deribit opened in 2016; no dated future has lived longer than about 15 months.
 _EARLIEST = datetime(2016, 1, 1, tzinfo=UTC)
@@ -64,7 +66,8 @@ class Refused:
     Attributes:
         name: what the record calls itself, shortened and escaped for display; never stored.
         reason: one phrase.
-        could_be_dated: whether the name could be a dated BTC or ETH future, so that something may be missed.
+        could_be_dated: whether the name could be a dated BTC or ETH future, so that something may
+            be missed.
     """
 
     name: str
@@ -87,28 +90,28 @@ class Listing:
     refused: list[Refused]
 
 
-class _Unreadable(Exception):
+class _UnreadableError(Exception):
     """The record cannot be read; the message is the reason."""
 
 
-class _OutOfScope(Exception):
+class _OutOfScopeError(Exception):
     """The record is sound and not for us; the message is the reason."""
 
 
 def read_records(records: Iterable[object]) -> Listing:
     """Sort records into ours, left out and refused.
 
-    The same instrument twice (a contract that has just expired is on both lists) is one: the later record stands. If
-    the two disagree about its life, both are refused.
+    The same instrument twice (a contract that has just expired is on both lists) is one: the later
+    record stands. If the two disagree about its life, both are refused.
     """
     listing = Listing({}, {}, [])
     disputed: set[str] = set()
     for record in records:
         try:
             instrument = read_record(record)
-        except _OutOfScope as exc:
+        except _OutOfScopeError as exc:
             listing.left_out[str(exc)] = listing.left_out.get(str(exc), 0) + 1
-        except _Unreadable as exc:
+        except _UnreadableError as exc:
             listing.refused.append(_refused(record, str(exc)))
         else:
             known = listing.instruments.setdefault(instrument.instrument, instrument)
@@ -117,7 +120,8 @@ def read_records(records: Iterable[object]) -> Listing:
             listing.instruments[instrument.instrument] = instrument
     for name in sorted(disputed):
         del listing.instruments[name]
-        listing.refused.append(Refused(name, "two records disagree about its life", True))
+        could_be_dated = bool(_COULD_BE_DATED.fullmatch(name))
+        listing.refused.append(Refused(name, "two records disagree about its life", could_be_dated))
     return listing
 
 
@@ -125,22 +129,24 @@ def read_record(record: object) -> Instrument:
     """Parse one record.
 
     Raises:
-        _OutOfScope: a sound record of something that is not an inverse BTC or ETH future.
-        _Unreadable: the record is malformed or contradicts itself.
+        _OutOfScopeError: a sound record of something that is not an inverse BTC or ETH future.
+        _UnreadableError: the record is malformed or contradicts itself.
     """
     if not isinstance(record, Mapping):
-        raise _Unreadable("the record is not an object")
+        raise _UnreadableError("the record is not an object")
     _check_scope(record)
     name = record.get("instrument_name")
     match = _NAME.fullmatch(name) if isinstance(name, str) else None
     if match is None:
-        raise _Unreadable("the name is not that of a BTC or ETH future")
+        raise _UnreadableError("the name is not that of a BTC or ETH future")
     base = match[1]
     if (record.get("base_currency") or base) != base:
-        raise _Unreadable("the name and the base currency disagree")
+        raise _UnreadableError("the name and the base currency disagree")
+    if (record.get("settlement_currency") or base) != base:
+        raise _OutOfScopeError("settled in another currency")
     is_perpetual = match[2] == "PERPETUAL"
-    if (record.get("settlement_period", match[2].lower()) == "perpetual") != is_perpetual:
-        raise _Unreadable("the name and the settlement period disagree")
+    if ((record.get("settlement_period") or match[2].lower()) == "perpetual") != is_perpetual:
+        raise _UnreadableError("the name and the settlement period disagree")
     listed_at = _time(record, "creation_timestamp")
     active = record.get("is_active", record.get("state") == "open")
     return Instrument(
@@ -162,40 +168,38 @@ def _check_scope(record: Mapping[Any, Any]) -> None:
     kind = record.get("kind")
     base = record.get("base_currency")
     if isinstance(kind, str) and kind != "future":
-        raise _OutOfScope(f"kind {_shown(kind)}")
+        raise _OutOfScopeError(f"kind {_shown(kind)}")
     if kind != "future":
-        raise _Unreadable("the kind is absent")
+        raise _UnreadableError("the kind is absent")
     if isinstance(base, str) and base not in COINS:
-        raise _OutOfScope("another base coin")
+        raise _OutOfScopeError("another base coin")
     type_ = record.get("instrument_type") or record.get("future_type") or "reversed"
     if isinstance(type_, str) and type_ != "reversed":
-        raise _OutOfScope(f"{_shown(type_)} contract")
+        raise _OutOfScopeError(f"{_shown(type_)} contract")
     quote = record.get("quote_currency", QUOTE)
-    settlement = record.get("settlement_currency", base)
+    settlement = record.get("settlement_currency")
     if isinstance(quote, str) and quote != QUOTE:
-        raise _OutOfScope("another quote currency")
-    if isinstance(settlement, str) and isinstance(base, str) and settlement != base:
-        raise _OutOfScope("settled in another currency")
+        raise _OutOfScopeError("another quote currency")
     for value in (type_, quote, settlement, base):
         if value is not None and not isinstance(value, str):
-            raise _Unreadable("a currency or type is not a text")
+            raise _UnreadableError("a currency or type is not a text")
 
 
 def _expiry(record: Mapping[Any, Any], listed_at: datetime) -> datetime:
     field = "expiration_timestamp" if "expiration_timestamp" in record else "expiry"
     expires_at = _time(record, field)
     if not listed_at < expires_at <= listed_at + _LONGEST_LIFE:
-        raise _Unreadable("it expires before it is listed, or years after")
+        raise _UnreadableError("it expires before it is listed, or years after")
     return expires_at
 
 
 def _time(record: Mapping[Any, Any], field: str) -> datetime:
     value = record.get(field)
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
-        raise _Unreadable(f"{field} is not a time in milliseconds")
+        raise _UnreadableError(f"{field} is not a time in milliseconds")
     milliseconds = int(value)
     if not _EARLIEST.timestamp() * 1000 <= milliseconds < _LATEST.timestamp() * 1000:
-        raise _Unreadable(f"{field} is out of range")
+        raise _UnreadableError(f"{field} is out of range")
     return datetime.fromtimestamp(milliseconds // 1000, UTC) + timedelta(
         milliseconds=milliseconds % 1000
     )
@@ -206,8 +210,8 @@ def _size(record: Mapping[Any, Any], field: str) -> float | None:
     if value is None:
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value < math.inf:
-        raise _Unreadable(f"{field} is not a positive number")
+    if not is_number or not 0 < value <= sys.float_info.max:
+        raise _UnreadableError(f"{field} is not a positive number")
     return float(value)
 
 

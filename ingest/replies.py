@@ -1,4 +1,4 @@
-"""Replies of the exchange, checked before they are believed; pure: bytes and values in, frames or errors out."""
+"""Replies of the exchange, checked before they are believed; pure: bytes in, frames out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ _CLOSED_DOOR_CODES = frozenset({11056, 13025})
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
 
-# A candle is believed final this long after it closed, by the exchange's clock: the last one is still
-# forming, and the exchange takes a moment to settle it.
+# A candle is believed final this long after it closed, by the exchange's clock: the last one is
+# still forming, and the exchange takes a moment to settle it.
 CLOSING_LAG = timedelta(seconds=5)
 
 _CELLS = ("open", "high", "low", "close", "volume", "cost")
@@ -45,7 +45,8 @@ class Page:
     """The closed candles of one window.
 
     Attributes:
-        frame: ts, open, high, low, close, volume, cost; one row a minute, sorted, floats, cells may be null.
+        frame: ts, open, high, low, close, volume, cost; one row a minute, sorted, floats, cells may
+            be null.
         duplicates: repeats of a minute with the same values, dropped from the frame.
         asked: the window as far as it was closed; minutes past its end are still to be asked.
     """
@@ -94,7 +95,8 @@ def read_page(answer: Answer, window: Span) -> Page:
         window: whole minutes, half-open.
 
     Raises:
-        TransientError: the reply has not the structure of an answer to this window; nothing of it is used.
+        TransientError: the reply has not the structure of an answer to this window; nothing of it
+            is used.
     """
     arrays = _arrays(answer.result)
     frame = _frame(arrays, window)
@@ -186,7 +188,8 @@ def _error(error: dict[str, Any], status: int, wait_s: float | None) -> Exchange
     told = f"{message}{reason} (code {code}, HTTP {status})"
     if code in _CLOSED_DOOR_CODES:
         return ClosedDoorError(
-            f"The exchange has switched this access off: {told}. Stored data is safe; try again later."
+            f"The exchange has switched this access off: {told}. "
+            "Stored data is safe; try again later."
         )
     if code in _TRANSIENT_CODES or status >= _SERVER_ERRORS or status == _TOO_MANY_REQUESTS:
         return TransientError(f"The exchange could not answer: {told}", wait_s)
@@ -198,6 +201,5 @@ def _unreadable(status: int, wait_s: float | None) -> ExchangeError:
 
 
 def _malformed(window: Span, what: str) -> TransientError:
-    return TransientError(
-        f"The reply for {window.start:%Y-%m-%dT%H:%MZ} to {window.end:%Y-%m-%dT%H:%MZ} is refused: {what}."
-    )
+    asked = f"{window.start:%Y-%m-%dT%H:%MZ} to {window.end:%Y-%m-%dT%H:%MZ}"
+    return TransientError(f"The reply for {asked} is refused: {what}.")

@@ -61,7 +61,7 @@ def select(
 def choose(instruments: pl.DataFrame, selection: Selection) -> pl.DataFrame:
     """Return the selected rows of `instruments`, with the perpetual of every selected future.
 
-    Longest lives come first: they take longest to fetch.
+    Perpetuals come first, since they take longest to fetch; then the oldest listings.
 
     Raises:
         UsageError: a name that the lake does not know.
@@ -73,7 +73,8 @@ def choose(instruments: pl.DataFrame, selection: Selection) -> pl.DataFrame:
         unknown = sorted(set(selection.names) - set(instruments["instrument"]))
         if unknown:
             raise UsageError(
-                f"The lake knows no instrument {', '.join(unknown)}. `basislake instruments` lists and refreshes what it knows."
+                f"The lake knows no instrument {', '.join(unknown)}. "
+                "`basislake instruments` lists and refreshes what it knows."
             )
         chosen = chosen.filter(pl.col("instrument").is_in(selection.names))
     coins = chosen["base"].unique().to_list()

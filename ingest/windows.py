@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from lake.spans import MINUTE, Span, ceil_minute, clip, floor_minute, merge, subtract
 
-# A call returns at most 5,001 candles and silently keeps the newest of more (deribit-api: the chart method).
+# A call returns at most 5,001 candles and silently keeps the newest of more (deribit-api: the chart
+# method).
 MAX_CANDLES_PER_CALL = 5_000
 
 # Measured on simulated candles: what one takes in `raw_candles`, for the estimate of a plan.
@@ -57,23 +58,25 @@ def plan_instrument(
         instrument: its name.
         life: see `life`.
         held: what need not be asked again.
-        selected: only these minutes, all by default.
+        selected: only minutes that start in this span, all by default.
     """
-    wanted = life if selected is None else clip(life, selected)
+    wanted = life
+    if selected is not None:
+        wanted = clip(life, Span(ceil_minute(selected.start), ceil_minute(selected.end)))
     return InstrumentPlan(instrument, wanted, tuple(windows(subtract([wanted], held))))
 
 
 def windows(needed: Iterable[Span]) -> list[Span]:
-    """Cover the needed minutes with the fewest windows.
+    """Cover the needed minutes, spans of whole minutes, with the fewest windows.
 
-    Windows are sorted and disjoint, hold every needed minute, start and end with one, and hold at most
-    `MAX_CANDLES_PER_CALL` minutes. Short holes between needed minutes are covered too where that saves a call, so where
-    the needed minutes are one span the windows tile it exactly.
+    Windows are sorted and disjoint, hold every needed minute, start and end with one, and hold at
+    most `MAX_CANDLES_PER_CALL` minutes. Short holes between needed minutes are covered too where
+    that saves a call, so where the needed minutes are one span the windows tile it exactly.
     """
     longest = timedelta(minutes=MAX_CANDLES_PER_CALL)
     result: list[Span] = []
     for span in merge(needed):
-        start = floor_minute(span.start)
+        start = span.start
         if result and start < result[-1].start + longest:
             end = min(span.end, result[-1].start + longest)
             result[-1] = Span(result[-1].start, end)
@@ -86,7 +89,7 @@ def windows(needed: Iterable[Span]) -> list[Span]:
 
 
 def minutes_of(window: Span) -> tuple[int, int]:
-    """Return a window as the exchange takes it: milliseconds of the first and of the LAST minute, inclusive."""
+    """Return the milliseconds of a window's first and LAST minute: the exchange includes both."""
     return _milliseconds(window.start), _milliseconds(window.end - MINUTE)
 
 

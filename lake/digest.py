@@ -1,9 +1,9 @@
 """A sha256 of a frame's content: equal for equal rows, however, wherever and by whatever stored.
 
-Canonical bytes of a column: its null marks (one byte a row), then its values with nulls as zero; floats and
-integers as 8 little-endian bytes (negative zero differs from zero), times as microseconds since 1970, dates as
-days, booleans as one byte, texts as their lengths followed by their UTF-8, lists as their lengths followed by
-their flattened values.
+Canonical bytes of a column: its null marks (one byte a row), then its values with nulls as zero;
+floats and integers as 8 little-endian bytes (negative zero differs from zero), times as
+microseconds since 1970, dates as days, booleans as one byte, texts as their lengths followed by
+their UTF-8, lists as their lengths followed by their flattened values.
 """
 
 import hashlib

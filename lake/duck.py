@@ -1,4 +1,4 @@
-"""DuckDB over the lake: one view per table, offline, exactly the files of one version of each table."""
+"""DuckDB over the lake: a view per table, offline, of exactly the files of one version each."""
 
 from collections.abc import Iterable
 
@@ -34,8 +34,8 @@ _SQL_TYPES = {
 def connect(snapshots: Iterable[Snapshot], *, is_local: bool) -> duckdb.DuckDBPyConnection:
     """Return an in-memory connection with a view per table, and the view `unmatched`.
 
-    The views stand for the snapshots: files that a commit has removed are never read, and later commits do not
-    show. Times are in UTC. No DuckDB extension is needed or downloaded.
+    The views stand for the snapshots: files that a commit has removed are never read, and later
+    commits do not show. Times are in UTC. No DuckDB extension is needed or downloaded.
 
     Args:
         snapshots: of every table of the lake.
@@ -64,7 +64,8 @@ def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local
         urls = [snapshot.url(file) for file in snapshot.files]
         connection.execute(f"CREATE VIEW {table.name} AS {_parquet_sql(snapshot, urls)}")
     else:
-        # DuckDB reaches object stores only through an extension that is a download; Arrow reaches them now.
+        # DuckDB reaches object stores only through an extension that is a download; Arrow reaches
+        # them now.
         connection.register(table.name, _dataset(snapshot))
 
 

@@ -53,7 +53,7 @@ class RejectedError(ExchangeError):
 
 
 class ClosedDoorError(ExchangeError):
-    """The exchange has switched off anonymous access or the method; every further call would fail."""
+    """The exchange has switched off anonymous access or the method; all calls would fail."""
 
 
 class LoadError(BasislakeError):

@@ -24,7 +24,7 @@ class Snapshot:
         uri: the table's folder.
         options: storage options of the object store.
         version: of the table, None where the table does not exist yet.
-        files: those that make up this version, and no others.
+        files: those that make up this version, and no others; by partition, time and path.
     """
 
     table: Table
@@ -95,7 +95,7 @@ def load(
             if version is not None:
                 raise
             return Snapshot(table, uri, options, None, ())
-        found = tuple(_files_of(table, delta))
+        found = tuple(sorted(_files_of(table, delta), key=_place))
         return Snapshot(table, uri, options, delta.version(), found, delta)
 
 
@@ -127,6 +127,10 @@ def _hive_schema(partition: str, url: str) -> pl.Schema:
     """All columns that Polars reads out of the path: the partition, and any folder `a=b` above."""
     above = {part.partition("=")[0]: pl.String for part in url.split("/")[:-2] if "=" in part}
     return pl.Schema({**above, partition: pl.String})
+
+
+def _place(file: DataFile) -> tuple[str, datetime, str]:
+    return file.partition or "", file.first or datetime.min.replace(tzinfo=UTC), file.path
 
 
 def _utc(time: datetime | None) -> datetime | None:

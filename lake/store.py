@@ -13,10 +13,14 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
 
 from lake import duck, files
-from lake.errors import LakeError
+from lake.errors import LakeError, UsageError
 from lake.files import DataFile
 from lake.snapshot import Snapshot, explained, load
 from lake.tables import TABLES, Table
+
+# delta-rs takes a path for a URL in places, so these would mean another folder, or no history.
+_UNSAFE = frozenset("%?#\\\n\r\t")
+_SHOWN = "% ? # \\ and line breaks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,16 @@ class Lake:
     """
 
     def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
-        """Address a lake; nothing is read or made."""
+        """Address a lake; nothing is read or made.
+
+        Raises:
+            UsageError: the path holds a character that the libraries below cannot keep apart.
+        """
         self.is_local = files.is_local(uri)
         self.uri = str(Path(uri).expanduser().absolute()) if self.is_local else uri.rstrip("/")
         self.options = dict(options or {})
+        if self.is_local and not _UNSAFE.isdisjoint(Path(self.uri).as_posix()):
+            raise UsageError(f"A lake cannot be at {self.uri!r}: choose a path without {_SHOWN}.")
 
     def __repr__(self) -> str:
         """Show where it is, never its options: they may hold secrets."""

@@ -1,7 +1,8 @@
 """The one declaration of each table of the lake, and what follows from a declaration.
 
-A declaration holds columns, types, units, key and order; the Polars and Arrow schemas, empty frames and
-casts come from it, and so do the Delta schema (`lake.store`), the DDL (`load.ddl`) and the docs.
+A declaration holds columns, types, units, key and order; the Polars and Arrow schemas, empty frames
+and casts come from it, and so do the Delta schema (`lake.store`), the DDL (`load.ddl`) and the
+docs.
 """
 
 from dataclasses import dataclass
@@ -153,9 +154,13 @@ INSTRUMENTS = Table(
         Column("settlement", Type.TEXT, "currency of profit and loss"),
         Column("contract_type", Type.TEXT, "inverse or linear"),
         Column("listed_at", Type.TIME, "creation by the exchange's record", "UTC"),
-        Column("expires_at", Type.TIME, "expiry, exclusive; null for a perpetual", "UTC", True),
+        Column(
+            "expires_at", Type.TIME, "expiry, exclusive; null for a perpetual", "UTC", nullable=True
+        ),
         Column("tick_size", Type.FLOAT, "smallest price step", "quote per base", nullable=True),
-        Column("contract_size", Type.FLOAT, "size of one contract", "quote currency", True),
+        Column(
+            "contract_size", Type.FLOAT, "size of one contract", "quote currency", nullable=True
+        ),
         Column("active", Type.BOOL, "open for trading when last discovered"),
     ),
     key=("instrument",),

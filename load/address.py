@@ -1,7 +1,7 @@
 """Addresses of databases: checked before libpq sees them, and shown without their passwords.
 
-libpq quotes the piece of a malformed URI that it cannot read, and that piece may be the password; so a URI that it
-could misread is refused here, in words that do not quote it.
+libpq quotes the piece of a malformed URI that it cannot read, and that piece may be the password;
+so a URI that it could misread is refused here, in words that do not quote it.
 """
 
 import os
@@ -28,7 +28,8 @@ def connectable(uri: str) -> str:
     """Return the URI with a time limit for connecting.
 
     Args:
-        uri: `postgresql://user:password@host:port/dbname?option=value`; special characters percent-encoded.
+        uri: `postgresql://user:password@host:port/dbname?option=value`; special characters
+            percent-encoded.
 
     Raises:
         UsageError: it is not such a URI; the message does not quote it.
@@ -36,8 +37,9 @@ def connectable(uri: str) -> str:
     parts = _parts(uri)
     if parts is None:
         raise UsageError(
-            "The PostgreSQL address is not a URI like postgresql://user:password@host:5432/dbname; nothing was "
-            "done. Write special characters of its parts percent-encoded, e.g. %40 for @, %2F for / and %25 for %."
+            "The PostgreSQL address is not a URI like postgresql://user:password@host:5432/dbname; "
+            "nothing was done. Write special characters of its parts percent-encoded, e.g. %40 "
+            "for @, %2F for / and %25 for %."
         )
     options = [option.partition("=")[0] for option in parts["query"].split("&")]
     if "connect_timeout" in options or "PGCONNECT_TIMEOUT" in os.environ:

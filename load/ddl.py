@@ -15,7 +15,7 @@ SQL_TYPES = {
 
 
 def quoted(name: str) -> str:
-    """Return an identifier as PostgreSQL reads it literally; the only way a name gets into SQL text.
+    """Return an identifier as PostgreSQL reads it literally; names get into SQL only this way.
 
     Raises:
         ValueError: the name is empty or holds a NUL; no identifier can.
@@ -60,7 +60,7 @@ def comments_sql(table: Table, schema: str) -> list[str]:
 
 
 def delete_sql(table: Table, schema: str) -> str:
-    """Return the statement that deletes a partition; its name is `$1` unless the table is in one piece."""
+    """Return the statement that deletes a partition: `$1`, or all of a table in one piece."""
     where = f" WHERE {quoted(table.partition)} = $1" if table.partition else ""
     return f"DELETE FROM {qualified(table, schema)}{where}"
 

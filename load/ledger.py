@@ -1,4 +1,7 @@
-"""The table `lake_loads`: which partition was loaded from which content, written in the transaction that loads it."""
+"""The table `lake_loads`: which partition was loaded from which content.
+
+An entry is written in the transaction that loads its partition, so the two never disagree.
+"""
 
 from typing import NamedTuple
 

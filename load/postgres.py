@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-import adbc_driver_postgresql.dbapi as adbc
+import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-untyped]
 import pyarrow as pa
 
 from lake.errors import LoadError
@@ -68,7 +68,8 @@ class Database:
     def ingest(self, schema: str, table: str, rows: pa.Table) -> None:
         """Append rows to a table by COPY, in the transaction that is open.
 
-        The columns' types must be those of the table: the driver does not convert (see `load.handshake`).
+        The columns' types must be those of the table: the driver does not convert (see
+        `load.handshake`).
 
         Raises:
             LoadError: the server refuses a row, or is gone.
@@ -121,10 +122,12 @@ def _connect(uri: str, name: str) -> adbc.Connection:
         # A traceback prints the cause too, so a cause that holds the password is cut off.
         cause = exc if hidden == message else None
         raise LoadError(
-            f"PostgreSQL at {name} cannot be reached: {hidden}. Nothing was changed. Check that the server runs and "
-            "that the address (BASISLAKE_POSTGRES) is right, then run the command again."
+            f"PostgreSQL at {name} cannot be reached: {hidden}. Nothing was changed. Check that "
+            "the server runs and that the address (BASISLAKE_POSTGRES) is right, then run the "
+            "command again."
         ) from cause
 
 
 def _message(exc: BaseException) -> str:
-    return " ".join(str(exc).split()).rstrip(".")
+    text, _, _ = str(exc).partition("Query was:")
+    return " ".join(text.split()).rstrip(".")

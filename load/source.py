@@ -1,4 +1,4 @@
-"""What PostgreSQL should hold: the partitions of the lake's curated tables, each with a digest of its content."""
+"""What PostgreSQL should hold: the lake's curated partitions, each with a digest of its content."""
 
 import hashlib
 from collections.abc import Iterator
@@ -48,10 +48,12 @@ class Partition:
         return self.feed.table.name, self.name
 
     def digest(self) -> str:
-        """Return a sha256 of the content; no row is read where it is in one file that the lake wrote."""
+        """Return a sha256 of the content; no row is read where one file holds it, written by us."""
         content = self.files[0].digest if len(self.files) == 1 else None
         content = content or frame_digest(self.feed.source, self._source_rows())
-        return hashlib.sha256(f"{self.feed.table.name}\n{content}\n{self.expiry}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"{self.feed.table.name}\n{content}\n{self.expiry}".encode()
+        ).hexdigest()
 
     def frame(self) -> pl.DataFrame:
         """Return the rows as PostgreSQL should hold them, in the table's order.
@@ -87,8 +89,8 @@ def _of_feed(feed: Feed, snapshot: Snapshot, known: dict[str, _Known]) -> Iterat
     for name, files in sorted(snapshot.by_partition().items()):
         if name not in known:
             raise LoadError(
-                f"{snapshot.table.name} has rows of {name}, but instruments has no record of it; nothing was loaded. "
-                "Run `basislake instruments`, then load again."
+                f"{snapshot.table.name} has rows of {name}, but instruments has no record of it; "
+                "nothing was loaded. Run `basislake instruments`, then load again."
             )
         rows = sum(file.rows for file in files)
         if known[name].kind == feed.kind and rows:
@@ -97,5 +99,9 @@ def _of_feed(feed: Feed, snapshot: Snapshot, known: dict[str, _Known]) -> Iterat
 
 def _known(instruments: Snapshot) -> dict[str, _Known]:
     with explained(f"instruments cannot be read at {instruments.uri}"):
-        rows = instruments.scan().select("instrument", "kind", pl.col("expires_at").dt.date()).collect()
+        rows = (
+            instruments.scan()
+            .select("instrument", "kind", pl.col("expires_at").dt.date())
+            .collect()
+        )
     return {name: _Known(kind, expiry) for name, kind, expiry in rows.iter_rows()}

@@ -1,6 +1,7 @@
-"""The one declaration of each PostgreSQL table, and how the rows of one partition come from the lake.
+"""The declarations of the PostgreSQL tables, and how a partition's rows come from the lake.
 
-A partition here is what is replaced together, in one transaction: the rows of one instrument, or a table in one piece.
+A partition here is what is replaced together, in one transaction: the rows of one instrument, or a
+table in one piece.
 """
 
 from collections.abc import Callable
@@ -18,10 +19,13 @@ _INSTRUMENT = Column("instrument", Type.TEXT, "the exchange's name of the instru
 _TIMESTAMP = Column("timestamp", Type.TIME, "the minute's open", "UTC")
 _EXPIRY = Column("expiry_date", Type.DATE, "day of the expiry", "UTC")
 _OHLCV = (
-    *(Column(n, Type.FLOAT, f"{n} price", "quote per base") for n in ("open", "high", "low", "close")),
+    Column("open", Type.FLOAT, "open price", "quote per base"),
+    Column("high", Type.FLOAT, "high price", "quote per base"),
+    Column("low", Type.FLOAT, "low price", "quote per base"),
+    Column("close", Type.FLOAT, "close price", "quote per base"),
     Column("volume", Type.FLOAT, "traded amount", "base coin"),
     Column("cost", Type.FLOAT, "traded amount", "quote currency"),
-)  # fmt: skip
+)
 
 
 def _by_instrument(name: str, row: str, *columns: Column) -> Table:
@@ -30,12 +34,21 @@ def _by_instrument(name: str, row: str, *columns: Column) -> Table:
 
 
 FUTURES_OHLCV = _by_instrument(
-    "futures_ohlcv", "a validated 1-minute candle of a future", _INSTRUMENT, _TIMESTAMP, _EXPIRY, *_OHLCV
-)  # fmt: skip
+    "futures_ohlcv",
+    "a validated 1-minute candle of a future",
+    _INSTRUMENT,
+    _TIMESTAMP,
+    _EXPIRY,
+    *_OHLCV,
+)
 
 PERPETUALS_OHLCV = _by_instrument(
-    "perpetuals_ohlcv", "a validated 1-minute candle of a perpetual", _INSTRUMENT, _TIMESTAMP, *_OHLCV
-)  # fmt: skip
+    "perpetuals_ohlcv",
+    "a validated 1-minute candle of a perpetual",
+    _INSTRUMENT,
+    _TIMESTAMP,
+    *_OHLCV,
+)
 
 FUTURES_BASIS_SPREAD = _by_instrument(
     "futures_basis_spread",
@@ -81,9 +94,10 @@ class Feed:
     Attributes:
         table: of PostgreSQL.
         source: the lake's table its rows come from.
-        kind: of the instruments whose partitions it takes; None where it takes the source in one piece.
-        frame: turns the source's rows of one partition, and the instrument's expiry date (UTC, None for a perpetual
-            or a table in one piece), into rows of the table.
+        kind: of the instruments whose partitions it takes; None where it takes the source in one
+            piece.
+        frame: turns the source's rows of one partition, and the instrument's expiry date (UTC, None
+            for a perpetual or a table in one piece), into rows of the table.
     """
 
     table: Table
@@ -98,7 +112,7 @@ def instruments_frame(rows: pl.DataFrame, _: date | None = None) -> pl.DataFrame
 
 
 def futures_frame(candles: pl.DataFrame, expiry: date | None) -> pl.DataFrame:
-    """Return the rows of `futures_ohlcv` of one future, from its candles and its expiry date (UTC)."""
+    """Return the rows of `futures_ohlcv` of one future from its candles and expiry date (UTC)."""
     dated = candles.rename({"ts": "timestamp"}).with_columns(pl.lit(expiry).alias("expiry_date"))
     return FUTURES_OHLCV.cast(dated)
 
@@ -109,7 +123,7 @@ def perpetuals_frame(candles: pl.DataFrame, _: date | None = None) -> pl.DataFra
 
 
 def basis_frame(basis: pl.DataFrame, expiry: date | None) -> pl.DataFrame:
-    """Return the rows of `futures_basis_spread` of one future, from its basis and its expiry date (UTC)."""
+    """Return the rows of `futures_basis_spread` of one future from its basis and expiry (UTC)."""
     renamed = basis.rename(
         {
             "ts": "timestamp",

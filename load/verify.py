@@ -1,7 +1,7 @@
-"""Whether the database holds what was sent: the same figures computed by it and by us, compared exactly.
+"""Whether the database holds what was sent: figures computed by it and by us, compared exactly.
 
-A sum in a stated order is the same sequence of float64 additions on both sides, so it is equal to the last bit; a
-tolerance would hide a row that is slightly wrong.
+A sum in a stated order is the same sequence of float64 additions on both sides, so it is equal to
+the last bit; a tolerance would hide a row that is slightly wrong.
 """
 
 from collections.abc import Sequence
@@ -44,14 +44,14 @@ def figures(table: Table, frame: pl.DataFrame) -> list[Figure]:
 
 
 def figures_sql(table: Table, schema: str, wanted: Sequence[Figure]) -> str:
-    """Return the query of the figures; the partition's name is `$1` unless the table is in one piece."""
+    """Return the query of the figures of a partition: `$1`, or all of a table in one piece."""
     where = f" WHERE {quoted(table.partition)} = $1" if table.partition else ""
     listed = ", ".join(figure.sql for figure in wanted)
     return f"SELECT {listed} FROM {qualified(table, schema)}{where}"
 
 
 def mismatches(wanted: Sequence[Figure], got: Sequence[Any]) -> list[str]:
-    """Return the figures that differ, one phrase each; empty where the database holds what was sent."""
+    """Return the figures that differ, one phrase each; none where all was stored as sent."""
     return [
         f"{figure.name} is {value!r} in the database and {figure.value!r} in the lake"
         for figure, value in zip(wanted, got, strict=True)

@@ -84,19 +84,27 @@ def _database_rows(folder: Path) -> list[list[tuple[object, ...]]]:
         return [connection.query(query) for query in queries]
 
 
-def test_a_killed_backfill_is_finished_by_the_next_one(universe: Universe, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_backfill_is_finished_by_the_next_one(
+    universe: Universe, tmp_path: Path, how: signal.Signals
+) -> None:
     with SimulatedExchange(universe, delay_s=0.05) as slow:
         process = subprocess.Popen(
             command(slow, "backfill", "--lake", tmp_path, "--threads", "2"),
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         total = _ideal_calls(universe)
         while slow.calls_of(CHART) < total // 2:
             assert process.poll() is None
             time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        os.kill(process.pid, how)
+        _, told = process.communicate(timeout=30)
+    if how == signal.SIGINT:
+        assert process.returncode == 1
+        assert "Interrupted. What was committed is safe" in told
+        assert "Traceback" not in told
     where = lake.open(str(tmp_path))
     assert 0 < where.snapshot(TABLES["raw_candles"]).rows < truths(universe).height
     with SimulatedExchange(universe) as server:

@@ -1,6 +1,7 @@
-"""The simulated exchange: a Deribit on loopback, made of pure functions of a seed, the oracle of all tests.
+"""The simulated exchange: a Deribit on loopback, made of pure functions of a seed.
 
-It imports nothing of the program under test, so that the two can only agree by both being right.
+It is the oracle of all tests and imports nothing of the program under test, so that the two can
+only agree by both being right.
 """
 
 from basislake.exchange.faults import (

@@ -103,7 +103,7 @@ def _chart(universe: Universe, params: Mapping[str, str], now_ms: int) -> object
 def _served(
     universe: Universe, contract: Contract, start_ms: int, end_ms: int, now_ms: int
 ) -> pl.DataFrame:
-    """The candles of a request: both ends included, the newest 5,001, the last one possibly still forming."""
+    """The newest 5,001 candles of a range with both ends; the last one may still be forming."""
     now = now_ms // MINUTE_MS
     last = min(end_ms // MINUTE_MS, now)
     first = max(start_ms // MINUTE_MS, last - MOST_CANDLES + 1)
@@ -114,7 +114,7 @@ def _served(
 
 
 def _columns(found: pl.DataFrame) -> dict[str, object]:
-    """The result's columns. As on the exchange, a number may be written whole or as a float within one array."""
+    """The result's columns; as on the exchange, one array mixes whole numbers and floats."""
     lists = {name: found[name].to_list() for name in CANDLE_SCHEMA}
     lists["cost"] = [int(cost) if cost.is_integer() else cost for cost in lists["cost"]]
     lists["volume"] = [volume or 0 for volume in lists["volume"]]

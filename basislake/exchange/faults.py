@@ -1,4 +1,4 @@
-"""Faults: replies the exchange gives in place of the normal answer, as a test or a demonstration asks for."""
+"""Faults: replies the exchange gives in place of the normal answer, as a test asks for them."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ class Fault:
 
     Attributes:
         status: HTTP status.
-        body: the reply's bytes, or a function that makes them of the exchange's clock in milliseconds.
+        body: the reply's bytes, or a function that makes them of the exchange's clock in ms.
         headers: HTTP headers; the length is added.
         delay_s: seconds to wait before replying.
     """
@@ -46,7 +46,10 @@ class _Order:
 
 
 class FaultScript:
-    """What goes wrong next: a list of faults that the server consults before it answers; threads may share it."""
+    """What goes wrong next: faults that the server consults before it answers.
+
+    Threads may share it.
+    """
 
     def __init__(self) -> None:
         """Start with no faults."""
@@ -73,7 +76,7 @@ class FaultScript:
             self._orders.clear()
 
     def take(self, method: str, instrument: str | None = None) -> Fault | None:
-        """Return the fault that a call meets, and count it as served; None where the call meets none."""
+        """Return the fault that a call meets, and count it as served; None where it meets none."""
         with self._lock:
             for order in self._orders:
                 if order.method == method and order.instrument in (None, instrument):

@@ -1,7 +1,8 @@
-"""The truth: what every candle of a contract is, as a pure function of a seed, the contract and the minute.
+"""The truth: every candle of a contract, as a pure function of a seed, the contract and the minute.
 
-A minute has the same candle whatever range it was asked in. Nothing is remembered and no chain is followed back to
-the first trade: a contract trades at least once in 64 minutes, so a forward fill looks back at most that far.
+A minute has the same candle whatever range it was asked in. Nothing is remembered and no chain is
+followed back to the first trade: a contract trades at least once in 64 minutes, so a forward fill
+looks back at most that far.
 """
 
 import math
@@ -88,17 +89,18 @@ class Contract:
 def candles(seed: int, contract: Contract, start_ms: int, end_ms: int) -> pl.DataFrame:
     """Return the final 1-minute candles that open in `[start_ms, end_ms)`.
 
-    Before the first trade there are none; from there they are dense. From expiry on they are flat padding at the
-    close of the last minute of life, as the exchange serves it.
+    Before the first trade there are none; from there they are dense. From expiry on they are flat
+    padding at the close of the last minute of life, as the exchange serves it.
 
     Args:
         seed: of the whole market.
         contract: whose candles to compute.
         start_ms: UTC milliseconds, in the range.
-        end_ms: UTC milliseconds, not in the range. There is no notion of now: the future is served too.
+        end_ms: UTC milliseconds, not in the range. There is no now: the future is served too.
 
     Returns:
-        Columns ticks (opening time, UTC milliseconds), open, high, low, close, volume and cost, by ascending ticks.
+        Columns ticks (opening time, UTC milliseconds), open, high, low, close, volume and cost, by
+        ascending ticks.
     """
     first = contract.first_trade_ms // MINUTE_MS
     start = max(first, -(-start_ms // MINUTE_MS))
@@ -114,9 +116,10 @@ def candles(seed: int, contract: Contract, start_ms: int, end_ms: int) -> pl.Dat
 
 
 def forming(candle: pl.DataFrame, contract: Contract) -> pl.DataFrame:
-    """Return a candle as it looks before its minute is over: a sound candle that differs from the final one.
+    """Return a candle as it looks before its minute is over.
 
-    One contract has traded so far, a tick above the final close.
+    It is a sound candle that differs from the final one: one contract has traded so far, a tick
+    above the final close.
 
     Args:
         candle: the final candle or candles.
@@ -130,12 +133,12 @@ def forming(candle: pl.DataFrame, contract: Contract) -> pl.DataFrame:
 
 
 def draw(*words: object) -> float:
-    """Return a number in [0, 1) that depends on the words alone, the same on every machine and in every version."""
+    """Return a number in [0, 1) that depends on the words alone, on every machine the same."""
     return (_key(*words) >> 11) / (1 << 53)
 
 
 def _life(seed: int, contract: Contract, first: int, end: int) -> pl.DataFrame:
-    """Candles of the minutes `[first, end)`, of which the first up to 64 may lack a price to fill from."""
+    """Candles of the minutes `[first, end)`; up to 64 at the start may lack a price."""
     tick = contract.tick_size
     traded = pl.col("traded")
     top, bottom = pl.max_horizontal("open", "last"), pl.min_horizontal("open", "last")

@@ -20,15 +20,16 @@ _DATED = re.compile(r"^[A-Z]+-\d{1,2}[A-Z]{3}\d{2}$")
 def replay_universe(parquet_path: str | Path, now: datetime | None = None) -> Universe:
     """Make a universe of the instruments and minutes of a recording.
 
-    A dated contract expires at 08:00 UTC of the date in its name; every contract is listed 19 minutes and 9 seconds
-    before its first recorded candle. Minutes that were not recorded, and all after expiry, are not served.
+    A dated contract expires at 08:00 UTC of the date in its name; every contract is listed 19
+    minutes and 9 seconds before its first recorded candle. Minutes that were not recorded, and all
+    after expiry, are not served.
 
     Args:
         parquet_path: a file of the columns instrument, ts, open, high, low, close, volume and cost.
         now: the exchange's clock; 2 minutes after the last recorded candle opens by default.
 
     Raises:
-        ValueError: the recording is empty, a name is of no known form, or `now` lacks its time zone.
+        ValueError: the recording is empty, a name is of no known form, or `now` lacks its zone.
     """
     recorded = _read(Path(parquet_path))
     last_ms = recorded["ticks"].max()

@@ -1,4 +1,4 @@
-"""The simulated exchange's HTTP server: both hosts on one loopback port, told apart by a prefix of the path."""
+"""The simulated exchange's HTTP server: both hosts on one port, told apart by the path."""
 
 import logging
 import socket
@@ -22,12 +22,13 @@ _HISTORY_PREFIX = "/history"
 _METHODS_PATH = "/api/v2/public/"
 _JSON = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 _STOP_POLL_S = 0.02
+_INTERRUPT_POLL_S = 0.2
 
 logger = logging.getLogger(__name__)
 
 
 class Call(NamedTuple):
-    """A call that was received; times are as asked, UTC milliseconds, None where absent or unreadable."""
+    """A call that was received; times as asked, UTC ms, None where absent or unreadable."""
 
     method: str
     instrument: str | None
@@ -57,7 +58,7 @@ class SimulatedExchange:
         faults: what it serves instead, when told to.
     """
 
-    def __init__(  # noqa: PLR0913  (all but the first are settings with a default)
+    def __init__(
         self,
         universe: Universe,
         *,
@@ -71,7 +72,8 @@ class SimulatedExchange:
 
         Args:
             universe: the contracts and their candles.
-            clock: the exchange's time in UTC milliseconds; the universe's `now_ms`, standing still, by default.
+            clock: the exchange's time in UTC milliseconds; by default the universe's `now_ms`,
+                standing still.
             faults: replies to give in place of the normal ones; an empty script by default.
             host: address to listen on.
             port: port to listen on; 0 for any free one.
@@ -193,7 +195,9 @@ def serve_forever(
         if announce is not None:
             announce(exchange)
         try:
-            threading.Event().wait()
+            # In short waits: once Polars is imported, Ctrl-C does not wake an endless one.
+            while not threading.Event().wait(_INTERRUPT_POLL_S):
+                pass
         except KeyboardInterrupt:
             logger.info("interrupted")
 

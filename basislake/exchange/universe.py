@@ -34,9 +34,10 @@ class Universe:
     Attributes:
         seed: of the market.
         now_ms: the exchange's clock, UTC milliseconds, unless the server is given another.
-        contracts: by name; those that are listed later than the clock says are not yet known to anyone.
-        decoys: further raw records, in every list whatever was asked, to be told apart by their content.
-        truth: the final candles of a contract over `[start_ms, end_ms)`; the market of the seed by default.
+        contracts: by name; those listed later than the clock says are not yet known to anyone.
+        decoys: further raw records, in every list whatever was asked, told apart by content.
+        truth: the final candles of a contract over `[start_ms, end_ms)`; by default the market
+            of the seed.
     """
 
     seed: int
@@ -65,10 +66,10 @@ def weekly_universe(
     currencies: Sequence[str] = ("BTC", "ETH"),
     quarterlies: int = 1,
 ) -> Universe:
-    """Make a universe of perpetuals, a future for every Friday and a quarterly, with decoys beside them.
+    """Make a universe of perpetuals, a future for every Friday, quarterlies, and decoys.
 
-    Weeklies live 14 days, so two a coin are open at a time. A contract is the same whatever `now` is, so a later `now`
-    continues the same market.
+    Weeklies live 14 days, so two a coin are open at a time. A contract is the same whatever `now`
+    is, so a later `now` continues the same market.
 
     Args:
         seed: of the market.
@@ -100,7 +101,8 @@ def records(
     Args:
         universe: of which contracts.
         currency: a coin, or `any`.
-        expired: False for the open ones. True for the expired ones: the last one on `www`, all on `history`.
+        expired: False for the open ones. True for the expired ones: the last one on `www`, all on
+            `history`.
         host: which of the exchange's hosts is asked.
         now_ms: the exchange's clock, UTC milliseconds.
     """
@@ -119,13 +121,14 @@ def records(
 
 
 def record(contract: Contract, now_ms: int) -> Record:
-    """Return a contract's record, with the fields of 2026, of which all but a few are of no use to a collector."""
+    """Return a contract's record, with the fields of 2026."""
     is_active = not contract.is_expired(now_ms)
     coin = contract.base
     instrument_type = "reversed" if contract.settlement == coin else "linear"
     return {
         "tick_size_steps": [],
         "block_trade_tick_size": 0.01,
+        "base_currency": coin,
         "quote_currency": contract.quote,
         "price_index": f"{coin}_{contract.quote}".lower(),
         "instrument_type": instrument_type,
@@ -174,7 +177,7 @@ def dated_name(coin: str, expiry: datetime) -> str:
 def inverse_contract(
     name: str, coin: str, listed_ms: int, expires_ms: int | None, first_trade_ms: int
 ) -> Contract:
-    """Return a contract that is settled in its coin, with the tick and contract sizes the exchange uses in 2026."""
+    """Return a contract settled in its coin, with the tick and contract sizes of 2026."""
     kind: Literal["future", "perpetual"] = "perpetual" if expires_ms is None else "future"
     is_short = expires_ms is not None and expires_ms - listed_ms <= milliseconds_of(_WEEKLY_LIFE)
     dated_period: Literal["week", "month"] = "week" if is_short else "month"
@@ -212,7 +215,8 @@ def _listed(
     seed: int, coin: str, name: str, opening: datetime, expiry: datetime | None
 ) -> Contract:
     """A contract listed some seconds after an opening, first traded minutes or hours later."""
-    listed_ms = milliseconds(opening) + 1000 * int(9 + 50 * draw(seed, name, "listed"))
+    opening_minute = -(-milliseconds(opening) // MINUTE_MS)
+    listed_ms = opening_minute * MINUTE_MS + 1000 * int(9 + 50 * draw(seed, name, "listed"))
     fewest, most = _FIRST_TRADE_MINUTES
     minutes = fewest + int((most - fewest + 1) * draw(seed, name, "first trade") ** 3)
     first_trade_ms = (listed_ms // MINUTE_MS + minutes) * MINUTE_MS
@@ -235,7 +239,7 @@ def _is_quarter_end(friday: datetime) -> bool:
 
 
 def _decoys(contracts: Sequence[Contract], start_ms: int, now_ms: int) -> list[Record]:
-    """Records of things that are no inverse BTC or ETH future, open and expired ones of each sort."""
+    """Records of what is no inverse BTC or ETH future, open and expired ones of each sort."""
     made = []
     for future in _one_open_and_one_expired(contracts, now_ms):
         base, dated = record(future, now_ms), future.name

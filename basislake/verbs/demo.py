@@ -57,7 +57,8 @@ GUIDE_QUERIES = (
         (
             "SELECT instrument, previous, timestamp FROM (SELECT instrument, timestamp, "
             "LAG(timestamp) OVER (PARTITION BY instrument ORDER BY timestamp) AS previous "
-            "FROM futures_ohlcv) AS steps WHERE timestamp - previous > INTERVAL '10 minutes' ORDER BY 1, 2"
+            "FROM futures_ohlcv) AS steps "
+            "WHERE timestamp - previous > INTERVAL '10 minutes' ORDER BY 1, 2"
         ),
         ("instrument", "after", "before"),
     ),
@@ -72,7 +73,7 @@ GUIDE_QUERIES = (
 )
 
 
-@click.command()
+@click.command(short_help="Do it all offline, to see it work")
 @click.option(
     "--lake",
     "uri",

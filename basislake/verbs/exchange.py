@@ -17,7 +17,7 @@ DEFAULT_NOW = datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
 DEFAULT_WEEKS = 6
 
 
-@click.command()
+@click.command(short_help="Serve a simulated Deribit")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 for any free one")
 @click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="Of the market")
 @click.option("--now", type=Time(), default=None, help="The exchange's clock, which stands still")

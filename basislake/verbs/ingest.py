@@ -29,7 +29,7 @@ from ingest.selection import Selection, choose
 from lake import Lake
 
 
-@click.command()
+@click.command(short_help="Discover, store and list every instrument")
 @lake_option
 @exchange_options
 @selection_options
@@ -77,7 +77,7 @@ def instruments(
     return 0 if found.is_complete else 1
 
 
-@click.command()
+@click.command(short_help="Show what a backfill would ask for")
 @lake_option
 @exchange_options
 @selection_options
@@ -119,7 +119,7 @@ def plan(
     return 0
 
 
-@click.command()
+@click.command(short_help="Fetch the candles that the lake lacks")
 @lake_option
 @exchange_options
 @selection_options
@@ -165,10 +165,14 @@ def fetch_told(
         line(progress.done, progress.total, note)
 
     fetched = fetch(
-        where, settings, selection, discover_first=discover_first, repair=repair, report=report
+        where,
+        settings,
+        selection,
+        discover_first=discover_first,
+        repair=repair,
+        tell=tell_discovery,
+        report=report,
     )
-    if fetched.discovery:
-        tell_discovery(fetched.discovery)
     tell_backfill(fetched.backfill)
     return fetched
 

@@ -25,7 +25,7 @@ from lake.errors import UsageError
 _SHOWN_ROWS = 50
 
 
-@click.command()
+@click.command(short_help="Show what lake and database hold")
 @lake_option
 @postgres_option
 @json_option
@@ -48,7 +48,7 @@ def status(where: Lake, postgres: str, *, as_json: bool) -> int:
     return 1 if found["unanswered"] or differs else 0
 
 
-@click.command()
+@click.command(short_help="Ask the lake in SQL (DuckDB)")
 @click.argument("query")
 @lake_option
 @click.option(

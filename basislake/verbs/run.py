@@ -24,7 +24,7 @@ from load.run import load as load_tables
 from transforms.build import BuildResult
 
 
-@click.command()
+@click.command(short_help="Validate and compute the basis")
 @lake_option
 @click.option("--full", is_flag=True, help="Make everything anew, not only what changed")
 @json_option
@@ -46,7 +46,7 @@ def build(where: Lake, *, full: bool, as_json: bool) -> int:
     return 0
 
 
-@click.command()
+@click.command(short_help="Bring the curated tables into PostgreSQL")
 @lake_option
 @postgres_option
 @json_option
@@ -69,7 +69,7 @@ def load(where: Lake, postgres: str, *, as_json: bool) -> int:
     return 0
 
 
-@click.command()
+@click.command(short_help="Discover, backfill, build and load")
 @lake_option
 @exchange_options
 @selection_options

@@ -1,0 +1,346 @@
+"""The simulated exchange's truth: its candles, its contracts, its replay of recordings."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from basislake.exchange.market import MINUTE_MS, Contract, candles, draw, forming
+from basislake.exchange.replay import replay_universe
+from basislake.exchange.universe import (
+    NEVER_MS,
+    Host,
+    Universe,
+    dated_name,
+    milliseconds,
+    records,
+    weekly_universe,
+)
+
+SEED = 7
+START = datetime(2024, 3, 1, 8, tzinfo=UTC)
+NOW = datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
+UNIVERSE = weekly_universe(SEED, START, NOW)
+WEEKLY = UNIVERSE.contracts["BTC-22MAR24"]
+PERPETUAL = UNIVERSE.contracts["ETH-PERPETUAL"]
+RECORDING = Path(__file__).parents[2] / "shared" / "recordings" / "candles_1m_BTC_pairs.parquet"
+
+minutes_of_weekly = st.integers(-100, 14 * 1440 + 200)
+contracts = st.sampled_from(sorted(UNIVERSE.contracts.values(), key=lambda one: one.name))
+
+
+def whole_life(contract: Contract) -> pl.DataFrame:
+    end_ms = contract.expires_ms or UNIVERSE.now_ms
+    return candles(SEED, contract, contract.listed_ms, end_ms)
+
+
+def all_contracts() -> Iterator[tuple[Contract, pl.DataFrame]]:
+    for contract in UNIVERSE.contracts.values():
+        yield contract, whole_life(contract)
+
+
+@settings(max_examples=60, deadline=None)
+@given(contract=contracts, start=minutes_of_weekly, length=st.integers(0, 700))
+def test_a_minute_is_the_same_whatever_range_it_was_asked_in(
+    contract: Contract, start: int, length: int
+) -> None:
+    start_ms = contract.first_trade_ms + start * MINUTE_MS
+    end_ms = start_ms + length * MINUTE_MS
+    wide = candles(SEED, contract, start_ms - 1000 * MINUTE_MS, end_ms + 300 * MINUTE_MS)
+
+    narrow = candles(SEED, contract, start_ms, end_ms)
+
+    assert_frame_equal(
+        narrow,
+        wide.filter(pl.col("ticks").is_between(start_ms, end_ms, closed="left")),
+        check_exact=True,
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(start_ms=st.integers(0, 200_000_000), length_ms=st.integers(0, 20_000_000))
+def test_a_range_holds_the_minutes_that_open_in_it(start_ms: int, length_ms: int) -> None:
+    start_ms += WEEKLY.first_trade_ms
+    end_ms = start_ms + length_ms
+
+    ticks = candles(SEED, WEEKLY, start_ms, end_ms)["ticks"].to_list()
+
+    assert ticks == list(range(-(-start_ms // MINUTE_MS) * MINUTE_MS, end_ms, MINUTE_MS))
+
+
+def test_candles_are_dense_from_the_first_trade_to_the_expiry() -> None:
+    for contract, life in all_contracts():
+        assert life["ticks"][0] == contract.first_trade_ms
+        assert life["ticks"].diff().drop_nulls().unique().to_list() == [MINUTE_MS]
+        assert life.null_count().sum_horizontal().item() == 0
+
+
+def test_prices_are_in_order_and_on_the_tick_size() -> None:
+    for contract, life in all_contracts():
+        steps = life.select(pl.col("open", "high", "low", "close") / contract.tick_size)
+        assert life.select((pl.col("low") <= pl.min_horizontal("open", "close")).all()).item()
+        assert life.select((pl.col("high") >= pl.max_horizontal("open", "close")).all()).item()
+        assert life.select((pl.col("low") > 0).all()).item()
+        assert (
+            steps.select(((pl.all() - pl.all().round()).abs() < 1e-6).all()).row(0) == (True,) * 4
+        )
+
+
+def test_prices_are_the_floats_nearest_to_their_decimals() -> None:
+    closes = whole_life(PERPETUAL)["close"].to_list()
+
+    assert closes == [float(f"{close:.2f}") for close in closes]
+
+
+def test_an_untraded_minute_repeats_the_previous_close() -> None:
+    for _, life in all_contracts():
+        untraded = life.with_columns(before=pl.col("close").shift(1)).filter(pl.col("volume") == 0)
+        flat = [pl.col(name) == pl.col("before") for name in ("open", "high", "low", "close")]
+        assert untraded.select(pl.all_horizontal(*flat, pl.col("cost") == 0).all()).item()
+
+
+def test_a_traded_minute_costs_whole_contracts() -> None:
+    for contract, life in all_contracts():
+        traded = life.filter(pl.col("volume") > 0)
+        mean = traded["cost"] / traded["volume"]
+        assert traded.select((pl.col("cost") % contract.contract_size == 0).all()).item()
+        assert traded.select((pl.col("cost") > 0).all()).item()
+        assert (mean / traded["close"] - 1).abs().max() < 0.01  # type: ignore[operator]
+        assert traded["volume"].to_list() == [round(v, 8) for v in traded["volume"].to_list()]
+
+
+def test_dated_futures_trade_in_two_minutes_of_five_and_perpetuals_in_nearly_all() -> None:
+    for contract, life in all_contracts():
+        share = life.select((pl.col("volume") > 0).mean()).item()
+        low, high = (0.35, 0.47) if contract.kind == "future" else (0.98, 1.0)
+        assert low < share < high or life.height < 1000
+
+
+def test_a_future_converges_to_its_perpetual_and_some_are_below_it() -> None:
+    signs = set()
+    for contract, life in all_contracts():
+        if contract.kind == "perpetual":
+            continue
+        other = UNIVERSE.contracts[f"{contract.base}-PERPETUAL"]
+        end_ms = life["ticks"][-1] + MINUTE_MS
+        perpetual = candles(SEED, other, contract.first_trade_ms, end_ms)
+        pair = life.join(perpetual, on="ticks", suffix="_perpetual")
+        basis = (pair["close"] / pair["close_perpetual"] - 1).to_list()
+        assert max(map(abs, basis)) < 0.05
+        assert abs(basis[-1]) < 0.005
+        signs.add(sum(basis) > 0)
+    assert signs == {True, False}
+
+
+def test_neighbouring_closes_never_jump() -> None:
+    for _, life in all_contracts():
+        traded = life.filter(pl.col("volume") > 0)["close"]
+        assert (traded / traded.shift(1) - 1).abs().max() < 0.02  # type: ignore[operator]
+
+
+def test_from_the_expiry_on_candles_are_flat_padding() -> None:
+    assert WEEKLY.expires_ms is not None
+    last = candles(SEED, WEEKLY, WEEKLY.expires_ms - MINUTE_MS, WEEKLY.expires_ms)["close"][0]
+    for later in (0, 64, 100_000):
+        start_ms = WEEKLY.expires_ms + later * MINUTE_MS
+        padding = candles(SEED, WEEKLY, start_ms, start_ms + 3 * MINUTE_MS)
+        assert padding.drop("ticks").rows() == [(last, last, last, last, 0.0, 0.0)] * 3
+
+
+def test_before_the_first_trade_there_is_nothing() -> None:
+    assert candles(SEED, WEEKLY, 0, WEEKLY.first_trade_ms).is_empty()
+    assert candles(SEED, WEEKLY, 0, WEEKLY.first_trade_ms + 1).height == 1
+
+
+def test_another_seed_is_another_market() -> None:
+    end_ms = WEEKLY.first_trade_ms + 100 * MINUTE_MS
+    one, other = (candles(seed, WEEKLY, 0, end_ms) for seed in (1, 2))
+
+    assert one["ticks"].equals(other["ticks"])
+    assert not one["close"].equals(other["close"])
+
+
+def test_the_market_of_a_seed_never_changes() -> None:
+    first = candles(SEED, WEEKLY, 0, WEEKLY.first_trade_ms + MINUTE_MS)
+
+    assert draw("a", 1) == 0.6972597455578795
+    assert first.row(0) == (1709903880000, 75942.5, 75955.0, 75940.0, 75955.0, 0.00118503, 90.0)
+
+
+def test_a_forming_candle_is_sound_and_differs_from_the_final_one() -> None:
+    final = whole_life(WEEKLY)
+
+    unfinished = forming(final, WEEKLY)
+
+    assert (unfinished["close"] != final["close"]).all()
+    assert (unfinished["high"] >= unfinished["close"]).all()
+    assert (unfinished["volume"] > 0).all()
+
+
+def test_every_friday_has_a_future_for_each_coin() -> None:
+    dated = sorted(one.name for one in UNIVERSE.contracts.values() if one.kind == "future")
+    fridays = ["8MAR24", "15MAR24", "22MAR24", "29MAR24", "5APR24", "12APR24", "19APR24", "28JUN24"]
+
+    assert dated == sorted(f"{coin}-{day}" for coin in ("BTC", "ETH") for day in fridays)
+
+
+def test_lives_begin_with_the_exchange_or_later_and_never_on_the_minute() -> None:
+    for contract in UNIVERSE.contracts.values():
+        minutes_to_first = contract.first_trade_ms // MINUTE_MS - contract.listed_ms // MINUTE_MS
+        assert contract.listed_ms > milliseconds(START)
+        assert contract.listed_ms % MINUTE_MS
+        assert 4 <= minutes_to_first <= 544
+        if contract.expires_ms is not None:
+            assert datetime.fromtimestamp(contract.expires_ms / 1000, UTC).strftime("%a%H:%M") == (
+                "Fri08:00"
+            )
+
+
+def test_more_quarterlies_are_open_when_asked_for() -> None:
+    more = weekly_universe(SEED, START, NOW, quarterlies=4).contracts
+
+    assert {"BTC-28JUN24", "BTC-27SEP24", "BTC-27DEC24"} <= set(more)
+
+
+def test_a_later_clock_continues_the_same_market() -> None:
+    later = weekly_universe(SEED, START, NOW + timedelta(days=30)).contracts
+
+    assert {name: later[name] for name in UNIVERSE.contracts} == UNIVERSE.contracts
+    assert len(later) > len(UNIVERSE.contracts)
+
+
+def test_a_name_has_no_leading_zero() -> None:
+    assert dated_name("BTC", datetime(2021, 5, 7, 8, tzinfo=UTC)) == "BTC-7MAY21"
+
+
+def test_a_time_without_its_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no time zone"):
+        weekly_universe(SEED, START.replace(tzinfo=None), NOW)
+
+
+def names(universe: Universe, currency: str, host: Host, *, expired: bool) -> list[str]:
+    found = records(universe, currency, expired=expired, host=host, now_ms=universe.now_ms)
+    return [str(one["instrument_name"]) for one in found]
+
+
+def test_the_history_host_lists_all_expired_futures_and_www_only_the_last() -> None:
+    everything = names(UNIVERSE, "BTC", "history", expired=True)
+
+    assert [name for name in everything if name in UNIVERSE.contracts] == [
+        "BTC-8MAR24",
+        "BTC-15MAR24",
+        "BTC-22MAR24",
+        "BTC-29MAR24",
+        "BTC-5APR24",
+    ]
+    assert names(UNIVERSE, "BTC", "www", expired=True) == ["BTC-5APR24"]
+
+
+def test_active_lists_hold_the_perpetual_with_its_sentinel() -> None:
+    found = records(UNIVERSE, "ETH", expired=False, host="www", now_ms=UNIVERSE.now_ms)
+    perpetual = next(one for one in found if one["instrument_name"] == "ETH-PERPETUAL")
+
+    assert perpetual["expiration_timestamp"] == NEVER_MS
+    assert perpetual["settlement_period"] == "perpetual"
+    assert (perpetual["is_active"], perpetual["state"]) == (True, "open")
+
+
+def test_a_record_has_the_fields_the_exchange_sends() -> None:
+    found = records(UNIVERSE, "BTC", expired=True, host="www", now_ms=UNIVERSE.now_ms)
+    expected = {
+        "instrument_name": "BTC-5APR24",
+        "kind": "future",
+        "instrument_type": "reversed",
+        "base_currency": "BTC",
+        "quote_currency": "USD",
+        "counter_currency": "USD",
+        "settlement_currency": "BTC",
+        "settlement_period": "week",
+        "price_index": "btc_usd",
+        "contract_size": 10.0,
+        "tick_size": 2.5,
+        "creation_timestamp": UNIVERSE.contracts["BTC-5APR24"].listed_ms,
+        "expiration_timestamp": milliseconds(datetime(2024, 4, 5, 8, tzinfo=UTC)),
+        "is_active": False,
+        "state": "closed",
+    }
+
+    assert {name: found[0].get(name) for name in expected} == expected
+
+
+def test_decoys_of_every_sort_are_in_the_lists() -> None:
+    for expired in (False, True):
+        found = records(UNIVERSE, "BTC", expired=expired, host="history", now_ms=UNIVERSE.now_ms)
+        decoys = [one for one in found if one["instrument_name"] not in UNIVERSE.contracts]
+        assert {one["kind"] for one in decoys} == {"future", "future_combo", "option"}
+        assert {"USD", "USDC"} == {one["quote_currency"] for one in decoys}
+        assert "SOL" in {one["base_currency"] for one in decoys}
+        assert {one["is_active"] for one in found} == {not expired}
+
+
+@pytest.fixture(name="recorded")
+def fixture_recorded(tmp_path: Path) -> Path:
+    times = [datetime(2024, 3, 29, 7, minute, tzinfo=UTC) for minute in (50, 53, 59)]
+    times.append(datetime(2024, 3, 29, 8, tzinfo=UTC))
+    frame = pl.DataFrame({"ts": times}).with_columns(
+        pl.lit("BTC-29MAR24").alias("instrument"),
+        *(pl.lit(70_000.5).alias(name) for name in ("open", "high", "low", "close")),
+        *(pl.lit(0.0).alias(name) for name in ("volume", "cost")),
+    )
+    path = tmp_path / "recorded.parquet"
+    frame.write_parquet(path)
+    return path
+
+
+def test_a_replay_serves_the_recorded_minutes_of_the_contracts_life(recorded: Path) -> None:
+    universe = replay_universe(recorded)
+    contract = universe.contracts["BTC-29MAR24"]
+    expiry_ms = milliseconds(datetime(2024, 3, 29, 8, tzinfo=UTC))
+
+    served = universe.candles("BTC-29MAR24", 0, expiry_ms + 10 * MINUTE_MS)
+
+    assert ((served["ticks"] - expiry_ms) // MINUTE_MS).to_list() == [-10, -7, -1]
+    assert contract.expires_ms == expiry_ms
+    assert contract.first_trade_ms - contract.listed_ms == (19 * 60 + 9) * 1000
+    assert universe.now_ms == expiry_ms + 2 * MINUTE_MS
+
+
+def test_a_replay_takes_another_clock(recorded: Path) -> None:
+    assert replay_universe(recorded, NOW).now_ms == milliseconds(NOW)
+
+
+def test_an_empty_recording_is_refused(recorded: Path) -> None:
+    pl.read_parquet(recorded).clear().write_parquet(recorded)
+
+    with pytest.raises(ValueError, match="holds no candles"):
+        replay_universe(recorded)
+
+
+def test_a_recorded_name_of_no_known_form_is_refused(recorded: Path) -> None:
+    frame = pl.read_parquet(recorded).with_columns(instrument=pl.lit("BTC-SOON"))
+    frame.write_parquet(recorded)
+
+    with pytest.raises(ValueError, match="BTC-SOON is neither"):
+        replay_universe(recorded)
+
+
+@pytest.mark.skipif(not RECORDING.exists(), reason="the recordings are not beside the repository")
+def test_real_recordings_are_served_to_the_last_digit() -> None:
+    truth = pl.read_parquet(RECORDING)
+    universe = replay_universe(RECORDING)
+
+    assert (
+        sum(universe.candles(name, 0, universe.now_ms).height for name in universe.contracts)
+        == truth.height
+    )
+    moment = milliseconds(datetime(2025, 12, 30, 17, 31, tzinfo=UTC))
+    pair = [
+        universe.candles(name, moment, moment + MINUTE_MS)["close"].item()
+        for name in ("BTC-26JUN26", "BTC-PERPETUAL")
+    ]
+    assert pair == [90447.5, 88537.0]

@@ -1,0 +1,451 @@
+"""The simulated exchange over real HTTP: it answers as Deribit does, and breaks when told to."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+import requests
+from polars.testing import assert_frame_equal
+
+from basislake.exchange.faults import (
+    Fault,
+    FaultScript,
+    reply,
+    rpc_error,
+    server_error,
+    too_many_requests,
+)
+from basislake.exchange.market import CANDLE_SCHEMA, MINUTE_MS
+from basislake.exchange.server import Call, SimulatedExchange
+from basislake.exchange.universe import weekly_universe
+
+CHART = "get_tradingview_chart_data"
+UNIVERSE = weekly_universe(
+    7, datetime(2024, 3, 1, 8, tzinfo=UTC), datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
+)
+EXPIRED = UNIVERSE.contracts["BTC-22MAR24"]
+ACTIVE = UNIVERSE.contracts["ETH-28JUN24"]
+NOW_MINUTE_MS = UNIVERSE.now_ms // MINUTE_MS * MINUTE_MS
+
+Ask = Callable[..., requests.Response]
+
+
+@pytest.fixture(name="exchange")
+def fixture_exchange() -> Iterator[SimulatedExchange]:
+    with SimulatedExchange(UNIVERSE) as exchange:
+        yield exchange
+
+
+@pytest.fixture(name="session")
+def fixture_session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+@pytest.fixture(name="ask")
+def fixture_ask(exchange: SimulatedExchange, session: requests.Session) -> Ask:
+    def ask(method: str, base: str = exchange.www_url, **params: object) -> requests.Response:
+        query = {name: str(value) for name, value in params.items()}
+        return session.get(f"{base}/api/v2/public/{method}", params=query, timeout=10)
+
+    return ask
+
+
+@pytest.fixture(name="chart")
+def fixture_chart(ask: Ask) -> Callable[[str, int, int], dict[str, Any]]:
+    def chart(instrument: str, start_ms: int, end_ms: int) -> dict[str, Any]:
+        answer = ask(
+            CHART,
+            instrument_name=instrument,
+            start_timestamp=start_ms,
+            end_timestamp=end_ms,
+            resolution="1",
+        )
+        assert answer.status_code == 200
+        result: dict[str, Any] = answer.json()["result"]
+        return result
+
+    return chart
+
+
+def error_of(answer: requests.Response) -> tuple[int, int, object]:
+    error = answer.json()["error"]
+    return answer.status_code, error["code"], error.get("data")
+
+
+def test_the_clock_is_told_in_the_result_and_in_the_envelope(ask: Ask) -> None:
+    body = ask("get_time").json()
+
+    assert body["result"] == UNIVERSE.now_ms
+    assert body["usOut"] == UNIVERSE.now_ms * 1000
+    assert body["usDiff"] == body["usOut"] - body["usIn"]
+    assert (body["jsonrpc"], body["testnet"]) == ("2.0", False)
+
+
+def test_the_clock_can_be_another(session: requests.Session) -> None:
+    with SimulatedExchange(UNIVERSE, clock=lambda: 1_712_000_000_000) as exchange:
+        answer = session.get(f"{exchange.www_url}/api/v2/public/get_time", timeout=10)
+
+        assert answer.json()["result"] == exchange.now_ms == 1_712_000_000_000
+
+
+def test_the_test_method_tells_a_version(ask: Ask) -> None:
+    assert "version" in ask("test").json()["result"]
+
+
+def test_both_ends_are_in_the_answer(chart: Callable[..., dict[str, Any]]) -> None:
+    start_ms = EXPIRED.first_trade_ms + 60 * MINUTE_MS
+
+    found = chart("BTC-22MAR24", start_ms, start_ms + 200 * MINUTE_MS)
+
+    assert found["status"] == "ok"
+    assert len(found["ticks"]) == 201
+    assert (found["ticks"][0], found["ticks"][-1]) == (start_ms, start_ms + 200 * MINUTE_MS)
+
+
+def test_the_answer_is_the_truth(chart: Callable[..., dict[str, Any]]) -> None:
+    start_ms, length_ms = EXPIRED.first_trade_ms, 5000 * MINUTE_MS
+
+    found = chart("BTC-22MAR24", start_ms, start_ms + length_ms - MINUTE_MS)
+
+    served = pl.DataFrame(
+        {name: found[name] for name in CANDLE_SCHEMA}, CANDLE_SCHEMA, strict=False
+    )
+    truth = UNIVERSE.candles("BTC-22MAR24", start_ms, start_ms + length_ms)
+    assert_frame_equal(served, truth, check_exact=True)
+
+
+def test_whole_numbers_and_floats_are_mixed_in_one_array(
+    chart: Callable[..., dict[str, Any]],
+) -> None:
+    start_ms = EXPIRED.first_trade_ms
+
+    found = chart("BTC-22MAR24", start_ms, start_ms + 600 * MINUTE_MS)
+
+    assert {type(volume) for volume in found["volume"]} == {int, float}
+    assert {type(cost) for cost in found["cost"]} == {int}
+    assert {type(close) for close in found["close"]} == {float}
+
+
+def test_an_unaligned_start_is_floored_to_its_candle(chart: Callable[..., dict[str, Any]]) -> None:
+    start_ms = EXPIRED.first_trade_ms + 60 * MINUTE_MS
+
+    found = chart("BTC-22MAR24", start_ms + 7_000, start_ms + 2 * MINUTE_MS + 59_999)
+
+    assert [tick - start_ms for tick in found["ticks"]] == [0, MINUTE_MS, 2 * MINUTE_MS]
+
+
+def test_an_overlong_request_keeps_the_newest_5001(chart: Callable[..., dict[str, Any]]) -> None:
+    start_ms = EXPIRED.first_trade_ms
+    end_ms = start_ms + 10_399 * MINUTE_MS
+
+    found = chart("BTC-22MAR24", start_ms, end_ms)
+
+    assert found["status"] == "ok"
+    assert len(found["ticks"]) == 5001
+    assert (found["ticks"][0], found["ticks"][-1]) == (end_ms - 5000 * MINUTE_MS, end_ms)
+
+
+def test_before_the_first_trade_there_is_no_data(chart: Callable[..., dict[str, Any]]) -> None:
+    found = chart("BTC-22MAR24", EXPIRED.listed_ms, EXPIRED.first_trade_ms - 1)
+
+    assert found == {"status": "no_data"} | {name: [] for name in CANDLE_SCHEMA}
+
+
+def test_a_window_over_the_first_trade_begins_with_it(chart: Callable[..., dict[str, Any]]) -> None:
+    found = chart("BTC-22MAR24", EXPIRED.listed_ms, EXPIRED.first_trade_ms + 10 * MINUTE_MS)
+
+    assert found["ticks"][0] == EXPIRED.first_trade_ms
+    assert len(found["ticks"]) == 11
+
+
+def test_the_last_candle_is_still_forming_and_nothing_lies_beyond(
+    chart: Callable[..., dict[str, Any]],
+) -> None:
+    before = NOW_MINUTE_MS - 5 * MINUTE_MS
+
+    found = chart("ETH-28JUN24", before, NOW_MINUTE_MS + 600 * MINUTE_MS)
+
+    final = UNIVERSE.candles("ETH-28JUN24", before, NOW_MINUTE_MS + MINUTE_MS)["close"].to_list()
+    assert found["ticks"][-1] == NOW_MINUTE_MS
+    assert found["close"][:-1] == final[:-1]
+    assert found["close"][-1] != final[-1]
+
+
+def test_the_future_has_no_data(chart: Callable[..., dict[str, Any]]) -> None:
+    later_ms = UNIVERSE.now_ms + 10 * MINUTE_MS
+
+    assert chart("ETH-28JUN24", later_ms, later_ms + MINUTE_MS)["status"] == "no_data"
+
+
+def test_after_the_expiry_the_candles_are_flat_padding(
+    chart: Callable[..., dict[str, Any]],
+) -> None:
+    assert EXPIRED.expires_ms is not None
+    found = chart("BTC-22MAR24", EXPIRED.expires_ms - MINUTE_MS, EXPIRED.expires_ms + MINUTE_MS)
+
+    assert found["ticks"][1] == EXPIRED.expires_ms
+    assert found["close"] == [found["close"][0]] * 3
+    assert found["volume"][1:] == [0, 0]
+
+
+@pytest.mark.parametrize("base", ["www_url", "history_url"])
+def test_both_hosts_serve_candles(exchange: SimulatedExchange, ask: Ask, base: str) -> None:
+    start_ms = ACTIVE.first_trade_ms
+    window = {"start_timestamp": start_ms, "end_timestamp": start_ms}
+    answer = ask(
+        CHART, getattr(exchange, base), instrument_name="ETH-28JUN24", resolution="1", **window
+    )
+
+    assert answer.json()["result"]["ticks"] == [start_ms]
+
+
+@pytest.mark.parametrize("name", ["BTC-29FEB24", "BTC-28JUN19", "btc-perpetual"])
+def test_an_unknown_instrument_is_refused(ask: Ask, name: str) -> None:
+    answer = ask(CHART, instrument_name=name, start_timestamp=0, end_timestamp=1, resolution="1")
+
+    data = {"reason": "instrument not found", "param": "instrument_name"}
+    assert error_of(answer) == (400, -32602, data)
+    assert answer.json()["error"]["message"] == "Invalid params"
+
+
+def test_a_contract_that_is_yet_to_be_listed_is_unknown(session: requests.Session) -> None:
+    with SimulatedExchange(UNIVERSE, clock=lambda: EXPIRED.listed_ms - 1) as exchange:
+        window = {"start_timestamp": "0", "end_timestamp": "1", "resolution": "1"}
+        url = f"{exchange.www_url}/api/v2/public/{CHART}"
+        answer = session.get(url, params={"instrument_name": EXPIRED.name} | window, timeout=10)
+
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"instrument_name": ""}, "value is required"),
+        ({"start_timestamp": ""}, "value is required"),
+        ({"end_timestamp": "soon"}, "wrong format"),
+        ({"start_timestamp": "-5"}, "wrong format"),
+        ({"resolution": ""}, "value is required"),
+        ({"resolution": "240"}, "unsupported resolution"),
+    ],
+)
+def test_a_missing_or_bad_parameter_is_named(
+    ask: Ask, changed: dict[str, str], reason: str
+) -> None:
+    good = {"instrument_name": "BTC-22MAR24", "start_timestamp": "0", "end_timestamp": "1"}
+
+    answer = ask(CHART, **(good | {"resolution": "1"} | changed))
+
+    assert error_of(answer) == (400, -32602, {"reason": reason, "param": next(iter(changed))})
+
+
+@pytest.mark.parametrize("name", ["currency", "kind", "expired"])
+def test_a_bad_filter_of_instruments_is_named(ask: Ask, name: str) -> None:
+    answer = ask("get_instruments", **{name: "maybe"})
+
+    assert error_of(answer) == (400, -32602, {"reason": "wrong format", "param": name})
+
+
+def test_an_unknown_method_is_refused(ask: Ask) -> None:
+    assert error_of(ask("get_rich")) == (400, -32601, None)
+
+
+def test_a_path_outside_the_api_is_not_found(
+    exchange: SimulatedExchange, session: requests.Session
+) -> None:
+    assert session.get(f"{exchange.www_url}/favicon.ico", timeout=10).status_code == 404
+    assert exchange.calls == []
+
+
+def test_expired_futures_are_on_the_history_host(exchange: SimulatedExchange, ask: Ask) -> None:
+    asked = {"currency": "BTC", "kind": "future", "expired": "true"}
+    www = ask("get_instruments", **asked).json()["result"]
+    history = ask("get_instruments", exchange.history_url, **asked).json()["result"]
+
+    assert [one["instrument_name"] for one in www] == ["BTC-5APR24"]
+    assert {"BTC-8MAR24", "BTC-22MAR24"} <= {one["instrument_name"] for one in history}
+    assert {one["is_active"] for one in history} == {False}
+
+
+def test_calls_are_recorded_with_what_they_asked(
+    exchange: SimulatedExchange, ask: Ask, chart: Callable[..., dict[str, Any]]
+) -> None:
+    ask("get_time")
+    chart("BTC-22MAR24", 60_000, 120_000)
+    ask(CHART, start_timestamp="soon")
+
+    assert exchange.calls == [
+        Call("get_time", None, None, None),
+        Call(CHART, "BTC-22MAR24", 60_000, 120_000),
+        Call(CHART, None, None, None),
+    ]
+    assert (exchange.calls_of(CHART), exchange.calls_of("get_instruments")) == (2, 0)
+    exchange.forget_calls()
+    assert exchange.calls == []
+
+
+def test_the_rate_limit_is_told_as_deribit_tells_it(exchange: SimulatedExchange, ask: Ask) -> None:
+    exchange.faults.add("get_time", 2, too_many_requests(1.5))
+
+    limited = ask("get_time")
+
+    assert error_of(limited) == (429, 10028, None)
+    assert limited.headers["Retry-After"] == "1.5"
+    assert [ask("get_time").status_code for _ in range(2)] == [429, 200]
+
+
+def test_a_rate_limit_need_not_say_when_to_come_back(exchange: SimulatedExchange, ask: Ask) -> None:
+    exchange.faults.add("get_time", 1, too_many_requests())
+
+    assert "Retry-After" not in ask("get_time").headers
+
+
+def test_a_failing_proxy_answers_in_html(exchange: SimulatedExchange, ask: Ask) -> None:
+    exchange.faults.add("get_time", 1, server_error())
+
+    answer = ask("get_time")
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (502, "text/html")
+    assert answer.text.startswith("<html>")
+
+
+def test_an_error_can_ride_on_a_status_of_200(exchange: SimulatedExchange, ask: Ask) -> None:
+    exchange.faults.add("get_time", 1, rpc_error(11051, "system_maintenance", status=200))
+
+    assert error_of(ask("get_time")) == (200, 11051, None)
+
+
+def test_any_result_can_be_put_into_a_good_envelope(exchange: SimulatedExchange, ask: Ask) -> None:
+    exchange.faults.add(CHART, 1, reply({"status": "ok", "ticks": [1]}))
+
+    body = ask(CHART).json()
+
+    assert body["result"] == {"status": "ok", "ticks": [1]}
+    assert body["usOut"] == UNIVERSE.now_ms * 1000
+
+
+def test_a_fault_without_end_meets_one_instrument_only(
+    exchange: SimulatedExchange, ask: Ask, chart: Callable[..., dict[str, Any]]
+) -> None:
+    exchange.faults.add(CHART, None, server_error(), instrument="BTC-22MAR24")
+
+    assert [ask(CHART, instrument_name="BTC-22MAR24").status_code for _ in range(3)] == [502] * 3
+    assert chart("ETH-28JUN24", ACTIVE.first_trade_ms, ACTIVE.first_trade_ms)["status"] == "ok"
+    exchange.faults.clear()
+    assert ask(CHART, instrument_name="BTC-22MAR24").status_code == 400
+
+
+def test_a_fault_can_be_slow(exchange: SimulatedExchange, ask: Ask) -> None:
+    exchange.faults.add("get_time", 1, Fault(200, b"{}", delay_s=0.2))
+
+    assert ask("get_time").elapsed.total_seconds() >= 0.2
+
+
+def test_faults_are_taken_in_order_and_each_as_often_as_asked() -> None:
+    script = FaultScript()
+    first, second = Fault(500, b""), Fault(503, b"")
+    script.add("test", 1, first)
+    script.add("test", 2, second)
+
+    assert [script.take("test") for _ in range(4)] == [first, second, second, None]
+
+
+def test_candle_calls_can_be_slowed(session: requests.Session) -> None:
+    with SimulatedExchange(UNIVERSE, delay_s=0.2) as exchange:
+        url = f"{exchange.www_url}/api/v2/public"
+        chart, clock = (session.get(f"{url}/{name}", timeout=10) for name in (CHART, "get_time"))
+
+    assert chart.elapsed.total_seconds() >= 0.2 > clock.elapsed.total_seconds()
+
+
+def test_connections_are_kept_alive(exchange: SimulatedExchange) -> None:
+    host, port = exchange.www_url.removeprefix("http://").split(":")
+    request = b"GET /api/v2/public/get_time HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        for _ in range(3):
+            connection.sendall(request)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_many_threads_may_ask_at_once(exchange: SimulatedExchange) -> None:
+    def ask() -> None:
+        with requests.Session() as session:
+            for _ in range(10):
+                session.get(f"{exchange.www_url}/api/v2/public/test", timeout=10)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert exchange.calls_of("test") == 80
+
+
+def test_stopping_cuts_the_connections_and_frees_the_port(session: requests.Session) -> None:
+    exchange = SimulatedExchange(UNIVERSE)
+    exchange.start()
+    url = f"{exchange.www_url}/api/v2/public/test"
+    session.get(url, timeout=10)
+
+    exchange.stop()
+    exchange.stop()
+
+    with pytest.raises(requests.ConnectionError):
+        session.get(url, timeout=10)
+
+
+def test_five_thousand_candles_are_served_in_milliseconds(
+    chart: Callable[..., dict[str, Any]],
+) -> None:
+    start_ms = EXPIRED.first_trade_ms
+    spent = []
+    for _ in range(8):
+        began = time.perf_counter()
+        chart("BTC-22MAR24", start_ms, start_ms + 4999 * MINUTE_MS)
+        spent.append(time.perf_counter() - began)
+
+    # About 10 ms, the client's reading included; the bound leaves room for a busy machine.
+    assert min(spent) < 0.06
+
+
+def test_the_exchange_imports_nothing_of_the_program_under_test() -> None:
+    code = (
+        "import sys, basislake.exchange; "
+        "print([m for m in sys.modules if m.split('.')[0] in "
+        "('ingest', 'lake', 'transforms', 'load')])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert found.stdout.strip() == "[]"
+
+
+def test_serving_forever_ends_when_interrupted() -> None:
+    code = (
+        "from datetime import UTC, datetime\n"
+        "from basislake.exchange import SimulatedExchange, serve_forever, weekly_universe\n"
+        "times = datetime(2024, 3, 1, 8, tzinfo=UTC), datetime(2024, 3, 9, tzinfo=UTC)\n"
+        "exchange = SimulatedExchange(weekly_universe(1, *times))\n"
+        "serve_forever(exchange, lambda ready: print(ready.www_url, flush=True))\n"
+        "print('stopped')\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
+        try:
+            assert served.stdout is not None
+            url = served.stdout.readline().strip()
+            assert requests.get(f"{url}/api/v2/public/test", timeout=10).status_code == 200
+            served.send_signal(signal.SIGINT)
+            assert served.communicate(timeout=10)[0] == "stopped\n"
+        finally:
+            served.kill()
+    assert served.returncode == 0

@@ -1,0 +1,86 @@
+"""Imports: basislake -> {ingest, transforms, load} -> lake, and one library one place."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("lake", "ingest", "transforms", "load", "basislake")
+OWN = {*PACKAGES, "tests", "benchmarks"}
+
+# What the files of a folder may import of our own packages; the longest folder that matches counts.
+ALLOWED = {
+    "lake": {"lake"},
+    "ingest": {"ingest", "lake"},
+    "transforms": {"transforms", "lake"},
+    "load": {"load", "lake"},
+    "basislake": set(PACKAGES),
+    "basislake/exchange": {"basislake"},
+}
+# The only files or folders of the product that may import a library.
+PLACES = {
+    "requests": ("ingest/exchange.py",),
+    "adbc_driver_postgresql": ("load/",),
+    "deltalake": ("lake/",),
+    "duckdb": ("lake/", "transforms/"),
+}
+FILES = sorted(
+    path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py")
+)
+
+
+def imports_of(source: str) -> set[str]:
+    """All modules that a file imports, by full name, wherever in the file."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where a thing comes from"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def violations(file: str, source: str) -> list[str]:
+    """What a file imports against the rules."""
+    modules = imports_of(source)
+    folder = max((f for f in ALLOWED if file.startswith(f"{f}/")), key=len)
+    tops = {module.split(".")[0] for module in modules}
+    wrong = sorted((tops & OWN) - ALLOWED[folder])
+    if folder == "basislake/exchange":
+        wrong += sorted(
+            module
+            for module in modules
+            if module.startswith("basislake.") and not module.startswith("basislake.exchange")
+        )
+    wrong += sorted(lib for lib in tops & set(PLACES) if not file.startswith(PLACES[lib]))
+    return wrong
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_file_imports_only_what_its_place_allows(file: str) -> None:
+    assert violations(file, (ROOT / file).read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "wrong"),
+    [
+        ("lake/store.py", "from ingest.records import COINS", ["ingest"]),
+        ("ingest/exchange.py", "import load.ddl", ["load"]),
+        ("transforms/build.py", "def f():\n    from ingest import windows", ["ingest"]),
+        ("load/run.py", "import basislake", ["basislake"]),
+        ("basislake/exchange/server.py", "from lake.spans import Span", ["lake"]),
+        ("basislake/exchange/server.py", "from basislake.cli import main", ["basislake.cli.main"]),
+        ("ingest/pace.py", "import requests.adapters", ["requests"]),
+        ("basislake/cli.py", "import duckdb, deltalake", ["deltalake", "duckdb"]),
+        ("lake/duck.py", "import adbc_driver_postgresql.dbapi", ["adbc_driver_postgresql"]),
+        ("ingest/exchange.py", "import requests\nfrom lake import Lake", []),
+    ],
+)
+def test_the_rule_tells_right_from_wrong(file: str, source: str, wrong: list[str]) -> None:
+    assert violations(file, source) == wrong
+
+
+def test_the_rule_sees_the_product() -> None:
+    assert {"lake/store.py", "ingest/exchange.py"} <= set(FILES)

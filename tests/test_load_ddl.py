@@ -1,0 +1,191 @@
+import pytest
+
+from lake.errors import UsageError
+from lake.tables import Column, Table, Type
+from load.address import connectable, secrets, shown
+from load.ddl import SQL_TYPES, comments_sql, create_table_sql, literal, quoted
+from load.handshake import Found, FoundColumn, differences
+from load.tables import FUTURES_OHLCV, TABLES
+
+ODD = Table(
+    name='odd"table',
+    row="a thing it's",
+    columns=(
+        Column("timestamp", Type.TIME, "when", "UTC"),
+        Column('a"b', Type.TEXT, "the name"),
+        Column("tags", Type.TEXTS, "tags", nullable=True),
+        Column("day", Type.DATE, "day", nullable=True),
+        Column("count", Type.INT, "how many", nullable=True),
+        Column("price", Type.FLOAT, "price", "USD", nullable=True),
+        Column("on", Type.BOOL, "whether", nullable=True),
+    ),
+    key=('a"b', "timestamp"),
+    order=("timestamp",),
+)
+
+FUTURES_COLUMNS = {
+    "instrument": "text",
+    "timestamp": "timestamp with time zone",
+    "expiry_date": "date",
+    "open": "double precision",
+    "high": "double precision",
+    "low": "double precision",
+    "close": "double precision",
+    "volume": "double precision",
+    "cost": "double precision",
+}
+KEY = (frozenset({"instrument", "timestamp"}),)
+
+
+def column(
+    name: str, type_: str, *, not_null: bool = True, has_default: bool = False
+) -> FoundColumn:
+    return FoundColumn(name, type_, not_null, has_default)
+
+
+def relation(
+    *extra: FoundColumn, unique: tuple[frozenset[str], ...] = KEY, **changed: str | None
+) -> Found:
+    types = {**FUTURES_COLUMNS, **changed}
+    columns = [column(name, type_) for name, type_ in types.items() if type_]
+    return Found("r", (*columns, *extra), unique)
+
+
+def test_a_table_is_declared_with_every_identifier_quoted_and_its_key_as_primary_key() -> None:
+    assert create_table_sql(ODD, 'my"schema') == (
+        'CREATE TABLE "my""schema"."odd""table" (\n'
+        '    "timestamp" timestamp with time zone NOT NULL,\n'
+        '    "a""b" text NOT NULL,\n'
+        '    "tags" text[],\n'
+        '    "day" date,\n'
+        '    "count" bigint,\n'
+        '    "price" double precision,\n'
+        '    "on" boolean,\n'
+        '    PRIMARY KEY ("a""b", "timestamp")\n'
+        ")"
+    )
+
+
+def test_comments_carry_meanings_and_units_with_quotes_doubled() -> None:
+    comments = comments_sql(ODD, "s")
+    assert comments[0] == """COMMENT ON TABLE "s"."odd""table" IS 'One row is a thing it''s.'"""
+    assert """COMMENT ON COLUMN "s"."odd""table"."price" IS 'price [USD]'""" in comments
+
+
+def test_a_text_constant_with_a_backslash_is_read_literally() -> None:
+    assert literal("a\\b'c") == "E'a\\\\b''c'"
+
+
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_a_name_that_no_identifier_can_have_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be an identifier"):
+        quoted(name)
+
+
+def test_the_declared_columns_are_those_of_the_contract() -> None:
+    assert {name: table.names for name, table in TABLES.items() if name != "instruments"} == {
+        "futures_ohlcv": list(FUTURES_COLUMNS),
+        "perpetuals_ohlcv": [name for name in FUTURES_COLUMNS if name != "expiry_date"],
+        "futures_basis_spread": [
+            "timestamp", "instrument", "expiry_date", "futures_price", "perpetual_price",
+            "basis_spread", "basis_spread_pct", "days_to_expiry", "market_structure",
+            "annualised_pct",
+        ],
+        "lake_loads": ["table", "partition", "digest", "rows", "lake_version", "loaded_at"],
+    }  # fmt: skip
+
+
+def test_a_table_of_the_declared_shape_has_no_differences() -> None:
+    assert differences(FUTURES_OHLCV, relation()) == []
+
+
+def test_columns_of_the_user_are_fine_where_they_may_be_null_or_have_a_default() -> None:
+    note = column("note", "text", not_null=False)
+    serial = column("id", "bigint", has_default=True)
+    assert differences(FUTURES_OHLCV, relation(note, serial)) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "sentence"),
+    [
+        (relation(open="bigint"), "futures_ohlcv.open is bigint, not double precision."),
+        (relation(open="real"), "futures_ohlcv.open is real, not double precision."),
+        (
+            relation(timestamp="timestamp without time zone"),
+            "futures_ohlcv.timestamp is timestamp without time zone, not timestamp with time zone.",
+        ),
+        (relation(cost=None), "futures_ohlcv.cost (double precision) is absent."),
+        (
+            relation(column("must", "text")),
+            "futures_ohlcv.must is not ours, is NOT NULL and has no default.",
+        ),
+        (
+            relation(unique=()),
+            "futures_ohlcv has no unique index on (instrument, timestamp).",
+        ),
+        (
+            relation(unique=(frozenset({"timestamp"}),)),
+            "futures_ohlcv has no unique index on (instrument, timestamp).",
+        ),
+        (Found("v", (), ()), "futures_ohlcv is there, but is not a table."),
+    ],
+)
+def test_each_difference_is_told_in_one_sentence(there: Found, sentence: str) -> None:
+    assert differences(FUTURES_OHLCV, there) == [sentence]
+
+
+def test_a_column_that_may_be_null_with_us_must_be_nullable_there() -> None:
+    table = TABLES["futures_basis_spread"]
+    typed = tuple(column(c.name, SQL_TYPES[c.type]) for c in table.columns)
+    assert differences(table, Found("r", typed, KEY)) == [
+        "futures_basis_spread.annualised_pct is NOT NULL, but may hold nulls."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("uri", "host"),
+    [
+        (
+            "postgresql://bob:s3cret@db.example:5433/market?sslmode=require",
+            "db.example:5433/market",
+        ),
+        ("postgres://bob@[::1]:5432/market", "[::1]:5432/market"),
+        ("postgresql:///market?host=/run/a%20b&password=s3cret", "/run/a b/market"),
+        ("postgresql://", "localhost"),
+        ("postgresql://bob:s3@cret@db/x", "a PostgreSQL address that cannot be read"),
+    ],
+)
+def test_an_address_is_shown_without_user_and_password(uri: str, host: str) -> None:
+    assert shown(uri) == host
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://bob:s3%cret@db/x",  # libpq would quote the token it cannot decode
+        "postgresql://bob:s3 cret@db/x",
+        "postgresql://bob:@s3cret@db/x",
+        "postgresql://bob:s3cret/@db/x",
+        "postgresql://bob:s3cret",  # reads as a port
+        "host=db password=s3cret",
+        "s3cret",
+        "",
+    ],
+)
+def test_an_address_that_libpq_could_misread_is_refused_without_quoting_it(uri: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        connectable(uri)
+    assert "cret" not in str(caught.value)
+
+
+def test_connecting_is_limited_in_time_unless_the_address_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    assert connectable("postgresql://db/x") == "postgresql://db/x?connect_timeout=10"
+    assert connectable("postgresql://db/x?a=b") == "postgresql://db/x?a=b&connect_timeout=10"
+    assert connectable("postgresql://db/x?connect_timeout=2").endswith("x?connect_timeout=2")
+
+
+def test_passwords_are_known_as_written_and_as_meant() -> None:
+    assert secrets("postgresql://bob:a%40b@db/x?sslpassword=c") == {"a%40b", "a@b", "c"}

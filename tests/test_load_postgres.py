@@ -1,0 +1,431 @@
+import struct
+import traceback
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from lake import Lake
+from lake.errors import LoadError
+from lake.tables import BASIS, CANDLES, INSTRUMENTS, Table
+from load.embedded import embedded
+from load.postgres import Database
+from load.run import LoadResult, Progress, load, parity
+
+START = datetime(2019, 5, 1, tzinfo=UTC)
+EXPIRY = datetime(2019, 6, 28, 8, tzinfo=UTC)
+FUTURE, OTHER, PERPETUAL = "BTC-28JUN19", "ETH-28JUN19", "BTC-PERPETUAL"
+# Values that any detour over text or decimals would change.
+ODD = [-0.0, 1e-310, 1e308, 5e-324, 0.1 + 0.2, 1 / 3, 9007199254740993.0, 1e-17]
+
+
+def instruments(*names: str, expires_at: datetime = EXPIRY) -> pl.DataFrame:
+    rows = [
+        {
+            "instrument": name,
+            "kind": "perpetual" if "PERPETUAL" in name else "future",
+            "base": name[:3],
+            "quote": "USD",
+            "settlement": name[:3],
+            "contract_type": "inverse",
+            "listed_at": START,
+            "expires_at": None if "PERPETUAL" in name else expires_at,
+            "tick_size": 0.5,
+            "contract_size": 10.0,
+            "active": False,
+        }
+        for name in names
+    ]
+    return INSTRUMENTS.cast(pl.DataFrame(rows, schema_overrides=INSTRUMENTS.polars_schema))
+
+
+def candles(minutes: int = 8, shift: float = 0.0) -> pl.DataFrame:
+    values = [ODD[i % len(ODD)] + shift if shift else ODD[i % len(ODD)] for i in range(minutes)]
+    return pl.DataFrame(
+        {
+            "ts": [START + timedelta(minutes=i) for i in range(minutes)],
+            **dict.fromkeys(("open", "high", "low", "close", "volume"), [1.5] * minutes),
+            "cost": values,
+            "traded": [True] * minutes,
+            "suspect": [False] * minutes,
+        }
+    )
+
+
+def basis(minutes: int = 3) -> pl.DataFrame:
+    numbers = ("future_close", "perpetual_close", "basis", "basis_pct", "days_to_expiry")
+    return pl.DataFrame(
+        {
+            "ts": [START + timedelta(minutes=i) for i in range(minutes)],
+            **dict.fromkeys(numbers, [0.1 + 0.2] * minutes),
+            "annualised_pct": [None, *[1 / 3] * (minutes - 1)],
+            "market_structure": ["contango"] * minutes,
+            **dict.fromkeys(("future_traded", "perpetual_traded"), [True] * minutes),
+            "suspect": [False] * minutes,
+        }
+    )
+
+
+def put(lake: Lake, table: Table, name: str, *frames: pl.DataFrame) -> None:
+    written = [lake.write(table, frame, name) for frame in frames]
+    lake.commit(lake.snapshot(table), written, {"program": "test"}, replacing=[name])
+
+
+@dataclass
+class Target:
+    """A schema of its own in the test's database, and the lake to load into it."""
+
+    uri: str
+    schema: str
+    lake: Lake
+
+    def load(self) -> LoadResult:
+        return load(self.lake, self.uri, schema=self.schema)
+
+    def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with Database(self.uri) as database:
+            return database.query(sql, parameters)
+
+    def execute(self, *statements: str) -> None:
+        with Database(self.uri) as database:
+            for sql in statements:
+                database.execute(sql)
+            database.commit()
+
+    def rows(self, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
+        return self.query(f"SELECT {columns} FROM {table} ORDER BY instrument, timestamp")
+
+    def tables(self) -> set[str]:
+        sql = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = $1"
+        return {name for (name,) in self.query(sql, self.schema)}
+
+
+@pytest.fixture
+def target(postgres: str, tmp_path: Path) -> Iterator[Target]:
+    """A lake of a perpetual, two futures and one basis, and an empty schema on the search path."""
+    lake = Lake(str(tmp_path / "lake"))
+    lake.replace(
+        lake.snapshot(INSTRUMENTS), instruments(FUTURE, OTHER, PERPETUAL), {"program": "test"}
+    )
+    for name in (FUTURE, OTHER, PERPETUAL):
+        put(lake, CANDLES, name, candles())
+    put(lake, BASIS, FUTURE, basis())
+    schema = f"t{uuid.uuid4().hex[:8]}"
+    join = "&" if "?" in postgres else "?"
+    target = Target(f"{postgres}{join}options=-csearch_path%3D{schema}", schema, lake)
+    yield target
+    target.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+
+def bits(values: list[float]) -> list[bytes]:
+    return [struct.pack("<d", value) for value in values]
+
+
+def test_what_the_lake_holds_is_in_postgres_bit_for_bit(target: Target) -> None:
+    result = target.load()
+    assert (result.partitions_loaded, result.partitions_unchanged) == (5, 0)
+    assert (result.rows_loaded, result.verified) == (3 + 3 * 8 + 3, True)
+    rows = target.query(
+        "SELECT timestamp, expiry_date, cost FROM futures_ohlcv WHERE instrument = $1 ORDER BY 1",
+        FUTURE,
+    )
+    assert [row[0] for row in rows] == candles()["ts"].to_list()
+    assert {row[1] for row in rows} == {EXPIRY.date()}
+    assert bits([row[2] for row in rows]) == bits(ODD)
+    assert bits([cost for (cost,) in target.rows("perpetuals_ohlcv", "cost")]) == bits(ODD)
+
+
+def test_the_basis_and_the_instruments_are_loaded_with_their_nulls(target: Target) -> None:
+    target.load()
+    assert target.rows("futures_basis_spread")[:2] == [
+        (START, FUTURE, EXPIRY.date(), *[0.1 + 0.2] * 5, "contango", None),
+        (START + timedelta(minutes=1), FUTURE, EXPIRY.date(), *[0.1 + 0.2] * 5, "contango", 1 / 3),
+    ]
+    found = target.query("SELECT instrument, kind, expires_at FROM instruments ORDER BY 1")
+    assert found == [
+        (FUTURE, "future", EXPIRY),
+        (PERPETUAL, "perpetual", None),
+        (OTHER, "future", EXPIRY),
+    ]
+
+
+def test_loading_again_changes_no_row(target: Target) -> None:
+    target.load()
+    versions = "SELECT xmin::text, ctid::text, tableoid::regclass::text FROM {}"
+    names = sorted(target.tables())
+    before = [target.query(versions.format(name)) for name in names]
+    result = target.load()
+    assert (result.partitions_loaded, result.partitions_unchanged, result.rows_loaded) == (0, 5, 0)
+    assert [target.query(versions.format(name)) for name in names] == before
+
+
+def test_only_a_changed_partition_is_replaced(target: Target) -> None:
+    target.load()
+    other = "SELECT xmin::text FROM futures_ohlcv WHERE instrument = $1"
+    before = target.query(other, OTHER)
+    put(target.lake, CANDLES, FUTURE, candles(minutes=5, shift=1.0))
+    result = target.load()
+    assert (result.partitions_loaded, result.rows_loaded) == (1, 5)
+    assert result.tables["futures_ohlcv"].loaded == 1
+    assert target.query("SELECT count(*) FROM futures_ohlcv WHERE instrument = $1", FUTURE) == [
+        (5,)
+    ]
+    assert target.query(other, OTHER) == before
+
+
+def test_a_changed_expiry_date_replaces_the_rows_that_carry_it(target: Target) -> None:
+    target.load()
+    later = instruments(FUTURE, OTHER, PERPETUAL, expires_at=EXPIRY + timedelta(days=1))
+    target.lake.replace(target.lake.snapshot(INSTRUMENTS), later, {"program": "test"})
+    assert target.load().partitions_loaded == 4
+    dates = target.query("SELECT DISTINCT expiry_date FROM futures_ohlcv")
+    assert dates == [((EXPIRY + timedelta(days=1)).date(),)]
+
+
+def test_the_same_rows_in_two_files_are_not_sent_again(target: Target) -> None:
+    target.load()
+    put(target.lake, CANDLES, FUTURE, candles()[:3], candles()[3:])
+    assert target.load().partitions_loaded == 0
+
+
+def test_a_partition_that_the_lake_withdrew_disappears(target: Target) -> None:
+    target.load()
+    target.lake.commit(target.lake.snapshot(CANDLES), [], {"program": "test"}, replacing=[FUTURE])
+    result = target.load()
+    assert (result.partitions_removed, result.tables["futures_ohlcv"].removed) == (1, 1)
+    assert {row[0] for row in target.rows("futures_ohlcv", "instrument")} == {OTHER}
+    assert target.query("SELECT 1 FROM lake_loads WHERE partition = $1", FUTURE) == [(1,)]  # basis
+
+
+def test_an_empty_lake_never_empties_a_loaded_database(target: Target, tmp_path: Path) -> None:
+    target.load()
+    with pytest.raises(LoadError, match="holds no curated rows"):
+        load(Lake(str(tmp_path / "typo")), target.uri, schema=target.schema)
+    assert len(target.rows("futures_ohlcv")) == 16
+
+
+def test_a_table_that_somebody_dropped_or_emptied_is_loaded_again(target: Target) -> None:
+    target.load()
+    target.execute("DROP TABLE perpetuals_ohlcv", "DELETE FROM futures_basis_spread")
+    assert target.load().partitions_loaded == 2
+    assert all(
+        row.lake_rows == row.database_rows for row in parity(target.lake, target.uri, target.schema)
+    )
+
+
+def test_the_database_itself_refuses_a_second_row_of_a_minute(target: Target) -> None:
+    target.load()
+    with pytest.raises(LoadError, match="duplicate key"):
+        target.execute("INSERT INTO futures_ohlcv SELECT * FROM futures_ohlcv LIMIT 1")
+
+
+def test_a_table_of_another_shape_is_refused_and_nothing_is_touched(target: Target) -> None:
+    target.execute(
+        f"CREATE SCHEMA {target.schema}",
+        "CREATE TABLE futures_ohlcv (instrument text, timestamp timestamptz, open bigint)",
+        "INSERT INTO futures_ohlcv VALUES ('mine', now(), 7)",
+    )
+    with pytest.raises(LoadError) as caught:
+        target.load()
+    assert "futures_ohlcv.open is bigint, not double precision." in str(caught.value)
+    assert "no unique index on (instrument, timestamp)" in str(caught.value)
+    assert target.tables() == {"futures_ohlcv"}
+    assert target.query("SELECT instrument, open FROM futures_ohlcv") == [("mine", 7)]
+
+
+def test_a_table_made_by_the_user_in_our_shape_is_used_with_its_own_columns(target: Target) -> None:
+    columns = ", ".join(
+        f"{name} float8" for name in ("cost", "open", "high", "low", "close", "volume")
+    )
+    target.execute(
+        f"CREATE SCHEMA {target.schema}",
+        f"CREATE TABLE perpetuals_ohlcv (id bigserial, note text, {columns}, "
+        "timestamp timestamptz, instrument text, UNIQUE (timestamp, instrument))",
+    )
+    target.load()
+    found = target.rows("perpetuals_ohlcv", "note, instrument, cost")
+    assert found == [(None, PERPETUAL, value) for value in ODD]
+
+
+def test_rows_that_the_database_alters_are_noticed_and_rolled_back(target: Target) -> None:
+    target.load()
+    target.execute(
+        "CREATE FUNCTION nudge() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN NEW.close := NEW.close + 1e-9; RETURN NEW; END $$",
+        "CREATE TRIGGER nudge BEFORE INSERT ON futures_ohlcv FOR EACH ROW EXECUTE FUNCTION nudge()",
+    )
+    put(target.lake, CANDLES, FUTURE, candles(minutes=2))
+    with pytest.raises(LoadError) as caught:
+        target.load()
+    assert f"The partition {FUTURE} of futures_ohlcv was not loaded" in str(caught.value)
+    assert "sum of close is" in str(caught.value)
+    assert len(target.rows("futures_ohlcv")) == 16
+    target.execute("DROP TRIGGER nudge ON futures_ohlcv")
+    assert target.load().partitions_loaded == 1
+
+
+def test_numbers_that_add_up_to_infinity_are_loaded_and_verified(target: Target) -> None:
+    huge = candles(minutes=3).with_columns(cost=pl.lit(1.7e308))
+    put(target.lake, CANDLES, FUTURE, huge)
+    assert target.load().verified
+
+
+def test_many_rows_are_summed_alike_on_both_sides(target: Target) -> None:
+    minutes = 50_000
+    noise = (pl.int_range(minutes, eager=True).hash(1) % 10**9).cast(pl.Float64) / 7e5
+    frame = candles(minutes).with_columns(open=noise, high=noise / 3, low=noise.exp() / 1e9)
+    put(target.lake, CANDLES, FUTURE, frame.filter(pl.col("low").is_finite()))
+    assert target.load().verified
+
+
+def test_candles_of_an_unknown_instrument_stop_the_load_by_name(target: Target) -> None:
+    put(target.lake, CANDLES, "BTC-27SEP19", candles())
+    with pytest.raises(LoadError, match="rows of BTC-27SEP19, but instruments has no record"):
+        target.load()
+    assert target.tables() == set()
+
+
+def test_a_second_load_at_the_same_time_is_turned_away(target: Target) -> None:
+    with Database(target.uri) as database:
+        database.query(
+            "SELECT pg_advisory_lock(hashtextextended('basislake load into ' || $1, 0))",
+            (target.schema,),
+        )
+        with pytest.raises(LoadError, match="Another load is writing"):
+            target.load()
+    assert target.load().partitions_loaded == 5
+
+
+def test_progress_is_told_after_every_partition(target: Target) -> None:
+    told: list[Progress] = []
+    load(target.lake, target.uri, schema=target.schema, report=told.append)
+    assert [(step.done, step.total) for step in told] == [(i, 5) for i in range(1, 6)]
+    assert told[-1].rows == 30
+
+
+def test_parity_counts_both_sides_before_and_after_a_load(target: Target) -> None:
+    before = parity(target.lake, target.uri, target.schema)
+    assert [tuple(row) for row in before] == [
+        ("instruments", 3, 0),
+        ("perpetuals_ohlcv", 8, 0),
+        ("futures_ohlcv", 16, 0),
+        ("futures_basis_spread", 3, 0),
+    ]
+    target.load()
+    after = parity(target.lake, target.uri, target.schema)
+    assert all(row.lake_rows == row.database_rows for row in after)
+
+
+def test_the_ledger_says_what_was_loaded_from_which_version(target: Target) -> None:
+    target.load()
+    rows = target.query(
+        'SELECT "table", partition, rows, lake_version, length(digest), loaded_at <= now() '
+        "FROM lake_loads WHERE partition = $1 ORDER BY rows",
+        FUTURE,
+    )
+    version = target.lake.snapshot(CANDLES).version
+    assert rows == [
+        ("futures_basis_spread", FUTURE, 3, target.lake.snapshot(BASIS).version, 64, True),
+        ("futures_ohlcv", FUTURE, 8, version, 64, True),
+    ]
+
+
+def test_the_queries_of_the_guide_run_as_they_stand(target: Target) -> None:
+    target.load()
+    by_currency = target.query(
+        "SELECT SUBSTRING(instrument FROM 1 FOR 3) AS currency, COUNT(*), "
+        "COUNT(DISTINCT instrument), MIN(timestamp), MAX(timestamp) "
+        "FROM futures_ohlcv GROUP BY 1 ORDER BY 1"
+    )
+    last = START + timedelta(minutes=7)
+    assert by_currency == [("BTC", 8, 1, START, last), ("ETH", 8, 1, START, last)]
+    assert target.query("SELECT pg_size_pretty(pg_total_relation_size('futures_ohlcv'))")
+    gaps = target.query(
+        "SELECT * FROM (SELECT instrument, timestamp - LAG(timestamp) OVER "
+        "(PARTITION BY instrument ORDER BY timestamp) AS gap FROM futures_ohlcv) g "
+        "WHERE gap > INTERVAL '10 minutes'"
+    )
+    disorder = target.query(
+        "SELECT instrument, COUNT(*) FROM futures_ohlcv "
+        "WHERE high < low OR close < low OR close > high GROUP BY instrument"
+    )
+    assert (gaps, disorder) == ([], [])
+
+
+def test_a_schema_with_an_odd_name_is_made_and_used(target: Target) -> None:
+    odd = f'{target.schema} "Odd"'
+    assert load(target.lake, target.uri, schema=odd).partitions_loaded == 5
+    target.execute(f"DROP SCHEMA {chr(34)}{odd.replace(chr(34), chr(34) * 2)}{chr(34)} CASCADE")
+
+
+def test_an_unreachable_server_is_told_without_the_password(target: Target) -> None:
+    uri = "postgresql://bob:s3cret@127.0.0.1:1/market"
+    with pytest.raises(LoadError) as caught:
+        load(target.lake, uri)
+    told = "".join(traceback.format_exception(caught.value))
+    assert "127.0.0.1:1/market cannot be reached" in told
+    assert "s3cret" not in told
+
+
+def test_a_wrong_password_is_told_without_the_password(postgres: str) -> None:
+    with Database(postgres) as database:
+        hba = Path(database.query("SELECT current_setting('hba_file')")[0][0])
+        if not hba.exists() or "host=/" not in postgres:
+            pytest.skip("the server's pg_hba.conf is not ours to change")
+        rules = hba.read_text()
+        hba.write_text(f"local all locked scram-sha-256\n{rules}")
+        database.execute("CREATE ROLE locked LOGIN PASSWORD 'right'")
+        database.query("SELECT pg_reload_conf()")
+        database.commit()
+    try:
+        uri = postgres.replace("postgres@", "locked:s3cret@")
+        with pytest.raises(LoadError) as caught:
+            Database(uri)
+        told = "".join(traceback.format_exception(caught.value))
+        assert "password authentication failed" in told
+        assert "s3cret" not in told
+    finally:
+        hba.write_text(rules)
+
+
+def test_the_repr_of_a_connection_shows_neither_user_nor_password(postgres: str) -> None:
+    with Database(postgres.replace("postgres@", "postgres:s3cret@")) as database:
+        assert "s3cret" not in repr(database)
+        assert "s3cret" not in repr(vars(database))
+
+
+@pytest.mark.parametrize("name", ["a" * 120, "with space", "it's ü & (co), 100% #1"])
+def test_an_embedded_server_runs_in_a_folder_with_a_long_or_odd_name(
+    tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / name / "lake" / "postgres"
+    for _ in range(2):  # made, stopped, started again
+        with embedded(folder) as uri, Database(uri) as database:
+            setting = "SELECT current_setting('unix_socket_permissions')"
+            assert database.query(setting) == [("0700",)]  # no other user of this machine
+        with pytest.raises(LoadError, match="cannot be reached"):
+            Database(uri)
+
+
+def test_an_embedded_server_is_stopped_though_a_killed_program_used_it(tmp_path: Path) -> None:
+    folder = tmp_path / "pg"
+    with embedded(folder):
+        (folder / ".handle_pids.json").write_text("[999999999]")
+    with embedded(folder) as uri:
+        pass
+    with pytest.raises(LoadError, match="cannot be reached"):
+        Database(uri)
+
+
+def test_a_folder_that_the_server_cannot_use_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    with (
+        pytest.raises(LoadError, match="set BASISLAKE_POSTGRES"),
+        embedded(tmp_path / 'quo"te' / "pg"),
+    ):
+        pass
+    assert not (tmp_path / 'quo"te').exists()
