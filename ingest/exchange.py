@@ -13,6 +13,7 @@ import tenacity
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from ingest.deadline import POOLS, deadline
 from ingest.pace import Pace, wait_before_retry_s
 from ingest.replies import Answer, Page, read_answer, read_page, read_time
 from ingest.windows import minutes_of
@@ -178,13 +179,18 @@ class Exchange:
         deadline_s = self._clock() + self._timeout_s
         timeout = (min(_CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s)
         try:
-            with self._session.get(
-                url, params=params, timeout=timeout, stream=True, allow_redirects=False
-            ) as response:
+            with (
+                deadline(self._timeout_s),
+                self._session.get(
+                    url, params=params, timeout=timeout, stream=True, allow_redirects=False
+                ) as response,
+            ):
                 body = self._body(response, deadline_s)
                 return read_answer(response.status_code, body, response.headers)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            raise TransientError(f"The call to {url} broke off: {_cause(exc)}") from exc
+            late = self._clock() >= deadline_s
+            why = f"it took longer than {self._timeout_s:g} seconds" if late else _cause(exc)
+            raise TransientError(f"The call to {url} broke off: {why}") from exc
 
     def _body(self, response: requests.Response, deadline_s: float) -> bytes:
         chunks: list[bytes] = []
@@ -202,6 +208,7 @@ class Exchange:
 def _session() -> requests.Session:
     session = requests.Session()
     adapter = HTTPAdapter(pool_connections=2, pool_maxsize=MAX_CONNECTIONS, pool_block=True)
+    adapter.poolmanager.pool_classes_by_scheme = POOLS
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session

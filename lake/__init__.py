@@ -2,6 +2,7 @@
 
     import lake
     lake.open("./lake-data").scan("candles")        # a Polars LazyFrame
+    lake.open("./lake-data").sql("FROM basis LIMIT 9")  # rows of a DuckDB query
     lake.open("./lake-data").duckdb()               # a DuckDB connection with a view per table
 
 This package knows tables, files and commits; it knows nothing of exchanges, rules or databases.

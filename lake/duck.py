@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from lake import files
-from lake.errors import LakeError
+from lake.errors import LakeError, UsageError
 from lake.snapshot import Snapshot
 from lake.tables import Type
 
@@ -54,6 +55,19 @@ def connect(snapshots: Iterable[Snapshot], *, is_local: bool) -> duckdb.DuckDBPy
         connection.close()
         raise LakeError(f"DuckDB cannot open the lake: {exc}") from exc
     return connection
+
+
+def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
+    """Return the rows of a query; none where the statement gives none.
+
+    Raises:
+        UsageError: DuckDB refuses the query.
+    """
+    try:
+        relation = connection.sql(query)
+        return relation.pl() if relation is not None else pl.DataFrame()
+    except duckdb.Error as exc:
+        raise UsageError(f"DuckDB refuses the query: {exc}") from exc
 
 
 def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local: bool) -> None:

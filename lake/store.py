@@ -164,6 +164,22 @@ class Lake:
         snapshots = [self.snapshot(table) for table in TABLES.values()]
         return duck.connect(snapshots, is_local=self.is_local)
 
+    def sql(self, query: str) -> pl.DataFrame:
+        """Return the rows of a DuckDB query over the tables as they are now.
+
+        Args:
+            query: sees a view per table, and the view `unmatched`; times are in UTC.
+
+        Raises:
+            UsageError: DuckDB refuses the query.
+            LakeError: the lake cannot be read.
+        """
+        connection = self.duckdb()
+        try:
+            return duck.rows(connection, query)
+        finally:
+            connection.close()
+
     def _holds(self, base: Snapshot, frame: pl.DataFrame) -> bool:
         return base.table.cast(base.scan().collect()).equals(base.table.cast(frame))
 

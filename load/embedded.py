@@ -29,7 +29,7 @@ def embedded(folder: Path) -> Iterator[str]:
     Args:
         folder: of the server's data, made with its parents where absent; it belongs to the server
             from then on. Run as root, the server runs as the system user `pgserver`, and the
-            folder's parents are made passable for it.
+            package makes all of the folder's parents readable and passable for every user.
 
     Raises:
         LoadError: the server cannot be started; its data are as they were.

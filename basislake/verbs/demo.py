@@ -136,10 +136,7 @@ def _show(
         ["unmatched", build["unmatched"]],
     ]
     _section("In the lake", ["what", "count"], rows)
-    connection = where.duckdb()
-    tenors = connection.sql(TENOR_SQL).pl()
-    connection.close()
-    shown = tenors.with_columns(pl.selectors.float().round(3))
+    shown = where.sql(TENOR_SQL).with_columns(pl.selectors.float().round(3))
     _section("Basis by time left, medians (DuckDB)", shown.columns, shown.rows())
     for title, _, columns in GUIDE_QUERIES:
         _section(f"{title} (PostgreSQL)", columns, answers[title])

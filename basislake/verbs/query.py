@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import duckdb
 import polars as pl
 
 from basislake.output import print_json, print_table, size
@@ -20,7 +19,6 @@ from basislake.settings import (
 )
 from basislake.status import database_status, lake_status
 from lake import Lake
-from lake.errors import UsageError
 
 _SHOWN_ROWS = 50
 
@@ -68,15 +66,7 @@ def sql(query: str, where: Lake, format_: str, output: Path | None, *, as_json: 
     Example:
         basislake sql "SELECT instrument, count(*) FROM candles GROUP BY ALL" --format csv
     """
-    connection = where.duckdb()
-    try:
-        relation = connection.sql(query)
-        frame = relation.pl() if relation is not None else pl.DataFrame()
-    except duckdb.Error as exc:
-        raise UsageError(f"DuckDB refuses the query: {exc}") from exc
-    finally:
-        connection.close()
-    _print(frame, "json" if as_json else format_, output)
+    _print(where.sql(query), "json" if as_json else format_, output)
     return 0
 
 
@@ -118,7 +108,12 @@ def _print(frame: pl.DataFrame, format_: str, output: Path | None) -> None:
         shown = frame.head(_SHOWN_ROWS)
         more = frame.height - shown.height
         note = f"... and {more:,} more rows; --format csv prints all." if more else ""
-        print_table(f"{frame.height:,} rows", frame.columns, shown.rows(), note=note)
+        print_table(
+            f"{frame.height:,} row{'' if frame.height == 1 else 's'}",
+            frame.columns,
+            shown.rows(),
+            note=note,
+        )
         return
     if format_ == "json" and output is None:
         print_json(frame.to_dicts())
