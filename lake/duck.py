@@ -65,9 +65,10 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
     """
     try:
         relation = connection.sql(query)
-        return relation.pl() if relation is not None else pl.DataFrame()
+        found: pl.DataFrame = relation.pl() if relation is not None else pl.DataFrame()
     except duckdb.Error as exc:
         raise UsageError(f"DuckDB refuses the query: {exc}") from exc
+    return found
 
 
 def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local: bool) -> None:
