@@ -13,9 +13,10 @@ import polars as pl
 
 from basislake import PROGRAM
 from basislake.settings import ExchangeSettings
-from ingest.backfill import Backfill, Progress, Result, make_plans
+from ingest.backfill import Backfill, Progress, Result
 from ingest.discover import Discovery, discover
 from ingest.exchange import Exchange
+from ingest.plans import make_plans
 from ingest.selection import Selection
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
 from lake import Lake
@@ -122,8 +123,8 @@ def is_complete(fetched: Fetched) -> bool:
 def _plan_row(plan: InstrumentPlan) -> Mapping[str, Any]:
     return {
         "instrument": plan.instrument,
-        "start": plan.life.start,
-        "end": plan.life.end,
+        "start": plan.wanted[0].start if plan.wanted else None,
+        "end": plan.wanted[-1].end if plan.wanted else None,
         "windows": len(plan.windows),
         "candles": plan.candles,
         "bytes": round(plan.candles * BYTES_PER_CANDLE),

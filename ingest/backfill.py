@@ -4,18 +4,16 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from ingest.batches import Outcome, apply, store
-from ingest.coverage import Coverage, from_table
+from ingest.coverage import Coverage
 from ingest.exchange import Exchange
-from ingest.replies import closed_until
-from ingest.selection import Selection, choose
-from ingest.windows import InstrumentPlan, life, plan_instrument, windows
+from ingest.plans import coverages, make_plans
+from ingest.selection import Selection
+from ingest.windows import InstrumentPlan, windows
 from lake import Lake
 from lake.errors import ClosedDoorError, ExchangeError, RejectedError
 from lake.spans import Span, clip, subtract
-from lake.tables import COVERAGE, INSTRUMENTS
 
 DEFAULT_THREADS = 4
 
@@ -79,35 +77,6 @@ class Progress:
     total: int
     candles: int
     instrument: str
-
-
-def make_plans(
-    lake: Lake, selection: Selection, now: datetime, *, repair: bool = False
-) -> list[InstrumentPlan]:
-    """Plan what the lake still needs of the selected instruments; the lake is read and not changed.
-
-    Args:
-        lake: whose `instruments` and `coverage` are read.
-        selection: of instruments and minutes.
-        now: the exchange's clock.
-        repair: ask again about minutes that were answered without a candle, too.
-    """
-    covered = coverages(lake)
-    until = closed_until(now)
-    plans = []
-    for row in choose(lake.read(INSTRUMENTS), selection).iter_rows(named=True):
-        name = row["instrument"]
-        lived = life(row["listed_at"], row["expires_at"], until)
-        coverage = covered.get(name, Coverage())
-        held = coverage.present if repair else coverage.held()
-        plans.append(plan_instrument(name, lived, held, selection.span))
-    return plans
-
-
-def coverages(lake: Lake) -> dict[str, Coverage]:
-    """Read the `coverage` table, by instrument."""
-    rows = lake.read(COVERAGE)
-    return {str(name): from_table(group) for (name,), group in rows.group_by("instrument")}
 
 
 class Backfill:
@@ -248,7 +217,7 @@ class Backfill:
         self._result.instruments = len(plans)
         for plan in plans:
             coverage = covered.get(plan.instrument, Coverage())
-            unanswered = subtract([plan.life], coverage.held())
+            unanswered = subtract(plan.wanted, coverage.held())
             if unanswered:
                 minutes = sum(span.minutes for span in unanswered)
                 reason = self._reasons.get(plan.instrument, "the run ended before they were asked")
@@ -256,5 +225,5 @@ class Backfill:
                 self._result.failed.append(Failure(plan.instrument, told))
                 continue
             self._result.complete += 1
-            if plan.life.minutes and not coverage.present:
+            if plan.wanted and not coverage.present:
                 self._result.empty.append(plan.instrument)

@@ -61,6 +61,7 @@ def select(
 def choose(instruments: pl.DataFrame, selection: Selection) -> pl.DataFrame:
     """Return the selected rows of `instruments`, with the perpetual of every selected future.
 
+    One more column, `is_companion`, tells a perpetual that comes only for its futures' sake.
     Perpetuals come first, since they take longest to fetch; then the oldest listings.
 
     Raises:
@@ -79,7 +80,8 @@ def choose(instruments: pl.DataFrame, selection: Selection) -> pl.DataFrame:
         chosen = chosen.filter(pl.col("instrument").is_in(selection.names))
     coins = chosen["base"].unique().to_list()
     needed = instruments.filter((pl.col("kind") == "perpetual") & pl.col("base").is_in(coins))
-    both = pl.concat([chosen, needed]).unique("instrument")
+    own = pl.col("instrument").is_in(chosen["instrument"].to_list())
+    both = pl.concat([chosen, needed]).unique("instrument").with_columns(is_companion=~own)
     return both.sort(pl.col("kind") != "perpetual", "listed_at", "instrument")
 
 

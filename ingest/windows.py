@@ -23,12 +23,12 @@ class InstrumentPlan:
 
     Attributes:
         instrument: its name.
-        life: `[listed_at floored to the minute, end)`, as far as it has been lived and selected.
+        wanted: the minutes that are to be held, sorted and disjoint.
         windows: sorted, disjoint; together they hold every minute that is still needed.
     """
 
     instrument: str
-    life: Span
+    wanted: tuple[Span, ...]
     windows: tuple[Span, ...]
 
     @property
@@ -50,20 +50,24 @@ def life(listed_at: datetime, expires_at: datetime | None, until: datetime) -> S
 
 
 def plan_instrument(
-    instrument: str, life: Span, held: Iterable[Span], selected: Span | None = None
+    instrument: str,
+    wanted: Iterable[Span],
+    held: Iterable[Span],
+    selected: Span | None = None,
 ) -> InstrumentPlan:
-    """Plan the windows for the minutes of a life that are not held.
+    """Plan the windows for the wanted minutes that are not held.
 
     Args:
         instrument: its name.
-        life: see `life`.
+        wanted: spans of whole minutes, e.g. a `life`.
         held: what need not be asked again.
         selected: only minutes that start in this span, all by default.
     """
-    wanted = life
+    spans = merge(wanted)
     if selected is not None:
-        wanted = clip(life, Span(ceil_minute(selected.start), ceil_minute(selected.end)))
-    return InstrumentPlan(instrument, wanted, tuple(windows(subtract([wanted], held))))
+        limits = Span(ceil_minute(selected.start), ceil_minute(selected.end))
+        spans = merge(clip(span, limits) for span in spans)
+    return InstrumentPlan(instrument, tuple(spans), tuple(windows(subtract(spans, held))))
 
 
 def windows(needed: Iterable[Span]) -> list[Span]:

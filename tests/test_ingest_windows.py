@@ -52,18 +52,18 @@ def test_a_plan_holds_what_is_selected_of_the_life_and_not_held(
 ) -> None:
     lived = span(20, 180)
     chosen = span(*selected) if selected else None
-    plan = plan_instrument("A", lived, held, chosen)
+    plan = plan_instrument("A", [lived], held, chosen)
     needed = set(minutes_in([lived])) - set(minutes_in(held))
     if chosen:
         needed &= set(minutes_in([chosen]))
-    assert needed <= set(minutes_in(plan.windows)) <= set(minutes_in([plan.life]))
+    assert needed <= set(minutes_in(plan.windows)) <= set(minutes_in(plan.wanted))
     assert bool(plan.windows) == bool(needed)
     assert plan.candles == len(minutes_in(plan.windows))
 
 
 def test_a_selection_within_minutes_means_the_minutes_that_start_in_it() -> None:
     selected = Span(minute(2) + SECOND, minute(4) + SECOND)
-    assert plan_instrument("A", span(0, 9), [], selected).windows == (span(3, 5),)
+    assert plan_instrument("A", [span(0, 9)], [], selected).windows == (span(3, 5),)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_life_ends_at_expiry_or_at_the_last_closed_minute(
 def test_an_instrument_that_is_yet_to_be_listed_needs_nothing() -> None:
     lived = life(minute(50), None, minute(10))
     assert lived.minutes == 0
-    assert plan_instrument("A", lived, []).windows == ()
+    assert plan_instrument("A", [lived], []).windows == ()
 
 
 def test_the_exchange_is_asked_for_the_first_and_the_last_minute_in_milliseconds() -> None:

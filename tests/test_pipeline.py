@@ -129,8 +129,16 @@ def test_a_future_brings_its_perpetual_and_nothing_else(
     done = basislake(server, "backfill", "--lake", tmp_path, "--instruments", name)
     assert done.code == 0, done.err
     raw = rows(lake.open(str(tmp_path)), "raw_candles")
-    expected = pl.concat([truth(universe, name), truth(universe, "ETH-PERPETUAL")])
+    contract = universe.contracts[name]
+    life = pl.col("ts").is_between(
+        pl.lit(contract.listed_ms // 60_000 * 60_000).cast(pl.Datetime("ms", "UTC")),
+        pl.lit(contract.expires_ms).cast(pl.Datetime("ms", "UTC")),
+        closed="left",
+    )
+    perpetual = truth(universe, "ETH-PERPETUAL")
+    expected = pl.concat([truth(universe, name), perpetual.filter(life)])
     assert raw.equals(expected.sort("instrument", "ts"))
+    assert expected.height < truth(universe, name).height + perpetual.height
 
 
 def test_throttling_and_server_errors_are_waited_out(

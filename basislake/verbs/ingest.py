@@ -50,7 +50,7 @@ def instruments(
         found = discover(exchange, where, PROGRAM)
     chosen = found.known
     if selection.currencies or selection.names:
-        chosen = choose(chosen, selection)
+        chosen = choose(chosen, selection).drop("is_companion")
     tell_discovery(found)
     columns = [
         "instrument",
