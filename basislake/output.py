@@ -30,6 +30,11 @@ def print_json(value: Any) -> None:
     click.echo(orjson.dumps(value, default=_plain, option=options).decode())
 
 
+def json_text(value: Any) -> str:
+    """Return a value as JSON on one line."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z).decode()
+
+
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, note: str = ""
 ) -> None:

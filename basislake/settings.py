@@ -1,6 +1,7 @@
 """Settings and selections of the command line: flag, else environment, else default."""
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 import lake
+from basislake.output import say
 from ingest.backfill import DEFAULT_THREADS
 from ingest.exchange import (
     DEFAULT_RETRIES,
@@ -23,10 +25,15 @@ from ingest.exchange import (
 from ingest.pace import DEFAULT_CALLS_PER_SECOND, Pace
 from ingest.selection import Selection, select
 from lake import Lake
-from lake.errors import UsageError
+from lake.errors import LakeError, UsageError
+from lake.tables import INSTRUMENTS
 from load.embedded import embedded
 
 EMBEDDED = "embedded"
+
+_FIRST_YEAR, _END_YEAR = 2000, 2100
+_MOST_CALLS_PER_SECOND = 1e6
+_LONGEST_TIMEOUT_S = 3600.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,6 +67,7 @@ class ExchangeSettings:
             pace=Pace(self.rate),
             timeout_s=self.timeout_s,
             retries=self.retries,
+            tell=say,
         )
         try:
             yield exchange
@@ -91,6 +99,19 @@ def embedded_folder(where: Lake) -> Path:
     return Path(where.uri) / "postgres"
 
 
+class Number(click.FloatRange):
+    """A number in a range; what is not a number is in none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
+
+
 class Time(click.ParamType[datetime]):
     """A UTC date or time: 2024-03-29, 2024-03-29T08:00 or 2024-03-29T08:00:00Z."""
 
@@ -113,6 +134,8 @@ class Time(click.ParamType[datetime]):
                 param,
                 ctx,
             )
+        if not _FIRST_YEAR <= time.year < _END_YEAR:
+            self.fail(f"{value!r} is not in the years {_FIRST_YEAR} to {_END_YEAR}", param, ctx)
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
@@ -126,10 +149,30 @@ def lake_option(command: F) -> F:
         default="./lake-data",
         show_default=True,
         show_envvar=True,
-        callback=lambda _ctx, _param, value: lake.open(value),
+        callback=lambda _ctx, _param, value: _opened(value),
         help="Folder or object-store URI of the lake",
     )
     return option(command)
+
+
+def _opened(uri: str) -> Lake:
+    where = lake.open(uri)
+    folder = Path(where.uri)
+    if where.is_local and (folder.is_symlink() or folder.exists()) and not folder.is_dir():
+        raise UsageError(f"{where.uri} is not a folder, so no lake can be there.")
+    return where
+
+
+def check_exists(where: Lake) -> None:
+    """Refuse a lake that nobody has made yet, for the commands that only read one.
+
+    Raises:
+        LakeError: it has no table of instruments.
+    """
+    if where.snapshot(INSTRUMENTS).version is None:
+        raise LakeError(
+            f"There is no lake at {where.uri}. `basislake run --lake {where.uri}` makes one."
+        )
 
 
 def exchange_options(command: F) -> F:
@@ -154,7 +197,7 @@ def exchange_options(command: F) -> F:
         ),
         click.option(
             "--rate",
-            type=click.FloatRange(min=0),
+            type=Number(min=0, max=_MOST_CALLS_PER_SECOND),
             envvar="BASISLAKE_RATE",
             show_envvar=True,
             default=DEFAULT_CALLS_PER_SECOND,
@@ -163,7 +206,7 @@ def exchange_options(command: F) -> F:
         click.option(
             "--timeout",
             "timeout_s",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Number(min=0, min_open=True, max=_LONGEST_TIMEOUT_S),
             envvar="BASISLAKE_TIMEOUT",
             show_envvar=True,
             default=DEFAULT_TIMEOUT_S,

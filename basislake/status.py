@@ -5,8 +5,19 @@ from typing import Any
 import polars as pl
 
 from lake import TABLES, Lake
-from lake.tables import COVERAGE, INSTRUMENTS, QUARANTINE, RAW_CANDLES
+from lake.tables import (
+    BASIS,
+    CANDLES,
+    COVERAGE,
+    INSTRUMENTS,
+    QUALITY,
+    QUARANTINE,
+    RAW_CANDLES,
+    Table,
+)
 from load.run import parity
+
+BEHIND = "are not made from the newest raw candles; `basislake build` brings them up to date."
 
 
 def lake_status(where: Lake) -> dict[str, Any]:
@@ -37,9 +48,30 @@ def lake_status(where: Lake) -> dict[str, Any]:
             "with_candles": len(snapshots[RAW_CANDLES.name].by_partition()),
         },
         "coverage": dict(minutes.iter_rows()),
+        "behind": tables_behind(where),
         "unanswered": failed.to_dicts(),
         "quarantined": dict(broken.iter_rows()),
     }
+
+
+def tables_behind(where: Lake) -> list[str]:
+    """Return the curated tables that are not made from the newest raw candles; all before a build.
+
+    None where there are no raw candles.
+    """
+    newest = where.snapshot(RAW_CANDLES).version
+    return [
+        table.name
+        for table in (CANDLES, QUARANTINE, QUALITY, BASIS)
+        if newest is not None and _made_from(where, table) != newest
+    ]
+
+
+def _made_from(where: Lake, table: Table) -> int | None:
+    for commit in where.history(table):
+        if "made_from" in commit.lineage:
+            return int(commit.lineage["made_from"][RAW_CANDLES.name])
+    return None
 
 
 def database_status(where: Lake, uri: str) -> dict[str, Any]:

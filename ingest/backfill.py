@@ -13,7 +13,7 @@ from ingest.selection import Selection
 from ingest.windows import InstrumentPlan, windows
 from lake import Lake
 from lake.errors import ClosedDoorError, ExchangeError, RejectedError
-from lake.spans import Span, clip, subtract
+from lake.spans import Span, clip, merge, subtract
 
 DEFAULT_THREADS = 4
 
@@ -225,5 +225,6 @@ class Backfill:
                 self._result.failed.append(Failure(plan.instrument, told))
                 continue
             self._result.complete += 1
-            if plan.wanted and not coverage.present:
+            had = [clip(p, wanted) for p in coverage.present for wanted in plan.wanted]
+            if plan.wanted and not merge(had):
                 self._result.empty.append(plan.instrument)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+import tenacity
 
 from ingest.coverage import Coverage, from_table, spans_of, to_table
 from ingest.replies import Page
@@ -77,20 +78,13 @@ def store(
     by_instrument: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_instrument.setdefault(outcome.instrument, []).append(outcome)
-    for attempt in range(1, _COMMIT_TRIES + 1):
-        try:
-            stored = _store_candles(lake, by_instrument, program)
-            break
-        except ConflictError:
-            if attempt == _COMMIT_TRIES:
-                raise
-    for attempt in range(1, _COMMIT_TRIES + 1):
-        try:
-            _store_coverage(lake, by_instrument, program, lacked or {})
-            break
-        except ConflictError:
-            if attempt == _COMMIT_TRIES:
-                raise
+    commit = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(ConflictError),
+        stop=tenacity.stop_after_attempt(_COMMIT_TRIES),
+        reraise=True,
+    )
+    stored = commit(_store_candles, lake, by_instrument, program)
+    commit(_store_coverage, lake, by_instrument, program, lacked or {})
     return stored
 
 

@@ -4,12 +4,16 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import polars as pl
+import tenacity
 
 from ingest.exchange import Exchange
 from ingest.records import COINS, Instrument, Listing, Refused, read_records
 from lake import Lake
-from lake.errors import ClosedDoorError, ExchangeError
+from lake.errors import ClosedDoorError, ConflictError, ExchangeError
 from lake.tables import INSTRUMENTS
+
+# A second discovery at the same time makes the commit start over.
+_COMMIT_TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,12 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
         LakeError: the lake cannot be read or written.
     """
     listing, failed = _listings(exchange)
-    base = lake.snapshot(INSTRUMENTS)
-    before = lake.read(INSTRUMENTS)
-    known = merge_known(before, listing.instruments.values(), complete=not failed)
-    if known.height:
-        lake.replace(base, known, {"program": program})
+    store = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(ConflictError),
+        stop=tenacity.stop_after_attempt(_COMMIT_TRIES),
+        reraise=True,
+    )
+    before, known = store(_store, lake, listing, program, complete=not failed)
     lives = dict(
         zip(before["instrument"], before.select("listed_at", "expires_at").rows(), strict=True)
     )
@@ -75,6 +80,18 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
         refused=listing.refused,
         failed=failed,
     )
+
+
+def _store(
+    lake: Lake, listing: Listing, program: str, *, complete: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Bring the table up to date, and return it as it was and as it is."""
+    base = lake.snapshot(INSTRUMENTS)
+    before = INSTRUMENTS.cast(base.scan().collect())
+    known = merge_known(before, listing.instruments.values(), complete=complete)
+    if known.height:
+        lake.replace(base, known, {"program": program})
+    return before, known
 
 
 def merge_known(
@@ -98,8 +115,9 @@ def _listings(exchange: Exchange) -> tuple[Listing, list[str]]:
     records: list[object] = []
     failed = []
     asks = (
-        ("expired", exchange.expired_instruments),
         ("active", exchange.active_instruments),
+        # After the active ones: what expires between the two calls is then on both lists.
+        ("expired", exchange.expired_instruments),
     )
     for which, ask in asks:
         for coin in COINS:

@@ -29,6 +29,8 @@ MAX_CONNECTIONS = 8
 _CONNECT_TIMEOUT_S = 10.0
 _CHUNK_BYTES = 65_536
 _SHOWN_CHARACTERS = 200
+# A failure that the first retry cures is not worth a line.
+_ATTEMPTS_UNTOLD = 2
 # The whole list of instruments of all kinds is about 5 MB, a full page of candles under 1 MB.
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 
@@ -74,6 +76,7 @@ class Exchange:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Address the exchange; nothing is called.
 
@@ -87,6 +90,7 @@ class Exchange:
             sleep: waits between retries, in seconds.
             clock: seconds, never going back.
             draw: jitter between 0 and 1.
+            tell: told of failures that last, from any thread.
 
         Raises:
             UsageError: a URL is not an http or https URL.
@@ -100,6 +104,7 @@ class Exchange:
         self._sleep = sleep
         self._clock = clock
         self._draw = draw
+        self._tell = tell
         self.tally = Tally()
 
     def active_instruments(self, currency: str) -> list[object]:
@@ -161,11 +166,17 @@ class Exchange:
             stop=tenacity.stop_after_attempt(self._retries + 1),
             wait=self._wait_s,
             sleep=self._sleep,
-            before_sleep=lambda _: self.tally.add(retries=1),
+            before_sleep=self._before_retry,
             reraise=True,
         )
         url = f"{base}/api/v2/public/{method}"
         return retrying(lambda: read(self._ask(url, params)))
+
+    def _before_retry(self, state: tenacity.RetryCallState) -> None:
+        self.tally.add(retries=1)
+        if state.attempt_number >= _ATTEMPTS_UNTOLD and state.outcome and state.next_action:
+            wait_s = state.next_action.sleep
+            self._tell(f"{state.outcome.exception()} Asking again in {wait_s:.0f} s.")
 
     def _wait_s(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -190,7 +201,7 @@ class Exchange:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             late = self._clock() >= deadline_s
             why = f"it took longer than {self._timeout_s:g} seconds" if late else _cause(exc)
-            raise TransientError(f"The call to {url} broke off: {why}") from exc
+            raise TransientError(f"The call to {_shown(url)} broke off: {why}") from exc
 
     def _body(self, response: requests.Response, deadline_s: float) -> bytes:
         chunks: list[bytes] = []
@@ -199,7 +210,7 @@ class Exchange:
             chunks.append(chunk)
             size += len(chunk)
             if size > _MAX_BODY_BYTES:
-                raise TransientError(f"The reply of {response.url} is longer than any should be.")
+                raise TransientError("The reply is longer than any should be.")
             if self._clock() > deadline_s:
                 raise TransientError(f"The call took longer than {self._timeout_s:g} seconds.")
         return b"".join(chunks)
@@ -216,7 +227,7 @@ def _session() -> requests.Session:
 
 def _base(url: str) -> str:
     if not url.startswith(("https://", "http://")):
-        raise UsageError(f"{url!r} is not an http or https URL; give one like {WWW_URL}.")
+        raise UsageError(f"{_shown(url)!r} is not an http or https URL; give one like {WWW_URL}.")
     return url.rstrip("/")
 
 
@@ -224,6 +235,13 @@ def _read_list(answer: Answer) -> list[object]:
     if not isinstance(answer.result, list):
         raise TransientError("The exchange's list of instruments is not a list.")
     return answer.result
+
+
+def _shown(url: str) -> str:
+    """The URL without a user and a password."""
+    scheme, separator, rest = url.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _cause(exc: BaseException) -> str:

@@ -23,6 +23,8 @@ _SERVER_ERRORS = 500
 # still forming, and the exchange takes a moment to settle it.
 CLOSING_LAG = timedelta(seconds=5)
 
+_LAST_YEAR = 2100
+
 _CELLS = ("open", "high", "low", "close", "volume", "cost")
 _NUMBERS = frozenset({int, float, type(None)})
 
@@ -105,6 +107,8 @@ def read_page(answer: Answer, window: Span) -> Page:
     if frame["ts"].n_unique() < frame.height:
         raise _malformed(window, "one minute comes twice with different values")
     asked = _closed_part(window, answer.at)
+    if not asked.minutes:
+        raise _malformed(window, "its clock says that the window is still to come")
     return Page(frame.filter(pl.col("ts") < asked.end), rows - frame.height, asked)
 
 
@@ -118,7 +122,7 @@ def read_time(answer: Answer) -> datetime:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TransientError("The exchange's clock cannot be read: get_time gave no number.")
     time = _clock(value * 1000)
-    if time is None:
+    if time is None or time.year > _LAST_YEAR:
         raise TransientError("The exchange's clock cannot be read: get_time is out of range.")
     return time
 

@@ -1,6 +1,6 @@
 """Which instruments and minutes a command is about; the same for every command; pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -39,23 +39,25 @@ class Selection:
 
 
 def select(
-    currencies: Iterable[str] = (),
-    names: Iterable[str] = (),
+    currencies: Sequence[str] = (),
+    names: Sequence[str] = (),
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Selection:
     """Make a selection from what a user wrote; lists may hold comma-separated values.
 
     Raises:
-        UsageError: an unknown coin, or an empty range of time.
+        UsageError: an unknown coin, a list without a value, or an empty range of time.
     """
-    coins = tuple(coin.upper() for coin in _split(currencies))
+    coins, chosen = _split(currencies), _split(names)
+    if (currencies and not coins) or (names and not chosen):
+        raise UsageError("--currency or --instruments is empty; leave it out to select all.")
     for coin in coins:
         if coin not in COINS:
             raise UsageError(f"There are no futures of {coin!r} here; use {' or '.join(COINS)}.")
     if since is not None and until is not None and since >= until:
         raise UsageError("--since must be before --until.")
-    return Selection(coins, tuple(_split(names)), since, until)
+    return Selection(coins, chosen, since, until)
 
 
 def choose(instruments: pl.DataFrame, selection: Selection) -> pl.DataFrame:
@@ -65,7 +67,7 @@ def choose(instruments: pl.DataFrame, selection: Selection) -> pl.DataFrame:
     Perpetuals come first, since they take longest to fetch; then the oldest listings.
 
     Raises:
-        UsageError: a name that the lake does not know.
+        UsageError: a name that the lake does not know, or names of none of the coins.
     """
     chosen = instruments
     if selection.currencies:
@@ -78,6 +80,8 @@ def choose(instruments: pl.DataFrame, selection: Selection) -> pl.DataFrame:
                 "`basislake instruments` lists and refreshes what it knows."
             )
         chosen = chosen.filter(pl.col("instrument").is_in(selection.names))
+        if chosen.is_empty():
+            raise UsageError("No instrument is both of --currency and of --instruments.")
     coins = chosen["base"].unique().to_list()
     needed = instruments.filter((pl.col("kind") == "perpetual") & pl.col("base").is_in(coins))
     own = pl.col("instrument").is_in(chosen["instrument"].to_list())
@@ -85,5 +89,6 @@ def choose(instruments: pl.DataFrame, selection: Selection) -> pl.DataFrame:
     return both.sort(pl.col("kind") != "perpetual", "listed_at", "instrument")
 
 
-def _split(values: Iterable[str]) -> list[str]:
-    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+def _split(values: Iterable[str]) -> tuple[str, ...]:
+    parts = (part.strip().upper() for value in values for part in value.split(","))
+    return tuple(part for part in parts if part)

@@ -68,6 +68,10 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
         found: pl.DataFrame = relation.pl() if relation is not None else pl.DataFrame()
     except duckdb.Error as exc:
         raise UsageError(f"DuckDB refuses the query: {exc}") from exc
+    except pl.exceptions.PolarsError as exc:
+        raise UsageError(
+            f"A column of the answer has a type that cannot be shown; cast it to VARCHAR: {exc}"
+        ) from exc
     return found
 
 

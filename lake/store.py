@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import duckdb
 import polars as pl
@@ -52,6 +53,8 @@ class Lake:
         Raises:
             UsageError: the path holds a character that the libraries below cannot keep apart.
         """
+        if uri.startswith("file://"):
+            uri = unquote(urlsplit(uri).path)
         self.is_local = files.is_local(uri)
         self.uri = str(Path(uri).expanduser().absolute()) if self.is_local else uri.rstrip("/")
         self.options = dict(options or {})

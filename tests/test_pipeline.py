@@ -247,13 +247,47 @@ def test_wrong_usage_exits_with_2_and_asks_for_nothing(
     for wrong in (
         ["--currency", "SOL"],
         ["--instruments", "BTC-1JAN00"],
+        ["--instruments", ","],
+        ["--instruments", ""],
+        ["--currency", "ETH", "--instruments", "BTC-PERPETUAL"],
         ["--since", "yesterday"],
+        ["--until", "9999-12-31T23:59:59"],
+        ["--timeout", "nan"],
         ["--since", "2024-02-01", "--until", "2024-01-01"],
     ):
         done = basislake(server, "backfill", "--lake", tmp_path, *wrong)
         assert done.code == 2, wrong
         assert "Traceback" not in done.err
     assert server.calls_of(CHART) == 0
+
+
+def test_a_lake_that_is_not_there_is_said_to_be_so_and_not_made(tmp_path: Path) -> None:
+    absent = tmp_path / "nolake"
+    for verb in (["build"], ["load"], ["status"], ["sql", "SELECT 1"]):
+        done = basislake(None, *verb, "--lake", absent)
+        assert (done.code, "There is no lake at" in done.err) == (1, True), verb
+    assert not absent.exists()
+    absent.touch()
+    assert basislake(None, "status", "--lake", absent).code == 2
+
+
+def test_status_says_that_a_build_is_due(server: SimulatedExchange, tmp_path: Path) -> None:
+    basislake(server, "backfill", "--lake", tmp_path, "--currency", "ETH")
+    due = basislake(None, "status", "--lake", tmp_path, "--json").json["behind"]
+    assert set(due) == {"candles", "quarantine", "quality", "basis"}
+    basislake(None, "build", "--lake", tmp_path)
+    assert basislake(None, "status", "--lake", tmp_path, "--json").json["behind"] == []
+
+
+def test_a_password_in_a_url_is_not_shown(tmp_path: Path) -> None:
+    url = "http://me:hush@127.0.0.1:1"
+    done = basislake(
+        None, "instruments", "--lake", tmp_path, "--retries", "1", "--exchange-url", url,
+        "--history-url", url,
+    )  # fmt: skip
+    assert done.code == 1
+    assert "hush" not in done.err + done.out
+    assert "Connection refused" in done.err
 
 
 def test_the_plan_is_what_the_backfill_then_asks_for(

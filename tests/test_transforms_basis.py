@@ -127,6 +127,10 @@ BEFORE = {
             {"BTC-PERPETUAL", "BTC-2JAN24"},
         ),
         (
+            {"BTC-PERPETUAL": replace(BEFORE["BTC-PERPETUAL"], listed_at=START + MINUTE)},
+            {"BTC-PERPETUAL", "BTC-1JAN24", "BTC-2JAN24"},
+        ),
+        (
             {"ETH-2JAN24": replace(BEFORE["ETH-2JAN24"], expires_at=START)},
             {"ETH-2JAN24"},
         ),

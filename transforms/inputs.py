@@ -87,7 +87,8 @@ def stale(before: Inputs | None, now: Inputs) -> set[str]:
     """Return the instruments whose curated rows have to be made anew.
 
     Those whose own source differs, and the futures whose life meets the minutes in which their
-    perpetual's raw candles differ. Everything is, where nothing is known of what was before.
+    perpetual's raw candles differ: all of them where the perpetual's record differs. Everything is,
+    where nothing is known of what was before.
     """
     if before is None:
         return set(now.sources)
@@ -101,6 +102,10 @@ def stale(before: Inputs | None, now: Inputs) -> set[str]:
                 for other, future in now.sources.items()
                 if future.base == source.base and moved and moved.meets(_life(future))
             }
+    for name in gone(before, now):
+        lost = before.sources[name]
+        if lost.kind == "perpetual":
+            changed |= {other for other, s in now.sources.items() if s.base == lost.base}
     return changed
 
 
@@ -124,11 +129,17 @@ def _source(
 
 
 def _moved(before: Source | None, now: Source) -> Span | None:
-    """The minutes that the files hold which only one of the two states has."""
-    own = set(before.files if before else ()) ^ set(now.files)
+    """The minutes in which the curated candles of the two states may differ."""
+    files = before.files if before else ()
+    is_other_life = before is None or _record(before) != _record(now)
+    own = {*files, *now.files} if is_other_life else set(files) ^ set(now.files)
     firsts = [file.first for file in own if file.first]
     lasts = [file.last for file in own if file.last]
     return Span(min(firsts), max(lasts) + MINUTE) if firsts and lasts else None
+
+
+def _record(source: Source) -> tuple[str, datetime, datetime | None]:
+    return source.kind, source.listed_at, source.expires_at
 
 
 def _life(source: Source) -> Span:

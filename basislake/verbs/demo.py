@@ -25,8 +25,8 @@ DEFAULT_LAKE = "./demo-lake"
 TENOR_SQL = """
     SELECT base AS coin,
            CASE WHEN days_to_expiry <= 2 THEN 'to 2 days' WHEN days_to_expiry <= 7 THEN 'to 7 days'
-                WHEN days_to_expiry <= 14 THEN 'to 14 days' WHEN days_to_expiry <= 30 THEN 'to 30
-                days' ELSE 'beyond' END AS time_left,
+                WHEN days_to_expiry <= 14 THEN 'to 14 days'
+                WHEN days_to_expiry <= 30 THEN 'to 30 days' ELSE 'beyond' END AS time_left,
            count(*) AS minutes,
            median(basis) AS basis_usd,
            median(basis_pct) AS basis_pct,

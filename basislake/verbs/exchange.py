@@ -10,6 +10,7 @@ from basislake.exchange.server import SimulatedExchange, serve_forever
 from basislake.exchange.universe import Universe, weekly_universe
 from basislake.output import print_json, say
 from basislake.settings import Time, json_option
+from lake.errors import UsageError
 
 DEFAULT_SEED = 7
 # The demo's market: its clock stands still, so that every run of it is the same.
@@ -68,7 +69,10 @@ def exchange(
         if replay
         else market(seed, now or DEFAULT_NOW, weeks, quarterlies)
     )
-    server = SimulatedExchange(universe, port=port, delay_s=delay_s)
+    try:
+        server = SimulatedExchange(universe, port=port, delay_s=delay_s)
+    except OSError as exc:
+        raise UsageError(f"Port {port} cannot be had: {exc.strerror}. Use --port 0.") from exc
 
     def announce(ready: SimulatedExchange) -> None:
         if as_json:

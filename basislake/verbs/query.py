@@ -8,17 +8,19 @@ from typing import Any
 import click
 import polars as pl
 
-from basislake.output import print_json, print_table, size
+from basislake.output import json_text, print_json, print_table, size
 from basislake.settings import (
     EMBEDDED,
+    check_exists,
     database,
     embedded_folder,
     json_option,
     lake_option,
     postgres_option,
 )
-from basislake.status import database_status, lake_status
+from basislake.status import BEHIND, database_status, lake_status
 from lake import Lake
+from lake.errors import UsageError
 
 _SHOWN_ROWS = 50
 
@@ -36,6 +38,7 @@ def status(where: Lake, postgres: str, *, as_json: bool) -> int:
     Example:
         basislake status --json
     """
+    check_exists(where)
     found = lake_status(where)
     found["database"] = _database(where, postgres)
     if as_json:
@@ -66,6 +69,7 @@ def sql(query: str, where: Lake, format_: str, output: Path | None, *, as_json: 
     Example:
         basislake sql "SELECT instrument, count(*) FROM candles GROUP BY ALL" --format csv
     """
+    check_exists(where)
     _print(where.sql(query), "json" if as_json else format_, output)
     return 0
 
@@ -86,6 +90,8 @@ def _show(found: dict[str, Any]) -> None:
     ]
     print_table(f"Lake {found['lake']}", ["table", "rows", "files", "size", "version"], rows)
     print_table("Coverage", ["status", "minutes"], list(found["coverage"].items()))
+    if found["behind"]:
+        click.echo(f"{', '.join(found['behind'])} {BEHIND}")
     if found["quarantined"]:
         print_table("Quarantine", ["rule", "rows"], list(found["quarantined"].items()))
     if found["unanswered"]:
@@ -120,7 +126,10 @@ def _print(frame: pl.DataFrame, format_: str, output: Path | None) -> None:
         return
     data = _encode(frame, format_)
     if output:
-        output.write_bytes(data)
+        try:
+            output.write_bytes(data)
+        except OSError as exc:
+            raise UsageError(f"{output} cannot be written: {exc.strerror}.") from exc
     else:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -133,8 +142,14 @@ def _encode(frame: pl.DataFrame, format_: str) -> bytes:
     elif format_ == "json":
         frame.write_json(sink)
     else:
-        flat = frame.with_columns(
-            pl.col(name).list.join("|") for name, dtype in frame.schema.items() if dtype == pl.List
-        )
+        flat = frame.with_columns(_as_json(frame[name]) for name in frame.columns)
         flat.write_csv(sink)
     return sink.getvalue()
+
+
+def _as_json(column: pl.Series) -> pl.Series:
+    """Lists and objects as JSON texts, since CSV has no cells for them; others as they are."""
+    if not column.dtype.is_nested():
+        return column
+    cells = [None if cell is None else json_text(cell) for cell in column.to_list()]
+    return pl.Series(column.name, cells, dtype=pl.String)

@@ -8,6 +8,7 @@ from basislake.output import Progress, duration, print_json, print_table, say
 from basislake.pipeline import curate, is_complete
 from basislake.settings import (
     ExchangeSettings,
+    check_exists,
     database,
     exchange_options,
     json_option,
@@ -15,6 +16,7 @@ from basislake.settings import (
     postgres_option,
     selection_options,
 )
+from basislake.status import BEHIND, tables_behind
 from basislake.verbs.ingest import fetch_told
 from ingest.selection import Selection
 from lake import Lake
@@ -38,6 +40,7 @@ def build(where: Lake, *, full: bool, as_json: bool) -> int:
     Example:
         basislake build
     """
+    check_exists(where)
     result = build_told(where, full=full)
     if as_json:
         print_json(result)
@@ -60,6 +63,7 @@ def load(where: Lake, postgres: str, *, as_json: bool) -> int:
     Example:
         basislake load --postgres postgresql://me@db.example/market
     """
+    check_exists(where)
     with database(postgres, where) as uri:
         result = load_told(where, uri)
     if as_json:
@@ -130,7 +134,9 @@ def build_told(where: Lake, *, full: bool = False) -> BuildResult:
 
 
 def load_told(where: Lake, uri: str) -> LoadResult:
-    """Load, with progress and totals on stderr."""
+    """Load, with progress and totals on stderr; say so where a build is due first."""
+    if behind := tables_behind(where):
+        say(f"Warning: {', '.join(behind)} {BEHIND}")
     line = Progress("partitions")
 
     def report(progress: LoadProgress) -> None:
