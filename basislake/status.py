@@ -24,8 +24,8 @@ def lake_status(where: Lake) -> dict[str, Any]:
     """Return what the lake holds.
 
     Keys: lake; tables (name to version, rows, files, bytes); instruments (known, with_candles);
-        coverage (status to minutes); unanswered (instrument, start, end, minutes of every failed
-        interval); quarantined (rule to rows).
+    coverage (status to minutes); behind (see `tables_behind`); unanswered (instrument, start, end,
+    minutes of every failed interval); quarantined (rule to rows).
     """
     snapshots = {name: where.snapshot(table) for name, table in TABLES.items()}
     coverage = where.read(COVERAGE)
