@@ -201,7 +201,7 @@ class Exchange:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             late = self._clock() >= deadline_s
             why = f"it took longer than {self._timeout_s:g} seconds" if late else _cause(exc)
-            raise TransientError(f"The call to {_shown(url)} broke off: {why}") from exc
+            raise TransientError(f"The call to {_shown(url)} broke off: {why}.") from exc
 
     def _body(self, response: requests.Response, deadline_s: float) -> bytes:
         chunks: list[bytes] = []
@@ -249,4 +249,4 @@ def _cause(exc: BaseException) -> str:
     while inner := exc.__cause__ or exc.__context__:
         exc = inner
     text = (exc.strerror if isinstance(exc, OSError) else None) or str(exc) or type(exc).__name__
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+    return text.rstrip(".")[:_SHOWN_CHARACTERS]

@@ -106,6 +106,7 @@ def load(
     uri: str,
     *,
     schema: str = "public",
+    full: bool = False,
     report: Callable[[Progress], None] = _silent,
 ) -> LoadResult:
     """Load the partitions whose content changed, and delete those that the lake no longer holds.
@@ -118,6 +119,7 @@ def load(
         lake: to load from; curated tables that do not exist yet count as empty.
         uri: libpq URI of the database.
         schema: made where it is absent.
+        full: send every partition, whatever the ledger says, e.g. after rows were changed by hand.
         report: called after every partition sent.
 
     Raises:
@@ -140,7 +142,7 @@ def load(
             )
         _remove_withdrawn(database, schema, sorted(entries.keys() - wanted.keys()), result)
         jobs = [_Job(partition, partition.digest()) for partition in wanted.values()]
-        changed = [job for job in jobs if not _is_held(job, entries)]
+        changed = [job for job in jobs if full or not _is_held(job, entries)]
         _send(uri, schema, changed, result, report)
     for name, counts in result.tables.items():
         counts.unchanged = sum(key[0] == name for key in wanted) - counts.loaded

@@ -84,8 +84,8 @@ class Target:
     schema: str
     lake: Lake
 
-    def load(self) -> LoadResult:
-        return load(self.lake, self.uri, schema=self.schema)
+    def load(self, *, full: bool = False) -> LoadResult:
+        return load(self.lake, self.uri, schema=self.schema, full=full)
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         with Database(self.uri) as database:
@@ -216,6 +216,18 @@ def test_a_table_that_somebody_dropped_or_emptied_is_loaded_again(target: Target
     assert all(
         row.lake_rows == row.database_rows for row in parity(target.lake, target.uri, target.schema)
     )
+
+
+def test_a_full_load_mends_what_was_changed_by_hand(target: Target) -> None:
+    target.load()
+    before = target.rows("futures_ohlcv")
+    target.execute(
+        "UPDATE futures_ohlcv SET close = 0",
+        "DELETE FROM futures_ohlcv WHERE ctid = (SELECT min(ctid) FROM futures_ohlcv)",
+    )
+    assert target.load().partitions_loaded == 0
+    target.load(full=True)
+    assert target.rows("futures_ohlcv") == before
 
 
 def test_the_database_itself_refuses_a_second_row_of_a_minute(target: Target) -> None:

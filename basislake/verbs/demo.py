@@ -2,7 +2,11 @@
 PostgreSQL.
 """
 
+import os
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -133,7 +137,7 @@ def _show(
         ["candles", build["candles"]],
         ["quarantined", build["quarantined"]],
         ["basis rows", build["basis_rows"]],
-        ["unmatched", build["unmatched"]],
+        ["unmatched (no perpetual's minute)", build["unmatched"]],
     ]
     _section("In the lake", ["what", "count"], rows)
     shown = where.sql(TENOR_SQL).with_columns(pl.selectors.float().round(3))
@@ -142,10 +146,17 @@ def _show(
         _section(f"{title} (PostgreSQL)", columns, answers[title])
     click.echo(
         "Next, try:\n"
-        f"  basislake status --lake {uri}\n"
-        f'  basislake sql --lake {uri} "FROM basis ORDER BY ts DESC LIMIT 5"\n'
-        "  basislake instruments          # the real exchange, then: basislake run"
+        f"  {_program()} status --lake {uri}\n"
+        f'  {_program()} sql --lake {uri} "FROM basis ORDER BY ts DESC LIMIT 5"\n'
+        f"  {_program()} instruments    # of the real exchange; `plan` and `run` come next"
     )
+
+
+def _program() -> str:
+    """How the command can be called from here: by its name, or by the path it was called by."""
+    if shutil.which("basislake") or Path(sys.argv[0]).name != "basislake":
+        return "basislake"
+    return os.path.relpath(sys.argv[0])
 
 
 def _section(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -106,7 +106,10 @@ def _show(found: dict[str, Any]) -> None:
         [name, row["lake"], row["database"], row["lake"] == row["database"]]
         for name, row in found["database"].items()
     ]
-    print_table("PostgreSQL", ["table", "rows in lake", "rows in database", "equal"], rows)
+    columns = ["table", "rows in lake", "rows in database", "equal"]
+    differs = any(row["lake"] != row["database"] for row in found["database"].values())
+    note = "`basislake load` sends what changed, `load --full` everything." if differs else ""
+    print_table("PostgreSQL", columns, rows, note=note)
 
 
 def _print(frame: pl.DataFrame, format_: str, output: Path | None) -> None:

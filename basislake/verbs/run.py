@@ -52,8 +52,9 @@ def build(where: Lake, *, full: bool, as_json: bool) -> int:
 @click.command(short_help="Bring the curated tables into PostgreSQL")
 @lake_option
 @postgres_option
+@click.option("--full", is_flag=True, help="Send every partition again, not only what changed")
 @json_option
-def load(where: Lake, postgres: str, *, as_json: bool) -> int:
+def load(where: Lake, postgres: str, *, full: bool, as_json: bool) -> int:
     """Bring the curated tables into PostgreSQL; only partitions whose content changed are sent.
 
     Each partition is replaced in one transaction and compared with the lake before it is
@@ -65,7 +66,7 @@ def load(where: Lake, postgres: str, *, as_json: bool) -> int:
     """
     check_exists(where)
     with database(postgres, where) as uri:
-        result = load_told(where, uri)
+        result = load_told(where, uri, full=full)
     if as_json:
         print_json(result)
     else:
@@ -133,7 +134,7 @@ def build_told(where: Lake, *, full: bool = False) -> BuildResult:
     return result
 
 
-def load_told(where: Lake, uri: str) -> LoadResult:
+def load_told(where: Lake, uri: str, *, full: bool = False) -> LoadResult:
     """Load, with progress and totals on stderr; say so where a build is due first."""
     if behind := tables_behind(where):
         say(f"Warning: {', '.join(behind)} {BEHIND}")
@@ -143,7 +144,7 @@ def load_told(where: Lake, uri: str) -> LoadResult:
         note = f"{progress.rows:,} rows, {progress.table} {progress.partition}"
         line(progress.done, progress.total, note)
 
-    result = load_tables(where, uri, report=report)
+    result = load_tables(where, uri, full=full, report=report)
     say(
         f"Load: {result.partitions_loaded} partitions loaded and verified, "
         f"{result.partitions_unchanged} unchanged; {result.rows_loaded:,} rows "
