@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -15,8 +14,6 @@ from basislake import PROGRAM
 from basislake.settings import ExchangeSettings
 from ingest.backfill import Backfill, Progress, Result
 from ingest.discover import Discovery, discover
-from ingest.exchange import Exchange
-from ingest.plans import make_plans
 from ingest.selection import Selection
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
 from lake import Lake
@@ -68,14 +65,6 @@ def fetch(
 def knows_nothing(where: Lake) -> bool:
     """Whether the lake has no instruments yet."""
     return where.snapshot(INSTRUMENTS).rows == 0
-
-
-def plans_of(
-    where: Lake, exchange: Exchange, selection: Selection, *, repair: bool = False
-) -> tuple[datetime, list[InstrumentPlan]]:
-    """Return the exchange's clock and what a backfill would ask for now."""
-    now = exchange.server_time()
-    return now, make_plans(where, selection, now, repair=repair)
 
 
 def plan_totals(plans: list[InstrumentPlan], rate: float) -> dict[str, Any]:

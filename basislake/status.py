@@ -5,16 +5,7 @@ from typing import Any
 import polars as pl
 
 from lake import TABLES, Lake
-from lake.tables import (
-    BASIS,
-    CANDLES,
-    COVERAGE,
-    INSTRUMENTS,
-    QUALITY,
-    QUARANTINE,
-    RAW_CANDLES,
-    Table,
-)
+from lake.tables import COVERAGE, CURATED, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
 from load.run import parity
 
 BEHIND = "are not made from the newest raw candles; `basislake build` brings them up to date."
@@ -61,9 +52,7 @@ def tables_behind(where: Lake) -> list[str]:
     """
     newest = where.snapshot(RAW_CANDLES).version
     return [
-        table.name
-        for table in (CANDLES, QUARANTINE, QUALITY, BASIS)
-        if newest is not None and _made_from(where, table) != newest
+        table.name for table in CURATED if newest is not None and _made_from(where, table) != newest
     ]
 
 

@@ -35,14 +35,6 @@ def frame_digest(table: Table, frame: pl.DataFrame) -> str:
     return sha.hexdigest()
 
 
-def digest_of_parts(parts: dict[str, str]) -> str:
-    """Return one sha256 for a table from the digests of its partitions, keyed by partition."""
-    sha = hashlib.sha256()
-    for name in sorted(parts):
-        sha.update(f"{name}={parts[name]}\n".encode())
-    return sha.hexdigest()
-
-
 def _is_sorted(frame: pl.DataFrame, order: list[str]) -> bool:
     return len(order) == 1 and frame[order[0]].is_sorted()
 

@@ -266,6 +266,9 @@ BASIS = Table(
     partition="instrument",
 )
 
+# What a build makes, in the order it commits.
+CURATED = (CANDLES, BASIS, QUARANTINE, QUALITY)
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (INSTRUMENTS, RAW_CANDLES, CANDLES, QUARANTINE, COVERAGE, QUALITY, BASIS)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.digest import LENGTH, digest_of_parts, frame_digest
+from lake.digest import LENGTH, frame_digest
 from lake.tables import BASIS, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
 from tests.strategies import candles, frames
 
@@ -101,9 +101,3 @@ def test_the_name_of_a_partition_is_not_its_content_but_rows_and_minutes_are() -
     assert digest == frame_digest(RAW_CANDLES, candles(5).with_columns(instrument=pl.lit("A")))
     later = candles(5).with_columns(pl.col("ts") + timedelta(minutes=1))
     assert len({digest, *(frame_digest(RAW_CANDLES, f) for f in (later, candles(4)))}) == 3
-
-
-def test_a_digest_of_parts_depends_on_names_and_content_and_not_on_order() -> None:
-    digest = digest_of_parts({"A": "1", "B": "2"})
-    assert digest == digest_of_parts({"B": "2", "A": "1"})
-    assert digest != digest_of_parts({"A": "2", "B": "1"})

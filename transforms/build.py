@@ -18,6 +18,7 @@ from lake.tables import (
     BASIS,
     CANDLES,
     COVERAGE,
+    CURATED,
     INSTRUMENTS,
     QUALITY,
     QUARANTINE,
@@ -27,7 +28,6 @@ from lake.tables import (
 from transforms.inputs import Inputs, gone, inputs_of, stale
 from transforms.partition import Built, Task, build_partition
 
-_CURATED = (CANDLES, QUARANTINE, BASIS, QUALITY)
 _SOURCES = (RAW_CANDLES, INSTRUMENTS, COVERAGE)
 
 
@@ -85,10 +85,10 @@ def build(
     """
     start_s = clock()
     now = _inputs(lake, {table.name: None for table in _SOURCES})
-    bases = {table.name: lake.snapshot(table) for table in _CURATED}
+    bases = {table.name: lake.snapshot(table) for table in CURATED}
     outdated: set[str] = set()
     withdrawn: set[str] = set()
-    for table in _CURATED:
+    for table in CURATED:
         before = None if full else _made_from(lake, table, program)
         outdated |= stale(before, now)
         withdrawn |= gone(before, now) | _strangers(bases[table.name], now)

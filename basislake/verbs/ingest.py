@@ -14,7 +14,6 @@ from basislake.pipeline import (
     is_complete,
     knows_nothing,
     plan_totals,
-    plans_of,
 )
 from basislake.settings import (
     ExchangeSettings,
@@ -25,6 +24,7 @@ from basislake.settings import (
 )
 from ingest.backfill import Progress, Result
 from ingest.discover import Discovery, discover
+from ingest.plans import make_plans
 from ingest.selection import Selection, choose
 from lake import Lake
 
@@ -102,7 +102,7 @@ def plan(
     if knows_nothing(where):
         say("The lake knows no instruments yet; `basislake instruments` fetches them.")
     with settings.open() as exchange:
-        _, plans = plans_of(where, exchange, selection, repair=repair)
+        plans = make_plans(where, selection, exchange.server_time(), repair=repair)
     totals = plan_totals(plans, settings.rate)
     if as_json:
         print_json(totals)

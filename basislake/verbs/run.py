@@ -70,7 +70,7 @@ def load(where: Lake, postgres: str, *, full: bool, as_json: bool) -> int:
     if as_json:
         print_json(result)
     else:
-        _show("Load", _figures(result))
+        _show("Load", asdict(result))
     return 0
 
 
@@ -117,7 +117,7 @@ def run_all(
     summary = {
         "backfill": asdict(fetched.backfill),
         "build": asdict(built),
-        "load": _figures(loaded),
+        "load": asdict(loaded),
     }
     return summary, 0 if is_complete(fetched) else 1
 
@@ -151,10 +151,6 @@ def load_told(where: Lake, uri: str, *, full: bool = False) -> LoadResult:
         f"in {duration(result.seconds)}."
     )
     return result
-
-
-def _figures(result: LoadResult) -> dict[str, object]:
-    return asdict(result)
 
 
 def _show(title: str, figures: dict[str, object]) -> None:
