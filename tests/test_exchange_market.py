@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from basislake.exchange.market import MINUTE_MS, Contract, candles, draw, forming
+from basislake.exchange.market import MINUTE_MS, Contract, candles, forming
+from basislake.exchange.noise import draw
 from basislake.exchange.replay import replay_universe
 from basislake.exchange.universe import (
     NEVER_MS,

@@ -15,6 +15,7 @@ import pytest
 import requests
 from polars.testing import assert_frame_equal
 
+from basislake.exchange.calls import Question
 from basislake.exchange.faults import (
     Fault,
     FaultScript,
@@ -356,7 +357,12 @@ def test_faults_are_taken_in_order_and_each_as_often_as_asked() -> None:
     script.add("test", 1, first)
     script.add("test", 2, second)
 
-    assert [script.take("test") for _ in range(4)] == [first, second, second, None]
+    assert [script.meet(Question("test", "www", {}), 0).fault for _ in range(4)] == [
+        first,
+        second,
+        second,
+        None,
+    ]
 
 
 def test_candle_calls_can_be_slowed(session: requests.Session) -> None:

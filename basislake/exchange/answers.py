@@ -1,16 +1,13 @@
-"""What each public method answers, as a function of its parameters and the exchange's clock."""
+"""What each public method answers, as a function of its parameters and the exchange's clock; of a
+candle call, the window it is answered with.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-import polars as pl
-
+from basislake.exchange.calls import Question
 from basislake.exchange.envelope import INVALID_PARAMS, METHOD_NOT_FOUND
-from basislake.exchange.market import CANDLE_SCHEMA, MINUTE_MS, Contract, forming
-from basislake.exchange.universe import Host, Universe, records
-
-MOST_CANDLES = 5001
-CHART_METHOD = "get_tradingview_chart_data"
+from basislake.exchange.pages import Window, cut_window
+from basislake.exchange.universe import Universe, records
 
 _CURRENCIES = ("BTC", "ETH", "SOL", "USDC", "USDT", "EURR", "any")
 _KINDS = ("future", "option", "spot", "future_combo", "option_combo", "any")
@@ -35,23 +32,8 @@ class RpcError(Exception):
         self.data = data
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A call of a method.
-
-    Attributes:
-        method: its name, without `public/`.
-        host: which host was asked.
-        params: as they stand in the query, not decoded any further.
-    """
-
-    method: str
-    host: Host
-    params: Mapping[str, str]
-
-
 def answer(universe: Universe, question: Question, now_ms: int) -> object:
-    """Return a method's result.
+    """Return the result of a method other than that of candles.
 
     Args:
         universe: of which exchange.
@@ -68,8 +50,6 @@ def answer(universe: Universe, question: Question, now_ms: int) -> object:
             return {"version": _VERSION}
         case "get_instruments":
             return _instruments(universe, question, now_ms)
-        case "get_tradingview_chart_data":
-            return _chart(universe, question.params, now_ms)
     raise RpcError(METHOD_NOT_FOUND, "Method not found")
 
 
@@ -87,7 +67,18 @@ def _instruments(universe: Universe, question: Question, now_ms: int) -> object:
     return listed if kind in ("future", "any") else [r for r in listed if r["kind"] == kind]
 
 
-def _chart(universe: Universe, params: Mapping[str, str], now_ms: int) -> object:
+def read_window(universe: Universe, question: Question, now_ms: int) -> Window:
+    """Return the window that a candle call is answered with.
+
+    Args:
+        universe: of which exchange.
+        question: the call.
+        now_ms: the exchange's clock, UTC milliseconds.
+
+    Raises:
+        RpcError: a parameter is missing or bad, or the instrument is not known.
+    """
+    params = question.params
     name = _text(params, "instrument_name")
     start_ms = _milliseconds(params, "start_timestamp")
     end_ms = _milliseconds(params, "end_timestamp")
@@ -97,28 +88,7 @@ def _chart(universe: Universe, params: Mapping[str, str], now_ms: int) -> object
     contract = universe.contracts.get(name)
     if contract is None or not contract.is_listed(now_ms):
         raise _bad("instrument not found", "instrument_name")
-    return _columns(_served(universe, contract, start_ms, end_ms, now_ms))
-
-
-def _served(
-    universe: Universe, contract: Contract, start_ms: int, end_ms: int, now_ms: int
-) -> pl.DataFrame:
-    """The newest 5,001 candles of a range with both ends; the last one may still be forming."""
-    now = now_ms // MINUTE_MS
-    last = min(end_ms // MINUTE_MS, now)
-    first = max(start_ms // MINUTE_MS, last - MOST_CANDLES + 1)
-    found = universe.candles(contract.name, first * MINUTE_MS, (last + 1) * MINUTE_MS)
-    if not found.height or found["ticks"][-1] < now * MINUTE_MS or contract.is_expired(now_ms):
-        return found
-    return pl.concat([found.head(-1), forming(found.tail(1), contract)])
-
-
-def _columns(found: pl.DataFrame) -> dict[str, object]:
-    """The result's columns; as on the exchange, one array mixes whole numbers and floats."""
-    lists = {name: found[name].to_list() for name in CANDLE_SCHEMA}
-    lists["cost"] = [int(cost) if cost.is_integer() else cost for cost in lists["cost"]]
-    lists["volume"] = [volume or 0 for volume in lists["volume"]]
-    return {"status": "ok" if found.height else "no_data", **lists}
+    return cut_window(contract, start_ms, end_ms, now_ms)
 
 
 def _text(params: Mapping[str, str], name: str) -> str:

@@ -1,119 +1,182 @@
-"""Faults: replies the exchange gives in place of the normal answer, as a test asks for them."""
+"""What goes wrong next: the faults that a test ordered one by one, and those drawn by rate."""
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
 
-from basislake.exchange import envelope
+from basislake.exchange.calls import Call, Question
+from basislake.exchange.forms import (
+    AnyFault,
+    Changed,
+    CutOff,
+    Fault,
+    Hang,
+    Reset,
+    Trickle,
+    closed_door,
+    reply,
+    rpc_error,
+    server_error,
+    too_many_requests,
+)
+from basislake.exchange.rates import Rates
 
-TOO_MANY_REQUESTS = 10028
-
-# Either the bytes, or how to make them of the exchange's clock (UTC milliseconds).
-Body: TypeAlias = bytes | Callable[[int], bytes]
-
-_JSON: Mapping[str, str] = {"Content-Type": "application/json"}
-_HTML: Mapping[str, str] = {"Content-Type": "text/html"}
+__all__ = [
+    "AnyFault",
+    "Changed",
+    "CutOff",
+    "Fault",
+    "FaultScript",
+    "Hang",
+    "Met",
+    "Reset",
+    "Trickle",
+    "closed_door",
+    "reply",
+    "rpc_error",
+    "server_error",
+    "too_many_requests",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """A reply in place of the normal answer.
+class Met:
+    """What a call meets.
 
     Attributes:
-        status: HTTP status.
-        body: the reply's bytes, or a function that makes them of the exchange's clock in ms.
-        headers: HTTP headers; the length is added.
-        delay_s: seconds to wait before replying.
+        fault: one fault, or None.
+        standing: changes of the good answer that are made before, of all calls alike.
     """
 
-    status: int
-    body: Body
-    headers: Mapping[str, str] = field(default_factory=lambda: _JSON)
-    delay_s: float = 0.0
-
-    def rendered(self, now_ms: int) -> bytes:
-        """Return the body as of the exchange's clock."""
-        return self.body if isinstance(self.body, bytes) else self.body(now_ms)
+    fault: AnyFault | None = None
+    standing: tuple[Changed, ...] = ()
 
 
 @dataclass(slots=True)
 class _Order:
     method: str
     times: int | None
-    fault: Fault
+    fault: AnyFault
     instrument: str | None
+    minute_ms: int | None
+
+    @property
+    def stands(self) -> bool:
+        """Whether it changes every answer, so that further faults meet the changed one."""
+        return self.times is None and isinstance(self.fault, Changed)
+
+    def meets(self, call: Call) -> bool:
+        return (
+            self.method == call.method
+            and self.instrument in (None, call.instrument)
+            and (self.minute_ms is None or call.holds(self.minute_ms))
+        )
 
 
 class FaultScript:
     """What goes wrong next: faults that the server consults before it answers.
 
-    Threads may share it.
+    A call meets one fault: the first that was ordered for it or else one drawn by rate. Changes
+    that were ordered without end are made besides. Threads may share it.
     """
 
     def __init__(self) -> None:
         """Start with no faults."""
         self._orders: list[_Order] = []
+        self._rates = Rates({})
+        self._asked: Counter[tuple[str, ...]] = Counter()
         self._lock = threading.Lock()
 
+    @classmethod
+    def at_rates(cls, probabilities: Mapping[str, float], seed: int = 0) -> Self:
+        """Start with faults by rate, as `set_rates` does."""
+        script = cls()
+        script.set_rates(probabilities, seed)
+        return script
+
+    @property
+    def rates(self) -> Rates:
+        """The faults by rate."""
+        return self._rates
+
+    def set_rates(self, probabilities: Mapping[str, float], seed: int = 0) -> None:
+        """Draw faults from now on, in place of those drawn so far; what was ordered stays.
+
+        What a call meets depends on the seed, on what it asks and on how often the same was asked
+        since, so that a retry is drawn anew and the order of calls does not matter.
+
+        Args:
+            probabilities: by the names in `kinds.KINDS`.
+            seed: of the draws.
+
+        Raises:
+            ValueError: a kind is unknown, or a probability or their sum is out of range.
+        """
+        rates = Rates(probabilities, seed)
+        with self._lock:
+            self._rates = rates
+            self._asked.clear()
+
     def add(
-        self, method: str, times: int | None, fault: Fault, *, instrument: str | None = None
+        self,
+        method: str,
+        times: int | None,
+        fault: AnyFault,
+        *,
+        instrument: str | None = None,
+        minute_ms: int | None = None,
     ) -> None:
-        """Ask for a fault in place of the next answers. Earlier orders are served first.
+        """Ask for a fault in the next answers. Earlier orders are served first.
 
         Args:
             method: the method whose calls are to fail, without `public/`.
             times: how many calls; None for all from now on.
-            fault: the reply.
+            fault: what goes wrong.
             instrument: only calls about this instrument; None for any.
+            minute_ms: only calls whose window, both ends included, holds the candle that opens
+                then, UTC milliseconds; None for any.
         """
         with self._lock:
-            self._orders.append(_Order(method, times, fault, instrument))
+            self._orders.append(_Order(method, times, fault, instrument, minute_ms))
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Forget all faults, ordered ones and those by rate."""
         with self._lock:
             self._orders.clear()
+            self._rates = Rates({})
+            self._asked.clear()
 
-    def take(self, method: str, instrument: str | None = None) -> Fault | None:
-        """Return the fault that a call meets, and count it as served; None where it meets none."""
+    def meet(self, question: Question, now_ms: int) -> Met:
+        """Return what a call meets, and count it as served.
+
+        Args:
+            question: the call.
+            now_ms: the exchange's clock, UTC milliseconds.
+        """
         with self._lock:
-            for order in self._orders:
-                if order.method == method and order.instrument in (None, instrument):
-                    return self._serve(order)
-        return None
+            if not self._orders and not self._rates.probabilities:
+                return Met()
+            call = question.call()
+            met = [order for order in self._orders if order.meets(call)]
+            standing = [order.fault for order in met if order.stands]
+            lost = self._rates.lost_minutes(call, now_ms)
+            changes = tuple(change for change in (*standing, lost) if isinstance(change, Changed))
+            ordered = next((order for order in met if not order.stands), None)
+            fault = self._serve(ordered) if ordered else self._draw(question)
+            return Met(fault, changes)
 
-    def _serve(self, order: _Order) -> Fault:
+    def _serve(self, order: _Order) -> AnyFault:
         if order.times is not None:
             order.times -= 1
             if order.times <= 0:
                 self._orders = [other for other in self._orders if other is not order]
         return order.fault
 
-
-def too_many_requests(retry_after_s: float | None = None) -> Fault:
-    """The rate limit: HTTP 429 with error 10028, and `Retry-After` where seconds are given."""
-    headers = _JSON if retry_after_s is None else {**_JSON, "Retry-After": f"{retry_after_s:g}"}
-    refused = rpc_error(TOO_MANY_REQUESTS, "too_many_requests", status=429)
-    return Fault(refused.status, refused.body, headers)
-
-
-def server_error() -> Fault:
-    """A failing proxy: HTTP 502 with a body of HTML."""
-    return Fault(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", _HTML)
-
-
-def rpc_error(code: int, message: str, status: int = 400) -> Fault:
-    """An error of the exchange, in a JSON-RPC envelope.
-
-    Args:
-        code: JSON-RPC's or Deribit's error code.
-        message: its short name.
-        status: HTTP status; Deribit sends errors on 200, too.
-    """
-    return Fault(status, lambda now_ms: envelope.failure(code, message, now_ms))
-
-
-def reply(result: object) -> Fault:
-    """Any result, in a good envelope."""
-    return Fault(200, lambda now_ms: envelope.success(result, now_ms))
+    def _draw(self, question: Question) -> AnyFault | None:
+        if not self._rates.probabilities:
+            return None
+        before = self._asked[question.identity]
+        self._asked[question.identity] += 1
+        return self._rates.fault(question, before)

@@ -1,16 +1,18 @@
 """The truth: every candle of a contract, as a pure function of a seed, the contract and the minute.
 
-A minute has the same candle whatever range it was asked in. Nothing is remembered and no chain is
-followed back to the first trade: a contract trades at least once in 64 minutes, so a forward fill
-looks back at most that far.
+A minute has the same candle whatever range it was asked in. No chain is followed back to the first
+trade: a contract trades at least once in 64 minutes, so a forward fill looks back at most that far.
+Only the coins' indices are remembered, as all contracts of a coin follow the same one.
 """
 
 import math
 from dataclasses import dataclass
-from hashlib import blake2b
+from functools import lru_cache
 from typing import Literal
 
 import polars as pl
+
+from basislake.exchange.noise import draw, noise
 
 MINUTE_MS = 60_000
 LONGEST_QUIET_MINUTES = 64
@@ -44,6 +46,11 @@ _CONTRACT_NOISE = 0.5e-4
 _LOWEST_CARRY, _HIGHEST_CARRY = -0.06, 0.14
 _TRADED_SHARE = {"future": 0.4, "perpetual": 0.99}
 _WICK_TICKS = 4
+_INDEX_BLOCK_MINUTES = 32_768
+# 8 MB: a year of both coins.
+_INDEX_BLOCKS = 32
+# What is drawn for each minute of a contract.
+_NOISES = ("price", "traded", "size", "up", "down")
 _LOG_LARGEST_SIZE = 9.0
 
 
@@ -132,26 +139,22 @@ def forming(candle: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     )
 
 
-def draw(*words: object) -> float:
-    """Return a number in [0, 1) that depends on the words alone, on every machine the same."""
-    return (_key(*words) >> 11) / (1 << 53)
-
-
 def _life(seed: int, contract: Contract, first: int, end: int) -> pl.DataFrame:
     """Candles of the minutes `[first, end)`; up to 64 at the start may lack a price."""
     tick = contract.tick_size
     traded = pl.col("traded")
     top, bottom = pl.max_horizontal("open", "last"), pl.min_horizontal("open", "last")
-    size = (_uniform(seed, contract.name, "size") * _LOG_LARGEST_SIZE).exp().floor()
+    size = (_noise("size") * _LOG_LARGEST_SIZE).exp().floor()
     return (
         # One minute more than asked: a minute's last price is the next one's first.
-        pl.DataFrame({"minute": pl.int_range(first, end + 1, eager=True)})
+        noise(first, end + 1, f"{seed}/{contract.name}", _NOISES)
+        .with_columns(_index(seed, contract.base, first, end + 1))
         .with_columns(open=_price(seed, contract), traded=_is_traded(seed, contract))
         .with_columns(last=pl.col("open").shift(-1))
         .head(-1)
         .with_columns(
-            high=_decimal(top + tick * _wick(seed, contract, "up")),
-            low=_decimal(bottom - tick * _wick(seed, contract, "down")),
+            high=_decimal(top + tick * _wick("up")),
+            low=_decimal(bottom - tick * _wick("down")),
             close=pl.when(traded).then("last").forward_fill(),
             cost=pl.when(traded).then(size * contract.contract_size).otherwise(0.0),
         )
@@ -174,18 +177,29 @@ def _padding(price: float, start: int, end: int) -> pl.DataFrame:
 
 def _price(seed: int, contract: Contract) -> pl.Expr:
     """The contract's price at the start of each minute, on its tick size."""
-    noise = 1 + _CONTRACT_NOISE * _signed(seed, contract.name, "price")
-    level = _index(seed, contract.base) * _factor(seed, contract) * noise
+    swing = 1 + _CONTRACT_NOISE * (_noise("price") * 2 - 1)
+    level = pl.col("index") * _factor(seed, contract) * swing
     return _decimal((level / contract.tick_size).round() * contract.tick_size)
 
 
-def _index(seed: int, coin: str) -> pl.Expr:
-    """The coin's index, which all its contracts follow."""
+def _index(seed: int, coin: str, first: int, end: int) -> pl.Series:
+    """The coin's index, which all its contracts follow, in the minutes `[first, end)`."""
+    size = _INDEX_BLOCK_MINUTES
+    blocks = [_index_block(seed, coin, n) for n in range(first // size, (end - 1) // size + 1)]
+    return pl.concat(blocks).slice(first % size, end - first)
+
+
+@lru_cache(maxsize=_INDEX_BLOCKS)
+def _index_block(seed: int, coin: str, block: int) -> pl.Series:
+    """The index in the minutes from `block` to `block + 1` times the size of a block."""
+    first, end = block * _INDEX_BLOCK_MINUTES, (block + 1) * _INDEX_BLOCK_MINUTES
     log_price = pl.sum_horizontal(
         amplitude * _wave(period, draw(seed, coin, "phase", period)) for period, amplitude in _WAVES
     )
-    noise = 1 + _INDEX_NOISE * _signed(seed, coin, "index")
-    return _BASE_LEVELS.get(coin, _OTHER_LEVEL) * log_price.exp() * noise
+    swing = 1 + _INDEX_NOISE * (_noise("index") * 2 - 1)
+    level = _BASE_LEVELS.get(coin, _OTHER_LEVEL) * log_price.exp() * swing
+    drawn = noise(first, end, f"{seed}/{coin}", ("index",))
+    return drawn.select(level.alias("index")).to_series()
 
 
 def _factor(seed: int, contract: Contract) -> pl.Expr:
@@ -203,14 +217,19 @@ def _is_traded(seed: int, contract: Contract) -> pl.Expr:
     minute = pl.col("minute")
     phase = int(LONGEST_QUIET_MINUTES * draw(seed, contract.name, "forced"))
     return (
-        (_uniform(seed, contract.name, "traded") < _TRADED_SHARE[contract.kind])
+        (_noise("traded") < _TRADED_SHARE[contract.kind])
         | (minute % LONGEST_QUIET_MINUTES == phase)
         | (minute == contract.first_trade_ms // MINUTE_MS)
     )
 
 
-def _wick(seed: int, contract: Contract, side: str) -> pl.Expr:
-    return (_uniform(seed, contract.name, side) * _WICK_TICKS).floor()
+def _wick(side: str) -> pl.Expr:
+    return (_noise(side) * _WICK_TICKS).floor()
+
+
+def _noise(name: str) -> pl.Expr:
+    """Per minute, a number in [0, 1)."""
+    return pl.col(f"{name} noise")
 
 
 def _wave(period_minutes: int, phase: float) -> pl.Expr:
@@ -220,29 +239,3 @@ def _wave(period_minutes: int, phase: float) -> pl.Expr:
 def _decimal(price: pl.Expr) -> pl.Expr:
     """The float nearest to the price's decimal form, 3000.15 rather than 3000.1500000000001."""
     return price.round(8)
-
-
-def _key(*words: object) -> int:
-    text = "/".join(map(str, words)).encode()
-    return int.from_bytes(blake2b(text, digest_size=8).digest())
-
-
-def _signed(*words: object) -> pl.Expr:
-    """Per minute, a number in [-1, 1)."""
-    return _uniform(*words) * 2 - 1
-
-
-def _uniform(*words: object) -> pl.Expr:
-    """Per minute, a number in [0, 1) that depends on the words and the minute alone (splitmix64).
-
-    Polars' own `hash` is not used, as its values may change from one version to the next.
-    """
-    mixed = pl.col("minute").cast(pl.UInt64) * _word(0x9E3779B97F4A7C15) + _word(_key(*words))
-    mixed = (mixed ^ (mixed // _word(1 << 30))) * _word(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed // _word(1 << 27))) * _word(0x94D049BB133111EB)
-    mixed = mixed ^ (mixed // _word(1 << 31))
-    return (mixed // _word(1 << 11)).cast(pl.Float64) * 2.0**-53
-
-
-def _word(value: int) -> pl.Expr:
-    return pl.lit(value, dtype=pl.UInt64)

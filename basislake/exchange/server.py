@@ -1,53 +1,40 @@
-"""The simulated exchange's HTTP server: both hosts on one port, told apart by the path."""
+"""The simulated exchange: both hosts on one port of loopback, told apart by the path."""
 
+import ipaddress
 import logging
-import socket
-import sys
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, NamedTuple, Self
-from urllib.parse import parse_qsl, urlsplit
+from typing import Self
 
 from basislake.exchange import envelope
-from basislake.exchange.answers import CHART_METHOD, Question, RpcError, answer
-from basislake.exchange.faults import FaultScript
-from basislake.exchange.universe import Host, Universe
+from basislake.exchange.answers import RpcError, answer, read_window
+from basislake.exchange.calls import CHART_METHOD, HISTORY_PREFIX, Call, Question, read_question
+from basislake.exchange.clock import Clock
+from basislake.exchange.control import CONTROL_PREFIX, Control
+from basislake.exchange.counters import Counters, Tally
+from basislake.exchange.faults import FaultScript, Met
+from basislake.exchange.forms import (
+    HTML,
+    JSON,
+    TOO_MANY_REQUESTS,
+    Changed,
+    Columns,
+    Fault,
+    Transport,
+)
+from basislake.exchange.limit import MOST_CONNECTIONS, CreditLimit
+from basislake.exchange.pages import Pages
+from basislake.exchange.universe import Universe
+from basislake.exchange.wire import Listener, Reply, Request
 
-_HISTORY_PREFIX = "/history"
-_METHODS_PATH = "/api/v2/public/"
-_JSON = {"Content-Type": "application/json", "Cache-Control": "no-store"}
-_STOP_POLL_S = 0.02
+__all__ = ["Call", "SimulatedExchange", "serve_forever"]
+
+_GOOD = {**JSON, "Cache-Control": "no-store"}
 _INTERRUPT_POLL_S = 0.2
+DEFAULT_CACHE_BYTES = 64_000_000
 
 logger = logging.getLogger(__name__)
-
-
-class Call(NamedTuple):
-    """A call that was received; times as asked, UTC ms, None where absent or unreadable."""
-
-    method: str
-    instrument: str | None
-    start_ms: int | None
-    end_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    def wire(self) -> bytes:
-        """The whole of it, head and body, so that one write sends it."""
-        head = [f"HTTP/1.1 {self.status} {_phrase(self.status)}"]
-        head += [f"{name}: {value}" for name, value in self.headers.items()]
-        head.append(f"Content-Length: {len(self.body)}")
-        return "\r\n".join([*head, "", ""]).encode("latin-1") + self.body
 
 
 class SimulatedExchange:
@@ -56,90 +43,102 @@ class SimulatedExchange:
     Attributes:
         universe: what it serves.
         faults: what it serves instead, when told to.
+        clock: its time in UTC milliseconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (one word a wish; all but the first have a default)
         self,
         universe: Universe,
         *,
         clock: Callable[[], int] | None = None,
         faults: FaultScript | None = None,
+        limit: CreditLimit | None = None,
+        most_connections: int = MOST_CONNECTIONS,
         host: str = "127.0.0.1",
         port: int = 0,
         delay_s: float = 0.0,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         """Bind the port; nothing is served before `start`.
 
         Args:
             universe: the contracts and their candles.
-            clock: the exchange's time in UTC milliseconds; by default the universe's `now_ms`,
-                standing still.
-            faults: replies to give in place of the normal ones; an empty script by default.
-            host: address to listen on.
+            clock: the exchange's time in UTC milliseconds; by default a `Clock` that stands still
+                at the universe's `now_ms`.
+            faults: what is to go wrong; an empty script by default.
+            limit: refuses calls beyond its credits; None refuses none.
+            most_connections: open at once; further ones are refused with HTTP 429.
+            host: address to listen on, of loopback.
             port: port to listen on; 0 for any free one.
             delay_s: seconds that each candle call takes longer.
+            cache_bytes: memory for rendered pages of closed candles; 0 keeps none.
 
         Raises:
             OSError: the address is not to be had.
+            ValueError: the address is not of loopback.
         """
+        if not ipaddress.ip_address(host).is_loopback:
+            raise ValueError(f"{host} is not an address of loopback, such as 127.0.0.1")
         self.universe = universe
         self.faults = faults or FaultScript()
-        self._clock = clock or (lambda: universe.now_ms)
+        self.clock = clock or Clock(universe.now_ms)
+        self._limit = limit
         self._delay_s = delay_s
-        self._calls: list[Call] = []
-        self._lock = threading.Lock()
-        self._server = _Server((host, port), self._reply)
-        self._thread: threading.Thread | None = None
+        self._tally = Tally()
+        self._pages = Pages(universe, cache_bytes)
+        self._control = Control(self._tally, self.clock, self.faults)
+        self._stopping = threading.Event()
+        self._listener = Listener(
+            (host, port), self._respond, self._turn_away, most_connections, self._tally
+        )
 
     @property
     def www_url(self) -> str:
         """Base URL of the main host."""
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"
+        host, port = self._listener.address
+        return f"http://{host}:{port}"
 
     @property
     def history_url(self) -> str:
         """Base URL of the host that knows all expired instruments."""
-        return self.www_url + _HISTORY_PREFIX
+        return self.www_url + HISTORY_PREFIX
+
+    @property
+    def control_url(self) -> str:
+        """Base URL of the counters, the clock and the faults."""
+        return self.www_url + CONTROL_PREFIX.rstrip("/")
 
     @property
     def now_ms(self) -> int:
         """The exchange's clock, UTC milliseconds."""
-        return self._clock()
+        return self.clock()
 
     @property
     def calls(self) -> list[Call]:
         """All calls received so far, refused ones and those that met a fault included, in order."""
-        with self._lock:
-            return list(self._calls)
+        return self._tally.calls
+
+    @property
+    def counters(self) -> Counters:
+        """What was received and answered so far, counted."""
+        return self._tally.counters
 
     def calls_of(self, method: str) -> int:
         """Return how many calls of a method (without `public/`) were received."""
-        return sum(call.method == method for call in self.calls)
+        return self.counters.by_method.get(method, 0)
 
     def forget_calls(self) -> None:
-        """Start the record of calls afresh."""
-        with self._lock:
-            self._calls.clear()
+        """Start the record of calls, and the counters, afresh."""
+        self._tally.forget()
 
     def start(self) -> None:
-        """Serve from now on, in a thread of its own."""
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            args=(_STOP_POLL_S,),
-            name="simulated-exchange",
-            daemon=True,
-        )
-        self._thread.start()
+        """Serve from now on, in threads of its own."""
+        self._listener.start()
 
     def stop(self) -> None:
         """Stop serving, cut all connections and free the port. Stopping twice does no harm."""
-        if self._thread is not None:
-            self._server.shutdown()
-            self._thread.join()
-            self._thread = None
-        self._server.server_close()
-        self._server.cut_connections()
+        self._stopping.set()
+        self._listener.stop()
 
     def __enter__(self) -> Self:
         """Start."""
@@ -155,31 +154,85 @@ class SimulatedExchange:
         """Stop."""
         self.stop()
 
-    def _reply(self, target: str) -> _Reply:
-        """Answer a request's target, the path and the query."""
-        question = _question(target)
+    def _respond(self, request: Request) -> Reply:
+        if request.target.startswith(CONTROL_PREFIX):
+            return self._control.answer(request)
+        question = read_question(request.target)
         if question is None:
-            return _Reply(404, {"Content-Type": "text/html"}, b"<html>404 Not Found</html>")
-        call = _call(question)
-        with self._lock:
-            self._calls.append(call)
-        if call.method == CHART_METHOD and self._delay_s:
-            time.sleep(self._delay_s)
-        fault = self.faults.take(call.method, call.instrument)
-        if fault is None:
-            return self._answer(question)
-        if fault.delay_s:
-            time.sleep(fault.delay_s)
-        return _Reply(fault.status, dict(fault.headers), fault.rendered(self._clock()))
+            return Reply(404, HTML, (b"<html>404 Not Found</html>",))
+        if request.verb != "GET":
+            return Reply(405, HTML, (b"<html>405 Method Not Allowed</html>",))
+        self._tally.received(question.call())
+        if question.method == CHART_METHOD and self._delay_s:
+            self._stopping.wait(self._delay_s)
+        if self._limit is not None and not self._limit.grants(question.method):
+            self._tally.limited()
+            return self._too_many(self._limit.status)
+        return self._meet(question, self.faults.meet(question, self.clock()))
 
-    def _answer(self, question: Question) -> _Reply:
-        now_ms = self._clock()
+    def _meet(self, question: Question, met: Met) -> Reply:
+        """Answer a call as the faults it meets will have it."""
+        match met.fault:
+            case None:
+                return self._answer(question, met.standing)
+            case Changed():
+                return self._answer(question, (*met.standing, met.fault))
+            case Fault() as fault:
+                self._tally.met(fault.kind)
+                if fault.delay_s:
+                    self._stopping.wait(fault.delay_s)
+                return Reply(fault.status, fault.headers, (fault.rendered(self.clock()),))
+            case broken:
+                self._tally.met(broken.kind)
+                return self._answer(question, met.standing, broken)
+
+    def _answer(
+        self, question: Question, changes: tuple[Changed, ...], broken: Transport | None = None
+    ) -> Reply:
+        now_ms = self.clock()
         try:
-            result = answer(self.universe, question, now_ms)
+            body = self._body(question, changes, now_ms, is_sound=broken is None)
         except RpcError as error:
-            body = envelope.failure(error.code, error.message, now_ms, error.data)
-            return _Reply(400, _JSON, body)
-        return _Reply(200, _JSON, envelope.success(result, now_ms))
+            self._tally.refused()
+            refusal = envelope.failure(error.code, error.message, now_ms, error.data)
+            return Reply(400, _GOOD, (refusal,), broken)
+        return Reply(200, _GOOD, body, broken)
+
+    def _body(
+        self, question: Question, changes: tuple[Changed, ...], now_ms: int, *, is_sound: bool
+    ) -> tuple[bytes, ...]:
+        """The body of a good answer, with the changes that are made of candles."""
+        call = question.call()
+        if question.method != CHART_METHOD:
+            result = answer(self.universe, question, now_ms)
+            self._tally.answered(call, 0, flawless=is_sound, cached=False)
+            return (envelope.success(result, now_ms),)
+        window = read_window(self.universe, question, now_ms)
+        if not changes:
+            page = self._pages.rendered(window)
+            self._tally.answered(call, page.candles, flawless=is_sound, cached=page.is_cached)
+            return envelope.success_parts(page.result, now_ms)
+        good = self._pages.columns(window)
+        sent = self._changed(good, changes)
+        flawless = is_sound and sent is good
+        self._tally.answered(call, len(sent["ticks"]), flawless=flawless, cached=False)
+        return (envelope.success(sent, now_ms),)
+
+    def _changed(self, good: Columns, changes: tuple[Changed, ...]) -> Columns:
+        sent = good
+        for each in changes:
+            before, sent = sent, each.change(sent)
+            if sent is not before:
+                self._tally.met(each.kind)
+        return sent
+
+    def _turn_away(self) -> Reply:
+        refused = self._too_many(429)
+        return Reply(429, {**refused.headers, "Connection": "close"}, refused.body)
+
+    def _too_many(self, status: int) -> Reply:
+        body = envelope.failure(TOO_MANY_REQUESTS, "too_many_requests", self.clock())
+        return Reply(status, JSON, (body,))
 
 
 def serve_forever(
@@ -192,85 +245,11 @@ def serve_forever(
         announce: called once, when the exchange answers.
     """
     with exchange:
-        if announce is not None:
-            announce(exchange)
         try:
+            if announce is not None:
+                announce(exchange)
             # In short waits: once Polars is imported, Ctrl-C does not wake an endless one.
             while not threading.Event().wait(_INTERRUPT_POLL_S):
                 pass
         except KeyboardInterrupt:
             logger.info("interrupted")
-
-
-class _Server(ThreadingHTTPServer):
-    """Threads that die with the program, and connections that can be cut."""
-
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], reply: Callable[[str], _Reply]) -> None:
-        self.reply = reply
-        self._open: set[socket.socket] = set()
-        super().__init__(address, _Handler)
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        self._open.add(connection)
-        return connection, address
-
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401  (as the base class has it)
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def cut_connections(self) -> None:
-        """Wake the threads that wait on a connection kept alive, by closing it under them."""
-        for connection in list(self._open):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                logger.debug("a connection was closed already")
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """Keep quiet about clients that went away; they are killed on purpose in tests."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """One connection, kept alive, whose requests the server's `reply` answers."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Server
-
-    def do_GET(self) -> None:
-        self.wfile.write(self.server.reply(self.path).wire())
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        logger.debug(format, *args)
-
-
-def _question(target: str) -> Question | None:
-    """What a request asks; None where it is no call of a public method."""
-    parts = urlsplit(target)
-    is_history = parts.path.startswith(_HISTORY_PREFIX + "/")
-    host: Host = "history" if is_history else "www"
-    path = parts.path.removeprefix(_HISTORY_PREFIX) if is_history else parts.path
-    if not path.startswith(_METHODS_PATH):
-        return None
-    return Question(path.removeprefix(_METHODS_PATH), host, dict(parse_qsl(parts.query)))
-
-
-def _call(question: Question) -> Call:
-    start, end = (question.params.get(f"{side}_timestamp", "") for side in ("start", "end"))
-    return Call(question.method, question.params.get("instrument_name"), _whole(start), _whole(end))
-
-
-def _whole(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() else None
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown"

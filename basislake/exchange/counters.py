@@ -1,0 +1,151 @@
+"""What the exchange has seen and done so far, counted for tests and rehearsals."""
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from basislake.exchange.calls import CHART_METHOD, Call
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Counts since the start, or since they were last forgotten.
+
+    Attributes:
+        calls: calls received.
+        by_method: calls received, by method.
+        answered: calls answered well, with no fault, with changed candles or in a broken way too.
+        refused: calls refused for what they asked, such as an unknown instrument.
+        limited: calls refused with 10028 by the credit limit.
+        by_fault: faults met, by kind.
+        repeats: candle calls that asked what an earlier one had asked.
+        repeats_of_answered: those of them whose like had been answered without a fault.
+        candles: sent in candle calls' answers.
+        cached: candle calls answered from the cache of rendered pages.
+        connections: open now, those turned away not included.
+        most_connections: open at once, at most.
+        turned_away: connections refused because too many were open.
+    """
+
+    calls: int
+    by_method: Mapping[str, int]
+    answered: int
+    refused: int
+    limited: int
+    by_fault: Mapping[str, int]
+    repeats: int
+    repeats_of_answered: int
+    candles: int
+    cached: int
+    connections: int
+    most_connections: int
+    turned_away: int
+
+
+class Tally:
+    """Counts what happens. Threads may share it."""
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self._lock = threading.Lock()
+        self._connections = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._calls: list[Call] = []
+        self._methods: Counter[str] = Counter()
+        self._faults: Counter[str] = Counter()
+        self._asked: set[Call] = set()
+        self._known: set[Call] = set()
+        self._counts: Counter[str] = Counter()
+        self._most_connections = self._connections
+
+    def forget(self) -> None:
+        """Start afresh; connections that are open stay counted."""
+        with self._lock:
+            self._reset()
+
+    def received(self, call: Call) -> None:
+        """Count a call that came in."""
+        with self._lock:
+            self._calls.append(call)
+            self._methods[call.method] += 1
+            if call.method != CHART_METHOD:
+                return
+            self._counts["repeats"] += call in self._asked
+            self._counts["repeats_of_answered"] += call in self._known
+            self._asked.add(call)
+
+    def answered(self, call: Call, candles: int, *, flawless: bool, cached: bool) -> None:
+        """Count an answer.
+
+        Args:
+            call: what was asked.
+            candles: how many it holds.
+            flawless: whether it met no fault.
+            cached: whether it came from the cache.
+        """
+        with self._lock:
+            self._counts["answered"] += 1
+            self._counts["candles"] += candles
+            self._counts["cached"] += cached
+            if flawless and call.method == CHART_METHOD:
+                self._known.add(call)
+
+    def refused(self) -> None:
+        """Count a call that asked for what is not to be had."""
+        with self._lock:
+            self._counts["refused"] += 1
+
+    def limited(self) -> None:
+        """Count a call beyond the credit limit."""
+        with self._lock:
+            self._counts["limited"] += 1
+
+    def met(self, kind: str) -> None:
+        """Count a fault."""
+        with self._lock:
+            self._faults[kind] += 1
+
+    def connected(self, most: int) -> bool:
+        """Count a connection, where fewer than `most` are open; False where it is turned away."""
+        with self._lock:
+            if self._connections >= most:
+                self._counts["turned_away"] += 1
+                return False
+            self._connections += 1
+            self._most_connections = max(self._most_connections, self._connections)
+            return True
+
+    def disconnected(self) -> None:
+        """Count a connection off."""
+        with self._lock:
+            self._connections -= 1
+
+    @property
+    def calls(self) -> list[Call]:
+        """All calls received, in order."""
+        with self._lock:
+            return list(self._calls)
+
+    @property
+    def counters(self) -> Counters:
+        """The counts as they are now."""
+        with self._lock:
+            count = self._counts
+            return Counters(
+                calls=len(self._calls),
+                by_method=dict(self._methods),
+                answered=count["answered"],
+                refused=count["refused"],
+                limited=count["limited"],
+                by_fault=dict(self._faults),
+                repeats=count["repeats"],
+                repeats_of_answered=count["repeats_of_answered"],
+                candles=count["candles"],
+                cached=count["cached"],
+                connections=self._connections,
+                most_connections=self._most_connections,
+                turned_away=count["turned_away"],
+            )

@@ -1,0 +1,192 @@
+"""Named faults: what a rehearsal can ask for by name and probability."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from basislake.exchange import changes, forms
+from basislake.exchange.calls import Call
+from basislake.exchange.forms import AnyFault, Change, Changed
+from basislake.exchange.market import MINUTE_MS
+
+LOST_MINUTE = "lost-minute"
+
+_RETRY_AFTER_S = 1.0
+_HALF_A_MINUTE_MS = MINUTE_MS // 2
+
+# What becomes of a client that does all right.
+Effect: TypeAlias = Literal["retry", "truth", "data", "stop"]
+EFFECTS: Mapping[Effect, str] = {
+    "retry": "asking again gets the truth",
+    "truth": "it is the truth, in another form",
+    "data": "it changes data, and looks well",
+    "stop": "a client can only stop",
+}
+# From the call, and a number in [0, 1) that says where in the answer, to the fault.
+Make: TypeAlias = Callable[[Call, float], AnyFault]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A named fault.
+
+    Attributes:
+        name: as it is asked for and counted.
+        sentence: what it does.
+        effect: what becomes of a client that does all right.
+        make: makes the fault; None for the lost minutes, which are drawn by the day.
+        of_candles: whether it meets candle calls only.
+    """
+
+    name: str
+    sentence: str
+    effect: Effect
+    make: Make | None
+    of_candles: bool = False
+
+
+def _kind(name: str, effect: Effect, sentence: str, fault: AnyFault) -> Kind:
+    """A fault of any method."""
+    named = replace(fault, kind=name)
+    return Kind(name, sentence, effect, lambda _call, _at: named)
+
+
+def _change(
+    name: str, effect: Effect, sentence: str, change: Callable[[Call, float], Change]
+) -> Kind:
+    """A changed answer of a candle call."""
+    return Kind(
+        name, sentence, effect, lambda call, at: Changed(change(call, at), name), of_candles=True
+    )
+
+
+_KINDS = (
+    _kind("throttled-429", "retry", "10028 on HTTP 429", forms.too_many_requests()),
+    _kind(
+        "throttled-429-retry-after",
+        "retry",
+        f"10028 on HTTP 429 with Retry-After: {_RETRY_AFTER_S:g}",
+        forms.too_many_requests(_RETRY_AFTER_S),
+    ),
+    _kind("throttled-400", "retry", "10028 on HTTP 400", forms.too_many_requests(status=400)),
+    _kind("throttled-200", "retry", "10028 on HTTP 200", forms.too_many_requests(status=200)),
+    _kind(
+        "concurrent",
+        "retry",
+        "10066, too many calls at once, on HTTP 400",
+        forms.rpc_error(forms.TOO_MANY_AT_ONCE, "too_many_concurrent_requests"),
+    ),
+    _kind("bad-gateway", "retry", "HTTP 502 with a page of HTML", forms.server_error()),
+    _kind(
+        "internal-error",
+        "retry",
+        "11094 on HTTP 500",
+        forms.rpc_error(11094, "internal_server_error", status=500),
+    ),
+    _kind(
+        "maintenance", "retry", "11051 on HTTP 400", forms.rpc_error(11051, "system_maintenance")
+    ),
+    _kind("closed-door", "stop", "11056, anonymous access switched off", forms.closed_door()),
+    _kind("reset", "retry", "the connection is reset, without an answer", forms.Reset()),
+    _kind(
+        "truncated-body",
+        "retry",
+        "half the body, less than its Content-Length says, then the end",
+        forms.CutOff(),
+    ),
+    _kind("trickle", "retry", "a byte of the body every quarter of a second", forms.Trickle()),
+    _kind("hang", "retry", "no answer for 120 s, then the end", forms.Hang()),
+    _change(
+        "unequal-arrays",
+        "retry",
+        "one array is a value shorter",
+        lambda _call, _at: changes.shorten_column(),
+    ),
+    _change(
+        "duplicate-tick",
+        "retry",
+        "a candle comes twice, the same",
+        lambda _call, at: changes.repeat_candle(at),
+    ),
+    _change(
+        "conflicting-tick",
+        "retry",
+        "a candle comes twice, with two prices",
+        lambda _call, at: changes.contradict_candle(at),
+    ),
+    _change(
+        "out-of-order",
+        "retry",
+        "the candles come in any order",
+        lambda _call, at: changes.shuffle(int(at * 1e9)),
+    ),
+    _change(
+        "outside-window",
+        "retry",
+        "a candle more, of the minute before the window",
+        lambda call, _at: changes.add_tick(_first_minute_ms(call) - MINUTE_MS),
+    ),
+    _change(
+        "off-minute",
+        "retry",
+        "a candle more, at half past a minute",
+        lambda call, _at: changes.add_tick(_first_minute_ms(call) + _HALF_A_MINUTE_MS),
+    ),
+    _change(
+        "whole-numbers",
+        "truth",
+        "60000 where 60000.0 was",
+        lambda _call, _at: changes.whole_numbers,
+    ),
+    _change("null-cell", "data", "null for a close", lambda _call, at: changes.null_cell(at)),
+    _change(
+        "no-data",
+        "data",
+        "no_data, also in the middle of a life",
+        lambda _call, _at: changes.no_data,
+    ),
+    _change(
+        "newest-only",
+        "data",
+        "only the newer half of the candles",
+        lambda _call, _at: changes.keep_newest_half,
+    ),
+    _change(
+        "missing-minute",
+        "data",
+        "a minute is left out; another ask returns it",
+        lambda _call, at: changes.drop_candle(at),
+    ),
+    Kind(
+        LOST_MINUTE,
+        "a minute is left out at every ask; the probability is that of an instrument's day",
+        "data",
+        None,
+        of_candles=True,
+    ),
+)
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
+
+
+def read_rates(texts: Iterable[str]) -> dict[str, float]:
+    """Return probabilities by kind, read of texts such as `reset=0.01,hang=0.001`.
+
+    Raises:
+        ValueError: a text is not of that form; kinds and probabilities are not checked.
+    """
+    rates: dict[str, float] = {}
+    for pair in ",".join(texts).split(","):
+        name, equals, number = pair.strip().partition("=")
+        if not name and not equals:
+            continue
+        try:
+            rates[name.strip()] = float(number)
+        except ValueError:
+            raise ValueError(f"{pair!r} is not of the form KIND=PROBABILITY") from None
+    return rates
+
+
+def _first_minute_ms(call: Call) -> int:
+    """The first minute of a call's window; a call without one is refused before a change."""
+    return (call.start_ms or 0) // MINUTE_MS * MINUTE_MS

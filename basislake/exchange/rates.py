@@ -1,0 +1,91 @@
+"""Faults by rate: which fault a call meets, drawn from probabilities and a seed."""
+
+from collections.abc import Mapping
+
+from basislake.exchange.calls import CHART_METHOD, Call, Question
+from basislake.exchange.changes import drop_minutes
+from basislake.exchange.forms import AnyFault, Changed
+from basislake.exchange.kinds import KINDS, LOST_MINUTE
+from basislake.exchange.market import MINUTE_MS
+from basislake.exchange.noise import draw
+
+_DAY_MS = 1440 * MINUTE_MS
+# A call that asks for all time is answered with 5,001 candles, so with those of 5 days.
+_MOST_DAYS = 5
+_ROUNDING = 1e-9
+
+
+class Rates:
+    """Probabilities of named faults, and the seed they are drawn with.
+
+    Attributes:
+        probabilities: by kind; of a call, but of an instrument's day for lost minutes.
+        seed: of the draws.
+    """
+
+    def __init__(self, probabilities: Mapping[str, float], seed: int = 0) -> None:
+        """Check them.
+
+        Args:
+            probabilities: by kind, each in [0, 1], together at most 1.
+            seed: of the draws.
+
+        Raises:
+            ValueError: a kind is unknown, or a probability or their sum is out of range.
+        """
+        unknown = sorted(set(probabilities) - set(KINDS))
+        if unknown:
+            raise ValueError(f"There is no fault {unknown[0]!r}; there are {', '.join(KINDS)}")
+        for name, probability in probabilities.items():
+            if not 0 <= probability <= 1:
+                raise ValueError(f"The probability of {name} is {probability:g}, not in [0, 1]")
+        # In the registry's order, so that the order of asking does not matter.
+        self.probabilities = {name: probabilities[name] for name in KINDS if name in probabilities}
+        self.seed = seed
+        self._lost = self.probabilities.get(LOST_MINUTE, 0.0)
+        if sum(self.probabilities.values()) - self._lost > 1 + _ROUNDING:
+            raise ValueError("The probabilities are together above 1, and a call meets one fault")
+
+    def fault(self, question: Question, asked_before: int) -> AnyFault | None:
+        """Return the fault that a call meets, None where it meets none.
+
+        Args:
+            question: the call.
+            asked_before: how often the same was asked before; each ask is drawn anew.
+        """
+        words = (self.seed, *question.identity, asked_before)
+        left = draw("fault", *words)
+        for name, probability in self.probabilities.items():
+            kind = KINDS[name]
+            if kind.make is None:
+                continue
+            if left < probability:
+                if kind.of_candles and question.method != CHART_METHOD:
+                    return None
+                return kind.make(question.call(), draw("where", *words))
+            left -= probability
+        return None
+
+    def lost_minutes(self, call: Call, now_ms: int) -> Changed | None:
+        """Return the change that takes from a candle call's answer the minutes that are lost.
+
+        Args:
+            call: any call.
+            now_ms: the exchange's clock, UTC milliseconds; nothing later is answered.
+        """
+        if not self._lost or call.start_ms is None or call.end_ms is None:
+            return None
+        last = min(call.end_ms, now_ms) // _DAY_MS
+        first = max(call.start_ms // _DAY_MS, last - _MOST_DAYS)
+        days = range(first, last + 1)
+        lost = [
+            self._lost_minute_ms(call.instrument, day) for day in days if self._loses(call, day)
+        ]
+        return Changed(drop_minutes(*lost), LOST_MINUTE) if lost else None
+
+    def _loses(self, call: Call, day: int) -> bool:
+        return draw("loses", self.seed, call.instrument, day) < self._lost
+
+    def _lost_minute_ms(self, instrument: str | None, day: int) -> int:
+        minute = int(1440 * draw("lost", self.seed, instrument, day))
+        return day * _DAY_MS + minute * MINUTE_MS

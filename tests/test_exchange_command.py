@@ -1,0 +1,93 @@
+"""The command `basislake exchange`, as a process of its own."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+from basislake.exchange.kinds import KINDS
+
+PROGRAM = [sys.executable, "-c", "from basislake.cli import main; main()", "exchange"]
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[dict[str, Any]]:
+    """The exchange's announcement, while it serves."""
+    command = [*PROGRAM, "--json", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            text = ""
+            while not text.rstrip().endswith("}"):
+                line = process.stdout.readline()
+                assert line
+                text += line
+            yield json.loads(text)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+
+
+def test_a_rehearsal_with_a_limit_faults_and_a_running_clock() -> None:
+    options = ["--limit", "0.001", "--burst", "2", "--limit-status", "200", "--running"]
+    options += ["--speed", "3600", "--fault", "maintenance=1"]
+    with serving(*options) as told:
+        url, control = told["exchange_url"], told["control_url"]
+        first = requests.get(f"{control}/clock", timeout=10).json()
+        answers = [requests.get(f"{url}/api/v2/public/test", timeout=10) for _ in range(3)]
+        cleared = requests.post(f"{control}/faults", timeout=10).json()
+        later = requests.post(f"{control}/clock?advance_s=604800", timeout=10).json()
+        counters = requests.get(f"{control}/counters", timeout=10).json()
+
+    assert [(one.status_code, one.json()["error"]["code"]) for one in answers] == [
+        (400, 11051),
+        (400, 11051),
+        (200, 10028),
+    ]
+    assert (counters["limited"], counters["by_fault"]) == (1, {"maintenance": 2})
+    assert first["now"].startswith("2024-04-05T")
+    assert cleared == {"rates": {}, "seed": 0}
+    assert later["now_ms"] - first["now_ms"] > 604_800_000
+    assert told["instruments"] < 40
+
+
+def test_the_full_market_is_announced_with_what_is_listed() -> None:
+    with serving("--universe", "full", "--cache-mb", "0") as told:
+        assert told["instruments"] == 512
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--fault", "earthquake=1"], "There is no fault 'earthquake'"),
+        (["--fault", "reset"], "'reset' is not of the form KIND=PROBABILITY"),
+        (["--fault", "reset=2"], "not in [0, 1]"),
+        (["--burst", "5"], "give --limit"),
+        (["--limit", "nan"], "not a number"),
+        (["--speed", "-1", "--running"], "not in the range"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_2(options: list[str], message: str) -> None:
+    done = subprocess.run(
+        [*PROGRAM, *options], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_help_is_in_sections_and_names_every_kind_of_fault() -> None:
+    done = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, check=True)
+
+    for section in ("Market:", "Clock:", "Faults:", "Limit:", "Serving:", "Control, on the same"):
+        assert f"\n{section}" in done.stdout or f"\n  {section}" in done.stdout
+    for kind in KINDS.values():
+        assert f"  {kind.name} " in done.stdout
