@@ -14,6 +14,7 @@ from basislake import PROGRAM
 from basislake.settings import ExchangeSettings
 from ingest.backfill import Backfill, Progress, Result
 from ingest.discover import Discovery, discover
+from ingest.plans import Planner, plan_figures
 from ingest.selection import Selection
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
 from lake import Lake
@@ -37,6 +38,7 @@ def fetch(
     discover_first: bool,
     repair: bool = False,
     tell: Callable[[Discovery], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> Fetched:
     """Backfill a selection, discovering first where asked to or where nothing is known yet.
@@ -48,18 +50,28 @@ def fetch(
         discover_first: discover even where the lake knows instruments.
         repair: ask again about minutes that were answered without a candle.
         tell: told of the discovery, before the backfill begins.
+        say: told what else a user should know.
         report: told of the backfill's progress.
 
     Raises:
         BasislakeError: what was answered until then is saved.
     """
-    with settings.open() as exchange:
+    with settings.open(where) as exchange:
         found = None
         if discover_first or knows_nothing(where):
             found = discover(exchange, where, PROGRAM)
             tell(found)
-        job = Backfill(where, exchange, PROGRAM, threads=settings.threads, report=report)
-        return Fetched(found, job.run(selection, repair=repair))
+        planner = Planner(where, selection, exchange.server_time(), repair=repair)
+        job = Backfill(
+            where,
+            exchange,
+            planner,
+            PROGRAM,
+            threads=settings.threads,
+            report=report,
+            tell=say,
+        )
+        return Fetched(found, job.run())
 
 
 def knows_nothing(where: Lake) -> bool:
@@ -72,16 +84,7 @@ def plan_totals(plans: list[InstrumentPlan], rate: float) -> dict[str, Any]:
 
     Keys: windows, calls, candles, seconds_at_rate (None without a limit), bytes, instruments.
     """
-    windows = sum(len(plan.windows) for plan in plans)
-    candles = sum(plan.candles for plan in plans)
-    return {
-        "windows": windows,
-        "calls": windows,
-        "candles": candles,
-        "seconds_at_rate": round(windows / rate, 1) if rate else None,
-        "bytes": round(candles * BYTES_PER_CANDLE),
-        "instruments": [_plan_row(plan) for plan in plans],
-    }
+    return {**plan_figures(plans, rate), "instruments": [_plan_row(plan) for plan in plans]}
 
 
 def curate(

@@ -22,7 +22,8 @@ from ingest.exchange import (
     WWW_URL,
     Exchange,
 )
-from ingest.pace import DEFAULT_CALLS_PER_SECOND, Pace
+from ingest.limiter import Limiter
+from ingest.pace import DEFAULT_CALLS_PER_SECOND
 from ingest.selection import Selection, select
 from lake import Lake
 from lake.errors import LakeError, UsageError
@@ -59,12 +60,18 @@ class ExchangeSettings:
     threads: int = DEFAULT_THREADS
 
     @contextmanager
-    def open(self) -> Iterator[Exchange]:
-        """Address the exchange, and close the connections at the end."""
+    def open(self, where: Lake | None = None) -> Iterator[Exchange]:
+        """Address the exchange, and close the connections at the end.
+
+        Args:
+            where: a lake, whose runs on this machine share one pace; by default the pace is this
+                process's own.
+        """
+        folder = where.machine_folder if where else None
         exchange = Exchange(
             self.url,
             self.history_url,
-            pace=Pace(self.rate),
+            limiter=Limiter(self.rate, folder=folder, url=self.url),
             timeout_s=self.timeout_s,
             retries=self.retries,
             tell=say,

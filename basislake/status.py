@@ -4,9 +4,12 @@ from typing import Any
 
 import polars as pl
 
+from ingest.runs import runs
 from lake import TABLES, Lake
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
 from load.run import parity
+
+_RUNS = 10
 
 BEHIND = "are not made from the newest raw candles; `basislake build` brings them up to date."
 
@@ -16,12 +19,18 @@ def lake_status(where: Lake) -> dict[str, Any]:
 
     Keys: lake; tables (name to version, rows, files, bytes); instruments (known, with_candles);
     coverage (status to minutes); behind (see `tables_behind`); unanswered (instrument, start, end,
-    minutes of every failed interval); quarantined (rule to rows).
+    minutes of every failed interval); missing (the same of every missing one); quarantined (rule to
+    rows); running and runs (records of backfills, see `ingest.runs`: those going on, and the last
+    ones that ended).
     """
     snapshots = {name: where.snapshot(table) for name, table in TABLES.items()}
     coverage = where.read(COVERAGE)
     minutes = coverage.group_by("status").agg(pl.col("minutes").sum()).sort("status")
-    failed = coverage.filter(pl.col("status") == "failed").drop("status")
+    failed, missing = (
+        coverage.filter(pl.col("status") == status).drop("status").to_dicts()
+        for status in ("failed", "missing")
+    )
+    records = runs(where, _RUNS)
     broken = where.read(QUARANTINE).explode("rules").group_by("rules").len().sort("rules")
     return {
         "lake": where.uri,
@@ -40,8 +49,11 @@ def lake_status(where: Lake) -> dict[str, Any]:
         },
         "coverage": dict(minutes.iter_rows()),
         "behind": tables_behind(where),
-        "unanswered": failed.to_dicts(),
+        "unanswered": failed,
+        "missing": missing,
         "quarantined": dict(broken.iter_rows()),
+        "running": [record for record in records if record["state"] == "running"],
+        "runs": [record for record in records if record["state"] != "running"],
     }
 
 

@@ -1,27 +1,37 @@
-"""The backfill: asks for the windows of a plan with a few threads, and commits what comes."""
+"""The backfill: asks for what the lake lacks with some threads, and commits in batches.
+
+Answers are fetched and read by threads, gathered by the calling thread, and committed by one more;
+so the exchange is kept busy while a batch is written, and the last commit follows the last answer.
+Killed at any moment it loses at most the answers that were not committed, a fifth of all.
+"""
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from ingest.batches import Outcome, apply, store
-from ingest.coverage import Coverage
-from ingest.exchange import Exchange
-from ingest.plans import coverages, make_plans
-from ingest.selection import Selection
-from ingest.windows import InstrumentPlan, windows
+from ingest.batches import Outcome
+from ingest.claims import Claims
+from ingest.exchange import MAX_CONNECTIONS, Exchange
+from ingest.fetcher import Fetcher
+from ingest.jobs import Job
+from ingest.plans import Planner, plan_figures
+from ingest.runs import RunRecord
+from ingest.saver import Saved, Saver
+from ingest.worklist import Worklist
 from lake import Lake
-from lake.errors import ClosedDoorError, ExchangeError, RejectedError
-from lake.spans import Span, clip, merge, subtract
+from lake.errors import ClosedDoorError, LakeError
+from lake.spans import common, minutes_in
 
-DEFAULT_THREADS = 4
+DEFAULT_THREADS = MAX_CONNECTIONS
 
-# A commit is due after this many candles (about 30 MB in memory), this long, or this part of the
-# windows, whichever comes first; so a kill costs at most a twentieth of the calls.
-BATCH_CANDLES = 500_000
-BATCH_SECONDS = 20.0
-BATCHES = 20
+# After so many windows in a row without an answer, of more than so many instruments, the exchange
+# is taken to be away.
+_AWAY_AFTER_WINDOWS = 20
+_AWAY_AFTER_INSTRUMENTS = 2
+
+# A killed process loses the answers that were not committed: at most this part of the windows.
+_MOST_AT_RISK = 1 / 5
 
 # An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
 _POLL_S = 0.2
@@ -40,36 +50,48 @@ class Result:
     """What a backfill did.
 
     Attributes:
+        run: its name among the records of runs.
         instruments: how many were selected.
         complete: how many have every minute of their selected life answered.
         empty: names that were answered over their whole selected life and have no candle.
         failed: those with unanswered minutes, with the reason.
+        missing: minutes after the first candle that answers lacked more than once, by instrument.
         candles_written: rows new to the lake.
+        bytes_written: of the files of those rows.
         calls: candle calls, repeats included.
-        retries: calls made again after a transient failure.
+        retries: candle calls made again after a transient failure.
+        throttled: candle calls refused because there were too many.
         differing: candles that came again with other values than stored; the stored ones were kept.
         seconds: from start to the last commit.
+        plan: what was to be done, see `ingest.plans.plan_figures`.
+        log: the file with a line for each instrument, None where there is none.
     """
 
+    run: str = ""
     instruments: int = 0
     complete: int = 0
     empty: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
+    missing: dict[str, int] = field(default_factory=dict)
     candles_written: int = 0
+    bytes_written: int = 0
     calls: int = 0
     retries: int = 0
+    throttled: int = 0
     differing: int = 0
     seconds: float = 0.0
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    log: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a round of a backfill is, told after every window.
+    """How far a backfill is, told after every window.
 
     Attributes:
         done: windows answered or given up.
-        total: windows of the round.
-        candles: received so far in the round.
+        total: windows of the run as far as is known.
+        candles: received so far.
         instrument: of the window that was just done.
     """
 
@@ -80,151 +102,209 @@ class Progress:
 
 
 class Backfill:
-    """One run over a selection.
+    """One run over what is planned.
 
-    Two rounds: the first asks what is needed; the second asks once more where an answer lacked a
-    minute after the first candle, because only then is the minute believed to be missing.
+    Attributes:
+        result: what it did so far.
     """
 
     def __init__(
         self,
         lake: Lake,
         exchange: Exchange,
+        planner: Planner,
         program: str,
         *,
         threads: int = DEFAULT_THREADS,
         report: Callable[[Progress], None] = lambda _: None,
+        tell: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare; nothing is called.
+        """Line up what is planned; nothing is called or written.
 
         Args:
-            lake: to read coverage from and write candles to.
+            lake: to write candles and coverage to.
             exchange: to ask.
+            planner: of what the lake needs.
             program: name and version, for the lineage of commits.
             threads: calls under way at once.
             report: told of progress, from the calling thread.
+            tell: told what else a user should know, from the calling thread.
             clock: seconds, never going back.
         """
         self._lake = lake
         self._exchange = exchange
         self._program = program
-        self._threads = threads
         self._report = report
+        self._tell = tell
         self._clock = clock
-        self._reasons: dict[str, ExchangeError] = {}
-        self._result = Result()
-        # What the answers of this run alone say, by instrument.
-        self._seen: dict[str, Coverage] = {}
+        self._start_s = clock()
+        self._claims = Claims(lake.machine_folder / "claims")
+        self._work = Worklist(planner, self._claims)
+        self._planner = planner
+        plans = [planner.plan(name) for name in planner.wanted]
+        figures = plan_figures(plans, exchange.calls_per_second)
+        self.result = Result(instruments=len(plans), plan=figures)
+        self._fetcher = Fetcher(exchange, threads)
+        self._saver = Saver(lake, program, figures["windows"], clock)
+        self._most_at_risk = max(1, int(figures["windows"] * _MOST_AT_RISK))
+        self._done = self._candles = 0
+        self._silent: list[str] = []
+        self._is_waiting = False
+        self._reason = "the run ended before they were asked"
 
-    def run(self, selection: Selection, *, repair: bool = False) -> Result:
-        """Fetch what the selection still needs.
+    def run(self) -> Result:
+        """Fetch and commit.
 
         Whatever ends the run, what was answered until then is committed first; a later run takes up
         from there.
 
         Raises:
             ClosedDoorError: the exchange refuses all calls; what came before is saved.
-            ExchangeError: its clock cannot be had; nothing was asked.
-            LakeError: the lake cannot be read or written.
+            LakeError: the lake cannot be written; it holds what was committed before.
         """
-        tally = self._exchange.tally
-        start_s, calls, retries = self._clock(), tally.calls, tally.retries
-        now = self._exchange.server_time()
-        plans = make_plans(self._lake, selection, now, repair=repair)
-        self._round([(plan.instrument, window) for plan in plans for window in plan.windows])
-        self._round(self._unconfirmed())
-        self._conclude(plans)
-        self._result.calls = tally.calls - calls
-        self._result.retries = tally.retries - retries
-        self._result.seconds = self._clock() - start_s
-        return self._result
-
-    def _unconfirmed(self) -> list[tuple[str, Span]]:
-        """Windows over what one answer of this run lacked, around what had no answer at all."""
-        covered = coverages(self._lake)
-        result = []
-        for instrument, seen in self._seen.items():
-            coverage = covered.get(instrument, Coverage())
-            coverage.recall(seen.absent)
-            needed = coverage.unconfirmed()
-            hull = [Span(span.start, needed[-1].end) for span in needed[:1]]
-            for piece in subtract(hull, coverage.failed):
-                inside = windows(clip(span, piece) for span in needed)
-                result += [(instrument, window) for window in inside]
-        return result
-
-    def _round(self, asked: list[tuple[str, Span]]) -> None:
-        batch: list[Outcome] = []
-        most = max(1, len(asked) // BATCHES)
-        candles, since_s = 0, self._clock()
+        record = RunRecord(self._lake, self._program, self.result.plan)
+        self.result.run = record.id
+        self.result.log = str(record.log) if record.log else None
+        state = "failed"
         try:
-            for done, outcome in enumerate(self._outcomes(asked), start=1):
-                batch.append(outcome)
-                candles += outcome.rows
-                self._report(Progress(done, len(asked), candles, outcome.instrument))
-                if (
-                    len(batch) >= most
-                    or sum(o.rows for o in batch) >= BATCH_CANDLES
-                    or self._clock() - since_s > BATCH_SECONDS
-                ):
-                    self._flush(batch)
-                    since_s = self._clock()
-        finally:
-            self._flush(batch)
-
-    def _outcomes(self, asked: list[tuple[str, Span]]) -> Iterator[Outcome]:
-        """Yield outcomes as they come; at most two windows a thread are under way."""
-        pending: set[Future[Outcome]] = set()
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="fetch") as pool:
-            try:
-                for instrument, window in asked:
-                    pending.add(pool.submit(self._ask, instrument, window))
-                    while len(pending) >= 2 * self._threads:
-                        done, pending = wait(pending, _POLL_S, FIRST_COMPLETED)
-                        yield from (future.result() for future in done)
-                while pending:
-                    done, pending = wait(pending, _POLL_S, FIRST_COMPLETED)
-                    yield from (future.result() for future in done)
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-
-    def _ask(self, instrument: str, window: Span) -> Outcome:
-        refusal = self._reasons.get(instrument)
-        if isinstance(refusal, RejectedError):
-            return Outcome(instrument, window, None)
-        try:
-            return Outcome(instrument, window, self._exchange.candles(instrument, window))
-        except ClosedDoorError:
+            for job in list(self._work.jobs.values()):
+                self._conclude(record, job)
+            self._fetch(record)
+            state = "failed" if self.result.failed else "done"
+        except LakeError:
+            self._fetcher.stop()
             raise
-        except ExchangeError as exc:
-            self._reasons[instrument] = exc
-            return Outcome(instrument, window, None)
+        except (KeyboardInterrupt, ClosedDoorError) as exc:
+            state = "interrupted" if isinstance(exc, KeyboardInterrupt) else "refused"
+            self._save_what_came(record)
+            raise
+        finally:
+            self._fetcher.close()
+            self._saver.close()
+            self._claims.release_all()
+            self._count()
+            record.end(state, self._facts())
+        return self.result
 
-    def _flush(self, batch: list[Outcome]) -> None:
-        if not batch:
-            return
-        lacked = {name: seen.absent for name, seen in self._seen.items()}
-        stored = store(self._lake, batch, self._program, lacked)
-        for outcome in batch:
-            apply(self._seen.setdefault(outcome.instrument, Coverage()), [outcome])
-        batch.clear()
-        self._result.candles_written += stored.written
-        self._result.differing += stored.differing
+    def _fetch(self, record: RunRecord) -> None:
+        while self._work.left or self._fetcher.under_way:
+            self._submit()
+            if self._work.elsewhere and not self._fetcher.under_way:
+                self._wait_for_others(record)
+            for job, outcome in self._fetcher.gather(_POLL_S):
+                self._take(job, outcome)
+            self._settle(record, self._saver.poll(0.0 if self._fetcher.under_way else _POLL_S))
+            record.renew(self._facts)
+        self._settle(record, self._saver.flush())
+        for name in self._planner.wanted:
+            if name not in self._work.jobs:
+                self.result.failed.append(Failure(name, self._reason))
+                record.tell(name, "failed", {"reason": self._reason})
 
-    def _conclude(self, plans: list[InstrumentPlan]) -> None:
-        covered = coverages(self._lake)
-        self._result.instruments = len(plans)
-        for plan in plans:
-            coverage = covered.get(plan.instrument, Coverage())
-            unanswered = subtract(plan.wanted, coverage.held())
-            if unanswered:
-                minutes = sum(span.minutes for span in unanswered)
-                reason = self._reasons.get(plan.instrument, "the run ended before they were asked")
-                told = f"{minutes} minutes have no answer: {reason}"
-                self._result.failed.append(Failure(plan.instrument, told))
-                continue
-            self._result.complete += 1
-            had = [clip(p, wanted) for p in coverage.present for wanted in plan.wanted]
-            if plan.wanted and not merge(had):
-                self._result.empty.append(plan.instrument)
+    def _submit(self) -> None:
+        while (
+            self._fetcher.has_room
+            and not self._saver.is_full
+            and self._fetcher.under_way + self._saver.unsaved < self._most_at_risk
+        ):
+            found = self._work.next()
+            if found is None:
+                return
+            self._fetcher.submit(*found)
+
+    def _take(self, job: Job, outcome: Outcome) -> None:
+        job.take(outcome)
+        self._saver.add(job, outcome)
+        self._done += 1
+        self._candles += outcome.rows
+        total = self._done + self._fetcher.under_way + self._work.left
+        self._report(Progress(self._done, total, self._candles, outcome.instrument))
+        self._silent = [*self._silent, job.instrument] if outcome.is_silent else []
+        is_more_than_one = len(set(self._silent)) >= _AWAY_AFTER_INSTRUMENTS
+        if len(self._silent) >= _AWAY_AFTER_WINDOWS and is_more_than_one:
+            self._reason = f"not asked, as the exchange answers nothing any more: {outcome.error}"
+            self._work.drop()
+
+    def _wait_for_others(self, record: RunRecord) -> None:
+        """Save all, so that nobody waits for us, and see whether the others are done."""
+        self._settle(record, self._saver.flush())
+        if not self._is_waiting:
+            self._is_waiting = True
+            shown = ", ".join(self._work.elsewhere[:3])
+            self._tell(f"Waiting for another backfill of this lake, which works on {shown}.")
+        time.sleep(_POLL_S)
+        self._work.look_again()
+
+    def _save_what_came(self, record: RunRecord) -> None:
+        for job, outcome in self._fetcher.stop():
+            self._take(job, outcome)
+        self._settle(record, self._saver.flush())
+        self._count()
+        self._tell(
+            f"Stopped after {self.result.calls:,} calls; all {self.result.candles_written:,} new "
+            f"candles that came are saved, {self.result.complete} instruments are complete."
+        )
+
+    def _settle(self, record: RunRecord, saved: list[Saved]) -> None:
+        """Take note of what was committed, and conclude the instruments that are all saved."""
+        for batch in saved:
+            self._planner.committed(batch.stored.coverage_version)
+            self.result.candles_written += batch.stored.written
+            self.result.bytes_written += batch.stored.bytes
+            self.result.differing += batch.stored.differing
+            for job, _ in batch.outcomes:
+                job.unsaved -= 1
+                if job.is_answered and not job.unsaved:
+                    self._work.close(job)
+                    self._conclude(record, job)
+
+    def _conclude(self, record: RunRecord, job: Job) -> None:
+        """Say what an instrument came to, in the result and in the log."""
+        missing = minutes_in(common(job.plan.wanted, job.coverage.missing()))
+        unanswered = minutes_in(job.unanswered())
+        status = "failed" if unanswered else "empty" if job.is_empty else "complete"
+        figures: dict[str, object] = {
+            "calls": job.tally.calls,
+            "retries": job.tally.retries,
+            "candles": job.candles,
+            "missing": missing,
+            "unanswered": unanswered,
+        }
+        if missing:
+            self.result.missing[job.instrument] = missing
+        if unanswered:
+            told = f"{unanswered} minutes have no answer: {job.reason or self._reason}"
+            self.result.failed.append(Failure(job.instrument, told))
+            figures["reason"] = told
+        else:
+            self.result.complete += 1
+        if status == "empty":
+            self.result.empty.append(job.instrument)
+        record.tell(job.instrument, status, figures)
+
+    def _count(self) -> None:
+        """Sum up the calls so far."""
+        tallies = [job.tally for job in self._work.jobs.values()]
+        self.result.calls = sum(tally.calls for tally in tallies)
+        self.result.retries = sum(tally.retries for tally in tallies)
+        self.result.throttled = sum(tally.throttled for tally in tallies)
+        self.result.seconds = self._clock() - self._start_s
+
+    def _facts(self) -> dict[str, Any]:
+        """What the record of the run says now."""
+        self._count()
+        seconds = self.result.seconds
+        left = self._work.left + self._fetcher.under_way
+        windows_per_second = self._done / seconds if seconds else 0.0
+        facts = asdict(self.result)
+        del facts["plan"], facts["log"]
+        return facts | {
+            "windows_done": self._done,
+            "windows_left": left,
+            "candles": self._candles,
+            "calls_per_second": self.result.calls / seconds if seconds else 0.0,
+            "calls_per_second_allowed": self._exchange.calls_per_second,
+            "seconds_left": left / windows_per_second if windows_per_second else None,
+            "instruments_now": self._work.begun,
+        }

@@ -5,7 +5,7 @@ and those that are stored already are not stored twice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -14,7 +14,7 @@ import tenacity
 from ingest.coverage import Coverage, from_table, spans_of, to_table
 from ingest.replies import Page
 from lake import Lake
-from lake.errors import ConflictError
+from lake.errors import ConflictError, ExchangeError, RejectedError
 from lake.files import DataFile
 from lake.snapshot import Snapshot
 from lake.spans import Span, floor_minute
@@ -33,11 +33,18 @@ class Outcome:
         instrument: its name.
         window: that was asked.
         page: the answer, None where there was none.
+        error: why there was none.
     """
 
     instrument: str
     window: Span
     page: Page | None
+    error: ExchangeError | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the exchange gave no answer, as opposed to refusing the call for good."""
+        return self.page is None and not isinstance(self.error, RejectedError)
 
     @property
     def rows(self) -> int:
@@ -52,25 +59,42 @@ class Stored:
     Attributes:
         written: candles new to the lake.
         differing: candles that came with other values than stored; the stored ones were kept.
+        bytes: of the files written.
+        coverage_version: of the coverage table after it, None where it did not change.
     """
 
     written: int
     differing: int
+    bytes: int
+    coverage_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a run remembers of an instrument, beyond what the coverage table tells.
+
+    Attributes:
+        lacked: minutes that an earlier answer of the same run lacked.
+        settled: how many minutes that were missing before the run it found missing again.
+    """
+
+    lacked: Sequence[Span] = ()
+    settled: int = 0
 
 
 def store(
     lake: Lake,
     outcomes: Sequence[Outcome],
     program: str,
-    lacked: Mapping[str, Sequence[Span]] | None = None,
+    recalled: Mapping[str, Recalled] | None = None,
 ) -> Stored:
     """Commit the candles of some outcomes, then their coverage.
 
     Args:
         lake: to commit to.
-        outcomes: of windows that do not overlap.
+        outcomes: in the order they came.
         program: name and version, for the lineage.
-        lacked: minutes that an earlier answer in the same run lacked, by instrument.
+        recalled: by instrument.
 
     Raises:
         LakeError: the lake cannot be written; it holds what earlier batches committed.
@@ -84,8 +108,8 @@ def store(
         reraise=True,
     )
     stored = commit(_store_candles, lake, by_instrument, program)
-    commit(_store_coverage, lake, by_instrument, program, lacked or {})
-    return stored
+    version = commit(_store_coverage, lake, by_instrument, program, recalled or {})
+    return replace(stored, coverage_version=version)
 
 
 def apply(coverage: Coverage, outcomes: Iterable[Outcome]) -> Coverage:
@@ -114,16 +138,27 @@ def _store_candles(lake: Lake, batch: Mapping[str, list[Outcome]], program: str)
         pages = [o.page.frame for o in outcomes if o.page and o.page.frame.height]
         if not pages:
             continue
-        came = pl.concat(pages).sort("ts")
+        came, twice = _once(pl.concat(pages).sort("ts", maintain_order=True))
         fresh, others = new_rows(_stored(base, instrument, came), came)
-        differing += others
+        differing += others + twice
         if fresh.height:
             added.append(lake.write(RAW_CANDLES, fresh, instrument))
             written += fresh.height
     if added:
         changed = [file.partition for file in added if file.partition]
         lake.commit(base, added, _lineage(lake, batch, program), counting=changed)
-    return Stored(written, differing)
+    return Stored(written, differing, sum(file.bytes for file in added))
+
+
+def _once(came: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Minutes that were asked for twice in one batch, once: as they came first. And how many came
+    with other values the second time.
+    """
+    if came["ts"].n_unique() == came.height:
+        return came, 0
+    distinct = came.unique(maintain_order=True)
+    first = distinct.unique("ts", keep="first", maintain_order=True)
+    return first, distinct.height - first.height
 
 
 def _stored(base: Snapshot, instrument: str, came: pl.DataFrame) -> pl.DataFrame:
@@ -158,16 +193,20 @@ def _store_coverage(
     lake: Lake,
     batch: Mapping[str, list[Outcome]],
     program: str,
-    lacked: Mapping[str, Sequence[Span]],
-) -> None:
+    recalled: Mapping[str, Recalled],
+) -> int | None:
     base = lake.snapshot(COVERAGE)
     before = COVERAGE.cast(base.scan().collect())
     listed = dict(lake.read(INSTRUMENTS).select("instrument", "listed_at").iter_rows())
     after = [before.filter(~pl.col("instrument").is_in(list(batch)))]
     for instrument, outcomes in batch.items():
         known = from_table(before.filter(pl.col("instrument") == instrument))
-        known.recall(lacked.get(instrument, ()))
+        known.recall(recalled.get(instrument, Recalled()).lacked)
         coverage = apply(known, outcomes)
         after.append(to_table(instrument, coverage.intervals(floor_minute(listed[instrument]))))
-    made_from = {"raw_candles": lake.snapshot(RAW_CANDLES).version}
-    lake.replace(base, pl.concat(after), {"program": program, "made_from": made_from})
+    lineage = {
+        "program": program,
+        "made_from": {"raw_candles": lake.snapshot(RAW_CANDLES).version},
+    }
+    marks = {name: memory.settled for name, memory in recalled.items()}
+    return lake.replace(base, pl.concat(after), lineage, marks)

@@ -11,7 +11,7 @@ from enum import Enum
 
 import polars as pl
 
-from lake.spans import MINUTE, Span, clip, merge, subtract
+from lake.spans import MINUTE, Span, clip, common, merge, subtract
 from lake.tables import COVERAGE
 
 
@@ -46,8 +46,7 @@ class Coverage:
         came = [clip(span, asked) for span in present]
         self.present = merge([*self.present, *came])
         silent = subtract([asked], self.present)
-        seen_before = [*self.absent, *self.believed]
-        again = subtract(silent, subtract(silent, seen_before))
+        again = common(silent, [*self.absent, *self.believed])
         self.believed = subtract([*self.believed, *again], self.present)
         self.absent = subtract([*self.absent, *silent], [*self.present, *self.believed])
         self.failed = subtract(self.failed, [asked])
@@ -58,7 +57,7 @@ class Coverage:
         The table shows a minute that is to be asked once more as failed, so only the run that got
         the first answer can tell the two apart.
         """
-        known = subtract(self.failed, subtract(self.failed, lacked))
+        known = common(self.failed, lacked)
         self.absent = merge([*self.absent, *known])
         self.failed = subtract(self.failed, known)
 
@@ -75,8 +74,12 @@ class Coverage:
         """Minutes after the first candle that more than one answer lacked."""
         return self._after_first(self.believed)
 
-    def held(self) -> list[Span]:
-        """Minutes that need not be asked again: present, leading no_data, and believed missing."""
+    def lacked(self) -> list[Span]:
+        """Minutes that an answer lacked and none held."""
+        return merge([*self.absent, *self.believed])
+
+    def answered(self) -> list[Span]:
+        """Minutes that are settled for now: present, leading no_data, and believed missing."""
         settled = merge([*self.present, *self.absent, *self.believed])
         return subtract(settled, self.unconfirmed())
 
@@ -116,6 +119,9 @@ def spans_of(ts: pl.Series) -> list[Span]:
     """
     if ts.is_empty():
         return []
+    whole = Span(ts[0], ts[-1] + MINUTE)
+    if whole.minutes == len(ts):
+        return [whole]
     breaks = pl.DataFrame({"ts": ts}).with_columns(
         starts=pl.col("ts").diff().ne_missing(MINUTE).fill_null(value=True)
     )

@@ -46,19 +46,39 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 POOLS = {"http": _Pool, "https": _TlsPool}
 
 
-@contextlib.contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """Cut the connection of this thread's call once it has taken so long; reading then fails."""
-    sockets: list[socket.socket] = []
-    _under_way.sockets = sockets
-    timer = threading.Timer(seconds, _cut, [sockets])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        _under_way.sockets = None
+class Deadlines:
+    """The calls under way of one client, which can be cut off one by one or all at once."""
+
+    def __init__(self) -> None:
+        """Start with no call."""
+        self._calls: list[list[socket.socket]] = []
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Cut the connection of this thread's call once it has taken so long; reading then
+        fails.
+        """
+        sockets: list[socket.socket] = []
+        _under_way.sockets = sockets
+        timer = threading.Timer(seconds, _cut, [sockets])
+        timer.daemon = True
+        timer.start()
+        with self._lock:
+            self._calls.append(sockets)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            _under_way.sockets = None
+            with self._lock:
+                self._calls = [other for other in self._calls if other is not sockets]
+
+    def cut_all(self) -> None:
+        """Cut the connections of all calls under way."""
+        with self._lock:
+            for sockets in self._calls:
+                _cut(sockets)
 
 
 def _note(sock: socket.socket | None) -> None:

@@ -13,11 +13,12 @@ import tenacity
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from ingest.deadline import POOLS, deadline
-from ingest.pace import Pace, wait_before_retry_s
-from ingest.replies import Answer, Page, read_answer, read_page, read_time
+from ingest.deadline import POOLS, Deadlines
+from ingest.limiter import Limiter
+from ingest.pace import wait_before_retry_s
+from ingest.replies import Page, Reply, read_answer, read_candles, read_time
 from ingest.windows import minutes_of
-from lake.errors import TransientError, UsageError
+from lake.errors import StoppedError, ThrottledError, TransientError, UsageError
 from lake.spans import Span
 
 WWW_URL = "https://www.deribit.com"
@@ -26,11 +27,16 @@ DEFAULT_TIMEOUT_S = 30.0
 DEFAULT_RETRIES = 6
 MAX_CONNECTIONS = 8
 
+_CHART = "get_tradingview_chart_data"
+_LISTS = "get_instruments"
+
 _CONNECT_TIMEOUT_S = 10.0
-_CHUNK_BYTES = 65_536
+_CHUNK_BYTES = 1_048_576
 _SHOWN_CHARACTERS = 200
 # A failure that the first retry cures is not worth a line.
 _ATTEMPTS_UNTOLD = 2
+# So often a thread that waits looks whether it should stop.
+_LONGEST_NAP_S = 0.5
 # The whole list of instruments of all kinds is about 5 MB, a full page of candles under 1 MB.
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 
@@ -43,33 +49,32 @@ class Tally:
 
     Attributes:
         calls: candle calls, repeats included.
-        retries: calls of any kind that were made again after a transient failure.
+        retries: candle calls that were made again after a transient failure.
+        throttled: candle calls refused because there were too many.
     """
 
     calls: int = 0
     retries: int = 0
+    throttled: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def add(self, *, calls: int = 0, retries: int = 0) -> None:
+    def add(self, *, calls: int = 0, retries: int = 0, throttled: int = 0) -> None:
         """Count, from any thread."""
         with self._lock:
             self.calls += calls
             self.retries += retries
+            self.throttled += throttled
 
 
 class Exchange:
-    """Deribit's public REST API, over one session with keep-alive, safe to share among threads.
-
-    Attributes:
-        tally: calls and retries so far.
-    """
+    """Deribit's public REST API, over one session with keep-alive, safe to share among threads."""
 
     def __init__(  # noqa: PLR0913  (each is a setting of its own, all but the first two by keyword)
         self,
         www_url: str = WWW_URL,
         history_url: str = HISTORY_URL,
         *,
-        pace: Pace | None = None,
+        limiter: Limiter | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retries: int = DEFAULT_RETRIES,
         session: requests.Session | None = None,
@@ -83,7 +88,7 @@ class Exchange:
         Args:
             www_url: base URL of active instruments, candles and the clock.
             history_url: base URL of expired instruments.
-            pace: spaces all calls; no limit by default.
+            limiter: gives leave for each call; no limit by default.
             timeout_s: seconds for one whole call, from connecting to the last byte.
             retries: how often a call is made again after a transient failure.
             session: to send with; a fresh one by default.
@@ -97,7 +102,9 @@ class Exchange:
         """
         self._www_url = _base(www_url)
         self._history_url = _base(history_url)
-        self._pace = pace or Pace(0)
+        self._limiter = limiter or Limiter(0)
+        self._deadlines = Deadlines()
+        self._stopped = threading.Event()
         self._timeout_s = timeout_s
         self._retries = retries
         self._session = session or _session()
@@ -105,7 +112,6 @@ class Exchange:
         self._clock = clock
         self._draw = draw
         self._tell = tell
-        self.tally = Tally()
 
     def active_instruments(self, currency: str) -> list[object]:
         """Return the unparsed records of a coin's futures that are open, from `www`."""
@@ -121,19 +127,22 @@ class Exchange:
         Raises:
             ExchangeError: it gave no usable answer.
         """
-        return self._call(self._www_url, "get_time", {}, read_time)
+        read = lambda reply: read_time(read_answer(reply))  # noqa: E731
+        return self._call(self._www_url, "get_time", {}, read, Tally())
 
-    def candles(self, instrument: str, window: Span) -> Page:
+    def candles(self, instrument: str, window: Span, tally: Tally | None = None) -> Page:
         """Return an instrument's closed 1-minute candles of a window.
 
         Args:
             instrument: its name.
             window: whole minutes, half-open, at most 5,000 of them.
+            tally: where the calls are counted.
 
         Raises:
             TransientError: no sound reply in all attempts.
             RejectedError: the exchange refuses the call, e.g. it does not know the instrument.
             ClosedDoorError: the exchange refuses all calls.
+            StoppedError: `stop` was called.
         """
         start_ms, end_ms = minutes_of(window)
         params = {
@@ -142,63 +151,107 @@ class Exchange:
             "end_timestamp": end_ms,
             "resolution": "1",
         }
-        read = lambda answer: read_page(answer, window)  # noqa: E731
-        method = "get_tradingview_chart_data"
-        return self._call(self._www_url, method, params, read)
+        read = lambda reply: read_candles(reply, window)  # noqa: E731
+        return self._call(self._www_url, _CHART, params, read, tally or Tally())
+
+    @property
+    def calls_per_second(self) -> float:
+        """What is allowed now; infinite without a limit."""
+        return self._limiter.calls_per_second
+
+    def stop(self) -> None:
+        """Make no more calls: threads that wait for leave or for a retry get a `StoppedError`."""
+        self._stopped.set()
+        self._limiter.stop()
+
+    def cut(self) -> None:
+        """Break off the calls under way, after `stop`."""
+        self._deadlines.cut_all()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and the shared pace."""
         self._session.close()
+        self._limiter.close()
 
     def _instruments(self, base: str, currency: str, *, expired: bool) -> list[object]:
         params = {"currency": currency, "kind": "future", "expired": str(expired).lower()}
-        return self._call(base, "get_instruments", params, _read_list)
+        return self._call(base, _LISTS, params, _read_list, Tally())
 
     def _call(
         self,
         base: str,
         method: str,
         params: Mapping[str, Any],
-        read: Callable[[Answer], T],
+        read: Callable[[Reply], T],
+        tally: Tally,
     ) -> T:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
             stop=tenacity.stop_after_attempt(self._retries + 1),
             wait=self._wait_s,
-            sleep=self._sleep,
-            before_sleep=self._before_retry,
+            sleep=self._nap,
+            before_sleep=lambda state: self._before_retry(state, tally),
             reraise=True,
         )
-        url = f"{base}/api/v2/public/{method}"
-        return retrying(lambda: read(self._ask(url, params)))
+        return retrying(lambda: self._ask(base, method, params, read, tally))
 
-    def _before_retry(self, state: tenacity.RetryCallState) -> None:
-        self.tally.add(retries=1)
+    def _before_retry(self, state: tenacity.RetryCallState, tally: Tally) -> None:
+        tally.add(retries=1)
         if state.attempt_number >= _ATTEMPTS_UNTOLD and state.outcome and state.next_action:
             wait_s = state.next_action.sleep
-            self._tell(f"{state.outcome.exception()} Asking again in {wait_s:.0f} s.")
+            again = f"Asking again in {wait_s:.0f} s." if wait_s else "Waiting with all calls."
+            self._tell(f"{state.outcome.exception()} {again}")
 
     def _wait_s(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, ThrottledError):
+            # The limiter makes everybody wait, this call too.
+            return 0.0
         asked_s = error.retry_after_s if isinstance(error, TransientError) else None
         return wait_before_retry_s(state.attempt_number, asked_s, self._draw())
 
-    def _ask(self, url: str, params: Mapping[str, Any]) -> Answer:
-        self._pace.wait()
-        if "instrument_name" in params:
-            self.tally.add(calls=1)
+    def _nap(self, seconds: float) -> None:
+        """Wait in short naps, so that a stop is noticed."""
+        while seconds > 0 and not self._stopped.is_set():
+            self._sleep(min(seconds, _LONGEST_NAP_S))
+            seconds -= _LONGEST_NAP_S
+
+    def _ask(
+        self,
+        base: str,
+        method: str,
+        params: Mapping[str, Any],
+        read: Callable[[Reply], T],
+        tally: Tally,
+    ) -> T:
+        """Make one attempt, with leave, and tell the limiter what came of it."""
+        asked_at = self._limiter.wait(to_list=method == _LISTS)
+        if method == _CHART:
+            tally.add(calls=1)
+        try:
+            value = read(self._send(f"{base}/api/v2/public/{method}", params))
+        except ThrottledError as exc:
+            tally.add(throttled=1)
+            self._limiter.refused(asked_at, exc.retry_after_s)
+            raise
+        self._limiter.answered()
+        return value
+
+    def _send(self, url: str, params: Mapping[str, Any]) -> Reply:
         deadline_s = self._clock() + self._timeout_s
         timeout = (min(_CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s)
         try:
             with (
-                deadline(self._timeout_s),
+                self._deadlines.within(self._timeout_s),
                 self._session.get(
                     url, params=params, timeout=timeout, stream=True, allow_redirects=False
                 ) as response,
             ):
                 body = self._body(response, deadline_s)
-                return read_answer(response.status_code, body, response.headers)
+                return Reply(response.status_code, body, response.headers)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
+            if self._stopped.is_set():
+                raise StoppedError("Stopped while the call was under way.") from exc
             late = self._clock() >= deadline_s
             why = f"it took longer than {self._timeout_s:g} seconds" if late else _cause(exc)
             raise TransientError(f"The call to {_shown(url)} broke off: {why}.") from exc
@@ -231,10 +284,11 @@ def _base(url: str) -> str:
     return url.rstrip("/")
 
 
-def _read_list(answer: Answer) -> list[object]:
-    if not isinstance(answer.result, list):
+def _read_list(reply: Reply) -> list[object]:
+    result = read_answer(reply).result
+    if not isinstance(result, list):
         raise TransientError("The exchange's list of instruments is not a list.")
-    return answer.result
+    return result
 
 
 def _shown(url: str) -> str:

@@ -1,16 +1,75 @@
 """Plans: what the lake still needs of a selection; nothing is called or changed."""
 
+import math
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
 from ingest.coverage import Coverage, from_table
 from ingest.replies import closed_until
 from ingest.selection import Selection, choose
-from ingest.windows import InstrumentPlan, life, plan_instrument
+from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan, life, plan_instrument
 from lake import Lake
-from lake.spans import Span, clip
+from lake.snapshot import Snapshot
+from lake.spans import Span, clip, minutes_in, subtract
 from lake.tables import COVERAGE, INSTRUMENTS
+
+
+class Planner:
+    """Plans the instruments of a selection, and again when another run may have changed the lake.
+
+    Attributes:
+        wanted: the minutes to be held of each chosen instrument, in the order to ask for them.
+    """
+
+    def __init__(
+        self, lake: Lake, selection: Selection, now: datetime, *, repair: bool = False
+    ) -> None:
+        """Read what the lake knows; see `make_plans`."""
+        chosen = choose(lake.read(INSTRUMENTS), selection)
+        self.wanted = wanted_minutes(chosen, closed_until(now))
+        self._lake = lake
+        self._selected = selection.span
+        self._repair = repair
+        self._snapshot = lake.snapshot(COVERAGE)
+        self._version = self._snapshot.version
+        self._rows = _rows(self._snapshot)
+
+    def plan(self, instrument: str) -> InstrumentPlan:
+        """Plan an instrument by the coverage that was read last."""
+        coverage = self.coverage(instrument)
+        held = coverage.present if self._repair else self._held(instrument, coverage)
+        return plan_instrument(instrument, self.wanted[instrument], held, self._selected)
+
+    def coverage(self, instrument: str) -> Coverage:
+        """Return a copy of an instrument's coverage as it was read last."""
+        rows = self._rows.get((instrument,))
+        return Coverage() if rows is None else from_table(rows)
+
+    def renew(self) -> None:
+        """Read the coverage again where somebody else committed to it since."""
+        newest = self._lake.snapshot(COVERAGE)
+        if newest.version != self._version:
+            self._snapshot, self._version, self._rows = newest, newest.version, _rows(newest)
+
+    def committed(self, version: int | None) -> None:
+        """Take note of a commit of our own, which changed only what we know ourselves."""
+        if version is not None and version == (self._version or 0) + 1:
+            self._version = version
+
+    def _held(self, instrument: str, coverage: Coverage) -> list[Span]:
+        """What was answered; but what is newly missing is asked for once more by a later run."""
+        missing = coverage.missing()
+        if self._snapshot.counter(instrument) == minutes_in(missing):
+            return coverage.answered()
+        return subtract(coverage.answered(), missing)
+
+
+def _rows(snapshot: Snapshot) -> dict[tuple[object, ...], pl.DataFrame]:
+    rows = COVERAGE.cast(snapshot.scan().collect())
+    return rows.partition_by("instrument", as_dict=True)
 
 
 def make_plans(
@@ -18,20 +77,38 @@ def make_plans(
 ) -> list[InstrumentPlan]:
     """Plan what the lake still needs of the selected instruments; the lake is read and not changed.
 
+    Minutes that are `failed` or were never asked; and `missing` ones until two backfills, one after
+    the other, found them so.
+
     Args:
         lake: whose `instruments` and `coverage` are read.
         selection: of instruments and minutes.
         now: the exchange's clock.
-        repair: ask again about minutes that were answered without a candle, too.
+        repair: ask again about all minutes that were answered without a candle, too.
     """
-    covered = coverages(lake)
-    chosen = choose(lake.read(INSTRUMENTS), selection)
-    plans = []
-    for name, wanted in wanted_minutes(chosen, closed_until(now)).items():
-        coverage = covered.get(name, Coverage())
-        held = coverage.present if repair else coverage.held()
-        plans.append(plan_instrument(name, wanted, held, selection.span))
-    return plans
+    planner = Planner(lake, selection, now, repair=repair)
+    return [planner.plan(name) for name in planner.wanted]
+
+
+def plan_figures(plans: Iterable[InstrumentPlan], calls_per_second: float) -> dict[str, Any]:
+    """Return the figures of some plans in all: windows, calls, candles (at most), seconds_at_rate
+    (None without a limit), bytes (in `raw_candles`).
+
+    Args:
+        plans: of the instruments.
+        calls_per_second: the limit, 0 or infinite for none.
+    """
+    chosen = list(plans)
+    calls = sum(len(plan.windows) for plan in chosen)
+    candles = sum(plan.candles for plan in chosen)
+    is_limited = 0 < calls_per_second < math.inf
+    return {
+        "windows": calls,
+        "calls": calls,
+        "candles": candles,
+        "seconds_at_rate": round(calls / calls_per_second, 1) if is_limited else None,
+        "bytes": round(candles * BYTES_PER_CANDLE),
+    }
 
 
 def wanted_minutes(chosen: pl.DataFrame, until: datetime) -> dict[str, list[Span]]:
@@ -53,9 +130,3 @@ def wanted_minutes(chosen: pl.DataFrame, until: datetime) -> dict[str, list[Span
             own = [r["instrument"] for r in rows if r["base"] == row["base"] and r is not row]
         wanted[name] = [clip(lives[other], lives[name]) for other in own]
     return wanted
-
-
-def coverages(lake: Lake) -> dict[str, Coverage]:
-    """Read the `coverage` table, by instrument."""
-    rows = lake.read(COVERAGE)
-    return {str(name): from_table(group) for (name,), group in rows.group_by("instrument")}

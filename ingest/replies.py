@@ -1,5 +1,6 @@
 """Replies of the exchange, checked before they are believed; pure: bytes in, frames out."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,12 +10,19 @@ import orjson
 import polars as pl
 
 from ingest.windows import MAX_CANDLES_PER_CALL
-from lake.errors import ClosedDoorError, ExchangeError, RejectedError, TransientError
+from lake.errors import (
+    ClosedDoorError,
+    ExchangeError,
+    RejectedError,
+    ThrottledError,
+    TransientError,
+)
 from lake.spans import MINUTE, Span
 from lake.tables import RAW_CANDLES
 
 # Error codes by what the caller can do, from Deribit's table of RPC errors.
-_TRANSIENT_CODES = frozenset({10028, 10066, 10040, 10041, 10047, 11051, 11094, 13028, 13503, 13888})
+_THROTTLED_CODES = frozenset({10028, 10066})
+_TRANSIENT_CODES = frozenset({10040, 10041, 10047, 11051, 11094, 13028, 13503, 13888})
 _CLOSED_DOOR_CODES = frozenset({11056, 13025})
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
@@ -26,7 +34,19 @@ CLOSING_LAG = timedelta(seconds=5)
 _LAST_YEAR = 2100
 
 _CELLS = ("open", "high", "low", "close", "volume", "cost")
+_ARRAYS = ("ticks", *_CELLS)
+_NO_DATA = "no_data"
+_STATUSES = ("ok", _NO_DATA)
 _NUMBERS = frozenset({int, float, type(None)})
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came over HTTP: the status, the body's bytes and the headers."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +78,27 @@ class Page:
     asked: Span
 
 
-def read_answer(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
+def read_answer(reply: Reply) -> Answer:
     """Take a reply apart; errors are told by the code in the body before the HTTP status.
 
     Raises:
-        TransientError: throttled, server error, maintenance, or a body that is not JSON-RPC.
+        ThrottledError: called too often.
+        TransientError: server error, maintenance, or a body that is not JSON-RPC.
         RejectedError: the exchange refuses this call for good.
         ClosedDoorError: the exchange refuses all calls.
     """
-    wait_s = retry_after_s(headers)
+    wait_s, status = retry_after_s(reply.headers), reply.status
     try:
-        reply = orjson.loads(body)
+        message = orjson.loads(reply.body)
     except orjson.JSONDecodeError as exc:
         raise _unreadable(status, wait_s) from exc
-    if not isinstance(reply, dict):
+    if not isinstance(message, dict):
         raise _unreadable(status, wait_s)
-    if isinstance(reply.get("error"), dict):
-        raise _error(reply["error"], status, wait_s)
-    if "result" not in reply or status >= _SERVER_ERRORS or status == _TOO_MANY_REQUESTS:
+    if isinstance(message.get("error"), dict):
+        raise _error(message["error"], status, wait_s)
+    if "result" not in message or status >= _SERVER_ERRORS or status == _TOO_MANY_REQUESTS:
         raise _unreadable(status, wait_s)
-    return Answer(reply["result"], _clock(reply.get("usOut")))
+    return Answer(message["result"], _clock(message.get("usOut")))
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -89,27 +110,32 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def read_page(answer: Answer, window: Span) -> Page:
-    """Check a result of `get_tradingview_chart_data` and turn it into a frame.
+def read_candles(reply: Reply, window: Span) -> Page:
+    """Check a reply to `get_tradingview_chart_data` and turn it into a frame.
 
     Args:
-        answer: to the call for this window.
+        reply: to the call for this window.
         window: whole minutes, half-open.
 
     Raises:
         TransientError: the reply has not the structure of an answer to this window; nothing of it
             is used.
+        ExchangeError: the reply tells of an error.
     """
-    arrays = _arrays(answer.result)
-    frame = _frame(arrays, window)
+    answer = read_answer(reply)
+    frame = _frame(_arrays(answer.result), window)
     rows = frame.height
-    frame = frame.unique(maintain_order=True)
-    if frame["ts"].n_unique() < frame.height:
-        raise _malformed(window, "one minute comes twice with different values")
+    if not _is_ascending(frame["ts"]):
+        frame = frame.unique().sort("ts")
+        if frame["ts"].n_unique() < frame.height:
+            raise _malformed(window, "one minute comes twice with different values")
+    repeats = rows - frame.height
     asked = _closed_part(window, answer.at)
     if not asked.minutes:
         raise _malformed(window, "its clock says that the window is still to come")
-    return Page(frame.filter(pl.col("ts") < asked.end), rows - frame.height, asked)
+    if asked != window:
+        frame = frame.filter(pl.col("ts") < asked.end)
+    return Page(frame, repeats, asked)
 
 
 def read_time(answer: Answer) -> datetime:
@@ -141,7 +167,7 @@ def _closed_part(window: Span, at: datetime | None) -> Span:
 def _arrays(result: object) -> dict[str, list[Any]]:
     if not isinstance(result, dict):
         raise TransientError("The exchange's reply holds no candle arrays.")
-    arrays = {name: result.get(name) for name in ("ticks", *_CELLS)}
+    arrays = {name: result.get(name) for name in _ARRAYS}
     for name, array in arrays.items():
         if not isinstance(array, list):
             raise TransientError(f"The exchange's reply holds no array {name!r}.")
@@ -151,15 +177,14 @@ def _arrays(result: object) -> dict[str, list[Any]]:
     if len(lengths) != 1:
         raise TransientError("The exchange's seven candle arrays are not of one length.")
     status = result.get("status")
-    if status not in ("ok", "no_data") or (status == "no_data" and lengths != {0}):
+    if status not in _STATUSES or (status == _NO_DATA and lengths != {0}):
         raise TransientError(f"The exchange's reply has the status {str(status)[:20]!r}.")
     return {name: array for name, array in arrays.items() if array is not None}
 
 
 def _frame(arrays: dict[str, list[Any]], window: Span) -> pl.DataFrame:
-    columns = {name: pl.Series(arrays[name], dtype=pl.Float64) for name in ("ticks", *_CELLS)}
-    frame = pl.DataFrame(columns)
-    ticks = frame["ticks"]
+    """The candles as they came, each in the window; built without a query, which costs more."""
+    ticks = pl.Series(arrays["ticks"], dtype=pl.Float64)
     if ticks.null_count() or not (ticks % (MINUTE.total_seconds() * 1000) == 0).all():
         raise _malformed(window, "a tick is not on the minute")
     first, last = window.start.timestamp() * 1000, (window.end - MINUTE).timestamp() * 1000
@@ -167,12 +192,18 @@ def _frame(arrays: dict[str, list[Any]], window: Span) -> pl.DataFrame:
         raise _malformed(window, "the window came truncated")
     if not ticks.is_between(first, last).all():
         raise _malformed(window, "a tick is outside the window")
-    if not all(frame[name].is_finite().all() for name in _CELLS):
-        raise _malformed(window, "a cell is not finite")
-    stamp = pl.from_epoch(pl.col("ticks").cast(pl.Int64), time_unit="ms")
-    stamp = stamp.cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias("ts")
     types = RAW_CANDLES.polars_schema
-    return frame.select(stamp, *(pl.col(name).cast(types[name]) for name in _CELLS)).sort("ts")
+    cells = [pl.Series(name, arrays[name], dtype=types[name]) for name in _CELLS]
+    # A sum is finite only of finite cells, and quicker to look at.
+    if not all(math.isfinite(cell.sum()) or cell.is_finite().all() for cell in cells):
+        raise _malformed(window, "a cell is not finite")
+    stamps = (ticks * 1000).cast(pl.Int64).cast(types["ts"]).alias("ts")
+    return pl.DataFrame([stamps, *cells])
+
+
+def _is_ascending(times: pl.Series) -> bool:
+    """Whether each is later than the one before."""
+    return times.is_sorted() and times.n_unique() == len(times)
 
 
 def _clock(microseconds: object) -> datetime | None:
@@ -195,13 +226,16 @@ def _error(error: dict[str, Any], status: int, wait_s: float | None) -> Exchange
             f"The exchange has switched this access off: {told}. "
             "Stored data is safe; try again later."
         )
-    if code in _TRANSIENT_CODES or status >= _SERVER_ERRORS or status == _TOO_MANY_REQUESTS:
+    if code in _THROTTLED_CODES or status == _TOO_MANY_REQUESTS:
+        return ThrottledError(f"The exchange was called too often: {told}.", wait_s)
+    if code in _TRANSIENT_CODES or status >= _SERVER_ERRORS:
         return TransientError(f"The exchange could not answer: {told}", wait_s)
     return RejectedError(f"The exchange refuses the call: {told}")
 
 
 def _unreadable(status: int, wait_s: float | None) -> ExchangeError:
-    return TransientError(f"The exchange answered HTTP {status} without a usable body.", wait_s)
+    kind = ThrottledError if status == _TOO_MANY_REQUESTS else TransientError
+    return kind(f"The exchange answered HTTP {status} without a usable body.", wait_s)
 
 
 def _malformed(window: Span, what: str) -> TransientError:

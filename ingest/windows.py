@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lake.spans import MINUTE, Span, ceil_minute, clip, floor_minute, merge, subtract
+from lake.spans import MINUTE, Span, ceil_minute, clip, floor_minute, merge, minutes_in, subtract
 
 # A call returns at most 5,001 candles and silently keeps the newest of more (deribit-api: the chart
 # method).
@@ -34,7 +34,7 @@ class InstrumentPlan:
     @property
     def candles(self) -> int:
         """Minutes in all windows: the most candles that can come."""
-        return sum(window.minutes for window in self.windows)
+        return minutes_in(self.windows)
 
 
 def life(listed_at: datetime, expires_at: datetime | None, until: datetime) -> Span:

@@ -6,6 +6,8 @@
     │   └── ConflictError     another writer committed first; read again and retry
     ├── ExchangeError         the exchange gave no usable answer
     │   ├── TransientError    asking again may help
+    │   │   └── ThrottledError    too many calls; all callers should slow down
+    │   ├── StoppedError      the caller stopped calling, on purpose
     │   ├── RejectedError     asking the same again cannot help
     │   └── ClosedDoorError   the exchange refuses all calls; stop asking
     └── LoadError             the database cannot be read or written
@@ -46,6 +48,14 @@ class TransientError(ExchangeError):
         """Keep the wait that the exchange asked for, in seconds."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class ThrottledError(TransientError):
+    """The exchange was called more than it allows; every caller should wait and slow down."""
+
+
+class StoppedError(ExchangeError):
+    """The call was given up because the client was told to stop; nothing is known of its answer."""
 
 
 class RejectedError(ExchangeError):

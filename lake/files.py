@@ -78,6 +78,11 @@ def is_local(uri: str) -> bool:
     return "://" not in uri
 
 
+def is_absent(uri: str) -> bool:
+    """Whether the address is a folder on this machine's disk that is not there."""
+    return is_local(uri) and not Path(uri).exists()
+
+
 def filesystem(table_uri: str, options: Mapping[str, str]) -> pafs.FileSystem:
     """Return the store under a table's folder, wherever it is, as an Arrow file system.
 

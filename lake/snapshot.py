@@ -60,7 +60,9 @@ class Snapshot:
         return f"{self.uri}/{file.path}"
 
     def counter(self, name: str) -> int:
-        """How many commits carried this counter (see `Lake.commit`); 0 at the start."""
+        """How many commits raised this counter, or the number it was set to (see `Lake.commit`); 0
+        at the start.
+        """
         return (self.delta.transaction_version(name) if self.delta else None) or 0
 
 

@@ -56,6 +56,17 @@ def subtract(spans: Iterable[Span], holes: Iterable[Span]) -> list[Span]:
     return [piece for span in merge(spans) for piece in _cut(span, cuts)]
 
 
+def common(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """The instants that are in both, sorted and disjoint."""
+    held = merge(spans)
+    return subtract(held, subtract(held, others))
+
+
+def minutes_in(spans: Iterable[Span]) -> int:
+    """Whole minutes in disjoint spans."""
+    return sum(span.minutes for span in spans)
+
+
 def _cut(span: Span, cuts: list[Span]) -> Iterator[Span]:
     start = span.start
     for cut in cuts:

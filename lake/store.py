@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -65,6 +66,15 @@ class Lake:
         """Show where it is, never its options: they may hold secrets."""
         return f"Lake({self.uri!r})"
 
+    @property
+    def machine_folder(self) -> Path:
+        """Where processes of one machine keep what they share about this lake, e.g. their pace: in
+        the lake, or for an object store in the user's cache. It need not be there yet.
+        """
+        if self.is_local:
+            return Path(self.uri) / ".machine"
+        return Path.home() / ".cache" / "basislake" / sha256(self.uri.encode()).hexdigest()[:16]
+
     def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
         """Return a table at a version (the newest by default); empty where there is none yet.
 
@@ -103,6 +113,7 @@ class Lake:
         *,
         replacing: Collection[str] | None = (),
         counting: Collection[str] = (),
+        marks: Mapping[str, int] | None = None,
     ) -> int:
         """Make files visible in one atomic step and return the new version.
 
@@ -114,6 +125,7 @@ class Lake:
             counting: counters to raise by one, besides one for each partition that is replaced.
                 Two writers that raise one counter from the same base cannot both succeed, so a
                 counter per instrument guards appended rows against a second writer.
+            marks: counters to set to a number; later commits keep it (see `Snapshot.counter`).
 
         Raises:
             ConflictError: another writer made the table, or replaced rows or raised one of the
@@ -125,7 +137,8 @@ class Lake:
         if replacing and table.partition:
             filters = [(table.partition, "in", sorted(replacing))]
         # Two that replace what is empty remove no file, so only a counter tells that they collide.
-        counters = sorted({*counting, *((table.name,) if replacing is None else replacing)})
+        raised = {*counting, *((table.name,) if replacing is None else replacing)}
+        counters = {name: base.counter(name) + 1 for name in sorted(raised)} | dict(marks or {})
         with explained(f"{table.name} cannot be committed at {base.uri}; it is as it was before"):
             delta = base.delta or self._create(table, lineage)
             delta.create_write_transaction(
@@ -136,23 +149,29 @@ class Lake:
                 partition_filters=filters,
                 commit_properties=CommitProperties(
                     custom_metadata=dict(lineage),
-                    app_transactions=[Transaction(n, base.counter(n) + 1) for n in counters],
+                    app_transactions=[Transaction(name, n) for name, n in counters.items()],
                 ),
             )
         return load(table, base.uri, self.options).version or 0
 
     def replace(
-        self, base: Snapshot, frame: pl.DataFrame, lineage: Mapping[str, Any]
+        self,
+        base: Snapshot,
+        frame: pl.DataFrame,
+        lineage: Mapping[str, Any],
+        marks: Mapping[str, int] | None = None,
     ) -> int | None:
-        """Make the frame the whole content of a table without partitions; None where it is already.
+        """Make the frame the whole content of a table without partitions, and set the marks (see
+        `commit`); None, and nothing is committed, where all is so already.
 
         Raises:
             ConflictError: another writer committed since `base`; nothing was stored.
         """
-        if base.version is not None and self._holds(base, frame):
+        marks = {name: n for name, n in (marks or {}).items() if base.counter(name) != n}
+        if base.version is not None and not marks and self._holds(base, frame):
             return None
         added = [self.write(base.table, frame)] if frame.height else []
-        return self.commit(base, added, lineage, replacing=None)
+        return self.commit(base, added, lineage, replacing=None, marks=marks)
 
     def history(self, table: Table, limit: int | None = None) -> list[Commit]:
         """Return the commits of a table, newest first; empty where the table does not exist."""

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +11,20 @@ from typing import Any
 
 import polars as pl
 
+from basislake import PROGRAM
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from basislake.verbs.exchange import market
+from ingest.backfill import Backfill, Result
+from ingest.discover import discover
+from ingest.exchange import Exchange
+from ingest.limiter import Limiter
+from ingest.plans import Planner
+from ingest.selection import Selection
 from lake import Lake
 
+# Waits are this much shorter than they would be.
+SPEED = 50.0
 MINUTE_MS = 60_000
 NOW = datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
 
@@ -24,10 +34,10 @@ def small_market(weeks: int = 2) -> Universe:
     return market(seed=3, now=NOW, weeks=weeks)
 
 
-def truth(universe: Universe, name: str) -> pl.DataFrame:
+def truth(universe: Universe, name: str, now_ms: int | None = None) -> pl.DataFrame:
     """The candles of a contract that are closed and inside its life: what a lake should hold."""
     contract = universe.contracts[name]
-    closed_ms = (universe.now_ms - 5_000) // MINUTE_MS * MINUTE_MS
+    closed_ms = ((now_ms or universe.now_ms) - 5_000) // MINUTE_MS * MINUTE_MS
     end_ms = closed_ms if contract.expires_ms is None else min(closed_ms, contract.expires_ms)
     frame = universe.candles(name, contract.listed_ms // MINUTE_MS * MINUTE_MS, max(end_ms, 0))
     stamp = (
@@ -39,9 +49,9 @@ def truth(universe: Universe, name: str) -> pl.DataFrame:
     )
 
 
-def truths(universe: Universe) -> pl.DataFrame:
+def truths(universe: Universe, now_ms: int | None = None) -> pl.DataFrame:
     """The truth of all contracts, sorted by instrument and time."""
-    return pl.concat([truth(universe, name) for name in universe.contracts]).sort(
+    return pl.concat([truth(universe, name, now_ms) for name in universe.contracts]).sort(
         "instrument", "ts"
     )
 
@@ -91,3 +101,43 @@ def basislake(server: SimulatedExchange | None, *arguments: object) -> Ran:
         cwd=Path(__file__).parent.parent,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def fetch(
+    server: SimulatedExchange,
+    where: Lake,
+    selection: Selection | None = None,
+    *,
+    timeout_s: float = 5.0,
+    retries: int = 6,
+    threads: int = 4,
+    repair: bool = False,
+) -> Result:
+    """Discover and backfill in this process, with waits that take no time to speak of."""
+    limiter = Limiter(
+        0,
+        folder=where.machine_folder,
+        url=server.www_url,
+        clock=lambda: time.time() * SPEED,
+        sleep=lambda s: time.sleep(s / SPEED),
+    )
+    exchange = Exchange(
+        server.www_url,
+        server.history_url,
+        limiter=limiter,
+        timeout_s=timeout_s,
+        retries=retries,
+        sleep=lambda s: time.sleep(s / SPEED),
+    )
+    try:
+        discover(exchange, where, PROGRAM)
+        planner = Planner(where, selection or Selection(), exchange.server_time(), repair=repair)
+        return Backfill(where, exchange, planner, PROGRAM, threads=threads).run()
+    finally:
+        exchange.close()
+
+
+def coverage(where: Lake, *, status: str) -> list[tuple[str, datetime, datetime]]:
+    """Instrument, start and end of the intervals of a status."""
+    found = where.scan("coverage").filter(status=status).sort("instrument", "start")
+    return found.select("instrument", "start", "end").collect().rows()

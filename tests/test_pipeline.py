@@ -205,40 +205,6 @@ def test_a_closed_door_stops_at_once_and_says_so(server: SimulatedExchange, tmp_
     assert server.calls_of(CHART) <= 8
 
 
-def test_a_missing_minute_is_asked_again_before_it_is_believed(
-    server: SimulatedExchange, universe: Universe, tmp_path: Path
-) -> None:
-    name = "BTC-PERPETUAL"
-    whole = truth(universe, name)
-    gap = whole["ts"][6000]
-
-    def holey(contract: object, start_ms: int, end_ms: int) -> pl.DataFrame:
-        frame = Universe.candles(universe, contract.name, start_ms, end_ms)  # type: ignore[attr-defined]
-        return frame.filter(pl.col("ticks") != int(gap.timestamp() * 1000))
-
-    sparse = Universe(
-        seed=universe.seed, now_ms=universe.now_ms, contracts=universe.contracts, truth=holey
-    )
-    with SimulatedExchange(sparse) as gappy:
-        done = basislake(gappy, "backfill", "--lake", tmp_path, "--instruments", name, "--json")
-        asks = [
-            c
-            for c in gappy.calls
-            if c.start_ms and c.start_ms <= gap.timestamp() * 1000 <= (c.end_ms or 0)
-        ]
-        assert done.code == 0, done.err
-        assert len(asks) == 2
-    where = lake.open(str(tmp_path))
-    missing = where.scan("coverage").filter(status="missing").collect()
-    assert missing.select("instrument", "start", "minutes").rows() == [(name, gap, 1)]
-    calls = server.calls_of(CHART)
-    assert basislake(server, "backfill", "--lake", tmp_path, "--instruments", name).code == 0
-    assert server.calls_of(CHART) == calls
-    repaired = basislake(server, "backfill", "--lake", tmp_path, "--instruments", name, "--repair")
-    assert repaired.code == 0
-    assert rows(where, "raw_candles").equals(whole)
-
-
 def test_wrong_usage_exits_with_2_and_asks_for_nothing(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:

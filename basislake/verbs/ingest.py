@@ -46,7 +46,7 @@ def instruments(
     Example:
         basislake instruments --currency BTC
     """
-    with settings.open() as exchange:
+    with settings.open(where) as exchange:
         found = discover(exchange, where, PROGRAM)
     chosen = found.known
     if selection.currencies or selection.names:
@@ -171,6 +171,7 @@ def fetch_told(
         discover_first=discover_first,
         repair=repair,
         tell=tell_discovery,
+        say=say,
         report=report,
     )
     tell_backfill(fetched.backfill)
@@ -210,19 +211,31 @@ def tell_backfill(result: Result) -> None:
         say(f"Failed: {failure.instrument}: {failure.reason}")
     if result.failed:
         say("What was answered is saved; the same command asks for the rest.")
+    for name, minutes in result.missing.items():
+        say(f"Missing: {minutes} minutes of {name} after its first candle; asked for twice.")
+    if result.log:
+        say(f"A line for each instrument: {result.log}")
     if result.empty:
         say(f"Empty: no candle yet in the life of {', '.join(result.empty)}.")
 
 
 def show_backfill(result: Result) -> None:
-    """Print the totals of a backfill on stdout."""
+    """Print on stdout what was planned and what came of it."""
+    plan = result.plan
     rows = [
-        ["instruments", result.instruments],
-        ["complete", result.complete],
-        ["empty", len(result.empty)],
-        ["failed", len(result.failed)],
-        ["candles written", result.candles_written],
-        ["calls", result.calls],
-        ["retries", result.retries],
+        ["instruments", result.instruments, result.complete],
+        ["calls", plan["calls"], result.calls],
+        ["candles", plan["candles"], result.candles_written],
+        ["bytes", size(plan["bytes"]), size(result.bytes_written)],
+        ["time at the rate", _lasting(plan["seconds_at_rate"]), _lasting(result.seconds)],
+        ["empty instruments", None, len(result.empty)],
+        ["failed instruments", None, len(result.failed)],
+        ["missing minutes", None, sum(result.missing.values())],
+        ["retries", None, result.retries],
+        ["throttled", None, result.throttled],
     ]
-    print_table("Backfill", ["figure", "value"], rows)
+    print_table("Backfill", ["figure", "planned", "actual"], rows)
+
+
+def _lasting(seconds: float | None) -> str | None:
+    return None if seconds is None else duration(seconds)

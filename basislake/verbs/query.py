@@ -9,6 +9,7 @@ import click
 import polars as pl
 
 from basislake.output import json_text, print_json, print_table, size
+from basislake.runs import show_runs
 from basislake.settings import (
     EMBEDDED,
     check_exists,
@@ -30,9 +31,10 @@ _SHOWN_ROWS = 50
 @postgres_option
 @json_option
 def status(where: Lake, postgres: str, *, as_json: bool) -> int:
-    """Show what the lake and the database hold, and what has no answer yet.
+    """Show what the lake and the database hold, what a backfill is doing, and what has no answer.
 
-    Exit code 1 where something was asked and not answered, or the database differs.
+    Works beside a running backfill. Exit code 1 where something was asked and not answered, or the
+    database differs.
 
     \b
     Example:
@@ -83,6 +85,15 @@ def _database(where: Lake, postgres: str) -> dict[str, Any] | None:
         return database_status(where, uri)
 
 
+def _show_intervals(title: str, intervals: list[dict[str, Any]], note: str) -> None:
+    if not intervals:
+        return
+    rows = [list(row.values()) for row in intervals[:_SHOWN_ROWS]]
+    more = len(intervals) - len(rows)
+    told = f"And {more:,} more; `--json` lists all. {note}" if more else note
+    print_table(title, ["instrument", "start", "end", "minutes"], rows, note=told)
+
+
 def _show(found: dict[str, Any]) -> None:
     rows = [
         [name, row["rows"], row["files"], size(row["bytes"]), row["version"]]
@@ -94,11 +105,13 @@ def _show(found: dict[str, Any]) -> None:
         click.echo(f"{', '.join(found['behind'])} {BEHIND}")
     if found["quarantined"]:
         print_table("Quarantine", ["rule", "rows"], list(found["quarantined"].items()))
-    if found["unanswered"]:
-        unanswered = [list(row.values()) for row in found["unanswered"]]
-        columns = ["instrument", "start", "end", "minutes"]
-        note = "`basislake backfill` asks again."
-        print_table("Asked, not answered", columns, unanswered[:_SHOWN_ROWS], note=note)
+    _show_intervals("Asked, not answered", found["unanswered"], "`basislake backfill` asks again.")
+    _show_intervals(
+        "Missing after the first candle",
+        found["missing"],
+        "Two answers or more lack them. The next backfill asks once more, then only --repair.",
+    )
+    show_runs(found["running"], found["runs"])
     if found["database"] is None:
         click.echo("PostgreSQL: nothing loaded yet; `basislake load` does it.")
         return

@@ -1,0 +1,61 @@
+"""How the records of backfills are shown."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from basislake.output import duration, print_table
+
+_SHOWN_INSTRUMENTS = 8
+
+
+def show_runs(running: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]]) -> None:
+    """Print what running backfills are doing and what past ones did.
+
+    Args:
+        running: records of runs, see `ingest.runs`.
+        ended: the same.
+    """
+    for record in running:
+        click.echo(running_line(record))
+    if ended:
+        columns = ["run", "state", "calls", "planned", "candles", "written", "retries", "failed"]
+        rows = [_row(record) for record in ended]
+        print_table("Past backfills", [*columns, "lasted"], rows)
+
+
+def running_line(record: Mapping[str, Any]) -> str:
+    """Say on some lines what a running backfill is doing; pure."""
+    done, left = record.get("windows_done", 0), record.get("windows_left", 0)
+    now = record.get("instruments_now", [])
+    names = ", ".join(now[:_SHOWN_INSTRUMENTS]) + (", ..." if len(now) > _SHOWN_INSTRUMENTS else "")
+    rate, allowed = record.get("calls_per_second", 0.0), record.get("calls_per_second_allowed")
+    limit = f" of {allowed:.1f} allowed" if allowed else ""
+    seconds_left = record.get("seconds_left")
+    lasting = f", {duration(seconds_left)} left" if seconds_left is not None else ""
+    return (
+        f"Running: backfill {record['run']}, process {record['pid']} on {record['host']}\n"
+        f"  [{done}/{done + left}] {rate:.1f} calls/s{limit}{lasting}, "
+        f"{record.get('candles', 0):,} candles, {record.get('retries', 0):,} retries, "
+        f"{record.get('throttled', 0):,} throttled, {len(record.get('failed', []))} failed\n"
+        f"  now: {names or '-'}"
+    )
+
+
+def _row(record: Mapping[str, Any]) -> list[object]:
+    started_at, updated_at = (
+        datetime.fromisoformat(record[name]) for name in ("started_at", "updated_at")
+    )
+    return [
+        record["run"],
+        record["state"],
+        record.get("calls", 0),
+        record["plan"]["calls"],
+        record["plan"]["candles"],
+        record.get("candles_written", 0),
+        record.get("retries", 0),
+        len(record.get("failed", [])),
+        duration((updated_at - started_at).total_seconds()),
+    ]

@@ -1,0 +1,131 @@
+"""One instrument in one run: what is still to be asked of it and what the answers came to; pure."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ingest.batches import Outcome, Recalled, apply
+from ingest.coverage import Coverage
+from ingest.exchange import Tally
+from ingest.windows import InstrumentPlan, windows
+from lake.errors import ExchangeError, RejectedError
+from lake.spans import Span, clip, common, merge, minutes_in, subtract
+
+# After so many windows in a row without an answer the rest of an instrument is left for another
+# run: each has been asked several times already.
+GIVE_UP_AFTER = 10
+
+
+@dataclass(slots=True)
+class Job:
+    """An instrument's windows and answers.
+
+    First its plan's windows are asked; when all are answered, the minutes that an answer lacked
+    after the first candle are asked once more, because only then they are believed to be missing.
+
+    Attributes:
+        plan: what was needed.
+        coverage: as the lake had it, and with every answer of this run.
+        tally: calls for this instrument.
+        candles: received, repeats of another window included.
+        saved: candles new to the lake.
+        reason: why a window has no answer, None where all have one.
+        unsaved: outcomes that are not committed yet.
+    """
+
+    plan: InstrumentPlan
+    coverage: Coverage
+    tally: Tally = field(default_factory=Tally)
+    candles: int = 0
+    saved: int = 0
+    reason: ExchangeError | None = None
+    unsaved: int = 0
+    _queue: deque[Span] = field(default_factory=deque)
+    _under_way: int = 0
+    _is_confirming: bool = False
+    _failures_in_a_row: int = 0
+    _missing_before: list[Span] = field(default_factory=list)
+    _committed: Coverage = field(default_factory=Coverage)
+
+    def __post_init__(self) -> None:
+        """Queue the plan's windows."""
+        self._queue.extend(self.plan.windows)
+        self._missing_before = self.coverage.missing()
+
+    @property
+    def instrument(self) -> str:
+        """Its name."""
+        return self.plan.instrument
+
+    @property
+    def queued(self) -> int:
+        """Windows that are still to be asked, as far as is known."""
+        return len(self._queue)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether nothing is left to ask or to wait for."""
+        return not self._queue and not self._under_way
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the exchange will not answer any call for it."""
+        return isinstance(self.reason, RejectedError)
+
+    def next_window(self) -> Span | None:
+        """Take the next window to ask, None where there is none at the moment."""
+        if not self._queue:
+            return None
+        self._under_way += 1
+        return self._queue.popleft()
+
+    def drop(self) -> None:
+        """Ask for nothing more."""
+        self._queue.clear()
+        self._is_confirming = True
+
+    def take(self, outcome: Outcome) -> None:
+        """Record what a window came to, and queue what that makes worth asking."""
+        self._under_way -= 1
+        self.unsaved += 1
+        self.candles += outcome.rows
+        apply(self.coverage, [outcome])
+        if outcome.page is None:
+            self.reason = outcome.error or self.reason
+            self._failures_in_a_row += 1
+            if self._failures_in_a_row >= GIVE_UP_AFTER:
+                self._queue.clear()
+        else:
+            self._failures_in_a_row = 0
+        if self.is_answered and not self._is_confirming:
+            self._is_confirming = True
+            self._queue.extend(confirming(self.coverage))
+
+    def recalled(self, batch: Sequence[Outcome]) -> Recalled:
+        """Return what the commit of some outcomes has to know of those before, and add them."""
+        lacked = merge(self._committed.absent)
+        apply(self._committed, batch)
+        again = common(self._missing_before, self._committed.lacked())
+        return Recalled(lacked, minutes_in(again))
+
+    def unanswered(self) -> list[Span]:
+        """Minutes that were wanted and have no answer."""
+        return subtract(self.plan.wanted, self.coverage.answered())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether some minutes were wanted and none of them has a candle."""
+        wanted = self.plan.wanted
+        had = [clip(present, span) for present in self.coverage.present for span in wanted]
+        return bool(wanted) and not merge(had)
+
+
+def confirming(coverage: Coverage) -> list[Span]:
+    """Windows over what one answer lacked, around what had no answer at all."""
+    needed = coverage.unconfirmed()
+    hull = [Span(span.start, needed[-1].end) for span in needed[:1]]
+    return [
+        window
+        for piece in subtract(hull, coverage.failed)
+        for window in windows(clip(span, piece) for span in needed)
+    ]

@@ -1,0 +1,195 @@
+"""The one pace that all threads and processes of a machine keep towards an exchange."""
+
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from ingest.pace import (
+    Pace,
+    answered,
+    ask_leave,
+    ask_leave_to_list,
+    believable,
+    rate_at,
+    refused,
+)
+from lake.errors import LakeError, StoppedError
+
+_LAYOUT = struct.Struct("<6d")
+# Another process holds the lock for microseconds.
+_LOCK_POLL_S = 0.001
+# So often a waiting thread looks whether it should stop, or whether all were told to wait.
+_LONGEST_NAP_S = 0.5
+
+
+class Limiter:
+    """Gives leave to call, and slows everybody down when the exchange refuses.
+
+    Without a folder the pace is shared by the threads of this process only. With one it is kept in
+    a small file there, under a lock that ends with the process, so a killed process holds nobody
+    up.
+    """
+
+    def __init__(
+        self,
+        calls_per_second: float,
+        *,
+        folder: Path | None = None,
+        url: str = "",
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Set the limit; nothing is read or written.
+
+        Args:
+            calls_per_second: the most candle calls, 0 for no limit.
+            folder: where processes share their pace.
+            url: of the exchange; each has a pace of its own.
+            clock: seconds, the same for all processes that share the folder.
+            sleep: waits for some seconds.
+        """
+        self._most = calls_per_second
+        self._cell = _Cell(folder / f"pace-{_tag(url)}") if folder else _Memory()
+        self._clock = clock
+        self._sleep = sleep
+        self._stopped = threading.Event()
+        self._was_refused = False
+
+    def wait(self, *, to_list: bool = False) -> float:
+        """Wait until a call may be made, and return when leave was given.
+
+        Args:
+            to_list: the call is one of `get_instruments`.
+
+        Raises:
+            StoppedError: `stop` was called.
+            LakeError: the shared file cannot be had.
+        """
+        while True:
+            if self._stopped.is_set():
+                raise StoppedError("Stopped before the call was made.")
+            if not self._most and not to_list and not self._cell.peek().refused_rate:
+                return self._clock()
+            with self._cell.changing() as held:
+                now = self._clock()
+                pace = believable(held.pace, now)
+                held.pace, wait_s = (
+                    ask_leave_to_list(pace, now) if to_list else ask_leave(pace, now, self._most)
+                )
+                self._was_refused = held.pace.refusals > 0
+            if not wait_s:
+                return now
+            self._sleep(min(wait_s, _LONGEST_NAP_S))
+
+    def refused(self, asked_at: float, wait_s: float | None) -> None:
+        """Take note that the exchange refused a call because there were too many.
+
+        Args:
+            asked_at: what `wait` returned for it.
+            wait_s: the reply's `Retry-After`, None where absent.
+        """
+        with self._cell.changing() as held:
+            held.pace = refused(held.pace, self._clock(), asked_at, self._most, wait_s)
+        self._was_refused = True
+
+    def answered(self) -> None:
+        """Take note that the exchange answered a call."""
+        if self._was_refused:
+            with self._cell.changing() as held:
+                held.pace = answered(held.pace)
+            self._was_refused = False
+
+    @property
+    def calls_per_second(self) -> float:
+        """What is allowed now: the limit, or less after a refusal; infinite without a limit."""
+        with self._cell.changing() as held:
+            return rate_at(held.pace, self._clock(), self._most)
+
+    def stop(self) -> None:
+        """Give no more leave; threads that wait are told soon."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """Close the shared file."""
+        self._cell.close()
+
+
+class _Memory:
+    """A pace that the threads of one process share."""
+
+    def __init__(self) -> None:
+        self.pace = Pace()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def changing(self) -> Iterator["_Memory"]:
+        with self._lock:
+            yield self
+
+    def peek(self) -> Pace:
+        return self.pace
+
+    def close(self) -> None:
+        pass
+
+
+class _Cell(_Memory):
+    """A pace in a file of fixed size, written in place, which a full disk does not prevent."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._descriptor: int | None = None
+        # Threads take turns by the lock of `_Memory`, so the file's lock is asked for by one.
+        lock_path = path.with_suffix(".lock")
+        self._file_lock = FileLock(lock_path, poll_interval=_LOCK_POLL_S, thread_local=False)
+
+    @contextmanager
+    def changing(self) -> Iterator["_Memory"]:
+        with super().changing(), self._explained(), self._file_lock:
+            self.pace = self.peek()
+            yield self
+            os.pwrite(self._opened(), _LAYOUT.pack(*astuple(self.pace)), 0)
+
+    def peek(self) -> Pace:
+        """What was written last, without waiting for those who write."""
+        with self._explained():
+            found = os.pread(self._opened(), _LAYOUT.size, 0)
+        return Pace(*_LAYOUT.unpack(found)) if len(found) == _LAYOUT.size else Pace()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+            self._descriptor = None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise LakeError(
+                f"The pace of calls cannot be kept at {self._path}: {exc.strerror}. What the lake "
+                "holds is safe; see that its folder can be written and run again."
+            ) from exc
+
+    def _opened(self) -> int:
+        if self._descriptor is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        return self._descriptor
+
+
+def _tag(url: str) -> str:
+    """A name for the exchange at a URL: its host and port, without a password."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    return sha256(host.encode()).hexdigest()[:12]

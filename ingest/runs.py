@@ -1,0 +1,165 @@
+"""Records of backfills: what one was to do, is doing and did, for other terminals and later days.
+
+A record is a JSON document `runs/ID.json` beside the tables, renewed while the run goes on; a lake
+on disk also has `runs/ID.log`, with a line for each instrument.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from lake import Lake, documents
+from lake.errors import LakeError
+
+FOLDER = "runs"
+KEPT = 500
+
+# A run renews its record about every second, so one that is this old was left by a killed process.
+_STALE = timedelta(seconds=30)
+_RENEW_EVERY = timedelta(seconds=1)
+_NEEDED = {"run", "state", "started_at", "updated_at", "host", "pid", "plan"}
+_JSON = orjson.OPT_UTC_Z | orjson.OPT_INDENT_2
+
+
+class RunRecord:
+    """The record of a run that is going on.
+
+    Attributes:
+        id: of the run; sorts by the time it started.
+        facts: the record, as plain values.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        program: str,
+        plan: Mapping[str, Any],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Write the first state of it.
+
+        Args:
+            lake: that it belongs to.
+            program: name and version.
+            plan: figures of what is to be done.
+            now: this machine's clock, UTC.
+
+        Raises:
+            LakeError: the lake cannot be written.
+        """
+        self._lake = lake
+        self._now = now
+        started_at = now()
+        self.id = f"{started_at:%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
+        self.facts: dict[str, Any] = {
+            "run": self.id,
+            "state": "running",
+            "started_at": started_at,
+            "updated_at": started_at,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "program": program,
+            "plan": dict(plan),
+        }
+        self._put()
+        documents.prune(lake, FOLDER, KEPT)
+
+    @property
+    def log(self) -> Path | None:
+        """The file with a line for each instrument; None where the lake is not on this disk."""
+        return Path(self._lake.uri) / FOLDER / f"{self.id}.log" if self._lake.is_local else None
+
+    def renew(self, facts: Callable[[], Mapping[str, Any]]) -> None:
+        """Bring the record up to date, about once a second; `facts` gives what changed."""
+        if self._now() - self.facts["updated_at"] >= _RENEW_EVERY:
+            self._update(facts())
+
+    def tell(self, instrument: str, status: str, figures: Mapping[str, object]) -> None:
+        """Add an instrument's line to the log: time, name, status and figures as `name=value`."""
+        if self.log is None:
+            return
+        shown = " ".join(f"{name}={_plain(value)}" for name, value in figures.items())
+        try:
+            with self.log.open("a", encoding="utf-8") as log:
+                log.write(f"{self._now():%Y-%m-%dT%H:%M:%SZ} {instrument} {status} {shown}\n")
+        except OSError:
+            # The log is for people; what it tells is in the lake, and where the disk is full the
+            # commit says so.
+            return
+
+    def end(self, state: str, facts: Mapping[str, Any]) -> None:
+        """Write the last state of it."""
+        self._update({**facts, "state": state})
+
+    def _update(self, facts: Mapping[str, Any]) -> None:
+        self.facts.update(facts, updated_at=self._now())
+        try:
+            self._put()
+        except LakeError:
+            # The run itself will tell what is wrong with the lake, when it commits.
+            return
+
+    def _put(self) -> None:
+        documents.put(
+            self._lake, f"{FOLDER}/{self.id}.json", orjson.dumps(self.facts, option=_JSON).decode()
+        )
+
+
+def runs(lake: Lake, newest: int, now: datetime | None = None) -> list[dict[str, Any]]:
+    """Return the records of the newest runs, the last first; times are texts.
+
+    A record that says `running` of a process that is gone is told as `killed`.
+
+    Args:
+        lake: whose runs.
+        newest: at most so many.
+        now: this machine's clock, UTC.
+    """
+    at = now or datetime.now(UTC)
+    found = documents.texts(lake, FOLDER, ".json", newest)
+    records = [record for text in found.values() if (record := _read(text))]
+    return [{**record, "state": _state(record, at)} for record in records]
+
+
+def _read(text: str) -> dict[str, Any] | None:
+    try:
+        record = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return record if isinstance(record, dict) and set(record) >= _NEEDED else None
+
+
+def _state(record: Mapping[str, Any], now: datetime) -> str:
+    if record["state"] != "running":
+        return str(record["state"])
+    updated_at = datetime.fromisoformat(record["updated_at"])
+    if now - updated_at > _STALE:
+        return "killed"
+    if record["host"] == socket.gethostname() and not _is_alive(int(record["pid"])):
+        return "killed"
+    return "running"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _plain(value: object) -> str:
+    text = str(value)
+    return text if text and not any(c.isspace() or c == '"' for c in text) else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()

@@ -1,0 +1,142 @@
+"""Commits answers in batches, in a thread of its own, one batch after the other."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from ingest.batches import Outcome, Stored, store
+from ingest.jobs import Job
+from lake import Lake
+
+# A commit is due after this many candles (about 30 MB in memory), this long, or this part of the
+# windows, whichever comes first.
+BATCH_CANDLES = 500_000
+BATCH_SECONDS = 20.0
+BATCHES = 20
+
+# While a commit is under way so many candles may gather; then fetching waits.
+MOST_CANDLES_WAITING = 1_000_000
+
+# An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A batch that was committed.
+
+    Attributes:
+        stored: what it came to.
+        outcomes: with their jobs.
+    """
+
+    stored: Stored
+    outcomes: list[tuple[Job, Outcome]]
+
+
+class Saver:
+    """Gathers answers of one run and commits them; used by one thread."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        program: str,
+        windows: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start with nothing to commit.
+
+        Args:
+            lake: to commit to.
+            program: name and version, for the lineage.
+            windows: how many are expected in all.
+            clock: seconds, never going back.
+        """
+        self._lake = lake
+        self._program = program
+        self._most_windows = max(1, windows // BATCHES)
+        self._clock = clock
+        self._batch: list[tuple[Job, Outcome]] = []
+        self._candles = 0
+        self._since_s = clock()
+        self._committing: tuple[Future[Stored], list[tuple[Job, Outcome]]] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits for the commit under way that no more should be fetched."""
+        return self._candles >= MOST_CANDLES_WAITING
+
+    @property
+    def unsaved(self) -> int:
+        """Windows that were taken and are not committed yet."""
+        committing = self._committing[1] if self._committing else []
+        return len(self._batch) + len(committing)
+
+    def add(self, job: Job, outcome: Outcome) -> None:
+        """Take an answer, or the lack of one, to be committed."""
+        if not self._batch:
+            self._since_s = self._clock()
+        self._batch.append((job, outcome))
+        self._candles += outcome.rows
+
+    def poll(self, timeout_s: float = 0.0) -> list[Saved]:
+        """Return what was committed since, and begin the next commit where one is due.
+
+        Args:
+            timeout_s: the longest wait for the commit under way.
+
+        Raises:
+            LakeError: the commit failed; what earlier ones stored is safe.
+        """
+        saved = self._collect(timeout_s)
+        if self._committing is None and self._is_due():
+            self._begin()
+        return saved
+
+    def flush(self) -> list[Saved]:
+        """Commit everything, and return what was committed.
+
+        Raises:
+            LakeError: a commit failed; what earlier ones stored is safe.
+        """
+        saved = []
+        while self._batch or self._committing:
+            if self._committing is None:
+                self._begin()
+            saved += self._collect(_POLL_S)
+        return saved
+
+    def close(self) -> None:
+        """Begin no more commits; one that is under way goes on to its end."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _is_due(self) -> bool:
+        return bool(self._batch) and (
+            len(self._batch) >= self._most_windows
+            or self._candles >= BATCH_CANDLES
+            or self._clock() - self._since_s > BATCH_SECONDS
+        )
+
+    def _begin(self) -> None:
+        batch, self._batch, self._candles = self._batch, [], 0
+        outcomes = [outcome for _, outcome in batch]
+        recalled = {
+            job.instrument: job.recalled([o for o in outcomes if o.instrument == job.instrument])
+            for job in {id(job): job for job, _ in batch}.values()
+        }
+        future = self._thread.submit(store, self._lake, outcomes, self._program, recalled)
+        self._committing = (future, batch)
+
+    def _collect(self, timeout_s: float) -> list[Saved]:
+        """What the commit under way stored, where it is done."""
+        if self._committing is None:
+            return []
+        future, batch = self._committing
+        if not future.done():
+            wait([future], timeout_s)
+            if not future.done():
+                return []
+        self._committing = None
+        return [Saved(future.result(), batch)]

@@ -1,0 +1,92 @@
+"""Which window to ask for next: instruments in order, each claimed before it is asked for."""
+
+from collections import deque
+from collections.abc import Iterator
+
+from ingest.claims import Claims
+from ingest.jobs import Job
+from ingest.plans import Planner
+from lake.spans import Span
+
+
+class Worklist:
+    """The instruments of a run and their windows, handed out one by one.
+
+    Attributes:
+        jobs: of all instruments that were begun, or needed nothing, by name.
+        elsewhere: instruments that another run works on.
+    """
+
+    def __init__(self, planner: Planner, claims: Claims) -> None:
+        """Line up what is planned; nothing is claimed yet.
+
+        Args:
+            planner: what is needed.
+            claims: shared with other runs of this machine.
+        """
+        self._planner = planner
+        self._claims = claims
+        plans = {name: planner.plan(name) for name in planner.wanted}
+        self._planned = {name: len(p.windows) for name, p in plans.items() if p.windows}
+        self._waiting = deque(self._planned)
+        self._open: dict[str, Job] = {}
+        self.jobs = {
+            name: Job(plan, planner.coverage(name))
+            for name, plan in plans.items()
+            if not plan.windows
+        }
+        self.elsewhere: list[str] = []
+
+    @property
+    def left(self) -> int:
+        """Windows that were not handed out, as far as is known."""
+        names = [*self._waiting, *self.elsewhere]
+        queued = sum(job.queued for job in self._open.values())
+        return queued + sum(self._planned[name] for name in names)
+
+    @property
+    def begun(self) -> list[str]:
+        """Instruments that are being asked for or saved."""
+        return list(self._open)
+
+    def next(self) -> tuple[Job, Span] | None:
+        """Hand out a window; None where there is none at the moment."""
+        for job in self._candidates():
+            window = job.next_window()
+            if window is not None:
+                return job, window
+        return None
+
+    def look_again(self) -> None:
+        """Line up again the instruments that another run worked on when they were asked for."""
+        self._waiting.extend(self.elsewhere)
+        self.elsewhere = []
+
+    def close(self, job: Job) -> None:
+        """Let others have an instrument whose answers are all saved."""
+        self._open.pop(job.instrument, None)
+        self._claims.release(job.instrument)
+
+    def drop(self) -> None:
+        """Hand out nothing more."""
+        self._waiting.clear()
+        self.elsewhere = []
+        for job in self._open.values():
+            job.drop()
+
+    def _candidates(self) -> Iterator[Job]:
+        yield from list(self._open.values())
+        while self._waiting:
+            job = self._begin(self._waiting.popleft())
+            if job is not None:
+                yield job
+
+    def _begin(self, instrument: str) -> Job | None:
+        """Claim an instrument, and plan it anew: another run may have been at it since."""
+        if not self._claims.take(instrument):
+            self.elsewhere.append(instrument)
+            return None
+        self._planner.renew()
+        job = Job(self._planner.plan(instrument), self._planner.coverage(instrument))
+        self.jobs[instrument] = self._open[instrument] = job
+        return job

@@ -1,0 +1,206 @@
+"""What a misbehaving exchange does to a backfill: right data, or a named failure and the rest."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import lake
+from basislake.exchange import changes, forms
+from basislake.exchange.calls import CHART_METHOD as CHART
+from basislake.exchange.faults import Changed, FaultScript, Hang, Reset
+from basislake.exchange.kinds import KINDS
+from basislake.exchange.server import SimulatedExchange
+from basislake.exchange.universe import Universe
+from ingest.selection import Selection, select
+from lake import Lake
+from tests.market import coverage, fetch, rows, small_market, truth, truths
+
+NAME = "BTC-PERPETUAL"
+HARMLESS = [name for name, kind in KINDS.items() if kind.effect in ("retry", "truth")]
+SLOW = ("hang", "trickle")
+
+
+@pytest.fixture(scope="module")
+def universe() -> Universe:
+    return small_market()
+
+
+@pytest.fixture
+def server(universe: Universe) -> Iterator[SimulatedExchange]:
+    with SimulatedExchange(universe) as running:
+        yield running
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Lake:
+    return lake.open(str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def only() -> Selection:
+    return select((), (NAME,), None, None)
+
+
+def minute_ms(universe: Universe, row: int) -> int:
+    """The time of a candle of the perpetual."""
+    return int(truth(universe, NAME)["ts"][row].timestamp() * 1000)
+
+
+@pytest.mark.parametrize("kind", HARMLESS)
+def test_a_fault_in_every_third_call_changes_no_row(
+    universe: Universe, where: Lake, kind: str
+) -> None:
+    rates = {kind: 0.1 if kind in SLOW else 0.3}
+    with SimulatedExchange(universe, faults=FaultScript.at_rates(rates, seed=5)) as server:
+        result = fetch(server, where, timeout_s=0.3 if kind in SLOW else 5.0)
+        assert server.counters.by_fault[kind] > 0
+    assert not result.failed
+    assert result.complete == len(universe.contracts)
+    assert rows(where, "raw_candles").equals(truths(universe))
+    assert not coverage(where, status="missing")
+    assert not coverage(where, status="failed")
+
+
+def test_all_faults_at_once_change_no_row(universe: Universe, where: Lake) -> None:
+    rates = {kind: 0.02 for kind in HARMLESS if kind not in SLOW}
+    with SimulatedExchange(universe, faults=FaultScript.at_rates(rates, seed=6)) as server:
+        result = fetch(server, where)
+        assert sum(server.counters.by_fault.values()) > 5
+    assert not result.failed
+    assert rows(where, "raw_candles").equals(truths(universe))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        forms.server_error(),
+        Reset(),
+        Hang(),
+        Changed(changes.contradict_candle(0.5)),
+        Changed(changes.shorten_column()),
+    ],
+    ids=lambda fault: fault.kind,
+)
+def test_a_minute_that_never_gets_an_answer_costs_its_window_only(
+    universe: Universe, server: SimulatedExchange, where: Lake, fault: forms.AnyFault
+) -> None:
+    hurt = minute_ms(universe, 7000)
+    server.faults.add(CHART, None, fault, instrument=NAME, minute_ms=hurt)
+    result = fetch(server, where, timeout_s=0.3, retries=2)
+    assert [failure.instrument for failure in result.failed] == [NAME]
+    ((name, start, end),) = coverage(where, status="failed")
+    assert name == NAME
+    assert start.timestamp() * 1000 <= hurt < end.timestamp() * 1000
+    assert end - start <= timedelta(minutes=5000)
+    saved = truths(universe).filter(
+        (pl.col("instrument") != NAME) | (pl.col("ts") < start) | (pl.col("ts") >= end)
+    )
+    assert rows(where, "raw_candles").equals(saved)
+    server.faults.clear()
+    server.forget_calls()
+    assert not fetch(server, where).failed
+    assert server.calls_of(CHART) == 1
+    assert rows(where, "raw_candles").equals(truths(universe))
+
+
+def test_a_minute_that_a_second_ask_returns_is_there(
+    universe: Universe, server: SimulatedExchange, where: Lake, only: Selection
+) -> None:
+    hurt = minute_ms(universe, 6000)
+    gap = Changed(changes.drop_minutes(hurt))
+    server.faults.add(CHART, 1, gap, instrument=NAME, minute_ms=hurt)
+    result = fetch(server, where, only)
+    assert not result.missing
+    assert sum(call.holds(hurt) for call in server.calls) == 2
+    assert rows(where, "raw_candles").equals(truth(universe, NAME))
+
+
+def test_a_minute_without_a_candle_is_asked_again_by_the_next_backfill_and_then_by_repair_only(
+    universe: Universe, server: SimulatedExchange, where: Lake, only: Selection
+) -> None:
+    hurt = minute_ms(universe, 6000)
+    server.faults.add(CHART, None, Changed(changes.drop_minutes(hurt)), minute_ms=hurt)
+    first = fetch(server, where, only)
+    assert (first.missing, first.failed, first.complete) == ({NAME: 1}, [], 1)
+    ((_, start, end),) = coverage(where, status="missing")
+    assert (start.timestamp() * 1000, end - start) == (hurt, timedelta(minutes=1))
+    asked = []
+    for _ in range(3):
+        server.forget_calls()
+        fetch(server, where, only)
+        asked.append(server.calls_of(CHART))
+    assert asked == [1, 0, 0]
+    server.faults.clear()
+    fetch(server, where, only, repair=True)
+    assert not coverage(where, status="missing")
+    assert rows(where, "raw_candles").equals(truth(universe, NAME))
+
+
+def test_a_newly_missing_minute_heals_with_the_next_backfill(
+    universe: Universe, server: SimulatedExchange, where: Lake, only: Selection
+) -> None:
+    hurt = minute_ms(universe, 6000)
+    server.faults.add(CHART, None, Changed(changes.drop_minutes(hurt)), minute_ms=hurt)
+    fetch(server, where, only)
+    server.faults.clear()
+    assert not fetch(server, where, only).missing
+    assert rows(where, "raw_candles").equals(truth(universe, NAME))
+
+
+def test_no_data_in_the_middle_of_a_life_is_not_believed(
+    universe: Universe, server: SimulatedExchange, where: Lake, only: Selection
+) -> None:
+    hurt = minute_ms(universe, 6000)
+    server.faults.add(CHART, 1, Changed(changes.no_data), minute_ms=hurt)
+    assert not fetch(server, where, only).missing
+    assert rows(where, "raw_candles").equals(truth(universe, NAME))
+
+
+def test_a_null_is_kept_as_it_came(
+    universe: Universe, server: SimulatedExchange, where: Lake, only: Selection
+) -> None:
+    hurt = minute_ms(universe, 6000)
+    server.faults.add(CHART, None, Changed(changes.null_cell(0.25)), minute_ms=hurt)
+    assert not fetch(server, where, only).failed
+    stored, expected = rows(where, "raw_candles"), truth(universe, NAME)
+    assert stored["close"].null_count() == 1
+    assert stored.filter(pl.col("close").is_not_null()).height == expected.height - 1
+    assert stored.drop("close").equals(expected.drop("close"))
+
+
+def test_an_instrument_that_gets_no_answer_is_given_up_and_named(where: Lake) -> None:
+    longer = small_market(8)
+    with SimulatedExchange(longer) as server:
+        server.faults.add(CHART, None, Reset(), instrument=NAME)
+        result = fetch(server, where, retries=0, threads=1)
+        assert sum(call.instrument == NAME for call in server.calls) < 15
+    assert [failure.instrument for failure in result.failed] == [NAME]
+    assert rows(where, "raw_candles").equals(truths(longer).filter(pl.col("instrument") != NAME))
+
+
+def test_an_exchange_that_goes_away_ends_the_run_and_the_next_one_finishes(where: Lake) -> None:
+    longer = small_market(8)
+    with SimulatedExchange(longer) as server:
+        half = len(truths(longer)) // 5000 // 2
+        for instrument in longer.contracts:
+            server.faults.add(CHART, None, Reset(), instrument=instrument)
+        result = fetch(server, where, retries=0)
+        assert server.calls_of(CHART) < half
+        assert "answers nothing any more" in result.failed[-1].reason
+        assert len(result.failed) == len(longer.contracts)
+        server.faults.clear()
+        assert not fetch(server, where).failed
+    assert rows(where, "raw_candles").equals(truths(longer))
+
+
+def test_an_unknown_instrument_is_refused_once_and_the_rest_goes_on(
+    server: SimulatedExchange, where: Lake
+) -> None:
+    server.faults.add(CHART, None, forms.rpc_error(-32602, "Invalid params"), instrument=NAME)
+    result = fetch(server, where, threads=1)
+    assert [failure.instrument for failure in result.failed] == [NAME]
+    assert "refuses the call" in result.failed[0].reason
+    assert sum(call.instrument == NAME for call in server.calls) == 1
