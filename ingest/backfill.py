@@ -168,8 +168,6 @@ class Backfill:
         self.result.log = str(record.log) if record.log else None
         state = "failed"
         try:
-            for job in list(self._work.jobs.values()):
-                self._conclude(record, job)
             self._fetch(record)
             state = "failed" if self.result.failed else "done"
         except LakeError:
@@ -197,6 +195,9 @@ class Backfill:
             self._settle(record, self._saver.poll(0.0 if self._fetcher.under_way else _POLL_S))
             record.renew(self._facts)
         self._settle(record, self._saver.flush())
+        # What is still open was given up.
+        for job in self._work.begun:
+            self._conclude(record, job)
         for name in self._planner.wanted:
             if name not in self._work.jobs:
                 self.result.failed.append(Failure(name, self._reason))
@@ -248,6 +249,8 @@ class Backfill:
 
     def _settle(self, record: RunRecord, saved: list[Saved]) -> None:
         """Take note of what was committed, and conclude the instruments that are all saved."""
+        for job in self._work.take_idle():
+            self._conclude(record, job)
         for batch in saved:
             self._planner.committed(batch.stored.coverage_version)
             self.result.candles_written += batch.stored.written
@@ -306,5 +309,5 @@ class Backfill:
             "calls_per_second": self.result.calls / seconds if seconds else 0.0,
             "calls_per_second_allowed": self._exchange.calls_per_second,
             "seconds_left": left / windows_per_second if windows_per_second else None,
-            "instruments_now": self._work.begun,
+            "instruments_now": [job.instrument for job in self._work.begun],
         }

@@ -111,8 +111,7 @@ class Limiter:
     @property
     def calls_per_second(self) -> float:
         """What is allowed now: the limit, or less after a refusal; infinite without a limit."""
-        with self._cell.changing() as held:
-            return rate_at(held.pace, self._clock(), self._most)
+        return rate_at(self._cell.peek(), self._clock(), self._most)
 
     def stop(self) -> None:
         """Give no more leave; threads that wait are told soon."""

@@ -14,7 +14,7 @@ from lake.spans import MINUTE, Span, ceil_minute, clip, floor_minute, merge, min
 MAX_CANDLES_PER_CALL = 5_000
 
 # Measured on simulated candles: what one takes in `raw_candles`, for the estimate of a plan.
-BYTES_PER_CANDLE = 9.5
+BYTES_PER_CANDLE = 10.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ class Worklist:
 
     Attributes:
         jobs: of all instruments that were begun, or needed nothing, by name.
+        idle: those of them that need nothing and were not told of yet.
         elsewhere: instruments that another run works on.
     """
 
@@ -35,6 +36,7 @@ class Worklist:
             for name, plan in plans.items()
             if not plan.windows
         }
+        self.idle = list(self.jobs.values())
         self.elsewhere: list[str] = []
 
     @property
@@ -45,9 +47,14 @@ class Worklist:
         return queued + sum(self._planned[name] for name in names)
 
     @property
-    def begun(self) -> list[str]:
+    def begun(self) -> list[Job]:
         """Instruments that are being asked for or saved."""
-        return list(self._open)
+        return list(self._open.values())
+
+    def take_idle(self) -> list[Job]:
+        """Return the instruments that need nothing, each once."""
+        idle, self.idle = self.idle, []
+        return idle
 
     def next(self) -> tuple[Job, Span] | None:
         """Hand out a window; None where there is none at the moment."""
@@ -75,7 +82,7 @@ class Worklist:
             job.drop()
 
     def _candidates(self) -> Iterator[Job]:
-        yield from list(self._open.values())
+        yield from self.begun
         while self._waiting:
             job = self._begin(self._waiting.popleft())
             if job is not None:
@@ -88,5 +95,10 @@ class Worklist:
             return None
         self._planner.renew()
         job = Job(self._planner.plan(instrument), self._planner.coverage(instrument))
-        self.jobs[instrument] = self._open[instrument] = job
+        self.jobs[instrument] = job
+        if not job.plan.windows:
+            self._claims.release(instrument)
+            self.idle.append(job)
+            return None
+        self._open[instrument] = job
         return job

@@ -100,9 +100,13 @@ def test_two_backfills_at_once_share_the_work(
     universe: Universe, slow: SimulatedExchange, tmp_path: Path
 ) -> None:
     assert basislake(slow, "instruments", "--lake", tmp_path).code == 0
-    both = [start(slow, tmp_path, "--threads", "2") for _ in range(2)]
+    both = [start(slow, tmp_path, "--threads", "2", "--json") for _ in range(2)]
     ends = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], ends
+    told = [json.loads(out) for out, _ in ends]
+    assert [each["complete"] for each in told] == [len(universe.contracts)] * 2
+    assert sum(each["candles_written"] for each in told) == truths(universe).height
+    assert all(each["calls"] > 0 for each in told)
     assert slow.calls_of(CHART) == ideal_calls(universe)
     assert slow.counters.repeats == 0
     assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
