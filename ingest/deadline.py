@@ -13,25 +13,66 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
-class _UnderWay(threading.local):
-    """The sockets of this thread's call."""
+class _Call:
+    """The connections that one call uses: one, and another where that was dead."""
 
-    sockets: list[socket.socket] | None = None
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+        self._is_cut = False
+        self._lock = threading.Lock()
+
+    def note(self, sock: socket.socket | None) -> None:
+        """Take a connection in; it is cut at once where the call was cut before it stood."""
+        with self._lock:
+            if sock is not None:
+                self._sockets.append(sock)
+            if self._is_cut:
+                self._shut()
+
+    def cut(self) -> None:
+        with self._lock:
+            self._is_cut = True
+            self._shut()
+
+    def _shut(self) -> None:
+        for sock in self._sockets:
+            with contextlib.suppress(OSError):
+                # Of the plain socket: TLS would take its state away from the thread that reads.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class _UnderWay(threading.local):
+    """This thread's call."""
+
+    call: _Call | None = None
 
 
 _under_way = _UnderWay()
 
 
+def _note(sock: socket.socket | None) -> None:
+    if _under_way.call is not None:
+        _under_way.call.note(sock)
+
+
 class _Connection(HTTPConnection):
-    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (handed through)
-        super().request(*args, **kwargs)
+    def connect(self) -> None:
+        super().connect()
         _note(self.sock)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (handed through)
+        _note(self.sock)
+        super().request(*args, **kwargs)
 
 
 class _TlsConnection(HTTPSConnection):
-    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (handed through)
-        super().request(*args, **kwargs)
+    def connect(self) -> None:
+        super().connect()
         _note(self.sock)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (handed through)
+        _note(self.sock)
+        super().request(*args, **kwargs)
 
 
 class _Pool(urllib3.HTTPConnectionPool):
@@ -51,7 +92,7 @@ class Deadlines:
 
     def __init__(self) -> None:
         """Start with no call."""
-        self._calls: list[list[socket.socket]] = []
+        self._calls: set[_Call] = set()
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -59,35 +100,23 @@ class Deadlines:
         """Cut the connection of this thread's call once it has taken so long; reading then
         fails.
         """
-        sockets: list[socket.socket] = []
-        _under_way.sockets = sockets
-        timer = threading.Timer(seconds, _cut, [sockets])
+        call = _Call()
+        with self._lock:
+            self._calls.add(call)
+        timer = threading.Timer(seconds, call.cut)
         timer.daemon = True
         timer.start()
-        with self._lock:
-            self._calls.append(sockets)
+        _under_way.call = call
         try:
             yield
         finally:
             timer.cancel()
-            _under_way.sockets = None
+            _under_way.call = None
             with self._lock:
-                self._calls = [other for other in self._calls if other is not sockets]
+                self._calls.discard(call)
 
     def cut_all(self) -> None:
         """Cut the connections of all calls under way."""
         with self._lock:
-            for sockets in self._calls:
-                _cut(sockets)
-
-
-def _note(sock: socket.socket | None) -> None:
-    if _under_way.sockets is not None and sock is not None:
-        _under_way.sockets.append(sock)
-
-
-def _cut(sockets: list[socket.socket]) -> None:
-    for sock in sockets:
-        with contextlib.suppress(OSError):
-            # Of the plain socket: TLS would take its state away from the thread that reads.
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            for call in self._calls:
+                call.cut()

@@ -26,6 +26,7 @@ class Job:
     Attributes:
         plan: what was needed.
         coverage: as the lake had it, and with every answer of this run.
+        is_settled: whether two backfills found what the lake has as missing to be so.
         tally: calls for this instrument.
         candles: received, repeats of another window included.
         saved: candles new to the lake.
@@ -35,6 +36,7 @@ class Job:
 
     plan: InstrumentPlan
     coverage: Coverage
+    is_settled: bool = False
     tally: Tally = field(default_factory=Tally)
     candles: int = 0
     saved: int = 0
@@ -94,7 +96,7 @@ class Job:
             self.reason = outcome.error or self.reason
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= GIVE_UP_AFTER:
-                self._queue.clear()
+                self.drop()
         else:
             self._failures_in_a_row = 0
         if self.is_answered and not self._is_confirming:
@@ -105,8 +107,10 @@ class Job:
         """Return what the commit of some outcomes has to know of those before, and add them."""
         lacked = merge(self._committed.absent)
         apply(self._committed, batch)
-        again = common(self._missing_before, self._committed.lacked())
-        return Recalled(lacked, minutes_in(again))
+        again = self._missing_before
+        if not self.is_settled:
+            again = common(again, self._committed.lacked())
+        return Recalled(lacked, minutes_in(subtract(again, self._committed.present)))
 
     def unanswered(self) -> list[Span]:
         """Minutes that were wanted and have no answer."""

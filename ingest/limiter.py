@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import astuple
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from filelock import FileLock
 
@@ -81,7 +80,7 @@ class Limiter:
                 return self._clock()
             with self._cell.changing() as held:
                 now = self._clock()
-                pace = believable(held.pace, now)
+                pace = believable(held.pace, now, self._most)
                 held.pace, wait_s = (
                     ask_leave_to_list(pace, now) if to_list else ask_leave(pace, now, self._most)
                 )
@@ -127,7 +126,7 @@ class _Memory:
 
     def __init__(self) -> None:
         self.pace = Pace()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @contextmanager
     def changing(self) -> Iterator["_Memory"]:
@@ -161,7 +160,7 @@ class _Cell(_Memory):
 
     def peek(self) -> Pace:
         """What was written last, without waiting for those who write."""
-        with self._explained():
+        with self._lock, self._explained():
             found = os.pread(self._opened(), _LAYOUT.size, 0)
         return Pace(*_LAYOUT.unpack(found)) if len(found) == _LAYOUT.size else Pace()
 
@@ -190,5 +189,5 @@ class _Cell(_Memory):
 
 def _tag(url: str) -> str:
     """A name for the exchange at a URL: its host and port, without a password."""
-    host = urlsplit(url).netloc.rpartition("@")[2]
+    host = url.rpartition("://")[2].partition("/")[0].rpartition("@")[2]
     return sha256(host.encode()).hexdigest()[:12]

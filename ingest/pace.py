@@ -25,6 +25,8 @@ BURST_S = 0.25
 CUT = 0.5
 RECOVERY_S = 30.0
 SLOWEST_CALLS_PER_SECOND = 1.0
+# By then the rate is above any.
+_RECOVERED_S = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,8 @@ def rate_at(pace: Pace, now: float, most: float) -> float:
     limit = most or math.inf
     if not pace.refused_rate:
         return limit
-    done = (max(0.0, now - pace.refused_at) - RECOVERY_S) / RECOVERY_S
+    since_s = min(max(0.0, now - pace.refused_at), _RECOVERED_S)
+    done = (since_s - RECOVERY_S) / RECOVERY_S
     recovering = pace.refused_rate * (1 + (1 - CUT) * done**3)
     return min(limit, max(recovering, SLOWEST_CALLS_PER_SECOND))
 
@@ -158,11 +161,18 @@ def answered(pace: Pace) -> Pace:
     return replace(pace, refusals=0.0)
 
 
-def believable(pace: Pace, now: float) -> Pace:
-    """Return the pace, without what a clock that was set back, or another machine's, left in it."""
-    latest = now + LONGEST_WAIT_S + 1 / SLOWEST_CALLS_PER_SECOND + LISTS.burst_s
+def believable(pace: Pace, now: float, most: float) -> Pace:
+    """Return the pace, without what a clock that was set back, or another machine's, left in it.
+
+    Args:
+        pace: as found.
+        now: seconds.
+        most: the user's limit in calls a second, 0 for none.
+    """
+    slowest = min(most, SLOWEST_CALLS_PER_SECOND) or SLOWEST_CALLS_PER_SECOND
+    latest = now + LONGEST_WAIT_S + 1 / slowest + LISTS.burst_s
     times = (pace.free_at, pace.lists_free_at, pace.paused_until, pace.refused_at)
-    return pace if all(time <= latest for time in times) else Pace()
+    return pace if all(0 <= time <= latest for time in times) else Pace()
 
 
 def wait_before_retry_s(attempt: int, asked_s: float | None, jitter: float) -> float:
@@ -180,4 +190,3 @@ def wait_before_retry_s(attempt: int, asked_s: float | None, jitter: float) -> f
         return min(asked_s, LONGEST_WAIT_S)
     growing = FIRST_WAIT_S * 2.0 ** min(attempt - 1, 16)
     return min(growing, LONGEST_WAIT_S) * (1 + jitter / 2)
-

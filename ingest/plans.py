@@ -48,6 +48,11 @@ class Planner:
         rows = self._rows.get((instrument,))
         return Coverage() if rows is None else from_table(rows)
 
+    def is_settled(self, instrument: str) -> bool:
+        """Whether two backfills, one after the other, found all its missing minutes missing."""
+        missing = minutes_in(self.coverage(instrument).missing())
+        return self._snapshot.counter(instrument) == missing
+
     def renew(self) -> None:
         """Read the coverage again where somebody else committed to it since."""
         newest = self._lake.snapshot(COVERAGE)
@@ -61,10 +66,9 @@ class Planner:
 
     def _held(self, instrument: str, coverage: Coverage) -> list[Span]:
         """What was answered; but what is newly missing is asked for once more by a later run."""
-        missing = coverage.missing()
-        if self._snapshot.counter(instrument) == minutes_in(missing):
+        if self.is_settled(instrument):
             return coverage.answered()
-        return subtract(coverage.answered(), missing)
+        return subtract(coverage.answered(), coverage.missing())
 
 
 def _rows(snapshot: Snapshot) -> dict[tuple[object, ...], pl.DataFrame]:

@@ -21,9 +21,11 @@ FOLDER = "runs"
 KEPT = 500
 
 # A run renews its record about every second, so one that is this old was left by a killed process.
+# On this machine the process can be seen, and only its number may have gone to another since.
 _STALE = timedelta(seconds=30)
+_STALE_HERE = timedelta(minutes=10)
 _RENEW_EVERY = timedelta(seconds=1)
-_NEEDED = {"run", "state", "started_at", "updated_at", "host", "pid", "plan"}
+_NEEDED = {"run", "state", "host", "plan"}
 _JSON = orjson.OPT_UTC_Z | orjson.OPT_INDENT_2
 
 
@@ -128,20 +130,22 @@ def runs(lake: Lake, newest: int, now: datetime | None = None) -> list[dict[str,
 
 
 def _read(text: str) -> dict[str, Any] | None:
+    """The record of a document; None where it is none, be it that somebody wrote into it."""
     try:
         record = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        times = [datetime.fromisoformat(record[name]) for name in ("started_at", "updated_at")]
+        is_sound = record["pid"] == int(record["pid"]) and all(time.tzinfo for time in times)
+        return record if is_sound and record.keys() >= _NEEDED else None
+    except (ValueError, TypeError, LookupError, AttributeError):
         return None
-    return record if isinstance(record, dict) and set(record) >= _NEEDED else None
 
 
 def _state(record: Mapping[str, Any], now: datetime) -> str:
     if record["state"] != "running":
         return str(record["state"])
-    updated_at = datetime.fromisoformat(record["updated_at"])
-    if now - updated_at > _STALE:
-        return "killed"
-    if record["host"] == socket.gethostname() and not _is_alive(int(record["pid"])):
+    age = now - datetime.fromisoformat(record["updated_at"])
+    is_here = record["host"] == socket.gethostname()
+    if age > (_STALE_HERE if is_here else _STALE) or (is_here and not _is_alive(record["pid"])):
         return "killed"
     return "running"
 

@@ -32,7 +32,7 @@ class Worklist:
         self._waiting = deque(self._planned)
         self._open: dict[str, Job] = {}
         self.jobs = {
-            name: Job(plan, planner.coverage(name))
+            name: Job(plan, planner.coverage(name), planner.is_settled(name))
             for name, plan in plans.items()
             if not plan.windows
         }
@@ -94,7 +94,10 @@ class Worklist:
             self.elsewhere.append(instrument)
             return None
         self._planner.renew()
-        job = Job(self._planner.plan(instrument), self._planner.coverage(instrument))
+        planner = self._planner
+        job = Job(
+            planner.plan(instrument), planner.coverage(instrument), planner.is_settled(instrument)
+        )
         self.jobs[instrument] = job
         if not job.plan.windows:
             self._claims.release(instrument)

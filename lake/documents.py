@@ -4,14 +4,14 @@ They are no part of the data: losing them loses no row. One is replaced as a who
 the old text or the new one.
 """
 
+from contextlib import suppress
+from pathlib import Path
+
 import pyarrow.fs as pafs
 
 from lake import files
 from lake.snapshot import explained
 from lake.store import Lake
-
-# Arrow hands small writes to this store only through a buffer.
-_BUFFER_BYTES = 65_536
 
 
 def put(lake: Lake, path: str, text: str) -> None:
@@ -27,8 +27,10 @@ def put(lake: Lake, path: str, text: str) -> None:
     """
     with explained(f"{path} cannot be written at {lake.uri}"):
         store = files.filesystem(lake.uri, lake.options)
-        with store.open_output_stream(path, buffer_size=_BUFFER_BYTES) as sink:
-            sink.write(text.encode())
+        data = text.encode()
+        # Arrow can hand a write to this store only through a buffer that holds it.
+        with store.open_output_stream(path, buffer_size=len(data) + 1) as sink:
+            sink.write(data)
 
 
 def texts(lake: Lake, folder: str, suffix: str, newest: int) -> dict[str, str]:
@@ -50,7 +52,7 @@ def texts(lake: Lake, folder: str, suffix: str, newest: int) -> dict[str, str]:
         store = files.filesystem(lake.uri, lake.options)
         found = store.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
         paths = sorted((f.path for f in found if f.path.endswith(suffix)), reverse=True)[:newest]
-        return {path: store.open_input_stream(path).read().decode() for path in paths}
+        return {path: _read(lake, store, path) for path in paths}
 
 
 def prune(lake: Lake, folder: str, kept: int) -> None:
@@ -60,4 +62,15 @@ def prune(lake: Lake, folder: str, kept: int) -> None:
         found = store.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
         names = sorted((info.path for info in found), reverse=True)
         for path in names[kept:]:
-            store.delete_file(path)
+            # Another run may be tidying, too.
+            with suppress(FileNotFoundError):
+                store.delete_file(path)
+
+
+def _read(lake: Lake, store: pafs.FileSystem, path: str) -> str:
+    # Arrow asks for the size first, which is another one where the document was replaced since.
+    if lake.is_local:
+        data = (Path(lake.uri) / path).read_bytes()
+    else:
+        data = store.open_input_stream(path).read()
+    return data.decode(errors="replace")

@@ -1,6 +1,7 @@
 """Against a model: what is known of each minute, in a plain dict."""
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 
 import polars as pl
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.coverage import Coverage, Status, from_table, spans_of, to_table
-from lake.spans import Span
+from lake.spans import Span, merge
 from lake.tables import COVERAGE
 from tests.strategies import minute, minutes_in, span
 
@@ -90,11 +91,18 @@ def test_the_intervals_are_maximal(history: list[Ask]) -> None:
 
 
 @given(asks)
-def test_what_is_held_is_present_or_leading_or_believed_missing(history: list[Ask]) -> None:
+def test_what_is_answered_is_present_or_leading_or_believed_missing(history: list[Ask]) -> None:
     coverage, model = both(history)
     settled = {Status.PRESENT, Status.NO_DATA, Status.MISSING}
     expected = [n for n, status in model.statuses().items() if status in settled]
-    assert minutes_in(coverage.held()) == expected
+    assert minutes_in(coverage.answered()) == expected
+
+
+@given(asks)
+def test_what_is_lacked_had_an_answer_and_never_a_candle(history: list[Ask]) -> None:
+    coverage, model = both(history)
+    assert minutes_in(coverage.lacked()) == sorted(set(model.lacked) - model.present)
+    assert coverage.lacked() == merge([*coverage.absent, *coverage.believed])
 
 
 @given(asks)
@@ -103,7 +111,7 @@ def test_the_table_keeps_the_meaning(history: list[Ask]) -> None:
     tiles = coverage.intervals(minute(0))
     again = from_table(to_table("A", tiles))
     assert again.intervals(minute(0)) == tiles
-    assert again.held() == coverage.held()
+    assert again.answered() == coverage.answered()
 
 
 @given(asks, asks)
@@ -141,13 +149,13 @@ def test_a_gap_is_missing_only_after_a_second_answer_without_it() -> None:
     assert coverage.unconfirmed() == [span(5, 6)]
     coverage.answer(span(5, 6), [])
     assert coverage.missing() == [span(5, 6)]
-    assert coverage.held() == [span(0, 10)]
+    assert coverage.answered() == [span(0, 10)]
 
 
 def test_an_earlier_candle_makes_the_leading_absence_a_gap_to_be_asked_again() -> None:
     coverage = Coverage()
     coverage.answer(span(5, 10), [span(8, 10)])
-    assert coverage.held() == [span(5, 10)]
+    assert coverage.answered() == [span(5, 10)]
     coverage.answer(span(0, 5), [span(4, 5)])
     assert coverage.unconfirmed() == [span(5, 8)]
 
@@ -172,12 +180,20 @@ def test_minutes_before_the_first_asked_one_were_never_asked() -> None:
     ]
 
 
+def stamps(numbers: Iterable[int]) -> pl.Series:
+    return pl.Series("ts", [minute(n) for n in numbers], dtype=pl.Datetime("us", "UTC"))
+
+
 @given(st.sets(st.integers(0, 80)))
 def test_minutes_become_maximal_spans(numbers: set[int]) -> None:
-    times = [minute(n) for n in sorted(numbers)]
-    found = spans_of(pl.Series("ts", times, dtype=pl.Datetime("us", "UTC")))
+    found = spans_of(stamps(sorted(numbers)))
     assert minutes_in(found) == sorted(numbers)
     assert all(a.end < b.start for a, b in pairwise(found))
+
+
+@given(st.integers(0, 80), st.integers(1, 5_000))
+def test_minutes_without_a_hole_are_one_span(first: int, count: int) -> None:
+    assert spans_of(stamps(range(first, first + count))) == [span(first, first + count)]
 
 
 def test_the_rows_are_those_of_the_coverage_table() -> None:

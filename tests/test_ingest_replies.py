@@ -11,15 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.replies import (
-    Answer,
     Page,
+    Reply,
     closed_until,
     read_answer,
-    read_page,
+    read_candles,
     read_time,
     retry_after_s,
 )
-from lake.errors import ClosedDoorError, ExchangeError, RejectedError, TransientError
+from lake.errors import (
+    ClosedDoorError,
+    ExchangeError,
+    RejectedError,
+    ThrottledError,
+    TransientError,
+)
 from lake.spans import Span
 from tests.strategies import CELLS, T0, json_values, minute, span
 
@@ -45,8 +51,12 @@ def body(of: object, at: datetime = LATER) -> bytes:
     return orjson.dumps({"jsonrpc": "2.0", "result": of, "usIn": us - 9, "usOut": us})
 
 
+def ok(text: bytes) -> Reply:
+    return Reply(200, text, {})
+
+
 def page(of: object, window: Span = WINDOW, at: datetime = LATER) -> Page:
-    return read_page(read_answer(200, body(of, at), {}), window)
+    return read_candles(ok(body(of, at)), window)
 
 
 # What real JSON has: whole numbers and others side by side, and nulls.
@@ -128,8 +138,10 @@ def test_a_reply_of_the_wrong_structure_is_refused(what: str) -> None:
 
 @given(st.sampled_from([*result()]), json_values.filter(lambda v: not isinstance(v, list)))
 def test_a_reply_with_anything_in_place_of_an_array_is_refused(name: str, anything: object) -> None:
+    # Numbers that orjson would not write are as good as any other here.
+    text = json.dumps({"result": result() | {name: anything}}).encode()
     with pytest.raises(TransientError):
-        read_page(Answer(result() | {name: anything}, LATER), WINDOW)
+        read_candles(ok(text), WINDOW)
 
 
 @given(st.data())
@@ -175,13 +187,14 @@ def test_a_truncated_window_is_refused() -> None:
 )
 def test_a_body_that_is_no_answer_is_refused(text: bytes) -> None:
     with pytest.raises(TransientError):
-        read_page(read_answer(200, text, {}), WINDOW)
+        read_candles(ok(text), WINDOW)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_a_good_body_with_a_bad_http_status_is_not_believed(status: int) -> None:
-    with pytest.raises(TransientError):
-        read_answer(status, body(result()), {})
+    with pytest.raises(TransientError) as caught:
+        read_answer(Reply(status, body(result()), {}))
+    assert isinstance(caught.value, ThrottledError) == (status == 429)
 
 
 def test_only_minutes_that_the_exchanges_clock_calls_closed_are_kept() -> None:
@@ -198,33 +211,47 @@ def test_only_minutes_that_the_exchanges_clock_calls_closed_are_kept() -> None:
 @pytest.mark.parametrize("clock", [None, "soon", True, 1e300])
 def test_a_reply_that_does_not_tell_the_time_is_read_whole(clock: object) -> None:
     text = orjson.dumps({"result": result(), "usOut": clock})
-    assert read_page(read_answer(200, text, {}), WINDOW).asked == WINDOW
+    assert read_candles(ok(text), WINDOW).asked == WINDOW
 
 
-@pytest.mark.parametrize("status", [200, 400, 429])
+THROTTLED = [10028, 10066]
+TRANSIENT = [10040, 10041, 10047, 11051, 11094, 13028, 13503, 13888]
+CLOSED_DOOR = [11056, 13025]
+
+
+def error(code: object) -> bytes:
+    return orjson.dumps({"error": {"code": code, "message": "m", "data": {"reason": "r"}}})
+
+
+@pytest.mark.parametrize("status", [200, 400, 503])
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        (10028, TransientError),
-        (10066, TransientError),
-        (10040, TransientError),
-        (10041, TransientError),
-        (10047, TransientError),
-        (11051, TransientError),
-        (11094, TransientError),
-        (13028, TransientError),
-        (13503, TransientError),
-        (13888, TransientError),
-        (11056, ClosedDoorError),
-        (13025, ClosedDoorError),
+        *((code, ThrottledError) for code in THROTTLED),
+        *((code, TransientError) for code in TRANSIENT),
+        *((code, ClosedDoorError) for code in CLOSED_DOOR),
     ],
 )
 def test_a_known_error_code_counts_whatever_the_http_status(
     status: int, code: int, kind: type[ExchangeError]
 ) -> None:
-    text = orjson.dumps({"error": {"code": code, "message": "m", "data": {"reason": "r"}}})
-    with pytest.raises(kind, match=rf"m: r \(code {code}, HTTP {status}\)"):
-        read_answer(status, text, {})
+    with pytest.raises(ExchangeError, match=rf"m: r \(code {code}, HTTP {status}\)") as caught:
+        read_answer(Reply(status, error(code), {}))
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("text", [b"", b"<html>", error(13888), error(-32602), error("odd")])
+def test_http_429_means_called_too_often_whatever_the_body(text: bytes) -> None:
+    with pytest.raises(ThrottledError) as caught:
+        read_answer(Reply(429, text, {"Retry-After": "7"}))
+    assert caught.value.retry_after_s == 7.0
+
+
+@pytest.mark.parametrize("code", THROTTLED)
+def test_who_called_too_often_is_told_how_long_to_wait(code: int) -> None:
+    with pytest.raises(ThrottledError) as caught:
+        read_candles(Reply(200, error(code), {"Retry-After": "2.5"}), WINDOW)
+    assert caught.value.retry_after_s == 2.5
 
 
 @pytest.mark.parametrize("code", [-32602, -32601, -32600, 13020, 13004, 10030])
@@ -237,14 +264,14 @@ def test_a_callers_error_is_final_unless_the_server_itself_fails(
 ) -> None:
     text = orjson.dumps({"error": {"code": code, "message": "Invalid params"}})
     with pytest.raises(kind):
-        read_answer(status, text, {})
+        read_answer(Reply(status, text, {}))
 
 
 @given(json_values, st.sampled_from([200, 302, 400, 403, 429, 500]))
 def test_any_error_object_is_one_of_ours(error: object, status: int) -> None:
     for reply in ({"error": error}, {"error": {"code": error, "message": error, "data": error}}):
         with pytest.raises(ExchangeError):
-            read_answer(status, json.dumps(reply).encode(), {})
+            read_answer(Reply(status, json.dumps(reply).encode(), {}))
 
 
 @pytest.mark.parametrize(
@@ -261,26 +288,27 @@ def test_any_error_object_is_one_of_ours(error: object, status: int) -> None:
 def test_a_usable_wait_is_taken_from_the_reply(said: str, wait_s: float | None) -> None:
     assert retry_after_s({"Retry-After": said}) == wait_s
     with pytest.raises(TransientError) as caught:
-        read_answer(503, b"", {"Retry-After": said})
+        read_answer(Reply(503, b"", {"Retry-After": said}))
     assert caught.value.retry_after_s == wait_s
 
 
 def test_the_clock_is_read_in_milliseconds_and_nonsense_refused() -> None:
     text = orjson.dumps({"result": T0_MS})
-    assert read_time(read_answer(200, text, {})) == T0
+    assert read_time(read_answer(ok(text))) == T0
     nonsense: list[object] = [None, "1", True, [], 10**18, -(10**18), 1e300]
     for wrong in nonsense:
         with pytest.raises(TransientError):
-            read_time(read_answer(200, orjson.dumps({"result": wrong}), {}))
+            read_time(read_answer(ok(orjson.dumps({"result": wrong}))))
 
 
 @pytest.mark.skipif(not RECORDING.exists(), reason="the recordings in ../shared are not here")
 def test_the_recorded_reply_is_read_cell_by_cell() -> None:
     start = datetime(2025, 12, 23, 9, 51, tzinfo=UTC)
-    answer = read_answer(200, RECORDING.read_bytes(), {})
+    reply = ok(RECORDING.read_bytes())
+    answer = read_answer(reply)
     assert answer.at is not None
     assert answer.at.replace(microsecond=0) == datetime(2025, 12, 23, 10, 51, 26, tzinfo=UTC)
-    read = read_page(answer, Span(start, start + timedelta(minutes=5)))
+    read = read_candles(reply, Span(start, start + timedelta(minutes=5)))
     assert read.frame.height == 5
     first = (start, 87451.0, 87456.5, 87451.0, 87456.5, 2.94375216, 257490.0)
     assert read.frame.row(0) == first

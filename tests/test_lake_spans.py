@@ -3,7 +3,8 @@ from itertools import pairwise
 
 from hypothesis import given
 
-from lake.spans import Span, ceil_minute, clip, floor_minute, merge, subtract
+import lake.spans
+from lake.spans import Span, ceil_minute, clip, common, floor_minute, merge, subtract
 from tests.strategies import T0, minutes_in, span, spans
 
 SECOND = timedelta(seconds=1)
@@ -26,13 +27,26 @@ def test_subtracting_leaves_the_minutes_that_no_hole_holds(
     assert left == merge(left)
 
 
+@given(spans(), spans())
+def test_common_are_the_minutes_that_both_hold(some: list[Span], others: list[Span]) -> None:
+    both = common(some, others)
+    assert minutes_in(both) == sorted(set(minutes_in(some)) & set(minutes_in(others)))
+    assert both == merge(both) == common(others, some)
+
+
+@given(spans())
+def test_the_minutes_of_disjoint_spans_add_up(some: list[Span]) -> None:
+    assert lake.spans.minutes_in(merge(some)) == len(set(minutes_in(some)))
+    assert lake.spans.minutes_in(iter([])) == 0
+
+
 @given(spans())
 def test_clipping_and_meeting_agree_with_the_minutes(some: list[Span]) -> None:
     limits = span(50, 120)
     for s in (s for s in some if s.minutes):
-        common = set(minutes_in([s])) & set(minutes_in([limits]))
-        assert set(minutes_in([clip(s, limits)])) == common
-        assert s.meets(limits) == bool(common)
+        shared = set(minutes_in([s])) & set(minutes_in([limits]))
+        assert set(minutes_in([clip(s, limits)])) == shared
+        assert s.meets(limits) == bool(shared)
 
 
 def test_an_end_is_not_in_its_span() -> None:

@@ -163,6 +163,47 @@ def test_replacing_a_table_by_what_it_holds_makes_no_commit(at: Lake) -> None:
     assert names(at) == []
 
 
+def test_a_mark_keeps_its_number_through_later_commits_until_it_is_set_anew(at: Lake) -> None:
+    def counters() -> list[int]:
+        now = at.snapshot(INSTRUMENTS)
+        return [now.counter(name) for name in ("A", "B", "C")]
+
+    assert counters() == [0, 0, 0]
+    at.replace(at.snapshot(INSTRUMENTS), instruments("A"), LINEAGE, {"A": 7, "B": 2})
+    marked = at.snapshot(INSTRUMENTS)
+    for rows in (("A", "B"), (), ("A",)):
+        at.replace(at.snapshot(INSTRUMENTS), instruments(*rows), LINEAGE)
+        assert counters() == [7, 2, 0]
+    # A number may go down too, and a version that was read before keeps what it had.
+    at.replace(at.snapshot(INSTRUMENTS), instruments("B"), LINEAGE, {"A": 3, "C": 1, "B": 0})
+    assert counters() == [3, 0, 1]
+    assert marked.counter("A") == 7
+    again = lake.open(at.uri).snapshot(INSTRUMENTS, marked.version)
+    assert [again.counter(name) for name in ("A", "B", "C")] == [7, 2, 0]
+
+
+def test_only_a_mark_that_changes_is_worth_a_commit(at: Lake) -> None:
+    def replace(marks: dict[str, int]) -> int | None:
+        return at.replace(at.snapshot(INSTRUMENTS), instruments("A", "B"), LINEAGE, marks)
+
+    assert replace({}) == 1
+    assert replace({"A": 0}) is None
+    assert replace({"A": 5, "B": 0}) == 2
+    assert replace({"A": 5}) is None
+    assert replace({}) is None
+    assert replace({"A": 0}) == 3
+    assert names(at) == ["A", "B"]
+
+
+def test_a_mark_beside_a_counter_leaves_it_counting(at: Lake) -> None:
+    for number in range(1, 4):
+        base = at.snapshot(RAW_CANDLES)
+        added = [at.write(RAW_CANDLES, candles(1, start=number), "A")]
+        at.commit(base, added, LINEAGE, counting=["A"], marks={"B": 10 * number})
+        now = at.snapshot(RAW_CANDLES)
+        assert (now.counter("A"), now.counter("B")) == (number, 10 * number)
+
+
 def test_every_commit_tells_its_lineage_the_first_too(at: Lake) -> None:
     append(at, "A", candles(1))
     at.commit(at.snapshot(RAW_CANDLES), [], {"program": "test 2"}, replacing=["A"])

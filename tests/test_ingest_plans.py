@@ -1,0 +1,261 @@
+"""Plans from real lakes, filled by what backfills would have answered."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import lake
+from ingest.batches import Outcome, store
+from ingest.jobs import Job
+from ingest.plans import Planner, make_plans, plan_figures
+from ingest.replies import Page
+from ingest.selection import Selection, select
+from ingest.windows import BYTES_PER_CANDLE
+from lake import Lake
+from lake.errors import TransientError
+from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
+from tests.strategies import candles, minute, minutes_in, span
+
+PERPETUAL = "BTC-PERPETUAL"
+FUTURE = "BTC-28JUN19"
+ALL = Selection()
+# When this many minutes have closed for good.
+LAG = timedelta(seconds=5)
+
+Asked = list[tuple[int, int]]
+
+
+def instruments(**lives: tuple[int, int | None]) -> pl.DataFrame:
+    """Instruments by name, `_` for `-`, with the minutes they are listed and expire at."""
+    rows = []
+    for name, (listed, expires) in lives.items():
+        kind = "future" if expires else "perpetual"
+        rest = (minute(listed), minute(expires) if expires else None, 0.5, None, True)
+        rows.append((name.replace("_", "-"), kind, "BTC", "USD", "BTC", "inverse", *rest))
+    return pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")
+
+
+def lake_of(tmp_path: Path, **lives: tuple[int, int | None]) -> Lake:
+    where = lake.open(str(tmp_path / "lake"))
+    where.replace(where.snapshot(INSTRUMENTS), instruments(**lives), {})
+    return where
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Lake:
+    """A lake that knows a perpetual."""
+    return lake_of(tmp_path, BTC_PERPETUAL=(0, None))
+
+
+def closed(number: int) -> datetime:
+    """The exchange's clock when the first so many minutes have closed for good."""
+    return minute(number) + LAG
+
+
+def backfill(
+    where: Lake,
+    until: int,
+    gone: Iterable[int] = (),
+    *,
+    silent: Iterable[int] = (),
+    repair: bool = False,
+    selection: Selection = ALL,
+) -> Asked:
+    """Fetch and commit window by window; return the windows that were asked, by minutes.
+
+    Args:
+        where: the lake.
+        until: minutes that have closed.
+        gone: minutes without a candle.
+        silent: minutes whose windows get no answer.
+        repair: see `make_plans`.
+        selection: of instruments.
+    """
+    planner = Planner(where, selection, closed(until), repair=repair)
+    asked: Asked = []
+    for name in planner.wanted:
+        job = Job(planner.plan(name), planner.coverage(name), planner.is_settled(name))
+        while window := job.next_window():
+            minutes = minutes_in([window])
+            asked.append((minutes[0], minutes[-1] + 1))
+            came = [candles(1, number) for number in minutes if number not in set(gone)]
+            page = Page(pl.concat([candles(0), *came]), 0, window)
+            is_silent = not set(silent).isdisjoint(minutes)
+            error = TransientError("no answer") if is_silent else None
+            outcome = Outcome(name, window, None if is_silent else page, error)
+            job.take(outcome)
+            store(where, [outcome], "test 1", {name: job.recalled([outcome])})
+    return asked
+
+
+def planned(where: Lake, until: int, *, repair: bool = False) -> dict[str, Asked]:
+    plans = make_plans(where, ALL, closed(until), repair=repair)
+    return {plan.instrument: pairs(plan.windows) for plan in plans}
+
+
+def pairs(windows: Iterable[lake.spans.Span]) -> Asked:
+    numbers = [minutes_in([window]) for window in windows]
+    return [(minutes[0], minutes[-1] + 1) for minutes in numbers]
+
+
+def statuses(where: Lake) -> list[tuple[int, str]]:
+    """Minutes and status of the intervals of the perpetual."""
+    rows = where.read(COVERAGE).filter(instrument=PERPETUAL)
+    return rows.select("minutes", "status").rows()
+
+
+def test_what_was_never_asked_is_planned_up_to_the_last_minute_that_is_closed(at: Lake) -> None:
+    assert planned(at, 7_000) == {PERPETUAL: [(0, 5_000), (5_000, 7_000)]}
+    almost = make_plans(at, ALL, closed(10) - timedelta(milliseconds=1))
+    assert pairs(almost[0].windows) == [(0, 9)]
+
+
+def test_planning_changes_nothing_in_the_lake(at: Lake) -> None:
+    backfill(at, 30, gone={5})
+    before = sorted(Path(at.uri).rglob("*"))
+    assert planned(at, 40)[PERPETUAL]
+    assert sorted(Path(at.uri).rglob("*")) == before
+
+
+def test_what_was_answered_is_not_planned_again(at: Lake) -> None:
+    assert backfill(at, 50, gone=range(20)) == [(0, 50)]
+    assert statuses(at) == [(20, "no_data"), (30, "present")]
+    assert backfill(at, 50) == []
+    assert backfill(at, 60) == [(50, 60)]
+
+
+def test_missing_minutes_are_asked_again_until_two_backfills_found_them_missing(at: Lake) -> None:
+    gone = {5, 6, 30}
+    assert backfill(at, 50, gone) == [(0, 50), (5, 31)]
+    assert at.snapshot(COVERAGE).counter(PERPETUAL) == 0
+    found = statuses(at)
+    assert sum(minutes for minutes, status in found if status == "missing") == 3
+    assert backfill(at, 50, gone) == [(5, 31)]
+    assert at.snapshot(COVERAGE).counter(PERPETUAL) == 3
+    assert statuses(at) == found
+    for _ in range(2):
+        assert backfill(at, 50, gone) == []
+
+
+def test_a_missing_minute_that_comes_after_all_is_stored_and_no_longer_missing(at: Lake) -> None:
+    backfill(at, 50, gone={5, 6, 30})
+    assert backfill(at, 50, gone={5, 30}) == [(5, 31)]
+    assert at.snapshot(RAW_CANDLES).rows == 48
+    assert backfill(at, 50, gone={5, 30}) == []
+    assert at.snapshot(COVERAGE).counter(PERPETUAL) == 2
+
+
+def test_a_backfill_without_an_answer_does_not_make_missing_minutes_believed(at: Lake) -> None:
+    backfill(at, 50, gone={5, 30})
+    for _ in range(2):
+        assert backfill(at, 50, gone={5, 30}, silent={30}) == [(5, 31)]
+    assert backfill(at, 50, gone={5, 30}) == [(5, 31)]
+    assert backfill(at, 50, gone={5, 30}) == []
+
+
+def test_newly_missing_minutes_are_asked_again_though_older_ones_are_believed(at: Lake) -> None:
+    for _ in range(3):
+        backfill(at, 50, gone={5})
+    assert backfill(at, 60, gone={5, 55}) == [(50, 60), (55, 56)]
+    assert backfill(at, 60, gone={5, 55})[-1][1] == 56
+    assert backfill(at, 60, gone={5, 55}) == []
+
+
+def test_minutes_without_an_answer_are_planned_again(at: Lake) -> None:
+    assert backfill(at, 50, silent={7}) == [(0, 50)]
+    assert statuses(at) == [(50, "failed")]
+    assert planned(at, 50) == {PERPETUAL: [(0, 50)]}
+    assert backfill(at, 50, gone={9}) == [(0, 50), (9, 10)]
+
+
+def test_a_repair_asks_again_for_all_that_has_no_candle_and_for_nothing_else(at: Lake) -> None:
+    gone = {*range(10), 30, 31}
+    for _ in range(3):
+        backfill(at, 50, gone)
+    assert planned(at, 50) == {PERPETUAL: []}
+    assert planned(at, 50, repair=True) == {PERPETUAL: [(0, 32)]}
+    assert backfill(at, 50, gone={31}, repair=True) == [(0, 32)]
+    assert at.snapshot(RAW_CANDLES).rows == 49
+    assert planned(at, 50) == {PERPETUAL: []}
+
+
+def test_a_planner_sees_what_another_run_committed_only_once_it_is_renewed(at: Lake) -> None:
+    planner = Planner(at, ALL, closed(50))
+    before = planner.plan(PERPETUAL)
+    backfill(at, 50, gone={40})
+    assert planner.plan(PERPETUAL) == before
+    planner.renew()
+    assert pairs(planner.plan(PERPETUAL).windows) == [(40, 41)]
+    assert planner.coverage(PERPETUAL).missing() == [span(40, 41)]
+
+
+def test_a_planner_need_not_read_what_its_own_run_committed(at: Lake) -> None:
+    planner = Planner(at, ALL, closed(50))
+    backfill(at, 30)
+    planner.committed(at.snapshot(COVERAGE).version)
+    planner.renew()
+    assert pairs(planner.plan(PERPETUAL).windows) == [(0, 50)]
+    planner.committed(None)
+    backfill(at, 40)
+    planner.renew()
+    assert pairs(planner.plan(PERPETUAL).windows) == [(40, 50)]
+
+
+def test_what_another_run_committed_in_between_is_read_though_our_own_came_last(at: Lake) -> None:
+    planner = Planner(at, ALL, closed(50))
+    backfill(at, 20)
+    backfill(at, 30)
+    planner.committed(at.snapshot(COVERAGE).version)
+    planner.renew()
+    assert pairs(planner.plan(PERPETUAL).windows) == [(30, 50)]
+
+
+def test_a_coverage_is_a_copy_that_may_be_changed(at: Lake) -> None:
+    backfill(at, 50)
+    planner = Planner(at, ALL, closed(50))
+    planner.coverage(PERPETUAL).present.clear()
+    assert planner.coverage(PERPETUAL).present == [span(0, 50)]
+    assert planner.plan(PERPETUAL).windows == ()
+
+
+def test_a_perpetual_that_comes_for_a_future_is_wanted_over_the_futures_life(
+    tmp_path: Path,
+) -> None:
+    at = lake_of(tmp_path, BTC_PERPETUAL=(0, None), BTC_28JUN19=(20, 40))
+    planner = Planner(at, select(names=[FUTURE]), closed(100))
+    assert planner.wanted == {PERPETUAL: [span(20, 40)], FUTURE: [span(20, 40)]}
+    assert backfill(at, 100, selection=select(names=[FUTURE])) == [(20, 40), (20, 40)]
+    assert planned(at, 100) == {PERPETUAL: [(0, 100)], FUTURE: []}
+
+
+def test_only_selected_minutes_are_planned(at: Lake) -> None:
+    chosen = select(since=minute(10), until=minute(20))
+    assert backfill(at, 50, selection=chosen) == [(10, 20)]
+    assert planned(at, 50) == {PERPETUAL: [(0, 50)]}
+
+
+def test_the_figures_of_a_plan_add_up(at: Lake) -> None:
+    plans = make_plans(at, ALL, closed(12_001))
+    figures = plan_figures(iter(plans), 4.0)
+    assert figures == {
+        "windows": 3,
+        "calls": 3,
+        "candles": 12_001,
+        "seconds_at_rate": 0.8,
+        "bytes": round(12_001 * BYTES_PER_CANDLE),
+    }
+    for without_limit in (0.0, float("inf")):
+        assert plan_figures(plans, without_limit)["seconds_at_rate"] is None
+    assert plan_figures([], 4.0)["calls"] == 0
+
+
+def test_minutes_found_missing_twice_stay_settled_when_new_minutes_are_fetched(at: Lake) -> None:
+    for _ in range(2):
+        backfill(at, 50, {5, 6, 30})
+    assert backfill(at, 50, {5, 6, 30}) == []
+    for until in (60, 70, 80):
+        assert backfill(at, until, {5, 6, 30}) == [(until - 10, until)]
+        assert backfill(at, until, {5, 6, 30}) == []

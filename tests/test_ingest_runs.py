@@ -1,0 +1,261 @@
+"""Records of runs in real lakes, one of them left by a process that was killed."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lake
+from ingest.runs import KEPT, RunRecord, runs
+from lake import Lake
+from lake.errors import LakeError
+
+ROOT = Path(__file__).parent.parent
+START = datetime(2024, 4, 5, 12, 0, tzinfo=UTC)
+PLAN = {"calls": 3, "candles": 12_000, "seconds_at_rate": None}
+
+# Begins a run, and is killed without ending it.
+RUNNER = """
+import os, signal, sys
+import lake
+from ingest.runs import RunRecord
+
+record = RunRecord(lake.open(sys.argv[1]), "test 1", {"calls": 3})
+print(record.id, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+class Clock:
+    """This machine's clock, moved by the test."""
+
+    def __init__(self) -> None:
+        self.at = START
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def move(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Lake:
+    return lake.open(str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def folder(at: Lake) -> Path:
+    return Path(at.uri) / "runs"
+
+
+def only(of: Path) -> Path:
+    """The one file of a folder."""
+    (path,) = of.iterdir()
+    return path
+
+
+def begun(at: Lake, clock: Clock) -> RunRecord:
+    return RunRecord(at, "test 1", PLAN, clock)
+
+
+def states(at: Lake, now: datetime, newest: int = 10) -> list[str]:
+    return [record["state"] for record in runs(at, newest, now)]
+
+
+def rewrite(record: RunRecord, at: Lake, **facts: object) -> None:
+    """Change what the record says, as another machine or another program would have it."""
+    path = folder(at) / f"{record.id}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+
+
+def test_a_record_tells_from_the_start_who_runs_what(at: Lake, clock: Clock) -> None:
+    record = begun(at, clock)
+    assert re.fullmatch(r"20240405T120000Z-[0-9a-f]{6}", record.id)
+    (found,) = runs(at, 10, clock())
+    assert found == {
+        "run": record.id,
+        "state": "running",
+        "started_at": "2024-04-05T12:00:00Z",
+        "updated_at": "2024-04-05T12:00:00Z",
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "program": "test 1",
+        "plan": PLAN,
+    }
+    assert json.loads((folder(at) / f"{record.id}.json").read_text()) == found
+
+
+def test_a_record_is_renewed_about_once_a_second_and_keeps_what_is_not_told_anew(
+    at: Lake, clock: Clock
+) -> None:
+    record = begun(at, clock)
+    told: list[int] = []
+
+    def facts() -> Mapping[str, Any]:
+        told.append(len(told))
+        return {"calls": len(told)}
+
+    for _ in range(8):
+        clock.move(0.25)
+        record.renew(facts)
+    assert len(told) == 2
+    (found,) = runs(at, 10, clock())
+    assert (found["calls"], found["plan"], found["state"]) == (2, PLAN, "running")
+    assert found["updated_at"] == "2024-04-05T12:00:02Z"
+    record.end("done", {"calls": 7, "failed": [{"instrument": "A", "reason": "größer"}]})
+    (found,) = runs(at, 10, clock())
+    assert (found["calls"], found["state"]) == (7, "done")
+    assert found["failed"] == [{"instrument": "A", "reason": "größer"}]
+
+
+def test_the_newest_runs_come_first_and_only_so_many(at: Lake, clock: Clock) -> None:
+    ids = []
+    for state in ("done", "failed", "interrupted", "refused"):
+        record = begun(at, clock)
+        record.end(state, {})
+        ids.append(record.id)
+        clock.move(60)
+    assert [record["run"] for record in runs(at, 3, clock())] == ids[:0:-1]
+    assert states(at, clock()) == ["refused", "interrupted", "failed", "done"]
+    assert runs(at, 0, clock()) == []
+    # What ended stays as it ended, however long ago.
+    assert states(at, clock() + timedelta(days=900))[0] == "refused"
+
+
+def test_a_lake_without_runs_has_none(at: Lake) -> None:
+    assert runs(at, 10) == []
+    assert not Path(at.uri).exists()
+
+
+def test_a_run_whose_process_was_killed_is_told_as_killed_at_once(at: Lake) -> None:
+    command = [sys.executable, "-c", RUNNER, at.uri]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    written_at = datetime.fromisoformat(json.loads(only(folder(at)).read_text())["updated_at"])
+    (found,) = runs(at, 10, written_at)
+    assert (found["run"], found["state"]) == (done.stdout.strip(), "killed")
+
+
+def test_a_run_that_goes_on_or_is_on_another_host_is_running(at: Lake, clock: Clock) -> None:
+    record = begun(at, clock)
+    assert states(at, clock()) == ["running"]
+    # No such process here, but it is none of ours.
+    rewrite(record, at, host="elsewhere", pid=2**22 + 1)
+    assert states(at, clock()) == ["running"]
+    rewrite(record, at, host=socket.gethostname())
+    assert states(at, clock()) == ["killed"]
+
+
+def test_a_run_that_has_told_nothing_for_long_is_killed_wherever_it_was(
+    at: Lake, clock: Clock
+) -> None:
+    record = begun(at, clock)
+    rewrite(record, at, host="elsewhere")
+    assert states(at, clock() + timedelta(seconds=30)) == ["running"]
+    assert states(at, clock() + timedelta(seconds=31)) == ["killed"]
+
+
+def test_a_process_of_another_user_is_alive(at: Lake, clock: Clock) -> None:
+    record = begun(at, clock)
+    rewrite(record, at, pid=1)
+    assert states(at, clock()) == ["running"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "null", "[]", "{}", "NaN", '{"run": "x", "state": "running"}', "\0" * 64]
+)
+def test_what_is_no_record_is_passed_over(at: Lake, clock: Clock, text: str) -> None:
+    record = begun(at, clock)
+    record.end("done", {})
+    for name in ("0.json", "9.json"):
+        (folder(at) / name).write_text(text)
+    assert [found["run"] for found in runs(at, 10, clock())] == [record.id]
+
+
+def test_the_log_has_a_line_for_each_instrument_to_be_searched_for(at: Lake, clock: Clock) -> None:
+    record = begun(at, clock)
+    assert record.log == folder(at) / f"{record.id}.log"
+    record.tell("BTC-28JUN19", "complete", {"calls": 3, "missing": 0})
+    clock.move(61)
+    reason = 'the exchange said "no"\nand more = nothing'
+    record.tell("BTC-PERPETUAL", "failed", {"calls": 1, "note": "", "reason": reason})
+    lines = record.log.read_text(encoding="utf-8").splitlines()
+    assert lines == [
+        "2024-04-05T12:00:00Z BTC-28JUN19 complete calls=3 missing=0",
+        '2024-04-05T12:01:01Z BTC-PERPETUAL failed calls=1 note="" reason=' + json.dumps(reason),
+    ]
+    assert [line for line in lines if " BTC-28JUN19 " in line] == lines[:1]
+
+
+def test_the_oldest_documents_are_deleted_when_a_run_begins(at: Lake, clock: Clock) -> None:
+    folder(at).mkdir(parents=True)
+    for number in range(KEPT + 5):
+        (folder(at) / f"20240101T{number:06}Z-abcdef.json").write_text("{}")
+    record = begun(at, clock)
+    left = sorted(path.name for path in folder(at).iterdir())
+    assert len(left) == KEPT
+    assert left[0] == "20240101T000006Z-abcdef.json"
+    assert left[-1] == f"{record.id}.json"
+
+
+def test_a_lake_that_cannot_be_written_refuses_the_run(tmp_path: Path, clock: Clock) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(LakeError, match="cannot be written"):
+        begun(lake.open(str(tmp_path / "file" / "lake")), clock)
+
+
+def test_a_run_goes_on_though_its_record_can_no_longer_be_written(at: Lake, clock: Clock) -> None:
+    record = begun(at, clock)
+    only(folder(at)).unlink()
+    folder(at).rmdir()
+    folder(at).write_text("not a folder")
+    clock.move(5)
+    record.renew(lambda: {"calls": 1})
+    record.tell("A", "complete", {})
+    record.end("done", {})
+    assert (record.facts["calls"], record.facts["state"]) == (1, "done")
+
+
+def test_a_lake_in_an_object_store_has_records_but_no_log(clock: Clock) -> None:
+    record = begun(lake.open("memory:///lake"), clock)
+    assert record.log is None
+    record.tell("A", "complete", {})
+    record.end("done", {})
+    assert record.facts["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        b"\xff\xfe",
+        {"updated_at": "soon"},
+        {"updated_at": "2024-01-01T00:00:00"},
+        {"pid": "x"},
+        {"plan": None, "pid": None},
+    ],
+)
+def test_a_record_that_somebody_spoiled_is_passed_over(
+    tmp_path: Path, change: bytes | dict[str, object]
+) -> None:
+    where = lake.open(str(tmp_path))
+    record = RunRecord(where, "test 1", {})
+    path = tmp_path / "runs" / f"{record.id}.json"
+    if isinstance(change, bytes):
+        path.write_bytes(change)
+    else:
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert runs(where, 10) == []

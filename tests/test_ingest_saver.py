@@ -1,0 +1,242 @@
+"""Batches of answers into real lakes, with a clock that the test moves."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import lake
+from ingest.batches import Outcome
+from ingest.coverage import Coverage
+from ingest.jobs import Job
+from ingest.replies import Page
+from ingest.saver import BATCH_CANDLES, BATCH_SECONDS, BATCHES, MOST_CANDLES_WAITING, Saver
+from ingest.windows import InstrumentPlan
+from lake import Lake
+from lake.errors import LakeError, TransientError
+from lake.spans import MINUTE, Span
+from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
+from tests.strategies import CELLS, T0, candles, minute, raw, span
+
+# So long at most a test waits for a commit.
+PATIENCE_S = 60.0
+# So many windows that the part of them that makes a commit due is far away.
+MANY = 1_000 * BATCHES
+NO_ANSWER = TransientError("no answer")
+
+
+class Clock:
+    """Seconds, moved by the test."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Lake:
+    where = lake.open(str(tmp_path / "lake"))
+    rows = [
+        (name, "perpetual", name[:3], "USD", name[:3], "inverse", T0, None, 0.5, None, True)
+        for name in ("BTC-PERPETUAL", "ETH-PERPETUAL")
+    ]
+    frame = pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")
+    where.replace(where.snapshot(INSTRUMENTS), frame, {})
+    return where
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def saver(at: Lake, clock: Clock) -> Iterator[Saver]:
+    one = Saver(at, "test 1", MANY, clock)
+    yield one
+    one.close()
+
+
+def job_of(*windows: Span, name: str = "BTC-PERPETUAL") -> Job:
+    return Job(InstrumentPlan(name, windows, windows), Coverage())
+
+
+def answer(job: Job, frame: pl.DataFrame | None = None) -> tuple[Job, Outcome]:
+    """The job's next window answered: with these candles, or with one a minute."""
+    window = job.next_window()
+    assert window is not None
+    if frame is None:
+        start = (window.start - T0) // MINUTE
+        frame = candles(window.minutes, start, price=100.0 + start)
+    outcome = Outcome(job.instrument, window, Page(frame, 0, window))
+    job.take(outcome)
+    return job, outcome
+
+
+def tens(count: int, name: str = "BTC-PERPETUAL") -> Job:
+    """A job of so many windows of ten minutes."""
+    return job_of(*(span(10 * i, 10 * (i + 1)) for i in range(count)), name=name)
+
+
+def many_candles(count: int) -> tuple[Job, Outcome]:
+    stamps = pl.datetime_range(T0, T0 + (count - 1) * MINUTE, "1m", time_unit="us", eager=True)
+    frame = pl.DataFrame({"ts": stamps}).with_columns(pl.lit(1.5).alias(name) for name in CELLS)
+    return answer(job_of(Span(T0, T0 + count * MINUTE)), frame)
+
+
+def stored(at: Lake) -> int:
+    return at.snapshot(RAW_CANDLES).rows
+
+
+def test_a_part_of_the_windows_makes_a_commit_due(at: Lake, clock: Clock) -> None:
+    saver, job = Saver(at, "test 1", 3 * BATCHES, clock), tens(5)
+    for number in (1, 2):
+        saver.add(*answer(job))
+        assert saver.poll() == []
+        assert saver.unsaved == number
+    assert saver.poll(0.1) == []
+    saver.add(*answer(job))
+    assert saver.poll() == []
+    saver.add(*answer(job))
+    assert saver.unsaved == 4
+    (saved,) = saver.poll(PATIENCE_S)
+    assert [outcome.window for _, outcome in saved.outcomes] == list(job.plan.windows[:3])
+    assert all(own is job for own, _ in saved.outcomes)
+    assert (saved.stored.written, stored(at), saver.unsaved) == (30, 30, 1)
+    saver.close()
+
+
+def test_time_makes_a_commit_due_counted_from_the_first_answer(
+    at: Lake, saver: Saver, clock: Clock
+) -> None:
+    job = tens(2)
+    for started_s in (2_000.0, 3_000.0):
+        clock.now_s = started_s
+        saver.add(*answer(job))
+        clock.now_s += BATCH_SECONDS
+        saver.poll()
+        assert saver.poll(0.1) == []
+        clock.now_s += 0.1
+        saver.poll()
+        (saved,) = saver.poll(PATIENCE_S)
+        assert saved.stored.written == 10
+    assert stored(at) == 20
+
+
+def test_candles_make_a_commit_due(at: Lake, saver: Saver) -> None:
+    saver.add(*many_candles(BATCH_CANDLES - 10))
+    saver.poll()
+    assert saver.poll(0.1) == []
+    saver.add(*answer(tens(1, "ETH-PERPETUAL")))
+    saver.poll()
+    (saved,) = saver.poll(PATIENCE_S)
+    assert saved.stored.written == stored(at) == BATCH_CANDLES
+
+
+def test_so_many_candles_may_wait_and_no_more(saver: Saver) -> None:
+    saver.add(*many_candles(MOST_CANDLES_WAITING - 10))
+    assert not saver.is_full
+    saver.add(*answer(tens(1)))
+    assert saver.is_full
+
+
+def test_answers_that_come_while_a_commit_is_under_way_are_in_the_next_one(
+    at: Lake, clock: Clock
+) -> None:
+    saver, job = Saver(at, "test 1", 1, clock), tens(4)
+    saver.add(*answer(job))
+    assert saver.poll() == []
+    for _ in range(3):
+        saver.add(*answer(job))
+    batches = saver.flush()
+    assert [len(saved.outcomes) for saved in batches] == [1, 3]
+    assert (stored(at), saver.unsaved, saver.is_full) == (40, 0, False)
+    saver.close()
+
+
+def test_a_flush_commits_everything_and_an_empty_one_nothing(at: Lake, saver: Saver) -> None:
+    assert saver.flush() == saver.poll() == []
+    jobs = [tens(2), tens(2, "ETH-PERPETUAL")]
+    for job in (*jobs, *reversed(jobs)):
+        saver.add(*answer(job))
+    assert stored(at) == 0
+    (saved,) = saver.flush()
+    assert [own.instrument[:3] for own, _ in saved.outcomes] == ["BTC", "ETH", "ETH", "BTC"]
+    expected = [raw(job.instrument, candles(20)) for job in jobs]
+    held = at.scan("raw_candles").collect().sort("instrument", "ts")
+    assert held.equals(pl.concat(expected))
+    assert saved.stored.bytes == sum(file.bytes for file in at.snapshot(RAW_CANDLES).files)
+    assert saved.stored.coverage_version == at.snapshot(COVERAGE).version
+    assert saver.flush() == []
+    (newest, *_) = at.history(RAW_CANDLES)
+    assert (newest.lineage["program"], newest.lineage["windows"]) == ("test 1", 4)
+
+
+def test_a_window_without_an_answer_is_committed_as_failed(at: Lake, saver: Saver) -> None:
+    job = tens(1)
+    window = job.next_window()
+    assert window == span(0, 10)
+    outcome = Outcome(job.instrument, window, None, NO_ANSWER)
+    job.take(outcome)
+    saver.add(job, outcome)
+    (saved,) = saver.flush()
+    assert (saved.stored.written, stored(at)) == (0, 0)
+    assert at.read(COVERAGE).select("start", "end", "status").rows() == [
+        (minute(0), minute(10), "failed")
+    ]
+
+
+def test_a_lack_that_is_confirmed_in_a_later_commit_is_missing(at: Lake, saver: Saver) -> None:
+    job, with_gap = tens(1), pl.concat([candles(4), candles(3, start=7)])
+    statuses = []
+    for frame in (with_gap, with_gap.clear()):
+        saver.add(*answer(job, frame))
+        assert len(saver.flush()) == 1
+        statuses.append(at.read(COVERAGE).select("minutes", "status").rows())
+    assert statuses == [
+        [(4, "present"), (3, "failed"), (3, "present")],
+        [(4, "present"), (3, "missing"), (3, "present")],
+    ]
+
+
+@pytest.mark.parametrize("table", [RAW_CANDLES, COVERAGE])
+def test_a_commit_that_fails_is_a_lake_error_and_what_was_stored_is_safe(
+    at: Lake, clock: Clock, table: lake.tables.Table
+) -> None:
+    saver, job = Saver(at, "test 1", 1, clock), tens(3)
+    saver.add(*answer(job))
+    saver.flush()
+    folder = Path(at.uri) / table.name
+    away = folder.rename(folder.with_name("away"))
+    folder.write_text("not a folder")
+    job_and_outcome = answer(job)
+    saver.add(*job_and_outcome)
+    assert saver.poll() == []
+    with pytest.raises(LakeError, match=table.name):
+        saver.poll(PATIENCE_S)
+    saver.add(*answer(job))
+    with pytest.raises(LakeError, match=table.name):
+        saver.flush()
+    saver.close()
+    folder.unlink()
+    away.rename(folder)
+    assert stored(at) in (10, 30)
+    # A later run that is answered the same stores each candle once.
+    again = Saver(at, "test 1", 1, clock)
+    again.add(*job_and_outcome)
+    again.flush()
+    again.close()
+    assert stored(at) == (20 if table is RAW_CANDLES else 30)
+    assert at.read(COVERAGE)["end"].to_list() == [minute(20)]
+
+
+def test_a_commit_under_way_ends_though_the_saver_is_closed(at: Lake, clock: Clock) -> None:
+    saver, job = Saver(at, "test 1", 1, clock), tens(1)
+    saver.add(*answer(job))
+    saver.poll()
+    saver.close()
+    (saved,) = saver.poll(PATIENCE_S)
+    assert saved.stored.written == stored(at) == 10
