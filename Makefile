@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup demo test check format docs bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is to do
@@ -32,6 +32,9 @@ check: $(READY) ## Check format, lint and types
 format: $(READY) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(READY) ## Write the pages that are made from the code
+	$(BIN)/python docs/write.py
 
 bench: $(READY) ## Measure speed and size on this machine
 	$(BIN)/python benchmarks/pipeline.py

@@ -239,6 +239,18 @@ QUALITY = Table(
     order=("instrument",),
 )
 
+WARNINGS = Table(
+    name="warnings",
+    row="an instrument's candles that a warning rule found, of rules that found any",
+    columns=(
+        _INSTRUMENT,
+        Column("rule", Type.TEXT, "name of the rule"),
+        Column("rows", Type.INT, "candles that it found; they are kept", "rows"),
+    ),
+    key=("instrument", "rule"),
+    order=("instrument", "rule"),
+)
+
 BASIS = Table(
     name="basis",
     row="a minute of a future that its perpetual has too",
@@ -267,9 +279,18 @@ BASIS = Table(
 )
 
 # What a build makes, in the order it commits.
-CURATED = (CANDLES, BASIS, QUARANTINE, QUALITY)
+CURATED = (CANDLES, BASIS, QUARANTINE, WARNINGS, QUALITY)
 
 TABLES: dict[str, Table] = {
     table.name: table
-    for table in (INSTRUMENTS, RAW_CANDLES, CANDLES, QUARANTINE, COVERAGE, QUALITY, BASIS)
+    for table in (
+        INSTRUMENTS,
+        RAW_CANDLES,
+        CANDLES,
+        QUARANTINE,
+        WARNINGS,
+        COVERAGE,
+        QUALITY,
+        BASIS,
+    )
 }

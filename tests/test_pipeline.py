@@ -240,7 +240,7 @@ def test_a_lake_that_is_not_there_is_said_to_be_so_and_not_made(tmp_path: Path) 
 def test_status_says_that_a_build_is_due(server: SimulatedExchange, tmp_path: Path) -> None:
     basislake(server, "backfill", "--lake", tmp_path, "--currency", "ETH")
     due = basislake(None, "status", "--lake", tmp_path, "--json").json["behind"]
-    assert set(due) == {"candles", "quarantine", "quality", "basis"}
+    assert set(due) == {"candles", "quarantine", "warnings", "quality", "basis"}
     basislake(None, "build", "--lake", tmp_path)
     assert basislake(None, "status", "--lake", tmp_path, "--json").json["behind"] == []
 

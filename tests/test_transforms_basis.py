@@ -105,11 +105,13 @@ def source(kind: str, *files: DataFile, base: str = "BTC") -> Source:
     return Source(kind, base, START, None, files, START + 1000 * MINUTE)
 
 
+# Further than a change reaches, in minutes.
+LONG = 20_000
 BEFORE = {
-    "BTC-PERPETUAL": source("perpetual", file("p", 0, 500)),
+    "BTC-PERPETUAL": source("perpetual", file("p", 0, LONG)),
     "BTC-1JAN24": source("future", file("early", 0, 99)),
-    "BTC-2JAN24": source("future", file("late", 100, 500)),
-    "ETH-2JAN24": source("future", file("eth", 100, 500), base="ETH"),
+    "BTC-2JAN24": source("future", file("late", LONG - 99, LONG)),
+    "ETH-2JAN24": source("future", file("eth", LONG - 99, LONG), base="ETH"),
 }
 
 
@@ -117,22 +119,38 @@ BEFORE = {
     ("change", "expected"),
     [
         ({}, set()),
-        ({"BTC-1JAN24": source("future", file("other", 0, 99))}, {"BTC-1JAN24"}),
+        ({"BTC-1JAN24": source("future", file("other", 0, 99))}, {"BTC-PERPETUAL", "BTC-1JAN24"}),
         (
-            {"BTC-PERPETUAL": source("perpetual", file("p", 0, 500), file("q", 501, 501))},
+            {"BTC-2JAN24": replace(BEFORE["BTC-2JAN24"], asked_until=START)},
+            {"BTC-2JAN24"},
+        ),
+        (
+            {"BTC-PERPETUAL": source("perpetual", file("p", 0, LONG), file("q", LONG, LONG))},
+            {"BTC-PERPETUAL", "BTC-2JAN24"},
+        ),
+        (
+            {"BTC-PERPETUAL": source("perpetual", file("p", 0, LONG), file("q", 9_000, 9_000))},
             {"BTC-PERPETUAL"},
         ),
         (
-            {"BTC-PERPETUAL": source("perpetual", file("p", 0, 500), file("q", 100, 120))},
-            {"BTC-PERPETUAL", "BTC-2JAN24"},
+            {"BTC-PERPETUAL": source("perpetual", file("p", 0, LONG), file("q", 100, 120))},
+            {"BTC-PERPETUAL", "BTC-1JAN24"},
         ),
         (
             {"BTC-PERPETUAL": replace(BEFORE["BTC-PERPETUAL"], listed_at=START + MINUTE)},
             {"BTC-PERPETUAL", "BTC-1JAN24", "BTC-2JAN24"},
         ),
         (
+            {"BTC-3JAN24": source("future", file("new", 9_000, LONG))},
+            {"BTC-PERPETUAL", "BTC-3JAN24", "BTC-2JAN24"},
+        ),
+        (
             {"ETH-2JAN24": replace(BEFORE["ETH-2JAN24"], expires_at=START)},
             {"ETH-2JAN24"},
+        ),
+        (
+            {"BTC-2JAN24": replace(BEFORE["BTC-2JAN24"], base="ETH")},
+            {"BTC-PERPETUAL", "BTC-2JAN24", "ETH-2JAN24"},
         ),
     ],
 )
@@ -144,3 +162,18 @@ def test_only_what_its_sources_change_for_is_made_anew(
 
 def test_all_is_made_anew_where_nothing_is_known_of_before() -> None:
     assert stale(None, Inputs({}, BEFORE)) == set(BEFORE)
+
+
+@pytest.mark.parametrize(
+    ("lost", "expected"),
+    [
+        ("BTC-PERPETUAL", {"BTC-1JAN24", "BTC-2JAN24"}),
+        ("BTC-1JAN24", {"BTC-PERPETUAL"}),
+        ("ETH-2JAN24", set()),
+    ],
+)
+def test_what_is_gone_makes_those_anew_that_were_judged_beside_it(
+    lost: str, expected: set[str]
+) -> None:
+    left = {name: source for name, source in BEFORE.items() if name != lost}
+    assert stale(Inputs({}, BEFORE), Inputs({}, left)) == expected

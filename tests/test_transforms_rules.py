@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lake.tables import CANDLES, QUARANTINE, RAW_CANDLES
 from transforms.candles import validate
+from transforms.rules import WARNING_RULES, errors, warnings_of
 
 LISTED = datetime(2024, 1, 1, 8, 0, 9, tzinfo=UTC)
 FIRST_MINUTE = LISTED.replace(second=0)
@@ -87,3 +88,51 @@ def test_no_row_is_lost_or_altered(changes: list[dict[str, object]]) -> None:
         ).all()
     ).item()
     assert sound
+
+
+FILLER = {"open": 11.0, "high": 11.0, "low": 11.0, "volume": 0.0, "cost": 0.0}
+MOVED = {**FILLER, "open": 12.0, "high": 12.0, "low": 12.0, "close": 12.0}
+LATER = FIRST_MINUTE + timedelta(minutes=50)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([{}, FILLER], {}),
+        ([{}, MOVED], {"untraded_move": 1}),
+        ([{}, MOVED, MOVED], {"untraded_move": 1}),
+        ([MOVED], {}),
+        # What happened in the minutes between is not known.
+        ([{}, {**MOVED, "ts": LATER}], {}),
+        ([{}, {**MOVED, "low": None}, {**MOVED, "close": 12.0}], {}),
+        ([{"cost": 12.0 * 1.0099}, {"cost": 9.0 * 0.9901}], {}),
+        ([{"cost": 12.0 * 1.0101}, {}, {"cost": 9.0 * 0.9899}], {"cost_outside_range": 2}),
+        ([{"volume": 0.0, "close": 10.0}], {"cost_outside_range": 1}),
+        ([{"cost": 0.0}], {"volume_without_cost": 1}),
+        ([{"cost": 0.0, "volume": 0.0}], {}),
+    ],
+)
+def test_warnings_are_counted_exactly_and_keep_the_candle(
+    changes: list[dict[str, object]], expected: dict[str, int]
+) -> None:
+    frame = raw(*changes)
+    candles, quarantine = validate(frame, LISTED, EXPIRES)
+    assert candles.height + quarantine.height == frame.height
+    found = warnings_of(candles)
+    assert dict(found.select("rule", "rows").iter_rows()) == expected
+    assert set(found["instrument"]) <= {"BTC-1JAN24"}
+
+
+def test_what_is_flagged_is_counted_as_a_spike_and_no_candles_have_no_warnings() -> None:
+    candles, _ = validate(raw({}, {}, {}), LISTED, EXPIRES)
+    flagged = candles.with_columns(suspect=pl.Series([True, False, True]))
+    assert warnings_of(flagged).rows() == [("BTC-1JAN24", "spike", 2)]
+    assert warnings_of(CANDLES.empty()).is_empty()
+
+
+def test_every_rule_has_a_name_of_its_own_and_a_sentence() -> None:
+    rules = (*errors(LISTED, EXPIRES), *WARNING_RULES)
+    assert len({rule.name for rule in rules}) == len(rules)
+    for rule in rules:
+        assert rule.meaning[0].isupper()
+        assert rule.meaning.endswith(".")

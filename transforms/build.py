@@ -23,12 +23,28 @@ from lake.tables import (
     QUALITY,
     QUARANTINE,
     RAW_CANDLES,
+    WARNINGS,
     Table,
 )
-from transforms.inputs import Inputs, gone, inputs_of, stale
+from lake.versions import PastLake
+from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE
+from transforms.inputs import Inputs, Source, gone, inputs_of, stale
+from transforms.levels import CAP, FLOOR, FUTURE_DEVIATIONS, PERPETUAL_DEVIATIONS, PRINTS
 from transforms.partition import Built, Task, build_partition
 
 _SOURCES = (RAW_CANDLES, INSTRUMENTS, COVERAGE)
+
+# What curated rows depend on besides their sources, kept in the lineage of every commit: tables
+# that were made with others are made anew.
+SETTINGS = {
+    "days_per_year": DAYS_PER_YEAR,
+    "least_minutes_to_annualise": LEAST_MINUTES_TO_ANNUALISE,
+    "spike_floor": FLOOR,
+    "spike_cap": CAP,
+    "spike_future_deviations": FUTURE_DEVIATIONS,
+    "spike_perpetual_deviations": PERPETUAL_DEVIATIONS,
+    "spike_prints": PRINTS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +78,36 @@ def build(
     program: str,
     *,
     full: bool = False,
+    raw_version: int | None = None,
     report: Callable[[int, int], None] = lambda _done, _total: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> BuildResult:
-    """Bring `candles`, `quarantine`, `basis` and `quality` up to date with the raw tables.
+    """Bring `candles`, `quarantine`, `warnings`, `basis` and `quality` up to date with the raw
+    tables.
 
-    Only instruments whose sources changed since the tables were made are made anew; where nothing
-    did, nothing is committed. Another version of the program makes everything anew. A kill leaves
-    the tables as they were, or some of them new; the next build finishes.
+    Only instruments whose sources, or those of the instruments they are judged beside, changed
+    since the tables were made are made anew; where nothing did, nothing is committed. Another
+    version of the program, or other settings, make everything anew. A kill leaves the tables as
+    they were, or some of them new; the next build finishes.
 
     Args:
         lake: to build in.
         executor: runs one task per instrument.
         program: name and version, for the lineage of commits.
         full: make everything anew.
+        raw_version: make the tables from `raw_candles` at this version, and from the instruments
+            and the coverage of then (`lake.versions`), instead of from the newest.
         report: told how many of how many instruments are done.
         clock: seconds, never going back.
 
     Raises:
+        UsageError: `raw_candles` has no such version.
         LakeError: the lake cannot be read or written.
         ConflictError: another build committed meanwhile; run it again.
     """
     start_s = clock()
-    now = _inputs(lake, {table.name: None for table in _SOURCES})
+    sources = lake if raw_version is None else PastLake(lake, raw_version)
+    now = _inputs(sources, {table.name: None for table in _SOURCES})
     bases = {table.name: lake.snapshot(table) for table in CURATED}
     outdated: set[str] = set()
     withdrawn: set[str] = set()
@@ -112,7 +135,11 @@ def _made_from(lake: Lake, table: Table, program: str) -> Inputs | None:
         made_from = commit.lineage.get("made_from")
         if made_from is None:
             continue
-        if commit.lineage.get("program") != program or None in made_from.values():
+        is_alike = (commit.lineage.get("program"), commit.lineage.get("settings")) == (
+            program,
+            SETTINGS,
+        )
+        if not is_alike or None in made_from.values():
             return None
         try:
             return _inputs(lake, made_from)
@@ -167,10 +194,22 @@ def _task(
         lake_options=lake.options,
         instrument=name,
         source=source,
-        raw_urls=[f"{lake.uri}/{RAW_CANDLES.name}/{file.path}" for file in source.files],
         perpetual_urls=[f"{lake.uri}/{CANDLES.name}/{file.path}" for file in against],
+        others=_others(now, name),
         duplicates=duplicates.get(name, 0),
     )
+
+
+def _others(now: Inputs, name: str) -> dict[str, Source]:
+    """The other futures of the coin that share minutes with an instrument."""
+    own = now.sources[name]
+    return {
+        other: source
+        for other, source in now.sources.items()
+        if other != name
+        and (source.kind, source.base) == ("future", own.base)
+        and source.life.meets(own.life)
+    }
 
 
 def _duplicates(lake: Lake, raw_version: int | None) -> dict[str, int]:
@@ -184,7 +223,7 @@ def _duplicates(lake: Lake, raw_version: int | None) -> dict[str, int]:
 
 
 def _lineage(now: Inputs, program: str) -> dict[str, Any]:
-    return {"program": program, "made_from": dict(now.versions)}
+    return {"program": program, "made_from": dict(now.versions), "settings": SETTINGS}
 
 
 def _commit(
@@ -201,6 +240,7 @@ def _commit(
         lake.commit(bases[table.name], added, lineage, replacing=replaced)
     for table, frames in (
         (QUARANTINE, [done.quarantine for done in built]),
+        (WARNINGS, [done.warnings for done in built]),
         (QUALITY, [done.quality for done in built]),
     ):
         base = bases[table.name]

@@ -20,7 +20,7 @@ def validate(
         expires_at: expiry, UTC, exclusive; None for a perpetual.
 
     Returns:
-        Rows of `candles` and rows of `quarantine`; together as many as came in.
+        Rows of `candles`, none flagged, and rows of `quarantine`; together as many as came in.
     """
     rules = errors(listed_at, expires_at)
     is_broken = pl.any_horizontal(*(rule.broken for rule in rules))
@@ -29,7 +29,7 @@ def validate(
     broken = marked.filter("_broken").drop("_broken")
     candles = sound.with_columns(
         traded=pl.col("volume") > 0,
-        # No warning rule exists yet that could flag a candle.
+        # What other instruments tell comes later: transforms/spikes.py.
         suspect=pl.lit(value=False),
     )
     return candles, broken.with_columns(rules=broken_names(rules))

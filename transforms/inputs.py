@@ -1,6 +1,6 @@
 """What a build is made from, and which instruments differ between two such states; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,14 @@ from lake.errors import LakeError
 from lake.files import DataFile
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span
+from transforms.levels import NEAR, STAND_IN
+from transforms.spikes import PERPETUAL_STALE
+
+# How far from a change of raw candles the flags of the coin's other instruments may differ: which
+# candles of a perpetual are prints, the prints around one, a price that stays flagged, and the hour
+# around a minute in which a future looks at its perpetual, and both at other futures, which look at
+# the perpetual.
+REACH = 2 * NEAR + PERPETUAL_STALE + 3 * STAND_IN
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,13 @@ class Source:
     expires_at: datetime | None
     files: tuple[DataFile, ...]
     asked_until: datetime | None
+
+    @property
+    def life(self) -> Span:
+        """From the first to the last minute that its files hold."""
+        firsts = [file.first for file in self.files if file.first]
+        lasts = [file.last for file in self.files if file.last]
+        return Span(min(firsts), max(lasts) + MINUTE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +101,26 @@ def inputs_of(
 def stale(before: Inputs | None, now: Inputs) -> set[str]:
     """Return the instruments whose curated rows have to be made anew.
 
-    Those whose own source differs, and the futures whose life meets the minutes in which their
-    perpetual's raw candles differ: all of them where the perpetual's record differs. Everything is,
-    where nothing is known of what was before.
+    Those whose own source differs; and since candles are judged beside those of their coin, where
+    raw candles of one instrument differ, also the perpetual and the futures whose life comes
+    within `REACH` of the minutes that differ. Everything is, where nothing is known of what was
+    before.
     """
     if before is None:
         return set(now.sources)
     changed = {name for name, source in now.sources.items() if before.sources.get(name) != source}
-    for name in list(changed):
-        source = now.sources[name]
-        if source.kind == "perpetual":
-            moved = _moved(before.sources.get(name), source)
-            changed |= {
-                other
-                for other, future in now.sources.items()
-                if future.base == source.base and moved and moved.meets(_life(future))
-            }
-    for name in gone(before, now):
-        lost = before.sources[name]
-        if lost.kind == "perpetual":
-            changed |= {other for other, s in now.sources.items() if s.base == lost.base}
+    for base, moved in _moves(before, now):
+        changed |= {
+            name
+            for name, source in now.sources.items()
+            if source.base == base and (source.kind == "perpetual" or reached(source, moved))
+        }
     return changed
+
+
+def reached(future: Source, moved: Span) -> bool:
+    """Whether a change in these minutes may alter a future's flags or its basis."""
+    return Span(moved.start - REACH, moved.end + REACH).meets(future.life)
 
 
 def gone(before: Inputs | None, now: Inputs) -> set[str]:
@@ -128,22 +142,26 @@ def _source(
     )
 
 
-def _moved(before: Source | None, now: Source) -> Span | None:
-    """The minutes in which the curated candles of the two states may differ."""
-    files = before.files if before else ()
-    is_other_life = before is None or _record(before) != _record(now)
-    own = {*files, *now.files} if is_other_life else set(files) ^ set(now.files)
+def _moves(before: Inputs, now: Inputs) -> Iterator[tuple[str, Span]]:
+    """The coins and minutes in which raw candles or their validation differ."""
+    for name in before.sources.keys() | now.sources.keys():
+        states = [inputs.sources[name] for inputs in (before, now) if name in inputs.sources]
+        moved = _moved(*states)
+        if moved:
+            yield from ((base, moved) for base in {state.base for state in states})
+
+
+def _moved(one: Source, other: Source | None = None) -> Span | None:
+    """The minutes in which the curated candles of two states of an instrument may differ; all of
+    them where it is in one state only.
+    """
+    files = other.files if other else ()
+    is_other_life = other is None or _record(other) != _record(one)
+    own = {*files, *one.files} if is_other_life else set(files) ^ set(one.files)
     firsts = [file.first for file in own if file.first]
     lasts = [file.last for file in own if file.last]
     return Span(min(firsts), max(lasts) + MINUTE) if firsts and lasts else None
 
 
-def _record(source: Source) -> tuple[str, datetime, datetime | None]:
-    return source.kind, source.listed_at, source.expires_at
-
-
-def _life(source: Source) -> Span:
-    """From the first to the last minute that its files hold."""
-    firsts = [file.first for file in source.files if file.first]
-    lasts = [file.last for file in source.files if file.last]
-    return Span(min(firsts), max(lasts) + MINUTE)
+def _record(source: Source) -> tuple[str, str, datetime, datetime | None]:
+    return source.kind, source.base, source.listed_at, source.expires_at

@@ -6,6 +6,7 @@ It reads raw files and writes curated files that no reader sees before the build
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 
@@ -16,7 +17,10 @@ from lake.tables import BASIS, CANDLES, RAW_CANDLES
 from transforms.basis import basis
 from transforms.candles import validate
 from transforms.inputs import Source
+from transforms.levels import STAND_IN
 from transforms.quality import quality
+from transforms.rules import warnings_of
+from transforms.spikes import flag_future, flag_perpetual
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,8 @@ class Task:
         lake_options: its storage options.
         instrument: whose share it is.
         source: what it is made from.
-        raw_urls: of its raw files.
         perpetual_urls: of the perpetual's `candles`; empty for a perpetual.
+        others: by name, the sources of the coin's other futures that share minutes with it.
         duplicates: repeats seen in replies, for `quality`.
     """
 
@@ -37,8 +41,8 @@ class Task:
     lake_options: Mapping[str, str]
     instrument: str
     source: Source
-    raw_urls: list[str]
     perpetual_urls: list[str]
+    others: Mapping[str, Source]
     duplicates: int
 
 
@@ -52,6 +56,7 @@ class Built:
         basis: the file of `basis`, None for a perpetual and where no minute matches.
         unmatched: candles of a future without their perpetual's minute.
         quarantine: rows of `quarantine`.
+        warnings: rows of `warnings`.
         quality: one row of `quality`.
     """
 
@@ -60,21 +65,24 @@ class Built:
     basis: DataFile | None
     unmatched: int
     quarantine: pl.DataFrame
+    warnings: pl.DataFrame
     quality: pl.DataFrame
 
 
 def build_partition(task: Task) -> Built:
-    """Validate one instrument's raw candles, and hold a future against its perpetual.
+    """Validate one instrument's raw candles, flag its spikes, and hold a future against its
+    perpetual.
 
     Raises:
         LakeError: a file cannot be read or written.
     """
     lake = Lake(task.lake_uri, task.lake_options)
     source = task.source
-    raw = RAW_CANDLES.cast(scan_files(RAW_CANDLES, task.raw_urls, lake.options).collect())
+    raw = RAW_CANDLES.cast(_raw(lake, source.files).collect())
     candles, quarantine = validate(raw, source.listed_at, source.expires_at)
     figures = quality(raw, candles, source.asked_until, task.duplicates)
-    matched = _basis(task, candles, lake)
+    del raw
+    candles, matched = _judged(task, candles, lake)
     is_future = source.kind == "future"
     return Built(
         instrument=task.instrument,
@@ -82,14 +90,77 @@ def build_partition(task: Task) -> Built:
         basis=lake.write(BASIS, matched, task.instrument) if matched.height else None,
         unmatched=candles.height - matched.height if is_future else 0,
         quarantine=quarantine,
+        warnings=warnings_of(candles),
         quality=figures,
     )
 
 
-def _basis(task: Task, candles: pl.DataFrame, lake: Lake) -> pl.DataFrame:
+def _judged(task: Task, candles: pl.DataFrame, lake: Lake) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The candles with their spikes flagged, and the rows of `basis`, none for a perpetual."""
     expires_at = task.source.expires_at
-    if expires_at is None or candles.is_empty():
-        return BASIS.empty()
-    minutes = pl.col("ts").is_between(candles["ts"][0], candles["ts"][-1])
-    perpetual = scan_files(CANDLES, task.perpetual_urls, lake.options).filter(minutes)
-    return basis(candles, perpetual.collect(), expires_at)
+    if candles.is_empty():
+        return candles, BASIS.empty()
+
+    def others(minutes: pl.Series) -> pl.DataFrame:
+        return _others(task, lake, minutes)
+
+    if expires_at is None:
+        return flag_perpetual(candles, others), BASIS.empty()
+    first, last = candles["ts"][0] - STAND_IN, candles["ts"][-1] + STAND_IN
+    perpetual = (
+        scan_files(CANDLES, task.perpetual_urls, lake.options)
+        .filter(pl.col("ts").is_between(first, last))
+        .collect()
+    )
+    candles = flag_future(candles, perpetual, expires_at, others)
+    return candles, basis(candles, perpetual, expires_at)
+
+
+def _others(task: Task, lake: Lake, minutes: pl.Series) -> pl.DataFrame:
+    """The sound candles of the other futures in some minutes (sorted) and in the hour before each;
+    see `transforms.spikes.Others`.
+    """
+    frames = [_empty_others()]
+    for name, source in task.others.items():
+        wanted = minutes.filter(
+            minutes.is_between(source.life.start, source.life.end, closed="left")
+        )
+        if wanted.len():
+            near = _near(lake, source, wanted)
+            candles, _ = validate(near, source.listed_at, source.expires_at)
+            frames.append(_as_other(candles, name, source.expires_at))
+    return pl.concat(frames)
+
+
+def _near(lake: Lake, source: Source, minutes: pl.Series) -> pl.DataFrame:
+    first, last = minutes[0] - STAND_IN, minutes[-1]
+    files = tuple(
+        file
+        for file in source.files
+        if file.first and file.last and file.first <= last and file.last >= first
+    )
+    rows = _raw(lake, files).filter(pl.col("ts").is_between(first, last)).collect().sort("ts")
+    wanted = minutes.to_frame("ts").with_columns(asked="ts")
+    near = rows.join_asof(wanted, on="ts", strategy="forward", tolerance=STAND_IN)
+    return near.filter(pl.col("asked").is_not_null()).drop("asked")
+
+
+def _as_other(candles: pl.DataFrame, name: str, expires_at: datetime | None) -> pl.DataFrame:
+    return candles.select(
+        pl.lit(name).alias("instrument"),
+        pl.lit(expires_at, CANDLES.polars_schema["ts"]).alias("expires_at"),
+        "ts",
+        "high",
+        "low",
+        "close",
+        "traded",
+    )
+
+
+def _empty_others() -> pl.DataFrame:
+    return _as_other(CANDLES.empty(), "", None)
+
+
+def _raw(lake: Lake, files: tuple[DataFile, ...]) -> pl.LazyFrame:
+    urls = [f"{lake.uri}/{RAW_CANDLES.name}/{file.path}" for file in files]
+    return scan_files(RAW_CANDLES, urls, lake.options)

@@ -1,5 +1,7 @@
-"""The validation rules: each a named expression that is true where a raw candle breaks it, with
-what it means.
+"""The validation rules: each a named expression that is true where a candle breaks it, with what it
+means and why it matters.
+
+Errors send a raw candle to quarantine; warnings keep it and count it.
 """
 
 from dataclasses import dataclass
@@ -7,10 +9,14 @@ from datetime import datetime
 
 import polars as pl
 
-from lake.spans import floor_minute
+from lake.spans import MINUTE, floor_minute
+from lake.tables import WARNINGS
 
 _PRICES = ("open", "high", "low", "close")
 _AMOUNTS = ("volume", "cost")
+# Block trades, at prices of their own, took the average price of 1 % of the recorded traded minutes
+# out of [low, high], by at most 0.57 % (shared/deribit-api.md, section 8).
+_AVERAGE_LEEWAY = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +24,8 @@ class Rule:
     """One rule.
 
     Attributes:
-        name: as written in `quarantine.rules`.
-        meaning: one sentence for the reader of a finding.
+        name: as written in `quarantine.rules` and `warnings.rule`.
+        meaning: one sentence for the reader of a finding: what it is, and why it matters.
         broken: true where a candle breaks it; null counts as not broken, for `null_value` tells of
             nulls.
     """
@@ -39,17 +45,18 @@ def errors(listed_at: datetime, expires_at: datetime | None) -> tuple[Rule, ...]
     return (
         Rule(
             "null_value",
-            "A price, the volume or the cost is absent.",
+            "A price, the volume or the cost is absent, so the minute is not fully known.",
             pl.any_horizontal(pl.col(*_PRICES, *_AMOUNTS).is_null()),
         ),
         Rule(
             "nonpositive_price",
-            "A price is zero or negative.",
+            "A price is zero or negative, which no contract here can trade at.",
             pl.any_horizontal((pl.col(*_PRICES) <= 0).fill_null(value=False)),
         ),
         Rule(
             "ohlc_order",
-            "The low is not the lowest or the high is not the highest of the four prices.",
+            "The low is not the lowest or the high not the highest of the four prices, so at least "
+            "one of them is wrong.",
             _any(
                 pl.col("low") > pl.min_horizontal("open", "close", "high"),
                 pl.col("high") < pl.max_horizontal("open", "close", "low"),
@@ -57,12 +64,12 @@ def errors(listed_at: datetime, expires_at: datetime | None) -> tuple[Rule, ...]
         ),
         Rule(
             "negative_volume",
-            "The volume or the cost is negative.",
+            "The volume or the cost is negative, which no sum of trades can be.",
             pl.any_horizontal((pl.col(*_AMOUNTS) < 0).fill_null(value=False)),
         ),
         Rule(
             "outside_life",
-            "The minute is before the listing or not before the expiry.",
+            "The minute is before the listing or not before the expiry, where the exchange pads.",
             _any(pl.col("ts") < floor_minute(listed_at), pl.col("ts") >= pl.lit(expires_at)),
         ),
     )
@@ -78,3 +85,53 @@ def broken_names(rules: tuple[Rule, ...]) -> pl.Expr:
     """
     names = [pl.when(rule.broken).then(pl.lit(rule.name)) for rule in rules]
     return pl.concat_list(names).list.drop_nulls()
+
+
+# What counts and keeps. All but `spike` are counted only; `spike` also sets `suspect`. They are
+# told of `candles` of one instrument, sorted by time.
+WARNING_RULES = (
+    Rule(
+        "cost_outside_range",
+        "The average price, cost / volume, is outside [low, high] by more than 1 %, so the amounts "
+        "or the prices are wrong, or a block was traded far from the market.",
+        (pl.col("cost") > 0)
+        & (
+            (pl.col("cost") < pl.col("low") * pl.col("volume") * (1 - _AVERAGE_LEEWAY))
+            | (pl.col("cost") > pl.col("high") * pl.col("volume") * (1 + _AVERAGE_LEEWAY))
+        ),
+    ),
+    Rule(
+        "untraded_move",
+        "Nothing traded, and yet the close is not that of the minute before, which a filler "
+        "repeats.",
+        ~pl.col("traded")
+        & (pl.col("close") != pl.col("close").shift(1))
+        & (pl.col("ts") - pl.col("ts").shift(1) == MINUTE),
+    ),
+    Rule(
+        "volume_without_cost",
+        "Something traded at a cost of nothing, so the cost was lost.",
+        pl.col("traded") & (pl.col("cost") == 0),
+    ),
+    Rule(
+        "spike",
+        "The price leaves its perpetual and its neighbours on the curve, or a perpetual itself and "
+        "its futures, by more than a robust bound while those did not move (transforms/spikes.py): "
+        "a bad print or a true liquidation, so it is flagged as suspect.",
+        pl.col("suspect"),
+    ),
+)
+
+
+def warnings_of(candles: pl.DataFrame) -> pl.DataFrame:
+    """Return one row of `warnings` for each rule that any candle breaks, with how many do.
+
+    Args:
+        candles: rows of `candles` of one instrument, sorted by time, `suspect` set.
+    """
+    counts = candles.select(rule.broken.sum().alias(rule.name) for rule in WARNING_RULES)
+    names = candles.select(pl.col("instrument").first())
+    found = names.join(counts, how="cross").unpivot(
+        index="instrument", variable_name="rule", value_name="rows"
+    )
+    return WARNINGS.cast(found.filter(pl.col("rows") > 0))

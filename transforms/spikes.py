@@ -1,0 +1,216 @@
+"""Spikes: candles that leave their perpetual and their neighbours on the curve while those did not
+move; pure.
+
+Checks of a candle by itself pass them, and the exchange has served such candles. They are flagged
+and kept, for a true liquidation looks the same. Each candle is judged on two sides, its high and
+its low, between which its other prices lie.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+import polars as pl
+
+from transforms.levels import (
+    CAP,
+    SIDES,
+    STAND_IN,
+    beside_perpetual,
+    future_levels,
+    own_levels,
+    with_previous,
+)
+
+# The candles of the coin's other futures in these minutes and the hour before each: columns
+# instrument, expires_at, ts, high, low, close, traded.
+Others: TypeAlias = Callable[[pl.Series], pl.DataFrame]
+
+# Whoever went along by this share of the way moved, too.
+_ALONG = 0.5
+# A move of some minutes has company where a future traded along when it began.
+_RECENT = timedelta(minutes=10)
+# How long a perpetual that nobody trades keeps the flag of its last price; see `levels.NEAR`.
+PERPETUAL_STALE = timedelta(days=1)
+
+
+def flag_future(
+    candles: pl.DataFrame, perpetual: pl.DataFrame, expires_at: datetime, others: Others
+) -> pl.DataFrame:
+    """Return a future's candles with `suspect` set where one is a spike.
+
+    A print is one where it leaves the perpetual by more than its bound (`levels.future_levels`) and
+    no neighbour that traded in that minute, of the nearest expiry before or after, left on the same
+    side by at least half as much. A print without the perpetual is held against the future's
+    own candles, with the cap for a bound. What only repeats the price of a flagged print is
+    flagged, too, for as long as it is out of bound; a price that drifts out because the perpetual
+    moves is not.
+
+    Args:
+        candles: rows of `candles` of one dated future, sorted.
+        perpetual: rows of `candles` of its perpetual, flagged, with the hour on either side.
+        expires_at: of the future.
+        others: asked only where something may be a spike.
+    """
+    rows = with_previous(candles)
+    prints = beside_perpetual(rows.filter("is_print"), perpetual)
+    is_matched = pl.col("perpetual_close").is_not_null()
+    levels = future_levels(prints.filter(is_matched)).with_columns(is_alone=pl.lit(value=False))
+    leaving = _leaving(levels)
+    unmatched = prints.filter(~is_matched)
+    if unmatched.height:
+        alone = own_levels(rows.filter("is_print")).join(unmatched, on="ts", how="semi")
+        alone = _alone(alone).with_columns(bound=pl.lit(CAP))
+        leaving = pl.concat([leaving, _leaving(alone)]).sort("ts")
+    if leaving.height:
+        near = others(leaving["ts"].unique().sort())
+        moves = _nearest(_moves(near, perpetual, timedelta(0)), expires_at)
+        leaving = _without_company(leaving, moves, _ALONG)
+    return _flag(candles, rows, leaving, perpetual)
+
+
+def flag_perpetual(candles: pl.DataFrame, others: Others) -> pl.DataFrame:
+    """Return a perpetual's candles with `suspect` set where one is a spike.
+
+    A print is one where it leaves its own candles of the minutes before and of those after by more
+    than its bound (`levels.own_levels`) and no future of the coin that traded in the ten minutes up
+    to it has gone along by at least half.
+
+    Args:
+        candles: rows of `candles` of one perpetual, sorted.
+        others: the futures of the coin; asked only where something may be a spike.
+    """
+    rows = with_previous(candles)
+    leaving = _leaving(_alone(own_levels(rows.filter("is_print"))))
+    if leaving.height:
+        moves = _moves(others(leaving["ts"].unique().sort()), candles, _RECENT)
+        # They are measured beside the perpetual, so who stayed has left it the other way.
+        leaving = _without_company(leaving, moves, _ALONG - 1)
+    return _flag(candles, rows, leaving, None)
+
+
+def _alone(levels: pl.DataFrame) -> pl.DataFrame:
+    """Levels that are prices, beside no perpetual's."""
+    nothing = pl.lit(1.0)
+    return levels.with_columns(
+        perpetual_high=nothing, perpetual_low=nothing, is_alone=pl.lit(value=True)
+    )
+
+
+def _leaving(levels: pl.DataFrame) -> pl.DataFrame:
+    """Return the prints whose new prices are out of bound, sorted: columns ts, side, by, usual,
+    bound, is_alone, and stays_at, the close, null where that is no new price on this side.
+
+    """
+    return pl.concat([_leaving_on(levels, side) for side in SIDES]).sort("ts", "side")
+
+
+def _leaving_on(levels: pl.DataFrame, side: str) -> pl.DataFrame:
+    by = _away(side, side)
+    return levels.filter((by > pl.col("bound")) & _is_new(side, side)).select(
+        "ts",
+        pl.lit(side).alias("side"),
+        by.alias("by"),
+        pl.col(f"usual_{side}").alias("usual"),
+        "bound",
+        "is_alone",
+        pl.when(_is_new("close", side)).then("close").alias("stays_at"),
+    )
+
+
+def _away(name: str, side: str) -> pl.Expr:
+    """How far a price is out on a side from what is usual, in log units; negative inside."""
+    out = (pl.col(name) / pl.col(f"perpetual_{side}")).log() - pl.col(f"usual_{side}")
+    return out if side == "high" else -out
+
+
+def _is_new(name: str, side: str) -> pl.Expr:
+    """Whether a price appears for the first time, and not on the way back from further out.
+
+    One that is beyond the cap is never taken for one on the way back.
+    """
+    price, previous = pl.col(name), pl.col("previous")
+    is_further = (price > previous) if side == "high" else (price < previous)
+    # After a price that nobody traded at, the one before it stands again.
+    is_back = ~pl.col("traded") & (price == pl.col("earlier")).fill_null(value=False)
+    is_beyond = (price != previous) & (_away(name, side) > CAP)
+    return previous.is_null() | (is_further & ~is_back) | is_beyond
+
+
+def _moves(others: pl.DataFrame, perpetual: pl.DataFrame, recent: timedelta) -> pl.DataFrame:
+    """Return how far the other futures that traded of late left the perpetual: columns expires_at,
+    ts, side and by.
+
+    What is usual for each is the median of ln(close / perpetual close) over the hour before.
+    """
+    offset = (pl.col("close") / pl.col("perpetual_close")).log()
+    rows = beside_perpetual(others.sort("ts", "instrument"), perpetual).with_columns(offset=offset)
+    usual = pl.col("offset").rolling_median_by("ts", STAND_IN, closed="left")
+    last_trade = pl.when("traded").then("ts").forward_fill()
+    rows = rows.with_columns(
+        usual_high=usual.over("instrument"), last_trade=last_trade.over("instrument")
+    ).with_columns(usual_low="usual_high")
+    rows = rows.filter(pl.col("ts") - pl.col("last_trade") <= recent)
+    columns = ["expires_at", "ts", "side", "by"]
+    sides = [rows.with_columns(side=pl.lit(s), by=_away(s, s)) for s in SIDES]
+    return pl.concat([side.select(columns) for side in sides]).drop_nulls("by")
+
+
+def _nearest(moves: pl.DataFrame, expires_at: datetime) -> pl.DataFrame:
+    """Keep, of each minute and side, the neighbours of the nearest expiry before and after."""
+    distance = pl.col("expires_at") - pl.lit(expires_at)
+    return (
+        moves.with_columns(is_later=distance.dt.total_microseconds() > 0, distance=distance.abs())
+        .sort("distance")
+        .group_by("ts", "side", "is_later", maintain_order=True)
+        .first()
+    )
+
+
+def _without_company(leaving: pl.DataFrame, moves: pl.DataFrame, share: float) -> pl.DataFrame:
+    """Drop the candidates with which another future moved by at least a share of their own way."""
+    furthest = moves.group_by("ts", "side").agg(pl.col("by").max().alias("along"))
+    both = leaving.join(furthest, on=["ts", "side"], how="left", maintain_order="left")
+    is_along = (pl.col("along") >= pl.col("by") * share).fill_null(value=False)
+    return both.filter(~is_along).drop("along")
+
+
+def _flag(
+    candles: pl.DataFrame, rows: pl.DataFrame, spikes: pl.DataFrame, perpetual: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Set `suspect` at the spikes and at what repeats their prices."""
+    if spikes.is_empty():
+        return candles
+    sides = [_stale(rows, spikes.filter(side=side), side, perpetual) for side in SIDES]
+    flagged = pl.concat([spikes["ts"], *sides]).unique()
+    return candles.with_columns(suspect=pl.col("ts").is_in(flagged.implode()))
+
+
+def _stale(
+    rows: pl.DataFrame, spikes: pl.DataFrame, side: str, perpetual: pl.DataFrame | None
+) -> pl.Series:
+    """Return the minutes after spikes that show nothing but the price at which the spike closed,
+    on this side, for as long as it is out of bound.
+    """
+    origin = spikes.select(
+        "ts", "bound", "is_alone", "stays_at", origin="ts", usual_high="usual", usual_low="usual"
+    )
+    rows = rows.join_asof(origin, on="ts", strategy="backward")
+    if perpetual is None:
+        rows = rows.filter(pl.col("ts") - pl.col("origin") <= PERPETUAL_STALE)
+    repeats = (pl.col("previous") == pl.col("stays_at")) & (pl.col(side) == pl.col("stays_at"))
+    rows = _kept_while(rows, repeats)
+    if perpetual is not None:
+        rows = beside_perpetual(rows, perpetual)
+        beside = pl.when(~pl.col("is_alone")).then(f"perpetual_{side}").otherwise(1.0)
+        rows = rows.with_columns(beside.alias(f"perpetual_{side}"))
+    else:
+        rows = _alone(rows)
+    return _kept_while(rows, _away(side, side) > pl.col("bound"))["ts"]
+
+
+def _kept_while(rows: pl.DataFrame, holds: pl.Expr) -> pl.DataFrame:
+    """Keep each spike and the rows right after it for which something holds without a break."""
+    is_spike = (pl.col("origin") == pl.col("ts")).fill_null(value=False)
+    is_start = is_spike | ~holds.fill_null(value=False)
+    return rows.filter(pl.when(is_start).then(is_spike).forward_fill().fill_null(value=False))
