@@ -7,7 +7,7 @@ import click
 
 from basislake import __version__
 from basislake.output import say
-from basislake.verbs import demo, exchange, ingest, query, run
+from basislake.verbs import curve, demo, exchange, explain, ingest, query, run, versions
 from lake.errors import BasislakeError, UsageError
 
 _FAILED = 1
@@ -46,7 +46,11 @@ for verb in (
     run.load,
     run.run,
     query.status,
+    explain.explain,
+    versions.fingerprint,
+    versions.diff,
     query.sql,
+    curve.curve,
     demo.demo,
     exchange.exchange,
 ):

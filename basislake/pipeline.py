@@ -91,13 +91,16 @@ def curate(
     where: Lake,
     *,
     full: bool = False,
+    raw_version: int | None = None,
+    threads: int | None = None,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> BuildResult:
-    """Build the curated tables with a thread for each core; Polars and Arrow compute outside the
-    interpreter's lock.
+    """Build the curated tables, see `transforms.build`, with a thread for each core where no number
+    is given; Polars and Arrow compute outside the interpreter's lock.
     """
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="build") as pool:
-        return build(where, pool, PROGRAM, full=full, report=report)
+    workers = threads or os.cpu_count() or 1
+    with ThreadPoolExecutor(workers, thread_name_prefix="build") as pool:
+        return build(where, pool, PROGRAM, full=full, raw_version=raw_version, report=report)
 
 
 def instrument_counts(known: pl.DataFrame) -> dict[str, int]:

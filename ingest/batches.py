@@ -23,6 +23,8 @@ from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
 # A second writer on the same lake makes a commit start over; it makes progress each time, so few
 # tries do.
 _COMMIT_TRIES = 10
+# A commit tells which windows it holds, in at most about 20 kB.
+_MOST_WINDOWS_TOLD = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +187,21 @@ def _lineage(lake: Lake, batch: Mapping[str, list[Outcome]], program: str) -> di
         "program": program,
         "made_from": {"instruments": lake.snapshot(INSTRUMENTS).version},
         "windows": sum(len(outcomes) for outcomes in batch.values()),
+        "asked": _asked(batch),
         "duplicates": {name: count for name, count in repeats.items() if count},
     }
+
+
+def _asked(batch: Mapping[str, list[Outcome]]) -> dict[str, list[list[int]]]:
+    """The windows whose candles came, by instrument: the first minute and the end, exclusive, in
+    minutes since 1970.
+    """
+    asked: dict[str, list[list[int]]] = {}
+    told = [o for outcomes in batch.values() for o in outcomes if o.rows][:_MOST_WINDOWS_TOLD]
+    for outcome in told:
+        bounds = [int(time.timestamp()) // 60 for time in outcome.window]
+        asked.setdefault(outcome.instrument, []).append(bounds)
+    return asked
 
 
 def _store_coverage(

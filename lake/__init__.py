@@ -4,6 +4,7 @@
     lake.open("./lake-data").scan("candles")        # a Polars LazyFrame
     lake.open("./lake-data").sql("FROM basis LIMIT 9")  # rows of a DuckDB query
     lake.open("./lake-data").duckdb()               # a DuckDB connection with a view per table
+    lake.open("./lake-data", version=7).scan("basis")   # as it was when raw_candles had version 7
 
 This package knows tables, files and commits; it knows nothing of exchanges, rules or databases.
 """
@@ -12,16 +13,27 @@ from collections.abc import Mapping
 
 from lake.store import Lake
 from lake.tables import TABLES
+from lake.versions import PastLake
 
 __all__ = ["TABLES", "Lake", "open"]
 
 
-def open(uri: str, options: Mapping[str, str] | None = None) -> Lake:  # noqa: A001  (lake.open reads best)
+def open(  # noqa: A001  (lake.open reads best)
+    uri: str, options: Mapping[str, str] | None = None, version: int | None = None
+) -> Lake:
     """Open a lake at a folder or object-store URI; nothing is read before a table is asked for.
+
+    With a version the lake is as it was then, and can only be read; see `lake.versions`.
 
     Args:
         uri: `./lake-data`, `s3://bucket/prefix`, `gs://...`, `az://...`.
         options: storage options for an object store, as delta-rs takes them; credentials also
             come from the usual environment variables.
+        version: of `raw_candles`, the newest by default.
+
+    Raises:
+        UsageError: the path cannot be used, or there is no such version.
+        LakeError: a version is asked for and the lake cannot be read.
     """
-    return Lake(uri, options)
+    present = Lake(uri, options)
+    return present if version is None else PastLake(present, version)

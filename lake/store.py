@@ -10,7 +10,13 @@ from urllib.parse import unquote, urlsplit
 
 import duckdb
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    Schema,
+    Transaction,
+)
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
 
@@ -23,6 +29,9 @@ from lake.tables import TABLES, Table
 # delta-rs takes a path for a URL in places, so these would mean another folder, or no history.
 _UNSAFE = frozenset("%?#\\\n\r\t")
 _SHOWN = "% ? # \\ and line breaks"
+
+# By default Delta Lake forgets versions after 30 days, and with them what rows were made from.
+_KEEP_VERSIONS = {"delta.enableExpiredLogCleanup": "false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,7 @@ class Lake:
     Attributes:
         uri: absolute path or URI, without a slash at the end.
         options: storage options (credentials, endpoint) as delta-rs and Polars take them.
+        version: of `raw_candles` where the lake is open as it was (`lake.versions`), else None.
     """
 
     def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
@@ -54,6 +64,7 @@ class Lake:
         Raises:
             UsageError: the path holds a character that the libraries below cannot keep apart.
         """
+        self.version: int | None = None
         if uri.startswith("file://"):
             uri = unquote(urlsplit(uri).path)
         self.is_local = files.is_local(uri)
@@ -102,6 +113,7 @@ class Lake:
 
     def write(self, table: Table, frame: pl.DataFrame, partition: str | None = None) -> DataFile:
         """Write rows as a file that no reader sees before a commit; see `lake.files.write`."""
+        self._check_present()
         with explained(f"rows of {table.name} cannot be written to {self._table_uri(table)}"):
             return files.write(table, frame, self._table_uri(table), self.options, partition)
 
@@ -132,6 +144,7 @@ class Lake:
                 counters since `base`; nothing was stored.
             LakeError: the store cannot be written; nothing was stored.
         """
+        self._check_present()
         table = base.table
         filters = None
         if replacing and table.partition:
@@ -151,6 +164,7 @@ class Lake:
                     custom_metadata=dict(lineage),
                     app_transactions=[Transaction(name, n) for name, n in counters.items()],
                 ),
+                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
             )
         return load(table, base.uri, self.options).version or 0
 
@@ -175,11 +189,11 @@ class Lake:
 
     def history(self, table: Table, limit: int | None = None) -> list[Commit]:
         """Return the commits of a table, newest first; empty where the table does not exist."""
-        delta = self.snapshot(table).delta
+        delta = load(table, self._table_uri(table), self.options).delta
         if delta is None:
             return []
         with explained(f"the log of {table.name} cannot be read"):
-            return [_commit(entry) for entry in delta.history(limit)]
+            return [_commit(entry) for entry in _entries(delta, limit)]
 
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection with a view per table as it is now; see `lake.duck`."""
@@ -190,7 +204,7 @@ class Lake:
         """Return the rows of a DuckDB query over the tables as they are now.
 
         Args:
-            query: sees a view per table, and the view `unmatched`; times are in UTC.
+            query: sees a view per table and the derived views (`lake.views`); times are in UTC.
 
         Raises:
             UsageError: DuckDB refuses the query.
@@ -212,6 +226,7 @@ class Lake:
                 schema=Schema.from_arrow(table.arrow_schema),
                 partition_by=[table.partition] if table.partition else None,
                 mode="error",
+                configuration=_KEEP_VERSIONS,
                 storage_options=self.options or None,
                 commit_properties=CommitProperties(custom_metadata=dict(lineage)),
             )
@@ -219,6 +234,13 @@ class Lake:
             if DeltaTable.is_deltatable(self._table_uri(table), self.options or None):
                 raise CommitFailedError(str(exc)) from exc
             raise
+
+    def _check_present(self) -> None:
+        if self.version is not None:
+            raise LakeError(
+                f"The lake is open as it was at version {self.version}, to be read only; nothing "
+                "was written. Open it without a version to write."
+            )
 
     def _table_uri(self, table: Table) -> str:
         return f"{self.uri}/{table.name}"
@@ -234,6 +256,20 @@ _LOG_KEYS = {
     "timestamp", "operation", "operationParameters", "engineInfo", "clientVersion", "version",
     "readVersion", "isolationLevel", "isBlindAppend", "operationMetrics",
 }  # fmt: skip
+
+
+def _entries(delta: DeltaTable, limit: int | None) -> list[dict[str, Any]]:
+    """The log, newest first, read again where a commit came meanwhile.
+
+    The library numbers the entries down from the version it has loaded, so a newer entry would get
+    the number of the one before it.
+    """
+    while True:
+        loaded = delta.version()
+        entries = delta.history(limit)
+        delta.update_incremental()
+        if delta.version() == loaded:
+            return entries
 
 
 def _commit(entry: dict[str, Any]) -> Commit:

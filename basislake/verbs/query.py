@@ -2,12 +2,16 @@
 
 import io
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import click
 import polars as pl
+from click.shell_completion import CompletionItem
 
+from basislake.examples import EXAMPLES, MARK, text_of
 from basislake.output import json_text, print_json, print_table, size
 from basislake.runs import show_runs
 from basislake.settings import (
@@ -20,10 +24,12 @@ from basislake.settings import (
     postgres_option,
 )
 from basislake.status import BEHIND, database_status, lake_status
+from basislake.verbs.versions import at_option, travelled
 from lake import Lake
 from lake.errors import UsageError
 
 _SHOWN_ROWS = 50
+_FORMATS = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 
 
 @click.command(short_help="Show what lake and database hold")
@@ -51,29 +57,82 @@ def status(where: Lake, postgres: str, *, as_json: bool) -> int:
     return 1 if found["unanswered"] or differs else 0
 
 
+def _complete(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Examples that begin with what has been typed of the query."""
+    names = [(MARK + example.name, example.title) for example in EXAMPLES]
+    return [
+        CompletionItem(name, help=title) for name, title in names if name.startswith(incomplete)
+    ]
+
+
 @click.command(short_help="Ask the lake in SQL (DuckDB)")
-@click.argument("query")
+@click.argument("query", required=False, shell_complete=_complete)
 @lake_option
+@at_option
 @click.option(
     "--format",
     "format_",
     type=click.Choice(["table", "csv", "json", "parquet"]),
-    default="table",
-    show_default=True,
-    help="How to print the rows",
+    help="How to print the rows; by default a table, or as the output's name ends",
 )
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file")
+@click.option("--examples", "shows_examples", is_flag=True, help="List questions that are ready")
 @json_option
-def sql(query: str, where: Lake, format_: str, output: Path | None, *, as_json: bool) -> int:
+def sql(
+    query: str | None,
+    where: Lake,
+    at: int | None,
+    format_: str | None,
+    output: Path | None,
+    *,
+    shows_examples: bool,
+    as_json: bool,
+) -> int:
     """Run a DuckDB query over the lake; each table is a view, times are UTC.
+
+    A query @NAME is one of the examples (`--examples`, docs/queries.md); docs/views.md lists the
+    views there are beside the tables.
 
     \b
     Example:
         basislake sql "SELECT instrument, count(*) FROM candles GROUP BY ALL" --format csv
+        basislake sql @curve --output curve.parquet
+        basislake sql "SELECT count(*) FROM basis" --at 12
     """
+    if shows_examples:
+        _show_examples(as_json=as_json)
+        return 0
+    if query is None:
+        raise UsageError("Give a query, or @NAME of an example; `--examples` lists them.")
+    text = text_of(query)
     check_exists(where)
-    _print(where.sql(query), "json" if as_json else format_, output)
+    format_ = "json" if as_json else _format_of(format_, output)
+    _print(travelled(where, at).sql(text), format_, output)
     return 0
+
+
+def _format_of(format_: str | None, output: Path | None) -> str:
+    """The format asked for, else that of the file's name; a table on the screen.
+
+    Raises:
+        UsageError: a table is asked for in a file.
+    """
+    if output and format_ == "table":
+        raise UsageError("A table is for the screen; write csv, json or parquet to a file.")
+    if format_ or not output:
+        return format_ or "table"
+    return _FORMATS.get(output.suffix.lower(), "csv")
+
+
+def _show_examples(*, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(example) for example in EXAMPLES])
+        return
+    for example in EXAMPLES:
+        click.secho(f"{MARK}{example.name}: {example.title}", bold=True)
+        click.echo(f"{example.expect}\n\n{indent(example.sql, '    ')}\n")
 
 
 def _database(where: Lake, postgres: str) -> dict[str, Any] | None:
@@ -138,7 +197,7 @@ def _print(frame: pl.DataFrame, format_: str, output: Path | None) -> None:
         )
         return
     if format_ == "json" and output is None:
-        print_json(frame.to_dicts())
+        print_json(_objects(frame))
         return
     data = _encode(frame, format_)
     if output:
@@ -156,11 +215,16 @@ def _encode(frame: pl.DataFrame, format_: str) -> bytes:
     if format_ == "parquet":
         frame.write_parquet(sink)
     elif format_ == "json":
-        frame.write_json(sink)
+        sink.write(json_text(_objects(frame)).encode() + b"\n")
     else:
         flat = frame.with_columns(_as_json(frame[name]) for name in frame.columns)
         flat.write_csv(sink)
     return sink.getvalue()
+
+
+def _objects(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows as objects; JSON has one kind of number, so decimal ones become such."""
+    return frame.with_columns(pl.selectors.decimal().cast(pl.Float64)).to_dicts()
 
 
 def _as_json(column: pl.Series) -> pl.Series:

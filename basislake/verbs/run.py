@@ -18,6 +18,7 @@ from basislake.settings import (
 )
 from basislake.status import BEHIND, tables_behind
 from basislake.verbs.ingest import fetch_told
+from basislake.verbs.versions import MOST_THREADS
 from ingest.selection import Selection
 from lake import Lake
 from load.run import LoadResult
@@ -29,19 +30,35 @@ from transforms.build import BuildResult
 @click.command(short_help="Validate and compute the basis")
 @lake_option
 @click.option("--full", is_flag=True, help="Make everything anew, not only what changed")
+@click.option(
+    "--raw-version",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Build from raw_candles at this version, and the instruments and coverage of then",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, MOST_THREADS),
+    help="Instruments built at once, as many as cores by default; the rows are the same",
+)
 @json_option
-def build(where: Lake, *, full: bool, as_json: bool) -> int:
+def build(
+    where: Lake, *, full: bool, raw_version: int | None, threads: int | None, as_json: bool
+) -> int:
     """Validate the raw candles and compute the basis of every future.
 
     Writes candles, quarantine, quality and basis; only instruments whose raw candles changed are
-    made anew. Needs no network.
+    made anew. Needs no network. With --raw-version the tables become what they were for that
+    version of the raw candles; the next build without it brings back the newest.
 
     \b
     Example:
         basislake build
+        basislake build --full
+        basislake build --raw-version 12
     """
     check_exists(where)
-    result = build_told(where, full=full)
+    result = build_told(where, full=full, raw_version=raw_version, threads=threads)
     if as_json:
         print_json(result)
     else:
@@ -122,9 +139,16 @@ def run_all(
     return summary, 0 if is_complete(fetched) else 1
 
 
-def build_told(where: Lake, *, full: bool = False) -> BuildResult:
+def build_told(
+    where: Lake,
+    *,
+    full: bool = False,
+    raw_version: int | None = None,
+    threads: int | None = None,
+) -> BuildResult:
     """Build, with progress and totals on stderr."""
-    result = curate(where, full=full, report=Progress("instruments"))
+    line = Progress("instruments")
+    result = curate(where, full=full, raw_version=raw_version, threads=threads, report=line)
     say(
         f"Build: {result.rebuilt} instruments made anew, {result.unchanged} unchanged; "
         f"{result.candles:,} candles, {result.quarantined:,} quarantined, "

@@ -1,0 +1,118 @@
+"""How one number of `basis` came about, gathered as plain values; or why there is none."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from basislake.formulas import Step, steps
+from basislake.provenance import Made, made
+from basislake.sides import Reason, Row, Side, row_at, side_of
+from lake import Lake
+from lake.errors import UsageError
+from lake.spans import floor_minute
+from lake.tables import BASIS, INSTRUMENTS, TABLES
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is known of an instrument's minute.
+
+    Attributes:
+        instrument: its name.
+        kind: `future` or `perpetual`.
+        ts: the minute's open, UTC.
+        basis: the row of `basis`, None where there is none.
+        reason: why there is none; None for a perpetual that has its candle, for it has no basis.
+        formula: the columns of the row worked out anew from the two candles.
+        agrees: whether the row holds the same values to the last bit; None without a row.
+        sides: the instrument, then the perpetual of a future where the lake knows it.
+        made: the commit that brought the row.
+        versions: of every table of the lake that was read, by name.
+    """
+
+    instrument: str
+    kind: str
+    ts: datetime
+    basis: Row | None
+    reason: Reason | None
+    formula: list[Step]
+    agrees: bool | None
+    sides: list[Side]
+    made: Made | None
+    versions: Mapping[str, int | None]
+
+
+def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
+    """Explain an instrument's basis in the minute that holds a time, or a perpetual's candle.
+
+    Args:
+        where: the lake, as it is or as it was.
+        instrument: its name.
+        time: UTC.
+
+    Raises:
+        UsageError: the lake knows no such instrument.
+        LakeError: the lake cannot be read.
+    """
+    ts = floor_minute(time)
+    records = {row["instrument"]: row for row in where.read(INSTRUMENTS).to_dicts()}
+    record = records.get(instrument)
+    if record is None:
+        raise UsageError(_unknown(instrument, list(records)))
+    sides = [side_of(where, each, ts) for each in (record, *_perpetuals(record, records))]
+    found = row_at(where, BASIS, instrument, ts)
+    row = found.row.row(0, named=True) if found else None
+    formula = _formula(sides, ts)
+    return Explanation(
+        instrument=instrument,
+        kind=record["kind"],
+        ts=ts,
+        basis=row,
+        reason=None if row else _reason(sides),
+        formula=formula,
+        agrees=_agrees(formula, row) if row else None,
+        sides=sides,
+        made=made(where, BASIS, found.file) if found else None,
+        versions={name: where.snapshot(table).version for name, table in TABLES.items()},
+    )
+
+
+def _perpetuals(record: Row, records: Mapping[str, Row]) -> list[Row]:
+    """The perpetual that a future is held against; none for a perpetual."""
+    if record["kind"] == "perpetual":
+        return []
+    ours = [r for r in records.values() if (r["kind"], r["base"]) == ("perpetual", record["base"])]
+    return ours[:1]
+
+
+def _formula(sides: list[Side], ts: datetime) -> list[Step]:
+    candles = [side.candle for side in sides]
+    if len(candles) == 1 or candles[0] is None or candles[1] is None or not sides[0].expires_at:
+        return []
+    return steps(candles[0]["close"], candles[1]["close"], ts, sides[0].expires_at)
+
+
+def _agrees(formula: list[Step], row: Row) -> bool:
+    return bool(formula) and all(row[step.column] == step.value for step in formula)
+
+
+def _reason(sides: list[Side]) -> Reason | None:
+    """The instrument's own reason first, then its perpetual's."""
+    own = sides[0]
+    if own.reason or own.kind == "perpetual":
+        return own.reason
+    if len(sides) == 1:
+        text = "The lake knows no perpetual of its coin; `basislake instruments` fetches it."
+        return Reason("no_perpetual", own.instrument, text)
+    text = "Both candles are there, but no build has joined them; `basislake build` does."
+    return sides[1].reason or Reason("not_built", own.instrument, text)
+
+
+def _unknown(instrument: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(instrument, known, n=3)
+    hint = f" Did you mean {', '.join(close)}?" if close else ""
+    return (
+        f"The lake knows no instrument {instrument!r}.{hint} "
+        "`basislake instruments` lists and refreshes what it knows."
+    )

@@ -1,0 +1,197 @@
+"""One instrument at one minute: its candle, the checks of it, what was asked around it, and why it
+has no candle where it has none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from basislake.provenance import Fetched, Made, fetched, made
+from lake import Lake
+from lake.files import DataFile
+from lake.snapshot import explained, scan_files
+from lake.spans import MINUTE, floor_minute
+from lake.tables import CANDLES, COVERAGE, QUARANTINE, RAW_CANDLES, Table
+from transforms.rules import WARNING_RULES, errors
+
+Row = Mapping[str, Any]
+
+_UNSTORED = {
+    "present": "Coverage says that it is stored, and it is not: the lake is damaged.",
+    "no_data": "The exchange was asked and had nothing yet: the first trade came later.",
+    "missing": "A gap: the exchange was asked more than once, and each answer lacked the minute.",
+    "failed": "The exchange was asked and gave no usable answer; `basislake backfill` asks again.",
+    "never_asked": "The exchange was never asked for it; `basislake backfill` does.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a validation rule says of a raw candle."""
+
+    rule: str
+    meaning: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why there is no candle, or no basis.
+
+    Attributes:
+        code: outside_life, never_asked, failed, missing, no_data, quarantined, not_built or
+            no_perpetual.
+        instrument: on whose side.
+        text: one or two sentences, with what to do about it.
+    """
+
+    code: str
+    instrument: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One instrument at one minute.
+
+    Attributes:
+        instrument: its name.
+        kind: `future` or `perpetual`.
+        listed_at: creation by the record, UTC.
+        expires_at: expiry by the record, exclusive, UTC; None for a perpetual.
+        raw: the raw candle as received, None where there is none.
+        candle: the candle that passed validation, None where there is none.
+        checks: of the raw candle, by rule.
+        warnings: the rules that count the candle and keep it.
+        quarantined: the rules for which a build put it into quarantine; empty where none did.
+        coverage: the interval that holds the minute and its neighbours, in order.
+        status: of the minute, by the coverage; None where nothing so late was asked.
+        fetched: how the raw candle came.
+        made: the commit that brought the candle.
+        reason: why there is no candle, None where there is one.
+    """
+
+    instrument: str
+    kind: str
+    listed_at: datetime
+    expires_at: datetime | None
+    raw: Row | None
+    candle: Row | None
+    checks: list[Check]
+    warnings: list[str]
+    quarantined: list[str]
+    coverage: list[Row]
+    status: str | None
+    fetched: Fetched | None
+    made: Made | None
+    reason: Reason | None
+
+
+class Found(NamedTuple):
+    """A row, and the file that holds it."""
+
+    row: pl.DataFrame
+    file: DataFile
+
+
+def side_of(where: Lake, record: Row, ts: datetime) -> Side:
+    """Gather what the lake knows of one instrument at one minute.
+
+    Args:
+        where: the lake, as it is or as it was.
+        record: its row of `instruments`.
+        ts: the minute's open, UTC.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    name = record["instrument"]
+    raw, candle = (row_at(where, table, name, ts) for table in (RAW_CANDLES, CANDLES))
+    quarantined = _quarantined(where, name, ts)
+    intervals, status = _coverage(where, name, ts)
+    reason = None
+    if candle is None:
+        reason = _reason(record, ts, quarantined, status, is_stored=raw is not None)
+    return Side(
+        instrument=name,
+        kind=record["kind"],
+        listed_at=record["listed_at"],
+        expires_at=record["expires_at"],
+        raw=raw.row.row(0, named=True) if raw else None,
+        candle=candle.row.row(0, named=True) if candle else None,
+        checks=_checks(raw.row, record) if raw else [],
+        warnings=_warnings(where, name, ts) if candle else [],
+        quarantined=quarantined,
+        coverage=intervals,
+        status=status,
+        fetched=fetched(where, name, ts, raw.file) if raw else None,
+        made=made(where, CANDLES, candle.file) if candle else None,
+        reason=reason,
+    )
+
+
+def row_at(where: Lake, table: Table, instrument: str, ts: datetime) -> Found | None:
+    """Return the row of a minute in a table with a row a minute; None where there is none."""
+    snapshot = where.snapshot(table)
+    with explained(f"{table.name} of {instrument} cannot be read at {snapshot.uri}"):
+        for file in snapshot.of(instrument):
+            if file.first and file.last and not file.first <= ts <= file.last:
+                continue
+            rows = scan_files(table, [snapshot.url(file)], snapshot.options)
+            row = rows.filter(pl.col("ts") == ts).collect()
+            if row.height:
+                return Found(row, file)
+    return None
+
+
+def _checks(raw: pl.DataFrame, record: Row) -> list[Check]:
+    rules = errors(record["listed_at"], record["expires_at"])
+    broken = raw.select(rule.broken.fill_null(value=False).alias(rule.name) for rule in rules)
+    return [Check(rule.name, rule.meaning, not broken[rule.name][0]) for rule in rules]
+
+
+def _warnings(where: Lake, instrument: str, ts: datetime) -> list[str]:
+    """The warning rules that a candle breaks; some look at the candle of the minute before."""
+    both = (row_at(where, CANDLES, instrument, at) for at in (ts - MINUTE, ts))
+    candles = pl.concat(found.row for found in both if found)
+    broken = candles.select(rule.broken.alias(rule.name) for rule in WARNING_RULES).tail(1)
+    return [name for name in broken.columns if broken[name][0]]
+
+
+def _quarantined(where: Lake, instrument: str, ts: datetime) -> list[str]:
+    is_it = (pl.col("instrument") == instrument) & (pl.col("ts") == ts)
+    with explained(f"quarantine cannot be read at {where.uri}"):
+        rows = where.snapshot(QUARANTINE).scan().filter(is_it).collect()
+    return rows["rules"].explode().drop_nulls().to_list()
+
+
+def _coverage(where: Lake, instrument: str, ts: datetime) -> tuple[list[Row], str | None]:
+    """The interval that holds the minute with its neighbours, or else the last ones; its status."""
+    own = where.read(COVERAGE).filter(pl.col("instrument") == instrument)
+    intervals: list[Row] = list(own.iter_rows(named=True))
+    for place, interval in enumerate(intervals):
+        if interval["start"] <= ts < interval["end"]:
+            return intervals[max(0, place - 1) : place + 2], str(interval["status"])
+    return intervals[:1] if intervals and ts < intervals[0]["start"] else intervals[-1:], None
+
+
+def _reason(
+    record: Row, ts: datetime, quarantined: list[str], status: str | None, *, is_stored: bool
+) -> Reason:
+    name, expires_at = record["instrument"], record["expires_at"]
+    if quarantined:
+        text = f"Its candle is in quarantine, for it broke {', '.join(quarantined)}."
+        return Reason("quarantined", name, text)
+    if is_stored:
+        text = "Its raw candle is stored, but no build has taken it up; `basislake build` does."
+        return Reason("not_built", name, text)
+    if ts < floor_minute(record["listed_at"]):
+        text = f"It was listed only at {record['listed_at']:%Y-%m-%d %H:%M}Z."
+        return Reason("outside_life", name, text)
+    if expires_at is not None and ts >= expires_at:
+        return Reason("outside_life", name, f"It expired at {expires_at:%Y-%m-%d %H:%M}Z.")
+    code = status or "never_asked"
+    return Reason(code, name, _UNSTORED[code])

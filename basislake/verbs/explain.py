@@ -1,0 +1,143 @@
+"""`explain`: how one number of the basis came about."""
+
+from datetime import datetime
+
+import click
+
+from basislake.explain import Explanation
+from basislake.explain import explain as explanation_of
+from basislake.formulas import number
+from basislake.output import print_json, print_table
+from basislake.provenance import Fetched
+from basislake.settings import Time, check_exists, json_option, lake_option
+from basislake.sides import Row, Side
+from basislake.verbs.versions import at_option, travelled
+from lake import Lake
+from lake.tables import CANDLES
+
+
+@click.command(short_help="How one basis number came about")
+@click.argument("instrument")
+@click.argument("time", type=Time())
+@lake_option
+@at_option
+@json_option
+def explain(instrument: str, time: datetime, where: Lake, at: int | None, *, as_json: bool) -> int:
+    """Show how the basis of INSTRUMENT in the minute that holds TIME (UTC) came about.
+
+    Shows the formula with the numbers in it, the candles of both sides as received and as
+    validated, the rules they passed, the coverage around the minute, the call and the commit that
+    brought each candle, and the versions of all tables. Where there is no basis it says why:
+    outside the life, never asked, no answer, a gap, quarantined by which rules, no candle of the
+    perpetual, or not built yet. Of a perpetual it explains the candle.
+
+    \b
+    Example:
+        basislake explain BTC-26JUN26 2025-12-30T17:31Z
+        basislake explain BTC-PERPETUAL 2025-12-30T17:31Z --json
+    """
+    check_exists(where)
+    found = explanation_of(travelled(where, at), instrument.strip().upper(), time)
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+    return 0
+
+
+def _show(found: Explanation) -> None:
+    click.echo(_headline(found))
+    if found.formula:
+        rows = [[s.column, s.formula, s.numbers, _text(s.value), s.unit] for s in found.formula]
+        print_table("Formula", ["column", "is", "with the numbers", "comes to", "in"], rows)
+    if found.agrees is not None:
+        click.echo(
+            "The lake holds exactly these values."
+            if found.agrees
+            else "The lake holds OTHER values; `basislake build --full` makes them anew."
+        )
+    _show_candles(found.sides)
+    _show_checks(found.sides)
+    rows = [list(interval.values()) for side in found.sides for interval in side.coverage]
+    columns = ["instrument", "start", "end", "minutes", "status"]
+    print_table("Coverage around the minute", columns, rows)
+    _show_fetches(found.sides)
+    _show_versions(found)
+
+
+def _headline(found: Explanation) -> str:
+    what = f"{found.instrument}, {found.kind}, minute {found.ts:%Y-%m-%d %H:%M}Z"
+    if found.basis:
+        row = found.basis
+        mark = ", suspect" if row["suspect"] else ""
+        return f"{what}: basis {number(row['basis'])}, {row['market_structure']}{mark}."
+    if found.reason is None:
+        return f"{what}: its candle passed validation; a perpetual has no basis."
+    no = "no basis" if found.kind == "future" else "no candle"
+    return f"{what}: {no}, because of {found.reason.instrument}. {found.reason.text}"
+
+
+def _show_candles(sides: list[Side]) -> None:
+    columns = CANDLES.names[2:]
+    rows: list[list[object]] = []
+    for side in sides:
+        for table, row in (("raw_candles", side.raw), ("candles", side.candle)):
+            rows.append([side.instrument, table, *_cells(row, columns)])
+    print_table("Candles of the minute", ["instrument", "table", *columns], rows)
+
+
+def _cells(row: Row | None, columns: list[str]) -> list[object]:
+    if row is None:
+        return ["none", *([""] * (len(columns) - 1))]
+    return [_text(row[name]) if name in row else "" for name in columns]
+
+
+def _show_checks(sides: list[Side]) -> None:
+    checked = [side for side in sides if side.checks]
+    rows = [
+        [each[0].rule, *("passed" if check.passed else "BROKEN" for check in each), each[0].meaning]
+        for each in zip(*(side.checks for side in checked), strict=True)
+    ]
+    if rows:
+        names = [side.instrument for side in checked]
+        print_table("Rules", ["rule", *names, "what it finds"], rows)
+    for side in sides:
+        if side.warnings:
+            click.echo(f"Warned of: {side.instrument}: {', '.join(side.warnings)}.")
+
+
+def _show_fetches(sides: list[Side]) -> None:
+    for side in sides:
+        if side.fetched:
+            click.echo(f"Fetched: {side.instrument}: {_fetch_line(side.fetched)}")
+
+
+def _fetch_line(fetched: Fetched) -> str:
+    commit = fetched.commit
+    run = f", run {fetched.run}" if fetched.run else ""
+    call = f"\n  by the call {fetched.call}" if fetched.call else "; the call is not recorded"
+    return (
+        f"committed {commit.at:%Y-%m-%d %H:%M:%S}Z as version {commit.version} of raw_candles "
+        f"by {commit.program or 'another program'}{run}{call}"
+    )
+
+
+def _show_versions(found: Explanation) -> None:
+    commits = [*(side.made for side in found.sides), found.made]
+    rows: list[list[object]] = []
+    names = [*(side.instrument for side in found.sides), found.instrument]
+    for name, commit in zip(names, commits, strict=True):
+        if commit:
+            sources = ", ".join(f"{table} {v}" for table, v in commit.made_from.items())
+            cells = [commit.table, name, commit.version, commit.at, sources, commit.program]
+            rows.append(cells)
+    if rows:
+        columns = ["table", "instrument", "version", "committed", "made from", "program"]
+        print_table("Made by", columns, rows)
+    now = ", ".join(f"{name} {version}" for name, version in found.versions.items())
+    click.echo(f"Versions read: {now}")
+
+
+def _text(value: object) -> object:
+    """Numbers with all their digits."""
+    return number(value) if isinstance(value, float) else value

@@ -1,0 +1,143 @@
+"""`fingerprint` and `diff`: whether two lakes, or two versions of one, hold the same rows."""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+import lake
+from basislake.output import Progress, print_json, print_table, say
+from basislake.settings import check_exists, json_option, lake_option
+from lake import Lake
+from lake.difference import COMPARED, Difference, differences
+from lake.fingerprint import Fingerprint
+from lake.fingerprint import fingerprint as fingerprint_of
+from lake.versions import PastLake
+
+MOST_THREADS = 256
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def at_option(command: F) -> F:
+    """Add --at; the command gets `at`, a version of `raw_candles` or None."""
+    option = click.option(
+        "--at",
+        type=click.IntRange(min=0),
+        metavar="VERSION",
+        help="As the lake was when raw_candles had this version",
+    )
+    return option(command)
+
+
+def travelled(where: Lake, at: int | None) -> Lake:
+    """Return the lake as it was at a version, saying on stderr what was not built from it; the lake
+    itself where no version is given.
+
+    Raises:
+        UsageError: there is no such version.
+        LakeError: the lake cannot be read.
+    """
+    if at is None:
+        return where
+    past = PastLake(where, at)
+    tables: dict[int | None, list[str]] = {}
+    for table, raw_version in past.older().items():
+        tables.setdefault(raw_version, []).append(table)
+    for raw_version, names in tables.items():
+        made = "not made yet" if raw_version is None else f"made from version {raw_version}"
+        say(
+            f"Note: at version {at}, {', '.join(names)}: {made}; "
+            f"`basislake build --raw-version {at}` makes them of it."
+        )
+    return past
+
+
+@click.command(short_help="One sha256 of all that the lake holds")
+@lake_option
+@at_option
+@click.option("--verify", is_flag=True, help="Read every file and compare it with its digest")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, MOST_THREADS),
+    help="Partitions read at once, as many as cores by default",
+)
+@json_option
+def fingerprint(
+    where: Lake, at: int | None, *, verify: bool, threads: int | None, as_json: bool
+) -> int:
+    """Print one sha256 for the lake and one per table, from content alone.
+
+    Two lakes that hold the same rows print the same lines, wherever they are, however their rows
+    are spread over files and commits, and whatever machine made them. Files of ours carry the
+    digest of their content in their name, so few are read; --verify reads them all, and names those
+    that hold other rows than their name says (exit code 1).
+
+    \b
+    Example:
+        basislake fingerprint
+        basislake fingerprint --lake /mnt/copy --verify
+        basislake fingerprint --at 12 --json
+    """
+    check_exists(where)
+    past = travelled(where, at)
+    workers = threads or os.cpu_count() or 1
+    found = fingerprint_of(past, workers, verify=verify, report=Progress("partitions"))
+    for path in found.damaged:
+        say(f"Damaged: {path} holds other rows than were written; take it from a copy of the lake.")
+    _print(found, as_json=as_json)
+    return 1 if found.damaged else 0
+
+
+@click.command(short_help="What differs between two versions")
+@click.argument("a", type=click.IntRange(min=0))
+@click.argument("b", type=click.IntRange(min=0), required=False)
+@lake_option
+@click.option(
+    "--other", metavar="PATH|URI", help="B is a version of this lake instead of the same one"
+)
+@json_option
+def diff(a: int, b: int | None, where: Lake, other: str | None, *, as_json: bool) -> int:
+    """Say of which instruments raw candles, candles or basis differ between versions A and B, and
+    by how many rows.
+
+    A and B are versions of raw_candles; B is the newest where it is left out. Curated tables are
+    compared as the builds of these versions left them. Exit code 0 whether something differs or
+    not; with --json, `equal` tells.
+
+    \b
+    Example:
+        basislake diff 12 15
+        basislake diff 12
+        basislake diff 12 12 --other /mnt/copy
+    """
+    check_exists(where)
+    opposite = where if other is None else lake.open(other)
+    check_exists(opposite)
+    found = differences(travelled(where, a), travelled(opposite, b))
+    if as_json:
+        print_json({"a": a, "b": b, "equal": not found, "differences": found})
+    else:
+        _show(found)
+    return 0
+
+
+def _print(found: Fingerprint, *, as_json: bool) -> None:
+    if as_json:
+        # Nothing but content: the objects of two equal lakes are equal.
+        print_json({"lake": found.lake, "tables": found.tables, "rows": found.rows})
+        return
+    for name, digest in found.tables.items():
+        click.echo(f"{digest}  {name}")
+    click.echo(f"{found.lake}  lake")
+
+
+def _show(found: list[Difference]) -> None:
+    if not found:
+        click.echo(f"No difference in {', '.join(table.name for table in COMPARED)}.")
+        return
+    rows = [[d.instrument, d.table, d.only_a, d.only_b, d.changed] for d in found]
+    count = len({d.instrument for d in found})
+    title = f"{count} instrument{'' if count == 1 else 's'} with other rows"
+    print_table(title, ["instrument", "table", "only in A", "only in B", "changed"], rows)

@@ -1,0 +1,94 @@
+"""Which rows differ between two versions of a lake, or between two lakes."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lake
+from lake.difference import COMPARED, Difference, compare, differences
+from lake.tables import CANDLES, RAW_CANDLES
+from tests.market import basislake
+from tests.staged import Staged, make_staged
+from tests.strategies import candles
+
+LINEAGE = {"program": "test 1", "made_from": {"instruments": 0}}
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
+    return make_staged(tmp_path_factory.mktemp("staged"))
+
+
+def test_the_difference_of_two_versions_is_counted_by_instrument_and_table(staged: Staged) -> None:
+    a, b = (
+        lake.open(staged.where.uri, version=stage.version) for stage in (staged.first, staged.last)
+    )
+    found = {(d.instrument, d.table): (d.only_a, d.only_b, d.changed) for d in differences(a, b)}
+    expected: dict[tuple[str, str], tuple[int, int, int]] = {}
+    for table in (table.name for table in COMPARED):
+        old, new = staged.first.content[table], staged.last.content[table]
+        more = new.join(old, on=["instrument", "ts"], how="anti").group_by("instrument").len()
+        expected |= {(name, table): (0, count, 0) for name, count in more.iter_rows()}
+    assert found == expected
+    assert {(d.only_a, d.only_b) for d in differences(b, a)} == {
+        (n, 0) for _, n, _ in expected.values()
+    }
+    assert differences(a, a) == []
+
+
+def test_the_command_tells_differences_and_says_when_there_are_none(
+    staged: Staged, tmp_path: Path
+) -> None:
+    at = ("--lake", staged.where.uri)
+    first, last = staged.first.version, staged.last.version
+    done = basislake(None, "diff", first, last, *at, "--json")
+    assert done.code == 0, done.err
+    assert (done.json["a"], done.json["b"], done.json["equal"]) == (first, last, False)
+    assert {d["table"] for d in done.json["differences"]} == {"raw_candles", "candles", "basis"}
+    shown = basislake(None, "diff", first, *at)
+    assert shown.code == 0
+    assert all(d["instrument"] in shown.out for d in done.json["differences"])
+
+    copy = staged.copy(tmp_path)
+    same = basislake(None, "diff", last, last, *at, "--other", copy.uri)
+    assert (same.code, same.out) == (0, "No difference in raw_candles, candles, basis.\n")
+    none = basislake(None, "diff", last, last, *at, "--other", tmp_path / "none")
+    assert (none.code, "There is no lake at" in none.err) == (1, True)
+
+
+def test_a_changed_row_is_told_as_changed(staged: Staged, tmp_path: Path) -> None:
+    copy = staged.copy(tmp_path)
+    base = copy.snapshot(CANDLES)
+    name = min(base.by_partition())
+    rows = base.scan(name).sort("ts").collect()
+    first = pl.int_range(pl.len()) == 0
+    other = rows.with_columns(
+        close=pl.when(first).then(pl.col("close") + 1).otherwise("close"),
+        # Negative zero is another value than zero.
+        volume=pl.when(pl.col("volume") == 0).then(-0.0).otherwise("volume"),
+    )
+    copy.commit(base, [copy.write(CANDLES, other, name)], LINEAGE, replacing=[name])
+    zeros = int((rows["volume"] == 0).sum())
+    changed = zeros + (rows["volume"][0] != 0)
+    assert differences(staged.where, copy) == [Difference(name, "candles", 0, 0, changed)]
+
+
+@given(
+    st.dictionaries(st.integers(0, 9), st.sampled_from([1.0, 0.0, -0.0, None])),
+    st.dictionaries(st.integers(0, 9), st.sampled_from([1.0, 0.0, -0.0, None])),
+)
+def test_a_comparison_counts_keys_and_values(
+    one: dict[int, float | None], other: dict[int, float | None]
+) -> None:
+    a, b = (
+        pl.concat([candles(0), *(candles(1, minute).with_columns(
+            close=pl.lit(value, dtype=pl.Float64)) for minute, value in side.items())])
+        for side in (one, other)
+    )  # fmt: skip
+    both = one.keys() & other.keys()
+    changed = sum(repr(one[minute]) != repr(other[minute]) for minute in both)
+    expected = Difference("A", "raw_candles", len(one) - len(both), len(other) - len(both), changed)
+    assert compare(RAW_CANDLES, "A", a, b) == expected

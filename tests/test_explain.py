@@ -1,0 +1,329 @@
+"""How one number of the basis came about, or why there is none."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lake
+from basislake import PROGRAM
+from basislake.explain import explain
+from basislake.formulas import number, steps
+from ingest.runs import runs
+from ingest.windows import minutes_of
+from lake import Lake
+from lake.errors import UsageError
+from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
+from tests.market import basislake
+from tests.staged import UNIVERSE, Staged, built, make_staged
+from tests.strategies import T0, candles, minute
+from transforms.basis import basis
+from transforms.rules import errors
+
+LINEAGE = {"program": "test 1", "made_from": {"instruments": 1}}
+FUTURE, PERPETUAL, LONELY = "BTC-5JAN24", "BTC-PERPETUAL", "ETH-5JAN24"
+
+prices = st.floats(min_value=1e-3, max_value=1e7)
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
+    return make_staged(tmp_path_factory.mktemp("staged"))
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake in which a minute can lack its basis for every reason there is."""
+    where = lake.open(str(tmp_path_factory.mktemp("made") / "lake"))
+    lives = {FUTURE: (10, 120), PERPETUAL: (0, None), LONELY: (0, 120)}
+    records = [
+        (
+            name, "perpetual" if end is None else "future", name[:3], "USD", name[:3], "inverse",
+            minute(start), minute(end) if end else None, 0.5, 10.0, True,
+        )
+        for name, (start, end) in lives.items()
+    ]  # fmt: skip
+    frame = pl.DataFrame(records, schema=INSTRUMENTS.polars_schema, orient="row")
+    where.replace(where.snapshot(INSTRUMENTS), frame, LINEAGE)
+    broken = candles(1, 30, 170).with_columns(high=pl.lit(1.0))
+    future = [candles(5, 15, 150), candles(9, 21, 156), broken, candles(59, 31, 171)]
+    absent = candles(1, 50, 145).with_columns(close=pl.lit(None, dtype=pl.Float64))
+    odd = candles(1, 70, 165).with_columns(cost=pl.lit(0.0))
+    perpetual = [candles(40, 0), candles(9, 41, 136), absent, candles(19, 51, 146), odd]
+    perpetual += [candles(39, 71, 166)]
+    append(where, FUTURE, pl.concat(future))
+    append(where, PERPETUAL, pl.concat(perpetual))
+    append(where, LONELY, candles(5, 0))
+    tiles = [
+        (FUTURE, 10, 15, "no_data"), (FUTURE, 15, 20, "present"), (FUTURE, 20, 21, "missing"),
+        (FUTURE, 21, 90, "present"), (FUTURE, 90, 95, "failed"), (FUTURE, 95, 97, "never_asked"),
+        (FUTURE, 97, 100, "failed"),
+        (PERPETUAL, 0, 40, "present"), (PERPETUAL, 40, 41, "missing"),
+        (PERPETUAL, 41, 110, "present"), (LONELY, 0, 5, "present"),
+    ]  # fmt: skip
+    rows = [(name, minute(a), minute(b), b - a, status) for name, a, b, status in tiles]
+    asked = pl.DataFrame(rows, schema=COVERAGE.polars_schema, orient="row")
+    where.replace(where.snapshot(COVERAGE), asked, LINEAGE)
+    built(where)
+    append(where, FUTURE, candles(1, 92, 232))
+    return where
+
+
+def append(where: Lake, name: str, frame: pl.DataFrame) -> None:
+    base = where.snapshot(RAW_CANDLES)
+    where.commit(base, [where.write(RAW_CANDLES, frame, name)], LINEAGE, counting=[name])
+
+
+@given(prices, prices, st.integers(1, 400_000))
+def test_the_formula_gives_the_row_of_basis_to_the_last_bit(
+    future: float, perpetual: float, left: int
+) -> None:
+    expires_at = minute(left)
+    one, other = (
+        candles(1, 0, price).with_columns(
+            instrument=pl.lit("A"), traded=pl.lit(value=True), suspect=pl.lit(value=False)
+        )
+        for price in (future, perpetual)
+    )
+    (row,) = basis(one, other, expires_at).to_dicts()
+    for step in steps(future, perpetual, T0, expires_at):
+        assert row[step.column] == step.value, step.column
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_is_shown_with_all_its_digits(value: float) -> None:
+    assert float(number(value)) == value
+    assert not number(value).endswith(".0")
+
+
+def test_a_basis_is_explained_from_the_call_to_the_last_bit(staged: Staged) -> None:
+    rows = staged.where.scan("basis").collect().sort("instrument", "ts")
+    names = [record["run"] for record in runs(staged.where, 10)]
+    for row in rows.gather_every(rows.height // 12).to_dicts():
+        found = explain(staged.where, row["instrument"], row["ts"] + timedelta(seconds=59))
+        assert (found.ts, found.basis, found.agrees, found.reason) == (row["ts"], row, True, None)
+        assert [side.kind for side in found.sides] == ["future", "perpetual"]
+        for side in found.sides:
+            rules = [rule.name for rule in errors(side.listed_at, side.expires_at)]
+            assert [check.rule for check in side.checks] == rules
+            assert all(check.passed for check in side.checks)
+            assert side.raw is not None
+            assert side.candle is not None
+            assert side.candle["close"] == side.raw["close"]
+            assert (side.status, side.reason) == ("present", None)
+            assert any(tile["start"] <= row["ts"] < tile["end"] for tile in side.coverage)
+            assert side.made is not None
+            assert side.made.made_from["raw_candles"] in {
+                staged.first.version,
+                staged.last.version,
+            }
+            assert side.fetched is not None
+            assert side.fetched.run in names
+            assert side.fetched.window is not None
+            assert side.fetched.window.start <= row["ts"] < side.fetched.window.end
+            first, last = minutes_of(side.fetched.window)
+            assert side.fetched.call is not None
+            assert f"start_timestamp={first}&end_timestamp={last}" in side.fetched.call
+            version = side.fetched.commit.version
+            held = [
+                staged.where.snapshot(RAW_CANDLES, v)
+                .scan(side.instrument)
+                .filter(ts=row["ts"])
+                .collect()
+                .height
+                for v in (version - 1, version)
+            ]
+            assert held == [0, 1]
+
+
+def test_a_row_is_told_by_the_commit_that_made_it_not_by_the_last(
+    staged: Staged, tmp_path: Path
+) -> None:
+    expired = next(name for name in UNIVERSE.contracts if name != PERPETUAL)
+    last = staged.first.content["basis"].filter(instrument=expired)["ts"][-1]
+    found = explain(staged.where, expired, last)
+    assert found.made is not None
+    assert found.made.program == PROGRAM
+    then = lake.open(staged.where.uri, version=staged.first.version)
+    past = explain(then, expired, last)
+    assert past.basis == found.basis
+    assert past.versions["raw_candles"] == staged.first.version
+    assert past.sides[0].fetched == found.sides[0].fetched
+
+    copy = staged.copy(tmp_path)
+    built(copy, full=True)
+    again = explain(copy, expired, last)
+    assert again.made is not None
+    assert again.made.version > found.made.version
+    assert again.made.made_from["raw_candles"] == staged.last.version
+
+
+@pytest.mark.parametrize(
+    ("name", "number_", "code", "of", "told"),
+    [
+        (FUTURE, 5, "outside_life", FUTURE, "listed only at 2024-01-01 00:10Z"),
+        (FUTURE, 120, "outside_life", FUTURE, "expired at 2024-01-01 02:00Z"),
+        (FUTURE, 12, "no_data", FUTURE, "the first trade came later"),
+        (FUTURE, 20, "missing", FUTURE, "A gap"),
+        (FUTURE, 30, "quarantined", FUTURE, "it broke ohlc_order"),
+        (FUTURE, 40, "missing", PERPETUAL, "A gap"),
+        (FUTURE, 50, "quarantined", PERPETUAL, "it broke null_value"),
+        (FUTURE, 91, "failed", FUTURE, "no usable answer"),
+        (FUTURE, 92, "not_built", FUTURE, "no build has taken it up"),
+        (FUTURE, 95, "never_asked", FUTURE, "never asked"),
+        (FUTURE, 105, "never_asked", FUTURE, "never asked"),
+        (LONELY, 2, "no_perpetual", LONELY, "no perpetual of its coin"),
+        (PERPETUAL, 40, "missing", PERPETUAL, "A gap"),
+        (PERPETUAL, 200, "never_asked", PERPETUAL, "never asked"),
+    ],
+)
+def test_a_minute_without_a_basis_is_told_why(
+    where: Lake, name: str, number_: int, code: str, of: str, told: str
+) -> None:
+    found = explain(where, name, minute(number_))
+    assert (found.basis, found.agrees) == (None, None)
+    assert found.reason is not None
+    assert (found.reason.code, found.reason.instrument) == (code, of)
+    assert told in found.reason.text
+
+
+def at(where: Lake) -> tuple[str, str]:
+    return "--lake", where.uri
+
+
+def test_a_broken_candle_is_shown_with_the_rules_it_broke(where: Lake) -> None:
+    side = explain(where, FUTURE, minute(30)).sides[0]
+    assert {check.rule for check in side.checks if not check.passed} == {"ohlc_order"}
+    assert side.quarantined == ["ohlc_order"]
+    assert side.raw is not None
+    assert side.raw["high"] == 1.0
+    assert [tile["status"] for tile in side.coverage] == ["missing", "present", "failed"]
+
+
+def test_a_candle_that_was_warned_of_is_kept_and_shown_with_the_warning(where: Lake) -> None:
+    found = explain(where, FUTURE, minute(70))
+    assert found.agrees is True
+    assert [side.warnings for side in found.sides] == [
+        ["cost_outside_range"],
+        ["volume_without_cost"],
+    ]
+    shown = basislake(None, "explain", FUTURE, stamp(minute(70)), *at(where))
+    assert f"Warned of: {PERPETUAL}: volume_without_cost." in shown.out
+
+
+def test_the_command_says_why_there_is_no_basis(where: Lake) -> None:
+    shown = basislake(None, "explain", FUTURE, stamp(minute(30)), *at(where))
+    assert shown.code == 0, shown.err
+    told = "Its candle is in quarantine, for it broke ohlc_order."
+    assert f"no basis, because of {FUTURE}. {told}" in shown.out
+    assert "BROKEN" in shown.out
+    found = basislake(None, "explain", FUTURE, stamp(minute(12)), *at(where), "--json")
+    assert found.code == 0, found.err
+    assert (found.json["basis"], found.json["formula"]) == (None, [])
+    assert found.json["reason"]["code"] == "no_data"
+
+
+def test_what_joins_two_candles_that_no_build_has_joined_is_a_build(
+    where: Lake, tmp_path: Path
+) -> None:
+    found = explain(where, FUTURE, minute(60))
+    assert found.agrees is True
+    bare = lake.open(str(tmp_path))
+    for table in (INSTRUMENTS, COVERAGE):
+        bare.replace(bare.snapshot(table), where.read(table), LINEAGE)
+    assert explain(bare, FUTURE, minute(98)).reason is not None
+    append(bare, FUTURE, candles(1, 60))
+    reason = explain(bare, FUTURE, minute(60)).reason
+    assert reason is not None
+    assert reason.code == "not_built"
+
+
+def test_rows_that_another_program_rewrote_are_told_as_its(staged: Staged, tmp_path: Path) -> None:
+    copy = staged.copy(tmp_path)
+    ts = staged.last.content["candles"].filter(instrument=PERPETUAL)["ts"][7]
+    DeltaTable(f"{copy.uri}/raw_candles").optimize.compact()
+    fetched = explain(copy, PERPETUAL, ts).sides[0].fetched
+    assert fetched is not None
+    assert (fetched.commit.version, fetched.call) == (staged.last.version + 1, None)
+    shown = basislake(None, "explain", PERPETUAL, stamp(ts), *at(copy))
+    assert "by another program; the call is not recorded" in shown.out
+
+
+def test_of_a_perpetual_the_candle_is_explained(staged: Staged) -> None:
+    ts = staged.last.content["candles"].filter(instrument=PERPETUAL)["ts"][7]
+    found = explain(staged.where, PERPETUAL, ts)
+    assert (found.kind, found.reason, found.formula) == ("perpetual", None, [])
+    assert found.sides[0].candle is not None
+    shown = basislake(None, "explain", "btc-perpetual", stamp(ts), *at(staged.where))
+    assert shown.code == 0, shown.err
+    assert "its candle passed validation; a perpetual has no basis" in shown.out
+
+
+def stamp(ts: datetime) -> str:
+    return f"{ts:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_the_command_shows_the_numbers_in_the_formula(staged: Staged) -> None:
+    row = (
+        staged.last.content["basis"]
+        .filter(pl.col("annualised_pct").is_not_null())
+        .row(-1, named=True)
+    )
+    name, ts = row["instrument"], stamp(row["ts"])
+    shown = basislake(None, "explain", name, ts, *at(staged.where))
+    assert shown.code == 0, shown.err
+    future, perpetual = number(row["future_close"]), number(row["perpetual_close"])
+    for told in (
+        f"{future} - {perpetual}",
+        f"{number(row['basis'])} / {perpetual} x 100",
+        f"{number(row['basis_pct'])} x 365 / {number(row['days_to_expiry'])}",
+        number(row["annualised_pct"]),
+        "The lake holds exactly these values.",
+        "public/get_tradingview_chart_data?instrument_name=",
+        "ohlc_order",
+        f"raw_candles {staged.last.version}",
+    ):
+        assert told in shown.out, told
+
+    found = basislake(None, "explain", name, ts, *at(staged.where), "--json").json
+    assert found["instrument"] == name
+    assert found["basis"]["basis"] == row["basis"]
+    assert {step["column"]: step["value"] for step in found["formula"]} == {
+        column: row[column]
+        for column in (
+            "basis", "basis_pct", "days_to_expiry", "annualised_pct", "market_structure",
+        )
+    }  # fmt: skip
+    assert [side["instrument"] for side in found["sides"]] == [name, PERPETUAL]
+    assert found["versions"]["raw_candles"] == staged.last.version
+
+
+def test_wrong_questions_are_usage_errors(staged: Staged, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no instrument 'BTC-1JAN99'"):
+        explain(staged.where, "BTC-1JAN99", T0)
+    for name, time, told in (
+        ("BTC-1JAN99", "2024-04-01", "knows no instrument 'BTC-1JAN99'"),
+        ("BTC-PERPETUEL", "2024-04-01", "Did you mean BTC-PERPETUAL"),
+        (PERPETUAL, "yesterday", "not a UTC date or time"),
+        (PERPETUAL, "1850-01-01", "not in the years"),
+    ):
+        done = basislake(None, "explain", name, time, *at(staged.where))
+        assert (done.code, told in done.err) == (2, True), done.err
+        assert "Traceback" not in done.err
+    done = basislake(None, "explain", PERPETUAL, "2024-04-01", "--lake", tmp_path / "none")
+    assert (done.code, "There is no lake at" in done.err) == (1, True)
+
+
+def test_the_lineage_of_a_raw_commit_stays_small_and_tells_every_window(staged: Staged) -> None:
+    for commit in staged.where.history(RAW_CANDLES):
+        asked = commit.lineage["asked"]
+        assert sum(len(windows) for windows in asked.values()) <= commit.lineage["windows"]
+        assert len(str(commit.lineage)) < 20_000
+    everything = staged.last.content["raw_candles"].group_by("instrument").len()
+    assert {name for name, _ in everything.iter_rows()} == {
+        name for c in staged.where.history(RAW_CANDLES) for name in c.lineage["asked"]
+    }

@@ -1,0 +1,179 @@
+"""One sha256 of a lake's rows, however and wherever they are stored."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import lake
+from basislake.exchange.server import SimulatedExchange
+from lake import Lake
+from lake.fingerprint import Fingerprint, fingerprint
+from lake.tables import INSTRUMENTS, RAW_CANDLES, TABLES
+from tests.market import basislake, fetch
+from tests.staged import UNIVERSE, Staged, built, make_staged
+from tests.strategies import T0, candles
+
+LINEAGE = {"program": "test 1"}
+FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+CELLS = ["open", "high", "low", "close", "volume", "cost"]
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
+    return make_staged(tmp_path_factory.mktemp("staged"))
+
+
+def content_only(found: Fingerprint) -> tuple[str, Any]:
+    return found.lake, dict(found.tables)
+
+
+def store(folder: Path, parts: list[tuple[str, pl.DataFrame]]) -> Lake:
+    """A lake of raw candles, each part a file and a commit of its own."""
+    where = lake.open(str(folder))
+    for name, frame in parts:
+        base = where.snapshot(RAW_CANDLES)
+        where.commit(base, [where.write(RAW_CANDLES, frame, name)], LINEAGE)
+    return where
+
+
+@st.composite
+def splits(draw: st.DrawFn) -> list[tuple[str, pl.DataFrame]]:
+    """Twenty candles of each of two instruments as parts, in any order."""
+    parts = []
+    for name in ("A", "B"):
+        owners = draw(st.lists(st.integers(0, 3), min_size=20, max_size=20))
+        frame = candles(20).with_columns(pl.Series("owner", owners))
+        parts += [(name, part.drop("owner")) for part in frame.partition_by("owner")]
+    return draw(st.permutations(parts))
+
+
+@FEW
+@given(splits(), splits(), st.integers(0, 39), st.sampled_from(CELLS))
+def test_rows_have_one_fingerprint_in_any_files_commits_and_folders_and_a_cell_changes_it(
+    one: list[tuple[str, pl.DataFrame]],
+    other: list[tuple[str, pl.DataFrame]],
+    place: int,
+    cell: str,
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        here, there = Path(folder) / "here", Path(folder) / "a" / "there"
+        mine = fingerprint(store(here, one), 1)
+        yours = store(there, other)
+        assert content_only(fingerprint(yours, 4)) == content_only(mine)
+        verified = fingerprint(yours, 2, verify=True)
+        assert content_only(verified) == content_only(mine)
+        assert verified.damaged == ()
+        assert verified.rows["raw_candles"] == 40
+
+        _, frame = other[place % len(other)]
+        row = pl.int_range(pl.len()) == place % frame.height
+        value = pl.when(row).then(-pl.col(cell))
+        changed = frame.with_columns(value.otherwise(cell).alias(cell))
+        parts = [(n, changed if f is frame else f) for n, f in other]
+        third = fingerprint(store(Path(folder) / "third", parts), 1)
+        assert third.lake != mine.lake
+        assert third.tables["raw_candles"] != mine.tables["raw_candles"]
+        assert third.tables["basis"] == mine.tables["basis"]
+
+
+def test_rows_that_move_to_another_instrument_change_the_fingerprint(tmp_path: Path) -> None:
+    one = store(tmp_path / "1", [("A", candles(2)), ("B", candles(3))])
+    other = store(tmp_path / "2", [("B", candles(2)), ("A", candles(3))])
+    assert fingerprint(one, 1).lake != fingerprint(other, 1).lake
+
+
+def test_an_empty_table_counts_as_much_as_one_that_is_not_there(tmp_path: Path) -> None:
+    where = lake.open(str(tmp_path / "lake"))
+    before = fingerprint(where, 1)
+    assert not Path(where.uri).exists()
+    row = ("A", "future", "BTC", "USD", "BTC", "inverse", T0, None, 0.5, None, True)
+    frame = pl.DataFrame([row], schema=INSTRUMENTS.polars_schema, orient="row")
+    where.replace(where.snapshot(INSTRUMENTS), frame, LINEAGE)
+    assert fingerprint(where, 1).lake != before.lake
+    where.replace(where.snapshot(INSTRUMENTS), INSTRUMENTS.empty(), LINEAGE)
+    assert fingerprint(where, 1) == before
+
+
+def test_files_rewritten_by_another_program_change_nothing(staged: Staged, tmp_path: Path) -> None:
+    where = staged.copy(tmp_path)
+    before = fingerprint(where, 2)
+    files = len(where.snapshot(RAW_CANDLES).files)
+    for name in ("raw_candles", "candles"):
+        DeltaTable(f"{where.uri}/{name}").optimize.compact()
+    assert len(where.snapshot(RAW_CANDLES).files) < files
+    assert fingerprint(where, 2) == before
+    assert fingerprint(where, 2, verify=True) == before
+
+
+def test_builds_by_one_thread_and_by_four_in_other_folders_give_the_same_content(
+    staged: Staged, tmp_path: Path
+) -> None:
+    expected = fingerprint(staged.where, 1)
+    for threads in (1, 4):
+        copy = staged.copy(tmp_path / str(threads))
+        assert built(copy, full=True, threads=threads).unchanged == 0
+        assert fingerprint(copy, threads, verify=True) == expected
+    done = basislake(None, "build", "--lake", copy.uri, "--full", "--threads", 3, "--json")
+    assert done.code == 0, done.err
+    assert fingerprint(copy, 2) == expected
+
+
+def test_a_build_from_an_old_version_has_the_fingerprint_of_then(
+    staged: Staged, tmp_path: Path
+) -> None:
+    then = lake.open(staged.where.uri, version=staged.first.version)
+    copy = staged.copy(tmp_path)
+    built(copy, raw_version=staged.first.version)
+    travelled = lake.open(copy.uri, version=staged.first.version)
+    assert fingerprint(travelled, 2) == fingerprint(then, 2)
+    assert fingerprint(travelled, 2).lake != fingerprint(staged.where, 2).lake
+
+
+def test_backfills_by_other_threads_and_in_other_steps_give_the_same_content(
+    staged: Staged, tmp_path: Path
+) -> None:
+    where = lake.open(str(tmp_path))
+    with SimulatedExchange(UNIVERSE) as server:
+        fetch(server, where, threads=1)
+    built(where)
+    assert len(where.history(RAW_CANDLES)) != len(staged.where.history(RAW_CANDLES))
+    assert fingerprint(where, 2) == fingerprint(staged.where, 2)
+
+
+def test_the_command_prints_a_line_for_each_table_and_one_for_the_lake(
+    staged: Staged, tmp_path: Path
+) -> None:
+    expected = fingerprint(staged.where, 1)
+    done = basislake(None, "fingerprint", "--lake", staged.where.uri)
+    assert done.code == 0, done.err
+    lines = [f"{expected.tables[name]}  {name}" for name in TABLES]
+    assert done.out.splitlines() == [*lines, f"{expected.lake}  lake"]
+
+    copy = staged.copy(tmp_path)
+    found = basislake(None, "fingerprint", "--lake", copy.uri, "--verify", "--json")
+    assert found.code == 0, found.err
+    assert found.out == basislake(None, "fingerprint", "--lake", staged.where.uri, "--json").out
+    assert found.json["lake"] == expected.lake
+    assert found.json["tables"] == expected.tables
+
+
+def test_a_file_whose_rows_were_changed_is_named(staged: Staged, tmp_path: Path) -> None:
+    copy = staged.copy(tmp_path)
+    file = copy.snapshot(TABLES["basis"]).files[0]
+    path = Path(copy.uri) / "basis" / file.path
+    pl.read_parquet(path, hive_partitioning=False).with_columns(
+        basis=pl.col("basis") + 1
+    ).write_parquet(path)
+    done = basislake(None, "fingerprint", "--lake", copy.uri, "--verify", "--json")
+    assert done.code == 1
+    assert f"Damaged: basis/{file.path}" in done.err
+    honest = basislake(None, "fingerprint", "--lake", staged.where.uri, "--json").json
+    told = json.loads(done.out)["tables"]
+    assert {name for name in told if told[name] != honest["tables"][name]} == {"basis"}
