@@ -1,4 +1,6 @@
-"""DuckDB over the lake: a view per table, offline, of exactly the files of one version each."""
+"""DuckDB over the lake, offline: a view per table, of exactly the files of one version each, and
+the derived views over them.
+"""
 
 from collections.abc import Iterable
 
@@ -11,20 +13,15 @@ from lake import files
 from lake.errors import LakeError, UsageError
 from lake.snapshot import Snapshot
 from lake.tables import Type
+from lake.views import VIEWS
 
-# A future's candle without its perpetual's minute has no basis; here is the list of them.
-UNMATCHED_SQL = """
-    SELECT candles.*
-    FROM candles
-    JOIN instruments USING (instrument)
-    ANTI JOIN basis USING (instrument, ts)
-    WHERE instruments.kind = 'future'
-"""
+# What Arrow makes of DuckDB's HUGEINT.
+_HUGE = pl.Decimal(38, 0)
 
-_SQL_TYPES = {
+SQL_TYPES = {
     Type.TEXT: "VARCHAR",
     Type.TEXTS: "VARCHAR[]",
-    Type.TIME: "TIMESTAMPTZ",
+    Type.TIME: "TIMESTAMP WITH TIME ZONE",
     Type.DATE: "DATE",
     Type.FLOAT: "DOUBLE",
     Type.INT: "BIGINT",
@@ -33,7 +30,7 @@ _SQL_TYPES = {
 
 
 def connect(snapshots: Iterable[Snapshot], *, is_local: bool) -> duckdb.DuckDBPyConnection:
-    """Return an in-memory connection with a view per table, and the view `unmatched`.
+    """Return an in-memory connection with a view per table, and those of `lake.views`.
 
     The views stand for the snapshots: files that a commit has removed are never read, and later
     commits do not show. Times are in UTC. No DuckDB extension is needed or downloaded.
@@ -50,7 +47,8 @@ def connect(snapshots: Iterable[Snapshot], *, is_local: bool) -> duckdb.DuckDBPy
         connection.execute("SET TimeZone = 'UTC'")
         for snapshot in snapshots:
             _view(connection, snapshot, is_local=is_local)
-        connection.execute(f"CREATE VIEW unmatched AS {UNMATCHED_SQL}")
+        for view in VIEWS:
+            connection.execute(view.ddl)
     except duckdb.Error as exc:
         connection.close()
         raise LakeError(f"DuckDB cannot open the lake: {exc}") from exc
@@ -60,12 +58,15 @@ def connect(snapshots: Iterable[Snapshot], *, is_local: bool) -> duckdb.DuckDBPy
 def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
     """Return the rows of a query; none where the statement gives none.
 
+    Sums of whole numbers, which DuckDB counts in 128 bits, come back as whole numbers of 64.
+
     Raises:
         UsageError: DuckDB refuses the query.
     """
     try:
         relation = connection.sql(query)
         found: pl.DataFrame = relation.pl() if relation is not None else pl.DataFrame()
+        found = found.with_columns(_whole(found[name]) for name in found.columns)
     except duckdb.Error as exc:
         raise UsageError(f"DuckDB refuses the query: {exc}") from exc
     except pl.exceptions.PolarsError as exc:
@@ -73,6 +74,14 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
             f"A column of the answer has a type that cannot be shown; cast it to VARCHAR: {exc}"
         ) from exc
     return found
+
+
+def _whole(column: pl.Series) -> pl.Series:
+    """Numbers of 128 bits as such of 64; as they are where one is larger, and other columns."""
+    if column.dtype != _HUGE:
+        return column
+    cast = column.cast(pl.Int64, strict=False)
+    return cast if cast.null_count() == column.null_count() else column
 
 
 def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local: bool) -> None:
@@ -100,7 +109,7 @@ def _parquet_sql(snapshot: Snapshot, urls: list[str]) -> str:
 
 def _empty_sql(snapshot: Snapshot) -> str:
     columns = ", ".join(
-        f'CAST(NULL AS {_SQL_TYPES[c.type]}) AS "{c.name}"' for c in snapshot.table.columns
+        f'CAST(NULL AS {SQL_TYPES[c.type]}) AS "{c.name}"' for c in snapshot.table.columns
     )
     return f"SELECT {columns} WHERE false"
 

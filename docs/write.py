@@ -1,0 +1,81 @@
+"""Writes the pages of this folder that follow from declarations: `python docs/write.py`."""
+
+from pathlib import Path
+
+from basislake.examples import EXAMPLES, MARK, Example
+from lake.tables import Column
+from lake.views import VIEWS, View
+
+FOLDER = Path(__file__).parent
+
+_VIEWS_HEAD = """\
+# Views
+
+Beside a view per table, `basislake sql` and `lake.open(...).duckdb()` have these. They are worked
+out when they are asked, from the tables of one version, and hold no data of their own. Times are
+UTC, a candle is labelled by its open, ranges are half-open. Nothing is filled in or carried from
+one minute to another.
+
+The basis itself is the table `basis`: basis = future close - perpetual close of the same minute;
+basis_pct = basis / perpetual close x 100; days_to_expiry = (expires_at - ts) in days of 86,400 s,
+with `expires_at` as the exchange's record has it, to the microsecond; annualised_pct = basis_pct x
+365 / days_to_expiry, simple, by the 365-day convention of markets that never close, and null where
+60 minutes or less are left. Where nothing trades the exchange repeats the last close:
+`future_traded` and `perpetual_traded` tell for each side whether something did.
+
+A view with brackets is called with its parameters, e.g. `FROM term_structure('2024-04-05 11:59')`.
+
+<!-- Written by docs/write.py from lake/views; change it there. -->
+"""
+
+_QUERIES_HEAD = """\
+# Queries
+
+Each of these runs as it stands on any lake: `basislake sql @NAME` runs it by its name,
+`basislake sql --examples` lists them, and with shell completion on (below) the names complete. Add
+`--format csv`, `json` or `parquet`, or `--output FILE` with such an ending.
+[views.md](views.md) tells what the views mean, the README what the tables are.
+
+```sh
+eval "$(_BASISLAKE_COMPLETE=bash_source basislake)"   # zsh: zsh_source; fish: fish_source | source
+COMP_WORDBREAKS=${COMP_WORDBREAKS//@}                 # bash only: it takes @ for the end of a word
+basislake sql @curve
+basislake sql @basis-days --output basis-days.parquet
+```
+
+<!-- Written by docs/write.py from basislake/examples.py; change it there. -->
+"""
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each page by its file name."""
+    return {
+        "views.md": "\n".join([_VIEWS_HEAD, *map(_view, VIEWS)]),
+        "queries.md": "\n".join([_QUERIES_HEAD, *map(_query, EXAMPLES)]),
+    }
+
+
+def _view(view: View) -> str:
+    names = f"({', '.join(p.name for p in view.parameters)})" if view.parameters else ""
+    lines = [f"## {view.name}{names}", "", view.meaning, ""]
+    lines += [f"- `{p.name}`: {p.meaning}, e.g. `{p.example}`" for p in view.parameters]
+    lines += [f"- Formula: {view.formula}", f"- Source: {view.source}", ""]
+    lines += ["| column | meaning | unit |", "|---|---|---|", *map(_column, view.columns), ""]
+    return "\n".join(lines)
+
+
+def _column(column: Column) -> str:
+    meaning = column.meaning
+    if column.nullable and "null" not in meaning:
+        meaning += "; may be null"
+    return f"| `{column.name}` | {meaning} | {column.unit} |"
+
+
+def _query(example: Example) -> str:
+    title = f"## {MARK}{example.name}: {example.title}"
+    return f"{title}\n\n{example.expect}\n\n```sql\n{example.sql}\n```\n"
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text)

@@ -1,0 +1,71 @@
+"""Views of what is absent: candles that the exchange lacked, and minutes without a basis."""
+
+from lake.tables import CANDLES, COVERAGE, Column, Type
+from lake.views.declaration import View, columns_of
+
+UNMATCHED = View(
+    name="unmatched",
+    meaning="A future's candle without a basis: its perpetual has none then, or a refused one.",
+    formula=(
+        "Candles of futures without a row of `basis` in the same minute. Rows of `basis` and rows "
+        "of this view together are the candles of futures: nothing is carried over from an "
+        "earlier minute of the perpetual."
+    ),
+    source="Tables `candles`, `instruments` and `basis`.",
+    columns=CANDLES.columns,
+    sql="""
+        SELECT candles.*
+        FROM candles
+        JOIN instruments USING (instrument)
+        ANTI JOIN basis USING (instrument, ts)
+        WHERE instruments.kind = 'future'
+    """,
+)
+
+GAPS = View(
+    name="gaps",
+    meaning="An interval after an instrument's first candle for which the lake has no candle.",
+    formula=(
+        "Intervals of `coverage` that are not `present` and come after the instrument's first one "
+        "that is. Two that touch stay two rows where their status differs, whereas a gap of "
+        "`quality` is a run of absent minutes whatever the reason; the minutes of an instrument "
+        "add up to its `missing_minutes` as of the newest build. `venue_silent` asks the other "
+        "instruments, of both coins, whose answers reach into the interval (`present`, or "
+        "`missing` after their own first candle): true where none of them has a candle in it, "
+        "false where one has, null where none was answered for that time."
+    ),
+    source="Table `coverage` alone, so it is as new as the last backfill and quick at any size.",
+    columns=(
+        *columns_of(COVERAGE, "instrument", "start", "end", "minutes"),
+        Column("status", Type.TEXT, "missing, failed or never_asked"),
+        Column(
+            "venue_silent",
+            Type.BOOL,
+            "whether no other instrument has a candle in the interval; null where none was asked",
+            nullable=True,
+        ),
+    ),
+    sql="""
+        WITH firsts AS (
+            SELECT instrument, min(start) AS first_start
+            FROM coverage
+            WHERE status = 'present'
+            GROUP BY instrument
+        ), holes AS (
+            SELECT coverage.*
+            FROM coverage
+            JOIN firsts USING (instrument)
+            WHERE status <> 'present' AND start > first_start
+        )
+        SELECT holes.instrument, holes.start, holes."end", holes.minutes, holes.status,
+               bool_and(others.status <> 'present') AS venue_silent
+        FROM holes
+        LEFT JOIN coverage AS others
+            ON others.instrument <> holes.instrument
+            AND others.start < holes."end"
+            AND holes.start < others."end"
+            AND others.status IN ('present', 'missing')
+        GROUP BY ALL
+        ORDER BY holes.instrument, holes.start
+    """,
+)

@@ -1,0 +1,65 @@
+"""How a derived view is declared: once, with what it means, how it is worked out, and its SQL."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lake.tables import Column, Table
+
+
+class Parameter(NamedTuple):
+    """What a view asks for before it can answer.
+
+    Attributes:
+        name: as the SQL of the view writes it.
+        meaning: one phrase for whoever gives it.
+        example: as it stands in a query, quoted where it is a text.
+    """
+
+    name: str
+    meaning: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One derived view: a question over the tables that has a name.
+
+    Attributes:
+        name: in DuckDB.
+        meaning: one sentence.
+        formula: how a row comes about, and what is left out.
+        source: where its numbers come from, and the convention that it follows.
+        columns: in order.
+        sql: a SELECT over the tables and the views declared before this one.
+        parameters: where there are any, it is called like a function; DuckDB calls it a table
+            macro.
+    """
+
+    name: str
+    meaning: str
+    formula: str
+    source: str
+    columns: tuple[Column, ...]
+    sql: str
+    parameters: tuple[Parameter, ...] = ()
+
+    @property
+    def ddl(self) -> str:
+        """The statement that makes it."""
+        if self.parameters:
+            names = ", ".join(parameter.name for parameter in self.parameters)
+            return f"CREATE MACRO {self.name}({names}) AS TABLE {self.sql}"
+        return f"CREATE VIEW {self.name} AS {self.sql}"
+
+    @property
+    def call(self) -> str:
+        """What stands after FROM, with an example of each parameter."""
+        if not self.parameters:
+            return self.name
+        return f"{self.name}({', '.join(parameter.example for parameter in self.parameters)})"
+
+
+def columns_of(table: Table, *names: str) -> tuple[Column, ...]:
+    """Return columns that a view hands on from a table, in the order asked for."""
+    declared = {column.name: column for column in table.columns}
+    return tuple(declared[name] for name in names)

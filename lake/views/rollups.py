@@ -1,0 +1,111 @@
+"""Views of whole hours and days: candles and the basis, rolled up."""
+
+from lake.tables import BASIS, CANDLES, Column, Type
+from lake.views.declaration import View, columns_of
+
+# The exchange's day: its dated futures expire and its accounts settle at 08:00 UTC.
+DAY_STARTS_AT_HOUR = 8
+_MICROSECONDS_PER_HOUR = 3_600_000_000
+_LENGTHS_H = {"hourly": 1, "daily": 24}
+_MEANT = {
+    "hourly": "of a full hour",
+    "daily": f"of a day that starts at {DAY_STARTS_AT_HOUR:02}:00 UTC, as the exchange's do",
+}
+_LABEL = (
+    "`ts` is the start of the {0}; a row is there for each {0} that has a minute of the "
+    "instrument, and `minutes` tells how many: nothing is filled in. Suspect minutes are "
+    "used, and counted."
+)
+_SUSPECT_MINUTES = Column("suspect_minutes", Type.INT, "minutes that are suspect", "minutes")
+
+
+def _start_sql(length_h: int) -> str:
+    """The start of the period that holds `ts`.
+
+    Whole numbers, since `date_trunc` of times with a zone asks a calendar for every row.
+    """
+    length = length_h * _MICROSECONDS_PER_HOUR
+    offset = DAY_STARTS_AT_HOUR * _MICROSECONDS_PER_HOUR
+    return f"make_timestamptz((epoch_us(ts) - {offset}) // {length} * {length} + {offset})"
+
+
+def _candles(period: str) -> View:
+    noun = "hour" if period == "hourly" else "day"
+    return View(
+        name=f"candles_{period}",
+        meaning=f"A candle {_MEANT[period]}.",
+        formula=(
+            "Of the candles of the period: open of the first, highest high, lowest low, close of "
+            f"the last, sums of volume and cost. {_LABEL.format(noun)}"
+        ),
+        source="Table `candles`.",
+        columns=(
+            *columns_of(CANDLES, "instrument"),
+            Column("ts", Type.TIME, f"start of the {noun}", "UTC"),
+            *columns_of(CANDLES, "open", "high", "low", "close", "volume", "cost"),
+            Column("minutes", Type.INT, "candles in it", "minutes"),
+            Column("traded_minutes", Type.INT, "candles with a trade", "minutes"),
+            _SUSPECT_MINUTES,
+        ),
+        sql=f"""
+            SELECT instrument, {_start_sql(_LENGTHS_H[period])} AS ts,
+                   arg_min(open, candles.ts) AS open, max(high) AS high, min(low) AS low,
+                   arg_max(close, candles.ts) AS close, fsum(volume) AS volume, fsum(cost) AS cost,
+                   count(*) AS minutes,
+                   CAST(count_if(traded) AS BIGINT) AS traded_minutes,
+                   CAST(count_if(suspect) AS BIGINT) AS suspect_minutes
+            FROM candles
+            GROUP BY 1, 2
+        """,
+    )
+
+
+def _basis(period: str) -> View:
+    noun = "hour" if period == "hourly" else "day"
+    return View(
+        name=f"basis_{period}",
+        meaning=f"The basis of a future {_MEANT[period]}.",
+        formula=(
+            "Of the basis rows of the period: basis_pct of the first and the last, its mean, least "
+            "and greatest; annualised_pct of the last one that has it (the final hour of a life "
+            f"has none). {_LABEL.format(noun)}"
+        ),
+        source="Table `basis`; the mean weighs minutes alike, traded or not.",
+        columns=(
+            *columns_of(BASIS, "instrument"),
+            Column("ts", Type.TIME, f"start of the {noun}", "UTC"),
+            *(
+                Column(f"{which}_basis_pct", Type.FLOAT, f"{which} basis_pct", "percent")
+                for which in ("first", "last", "mean", "min", "max")
+            ),
+            Column(
+                "last_annualised_pct",
+                Type.FLOAT,
+                "last annualised_pct that is not null",
+                "percent a year",
+                nullable=True,
+            ),
+            Column("minutes", Type.INT, "basis rows in it", "minutes"),
+            Column("both_traded_minutes", Type.INT, "those where both sides traded", "minutes"),
+            _SUSPECT_MINUTES,
+        ),
+        sql=f"""
+            SELECT instrument, {_start_sql(_LENGTHS_H[period])} AS ts,
+                   arg_min(basis_pct, basis.ts) AS first_basis_pct,
+                   arg_max(basis_pct, basis.ts) AS last_basis_pct,
+                   favg(basis_pct) AS mean_basis_pct,
+                   min(basis_pct) AS min_basis_pct,
+                   max(basis_pct) AS max_basis_pct,
+                   arg_max(annualised_pct, basis.ts) AS last_annualised_pct,
+                   count(*) AS minutes,
+                   CAST(count_if(future_traded AND perpetual_traded) AS BIGINT)
+                       AS both_traded_minutes,
+                   CAST(count_if(suspect) AS BIGINT) AS suspect_minutes
+            FROM basis
+            GROUP BY 1, 2
+        """,
+    )
+
+
+CANDLES_HOURLY, CANDLES_DAILY = _candles("hourly"), _candles("daily")
+BASIS_HOURLY, BASIS_DAILY = _basis("hourly"), _basis("daily")

@@ -1,0 +1,154 @@
+"""The example queries: on their page, from the command, and in every format."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from basislake.examples import EXAMPLES
+from basislake.exchange.server import SimulatedExchange
+from lake import Lake
+from tests.lakes import built_lake
+from tests.market import basislake, small_market
+
+PAGE = Path(__file__).parent.parent / "docs" / "queries.md"
+BLOCK = re.compile(r"^## @([a-z-]+): .*?^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCKS = dict(BLOCK.findall(PAGE.read_text()))
+# The shell's variable is named after the command.
+CALLED_BY_NAME = "import sys; sys.argv[0] = 'basislake'; from basislake.cli import main; main()"
+MAY_BE_EMPTY = {"long-gaps", "ohlc-violations", "gaps", "quarantine", "unmatched"}
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    with SimulatedExchange(small_market()) as server:
+        yield built_lake(tmp_path_factory.mktemp("lake"), server)
+
+
+def test_the_page_holds_every_example_and_at_least_a_dozen() -> None:
+    assert {name: sql.strip() for name, sql in BLOCKS.items()} == {e.name: e.sql for e in EXAMPLES}
+    assert len(BLOCKS) >= 12
+    assert {e.name for e in EXAMPLES if not e.has_rows} == MAY_BE_EMPTY
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_query_of_the_page_runs_as_it_stands_and_answers(where: Lake, name: str) -> None:
+    found = where.sql(BLOCKS[name])
+    assert found.height > 0 or name in MAY_BE_EMPTY
+    assert found.width > 1
+
+
+def test_the_guides_checks_find_what_the_lake_holds(where: Lake) -> None:
+    candles = where.scan("candles").collect()
+    futures = candles.filter(~pl.col("instrument").str.ends_with("PERPETUAL"))
+    for row in where.sql(BLOCKS["currencies"]).iter_rows(named=True):
+        own = futures.filter(pl.col("instrument").str.starts_with(row["currency"]))
+        assert row["candles"] == own.height
+        assert row["instruments"] == own["instrument"].n_unique()
+        assert (row["first_ts"], row["last_ts"]) == (own["ts"].min(), own["ts"].max())
+    for name in ("long-gaps", "ohlc-violations"):
+        assert where.sql(BLOCKS[name]).is_empty()
+
+
+def test_the_command_lists_the_examples_and_runs_one_by_its_name(
+    where: Lake, tmp_path: Path
+) -> None:
+    listed = basislake(None, "sql", "--examples", "--lake", tmp_path / "none")
+    assert listed.code == 0
+    assert all(f"@{e.name}: {e.title}" in listed.out for e in EXAMPLES)
+    as_json = basislake(None, "sql", "--examples", "--json").json
+    assert [(e["name"], e["sql"]) for e in as_json] == [(e.name, e.sql) for e in EXAMPLES]
+    done = basislake(None, "sql", "@currencies", "--lake", where.uri, "--json")
+    assert [row["currency"] for row in done.json] == ["BTC", "ETH"]
+
+
+def test_an_unknown_example_and_no_query_are_wrong_usage(where: Lake) -> None:
+    unknown = basislake(None, "sql", "@curves", "--lake", where.uri)
+    assert unknown.code == 2
+    assert "@curve, @by-time-left" in unknown.err
+    nothing = basislake(None, "sql", "--lake", where.uri)
+    assert (nothing.code, "--examples" in nothing.err) == (2, True)
+
+
+def test_a_shell_completes_the_names_of_the_examples() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", CALLED_BY_NAME],
+        env={
+            **os.environ,
+            "_BASISLAKE_COMPLETE": "bash_complete",
+            "COMP_WORDS": "basislake sql @c",
+            "COMP_CWORD": "2",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    names = [line.removeprefix("plain,") for line in told.stdout.split()]
+    assert names == [f"@{e.name}" for e in EXAMPLES if e.name.startswith("c")], told.stderr
+
+
+QUERY = """
+    SELECT instrument, min(ts) AS first, count(*) AS n, sum(1) AS sums, 0.5 AS half,
+           list(DISTINCT traded ORDER BY traded) AS traded, NULL::DOUBLE AS nothing
+    FROM candles GROUP BY ALL ORDER BY ALL
+"""
+
+
+def test_the_same_rows_come_in_every_format(where: Lake, tmp_path: Path) -> None:
+    expected = where.sql(QUERY)
+    assert expected.schema["sums"] == pl.Int64
+    for name in ("a.json", "b.csv", "c.parquet", "D.CSV"):
+        done = basislake(None, "sql", QUERY, "--lake", where.uri, "--output", tmp_path / name)
+        assert (done.code, done.out) == (0, ""), done.err
+    rows = json.loads((tmp_path / "a.json").read_text())
+    printed = basislake(None, "sql", QUERY, "--lake", where.uri, "--format", "json").json
+    assert rows == printed
+    assert [row["sums"] for row in rows] == expected["n"].to_list()
+    assert rows[0]["first"] == expected["first"][0].strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert (rows[0]["half"], rows[0]["traded"], rows[0]["nothing"]) == (0.5, [False, True], None)
+    assert pl.read_parquet(tmp_path / "c.parquet").equals(expected)
+    text = (tmp_path / "b.csv").read_text()
+    assert text == (tmp_path / "D.CSV").read_text()
+    assert basislake(None, "sql", QUERY, "--lake", where.uri, "--format", "csv").out == text
+    cells = list(csv.DictReader(text.splitlines()))
+    assert [row["instrument"] for row in cells] == expected["instrument"].to_list()
+    assert (cells[0]["traded"], cells[0]["nothing"]) == ("[false,true]", "")
+    shown = basislake(None, "sql", QUERY, "--lake", where.uri).out.splitlines()
+    assert shown[0] == f"{expected.height} rows"
+    assert shown[1].split() == expected.columns
+
+
+def test_a_named_format_goes_before_the_files_name_and_a_table_into_no_file(
+    where: Lake, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    options = ["sql", "SELECT 1 AS a", "--lake", where.uri, "--output", path, "--format"]
+    assert basislake(None, *options, "json").code == 0
+    assert json.loads(path.read_text()) == [{"a": 1}]
+    refused = basislake(None, *options, "table")
+    assert (refused.code, "A table is for the screen" in refused.err) == (2, True)
+
+
+def test_an_empty_answer_has_its_columns_in_every_format(where: Lake, tmp_path: Path) -> None:
+    query = "SELECT ts, close FROM candles WHERE false"
+    for ending in ("csv", "json", "parquet"):
+        path = tmp_path / f"none.{ending}"
+        assert basislake(None, "sql", query, "--lake", where.uri, "--output", path).code == 0
+    assert (tmp_path / "none.csv").read_text() == "ts,close\n"
+    assert json.loads((tmp_path / "none.json").read_text()) == []
+    assert pl.read_parquet(tmp_path / "none.parquet").columns == ["ts", "close"]
+
+
+@pytest.mark.parametrize("value", ["interval '1 hour'", "170141183460469231731687303715884105727"])
+def test_what_cannot_be_shown_is_told_without_a_traceback(where: Lake, value: str) -> None:
+    done = basislake(None, "sql", f"SELECT {value} AS a", "--lake", where.uri)
+    assert "Traceback" not in done.err
+    assert done.code in (0, 2)

@@ -1,0 +1,61 @@
+"""The notebook-style examples, as scripts on a small lake."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from basislake.exchange.server import SimulatedExchange
+from lake import Lake
+from tests.lakes import built_lake
+from tests.market import small_market
+
+FOLDER = Path(__file__).parent.parent / "examples"
+SCRIPTS = sorted(FOLDER.glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    with SimulatedExchange(small_market()) as server:
+        yield built_lake(tmp_path_factory.mktemp("lake"), server)
+
+
+def run(script: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments],
+        env={"PYTHONPATH": str(FOLDER.parent), "POLARS_TABLE_WIDTH": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_there_is_one_in_polars_and_one_in_duckdb() -> None:
+    assert [script.name for script in SCRIPTS] == ["duckdb_basis.py", "polars_basis.py"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_an_example_runs_as_a_script_and_prints_figures_of_the_lake(
+    where: Lake, script: Path
+) -> None:
+    out = run(script, where.uri)
+    assert out.count("shape: ") >= 3
+    assert "BTC" in out
+    assert "ETH" in out
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_an_example_is_made_of_cells_and_opens_the_lake_in_two_lines(script: Path) -> None:
+    cells = re.split(r"^# %%", script.read_text(), flags=re.MULTILINE)[1:]
+    prose = [cell for cell in cells if cell.startswith(" [markdown]")]
+    assert len(prose) >= 4
+    assert all(line.startswith("#") for cell in prose for line in cell.split("\n")[1:] if line)
+    assert './demo-lake"' in script.read_text()
+    code = cells[1]
+    assert code.count("lake.open(") == code.count("import lake") == 1

@@ -1,0 +1,246 @@
+"""Series made of several contracts: constant maturities, the front and the next, and rolls."""
+
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lake import Lake
+from lake.spans import MINUTE
+from lake.views.curves import MATURITY_DAYS
+from tests.lakes import Row, basis_row, instrument, lake_of
+from tests.strategies import minute
+
+# The last minute of an hour, from which expiries are a whole number of days away.
+LAST = minute(59)
+DAY = timedelta(days=1)
+
+
+def contract(coin: str, days: float) -> tuple[str, datetime]:
+    """A future that expires so many days after LAST."""
+    return f"{coin}-{days}", LAST + days * DAY
+
+
+def lake_with(folder: Path, rows: list[Row], contracts: list[tuple[str, datetime]]) -> Lake:
+    """A lake of a basis; `instruments` names the contracts whether or not they have rows."""
+    known = [instrument(name, expires_at) for name, expires_at in contracts]
+    tables = {"basis": rows} if rows else {}
+    return lake_of(folder, instruments=known, **tables)
+
+
+def quote(ts: datetime, contract: tuple[str, datetime], annualised: float, **others: Any) -> Row:  # noqa: ANN401
+    """A row of `basis` that is annualised to a figure."""
+    return basis_row(contract[0], ts, contract[1], 1.0, annualised_pct=annualised, **others)
+
+
+def ask(where: Lake, query: str) -> list[tuple[Any, ...]]:
+    return where.sql(query).rows()
+
+
+# Constant maturity
+
+
+def test_a_distance_between_two_expiries_is_interpolated_and_none_is_extrapolated(
+    tmp_path: Path,
+) -> None:
+    near, far = contract("BTC", 20), contract("BTC", 60)
+    rows = [quote(LAST, near, 4.0), quote(LAST, far, 12.0, future_traded=False)]
+    where = lake_with(tmp_path, rows, [near, far])
+    assert ask(where, "FROM constant_maturity ORDER BY days") == [
+        ("BTC", LAST, 7, None, None, "BTC-20", None),
+        ("BTC", LAST, 30, 6.0, "BTC-20", "BTC-60", False),
+        ("BTC", LAST, 90, None, "BTC-60", None, None),
+        ("BTC", LAST, 180, None, "BTC-60", None, None),
+    ]
+
+
+def test_a_future_exactly_at_the_distance_is_taken_as_it_is(tmp_path: Path) -> None:
+    exact, far = contract("BTC", 30), contract("BTC", 60)
+    where = lake_with(tmp_path, [quote(LAST, exact, 5.0), quote(LAST, far, 9.0)], [exact, far])
+    (row,) = ask(where, "FROM constant_maturity WHERE days = 30")
+    assert row == ("BTC", LAST, 30, 5.0, "BTC-30", "BTC-30", True)
+
+
+def test_rows_that_are_suspect_or_not_annualised_are_not_used(tmp_path: Path) -> None:
+    contracts = [contract("BTC", days) for days in (0.01, 5, 6, 10)]
+    rows = [
+        basis_row(*contracts[0][:1], LAST, contracts[0][1], 1.0),
+        quote(LAST, contracts[1], 5.0),
+        quote(LAST, contracts[2], 99.0, suspect=True),
+        quote(LAST, contracts[3], 10.0),
+    ]
+    where = lake_with(tmp_path, rows, contracts)
+    (row,) = ask(where, "SELECT annualised_pct, nearer FROM constant_maturity WHERE days = 7")
+    assert row == (pytest.approx(7.0), "BTC-5")
+
+
+def test_steps_end_with_their_last_minute_and_are_as_long_as_asked(tmp_path: Path) -> None:
+    future = contract("BTC", 30)
+    rows = [quote(minute(m), future, 5.0) for m in range(0, 3_000, 1)]
+    where = lake_with(tmp_path, rows, [future])
+    hourly = ask(where, "SELECT DISTINCT ts FROM constant_maturity ORDER BY 1")
+    assert hourly == [(minute(m),) for m in range(59, 3_000, 60)]
+    daily = ask(where, "SELECT DISTINCT ts FROM constant_maturity_every(1440) ORDER BY 1")
+    assert daily == [(minute(1_439),), (minute(2_879),)]
+    assert len(ask(where, "SELECT DISTINCT ts FROM constant_maturity_every(1)")) == 3_000
+
+
+CURVES = st.dictionaries(
+    st.tuples(
+        st.sampled_from(["BTC", "ETH"]),
+        st.sampled_from([1, 6.9, 7, 7.1, 29, 30, 45.5, 89, 90, 91, 180, 181, 300]),
+    ),
+    st.dictionaries(
+        st.integers(0, 3),
+        st.tuples(st.floats(-99, 99) | st.none(), st.booleans(), st.booleans()),
+        max_size=4,
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(CURVES)
+def test_constant_maturity_is_as_one_would_work_it_out(
+    curves: dict[tuple[str, float], dict[int, tuple[float | None, bool, bool]]],
+) -> None:
+    rows, usable = [], dict[tuple[str, datetime], list[Mapping[str, Any]]]()
+    for (coin, days), quotes in curves.items():
+        future = contract(coin, days)
+        for hour, (annualised, traded, suspect) in quotes.items():
+            ts = LAST + timedelta(hours=hour)
+            row = basis_row(
+                future[0], ts, future[1], 1.0,
+                annualised_pct=annualised, future_traded=traded, suspect=suspect,
+            )  # fmt: skip
+            rows.append(row)
+            if annualised is not None and not suspect:
+                usable.setdefault((coin, ts), []).append(row)
+    expected = [
+        (coin, ts, distance, *_interpolated(found, distance))
+        for (coin, ts), found in sorted(usable.items())
+        for distance in MATURITY_DAYS
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        where = lake_with(Path(folder), rows, [contract(*key) for key in curves])
+        found = ask(where, "FROM constant_maturity ORDER BY coin, ts, days")
+    assert found == expected
+
+
+def _interpolated(rows: list[Mapping[str, Any]], distance: int) -> tuple[Any, ...]:
+    by_days = sorted(rows, key=lambda row: row["days_to_expiry"])
+    near = next((r for r in reversed(by_days) if r["days_to_expiry"] <= distance), None)
+    far = next((r for r in by_days if r["days_to_expiry"] >= distance), None)
+    names = tuple(row and row["instrument"] for row in (near, far))
+    if near is None or far is None:
+        return (None, *names, None)
+    share = 0.0
+    if near is not far:
+        width = far["days_to_expiry"] - near["days_to_expiry"]
+        share = (distance - near["days_to_expiry"]) / width
+    figure = near["annualised_pct"] * (1 - share) + far["annualised_pct"] * share
+    traded = near["future_traded"] and far["future_traded"]
+    return (pytest.approx(figure, rel=1e-9, abs=1e-9), *names, traded)
+
+
+# The front and the next
+
+
+SOON, MID, LATE = (contract("BTC", days) for days in (0.01, 1, 2))
+ROLLS = "SELECT * EXCLUDE (coin) FROM rolls ORDER BY ts, position"
+
+
+def held(closes: Mapping[int, Mapping[tuple[str, datetime], float]]) -> list[Row]:
+    """Rows of `basis` from each minute's prices by contract."""
+    return [
+        basis_row(name, minute(m), expires_at, price - 100)
+        for m, prices in closes.items()
+        for (name, expires_at), price in prices.items()
+    ]
+
+
+def test_an_expiry_rolls_the_front_and_moves_the_next_up(tmp_path: Path) -> None:
+    prices = {SOON: 100.0, MID: 102.0, LATE: 104.0}
+    closes = {72: prices, 73: prices, 74: {MID: 103.0, LATE: 105.0}}
+    where = lake_with(tmp_path, held(closes), [SOON, MID, LATE])
+    # SOON expires at 01:13:24, so minute 74 is the first that it has none in.
+    assert ask(where, ROLLS) == [
+        (minute(74), "front", SOON[0], MID[0], minute(73), 100.0, 103.0, 3.0, "expired"),
+        (minute(74), "next", MID[0], LATE[0], minute(73), 102.0, 105.0, 3.0, "moved_up"),
+    ]
+    series = "SELECT ts, position, instrument, future_close, rolled_from FROM continuous"
+    assert ask(where, f"{series} WHERE ts >= '{minute(73)}' ORDER BY ts, position") == [
+        (minute(73), "front", SOON[0], 100.0, None),
+        (minute(73), "next", MID[0], 102.0, None),
+        (minute(74), "front", MID[0], 103.0, SOON[0]),
+        (minute(74), "next", LATE[0], 105.0, MID[0]),
+    ]
+
+
+def test_a_minute_without_a_basis_rolls_there_and_back_and_says_why(tmp_path: Path) -> None:
+    closes = {0: {MID: 102.0, LATE: 104.0}, 1: {LATE: 105.0}, 2: {MID: 103.0, LATE: 106.0}}
+    where = lake_with(tmp_path, held(closes), [MID, LATE])
+    assert ask(where, ROLLS) == [
+        (minute(1), "front", MID[0], LATE[0], minute(0), 102.0, 105.0, 3.0, "absent"),
+        (minute(2), "front", LATE[0], MID[0], minute(1), 105.0, 103.0, -2.0, "nearer"),
+    ]
+
+
+def test_the_minute_before_is_the_positions_own_also_across_a_hole(tmp_path: Path) -> None:
+    closes = {0: {SOON: 100.0}, 500: {MID: 110.0}}
+    where = lake_with(tmp_path, held(closes), [SOON, MID])
+    assert ask(where, ROLLS) == [
+        (minute(500), "front", SOON[0], MID[0], minute(0), 100.0, 110.0, 10.0, "expired")
+    ]
+
+
+def test_a_part_of_the_series_is_the_same_as_the_whole(tmp_path: Path) -> None:
+    prices = {SOON: 100.0, MID: 102.0, LATE: 104.0}
+    closes = {m: prices if m < 74 else {MID: 102.5, LATE: 104.5} for m in range(60, 90)}
+    where = lake_with(tmp_path, held(closes), [SOON, MID, LATE])
+    part = f"continuous_between('{minute(74)}', '{minute(80)}')"
+    names = "coin, ts, position, instrument, future_close, rolled_from"
+    times = f"ts >= '{minute(74)}' AND ts < '{minute(80)}'"
+    found = ask(where, f"SELECT {names} FROM {part} ORDER BY ALL")
+    assert found == ask(where, f"SELECT {names} FROM continuous WHERE {times} ORDER BY ALL")
+    assert len(found) == 12
+    assert {row[-1] for row in found if row[1] == minute(74)} == {SOON[0], MID[0]}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from(["BTC", "ETH"]), st.sampled_from([0.5, 1, 1.5, 2])),
+        st.dictionaries(st.integers(0, 6), st.floats(1, 1000)),
+        max_size=6,
+    )
+)
+def test_front_and_next_are_the_two_that_expire_first_of_those_there_are(
+    closes: dict[tuple[str, float], dict[int, float]],
+) -> None:
+    rows = [
+        basis_row(*contract(*key)[:1], minute(m), contract(*key)[1], price - 100)
+        for key, prices in closes.items()
+        for m, price in prices.items()
+    ]
+    expected, before = [], dict[tuple[str, str], str]()
+    for coin in ("BTC", "ETH"):
+        for ts in (minute(m) for m in range(7)):
+            there = [r for r in rows if r["ts"] == ts and r["instrument"].startswith(coin)]
+            nearest = sorted(there, key=lambda row: row["days_to_expiry"])[:2]
+            for position, row in zip(("front", "next"), nearest, strict=False):
+                name, last = row["instrument"], before.get((coin, position))
+                rolled = last if last != name else None
+                figures = (row["future_close"], row["basis_pct"], row["annualised_pct"])
+                expected.append((coin, ts, position, name, *figures, True, True, rolled))
+                before[coin, position] = name
+    with tempfile.TemporaryDirectory() as folder:
+        where = lake_with(Path(folder), rows, [contract(*key) for key in closes])
+        assert ask(where, "FROM continuous ORDER BY coin, ts, position") == expected
+        times = ask(where, "SELECT ts, from_ts FROM rolls")
+    assert all(ts - from_ts >= MINUTE for ts, from_ts in times)
