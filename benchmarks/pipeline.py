@@ -5,18 +5,15 @@
 Prints rates, sizes and the peak memory of this process. Results are kept in RESULTS.md.
 """
 
-import json
-import platform
 import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import lake
 from basislake.pipeline import curate, fetch
 from basislake.settings import ExchangeSettings, database
+from benchmarks.rehearsal import exchange, machine
 from ingest.selection import Selection
 from lake.tables import TABLES
 from load.run import load
@@ -27,15 +24,10 @@ WEEKS = 40
 def main() -> None:
     """Run the pipeline once and once more, and print what it took."""
     weeks = int(sys.argv[1]) if len(sys.argv) > 1 else WEEKS
-    print(f"{platform.platform()}, Python {platform.python_version()}, {weeks} weeks of both coins")
-    with tempfile.TemporaryDirectory() as folder:
-        server = _serve(weeks)
-        try:
-            urls = json.loads(_first_object(server))
-            _run(Path(folder), ExchangeSettings(urls["exchange_url"], urls["history_url"], rate=0))
-        finally:
-            server.terminate()
-            server.wait()
+    print(f"{machine()}, {weeks} weeks of both coins")
+    with tempfile.TemporaryDirectory() as folder, exchange("--weeks", str(weeks)) as server:
+        urls = (server.exchange_url, server.history_url)
+        _run(Path(folder), ExchangeSettings(*urls, rate=0))
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     print(f"peak memory                  {peak_mb:>12,.0f} MB")
 
@@ -57,23 +49,6 @@ def _run(folder: Path, settings: ExchangeSettings) -> None:
         print(f"{name + ', bytes a row':28} {size:>12.2f}")
     everything = sum(file.bytes for snapshot in sizes.values() for file in snapshot.files)
     print(f"{'lake, bytes a candle':28} {everything / sizes['raw_candles'].rows:>12.2f}")
-
-
-def _serve(weeks: int) -> subprocess.Popen[str]:
-    program = [sys.executable, "-c", "from basislake.cli import main; main()"]
-    return subprocess.Popen(
-        [*program, "exchange", "--weeks", str(weeks), "--json"], stdout=subprocess.PIPE, text=True
-    )
-
-
-def _first_object(server: subprocess.Popen[str]) -> str:
-    lines: list[str] = []
-    deadline = time.monotonic() + 30
-    while server.stdout and time.monotonic() < deadline:
-        lines.append(server.stdout.readline())
-        if lines[-1].startswith("}"):
-            return "".join(lines)
-    raise SystemExit("The simulated exchange did not start.")
 
 
 def _say(what: str, count: int, seconds: float, unit: str) -> None:

@@ -102,9 +102,12 @@ class Table:
         Raises:
             polars.exceptions.PolarsError: a column is absent, or a value does not fit its type.
         """
-        return frame.select(
+        rows = frame.select(
             pl.col(column.name).cast(column.type.polars, strict=True) for column in self.columns
-        ).sort(self.order)
+        )
+        # To sort what is sorted costs more than to look.
+        is_sorted = len(self.order) == 1 and rows[self.order[0]].is_sorted()
+        return rows if is_sorted else rows.sort(self.order)
 
     def to_arrow(self, frame: pl.DataFrame) -> pa.Table:
         """Return the frame as Arrow in exactly this table's schema.

@@ -110,6 +110,7 @@ def _judged(task: Task, candles: pl.DataFrame, lake: Lake) -> tuple[pl.DataFrame
     perpetual = (
         scan_files(CANDLES, task.perpetual_urls, lake.options)
         .filter(pl.col("ts").is_between(first, last))
+        .select("ts", "high", "low", "close", "traded", "suspect")
         .collect()
     )
     candles = flag_future(candles, perpetual, expires_at, others)

@@ -52,5 +52,5 @@ def quality(
 
 def _gap_minutes(ts: pl.Series, end: datetime) -> pl.Series:
     """Lengths of the runs of minutes absent between the first candle and the end, in order."""
-    steps = ts.extend_constant(end, 1).diff().drop_nulls().dt.total_minutes() - 1
-    return steps.filter(steps > 0)
+    steps = ts.extend_constant(end, 1).diff()
+    return steps.filter(steps > MINUTE).dt.total_minutes() - 1

@@ -1,0 +1,264 @@
+"""Measures the backfill on this machine, against the simulated exchange in another process.
+
+    python benchmarks/backfill.py [speed | limit | growth | universe | all] ...
+
+- speed: candles a second into the lake without a limit, next to ccxt paginating the same candles
+- limit: the share of the permitted calls that is used, and of calls that are refused
+- growth: what a page costs from 10 to 500 instruments
+- universe: the whole market through the command line
+
+Results are kept in RESULTS.md.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.rehearsal import (
+    BASISLAKE,
+    HERE,
+    Counts,
+    Finished,
+    Server,
+    exchange,
+    machine,
+    measure,
+)
+
+CCXT = "ccxt==4.5.90"
+
+WEEKS = 60
+ROUNDS = 5
+CACHE_MB = 3_000
+# One instrument in so many is given to ccxt: its rate is steady, and of runs that take turns and
+# equally long, both meet the same disturbances.
+CCXT_ONE_IN = 4
+
+LIMIT = 20
+LIMIT_WEEKS = 80
+LOWER_LIMIT, LOWER_BURST = 10, 10
+# By then the first refusals are over.
+SETTLED_S = 40
+
+SIZES = (10, 30, 100, 300, 500)
+
+
+def main() -> None:
+    """Run the chosen parts, each with an exchange and lakes of its own."""
+    parts = {"speed": speed, "limit": limit, "growth": growth, "universe": universe}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("parts", nargs="*", choices=[*parts, "all"], default="all")
+    chosen = parser.parse_args().parts
+    print(machine())
+    for name, part in parts.items():
+        if name in chosen or "all" in chosen:
+            with tempfile.TemporaryDirectory() as folder:
+                print(f"\n{name}", flush=True)
+                part(Path(folder))
+
+
+def speed(folder: Path) -> None:
+    """Time our backfill and ccxt in turns; the exchange holds all pages ready."""
+    python = _ccxt_environment(folder / "ccxt")
+    lives = folder / "lives.json"
+    with exchange("--weeks", str(WEEKS), "--cache-mb", str(CACHE_MB)) as server:
+        found = _backfill(folder, server, rate=0).told
+        lives.write_text(json.dumps(found["lives"][::CCXT_ONE_IN]))
+        pagination = (python or "", HERE / "ccxt_pages.py", server.exchange_url, lives)
+        if python:
+            measure(pagination, server)
+        runs: dict[str, list[dict[str, Any]]] = {"ours": [], "ccxt": []}
+        for _ in range(ROUNDS):
+            runs["ours"].append(_said("backfill into the lake", _backfill(folder, server, rate=0)))
+            if python:
+                runs["ccxt"].append(_said("ccxt, nothing written", measure(pagination, server)))
+    _say_medians(runs)
+
+
+def limit(folder: Path) -> None:
+    """Use what is permitted; then be told more than that."""
+    permitted = ["--weeks", str(LIMIT_WEEKS), "--limit", str(LIMIT)]
+    with exchange(*permitted) as server:
+        run = _backfill(folder, server, rate=LIMIT)
+    told, counts = run.told, run.counts
+    used = (counts.calls - counts.limited) / (LIMIT * told["seconds"])
+    _say(f"{LIMIT} calls/s permitted, {LIMIT} asked, pool of {5 * LIMIT}", "")
+    _say("  calls, refused ones included", f"{counts.calls:,}")
+    _say("  seconds to the last commit", f"{told['seconds']:.1f}")
+    _say("  of the permitted calls used", f"{used:.1%}")
+    _say("  of the calls answered 10028", f"{counts.limited / counts.calls:.1%}")
+    permitted = ["--weeks", str(LIMIT_WEEKS), "--limit", str(LOWER_LIMIT)]
+    with exchange(*permitted, "--burst", str(LOWER_BURST)) as server:
+        samples = _Samples(server)
+        _backfill(folder, server, rate=LIMIT, samples=samples)
+    _say(f"{LOWER_LIMIT} calls/s permitted, {LIMIT} asked, pool of {LOWER_BURST}", "")
+    _say_permitted("  from the first call", samples.since(0), LOWER_LIMIT)
+    _say_permitted(f"  from {SETTLED_S} s on", samples.since(SETTLED_S), LOWER_LIMIT)
+
+
+def growth(folder: Path) -> None:
+    """Backfill more and more instruments of the whole market."""
+    head = ("instruments", "pages", "candles", "seconds", "ms/page", "CPU ms/page", "us/candle")
+    print("".join(f"{title:>13}" for title in (*head, "peak MB", "others")))
+    with exchange("--universe", "full") as server:
+        for most in SIZES:
+            run = _backfill(folder, server, rate=0, most=most)
+            told = run.told
+            pages, candles = told["calls"], told["candles"]
+            cells = (
+                f"{told['instruments']:,}",
+                f"{pages:,}",
+                f"{candles:,}",
+                f"{told['seconds']:.1f}",
+                f"{told['seconds'] / pages * 1e3:.2f}",
+                f"{told['cpu_s'] / pages * 1e3:.2f}",
+                f"{told['seconds'] / candles * 1e6:.2f}",
+                f"{told['peak_mb']:,.0f}",
+                f"{run.others:.0%}",
+            )
+            print("".join(f"{cell:>13}" for cell in cells), flush=True)
+
+
+def universe(folder: Path) -> None:
+    """Backfill everything by the command that a user gives."""
+    with exchange("--universe", "full") as server:
+        urls = ("--exchange-url", server.exchange_url, "--history-url", server.history_url)
+        command = (*BASISLAKE, "backfill", "--lake", folder / "lake", *urls, "--rate", "0")
+        run = measure((*command, "--json"), server)
+    found, counts = run.told, run.counts
+    _say("instruments complete", f"{found['complete']:,} of {found['instruments']:,}")
+    _say("candles", f"{found['candles_written']:,}")
+    _say("calls", f"{counts.calls:,}")
+    _say("seconds, process", f"{run.seconds:.1f}")
+    _say("seconds, first call to last commit", f"{found['seconds']:.1f}")
+    _say("candles/s", f"{found['candles_written'] / found['seconds']:,.0f}")
+    _say("CPU ms a page, process", f"{run.cpu_s / counts.calls * 1e3:.2f}")
+    _say("exchange, CPU ms a page", f"{run.exchange_cpu_s / counts.calls * 1e3:.2f}")
+    _say("others on the processors", f"{run.others:.0%}")
+    _say("peak memory, MB", f"{run.peak_mb:,.0f}")
+    _say("raw_candles, bytes a candle", f"{found['bytes_written'] / found['candles_written']:.2f}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Some seconds of a run, and the counts at both ends."""
+
+    seconds: float
+    calls: int
+    limited: int
+
+
+class _Samples:
+    """The exchange's counts in the course of a run."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._taken: list[tuple[float, Counts]] = []
+
+    def take(self) -> None:
+        self._taken.append((time.monotonic(), self._server.counts()))
+
+    def since(self, seconds: float) -> _Stretch:
+        """From so many seconds after the first call to the last call."""
+        begun = [(at, counts) for at, counts in self._taken if counts.calls]
+        later = [(at, counts) for at, counts in begun if at - begun[0][0] >= seconds]
+        last = next(s for s in later if s[1].calls == later[-1][1].calls)
+        (first_s, before), (last_s, after) = later[0], last
+        calls, limited = after.calls - before.calls, after.limited - before.limited
+        return _Stretch(last_s - first_s, calls, limited)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        yield Path(scratch)
+
+
+def _backfill(
+    folder: Path,
+    server: Server,
+    *,
+    rate: float,
+    most: int | None = None,
+    samples: _Samples | None = None,
+) -> Finished:
+    """Backfill into a fresh lake, in a process of its own; the lake is removed."""
+    with _scratch(folder) as scratch:
+        urls = (server.exchange_url, server.history_url)
+        command = (sys.executable, HERE / "backfill_once.py", scratch / "lake", *urls, str(rate))
+        some = () if most is None else (str(most),)
+        return measure((*command, *some), server, samples.take if samples else None)
+
+
+def _ccxt_environment(folder: Path) -> Path | None:
+    """Make a virtual environment with ccxt, and return its interpreter; None where it cannot be."""
+    python = folder / "bin" / "python"
+    try:
+        venv.create(folder, with_pip=True)
+        install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", CCXT)
+        subprocess.run(install, check=True, capture_output=True, text=True)
+    except (subprocess.CalledProcessError, OSError) as exc:
+        why = str(getattr(exc, "stderr", None) or exc).strip().splitlines()[-1]
+        print(f"{CCXT} cannot be installed, so there is nothing to compare with: {why}")
+        return None
+    return python
+
+
+def _said(what: str, run: Finished) -> dict[str, Any]:
+    """Print what a run told of itself, and what it cost the exchange; return what it told."""
+    told, counts = run.told, run.counts
+    print(
+        f"{what:22} {told['candles']:>10,} candles {told['calls']:>6,} pages "
+        f"{told['seconds']:>6.2f} s {told['candles'] / told['seconds']:>8,.0f}/s "
+        f"{_cpu_ms(told):>6.2f} ms CPU a page, the exchange "
+        f"{run.exchange_cpu_s / counts.calls * 1e3:.2f} ({counts.cached / counts.calls:.0%} "
+        f"cached), {told['peak_mb']:,.0f} MB, others {run.others:.0%}",
+        flush=True,
+    )
+    return told
+
+
+def _say_medians(runs: dict[str, list[dict[str, Any]]]) -> None:
+    rates = {
+        name: median(told["candles"] / told["seconds"] for told in found)
+        for name, found in runs.items()
+        if found
+    }
+    for name, rate in rates.items():
+        _say(f"{name}, candles/s, median of {ROUNDS}", f"{rate:,.0f}")
+        _say(f"{name}, CPU ms a page, median", f"{median(map(_cpu_ms, runs[name])):.2f}")
+    if "ccxt" in rates:
+        _say(f"ours / {CCXT}", f"{rates['ours'] / rates['ccxt']:.2f}")
+
+
+def _say_permitted(what: str, stretch: _Stretch, permitted: float) -> None:
+    granted = stretch.calls - stretch.limited
+    used = granted / (permitted * stretch.seconds)
+    refused = stretch.limited / stretch.calls
+    _say(
+        what,
+        f"{used:.1%} of the permitted calls used, {refused:.1%} of {stretch.calls:,} calls "
+        f"answered 10028 in {stretch.seconds:.0f} s",
+    )
+
+
+def _cpu_ms(told: dict[str, Any]) -> float:
+    return float(told["cpu_s"] / told["calls"] * 1e3)
+
+
+def _say(what: str, figure: str) -> None:
+    print(f"{what:44} {figure}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""One backfill in a process of its own, measured from inside; `backfill.py` starts it.
+
+    python benchmarks/backfill_once.py LAKE EXCHANGE_URL HISTORY_URL RATE [INSTRUMENTS]
+
+INSTRUMENTS are the perpetuals and the futures listed last; all by default. Prints one JSON object.
+The discovery comes first and is not measured.
+"""
+
+import json
+import resource
+import sys
+
+import polars as pl
+
+import lake
+from basislake import PROGRAM
+from basislake.pipeline import fetch
+from basislake.settings import ExchangeSettings
+from ingest.discover import discover
+from ingest.selection import Selection
+from lake import Lake
+from lake.tables import INSTRUMENTS, RAW_CANDLES
+
+_MINUTE_MS = 60_000
+
+
+def main() -> None:
+    """Backfill, and print what it took."""
+    uri, url, history_url, rate, *most = sys.argv[1:]
+    where = lake.open(uri)
+    settings = ExchangeSettings(url, history_url, rate=float(rate))
+    with settings.open(where) as exchange:
+        discover(exchange, where, PROGRAM)
+    selection = Selection(names=_newest(where, int(most[0]))) if most else Selection()
+    before_s = _cpu_s()
+    result = fetch(where, settings, selection, discover_first=False).backfill
+    cpu_s = _cpu_s() - before_s
+    if result.failed:
+        raise SystemExit(f"{len(result.failed)} instruments failed, first {result.failed[0]}")
+    figures = {
+        "instruments": result.instruments,
+        "candles": result.candles_written,
+        "calls": result.calls,
+        "throttled": result.throttled,
+        "seconds": result.seconds,
+        "cpu_s": cpu_s,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "lives": _lives(where),
+    }
+    print(json.dumps(figures))
+
+
+def _newest(where: Lake, most: int) -> tuple[str, ...]:
+    """As many instruments as asked, the perpetuals first, which come along in any case."""
+    known = where.read(INSTRUMENTS).sort(
+        pl.col("kind") != "perpetual", "listed_at", "instrument", descending=[False, True, False]
+    )
+    return tuple(known["instrument"].head(most)) if most < known.height else ()
+
+
+def _lives(where: Lake) -> list[tuple[str, int, int]]:
+    """Each instrument with the minutes `[first, end)` of its candles, UTC milliseconds."""
+    minutes = pl.col("ts").dt.epoch("ms")
+    found = (
+        where.scan(RAW_CANDLES.name)
+        .group_by("instrument")
+        .agg(minutes.min().alias("first"), (minutes.max() + _MINUTE_MS).alias("end"))
+    )
+    return found.sort("instrument").collect().rows()
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    main()
