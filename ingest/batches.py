@@ -6,7 +6,7 @@ and those that are stored already are not stored twice.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import tenacity
@@ -84,6 +84,20 @@ class Recalled:
     settled: int = 0
 
 
+class _Origin(NamedTuple):
+    """What a commit is made from.
+
+    Attributes:
+        program: name and version.
+        instruments: as they were when the batch was begun.
+        raw_version: of `raw_candles` after the batch's candles, None where there is none.
+    """
+
+    program: str
+    instruments: Snapshot
+    raw_version: int | None = None
+
+
 def store(
     lake: Lake,
     outcomes: Sequence[Outcome],
@@ -109,8 +123,10 @@ def store(
         stop=tenacity.stop_after_attempt(_COMMIT_TRIES),
         reraise=True,
     )
-    stored = commit(_store_candles, lake, by_instrument, program)
-    version = commit(_store_coverage, lake, by_instrument, program, recalled or {})
+    instruments = lake.snapshot(INSTRUMENTS)
+    stored, version = commit(_store_candles, lake, by_instrument, _Origin(program, instruments))
+    origin = _Origin(program, instruments, version)
+    version = commit(_store_coverage, lake, by_instrument, origin, recalled or {})
     return replace(stored, coverage_version=version)
 
 
@@ -126,14 +142,20 @@ def apply(coverage: Coverage, outcomes: Iterable[Outcome]) -> Coverage:
 
 def new_rows(stored: pl.DataFrame, came: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """Return the rows whose minute is not stored, and how many others differ from the stored."""
+    if stored.is_empty():
+        return came, 0
     fresh = came.join(stored, on="ts", how="anti")
     again = came.join(stored.select(came.columns), on="ts", how="semi")
     same = again.join(stored, on=came.columns, how="semi", nulls_equal=True)
     return fresh, again.height - same.height
 
 
-def _store_candles(lake: Lake, batch: Mapping[str, list[Outcome]], program: str) -> Stored:
+def _store_candles(
+    lake: Lake, batch: Mapping[str, list[Outcome]], origin: _Origin
+) -> tuple[Stored, int | None]:
+    """Commit the candles; also return the version of `raw_candles` that holds them."""
     base = lake.snapshot(RAW_CANDLES)
+    version = base.version
     written = differing = 0
     added: list[DataFile] = []
     for instrument, outcomes in batch.items():
@@ -148,8 +170,8 @@ def _store_candles(lake: Lake, batch: Mapping[str, list[Outcome]], program: str)
             written += fresh.height
     if added:
         changed = [file.partition for file in added if file.partition]
-        lake.commit(base, added, _lineage(lake, batch, program), counting=changed)
-    return Stored(written, differing, sum(file.bytes for file in added))
+        version = lake.commit(base, added, _lineage(batch, origin), counting=changed)
+    return Stored(written, differing, sum(file.bytes for file in added)), version
 
 
 def _once(came: pl.DataFrame) -> tuple[pl.DataFrame, int]:
@@ -179,13 +201,13 @@ def _may_hold(file: DataFile, span: Span) -> bool:
     return file.first <= span.end and file.last >= span.start
 
 
-def _lineage(lake: Lake, batch: Mapping[str, list[Outcome]], program: str) -> dict[str, Any]:
+def _lineage(batch: Mapping[str, list[Outcome]], origin: _Origin) -> dict[str, Any]:
     repeats = {
         name: sum(o.page.duplicates for o in outcomes if o.page) for name, outcomes in batch.items()
     }
     return {
-        "program": program,
-        "made_from": {"instruments": lake.snapshot(INSTRUMENTS).version},
+        "program": origin.program,
+        "made_from": {"instruments": origin.instruments.version},
         "windows": sum(len(outcomes) for outcomes in batch.values()),
         "asked": _asked(batch),
         "duplicates": {name: count for name, count in repeats.items() if count},
@@ -207,21 +229,18 @@ def _asked(batch: Mapping[str, list[Outcome]]) -> dict[str, list[list[int]]]:
 def _store_coverage(
     lake: Lake,
     batch: Mapping[str, list[Outcome]],
-    program: str,
+    origin: _Origin,
     recalled: Mapping[str, Recalled],
 ) -> int | None:
     base = lake.snapshot(COVERAGE)
     before = COVERAGE.cast(base.scan().collect())
-    listed = dict(lake.read(INSTRUMENTS).select("instrument", "listed_at").iter_rows())
+    listed = dict(origin.instruments.scan().select("instrument", "listed_at").collect().iter_rows())
     after = [before.filter(~pl.col("instrument").is_in(list(batch)))]
     for instrument, outcomes in batch.items():
         known = from_table(before.filter(pl.col("instrument") == instrument))
         known.recall(recalled.get(instrument, Recalled()).lacked)
         coverage = apply(known, outcomes)
         after.append(to_table(instrument, coverage.intervals(floor_minute(listed[instrument]))))
-    lineage = {
-        "program": program,
-        "made_from": {"raw_candles": lake.snapshot(RAW_CANDLES).version},
-    }
+    lineage = {"program": origin.program, "made_from": {"raw_candles": origin.raw_version}}
     marks = {name: memory.settled for name, memory in recalled.items()}
     return lake.replace(base, pl.concat(after), lineage, marks)

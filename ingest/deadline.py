@@ -1,11 +1,13 @@
 """A deadline for one whole HTTP call: a socket's own timeout starts anew with every byte.
 
-So a server that sends a byte now and then, be it of the headers, is cut off by a timer.
+So a server that sends a byte now and then, be it of the headers, is cut off by another thread.
 """
 
 import contextlib
+import math
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,12 +90,18 @@ POOLS = {"http": _Pool, "https": _TlsPool}
 
 
 class Deadlines:
-    """The calls under way of one client, which can be cut off one by one or all at once."""
+    """The calls under way of one client, which can be cut off one by one or all at once.
+
+    One thread looks after all of them: a timer for each would cost a thread for each.
+    """
 
     def __init__(self) -> None:
         """Start with no call."""
-        self._calls: set[_Call] = set()
-        self._lock = threading.Lock()
+        self._calls: dict[_Call, float] = {}
+        self._changed = threading.Condition()
+        self._looks_at_s = math.inf
+        self._watcher: threading.Thread | None = None
+        self._is_closed = False
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -101,22 +109,44 @@ class Deadlines:
         fails.
         """
         call = _Call()
-        with self._lock:
-            self._calls.add(call)
-        timer = threading.Timer(seconds, call.cut)
-        timer.daemon = True
-        timer.start()
+        self._watch(call, time.monotonic() + seconds)
         _under_way.call = call
         try:
             yield
         finally:
-            timer.cancel()
             _under_way.call = None
-            with self._lock:
-                self._calls.discard(call)
+            with self._changed:
+                del self._calls[call]
 
     def cut_all(self) -> None:
         """Cut the connections of all calls under way."""
-        with self._lock:
+        with self._changed:
             for call in self._calls:
                 call.cut()
+
+    def close(self) -> None:
+        """Look after no more calls."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+
+    def _watch(self, call: _Call, until_s: float) -> None:
+        with self._changed:
+            self._calls[call] = until_s
+            if self._watcher is None:
+                self._watcher = threading.Thread(target=self._cut_the_late, daemon=True)
+                self._watcher.start()
+            elif until_s < self._looks_at_s:
+                self._changed.notify()
+
+    def _cut_the_late(self) -> None:
+        with self._changed:
+            while not self._is_closed:
+                now_s = time.monotonic()
+                for call, until_s in self._calls.items():
+                    if until_s <= now_s:
+                        call.cut()
+                later = (until_s for until_s in self._calls.values() if until_s > now_s)
+                self._looks_at_s = min(later, default=math.inf)
+                waiting = self._looks_at_s - now_s
+                self._changed.wait(None if math.isinf(waiting) else waiting)

@@ -108,6 +108,13 @@ class Exchange:
         self._timeout_s = timeout_s
         self._retries = retries
         self._session = session or _session()
+        # Proxies and certificates of the environment: to look them up costs as much as a call.
+        self._environment = {
+            base: self._session.merge_environment_settings(
+                base, {}, stream=True, verify=None, cert=None
+            )
+            for base in (self._www_url, self._history_url)
+        }
         self._sleep = sleep
         self._clock = clock
         self._draw = draw
@@ -171,6 +178,7 @@ class Exchange:
     def close(self) -> None:
         """Close the connections, and the shared pace."""
         self._session.close()
+        self._deadlines.close()
         self._limiter.close()
 
     def _instruments(self, base: str, currency: str, *, expired: bool) -> list[object]:
@@ -229,7 +237,7 @@ class Exchange:
         if method == _CHART:
             tally.add(calls=1)
         try:
-            value = read(self._send(f"{base}/api/v2/public/{method}", params))
+            value = read(self._send(base, method, params))
         except ThrottledError as exc:
             tally.add(throttled=1)
             self._limiter.refused(asked_at, exc.retry_after_s)
@@ -237,14 +245,17 @@ class Exchange:
         self._limiter.answered()
         return value
 
-    def _send(self, url: str, params: Mapping[str, Any]) -> Reply:
+    def _send(self, base: str, method: str, params: Mapping[str, Any]) -> Reply:
         deadline_s = self._clock() + self._timeout_s
         timeout = (min(_CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s)
+        url = f"{base}/api/v2/public/{method}"
+        request = self._session.prepare_request(requests.Request("GET", url, params=params))
+        environment = self._environment[base]
         try:
             with (
                 self._deadlines.within(self._timeout_s),
-                self._session.get(
-                    url, params=params, timeout=timeout, stream=True, allow_redirects=False
+                self._session.send(
+                    request, timeout=timeout, allow_redirects=False, **environment
                 ) as response,
             ):
                 body = self._body(response, deadline_s)

@@ -1,6 +1,5 @@
 """Replies of the exchange, checked before they are believed; pure: bytes in, frames out."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,6 +8,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from ingest.arrays import CELLS, Columns, at_once, one_by_one
 from ingest.windows import MAX_CANDLES_PER_CALL
 from lake.errors import (
     ClosedDoorError,
@@ -33,11 +33,7 @@ CLOSING_LAG = timedelta(seconds=5)
 
 _LAST_YEAR = 2100
 
-_CELLS = ("open", "high", "low", "close", "volume", "cost")
-_ARRAYS = ("ticks", *_CELLS)
-_NO_DATA = "no_data"
-_STATUSES = ("ok", _NO_DATA)
-_NUMBERS = frozenset({int, float, type(None)})
+_OK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +118,15 @@ def read_candles(reply: Reply, window: Span) -> Page:
             is used.
         ExchangeError: the reply tells of an error.
     """
-    answer = read_answer(reply)
-    frame = _frame(_arrays(answer.result), window)
+    columns, at = _columns(reply)
+    frame = _frame(columns, window)
     rows = frame.height
     if not _is_ascending(frame["ts"]):
         frame = frame.unique().sort("ts")
         if frame["ts"].n_unique() < frame.height:
             raise _malformed(window, "one minute comes twice with different values")
     repeats = rows - frame.height
-    asked = _closed_part(window, answer.at)
+    asked = _closed_part(window, at)
     if not asked.minutes:
         raise _malformed(window, "its clock says that the window is still to come")
     if asked != window:
@@ -164,27 +160,18 @@ def _closed_part(window: Span, at: datetime | None) -> Span:
     return Span(window.start, max(window.start, min(window.end, closed_until(at))))
 
 
-def _arrays(result: object) -> dict[str, list[Any]]:
-    if not isinstance(result, dict):
-        raise TransientError("The exchange's reply holds no candle arrays.")
-    arrays = {name: result.get(name) for name in _ARRAYS}
-    for name, array in arrays.items():
-        if not isinstance(array, list):
-            raise TransientError(f"The exchange's reply holds no array {name!r}.")
-        if not set(map(type, array)) <= _NUMBERS:
-            raise TransientError(f"The exchange's array {name!r} holds a cell that is no number.")
-    lengths = {len(array) for array in arrays.values() if array is not None}
-    if len(lengths) != 1:
-        raise TransientError("The exchange's seven candle arrays are not of one length.")
-    status = result.get("status")
-    if status not in _STATUSES or (status == _NO_DATA and lengths != {0}):
-        raise TransientError(f"The exchange's reply has the status {str(status)[:20]!r}.")
-    return {name: array for name, array in arrays.items() if array is not None}
+def _columns(reply: Reply) -> tuple[Columns, datetime | None]:
+    """The arrays, and the exchange's clock where the reply tells it."""
+    plain = at_once(reply.body) if reply.status == _OK else None
+    if plain is not None:
+        return plain.columns, _clock(plain.us_out)
+    answer = read_answer(reply)
+    return one_by_one(answer.result), answer.at
 
 
-def _frame(arrays: dict[str, list[Any]], window: Span) -> pl.DataFrame:
+def _frame(columns: Columns, window: Span) -> pl.DataFrame:
     """The candles as they came, each in the window; built without a query, which costs more."""
-    ticks = pl.Series(arrays["ticks"], dtype=pl.Float64)
+    ticks = columns["ticks"]
     if ticks.null_count() or not (ticks % (MINUTE.total_seconds() * 1000) == 0).all():
         raise _malformed(window, "a tick is not on the minute")
     first, last = window.start.timestamp() * 1000, (window.end - MINUTE).timestamp() * 1000
@@ -192,13 +179,8 @@ def _frame(arrays: dict[str, list[Any]], window: Span) -> pl.DataFrame:
         raise _malformed(window, "the window came truncated")
     if not ticks.is_between(first, last).all():
         raise _malformed(window, "a tick is outside the window")
-    types = RAW_CANDLES.polars_schema
-    cells = [pl.Series(name, arrays[name], dtype=types[name]) for name in _CELLS]
-    # A sum is finite only of finite cells, and quicker to look at.
-    if not all(math.isfinite(cell.sum()) or cell.is_finite().all() for cell in cells):
-        raise _malformed(window, "a cell is not finite")
-    stamps = (ticks * 1000).cast(pl.Int64).cast(types["ts"]).alias("ts")
-    return pl.DataFrame([stamps, *cells])
+    stamps = (ticks * 1000).cast(pl.Int64).cast(RAW_CANDLES.polars_schema["ts"]).alias("ts")
+    return pl.DataFrame([stamps, *(columns[name] for name in CELLS)])
 
 
 def _is_ascending(times: pl.Series) -> bool:

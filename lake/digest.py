@@ -40,19 +40,24 @@ def _is_sorted(frame: pl.DataFrame, order: list[str]) -> bool:
 
 
 def _update(sha: Any, series: pl.Series) -> None:  # noqa: ANN401  (hashlib names no public type)
-    sha.update(_buffer(series.is_null().cast(pl.UInt8)))
+    has_nulls = series.null_count() > 0
+    sha.update(_buffer(series.is_null().cast(pl.UInt8)) if has_nulls else bytes(len(series)))
     if isinstance(series.dtype, pl.List):
         sha.update(_buffer(series.list.len().fill_null(0).cast(pl.UInt64)))
         _update(sha, series.drop_nulls().explode(empty_as_null=False))
     elif series.dtype == pl.String:
         sha.update(_buffer(series.str.len_bytes().fill_null(0).cast(pl.UInt64)))
         sha.update("".join(series.drop_nulls()).encode())
-    elif series.dtype == pl.Boolean:
-        sha.update(_buffer(series.fill_null(value=False).cast(pl.UInt8)))
-    elif series.dtype == pl.Float64:
-        sha.update(_buffer(series.fill_null(0.0)))
     else:
-        sha.update(_buffer(series.to_physical().fill_null(0).cast(pl.Int64)))
+        numbers = _numbers(series)
+        sha.update(_buffer(numbers.fill_null(0) if has_nulls else numbers))
+
+
+def _numbers(series: pl.Series) -> pl.Series:
+    """Booleans as one byte, floats as they are, all else as whole numbers."""
+    if series.dtype == pl.Boolean:
+        return series.cast(pl.UInt8)
+    return series if series.dtype == pl.Float64 else series.to_physical().cast(pl.Int64)
 
 
 def _buffer(series: pl.Series) -> pa.Buffer | bytes:

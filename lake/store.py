@@ -166,7 +166,7 @@ class Lake:
                 ),
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
             )
-        return load(table, base.uri, self.options).version or 0
+            return DeltaTable(base.uri, storage_options=self.options or None).version()
 
     def replace(
         self,

@@ -1,0 +1,121 @@
+"""The seven arrays of a candle reply, from JSON to columns; pure.
+
+A full page is some 300 kB. Polars parses it without the interpreter's lock and makes no object of a
+cell, so threads parse side by side; but it is kinder than we are. So `at_once` takes only what is
+evidently a plain page, and leaves everything else to `one_by_one`, which refuses with a reason.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from lake.errors import TransientError
+
+CELLS = ("open", "high", "low", "close", "volume", "cost")
+_TICKS = "ticks"
+_ARRAYS = (_TICKS, *CELLS)
+
+_OK, _NO_DATA = "ok", "no_data"
+_NUMBERS = frozenset({int, float, type(None)})
+
+# Smaller replies cost little either way.
+_LEAST_BYTES = 16_384
+_FLOATS = pl.List(pl.Float64)
+_REPLY = pl.Struct(
+    {
+        "usOut": pl.Float64,
+        "testnet": pl.Boolean,
+        "result": pl.Struct({"status": pl.String, **dict.fromkeys(_ARRAYS, _FLOATS)}),
+    }
+)
+
+# What Polars would take in a way of its own: a boolean for a number, a number for an array of one,
+# the first of two values of one name, a name behind an escape. And an error comes before a result.
+# A plain page has the marks of two objects and seven arrays, and of `testnet`.
+_MARKS = r'''[\[{\\]|true|false|"error"'''
+_MARKS_OF_ARRAYS = 2 + len(_ARRAYS)
+_MOST_MARKS = _MARKS_OF_ARRAYS + 1
+
+# `ticks` and the cells, all float64 and of one length; ticks are milliseconds since 1970.
+Columns: TypeAlias = Mapping[str, pl.Series]
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A plain page.
+
+    Attributes:
+        columns: at least two rows, all finite or null.
+        us_out: the exchange's clock, microseconds since 1970, None where the reply does not say.
+    """
+
+    columns: Columns
+    us_out: float | None
+
+
+def at_once(body: bytes) -> Plain | None:
+    """Return the columns of a reply that is evidently a plain page, None for any other.
+
+    Args:
+        body: of a reply with HTTP status 200.
+    """
+    if len(body) < _LEAST_BYTES:
+        return None
+    try:
+        text = pl.Series([body.decode()])
+        marks = text.str.count_matches(_MARKS)[0]
+        if marks > _MOST_MARKS:
+            return None
+        reply = text.str.json_decode(_REPLY).struct.unnest()
+    except (pl.exceptions.PolarsError, UnicodeDecodeError):
+        return None
+    result = reply["result"].struct.unnest()
+    columns = {name: result[name].explode() for name in _ARRAYS}
+    lengths = {len(column) for column in columns.values()}
+    # Two objects, seven arrays of more than one cell, and a boolean where `testnet` is one: so
+    # there are no other marks.
+    is_plain = marks == _MARKS_OF_ARRAYS + reply["testnet"].count() and len(lengths) == 1
+    if not is_plain or result["status"][0] != _OK or lengths == {1}:
+        return None
+    return Plain(columns, reply["usOut"][0])
+
+
+def one_by_one(result: object) -> Columns:
+    """Return the columns of a result of `get_tradingview_chart_data`, each cell looked at.
+
+    Args:
+        result: as JSON gives it.
+
+    Raises:
+        TransientError: it is not a status and seven arrays of one length, of finite numbers or
+            nulls.
+    """
+    if not isinstance(result, dict):
+        raise TransientError("The exchange's reply holds no candle arrays.")
+    arrays = {name: _array(name, result.get(name)) for name in _ARRAYS}
+    lengths = {len(array) for array in arrays.values()}
+    if len(lengths) != 1:
+        raise TransientError("The exchange's seven candle arrays are not of one length.")
+    status = result.get("status")
+    if status not in (_OK, _NO_DATA) or (status == _NO_DATA and lengths != {0}):
+        raise TransientError(f"The exchange's reply has the status {str(status)[:20]!r}.")
+    return {name: _column(name, array) for name, array in arrays.items()}
+
+
+def _array(name: str, array: object) -> list[Any]:
+    if not isinstance(array, list):
+        raise TransientError(f"The exchange's reply holds no array {name!r}.")
+    if not set(map(type, array)) <= _NUMBERS:
+        raise TransientError(f"The exchange's array {name!r} holds a cell that is no number.")
+    return array
+
+
+def _column(name: str, array: list[Any]) -> pl.Series:
+    column = pl.Series(name, array, dtype=pl.Float64)
+    # A sum is finite only of finite cells, and quicker to look at.
+    if not (math.isfinite(column.sum()) or column.is_finite().all()):
+        raise TransientError(f"The exchange's array {name!r} holds a number too large to hold.")
+    return column
