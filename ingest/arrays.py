@@ -24,20 +24,22 @@ _NUMBERS = frozenset({int, float, type(None)})
 # Smaller replies cost little either way.
 _LEAST_BYTES = 16_384
 _FLOATS = pl.List(pl.Float64)
+_BESIDE = ("usOut", "testnet")
 _REPLY = pl.Struct(
     {
-        "usOut": pl.Float64,
-        "testnet": pl.Boolean,
+        **dict(zip(_BESIDE, (pl.Float64, pl.Boolean), strict=True)),
         "result": pl.Struct({"status": pl.String, **dict.fromkeys(_ARRAYS, _FLOATS)}),
     }
 )
 
 # What Polars would take in a way of its own: a boolean for a number, a number for an array of one,
 # the first of two values of one name, a name behind an escape. And an error comes before a result.
-# A plain page has the marks of two objects and seven arrays, and of `testnet`.
-_MARKS = r'''[\[{\\]|true|false|"error"'''
-_MARKS_OF_ARRAYS = 2 + len(_ARRAYS)
-_MOST_MARKS = _MARKS_OF_ARRAYS + 1
+# A plain page has no backslash, and no other marks but each of its names once, two braces, seven
+# brackets, and one boolean.
+_NAMES = ("result", "status", *_ARRAYS)
+_MARKS = "|".join([r"[\[{]", "true", "false", *(f'"{n}"' for n in (*_NAMES, *_BESIDE, "error"))])
+_LEAST_MARKS = len(_NAMES) + 2 + len(_ARRAYS)
+_MOST_MARKS = _LEAST_MARKS + 3
 
 # `ticks` and the cells, all float64 and of one length; ticks are milliseconds since 1970.
 Columns: TypeAlias = Mapping[str, pl.Series]
@@ -62,7 +64,7 @@ def at_once(body: bytes) -> Plain | None:
     Args:
         body: of a reply with HTTP status 200.
     """
-    if len(body) < _LEAST_BYTES:
+    if len(body) < _LEAST_BYTES or b"\\" in body:
         return None
     try:
         text = pl.Series([body.decode()])
@@ -75,10 +77,9 @@ def at_once(body: bytes) -> Plain | None:
     result = reply["result"].struct.unnest()
     columns = {name: result[name].explode() for name in _ARRAYS}
     lengths = {len(column) for column in columns.values()}
-    # Two objects, seven arrays of more than one cell, and a boolean where `testnet` is one: so
-    # there are no other marks.
-    is_plain = marks == _MARKS_OF_ARRAYS + reply["testnet"].count() and len(lengths) == 1
-    if not is_plain or result["status"][0] != _OK or lengths == {1}:
+    beside = reply["usOut"].count() + 2 * reply["testnet"].count()
+    is_plain = len(lengths) == 1 and lengths != {1} and marks == _LEAST_MARKS + beside
+    if not is_plain or result["status"][0] != _OK:
         return None
     return Plain(columns, reply["usOut"][0])
 

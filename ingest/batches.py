@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import tenacity
 
-from ingest.coverage import Coverage, from_table, spans_of, to_table
+from ingest.coverage import Coverage, from_table, to_table
 from ingest.replies import Page
 from lake import Lake
 from lake.errors import ConflictError, ExchangeError, RejectedError
@@ -136,7 +136,7 @@ def apply(coverage: Coverage, outcomes: Iterable[Outcome]) -> Coverage:
         if outcome.page is None:
             coverage.fail(outcome.window)
         else:
-            coverage.answer(outcome.page.asked, spans_of(outcome.page.frame["ts"]))
+            coverage.answer(outcome.page.asked, outcome.page.present)
     return coverage
 
 

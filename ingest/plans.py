@@ -33,6 +33,7 @@ class Planner:
         self._lake = lake
         self._selected = selection.span
         self._repair = repair
+        self._watch = lake.watch(COVERAGE)
         self._snapshot = lake.snapshot(COVERAGE)
         self._version = self._snapshot.version
         self._rows = _rows(self._snapshot)
@@ -55,8 +56,8 @@ class Planner:
 
     def renew(self) -> None:
         """Read the coverage again where somebody else committed to it since."""
-        newest = self._lake.snapshot(COVERAGE)
-        if newest.version != self._version:
+        if self._watch.version() != self._version:
+            newest = self._lake.snapshot(COVERAGE)
             self._snapshot, self._version, self._rows = newest, newest.version, _rows(newest)
 
     def committed(self, version: int | None) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import orjson
 import polars as pl
 
 from ingest.arrays import CELLS, Columns, at_once, one_by_one
+from ingest.coverage import spans_of
 from ingest.windows import MAX_CANDLES_PER_CALL
 from lake.errors import (
     ClosedDoorError,
@@ -58,7 +60,7 @@ class Answer:
     at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
     """The closed candles of one window.
 
@@ -72,6 +74,11 @@ class Page:
     frame: pl.DataFrame
     duplicates: int
     asked: Span
+
+    @cached_property
+    def present(self) -> list[Span]:
+        """The minutes of the frame, as maximal spans."""
+        return spans_of(self.frame["ts"])
 
 
 def read_answer(reply: Reply) -> Answer:

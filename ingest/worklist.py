@@ -30,6 +30,7 @@ class Worklist:
         plans = {name: planner.plan(name) for name in planner.wanted}
         self._planned = {name: len(p.windows) for name, p in plans.items() if p.windows}
         self._waiting = deque(self._planned)
+        self._not_begun = sum(self._planned.values())
         self._open: dict[str, Job] = {}
         self.jobs = {
             name: Job(plan, planner.coverage(name), planner.is_settled(name))
@@ -42,9 +43,8 @@ class Worklist:
     @property
     def left(self) -> int:
         """Windows that were not handed out, as far as is known."""
-        names = [*self._waiting, *self.elsewhere]
         queued = sum(job.queued for job in self._open.values())
-        return queued + sum(self._planned[name] for name in names)
+        return queued + self._not_begun + sum(self._planned[name] for name in self.elsewhere)
 
     @property
     def begun(self) -> list[Job]:
@@ -67,6 +67,7 @@ class Worklist:
     def look_again(self) -> None:
         """Line up again the instruments that another run worked on when they were asked for."""
         self._waiting.extend(self.elsewhere)
+        self._not_begun += sum(self._planned[name] for name in self.elsewhere)
         self.elsewhere = []
 
     def close(self, job: Job) -> None:
@@ -77,6 +78,7 @@ class Worklist:
     def drop(self) -> None:
         """Hand out nothing more."""
         self._waiting.clear()
+        self._not_begun = 0
         self.elsewhere = []
         for job in self._open.values():
             job.drop()
@@ -90,6 +92,7 @@ class Worklist:
 
     def _begin(self, instrument: str) -> Job | None:
         """Claim an instrument, and plan it anew: another run may have been at it since."""
+        self._not_begun -= self._planned[instrument]
         if not self._claims.take(instrument):
             self.elsewhere.append(instrument)
             return None

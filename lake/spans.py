@@ -52,14 +52,15 @@ def merge(spans: Iterable[Span]) -> list[Span]:
 
 def subtract(spans: Iterable[Span], holes: Iterable[Span]) -> list[Span]:
     """The instants of the spans that are in none of the holes, sorted and disjoint."""
-    cuts = merge(holes)
-    return [piece for span in merge(spans) for piece in _cut(span, cuts)]
+    held = merge(spans)
+    cuts = merge(holes) if held else []
+    return [piece for span in held for piece in _cut(span, cuts)]
 
 
 def common(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
     """The instants that are in both, sorted and disjoint."""
     held = merge(spans)
-    return subtract(held, subtract(held, others))
+    return subtract(held, subtract(held, others)) if held else []
 
 
 def minutes_in(spans: Iterable[Span]) -> int:

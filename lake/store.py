@@ -23,7 +23,7 @@ from deltalake.transaction import AddAction
 from lake import duck, files
 from lake.errors import LakeError, UsageError
 from lake.files import DataFile
-from lake.snapshot import Snapshot, explained, load
+from lake.snapshot import Snapshot, Watch, explained, load
 from lake.tables import TABLES, Table
 
 # delta-rs takes a path for a URL in places, so these would mean another folder, or no history.
@@ -93,6 +93,10 @@ class Lake:
             LakeError: the table cannot be read, or has no such version.
         """
         return load(table, self._table_uri(table), self.options, version)
+
+    def watch(self, table: Table) -> Watch:
+        """Return what tells the newest version of a table, again and again."""
+        return Watch(table, self._table_uri(table), self.options)
 
     def scan(self, name: str, version: int | None = None) -> pl.LazyFrame:
         """Return a table's rows as a lazy frame; no rows where nothing was stored yet.
