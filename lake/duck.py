@@ -2,7 +2,7 @@
 the derived views over them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import duckdb
 import polars as pl
@@ -29,7 +29,12 @@ SQL_TYPES = {
 }
 
 
-def connect(snapshots: Iterable[Snapshot], *, is_local: bool) -> duckdb.DuckDBPyConnection:
+def connect(
+    snapshots: Iterable[Snapshot],
+    *,
+    is_local: bool,
+    beside: Mapping[str, pl.DataFrame] | None = None,
+) -> duckdb.DuckDBPyConnection:
     """Return an in-memory connection with a view per table, and those of `lake.views`.
 
     The views stand for the snapshots: files that a commit has removed are never read, and later
@@ -38,6 +43,7 @@ def connect(snapshots: Iterable[Snapshot], *, is_local: bool) -> duckdb.DuckDBPy
     Args:
         snapshots: of every table of the lake.
         is_local: whether the files are on this machine's disk.
+        beside: further frames to ask, by name.
 
     Raises:
         LakeError: a file cannot be read.
@@ -49,6 +55,8 @@ def connect(snapshots: Iterable[Snapshot], *, is_local: bool) -> duckdb.DuckDBPy
             _view(connection, snapshot, is_local=is_local)
         for view in VIEWS:
             connection.execute(view.ddl)
+        for name, frame in (beside or {}).items():
+            connection.register(name, frame)
     except duckdb.Error as exc:
         connection.close()
         raise LakeError(f"DuckDB cannot open the lake: {exc}") from exc

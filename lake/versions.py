@@ -4,7 +4,7 @@ A version of the lake is a version of `raw_candles`, for all else follows from i
 was then is read off the lineage in the logs, never off times of day: clocks of machines differ.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lake.errors import UsageError
@@ -26,7 +26,42 @@ class Place:
     raw_version: int | None
 
 
-class PastLake(Lake):
+class PinnedLake(Lake):
+    """A lake each of whose tables stands at one version, for reading.
+
+    Attributes:
+        version: of `raw_candles`, None where there are none yet.
+        versions: of every table, by name; None where the table does not exist yet.
+    """
+
+    def __init__(self, present: Lake, versions: Mapping[str, int | None]) -> None:
+        """Hold on to versions; nothing is read.
+
+        Args:
+            present: the lake.
+            versions: of every table, by name.
+        """
+        super().__init__(present.uri, present.options)
+        self.versions = dict(versions)
+        self.version = self.versions[RAW_CANDLES.name]
+
+    def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
+        """Return a table as it is pinned, or at a version of its own; see `Lake.snapshot`."""
+        if version is None:
+            version = self.versions[table.name]
+        if version is None:
+            return Snapshot(table, self._table_uri(table), self.options, None, ())
+        return super().snapshot(table, version)
+
+    def history(self, table: Table, limit: int | None = None) -> list[Commit]:
+        """Return the commits of a table up to the one it is pinned at, newest first."""
+        newest = self.versions[table.name]
+        if newest is None:
+            return []
+        return [c for c in super().history(table) if c.version <= newest][:limit]
+
+
+class PastLake(PinnedLake):
     """A lake as it was at one version; it can be read, not written.
 
     Attributes:
@@ -47,24 +82,8 @@ class PastLake(Lake):
             UsageError: `raw_candles` has no such version.
             LakeError: the lake cannot be read.
         """
-        super().__init__(present.uri, present.options)
-        self.version = version
         self.places = places(present, version)
-
-    def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
-        """Return a table as it was then, or at a version of its own; see `Lake.snapshot`."""
-        if version is None:
-            version = self.places[table.name].version
-        if version is None:
-            return Snapshot(table, self._table_uri(table), self.options, None, ())
-        return super().snapshot(table, version)
-
-    def history(self, table: Table, limit: int | None = None) -> list[Commit]:
-        """Return the commits of a table up to then, newest first."""
-        newest = self.places[table.name].version
-        if newest is None:
-            return []
-        return [c for c in super().history(table) if c.version <= newest][:limit]
+        super().__init__(present, {name: place.version for name, place in self.places.items()})
 
     def older(self) -> dict[str, int | None]:
         """Return the curated tables that no build made from this version of `raw_candles`, and the
@@ -72,6 +91,18 @@ class PastLake(Lake):
         """
         made = {table.name: self.places[table.name].raw_version for table in CURATED}
         return {name: raw for name, raw in made.items() if raw != self.version}
+
+
+def pinned(present: Lake) -> PinnedLake:
+    """Return the lake with every table held at the version that it has now: several questions to it
+    are answered alike, whatever is committed meanwhile.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    return PinnedLake(
+        present, {name: present.snapshot(table).version for name, table in TABLES.items()}
+    )
 
 
 def places(lake: Lake, version: int) -> dict[str, Place]:

@@ -1,0 +1,225 @@
+"""What the report asks beside the lake's tables: Delta Lake's log, the records of backfills, and the
+database, each as a frame of a declared shape.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from basislake.status import database_status
+from ingest.runs import KEPT, runs
+from lake import TABLES, Lake
+from lake.fingerprint import fingerprint
+from lake.tables import RAW_CANDLES, Column, Table, Type
+from lake.versions import PinnedLake, made_from
+from load.ddl import literal
+from load.postgres import Database
+from load.tables import LAKE_LOADS
+
+_TABLE_NAME = Column("table_name", Type.TEXT, "name of the table")
+
+
+def _table(name: str, row: str, *columns: Column) -> Table:
+    return Table(name, row, columns, key=(columns[0].name,), order=(columns[0].name,))
+
+
+def _counts(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name, Type.INT, name.replace("_", " "), nullable=True) for name in names)
+
+
+LAKE_FILES = _table(
+    "lake_files",
+    "a Parquet file of the version",
+    _TABLE_NAME,
+    Column("path", Type.TEXT, "in the table's folder"),
+    *_counts("rows", "bytes"),
+)
+
+LAKE_VERSIONS = _table(
+    "lake_versions",
+    "a table of the lake, or the lake in one",
+    _TABLE_NAME,
+    Column("place", Type.INT, "order of the tables"),
+    Column("version", Type.INT, "of the table", nullable=True),
+    Column("raw_version", Type.INT, "of `raw_candles` that it was made from", nullable=True),
+    Column("committed_at", Type.TIME, "when the version was committed", "UTC", nullable=True),
+    Column("program", Type.TEXT, "that committed it", nullable=True),
+    Column("rows", Type.INT, "in it", "rows"),
+    Column("sha256", Type.TEXT, "of the content, see `lake.fingerprint`"),
+)
+
+RUNS = _table(
+    "runs",
+    "a backfill that ended",
+    Column("run", Type.TEXT, "sorts by the time it started"),
+    Column("state", Type.TEXT, "how it ended"),
+    Column("started_at", Type.TIME, "start", "UTC"),
+    Column("seconds", Type.INT, "from the start to the last news of it", "seconds"),
+    *_counts(
+        "planned_calls", "calls", "planned_candles", "candles", "candles_written", "retries",
+        "throttled", "empty", "failed",
+    ),
+)  # fmt: skip
+
+RUN_FAILURES = _table(
+    "run_failures",
+    "an instrument that the newest backfill that ended could not complete",
+    Column("instrument", Type.TEXT, "the exchange's name of the instrument"),
+    Column("reason", Type.TEXT, "why"),
+)
+
+DATABASE_TABLES = _table(
+    "database_tables",
+    "a table of PostgreSQL",
+    _TABLE_NAME,
+    *_counts("lake_rows", "database_rows", "database_bytes"),
+    Column("loaded_at", Type.TIME, "last load into it", "UTC", nullable=True),
+)
+
+
+def log_frames(where: PinnedLake, threads: int) -> dict[str, pl.DataFrame]:
+    """Return what the log says of the versions: files, versions and fingerprints.
+
+    Args:
+        where: the lake, pinned.
+        threads: partitions read at once, where the fingerprint has to read.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    snapshots = {name: where.snapshot(table) for name, table in TABLES.items()}
+    listed = [
+        (name, file.path, file.rows, file.bytes)
+        for name, snapshot in snapshots.items()
+        for file in snapshot.files
+    ]
+    return {
+        LAKE_FILES.name: pl.DataFrame(listed, LAKE_FILES.polars_schema, orient="row"),
+        LAKE_VERSIONS.name: _versions(where, threads),
+    }
+
+
+def run_frames(where: Lake, made_at: datetime, newest: int) -> dict[str, pl.DataFrame]:
+    """Return the backfills that had ended at a time, and what the last of them could not complete.
+
+    What a record says is taken for what it is: a text on a disk. A cell that is not what it should
+    be is left empty.
+
+    Args:
+        where: the lake.
+        made_at: the time, UTC.
+        newest: at most so many backfills.
+    """
+    ended = [
+        record
+        for record in runs(where, KEPT, made_at)
+        if record["state"] != "running"
+        and datetime.fromisoformat(record["updated_at"]) <= made_at
+    ][:newest]
+    failures = _failures(ended[0]) if ended else []
+    return {
+        RUNS.name: pl.DataFrame(
+            [_run(record) for record in ended], RUNS.polars_schema, orient="row"
+        ),
+        RUN_FAILURES.name: pl.DataFrame(
+            failures, RUN_FAILURES.polars_schema, orient="row"
+        ),
+    }
+
+
+def database_frames(where: Lake, uri: str | None) -> dict[str, pl.DataFrame]:
+    """Return the database's tables beside what the lake should have put there; none where there is
+    no database.
+
+    Raises:
+        LakeError: the lake cannot be read.
+        LoadError: the database cannot be read.
+    """
+    if uri is None:
+        return {DATABASE_TABLES.name: DATABASE_TABLES.empty()}
+    rows = database_status(where, uri)
+    with Database(uri) as database:
+        loaded = _loaded_at(database)
+        listed = [
+            (name, of["lake"], of["database"], _bytes(database, name), loaded.get(name))
+            for name, of in rows.items()
+        ]
+    frame = pl.DataFrame(listed, DATABASE_TABLES.polars_schema, orient="row")
+    return {DATABASE_TABLES.name: frame}
+
+
+def _versions(where: PinnedLake, threads: int) -> pl.DataFrame:
+    found = fingerprint(where, threads)
+    rows: list[Sequence[object]] = []
+    for place, (name, table) in enumerate(TABLES.items()):
+        commit = next(iter(where.history(table, 1)), None)
+        raw = commit and made_from(commit, RAW_CANDLES)
+        at, program = (commit.at, commit.lineage.get("program")) if commit else (None, None)
+        version = where.versions[name]
+        raw = version if table is RAW_CANDLES else raw
+        rows.append(
+            (name, place, version, raw, at, program, found.rows[name], found.tables[name])
+        )
+    whole = ("the lake", len(rows), None, where.version, None, None)
+    rows.append((*whole, sum(found.rows.values()), found.lake))
+    return pl.DataFrame(rows, LAKE_VERSIONS.polars_schema, orient="row")
+
+
+def _run(record: Mapping[str, Any]) -> tuple[object, ...]:
+    started, updated = (
+        datetime.fromisoformat(record[name]) for name in ("started_at", "updated_at")
+    )
+    plan = record["plan"] if isinstance(record["plan"], dict) else {}
+    return (
+        str(record["run"]),
+        str(record["state"]),
+        started,
+        round((updated - started).total_seconds()),
+        _whole(plan.get("calls")),
+        _whole(record.get("calls")),
+        _whole(plan.get("candles")),
+        _whole(record.get("candles")),
+        _whole(record.get("candles_written")),
+        _whole(record.get("retries")),
+        _whole(record.get("throttled")),
+        _length(record.get("empty")),
+        _length(record.get("failed")),
+    )
+
+
+def _failures(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    listed = record.get("failed")
+    found = {
+        str(failure["instrument"]): str(failure["reason"])
+        for failure in (listed if isinstance(listed, list) else [])
+        if isinstance(failure, dict) and failure.keys() >= {"instrument", "reason"}
+    }
+    return sorted(found.items())
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and abs(value) < 2**63 else None
+
+
+def _length(value: object) -> int | None:
+    return len(value) if isinstance(value, list) else None
+
+
+def _loaded_at(database: Database) -> dict[str, datetime]:
+    name = LAKE_LOADS.name
+    if not _is_there(database, name):
+        return {}
+    sql = f'SELECT "table", max("loaded_at") FROM {name} GROUP BY 1'
+    return dict(database.query(sql))
+
+
+def _is_there(database: Database, name: str) -> bool:
+    return bool(database.query(f"SELECT to_regclass({literal(name)}) IS NOT NULL")[0][0])
+
+
+def _bytes(database: Database, name: str) -> int:
+    if not _is_there(database, name):
+        return 0
+    return int(database.query(f"SELECT pg_total_relation_size({literal(name)})")[0][0])

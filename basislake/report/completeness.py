@@ -1,0 +1,146 @@
+"""Figures of what the lake has and what it lacks."""
+
+from basislake.report.figures import Chart, Figure, Kind, Listing, query
+
+# The worst first; `no_data` is no gap, so a month shows it only where there is nothing else.
+STATUSES = ("failed", "missing", "never_asked", "present", "no_data")
+CAUSES = (
+    "no answer", "never asked", "lacked by the exchange, others traded",
+    "lacked by the exchange, all silent", "lacked by the exchange, nothing to compare",
+)  # fmt: skip
+GAPS_SHOWN = 1000
+
+SUMMARY = Figure(
+    name="summary",
+    title="In figures",
+    meaning=(
+        "Covered: minutes present of those that were asked or should be, without the minutes "
+        "before an instrument's first trade (`no_data`). Unmatched: candles of futures less rows "
+        "of `basis`; `basislake report --evidence` proves it minute by minute."
+    ),
+    sql=query("""
+        WITH counts AS (
+            SELECT
+                (SELECT count(*) FROM instruments) AS instruments,
+                (SELECT count(*) FROM instruments WHERE kind = 'future') AS futures,
+                (SELECT count(DISTINCT instrument) FROM coverage WHERE status = 'present')
+                    AS with_candles,
+                (SELECT count(*) FROM raw_candles) AS raw_candles,
+                (SELECT count(*) FROM candles) AS candles,
+                (SELECT count(*) FROM quarantine) AS quarantined,
+                (SELECT count(*) FROM candles JOIN instruments USING (instrument)
+                    WHERE kind = 'future') AS future_candles,
+                (SELECT count(*) FROM basis) AS basis_rows,
+                (SELECT coalesce(sum(minutes), 0) FROM coverage WHERE status = 'present')
+                    AS present_minutes,
+                (SELECT coalesce(sum(minutes), 0) FROM coverage WHERE status <> 'no_data')
+                    AS due_minutes,
+                (SELECT min(start) FROM coverage WHERE status = 'present') AS first_ts,
+                (SELECT max("end") FROM coverage WHERE status = 'present') AS end_ts
+        )
+        SELECT *, future_candles - basis_rows AS unmatched,
+               100 * present_minutes / nullif(due_minutes, 0) AS covered_pct
+        FROM counts
+    """),
+    units={"covered_pct": "percent", "present_minutes": "minutes", "due_minutes": "minutes"},
+)
+
+COVERAGE = Figure(
+    name="coverage",
+    title="Coverage, month by month",
+    meaning=(
+        "A row is an instrument, by expiry, the perpetual first; a cell is a calendar month (UTC) "
+        "of its life, in the colour of the worst that `coverage` says of any of its minutes, paler "
+        "where that is less than 1 % of them. `no_data`, nothing before the first trade, is no gap "
+        "and shows only where the month has nothing else."
+    ),
+    sql=query("""
+        WITH pieces AS (
+            SELECT instrument, status, month,
+                   date_diff('minute', greatest(start, month),
+                             least("end", month + INTERVAL 1 MONTH)) AS minutes
+            FROM (
+                SELECT instrument, status, start, "end",
+                       unnest(generate_series(date_trunc('month', start),
+                                              "end" - INTERVAL 1 MINUTE,
+                                              INTERVAL 1 MONTH)) AS month
+                FROM coverage
+            )
+        ), cells AS (
+            SELECT instrument, month,
+                   coalesce(sum(minutes) FILTER (status = 'failed'), 0) AS failed,
+                   coalesce(sum(minutes) FILTER (status = 'missing'), 0) AS missing,
+                   coalesce(sum(minutes) FILTER (status = 'never_asked'), 0) AS never_asked,
+                   coalesce(sum(minutes) FILTER (status = 'present'), 0) AS present,
+                   coalesce(sum(minutes) FILTER (status = 'no_data'), 0) AS no_data
+            FROM pieces
+            GROUP BY instrument, month
+        )
+        SELECT base AS coin, instrument, strftime(month, '%Y-%m') AS month,
+               CASE WHEN failed > 0 THEN 'failed' WHEN missing > 0 THEN 'missing'
+                    WHEN never_asked > 0 THEN 'never_asked' WHEN present > 0 THEN 'present'
+                    ELSE 'no_data' END AS worst,
+               100 * CASE WHEN failed > 0 THEN failed WHEN missing > 0 THEN missing
+                          ELSE never_asked END
+                   < failed + missing + never_asked + present + no_data AS is_slight,
+               failed, missing, never_asked, present, no_data
+        FROM cells
+        JOIN instruments USING (instrument)
+        ORDER BY coin, expires_at NULLS FIRST, instrument, cells.month
+    """),
+    units=dict.fromkeys(STATUSES, "minutes"),
+    chart=Chart(
+        Kind.HEAT,
+        x="month",
+        y=("instrument",),
+        series="worst",
+        choose="coin",
+        stands_for={
+            "failed": "asked, no answer",
+            "missing": "lacked by the exchange",
+            "never_asked": "never asked",
+            "present": "present",
+            "no_data": "before the first trade",
+        },
+        colours=STATUSES,
+    ),
+    is_wide=True,
+)
+
+GAPS = Figure(
+    name="gaps",
+    title="Gaps, by cause",
+    meaning=(
+        f"A point is an interval after an instrument's first candle that has none (the {GAPS_SHOWN:,} "
+        "longest; the view `gaps` has all). The exchange lacked it twice when asked, or never "
+        "answered, or was never asked; and while it lasted the other instruments traded or the "
+        "whole venue was silent. Both axes are time; the vertical one is logarithmic."
+    ),
+    sql=query(f"""
+        SELECT instrument, start, "end", minutes,
+               CASE WHEN status = 'failed' THEN 'no answer'
+                    WHEN status = 'never_asked' THEN 'never asked'
+                    WHEN venue_silent THEN 'lacked by the exchange, all silent'
+                    WHEN NOT venue_silent THEN 'lacked by the exchange, others traded'
+                    ELSE 'lacked by the exchange, nothing to compare' END AS cause
+        FROM gaps
+        ORDER BY minutes DESC, instrument, start
+        LIMIT {GAPS_SHOWN}
+    """),
+    units={"minutes": "minutes"},
+    chart=Chart(
+        Kind.POINTS,
+        x="start",
+        y=("minutes",),
+        series="cause",
+        stands_for={cause: cause for cause in CAUSES},
+        colours=("failed", "never_asked", "missing", "series-1", "series-3"),
+        y_title="minutes",
+    ),
+    listing=Listing(
+        {"instrument": "instrument", "start": "from", "end": "until", "minutes": "minutes",
+         "cause": "cause"},
+        rows=8,
+        empty="No gap: every minute from each first candle on is there.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,206 @@
+"""The facts of a report: every figure's rows, as plain values that are the same in page and JSON."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from basislake import PROGRAM
+from basislake.report import completeness, market, quality, upkeep
+from basislake.report.beside import database_frames, log_frames, run_frames
+from basislake.report.figures import Figure
+from lake import TABLES, Lake, duck
+from lake.errors import LakeError, UsageError
+from lake.versions import PinnedLake, pinned
+
+FORMAT = 1
+
+# In the order of the page.
+FIGURES: tuple[Figure, ...] = (
+    completeness.SUMMARY,
+    completeness.COVERAGE,
+    market.TERM_STRUCTURE,
+    market.MATURITY,
+    market.CONTRACTS,
+    market.UNTRADED,
+    completeness.GAPS,
+    quality.VERDICT_COUNTS,
+    quality.RULES,
+    quality.UNANSWERED,
+    quality.INSTRUMENTS,
+    upkeep.RUNS,
+    upkeep.PARITY,
+    upkeep.DATABASE_STORAGE,
+    upkeep.STORAGE,
+    upkeep.VERSIONS,
+)
+
+Rows = dict[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a report says.
+
+    Attributes:
+        program: name and version of what made it.
+        made_at: when, RFC 3339 in UTC.
+        lake: name of the lake, without the path to it.
+        versions: of each table, None where it does not exist yet.
+        has_database: whether a database was asked.
+        queries: SQL of each figure, by name.
+        rows: of each figure, by name: its columns, each with its values in order; times are texts.
+    """
+
+    program: str
+    made_at: str
+    lake: str
+    versions: Mapping[str, int | None]
+    has_database: bool
+    queries: Mapping[str, str]
+    rows: Mapping[str, Rows]
+
+    def first(self, figure: str) -> dict[str, Any]:
+        """The first row of a figure that has one."""
+        return {column: values[0] for column, values in self.rows[figure].items()}
+
+
+def gather(
+    where: Lake,
+    made_at: datetime,
+    uri: str | None,
+    threads: int,
+    report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
+) -> Facts:
+    """Ask every figure of the lake as it is now.
+
+    No table is read as a whole: what stays in memory are the sums that DuckDB makes.
+
+    Args:
+        where: the lake.
+        made_at: the time that the report says it was made at, UTC.
+        uri: of the database, None where there is none.
+        threads: partitions read at once for the fingerprint, where it has to read.
+        report: told how many of how many figures are done, and the last one's name.
+
+    Raises:
+        LakeError: the lake cannot be read.
+        LoadError: the database cannot be read.
+    """
+    still = pinned(where)
+    rows = {}
+    for done, (figure, found) in enumerate(answers(still, made_at, uri, threads), 1):
+        rows[figure.name] = found
+        report(done, len(FIGURES), figure.name)
+    return Facts(
+        program=PROGRAM,
+        made_at=made_at.isoformat(),
+        lake=_name_of(where),
+        versions=still.versions,
+        has_database=uri is not None,
+        queries={figure.name: figure.sql for figure in FIGURES},
+        rows=rows,
+    )
+
+
+def answers(
+    still: PinnedLake, made_at: datetime, uri: str | None, threads: int
+) -> Iterator[tuple[Figure, Rows]]:
+    """Ask one figure after the other; see `gather`."""
+    frames = {
+        **log_frames(still, threads),
+        **run_frames(still, made_at, upkeep.RUNS_SHOWN),
+        **database_frames(still, uri),
+    }
+    snapshots = [still.snapshot(table) for table in TABLES.values()]
+    connection = duck.connect(snapshots, is_local=still.is_local, beside=frames)
+    try:
+        for figure in FIGURES:
+            try:
+                found = duck.rows(connection, figure.sql)
+            except UsageError as exc:
+                # The query is ours, so it is the lake that is not as it should be.
+                raise LakeError(f"The figure {figure.name} cannot be worked out: {exc}") from exc
+            yield figure, _plain(found.to_dict(as_series=False))
+    finally:
+        connection.close()
+
+
+def to_json(facts: Facts) -> bytes:
+    """Return the facts as JSON: what report.json holds, and the page within."""
+    return orjson.dumps(
+        {
+            "format": FORMAT,
+            "program": facts.program,
+            "made_at": facts.made_at,
+            "lake": facts.lake,
+            "versions": facts.versions,
+            "has_database": facts.has_database,
+            "figures": [
+                {
+                    "name": figure.name,
+                    "title": figure.title,
+                    "meaning": figure.meaning,
+                    "units": figure.units,
+                    "sql": facts.queries[figure.name],
+                    "columns": facts.rows[figure.name],
+                }
+                for figure in FIGURES
+            ],
+        }
+    )
+
+
+def from_json(text: bytes | str, source: str) -> Facts:
+    """Return the facts that a report holds.
+
+    Args:
+        text: JSON as of `to_json`.
+        source: where it is from, for messages.
+
+    Raises:
+        LakeError: it is no report, or one of another format.
+    """
+    try:
+        found = orjson.loads(text)
+        if found["format"] != FORMAT:
+            raise LakeError(
+                f"{source} is a report of format {found['format']!r}, this program's is {FORMAT}; "
+                "`basislake report` makes it anew."
+            )
+        figures = {figure["name"]: figure for figure in found["figures"]}
+        facts = Facts(
+            program=str(found["program"]),
+            made_at=datetime.fromisoformat(found["made_at"]).isoformat(),
+            lake=str(found["lake"]),
+            versions={name: _version(found["versions"][name]) for name in TABLES},
+            has_database=found["has_database"] is True,
+            queries={figure.name: str(figures[figure.name]["sql"]) for figure in FIGURES},
+            rows={figure.name: dict(figures[figure.name]["columns"]) for figure in FIGURES},
+        )
+    except (ValueError, TypeError, LookupError, AttributeError) as exc:
+        raise LakeError(
+            f"{source} cannot be read as a report: {exc}. `basislake report` makes it anew."
+        ) from exc
+    return facts
+
+
+def _plain(value: object) -> Rows:
+    """Values as JSON has them."""
+    rows: Rows = orjson.loads(orjson.dumps(value, option=orjson.OPT_UTC_Z))
+    return rows
+
+
+def _version(value: object) -> int | None:
+    if value is None or (isinstance(value, int) and value >= 0):
+        return value
+    raise ValueError(f"{value!r} is no version")
+
+
+def _name_of(where: Lake) -> str:
+    """The last part of its address: a report may go to people whom the rest is no concern of."""
+    path = where.uri if where.is_local else urlsplit(where.uri).path
+    return path.rstrip("/").rpartition("/")[2] or "lake"

@@ -1,0 +1,101 @@
+"""Rows of a figure as an HTML table, and values as people read them; pure, and escaped."""
+
+import re
+from html import escape
+
+from basislake.output import size
+from basislake.report.facts import Rows
+from basislake.report.figures import Listing
+
+_CODE = re.compile(r"`([^`]+)`")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::[\d.]+)?(?:Z|\+00:00)")
+_SIZES = ("bytes",)
+_LONG = {"reason": "text", "sha256": "hash"}
+# The page's colour of what a cell says.
+_COLOURS = {
+    "verdict": {
+        "failed": "failed",
+        "not asked": "never_asked",
+        "partly asked": "never_asked-pale",
+        "empty": "no_data",
+        "not built": "series-3",
+        "gaps": "missing",
+        "refused candles": "series-1",
+        "suspect candles": "missing-pale",
+        "sound": "present",
+    },
+    "state": {"failed": "failed", "killed": "failed", "interrupted": "missing", "refused": "failed",
+              "empty": "no_data", "done": "present"},
+    "outcome": {"refused": "failed", "kept": "missing-pale"},
+    "is_equal": {"True": "present", "False": "failed"},
+}  # fmt: skip
+
+
+def listing(declared: Listing, rows: Rows) -> str:
+    """Return the first rows of a figure as a table, and how many more there are; a sentence where
+    there is none.
+    """
+    count = count_of(rows)
+    if not count:
+        return f'<p class="plot plain">{prose(declared.empty)}</p>'
+    shown = min(count, declared.rows)
+    classes = {name: _class(name, rows[name]) for name in declared.columns}
+    heads = "".join(
+        f'<th scope="col"{classes[name]}>{escape(title)}</th>'
+        for name, title in declared.columns.items()
+    )
+    lines = "".join(
+        "<tr>" + "".join(_cell(name, rows[name][n], classes[name]) for name in classes) + "</tr>"
+        for n in range(shown)
+    )
+    more = f'<p class="told">And {count - shown:,} more in report.json.</p>' if count > shown else ""
+    return (
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{lines}</tbody></table></div>{more}"
+    )
+
+
+def count_of(rows: Rows) -> int:
+    """How many rows there are."""
+    return len(next(iter(rows.values()), []))
+
+
+def prose(text: str) -> str:
+    """Return a text as HTML, with what stands between backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
+
+
+def time(text: str) -> str:
+    """Return a time to the minute."""
+    return escape(_TIME.sub(r"\1 \2 UTC", text))
+
+
+def number(value: object) -> str:
+    """Return a number with its thousands apart; a dash where there is none."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else escape(str(value))
+
+
+def _class(name: str, values: list[object]) -> str:
+    if any(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return ' class="n"'
+    return f' class="{_LONG[name]}"' if name in _LONG else ""
+
+
+def _cell(name: str, value: object, class_: str) -> str:
+    dot = _COLOURS.get(name, {}).get(str(value))
+    mark = f'<i class="dot" style="background:var(--{dot})"></i>' if dot else ""
+    return f"<td{class_}>{mark}{_text(name, value)}</td>"
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name in _SIZES and isinstance(value, int):
+        return size(value)
+    if isinstance(value, str):
+        return escape(_TIME.sub(r"\1 \2", value))
+    return number(value)

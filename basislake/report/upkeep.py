@@ -1,0 +1,153 @@
+"""Figures of how the lake is kept: runs, the database, storage, versions."""
+
+from basislake.report.figures import Chart, Figure, Kind, Listing, query
+
+RUNS_SHOWN = 10
+
+RUNS = Figure(
+    name="runs",
+    title="Backfills, plan against actual",
+    meaning=(
+        f"The last {RUNS_SHOWN} backfills that ended, the newest first. Planned is the most there "
+        "could be; what an instrument has before its first trade does not come."
+    ),
+    sql=query("""
+        SELECT run, state, started_at, seconds, planned_calls, calls, planned_candles, candles,
+               candles_written, retries, throttled, empty, failed
+        FROM runs
+        ORDER BY run DESC
+    """),
+    units={"seconds": "seconds"},
+    chart=Chart(
+        Kind.BARS,
+        x="started_at",
+        y=("planned_candles", "candles"),
+        stands_for={"planned_candles": "planned", "candles": "came"},
+        colours=("no_data", "series-1"),
+        y_title="candles",
+    ),
+    listing=Listing(
+        {
+            "started_at": "started",
+            "state": "state",
+            "seconds": "seconds",
+            "planned_calls": "calls planned",
+            "calls": "made",
+            "planned_candles": "candles planned",
+            "candles": "came",
+            "candles_written": "new",
+            "retries": "retries",
+            "failed": "failed",
+        },
+        rows=RUNS_SHOWN,
+        empty="No backfill has ended yet.",
+    ),
+    is_wide=True,
+)
+
+PARITY = Figure(
+    name="parity",
+    title="PostgreSQL beside the lake",
+    meaning=(
+        "Rows that each table should hold, by the lake, and holds, as the database counts them. "
+        "`basislake load` verifies each partition's content besides, before it is committed."
+    ),
+    sql=query("""
+        SELECT table_name, lake_rows, database_rows, lake_rows = database_rows AS is_equal,
+               loaded_at
+        FROM database_tables
+        ORDER BY table_name
+    """),
+    units={"lake_rows": "rows", "database_rows": "rows"},
+    listing=Listing(
+        {
+            "table_name": "table",
+            "lake_rows": "rows in the lake",
+            "database_rows": "in the database",
+            "is_equal": "equal",
+            "loaded_at": "last loaded",
+        },
+        empty="No database was asked; `basislake load` makes one.",
+    ),
+)
+
+DATABASE_STORAGE = Figure(
+    name="database-storage",
+    title="Storage of the database",
+    meaning=(
+        "Bytes by `pg_total_relation_size`: rows, keys and what PostgreSQL keeps beside them. Its "
+        "own upkeep changes them, so `report --verify` does not compare this one."
+    ),
+    sql=query("""
+        SELECT table_name, database_bytes AS bytes,
+               round(database_bytes / nullif(database_rows, 0), 1) AS bytes_a_row
+        FROM database_tables
+        ORDER BY database_bytes DESC, table_name
+    """),
+    units={"bytes": "bytes", "bytes_a_row": "bytes"},
+    listing=Listing(
+        {"table_name": "table", "bytes": "bytes", "bytes_a_row": "a row"},
+        empty="No database was asked.",
+    ),
+    is_lasting=False,
+)
+
+STORAGE = Figure(
+    name="storage",
+    title="Storage of the lake, by table",
+    meaning=(
+        "Bytes of the Parquet files that make up this version, by Delta Lake's log; files of older "
+        "versions, which stay for time travel, come on top."
+    ),
+    sql=query("""
+        SELECT table_name, sum(rows) AS rows, count(*) AS files, sum(bytes) AS bytes,
+               round(sum(bytes) / nullif(sum(rows), 0), 2) AS bytes_a_row
+        FROM lake_files
+        GROUP BY table_name
+        ORDER BY bytes DESC, table_name
+    """),
+    units={"bytes": "bytes", "bytes_a_row": "bytes"},
+    chart=Chart(
+        Kind.BARS,
+        x="table_name",
+        y=("bytes",),
+        colours=("series-1",),
+        y_title="bytes",
+    ),
+    listing=Listing(
+        {
+            "table_name": "table",
+            "rows": "rows",
+            "files": "files",
+            "bytes": "bytes",
+            "bytes_a_row": "a row",
+        }
+    ),
+)
+
+VERSIONS = Figure(
+    name="versions",
+    title="Versions and fingerprint",
+    meaning=(
+        "The version of each Delta table that this page shows, the version of `raw_candles` it was "
+        "made from, and the sha256 of its content: two lakes that hold the same rows have the same "
+        "(`basislake fingerprint`)."
+    ),
+    sql=query("""
+        SELECT table_name, version, raw_version, committed_at, program, rows, sha256
+        FROM lake_versions
+        ORDER BY place
+    """),
+    listing=Listing(
+        {
+            "table_name": "table",
+            "version": "version",
+            "raw_version": "from raw",
+            "committed_at": "committed",
+            "program": "by",
+            "rows": "rows",
+            "sha256": "sha256 of the content",
+        }
+    ),
+    is_wide=True,
+)
