@@ -7,7 +7,7 @@ import click
 
 from basislake import __version__
 from basislake.output import say
-from basislake.verbs import curve, demo, exchange, explain, ingest, query, run, versions
+from basislake.verbs import curve, demo, exchange, explain, ingest, query, report, run, versions
 from lake.errors import BasislakeError, UsageError
 
 _FAILED = 1
@@ -46,6 +46,7 @@ for verb in (
     run.load,
     run.run,
     query.status,
+    report.report,
     explain.explain,
     versions.fingerprint,
     versions.diff,

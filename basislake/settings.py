@@ -101,6 +101,18 @@ def database(postgres: str, where: Lake) -> Iterator[str]:
         yield uri
 
 
+@contextmanager
+def known_database(postgres: str, where: Lake) -> Iterator[str | None]:
+    """Give the libpq URI of the database as `database` does; None where the embedded one was never
+    made, for the commands that only read.
+    """
+    if postgres == EMBEDDED and not (where.is_local and embedded_folder(where).exists()):
+        yield None
+        return
+    with database(postgres, where) as uri:
+        yield uri
+
+
 def embedded_folder(where: Lake) -> Path:
     """Where the embedded PostgreSQL of a lake on disk keeps its data."""
     return Path(where.uri) / "postgres"

@@ -1,5 +1,5 @@
-"""What the report asks beside the lake's tables: Delta Lake's log, the records of backfills, and the
-database, each as a frame of a declared shape.
+"""What the report asks beside the lake's tables: Delta Lake's log, the records of backfills, and
+the database, each as a frame of a declared shape.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ LAKE_FILES = _table(
     "lake_files",
     "a Parquet file of the version",
     _TABLE_NAME,
-    Column("path", Type.TEXT, "in the table's folder"),
+    Column("partition", Type.TEXT, "instrument, where the table has partitions", nullable=True),
     *_counts("rows", "bytes"),
 )
 
@@ -89,16 +89,21 @@ def log_frames(where: PinnedLake, threads: int) -> dict[str, pl.DataFrame]:
     Raises:
         LakeError: the lake cannot be read.
     """
-    snapshots = {name: where.snapshot(table) for name, table in TABLES.items()}
+    return {LAKE_FILES.name: file_frame(where), LAKE_VERSIONS.name: _versions(where, threads)}
+
+
+def file_frame(where: PinnedLake) -> pl.DataFrame:
+    """Return the files of the versions.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
     listed = [
-        (name, file.path, file.rows, file.bytes)
-        for name, snapshot in snapshots.items()
-        for file in snapshot.files
+        (name, file.partition, file.rows, file.bytes)
+        for name, table in TABLES.items()
+        for file in where.snapshot(table).files
     ]
-    return {
-        LAKE_FILES.name: pl.DataFrame(listed, LAKE_FILES.polars_schema, orient="row"),
-        LAKE_VERSIONS.name: _versions(where, threads),
-    }
+    return pl.DataFrame(listed, LAKE_FILES.polars_schema, orient="row")
 
 
 def run_frames(where: Lake, made_at: datetime, newest: int) -> dict[str, pl.DataFrame]:
@@ -115,17 +120,14 @@ def run_frames(where: Lake, made_at: datetime, newest: int) -> dict[str, pl.Data
     ended = [
         record
         for record in runs(where, KEPT, made_at)
-        if record["state"] != "running"
-        and datetime.fromisoformat(record["updated_at"]) <= made_at
+        if record["state"] != "running" and datetime.fromisoformat(record["updated_at"]) <= made_at
     ][:newest]
     failures = _failures(ended[0]) if ended else []
     return {
         RUNS.name: pl.DataFrame(
             [_run(record) for record in ended], RUNS.polars_schema, orient="row"
         ),
-        RUN_FAILURES.name: pl.DataFrame(
-            failures, RUN_FAILURES.polars_schema, orient="row"
-        ),
+        RUN_FAILURES.name: pl.DataFrame(failures, RUN_FAILURES.polars_schema, orient="row"),
     }
 
 
@@ -159,9 +161,7 @@ def _versions(where: PinnedLake, threads: int) -> pl.DataFrame:
         at, program = (commit.at, commit.lineage.get("program")) if commit else (None, None)
         version = where.versions[name]
         raw = version if table is RAW_CANDLES else raw
-        rows.append(
-            (name, place, version, raw, at, program, found.rows[name], found.tables[name])
-        )
+        rows.append((name, place, version, raw, at, program, found.rows[name], found.tables[name]))
     whole = ("the lake", len(rows), None, where.version, None, None)
     rows.append((*whole, sum(found.rows.values()), found.lake))
     return pl.DataFrame(rows, LAKE_VERSIONS.polars_schema, orient="row")

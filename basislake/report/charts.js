@@ -107,15 +107,17 @@
       const shades = levels.flatMap((level) => [colour(level), colour(level + "-pale") || colour(level)]);
       const scale = shades.flatMap((c, n) => [[n / shades.length, c], [(n + 1) / shades.length, c]]);
       const rowHeight = names.length <= 24 ? 18 : names.length <= 60 ? 11 : names.length <= 150 ? 7 : 4;
+      const cellWidth = (Math.min(window.innerWidth, 1180) - 200) / months.length;
+      const gap = cellWidth > 16 ? 2 : cellWidth > 6 ? 0.5 : 0;
       const every = Math.max(1, Math.ceil(14 / rowHeight));
       const shown = names.filter((_, n) => (names.length - 1 - n) % every === 0);
       const years = months.filter((m) => m.endsWith("-01"));
       const ticks = months.length > 18 ? { tickvals: years, ticktext: years.map((m) => m.slice(0, 4)) } : {};
       const trace = {
         type: "heatmap", x: months, y: names, z, text: told, hovertemplate: "%{text}<extra></extra>", hoverongaps: false,
-        colorscale: scale, zmin: -0.5, zmax: shades.length - 0.5, showscale: false, xgap: months.length > 40 ? 0.5 : 2, ygap: rowHeight > 6 ? 1.5 : 0.5,
+        colorscale: scale, zmin: -0.5, zmax: shades.length - 0.5, showscale: false, xgap: gap, ygap: rowHeight > 6 ? 1.5 : 0.5,
       };
-      const x = axis("", { type: "category", showgrid: false, zeroline: false, side: "top", ...ticks });
+      const x = axis("", { type: "category", showgrid: false, zeroline: false, side: "top", showline: false, ...ticks });
       const y = axis("", { type: "category", showgrid: false, zeroline: false, tickvals: shown, tickfont: { size: isNarrow() ? 8.5 : 10.5, color: colour("muted") } });
       const found = unique(columns[chart.series]);
       return { traces: [trace], layout: layout(names.length * rowHeight + 40, x, y), legend: series(chart, levels.filter((l) => found.includes(l))) };
@@ -195,7 +197,8 @@
           hovertemplate: `<b>%{text}</b>, %{x|%Y-%m-%d %H:%M}<br>%{y:,} minutes, ${safe(kind.label)}<extra></extra>`,
         };
       });
-      const y = axis(chart.y_title, { type: "log", dtick: 1, rangemode: "tozero" });
+      const longest = Math.max(...columns[chart.y[0]]);
+      const y = axis(chart.y_title, { type: "log", dtick: 1, tickformat: ",", range: [-0.3, Math.log10(longest) + 0.4] });
       return { traces, layout: layout(isNarrow() ? 260 : 300, axis("", { type: "date", showgrid: false }), y, { hovermode: "closest" }), legend: kinds };
     },
 
@@ -204,12 +207,14 @@
       const kinds = series(chart, chart.series ? unique(columns[chart.series]) : chart.y);
       const label = (row) => String(row[chart.x]).replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*$/, "$1 $2");
       const categories = unique(rows.map(label));
+      const most = Math.max(...categories.map((c) => rows.reduce((sum, row) => sum + (label(row) === c ? row[chart.y[0]] : 0), 0)));
       const traces = kinds.map((kind) => {
         const own = chart.series ? rows.filter((row) => row[chart.series] === kind.name) : rows;
         const values = own.map((row) => row[chart.series ? chart.y[0] : kind.name]);
+        const written = (v) => (v === null || (chart.series && v < most / 20) ? "" : short(v));
         return {
           type: "bar", orientation: "h", y: own.map((r) => safe(label(r))), x: values, name: safe(kind.label), marker: { color: kind.colour, line: { width: 0 } },
-          text: values.map((v) => (v === null ? "" : short(v))), textposition: chart.series ? "inside" : "auto", insidetextanchor: chart.series ? "middle" : "end", textangle: 0,
+          text: values.map(written), textposition: chart.series ? "inside" : "auto", insidetextanchor: chart.series ? "middle" : "end", textangle: 0,
           textfont: { size: 11.5 }, constraintext: "none", cliponaxis: false, hovertemplate: `%{y}<br>${safe(kind.label)}: %{x:,}<extra></extra>`,
         };
       });
@@ -253,20 +258,12 @@
       .then(() => plot.setAttribute("data-drawn", chosen ?? ""));
   }
 
-  // A way to choose that suits how many values there are: buttons, a slider of times, or a list.
+  // A way to choose that suits the values: a slider and a date for times, buttons for a few, a list
+  // for many. Returns the value to begin with.
   function control(name, values, pick) {
     const place = document.querySelector(`#${name} .controls`);
-    const title = figures[name].title;
-    if (charts[name].kind === "curve") {
-      const range = made("input", { type: "range", min: 0, max: values.length - 1, value: values.length - 1, "aria-label": `${title}: time` });
-      const told = made("output", {}, values[values.length - 1] + " UTC");
-      range.addEventListener("input", () => {
-        told.textContent = values[range.value] + " UTC";
-        pick(values[range.value]);
-      });
-      place.append(range, told);
-      return values[values.length - 1];
-    }
+    const [chart, title] = [charts[name], figures[name].title];
+    if (chart.kind === "curve") return timeControl(place, title, values, pick);
     if (values.length <= 4) {
       const buttons = values.map((value) => made("button", { type: "button", "aria-pressed": value === values[0] }, value));
       buttons.forEach((button, n) => button.addEventListener("click", () => {
@@ -276,11 +273,41 @@
       place.append(...buttons);
       return values[0];
     }
-    const list = made("select", { "aria-label": `${title}: ${charts[name].choose}` });
+    const list = made("select", { "aria-label": `${title}: ${chart.choose}` });
     list.append(...values.map((value) => made("option", { value }, value)));
     list.addEventListener("change", () => pick(list.value));
     place.append(list);
-    return values[0];
+    if (chart.kind === "band") list.value = longest(figures[name].columns, chart);
+    return list.value;
+  }
+
+  // The newest of the contracts whose life is told from end to end.
+  function longest(columns, chart) {
+    const points = columns[chart.x].map((steps) => steps.length);
+    return columns[chart.choose][points.indexOf(Math.max(...points))];
+  }
+
+  function timeControl(place, title, values, pick) {
+    const last = values.length - 1;
+    const range = made("input", { type: "range", min: 0, max: last, value: last, "aria-label": `${title}: time` });
+    const date = made("input", { type: "date", min: values[0].slice(0, 10), max: values[last].slice(0, 10), "aria-label": `${title}: date` });
+    const minute = made("span");
+    const go = (n) => {
+      range.value = n;
+      date.value = values[n].slice(0, 10);
+      minute.textContent = values[n].slice(11) + " UTC";
+      pick(values[n]);
+    };
+    range.addEventListener("input", () => go(Number(range.value)));
+    date.addEventListener("change", () => {
+      // The last minute of that day, or of the day before it that has one.
+      const n = values.findLastIndex((value) => value.slice(0, 10) <= date.value);
+      if (date.value && n >= 0) go(n);
+    });
+    place.append(range, date, minute);
+    date.value = values[last].slice(0, 10);
+    minute.textContent = values[last].slice(11) + " UTC";
+    return values[last];
   }
 
   const chosen = {};

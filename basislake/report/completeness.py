@@ -114,7 +114,7 @@ GAPS = Figure(
         f"A point is an interval after an instrument's first candle that has none (the {GAPS_SHOWN:,} "
         "longest; the view `gaps` has all). The exchange lacked it twice when asked, or never "
         "answered, or was never asked; and while it lasted the other instruments traded or the "
-        "whole venue was silent. Both axes are time; the vertical one is logarithmic."
+        "whole venue was silent. The vertical axis is logarithmic."
     ),
     sql=query(f"""
         SELECT instrument, start, "end", minutes,
@@ -143,4 +143,5 @@ GAPS = Figure(
         rows=8,
         empty="No gap: every minute from each first candle on is there.",
     ),
+    is_wide=True,
 )  # fmt: skip

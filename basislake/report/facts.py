@@ -1,4 +1,4 @@
-"""The facts of a report: every figure's rows, as plain values that are the same in page and JSON."""
+"""The facts of a report: every figure's rows, as plain values, the same in page and JSON."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ FIGURES: tuple[Figure, ...] = (
     quality.INSTRUMENTS,
     upkeep.RUNS,
     upkeep.PARITY,
-    upkeep.DATABASE_STORAGE,
     upkeep.STORAGE,
+    upkeep.DATABASE_STORAGE,
     upkeep.VERSIONS,
 )
 

@@ -48,7 +48,9 @@ def listing(declared: Listing, rows: Rows) -> str:
         "<tr>" + "".join(_cell(name, rows[name][n], classes[name]) for name in classes) + "</tr>"
         for n in range(shown)
     )
-    more = f'<p class="told">And {count - shown:,} more in report.json.</p>' if count > shown else ""
+    more = (
+        f'<p class="told">And {count - shown:,} more in report.json.</p>' if count > shown else ""
+    )
     return (
         f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead>'
         f"<tbody>{lines}</tbody></table></div>{more}"

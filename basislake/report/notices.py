@@ -26,7 +26,9 @@ def notices(facts: Facts) -> list[Notice]:
     """Return what is wrong, the worst first; that all is well, where it is."""
     found = [*_bad(facts), *_incomplete(facts)]
     return found or [
-        Notice("good", "All is there: every minute that was asked for is answered, none is missing.")
+        Notice(
+            "good", "All is there: every minute that was asked for is answered, none is missing."
+        )
     ]
 
 

@@ -23,14 +23,20 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Coverage", ("coverage",)),
     ("Basis", ("term-structure", "constant-maturity", "contracts", "untraded")),
     ("Quality", ("gaps", "verdicts", "rules", "unanswered", "instruments")),
-    ("Upkeep", ("runs", "parity", "database-storage", "storage", "versions")),
+    ("Upkeep", ("runs", "parity", "storage", "database-storage", "versions")),
 )
 _WHOLE_PERCENT = 100
 _MOST_BELOW_WHOLE = 99.999
 _BY_NAME = {figure.name: figure for figure in FIGURES}
 _FACTS = re.compile(r'<script type="application/json" id="facts">(.*?)</script>', re.DOTALL)
 # What would end the element, or a line where JavaScript once saw one.
-_UNSAFE_IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_UNSAFE_IN_SCRIPT = {
+    "<": "\\u003c",
+    ">": "\\u003e",
+    "&": "\\u0026",
+    "\u2028": "\\u2028",
+    "\u2029": "\\u2029",
+}
 
 
 def page(facts: Facts) -> str:
@@ -106,6 +112,7 @@ def _tiles(facts: Facts) -> str:
         ("Basis rows", number(of["basis_rows"]), f"{number(of['unmatched'])} unmatched"),
         ("Refused", number(of["quarantined"]), "candles in quarantine"),
         ("Storage", size(storage), _a_candle(storage, of["raw_candles"])),
+        ("PostgreSQL", *_database(facts)),
     ]  # fmt: skip
     listed = "".join(
         f"<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>"
@@ -126,8 +133,13 @@ def _figure(figure: Figure, facts: Facts) -> str:
     parts = [f'<div class="top"><h3>{escape(figure.title)}</h3><div class="controls"></div></div>']
     if figure.chart and count:
         label = escape(f"Chart: {figure.title}", quote=True)
-        parts += ['<ul class="legend"></ul>', f'<div class="plot" role="img" aria-label="{label}"></div>']
-        parts.append('<p class="plain plain-only">The chart is drawn by a script, which did not run.</p>')
+        parts += [
+            '<ul class="legend"></ul>',
+            f'<div class="plot" role="img" aria-label="{label}"></div>',
+        ]
+        parts.append(
+            '<p class="plain plain-only">The chart is drawn by a script, which did not run.</p>'
+        )
     elif figure.chart and not figure.listing:
         parts.append('<p class="plot plain">Nothing to draw yet.</p>')
     if figure.listing:
@@ -182,6 +194,14 @@ def _percent(value: float) -> str:
 
 def _a_candle(size_bytes: int, candles: int) -> str:
     return f"{size_bytes / candles:.1f} bytes a candle" if candles else "no candle yet"
+
+
+def _database(facts: Facts) -> tuple[str, str]:
+    parity = facts.rows["parity"]
+    if not facts.has_database:
+        return "–", "not asked"
+    rows = f"{sum(parity['database_rows']):,} rows"
+    return ("equal" if all(parity["is_equal"]) else "differs"), rows
 
 
 def _id(section: str) -> str:

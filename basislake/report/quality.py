@@ -192,4 +192,5 @@ UNANSWERED = Figure(
         },
         empty="None: every instrument was answered and has candles.",
     ),
+    is_wide=True,
 )

@@ -69,6 +69,7 @@ PARITY = Figure(
         },
         empty="No database was asked; `basislake load` makes one.",
     ),
+    is_wide=True,
 )
 
 DATABASE_STORAGE = Figure(

@@ -98,7 +98,8 @@ def demo(uri: str, postgres: str, *, as_json: bool) -> int:
     """Run the whole pipeline offline and show what comes of it, in under a minute.
 
     Serves a simulated exchange on loopback, backfills its weeklies, quarterlies and perpetuals,
-    builds the basis, loads a real PostgreSQL that is kept beside the lake, and asks it.
+    builds the basis, loads a real PostgreSQL that is kept beside the lake, asks it, and makes the
+    report, a page to open in a browser.
 
     \b
     Example:
@@ -145,6 +146,7 @@ def _show(
     for title, _, columns in GUIDE_QUERIES:
         _section(f"{title} (PostgreSQL)", columns, answers[title])
     click.echo(
+        f"Look at it: {summary['report']['path']}\n"
         "Next, try:\n"
         f"  {_program()} status --lake {uri}\n"
         f'  {_program()} sql --lake {uri} "FROM basis ORDER BY ts DESC LIMIT 5"\n'

@@ -15,11 +15,9 @@ from basislake.examples import EXAMPLES, MARK, text_of
 from basislake.output import json_text, print_json, print_table, size
 from basislake.runs import show_runs
 from basislake.settings import (
-    EMBEDDED,
     check_exists,
-    database,
-    embedded_folder,
     json_option,
+    known_database,
     lake_option,
     postgres_option,
 )
@@ -137,11 +135,8 @@ def _show_examples(*, as_json: bool) -> None:
 
 def _database(where: Lake, postgres: str) -> dict[str, Any] | None:
     """The rows of the database; None where the embedded one was never made."""
-    is_absent = not where.is_local or not embedded_folder(where).exists()
-    if postgres == EMBEDDED and is_absent:
-        return None
-    with database(postgres, where) as uri:
-        return database_status(where, uri)
+    with known_database(postgres, where) as uri:
+        return None if uri is None else database_status(where, uri)
 
 
 def _show_intervals(title: str, intervals: list[dict[str, Any]], note: str) -> None:

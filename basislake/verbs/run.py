@@ -1,4 +1,4 @@
-"""`build`, `load` and `run`: from the raw tables to the curated ones, and to PostgreSQL."""
+"""`build`, `load` and `run`: from the raw tables to the curated ones, to PostgreSQL and the report."""
 
 from dataclasses import asdict
 
@@ -18,6 +18,7 @@ from basislake.settings import (
 )
 from basislake.status import BEHIND, tables_behind
 from basislake.verbs.ingest import fetch_told
+from basislake.verbs.report import report_told
 from basislake.verbs.versions import MOST_THREADS
 from ingest.selection import Selection
 from lake import Lake
@@ -91,7 +92,7 @@ def load(where: Lake, postgres: str, *, full: bool, as_json: bool) -> int:
     return 0
 
 
-@click.command(short_help="Discover, backfill, build and load")
+@click.command(short_help="Discover, backfill, build, load and report")
 @lake_option
 @exchange_options
 @selection_options
@@ -105,7 +106,8 @@ def run(
     *,
     as_json: bool,
 ) -> int:
-    """Do it all: discover, backfill, build, load; safe to kill, and a rerun does only what is left.
+    """Do it all: discover, backfill, build, load, report; safe to kill, and a rerun does only what
+    is left.
 
     \b
     Example:
@@ -125,16 +127,18 @@ def run_all(
 ) -> tuple[dict[str, dict[str, object]], int]:
     """Run every step and return their figures, by step, and the exit code.
 
-    What failed to be fetched does not keep the rest from being built and loaded.
+    What failed to be fetched does not keep the rest from being built, loaded and reported.
     """
     fetched = fetch_told(where, settings, selection, discover_first=True)
     built = build_told(where)
     with database(postgres, where) as uri:
         loaded = load_told(where, uri)
+        reported = report_told(where, uri)
     summary = {
         "backfill": asdict(fetched.backfill),
         "build": asdict(built),
         "load": asdict(loaded),
+        **({"report": asdict(reported)} if reported else {}),
     }
     return summary, 0 if is_complete(fetched) else 1
 

@@ -1,0 +1,139 @@
+"""The acceptance criteria AC-007 to AC-009 of the users' guide, decided from rows; pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# The guide's limit, and the candles it is meant for.
+LIMIT_BYTES = 1_500_000_000
+GUIDE_CANDLES = 13_200_000
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One criterion, decided.
+
+    Attributes:
+        name: as the guide has it, and of what where there are two.
+        asks: what it asks for.
+        passed: None where there is nothing to judge yet.
+        figure: what was found.
+    """
+
+    name: str
+    asks: str
+    passed: bool | None
+    figure: str
+
+    @property
+    def verdict(self) -> str:
+        """As it is told."""
+        return {True: "pass", False: "FAIL", None: "open"}[self.passed]
+
+
+def registry(rows: Sequence[Row]) -> Criterion:
+    """Decide AC-007.
+
+    Args:
+        rows: of `proofs.REGISTRY`.
+    """
+    futures = sum(row["futures"] for row in rows)
+    lengths = {
+        length: sum(row["futures"] for row in rows if row["length"] == length)
+        for length in ("daily", "weekly", "monthly", "quarterly")
+    }
+    wrong = {
+        told: sum(row[name] for row in rows)
+        for name, told in (
+            ("not_in_coverage", "without coverage"),
+            ("not_covered_whole", "not covered from listing to end"),
+            ("with_minutes_never_asked", "with minutes never asked for"),
+            ("with_minutes_without_answer", "with minutes without an answer"),
+        )
+    }
+    return Criterion(
+        "AC-007",
+        "every future since 2019 that the exchange lists is accounted for, minute by minute",
+        None if not futures else not any(wrong.values()),
+        f"{futures:,} futures ({_listed(lengths)}); {_listed(wrong)}",
+    )
+
+
+def basis(origins: Sequence[Row], formulas: Sequence[Row]) -> Criterion:
+    """Decide AC-008.
+
+    Args:
+        origins: rows of `proofs.BASIS_ORIGIN`.
+        formulas: rows of `proofs.BASIS_FORMULAS`.
+    """
+    candles, rows, without, unexplained, differing = (
+        sum(row[name] for row in origins)
+        for name in (
+            "candles", "basis_rows", "without_perpetual", "unexplained", "futures_that_differ",
+        )
+    )  # fmt: skip
+    wrong = sum(n for row in formulas for name, n in row.items() if name not in _NO_FAULT)
+    return Criterion(
+        "AC-008",
+        "every candle of a future has a basis row, or its perpetual has no candle then",
+        None if not candles else not (unexplained or differing or wrong),
+        f"{candles:,} candles = {rows:,} basis rows + {without:,} without a minute of the "
+        f"perpetual + {unexplained:,} unexplained; {differing:,} futures whose rows differ from "
+        f"their candles; {wrong:,} values against their formula",
+    )
+
+
+def lake_storage(rows: Sequence[Row]) -> Criterion:
+    """Decide AC-009 of the lake: the table `candles`, as the guide's limit is of `futures_ohlcv`.
+
+    Args:
+        rows: of `proofs.FUTURES_STORAGE`.
+    """
+    of = {row["table_name"]: row for row in rows}
+    own = of.get("candles", {"rows": 0, "bytes": 0})
+    all_bytes = sum(row["bytes"] for row in rows)
+    criterion = _storage("AC-009, lake", own["rows"], own["bytes"])
+    if not own["rows"]:
+        return criterion
+    whole = f"with raw candles and basis {_scaled(own['rows'], all_bytes) / 1e9:.3f} GB"
+    return Criterion(
+        criterion.name, criterion.asks, criterion.passed, f"{criterion.figure}; {whole}"
+    )
+
+
+def database_storage(rows: int, size_bytes: int) -> Criterion:
+    """Decide AC-009 of PostgreSQL.
+
+    Args:
+        rows: of `futures_ohlcv`.
+        size_bytes: by `pg_total_relation_size`, with its keys.
+    """
+    return _storage("AC-009, PostgreSQL", rows, size_bytes)
+
+
+def _storage(name: str, rows: int, size_bytes: int) -> Criterion:
+    asks = f"at most {LIMIT_BYTES / 1e9} GB for {GUIDE_CANDLES / 1e6} M candles of futures"
+    if not rows:
+        return Criterion(name, asks, None, "no candle of a future there")
+    scaled = _scaled(rows, size_bytes)
+    share = scaled / LIMIT_BYTES
+    return Criterion(
+        name,
+        asks,
+        scaled <= LIMIT_BYTES,
+        f"{size_bytes:,} bytes for {rows:,} candles, {size_bytes / rows:.1f} each: "
+        f"{scaled / 1e9:.3f} GB for {GUIDE_CANDLES / 1e6} M, {share:.0%} of the limit",
+    )
+
+
+def _scaled(rows: int, size_bytes: int) -> float:
+    return size_bytes / rows * GUIDE_CANDLES
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+_NO_FAULT = {"currency", "rows"}

@@ -1,0 +1,72 @@
+"""The files of a report, each replaced as a whole: a reader sees the old one or the new one."""
+
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lake import Lake
+from lake.errors import UsageError
+
+PAGE, JSON = "index.html", "report.json"
+FOLDER = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a report is.
+
+    Attributes:
+        folder: of its two files.
+    """
+
+    folder: Path
+
+    @property
+    def page(self) -> Path:
+        """The page."""
+        return self.folder / PAGE
+
+    @property
+    def json(self) -> Path:
+        """The facts."""
+        return self.folder / JSON
+
+
+def place(where: Lake, output: Path | None) -> Place:
+    """Return where the report of a lake is, or is to be.
+
+    Args:
+        where: the lake.
+        output: a folder, by default `report` in a lake on this machine's disk.
+
+    Raises:
+        UsageError: the lake is in an object store, and no folder is given.
+    """
+    if output is None and not where.is_local:
+        raise UsageError(
+            f"The lake at {where.uri} is not on this machine's disk; give --output FOLDER for its "
+            "report."
+        )
+    return Place(output or Path(where.uri) / FOLDER)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file in place of the one that is there, making its folder where it is absent.
+
+    Raises:
+        OSError: it cannot be written; the file is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as sink:
+            sink.write(data)
+        # Made for its owner alone, unlike what anything else writes.
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise

@@ -1,0 +1,68 @@
+"""Makes a report: facts, page, files."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from basislake.report.facts import FIGURES, Facts, gather, to_json
+from basislake.report.files import place, write
+from basislake.report.page import page
+from lake import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was made.
+
+    Attributes:
+        path: of the page.
+        json_path: of the facts.
+        bytes: of the page.
+        seconds: that it took.
+        version: of the lake, None where nothing was fetched yet.
+        queries: how many figures, each made by one query.
+    """
+
+    path: str
+    json_path: str
+    bytes: int
+    seconds: float
+    version: int | None
+    queries: int
+
+
+def make(
+    where: Lake,
+    output: Path | None,
+    made_at: datetime,
+    uri: str | None,
+    threads: int,
+    report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
+) -> tuple[Made, Facts]:
+    """Write the report of a lake as it is now; return what was made, and the facts in it.
+
+    Args:
+        where: the lake.
+        output: folder of the two files, see `files.place`.
+        made_at: the time that the report says it was made at, UTC.
+        uri: of the database, None where there is none.
+        threads: see `facts.gather`.
+        report: see `facts.gather`.
+
+    Raises:
+        UsageError: there is no folder for it.
+        LakeError: the lake cannot be read.
+        LoadError: the database cannot be read.
+        OSError: the files cannot be written.
+    """
+    start_s = time.perf_counter()
+    at = place(where, output)
+    facts = gather(where, made_at, uri, threads, report)
+    text = page(facts).encode()
+    write(at.json, to_json(facts))
+    write(at.page, text)
+    seconds = time.perf_counter() - start_s
+    version = facts.versions["raw_candles"]
+    return Made(str(at.page), str(at.json), len(text), seconds, version, len(FIGURES)), facts

@@ -1,0 +1,142 @@
+"""`report`: one page that shows what lake and database hold, asked again, and the evidence."""
+
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from basislake.output import Progress, duration, print_json, print_table, say, size
+from basislake.report.evidence import Evidence, evidence
+from basislake.report.make import Made, make
+from basislake.report.verify import Verified
+from basislake.report.verify import verify as verified_report
+from basislake.settings import (
+    check_exists,
+    json_option,
+    known_database,
+    lake_option,
+    postgres_option,
+)
+from basislake.verbs.versions import MOST_THREADS
+from lake import Lake
+from lake.errors import UsageError
+
+
+@click.command(short_help="Make a page that shows it all")
+@lake_option
+@postgres_option
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Of index.html and report.json, by default `report` in a lake on disk",
+)
+@click.option("--verify", is_flag=True, help="Ask every query of an existing report again instead")
+@click.option(
+    "--evidence",
+    "evidence_folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Also write row counts, failed instruments, basis validation and acceptance as texts",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, MOST_THREADS),
+    help="Partitions read at once for the fingerprint, as many as cores by default",
+)
+@json_option
+def report(
+    where: Lake,
+    postgres: str,
+    output: Path | None,
+    evidence_folder: Path | None,
+    threads: int | None,
+    *,
+    verify: bool,
+    as_json: bool,
+) -> int:
+    """Make one HTML page that shows what the lake and the database hold, and the same as JSON.
+
+    The page needs no network and opens from disk, also on a phone: coverage by month, term
+    structure, basis at constant maturity, one contract's way to expiry, untraded minutes, gaps by
+    cause, quality, backfills, the database beside the lake, storage, versions and fingerprint.
+    Under each figure is the query that made it.
+
+    --verify asks all these queries again, at the versions the report was made from, and names the
+    figures that differ (exit code 1). --evidence works the whole basis out anew and decides the
+    acceptance criteria AC-007 to AC-009; exit code 1 where one is not met.
+
+    \b
+    Example:
+        basislake report
+        basislake report --verify
+        basislake report --output /tmp/report --evidence /tmp/evidence
+    """
+    if verify and evidence_folder:
+        raise UsageError("--verify makes nothing, so it does not go with --evidence.")
+    check_exists(where)
+    workers = threads or os.cpu_count() or 1
+    with known_database(postgres, where) as uri:
+        if verify:
+            return _verify(where, output, uri, workers, as_json=as_json)
+        made, facts = make(where, output, datetime.now(UTC), uri, workers, _progress())
+        proved = evidence(where, facts, evidence_folder) if evidence_folder else None
+    if as_json:
+        print_json({**asdict(made), **({"evidence": proved} if proved else {})})
+    else:
+        _show(made, proved)
+    return 1 if proved and any(c.passed is False for c in proved.criteria) else 0
+
+
+def report_told(where: Lake, uri: str) -> Made | None:
+    """Make the report of a lake at its usual place, and say where it is; None where the lake has no
+    such place.
+    """
+    if not where.is_local:
+        say(
+            "Report: not made, for this lake is not on disk; `basislake report --output FOLDER` "
+            "makes it."
+        )
+        return None
+    made, _ = make(where, None, datetime.now(UTC), uri, os.cpu_count() or 1)
+    say(f"Report: {made.path}, {size(made.bytes)} in {duration(made.seconds)}.")
+    return made
+
+
+def _verify(
+    where: Lake, output: Path | None, uri: str | None, threads: int, *, as_json: bool
+) -> int:
+    found = verified_report(where, output, uri, threads, _progress())
+    if as_json:
+        print_json(found)
+    else:
+        _show_verified(found)
+    return 1 if found.differing else 0
+
+
+def _progress() -> Any:  # noqa: ANN401
+    line = Progress("figures")
+    return lambda done, total, name: line(done, total, name)
+
+
+def _show(made: Made, proved: Evidence | None) -> None:
+    rows = [[name.replace("_", " "), value] for name, value in asdict(made).items()]
+    print_table("Report", ["figure", "value"], rows)
+    if proved:
+        columns = ["criterion", "verdict", "found"]
+        told = [[c.name, c.verdict, c.figure] for c in proved.criteria]
+        print_table(f"Evidence in {proved.folder}", columns, told)
+
+
+def _show_verified(found: Verified) -> None:
+    for title, findings in (("Differs", found.differing), ("Cannot be compared", found.open)):
+        if findings:
+            print_table(title, ["figure", "why"], [[f.figure, f.reason] for f in findings])
+    if not found.differing:
+        click.echo(
+            f"{found.path}: all {found.queries - len(found.open)} figures are what the lake says "
+            f"at version {found.version}."
+        )
