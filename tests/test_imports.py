@@ -24,6 +24,7 @@ PLACES = {
     "adbc_driver_postgresql": ("load/",),
     "deltalake": ("lake/",),
     "duckdb": ("lake/", "transforms/"),
+    "plotly": ("basislake/report/",),
 }
 FILES = sorted(
     path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py")

@@ -98,13 +98,13 @@
       for (const row of rows) {
         const total = levels.reduce((sum, level) => sum + row[level], 0);
         const worst = levels.indexOf(row[chart.series]);
-        const isPale = worst < 3 && row.is_slight;
+        const isPale = row.is_slight;
         const [i, j] = [place.get(row[chart.y[0]]), when.get(row[chart.x])];
         z[i][j] = 2 * worst + (isPale ? 1 : 0);
         told[i][j] = `<b>${safe(row[chart.y[0]])}</b>, ${safe(row[chart.x])}` + levels.filter((l) => row[l])
           .map((l) => `<br>${safe(chart.stands_for[l])}: ${whole(row[l])} min (${((100 * row[l]) / total).toFixed(row[l] < total ? 2 : 0)} %)`).join("");
       }
-      const shades = levels.flatMap((level) => [colour(level), colour(level + "-pale") || colour(level)]);
+      const shades = levels.flatMap((level) => [colour(level), colour(level + "-pale")]);
       const scale = shades.flatMap((c, n) => [[n / shades.length, c], [(n + 1) / shades.length, c]]);
       const rowHeight = names.length <= 24 ? 18 : names.length <= 60 ? 11 : names.length <= 150 ? 7 : 4;
       const cellWidth = (Math.min(window.innerWidth, 1180) - 200) / months.length;
@@ -120,7 +120,11 @@
       const x = axis("", { type: "category", showgrid: false, zeroline: false, side: "top", showline: false, ...ticks });
       const y = axis("", { type: "category", showgrid: false, zeroline: false, tickvals: shown, tickfont: { size: isNarrow() ? 8.5 : 10.5, color: colour("muted") } });
       const found = unique(columns[chart.series]);
-      return { traces: [trace], layout: layout(names.length * rowHeight + 40, x, y), legend: series(chart, levels.filter((l) => found.includes(l))) };
+      const legend = series(chart, levels.filter((l) => found.includes(l)));
+      if (columns.is_slight.some(Boolean)) {
+        legend.push({ label: "paler: less than 1 % of the month", colour: "transparent" });
+      }
+      return { traces: [trace], layout: layout(names.length * rowHeight + 40, x, y), legend };
     },
 
     lines(chart, columns) {
@@ -140,7 +144,9 @@
           line: { color: line.colour, width: isShort ? 2 : 1.5 }, marker: { size: 4 }, hovertemplate: `${safe(line.label)}: %{y:.2f}<extra></extra>`,
         };
       });
-      const x = axis("", { type: "date", showgrid: false, hoverformat: steps[0]?.length === 7 ? "%b %Y" : "%Y-%m-%d" });
+      const isMonthly = steps[0].length === 7;
+      const ticks = isMonthly && steps.length <= 12 ? { dtick: "M1", tickformat: "%b %Y" } : {};
+      const x = axis("", { type: "date", showgrid: false, hoverformat: isMonthly ? "%b %Y" : "%Y-%m-%d", ...ticks });
       return { traces, layout: layout(isNarrow() ? 280 : 340, x, axis(chart.y_title, { ticksuffix: " %" }), { hovermode: "x unified" }), legend: lines };
     },
 
@@ -221,7 +227,7 @@
       const isGrouped = !chart.series && chart.y.length > 1;
       const height = Math.max(90, categories.length * (isGrouped ? 44 : chart.series ? 42 : 30) + 46);
       const y = axis("", { type: "category", showgrid: false, categoryorder: "array", categoryarray: categories.map(safe), tickfont: { size: 12, color: colour("ink") } });
-      const x = axis("", { rangemode: "tozero", nticks: 5, tickformat: "~s" });
+      const x = axis("", { rangemode: "tozero", nticks: 5, ...(most < 10 ? { dtick: 1 } : { tickformat: most < 1000 ? "," : "~s" }) });
       return { traces: isGrouped ? traces.reverse() : traces, layout: layout(height, x, y, { barmode: isGrouped ? "group" : "stack", bargap: 0.32, bargroupgap: 0.08 }), legend: chart.series || isGrouped ? kinds : [] };
     },
   };

@@ -81,7 +81,8 @@ COVERAGE = Figure(
                     WHEN never_asked > 0 THEN 'never_asked' WHEN present > 0 THEN 'present'
                     ELSE 'no_data' END AS worst,
                100 * CASE WHEN failed > 0 THEN failed WHEN missing > 0 THEN missing
-                          ELSE never_asked END
+                          WHEN never_asked > 0 THEN never_asked WHEN present > 0 THEN present
+                          ELSE no_data END
                    < failed + missing + never_asked + present + no_data AS is_slight,
                failed, missing, never_asked, present, no_data
         FROM cells
@@ -111,8 +112,8 @@ GAPS = Figure(
     name="gaps",
     title="Gaps, by cause",
     meaning=(
-        f"A point is an interval after an instrument's first candle that has none (the {GAPS_SHOWN:,} "
-        "longest; the view `gaps` has all). The exchange lacked it twice when asked, or never "
+        "A point is an interval after an instrument's first candle that has none (the "
+        f"{GAPS_SHOWN:,} longest; the view `gaps` has all). The exchange lacked it twice when asked, or never "
         "answered, or was never asked; and while it lasted the other instruments traded or the "
         "whole venue was silent. The vertical axis is logarithmic."
     ),

@@ -58,7 +58,10 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> Evidence:
         *_database(facts),
     )
     texts = {
-        "row_counts.txt": _text("Row counts per currency", [_part(proofs.ROW_COUNTS, asked)]),
+        "row_counts.txt": _text(
+            "Row counts per currency",
+            [_part(proofs.ROW_COUNTS, asked), "In PostgreSQL:", _shown("parity", facts)],
+        ),
         "failed_instruments.txt": _text("Failed and empty instruments", [_failed(facts)]),
         "basis_validation.txt": _text(
             "Validation of the basis",
@@ -140,20 +143,19 @@ def _part(sql: str, asked: Mapping[str, pl.DataFrame]) -> str:
 
 
 def _failed(facts: Facts) -> str:
-    rows = facts.rows["unanswered"]
-    columns = [name for name in rows if name != "reason"]
-    lines = list(zip(*(rows[name] for name in columns), strict=True))
-    reasons = [
-        f"{name}: {reason}"
-        for name, reason in zip(rows["instrument"], rows["reason"], strict=True)
-        if reason
-    ]
+    states = facts.rows["unanswered"]["state"]
     counts = (
-        f"{rows['state'].count('failed')} failed (asked, minutes without an answer), "
-        f"{rows['state'].count('empty')} empty (answered, nothing traded yet)"
+        f"{states.count('failed')} failed (asked, minutes without an answer), "
+        f"{states.count('empty')} empty (answered, nothing traded yet)"
     )
-    parts = [counts, _table(columns, lines), *reasons, _quoted(facts.queries["unanswered"])]
-    return "\n\n".join(parts)
+    return f"{counts}\n\n{_shown('unanswered', facts)}"
+
+
+def _shown(figure: str, facts: Facts) -> str:
+    """A figure of the report."""
+    rows = facts.rows[figure]
+    lines = list(zip(*rows.values(), strict=True))
+    return f"{_table(list(rows), lines)}\n\n{_quoted(facts.queries[figure])}"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -75,7 +75,7 @@ def time(text: str) -> str:
 def number(value: object) -> str:
     """Return a number with its thousands apart; a dash where there is none."""
     if value is None:
-        return "–"
+        return "-"
     if isinstance(value, float):
         return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) else escape(str(value))

@@ -3,8 +3,6 @@
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import asdict
-from enum import Enum
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -44,7 +42,7 @@ def page(facts: Facts) -> str:
     styles, drawing, library = _asset("page.css"), _asset("charts.js"), get_plotlyjs()
     allowed = " ".join(f"'sha256-{_hash(script)}'" for script in (library, drawing))
     policy = f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:"
-    charts = {f.name: asdict(f.chart) for f in FIGURES if f.chart}
+    charts = orjson.dumps({f.name: f.chart for f in FIGURES if f.chart})
     body = "\n".join([_header(facts), "<main>", *_sections(facts), "</main>", _footer(facts)])
     return f"""<!doctype html>
 <html lang="en">
@@ -61,7 +59,7 @@ def page(facts: Facts) -> str:
 <body>
 {body}
 <script type="application/json" id="facts">{_in_script(to_json(facts))}</script>
-<script type="application/json" id="charts">{_in_script(orjson.dumps(charts, default=_value))}</script>
+<script type="application/json" id="charts">{_in_script(charts)}</script>
 <script>{library}</script>
 <script>{drawing}</script>
 </body>
@@ -78,7 +76,7 @@ def facts_in(text: str) -> str | None:
 def _header(facts: Facts) -> str:
     summary = facts.first("summary")
     links = "".join(f'<a href="#{_id(name)}">{name}</a>' for name, _ in SECTIONS)
-    versions = facts.rows["versions"]
+    fingerprint = escape(str(facts.rows["versions"]["sha256"][-1]))
     version = facts.versions["raw_candles"]
     told = [
         f"Made {time(facts.made_at)} by {escape(facts.program)}",
@@ -92,7 +90,7 @@ def _header(facts: Facts) -> str:
     return f"""<header>
 <p class="name">basislake report</p>
 <h1>{escape(facts.lake)}</h1>
-<p class="meta">{" · ".join(told)}<br>fingerprint <code>{escape(str(versions["sha256"][-1]))}</code></p>
+<p class="meta">{" · ".join(told)}<br>fingerprint <code>{fingerprint}</code></p>
 <ul class="notices">{listed}</ul>
 {_tiles(facts)}
 <nav>{links}</nav>
@@ -124,7 +122,8 @@ def _tiles(facts: Facts) -> str:
 def _sections(facts: Facts) -> Iterable[str]:
     for name, figures in SECTIONS:
         parts = "\n".join(_figure(_BY_NAME[figure], facts) for figure in figures)
-        yield f'<section><h2 id="{_id(name)}">{name}</h2>\n<div class="figures">{parts}</div></section>'
+        heading = f'<h2 id="{_id(name)}">{name}</h2>'
+        yield f'<section>{heading}\n<div class="figures">{parts}</div></section>'
 
 
 def _figure(figure: Figure, facts: Facts) -> str:
@@ -168,7 +167,8 @@ def _footer(facts: Facts) -> str:
     return (
         f"<footer><p>Tables at versions: {escape(versions) or 'none yet'}. <code>basislake report "
         "--verify</code> asks every query above again, of these versions, and names what differs."
-        "</p><p>Charts: plotly.js, in this page. Nothing is fetched, and nothing is sent.</p></footer>"
+        "</p><p>Charts: plotly.js, in this page. Nothing is fetched, and nothing is sent.</p>"
+        "</footer>"
     )
 
 
@@ -199,16 +199,10 @@ def _a_candle(size_bytes: int, candles: int) -> str:
 def _database(facts: Facts) -> tuple[str, str]:
     parity = facts.rows["parity"]
     if not facts.has_database:
-        return "–", "not asked"
+        return "-", "not asked"
     rows = f"{sum(parity['database_rows']):,} rows"
     return ("equal" if all(parity["is_equal"]) else "differs"), rows
 
 
 def _id(section: str) -> str:
     return f"part-{section.lower()}"
-
-
-def _value(value: object) -> object:
-    if isinstance(value, Enum):
-        return value.value
-    raise TypeError(f"{value!r} has no place in a chart")

@@ -24,12 +24,17 @@ ROW_COUNTS = query("""
 # these minutes, with exactly these two prices. Sets of rows are compared by the exclusive or of
 # their hashes and by their counts, which takes no memory for rows.
 BASIS_ORIGIN = query("""
-    WITH known AS (
-        SELECT candles.*, base, kind FROM candles JOIN instruments USING (instrument)
+    WITH perpetual_minutes AS (
+        SELECT base, ts, close AS perpetual_close
+        FROM candles
+        JOIN instruments USING (instrument)
+        WHERE kind = 'perpetual'
     ), pairs AS (
-        SELECT future.instrument, future.ts, future.close, perpetual.close AS perpetual_close
-        FROM (FROM known WHERE kind = 'future') AS future
-        LEFT JOIN (FROM known WHERE kind = 'perpetual') AS perpetual USING (base, ts)
+        SELECT instrument, ts, close, perpetual_close
+        FROM candles
+        JOIN instruments USING (instrument)
+        LEFT JOIN perpetual_minutes USING (base, ts)
+        WHERE kind = 'future'
     ), due AS (
         SELECT instrument, count(*) AS candles, count(perpetual_close) AS matched,
                bit_xor(hash(ts, close, perpetual_close))
@@ -117,14 +122,14 @@ REGISTRY = query(f"""
         GROUP BY instrument
     )
     SELECT base AS currency, length, count(*) AS futures,
-           count_if(has_candles) AS with_candles,
-           count_if(NOT has_candles AND NOT has_failed AND NOT has_unasked) AS empty,
-           count_if(asked.instrument IS NULL) AS not_in_coverage,
-           count_if(NOT is_whole OR first_start <> date_trunc('minute', listed_at)
-                    OR last_end < least(date_trunc('minute', expires_at), asked_until))
+           count(*) FILTER (has_candles) AS with_candles,
+           count(*) FILTER (NOT has_candles AND NOT has_failed AND NOT has_unasked) AS empty,
+           count(*) FILTER (asked.instrument IS NULL) AS not_in_coverage,
+           count(*) FILTER (NOT is_whole OR first_start <> date_trunc('minute', listed_at)
+                            OR last_end < least(date_trunc('minute', expires_at), asked_until))
                AS not_covered_whole,
-           count_if(has_unasked) AS with_minutes_never_asked,
-           count_if(has_failed) AS with_minutes_without_answer
+           count(*) FILTER (has_unasked) AS with_minutes_never_asked,
+           count(*) FILTER (has_failed) AS with_minutes_without_answer
     FROM futures
     LEFT JOIN asked USING (instrument)
     CROSS JOIN ends

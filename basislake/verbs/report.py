@@ -1,10 +1,10 @@
 """`report`: one page that shows what lake and database hold, asked again, and the evidence."""
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -117,18 +117,17 @@ def _verify(
     return 1 if found.differing else 0
 
 
-def _progress() -> Any:  # noqa: ANN401
-    line = Progress("figures")
-    return lambda done, total, name: line(done, total, name)
+def _progress() -> Callable[[int, int, str], None]:
+    return Progress("figures")
 
 
 def _show(made: Made, proved: Evidence | None) -> None:
     rows = [[name.replace("_", " "), value] for name, value in asdict(made).items()]
     print_table("Report", ["figure", "value"], rows)
     if proved:
-        columns = ["criterion", "verdict", "found"]
-        told = [[c.name, c.verdict, c.figure] for c in proved.criteria]
-        print_table(f"Evidence in {proved.folder}", columns, told)
+        click.echo(f"Evidence: {', '.join(proved.files)} in {proved.folder}")
+        for criterion in proved.criteria:
+            click.echo(f"{criterion.name}: {criterion.verdict}: {criterion.figure}")
 
 
 def _show_verified(found: Verified) -> None:

@@ -1,4 +1,4 @@
-"""`build`, `load` and `run`: from the raw tables to the curated ones, to PostgreSQL and the report."""
+"""`build`, `load` and `run`: from the raw tables to the curated ones, to PostgreSQL, to a page."""
 
 from dataclasses import asdict
 
