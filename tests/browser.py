@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from base64 import b64decode
 from collections.abc import Iterator
@@ -18,9 +19,15 @@ OPTIONS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe",
 )  # fmt: skip
-# What a page may load from where no network is.
-LOCAL = ("file:", "data:", "about:", "blob:")
 WAIT_S = 60.0
+# The browser speaks the protocol over the file descriptors 3 and 4, whatever was there before.
+_START = """
+import fcntl, os, sys
+high = [fcntl.fcntl(int(n), fcntl.F_DUPFD_CLOEXEC, 10) for n in sys.argv[1:3]]
+os.dup2(high[0], 3)
+os.dup2(high[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 def chromium() -> str | None:
@@ -149,8 +156,7 @@ class Browser:
 def browser(path: str, folder: Path) -> Iterator[Browser]:
     """Start a browser whose profile is an empty folder, and end it."""
     (from_us, to), (back, from_it) = os.pipe(), os.pipe()
-    # The protocol is spoken over the file descriptors 3 and 4.
-    command = ["sh", "-c", f'exec "$0" "$@" 3<&{from_us} 4>&{from_it}', path, *OPTIONS]
+    command = [sys.executable, "-c", _START, str(from_us), str(from_it), path, *OPTIONS]
     process = subprocess.Popen(
         [*command, f"--user-data-dir={folder}", "about:blank"],
         pass_fds=(from_us, from_it),

@@ -117,8 +117,8 @@
         type: "heatmap", x: months, y: names, z, text: told, hovertemplate: "%{text}<extra></extra>", hoverongaps: false,
         colorscale: scale, zmin: -0.5, zmax: shades.length - 0.5, showscale: false, xgap: gap, ygap: rowHeight > 6 ? 1.5 : 0.5,
       };
-      const x = axis("", { type: "category", showgrid: false, zeroline: false, side: "top", showline: false, ...ticks });
-      const y = axis("", { type: "category", showgrid: false, zeroline: false, tickvals: shown, tickfont: { size: isNarrow() ? 8.5 : 10.5, color: colour("muted") } });
+      const x = axis("", { type: "category", showgrid: false, zeroline: false, ticks: "", side: "top", showline: false, ...ticks });
+      const y = axis("", { type: "category", showgrid: false, zeroline: false, ticks: "", tickvals: shown, tickfont: { size: isNarrow() ? 8.5 : 10.5, color: colour("muted") } });
       const found = unique(columns[chart.series]);
       const legend = series(chart, levels.filter((l) => found.includes(l)));
       if (columns.is_slight.some(Boolean)) {
@@ -144,10 +144,11 @@
           line: { color: line.colour, width: isShort ? 2 : 1.5 }, marker: { size: 4 }, hovertemplate: `${safe(line.label)}: %{y:.2f}<extra></extra>`,
         };
       });
+      const drawn = lines.filter((_, n) => traces[n].y.some((value) => value !== null));
       const isMonthly = steps[0].length === 7;
       const ticks = isMonthly && steps.length <= 12 ? { dtick: "M1", tickformat: "%b %Y" } : {};
       const x = axis("", { type: "date", showgrid: false, hoverformat: isMonthly ? "%b %Y" : "%Y-%m-%d", ...ticks });
-      return { traces, layout: layout(isNarrow() ? 280 : 340, x, axis(chart.y_title, { ticksuffix: " %" }), { hovermode: "x unified" }), legend: lines };
+      return { traces, layout: layout(isNarrow() ? 280 : 340, x, axis(chart.y_title, { ticksuffix: " %" }), { hovermode: "x unified" }), legend: drawn };
     },
 
     curve(chart, columns, chosen, all) {

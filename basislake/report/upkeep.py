@@ -86,6 +86,13 @@ DATABASE_STORAGE = Figure(
         ORDER BY database_bytes DESC, table_name
     """),
     units={"bytes": "bytes", "bytes_a_row": "bytes"},
+    chart=Chart(
+        Kind.BARS,
+        x="table_name",
+        y=("bytes",),
+        colours=("series-2",),
+        y_title="bytes",
+    ),
     listing=Listing(
         {"table_name": "table", "bytes": "bytes", "bytes_a_row": "a row"},
         empty="No database was asked.",

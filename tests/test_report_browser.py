@@ -1,0 +1,248 @@
+"""The report's page in a real headless Chromium, without a network: what is drawn is what is so."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
+from basislake.report.page import page
+from lake import Lake
+from lake.tables import COVERAGE, INSTRUMENTS
+from tests.ailing import UNANSWERED, ailing_lake
+from tests.browser import Browser, Page, browser, chromium
+from tests.lakes import lake_of
+
+MADE_AT = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
+DRAWN = "document.documentElement?.dataset.drawn"
+WORST = ["failed", "missing", "never_asked", "present", "no_data"]
+HOSTILE = "</script><img src=x onerror='window.hacked=1'><a href='javascript:hacked=1'>BTC</a>"
+
+# The colour at the middle of every cell of the heat map, off the picture that was drawn.
+PIXELS = """
+new Promise((done) => {
+  const plot = document.querySelector("#coverage .plot");
+  const drawn = plot.querySelector(".heatmaplayer image");
+  const { xaxis, yaxis } = plot._fullLayout;
+  const [left, top] = ["x", "y"].map((name) => Number(drawn.getAttribute(name)));
+  const [months, names] = [plot.data[0].x, plot.data[0].y];
+  const picture = new Image();
+  picture.onload = () => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [drawn.width.baseVal.value, drawn.height.baseVal.value];
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+    const cells = {};
+    names.forEach((name, i) => months.forEach((month, j) => {
+      const at = [xaxis.c2p(j) - left, yaxis.c2p(i) - top].map(Math.round);
+      const [r, g, b, opacity] = context.getImageData(at[0], at[1], 1, 1).data;
+      if (opacity) cells[name + " " + month] = [r, g, b];
+    }));
+    done(cells);
+  };
+  picture.src = drawn.getAttribute("href") ?? drawn.getAttribute("xlink:href");
+})
+"""
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[Browser]:
+    path = chromium()
+    if path is None:
+        pytest.skip("no Chromium on this machine; `make browser` installs it, with root")
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        browser(path, Path(folder)) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return ailing_lake(tmp_path_factory.mktemp("ailing"))
+
+
+@pytest.fixture(scope="module")
+def facts(where: Lake) -> Facts:
+    return gather(where, MADE_AT, None, 2)
+
+
+@pytest.fixture(scope="module")
+def shown(facts: Facts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "index.html"
+    path.write_text(page(facts))
+    return path
+
+
+@pytest.fixture
+def tab(window: Browser) -> Page:
+    return Page(window)
+
+
+def check_quiet(tab: Page) -> None:
+    """Nothing was complained of, and nothing was fetched."""
+    assert tab.problems == []
+    assert [url for url in tab.requested if not url.startswith(("file:", "data:"))] == []
+    assert len([url for url in tab.requested if url.startswith("file:")]) == 1
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_chart_is_drawn_and_the_page_never_scrolls_sideways(
+    tab: Page, shown: Path, facts: Facts, width: int, *, dark: bool
+) -> None:
+    tab.looks(width, dark=dark)
+    tab.open(shown, DRAWN)
+    charts = [f.name for f in FIGURES if f.chart and any(facts.rows[f.name].values())]
+    # No database was asked.
+    assert {f.name for f in FIGURES if f.chart} - {*charts} == {"database-storage"}
+    for name in charts:
+        marks = f"#{name} .plot :is(.heatmaplayer image, .scatterlayer .trace, .barlayer .point)"
+        assert tab.value(f"document.querySelectorAll({json.dumps(marks)}).length") > 0, name
+    assert tab.value(DRAWN) == str(len(charts))
+    assert tab.value("document.documentElement.scrollWidth") <= width
+    outside = (
+        "[...document.querySelectorAll('.plot svg')].filter((e) => "
+        "e.getBoundingClientRect().right > innerWidth).length"
+    )
+    assert tab.value(outside) == 0
+    ink, paper = (_rgb(tab.value(f"getComputedStyle(document.body).{name}")) for name in _INK)
+    assert (sum(ink) > sum(paper)) == dark
+    check_quiet(tab)
+
+
+_INK = ("color", "backgroundColor")
+
+
+def _rgb(text: str) -> list[int]:
+    return [int(part) for part in text.removeprefix("rgb(").removesuffix(")").split(",")]
+
+
+def colours(tab: Page) -> dict[str, list[int]]:
+    """The page's colours of the statuses, also of those that are less than 1 % of a month."""
+    found = {}
+    for name in (*WORST, *(f"{status}-pale" for status in WORST)):
+        value = f"getComputedStyle(document.documentElement).getPropertyValue('--{name}')"
+        found[name] = list(bytes.fromhex(str(tab.value(value)).strip().removeprefix("#")))
+    assert len({tuple(colour) for colour in found.values()}) == len(found)
+    return found
+
+
+def expected_cells(where: Lake, coin: str) -> dict[str, str]:
+    """The colour's name of every cell, by a count of every minute of `coverage`."""
+    names = where.read(INSTRUMENTS).filter(base=coin)["instrument"]
+    last = pl.col("end") - pl.duration(minutes=1)
+    counted = (
+        where.read(COVERAGE)
+        .filter(pl.col("instrument").is_in(names.implode()))
+        .select("instrument", "status", pl.datetime_ranges("start", last, "1m").alias("ts"))
+        .explode("ts")
+        .group_by("instrument", pl.col("ts").dt.strftime("%Y-%m").alias("month"), "status")
+        .len()
+    )
+    cells = {}
+    for (name, month), rows in counted.group_by("instrument", "month"):
+        counts = dict(rows.select("status", "len").iter_rows())
+        worst = next(status for status in WORST if status in counts)
+        is_pale = counts[worst] < sum(counts.values()) / 100
+        cells[f"{name} {month}"] = f"{worst}-pale" if is_pale else worst
+    return cells
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_heat_map_is_drawn_in_the_colours_of_the_coverage_table(
+    tab: Page, shown: Path, where: Lake, *, dark: bool
+) -> None:
+    tab.looks(1400, dark=dark)
+    tab.open(shown, DRAWN)
+    palette = colours(tab)
+    seen = set()
+    for coin in ("BTC", "ETH"):
+        tab.value(
+            "[...document.querySelectorAll('#coverage button')]"
+            f".find((b) => b.textContent === '{coin}').click()"
+        )
+        tab.wait(f"document.querySelector('#coverage .plot').dataset.drawn === '{coin}'")
+        expected = expected_cells(where, coin)
+        assert tab.value(PIXELS) == {cell: palette[name] for cell, name in expected.items()}
+        seen |= set(expected.values())
+    assert seen >= {"failed", "missing-pale", "present"}
+    check_quiet(tab)
+
+
+def test_a_chosen_time_and_a_chosen_contract_are_what_is_drawn(
+    tab: Page, shown: Path, facts: Facts
+) -> None:
+    tab.looks(1400)
+    tab.open(shown, DRAWN)
+    rows = pl.DataFrame(facts.rows["term-structure"], strict=False)
+    minute = "2024-03-31 23:59"
+    tab.value(
+        "(() => { const date = document.querySelector('#term-structure input[type=date]');"
+        "date.value = '2024-03-31'; date.dispatchEvent(new Event('change')); })()"
+    )
+    tab.wait(f"document.querySelector('#term-structure .plot').dataset.drawn === '{minute}'")
+    for row in rows.filter(minute=minute).iter_rows(named=True):
+        assert _trace(tab, "term-structure", row["coin"]) == [row["days"], row["annualised_pct"]]
+    name = "BTC-12APR24"
+    tab.value(
+        "(() => { const list = document.querySelector('#contracts select');"
+        f"list.value = '{name}'; list.dispatchEvent(new Event('change')); }})()"
+    )
+    tab.wait(f"document.querySelector('#contracts .plot').dataset.drawn === '{name}'")
+    contracts = pl.DataFrame(facts.rows["contracts"], strict=False)
+    (own,) = contracts.filter(instrument=name).rows(named=True)
+    drawn = tab.value("document.querySelector('#contracts .plot').data[2]")
+    assert drawn["y"] == own["last_basis_pct"]
+    days = [step * own["step_minutes"] / 1440 for step in own["step"]]
+    assert drawn["x"] == pytest.approx(days)
+    check_quiet(tab)
+
+
+def _trace(tab: Page, figure: str, name: str) -> list[list[float]]:
+    """Both axes of a line that is drawn solid."""
+    solid = f"t.name === '{name}' && t.line.dash === 'solid'"
+    found: Any = tab.value(
+        f"(() => {{ const t = document.querySelector('#{figure} .plot').data.find((t) => {solid});"
+        "return [t.x, t.y]; })()"
+    )
+    return [list(axis) for axis in found]
+
+
+def test_a_change_of_the_scheme_redraws_in_its_colours(tab: Page, shown: Path) -> None:
+    tab.looks(1400)
+    tab.open(shown, DRAWN)
+    first = "document.querySelector('#storage .plot').data[0].marker.color"
+    before = tab.value(first)
+    tab.looks(1400, dark=True)
+    tab.wait(f"{first} !== '{before}'")
+    check_quiet(tab)
+
+
+def test_hostile_names_are_shown_and_never_run(tab: Page, facts: Facts, tmp_path: Path) -> None:
+    hurt = json.loads(to_json(facts).replace(UNANSWERED[0].encode(), b"@hostile@"))
+    text = json.dumps(hurt).replace("@hostile@", HOSTILE).replace('"BTC"', json.dumps(HOSTILE))
+    path = tmp_path / "index.html"
+    path.write_text(page(from_json(text, "here")))
+    tab.looks(1400)
+    tab.open(path, DRAWN)
+    assert tab.value("window.hacked") is None
+    assert tab.value("document.querySelectorAll('img, a[href^=javascript], svg a').length") == 0
+    assert tab.value("document.querySelector('#instruments td').textContent") == HOSTILE
+    assert tab.value("document.querySelector('#coverage button').textContent") in (HOSTILE, "ETH")
+    assert tab.problems == []
+
+
+def test_an_empty_lakes_page_is_quiet(tab: Page, tmp_path: Path) -> None:
+    path = tmp_path / "index.html"
+    path.write_text(page(gather(lake_of(tmp_path / "lake", instruments=[]), MADE_AT, None, 1)))
+    tab.looks(390)
+    tab.open(path, DRAWN)
+    assert tab.value(DRAWN) == "0"
+    assert "The lake is empty" in tab.value("document.body.textContent")
+    check_quiet(tab)
