@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup demo test check format docs bench lock clean
+.PHONY: help setup demo browser test check format docs bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is to do
@@ -20,6 +20,11 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY) ## Run everything offline against a simulated exchange, into ./demo-lake/
 	@$(BIN)/basislake demo
+
+browser: ## Install Chromium for the tests of the report, where that may be done
+	@command -v chromium chromium-browser google-chrome > /dev/null \
+	|| { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } > /dev/null 2>&1 \
+	|| echo "Chromium cannot be installed from here; the tests that open the report in it will be skipped."
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest

@@ -51,6 +51,8 @@ def connect(
     connection = duckdb.connect()
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        # It would go to stdout, among the results, where Python has no script of its own to run.
+        connection.execute("SET enable_progress_bar = false")
         for snapshot in snapshots:
             _view(connection, snapshot, is_local=is_local)
         for view in VIEWS:

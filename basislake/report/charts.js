@@ -222,7 +222,7 @@
         return {
           type: "bar", orientation: "h", y: own.map((r) => safe(label(r))), x: values, name: safe(kind.label), marker: { color: kind.colour, line: { width: 0 } },
           text: values.map(written), textposition: chart.series ? "inside" : "auto", insidetextanchor: chart.series ? "middle" : "end", textangle: 0,
-          textfont: { size: 11.5 }, constraintext: "none", cliponaxis: false, hovertemplate: `%{y}<br>${safe(kind.label)}: %{x:,}<extra></extra>`,
+          insidetextfont: { size: 11.5, color: readable(kind.colour) }, outsidetextfont: { size: 11.5, color: colour("ink") }, constraintext: "none", cliponaxis: false, hovertemplate: `%{y}<br>${safe(kind.label)}: %{x:,}<extra></extra>`,
         };
       });
       const isGrouped = !chart.series && chart.y.length > 1;
@@ -240,9 +240,13 @@
     return String(value);
   }
 
-  function tinted(hex, opacity) {
-    const [r, g, b] = [1, 3, 5].map((n) => parseInt(hex.slice(n, n + 2), 16));
-    return `rgba(${r},${g},${b},${opacity})`;
+  const parts = (hex) => [1, 3, 5].map((n) => parseInt(hex.slice(n, n + 2), 16));
+  const tinted = (hex, opacity) => `rgba(${parts(hex).join(",")},${opacity})`;
+
+  // Black or white on a colour, whichever stands out by the relative luminance of WCAG 2.
+  function readable(hex) {
+    const [r, g, b] = parts(hex).map((n) => (n <= 10 ? n / 3294 : ((n / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
   }
 
   function filtered(columns, name, value) {

@@ -113,9 +113,9 @@ GAPS = Figure(
     title="Gaps, by cause",
     meaning=(
         "A point is an interval after an instrument's first candle that has none (the "
-        f"{GAPS_SHOWN:,} longest; the view `gaps` has all). The exchange lacked it twice when asked, or never "
-        "answered, or was never asked; and while it lasted the other instruments traded or the "
-        "whole venue was silent. The vertical axis is logarithmic."
+        f"{GAPS_SHOWN:,} longest; the view `gaps` has all). The exchange lacked it twice when "
+        "asked, or never answered, or was never asked; and while it lasted the other instruments "
+        "traded or the whole venue was silent. The vertical axis is logarithmic."
     ),
     sql=query(f"""
         SELECT instrument, start, "end", minutes,
