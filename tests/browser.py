@@ -31,8 +31,15 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 def chromium() -> str | None:
-    """The path of a browser on this machine, None where there is none."""
-    return next((path for name in NAMES if (path := shutil.which(name))), None)
+    """The path of a browser that starts on this machine, None where there is none."""
+    found = (path for name in NAMES if (path := shutil.which(name)))
+    return next((path for path in found if _starts(path)), None)
+
+
+def _starts(path: str) -> bool:
+    """Whether it is a browser; some systems have a stand-in that tells how to get one."""
+    told = subprocess.run([path, "--version"], capture_output=True, check=False, timeout=WAIT_S)
+    return told.returncode == 0
 
 
 class Page:

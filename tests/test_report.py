@@ -189,6 +189,11 @@ def test_the_versions_and_the_fingerprint_are_the_lakes(where: Lake, facts: Fact
     assert sizes["candles"] == sum(files.values())
 
 
+def test_no_progress_of_duckdb_gets_among_the_results(where: Lake) -> None:
+    (setting,) = where.sql("SELECT current_setting('enable_progress_bar') AS is_on")["is_on"]
+    assert setting is False
+
+
 def test_the_same_lake_says_the_same_again(where: Lake, facts: Facts) -> None:
     again = gather(where, MADE_AT, None, 1)
     assert again == facts
@@ -468,6 +473,14 @@ def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any])
     assert (done.code, "all 15 figures" in done.out) == (0, True), done.out
 
 
+def test_the_demo_leaves_its_report_beside_its_lake(tmp_path: Path) -> None:
+    done = basislake(None, "demo", "--lake", tmp_path)
+    assert done.code == 0, done.err
+    assert f"Look at it: {tmp_path}/report/index.html" in done.out
+    facts = from_json((tmp_path / "report" / "report.json").read_bytes(), "here")
+    assert figure(facts, "parity")["is_equal"].all()
+
+
 def test_a_row_that_went_from_the_database_is_found_and_a_new_load_is_told(
     loaded: tuple[Lake, Any],
 ) -> None:
@@ -489,6 +502,17 @@ def test_a_row_that_went_from_the_database_is_found_and_a_new_load_is_told(
     told = {finding["figure"]: finding["reason"] for finding in later.json["open"]}
     assert told["parity"] == "the database was loaded since"
     assert basislake(None, "report", "--lake", where.uri).code == 0
+
+
+def test_a_report_that_cannot_be_written_takes_nothing_from_the_run(tmp_path: Path) -> None:
+    Path(tmp_path, "report").write_text("in the way")
+    with SimulatedExchange(small_market(weeks=1)) as server:
+        done = basislake(server, "run", "--lake", tmp_path, "--json")
+    assert done.code == 1
+    assert "Report: not made" in done.err
+    assert "Traceback" not in done.err
+    assert done.json["load"]["verified"]
+    assert "report" not in done.json
 
 
 # Evidence

@@ -13,7 +13,7 @@ from basislake import PROGRAM
 from lake import Lake
 from lake.errors import LakeError, UsageError
 from lake.tables import CANDLES, CURATED, INSTRUMENTS, RAW_CANDLES, TABLES
-from lake.versions import PastLake
+from lake.versions import PastLake, pinned
 from tests.market import basislake
 from tests.staged import (
     CURATED_NAMES,
@@ -265,3 +265,17 @@ def test_a_log_read_while_another_writes_gives_every_commit_its_own_number(tmp_p
                 assert commit.version in {commit.lineage["number"], 0}
         writing.result()
     assert raw_version(where) == 39
+
+
+def test_a_pinned_lake_stays_as_it_was(staged: Staged, tmp_path: Path) -> None:
+    where = staged.copy(tmp_path)
+    still = pinned(where)
+    built(where, raw_version=staged.first.version)
+    where.commit(where.snapshot(RAW_CANDLES), [where.write(RAW_CANDLES, candles(1), "A")], LINEAGE)
+    assert still.version == staged.last.version
+    assert is_same(content(still), staged.last.content)
+    assert [c.version for c in still.history(RAW_CANDLES, 1)] == [staged.last.version]
+    bare = pinned(lake.open(str(tmp_path / "bare")))
+    assert bare.version is None
+    assert all(bare.scan(name).collect().is_empty() for name in TABLES)
+    assert bare.history(RAW_CANDLES) == []

@@ -145,8 +145,9 @@ def _show(
     _section("Basis by time left, medians (DuckDB)", shown.columns, shown.rows())
     for title, _, columns in GUIDE_QUERIES:
         _section(f"{title} (PostgreSQL)", columns, answers[title])
+    if "report" in summary:
+        click.echo(f"Look at it: {summary['report']['path']}")
     click.echo(
-        f"Look at it: {summary['report']['path']}\n"
         "Next, try:\n"
         f"  {_program()} status --lake {uri}\n"
         f'  {_program()} sql --lake {uri} "FROM basis ORDER BY ts DESC LIMIT 5"\n'

@@ -22,7 +22,7 @@ from basislake.settings import (
 )
 from basislake.verbs.versions import MOST_THREADS
 from lake import Lake
-from lake.errors import UsageError
+from lake.errors import BasislakeError, UsageError
 
 
 @click.command(short_help="Make a page that shows it all")
@@ -91,19 +91,24 @@ def report(
     return 1 if proved and any(c.passed is False for c in proved.criteria) else 0
 
 
-def report_told(where: Lake, uri: str) -> Made | None:
-    """Make the report of a lake at its usual place, and say where it is; None where the lake has no
-    such place.
+def report_told(where: Lake, uri: str) -> tuple[Made | None, bool]:
+    """Make the report of a lake at its usual place, at the end of a run, and say where it is.
+
+    Returns:
+        What was made, None where nothing was; and whether that is as it should be. A report that
+        fails is told and takes nothing from what the run did; a lake that is not on disk has no
+        usual place for one.
     """
     if not where.is_local:
-        say(
-            "Report: not made, for this lake is not on disk; `basislake report --output FOLDER` "
-            "makes it."
-        )
-        return None
-    made, _ = make(where, None, datetime.now(UTC), uri, os.cpu_count() or 1)
+        say("Report: none for a lake that is not on disk; `basislake report --output FOLDER` does.")
+        return None, True
+    try:
+        made, _ = make(where, None, datetime.now(UTC), uri, os.cpu_count() or 1)
+    except (BasislakeError, OSError) as exc:
+        say(f"Report: not made: {exc}. All else is safe; `basislake report` tries again.")
+        return None, False
     say(f"Report: {made.path}, {size(made.bytes)} in {duration(made.seconds)}.")
-    return made
+    return made, True
 
 
 def _verify(

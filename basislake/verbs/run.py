@@ -133,14 +133,14 @@ def run_all(
     built = build_told(where)
     with database(postgres, where) as uri:
         loaded = load_told(where, uri)
-        reported = report_told(where, uri)
+        reported, is_reported = report_told(where, uri)
     summary = {
         "backfill": asdict(fetched.backfill),
         "build": asdict(built),
         "load": asdict(loaded),
         **({"report": asdict(reported)} if reported else {}),
     }
-    return summary, 0 if is_complete(fetched) else 1
+    return summary, 0 if is_complete(fetched) and is_reported else 1
 
 
 def build_told(
