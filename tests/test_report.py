@@ -435,6 +435,42 @@ def test_a_file_that_is_no_report_is_told_as_such(where: Lake, tmp_path: Path, t
         verify(where, folder, None, 1)
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("made_at",), "2024-01-01T00:00:00"),
+        (("versions", "basis"), 2**70),
+        (("versions", "basis"), -1),
+        (("figures", 0, "columns"), {"instruments": 1}),
+        (("figures", 1, "columns"), {"coin": ["BTC"], "instrument": []}),
+        (("figures", 0, "name"), None),
+    ],
+)
+def test_facts_of_another_shape_are_no_report(
+    facts: Facts, place: tuple[str | int, ...], value: object
+) -> None:
+    changed = json.loads(to_json(facts))
+    inner = changed
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = value
+    with pytest.raises(LakeError, match="`basislake report` makes it anew"):
+        from_json(json.dumps(changed), "here")
+
+
+def test_facts_that_no_lake_has_said_are_found(where: Lake, tmp_path: Path) -> None:
+    folder = made(where, tmp_path)
+
+    def change(facts: dict[str, Any]) -> None:
+        for figure in facts["figures"]:
+            figure["columns"] = {"x": [None, [1], {}, HOSTILE]}
+
+    rewritten(folder, change, page=True)
+    found = differing(where, folder)
+    assert found.keys() == {"page", *(f.name for f in FIGURES)}
+    assert found["gaps"] == "it has other columns"
+
+
 def test_a_report_of_versions_that_are_gone_cannot_be_verified(where: Lake, tmp_path: Path) -> None:
     copy = copied(where, tmp_path)
     folder = made(copy, tmp_path / "report")

@@ -17,6 +17,7 @@ from lake.errors import LakeError, UsageError
 from lake.versions import PinnedLake, pinned
 
 FORMAT = 1
+_END_VERSION = 2**63
 
 # In the order of the page.
 FIGURES: tuple[Figure, ...] = (
@@ -174,12 +175,12 @@ def from_json(text: bytes | str, source: str) -> Facts:
         figures = {figure["name"]: figure for figure in found["figures"]}
         facts = Facts(
             program=str(found["program"]),
-            made_at=datetime.fromisoformat(found["made_at"]).isoformat(),
+            made_at=_time(found["made_at"]).isoformat(),
             lake=str(found["lake"]),
             versions={name: _version(found["versions"][name]) for name in TABLES},
             has_database=found["has_database"] is True,
             queries={figure.name: str(figures[figure.name]["sql"]) for figure in FIGURES},
-            rows={figure.name: dict(figures[figure.name]["columns"]) for figure in FIGURES},
+            rows={figure.name: _rows(figures[figure.name]["columns"]) for figure in FIGURES},
         )
     except (ValueError, TypeError, LookupError, AttributeError) as exc:
         raise LakeError(
@@ -194,10 +195,25 @@ def _plain(value: object) -> Rows:
     return rows
 
 
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text!r} names no zone")
+    return time
+
+
 def _version(value: object) -> int | None:
-    if value is None or (isinstance(value, int) and value >= 0):
+    if value is None or (isinstance(value, int) and 0 <= value < _END_VERSION):
         return value
     raise ValueError(f"{value!r} is no version")
+
+
+def _rows(columns: object) -> Rows:
+    if not isinstance(columns, dict) or not all(isinstance(v, list) for v in columns.values()):
+        raise TypeError("a figure is no table")
+    if len({len(values) for values in columns.values()}) > 1:
+        raise ValueError("a figure's columns are not equally long")
+    return columns
 
 
 def _name_of(where: Lake) -> str:
