@@ -168,7 +168,7 @@ def test_what_ailed_is_named(facts: Facts) -> None:
     rules = figure(facts, "rules").select("rule", "outcome", "candles").rows()
     assert rules == [("nonpositive_price", "refused", 1), ("spike", "kept", 1)]
     gaps = figure(facts, "gaps").select("instrument", "minutes", "cause").rows()
-    cause = "lacked by the exchange, others traded"
+    cause = "the exchange lacks it, others have candles"
     assert gaps == [(SPIKE[0], 2, cause), ("ETH-PERPETUAL", 1, cause)]
     (failed,) = figure(facts, "unanswered").rows(named=True)
     assert (failed["instrument"], failed["state"]) == (UNANSWERED[0], "failed")

@@ -5,8 +5,8 @@ from basislake.report.figures import Chart, Figure, Kind, Listing, query
 # The worst first; `no_data` is no gap, so a month shows it only where there is nothing else.
 STATUSES = ("failed", "missing", "never_asked", "present", "no_data")
 CAUSES = (
-    "no answer", "never asked", "lacked by the exchange, others traded",
-    "lacked by the exchange, all silent", "lacked by the exchange, nothing to compare",
+    "no answer", "never asked", "the exchange lacks it, others have candles",
+    "the exchange lacks it, the whole venue is silent", "the exchange lacks it, nothing to compare",
 )  # fmt: skip
 GAPS_SHOWN = 1000
 
@@ -114,16 +114,16 @@ GAPS = Figure(
     meaning=(
         "A point is an interval after an instrument's first candle that has none (the "
         f"{GAPS_SHOWN:,} longest; the view `gaps` has all). The exchange lacked it twice when "
-        "asked, or never answered, or was never asked; and while it lasted the other instruments "
-        "traded or the whole venue was silent. The vertical axis is logarithmic."
+        "asked, or never answered, or was never asked; and while it lasted other instruments "
+        "have candles, or none has: the whole venue was silent. The vertical axis is logarithmic."
     ),
     sql=query(f"""
         SELECT instrument, start, "end", minutes,
                CASE WHEN status = 'failed' THEN 'no answer'
                     WHEN status = 'never_asked' THEN 'never asked'
-                    WHEN venue_silent THEN 'lacked by the exchange, all silent'
-                    WHEN NOT venue_silent THEN 'lacked by the exchange, others traded'
-                    ELSE 'lacked by the exchange, nothing to compare' END AS cause
+                    WHEN venue_silent THEN 'the exchange lacks it, the whole venue is silent'
+                    WHEN NOT venue_silent THEN 'the exchange lacks it, others have candles'
+                    ELSE 'the exchange lacks it, nothing to compare' END AS cause
         FROM gaps
         ORDER BY minutes DESC, instrument, start
         LIMIT {GAPS_SHOWN}
@@ -142,7 +142,7 @@ GAPS = Figure(
         {"instrument": "instrument", "start": "from", "end": "until", "minutes": "minutes",
          "cause": "cause"},
         rows=8,
-        empty="No gap: every minute from each first candle on is there.",
+        empty="No gap after any instrument's first candle.",
     ),
     is_wide=True,
 )  # fmt: skip

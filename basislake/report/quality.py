@@ -157,7 +157,7 @@ RULES = Figure(
             "candles": "candles",
             "instruments": "instruments",
         },
-        empty="No candle met a rule.",
+        empty="No candle that was built met a rule.",
     ),
 )
 
@@ -190,7 +190,7 @@ UNANSWERED = Figure(
             "asked_until": "asked until",
             "reason": "reason",
         },
-        empty="None: every instrument was answered and has candles.",
+        empty="No instrument has failed, and none is empty.",
     ),
     is_wide=True,
 )
