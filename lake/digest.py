@@ -47,7 +47,7 @@ def _update(sha: Any, series: pl.Series) -> None:  # noqa: ANN401  (hashlib name
         _update(sha, series.drop_nulls().explode(empty_as_null=False))
     elif series.dtype == pl.String:
         sha.update(_buffer(series.str.len_bytes().fill_null(0).cast(pl.UInt64)))
-        sha.update("".join(series.drop_nulls()).encode())
+        sha.update(_characters(series.drop_nulls()))
     else:
         numbers = _numbers(series)
         sha.update(_buffer(numbers.fill_null(0) if has_nulls else numbers))
@@ -58,6 +58,13 @@ def _numbers(series: pl.Series) -> pl.Series:
     if series.dtype == pl.Boolean:
         return series.cast(pl.UInt8)
     return series if series.dtype == pl.Float64 else series.to_physical().cast(pl.Int64)
+
+
+def _characters(series: pl.Series) -> pa.Buffer | bytes:
+    """The UTF-8 of all texts, one after the other: as old-style Arrow holds them."""
+    array = series.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, _, data = array.buffers()
+    return b"" if data is None else data
 
 
 def _buffer(series: pl.Series) -> pa.Buffer | bytes:
