@@ -74,13 +74,14 @@ def at_once(body: bytes) -> Plain | None:
         reply = text.str.json_decode(_REPLY).struct.unnest()
     except (pl.exceptions.PolarsError, UnicodeDecodeError):
         return None
-    result = reply["result"].struct.unnest()
-    columns = {name: result[name].explode() for name in _ARRAYS}
-    lengths = {len(column) for column in columns.values()}
     beside = reply["usOut"].count() + 2 * reply["testnet"].count()
-    is_plain = len(lengths) == 1 and lengths != {1} and marks == _LEAST_MARKS + beside
-    if not is_plain or result["status"][0] != _OK:
+    result = reply["result"].struct.unnest()
+    # A column of one row would be repeated beside longer ones.
+    lengths = set(result.select(pl.col(_ARRAYS).list.len()).row(0))
+    is_whole = len(lengths) == 1 and lengths.isdisjoint({None, 0, 1})
+    if marks != _LEAST_MARKS + beside or not is_whole or result["status"][0] != _OK:
         return None
+    columns = result.select(pl.col(_ARRAYS).explode()).to_dict()
     return Plain(columns, reply["usOut"][0])
 
 

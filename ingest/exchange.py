@@ -1,5 +1,6 @@
 """The exchange client: the one place that calls Deribit, the one module that knows `requests`."""
 
+import os
 import random
 import threading
 import time
@@ -105,6 +106,8 @@ class Exchange:
         self._limiter = limiter or Limiter(0)
         self._deadlines = Deadlines()
         self._stopped = threading.Event()
+        # More threads than processors would only hand the interpreter's lock to and fro.
+        self._reading = threading.Semaphore(os.cpu_count() or 1)
         self._timeout_s = timeout_s
         self._retries = retries
         self._session = session or _session()
@@ -237,7 +240,9 @@ class Exchange:
         if method == _CHART:
             tally.add(calls=1)
         try:
-            value = read(self._send(base, method, params))
+            reply = self._send(base, method, params)
+            with self._reading:
+                value = read(reply)
         except ThrottledError as exc:
             tally.add(throttled=1)
             self._limiter.refused(asked_at, exc.retry_after_s)

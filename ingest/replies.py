@@ -192,7 +192,7 @@ def _frame(columns: Columns, window: Span) -> pl.DataFrame:
 
 def _is_ascending(times: pl.Series) -> bool:
     """Whether each is later than the one before."""
-    return times.is_sorted() and times.n_unique() == len(times)
+    return times.is_sorted() and times.set_sorted().n_unique() == len(times)
 
 
 def _clock(microseconds: object) -> datetime | None:

@@ -13,7 +13,7 @@ from lake import Lake
 # windows, whichever comes first.
 BATCH_CANDLES = 500_000
 BATCH_SECONDS = 20.0
-BATCHES = 20
+BATCHES = 14
 
 # While a commit is under way so many candles may gather; then fetching waits.
 MOST_CANDLES_WAITING = 1_000_000
