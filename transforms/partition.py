@@ -12,7 +12,8 @@ import polars as pl
 
 from lake import Lake
 from lake.files import DataFile
-from lake.snapshot import scan_files
+from lake.rows import read_rows
+from lake.spans import MINUTE, Span
 from lake.tables import BASIS, CANDLES, RAW_CANDLES
 from transforms.basis import basis
 from transforms.candles import validate
@@ -78,7 +79,7 @@ def build_partition(task: Task) -> Built:
     """
     lake = Lake(task.lake_uri, task.lake_options)
     source = task.source
-    raw = RAW_CANDLES.cast(_raw(lake, source.files).collect())
+    raw = RAW_CANDLES.cast(_raw(task.instrument, lake, source.files))
     candles, quarantine = validate(raw, source.listed_at, source.expires_at)
     figures = quality(raw, candles, source.asked_until, task.duplicates)
     del raw
@@ -106,13 +107,9 @@ def _judged(task: Task, candles: pl.DataFrame, lake: Lake) -> tuple[pl.DataFrame
 
     if expires_at is None:
         return flag_perpetual(candles, others), BASIS.empty()
-    first, last = candles["ts"][0] - STAND_IN, candles["ts"][-1] + STAND_IN
-    perpetual = (
-        scan_files(CANDLES, task.perpetual_urls, lake.options)
-        .filter(pl.col("ts").is_between(first, last))
-        .select("ts", "high", "low", "close", "traded", "suspect")
-        .collect()
-    )
+    span = Span(candles["ts"][0] - STAND_IN, candles["ts"][-1] + STAND_IN + MINUTE)
+    columns = ("ts", "high", "low", "close", "traded", "suspect")
+    perpetual = read_rows(CANDLES, task.perpetual_urls, lake.options, columns, span)
     candles = flag_future(candles, perpetual, expires_at, others)
     return candles, basis(candles, perpetual, expires_at)
 
@@ -127,20 +124,20 @@ def _others(task: Task, lake: Lake, minutes: pl.Series) -> pl.DataFrame:
             minutes.is_between(source.life.start, source.life.end, closed="left")
         )
         if wanted.len():
-            near = _near(lake, source, wanted)
+            near = _near(name, lake, source, wanted)
             candles, _ = validate(near, source.listed_at, source.expires_at)
             frames.append(_as_other(candles, name, source.expires_at))
     return pl.concat(frames)
 
 
-def _near(lake: Lake, source: Source, minutes: pl.Series) -> pl.DataFrame:
-    first, last = minutes[0] - STAND_IN, minutes[-1]
+def _near(name: str, lake: Lake, source: Source, minutes: pl.Series) -> pl.DataFrame:
+    span = Span(minutes[0] - STAND_IN, minutes[-1] + MINUTE)
     files = tuple(
         file
         for file in source.files
-        if file.first and file.last and file.first <= last and file.last >= first
+        if file.first and file.last and file.first < span.end and file.last >= span.start
     )
-    rows = _raw(lake, files).filter(pl.col("ts").is_between(first, last)).collect().sort("ts")
+    rows = _raw(name, lake, files, span).sort("ts")
     wanted = minutes.to_frame("ts").with_columns(asked="ts")
     near = rows.join_asof(wanted, on="ts", strategy="forward", tolerance=STAND_IN)
     return near.filter(pl.col("asked").is_not_null()).drop("asked")
@@ -162,6 +159,11 @@ def _empty_others() -> pl.DataFrame:
     return _as_other(CANDLES.empty(), "", None)
 
 
-def _raw(lake: Lake, files: tuple[DataFile, ...]) -> pl.LazyFrame:
+def _raw(
+    name: str, lake: Lake, files: tuple[DataFile, ...], span: Span | None = None
+) -> pl.DataFrame:
+    """Raw candles of one instrument, in the order of the files."""
     urls = [f"{lake.uri}/{RAW_CANDLES.name}/{file.path}" for file in files]
-    return scan_files(RAW_CANDLES, urls, lake.options)
+    columns = [column for column in RAW_CANDLES.names if column != RAW_CANDLES.partition]
+    rows = read_rows(RAW_CANDLES, urls, lake.options, columns, span)
+    return rows.select(pl.lit(name).alias("instrument"), *columns)
