@@ -28,7 +28,7 @@ from ingest.selection import Selection, select
 from lake import Lake
 from lake.errors import LakeError, UsageError
 from lake.tables import INSTRUMENTS
-from load.embedded import embedded
+from load.embedded import embedded, psql_command, stop_command
 
 EMBEDDED = "embedded"
 
@@ -83,9 +83,14 @@ class ExchangeSettings:
 
 
 @contextmanager
-def database(postgres: str, where: Lake) -> Iterator[str]:
+def database(postgres: str, where: Lake, *, keep: bool | None = None) -> Iterator[str]:
     """Give the libpq URI of the database, starting the embedded one beside the lake where that is
     asked for.
+
+    Args:
+        postgres: libpq URI, or `embedded`.
+        where: the lake.
+        keep: whether the embedded one goes on afterwards; None leaves that as it is.
 
     Raises:
         UsageError: the embedded database is asked for and the lake is not on this machine's disk.
@@ -97,7 +102,13 @@ def database(postgres: str, where: Lake) -> Iterator[str]:
         raise UsageError(
             "The embedded PostgreSQL lives beside a lake on disk; give --postgres URI for this one."
         )
-    with embedded(embedded_folder(where)) as uri:
+    folder = embedded_folder(where)
+    with embedded(folder, keep=keep) as uri:
+        if keep:
+            say(
+                f"The embedded PostgreSQL keeps running. Connect:\n  {psql_command(uri)}\n"
+                f"Stop it:\n  {stop_command(folder)}"
+            )
         yield uri
 
 
@@ -246,7 +257,7 @@ def exchange_options(command: F) -> F:
             help="Calls under way at once",
         ),
     )
-    return _grouped(command, options, ExchangeSettings, "settings")
+    return grouped(command, options, ExchangeSettings, "settings")
 
 
 def selection_options(command: F) -> F:
@@ -272,7 +283,7 @@ def selection_options(command: F) -> F:
         click.option("--since", type=Time(), help="First minute, UTC date or time, inclusive"),
         click.option("--until", type=Time(), help="Last minute, exclusive"),
     )
-    return _grouped(command, options, _selection, "selection")
+    return grouped(command, options, _selection, "selection")
 
 
 def postgres_option(command: F) -> F:
@@ -306,7 +317,7 @@ def _selection(
     return select(currencies, names, since, until)
 
 
-def _grouped(
+def grouped(
     command: F, options: tuple[Callable[[Any], Any], ...], make: Callable[..., Any], name: str
 ) -> F:
     """Add options whose values reach the command as one value."""

@@ -7,7 +7,7 @@ import polars as pl
 from ingest.runs import runs
 from lake import TABLES, Lake
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
-from load.run import parity
+from load.run import DEFAULT_SCHEMA, parity
 
 _RUNS = 10
 
@@ -75,9 +75,19 @@ def _made_from(where: Lake, table: Table) -> int | None:
     return None
 
 
-def database_status(where: Lake, uri: str) -> dict[str, Any]:
-    """Return rows of each table in the lake and in the database: `{table: {lake, database}}`."""
+def database_status(where: Lake, uri: str, schema: str = DEFAULT_SCHEMA) -> dict[str, Any]:
+    """Return each table in the lake and in the database: `{table: {lake, database, behind,
+    equal}}`.
+
+    `lake` and `database` are rows; `behind` counts partitions whose content is not what was loaded
+    last; `equal` tells whether the rows are as many and no partition is behind.
+    """
     return {
-        table: {"lake": in_lake, "database": in_database}
-        for table, in_lake, in_database in parity(where, uri)
+        row.table: {
+            "lake": row.lake_rows,
+            "database": row.database_rows,
+            "behind": row.behind,
+            "equal": row.is_equal,
+        }
+        for row in parity(where, uri, schema)
     }

@@ -364,7 +364,8 @@ def _view(folder: str) -> dict[str, Any]:
             table = FUTURES_OHLCV if number else PERPETUALS_OHLCV
             expiry = (rows["ts"][-1] + MINUTE).date()
             frame = futures_frame(rows, expiry) if number else perpetuals_frame(rows)
-            database.ingest("public", table.name, table.to_arrow(frame))
+            arrow = table.to_arrow(frame)
+            database.ingest("public", table.name, [arrow], table.arrow_schema)
         database.commit()
         database.execute("ANALYZE")
         made_s = _timed(database, _VIEW_SQL)

@@ -139,7 +139,7 @@ def measure(
     """
     server.forget()
     start_s, exchange_s, busy_s = time.monotonic(), server.cpu_s, _busy_s()
-    told, usage = _run(command, sample)
+    told, usage = run(command, sample)
     seconds, exchange_s = time.monotonic() - start_s, server.cpu_s - exchange_s
     cpu_s = usage.ru_utime + usage.ru_stime
     others_s = max(0.0, _busy_s() - busy_s - cpu_s - exchange_s)
@@ -148,9 +148,18 @@ def measure(
     return Finished(told, seconds, cpu_s, exchange_s, others, peak_mb, server.counts())
 
 
-def _run(
-    command: Sequence[str | Path], sample: Callable[[], object] | None
+def run(
+    command: Sequence[str | Path], sample: Callable[[], object] | None = None
 ) -> tuple[dict[str, Any], resource.struct_rusage]:
+    """Run a command that prints one JSON object; return that, and what its process took.
+
+    Args:
+        command: program and arguments.
+        sample: called about twice a second.
+
+    Raises:
+        SystemExit: it failed; what it said is shown.
+    """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdout=out, stderr=said)
         try:

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from basislake.examples import EXAMPLES, MARK, Example
-from lake.tables import Column
+from lake.tables import Column, Table
 from lake.views import VIEWS, View
+from load.ddl import SQL_TYPES
+from load.tables import RANGE_INDEXES, TABLES
 
 FOLDER = Path(__file__).parent
 
@@ -47,12 +49,36 @@ basislake sql @basis-days --output basis-days.parquet
 """
 
 
+_POSTGRES_MARK = """\
+<!-- What follows is written by docs/write.py from load/tables.py; change it there. -->
+"""
+
+
 def pages() -> dict[str, str]:
     """Return the text of each page by its file name."""
     return {
         "views.md": "\n".join([_VIEWS_HEAD, *map(_view, VIEWS)]),
         "queries.md": "\n".join([_QUERIES_HEAD, *map(_query, EXAMPLES)]),
+        "postgres.md": _prose("postgres.md") + "\n".join(["", *map(_table, TABLES.values())]),
     }
+
+
+def _prose(name: str) -> str:
+    """What is written by hand in a page, to the mark where the rest begins."""
+    before, mark, _ = (FOLDER / name).read_text().partition(_POSTGRES_MARK)
+    return before + mark
+
+
+def _table(table: Table) -> str:
+    key = ", ".join(f"`{name}`" for name in table.key)
+    ranges = RANGE_INDEXES.get(table.name)
+    indexed = f"; ranges of {', '.join(f'`{name}`' for name in ranges)} indexed" if ranges else ""
+    lines = [f"## {table.name}", "", f"A row is {table.row}. Key: {key}{indexed}.", ""]
+    lines += ["| column | type | meaning | unit |", "|---|---|---|---|"]
+    for column in table.columns:
+        type_, meaning = SQL_TYPES[column.type], _meaning(column)
+        lines.append(f"| `{column.name}` | {type_} | {meaning} | {column.unit} |")
+    return "\n".join([*lines, ""])
 
 
 def _view(view: View) -> str:
@@ -65,10 +91,12 @@ def _view(view: View) -> str:
 
 
 def _column(column: Column) -> str:
-    meaning = column.meaning
-    if column.nullable and "null" not in meaning:
-        meaning += "; may be null"
-    return f"| `{column.name}` | {meaning} | {column.unit} |"
+    return f"| `{column.name}` | {_meaning(column)} | {column.unit} |"
+
+
+def _meaning(column: Column) -> str:
+    is_told = not column.nullable or "null" in column.meaning
+    return column.meaning if is_told else f"{column.meaning}; may be null"
 
 
 def _query(example: Example) -> str:

@@ -13,6 +13,16 @@ from lake.errors import UsageError
 # Seconds to wait for a server that does not answer, where neither the URI nor the environment says.
 CONNECT_TIMEOUT_S = 10
 
+# Where the URI does not say otherwise. A server that vanished from the network without a word is
+# noticed after a minute; by default a wait for its answer lasts two hours.
+_DEFAULTS = {
+    "connect_timeout": str(CONNECT_TIMEOUT_S),
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "fallback_application_name": "basislake",
+}
+
 _URI = re.compile(
     r"postgres(?:ql)?://"
     r"(?:(?P<user>[^:@/?]*)(?::(?P<password>[^@/?]*))?@)?"
@@ -25,7 +35,7 @@ _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def connectable(uri: str) -> str:
-    """Return the URI with a time limit for connecting.
+    """Return the URI with limits to how long a server may keep silent.
 
     Args:
         uri: `postgresql://user:password@host:port/dbname?option=value`; special characters
@@ -41,11 +51,15 @@ def connectable(uri: str) -> str:
             "nothing was done. Write special characters of its parts percent-encoded, e.g. %40 "
             "for @, %2F for / and %25 for %."
         )
-    options = [option.partition("=")[0] for option in parts["query"].split("&")]
-    if "connect_timeout" in options or "PGCONNECT_TIMEOUT" in os.environ:
-        return uri
+    there = {option.partition("=")[0] for option in parts["query"].split("&")}
+    added = [
+        f"{name}={value}"
+        for name, value in _DEFAULTS.items()
+        if name not in there
+        and (name != "connect_timeout" or "PGCONNECT_TIMEOUT" not in os.environ)
+    ]
     join = "&" if parts["query"] else "" if uri.endswith("?") else "?"
-    return f"{uri}{join}connect_timeout={CONNECT_TIMEOUT_S}"
+    return f"{uri}{join}{'&'.join(added)}"
 
 
 def shown(uri: str) -> str:

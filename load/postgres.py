@@ -1,6 +1,7 @@
 """One connection to PostgreSQL by ADBC; the only module that knows the driver."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +12,19 @@ import pyarrow as pa
 from lake.errors import LoadError
 from load.address import connectable, secrets, shown
 
+# Seconds to wait for a lock that another session holds.
+LOCK_WAIT_S = 30.0
+
+# Limits that a server, a role or a database may set for all sessions would end a long load halfway,
+# and the waits between two partitions as well; some are not known to older servers.
+_SETTINGS_SQL = """
+    SELECT set_config(name, CASE name WHEN 'lock_timeout' THEN $1 ELSE '0' END, false)
+    FROM pg_settings
+    WHERE name IN ('lock_timeout', 'statement_timeout', 'transaction_timeout',
+                   'idle_in_transaction_session_timeout', 'idle_session_timeout')
+"""
+_LOCK_NOT_AVAILABLE = "55P03"
+
 # The driver encodes one Arrow batch at a time; this many rows keep its buffer to a few megabytes.
 _ROWS_PER_BATCH = 65_536
 
@@ -20,17 +34,30 @@ class Database:
 
     Attributes:
         shown: `host/dbname`, for messages; the URI itself is not kept.
+        version: of the server, as `server_version_num` has it, e.g. 180004.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, lock_wait_s: float = LOCK_WAIT_S) -> None:
         """Connect.
+
+        Args:
+            uri: libpq URI.
+            lock_wait_s: seconds that a statement waits for another session's lock before it fails.
 
         Raises:
             UsageError: the URI cannot be read.
             LoadError: the server cannot be reached, or refuses us.
         """
         self.shown = shown(uri)
+        self._lock_wait_s = lock_wait_s
         self._connection = _connect(connectable(uri), self.shown)
+        try:
+            self.query(_SETTINGS_SQL, (str(math.ceil(lock_wait_s * 1000)),))
+            self.version = int(self.query("SELECT current_setting('server_version_num')")[0][0])
+            self.commit()
+        except LoadError:
+            self.close()
+            raise
 
     def __repr__(self) -> str:
         """Show where it is, never the user or the password."""
@@ -65,18 +92,50 @@ class Database:
             cursor.execute(sql, tuple(parameters) or None)
             return list(cursor.fetchall())
 
-    def ingest(self, schema: str, table: str, rows: pa.Table) -> None:
-        """Append rows to a table by COPY, in the transaction that is open.
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Run one query and return its rows as Arrow, the values as the server sent their bytes.
+
+        Raises:
+            LoadError: the server refuses it, or is gone.
+        """
+        with self._explained(), self._connection.cursor() as cursor:
+            cursor.execute(sql, tuple(parameters) or None)
+            return cursor.fetch_arrow_table()
+
+    def ingest(self, schema: str, table: str, rows: Iterable[pa.Table], columns: pa.Schema) -> None:
+        """Append rows to a table by one COPY, in the transaction that is open.
 
         The columns' types must be those of the table: the driver does not convert (see
         `load.handshake`).
 
+        Args:
+            schema: of the table.
+            table: its name.
+            rows: pieces, taken one after the other as they are sent.
+            columns: of every piece.
+
         Raises:
             LoadError: the server refuses a row, or is gone.
+            Exception: what `rows` raised; the transaction can only be rolled back.
         """
-        batches = rows.to_reader(max_chunksize=_ROWS_PER_BATCH)
-        with self._explained(), self._connection.cursor() as cursor:
-            cursor.adbc_ingest(table, batches, mode="append", db_schema_name=schema)
+        raised: list[Exception] = []
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            try:
+                for piece in rows:
+                    yield from piece.to_batches(max_chunksize=_ROWS_PER_BATCH)
+            except Exception as exc:
+                raised.append(exc)  # the driver would turn it into a text
+                raise
+
+        reader = pa.RecordBatchReader.from_batches(columns, batches())
+        try:
+            with self._explained(), self._connection.cursor() as cursor:
+                cursor.adbc_ingest(table, reader, mode="append", db_schema_name=schema)
+        except Exception:
+            if raised:
+                raise raised[0] from None
+            raise
 
     def commit(self) -> None:
         """Make what was done since the last commit count.
@@ -108,7 +167,13 @@ class Database:
         try:
             yield
         except adbc.Error as exc:
-            raise LoadError(f"PostgreSQL at {self.shown} says: {_message(exc)}") from exc
+            told = f"PostgreSQL at {self.shown} says: {_message(exc)}"
+            if exc.sqlstate == _LOCK_NOT_AVAILABLE:
+                told += (
+                    f". Another session held the lock for more than {self._lock_wait_s:g} s; "
+                    "pg_stat_activity and pg_blocking_pids() tell which"
+                )
+            raise LoadError(told) from exc
 
 
 def _connect(uri: str, name: str) -> adbc.Connection:

@@ -1,15 +1,71 @@
-"""A schema made ready: all tables are compared before any is made: a refusal touches nothing."""
+"""A schema looked at and made ready: all tables are compared before any is made, so a refusal
+touches nothing.
+"""
 
-from lake.errors import LoadError
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from lake.errors import LoadError, UsageError
 from lake.tables import Table
-from load.ddl import comments_sql, create_schema_sql, create_table_sql, qualified
+from load.ddl import (
+    MOST_NAME_BYTES,
+    comments_sql,
+    create_schema_sql,
+    create_table_sql,
+    literal,
+    qualified,
+)
 from load.handshake import COLUMNS_SQL, UNIQUE_SQL, differences, found
 from load.ledger import Entry, Key, Ledger
 from load.postgres import Database
-from load.tables import LAKE_LOADS, TABLES
+from load.tables import LAKE_LOADS, RANGE_INDEXES, TABLES
+from load.write import index_sqls
+
+OLDEST_SERVER = 140_000
 
 # Two loads into one schema would delete and send the same rows; the lock goes with the connection.
 _LOCK_SQL = "SELECT pg_try_advisory_lock(hashtextextended('basislake load into ' || $1, 0))"
+
+# Blocks that are new since an index of ranges was made or vacuumed are in none of its ranges, and
+# are read for every question. $1 is the schema.
+_SUMMARIZE_SQL = f"""
+    SELECT brin_summarize_new_values(c.oid) FROM pg_class c
+    JOIN pg_am a ON a.oid = c.relam AND a.amname = 'brin'
+    JOIN pg_index i ON i.indexrelid = c.oid
+    JOIN pg_class t ON t.oid = i.indrelid
+    JOIN pg_namespace n ON n.oid = t.relnamespace
+    WHERE n.nspname = $1 AND t.relname IN ({", ".join(map(literal, RANGE_INDEXES))})
+      AND c.relkind = 'i' AND pg_has_role(c.relowner, 'USAGE')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a schema holds of ours.
+
+    Attributes:
+        has_schema: whether it is there.
+        absent: our tables that are not there.
+        entries: of the ledger, of tables that are there and hold rows.
+        stale: our tables of which the ledger says that they hold rows, and they do not.
+    """
+
+    has_schema: bool = False
+    absent: tuple[Table, ...] = tuple(TABLES.values())
+    entries: dict[Key, Entry] = field(default_factory=dict)
+    stale: tuple[Table, ...] = ()
+
+
+def check_schema_name(schema: str) -> None:
+    """Refuse a name that no schema can have.
+
+    Raises:
+        UsageError: it is empty, too long for PostgreSQL, which would cut it, or holds a NUL.
+    """
+    if not schema or "\0" in schema or len(schema.encode()) > MOST_NAME_BYTES:
+        raise UsageError(
+            f"No schema can be called {schema!r}: give a name of 1 to {MOST_NAME_BYTES} bytes."
+        )
 
 
 def lock(database: Database, schema: str) -> None:
@@ -25,33 +81,73 @@ def lock(database: Database, schema: str) -> None:
         )
 
 
-def prepare(database: Database, schema: str) -> dict[Key, Entry]:
-    """Make what is absent and return the ledger; existing tables are compared first and not
-    changed.
-
-    Entries of tables that are new, or that somebody emptied, are struck: their rows are not there
-    any more.
+def look(database: Database, schema: str) -> State:
+    """Return what a schema holds of ours; nothing is changed.
 
     Raises:
-        LoadError: a table of ours is there in another shape, or a table cannot be made; nothing was
-            changed.
+        LoadError: a table of ours is there in another shape, or cannot be read, or the server is
+            too old.
     """
+    if database.version < OLDEST_SERVER:
+        raise LoadError(
+            f"{database.shown} is PostgreSQL {database.version // 10_000}; "
+            f"{OLDEST_SERVER // 10_000} or newer is needed. Nothing was changed."
+        )
+    has_schema = database.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", (schema,)) != []
     there = existing(database, schema)
-    absent = [table for name, table in TABLES.items() if name not in there]
+    absent = tuple(table for name, table in TABLES.items() if name not in there)
+    entries = {} if LAKE_LOADS in absent else Ledger(database, schema).entries()
+    loaded = [table for name, table in TABLES.items() if name in {key[0] for key in entries}]
+    stale = tuple(t for t in loaded if t in absent or _is_empty(database, t, schema))
+    gone = {table.name for table in stale}
+    held = {key: entry for key, entry in entries.items() if key[0] not in gone}
+    return State(has_schema, absent, held, stale)
+
+
+def prepare(database: Database, schema: str, state: State, later: Collection[str]) -> None:
+    """Make what is absent, and strike entries of rows that are not there any more.
+
+    Args:
+        database: where to.
+        schema: made where it is absent.
+        state: of the schema.
+        later: names of absent tables that are made with their rows, later.
+
+    Raises:
+        LoadError: a table cannot be made; nothing was changed.
+    """
     try:
-        _create(database, schema, absent)
-        ledger = Ledger(database, schema)
-        for name in {key[0] for key in ledger.entries()} & set(TABLES):
-            if TABLES[name] in absent or _is_empty(database, TABLES[name], schema):
-                ledger.strike_table(TABLES[name])
-        entries = ledger.entries()
+        for sql in preparing_sqls(schema, state, later):
+            database.execute(sql)
+        for table in state.stale:
+            Ledger(database, schema).strike_table(table)
         database.commit()
     except LoadError as exc:
         raise LoadError(
             f"The tables in the schema {schema!r} could not be made ready. Nothing was changed. "
             f"{exc}. Check the rights of the user, then load again."
         ) from exc
-    return entries
+
+
+def summarize(database: Database, schema: str) -> None:
+    """Bring indexes of ranges up to date with blocks that were added; a vacuum would do it later.
+
+    Raises:
+        LoadError: it failed; the indexes serve as before, only slower.
+    """
+    database.query(_SUMMARIZE_SQL, (schema,))
+    database.commit()
+
+
+def preparing_sqls(schema: str, state: State, later: Collection[str] = ()) -> Iterator[str]:
+    """Return the statements that make what is absent, with all keys and indexes."""
+    tables = [table for table in state.absent if table.name not in later]
+    if state.absent and not state.has_schema:
+        yield create_schema_sql(schema)
+    for table in tables:
+        yield create_table_sql(table, schema)
+        yield from index_sqls(table, schema)
+        yield from comments_sql(table, schema)
 
 
 def existing(database: Database, schema: str) -> set[str]:
@@ -73,16 +169,6 @@ def existing(database: Database, schema: str) -> set[str]:
     return set(relations)
 
 
-def _create(database: Database, schema: str, absent: list[Table]) -> None:
-    if absent and not database.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", (schema,)):
-        database.execute(create_schema_sql(schema))
-    for table in absent:
-        for sql in (create_table_sql(table, schema), *comments_sql(table, schema)):
-            database.execute(sql)
-
-
 def _is_empty(database: Database, table: Table, schema: str) -> bool:
-    if table is LAKE_LOADS:
-        return False
     sql = f"SELECT EXISTS (SELECT 1 FROM {qualified(table, schema)})"
     return not database.query(sql)[0][0]

@@ -14,6 +14,7 @@ from lake.errors import LoadError
 from lake.files import DataFile
 from lake.snapshot import Snapshot, explained
 from lake.tables import BASIS, CANDLES, INSTRUMENTS
+from load.ledger import Entry
 from load.tables import FEEDS, WHOLE, Feed
 
 
@@ -50,23 +51,38 @@ class Partition:
     def digest(self) -> str:
         """Return a sha256 of the content; no row is read where one file holds it, written by us."""
         content = self.files[0].digest if len(self.files) == 1 else None
-        content = content or frame_digest(self.feed.source, self._source_rows())
-        return hashlib.sha256(
-            f"{self.feed.table.name}\n{content}\n{self.expiry}".encode()
-        ).hexdigest()
+        return self._digest(content or frame_digest(self.feed.source, self.read()))
 
-    def frame(self) -> pl.DataFrame:
-        """Return the rows as PostgreSQL should hold them, in the table's order.
+    def read(self) -> pl.DataFrame:
+        """Return the rows as the lake's table has them, in its order.
 
         Raises:
             LakeError: the lake cannot be read.
         """
-        return self.feed.frame(self._source_rows(), self.expiry)
-
-    def _source_rows(self) -> pl.DataFrame:
         source = self.feed.source
         with explained(f"{source.name} of {self.name} cannot be read at {self.snapshot.uri}"):
-            return self.snapshot.scan(self.name if source.partition else None).collect()
+            rows = self.snapshot.scan(self.name if source.partition else None).collect()
+            return source.cast(rows)
+
+    def frame(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return rows that were read as PostgreSQL should hold them, in its table's order."""
+        return self.feed.frame(rows, self.expiry)
+
+    def begins_with(self, rows: pl.DataFrame, entry: Entry) -> bool:
+        """Whether this is what an entry of the ledger was loaded from, and more rows after it.
+
+        Args:
+            rows: that were read.
+            entry: of the ledger.
+        """
+        if self.feed.kind is None or not 0 < entry.rows < rows.height:
+            return False
+        before = frame_digest(self.feed.source, rows.head(entry.rows))
+        return self._digest(before) == entry.digest
+
+    def _digest(self, content: str) -> str:
+        text = f"{self.feed.table.name}\n{content}\n{self.expiry}"
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def partitions(lake: Lake) -> list[Partition]:

@@ -143,4 +143,12 @@ FEEDS = (
     Feed(FUTURES_BASIS_SPREAD, BASIS, "future", basis_frame),
 )
 
+# The key serves one instrument over time. These serve all instruments at a time, and an expiry, for
+# 0.02 bytes a row: rows lie by instrument and time, so few blocks hold any one value.
+RANGE_INDEXES: dict[str, tuple[str, ...]] = {
+    PERPETUALS_OHLCV.name: ("timestamp",),
+    FUTURES_OHLCV.name: ("timestamp", "expiry_date"),
+    FUTURES_BASIS_SPREAD.name: ("timestamp", "expiry_date"),
+}
+
 TABLES: dict[str, Table] = {table.name: table for table in (*(f.table for f in FEEDS), LAKE_LOADS)}

@@ -1,16 +1,28 @@
 """Whether the database holds what was sent: figures computed by it and by us, compared exactly.
 
-A sum in a stated order is the same sequence of float64 additions on both sides, so it is equal to
-the last bit; a tolerance would hide a row that is slightly wrong.
+The sums are of whole numbers made of the values' bits. Unlike sums of floats they are exact and the
+same in any order, so the database may scan as it likes, and one bit that differs shows.
 """
 
+import hashlib
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 import polars as pl
+import pyarrow as pa
 
 from lake.tables import Column, Table, Type
-from load.ddl import qualified, quoted
+from load.ddl import literal, qualified, quoted, where_sql
+
+# From this version of PostgreSQL on, bytes can be cast to a number.
+_CASTS_BYTES = 180_000
+# PostgreSQL counts days and microseconds from here.
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_EPOCH_US = int(_EPOCH.timestamp()) * 1_000_000
+_EPOCH_DAY = (_EPOCH.date() - date(1970, 1, 1)).days
+_HASH_DIGITS = 8
+_COMMON_TEXTS = 3
 
 
 class Figure(NamedTuple):
@@ -27,8 +39,16 @@ class Figure(NamedTuple):
     value: Any
 
 
-def figures(table: Table, frame: pl.DataFrame) -> list[Figure]:
-    """Return the figures of a partition from its rows, which are in the table's order."""
+def figures(table: Table, frame: pl.DataFrame, server: int) -> list[Figure]:
+    """Return the figures of a partition from its rows, in any order.
+
+    The aggregates of one partition compute the figures of any other of the table as well.
+
+    Args:
+        table: the declaration.
+        frame: all rows of the partition.
+        server: version of PostgreSQL, as `server_version_num` has it.
+    """
     found = [Figure("count", "count(*)", frame.height)]
     for column in table.columns:
         name, series = quoted(column.name), frame[column.name]
@@ -38,16 +58,24 @@ def figures(table: Table, frame: pl.DataFrame) -> list[Figure]:
         if column.nullable:
             filled = series.len() - series.null_count()
             found.append(Figure(f"count of {column.name}", f"count({name})", filled))
-        if column.type is Type.FLOAT:
-            found.append(_float_figure(table, column, series.drop_nulls()))
+        if column.name != table.partition:
+            # As text, for the driver has no type for such a number.
+            sql = f"sum({_number_sql(column, series, server)})::text"
+            found.append(Figure(f"sum of {column.name}", sql, _sum(column, series.drop_nulls())))
     return found
 
 
 def figures_sql(table: Table, schema: str, wanted: Sequence[Figure]) -> str:
     """Return the query of the figures of a partition: `$1`, or all of a table in one piece."""
-    where = f" WHERE {quoted(table.partition)} = $1" if table.partition else ""
     listed = ", ".join(figure.sql for figure in wanted)
-    return f"SELECT {listed} FROM {qualified(table, schema)}{where}"
+    return f"SELECT {listed} FROM {qualified(table, schema)}{where_sql(table)}"
+
+
+def all_figures_sql(table: Table, schema: str, wanted: Sequence[Figure]) -> str:
+    """Return the query of the figures of all partitions, a row each, the partition's name first."""
+    listed = ", ".join(figure.sql for figure in wanted)
+    name = quoted(table.partition or "")
+    return f"SELECT {name}, {listed} FROM {qualified(table, schema)} GROUP BY {name}"
 
 
 def mismatches(wanted: Sequence[Figure], got: Sequence[Any]) -> list[str]:
@@ -55,25 +83,73 @@ def mismatches(wanted: Sequence[Figure], got: Sequence[Any]) -> list[str]:
     return [
         f"{figure.name} is {value!r} in the database and {figure.value!r} in the lake"
         for figure, value in zip(wanted, got, strict=True)
-        if not _equal(figure.value, value)
+        if figure.value != value
     ]
 
 
-def _float_figure(table: Table, column: Column, values: pl.Series) -> Figure:
-    name, order = quoted(column.name), ", ".join(_ordered(table, part) for part in table.order)
-    sums = values.cum_sum()
-    if sums.is_infinite().any() and not values.is_infinite().any():
-        # The server raises an error where finite numbers add up to infinity.
-        return Figure(f"max of {column.name}", f"max({name})", values.max())
-    total = sums[-1] if len(sums) else None
-    return Figure(f"sum of {column.name}", f"sum({name} ORDER BY {order})", total)
+def bits(series: pl.Series) -> pl.Series:
+    """Return floats as the whole numbers that their 8 bytes are, so that -0.0 differs from 0.0."""
+    return pl.Series(series.name, series.rechunk().to_arrow().view(pa.int64()), pl.Int64)
 
 
-def _ordered(table: Table, name: str) -> str:
-    text = any(column.name == name and column.type is Type.TEXT for column in table.columns)
-    return f'{quoted(name)} COLLATE "C"' if text else quoted(name)  # our frames are in byte order
+def _number_sql(column: Column, series: pl.Series, server: int) -> str:
+    """Return the whole number that stands for a value in a sum; how fast depends on the series."""
+    name = quoted(column.name)
+    match column.type:
+        case Type.FLOAT:
+            return _bytes_sql(f"float8send({name})", server)
+        case Type.TIME:
+            return _bytes_sql(f"timestamptz_send({name})", server)
+        case Type.DATE:
+            return f"({name} - DATE '{_EPOCH:%Y-%m-%d}')"
+        case Type.BOOL:
+            return f"{name}::int"
+        case Type.INT:
+            return name
+        case Type.TEXT:
+            return _text_sql(name, series)
+        case Type.TEXTS:
+            raise ValueError(f"no figure is known of lists, as in {column.name}")
 
 
-def _equal(ours: Any, theirs: Any) -> bool:  # noqa: ANN401
-    both_nan = ours != ours and theirs != theirs  # noqa: PLR0124  (NaN is the value that differs from itself)
-    return bool(ours == theirs or both_nan)
+def _text_sql(name: str, series: pl.Series) -> str:
+    """Return the first bits of a text's sha256 as a number; of the texts that are most common here
+    it is known beforehand, which takes a tenth of the time.
+    """
+    digest = f"encode(sha256(convert_to({name}, 'UTF8')), 'hex')"
+    number = f"('x' || left({digest}, {_HASH_DIGITS}))::bit({4 * _HASH_DIGITS})::bigint"
+    counts = series.drop_nulls().value_counts(sort=True, name="n").head(_COMMON_TEXTS)
+    known = [f"WHEN {literal(text)} THEN {_hash(text)}" for text, _ in counts.iter_rows()]
+    return f'CASE {name} COLLATE "C" {" ".join(known)} ELSE {number} END' if known else number
+
+
+def _bytes_sql(bytes_: str, server: int) -> str:
+    """Return 8 bytes as a number; where they cannot be cast, three times as slow."""
+    if server >= _CASTS_BYTES:
+        return f"{bytes_}::bigint"
+    return f"('x' || encode({bytes_}, 'hex'))::bit(64)::bigint"
+
+
+def _sum(column: Column, values: pl.Series) -> str | None:
+    """Return the sum of the numbers of `_number_sql`; None where there is no value, as SQL has
+    it.
+    """
+    if values.is_empty():
+        return None
+    match column.type:
+        case Type.FLOAT:
+            numbers = bits(values)
+        case Type.TIME:
+            numbers = values.to_physical() - _EPOCH_US
+        case Type.DATE:
+            numbers = values.to_physical().cast(pl.Int64) - _EPOCH_DAY
+        case Type.TEXT:
+            counts = values.value_counts(name="n")
+            return str(sum(_hash(text) * n for text, n in counts.iter_rows()))
+        case _:
+            numbers = values
+    return str(numbers.cast(pl.Int128).sum())
+
+
+def _hash(text: str) -> int:
+    return int(hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS], 16)

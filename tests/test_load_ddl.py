@@ -1,9 +1,19 @@
+import re
+
 import pytest
 
 from lake.errors import UsageError
 from lake.tables import Column, Table, Type
 from load.address import connectable, secrets, shown
-from load.ddl import SQL_TYPES, comments_sql, create_table_sql, literal, quoted
+from load.ddl import (
+    SQL_TYPES,
+    add_key_sql,
+    comments_sql,
+    create_table_sql,
+    literal,
+    quoted,
+    range_index_sql,
+)
 from load.handshake import Found, FoundColumn, differences
 from load.tables import FUTURES_OHLCV, TABLES
 
@@ -61,8 +71,27 @@ def test_a_table_is_declared_with_every_identifier_quoted_and_its_key_as_primary
         '    "count" bigint,\n'
         '    "price" double precision,\n'
         '    "on" boolean,\n'
-        '    PRIMARY KEY ("a""b", "timestamp")\n'
+        '    PRIMARY KEY ("a""b", "timestamp") WITH (fillfactor = 100)\n'
         ")"
+    )
+
+
+def test_a_large_table_stores_its_columns_without_padding_and_gets_its_key_with_the_rows() -> None:
+    sql = create_table_sql(FUTURES_OHLCV, "s", keyed=False)
+    assert re.findall(r'^    "(\w+)"', sql, re.MULTILINE) == [
+        "timestamp", "open", "high", "low", "close", "volume", "cost", "expiry_date", "instrument",
+    ]  # fmt: skip
+    assert "PRIMARY KEY" not in sql
+    assert add_key_sql(FUTURES_OHLCV, "s") == (
+        'ALTER TABLE "s"."futures_ohlcv" ADD PRIMARY KEY ("instrument", "timestamp") '
+        "WITH (fillfactor = 100)"
+    )
+
+
+def test_an_index_of_ranges_quotes_its_names() -> None:
+    assert range_index_sql(ODD, 'my"schema', ['a"b', "day"]) == (
+        'CREATE INDEX ON "my""schema"."odd""table" USING brin ("a""b", "day") '
+        "WITH (pages_per_range = 16)"
     )
 
 
@@ -182,9 +211,13 @@ def test_connecting_is_limited_in_time_unless_the_address_says_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
-    assert connectable("postgresql://db/x") == "postgresql://db/x?connect_timeout=10"
-    assert connectable("postgresql://db/x?a=b") == "postgresql://db/x?a=b&connect_timeout=10"
-    assert connectable("postgresql://db/x?connect_timeout=2").endswith("x?connect_timeout=2")
+    assert connectable("postgresql://db/x").startswith("postgresql://db/x?connect_timeout=10&")
+    assert "x?a=b&connect_timeout=10&keepalives_idle=30" in connectable("postgresql://db/x?a=b")
+    own = "postgresql://db/x?connect_timeout=2&keepalives_idle=5"
+    assert connectable(own).startswith(f"{own}&keepalives_interval=10")
+    assert connectable(own).count("connect_timeout") == 1
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "3")
+    assert "connect_timeout" not in connectable("postgresql://db/x")
 
 
 def test_passwords_are_known_as_written_and_as_meant() -> None:

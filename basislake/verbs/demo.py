@@ -17,6 +17,7 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.output import print_json, print_table, say
 from basislake.pipeline import instrument_counts
 from basislake.settings import EMBEDDED, ExchangeSettings, database, json_option
+from basislake.target import Target
 from basislake.verbs.exchange import DEFAULT_NOW, DEFAULT_SEED, DEFAULT_WEEKS, market
 from basislake.verbs.run import run_all
 from ingest.selection import Selection
@@ -108,10 +109,10 @@ def demo(uri: str, postgres: str, *, as_json: bool) -> int:
     where = lake.open(uri)
     universe = market(DEFAULT_SEED, DEFAULT_NOW, DEFAULT_WEEKS)
     say(f"A simulated exchange, a lake in {uri}, and a PostgreSQL; no network is used.")
-    with SimulatedExchange(universe) as server, database(postgres, where) as target:
+    with SimulatedExchange(universe) as server, database(postgres, where) as address:
         settings = ExchangeSettings(server.www_url, server.history_url, rate=0)
-        summary, code = run_all(where, settings, Selection(), target)
-        answers = _ask(target)
+        summary, code = run_all(where, settings, Selection(), Target(address))
+        answers = _ask(address)
     if as_json:
         print_json({**summary, "guide": answers})
     else:
@@ -149,7 +150,7 @@ def _show(
         click.echo(f"Look at it: {summary['report']['path']}")
     click.echo(
         "Next, try:\n"
-        f"  {_program()} status --lake {uri}\n"
+        f"  {_program()} status --lake {uri}    # with --keep, PostgreSQL stays for psql\n"
         f'  {_program()} sql --lake {uri} "FROM basis ORDER BY ts DESC LIMIT 5"\n'
         f"  {_program()} instruments    # of the real exchange; `plan` and `run` come next"
     )

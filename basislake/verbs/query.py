@@ -14,14 +14,9 @@ from click.shell_completion import CompletionItem
 from basislake.examples import EXAMPLES, MARK, text_of
 from basislake.output import json_text, print_json, print_table, size
 from basislake.runs import show_runs
-from basislake.settings import (
-    check_exists,
-    json_option,
-    known_database,
-    lake_option,
-    postgres_option,
-)
+from basislake.settings import check_exists, json_option, lake_option
 from basislake.status import BEHIND, database_status, lake_status
+from basislake.target import Target, target_options
 from basislake.verbs.versions import at_option, travelled
 from lake import Lake
 from lake.errors import UsageError
@@ -32,9 +27,9 @@ _FORMATS = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 
 @click.command(short_help="Show what lake and database hold")
 @lake_option
-@postgres_option
+@target_options
 @json_option
-def status(where: Lake, postgres: str, *, as_json: bool) -> int:
+def status(where: Lake, target: Target, *, as_json: bool) -> int:
     """Show what the lake and the database hold, what a backfill is doing, and what has no answer.
 
     Works beside a running backfill. Exit code 1 where something was asked and not answered, or the
@@ -46,12 +41,12 @@ def status(where: Lake, postgres: str, *, as_json: bool) -> int:
     """
     check_exists(where)
     found = lake_status(where)
-    found["database"] = _database(where, postgres)
+    found["database"] = _database(where, target)
     if as_json:
         print_json(found)
     else:
         _show(found)
-    differs = any(row["lake"] != row["database"] for row in (found["database"] or {}).values())
+    differs = not all(row["equal"] for row in (found["database"] or {}).values())
     return 1 if found["unanswered"] or differs else 0
 
 
@@ -133,10 +128,12 @@ def _show_examples(*, as_json: bool) -> None:
         click.echo(f"{example.expect}\n\n{indent(example.sql, '    ')}\n")
 
 
-def _database(where: Lake, postgres: str) -> dict[str, Any] | None:
+def _database(where: Lake, target: Target) -> dict[str, Any] | None:
     """The rows of the database; None where the embedded one was never made."""
-    with known_database(postgres, where) as uri:
-        return None if uri is None else database_status(where, uri)
+    if target.is_unmade(where):
+        return None
+    with target.open(where) as uri:
+        return database_status(where, uri, target.schema)
 
 
 def _show_intervals(title: str, intervals: list[dict[str, Any]], note: str) -> None:
@@ -170,12 +167,13 @@ def _show(found: dict[str, Any]) -> None:
         click.echo("PostgreSQL: nothing loaded yet; `basislake load` does it.")
         return
     rows = [
-        [name, row["lake"], row["database"], row["lake"] == row["database"]]
+        [name, row["lake"], row["database"], row["behind"], row["equal"]]
         for name, row in found["database"].items()
     ]
-    columns = ["table", "rows in lake", "rows in database", "equal"]
-    differs = any(row["lake"] != row["database"] for row in found["database"].values())
-    note = "`basislake load` sends what changed, `load --full` everything." if differs else ""
+    columns = ["table", "rows in lake", "rows in database", "partitions to load", "equal"]
+    is_equal = all(row["equal"] for row in found["database"].values())
+    sends = "`basislake load` sends what changed, `load --full` everything."
+    note = "`basislake load --verify` compares every cell." if is_equal else sends
     print_table("PostgreSQL", columns, rows, note=note)
 
 

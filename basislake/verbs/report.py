@@ -91,7 +91,7 @@ def report(
     return 1 if proved and any(c.passed is False for c in proved.criteria) else 0
 
 
-def report_told(where: Lake, uri: str) -> tuple[Made | None, bool]:
+def report_told(where: Lake, uri: str | None) -> tuple[Made | None, bool]:
     """Make the report of a lake at its usual place, at the end of a run, and say where it is.
 
     Returns:

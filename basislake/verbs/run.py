@@ -7,23 +7,25 @@ import click
 from basislake.output import Progress, duration, print_json, print_table, say
 from basislake.pipeline import curate, is_complete
 from basislake.settings import (
+    EMBEDDED,
     ExchangeSettings,
     check_exists,
-    database,
     exchange_options,
     json_option,
     lake_option,
-    postgres_option,
     selection_options,
 )
 from basislake.status import BEHIND, tables_behind
+from basislake.target import Target, target_options
 from basislake.verbs.ingest import fetch_told
+from basislake.verbs.parity import compare_told, partition_line, show_comparison, show_preview
 from basislake.verbs.report import report_told
 from basislake.verbs.versions import MOST_THREADS
 from ingest.selection import Selection
 from lake import Lake
-from load.run import LoadResult
-from load.run import Progress as LoadProgress
+from lake.errors import UsageError
+from load.results import LoadResult
+from load.run import DEFAULT_SCHEMA, preview
 from load.run import load as load_tables
 from transforms.build import BuildResult
 
@@ -69,22 +71,42 @@ def build(
 
 @click.command(short_help="Bring the curated tables into PostgreSQL")
 @lake_option
-@postgres_option
+@target_options
 @click.option("--full", is_flag=True, help="Send every partition again, not only what changed")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the DDL and what would be sent; change nothing"
+)
+@click.option("--verify", is_flag=True, help="Compare every cell with the lake; load nothing")
 @json_option
-def load(where: Lake, postgres: str, *, full: bool, as_json: bool) -> int:
+def load(
+    where: Lake, target: Target, *, full: bool, dry_run: bool, verify: bool, as_json: bool
+) -> int:
     """Bring the curated tables into PostgreSQL; only partitions whose content changed are sent.
 
-    Each partition is replaced in one transaction and compared with the lake before it is
-    committed.
+    A table that is not there yet is made, filled and given its keys in one transaction. In others
+    each partition is replaced in one, or gets its new minutes appended. All is compared with the
+    lake before it is committed. --verify reads every row back instead, compares every cell bit
+    for bit and exits with 1 where one differs.
 
     \b
     Example:
-        basislake load --postgres postgresql://me@db.example/market
+        basislake load --postgres postgresql://me@db.example/market --schema deribit
+        basislake load --dry-run
+        basislake load --verify
+        basislake load --keep      # the embedded PostgreSQL goes on, for psql
     """
+    if verify and (full or dry_run):
+        raise UsageError("--verify loads nothing, so it does not go with --full or --dry-run.")
     check_exists(where)
-    with database(postgres, where) as uri:
-        result = load_told(where, uri, full=full)
+    if dry_run and target.is_unmade(where):
+        return show_preview(preview(where, None, schema=target.schema), as_json=as_json)
+    with target.open(where) as uri:
+        if dry_run:
+            found = preview(where, uri, schema=target.schema, full=full)
+            return show_preview(found, as_json=as_json)
+        if verify:
+            return show_comparison(compare_told(where, uri, target.schema), as_json=as_json)
+        result = load_told(where, uri, target, full=full)
     if as_json:
         print_json(result)
     else:
@@ -96,13 +118,13 @@ def load(where: Lake, postgres: str, *, full: bool, as_json: bool) -> int:
 @lake_option
 @exchange_options
 @selection_options
-@postgres_option
+@target_options
 @json_option
 def run(
     where: Lake,
     settings: ExchangeSettings,
     selection: Selection,
-    postgres: str,
+    target: Target,
     *,
     as_json: bool,
 ) -> int:
@@ -113,7 +135,7 @@ def run(
     Example:
         basislake run --currency BTC --postgres embedded
     """
-    summary, code = run_all(where, settings, selection, postgres)
+    summary, code = run_all(where, settings, selection, target)
     if as_json:
         print_json(summary)
     else:
@@ -123,7 +145,7 @@ def run(
 
 
 def run_all(
-    where: Lake, settings: ExchangeSettings, selection: Selection, postgres: str
+    where: Lake, settings: ExchangeSettings, selection: Selection, target: Target
 ) -> tuple[dict[str, dict[str, object]], int]:
     """Run every step and return their figures, by step, and the exit code.
 
@@ -131,9 +153,11 @@ def run_all(
     """
     fetched = fetch_told(where, settings, selection, discover_first=True)
     built = build_told(where)
-    with database(postgres, where) as uri:
-        loaded = load_told(where, uri)
-        reported, is_reported = report_told(where, uri)
+    with target.open(where) as uri:
+        loaded = load_told(where, uri, target)
+        # The page tells of the schema `public` only; of another it is silent.
+        known = uri if target.schema == DEFAULT_SCHEMA else None
+        reported, is_reported = report_told(where, known)
     summary = {
         "backfill": asdict(fetched.backfill),
         "build": asdict(built),
@@ -162,22 +186,30 @@ def build_told(
     return result
 
 
-def load_told(where: Lake, uri: str, *, full: bool = False) -> LoadResult:
+def load_told(where: Lake, uri: str, target: Target, *, full: bool = False) -> LoadResult:
     """Load, with progress and totals on stderr; say so where a build is due first."""
     if behind := tables_behind(where):
         say(f"Warning: {', '.join(behind)} {BEHIND}")
-    line = Progress("partitions")
-
-    def report(progress: LoadProgress) -> None:
-        note = f"{progress.rows:,} rows, {progress.table} {progress.partition}"
-        line(progress.done, progress.total, note)
-
-    result = load_tables(where, uri, full=full, report=report)
+    result = load_tables(
+        where,
+        uri,
+        schema=target.schema,
+        full=full,
+        lock_wait_s=target.lock_wait_s,
+        report=partition_line(),
+    )
+    appended = result.partitions_appended
+    some = f", to {appended} of them only their new rows" if appended else ""
     say(
-        f"Load: {result.partitions_loaded} partitions loaded and verified, "
+        f"Load: {result.partitions_loaded} partitions loaded and verified{some}, "
         f"{result.partitions_unchanged} unchanged; {result.rows_loaded:,} rows "
         f"in {duration(result.seconds)}."
     )
+    if target.postgres == EMBEDDED and not target.keep:
+        say(
+            f"The database is beside the lake; `basislake status --lake {where.uri} --keep` leaves "
+            "it running, and tells how to connect with psql."
+        )
     return result
 
 

@@ -1,0 +1,78 @@
+"""What `load --dry-run` and `load --verify` show, and the progress of a load."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from basislake.output import Progress, duration, json_text, print_json, print_table, say
+from lake import Lake
+from load.compare import Comparison, Difference, compare
+from load.results import Progress as LoadProgress
+from load.run import Preview
+
+_SHOWN = 50
+
+
+def partition_line() -> Callable[[LoadProgress], None]:
+    """Return what shows a load's progress on stderr."""
+    line = Progress("partitions")
+
+    def report(progress: LoadProgress) -> None:
+        note = f"{progress.rows:,} rows, {progress.table} {progress.partition}"
+        line(progress.done, progress.total, note)
+
+    return report
+
+
+def compare_told(where: Lake, uri: str, schema: str) -> Comparison:
+    """Compare every cell, with progress and totals on stderr."""
+    found = compare(where, uri, schema=schema, report=partition_line())
+    told = "every cell is the lake's" if found.equal else f"{len(found.differences)} differ"
+    say(
+        f"Verify: {found.partitions} partitions, {found.rows:,} rows compared, {told}, "
+        f"in {duration(found.seconds)}."
+    )
+    return found
+
+
+def show_comparison(found: Comparison, *, as_json: bool) -> int:
+    """Print a comparison; return the exit code, 1 where something differs."""
+    if as_json:
+        print_json(found)
+    elif found.equal:
+        click.echo("The database holds exactly what the lake holds.")
+    else:
+        rows = [_cells(each) for each in found.differences[:_SHOWN]]
+        more = len(found.differences) - len(rows)
+        told = f"And {more:,} more; `--json` lists all. " if more else ""
+        columns = ["table", "partition", "lake", "database", "missing", "extra", "cells", "first"]
+        note = "`basislake load` sends what changed in the lake, `load --full` everything."
+        print_table("Differences, in rows", columns, rows, note=told + note)
+    return 0 if found.equal else 1
+
+
+def show_preview(found: Preview, *, as_json: bool) -> int:
+    """Print what a load would do."""
+    if as_json:
+        sent = [step._asdict() for step in found.steps]
+        print_json({"ddl": found.ddl, "partitions": sent, "unchanged": found.unchanged})
+        return 0
+    for sql in found.ddl:
+        click.echo(f"{sql};")
+    if found.ddl:
+        click.echo()
+    if found.steps:
+        print_table("To be done", ["table", "partition", "action", "rows"], found.steps)
+    rows = sum(step.rows for step in found.steps)
+    click.echo(
+        f"{len(found.steps)} partitions would change and {found.unchanged} not; {rows:,} rows "
+        "would be sent. Nothing was done."
+    )
+    return 0
+
+
+def _cells(each: Difference) -> list[Any]:
+    columns = ", ".join(f"{name}: {n:,}" for name, n in each.cells.items())
+    counts = [each.lake_rows, each.database_rows, each.missing, each.extra]
+    return [each.table, each.partition, *counts, columns, json_text(each.first)]

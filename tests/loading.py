@@ -1,0 +1,146 @@
+"""What the tests of the load share: small lakes, and a schema of its own to load them into."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lake import Lake
+from lake.tables import BASIS, CANDLES, INSTRUMENTS, Table
+from load.compare import Comparison, compare
+from load.postgres import Database
+from load.results import LoadResult
+from load.run import load
+
+START = datetime(2019, 5, 1, tzinfo=UTC)
+EXPIRY = datetime(2019, 6, 28, 8, tzinfo=UTC)
+FUTURE, OTHER, PERPETUAL = "BTC-28JUN19", "ETH-28JUN19", "BTC-PERPETUAL"
+# Values that any detour over text or decimals would change.
+ODD = [-0.0, 1e-310, 1e308, 5e-324, 0.1 + 0.2, 1 / 3, 9007199254740993.0, 1e-17]
+
+
+def instruments(*names: str, expires_at: datetime = EXPIRY) -> pl.DataFrame:
+    """Rows of `instruments`."""
+    rows = [
+        {
+            "instrument": name,
+            "kind": "perpetual" if "PERPETUAL" in name else "future",
+            "base": name[:3],
+            "quote": "USD",
+            "settlement": name[:3],
+            "contract_type": "inverse",
+            "listed_at": START,
+            "expires_at": None if "PERPETUAL" in name else expires_at,
+            "tick_size": 0.5,
+            "contract_size": 10.0,
+            "active": False,
+        }
+        for name in names
+    ]
+    return INSTRUMENTS.cast(pl.DataFrame(rows, schema_overrides=INSTRUMENTS.polars_schema))
+
+
+def candles(minutes: int = 8, shift: float = 0.0) -> pl.DataFrame:
+    """Rows of `candles` of one instrument, from START on; costs are odd numbers, shifted."""
+    values = [ODD[i % len(ODD)] + shift if shift else ODD[i % len(ODD)] for i in range(minutes)]
+    return pl.DataFrame(
+        {
+            "ts": [START + timedelta(minutes=i) for i in range(minutes)],
+            **dict.fromkeys(("open", "high", "low", "close", "volume"), [1.5] * minutes),
+            "cost": values,
+            "traded": [True] * minutes,
+            "suspect": [False] * minutes,
+        }
+    )
+
+
+def basis(minutes: int = 3) -> pl.DataFrame:
+    """Rows of `basis` of one future, from START on."""
+    numbers = ("future_close", "perpetual_close", "basis", "basis_pct", "days_to_expiry")
+    return pl.DataFrame(
+        {
+            "ts": [START + timedelta(minutes=i) for i in range(minutes)],
+            **dict.fromkeys(numbers, [0.1 + 0.2] * minutes),
+            "annualised_pct": [None, *[1 / 3] * (minutes - 1)],
+            "market_structure": ["contango"] * minutes,
+            **dict.fromkeys(("future_traded", "perpetual_traded"), [True] * minutes),
+            "suspect": [False] * minutes,
+        }
+    )
+
+
+def put(lake: Lake, table: Table, name: str, *frames: pl.DataFrame) -> None:
+    """Make the frames the whole partition of an instrument, a file each."""
+    written = [lake.write(table, frame, name) for frame in frames]
+    lake.commit(lake.snapshot(table), written, {"program": "test"}, replacing=[name])
+
+
+@dataclass
+class Target:
+    """A schema of its own in the test's database, and the lake to load into it."""
+
+    uri: str
+    schema: str
+    lake: Lake
+
+    def load(self, *, full: bool = False, lock_wait_s: float = 30.0) -> LoadResult:
+        """Load in this process."""
+        return load(self.lake, self.uri, schema=self.schema, full=full, lock_wait_s=lock_wait_s)
+
+    def compare(self) -> Comparison:
+        """Compare every cell."""
+        return compare(self.lake, self.uri, schema=self.schema)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Where the command finds lake, database and schema."""
+        return ("--lake", self.lake.uri, "--postgres", self.uri, "--schema", self.schema)
+
+    @property
+    def version(self) -> int:
+        """Of the server."""
+        with Database(self.uri) as database:
+            return database.version
+
+    def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
+        with Database(self.uri) as database:
+            return database.query(sql, parameters)
+
+    def execute(self, *statements: str) -> None:
+        """Run statements in one transaction."""
+        with Database(self.uri) as database:
+            for sql in statements:
+                database.execute(sql)
+            database.commit()
+
+    def rows(self, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
+        """Rows of a table by instrument and time."""
+        return self.query(f"SELECT {columns} FROM {table} ORDER BY instrument, timestamp")
+
+    def tables(self) -> set[str]:
+        """Names of the schema's tables."""
+        sql = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = $1"
+        return {name for (name,) in self.query(sql, self.schema)}
+
+
+def small_lake(folder: Path) -> Lake:
+    """A lake of a perpetual, two futures and one basis."""
+    lake = Lake(str(folder))
+    lake.replace(
+        lake.snapshot(INSTRUMENTS), instruments(FUTURE, OTHER, PERPETUAL), {"program": "test"}
+    )
+    for name in (FUTURE, OTHER, PERPETUAL):
+        put(lake, CANDLES, name, candles())
+    put(lake, BASIS, FUTURE, basis())
+    return lake
+
+
+def fresh_target(postgres: str, lake: Lake) -> Target:
+    """An empty schema, first on the search path, to load a lake into."""
+    schema = f"t{uuid.uuid4().hex[:8]}"
+    join = "&" if "?" in postgres else "?"
+    return Target(f"{postgres}{join}options=-csearch_path%3D{schema}", schema, lake)

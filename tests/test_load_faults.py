@@ -1,0 +1,327 @@
+"""Loads that cannot be: servers that die or refuse, locks, full disks; then the one that finishes.
+
+Each load is the command in a process of its own. The servers are embedded ones, started here.
+"""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from lake import Lake
+from lake.errors import LoadError
+from lake.tables import CANDLES
+from load.embedded import embedded, psql_command
+from load.postgres import Database
+from tests.loading import FUTURE, OTHER, PERPETUAL, Target, candles, fresh_target, put, small_lake
+from tests.market import Ran, basislake, command
+
+ROWS = 250_000
+SECRET = "s3cr3t-Passw0rd"  # noqa: S105
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake that takes a few seconds to load."""
+    lake = small_lake(tmp_path_factory.mktemp("large") / "lake")
+    for name in (FUTURE, OTHER, PERPETUAL):
+        put(lake, CANDLES, name, candles(ROWS))
+    return lake
+
+
+@contextmanager
+def loading(target: Target, *more: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        command(None, "load", *target.options, *more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ended(process: subprocess.Popen[str]) -> Ran:
+    out, err = process.communicate(timeout=60)
+    return Ran(process.returncode, out, err)
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
+    until_s = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+
+
+def _one_that_copies(target: Target) -> int:
+    """Wait for one of the server's processes to take in rows, and return its number."""
+    sql = "SELECT pid FROM pg_stat_progress_copy WHERE tuples_processed > 50000"
+    found: list[int] = []
+
+    def is_found() -> bool:
+        found[:] = [pid for (pid,) in target.query(sql)]
+        return bool(found)
+
+    wait_until(is_found)
+    return found[0]
+
+
+def refused(done: Ran) -> str:
+    """What a load said that failed as it should."""
+    assert done.code == 1, done
+    assert "Traceback" not in done.err
+    assert SECRET not in done.err + done.out
+    return done.err
+
+
+def partitions(target: Target) -> dict[tuple[str, str], int]:
+    """Rows of each partition that a reader sees."""
+    found: dict[tuple[str, str], int] = {}
+    for table in target.tables() & {"futures_ohlcv", "perpetuals_ohlcv"}:
+        rows = target.query(f"SELECT instrument, count(*) FROM {table} GROUP BY 1")
+        found |= {(table, name): count for name, count in rows}
+    return found
+
+
+def is_whole(target: Target) -> bool:
+    """Whether every partition that is there is there with all its rows, and in the ledger."""
+    found = partitions(target)
+    entries = (
+        target.query('SELECT "table", partition, rows FROM lake_loads')
+        if "lake_loads" in target.tables()
+        else []
+    )
+    ledger = {(t, p): n for t, p, n in entries if t in {"futures_ohlcv", "perpetuals_ohlcv"}}
+    return found == ledger and set(found.values()) <= {8, ROWS}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "pg"
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first load", "later load"])
+@pytest.mark.parametrize("victim", ["postmaster", "backend", "connection", "loader"])
+def test_a_kill_in_the_middle_leaves_whole_partitions_and_a_rerun_finishes(
+    large: Lake, folder: Path, tmp_path: Path, victim: str, *, first: bool
+) -> None:
+    with embedded(folder) as uri:
+        target = fresh_target(uri, large)
+        if not first:
+            Target(uri, target.schema, small_lake(tmp_path / "small")).load()
+            put(large, CANDLES, FUTURE, candles(ROWS, shift=1.0))
+        with loading(target) as process:
+            backend = _one_that_copies(target)
+            if victim == "loader":
+                process.kill()
+            elif victim == "postmaster":
+                os.kill(_postmaster(folder), signal.SIGKILL)
+            elif victim == "backend":
+                os.kill(backend, signal.SIGKILL)
+            else:
+                target.query("SELECT pg_terminate_backend($1::int)", backend)
+            done = ended(process)
+        if victim != "loader":
+            told = refused(done)
+            assert "was not loaded into" in told or "cannot be reached" in told, told
+            assert "Load again to go on from there." in told or "run the command again" in told
+    with embedded(folder) as uri:
+        target = Target(f"{uri}&options=-csearch_path%3D{target.schema}", target.schema, large)
+        wait_until(lambda: _answers(target))
+        assert is_whole(target)
+        done = basislake(None, "load", *target.options)
+        assert done.code == 0, done.err
+        assert target.compare().equal
+
+
+def _postmaster(folder: Path) -> int:
+    return int((folder / "postmaster.pid").read_text().split()[0])
+
+
+def _answers(target: Target) -> bool:
+    with suppress(LoadError):
+        return bool(target.query("SELECT 1"))
+    return False
+
+
+def test_a_lock_of_another_session_is_waited_for_and_then_told(target: Target) -> None:
+    target.load()
+    put(target.lake, CANDLES, FUTURE, candles(5))
+    with Database(target.uri) as other:
+        other.execute("LOCK TABLE futures_ohlcv IN SHARE ROW EXCLUSIVE MODE")
+        started_s = time.monotonic()
+        told = refused(basislake(None, "load", *target.options, "--lock-wait", "1.5"))
+        assert 1.5 < time.monotonic() - started_s < 20
+        assert f"The partition {FUTURE} of futures_ohlcv was not loaded" in told
+        assert "Another session held the lock for more than 1.5 s" in told
+        assert len(target.rows("futures_ohlcv")) == 16
+        with loading(target) as process:
+            time.sleep(1)
+            assert process.poll() is None
+            other.rollback()
+            assert ended(process).code == 0
+    assert target.compare().equal
+
+
+def test_of_two_loads_at_once_one_stops_and_the_other_is_not_disturbed(target: Target) -> None:
+    target.load()
+    put(target.lake, CANDLES, FUTURE, candles(20))
+    with Database(target.uri) as other:
+        other.execute("LOCK TABLE futures_ohlcv IN SHARE ROW EXCLUSIVE MODE")
+        with loading(target) as one:
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            wait_until(lambda: target.query(waiting) == [(1,)])
+            told = refused(basislake(None, "load", *target.options))
+            assert "Another load is writing to the schema" in told
+            assert "Wait for its end, then load again" in told
+            other.rollback()
+            assert ended(one).code == 0
+    assert target.compare().equal
+
+
+def test_a_full_disk_of_the_server_loses_nothing_and_a_rerun_finishes(
+    large: Lake, folder: Path, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if _mount("-t", "tmpfs", "-o", "size=40m", "tmpfs", str(disk)):
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        with embedded(folder) as uri:
+            space = disk / "space"
+            space.mkdir()
+            if os.geteuid() == 0:
+                shutil.chown(space, "pgserver")
+            for sql in (
+                f"CREATE TABLESPACE small LOCATION '{space}'",  # not in a transaction
+                "ALTER ROLE postgres SET default_tablespace = 'small'",
+            ):
+                subprocess.run([*shlex.split(psql_command(uri)), "-qc", sql], check=True)
+            target = fresh_target(uri, large)
+            Target(uri, target.schema, small_lake(tmp_path / "small")).load()
+            told = refused(basislake(None, "load", *target.options))
+            assert "No space left on device" in told
+            assert is_whole(target)
+            _mount("-o", "remount,size=600m", str(disk))
+            done = basislake(None, "load", *target.options)
+            assert done.code == 0, done.err
+            assert target.compare().equal
+    finally:
+        subprocess.run([shutil.which("umount") or "umount", str(disk)], check=True)
+
+
+def _mount(*arguments: str) -> int:
+    program = shutil.which("mount") or "mount"
+    return subprocess.run([program, *arguments], check=False, capture_output=True).returncode
+
+
+def test_a_role_without_rights_is_told_what_it_lacks_and_changes_nothing(target: Target) -> None:
+    role = f"r{target.schema}"
+    target.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'")
+    try:
+        uri = target.uri.replace("postgres@", f"{role}:{SECRET}@")
+        told = refused(basislake(None, "load", "--lake", target.lake.uri, "--postgres", uri))
+        assert "permission denied for schema public" in told
+        assert "Nothing was changed" in told
+        assert "Check the rights of the user" in told
+        own = ("--lake", target.lake.uri, "--postgres", uri, "--schema", target.schema)
+        assert "permission denied for database" in refused(basislake(None, "load", *own))
+        target.load()
+        target.execute(f"GRANT USAGE ON SCHEMA {target.schema} TO {role}")
+        assert "permission denied for table lake_loads" in refused(basislake(None, "load", *own))
+        names = ", ".join(target.tables())
+        target.execute(f"GRANT SELECT ON {names} TO {role}")
+        assert basislake(None, "load", *own).code == 0  # there is nothing to do
+        assert basislake(None, "load", "--verify", *own).code == 0
+        put(target.lake, CANDLES, FUTURE, candles(5))
+        assert "permission denied for table futures_ohlcv" in refused(basislake(None, "load", *own))
+        assert len(target.rows("futures_ohlcv")) == 16
+    finally:
+        target.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_a_read_only_server_is_told_and_can_be_compared_with(target: Target) -> None:
+    uri = f"{target.uri}%20-cdefault_transaction_read_only%3Don"
+    options = ("--lake", target.lake.uri, "--postgres", uri, "--schema", target.schema)
+    told = refused(basislake(None, "load", *options))
+    assert "cannot execute CREATE SCHEMA in a read-only transaction" in told
+    assert target.tables() == set()
+    target.load()
+    assert basislake(None, "load", *options).code == 0
+    assert basislake(None, "load", "--verify", *options).code == 0
+    put(target.lake, CANDLES, FUTURE, candles(5))
+    assert basislake(None, "load", "--dry-run", *options).code == 0
+    told = refused(basislake(None, "load", *options))
+    assert "cannot execute DELETE in a read-only transaction" in told
+    assert len(target.rows("futures_ohlcv")) == 16
+
+
+def test_limits_that_a_server_sets_for_all_sessions_do_not_end_a_load(target: Target) -> None:
+    limits = "%20-cstatement_timeout%3D250%20-cidle_in_transaction_session_timeout%3D250"
+    for name in (FUTURE, OTHER):
+        put(target.lake, CANDLES, name, candles(200_000))
+    limited = Target(f"{target.uri}{limits}", target.schema, target.lake)
+    limited.load()
+    assert limited.compare().equal
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("127.0.0.1:1", "Connection refused"),
+        ("nowhere.invalid", "could not translate host name"),
+    ],
+)
+def test_a_host_that_cannot_be_reached_is_told_by_name(
+    target: Target, address: str, why: str
+) -> None:
+    uri = f"postgresql://bob:{SECRET}@{address}/market"
+    for verb in (["load"], ["load", "--dry-run"], ["load", "--verify"], ["status"]):
+        told = refused(basislake(None, *verb, "--lake", target.lake.uri, "--postgres", uri))
+        assert f"{address}/market cannot be reached" in told
+        assert why in told
+        assert "Nothing was changed" in told
+
+
+def test_a_host_that_never_answers_is_given_up(target: Target) -> None:
+    import socket  # noqa: PLC0415
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        uri = f"postgresql://bob:{SECRET}@{host}/market?connect_timeout=2"
+        told = refused(basislake(None, "load", "--lake", target.lake.uri, "--postgres", uri))
+        assert "timeout expired" in told
+
+
+def test_a_wrong_password_is_told_and_shown_nowhere(small: Target, tmp_path: Path) -> None:
+    uri = small.uri.replace("postgres@", f"locked:{SECRET}@")
+    told = refused(basislake(None, "load", "--lake", small.lake.uri, "--postgres", uri))
+    assert "password authentication failed" in told
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            assert SECRET.encode() not in path.read_bytes(), path
+
+
+@pytest.fixture
+def small(folder: Path, tmp_path: Path) -> Iterator[Target]:
+    """A server of its own, where the role `locked` needs a password."""
+    lake = small_lake(tmp_path / "lake")
+    with embedded(folder) as uri:
+        with Database(uri) as database:
+            database.execute("CREATE ROLE locked LOGIN PASSWORD 'right'")
+            database.commit()
+            hba = folder / "pg_hba.conf"
+            hba.write_text(f"local all locked scram-sha-256\n{hba.read_text()}")
+            database.query("SELECT pg_reload_conf()")
+            database.commit()
+        yield fresh_target(uri, lake)

@@ -1,0 +1,82 @@
+"""What a load has to do, from the lake's partitions and the ledger's entries; no database."""
+
+from pathlib import Path
+
+import pytest
+
+from lake import Lake
+from lake.tables import BASIS, CANDLES
+from load.ledger import Entry, Key
+from load.plan import plan
+from load.source import Partition, partitions
+from load.tables import TABLES
+from tests.loading import FUTURE, OTHER, PERPETUAL, candles, put, small_lake
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return small_lake(tmp_path / "lake")
+
+
+def held(wanted: list[Partition]) -> dict[Key, Entry]:
+    """The ledger after all was loaded."""
+    return {p.key: Entry(p.digest(), p.rows) for p in wanted}
+
+
+def test_absent_tables_are_filled_the_largest_first_and_one_in_one_piece_is_sent(
+    lake: Lake,
+) -> None:
+    todo = plan(partitions(lake), {}, list(TABLES))
+    assert [fill.table.name for fill in todo.fills] == [
+        "futures_ohlcv",
+        "perpetuals_ohlcv",
+        "futures_basis_spread",
+    ]
+    assert [job.partition.key for job in todo.jobs] == [("instruments", "all")]
+    assert len(todo.all_jobs) == 5
+    assert set(todo.unchanged.values()) == {0}
+
+
+def test_what_the_ledger_tells_is_not_sent_again_unless_everything_is(lake: Lake) -> None:
+    wanted = partitions(lake)
+    entries = held(wanted)
+    todo = plan(wanted, entries, [])
+    assert (todo.all_jobs, todo.withdrawn) == ([], ())
+    assert todo.unchanged == {
+        "instruments": 1, "perpetuals_ohlcv": 1, "futures_ohlcv": 2, "futures_basis_spread": 1,
+    }  # fmt: skip
+    everything = plan(wanted, entries, [], full=True)
+    assert len(everything.jobs) == 5
+    assert {job.held for job in everything.jobs} == {None}
+
+
+def test_changed_partitions_are_sent_and_withdrawn_ones_removed(lake: Lake) -> None:
+    entries = held(partitions(lake))
+    put(lake, CANDLES, OTHER, candles(9))
+    lake.commit(lake.snapshot(BASIS), [], {"program": "test"}, replacing=[FUTURE])
+    todo = plan(partitions(lake), entries, [])
+    (job,) = todo.jobs
+    assert job.partition.key == ("futures_ohlcv", OTHER)
+    assert job.held == entries["futures_ohlcv", OTHER]
+    assert todo.withdrawn == (("futures_basis_spread", FUTURE),)
+
+
+def test_entries_of_a_table_that_is_not_ours_are_left_alone(lake: Lake) -> None:
+    wanted = partitions(lake)
+    entries = held(wanted) | {("notes", PERPETUAL): Entry("", 1)}
+    assert plan(wanted, entries, []).withdrawn == ()
+
+
+@pytest.mark.parametrize(("rows", "is_beginning"), [(7, True), (8, False), (9, False), (0, False)])
+def test_a_partition_begins_with_what_was_loaded_of_it_only_if_digest_and_count_say_so(
+    lake: Lake, rows: int, *, is_beginning: bool
+) -> None:
+    def future() -> Partition:
+        return next(p for p in partitions(lake) if p.key == ("futures_ohlcv", FUTURE))
+
+    put(lake, CANDLES, FUTURE, candles(7))
+    digest = future().digest()
+    put(lake, CANDLES, FUTURE, candles(8))
+    now = future()
+    assert now.begins_with(now.read(), Entry(digest, rows)) == is_beginning
+    assert not now.begins_with(now.read(), Entry(now.digest(), 7))

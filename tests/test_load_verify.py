@@ -1,0 +1,315 @@
+"""The figures that the database and we compute of the same rows, and every cell read back."""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lake.tables import BASIS, CANDLES, INSTRUMENTS, Column, Table, Type
+from load.compare import difference
+from load.ddl import create_schema_sql, create_table_sql, qualified
+from load.postgres import Database
+from load.tables import FUTURES_BASIS_SPREAD, FUTURES_OHLCV
+from load.verify import bits, figures, figures_sql, mismatches
+from tests.loading import FUTURE, OTHER, PERPETUAL, Target, candles, put
+from tests.market import basislake
+
+# Every type that PostgreSQL's tables have, nulls where they may be.
+EVERYTHING = Table(
+    name="everything",
+    row="a row of all types",
+    columns=(
+        Column("instrument", Type.TEXT, "name"),
+        Column("timestamp", Type.TIME, "when", "UTC"),
+        Column("text", Type.TEXT, "text", nullable=True),
+        Column("time", Type.TIME, "time", "UTC", nullable=True),
+        Column("day", Type.DATE, "day", nullable=True),
+        Column("price", Type.FLOAT, "price", nullable=True),
+        Column("count", Type.INT, "count", nullable=True),
+        Column("flag", Type.BOOL, "flag", nullable=True),
+    ),
+    key=("instrument", "timestamp"),
+    order=("timestamp",),
+    partition="instrument",
+)
+# PostgreSQL's times end in the year 294276, Python's in 9999; before 4714 BC there is none.
+EDGES = ("0001-01-01", "1969-12-31T23:59:59.999999", "2000-01-01", "9999-12-31T23:59:59.999999")
+TIMES = st.datetimes() | st.sampled_from(EDGES).map(datetime.fromisoformat)
+VALUES: dict[Type, st.SearchStrategy[Any]] = {
+    Type.TEXT: st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6),
+    Type.TIME: TIMES.map(lambda time: time.replace(tzinfo=UTC)),
+    Type.DATE: st.dates() | st.sampled_from([date.min, date.max, date(2000, 1, 1)]),
+    Type.FLOAT: st.floats()
+    | st.integers(-(10**6), 10**6).map(float)
+    | st.sampled_from([-0.0, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 2.0**53 + 2]),
+    Type.INT: st.integers(-(2**63), 2**63 - 1),
+    Type.BOOL: st.booleans(),
+}
+
+
+@st.composite
+def rows_of(draw: st.DrawFn, table: Table) -> pl.DataFrame:
+    """Rows of one partition of a table, with distinct times."""
+    values = [
+        VALUES[c.type] | st.none() if c.nullable else VALUES[c.type]
+        for c in table.columns
+        if c.name != table.partition
+    ]
+    place = [c.name for c in table.columns if c.name != table.partition].index("timestamp")
+    rows = draw(
+        st.lists(st.tuples(*values), min_size=1, max_size=12, unique_by=lambda row: row[place])
+    )
+    names = [name for name in table.names if name != table.partition]
+    schema = {name: table.polars_schema[name] for name in names}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    return table.cast(frame.with_columns(instrument=pl.lit(FUTURE)))
+
+
+@pytest.fixture(scope="module", params=["postgres", "older_postgres"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A connection, to a schema `proof` with tables of ours."""
+    with Database(request.getfixturevalue(request.param)) as database:
+        database.execute(create_schema_sql("proof"))
+        for table in (FUTURES_OHLCV, FUTURES_BASIS_SPREAD, EVERYTHING):
+            database.execute(create_table_sql(table, "proof"))
+        database.commit()
+        yield database
+        database.execute("DROP SCHEMA proof CASCADE")
+        database.commit()
+
+
+@contextmanager
+def holding(database: Database, table: Table, frame: pl.DataFrame) -> Iterator[None]:
+    """The rows are in the table as long as the block lasts."""
+    try:
+        database.ingest("proof", table.name, [table.to_arrow(frame)], table.arrow_schema)
+        yield
+    finally:
+        database.rollback()
+
+
+def read_back(database: Database, table: Table) -> pl.DataFrame:
+    names = ", ".join(f'"{name}"' for name in table.names)
+    rows = database.fetch(f"SELECT {names} FROM {qualified(table, 'proof')}")
+    return table.cast(pl.DataFrame(rows))
+
+
+def same_bits(one: pl.DataFrame, other: pl.DataFrame, table: Table) -> bool:
+    """Compared value by value, by Python's own means."""
+
+    def plain(frame: pl.DataFrame) -> list[list[Any]]:
+        return [
+            [struct.pack("<d", v) if isinstance(v, float) else v for v in frame[name].to_list()]
+            for name in table.names
+        ]
+
+    return plain(one) == plain(other)
+
+
+TABLES = [FUTURES_OHLCV, FUTURES_BASIS_SPREAD, EVERYTHING]
+HYPOTHESIS = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+@HYPOTHESIS
+@given(data=st.data())
+def test_extreme_rows_come_back_bit_for_bit_and_with_equal_figures(
+    database: Database, table: Table, data: st.DataObject
+) -> None:
+    frame = data.draw(rows_of(table))
+    expected = figures(table, frame, database.version)
+    with holding(database, table, frame):
+        got = database.query(figures_sql(table, "proof", expected), (FUTURE,))[0]
+        assert mismatches(expected, got) == []
+        back = read_back(database, table)
+    assert same_bits(back, frame, table)
+    assert difference(table, FUTURE, frame, back) is None
+
+
+def lake_rows(table: Table) -> st.SearchStrategy[pl.DataFrame]:
+    """Rows of a lake's table of one instrument, at times that every format of files can hold."""
+    years = st.datetimes(datetime.fromisoformat("1700-01-01"), datetime.fromisoformat("2261-01-01"))
+    times = years | st.sampled_from(EDGES[1:3]).map(datetime.fromisoformat)
+    values = [
+        times.map(lambda time: time.replace(tzinfo=UTC))
+        if c.name == "ts"
+        else VALUES[c.type] | st.none()
+        if c.nullable
+        else VALUES[c.type]
+        for c in table.columns[1:]
+    ]
+    rows = st.lists(st.tuples(*values), min_size=1, max_size=12, unique_by=lambda row: row[0])
+    schema = {name: table.polars_schema[name] for name in table.names[1:]}
+    return rows.map(lambda listed: pl.DataFrame(listed, schema=schema, orient="row").sort("ts"))
+
+
+@settings(HYPOTHESIS, max_examples=20)
+@given(candles=lake_rows(CANDLES), more=lake_rows(CANDLES), spread=lake_rows(BASIS))
+def test_what_the_lake_holds_comes_back_from_postgres_bit_for_bit(
+    target: Target, candles: pl.DataFrame, more: pl.DataFrame, spread: pl.DataFrame
+) -> None:
+    renamed = {"timestamp": "ts", "futures_price": "future_close", "basis_spread": "basis"}
+    renamed |= {"perpetual_price": "perpetual_close", "basis_spread_pct": "basis_pct"}
+    put(target.lake, BASIS, FUTURE, spread)
+    for rows in (candles, more):
+        put(target.lake, CANDLES, FUTURE, rows)
+        assert target.load().verified
+        for table, expected in (("futures_ohlcv", rows), ("futures_basis_spread", spread)):
+            with Database(target.uri) as database:
+                sql = f"SELECT * FROM {table} WHERE instrument = $1 ORDER BY timestamp"
+                back = pl.DataFrame(database.fetch(sql, (FUTURE,))).rename(renamed, strict=False)
+            for name in set(back.columns) & set(expected.columns):
+                ours, theirs = expected[name], back[name].cast(expected[name].dtype)
+                if ours.dtype == pl.Float64:
+                    ours, theirs = bits(ours), bits(theirs)
+                assert ours.equals(theirs, check_names=False), name
+    assert target.compare().equal
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+@HYPOTHESIS
+@given(data=st.data())
+def test_one_altered_cell_is_found_by_the_figures_and_named_by_the_comparison(
+    database: Database, table: Table, data: st.DataObject
+) -> None:
+    frame = data.draw(rows_of(table))
+    columns = [column for column in table.columns if column.name not in table.key]
+    column = data.draw(st.sampled_from(columns))
+    place = data.draw(st.integers(0, frame.height - 1))
+    before = frame[column.name].to_list()
+    value = data.draw(VALUES[column.type])
+    changed = pl.Series(
+        column.name, [*before[:place], value, *before[place + 1 :]], column.type.polars
+    )
+    altered = frame.with_columns(changed)
+    if same_bits(altered, frame, table):
+        return
+    with holding(database, table, altered):
+        expected = figures(table, frame, database.version)
+        got = database.query(figures_sql(table, "proof", expected), (FUTURE,))[0]
+        assert any(f"of {column.name} is" in told for told in mismatches(expected, got))
+        found = difference(table, FUTURE, frame, read_back(database, table))
+    assert found is not None
+    assert (found.missing, found.extra, found.cells) == (0, 0, {column.name: 1})
+    assert found.first["timestamp"] == frame["timestamp"][place]
+    assert set(found.first["lake"]) == {column.name}
+
+
+def test_negative_zero_and_zero_differ_and_so_do_neighbours() -> None:
+    pairs = pl.Series([0.0, -0.0, 1.0, 1.0000000000000002])
+    assert bits(pairs).n_unique() == 4
+
+
+def test_an_equal_database_is_told_to_be_so(target: Target) -> None:
+    target.load()
+    found = target.compare()
+    assert (found.equal, found.partitions, found.rows, found.differences) == (True, 5, 30, [])
+    done = basislake(None, "load", "--verify", *target.options)
+    assert (done.code, done.out.strip()) == (
+        0,
+        "The database holds exactly what the lake holds.",
+    )
+
+
+def test_every_way_to_differ_is_found_and_nothing_is_changed(target: Target) -> None:
+    target.load()
+    target.execute(
+        "UPDATE futures_ohlcv SET low = '-0', volume = 3 "
+        f"WHERE instrument = '{FUTURE}' AND timestamp = '2019-05-01 00:03Z'",
+        f"UPDATE futures_ohlcv SET low = 0 WHERE instrument = '{OTHER}'",
+        "DELETE FROM perpetuals_ohlcv WHERE timestamp < '2019-05-01 00:02Z'",
+        "UPDATE futures_basis_spread SET instrument = 'BTC-1JAN20'",
+        "UPDATE instruments SET kind = 'option' WHERE instrument = 'BTC-PERPETUAL'",
+    )
+    before = {name: target.query(f"SELECT xmin::text FROM {name}") for name in target.tables()}
+    found = {(each.table, each.partition): each for each in target.compare().differences}
+    assert set(found) == {
+        ("futures_basis_spread", FUTURE),
+        ("futures_basis_spread", "BTC-1JAN20"),
+        ("futures_ohlcv", FUTURE),
+        ("futures_ohlcv", OTHER),
+        ("instruments", "all"),
+        ("perpetuals_ohlcv", PERPETUAL),
+    }
+    cell = found["futures_ohlcv", FUTURE]
+    assert cell.cells == {"low": 1, "volume": 1}
+    assert cell.first["timestamp"] == candles()["ts"][3]
+    assert (cell.first["lake"], cell.first["database"]) == (
+        {"low": 1.5, "volume": 1.5},
+        {"low": -0.0, "volume": 3.0},
+    )
+    assert found["futures_ohlcv", OTHER].cells == {"low": 8}
+    gone = found["perpetuals_ohlcv", PERPETUAL]
+    assert (gone.missing, gone.extra, gone.cells) == (2, 0, {})
+    assert gone.first["database"] is None
+    assert found["futures_basis_spread", FUTURE].missing == 3
+    assert found["futures_basis_spread", "BTC-1JAN20"].extra == 3
+    assert found["instruments", "all"].cells == {"kind": 1}
+    assert {name: target.query(f"SELECT xmin::text FROM {name}") for name in before} == before
+    # Nothing in the lake is new, so a load that trusts its ledger sends nothing; this one does.
+    target.load(full=True)
+    assert [each.partition for each in target.compare().differences] == ["BTC-1JAN20"]
+
+
+def test_a_long_partition_is_compared_in_pieces_and_told_as_one(target: Target) -> None:
+    put(target.lake, CANDLES, FUTURE, candles(600_000)[10:])
+    target.load()
+    assert target.compare().equal
+    minute = "timestamp - TIMESTAMPTZ '2019-05-01' = interval '1 minute' * "
+    target.execute(
+        f"DELETE FROM futures_ohlcv WHERE instrument = '{FUTURE}' AND {minute} 599999",
+        f"UPDATE futures_ohlcv SET open = 0 WHERE instrument = '{FUTURE}' AND {minute} 300000",
+        f"UPDATE futures_ohlcv SET timestamp = '2001-01-01' WHERE instrument = '{FUTURE}' "
+        f"AND {minute} 20",
+    )
+    (found,) = target.compare().differences
+    assert (found.lake_rows, found.database_rows) == (599_990, 599_989)
+    assert (found.missing, found.extra, found.cells) == (2, 1, {"open": 1})
+    assert found.first["timestamp"] == datetime(2001, 1, 1, tzinfo=UTC)
+
+
+def test_the_command_exits_with_1_and_names_what_differs(target: Target) -> None:
+    target.load()
+    target.execute("UPDATE perpetuals_ohlcv SET cost = 1 WHERE timestamp = '2019-05-01'")
+    done = basislake(None, "load", "--verify", "--json", *target.options)
+    assert done.code == 1
+    (found,) = done.json["differences"]
+    assert (found["table"], found["partition"]) == ("perpetuals_ohlcv", PERPETUAL)
+    assert found["cells"] == {"cost": 1}
+    shown = basislake(None, "load", "--verify", *target.options)
+    assert "perpetuals_ohlcv" in shown.out
+    assert "cost: 1" in shown.out
+
+
+def test_nothing_loaded_and_something_new_in_the_lake_differ(target: Target) -> None:
+    assert len(target.compare().differences) == 5
+    assert target.tables() == set()
+    target.load()
+    put(target.lake, CANDLES, FUTURE, candles(10))
+    (found,) = target.compare().differences
+    assert (found.partition, found.missing, found.lake_rows) == (FUTURE, 2, 10)
+    status = basislake(None, "status", "--json", *target.options)
+    assert status.code == 1
+    assert status.json["database"]["futures_ohlcv"] == {
+        "lake": 18,
+        "database": 16,
+        "behind": 1,
+        "equal": False,
+    }
+
+
+def test_a_table_in_one_piece_is_compared_by_its_key(target: Target) -> None:
+    ours = INSTRUMENTS.cast(target.lake.read(INSTRUMENTS))
+    theirs = ours.with_columns(pl.col("listed_at") + timedelta(microseconds=1))[1:]
+    found = difference(INSTRUMENTS, "all", ours, theirs)
+    assert found is not None
+    assert (found.missing, found.cells) == (1, {"listed_at": 2})
+    assert found.first["instrument"] == FUTURE
