@@ -44,6 +44,7 @@ docs: $(READY) ## Write the pages that are made from the code
 bench: $(READY) ## Measure speed and size on this machine
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/backfill.py speed limit
+	$(BIN)/python benchmarks/load.py speed
 
 lock: ## Pin the newest allowed packages, with hashes (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --upgrade -o requirements.lock
