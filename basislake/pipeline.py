@@ -95,10 +95,11 @@ def curate(
     threads: int | None = None,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> BuildResult:
-    """Build the curated tables, see `transforms.build`, with a thread for each core where no number
-    is given; Polars and Arrow compute outside the interpreter's lock.
+    """Build the curated tables, see `transforms.build`, with two threads for each core where no
+    number is given: Polars and Arrow compute outside the interpreter's lock, and while one thread
+    waits for the lock or for the disk, another computes.
     """
-    workers = threads or os.cpu_count() or 1
+    workers = threads or 2 * (os.cpu_count() or 1)
     with ThreadPoolExecutor(workers, thread_name_prefix="build") as pool:
         return build(where, pool, PROGRAM, full=full, raw_version=raw_version, report=report)
 

@@ -42,7 +42,7 @@ from transforms.build import BuildResult
 @click.option(
     "--threads",
     type=click.IntRange(1, MOST_THREADS),
-    help="Instruments built at once, as many as cores by default; the rows are the same",
+    help="Instruments built at once, two for each core by default; the rows are the same",
 )
 @json_option
 def build(
