@@ -42,9 +42,9 @@ docs: $(READY) ## Write the pages that are made from the code
 	$(BIN)/python docs/write.py
 
 bench: $(READY) ## Measure speed and size on this machine
-	$(BIN)/python benchmarks/pipeline.py
-	$(BIN)/python benchmarks/backfill.py speed limit
-	$(BIN)/python benchmarks/load.py speed
+	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks.backfill speed limit
+	$(BIN)/python -m benchmarks.load speed
 
 lock: ## Pin the newest allowed packages, with hashes (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --upgrade -o requirements.lock

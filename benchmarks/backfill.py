@@ -1,6 +1,6 @@
 """Measures the backfill on this machine, against the simulated exchange in another process.
 
-    python benchmarks/backfill.py [speed | limit | growth | universe | all] ...
+    python -m benchmarks.backfill [speed | limit | growth | universe | all] ...
 
 - speed: candles a second into the lake without a limit, next to ccxt paginating the same candles
 - limit: the share of the permitted calls that is used, and of calls that are refused
@@ -195,7 +195,14 @@ def _backfill(
     """Backfill into a fresh lake, in a process of its own; the lake is removed."""
     with _scratch(folder) as scratch:
         urls = (server.exchange_url, server.history_url)
-        command = (sys.executable, HERE / "backfill_once.py", scratch / "lake", *urls, str(rate))
+        command = (
+            sys.executable,
+            "-m",
+            "benchmarks.backfill_once",
+            scratch / "lake",
+            *urls,
+            str(rate),
+        )
         some = () if most is None else (str(most),)
         return measure((*command, *some), server, samples.take if samples else None)
 

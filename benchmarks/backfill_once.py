@@ -1,6 +1,6 @@
 """One backfill in a process of its own, measured from inside; `backfill.py` starts it.
 
-    python benchmarks/backfill_once.py LAKE EXCHANGE_URL HISTORY_URL RATE [INSTRUMENTS]
+    python -m benchmarks.backfill_once LAKE EXCHANGE_URL HISTORY_URL RATE [INSTRUMENTS]
 
 INSTRUMENTS are the perpetuals and the futures listed last; all by default. Prints one JSON object.
 The discovery comes first and is not measured.

@@ -1,6 +1,6 @@
 """Times the build on synthetic candles, beside a plain SQL join and a materialized view.
 
-    python benchmarks/build.py [speed|growth|all]
+    python -m benchmarks.build [speed|growth|all]
 
 `speed`: a full build of 151 futures and two perpetuals, one with nothing new, one after one future
 changed; the same join by DuckDB and by Polars, of the candles the build made; the guide's way, a
@@ -141,7 +141,7 @@ class Finished:
 
 
 def _run(step: str, folder: str, *arguments: object) -> Finished:
-    command = [sys.executable, __file__, step, folder, *map(str, arguments)]
+    command = [sys.executable, "-m", "benchmarks.build", step, folder, *map(str, arguments)]
     with tempfile.TemporaryFile() as out:
         start_s, busy_s = time.monotonic(), _busy_s()
         process = subprocess.Popen(command, stdout=out)

@@ -1,6 +1,6 @@
 """Times the pipeline on this machine: exchange in a process of its own → lake → build → PostgreSQL.
 
-    python benchmarks/pipeline.py [WEEKS]
+    python -m benchmarks.pipeline [WEEKS]
 
 Prints rates, sizes and the peak memory of this process. Results are kept in RESULTS.md.
 """

@@ -1,6 +1,6 @@
 """Times the report of 500 futures and two perpetuals, its verification and its evidence.
 
-    python benchmarks/report.py [FOLDER]
+    python -m benchmarks.report [FOLDER]
 
 Without a folder a lake of 50 M synthetic candles is staged and built first, as `build.py` does it,
 and goes away at the end. Each step is a process of its own. Results are kept in RESULTS.md.
@@ -12,12 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from benchmarks.rehearsal import machine
 
 FUTURES = 500
-BUILD = Path(__file__).parent / "build.py"
 
 
 def main() -> None:
@@ -28,7 +26,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         for step in (["stage", folder, str(FUTURES)], ["full", folder]):
-            subprocess.run([sys.executable, str(BUILD), *step], check=True)
+            subprocess.run([sys.executable, "-m", "benchmarks.build", *step], check=True)
         measure(folder)
 
 

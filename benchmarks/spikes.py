@@ -1,7 +1,7 @@
 """Measures the rule `spike`: what share of planted spikes it finds by their size, and what share of
 good candles it flags.
 
-    python benchmarks/spikes.py [DAYS]
+    python -m benchmarks.spikes [DAYS]
 
 On simulated markets, quiet and violent, and on the recorded candles in ../shared where present.
 """
