@@ -10,8 +10,8 @@ from ingest.runs import KEPT, runs
 from ingest.windows import minutes_of
 from lake import Lake
 from lake.files import DataFile
+from lake.log import Commit
 from lake.spans import MINUTE, Span
-from lake.store import Commit
 from lake.tables import RAW_CANDLES, Table
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -130,10 +130,12 @@ def _dataset(snapshot: Snapshot) -> ds.Dataset:
     if table.partition:
         column = table.arrow_schema.field(table.partition)
         partitioning = ds.partitioning(pa.schema([column]), flavor="hive")
+    # Each file's size would be asked of the store one after the other.
+    sizes = {file.path: file.bytes for file in snapshot.files}
     return ds.dataset(
-        [file.path for file in snapshot.files],
+        list(sizes),
         schema=table.arrow_schema,
         format="parquet",
-        filesystem=files.filesystem(snapshot.uri, snapshot.options),
+        filesystem=files.filesystem(snapshot.uri, snapshot.options, sizes),
         partitioning=partitioning,
     )

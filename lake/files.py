@@ -83,14 +83,22 @@ def is_absent(uri: str) -> bool:
     return is_local(uri) and not Path(uri).exists()
 
 
-def filesystem(table_uri: str, options: Mapping[str, str]) -> pafs.FileSystem:
+def filesystem(
+    table_uri: str, options: Mapping[str, str], sizes: Mapping[str, int] | None = None
+) -> pafs.FileSystem:
     """Return the store under a table's folder, wherever it is, as an Arrow file system.
 
     A folder on this machine's disk is made where it is absent.
+
+    Args:
+        table_uri: the folder.
+        options: storage options of the object store.
+        sizes: bytes of files by path, which then need not be asked of the store.
     """
     if is_local(table_uri):
         Path(table_uri).mkdir(parents=True, exist_ok=True)
-    return pafs.PyFileSystem(DeltaStorageHandler(table_uri, dict(options)))
+    known = dict(sizes) if sizes else None
+    return pafs.PyFileSystem(DeltaStorageHandler(table_uri, dict(options), known))
 
 
 def write(
@@ -149,11 +157,16 @@ def add_action_fields(table: Table, file: DataFile) -> dict[str, Any]:
     return {
         "path": file.path,
         "size": file.bytes,
-        "partition_values": {} if table.partition is None else {table.partition: file.partition},
+        "partition_values": partition_values(table, file),
         "modification_time": time.time_ns() // 1_000_000,
         "data_change": True,
         "stats": json.dumps(stats),
     }
+
+
+def partition_values(table: Table, file: DataFile) -> dict[str, str | None]:
+    """Return the value of the partition column by its name; empty in a table without partitions."""
+    return {} if table.partition is None else {table.partition: file.partition}
 
 
 def time_column(table: Table) -> Column | None:

@@ -10,8 +10,10 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from lake import files
+from lake.address import plain
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
+from lake.schema import check
 from lake.tables import Table
 
 
@@ -29,7 +31,7 @@ class Snapshot:
 
     table: Table
     uri: str
-    options: Mapping[str, str]
+    options: Mapping[str, str] = field(repr=False)
     version: int | None
     files: tuple[DataFile, ...]
     delta: DeltaTable | None = field(default=None, repr=False, compare=False)
@@ -76,6 +78,8 @@ def scan_files(table: Table, urls: list[str], options: Mapping[str, str]) -> pl.
         hive_schema=None if table.partition is None else _hive_schema(table.partition, urls[0]),
         glob=False,
         storage_options=dict(options) or None,
+        # What delta-rs takes from the environment, Polars does too; no other library is asked.
+        credential_provider=None,
     )
     return lazy.select(table.names)
 
@@ -86,7 +90,7 @@ def load(
     """Return a table at a version (the newest by default); empty where the table does not exist.
 
     Raises:
-        LakeError: the table cannot be read, or has no such version.
+        LakeError: the table cannot be read, has no such version, or was made by a newer basislake.
     """
     if version is not None and version < 0:
         raise LakeError(f"{table.name} has no version {version}; they are counted from 0.")
@@ -97,6 +101,7 @@ def load(
             if version is not None:
                 raise
             return Snapshot(table, uri, options, None, ())
+        check(table.name, uri, delta.metadata().configuration)
         found = tuple(sorted(_files_of(table, delta), key=_place))
         return Snapshot(table, uri, options, delta.version(), found, delta)
 
@@ -138,7 +143,7 @@ def explained(what: str) -> Iterator[None]:
     except CommitFailedError as exc:
         raise ConflictError(f"{what}: another writer was faster. Run the command again.") from exc
     except (DeltaError, OSError, pl.exceptions.PolarsError) as exc:
-        raise LakeError(f"{what}: {exc}") from exc
+        raise LakeError(f"{what}: {plain(str(exc))}") from exc
 
 
 def _files_of(table: Table, delta: DeltaTable) -> Iterator[DataFile]:

@@ -1,12 +1,12 @@
 """The lake: Delta Lake tables under one folder or object-store URI, and how they change."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import os
+import time
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import Any, Literal
+from uuid import uuid4
 
 import duckdb
 import polars as pl
@@ -18,35 +18,18 @@ from deltalake import (
     Transaction,
 )
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 
-from lake import duck, files
-from lake.errors import LakeError, UsageError
+from lake import duck, files, log
+from lake.address import address_of
+from lake.errors import LakeError
 from lake.files import DataFile
+from lake.log import Commit
+from lake.schema import PROPERTIES
 from lake.snapshot import Snapshot, Watch, explained, load
 from lake.tables import TABLES, Table
 
-# delta-rs takes a path for a URL in places, so these would mean another folder, or no history.
-_UNSAFE = frozenset("%?#\\\n\r\t")
-_SHOWN = "% ? # \\ and line breaks"
-
-# By default Delta Lake forgets versions after 30 days, and with them what rows were made from.
-_KEEP_VERSIONS = {"delta.enableExpiredLogCleanup": "false"}
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """One version of a table, as its log tells it.
-
-    Attributes:
-        version: counted from 0.
-        at: when it was committed.
-        lineage: what the program said of it, e.g. `made_from` (table to version) and `program`.
-    """
-
-    version: int
-    at: datetime
-    lineage: dict[str, Any]
+__all__ = ["Commit", "Lake"]
 
 
 class Lake:
@@ -59,19 +42,16 @@ class Lake:
     """
 
     def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
-        """Address a lake; nothing is read or made.
+        """Address a lake; nothing is read or made. See `lake.address`.
 
         Raises:
-            UsageError: the path holds a character that the libraries below cannot keep apart.
+            UsageError: no lake can be there.
         """
         self.version: int | None = None
-        if uri.startswith("file://"):
-            uri = unquote(urlsplit(uri).path)
-        self.is_local = files.is_local(uri)
-        self.uri = str(Path(uri).expanduser().absolute()) if self.is_local else uri.rstrip("/")
-        self.options = dict(options or {})
-        if self.is_local and not _UNSAFE.isdisjoint(Path(self.uri).as_posix()):
-            raise UsageError(f"A lake cannot be at {self.uri!r}: choose a path without {_SHOWN}.")
+        address = address_of(uri, options)
+        self.uri = address.uri
+        self.options = dict(address.options)
+        self.is_local = address.is_local
 
     def __repr__(self) -> str:
         """Show where it is, never its options: they may hold secrets."""
@@ -84,7 +64,8 @@ class Lake:
         """
         if self.is_local:
             return Path(self.uri) / ".machine"
-        return Path.home() / ".cache" / "basislake" / sha256(self.uri.encode()).hexdigest()[:16]
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(cache) / "basislake" / sha256(self.uri.encode()).hexdigest()[:16]
 
     def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
         """Return a table at a version (the newest by default); empty where there is none yet.
@@ -148,29 +129,50 @@ class Lake:
                 counters since `base`; nothing was stored.
             LakeError: the store cannot be written; nothing was stored.
         """
-        self._check_present()
         table = base.table
-        filters = None
-        if replacing and table.partition:
-            filters = [(table.partition, "in", sorted(replacing))]
         # Two that replace what is empty remove no file, so only a counter tells that they collide.
         raised = {*counting, *((table.name,) if replacing is None else replacing)}
         counters = {name: base.counter(name) + 1 for name in sorted(raised)} | dict(marks or {})
-        with explained(f"{table.name} cannot be committed at {base.uri}; it is as it was before"):
-            delta = base.delta or self._create(table, lineage)
-            delta.create_write_transaction(
-                [AddAction(**files.add_action_fields(table, file)) for file in added],
-                mode="append" if replacing is not None and not replacing else "overwrite",
-                schema=Schema.from_arrow(table.arrow_schema),
-                partition_by=[table.partition] if table.partition else None,
-                partition_filters=filters,
-                commit_properties=CommitProperties(
-                    custom_metadata=dict(lineage),
-                    app_transactions=[Transaction(name, n) for name, n in counters.items()],
-                ),
-                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+        return self._transact(
+            base,
+            [AddAction(**files.add_action_fields(table, file)) for file in added],
+            lineage,
+            mode="append" if replacing is not None and not replacing else "overwrite",
+            filters=[(table.partition, "in", sorted(replacing))]
+            if replacing and table.partition
+            else None,
+            counters=counters,
+        )
+
+    def swap(
+        self,
+        base: Snapshot,
+        removed: Sequence[DataFile],
+        added: Sequence[DataFile],
+        lineage: Mapping[str, Any],
+    ) -> int:
+        """Make files stand for others that hold the same rows, in one atomic step, and return the
+        new version. Rows appended meanwhile stay; earlier versions keep their files.
+
+        Raises:
+            ConflictError: another writer removed one of the files since `base`; nothing was stored.
+            LakeError: the store cannot be written; nothing was stored.
+        """
+        now_ms = time.time_ns() // 1_000_000
+        gone = [
+            RemoveAction(
+                file.path,
+                data_change=False,
+                deletion_timestamp=now_ms,
+                size=file.bytes,
+                partition_values=files.partition_values(base.table, file),
             )
-            return DeltaTable(base.uri, storage_options=self.options or None).version()
+            for file in removed
+        ]
+        come = [
+            files.add_action_fields(base.table, file) | {"data_change": False} for file in added
+        ]
+        return self._transact(base, [*gone, *(AddAction(**fields) for fields in come)], lineage)
 
     def replace(
         self,
@@ -197,7 +199,7 @@ class Lake:
         if delta is None:
             return []
         with explained(f"the log of {table.name} cannot be read"):
-            return [_commit(entry) for entry in _entries(delta, limit)]
+            return log.commits_of(delta, limit)
 
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection with a view per table as it is now; see `lake.duck`."""
@@ -223,21 +225,69 @@ class Lake:
     def _holds(self, base: Snapshot, frame: pl.DataFrame) -> bool:
         return base.table.cast(base.scan().collect()).equals(base.table.cast(frame))
 
-    def _create(self, table: Table, lineage: Mapping[str, Any]) -> DeltaTable:
+    def _transact(
+        self,
+        base: Snapshot,
+        actions: Sequence[AddAction | RemoveAction],
+        lineage: Mapping[str, Any],
+        *,
+        mode: Literal["append", "overwrite"] = "append",
+        filters: list[tuple[str, str, Any]] | None = None,
+        counters: Mapping[str, int] | None = None,
+    ) -> int:
+        self._check_present()
+        table = base.table
+        told = {**lineage, log.IDENTITY: uuid4().hex}
+        with explained(f"{table.name} cannot be committed at {base.uri}; it is as it was before"):
+            delta = base.delta or self._create(table, told)
+            try:
+                delta.create_write_transaction(
+                    list(actions),
+                    mode=mode,
+                    schema=Schema.from_arrow(table.arrow_schema),
+                    partition_by=[table.partition] if table.partition else None,
+                    partition_filters=filters,
+                    commit_properties=CommitProperties(
+                        custom_metadata=told,
+                        app_transactions=[Transaction(n, v) for n, v in (counters or {}).items()],
+                    ),
+                    post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+                )
+            except (DeltaError, OSError):
+                if not self._is_stored(base, told[log.IDENTITY]):
+                    raise
+        return load(table, base.uri, self.options).version or 0
+
+    def _create(self, table: Table, told: Mapping[str, Any]) -> DeltaTable:
+        uri, options = self._table_uri(table), self.options or None
         try:
             return DeltaTable.create(
-                self._table_uri(table),
+                uri,
                 schema=Schema.from_arrow(table.arrow_schema),
                 partition_by=[table.partition] if table.partition else None,
                 mode="error",
-                configuration=_KEEP_VERSIONS,
-                storage_options=self.options or None,
-                commit_properties=CommitProperties(custom_metadata=dict(lineage)),
+                configuration=PROPERTIES,
+                storage_options=options,
+                commit_properties=CommitProperties(custom_metadata=dict(told)),
+                raise_if_key_not_exists=False,
             )
-        except DeltaError as exc:
-            if DeltaTable.is_deltatable(self._table_uri(table), self.options or None):
+        except (DeltaError, OSError) as exc:
+            if not DeltaTable.is_deltatable(uri, options):
+                raise
+            found = DeltaTable(uri, storage_options=options)
+            if found.version() or not log.is_named(found, told[log.IDENTITY], -1):
                 raise CommitFailedError(str(exc)) from exc
-            raise
+            return found
+
+    def _is_stored(self, base: Snapshot, identity: str) -> bool:
+        """Whether a commit that ended in an error is in the log: a store may take a commit and its
+        reply be lost, and its writer would then find its own commit in the way.
+        """
+        where = f"{base.table.name} at {base.uri}"
+        with explained(f"whether a commit to {where} is stored cannot be seen; run it again"):
+            delta = DeltaTable(base.uri, storage_options=self.options or None)
+            # Version 0 only made the table.
+            return log.is_named(delta, identity, base.version or 0)
 
     def _check_present(self) -> None:
         if self.version is not None:
@@ -254,29 +304,3 @@ class Lake:
         if name not in TABLES:
             raise LakeError(f"There is no table {name!r}; use one of {', '.join(TABLES)}.")
         return TABLES[name]
-
-
-_LOG_KEYS = {
-    "timestamp", "operation", "operationParameters", "engineInfo", "clientVersion", "version",
-    "readVersion", "isolationLevel", "isBlindAppend", "operationMetrics",
-}  # fmt: skip
-
-
-def _entries(delta: DeltaTable, limit: int | None) -> list[dict[str, Any]]:
-    """The log, newest first, read again where a commit came meanwhile.
-
-    The library numbers the entries down from the version it has loaded, so a newer entry would get
-    the number of the one before it.
-    """
-    while True:
-        loaded = delta.version()
-        entries = delta.history(limit)
-        delta.update_incremental()
-        if delta.version() == loaded:
-            return entries
-
-
-def _commit(entry: dict[str, Any]) -> Commit:
-    at = datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
-    lineage = {key: value for key, value in entry.items() if key not in _LOG_KEYS}
-    return Commit(entry["version"], at, lineage)

@@ -7,9 +7,11 @@ was then is read off the lineage in the logs, never off times of day: clocks of 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from lake import log
 from lake.errors import UsageError
+from lake.log import Commit
 from lake.snapshot import Snapshot
-from lake.store import Commit, Lake
+from lake.store import Lake
 from lake.tables import CURATED, INSTRUMENTS, RAW_CANDLES, TABLES, Table
 
 
@@ -90,7 +92,8 @@ class PastLake(PinnedLake):
         version they were made from instead; None where there was no build before.
         """
         made = {table.name: self.places[table.name].raw_version for table in CURATED}
-        return {name: raw for name, raw in made.items() if raw != self.version}
+        oldest = log.same_rows(super().history(RAW_CANDLES), self.version)
+        return {name: raw for name, raw in made.items() if raw is None or raw < oldest}
 
 
 def pinned(present: Lake) -> PinnedLake:
@@ -111,7 +114,7 @@ def places(lake: Lake, version: int) -> dict[str, Place]:
     `instruments` is what that commit of `raw_candles` was made from. Every other table is at the
     commit made from this version of `raw_candles`, or else from the newest one before it; of
     several such commits at the last one. So a curated table that was never built from this version
-    is as the last build before left it.
+    is as the last build before left it. Versions between which only upkeep came count as one.
 
     Raises:
         UsageError: `raw_candles` has no such version.
@@ -119,8 +122,12 @@ def places(lake: Lake, version: int) -> dict[str, Place]:
     commits = lake.history(RAW_CANDLES)
     if version not in {commit.version for commit in commits}:
         raise UsageError(f"raw_candles has no version {version}; {_known(commits)}.")
+    upkeep = {commit.version for commit in commits if commit.is_upkeep}
+    limit = version
+    while limit + 1 in upkeep:
+        limit += 1
     found = {
-        name: _place(lake.history(table), version)
+        name: _place(lake.history(table), limit)
         for name, table in TABLES.items()
         if table not in (RAW_CANDLES, INSTRUMENTS)
     }

@@ -5,7 +5,7 @@ It reads raw files and writes curated files that no reader sees before the build
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
@@ -39,7 +39,7 @@ class Task:
     """
 
     lake_uri: str
-    lake_options: Mapping[str, str]
+    lake_options: Mapping[str, str] = field(repr=False)
     instrument: str
     source: Source
     perpetual_urls: list[str]

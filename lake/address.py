@@ -1,0 +1,117 @@
+"""Where a lake is: a folder on this machine's disk, or a prefix in an object store.
+
+The libraries that reach a store (delta-rs, Polars) take endpoint and credentials from the usual
+environment by themselves (`AWS_…`, `GOOGLE_…`, `AZURE_…`), so none pass through here.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from lake import files
+from lake.errors import UsageError
+
+# delta-rs takes a path for a URL in places, so these would mean another folder, or no history.
+_UNSAFE = frozenset("%?#\\\n\r\t")
+_SHOWN = "% ? # \\ and line breaks"
+
+# What both delta-rs and Polars reach. The store in memory is another one each time it is opened.
+_STORES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")
+
+# A commit is safe beside other writers only where the store refuses to replace a version that is
+# there. It is the default, which the environment could switch off; an option goes before it.
+_SAFE_COMMITS = {"s3": {"aws_conditional_put": "etag"}, "s3a": {"aws_conditional_put": "etag"}}
+
+# Settings of the environment that no message may show, wherever a library takes them from.
+_SECRET = re.compile(r"(AWS|AZURE|GOOGLE)_.*(SECRET|TOKEN|KEY|SAS|PASSWORD|ACCOUNT$)(?!_ID|_FILE)")
+_NO_SECRET = frozenset({"AWS_ACCESS_KEY_ID"})
+_SHORTEST_SECRET = 6
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+_BRANCHES = re.compile(r"\s*[↳\n]\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a lake is.
+
+    Attributes:
+        uri: absolute path or URI, without a slash at the end.
+        options: storage options, as delta-rs and Polars take them; they may hold secrets.
+    """
+
+    uri: str
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine's disk."""
+        return files.is_local(self.uri)
+
+
+def address_of(text: str, options: Mapping[str, str] | None = None) -> Address:
+    """Read an address: `./lake-data`, `file:///data/lake`, `s3://bucket/prefix`, `gs://…`, `az://…`.
+
+    Args:
+        text: as the user gave it.
+        options: storage options besides those of the environment.
+
+    Raises:
+        UsageError: no lake can be there, or the text holds credentials.
+    """
+    if text.startswith("file://"):
+        text = unquote(urlsplit(text).path)
+    if files.is_local(text):
+        return _folder(text, options or {})
+    return _store(text, options or {})
+
+
+def plain(message: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return what a library says of a store on one line, without colours and without any secret of
+    the environment, with what to do about it where that is known.
+    """
+    told = _BRANCHES.sub(": ", _ESCAPES.sub("", message)).strip(": ")
+    for name, value in environment.items():
+        is_secret = _SECRET.match(name) and name not in _NO_SECRET
+        if is_secret and len(value) >= _SHORTEST_SECRET:
+            told = told.replace(value, f"({name})")
+    if "URL scheme is not allowed" in told:
+        told += " (an endpoint without TLS is reached where AWS_ALLOW_HTTP=true)"
+    return told
+
+
+def _folder(text: str, options: Mapping[str, str]) -> Address:
+    path = Path(text).expanduser().absolute()
+    if not _UNSAFE.isdisjoint(path.as_posix()):
+        raise UsageError(f"A lake cannot be at {str(path)!r}: choose a path without {_SHOWN}.")
+    return Address(str(path), dict(options))
+
+
+def _store(text: str, options: Mapping[str, str]) -> Address:
+    scheme, _, rest = text.partition("://")
+    scheme = scheme.lower()
+    place, _, _ = rest.partition("/")
+    if "@" in place and not scheme.startswith("abfs"):
+        raise UsageError(
+            f"The address of a lake in {scheme} holds credentials; give them in the environment "
+            "(docs/operations.md) and leave only the bucket and the prefix."
+        )
+    if "?" in rest:
+        raise UsageError(
+            f"A lake cannot be at a signed or parametrised address ({text.partition('?')[0]}?…); "
+            "give credentials in the environment (docs/operations.md)."
+        )
+    if scheme not in _STORES:
+        raise UsageError(
+            f"A lake cannot be at {text!r}: use a folder, or s3://bucket/prefix, gs://… or az://…."
+        )
+    if not place and scheme != "memory":
+        raise UsageError(f"{text!r} names no bucket: a lake is at {scheme}://bucket/prefix.")
+    if not _UNSAFE.isdisjoint(rest):
+        raise UsageError(f"A lake cannot be at {text!r}: choose a prefix without {_SHOWN}.")
+    return Address(
+        f"{scheme}://{rest.rstrip('/')}", {**_SAFE_COMMITS.get(scheme, {}), **dict(options)}
+    )
