@@ -11,7 +11,7 @@ from basislake.sides import Reason, Row, Side, row_at, side_of
 from lake import Lake
 from lake.errors import UsageError
 from lake.spans import floor_minute
-from lake.tables import BASIS, INSTRUMENTS, TABLES
+from lake.tables import BASIS, INSTRUMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
         agrees=_agrees(formula, row) if row else None,
         sides=sides,
         made=made(where, BASIS, found.file) if found else None,
-        versions={name: where.snapshot(table).version for name, table in TABLES.items()},
+        versions={name: table.version for name, table in where.snapshots().items()},
     )
 
 

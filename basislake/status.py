@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from ingest.runs import runs
-from lake import TABLES, Lake
+from lake import Lake
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
 from load.run import DEFAULT_SCHEMA, parity
 
@@ -23,7 +23,7 @@ def lake_status(where: Lake) -> dict[str, Any]:
     rows); running and runs (records of backfills, see `ingest.runs`: those going on, and the last
     ones that ended).
     """
-    snapshots = {name: where.snapshot(table) for name, table in TABLES.items()}
+    snapshots = where.snapshots()
     coverage = where.read(COVERAGE)
     minutes = coverage.group_by("status").agg(pl.col("minutes").sum()).sort("status")
     failed, missing = (

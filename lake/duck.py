@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import duckdb
 import polars as pl
-import pyarrow as pa
-import pyarrow.dataset as ds
 
-from lake import files
+from lake.dataset import dataset
 from lake.errors import LakeError, UsageError
 from lake.snapshot import Snapshot
 from lake.tables import Type
@@ -104,7 +102,7 @@ def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local
     else:
         # DuckDB reaches object stores only through an extension that is a download; Arrow reaches
         # them now.
-        connection.register(table.name, _dataset(snapshot))
+        connection.register(table.name, dataset(snapshot))
 
 
 def _parquet_sql(snapshot: Snapshot, urls: list[str]) -> str:
@@ -122,20 +120,3 @@ def _empty_sql(snapshot: Snapshot) -> str:
         f'CAST(NULL AS {SQL_TYPES[c.type]}) AS "{c.name}"' for c in snapshot.table.columns
     )
     return f"SELECT {columns} WHERE false"
-
-
-def _dataset(snapshot: Snapshot) -> ds.Dataset:
-    table = snapshot.table
-    partitioning = None
-    if table.partition:
-        column = table.arrow_schema.field(table.partition)
-        partitioning = ds.partitioning(pa.schema([column]), flavor="hive")
-    # Each file's size would be asked of the store one after the other.
-    sizes = {file.path: file.bytes for file in snapshot.files}
-    return ds.dataset(
-        list(sizes),
-        schema=table.arrow_schema,
-        format="parquet",
-        filesystem=files.filesystem(snapshot.uri, snapshot.options, sizes),
-        partitioning=partitioning,
-    )

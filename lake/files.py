@@ -83,22 +83,14 @@ def is_absent(uri: str) -> bool:
     return is_local(uri) and not Path(uri).exists()
 
 
-def filesystem(
-    table_uri: str, options: Mapping[str, str], sizes: Mapping[str, int] | None = None
-) -> pafs.FileSystem:
+def filesystem(table_uri: str, options: Mapping[str, str]) -> pafs.FileSystem:
     """Return the store under a table's folder, wherever it is, as an Arrow file system.
 
     A folder on this machine's disk is made where it is absent.
-
-    Args:
-        table_uri: the folder.
-        options: storage options of the object store.
-        sizes: bytes of files by path, which then need not be asked of the store.
     """
     if is_local(table_uri):
         Path(table_uri).mkdir(parents=True, exist_ok=True)
-    known = dict(sizes) if sizes else None
-    return pafs.PyFileSystem(DeltaStorageHandler(table_uri, dict(options), known))
+    return pafs.PyFileSystem(DeltaStorageHandler(table_uri, dict(options)))
 
 
 def write(
@@ -143,8 +135,8 @@ def write(
             compression_level=ZSTD_LEVEL,
             **encoding,
         )
+        size = sink.tell()
     first, last = _bounds(table, frame)
-    size = store.get_file_info(path).size
     return DataFile(path, partition, frame.height, size, first, last)
 
 

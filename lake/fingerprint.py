@@ -73,7 +73,7 @@ def fingerprint(
     Raises:
         LakeError: the lake cannot be read.
     """
-    snapshots = [lake.snapshot(table) for table in TABLES.values()]
+    snapshots = lake.snapshots().values()
     parts = [part for snapshot in snapshots for part in _parts(snapshot)]
     lines: dict[str, list[str]] = {name: [] for name in TABLES}
     damaged: list[str] = []

@@ -3,21 +3,13 @@
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
-from uuid import uuid4
+from typing import Any
 
 import duckdb
 import polars as pl
-from deltalake import (
-    CommitProperties,
-    DeltaTable,
-    PostCommitHookProperties,
-    Schema,
-    Transaction,
-)
-from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from lake import duck, files, log
@@ -25,9 +17,9 @@ from lake.address import address_of
 from lake.errors import LakeError
 from lake.files import DataFile
 from lake.log import Commit
-from lake.schema import PROPERTIES
 from lake.snapshot import Snapshot, Watch, explained, load
 from lake.tables import TABLES, Table
+from lake.transaction import transact
 
 __all__ = ["Commit", "Lake"]
 
@@ -79,6 +71,15 @@ class Lake:
         """Return what tells the newest version of a table, again and again."""
         return Watch(table, self._table_uri(table), self.options)
 
+    def snapshots(self) -> dict[str, Snapshot]:
+        """Return every table as it is now, by name; those of an object store are asked for at once.
+
+        Raises:
+            LakeError: a table cannot be read.
+        """
+        with ThreadPoolExecutor(1 if self.is_local else len(TABLES)) as pool:
+            return dict(zip(TABLES, pool.map(self.snapshot, TABLES.values()), strict=True))
+
     def scan(self, name: str, version: int | None = None) -> pl.LazyFrame:
         """Return a table's rows as a lazy frame; no rows where nothing was stored yet.
 
@@ -129,11 +130,12 @@ class Lake:
                 counters since `base`; nothing was stored.
             LakeError: the store cannot be written; nothing was stored.
         """
+        self._check_present()
         table = base.table
         # Two that replace what is empty remove no file, so only a counter tells that they collide.
         raised = {*counting, *((table.name,) if replacing is None else replacing)}
         counters = {name: base.counter(name) + 1 for name in sorted(raised)} | dict(marks or {})
-        return self._transact(
+        return transact(
             base,
             [AddAction(**files.add_action_fields(table, file)) for file in added],
             lineage,
@@ -158,6 +160,7 @@ class Lake:
             ConflictError: another writer removed one of the files since `base`; nothing was stored.
             LakeError: the store cannot be written; nothing was stored.
         """
+        self._check_present()
         now_ms = time.time_ns() // 1_000_000
         gone = [
             RemoveAction(
@@ -172,7 +175,7 @@ class Lake:
         come = [
             files.add_action_fields(base.table, file) | {"data_change": False} for file in added
         ]
-        return self._transact(base, [*gone, *(AddAction(**fields) for fields in come)], lineage)
+        return transact(base, [*gone, *(AddAction(**fields) for fields in come)], lineage)
 
     def replace(
         self,
@@ -203,8 +206,7 @@ class Lake:
 
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection with a view per table as it is now; see `lake.duck`."""
-        snapshots = [self.snapshot(table) for table in TABLES.values()]
-        return duck.connect(snapshots, is_local=self.is_local)
+        return duck.connect(self.snapshots().values(), is_local=self.is_local)
 
     def sql(self, query: str) -> pl.DataFrame:
         """Return the rows of a DuckDB query over the tables as they are now.
@@ -224,70 +226,6 @@ class Lake:
 
     def _holds(self, base: Snapshot, frame: pl.DataFrame) -> bool:
         return base.table.cast(base.scan().collect()).equals(base.table.cast(frame))
-
-    def _transact(
-        self,
-        base: Snapshot,
-        actions: Sequence[AddAction | RemoveAction],
-        lineage: Mapping[str, Any],
-        *,
-        mode: Literal["append", "overwrite"] = "append",
-        filters: list[tuple[str, str, Any]] | None = None,
-        counters: Mapping[str, int] | None = None,
-    ) -> int:
-        self._check_present()
-        table = base.table
-        told = {**lineage, log.IDENTITY: uuid4().hex}
-        with explained(f"{table.name} cannot be committed at {base.uri}; it is as it was before"):
-            delta = base.delta or self._create(table, told)
-            try:
-                delta.create_write_transaction(
-                    list(actions),
-                    mode=mode,
-                    schema=Schema.from_arrow(table.arrow_schema),
-                    partition_by=[table.partition] if table.partition else None,
-                    partition_filters=filters,
-                    commit_properties=CommitProperties(
-                        custom_metadata=told,
-                        app_transactions=[Transaction(n, v) for n, v in (counters or {}).items()],
-                    ),
-                    post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
-                )
-            except (DeltaError, OSError):
-                if not self._is_stored(base, told[log.IDENTITY]):
-                    raise
-        return load(table, base.uri, self.options).version or 0
-
-    def _create(self, table: Table, told: Mapping[str, Any]) -> DeltaTable:
-        uri, options = self._table_uri(table), self.options or None
-        try:
-            return DeltaTable.create(
-                uri,
-                schema=Schema.from_arrow(table.arrow_schema),
-                partition_by=[table.partition] if table.partition else None,
-                mode="error",
-                configuration=PROPERTIES,
-                storage_options=options,
-                commit_properties=CommitProperties(custom_metadata=dict(told)),
-                raise_if_key_not_exists=False,
-            )
-        except (DeltaError, OSError) as exc:
-            if not DeltaTable.is_deltatable(uri, options):
-                raise
-            found = DeltaTable(uri, storage_options=options)
-            if found.version() or not log.is_named(found, told[log.IDENTITY], -1):
-                raise CommitFailedError(str(exc)) from exc
-            return found
-
-    def _is_stored(self, base: Snapshot, identity: str) -> bool:
-        """Whether a commit that ended in an error is in the log: a store may take a commit and its
-        reply be lost, and its writer would then find its own commit in the way.
-        """
-        where = f"{base.table.name} at {base.uri}"
-        with explained(f"whether a commit to {where} is stored cannot be seen; run it again"):
-            delta = DeltaTable(base.uri, storage_options=self.options or None)
-            # Version 0 only made the table.
-            return log.is_named(delta, identity, base.version or 0)
 
     def _check_present(self) -> None:
         if self.version is not None:

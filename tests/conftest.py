@@ -11,6 +11,7 @@ import pytest
 
 from load.embedded import embedded
 from tests.loading import Target, fresh_target, small_lake
+from tests.object_store import ObjectStore, Proxy, serving
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +50,21 @@ def target(postgres: str, tmp_path: Path) -> Iterator[Target]:
     target = fresh_target(postgres, small_lake(tmp_path / "lake"))
     yield target
     target.execute(f"DROP SCHEMA IF EXISTS {target.schema} CASCADE")
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """A stand-in for an object store, on loopback."""
+    with serving() as store:
+        yield store
+
+
+@pytest.fixture
+def proxy(object_store: ObjectStore) -> Iterator[Proxy]:
+    """The same store behind something that can be slow or break."""
+    between = Proxy(object_store)
+    yield between
+    between.close()
 
 
 def pytest_unconfigure() -> None:

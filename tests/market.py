@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,7 +91,9 @@ def command(server: SimulatedExchange | None, *arguments: object) -> list[str]:
     return [*program, *map(str, arguments), *urls]
 
 
-def basislake(server: SimulatedExchange | None, *arguments: object) -> Ran:
+def basislake(
+    server: SimulatedExchange | None, *arguments: object, env: Mapping[str, str] | None = None
+) -> Ran:
     """Run the command as a process of its own."""
     done = subprocess.run(
         command(server, *arguments),
@@ -99,6 +102,7 @@ def basislake(server: SimulatedExchange | None, *arguments: object) -> Ran:
         check=False,
         timeout=120,
         cwd=Path(__file__).parent.parent,
+        env=None if env is None else dict(env),
     )
     return Ran(done.returncode, done.stdout, done.stderr)
 

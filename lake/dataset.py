@@ -1,0 +1,98 @@
+"""Files in an object store as an Arrow dataset, which DuckDB reads without an extension."""
+
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs as pafs
+from deltalake.fs import DeltaStorageHandler
+
+from lake.snapshot import Snapshot
+
+# Between two reads that wait for a thread Arrow takes microseconds.
+_QUIET_S = 0.05
+_LONGEST_WAIT_S = 30.0
+
+
+def dataset(snapshot: Snapshot) -> ds.Dataset:
+    """Return the rows of a snapshot as a dataset; nothing is read yet.
+
+    Args:
+        snapshot: with at least one file.
+    """
+    table = snapshot.table
+    partitioning = None
+    if table.partition:
+        column = table.arrow_schema.field(table.partition)
+        partitioning = ds.partitioning(pa.schema([column]), flavor="hive")
+    # Each file's size would be asked of the store one after the other.
+    sizes = {file.path: file.bytes for file in snapshot.files}
+    return ds.dataset(
+        list(sizes),
+        schema=table.arrow_schema,
+        format="parquet",
+        filesystem=pafs.PyFileSystem(_Handler(snapshot.uri, snapshot.options, sizes)),
+        partitioning=partitioning,
+    )
+
+
+class _Handler(DeltaStorageHandler):
+    """A store whose reads are waited for when nobody wants it any more, or at the program's end.
+
+    Arrow reads ahead in threads of its own, also for a query that has had enough; a thread that
+    comes back to an interpreter that is going down crashes it.
+    """
+
+    def __init__(self, uri: str, options: Mapping[str, str], sizes: Mapping[str, int]) -> None:
+        super().__init__(uri, dict(options), dict(sizes))
+        self._reads = _Reads()
+        weakref.finalize(self, self._reads.wait)
+
+    def open_input_file(self, path: str) -> pa.PythonFile:
+        with self._reads:
+            return pa.PythonFile(_File(self._handler.open_input_file(path), self._reads))
+
+
+class _Reads:
+    """Counts reads under way, and those that ever began."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way = self._begun = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._under_way += 1
+            self._begun += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._under_way -= 1
+
+    def wait(self) -> None:
+        """Wait until no read is under way and none begins."""
+        deadline_s = time.monotonic() + _LONGEST_WAIT_S
+        seen = 0
+        while (self._under_way or seen != self._begun) and time.monotonic() < deadline_s:
+            seen = self._begun
+            time.sleep(_QUIET_S)
+
+
+class _File:
+    """An open file whose reads are counted."""
+
+    def __init__(self, file: Any, reads: _Reads) -> None:  # noqa: ANN401  (the library hides it)
+        self._file = file
+        self._reads = reads
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._file, name)
+
+    def read(self, count: int) -> bytes:
+        with self._reads:
+            found: bytes = self._file.read(count)
+            return found

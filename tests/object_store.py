@@ -1,0 +1,213 @@
+"""A stand-in for an object store: moto's S3 in a process of its own, on loopback, and a proxy
+before it that can be slow, lose replies or be away.
+
+Run as a program it serves one request after the other, so that a conditional put is atomic, as it
+is in a real store, and prints its port; with a port it is the proxy before that one.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+SECRET = "never-to-be-shown-7f3a"  # noqa: S105  (of a store on loopback)
+_BUFFER = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStore:
+    """A store that answers at a URL, and has one bucket."""
+
+    url: str
+
+    def uri(self, name: str) -> str:
+        """Where a lake of this name is."""
+        return f"s3://bucket/{name}"
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Storage options to reach it."""
+        return {name.lower(): value for name, value in self._settings.items()}
+
+    def environment(self, machine: Path) -> dict[str, str]:
+        """The environment of a process on some machine, which has a cache of its own."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "BASISLAKE_"))}
+        return {**kept, **self._settings, "XDG_CACHE_HOME": str(machine)}
+
+    @property
+    def _settings(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "basislake",
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+            "AWS_ALLOW_HTTP": "true",
+        }
+
+
+@contextmanager
+def serving() -> Iterator[ObjectStore]:
+    """Run a store for as long as the block lasts."""
+    process = _python(__file__)
+    try:
+        assert process.stdout is not None
+        url = f"http://127.0.0.1:{int(process.stdout.readline())}"
+        requests.put(f"{url}/bucket", timeout=30).raise_for_status()
+        yield ObjectStore(url)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+class Proxy:
+    """A store behind something that can break, in a process of its own.
+
+    Attributes:
+        store: as it is seen through it.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        """Start it; it passes everything on."""
+        port = store.url.rpartition(":")[2]
+        self._process = _python(__file__, port)
+        self.store = ObjectStore(f"http://127.0.0.1:{self._read()}")
+
+    def set(
+        self,
+        *,
+        delay_s: float = 0.0,
+        lost_replies: int = 0,
+        lost_commits: int = 0,
+        is_away: bool = False,
+    ) -> None:
+        """Change how it behaves.
+
+        Args:
+            delay_s: before each request is passed on.
+            lost_replies: so many more commits reach the store, whose replies are lost.
+            lost_commits: so many more commits are lost on their way; then the store is away.
+            is_away: every connection is closed at once.
+        """
+        assert self._process.stdin is not None
+        told = [delay_s, lost_replies, lost_commits, is_away]
+        self._process.stdin.write(json.dumps(told) + "\n")
+        self._process.stdin.flush()
+        assert self._read() == 0
+
+    @property
+    def losses(self) -> int:
+        """How many replies and commits were lost so far."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("null\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _read(self) -> int:
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
+
+
+def _python(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+class _Between:
+    """What runs in the proxy's process: each request has a connection of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._upstream = ("127.0.0.1", port)
+        self.delay_s, self.lost_replies, self.lost_commits, self.is_away = 0.0, 0, 0, False
+        self.losses = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept(self) -> None:
+        while True:
+            client, _ = self.listener.accept()
+            threading.Thread(target=self._pass, args=(client,), daemon=True).start()
+
+    def _pass(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            if self.is_away:
+                return
+            begin = client.recv(_BUFFER)
+            line = begin.partition(b"\r\n")[0]
+            is_commit = line.startswith(b"PUT ") and b"_delta_log" in line
+            if is_commit and self.lost_commits:
+                self.losses, self.lost_commits = self.losses + 1, self.lost_commits - 1
+                self.is_away = True
+                return
+            time.sleep(self.delay_s)
+            with socket.create_connection(self._upstream) as server:
+                server.sendall(begin)
+                threading.Thread(target=_forward, args=(client, server), daemon=True).start()
+                if is_commit and self.lost_replies:
+                    self.losses, self.lost_replies = self.losses + 1, self.lost_replies - 1
+                    while server.recv(_BUFFER):
+                        pass
+                else:
+                    _forward(server, client)
+                # The other thread still reads from the client, which would keep it open.
+                client.shutdown(socket.SHUT_RDWR)
+
+
+def _forward(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(_BUFFER):
+            target.sendall(data)
+
+
+def _tell(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
+
+
+def _serve() -> None:
+    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
+        DomainDispatcherApplication,
+        create_backend_app,
+    )
+    from werkzeug.serving import make_server  # noqa: PLC0415
+
+    server = make_server(
+        "127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=False
+    )
+    _tell(server.port)
+    server.serve_forever()
+
+
+def _stand_between(port: int) -> None:
+    between = _Between(port)
+    threading.Thread(target=between.accept, daemon=True).start()
+    _tell(between.listener.getsockname()[1])
+    for line in sys.stdin:
+        told = json.loads(line)
+        if told is not None:
+            between.delay_s, between.lost_replies, between.lost_commits, between.is_away = told
+        _tell(between.losses if told is None else 0)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        _stand_between(int(sys.argv[1]))
+    else:
+        _serve()

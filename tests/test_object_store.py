@@ -1,0 +1,244 @@
+"""Lakes in an object store, here a stand-in for S3: every verb, several writers, and a store that
+is slow, loses replies or goes away.
+"""
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import lake
+from basislake.exchange.calls import CHART_METHOD as CHART
+from basislake.exchange.server import SimulatedExchange
+from basislake.exchange.universe import Universe
+from lake import Lake
+from lake.errors import ConflictError, LakeError
+from lake.tables import INSTRUMENTS, RAW_CANDLES
+from load.embedded import embedded
+from tests.lakes import LINEAGE, instrument
+from tests.market import NOW, Ran, basislake, command, fetch, rows, small_market, truths
+from tests.object_store import SECRET, ObjectStore, Proxy
+
+T0 = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def universe() -> Universe:
+    return small_market()
+
+
+@pytest.fixture
+def server(universe: Universe) -> Iterator[SimulatedExchange]:
+    with SimulatedExchange(universe) as running:
+        yield running
+
+
+@pytest.fixture
+def at(object_store: ObjectStore, request: pytest.FixtureRequest) -> Lake:
+    """A lake of the test's own, straight in the store."""
+    return lake.open(object_store.uri(request.node.name[:60]), object_store.options)
+
+
+@pytest.fixture
+def near(proxy: Proxy, at: Lake) -> Lake:
+    """The same lake as `at`, behind the proxy."""
+    return lake.open(at.uri, proxy.store.options)
+
+
+def candles(count: int, start: int = 0, close: float = 1.0) -> pl.DataFrame:
+    first = T0.replace(minute=start)
+    ts = pl.datetime_range(
+        first, first.replace(minute=start + count - 1), "1m", eager=True, time_unit="us"
+    )
+    prices = {name: [close] * count for name in ("open", "high", "low", "close")}
+    return pl.DataFrame({"ts": ts, **prices, "volume": [0.0] * count, "cost": [0.0] * count})
+
+
+def append(where: Lake, name: str, frame: pl.DataFrame) -> int:
+    base = where.snapshot(RAW_CANDLES)
+    return where.commit(base, [where.write(RAW_CANDLES, frame, name)], LINEAGE, counting=[name])
+
+
+def names(where: Lake) -> list[str]:
+    return where.read(INSTRUMENTS)["instrument"].to_list()
+
+
+def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
+    server: SimulatedExchange, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    uri, env = object_store.uri("verbs"), object_store.environment(tmp_path / "machine")
+    told: list[Ran] = []
+
+    def run(*arguments: object, to: SimulatedExchange | None = None, code: int = 0) -> Ran:
+        done = basislake(to, *arguments, "--lake", uri, env=env)
+        assert done.code == code, done.err
+        told.append(done)
+        return done
+
+    assert run("status", code=1).err.startswith("Error: There is no lake at s3://")
+    known = run("instruments", "--json", to=server).json["known"]
+    plan = run("plan", "--json", to=server).json
+    fetched = run("backfill", "--json", to=server).json
+    assert (fetched["calls"], fetched["complete"]) == (plan["calls"], known)
+    built = run("build", "--json").json
+    assert built["basis_rows"] > 0
+    assert run("build", "--json").json["rebuilt"] == 0
+    assert "give --postgres URI" in run("load", code=2).err
+    with embedded(tmp_path / "pg") as postgres:
+        assert run("load", "--postgres", postgres, "--json").json["verified"]
+        status = run("status", "--postgres", postgres, "--json").json
+    assert [each["state"] for each in status["runs"]] == ["done"]
+    assert all(each["lake"] == each["database"] for each in status["database"].values())
+    (counted,) = run("sql", "SELECT count(*) AS n FROM basis", "--format", "json").json
+    assert counted["n"] == built["basis_rows"]
+    (first,) = run("sql", "SELECT instrument, ts FROM basis LIMIT 1", "--format", "json").json
+    assert run("explain", first["instrument"], first["ts"], "--json").json["agrees"]
+    assert run("curve", "--at", first["ts"], "--json").json
+    version = status["tables"]["raw_candles"]["version"]
+    assert run("diff", 1, version, "--json").json["equal"] is (version == 1)
+
+    folder = tmp_path / "lake"
+    assert basislake(server, "backfill", "--lake", folder).code == 0
+    assert basislake(None, "build", "--lake", folder).code == 0
+    here = basislake(None, "fingerprint", "--lake", folder, "--json").json
+    assert run("fingerprint", "--json").json == here
+    assert run("fingerprint", "--verify", "--json").json == here
+    assert not [each for each in told if SECRET in each.out + each.err]
+
+
+def test_two_machines_that_backfill_one_lake_lose_nothing_and_store_nothing_twice(
+    universe: Universe, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    uri = object_store.uri("machines")
+    with SimulatedExchange(universe, delay_s=0.05) as slow:
+        envs = [object_store.environment(tmp_path / name) for name in ("one", "two")]
+        assert basislake(slow, "instruments", "--lake", uri, env=envs[0]).code == 0
+        both = [_start(slow, uri, env) for env in envs]
+        seen = _running(uri, envs, both)
+        ends = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], ends
+    told = [json.loads(out) for out, _ in ends]
+    assert len({each["run"] for each in told}) == 2
+    # From either machine both backfills are seen while they go on.
+    assert seen == {each["run"] for each in told}
+    assert sum(each["candles_written"] for each in told) == truths(universe).height
+    held = rows(lake.open(uri, object_store.options), "raw_candles")
+    assert held.equals(truths(universe))
+
+
+def _start(server: SimulatedExchange, uri: str, env: Mapping[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(server, "backfill", "--lake", uri, "--threads", "2", "--json"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(env),
+    )  # fmt: skip
+
+
+def _running(
+    uri: str, envs: list[dict[str, str]], processes: list[subprocess.Popen[str]]
+) -> set[str]:
+    seen: set[str] = set()
+    while len(seen) < 2 and all(process.poll() is None for process in processes):
+        for env in envs:
+            status = basislake(None, "status", "--lake", uri, "--json", env=env).json
+            seen |= {record["run"] for record in status["running"]}
+    return seen
+
+
+def test_a_commit_whose_reply_is_lost_is_stored_once_and_is_no_conflict(
+    at: Lake, near: Lake, proxy: Proxy
+) -> None:
+    append(near, "A", candles(1))
+    proxy.set(lost_replies=1)
+    assert append(near, "A", candles(2, start=1)) == 2
+    # The reply to the creation of a table, too; that one may be repeated, which changes nothing.
+    proxy.set(lost_replies=2)
+    near.replace(near.snapshot(INSTRUMENTS), _instruments("A"), LINEAGE)
+    assert names(at) == ["A"]
+    assert proxy.losses == 3
+    assert rows(at, "raw_candles")["ts"].dt.minute().to_list() == [0, 1, 2]
+    assert [commit.lineage for commit in at.history(RAW_CANDLES)] == [LINEAGE] * 3
+    # Another writer's commit in the way is still a conflict.
+    old = near.snapshot(RAW_CANDLES)
+    append(at, "A", candles(1, start=9))
+    with pytest.raises(ConflictError):
+        near.commit(old, [near.write(RAW_CANDLES, candles(1, start=9), "A")], LINEAGE, counting="A")
+    assert rows(at, "raw_candles").height == 4
+
+
+def test_a_store_that_goes_away_in_mid_commit_leaves_the_version_before(
+    at: Lake, near: Lake, proxy: Proxy
+) -> None:
+    append(near, "A", candles(2))
+    base, file = near.snapshot(RAW_CANDLES), near.write(RAW_CANDLES, candles(1, start=2), "A")
+
+    proxy.set(lost_commits=1)
+    with pytest.raises(LakeError, match="raw_candles") as caught:
+        near.commit(base, [file], LINEAGE, counting=["A"])
+    assert not isinstance(caught.value, ConflictError)
+    assert SECRET not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert rows(at, "raw_candles").height == 2
+    assert proxy.losses == 1
+    proxy.set()
+    assert near.commit(base, [file], LINEAGE, counting=["A"]) == 2
+    assert rows(at, "raw_candles").height == 3
+
+
+def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> None:
+    def write(number: int) -> None:
+        while True:
+            try:
+                append(at, "A", candles(1, start=number))
+            except ConflictError:
+                continue
+            return
+
+    jobs = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    assert rows(at, "raw_candles")["ts"].dt.minute().to_list() == [0, 1, 2, 3]
+    assert at.snapshot(RAW_CANDLES).counter("A") == 4
+
+
+def test_a_slow_store_costs_time_and_nothing_else(
+    universe: Universe, at: Lake, near: Lake, proxy: Proxy
+) -> None:
+    proxy.set(delay_s=0.02)
+    started = time.monotonic()
+    with SimulatedExchange(universe) as server:
+        result = fetch(server, near)
+        assert result.complete == len(universe.contracts)
+        assert server.counters.repeats == 0
+        assert server.calls_of(CHART) == result.plan["calls"]
+    assert time.monotonic() - started < 60
+    assert rows(at, "raw_candles").equals(truths(universe))
+
+
+def test_a_store_that_refuses_or_is_not_there_is_a_lake_error_without_a_secret(
+    object_store: ObjectStore, tmp_path: Path
+) -> None:
+    env = object_store.environment(tmp_path)
+    absent = basislake(None, "status", "--lake", "s3://no-such-bucket/lake", env=env)
+    plain = basislake(
+        None, "status", "--lake", "s3://bucket/lake", env={**env, "AWS_ALLOW_HTTP": "false"}
+    )
+    assert "AWS_ALLOW_HTTP=true" in plain.err
+    for done in (absent, plain):
+        assert done.code == 1
+        assert "Traceback" not in done.err
+        assert SECRET not in done.err
+        assert len(done.err.splitlines()) == 1
+
+
+def _instruments(*listed: str) -> pl.DataFrame:
+    return pl.DataFrame(
+        [instrument(name, NOW) for name in listed], schema=INSTRUMENTS.polars_schema
+    )
