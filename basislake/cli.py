@@ -7,7 +7,18 @@ import click
 
 from basislake import __version__
 from basislake.output import say
-from basislake.verbs import curve, demo, exchange, explain, ingest, query, report, run, versions
+from basislake.verbs import (
+    curve,
+    demo,
+    exchange,
+    explain,
+    ingest,
+    maintain,
+    query,
+    report,
+    run,
+    versions,
+)
 from lake.errors import BasislakeError, UsageError
 
 _FAILED = 1
@@ -52,6 +63,7 @@ for verb in (
     versions.diff,
     query.sql,
     curve.curve,
+    maintain.maintain,
     demo.demo,
     exchange.exchange,
 ):

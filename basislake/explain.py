@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from basislake.formulas import Step, steps
-from basislake.provenance import Made, made
-from basislake.sides import Reason, Row, Side, row_at, side_of
+from basislake.provenance import Made, made, row_at
+from basislake.sides import Reason, Row, Side, side_of
 from lake import Lake
 from lake.errors import UsageError
 from lake.spans import floor_minute
@@ -61,7 +61,7 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
     if record is None:
         raise UsageError(_unknown(instrument, list(records)))
     sides = [side_of(where, each, ts) for each in (record, *_perpetuals(record, records))]
-    found = row_at(where, BASIS, instrument, ts)
+    found = row_at(where.snapshot(BASIS), instrument, ts)
     row = found.row.row(0, named=True) if found else None
     formula = _formula(sides, ts)
     return Explanation(

@@ -4,13 +4,16 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
+
+import polars as pl
 
 from ingest.runs import KEPT, runs
 from ingest.windows import minutes_of
 from lake import Lake
 from lake.files import DataFile
 from lake.log import Commit
+from lake.snapshot import Snapshot, explained, scan_files
 from lake.spans import MINUTE, Span
 from lake.tables import RAW_CANDLES, Table
 
@@ -58,6 +61,27 @@ class Fetched:
     call: str | None
 
 
+class Found(NamedTuple):
+    """A row, and the file that holds it."""
+
+    row: pl.DataFrame
+    file: DataFile
+
+
+def row_at(snapshot: Snapshot, instrument: str, ts: datetime) -> Found | None:
+    """Return the row of a minute in a table with a row a minute; None where there is none."""
+    table = snapshot.table
+    with explained(f"{table.name} of {instrument} cannot be read at {snapshot.uri}"):
+        for file in snapshot.of(instrument):
+            if file.first and file.last and not file.first <= ts <= file.last:
+                continue
+            rows = scan_files(table, [snapshot.url(file)], snapshot.options)
+            row = rows.filter(pl.col("ts") == ts).collect()
+            if row.height:
+                return Found(row, file)
+    return None
+
+
 def fetched(where: Lake, instrument: str, ts: datetime, file: DataFile) -> Fetched | None:
     """Return how the candle of a minute was fetched; None where no commit of the log brought it.
 
@@ -71,6 +95,10 @@ def fetched(where: Lake, instrument: str, ts: datetime, file: DataFile) -> Fetch
         LakeError: the log cannot be read.
     """
     commit = commit_of(where, RAW_CANDLES, file)
+    while commit is not None and commit.is_upkeep:
+        # It only put the rows of older files together.
+        before = row_at(where.snapshot(RAW_CANDLES, commit.version - 1), instrument, ts)
+        commit = commit_of(where, RAW_CANDLES, before.file, commit.version - 1) if before else None
     if commit is None:
         return None
     window = _window(commit, instrument, ts)
@@ -84,13 +112,16 @@ def made(where: Lake, table: Table, file: DataFile) -> Made | None:
     return _made(table, commit) if commit else None
 
 
-def commit_of(where: Lake, table: Table, file: DataFile) -> Commit | None:
-    """Return the commit that brought a file that the table holds now.
+def commit_of(
+    where: Lake, table: Table, file: DataFile, version: int | None = None
+) -> Commit | None:
+    """Return the commit that brought a file that the table holds at a version, by default now.
 
     A file's name is never used again, so it is in all versions from that commit on, and few of them
     have to be read.
     """
-    commits = sorted(where.history(table), key=lambda commit: commit.version)
+    past = (c for c in where.history(table) if version is None or c.version <= version)
+    commits = sorted(past, key=lambda commit: commit.version)
 
     def holds(commit: Commit) -> bool:
         held = where.snapshot(table, commit.version).files

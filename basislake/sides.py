@@ -5,16 +5,15 @@ has no candle where it has none.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
-from basislake.provenance import Fetched, Made, fetched, made
+from basislake.provenance import Fetched, Made, fetched, made, row_at
 from lake import Lake
-from lake.files import DataFile
-from lake.snapshot import explained, scan_files
+from lake.snapshot import explained
 from lake.spans import MINUTE, floor_minute
-from lake.tables import CANDLES, COVERAGE, QUARANTINE, RAW_CANDLES, Table
+from lake.tables import CANDLES, COVERAGE, QUARANTINE, RAW_CANDLES
 from transforms.rules import WARNING_RULES, errors
 
 Row = Mapping[str, Any]
@@ -90,13 +89,6 @@ class Side:
     reason: Reason | None
 
 
-class Found(NamedTuple):
-    """A row, and the file that holds it."""
-
-    row: pl.DataFrame
-    file: DataFile
-
-
 def side_of(where: Lake, record: Row, ts: datetime) -> Side:
     """Gather what the lake knows of one instrument at one minute.
 
@@ -109,7 +101,7 @@ def side_of(where: Lake, record: Row, ts: datetime) -> Side:
         LakeError: the lake cannot be read.
     """
     name = record["instrument"]
-    raw, candle = (row_at(where, table, name, ts) for table in (RAW_CANDLES, CANDLES))
+    raw, candle = (row_at(where.snapshot(table), name, ts) for table in (RAW_CANDLES, CANDLES))
     quarantined = _quarantined(where, name, ts)
     intervals, status = _coverage(where, name, ts)
     reason = None
@@ -133,20 +125,6 @@ def side_of(where: Lake, record: Row, ts: datetime) -> Side:
     )
 
 
-def row_at(where: Lake, table: Table, instrument: str, ts: datetime) -> Found | None:
-    """Return the row of a minute in a table with a row a minute; None where there is none."""
-    snapshot = where.snapshot(table)
-    with explained(f"{table.name} of {instrument} cannot be read at {snapshot.uri}"):
-        for file in snapshot.of(instrument):
-            if file.first and file.last and not file.first <= ts <= file.last:
-                continue
-            rows = scan_files(table, [snapshot.url(file)], snapshot.options)
-            row = rows.filter(pl.col("ts") == ts).collect()
-            if row.height:
-                return Found(row, file)
-    return None
-
-
 def _checks(raw: pl.DataFrame, record: Row) -> list[Check]:
     rules = errors(record["listed_at"], record["expires_at"])
     broken = raw.select(rule.broken.fill_null(value=False).alias(rule.name) for rule in rules)
@@ -155,7 +133,7 @@ def _checks(raw: pl.DataFrame, record: Row) -> list[Check]:
 
 def _warnings(where: Lake, instrument: str, ts: datetime) -> list[str]:
     """The warning rules that a candle breaks; some look at the candle of the minute before."""
-    both = (row_at(where, CANDLES, instrument, at) for at in (ts - MINUTE, ts))
+    both = (row_at(where.snapshot(CANDLES), instrument, at) for at in (ts - MINUTE, ts))
     candles = pl.concat(found.row for found in both if found)
     broken = candles.select(rule.broken.alias(rule.name) for rule in WARNING_RULES).tail(1)
     return [name for name in broken.columns if broken[name][0]]

@@ -6,6 +6,7 @@ import polars as pl
 
 from ingest.runs import runs
 from lake import Lake
+from lake.log import same_rows
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
 from load.run import DEFAULT_SCHEMA, parity
 
@@ -62,10 +63,13 @@ def tables_behind(where: Lake) -> list[str]:
 
     None where there are no raw candles.
     """
-    newest = where.snapshot(RAW_CANDLES).version
-    return [
-        table.name for table in CURATED if newest is not None and _made_from(where, table) != newest
-    ]
+    commits = where.history(RAW_CANDLES)
+    if not commits:
+        return []
+    # Upkeep changes no row, so what was made before it is made from the newest.
+    oldest = same_rows(commits, commits[0].version)
+    made = {table.name: _made_from(where, table) for table in CURATED}
+    return [name for name, version in made.items() if version is None or version < oldest]
 
 
 def _made_from(where: Lake, table: Table) -> int | None:

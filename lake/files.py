@@ -93,6 +93,14 @@ def filesystem(table_uri: str, options: Mapping[str, str]) -> pafs.FileSystem:
     return pafs.PyFileSystem(DeltaStorageHandler(table_uri, dict(options)))
 
 
+def listed(store: pafs.FileSystem, folder: str) -> list[str]:
+    """Return the paths of the files in a folder, not of those in folders below; none where there is
+    no such folder.
+    """
+    found = store.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
+    return [info.path for info in found if info.type == pafs.FileType.File]
+
+
 def write(
     table: Table,
     frame: pl.DataFrame,

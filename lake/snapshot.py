@@ -9,11 +9,10 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from lake import files
+from lake import files, schema
 from lake.address import plain
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
-from lake.schema import check
 from lake.tables import Table
 
 
@@ -35,6 +34,24 @@ class Snapshot:
     version: int | None
     files: tuple[DataFile, ...]
     delta: DeltaTable | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def opened(self) -> DeltaTable:
+        """The table as the library below has it.
+
+        Raises:
+            LakeError: the table does not exist.
+        """
+        if self.delta is None:
+            raise LakeError(f"There is no table {self.table.name} at {self.uri}.")
+        return self.delta
+
+    @property
+    def schema_version(self) -> int:
+        """See `lake.schema`; the present one where the table does not exist yet."""
+        if self.delta is None:
+            return schema.VERSION
+        return schema.version_of(self.delta.metadata().configuration)
 
     @property
     def rows(self) -> int:
@@ -101,7 +118,7 @@ def load(
             if version is not None:
                 raise
             return Snapshot(table, uri, options, None, ())
-        check(table.name, uri, delta.metadata().configuration)
+        schema.check(table.name, uri, delta.metadata().configuration)
         found = tuple(sorted(_files_of(table, delta), key=_place))
         return Snapshot(table, uri, options, delta.version(), found, delta)
 

@@ -154,28 +154,31 @@ class Lake:
         lineage: Mapping[str, Any],
     ) -> int:
         """Make files stand for others that hold the same rows, in one atomic step, and return the
-        new version. Rows appended meanwhile stay; earlier versions keep their files.
+        new version. Earlier versions keep their files.
 
         Raises:
-            ConflictError: another writer removed one of the files since `base`; nothing was stored.
+            ConflictError: another writer changed one of the partitions since `base`; nothing was
+                stored.
             LakeError: the store cannot be written; nothing was stored.
         """
         self._check_present()
-        now_ms = time.time_ns() // 1_000_000
+        table, now_ms = base.table, time.time_ns() // 1_000_000
         gone = [
             RemoveAction(
                 file.path,
                 data_change=False,
                 deletion_timestamp=now_ms,
                 size=file.bytes,
-                partition_values=files.partition_values(base.table, file),
+                partition_values=files.partition_values(table, file),
             )
             for file in removed
         ]
-        come = [
-            files.add_action_fields(base.table, file) | {"data_change": False} for file in added
-        ]
-        return transact(base, [*gone, *(AddAction(**fields) for fields in come)], lineage)
+        come = [files.add_action_fields(table, file) | {"data_change": False} for file in added]
+        # The library lets two writers remove one file; only a counter tells that they collide.
+        raised = {file.partition or table.name for file in removed}
+        counters = {name: base.counter(name) + 1 for name in sorted(raised)}
+        added_actions = [AddAction(**fields) for fields in come]
+        return transact(base, [*gone, *added_actions], lineage, counters=counters)
 
     def replace(
         self,

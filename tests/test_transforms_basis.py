@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lake.compaction import expand
 from lake.files import DataFile
 from lake.tables import BASIS, CANDLES
 from transforms.basis import basis
@@ -102,7 +103,7 @@ def file(path: str, first: int, last: int) -> DataFile:
 
 
 def source(kind: str, *files: DataFile, base: str = "BTC") -> Source:
-    return Source(kind, base, START, None, files, START + 1000 * MINUTE)
+    return Source(kind, base, START, None, files, expand(files, {}), START + 1000 * MINUTE)
 
 
 # Further than a change reaches, in minutes.

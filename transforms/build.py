@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from lake import Lake
+from lake.compaction import Pieces, pieces_of
 from lake.errors import LakeError
 from lake.files import DataFile
 from lake.snapshot import Snapshot
@@ -107,12 +108,13 @@ def build(
     """
     start_s = clock()
     sources = lake if raw_version is None else PastLake(lake, raw_version)
-    now = _inputs(sources, {table.name: None for table in _SOURCES})
+    pieces = pieces_of(lake.history(RAW_CANDLES))
+    now = _inputs(sources, {table.name: None for table in _SOURCES}, pieces)
     bases = {table.name: lake.snapshot(table) for table in CURATED}
     outdated: set[str] = set()
     withdrawn: set[str] = set()
     for table in CURATED:
-        before = None if full else _made_from(lake, table, program)
+        before = None if full else _made_from(lake, table, program, pieces)
         outdated |= stale(before, now)
         withdrawn |= gone(before, now) | _strangers(bases[table.name], now)
     if outdated or withdrawn:
@@ -121,13 +123,13 @@ def build(
     return _result(lake, now, len(outdated), clock() - start_s)
 
 
-def _inputs(lake: Lake, versions: Mapping[str, int | None]) -> Inputs:
+def _inputs(lake: Lake, versions: Mapping[str, int | None], pieces: Pieces) -> Inputs:
     raw, instruments, coverage = (lake.snapshot(t, versions[t.name]) for t in _SOURCES)
     found = {snapshot.table.name: snapshot.version for snapshot in (raw, instruments, coverage)}
-    return inputs_of(raw, instruments.scan().collect(), coverage.scan().collect(), found)
+    return inputs_of(raw, instruments.scan().collect(), coverage.scan().collect(), found, pieces)
 
 
-def _made_from(lake: Lake, table: Table, program: str) -> Inputs | None:
+def _made_from(lake: Lake, table: Table, program: str, pieces: Pieces) -> Inputs | None:
     """What a curated table was made from; None where that cannot be told, so that it is made
     anew.
     """
@@ -142,7 +144,7 @@ def _made_from(lake: Lake, table: Table, program: str) -> Inputs | None:
         if not is_alike or None in made_from.values():
             return None
         try:
-            return _inputs(lake, made_from)
+            return _inputs(lake, made_from, pieces)
         except LakeError:
             return None
     return None

@@ -1,12 +1,13 @@
 """What a build is made from, and which instruments differ between two such states; pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
+from lake.compaction import Piece, Pieces, expand
 from lake.errors import LakeError
 from lake.files import DataFile
 from lake.snapshot import Snapshot
@@ -31,6 +32,7 @@ class Source:
         listed_at: creation by the record.
         expires_at: expiry by the record, None for a perpetual.
         files: its raw candles.
+        came: the same as it was appended, whatever was compacted since.
         asked_until: end of what was asked of the exchange, None where that is not recorded.
     """
 
@@ -38,7 +40,8 @@ class Source:
     base: str
     listed_at: datetime
     expires_at: datetime | None
-    files: tuple[DataFile, ...]
+    files: tuple[DataFile, ...] = field(compare=False)
+    came: tuple[Piece, ...]
     asked_until: datetime | None
 
     @property
@@ -67,6 +70,7 @@ def inputs_of(
     instruments: pl.DataFrame,
     coverage: pl.DataFrame,
     versions: Mapping[str, int | None],
+    pieces: Pieces,
 ) -> Inputs:
     """Gather the sources of a build.
 
@@ -75,6 +79,7 @@ def inputs_of(
         instruments: the table `instruments`.
         coverage: the table `coverage`.
         versions: of the three.
+        pieces: what compacted files of `raw_candles` stand for, see `lake.compaction`.
 
     Raises:
         LakeError: an instrument has raw candles and no record.
@@ -93,7 +98,8 @@ def inputs_of(
             "Nothing was changed; `basislake instruments` fetches the records."
         )
     sources = {
-        name: _source(records[name], files, asked.get(name)) for name, files in parts.items()
+        name: _source(records[name], files, expand(files, pieces), asked.get(name))
+        for name, files in parts.items()
     }
     return Inputs(versions, sources)
 
@@ -129,7 +135,10 @@ def gone(before: Inputs | None, now: Inputs) -> set[str]:
 
 
 def _source(
-    record: Mapping[str, Any], files: tuple[DataFile, ...], asked_until: datetime | None
+    record: Mapping[str, Any],
+    files: tuple[DataFile, ...],
+    came: tuple[Piece, ...],
+    asked_until: datetime | None,
 ) -> Source:
     ordered = tuple(sorted(files, key=lambda file: file.path))
     return Source(
@@ -138,6 +147,7 @@ def _source(
         listed_at=record["listed_at"],
         expires_at=record["expires_at"],
         files=ordered,
+        came=came,
         asked_until=asked_until,
     )
 
@@ -155,11 +165,11 @@ def _moved(one: Source, other: Source | None = None) -> Span | None:
     """The minutes in which the curated candles of two states of an instrument may differ; all of
     them where it is in one state only.
     """
-    files = other.files if other else ()
+    came = other.came if other else ()
     is_other_life = other is None or _record(other) != _record(one)
-    own = {*files, *one.files} if is_other_life else set(files) ^ set(one.files)
-    firsts = [file.first for file in own if file.first]
-    lasts = [file.last for file in own if file.last]
+    own = {*came, *one.came} if is_other_life else set(came) ^ set(one.came)
+    firsts = [piece.first for piece in own if piece.first]
+    lasts = [piece.last for piece in own if piece.last]
     return Span(min(firsts), max(lasts) + MINUTE) if firsts and lasts else None
 
 

@@ -1,0 +1,99 @@
+"""`maintain`: keeps the lake's files and logs in shape; no row changes."""
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+import click
+
+from basislake import PROGRAM
+from basislake.output import Progress, print_json, print_table, size
+from basislake.settings import check_exists, json_option, lake_option
+from lake import Lake
+from lake.compaction import Compacted, compact, planned
+from lake.tables import RAW_CANDLES
+from lake.upkeep import checkpoint, outdated, upgrade
+from lake.vacuum import DEFAULT_AGE, Vacuumed, vacuum
+
+_HOUR = timedelta(hours=1)
+
+
+@click.command(short_help="Compact, checkpoint and tidy the lake")
+@lake_option
+@click.option(
+    "--older-than",
+    "hours",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_AGE / _HOUR,
+    metavar="HOURS",
+    help="Remove files that no version needs where they are so old",
+)
+@click.option("--unsafe", is_flag=True, help="Allow less than 24 hours: no other command may run")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Say what there is to do, change nothing")
+@json_option
+def maintain(where: Lake, hours: float, *, unsafe: bool, is_dry: bool, as_json: bool) -> int:
+    """Keep the lake in shape: put the small files of raw_candles together, write checkpoints of
+    long logs, remove what killed writers left, and bring tables of an older basislake up to date.
+
+    No row changes, and no version is given up: files that any version needs stay. Safe beside a
+    running backfill, build or reader, and to kill.
+
+    \b
+    Example:
+        basislake maintain
+        basislake maintain --dry-run
+    """
+    check_exists(where)
+    done = _maintain(where, hours * _HOUR, unsafe=unsafe, is_dry=is_dry)
+    if as_json:
+        print_json(done)
+    else:
+        _show(done, is_dry=is_dry)
+    return 0
+
+
+@dataclass(slots=True)
+class Maintained:
+    """What was done, or is to be done.
+
+    Attributes:
+        upgraded: tables that an older basislake had made.
+        compacted: files of `raw_candles` put together.
+        checkpoints: tables whose log got one.
+        vacuumed: files that no version needs.
+        seconds: it took.
+    """
+
+    upgraded: list[str]
+    compacted: Compacted
+    checkpoints: list[str]
+    vacuumed: Vacuumed
+    seconds: float
+
+
+def _maintain(where: Lake, age: timedelta, *, unsafe: bool, is_dry: bool) -> Maintained:
+    started_s = time.monotonic()
+    # Refuses an unsafe age before anything is changed.
+    vacuumed = vacuum(where, age, unsafe=unsafe, dry=True)
+    if is_dry:
+        compacted = planned(where.snapshot(RAW_CANDLES))
+        return Maintained(outdated(where), compacted, [], vacuumed, time.monotonic() - started_s)
+    upgraded = upgrade(where, PROGRAM)
+    compacted = compact(where, RAW_CANDLES, PROGRAM, Progress("groups of files"))
+    checkpoints = checkpoint(where)
+    vacuumed = vacuum(where, age, unsafe=unsafe)
+    return Maintained(upgraded, compacted, checkpoints, vacuumed, time.monotonic() - started_s)
+
+
+def _show(done: Maintained, *, is_dry: bool) -> None:
+    rows: list[list[object]] = [
+        ["tables of an older basislake", len(done.upgraded)],
+        ["small files of raw_candles", done.compacted.files_before],
+        ["put together into", done.compacted.files_after],
+        ["rows in them", done.compacted.rows],
+        ["checkpoints written", None if is_dry else len(done.checkpoints)],
+        ["files that no version needs, removed", done.vacuumed.files],
+        ["bytes in them", size(done.vacuumed.bytes)],
+        ["such files that are too young", done.vacuumed.young],
+    ]
+    print_table("To be done" if is_dry else "Done", ["what", "count"], rows)

@@ -1,0 +1,80 @@
+"""Keeps a lake in shape: marks of older tables, checkpoints of long logs; no row changes."""
+
+from deltalake import CommitProperties
+
+from lake import files, log, schema
+from lake.snapshot import Snapshot, explained
+from lake.store import Lake
+from lake.tables import TABLES
+from lake.vacuum import LOG
+
+# Opening a table reads the commits since its last checkpoint, each of which is a request in an
+# object store. The library writes a checkpoint itself after 100.
+_MOST_COMMITS = 10
+
+
+def outdated(lake: Lake) -> list[str]:
+    """Return the tables that an older basislake made.
+
+    Raises:
+        LakeError: a table cannot be read, or a newer basislake made it.
+    """
+    return [
+        name
+        for name, snapshot in lake.snapshots().items()
+        if snapshot.schema_version < schema.VERSION
+    ]
+
+
+def upgrade(lake: Lake, program: str) -> list[str]:
+    """Bring tables that an older basislake made to the schema of this one; return their names.
+
+    Version 0, without a mark, has the shape of version 1: its tables get the mark.
+
+    Args:
+        lake: to bring up to date.
+        program: name and version, for the lineage.
+
+    Raises:
+        LakeError: a table cannot be read or written, or a newer basislake made it.
+        ConflictError: another writer was faster; run it again.
+    """
+    names = outdated(lake)
+    for name in names:
+        snapshot = lake.snapshot(TABLES[name])
+        change = f"schema {snapshot.schema_version} to {schema.VERSION}"
+        told = {"program": program, log.UPKEEP: change}
+        with explained(f"{name} cannot be marked at {snapshot.uri}"):
+            snapshot.opened.alter.set_table_properties(
+                schema.PROPERTIES,
+                raise_if_not_exists=False,
+                commit_properties=CommitProperties(custom_metadata=told),
+            )
+    return names
+
+
+def checkpoint(lake: Lake) -> list[str]:
+    """Write a checkpoint of every table whose log grew long since the last; return their names.
+
+    Earlier versions stay readable, for no commit is removed from a log.
+
+    Raises:
+        LakeError: the store cannot be read or written.
+    """
+    written = []
+    for name, snapshot in lake.snapshots().items():
+        if snapshot.version is None:
+            continue
+        with explained(f"no checkpoint of {name} can be written at {snapshot.uri}"):
+            if snapshot.version - _last_checkpoint(snapshot) >= _MOST_COMMITS:
+                snapshot.opened.create_checkpoint()
+                written.append(name)
+    return written
+
+
+def _last_checkpoint(snapshot: Snapshot) -> int:
+    """The version of the newest checkpoint, 0 where there is none."""
+    store = files.filesystem(snapshot.uri, snapshot.options)
+    names = (path.rpartition("/")[2] for path in files.listed(store, LOG))
+    stems = (name.partition(".")[0] for name in names if ".checkpoint." in name)
+    return max((int(stem) for stem in stems if stem.isdecimal()), default=0)

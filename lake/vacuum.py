@@ -1,0 +1,149 @@
+"""Removes what killed writers left: files that no version of a table ever named.
+
+Every version stays readable (versions of a lake are kept for good), so a file that any commit named
+is kept, also where later commits replaced it.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
+
+import orjson
+import pyarrow.fs as pafs
+
+from lake import files
+from lake.errors import LakeError, UsageError
+from lake.snapshot import Snapshot, explained
+from lake.store import Lake
+
+# A writer names its files when it is done; a build of everything may take hours.
+DEFAULT_AGE = timedelta(days=7)
+SAFE_AGE = timedelta(days=1)
+
+LOG = "_delta_log"
+_READS_AT_ONCE = 16
+
+
+@dataclass(slots=True)
+class Vacuumed:
+    """What a vacuum did.
+
+    Attributes:
+        files: removed, or to be removed.
+        bytes: in them.
+        young: files that no version names and that a writer may still name.
+    """
+
+    files: int = 0
+    bytes: int = 0
+    young: int = 0
+
+
+def vacuum(
+    lake: Lake,
+    age: timedelta = DEFAULT_AGE,
+    *,
+    unsafe: bool = False,
+    dry: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Vacuumed:
+    """Remove the data files that no version of their table names and that are old.
+
+    Args:
+        lake: to tidy.
+        age: younger files stay.
+        unsafe: allow an age below `SAFE_AGE`, at which a running writer's files are removed and its
+            commit then names files that are not there.
+        dry: remove nothing.
+        now: the store's clock, UTC.
+
+    Raises:
+        UsageError: the age is not safe.
+        LakeError: the store cannot be read or written, or a log is not complete.
+    """
+    if age < SAFE_AGE and not unsafe:
+        raise UsageError(
+            f"Files younger than {SAFE_AGE.days * 24} hours may belong to a writer that has not "
+            "committed yet; nothing was removed. Where no other command runs on this lake, "
+            "--unsafe removes them."
+        )
+    done, until = Vacuumed(), now() - age
+    for snapshot in lake.snapshots().values():
+        if snapshot.version is not None:
+            with explained(f"{snapshot.table.name} cannot be tidied at {snapshot.uri}"):
+                _tidy(snapshot, until, done, dry=dry)
+    return done
+
+
+def commit_files(store: pafs.FileSystem) -> dict[int, str]:
+    """Return the path of each commit of a table's log, by version.
+
+    Args:
+        store: of the table's folder.
+    """
+    stems = {path: path.rpartition("/")[2].partition(".") for path in files.listed(store, LOG)}
+    return {
+        int(stem): path
+        for path, (stem, _, suffix) in stems.items()
+        if suffix == "json" and stem.isdecimal()
+    }
+
+
+def named(snapshot: Snapshot, store: pafs.FileSystem, commits: Mapping[int, str]) -> set[str]:
+    """Return the paths of all data files that some commits of a table add.
+
+    Args:
+        snapshot: of the table.
+        store: of its folder.
+        commits: see `commit_files`.
+
+    Raises:
+        LakeError: a commit of the log is absent.
+    """
+    absent = set(range(max(commits, default=0) + 1)) - set(commits)
+    if absent:
+        raise LakeError(
+            f"The log of {snapshot.table.name} at {snapshot.uri} lacks version {min(absent)}, so "
+            "it cannot be told which files past versions need. Nothing was changed."
+        )
+    with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
+        added = pool.map(lambda path: _added(store, path), commits.values())
+        return {path for paths in added for path in paths}
+
+
+def _tidy(snapshot: Snapshot, until: datetime, done: Vacuumed, *, dry: bool) -> None:
+    store = files.filesystem(snapshot.uri, snapshot.options)
+    # First the files, then the log: a commit in between names files of the list.
+    found = _data_files(store)
+    kept = named(snapshot, store, commit_files(store))
+    for info in found:
+        if info.path in kept:
+            continue
+        if info.mtime is None or info.mtime > until:
+            done.young += 1
+            continue
+        if not dry:
+            store.delete_file(info.path)
+        done.files += 1
+        done.bytes += info.size
+
+
+def _data_files(store: pafs.FileSystem) -> list[pafs.FileInfo]:
+    """All Parquet files in the table's folder, committed or not; those of the log are none."""
+    found = store.get_file_info(pafs.FileSelector("", recursive=True))
+    return [
+        info
+        for info in found
+        if info.type == pafs.FileType.File
+        and info.path.endswith(".parquet")
+        and not info.path.startswith("_")
+    ]
+
+
+def _added(store: pafs.FileSystem, path: str) -> list[str]:
+    with store.open_input_stream(path) as stream:
+        text = stream.read().decode()
+    actions = (orjson.loads(line) for line in text.splitlines())
+    return [unquote(action["add"]["path"]) for action in actions if action.get("add")]
