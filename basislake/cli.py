@@ -8,6 +8,7 @@ import click
 from basislake import __version__
 from basislake.output import say
 from basislake.verbs import (
+    backup,
     curve,
     demo,
     exchange,
@@ -64,6 +65,8 @@ for verb in (
     query.sql,
     curve.curve,
     maintain.maintain,
+    backup.backup,
+    backup.restore,
     demo.demo,
     exchange.exchange,
 ):

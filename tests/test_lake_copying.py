@@ -1,0 +1,188 @@
+"""Backups and restores: every version, proven, resumed after a kill, and of nothing else."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lake
+from basislake.exchange.calls import CHART_METHOD as CHART
+from basislake.exchange.server import SimulatedExchange
+from lake import Lake
+from lake.copying import copy
+from lake.errors import LakeError
+from lake.fingerprint import fingerprint
+from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES, TABLES
+from tests.lakes import instrument, lake_of
+from tests.market import basislake, command, rows, small_market
+from tests.object_store import ObjectStore, Proxy
+from tests.staged import Staged, built, content, is_same, make_staged, raw_version
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
+    return make_staged(tmp_path_factory.mktemp("staged"))
+
+
+@pytest.fixture
+def where(staged: Staged, tmp_path: Path) -> Lake:
+    return staged.copy(tmp_path)
+
+
+def backup(source: Lake, target: Lake | str, **kwargs: object) -> dict[str, object]:
+    done = basislake(None, "backup", str(target), "--lake", source.uri, "--json", **kwargs)  # type: ignore[arg-type]
+    assert done.code == 0, done.err
+    found: dict[str, object] = done.json
+    return found
+
+
+def versions(at: Lake) -> dict[str, int | None]:
+    return {name: at.snapshot(table).version for name, table in TABLES.items()}
+
+
+def test_a_backup_holds_every_version_and_the_next_one_only_what_came_since(
+    staged: Staged, where: Lake, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backup"
+    done = backup(where, str(folder))
+    at = lake.open(str(folder))
+    assert done["equal"]
+    assert done["fingerprint"] == fingerprint(where, 2).lake
+    assert versions(at) == versions(where)
+    for stage in (staged.first, staged.last):
+        assert is_same(content(lake.open(at.uri, version=stage.version)), stage.content)
+    for name, table in TABLES.items():
+        assert at.history(table) == where.history(table), name
+    one, other = at.snapshot(RAW_CANDLES), where.snapshot(RAW_CANDLES)
+    assert [one.counter(n) for n in one.by_partition()] == [
+        other.counter(n) for n in other.by_partition()
+    ]
+    assert built(at).rebuilt == 0
+
+    again = backup(where, str(folder))
+    assert (again["files_copied"], again["files_held"], again["equal"]) == (0, 0, True)
+    built(where, full=True)
+    assert basislake(None, "maintain", "--lake", where.uri).code == 0
+    more = backup(where, str(folder))
+    assert 0 < int(str(more["files_copied"])) < int(str(done["files_copied"]))
+    assert versions(lake.open(str(folder))) == versions(where)
+
+
+def test_a_backup_in_a_store_is_restored_and_goes_on_as_the_lake_it_was(
+    where: Lake, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    uri, env = object_store.uri("backup"), object_store.environment(tmp_path / "machine")
+    assert backup(where, uri, env=env)["equal"]
+    back = tmp_path / "back"
+    done = basislake(None, "restore", uri, "--lake", back, "--json", env=env)
+    assert done.code == 0, done.err
+    assert done.json["equal"]
+    assert done.json["fingerprint"] == fingerprint(where, 2).lake
+    at = lake.open(str(back))
+    assert is_same(content(at), content(where))
+    assert basislake(None, "build", "--lake", back, "--json").json["rebuilt"] == 0
+
+
+def test_a_killed_backup_leaves_a_lake_and_the_next_one_finishes_it(
+    where: Lake, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
+) -> None:
+    uri = object_store.uri("killed")
+    proxy.set(delay_s=0.02)
+    process = subprocess.Popen(
+        [*command(None, "backup", uri, "--lake", where.uri)],
+        env=proxy.store.environment(tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    at = lake.open(uri, object_store.options)
+    while at.snapshot(RAW_CANDLES).version is None:
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+    assert versions(at) != versions(where)
+    assert all(at.scan(name).collect().height >= 0 for name in TABLES)
+    done = backup(where, uri, env=object_store.environment(tmp_path))
+    assert done["equal"]
+    assert versions(at) == versions(where)
+
+
+def test_a_backup_beside_a_running_backfill_is_a_lake_as_it_was_at_a_moment(
+    tmp_path: Path,
+) -> None:
+    with SimulatedExchange(small_market(4), delay_s=0.05) as slow:
+        assert basislake(slow, "instruments", "--lake", tmp_path / "lake").code == 0
+        process = subprocess.Popen(
+            command(slow, "backfill", "--lake", tmp_path / "lake", "--json"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        where, at = lake.open(str(tmp_path / "lake")), lake.open(str(tmp_path / "backup"))
+        counts = []
+        while process.poll() is None:
+            if slow.calls_of(CHART) > 30:
+                assert copy(where, at, 2).is_equal
+                counts.append(at.snapshot(RAW_CANDLES).rows)
+                assert _claimed(at) <= counts[-1]
+        process.communicate()
+    assert copy(where, at, 2).is_equal
+    assert len(set(counts)) > 1
+    assert is_same(content(at), content(where))
+
+
+def _claimed(at: Lake) -> int:
+    return int(at.read(COVERAGE).filter(status="present")["minutes"].sum())
+
+
+@pytest.fixture
+def kept(where: Lake, tmp_path: Path) -> Iterator[Lake]:
+    """A backup that should not be touched."""
+    at = lake.open(str(tmp_path / "kept"))
+    copy(where, at, 2)
+    before = {path: path.read_bytes() for path in Path(at.uri).rglob("*") if path.is_file()}
+    yield at
+    assert {p: p.read_bytes() for p in Path(at.uri).rglob("*") if p.is_file()} == before
+
+
+def test_another_lake_is_not_copied_over_a_backup(kept: Lake, tmp_path: Path) -> None:
+    other = lake_of(tmp_path / "other", instruments=[instrument("A")])
+    with pytest.raises(LakeError, match="holds another"):
+        copy(other, kept, 2)
+    done = basislake(None, "restore", other.uri, "--lake", kept.uri)
+    assert (done.code, "choose a place that is empty" in done.err) == (1, True)
+
+
+def test_an_older_lake_is_not_copied_over_a_newer_one(kept: Lake, where: Lake) -> None:
+    built(where, full=True)
+    before = content(where)
+    with pytest.raises(LakeError, match="versions of it that the source lacks"):
+        copy(kept, where, 2)
+    assert is_same(content(where), before)
+
+
+def test_a_damaged_file_of_either_side_is_named_and_the_exit_code_is_1(
+    where: Lake, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backup"
+    backup(where, str(folder))
+    good, bad = where.snapshot(RAW_CANDLES).files[:2]
+    (folder / "raw_candles" / bad.path).write_bytes(
+        (Path(where.uri) / "raw_candles" / good.path).read_bytes()
+    )
+    done = basislake(None, "backup", folder, "--lake", where.uri, "--json")
+    assert (done.code, json.loads(done.out)["equal"]) == (1, False)
+    assert f"Damaged: raw_candles/{bad.path}" in done.err
+    (Path(where.uri) / "raw_candles" / good.path).write_bytes(b"short")
+    done = basislake(None, "backup", tmp_path / "new", "--lake", where.uri)
+    assert done.code == 1
+    assert "the source is damaged" in done.err
+
+
+def test_what_is_no_lake_is_not_copied(where: Lake, tmp_path: Path) -> None:
+    assert basislake(None, "restore", tmp_path / "absent", "--lake", where.uri).code == 1
+    assert basislake(None, "backup", where.uri, "--lake", where.uri).code == 2
+    assert not (tmp_path / "absent").exists()
+    assert rows(where, "raw_candles").height == where.snapshot(RAW_CANDLES).rows
+    assert where.snapshot(INSTRUMENTS).rows > 0
+    assert raw_version(where) > 0
