@@ -2,15 +2,14 @@
 line calls.
 """
 
-import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from basislake import PROGRAM
+from basislake.engines import LOCAL, executor
 from basislake.settings import ExchangeSettings
 from ingest.backfill import Backfill, Progress, Result
 from ingest.discover import Discovery, discover
@@ -93,14 +92,12 @@ def curate(
     full: bool = False,
     raw_version: int | None = None,
     threads: int | None = None,
+    engine: str = LOCAL,
+    workers: int | None = None,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> BuildResult:
-    """Build the curated tables, see `transforms.build`, with two threads for each core where no
-    number is given: Polars and Arrow compute outside the interpreter's lock, and while one thread
-    waits for the lock or for the disk, another computes.
-    """
-    workers = threads or 2 * (os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers, thread_name_prefix="build") as pool:
+    """Build the curated tables, see `transforms.build`, in an engine, see `basislake.engines`."""
+    with executor(engine, threads=threads, workers=workers) as pool:
         return build(where, pool, PROGRAM, full=full, raw_version=raw_version, report=report)
 
 

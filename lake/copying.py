@@ -4,7 +4,7 @@ The copy is a lake at any moment, as the source was at some moment. Copying agai
 there, so a copy that was killed is finished, and an old one is brought up to date.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import unquote
@@ -160,7 +160,7 @@ def _data(
 ) -> None:
     if not sizes:
         return
-    held = _sizes(share.target)
+    held = {info.path: info.size for info in files.below(share.target)}
     lacking = [path for path, size in sizes.items() if held.get(path) != size]
     done.held += len(sizes) - len(lacking)
     with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
@@ -197,11 +197,6 @@ def _prove(source: Lake, target: Lake, threads: int, done: Copied) -> None:
     found = fingerprint(PinnedLake(target, done.versions), threads, verify=True)
     done.fingerprint, done.damaged = expected.lake, found.damaged
     done.is_equal = found.tables == expected.tables and not found.damaged
-
-
-def _sizes(store: pafs.FileSystem) -> dict[str, int]:
-    found: Iterable[pafs.FileInfo] = store.get_file_info(pafs.FileSelector("", recursive=True))
-    return {info.path: info.size for info in found if info.type == pafs.FileType.File}
 
 
 def _get(store: pafs.FileSystem, path: str) -> bytes:

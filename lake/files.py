@@ -101,6 +101,12 @@ def listed(store: pafs.FileSystem, folder: str) -> list[str]:
     return [info.path for info in found if info.type == pafs.FileType.File]
 
 
+def below(store: pafs.FileSystem) -> list[pafs.FileInfo]:
+    """Return all files of a store with their sizes and times, however deep."""
+    found = store.get_file_info(pafs.FileSelector("", recursive=True))
+    return [info for info in found if info.type == pafs.FileType.File]
+
+
 def write(
     table: Table,
     frame: pl.DataFrame,

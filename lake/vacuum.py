@@ -132,13 +132,10 @@ def _tidy(snapshot: Snapshot, until: datetime, done: Vacuumed, *, dry: bool) -> 
 
 def _data_files(store: pafs.FileSystem) -> list[pafs.FileInfo]:
     """All Parquet files in the table's folder, committed or not; those of the log are none."""
-    found = store.get_file_info(pafs.FileSelector("", recursive=True))
     return [
         info
-        for info in found
-        if info.type == pafs.FileType.File
-        and info.path.endswith(".parquet")
-        and not info.path.startswith("_")
+        for info in files.below(store)
+        if info.path.endswith(".parquet") and not info.path.startswith("_")
     ]
 
 

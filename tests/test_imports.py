@@ -23,6 +23,7 @@ PLACES = {
     "requests": ("ingest/exchange.py",),
     "adbc_driver_postgresql": ("load/",),
     "deltalake": ("lake/",),
+    "distributed": ("basislake/engines.py",),
     "duckdb": ("lake/", "transforms/"),
     "plotly": ("basislake/report/",),
 }

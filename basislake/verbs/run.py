@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import click
 
+from basislake.engines import LOCAL, check_engine
 from basislake.output import Progress, duration, print_json, print_table, say
 from basislake.pipeline import curate, is_complete
 from basislake.settings import (
@@ -44,9 +45,27 @@ from transforms.build import BuildResult
     type=click.IntRange(1, MOST_THREADS),
     help="Instruments built at once, two for each core by default; the rows are the same",
 )
+@click.option(
+    "--engine",
+    default=LOCAL,
+    metavar="local|dask|dask://HOST:PORT",
+    help="Where instruments are built: here, in a Dask cluster made here, or in one that runs",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MOST_THREADS),
+    help="Processes of --engine dask, as many as cores by default",
+)
 @json_option
 def build(
-    where: Lake, *, full: bool, raw_version: int | None, threads: int | None, as_json: bool
+    where: Lake,
+    *,
+    full: bool,
+    raw_version: int | None,
+    threads: int | None,
+    engine: str,
+    workers: int | None,
+    as_json: bool,
 ) -> int:
     """Validate the raw candles and compute the basis of every future.
 
@@ -59,9 +78,13 @@ def build(
         basislake build
         basislake build --full
         basislake build --raw-version 12
+        basislake build --engine dask --workers 4
     """
+    check_engine(engine, workers)
     check_exists(where)
-    result = build_told(where, full=full, raw_version=raw_version, threads=threads)
+    result = build_told(
+        where, full=full, raw_version=raw_version, threads=threads, engine=engine, workers=workers
+    )
     if as_json:
         print_json(result)
     else:
@@ -173,10 +196,19 @@ def build_told(
     full: bool = False,
     raw_version: int | None = None,
     threads: int | None = None,
+    engine: str = LOCAL,
+    workers: int | None = None,
 ) -> BuildResult:
     """Build, with progress and totals on stderr."""
-    line = Progress("instruments")
-    result = curate(where, full=full, raw_version=raw_version, threads=threads, report=line)
+    result = curate(
+        where,
+        full=full,
+        raw_version=raw_version,
+        threads=threads,
+        engine=engine,
+        workers=workers,
+        report=Progress("instruments"),
+    )
     say(
         f"Build: {result.rebuilt} instruments made anew, {result.unchanged} unchanged; "
         f"{result.candles:,} candles, {result.quarantined:,} quarantined, "

@@ -1,0 +1,159 @@
+"""Builds by a Dask cluster: the same rows, also where a worker is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+import lake
+from basislake.exchange.server import SimulatedExchange
+from lake import Lake, files
+from lake.fingerprint import fingerprint
+from lake.tables import CANDLES, CURATED
+from tests.market import basislake, command, fetch, small_market
+from tests.object_store import ObjectStore, Proxy
+from tests.staged import built
+
+pytest.importorskip("distributed", reason="pip install 'basislake[dask]' to run these")
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake on disk, built here."""
+    at = lake.open(str(tmp_path_factory.mktemp("local")))
+    _fill(at)
+    built(at)
+    return at
+
+
+def _fill(at: Lake) -> None:
+    with SimulatedExchange(small_market()) as server:
+        fetch(server, at)
+
+
+@contextmanager
+def cluster(env: dict[str, str], folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
+    """A scheduler and two workers, each a process, as docs/engines.md starts them."""
+    told = folder / "scheduler.json"
+    run = [sys.executable, "-m", "dask"]
+    quiet = ["--no-dashboard", "--scheduler-file", str(told)]
+    lines = [
+        ["scheduler", "--host", "127.0.0.1", "--port", "0", *quiet],
+        *([["worker", "--nthreads", "1", "--no-nanny", *quiet]] * 2),
+    ]
+    processes = [
+        subprocess.Popen(
+            [*run, *line], env=env, text=True, cwd=folder,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        for line in lines
+    ]  # fmt: skip
+    try:
+        while not told.exists():
+            assert processes[0].poll() is None
+            time.sleep(0.05)
+        address = json.loads(told.read_text())["address"]
+        yield address.replace("tcp://", "dask://"), processes[1:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def test_a_cluster_builds_what_one_machine_builds_though_a_worker_is_killed_in_the_middle(
+    local: Lake, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
+) -> None:
+    at = lake.open(object_store.uri("cluster"), object_store.options)
+    _fill(at)
+    proxy.set(delay_s=0.05)
+    env = proxy.store.environment(tmp_path)
+    with cluster(env, tmp_path) as (engine, workers):
+        process = subprocess.Popen(
+            command(None, "build", "--lake", at.uri, "--engine", engine, "--json"),
+            env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        while len(_written(at)) < 4:
+            assert process.poll() is None
+            time.sleep(0.02)
+        os.kill(workers[0].pid, signal.SIGKILL)
+        assert at.snapshot(CANDLES).version is None
+        out, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    expected = fingerprint(local, 2)
+    assert json.loads(out)["basis_rows"] == expected.rows["basis"]
+    assert fingerprint(at, 2, verify=True) == expected
+
+
+def _written(at: Lake) -> list[str]:
+    store = files.filesystem(f"{at.uri}/{CANDLES.name}", at.options)
+    return [info.path for info in files.below(store) if info.path.endswith(".parquet")]
+
+
+def test_a_cluster_made_on_the_spot_builds_the_same_and_is_gone_afterwards(
+    local: Lake, tmp_path: Path
+) -> None:
+    at = lake.open(str(tmp_path))
+    _fill(at)
+    done = basislake(
+        None, "build", "--lake", tmp_path, "--engine", "dask", "--workers", "2", "--json"
+    )
+    assert done.code == 0, done.err
+    assert "Traceback" not in done.err
+    assert "instruments/s" in done.err
+    assert fingerprint(at, 2) == fingerprint(local, 2)
+
+
+def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
+    tmp_path: Path, object_store: ObjectStore, proxy: Proxy
+) -> None:
+    at = lake.open(object_store.uri("interrupted"), object_store.options)
+    _fill(at)
+    proxy.set(delay_s=0.1)
+    process = subprocess.Popen(
+        command(None, "build", "--lake", at.uri, "--engine", "dask", "--workers", "2"),
+        env=proxy.store.environment(tmp_path), text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    while not _written(at):
+        assert process.poll() is None
+        time.sleep(0.05)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert len(workers) >= 2
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert (process.returncode, "Interrupted." in told) == (1, True), told
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert alive == []
+    assert all(at.snapshot(table).version is None for table in CURATED)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--engine", "spark"], "There is no engine 'spark'; use local, dask or dask://host:port."),
+        (["--workers", "2"], "--workers goes with --engine dask"),
+        (["--engine", "dask://127.0.0.1:1"], "No Dask scheduler answers at tcp://127.0.0.1:1"),
+    ],
+)
+def test_what_is_no_engine_is_refused(local: Lake, options: list[str], told: str) -> None:
+    done = basislake(None, "build", "--lake", local.uri, *options)
+    assert (done.code, told in done.err, "Traceback" in done.err) == (2, True, False), done.err
+
+
+def test_without_dask_the_message_says_how_to_install_it(local: Lake) -> None:
+    program = (
+        "import sys; sys.modules['distributed'] = None; from basislake.cli import main; "
+        f"main(['build', '--lake', {local.uri!r}, '--engine', 'dask'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "pip install 'basislake[dask]'" in done.stderr) == (2, True)
