@@ -16,7 +16,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from lake import log
 from lake.schema import PROPERTIES
-from lake.snapshot import Snapshot, explained, load
+from lake.snapshot import Snapshot, explained
 
 
 def transact(
@@ -63,7 +63,7 @@ def transact(
         except (DeltaError, OSError):
             if not _is_stored(base, told[log.IDENTITY]):
                 raise
-    return load(table, base.uri, base.options).version or 0
+        return DeltaTable(base.uri, storage_options=dict(base.options) or None).version()
 
 
 def _create(base: Snapshot, told: Mapping[str, Any]) -> DeltaTable:
