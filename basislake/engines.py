@@ -7,10 +7,11 @@ distributes.
 import logging
 import os
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
-from lake.errors import UsageError
+from lake.errors import LakeError, UsageError
 
 LOCAL = "local"
 DASK = "dask"
@@ -64,32 +65,43 @@ def executor(
 @contextmanager
 def _dask(engine: str, workers: int) -> Iterator[Executor]:
     try:
-        from distributed import Client, LocalCluster  # noqa: PLC0415
+        from distributed import Client, KilledWorker, LocalCluster  # noqa: PLC0415
+        from distributed.utils import silence_logging_cmgr  # noqa: PLC0415
     except ImportError as exc:
         raise UsageError(
             "--engine dask needs Dask: pip install 'basislake[dask]'. Nothing was done."
         ) from exc
-    if engine != DASK:
-        address = "tcp://" + engine.removeprefix(_ADDRESS)
+    with ExitStack() as stack:
+        # A cluster that ends complains with tracebacks; what fails is raised here.
+        stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
+        if engine == DASK:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+            client = stack.enter_context(Client(stack.enter_context(cluster), set_as_default=False))
+        else:
+            client = stack.enter_context(_connected(Client, engine))
         try:
-            client = Client(address, timeout=_WAIT_FOR_SCHEDULER_S, set_as_default=False)
-        except (OSError, ValueError) as exc:
-            raise UsageError(
-                f"No Dask scheduler answers at {address}; start one with `dask scheduler`. "
-                "Nothing was done."
-            ) from exc
-        with client:
             yield client.get_executor(pure=False, retries=_MOST_RERUNS)
-        return
-    cluster = LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        dashboard_address=None,
-        # Workers that are told to end complain of it with tracebacks; what fails is raised here.
-        silence_logs=logging.CRITICAL,
-    )
-    with cluster, Client(cluster, set_as_default=False) as client:
-        yield client.get_executor(pure=False, retries=_MOST_RERUNS)
+        except (KilledWorker, CancelledError) as exc:
+            raise LakeError(
+                f"The Dask cluster lost its scheduler, or too many workers: {exc}. What was "
+                "committed is safe; run the command again."
+            ) from exc
+
+
+def _connected(client: Any, engine: str) -> Any:  # noqa: ANN401  (the library may be absent)
+    address = "tcp://" + engine.removeprefix(_ADDRESS)
+    try:
+        return client(address, timeout=_WAIT_FOR_SCHEDULER_S, set_as_default=False)
+    except (OSError, ValueError) as exc:
+        raise UsageError(
+            f"No Dask scheduler answers at {address}; start one with `dask scheduler`. "
+            "Nothing was done."
+        ) from exc
 
 
 def _cores() -> int:

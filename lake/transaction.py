@@ -44,9 +44,9 @@ def transact(
             cannot be told.
     """
     table = base.table
-    told = {**lineage, log.IDENTITY: uuid4().hex}
+    told = _named(lineage)
     with explained(f"{table.name} cannot be committed at {base.uri}; it is as it was before"):
-        delta = base.delta or _create(base, told)
+        delta = base.delta or _create(base, lineage)
         try:
             delta.create_write_transaction(
                 list(actions),
@@ -66,26 +66,41 @@ def transact(
         return DeltaTable(base.uri, storage_options=dict(base.options) or None).version()
 
 
-def _create(base: Snapshot, told: Mapping[str, Any]) -> DeltaTable:
+def _create(base: Snapshot, lineage: Mapping[str, Any]) -> DeltaTable:
+    """Make the table, as its version 0, which nobody has written to yet.
+
+    Raises:
+        CommitFailedError: another writer made it, or wrote to it since.
+    """
     table, options = base.table, dict(base.options) or None
+    told = _named(lineage)
     try:
-        return DeltaTable.create(
+        # Without tries of its own: the library would make the table that another writer has just
+        # made again, as its next version.
+        made = DeltaTable.create(
             base.uri,
             schema=Schema.from_arrow(table.arrow_schema),
             partition_by=[table.partition] if table.partition else None,
             mode="error",
             configuration=PROPERTIES,
             storage_options=options,
-            commit_properties=CommitProperties(custom_metadata=dict(told)),
+            commit_properties=CommitProperties(told, max_commit_retries=0),
             raise_if_key_not_exists=False,
         )
     except (DeltaError, OSError) as exc:
         if not DeltaTable.is_deltatable(base.uri, options):
             raise
-        found = DeltaTable(base.uri, storage_options=options)
-        if found.version() or not log.is_named(found, told[log.IDENTITY], -1):
+        made = DeltaTable(base.uri, storage_options=options)
+        if not log.is_named(made, told[log.IDENTITY], -1):
             raise CommitFailedError(str(exc)) from exc
-        return found
+    if made.version():
+        # What others wrote since would be taken for known, and no conflict be seen with it.
+        raise CommitFailedError("another writer wrote to the new table")
+    return made
+
+
+def _named(lineage: Mapping[str, Any]) -> dict[str, Any]:
+    return {**lineage, log.IDENTITY: uuid4().hex}
 
 
 def _is_stored(base: Snapshot, identity: str) -> bool:
@@ -95,5 +110,4 @@ def _is_stored(base: Snapshot, identity: str) -> bool:
     where = f"{base.table.name} at {base.uri}"
     with explained(f"whether a commit to {where} is stored cannot be seen; run the command again"):
         delta = DeltaTable(base.uri, storage_options=dict(base.options) or None)
-        # Version 0 only made the table.
-        return log.is_named(delta, identity, base.version or 0)
+        return log.is_named(delta, identity, -1 if base.version is None else base.version)

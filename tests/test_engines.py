@@ -92,6 +92,28 @@ def test_a_cluster_builds_what_one_machine_builds_though_a_worker_is_killed_in_t
     assert fingerprint(at, 2, verify=True) == expected
 
 
+def test_a_cluster_that_goes_away_in_the_middle_is_told_plainly_and_nothing_is_committed(
+    object_store: ObjectStore, proxy: Proxy, tmp_path: Path
+) -> None:
+    at = lake.open(object_store.uri("no-cluster"), object_store.options)
+    _fill(at)
+    proxy.set(delay_s=0.1)
+    env = proxy.store.environment(tmp_path)
+    with cluster(env, tmp_path) as (engine, _):
+        process = subprocess.Popen(
+            command(None, "build", "--lake", at.uri, "--engine", engine),
+            env=env, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        while not _written(at):
+            assert process.poll() is None
+            time.sleep(0.05)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 1, told
+    assert "Traceback" not in told
+    assert "The Dask cluster" in told
+    assert all(at.snapshot(table).version is None for table in CURATED)
+
+
 def _written(at: Lake) -> list[str]:
     store = files.filesystem(f"{at.uri}/{CANDLES.name}", at.options)
     return [info.path for info in files.below(store) if info.path.endswith(".parquet")]

@@ -204,6 +204,29 @@ def test_a_mark_beside_a_counter_leaves_it_counting(at: Lake) -> None:
         assert (now.counter("A"), now.counter("B")) == (number, 10 * number)
 
 
+def test_writers_at_once_that_make_the_table_know_of_one_another(tmp_path: Path) -> None:
+    """The library made a table twice, and took what came between for known."""
+
+    def write(at: Lake, number: int, begin: threading.Barrier) -> None:
+        begin.wait()
+        while True:
+            try:
+                append(at, "A", candles(1, start=number))
+            except ConflictError:
+                continue
+            return
+
+    for attempt in range(12):
+        at, begin = lake.open(str(tmp_path / str(attempt))), threading.Barrier(4)
+        jobs = [threading.Thread(target=write, args=(at, i, begin)) for i in range(4)]
+        for job in jobs:
+            job.start()
+        for job in jobs:
+            job.join()
+        made = at.snapshot(RAW_CANDLES)
+        assert (made.rows, made.counter("A"), made.version) == (4, 4, 4)
+
+
 def test_every_commit_tells_its_lineage_the_first_too(at: Lake) -> None:
     append(at, "A", candles(1))
     at.commit(at.snapshot(RAW_CANDLES), [], {"program": "test 2"}, replacing=["A"])

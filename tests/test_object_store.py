@@ -4,6 +4,7 @@ is slow, loses replies or goes away.
 
 import json
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,8 @@ from load.embedded import embedded
 from tests.lakes import LINEAGE, instrument
 from tests.market import NOW, Ran, basislake, command, fetch, rows, small_market, truths
 from tests.object_store import SECRET, ObjectStore, Proxy
+from transforms.inputs import Source
+from transforms.partition import Task
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -110,6 +113,31 @@ def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
     assert run("fingerprint", "--json").json == here
     assert run("fingerprint", "--verify", "--json").json == here
     assert not [each for each in told if SECRET in each.out + each.err]
+
+
+def test_a_query_that_has_enough_early_ends_its_process_in_peace(
+    at: Lake, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    """Arrow reads ahead, and came back to an interpreter that was gone."""
+    frame = candles(60)
+    many = pl.concat(
+        frame.with_columns(pl.col("ts").dt.offset_by(f"{hour}h")) for hour in range(2_000)
+    )
+    base = at.snapshot(RAW_CANDLES)
+    at.commit(base, [at.write(RAW_CANDLES, many, f"A{n}") for n in range(12)], LINEAGE)
+    program = f"import lake; lake.open({at.uri!r}).sql('FROM raw_candles LIMIT 1')"
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=object_store.environment(tmp_path), check=False
+        )
+        assert done.returncode == 0
+
+
+def test_a_task_on_its_way_to_a_worker_shows_no_secret(at: Lake) -> None:
+    source = Source("perpetual", "BTC", T0, None, (), (), None)
+    task = Task(at.uri, at.options, "BTC-PERPETUAL", source, [], {}, 0)
+    assert SECRET in str(dict(task.lake_options))
+    assert SECRET not in repr(task)
 
 
 def test_two_machines_that_backfill_one_lake_lose_nothing_and_store_nothing_twice(
