@@ -13,8 +13,9 @@ from deltalake.fs import DeltaStorageHandler
 
 from lake.snapshot import Snapshot
 
-# Between two reads that wait for a thread Arrow takes microseconds.
-_QUIET_S = 0.05
+# Between two reads of an abandoned query Arrow decodes, on a busy machine for some 0.1 s.
+_QUIET_S = 0.4
+_POLL_S = 0.02
 _LONGEST_WAIT_S = 30.0
 
 
@@ -41,7 +42,7 @@ def dataset(snapshot: Snapshot) -> ds.Dataset:
 
 
 class _Handler(DeltaStorageHandler):
-    """A store whose reads are waited for when nobody wants it any more, or at the program's end.
+    """A store whose reads are ended when nobody wants it any more, or at the program's end.
 
     Arrow reads ahead in threads of its own, also for a query that has had enough; a thread that
     comes back to an interpreter that is going down crashes it.
@@ -50,7 +51,7 @@ class _Handler(DeltaStorageHandler):
     def __init__(self, uri: str, options: Mapping[str, str], sizes: Mapping[str, int]) -> None:
         super().__init__(uri, dict(options), dict(sizes))
         self._reads = _Reads()
-        weakref.finalize(self, self._reads.wait)
+        weakref.finalize(self, self._reads.end)
 
     def open_input_file(self, path: str) -> pa.PythonFile:
         with self._reads:
@@ -58,28 +59,37 @@ class _Handler(DeltaStorageHandler):
 
 
 class _Reads:
-    """Counts reads under way, and those that ever began."""
+    """Knows the reads under way, and those that ever began."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._under_way = self._begun = 0
+        self._is_over = False
 
     def __enter__(self) -> None:
         with self._lock:
-            self._under_way += 1
             self._begun += 1
+            if self._is_over:
+                raise OSError("nobody waits for this read any more")
+            self._under_way += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._under_way -= 1
 
-    def wait(self) -> None:
-        """Wait until no read is under way and none begins."""
-        deadline_s = time.monotonic() + _LONGEST_WAIT_S
-        seen = 0
-        while (self._under_way or seen != self._begun) and time.monotonic() < deadline_s:
-            seen = self._begun
-            time.sleep(_QUIET_S)
+    def end(self) -> None:
+        """Let no read begin, and wait until none is under way nor tried for a while."""
+        self._is_over = True
+        if not self._begun:
+            return
+        started_s = quiet_since_s = time.monotonic()
+        seen = self._begun
+        while (now_s := time.monotonic()) - started_s < _LONGEST_WAIT_S:
+            if self._under_way or seen != self._begun:
+                seen, quiet_since_s = self._begun, now_s
+            elif now_s - quiet_since_s > _QUIET_S:
+                return
+            time.sleep(_POLL_S)
 
 
 class _File:
