@@ -39,7 +39,7 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 
 docs: $(READY) ## Write the pages that are made from the code
-	$(BIN)/python docs/write.py
+	$(BIN)/python -m docs.write
 
 bench: $(READY) ## Measure speed and size on this machine
 	$(BIN)/python -m benchmarks.pipeline

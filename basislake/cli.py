@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Mapping
 
 import click
 
@@ -9,6 +10,7 @@ from basislake import __version__
 from basislake.output import say
 from basislake.verbs import (
     backup,
+    completion,
     curve,
     demo,
     exchange,
@@ -23,17 +25,47 @@ from basislake.verbs import (
 )
 from lake.errors import BasislakeError, UsageError
 
+EXIT_CODES: Mapping[int, str] = {
+    0: "all done",
+    1: "something failed or is incomplete: it is named, the rest is saved, a rerun resumes",
+    2: "wrong usage: nothing was done",
+}
 _FAILED = 1
 _USAGE = 2
 _INTERRUPTED = 1
 
+_SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "See it work, offline": ("demo",),
+    "Fetch, validate, load": ("run", "instruments", "plan", "backfill", "build", "load"),
+    "Look and ask": ("status", "report", "sql", "curve", "explain"),
+    "Prove and compare": ("fingerprint", "diff"),
+    "Around it": ("exchange", "completion"),
+}
+
+
+class _Verbs(click.Group):
+    """A group whose help lists its verbs in the order they are met, in sections."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        known = [name for names in _SECTIONS.values() for name in names]
+        return known + [name for name in super().list_commands(ctx) if name not in known]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        left = {name: self.commands[name] for name in self.list_commands(ctx)}
+        sections = [(title, {n: left.pop(n) for n in names}) for title, names in _SECTIONS.items()]
+        for title, commands in [*sections, ("More", left)]:
+            if commands:
+                with formatter.section(title):
+                    formatter.write_dl([(n, c.get_short_help_str()) for n, c in commands.items()])
+
 
 @click.group(
+    cls=_Verbs,
     context_settings={
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
         "show_default": True,
-    }
+    },
 )
 @click.version_option(__version__, prog_name="basislake")
 def basislake() -> None:
@@ -43,11 +75,15 @@ def basislake() -> None:
     \b
     Try it offline, against a simulated exchange:
         basislake demo
-    The real thing, resumable at any moment:
+    The real thing, to be killed and started again at any moment:
         basislake run
+    One future to begin with, and what came of it:
+        basislake run --instruments BTC-29MAR24
+        basislake status
 
-    Results go to stdout, everything else to stderr. Exit codes: 0 all done, 1 something failed or
-    is incomplete (named; the rest is saved and a rerun resumes), 2 wrong usage.
+    `basislake VERB --help` tells all of a verb, with examples. Results go to stdout, everything
+    else to stderr. Exit codes: 0 all done, 1 something failed or is incomplete (named; the rest is
+    saved and a rerun resumes), 2 wrong usage.
     """
 
 
@@ -71,6 +107,7 @@ for verb in (
     backup.restore,
     demo.demo,
     exchange.exchange,
+    completion.completion,
 ):
     basislake.add_command(verb)
 

@@ -1,8 +1,9 @@
-"""Writes the pages of this folder that follow from declarations: `python docs/write.py`."""
+"""Writes the pages of this folder that follow from declarations: `make docs`."""
 
 from pathlib import Path
 
 from basislake.examples import EXAMPLES, MARK, Example
+from docs.reference import commands_page, tables_page
 from lake.tables import Column, Table
 from lake.views import VIEWS, View
 from load.ddl import SQL_TYPES
@@ -39,8 +40,7 @@ Each of these runs as it stands on any lake: `basislake sql @NAME` runs it by it
 [views.md](views.md) tells what the views mean, the README what the tables are.
 
 ```sh
-eval "$(_BASISLAKE_COMPLETE=bash_source basislake)"   # zsh: zsh_source; fish: fish_source | source
-COMP_WORDBREAKS=${COMP_WORDBREAKS//@}                 # bash only: it takes @ for the end of a word
+eval "$(basislake completion bash)"    # zsh the same; fish: basislake completion fish | source
 basislake sql @curve
 basislake sql @basis-days --output basis-days.parquet
 ```
@@ -57,6 +57,8 @@ _POSTGRES_MARK = """\
 def pages() -> dict[str, str]:
     """Return the text of each page by its file name."""
     return {
+        "commands.md": commands_page(),
+        "tables.md": tables_page(),
         "views.md": "\n".join([_VIEWS_HEAD, *map(_view, VIEWS)]),
         "queries.md": "\n".join([_QUERIES_HEAD, *map(_query, EXAMPLES)]),
         "postgres.md": _prose("postgres.md") + "\n".join(["", *map(_table, TABLES.values())]),

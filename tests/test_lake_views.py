@@ -87,7 +87,7 @@ def test_every_view_answers_alike_through_arrow_as_for_an_object_store(gapped: L
 
 def test_the_pages_name_every_view_and_agree_with_the_declarations() -> None:
     for name, text in pages().items():
-        assert (FOLDER / name).read_text() == text, "run: python docs/write.py"
+        assert (FOLDER / name).read_text() == text, "run: make docs"
     assert all(f"\n## {view.name}" in pages()["views.md"] for view in VIEWS)
 
 

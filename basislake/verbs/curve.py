@@ -45,7 +45,8 @@ def curve(
 
     \b
     Example:
-        basislake curve --at 2024-03-29T08:00Z --currency BTC
+        basislake curve
+        basislake curve --at 2024-03-28T17:31Z --currency BTC
     """
     check_exists(where)
     coins = select(currencies).currencies

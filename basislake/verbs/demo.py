@@ -100,11 +100,14 @@ def demo(uri: str, postgres: str, *, as_json: bool) -> int:
 
     Serves a simulated exchange on loopback, backfills its weeklies, quarterlies and perpetuals,
     builds the basis, loads a real PostgreSQL that is kept beside the lake, asks it, and makes the
-    report, a page to open in a browser.
+    report, a page to open in a browser. The prices are simulated, the same in every run. Everything
+    lies in one folder, to be deleted when you have seen enough. Exit codes as of `basislake run`:
+    1 where something failed.
 
     \b
     Example:
         basislake demo
+        basislake demo --lake ./elsewhere
     """
     where = lake.open(uri)
     universe = market(DEFAULT_SEED, DEFAULT_NOW, DEFAULT_WEEKS)

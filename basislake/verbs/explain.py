@@ -33,8 +33,8 @@ def explain(instrument: str, time: datetime, where: Lake, at: int | None, *, as_
 
     \b
     Example:
-        basislake explain BTC-26JUN26 2025-12-30T17:31Z
-        basislake explain BTC-PERPETUAL 2025-12-30T17:31Z --json
+        basislake explain BTC-29MAR24 2024-03-28T17:31Z
+        basislake explain BTC-PERPETUAL 2024-03-28T17:31Z --json
     """
     check_exists(where)
     found = explanation_of(travelled(where, at), instrument.strip().upper(), time)

@@ -39,12 +39,15 @@ def instruments(
 ) -> int:
     """Discover every dated BTC and ETH future and the perpetuals, store and list them.
 
-    Active instruments come from www, expired ones from the history host. What the exchange no
-    longer lists is kept.
+    Active instruments come from www, expired ones from the history host: four calls in all. What
+    the exchange no longer lists is kept. The selection chooses what is listed; all are stored. Exit
+    code 1 where a list cannot be had, or a record that could be of a dated future cannot be read.
 
     \b
     Example:
+        basislake instruments
         basislake instruments --currency BTC
+        basislake instruments --json > instruments.json
     """
     with settings.open(where) as exchange:
         found = discover(exchange, where, PROGRAM)
@@ -93,11 +96,15 @@ def plan(
 ) -> int:
     """Show what a backfill would ask for, and write nothing.
 
-    The exchange is asked for its clock only; the lake must know its instruments.
+    Lists windows (one call each), candles and bytes by instrument, and how long the calls take at
+    the rate. The exchange is asked for its clock only; the lake must know its instruments, which
+    `basislake instruments` sees to.
 
     \b
     Example:
+        basislake plan
         basislake plan --currency ETH --since 2024-01-01
+        basislake plan --rate 20 --json
     """
     if knows_nothing(where):
         say("The lake knows no instruments yet; `basislake instruments` fetches them.")
@@ -135,11 +142,22 @@ def backfill(
 ) -> int:
     """Fetch the candles that the lake does not hold yet; kill it at any moment and start again.
 
-    Discovers first where the lake knows no instruments. A future brings its perpetual.
+    Discovers first where the lake knows no instruments. A future brings the minutes of its
+    perpetual that it needs. All commands on a lake share one rate and one list of work, so a second
+    backfill helps the first. Refusals by the rate limit, broken connections and wrong replies are
+    asked again with growing waits. Exit code 1 where a window got no answer; it is named, and the
+    next backfill asks for it.
+
+    Minutes that the exchange left out after the first candle are asked again by the next backfill
+    and believed after that; --repair asks for them all the same, and for minutes before the first
+    candle.
 
     \b
     Example:
-        basislake backfill --instruments BTC-28JUN19,ETH-28JUN19
+        basislake backfill --instruments BTC-29MAR24,ETH-29MAR24
+        basislake backfill --currency BTC --since 2024-03-01
+        basislake backfill
+        basislake backfill --repair --rate 20
     """
     fetched = fetch_told(where, settings, selection, discover_first=False, repair=repair)
     if as_json:

@@ -32,11 +32,13 @@ _FORMATS = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 def status(where: Lake, target: Target, *, as_json: bool) -> int:
     """Show what the lake and the database hold, what a backfill is doing, and what has no answer.
 
-    Works beside a running backfill. Exit code 1 where something was asked and not answered, or the
+    Ends with the commands that would bring it further, if there are any. Works beside a running
+    backfill and changes nothing. Exit code 1 where something was asked and not answered, or the
     database differs.
 
     \b
     Example:
+        basislake status
         basislake status --json
     """
     check_exists(where)
@@ -85,14 +87,15 @@ def sql(
 ) -> int:
     """Run a DuckDB query over the lake; each table is a view, times are UTC.
 
-    A query @NAME is one of the examples (`--examples`, docs/queries.md); docs/views.md lists the
-    views there are beside the tables.
+    A query @NAME is one of the examples (`--examples`, docs/queries.md); docs/tables.md lists the
+    tables, docs/views.md the views there are beside them. Nothing in the lake can be changed. A
+    query that DuckDB refuses is wrong usage, exit code 2, with its reason.
 
     \b
     Example:
         basislake sql "SELECT instrument, count(*) FROM candles GROUP BY ALL" --format csv
         basislake sql @curve --output curve.parquet
-        basislake sql "SELECT count(*) FROM basis" --at 12
+        basislake sql "SELECT count(*) FROM basis" --at 1
     """
     if shows_examples:
         _show_examples(as_json=as_json)

@@ -73,7 +73,7 @@ def report(
     Example:
         basislake report
         basislake report --verify
-        basislake report --output /tmp/report --evidence /tmp/evidence
+        basislake report --output ./report --evidence ./evidence
     """
     if verify and evidence_folder:
         raise UsageError("--verify makes nothing, so it does not go with --evidence.")

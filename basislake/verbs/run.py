@@ -69,15 +69,16 @@ def build(
 ) -> int:
     """Validate the raw candles and compute the basis of every future.
 
-    Writes candles, quarantine, quality and basis; only instruments whose raw candles changed are
-    made anew. Needs no network. With --raw-version the tables become what they were for that
-    version of the raw candles; the next build without it brings back the newest.
+    Writes candles, quarantine, warnings, quality and basis; only instruments whose raw candles
+    changed, or that a change can reach, are made anew. Needs no network. With --raw-version the
+    tables become what they were for that version of the raw candles; the next build without it
+    brings back the newest.
 
     \b
     Example:
         basislake build
         basislake build --full
-        basislake build --raw-version 12
+        basislake build --raw-version 1
         basislake build --engine dask --workers 4
     """
     check_engine(engine, workers)
@@ -107,9 +108,10 @@ def load(
     """Bring the curated tables into PostgreSQL; only partitions whose content changed are sent.
 
     A table that is not there yet is made, filled and given its keys in one transaction. In others
-    each partition is replaced in one, or gets its new minutes appended. All is compared with the
-    lake before it is committed. --verify reads every row back instead, compares every cell bit
-    for bit and exits with 1 where one differs.
+    each partition is replaced in one, or gets its new minutes appended, so readers see the old rows
+    or the new ones and never a part. All is compared with the lake before it is committed; a load
+    that was killed goes on where it was. --verify reads every row back instead, compares every cell
+    bit for bit and ends with exit code 1 where one differs (docs/tables.md, docs/postgres.md).
 
     \b
     Example:
@@ -154,9 +156,15 @@ def run(
     """Do it all: discover, backfill, build, load, report; safe to kill, and a rerun does only what
     is left.
 
+    The same as these five verbs one after the other. What failed to be fetched does not keep the
+    rest from being built, loaded and reported; exit code 1 then. Without --postgres a PostgreSQL is
+    kept beside the lake, in its folder `postgres`.
+
     \b
     Example:
-        basislake run --currency BTC --postgres embedded
+        basislake run --instruments BTC-29MAR24
+        basislake run --currency BTC --since 2024-03-01
+        basislake run
     """
     summary, code = run_all(where, settings, selection, target)
     if as_json:

@@ -77,8 +77,8 @@ def fingerprint(
     \b
     Example:
         basislake fingerprint
-        basislake fingerprint --lake /mnt/copy --verify
-        basislake fingerprint --at 12 --json
+        basislake fingerprint --lake ./copy --verify
+        basislake fingerprint --at 1 --json
     """
     check_exists(where)
     past = travelled(where, at)
@@ -108,9 +108,9 @@ def diff(a: int, b: int | None, where: Lake, other: str | None, *, as_json: bool
 
     \b
     Example:
-        basislake diff 12 15
-        basislake diff 12
-        basislake diff 12 12 --other /mnt/copy
+        basislake diff 1 2
+        basislake diff 1
+        basislake diff 1 1 --other ./copy
     """
     check_exists(where)
     opposite = where if other is None else lake.open(other)

@@ -1,0 +1,46 @@
+"""`completion`: the script that makes a shell complete the command."""
+
+import click
+from click.shell_completion import get_completion_class
+
+from basislake.output import print_json
+from basislake.settings import json_option
+
+NAME = "basislake"
+
+# bash takes @ for the end of a word, so @curve would never be completed.
+_BASH_WORDS = "COMP_WORDBREAKS=${COMP_WORDBREAKS//@}\n"
+
+
+@click.command(short_help="Print the script of shell completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@json_option
+@click.pass_context
+def completion(context: click.Context, shell: str, *, as_json: bool) -> int:
+    """Print the script that makes a shell complete verbs, options and example queries with Tab.
+
+    `basislake` has to be on the PATH. To have it in every session, put the line into the file the
+    shell reads at its start: ~/.bashrc, ~/.zshrc (after compinit) or ~/.config/fish/config.fish.
+
+    \b
+    Example:
+        eval "$(basislake completion bash)"
+        eval "$(basislake completion zsh)"
+        basislake completion fish | source
+    """
+    script = completion_script(context.find_root().command, shell)
+    if as_json:
+        print_json({"shell": shell, "script": script})
+    else:
+        click.echo(script, nl=False)
+    return 0
+
+
+def completion_script(command: click.Command, shell: str) -> str:
+    """Return the script of one of the shells click knows; it calls the command back."""
+    made_by = get_completion_class(shell)
+    assert made_by is not None  # noqa: S101  (the choice holds only shells that click knows)
+    made = made_by(command, {}, NAME, f"_{NAME.upper()}_COMPLETE")
+    # Not `source()`: it starts the bash of this machine to look at its version.
+    script = made.source_template % made.source_vars()
+    return script.strip() + "\n" + (_BASH_WORDS if shell == "bash" else "")

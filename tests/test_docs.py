@@ -1,0 +1,195 @@
+"""The documents against the program: what is there is documented, what is documented is there."""
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import lake
+from basislake.cli import EXIT_CODES
+from basislake.cli import basislake as program
+from docs.reference import help_text, settings, verbs
+from lake.views import VIEWS
+from load import tables as postgres
+
+ROOT = Path(__file__).parent.parent
+VERBS = dict(verbs())
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {page.name: page.read_text() for page in PAGES}
+COMMANDS, TABLES = TEXTS["commands.md"], TEXTS["tables.md"]
+# Read by the tests and by click, not by the command.
+OTHER_VARIABLES = {"BASISLAKE_TEST_POSTGRES"}
+VARIABLE = re.compile(r"\bBASISLAKE_[A-Z_]+\b")
+CALL = re.compile(r"(?:^|[`(\s]|bin/)basislake ((?:[a-z]+\b|--[a-z]+)[^`\n]*)")
+# Where the shell goes on with something else.
+ENDS = re.compile(r"\s[|>&]|\s#|;|\)\"$")
+
+
+def options(command: click.Command) -> set[str]:
+    context = click.Context(command)
+    return {name for param in command.get_params(context) for name in param.opts if name[0] == "-"}
+
+
+def section(page: str, title: str) -> str:
+    found = re.search(
+        rf"^#+ {re.escape(title)}\n(.*?)(?=^##? |^### |\Z)", page, re.MULTILINE | re.DOTALL
+    )
+    assert found, f"no section {title}"
+    return found[1]
+
+
+def examples(name: str) -> list[str]:
+    """The command lines of a help text, those going on over several lines joined."""
+    lines = (VERBS[name].help or "").replace("\\\n", " ").splitlines()
+    return [line.strip() for line in lines if re.match(r"\s{4,}\S*.*\bbasislake [a-z]", line)]
+
+
+def calls() -> Iterator[tuple[str, str]]:
+    """Every call of the command in a document, with the document's name."""
+    for name, text in TEXTS.items():
+        for found in CALL.finditer(text.replace("\\\n", " ")):
+            yield name, ENDS.split(found[1])[0].strip().rstrip(").,:")
+
+
+def returned(function: ast.FunctionDef) -> set[int]:
+    """The whole numbers a verb can return as its exit code."""
+    values = [node.value for node in ast.walk(function) if isinstance(node, ast.Return)]
+    found: set[int] = set()
+    for value in values:
+        cases = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+        found |= {c.value for c in cases if isinstance(c, ast.Constant) and type(c.value) is int}
+    return found
+
+
+def verb_functions() -> dict[str, ast.FunctionDef]:
+    """The functions of the verbs as written."""
+    return {
+        node.name: node
+        for path in sorted((ROOT / "basislake" / "verbs").glob("*.py"))
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef)
+        and any("click.command" in ast.unparse(line) for line in node.decorator_list)
+    }
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_verb_has_a_section_that_names_its_options_and_no_others(name: str) -> None:
+    told = set(re.findall(r"^  (?:-h, )?(--[a-z-]+)", section(COMMANDS, name), re.MULTILINE))
+    assert told == options(VERBS[name]) - {"-h"} | {"--help"}
+    assert f"| [`{name}`](#{name}) |" in COMMANDS
+
+
+def test_the_page_has_no_section_of_a_verb_that_is_not_there() -> None:
+    titles = set(re.findall(r"^## (.*)$", COMMANDS, re.MULTILINE))
+    assert titles - {"Exit codes", "Settings", "Shell completion"} == set(VERBS)
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_help_text_says_what_each_option_is_and_has_an_example_that_parses(name: str) -> None:
+    command = VERBS[name]
+    unsaid = [p.opts for p in command.params if isinstance(p, click.Option) and not p.help]
+    assert not unsaid
+    assert command.short_help
+    assert "Example:" in help_text(name, command)
+    lines = [line for line in examples(name) if re.search(rf"\bbasislake {name}\b", line)]
+    assert lines
+    for line in lines:
+        words = shlex.split(ENDS.split(line.split(f"basislake {name}", 1)[1])[0])
+        command.make_context(name, words)  # raises where it is wrong usage
+
+
+def test_every_call_in_the_documents_names_a_verb_and_options_that_exist() -> None:
+    found = list(calls())
+    assert len(found) > 50
+    general = options(program)
+    for page, call in found:
+        name, *words = call.split()
+        if name.startswith("--") or name not in VERBS:
+            assert name in general, f"{page}: {call}"
+            continue
+        told = {word.split("=")[0] for word in words if re.fullmatch(r"--[a-z-]+(=.*)?", word)}
+        assert told <= options(VERBS[name]) | {"--help"}, f"{page}: {call}"
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    sources = [
+        path
+        for package in ("lake", "ingest", "transforms", "load", "basislake")
+        for path in (ROOT / package).rglob("*.py")
+    ]
+    read = {name for path in sources for name in VARIABLE.findall(path.read_text())}
+    assert read == set(settings())
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| `(--[a-z-]+)` ", COMMANDS, re.MULTILINE))
+    assert rows == {name: option.opts[0] for name, option in settings().items()}
+    readme = dict(
+        re.findall(r"^\| `([A-Z_]+)` \| `(--[a-z-]+)` ", TEXTS["README.md"], re.MULTILINE)
+    )
+    assert readme == rows
+    for page, text in TEXTS.items():
+        assert set(VARIABLE.findall(text)) <= set(rows) | OTHER_VARIABLES, page
+
+
+def test_every_exit_code_is_documented_and_no_other() -> None:
+    rows = re.findall(r"^\| (\d) \| (.*) \|$", section(COMMANDS, "Exit codes"), re.MULTILINE)
+    assert {int(code): meaning for code, meaning in rows} == dict(EXIT_CODES)
+    cli = ast.parse((ROOT / "basislake" / "cli.py").read_text())
+    ended = {
+        target.id: node.value.value
+        for node in cli.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    assert set(ended) == {"_FAILED", "_USAGE", "_INTERRUPTED"}
+    verbs_end = set().union(*(returned(function) for function in verb_functions().values()))
+    assert set(ended.values()) | verbs_end == set(EXIT_CODES)
+    for code in EXIT_CODES:
+        assert re.search(rf"\b{code} [a-z]", program.help or "")
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_verb_that_can_end_with_1_says_when(name: str) -> None:
+    text = " ".join((VERBS[name].help or "").split())
+    if 1 in returned(verb_functions()[name]):
+        assert re.search(r"[Ee]xit codes?\b[^.]*\b1\b", text)
+
+
+def test_every_table_has_its_columns_with_type_unit_and_null_and_no_others() -> None:
+    declared = [("", table) for table in lake.TABLES.values()]
+    declared += [(" (PostgreSQL)", table) for table in postgres.TABLES.values()]
+    titles = re.findall(r"^### (.*)$", TABLES, re.MULTILINE)
+    assert titles == [f"{table.name}{where}" for where, table in declared]
+    for where, table in declared:
+        text = section(TABLES, f"{table.name}{where}")
+        rows = re.findall(
+            r"^\| `(\w+)` \| (.+) \| (yes|no) \| (.*) \| (.+) \|$", text, re.MULTILINE
+        )
+        told = [(name, null == "yes", unit, meaning) for name, _, null, unit, meaning in rows]
+        assert told == [(c.name, c.nullable, c.unit, c.meaning) for c in table.columns]
+        assert all(type_ for _, type_, *_ in rows)
+        assert f"Key: {', '.join(f'`{name}`' for name in table.key)}" in text
+
+
+def test_the_readme_lists_the_tables_of_the_lake() -> None:
+    text = section(TEXTS["README.md"], "What is in the lake")
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == set(lake.TABLES)
+
+
+def test_a_column_named_with_its_table_is_one_of_its_columns() -> None:
+    columns = {name: table.names for name, table in (postgres.TABLES | lake.TABLES).items()}
+    columns |= {view.name: [column.name for column in view.columns] for view in VIEWS}
+    named = re.compile(rf"`({'|'.join(columns)})\.(\w+)`")
+    found = [(page, *pair) for page, text in TEXTS.items() for pair in named.findall(text)]
+    assert found
+    for page, table, column in found:
+        assert column in columns[table], f"{page}: {table}.{column}"
+
+
+def test_links_between_the_documents_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

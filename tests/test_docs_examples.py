@@ -1,0 +1,81 @@
+"""The examples of the help texts, run one after the other as they stand, as a stranger would."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from basislake.exchange.server import SimulatedExchange
+from basislake.verbs.exchange import DEFAULT_NOW, DEFAULT_SEED, DEFAULT_WEEKS, market
+from docs.reference import verbs
+
+# In the order a stranger would run them; `exchange` serves without end and has its own tests.
+ORDER = (
+    "instruments", "plan", "backfill", "build", "load", "run", "status", "report", "sql", "curve",
+    "explain", "fingerprint", "diff", "demo", "completion",
+)  # fmt: skip
+VERBS = dict(verbs())
+THEIR_DATABASE = "postgresql://me@db.example/market"
+
+
+def example_lines(command: click.Command) -> list[str]:
+    text = (command.help or "").split("Example:", 1)[1]
+    return [line.strip() for line in text.splitlines() if "basislake " in line]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A folder with `basislake` on the PATH, and the demo's market for an exchange."""
+    folder = tmp_path_factory.mktemp("stranger")
+    program = folder / "bin" / "basislake"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\nfrom basislake.cli import main\nmain()\n")
+    program.chmod(0o755)
+    with SimulatedExchange(market(DEFAULT_SEED, DEFAULT_NOW, DEFAULT_WEEKS)) as server:
+        yield {
+            "PATH": f"{program.parent}:{os.environ['PATH']}",
+            "PWD": str(folder),
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+            "BASISLAKE_EXCHANGE_URL": server.www_url,
+            "BASISLAKE_HISTORY_URL": server.history_url,
+            "BASISLAKE_RATE": "0",
+        }
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_the_examples_of_a_help_text_work(
+    name: str, environment: dict[str, str], postgres: str
+) -> None:
+    folder = Path(environment["PWD"])
+    lines = [line.replace(THEIR_DATABASE, postgres) for line in example_lines(VERBS[name])]
+    assert lines
+    for line in lines:
+        if "./copy" in line and not (folder / "copy").exists():
+            without = shutil.ignore_patterns("postgres")
+            shutil.copytree(folder / "lake-data", folder / "copy", ignore=without)
+        shell = re.search(r"completion (zsh|fish)", line)
+        if shell and not shutil.which(shell[1]):
+            continue
+        done = subprocess.run(
+            [shell[1] if shell else "bash", "-c", line],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        # Whether the criteria are met is for the evidence to say.
+        codes = {0, 1} if "--evidence" in line else {0}
+        assert done.returncode in codes, f"{line}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr, line
+
+
+def test_what_is_run_are_verbs() -> None:
+    assert set(ORDER) <= set(VERBS)

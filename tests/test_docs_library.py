@@ -1,0 +1,60 @@
+"""The session of docs/library.md, run as it stands on a small lake."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from basislake.exchange.server import SimulatedExchange
+from tests.lakes import built_lake
+from tests.market import small_market
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "library.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("notebook")
+    with SimulatedExchange(small_market()) as server:
+        built_lake(folder / "lake-data", server)
+    return folder
+
+
+def test_the_first_block_is_two_lines_to_a_frame() -> None:
+    assert len(BLOCKS) > 5
+    assert len([line for line in BLOCKS[0].splitlines() if line]) == 2
+
+
+def test_the_session_runs_and_prints_rows(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(BLOCKS)],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "(3, 3)" in done.stdout
+    assert "annualised_pct Float64 percent a year" in done.stdout
+    assert "candels" in done.stdout
+
+
+def test_the_session_is_typed(folder: Path) -> None:
+    script = folder / "session.py"
+    script.write_text("\n".join(BLOCKS))
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", str(script)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+    assert (ROOT / "lake" / "py.typed").exists()
