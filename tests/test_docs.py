@@ -29,8 +29,12 @@ CALL = re.compile(r"(?:^|[`(\s]|bin/)basislake ((?:[a-z]+\b|--[a-z]+)[^`\n]*)")
 ENDS = re.compile(r"\s[|>&]|\s#|;|\)\"$")
 
 
+# A verb keeps the help option of the context it first meets.
+PARENT = click.Context(program, info_name="basislake", **program.context_settings)
+
+
 def options(command: click.Command) -> set[str]:
-    context = click.Context(command)
+    context = click.Context(command, PARENT)
     return {name for param in command.get_params(context) for name in param.opts if name[0] == "-"}
 
 
@@ -99,7 +103,7 @@ def test_a_help_text_says_what_each_option_is_and_has_an_example_that_parses(nam
     assert lines
     for line in lines:
         words = shlex.split(ENDS.split(line.split(f"basislake {name}", 1)[1])[0])
-        command.make_context(name, words)  # raises where it is wrong usage
+        command.make_context(name, words, PARENT)  # raises where it is wrong usage
 
 
 def test_every_call_in_the_documents_names_a_verb_and_options_that_exist() -> None:
