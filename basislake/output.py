@@ -1,15 +1,16 @@
 """What people see: results on stdout, as tables or one JSON object; everything else on stderr."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import orjson
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -17,11 +18,70 @@ _LINE_EVERY_S = 10.0
 _WIDEST_TITLE = 200
 _KILO = 1000
 _WIDEST_PLAIN_NUMBER = 1e15
+_BAR_CELLS = 24
+_GOOD, _ODD, _BAD, _QUIET = "green", "yellow", "bold red", "dim"
+# How words that stand alone in a cell look on a terminal; plain text says the same without.
+_CELL_STYLES = {
+    **dict.fromkeys(("present", "passed", "done", "contango"), _GOOD),
+    **dict.fromkeys(("missing", "killed", "interrupted", "backwardation"), _ODD),
+    **dict.fromkeys(("failed", "BROKEN"), _BAD),
+    **dict.fromkeys(("no_data", "never_asked", "-"), _QUIET),
+}
+# Bars are told apart without colours, too.
+_BAR_MARKS = {"no_data": "╌", "never_asked": "╌", "missing": "▪", "failed": "!"}
+# The same for what a line begins with.
+_LABEL_STYLES = {
+    **dict.fromkeys(("Error", "Failed", "Refused", "Damaged"), _BAD),
+    **dict.fromkeys(("Warning", "Missing", "Changed"), _ODD),
+    **dict.fromkeys(("Note", "Empty"), "cyan"),
+}
+
+
+def console(file: TextIO) -> Console:
+    """Return what writes to a stream: in colours on a terminal, without any escape elsewhere or
+    where `NO_COLOR` is set. Lines are not broken.
+    """
+    is_plain = bool(os.environ.get("NO_COLOR"))
+    return Console(
+        file=file, color_system=None if is_plain else "auto", highlight=False, soft_wrap=True
+    )
 
 
 def say(message: str) -> None:
     """Tell the user something that is not a result."""
-    click.echo(message, err=True)
+    label, colon, _ = message.partition(":")
+    text = Text(message)
+    text.stylize(_LABEL_STYLES.get(label, "") if colon else "", 0, len(label) + 1)
+    _write(sys.stderr, text)
+
+
+def heading(text: str) -> None:
+    """Print a line on stdout that stands above others."""
+    _write(sys.stdout, Text(text, style="bold"))
+
+
+def bar(parts: Sequence[tuple[str, float]]) -> Text:
+    """Return a bar whose cells are shared out among parts, each in the style of its word; nothing
+    where all are nothing.
+
+    A part that is there at all has a cell, so that a single missing minute in years can be seen.
+
+    Args:
+        parts: word, as in `coverage.status`, and size.
+    """
+    total = sum(size for _, size in parts)
+    cells = {word: max(1, round(size / total * _BAR_CELLS)) for word, size in parts if size}
+    if cells:
+        largest = max(cells, key=lambda word: cells[word])
+        cells[largest] += _BAR_CELLS - sum(cells.values())
+    text = Text()
+    for word, count in cells.items():
+        text.append(_BAR_MARKS.get(word, "━") * count, style=_CELL_STYLES.get(word, ""))
+    return text
+
+
+def _write(file: TextIO, text: Text) -> None:
+    console(file).print(text)
 
 
 def print_json(value: Any) -> None:
@@ -46,12 +106,14 @@ def print_table(
     shown = [[_cell(value) for value in row] for row in values]
     for index, column in enumerate(columns):
         is_number = any(isinstance(row[index], int | float) for row in values)
-        table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
+        justify: JustifyMethod = "right" if is_number else "left"
+        table.add_column(Text(column, style="cyan"), justify=justify, no_wrap=True)
     for cells in shown:
         table.add_row(*cells)
+    to = console(sys.stdout)
     # As wide as its content: a cell is never cut, and a narrow terminal wraps the line.
-    console = Console(file=sys.stdout, width=_width(columns, shown))
-    console.print(Text(title, style="bold"), table, sep="\n")
+    to.width = _width(columns, shown)
+    to.print(Text(title, style="bold"), table, sep="\n")
     if note:
         click.echo(note)
 
@@ -72,7 +134,8 @@ class Progress:
         self._clock = clock
         self._start_s = clock()
         self._last_s = self._start_s
-        self._is_terminal = sys.stderr.isatty()
+        # A dumb terminal cannot go back to the start of a line.
+        self._is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Show that `done` of `total` are done."""
@@ -111,7 +174,33 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def _cell(value: object) -> str:
+def age(seconds: float) -> str:
+    """Return how long ago something was, for people, in its largest unit."""
+    for name, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        count = int(seconds // length)
+        if count > 0:
+            return f"{count:,} {name}{'' if count == 1 else 's'} ago"
+    return "just now"
+
+
+def percent(part: float, whole: float) -> str:
+    """Return a share for people; never 100 % where something is lacking, nor 0 % where not all."""
+    if not whole:
+        return "-"
+    share = part / whole * 100
+    if 0 < part < whole:
+        share = min(max(share, 0.01), 99.99)
+    return f"{share:.2f} %".replace(".00 %", " %")
+
+
+def _cell(value: object) -> Text:
+    if isinstance(value, Text):
+        return value
+    text = _plain_cell(value)
+    return Text(text, style=_CELL_STYLES.get(text, ""))
+
+
+def _plain_cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -129,9 +218,9 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _width(columns: Sequence[str], shown: list[list[str]]) -> int:
+def _width(columns: Sequence[str], shown: list[list[Text]]) -> int:
     widths = [
-        max([len(column), *(len(row[index]) for row in shown)])
+        max([len(column), *(row[index].cell_len for row in shown)])
         for index, column in enumerate(columns)
     ]
     return sum(widths) + 2 * len(widths) + _WIDEST_TITLE

@@ -30,6 +30,7 @@ from lake.errors import LakeError, UsageError
 from lake.tables import INSTRUMENTS
 from load.embedded import embedded, psql_command, stop_command
 
+DEFAULT_LAKE = "./lake-data"
 EMBEDDED = "embedded"
 
 _FIRST_YEAR, _END_YEAR = 2000, 2100
@@ -176,7 +177,7 @@ def lake_option(command: F) -> F:
         "where",
         metavar="PATH|URI",
         envvar="BASISLAKE_LAKE",
-        default="./lake-data",
+        default=DEFAULT_LAKE,
         show_default=True,
         show_envvar=True,
         callback=lambda _ctx, _param, value: _opened(value),

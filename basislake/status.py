@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 
+from basislake.overview import coins, committed
 from ingest.runs import runs
 from lake import Lake
 from lake.log import same_rows
@@ -18,13 +19,14 @@ BEHIND = "are not made from the newest raw candles; `basislake build` brings the
 def lake_status(where: Lake) -> dict[str, Any]:
     """Return what the lake holds.
 
-    Keys: lake; tables (name to version, rows, files, bytes); instruments (known, with_candles);
-    coverage (status to minutes); behind (see `tables_behind`); unanswered (instrument, start, end,
-    minutes of every failed interval); missing (the same of every missing one); quarantined (rule to
-    rows); running and runs (records of backfills, see `ingest.runs`: those going on, and the last
-    ones that ended).
+    Keys: lake; tables (name to version, rows, files, bytes, committed_at); instruments (known,
+    with_candles); coins (see `overview.coins`); coverage (status to minutes); behind (see
+    `tables_behind`); unanswered (instrument, start, end, minutes of every failed interval); missing
+    (the same of every missing one); quarantined (rule to rows); running and runs (records of
+    backfills, see `ingest.runs`: those going on, and the last ones that ended).
     """
     snapshots = where.snapshots()
+    times = committed(where)
     coverage = where.read(COVERAGE)
     minutes = coverage.group_by("status").agg(pl.col("minutes").sum()).sort("status")
     failed, missing = (
@@ -41,6 +43,7 @@ def lake_status(where: Lake) -> dict[str, Any]:
                 "rows": snapshot.rows,
                 "files": len(snapshot.files),
                 "bytes": sum(file.bytes for file in snapshot.files),
+                "committed_at": times[name],
             }
             for name, snapshot in snapshots.items()
         },
@@ -48,6 +51,7 @@ def lake_status(where: Lake) -> dict[str, Any]:
             "known": snapshots[INSTRUMENTS.name].rows,
             "with_candles": len(snapshots[RAW_CANDLES.name].by_partition()),
         },
+        "coins": coins(where),
         "coverage": dict(minutes.iter_rows()),
         "behind": tables_behind(where),
         "unanswered": failed,

@@ -1,9 +1,12 @@
 """`status` and `sql`: what the lake and the database hold."""
 
 import io
+import os
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from textwrap import indent
 from typing import Any
 
@@ -12,14 +15,16 @@ import polars as pl
 from click.shell_completion import CompletionItem
 
 from basislake.examples import EXAMPLES, MARK, text_of
-from basislake.output import json_text, print_json, print_table, size
+from basislake.output import heading, json_text, percent, print_json, print_table
+from basislake.overview import next_steps, show_coins, show_next, show_tables
 from basislake.runs import show_runs
-from basislake.settings import check_exists, json_option, lake_option
+from basislake.settings import DEFAULT_LAKE, EMBEDDED, check_exists, json_option, lake_option
 from basislake.status import BEHIND, database_status, lake_status
 from basislake.target import Target, target_options
 from basislake.verbs.versions import at_option, travelled
 from lake import Lake
 from lake.errors import UsageError
+from load.run import DEFAULT_SCHEMA
 
 _SHOWN_ROWS = 50
 _FORMATS = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
@@ -44,10 +49,14 @@ def status(where: Lake, target: Target, *, as_json: bool) -> int:
     check_exists(where)
     found = lake_status(where)
     found["database"] = _database(where, target)
+    now = datetime.now(UTC)
+    steps = next_steps(found, now)
     if as_json:
-        print_json(found)
+        print_json(found | {"next": [{"verb": verb, "why": why} for verb, why in steps]})
     else:
-        _show(found)
+        _show(found, now)
+        click.echo()
+        show_next(steps, _flags(where, target))
     differs = not all(row["equal"] for row in (found["database"] or {}).values())
     return 1 if found["unanswered"] or differs else 0
 
@@ -127,7 +136,7 @@ def _show_examples(*, as_json: bool) -> None:
         print_json([asdict(example) for example in EXAMPLES])
         return
     for example in EXAMPLES:
-        click.secho(f"{MARK}{example.name}: {example.title}", bold=True)
+        heading(f"{MARK}{example.name}: {example.title}")
         click.echo(f"{example.expect}\n\n{indent(example.sql, '    ')}\n")
 
 
@@ -148,13 +157,25 @@ def _show_intervals(title: str, intervals: list[dict[str, Any]], note: str) -> N
     print_table(title, ["instrument", "start", "end", "minutes"], rows, note=told)
 
 
-def _show(found: dict[str, Any]) -> None:
-    rows = [
-        [name, row["rows"], row["files"], size(row["bytes"]), row["version"]]
-        for name, row in found["tables"].items()
-    ]
-    print_table(f"Lake {found['lake']}", ["table", "rows", "files", "size", "version"], rows)
-    print_table("Coverage", ["status", "minutes"], list(found["coverage"].items()))
+def _flags(where: Lake, target: Target) -> str:
+    """What another command needs to be about the same lake and database; never a password."""
+    is_default = where.is_local and Path(where.uri) == Path(DEFAULT_LAKE).absolute()
+    place = os.path.relpath(where.uri) if where.is_local else where.uri
+    lake = "" if is_default else f" --lake {quote(min(place, where.uri, key=len))}"
+    database = "" if target.postgres == EMBEDDED else " --postgres URI"
+    is_usual = target.schema == DEFAULT_SCHEMA
+    return lake + database + ("" if is_usual else f" --schema {quote(target.schema)}")
+
+
+def _show(found: dict[str, Any], now: datetime) -> None:
+    show_tables(found, now)
+    click.echo()
+    show_coins(found["coins"], now)
+    click.echo()
+    total = sum(found["coverage"].values())
+    shares = [[name, n, percent(n, total)] for name, n in found["coverage"].items()]
+    print_table("Coverage", ["status", "minutes", "share"], shares)
+    click.echo()
     if found["behind"]:
         click.echo(f"{', '.join(found['behind'])} {BEHIND}")
     if found["quarantined"]:

@@ -1,0 +1,164 @@
+"""What `status` shows at a glance: how complete each coin is, how old it is, what to do next."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from basislake.output import age, bar, console, percent, print_table, size
+from lake import Lake
+from lake.spans import MINUTE
+from lake.tables import COVERAGE, INSTRUMENTS, TABLES
+
+# The order a bar shows them in: what is there, what was asked, what was not.
+_STATUSES = ("present", "no_data", "missing", "failed", "never_asked")
+# Fetched longer ago than this, a lake that was up to date then is worth another run.
+_OLD = timedelta(days=1)
+
+Next = tuple[str, str]
+
+
+def coins(where: Lake) -> list[dict[str, Any]]:
+    """Return one object per coin and kind.
+
+    Keys: coin, kind; instruments (known) and with_candles; coverage (status to minutes); newest_ts
+    (the newest minute with a raw candle, None where there is none).
+    """
+    joined = where.read(COVERAGE).join(where.read(INSTRUMENTS), on="instrument", how="right")
+    is_present = pl.col("status") == "present"
+    minutes = pl.col("minutes")
+    found = joined.group_by(coin="base", kind="kind").agg(
+        instruments=pl.col("instrument").n_unique(),
+        with_candles=pl.col("instrument").filter(is_present).n_unique(),
+        newest_ts=pl.col("end").filter(is_present).max() - MINUTE,
+        **{status: minutes.filter(pl.col("status") == status).sum() for status in _STATUSES},
+    )
+    return [
+        {
+            **{key: row[key] for key in ("coin", "kind", "instruments", "with_candles")},
+            "coverage": {status: row[status] for status in _STATUSES if row[status]},
+            "newest_ts": row["newest_ts"],
+        }
+        for row in found.sort("coin", "kind").iter_rows(named=True)
+    ]
+
+
+def committed(where: Lake) -> dict[str, datetime | None]:
+    """Return when each table was committed last, None where it does not exist."""
+    last = {name: where.history(table, 1) for name, table in TABLES.items()}
+    return {name: commits[0].at if commits else None for name, commits in last.items()}
+
+
+def next_steps(found: Mapping[str, Any], now: datetime) -> list[Next]:
+    """Return what to run next, most urgent first, as (arguments of `basislake`, why); pure.
+
+    Args:
+        found: what `status --json` prints.
+        now: this machine's clock, UTC.
+    """
+    steps: list[Next] = []
+    minutes = found["coverage"]
+    if not found["running"]:
+        if failed := minutes.get("failed"):
+            steps.append(("backfill", f"asks again for {failed:,} minutes without an answer"))
+        elif lacking := minutes.get("never_asked"):
+            steps.append(("backfill", f"fetches {lacking:,} minutes that nobody asked for yet"))
+        elif not minutes:
+            steps.append(("backfill", "fetches the candles"))
+        elif since := _old(found, now):
+            steps.append(("run", f"brings what is new; it was fetched {since}"))
+    if found["behind"]:
+        steps.append(("build", f"brings {', '.join(found['behind'])} up to date"))
+    database = found["database"]
+    if database is None:
+        steps.append(("load", "brings it into PostgreSQL; nothing was loaded yet"))
+    elif not all(row["equal"] for row in database.values()):
+        steps.append(("load", "sends what changed to PostgreSQL; with --full everything"))
+    return steps
+
+
+def show_coins(found: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Print how complete each coin is, with bars on a terminal."""
+    to = console(sys.stdout)
+    has_bars = to.is_terminal and to.encoding.startswith("utf")
+    rows = [[*_coin(row, now), *([bar(_parts(row))] if has_bars else [])] for row in found]
+    columns = [
+        "coin",
+        "kind",
+        "instruments",
+        "with candles",
+        "minutes",
+        "answered",
+        "newest",
+        "age",
+    ]
+    print_table("Coverage by coin", [*columns, *([""] if has_bars else [])], rows)
+
+
+def show_tables(found: Mapping[str, Any], now: datetime) -> None:
+    """Print the tables of the lake, with their ages."""
+    rows = [
+        [
+            name,
+            row["rows"],
+            row["files"],
+            size(row["bytes"]),
+            row["version"],
+            _age(row["committed_at"], now),
+        ]
+        for name, row in found["tables"].items()
+    ]
+    columns = ["table", "rows", "files", "size", "version", "changed"]
+    print_table(f"Lake {found['lake']}", columns, rows)
+
+
+def show_next(steps: Sequence[Next], flags: str) -> None:
+    """Print what to run next.
+
+    Args:
+        steps: of `next_steps`.
+        flags: what the commands need besides, e.g. ` --lake ./demo-lake`, or nothing.
+    """
+    if not steps:
+        console(sys.stdout).print("Nothing is left to do.", style="green")
+        return
+    rows = [[f"basislake {verb}{flags}", why] for verb, why in steps]
+    print_table("Next", ["run", "it"], rows)
+
+
+def _coin(row: Mapping[str, Any], now: datetime) -> list[object]:
+    of = row["coverage"]
+    total = sum(of.values())
+    answered = total - of.get("failed", 0) - of.get("never_asked", 0)
+    return [
+        row["coin"],
+        row["kind"],
+        row["instruments"],
+        row["with_candles"],
+        total,
+        percent(answered, total),
+        row["newest_ts"],
+        _age(row["newest_ts"], now),
+    ]
+
+
+def _parts(row: Mapping[str, Any]) -> list[tuple[str, float]]:
+    return [(status, row["coverage"].get(status, 0)) for status in _STATUSES]
+
+
+def _age(time: datetime | None, now: datetime) -> str | None:
+    return None if time is None else age((now - time).total_seconds())
+
+
+def _old(found: Mapping[str, Any], now: datetime) -> str | None:
+    """How long ago the candles were fetched, where that is long and they were up to date then.
+
+    Of a market that is over, or simulated, no run brings more.
+    """
+    at = found["tables"]["raw_candles"]["committed_at"]
+    newest = max((row["newest_ts"] for row in found["coins"] if row["newest_ts"]), default=None)
+    if at is None or newest is None or now - at < _OLD or at - newest > _OLD:
+        return None
+    return _age(at, now)

@@ -1,0 +1,135 @@
+"""What a terminal gets, and what a pipe gets."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from basislake.output import age, bar, percent
+from tests.lakes import LISTED_AT, candle, instrument, interval, lake_of
+from tests.market import Ran, basislake
+
+ESCAPE = "\x1b"
+PROGRAM = [sys.executable, "-c", "from basislake.cli import main; main()"]
+MINUTE_LATER = LISTED_AT.replace(minute=1)
+
+
+def on_a_terminal(*arguments: str, **environment: str) -> str:
+    """What the command writes to a real terminal, results and all else."""
+    outer, inner = pty.openpty()
+    kept = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}}
+    process = subprocess.Popen(
+        [*PROGRAM, *arguments],
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        env={**kept, "TERM": "xterm-256color", "PYTHONUTF8": "1", **environment},
+        cwd=Path(__file__).parent.parent,
+    )
+    os.close(inner)
+    text = b""
+    try:
+        while data := os.read(outer, 4096):
+            text += data
+    except OSError:  # the other end is closed
+        pass
+    finally:
+        os.close(outer)
+        process.wait(60)
+    return text.decode()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = lake_of(
+        tmp_path_factory.mktemp("lake"),
+        instruments=[instrument("BTC-PERPETUAL")],
+        raw_candles=[
+            {k: v for k, v in candle("BTC-PERPETUAL", LISTED_AT, 5.0).items() if k in RAW}
+        ],
+        coverage=[
+            interval("BTC-PERPETUAL", LISTED_AT, MINUTE_LATER, "present"),
+            interval("BTC-PERPETUAL", MINUTE_LATER, LISTED_AT.replace(hour=1), "failed"),
+        ],
+    )
+    return Path(where.uri)
+
+
+RAW = {"instrument", "ts", "open", "high", "low", "close", "volume", "cost"}
+
+
+def test_a_terminal_gets_colours_and_bars_and_a_pipe_the_same_words_plain(folder: Path) -> None:
+    shown = on_a_terminal("status", "--lake", str(folder))
+    piped = basislake(None, "status", "--lake", folder)
+    assert ESCAPE in shown
+    assert "━" in shown
+    assert "!!!" in shown
+    assert not re.search(rf"{ESCAPE}|━|!!!", piped.out + piped.err)
+    plain = re.sub(rf"{ESCAPE}\[[\d;]*m", "", shown)
+    assert set(piped.out.split()) <= set(plain.split())
+    assert piped.code == 1
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_color_and_a_dumb_terminal_get_no_escapes(
+    folder: Path, environment: dict[str, str]
+) -> None:
+    assert ESCAPE not in on_a_terminal("status", "--lake", str(folder), **environment)
+    examples = on_a_terminal("sql", "--examples", **environment)
+    assert ESCAPE not in examples
+    assert "@curve" in examples
+
+
+def test_an_error_is_red_on_a_terminal_and_names_the_next_command(tmp_path: Path) -> None:
+    shown = on_a_terminal("status", "--lake", str(tmp_path / "none"))
+    assert re.match(rf"{ESCAPE}\[1;31mError:", shown)
+    assert f"basislake run --lake {tmp_path / 'none'}" in shown
+
+
+def test_a_table_shows_text_as_it_is(folder: Path) -> None:
+    query = "SELECT '[bold]a[/bold] :smile: [x' AS \"[red]name\""
+    done: Ran = basislake(None, "sql", query, "--lake", folder)
+    assert [line.rstrip() for line in done.out.splitlines()] == [
+        "1 row",
+        "[red]name",
+        "[bold]a[/bold] :smile: [x",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "drawn"),
+    [
+        ([("present", 10)], "━" * 24),
+        ([("present", 1e9), ("missing", 1)], "━" * 23 + "▪"),
+        ([("present", 1), ("never_asked", 1)], "━" * 12 + "╌" * 12),
+        ([("present", 0)], ""),
+    ],
+)
+def test_a_bar_shares_its_cells_and_leaves_nothing_out(
+    parts: list[tuple[str, float]], drawn: str
+) -> None:
+    assert bar(parts).plain == drawn
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [(0, 0, "-"), (0, 9, "0 %"), (9, 9, "100 %"), (1, 8, "12.50 %"), (1, 10**9, "0.01 %"),
+     (10**9 - 1, 10**9, "99.99 %")],
+)  # fmt: skip
+def test_a_share_says_all_or_nothing_only_where_that_is_so(
+    part: int, whole: int, said: str
+) -> None:
+    assert percent(part, whole) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-5, "just now"), (59, "just now"), (60, "1 minute ago"), (7200, "2 hours ago"),
+     (86_400 * 962.5, "962 days ago")],
+)  # fmt: skip
+def test_an_age_is_said_in_its_largest_unit(seconds: float, said: str) -> None:
+    assert age(seconds) == said
