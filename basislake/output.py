@@ -18,7 +18,7 @@ _LINE_EVERY_S = 10.0
 _WIDEST_TITLE = 200
 _KILO = 1000
 _WIDEST_PLAIN_NUMBER = 1e15
-_BAR_CELLS = 24
+_BAR_CELLS = 14
 _GOOD, _ODD, _BAD, _QUIET = "green", "yellow", "bold red", "dim"
 # How words that stand alone in a cell look on a terminal; plain text says the same without.
 _CELL_STYLES = {

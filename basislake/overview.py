@@ -80,20 +80,13 @@ def next_steps(found: Mapping[str, Any], now: datetime) -> list[Next]:
 
 
 def show_coins(found: Sequence[Mapping[str, Any]], now: datetime) -> None:
-    """Print how complete each coin is, with bars on a terminal."""
+    """Print how complete each coin is, with bars on a terminal; those that have had a candle are
+    called started.
+    """
     to = console(sys.stdout)
     has_bars = to.is_terminal and to.encoding.startswith("utf")
     rows = [[*_coin(row, now), *([bar(_parts(row))] if has_bars else [])] for row in found]
-    columns = [
-        "coin",
-        "kind",
-        "instruments",
-        "with candles",
-        "minutes",
-        "answered",
-        "newest",
-        "age",
-    ]
+    columns = ["what", "known", "started", "minutes", "answered", "newest", "age"]
     print_table("Coverage by coin", [*columns, *([""] if has_bars else [])], rows)
 
 
@@ -133,8 +126,7 @@ def _coin(row: Mapping[str, Any], now: datetime) -> list[object]:
     total = sum(of.values())
     answered = total - of.get("failed", 0) - of.get("never_asked", 0)
     return [
-        row["coin"],
-        row["kind"],
+        f"{row['coin']} {row['kind']}",
         row["instruments"],
         row["with_candles"],
         total,

@@ -103,9 +103,9 @@ def test_a_table_shows_text_as_it_is(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "drawn"),
     [
-        ([("present", 10)], "━" * 24),
-        ([("present", 1e9), ("missing", 1)], "━" * 23 + "▪"),
-        ([("present", 1), ("never_asked", 1)], "━" * 12 + "╌" * 12),
+        ([("present", 10)], "━" * 14),
+        ([("present", 1e9), ("missing", 1)], "━" * 13 + "▪"),
+        ([("present", 1), ("never_asked", 1)], "━" * 7 + "╌" * 7),
         ([("present", 0)], ""),
     ],
 )

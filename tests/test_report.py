@@ -512,7 +512,7 @@ def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any])
 def test_the_demo_leaves_its_report_beside_its_lake(tmp_path: Path) -> None:
     done = basislake(None, "demo", "--lake", tmp_path)
     assert done.code == 0, done.err
-    assert f"Look at it: {tmp_path}/report/index.html" in done.out
+    assert f"Look at it in a browser: {tmp_path}/report/index.html" in done.out
     facts = from_json((tmp_path / "report" / "report.json").read_bytes(), "here")
     assert figure(facts, "parity")["is_equal"].all()
 

@@ -144,13 +144,14 @@ def _show(
         ["basis rows", build["basis_rows"]],
         ["unmatched (no perpetual's minute)", build["unmatched"]],
     ]
+    click.echo()
     _section("In the lake", ["what", "count"], rows)
     shown = where.sql(TENOR_SQL).with_columns(pl.selectors.float().round(3))
     _section("Basis by time left, medians (DuckDB)", shown.columns, shown.rows())
     for title, _, columns in GUIDE_QUERIES:
         _section(f"{title} (PostgreSQL)", columns, answers[title])
     if "report" in summary:
-        click.echo(f"Look at it: {summary['report']['path']}")
+        click.echo(f"Look at it in a browser: {summary['report']['path']}")
     click.echo(
         "Next, try:\n"
         f"  {_program()} status --lake {uri}    # with --keep, PostgreSQL stays for psql\n"

@@ -187,6 +187,7 @@ def _show(found: dict[str, Any], now: datetime) -> None:
         "Two answers or more lack them. The next backfill asks once more, then only --repair.",
     )
     show_runs(found["running"], found["runs"])
+    click.echo()
     if found["database"] is None:
         click.echo("PostgreSQL: nothing loaded yet; `basislake load` does it.")
         return
