@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup demo browser test check format docs bench lock clean
+.PHONY: help setup demo browser test check format docs pictures bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is to do
@@ -40,6 +40,11 @@ format: $(READY) ## Format the code
 
 docs: $(READY) ## Write the pages that are made from the code
 	$(BIN)/python -m docs.write
+
+REPORT ?= demo-lake/report/index.html
+pictures: $(READY) ## Make the pictures of the README anew (REPORT=page; needs Chromium)
+	$(BIN)/python -m docs.session
+	$(BIN)/python -m docs.picture $(REPORT) docs/report.png
 
 bench: $(READY) ## Measure speed and size on this machine
 	$(BIN)/python -m benchmarks.pipeline

@@ -1,6 +1,6 @@
-"""Makes report.png, the picture of a report in the README, by a real headless Chromium:
+"""Makes report.png, the picture of a report in the README, by a real headless Chromium.
 
-python -m docs.picture ./lake-data/report/index.html docs/report.png
+Run as `python -m docs.picture demo-lake/report/index.html docs/report.png`.
 """
 
 import sys
