@@ -38,7 +38,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     program.write_text(f"#!{sys.executable}\nfrom basislake.cli import main\nmain()\n")
     program.chmod(0o755)
     with SimulatedExchange(market(DEFAULT_SEED, DEFAULT_NOW, DEFAULT_WEEKS)) as server:
-        yield {
+        variables = {
             "PATH": f"{program.parent}:{os.environ['PATH']}",
             "PWD": str(folder),
             "PYTHONPATH": str(Path(__file__).parent.parent),
@@ -46,6 +46,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             "BASISLAKE_HISTORY_URL": server.history_url,
             "BASISLAKE_RATE": "0",
         }
+        yield variables
+    # One of the examples leaves the embedded PostgreSQL running.
+    stop = [str(program), "status", "--no-keep"]
+    subprocess.run(stop, cwd=folder, env=variables, capture_output=True, check=True, timeout=60)
 
 
 @pytest.mark.parametrize("name", ORDER)
