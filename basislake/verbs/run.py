@@ -115,6 +115,7 @@ def load(
 
     \b
     Example:
+        basislake load
         basislake load --postgres postgresql://me@db.example/market --schema deribit
         basislake load --dry-run
         basislake load --verify
