@@ -200,3 +200,10 @@ def test_links_between_the_documents_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_pictures_are_small_and_ask_the_network_for_nothing() -> None:
+    assert (ROOT / "docs" / "report.png").stat().st_size <= 300_000
+    picture = (ROOT / "docs" / "session.svg").read_text()
+    assert len(picture) <= 300_000
+    assert not re.search(r"(?:href|src|url)\s*[=(]\s*[\"']?https?:", picture)
