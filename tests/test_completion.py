@@ -1,0 +1,65 @@
+"""The scripts of `completion`, in the real shells."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.market import basislake
+
+# What each shell is told to complete, and how it shows what it found.
+ASKED = {
+    "bash": """
+        eval "$(basislake completion bash)"
+        complete -p basislake >&2 || exit 1
+        COMP_WORDS=(basislake sql @cu) COMP_CWORD=2
+        _basislake_completion basislake
+        printf '%s\\n' "${COMPREPLY[@]}" "breaks:$COMP_WORDBREAKS"
+    """,
+    "zsh": """
+        autoload -U compinit && compinit -u -d "$PWD/zcompdump"
+        eval "$(basislake completion zsh)"
+        [[ ${_comps[basislake]} == _basislake_completion ]] && print @curve breaks:
+    """,
+    "fish": """
+        basislake completion fish | source
+        complete -C "basislake sql @cu"
+        echo breaks:
+    """,
+}
+
+
+@pytest.mark.parametrize("shell", ASKED)
+def test_a_shell_completes_by_the_script(shell: str, tmp_path: Path) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"no {shell} on this machine")
+    program = tmp_path / "basislake"
+    program.write_text(f"#!{sys.executable}\nfrom basislake.cli import main\nmain()\n")
+    program.chmod(0o755)
+    done = subprocess.run(
+        [shell, *(["-f"] if shell == "zsh" else []), "-c", ASKED[shell]],
+        cwd=tmp_path,
+        env={
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    found, breaks = done.stdout.split("breaks:")
+    assert "@curve" in found
+    assert "@" not in breaks
+
+
+def test_another_shell_is_wrong_usage_and_names_those_there_are() -> None:
+    done = basislake(None, "completion", "tcsh")
+    assert done.code == 2
+    assert "'bash', 'zsh', 'fish'" in done.err
+    assert basislake(None, "completion", "fish", "--json").json["shell"] == "fish"
