@@ -19,6 +19,7 @@ _WIDEST_TITLE = 200
 _KILO = 1000
 _WIDEST_PLAIN_NUMBER = 1e15
 _BAR_CELLS = 14
+_LEAST_SHARE = 0.01
 _GOOD, _ODD, _BAD, _QUIET = "green", "yellow", "bold red", "dim"
 # How words that stand alone in a cell look on a terminal; plain text says the same without.
 _CELL_STYLES = {
@@ -188,8 +189,10 @@ def percent(part: float, whole: float) -> str:
     if not whole:
         return "-"
     share = part / whole * 100
-    if 0 < part < whole:
-        share = min(max(share, 0.01), 99.99)
+    if 0 < share < _LEAST_SHARE:
+        return f"< {_LEAST_SHARE} %"
+    if 100 - _LEAST_SHARE < share < 100:  # noqa: PLR2004  (per cent)
+        return f"> {100 - _LEAST_SHARE} %"
     return f"{share:.2f} %".replace(".00 %", " %")
 
 
