@@ -39,6 +39,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Fetch, validate, load": ("run", "instruments", "plan", "backfill", "build", "load"),
     "Look and ask": ("status", "report", "sql", "curve", "explain"),
     "Prove and compare": ("fingerprint", "diff"),
+    "Keep it for good": ("health", "maintain", "backup", "restore"),
     "Around it": ("exchange", "completion"),
 }
 

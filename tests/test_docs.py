@@ -24,7 +24,7 @@ COMMANDS, TABLES = TEXTS["commands.md"], TEXTS["tables.md"]
 # Read by the tests and by click, not by the command.
 OTHER_VARIABLES = {"BASISLAKE_TEST_POSTGRES"}
 VARIABLE = re.compile(r"\bBASISLAKE_[A-Z_]+\b")
-CALL = re.compile(r"(?:^|[`(\s]|bin/)basislake ((?:[a-z]+\b|--[a-z]+)[^`\n]*)")
+CALL = re.compile(r"(?:^\s*|`|\$\(|bin/)basislake ((?:[a-z]+\b|--[a-z]+)[^`\n]*)", re.MULTILINE)
 # Where the shell goes on with something else.
 ENDS = re.compile(r"\s[|>&]|\s#|;|\)\"$")
 
