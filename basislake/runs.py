@@ -1,4 +1,4 @@
-"""How the records of backfills are shown."""
+"""How the records of backfills, and of runs that follow the market, are shown."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -20,6 +20,8 @@ def show_runs(running: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str,
     """
     for record in running:
         click.echo(running_line(record))
+        if isinstance(record.get("follow"), Mapping):
+            click.echo(following_line(record["follow"]))
     if ended:
         columns = ["run", "state", "calls", "planned", "candles", "written", "retries", "failed"]
         rows = [_row(record) for record in ended]
@@ -35,12 +37,32 @@ def running_line(record: Mapping[str, Any]) -> str:
     limit = f" of {allowed:.1f} allowed" if allowed else ""
     seconds_left = record.get("seconds_left")
     lasting = f", {duration(seconds_left)} left" if seconds_left is not None else ""
+    verb = "follow" if "follow" in record else "backfill"
     return (
-        f"Running: backfill {record['run']}, process {record['pid']} on {record['host']}\n"
+        f"Running: {verb} {record['run']}, process {record['pid']} on {record['host']}\n"
         f"  [{done}/{done + left}] {rate:.1f} calls/s{limit}{lasting}, "
         f"{record.get('candles', 0):,} candles, {record.get('retries', 0):,} retries, "
         f"{record.get('throttled', 0):,} throttled, {len(record.get('failed', []))} failed\n"
         f"  now: {names or '-'}"
+    )
+
+
+def following_line(follow: Mapping[str, Any]) -> str:
+    """Say on some lines how current a run that follows the market keeps the lake; pure.
+
+    Args:
+        follow: what its record says under this name, see `basislake.follow`.
+    """
+    behind = "no candle yet"
+    if follow.get("seconds") is not None:
+        behind = (
+            f"lag {duration(follow['seconds'])} at {follow['at']}, by the exchange's clock; "
+            f"furthest behind: {follow['instrument']}, {duration(follow['instrument_seconds'])}"
+        )
+    waiting = "waiting for the exchange or the lake; " if follow.get("is_waiting") else ""
+    return (
+        f"  follows {follow.get('instruments', 0)} instruments, "
+        f"{follow.get('rounds', 0):,} rounds: {waiting}{behind}"
     )
 
 

@@ -61,12 +61,15 @@ class ExchangeSettings:
     threads: int = DEFAULT_THREADS
 
     @contextmanager
-    def open(self, where: Lake | None = None) -> Iterator[Exchange]:
+    def open(
+        self, where: Lake | None = None, tell: Callable[[str], None] = say
+    ) -> Iterator[Exchange]:
         """Address the exchange, and close the connections at the end.
 
         Args:
             where: a lake, whose runs on this machine share one pace; by default the pace is this
                 process's own.
+            tell: told of failures that last.
         """
         folder = where.machine_folder if where else None
         exchange = Exchange(
@@ -75,7 +78,7 @@ class ExchangeSettings:
             limiter=Limiter(self.rate, folder=folder, url=self.url),
             timeout_s=self.timeout_s,
             retries=self.retries,
-            tell=say,
+            tell=tell,
         )
         try:
             yield exchange

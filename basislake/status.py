@@ -6,6 +6,7 @@ import polars as pl
 
 from basislake.overview import coins, committed
 from ingest.runs import runs
+from ingest.schedule import newest_candles
 from lake import Lake
 from lake.log import same_rows
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
@@ -20,7 +21,9 @@ def lake_status(where: Lake) -> dict[str, Any]:
     """Return what the lake holds.
 
     Keys: lake; tables (name to version, rows, files, bytes, committed_at); instruments (known,
-    with_candles); coins (see `overview.coins`); coverage (status to minutes); behind (see
+    with_candles); coins (see `overview.coins`); coverage (status to minutes); newest_candle (its
+    time, None where there is none); lag (what a running `follow` says of it, see
+    `ingest.schedule.Lag`, None without one); behind (see
     `tables_behind`); unanswered (instrument, start, end, minutes of every failed interval); missing
     (the same of every missing one); quarantined (rule to rows); running and runs (records of
     backfills, see `ingest.runs`: those going on, and the last ones that ended).
@@ -35,6 +38,8 @@ def lake_status(where: Lake) -> dict[str, Any]:
     )
     records = runs(where, _RUNS)
     broken = where.read(QUARANTINE).explode("rules").group_by("rules").len().sort("rules")
+    running = [record for record in records if record["state"] == "running"]
+    newest = newest_candles(coverage)
     return {
         "lake": where.uri,
         "tables": {
@@ -53,11 +58,13 @@ def lake_status(where: Lake) -> dict[str, Any]:
         },
         "coins": coins(where),
         "coverage": dict(minutes.iter_rows()),
+        "newest_candle": max(newest.values(), default=None),
+        "lag": next((record["follow"] for record in running if "follow" in record), None),
         "behind": tables_behind(where),
         "unanswered": failed,
         "missing": missing,
         "quarantined": dict(broken.iter_rows()),
-        "running": [record for record in records if record["state"] == "running"],
+        "running": running,
         "runs": [record for record in records if record["state"] != "running"],
     }
 

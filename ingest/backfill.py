@@ -33,6 +33,9 @@ _AWAY_AFTER_INSTRUMENTS = 2
 # A killed process loses the answers that were not committed: at most this part of the windows.
 _MOST_AT_RISK = 1 / 5
 
+# A round of a longer run commits once where it has at most so many windows.
+_ROUND_WINDOWS = 256
+
 # An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
 _POLL_S = 0.2
 
@@ -55,6 +58,7 @@ class Result:
         complete: how many have every minute of their selected life answered.
         empty: names that were answered over their whole selected life and have no candle.
         failed: those with unanswered minutes, with the reason.
+        left: names left to another run that works on them; only a round of a longer run does so.
         missing: minutes after the first candle that answers lacked more than once, by instrument.
         candles_written: rows new to the lake.
         bytes_written: of the files of those rows.
@@ -72,6 +76,7 @@ class Result:
     complete: int = 0
     empty: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
     missing: dict[str, int] = field(default_factory=dict)
     candles_written: int = 0
     bytes_written: int = 0
@@ -108,13 +113,14 @@ class Backfill:
         result: what it did so far.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each is a wish of its own, all but the first four by keyword)
         self,
         lake: Lake,
         exchange: Exchange,
         planner: Planner,
         program: str,
         *,
+        part_of: RunRecord | None = None,
         threads: int = DEFAULT_THREADS,
         report: Callable[[Progress], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
@@ -127,6 +133,9 @@ class Backfill:
             exchange: to ask.
             planner: of what the lake needs.
             program: name and version, for the lineage of commits.
+            part_of: the record of a longer run that this is a round of. A round keeps and ends no
+                record of its own and notes failures only, makes one commit where its windows are
+                few, and leaves to other runs what they work on.
             threads: calls under way at once.
             report: told of progress, from the calling thread.
             tell: told what else a user should know, from the calling thread.
@@ -146,8 +155,10 @@ class Backfill:
         figures = plan_figures(plans, exchange.calls_per_second)
         self.result = Result(instruments=len(plans), plan=figures)
         self._fetcher = Fetcher(exchange, threads)
-        self._saver = Saver(lake, program, figures["windows"], clock)
-        self._most_at_risk = max(1, int(figures["windows"] * _MOST_AT_RISK))
+        least = _ROUND_WINDOWS if part_of else 1
+        self._part_of = part_of
+        self._saver = Saver(lake, program, figures["windows"], clock, least=least)
+        self._most_at_risk = max(least, int(figures["windows"] * _MOST_AT_RISK))
         self._done = self._candles = 0
         self._silent: list[str] = []
         self._is_waiting = False
@@ -163,7 +174,7 @@ class Backfill:
             ClosedDoorError: the exchange refuses all calls; what came before is saved.
             LakeError: the lake cannot be written; it holds what was committed before.
         """
-        record = RunRecord(self._lake, self._program, self.result.plan)
+        record = self._part_of or RunRecord(self._lake, self._program, self.result.plan)
         self.result.run = record.id
         self.result.log = str(record.log) if record.log else None
         state = "failed"
@@ -182,13 +193,16 @@ class Backfill:
             self._saver.close()
             self._claims.release_all()
             self._count()
-            record.end(state, self._facts())
+            if self._part_of is None:
+                record.end(state, self._facts())
         return self.result
 
     def _fetch(self, record: RunRecord) -> None:
         while self._work.left or self._fetcher.under_way:
             self._submit()
-            if self._work.elsewhere and not self._fetcher.under_way:
+            if self._work.elsewhere and self._part_of:
+                self.result.left += self._work.leave()
+            elif self._work.elsewhere and not self._fetcher.under_way:
                 self._wait_for_others(record)
             for job, outcome in self._fetcher.gather(_POLL_S):
                 self._take(job, outcome)
@@ -199,7 +213,7 @@ class Backfill:
         for job in self._work.begun:
             self._conclude(record, job)
         for name in self._planner.wanted:
-            if name not in self._work.jobs:
+            if name not in self._work.jobs and name not in self.result.left:
                 self.result.failed.append(Failure(name, self._reason))
                 record.tell(name, "failed", {"reason": self._reason})
 
@@ -284,7 +298,8 @@ class Backfill:
             self.result.complete += 1
         if status == "empty":
             self.result.empty.append(job.instrument)
-        record.tell(job.instrument, status, figures)
+        if status == "failed" or self._part_of is None:
+            record.tell(job.instrument, status, figures)
 
     def _count(self) -> None:
         """Sum up the calls so far."""

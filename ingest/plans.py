@@ -1,7 +1,7 @@
 """Plans: what the lake still needs of a selection; nothing is called or changed."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -25,11 +25,18 @@ class Planner:
     """
 
     def __init__(
-        self, lake: Lake, selection: Selection, now: datetime, *, repair: bool = False
+        self,
+        lake: Lake,
+        selection: Selection,
+        now: datetime,
+        *,
+        repair: bool = False,
+        without: Collection[str] = (),
     ) -> None:
-        """Read what the lake knows; see `make_plans`."""
+        """Read what the lake knows; see `make_plans`. Instruments `without` are not planned."""
         chosen = choose(lake.read(INSTRUMENTS), selection)
-        self.wanted = wanted_minutes(chosen, closed_until(now))
+        wanted = wanted_minutes(chosen, closed_until(now))
+        self.wanted = {name: spans for name, spans in wanted.items() if name not in without}
         self._lake = lake
         self._selected = selection.span
         self._repair = repair

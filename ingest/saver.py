@@ -44,6 +44,8 @@ class Saver:
         program: str,
         windows: int,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        least: int = 1,
     ) -> None:
         """Start with nothing to commit.
 
@@ -52,10 +54,11 @@ class Saver:
             program: name and version, for the lineage.
             windows: how many are expected in all.
             clock: seconds, never going back.
+            least: the fewest windows that make a commit due, however few are expected.
         """
         self._lake = lake
         self._program = program
-        self._most_windows = max(1, windows // BATCHES)
+        self._most_windows = max(least, windows // BATCHES)
         self._clock = clock
         self._batch: list[tuple[Job, Outcome]] = []
         self._candles = 0

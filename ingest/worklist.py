@@ -70,6 +70,11 @@ class Worklist:
         self._not_begun += sum(self._planned[name] for name in self.elsewhere)
         self.elsewhere = []
 
+    def leave(self) -> list[str]:
+        """Leave to other runs the instruments that they work on, and return their names."""
+        left, self.elsewhere = self.elsewhere, []
+        return left
+
     def close(self, job: Job) -> None:
         """Let others have an instrument whose answers are all saved."""
         self._open.pop(job.instrument, None)

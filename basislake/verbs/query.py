@@ -176,6 +176,8 @@ def _show(found: dict[str, Any], now: datetime) -> None:
     shares = [[name, n, percent(n, total)] for name, n in found["coverage"].items()]
     print_table("Coverage", ["status", "minutes", "share"], shares)
     click.echo()
+    if found["newest_candle"]:
+        click.echo(f"Newest candle: {found['newest_candle']:%Y-%m-%d %H:%M}Z")
     if found["behind"]:
         click.echo(f"{', '.join(found['behind'])} {BEHIND}")
     if found["quarantined"]:

@@ -1,0 +1,338 @@
+"""Following the market: a round fetches what has closed since the last one; now and then new
+listings are looked for and the curated tables are built.
+
+Each round is a backfill of what the lake lacks until now, so the first one repairs whatever was
+missed while nobody followed, and a round that failed is made good by the next.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from basislake import PROGRAM
+from basislake.output import duration
+from basislake.settings import ExchangeSettings
+from ingest.backfill import Backfill, Result
+from ingest.discover import Discovery, discover
+from ingest.exchange import Exchange
+from ingest.plans import Planner, plan_figures
+from ingest.runs import RunRecord
+from ingest.schedule import (
+    Lag,
+    Rhythm,
+    Roll,
+    expired_by,
+    is_due,
+    lag_of,
+    newest_candles,
+    next_fetch,
+    wait_after_failures_s,
+)
+from ingest.selection import Selection
+from lake import Lake
+from lake.errors import BasislakeError, ExchangeError, LakeError, LoadError, TransientError
+from lake.tables import COVERAGE, INSTRUMENTS
+
+# An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
+_LONGEST_NAP_S = 0.5
+# While it waits the record is kept fresh, so that others see that the run is alive.
+_RENEW_EVERY_S = 10.0
+
+
+@dataclass(slots=True)
+class Followed:
+    """What a run that followed the market did.
+
+    Attributes:
+        run: its name among the records of runs.
+        rounds: that asked for something.
+        candles_written: rows new to the lake.
+        calls: candle calls, repeats included.
+        retries: candle calls made again after a transient failure.
+        builds: of the curated tables.
+        new: instruments that were discovered.
+        ended: instruments that expired and are complete.
+        failed: instruments that had no answer in the last round, with the reason.
+        outages: times when the exchange, the lake or the database was away.
+        lag: when it was last known.
+        log: the file with a line for each round.
+    """
+
+    run: str = ""
+    rounds: int = 0
+    candles_written: int = 0
+    calls: int = 0
+    retries: int = 0
+    builds: int = 0
+    new: list[str] = field(default_factory=list)
+    ended: int = 0
+    failed: list[dict[str, str]] = field(default_factory=list)
+    outages: int = 0
+    lag: Lag | None = None
+    log: str | None = None
+
+
+class Follower:
+    """A run that keeps a selection current until it is told to stop.
+
+    Attributes:
+        result: what it did so far.
+    """
+
+    def __init__(
+        self,
+        where: Lake,
+        settings: ExchangeSettings,
+        selection: Selection,
+        rhythm: Rhythm,
+        *,
+        build: Callable[[], None],
+        say: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Begin the record; nothing is called yet.
+
+        Args:
+            where: the lake.
+            settings: of the exchange.
+            selection: of instruments and minutes.
+            rhythm: how often what is done.
+            build: brings up to date what is made from the raw candles.
+            say: told what a user should know.
+            clock: seconds, never going back; it only bridges the time between two looks at the
+                exchange's clock.
+            sleep: waits for some seconds.
+
+        Raises:
+            LakeError: the lake cannot be written.
+        """
+        self._where = where
+        self._settings = settings
+        self._selection = selection
+        self._rhythm = rhythm
+        self._build = build
+        self._say = say
+        self._clock = clock
+        self._sleep = sleep
+        self._record = RunRecord(where, PROGRAM, plan_figures([], settings.rate))
+        log = str(self._record.log) if self._record.log else None
+        self.result = Followed(run=self._record.id, log=log)
+        self._roll = Roll()
+        self._seen = datetime.min.replace(tzinfo=UTC), clock()
+        self._newest: dict[str, datetime] = {}
+        self._expired: set[str] = set()
+        self._dead: set[str] = set()
+        self._followed: set[str] = set()
+        self._discovered_at: datetime | None = None
+        self._built_at: datetime | None = None
+        self._is_behind = True
+        self._failures = 0
+        self._away_since_s: float | None = None
+        self._told: dict[str, str] = {}
+        self._record.facts.update(self._facts())
+
+    def run(self) -> Followed:
+        """Follow until interrupted; what came by then is saved.
+
+        Raises:
+            UsageError: the selection names what does not exist.
+        """
+        state = "failed"
+        try:
+            while True:
+                self.wait(self.round())
+        except KeyboardInterrupt:
+            state = "stopped"
+        finally:
+            self._record.end(state, {**self._facts(), **asdict(self.result)})
+        return self.result
+
+    def round(self) -> float:
+        """Do what is due, and return the seconds to wait before the next round."""
+        try:
+            # A connection of its own: after an outage nothing of the old ones is any good.
+            with self._settings.open(self._where, tell=lambda _: None) as exchange:
+                now, seen_s = self._seen = exchange.server_time(), self._clock()
+                self._discover(exchange, now)
+                self._fetch(exchange, now)
+        except (ExchangeError, LakeError) as exc:
+            return self._away(exc)
+        self._back()
+        self._curate(now)
+        wait = next_fetch(now, self._rhythm.fetch_every) - now
+        return max(0.0, wait.total_seconds() - (self._clock() - seen_s))
+
+    def wait(self, seconds: float) -> None:
+        """Wait, and keep the record fresh."""
+        until_s = self._clock() + seconds
+        renewed_s = self._clock()
+        self._record.renew(self._facts)
+        while (left_s := until_s - self._clock()) > 0:
+            self._sleep(min(left_s, _LONGEST_NAP_S))
+            if self._clock() - renewed_s >= _RENEW_EVERY_S:
+                renewed_s = self._clock()
+                self._record.renew(self._facts)
+
+    def _discover(self, exchange: Exchange, now: datetime) -> None:
+        if not is_due(self._discovered_at, now, self._rhythm.discover_every):
+            return
+        found = discover(exchange, self._where, PROGRAM)
+        if not found.failed:
+            self._discovered_at = now
+        self._roll.relist(found.changed)
+        self.result.new += found.new
+        self._tell_discovery(found)
+
+    def _tell_discovery(self, found: Discovery) -> None:
+        if found.new:
+            self._say(f"New: {len(found.new)} instruments, {_some(found.new)}.")
+        if found.changed:
+            self._say(f"Changed: the exchange now gives another life for {_some(found.changed)}.")
+        refused = [f"{each.name}: {each.reason}" for each in found.refused if each.could_be_dated]
+        self._say_once("refused", f"Refused records: {_some(refused)}." if refused else "")
+        failed = f"Failed: {' '.join(found.failed)} Asking again." if found.failed else ""
+        self._say_once("lists", failed)
+
+    def _fetch(self, exchange: Exchange, now: datetime) -> None:
+        planner = Planner(self._where, self._selection, now, without=self._roll.without(now))
+        self._expired = expired_by(self._where.read(INSTRUMENTS), now)
+        if not self._followed:
+            # What had expired before this run is no news.
+            self._dead = self._expired
+        needs = {name: bool(planner.plan(name).windows) for name in planner.wanted}
+        ended = self._roll.end(needs, self._expired)
+        if news := [name for name in ended if name not in self._dead]:
+            self.result.ended += len(news)
+            self._say(f"Ended: {_some(news)}, complete to the expiry.")
+        self._followed = (set(needs) | set(self._roll.resting)) - self._roll.ended
+        asked = {name for name, is_needy in needs.items() if is_needy}
+        if asked:
+            job = Backfill(
+                self._where,
+                exchange,
+                planner,
+                PROGRAM,
+                part_of=self._record,
+                threads=self._settings.threads,
+            )
+            try:
+                job.run()
+            finally:
+                self._count(job.result)
+            self._took(job.result, asked - set(job.result.left))
+        self._measure()
+
+    def _took(self, result: Result, asked: set[str]) -> None:
+        """Take note of what a round came to, and tell it.
+
+        Raises:
+            TransientError: nothing was answered.
+        """
+        failed = {failure.instrument: failure.reason for failure in result.failed}
+        self._measure()
+        self._roll.took(asked, set(failed), self._now())
+        lag = self.result.lag
+        figures = {
+            "calls": result.calls,
+            "retries": result.retries,
+            "candles": result.candles_written,
+            "failed": len(failed),
+            "elsewhere": len(result.left),
+            "lag_seconds": round(lag.seconds) if lag and lag.seconds is not None else None,
+        }
+        self._record.tell("-", "round", figures)
+        if asked and failed.keys() >= asked:
+            raise TransientError(f"No instrument was answered: {next(iter(failed.values()))}")
+        self._say(round_line(result, lag))
+        told = "; ".join(f"{name}: {reason}" for name, reason in list(failed.items())[:3])
+        self._say_once("failed", f"Failed: {told}. They are asked for again." if failed else "")
+
+    def _count(self, result: Result) -> None:
+        own = self.result
+        own.rounds += 1
+        own.calls += result.calls
+        own.retries += result.retries
+        own.candles_written += result.candles_written
+        own.failed = [asdict(failure) for failure in result.failed]
+        self._is_behind = self._is_behind or result.candles_written > 0
+
+    def _curate(self, now: datetime) -> None:
+        """Build where that is due; what fails is told, and tried again when it is due again."""
+        every = self._rhythm.build_every
+        if every is None or not self._is_behind or not is_due(self._built_at, now, every):
+            return
+        self._built_at = now
+        try:
+            self._build()
+        except (LakeError, LoadError) as exc:
+            self._say_once("build", f"Not built or loaded: {exc} Fetching goes on.")
+            return
+        self._told.pop("build", None)
+        self._is_behind = False
+        self.result.builds += 1
+
+    def _away(self, error: BasislakeError) -> float:
+        """Say once that nothing can be done now, and return how long to wait, in seconds."""
+        self._failures += 1
+        if self._away_since_s is None:
+            self._away_since_s = self._clock()
+            self.result.outages += 1
+            self._say(f"Waiting: {error} Following goes on as soon as it can; what came is saved.")
+            self._record.tell("-", "waiting", {"reason": error})
+        return wait_after_failures_s(self._failures)
+
+    def _back(self) -> None:
+        if self._away_since_s is not None:
+            lasted = duration(self._clock() - self._away_since_s)
+            self._say(f"Going on after {lasted}.")
+            self._record.tell("-", "back", {"after": lasted})
+        self._failures, self._away_since_s = 0, None
+
+    def _now(self) -> datetime:
+        """The exchange's clock as it was seen last, moved on by what has passed since."""
+        at, seen_s = self._seen
+        return at + timedelta(seconds=max(0.0, self._clock() - seen_s))
+
+    def _measure(self) -> None:
+        known = newest_candles(self._where.read(COVERAGE))
+        self._newest = {name: ts for name, ts in known.items() if name in self._followed}
+        self._record.facts.update(self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        if self._newest:
+            self.result.lag = lag_of(self._newest, self._expired, self._now())
+        return {
+            "follow": {
+                "instruments": len(self._followed),
+                "rounds": self.result.rounds,
+                "candles_written": self.result.candles_written,
+                "calls": self.result.calls,
+                "is_waiting": self._away_since_s is not None,
+                **(asdict(self.result.lag) if self.result.lag else {}),
+            }
+        }
+
+    def _say_once(self, topic: str, message: str) -> None:
+        """Say something of a topic where it is not what was said of it last; "" is silence."""
+        if message and self._told.get(topic) != message:
+            self._say(message)
+        self._told[topic] = message
+
+
+def round_line(result: Result, lag: Lag | None) -> str:
+    """Say on one line what a round did; pure."""
+    at = f"{lag.at:%Y-%m-%d %H:%M:%S}Z: " if lag else ""
+    behind = f"; lag {duration(lag.seconds)}" if lag and lag.seconds is not None else ""
+    elsewhere = f", {len(result.left)} left to another run" if result.left else ""
+    failed = f", {len(result.failed)} failed" if result.failed else ""
+    return (
+        f"{at}{result.candles_written:,} candles of {result.instruments} instruments by "
+        f"{result.calls:,} calls{elsewhere}{failed}{behind}"
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004

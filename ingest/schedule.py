@@ -1,0 +1,183 @@
+"""When a run that follows the market does what, and which instruments it asks for; pure.
+
+All times are of the exchange's clock.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from ingest.replies import CLOSING_LAG, closed_until
+from lake.spans import MINUTE, ceil_minute
+
+FIRST_WAIT_S = 5.0
+LONGEST_WAIT_S = 300.0
+# An instrument that has no answer while others have is asked again after so long, then twice as
+# long, and so on.
+_FIRST_REST = MINUTE
+_LONGEST_REST = timedelta(hours=1)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often what is done.
+
+    Attributes:
+        fetch_every: whole minutes; each time is one commit.
+        discover_every: asks for new listings.
+        build_every: brings the curated tables up to date, None for never.
+    """
+
+    fetch_every: timedelta = MINUTE
+    discover_every: timedelta = 5 * MINUTE
+    build_every: timedelta | None = 15 * MINUTE
+
+
+def is_due(last: datetime | None, now: datetime, every: timedelta) -> bool:
+    """Whether a step is due that was done last at a time, None for never; it is, too, where the
+    clock was set back since.
+    """
+    return last is None or not timedelta(0) <= now - last < every
+
+
+def next_fetch(now: datetime, every: timedelta) -> datetime:
+    """The first moment after `now` when the minutes up to a multiple of `every` are closed for
+    good.
+    """
+    batches = (closed_until(now) - _EPOCH) // every + 1
+    return _EPOCH + batches * every + CLOSING_LAG
+
+
+def wait_after_failures_s(failures: int) -> float:
+    """Seconds to wait before the exchange is asked again: 5, 10, 20 and so on, at most 300.
+
+    Args:
+        failures: in a row, from 1.
+    """
+    return min(FIRST_WAIT_S * 2.0 ** min(failures - 1, 16), LONGEST_WAIT_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """An instrument that is not asked for a while.
+
+    Attributes:
+        failures: rounds in a row that left minutes of it unanswered.
+        until: exclusive.
+    """
+
+    failures: int
+    until: datetime
+
+
+@dataclass(slots=True)
+class Roll:
+    """Which of the selected instruments need no plan now.
+
+    Attributes:
+        ended: expired, with nothing left to ask.
+        resting: had no answer of late, while others had.
+    """
+
+    ended: set[str] = field(default_factory=set)
+    resting: dict[str, Rest] = field(default_factory=dict)
+
+    def without(self, now: datetime) -> set[str]:
+        """Names that a round leaves out."""
+        return self.ended | {name for name, rest in self.resting.items() if now < rest.until}
+
+    def end(self, needs: Mapping[str, bool], expired: Collection[str]) -> list[str]:
+        """Leave out from now on what has expired and needs nothing; return those names.
+
+        Args:
+            needs: by instrument of a round, whether the lake lacks minutes of it.
+            expired: names.
+        """
+        ended = sorted(name for name, is_needy in needs.items() if name in expired and not is_needy)
+        self.ended.update(ended)
+        return ended
+
+    def relist(self, changed: Iterable[str]) -> None:
+        """Take up again instruments whose life changed."""
+        self.ended.difference_update(changed)
+
+    def took(self, asked: Collection[str], failed: Collection[str], now: datetime) -> None:
+        """Take note of a round. Where nothing was answered the exchange is away, and it is not the
+        instruments that need rest.
+
+        Args:
+            asked: names that were planned.
+            failed: those of them with unanswered minutes.
+            now: when it ended.
+        """
+        answered = set(asked) - set(failed)
+        for name in answered:
+            self.resting.pop(name, None)
+        for name in failed if answered else ():
+            failures = self.resting[name].failures + 1 if name in self.resting else 1
+            rest = min(_FIRST_REST * 2 ** min(failures - 1, 16), _LONGEST_REST)
+            self.resting[name] = Rest(failures, now + rest)
+
+
+def expired_by(instruments: pl.DataFrame, now: datetime) -> set[str]:
+    """Names of the instruments whose last minute is closed for good.
+
+    Args:
+        instruments: rows of the table `instruments`.
+        now: the exchange's clock.
+    """
+    ends = instruments.select("instrument", "expires_at").iter_rows()
+    closed = closed_until(now)
+    return {name for name, end in ends if end is not None and ceil_minute(end) <= closed}
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far the lake is behind the exchange's clock. A candle is labelled by its open, so at best
+    this is between 65 seconds and as much more as the rounds are apart.
+
+    Attributes:
+        at: the exchange's clock.
+        newest: the newest candle of all, None where there is none.
+        seconds: from that candle to the clock.
+        instrument: that is furthest behind of those that are open and have a candle.
+        instrument_seconds: the lag of that one.
+    """
+
+    at: datetime
+    newest: datetime | None = None
+    seconds: float | None = None
+    instrument: str | None = None
+    instrument_seconds: float | None = None
+
+
+def newest_candles(coverage: pl.DataFrame) -> dict[str, datetime]:
+    """The newest candle of each instrument that has one.
+
+    Args:
+        coverage: rows of the table `coverage`.
+    """
+    present = coverage.filter(pl.col("status") == "present")
+    newest = present.group_by("instrument").agg(pl.col("end").max() - MINUTE)
+    return dict(newest.iter_rows())
+
+
+def lag_of(newest: Mapping[str, datetime], expired: Collection[str], now: datetime) -> Lag:
+    """Return the lag of the open instruments.
+
+    Args:
+        newest: see `newest_candles`; of the instruments followed.
+        expired: names of which no more candles come.
+        now: the exchange's clock.
+    """
+    of_open = {name: ts for name, ts in newest.items() if name not in expired}
+    if not of_open:
+        return Lag(now)
+    last = min(of_open, key=lambda name: (of_open[name], name))
+    first_ts = max(of_open.values())
+    seconds, furthest = ((now - ts).total_seconds() for ts in (first_ts, of_open[last]))
+    return Lag(now, first_ts, seconds, last, furthest)
