@@ -1,0 +1,229 @@
+"""Several days of a market that is followed, with listings, expiries, outages and restarts: at no
+time does the lake tell a lie, and in the end it holds the truth.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+import lake
+from basislake.exchange.calls import CHART_METHOD as CHART
+from basislake.exchange.clock import Clock
+from basislake.exchange.faults import AnyFault, Reset, closed_door, server_error
+from basislake.exchange.server import SimulatedExchange
+from basislake.exchange.universe import weekly_universe
+from basislake.follow import Follower
+from basislake.pipeline import curate
+from basislake.settings import ExchangeSettings
+from ingest.exchange import Exchange
+from ingest.limiter import Limiter
+from ingest.runs import runs
+from ingest.schedule import Rhythm
+from ingest.selection import Selection
+from lake import Lake
+from lake.spans import MINUTE
+from lake.tables import CANDLES, RAW_CANDLES
+from tests.market import NOW, coverage, fetch, rows, truths
+
+# A Thursday evening: some hours later a weekly expires and another one is listed.
+BEGIN = NOW.replace(day=4, hour=20)
+UNIVERSE = weekly_universe(
+    11, BEGIN - timedelta(days=9), BEGIN, currencies=("BTC",), until=BEGIN + timedelta(days=60)
+)
+DAY = timedelta(days=1)
+OUTAGES: dict[str, Callable[[], AnyFault]] = {
+    "no network": Reset,
+    "maintenance": server_error,
+    "closed door": closed_door,
+}
+
+
+class Swift(ExchangeSettings):
+    """Settings under which a wait for leave to call takes no time to speak of."""
+
+    @contextmanager
+    def open(
+        self, where: Lake | None = None, tell: Callable[[str], None] = print
+    ) -> Iterator[Exchange]:
+        limiter = Limiter(
+            0,
+            folder=where.machine_folder if where else None,
+            url=self.url,
+            clock=lambda: time.time() * 1e4,
+            sleep=lambda s: time.sleep(s / 1e4),
+        )
+        exchange = Exchange(self.url, self.history_url, limiter=limiter, retries=0, tell=tell)
+        try:
+            yield exchange
+        finally:
+            exchange.close()
+
+
+class Followings(RuleBasedStateMachine):
+    """An exchange, a lake, a run that follows, and what may happen to them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.where = lake.open(str(Path(self.folder.name) / "lake"))
+        self.clock = Clock(UNIVERSE.now_ms)
+        self.server = SimulatedExchange(UNIVERSE, clock=self.clock)
+        self.server.start()
+        self.said: list[str] = []
+        self.builds = 0
+
+    @initialize(every=st.sampled_from([20, 45, 60, 240]))
+    def begin(self, every: int) -> None:
+        self.every = every * MINUTE
+        self.restart()
+
+    @rule()
+    def restart(self) -> None:
+        """As after a kill: another process knows only what the lake holds."""
+        self.follower = Follower(
+            self.where,
+            Swift(self.server.www_url, self.server.history_url),
+            Selection(),
+            Rhythm(self.every, 2 * self.every, 6 * self.every),
+            build=self.build,
+            say=self.said.append,
+            clock=lambda: self.clock() / 1000,
+            sleep=self.clock.advance,
+        )
+        self.clock.advance(self.follower.round())
+
+    @rule(hours=st.sampled_from([1, 12, 30]))
+    def pass_time(self, hours: int) -> None:
+        self.follow_for(timedelta(hours=hours))
+
+    @rule(hours=st.sampled_from([1, 10, 100]))
+    def be_down(self, hours: int) -> None:
+        """Nobody follows; whoever was listed and expired meanwhile has to be found afterwards."""
+        self.clock.advance(hours * 3600)
+        self.restart()
+
+    @rule(kind=st.sampled_from(sorted(OUTAGES)), hours=st.sampled_from([1, 5, 20]))
+    def lose_the_exchange(self, kind: str, hours: int) -> None:
+        for method in ("get_time", "get_instruments", CHART):
+            self.server.faults.add(method, None, OUTAGES[kind]())
+        self.server.forget_calls()
+        before = len(self.said)
+        self.follow_for(timedelta(hours=hours))
+        told = self.said[before:]
+        assert sum("Waiting: " in line for line in told) == 1, told
+        assert len(told) <= 2
+        # It asks now and then, not all the time.
+        assert self.server.counters.calls <= 12 * hours + 12
+        self.server.faults.clear()
+        self.follow_for(self.every + timedelta(minutes=6))
+        assert any("Going on after" in line for line in self.said[before:])
+
+    @rule(hours=st.sampled_from([2, 8]))
+    def lose_the_candles_only(self, hours: int) -> None:
+        self.server.faults.add(CHART, None, server_error())
+        self.follow_for(timedelta(hours=hours))
+        self.server.faults.clear()
+        self.follow_for(self.every + timedelta(minutes=6))
+
+    @rule()
+    def be_beside_a_backfill(self) -> None:
+        fetch(self.server, self.where)
+
+    @invariant()
+    def every_row_is_the_truth_and_closed(self) -> None:
+        stored = rows(self.where, "raw_candles")
+        assert stored.select("instrument", "ts").is_unique().all()
+        true = truths(UNIVERSE, self.clock())
+        assert stored.join(true, on=stored.columns, how="anti").is_empty()
+
+    def build(self) -> None:
+        self.builds += 1
+        curate(self.where, threads=2)
+
+    def follow_for(self, time: timedelta) -> None:
+        """Let the run follow; after each round the lake holds no candle that was not closed."""
+        end_ms = self.clock() + int(time.total_seconds() * 1000)
+        while self.clock() < end_ms:
+            wait_s = self.follower.round()
+            newest = self.where.scan("raw_candles").select("ts").max().collect().item()
+            assert newest is None or newest.timestamp() * 1000 + 65_000 <= self.clock()
+            self.clock.advance(min(wait_s, (end_ms - self.clock()) / 1000))
+
+    def teardown(self) -> None:
+        self.server.faults.clear()
+        if hasattr(self, "follower"):
+            self.follow_for(2 * DAY)
+            self.follow_for(self.every)
+            wait_s = self.follower.round()
+            assert 0 < wait_s <= self.every.total_seconds()
+            self.is_the_truth()
+        self.server.stop()
+        self.folder.cleanup()
+
+    def is_the_truth(self) -> None:
+        # Until the last batch: what closed since is the next round's.
+        fetched_until = max(end for _, _, end in coverage(self.where, status="present"))
+        until_ms = int((fetched_until + timedelta(seconds=5)).timestamp() * 1000)
+        assert self.clock() - until_ms < self.every.total_seconds() * 1000 + 1000
+        assert rows(self.where, "raw_candles").equals(truths(UNIVERSE, until_ms))
+        for status in ("missing", "failed", "never_asked"):
+            assert not coverage(self.where, status=status)
+        result = self.follower.result
+        assert not result.failed
+        assert result.builds > 0
+        lag = result.lag
+        assert lag
+        assert lag.seconds is not None
+        assert 65 <= lag.seconds <= self.every.total_seconds() + 65
+        newest = runs(self.where, 1)[0]
+        assert newest["run"] == result.run
+        assert self.where.snapshot(CANDLES).rows > 0
+
+
+TestFollowings = Followings.TestCase
+TestFollowings.settings = settings(
+    max_examples=5,
+    stateful_step_count=6,
+    deadline=None,
+    # Each history takes seconds, so a failing one is told as it was found.
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_a_day_minute_by_minute_is_a_commit_a_minute_and_a_file_an_open_instrument(
+    tmp_path: Path,
+) -> None:
+    clock = Clock(UNIVERSE.now_ms)
+    where = lake.open(str(tmp_path / "lake"))
+    with SimulatedExchange(UNIVERSE, clock=clock) as server:
+        follower = Follower(
+            where,
+            Swift(server.www_url, server.history_url),
+            Selection(),
+            Rhythm(build_every=None),
+            build=lambda: None,
+            clock=lambda: clock() / 1000,
+            sleep=clock.advance,
+        )
+        clock.advance(follower.round())
+        before = where.snapshot(RAW_CANDLES)
+        open_now = follower.result.calls and 4
+        server.forget_calls()
+        for _ in range(40):
+            clock.advance(follower.round())
+        after = where.snapshot(RAW_CANDLES)
+        assert server.calls_of(CHART) <= 40 * open_now
+        assert server.calls_of("get_instruments") <= 4 * (40 // 5 + 1)
+    assert after.version is not None
+    assert before.version is not None
+    assert after.version - before.version == 40
+    assert len(after.files) - len(before.files) <= 40 * open_now
+    assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock() - 60_000))

@@ -1,0 +1,119 @@
+"""When what is due, who is left out, and what the lag is: pure."""
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.replies import closed_until
+from ingest.schedule import (
+    Roll,
+    expired_by,
+    is_due,
+    lag_of,
+    newest_candles,
+    next_fetch,
+    wait_after_failures_s,
+)
+from lake.spans import MINUTE
+from tests.market import NOW
+
+some_times = st.timedeltas(timedelta(0), timedelta(days=20_000)).map(
+    lambda passed: datetime(2018, 1, 1, tzinfo=UTC) + passed
+)
+A, B, C = "BTC-5APR24", "BTC-12APR24", "BTC-PERPETUAL"
+
+
+@given(now=some_times, minutes=st.integers(1, 1440))
+def test_the_next_fetch_is_the_first_moment_with_a_whole_batch_more(
+    now: datetime, minutes: int
+) -> None:
+    every = minutes * MINUTE
+    at = next_fetch(now, every)
+    assert now < at <= now + every
+    # The minutes end with a multiple of the batch, and not a moment before.
+    assert (closed_until(at) - datetime(1970, 1, 1, tzinfo=UTC)) % every == timedelta(0)
+    assert closed_until(at) > closed_until(now)
+    assert closed_until(at - timedelta(microseconds=1)) < closed_until(at)
+
+
+def test_a_minute_is_fetched_five_seconds_after_it_closed() -> None:
+    assert NOW.second == 30
+    assert next_fetch(NOW, MINUTE) == NOW.replace(minute=1, second=5)
+    assert next_fetch(NOW.replace(second=4), MINUTE) == NOW.replace(second=5)
+    assert next_fetch(NOW.replace(second=5), MINUTE) == NOW.replace(minute=1, second=5)
+
+
+@pytest.mark.parametrize(
+    ("last", "due"),
+    [
+        (None, True),
+        (NOW, False),
+        (NOW - timedelta(minutes=4, seconds=59), False),
+        (NOW - timedelta(minutes=5), True),
+        # The exchange's clock was set back.
+        (NOW + timedelta(seconds=1), True),
+    ],
+)
+def test_a_step_is_due_after_its_time(last: datetime | None, due: bool) -> None:  # noqa: FBT001
+    assert is_due(last, NOW, 5 * MINUTE) is due
+
+
+def test_waits_grow_to_a_bound() -> None:
+    waits = [wait_after_failures_s(n) for n in (1, 2, 3, 6, 7, 8, 1000, 10**9)]
+    assert waits == [5, 10, 20, 160, 300, 300, 300, 300]
+
+
+def test_what_expired_and_needs_nothing_is_left_out_until_its_life_changes() -> None:
+    roll = Roll()
+    assert roll.end({A: False, B: False, C: True}, {A, C}) == [A]
+    assert roll.without(NOW) == {A}
+    roll.relist([A, B])
+    assert roll.without(NOW) == set()
+
+
+def test_an_instrument_without_answers_rests_longer_and_longer_while_others_answer() -> None:
+    roll, now, rests = Roll(), NOW, []
+    for _ in range(9):
+        roll.took({A, B}, {A}, now)
+        assert roll.without(now) == {A}
+        until = roll.resting[A].until
+        assert roll.without(until) == set()
+        rests.append((until - now) // MINUTE)
+        now = until
+    assert rests == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    roll.took({A, B}, set(), now)
+    roll.took({A, B}, {A}, now)
+    assert roll.resting[A].until - now == MINUTE
+
+
+def test_where_nothing_is_answered_nobody_rests() -> None:
+    roll = Roll()
+    roll.took({A, B}, {A, B}, NOW)
+    assert roll.without(NOW) == set()
+
+
+def test_an_instrument_has_expired_when_its_last_minute_is_closed_for_good() -> None:
+    expiry = NOW.replace(second=0)
+    known = pl.DataFrame({"instrument": [A, C], "expires_at": [expiry, None]})
+    assert expired_by(known, expiry + timedelta(seconds=4)) == set()
+    assert expired_by(known, expiry + timedelta(seconds=5)) == {A}
+
+
+def test_the_lag_is_that_of_the_newest_candle_and_of_the_open_instrument_furthest_behind() -> None:
+    end = NOW.replace(second=0)
+    rows = [
+        (A, end - timedelta(days=7), "present"),
+        (B, end - 9 * MINUTE, "present"),
+        (B, end - MINUTE, "failed"),
+        (C, end - 5 * MINUTE, "present"),
+        (C, end, "present"),
+        ("BTC-19APR24", end, "no_data"),
+    ]
+    coverage = pl.DataFrame(rows, schema=["instrument", "end", "status"], orient="row")
+    lag = lag_of(newest_candles(coverage), {A}, NOW)
+    assert (lag.at, lag.newest, lag.seconds) == (NOW, end - MINUTE, 90.0)
+    assert (lag.instrument, lag.instrument_seconds) == (B, 630.0)
+    assert lag_of({A: end}, {A}, NOW).seconds is None
