@@ -38,6 +38,7 @@ from lake.tables import COVERAGE, INSTRUMENTS
 # An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
 _LONGEST_NAP_S = 0.5
 # While it waits the record is kept fresh, so that others see that the run is alive.
+_FIRST_RENEWAL_S = 1.0
 _RENEW_EVERY_S = 10.0
 
 
@@ -168,12 +169,12 @@ class Follower:
     def wait(self, seconds: float) -> None:
         """Wait, and keep the record fresh."""
         until_s = self._clock() + seconds
-        renewed_s = self._clock()
-        self._record.renew(self._facts)
+        # Soon after a round, and then now and then.
+        renew_s = self._clock() + _FIRST_RENEWAL_S
         while (left_s := until_s - self._clock()) > 0:
             self._sleep(min(left_s, _LONGEST_NAP_S))
-            if self._clock() - renewed_s >= _RENEW_EVERY_S:
-                renewed_s = self._clock()
+            if self._clock() >= renew_s:
+                renew_s = self._clock() + _RENEW_EVERY_S
                 self._record.renew(self._facts)
 
     def _discover(self, exchange: Exchange, now: datetime) -> None:
@@ -306,7 +307,7 @@ class Follower:
             self.result.lag = lag_of(self._newest, self._expired, self._now())
         return {
             "follow": {
-                "instruments": len(self._followed),
+                "instruments": len(self._followed - self._expired),
                 "rounds": self.result.rounds,
                 "candles_written": self.result.candles_written,
                 "calls": self.result.calls,
