@@ -3,9 +3,7 @@ time does the lake tell a lie, and in the end it holds the truth.
 """
 
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,17 +17,12 @@ from basislake.exchange.clock import Clock
 from basislake.exchange.faults import AnyFault, Reset, closed_door, server_error
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import weekly_universe
-from basislake.follow import Follower
 from basislake.pipeline import curate
-from basislake.settings import ExchangeSettings
-from ingest.exchange import Exchange
-from ingest.limiter import Limiter
 from ingest.runs import runs
 from ingest.schedule import Rhythm
-from ingest.selection import Selection
-from lake import Lake
 from lake.spans import MINUTE
-from lake.tables import CANDLES, RAW_CANDLES
+from lake.tables import CANDLES
+from tests.following import follower
 from tests.market import NOW, coverage, fetch, rows, truths
 
 # A Thursday evening: some hours later a weekly expires and another one is listed.
@@ -43,27 +36,6 @@ OUTAGES: dict[str, Callable[[], AnyFault]] = {
     "maintenance": server_error,
     "closed door": closed_door,
 }
-
-
-class Swift(ExchangeSettings):
-    """Settings under which a wait for leave to call takes no time to speak of."""
-
-    @contextmanager
-    def open(
-        self, where: Lake | None = None, tell: Callable[[str], None] = print
-    ) -> Iterator[Exchange]:
-        limiter = Limiter(
-            0,
-            folder=where.machine_folder if where else None,
-            url=self.url,
-            clock=lambda: time.time() * 1e4,
-            sleep=lambda s: time.sleep(s / 1e4),
-        )
-        exchange = Exchange(self.url, self.history_url, limiter=limiter, retries=0, tell=tell)
-        try:
-            yield exchange
-        finally:
-            exchange.close()
 
 
 class Followings(RuleBasedStateMachine):
@@ -87,16 +59,8 @@ class Followings(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """As after a kill: another process knows only what the lake holds."""
-        self.follower = Follower(
-            self.where,
-            Swift(self.server.www_url, self.server.history_url),
-            Selection(),
-            Rhythm(self.every, 2 * self.every, 6 * self.every),
-            build=self.build,
-            say=self.said.append,
-            clock=lambda: self.clock() / 1000,
-            sleep=self.clock.advance,
-        )
+        rhythm = Rhythm(self.every, 2 * self.every, 6 * self.every)
+        self.follower = follower(self.server, self.where, rhythm, self.said, build=self.build)
         self.clock.advance(self.follower.round())
 
     @rule(hours=st.sampled_from([1, 12, 30]))
@@ -174,6 +138,9 @@ class Followings(RuleBasedStateMachine):
         until_ms = int((fetched_until + timedelta(seconds=5)).timestamp() * 1000)
         assert self.clock() - until_ms < self.every.total_seconds() * 1000 + 1000
         assert rows(self.where, "raw_candles").equals(truths(UNIVERSE, until_ms))
+        begin_ms, contracts = UNIVERSE.now_ms, UNIVERSE.contracts.values()
+        assert any(begin_ms < each.listed_ms < until_ms - 3_600_000 for each in contracts)
+        assert any(begin_ms < (each.expires_ms or 0) < until_ms for each in contracts)
         for status in ("missing", "failed", "never_asked"):
             assert not coverage(self.where, status=status)
         result = self.follower.result
@@ -196,34 +163,3 @@ TestFollowings.settings = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
-
-
-def test_a_day_minute_by_minute_is_a_commit_a_minute_and_a_file_an_open_instrument(
-    tmp_path: Path,
-) -> None:
-    clock = Clock(UNIVERSE.now_ms)
-    where = lake.open(str(tmp_path / "lake"))
-    with SimulatedExchange(UNIVERSE, clock=clock) as server:
-        follower = Follower(
-            where,
-            Swift(server.www_url, server.history_url),
-            Selection(),
-            Rhythm(build_every=None),
-            build=lambda: None,
-            clock=lambda: clock() / 1000,
-            sleep=clock.advance,
-        )
-        clock.advance(follower.round())
-        before = where.snapshot(RAW_CANDLES)
-        open_now = follower.result.calls and 4
-        server.forget_calls()
-        for _ in range(40):
-            clock.advance(follower.round())
-        after = where.snapshot(RAW_CANDLES)
-        assert server.calls_of(CHART) <= 40 * open_now
-        assert server.calls_of("get_instruments") <= 4 * (40 // 5 + 1)
-    assert after.version is not None
-    assert before.version is not None
-    assert after.version - before.version == 40
-    assert len(after.files) - len(before.files) <= 40 * open_now
-    assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock() - 60_000))

@@ -109,6 +109,19 @@ def test_a_part_of_the_windows_makes_a_commit_due(at: Lake, clock: Clock) -> Non
     saver.close()
 
 
+def test_a_round_of_a_longer_run_makes_one_commit_of_its_few_windows(
+    at: Lake, clock: Clock
+) -> None:
+    saver, job = Saver(at, "test 1", 30, clock, least=40), tens(30)
+    for _ in range(30):
+        saver.add(*answer(job))
+        assert saver.poll() == []
+    (saved,) = saver.flush()
+    saver.close()
+    assert len(saved.outcomes) == 30
+    assert at.snapshot(RAW_CANDLES).version == 1
+
+
 def test_time_makes_a_commit_due_counted_from_the_first_answer(
     at: Lake, saver: Saver, clock: Clock
 ) -> None:

@@ -1,0 +1,59 @@
+"""A run that follows a simulated exchange by its clock: days of it take seconds."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from basislake.exchange.clock import Clock
+from basislake.exchange.server import SimulatedExchange
+from basislake.follow import Follower
+from basislake.settings import ExchangeSettings
+from ingest.exchange import Exchange
+from ingest.limiter import Limiter
+from ingest.schedule import Rhythm
+from ingest.selection import Selection
+from lake import Lake
+
+
+class Swift(ExchangeSettings):
+    """Settings without retries, under which a wait for leave to call takes no time to speak of."""
+
+    @contextmanager
+    def open(
+        self, where: Lake | None = None, tell: Callable[[str], None] = print
+    ) -> Iterator[Exchange]:
+        limiter = Limiter(
+            0,
+            folder=where.machine_folder if where else None,
+            url=self.url,
+            clock=lambda: time.time() * 1e4,
+            sleep=lambda s: time.sleep(s / 1e4),
+        )
+        exchange = Exchange(self.url, self.history_url, limiter=limiter, retries=0, tell=tell)
+        try:
+            yield exchange
+        finally:
+            exchange.close()
+
+
+def follower(
+    server: SimulatedExchange,
+    where: Lake,
+    rhythm: Rhythm,
+    said: list[str],
+    *,
+    build: Callable[[], None] = lambda: None,
+) -> Follower:
+    """One that sleeps by moving the exchange's clock on."""
+    clock = server.clock
+    assert isinstance(clock, Clock)
+    return Follower(
+        where,
+        Swift(server.www_url, server.history_url),
+        Selection(),
+        rhythm,
+        build=build,
+        say=said.append,
+        clock=lambda: clock() / 1000,
+        sleep=clock.advance,
+    )

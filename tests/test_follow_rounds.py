@@ -1,0 +1,196 @@
+"""What single rounds do: their cost, what they leave to others, and what they live through."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import lake
+from basislake.exchange.calls import CHART_METHOD as CHART
+from basislake.exchange.clock import Clock
+from basislake.exchange.faults import rpc_error, server_error
+from basislake.exchange.server import SimulatedExchange
+from ingest.claims import Claims
+from ingest.runs import runs
+from ingest.schedule import Rhythm
+from lake import Lake
+from lake.errors import LoadError
+from lake.tables import RAW_CANDLES
+from tests.following import follower
+from tests.market import basislake, coverage, rows, small_market, truths
+
+UNIVERSE = small_market(2)
+OPEN = [name for name, c in UNIVERSE.contracts.items() if not c.is_expired(UNIVERSE.now_ms)]
+FETCHING = Rhythm(build_every=None)
+A_MINUTE_LATER = 35
+PERPETUAL = "BTC-PERPETUAL"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(UNIVERSE.now_ms)
+
+
+@pytest.fixture
+def server(clock: Clock) -> Iterator[SimulatedExchange]:
+    with SimulatedExchange(UNIVERSE, clock=clock) as running:
+        yield running
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Lake:
+    return lake.open(str(tmp_path / "lake"))
+
+
+def test_each_minute_is_a_commit_a_call_and_a_file_for_each_open_instrument(
+    server: SimulatedExchange, where: Lake, clock: Clock
+) -> None:
+    one = follower(server, where, FETCHING, [])
+    clock.advance(one.round())
+    before = where.snapshot(RAW_CANDLES)
+    server.forget_calls()
+    for _ in range(30):
+        clock.advance(one.round())
+    after = where.snapshot(RAW_CANDLES)
+    # A future that was not traded yet is asked, too, and brings no file.
+    assert server.calls_of(CHART) == 30 * len(OPEN)
+    assert server.calls_of("get_time") == 30
+    assert server.calls_of("get_instruments") <= 4 * (30 // 5 + 1)
+    assert after.version is not None
+    assert before.version is not None
+    assert after.version - before.version == 30
+    assert len(after.files) - len(before.files) <= 30 * len(OPEN)
+    assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock() - 60_000))
+    assert len(runs(where, 10)) == 1
+
+
+def test_a_longer_rhythm_makes_fewer_commits_and_calls_for_the_same_rows(
+    server: SimulatedExchange, where: Lake, clock: Clock
+) -> None:
+    one = follower(server, where, Rhythm(timedelta(minutes=15), build_every=None), [])
+    clock.advance(one.round())
+    before = where.snapshot(RAW_CANDLES).version or 0
+    server.forget_calls()
+    for _ in range(4):
+        clock.advance(one.round())
+    assert server.calls_of(CHART) == 4 * len(OPEN)
+    assert (where.snapshot(RAW_CANDLES).version or 0) - before == 4
+    assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock() - 15 * 60_000))
+
+
+def test_between_two_closes_a_round_makes_no_candle_call(
+    server: SimulatedExchange, where: Lake, clock: Clock
+) -> None:
+    one = follower(server, where, FETCHING, [])
+    one.round()
+    server.forget_calls()
+    clock.advance(20)
+    assert one.round() == A_MINUTE_LATER - 20
+    assert server.calls_of(CHART) == 0
+
+
+def test_what_another_run_works_on_is_left_to_it_and_taken_up_afterwards(
+    server: SimulatedExchange, where: Lake, clock: Clock
+) -> None:
+    said: list[str] = []
+    one = follower(server, where, FETCHING, said)
+    other = Claims(where.machine_folder / "claims")
+    assert other.take(PERPETUAL)
+    clock.advance(one.round())
+    assert "1 left to another run" in said[-1]
+    assert not one.result.failed
+    assert set(rows(where, "raw_candles")["instrument"]) == set(UNIVERSE.contracts) - {PERPETUAL}
+    other.release_all()
+    one.round()
+    assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
+
+
+def test_an_instrument_that_is_refused_is_told_once_and_asked_less_and_less(
+    server: SimulatedExchange, where: Lake, clock: Clock
+) -> None:
+    said: list[str] = []
+    one = follower(server, where, FETCHING, said)
+    clock.advance(one.round())
+    server.forget_calls()
+    server.faults.add(CHART, None, rpc_error(13020, "not_found"), instrument=PERPETUAL)
+    for _ in range(40):
+        clock.advance(one.round())
+    asked = [call for call in server.calls if call.instrument == PERPETUAL]
+    assert 5 <= len(asked) <= 7
+    assert sum("Failed: " in line for line in said) <= 6
+    assert not any("Waiting" in line for line in said)
+    assert one.result.lag
+    assert one.result.lag.instrument == PERPETUAL
+    assert (one.result.lag.instrument_seconds or 0) > 40 * 60
+    server.faults.clear()
+    clock.advance(3600)
+    one.round()
+    assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
+    assert not coverage(where, status="failed")
+
+
+def test_waits_grow_while_the_exchange_is_away_and_the_lag_with_them(
+    server: SimulatedExchange, where: Lake, clock: Clock
+) -> None:
+    said: list[str] = []
+    one = follower(server, where, FETCHING, said)
+    clock.advance(one.round())
+    server.faults.add("get_time", None, server_error())
+    waits = []
+    for _ in range(9):
+        waits.append(one.round())
+        one.wait(waits[-1])
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+    # The record is renewed at most once a second of this machine's.
+    time.sleep(1.1)
+    one.wait(2)
+    shown = basislake(None, "status", "--lake", where.uri).out
+    assert "waiting for the exchange or the lake; lag 0:2" in shown
+    server.faults.clear()
+    one.round()
+    told = [line for line in said if line.startswith(("Waiting: ", "Going on after "))]
+    assert len(told) == 2
+    assert told[0].startswith("Waiting: ")
+    assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
+
+
+def test_a_build_or_load_that_fails_is_told_once_and_fetching_goes_on(
+    server: SimulatedExchange, where: Lake, clock: Clock
+) -> None:
+    tries: list[int] = []
+    said: list[str] = []
+
+    def build() -> None:
+        tries.append(len(tries))
+        if len(tries) < 4:
+            raise LoadError("The database is away.")
+
+    one = follower(server, where, Rhythm(build_every=timedelta(minutes=2)), said, build=build)
+    for _ in range(10):
+        clock.advance(one.round())
+    assert len(tries) == 5
+    assert one.result.builds == 2
+    assert said.count("Not built or loaded: The database is away. Fetching goes on.") == 1
+    assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock() - 60_000))
+
+
+def test_a_lake_that_cannot_be_written_is_waited_for(
+    server: SimulatedExchange, where: Lake, clock: Clock
+) -> None:
+    said: list[str] = []
+    one = follower(server, where, FETCHING, said)
+    clock.advance(one.round())
+    claims = where.machine_folder / "claims"
+    aside = claims.with_name("aside")
+    claims.rename(aside)
+    claims.write_text("no folder")
+    clock.advance(one.round())
+    clock.advance(one.round())
+    assert sum("cannot be claimed" in line for line in said) == 1
+    claims.unlink()
+    clock.advance(60)
+    one.round()
+    assert "Going on after" in said[-1] or "Going on after" in said[-2]
+    assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
