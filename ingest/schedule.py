@@ -34,7 +34,7 @@ class Rhythm:
 
     fetch_every: timedelta = MINUTE
     discover_every: timedelta = 5 * MINUTE
-    build_every: timedelta | None = 15 * MINUTE
+    build_every: timedelta | None = 60 * MINUTE
 
 
 def is_due(last: datetime | None, now: datetime, every: timedelta) -> bool:

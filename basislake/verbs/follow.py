@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
 
 import click
 
@@ -10,46 +12,66 @@ from basislake.output import duration, print_json, say
 from basislake.settings import (
     EMBEDDED,
     ExchangeSettings,
-    database,
     exchange_options,
+    grouped,
     json_option,
     lake_option,
     selection_options,
 )
+from basislake.target import Target
 from basislake.verbs.run import build_told, load_told
 from ingest.schedule import Rhythm
 from ingest.selection import Selection
 from lake import Lake
 from lake.errors import UsageError
+from load.run import DEFAULT_SCHEMA
 
 _MOST_MINUTES = 1440
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _rhythm(*, every: int, discover_every: int, build_every: int) -> Rhythm:
+    return Rhythm(
+        timedelta(minutes=every),
+        timedelta(minutes=discover_every),
+        timedelta(minutes=build_every) if build_every else None,
+    )
+
+
+def rhythm_options(command: F) -> F:
+    """Add how often what is done; the command gets `rhythm`."""
+    options = (
+        click.option(
+            "--every",
+            type=click.IntRange(1, _MOST_MINUTES),
+            default=1,
+            metavar="MINUTES",
+            help="Between fetches; each is one commit, with one file an instrument",
+        ),
+        click.option(
+            "--discover-every",
+            type=click.IntRange(1, _MOST_MINUTES),
+            default=5,
+            metavar="MINUTES",
+            help="Between looks for new listings, four calls each",
+        ),
+        click.option(
+            "--build-every",
+            type=click.IntRange(0, _MOST_MINUTES),
+            default=60,
+            metavar="MINUTES",
+            help="Between builds (and loads), 0 for none; each keeps its files, see docs/follow.md",
+        ),
+    )
+    return grouped(command, options, _rhythm, "rhythm")
 
 
 @click.command(short_help="Keep the lake current, minute by minute")
 @lake_option
 @exchange_options
 @selection_options
-@click.option(
-    "--every",
-    type=click.IntRange(1, _MOST_MINUTES),
-    default=1,
-    metavar="MINUTES",
-    help="Between fetches; each is one commit, with one file an instrument",
-)
-@click.option(
-    "--discover-every",
-    type=click.IntRange(1, _MOST_MINUTES),
-    default=5,
-    metavar="MINUTES",
-    help="Between looks for new listings, four calls each",
-)
-@click.option(
-    "--build-every",
-    type=click.IntRange(0, _MOST_MINUTES),
-    default=15,
-    metavar="MINUTES",
-    help="Between builds (and loads), 0 for none",
-)
+@rhythm_options
 @click.option(
     "--postgres",
     metavar="URI",
@@ -57,16 +79,23 @@ _MOST_MINUTES = 1440
     show_envvar=True,
     help="Also load after each build: libpq URI or `embedded`; by default nothing is loaded",
 )
+@click.option(
+    "--schema",
+    metavar="NAME",
+    envvar="BASISLAKE_SCHEMA",
+    show_envvar=True,
+    default=DEFAULT_SCHEMA,
+    help="Schema of the tables there",
+)
 @json_option
 def follow(
     where: Lake,
     settings: ExchangeSettings,
     selection: Selection,
+    rhythm: Rhythm,
     postgres: str | None,
+    schema: str,
     *,
-    every: int,
-    discover_every: int,
-    build_every: int,
     as_json: bool,
 ) -> int:
     """Keep the lake current until Ctrl-C or SIGTERM, which end it with exit code 0.
@@ -75,43 +104,32 @@ def follow(
     what was missed. Then asks for each minute some seconds after it has closed by the exchange's
     clock, takes up new listings, lets expired ones end, and builds. Where the exchange is away it
     waits, says so once, and goes on. May run beside a backfill of the same lake. `status` shows
-    the lag.
+    the lag. `run` on a timer is the alternative.
 
     \b
     Example:
         basislake follow --currency BTC
-        basislake follow --every 5 --build-every 60 --postgres embedded
+        basislake follow --every 5 --build-every 120 --postgres embedded
     """
-    if postgres is not None and not build_every:
+    if postgres is not None and rhythm.build_every is None:
         raise UsageError("--postgres loads after builds, so it does not go with --build-every 0.")
     if postgres == EMBEDDED and not where.is_local:
-        raise UsageError(
-            "The embedded PostgreSQL lives beside a lake on disk; give --postgres URI."
-        )
-    rhythm = Rhythm(
-        timedelta(minutes=every),
-        timedelta(minutes=discover_every),
-        timedelta(minutes=build_every) if build_every else None,
-    )
-    build = _build(where, postgres)
-    follower = Follower(where, settings, selection, rhythm, build=build, say=say)
-    result = follower.run()
+        raise UsageError("The embedded PostgreSQL is beside a lake on disk; give --postgres URI.")
+    target = None if postgres is None else Target(postgres, schema)
+    build = partial(_build, where, target)
+    result = Follower(where, settings, selection, rhythm, build=build, say=say).run()
     _tell(result)
     if as_json:
         print_json(result)
     return 0
 
 
-def _build(where: Lake, postgres: str | None) -> Callable[[], None]:
-    """What is done after fetching: build, and load where a database is given."""
-
-    def build() -> None:
-        build_told(where)
-        if postgres is not None:
-            with database(postgres, where) as uri:
-                load_told(where, uri)
-
-    return build
+def _build(where: Lake, target: Target | None) -> None:
+    """Build, and load where a database is given."""
+    build_told(where)
+    if target is not None:
+        with target.open(where) as uri:
+            load_told(where, uri, target)
 
 
 def _tell(result: Followed) -> None:
