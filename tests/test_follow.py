@@ -187,7 +187,7 @@ def test_it_builds_and_loads_where_asked(
         def is_loaded() -> bool:
             shown = basislake(None, "status", "--lake", tmp_path, "--postgres", postgres, "--json")
             database = shown.json["database"]
-            return bool(database["futures_basis_spread"] == {"lake": basis, "database": basis})
+            return bool(database and database["futures_basis_spread"]["database"] == basis)
 
         wait_until(process, is_loaded)
         _, told, _ = stop(process, signal.SIGTERM)
