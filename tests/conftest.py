@@ -3,11 +3,13 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from load.embedded import embedded
 from tests.loading import Target, fresh_target, small_lake
@@ -65,6 +67,14 @@ def proxy(object_store: ObjectStore) -> Iterator[Proxy]:
     between = Proxy(object_store)
     yield between
     between.close()
+
+
+def pytest_configure() -> None:
+    # A shell that runs tests in the background has them, and what they start, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long an example takes says something of the machine only.
+    settings.register_profile("basislake", deadline=None)
+    settings.load_profile("basislake")
 
 
 def pytest_unconfigure() -> None:
