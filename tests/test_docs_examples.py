@@ -46,6 +46,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             "BASISLAKE_EXCHANGE_URL": server.www_url,
             "BASISLAKE_HISTORY_URL": server.history_url,
             "BASISLAKE_RATE": "0",
+            # Other tests use the same database, and expect nothing in the usual schema.
+            "BASISLAKE_SCHEMA": "examples",
         }
         yield variables
     # One of the examples leaves the embedded PostgreSQL running.
