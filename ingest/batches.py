@@ -90,12 +90,10 @@ class _Origin(NamedTuple):
     Attributes:
         program: name and version.
         instruments: as they were when the batch was begun.
-        raw_version: of `raw_candles` after the batch's candles, None where there is none.
     """
 
     program: str
     instruments: Snapshot
-    raw_version: int | None = None
 
 
 def store(
@@ -123,9 +121,8 @@ def store(
         stop=tenacity.stop_after_attempt(_COMMIT_TRIES),
         reraise=True,
     )
-    instruments = lake.snapshot(INSTRUMENTS)
-    stored, version = commit(_store_candles, lake, by_instrument, _Origin(program, instruments))
-    origin = _Origin(program, instruments, version)
+    origin = _Origin(program, lake.snapshot(INSTRUMENTS))
+    stored = commit(_store_candles, lake, by_instrument, origin)
     version = commit(_store_coverage, lake, by_instrument, origin, recalled or {})
     return replace(stored, coverage_version=version)
 
@@ -150,12 +147,8 @@ def new_rows(stored: pl.DataFrame, came: pl.DataFrame) -> tuple[pl.DataFrame, in
     return fresh, again.height - same.height
 
 
-def _store_candles(
-    lake: Lake, batch: Mapping[str, list[Outcome]], origin: _Origin
-) -> tuple[Stored, int | None]:
-    """Commit the candles; also return the version of `raw_candles` that holds them."""
+def _store_candles(lake: Lake, batch: Mapping[str, list[Outcome]], origin: _Origin) -> Stored:
     base = lake.snapshot(RAW_CANDLES)
-    version = base.version
     written = differing = 0
     added: list[DataFile] = []
     for instrument, outcomes in batch.items():
@@ -170,8 +163,8 @@ def _store_candles(
             written += fresh.height
     if added:
         changed = [file.partition for file in added if file.partition]
-        version = lake.commit(base, added, _lineage(batch, origin), counting=changed)
-    return Stored(written, differing, sum(file.bytes for file in added)), version
+        lake.commit(base, added, _lineage(batch, origin), counting=changed)
+    return Stored(written, differing, sum(file.bytes for file in added))
 
 
 def _once(came: pl.DataFrame) -> tuple[pl.DataFrame, int]:
@@ -241,6 +234,8 @@ def _store_coverage(
         known.recall(recalled.get(instrument, Recalled()).lacked)
         coverage = apply(known, outcomes)
         after.append(to_table(instrument, coverage.intervals(floor_minute(listed[instrument]))))
-    lineage = {"program": origin.program, "made_from": {"raw_candles": origin.raw_version}}
+    # The newest, not our own: another writer's coverage may be below, made from candles after ours.
+    raw_version = lake.watch(RAW_CANDLES).version()
+    lineage = {"program": origin.program, "made_from": {"raw_candles": raw_version}}
     marks = {name: memory.settled for name, memory in recalled.items()}
     return lake.replace(base, pl.concat(after), lineage, marks)
