@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 import lake
+from ingest import batches
 from ingest.batches import Outcome
 from ingest.coverage import Coverage
 from ingest.jobs import Job
@@ -17,6 +18,7 @@ from lake import Lake
 from lake.errors import LakeError, TransientError
 from lake.spans import MINUTE, Span
 from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
+from lake.versions import PastLake
 from tests.strategies import CELLS, T0, candles, minute, raw, span
 
 # So long at most a test waits for a commit.
@@ -253,3 +255,16 @@ def test_a_commit_under_way_ends_though_the_saver_is_closed(at: Lake, clock: Clo
     saver.close()
     (saved,) = saver.poll(PATIENCE_S)
     assert saved.stored.written == stored(at) == 10
+
+
+def test_of_two_writers_neither_hides_the_others_coverage_in_a_past_version(at: Lake) -> None:
+    names = ("BTC-PERPETUAL", "ETH-PERPETUAL")
+    one, other = ([answer(tens(1, name))[1]] for name in names)
+    origin = batches._Origin("test 1", at.snapshot(INSTRUMENTS))
+    batches._store_candles(at, {names[0]: one}, origin)
+    # The other one commits candles and coverage before the first one's coverage.
+    batches.store(at, other, "test 1")
+    batches._store_coverage(at, {names[0]: one}, origin, {})
+    newest = at.snapshot(RAW_CANDLES).version
+    assert newest is not None
+    assert set(PastLake(at, newest).read(COVERAGE)["instrument"]) == set(names)
