@@ -4,23 +4,22 @@
 
 `speed`: a full build of 151 futures and two perpetuals, one with nothing new, one after one future
 changed; the same join by DuckDB and by Polars, of the candles the build made; the guide's way, a
-materialized view in PostgreSQL. `growth`: full builds of 10, 100 and 500 futures.
+materialized view in PostgreSQL. `growth`: full builds of 10, 100 and 500 futures, without a spike
+and with as many as in `speed`, each of which is held against all its contemporaries.
 
 Each step is a process of its own. Nothing is fetched; the lakes go away at the end. Results are
 kept in RESULTS.md.
 """
 
 import json
-import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,13 +27,19 @@ from typing import Any
 import polars as pl
 
 import lake
-from basislake import PROGRAM
 from basislake.pipeline import curate
+from benchmarks.build_lake import (
+    LATE_MINUTES,
+    LIFE_MINUTES,
+    NEVER,
+    ROWS_A_SPIKE,
+    future_name,
+    late,
+    stage,
+)
 from benchmarks.rehearsal import machine
-from lake import Lake
-from lake.files import DataFile
 from lake.spans import MINUTE
-from lake.tables import CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES
+from lake.tables import CANDLES, INSTRUMENTS, RAW_CANDLES
 from load.ddl import create_table_sql
 from load.embedded import embedded
 from load.postgres import Database
@@ -42,22 +47,8 @@ from load.tables import FUTURES_OHLCV, PERPETUALS_OHLCV, futures_frame, perpetua
 
 FUTURES = 151
 GROWTH = (10, 100, 500)
-LIFE_MINUTES = 87_500
-PERPETUAL_MINUTES = 3_500_000
-LATE_MINUTES = 1_000
 # Of one coin, in the materialized view.
 VIEW_FUTURES = 30
-
-START = datetime(2019, 1, 1, 8, tzinfo=UTC)
-COINS = {"BTC": (30_000.0, 0.5), "ETH": (2_000.0, 0.05)}
-# One in so many minutes of a future trades; of a perpetual all do.
-MINUTES_A_TRADE = 5
-# One in so many candles has a high 5 % up, which is a spike, or a low above its high, which is
-# quarantined.
-ROWS_A_SPIKE, ROWS_AN_ERROR = 20_011, 30_011
-# Starts of lives that follow from their number alone, spread evenly over the perpetual's.
-_GOLDEN = (math.sqrt(5) - 1) / 2
-_PRICES = ("open", "high", "low", "close")
 
 _JOIN_SQL = """
     SELECT f.instrument, f.ts, f.close AS future_close, p.close AS perpetual_close,
@@ -104,7 +95,7 @@ def main() -> None:
 
 
 def _speed(folder: str) -> None:
-    _run("stage", folder, FUTURES)
+    _run("stage", folder, FUTURES, ROWS_A_SPIKE)
     _say("full build", _run("full", folder))
     _say("build, nothing new", _run("again", folder))
     _say("join by DuckDB, files of the build", _run("duckdb", folder))
@@ -120,11 +111,16 @@ def _speed(folder: str) -> None:
 
 
 def _growth(folder: str) -> None:
-    for futures in GROWTH:
-        _run("stage", folder, futures)
-        done = _run("full", folder)
-        per_candle = f"{done.told['seconds'] / done.told['candles'] * 1e6:.2f} us a candle"
-        _say(f"full build, {futures} futures", done, note=per_candle)
+    for what, rows_a_spike in (("none a spike", NEVER), ("as in `speed`", ROWS_A_SPIKE)):
+        seconds, candles = 0.0, 0
+        for futures in GROWTH:
+            where = f"{folder}/{rows_a_spike}"
+            _run("stage", where, futures, rows_a_spike)
+            done = _run("full", where)
+            more_s, more = done.told["seconds"] - seconds, done.told["candles"] - candles
+            seconds, candles = done.told["seconds"], done.told["candles"]
+            note = f"{more_s / more * 1e6:.2f} us for each more"
+            _say(f"full build, {futures} futures, {what}", done, note=note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,138 +165,20 @@ def _say(what: str, done: Finished, seconds: float | None = None, note: str = ""
     counts = {k: n for k, n in done.told.items() if k in ("candles", "rows", "made")}
     sizes = ", ".join(f"{n:,} {k}" for k, n in counts.items())
     print(
-        f"{what:36} {taken:>7.2f} s of {done.seconds:>6.2f} s {done.cpu_s:>7.2f} cpu s "
+        f"{what:42} {taken:>7.2f} s of {done.seconds:>6.2f} s {done.cpu_s:>7.2f} cpu s "
         f"{done.peak_mb:>6,.0f} MiB {done.others:>4.0%} others   {sizes} {note}",
         flush=True,
     )
 
 
-def _stage(folder: str, futures: str) -> dict[str, Any]:
-    """Make a raw lake of two perpetuals and so many futures, or add to one what it lacks."""
-    where = lake.open(folder)
-    base = where.snapshot(RAW_CANDLES)
-    held = set(base.by_partition())
-    perpetuals = {coin: _perpetual(coin) for coin in COINS}
-    with ThreadPoolExecutor() as pool:
-        wholes = [coin for coin in COINS if f"{coin}-PERPETUAL" not in held]
-        write = partial(where.write, RAW_CANDLES)
-        jobs = [pool.submit(write, perpetuals[coin], f"{coin}-PERPETUAL") for coin in wholes]
-        lacking = [n for n in range(int(futures)) if _name(n) not in held]
-        jobs += [pool.submit(_write_future, where, perpetuals, n) for n in lacking]
-        files = [job.result() for job in jobs]
-    names = [file.partition or "" for file in files]
-    where.commit(base, files, {"program": PROGRAM}, counting=names)
-    _record(where, int(futures))
+def _stage(folder: str, futures: str, rows_a_spike: str) -> dict[str, Any]:
+    stage(folder, int(futures), int(rows_a_spike))
     return {}
-
-
-def _write_future(where: Lake, perpetuals: dict[str, pl.DataFrame], number: int) -> DataFile:
-    frame = _future(perpetuals, number)
-    # The first one lacks its last minutes until the step `late`.
-    kept = frame.head(LIFE_MINUTES - LATE_MINUTES) if number == 0 else frame
-    return where.write(RAW_CANDLES, kept, _name(number))
 
 
 def _late(folder: str) -> dict[str, Any]:
-    """Append the minutes that the first future lacks."""
-    where = lake.open(folder)
-    frame = _future({coin: _perpetual(coin) for coin in COINS}, 0).tail(LATE_MINUTES)
-    file = where.write(RAW_CANDLES, frame, _name(0))
-    where.commit(where.snapshot(RAW_CANDLES), [file], {"program": PROGRAM}, counting=[_name(0)])
+    late(folder)
     return {}
-
-
-def _record(where: Lake, futures: int) -> None:
-    """Replace the tables `instruments` and `coverage`."""
-    lives = {f"{coin}-PERPETUAL": (START, PERPETUAL_MINUTES) for coin in COINS}
-    lives |= {_name(n): (_start(n), LIFE_MINUTES) for n in range(futures)}
-    ends = {name: start + minutes * MINUTE for name, (start, minutes) in lives.items()}
-    records = [
-        {
-            "instrument": name,
-            "kind": "perpetual" if name.endswith("PERPETUAL") else "future",
-            "base": name[:3],
-            "quote": "USD",
-            "settlement": name[:3],
-            "contract_type": "inverse",
-            "listed_at": start,
-            "expires_at": None if name.endswith("PERPETUAL") else ends[name],
-            "active": False,
-        }
-        for name, (start, _) in lives.items()
-    ]
-    instruments = pl.DataFrame(records, schema=INSTRUMENTS.polars_schema)
-    asked = [
-        (name, start, ends[name], minutes, "present") for name, (start, minutes) in lives.items()
-    ]
-    coverage = pl.DataFrame(asked, schema=COVERAGE.polars_schema, orient="row")
-    for table, frame in ((INSTRUMENTS, instruments), (COVERAGE, coverage)):
-        where.replace(where.snapshot(table), frame, {"program": PROGRAM})
-
-
-def _name(number: int) -> str:
-    return f"{list(COINS)[number % len(COINS)]}-{number:03}"
-
-
-def _start(number: int) -> datetime:
-    place = math.modf(number * _GOLDEN)[0]
-    return START + int(place * (PERPETUAL_MINUTES - LIFE_MINUTES)) * MINUTE
-
-
-def _drawn(rows: int, seed: int) -> pl.Series:
-    """Whole numbers from -1000 to 1000."""
-    return pl.int_range(-1000, 1001, eager=True).sample(rows, with_replacement=True, seed=seed)
-
-
-def _perpetual(coin: str) -> pl.DataFrame:
-    """A random walk of at most 0.1 % a minute, traded in every minute."""
-    rows, seed = PERPETUAL_MINUTES, list(COINS).index(coin)
-    price, tick = COINS[coin]
-    close = price * (_drawn(rows, seed).cum_sum() / 1e6).exp()
-    frame = pl.DataFrame({"close": close, "up": _drawn(rows, seed + 10).abs()})
-    frame = frame.with_columns(open=pl.col("close").shift(1).fill_null(price))
-    higher, lower = pl.max_horizontal("open", "close"), pl.min_horizontal("open", "close")
-    volume = (pl.col("up") + 1) * 100 / pl.col("close")
-    high, low = higher * (1 + pl.col("up") / 4e6), lower * (1 - pl.col("up") / 3e6)
-    frame = frame.with_columns(high=high, low=low, volume=volume)
-    return _candles(frame, f"{coin}-PERPETUAL", START, tick)
-
-
-def _future(perpetuals: dict[str, pl.DataFrame], number: int) -> pl.DataFrame:
-    """The perpetual with a premium that wears off, in the minutes that trade; else the last
-    price.
-    """
-    name, start = _name(number), _start(number)
-    beside = perpetuals[name[:3]].slice((start - START) // MINUTE, LIFE_MINUTES)
-    left = 1 - pl.int_range(pl.len()) / LIFE_MINUTES
-    noise = _drawn(LIFE_MINUTES, 100 + number)
-    premium = (1 + left * (number % 9 - 2) / 100) * (1 + noise / 1e7)
-    is_traded = (noise.abs() % MINUTES_A_TRADE == 0) | (pl.int_range(pl.len()) == 0)
-    frame = beside.select(
-        *(pl.when(is_traded).then(pl.col(price) * premium).alias(price) for price in _PRICES),
-        volume=pl.when(is_traded).then((noise.abs() + 1) * 10 / pl.col("close")).otherwise(0.0),
-    )
-    stale = pl.col("close").forward_fill()
-    filled = frame.with_columns(pl.col(price).fill_null(stale) for price in _PRICES)
-    return _candles(filled, name, start, COINS[name[:3]][1])
-
-
-def _candles(frame: pl.DataFrame, name: str, start: datetime, tick: float) -> pl.DataFrame:
-    """Rows of `raw_candles`, prices in ticks, with a few that are wrong."""
-    row = pl.int_range(pl.len())
-    rounded = frame.with_columns((pl.col(price) / tick).round() * tick for price in _PRICES)
-    high = pl.when(row % ROWS_A_SPIKE == ROWS_A_SPIKE - 1).then(1.05).otherwise(1.0)
-    low = pl.when(row % ROWS_AN_ERROR == ROWS_AN_ERROR - 1).then(1.05).otherwise(1.0)
-    return rounded.select(
-        pl.lit(name).alias("instrument"),
-        (pl.lit(start) + pl.duration(minutes=row)).dt.cast_time_unit("us").alias("ts"),
-        "open",
-        pl.col("high") * high,
-        pl.col("low") * low,
-        "close",
-        "volume",
-        (pl.col("volume") * pl.col("close")).round(2).alias("cost"),
-    )
 
 
 def _build(folder: str, *, full: bool) -> dict[str, Any]:
@@ -353,7 +231,7 @@ def _written(target: Path, seconds: float) -> dict[str, Any]:
 
 def _view(folder: str) -> dict[str, Any]:
     """Load some futures and the whole perpetual, not timed, and make the view, timed."""
-    names = ["BTC-PERPETUAL", *(_name(2 * n) for n in range(VIEW_FUTURES))]
+    names = ["BTC-PERPETUAL", *(future_name(2 * n) for n in range(VIEW_FUTURES))]
     snapshot = lake.open(folder).snapshot(CANDLES)
     with embedded(Path(folder) / "postgres") as uri, Database(uri) as database:
         for table in (FUTURES_OHLCV, PERPETUALS_OHLCV):

@@ -23,12 +23,11 @@ def frame_digest(table: Table, frame: pl.DataFrame) -> str:
     The partition column is left out: it is the partition's name, not its content. The frame holds
     the table's other columns; it is sorted here where it is not sorted yet.
     """
-    columns = [column for column in table.columns if column.name != table.partition]
     order = [name for name in table.order if name != table.partition]
     if not _is_sorted(frame, order):
         frame = frame.sort(order)
     sha = hashlib.sha256(f"{table.name}:{frame.height}".encode())
-    for column in columns:
+    for column in table.stored.columns:
         sha.update(column.name.encode())
         series = frame[column.name].cast(column.type.polars).rechunk()
         _update(sha, series)

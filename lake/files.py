@@ -24,8 +24,9 @@ from lake.tables import Column, Table, Type
 # Measured on 88,000 candles (bytes a candle, milliseconds): level 1 gives 9.2 in 15, level 3 gives
 # 9.0 in 18, level 9 gives 8.6 in 50; a dictionary in place of byte-stream-split gives 9.9.
 ZSTD_LEVEL = 3
-# A reader that wants one contract's life out of a perpetual reads one or two such groups.
-ROWS_PER_GROUP = 131_072
+# A reader that wants one contract's life out of a perpetual, or some minutes of its neighbours,
+# reads little else. Four times as many make a perpetual 7 % smaller and a future no smaller.
+ROWS_PER_GROUP = 32_768
 
 _ENCODINGS = {
     Type.TIME: "DELTA_BINARY_PACKED",
@@ -127,14 +128,12 @@ def write(
     Raises:
         ValueError: a column that may not be null holds a null.
     """
-    if table.partition is not None:
-        frame = frame.with_columns(pl.lit(partition).alias(table.partition))
-    frame = table.cast(frame)
-    arrow = table.to_arrow(frame)
+    stored = table.stored
+    frame = stored.cast(frame)
+    arrow = stored.to_arrow(frame)
     folder = "" if table.partition is None else f"{table.partition}={partition}/"
     path = f"{folder}{frame_digest(table, frame)}-{uuid.uuid4().hex[:8]}.parquet"
-    stored = [column for column in table.columns if column.name != table.partition]
-    encodings = {column.name: _encoding(column) for column in stored}
+    encodings = {column.name: _encoding(column) for column in stored.columns}
     encoding: dict[str, Any] = {
         "use_dictionary": [name for name, how in encodings.items() if how is None],
         "column_encoding": {name: how for name, how in encodings.items() if how},
@@ -142,7 +141,7 @@ def write(
     store = filesystem(table_uri, options)
     with store.open_output_stream(path) as sink:
         pq.write_table(
-            arrow.select([column.name for column in stored]),
+            arrow,
             sink,
             row_group_size=ROWS_PER_GROUP,
             compression="zstd",

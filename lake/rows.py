@@ -7,7 +7,6 @@ takes row groups by their statistics. From object stores Polars reads.
 from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.files import is_local
@@ -21,7 +20,7 @@ def read_rows(
     urls: Sequence[str],
     options: Mapping[str, str],
     columns: Sequence[str],
-    span: Span | None = None,
+    spans: Sequence[Span] | None = None,
 ) -> pl.DataFrame:
     """Return the rows of some Parquet files in the order of the files.
 
@@ -29,36 +28,74 @@ def read_rows(
         table: sorted by a time.
         urls: of files of the table.
         options: storage options of the object store.
-        columns: of the table, without the partition column; the time among them where a span is
+        columns: of the table, without the partition column; the time among them where spans are
             given.
-        span: of the rows wanted; all by default.
+        spans: of the rows wanted, sorted and disjoint; all by default.
 
     Raises:
         LakeError: a file cannot be read.
     """
-    stamp = table.order[0]
     schema = {name: table.polars_schema[name] for name in columns}
-    inside = pl.lit(value=True) if span is None else pl.col(stamp).is_between(*span, closed="left")
+    if not urls or spans == []:
+        return pl.DataFrame(schema=schema)
+    read = _from_disk if all(map(is_local, urls)) else _from_store
     with explained(f"rows of {table.name} cannot be read"):
-        if all(map(is_local, urls)):
-            pieces = (piece for url in urls for piece in _pieces(url, columns, stamp, span))
-            frames = [pl.DataFrame(piece, schema=schema).filter(inside) for piece in pieces]
-            return pl.concat([pl.DataFrame(schema=schema), *frames])
-        return scan_files(table, list(urls), options).select(columns).filter(inside).collect()
+        frames = read(table, urls, options, columns, spans)
+        if spans is not None:
+            frames = [_inside(frame, table.order[0], spans) for frame in frames]
+        return pl.concat([pl.DataFrame(schema=schema), *frames])
 
 
-def _pieces(url: str, columns: Sequence[str], stamp: str, span: Span | None) -> Iterator[pa.Table]:
-    """The row groups of a file on disk that may hold rows of the span."""
-    with pq.ParquetFile(url) as file:
-        place = file.schema_arrow.get_field_index(stamp)
-        groups = (file.metadata.row_group(n) for n in range(file.num_row_groups))
-        wanted = [n for n, group in enumerate(groups) if _may_hold(group.column(place), span)]
-        if wanted:
-            yield file.read_row_groups(wanted, columns=list(columns), use_threads=False)
+def _from_disk(
+    table: Table,
+    urls: Sequence[str],
+    _options: Mapping[str, str],
+    columns: Sequence[str],
+    spans: Sequence[Span] | None,
+) -> list[pl.DataFrame]:
+    """The row groups that may hold rows of the spans, of each file."""
+    frames = []
+    for url in urls:
+        with pq.ParquetFile(url, pre_buffer=False) as file:
+            groups = list(_groups(file, table.order[0], spans))
+            if groups:
+                rows = file.read_row_groups(groups, columns=list(columns), use_threads=False)
+                frames.append(pl.DataFrame(rows, {c: table.polars_schema[c] for c in columns}))
+    return frames
 
 
-def _may_hold(column: pq.ColumnChunkMetaData, span: Span | None) -> bool:
-    known = column.statistics
-    if span is None or known is None or not known.has_min_max:
-        return True
+def _from_store(
+    table: Table,
+    urls: Sequence[str],
+    options: Mapping[str, str],
+    columns: Sequence[str],
+    spans: Sequence[Span] | None,
+) -> list[pl.DataFrame]:
+    """The rows from the first span to the last, of each file."""
+    scans = [scan_files(table, [url], options).select(columns) for url in urls]
+    if spans:
+        whole = pl.col(table.order[0]).is_between(spans[0].start, spans[-1].end, closed="left")
+        scans = [scan.filter(whole) for scan in scans]
+    return pl.collect_all(scans)
+
+
+def _groups(file: pq.ParquetFile, stamp: str, spans: Sequence[Span] | None) -> Iterator[int]:
+    place = file.schema_arrow.get_field_index(stamp)
+    for number in range(file.num_row_groups):
+        known = file.metadata.row_group(number).column(place).statistics
+        is_known = known is not None and known.has_min_max
+        if spans is None or not is_known or any(_meets(known, span) for span in spans):
+            yield number
+
+
+def _meets(known: pq.Statistics, span: Span) -> bool:
     return bool(known.min < span.end and known.max >= span.start)
+
+
+def _inside(frame: pl.DataFrame, stamp: str, spans: Sequence[Span]) -> pl.DataFrame:
+    """The rows of the spans; the frame is sorted, as every file is."""
+    edges = pl.Series([edge for span in spans for edge in span], dtype=frame.schema[stamp])
+    places = frame[stamp].search_sorted(edges).to_list()
+    pairs = zip(places[::2], places[1::2], strict=True)
+    # In one piece, or a few rows would keep all of the frame in memory.
+    return pl.concat([frame.slice(start, end - start) for start, end in pairs], rechunk=True)

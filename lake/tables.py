@@ -5,8 +5,9 @@ and casts come from it, and so do the Delta schema (`lake.store`), the DDL (`loa
 docs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -55,7 +56,7 @@ class Column:
     nullable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
     """One table.
 
@@ -80,12 +81,19 @@ class Table:
         """The names of the columns, in order."""
         return [column.name for column in self.columns]
 
-    @property
+    @cached_property
+    def stored(self) -> "Table":
+        """The table as its files hold it: the partition column is in their paths alone."""
+        columns = tuple(column for column in self.columns if column.name != self.partition)
+        key = tuple(name for name in self.key if name != self.partition)
+        return replace(self, columns=columns, key=key, partition=None)
+
+    @cached_property
     def polars_schema(self) -> pl.Schema:
         """The Polars schema, columns in order."""
         return pl.Schema({column.name: column.type.polars for column in self.columns})
 
-    @property
+    @cached_property
     def arrow_schema(self) -> pa.Schema:
         """The Arrow schema, columns in order, with nullability."""
         return pa.schema(

@@ -10,7 +10,7 @@ from transforms.rules import broken_names, errors
 
 
 def validate(
-    raw: pl.DataFrame, listed_at: datetime, expires_at: datetime | None
+    raw: pl.DataFrame, listed_at: datetime | pl.Expr, expires_at: datetime | pl.Expr | None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Split raw candles by the rules.
 
@@ -23,10 +23,9 @@ def validate(
         Rows of `candles`, none flagged, and rows of `quarantine`; together as many as came in.
     """
     rules = errors(listed_at, expires_at)
-    is_broken = pl.any_horizontal(*(rule.broken for rule in rules))
-    marked = raw.with_columns(is_broken.alias("_broken"))
-    sound = marked.filter(~pl.col("_broken")).drop("_broken")
-    broken = marked.filter("_broken").drop("_broken")
+    is_broken = raw.select(pl.any_horizontal(*(rule.broken for rule in rules)))[:, 0]
+    found = is_broken.any()
+    sound, broken = (raw.filter(~is_broken), raw.filter(is_broken)) if found else (raw, raw.clear())
     candles = sound.with_columns(
         traded=pl.col("volume") > 0,
         # What other instruments tell comes later: transforms/spikes.py.

@@ -6,15 +6,14 @@ It reads raw files and writes curated files that no reader sees before the build
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import polars as pl
 
 from lake import Lake
 from lake.files import DataFile
 from lake.rows import read_rows
-from lake.spans import MINUTE, Span
-from lake.tables import BASIS, CANDLES, RAW_CANDLES
+from lake.spans import MINUTE, Span, merge
+from lake.tables import BASIS, CANDLES, INSTRUMENTS, RAW_CANDLES
 from transforms.basis import basis
 from transforms.candles import validate
 from transforms.inputs import Source
@@ -22,6 +21,8 @@ from transforms.levels import STAND_IN
 from transforms.quality import quality
 from transforms.rules import warnings_of
 from transforms.spikes import flag_future, flag_perpetual
+
+_LIFE = ("instrument", "listed_at", "expires_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def _judged(task: Task, candles: pl.DataFrame, lake: Lake) -> tuple[pl.DataFrame
         return flag_perpetual(candles, others), BASIS.empty()
     span = Span(candles["ts"][0] - STAND_IN, candles["ts"][-1] + STAND_IN + MINUTE)
     columns = ("ts", "high", "low", "close", "traded", "suspect")
-    perpetual = read_rows(CANDLES, task.perpetual_urls, lake.options, columns, span)
+    perpetual = read_rows(CANDLES, task.perpetual_urls, lake.options, columns, [span])
     candles = flag_future(candles, perpetual, expires_at, others)
     return candles, basis(candles, perpetual, expires_at)
 
@@ -118,52 +119,31 @@ def _others(task: Task, lake: Lake, minutes: pl.Series) -> pl.DataFrame:
     """The sound candles of the other futures in some minutes (sorted) and in the hour before each;
     see `transforms.spikes.Others`.
     """
-    frames = [_empty_others()]
+    near = merge(Span(minute - STAND_IN, minute + MINUTE) for minute in minutes)
+    raw = [RAW_CANDLES.empty()]
     for name, source in task.others.items():
-        wanted = minutes.filter(
-            minutes.is_between(source.life.start, source.life.end, closed="left")
-        )
-        if wanted.len():
-            near = _near(name, lake, source, wanted)
-            candles, _ = validate(near, source.listed_at, source.expires_at)
-            frames.append(_as_other(candles, name, source.expires_at))
-    return pl.concat(frames)
+        files = tuple(file for file in source.files if _holds(file, near))
+        if files:
+            raw.append(_raw(name, lake, files, near))
+    lives = [(name, source.listed_at, source.expires_at) for name, source in task.others.items()]
+    schema = {name: INSTRUMENTS.polars_schema[name] for name in _LIFE}
+    known = pl.DataFrame(lives, schema, orient="row")
+    rows = pl.concat(raw).join(known, on="instrument", maintain_order="left")
+    candles, _ = validate(rows, pl.col("listed_at"), pl.col("expires_at"))
+    return candles.select("instrument", "expires_at", "ts", "high", "low", "close", "traded")
 
 
-def _near(name: str, lake: Lake, source: Source, minutes: pl.Series) -> pl.DataFrame:
-    span = Span(minutes[0] - STAND_IN, minutes[-1] + MINUTE)
-    files = tuple(
-        file
-        for file in source.files
-        if file.first and file.last and file.first < span.end and file.last >= span.start
-    )
-    rows = _raw(name, lake, files, span).sort("ts")
-    wanted = minutes.to_frame("ts").with_columns(asked="ts")
-    near = rows.join_asof(wanted, on="ts", strategy="forward", tolerance=STAND_IN)
-    return near.filter(pl.col("asked").is_not_null()).drop("asked")
-
-
-def _as_other(candles: pl.DataFrame, name: str, expires_at: datetime | None) -> pl.DataFrame:
-    return candles.select(
-        pl.lit(name).alias("instrument"),
-        pl.lit(expires_at, CANDLES.polars_schema["ts"]).alias("expires_at"),
-        "ts",
-        "high",
-        "low",
-        "close",
-        "traded",
-    )
-
-
-def _empty_others() -> pl.DataFrame:
-    return _as_other(CANDLES.empty(), "", None)
+def _holds(file: DataFile, spans: list[Span]) -> bool:
+    """Whether a file may hold rows of the spans."""
+    if file.first is None or file.last is None:
+        return True
+    return any(file.first < span.end and file.last >= span.start for span in spans)
 
 
 def _raw(
-    name: str, lake: Lake, files: tuple[DataFile, ...], span: Span | None = None
+    name: str, lake: Lake, files: tuple[DataFile, ...], spans: list[Span] | None = None
 ) -> pl.DataFrame:
     """Raw candles of one instrument, in the order of the files."""
     urls = [f"{lake.uri}/{RAW_CANDLES.name}/{file.path}" for file in files]
-    columns = [column for column in RAW_CANDLES.names if column != RAW_CANDLES.partition]
-    rows = read_rows(RAW_CANDLES, urls, lake.options, columns, span)
-    return rows.select(pl.lit(name).alias("instrument"), *columns)
+    rows = read_rows(RAW_CANDLES, urls, lake.options, RAW_CANDLES.stored.names, spans)
+    return rows.select(pl.lit(name).alias("instrument"), pl.all())

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import polars as pl
 
-from lake.spans import MINUTE, floor_minute
+from lake.spans import MINUTE
 from lake.tables import WARNINGS
 
 _PRICES = ("open", "high", "low", "close")
@@ -35,48 +35,61 @@ class Rule:
     broken: pl.Expr
 
 
-def errors(listed_at: datetime, expires_at: datetime | None) -> tuple[Rule, ...]:
+def _any(*broken: pl.Expr) -> pl.Expr:
+    return pl.any_horizontal(*(expression.fill_null(value=False) for expression in broken))
+
+
+_OF_A_CANDLE = (
+    Rule(
+        "null_value",
+        "A price, the volume or the cost is absent, so the minute is not fully known.",
+        pl.any_horizontal(pl.col(*_PRICES, *_AMOUNTS).is_null()),
+    ),
+    Rule(
+        "nonpositive_price",
+        "A price is zero or negative, which no contract here can trade at.",
+        pl.any_horizontal((pl.col(*_PRICES) <= 0).fill_null(value=False)),
+    ),
+    Rule(
+        "ohlc_order",
+        "The low is not the lowest or the high not the highest of the four prices, so at least "
+        "one of them is wrong.",
+        _any(
+            pl.col("low") > pl.min_horizontal("open", "close", "high"),
+            pl.col("high") < pl.max_horizontal("open", "close", "low"),
+        ),
+    ),
+    Rule(
+        "negative_volume",
+        "The volume or the cost is negative, which no sum of trades can be.",
+        pl.any_horizontal((pl.col(*_AMOUNTS) < 0).fill_null(value=False)),
+    ),
+)
+
+
+def errors(
+    listed_at: datetime | pl.Expr, expires_at: datetime | pl.Expr | None
+) -> tuple[Rule, ...]:
     """Return the rules that send a candle to quarantine, for an instrument with this life.
 
     Args:
         listed_at: creation; the minute that holds it is the first of the life.
-        expires_at: end of the life, exclusive; None for a perpetual.
+        expires_at: end of the life, exclusive; None for a perpetual. Either may be an expression,
+            where the candles of several instruments are judged together.
     """
+    start, end = _time(listed_at).dt.truncate("1m"), _time(expires_at)
     return (
-        Rule(
-            "null_value",
-            "A price, the volume or the cost is absent, so the minute is not fully known.",
-            pl.any_horizontal(pl.col(*_PRICES, *_AMOUNTS).is_null()),
-        ),
-        Rule(
-            "nonpositive_price",
-            "A price is zero or negative, which no contract here can trade at.",
-            pl.any_horizontal((pl.col(*_PRICES) <= 0).fill_null(value=False)),
-        ),
-        Rule(
-            "ohlc_order",
-            "The low is not the lowest or the high not the highest of the four prices, so at least "
-            "one of them is wrong.",
-            _any(
-                pl.col("low") > pl.min_horizontal("open", "close", "high"),
-                pl.col("high") < pl.max_horizontal("open", "close", "low"),
-            ),
-        ),
-        Rule(
-            "negative_volume",
-            "The volume or the cost is negative, which no sum of trades can be.",
-            pl.any_horizontal((pl.col(*_AMOUNTS) < 0).fill_null(value=False)),
-        ),
+        *_OF_A_CANDLE,
         Rule(
             "outside_life",
             "The minute is before the listing or not before the expiry, where the exchange pads.",
-            _any(pl.col("ts") < floor_minute(listed_at), pl.col("ts") >= pl.lit(expires_at)),
+            _any(pl.col("ts") < start, pl.col("ts") >= end),
         ),
     )
 
 
-def _any(*broken: pl.Expr) -> pl.Expr:
-    return pl.any_horizontal(*(expression.fill_null(value=False) for expression in broken))
+def _time(time: datetime | pl.Expr | None) -> pl.Expr:
+    return time if isinstance(time, pl.Expr) else pl.lit(time)
 
 
 def broken_names(rules: tuple[Rule, ...]) -> pl.Expr:

@@ -192,9 +192,12 @@ def _stale(
     """Return the minutes after spikes that show nothing but the price at which the spike closed,
     on this side, for as long as it is out of bound.
     """
-    origin = spikes.select(
+    # A spike that did not close at its new price leaves none to repeat.
+    origin = spikes.drop_nulls("stays_at").select(
         "ts", "bound", "is_alone", "stays_at", origin="ts", usual_high="usual", usual_low="usual"
     )
+    if origin.is_empty():
+        return origin["ts"]
     rows = rows.join_asof(origin, on="ts", strategy="backward")
     if perpetual is None:
         rows = rows.filter(pl.col("ts") - pl.col("origin") <= PERPETUAL_STALE)

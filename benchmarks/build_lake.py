@@ -1,0 +1,167 @@
+"""Makes the lakes that `benchmarks.build` times: futures and perpetuals of made-up prices, with
+planted spikes and wrong candles.
+"""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+
+import polars as pl
+
+import lake
+from basislake import PROGRAM
+from lake import Lake
+from lake.files import DataFile
+from lake.spans import MINUTE
+from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
+
+LIFE_MINUTES = 87_500
+PERPETUAL_MINUTES = 3_500_000
+# Minutes that the first future lacks until `late`.
+LATE_MINUTES = 1_000
+
+START = datetime(2019, 1, 1, 8, tzinfo=UTC)
+COINS = {"BTC": (30_000.0, 0.5), "ETH": (2_000.0, 0.05)}
+# One in so many minutes of a future trades; of a perpetual all do.
+MINUTES_A_TRADE = 5
+# One in so many candles has a high 5 % up, which is a spike (or none has), or a low above its high,
+# which is quarantined.
+ROWS_A_SPIKE, ROWS_AN_ERROR, NEVER = 20_011, 30_011, 10**9
+# Starts of lives that follow from their number alone, spread evenly over the perpetual's.
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_PRICES = ("open", "high", "low", "close")
+
+
+def stage(folder: str, futures: int, rows_a_spike: int = ROWS_A_SPIKE) -> None:
+    """Make a raw lake of two perpetuals and so many futures, or add to one what it lacks."""
+    where = lake.open(folder)
+    base = where.snapshot(RAW_CANDLES)
+    held = set(base.by_partition())
+    perpetuals = {coin: _perpetual(coin, rows_a_spike) for coin in COINS}
+    with ThreadPoolExecutor() as pool:
+        wholes = [coin for coin in COINS if f"{coin}-PERPETUAL" not in held]
+        write = partial(where.write, RAW_CANDLES)
+        jobs = [pool.submit(write, perpetuals[coin], f"{coin}-PERPETUAL") for coin in wholes]
+        lacking = [n for n in range(futures) if future_name(n) not in held]
+        jobs += [pool.submit(_write_future, where, perpetuals, n, rows_a_spike) for n in lacking]
+        files = [job.result() for job in jobs]
+    names = [file.partition or "" for file in files]
+    where.commit(base, files, {"program": PROGRAM}, counting=names)
+    _record(where, futures)
+
+
+def _write_future(
+    where: Lake, perpetuals: dict[str, pl.DataFrame], number: int, rows_a_spike: int
+) -> DataFile:
+    frame = _future(perpetuals, number, rows_a_spike)
+    # The first one lacks its last minutes until the step `late`.
+    kept = frame.head(LIFE_MINUTES - LATE_MINUTES) if number == 0 else frame
+    return where.write(RAW_CANDLES, kept, future_name(number))
+
+
+def late(folder: str) -> None:
+    """Append the minutes that the first future lacks."""
+    where = lake.open(folder)
+    perpetuals = {coin: _perpetual(coin, ROWS_A_SPIKE) for coin in COINS}
+    frame = _future(perpetuals, 0, ROWS_A_SPIKE).tail(LATE_MINUTES)
+    file = where.write(RAW_CANDLES, frame, future_name(0))
+    where.commit(
+        where.snapshot(RAW_CANDLES), [file], {"program": PROGRAM}, counting=[future_name(0)]
+    )
+
+
+def _record(where: Lake, futures: int) -> None:
+    """Replace the tables `instruments` and `coverage`."""
+    lives = {f"{coin}-PERPETUAL": (START, PERPETUAL_MINUTES) for coin in COINS}
+    lives |= {future_name(n): (_start(n), LIFE_MINUTES) for n in range(futures)}
+    ends = {name: start + minutes * MINUTE for name, (start, minutes) in lives.items()}
+    records = [
+        {
+            "instrument": name,
+            "kind": "perpetual" if name.endswith("PERPETUAL") else "future",
+            "base": name[:3],
+            "quote": "USD",
+            "settlement": name[:3],
+            "contract_type": "inverse",
+            "listed_at": start,
+            "expires_at": None if name.endswith("PERPETUAL") else ends[name],
+            "active": False,
+        }
+        for name, (start, _) in lives.items()
+    ]
+    instruments = pl.DataFrame(records, schema=INSTRUMENTS.polars_schema)
+    asked = [
+        (name, start, ends[name], minutes, "present") for name, (start, minutes) in lives.items()
+    ]
+    coverage = pl.DataFrame(asked, schema=COVERAGE.polars_schema, orient="row")
+    for table, frame in ((INSTRUMENTS, instruments), (COVERAGE, coverage)):
+        where.replace(where.snapshot(table), frame, {"program": PROGRAM})
+
+
+def future_name(number: int) -> str:
+    """Return the name of a future; coins take turns."""
+    return f"{list(COINS)[number % len(COINS)]}-{number:03}"
+
+
+def _start(number: int) -> datetime:
+    place = math.modf(number * _GOLDEN)[0]
+    return START + int(place * (PERPETUAL_MINUTES - LIFE_MINUTES)) * MINUTE
+
+
+def _drawn(rows: int, seed: int) -> pl.Series:
+    """Whole numbers from -1000 to 1000."""
+    return pl.int_range(-1000, 1001, eager=True).sample(rows, with_replacement=True, seed=seed)
+
+
+def _perpetual(coin: str, rows_a_spike: int) -> pl.DataFrame:
+    """A random walk of at most 0.1 % a minute, traded in every minute."""
+    rows, seed = PERPETUAL_MINUTES, list(COINS).index(coin)
+    price, tick = COINS[coin]
+    close = price * (_drawn(rows, seed).cum_sum() / 1e6).exp()
+    frame = pl.DataFrame({"close": close, "up": _drawn(rows, seed + 10).abs()})
+    frame = frame.with_columns(open=pl.col("close").shift(1).fill_null(price))
+    higher, lower = pl.max_horizontal("open", "close"), pl.min_horizontal("open", "close")
+    volume = (pl.col("up") + 1) * 100 / pl.col("close")
+    high, low = higher * (1 + pl.col("up") / 4e6), lower * (1 - pl.col("up") / 3e6)
+    frame = frame.with_columns(high=high, low=low, volume=volume)
+    return _candles(frame, f"{coin}-PERPETUAL", START, tick, rows_a_spike)
+
+
+def _future(perpetuals: dict[str, pl.DataFrame], number: int, rows_a_spike: int) -> pl.DataFrame:
+    """The perpetual with a premium that wears off, in the minutes that trade; else the last
+    price.
+    """
+    name, start = future_name(number), _start(number)
+    beside = perpetuals[name[:3]].slice((start - START) // MINUTE, LIFE_MINUTES)
+    left = 1 - pl.int_range(pl.len()) / LIFE_MINUTES
+    noise = _drawn(LIFE_MINUTES, 100 + number)
+    premium = (1 + left * (number % 9 - 2) / 100) * (1 + noise / 1e7)
+    is_traded = (noise.abs() % MINUTES_A_TRADE == 0) | (pl.int_range(pl.len()) == 0)
+    frame = beside.select(
+        *(pl.when(is_traded).then(pl.col(price) * premium).alias(price) for price in _PRICES),
+        volume=pl.when(is_traded).then((noise.abs() + 1) * 10 / pl.col("close")).otherwise(0.0),
+    )
+    stale = pl.col("close").forward_fill()
+    filled = frame.with_columns(pl.col(price).fill_null(stale) for price in _PRICES)
+    return _candles(filled, name, start, COINS[name[:3]][1], rows_a_spike)
+
+
+def _candles(
+    frame: pl.DataFrame, name: str, start: datetime, tick: float, rows_a_spike: int
+) -> pl.DataFrame:
+    """Rows of `raw_candles`, prices in ticks, with a few that are wrong."""
+    row = pl.int_range(pl.len())
+    rounded = frame.with_columns((pl.col(price) / tick).round() * tick for price in _PRICES)
+    high = pl.when(row % rows_a_spike == rows_a_spike - 1).then(1.05).otherwise(1.0)
+    low = pl.when(row % ROWS_AN_ERROR == ROWS_AN_ERROR - 1).then(1.05).otherwise(1.0)
+    return rounded.select(
+        pl.lit(name).alias("instrument"),
+        (pl.lit(start) + pl.duration(minutes=row)).dt.cast_time_unit("us").alias("ts"),
+        "open",
+        pl.col("high") * high,
+        pl.col("low") * low,
+        "close",
+        "volume",
+        (pl.col("volume") * pl.col("close")).round(2).alias("cost"),
+    )
