@@ -230,14 +230,17 @@ def test_a_role_without_rights_is_told_what_it_lacks_and_changes_nothing(target:
     target.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'")
     try:
         uri = target.uri.replace("postgres@", f"{role}:{SECRET}@")
-        told = refused(basislake(None, "load", "--lake", target.lake.uri, "--postgres", uri))
-        assert "permission denied for schema public" in told
+        own = ("--lake", target.lake.uri, "--postgres", uri, "--schema", target.schema)
+        told = refused(basislake(None, "load", *own))
+        assert "permission denied for database" in told
         assert "Nothing was changed" in told
         assert "Check the rights of the user" in told
-        own = ("--lake", target.lake.uri, "--postgres", uri, "--schema", target.schema)
-        assert "permission denied for database" in refused(basislake(None, "load", *own))
+        target.execute(
+            f"CREATE SCHEMA {target.schema}", f"GRANT USAGE ON SCHEMA {target.schema} TO {role}"
+        )
+        denied = f"permission denied for schema {target.schema}"
+        assert denied in refused(basislake(None, "load", *own))
         target.load()
-        target.execute(f"GRANT USAGE ON SCHEMA {target.schema} TO {role}")
         assert "permission denied for table lake_loads" in refused(basislake(None, "load", *own))
         names = ", ".join(target.tables())
         target.execute(f"GRANT SELECT ON {names} TO {role}")
