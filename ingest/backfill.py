@@ -1,7 +1,8 @@
-"""The backfill: asks for what the lake lacks with some threads, and commits in batches.
+"""The backfill: asks for what the lake lacks with some callers, and commits in batches.
 
-Answers are fetched and read by threads, gathered by the calling thread, and committed by one more;
-so the exchange is kept busy while a batch is written, and the last commit follows the last answer.
+Answers are fetched and read by threads of this process, or by other machines; they are gathered by
+the calling thread and committed by one more. So the exchange is kept busy while a batch is written,
+and the last commit follows the last answer.
 Killed at any moment it loses at most the answers that were not committed, a fifth of all.
 """
 
@@ -11,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ingest.batches import Outcome
+from ingest.callers import Callers, threads_here
 from ingest.claims import Claims
 from ingest.exchange import MAX_CONNECTIONS, Exchange
 from ingest.fetcher import Fetcher
@@ -38,6 +40,9 @@ _ROUND_WINDOWS = 256
 
 # An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
 _POLL_S = 0.2
+
+# The state of a run that something ended; of any other `failed`.
+_ENDS = {KeyboardInterrupt: "interrupted", ClosedDoorError: "refused"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,7 @@ class Backfill:
         *,
         part_of: RunRecord | None = None,
         threads: int = DEFAULT_THREADS,
+        callers: Callers | None = None,
         report: Callable[[Progress], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
@@ -136,7 +142,8 @@ class Backfill:
             part_of: the record of a longer run that this is a round of. A round keeps and ends no
                 record of its own and notes failures only, makes one commit where its windows are
                 few, and leaves to other runs what they work on.
-            threads: calls under way at once.
+            threads: of this process that ask; calls under way at once.
+            callers: who ask in their place.
             report: told of progress, from the calling thread.
             tell: told what else a user should know, from the calling thread.
             clock: seconds, never going back.
@@ -152,9 +159,11 @@ class Backfill:
         self._work = Worklist(planner, self._claims)
         self._planner = planner
         plans = [planner.plan(name) for name in planner.wanted]
-        figures = plan_figures(plans, exchange.calls_per_second)
+        callers = callers or threads_here(exchange, threads)
+        self._machines = callers.machines
+        figures = plan_figures(plans, exchange.calls_per_second * callers.machines)
         self.result = Result(instruments=len(plans), plan=figures)
-        self._fetcher = Fetcher(exchange, threads)
+        self._fetcher = Fetcher(exchange, callers)
         least = _ROUND_WINDOWS if part_of else 1
         self._part_of = part_of
         self._saver = Saver(lake, program, figures["windows"], clock, least=least)
@@ -173,6 +182,8 @@ class Backfill:
         Raises:
             ClosedDoorError: the exchange refuses all calls; what came before is saved.
             LakeError: the lake cannot be written; it holds what was committed before.
+            Exception: whatever the callers' pool raises where it is lost; what came before is
+                saved.
         """
         record = self._part_of or RunRecord(self._lake, self._program, self.result.plan)
         self.result.run = record.id
@@ -184,8 +195,8 @@ class Backfill:
         except LakeError:
             self._fetcher.stop()
             raise
-        except (KeyboardInterrupt, ClosedDoorError) as exc:
-            state = "interrupted" if isinstance(exc, KeyboardInterrupt) else "refused"
+        except BaseException as exc:
+            state = _ENDS.get(type(exc), state)
             self._save_what_came(record)
             raise
         finally:
@@ -256,9 +267,11 @@ class Backfill:
             self._take(job, outcome)
         self._settle(record, self._saver.flush())
         self._count()
+        lost = self._fetcher.under_way
         self._tell(
-            f"Stopped after {self.result.calls:,} calls; all {self.result.candles_written:,} new "
-            f"candles that came are saved, {self.result.complete} instruments are complete."
+            f"Stopped after {self.result.calls:,} calls{f' and {lost} given up' if lost else ''}; "
+            f"all {self.result.candles_written:,} new candles that came are saved, "
+            f"{self.result.complete} instruments are complete."
         )
 
     def _settle(self, record: RunRecord, saved: list[Saved]) -> None:
@@ -322,7 +335,7 @@ class Backfill:
             "windows_left": left,
             "candles": self._candles,
             "calls_per_second": self.result.calls / seconds if seconds else 0.0,
-            "calls_per_second_allowed": self._exchange.calls_per_second,
+            "calls_per_second_allowed": self._exchange.calls_per_second * self._machines,
             "seconds_left": left / windows_per_second if windows_per_second else None,
             "instruments_now": [job.instrument for job in self._work.begun],
         }

@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Tally:
-    """What was asked so far; threads add to it.
+    """What was asked so far; used by one thread.
 
     Attributes:
         calls: candle calls, repeats included.
@@ -57,14 +57,12 @@ class Tally:
     calls: int = 0
     retries: int = 0
     throttled: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def add(self, *, calls: int = 0, retries: int = 0, throttled: int = 0) -> None:
-        """Count, from any thread."""
-        with self._lock:
-            self.calls += calls
-            self.retries += retries
-            self.throttled += throttled
+    def add(self, other: "Tally") -> None:
+        """Count what another counted."""
+        self.calls += other.calls
+        self.retries += other.retries
+        self.throttled += other.throttled
 
 
 class Exchange:
@@ -207,7 +205,7 @@ class Exchange:
         return retrying(lambda: self._ask(base, method, params, read, tally))
 
     def _before_retry(self, state: tenacity.RetryCallState, tally: Tally) -> None:
-        tally.add(retries=1)
+        tally.retries += 1
         if state.attempt_number >= _ATTEMPTS_UNTOLD and state.outcome and state.next_action:
             wait_s = state.next_action.sleep
             again = f"Asking again in {wait_s:.0f} s." if wait_s else "Waiting with all calls."
@@ -238,13 +236,13 @@ class Exchange:
         """Make one attempt, with leave, and tell the limiter what came of it."""
         asked_at = self._limiter.wait(to_list=method == _LISTS)
         if method == _CHART:
-            tally.add(calls=1)
+            tally.calls += 1
         try:
             reply = self._send(base, method, params)
             with self._reading:
                 value = read(reply)
         except ThrottledError as exc:
-            tally.add(throttled=1)
+            tally.throttled += 1
             self._limiter.refused(asked_at, exc.retry_after_s)
             raise
         self._limiter.answered()

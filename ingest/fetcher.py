@@ -1,34 +1,33 @@
-"""Asks for windows with some threads."""
+"""Asks for windows by an executor."""
 
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from ingest.batches import Outcome
+from ingest.callers import Asked, Callers
 from ingest.exchange import Exchange
 from ingest.jobs import Job
-from lake.errors import ClosedDoorError, ExchangeError, StoppedError
 from lake.spans import Span
 
 # How long calls under way may still take when the run is stopped.
 _GRACE_S = 2.0
-# Windows handed in for threads to take up as soon as they are free.
+# Windows handed in for each machine's callers to take up as soon as they are free.
 _AHEAD = 2
 
 
 class Fetcher:
     """Windows under way; used by one thread."""
 
-    def __init__(self, exchange: Exchange, threads: int) -> None:
+    def __init__(self, exchange: Exchange, callers: Callers) -> None:
         """Ask for nothing yet.
 
         Args:
-            exchange: to ask.
-            threads: calls under way at once.
+            exchange: stopped with the run, and so are the callers that use it.
+            callers: who ask.
         """
         self._exchange = exchange
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fetch")
-        self._most = threads + _AHEAD
-        self._pending: dict[Future[Outcome], Job] = {}
-        self._closed_door: ClosedDoorError | None = None
+        self._callers = callers
+        self._most = callers.most + _AHEAD * callers.machines
+        self._pending: dict[Future[Asked], tuple[Job, Span]] = {}
 
     @property
     def under_way(self) -> int:
@@ -41,8 +40,13 @@ class Fetcher:
         return len(self._pending) < self._most
 
     def submit(self, job: Job, window: Span) -> None:
-        """Ask for a window as soon as a thread is free."""
-        self._pending[self._pool.submit(self._ask, job, window)] = job
+        """Ask for a window as soon as a caller is free; not where its instrument is refused."""
+        if job.is_refused:
+            future: Future[Asked] = Future()
+            future.set_result(Asked(error=job.reason))
+        else:
+            future = self._callers.pool.submit(self._callers.ask, job.instrument, window)
+        self._pending[future] = (job, window)
 
     def gather(self, timeout_s: float) -> list[tuple[Job, Outcome]]:
         """Return what was answered or given up since; wait for one where there is none.
@@ -55,38 +59,32 @@ class Fetcher:
         """
         done, _ = wait(self._pending, timeout_s, FIRST_COMPLETED)
         for future in done:
-            error = future.exception()
-            if error is not None:
-                raise self._closed_door or error
-        return [(self._pending.pop(future), future.result()) for future in done]
+            asked = future.result()
+            if asked.error and asked.ends_the_run:
+                raise asked.error
+        return [self._take(future) for future in done]
 
     def stop(self) -> list[tuple[Job, Outcome]]:
         """Ask for nothing more, give calls under way a moment, and return what was answered."""
         self._exchange.stop()
-        self.close()
-        running = [future for future in self._pending if not future.cancelled()]
-        wait(running, _GRACE_S)
+        wait(self._pending, _GRACE_S)
         self._exchange.cut()
-        done, _ = wait(running, _GRACE_S)
-        return [(self._pending.pop(f), f.result()) for f in done if f.exception() is None]
+        ended, _ = wait(self._pending, _GRACE_S)
+        self.close()
+        ended = {f for f in ended if not f.cancelled() and not f.exception()}
+        known = {future for future in ended if not future.result().ends_the_run}
+        for future in ended - known:
+            self._take(future)
+        return [self._take(future) for future in known]
 
     def close(self) -> None:
-        """Hand nothing more to the threads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Let nobody take up what was handed in."""
+        for future in self._pending:
+            future.cancel()
+        self._callers.pool.shutdown(wait=False)
 
-    def _ask(self, job: Job, window: Span) -> Outcome:
-        if job.is_refused:
-            return Outcome(job.instrument, window, None, job.reason)
-        try:
-            page = self._exchange.candles(job.instrument, window, job.tally)
-        except ClosedDoorError as exc:
-            self._closed_door = exc
-            self._exchange.stop()
-            raise
-        except StoppedError:
-            raise
-        except ExchangeError as exc:
-            # At once, so that no thread takes up another window of an instrument that is refused.
-            job.reason = exc
-            return Outcome(job.instrument, window, None, exc)
-        return Outcome(job.instrument, window, page)
+    def _take(self, future: Future[Asked]) -> tuple[Job, Outcome]:
+        job, window = self._pending.pop(future)
+        asked = future.result()
+        job.tally.add(asked.tally)
+        return job, Outcome(job.instrument, window, asked.page, asked.error)

@@ -1,0 +1,102 @@
+"""Who asks the exchange for windows: threads of this process, or the workers of any executor.
+
+A task takes an instrument and a window and returns plain values, so it may run anywhere; what is
+asked next, and what becomes of the answers, is decided by the one that hands tasks out.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from ingest.exchange import Exchange, Tally
+from ingest.replies import Page
+from lake.errors import ClosedDoorError, ExchangeError, RejectedError, StoppedError
+from lake.spans import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a task came to.
+
+    Attributes:
+        page: the answer, None where there was none.
+        error: why there was none.
+        tally: the calls it took.
+    """
+
+    page: Page | None = None
+    error: ExchangeError | None = None
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def ends_the_run(self) -> bool:
+        """Whether nothing more should be asked: the door is closed, or the caller was stopped."""
+        return isinstance(self.error, ClosedDoorError | StoppedError)
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Those who ask, for one run.
+
+    Attributes:
+        pool: runs the tasks; shut down at the end of the run.
+        ask: the task. It is pickled where the pool's workers are other processes.
+        most: calls under way at once.
+        machines: with an allowance of their own.
+    """
+
+    pool: Executor
+    ask: Callable[[str, Span], Asked]
+    most: int
+    machines: int = 1
+
+
+def ask(exchange: Exchange, instrument: str, window: Span) -> Asked:
+    """Ask for a window, with all repeats, and return what came of it.
+
+    Raises:
+        LakeError: the pace cannot be kept.
+    """
+    tally = Tally()
+    try:
+        return Asked(exchange.candles(instrument, window, tally), None, tally)
+    except ExchangeError as exc:
+        # The message tells the reason; what it was raised from holds sockets and replies.
+        exc.__cause__ = exc.__context__ = None
+        return Asked(None, exc.with_traceback(None), tally)
+
+
+def threads_here(exchange: Exchange, threads: int) -> Callers:
+    """Return threads of this process that ask.
+
+    Args:
+        exchange: to ask; it is stopped when its door is closed.
+        threads: calls under way at once.
+    """
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="fetch")
+    return Callers(pool, _Here(exchange), threads)
+
+
+class _Here:
+    """The task of a thread. What ends the run, or an instrument, is known to all threads at once:
+    none takes up another window that was handed in before.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._refused: dict[str, RejectedError] = {}
+        self._closed_door: ClosedDoorError | None = None
+
+    def __call__(self, instrument: str, window: Span) -> Asked:
+        if refusal := self._refused.get(instrument):
+            return Asked(error=refusal)
+        asked = ask(self._exchange, instrument, window)
+        match asked.error:
+            case RejectedError() as exc:
+                self._refused[instrument] = exc
+            case ClosedDoorError() as exc:
+                self._closed_door = exc
+                self._exchange.stop()
+            case StoppedError():
+                return replace(asked, error=self._closed_door or asked.error)
+        return asked
