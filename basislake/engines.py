@@ -1,4 +1,4 @@
-"""Where the tasks of a build run: threads here, or the workers of a Dask cluster.
+"""Where the tasks of a build or a backfill run: threads here, or the workers of a Dask cluster.
 
 A task is a function of plain values, handed to a `concurrent.futures.Executor`; nothing of ours
 distributes.
@@ -6,9 +6,11 @@ distributes.
 
 import logging
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from lake.errors import LakeError, UsageError
@@ -22,48 +24,89 @@ _MOST_RERUNS = 3
 _WAIT_FOR_SCHEDULER_S = 10
 
 
-def check_engine(engine: str, workers: int | None) -> None:
-    """Refuse what is no engine.
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Where tasks run.
 
-    Args:
-        engine: `local`, `dask` or `dask://host:port`.
-        workers: processes of a cluster made on the spot.
-
-    Raises:
-        UsageError: it is none of these, or the number of workers does not go with it.
+    Attributes:
+        name: `local`, threads of this process; `dask`, processes of a cluster that is made on the
+            spot and ends with the work; `dask://host:port`, the cluster of a scheduler.
+        workers: processes of a cluster made on the spot, as many as cores by default.
     """
-    if engine not in (LOCAL, DASK) and not engine.startswith(_ADDRESS):
-        raise UsageError(f"There is no engine {engine!r}; use local, dask or dask://host:port.")
-    if workers is not None and engine != DASK:
-        raise UsageError("--workers goes with --engine dask, which makes a cluster on the spot.")
+
+    name: str = LOCAL
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no engine.
+
+        Raises:
+            UsageError: the name is none of these, or the number of workers does not go with it.
+        """
+        if self.name not in (LOCAL, DASK) and not self.name.startswith(_ADDRESS):
+            raise UsageError(
+                f"There is no engine {self.name!r}; use local, dask or dask://host:port."
+            )
+        if self.workers is not None and self.name != DASK:
+            raise UsageError(
+                "--workers goes with --engine dask, which makes a cluster on the spot."
+            )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether tasks run in this process."""
+        return self.name == LOCAL
+
+
+HERE = Engine()
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Workers that wait for tasks.
+
+    Attributes:
+        pool: hands tasks to them.
+        threads: how many run at once on each machine, by its address.
+    """
+
+    pool: Executor
+    threads: Mapping[str, int]
 
 
 @contextmanager
-def executor(
-    engine: str = LOCAL, *, threads: int | None = None, workers: int | None = None
-) -> Iterator[Executor]:
-    """Give something to run tasks in, for as long as the block lasts.
+def executor(engine: Engine, *, threads: int | None = None) -> Iterator[Executor]:
+    """Give something to compute in, for as long as the block lasts.
 
     Args:
-        engine: `local`, threads of this process; `dask`, processes of a cluster that is made here
-            and ends with the block; `dask://host:port`, the cluster of a scheduler.
+        engine: local or not.
         threads: of this process, two for each core by default: Polars and Arrow compute outside the
             interpreter's lock, and while one waits for it or for the disk, another computes.
-        workers: of the cluster made here, as many as cores by default.
 
     Raises:
-        UsageError: the engine is not installed, or no scheduler answers.
+        UsageError: the engine is not installed, or no scheduler or worker answers.
+        LakeError: at the end, where the cluster was lost.
     """
-    if engine == LOCAL:
+    if engine.is_local:
         with ThreadPoolExecutor(threads or 2 * _cores(), thread_name_prefix="build") as pool:
             yield pool
         return
-    with _dask(engine, workers or _cores()) as pool:
-        yield pool
+    with cluster(engine) as workers:
+        yield workers.pool
 
 
 @contextmanager
-def _dask(engine: str, workers: int) -> Iterator[Executor]:
+def cluster(engine: Engine, *, threads: int | None = None) -> Iterator[Cluster]:
+    """Give the workers of an engine that is not local, for as long as the block lasts.
+
+    Args:
+        engine: `dask` or `dask://host:port`.
+        threads: of a cluster made on the spot, in all; one for each worker by default.
+
+    Raises:
+        UsageError: the engine is not installed, or no scheduler or worker answers.
+        LakeError: at the end, where the cluster was lost.
+    """
     try:
         from distributed import Client, KilledWorker, LocalCluster  # noqa: PLC0415
         from distributed.utils import silence_logging_cmgr  # noqa: PLC0415
@@ -74,18 +117,19 @@ def _dask(engine: str, workers: int) -> Iterator[Executor]:
     with ExitStack() as stack:
         # A cluster that ends complains with tracebacks; what fails is raised here.
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
-        if engine == DASK:
-            cluster = LocalCluster(
+        if engine.name == DASK:
+            workers = engine.workers or _cores()
+            made = LocalCluster(
                 n_workers=workers,
-                threads_per_worker=1,
+                threads_per_worker=-(-(threads or workers) // workers),
                 dashboard_address=None,
                 silence_logs=logging.CRITICAL,
             )
-            client = stack.enter_context(Client(stack.enter_context(cluster), set_as_default=False))
+            client = stack.enter_context(Client(stack.enter_context(made), set_as_default=False))
         else:
             client = stack.enter_context(_connected(Client, engine))
         try:
-            yield client.get_executor(pure=False, retries=_MOST_RERUNS)
+            yield Cluster(client.get_executor(pure=False, retries=_MOST_RERUNS), _threads(client))
         except (KilledWorker, CancelledError) as exc:
             raise LakeError(
                 f"The Dask cluster lost its scheduler, or too many workers: {exc}. What was "
@@ -93,15 +137,34 @@ def _dask(engine: str, workers: int) -> Iterator[Executor]:
             ) from exc
 
 
-def _connected(client: Any, engine: str) -> Any:  # noqa: ANN401  (the library may be absent)
-    address = "tcp://" + engine.removeprefix(_ADDRESS)
+def _connected(client: Any, engine: Engine) -> Any:  # noqa: ANN401  (the library may be absent)
+    address = "tcp://" + engine.name.removeprefix(_ADDRESS)
     try:
-        return client(address, timeout=_WAIT_FOR_SCHEDULER_S, set_as_default=False)
+        connected = client(address, timeout=_WAIT_FOR_SCHEDULER_S, set_as_default=False)
     except (OSError, ValueError) as exc:
         raise UsageError(
             f"No Dask scheduler answers at {address}; start one with `dask scheduler`. "
             "Nothing was done."
         ) from exc
+    try:
+        connected.wait_for_workers(1, timeout=_WAIT_FOR_SCHEDULER_S)
+    except OSError as exc:
+        connected.close()
+        raise UsageError(
+            f"The Dask scheduler at {address} has no workers; start some with "
+            f"`dask worker {address}`. Nothing was done."
+        ) from exc
+    return connected
+
+
+def _threads(client: Any) -> Mapping[str, int]:  # noqa: ANN401  (the library may be absent)
+    """How many tasks run at once on each machine: workers of one have addresses that differ in
+    their ports.
+    """
+    found: Counter[str] = Counter()
+    for address, threads in client.nthreads().items():
+        found[address.rpartition(":")[0]] += threads
+    return found
 
 
 def _cores() -> int:

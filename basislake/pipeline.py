@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from basislake import PROGRAM
-from basislake.engines import LOCAL, executor
+from basislake.callers import callers
+from basislake.engines import HERE, Engine, executor
 from basislake.settings import ExchangeSettings
 from ingest.backfill import Backfill, Progress, Result
 from ingest.discover import Discovery, discover
@@ -29,13 +30,14 @@ class Fetched:
     backfill: Result
 
 
-def fetch(
+def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three by keyword)
     where: Lake,
     settings: ExchangeSettings,
     selection: Selection,
     *,
     discover_first: bool,
     repair: bool = False,
+    engine: Engine = HERE,
     tell: Callable[[Discovery], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     report: Callable[[Progress], None] = lambda _: None,
@@ -48,6 +50,7 @@ def fetch(
         selection: of instruments and minutes.
         discover_first: discover even where the lake knows instruments.
         repair: ask again about minutes that were answered without a candle.
+        engine: whose workers ask for candles; planning, commits and all else are done here.
         tell: told of the discovery, before the backfill begins.
         say: told what else a user should know.
         report: told of the backfill's progress.
@@ -55,7 +58,7 @@ def fetch(
     Raises:
         BasislakeError: what was answered until then is saved.
     """
-    with settings.open(where) as exchange:
+    with callers(engine, settings, where) as elsewhere, settings.open(where) as exchange:
         found = None
         if discover_first or knows_nothing(where):
             found = discover(exchange, where, PROGRAM)
@@ -67,6 +70,7 @@ def fetch(
             planner,
             PROGRAM,
             threads=settings.threads,
+            callers=elsewhere,
             report=report,
             tell=say,
         )
@@ -92,12 +96,11 @@ def curate(
     full: bool = False,
     raw_version: int | None = None,
     threads: int | None = None,
-    engine: str = LOCAL,
-    workers: int | None = None,
+    engine: Engine = HERE,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> BuildResult:
     """Build the curated tables, see `transforms.build`, in an engine, see `basislake.engines`."""
-    with executor(engine, threads=threads, workers=workers) as pool:
+    with executor(engine, threads=threads) as pool:
         return build(where, pool, PROGRAM, full=full, raw_version=raw_version, report=report)
 
 

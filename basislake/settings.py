@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 import lake
+from basislake.engines import LOCAL, Engine
 from basislake.output import say
 from ingest.backfill import DEFAULT_THREADS
 from ingest.exchange import (
@@ -36,6 +37,7 @@ EMBEDDED = "embedded"
 _FIRST_YEAR, _END_YEAR = 2000, 2100
 _MOST_CALLS_PER_SECOND = 1e6
 _LONGEST_TIMEOUT_S = 3600.0
+_MOST_WORKERS = 256
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,8 +55,9 @@ class ExchangeSettings:
         threads: calls under way at once.
     """
 
-    url: str = WWW_URL
-    history_url: str = HISTORY_URL
+    # Not shown, as an engine's log may show a task: a URL may hold a password.
+    url: str = field(default=WWW_URL, repr=False)
+    history_url: str = field(default=HISTORY_URL, repr=False)
     rate: float = DEFAULT_CALLS_PER_SECOND
     timeout_s: float = DEFAULT_TIMEOUT_S
     retries: int = DEFAULT_RETRIES
@@ -71,8 +74,16 @@ class ExchangeSettings:
                 process's own.
             tell: told of failures that last.
         """
+        exchange = self.exchange(where, tell)
+        try:
+            yield exchange
+        finally:
+            exchange.close()
+
+    def exchange(self, where: Lake | None = None, tell: Callable[[str], None] = say) -> Exchange:
+        """Address the exchange, as `open` does; the caller closes it."""
         folder = where.machine_folder if where else None
-        exchange = Exchange(
+        return Exchange(
             self.url,
             self.history_url,
             limiter=Limiter(self.rate, folder=folder, url=self.url),
@@ -80,10 +91,6 @@ class ExchangeSettings:
             retries=self.retries,
             tell=tell,
         )
-        try:
-            yield exchange
-        finally:
-            exchange.close()
 
 
 @contextmanager
@@ -262,6 +269,25 @@ def exchange_options(command: F) -> F:
         ),
     )
     return grouped(command, options, ExchangeSettings, "settings")
+
+
+def engine_options(command: F) -> F:
+    """Add --engine and --workers; the command gets `engine`."""
+    options = (
+        click.option(
+            "--engine",
+            "name",
+            default=LOCAL,
+            metavar="local|dask|dask://HOST:PORT",
+            help="Where tasks run: here, in a Dask cluster made here, or in one that runs",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(1, _MOST_WORKERS),
+            help="Processes of --engine dask, as many as cores by default",
+        ),
+    )
+    return grouped(command, options, Engine, "engine")
 
 
 def selection_options(command: F) -> F:

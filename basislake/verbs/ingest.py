@@ -5,6 +5,7 @@ from dataclasses import asdict
 import click
 
 from basislake import PROGRAM
+from basislake.engines import HERE, Engine
 from basislake.output import Progress as ProgressLine
 from basislake.output import duration, print_json, print_table, say, size
 from basislake.pipeline import (
@@ -17,6 +18,7 @@ from basislake.pipeline import (
 )
 from basislake.settings import (
     ExchangeSettings,
+    engine_options,
     exchange_options,
     json_option,
     lake_option,
@@ -131,6 +133,7 @@ def plan(
 @exchange_options
 @selection_options
 @click.option("--repair", is_flag=True, help="Ask again for minutes answered without a candle")
+@engine_options
 @json_option
 def backfill(
     where: Lake,
@@ -138,6 +141,7 @@ def backfill(
     selection: Selection,
     *,
     repair: bool,
+    engine: Engine,
     as_json: bool,
 ) -> int:
     """Fetch the candles that the lake does not hold yet; kill it at any moment and start again.
@@ -152,14 +156,21 @@ def backfill(
     and believed after that; --repair asks for them all the same, and for minutes before the first
     candle.
 
+    With --engine dask the workers of a cluster make the calls. --rate and --threads are then those
+    of each machine, which should have an address of its own for the exchange to count calls by;
+    plan, commits and messages stay here, and a worker that ends loses nothing (docs/engines.md).
+
     \b
     Example:
         basislake backfill --instruments BTC-29MAR24,ETH-29MAR24
         basislake backfill --currency BTC --since 2024-03-01
         basislake backfill
         basislake backfill --repair --rate 20
+        basislake backfill --engine dask --workers 2
     """
-    fetched = fetch_told(where, settings, selection, discover_first=False, repair=repair)
+    fetched = fetch_told(
+        where, settings, selection, discover_first=False, repair=repair, engine=engine
+    )
     if as_json:
         print_json(fetched.backfill)
     else:
@@ -174,6 +185,7 @@ def fetch_told(
     *,
     discover_first: bool,
     repair: bool = False,
+    engine: Engine = HERE,
 ) -> Fetched:
     """Fetch, with progress on stderr."""
     line = ProgressLine("calls")
@@ -188,6 +200,7 @@ def fetch_told(
         selection,
         discover_first=discover_first,
         repair=repair,
+        engine=engine,
         tell=tell_discovery,
         say=say,
         report=report,

@@ -4,13 +4,14 @@ from dataclasses import asdict
 
 import click
 
-from basislake.engines import LOCAL, check_engine
+from basislake.engines import HERE, Engine
 from basislake.output import Progress, duration, print_json, print_table, say
 from basislake.pipeline import curate, is_complete
 from basislake.settings import (
     EMBEDDED,
     ExchangeSettings,
     check_exists,
+    engine_options,
     exchange_options,
     json_option,
     lake_option,
@@ -45,17 +46,7 @@ from transforms.build import BuildResult
     type=click.IntRange(1, MOST_THREADS),
     help="Instruments built at once, two for each core by default; the rows are the same",
 )
-@click.option(
-    "--engine",
-    default=LOCAL,
-    metavar="local|dask|dask://HOST:PORT",
-    help="Where instruments are built: here, in a Dask cluster made here, or in one that runs",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(1, MOST_THREADS),
-    help="Processes of --engine dask, as many as cores by default",
-)
+@engine_options
 @json_option
 def build(
     where: Lake,
@@ -63,8 +54,7 @@ def build(
     full: bool,
     raw_version: int | None,
     threads: int | None,
-    engine: str,
-    workers: int | None,
+    engine: Engine,
     as_json: bool,
 ) -> int:
     """Validate the raw candles and compute the basis of every future.
@@ -81,11 +71,8 @@ def build(
         basislake build --raw-version 1
         basislake build --engine dask --workers 4
     """
-    check_engine(engine, workers)
     check_exists(where)
-    result = build_told(
-        where, full=full, raw_version=raw_version, threads=threads, engine=engine, workers=workers
-    )
+    result = build_told(where, full=full, raw_version=raw_version, threads=threads, engine=engine)
     if as_json:
         print_json(result)
     else:
@@ -205,8 +192,7 @@ def build_told(
     full: bool = False,
     raw_version: int | None = None,
     threads: int | None = None,
-    engine: str = LOCAL,
-    workers: int | None = None,
+    engine: Engine = HERE,
 ) -> BuildResult:
     """Build, with progress and totals on stderr."""
     result = curate(
@@ -215,7 +201,6 @@ def build_told(
         raw_version=raw_version,
         threads=threads,
         engine=engine,
-        workers=workers,
         report=Progress("instruments"),
     )
     say(
