@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import lake
-from basislake.engines import Engine, cluster
+from basislake.engines import Cluster, Engine, cluster
 from basislake.settings import ExchangeSettings
 from ingest.callers import Asked, Callers, ask
 from ingest.exchange import Exchange
@@ -36,9 +36,16 @@ def callers(engine: Engine, settings: ExchangeSettings, where: Lake) -> Iterator
         yield Callers(
             found.pool,
             functools.partial(ask_from_worker, settings, where.uri),
-            most=sum(min(threads, settings.threads) for threads in found.threads.values()),
-            machines=1 if where.is_local else len(found.threads),
+            functools.partial(_machines, found, settings.threads, is_one=where.is_local),
         )
+
+
+def _machines(found: Cluster, threads: int, *, is_one: bool) -> list[int]:
+    """How many calls may be under way at once on each machine, or on all that pass for one; where
+    the last worker has left, one that waits for the next.
+    """
+    most = [min(held, threads) for held in found.threads().values()] or [1]
+    return [sum(most)] if is_one else most
 
 
 def ask_from_worker(settings: ExchangeSettings, uri: str, instrument: str, window: Span) -> Asked:

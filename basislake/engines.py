@@ -6,10 +6,12 @@ distributes.
 
 import logging
 import os
+import signal
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,7 @@ _ADDRESS = "dask://"
 # A worker that ends takes its tasks with it; they run again on others, so many times each.
 _MOST_RERUNS = 3
 _WAIT_FOR_SCHEDULER_S = 10
+_LOOK_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +64,42 @@ class Engine:
 HERE = Engine()
 
 
-@dataclass(frozen=True, slots=True)
 class Cluster:
     """Workers that wait for tasks.
 
     Attributes:
         pool: hands tasks to them.
-        threads: how many run at once on each machine, by its address.
     """
 
-    pool: Executor
-    threads: Mapping[str, int]
+    def __init__(self, client: Any, clock: Callable[[], float] = time.monotonic) -> None:  # noqa: ANN401  (the library may be absent)
+        """Look at who is there.
+
+        Args:
+            client: of Dask.
+            clock: seconds, never going back.
+        """
+        self.pool: Executor = client.get_executor(pure=False, retries=_MOST_RERUNS)
+        self._client = client
+        self._clock = clock
+        self._threads = self._look()
+
+    def threads(self) -> Mapping[str, int]:
+        """Return how many tasks run at once on each machine, by its address; workers come and go,
+        and are counted every few seconds.
+        """
+        if self._clock() - self._looked_s > _LOOK_EVERY_S:
+            # Without a scheduler, what was handed to it fails, and says so.
+            with suppress(OSError):
+                self._threads = self._look()
+        return self._threads
+
+    def _look(self) -> Mapping[str, int]:
+        self._looked_s = self._clock()
+        found: Counter[str] = Counter()
+        for address, threads in self._client.nthreads().items():
+            # Workers of one machine differ in their ports.
+            found[address.rpartition(":")[0]] += threads
+        return found
 
 
 @contextmanager
@@ -123,18 +151,26 @@ def cluster(engine: Engine, *, threads: int | None = None) -> Iterator[Cluster]:
                 n_workers=workers,
                 threads_per_worker=-(-(threads or workers) // workers),
                 dashboard_address=None,
+                preload=__name__,
                 silence_logs=logging.CRITICAL,
             )
             client = stack.enter_context(Client(stack.enter_context(made), set_as_default=False))
         else:
             client = stack.enter_context(_connected(Client, engine))
         try:
-            yield Cluster(client.get_executor(pure=False, retries=_MOST_RERUNS), _threads(client))
+            yield Cluster(client)
         except (KilledWorker, CancelledError) as exc:
             raise LakeError(
                 f"The Dask cluster lost its scheduler, or too many workers: {exc}. What was "
                 "committed is safe; run the command again."
             ) from exc
+
+
+def dask_setup(_worker: object) -> None:
+    """Begin a worker of a cluster made on the spot: Ctrl-C in a terminal, which tells all processes
+    of a command, is for the command to answer.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _connected(client: Any, engine: Engine) -> Any:  # noqa: ANN401  (the library may be absent)
@@ -155,16 +191,6 @@ def _connected(client: Any, engine: Engine) -> Any:  # noqa: ANN401  (the librar
             f"`dask worker {address}`. Nothing was done."
         ) from exc
     return connected
-
-
-def _threads(client: Any) -> Mapping[str, int]:  # noqa: ANN401  (the library may be absent)
-    """How many tasks run at once on each machine: workers of one have addresses that differ in
-    their ports.
-    """
-    found: Counter[str] = Counter()
-    for address, threads in client.nthreads().items():
-        found[address.rpartition(":")[0]] += threads
-    return found
 
 
 def _cores() -> int:

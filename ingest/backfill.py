@@ -159,11 +159,10 @@ class Backfill:
         self._work = Worklist(planner, self._claims)
         self._planner = planner
         plans = [planner.plan(name) for name in planner.wanted]
-        callers = callers or threads_here(exchange, threads)
-        self._machines = callers.machines
-        figures = plan_figures(plans, exchange.calls_per_second * callers.machines)
+        self._callers = callers or threads_here(exchange, threads)
+        figures = plan_figures(plans, self._calls_per_second)
         self.result = Result(instruments=len(plans), plan=figures)
-        self._fetcher = Fetcher(exchange, callers)
+        self._fetcher = Fetcher(exchange, self._callers)
         least = _ROUND_WINDOWS if part_of else 1
         self._part_of = part_of
         self._saver = Saver(lake, program, figures["windows"], clock, least=least)
@@ -322,6 +321,11 @@ class Backfill:
         self.result.throttled = sum(tally.throttled for tally in tallies)
         self.result.seconds = self._clock() - self._start_s
 
+    @property
+    def _calls_per_second(self) -> float:
+        """What is allowed now, where other machines are allowed what this one is."""
+        return self._exchange.calls_per_second * len(self._callers.machines())
+
     def _facts(self) -> dict[str, Any]:
         """What the record of the run says now."""
         self._count()
@@ -335,7 +339,7 @@ class Backfill:
             "windows_left": left,
             "candles": self._candles,
             "calls_per_second": self.result.calls / seconds if seconds else 0.0,
-            "calls_per_second_allowed": self._exchange.calls_per_second * self._machines,
+            "calls_per_second_allowed": self._calls_per_second,
             "seconds_left": left / windows_per_second if windows_per_second else None,
             "instruments_now": [job.instrument for job in self._work.begun],
         }

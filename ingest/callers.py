@@ -4,7 +4,7 @@ A task takes an instrument and a window and returns plain values, so it may run 
 asked next, and what becomes of the answers, is decided by the one that hands tasks out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -41,14 +41,13 @@ class Callers:
     Attributes:
         pool: runs the tasks; shut down at the end of the run.
         ask: the task. It is pickled where the pool's workers are other processes.
-        most: calls under way at once.
-        machines: with an allowance of their own.
+        machines: tells, for each with an allowance of its own, how many calls may be under way at
+            once; machines come and go.
     """
 
     pool: Executor
     ask: Callable[[str, Span], Asked]
-    most: int
-    machines: int = 1
+    machines: Callable[[], Sequence[int]]
 
 
 def ask(exchange: Exchange, instrument: str, window: Span) -> Asked:
@@ -74,7 +73,7 @@ def threads_here(exchange: Exchange, threads: int) -> Callers:
         threads: calls under way at once.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="fetch")
-    return Callers(pool, _Here(exchange), threads)
+    return Callers(pool, _Here(exchange), lambda: [threads])
 
 
 class _Here:

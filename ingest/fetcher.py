@@ -26,7 +26,6 @@ class Fetcher:
         """
         self._exchange = exchange
         self._callers = callers
-        self._most = callers.most + _AHEAD * callers.machines
         self._pending: dict[Future[Asked], tuple[Job, Span]] = {}
 
     @property
@@ -37,7 +36,8 @@ class Fetcher:
     @property
     def has_room(self) -> bool:
         """Whether another window should be handed in."""
-        return len(self._pending) < self._most
+        machines = self._callers.machines()
+        return len(self._pending) < sum(machines) + _AHEAD * len(machines)
 
     def submit(self, job: Job, window: Span) -> None:
         """Ask for a window as soon as a caller is free; not where its instrument is refused."""

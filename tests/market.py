@@ -57,6 +57,15 @@ def truths(universe: Universe, now_ms: int | None = None) -> pl.DataFrame:
     )
 
 
+def ideal_calls(universe: Universe) -> int:
+    """How many candle calls a backfill of everything takes where each is made once."""
+    lives = [
+        (min(c.expires_ms or universe.now_ms, universe.now_ms) - c.listed_ms) // 60_000 + 1
+        for c in universe.contracts.values()
+    ]
+    return sum(-(-life // 5_000) for life in lives)
+
+
 def rows(where: Lake, table: str) -> pl.DataFrame:
     """All rows of a table, sorted by instrument and time."""
     return where.scan(table).sort("instrument", "ts").collect()

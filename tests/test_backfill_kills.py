@@ -18,7 +18,7 @@ from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from lake.tables import TABLES
-from tests.market import basislake, command, rows, small_market, truths
+from tests.market import basislake, command, ideal_calls, rows, small_market, truths
 
 RAW = TABLES["raw_candles"]
 
@@ -32,14 +32,6 @@ def universe() -> Universe:
 def slow(universe: Universe) -> Iterator[SimulatedExchange]:
     with SimulatedExchange(universe, delay_s=0.1) as running:
         yield running
-
-
-def ideal_calls(universe: Universe) -> int:
-    lives = [
-        (min(c.expires_ms or universe.now_ms, universe.now_ms) - c.listed_ms) // 60_000 + 1
-        for c in universe.contracts.values()
-    ]
-    return sum(-(-life // 5_000) for life in lives)
 
 
 def start(server: SimulatedExchange, folder: Path, *more: object) -> subprocess.Popen[str]:

@@ -6,8 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -18,6 +16,7 @@ from basislake.exchange.server import SimulatedExchange
 from lake import Lake, files
 from lake.fingerprint import fingerprint
 from lake.tables import CANDLES, CURATED
+from tests.clusters import cluster
 from tests.market import basislake, command, fetch, small_market
 from tests.object_store import ObjectStore, Proxy
 from tests.staged import built
@@ -37,35 +36,6 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 def _fill(at: Lake) -> None:
     with SimulatedExchange(small_market()) as server:
         fetch(server, at)
-
-
-@contextmanager
-def cluster(env: dict[str, str], folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
-    """A scheduler and two workers, each a process, as docs/engines.md starts them."""
-    told = folder / "scheduler.json"
-    run = [sys.executable, "-m", "dask"]
-    quiet = ["--no-dashboard", "--scheduler-file", str(told)]
-    lines = [
-        ["scheduler", "--host", "127.0.0.1", "--port", "0", *quiet],
-        *([["worker", "--nthreads", "1", "--no-nanny", *quiet]] * 2),
-    ]
-    processes = [
-        subprocess.Popen(
-            [*run, *line], env=env, text=True, cwd=folder,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )
-        for line in lines
-    ]  # fmt: skip
-    try:
-        while not told.exists():
-            assert processes[0].poll() is None
-            time.sleep(0.05)
-        address = json.loads(told.read_text())["address"]
-        yield address.replace("tcp://", "dask://"), processes[1:]
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
 
 
 def test_a_cluster_builds_what_one_machine_builds_though_a_worker_is_killed_in_the_middle(

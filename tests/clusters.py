@@ -1,0 +1,73 @@
+"""A Dask cluster of real processes, whose workers can be on machines of their own, as it were."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine as its neighbours see it.
+
+    Attributes:
+        address: all of 127.0.0.0/8 are this one, and differ to a scheduler.
+        cache: its own cache folder; that of the environment by default.
+    """
+
+    address: str = "127.0.0.1"
+    cache: Path | None = None
+
+
+HERE = Machine()
+
+
+@contextmanager
+def cluster(
+    env: Mapping[str, str],
+    folder: Path,
+    *,
+    threads: int = 1,
+    machines: Sequence[Machine] = (HERE, HERE),
+) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
+    """A scheduler and some workers, each a process, as docs/engines.md starts them.
+
+    Args:
+        env: of the scheduler and the workers.
+        folder: to run in.
+        threads: of each worker.
+        machines: where the workers are.
+    """
+    told = folder / "scheduler.json"
+    run = [sys.executable, "-m", "dask"]
+    quiet = ["--no-dashboard", "--scheduler-file", str(told)]
+    lines = [
+        ["scheduler", "--host", "127.0.0.1", "--port", "0", *quiet],
+        *(
+            ["worker", "--host", each.address, "--nthreads", str(threads), "--no-nanny", *quiet]
+            for each in machines
+        ),
+    ]
+    caches = [None, *(each.cache for each in machines)]
+    processes = [
+        subprocess.Popen(
+            [*run, *line], text=True, cwd=folder,
+            env={**env, "XDG_CACHE_HOME": str(cache)} if cache else env,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        for line, cache in zip(lines, caches, strict=True)
+    ]  # fmt: skip
+    try:
+        while not told.exists():
+            assert processes[0].poll() is None
+            time.sleep(0.05)
+        address = json.loads(told.read_text())["address"]
+        yield address.replace("tcp://", "dask://"), processes[1:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
