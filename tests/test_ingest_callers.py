@@ -1,0 +1,147 @@
+"""What a task of a backfill brings home: plain values that travel, errors too."""
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from basislake.callers import ask_from_worker
+from basislake.exchange import forms
+from basislake.exchange.calls import CHART_METHOD as CHART
+from basislake.exchange.faults import AnyFault, Reset
+from basislake.exchange.server import SimulatedExchange
+from basislake.settings import ExchangeSettings
+from ingest.callers import Asked, ask, threads_here
+from ingest.exchange import Exchange, Tally
+from ingest.limiter import Limiter
+from lake.errors import (
+    ClosedDoorError,
+    ExchangeError,
+    LakeError,
+    RejectedError,
+    StoppedError,
+    ThrottledError,
+    TransientError,
+)
+from lake.spans import Span
+from tests.market import small_market, truth
+
+NAME = "BTC-PERPETUAL"
+UNIVERSE = small_market()
+MINUTES = truth(UNIVERSE, NAME)["ts"]
+WINDOW = Span(MINUTES[0], MINUTES[600])
+
+
+@pytest.fixture
+def server() -> Iterator[SimulatedExchange]:
+    with SimulatedExchange(UNIVERSE) as running:
+        yield running
+
+
+@pytest.fixture
+def exchange(server: SimulatedExchange) -> Iterator[Exchange]:
+    client = Exchange(
+        server.www_url, server.history_url, limiter=Limiter(0, sleep=lambda _: None),
+        retries=2, sleep=lambda _: None,
+    )  # fmt: skip
+    yield client
+    client.close()
+
+
+def travelled(asked: Asked) -> Asked:
+    found: Asked = pickle.loads(pickle.dumps(asked))  # noqa: S301  (it is our own)
+    return found
+
+
+def test_an_answer_travels(exchange: Exchange) -> None:
+    asked = travelled(ask(exchange, NAME, WINDOW))
+    assert asked.page is not None
+    assert asked.page.frame["ts"].equals(MINUTES[:600].alias("ts"))
+    assert asked.page.present == [WINDOW]
+    assert (asked.error, asked.tally) == (None, Tally(calls=1))
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "tally"),
+    [
+        (Reset(), TransientError, Tally(calls=3, retries=2)),
+        (forms.server_error(), TransientError, Tally(calls=3, retries=2)),
+        (forms.rpc_error(-32602, "Invalid params"), RejectedError, Tally(calls=1)),
+        (forms.closed_door(), ClosedDoorError, Tally(calls=1)),
+    ],
+    ids=["reset", "server error", "refused", "closed door"],
+)
+def test_an_error_travels_with_its_meaning_and_its_calls(
+    server: SimulatedExchange,
+    exchange: Exchange,
+    fault: AnyFault,
+    kind: type[ExchangeError],
+    tally: Tally,
+) -> None:
+    server.faults.add(CHART, None, fault)
+    here = ask(exchange, NAME, WINDOW)
+    there = travelled(here)
+    assert type(there.error) is kind
+    assert str(there.error) == str(here.error)
+    assert (there.page, there.tally) == (None, tally)
+    assert there.ends_the_run == (kind is ClosedDoorError)
+
+
+def test_the_wait_that_the_exchange_asked_for_travels_too() -> None:
+    error = travelled(Asked(error=ThrottledError("too often", 7.0))).error
+    assert isinstance(error, ThrottledError)
+    assert error.retry_after_s == 7.0
+
+
+def test_threads_make_no_call_for_an_instrument_once_it_is_refused(
+    server: SimulatedExchange, exchange: Exchange
+) -> None:
+    server.faults.add(CHART, None, forms.rpc_error(-32602, "Invalid params"))
+    callers = threads_here(exchange, 1)
+    futures = [callers.pool.submit(callers.ask, NAME, WINDOW) for _ in range(5)]
+    errors = [future.result().error for future in futures]
+    callers.pool.shutdown()
+    assert {type(error) for error in errors} == {RejectedError}
+    assert server.calls_of(CHART) == 1
+    assert sum(future.result().tally.calls for future in futures) == 1
+
+
+def test_threads_make_no_call_once_the_door_is_closed_and_all_say_so(
+    server: SimulatedExchange, exchange: Exchange
+) -> None:
+    server.faults.add(CHART, None, forms.closed_door())
+    callers = threads_here(exchange, 1)
+    futures = [callers.pool.submit(callers.ask, NAME, WINDOW) for _ in range(5)]
+    assert {type(future.result().error) for future in futures} == {ClosedDoorError}
+    callers.pool.shutdown()
+    assert server.calls_of(CHART) == 1
+
+
+def test_a_caller_that_is_stopped_says_so(exchange: Exchange) -> None:
+    exchange.stop()
+    asked = ask(exchange, NAME, WINDOW)
+    assert (type(asked.error), asked.ends_the_run) == (StoppedError, True)
+
+
+def test_a_pace_that_cannot_be_kept_is_no_matter_of_the_exchange(
+    server: SimulatedExchange, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    settings = ExchangeSettings(server.www_url, server.history_url)
+    with pytest.raises(LakeError, match="pace of calls cannot be kept"):
+        ask_from_worker(settings, str(tmp_path / "file"), NAME, WINDOW)
+
+
+def test_a_process_keeps_its_connection_from_task_to_task(
+    server: SimulatedExchange, tmp_path: Path
+) -> None:
+    settings = ExchangeSettings(server.www_url, server.history_url, rate=0)
+    for _ in range(3):
+        assert ask_from_worker(settings, str(tmp_path), NAME, WINDOW).page is not None
+    assert server.calls_of(CHART) == 3
+    assert server.counters.most_connections == 1
+
+
+def test_a_task_shows_no_url_as_one_may_hold_a_password() -> None:
+    assert "secret" not in repr(ExchangeSettings("http://me:secret@a", "http://me:secret@b"))
