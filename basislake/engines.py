@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from basislake import PROGRAM
 from lake.errors import LakeError, UsageError
 
 LOCAL = "local"
@@ -183,14 +184,33 @@ def _connected(client: Any, engine: Engine) -> Any:  # noqa: ANN401  (the librar
             "Nothing was done."
         ) from exc
     try:
-        connected.wait_for_workers(1, timeout=_WAIT_FOR_SCHEDULER_S)
-    except OSError as exc:
+        _check_workers(connected, address)
+    except UsageError:
         connected.close()
-        raise UsageError(
-            f"The Dask scheduler at {address} has no workers; start some with "
-            f"`dask worker {address}`. Nothing was done."
-        ) from exc
+        raise
     return connected
+
+
+def _check_workers(client: Any, scheduler: str) -> None:  # noqa: ANN401  (the library may be absent)
+    """Refuse a cluster without workers, or with some that would do other work than this program."""
+    try:
+        client.wait_for_workers(1, timeout=_WAIT_FOR_SCHEDULER_S)
+    except OSError as exc:
+        raise UsageError(
+            f"The Dask scheduler at {scheduler} has no workers; start some with "
+            f"`dask worker {scheduler}`. Nothing was done."
+        ) from exc
+    for worker, found in client.run(_program, on_error="return").items():
+        if found != PROGRAM:
+            raise UsageError(
+                f"The Dask worker at {worker} does not run {PROGRAM}, but this: {found}. Install "
+                "the same there. Nothing was done."
+            )
+
+
+def _program() -> str:
+    """What a worker runs."""
+    return PROGRAM
 
 
 def _cores() -> int:

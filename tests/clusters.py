@@ -24,6 +24,7 @@ class Machine:
 
 
 HERE = Machine()
+DASK = (sys.executable, "-m", "dask")
 
 
 @contextmanager
@@ -33,6 +34,7 @@ def cluster(
     *,
     threads: int = 1,
     machines: Sequence[Machine] = (HERE, HERE),
+    program: Sequence[str] = DASK,
 ) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
     """A scheduler and some workers, each a process, as docs/engines.md starts them.
 
@@ -41,9 +43,9 @@ def cluster(
         folder: to run in.
         threads: of each worker.
         machines: where the workers are.
+        program: that the scheduler and the workers run.
     """
     told = folder / "scheduler.json"
-    run = [sys.executable, "-m", "dask"]
     quiet = ["--no-dashboard", "--scheduler-file", str(told)]
     lines = [
         ["scheduler", "--host", "127.0.0.1", "--port", "0", *quiet],
@@ -55,7 +57,7 @@ def cluster(
     caches = [None, *(each.cache for each in machines)]
     processes = [
         subprocess.Popen(
-            [*run, *line], text=True, cwd=folder,
+            [*program, *line], text=True, cwd=folder,
             env={**env, "XDG_CACHE_HOME": str(cache)} if cache else env,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )

@@ -258,3 +258,12 @@ def test_a_scheduler_without_workers_is_refused(tmp_path: Path, env: dict[str, s
     with cluster(env, tmp_path, machines=[]) as (engine, _):
         done = basislake(None, "backfill", "--lake", tmp_path, "--engine", engine, env=env)
     assert (done.code, "has no workers; start some with `dask worker" in done.err) == (2, True)
+
+
+def test_workers_with_another_program_are_refused(tmp_path: Path, env: dict[str, str]) -> None:
+    without = "import sys; sys.modules['basislake'] = None; from dask.__main__ import main; main()"
+    program = (sys.executable, "-c", without)
+    with cluster(env, tmp_path, program=program) as (engine, _):
+        done = basislake(None, "backfill", "--lake", tmp_path, "--engine", engine, env=env)
+    assert (done.code, "Traceback" in done.err) == (2, False), done.err
+    assert "does not run basislake" in done.err
