@@ -4,6 +4,7 @@ A kill between the two commits leaves candles whose coverage is not known: they 
 and those that are stored already are not stored twice.
 """
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -20,8 +21,8 @@ from lake.snapshot import Snapshot
 from lake.spans import Span, floor_minute
 from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
 
-# A second writer on the same lake makes a commit start over; it makes progress each time, so few
-# tries do.
+# A second writer on the same lake makes a commit start over, and so does Ctrl-C; the writer makes
+# progress each time, so few tries do.
 _COMMIT_TRIES = 10
 # A commit tells which windows it holds, in at most about 20 kB.
 _MOST_WINDOWS_TOLD = 500
@@ -117,7 +118,7 @@ def store(
     for outcome in outcomes:
         by_instrument.setdefault(outcome.instrument, []).append(outcome)
     commit = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(ConflictError),
+        retry=tenacity.retry_if_exception(_begins_anew),
         stop=tenacity.stop_after_attempt(_COMMIT_TRIES),
         reraise=True,
     )
@@ -145,6 +146,17 @@ def new_rows(stored: pl.DataFrame, came: pl.DataFrame) -> tuple[pl.DataFrame, in
     again = came.join(stored.select(came.columns), on="ts", how="semi")
     same = again.join(stored, on=came.columns, how="semi", nulls_equal=True)
     return fresh, again.height - same.height
+
+
+def _begins_anew(error: BaseException) -> bool:
+    """Whether the same commit should be tried again.
+
+    On Ctrl-C Polars ends the queries of every thread. The main thread is the one to stop, and then
+    saves what came; a commit under way in another is part of that.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return threading.current_thread() is not threading.main_thread()
+    return isinstance(error, ConflictError)
 
 
 def _store_candles(lake: Lake, batch: Mapping[str, list[Outcome]], origin: _Origin) -> Stored:

@@ -9,6 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("distributed", reason="pip install 'basislake[dask]' to run these")
+from distributed import Client
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -36,7 +41,8 @@ def cluster(
     machines: Sequence[Machine] = (HERE, HERE),
     program: Sequence[str] = DASK,
 ) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
-    """A scheduler and some workers, each a process, as docs/engines.md starts them.
+    """A scheduler and some workers that have joined it, each a process, as docs/engines.md starts
+    them.
 
     Args:
         env: of the scheduler and the workers.
@@ -68,6 +74,9 @@ def cluster(
             assert processes[0].poll() is None
             time.sleep(0.05)
         address = json.loads(told.read_text())["address"]
+        if machines:
+            with Client(address, set_as_default=False) as client:
+                client.wait_for_workers(len(machines), timeout=60)
         yield address.replace("tcp://", "dask://"), processes[1:]
     finally:
         for process in processes:

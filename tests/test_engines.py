@@ -21,8 +21,6 @@ from tests.market import basislake, command, fetch, small_market
 from tests.object_store import ObjectStore, Proxy
 from tests.staged import built
 
-pytest.importorskip("distributed", reason="pip install 'basislake[dask]' to run these")
-
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Lake:

@@ -27,8 +27,6 @@ from tests.clusters import Machine, cluster
 from tests.market import basislake, command, ideal_calls, rows, small_market, truth, truths
 from tests.object_store import ObjectStore
 
-pytest.importorskip("distributed", reason="pip install 'basislake[dask]' to run these")
-
 # Two workers of so many threads each.
 THREADS = 2
 UNDER_WAY = 2 * THREADS
@@ -139,7 +137,8 @@ def test_a_worker_killed_in_the_middle_changes_nothing_but_some_calls(
     assert rows(lake.open(str(at)), "raw_candles").equals(truths(universe))
     result = json.loads(out)
     assert (result["calls"], result["failed"]) == (total, [])
-    assert slow.calls_of(CHART) <= total + THREADS
+    # Answers that the worker held are lost with it.
+    assert slow.calls_of(CHART) <= total + UNDER_WAY + AHEAD
 
 
 def test_an_exchange_that_closes_its_door_ends_the_run_at_once(
@@ -159,19 +158,14 @@ def test_an_exchange_that_closes_its_door_ends_the_run_at_once(
     assert slow.calls_of(CHART) - before <= 2 * UNDER_WAY + AHEAD
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_backfill_saves_what_came_and_the_next_one_finishes(
-    universe: Universe,
-    slow: SimulatedExchange,
-    tmp_path: Path,
-    env: dict[str, str],
-    how: signal.Signals,
+    universe: Universe, slow: SimulatedExchange, tmp_path: Path, env: dict[str, str]
 ) -> None:
     at, total = tmp_path / "lake", ideal_calls(universe)
     with cluster(env, tmp_path, threads=THREADS) as (engine, _):
         process = start(slow, at, engine, env)
         wait_until(process, lambda: slow.calls_of(CHART) > total // 2)
-        process.send_signal(how)
+        process.send_signal(signal.SIGTERM)
         code, _, told = ended(process)
         assert code == 1
         assert "Interrupted. What was committed is safe" in told
@@ -240,7 +234,6 @@ def test_two_machines_with_an_allowance_each_are_twice_as_fast_and_neither_excee
     with SimulatedExchange(universe) as server:
         assert basislake(server, "instruments", "--lake", at, env=env).code == 0
         with cluster(env, tmp_path, threads=THREADS, machines=machines) as (engine, _):
-            time.sleep(3)
             line = command(server, "backfill", "--lake", at, "--engine", engine, "--json")
             line[line.index("--rate") + 1] = str(rate)
             done = subprocess.run(line, env=env, capture_output=True, text=True, check=True)

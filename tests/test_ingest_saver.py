@@ -16,6 +16,7 @@ from ingest.saver import BATCH_CANDLES, BATCH_SECONDS, BATCHES, MOST_CANDLES_WAI
 from ingest.windows import InstrumentPlan
 from lake import Lake
 from lake.errors import LakeError, TransientError
+from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span
 from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
 from lake.versions import PastLake
@@ -255,6 +256,39 @@ def test_a_commit_under_way_ends_though_the_saver_is_closed(at: Lake, clock: Clo
     saver.close()
     (saved,) = saver.poll(PATIENCE_S)
     assert saved.stored.written == stored(at) == 10
+
+
+class Interrupted(Lake):
+    """A lake in whose reading Ctrl-C falls once, as Polars raises it in every thread."""
+
+    def __init__(self, uri: str, table: lake.tables.Table) -> None:
+        super().__init__(uri)
+        self._left = [table]
+
+    @property
+    def is_over(self) -> bool:
+        return not self._left
+
+    def snapshot(self, table: lake.tables.Table, version: int | None = None) -> Snapshot:
+        if table in self._left:
+            self._left.remove(table)
+            raise KeyboardInterrupt
+        return super().snapshot(table, version)
+
+
+@pytest.mark.parametrize("table", [RAW_CANDLES, COVERAGE], ids=lambda table: table.name)
+def test_ctrl_c_does_not_end_a_commit_under_way(
+    at: Lake, clock: Clock, table: lake.tables.Table
+) -> None:
+    hit = Interrupted(at.uri, table)
+    saver, job = Saver(hit, "test 1", MANY, clock), tens(2)
+    for _ in range(2):
+        saver.add(*answer(job))
+    (saved,) = saver.flush()
+    saver.close()
+    assert hit.is_over
+    assert saved.stored.written == stored(at) == 20
+    assert at.read(COVERAGE)["end"].to_list() == [minute(20)]
 
 
 def test_of_two_writers_neither_hides_the_others_coverage_in_a_past_version(at: Lake) -> None:
