@@ -104,7 +104,8 @@ def show_tables(found: Mapping[str, Any], now: datetime) -> None:
         for name, row in found["tables"].items()
     ]
     columns = ["table", "rows", "files", "size", "version", "changed"]
-    print_table(f"Lake {found['lake']}", columns, rows)
+    of = f", of {found['exchange']}" if found["exchange"] else ""
+    print_table(f"Lake {found['lake']}{of}", columns, rows)
 
 
 def show_next(steps: Sequence[Next], flags: str) -> None:

@@ -18,16 +18,16 @@ from ingest.backfill import DEFAULT_THREADS
 from ingest.exchange import (
     DEFAULT_RETRIES,
     DEFAULT_TIMEOUT_S,
-    HISTORY_URL,
     MAX_CONNECTIONS,
-    WWW_URL,
     Exchange,
 )
+from ingest.hosts import DERIBIT, HISTORY_URL, WWW_URL, exchange_name
 from ingest.limiter import Limiter
 from ingest.pace import DEFAULT_CALLS_PER_SECOND
 from ingest.selection import Selection, select
 from lake import Lake
 from lake.errors import LakeError, UsageError
+from lake.origin import check_origin
 from lake.tables import INSTRUMENTS
 from load.embedded import embedded, psql_command, stop_command
 
@@ -73,7 +73,12 @@ class ExchangeSettings:
             where: a lake, whose runs on this machine share one pace; by default the pace is this
                 process's own.
             tell: told of failures that last.
+
+        Raises:
+            UsageError: see `check`.
         """
+        if where is not None:
+            self.check(where)
         exchange = self.exchange(where, tell)
         try:
             yield exchange
@@ -91,6 +96,23 @@ class ExchangeSettings:
             retries=self.retries,
             tell=tell,
         )
+
+    def check(self, where: Lake) -> None:
+        """Refuse what would put two exchanges into one lake; nothing is called.
+
+        Raises:
+            UsageError: the lake holds the market of another exchange, or only one of the two
+                addresses is Deribit's.
+            LakeError: the lake cannot be read.
+        """
+        names = exchange_name(self.url), exchange_name(self.history_url)
+        if names.count(DERIBIT) == 1:
+            raise UsageError(
+                f"Active instruments and candles would come from {names[0]}, expired instruments "
+                f"from {names[1]}. Nothing was asked; give both --exchange-url and --history-url "
+                "(BASISLAKE_EXCHANGE_URL and BASISLAKE_HISTORY_URL), or neither."
+            )
+        check_origin(where, names[0])
 
 
 @contextmanager

@@ -20,13 +20,13 @@ BEHIND = "are not made from the newest raw candles; `basislake build` brings the
 def lake_status(where: Lake) -> dict[str, Any]:
     """Return what the lake holds.
 
-    Keys: lake; tables (name to version, rows, files, bytes, committed_at); instruments (known,
-    with_candles); coins (see `overview.coins`); coverage (status to minutes); newest_candle (its
-    time, None where there is none); lag (what a running `follow` says of it, see
-    `ingest.schedule.Lag`, None without one); behind (see
-    `tables_behind`); unanswered (instrument, start, end, minutes of every failed interval); missing
-    (the same of every missing one); quarantined (rule to rows); running and runs (records of
-    backfills, see `ingest.runs`: those going on, and the last ones that ended).
+    Keys: lake; exchange (whose market it holds, None in a lake from before that was marked); tables
+    (name to version, rows, files, bytes, committed_at); instruments (known, with_candles); coins
+    (see `overview.coins`); coverage (status to minutes); newest_candle (its time, None where there
+    is none); lag (what a running `follow` says of it, see `ingest.schedule.Lag`, None without one);
+    behind (see `tables_behind`); unanswered (instrument, start, end, minutes of every failed
+    interval); missing (the same of every missing one); quarantined (rule to rows); running and runs
+    (records of backfills, see `ingest.runs`: those going on, and the last ones that ended).
     """
     snapshots = where.snapshots()
     times = committed(where)
@@ -42,6 +42,7 @@ def lake_status(where: Lake) -> dict[str, Any]:
     newest = newest_candles(coverage)
     return {
         "lake": where.uri,
+        "exchange": snapshots[INSTRUMENTS.name].origin,
         "tables": {
             name: {
                 "version": snapshot.version,

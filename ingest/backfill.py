@@ -23,6 +23,7 @@ from ingest.saver import Saved, Saver
 from ingest.worklist import Worklist
 from lake import Lake
 from lake.errors import ClosedDoorError, LakeError
+from lake.origin import claim
 from lake.spans import common, minutes_in
 
 DEFAULT_THREADS = MAX_CONNECTIONS
@@ -180,10 +181,13 @@ class Backfill:
 
         Raises:
             ClosedDoorError: the exchange refuses all calls; what came before is saved.
+            UsageError: the lake holds another exchange's market; nothing was asked.
             LakeError: the lake cannot be written; it holds what was committed before.
             Exception: whatever the callers' pool raises where it is lost; what came before is
                 saved.
         """
+        if self._planner.wanted:
+            claim(self._lake, self._exchange.name, self._program)
         record = self._part_of or RunRecord(self._lake, self._program, self.result.plan)
         self.result.run = record.id
         self.result.log = str(record.log) if record.log else None

@@ -10,6 +10,7 @@ from ingest.exchange import Exchange
 from ingest.records import COINS, Instrument, Listing, Refused, read_records
 from lake import Lake
 from lake.errors import ClosedDoorError, ConflictError, ExchangeError
+from lake.origin import check_origin, claim
 from lake.tables import INSTRUMENTS
 
 # A second discovery at the same time makes the commit start over.
@@ -56,15 +57,17 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
 
     Raises:
         ClosedDoorError: the exchange refuses all calls.
+        UsageError: the lake holds another exchange's market.
         LakeError: the lake cannot be read or written.
     """
+    check_origin(lake, exchange.name)
     listing, failed = _listings(exchange)
     store = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(ConflictError),
         stop=tenacity.stop_after_attempt(_COMMIT_TRIES),
         reraise=True,
     )
-    before, known = store(_store, lake, listing, program, complete=not failed)
+    before, known = store(_store, lake, listing, exchange.name, program, complete=not failed)
     lives = dict(
         zip(before["instrument"], before.select("listed_at", "expires_at").rows(), strict=True)
     )
@@ -83,9 +86,11 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
 
 
 def _store(
-    lake: Lake, listing: Listing, program: str, *, complete: bool
+    lake: Lake, listing: Listing, origin: str, program: str, *, complete: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Bring the table up to date, and return it as it was and as it is."""
+    if listing.instruments:
+        claim(lake, origin, program)
     base = lake.snapshot(INSTRUMENTS)
     before = INSTRUMENTS.cast(base.scan().collect())
     known = merge_known(before, listing.instruments.values(), complete=complete)

@@ -15,6 +15,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from ingest.deadline import POOLS, Deadlines
+from ingest.hosts import HISTORY_URL, WWW_URL, exchange_name
 from ingest.limiter import Limiter
 from ingest.pace import wait_before_retry_s
 from ingest.replies import Page, Reply, read_answer, read_candles, read_time
@@ -22,8 +23,6 @@ from ingest.windows import minutes_of
 from lake.errors import StoppedError, ThrottledError, TransientError, UsageError
 from lake.spans import Span
 
-WWW_URL = "https://www.deribit.com"
-HISTORY_URL = "https://history.deribit.com"
 DEFAULT_TIMEOUT_S = 30.0
 DEFAULT_RETRIES = 6
 MAX_CONNECTIONS = 8
@@ -66,7 +65,11 @@ class Tally:
 
 
 class Exchange:
-    """Deribit's public REST API, over one session with keep-alive, safe to share among threads."""
+    """Deribit's public REST API, over one session with keep-alive, safe to share among threads.
+
+    Attributes:
+        name: which exchange it is, see `ingest.hosts`.
+    """
 
     def __init__(  # noqa: PLR0913  (each is a setting of its own, all but the first two by keyword)
         self,
@@ -100,6 +103,7 @@ class Exchange:
             UsageError: a URL is not an http or https URL.
         """
         self._www_url = _base(www_url)
+        self.name = exchange_name(www_url)
         self._history_url = _base(history_url)
         self._limiter = limiter or Limiter(0)
         self._deadlines = Deadlines()

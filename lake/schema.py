@@ -9,6 +9,8 @@ from lake.errors import LakeError
 
 VERSION = 1
 _MARK = "basislake.schema"
+# In the table of instruments only; see `lake.origin`.
+ORIGIN = "basislake.exchange"
 
 # Every table is made with these. By default Delta Lake forgets versions after 30 days, and with
 # them what rows were made from.

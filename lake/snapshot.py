@@ -54,6 +54,11 @@ class Snapshot:
         return schema.version_of(self.delta.metadata().configuration)
 
     @property
+    def origin(self) -> str | None:
+        """The exchange that the lake is marked with in this table; see `lake.origin`."""
+        return self.delta.metadata().configuration.get(schema.ORIGIN) if self.delta else None
+
+    @property
     def rows(self) -> int:
         """Rows in all files."""
         return sum(file.rows for file in self.files)

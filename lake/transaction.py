@@ -66,7 +66,32 @@ def transact(
         return DeltaTable(base.uri, storage_options=dict(base.options) or None).version()
 
 
-def _create(base: Snapshot, lineage: Mapping[str, Any]) -> DeltaTable:
+def mark(base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, Any]) -> None:
+    """Set properties of a table; the table is made, without rows, where it does not exist.
+
+    Args:
+        base: the newest version.
+        properties: by name.
+        lineage: kept in the commit.
+
+    Raises:
+        ConflictError: another writer was faster; nothing was stored.
+        LakeError: the store cannot be written.
+    """
+    with explained(f"{base.table.name} cannot be marked at {base.uri}"):
+        if base.delta is None:
+            _create(base, lineage, properties)
+            return
+        base.delta.alter.set_table_properties(
+            dict(properties),
+            raise_if_not_exists=False,
+            commit_properties=CommitProperties(custom_metadata=dict(lineage)),
+        )
+
+
+def _create(
+    base: Snapshot, lineage: Mapping[str, Any], properties: Mapping[str, str] | None = None
+) -> DeltaTable:
     """Make the table, as its version 0, which nobody has written to yet.
 
     Raises:
@@ -82,7 +107,7 @@ def _create(base: Snapshot, lineage: Mapping[str, Any]) -> DeltaTable:
             schema=Schema.from_arrow(table.arrow_schema),
             partition_by=[table.partition] if table.partition else None,
             mode="error",
-            configuration=PROPERTIES,
+            configuration={**PROPERTIES, **(properties or {})},
             storage_options=options,
             commit_properties=CommitProperties(told, max_commit_retries=0),
             raise_if_key_not_exists=False,

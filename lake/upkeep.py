@@ -1,11 +1,10 @@
 """Keeps a lake in shape: marks of older tables, checkpoints of long logs; no row changes."""
 
-from deltalake import CommitProperties
-
 from lake import files, log, schema
 from lake.snapshot import Snapshot, explained
 from lake.store import Lake
 from lake.tables import TABLES
+from lake.transaction import mark
 from lake.vacuum import LOG
 
 # Opening a table reads the commits since its last checkpoint, each of which is a request in an
@@ -44,12 +43,7 @@ def upgrade(lake: Lake, program: str) -> list[str]:
         snapshot = lake.snapshot(TABLES[name])
         change = f"schema {snapshot.schema_version} to {schema.VERSION}"
         told = {"program": program, log.UPKEEP: change}
-        with explained(f"{name} cannot be marked at {snapshot.uri}"):
-            snapshot.opened.alter.set_table_properties(
-                schema.PROPERTIES,
-                raise_if_not_exists=False,
-                commit_properties=CommitProperties(custom_metadata=told),
-            )
+        mark(snapshot, schema.PROPERTIES, told)
     return names
 
 

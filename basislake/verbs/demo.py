@@ -112,10 +112,12 @@ def demo(uri: str, postgres: str, *, as_json: bool) -> int:
     where = lake.open(uri)
     universe = market(DEFAULT_SEED, DEFAULT_NOW, DEFAULT_WEEKS)
     say(f"A simulated exchange, a lake in {uri}, and a PostgreSQL; no network is used.")
-    with SimulatedExchange(universe) as server, database(postgres, where) as address:
+    with SimulatedExchange(universe) as server:
         settings = ExchangeSettings(server.www_url, server.history_url, rate=0)
-        summary, code = run_all(where, settings, Selection(), Target(address))
-        answers = _ask(address)
+        settings.check(where)
+        with database(postgres, where) as address:
+            summary, code = run_all(where, settings, Selection(), Target(address))
+            answers = _ask(address)
     if as_json:
         print_json({**summary, "guide": answers})
     else:

@@ -115,6 +115,7 @@ def follow(
         raise UsageError("--postgres loads after builds, so it does not go with --build-every 0.")
     if postgres == EMBEDDED and not where.is_local:
         raise UsageError("The embedded PostgreSQL is beside a lake on disk; give --postgres URI.")
+    settings.check(where)
     target = None if postgres is None else Target(postgres, schema)
     build = partial(_build, where, target)
     result = Follower(where, settings, selection, rhythm, build=build, say=say).run()

@@ -108,6 +108,7 @@ def plan(
         basislake plan --currency ETH --since 2024-01-01
         basislake plan --rate 20 --json
     """
+    settings.check(where)
     if knows_nothing(where):
         say("The lake knows no instruments yet; `basislake instruments` fetches them.")
     with settings.open() as exchange:

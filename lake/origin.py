@@ -1,0 +1,77 @@
+"""Which exchange a lake's raw data came from, marked in its table of instruments: rows of two
+exchanges never share a lake.
+
+A lake without the mark was made before there was one; the first that writes to it marks it.
+"""
+
+from lake import log
+from lake.errors import ConflictError, UsageError
+from lake.schema import ORIGIN
+from lake.store import Lake
+from lake.tables import INSTRUMENTS
+from lake.transaction import mark
+
+# Each lost race means that another writer marked the lake, or wrote an instrument.
+_TRIES = 10
+
+
+def origin_of(lake: Lake) -> str | None:
+    """Return the exchange that the lake's data came from; None where that is not marked yet.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    return lake.snapshot(INSTRUMENTS).origin
+
+
+def check_origin(lake: Lake, origin: str) -> None:
+    """Refuse data of another exchange than the lake's.
+
+    Args:
+        lake: that data is for.
+        origin: the exchange that it comes from.
+
+    Raises:
+        UsageError: the lake holds another exchange's data.
+        LakeError: the lake cannot be read.
+    """
+    _check(lake, origin_of(lake), origin)
+
+
+def claim(lake: Lake, origin: str, program: str) -> None:
+    """Mark the lake as one of an exchange's data, before any of it is written; the lake is made
+    where there is none.
+
+    Args:
+        lake: to be written to.
+        origin: the exchange.
+        program: name and version, for the lineage.
+
+    Raises:
+        UsageError: the lake holds another exchange's data.
+        LakeError: the lake cannot be read or written.
+        ConflictError: others kept writing its instruments.
+    """
+    for attempt in range(_TRIES):
+        base = lake.snapshot(INSTRUMENTS)
+        _check(lake, base.origin, origin)
+        if base.origin:
+            return
+        lineage = {"program": program}
+        if base.version is not None:
+            lineage[log.UPKEEP] = f"origin {origin}"
+        try:
+            mark(base, {ORIGIN: origin}, lineage)
+        except ConflictError:
+            if attempt == _TRIES - 1:
+                raise
+
+
+def _check(lake: Lake, own: str | None, origin: str) -> None:
+    if own not in (None, origin):
+        raise UsageError(
+            f"The lake at {lake.uri} holds the market of {own}, and this command is about that of "
+            f"{origin}. Nothing was asked and nothing changed, for two exchanges never share a "
+            f"lake: give another folder with --lake, or the address of {own} with --exchange-url "
+            "and --history-url."
+        )
