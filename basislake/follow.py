@@ -199,7 +199,7 @@ class Follower:
 
     def _fetch(self, exchange: Exchange, now: datetime) -> None:
         planner = Planner(self._where, self._selection, now, without=self._roll.without(now))
-        self._expired = expired_by(self._where.read(INSTRUMENTS), now)
+        self._expired = expired_by(self._where.snapshot(INSTRUMENTS).read(), now)
         if not self._followed:
             # What had expired before this run is no news.
             self._dead = self._expired
@@ -298,7 +298,7 @@ class Follower:
         return at + timedelta(seconds=max(0.0, self._clock() - seen_s))
 
     def _measure(self) -> None:
-        known = newest_candles(self._where.read(COVERAGE))
+        known = newest_candles(self._where.snapshot(COVERAGE).read())
         self._newest = {name: ts for name, ts in known.items() if name in self._followed}
         self._record.facts.update(self._facts())
 

@@ -238,7 +238,7 @@ def _store_coverage(
     recalled: Mapping[str, Recalled],
 ) -> int | None:
     base = lake.snapshot(COVERAGE)
-    before = COVERAGE.cast(base.scan().collect())
+    before = base.read()
     listed = dict(origin.instruments.scan().select("instrument", "listed_at").collect().iter_rows())
     after = [before.filter(~pl.col("instrument").is_in(list(batch)))]
     for instrument, outcomes in batch.items():

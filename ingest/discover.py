@@ -92,7 +92,7 @@ def _store(
     if listing.instruments:
         claim(lake, origin, program)
     base = lake.snapshot(INSTRUMENTS)
-    before = INSTRUMENTS.cast(base.scan().collect())
+    before = base.read()
     known = merge_known(before, listing.instruments.values(), complete=complete)
     if known.height:
         lake.replace(base, known, {"program": program})

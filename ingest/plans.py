@@ -34,7 +34,7 @@ class Planner:
         without: Collection[str] = (),
     ) -> None:
         """Read what the lake knows; see `make_plans`. Instruments `without` are not planned."""
-        chosen = choose(lake.read(INSTRUMENTS), selection)
+        chosen = choose(lake.snapshot(INSTRUMENTS).read(), selection)
         wanted = wanted_minutes(chosen, closed_until(now))
         self.wanted = {name: spans for name, spans in wanted.items() if name not in without}
         self._lake = lake
@@ -80,8 +80,7 @@ class Planner:
 
 
 def _rows(snapshot: Snapshot) -> dict[tuple[object, ...], pl.DataFrame]:
-    rows = COVERAGE.cast(snapshot.scan().collect())
-    return rows.partition_by("instrument", as_dict=True)
+    return snapshot.read().partition_by("instrument", as_dict=True)
 
 
 def make_plans(

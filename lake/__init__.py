@@ -23,6 +23,8 @@ def open(  # noqa: A001  (lake.open reads best)
 ) -> Lake:
     """Open a lake at a folder or object-store URI; nothing is read before a table is asked for.
 
+    Where there is no lake, writing makes one and reading is a `LakeError`.
+
     With a version the lake is as it was then, and can only be read; see `lake.versions`.
 
     Args:

@@ -71,8 +71,9 @@ def fingerprint(
         report: told how many of how many partitions are done.
 
     Raises:
-        LakeError: the lake cannot be read.
+        LakeError: there is no such lake, or it cannot be read.
     """
+    lake.check_exists()
     snapshots = lake.snapshots().values()
     parts = [part for snapshot in snapshots for part in _parts(snapshot)]
     lines: dict[str, list[str]] = {name: [] for name in TABLES}

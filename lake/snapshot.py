@@ -79,6 +79,15 @@ class Snapshot:
         chosen = self.files if partition is None else self.of(partition)
         return scan_files(self.table, [self.url(file) for file in chosen], self.options)
 
+    def read(self) -> pl.DataFrame:
+        """Return all rows of a table that fits in memory, in the table's order.
+
+        Raises:
+            LakeError: they cannot be read.
+        """
+        with explained(f"{self.table.name} cannot be read at {self.uri}"):
+            return self.table.cast(self.scan().collect())
+
     def url(self, file: DataFile) -> str:
         """Where a file of this snapshot is."""
         return f"{self.uri}/{file.path}"

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -59,8 +59,17 @@ class Lake:
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         return Path(cache) / "basislake" / sha256(self.uri.encode()).hexdigest()[:16]
 
+    def check_exists(self) -> None:
+        """Refuse to read where nobody has made a lake: a mistyped address is not an empty market.
+
+        Raises:
+            LakeError: none of the tables is there, or they cannot be read.
+        """
+        self._check_any(self.snapshots().values())
+
     def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
-        """Return a table at a version (the newest by default); empty where there is none yet.
+        """Return a table at a version (the newest by default), for those who will write to it, so
+        also where there is no table or no lake yet: it is empty then.
 
         Raises:
             LakeError: the table cannot be read, or has no such version.
@@ -81,21 +90,20 @@ class Lake:
             return dict(zip(TABLES, pool.map(self.snapshot, TABLES.values()), strict=True))
 
     def scan(self, name: str, version: int | None = None) -> pl.LazyFrame:
-        """Return a table's rows as a lazy frame; no rows where nothing was stored yet.
+        """Return a table's rows as a lazy frame; no rows where the lake has none of it yet.
 
         Args:
             name: of the table; see `lake.tables`.
             version: of the table, the newest by default.
 
         Raises:
-            LakeError: there is no such table or version, or it cannot be read.
+            LakeError: there is no such lake, table or version, or it cannot be read.
         """
-        return self.snapshot(self._declared(name), version).scan()
+        return self._existing(self._declared(name), version).scan()
 
     def read(self, table: Table) -> pl.DataFrame:
-        """Return all rows of a table that fits in memory, in the table's order."""
-        with explained(f"{table.name} cannot be read at {self._table_uri(table)}"):
-            return table.cast(self.snapshot(table).scan().collect())
+        """Return all rows of a table that fits in memory, in the table's order; see `scan`."""
+        return self._existing(table).read()
 
     def write(self, table: Table, frame: pl.DataFrame, partition: str | None = None) -> DataFile:
         """Write rows as a file that no reader sees before a commit; see `lake.files.write`."""
@@ -208,8 +216,14 @@ class Lake:
             return log.commits_of(delta, limit)
 
     def duckdb(self) -> duckdb.DuckDBPyConnection:
-        """Return a DuckDB connection with a view per table as it is now; see `lake.duck`."""
-        return duck.connect(self.snapshots().values(), is_local=self.is_local)
+        """Return a DuckDB connection with a view per table as it is now; see `lake.duck`.
+
+        Raises:
+            LakeError: there is no such lake, or it cannot be read.
+        """
+        snapshots = self.snapshots().values()
+        self._check_any(snapshots)
+        return duck.connect(snapshots, is_local=self.is_local)
 
     def sql(self, query: str) -> pl.DataFrame:
         """Return the rows of a DuckDB query over the tables as they are now.
@@ -219,7 +233,7 @@ class Lake:
 
         Raises:
             UsageError: DuckDB refuses the query.
-            LakeError: the lake cannot be read.
+            LakeError: there is no such lake, or it cannot be read.
         """
         connection = self.duckdb()
         try:
@@ -229,6 +243,22 @@ class Lake:
 
     def _holds(self, base: Snapshot, frame: pl.DataFrame) -> bool:
         return base.table.cast(base.scan().collect()).equals(base.table.cast(frame))
+
+    def _existing(self, table: Table, version: int | None = None) -> Snapshot:
+        """A table of a lake that is there; to know that takes a look at the others only where this
+        one is not.
+        """
+        snapshot = self.snapshot(table, version)
+        if snapshot.version is None:
+            self.check_exists()
+        return snapshot
+
+    def _check_any(self, snapshots: Iterable[Snapshot]) -> None:
+        if all(snapshot.version is None for snapshot in snapshots):
+            raise LakeError(
+                f"There is no lake at {self.uri}: none of its tables is there. See that the "
+                "address is right; a lake is made when something is written."
+            )
 
     def _check_present(self) -> None:
         if self.version is not None:

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +11,9 @@ import pytest
 import lake
 from lake import Lake
 from lake.errors import ConflictError, LakeError, UsageError
+from lake.fingerprint import fingerprint
 from lake.tables import CANDLES, INSTRUMENTS, QUARANTINE, RAW_CANDLES, TABLES
+from lake.versions import pinned
 from tests.strategies import T0, candles, minute, raw
 
 LINEAGE = {"program": "test 1", "made_from": {"instruments": 3}}
@@ -257,6 +260,7 @@ def test_a_folder_that_would_be_taken_for_another_is_refused(tmp_path: Path, fol
 
 
 def test_an_empty_lake_has_every_table_and_view_without_rows(at: Lake) -> None:
+    at.replace(at.snapshot(INSTRUMENTS), INSTRUMENTS.empty(), LINEAGE)
     connection = at.duckdb()
     for name, table in TABLES.items():
         frame = at.scan(name).collect()
@@ -265,7 +269,29 @@ def test_an_empty_lake_has_every_table_and_view_without_rows(at: Lake) -> None:
         assert [column[0] for column in seen.description] == table.names
         assert seen.fetchall() == []
     assert connection.execute("SELECT count(*) FROM unmatched").fetchone() == (0,)
-    assert not Path(at.uri).exists()
+
+
+READS: Mapping[str, Callable[[Lake], object]] = {
+    "scan": lambda at: at.scan("basis"),
+    "read": lambda at: at.read(INSTRUMENTS),
+    "sql": lambda at: at.sql("SELECT 1"),
+    "duckdb": lambda at: at.duckdb(),
+    "fingerprint": lambda at: fingerprint(at, 1),
+    "pinned": lambda at: pinned(at).scan("basis"),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_where_no_lake_is_reading_is_an_error_and_makes_nothing(at: Lake, name: str) -> None:
+    other = lake.open(str(Path(at.uri).parent))
+    for where in (at, other):
+        with pytest.raises(LakeError, match=f"There is no lake at {where.uri}: none of its tables"):
+            READS[name](where)
+    assert list(Path(other.uri).iterdir()) == []
+    assert at.snapshot(INSTRUMENTS).read().is_empty()
+    append(at, "A", candles(1))
+    assert at.scan("basis").collect().is_empty()
+    READS[name](at)
 
 
 def test_the_views_have_the_declared_types_and_unmatched_lists_what_has_no_basis(at: Lake) -> None:

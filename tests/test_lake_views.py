@@ -64,7 +64,7 @@ def gapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
 
 
 def test_every_view_has_the_declared_columns_and_no_rows_in_an_empty_lake(tmp_path: Path) -> None:
-    connection = lake.open(str(tmp_path / "none")).duckdb()
+    connection = lake_of(tmp_path / "none", instruments=[]).duckdb()
     for view in VIEWS:
         described = connection.execute(f"DESCRIBE FROM {view.call}").fetchall()
         declared = [(column.name, duck.SQL_TYPES[column.type]) for column in view.columns]
@@ -302,7 +302,7 @@ def test_rolled_up_candles_are_as_one_would_work_them_out(
         if (group := list(found))
     ]
     with tempfile.TemporaryDirectory() as folder:
-        where = lake_of(Path(folder), **({"candles": rows} if rows else {}))
+        where = lake_of(Path(folder), candles=rows)
         assert ask(where, f"FROM candles_{period} ORDER BY ts") == expected
 
 
@@ -331,7 +331,7 @@ def test_the_rolled_up_basis_is_as_one_would_work_it_out(
         counts = (sum(r["future_traded"] for r in group), sum(r["suspect"] for r in group))
         expected.append((SOON, ts, *figures, *counts))
     with tempfile.TemporaryDirectory() as folder:
-        where = lake_of(Path(folder), **({"basis": rows} if rows else {}))
+        where = lake_of(Path(folder), basis=rows)
         assert ask(where, f"FROM basis_{period} ORDER BY ts") == expected
 
 

@@ -270,3 +270,11 @@ def _instruments(*listed: str) -> pl.DataFrame:
     return pl.DataFrame(
         [instrument(name, NOW) for name in listed], schema=INSTRUMENTS.polars_schema
     )
+
+
+def test_a_prefix_without_any_table_is_no_lake(at: Lake) -> None:
+    for read in (lambda: at.scan("basis"), lambda: at.sql("FROM basis")):
+        with pytest.raises(LakeError, match="There is no lake at s3://"):
+            read()
+    at.replace(at.snapshot(INSTRUMENTS), INSTRUMENTS.empty(), LINEAGE)
+    assert at.scan("basis").collect().is_empty()
