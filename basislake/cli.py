@@ -8,6 +8,7 @@ import click
 
 from basislake import __version__
 from basislake.output import say
+from basislake.settings import UNREACHABLE
 from basislake.verbs import (
     backup,
     completion,
@@ -24,7 +25,7 @@ from basislake.verbs import (
     run,
     versions,
 )
-from lake.errors import BasislakeError, UsageError
+from lake.errors import BasislakeError, UnreachableError, UsageError
 
 EXIT_CODES: Mapping[int, str] = {
     0: "all done",
@@ -125,15 +126,17 @@ def main(arguments: list[str] | None = None) -> None:
         exc.show()
         sys.exit(exc.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        say("Interrupted. What was committed is safe; the same command resumes.")
+        say("Interrupted. What was committed is safe; the same command does what is left.")
         sys.exit(_INTERRUPTED)
     except UsageError as exc:
         say(f"Error: {exc}")
         sys.exit(_USAGE)
     except BasislakeError as exc:
         say(f"Error: {exc}")
+        if isinstance(exc, UnreachableError):
+            say(UNREACHABLE)
         sys.exit(_FAILED)
     except OSError as exc:
-        say(f"Error: {exc}. What was committed is safe; the same command resumes.")
+        say(f"Error: {exc}. What was committed is safe; the same command does what is left.")
         sys.exit(_FAILED)
     sys.exit(code if isinstance(code, int) else 0)

@@ -156,7 +156,7 @@ class Follower:
         try:
             # A connection of its own: after an outage nothing of the old ones is any good.
             with self._settings.open(self._where, tell=lambda _: None) as exchange:
-                now, seen_s = self._seen = exchange.server_time(), self._clock()
+                now, seen_s = self._seen = exchange.server_time(most_retries=1), self._clock()
                 self._discover(exchange, now)
                 self._fetch(exchange, now)
         except (ExchangeError, LakeError) as exc:

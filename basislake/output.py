@@ -1,11 +1,13 @@
 """What people see: results on stdout, as tables or one JSON object; everything else on stderr."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any, TextIO
 
 import click
@@ -166,6 +168,20 @@ def duration(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
+def called() -> str:
+    """Return how the command can be called from here: by its name, or by the path it was called by,
+    so that what is printed can be pasted.
+    """
+    if shutil.which("basislake") or Path(sys.argv[0]).name != "basislake":
+        return "basislake"
+    return os.path.relpath(sys.argv[0])
+
+
+def counted(count: int, word: str) -> str:
+    """Return a number of things for people: 1 instrument, 2 instruments."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 def size(count: float) -> str:
     """Return a number of bytes for people."""
     for unit in ("B", "kB", "MB", "GB"):
@@ -180,7 +196,7 @@ def age(seconds: float) -> str:
     for name, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         count = int(seconds // length)
         if count > 0:
-            return f"{count:,} {name}{'' if count == 1 else 's'} ago"
+            return f"{counted(count, name)} ago"
     return "just now"
 
 

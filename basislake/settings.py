@@ -34,6 +34,13 @@ from load.embedded import embedded, psql_command, stop_command
 DEFAULT_LAKE = "./lake-data"
 EMBEDDED = "embedded"
 
+# What to do where the exchange cannot be reached.
+UNREACHABLE = (
+    "See to the network, and to a proxy (HTTPS_PROXY) where there is one; BASISLAKE_EXCHANGE_URL\n"
+    "and BASISLAKE_HISTORY_URL give other addresses. What is stored needs no network, for example"
+    "\n`basislake instruments --offline`; `basislake exchange` serves a simulated exchange."
+)
+
 _FIRST_YEAR, _END_YEAR = 2000, 2100
 _MOST_CALLS_PER_SECOND = 1e6
 _LONGEST_TIMEOUT_S = 3600.0

@@ -1,6 +1,6 @@
 """The settings of the database on the command line: where it is, and how it is used."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -54,18 +54,23 @@ class Target:
         return self.postgres == EMBEDDED and not is_made
 
 
+def schema_option(meaning: str) -> Callable[[F], F]:
+    """Add --schema, with this help; the command gets `schema`."""
+    return click.option(
+        "--schema",
+        metavar="NAME",
+        envvar="BASISLAKE_SCHEMA",
+        show_envvar=True,
+        default=DEFAULT_SCHEMA,
+        help=meaning,
+    )
+
+
 def target_options(command: F) -> F:
     """Add the settings of the database; the command gets `target`."""
     options = (
         postgres_option,
-        click.option(
-            "--schema",
-            metavar="NAME",
-            envvar="BASISLAKE_SCHEMA",
-            show_envvar=True,
-            default=DEFAULT_SCHEMA,
-            help="Schema of the tables, made where it is absent",
-        ),
+        schema_option("Schema of the tables, made where it is absent"),
         click.option(
             "--lock-wait",
             "lock_wait_s",

@@ -1,7 +1,7 @@
 """Discovery: which instruments there are, from both hosts, into the `instruments` table."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import polars as pl
 import tenacity
@@ -9,7 +9,7 @@ import tenacity
 from ingest.exchange import Exchange
 from ingest.records import COINS, Instrument, Listing, Refused, read_records
 from lake import Lake
-from lake.errors import ClosedDoorError, ConflictError, ExchangeError
+from lake.errors import ClosedDoorError, ConflictError, ExchangeError, UnreachableError
 from lake.origin import check_origin, claim
 from lake.tables import INSTRUMENTS
 
@@ -31,11 +31,11 @@ class Discovery:
     """
 
     known: pl.DataFrame
-    new: list[str]
-    changed: list[str]
-    left_out: dict[str, int]
-    refused: list[Refused]
-    failed: list[str]
+    new: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
     @property
     def is_complete(self) -> bool:
@@ -57,6 +57,7 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
 
     Raises:
         ClosedDoorError: the exchange refuses all calls.
+        UnreachableError: there is no connection to `www`; nothing was stored.
         UsageError: the lake holds another exchange's market.
         LakeError: the lake cannot be read or written.
     """
@@ -130,6 +131,12 @@ def _listings(exchange: Exchange) -> tuple[Listing, list[str]]:
                 records += ask(coin)
             except ClosedDoorError:
                 raise
+            except UnreachableError as exc:
+                if which == "active":
+                    # Without it there are neither candles nor a clock.
+                    raise
+                failed.append(f"the lists of {which} futures: {exc}")
+                break
             except ExchangeError as exc:
                 failed.append(f"the list of {which} {coin} futures: {exc}")
     return read_records(records), failed

@@ -15,12 +15,17 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from ingest.deadline import POOLS, Deadlines
-from ingest.hosts import HISTORY_URL, WWW_URL, exchange_name
+from ingest.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name, shown
 from ingest.limiter import Limiter
 from ingest.pace import wait_before_retry_s
 from ingest.replies import Page, Reply, read_answer, read_candles, read_time
 from ingest.windows import minutes_of
-from lake.errors import StoppedError, ThrottledError, TransientError, UsageError
+from lake.errors import (
+    StoppedError,
+    ThrottledError,
+    TransientError,
+    UnreachableError,
+)
 from lake.spans import Span
 
 DEFAULT_TIMEOUT_S = 30.0
@@ -33,7 +38,7 @@ _LISTS = "get_instruments"
 _CONNECT_TIMEOUT_S = 10.0
 _CHUNK_BYTES = 1_048_576
 _SHOWN_CHARACTERS = 200
-# A failure that the first retry cures is not worth a line.
+# A failed call for candles that the first retry cures is not worth a line.
 _ATTEMPTS_UNTOLD = 2
 # So often a thread that waits looks whether it should stop.
 _LONGEST_NAP_S = 0.5
@@ -102,9 +107,9 @@ class Exchange:
         Raises:
             UsageError: a URL is not an http or https URL.
         """
-        self._www_url = _base(www_url)
+        self._www_url = base_of(www_url)
         self.name = exchange_name(www_url)
-        self._history_url = _base(history_url)
+        self._history_url = base_of(history_url)
         self._limiter = limiter or Limiter(0)
         self._deadlines = Deadlines()
         self._stopped = threading.Event()
@@ -133,14 +138,18 @@ class Exchange:
         """Return the unparsed records of a coin's expired futures, from the `history` host."""
         return self._instruments(self._history_url, currency, expired=True)
 
-    def server_time(self) -> datetime:
+    def server_time(self, most_retries: int | None = None) -> datetime:
         """Return the exchange's clock, UTC.
 
+        Args:
+            most_retries: for a caller that has a patience of its own.
+
         Raises:
+            UnreachableError: there is no connection to it.
             ExchangeError: it gave no usable answer.
         """
         read = lambda reply: read_time(read_answer(reply))  # noqa: E731
-        return self._call(self._www_url, "get_time", {}, read, Tally())
+        return self._call(self._www_url, "get_time", {}, read, most_retries=most_retries)
 
     def candles(self, instrument: str, window: Span, tally: Tally | None = None) -> Page:
         """Return an instrument's closed 1-minute candles of a window.
@@ -188,7 +197,7 @@ class Exchange:
 
     def _instruments(self, base: str, currency: str, *, expired: bool) -> list[object]:
         params = {"currency": currency, "kind": "future", "expired": str(expired).lower()}
-        return self._call(base, _LISTS, params, _read_list, Tally())
+        return self._call(base, _LISTS, params, _read_list)
 
     def _call(
         self,
@@ -196,21 +205,28 @@ class Exchange:
         method: str,
         params: Mapping[str, Any],
         read: Callable[[Reply], T],
-        tally: Tally,
+        tally: Tally | None = None,
+        most_retries: int | None = None,
     ) -> T:
+        """Make a call, again and again where that may help; without a tally it is one for a list or
+        the clock, which everything waits for.
+        """
+        retries = self._retries if most_retries is None else min(most_retries, self._retries)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
-            stop=tenacity.stop_after_attempt(self._retries + 1),
+            stop=tenacity.stop_after_attempt(retries + 1),
             wait=self._wait_s,
             sleep=self._nap,
             before_sleep=lambda state: self._before_retry(state, tally),
             reraise=True,
         )
-        return retrying(lambda: self._ask(base, method, params, read, tally))
+        return retrying(lambda: self._ask(base, method, params, read, tally or Tally()))
 
-    def _before_retry(self, state: tenacity.RetryCallState, tally: Tally) -> None:
-        tally.retries += 1
-        if state.attempt_number >= _ATTEMPTS_UNTOLD and state.outcome and state.next_action:
+    def _before_retry(self, state: tenacity.RetryCallState, tally: Tally | None) -> None:
+        if tally:
+            tally.retries += 1
+        is_told = not tally or state.attempt_number >= _ATTEMPTS_UNTOLD
+        if is_told and state.outcome and state.next_action:
             wait_s = state.next_action.sleep
             again = f"Asking again in {wait_s:.0f} s." if wait_s else "Waiting with all calls."
             self._tell(f"{state.outcome.exception()} {again}")
@@ -272,7 +288,9 @@ class Exchange:
                 raise StoppedError("Stopped while the call was under way.") from exc
             late = self._clock() >= deadline_s
             why = f"it took longer than {self._timeout_s:g} seconds" if late else _cause(exc)
-            raise TransientError(f"The call to {_shown(url)} broke off: {why}.") from exc
+            if _is_unconnected(exc):
+                raise UnreachableError(f"{shown(base)} cannot be reached: {why}.") from exc
+            raise TransientError(f"The call to {shown(url)} broke off: {why}.") from exc
 
     def _body(self, response: requests.Response, deadline_s: float) -> bytes:
         chunks: list[bytes] = []
@@ -296,12 +314,6 @@ def _session() -> requests.Session:
     return session
 
 
-def _base(url: str) -> str:
-    if not url.startswith(("https://", "http://")):
-        raise UsageError(f"{_shown(url)!r} is not an http or https URL; give one like {WWW_URL}.")
-    return url.rstrip("/")
-
-
 def _read_list(reply: Reply) -> list[object]:
     result = read_answer(reply).result
     if not isinstance(result, list):
@@ -309,11 +321,10 @@ def _read_list(reply: Reply) -> list[object]:
     return result
 
 
-def _shown(url: str) -> str:
-    """The URL without a user and a password."""
-    scheme, separator, rest = url.rpartition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+def _is_unconnected(exc: BaseException) -> bool:
+    """Whether no connection was made; one that broke is another matter."""
+    # The library's own tries, of which there are none, are used up only by making a connection.
+    return bool(exc.args) and isinstance(exc.args[0], urllib3.exceptions.MaxRetryError)
 
 
 def _cause(exc: BaseException) -> str:

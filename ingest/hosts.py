@@ -3,6 +3,8 @@
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from lake.errors import UsageError
+
 WWW_URL = "https://www.deribit.com"
 HISTORY_URL = "https://history.deribit.com"
 DERIBIT = "deribit"
@@ -19,6 +21,24 @@ def exchange_name(url: str) -> str:
     if host in _DERIBIT_HOSTS:
         return DERIBIT
     return "localhost" if _is_loopback(host) else host
+
+
+def base_of(url: str) -> str:
+    """Return a base URL without a slash at the end.
+
+    Raises:
+        UsageError: it is no http or https URL.
+    """
+    if not url.startswith(("https://", "http://")):
+        raise UsageError(f"{shown(url)!r} is not an http or https URL; give one like {WWW_URL}.")
+    return url.rstrip("/")
+
+
+def shown(url: str) -> str:
+    """Return the URL without a user and a password."""
+    scheme, separator, rest = url.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _host(url: str) -> str:

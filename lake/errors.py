@@ -6,7 +6,8 @@
     │   └── ConflictError     another writer committed first; read again and retry
     ├── ExchangeError         the exchange gave no usable answer
     │   ├── TransientError    asking again may help
-    │   │   └── ThrottledError    too many calls; all callers should slow down
+    │   │   ├── ThrottledError    too many calls; all callers should slow down
+    │   │   └── UnreachableError  no connection at all
     │   ├── StoppedError      the caller stopped calling, on purpose
     │   ├── RejectedError     asking the same again cannot help
     │   └── ClosedDoorError   the exchange refuses all calls; stop asking
@@ -52,6 +53,10 @@ class TransientError(ExchangeError):
 
 class ThrottledError(TransientError):
     """The exchange was called more than it allows; every caller should wait and slow down."""
+
+
+class UnreachableError(TransientError):
+    """No connection could be made: no network, no such host, or nobody who answers there."""
 
 
 class StoppedError(ExchangeError):

@@ -98,7 +98,7 @@ def test_it_ends_within_seconds_with_exit_code_0_and_tells_what_it_did(
     assert process.returncode == 0, told
     assert seconds < 10
     assert "Traceback" not in told
-    assert re.search(r"Stopped: [\d,]+ candles written by \d+ calls in 1 rounds, 0 builds", told)
+    assert re.search(r"Stopped: [\d,]+ candles written by \d+ calls? in 1 round, 0 builds", told)
     result = json.loads(out)
     assert result["candles_written"] == raw_rows(tmp_path)
     (ended,) = status(tmp_path)["runs"]

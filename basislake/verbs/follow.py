@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from basislake.follow import Followed, Follower
-from basislake.output import duration, print_json, say
+from basislake.output import counted, duration, print_json, say
 from basislake.settings import (
     EMBEDDED,
     ExchangeSettings,
@@ -18,13 +18,12 @@ from basislake.settings import (
     lake_option,
     selection_options,
 )
-from basislake.target import Target
+from basislake.target import Target, schema_option
 from basislake.verbs.run import build_told, load_told
 from ingest.schedule import Rhythm
 from ingest.selection import Selection
 from lake import Lake
 from lake.errors import UsageError
-from load.run import DEFAULT_SCHEMA
 
 _MOST_MINUTES = 1440
 
@@ -79,14 +78,7 @@ def rhythm_options(command: F) -> F:
     show_envvar=True,
     help="Also load after each build: libpq URI or `embedded`; by default nothing is loaded",
 )
-@click.option(
-    "--schema",
-    metavar="NAME",
-    envvar="BASISLAKE_SCHEMA",
-    show_envvar=True,
-    default=DEFAULT_SCHEMA,
-    help="Schema of the tables there",
-)
+@schema_option("Schema of the tables there")
 @json_option
 def follow(
     where: Lake,
@@ -137,8 +129,9 @@ def _tell(result: Followed) -> None:
     lag = result.lag.seconds if result.lag else None
     behind = f"; lag {duration(lag)}" if lag is not None else ""
     say(
-        f"Stopped: {result.candles_written:,} candles written by {result.calls:,} calls in "
-        f"{result.rounds:,} rounds, {result.builds} builds, {result.outages} outages{behind}. "
+        f"Stopped: {counted(result.candles_written, 'candle')} written by "
+        f"{counted(result.calls, 'call')} in {counted(result.rounds, 'round')}, "
+        f"{counted(result.builds, 'build')}, {counted(result.outages, 'outage')}{behind}. "
         "All that came is saved."
     )
     if result.log:

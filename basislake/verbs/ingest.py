@@ -18,6 +18,7 @@ from basislake.pipeline import (
 )
 from basislake.settings import (
     ExchangeSettings,
+    check_exists,
     engine_options,
     exchange_options,
     json_option,
@@ -29,34 +30,46 @@ from ingest.discover import Discovery, discover
 from ingest.plans import make_plans
 from ingest.selection import Selection, choose
 from lake import Lake
+from lake.tables import INSTRUMENTS
 
 
 @click.command(short_help="Discover, store and list every instrument")
 @lake_option
 @exchange_options
 @selection_options
+@click.option("--offline", is_flag=True, help="List what is stored, and ask nobody")
 @json_option
 def instruments(
-    where: Lake, settings: ExchangeSettings, selection: Selection, *, as_json: bool
+    where: Lake,
+    settings: ExchangeSettings,
+    selection: Selection,
+    *,
+    offline: bool,
+    as_json: bool,
 ) -> int:
     """Discover every dated BTC and ETH future and the perpetuals, store and list them.
 
     Active instruments come from www, expired ones from the history host: four calls in all. What
-    the exchange no longer lists is kept. The selection chooses what is listed; all are stored. Exit
-    code 1 where a list cannot be had, or a record that could be of a dated future cannot be read.
+    the exchange no longer lists is kept. The selection chooses what is listed; all are stored. With
+    --offline the exchange is not asked, and what is stored is listed. Exit code 1 where a list
+    cannot be had, or a record that could be of a dated future cannot be read.
 
     \b
     Example:
         basislake instruments
-        basislake instruments --currency BTC
+        basislake instruments --currency BTC --offline
         basislake instruments --json > instruments.json
     """
-    with settings.open(where) as exchange:
-        found = discover(exchange, where, PROGRAM)
+    if offline:
+        check_exists(where)
+        found = Discovery(where.read(INSTRUMENTS))
+    else:
+        with settings.open(where) as exchange:
+            found = discover(exchange, where, PROGRAM)
+        tell_discovery(found)
     chosen = found.known
     if selection.currencies or selection.names:
         chosen = choose(chosen, selection).drop("is_companion")
-    tell_discovery(found)
     columns = [
         "instrument",
         "kind",

@@ -1,0 +1,109 @@
+"""What people see where the exchange cannot be reached."""
+
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import lake
+from basislake.exchange.server import SimulatedExchange
+from ingest.exchange import Exchange
+from lake.errors import TransientError, UnreachableError
+from lake.tables import INSTRUMENTS
+from tests.lakes import instrument, lake_of
+from tests.market import Ran, basislake, command, small_market
+
+ADVICE = (
+    "HTTPS_PROXY",
+    "BASISLAKE_EXCHANGE_URL",
+    "`basislake instruments --offline`",
+    "`basislake exchange`",
+)
+
+
+@pytest.fixture
+def nowhere() -> str:
+    """An address where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def hang_up(server: socket.socket) -> None:
+    """Take one call and close it."""
+    connection, _ = server.accept()
+    connection.close()
+
+
+def asked(url: str, history_url: str, *arguments: object) -> Ran:
+    return basislake(
+        None, *arguments, "--exchange-url", url, "--history-url", history_url, "--rate", "0"
+    )
+
+
+@pytest.mark.parametrize("verb", ["instruments", "plan", "backfill", "run"])
+def test_it_is_told_at_once_that_it_is_tried_again_and_in_the_end_what_to_do(
+    nowhere: str, tmp_path: Path, verb: str
+) -> None:
+    done = asked(nowhere, nowhere, verb, "--lake", tmp_path / "lake", "--retries", "1")
+    assert (done.code, done.out) == (1, "")
+    told = f"{nowhere} cannot be reached: Connection refused."
+    assert done.err.count(f"{told} Asking again in") == 1
+    assert done.err.count(f"Error: {told}\n") == 1
+    assert all(word in done.err.partition("Error: ")[2] for word in ADVICE)
+    assert not (tmp_path / "lake" / INSTRUMENTS.name).exists()
+
+
+def test_the_active_instruments_are_stored_where_only_history_is_away(
+    nowhere: str, tmp_path: Path
+) -> None:
+    at = tmp_path / "lake"
+    with SimulatedExchange(small_market(weeks=1)) as server:
+        done = asked(server.www_url, nowhere, "instruments", "--lake", at, "--retries", "0")
+    assert done.code == 1
+    assert done.err.count("cannot be reached") == 1
+    assert "Failed: the lists of expired futures: " in done.err
+    assert lake.open(str(at)).read(INSTRUMENTS).height > 0
+
+
+def test_a_follower_says_so_within_seconds_and_counts_it(nowhere: str, tmp_path: Path) -> None:
+    urls = ["--exchange-url", nowhere, "--history-url", nowhere]
+    line = command(None, "follow", "--lake", tmp_path / "lake", *urls)
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        told_s = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert first.startswith(f"Waiting: {nowhere} cannot be reached: Connection refused.")
+    assert "0 builds, 1 outage." in rest
+    assert time.monotonic() - told_s < 20
+
+
+def test_a_connection_that_breaks_is_another_matter() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        exchange = Exchange(url, url, retries=0)
+        thread = threading.Thread(target=hang_up, args=(server,))
+        thread.start()
+        with pytest.raises(TransientError, match="broke off") as caught:
+            exchange.server_time()
+        thread.join()
+        exchange.close()
+    assert not isinstance(caught.value, UnreachableError)
+
+
+def test_what_is_stored_is_listed_without_asking_anybody(nowhere: str, tmp_path: Path) -> None:
+    names = ["BTC-PERPETUAL", "ETH-PERPETUAL"]
+    at = lake_of(tmp_path / "lake", instruments=[instrument(name) for name in names])
+    flags = ("instruments", "--offline", "--lake", at.uri)
+    done = asked(nowhere, nowhere, *flags, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert (done.json["known"], done.json["perpetuals"], done.json["new"]) == (2, 2, [])
+    assert [row["instrument"] for row in done.json["instruments"]] == names
+    one = asked(nowhere, nowhere, *flags, "--currency", "ETH")
+    assert (one.code, "ETH-PERPETUAL" in one.out, "BTC" in one.out) == (0, True, False)
+    assert asked(nowhere, nowhere, "instruments", "--offline", "--lake", tmp_path).code == 1
