@@ -1,13 +1,13 @@
 """Whether a lake is fresh and nothing failed, for a program that watches it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
 
 from basislake.output import duration
-from ingest.runs import runs
+from ingest.runs import exchange_ahead, runs
 from lake import Lake
 from lake.tables import BASIS, COVERAGE, INSTRUMENTS, RAW_CANDLES, Table
 
@@ -31,45 +31,79 @@ class Health:
 def health(where: Lake, now: datetime, max_age: timedelta) -> Health:
     """Look whether the newest minutes are young enough and whether something failed.
 
-    Reads logs, `instruments` and `coverage`, no candle.
+    Reads logs, `instruments`, `coverage` and the records of runs, no candle. Only instruments that
+    are traded by their record count, and age is by the exchange's clock as it was met last, so that
+    a simulated market or one that has ended is not taken for a late one.
 
     Args:
         where: the lake.
-        now: UTC.
+        now: this machine's clock, UTC.
         max_age: of the newest minute of a coin, in `raw_candles` and in `basis`.
 
     Raises:
         LakeError: the lake cannot be read.
     """
-    active = dict(
-        where.read(INSTRUMENTS).filter(pl.col("active")).select("instrument", "base").iter_rows()
-    )
-    newest = {table.name: _newest(where, table, active) for table in (RAW_CANDLES, BASIS)}
-    problems = [*_old(newest, now, max_age), *_unanswered(where), *_failed(where, now)]
+    at = now + exchange_ahead(where)
+    is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > at)
+    active = where.read(INSTRUMENTS).filter(pl.col("active") & is_open)
+    futures = _bases(active.filter(kind="future"))
+    newest = {table.name: _newest(where, table, _bases(active)) for table in (RAW_CANDLES, BASIS)}
+    problems = [
+        *_old(newest[RAW_CANDLES.name], at, max_age, is_traded=not active.is_empty()),
+        *_behind(newest[BASIS.name], _newest(where, RAW_CANDLES, futures), at, max_age),
+        *_unanswered(where),
+        *_failed(where, now),
+    ]
     return Health(problems, newest)
 
 
-def _newest(where: Lake, table: Table, active: dict[str, str]) -> dict[str, datetime]:
+def _bases(chosen: pl.DataFrame) -> dict[str, str]:
+    """The coin of each instrument."""
+    return dict(chosen.select("instrument", "base").iter_rows())
+
+
+def _newest(where: Lake, table: Table, bases: Mapping[str, str]) -> dict[str, datetime]:
     found: dict[str, datetime] = {}
     for file in where.snapshot(table).files:
-        base = active.get(file.partition or "")
+        base = bases.get(file.partition or "")
         if base and file.last:
             found[base] = max(file.last, found.get(base, file.last))
     return dict(sorted(found.items()))
 
 
 def _old(
-    newest: dict[str, dict[str, datetime]], now: datetime, max_age: timedelta
+    newest: Mapping[str, datetime], at: datetime, max_age: timedelta, *, is_traded: bool
 ) -> Iterator[str]:
-    for table, verb in ((RAW_CANDLES, "backfill"), (BASIS, "build")):
-        if not newest[table.name]:
-            yield f"{table.name} holds no minute of a traded instrument; see `basislake {verb}`."
-        for base, last in newest[table.name].items():
-            if now - last > max_age:
-                yield (
-                    f"The newest minute of {base} in {table.name} is {last:%Y-%m-%d %H:%M}Z, "
-                    f"{duration((now - last).total_seconds())} ago; see `basislake {verb}`."
-                )
+    if is_traded and not newest:
+        yield "raw_candles holds no minute of a traded instrument; `basislake backfill` fetches it."
+    for base, last in newest.items():
+        if at - last > max_age:
+            yield (
+                f"The newest minute of {base} in raw_candles is {_when(last, at)}; `basislake run` "
+                "brings what came since."
+            )
+
+
+def _behind(
+    newest: Mapping[str, datetime],
+    raw: Mapping[str, datetime],
+    at: datetime,
+    max_age: timedelta,
+) -> Iterator[str]:
+    """What a build is due for: where the raw candles are as old, it would bring nothing."""
+    for base, fetched in raw.items():
+        last = newest.get(base)
+        if last is None:
+            yield f"basis holds no minute of {base}; `basislake build` makes it."
+        elif last < fetched and at - last > max_age:
+            yield (
+                f"The newest minute of {base} in basis is {_when(last, at)}, though candles came "
+                "since; `basislake build` brings it up to date."
+            )
+
+
+def _when(last: datetime, at: datetime) -> str:
+    return f"{last:%Y-%m-%d %H:%M}Z, {duration((at - last).total_seconds())} ago"
 
 
 def _unanswered(where: Lake) -> Iterator[str]:

@@ -189,6 +189,7 @@ class Backfill:
         if self._planner.wanted:
             claim(self._lake, self._exchange.name, self._program)
         record = self._part_of or RunRecord(self._lake, self._program, self.result.plan)
+        record.saw_clock(self._planner.now)
         self.result.run = record.id
         self.result.log = str(record.log) if record.log else None
         state = "failed"

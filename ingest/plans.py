@@ -21,6 +21,7 @@ class Planner:
     """Plans the instruments of a selection, and again when another run may have changed the lake.
 
     Attributes:
+        now: the exchange's clock when it was asked.
         wanted: the minutes to be held of each chosen instrument, in the order to ask for them.
     """
 
@@ -37,6 +38,7 @@ class Planner:
         chosen = choose(lake.snapshot(INSTRUMENTS).read(), selection)
         wanted = wanted_minutes(chosen, closed_until(now))
         self.wanted = {name: spans for name, spans in wanted.items() if name not in without}
+        self.now = now
         self._lake = lake
         self._selected = selection.span
         self._repair = repair

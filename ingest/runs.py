@@ -27,7 +27,11 @@ _STALE_HERE = timedelta(minutes=10)
 _RENEW_EVERY = timedelta(seconds=1)
 # In an object store that takes three requests, for which the run waits.
 _RENEW_EVERY_REMOTE = timedelta(seconds=5)
+_AHEAD = "exchange_ahead_s"
 _NEEDED = {"run", "state", "host", "plan"}
+# A run that was killed early, or is of an older program, has not noted it.
+_NOTED_IN = 10
+_MOST_AHEAD_S = 1e10
 _JSON = orjson.OPT_UTC_Z | orjson.OPT_INDENT_2
 
 
@@ -73,6 +77,12 @@ class RunRecord:
         }
         self._put()
         documents.prune(lake, FOLDER, KEPT)
+
+    def saw_clock(self, exchange_now: datetime) -> None:
+        """Note how far the exchange's clock is ahead of this machine's, for later days: a simulated
+        market has another time.
+        """
+        self.facts[_AHEAD] = (exchange_now - self._now()).total_seconds()
 
     @property
     def log(self) -> Path | None:
@@ -132,6 +142,15 @@ def runs(lake: Lake, newest: int, now: datetime | None = None) -> list[dict[str,
     found = documents.texts(lake, FOLDER, ".json", newest)
     records = [record for text in found.values() if (record := _read(text))]
     return [{**record, "state": _state(record, at)} for record in records]
+
+
+def exchange_ahead(lake: Lake) -> timedelta:
+    """Return how far the exchange's clock was ahead of the machine's that asked it last; nothing
+    where no record says so.
+    """
+    noted = (record.get(_AHEAD) for record in runs(lake, _NOTED_IN))
+    seconds = next((s for s in noted if isinstance(s, int | float) and abs(s) < _MOST_AHEAD_S), 0.0)
+    return timedelta(seconds=seconds)
 
 
 def _read(text: str) -> dict[str, Any] | None:

@@ -1,17 +1,19 @@
 """The health check, and its exit code."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import lake
+from basislake.exchange.clock import Clock
 from basislake.exchange.faults import server_error
 from basislake.exchange.server import SimulatedExchange
 from basislake.health import health
 from lake import Lake
-from lake.tables import RAW_CANDLES
+from lake.tables import INSTRUMENTS, RAW_CANDLES
 from tests.lakes import LINEAGE
 from tests.market import NOW, basislake, fetch, small_market
 from tests.staged import built
@@ -34,23 +36,51 @@ def test_a_lake_is_healthy_until_its_newest_minutes_are_too_old(
     server: SimulatedExchange, at: Lake
 ) -> None:
     fetch(server, at)
-    (problem,) = health(at, NOW, HOUR).problems
-    assert problem.startswith("basis holds no minute of a traded instrument")
+    now = datetime.now(UTC)
+    for coin, problem in zip(("BTC", "ETH"), health(at, now, HOUR).problems, strict=True):
+        assert problem == f"basis holds no minute of {coin}; `basislake build` makes it."
     built(at)
-    found = health(at, NOW, HOUR)
+    found = health(at, now, HOUR)
     assert found.problems == []
     newest = NOW.replace(second=0) - timedelta(minutes=1)
     assert found.newest["raw_candles"] == {"BTC": newest, "ETH": newest}
     assert set(found.newest["basis"]) == {"BTC", "ETH"}
-    old = health(at, newest + HOUR + timedelta(minutes=1), HOUR).problems
-    assert len(old) == 4
-    assert "BTC in raw_candles is 2024-04-05 11:59Z, 1:01:00 ago" in old[0]
+    # The basis is as old as the candles, so a build would bring nothing.
+    old = health(at, now + HOUR, HOUR).problems
+    assert [problem.partition(" is ")[0] for problem in old] == [
+        f"The newest minute of {coin} in raw_candles" for coin in ("BTC", "ETH")
+    ]
+    assert "2024-04-05 11:59Z, 1:0" in old[0]
+    assert all("`basislake run` brings" in problem for problem in old)
 
     # Only one coin is behind.
     base = at.snapshot(RAW_CANDLES)
     btc = [name for name in base.by_partition() if name.startswith("BTC")]
     at.commit(base, [], LINEAGE, replacing=btc)
-    assert set(health(at, NOW, HOUR).newest["raw_candles"]) == {"ETH"}
+    assert set(health(at, now, HOUR).newest["raw_candles"]) == {"ETH"}
+
+
+def test_a_build_is_advised_where_candles_came_since_the_last(at: Lake) -> None:
+    clock = Clock(small_market().now_ms)
+    with SimulatedExchange(small_market(), clock=clock) as server:
+        clock.advance(-7200)
+        fetch(server, at)
+        built(at)
+        clock.advance(7200)
+        fetch(server, at)
+    old = health(at, datetime.now(UTC), HOUR).problems
+    assert [problem.split()[4] for problem in old] == ["BTC", "ETH"]
+    assert all("though candles came since; `basislake build`" in problem for problem in old)
+
+
+def test_a_market_that_has_ended_is_not_late(server: SimulatedExchange, at: Lake) -> None:
+    fetch(server, at)
+    built(at)
+    late = datetime.now(UTC) + 100 * HOUR
+    assert len(health(at, late, HOUR).problems) == 2
+    known = at.read(INSTRUMENTS).with_columns(active=pl.lit(value=False))
+    at.replace(at.snapshot(INSTRUMENTS), known, LINEAGE)
+    assert health(at, late, HOUR).problems == []
 
 
 def test_what_failed_is_named_and_the_exit_code_is_1(server: SimulatedExchange, at: Lake) -> None:
@@ -70,6 +100,8 @@ def test_what_failed_is_named_and_the_exit_code_is_1(server: SimulatedExchange, 
     built(at)
     done = basislake(None, "health", "--lake", at.uri, "--max-age", "1000000")
     assert (done.code, done.err) == (0, "")
-    done = basislake(None, "health", "--lake", at.uri)
-    assert (done.code, done.err.count("Problem: ")) == (1, 4)
+    # The market's clock stands in 2024.
+    assert basislake(None, "health", "--lake", at.uri).code == 0
+    done = basislake(None, "health", "--lake", at.uri, "--max-age", "0.001")
+    assert (done.code, done.err.count("Problem: ")) == (1, 2)
     assert basislake(None, "health", "--lake", at.uri, "--max-age", "nan").code == 2

@@ -30,7 +30,9 @@ def health(where: Lake, hours: float, *, as_json: bool) -> int:
 
     Problems are: a coin whose newest minute is older than --max-age, minutes that were asked for
     and not answered, a last backfill that failed or was killed, and a lake that is not there or
-    cannot be read. Quick, changes nothing, and asks neither the exchange nor the database.
+    cannot be read. Age is by the exchange's clock, as the last run met it; a coin of which nothing
+    is traded any more is not judged. Quick, changes nothing, and asks neither the exchange nor the
+    database.
 
     \b
     Example:
