@@ -166,10 +166,10 @@ EXAMPLES: tuple[Example, ...] = (
         "nothing as the expiry nears.",
         """
         SELECT base AS coin,
-               CASE WHEN days_to_expiry <= 7 THEN 'to 7 days'
-                    WHEN days_to_expiry <= 30 THEN 'to 30 days'
-                    WHEN days_to_expiry <= 90 THEN 'to 90 days'
-                    ELSE 'beyond' END AS time_left,
+               CASE WHEN days_to_expiry <= 7 THEN '7 days or less'
+                    WHEN days_to_expiry <= 30 THEN '7 to 30 days'
+                    WHEN days_to_expiry <= 90 THEN '30 to 90 days'
+                    ELSE 'over 90 days' END AS time_left,
                count(*) AS minutes,
                median(basis_pct) AS basis_pct,
                median(annualised_pct) AS annualised_pct,

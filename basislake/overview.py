@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from basislake.output import age, bar, console, percent, print_table, size
+from basislake.output import age, bar, called, console, percent, print_table, size
 from lake import Lake
 from lake.spans import MINUTE
 from lake.tables import COVERAGE, INSTRUMENTS, TABLES
@@ -118,7 +118,7 @@ def show_next(steps: Sequence[Next], flags: str) -> None:
     if not steps:
         console(sys.stdout).print("Nothing is left to do.", style="green")
         return
-    rows = [[f"basislake {verb}{flags}", why] for verb, why in steps]
+    rows = [[f"{called()} {verb}{flags}", why] for verb, why in steps]
     print_table("Next", ["run", "it"], rows)
 
 

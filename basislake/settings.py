@@ -2,11 +2,13 @@
 
 import functools
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 import click
@@ -233,6 +235,16 @@ def _opened(uri: str) -> Lake:
     return where
 
 
+def lake_flag(where: Lake) -> str:
+    """Return what another command needs to be about the same lake, e.g. ` --lake ./demo-lake`;
+    nothing where it is the usual one.
+    """
+    if where.is_local and Path(where.uri) == Path(DEFAULT_LAKE).absolute():
+        return ""
+    place = os.path.relpath(where.uri) if where.is_local else where.uri
+    return f" --lake {quote(min(place, where.uri, key=len))}"
+
+
 def check_exists(where: Lake) -> None:
     """Refuse a lake that nobody has made yet, for the commands that only read one.
 
@@ -241,7 +253,7 @@ def check_exists(where: Lake) -> None:
     """
     if where.snapshot(INSTRUMENTS).version is None:
         raise LakeError(
-            f"There is no lake at {where.uri}. `basislake run --lake {where.uri}` makes one."
+            f"There is no lake at {where.uri}. `basislake run{lake_flag(where)}` makes one."
         )
 
 

@@ -30,6 +30,12 @@ _SECRET = re.compile(r"(AWS|AZURE|GOOGLE)_.*(SECRET|TOKEN|KEY|SAS|PASSWORD|ACCOU
 _NO_SECRET = frozenset({"AWS_ACCESS_KEY_ID"})
 _SHORTEST_SECRET = 6
 
+# What the libraries say where they find none, or the store refuses them.
+_CREDENTIALS = re.compile(
+    r"credentials|Account must be specified|token request|InvalidAccessKeyId|SignatureDoesNotMatch"
+    r"|AccessDenied|Access Denied"
+)
+
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _BRANCHES = re.compile(r"\s*[↳\n]\s*")
 
@@ -80,6 +86,11 @@ def plain(message: str, environment: Mapping[str, str] = os.environ) -> str:
             told = told.replace(value, f"({name})")
     if "URL scheme is not allowed" in told:
         told += " (an endpoint without TLS is reached where AWS_ALLOW_HTTP=true)"
+    if _CREDENTIALS.search(told):
+        told += (
+            ". Credentials come from the environment, as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "
+            "and AWS_REGION do; docs/operations.md has those of each store"
+        )
     return told
 
 

@@ -51,10 +51,14 @@ def test_the_command_tells_differences_and_says_when_there_are_none(
     shown = basislake(None, "diff", first, *at)
     assert shown.code == 0
     assert all(d["instrument"] in shown.out for d in done.json["differences"])
+    assert shown.out.startswith(f"A is version {first}, B version {last}, the newest.\n")
+    assert basislake(None, "diff", first, *at, "--json").json["b"] == last
 
     copy = staged.copy(tmp_path)
     same = basislake(None, "diff", last, last, *at, "--other", copy.uri)
-    assert (same.code, same.out) == (0, "No difference in raw_candles, candles, basis.\n")
+    sides = f"A is version {last}, B version {last} of {copy.uri}, the newest.\n"
+    none_told = "No difference in raw_candles, candles, basis.\n"
+    assert (same.code, same.out) == (0, sides + none_told)
     none = basislake(None, "diff", last, last, *at, "--other", tmp_path / "none")
     assert (none.code, "There is no lake at" in none.err) == (1, True)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from basislake.examples import text_of
 from basislake.exchange.server import SimulatedExchange
+from basislake.verbs.demo import TENOR_SQL
 from lake import Lake
 from tests.lakes import built_lake
 from tests.market import small_market
@@ -59,3 +61,15 @@ def test_an_example_is_made_of_cells_and_opens_the_lake_in_two_lines(script: Pat
     assert './demo-lake"' in script.read_text()
     code = cells[1]
     assert code.count("lake.open(") == code.count("import lake") == 1
+
+
+def test_one_label_of_time_left_means_the_same_wherever_it_is_printed() -> None:
+    spans: dict[str, set[tuple[int, int]]] = {}
+    for sql in (TENOR_SQL, text_of("@by-time-left")):
+        lower = 0
+        for upper, label in re.findall(r"<= (\d+) THEN '(.*?)'", sql):
+            spans.setdefault(label, set()).add((lower, int(upper)))
+            lower = int(upper)
+        spans.setdefault(re.findall(r"ELSE '(.*?)'", sql)[0], set()).add((lower, 0))
+    assert len(spans) > 6
+    assert all(len(found) == 1 for found in spans.values()), spans

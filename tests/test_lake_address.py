@@ -69,3 +69,18 @@ def test_what_a_library_says_is_told_on_one_line_without_colours_or_secrets() ->
         "Generic S3 error: GET http://x?token=(AWS_SESSION_TOKEN): builder error"
     )
     assert "AWS_ALLOW_HTTP=true" in plain("URL scheme is not allowed")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "an error occurred while loading credentials: IMDS is disabled",
+        "the credential provider was not enabled: no credentials found in chain",
+        "Generic MicrosoftAzure error: Account must be specified",
+        "Generic GCS error: Error performing token request",
+        "status code: 403 Forbidden: <Code>AccessDenied</Code>",
+    ],
+)
+def test_where_credentials_lack_it_is_said_where_they_come_from(said: str) -> None:
+    assert plain(said).startswith(f"{said}. Credentials come from the environment")
+    assert "docs/operations.md" in plain(said)

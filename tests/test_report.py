@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -515,6 +516,32 @@ def test_the_demo_leaves_its_report_beside_its_lake(tmp_path: Path) -> None:
     assert f"Look at it in a browser: {tmp_path}/report/index.html" in done.out
     facts = from_json((tmp_path / "report" / "report.json").read_bytes(), "here")
     assert figure(facts, "parity")["is_equal"].all()
+    # What it says to try works as it stands.
+    hints = done.out.partition("Next, try:\n")[2].splitlines()
+    lines = [shlex.split(hint, comments=True) for hint in hints]
+    assert [line[1] for line in lines] == ["status", "sql", "instruments"]
+    for line in lines[:2]:
+        tried = basislake(None, *(word for word in line[1:] if word != "--keep"))
+        assert (tried.code, tried.err) == (0, "")
+    assert lines[2][2:] == ["--lake", "./lake-data"]
+
+
+def test_a_schema_of_ones_own_is_reported_like_the_usual_one(
+    loaded: tuple[Lake, Any], tmp_path: Path
+) -> None:
+    where, _ = loaded
+    flags = ("--lake", where.uri, "--schema", 'my "market"')
+    at = (*flags, "--output", tmp_path)
+    assert basislake(None, "report", *at).code == 0
+    facts = from_json((tmp_path / "report.json").read_bytes(), "here")
+    assert not figure(facts, "parity")["is_equal"].any()
+    assert basislake(None, "load", *flags).code == 0
+    assert basislake(None, "report", *at, "--evidence", tmp_path).code == 1
+    facts = from_json((tmp_path / "report.json").read_bytes(), "here")
+    assert figure(facts, "parity")["is_equal"].all()
+    assert figure(facts, "database-storage")["bytes"].min() > 0  # type: ignore[operator]
+    assert f"{where.snapshot(BASIS).rows:,}" in (tmp_path / "row_counts.txt").read_text()
+    assert basislake(None, "report", *at, "--verify").code == 0
 
 
 def test_a_row_that_went_from_the_database_is_found_and_a_new_load_is_told(
@@ -570,12 +597,15 @@ def test_the_evidence_of_a_finished_lake_passes_where_it_should(
         "AC-007": True, "AC-008": True, "AC-009, lake": True, "AC-009, PostgreSQL": fits,
     }  # fmt: skip
     assert done.code == (0 if fits else 1)
+    told = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path)
+    assert ("Not met: AC-009, PostgreSQL, so the exit code is 1." in told.err) == (not fits)
     assert f"{size:,} bytes for {count:,} candles" in criteria["AC-009, PostgreSQL"]["figure"]
     rows = where.snapshot(BASIS).rows
     assert f"= {rows:,} basis rows" in criteria["AC-008"]["figure"]
     texts = {name: (tmp_path / name).read_text() for name in done.json["evidence"]["files"]}
     assert sorted(texts) == sorted(path.name for path in tmp_path.iterdir())
     assert f"AC-009, PostgreSQL: {'pass' if fits else 'FAIL'}" in texts["acceptance.txt"]
+    assert "FAIL: it is not, and the command ends with exit code 1." in texts["acceptance.txt"]
     futures = where.scan("instruments").filter(kind="future").collect()
     assert f"{futures.height:,} futures" in texts["acceptance.txt"]
     candles = where.sql(

@@ -218,6 +218,8 @@ def test_the_command_travels_too(staged: Staged, tmp_path: Path) -> None:
     build = basislake(None, "build", "--lake", where.uri, "--raw-version", version, "--json")
     assert build.code == 0, build.err
     assert build.json["raw_version"] == version
+    assert f"now those of version {version} of raw_candles" in build.err
+    assert f"build --lake {where.uri}` brings that back" in build.err
     assert set(build.json) >= {
         "candles", "quarantined", "basis_rows", "unmatched", "rebuilt", "unchanged", "seconds",
     }  # fmt: skip

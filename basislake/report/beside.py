@@ -3,6 +3,7 @@ the database, each as a frame of a declared shape.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +15,9 @@ from lake import TABLES, Lake
 from lake.fingerprint import fingerprint
 from lake.tables import RAW_CANDLES, Column, Table, Type
 from lake.versions import PinnedLake, made_from
-from load.ddl import literal
+from load.ddl import literal, qualified, quoted
 from load.postgres import Database
+from load.run import DEFAULT_SCHEMA
 from load.tables import LAKE_LOADS
 
 _TABLE_NAME = Column("table_name", Type.TEXT, "name of the table")
@@ -131,7 +133,20 @@ def run_frames(where: Lake, made_at: datetime, newest: int) -> dict[str, pl.Data
     }
 
 
-def database_frames(where: Lake, uri: str | None) -> dict[str, pl.DataFrame]:
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Where a database holds the lake's tables.
+
+    Attributes:
+        uri: libpq URI.
+        schema: of the tables.
+    """
+
+    uri: str
+    schema: str = DEFAULT_SCHEMA
+
+
+def database_frames(where: Lake, loaded: Loaded | None) -> dict[str, pl.DataFrame]:
     """Return the database's tables beside what the lake should have put there; none where there is
     no database.
 
@@ -139,13 +154,19 @@ def database_frames(where: Lake, uri: str | None) -> dict[str, pl.DataFrame]:
         LakeError: the lake cannot be read.
         LoadError: the database cannot be read.
     """
-    if uri is None:
+    if loaded is None:
         return {DATABASE_TABLES.name: DATABASE_TABLES.empty()}
-    rows = database_status(where, uri)
-    with Database(uri) as database:
-        loaded = _loaded_at(database)
+    rows = database_status(where, loaded.uri, loaded.schema)
+    with Database(loaded.uri) as database:
+        at = _loaded_at(database, loaded.schema)
         listed = [
-            (name, of["lake"], of["database"], _bytes(database, name), loaded.get(name))
+            (
+                name,
+                of["lake"],
+                of["database"],
+                _bytes(database, f"{quoted(loaded.schema)}.{quoted(name)}"),
+                at.get(name),
+            )
             for name, of in rows.items()
         ]
     frame = pl.DataFrame(listed, DATABASE_TABLES.polars_schema, orient="row")
@@ -207,8 +228,8 @@ def _length(value: object) -> int | None:
     return len(value) if isinstance(value, list) else None
 
 
-def _loaded_at(database: Database) -> dict[str, datetime]:
-    name = LAKE_LOADS.name
+def _loaded_at(database: Database, schema: str) -> dict[str, datetime]:
+    name = qualified(LAKE_LOADS, schema)
     if not _is_there(database, name):
         return {}
     sql = f'SELECT "table", max("loaded_at") FROM {name} GROUP BY 1'

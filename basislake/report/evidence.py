@@ -77,6 +77,7 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> Evidence:
         "acceptance.txt": _text(
             "Acceptance criteria",
             [
+                _LEGEND,
                 *(
                     f"{c.name}: {c.verdict}\n  asks:  {c.asks}\n  found: {c.figure}"
                     for c in decided
@@ -91,6 +92,15 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> Evidence:
     for name, text in texts.items():
         write(folder / name, (_head(facts) + text).encode())
     return Evidence(str(folder), tuple(texts), decided)
+
+
+_LEGEND = """\
+pass: the criterion is met.  FAIL: it is not, and the command ends with exit code 1.  open: there
+is nothing to judge yet.
+
+AC-009 takes the bytes a candle needs here for 13.2 M candles. In PostgreSQL a candle with its
+unique key takes 138 bytes, where the limit allows 113.6, so that half of it fails whatever the lake
+holds (docs/postgres.md tells why); few rows take some more each, for pages are kept ahead."""
 
 
 def _answers(still: PinnedLake) -> Iterator[tuple[str, pl.DataFrame]]:

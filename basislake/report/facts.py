@@ -10,7 +10,7 @@ import orjson
 
 from basislake import PROGRAM
 from basislake.report import completeness, market, quality, upkeep
-from basislake.report.beside import database_frames, log_frames, run_frames
+from basislake.report.beside import Loaded, database_frames, log_frames, run_frames
 from basislake.report.figures import Figure
 from lake import TABLES, Lake, duck
 from lake.errors import LakeError, UsageError
@@ -72,7 +72,7 @@ class Facts:
 def gather(
     where: Lake,
     made_at: datetime,
-    uri: str | None,
+    loaded: Loaded | None,
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> Facts:
@@ -83,7 +83,7 @@ def gather(
     Args:
         where: the lake.
         made_at: the time that the report says it was made at, UTC.
-        uri: of the database, None where there is none.
+        loaded: where the database is, None where there is none.
         threads: partitions read at once for the fingerprint, where it has to read.
         report: told how many of how many figures are done, and the last one's name.
 
@@ -93,7 +93,7 @@ def gather(
     """
     still = pinned(where)
     rows = {}
-    for done, (figure, found) in enumerate(answers(still, made_at, uri, threads), 1):
+    for done, (figure, found) in enumerate(answers(still, made_at, loaded, threads), 1):
         rows[figure.name] = found
         report(done, len(FIGURES), figure.name)
     return Facts(
@@ -101,20 +101,20 @@ def gather(
         made_at=made_at.isoformat(),
         lake=_name_of(where),
         versions=still.versions,
-        has_database=uri is not None,
+        has_database=loaded is not None,
         queries={figure.name: figure.sql for figure in FIGURES},
         rows=rows,
     )
 
 
 def answers(
-    still: PinnedLake, made_at: datetime, uri: str | None, threads: int
+    still: PinnedLake, made_at: datetime, loaded: Loaded | None, threads: int
 ) -> Iterator[tuple[Figure, Rows]]:
     """Ask one figure after the other; see `gather`."""
     frames = {
         **log_frames(still, threads),
         **run_frames(still, made_at, upkeep.RUNS_SHOWN),
-        **database_frames(still, uri),
+        **database_frames(still, loaded),
     }
     snapshots = [still.snapshot(table) for table in TABLES.values()]
     connection = duck.connect(snapshots, is_local=still.is_local, beside=frames)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from basislake.report.beside import Loaded
 from basislake.report.facts import FIGURES, Facts, gather, to_json
 from basislake.report.files import place, write
 from basislake.report.page import page
@@ -37,7 +38,7 @@ def make(
     where: Lake,
     output: Path | None,
     made_at: datetime,
-    uri: str | None,
+    loaded: Loaded | None,
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> tuple[Made, Facts]:
@@ -47,7 +48,7 @@ def make(
         where: the lake.
         output: folder of the two files, see `files.place`.
         made_at: the time that the report says it was made at, UTC.
-        uri: of the database, None where there is none.
+        loaded: where the database is, None where there is none.
         threads: see `facts.gather`.
         report: see `facts.gather`.
 
@@ -59,7 +60,7 @@ def make(
     """
     start_s = time.perf_counter()
     at = place(where, output)
-    facts = gather(where, made_at, uri, threads, report)
+    facts = gather(where, made_at, loaded, threads, report)
     text = page(facts).encode()
     write(at.json, to_json(facts))
     write(at.page, text)

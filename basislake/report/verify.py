@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from basislake import PROGRAM
+from basislake.report.beside import Loaded
 from basislake.report.facts import FIGURES, Facts, Rows, answers, from_json
 from basislake.report.figures import Figure
 from basislake.report.files import Place, place
@@ -56,7 +57,7 @@ class Verified:
 def verify(
     where: Lake,
     output: Path | None,
-    uri: str | None,
+    loaded: Loaded | None,
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> Verified:
@@ -68,7 +69,7 @@ def verify(
     Args:
         where: the lake.
         output: folder of the report, see `files.place`.
-        uri: of the database, None where there is none.
+        loaded: where the database is, None where there is none.
         threads: see `facts.gather`.
         report: see `facts.gather`.
 
@@ -87,11 +88,11 @@ def verify(
         reason = "what it shows beside its facts is not what they come to; make it anew"
         found.differing.append(Finding("page", reason))
     still = PinnedLake(where, facts.versions)
-    asked = answers(still, datetime.fromisoformat(facts.made_at), uri, threads)
+    asked = answers(still, datetime.fromisoformat(facts.made_at), loaded, threads)
     for done, (figure, rows) in enumerate(asked, 1):
         report(done, len(FIGURES), figure.name)
         found.queries += 1
-        _compare(figure, rows, facts, shown, found, has_database=uri is not None)
+        _compare(figure, rows, facts, shown, found, has_database=loaded is not None)
     found.seconds = time.perf_counter() - start_s
     return found
 

@@ -2,11 +2,7 @@
 PostgreSQL.
 """
 
-import os
-import shutil
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,9 +10,10 @@ import polars as pl
 
 import lake
 from basislake.exchange.server import SimulatedExchange
-from basislake.output import print_json, print_table, say
+from basislake.output import called, print_json, print_table, say
 from basislake.pipeline import instrument_counts
-from basislake.settings import EMBEDDED, ExchangeSettings, database, json_option
+from basislake.settings import DEFAULT_LAKE as DEFAULT_REAL
+from basislake.settings import EMBEDDED, ExchangeSettings, database, json_option, lake_flag
 from basislake.target import Target
 from basislake.verbs.exchange import DEFAULT_NOW, DEFAULT_SEED, DEFAULT_WEEKS, market
 from basislake.verbs.run import run_all
@@ -29,9 +26,10 @@ DEFAULT_LAKE = "./demo-lake"
 
 TENOR_SQL = """
     SELECT base AS coin,
-           CASE WHEN days_to_expiry <= 2 THEN 'to 2 days' WHEN days_to_expiry <= 7 THEN 'to 7 days'
-                WHEN days_to_expiry <= 14 THEN 'to 14 days'
-                WHEN days_to_expiry <= 30 THEN 'to 30 days' ELSE 'beyond' END AS time_left,
+           CASE WHEN days_to_expiry <= 2 THEN '2 days or less'
+                WHEN days_to_expiry <= 7 THEN '2 to 7 days'
+                WHEN days_to_expiry <= 14 THEN '7 to 14 days'
+                WHEN days_to_expiry <= 30 THEN '14 to 30 days' ELSE 'over 30 days' END AS time_left,
            count(*) AS minutes,
            median(basis) AS basis_usd,
            median(basis_pct) AS basis_pct,
@@ -121,7 +119,7 @@ def demo(uri: str, postgres: str, *, as_json: bool) -> int:
     if as_json:
         print_json({**summary, "guide": answers})
     else:
-        _show(where, summary, answers, uri)
+        _show(where, summary, answers)
     return code
 
 
@@ -134,7 +132,6 @@ def _show(
     where: Lake,
     summary: dict[str, dict[str, Any]],
     answers: dict[str, list[tuple[Any, ...]]],
-    uri: str,
 ) -> None:
     counts = instrument_counts(where.read(INSTRUMENTS))
     build = summary["build"]
@@ -152,21 +149,16 @@ def _show(
     _section("Basis by time left, medians (DuckDB)", shown.columns, shown.rows())
     for title, _, columns in GUIDE_QUERIES:
         _section(f"{title} (PostgreSQL)", columns, answers[title])
+    flag = lake_flag(where)
+    real = DEFAULT_REAL if where.uri != lake.open(DEFAULT_REAL).uri else "./real-lake"
     if "report" in summary:
         click.echo(f"Look at it in a browser: {summary['report']['path']}")
     click.echo(
         "Next, try:\n"
-        f"  {_program()} status --lake {uri}    # with --keep, PostgreSQL stays for psql\n"
-        f'  {_program()} sql --lake {uri} "FROM basis ORDER BY ts DESC LIMIT 5"\n'
-        f"  {_program()} instruments    # of the real exchange; `plan` and `run` come next"
+        f"  {called()} status{flag} --keep    # PostgreSQL goes on then, for psql\n"
+        f'  {called()} sql{flag} "FROM basis ORDER BY ts DESC LIMIT 5"\n'
+        f"  {called()} instruments --lake {real}    # the real exchange, a lake of its own"
     )
-
-
-def _program() -> str:
-    """How the command can be called from here: by its name, or by the path it was called by."""
-    if shutil.which("basislake") or Path(sys.argv[0]).name != "basislake":
-        return "basislake"
-    return os.path.relpath(sys.argv[0])
 
 
 def _section(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

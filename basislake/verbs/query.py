@@ -1,7 +1,6 @@
 """`status` and `sql`: what the lake and the database hold."""
 
 import io
-import os
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,10 +14,10 @@ import polars as pl
 from click.shell_completion import CompletionItem
 
 from basislake.examples import EXAMPLES, MARK, text_of
-from basislake.output import heading, json_text, percent, print_json, print_table
+from basislake.output import counted, heading, json_text, percent, print_json, print_table
 from basislake.overview import next_steps, show_coins, show_next, show_tables
 from basislake.runs import show_runs
-from basislake.settings import DEFAULT_LAKE, EMBEDDED, check_exists, json_option, lake_option
+from basislake.settings import EMBEDDED, check_exists, json_option, lake_flag, lake_option
 from basislake.status import BEHIND, database_status, lake_status
 from basislake.target import Target, target_options
 from basislake.verbs.versions import at_option, travelled
@@ -159,12 +158,9 @@ def _show_intervals(title: str, intervals: list[dict[str, Any]], note: str) -> N
 
 def _flags(where: Lake, target: Target) -> str:
     """What another command needs to be about the same lake and database; never a password."""
-    is_default = where.is_local and Path(where.uri) == Path(DEFAULT_LAKE).absolute()
-    place = os.path.relpath(where.uri) if where.is_local else where.uri
-    lake = "" if is_default else f" --lake {quote(min(place, where.uri, key=len))}"
     database = "" if target.postgres == EMBEDDED else " --postgres URI"
     is_usual = target.schema == DEFAULT_SCHEMA
-    return lake + database + ("" if is_usual else f" --schema {quote(target.schema)}")
+    return lake_flag(where) + database + ("" if is_usual else f" --schema {quote(target.schema)}")
 
 
 def _show(found: dict[str, Any], now: datetime) -> None:
@@ -210,7 +206,7 @@ def _print(frame: pl.DataFrame, format_: str, output: Path | None) -> None:
         more = frame.height - shown.height
         note = f"... and {more:,} more rows; --format csv prints all." if more else ""
         print_table(
-            f"{frame.height:,} row{'' if frame.height == 1 else 's'}",
+            counted(frame.height, "row"),
             frame.columns,
             shown.rows(),
             note=note,

@@ -5,8 +5,9 @@ from dataclasses import asdict
 import click
 
 from basislake.engines import HERE, Engine
-from basislake.output import Progress, duration, print_json, print_table, say
+from basislake.output import Progress, called, counted, duration, print_json, print_table, say
 from basislake.pipeline import curate, is_complete
+from basislake.report.beside import Loaded
 from basislake.settings import (
     EMBEDDED,
     ExchangeSettings,
@@ -14,6 +15,7 @@ from basislake.settings import (
     engine_options,
     exchange_options,
     json_option,
+    lake_flag,
     lake_option,
     selection_options,
 )
@@ -26,9 +28,10 @@ from basislake.verbs.versions import MOST_THREADS
 from ingest.selection import Selection
 from lake import Lake
 from lake.errors import UsageError
+from lake.tables import RAW_CANDLES
 from load.results import LoadResult
-from load.run import DEFAULT_SCHEMA, preview
 from load.run import load as load_tables
+from load.run import preview
 from transforms.build import BuildResult
 
 
@@ -73,6 +76,12 @@ def build(
     """
     check_exists(where)
     result = build_told(where, full=full, raw_version=raw_version, threads=threads, engine=engine)
+    if raw_version is not None and (behind := tables_behind(where)):
+        newest = where.snapshot(RAW_CANDLES).version
+        say(
+            f"Note: {', '.join(behind)} are now those of version {raw_version} of raw_candles, of "
+            f"which the newest is {newest}; `{called()} build{lake_flag(where)}` brings that back."
+        )
     if as_json:
         print_json(result)
     else:
@@ -174,9 +183,7 @@ def run_all(
     built = build_told(where)
     with target.open(where) as uri:
         loaded = load_told(where, uri, target)
-        # The page tells of the schema `public` only; of another it is silent.
-        known = uri if target.schema == DEFAULT_SCHEMA else None
-        reported, is_reported = report_told(where, known)
+        reported, is_reported = report_told(where, Loaded(uri, target.schema))
     summary = {
         "backfill": asdict(fetched.backfill),
         "build": asdict(built),
@@ -204,8 +211,8 @@ def build_told(
         report=Progress("instruments"),
     )
     say(
-        f"Build: {result.rebuilt} instruments made anew, {result.unchanged} unchanged; "
-        f"{result.candles:,} candles, {result.quarantined:,} quarantined, "
+        f"Build: {counted(result.rebuilt, 'instrument')} made anew, {result.unchanged} unchanged; "
+        f"{counted(result.candles, 'candle')}, {result.quarantined:,} quarantined, "
         f"{result.basis_rows:,} basis rows, {result.unmatched:,} unmatched "
         f"in {duration(result.seconds)}."
     )
@@ -227,21 +234,25 @@ def load_told(where: Lake, uri: str, target: Target, *, full: bool = False) -> L
     appended = result.partitions_appended
     some = f", to {appended} of them only their new rows" if appended else ""
     say(
-        f"Load: {result.partitions_loaded} partitions loaded and verified{some}, "
-        f"{result.partitions_unchanged} unchanged; {result.rows_loaded:,} rows "
+        f"Load: {counted(result.partitions_loaded, 'partition')} loaded and verified{some}, "
+        f"{result.partitions_unchanged} unchanged; {counted(result.rows_loaded, 'row')} "
         f"in {duration(result.seconds)}."
     )
     if target.postgres == EMBEDDED and not target.keep:
         say(
-            f"The database is beside the lake; `basislake status --lake {where.uri} --keep` leaves "
+            f"The database is beside the lake; `{called()} status{lake_flag(where)} --keep` leaves "
             "it running, and tells how to connect with psql."
         )
     return result
 
 
 def _show(title: str, figures: dict[str, object]) -> None:
-    rows = [
-        [name.replace("_", " "), len(value) if isinstance(value, list | dict) else value]
-        for name, value in figures.items()
-    ]
+    rows = [[name.replace("_", " "), _short(value)] for name, value in figures.items()]
     print_table(title, ["figure", "value"], rows)
+
+
+def _short(value: object) -> object:
+    """A figure for people: the length of a list, seconds to a tenth."""
+    if isinstance(value, list | dict):
+        return len(value)
+    return round(value, 1) if isinstance(value, float) else value

@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 import click
 
 import lake
-from basislake.output import Progress, print_json, print_table, say
+from basislake.output import Progress, counted, print_json, print_table, say
 from basislake.settings import check_exists, json_option, lake_option
 from lake import Lake
 from lake.difference import COMPARED, Difference, differences
 from lake.fingerprint import Fingerprint
 from lake.fingerprint import fingerprint as fingerprint_of
+from lake.tables import RAW_CANDLES
 from lake.versions import PastLake
 
 MOST_THREADS = 256
@@ -115,11 +116,17 @@ def diff(a: int, b: int | None, where: Lake, other: str | None, *, as_json: bool
     check_exists(where)
     opposite = where if other is None else lake.open(other)
     check_exists(opposite)
+    newest = opposite.snapshot(RAW_CANDLES).version
     found = differences(travelled(where, a), travelled(opposite, b))
+    version = newest if b is None else b
     if as_json:
-        print_json({"a": a, "b": b, "equal": not found, "differences": found})
-    else:
-        _show(found)
+        print_json({"a": a, "b": version, "equal": not found, "differences": found})
+        return 0
+    place = "" if other is None else f" of {opposite.uri}"
+    click.echo(
+        f"A is version {a}, B version {version}{place}{', the newest' * (version == newest)}."
+    )
+    _show(found)
     return 0
 
 
@@ -138,6 +145,6 @@ def _show(found: list[Difference]) -> None:
         click.echo(f"No difference in {', '.join(table.name for table in COMPARED)}.")
         return
     rows = [[d.instrument, d.table, d.only_a, d.only_b, d.changed] for d in found]
-    count = len({d.instrument for d in found})
-    title = f"{count} instrument{'' if count == 1 else 's'} with other rows"
-    print_table(title, ["instrument", "table", "only in A", "only in B", "changed"], rows)
+    title = f"{counted(len({d.instrument for d in found}), 'instrument')} with other rows"
+    columns = ["instrument", "table", "rows only in A", "rows only in B", "changed"]
+    print_table(title, columns, rows)
