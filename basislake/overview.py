@@ -104,7 +104,7 @@ def show_tables(found: Mapping[str, Any], now: datetime) -> None:
         for name, row in found["tables"].items()
     ]
     columns = ["table", "rows", "files", "size", "version", "changed"]
-    of = f", of {found['exchange']}" if found["exchange"] else ""
+    of = f", the market of {found['exchange']}" if found["exchange"] else ""
     print_table(f"Lake {found['lake']}{of}", columns, rows)
 
 

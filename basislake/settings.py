@@ -253,7 +253,8 @@ def check_exists(where: Lake) -> None:
     """
     if where.snapshot(INSTRUMENTS).version is None:
         raise LakeError(
-            f"There is no lake at {where.uri}. `basislake run{lake_flag(where)}` makes one."
+            f"There is no lake at {where.uri}. Say where yours is by --lake or BASISLAKE_LAKE; "
+            f"`basislake run{lake_flag(where)}` makes one there."
         )
 
 

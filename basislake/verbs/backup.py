@@ -47,7 +47,9 @@ def restore(source: str, where: Lake, *, as_json: bool) -> int:
     Example:
         basislake restore /mnt/disk/lake --lake ./lake-data
     """
-    return _copied(lake.open(source), where, as_json=as_json)
+    origin = lake.open(source)
+    origin.check_exists()
+    return _copied(origin, where, as_json=as_json)
 
 
 def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:

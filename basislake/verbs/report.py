@@ -103,7 +103,9 @@ def report(
     if as_json:
         print_json({**asdict(made), **({"evidence": proved} if proved else {})})
     else:
-        _show(made, proved)
+        show_report(made)
+        if proved:
+            _show_evidence(proved)
     return 1 if proved and any(c.passed is False for c in proved.criteria) else 0
 
 
@@ -142,27 +144,30 @@ def _progress() -> Callable[[int, int, str], None]:
     return Progress("figures")
 
 
-def _show(made: Made, proved: Evidence | None) -> None:
-    rows: list[list[object]] = [
+def show_report(made: Made) -> None:
+    """Print on stdout what was made."""
+    rows = [
         ["page", made.path],
         ["the same as JSON", made.json_path],
         ["size of the page", size(made.bytes)],
         ["made in", f"{made.seconds:.1f} s"],
-        ["version of raw_candles", made.version],
-        ["figures", made.queries],
+        ["version of raw_candles", str(made.version)],
+        ["figures", str(made.queries)],
     ]
     print_table("Report", ["what", "value"], rows)
-    if proved:
-        click.echo(f"Evidence: {', '.join(proved.files)} in {proved.folder}")
-        for criterion in proved.criteria:
-            click.echo(f"{criterion.name}: {criterion.verdict}: {criterion.figure}")
-        failed = [c.name for c in proved.criteria if c.passed is False]
-        if failed:
-            say(
-                f"Not met: {'; '.join(failed)}, so the exit code is 1. All files are written; "
-                "acceptance.txt says what each criterion asks, `basislake report --help` what it "
-                "means."
-            )
+
+
+def _show_evidence(proved: Evidence) -> None:
+    click.echo(f"Evidence: {', '.join(proved.files)} in {proved.folder}")
+    for criterion in proved.criteria:
+        click.echo(f"{criterion.name}: {criterion.verdict}: {criterion.figure}")
+    failed = [c.name for c in proved.criteria if c.passed is False]
+    if failed:
+        say(
+            f"Not met: {'; '.join(failed)}, so the exit code is 1. All files are written; "
+            "acceptance.txt says what each criterion asks, `basislake report --help` what it "
+            "means."
+        )
 
 
 def _show_verified(found: Verified) -> None:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import click
 
-from basislake.engines import HERE, Engine
+from basislake.engines import Engine
 from basislake.output import Progress, called, counted, duration, print_json, print_table, say
 from basislake.pipeline import curate, is_complete
 from basislake.report.beside import Loaded
@@ -75,7 +75,14 @@ def build(
         basislake build --engine dask --workers 4
     """
     check_exists(where)
-    result = build_told(where, full=full, raw_version=raw_version, threads=threads, engine=engine)
+    result = curate(
+        where,
+        full=full,
+        raw_version=raw_version,
+        threads=threads,
+        engine=engine,
+        report=Progress("instruments"),
+    )
     if raw_version is not None and (behind := tables_behind(where)):
         newest = where.snapshot(RAW_CANDLES).version
         say(
@@ -128,7 +135,7 @@ def load(
             return show_preview(found, as_json=as_json)
         if verify:
             return show_comparison(compare_told(where, uri, target.schema), as_json=as_json)
-        result = load_told(where, uri, target, full=full)
+        result = _loaded(where, uri, target, full=full)
     if as_json:
         print_json(result)
     else:
@@ -167,8 +174,8 @@ def run(
     if as_json:
         print_json(summary)
     else:
-        for name, figures in summary.items():
-            _show(name.capitalize(), figures)
+        for name in ("backfill", "build", "load"):
+            _show(name.capitalize(), summary[name])
     return code
 
 
@@ -193,23 +200,9 @@ def run_all(
     return summary, 0 if is_complete(fetched) and is_reported else 1
 
 
-def build_told(
-    where: Lake,
-    *,
-    full: bool = False,
-    raw_version: int | None = None,
-    threads: int | None = None,
-    engine: Engine = HERE,
-) -> BuildResult:
-    """Build, with progress and totals on stderr."""
-    result = curate(
-        where,
-        full=full,
-        raw_version=raw_version,
-        threads=threads,
-        engine=engine,
-        report=Progress("instruments"),
-    )
+def build_told(where: Lake) -> BuildResult:
+    """Build as a part of something longer, with progress and totals on stderr."""
+    result = curate(where, report=Progress("instruments"))
     say(
         f"Build: {counted(result.rebuilt, 'instrument')} made anew, {result.unchanged} unchanged; "
         f"{counted(result.candles, 'candle')}, {result.quarantined:,} quarantined, "
@@ -219,8 +212,21 @@ def build_told(
     return result
 
 
-def load_told(where: Lake, uri: str, target: Target, *, full: bool = False) -> LoadResult:
-    """Load, with progress and totals on stderr; say so where a build is due first."""
+def load_told(where: Lake, uri: str, target: Target) -> LoadResult:
+    """Load as a part of something longer, with progress and totals on stderr."""
+    result = _loaded(where, uri, target)
+    appended = result.partitions_appended
+    some = f", to {appended} of them only their new rows" if appended else ""
+    say(
+        f"Load: {counted(result.partitions_loaded, 'partition')} loaded and verified{some}, "
+        f"{result.partitions_unchanged} unchanged; {counted(result.rows_loaded, 'row')} "
+        f"in {duration(result.seconds)}."
+    )
+    return result
+
+
+def _loaded(where: Lake, uri: str, target: Target, *, full: bool = False) -> LoadResult:
+    """Load, with progress on stderr; say so where a build is due first."""
     if behind := tables_behind(where):
         say(f"Warning: {', '.join(behind)} {BEHIND}")
     result = load_tables(
@@ -230,13 +236,6 @@ def load_told(where: Lake, uri: str, target: Target, *, full: bool = False) -> L
         full=full,
         lock_wait_s=target.lock_wait_s,
         report=partition_line(),
-    )
-    appended = result.partitions_appended
-    some = f", to {appended} of them only their new rows" if appended else ""
-    say(
-        f"Load: {counted(result.partitions_loaded, 'partition')} loaded and verified{some}, "
-        f"{result.partitions_unchanged} unchanged; {counted(result.rows_loaded, 'row')} "
-        f"in {duration(result.seconds)}."
     )
     if target.postgres == EMBEDDED and not target.keep:
         say(
