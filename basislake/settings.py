@@ -2,7 +2,6 @@
 
 import functools
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -239,10 +238,11 @@ def lake_flag(where: Lake) -> str:
     """Return what another command needs to be about the same lake, e.g. ` --lake ./demo-lake`;
     nothing where it is the usual one.
     """
-    if where.is_local and Path(where.uri) == Path(DEFAULT_LAKE).absolute():
-        return ""
-    place = os.path.relpath(where.uri) if where.is_local else where.uri
-    return f" --lake {quote(min(place, where.uri, key=len))}"
+    place = Path(where.uri)
+    if not where.is_local or not place.is_relative_to(Path.cwd()):
+        return f" --lake {quote(where.uri)}"
+    is_usual = place == Path(DEFAULT_LAKE).absolute()
+    return "" if is_usual else f" --lake {quote(str(place.relative_to(Path.cwd())))}"
 
 
 def check_exists(where: Lake) -> None:
