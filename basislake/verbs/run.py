@@ -246,7 +246,12 @@ def _loaded(where: Lake, uri: str, target: Target, *, full: bool = False) -> Loa
 
 
 def _show(title: str, figures: dict[str, object]) -> None:
-    rows = [[name.replace("_", " "), _short(value)] for name, value in figures.items()]
+    # What was planned is for `backfill` alone to show; the log was named before.
+    rows = [
+        [name.replace("_", " "), _short(value)]
+        for name, value in figures.items()
+        if name not in ("plan", "log")
+    ]
     print_table(title, ["figure", "value"], rows)
 
 
