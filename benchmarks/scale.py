@@ -48,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = chosen.folder or Path(scratch)
         for futures in chosen.futures:
-            for part in parts if chosen.parts == "all" else chosen.parts:
+            for part in parts if "all" in chosen.parts else chosen.parts:
                 parts[part](folder, futures)
 
 
