@@ -1,5 +1,5 @@
 """Following the market: a round fetches what has closed since the last one; now and then new
-listings are looked for and the curated tables are built.
+listings are looked for, the curated tables are built, and the lake's files are kept in shape.
 
 Each round is a backfill of what the lake lacks until now, so the first one repairs whatever was
 missed while nobody followed, and a round that failed is made good by the next.
@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from basislake import PROGRAM
+from basislake.chores import Chores, Work
+from basislake.news import News, some
 from basislake.output import duration
 from basislake.settings import ExchangeSettings
 from ingest.backfill import Backfill, Result
-from ingest.discover import Discovery, discover
+from ingest.discover import discover
 from ingest.exchange import Exchange
 from ingest.plans import Planner, plan_figures
 from ingest.runs import RunRecord
@@ -32,7 +34,7 @@ from ingest.schedule import (
 )
 from ingest.selection import Selection
 from lake import Lake
-from lake.errors import BasislakeError, ExchangeError, LakeError, LoadError, TransientError
+from lake.errors import BasislakeError, ExchangeError, LakeError, TransientError
 from lake.tables import COVERAGE, INSTRUMENTS
 
 # An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
@@ -53,6 +55,7 @@ class Followed:
         calls: candle calls, repeats included.
         retries: candle calls made again after a transient failure.
         builds: of the curated tables.
+        upkeeps: of the lake's files and logs.
         new: instruments that were discovered.
         ended: instruments that expired and are complete.
         failed: instruments that had no answer in the last round, with the reason.
@@ -67,6 +70,7 @@ class Followed:
     calls: int = 0
     retries: int = 0
     builds: int = 0
+    upkeeps: int = 0
     new: list[str] = field(default_factory=list)
     ended: int = 0
     failed: list[dict[str, str]] = field(default_factory=list)
@@ -89,7 +93,7 @@ class Follower:
         selection: Selection,
         rhythm: Rhythm,
         *,
-        build: Callable[[], None],
+        work: Work,
         say: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -101,7 +105,7 @@ class Follower:
             settings: of the exchange.
             selection: of instruments and minutes.
             rhythm: how often what is done.
-            build: brings up to date what is made from the raw candles.
+            work: done between rounds.
             say: told what a user should know.
             clock: seconds, never going back; it only bridges the time between two looks at the
                 exchange's clock.
@@ -114,8 +118,8 @@ class Follower:
         self._settings = settings
         self._selection = selection
         self._rhythm = rhythm
-        self._build = build
-        self._say = say
+        self._news = News(say)
+        self._chores = Chores(work, rhythm, self._news)
         self._clock = clock
         self._sleep = sleep
         self._record = RunRecord(where, PROGRAM, plan_figures([], settings.rate))
@@ -128,11 +132,8 @@ class Follower:
         self._dead: set[str] = set()
         self._followed: set[str] = set()
         self._discovered_at: datetime | None = None
-        self._built_at: datetime | None = None
-        self._is_behind = True
         self._failures = 0
         self._away_since_s: float | None = None
-        self._told: dict[str, str] = {}
         self._record.facts.update(self._facts())
 
     def run(self) -> Followed:
@@ -162,7 +163,8 @@ class Follower:
         except (ExchangeError, LakeError) as exc:
             return self._away(exc)
         self._back()
-        self._curate(now)
+        self._chores.do(now)
+        self.result.builds, self.result.upkeeps = self._chores.builds, self._chores.upkeeps
         wait = next_fetch(now, self._rhythm.fetch_every) - now
         return max(0.0, wait.total_seconds() - (self._clock() - seen_s))
 
@@ -185,17 +187,7 @@ class Follower:
             self._discovered_at = now
         self._roll.relist(found.changed)
         self.result.new += found.new
-        self._tell_discovery(found)
-
-    def _tell_discovery(self, found: Discovery) -> None:
-        if found.new:
-            self._say(f"New: {len(found.new)} instruments, {_some(found.new)}.")
-        if found.changed:
-            self._say(f"Changed: the exchange now gives another life for {_some(found.changed)}.")
-        refused = [f"{each.name}: {each.reason}" for each in found.refused if each.could_be_dated]
-        self._say_once("refused", f"Refused records: {_some(refused)}." if refused else "")
-        failed = f"Failed: {' '.join(found.failed)} Asking again." if found.failed else ""
-        self._say_once("lists", failed)
+        self._news.discovered(found)
 
     def _fetch(self, exchange: Exchange, now: datetime) -> None:
         planner = Planner(self._where, self._selection, now, without=self._roll.without(now))
@@ -207,7 +199,7 @@ class Follower:
         ended = self._roll.end(needs, self._expired)
         if news := [name for name in ended if name not in self._dead]:
             self.result.ended += len(news)
-            self._say(f"Ended: {_some(news)}, complete to the expiry.")
+            self._news.say(f"Ended: {some(news)}, complete to the expiry.")
         self._followed = (set(needs) | set(self._roll.resting)) - self._roll.ended
         asked = {name for name, is_needy in needs.items() if is_needy}
         if asked:
@@ -247,9 +239,7 @@ class Follower:
         self._record.tell("-", "round", figures)
         if asked and failed.keys() >= asked:
             raise TransientError(f"No instrument was answered: {next(iter(failed.values()))}")
-        self._say(round_line(result, lag))
-        told = "; ".join(f"{name}: {reason}" for name, reason in list(failed.items())[:3])
-        self._say_once("failed", f"Failed: {told}. They are asked for again." if failed else "")
+        self._news.fetched(result, lag)
 
     def _count(self, result: Result) -> None:
         own = self.result
@@ -258,22 +248,7 @@ class Follower:
         own.retries += result.retries
         own.candles_written += result.candles_written
         own.failed = [asdict(failure) for failure in result.failed]
-        self._is_behind = self._is_behind or result.candles_written > 0
-
-    def _curate(self, now: datetime) -> None:
-        """Build where that is due; what fails is told, and tried again when it is due again."""
-        every = self._rhythm.build_every
-        if every is None or not self._is_behind or not is_due(self._built_at, now, every):
-            return
-        self._built_at = now
-        try:
-            self._build()
-        except (LakeError, LoadError) as exc:
-            self._say_once("build", f"Not built or loaded: {exc} Fetching goes on.")
-            return
-        self._told.pop("build", None)
-        self._is_behind = False
-        self.result.builds += 1
+        self._chores.took(result.candles_written)
 
     def _away(self, error: BasislakeError) -> float:
         """Say once that nothing can be done now, and return how long to wait, in seconds."""
@@ -281,14 +256,16 @@ class Follower:
         if self._away_since_s is None:
             self._away_since_s = self._clock()
             self.result.outages += 1
-            self._say(f"Waiting: {error} Following goes on as soon as it can; what came is saved.")
+            self._news.say(
+                f"Waiting: {error} Following goes on as soon as it can; what came is saved."
+            )
             self._record.tell("-", "waiting", {"reason": error})
         return wait_after_failures_s(self._failures)
 
     def _back(self) -> None:
         if self._away_since_s is not None:
             lasted = duration(self._clock() - self._away_since_s)
-            self._say(f"Going on after {lasted}.")
+            self._news.say(f"Going on after {lasted}.")
             self._record.tell("-", "back", {"after": lasted})
         self._failures, self._away_since_s = 0, None
 
@@ -315,25 +292,3 @@ class Follower:
                 **(asdict(self.result.lag) if self.result.lag else {}),
             }
         }
-
-    def _say_once(self, topic: str, message: str) -> None:
-        """Say something of a topic where it is not what was said of it last; "" is silence."""
-        if message and self._told.get(topic) != message:
-            self._say(message)
-        self._told[topic] = message
-
-
-def round_line(result: Result, lag: Lag | None) -> str:
-    """Say on one line what a round did; pure."""
-    at = f"{lag.at:%Y-%m-%d %H:%M:%S}Z: " if lag else ""
-    behind = f"; lag {duration(lag.seconds)}" if lag and lag.seconds is not None else ""
-    elsewhere = f", {len(result.left)} left to another run" if result.left else ""
-    failed = f", {len(result.failed)} failed" if result.failed else ""
-    return (
-        f"{at}{result.candles_written:,} candles of {result.instruments} instruments by "
-        f"{result.calls:,} calls{elsewhere}{failed}{behind}"
-    )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004

@@ -38,7 +38,7 @@ def stage(folder: str, futures: int, rows_a_spike: int = ROWS_A_SPIKE) -> None:
     where = lake.open(folder)
     base = where.snapshot(RAW_CANDLES)
     held = set(base.by_partition())
-    perpetuals = {coin: _perpetual(coin, rows_a_spike) for coin in COINS}
+    perpetuals = {coin: perpetual(coin, rows_a_spike) for coin in COINS}
     with ThreadPoolExecutor() as pool:
         wholes = [coin for coin in COINS if f"{coin}-PERPETUAL" not in held]
         write = partial(where.write, RAW_CANDLES)
@@ -48,13 +48,16 @@ def stage(folder: str, futures: int, rows_a_spike: int = ROWS_A_SPIKE) -> None:
         files = [job.result() for job in jobs]
     names = [file.partition or "" for file in files]
     where.commit(base, files, {"program": PROGRAM}, counting=names)
-    _record(where, futures)
+    record(where, lives(futures))
+    asked = [(name, s, s + n * MINUTE, n, "present") for name, (s, n) in lives(futures).items()]
+    coverage = pl.DataFrame(asked, schema=COVERAGE.polars_schema, orient="row")
+    where.replace(where.snapshot(COVERAGE), coverage, {"program": PROGRAM})
 
 
 def _write_future(
     where: Lake, perpetuals: dict[str, pl.DataFrame], number: int, rows_a_spike: int
 ) -> DataFile:
-    frame = _future(perpetuals, number, rows_a_spike)
+    frame = future(perpetuals, number, rows_a_spike)
     # The first one lacks its last minutes until the step `late`.
     kept = frame.head(LIFE_MINUTES - LATE_MINUTES) if number == 0 else frame
     return where.write(RAW_CANDLES, kept, future_name(number))
@@ -63,19 +66,22 @@ def _write_future(
 def late(folder: str) -> None:
     """Append the minutes that the first future lacks."""
     where = lake.open(folder)
-    perpetuals = {coin: _perpetual(coin, ROWS_A_SPIKE) for coin in COINS}
-    frame = _future(perpetuals, 0, ROWS_A_SPIKE).tail(LATE_MINUTES)
+    perpetuals = {coin: perpetual(coin, ROWS_A_SPIKE) for coin in COINS}
+    frame = future(perpetuals, 0, ROWS_A_SPIKE).tail(LATE_MINUTES)
     file = where.write(RAW_CANDLES, frame, future_name(0))
     where.commit(
         where.snapshot(RAW_CANDLES), [file], {"program": PROGRAM}, counting=[future_name(0)]
     )
 
 
-def _record(where: Lake, futures: int) -> None:
-    """Replace the tables `instruments` and `coverage`."""
-    lives = {f"{coin}-PERPETUAL": (START, PERPETUAL_MINUTES) for coin in COINS}
-    lives |= {future_name(n): (_start(n), LIFE_MINUTES) for n in range(futures)}
-    ends = {name: start + minutes * MINUTE for name, (start, minutes) in lives.items()}
+def lives(futures: int, minutes: int = LIFE_MINUTES) -> dict[str, tuple[datetime, int]]:
+    """Return the first minute and the minutes of two perpetuals and so many futures, by name."""
+    found = {f"{coin}-PERPETUAL": (START, PERPETUAL_MINUTES) for coin in COINS}
+    return found | {future_name(n): (_start(n, minutes), minutes) for n in range(futures)}
+
+
+def record(where: Lake, known: dict[str, tuple[datetime, int]]) -> None:
+    """Replace the table `instruments` by those of some lives."""
     records = [
         {
             "instrument": name,
@@ -85,18 +91,13 @@ def _record(where: Lake, futures: int) -> None:
             "settlement": name[:3],
             "contract_type": "inverse",
             "listed_at": start,
-            "expires_at": None if name.endswith("PERPETUAL") else ends[name],
+            "expires_at": None if name.endswith("PERPETUAL") else start + minutes * MINUTE,
             "active": False,
         }
-        for name, (start, _) in lives.items()
+        for name, (start, minutes) in known.items()
     ]
     instruments = pl.DataFrame(records, schema=INSTRUMENTS.polars_schema)
-    asked = [
-        (name, start, ends[name], minutes, "present") for name, (start, minutes) in lives.items()
-    ]
-    coverage = pl.DataFrame(asked, schema=COVERAGE.polars_schema, orient="row")
-    for table, frame in ((INSTRUMENTS, instruments), (COVERAGE, coverage)):
-        where.replace(where.snapshot(table), frame, {"program": PROGRAM})
+    where.replace(where.snapshot(INSTRUMENTS), instruments, {"program": PROGRAM})
 
 
 def future_name(number: int) -> str:
@@ -104,9 +105,9 @@ def future_name(number: int) -> str:
     return f"{list(COINS)[number % len(COINS)]}-{number:03}"
 
 
-def _start(number: int) -> datetime:
+def _start(number: int, minutes: int) -> datetime:
     place = math.modf(number * _GOLDEN)[0]
-    return START + int(place * (PERPETUAL_MINUTES - LIFE_MINUTES)) * MINUTE
+    return START + int(place * (PERPETUAL_MINUTES - minutes)) * MINUTE
 
 
 def _drawn(rows: int, seed: int) -> pl.Series:
@@ -114,7 +115,7 @@ def _drawn(rows: int, seed: int) -> pl.Series:
     return pl.int_range(-1000, 1001, eager=True).sample(rows, with_replacement=True, seed=seed)
 
 
-def _perpetual(coin: str, rows_a_spike: int) -> pl.DataFrame:
+def perpetual(coin: str, rows_a_spike: int) -> pl.DataFrame:
     """A random walk of at most 0.1 % a minute, traded in every minute."""
     rows, seed = PERPETUAL_MINUTES, list(COINS).index(coin)
     price, tick = COINS[coin]
@@ -128,14 +129,19 @@ def _perpetual(coin: str, rows_a_spike: int) -> pl.DataFrame:
     return _candles(frame, f"{coin}-PERPETUAL", START, tick, rows_a_spike)
 
 
-def _future(perpetuals: dict[str, pl.DataFrame], number: int, rows_a_spike: int) -> pl.DataFrame:
+def future(
+    perpetuals: dict[str, pl.DataFrame],
+    number: int,
+    rows_a_spike: int,
+    minutes: int = LIFE_MINUTES,
+) -> pl.DataFrame:
     """The perpetual with a premium that wears off, in the minutes that trade; else the last
     price.
     """
-    name, start = future_name(number), _start(number)
-    beside = perpetuals[name[:3]].slice((start - START) // MINUTE, LIFE_MINUTES)
-    left = 1 - pl.int_range(pl.len()) / LIFE_MINUTES
-    noise = _drawn(LIFE_MINUTES, 100 + number)
+    name, start = future_name(number), _start(number, minutes)
+    beside = perpetuals[name[:3]].slice((start - START) // MINUTE, minutes)
+    left = 1 - pl.int_range(pl.len()) / minutes
+    noise = _drawn(minutes, 100 + number)
     premium = (1 + left * (number % 9 - 2) / 100) * (1 + noise / 1e7)
     is_traded = (noise.abs() % MINUTES_A_TRADE == 0) | (pl.int_range(pl.len()) == 0)
     frame = beside.select(

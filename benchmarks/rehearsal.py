@@ -125,27 +125,31 @@ def exchange(*options: str) -> Iterator[Server]:
 
 
 def measure(
-    command: Sequence[str | Path], server: Server, sample: Callable[[], object] | None = None
+    command: Sequence[str | Path],
+    server: Server | None = None,
+    sample: Callable[[], object] | None = None,
 ) -> Finished:
     """Run a command that prints one JSON object, and measure its process.
 
     Args:
         command: program and arguments.
-        server: that it calls; its counters start afresh.
+        server: that it calls, if any; its counters start afresh.
         sample: called about twice a second.
 
     Raises:
         SystemExit: it failed; what it said is shown.
     """
-    server.forget()
-    start_s, exchange_s, busy_s = time.monotonic(), server.cpu_s, _busy_s()
+    if server:
+        server.forget()
+    start_s, exchange_s, busy_s = time.monotonic(), server.cpu_s if server else 0.0, _busy_s()
     told, usage = run(command, sample)
-    seconds, exchange_s = time.monotonic() - start_s, server.cpu_s - exchange_s
+    seconds = time.monotonic() - start_s
+    exchange_s = server.cpu_s - exchange_s if server else 0.0
     cpu_s = usage.ru_utime + usage.ru_stime
     others_s = max(0.0, _busy_s() - busy_s - cpu_s - exchange_s)
     others = others_s / seconds / (os.cpu_count() or 1)
-    peak_mb = usage.ru_maxrss / 1e3
-    return Finished(told, seconds, cpu_s, exchange_s, others, peak_mb, server.counts())
+    counts = server.counts() if server else Counts(0, 0, 0)
+    return Finished(told, seconds, cpu_s, exchange_s, others, usage.ru_maxrss / 1e3, counts)
 
 
 def run(

@@ -30,18 +30,20 @@ class Rhythm:
         fetch_every: whole minutes; each time is one commit.
         discover_every: asks for new listings.
         build_every: brings the curated tables up to date, None for never.
+        upkeep_every: keeps files and logs in shape, None for never.
     """
 
     fetch_every: timedelta = MINUTE
     discover_every: timedelta = 5 * MINUTE
-    build_every: timedelta | None = 60 * MINUTE
+    build_every: timedelta | None = 10 * MINUTE
+    upkeep_every: timedelta | None = 60 * MINUTE
 
 
-def is_due(last: datetime | None, now: datetime, every: timedelta) -> bool:
-    """Whether a step is due that was done last at a time, None for never; it is, too, where the
-    clock was set back since.
+def is_due(last: datetime | None, now: datetime, every: timedelta | None) -> bool:
+    """Whether a step is due that was done last at a time, None for not yet; it is, too, where the
+    clock was set back since. It never is where `every` is None.
     """
-    return last is None or not timedelta(0) <= now - last < every
+    return every is not None and (last is None or not timedelta(0) <= now - last < every)
 
 
 def next_fetch(now: datetime, every: timedelta) -> datetime:

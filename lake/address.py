@@ -85,7 +85,8 @@ def plain(message: str, environment: Mapping[str, str] = os.environ) -> str:
         if is_secret and len(value) >= _SHORTEST_SECRET:
             told = told.replace(value, f"({name})")
     if "URL scheme is not allowed" in told:
-        told += " (an endpoint without TLS is reached where AWS_ALLOW_HTTP=true)"
+        told += " (an endpoint without TLS is reached where AWS_ALLOW_HTTP=true, or for Azure "
+        told += "AZURE_ALLOW_HTTP=true)"
     if _CREDENTIALS.search(told):
         told += (
             ". Credentials come from the environment, as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "

@@ -7,19 +7,17 @@ there, so a copy that was killed is finished, and an old one is brought up to da
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 
-import orjson
 import pyarrow.fs as pafs
 
 from lake import files
+from lake.actions import commit_files, given_up, read_actions
 from lake.errors import LakeError
 from lake.fingerprint import fingerprint
 from lake.snapshot import explained
 from lake.store import Lake
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, RAW_CANDLES, Table
 from lake.upkeep import checkpoint
-from lake.vacuum import commit_files
 from lake.versions import PinnedLake
 
 # A table is made from those before it, so its commits are copied after theirs, and which of them to
@@ -70,9 +68,9 @@ class _Share:
         return max(self.commits, default=None)
 
     @property
-    def new(self) -> list[str]:
-        """Paths of the commits that the target lacks, in order."""
-        return [self.commits[v] for v in sorted(self.commits) if v not in self.known]
+    def new(self) -> dict[int, str]:
+        """Paths of the commits that the target lacks, by version, in order."""
+        return {v: self.commits[v] for v in sorted(self.commits) if v not in self.known}
 
 
 def copy(
@@ -102,7 +100,7 @@ def copy(
     for share, sizes in listed:
         with explained(f"{share.table.name} cannot be copied from {source.uri} to {target.uri}"):
             _data(share, sizes, done, lambda: report(done.files + done.held, wanted))
-            for path in share.new:
+            for path in share.new.values():
                 _put(share.target, path, _get(share.source, path))
         done.versions[share.table.name] = share.version
     _copy_documents(source, target)
@@ -147,12 +145,13 @@ def _check_copy(share: _Share, target: Lake) -> None:
 
 
 def _listed(share: _Share) -> dict[str, int]:
-    """The files that the commits to be copied add, with their sizes in bytes."""
-    with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
-        texts = pool.map(lambda path: _get(share.source, path), share.new)
-        actions = (orjson.loads(line) for text in texts for line in text.splitlines())
-        added = [action["add"] for action in actions if action.get("add")]
-    return {unquote(add["path"]): int(add["size"]) for add in added}
+    """The files that the commits to be copied add, with their sizes in bytes, less those of
+    versions that the source gave up.
+    """
+    commits = list(read_actions(share.source, share.new))
+    gone = given_up(commits)
+    added = {path: size for commit in commits for path, size in commit.added.items()}
+    return {path: size for path, size in added.items() if path not in gone}
 
 
 def _data(

@@ -16,6 +16,9 @@ from lake.views import VIEWS
 # What Arrow makes of DuckDB's HUGEINT.
 _HUGE = pl.Decimal(38, 0)
 
+# Begins the message of a view whose rows are gone.
+_GIVEN_UP = "Given up: "
+
 SQL_TYPES = {
     Type.TEXT: "VARCHAR",
     Type.TEXTS: "VARCHAR[]",
@@ -70,12 +73,16 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
 
     Raises:
         UsageError: DuckDB refuses the query.
+        LakeError: it reads a version that was given up.
     """
     try:
         relation = connection.sql(query)
         found: pl.DataFrame = relation.pl() if relation is not None else pl.DataFrame()
         found = found.with_columns(_whole(found[name]) for name in found.columns)
     except duckdb.Error as exc:
+        _, is_given_up, why = str(exc).partition(_GIVEN_UP)
+        if is_given_up:
+            raise LakeError(why) from exc
         raise UsageError(f"DuckDB refuses the query: {exc}") from exc
     except pl.exceptions.PolarsError as exc:
         raise UsageError(
@@ -94,7 +101,7 @@ def _whole(column: pl.Series) -> pl.Series:
 
 def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local: bool) -> None:
     table = snapshot.table
-    if not snapshot.files:
+    if not snapshot.files or snapshot.given_up:
         connection.execute(f"CREATE VIEW {table.name} AS {_empty_sql(snapshot)}")
     elif is_local:
         urls = [snapshot.url(file) for file in snapshot.files]
@@ -119,4 +126,8 @@ def _empty_sql(snapshot: Snapshot) -> str:
     columns = ", ".join(
         f'CAST(NULL AS {SQL_TYPES[c.type]}) AS "{c.name}"' for c in snapshot.table.columns
     )
-    return f"SELECT {columns} WHERE false"
+    if not snapshot.given_up:
+        return f"SELECT {columns} WHERE false"
+    # Whoever reads the view is told; other tables can still be asked.
+    why = (_GIVEN_UP + snapshot.given_up).replace("'", "''")
+    return f"SELECT {columns} FROM range(1) WHERE error('{why}') IS NULL"

@@ -14,6 +14,9 @@ from lake.snapshot import explained, scan_files
 from lake.spans import Span
 from lake.tables import Table
 
+# Of an object store, so that its latency is paid once for many.
+_FILES_AT_ONCE = 16
+
 
 def read_rows(
     table: Table,
@@ -42,7 +45,8 @@ def read_rows(
     with explained(f"rows of {table.name} cannot be read"):
         frames = read(table, urls, options, columns, spans)
         if spans is not None:
-            frames = [_inside(frame, table.order[0], spans) for frame in frames]
+            # One after the other: a perpetual looks at some minutes of every future of its coin.
+            frames = (_inside(frame, table.order[0], spans) for frame in frames)
         return pl.concat([pl.DataFrame(schema=schema), *frames])
 
 
@@ -52,16 +56,14 @@ def _from_disk(
     _options: Mapping[str, str],
     columns: Sequence[str],
     spans: Sequence[Span] | None,
-) -> list[pl.DataFrame]:
+) -> Iterator[pl.DataFrame]:
     """The row groups that may hold rows of the spans, of each file."""
-    frames = []
     for url in urls:
         with pq.ParquetFile(url, pre_buffer=False) as file:
             groups = list(_groups(file, table.order[0], spans))
             if groups:
                 rows = file.read_row_groups(groups, columns=list(columns), use_threads=False)
-                frames.append(pl.DataFrame(rows, {c: table.polars_schema[c] for c in columns}))
-    return frames
+                yield pl.DataFrame(rows, {c: table.polars_schema[c] for c in columns})
 
 
 def _from_store(
@@ -70,13 +72,14 @@ def _from_store(
     options: Mapping[str, str],
     columns: Sequence[str],
     spans: Sequence[Span] | None,
-) -> list[pl.DataFrame]:
+) -> Iterator[pl.DataFrame]:
     """The rows from the first span to the last, of each file."""
     scans = [scan_files(table, [url], options).select(columns) for url in urls]
     if spans:
         whole = pl.col(table.order[0]).is_between(spans[0].start, spans[-1].end, closed="left")
         scans = [scan.filter(whole) for scan in scans]
-    return pl.collect_all(scans)
+    for place in range(0, len(scans), _FILES_AT_ONCE):
+        yield from pl.collect_all(scans[place : place + _FILES_AT_ONCE])
 
 
 def _groups(file: pq.ParquetFile, stamp: str, spans: Sequence[Span] | None) -> Iterator[int]:
@@ -96,6 +99,9 @@ def _inside(frame: pl.DataFrame, stamp: str, spans: Sequence[Span]) -> pl.DataFr
     """The rows of the spans; the frame is sorted, as every file is."""
     edges = pl.Series([edge for span in spans for edge in span], dtype=frame.schema[stamp])
     places = frame[stamp].search_sorted(edges).to_list()
-    pairs = zip(places[::2], places[1::2], strict=True)
-    # In one piece, or a few rows would keep all of the frame in memory.
-    return pl.concat([frame.slice(start, end - start) for start, end in pairs], rechunk=True)
+    chosen = [
+        pl.int_range(start, end, eager=True)
+        for start, end in zip(places[::2], places[1::2], strict=True)
+    ]
+    # Gathered, for a slice of a few rows would keep all of the frame in memory.
+    return frame[pl.concat(chosen)]

@@ -1,19 +1,22 @@
 """One table at one version: its files, and how to read them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 
 import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from lake import files, schema
+from lake.actions import KEPT_FROM
 from lake.address import plain
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
-from lake.tables import Table
+from lake.log import Commit, commits_of
+from lake.tables import CURATED, RAW_CANDLES, Table
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Snapshot:
         options: storage options of the object store.
         version: of the table, None where the table does not exist yet.
         files: those that make up this version, and no others; by partition, time and path.
+        is_past: whether the version was asked for by number, so that newer ones may have been known
+            then.
     """
 
     table: Table
@@ -34,6 +39,23 @@ class Snapshot:
     version: int | None
     files: tuple[DataFile, ...]
     delta: DeltaTable | None = field(default=None, repr=False, compare=False)
+    is_past: bool = field(default=False, compare=False)
+
+    @cached_property
+    def given_up(self) -> str:
+        """Why the rows of this version cannot be read any more; empty where they can be. See
+        `lake.retention`.
+
+        Raises:
+            LakeError: the table cannot be read.
+        """
+        if not self.is_past or self.table not in CURATED:
+            return ""
+        with explained(f"{self.table.name} cannot be read at {self.uri}"):
+            newest = DeltaTable(self.uri, storage_options=dict(self.options) or None)
+            kept_from = newest.transaction_version(KEPT_FROM) or 0
+            is_kept = self.version is None or self.version >= kept_from
+            return "" if is_kept else _given_up(self, commits_of(newest))
 
     @property
     def opened(self) -> DeltaTable:
@@ -75,7 +97,11 @@ class Snapshot:
         return {name: tuple(group) for name, group in parts.items()}
 
     def scan(self, partition: str | None = None) -> pl.LazyFrame:
-        """Return the rows, of all partitions or of one, with the declared columns and types."""
+        """Return the rows, of all partitions or of one, with the declared columns and types.
+
+        Raises:
+            LakeError: this version was given up.
+        """
         chosen = self.files if partition is None else self.of(partition)
         return scan_files(self.table, [self.url(file) for file in chosen], self.options)
 
@@ -89,7 +115,13 @@ class Snapshot:
             return self.table.cast(self.scan().collect())
 
     def url(self, file: DataFile) -> str:
-        """Where a file of this snapshot is."""
+        """Where a file of this snapshot is.
+
+        Raises:
+            LakeError: this version was given up.
+        """
+        if self.given_up:
+            raise LakeError(self.given_up)
         return f"{self.uri}/{file.path}"
 
     def counter(self, name: str) -> int:
@@ -134,7 +166,7 @@ def load(
             return Snapshot(table, uri, options, None, ())
         schema.check(table.name, uri, delta.metadata().configuration)
         found = tuple(sorted(_files_of(table, delta), key=_place))
-        return Snapshot(table, uri, options, delta.version(), found, delta)
+        return Snapshot(table, uri, options, delta.version(), found, delta, version is not None)
 
 
 class Watch:
@@ -175,6 +207,18 @@ def explained(what: str) -> Iterator[None]:
         raise ConflictError(f"{what}: another writer was faster. Run the command again.") from exc
     except (DeltaError, OSError, pl.exceptions.PolarsError) as exc:
         raise LakeError(f"{what}: {plain(str(exc))}") from exc
+
+
+def _given_up(snapshot: Snapshot, commits: Iterable[Commit]) -> str:
+    past = (c.lineage for c in commits if c.version <= (snapshot.version or 0))
+    made_from: dict[str, int] = next((own["made_from"] for own in past if "made_from" in own), {})
+    raw_version = made_from.get(RAW_CANDLES.name)
+    again = "" if raw_version is None else f" --raw-version {raw_version}"
+    return (
+        f"{snapshot.table.name} at its version {snapshot.version} was given up to save space, as "
+        "`follow` and `maintain` do with old builds. No candle is lost: `basislake build"
+        f"{again}` makes its rows again, and `basislake build` then brings back the newest."
+    )
 
 
 def _files_of(table: Table, delta: DeltaTable) -> Iterator[DataFile]:

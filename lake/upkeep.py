@@ -1,11 +1,11 @@
 """Keeps a lake in shape: marks of older tables, checkpoints of long logs; no row changes."""
 
 from lake import files, log, schema
+from lake.actions import LOG
 from lake.snapshot import Snapshot, explained
 from lake.store import Lake
 from lake.tables import TABLES
 from lake.transaction import mark
-from lake.vacuum import LOG
 
 # Opening a table reads the commits since its last checkpoint, each of which is a request in an
 # object store. The library writes a checkpoint itself after 100.

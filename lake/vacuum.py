@@ -1,19 +1,18 @@
-"""Removes what killed writers left: files that no version of a table ever named.
+"""Removes files that no version of a table needs: what killed writers left and no commit ever
+named, and what is left of versions that were given up (`lake.retention`).
 
-Every version stays readable (versions of a lake are kept for good), so a file that any commit named
-is kept, also where later commits replaced it.
+Every other version stays readable, so a file that any commit named is kept, also where later
+commits replaced it.
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import unquote
 
-import orjson
 import pyarrow.fs as pafs
 
 from lake import files
+from lake.actions import commit_files, given_up, read_actions
 from lake.errors import LakeError, UsageError
 from lake.snapshot import Snapshot, explained
 from lake.store import Lake
@@ -21,9 +20,6 @@ from lake.store import Lake
 # A writer names its files when it is done; a build of everything may take hours.
 DEFAULT_AGE = timedelta(days=7)
 SAFE_AGE = timedelta(days=1)
-
-LOG = "_delta_log"
-_READS_AT_ONCE = 16
 
 
 @dataclass(slots=True)
@@ -49,7 +45,7 @@ def vacuum(
     dry: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Vacuumed:
-    """Remove the data files that no version of their table names and that are old.
+    """Remove the data files that no version of their table needs and that are old.
 
     Args:
         lake: to tidy.
@@ -77,22 +73,9 @@ def vacuum(
     return done
 
 
-def commit_files(store: pafs.FileSystem) -> dict[int, str]:
-    """Return the path of each commit of a table's log, by version.
-
-    Args:
-        store: of the table's folder.
-    """
-    stems = {path: path.rpartition("/")[2].partition(".") for path in files.listed(store, LOG)}
-    return {
-        int(stem): path
-        for path, (stem, _, suffix) in stems.items()
-        if suffix == "json" and stem.isdecimal()
-    }
-
-
-def named(snapshot: Snapshot, store: pafs.FileSystem, commits: Mapping[int, str]) -> set[str]:
-    """Return the paths of all data files that some commits of a table add.
+def needed(snapshot: Snapshot, store: pafs.FileSystem, commits: Mapping[int, str]) -> set[str]:
+    """Return the paths of all data files that some commits of a table add, less those of versions
+    that were given up.
 
     Args:
         snapshot: of the table.
@@ -108,16 +91,15 @@ def named(snapshot: Snapshot, store: pafs.FileSystem, commits: Mapping[int, str]
             f"The log of {snapshot.table.name} at {snapshot.uri} lacks version {min(absent)}, so "
             "it cannot be told which files past versions need. Nothing was changed."
         )
-    with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
-        added = pool.map(lambda path: _added(store, path), commits.values())
-        return {path for paths in added for path in paths}
+    known = list(read_actions(store, commits))
+    return {path for commit in known for path in commit.added} - given_up(known)
 
 
 def _tidy(snapshot: Snapshot, until: datetime, done: Vacuumed, *, dry: bool) -> None:
     store = files.filesystem(snapshot.uri, snapshot.options)
     # First the files, then the log: a commit in between names files of the list.
     found = _data_files(store)
-    kept = named(snapshot, store, commit_files(store))
+    kept = needed(snapshot, store, commit_files(store))
     for info in found:
         if info.path in kept:
             continue
@@ -137,10 +119,3 @@ def _data_files(store: pafs.FileSystem) -> list[pafs.FileInfo]:
         for info in files.below(store)
         if info.path.endswith(".parquet") and not info.path.startswith("_")
     ]
-
-
-def _added(store: pafs.FileSystem, path: str) -> list[str]:
-    with store.open_input_stream(path) as stream:
-        text = stream.read().decode()
-    actions = (orjson.loads(line) for line in text.splitlines())
-    return [unquote(action["add"]["path"]) for action in actions if action.get("add")]

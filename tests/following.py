@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from basislake.chores import Work
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
 from basislake.follow import Follower
@@ -43,6 +44,7 @@ def follower(
     said: list[str],
     *,
     build: Callable[[], None] = lambda: None,
+    upkeep: Callable[[], None] = lambda: None,
 ) -> Follower:
     """One that sleeps by moving the exchange's clock on."""
     clock = server.clock
@@ -52,7 +54,7 @@ def follower(
         Swift(server.www_url, server.history_url),
         Selection(),
         rhythm,
-        build=build,
+        work=Work(build, upkeep),
         say=said.append,
         clock=lambda: clock() / 1000,
         sleep=clock.advance,

@@ -1,14 +1,20 @@
-"""The units of deploy/: systemd takes them, and the commands in them exist."""
+"""The files of deploy/: systemd and logrotate take them, and the commands in them exist."""
 
+import grp
+import os
+import pwd
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.market import basislake
 
-UNITS = sorted((Path(__file__).parent.parent / "deploy").glob("*.[st]*e*"))
+DEPLOY = Path(__file__).parent.parent / "deploy"
+UNITS = sorted(DEPLOY.glob("*.[st]*e*"))
 PROGRAM = "/opt/basislake/.venv/bin/basislake"
 
 
@@ -36,3 +42,46 @@ def test_every_unit_runs_a_verb_there_is() -> None:
     assert len(started) == 2
     for arguments in started:
         assert basislake(None, *arguments, "--help").code == 0
+
+
+@pytest.fixture
+def logs() -> Iterator[Path]:
+    """A folder of a user that is not us, where that can be; pytest's own are closed to others."""
+    owner = _owner()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "run.log").write_text("a line\n")
+        for path in (folder, folder / "run.log"):
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+        yield folder
+
+
+def test_logrotate_takes_its_file_and_rotates_the_logs_of_another_user(
+    logs: Path, tmp_path: Path
+) -> None:
+    # Often it is where only root looks.
+    rotate = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
+    if rotate is None:
+        pytest.skip("logrotate is not installed here")
+    owner = _owner()
+    text = (DEPLOY / "basislake.logrotate").read_text()
+    text = text.replace("/var/log/basislake/*", f"{logs}/*")
+    group = grp.getgrgid(owner.pw_gid).gr_name
+    config = tmp_path / "basislake.logrotate"
+    config.write_text(text.replace(" basislake basislake\n", f" {owner.pw_name} {group}\n"))
+    config.chmod(0o644)
+    for options in (["--debug"], ["--force", "--state", str(tmp_path / "state")]):
+        done = subprocess.run(
+            [rotate, *options, str(config)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "error" not in done.stderr
+        assert "skipping" not in done.stderr
+    assert (logs / "run.log.1").read_text() == "a line\n"
+    assert (logs / "run.log").read_text() == ""
+    assert (logs / "run.log").stat().st_uid == owner.pw_uid
+
+
+def _owner() -> pwd.struct_passwd:
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())

@@ -208,8 +208,7 @@ def test_an_exchange_that_is_away_is_waited_for_and_told_once(
         text=True,
     )
     try:
-        time.sleep(7)
-        assert process.poll() is None
+        wait_until(process, lambda: " - waiting " in log_of(tmp_path))
         with SimulatedExchange(universe, port=port) as server:
             wait_until(process, lambda: holds_what_closed(server, tmp_path))
             _, told, _ = stop(process, signal.SIGINT)
@@ -255,9 +254,13 @@ def test_a_record_without_a_candle_or_from_an_outage_can_be_shown() -> None:
 
 def rounds(folder: Path) -> list[str]:
     """The lines of the rounds in the log of the newest run."""
+    return [line for line in log_of(folder).splitlines() if " - round " in line]
+
+
+def log_of(folder: Path) -> str:
+    """The log of the newest run."""
     logs = sorted((folder / "runs").glob("*.log"))
-    lines = logs[-1].read_text().splitlines() if logs else []
-    return [line for line in lines if " - round " in line]
+    return logs[-1].read_text() if logs else ""
 
 
 def open_names(server: SimulatedExchange) -> list[str]:

@@ -1,17 +1,20 @@
-"""Several days of a market that is followed, with listings, expiries, outages and restarts: at no
-time does the lake tell a lie, and in the end it holds the truth.
+"""Several days of a market that is followed, with listings, expiries, outages and restarts, builds
+and upkeep: at no time does the lake tell a lie, and in the end it holds the truth.
 """
 
 import tempfile
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import lake
+from basislake import PROGRAM
 from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.clock import Clock
 from basislake.exchange.faults import AnyFault, Reset, closed_door, server_error
@@ -20,8 +23,12 @@ from basislake.exchange.universe import weekly_universe
 from basislake.pipeline import curate
 from ingest.runs import runs
 from ingest.schedule import Rhythm
+from lake import Lake
+from lake.compaction import compact
+from lake.retention import give_up
 from lake.spans import MINUTE
-from lake.tables import CANDLES
+from lake.tables import BASIS, CANDLES, RAW_CANDLES, Table
+from lake.upkeep import checkpoint
 from tests.following import follower
 from tests.market import NOW, coverage, fetch, rows, truths
 
@@ -31,11 +38,25 @@ UNIVERSE = weekly_universe(
     11, BEGIN - timedelta(days=9), BEGIN, currencies=("BTC",), until=BEGIN + timedelta(days=60)
 )
 DAY = timedelta(days=1)
+KEPT = timedelta(hours=3)
 OUTAGES: dict[str, Callable[[], AnyFault]] = {
     "no network": Reset,
     "maintenance": server_error,
     "closed door": closed_door,
 }
+
+
+@dataclass
+class Reader:
+    """Somebody who opened the curated tables at some time, and what they hold by that."""
+
+    opened_at: datetime
+    queries: list[pl.LazyFrame]
+    expected: list[pl.DataFrame]
+
+
+def files_of(where: Lake, table: Table) -> list[Path]:
+    return list((Path(where.uri) / table.name).glob("instrument=*/*.parquet"))
 
 
 class Followings(RuleBasedStateMachine):
@@ -49,18 +70,22 @@ class Followings(RuleBasedStateMachine):
         self.server = SimulatedExchange(UNIVERSE, clock=self.clock)
         self.server.start()
         self.said: list[str] = []
-        self.builds = 0
+        self.readers: list[Reader] = []
+        self.upkeeps = self.given_up = 0
 
     @initialize(every=st.sampled_from([60, 90, 240]))
     def begin(self, every: int) -> None:
         self.every = every * MINUTE
+        self.open_a_reader()
         self.restart()
 
     @rule()
     def restart(self) -> None:
         """As after a kill: another process knows only what the lake holds."""
-        rhythm = Rhythm(self.every, 2 * self.every, 6 * self.every)
-        self.follower = follower(self.server, self.where, rhythm, self.said, build=self.build)
+        rhythm = Rhythm(self.every, 2 * self.every, 3 * self.every, 4 * self.every)
+        self.follower = follower(
+            self.server, self.where, rhythm, self.said, build=self.build, upkeep=self.upkeep
+        )
         self.clock.advance(self.follower.round())
 
     @rule(hours=st.sampled_from([1, 12, 30]))
@@ -100,6 +125,20 @@ class Followings(RuleBasedStateMachine):
     def be_beside_a_backfill(self) -> None:
         fetch(self.server, self.where)
 
+    @rule()
+    def open_a_reader(self) -> None:
+        """Somebody begins to read the curated tables, and takes their time."""
+        snapshots = [self.where.snapshot(table) for table in (CANDLES, BASIS)]
+        queries = [snapshot.scan() for snapshot in snapshots]
+        expected = [query.collect() for query in queries]
+        self.readers.append(Reader(datetime.now(UTC), queries, expected))
+
+    @invariant()
+    def readers_read_what_they_opened(self) -> None:
+        for reader in self.readers:
+            for query, expected in zip(reader.queries, reader.expected, strict=True):
+                assert query.collect().equals(expected)
+
     @invariant()
     def every_row_is_the_truth_and_closed(self) -> None:
         stored = rows(self.where, "raw_candles")
@@ -108,8 +147,18 @@ class Followings(RuleBasedStateMachine):
         assert stored.join(true, on=stored.columns, how="anti").is_empty()
 
     def build(self) -> None:
-        self.builds += 1
         curate(self.where, threads=2)
+
+    def upkeep(self) -> None:
+        """As the command does it, at an hour when the last two readers are within the time that
+        versions are kept, and those before them are not.
+        """
+        self.readers = self.readers[-2:]
+        self.upkeeps += 1
+        compact(self.where, RAW_CANDLES, PROGRAM)
+        checkpoint(self.where)
+        now = self.readers[0].opened_at + KEPT
+        self.given_up += give_up(self.where, KEPT, PROGRAM, now=lambda: now).versions
 
     def follow_for(self, time: timedelta) -> None:
         """Let the run follow; after each round the lake holds no candle that was not closed."""
@@ -125,6 +174,11 @@ class Followings(RuleBasedStateMachine):
         try:
             # Long enough for a weekly to expire and another one to be listed.
             self.follow_for(DAY)
+            # From now on only what is being read keeps older builds.
+            self.open_a_reader()
+            self.open_a_reader()
+            self.follow_for(4 * self.every)
+            self.readers_read_what_they_opened()
             wait_s = self.follower.round()
             assert 0 < wait_s <= self.every.total_seconds()
             self.is_the_truth()
@@ -146,6 +200,10 @@ class Followings(RuleBasedStateMachine):
         result = self.follower.result
         assert not result.failed
         assert result.builds > 0
+        assert result.upkeeps > 0
+        assert self.upkeeps >= result.upkeeps
+        assert self.given_up > 0
+        assert len(files_of(self.where, CANDLES)) < 4 * len(self.where.snapshot(CANDLES).files)
         lag = result.lag
         assert lag
         assert lag.seconds is not None

@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -16,12 +17,18 @@ import pytest
 
 import lake
 from basislake.exchange.calls import CHART_METHOD as CHART
+from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
+from basislake.exchange.universe import Universe, weekly_universe
+from basislake.pipeline import curate
+from basislake.verbs.follow import upkeep
+from ingest.schedule import Rhythm
 from lake import Lake
 from lake.errors import ConflictError, LakeError
-from lake.tables import INSTRUMENTS, RAW_CANDLES
+from lake.spans import MINUTE
+from lake.tables import BASIS, INSTRUMENTS, RAW_CANDLES
 from load.embedded import embedded
+from tests.following import follower
 from tests.lakes import LINEAGE, instrument
 from tests.market import NOW, Ran, basislake, command, fetch, rows, small_market, truths
 from tests.object_store import SECRET, ObjectStore, Proxy
@@ -113,6 +120,53 @@ def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
     assert run("fingerprint", "--json").json == here
     assert run("fingerprint", "--verify", "--json").json == here
     assert not [each for each in told if SECRET in each.out + each.err]
+
+
+def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expiry(
+    at: Lake, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    # A Thursday evening: some hours later a weekly expires and another one is listed.
+    begin = NOW.replace(day=4, hour=20)
+    market = weekly_universe(
+        11, begin - timedelta(days=2), begin, currencies=("BTC",), until=begin + timedelta(days=9)
+    )
+    clock, said = Clock(market.now_ms), list[str]()
+
+    def build() -> None:
+        curate(at, threads=2)
+
+    with SimulatedExchange(market, clock=clock) as server:
+        _follow_and_be_killed(server, at, object_store.environment(tmp_path))
+        clock.advance(5 * 3600)
+        rhythm = Rhythm(90 * MINUTE, 90 * MINUTE, 180 * MINUTE, 360 * MINUTE)
+        keep = partial(upkeep, at, timedelta(hours=1))
+        one = follower(server, at, rhythm, said, build=build, upkeep=keep)
+        end_ms = clock() + 12 * 3_600_000
+        while clock() < end_ms:
+            clock.advance(one.round())
+        one.round()
+    assert rows(at, "raw_candles").equals(truths(market, clock()))
+    lives = {name: (c.listed_ms, c.expires_ms or 0) for name, c in market.contracts.items()}
+    listed = {name for name, (start, _) in lives.items() if market.now_ms < start < clock()}
+    assert listed
+    assert listed <= set(names(at))
+    assert [name for name, (_, end) in lives.items() if market.now_ms < end < clock()]
+    assert not [line for line in said if "Waiting" in line or "Not " in line], said
+    assert one.result.builds > 2
+    assert one.result.upkeeps > 1
+    assert at.snapshot(BASIS).rows > 0
+
+
+def _follow_and_be_killed(server: SimulatedExchange, at: Lake, env: Mapping[str, str]) -> None:
+    process = subprocess.Popen(
+        command(server, "follow", "--lake", at.uri), env=dict(env), stderr=subprocess.DEVNULL
+    )
+    deadline_s = time.monotonic() + 60
+    while not at.snapshot(RAW_CANDLES).rows:
+        assert process.poll() is None
+        assert time.monotonic() < deadline_s
+    process.kill()
+    process.communicate()
 
 
 def test_a_query_that_has_enough_early_ends_its_process_in_peace(

@@ -3,7 +3,7 @@ committer.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from lake import Lake
 from lake.compaction import Pieces, pieces_of
 from lake.errors import LakeError
 from lake.files import DataFile
+from lake.log import Commit
 from lake.snapshot import Snapshot
 from lake.tables import (
     BASIS,
@@ -32,6 +33,8 @@ from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE
 from transforms.inputs import Inputs, Source, gone, inputs_of, stale
 from transforms.levels import CAP, FLOOR, FUTURE_DEVIATIONS, PERPETUAL_DEVIATIONS, PRINTS
 from transforms.partition import Built, Task, build_partition
+
+_FEW_COMMITS = 8
 
 _SOURCES = (RAW_CANDLES, INSTRUMENTS, COVERAGE)
 
@@ -108,7 +111,8 @@ def build(
     """
     start_s = clock()
     sources = lake if raw_version is None else PastLake(lake, raw_version)
-    pieces = pieces_of(lake.history(RAW_CANDLES))
+    commits = lake.history(RAW_CANDLES)
+    pieces = pieces_of(commits)
     now = _inputs(sources, {table.name: None for table in _SOURCES}, pieces)
     bases = {table.name: lake.snapshot(table) for table in CURATED}
     outdated: set[str] = set()
@@ -118,7 +122,8 @@ def build(
         outdated |= stale(before, now)
         withdrawn |= gone(before, now) | _strangers(bases[table.name], now)
     if outdated or withdrawn:
-        built = _run(lake, executor, now, bases[CANDLES.name], outdated, report)
+        duplicates = _duplicates(commits, now.versions[RAW_CANDLES.name])
+        built = _run(lake, executor, now, bases[CANDLES.name], outdated, duplicates, report)
         _commit(lake, bases, built, outdated | withdrawn, _lineage(now, program))
     return _result(lake, now, len(outdated), clock() - start_s)
 
@@ -133,7 +138,7 @@ def _made_from(lake: Lake, table: Table, program: str, pieces: Pieces) -> Inputs
     """What a curated table was made from; None where that cannot be told, so that it is made
     anew.
     """
-    for commit in lake.history(table):
+    for commit in _newest_first(lake, table):
         made_from = commit.lineage.get("made_from")
         if made_from is None:
             continue
@@ -150,6 +155,14 @@ def _made_from(lake: Lake, table: Table, program: str, pieces: Pieces) -> Inputs
     return None
 
 
+def _newest_first(lake: Lake, table: Table) -> Iterator[Commit]:
+    """The commits of a table; of a long log the last few are read first, which mostly will do."""
+    newest = lake.history(table, _FEW_COMMITS)
+    yield from newest
+    if len(newest) == _FEW_COMMITS:
+        yield from lake.history(table)
+
+
 def _strangers(curated: Snapshot, now: Inputs) -> set[str]:
     return set(curated.by_partition()) - set(now.sources) if curated.table.partition else set()
 
@@ -160,10 +173,10 @@ def _run(
     now: Inputs,
     candles: Snapshot,
     names: set[str],
+    duplicates: Mapping[str, int],
     report: Callable[[int, int], None],
 ) -> list[Built]:
     """Build the perpetuals, then the futures against them."""
-    duplicates = _duplicates(lake, now.versions[RAW_CANDLES.name])
     perpetual_files = {
         source.base: candles.of(name)
         for name, source in now.sources.items()
@@ -214,10 +227,10 @@ def _others(now: Inputs, name: str) -> dict[str, Source]:
     }
 
 
-def _duplicates(lake: Lake, raw_version: int | None) -> dict[str, int]:
+def _duplicates(commits: Iterable[Commit], raw_version: int | None) -> dict[str, int]:
     """Repeats seen in replies, by instrument, as the commits of `raw_candles` tell."""
     counts: dict[str, int] = {}
-    for commit in lake.history(RAW_CANDLES):
+    for commit in commits:
         if raw_version is not None and commit.version <= raw_version:
             for name, count in commit.lineage.get("duplicates", {}).items():
                 counts[name] = counts.get(name, 0) + count

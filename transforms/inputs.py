@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -22,7 +23,7 @@ from transforms.spikes import PERPETUAL_STALE
 REACH = 2 * NEAR + PERPETUAL_STALE + 3 * STAND_IN
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """What one instrument's curated rows are made from.
 
@@ -44,7 +45,7 @@ class Source:
     came: tuple[Piece, ...]
     asked_until: datetime | None
 
-    @property
+    @cached_property
     def life(self) -> Span:
         """From the first to the last minute that its files hold."""
         firsts = [file.first for file in self.files if file.first]

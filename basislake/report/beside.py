@@ -177,7 +177,7 @@ def _versions(where: PinnedLake, threads: int) -> pl.DataFrame:
     found = fingerprint(where, threads)
     rows: list[Sequence[object]] = []
     for place, (name, table) in enumerate(TABLES.items()):
-        commit = next(iter(where.history(table, 1)), None)
+        commit = next((c for c in where.history(table) if not c.is_upkeep), None)
         raw = commit and made_from(commit, RAW_CANDLES)
         at, program = (commit.at, commit.lineage.get("program")) if commit else (None, None)
         version = where.versions[name]

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from basislake import PROGRAM
+from basislake.chores import Work
 from basislake.follow import Followed, Follower
 from basislake.output import counted, duration, print_json, say
 from basislake.settings import (
@@ -19,22 +21,30 @@ from basislake.settings import (
     selection_options,
 )
 from basislake.target import Target, schema_option
+from basislake.verbs.maintain import keep_builds_option
 from basislake.verbs.run import build_told, load_told
 from ingest.schedule import Rhythm
 from ingest.selection import Selection
 from lake import Lake
+from lake.compaction import compact
 from lake.errors import UsageError
+from lake.retention import give_up
+from lake.tables import RAW_CANDLES
+from lake.upkeep import checkpoint
 
 _MOST_MINUTES = 1440
+# 18 builds at the default rhythm; see docs/follow.md for their size.
+KEPT_HOURS = 3
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _rhythm(*, every: int, discover_every: int, build_every: int) -> Rhythm:
+def _rhythm(*, every: int, discover_every: int, build_every: int, upkeep_every: int) -> Rhythm:
     return Rhythm(
         timedelta(minutes=every),
         timedelta(minutes=discover_every),
         timedelta(minutes=build_every) if build_every else None,
+        timedelta(minutes=upkeep_every) if upkeep_every else None,
     )
 
 
@@ -58,9 +68,16 @@ def rhythm_options(command: F) -> F:
         click.option(
             "--build-every",
             type=click.IntRange(0, _MOST_MINUTES),
+            default=10,
+            metavar="MINUTES",
+            help="Between builds (and loads), 0 for none",
+        ),
+        click.option(
+            "--upkeep-every",
+            type=click.IntRange(0, _MOST_MINUTES),
             default=60,
             metavar="MINUTES",
-            help="Between builds (and loads), 0 for none; each keeps its files, see docs/follow.md",
+            help="Between upkeeps, which put small files together, 0 for none",
         ),
     )
     return grouped(command, options, _rhythm, "rhythm")
@@ -71,6 +88,7 @@ def rhythm_options(command: F) -> F:
 @exchange_options
 @selection_options
 @rhythm_options
+@keep_builds_option(default=KEPT_HOURS)
 @click.option(
     "--postgres",
     metavar="URI",
@@ -85,6 +103,7 @@ def follow(
     settings: ExchangeSettings,
     selection: Selection,
     rhythm: Rhythm,
+    keep_builds: timedelta | None,
     postgres: str | None,
     schema: str,
     *,
@@ -98,10 +117,15 @@ def follow(
     waits, says so once, and goes on. May run beside a backfill of the same lake. `status` shows
     the lag. `run` on a timer is the alternative.
 
+    Upkeep bounds the disk: small files are put together, and curated tables that newer builds
+    replaced more than --keep-builds hours ago are given up. `build --raw-version` makes them again;
+    raw candles are never given up.
+
     \b
     Example:
         basislake follow --currency BTC
-        basislake follow --every 5 --build-every 120 --postgres embedded
+        basislake follow --every 5 --build-every 30 --postgres embedded
+        basislake follow --keep-builds 0      # every build stays, as long as the disk lasts
     """
     if postgres is not None and rhythm.build_every is None:
         raise UsageError("--postgres loads after builds, so it does not go with --build-every 0.")
@@ -109,8 +133,14 @@ def follow(
         raise UsageError("The embedded PostgreSQL is beside a lake on disk; give --postgres URI.")
     settings.check(where)
     target = None if postgres is None else Target(postgres, schema)
-    build = partial(_build, where, target)
-    result = Follower(where, settings, selection, rhythm, build=build, say=say).run()
+    result = Follower(
+        where,
+        settings,
+        selection,
+        rhythm,
+        work=Work(partial(_build, where, target), partial(upkeep, where, keep_builds)),
+        say=say,
+    ).run()
     _tell(result)
     if as_json:
         print_json(result)
@@ -123,6 +153,14 @@ def _build(where: Lake, target: Target | None) -> None:
     if target is not None:
         with target.open(where) as uri:
             load_told(where, uri, target)
+
+
+def upkeep(where: Lake, keep: timedelta | None) -> None:
+    """Put small files together, keep logs short, and give up replaced builds; None keeps all."""
+    compact(where, RAW_CANDLES, PROGRAM)
+    checkpoint(where)
+    if keep is not None:
+        give_up(where, keep, PROGRAM)
 
 
 def _tell(result: Followed) -> None:

@@ -1,8 +1,10 @@
 """`maintain`: keeps the lake's files and logs in shape; no row changes."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import click
 
@@ -11,11 +13,26 @@ from basislake.output import Progress, print_json, print_table, size
 from basislake.settings import check_exists, json_option, lake_option
 from lake import Lake
 from lake.compaction import Compacted, compact, planned
+from lake.retention import GivenUp, give_up
 from lake.tables import RAW_CANDLES
 from lake.upkeep import checkpoint, outdated, upgrade
 from lake.vacuum import DEFAULT_AGE, Vacuumed, vacuum
 
 _HOUR = timedelta(hours=1)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def keep_builds_option(default: int) -> Callable[[F], F]:
+    """Add --keep-builds; the command gets `keep_builds`, None where all are kept."""
+    return click.option(
+        "--keep-builds",
+        type=click.IntRange(0),
+        default=default,
+        metavar="HOURS",
+        callback=lambda _context, _option, hours: hours * _HOUR if hours else None,
+        help="Give up curated tables replaced longer ago than this, 0 for never",
+    )
 
 
 @click.command(short_help="Compact, checkpoint and tidy the lake")
@@ -28,23 +45,34 @@ _HOUR = timedelta(hours=1)
     metavar="HOURS",
     help="Remove files that no version needs where they are so old",
 )
+@keep_builds_option(default=0)
 @click.option("--unsafe", is_flag=True, help="Allow less than 24 hours: no other command may run")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what there is to do, change nothing")
 @json_option
-def maintain(where: Lake, hours: float, *, unsafe: bool, is_dry: bool, as_json: bool) -> int:
+def maintain(
+    where: Lake,
+    hours: float,
+    keep_builds: timedelta | None,
+    *,
+    unsafe: bool,
+    is_dry: bool,
+    as_json: bool,
+) -> int:
     """Keep the lake in shape: put the small files of raw_candles together, write checkpoints of
     long logs, remove what killed writers left, and bring tables of an older basislake up to date.
 
-    No row changes, and no version is given up: files that any version needs stay. Safe beside a
-    running backfill, build or reader, and to kill.
+    No row changes, and no version is given up unless --keep-builds says so: files that any version
+    needs stay. Safe beside a running backfill, build or reader, and to kill. Raw candles keep all
+    their versions, from which `build --raw-version` makes curated ones again.
 
     \b
     Example:
         basislake maintain
         basislake maintain --dry-run
+        basislake maintain --keep-builds 24
     """
     check_exists(where)
-    done = _maintain(where, hours * _HOUR, unsafe=unsafe, is_dry=is_dry)
+    done = _maintain(where, hours * _HOUR, keep_builds, unsafe=unsafe, is_dry=is_dry)
     if as_json:
         print_json(done)
     else:
@@ -60,6 +88,7 @@ class Maintained:
         upgraded: tables that an older basislake had made.
         compacted: files of `raw_candles` put together.
         checkpoints: tables whose log got one.
+        given_up: versions of curated tables.
         vacuumed: files that no version needs.
         seconds: it took.
     """
@@ -67,22 +96,28 @@ class Maintained:
     upgraded: list[str]
     compacted: Compacted
     checkpoints: list[str]
+    given_up: GivenUp
     vacuumed: Vacuumed
     seconds: float
 
 
-def _maintain(where: Lake, age: timedelta, *, unsafe: bool, is_dry: bool) -> Maintained:
+def _maintain(
+    where: Lake, age: timedelta, keep: timedelta | None, *, unsafe: bool, is_dry: bool
+) -> Maintained:
     started_s = time.monotonic()
     # Refuses an unsafe age before anything is changed.
     vacuumed = vacuum(where, age, unsafe=unsafe, dry=True)
     if is_dry:
         compacted = planned(where.snapshot(RAW_CANDLES))
-        return Maintained(outdated(where), compacted, [], vacuumed, time.monotonic() - started_s)
+        seconds = time.monotonic() - started_s
+        return Maintained(outdated(where), compacted, [], GivenUp(), vacuumed, seconds)
     upgraded = upgrade(where, PROGRAM)
     compacted = compact(where, RAW_CANDLES, PROGRAM, Progress("groups of files"))
     checkpoints = checkpoint(where)
+    given_up = GivenUp() if keep is None else give_up(where, keep, PROGRAM)
     vacuumed = vacuum(where, age, unsafe=unsafe)
-    return Maintained(upgraded, compacted, checkpoints, vacuumed, time.monotonic() - started_s)
+    seconds = time.monotonic() - started_s
+    return Maintained(upgraded, compacted, checkpoints, given_up, vacuumed, seconds)
 
 
 def _show(done: Maintained, *, is_dry: bool) -> None:
@@ -92,6 +127,8 @@ def _show(done: Maintained, *, is_dry: bool) -> None:
         ["put together into", done.compacted.files_after],
         ["rows in them", done.compacted.rows],
         ["checkpoints written", None if is_dry else len(done.checkpoints)],
+        ["versions of curated tables given up", None if is_dry else done.given_up.versions],
+        ["bytes of their files", None if is_dry else size(done.given_up.bytes)],
         ["files that no version needs, removed", done.vacuumed.files],
         ["bytes in them", size(done.vacuumed.bytes)],
         ["such files that are too young", done.vacuumed.young],

@@ -1,0 +1,62 @@
+"""What a run that follows the market says: on lines for people, and nothing twice."""
+
+from collections.abc import Callable, Collection
+
+from basislake.output import duration
+from ingest.backfill import Result
+from ingest.discover import Discovery
+from ingest.schedule import Lag
+
+_MOST_NAMED = 5
+_MOST_FAILURES = 3
+
+
+class News:
+    """Says what is new; what has been said of a topic is not said again until it changes."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """Begin with nothing said; `say` is told each line."""
+        self.say = say
+        self._told: dict[str, str] = {}
+
+    def say_once(self, topic: str, message: str) -> None:
+        """Say something of a topic where it is not what was said of it last; "" is silence."""
+        if message and self._told.get(topic) != message:
+            self.say(message)
+        self._told[topic] = message
+
+    def discovered(self, found: Discovery) -> None:
+        """Say what a discovery brought."""
+        if found.new:
+            self.say(f"New: {len(found.new)} instruments, {some(found.new)}.")
+        if found.changed:
+            self.say(f"Changed: the exchange now gives another life for {some(found.changed)}.")
+        refused = [f"{each.name}: {each.reason}" for each in found.refused if each.could_be_dated]
+        self.say_once("refused", f"Refused records: {some(refused)}." if refused else "")
+        failed = f"Failed: {' '.join(found.failed)} Asking again." if found.failed else ""
+        self.say_once("lists", failed)
+
+    def fetched(self, result: Result, lag: Lag | None) -> None:
+        """Say what a round came to."""
+        self.say(round_line(result, lag))
+        reasons = [f"{each.instrument}: {each.reason}" for each in result.failed[:_MOST_FAILURES]]
+        told = f"Failed: {'; '.join(reasons)}. They are asked for again." if reasons else ""
+        self.say_once("failed", told)
+
+
+def round_line(result: Result, lag: Lag | None) -> str:
+    """Say on one line what a round did; pure."""
+    at = f"{lag.at:%Y-%m-%d %H:%M:%S}Z: " if lag else ""
+    behind = f"; lag {duration(lag.seconds)}" if lag and lag.seconds is not None else ""
+    elsewhere = f", {len(result.left)} left to another run" if result.left else ""
+    failed = f", {len(result.failed)} failed" if result.failed else ""
+    return (
+        f"{at}{result.candles_written:,} candles of {result.instruments} instruments by "
+        f"{result.calls:,} calls{elsewhere}{failed}{behind}"
+    )
+
+
+def some(names: Collection[str]) -> str:
+    """Name the first few, and say how many more there are; pure."""
+    more = len(names) - _MOST_NAMED
+    return ", ".join(list(names)[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,103 @@
+"""Measures what grows with the lake: each stage on 200, 500, 1,000 and 2,000 futures.
+
+    python -m benchmarks.scale [lake | load]... [--folder FOLDER] [--futures N...]
+
+- lake: commits in a backfill's batches, plan, build of everything, with nothing new and after
+  1,000 new minutes of one future, fingerprint, maintain, status, opening the lake in DuckDB and a
+  query over all rows of basis; bytes and files
+- load: a first load into an embedded PostgreSQL, and one with nothing new
+
+Two perpetuals of 3.5 M minutes beside futures of 20,000; synthetic, nothing is fetched. One
+lake grows from size to size; `load` wants one that `lake` left in the folder. Each step is a
+process of its own. Results are kept in RESULTS.md.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.rehearsal import BASISLAKE, Finished, machine, measure
+
+SIZES = (200, 500, 1_000, 2_000)
+# How a step is told, and its name in `scale_steps`.
+STEPS = (
+    ("plan", "plan"),
+    ("build, everything", "build, all"),
+    ("build, nothing new", "build"),
+    ("commit, 1,000 minutes of one", "late"),
+    ("build, one changed", "build"),
+    ("fingerprint", "fingerprint"),
+    ("status", "status"),
+    ("open in DuckDB", "open"),
+    ("query over all rows of basis", "query"),
+)
+
+
+def main() -> None:
+    """Run the chosen parts at each size."""
+    parts = {"lake": _lake, "load": _load}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("parts", nargs="*", choices=[*parts, "all"], default="all")
+    parser.add_argument("--folder", type=Path, help="of the lake, which is kept")
+    parser.add_argument("--futures", type=int, nargs="+", default=SIZES, help="to grow to")
+    chosen = parser.parse_args()
+    print(machine(), flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = chosen.folder or Path(scratch)
+        for futures in chosen.futures:
+            for part in parts if "all" in chosen.parts else chosen.parts:
+                parts[part](folder, futures)
+
+
+def _lake(folder: Path, futures: int) -> None:
+    committed = _step("commit", folder, futures)
+    candles = _size(folder, futures)["candles"]
+    _say("commit", committed, committed.told["candles"], futures)
+    for title, name in STEPS:
+        _say(title, _step(name, folder, futures), candles, futures)
+    _say_size(_size(folder, futures))
+    for title in ("maintain", "maintain, nothing to do"):
+        done = measure([*BASISLAKE, "maintain", "--json", "--lake", folder])
+        _say(title, done, candles, futures)
+    _say_size(_size(folder, futures))
+
+
+def _load(folder: Path, futures: int) -> None:
+    shutil.rmtree(folder / "postgres", ignore_errors=True)
+    for title in ("load, first", "load, nothing new"):
+        done = measure([*BASISLAKE, "load", "--json", "--lake", folder])
+        _say(title, done, done.told["rows_loaded"], futures)
+    shutil.rmtree(folder / "postgres")
+
+
+def _step(name: str, folder: Path, futures: int) -> Finished:
+    program = [sys.executable, "-m", "benchmarks.scale_steps"]
+    return measure([*program, name, folder, str(futures)])
+
+
+def _size(folder: Path, futures: int) -> dict[str, Any]:
+    return _step("size", folder, futures).told
+
+
+def _say(what: str, done: Finished, rows: int, futures: int) -> None:
+    seconds = done.told["seconds"]
+    each = f"{seconds / rows * 1e6:8.3f} us a row" if rows else f"{'':16}"
+    told = {k: n for k, n in done.told.items() if k in ("commits", "windows", "made")}
+    print(
+        f"{futures:>5} {what:34} {seconds:>8.2f} s {each} {seconds / futures * 1e3:>8.2f} "
+        f"ms a future {done.cpu_s:>7.1f} cpu s {done.peak_mb:>6,.0f} MB {done.others:>4.0%} "
+        f"others  {told or ''}",
+        flush=True,
+    )
+
+
+def _say_size(told: dict[str, Any]) -> None:
+    told.pop("seconds")
+    print("      " + ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in told.items()))
+
+
+if __name__ == "__main__":
+    main()

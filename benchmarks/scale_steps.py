@@ -1,0 +1,170 @@
+"""The steps that `scale.py` times, each run as a process of its own; see there."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import lake
+from basislake import PROGRAM
+from basislake.pipeline import curate
+from basislake.status import lake_status
+from benchmarks.build_lake import (
+    COINS,
+    ROWS_A_SPIKE,
+    START,
+    future,
+    future_name,
+    lives,
+    perpetual,
+    record,
+)
+from ingest.batches import Outcome, store
+from ingest.plans import make_plans, plan_figures
+from ingest.replies import Page
+from ingest.saver import BATCH_CANDLES
+from ingest.selection import Selection
+from ingest.windows import MAX_CANDLES_PER_CALL
+from lake import Lake
+from lake.fingerprint import fingerprint
+from lake.spans import MINUTE, Span
+from lake.tables import RAW_CANDLES, TABLES
+
+LIFE_MINUTES = 20_000
+# The last future of each size lacks its last minutes until the step `late`.
+LATE_MINUTES = 1_000
+_NOW = START + timedelta(days=3650)
+_PAGES_A_BATCH = BATCH_CANDLES // MAX_CANDLES_PER_CALL
+
+
+def main() -> None:
+    """Run one step on the lake in a folder, and print what it told as JSON."""
+    step, folder, futures = sys.argv[1:]
+    print(json.dumps(STEPS[step](lake.open(folder), int(futures))))
+
+
+def _commit(where: Lake, futures: int) -> dict[str, Any]:
+    """Commit in a backfill's batches what the lake lacks; only the commits are timed."""
+    held = set(where.snapshot(RAW_CANDLES).by_partition())
+    known = lives(futures, LIFE_MINUTES)
+    record(where, known)
+    seconds, candles, commits = 0.0, 0, 0
+    pages = _pages(known, held)
+    while batch := list(islice(pages, _PAGES_A_BATCH)):
+        start_s = time.monotonic()
+        candles += store(where, batch, PROGRAM).written
+        seconds += time.monotonic() - start_s
+        commits += 1
+    return {"seconds": seconds, "candles": candles, "commits": commits}
+
+
+def _pages(known: dict[str, Any], held: set[str]) -> Iterator[Outcome]:
+    """Answers of 5,000 candles, in the order a backfill asks for them."""
+    perpetuals = {coin: perpetual(coin, ROWS_A_SPIKE) for coin in COINS}
+    for number, name in enumerate(known):
+        if name in held:
+            continue
+        whole = perpetuals[name[:3]]
+        if not name.endswith("PERPETUAL"):
+            whole = _future(perpetuals, number - len(COINS))
+            if number + 1 == len(known):
+                whole = whole.head(LIFE_MINUTES - LATE_MINUTES)
+        for frame in whole.drop("instrument").iter_slices(MAX_CANDLES_PER_CALL):
+            yield _outcome(name, frame)
+
+
+def _future(perpetuals: dict[str, pl.DataFrame], number: int) -> pl.DataFrame:
+    return future(perpetuals, number, ROWS_A_SPIKE, LIFE_MINUTES)
+
+
+def _outcome(name: str, frame: pl.DataFrame) -> Outcome:
+    window = Span(frame["ts"][0], frame["ts"][-1] + MINUTE)
+    return Outcome(name, window, Page(frame, 0, window))
+
+
+def _late(where: Lake, futures: int) -> dict[str, Any]:
+    """Commit the minutes that the last future lacks."""
+    perpetuals = {coin: perpetual(coin, ROWS_A_SPIKE) for coin in COINS}
+    number = futures - 1
+    frame = _future(perpetuals, number).tail(LATE_MINUTES).drop("instrument")
+    outcome = _outcome(future_name(number), frame)
+    return _timed(lambda: {"candles": store(where, [outcome], PROGRAM).written})
+
+
+def _timed(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    start_s = time.monotonic()
+    told = act()
+    return {"seconds": time.monotonic() - start_s} | told
+
+
+def _plan(where: Lake, _futures: int) -> dict[str, Any]:
+    return _timed(lambda: plan_figures(make_plans(where, Selection(), _NOW), 0))
+
+
+def _built(where: Lake, *, full: bool) -> dict[str, Any]:
+    done = curate(where, full=full)
+    return {"seconds": done.seconds, "made": done.rebuilt, "rows": done.basis_rows}
+
+
+def _fingerprint(where: Lake, _futures: int) -> dict[str, Any]:
+    return _timed(lambda: {"digest": fingerprint(where, 2).lake})
+
+
+def _status(where: Lake, _futures: int) -> dict[str, Any]:
+    return _timed(lambda: {"tables": len(lake_status(where)["tables"])})
+
+
+def _open(where: Lake, _futures: int) -> dict[str, Any]:
+    """Open the lake in DuckDB, with a view per table, and ask nothing."""
+    start_s = time.monotonic()
+    where.duckdb().close()
+    return {"seconds": time.monotonic() - start_s}
+
+
+def _query(where: Lake, _futures: int) -> dict[str, Any]:
+    sql = "SELECT market_structure, count(*), avg(basis_pct) FROM basis GROUP BY ALL"
+    return _timed(lambda: {"groups": where.sql(sql).height})
+
+
+def _size(where: Lake, _futures: int) -> dict[str, Any]:
+    """What is on disk: of data files that the newest versions name, of logs, and all files."""
+    snapshots = where.snapshots()
+    files = [path for path in Path(where.uri).rglob("*") if path.is_file()]
+    tables = {
+        name: [p for p in files if p.is_relative_to(f"{where.uri}/{name}")] for name in TABLES
+    }
+    logs = [p for own in tables.values() for p in own if "_delta_log" in p.parts]
+    return {
+        "seconds": 0.0,
+        "data_bytes": sum(f.bytes for s in snapshots.values() for f in s.files),
+        "data_files": sum(len(s.files) for s in snapshots.values()),
+        "raw_files": len(snapshots[RAW_CANDLES.name].files),
+        "raw_bytes": sum(f.bytes for f in snapshots[RAW_CANDLES.name].files),
+        "log_bytes": sum(p.stat().st_size for p in logs),
+        "log_files": len(logs),
+        "raw_log_bytes": sum(p.stat().st_size for p in logs if RAW_CANDLES.name in p.parts),
+        "candles": snapshots[RAW_CANDLES.name].rows,
+    }
+
+
+STEPS: dict[str, Callable[[Lake, int], dict[str, Any]]] = {
+    "commit": _commit,
+    "late": _late,
+    "plan": _plan,
+    "build, all": lambda where, _: _built(where, full=True),
+    "build": lambda where, _: _built(where, full=False),
+    "fingerprint": _fingerprint,
+    "status": _status,
+    "open": _open,
+    "query": _query,
+    "size": _size,
+}
+
+if __name__ == "__main__":
+    main()

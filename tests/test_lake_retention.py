@@ -1,0 +1,230 @@
+"""Old builds that are given up: what goes, what stays, what readers and verbs are told."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lake
+from basislake import PROGRAM
+from lake import Lake, log
+from lake.actions import KEPT_FROM
+from lake.errors import LakeError, UsageError
+from lake.fingerprint import fingerprint
+from lake.log import Commit
+from lake.retention import LEAST_KEPT, GivenUp, give_up, kept_from
+from lake.tables import BASIS, CANDLES, CURATED, RAW_CANDLES
+from lake.vacuum import vacuum
+from lake.versions import PastLake
+from tests.market import basislake
+from tests.object_store import ObjectStore
+from tests.staged import Staged, built, content, is_same, make_staged
+
+HOUR = timedelta(hours=1)
+T0 = datetime(2024, 1, 1, tzinfo=UTC)
+TOLD = r"was given up to save space.*`basislake build --raw-version {}`"
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
+    return make_staged(tmp_path_factory.mktemp("staged"))
+
+
+@pytest.fixture
+def where(staged: Staged, tmp_path: Path) -> Lake:
+    return staged.copy(tmp_path)
+
+
+def later(hours: int = 5) -> datetime:
+    return datetime.now(UTC) + hours * HOUR
+
+
+def relieve(where: Lake) -> GivenUp:
+    """As hours later, when every replaced version is old."""
+    return give_up(where, 3 * HOUR, PROGRAM, now=later)
+
+
+def files(where: Lake, table: str) -> set[str]:
+    folder = Path(where.uri) / table
+    found = folder.rglob("*.parquet")
+    return {str(p.relative_to(folder)) for p in found if "_delta_log" not in p.parts}
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.integers(-5, 60))
+def test_every_version_that_was_the_newest_since_a_time_is_kept(
+    minutes: list[int], until: int
+) -> None:
+    times = [T0 + minute * HOUR for minute in sorted(minutes)]
+    commits = [Commit(version, at, {}) for version, at in enumerate(times)]
+    first = kept_from(commits, T0 + until * HOUR)
+    for version, at in enumerate(times):
+        replaced = times[version + 1] if version + 1 < len(times) else None
+        was_newest_since = replaced is None or replaced > T0 + until * HOUR
+        assert (version >= first) == was_newest_since, (version, at)
+
+
+def test_replaced_builds_go_with_their_files_and_all_else_stays(
+    staged: Staged, where: Lake
+) -> None:
+    built(where, full=True)
+    before, raw = {t.name: files(where, t.name) for t in CURATED}, files(where, "raw_candles")
+    expected = content(where)
+    done = relieve(where)
+    assert done.versions > 0
+    assert is_same(content(where), expected)
+    gone = 0
+    for table in CURATED:
+        needed = {file.path for file in where.snapshot(table).files}
+        assert files(where, table.name) == needed
+        gone += len(before[table.name] - needed)
+        assert where.history(table)[0].is_upkeep
+    assert done.files == gone > 0
+    assert files(where, "raw_candles") == raw
+    past = PastLake(where, staged.first.version)
+    assert past.scan("raw_candles").collect().height == staged.first.content["raw_candles"].height
+    # Nothing is left to do, and a build sees nothing new.
+    assert relieve(where) == GivenUp()
+    assert built(where).rebuilt == 0
+
+
+def test_a_version_that_was_opened_before_stays_readable_as_long_as_it_was_promised(
+    where: Lake,
+) -> None:
+    opened = where.snapshot(CANDLES)
+    expected, query = opened.scan().collect(), opened.scan()
+    connection = where.duckdb()
+    built(where, full=True)
+    built(where, full=True)
+    assert give_up(where, 3 * HOUR, PROGRAM, now=lambda: later(2)) == GivenUp()
+    assert query.collect().equals(expected)
+    assert connection.sql("SELECT count(*) FROM candles").fetchall() == [(expected.height,)]
+    connection.close()
+    relieve(where)
+    assert not any((Path(opened.uri) / file.path).exists() for file in opened.files)
+
+
+def test_a_version_that_is_gone_is_told_and_a_build_from_its_raw_version_brings_it_back(
+    staged: Staged, where: Lake
+) -> None:
+    version = staged.first.version
+    relieve(where)
+    told = TOLD.format(version)
+    past = lake.open(where.uri, version=version)
+    for name in (table.name for table in CURATED if staged.first.content[table.name].height):
+        with pytest.raises(LakeError, match=told):
+            past.scan(name)
+    with pytest.raises(LakeError, match=f"basis at its version 1 {told}"):
+        where.scan("basis", 1)
+    with pytest.raises(LakeError, match=told):
+        past.sql("SELECT count(*) FROM basis")
+    raw = past.sql("SELECT count(*) AS n FROM raw_candles")["n"][0]
+    assert raw == staged.first.content["raw_candles"].height
+    # What is known of the rows without reading them is still known.
+    assert past.snapshot(BASIS).rows == staged.first.content["basis"].height
+
+    built(where, raw_version=version)
+    again = lake.open(where.uri, version=version)
+    assert is_same(content(again), staged.first.content)
+    built(where)
+    assert is_same(content(where), staged.last.content)
+
+
+def test_verbs_tell_what_was_given_up_in_a_sentence(staged: Staged, where: Lake) -> None:
+    first, last = staged.first.version, staged.last.version
+    assert basislake(None, "report", "--lake", where.uri).code in (0, 1)
+    known = fingerprint(PastLake(where, first), 2).lake
+    built(where, full=True)
+    row = staged.first.content["basis"].row(0, named=True)
+    relieve(where)
+    for arguments in (
+        ("sql", "SELECT count(*) FROM basis", "--at", first),
+        ("explain", row["instrument"], row["ts"].isoformat(), "--at", first),
+        ("fingerprint", "--at", first, "--verify"),
+        ("diff", first, last),
+        ("report", "--verify"),
+    ):
+        done = basislake(None, *arguments, "--lake", where.uri)
+        assert done.code == 1, (arguments, done.err)
+        assert "was given up to save space" in done.err, (arguments, done.err)
+        assert "`basislake build --raw-version" in done.err
+        assert "Traceback" not in done.err
+    # Digests are in the names of files, so the log alone tells them.
+    done = basislake(None, "fingerprint", "--at", first, "--lake", where.uri, "--json")
+    assert done.json["lake"] == known
+    raw = ("sql", "SELECT count(*) AS n FROM raw_candles", "--at", first, "--format", "json")
+    (counted,) = basislake(None, *raw, "--lake", where.uri).json
+    assert counted["n"] == staged.first.content["raw_candles"].height
+    done = basislake(None, "explain", row["instrument"], row["ts"].isoformat(), "--lake", where.uri)
+    assert done.code == 0, done.err
+
+
+def test_a_build_that_began_before_an_upkeep_commits_after_it(where: Lake) -> None:
+    built(where, full=True)
+    base = where.snapshot(CANDLES)
+    name, own = next(iter(base.by_partition().items()))
+    rows = base.scan(name).collect()
+    relieve(where)
+    version = where.commit(base, [where.write(CANDLES, rows, name)], {}, replacing=[name])
+    assert version == where.snapshot(CANDLES).version
+    assert where.snapshot(CANDLES).scan(name).collect().equals(rows)
+    assert own[0].path not in {file.path for file in where.snapshot(CANDLES).of(name)}
+
+
+def test_what_a_kill_left_between_mark_and_removal_a_vacuum_removes(where: Lake) -> None:
+    built(where, full=True)
+    base = where.snapshot(CANDLES)
+    lineage = {"program": PROGRAM, log.UPKEEP: "versions given up"}
+    where.commit(base, [], lineage, marks={KEPT_FROM: base.version or 0})
+    needed = {file.path for file in base.files}
+    left = files(where, "candles") - needed
+    assert left
+    with pytest.raises(LakeError, match="was given up"):
+        where.scan("candles", 1)
+    done = vacuum(where, now=lambda: later(24 * 30))
+    assert done.files == len(left)
+    assert files(where, "candles") == needed
+
+
+def test_a_backup_leaves_out_what_was_given_up_and_knows_it(
+    staged: Staged, where: Lake, tmp_path: Path
+) -> None:
+    early = lake.open(str(tmp_path / "early"))
+    assert basislake(None, "backup", early.uri, "--lake", where.uri).code == 0
+    built(where, full=True)
+    relieve(where)
+    for target in (early, lake.open(str(tmp_path / "late"))):
+        done = basislake(None, "backup", target.uri, "--lake", where.uri, "--json")
+        assert done.code == 0, done.err
+        assert done.json["equal"]
+        assert is_same(content(target), content(where))
+        with pytest.raises(LakeError, match=TOLD.format(staged.first.version)):
+            target.scan("basis", 1)
+    assert files(lake.open(str(tmp_path / "late")), "candles") == files(where, "candles")
+
+
+def test_a_lake_in_a_store_gives_up_too(
+    staged: Staged, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    uri, env = object_store.uri("retention"), object_store.environment(tmp_path)
+    assert basislake(None, "backup", uri, "--lake", staged.where.uri, env=env).code == 0
+    at = lake.open(uri, object_store.options)
+    done = relieve(at)
+    assert done.files > 0
+    assert is_same(content(at), staged.last.content)
+    past = lake.open(uri, object_store.options, version=staged.first.version)
+    with pytest.raises(LakeError, match="was given up"):
+        past.sql("SELECT count(*) FROM candles")
+    assert past.sql("SELECT count(*) AS n FROM raw_candles")["n"][0] > 0
+
+
+def test_so_short_a_time_that_readers_would_suffer_is_refused(where: Lake) -> None:
+    built(where, full=True)
+    with pytest.raises(UsageError, match="1 hour at least"):
+        give_up(where, LEAST_KEPT - timedelta(seconds=1), PROGRAM, now=later)
+    done = basislake(None, "maintain", "--lake", where.uri, "--keep-builds", 1, "--json")
+    # They were replaced a moment ago.
+    assert done.json["given_up"] == {"versions": 0, "files": 0, "bytes": 0}
+    assert where.snapshot(RAW_CANDLES).counter(KEPT_FROM) == 0
+    assert basislake(None, "maintain", "--lake", where.uri, "--keep-builds", -1).code == 2
