@@ -22,7 +22,7 @@ from ingest.exchange import (
     MAX_CONNECTIONS,
     Exchange,
 )
-from ingest.hosts import DERIBIT, HISTORY_URL, WWW_URL, exchange_name
+from ingest.hosts import HISTORY_URL, WWW_URL, exchange_name
 from ingest.limiter import Limiter
 from ingest.pace import DEFAULT_CALLS_PER_SECOND
 from ingest.selection import Selection, select
@@ -109,18 +109,10 @@ class ExchangeSettings:
         """Refuse what would put two exchanges into one lake; nothing is called.
 
         Raises:
-            UsageError: the lake holds the market of another exchange, or only one of the two
-                addresses is Deribit's.
+            UsageError: the lake holds the market of another exchange.
             LakeError: the lake cannot be read.
         """
-        names = exchange_name(self.url), exchange_name(self.history_url)
-        if names.count(DERIBIT) == 1:
-            raise UsageError(
-                f"Active instruments and candles would come from {names[0]}, expired instruments "
-                f"from {names[1]}. Nothing was asked; give both --exchange-url and --history-url "
-                "(BASISLAKE_EXCHANGE_URL and BASISLAKE_HISTORY_URL), or neither."
-            )
-        check_origin(where, names[0])
+        check_origin(where, exchange_name(self.url))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import polars as pl
 import tenacity
 
 from ingest.exchange import Exchange
+from ingest.hosts import check_hosts
 from ingest.records import COINS, Instrument, Listing, Refused, read_records
 from lake import Lake
 from lake.errors import ClosedDoorError, ConflictError, ExchangeError, UnreachableError
@@ -58,9 +59,10 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
     Raises:
         ClosedDoorError: the exchange refuses all calls.
         UnreachableError: there is no connection to `www`; nothing was stored.
-        UsageError: the lake holds another exchange's market.
+        UsageError: the lake holds another exchange's market, or the two hosts are of two.
         LakeError: the lake cannot be read or written.
     """
+    check_hosts(exchange.name, exchange.history_name)
     check_origin(lake, exchange.name)
     listing, failed = _listings(exchange)
     store = tenacity.Retrying(

@@ -74,6 +74,7 @@ class Exchange:
 
     Attributes:
         name: which exchange it is, see `ingest.hosts`.
+        history_name: the same of the host that lists expired instruments.
     """
 
     def __init__(  # noqa: PLR0913  (each is a setting of its own, all but the first two by keyword)
@@ -109,6 +110,7 @@ class Exchange:
         """
         self._www_url = base_of(www_url)
         self.name = exchange_name(www_url)
+        self.history_name = exchange_name(history_url)
         self._history_url = base_of(history_url)
         self._limiter = limiter or Limiter(0)
         self._deadlines = Deadlines()

@@ -23,6 +23,24 @@ def exchange_name(url: str) -> str:
     return "localhost" if _is_loopback(host) else host
 
 
+def check_hosts(www: str, history: str) -> None:
+    """Refuse lists of instruments half of which would be Deribit's.
+
+    Args:
+        www: the exchange that lists active instruments and has the candles.
+        history: the one that lists expired instruments.
+
+    Raises:
+        UsageError: one of them is Deribit and the other is not.
+    """
+    if (www == DERIBIT) != (history == DERIBIT):
+        raise UsageError(
+            f"Active instruments and candles would come from {www}, expired instruments from "
+            f"{history}. Nothing was asked; give both --exchange-url and --history-url "
+            "(BASISLAKE_EXCHANGE_URL and BASISLAKE_HISTORY_URL), or neither."
+        )
+
+
 def base_of(url: str) -> str:
     """Return a base URL without a slash at the end.
 

@@ -76,6 +76,16 @@ def test_addresses_of_two_exchanges_are_refused(server: SimulatedExchange, at: L
     assert not Path(at.uri).exists()
 
 
+def test_candles_of_known_instruments_need_one_address_only(
+    server: SimulatedExchange, at: Lake
+) -> None:
+    assert basislake(server, "instruments", "--lake", at.uri).code == 0
+    done = basislake(
+        None, "backfill", "--lake", at.uri, "--exchange-url", server.www_url, "--rate", 0
+    )
+    assert done.code == 0, done.err
+
+
 def test_an_exchange_on_another_port_is_the_same(server: SimulatedExchange, at: Lake) -> None:
     fetch(server, at)
     assert origin_of(at) == "localhost"
