@@ -1,6 +1,6 @@
 """Measures the load on this machine, into an embedded PostgreSQL.
 
-    python -m benchmarks.load [speed | growth]... [--folder FOLDER] [--futures N...]
+    python -m benchmarks.load [speed | growth | all]... [--folder FOLDER] [--futures N...]
 
 - speed: rows a second of a first load, next to COPY of the same rows from binary files on the
   server, to psycopg's executemany with upserts, and to dlt; bytes a row
@@ -54,13 +54,13 @@ def main() -> None:
     """Run the chosen parts, each on lakes and a server of its own."""
     parts = {"speed": speed, "growth": growth, "stage": stage}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("parts", nargs="*", choices=parts, default=["speed", "growth"])
+    parser.add_argument("parts", nargs="*", choices=[*parts, "all"], default="all")
     parser.add_argument("--folder", type=Path, help="of the lakes, which are kept")
     parser.add_argument("--futures", type=int, nargs="+", default=GROWTH_FUTURES, help="to grow to")
     chosen = parser.parse_args()
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory() as scratch:
-        for name in chosen.parts:
+        for name in ("speed", "growth") if "all" in chosen.parts else chosen.parts:
             parts[name](chosen.folder or Path(scratch), chosen.futures)
 
 
