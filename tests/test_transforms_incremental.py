@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake import Lake
+from lake.log import Commit
 from lake.tables import (
     BASIS,
     CANDLES,
@@ -22,6 +23,7 @@ from lake.tables import (
     QUARANTINE,
     RAW_CANDLES,
     WARNINGS,
+    Table,
 )
 from tests.spiked import (
     EXPIRIES,
@@ -169,6 +171,29 @@ def test_every_instrument_of_this_market_has_flags_and_a_basis_has_those_of_both
         )
         own = either.select("instrument", "ts").collect()
         assert of_basis.sort("instrument", "ts").equals(own.sort("instrument", "ts"))
+
+
+class Busy(Lake):
+    """A lake to which a backfill commits each time that the log of raw candles has been read."""
+
+    def history(self, table: Table, limit: int | None = None) -> list[Commit]:
+        read = super().history(table, limit)
+        if table is RAW_CANDLES:
+            base = self.snapshot(RAW_CANDLES)
+            start = base.rows
+            file = self.write(RAW_CANDLES, RAW[PERPETUAL][start : start + 10], PERPETUAL)
+            lineage = {"program": PROGRAM, "duplicates": {PERPETUAL: 1}}
+            self.commit(base, [file], lineage, counting=[PERPETUAL])
+        return read
+
+
+def test_what_a_backfill_commits_during_a_build_is_counted_once_its_candles_are_there() -> None:
+    with ThreadPoolExecutor(1) as executor, new_lake() as where:
+        append(where, {PERPETUAL: [RAW[PERPETUAL][:10]]})
+        for _ in range(3):
+            build(Busy(where.uri), executor, PROGRAM)
+            row = where.scan("quality").collect().row(0, named=True)
+            assert row["duplicates"] == row["rows"] // 10 - 1
 
 
 @st.composite

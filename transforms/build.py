@@ -111,9 +111,11 @@ def build(
     """
     start_s = clock()
     sources = lake if raw_version is None else PastLake(lake, raw_version)
+    read = _read(sources, {table.name: None for table in _SOURCES})
+    # After the tables, so that it tells of every file they name, whoever commits meanwhile.
     commits = lake.history(RAW_CANDLES)
     pieces = pieces_of(commits)
-    now = _inputs(sources, {table.name: None for table in _SOURCES}, pieces)
+    now = _inputs(read, pieces)
     bases = {table.name: lake.snapshot(table) for table in CURATED}
     outdated: set[str] = set()
     withdrawn: set[str] = set()
@@ -128,9 +130,13 @@ def build(
     return _result(lake, now, len(outdated), clock() - start_s)
 
 
-def _inputs(lake: Lake, versions: Mapping[str, int | None], pieces: Pieces) -> Inputs:
-    raw, instruments, coverage = (lake.snapshot(t, versions[t.name]) for t in _SOURCES)
-    found = {snapshot.table.name: snapshot.version for snapshot in (raw, instruments, coverage)}
+def _read(lake: Lake, versions: Mapping[str, int | None]) -> list[Snapshot]:
+    return [lake.snapshot(table, versions[table.name]) for table in _SOURCES]
+
+
+def _inputs(read: list[Snapshot], pieces: Pieces) -> Inputs:
+    raw, instruments, coverage = read
+    found = {snapshot.table.name: snapshot.version for snapshot in read}
     return inputs_of(raw, instruments.scan().collect(), coverage.scan().collect(), found, pieces)
 
 
@@ -149,7 +155,7 @@ def _made_from(lake: Lake, table: Table, program: str, pieces: Pieces) -> Inputs
         if not is_alike or None in made_from.values():
             return None
         try:
-            return _inputs(lake, made_from, pieces)
+            return _inputs(_read(lake, made_from), pieces)
         except LakeError:
             return None
     return None
