@@ -6,15 +6,8 @@ from dataclasses import dataclass
 
 import click
 
-from basislake.settings import (
-    EMBEDDED,
-    F,
-    Number,
-    database,
-    embedded_folder,
-    grouped,
-    postgres_option,
-)
+from basislake.options import F, Number, grouped, postgres_option
+from basislake.settings import EMBEDDED, database, embedded_folder
 from lake import Lake
 from load.postgres import LOCK_WAIT_S
 from load.run import DEFAULT_SCHEMA

@@ -6,8 +6,9 @@ import time
 import click
 
 import lake
+from basislake.options import json_option, lake_option
 from basislake.output import Progress, duration, print_json, print_table, say
-from basislake.settings import check_exists, json_option, lake_option
+from basislake.settings import check_exists
 from lake import Lake
 from lake.copying import Copied, copy
 from lake.errors import UsageError

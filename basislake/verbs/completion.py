@@ -3,8 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
+from basislake.options import json_option
 from basislake.output import print_json
-from basislake.settings import json_option
 
 NAME = "basislake"
 

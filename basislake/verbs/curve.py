@@ -5,8 +5,9 @@ from datetime import datetime
 import click
 import polars as pl
 
+from basislake.options import Time, json_option, lake_option
 from basislake.output import print_json, print_table, say
-from basislake.settings import Time, check_exists, json_option, lake_option
+from basislake.settings import check_exists
 from ingest.selection import select
 from lake import Lake, duck
 from lake.spans import floor_minute

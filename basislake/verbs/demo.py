@@ -10,10 +10,11 @@ import polars as pl
 
 import lake
 from basislake.exchange.server import SimulatedExchange
+from basislake.options import json_option
 from basislake.output import called, print_json, print_table, say
 from basislake.pipeline import instrument_counts
 from basislake.settings import DEFAULT_LAKE as DEFAULT_REAL
-from basislake.settings import EMBEDDED, ExchangeSettings, database, json_option, lake_flag
+from basislake.settings import EMBEDDED, ExchangeSettings, database, lake_flag
 from basislake.target import Target
 from basislake.verbs.exchange import DEFAULT_NOW, DEFAULT_SEED, DEFAULT_WEEKS, market
 from basislake.verbs.run import run_all

@@ -16,8 +16,8 @@ from basislake.exchange.limit import MOST_CONNECTIONS, CreditLimit
 from basislake.exchange.replay import replay_universe
 from basislake.exchange.server import SimulatedExchange, serve_forever
 from basislake.exchange.universe import Universe, weekly_universe
+from basislake.options import Number, Time, json_option
 from basislake.output import print_json, say
-from basislake.settings import Number, Time, json_option
 from lake.errors import UsageError
 
 DEFAULT_SEED = 7

@@ -7,9 +7,10 @@ import click
 from basislake.explain import Explanation
 from basislake.explain import explain as explanation_of
 from basislake.formulas import number
+from basislake.options import Time, json_option, lake_option
 from basislake.output import print_json, print_table
 from basislake.provenance import Fetched
-from basislake.settings import Time, check_exists, json_option, lake_option
+from basislake.settings import check_exists
 from basislake.sides import Row, Side
 from basislake.verbs.versions import at_option, travelled
 from lake import Lake

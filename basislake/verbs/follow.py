@@ -10,16 +10,9 @@ import click
 from basislake import PROGRAM
 from basislake.chores import Work
 from basislake.follow import Followed, Follower
+from basislake.options import exchange_options, grouped, json_option, lake_option, selection_options
 from basislake.output import counted, duration, print_json, say
-from basislake.settings import (
-    EMBEDDED,
-    ExchangeSettings,
-    exchange_options,
-    grouped,
-    json_option,
-    lake_option,
-    selection_options,
-)
+from basislake.settings import EMBEDDED, ExchangeSettings
 from basislake.target import Target, schema_option
 from basislake.verbs.maintain import keep_builds_option
 from basislake.verbs.run import build_told, load_told

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from basislake.health import health as health_of
+from basislake.options import Number, json_option, lake_option
 from basislake.output import print_json, print_table, say
-from basislake.settings import Number, check_exists, json_option, lake_option
+from basislake.settings import check_exists
 from lake import Lake
 
 # A daily run and some time for it.

@@ -6,6 +6,13 @@ import click
 
 from basislake import PROGRAM
 from basislake.engines import HERE, Engine
+from basislake.options import (
+    engine_options,
+    exchange_options,
+    json_option,
+    lake_option,
+    selection_options,
+)
 from basislake.output import Progress as ProgressLine
 from basislake.output import duration, print_json, print_table, say, size
 from basislake.pipeline import (
@@ -16,15 +23,7 @@ from basislake.pipeline import (
     knows_nothing,
     plan_totals,
 )
-from basislake.settings import (
-    ExchangeSettings,
-    check_exists,
-    engine_options,
-    exchange_options,
-    json_option,
-    lake_option,
-    selection_options,
-)
+from basislake.settings import ExchangeSettings, check_exists
 from ingest.backfill import Progress, Result
 from ingest.discover import Discovery, discover
 from ingest.plans import make_plans

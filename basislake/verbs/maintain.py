@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from basislake import PROGRAM
+from basislake.options import json_option, lake_option
 from basislake.output import Progress, print_json, print_table, size
-from basislake.settings import check_exists, json_option, lake_option
+from basislake.settings import check_exists
 from lake import Lake
 from lake.compaction import Compacted, compact, planned
 from lake.retention import GivenUp, give_up

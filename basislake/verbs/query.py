@@ -14,10 +14,11 @@ import polars as pl
 from click.shell_completion import CompletionItem
 
 from basislake.examples import EXAMPLES, MARK, text_of
+from basislake.options import json_option, lake_option
 from basislake.output import counted, heading, json_text, percent, print_json, print_table
 from basislake.overview import next_steps, show_coins, show_next, show_tables
 from basislake.runs import show_runs
-from basislake.settings import EMBEDDED, check_exists, json_option, lake_flag, lake_option
+from basislake.settings import EMBEDDED, check_exists, lake_flag
 from basislake.status import BEHIND, database_status, lake_status
 from basislake.target import Target, target_options
 from basislake.verbs.versions import at_option, travelled

@@ -8,19 +8,14 @@ from pathlib import Path
 
 import click
 
+from basislake.options import json_option, lake_option, postgres_option
 from basislake.output import Progress, duration, print_json, print_table, say, size
 from basislake.report.beside import Loaded
 from basislake.report.evidence import Evidence, evidence
 from basislake.report.make import Made, make
 from basislake.report.verify import Verified
 from basislake.report.verify import verify as verified_report
-from basislake.settings import (
-    check_exists,
-    json_option,
-    known_database,
-    lake_option,
-    postgres_option,
-)
+from basislake.settings import check_exists, known_database
 from basislake.target import schema_option
 from basislake.verbs.versions import MOST_THREADS
 from lake import Lake

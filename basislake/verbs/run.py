@@ -5,20 +5,17 @@ from dataclasses import asdict
 import click
 
 from basislake.engines import Engine
-from basislake.output import Progress, called, counted, duration, print_json, print_table, say
-from basislake.pipeline import curate, is_complete
-from basislake.report.beside import Loaded
-from basislake.settings import (
-    EMBEDDED,
-    ExchangeSettings,
-    check_exists,
+from basislake.options import (
     engine_options,
     exchange_options,
     json_option,
-    lake_flag,
     lake_option,
     selection_options,
 )
+from basislake.output import Progress, called, counted, duration, print_json, print_table, say
+from basislake.pipeline import curate, is_complete
+from basislake.report.beside import Loaded
+from basislake.settings import EMBEDDED, ExchangeSettings, check_exists, lake_flag
 from basislake.status import BEHIND, tables_behind
 from basislake.target import Target, target_options
 from basislake.verbs.ingest import fetch_told

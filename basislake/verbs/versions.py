@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 import click
 
 import lake
+from basislake.options import json_option, lake_option
 from basislake.output import Progress, counted, print_json, print_table, say
-from basislake.settings import check_exists, json_option, lake_option
+from basislake.settings import check_exists
 from lake import Lake
 from lake.difference import COMPARED, Difference, differences
 from lake.fingerprint import Fingerprint

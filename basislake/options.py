@@ -1,0 +1,244 @@
+"""The options of the command line that several verbs take: flag, else environment, else default."""
+
+import functools
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+import lake
+from basislake.engines import LOCAL, Engine
+from basislake.settings import DEFAULT_LAKE, EMBEDDED, ExchangeSettings
+from ingest.backfill import DEFAULT_THREADS
+from ingest.exchange import (
+    DEFAULT_RETRIES,
+    DEFAULT_TIMEOUT_S,
+    MAX_CONNECTIONS,
+)
+from ingest.hosts import HISTORY_URL, WWW_URL
+from ingest.pace import DEFAULT_CALLS_PER_SECOND
+from ingest.selection import Selection, select
+from lake import Lake
+from lake.errors import UsageError
+
+_FIRST_YEAR, _END_YEAR = 2000, 2100
+_MOST_CALLS_PER_SECOND = 1e6
+_LONGEST_TIMEOUT_S = 3600.0
+_MOST_WORKERS = 256
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Number(click.FloatRange):
+    """A number in a range; what is not a number is in none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
+
+
+class Time(click.ParamType[datetime]):
+    """A UTC date or time: 2024-03-29, 2024-03-29T08:00 or 2024-03-29T08:00:00Z."""
+
+    name = "time"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> datetime:
+        """Parse, taking a time without a zone as UTC."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            time = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(
+                f"{value!r} is not a UTC date or time like 2024-03-29 or 2024-03-29T08:00Z",
+                param,
+                ctx,
+            )
+        if not _FIRST_YEAR <= time.year < _END_YEAR:
+            self.fail(f"{value!r} is not in the years {_FIRST_YEAR} to {_END_YEAR}", param, ctx)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def lake_option(command: F) -> F:
+    """Add --lake; the command gets `where`, a lake."""
+    option = click.option(
+        "--lake",
+        "where",
+        metavar="PATH|URI",
+        envvar="BASISLAKE_LAKE",
+        default=DEFAULT_LAKE,
+        show_default=True,
+        show_envvar=True,
+        callback=lambda _ctx, _param, value: _opened(value),
+        help="Folder or object-store URI of the lake",
+    )
+    return option(command)
+
+
+def _opened(uri: str) -> Lake:
+    where = lake.open(uri)
+    folder = Path(where.uri)
+    if where.is_local and (folder.is_symlink() or folder.exists()) and not folder.is_dir():
+        raise UsageError(f"{where.uri} is not a folder, so no lake can be there.")
+    return where
+
+
+def exchange_options(command: F) -> F:
+    """Add the settings of the exchange; the command gets `settings`."""
+    options = (
+        click.option(
+            "--exchange-url",
+            "url",
+            metavar="URL",
+            envvar="BASISLAKE_EXCHANGE_URL",
+            show_envvar=True,
+            default=WWW_URL,
+            help="Base URL of active instruments and candles",
+        ),
+        click.option(
+            "--history-url",
+            metavar="URL",
+            envvar="BASISLAKE_HISTORY_URL",
+            show_envvar=True,
+            default=HISTORY_URL,
+            help="Base URL of expired instruments",
+        ),
+        click.option(
+            "--rate",
+            type=Number(min=0, max=_MOST_CALLS_PER_SECOND),
+            envvar="BASISLAKE_RATE",
+            show_envvar=True,
+            default=DEFAULT_CALLS_PER_SECOND,
+            help="Candle calls a second, 0 for no limit",
+        ),
+        click.option(
+            "--timeout",
+            "timeout_s",
+            type=Number(min=0, min_open=True, max=_LONGEST_TIMEOUT_S),
+            envvar="BASISLAKE_TIMEOUT",
+            show_envvar=True,
+            default=DEFAULT_TIMEOUT_S,
+            help="Seconds for one whole call",
+        ),
+        click.option(
+            "--retries",
+            type=click.IntRange(min=0),
+            envvar="BASISLAKE_RETRIES",
+            show_envvar=True,
+            default=DEFAULT_RETRIES,
+            help="Asks again per window",
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(1, MAX_CONNECTIONS),
+            default=DEFAULT_THREADS,
+            help="Calls under way at once",
+        ),
+    )
+    return grouped(command, options, ExchangeSettings, "settings")
+
+
+def engine_options(command: F) -> F:
+    """Add --engine and --workers; the command gets `engine`."""
+    options = (
+        click.option(
+            "--engine",
+            "name",
+            default=LOCAL,
+            metavar="local|dask|dask://HOST:PORT",
+            help="Where tasks run: here, in a Dask cluster made here, or in one that runs",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(1, _MOST_WORKERS),
+            help="Processes of --engine dask, as many as cores by default",
+        ),
+    )
+    return grouped(command, options, Engine, "engine")
+
+
+def selection_options(command: F) -> F:
+    """Add the selection; the command gets `selection`."""
+    options = (
+        click.option(
+            "--all", "everything", is_flag=True, help="All instruments, which is the default"
+        ),
+        click.option(
+            "--currency",
+            "currencies",
+            metavar="COIN",
+            multiple=True,
+            help="BTC or ETH; repeat, or separate by commas",
+        ),
+        click.option(
+            "--instruments",
+            "names",
+            metavar="NAMES",
+            multiple=True,
+            help="Names separated by commas; a future brings its perpetual",
+        ),
+        click.option("--since", type=Time(), help="First minute, UTC date or time, inclusive"),
+        click.option("--until", type=Time(), help="Last minute, exclusive"),
+    )
+    return grouped(command, options, _selection, "selection")
+
+
+def postgres_option(command: F) -> F:
+    """Add --postgres; the command gets `postgres`."""
+    option = click.option(
+        "--postgres",
+        metavar="URI",
+        envvar="BASISLAKE_POSTGRES",
+        show_envvar=True,
+        default=EMBEDDED,
+        help="libpq URI, or `embedded`: a PostgreSQL kept beside the lake",
+    )
+    return option(command)
+
+
+def json_option(command: F) -> F:
+    """Add --json; the command gets `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object")(command)
+
+
+def _selection(
+    *,
+    everything: bool,
+    currencies: tuple[str, ...],
+    names: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+) -> Selection:
+    if everything and (currencies or names):
+        raise UsageError("--all does not go with --currency or --instruments.")
+    return select(currencies, names, since, until)
+
+
+def grouped(
+    command: F, options: tuple[Callable[[Any], Any], ...], make: Callable[..., Any], name: str
+) -> F:
+    """Add options whose values reach the command as one value."""
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> Any:
+        own = {key: values.pop(key) for key in keys}
+        return command(**{name: make(**own)}, **values)
+
+    before = len(getattr(command, "__click_params__", []))
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    keys = [str(param.name) for param in wrapped.__click_params__[before:]]  # type: ignore[attr-defined]
+    return wrapped  # type: ignore[return-value]
