@@ -1,16 +1,21 @@
 """`follow`: keeps the lake, and where asked the database, current."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
 
 import click
 
 from basislake import PROGRAM
 from basislake.chores import Work
 from basislake.follow import Followed, Follower
-from basislake.options import exchange_options, grouped, json_option, lake_option, selection_options
+from basislake.options import (
+    F,
+    exchange_options,
+    grouped,
+    json_option,
+    lake_option,
+    selection_options,
+)
 from basislake.output import counted, duration, print_json, say
 from basislake.settings import EMBEDDED, ExchangeSettings
 from basislake.target import Target, schema_option
@@ -28,8 +33,6 @@ from lake.upkeep import checkpoint
 _MOST_MINUTES = 1440
 # 18 builds at the default rhythm; see docs/follow.md for their size.
 KEPT_HOURS = 3
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _rhythm(*, every: int, discover_every: int, build_every: int, upkeep_every: int) -> Rhythm:
@@ -110,9 +113,9 @@ def follow(
     waits, says so once, and goes on. May run beside a backfill of the same lake. `status` shows
     the lag. `run` on a timer is the alternative.
 
-    Upkeep bounds the disk: small files are put together, and curated tables that newer builds
-    replaced more than --keep-builds hours ago are given up. `build --raw-version` makes them again;
-    raw candles are never given up.
+    Upkeep puts small files together, and gives up curated tables that newer builds replaced more
+    than --keep-builds hours ago; `build --raw-version` makes them again. Raw candles are never
+    given up: the small files that a larger one replaced stay on disk, as history.
 
     \b
     Example:

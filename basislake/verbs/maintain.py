@@ -4,12 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
 
 import click
 
 from basislake import PROGRAM
-from basislake.options import json_option, lake_option
+from basislake.options import F, json_option, lake_option
 from basislake.output import Progress, print_json, print_table, size
 from basislake.settings import check_exists
 from lake import Lake
@@ -20,8 +19,6 @@ from lake.upkeep import checkpoint, outdated, upgrade
 from lake.vacuum import DEFAULT_AGE, Vacuumed, vacuum
 
 _HOUR = timedelta(hours=1)
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def keep_builds_option(default: int) -> Callable[[F], F]:

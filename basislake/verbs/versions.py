@@ -1,13 +1,11 @@
 """`fingerprint` and `diff`: whether two lakes, or two versions of one, hold the same rows."""
 
 import os
-from collections.abc import Callable
-from typing import Any, TypeVar
 
 import click
 
 import lake
-from basislake.options import json_option, lake_option
+from basislake.options import F, json_option, lake_option
 from basislake.output import Progress, counted, print_json, print_table, say
 from basislake.settings import check_exists
 from lake import Lake
@@ -18,8 +16,6 @@ from lake.tables import RAW_CANDLES
 from lake.versions import PastLake
 
 MOST_THREADS = 256
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def at_option(command: F) -> F:
