@@ -1,19 +1,16 @@
 """Small files of an append-only table become few large ones; no row changes.
 
-A commit that compacts says which files its new ones stand for, so that what was made from those can
-be seen to be made from these; see `pieces_of`.
+A commit that compacts says which files its new ones stand for; see `lake.pieces`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from lake import log
+from lake import log, pieces
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
 from lake.fingerprint import rows_of
-from lake.log import Commit
 from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import Table
@@ -24,26 +21,6 @@ MOST_ROWS = 1_048_576
 _ROWS_PER_COMMIT = 5_000_000
 # A backfill may commit to the same partition at any time; it makes progress each time.
 _TRIES = 5
-
-_LISTED = "compacted"
-
-
-class Piece(NamedTuple):
-    """A file as it was appended, wherever its rows are now.
-
-    Attributes:
-        path: relative to the table's folder.
-        first: smallest time in it, None where it holds no times.
-        last: largest time, inclusive.
-    """
-
-    path: str
-    first: datetime | None
-    last: datetime | None
-
-
-# What each compacted file stands for, by its path.
-Pieces = Mapping[str, tuple[Piece, ...]]
 
 
 @dataclass(slots=True)
@@ -75,35 +52,6 @@ def groups(files: Iterable[DataFile], most_rows: int = MOST_ROWS) -> list[tuple[
         if len(chosen) > 1:
             found.append(tuple(chosen))
     return found
-
-
-def pieces_of(commits: Iterable[Commit]) -> Pieces:
-    """Return what each compacted file stands for, down to files as they were appended; pure.
-
-    Args:
-        commits: of the table, all of them, in any order.
-    """
-    found: dict[str, tuple[Piece, ...]] = {}
-    for commit in sorted(commits, key=lambda commit: commit.version):
-        for path, listed in commit.lineage.get(_LISTED, {}).items():
-            parts = [Piece(own, _time(first), _time(last)) for own, first, last in listed]
-            found[path] = tuple(p for part in parts for p in found.get(part.path, (part,)))
-    return found
-
-
-def expand(files: Iterable[DataFile], known: Pieces) -> tuple[Piece, ...]:
-    """Return the files as they were appended, by path; pure.
-
-    Args:
-        files: of one partition at one version.
-        known: see `pieces_of`.
-    """
-    found = (
-        piece
-        for file in files
-        for piece in known.get(file.path, (Piece(file.path, file.first, file.last),))
-    )
-    return tuple(sorted(found))
 
 
 def planned(snapshot: Snapshot) -> Compacted:
@@ -189,7 +137,7 @@ def _commit(
     lineage: dict[str, Any] = {
         "program": program,
         log.UPKEEP: "compaction",
-        _LISTED: {file.path: [_listed(old) for old in group] for group, file in swaps},
+        pieces.LISTED: pieces.listed(swaps),
     }
     lake.swap(base, removed, added, lineage)
     done.files_before += len(removed)
@@ -208,12 +156,3 @@ def _runs(files: Iterable[DataFile], most_rows: int) -> Iterator[list[DataFile]]
             run = []
         run.append(file)
     yield run
-
-
-def _listed(file: DataFile) -> list[str | None]:
-    times = (time.isoformat() if time else None for time in (file.first, file.last))
-    return [file.path, *times]
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

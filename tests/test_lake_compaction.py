@@ -13,10 +13,11 @@ import lake
 from basislake import PROGRAM
 from basislake.explain import explain
 from lake import Lake
-from lake.compaction import Piece, compact, expand, groups, pieces_of
+from lake.compaction import compact, groups
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
 from lake.fingerprint import fingerprint
+from lake.pieces import Piece, expand, pieces_of
 from lake.spans import MINUTE
 from lake.tables import CURATED, RAW_CANDLES
 from tests.lakes import LINEAGE

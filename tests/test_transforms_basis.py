@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.compaction import expand
 from lake.files import DataFile
+from lake.pieces import expand
 from lake.tables import BASIS, CANDLES
 from transforms.basis import basis
 from transforms.inputs import Inputs, Source, stale

@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 
 from lake import Lake
-from lake.compaction import Pieces, pieces_of
 from lake.errors import LakeError
 from lake.files import DataFile
 from lake.log import Commit
+from lake.pieces import Pieces, pieces_of
 from lake.snapshot import Snapshot
 from lake.tables import (
     BASIS,

@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from lake.compaction import Piece, Pieces, expand
 from lake.errors import LakeError
 from lake.files import DataFile
+from lake.pieces import Piece, Pieces, expand
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span
 from transforms.levels import NEAR, STAND_IN
@@ -80,7 +80,7 @@ def inputs_of(
         instruments: the table `instruments`.
         coverage: the table `coverage`.
         versions: of the three.
-        pieces: what compacted files of `raw_candles` stand for, see `lake.compaction`.
+        pieces: what compacted files of `raw_candles` stand for, see `lake.pieces`.
 
     Raises:
         LakeError: an instrument has raw candles and no record.
