@@ -13,7 +13,7 @@ from ingest.windows import minutes_of
 from lake import Lake
 from lake.files import DataFile
 from lake.log import Commit
-from lake.snapshot import Snapshot, explained, scan_files
+from lake.snapshot import Snapshot, explained
 from lake.spans import MINUTE, Span
 from lake.tables import RAW_CANDLES, Table
 
@@ -75,8 +75,7 @@ def row_at(snapshot: Snapshot, instrument: str, ts: datetime) -> Found | None:
         for file in snapshot.of(instrument):
             if file.first and file.last and not file.first <= ts <= file.last:
                 continue
-            rows = scan_files(table, [snapshot.url(file)], snapshot.options)
-            row = rows.filter(pl.col("ts") == ts).collect()
+            row = snapshot.scan_of([file]).filter(pl.col("ts") == ts).collect()
             if row.height:
                 return Found(row, file)
     return None

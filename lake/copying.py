@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 import pyarrow.fs as pafs
 
 from lake import files
-from lake.actions import commit_files, given_up, read_actions
+from lake.actions import commit_files, read_actions
 from lake.errors import LakeError
 from lake.fingerprint import fingerprint
+from lake.past import given_up
 from lake.snapshot import explained
 from lake.store import Lake
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, RAW_CANDLES, Table
@@ -149,7 +150,7 @@ def _listed(share: _Share) -> dict[str, int]:
     versions that the source gave up.
     """
     commits = list(read_actions(share.source, share.new))
-    gone = given_up(commits)
+    gone = given_up(share.table, commits)
     added = {path: size for commit in commits for path, size in commit.added.items()}
     return {path: size for path, size in added.items() if path not in gone}
 

@@ -3,7 +3,7 @@
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -19,11 +19,12 @@ _POLL_S = 0.02
 _LONGEST_WAIT_S = 30.0
 
 
-def dataset(snapshot: Snapshot) -> ds.Dataset:
-    """Return the rows of a snapshot as a dataset; nothing is read yet.
+def dataset(snapshot: Snapshot, paths: Sequence[str]) -> ds.Dataset:
+    """Return the rows of some files of a table as a dataset; nothing is read yet.
 
     Args:
-        snapshot: with at least one file.
+        snapshot: of the table.
+        paths: of the files, at least one, in the table's folder.
     """
     table = snapshot.table
     partitioning = None
@@ -33,7 +34,7 @@ def dataset(snapshot: Snapshot) -> ds.Dataset:
     # Each file's size would be asked of the store one after the other.
     sizes = {file.path: file.bytes for file in snapshot.files}
     return ds.dataset(
-        list(sizes),
+        list(paths),
         schema=table.arrow_schema,
         format="parquet",
         filesystem=pafs.PyFileSystem(_Handler(snapshot.uri, snapshot.options, sizes)),

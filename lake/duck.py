@@ -9,8 +9,9 @@ import polars as pl
 
 from lake.dataset import dataset
 from lake.errors import LakeError, UsageError
+from lake.scan import Read, reads
 from lake.snapshot import Snapshot
-from lake.tables import Type
+from lake.tables import Table, Type
 from lake.views import VIEWS
 
 # What Arrow makes of DuckDB's HUGEINT.
@@ -103,23 +104,50 @@ def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local
     table = snapshot.table
     if not snapshot.files or snapshot.given_up:
         connection.execute(f"CREATE VIEW {table.name} AS {_empty_sql(snapshot)}")
-    elif is_local:
-        urls = [snapshot.url(file) for file in snapshot.files]
-        connection.execute(f"CREATE VIEW {table.name} AS {_parquet_sql(snapshot, urls)}")
+        return
+    wanted = reads(snapshot.located(snapshot.files))
+    if is_local:
+        queries = [_parquet_sql(snapshot, read) for read in wanted]
+    elif wanted[1:] or wanted[0].spans:
+        queries = [_stored_sql(connection, snapshot, *each) for each in enumerate(wanted)]
     else:
         # DuckDB reaches object stores only through an extension that is a download; Arrow reaches
         # them now.
-        connection.register(table.name, dataset(snapshot))
+        connection.register(table.name, dataset(snapshot, wanted[0].paths))
+        return
+    connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(queries)}")
 
 
-def _parquet_sql(snapshot: Snapshot, urls: list[str]) -> str:
+def _where_sql(table: Table, read: Read) -> str:
+    """Only the rows that are wanted."""
+    if read.spans is None:
+        return ""
+    column = f'"{table.order[0]}"'
+    inside = (
+        f"{column} >= TIMESTAMPTZ '{span.start.isoformat()}' "
+        f"AND {column} < TIMESTAMPTZ '{span.end.isoformat()}'"
+        for span in read.spans
+    )
+    return f" WHERE {' OR '.join(inside)}"
+
+
+def _parquet_sql(snapshot: Snapshot, read: Read) -> str:
     table = snapshot.table
     names = ", ".join(f'"{name}"' for name in table.names)
+    urls = (f"{snapshot.uri}/{path}" for path in read.paths)
     listed = ", ".join("'" + url.replace("'", "''") + "'" for url in urls)
     hive = ", hive_partitioning = false"
     if table.partition:
         hive = f", hive_partitioning = true, hive_types = {{'{table.partition}': VARCHAR}}"
-    return f"SELECT {names} FROM read_parquet([{listed}]{hive})"
+    return f"SELECT {names} FROM read_parquet([{listed}]{hive}){_where_sql(table, read)}"
+
+
+def _stored_sql(
+    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, place: int, read: Read
+) -> str:
+    name = f"{snapshot.table.name}_{place}"
+    connection.register(name, dataset(snapshot, read.paths))
+    return f"SELECT * FROM {name}{_where_sql(snapshot.table, read)}"
 
 
 def _empty_sql(snapshot: Snapshot) -> str:

@@ -58,6 +58,8 @@ class DataFile:
         first: smallest value of the column the table is sorted by (a time), None where it is no
             time.
         last: largest value, inclusive.
+        within: path of the file that holds its rows now, among others, where it was given up itself
+            (`lake.retention`); None where it is there.
     """
 
     path: str
@@ -66,6 +68,7 @@ class DataFile:
     bytes: int
     first: datetime | None = None
     last: datetime | None = None
+    within: str | None = None
 
     @property
     def digest(self) -> str | None:

@@ -15,7 +15,7 @@ import polars as pl
 
 from lake.digest import frame_digest
 from lake.files import DataFile
-from lake.snapshot import Snapshot, explained, scan_files
+from lake.snapshot import Snapshot, explained
 from lake.store import Lake
 from lake.tables import TABLES
 
@@ -112,8 +112,7 @@ def rows_of(snapshot: Snapshot, partition: str, files: tuple[DataFile, ...]) -> 
     """Return the rows in some files of one partition, without the partition's own column."""
     table = snapshot.table
     with explained(f"{table.name} of {partition or 'all'} cannot be read at {snapshot.uri}"):
-        urls = [snapshot.url(file) for file in files]
-        rows = scan_files(table, urls, snapshot.options)
+        rows = snapshot.scan_of(files)
         return (rows.drop(table.partition) if table.partition else rows).collect()
 
 

@@ -72,6 +72,20 @@ def same_rows(commits: Sequence[Commit], version: int) -> int:
     return version
 
 
+def upkept(commits: Sequence[Commit], version: int) -> int:
+    """Return the newest version that holds the same rows as a version, because only upkeep came
+    between.
+
+    Args:
+        commits: of the table, in any order.
+        version: of the table.
+    """
+    upkeep = {commit.version for commit in commits if commit.is_upkeep}
+    while version + 1 in upkeep:
+        version += 1
+    return version
+
+
 def _commit(entry: dict[str, Any]) -> Commit:
     at = datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
     lineage = {key: value for key, value in entry.items() if key not in _LOG_KEYS}

@@ -4,7 +4,7 @@ Their rows are where they were, in other files, so what was made from those can 
 from these. It is told by the commits that compacted.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -50,8 +50,7 @@ def pieces_of(commits: Iterable[Commit]) -> Pieces:
     """
     found: dict[str, tuple[Piece, ...]] = {}
     for commit in sorted(commits, key=lambda commit: commit.version):
-        for path, group in commit.lineage.get(LISTED, {}).items():
-            parts = [Piece(own, _time(first), _time(last)) for own, first, last in group]
+        for path, parts in _groups(commit.lineage).items():
             found[path] = tuple(p for part in parts for p in found.get(part.path, (part,)))
     return found
 
@@ -69,6 +68,53 @@ def expand(files: Iterable[DataFile], known: Pieces) -> tuple[Piece, ...]:
         for piece in known.get(file.path, (Piece(file.path, file.first, file.last),))
     )
     return tuple(sorted(found))
+
+
+def holders(lineages: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return which file holds the rows of files that need not be there any more; pure.
+
+    Those are the files whose times no other file of their compaction shares: their rows are what
+    the compacted file has between their first time and their last. Where that file need not be
+    there either, the one that holds its rows is told.
+
+    Args:
+        lineages: of the commits that compacted.
+    """
+    direct = {
+        part.path: path
+        for lineage in lineages
+        for path, group in _groups(lineage).items()
+        for part in _apart(group)
+    }
+    return {path: _last(direct, path) for path in direct}
+
+
+def _last(direct: Mapping[str, str], path: str) -> str:
+    while path in direct:
+        path = direct[path]
+    return path
+
+
+def _groups(lineage: Mapping[str, Any]) -> dict[str, list[Piece]]:
+    """The files that each file of a compaction stands for."""
+    return {
+        path: [Piece(own, _time(first), _time(last)) for own, first, last in group]
+        for path, group in lineage.get(LISTED, {}).items()
+    }
+
+
+def _apart(group: list[Piece]) -> Iterator[Piece]:
+    """The files of a compaction that share no time with another of it."""
+    known = [(piece.first, piece.last, piece) for piece in group if piece.first and piece.last]
+    if len(known) < len(group):
+        return
+    latest: datetime | None = None
+    ordered = sorted(known, key=lambda known: known[:2])
+    for place, (first, last, piece) in enumerate(ordered):
+        following = ordered[place + 1][0] if place + 1 < len(ordered) else None
+        if (latest is None or latest < first) and (following is None or last < following):
+            yield piece
+        latest = max(last, latest) if latest else last
 
 
 def _listed(file: DataFile) -> list[str | None]:

@@ -1,25 +1,33 @@
-"""Gives up old versions of the curated tables, whose rows can always be made again from raw ones.
+"""Gives up what nobody needs any more of old versions, where it can be had again or is had still.
 
-A table is marked first and its files go then, so a version that cannot be read is always known to
-be given up (`Snapshot.given_up`). What a kill leaves between the two a vacuum removes. Raw candles,
-instruments and coverage keep every version.
+- Curated tables: every version that was replaced; a build makes its rows again from raw ones.
+- `raw_candles`: small files that a compaction put together; each version is read from the larger
+  file then, so none loses a row (`lake.pieces`).
+- `coverage`: versions that no build was made from.
+
+A table is marked first and its files go then, so what cannot be read is always known to be given up
+(`lake.past`). What a kill leaves between the two a vacuum removes. `instruments` keeps everything.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow.fs as pafs
 
 from lake import files, log
-from lake.actions import KEPT_FROM, commit_file, given_up, read_actions
+from lake.actions import BUILDS, GIVEN_UP, KEPT_FROM, Actions, commit_file, read_actions
 from lake.errors import UsageError
 from lake.log import Commit
+from lake.past import given_up
+from lake.pieces import LISTED
 from lake.snapshot import Snapshot, explained
 from lake.store import Lake
-from lake.tables import CURATED
+from lake.tables import CANDLES, COVERAGE, CURATED, RAW_CANDLES, Table
+from lake.versions import made_from, place
 
 # Nobody reads one version for so long, and the clocks of machines differ by less.
 LEAST_KEPT = timedelta(hours=1)
@@ -27,12 +35,18 @@ LEAST_KEPT = timedelta(hours=1)
 _DELETES_AT_ONCE = 16
 
 
+# Before the curated tables: their marks tell which builds have been looked at.
+_ORDER = (COVERAGE, RAW_CANDLES, *CURATED)
+# So many more builds are looked at: the clocks of machines differ.
+_BUILDS_BEFORE = 16
+
+
 @dataclass(slots=True)
 class GivenUp:
     """What was given up.
 
     Attributes:
-        versions: of all curated tables together.
+        versions: of the curated tables and of coverage, that cannot be read any more.
         files: removed.
         bytes: in them.
     """
@@ -54,18 +68,61 @@ def kept_from(commits: Iterable[Commit], until: datetime) -> int:
     return max((commit.version for commit in commits if commit.at <= until), default=0)
 
 
+def unneeded(
+    commits: Sequence[Actions], first: int, until: int, needed: Collection[int]
+) -> list[str]:
+    """Return the files of a table that only some old versions need, and none that is needed; pure.
+
+    A file that came before the commits stays: whether it is needed cannot be told.
+
+    Args:
+        commits: of a table.
+        first: the oldest of the versions.
+        until: their end, exclusive.
+        needed: versions.
+    """
+    came = {path: commit.version for commit in commits for path in commit.added}
+    return [
+        path
+        for commit in commits
+        if first < commit.version <= until
+        for path in sorted(commit.removed)
+        if path in came and not any(came[path] <= need < commit.version for need in needed)
+    ]
+
+
+def needed_by(
+    builds: Iterable[Commit], raw: Sequence[Commit], coverage: Sequence[Commit]
+) -> dict[int, int]:
+    """Return the versions of coverage that builds were made from, or would be made from if they
+    were made again, each with the version of `raw_candles`; pure.
+
+    Args:
+        builds: commits of a curated table.
+        raw: commits of `raw_candles`.
+        coverage: commits of `coverage`.
+    """
+    found: dict[int, int] = {}
+    for build in builds:
+        version = made_from(build, RAW_CANDLES)
+        if version is not None:
+            own = made_from(build, COVERAGE)
+            again = place(coverage, log.upkept(raw, version)).version
+            found |= {known: version for known in (own, again) if known is not None}
+    return found
+
+
 def give_up(
     lake: Lake,
     keep: timedelta,
     program: str,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> GivenUp:
-    """Remove the files that only versions of curated tables need which newer ones replaced long
-    ago.
+    """Remove the files that only old versions need, as far as they are given up.
 
     Args:
         lake: to relieve.
-        keep: how long a version can still be read after the next one replaced it.
+        keep: how long everything stays after a newer version replaced it.
         program: name and version, for the lineage.
         now: UTC.
 
@@ -79,30 +136,54 @@ def give_up(
             f"Replaced versions are kept for {LEAST_KEPT // timedelta(hours=1)} hour at least, for "
             "somebody may be reading them; nothing was removed."
         )
-    done = GivenUp()
-    for table in CURATED:
+    done, until = GivenUp(), now() - keep
+    for table in _ORDER:
         snapshot = lake.snapshot(table)
         if snapshot.version is not None:
             with explained(f"old versions of {table.name} cannot be given up at {snapshot.uri}"):
-                _give_up(lake, snapshot, now() - keep, program, done)
+                _give_up(lake, snapshot, until, program, done)
     return done
 
 
 def _give_up(lake: Lake, snapshot: Snapshot, until: datetime, program: str, done: GivenUp) -> None:
+    table = snapshot.table
     before, newest = snapshot.counter(KEPT_FROM), snapshot.version or 0
-    commits = lake.history(snapshot.table, newest - before + 1)
+    commits = lake.history(table, newest - before + 1)
     first = min(kept_from(commits, until), newest)
-    # A commit of upkeep replaced no version.
-    if all(commit.is_upkeep for commit in commits if before < commit.version <= first):
+    passed = [commit for commit in commits if before < commit.version <= first]
+    if not any(_gives_up(table, commit) for commit in passed):
         return
-    lineage = {"program": program, log.UPKEEP: f"versions before {first} given up"}
-    lake.commit(snapshot, [], lineage, marks={KEPT_FROM: first})
     store = files.filesystem(snapshot.uri, snapshot.options)
-    known = list(read_actions(store, {v: commit_file(v) for v in range(before + 1, newest + 2)}))
-    sizes = _removed(store, given_up(known) - {file.path for file in snapshot.files})
-    done.versions += first - before
+    known = list(read_actions(store, {v: commit_file(v) for v in range(before + 1, newest + 1)}))
+    told: dict[str, Any] = {"program": program, log.UPKEEP: f"versions before {first} given up"}
+    if table is COVERAGE:
+        needed = _needed(lake, commits)
+        told[GIVEN_UP] = unneeded(known, before, first, needed)
+        told[BUILDS] = sorted(set(needed.values()))
+    version = lake.commit(snapshot, [], told, marks={KEPT_FROM: first})
+    known += read_actions(store, {version: commit_file(version)})
+    gone = given_up(table, known) - {file.path for file in snapshot.files}
+    sizes = _removed(store, gone)
+    if table is not RAW_CANDLES:
+        done.versions += len(gone) if table is COVERAGE else first - before
     done.files += len(sizes)
     done.bytes += sum(sizes)
+
+
+def _gives_up(table: Table, commit: Commit) -> bool:
+    """Whether files that a commit replaced may be given up."""
+    return LISTED in commit.lineage if table is RAW_CANDLES else not commit.is_upkeep
+
+
+def _needed(lake: Lake, coverage: Sequence[Commit]) -> dict[int, int]:
+    """See `needed_by`; of the builds since the last were given up."""
+    candles = lake.snapshot(CANDLES)
+    since = (candles.version or 0) - candles.counter(KEPT_FROM)
+    builds = lake.history(CANDLES, since + _BUILDS_BEFORE)
+    made = [version for build in builds if (version := made_from(build, RAW_CANDLES)) is not None]
+    newest = lake.watch(RAW_CANDLES).version() or 0
+    raw = lake.history(RAW_CANDLES, newest - min(made, default=newest) + 1)
+    return needed_by(builds, raw, coverage)
 
 
 def _removed(store: pafs.FileSystem, paths: set[str]) -> list[int]:

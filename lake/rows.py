@@ -5,81 +5,102 @@ takes row groups by their statistics. From object stores Polars reads.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import polars as pl
 import pyarrow.parquet as pq
 
-from lake.files import is_local
-from lake.snapshot import explained, scan_files
-from lake.spans import Span
+from lake.files import DataFile, is_local
+from lake.scan import Read, inside, reads, scan_paths
+from lake.snapshot import explained
+from lake.spans import Span, common
 from lake.tables import Table
 
 # Of an object store, so that its latency is paid once for many.
 _FILES_AT_ONCE = 16
 
 
+class _One(NamedTuple):
+    """Which rows of one file are wanted, None for all."""
+
+    path: str
+    spans: tuple[Span, ...] | None
+
+
 def read_rows(
     table: Table,
-    urls: Sequence[str],
+    uri: str,
+    files: Sequence[DataFile],
     options: Mapping[str, str],
     columns: Sequence[str],
     spans: Sequence[Span] | None = None,
 ) -> pl.DataFrame:
-    """Return the rows of some Parquet files in the order of the files.
+    """Return the rows of some files, in the order of the files where each is there itself.
 
     Args:
         table: sorted by a time.
-        urls: of files of the table.
+        uri: the table's folder.
+        files: of the table.
         options: storage options of the object store.
         columns: of the table, without the partition column; the time among them where spans are
-            given.
+            given, or rows are within other files.
         spans: of the rows wanted, sorted and disjoint; all by default.
 
     Raises:
         LakeError: a file cannot be read.
     """
     schema = {name: table.polars_schema[name] for name in columns}
-    if not urls or spans == []:
-        return pl.DataFrame(schema=schema)
-    read = _from_disk if all(map(is_local, urls)) else _from_store
+    wanted = [one for read in reads(files) for one in _each(read, spans)]
     with explained(f"rows of {table.name} cannot be read"):
-        frames = read(table, urls, options, columns, spans)
-        if spans is not None:
-            # One after the other: a perpetual looks at some minutes of every future of its coin.
-            frames = (_inside(frame, table.order[0], spans) for frame in frames)
+        read = _from_disk if is_local(uri) else _from_store
+        frames = read(table, uri, wanted, options, columns)
         return pl.concat([pl.DataFrame(schema=schema), *frames])
+
+
+def _each(read: Read, spans: Sequence[Span] | None) -> Iterator[_One]:
+    """Its files, one by one, without the rows outside the spans."""
+    chosen = read.spans
+    if spans is not None:
+        chosen = tuple(spans if chosen is None else common(chosen, spans))
+    if chosen != ():
+        yield from (_One(path, chosen) for path in read.paths)
 
 
 def _from_disk(
     table: Table,
-    urls: Sequence[str],
+    uri: str,
+    wanted: Sequence[_One],
     _options: Mapping[str, str],
     columns: Sequence[str],
-    spans: Sequence[Span] | None,
 ) -> Iterator[pl.DataFrame]:
-    """The row groups that may hold rows of the spans, of each file."""
-    for url in urls:
-        with pq.ParquetFile(url, pre_buffer=False) as file:
+    """The rows of each file, of which row groups that hold none are not read."""
+    for path, spans in wanted:
+        with pq.ParquetFile(f"{uri}/{path}", pre_buffer=False) as file:
             groups = list(_groups(file, table.order[0], spans))
             if groups:
                 rows = file.read_row_groups(groups, columns=list(columns), use_threads=False)
-                yield pl.DataFrame(rows, {c: table.polars_schema[c] for c in columns})
+                frame = pl.DataFrame(rows, {c: table.polars_schema[c] for c in columns})
+                yield _inside(frame, table.order[0], spans)
 
 
 def _from_store(
     table: Table,
-    urls: Sequence[str],
+    uri: str,
+    wanted: Sequence[_One],
     options: Mapping[str, str],
     columns: Sequence[str],
-    spans: Sequence[Span] | None,
 ) -> Iterator[pl.DataFrame]:
-    """The rows from the first span to the last, of each file."""
-    scans = [scan_files(table, [url], options).select(columns) for url in urls]
-    if spans:
-        whole = pl.col(table.order[0]).is_between(spans[0].start, spans[-1].end, closed="left")
-        scans = [scan.filter(whole) for scan in scans]
+    """The rows of each file, of which those between the first span and the last are asked for."""
+    scans = []
+    for path, spans in wanted:
+        scan = scan_paths(table, uri, [path], options).select(columns)
+        if spans:
+            scan = scan.filter(inside(table.order[0], [Span(spans[0].start, spans[-1].end)]))
+        scans.append(scan)
     for place in range(0, len(scans), _FILES_AT_ONCE):
-        yield from pl.collect_all(scans[place : place + _FILES_AT_ONCE])
+        frames = pl.collect_all(scans[place : place + _FILES_AT_ONCE])
+        for frame, one in zip(frames, wanted[place:], strict=False):
+            yield _inside(frame, table.order[0], one.spans)
 
 
 def _groups(file: pq.ParquetFile, stamp: str, spans: Sequence[Span] | None) -> Iterator[int]:
@@ -95,8 +116,10 @@ def _meets(known: pq.Statistics, span: Span) -> bool:
     return bool(known.min < span.end and known.max >= span.start)
 
 
-def _inside(frame: pl.DataFrame, stamp: str, spans: Sequence[Span]) -> pl.DataFrame:
+def _inside(frame: pl.DataFrame, stamp: str, spans: Sequence[Span] | None) -> pl.DataFrame:
     """The rows of the spans; the frame is sorted, as every file is."""
+    if spans is None:
+        return frame
     edges = pl.Series([edge for span in spans for edge in span], dtype=frame.schema[stamp])
     places = frame[stamp].search_sorted(edges).to_list()
     chosen = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -10,13 +10,15 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from lake import files, schema
+from lake import files, pieces, schema
 from lake.actions import KEPT_FROM
 from lake.address import plain
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
-from lake.log import Commit, commits_of
-from lake.tables import CURATED, RAW_CANDLES, Table
+from lake.log import commits_of
+from lake.past import why_given_up
+from lake.scan import scan_files
+from lake.tables import RAW_CANDLES, Table
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,11 @@ class Snapshot:
         Raises:
             LakeError: the table cannot be read.
         """
-        if not self.is_past or self.table not in CURATED:
+        if self.table is RAW_CANDLES or not self._is_replaced:
             return ""
         with explained(f"{self.table.name} cannot be read at {self.uri}"):
-            newest = DeltaTable(self.uri, storage_options=dict(self.options) or None)
-            kept_from = newest.transaction_version(KEPT_FROM) or 0
-            is_kept = self.version is None or self.version >= kept_from
-            return "" if is_kept else _given_up(self, commits_of(newest))
+            paths = [file.path for file in self.files]
+            return why_given_up(self.table, self.version or 0, paths, commits_of(self._newest))
 
     @property
     def opened(self) -> DeltaTable:
@@ -102,8 +102,15 @@ class Snapshot:
         Raises:
             LakeError: this version was given up.
         """
-        chosen = self.files if partition is None else self.of(partition)
-        return scan_files(self.table, [self.url(file) for file in chosen], self.options)
+        return self.scan_of(self.files if partition is None else self.of(partition))
+
+    def scan_of(self, files: Iterable[DataFile]) -> pl.LazyFrame:
+        """Return the rows of some of its files, with the declared columns and types.
+
+        Raises:
+            LakeError: this version was given up.
+        """
+        return scan_files(self.table, self.uri, self.located(files), self.options)
 
     def read(self) -> pl.DataFrame:
         """Return all rows of a table that fits in memory, in the table's order.
@@ -114,37 +121,44 @@ class Snapshot:
         with explained(f"{self.table.name} cannot be read at {self.uri}"):
             return self.table.cast(self.scan().collect())
 
-    def url(self, file: DataFile) -> str:
-        """Where a file of this snapshot is.
+    def located(self, files: Iterable[DataFile]) -> tuple[DataFile, ...]:
+        """Return some of its files, each with the place where its rows are now.
 
         Raises:
-            LakeError: this version was given up.
+            LakeError: this version was given up, or the table cannot be read.
         """
         if self.given_up:
             raise LakeError(self.given_up)
-        return f"{self.uri}/{file.path}"
+        held = self._held
+        return tuple(replace(f, within=held[f.path]) if f.path in held else f for f in files)
+
+    @cached_property
+    def _held(self) -> Mapping[str, str]:
+        """The file that holds a file's rows now, for those of this version that were given up."""
+        if self.table is not RAW_CANDLES or not self._is_replaced:
+            return {}
+        with explained(f"{self.table.name} cannot be read at {self.uri}"):
+            kept_from = self._newest.transaction_version(KEPT_FROM) or 0
+            later = commits_of(self._newest, self._newest.version() - (self.version or 0))
+            return pieces.holders(c.lineage for c in later if c.version <= kept_from)
+
+    @cached_property
+    def _is_replaced(self) -> bool:
+        """Whether it is so old that files of it may have been given up."""
+        if not self.is_past or self.version is None:
+            return False
+        with explained(f"{self.table.name} cannot be read at {self.uri}"):
+            return self.version < (self._newest.transaction_version(KEPT_FROM) or 0)
+
+    @cached_property
+    def _newest(self) -> DeltaTable:
+        return DeltaTable(self.uri, storage_options=dict(self.options) or None)
 
     def counter(self, name: str) -> int:
         """How many commits raised this counter, or the number it was set to (see `Lake.commit`); 0
         at the start.
         """
         return (self.delta.transaction_version(name) if self.delta else None) or 0
-
-
-def scan_files(table: Table, urls: list[str], options: Mapping[str, str]) -> pl.LazyFrame:
-    """Return the rows of some Parquet files of a table, with the declared columns and types."""
-    if not urls:
-        return table.empty().lazy()
-    lazy = pl.scan_parquet(
-        urls,
-        hive_partitioning=table.partition is not None,
-        hive_schema=None if table.partition is None else _hive_schema(table.partition, urls[0]),
-        glob=False,
-        storage_options=dict(options) or None,
-        # What delta-rs takes from the environment, Polars does too; no other library is asked.
-        credential_provider=None,
-    )
-    return lazy.select(table.names)
 
 
 def load(
@@ -209,18 +223,6 @@ def explained(what: str) -> Iterator[None]:
         raise LakeError(f"{what}: {plain(str(exc))}") from exc
 
 
-def _given_up(snapshot: Snapshot, commits: Iterable[Commit]) -> str:
-    past = (c.lineage for c in commits if c.version <= (snapshot.version or 0))
-    made_from: dict[str, int] = next((own["made_from"] for own in past if "made_from" in own), {})
-    raw_version = made_from.get(RAW_CANDLES.name)
-    again = "" if raw_version is None else f" --raw-version {raw_version}"
-    return (
-        f"{snapshot.table.name} at its version {snapshot.version} was given up to save space, as "
-        "`follow` and `maintain` do with old builds. No candle is lost: `basislake build"
-        f"{again}` makes its rows again, and `basislake build` then brings back the newest."
-    )
-
-
 def _files_of(table: Table, delta: DeltaTable) -> Iterator[DataFile]:
     actions = pl.DataFrame(delta.get_add_actions(flatten=True))
     stamp = files.time_column(table)
@@ -232,12 +234,6 @@ def _files_of(table: Table, delta: DeltaTable) -> Iterator[DataFile]:
         yield DataFile(
             row["path"], partition, row["num_records"], row["size_bytes"], _utc(first), _utc(last)
         )
-
-
-def _hive_schema(partition: str, url: str) -> pl.Schema:
-    """All columns that Polars reads out of the path: the partition, and any folder `a=b` above."""
-    above = {part.partition("=")[0]: pl.String for part in url.split("/")[:-2] if "=" in part}
-    return pl.Schema({**above, partition: pl.String})
 
 
 def _place(file: DataFile) -> tuple[str, datetime, str]:

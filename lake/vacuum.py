@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 import pyarrow.fs as pafs
 
 from lake import files
-from lake.actions import commit_files, given_up, read_actions
+from lake.actions import commit_files, read_actions
 from lake.errors import LakeError, UsageError
+from lake.past import given_up
 from lake.snapshot import Snapshot, explained
 from lake.store import Lake
 
@@ -92,7 +93,7 @@ def needed(snapshot: Snapshot, store: pafs.FileSystem, commits: Mapping[int, str
             "it cannot be told which files past versions need. Nothing was changed."
         )
     known = list(read_actions(store, commits))
-    return {path for commit in known for path in commit.added} - given_up(known)
+    return {path for commit in known for path in commit.added} - given_up(snapshot.table, known)
 
 
 def _tidy(snapshot: Snapshot, until: datetime, done: Vacuumed, *, dry: bool) -> None:

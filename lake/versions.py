@@ -122,12 +122,9 @@ def places(lake: Lake, version: int) -> dict[str, Place]:
     commits = lake.history(RAW_CANDLES)
     if version not in {commit.version for commit in commits}:
         raise UsageError(f"raw_candles has no version {version}; {_known(commits)}.")
-    upkeep = {commit.version for commit in commits if commit.is_upkeep}
-    limit = version
-    while limit + 1 in upkeep:
-        limit += 1
+    limit = log.upkept(commits, version)
     found = {
-        name: _place(lake.history(table), limit)
+        name: place(lake.history(table), limit)
         for name, table in TABLES.items()
         if table not in (RAW_CANDLES, INSTRUMENTS)
     }
@@ -144,7 +141,13 @@ def made_from(commit: Commit, table: Table) -> int | None:
     return version if isinstance(version, int) else None
 
 
-def _place(commits: Iterable[Commit], version: int) -> Place:
+def place(commits: Iterable[Commit], version: int) -> Place:
+    """Return where a table stood at a version of `raw_candles`; pure.
+
+    Args:
+        commits: of the table.
+        version: of `raw_candles`, the newest that holds the same rows.
+    """
     made = [(made_from(commit, RAW_CANDLES), commit.version) for commit in commits]
     # A build of an older version commits later, so the order of commits alone does not tell.
     fitting = [(raw, own) for raw, own in made if raw is not None and raw <= version]

@@ -24,7 +24,9 @@ from basislake.pipeline import curate
 from ingest.runs import runs
 from ingest.schedule import Rhythm
 from lake import Lake
+from lake.actions import commit_files, read_actions
 from lake.compaction import compact
+from lake.files import filesystem
 from lake.retention import give_up
 from lake.spans import MINUTE
 from lake.tables import BASIS, CANDLES, RAW_CANDLES, Table
@@ -48,7 +50,7 @@ OUTAGES: dict[str, Callable[[], AnyFault]] = {
 
 @dataclass
 class Reader:
-    """Somebody who opened the curated tables at some time, and what they hold by that."""
+    """Somebody who opened the tables at some time, and what they hold by that."""
 
     opened_at: datetime
     queries: list[pl.LazyFrame]
@@ -72,6 +74,7 @@ class Followings(RuleBasedStateMachine):
         self.said: list[str] = []
         self.readers: list[Reader] = []
         self.upkeeps = self.given_up = 0
+        self.past: dict[int, pl.DataFrame] = {}
 
     @initialize(every=st.sampled_from([60, 90, 240]))
     def begin(self, every: int) -> None:
@@ -127,8 +130,8 @@ class Followings(RuleBasedStateMachine):
 
     @rule()
     def open_a_reader(self) -> None:
-        """Somebody begins to read the curated tables, and takes their time."""
-        snapshots = [self.where.snapshot(table) for table in (CANDLES, BASIS)]
+        """Somebody begins to read, and takes their time."""
+        snapshots = [self.where.snapshot(table) for table in (RAW_CANDLES, CANDLES, BASIS)]
         queries = [snapshot.scan() for snapshot in snapshots]
         expected = [query.collect() for query in queries]
         self.readers.append(Reader(datetime.now(UTC), queries, expected))
@@ -155,6 +158,9 @@ class Followings(RuleBasedStateMachine):
         """
         self.readers = self.readers[-2:]
         self.upkeeps += 1
+        raw = self.where.snapshot(RAW_CANDLES)
+        if raw.version is not None and self.upkeeps % 3 == 0:
+            self.past[raw.version] = raw.read()
         compact(self.where, RAW_CANDLES, PROGRAM)
         checkpoint(self.where)
         now = self.readers[0].opened_at + KEPT
@@ -204,12 +210,25 @@ class Followings(RuleBasedStateMachine):
         assert self.upkeeps >= result.upkeeps
         assert self.given_up > 0
         assert len(files_of(self.where, CANDLES)) < 4 * len(self.where.snapshot(CANDLES).files)
+        self.no_small_file_is_left_and_no_version_is_lost()
         lag = result.lag
         assert lag
         assert lag.seconds is not None
         assert 65 <= lag.seconds <= self.every.total_seconds() + 65
         assert result.run in [run["run"] for run in runs(self.where, 50)]
         assert self.where.snapshot(CANDLES).rows > 0
+
+    def no_small_file_is_left_and_no_version_is_lost(self) -> None:
+        raw = self.where.snapshot(RAW_CANDLES)
+        store = filesystem(raw.uri, {})
+        commits = list(read_actions(store, commit_files(store)))
+        came = sum(len(commit.added) for commit in commits)
+        # The rounds since the last two upkeeps, and a file twice as large as the next one each.
+        rounds = 4 * 4 + came.bit_length()
+        most = min(rounds * len(raw.by_partition()), came // 2)
+        assert len(files_of(self.where, RAW_CANDLES)) <= most
+        for version, expected in self.past.items():
+            assert self.where.snapshot(RAW_CANDLES, version).read().equals(expected)
 
 
 TestFollowings = Followings.TestCase

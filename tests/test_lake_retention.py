@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 import lake
 from basislake import PROGRAM
 from lake import Lake, log
-from lake.actions import KEPT_FROM
+from lake.actions import KEPT_FROM, Actions
 from lake.errors import LakeError, UsageError
 from lake.fingerprint import fingerprint
-from lake.log import Commit
-from lake.retention import LEAST_KEPT, GivenUp, give_up, kept_from
-from lake.tables import BASIS, CANDLES, CURATED, RAW_CANDLES
+from lake.log import Commit, upkept
+from lake.retention import LEAST_KEPT, GivenUp, give_up, kept_from, needed_by, unneeded
+from lake.tables import BASIS, CANDLES, COVERAGE, CURATED, RAW_CANDLES, TABLES
 from lake.vacuum import vacuum
-from lake.versions import PastLake
+from lake.versions import PastLake, place
 from tests.market import basislake
 from tests.object_store import ObjectStore
 from tests.staged import Staged, built, content, is_same, make_staged
@@ -69,19 +69,21 @@ def test_replaced_builds_go_with_their_files_and_all_else_stays(
     staged: Staged, where: Lake
 ) -> None:
     built(where, full=True)
-    before, raw = {t.name: files(where, t.name) for t in CURATED}, files(where, "raw_candles")
+    before = {name: files(where, name) for name in TABLES}
     expected = content(where)
     done = relieve(where)
     assert done.versions > 0
     assert is_same(content(where), expected)
     gone = 0
-    for table in CURATED:
+    for table in (COVERAGE, *CURATED):
         needed = {file.path for file in where.snapshot(table).files}
-        assert files(where, table.name) == needed
-        gone += len(before[table.name] - needed)
+        if table is not COVERAGE:
+            assert files(where, table.name) == needed
+        gone += len(before[table.name] - files(where, table.name))
         assert where.history(table)[0].is_upkeep
     assert done.files == gone > 0
-    assert files(where, "raw_candles") == raw
+    for name in ("raw_candles", "instruments"):
+        assert files(where, name) == before[name]
     past = PastLake(where, staged.first.version)
     assert past.scan("raw_candles").collect().height == staged.first.content["raw_candles"].height
     # Nothing is left to do, and a build sees nothing new.
@@ -160,6 +162,72 @@ def test_verbs_tell_what_was_given_up_in_a_sentence(staged: Staged, where: Lake)
     assert done.code == 0, done.err
 
 
+def test_coverage_stays_for_versions_that_builds_were_made_from_and_is_told_for_others(
+    staged: Staged, where: Lake
+) -> None:
+    first, unbuilt, last = staged.first, staged.unbuilt, staged.last
+    relieve(where)
+    for stage in (first, last):
+        found = PastLake(where, stage.version).scan("coverage").collect()
+        assert found.sort(COVERAGE.key).equals(stage.content["coverage"])
+    past = PastLake(where, unbuilt.version)
+    told = rf"coverage at its version .* every version of raw_candles .* before is {first.version}"
+    with pytest.raises(LakeError, match=told):
+        past.scan("coverage").collect()
+    with pytest.raises(LakeError, match=told):
+        past.sql("SELECT count(*) FROM coverage")
+    assert past.scan("raw_candles").collect().height == unbuilt.content["raw_candles"].height
+    done = basislake(None, "build", "--raw-version", unbuilt.version, "--lake", where.uri)
+    assert (done.code, "Traceback" in done.err) == (1, False)
+    assert "coverage is there for every version" in done.err
+    assert is_same(content(where), last.content)
+
+    # However often an old version is built again, it can be built once more.
+    for _ in range(2):
+        built(where, raw_version=first.version)
+        relieve(where)
+        assert is_same(content(PastLake(where, first.version)), first.content)
+        built(where)
+        relieve(where)
+
+
+@given(st.data())
+def test_coverage_that_a_build_would_be_made_from_again_is_needed(data: st.DataObject) -> None:
+    """By the rules of `lake.versions`, whatever came between."""
+    kinds = data.draw(st.lists(st.sampled_from(["rows", "upkeep"]), min_size=1, max_size=12))
+    raw = [
+        Commit(n, T0, {"upkeep": "compaction"} if kind == "upkeep" else {})
+        for n, kind in enumerate(kinds)
+    ]
+    versions = st.integers(0, len(raw) - 1)
+    made = sorted(data.draw(st.lists(versions, min_size=1, max_size=8)))
+    coverage = [Commit(n, T0, {"made_from": {"raw_candles": v}}) for n, v in enumerate(made)]
+    builds = [
+        Commit(n, T0, {"made_from": {"raw_candles": data.draw(versions), "coverage": None}})
+        for n in range(3)
+    ]
+    needed = needed_by(builds, raw, coverage)
+    for build in builds:
+        version = build.lineage["made_from"]["raw_candles"]
+        again = place(coverage, upkept(raw, version)).version
+        assert again is None or again in needed
+
+
+@pytest.mark.parametrize(
+    ("needed", "gone"),
+    [([], ["b", "c"]), ([3], ["b"]), ([2], ["c"]), ([2, 3], []), ([1, 4], ["b", "c"])],
+)
+def test_files_that_no_needed_version_holds_are_unneeded(
+    needed: list[int], gone: list[str]
+) -> None:
+    def step(version: int, came: str, went: str) -> Actions:
+        return Actions(version, {came: 1}, frozenset({went}), {}, 0)
+
+    # What came before the commits that are looked at stays.
+    commits = [step(2, "b", "a"), step(3, "c", "b"), step(4, "d", "c"), step(5, "e", "d")]
+    assert unneeded(commits, 1, 4, needed) == gone
+
+
 def test_a_build_that_began_before_an_upkeep_commits_after_it(where: Lake) -> None:
     built(where, full=True)
     base = where.snapshot(CANDLES)
@@ -223,8 +291,8 @@ def test_so_short_a_time_that_readers_would_suffer_is_refused(where: Lake) -> No
     built(where, full=True)
     with pytest.raises(UsageError, match="1 hour at least"):
         give_up(where, LEAST_KEPT - timedelta(seconds=1), PROGRAM, now=later)
-    done = basislake(None, "maintain", "--lake", where.uri, "--keep-builds", 1, "--json")
+    done = basislake(None, "maintain", "--lake", where.uri, "--keep-replaced", 1, "--json")
     # They were replaced a moment ago.
     assert done.json["given_up"] == {"versions": 0, "files": 0, "bytes": 0}
     assert where.snapshot(RAW_CANDLES).counter(KEPT_FROM) == 0
-    assert basislake(None, "maintain", "--lake", where.uri, "--keep-builds", -1).code == 2
+    assert basislake(None, "maintain", "--lake", where.uri, "--keep-replaced", -1).code == 2

@@ -189,7 +189,7 @@ def test_a_query_that_has_enough_early_ends_its_process_in_peace(
 
 def test_a_task_on_its_way_to_a_worker_shows_no_secret(at: Lake) -> None:
     source = Source("perpetual", "BTC", T0, None, (), (), None)
-    task = Task(at.uri, at.options, "BTC-PERPETUAL", source, [], {}, 0)
+    task = Task(at.uri, at.options, "BTC-PERPETUAL", source, (), {}, 0)
     assert SECRET in str(dict(task.lake_options))
     assert SECRET not in repr(task)
 

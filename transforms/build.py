@@ -30,7 +30,7 @@ from lake.tables import (
 )
 from lake.versions import PastLake
 from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE
-from transforms.inputs import Inputs, Source, gone, inputs_of, stale
+from transforms.inputs import Inputs, Source, gone, inputs_of, located, stale
 from transforms.levels import CAP, FLOOR, FUTURE_DEVIATIONS, PERPETUAL_DEVIATIONS, PRINTS
 from transforms.partition import Built, Task, build_partition
 
@@ -125,7 +125,8 @@ def build(
         withdrawn |= gone(before, now) | _strangers(bases[table.name], now)
     if outdated or withdrawn:
         duplicates = _duplicates(commits, now.versions[RAW_CANDLES.name])
-        built = _run(lake, executor, now, bases[CANDLES.name], outdated, duplicates, report)
+        ready = located(now, read[0])
+        built = _run(lake, executor, ready, bases[CANDLES.name], outdated, duplicates, report)
         _commit(lake, bases, built, outdated | withdrawn, _lineage(now, program))
     return _result(lake, now, len(outdated), clock() - start_s)
 
@@ -215,7 +216,7 @@ def _task(
         lake_options=lake.options,
         instrument=name,
         source=source,
-        perpetual_urls=[f"{lake.uri}/{CANDLES.name}/{file.path}" for file in against],
+        perpetual=against,
         others=_others(now, name),
         duplicates=duplicates.get(name, 0),
     )

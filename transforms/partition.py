@@ -4,7 +4,7 @@ any machine.
 It reads raw files and writes curated files that no reader sees before the build commits them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -13,7 +13,7 @@ from lake import Lake
 from lake.files import DataFile
 from lake.rows import read_rows
 from lake.spans import MINUTE, Span, merge
-from lake.tables import BASIS, CANDLES, INSTRUMENTS, RAW_CANDLES
+from lake.tables import BASIS, CANDLES, INSTRUMENTS, RAW_CANDLES, Table
 from transforms.basis import basis
 from transforms.candles import validate
 from transforms.inputs import Source
@@ -34,7 +34,7 @@ class Task:
         lake_options: its storage options.
         instrument: whose share it is.
         source: what it is made from.
-        perpetual_urls: of the perpetual's `candles`; empty for a perpetual.
+        perpetual: files of the perpetual's `candles`; none for a perpetual.
         others: by name, the sources of the coin's other futures that share minutes with it.
         duplicates: repeats seen in replies, for `quality`.
     """
@@ -43,7 +43,7 @@ class Task:
     lake_options: Mapping[str, str] = field(repr=False)
     instrument: str
     source: Source
-    perpetual_urls: list[str]
+    perpetual: tuple[DataFile, ...]
     others: Mapping[str, Source]
     duplicates: int
 
@@ -110,7 +110,7 @@ def _judged(task: Task, candles: pl.DataFrame, lake: Lake) -> tuple[pl.DataFrame
         return flag_perpetual(candles, others), BASIS.empty()
     span = Span(candles["ts"][0] - STAND_IN, candles["ts"][-1] + STAND_IN + MINUTE)
     columns = ("ts", "high", "low", "close", "traded", "suspect")
-    perpetual = read_rows(CANDLES, task.perpetual_urls, lake.options, columns, [span])
+    perpetual = _read(CANDLES, lake, task.perpetual, columns, [span])
     candles = flag_future(candles, perpetual, expires_at, others)
     return candles, basis(candles, perpetual, expires_at)
 
@@ -144,6 +144,15 @@ def _raw(
     name: str, lake: Lake, files: tuple[DataFile, ...], spans: list[Span] | None = None
 ) -> pl.DataFrame:
     """Raw candles of one instrument, in the order of the files."""
-    urls = [f"{lake.uri}/{RAW_CANDLES.name}/{file.path}" for file in files]
-    rows = read_rows(RAW_CANDLES, urls, lake.options, RAW_CANDLES.stored.names, spans)
+    rows = _read(RAW_CANDLES, lake, files, RAW_CANDLES.stored.names, spans)
     return rows.select(pl.lit(name).alias("instrument"), pl.all())
+
+
+def _read(
+    table: Table,
+    lake: Lake,
+    files: tuple[DataFile, ...],
+    columns: Sequence[str],
+    spans: list[Span] | None,
+) -> pl.DataFrame:
+    return read_rows(table, f"{lake.uri}/{table.name}", files, lake.options, columns, spans)

@@ -19,7 +19,7 @@ from basislake.options import (
 from basislake.output import counted, duration, print_json, say
 from basislake.settings import EMBEDDED, ExchangeSettings
 from basislake.target import Target, schema_option
-from basislake.verbs.maintain import keep_builds_option
+from basislake.verbs.maintain import keep_replaced_option
 from basislake.verbs.run import build_told, load_told
 from ingest.schedule import Rhythm
 from ingest.selection import Selection
@@ -84,7 +84,7 @@ def rhythm_options(command: F) -> F:
 @exchange_options
 @selection_options
 @rhythm_options
-@keep_builds_option(default=KEPT_HOURS)
+@keep_replaced_option(default=KEPT_HOURS)
 @click.option(
     "--postgres",
     metavar="URI",
@@ -99,7 +99,7 @@ def follow(
     settings: ExchangeSettings,
     selection: Selection,
     rhythm: Rhythm,
-    keep_builds: timedelta | None,
+    keep_replaced: timedelta | None,
     postgres: str | None,
     schema: str,
     *,
@@ -113,15 +113,16 @@ def follow(
     waits, says so once, and goes on. May run beside a backfill of the same lake. `status` shows
     the lag. `run` on a timer is the alternative.
 
-    Upkeep puts small files together, and gives up curated tables that newer builds replaced more
-    than --keep-builds hours ago; `build --raw-version` makes them again. Raw candles are never
-    given up: the small files that a larger one replaced stay on disk, as history.
+    Upkeep puts small files together, and gives up what newer versions replaced some hours ago
+    (--keep-replaced): curated tables, which `build --raw-version` makes again, coverage between
+    builds, and the small files. No version of raw candles loses a row: old ones are read from the
+    larger files.
 
     \b
     Example:
         basislake follow --currency BTC
         basislake follow --every 5 --build-every 30 --postgres embedded
-        basislake follow --keep-builds 0      # every build stays, as long as the disk lasts
+        basislake follow --keep-replaced 0    # every build stays, as long as the disk lasts
     """
     if postgres is not None and rhythm.build_every is None:
         raise UsageError("--postgres loads after builds, so it does not go with --build-every 0.")
@@ -134,7 +135,7 @@ def follow(
         settings,
         selection,
         rhythm,
-        work=Work(partial(_build, where, target), partial(upkeep, where, keep_builds)),
+        work=Work(partial(_build, where, target), partial(upkeep, where, keep_replaced)),
         say=say,
     ).run()
     _tell(result)
@@ -152,7 +153,7 @@ def _build(where: Lake, target: Target | None) -> None:
 
 
 def upkeep(where: Lake, keep: timedelta | None) -> None:
-    """Put small files together, keep logs short, and give up replaced builds; None keeps all."""
+    """Put small files together, keep logs short, and give up what was replaced; None keeps it."""
     compact(where, RAW_CANDLES, PROGRAM)
     checkpoint(where)
     if keep is not None:

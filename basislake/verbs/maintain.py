@@ -21,15 +21,15 @@ from lake.vacuum import DEFAULT_AGE, Vacuumed, vacuum
 _HOUR = timedelta(hours=1)
 
 
-def keep_builds_option(default: int) -> Callable[[F], F]:
-    """Add --keep-builds; the command gets `keep_builds`, None where all are kept."""
+def keep_replaced_option(default: int) -> Callable[[F], F]:
+    """Add --keep-replaced; the command gets `keep_replaced`, None where all is kept."""
     return click.option(
-        "--keep-builds",
+        "--keep-replaced",
         type=click.IntRange(0),
         default=default,
         metavar="HOURS",
         callback=lambda _context, _option, hours: hours * _HOUR if hours else None,
-        help="Give up curated tables replaced longer ago than this, 0 for never",
+        help="Give up what newer versions replaced longer ago than this, 0 for never",
     )
 
 
@@ -43,14 +43,14 @@ def keep_builds_option(default: int) -> Callable[[F], F]:
     metavar="HOURS",
     help="Remove files that no version needs where they are so old",
 )
-@keep_builds_option(default=0)
+@keep_replaced_option(default=0)
 @click.option("--unsafe", is_flag=True, help="Allow less than 24 hours: no other command may run")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what there is to do, change nothing")
 @json_option
 def maintain(
     where: Lake,
     hours: float,
-    keep_builds: timedelta | None,
+    keep_replaced: timedelta | None,
     *,
     unsafe: bool,
     is_dry: bool,
@@ -59,18 +59,22 @@ def maintain(
     """Keep the lake in shape: put the small files of raw_candles together, write checkpoints of
     long logs, remove what killed writers left, and bring tables of an older basislake up to date.
 
-    No row changes, and no version is given up unless --keep-builds says so: files that any version
-    needs stay. Safe beside a running backfill, build or reader, and to kill. Raw candles keep all
-    their versions, from which `build --raw-version` makes curated ones again.
+    No row changes, and files that any version needs stay. Safe beside a running backfill, build or
+    reader, and to kill.
+
+    With --keep-replaced, what newer versions replaced so many hours ago is given up: curated
+    tables, which `build --raw-version` makes again; coverage of versions that no build was made
+    from; and small files of raw candles that were put together, whose versions are read from the
+    larger file then, so that none of them loses a row.
 
     \b
     Example:
         basislake maintain
         basislake maintain --dry-run
-        basislake maintain --keep-builds 24
+        basislake maintain --keep-replaced 24
     """
     check_exists(where)
-    done = _maintain(where, hours * _HOUR, keep_builds, unsafe=unsafe, is_dry=is_dry)
+    done = _maintain(where, hours * _HOUR, keep_replaced, unsafe=unsafe, is_dry=is_dry)
     if as_json:
         print_json(done)
     else:
@@ -86,7 +90,7 @@ class Maintained:
         upgraded: tables that an older basislake had made.
         compacted: files of `raw_candles` put together.
         checkpoints: tables whose log got one.
-        given_up: versions of curated tables.
+        given_up: of old versions.
         vacuumed: files that no version needs.
         seconds: it took.
     """
@@ -125,8 +129,9 @@ def _show(done: Maintained, *, is_dry: bool) -> None:
         ["put together into", done.compacted.files_after],
         ["rows in them", done.compacted.rows],
         ["checkpoints written", None if is_dry else len(done.checkpoints)],
-        ["versions of curated tables given up", None if is_dry else done.given_up.versions],
-        ["bytes of their files", None if is_dry else size(done.given_up.bytes)],
+        ["versions of other tables given up", None if is_dry else done.given_up.versions],
+        ["files given up, removed", None if is_dry else done.given_up.files],
+        ["bytes in them", None if is_dry else size(done.given_up.bytes)],
         ["files that no version needs, removed", done.vacuumed.files],
         ["bytes in them", size(done.vacuumed.bytes)],
         ["such files that are too young", done.vacuumed.young],

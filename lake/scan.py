@@ -1,0 +1,87 @@
+"""Rows of some files of a table, read by Polars: also of files whose rows are within others now."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from lake.files import DataFile
+from lake.spans import MINUTE, Span, merge
+from lake.tables import Table
+
+
+class Read(NamedTuple):
+    """Which rows of some files are to be read.
+
+    Attributes:
+        paths: of the files, at least one, relative to the table's folder.
+        spans: of the rows, sorted and disjoint; None means all.
+    """
+
+    paths: tuple[str, ...]
+    spans: tuple[Span, ...] | None
+
+
+def reads(files: Iterable[DataFile]) -> list[Read]:
+    """Return what has to be read for the rows of some files, each file once; pure.
+
+    Args:
+        files: of one table.
+    """
+    whole: list[str] = []
+    within: dict[str, list[Span]] = {}
+    for file in files:
+        if file.within is None:
+            whole.append(file.path)
+        elif file.first and file.last:
+            within.setdefault(file.within, []).append(Span(file.first, file.last + MINUTE))
+    found = [Read((path,), tuple(merge(spans))) for path, spans in within.items()]
+    return [Read(tuple(whole), None), *found] if whole else found
+
+
+def scan_files(
+    table: Table, uri: str, files: Iterable[DataFile], options: Mapping[str, str]
+) -> pl.LazyFrame:
+    """Return the rows of some files of a table, with the declared columns and types.
+
+    Args:
+        table: the declaration.
+        uri: the table's folder.
+        files: of the table.
+        options: storage options of the object store.
+    """
+    scans = []
+    for paths, spans in reads(files):
+        rows = scan_paths(table, uri, paths, options)
+        scans.append(rows if spans is None else rows.filter(inside(table.order[0], spans)))
+    return pl.concat(scans) if scans else table.empty().lazy()
+
+
+def inside(column: str, spans: Sequence[Span]) -> pl.Expr:
+    """Return whether a time is in one of some spans; pure."""
+    return pl.any_horizontal(
+        pl.col(column).is_between(span.start, span.end, closed="left") for span in spans
+    )
+
+
+def scan_paths(
+    table: Table, uri: str, paths: Sequence[str], options: Mapping[str, str]
+) -> pl.LazyFrame:
+    """Return all rows of the files at some paths (at least one) in a table's folder."""
+    urls = [f"{uri}/{path}" for path in paths]
+    lazy = pl.scan_parquet(
+        urls,
+        hive_partitioning=table.partition is not None,
+        hive_schema=None if table.partition is None else _hive_schema(table.partition, urls[0]),
+        glob=False,
+        storage_options=dict(options) or None,
+        # What delta-rs takes from the environment, Polars does too; no other library is asked.
+        credential_provider=None,
+    )
+    return lazy.select(table.names)
+
+
+def _hive_schema(partition: str, url: str) -> pl.Schema:
+    """All columns that Polars reads out of the path: the partition, and any folder `a=b` above."""
+    above = {part.partition("=")[0]: pl.String for part in url.split("/")[:-2] if "=" in part}
+    return pl.Schema({**above, partition: pl.String})

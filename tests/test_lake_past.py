@@ -1,0 +1,265 @@
+"""Raw candles whose small files are given up: every version is read as it was."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lake
+from basislake import PROGRAM
+from lake import Lake
+from lake.actions import KEPT_FROM
+from lake.compaction import compact
+from lake.copying import copy
+from lake.errors import LakeError
+from lake.fingerprint import fingerprint
+from lake.pieces import holders
+from lake.retention import GivenUp, give_up
+from lake.rows import read_rows
+from lake.spans import MINUTE, Span
+from lake.tables import RAW_CANDLES
+from lake.vacuum import vacuum
+from lake.versions import PastLake
+from tests.lakes import LINEAGE
+from tests.object_store import ObjectStore
+
+T0 = datetime(2024, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+Rows = frozenset[tuple[str, int]]
+
+
+def append(at: Lake, name: str, minutes: Sequence[int]) -> None:
+    """One commit of candles at some minutes; a candle's prices tell its minute."""
+    close = [float(minute) for minute in minutes]
+    frame = pl.DataFrame(
+        {
+            "ts": [T0 + minute * MINUTE for minute in minutes],
+            **dict.fromkeys(("open", "high", "low", "close"), close),
+            "volume": 0.0,
+            "cost": None,
+        },
+        schema=RAW_CANDLES.stored.polars_schema,
+    )
+    base = at.snapshot(RAW_CANDLES)
+    at.commit(base, [at.write(RAW_CANDLES, frame, name)], LINEAGE, counting=[name])
+
+
+def relieve(at: Lake) -> GivenUp:
+    """As hours later, when every replaced version is old."""
+    return give_up(at, HOUR, PROGRAM, now=lambda: datetime.now(UTC) + 5 * HOUR)
+
+
+def rows_of(frame: pl.DataFrame) -> Rows:
+    assert (frame["close"] == (frame["ts"] - T0).dt.total_minutes()).all()
+    found = frame.select("instrument", pl.col("close").cast(pl.Int64)).rows()
+    assert len(set(found)) == len(found)
+    return frozenset(found)
+
+
+def newest(at: Lake) -> int:
+    return at.snapshot(RAW_CANDLES).version or 0
+
+
+def on_disk(at: Lake) -> set[str]:
+    folder = Path(at.uri) / RAW_CANDLES.name
+    return {str(p.relative_to(folder)) for p in folder.glob("instrument=*/*.parquet")}
+
+
+def all_ways(at: Lake, version: int) -> Iterator[Rows]:
+    """The rows of a version, by each way to read them."""
+    past = lake.open(at.uri, at.options, version=version)
+    snapshot = past.snapshot(RAW_CANDLES)
+    yield rows_of(snapshot.scan().collect())
+    yield rows_of(past.sql("SELECT * FROM raw_candles"))
+    parts = [rows_of(snapshot.scan(name).collect()) for name in snapshot.by_partition()]
+    yield frozenset(row for part in parts for row in part)
+    read: set[tuple[str, int]] = set()
+    for name, files in snapshot.by_partition().items():
+        columns = RAW_CANDLES.stored.names
+        found = read_rows(RAW_CANDLES, snapshot.uri, snapshot.located(files), at.options, columns)
+        read |= rows_of(found.with_columns(instrument=pl.lit(name)))
+    yield frozenset(read)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(
+                st.sampled_from(["A", "B"]),
+                st.sets(st.integers(0, 25), min_size=1, max_size=6).map(sorted),
+            ),
+            st.sampled_from(["compact", "give up"]),
+        ),
+        max_size=14,
+    )
+)
+@settings(max_examples=12)
+def test_no_version_ever_loses_or_gains_a_row(
+    steps: list[tuple[str, list[int]] | str],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        at = lake.open(folder)
+        stored: set[tuple[str, int]] = set()
+        known: dict[int, Rows] = {}
+        for step in [*steps, "compact", "give up"]:
+            if not isinstance(step, str):
+                name, minutes = step
+                fresh = [minute for minute in minutes if (name, minute) not in stored]
+                if fresh:
+                    append(at, name, fresh)
+                    stored |= {(name, minute) for minute in fresh}
+            elif step == "compact":
+                compact(at, RAW_CANDLES, PROGRAM)
+            else:
+                relieve(at)
+            if at.snapshot(RAW_CANDLES).version is not None:
+                known |= {v: frozenset(stored) for v in range(newest(at) + 1) if v not in known}
+        known.pop(0, None)
+        for version, expected in known.items():
+            for found in all_ways(at, version):
+                assert found == expected, version
+            assert not fingerprint(PastLake(at, version), 1, verify=True).damaged
+
+
+def test_minutes_that_were_put_together_leave_one_file_an_instrument_for_all_versions(
+    tmp_path: Path,
+) -> None:
+    at = lake.open(str(tmp_path))
+    for minute in range(8):
+        append(at, "A", [minute])
+        if minute % 4 == 3:
+            compact(at, RAW_CANDLES, PROGRAM)
+            relieve(at)
+    append(at, "A", [8])
+    present = {file.path for file in at.snapshot(RAW_CANDLES).files}
+    assert on_disk(at) == present
+    assert len(present) == 2
+    # The marks and compactions are versions too.
+    heights = [at.scan("raw_candles", v).collect().height for v in range(1, newest(at) + 1)]
+    assert heights == [1, 2, 3, 4, 4, 4, 5, 6, 7, 8, 8, 8, 9]
+    assert relieve(at) == GivenUp()
+    assert vacuum(at, now=lambda: datetime.now(UTC) + 720 * HOUR).files == 0
+
+
+def test_files_that_share_times_with_others_stay(tmp_path: Path) -> None:
+    at = lake.open(str(tmp_path))
+    append(at, "A", [0, 1])
+    append(at, "A", [2, 4])
+    append(at, "A", [3])
+    append(at, "A", [5])
+    before = on_disk(at)
+    shared = {f.path for f in at.snapshot(RAW_CANDLES).files if f.first and f.first > T0 + MINUTE}
+    compact(at, RAW_CANDLES, PROGRAM)
+    assert relieve(at).files == 2
+    assert len(on_disk(at) & before) == 2
+    assert on_disk(at) & before < shared
+    assert at.scan("raw_candles", 2).collect()["close"].sort().to_list() == [0, 1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("spans", "apart"),
+    [
+        ([(0, 0), (1, 1), (2, 2)], [0, 1, 2]),
+        ([(0, 4), (2, 2), (5, 6)], [2]),
+        ([(0, 9), (2, 3), (4, 5), (9, 12)], []),
+        ([(0, 1), (1, 2), (3, 4)], [2]),
+        ([(5, 6), (0, 1)], [0, 1]),
+        ([(0, 1), (None, None)], []),
+    ],
+)
+def test_which_files_can_be_told_apart_in_the_one_that_holds_their_rows(
+    spans: list[tuple[int | None, int | None]], apart: list[int]
+) -> None:
+    def time(minute: int | None) -> str | None:
+        return None if minute is None else (T0 + minute * MINUTE).isoformat()
+
+    group = [[str(n), time(first), time(last)] for n, (first, last) in enumerate(spans)]
+    assert holders([{"compacted": {"whole": group}}]) == {str(n): "whole" for n in apart}
+
+
+def test_rows_of_some_minutes_only_are_read_out_of_a_larger_file(tmp_path: Path) -> None:
+    at = lake.open(str(tmp_path))
+    for minute in range(6):
+        append(at, "A", [minute])
+    compact(at, RAW_CANDLES, PROGRAM)
+    relieve(at)
+    snapshot = at.snapshot(RAW_CANDLES, 4)
+    files = snapshot.located(snapshot.files)
+    assert all(file.within for file in files)
+    spans = [Span(T0, T0 + MINUTE), Span(T0 + 3 * MINUTE, T0 + 6 * MINUTE)]
+    found = read_rows(RAW_CANDLES, snapshot.uri, files, {}, ("ts", "close"), spans)
+    assert found["close"].to_list() == [0, 3]
+
+
+def test_a_kill_between_mark_and_removal_leaves_files_that_a_vacuum_removes(
+    tmp_path: Path,
+) -> None:
+    at = lake.open(str(tmp_path))
+    for minute in range(4):
+        append(at, "A", [minute])
+    compact(at, RAW_CANDLES, PROGRAM)
+    base = at.snapshot(RAW_CANDLES)
+    at.commit(base, [], {"upkeep": "given up"}, marks={KEPT_FROM: base.version or 0})
+    assert len(on_disk(at)) == 5
+    assert at.scan("raw_candles", 2).collect().height == 2
+    assert vacuum(at, now=lambda: datetime.now(UTC) + 720 * HOUR).files == 4
+    assert at.scan("raw_candles", 2).collect().height == 2
+
+
+def test_a_file_that_another_program_put_together_keeps_what_it_replaced(tmp_path: Path) -> None:
+    at = lake.open(str(tmp_path))
+    for minute in range(3):
+        append(at, "A", [minute])
+    at.snapshot(RAW_CANDLES).opened.optimize.compact()
+    compact(at, RAW_CANDLES, PROGRAM)
+    assert relieve(at).files == 0
+    assert at.scan("raw_candles", 2).collect().height == 2
+
+
+def test_a_copy_holds_every_version_by_the_files_that_are_left(tmp_path: Path) -> None:
+    at, early, late = (lake.open(str(tmp_path / name)) for name in ("lake", "early", "late"))
+    for minute in range(4):
+        append(at, "A", [minute])
+    copy(at, early, 1)
+    compact(at, RAW_CANDLES, PROGRAM)
+    relieve(at)
+    append(at, "A", [4])
+    for target in (early, late):
+        assert copy(at, target, 1).is_equal
+        for version in range(1, newest(at) + 1):
+            expected = at.scan("raw_candles", version).collect()
+            assert target.scan("raw_candles", version).collect().equals(expected)
+    assert on_disk(late) == on_disk(at)
+    shutil.rmtree(at.uri)
+
+
+def test_in_a_store_too(object_store: ObjectStore) -> None:
+    at = lake.open(object_store.uri("past"), object_store.options)
+    for minute in range(4):
+        append(at, "A", [minute])
+    append(at, "B", [7])
+    compact(at, RAW_CANDLES, PROGRAM)
+    append(at, "A", [4])
+    assert relieve(at).files == 4
+    every = {1: {0}, 3: {0, 1, 2}, 5: {0, 1, 2, 3, 7}, 7: {0, 1, 2, 3, 4, 7}}
+    for version, minutes in every.items():
+        for found in all_ways(at, version):
+            assert {minute for _, minute in found} == minutes
+
+
+def test_a_lost_file_is_an_error_not_a_version_given_up(tmp_path: Path) -> None:
+    at = lake.open(str(tmp_path))
+    for minute in range(4):
+        append(at, "A", [minute])
+    compact(at, RAW_CANDLES, PROGRAM)
+    relieve(at)
+    for path in Path(at.uri).rglob("*.parquet"):
+        path.unlink()
+    with pytest.raises(LakeError, match="raw_candles cannot be read"):
+        at.snapshot(RAW_CANDLES, 2).read()
