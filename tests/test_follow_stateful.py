@@ -160,7 +160,7 @@ class Followings(RuleBasedStateMachine):
         self.upkeeps += 1
         raw = self.where.snapshot(RAW_CANDLES)
         if raw.version is not None and self.upkeeps % 3 == 0:
-            self.past[raw.version] = raw.read()
+            self.past[raw.version] = raw.read().sort(RAW_CANDLES.key)
         compact(self.where, RAW_CANDLES, PROGRAM)
         checkpoint(self.where)
         now = self.readers[0].opened_at + KEPT
@@ -228,7 +228,8 @@ class Followings(RuleBasedStateMachine):
         most = min(rounds * len(raw.by_partition()), came // 2)
         assert len(files_of(self.where, RAW_CANDLES)) <= most
         for version, expected in self.past.items():
-            assert self.where.snapshot(RAW_CANDLES, version).read().equals(expected)
+            found = self.where.scan("raw_candles", version).collect()
+            assert found.sort(RAW_CANDLES.key).equals(expected)
 
 
 TestFollowings = Followings.TestCase

@@ -145,13 +145,13 @@ def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expir
         while clock() < end_ms:
             clock.advance(one.round())
         one.round()
-    assert rows(at, "raw_candles").equals(truths(market, clock()))
+    assert not [line for line in said if "Waiting" in line or "Not " in line], said
+    assert rows(at, "raw_candles").equals(truths(market, clock())), said
     lives = {name: (c.listed_ms, c.expires_ms or 0) for name, c in market.contracts.items()}
     listed = {name for name, (start, _) in lives.items() if market.now_ms < start < clock()}
     assert listed
     assert listed <= set(names(at))
     assert [name for name, (_, end) in lives.items() if market.now_ms < end < clock()]
-    assert not [line for line in said if "Waiting" in line or "Not " in line], said
     assert one.result.builds > 2
     assert one.result.upkeeps > 1
     assert at.snapshot(BASIS).rows > 0
