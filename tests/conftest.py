@@ -55,9 +55,12 @@ def target(postgres: str, tmp_path: Path) -> Iterator[Target]:
 
 
 @pytest.fixture(scope="session")
-def object_store() -> Iterator[ObjectStore]:
-    """A stand-in for an object store, on loopback."""
-    with serving() as store:
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """A stand-in for an object store, on loopback; what this machine keeps of its lakes, such as
+    their pace, goes into a folder of this session.
+    """
+    with serving() as store, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield store
 
 
