@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from basislake.status import tables_behind
 from lake import Lake
 from lake.compaction import compact
 from lake.errors import LakeError
@@ -140,6 +141,7 @@ def test_a_build_reads_no_commit_that_its_tables_are_made_from_already() -> None
             where.history(RAW_CANDLES)
         assert build(where, executor, PROGRAM).rebuilt == len(NAMES)
         assert build(where, executor, PROGRAM).rebuilt == 0
+        assert tables_behind(where) == []
         assert quality_of(where) == {name: 13 * (name == PERPETUAL) for name in NAMES}
         with pytest.raises(LakeError, match="the log of raw_candles cannot be read"):
             build(where, executor, "another program")
