@@ -8,8 +8,8 @@ from basislake.overview import coins, committed
 from ingest.runs import runs
 from ingest.schedule import newest_candles
 from lake import Lake
-from lake.log import same_rows
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
+from lake.versions import made_from, newest_made
 from load.run import DEFAULT_SCHEMA, parity
 
 _RUNS = 10
@@ -75,20 +75,19 @@ def tables_behind(where: Lake) -> list[str]:
 
     None where there are no raw candles.
     """
-    commits = where.history(RAW_CANDLES)
-    if not commits:
+    if where.snapshot(RAW_CANDLES).version is None:
         return []
-    # Upkeep changes no row, so what was made before it is made from the newest.
-    oldest = same_rows(commits, commits[0].version)
     made = {table.name: _made_from(where, table) for table in CURATED}
-    return [name for name, version in made.items() if version is None or version < oldest]
+    since = min(-1 if version is None else version for version in made.values())
+    # Upkeep changes no row, so what was made before it is made from the newest.
+    newer = [c.version for c in where.history(RAW_CANDLES, since=since) if not c.is_upkeep]
+    newest = max(newer, default=since)
+    return [name for name, version in made.items() if version is None or version < newest]
 
 
 def _made_from(where: Lake, table: Table) -> int | None:
-    for commit in where.history(table):
-        if "made_from" in commit.lineage:
-            return int(commit.lineage["made_from"][RAW_CANDLES.name])
-    return None
+    commit = newest_made(where, table)
+    return made_from(commit, RAW_CANDLES) if commit else None
 
 
 def database_status(where: Lake, uri: str, schema: str = DEFAULT_SCHEMA) -> dict[str, Any]:

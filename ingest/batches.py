@@ -207,8 +207,10 @@ def _may_hold(file: DataFile, span: Span) -> bool:
 
 
 def _lineage(batch: Mapping[str, list[Outcome]], origin: _Origin) -> dict[str, Any]:
+    # Of stored candles only: whoever has repeats has rows, and so figures that count them.
     repeats = {
-        name: sum(o.page.duplicates for o in outcomes if o.page) for name, outcomes in batch.items()
+        name: sum(o.page.duplicates for o in outcomes if o.page and o.rows)
+        for name, outcomes in batch.items()
     }
     return {
         "program": origin.program,

@@ -38,15 +38,21 @@ class Commit:
         return UPKEEP in self.lineage
 
 
-def commits_of(delta: DeltaTable, limit: int | None = None) -> list[Commit]:
+def commits_of(delta: DeltaTable, limit: int | None = None, since: int = -1) -> list[Commit]:
     """Return the commits of a table, newest first; read again where one came meanwhile.
 
     The library numbers the entries down from the version it has loaded, so a newer entry would get
     the number of the one before it.
+
+    Args:
+        delta: the table.
+        limit: how many of the newest, all by default.
+        since: only those after this version. No others are read.
     """
     while True:
         loaded = delta.version()
-        entries = delta.history(limit)
+        newer = max(loaded - since, 0)
+        entries = delta.history(newer if limit is None else min(limit, newer))
         delta.update_incremental()
         if delta.version() == loaded:
             return [_commit(entry) for entry in entries]

@@ -45,8 +45,11 @@ def listed(swaps: Iterable[tuple[tuple[DataFile, ...], DataFile]]) -> dict[str, 
 def pieces_of(commits: Iterable[Commit]) -> Pieces:
     """Return what each compacted file stands for, down to files as they were appended; pure.
 
+    The commits since a version tell it down to files that were appended since, and files that the
+    version has: of versions from that one on, those that hold the same rows are still told to.
+
     Args:
-        commits: of the table, all of them, in any order.
+        commits: of the table, all of them or all since a version, in any order.
     """
     found: dict[str, tuple[Piece, ...]] = {}
     for commit in sorted(commits, key=lambda commit: commit.version):

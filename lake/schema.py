@@ -13,8 +13,13 @@ _MARK = "basislake.schema"
 ORIGIN = "basislake.exchange"
 
 # Every table is made with these. By default Delta Lake forgets versions after 30 days, and with
-# them what rows were made from.
-PROPERTIES = {"delta.enableExpiredLogCleanup": "false", _MARK: str(VERSION)}
+# them what rows were made from. And every checkpoint names what went in the last week, for the
+# vacuums of other programs, which must not run here: ours reads the commits (`lake.vacuum`).
+PROPERTIES = {
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.deletedFileRetentionDuration": "interval 3 hours",
+    _MARK: str(VERSION),
+}
 
 
 def version_of(properties: Mapping[str, str | None]) -> int:
@@ -24,6 +29,17 @@ def version_of(properties: Mapping[str, str | None]) -> int:
         ValueError: the mark is no whole number.
     """
     return int(properties.get(_MARK) or 0)
+
+
+def lacking(properties: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the properties that a table of an older basislake is to be marked with; what it has
+    otherwise, since somebody chose so, is left.
+
+    Raises:
+        ValueError: the mark is no whole number.
+    """
+    held = {name for name in properties if name != _MARK or version_of(properties) == VERSION}
+    return {name: value for name, value in PROPERTIES.items() if name not in held}
 
 
 def check(table: str, uri: str, properties: Mapping[str, str | None]) -> None:

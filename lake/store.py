@@ -207,13 +207,23 @@ class Lake:
         added = [self.write(base.table, frame)] if frame.height else []
         return self.commit(base, added, lineage, replacing=None, marks=marks)
 
-    def history(self, table: Table, limit: int | None = None) -> list[Commit]:
-        """Return the commits of a table, newest first; empty where the table does not exist."""
+    def history(self, table: Table, limit: int | None = None, *, since: int = -1) -> list[Commit]:
+        """Return the commits of a table, newest first; empty where the table does not exist.
+
+        Args:
+            table: the declaration.
+            limit: how many of the newest, all by default.
+            since: only those after this version. A log of years is read in seconds, its last
+                commits at once.
+
+        Raises:
+            LakeError: the log cannot be read.
+        """
         delta = load(table, self._table_uri(table), self.options).delta
         if delta is None:
             return []
         with explained(f"the log of {table.name} cannot be read"):
-            return log.commits_of(delta, limit)
+            return log.commits_of(delta, limit, since)
 
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection with a view per table as it is now; see `lake.duck`.

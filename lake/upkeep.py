@@ -13,22 +13,21 @@ _MOST_COMMITS = 10
 
 
 def outdated(lake: Lake) -> list[str]:
-    """Return the tables that an older basislake made.
+    """Return the tables that an older basislake made: their schema is older, or they lack one of
+    the properties that tables are made with now.
 
     Raises:
         LakeError: a table cannot be read, or a newer basislake made it.
     """
-    return [
-        name
-        for name, snapshot in lake.snapshots().items()
-        if snapshot.schema_version < schema.VERSION
-    ]
+    return [name for name, snapshot in lake.snapshots().items() if _lacking(snapshot)]
 
 
 def upgrade(lake: Lake, program: str) -> list[str]:
-    """Bring tables that an older basislake made to the schema of this one; return their names.
+    """Bring tables that an older basislake made to the schema and the properties of this one;
+    return their names.
 
-    Version 0, without a mark, has the shape of version 1: its tables get the mark.
+    Version 0, without a mark, has the shape of version 1: its tables get the mark. A property that
+    somebody set otherwise stays.
 
     Args:
         lake: to bring up to date.
@@ -41,9 +40,9 @@ def upgrade(lake: Lake, program: str) -> list[str]:
     names = outdated(lake)
     for name in names:
         snapshot = lake.snapshot(TABLES[name])
-        change = f"schema {snapshot.schema_version} to {schema.VERSION}"
-        told = {"program": program, log.UPKEEP: change}
-        mark(snapshot, schema.PROPERTIES, told)
+        lacking = _lacking(snapshot)
+        told = {"program": program, log.UPKEEP: f"marked with {', '.join(sorted(lacking))}"}
+        mark(snapshot, lacking, told)
     return names
 
 
@@ -64,6 +63,13 @@ def checkpoint(lake: Lake) -> list[str]:
                 snapshot.opened.create_checkpoint()
                 written.append(name)
     return written
+
+
+def _lacking(snapshot: Snapshot) -> dict[str, str]:
+    """The properties that a table is to be marked with, none where it does not exist."""
+    if snapshot.version is None:
+        return {}
+    return schema.lacking(snapshot.opened.metadata().configuration)
 
 
 def _last_checkpoint(snapshot: Snapshot) -> int:

@@ -14,6 +14,8 @@ from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import CURATED, INSTRUMENTS, RAW_CANDLES, TABLES, Table
 
+_FEW_COMMITS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -55,12 +57,14 @@ class PinnedLake(Lake):
             return Snapshot(table, self._table_uri(table), self.options, None, ())
         return super().snapshot(table, version)
 
-    def history(self, table: Table, limit: int | None = None) -> list[Commit]:
-        """Return the commits of a table up to the one it is pinned at, newest first."""
+    def history(self, table: Table, limit: int | None = None, *, since: int = -1) -> list[Commit]:
+        """Return the commits of a table up to the one it is pinned at, newest first; see
+        `Lake.history`.
+        """
         newest = self.versions[table.name]
         if newest is None:
             return []
-        return [c for c in super().history(table) if c.version <= newest][:limit]
+        return [c for c in super().history(table, since=since) if c.version <= newest][:limit]
 
 
 class PastLake(PinnedLake):
@@ -134,6 +138,19 @@ def places(lake: Lake, version: int) -> dict[str, Place]:
     return found
 
 
+def newest_made(lake: Lake, table: Table) -> Commit | None:
+    """Return the newest commit of a table that says what it was made from, None where none does.
+
+    Of a long log the last few commits are read first, which mostly will do: only upkeep says
+    nothing.
+    """
+    newest = lake.history(table, _FEW_COMMITS)
+    found = _newest_made(newest)
+    if found is None and len(newest) == _FEW_COMMITS:
+        return _newest_made(lake.history(table))
+    return found
+
+
 def made_from(commit: Commit, table: Table) -> int | None:
     """Return the version of a table that a commit was made from, None where it does not say."""
     named = commit.lineage.get("made_from")
@@ -153,6 +170,10 @@ def place(commits: Iterable[Commit], version: int) -> Place:
     fitting = [(raw, own) for raw, own in made if raw is not None and raw <= version]
     raw, own = max(fitting, default=(None, None))
     return Place(own, raw)
+
+
+def _newest_made(commits: Iterable[Commit]) -> Commit | None:
+    return next((commit for commit in commits if "made_from" in commit.lineage), None)
 
 
 def _instruments(lake: Lake, commits: Iterable[Commit]) -> int | None:

@@ -191,6 +191,17 @@ def test_a_flush_commits_everything_and_an_empty_one_nothing(at: Lake, saver: Sa
     assert (newest.lineage["program"], newest.lineage["windows"]) == ("test 1", 4)
 
 
+def test_a_commit_tells_of_the_repeats_in_replies_that_brought_candles(
+    at: Lake, saver: Saver
+) -> None:
+    """Of a reply that holds but the open candle twice nothing is stored."""
+    for name, frame in (("BTC-PERPETUAL", candles(10)), ("ETH-PERPETUAL", candles(0))):
+        window = span(0, 10)
+        saver.add(job_of(window, name=name), Outcome(name, window, Page(frame, 1, window)))
+    saver.flush()
+    assert at.history(RAW_CANDLES)[0].lineage["duplicates"] == {"BTC-PERPETUAL": 1}
+
+
 def test_a_window_without_an_answer_is_committed_as_failed(at: Lake, saver: Saver) -> None:
     job = tens(1)
     window = job.next_window()

@@ -1,6 +1,7 @@
 """Checkpoints, what a vacuum may remove, and the schema that tables are marked with."""
 
 import os
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from deltalake import DeltaTable
 
 import lake
 from basislake import PROGRAM
-from lake import Lake, schema
+from lake import Lake, log, schema
 from lake.compaction import compact
 from lake.errors import LakeError, UsageError
 from lake.tables import RAW_CANDLES
@@ -55,8 +56,7 @@ def test_a_long_log_gets_a_checkpoint_and_every_version_counter_and_commit_is_as
     commits = at.history(RAW_CANDLES)
     assert checkpoint(at) == ["raw_candles"]
     assert checkpoint(at) == []
-    log = Path(at.uri) / "raw_candles" / "_delta_log"
-    assert [path.name for path in log.glob("*.parquet")] == [f"{12:020}.checkpoint.parquet"]
+    assert [path.name for path in _log(at).glob("*.parquet")] == [f"{12:020}.checkpoint.parquet"]
     assert at.history(RAW_CANDLES) == commits
     assert [at.snapshot(RAW_CANDLES, version).rows for version in range(13)] == list(range(13))
     assert at.snapshot(RAW_CANDLES).counter("A") == 12
@@ -109,7 +109,7 @@ def test_a_log_that_lacks_a_commit_keeps_every_file(at: Lake) -> None:
     checkpoint(at)
     at.write(RAW_CANDLES, at.read(RAW_CANDLES), "A")
     age(parquet(at))
-    (Path(at.uri) / "raw_candles" / "_delta_log" / f"{3:020}.json").unlink()
+    (_log(at) / f"{3:020}.json").unlink()
     kept = parquet(at)
     with pytest.raises(LakeError, match="lacks version 3"):
         vacuum(at)
@@ -147,6 +147,54 @@ def test_tables_are_marked_when_they_are_made_and_older_ones_by_an_upgrade(at: L
     assert at.snapshot(RAW_CANDLES).counter("A") >= 2
 
 
+KEPT = "delta.deletedFileRetentionDuration"
+
+
+def test_a_table_that_lacks_a_property_gets_it_by_an_upgrade_and_keeps_what_was_chosen(
+    at: Lake,
+) -> None:
+    for minute in range(3):
+        append(at, minute)
+    lake_of(Path(at.uri), instruments=[instrument("A")], coverage=[])
+    _remove(at, f'"{KEPT}":"{schema.PROPERTIES[KEPT]}"')
+    DeltaTable(f"{at.uri}/coverage").alter.set_table_properties({KEPT: "interval 1 week"})
+    before = at.read(RAW_CANDLES)
+    assert outdated(at) == ["raw_candles"]
+    assert upgrade(at, PROGRAM) == ["raw_candles"]
+    assert outdated(at) == upgrade(at, PROGRAM) == []
+    newest = at.history(RAW_CANDLES)[0]
+    assert newest.is_upkeep
+    assert newest.lineage[log.UPKEEP] == f"marked with {KEPT}"
+    assert _properties(at, "raw_candles") == schema.PROPERTIES
+    assert _properties(at, "coverage")[KEPT] == "interval 1 week"
+    assert at.read(RAW_CANDLES).equals(before)
+    assert (at.snapshot(RAW_CANDLES, 2).rows, at.snapshot(RAW_CANDLES).counter("A")) == (2, 3)
+
+
+@pytest.mark.parametrize(("hours", "named"), [(2, 12), (4, 0)])
+def test_a_checkpoint_names_what_was_compacted_within_three_hours_and_no_more(
+    at: Lake, hours: int, named: int
+) -> None:
+    for minute in range(12):
+        append(at, minute)
+    compact(at, RAW_CANDLES, PROGRAM)
+    now_ms = time.time_ns() // 1_000_000
+    path = _log(at) / f"{13:020}.json"
+    text, count = re.subn(
+        r'"deletionTimestamp":\d+',
+        f'"deletionTimestamp":{now_ms - hours * 3_600_000}',
+        path.read_text(),
+    )
+    assert count == 12
+    path.write_text(text)
+    assert checkpoint(at) == ["raw_candles"]
+    written = pl.read_parquet(_log(at) / f"{13:020}.checkpoint.parquet", columns=["remove"])
+    assert written["remove"].struct.field("path").drop_nulls().len() == named
+    assert [at.snapshot(RAW_CANDLES, v).scan().collect().height for v in range(14)] == [
+        *range(13), 12,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("mark", ["2", "99", "next"])
 def test_a_table_of_a_newer_basislake_is_refused_and_not_changed(at: Lake, mark: str) -> None:
     append(at, 0)
@@ -171,8 +219,20 @@ def _mark(at: Lake, mark: str) -> None:
 
 def _unmark(at: Lake) -> None:
     """Make the table what one was before there were marks."""
-    log = Path(at.uri) / "raw_candles" / "_delta_log" / f"{0:020}.json"
-    mark = f'"basislake.schema":"{schema.VERSION}"'
-    text = log.read_text()
-    assert mark in text
-    log.write_text(text.replace(f",{mark}", "").replace(f"{mark},", ""))
+    _remove(at, f'"basislake.schema":"{schema.VERSION}"')
+
+
+def _remove(at: Lake, held: str) -> None:
+    """Make the table what one was before there was a property."""
+    path = _log(at) / f"{0:020}.json"
+    text = path.read_text()
+    assert held in text
+    path.write_text(text.replace(f",{held}", "").replace(f"{held},", ""))
+
+
+def _log(at: Lake) -> Path:
+    return Path(at.uri) / "raw_candles" / "_delta_log"
+
+
+def _properties(at: Lake, name: str) -> dict[str, str]:
+    return DeltaTable(f"{at.uri}/{name}").metadata().configuration

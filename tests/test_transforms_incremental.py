@@ -2,10 +2,8 @@
 
 import itertools
 import multiprocessing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
-from tempfile import TemporaryDirectory
 
 import polars as pl
 import pytest
@@ -14,23 +12,13 @@ from hypothesis import strategies as st
 
 from lake import Lake
 from lake.log import Commit
-from lake.tables import (
-    BASIS,
-    CANDLES,
-    COVERAGE,
-    INSTRUMENTS,
-    QUALITY,
-    QUARANTINE,
-    RAW_CANDLES,
-    WARNINGS,
-    Table,
-)
+from lake.tables import BASIS, RAW_CANDLES, Table
+from tests.arriving import PROGRAM, append, contents, new_lake
 from tests.spiked import (
     EXPIRIES,
     NEXT,
     PERPETUAL,
     QUARTERLY,
-    START,
     WEEKLY,
     market,
     moved,
@@ -40,7 +28,6 @@ from tests.spiked import (
 )
 from transforms.build import build
 
-PROGRAM = "basislake test"
 DAY = 1440
 LENGTH = 8 * DAY
 
@@ -78,65 +65,9 @@ def traded(frame: pl.DataFrame) -> pl.DataFrame:
 RAW = eventful()
 
 
-def prepare(where: Lake) -> None:
-    """Records and coverage of all instruments, complete from the first; no candles."""
-    records = [
-        {
-            "instrument": name,
-            "kind": "future" if expires_at else "perpetual",
-            "base": "BTC",
-            "quote": "USD",
-            "settlement": "BTC",
-            "contract_type": "inverse",
-            "listed_at": START,
-            "expires_at": expires_at,
-            "active": False,
-        }
-        for name, expires_at in EXPIRIES.items()
-    ]
-    asked = [
-        {
-            "instrument": name,
-            "start": START,
-            "end": frame["ts"][-1],
-            "minutes": frame.height - 1,
-            "status": "present",
-        }
-        for name, frame in RAW.items()
-    ]
-    for table, rows in ((INSTRUMENTS, records), (COVERAGE, asked)):
-        frame = pl.DataFrame(rows, schema=table.polars_schema)
-        where.replace(where.snapshot(table), frame, {"program": PROGRAM})
-
-
-def append(where: Lake, parts: Mapping[str, list[pl.DataFrame]]) -> None:
-    files = [
-        where.write(RAW_CANDLES, part, name) for name, frames in parts.items() for part in frames
-    ]
-    where.commit(where.snapshot(RAW_CANDLES), files, {"program": PROGRAM}, counting=list(parts))
-
-
-def contents(where: Lake) -> dict[str, object]:
-    """All that a build makes, by content."""
-    parts = {
-        table.name: {file.partition: file.digest for file in where.snapshot(table).files}
-        for table in (CANDLES, BASIS)
-    }
-    whole = {table.name: where.read(table).rows() for table in (QUARANTINE, WARNINGS, QUALITY)}
-    return {**parts, **whole}
-
-
-@contextmanager
-def new_lake() -> Iterator[Lake]:
-    with TemporaryDirectory() as folder:
-        where = Lake(folder)
-        prepare(where)
-        yield where
-
-
 def built(executor: Executor, *steps: Mapping[str, list[pl.DataFrame]]) -> dict[str, object]:
     """What a lake holds after these arrivals, with a build after each."""
-    with new_lake() as where:
+    with new_lake(RAW) as where:
         for parts in steps:
             append(where, parts)
             build(where, executor, PROGRAM)
@@ -154,7 +85,7 @@ def expected() -> dict[str, object]:
 
 
 def test_every_instrument_of_this_market_has_flags_and_a_basis_has_those_of_both_sides() -> None:
-    with ThreadPoolExecutor(1) as executor, new_lake() as where:
+    with ThreadPoolExecutor(1) as executor, new_lake(RAW) as where:
         append(where, all_of(RAW))
         build(where, executor, PROGRAM)
         counts = where.scan("warnings").filter(rule="spike").collect()
@@ -176,8 +107,8 @@ def test_every_instrument_of_this_market_has_flags_and_a_basis_has_those_of_both
 class Busy(Lake):
     """A lake to which a backfill commits each time that the log of raw candles has been read."""
 
-    def history(self, table: Table, limit: int | None = None) -> list[Commit]:
-        read = super().history(table, limit)
+    def history(self, table: Table, limit: int | None = None, *, since: int = -1) -> list[Commit]:
+        read = super().history(table, limit, since=since)
         if table is RAW_CANDLES:
             base = self.snapshot(RAW_CANDLES)
             start = base.rows
@@ -188,7 +119,7 @@ class Busy(Lake):
 
 
 def test_what_a_backfill_commits_during_a_build_is_counted_once_its_candles_are_there() -> None:
-    with ThreadPoolExecutor(1) as executor, new_lake() as where:
+    with ThreadPoolExecutor(1) as executor, new_lake(RAW) as where:
         append(where, {PERPETUAL: [RAW[PERPETUAL][:10]]})
         for _ in range(3):
             build(Busy(where.uri), executor, PROGRAM)
@@ -245,7 +176,7 @@ def test_a_move_that_stays_is_cleared_by_what_comes_after_the_life_of_the_future
 
 
 def test_only_what_is_near_a_change_is_built_again(expected: dict[str, object]) -> None:
-    with ThreadPoolExecutor(2) as executor, new_lake() as where:
+    with ThreadPoolExecutor(2) as executor, new_lake(RAW) as where:
         late = RAW[PERPETUAL].slice(LENGTH - 10)
         before = {**RAW, PERPETUAL: RAW[PERPETUAL].head(LENGTH - 10)}
         append(where, all_of(before))

@@ -3,7 +3,7 @@ committer.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -11,32 +11,24 @@ from typing import Any
 import polars as pl
 
 from lake import Lake
-from lake.errors import LakeError
 from lake.files import DataFile
-from lake.log import Commit
-from lake.pieces import Pieces, pieces_of
+from lake.pieces import pieces_of
 from lake.snapshot import Snapshot
 from lake.tables import (
     BASIS,
     CANDLES,
-    COVERAGE,
     CURATED,
-    INSTRUMENTS,
     QUALITY,
     QUARANTINE,
     RAW_CANDLES,
     WARNINGS,
-    Table,
 )
 from lake.versions import PastLake
 from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE
-from transforms.inputs import Inputs, Source, gone, inputs_of, located, stale
+from transforms.before import duplicates, expanded, inputs_before, known_since, read_inputs
+from transforms.inputs import Inputs, Source, gone, located, stale
 from transforms.levels import CAP, FLOOR, FUTURE_DEVIATIONS, PERPETUAL_DEVIATIONS, PRINTS
 from transforms.partition import Built, Task, build_partition
-
-_FEW_COMMITS = 8
-
-_SOURCES = (RAW_CANDLES, INSTRUMENTS, COVERAGE)
 
 # What curated rows depend on besides their sources, kept in the lineage of every commit: tables
 # that were made with others are made anew.
@@ -110,68 +102,39 @@ def build(
         ConflictError: another build committed meanwhile; run it again.
     """
     start_s = clock()
-    sources = lake if raw_version is None else PastLake(lake, raw_version)
-    read = _read(sources, {table.name: None for table in _SOURCES})
-    # After the tables, so that it tells of every file they name, whoever commits meanwhile.
-    commits = lake.history(RAW_CANDLES)
-    pieces = pieces_of(commits)
-    now = _inputs(read, pieces)
+    alike = {"program": program, "settings": SETTINGS}
+    now = read_inputs(lake if raw_version is None else PastLake(lake, raw_version))
     bases = {table.name: lake.snapshot(table) for table in CURATED}
-    outdated: set[str] = set()
+    # After the curated tables: what another build commits meanwhile is a conflict, never mistaken
+    # for what the tables hold.
+    before = dict.fromkeys(bases) if full else inputs_before(lake, alike)
+    # After the raw tables, so that it tells of every file they name, whoever commits meanwhile.
+    commits = lake.history(RAW_CANDLES, since=known_since([now, *before.values()]))
+    pieces = pieces_of(commits)
+    now = expanded(now, pieces)
+    known = _known(bases[QUALITY.name]) if before[QUALITY.name] else {}
+    repeats = duplicates(commits, before[QUALITY.name], known, now)
+    outdated = {name for name in now.sources if repeats[name] != known.get(name, 0)}
     withdrawn: set[str] = set()
-    for table in CURATED:
-        before = None if full else _made_from(lake, table, program, pieces)
-        outdated |= stale(before, now)
-        withdrawn |= gone(before, now) | _strangers(bases[table.name], now)
+    for name, state in before.items():
+        then = expanded(state, pieces) if state else None
+        outdated |= stale(then, now)
+        withdrawn |= gone(then, now) | _strangers(bases[name], now)
     if outdated or withdrawn:
-        duplicates = _duplicates(commits, now.versions[RAW_CANDLES.name])
-        ready = located(now, read[0])
-        built = _run(lake, executor, ready, bases[CANDLES.name], outdated, duplicates, report)
-        _commit(lake, bases, built, outdated | withdrawn, _lineage(now, program))
+        ready = located(now, lake.snapshot(RAW_CANDLES, now.versions[RAW_CANDLES.name]))
+        built = _run(lake, executor, ready, bases[CANDLES.name], outdated, repeats, report)
+        lineage = {**alike, "made_from": dict(now.versions)}
+        _commit(lake, bases, built, outdated | withdrawn, lineage)
     return _result(lake, now, len(outdated), clock() - start_s)
-
-
-def _read(lake: Lake, versions: Mapping[str, int | None]) -> list[Snapshot]:
-    return [lake.snapshot(table, versions[table.name]) for table in _SOURCES]
-
-
-def _inputs(read: list[Snapshot], pieces: Pieces) -> Inputs:
-    raw, instruments, coverage = read
-    found = {snapshot.table.name: snapshot.version for snapshot in read}
-    return inputs_of(raw, instruments.scan().collect(), coverage.scan().collect(), found, pieces)
-
-
-def _made_from(lake: Lake, table: Table, program: str, pieces: Pieces) -> Inputs | None:
-    """What a curated table was made from; None where that cannot be told, so that it is made
-    anew.
-    """
-    for commit in _newest_first(lake, table):
-        made_from = commit.lineage.get("made_from")
-        if made_from is None:
-            continue
-        is_alike = (commit.lineage.get("program"), commit.lineage.get("settings")) == (
-            program,
-            SETTINGS,
-        )
-        if not is_alike or None in made_from.values():
-            return None
-        try:
-            return _inputs(_read(lake, made_from), pieces)
-        except LakeError:
-            return None
-    return None
-
-
-def _newest_first(lake: Lake, table: Table) -> Iterator[Commit]:
-    """The commits of a table; of a long log the last few are read first, which mostly will do."""
-    newest = lake.history(table, _FEW_COMMITS)
-    yield from newest
-    if len(newest) == _FEW_COMMITS:
-        yield from lake.history(table)
 
 
 def _strangers(curated: Snapshot, now: Inputs) -> set[str]:
     return set(curated.by_partition()) - set(now.sources) if curated.table.partition else set()
+
+
+def _known(quality: Snapshot) -> dict[str, int]:
+    """Repeats by instrument, as the table counts them."""
+    return dict(quality.read().select("instrument", "duplicates").iter_rows())
 
 
 def _run(
@@ -180,7 +143,7 @@ def _run(
     now: Inputs,
     candles: Snapshot,
     names: set[str],
-    duplicates: Mapping[str, int],
+    repeats: Mapping[str, int],
     report: Callable[[int, int], None],
 ) -> list[Built]:
     """Build the perpetuals, then the futures against them."""
@@ -192,7 +155,7 @@ def _run(
     built: list[Built] = []
     for kind in ("perpetual", "future"):
         chosen = sorted(name for name in names if now.sources[name].kind == kind)
-        tasks = [_task(lake, now, name, perpetual_files, duplicates) for name in chosen]
+        tasks = [_task(lake, now, name, perpetual_files, repeats) for name in chosen]
         for done in executor.map(build_partition, tasks):
             built.append(done)
             report(len(built), len(names))
@@ -207,7 +170,7 @@ def _task(
     now: Inputs,
     name: str,
     perpetual_files: Mapping[str, tuple[DataFile, ...]],
-    duplicates: Mapping[str, int],
+    repeats: Mapping[str, int],
 ) -> Task:
     source = now.sources[name]
     against = perpetual_files.get(source.base, ()) if source.kind == "future" else ()
@@ -218,7 +181,7 @@ def _task(
         source=source,
         perpetual=against,
         others=_others(now, name),
-        duplicates=duplicates.get(name, 0),
+        duplicates=repeats.get(name, 0),
     )
 
 
@@ -232,20 +195,6 @@ def _others(now: Inputs, name: str) -> dict[str, Source]:
         and (source.kind, source.base) == ("future", own.base)
         and source.life.meets(own.life)
     }
-
-
-def _duplicates(commits: Iterable[Commit], raw_version: int | None) -> dict[str, int]:
-    """Repeats seen in replies, by instrument, as the commits of `raw_candles` tell."""
-    counts: dict[str, int] = {}
-    for commit in commits:
-        if raw_version is not None and commit.version <= raw_version:
-            for name, count in commit.lineage.get("duplicates", {}).items():
-                counts[name] = counts.get(name, 0) + count
-    return counts
-
-
-def _lineage(now: Inputs, program: str) -> dict[str, Any]:
-    return {"program": program, "made_from": dict(now.versions), "settings": SETTINGS}
 
 
 def _commit(
