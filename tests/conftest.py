@@ -14,11 +14,25 @@ from hypothesis import settings
 
 import lake
 from basislake.exchange.server import SimulatedExchange
+from basislake.exchange.universe import Universe
 from lake import Lake
 from load.embedded import embedded
 from tests.loading import Target, fresh_target, small_lake
 from tests.market import basislake, small_market
 from tests.object_store import ObjectStore, Proxy, serving
+
+
+@pytest.fixture(scope="session")
+def universe() -> Universe:
+    """A small market, which never changes."""
+    return small_market()
+
+
+@pytest.fixture
+def server(universe: Universe) -> Iterator[SimulatedExchange]:
+    """An exchange of it."""
+    with SimulatedExchange(universe) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -19,13 +19,8 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from basislake.runs import following_line, running_line
 from lake.tables import BASIS, RAW_CANDLES
-from tests.market import basislake, command, coverage, rows, small_market, truths
+from tests.market import basislake, command, coverage, rows, truths
 from tests.processes import ended, running, wait_until
-
-
-@pytest.fixture(scope="module")
-def universe() -> Universe:
-    return small_market(2)
 
 
 @pytest.fixture

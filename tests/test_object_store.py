@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ import lake
 from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe, weekly_universe
+from basislake.exchange.universe import Universe
 from basislake.pipeline import curate
 from basislake.verbs.follow import upkeep
 from ingest.schedule import Rhythm
@@ -27,26 +27,15 @@ from lake.errors import ConflictError, LakeError
 from lake.spans import MINUTE
 from lake.tables import BASIS, INSTRUMENTS, RAW_CANDLES
 from load.embedded import embedded
-from tests.following import follower
+from tests.following import evening_market, follower
 from tests.lakes import LINEAGE, instrument
-from tests.market import NOW, Ran, basislake, command, fetch, rows, small_market, truths
+from tests.market import NOW, Ran, basislake, command, fetch, rows, truths
 from tests.object_store import SECRET, ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
 from transforms.inputs import Source
 from transforms.partition import Task
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def universe() -> Universe:
-    return small_market()
-
-
-@pytest.fixture
-def server(universe: Universe) -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(universe) as running:
-        yield running
 
 
 @pytest.fixture
@@ -125,11 +114,7 @@ def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
 def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expiry(
     at: Lake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
-    # A Thursday evening: some hours later a weekly expires and another one is listed.
-    begin = NOW.replace(day=4, hour=20)
-    market = weekly_universe(
-        11, begin - timedelta(days=2), begin, currencies=("BTC",), until=begin + timedelta(days=9)
-    )
+    market = evening_market(2, 9)
     clock, said = Clock(market.now_ms), list[str]()
 
     def build() -> None:
