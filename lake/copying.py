@@ -2,8 +2,8 @@
 
 The copy is a lake at any moment, as the source was at some moment. Copying again goes on from
 there, so a copy that was killed is finished, and an old one is brought up to date. Where files are
-gone because the source gave up versions meanwhile (`lake.retention`), what is left to copy is
-planned anew, up to the commit that says so: the copy then knows these versions as given up, too.
+gone because the source gave them up meanwhile (`lake.retention`), what is left to copy is planned
+anew, up to the commit that says so: the copy then knows them as given up, too.
 """
 
 from collections.abc import Callable, Mapping
@@ -122,7 +122,7 @@ def copy(
                 return done
         plan = _planned(source, target)
     raise LakeError(
-        f"{source.uri} gave up versions while they were copied to {target.uri}, again and again "
+        f"{source.uri} gave up files while they were copied to {target.uri}, again and again "
         f"(plans made: {most_plans}). What was copied stays; run the command again, best while "
         "nothing builds there."
     )
