@@ -1,12 +1,14 @@
 """A lake copied to another folder or store, with every version: commit by commit, data first.
 
 The copy is a lake at any moment, as the source was at some moment. Copying again goes on from
-there, so a copy that was killed is finished, and an old one is brought up to date.
+there, so a copy that was killed is finished, and an old one is brought up to date. Where files are
+gone because the source gave them up meanwhile (`lake.retention`), what is left to copy is planned
+anew, up to the commit that says so: the copy then knows them as given up, too.
 """
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow.fs as pafs
 
@@ -30,6 +32,9 @@ _COPIES_AT_ONCE = 4
 _DOCUMENTS = "runs"
 _CHANGING_DOCUMENTS = 20
 
+# A plan is made anew only where the source gave something up, which `follow` does once an hour.
+MOST_PLANS = 50
+
 
 @dataclass(slots=True)
 class Copied:
@@ -39,7 +44,7 @@ class Copied:
         versions: of each table, that both sides hold now; None where there is none.
         files: of data, copied.
         bytes: in them.
-        held: files of data that the copy held already.
+        held: files of data that the copy held already when this began.
         fingerprint: of the source at these versions.
         damaged: files of the copy, as `table/path`, that hold other rows than their name says.
         is_equal: whether the rows of the copy, all read again, have the same fingerprint.
@@ -74,40 +79,81 @@ class _Share:
         return {v: self.commits[v] for v in sorted(self.commits) if v not in self.known}
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A table's files that are to be copied, with their sizes in bytes, and then its commits."""
+
+    share: _Share
+    lacking: Mapping[str, int]
+    held: int
+
+
 def copy(
     source: Lake,
     target: Lake,
     threads: int,
     report: Callable[[int, int], None] = lambda _done, _total: None,
+    most_plans: int = MOST_PLANS,
 ) -> Copied:
     """Copy a lake, or what it holds more than its copy, and prove the copy by its fingerprint.
 
-    Others may write to the source meanwhile; what they commit is left to the next time.
+    Others may write to the source meanwhile; what they commit is left to the next time, unless they
+    give up what is still to be copied.
 
     Args:
         source: to copy from.
         target: a place that holds nothing, or an earlier copy.
         threads: partitions that are read at once for the proof.
         report: told how many of how many files are copied.
+        most_plans: how often what is left to copy may be planned.
 
     Raises:
-        LakeError: a side cannot be read or written, or the target holds something else. What was
-            copied stays, and copying again goes on from there.
+        LakeError: a side cannot be read or written, the target holds something else, or the source
+            gives up faster than it is copied. What was copied stays, and copying again goes on from
+            there.
     """
-    done = Copied()
+    plan = _planned(source, target)
+    done = Copied(held=sum(step.held for step in plan))
+    for _ in range(most_plans):
+        if _carried_out(plan, source, target, done, report):
+            _copy_documents(source, target)
+            checkpoint(target)
+            if _proved(source, target, threads, done):
+                return done
+        plan = _planned(source, target)
+    raise LakeError(
+        f"{source.uri} gave up files while they were copied to {target.uri}, again and again "
+        f"(plans made: {most_plans}). What was copied stays; run the command again, best while "
+        "nothing builds there."
+    )
+
+
+def _planned(source: Lake, target: Lake) -> list[_Step]:
+    """The steps of a copy as the source is now, in order."""
     shares = [_share(source, target, table) for table in reversed(_ORDER)]
-    listed = [(share, _listed(share)) for share in reversed(shares)]
-    wanted = sum(len(sizes) for _, sizes in listed)
-    for share, sizes in listed:
+    return [_step(share) for share in reversed(shares)]
+
+
+def _carried_out(
+    plan: list[_Step],
+    source: Lake,
+    target: Lake,
+    done: Copied,
+    report: Callable[[int, int], None],
+) -> bool:
+    """Whether all steps were done; a step is left where the source gave up files of it."""
+    wanted = done.held + done.files + sum(len(step.lacking) for step in plan)
+    for step in plan:
+        share = step.share
         with explained(f"{share.table.name} cannot be copied from {source.uri} to {target.uri}"):
-            _data(share, sizes, done, lambda: report(done.files + done.held, wanted))
+            absent = _data(step, done, lambda: report(done.held + done.files, wanted))
+            if absent:
+                _check_given_up(share, absent)
+                return False
             for path in share.new.values():
                 _put(share.target, path, _get(share.source, path))
         done.versions[share.table.name] = share.version
-    _copy_documents(source, target)
-    checkpoint(target)
-    _prove(source, target, threads, done)
-    return done
+    return True
 
 
 def _share(source: Lake, target: Lake, table: Table) -> _Share:
@@ -155,30 +201,52 @@ def _listed(share: _Share) -> dict[str, int]:
     return {path: size for path, size in added.items() if path not in gone}
 
 
-def _data(
-    share: _Share, sizes: Mapping[str, int], done: Copied, report: Callable[[], None]
-) -> None:
-    if not sizes:
-        return
-    held = {info.path: info.size for info in files.below(share.target)}
-    lacking = [path for path, size in sizes.items() if held.get(path) != size]
-    done.held += len(sizes) - len(lacking)
+def _step(share: _Share) -> _Step:
+    with explained(f"it cannot be told which files of {share.table.name} are to be copied"):
+        sizes = _listed(share)
+        held = {info.path: info.size for info in files.below(share.target)} if sizes else {}
+    lacking = {path: size for path, size in sizes.items() if held.get(path) != size}
+    return _Step(share, lacking, len(sizes) - len(lacking))
+
+
+def _data(step: _Step, done: Copied, report: Callable[[], None]) -> list[str]:
+    """Copy the files of a step, and return those that the source has not got."""
+    absent = []
     with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
-        for size in pool.map(lambda path: _copy_file(share, path, sizes[path]), lacking):
+        found = pool.map(lambda file: _is_copied(step.share, *file), step.lacking.items())
+        for (path, size), is_copied in zip(step.lacking.items(), found, strict=True):
+            if not is_copied:
+                absent.append(path)
+                continue
             done.files += 1
             done.bytes += size
             report()
+    return absent
 
 
-def _copy_file(share: _Share, path: str, size: int) -> int:
-    data = _get(share.source, path)
+def _is_copied(share: _Share, path: str, size: int) -> bool:
+    try:
+        data = _get(share.source, path)
+    except FileNotFoundError:
+        return False
     if len(data) != size:
         raise LakeError(
             f"{share.table.name}/{path} has {len(data):,} bytes where its commit says {size:,}; "
             "the source is damaged. What was copied before stays."
         )
     _put(share.target, path, data)
-    return size
+    return True
+
+
+def _check_given_up(share: _Share, absent: list[str]) -> None:
+    """Refuse a source that has not got files of which its commits up to now say that it has."""
+    sizes = _listed(replace(share, commits=commit_files(share.source)))
+    for path in absent:
+        if path in sizes:
+            raise LakeError(
+                f"{share.table.name}/{path} is not there, and was not given up; the source is "
+                "damaged. What was copied before stays."
+            )
 
 
 def _copy_documents(source: Lake, target: Lake) -> None:
@@ -192,11 +260,21 @@ def _copy_documents(source: Lake, target: Lake) -> None:
                 _put(other, path, _get(own, path))
 
 
-def _prove(source: Lake, target: Lake, threads: int, done: Copied) -> None:
-    expected = fingerprint(PinnedLake(source, done.versions), threads)
+def _proved(source: Lake, target: Lake, threads: int, done: Copied) -> bool:
+    """Whether both sides could be read, and so compared; not where the source gave up meanwhile
+    what was copied.
+    """
+    origin = PinnedLake(source, done.versions)
+    try:
+        expected = fingerprint(origin, threads)
+    except LakeError:
+        if any(snapshot.given_up for snapshot in origin.snapshots().values()):
+            return False
+        raise
     found = fingerprint(PinnedLake(target, done.versions), threads, verify=True)
     done.fingerprint, done.damaged = expected.lake, found.damaged
     done.is_equal = found.tables == expected.tables and not found.damaged
+    return True
 
 
 def _get(store: pafs.FileSystem, path: str) -> bytes:

@@ -7,13 +7,32 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+import lake
+from basislake.exchange.server import SimulatedExchange
+from basislake.exchange.universe import Universe
+from lake import Lake
 from load.embedded import embedded
 from tests.loading import Target, fresh_target, small_lake
+from tests.market import basislake, small_market
 from tests.object_store import ObjectStore, Proxy, serving
+
+
+@pytest.fixture(scope="session")
+def universe() -> Universe:
+    """A small market, which never changes."""
+    return small_market()
+
+
+@pytest.fixture
+def server(universe: Universe) -> Iterator[SimulatedExchange]:
+    """An exchange of it."""
+    with SimulatedExchange(universe) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +71,18 @@ def target(postgres: str, tmp_path: Path) -> Iterator[Target]:
     target = fresh_target(postgres, small_lake(tmp_path / "lake"))
     yield target
     target.execute(f"DROP SCHEMA IF EXISTS {target.schema} CASCADE")
+
+
+@pytest.fixture(scope="session")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Any]]:
+    """A lake that a whole run made, with its embedded database, and what the run told; whoever
+    changes something puts it right again.
+    """
+    folder = tmp_path_factory.mktemp("loaded")
+    with SimulatedExchange(small_market()) as server:
+        done = basislake(server, "run", "--lake", folder, "--json")
+    assert done.code == 0, done.err
+    return lake.open(str(folder)), done.json
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from basislake.chores import Work
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
+from basislake.exchange.universe import Universe, weekly_universe
 from basislake.follow import Follower
 from basislake.settings import ExchangeSettings
 from ingest.exchange import Exchange
@@ -14,6 +16,16 @@ from ingest.limiter import Limiter
 from ingest.schedule import Rhythm
 from ingest.selection import Selection
 from lake import Lake
+from tests.market import NOW
+
+# A Thursday evening: some hours later a weekly expires and another one is listed.
+EVENING = NOW.replace(day=4, hour=20)
+
+
+def evening_market(days: int, days_to_come: int) -> Universe:
+    """A market of bitcoin's weeklies that has been there for some days on that evening."""
+    begin, until = EVENING - timedelta(days=days), EVENING + timedelta(days=days_to_come)
+    return weekly_universe(11, begin, EVENING, currencies=("BTC",), until=until)
 
 
 class Swift(ExchangeSettings):

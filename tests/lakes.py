@@ -1,5 +1,6 @@
 """Lakes for tests: small ones of given rows, and one that the pipeline built of a small market."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -39,6 +40,11 @@ def built_lake(folder: Path, server: SimulatedExchange) -> Lake:
     with ThreadPoolExecutor(2) as executor:
         build(where, executor, PROGRAM)
     return where
+
+
+def copied(where: Lake, folder: Path) -> Lake:
+    """A copy of a lake on disk, in another folder, to be changed."""
+    return lake.open(str(shutil.copytree(where.uri, folder / "copy")))
 
 
 def instrument(name: str, expires_at: datetime | None = None) -> Row:

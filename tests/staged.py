@@ -1,6 +1,5 @@
 """A lake that grew in stages while its market's clock moved on, and what it held at each."""
 
-import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import weekly_universe
 from lake import Lake
 from lake.tables import CURATED, RAW_CANDLES, TABLES
+from tests.lakes import copied
 from tests.market import NOW, fetch
 from transforms.build import BuildResult, build
 
@@ -45,7 +45,7 @@ class Staged:
 
     def copy(self, folder: Path) -> Lake:
         """The lake in another folder."""
-        return lake.open(str(shutil.copytree(self.where.uri, folder / "copy")))
+        return copied(self.where, folder)
 
 
 def make_staged(folder: Path) -> Staged:

@@ -1,6 +1,5 @@
 """What a misbehaving exchange does to a backfill: right data, or a named failure and the rest."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,17 +20,6 @@ from tests.market import coverage, fetch, rows, small_market, truth, truths
 NAME = "BTC-PERPETUAL"
 HARMLESS = [name for name, kind in KINDS.items() if kind.effect in ("retry", "truth")]
 SLOW = ("hang", "trickle")
-
-
-@pytest.fixture(scope="module")
-def universe() -> Universe:
-    return small_market()
-
-
-@pytest.fixture
-def server(universe: Universe) -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(universe) as running:
-        yield running
 
 
 @pytest.fixture

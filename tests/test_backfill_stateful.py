@@ -2,26 +2,22 @@
 
 import contextlib
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import polars as pl
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 
-import lake
 from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.clock import Clock
 from basislake.exchange.kinds import KINDS
-from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import weekly_universe
 from ingest.selection import Selection, select
 from lake.errors import ExchangeError
 from lake.spans import Span
+from tests.histories import SETTINGS, History
 from tests.market import NOW, command, coverage, fetch, rows, truths
 
 OPENED = NOW - timedelta(days=9)
@@ -37,17 +33,16 @@ some_rates = st.dictionaries(st.sampled_from(FAULTS), st.sampled_from([0.02, 0.1
 some_times = st.integers(0, 12 * 24).map(lambda hours: OPENED + timedelta(hours=hours))
 
 
-class Histories(RuleBasedStateMachine):
-    """An exchange, a lake, and what may happen to them."""
+class Histories(History):
+    """With backfills of any part, which are killed, and a clock that also goes back."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.where = lake.open(str(Path(self.folder.name) / "lake"))
-        self.clock = Clock(UNIVERSE.now_ms)
-        self.latest_ms = UNIVERSE.now_ms
-        self.server = SimulatedExchange(UNIVERSE, clock=self.clock)
-        self.server.start()
+        super().__init__(UNIVERSE)
+        self.reached_ms = UNIVERSE.now_ms
+
+    @property
+    def latest_ms(self) -> int:
+        return self.reached_ms
 
     @initialize()
     def begin(self) -> None:
@@ -60,7 +55,7 @@ class Histories(RuleBasedStateMachine):
     @rule(hours=st.sampled_from([-1, 1, 20, 60, 150]))
     def move_the_clock(self, hours: int) -> None:
         self.clock.advance(hours * 3600)
-        self.latest_ms = max(self.latest_ms, self.clock())
+        self.reached_ms = max(self.reached_ms, self.clock())
 
     @rule(
         name=st.none() | st.sampled_from(LISTED),
@@ -99,14 +94,6 @@ class Histories(RuleBasedStateMachine):
         process.wait()
 
     @invariant()
-    def every_row_is_the_truth(self) -> None:
-        stored = rows(self.where, "raw_candles")
-        assert stored.select("instrument", "ts").is_unique().all()
-        assert stored.join(
-            truths(UNIVERSE, self.latest_ms), on=stored.columns, how="anti"
-        ).is_empty()
-
-    @invariant()
     def coverage_tiles_and_claims_no_more_than_is_there(self) -> None:
         found = self.where.scan("coverage").sort("instrument", "start").collect()
         broken = found.filter(
@@ -123,25 +110,18 @@ class Histories(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.server.faults.clear()
-        self.clock.set(self.latest_ms)
-        result = fetch(self.server, self.where, Selection(), repair=True)
-        assert not result.failed
-        assert rows(self.where, "raw_candles").equals(truths(UNIVERSE, self.latest_ms))
-        assert not coverage(self.where, status="missing")
-        assert not coverage(self.where, status="failed")
-        assert not coverage(self.where, status="never_asked")
-        again = fetch(self.server, self.where, Selection())
-        assert again.calls == 0
-        self.server.stop()
-        self.folder.cleanup()
+        try:
+            self.clock.set(self.latest_ms)
+            result = fetch(self.server, self.where, Selection(), repair=True)
+            assert not result.failed
+            assert rows(self.where, "raw_candles").equals(truths(UNIVERSE, self.latest_ms))
+            for status in ("missing", "failed", "never_asked"):
+                assert not coverage(self.where, status=status)
+            again = fetch(self.server, self.where, Selection())
+            assert again.calls == 0
+        finally:
+            super().teardown()
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(
-    max_examples=6,
-    stateful_step_count=8,
-    deadline=None,
-    # Each history takes seconds, so a failing one is told as it was found.
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
+TestHistories.settings = settings(SETTINGS, max_examples=6, stateful_step_count=8)

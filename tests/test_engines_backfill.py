@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from lake.tables import RAW_CANDLES
 from tests.clusters import Machine, cluster
 from tests.market import basislake, command, ideal_calls, rows, small_market, truth, truths
 from tests.object_store import ObjectStore
+from tests.processes import wait_until
 
 # Two workers of so many threads each.
 THREADS = 2
@@ -83,12 +84,6 @@ def start(
         command(server, "backfill", "--lake", at, "--engine", engine, *more),
         env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
-
-
-def wait_until(process: subprocess.Popen[str], is_so: Callable[[], bool]) -> None:
-    while not is_so():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:

@@ -5,8 +5,8 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,8 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from basislake.runs import following_line, running_line
 from lake.tables import BASIS, RAW_CANDLES
-from tests.market import basislake, command, coverage, rows, small_market, truths
-
-PATIENCE_S = 60.0
-
-
-@pytest.fixture(scope="module")
-def universe() -> Universe:
-    return small_market(2)
+from tests.market import basislake, command, coverage, rows, truths
+from tests.processes import ended, running, wait_until
 
 
 @pytest.fixture
@@ -40,37 +34,17 @@ def clock_of(server: SimulatedExchange) -> Clock:
     return server.clock
 
 
-@contextmanager
 def following(
     server: SimulatedExchange, folder: Path, *more: object
-) -> Iterator[subprocess.Popen[str]]:
-    """A process that follows; killed at the end where it still runs."""
-    process = subprocess.Popen(
-        command(server, "follow", "--lake", folder, *more),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_until(process: subprocess.Popen[str], is_so: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline_s, "it takes too long"
-        time.sleep(0.05)
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    return running(command(server, "follow", "--lake", folder, *more))
 
 
 def stop(process: subprocess.Popen[str], how: signal.Signals) -> tuple[str, str, float]:
     asked_at = time.monotonic()
     process.send_signal(how)
-    out, told = process.communicate(timeout=PATIENCE_S)
-    return out, told, time.monotonic() - asked_at
+    done = ended(process)
+    return done.out, done.err, time.monotonic() - asked_at
 
 
 def raw_rows(folder: Path) -> int:
@@ -201,20 +175,11 @@ def test_an_exchange_that_is_away_is_waited_for_and_told_once(
         port = int(server.www_url.rpartition(":")[2])
         arguments = command(server, "follow", "--lake", tmp_path, "--retries", 0)
     # Nobody listens there now.
-    process = subprocess.Popen(
-        [*arguments, "--build-every", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    with running([*arguments, "--build-every", "0"]) as process:
         wait_until(process, lambda: " - waiting " in log_of(tmp_path))
         with SimulatedExchange(universe, port=port) as server:
             wait_until(process, lambda: holds_what_closed(server, tmp_path))
             _, told, _ = stop(process, signal.SIGINT)
-    finally:
-        process.kill()
-        process.communicate()
     assert process.returncode == 0, told
     assert told.count("Waiting: ") == 1
     assert re.search(r"Going on after 0:00:\d\d\.", told)

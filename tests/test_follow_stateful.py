@@ -2,24 +2,19 @@
 and upkeep: at no time does the lake tell a lie, and in the end it holds the truth.
 """
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 
-import lake
 from basislake import PROGRAM
 from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.clock import Clock
 from basislake.exchange.faults import AnyFault, Reset, closed_door, server_error
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import weekly_universe
 from basislake.pipeline import curate
 from ingest.runs import runs
 from ingest.schedule import Rhythm
@@ -31,14 +26,11 @@ from lake.retention import give_up
 from lake.spans import MINUTE
 from lake.tables import BASIS, CANDLES, RAW_CANDLES, Table
 from lake.upkeep import checkpoint
-from tests.following import follower
-from tests.market import NOW, coverage, fetch, rows, truths
+from tests.following import evening_market, follower
+from tests.histories import SETTINGS, History
+from tests.market import coverage, fetch, rows, truths
 
-# A Thursday evening: some hours later a weekly expires and another one is listed.
-BEGIN = NOW.replace(day=4, hour=20)
-UNIVERSE = weekly_universe(
-    11, BEGIN - timedelta(days=9), BEGIN, currencies=("BTC",), until=BEGIN + timedelta(days=60)
-)
+UNIVERSE = evening_market(9, 60)
 DAY = timedelta(days=1)
 KEPT = timedelta(hours=3)
 OUTAGES: dict[str, Callable[[], AnyFault]] = {
@@ -61,16 +53,11 @@ def files_of(where: Lake, table: Table) -> list[Path]:
     return list((Path(where.uri) / table.name).glob("instrument=*/*.parquet"))
 
 
-class Followings(RuleBasedStateMachine):
-    """An exchange, a lake, a run that follows, and what may happen to them."""
+class Followings(History):
+    """With a run that follows, and readers."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.where = lake.open(str(Path(self.folder.name) / "lake"))
-        self.clock = Clock(UNIVERSE.now_ms)
-        self.server = SimulatedExchange(UNIVERSE, clock=self.clock)
-        self.server.start()
+        super().__init__(UNIVERSE)
         self.said: list[str] = []
         self.readers: list[Reader] = []
         self.upkeeps = self.given_up = 0
@@ -142,13 +129,6 @@ class Followings(RuleBasedStateMachine):
             for query, expected in zip(reader.queries, reader.expected, strict=True):
                 assert query.collect().equals(expected)
 
-    @invariant()
-    def every_row_is_the_truth_and_closed(self) -> None:
-        stored = rows(self.where, "raw_candles")
-        assert stored.select("instrument", "ts").is_unique().all()
-        true = truths(UNIVERSE, self.clock())
-        assert stored.join(true, on=stored.columns, how="anti").is_empty()
-
     def build(self) -> None:
         curate(self.where, threads=2)
 
@@ -189,8 +169,7 @@ class Followings(RuleBasedStateMachine):
             assert 0 < wait_s <= self.every.total_seconds()
             self.is_the_truth()
         finally:
-            self.server.stop()
-            self.folder.cleanup()
+            super().teardown()
 
     def is_the_truth(self) -> None:
         # Until the last batch: what closed since is the next round's.
@@ -233,11 +212,4 @@ class Followings(RuleBasedStateMachine):
 
 
 TestFollowings = Followings.TestCase
-TestFollowings.settings = settings(
-    max_examples=4,
-    stateful_step_count=6,
-    deadline=None,
-    # Each history takes seconds, so a failing one is told as it was found.
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
+TestFollowings.settings = settings(SETTINGS, max_examples=4, stateful_step_count=6)

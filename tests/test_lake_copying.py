@@ -14,7 +14,7 @@ from lake import Lake
 from lake.copying import copy
 from lake.errors import LakeError
 from lake.fingerprint import fingerprint
-from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES, TABLES
+from lake.tables import CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES, TABLES, Table
 from tests.lakes import instrument, lake_of
 from tests.market import basislake, command, rows, small_market
 from tests.object_store import ObjectStore, Proxy
@@ -177,6 +177,29 @@ def test_a_damaged_file_of_either_side_is_named_and_the_exit_code_is_1(
     done = basislake(None, "backup", tmp_path / "new", "--lake", where.uri)
     assert done.code == 1
     assert "the source is damaged" in done.err
+
+
+@pytest.mark.parametrize("table", [RAW_CANDLES, CANDLES])
+def test_a_file_that_is_gone_and_was_not_given_up_is_named_and_the_rest_is_copied(
+    where: Lake, tmp_path: Path, table: Table
+) -> None:
+    built(where, full=True)
+    lost = Path(where.uri) / table.name / where.snapshot(table).files[0].path
+    data = lost.read_bytes()
+    lost.unlink()
+    at = lake.open(str(tmp_path / "backup"))
+    done = basislake(None, "backup", at.uri, "--lake", where.uri)
+    assert done.code == 1
+    named = f"{table.name}/{lost.relative_to(Path(where.uri) / table.name)}"
+    assert f"{named} is not there, and was not given up; the source is damaged" in done.err
+    assert "Traceback" not in done.err
+    # No version that lacks it was made, and where it is found again, it is all that is lacking.
+    assert versions(at)[table.name] is None
+    lost.write_bytes(data)
+    more = copy(where, at, 2)
+    assert more.is_equal
+    assert more.held > 0
+    assert is_same(content(at), content(where))
 
 
 def test_what_is_no_lake_is_not_copied(where: Lake, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from load.embedded import embedded, psql_command
 from load.postgres import Database
 from tests.loading import FUTURE, OTHER, PERPETUAL, Target, candles, fresh_target, put, small_lake
 from tests.market import Ran, basislake, command
+from tests.processes import ended, running, small_disk, wait_until
 
 ROWS = 250_000
 SECRET = "s3cr3t-Passw0rd"  # noqa: S105
@@ -36,34 +37,11 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return lake
 
 
-@contextmanager
-def loading(target: Target, *more: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        command(None, "load", *target.options, *more),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+def loading(target: Target) -> AbstractContextManager[subprocess.Popen[str]]:
+    return running(command(None, "load", *target.options))
 
 
-def ended(process: subprocess.Popen[str]) -> Ran:
-    out, err = process.communicate(timeout=60)
-    return Ran(process.returncode, out, err)
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
-    until_s = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until_s
-        time.sleep(0.01)
-
-
-def _one_that_copies(target: Target) -> int:
+def _one_that_copies(target: Target, process: subprocess.Popen[str]) -> int:
     """Wait for one of the server's processes to take in rows, and return its number."""
     sql = "SELECT pid FROM pg_stat_progress_copy WHERE tuples_processed > 50000"
     found: list[int] = []
@@ -72,7 +50,7 @@ def _one_that_copies(target: Target) -> int:
         found[:] = [pid for (pid,) in target.query(sql)]
         return bool(found)
 
-    wait_until(is_found)
+    wait_until(process, is_found)
     return found[0]
 
 
@@ -121,7 +99,7 @@ def test_a_kill_in_the_middle_leaves_whole_partitions_and_a_rerun_finishes(
             Target(uri, target.schema, small_lake(tmp_path / "small")).load()
             put(large, CANDLES, FUTURE, candles(ROWS, shift=1.0))
         with loading(target) as process:
-            backend = _one_that_copies(target)
+            backend = _one_that_copies(target, process)
             if victim == "loader":
                 process.kill()
             elif victim == "postmaster":
@@ -137,7 +115,7 @@ def test_a_kill_in_the_middle_leaves_whole_partitions_and_a_rerun_finishes(
             assert "Load again to go on from there." in told or "run the command again" in told
     with embedded(folder) as uri:
         target = Target(f"{uri}&options=-csearch_path%3D{target.schema}", target.schema, large)
-        wait_until(lambda: _answers(target))
+        wait_until(None, lambda: _answers(target))
         assert is_whole(target)
         done = basislake(None, "load", *target.options)
         assert done.code == 0, done.err
@@ -180,7 +158,7 @@ def test_of_two_loads_at_once_one_stops_and_the_other_is_not_disturbed(target: T
         other.execute("LOCK TABLE futures_ohlcv IN SHARE ROW EXCLUSIVE MODE")
         with loading(target) as one:
             waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            wait_until(lambda: target.query(waiting) == [(1,)])
+            wait_until(one, lambda: target.query(waiting) == [(1,)])
             told = refused(basislake(None, "load", *target.options))
             assert "Another load is writing to the schema" in told
             assert "Wait for its end, then load again" in told
@@ -194,35 +172,25 @@ def test_a_full_disk_of_the_server_loses_nothing_and_a_rerun_finishes(
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if _mount("-t", "tmpfs", "-o", "size=40m", "tmpfs", str(disk)):
-        pytest.skip("a small file system cannot be mounted here")
-    try:
-        with embedded(folder) as uri:
-            space = disk / "space"
-            space.mkdir()
-            if os.geteuid() == 0:
-                shutil.chown(space, "pgserver")
-            for sql in (
-                f"CREATE TABLESPACE small LOCATION '{space}'",  # not in a transaction
-                "ALTER ROLE postgres SET default_tablespace = 'small'",
-            ):
-                subprocess.run([*shlex.split(psql_command(uri)), "-qc", sql], check=True)
-            target = fresh_target(uri, large)
-            Target(uri, target.schema, small_lake(tmp_path / "small")).load()
-            told = refused(basislake(None, "load", *target.options))
-            assert "No space left on device" in told
-            assert is_whole(target)
-            _mount("-o", "remount,size=600m", str(disk))
-            done = basislake(None, "load", *target.options)
-            assert done.code == 0, done.err
-            assert target.compare().equal
-    finally:
-        subprocess.run([shutil.which("umount") or "umount", str(disk)], check=True)
-
-
-def _mount(*arguments: str) -> int:
-    program = shutil.which("mount") or "mount"
-    return subprocess.run([program, *arguments], check=False, capture_output=True).returncode
+    with small_disk(disk, "40m") as grow, embedded(folder) as uri:
+        space = disk / "space"
+        space.mkdir()
+        if os.geteuid() == 0:
+            shutil.chown(space, "pgserver")
+        for sql in (
+            f"CREATE TABLESPACE small LOCATION '{space}'",  # not in a transaction
+            "ALTER ROLE postgres SET default_tablespace = 'small'",
+        ):
+            subprocess.run([*shlex.split(psql_command(uri)), "-qc", sql], check=True)
+        target = fresh_target(uri, large)
+        Target(uri, target.schema, small_lake(tmp_path / "small")).load()
+        told = refused(basislake(None, "load", *target.options))
+        assert "No space left on device" in told
+        assert is_whole(target)
+        grow("600m")
+        done = basislake(None, "load", *target.options)
+        assert done.code == 0, done.err
+        assert target.compare().equal
 
 
 def test_a_role_without_rights_is_told_what_it_lacks_and_changes_nothing(target: Target) -> None:

@@ -2,12 +2,11 @@
 is slow, loses replies or goes away.
 """
 
-import json
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ import lake
 from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe, weekly_universe
+from basislake.exchange.universe import Universe
 from basislake.pipeline import curate
 from basislake.verbs.follow import upkeep
 from ingest.schedule import Rhythm
@@ -28,25 +27,15 @@ from lake.errors import ConflictError, LakeError
 from lake.spans import MINUTE
 from lake.tables import BASIS, INSTRUMENTS, RAW_CANDLES
 from load.embedded import embedded
-from tests.following import follower
+from tests.following import evening_market, follower
 from tests.lakes import LINEAGE, instrument
-from tests.market import NOW, Ran, basislake, command, fetch, rows, small_market, truths
+from tests.market import NOW, Ran, basislake, command, fetch, rows, truths
 from tests.object_store import SECRET, ObjectStore, Proxy
+from tests.processes import ended, running, wait_until
 from transforms.inputs import Source
 from transforms.partition import Task
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def universe() -> Universe:
-    return small_market()
-
-
-@pytest.fixture
-def server(universe: Universe) -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(universe) as running:
-        yield running
 
 
 @pytest.fixture
@@ -125,11 +114,7 @@ def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
 def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expiry(
     at: Lake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
-    # A Thursday evening: some hours later a weekly expires and another one is listed.
-    begin = NOW.replace(day=4, hour=20)
-    market = weekly_universe(
-        11, begin - timedelta(days=2), begin, currencies=("BTC",), until=begin + timedelta(days=9)
-    )
+    market = evening_market(2, 9)
     clock, said = Clock(market.now_ms), list[str]()
 
     def build() -> None:
@@ -158,15 +143,8 @@ def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expir
 
 
 def _follow_and_be_killed(server: SimulatedExchange, at: Lake, env: Mapping[str, str]) -> None:
-    process = subprocess.Popen(
-        command(server, "follow", "--lake", at.uri), env=dict(env), stderr=subprocess.DEVNULL
-    )
-    deadline_s = time.monotonic() + 60
-    while not at.snapshot(RAW_CANDLES).rows:
-        assert process.poll() is None
-        assert time.monotonic() < deadline_s
-    process.kill()
-    process.communicate()
+    with running(command(server, "follow", "--lake", at.uri), env) as process:
+        wait_until(process, lambda: at.snapshot(RAW_CANDLES).rows > 0)
 
 
 def test_a_query_that_has_enough_early_ends_its_process_in_peace(
@@ -201,11 +179,12 @@ def test_two_machines_that_backfill_one_lake_lose_nothing_and_store_nothing_twic
     with SimulatedExchange(universe, delay_s=0.05) as slow:
         envs = [object_store.environment(tmp_path / name) for name in ("one", "two")]
         assert basislake(slow, "instruments", "--lake", uri, env=envs[0]).code == 0
-        both = [_start(slow, uri, env) for env in envs]
-        seen = _running(uri, envs, both)
-        ends = [process.communicate(timeout=120) for process in both]
-    assert [process.returncode for process in both] == [0, 0], ends
-    told = [json.loads(out) for out, _ in ends]
+        line = command(slow, "backfill", "--lake", uri, "--threads", "2", "--json")
+        with running(line, envs[0]) as one, running(line, envs[1]) as two:
+            seen = _seen(uri, envs, [one, two])
+            ends = [ended(process) for process in (one, two)]
+    assert [end.code for end in ends] == [0, 0], ends
+    told = [end.json for end in ends]
     assert len({each["run"] for each in told}) == 2
     # From either machine both backfills are seen while they go on.
     assert seen == {each["run"] for each in told}
@@ -214,16 +193,8 @@ def test_two_machines_that_backfill_one_lake_lose_nothing_and_store_nothing_twic
     assert held.equals(truths(universe))
 
 
-def _start(server: SimulatedExchange, uri: str, env: Mapping[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command(server, "backfill", "--lake", uri, "--threads", "2", "--json"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(env),
-    )  # fmt: skip
-
-
-def _running(
-    uri: str, envs: list[dict[str, str]], processes: list[subprocess.Popen[str]]
-) -> set[str]:
+def _seen(uri: str, envs: list[dict[str, str]], processes: list[subprocess.Popen[str]]) -> set[str]:
+    """The runs that either machine shows as running, until both were seen."""
     seen: set[str] = set()
     while len(seen) < 2 and all(process.poll() is None for process in processes):
         for env in envs:

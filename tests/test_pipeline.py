@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -17,21 +16,10 @@ from basislake.exchange.universe import Universe
 from basislake.settings import database
 from lake.tables import TABLES
 from load.postgres import Database
-from tests.market import basislake, command, rows, small_market, truth, truths
+from tests.market import basislake, command, rows, truth, truths
 
 CHART = "get_tradingview_chart_data"
 LIST = "get_instruments"
-
-
-@pytest.fixture(scope="module")
-def universe() -> Universe:
-    return small_market()
-
-
-@pytest.fixture
-def server(universe: Universe) -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(universe) as running:
-        yield running
 
 
 def test_the_lake_and_postgresql_equal_the_truth_and_a_second_run_changes_nothing(

@@ -1,12 +1,10 @@
-"""The report: its figures beside the tables, its page, its verification and the evidence."""
+"""The report: its figures beside the tables, its page, and the report that a run ends with."""
 
 import json
 import re
 import shlex
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +13,19 @@ import pytest
 
 import lake
 from basislake.exchange.server import SimulatedExchange
-from basislake.report.evidence import evidence
 from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
 from basislake.report.files import place
-from basislake.report.make import make
 from basislake.report.market import STEPS_A_LIFE
 from basislake.report.page import SECTIONS, facts_in, page
-from basislake.report.verify import verify
-from basislake.settings import database
 from ingest.runs import FOLDER
 from lake import Lake
-from lake.errors import LakeError, UsageError
+from lake.errors import UsageError
 from lake.tables import BASIS, CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES
-from load.postgres import Database
 from tests.ailing import LOST, REFUSED, SPIKE, UNANSWERED, ailing_lake
-from tests.lakes import LINEAGE, instrument, interval, lake_of
+from tests.lakes import LINEAGE, copied, instrument, interval, lake_of
 from tests.market import basislake, small_market
-from tests.staged import built
+from tests.reporting import HOSTILE, MADE_AT, figure, read, text_of
 
-MADE_AT = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 EXPIRY = datetime(2024, 3, 29, 8, tzinfo=UTC)
 STATUSES = ["failed", "missing", "never_asked", "present", "no_data"]
 
@@ -46,15 +38,6 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 @pytest.fixture(scope="module")
 def facts(where: Lake) -> Facts:
     return gather(where, MADE_AT, None, 2)
-
-
-def copied(where: Lake, folder: Path) -> Lake:
-    return lake.open(str(shutil.copytree(where.uri, folder / "copy")))
-
-
-def figure(facts: Facts, name: str) -> pl.DataFrame:
-    """A figure's rows."""
-    return pl.DataFrame(facts.rows[name], strict=False)
 
 
 def minutes(where: Lake) -> pl.DataFrame:
@@ -205,27 +188,6 @@ def test_the_same_lake_says_the_same_again(where: Lake, facts: Facts) -> None:
 # The page
 
 
-class Reader(HTMLParser):
-    """Tags, and the texts of tables and headings."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-
-def read(text: str) -> Reader:
-    reader = Reader()
-    reader.feed(text)
-    return reader
-
-
 def test_every_figure_is_on_the_page_with_its_query(facts: Facts) -> None:
     reader = read(page(facts))
     ids = [a["id"] for tag, a in reader.tags if tag in ("figure", "dl")]
@@ -238,9 +200,6 @@ def test_every_figure_is_on_the_page_with_its_query(facts: Facts) -> None:
     assert loaded == []
     links = {a["href"] for _, a in reader.tags if a.get("href")}
     assert all(str(link).startswith(("#", "data:,")) for link in links)
-
-
-HOSTILE = "</script><img src=x onerror=alert(1)>&amp;<b>\u2028"
 
 
 def test_a_hostile_text_stays_a_text(where: Lake, tmp_path: Path) -> None:
@@ -287,7 +246,7 @@ def test_half_a_lake_has_an_honest_page(name: str, tmp_path: Path) -> None:
     where = half_built()[name](tmp_path)
     done = basislake(None, "report", "--lake", where.uri, "--json")
     assert done.code == 0, done.err
-    text = "".join(read(Path(done.json["path"]).read_text()).texts)
+    text = text_of(done.json["path"])
     told = {
         "nothing but a table": "The lake is empty: basislake run fills it.",
         "instruments": "No candle has been fetched yet",
@@ -310,7 +269,7 @@ def test_raw_candles_without_a_build_are_told_as_such(where: Lake, tmp_path: Pat
     bare.commit(bare.snapshot(RAW_CANDLES), [file], LINEAGE)
     done = basislake(None, "report", "--lake", bare.uri, "--json")
     assert done.code == 0, done.err
-    text = "".join(read(Path(done.json["path"]).read_text()).texts)
+    text = text_of(done.json["path"])
     assert "Not made from the newest raw candles: candles, basis" in text
     assert "not built" in text
 
@@ -333,165 +292,7 @@ def test_a_lake_in_an_object_store_needs_a_place_for_its_report(tmp_path: Path) 
     assert place(far, tmp_path).page == tmp_path / "index.html"
 
 
-# Verification
-
-
-def made(where: Lake, folder: Path) -> Path:
-    """A report on disk."""
-    done, _ = make(where, folder, MADE_AT, None, 2)
-    assert Path(done.path).stat().st_size == done.bytes
-    assert done.queries == len(FIGURES)
-    return folder
-
-
-def differing(where: Lake, folder: Path) -> dict[str, str]:
-    """What a verification finds, by figure."""
-    done = verify(where, folder, None, 2)
-    assert done.queries == len(FIGURES)
-    return {finding.figure: finding.reason for finding in done.differing}
-
-
-def rewritten(folder: Path, change: Callable[[dict[str, Any]], None], *, page: bool) -> None:
-    """Change the facts of a report: in its JSON, and in its page, or in the JSON alone."""
-    path = folder / "report.json"
-    before = json.loads(path.read_bytes())
-    change(before)
-    path.write_text(json.dumps(before))
-    if page:
-        facts = from_json(path.read_bytes(), "here")
-        shown = (folder / "index.html").read_text()
-        text = facts_in(shown)
-        assert text is not None
-        changed = to_json(facts).decode().replace("<", "\\u003c").replace(">", "\\u003e")
-        changed = changed.replace("&", "\\u0026")
-        (folder / "index.html").write_text(shown.replace(text, changed))
-
-
-def column(facts: dict[str, Any], figure: str, name: str) -> list[Any]:
-    """A column of a figure in the JSON."""
-    columns = next(f["columns"] for f in facts["figures"] if f["name"] == figure)
-    values: list[Any] = columns[name]
-    return values
-
-
-def test_a_report_stands_also_when_the_lake_has_moved_on(where: Lake, tmp_path: Path) -> None:
-    copy = copied(where, tmp_path)
-    folder = made(copy, tmp_path / "report")
-    assert differing(copy, folder) == {}
-    name = UNANSWERED[0]
-    rows = copy.scan("raw_candles").filter(instrument=name).head(10).collect()
-    earlier = rows.with_columns(pl.col("ts") - pl.duration(days=2))
-    added = [copy.write(RAW_CANDLES, earlier, name)]
-    copy.commit(copy.snapshot(RAW_CANDLES), added, LINEAGE, counting=[name])
-    built(copy)
-    assert differing(copy, folder) == {}
-    assert (
-        copy.snapshot(RAW_CANDLES).version
-        != json.loads((folder / "report.json").read_bytes())["versions"]["raw_candles"]
-    )
-
-
-@pytest.mark.parametrize(
-    ("figure", "name"),
-    [("summary", "candles"), ("coverage", "missing"), ("versions", "sha256"), ("runs", "calls")],
-)
-def test_a_changed_figure_is_found(where: Lake, tmp_path: Path, figure: str, name: str) -> None:
-    folder = made(where, tmp_path)
-
-    def change(facts: dict[str, Any]) -> None:
-        values = column(facts, figure, name)
-        values[0] = "0" * 64 if name == "sha256" else values[0] + 1
-
-    rewritten(folder, change, page=False)
-    assert differing(where, folder) == {figure: "the page and report.json say different things"}
-    rewritten(folder, lambda _: None, page=True)
-    found = differing(where, folder)
-    # What only the charts show is nowhere else on the page.
-    assert found.keys() == ({figure} if figure == "coverage" else {figure, "page"})
-    assert found[figure].startswith(f"{name}: e.g. row 1 is ")
-
-
-def test_a_changed_headline_and_a_changed_query_are_found(where: Lake, tmp_path: Path) -> None:
-    folder = made(where, tmp_path)
-    shown = (folder / "index.html").read_text()
-    candles = f"{where.snapshot(CANDLES).rows:,}"
-    assert candles in shown
-    (folder / "index.html").write_text(shown.replace(candles, "9" + candles))
-    assert differing(where, folder).keys() == {"page"}
-
-    def change(facts: dict[str, Any]) -> None:
-        facts["figures"][0]["sql"] = "COPY (SELECT 1) TO 'x'"
-
-    (folder / "index.html").write_text(shown)
-    rewritten(folder, change, page=True)
-    found = differing(where, folder)
-    assert found["summary"] == "it was made by another query; make it anew"
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 99}', "\x00"])
-def test_a_file_that_is_no_report_is_told_as_such(where: Lake, tmp_path: Path, text: str) -> None:
-    folder = made(where, tmp_path)
-    (folder / "report.json").write_text(text)
-    with pytest.raises(LakeError, match="`basislake report` makes it anew"):
-        verify(where, folder, None, 1)
-
-
-@pytest.mark.parametrize(
-    ("place", "value"),
-    [
-        (("made_at",), "2024-01-01T00:00:00"),
-        (("versions", "basis"), 2**70),
-        (("versions", "basis"), -1),
-        (("figures", 0, "columns"), {"instruments": 1}),
-        (("figures", 1, "columns"), {"coin": ["BTC"], "instrument": []}),
-        (("figures", 0, "name"), None),
-    ],
-)
-def test_facts_of_another_shape_are_no_report(
-    facts: Facts, place: tuple[str | int, ...], value: object
-) -> None:
-    changed = json.loads(to_json(facts))
-    inner = changed
-    for step in place[:-1]:
-        inner = inner[step]
-    inner[place[-1]] = value
-    with pytest.raises(LakeError, match="`basislake report` makes it anew"):
-        from_json(json.dumps(changed), "here")
-
-
-def test_facts_that_no_lake_has_said_are_found(where: Lake, tmp_path: Path) -> None:
-    folder = made(where, tmp_path)
-
-    def change(facts: dict[str, Any]) -> None:
-        for figure in facts["figures"]:
-            figure["columns"] = {"x": [None, [1], {}, HOSTILE]}
-
-    rewritten(folder, change, page=True)
-    found = differing(where, folder)
-    assert found.keys() == {"page", *(f.name for f in FIGURES)}
-    assert found["gaps"] == "it has other columns"
-
-
-def test_a_report_of_versions_that_are_gone_cannot_be_verified(where: Lake, tmp_path: Path) -> None:
-    copy = copied(where, tmp_path)
-    folder = made(copy, tmp_path / "report")
-    for path in Path(copy.uri, "basis").rglob("*.parquet"):
-        path.unlink()
-    with pytest.raises(LakeError):
-        verify(copy, folder, None, 1)
-
-
 # The database
-
-
-@pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Any]]:
-    """A lake that a whole run made, with its database, and what the run told."""
-    folder = tmp_path_factory.mktemp("loaded")
-    with SimulatedExchange(small_market()) as server:
-        done = basislake(server, "run", "--lake", folder, "--json")
-    assert done.code == 0, done.err
-    return lake.open(str(folder)), done.json
 
 
 def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any]) -> None:
@@ -544,29 +345,6 @@ def test_a_schema_of_ones_own_is_reported_like_the_usual_one(
     assert basislake(None, "report", *at, "--verify").code == 0
 
 
-def test_a_row_that_went_from_the_database_is_found_and_a_new_load_is_told(
-    loaded: tuple[Lake, Any],
-) -> None:
-    where, _ = loaded
-    with database("embedded", where) as uri, Database(uri) as connection:
-        connection.execute(
-            "DELETE FROM futures_ohlcv WHERE ctid = (SELECT min(ctid) FROM futures_ohlcv)"
-        )
-        connection.commit()
-    done = basislake(None, "report", "--lake", where.uri, "--verify", "--json")
-    assert done.code == 1
-    assert [finding["figure"] for finding in done.json["differing"]] == ["parity"]
-    anew = basislake(None, "report", "--lake", where.uri, "--json")
-    text = "".join(read(Path(anew.json["path"]).read_text()).texts)
-    assert "PostgreSQL holds another number of rows in futures_ohlcv" in text
-    assert basislake(None, "load", "--lake", where.uri, "--full").code == 0
-    later = basislake(None, "report", "--lake", where.uri, "--verify", "--json")
-    assert later.code == 0
-    told = {finding["figure"]: finding["reason"] for finding in later.json["open"]}
-    assert told["parity"] == "the database was loaded since"
-    assert basislake(None, "report", "--lake", where.uri).code == 0
-
-
 def test_a_report_that_cannot_be_written_takes_nothing_from_the_run(tmp_path: Path) -> None:
     Path(tmp_path, "report").write_text("in the way")
     with SimulatedExchange(small_market(weeks=1)) as server:
@@ -576,84 +354,3 @@ def test_a_report_that_cannot_be_written_takes_nothing_from_the_run(tmp_path: Pa
     assert "Traceback" not in done.err
     assert done.json["load"]["verified"]
     assert "report" not in done.json
-
-
-# Evidence
-
-
-def test_the_evidence_of_a_finished_lake_passes_where_it_should(
-    loaded: tuple[Lake, Any], tmp_path: Path
-) -> None:
-    where, _ = loaded
-    done = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path, "--json")
-    criteria = {c["name"]: c for c in done.json["evidence"]["criteria"]}
-    verdicts = {name: c["passed"] for name, c in criteria.items()}
-    # Whether PostgreSQL meets it is for its own figures to say.
-    with database("embedded", where) as uri, Database(uri) as connection:
-        sql = "SELECT count(*), pg_total_relation_size('futures_ohlcv') FROM futures_ohlcv"
-        ((count, size),) = connection.query(sql)
-    fits = size / count * 13_200_000 <= 1_500_000_000
-    assert verdicts == {
-        "AC-007": True, "AC-008": True, "AC-009, lake": True, "AC-009, PostgreSQL": fits,
-    }  # fmt: skip
-    assert done.code == (0 if fits else 1)
-    told = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path)
-    assert ("Not met: AC-009, PostgreSQL, so the exit code is 1." in told.err) == (not fits)
-    assert f"{size:,} bytes for {count:,} candles" in criteria["AC-009, PostgreSQL"]["figure"]
-    rows = where.snapshot(BASIS).rows
-    assert f"= {rows:,} basis rows" in criteria["AC-008"]["figure"]
-    texts = {name: (tmp_path / name).read_text() for name in done.json["evidence"]["files"]}
-    assert sorted(texts) == sorted(path.name for path in tmp_path.iterdir())
-    assert f"AC-009, PostgreSQL: {'pass' if fits else 'FAIL'}" in texts["acceptance.txt"]
-    assert "FAIL: it is not, and the command ends with exit code 1." in texts["acceptance.txt"]
-    futures = where.scan("instruments").filter(kind="future").collect()
-    assert f"{futures.height:,} futures" in texts["acceptance.txt"]
-    candles = where.sql(
-        "SELECT base, count(*) AS n FROM candles JOIN instruments USING (instrument) "
-        "WHERE kind = 'future' GROUP BY base"
-    )
-    for coin, count in candles.iter_rows():
-        assert re.search(rf"^{coin} +future +{count:,} ", texts["row_counts.txt"], re.MULTILINE)
-    assert "0 failed" in texts["failed_instruments.txt"]
-
-
-def judged(where: Lake, folder: Path) -> dict[str, bool | None]:
-    """The criteria's verdicts, by name."""
-    found = evidence(where, gather(where, MADE_AT, None, 1), folder)
-    return {criterion.name: criterion.passed for criterion in found.criteria}
-
-
-def test_what_has_no_answer_fails_the_registrys_criterion(where: Lake, tmp_path: Path) -> None:
-    found = judged(where, tmp_path)
-    assert (found["AC-007"], found["AC-008"], found["AC-009, PostgreSQL"]) == (False, True, None)
-    text = (tmp_path / "failed_instruments.txt").read_text()
-    assert "1 failed" in text
-    assert UNANSWERED[0] in text
-
-
-@pytest.mark.parametrize("change", ["price", "formula", "row", "minute"])
-def test_a_basis_that_does_not_come_from_its_candles_fails(
-    where: Lake, tmp_path: Path, change: str
-) -> None:
-    copy = copied(where, tmp_path)
-    name = "BTC-5APR24"
-    rows = copy.scan("basis").filter(instrument=name).collect()
-    first = pl.int_range(pl.len()) == 0
-    one_up = pl.when(first).then(pl.col("future_close") + 1).otherwise("future_close")
-    changed = {
-        "price": rows.with_columns(one_up),
-        "formula": rows.with_columns(pl.when(first).then(0.0).otherwise("basis").alias("basis")),
-        "row": rows.tail(-1),
-        "minute": rows.with_columns(
-            pl.when(first).then(pl.col("ts") - pl.duration(minutes=1)).otherwise("ts").alias("ts")
-        ),
-    }[change]
-    copy.commit(copy.snapshot(BASIS), [copy.write(BASIS, changed, name)], LINEAGE, replacing=[name])
-    assert judged(copy, tmp_path / "evidence")["AC-008"] is False
-
-
-def test_coverage_with_a_hole_fails(where: Lake, tmp_path: Path) -> None:
-    copy = copied(where, tmp_path)
-    rows = copy.read(COVERAGE).filter(status="present")
-    copy.replace(copy.snapshot(COVERAGE), rows, LINEAGE)
-    assert judged(copy, tmp_path / "evidence")["AC-007"] is False

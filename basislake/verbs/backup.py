@@ -22,9 +22,10 @@ def backup(destination: str, where: Lake, *, as_json: bool) -> int:
     """Copy the lake with all its versions to a folder or an object store, and prove the copy.
 
     Copies what the destination lacks, so a second backup is quick and a killed one goes on. Works
-    beside a running backfill. At the end every row of the copy is read and its fingerprint compared
-    with the lake's; exit code 1 where they differ. The copy is a lake like any other. PostgreSQL is
-    not copied: `basislake load` fills one from the lake.
+    beside a running backfill or `follow`, also where that gives up old builds meanwhile. At the end
+    every row of the copy is read and its fingerprint compared with the lake's; exit code 1 where
+    they differ. The copy is a lake like any other. PostgreSQL is not copied: `basislake load` fills
+    one from the lake.
 
     \b
     Example:

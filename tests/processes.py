@@ -1,0 +1,78 @@
+"""The command in a process of its own beside a test, and disks that fill up."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.market import Ran
+
+PATIENCE_S = 60.0
+
+
+@contextmanager
+def running(
+    arguments: list[str], env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A process with a session of its own; killed at the end where it still runs."""
+    process = subprocess.Popen(
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=None if env is None else dict(env),
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_until(process: subprocess.Popen[str] | None, is_so: Callable[[], bool]) -> None:
+    """Wait for something that happens while a process runs, where one is given."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not is_so():
+        if process is not None:
+            assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline_s, "it takes too long"
+        time.sleep(0.02)
+
+
+def ended(process: subprocess.Popen[str], patience_s: float = 2 * PATIENCE_S) -> Ran:
+    """Wait for a process to end by itself; what it came to."""
+    out, err = process.communicate(timeout=patience_s)
+    return Ran(process.returncode, out, err)
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Callable[[str], None]]:
+    """Put a small file system into an empty folder, where that is allowed, or skip the test; the
+    value makes it larger.
+    """
+    if mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)):
+        pytest.skip("a small file system cannot be mounted here")
+
+    def grow(size: str) -> None:
+        assert mount("-o", f"remount,size={size}", str(folder)) == 0
+
+    try:
+        yield grow
+    finally:
+        unmount(folder)
+
+
+def mount(*arguments: str) -> int:
+    """Mount something; the exit code."""
+    program = shutil.which("mount") or "mount"
+    return subprocess.run([program, *arguments], check=False, capture_output=True).returncode
+
+
+def unmount(folder: Path) -> None:
+    """Undo a mount."""
+    subprocess.run([shutil.which("umount") or "umount", str(folder)], check=True)

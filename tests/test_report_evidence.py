@@ -1,0 +1,102 @@
+"""`report --evidence`: the criteria pass where they should, and fail where they should."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from basislake.report.evidence import evidence
+from basislake.report.facts import gather
+from basislake.settings import database
+from lake import Lake
+from lake.tables import BASIS, COVERAGE
+from load.postgres import Database
+from tests.ailing import UNANSWERED, ailing_lake
+from tests.lakes import LINEAGE, copied
+from tests.market import basislake
+from tests.reporting import MADE_AT
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return ailing_lake(tmp_path_factory.mktemp("ailing"))
+
+
+def test_the_evidence_of_a_finished_lake_passes_where_it_should(
+    loaded: tuple[Lake, Any], tmp_path: Path
+) -> None:
+    where, _ = loaded
+    done = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path, "--json")
+    criteria = {c["name"]: c for c in done.json["evidence"]["criteria"]}
+    verdicts = {name: c["passed"] for name, c in criteria.items()}
+    # Whether PostgreSQL meets it is for its own figures to say.
+    with database("embedded", where) as uri, Database(uri) as connection:
+        sql = "SELECT count(*), pg_total_relation_size('futures_ohlcv') FROM futures_ohlcv"
+        ((count, size),) = connection.query(sql)
+    fits = size / count * 13_200_000 <= 1_500_000_000
+    assert verdicts == {
+        "AC-007": True, "AC-008": True, "AC-009, lake": True, "AC-009, PostgreSQL": fits,
+    }  # fmt: skip
+    assert done.code == (0 if fits else 1)
+    told = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path)
+    assert ("Not met: AC-009, PostgreSQL, so the exit code is 1." in told.err) == (not fits)
+    assert f"{size:,} bytes for {count:,} candles" in criteria["AC-009, PostgreSQL"]["figure"]
+    rows = where.snapshot(BASIS).rows
+    assert f"= {rows:,} basis rows" in criteria["AC-008"]["figure"]
+    texts = {name: (tmp_path / name).read_text() for name in done.json["evidence"]["files"]}
+    assert sorted(texts) == sorted(path.name for path in tmp_path.iterdir())
+    assert f"AC-009, PostgreSQL: {'pass' if fits else 'FAIL'}" in texts["acceptance.txt"]
+    assert "FAIL: it is not, and the command ends with exit code 1." in texts["acceptance.txt"]
+    futures = where.scan("instruments").filter(kind="future").collect()
+    assert f"{futures.height:,} futures" in texts["acceptance.txt"]
+    candles = where.sql(
+        "SELECT base, count(*) AS n FROM candles JOIN instruments USING (instrument) "
+        "WHERE kind = 'future' GROUP BY base"
+    )
+    for coin, count in candles.iter_rows():
+        assert re.search(rf"^{coin} +future +{count:,} ", texts["row_counts.txt"], re.MULTILINE)
+    assert "0 failed" in texts["failed_instruments.txt"]
+
+
+def judged(where: Lake, folder: Path) -> dict[str, bool | None]:
+    """The criteria's verdicts, by name."""
+    found = evidence(where, gather(where, MADE_AT, None, 1), folder)
+    return {criterion.name: criterion.passed for criterion in found.criteria}
+
+
+def test_what_has_no_answer_fails_the_registrys_criterion(where: Lake, tmp_path: Path) -> None:
+    found = judged(where, tmp_path)
+    assert (found["AC-007"], found["AC-008"], found["AC-009, PostgreSQL"]) == (False, True, None)
+    text = (tmp_path / "failed_instruments.txt").read_text()
+    assert "1 failed" in text
+    assert UNANSWERED[0] in text
+
+
+@pytest.mark.parametrize("change", ["price", "formula", "row", "minute"])
+def test_a_basis_that_does_not_come_from_its_candles_fails(
+    where: Lake, tmp_path: Path, change: str
+) -> None:
+    copy = copied(where, tmp_path)
+    name = "BTC-5APR24"
+    rows = copy.scan("basis").filter(instrument=name).collect()
+    first = pl.int_range(pl.len()) == 0
+    one_up = pl.when(first).then(pl.col("future_close") + 1).otherwise("future_close")
+    changed = {
+        "price": rows.with_columns(one_up),
+        "formula": rows.with_columns(pl.when(first).then(0.0).otherwise("basis").alias("basis")),
+        "row": rows.tail(-1),
+        "minute": rows.with_columns(
+            pl.when(first).then(pl.col("ts") - pl.duration(minutes=1)).otherwise("ts").alias("ts")
+        ),
+    }[change]
+    copy.commit(copy.snapshot(BASIS), [copy.write(BASIS, changed, name)], LINEAGE, replacing=[name])
+    assert judged(copy, tmp_path / "evidence")["AC-008"] is False
+
+
+def test_coverage_with_a_hole_fails(where: Lake, tmp_path: Path) -> None:
+    copy = copied(where, tmp_path)
+    rows = copy.read(COVERAGE).filter(status="present")
+    copy.replace(copy.snapshot(COVERAGE), rows, LINEAGE)
+    assert judged(copy, tmp_path / "evidence")["AC-007"] is False

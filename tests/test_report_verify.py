@@ -1,0 +1,202 @@
+"""`report --verify`: what was true stays true, and what was changed is found."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
+from basislake.report.make import make
+from basislake.report.page import facts_in
+from basislake.report.verify import verify
+from basislake.settings import database
+from lake import Lake
+from lake.errors import LakeError
+from lake.tables import CANDLES, RAW_CANDLES
+from load.postgres import Database
+from tests.ailing import UNANSWERED, ailing_lake
+from tests.lakes import LINEAGE, copied
+from tests.market import basislake
+from tests.reporting import HOSTILE, MADE_AT, text_of
+from tests.staged import built
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return ailing_lake(tmp_path_factory.mktemp("ailing"))
+
+
+@pytest.fixture(scope="module")
+def facts(where: Lake) -> Facts:
+    return gather(where, MADE_AT, None, 2)
+
+
+def made(where: Lake, folder: Path) -> Path:
+    """A report on disk."""
+    done, _ = make(where, folder, MADE_AT, None, 2)
+    assert Path(done.path).stat().st_size == done.bytes
+    assert done.queries == len(FIGURES)
+    return folder
+
+
+def differing(where: Lake, folder: Path) -> dict[str, str]:
+    """What a verification finds, by figure."""
+    done = verify(where, folder, None, 2)
+    assert done.queries == len(FIGURES)
+    return {finding.figure: finding.reason for finding in done.differing}
+
+
+def rewritten(folder: Path, change: Callable[[dict[str, Any]], None], *, page: bool) -> None:
+    """Change the facts of a report: in its JSON, and in its page, or in the JSON alone."""
+    path = folder / "report.json"
+    before = json.loads(path.read_bytes())
+    change(before)
+    path.write_text(json.dumps(before))
+    if page:
+        facts = from_json(path.read_bytes(), "here")
+        shown = (folder / "index.html").read_text()
+        text = facts_in(shown)
+        assert text is not None
+        changed = to_json(facts).decode().replace("<", "\\u003c").replace(">", "\\u003e")
+        changed = changed.replace("&", "\\u0026")
+        (folder / "index.html").write_text(shown.replace(text, changed))
+
+
+def column(facts: dict[str, Any], figure: str, name: str) -> list[Any]:
+    """A column of a figure in the JSON."""
+    columns = next(f["columns"] for f in facts["figures"] if f["name"] == figure)
+    values: list[Any] = columns[name]
+    return values
+
+
+def test_a_report_stands_also_when_the_lake_has_moved_on(where: Lake, tmp_path: Path) -> None:
+    copy = copied(where, tmp_path)
+    folder = made(copy, tmp_path / "report")
+    assert differing(copy, folder) == {}
+    name = UNANSWERED[0]
+    rows = copy.scan("raw_candles").filter(instrument=name).head(10).collect()
+    earlier = rows.with_columns(pl.col("ts") - pl.duration(days=2))
+    added = [copy.write(RAW_CANDLES, earlier, name)]
+    copy.commit(copy.snapshot(RAW_CANDLES), added, LINEAGE, counting=[name])
+    built(copy)
+    assert differing(copy, folder) == {}
+    assert (
+        copy.snapshot(RAW_CANDLES).version
+        != json.loads((folder / "report.json").read_bytes())["versions"]["raw_candles"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("figure", "name"),
+    [("summary", "candles"), ("coverage", "missing"), ("versions", "sha256"), ("runs", "calls")],
+)
+def test_a_changed_figure_is_found(where: Lake, tmp_path: Path, figure: str, name: str) -> None:
+    folder = made(where, tmp_path)
+
+    def change(facts: dict[str, Any]) -> None:
+        values = column(facts, figure, name)
+        values[0] = "0" * 64 if name == "sha256" else values[0] + 1
+
+    rewritten(folder, change, page=False)
+    assert differing(where, folder) == {figure: "the page and report.json say different things"}
+    rewritten(folder, lambda _: None, page=True)
+    found = differing(where, folder)
+    # What only the charts show is nowhere else on the page.
+    assert found.keys() == ({figure} if figure == "coverage" else {figure, "page"})
+    assert found[figure].startswith(f"{name}: e.g. row 1 is ")
+
+
+def test_a_changed_headline_and_a_changed_query_are_found(where: Lake, tmp_path: Path) -> None:
+    folder = made(where, tmp_path)
+    shown = (folder / "index.html").read_text()
+    candles = f"{where.snapshot(CANDLES).rows:,}"
+    assert candles in shown
+    (folder / "index.html").write_text(shown.replace(candles, "9" + candles))
+    assert differing(where, folder).keys() == {"page"}
+
+    def change(facts: dict[str, Any]) -> None:
+        facts["figures"][0]["sql"] = "COPY (SELECT 1) TO 'x'"
+
+    (folder / "index.html").write_text(shown)
+    rewritten(folder, change, page=True)
+    found = differing(where, folder)
+    assert found["summary"] == "it was made by another query; make it anew"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 99}', "\x00"])
+def test_a_file_that_is_no_report_is_told_as_such(where: Lake, tmp_path: Path, text: str) -> None:
+    folder = made(where, tmp_path)
+    (folder / "report.json").write_text(text)
+    with pytest.raises(LakeError, match="`basislake report` makes it anew"):
+        verify(where, folder, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("made_at",), "2024-01-01T00:00:00"),
+        (("versions", "basis"), 2**70),
+        (("versions", "basis"), -1),
+        (("figures", 0, "columns"), {"instruments": 1}),
+        (("figures", 1, "columns"), {"coin": ["BTC"], "instrument": []}),
+        (("figures", 0, "name"), None),
+    ],
+)
+def test_facts_of_another_shape_are_no_report(
+    facts: Facts, place: tuple[str | int, ...], value: object
+) -> None:
+    changed = json.loads(to_json(facts))
+    inner = changed
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = value
+    with pytest.raises(LakeError, match="`basislake report` makes it anew"):
+        from_json(json.dumps(changed), "here")
+
+
+def test_facts_that_no_lake_has_said_are_found(where: Lake, tmp_path: Path) -> None:
+    folder = made(where, tmp_path)
+
+    def change(facts: dict[str, Any]) -> None:
+        for figure in facts["figures"]:
+            figure["columns"] = {"x": [None, [1], {}, HOSTILE]}
+
+    rewritten(folder, change, page=True)
+    found = differing(where, folder)
+    assert found.keys() == {"page", *(f.name for f in FIGURES)}
+    assert found["gaps"] == "it has other columns"
+
+
+def test_a_report_of_versions_that_are_gone_cannot_be_verified(where: Lake, tmp_path: Path) -> None:
+    copy = copied(where, tmp_path)
+    folder = made(copy, tmp_path / "report")
+    for path in Path(copy.uri, "basis").rglob("*.parquet"):
+        path.unlink()
+    with pytest.raises(LakeError):
+        verify(copy, folder, None, 1)
+
+
+def test_a_row_that_went_from_the_database_is_found_and_a_new_load_is_told(
+    loaded: tuple[Lake, Any],
+) -> None:
+    where, _ = loaded
+    with database("embedded", where) as uri, Database(uri) as connection:
+        connection.execute(
+            "DELETE FROM futures_ohlcv WHERE ctid = (SELECT min(ctid) FROM futures_ohlcv)"
+        )
+        connection.commit()
+    done = basislake(None, "report", "--lake", where.uri, "--verify", "--json")
+    assert done.code == 1
+    assert [finding["figure"] for finding in done.json["differing"]] == ["parity"]
+    anew = basislake(None, "report", "--lake", where.uri, "--json")
+    text = text_of(anew.json["path"])
+    assert "PostgreSQL holds another number of rows in futures_ohlcv" in text
+    assert basislake(None, "load", "--lake", where.uri, "--full").code == 0
+    later = basislake(None, "report", "--lake", where.uri, "--verify", "--json")
+    assert later.code == 0
+    told = {finding["figure"]: finding["reason"] for finding in later.json["open"]}
+    assert told["parity"] == "the database was loaded since"
+    assert basislake(None, "report", "--lake", where.uri).code == 0
