@@ -17,7 +17,7 @@ from lake.actions import commit_files, read_actions
 from lake.errors import LakeError
 from lake.fingerprint import fingerprint
 from lake.past import given_up
-from lake.snapshot import explained
+from lake.snapshot import Snapshot, explained
 from lake.store import Lake
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, RAW_CANDLES, Table
 from lake.upkeep import checkpoint
@@ -268,13 +268,18 @@ def _proved(source: Lake, target: Lake, threads: int, done: Copied) -> bool:
     try:
         expected = fingerprint(origin, threads)
     except LakeError:
-        if any(snapshot.given_up for snapshot in origin.snapshots().values()):
+        if any(map(_is_overtaken, origin.snapshots().values())):
             return False
         raise
     found = fingerprint(PinnedLake(target, done.versions), threads, verify=True)
     done.fingerprint, done.damaged = expected.lake, found.damaged
     done.is_equal = found.tables == expected.tables and not found.damaged
     return True
+
+
+def _is_overtaken(snapshot: Snapshot) -> bool:
+    """Whether files of a version that was just copied were given up."""
+    return bool(snapshot.given_up) or any(f.within for f in snapshot.located(snapshot.files))
 
 
 def _get(store: pafs.FileSystem, path: str) -> bytes:
