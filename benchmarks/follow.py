@@ -30,11 +30,12 @@ from lake import Lake
 from lake.compaction import compact
 from lake.retention import LEAST_KEPT, give_up
 from lake.spans import MINUTE, Span
-from lake.tables import CURATED, RAW_CANDLES, TABLES
+from lake.tables import COVERAGE, CURATED, RAW_CANDLES, TABLES
 from lake.upkeep import checkpoint
 
 FUTURES, OPEN = 150, 14
 MINUTES_A_BUILD, MINUTES_AN_UPKEEP = 10, 60
+_SHOWN = (RAW_CANDLES, COVERAGE)
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -126,17 +127,17 @@ def _bytes(where: Lake, *, curated: bool) -> int:
 
 
 def _say_size(where: Lake) -> None:
-    """Bytes on disk, those of the curated tables, of raw candles and of all logs, and files."""
+    """Bytes and files on disk: of curated tables, raw candles, coverage, and all logs."""
     files = list(_files(where, curated=False))
-    logs = [path for path in files if "_delta_log" in path.parts]
-    raw = [path for path in files if RAW_CANDLES.name in path.parts and path not in set(logs)]
-    sizes = [sum(p.stat().st_size for p in paths) / 1e6 for paths in (files, raw, logs)]
-    curated = _bytes(where, curated=True) / 1e6
-    print(
-        f"  {sizes[0]:,.0f} MB: curated with their logs {curated:,.0f}, raw {sizes[1]:,.1f}, "
-        f"all logs {sizes[2]:,.1f}; {len(files):,} files, {len(raw):,} of raw candles",
-        flush=True,
+    logs = {path for path in files if "_delta_log" in path.parts}
+    data = {t.name: [p for p in files if t.name in p.parts and p not in logs] for t in _SHOWN}
+    curated = [p for p in _files(where, curated=True) if p not in logs]
+    parts = {"curated tables": curated, **data, "logs": list(logs)}
+    told = (
+        f"{name} {sum(p.stat().st_size for p in paths) / 1e6:,.1f} MB in {len(paths):,} files"
+        for name, paths in parts.items()
     )
+    print(f"  {'; '.join(told)}", flush=True)
 
 
 if __name__ == "__main__":
