@@ -34,7 +34,6 @@ LEAST_KEPT = timedelta(hours=1)
 
 _DELETES_AT_ONCE = 16
 
-
 # Before the curated tables: their marks tell which builds have been looked at.
 _ORDER = (COVERAGE, RAW_CANDLES, *CURATED)
 # So many more builds are looked at: the clocks of machines differ.
@@ -148,7 +147,7 @@ def give_up(
 def _give_up(lake: Lake, snapshot: Snapshot, until: datetime, program: str, done: GivenUp) -> None:
     table = snapshot.table
     before, newest = snapshot.counter(KEPT_FROM), snapshot.version or 0
-    commits = lake.history(table, newest - before + 1)
+    commits = lake.history(table, since=before - 1)
     first = min(kept_from(commits, until), newest)
     passed = [commit for commit in commits if before < commit.version <= first]
     if not any(_gives_up(table, commit) for commit in passed):
@@ -157,11 +156,12 @@ def _give_up(lake: Lake, snapshot: Snapshot, until: datetime, program: str, done
     known = list(read_actions(store, {v: commit_file(v) for v in range(before + 1, newest + 1)}))
     told: dict[str, Any] = {"program": program, log.UPKEEP: f"versions before {first} given up"}
     if table is COVERAGE:
-        needed = _needed(lake, commits)
+        needed = _needed(lake, commits, is_first=not before)
         told[GIVEN_UP] = unneeded(known, before, first, needed)
         told[BUILDS] = sorted(set(needed.values()))
     version = lake.commit(snapshot, [], told, marks={KEPT_FROM: first})
-    known += read_actions(store, {version: commit_file(version)})
+    # Ours is among those since, whoever commits at the same time.
+    known += read_actions(store, {v: commit_file(v) for v in range(newest + 1, version + 1)})
     gone = given_up(table, known) - {file.path for file in snapshot.files}
     sizes = _removed(store, gone)
     if table is not RAW_CANDLES:
@@ -175,14 +175,14 @@ def _gives_up(table: Table, commit: Commit) -> bool:
     return LISTED in commit.lineage if table is RAW_CANDLES else not commit.is_upkeep
 
 
-def _needed(lake: Lake, coverage: Sequence[Commit]) -> dict[int, int]:
-    """See `needed_by`; of the builds since the last were given up."""
-    candles = lake.snapshot(CANDLES)
-    since = (candles.version or 0) - candles.counter(KEPT_FROM)
-    builds = lake.history(CANDLES, since + _BUILDS_BEFORE)
+def _needed(lake: Lake, coverage: Sequence[Commit], *, is_first: bool) -> dict[int, int]:
+    """See `needed_by`; of the builds since the last were given up, and of all where no coverage
+    was yet.
+    """
+    kept = lake.snapshot(CANDLES).counter(KEPT_FROM)
+    builds = lake.history(CANDLES, since=-1 if is_first else kept - _BUILDS_BEFORE)
     made = [version for build in builds if (version := made_from(build, RAW_CANDLES)) is not None]
-    newest = lake.watch(RAW_CANDLES).version() or 0
-    raw = lake.history(RAW_CANDLES, newest - min(made, default=newest) + 1)
+    raw = lake.history(RAW_CANDLES, since=min(made) - 1) if made else []
     return needed_by(builds, raw, coverage)
 
 

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -22,6 +23,7 @@ from lake.fingerprint import fingerprint
 from lake.pieces import holders
 from lake.retention import GivenUp, give_up
 from lake.rows import read_rows
+from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span
 from lake.tables import RAW_CANDLES
 from lake.vacuum import vacuum
@@ -145,6 +147,26 @@ def test_minutes_that_were_put_together_leave_one_file_an_instrument_for_all_ver
     assert heights == [1, 2, 3, 4, 4, 4, 5, 6, 7, 8, 8, 8, 9]
     assert relieve(at) == GivenUp()
     assert vacuum(at, now=lambda: datetime.now(UTC) + 720 * HOUR).files == 0
+
+
+class Busy(Lake):
+    """A lake to which somebody else commits right after each commit of ours."""
+
+    def commit(self, base: Snapshot, *args: Any, **options: Any) -> int:  # noqa: ANN401
+        super().commit(base, *args, **options)
+        append(Lake(self.uri), "B", [base.version or 0])
+        return newest(Lake(self.uri))
+
+
+def test_a_commit_of_another_beside_the_mark_keeps_nothing_from_being_removed(
+    tmp_path: Path,
+) -> None:
+    at = lake.open(str(tmp_path))
+    for minute in range(4):
+        append(at, "A", [minute])
+    compact(at, RAW_CANDLES, PROGRAM)
+    assert relieve(Busy(at.uri)).files == 4
+    assert on_disk(at) == {file.path for file in at.snapshot(RAW_CANDLES).files}
 
 
 def test_files_that_share_times_with_others_stay(tmp_path: Path) -> None:

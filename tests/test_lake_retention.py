@@ -194,6 +194,19 @@ def test_coverage_stays_for_versions_that_builds_were_made_from_and_is_told_for_
         relieve(where)
 
 
+def test_coverage_of_builds_that_were_given_up_before_any_coverage_was_stays(
+    staged: Staged, where: Lake
+) -> None:
+    """As in a lake that an older basislake followed."""
+    for _ in range(30):
+        where.commit(where.snapshot(CANDLES), [], {log.UPKEEP: "nothing"})
+    base = where.snapshot(CANDLES)
+    where.commit(base, [], {log.UPKEEP: "given up"}, marks={KEPT_FROM: base.version or 0})
+    assert relieve(where).files > 0
+    built(where, raw_version=staged.first.version)
+    assert is_same(content(PastLake(where, staged.first.version)), staged.first.content)
+
+
 @given(st.data())
 def test_coverage_that_a_build_would_be_made_from_again_is_needed(data: st.DataObject) -> None:
     """By the rules of `lake.versions`, whatever came between."""
