@@ -1,5 +1,5 @@
-"""A stand-in for an object store: moto's S3 in a process of its own, on loopback, and a proxy
-before it that can be slow, lose replies or be away.
+"""A stand-in for an object store: moto's S3 in a process of its own, on loopback, which also takes
+Google's words for the same, and a proxy before it that can be slow, lose replies or be away.
 
 Run as a program it serves one request after the other, so that a conditional put is atomic, as it
 is in a real store, and prints its port; with a port it is the proxy before that one.
@@ -12,10 +12,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -25,13 +26,19 @@ _BUFFER = 65_536
 
 @dataclass(frozen=True, slots=True)
 class ObjectStore:
-    """A store that answers at a URL, and has one bucket."""
+    """A store that answers at a URL, and has one bucket.
+
+    Attributes:
+        url: of the server.
+        scheme: of lakes in it: `s3`, or `gs` for Google's.
+    """
 
     url: str
+    scheme: str = "s3"
 
     def uri(self, name: str) -> str:
         """Where a lake of this name is."""
-        return f"s3://bucket/{name}"
+        return f"{self.scheme}://bucket/{name}"
 
     @property
     def options(self) -> dict[str, str]:
@@ -40,11 +47,16 @@ class ObjectStore:
 
     def environment(self, machine: Path) -> dict[str, str]:
         """The environment of a process on some machine, which has a cache of its own."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "BASISLAKE_"))}
+        ours = ("AWS_", "GOOGLE_", "BASISLAKE_")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         return {**kept, **self._settings, "XDG_CACHE_HOME": str(machine)}
 
     @property
     def _settings(self) -> dict[str, str]:
+        if self.scheme == "gs":
+            account = {"gcs_base_url": self.url, "disable_oauth": True, "private_key": SECRET}
+            names = {"client_email": "", "private_key_id": ""}
+            return {"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps({**account, **names})}
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "basislake",
@@ -188,11 +200,26 @@ def _serve() -> None:
     )
     from werkzeug.serving import make_server  # noqa: PLC0415
 
-    server = make_server(
-        "127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=False
-    )
+    app = _of_google(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, app, threaded=False)
     _tell(server.port)
     server.serve_forever()
+
+
+def _of_google(app: Callable[..., Any]) -> Callable[..., Any]:
+    """The same store, which also understands what Google's clients say otherwise: who they are, and
+    that nothing must be there yet. All else they say as those of S3 do.
+    """
+    signed = "AWS4-HMAC-SHA256 Credential=basislake/20240101/us-east-1/s3/aws4_request"
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Any:  # noqa: ANN401
+        if not environ.get("HTTP_AUTHORIZATION", "").startswith("AWS"):
+            environ["HTTP_AUTHORIZATION"] = f"{signed}, SignedHeaders=host, Signature=none"
+        if environ.pop("HTTP_X_GOOG_IF_GENERATION_MATCH", None) == "0":
+            environ["HTTP_IF_NONE_MATCH"] = "*"
+        return app(environ, start)
+
+    return answer
 
 
 def _stand_between(port: int) -> None:

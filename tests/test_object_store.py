@@ -1,5 +1,5 @@
-"""Lakes in an object store, here a stand-in for S3: every verb, several writers, and a store that
-is slow, loses replies or goes away.
+"""Lakes in an object store, here a stand-in for S3, and for Google's: every verb, several writers,
+and a store that is slow, loses replies or goes away.
 """
 
 import subprocess
@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -41,7 +42,8 @@ T0 = datetime(2024, 1, 1, tzinfo=UTC)
 @pytest.fixture
 def at(object_store: ObjectStore, request: pytest.FixtureRequest) -> Lake:
     """A lake of the test's own, straight in the store."""
-    return lake.open(object_store.uri(request.node.name[:60]), object_store.options)
+    store = replace(object_store, scheme=getattr(request, "param", "s3"))
+    return lake.open(store.uri(f"{store.scheme}-{request.node.name[:60]}"), store.options)
 
 
 @pytest.fixture
@@ -68,10 +70,12 @@ def names(where: Lake) -> list[str]:
     return where.read(INSTRUMENTS)["instrument"].to_list()
 
 
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
 def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
-    server: SimulatedExchange, object_store: ObjectStore, tmp_path: Path
+    server: SimulatedExchange, object_store: ObjectStore, tmp_path: Path, scheme: str
 ) -> None:
-    uri, env = object_store.uri("verbs"), object_store.environment(tmp_path / "machine")
+    store = replace(object_store, scheme=scheme)
+    uri, env = store.uri(f"verbs-{scheme}"), store.environment(tmp_path / "machine")
     told: list[Ran] = []
 
     def run(*arguments: object, to: SimulatedExchange | None = None, code: int = 0) -> Ran:
@@ -80,7 +84,7 @@ def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
         told.append(done)
         return done
 
-    assert run("status", code=1).err.startswith("Error: There is no lake at s3://")
+    assert run("status", code=1).err.startswith(f"Error: There is no lake at {uri}")
     known = run("instruments", "--json", to=server).json["known"]
     plan = run("plan", "--json", to=server).json
     fetched = run("backfill", "--json", to=server).json
@@ -243,6 +247,7 @@ def test_a_store_that_goes_away_in_mid_commit_leaves_the_version_before(
     assert rows(at, "raw_candles").height == 3
 
 
+@pytest.mark.parametrize("at", ["s3", "gs"], indirect=True)
 def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> None:
     def write(number: int) -> None:
         while True:
