@@ -16,10 +16,11 @@ from basislake.chores import Chores, Work
 from basislake.news import News, some
 from basislake.output import duration
 from basislake.settings import ExchangeSettings
-from ingest.backfill import Backfill, Result
+from ingest.backfill import Backfill
 from ingest.discover import discover
 from ingest.exchange import Exchange
 from ingest.plans import Planner, plan_figures
+from ingest.results import Result
 from ingest.runs import RunRecord
 from ingest.schedule import (
     Lag,

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection
 
 from basislake.output import duration
-from ingest.backfill import Result
 from ingest.discover import Discovery
+from ingest.results import Result
 from ingest.schedule import Lag
 
 _MOST_NAMED = 5

@@ -12,9 +12,10 @@ from basislake import PROGRAM
 from basislake.callers import callers
 from basislake.engines import HERE, Engine, executor
 from basislake.settings import ExchangeSettings
-from ingest.backfill import Backfill, Progress, Result
+from ingest.backfill import Backfill
 from ingest.discover import Discovery, discover
 from ingest.plans import Planner, plan_figures
+from ingest.results import Progress, Result
 from ingest.selection import Selection
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
 from lake import Lake

@@ -7,8 +7,8 @@ Killed at any moment it loses at most the answers that were not committed, a fif
 """
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from ingest.batches import Outcome
@@ -18,6 +18,7 @@ from ingest.exchange import MAX_CONNECTIONS, Exchange
 from ingest.fetcher import Fetcher
 from ingest.jobs import Job
 from ingest.plans import Planner, plan_figures
+from ingest.results import Failure, Progress, Result
 from ingest.runs import RunRecord
 from ingest.saver import Saved, Saver
 from ingest.worklist import Worklist
@@ -44,72 +45,6 @@ _POLL_S = 0.2
 
 # The state of a run that something ended; of any other `failed`.
 _ENDS = {KeyboardInterrupt: "interrupted", ClosedDoorError: "refused"}
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An instrument that is not complete, and why."""
-
-    instrument: str
-    reason: str
-
-
-@dataclass(slots=True)
-class Result:
-    """What a backfill did.
-
-    Attributes:
-        run: its name among the records of runs.
-        instruments: how many were selected.
-        complete: how many have every minute of their selected life answered.
-        empty: names that were answered over their whole selected life and have no candle.
-        failed: those with unanswered minutes, with the reason.
-        left: names left to another run that works on them; only a round of a longer run does so.
-        missing: minutes after the first candle that answers lacked more than once, by instrument.
-        candles_written: rows new to the lake.
-        bytes_written: of the files of those rows.
-        calls: candle calls, repeats included.
-        retries: candle calls made again after a transient failure.
-        throttled: candle calls refused because there were too many.
-        differing: candles that came again with other values than stored; the stored ones were kept.
-        seconds: from start to the last commit.
-        plan: what was to be done, see `ingest.plans.plan_figures`.
-        log: the file with a line for each instrument, None where there is none.
-    """
-
-    run: str = ""
-    instruments: int = 0
-    complete: int = 0
-    empty: list[str] = field(default_factory=list)
-    failed: list[Failure] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    missing: dict[str, int] = field(default_factory=dict)
-    candles_written: int = 0
-    bytes_written: int = 0
-    calls: int = 0
-    retries: int = 0
-    throttled: int = 0
-    differing: int = 0
-    seconds: float = 0.0
-    plan: Mapping[str, Any] = field(default_factory=dict)
-    log: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a backfill is, told after every window.
-
-    Attributes:
-        done: windows answered or given up.
-        total: windows of the run as far as is known.
-        candles: received so far.
-        instrument: of the window that was just done.
-    """
-
-    done: int
-    total: int
-    candles: int
-    instrument: str
 
 
 class Backfill:

@@ -16,11 +16,12 @@ from basislake import PROGRAM
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from basislake.verbs.exchange import market
-from ingest.backfill import Backfill, Result
+from ingest.backfill import Backfill
 from ingest.discover import discover
 from ingest.exchange import Exchange
 from ingest.limiter import Limiter
 from ingest.plans import Planner
+from ingest.results import Result
 from ingest.selection import Selection
 from lake import Lake
 

@@ -24,9 +24,9 @@ from basislake.pipeline import (
     plan_totals,
 )
 from basislake.settings import ExchangeSettings, check_exists
-from ingest.backfill import Progress, Result
 from ingest.discover import Discovery, discover
 from ingest.plans import make_plans
+from ingest.results import Progress, Result
 from ingest.selection import Selection, choose
 from lake import Lake
 from lake.tables import INSTRUMENTS
