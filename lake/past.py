@@ -12,7 +12,7 @@ it these files were given up:
 from collections.abc import Iterable, Sequence
 
 from lake.actions import BUILDS, GIVEN_UP, Actions
-from lake.log import Commit
+from lake.log import Commit, upkept
 from lake.pieces import holders
 from lake.tables import CURATED, RAW_CANDLES, Table
 
@@ -33,13 +33,17 @@ def given_up(table: Table, commits: Sequence[Actions]) -> set[str]:
     else:
         gone = {path for commit in commits for path in commit.lineage.get(GIVEN_UP, ())}
     # No file's name is used again by us; another program may have brought an old version back.
+    went = {path: commit.version for commit in _newest_first(old) for path in commit.removed}
     return gone - {
-        path for commit in commits if commit.version > kept_from for path in commit.added
+        path
+        for commit in commits
+        for path in commit.added
+        if commit.version > went.get(path, kept_from)
     }
 
 
 def why_given_up(
-    table: Table, version: int, paths: Iterable[str], commits: Sequence[Commit]
+    table: Table, version: int, kept_from: int, paths: Iterable[str], commits: Sequence[Commit]
 ) -> str:
     """Say why the rows of a version before the mark cannot be read, and what brings them back;
     empty where they can be; pure.
@@ -47,10 +51,14 @@ def why_given_up(
     Args:
         table: the declaration.
         version: of it.
+        kept_from: the mark.
         paths: of its files.
         commits: of the table, newest first.
     """
     if table in CURATED:
+        if upkept(commits, version) >= kept_from:
+            # Its files are those of a version that is kept.
+            return ""
         raw_version = _made_from(commits, version)
         again = "" if raw_version is None else f" --raw-version {raw_version}"
         return (
@@ -70,6 +78,10 @@ def why_given_up(
         "`maintain` do with versions between builds. No candle is lost, and coverage is there for "
         f"every version of {RAW_CANDLES.name} that a build was made from.{near}"
     )
+
+
+def _newest_first(commits: Iterable[Actions]) -> list[Actions]:
+    return sorted(commits, key=lambda commit: commit.version, reverse=True)
 
 
 def _made_from(commits: Iterable[Commit], version: int) -> int | None:

@@ -55,7 +55,8 @@ class Snapshot:
             return ""
         with explained(f"{self.table.name} cannot be read at {self.uri}"):
             paths = [file.path for file in self.files]
-            return why_given_up(self.table, self.version or 0, paths, commits_of(self._newest))
+            commits = commits_of(self._newest)
+            return why_given_up(self.table, self.version or 0, self._kept_from, paths, commits)
 
     @property
     def opened(self) -> DeltaTable:
@@ -138,9 +139,8 @@ class Snapshot:
         if self.table is not RAW_CANDLES or not self._is_replaced:
             return {}
         with explained(f"{self.table.name} cannot be read at {self.uri}"):
-            kept_from = self._newest.transaction_version(KEPT_FROM) or 0
-            later = commits_of(self._newest, self._newest.version() - (self.version or 0))
-            return pieces.holders(c.lineage for c in later if c.version <= kept_from)
+            later = commits_of(self._newest, since=self.version or 0)
+            return pieces.holders(c.lineage for c in later if c.version <= self._kept_from)
 
     @cached_property
     def _is_replaced(self) -> bool:
@@ -148,7 +148,11 @@ class Snapshot:
         if not self.is_past or self.version is None:
             return False
         with explained(f"{self.table.name} cannot be read at {self.uri}"):
-            return self.version < (self._newest.transaction_version(KEPT_FROM) or 0)
+            return self.version < self._kept_from
+
+    @cached_property
+    def _kept_from(self) -> int:
+        return self._newest.transaction_version(KEPT_FROM) or 0
 
     @cached_property
     def _newest(self) -> DeltaTable:

@@ -244,6 +244,23 @@ def test_a_file_that_another_program_put_together_keeps_what_it_replaced(tmp_pat
     assert at.scan("raw_candles", 2).collect().height == 2
 
 
+def test_small_files_that_another_program_brought_back_stay(tmp_path: Path) -> None:
+    at = lake.open(str(tmp_path))
+    for minute in range(3):
+        append(at, "A", [minute])
+    version = newest(at)
+    compact(at, RAW_CANDLES, PROGRAM)
+    at.snapshot(RAW_CANDLES).opened.restore(version)
+    append(at, "A", [3])
+    # Twice, so that the mark is beyond the commit that brought them back.
+    for _ in range(2):
+        relieve(at)
+    assert vacuum(at, now=lambda: datetime.now(UTC) + 720 * HOUR).files == 0
+    assert at.scan("raw_candles").collect().height == 4
+    for past in (2, version):
+        assert at.scan("raw_candles", past).collect().height == past
+
+
 def test_a_copy_holds_every_version_by_the_files_that_are_left(tmp_path: Path) -> None:
     at, early, late = (lake.open(str(tmp_path / name)) for name in ("lake", "early", "late"))
     for minute in range(4):
