@@ -18,7 +18,7 @@ from lake.errors import LakeError, UsageError
 from lake.fingerprint import fingerprint
 from lake.log import Commit, upkept
 from lake.retention import LEAST_KEPT, GivenUp, give_up, kept_from, needed_by, unneeded
-from lake.tables import BASIS, CANDLES, COVERAGE, CURATED, RAW_CANDLES, TABLES
+from lake.tables import BASIS, CANDLES, COVERAGE, CURATED, RAW_CANDLES, TABLES, Table
 from lake.vacuum import vacuum
 from lake.versions import PastLake, place
 from tests.market import basislake
@@ -205,6 +205,24 @@ def test_coverage_of_builds_that_were_given_up_before_any_coverage_was_stays(
     assert relieve(where).files > 0
     built(where, raw_version=staged.first.version)
     assert is_same(content(PastLake(where, staged.first.version)), staged.first.content)
+
+
+def mark(where: Lake, table: Table, kept_from: int) -> None:
+    """Give up versions of a table, without a look at others."""
+    told = {"program": PROGRAM, log.UPKEEP: "versions given up"}
+    where.commit(where.snapshot(table), [], told, marks={KEPT_FROM: kept_from})
+
+
+def test_a_build_that_only_upkeep_followed_is_not_given_up(staged: Staged, where: Lake) -> None:
+    for table in CURATED:
+        mark(where, table, 1)
+    relieve(where)
+    assert is_same(content(PastLake(where, staged.last.version)), staged.last.content)
+    built(where, full=True)
+    relieve(where)
+    told = TOLD.format(staged.last.version)
+    with pytest.raises(LakeError, match=f"at its version [23] {told}"):
+        where.scan("candles", 2)
 
 
 @given(st.data())
