@@ -1,9 +1,11 @@
 """A lake copied to another folder or store, with every version: commit by commit, data first.
 
-The copy is a lake at any moment, as the source was at some moment. Copying again goes on from
-there, so a copy that was killed is finished, and an old one is brought up to date. Where files are
-gone because the source gave them up meanwhile (`lake.retention`), what is left to copy is planned
-anew, up to the commit that says so: the copy then knows them as given up, too.
+The copy is a lake when it is done, as the source was at some moment. Copying again goes on from
+there, so a copy that was killed is finished, and an old one is brought up to date. A kill among the
+commits of a table can leave its newest version there without files that the source has given up,
+until the copy is finished. Where files are gone because the source gave them up meanwhile
+(`lake.retention`), what is left to copy is planned anew, up to the commit that says so: the copy
+then knows them as given up, too.
 """
 
 from collections.abc import Callable, Mapping
