@@ -13,8 +13,11 @@ from deltalake.fs import DeltaStorageHandler
 
 from lake.snapshot import Snapshot
 
-# Between two reads of an abandoned query Arrow decodes, on a busy machine for some 0.1 s.
+# Between two reads of an abandoned query Arrow has let its files go, and opens others at once.
 _QUIET_S = 0.4
+# While it has one it decodes, on a busy machine for a while; or the query's answer was not read to
+# its end, and nothing more happens.
+_QUIET_HELD_S = 3.0
 _POLL_S = 0.02
 _LONGEST_WAIT_S = 30.0
 
@@ -56,15 +59,16 @@ class _Handler(DeltaStorageHandler):
 
     def open_input_file(self, path: str) -> pa.PythonFile:
         with self._reads:
-            return pa.PythonFile(_File(self._handler.open_input_file(path), self._reads))
+            return pa.PythonFile(self._reads.held(_File(self._handler.open_input_file(path))))
 
 
 class _Reads:
-    """Knows the reads under way, and those that ever began."""
+    """Knows the reads under way, those that ever began, and the files that Arrow has not let go."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._under_way = self._begun = 0
+        # A file may be let go in the middle of anything, also by a thread that has the lock.
+        self._lock = threading.RLock()
+        self._under_way = self._begun = self._held = 0
         self._is_over = False
 
     def __enter__(self) -> None:
@@ -78,8 +82,22 @@ class _Reads:
         with self._lock:
             self._under_way -= 1
 
+    def held(self, file: "_File") -> "_File":
+        """Return the file, known to be held until nobody has it any more."""
+        with self._lock:
+            self._held += 1
+        file.reads = self
+        weakref.finalize(file, self._let_go).atexit = False
+        return file
+
+    def _let_go(self) -> None:
+        with self._lock:
+            self._held -= 1
+
     def end(self) -> None:
-        """Let no read begin, and wait until none is under way nor tried for a while."""
+        """Let no read begin, and wait until none is under way nor tried for a while: a longer one
+        where a file is held.
+        """
         self._is_over = True
         if not self._begun:
             return
@@ -88,7 +106,7 @@ class _Reads:
         while (now_s := time.monotonic()) - started_s < _LONGEST_WAIT_S:
             if self._under_way or seen != self._begun:
                 seen, quiet_since_s = self._begun, now_s
-            elif now_s - quiet_since_s > _QUIET_S:
+            elif now_s - quiet_since_s > (_QUIET_HELD_S if self._held else _QUIET_S):
                 return
             time.sleep(_POLL_S)
 
@@ -96,14 +114,15 @@ class _Reads:
 class _File:
     """An open file whose reads are counted."""
 
-    def __init__(self, file: Any, reads: _Reads) -> None:  # noqa: ANN401  (the library hides it)
+    reads: _Reads
+
+    def __init__(self, file: Any) -> None:  # noqa: ANN401  (the library hides it)
         self._file = file
-        self._reads = reads
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self._file, name)
 
     def read(self, count: int) -> bytes:
-        with self._reads:
+        with self.reads:
             found: bytes = self._file.read(count)
             return found
