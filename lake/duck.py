@@ -3,6 +3,7 @@ the derived views over them.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import duckdb
 import polars as pl
@@ -11,7 +12,7 @@ from lake.dataset import dataset
 from lake.errors import LakeError, UsageError
 from lake.scan import Read, reads
 from lake.snapshot import Snapshot
-from lake.tables import Table, Type
+from lake.tables import Type
 from lake.views import VIEWS
 
 # What Arrow makes of DuckDB's HUGEINT.
@@ -107,7 +108,10 @@ def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local
         return
     wanted = reads(snapshot.located(snapshot.files))
     if is_local:
-        queries = [_parquet_sql(snapshot, read) for read in wanted]
+        whole = [path for read in wanted if read.spans is None for path in read.paths]
+        within = [read for read in wanted if read.spans is not None]
+        queries = [_parquet_sql(snapshot, whole)] if whole else []
+        queries += [_within_sql(snapshot, within)] if within else []
     elif wanted[1:] or wanted[0].spans:
         queries = [_stored_sql(connection, snapshot, *each) for each in enumerate(wanted)]
     else:
@@ -118,36 +122,56 @@ def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local
     connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(queries)}")
 
 
-def _where_sql(table: Table, read: Read) -> str:
-    """Only the rows that are wanted."""
-    if read.spans is None:
-        return ""
-    column = f'"{table.order[0]}"'
-    inside = (
-        f"{column} >= TIMESTAMPTZ '{span.start.isoformat()}' "
-        f"AND {column} < TIMESTAMPTZ '{span.end.isoformat()}'"
-        for span in read.spans
-    )
-    return f" WHERE {' OR '.join(inside)}"
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
-def _parquet_sql(snapshot: Snapshot, read: Read) -> str:
+def _time(value: datetime) -> str:
+    return f"TIMESTAMPTZ '{value.isoformat()}'"
+
+
+def _parquet_sql(snapshot: Snapshot, paths: Iterable[str], *, named: bool = False) -> str:
+    """Rows of Parquet files; with a column `filename` where they are to be named."""
     table = snapshot.table
-    names = ", ".join(f'"{name}"' for name in table.names)
-    urls = (f"{snapshot.uri}/{path}" for path in read.paths)
-    listed = ", ".join("'" + url.replace("'", "''") + "'" for url in urls)
+    names = ", ".join(f'"{name}"' for name in [*table.names, *(["filename"] if named else [])])
+    listed = ", ".join(_text(f"{snapshot.uri}/{path}") for path in paths)
     hive = ", hive_partitioning = false"
     if table.partition:
         hive = f", hive_partitioning = true, hive_types = {{'{table.partition}': VARCHAR}}"
-    return f"SELECT {names} FROM read_parquet([{listed}]{hive}){_where_sql(table, read)}"
+    filename = ", filename = true" if named else ""
+    return f"SELECT {names} FROM read_parquet([{listed}]{hive}{filename})"
+
+
+def _within_sql(snapshot: Snapshot, wanted: Iterable[Read]) -> str:
+    """Only some rows of files: one query for all of them, which is planned at once."""
+    table = snapshot.table
+    paths = [path for read in wanted for path in read.paths]
+    bounds = ", ".join(
+        f"({_text(f'{snapshot.uri}/{path}')}, {_time(span.start)}, {_time(span.end)})"
+        for read in wanted
+        for path in read.paths
+        for span in read.spans or ()
+    )
+    names = ", ".join(f'"{name}"' for name in table.names)
+    stamp = f'"{table.order[0]}"'
+    return (
+        f"SELECT {names} FROM ({_parquet_sql(snapshot, paths, named=True)}) "
+        f"JOIN (VALUES {bounds}) AS spans(path, first, until) "
+        f"ON filename = path AND {stamp} >= first AND {stamp} < until"
+    )
 
 
 def _stored_sql(
     connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, place: int, read: Read
 ) -> str:
-    name = f"{snapshot.table.name}_{place}"
+    name, stamp = f"{snapshot.table.name}_{place}", f'"{snapshot.table.order[0]}"'
     connection.register(name, dataset(snapshot, read.paths))
-    return f"SELECT * FROM {name}{_where_sql(snapshot.table, read)}"
+    if read.spans is None:
+        return f"SELECT * FROM {name}"
+    inside = (
+        f"{stamp} >= {_time(span.start)} AND {stamp} < {_time(span.end)}" for span in read.spans
+    )
+    return f"SELECT * FROM {name} WHERE {' OR '.join(inside)}"
 
 
 def _empty_sql(snapshot: Snapshot) -> str:

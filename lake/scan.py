@@ -9,6 +9,8 @@ from lake.files import DataFile
 from lake.spans import MINUTE, Span, merge
 from lake.tables import Table
 
+_FILE, _START, _END = "_file", "_start", "_end"
+
 
 class Read(NamedTuple):
     """Which rows of some files are to be read.
@@ -50,10 +52,11 @@ def scan_files(
         files: of the table.
         options: storage options of the object store.
     """
-    scans = []
-    for paths, spans in reads(files):
-        rows = scan_paths(table, uri, paths, options)
-        scans.append(rows if spans is None else rows.filter(inside(table.order[0], spans)))
+    wanted = reads(files)
+    scans = [scan_paths(table, uri, read.paths, options) for read in wanted if read.spans is None]
+    within = [read for read in wanted if read.spans is not None]
+    if within:
+        scans.append(_scan_within(table, uri, within, options))
     return pl.concat(scans) if scans else table.empty().lazy()
 
 
@@ -64,10 +67,40 @@ def inside(column: str, spans: Sequence[Span]) -> pl.Expr:
     )
 
 
-def scan_paths(
-    table: Table, uri: str, paths: Sequence[str], options: Mapping[str, str]
+def _scan_within(
+    table: Table, uri: str, wanted: Sequence[Read], options: Mapping[str, str]
 ) -> pl.LazyFrame:
-    """Return all rows of the files at some paths (at least one) in a table's folder."""
+    """One scan of all files; a scan of each would take seconds to plan where they are hundreds."""
+    bounds = [
+        (f"{uri}/{path}", *span)
+        for read in wanted
+        for path in read.paths
+        for span in read.spans or ()
+    ]
+    time = table.polars_schema[table.order[0]]
+    known = pl.LazyFrame(bounds, {_FILE: pl.String, _START: time, _END: time}, orient="row")
+    paths = [path for read in wanted for path in read.paths]
+    rows = scan_paths(table, uri, paths, options, _FILE).join(known, on=_FILE)
+    stamp = pl.col(table.order[0])
+    return rows.filter(stamp >= pl.col(_START), stamp < pl.col(_END)).select(table.names)
+
+
+def scan_paths(
+    table: Table,
+    uri: str,
+    paths: Sequence[str],
+    options: Mapping[str, str],
+    file_column: str | None = None,
+) -> pl.LazyFrame:
+    """Return all rows of the files at some paths in a table's folder.
+
+    Args:
+        table: the declaration.
+        uri: the table's folder.
+        paths: at least one.
+        options: storage options of the object store.
+        file_column: a further column with each row's file, as `uri/path`; none by default.
+    """
     urls = [f"{uri}/{path}" for path in paths]
     lazy = pl.scan_parquet(
         urls,
@@ -77,8 +110,9 @@ def scan_paths(
         storage_options=dict(options) or None,
         # What delta-rs takes from the environment, Polars does too; no other library is asked.
         credential_provider=None,
+        include_file_paths=file_column,
     )
-    return lazy.select(table.names)
+    return lazy.select([*table.names, file_column] if file_column else table.names)
 
 
 def _hive_schema(partition: str, url: str) -> pl.Schema:
