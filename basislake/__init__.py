@@ -2,5 +2,5 @@
 lake.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 PROGRAM = f"basislake {__version__}"
