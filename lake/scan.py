@@ -80,7 +80,8 @@ def _scan_within(
     time = table.polars_schema[table.order[0]]
     known = pl.LazyFrame(bounds, {_FILE: pl.String, _START: time, _END: time}, orient="row")
     paths = [path for read in wanted for path in read.paths]
-    rows = scan_paths(table, uri, paths, options, _FILE).join(known, on=_FILE)
+    rows = scan_paths(table, uri, paths, options, _FILE)
+    rows = rows.join(known, on=_FILE, maintain_order="left")
     stamp = pl.col(table.order[0])
     return rows.filter(stamp >= pl.col(_START), stamp < pl.col(_END)).select(table.names)
 
