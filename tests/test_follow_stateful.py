@@ -22,6 +22,7 @@ from lake import Lake
 from lake.actions import commit_files, read_actions
 from lake.compaction import compact
 from lake.files import filesystem
+from lake.past import given_up
 from lake.retention import give_up
 from lake.spans import MINUTE
 from lake.tables import BASIS, CANDLES, RAW_CANDLES, Table
@@ -201,11 +202,11 @@ class Followings(History):
         raw = self.where.snapshot(RAW_CANDLES)
         store = filesystem(raw.uri, {})
         commits = list(read_actions(store, commit_files(store)))
-        came = sum(len(commit.added) for commit in commits)
-        # The rounds since the last two upkeeps, and a file twice as large as the next one each.
-        rounds = 4 * 4 + came.bit_length()
-        most = min(rounds * len(raw.by_partition()), came // 2)
-        assert len(files_of(self.where, RAW_CANDLES)) <= most
+        came = {path for commit in commits for path in commit.added}
+        gone = given_up(RAW_CANDLES, commits)
+        assert gone
+        left = {str(path.relative_to(raw.uri)) for path in files_of(self.where, RAW_CANDLES)}
+        assert left == came - gone
         for version, expected in self.past.items():
             found = self.where.scan("raw_candles", version).collect()
             assert found.sort(RAW_CANDLES.key).equals(expected)
