@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from lake.files import DataFile, is_local
-from lake.scan import Read, inside, reads, scan_paths
+from lake.scan import Read, reads, scan_paths
 from lake.snapshot import explained
 from lake.spans import Span, common
 from lake.tables import Table
@@ -95,7 +95,8 @@ def _from_store(
     for path, spans in wanted:
         scan = scan_paths(table, uri, [path], options).select(columns)
         if spans:
-            scan = scan.filter(inside(table.order[0], [Span(spans[0].start, spans[-1].end)]))
+            whole = pl.col(table.order[0]).is_between(spans[0].start, spans[-1].end, closed="left")
+            scan = scan.filter(whole)
         scans.append(scan)
     for place in range(0, len(scans), _FILES_AT_ONCE):
         frames = pl.collect_all(scans[place : place + _FILES_AT_ONCE])

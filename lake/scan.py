@@ -60,13 +60,6 @@ def scan_files(
     return pl.concat(scans) if scans else table.empty().lazy()
 
 
-def inside(column: str, spans: Sequence[Span]) -> pl.Expr:
-    """Return whether a time is in one of some spans; pure."""
-    return pl.any_horizontal(
-        pl.col(column).is_between(span.start, span.end, closed="left") for span in spans
-    )
-
-
 def _scan_within(
     table: Table, uri: str, wanted: Sequence[Read], options: Mapping[str, str]
 ) -> pl.LazyFrame:

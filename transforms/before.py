@@ -32,7 +32,7 @@ def read_inputs(lake: Lake, versions: Mapping[str, int | None] | None = None) ->
         lake.snapshot(table, versions[table.name] if versions else None) for table in _SOURCES
     )
     found = {snapshot.table.name: snapshot.version for snapshot in (raw, instruments, coverage)}
-    return inputs_of(raw, instruments.scan().collect(), coverage.scan().collect(), found, {})
+    return inputs_of(raw, instruments.scan().collect(), coverage.scan().collect(), found)
 
 
 def inputs_before(lake: Lake, alike: Mapping[str, Any]) -> dict[str, Inputs | None]:

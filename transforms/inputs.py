@@ -10,7 +10,7 @@ import polars as pl
 
 from lake.errors import LakeError
 from lake.files import DataFile
-from lake.pieces import Piece, Pieces, expand
+from lake.pieces import Piece, expand
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span
 from transforms.levels import NEAR, STAND_IN
@@ -71,7 +71,6 @@ def inputs_of(
     instruments: pl.DataFrame,
     coverage: pl.DataFrame,
     versions: Mapping[str, int | None],
-    pieces: Pieces,
 ) -> Inputs:
     """Gather the sources of a build.
 
@@ -80,7 +79,6 @@ def inputs_of(
         instruments: the table `instruments`.
         coverage: the table `coverage`.
         versions: of the three.
-        pieces: what compacted files of `raw_candles` stand for, see `lake.pieces`.
 
     Raises:
         LakeError: an instrument has raw candles and no record.
@@ -99,7 +97,7 @@ def inputs_of(
             "Nothing was changed; `basislake instruments` fetches the records."
         )
     sources = {
-        name: _source(records[name], files, expand(files, pieces), asked.get(name))
+        name: _source(records[name], files, expand(files, {}), asked.get(name))
         for name, files in parts.items()
     }
     return Inputs(versions, sources)
