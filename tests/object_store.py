@@ -1,10 +1,12 @@
 """A stand-in for an object store: moto's S3 in a process of its own, on loopback, which also takes
 Google's words for the same, and a proxy before it that can be slow, lose replies or be away.
 
-Run as a program it serves one request after the other, so that a conditional put is atomic, as it
-is in a real store, and prints its port; with a port it is the proxy before that one.
+Run as a program it prints its port and serves one whole request after the other, so that a
+conditional put is atomic, as it is in a real store, and a request that is never finished holds up
+no other; with a port it is the proxy before that one.
 """
 
+import io
 import json
 import os
 import socket
@@ -186,6 +188,7 @@ def _forward(source: socket.socket, target: socket.socket) -> None:
     with suppress(OSError):
         while data := source.recv(_BUFFER):
             target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
 
 
 def _tell(number: int) -> None:
@@ -200,10 +203,29 @@ def _serve() -> None:
     )
     from werkzeug.serving import make_server  # noqa: PLC0415
 
-    app = _of_google(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", 0, app, threaded=False)
+    app = _one_at_a_time(_of_google(DomainDispatcherApplication(create_backend_app)))
+    server = make_server("127.0.0.1", 0, app, threaded=True)
     _tell(server.port)
     server.serve_forever()
+
+
+def _one_at_a_time(app: Callable[..., Any]) -> Callable[..., Any]:
+    """The same store, which begins with a request when all of it is there: what a client that was
+    killed sent of one is never stored, and none waits for the rest of it.
+    """
+    turn = threading.Lock()
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Any:  # noqa: ANN401
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length)
+        if len(body) < length:
+            start("400 Bad Request", [])
+            return []
+        environ["wsgi.input"] = io.BytesIO(body)
+        with turn:
+            return list(app(environ, start))
+
+    return answer
 
 
 def _of_google(app: Callable[..., Any]) -> Callable[..., Any]:

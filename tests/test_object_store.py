@@ -2,6 +2,7 @@
 and a store that is slow, loses replies or goes away.
 """
 
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import requests
 
 import lake
 from basislake.exchange.calls import CHART_METHOD as CHART
@@ -37,6 +39,7 @@ from transforms.inputs import Source
 from transforms.partition import Task
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
+BEGUN = b"PUT /bucket/half HTTP/1.1\r\nHost: store\r\nContent-Length: 100\r\n\r\nhalf"
 
 
 @pytest.fixture
@@ -245,6 +248,19 @@ def test_a_store_that_goes_away_in_mid_commit_leaves_the_version_before(
     proxy.set()
     assert near.commit(base, [file], LINEAGE, counting=["A"]) == 2
     assert rows(at, "raw_candles").height == 3
+
+
+@pytest.mark.parametrize("sent", [b"", b"PUT /bucket/ha", BEGUN], ids=["none", "words", "body"])
+def test_the_stand_in_neither_stores_nor_waits_for_what_a_killed_client_began(
+    object_store: ObjectStore, proxy: Proxy, sent: bytes
+) -> None:
+    for store in (object_store, proxy.store):
+        with socket.create_connection(("127.0.0.1", int(store.url.rpartition(":")[2]))) as killed:
+            killed.sendall(sent)
+            time.sleep(0.1)
+            assert requests.get(f"{store.url}/bucket/half", timeout=30).status_code == 404
+        time.sleep(0.1)
+        assert requests.get(f"{store.url}/bucket/half", timeout=30).status_code == 404
 
 
 @pytest.mark.parametrize("at", ["s3", "gs"], indirect=True)
