@@ -12,6 +12,10 @@ import pyarrow.fs as pafs
 from deltalake.fs import DeltaStorageHandler
 
 from lake.snapshot import Snapshot
+from lake.tables import Table
+
+# The column of each row's file; DuckDB's own reader of files calls it so, too.
+FILE = "filename"
 
 # Between two reads of an abandoned query Arrow has let its files go, and opens others at once.
 _QUIET_S = 0.4
@@ -23,26 +27,31 @@ _LONGEST_WAIT_S = 30.0
 
 
 def dataset(snapshot: Snapshot, paths: Sequence[str]) -> ds.Dataset:
-    """Return the rows of some files of a table as a dataset; nothing is read yet.
+    """Return the rows of some files of a table as a dataset, each with its file in a further column
+    `filename`, as `uri/path`; nothing is read yet.
 
     Args:
         snapshot: of the table.
         paths: of the files, at least one, in the table's folder.
     """
-    table = snapshot.table
-    partitioning = None
-    if table.partition:
-        column = table.arrow_schema.field(table.partition)
-        partitioning = ds.partitioning(pa.schema([column]), flavor="hive")
+    schema = snapshot.table.arrow_schema
+    hive = ds.partitioning(_partition_schema(snapshot.table), flavor="hive")
     # Each file's size would be asked of the store one after the other.
     sizes = {file.path: file.bytes for file in snapshot.files}
-    return ds.dataset(
+    return ds.FileSystemDataset.from_paths(
         list(paths),
-        schema=table.arrow_schema,
-        format="parquet",
+        schema=schema.append(pa.field(FILE, pa.string())),
+        format=ds.ParquetFileFormat(),
         filesystem=pafs.PyFileSystem(_Handler(snapshot.uri, snapshot.options, sizes)),
-        partitioning=partitioning,
+        # Of each file, what its path says.
+        partitions=[
+            hive.parse(path) & (ds.field(FILE) == f"{snapshot.uri}/{path}") for path in paths
+        ],
     )
+
+
+def _partition_schema(table: Table) -> pa.Schema:
+    return pa.schema([table.arrow_schema.field(table.partition)] if table.partition else [])
 
 
 class _Handler(DeltaStorageHandler):

@@ -2,13 +2,14 @@
 the derived views over them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 import duckdb
 import polars as pl
 
-from lake.dataset import dataset
+from lake.dataset import FILE, dataset
 from lake.errors import LakeError, UsageError
 from lake.scan import Read, reads
 from lake.snapshot import Snapshot
@@ -107,18 +108,13 @@ def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local
         connection.execute(f"CREATE VIEW {table.name} AS {_empty_sql(snapshot)}")
         return
     wanted = reads(snapshot.located(snapshot.files))
-    if is_local:
-        whole = [path for read in wanted if read.spans is None for path in read.paths]
-        within = [read for read in wanted if read.spans is not None]
-        queries = [_parquet_sql(snapshot, whole)] if whole else []
-        queries += [_within_sql(snapshot, within)] if within else []
-    elif wanted[1:] or wanted[0].spans:
-        queries = [_stored_sql(connection, snapshot, *each) for each in enumerate(wanted)]
-    else:
-        # DuckDB reaches object stores only through an extension that is a download; Arrow reaches
-        # them now.
-        connection.register(table.name, dataset(snapshot, wanted[0].paths))
-        return
+    whole = [path for read in wanted if read.spans is None for path in read.paths]
+    within = [read for read in wanted if read.spans is not None]
+    # DuckDB reaches object stores only through an extension that is a download; Arrow reaches them
+    # now.
+    source = _parquet_sql if is_local else partial(_dataset_sql, connection)
+    queries = [source(snapshot, whole)] if whole else []
+    queries += [_within_sql(snapshot, within, source)] if within else []
     connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(queries)}")
 
 
@@ -130,21 +126,37 @@ def _time(value: datetime) -> str:
     return f"TIMESTAMPTZ '{value.isoformat()}'"
 
 
+def _names(snapshot: Snapshot, *, named: bool) -> str:
+    return ", ".join(f'"{name}"' for name in [*snapshot.table.names, *([FILE] if named else [])])
+
+
 def _parquet_sql(snapshot: Snapshot, paths: Iterable[str], *, named: bool = False) -> str:
-    """Rows of Parquet files; with a column `filename` where they are to be named."""
+    """Rows of files on disk; with each row's file where they are to be named."""
     table = snapshot.table
-    names = ", ".join(f'"{name}"' for name in [*table.names, *(["filename"] if named else [])])
     listed = ", ".join(_text(f"{snapshot.uri}/{path}") for path in paths)
     hive = ", hive_partitioning = false"
     if table.partition:
         hive = f", hive_partitioning = true, hive_types = {{'{table.partition}': VARCHAR}}"
     filename = ", filename = true" if named else ""
-    return f"SELECT {names} FROM read_parquet([{listed}]{hive}{filename})"
+    rows = f"read_parquet([{listed}]{hive}{filename})"
+    return f"SELECT {_names(snapshot, named=named)} FROM {rows}"
 
 
-def _within_sql(snapshot: Snapshot, wanted: Iterable[Read]) -> str:
+def _dataset_sql(
+    connection: duckdb.DuckDBPyConnection,
+    snapshot: Snapshot,
+    paths: Sequence[str],
+    *,
+    named: bool = False,
+) -> str:
+    """Rows of files in an object store; with each row's file where they are to be named."""
+    name = f"{snapshot.table.name}_{'within' if named else 'whole'}"
+    connection.register(name, dataset(snapshot, paths))
+    return f"SELECT {_names(snapshot, named=named)} FROM {name}"
+
+
+def _within_sql(snapshot: Snapshot, wanted: Sequence[Read], source: Callable[..., str]) -> str:
     """Only some rows of files: one query for all of them, which is planned at once."""
-    table = snapshot.table
     paths = [path for read in wanted for path in read.paths]
     bounds = ", ".join(
         f"({_text(f'{snapshot.uri}/{path}')}, {_time(span.start)}, {_time(span.end)})"
@@ -152,26 +164,12 @@ def _within_sql(snapshot: Snapshot, wanted: Iterable[Read]) -> str:
         for path in read.paths
         for span in read.spans or ()
     )
-    names = ", ".join(f'"{name}"' for name in table.names)
-    stamp = f'"{table.order[0]}"'
+    stamp = f'"{snapshot.table.order[0]}"'
     return (
-        f"SELECT {names} FROM ({_parquet_sql(snapshot, paths, named=True)}) "
+        f"SELECT {_names(snapshot, named=False)} FROM ({source(snapshot, paths, named=True)}) "
         f"JOIN (VALUES {bounds}) AS spans(path, first, until) "
-        f"ON filename = path AND {stamp} >= first AND {stamp} < until"
+        f"ON {FILE} = path AND {stamp} >= first AND {stamp} < until"
     )
-
-
-def _stored_sql(
-    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, place: int, read: Read
-) -> str:
-    name, stamp = f"{snapshot.table.name}_{place}", f'"{snapshot.table.order[0]}"'
-    connection.register(name, dataset(snapshot, read.paths))
-    if read.spans is None:
-        return f"SELECT * FROM {name}"
-    inside = (
-        f"{stamp} >= {_time(span.start)} AND {stamp} < {_time(span.end)}" for span in read.spans
-    )
-    return f"SELECT * FROM {name} WHERE {' OR '.join(inside)}"
 
 
 def _empty_sql(snapshot: Snapshot) -> str:
