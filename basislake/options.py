@@ -13,12 +13,9 @@ import lake
 from basislake.engines import LOCAL, Engine
 from basislake.settings import DEFAULT_LAKE, EMBEDDED, ExchangeSettings
 from ingest.backfill import DEFAULT_THREADS
-from ingest.exchange import (
-    DEFAULT_RETRIES,
-    DEFAULT_TIMEOUT_S,
-    MAX_CONNECTIONS,
-)
+from ingest.exchange import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S
 from ingest.hosts import HISTORY_URL, WWW_URL
+from ingest.http import MAX_CONNECTIONS
 from ingest.pace import DEFAULT_CALLS_PER_SECOND
 from ingest.selection import Selection, select
 from lake import Lake

@@ -14,8 +14,9 @@ from typing import Any
 from ingest.batches import Outcome
 from ingest.callers import Callers, threads_here
 from ingest.claims import Claims
-from ingest.exchange import MAX_CONNECTIONS, Exchange
+from ingest.exchange import Exchange
 from ingest.fetcher import Fetcher
+from ingest.http import MAX_CONNECTIONS
 from ingest.jobs import Job
 from ingest.plans import Planner, plan_figures
 from ingest.results import Failure, Progress, Result

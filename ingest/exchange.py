@@ -1,4 +1,4 @@
-"""The exchange client: the one place that calls Deribit, the one module that knows `requests`."""
+"""The exchange client: what is asked of Deribit, at which pace, and again where that may help."""
 
 import os
 import random
@@ -9,41 +9,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-import requests
 import tenacity
-import urllib3
-from requests.adapters import HTTPAdapter
 
-from ingest.deadline import POOLS, Deadlines
-from ingest.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name, shown
+from ingest.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
+from ingest.http import Connections, Session
 from ingest.limiter import Limiter
 from ingest.pace import wait_before_retry_s
 from ingest.replies import Page, Reply, read_answer, read_candles, read_time
 from ingest.windows import minutes_of
-from lake.errors import (
-    StoppedError,
-    ThrottledError,
-    TransientError,
-    UnreachableError,
-)
+from lake.errors import ThrottledError, TransientError
 from lake.spans import Span
 
 DEFAULT_TIMEOUT_S = 30.0
 DEFAULT_RETRIES = 6
-MAX_CONNECTIONS = 8
 
 _CHART = "get_tradingview_chart_data"
 _LISTS = "get_instruments"
 
-_CONNECT_TIMEOUT_S = 10.0
-_CHUNK_BYTES = 1_048_576
-_SHOWN_CHARACTERS = 200
 # A failed call for candles that the first retry cures is not worth a line.
 _ATTEMPTS_UNTOLD = 2
 # So often a thread that waits looks whether it should stop.
 _LONGEST_NAP_S = 0.5
-# The whole list of instruments of all kinds is about 5 MB, a full page of candles under 1 MB.
-_MAX_BODY_BYTES = 64 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -85,7 +71,7 @@ class Exchange:
         limiter: Limiter | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retries: int = DEFAULT_RETRIES,
-        session: requests.Session | None = None,
+        session: Session | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
@@ -113,22 +99,12 @@ class Exchange:
         self.history_name = exchange_name(history_url)
         self._history_url = base_of(history_url)
         self._limiter = limiter or Limiter(0)
-        self._deadlines = Deadlines()
-        self._stopped = threading.Event()
+        bases = (self._www_url, self._history_url)
+        self._connections = Connections(bases, timeout_s, session, clock)
         # More threads than processors would only hand the interpreter's lock to and fro.
         self._reading = threading.Semaphore(os.cpu_count() or 1)
-        self._timeout_s = timeout_s
         self._retries = retries
-        self._session = session or _session()
-        # Proxies and certificates of the environment: to look them up costs as much as a call.
-        self._environment = {
-            base: self._session.merge_environment_settings(
-                base, {}, stream=True, verify=None, cert=None
-            )
-            for base in (self._www_url, self._history_url)
-        }
         self._sleep = sleep
-        self._clock = clock
         self._draw = draw
         self._tell = tell
 
@@ -184,17 +160,16 @@ class Exchange:
 
     def stop(self) -> None:
         """Make no more calls: threads that wait for leave or for a retry get a `StoppedError`."""
-        self._stopped.set()
+        self._connections.stop()
         self._limiter.stop()
 
     def cut(self) -> None:
         """Break off the calls under way, after `stop`."""
-        self._deadlines.cut_all()
+        self._connections.cut()
 
     def close(self) -> None:
         """Close the connections, and the shared pace."""
-        self._session.close()
-        self._deadlines.close()
+        self._connections.close()
         self._limiter.close()
 
     def _instruments(self, base: str, currency: str, *, expired: bool) -> list[object]:
@@ -243,7 +218,7 @@ class Exchange:
 
     def _nap(self, seconds: float) -> None:
         """Wait in short naps, so that a stop is noticed."""
-        while seconds > 0 and not self._stopped.is_set():
+        while seconds > 0 and not self._connections.is_stopped:
             self._sleep(min(seconds, _LONGEST_NAP_S))
             seconds -= _LONGEST_NAP_S
 
@@ -260,7 +235,7 @@ class Exchange:
         if method == _CHART:
             tally.calls += 1
         try:
-            reply = self._send(base, method, params)
+            reply = self._connections.get(base, method, params)
             with self._reading:
                 value = read(reply)
         except ThrottledError as exc:
@@ -270,68 +245,9 @@ class Exchange:
         self._limiter.answered()
         return value
 
-    def _send(self, base: str, method: str, params: Mapping[str, Any]) -> Reply:
-        deadline_s = self._clock() + self._timeout_s
-        timeout = (min(_CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s)
-        url = f"{base}/api/v2/public/{method}"
-        request = self._session.prepare_request(requests.Request("GET", url, params=params))
-        environment = self._environment[base]
-        try:
-            with (
-                self._deadlines.within(self._timeout_s),
-                self._session.send(
-                    request, timeout=timeout, allow_redirects=False, **environment
-                ) as response,
-            ):
-                body = self._body(response, deadline_s)
-                return Reply(response.status_code, body, response.headers)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            if self._stopped.is_set():
-                raise StoppedError("Stopped while the call was under way.") from exc
-            late = self._clock() >= deadline_s
-            why = f"it took longer than {self._timeout_s:g} seconds" if late else _cause(exc)
-            if _is_unconnected(exc):
-                raise UnreachableError(f"{shown(base)} cannot be reached: {why}.") from exc
-            raise TransientError(f"The call to {shown(url)} broke off: {why}.") from exc
-
-    def _body(self, response: requests.Response, deadline_s: float) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > _MAX_BODY_BYTES:
-                raise TransientError("The reply is longer than any should be.")
-            if self._clock() > deadline_s:
-                raise TransientError(f"The call took longer than {self._timeout_s:g} seconds.")
-        return b"".join(chunks)
-
-
-def _session() -> requests.Session:
-    session = requests.Session()
-    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=MAX_CONNECTIONS, pool_block=True)
-    adapter.poolmanager.pool_classes_by_scheme = POOLS
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
 
 def _read_list(reply: Reply) -> list[object]:
     result = read_answer(reply).result
     if not isinstance(result, list):
         raise TransientError("The exchange's list of instruments is not a list.")
     return result
-
-
-def _is_unconnected(exc: BaseException) -> bool:
-    """Whether no connection was made; one that broke is another matter."""
-    # The library's own tries, of which there are none, are used up only by making a connection.
-    return bool(exc.args) and isinstance(exc.args[0], urllib3.exceptions.MaxRetryError)
-
-
-def _cause(exc: BaseException) -> str:
-    """The innermost reason: the outer ones repeat the address and the retries."""
-    while inner := exc.__cause__ or exc.__context__:
-        exc = inner
-    text = (exc.strerror if isinstance(exc, OSError) else None) or str(exc) or type(exc).__name__
-    return text.rstrip(".")[:_SHOWN_CHARACTERS]

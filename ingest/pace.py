@@ -31,7 +31,7 @@ _RECOVERED_S = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What the exchange publishes of one kind of calls (deribit-api: rate limits).
+    """What the exchange publishes of one kind of calls (docs.deribit.com, Rate Limits).
 
     Attributes:
         cost: credits a call.

