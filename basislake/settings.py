@@ -13,7 +13,7 @@ from ingest.exchange import (
     DEFAULT_TIMEOUT_S,
     Exchange,
 )
-from ingest.hosts import HISTORY_URL, WWW_URL, exchange_name
+from ingest.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
 from ingest.limiter import Limiter
 from ingest.pace import DEFAULT_CALLS_PER_SECOND
 from lake import Lake
@@ -92,10 +92,10 @@ class ExchangeSettings:
         """Refuse what would put two exchanges into one lake; nothing is called.
 
         Raises:
-            UsageError: the lake holds the market of another exchange.
+            UsageError: the URL is none, or the lake holds the market of another exchange.
             LakeError: the lake cannot be read.
         """
-        check_origin(where, exchange_name(self.url))
+        check_origin(where, exchange_name(base_of(self.url)))
 
 
 @contextmanager

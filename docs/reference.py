@@ -88,13 +88,17 @@ def verbs() -> list[tuple[str, click.Command]]:
 
 
 def settings() -> dict[str, click.Option]:
-    """Return the options that the environment can set, by the variable's name."""
-    return {
-        str(param.envvar): param
-        for _, command in verbs()
-        for param in command.params
-        if isinstance(param, click.Option) and param.envvar
-    }
+    """Return the options that the environment can set, by the variable's name; of those that verbs
+    take differently, one that has a default.
+    """
+    found: dict[str, click.Option] = {}
+    for _, command in verbs():
+        for param in command.params:
+            if isinstance(param, click.Option) and param.envvar:
+                known = found.setdefault(str(param.envvar), param)
+                if not isinstance(known.default, str | float | int):
+                    found[str(param.envvar)] = param
+    return found
 
 
 def help_text(name: str, command: click.Command) -> str:

@@ -1,5 +1,6 @@
 """Where exchanges are: the addresses of the real one, and which exchange an address is of."""
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -11,6 +12,10 @@ DERIBIT = "deribit"
 
 # Its test network, test.deribit.com, is another exchange.
 _DERIBIT_HOSTS = frozenset({"deribit.com", "www.deribit.com", "history.deribit.com"})
+
+# A password may hold anything, so rather too much is left out.
+_USER = re.compile("//.*@", re.DOTALL)
+_SPACE = re.compile(r"\s")
 
 
 def exchange_name(url: str) -> str:
@@ -45,18 +50,28 @@ def base_of(url: str) -> str:
     """Return a base URL without a slash at the end.
 
     Raises:
-        UsageError: it is no http or https URL.
+        UsageError: it is no http or https URL of a host, with or without a path.
     """
-    if not url.startswith(("https://", "http://")):
-        raise UsageError(f"{shown(url)!r} is not an http or https URL; give one like {WWW_URL}.")
+    if not url.startswith(("https://", "http://")) or not _is_base(url):
+        raise UsageError(
+            f"{shown(url)!r} is not the http or https URL of a host; give one like {WWW_URL}."
+        )
     return url.rstrip("/")
 
 
-def shown(url: str) -> str:
-    """Return the URL without a user and a password."""
-    scheme, separator, rest = url.rpartition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+def shown(text: str) -> str:
+    """Return a text without the users and passwords of the URLs in it."""
+    return _USER.sub("//", text)
+
+
+def _is_base(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Reading the port raises where there cannot be such a one.
+        is_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return is_host and not (parts.query or parts.fragment or _SPACE.search(url))
 
 
 def _host(url: str) -> str:

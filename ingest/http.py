@@ -90,9 +90,9 @@ class Connections:
         deadline_s = self._clock() + self._timeout_s
         timeout = (min(_CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s)
         url = f"{base}/api/v2/public/{method}"
-        request = self._session.prepare_request(requests.Request("GET", url, params=params))
         environment = self._environment[base]
         try:
+            request = self._session.prepare_request(requests.Request("GET", url, params=params))
             with (
                 self._deadlines.within(self._timeout_s),
                 self._session.send(
@@ -143,4 +143,4 @@ def _cause(exc: BaseException) -> str:
     while inner := exc.__cause__ or exc.__context__:
         exc = inner
     text = (exc.strerror if isinstance(exc, OSError) else None) or str(exc) or type(exc).__name__
-    return text.rstrip(".")[:_SHOWN_CHARACTERS]
+    return shown(text).rstrip(".")[:_SHOWN_CHARACTERS]
