@@ -70,6 +70,8 @@ def address_of(text: str, options: Mapping[str, str] | None = None) -> Address:
     """
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
+    if not text:
+        raise UsageError("The lake's address is empty: give a folder, or s3://bucket/prefix.")
     if files.is_local(text):
         return _folder(text, options or {})
     return _store(text, options or {})

@@ -38,6 +38,8 @@ def test_a_folder_is_made_absolute() -> None:
         ("az://container/lake?sig=hush-hush", "signed or parametrised"),
         ("https://bucket.s3.amazonaws.com/lake", "use a folder, or s3://"),
         ("s3:///lake", "names no bucket"),
+        ("", "address is empty"),
+        ("file://", "address is empty"),
         ("s3://bucket/a%20b", "choose a prefix without"),
         ("s3://bucket/a#b", "choose a prefix without"),
     ],
