@@ -3,8 +3,10 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -133,3 +135,19 @@ def test_a_share_says_all_or_nothing_only_where_that_is_so(
 )  # fmt: skip
 def test_an_age_is_said_in_its_largest_unit(seconds: float, said: str) -> None:
     assert age(seconds) == said
+
+
+@pytest.mark.parametrize("after_s", [0.1, 0.2, 0.3, 0.5])
+def test_ctrl_c_while_the_program_is_loaded_shows_no_traceback(after_s: float) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "basislake", "exchange", "--quarterlies", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert "Traceback" not in told
+    assert process.returncode in {0, 1, -signal.SIGINT}
