@@ -17,28 +17,36 @@ from lake.pieces import holders
 from lake.tables import CURATED, RAW_CANDLES, Table
 
 
-def given_up(table: Table, commits: Sequence[Actions]) -> set[str]:
+def given_up(table: Table, commits: Iterable[Actions]) -> set[str]:
     """Return the files of a table that were given up, by the rules of `lake.retention`; pure.
+
+    Another program may bring an old version back, and its files go once more later: of each file
+    the last time that it went counts. So the commits since the mark before tell the same of the
+    files that went since as all commits do.
 
     Args:
         table: the declaration.
-        commits: of the table.
+        commits: of the table, all of them or all since a version, in any order.
     """
-    kept_from = max((commit.kept_from for commit in commits), default=0)
-    old = [commit for commit in commits if commit.version <= kept_from]
+    ordered = sorted(commits, key=lambda commit: commit.version)
+    kept_from = max((commit.kept_from for commit in ordered), default=0)
+    old = [commit for commit in ordered if commit.version <= kept_from]
+    came = {path: commit.version for commit in ordered for path in commit.added}
+    went = {path: commit.version for commit in old for path in commit.removed}
     if table is RAW_CANDLES:
-        gone = set(holders(commit.lineage for commit in old))
+        until = {path: commit.version for commit in old for path in holders([commit.lineage])}
     elif table in CURATED:
-        gone = {path for commit in old for path in commit.removed}
+        until = went
     else:
-        gone = {path for commit in commits for path in commit.lineage.get(GIVEN_UP, ())}
-    # No file's name is used again by us; another program may have brought an old version back.
-    went = {path: commit.version for commit in _newest_first(old) for path in commit.removed}
-    return gone - {
+        until = {
+            path: commit.kept_from
+            for commit in ordered
+            for path in commit.lineage.get(GIVEN_UP, ())
+        }
+    return {
         path
-        for commit in commits
-        for path in commit.added
-        if commit.version > went.get(path, kept_from)
+        for path, version in went.items()
+        if came.get(path, -1) < version <= until.get(path, -1)
     }
 
 
@@ -78,10 +86,6 @@ def why_given_up(
         "`maintain` do with versions between builds. No candle is lost, and coverage is there for "
         f"every version of {RAW_CANDLES.name} that a build was made from.{near}"
     )
-
-
-def _newest_first(commits: Iterable[Actions]) -> list[Actions]:
-    return sorted(commits, key=lambda commit: commit.version, reverse=True)
 
 
 def _made_from(commits: Iterable[Commit], version: int) -> int | None:

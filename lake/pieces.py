@@ -78,10 +78,11 @@ def holders(lineages: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
     Those are the files whose times no other file of their compaction shares: their rows are what
     the compacted file has between their first time and their last. Where that file need not be
-    there either, the one that holds its rows is told.
+    there either, the one that holds its rows is told; where a file was put together twice, since
+    another program had brought it back, the one of the last time.
 
     Args:
-        lineages: of the commits that compacted.
+        lineages: of the commits that compacted, oldest first.
     """
     direct = {
         part.path: path

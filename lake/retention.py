@@ -9,7 +9,7 @@ A table is marked first and its files go then, so what cannot be read is always 
 (`lake.past`). What a kill leaves between the two a vacuum removes. `instruments` keeps everything.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -68,26 +68,29 @@ def kept_from(commits: Iterable[Commit], until: datetime) -> int:
 
 
 def unneeded(
-    commits: Sequence[Actions], first: int, until: int, needed: Collection[int]
+    commits: Sequence[Actions], own: Container[int], until: int, needed: Collection[int]
 ) -> list[str]:
     """Return the files of a table that only some old versions need, and none that is needed; pure.
 
-    A file that came before the commits stays: whether it is needed cannot be told.
+    A file that came before the commits, or that another program brought back since, stays: whether
+    a version of before needs it cannot be told.
 
     Args:
-        commits: of a table.
-        first: the oldest of the versions.
-        until: their end, exclusive.
+        commits: of the table, all since a version, in order.
+        own: the versions that basislake made.
+        until: the last of the commits that made a version old.
         needed: versions.
     """
-    came = {path: commit.version for commit in commits for path in commit.added}
-    return [
+    came: dict[str, int] = {}
+    for commit in commits:
+        for path in commit.added if commit.version in own else ():
+            came.setdefault(path, commit.version)
+    went = {path: c.version for c in commits if c.version <= until for path in c.removed}
+    return sorted(
         path
-        for commit in commits
-        if first < commit.version <= until
-        for path in sorted(commit.removed)
-        if path in came and not any(came[path] <= need < commit.version for need in needed)
-    ]
+        for path, end in went.items()
+        if path in came and not any(came[path] <= need < end for need in needed)
+    )
 
 
 def needed_by(
@@ -157,7 +160,8 @@ def _give_up(lake: Lake, snapshot: Snapshot, until: datetime, program: str, done
     told: dict[str, Any] = {"program": program, log.UPKEEP: f"versions before {first} given up"}
     if table is COVERAGE:
         needed = _needed(lake, commits, is_first=not before)
-        told[GIVEN_UP] = unneeded(known, before, first, needed)
+        own = {commit.version for commit in commits if made_from(commit, RAW_CANDLES) is not None}
+        told[GIVEN_UP] = unneeded(known, own, first, needed)
         told[BUILDS] = sorted(set(needed.values()))
     version = lake.commit(snapshot, [], told, marks={KEPT_FROM: first})
     # Ours is among those since, whoever commits at the same time.

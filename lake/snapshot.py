@@ -140,7 +140,7 @@ class Snapshot:
             return {}
         with explained(f"{self.table.name} cannot be read at {self.uri}"):
             later = commits_of(self._newest, since=self.version or 0)
-            return pieces.holders(c.lineage for c in later if c.version <= self._kept_from)
+            return pieces.holders(c.lineage for c in later[::-1] if c.version <= self._kept_from)
 
     @cached_property
     def _is_replaced(self) -> bool:

@@ -249,17 +249,57 @@ def test_coverage_that_a_build_would_be_made_from_again_is_needed(data: st.DataO
 
 @pytest.mark.parametrize(
     ("needed", "gone"),
-    [([], ["b", "c"]), ([3], ["b"]), ([2], ["c"]), ([2, 3], []), ([1, 4], ["b", "c"])],
+    [
+        ([], "bcde"),
+        ([3], "de"),
+        ([2], "cde"),
+        ([4], "ce"),
+        ([5], "cde"),
+        ([6], "bcd"),
+        ([1, 7], "bcde"),
+    ],
 )
-def test_files_that_no_needed_version_holds_are_unneeded(
-    needed: list[int], gone: list[str]
-) -> None:
-    def step(version: int, came: str, went: str) -> Actions:
-        return Actions(version, {came: 1}, frozenset({went}), {}, 0)
+def test_files_that_no_needed_version_holds_are_unneeded(needed: list[int], gone: str) -> None:
+    # At each version one file came and one went; at 5 and 7 another program brought them back.
+    steps = enumerate(zip("bcdbeafg", "abcdbeaf", strict=True), 2)
+    commits = [Actions(version, {c: 1}, frozenset({w}), {}, 0) for version, (c, w) in steps]
+    # What came before the commits that are looked at stays, also where it was brought back.
+    assert unneeded(commits, {2, 3, 4, 6, 8, 9}, 8, needed) == list(gone)
 
-    # What came before the commits that are looked at stays.
-    commits = [step(2, "b", "a"), step(3, "c", "b"), step(4, "d", "c"), step(5, "e", "d")]
-    assert unneeded(commits, 1, 4, needed) == gone
+
+def test_what_another_program_brought_back_is_given_up_once_it_goes_again_and_a_backup_knows(
+    staged: Staged, where: Lake, tmp_path: Path
+) -> None:
+    built(where, full=True)
+    where.snapshot(CANDLES).opened.restore(1)
+    for _ in range(2):
+        relieve(where)
+        built(where, full=True)
+    relieve(where)
+    assert files(where, "candles") == {file.path for file in where.snapshot(CANDLES).files}
+    at = lake.open(str(tmp_path / "backup"))
+    assert copy(where, at, 2).is_equal
+    assert is_same(content(at), staged.last.content)
+    with pytest.raises(LakeError, match="was given up"):
+        at.scan("candles", 1)
+
+
+def test_coverage_of_a_build_that_another_program_brought_back_stays(
+    staged: Staged, where: Lake, tmp_path: Path
+) -> None:
+    relieve(where)
+    version = PastLake(where, staged.first.version).versions["coverage"]
+    assert version is not None
+    where.snapshot(COVERAGE).opened.restore(version)
+    made_from = {"made_from": {"raw_candles": staged.last.version}}
+    where.replace(where.snapshot(COVERAGE), staged.last.content["coverage"], made_from)
+    relieve(where)
+    relieve(where)
+    at = lake.open(str(tmp_path / "backup"))
+    assert copy(where, at, 2).is_equal
+    for each in (where, at):
+        found = PastLake(each, staged.first.version).scan("coverage").collect()
+        assert found.sort(COVERAGE.key).equals(staged.first.content["coverage"])
 
 
 def test_a_build_that_began_before_an_upkeep_commits_after_it(where: Lake) -> None:
