@@ -10,7 +10,7 @@ from typing import Any
 from lake import log, pieces
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
-from lake.fingerprint import rows_of
+from lake.fingerprint import proven_rows
 from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import Table
@@ -81,7 +81,8 @@ def compact(
         report: told how many of how many groups of files are done.
 
     Raises:
-        LakeError: the lake cannot be read or written, or the files of a group hold a row twice.
+        LakeError: the lake cannot be read or written, a file is damaged, or the files of a group
+            hold a row twice.
         ConflictError: others kept committing to the same partitions.
     """
     done = Compacted()
@@ -114,7 +115,7 @@ def _all(
 
 
 def _merged(lake: Lake, base: Snapshot, name: str, group: tuple[DataFile, ...]) -> DataFile:
-    rows = rows_of(base, name, group).sort("ts")
+    rows = proven_rows(base, name, group).sort("ts")
     expected = sum(file.rows for file in group)
     if rows.height != expected or rows["ts"].n_unique() != expected:
         raise LakeError(

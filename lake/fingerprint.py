@@ -14,10 +14,17 @@ from dataclasses import dataclass
 import polars as pl
 
 from lake.digest import frame_digest
+from lake.errors import LakeError
 from lake.files import DataFile
+from lake.rows import read_rows
 from lake.snapshot import Snapshot, explained
 from lake.store import Lake
-from lake.tables import TABLES
+from lake.tables import TABLES, Table
+
+_PUT_BACK = (
+    "No candle was removed; put the file back from a backup. "
+    "`basislake fingerprint --verify` names all damaged files."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +121,49 @@ def rows_of(snapshot: Snapshot, partition: str, files: tuple[DataFile, ...]) -> 
     with explained(f"{table.name} of {partition or 'all'} cannot be read at {snapshot.uri}"):
         rows = snapshot.scan_of(files)
         return (rows.drop(table.partition) if table.partition else rows).collect()
+
+
+def proven_rows(snapshot: Snapshot, partition: str, files: tuple[DataFile, ...]) -> pl.DataFrame:
+    """Return the rows in some files of one partition of the newest version, file after file,
+    without the partition's own column.
+
+    Raises:
+        LakeError: a file cannot be read, or holds other rows than the digest in its name says.
+    """
+    table, start = snapshot.table, 0
+    with explained(f"{table.name} of {partition} cannot be read at {snapshot.uri}"):
+        rows = read_rows(table, snapshot.uri, files, snapshot.options, table.stored.names)
+    for file in files:
+        _check(table, file, rows.slice(start, file.rows))
+        start += file.rows
+    return rows
+
+
+def prove(snapshot: Snapshot, path: str) -> None:
+    """Refuse a file of a partitioned table that cannot be read, or that holds other rows than the
+    digest in its name says.
+
+    Args:
+        snapshot: of the table.
+        path: of the file, which need not be of this version.
+
+    Raises:
+        LakeError: so it is.
+    """
+    table, file = snapshot.table, DataFile(path, None, 0, 0)
+    try:
+        rows = read_rows(table, snapshot.uri, [file], snapshot.options, table.stored.names)
+    except LakeError as exc:
+        raise LakeError(f"{table.name}/{path} is damaged or not there: {exc}. {_PUT_BACK}") from exc
+    _check(table, file, rows)
+
+
+def _check(table: Table, file: DataFile, rows: pl.DataFrame) -> None:
+    if file.digest not in (None, frame_digest(table, rows)):
+        raise LakeError(
+            f"{table.name}/{file.path} holds other rows than its name says: it is damaged. "
+            f"{_PUT_BACK}"
+        )
 
 
 def _parts(snapshot: Snapshot) -> Iterator[_Part]:

@@ -2,7 +2,7 @@
 
 - Curated tables: every version that was replaced; a build makes its rows again from raw ones.
 - `raw_candles`: small files that a compaction put together; each version is read from the larger
-  file then, so none loses a row (`lake.pieces`).
+  file then, so none loses a row (`lake.pieces`). That file is read and proven first.
 - `coverage`: versions that no build was made from.
 
 A table is marked first and its files go then, so what cannot be read is always known to be given up
@@ -21,9 +21,10 @@ import pyarrow.fs as pafs
 from lake import files, log
 from lake.actions import BUILDS, GIVEN_UP, KEPT_FROM, Actions, commit_file, read_actions
 from lake.errors import UsageError
+from lake.fingerprint import prove
 from lake.log import Commit
 from lake.past import given_up
-from lake.pieces import LISTED
+from lake.pieces import LISTED, holders
 from lake.snapshot import Snapshot, explained
 from lake.store import Lake
 from lake.tables import CANDLES, COVERAGE, CURATED, RAW_CANDLES, Table
@@ -34,8 +35,9 @@ LEAST_KEPT = timedelta(hours=1)
 
 _DELETES_AT_ONCE = 16
 
-# Before the curated tables: their marks tell which builds have been looked at.
-_ORDER = (COVERAGE, RAW_CANDLES, *CURATED)
+# Coverage before the curated tables, for their marks tell which builds have been looked at; raw
+# candles last, so that a damaged file of theirs keeps no build.
+_ORDER = (COVERAGE, *CURATED, RAW_CANDLES)
 # So many more builds are looked at: the clocks of machines differ.
 _BUILDS_BEFORE = 16
 
@@ -130,7 +132,8 @@ def give_up(
 
     Raises:
         UsageError: so short a time would take files from under readers.
-        LakeError: the store cannot be read or written.
+        LakeError: the store cannot be read or written, or a file that stands for small ones is
+            damaged, which stay then.
         ConflictError: another program does the same at this moment.
     """
     if keep < LEAST_KEPT:
@@ -157,6 +160,9 @@ def _give_up(lake: Lake, snapshot: Snapshot, until: datetime, program: str, done
         return
     store = files.filesystem(snapshot.uri, snapshot.options)
     known = list(read_actions(store, {v: commit_file(v) for v in range(before + 1, newest + 1)}))
+    if table is RAW_CANDLES:
+        for path in _holding(known, first):
+            prove(snapshot, path)
     told: dict[str, Any] = {"program": program, log.UPKEEP: f"versions before {first} given up"}
     if table is COVERAGE:
         needed = _needed(lake, commits, is_first=not before)
@@ -172,6 +178,11 @@ def _give_up(lake: Lake, snapshot: Snapshot, until: datetime, program: str, done
         done.versions += len(gone) if table is COVERAGE else first - before
     done.files += len(sizes)
     done.bytes += sum(sizes)
+
+
+def _holding(commits: Iterable[Actions], until: int) -> list[str]:
+    """The files that hold the rows of small ones once those up to a version are given up."""
+    return sorted(set(holders(c.lineage for c in commits if c.version <= until).values()))
 
 
 def _gives_up(table: Table, commit: Commit) -> bool:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 import polars as pl
+import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
@@ -223,7 +224,7 @@ def explained(what: str) -> Iterator[None]:
         yield
     except CommitFailedError as exc:
         raise ConflictError(f"{what}: another writer was faster. Run the command again.") from exc
-    except (DeltaError, OSError, pl.exceptions.PolarsError) as exc:
+    except (DeltaError, OSError, pa.ArrowException, pl.exceptions.PolarsError) as exc:
         raise LakeError(f"{what}: {plain(str(exc))}") from exc
 
 

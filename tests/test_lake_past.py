@@ -318,3 +318,42 @@ def test_a_lost_file_is_an_error_not_a_version_given_up(tmp_path: Path) -> None:
         path.unlink()
     with pytest.raises(LakeError, match="raw_candles cannot be read"):
         at.snapshot(RAW_CANDLES, 2).read()
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_small_files_stay_where_the_larger_one_is_damaged_and_its_name_is_told(
+    tmp_path: Path, *, is_there: bool
+) -> None:
+    at = lake.open(str(tmp_path))
+    for minute in range(4):
+        append(at, "A", [minute])
+    small = on_disk(at)
+    compact(at, RAW_CANDLES, PROGRAM)
+    (whole,) = (Path(at.uri) / RAW_CANDLES.name / f.path for f in at.snapshot(RAW_CANDLES).files)
+    data = whole.read_bytes()
+    whole.unlink()
+    if is_there:
+        # As a power cut leaves it.
+        whole.write_bytes(b"")
+    with pytest.raises(LakeError, match=f"{whole.name} is damaged or not there"):
+        relieve(at)
+    assert small <= on_disk(at)
+    assert at.snapshot(RAW_CANDLES).counter(KEPT_FROM) == 0
+    assert at.scan("raw_candles", 4).collect().height == 4
+    whole.write_bytes(data)
+    assert relieve(at).files == 4
+
+
+def test_a_small_file_that_holds_other_rows_than_its_name_says_is_not_put_together(
+    tmp_path: Path,
+) -> None:
+    at = lake.open(str(tmp_path))
+    for minute in range(4):
+        append(at, "A", [minute])
+    folder, bad = Path(at.uri) / RAW_CANDLES.name, at.snapshot(RAW_CANDLES).files[1].path
+    rows = pl.read_parquet(folder / bad, hive_partitioning=False)
+    rows.with_columns(pl.lit(7.0).alias("close")).write_parquet(folder / bad)
+    with pytest.raises(LakeError, match=f"{bad} holds other rows than its name says"):
+        compact(at, RAW_CANDLES, PROGRAM)
+    assert fingerprint(at, 1, verify=True).damaged == (f"raw_candles/{bad}",)
+    assert len(at.snapshot(RAW_CANDLES).files) == 4
