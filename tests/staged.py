@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +14,7 @@ from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import weekly_universe
 from lake import Lake
+from lake.retention import GivenUp, give_up
 from lake.tables import CURATED, RAW_CANDLES, TABLES
 from tests.lakes import copied
 from tests.market import NOW, fetch
@@ -21,6 +22,8 @@ from transforms.build import BuildResult, build
 
 OPENED = NOW - timedelta(days=9)
 UNIVERSE = weekly_universe(11, OPENED, NOW, currencies=("BTC",))
+# What a reader of a build that was given up is told, with its version of `raw_candles`.
+TOLD = r"was given up to save space.*`basislake build --raw-version {}`"
 CURATED_NAMES = [table.name for table in CURATED]
 
 Content = Mapping[str, pl.DataFrame]
@@ -86,3 +89,20 @@ def raw_version(where: Lake) -> int:
     version = where.snapshot(RAW_CANDLES).version
     assert version is not None
     return version
+
+
+def later(hours: int = 5) -> datetime:
+    """Some hours from now."""
+    return datetime.now(UTC) + timedelta(hours=hours)
+
+
+def relieve(where: Lake) -> GivenUp:
+    """As hours later, when every replaced version is old."""
+    return give_up(where, timedelta(hours=3), PROGRAM, now=later)
+
+
+def files(where: Lake, table: str) -> set[str]:
+    """The data files in a table's folder, by their paths in it."""
+    folder = Path(where.uri) / table
+    found = folder.rglob("*.parquet")
+    return {str(p.relative_to(folder)) for p in found if "_delta_log" not in p.parts}

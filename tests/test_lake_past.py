@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,6 +52,14 @@ def append(at: Lake, name: str, minutes: Sequence[int]) -> None:
     )
     base = at.snapshot(RAW_CANDLES)
     at.commit(base, [at.write(RAW_CANDLES, frame, name)], LINEAGE, counting=[name])
+
+
+def appended(uri: str, minutes: int, options: Mapping[str, str] | None = None) -> Lake:
+    """A lake of one instrument, to which a commit brought each minute."""
+    at = lake.open(uri, options)
+    for minute in range(minutes):
+        append(at, "A", [minute])
+    return at
 
 
 def relieve(at: Lake) -> GivenUp:
@@ -177,9 +185,7 @@ class Busy(Lake):
 def test_a_commit_of_another_beside_the_mark_keeps_nothing_from_being_removed(
     tmp_path: Path,
 ) -> None:
-    at = lake.open(str(tmp_path))
-    for minute in range(4):
-        append(at, "A", [minute])
+    at = appended(str(tmp_path), 4)
     compact(at, RAW_CANDLES, PROGRAM)
     assert relieve(Busy(at.uri)).files == 4
     assert on_disk(at) == {file.path for file in at.snapshot(RAW_CANDLES).files}
@@ -222,9 +228,7 @@ def test_which_files_can_be_told_apart_in_the_one_that_holds_their_rows(
 
 
 def test_rows_of_some_minutes_only_are_read_out_of_a_larger_file(tmp_path: Path) -> None:
-    at = lake.open(str(tmp_path))
-    for minute in range(6):
-        append(at, "A", [minute])
+    at = appended(str(tmp_path), 6)
     compact(at, RAW_CANDLES, PROGRAM)
     relieve(at)
     snapshot = at.snapshot(RAW_CANDLES, 4)
@@ -238,9 +242,7 @@ def test_rows_of_some_minutes_only_are_read_out_of_a_larger_file(tmp_path: Path)
 def test_a_kill_between_mark_and_removal_leaves_files_that_a_vacuum_removes(
     tmp_path: Path,
 ) -> None:
-    at = lake.open(str(tmp_path))
-    for minute in range(4):
-        append(at, "A", [minute])
+    at = appended(str(tmp_path), 4)
     compact(at, RAW_CANDLES, PROGRAM)
     base = at.snapshot(RAW_CANDLES)
     at.commit(base, [], {"upkeep": "given up"}, marks={KEPT_FROM: base.version or 0})
@@ -251,9 +253,7 @@ def test_a_kill_between_mark_and_removal_leaves_files_that_a_vacuum_removes(
 
 
 def test_a_file_that_another_program_put_together_keeps_what_it_replaced(tmp_path: Path) -> None:
-    at = lake.open(str(tmp_path))
-    for minute in range(3):
-        append(at, "A", [minute])
+    at = appended(str(tmp_path), 3)
     at.snapshot(RAW_CANDLES).opened.optimize.compact()
     compact(at, RAW_CANDLES, PROGRAM)
     assert relieve(at).files == 0
@@ -261,9 +261,7 @@ def test_a_file_that_another_program_put_together_keeps_what_it_replaced(tmp_pat
 
 
 def test_small_files_that_another_program_brought_back_stay(tmp_path: Path) -> None:
-    at = lake.open(str(tmp_path))
-    for minute in range(3):
-        append(at, "A", [minute])
+    at = appended(str(tmp_path), 3)
     version = newest(at)
     compact(at, RAW_CANDLES, PROGRAM)
     at.snapshot(RAW_CANDLES).opened.restore(version)
@@ -278,9 +276,8 @@ def test_small_files_that_another_program_brought_back_stay(tmp_path: Path) -> N
 
 
 def test_a_copy_holds_every_version_by_the_files_that_are_left(tmp_path: Path) -> None:
-    at, early, late = (lake.open(str(tmp_path / name)) for name in ("lake", "early", "late"))
-    for minute in range(4):
-        append(at, "A", [minute])
+    at = appended(str(tmp_path / "lake"), 4)
+    early, late = (lake.open(str(tmp_path / name)) for name in ("early", "late"))
     copy(at, early, 1)
     compact(at, RAW_CANDLES, PROGRAM)
     relieve(at)
@@ -295,9 +292,7 @@ def test_a_copy_holds_every_version_by_the_files_that_are_left(tmp_path: Path) -
 
 
 def test_in_a_store_too(object_store: ObjectStore) -> None:
-    at = lake.open(object_store.uri("past"), object_store.options)
-    for minute in range(4):
-        append(at, "A", [minute])
+    at = appended(object_store.uri("past"), 4, object_store.options)
     append(at, "B", [7])
     compact(at, RAW_CANDLES, PROGRAM)
     append(at, "A", [4])
@@ -309,9 +304,7 @@ def test_in_a_store_too(object_store: ObjectStore) -> None:
 
 
 def test_a_lost_file_is_an_error_not_a_version_given_up(tmp_path: Path) -> None:
-    at = lake.open(str(tmp_path))
-    for minute in range(4):
-        append(at, "A", [minute])
+    at = appended(str(tmp_path), 4)
     compact(at, RAW_CANDLES, PROGRAM)
     relieve(at)
     for path in Path(at.uri).rglob("*.parquet"):
@@ -324,9 +317,7 @@ def test_a_lost_file_is_an_error_not_a_version_given_up(tmp_path: Path) -> None:
 def test_small_files_stay_where_the_larger_one_is_damaged_and_its_name_is_told(
     tmp_path: Path, *, is_there: bool
 ) -> None:
-    at = lake.open(str(tmp_path))
-    for minute in range(4):
-        append(at, "A", [minute])
+    at = appended(str(tmp_path), 4)
     small = on_disk(at)
     compact(at, RAW_CANDLES, PROGRAM)
     (whole,) = (Path(at.uri) / RAW_CANDLES.name / f.path for f in at.snapshot(RAW_CANDLES).files)
@@ -347,9 +338,7 @@ def test_small_files_stay_where_the_larger_one_is_damaged_and_its_name_is_told(
 def test_a_small_file_that_holds_other_rows_than_its_name_says_is_not_put_together(
     tmp_path: Path,
 ) -> None:
-    at = lake.open(str(tmp_path))
-    for minute in range(4):
-        append(at, "A", [minute])
+    at = appended(str(tmp_path), 4)
     folder, bad = Path(at.uri) / RAW_CANDLES.name, at.snapshot(RAW_CANDLES).files[1].path
     rows = pl.read_parquet(folder / bad, hive_partitioning=False)
     rows.with_columns(pl.lit(7.0).alias("close")).write_parquet(folder / bad)
