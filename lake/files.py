@@ -111,6 +111,14 @@ def below(store: pafs.FileSystem) -> list[pafs.FileInfo]:
     return [info for info in found if info.type == pafs.FileType.File]
 
 
+def half_written(table_uri: str) -> list[Path]:
+    """Return what killed or running writers have begun on this machine's disk, below a table's
+    folder: files under names of their own, which the library renames when they are whole and never
+    lists. None in an object store, where nothing is there before it is whole.
+    """
+    return sorted(Path(table_uri).rglob("*.parquet#*")) if is_local(table_uri) else []
+
+
 def write(
     table: Table,
     frame: pl.DataFrame,

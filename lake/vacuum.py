@@ -6,8 +6,10 @@ commits replaced it.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow.fs as pafs
 
@@ -111,6 +113,21 @@ def _tidy(snapshot: Snapshot, until: datetime, done: Vacuumed, *, dry: bool) -> 
             store.delete_file(info.path)
         done.files += 1
         done.bytes += info.size
+    for path in files.half_written(snapshot.uri):
+        _remove_half(path, until, done, dry=dry)
+
+
+def _remove_half(path: Path, until: datetime, done: Vacuumed, *, dry: bool) -> None:
+    # A running writer may have ended it meanwhile.
+    with suppress(FileNotFoundError):
+        known = path.stat()
+        if known.st_mtime > until.timestamp():
+            done.young += 1
+            return
+        if not dry:
+            path.unlink()
+        done.files += 1
+        done.bytes += known.st_size
 
 
 def _data_files(store: pafs.FileSystem) -> list[pafs.FileInfo]:

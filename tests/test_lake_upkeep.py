@@ -85,6 +85,24 @@ def test_a_vacuum_removes_what_no_version_names_and_nothing_else(at: Lake) -> No
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("is_old", "told"), [(True, (1, 5, 0)), (False, (0, 0, 1))])
+def test_a_vacuum_removes_what_a_killed_writer_had_half_written(
+    at: Lake, told: tuple[int, int, int], *, is_old: bool
+) -> None:
+    append(at, 0)
+    (whole,) = parquet(at)
+    # As the library calls it until it is whole; a store that lists the folder leaves it out.
+    half = whole.with_name(f"{whole.stem}-half.parquet#1")
+    half.write_bytes(b"begun")
+    age([whole, *([half] if is_old else [])])
+    assert vacuum(at, dry=True) == vacuum(at, dry=True)
+    assert half.exists()
+    done = vacuum(at)
+    assert (done.files, done.bytes, done.young) == told
+    assert half.exists() != is_old
+    assert at.read(RAW_CANDLES).height == 1
+
+
 def test_a_vacuum_below_the_safe_age_needs_to_be_told_twice(at: Lake) -> None:
     append(at, 0)
     at.write(RAW_CANDLES, at.read(RAW_CANDLES), "A")
