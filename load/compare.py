@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import zip_longest
@@ -11,8 +12,10 @@ from typing import Any
 import polars as pl
 
 from lake import Lake
+from lake.errors import BasislakeError, LoadError
 from lake.tables import Table, Type
 from load.ddl import literal, qualified, quoted, where_sql
+from load.failures import FAILURES, reason
 from load.ledger import Key
 from load.postgres import LOCK_WAIT_S, Database
 from load.prepare import check_schema_name, look
@@ -105,7 +108,8 @@ def compare(
     def work(database: Database, partition: Partition) -> Difference | None:
         if partition.feed.table.name in absent:
             return _absent(partition)
-        return _compared(database, schema, partition)
+        with _explained(partition, database.shown):
+            return _compared(database, schema, partition)
 
     done = over_connections(uri, LOCK_WAIT_S, work, wanted)
     for number, (partition, found) in enumerate(done, 1):
@@ -192,6 +196,20 @@ def _compared(database: Database, schema: str, partition: Partition) -> Differen
         found += [difference(table, partition.name, piece, theirs)]
     database.rollback()  # or its snapshot would keep the server from cleaning up
     return _together([each for each in found if each], ours.height, rows)
+
+
+@contextmanager
+def _explained(partition: Partition, where: str) -> Iterator[None]:
+    try:
+        yield
+    except BasislakeError:
+        raise
+    except FAILURES as exc:
+        table, name = partition.key
+        raise LoadError(
+            f"The partition {name} of {table} was not compared with {where}. {reason(exc)}. "
+            "Nothing was changed. Run the command again."
+        ) from exc
 
 
 def _together(found: list[Difference], lake_rows: int, database_rows: int) -> Difference | None:

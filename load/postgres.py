@@ -35,6 +35,8 @@ class Database:
     Attributes:
         shown: `host/dbname`, for messages; the URI itself is not kept.
         version: of the server, as `server_version_num` has it, e.g. 180004.
+        is_in_doubt: whether the server went away in a commit, so that nobody knows whether what was
+            done since the one before counts.
     """
 
     def __init__(self, uri: str, lock_wait_s: float = LOCK_WAIT_S) -> None:
@@ -49,6 +51,7 @@ class Database:
             LoadError: the server cannot be reached, or refuses us.
         """
         self.shown = shown(uri)
+        self.is_in_doubt = False
         self._lock_wait_s = lock_wait_s
         self._connection = _connect(connectable(uri), self.shown)
         try:
@@ -116,15 +119,15 @@ class Database:
 
         Raises:
             LoadError: the server refuses a row, or is gone.
-            Exception: what `rows` raised; the transaction can only be rolled back.
+            BaseException: what `rows` raised; the transaction can only be rolled back.
         """
-        raised: list[Exception] = []
+        raised: list[BaseException] = []
 
         def batches() -> Iterator[pa.RecordBatch]:
             try:
                 for piece in rows:
                     yield from piece.to_batches(max_chunksize=_ROWS_PER_BATCH)
-            except Exception as exc:
+            except BaseException as exc:
                 raised.append(exc)  # the driver would turn it into a text
                 raise
 
@@ -141,10 +144,15 @@ class Database:
         """Make what was done since the last commit count.
 
         Raises:
-            LoadError: the server is gone, or refuses; nothing of the transaction counts.
+            LoadError: the server refuses, and nothing of it counts; or the server is gone, and
+                either all of it counts or nothing (`is_in_doubt`).
         """
         with self._explained():
-            self._connection.commit()
+            try:
+                self._connection.commit()
+            except adbc.Error as exc:
+                self.is_in_doubt = exc.sqlstate is None  # the server's own answer has one
+                raise
 
     def rollback(self) -> None:
         """Undo what was done since the last commit.
@@ -154,6 +162,19 @@ class Database:
         """
         with self._explained():
             self._connection.rollback()
+
+    def undo(self) -> None:
+        """Undo what was done since the last commit, whatever state the connection is in.
+
+        Where the server cannot be asked, the connection is closed: the server does it by itself.
+        """
+        try:
+            self.rollback()
+        except LoadError:
+            self.close()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the connection, undoing what was not committed."""
@@ -174,6 +195,9 @@ class Database:
                     "pg_stat_activity and pg_blocking_pids() tell which"
                 )
             raise LoadError(told) from exc
+        except (ValueError, OverflowError) as exc:
+            # Of PostgreSQL's times, and of its infinite ones, Python has none.
+            raise LoadError(f"PostgreSQL at {self.shown} holds what cannot be read: {exc}") from exc
 
 
 def _connect(uri: str, name: str) -> adbc.Connection:

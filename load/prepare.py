@@ -114,7 +114,8 @@ def prepare(database: Database, schema: str, state: State, later: Collection[str
         later: names of absent tables that are made with their rows, later.
 
     Raises:
-        LoadError: a table cannot be made; nothing was changed.
+        LoadError: a table cannot be made; nothing was changed, unless the server went away in the
+            commit.
     """
     try:
         for sql in preparing_sqls(schema, state, later):
@@ -123,8 +124,10 @@ def prepare(database: Database, schema: str, state: State, later: Collection[str
             Ledger(database, schema).strike_table(table)
         database.commit()
     except LoadError as exc:
+        unsure = "The server may have made them all the same; no row was changed"
+        kept = unsure if database.is_in_doubt else "Nothing was changed"
         raise LoadError(
-            f"The tables in the schema {schema!r} could not be made ready. Nothing was changed. "
+            f"The tables in the schema {schema!r} could not be made ready. {kept}. "
             f"{exc}. Check the rights of the user, then load again."
         ) from exc
 

@@ -196,16 +196,24 @@ def over_connections(
     if not count:
         return
     with ExitStack() as stack, ThreadPoolExecutor(count) as pool:
-        free: SimpleQueue[Database] = SimpleQueue()
+        free: SimpleQueue[Database | None] = SimpleQueue()
         for _ in range(count):
             free.put(stack.enter_context(Database(uri, lock_wait_s)))
 
         def do(piece: W) -> R:
             database = free.get()
+            kept = None
             try:
-                return work(database, piece)
+                database = database or stack.enter_context(Database(uri, lock_wait_s))
+                done = work(database, piece)
+                kept = database
             finally:
-                free.put(database)
+                # Nobody knows what is open in one whose work failed, and the next commit would make
+                # it count.
+                free.put(kept)
+                if database and not kept:
+                    database.close()
+            return done
 
         futures = {pool.submit(do, piece): piece for piece in listed}
         try:

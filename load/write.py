@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import zip_longest
 from typing import NamedTuple
 
 import polars as pl
 import pyarrow as pa
 
-from lake.errors import LakeError, LoadError
+from lake.errors import LoadError
 from lake.tables import Table
 from load.ddl import (
     add_key_sql,
@@ -19,6 +19,7 @@ from load.ddl import (
     qualified,
     range_index_sql,
 )
+from load.failures import FAILURES, reason
 from load.ledger import Entry, Key, Ledger
 from load.plan import Fill, Job
 from load.postgres import Database
@@ -55,21 +56,30 @@ class Writer:
         Raises:
             LoadError: it does not; what it held of the partition before is unchanged.
         """
-        key = job.partition.key
-        with self._explained(key, "loaded into"):
+        with self._transaction(job.partition.key, "loaded into"):
             rows = job.partition.read()
             frame = job.partition.frame(rows)
-        if job.held and job.partition.begins_with(rows, job.held):
-            # Rows that somebody changed or added by hand make this fail, and are replaced.
-            with suppress(LoadError), self._transaction(key, "loaded into"):
-                new = frame.slice(job.held.rows)
-                self._ingest(job, new)
-                self._prove(job, frame)
-                return Sent(new.height, appended=True)
-        with self._transaction(key, "loaded into"):
-            self._delete(key)
-            self._ingest(job, frame)
+            return self._append(job, rows, frame) or self._replace(job, frame)
+
+    def _append(self, job: Job, rows: pl.DataFrame, frame: pl.DataFrame) -> Sent | None:
+        """Send the rows that are new at the end; None where the others are not as they were
+        loaded, and nothing was done.
+        """
+        if job.held is None or not job.partition.begins_with(rows, job.held):
+            return None
+        new = frame.slice(job.held.rows)
+        try:
+            self._ingest(job, new)
             self._prove(job, frame)
+        except LoadError:  # somebody changed rows, or added some, by hand
+            self._database.rollback()
+            return None
+        return Sent(new.height, appended=True)
+
+    def _replace(self, job: Job, frame: pl.DataFrame) -> Sent:
+        self._delete(job.partition.key)
+        self._ingest(job, frame)
+        self._prove(job, frame)
         return Sent(frame.height)
 
     def fill(self, fill: Fill, told: Callable[[Job], None]) -> None:
@@ -164,27 +174,31 @@ class Writer:
 
     @contextmanager
     def _transaction(self, key: Key, done: str) -> Iterator[None]:
-        with self._explained(key, done):
-            try:
-                yield
-                self._database.commit()
-            except (LoadError, LakeError, ValueError):
-                with suppress(LoadError):
-                    self._database.rollback()
-                raise
-
-    @contextmanager
-    def _explained(self, key: Key, done: str) -> Iterator[None]:
+        """Commit what the block did, or undo it, whatever ends it."""
         try:
             yield
-        except (LoadError, LakeError, ValueError) as exc:
-            table, partition = key
-            what = f"The partition {partition} of {table}" if partition else f"The table {table}"
-            kept = "What the database held of it is unchanged" if partition else "It is not there"
-            raise LoadError(
-                f"{what} was not {done} {self._database.shown}. {exc}. {kept}, and what was loaded "
-                "before it is kept. Load again to go on from there."
-            ) from exc
+            self._database.commit()
+        except BaseException as exc:
+            self._database.undo()
+            if not isinstance(exc, FAILURES):
+                raise
+            raise LoadError(self._told(key, done, reason(exc))) from exc
+
+    def _told(self, key: Key, done: str, why: str) -> str:
+        table, partition = key
+        what = f"he partition {partition} of {table}" if partition else f"he table {table}"
+        where = f"{done} {self._database.shown}"
+        if self._database.is_in_doubt:
+            return (
+                f"Nobody knows whether t{what} was {where}. {why}. The server went away as it was "
+                "to commit, and holds all of it, with its entry in lake_loads, or nothing of it. "
+                "Load again: that finds out, and goes on from there."
+            )
+        kept = "What the database held of it is unchanged" if partition else "It is not there"
+        return (
+            f"T{what} was not {where}. {why}. {kept}, and what was loaded before it is kept. "
+            "Load again to go on from there."
+        )
 
 
 def index_sqls(table: Table, schema: str) -> list[str]:
@@ -202,5 +216,5 @@ def _check(expected: list[Figure], got: tuple[object, ...]) -> None:
 def _named(partition: Partition) -> Iterator[None]:
     try:
         yield
-    except (LoadError, LakeError, ValueError) as exc:
-        raise LoadError(f"The partition {partition.name}: {exc}") from exc
+    except FAILURES as exc:
+        raise LoadError(f"The partition {partition.name}: {reason(exc)}") from exc

@@ -313,3 +313,14 @@ def test_a_table_in_one_piece_is_compared_by_its_key(target: Target) -> None:
     assert found is not None
     assert (found.missing, found.cells) == (1, {"listed_at": 2})
     assert found.first["instrument"] == FUTURE
+
+
+@pytest.mark.parametrize("time", ["1000-01-01 BC", "-infinity"])
+def test_a_time_that_python_lacks_is_told_with_its_partition(target: Target, time: str) -> None:
+    target.load()
+    target.execute(f"UPDATE futures_ohlcv SET timestamp = '{time}' WHERE timestamp = '2019-05-01'")
+    done = basislake(None, "load", "--verify", *target.options)
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    assert "of futures_ohlcv was not compared with" in done.err
+    assert "Nothing was changed." in done.err
