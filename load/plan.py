@@ -61,6 +61,7 @@ class Plan:
 
 def plan(
     wanted: Iterable[Partition],
+    digests: Mapping[Key, str],
     entries: Mapping[Key, Entry],
     absent: Collection[str],
     *,
@@ -70,11 +71,12 @@ def plan(
 
     Args:
         wanted: partitions that the database should hold.
+        digests: of the content of each of them.
         entries: of the ledger, of rows that are there.
         absent: names of our tables that are not there.
         full: send everything, whatever the ledger says.
     """
-    jobs = [Job(p, p.digest(), None if full else entries.get(p.key)) for p in wanted]
+    jobs = [Job(p, digests[p.key], None if full else entries.get(p.key)) for p in wanted]
     keys = {job.partition.key for job in jobs}
     changed = [job for job in jobs if job.held is None or job.held.digest != job.digest]
     fills: list[Fill] = []

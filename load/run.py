@@ -15,7 +15,7 @@ from load.plan import Fill, Job, Plan, plan
 from load.postgres import LOCK_WAIT_S, Database
 from load.prepare import State, check_schema_name, lock, look, prepare, preparing_sqls, summarize
 from load.results import LoadResult, Progress, TableCounts, silent
-from load.source import Partition, partitions
+from load.source import Partition, digests, partitions
 from load.tables import FEEDS, TABLES
 from load.write import Sent, Writer
 
@@ -149,7 +149,7 @@ def preview(
     wanted = partitions(lake)
     if uri is None:
         state = State(has_schema=schema == DEFAULT_SCHEMA)
-        todo = plan(wanted, {}, [table.name for table in state.absent])
+        todo = plan(wanted, digests(wanted), {}, [table.name for table in state.absent])
     else:
         with Database(uri) as database:
             state, todo = _planned(database, schema, lake, wanted, full=full)
@@ -177,7 +177,7 @@ def parity(lake: Lake, uri: str, schema: str = DEFAULT_SCHEMA) -> list[Parity]:
     with Database(uri) as database:
         state = look(database, schema)
         absent = {table.name for table in state.absent}
-        todo = plan(wanted, state.entries, absent)
+        todo = plan(wanted, digests(wanted), state.entries, absent)
         counts = {name: 0 if name in absent else _count(database, schema, name) for name in rows}
     behind = [key[0] for key in (*todo.withdrawn, *(job.partition.key for job in todo.all_jobs))]
     return [Parity(name, rows[name], counts[name], behind.count(name)) for name in rows]
@@ -257,7 +257,7 @@ def _planned(
             "address; to empty the database, drop its tables."
         )
     absent = [table.name for table in state.absent]
-    return state, plan(wanted, state.entries, absent, full=full)
+    return state, plan(wanted, digests(wanted), state.entries, absent, full=full)
 
 
 def _send(uri: str, schema: str, lock_wait_s: float, todo: Plan, meter: _Meter) -> None:

@@ -1,7 +1,7 @@
 """What PostgreSQL should hold: the lake's curated partitions, each with a digest of its content."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -12,9 +12,10 @@ from lake import Lake
 from lake.digest import frame_digest
 from lake.errors import LoadError
 from lake.files import DataFile
+from lake.fingerprint import digest_of
 from lake.snapshot import Snapshot, explained
 from lake.tables import BASIS, CANDLES, INSTRUMENTS
-from load.ledger import Entry
+from load.ledger import Entry, Key
 from load.tables import FEEDS, WHOLE, Feed
 
 
@@ -44,14 +45,18 @@ class Partition:
     files: tuple[DataFile, ...]
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> Key:
         """The table's name and the partition's: the key of its row in `lake_loads`."""
         return self.feed.table.name, self.name
 
     def digest(self) -> str:
-        """Return a sha256 of the content; no row is read where one file holds it, written by us."""
-        content = self.files[0].digest if len(self.files) == 1 else None
-        return self._digest(content or frame_digest(self.feed.source, self.read()))
+        """Return a sha256 of the content; no row is read where one file holds it, written by us.
+
+        Raises:
+            LakeError: the lake cannot be read.
+        """
+        name = self.name if self.feed.source.partition else ""
+        return self._digest(digest_of(self.snapshot, name, self.files))
 
     def read(self) -> pl.DataFrame:
         """Return the rows as the lake's table has them, in its order.
@@ -95,6 +100,15 @@ def partitions(lake: Lake) -> list[Partition]:
     snapshots = {table.name: lake.snapshot(table) for table in (INSTRUMENTS, CANDLES, BASIS)}
     known = _known(snapshots[INSTRUMENTS.name])
     return [p for feed in FEEDS for p in _of_feed(feed, snapshots[feed.source.name], known)]
+
+
+def digests(wanted: Iterable[Partition]) -> dict[Key, str]:
+    """Return the digest of each partition's content.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    return {partition.key: partition.digest() for partition in wanted}
 
 
 def _of_feed(feed: Feed, snapshot: Snapshot, known: dict[str, _Known]) -> Iterator[Partition]:

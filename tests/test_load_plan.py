@@ -1,5 +1,6 @@
 """What a load has to do, from the lake's partitions and the ledger's entries; no database."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from lake import Lake
 from lake.tables import BASIS, CANDLES
 from load.ledger import Entry, Key
 from load.plan import plan
-from load.source import Partition, partitions
+from load.source import Partition, digests, partitions
 from load.tables import TABLES
 from tests.loading import FUTURE, OTHER, PERPETUAL, candles, put, small_lake
 
@@ -20,13 +21,15 @@ def lake(tmp_path: Path) -> Lake:
 
 def held(wanted: list[Partition]) -> dict[Key, Entry]:
     """The ledger after all was loaded."""
-    return {p.key: Entry(p.digest(), p.rows) for p in wanted}
+    found = digests(wanted)
+    return {p.key: Entry(found[p.key], p.rows) for p in wanted}
 
 
 def test_absent_tables_are_filled_the_largest_first_and_one_in_one_piece_is_sent(
     lake: Lake,
 ) -> None:
-    todo = plan(partitions(lake), {}, list(TABLES))
+    wanted = partitions(lake)
+    todo = plan(wanted, digests(wanted), {}, list(TABLES))
     assert [fill.table.name for fill in todo.fills] == [
         "futures_ohlcv",
         "perpetuals_ohlcv",
@@ -40,21 +43,36 @@ def test_absent_tables_are_filled_the_largest_first_and_one_in_one_piece_is_sent
 def test_what_the_ledger_tells_is_not_sent_again_unless_everything_is(lake: Lake) -> None:
     wanted = partitions(lake)
     entries = held(wanted)
-    todo = plan(wanted, entries, [])
+    todo = plan(wanted, digests(wanted), entries, [])
     assert (todo.all_jobs, todo.withdrawn) == ([], ())
     assert todo.unchanged == {
         "instruments": 1, "perpetuals_ohlcv": 1, "futures_ohlcv": 2, "futures_basis_spread": 1,
     }  # fmt: skip
-    everything = plan(wanted, entries, [], full=True)
+    everything = plan(wanted, digests(wanted), entries, [], full=True)
     assert len(everything.jobs) == 5
     assert {job.held for job in everything.jobs} == {None}
+
+
+def test_a_plan_reads_nothing_of_the_lake(lake: Lake) -> None:
+    put(lake, CANDLES, FUTURE, candles(8)[:3], candles(8)[3:])
+    wanted = partitions(lake)
+    found = digests(wanted)
+    shutil.rmtree(lake.uri)
+    assert len(plan(wanted, found, {}, []).jobs) == 5
+
+
+def test_a_digest_is_of_the_rows_in_however_many_files(lake: Lake) -> None:
+    before = digests(partitions(lake))
+    put(lake, CANDLES, FUTURE, candles(8)[:3], candles(8)[3:])
+    assert digests(partitions(lake)) == before
 
 
 def test_changed_partitions_are_sent_and_withdrawn_ones_removed(lake: Lake) -> None:
     entries = held(partitions(lake))
     put(lake, CANDLES, OTHER, candles(9))
     lake.commit(lake.snapshot(BASIS), [], {"program": "test"}, replacing=[FUTURE])
-    todo = plan(partitions(lake), entries, [])
+    wanted = partitions(lake)
+    todo = plan(wanted, digests(wanted), entries, [])
     (job,) = todo.jobs
     assert job.partition.key == ("futures_ohlcv", OTHER)
     assert job.held == entries["futures_ohlcv", OTHER]
@@ -64,7 +82,7 @@ def test_changed_partitions_are_sent_and_withdrawn_ones_removed(lake: Lake) -> N
 def test_entries_of_a_table_that_is_not_ours_are_left_alone(lake: Lake) -> None:
     wanted = partitions(lake)
     entries = held(wanted) | {("notes", PERPETUAL): Entry("", 1)}
-    assert plan(wanted, entries, []).withdrawn == ()
+    assert plan(wanted, digests(wanted), entries, []).withdrawn == ()
 
 
 @pytest.mark.parametrize(("rows", "is_beginning"), [(7, True), (8, False), (9, False), (0, False)])
