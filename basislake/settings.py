@@ -129,14 +129,14 @@ def database(postgres: str, where: Lake, *, keep: bool | None = None) -> Iterato
 
 
 @contextmanager
-def known_database(postgres: str, where: Lake) -> Iterator[str | None]:
+def known_database(postgres: str, where: Lake, *, keep: bool | None = None) -> Iterator[str | None]:
     """Give the libpq URI of the database as `database` does; None where the embedded one was never
     made, for the commands that only read.
     """
     if postgres == EMBEDDED and not (where.is_local and embedded_folder(where).exists()):
         yield None
         return
-    with database(postgres, where) as uri:
+    with database(postgres, where, keep=keep) as uri:
         yield uri
 
 

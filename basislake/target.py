@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import click
 
 from basislake.options import F, Number, grouped, postgres_option
-from basislake.settings import EMBEDDED, database, embedded_folder
+from basislake.settings import EMBEDDED, database, known_database
 from lake import Lake
 from load.postgres import LOCK_WAIT_S
 from load.run import DEFAULT_SCHEMA
@@ -41,10 +41,13 @@ class Target:
         with database(self.postgres, where, keep=self.keep) as uri:
             yield uri
 
-    def is_unmade(self, where: Lake) -> bool:
-        """Whether it is the embedded one, and was never made."""
-        is_made = where.is_local and embedded_folder(where).exists()
-        return self.postgres == EMBEDDED and not is_made
+    @contextmanager
+    def known(self, where: Lake) -> Iterator[str | None]:
+        """Give its libpq URI as `open` does; None where the embedded one was never made, for the
+        commands that only read.
+        """
+        with known_database(self.postgres, where, keep=self.keep) as uri:
+            yield uri
 
 
 def schema_option(meaning: str) -> Callable[[F], F]:

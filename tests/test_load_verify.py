@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -287,6 +288,15 @@ def test_the_command_exits_with_1_and_names_what_differs(target: Target) -> None
     shown = basislake(None, "load", "--verify", *target.options)
     assert "perpetuals_ohlcv" in shown.out
     assert "cost: 1" in shown.out
+
+
+def test_the_command_compares_with_no_embedded_server_that_was_never_made(target: Target) -> None:
+    lake = target.lake.uri
+    done = basislake(None, "load", "--verify", "--lake", lake, "--postgres", "embedded")
+    assert (done.code, done.out) == (1, "")
+    assert "Nothing was loaded yet" in done.err
+    assert f"load --lake {lake}` loads it" in done.err
+    assert not (Path(lake) / "postgres").exists()
 
 
 def test_nothing_loaded_and_something_new_in_the_lake_differ(target: Target) -> None:

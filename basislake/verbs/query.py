@@ -142,10 +142,8 @@ def _show_examples(*, as_json: bool) -> None:
 
 def _database(where: Lake, target: Target) -> dict[str, Any] | None:
     """The rows of the database; None where the embedded one was never made."""
-    if target.is_unmade(where):
-        return None
-    with target.open(where) as uri:
-        return database_status(where, uri, target.schema)
+    with target.known(where) as uri:
+        return database_status(where, uri, target.schema) if uri else None
 
 
 def _show_intervals(title: str, intervals: list[dict[str, Any]], note: str) -> None:

@@ -24,7 +24,7 @@ from basislake.verbs.report import report_told
 from basislake.verbs.versions import MOST_THREADS
 from ingest.selection import Selection
 from lake import Lake
-from lake.errors import UsageError
+from lake.errors import LoadError, UsageError
 from lake.tables import RAW_CANDLES
 from load.results import LoadResult
 from load.run import load as load_tables
@@ -124,14 +124,9 @@ def load(
     if verify and (full or dry_run):
         raise UsageError("--verify loads nothing, so it does not go with --full or --dry-run.")
     check_exists(where)
-    if dry_run and target.is_unmade(where):
-        return show_preview(preview(where, None, schema=target.schema), as_json=as_json)
+    if dry_run or verify:
+        return _looked(where, target, full=full, verify=verify, as_json=as_json)
     with target.open(where) as uri:
-        if dry_run:
-            found = preview(where, uri, schema=target.schema, full=full)
-            return show_preview(found, as_json=as_json)
-        if verify:
-            return show_comparison(compare_told(where, uri, target.schema), as_json=as_json)
         result = _loaded(where, uri, target, full=full)
     if as_json:
         print_json(result)
@@ -220,6 +215,21 @@ def load_told(where: Lake, uri: str, target: Target) -> LoadResult:
         f"in {duration(result.seconds)}."
     )
     return result
+
+
+def _looked(where: Lake, target: Target, *, full: bool, verify: bool, as_json: bool) -> int:
+    """Show what a load would do, or how the database differs; nothing is made or changed."""
+    with target.known(where) as uri:
+        if not verify:
+            found = preview(where, uri, schema=target.schema, full=full)
+            return show_preview(found, as_json=as_json)
+        if uri is None:
+            raise LoadError(
+                f"Nothing was loaded yet from the lake at {where.uri} into an embedded PostgreSQL, "
+                f"so there is nothing to compare, and nothing was made. `{called()} "
+                f"load{lake_flag(where)}` loads it; --postgres URI tells of another database."
+            )
+        return show_comparison(compare_told(where, uri, target.schema), as_json=as_json)
 
 
 def _loaded(where: Lake, uri: str, target: Target, *, full: bool = False) -> LoadResult:
