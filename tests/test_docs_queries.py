@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from basislake.examples import EXAMPLES
 from basislake.exchange.server import SimulatedExchange
 from lake import Lake
 from tests.lakes import built_lake
-from tests.market import basislake, small_market
+from tests.market import basislake, command, small_market
+from tests.processes import running
 
 PAGE = Path(__file__).parent.parent / "docs" / "queries.md"
 BLOCK = re.compile(r"^## @([a-z-]+): .*?^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -145,6 +147,57 @@ def test_an_empty_answer_has_its_columns_in_every_format(where: Lake, tmp_path: 
     assert (tmp_path / "none.csv").read_text() == "ts,close\n"
     assert json.loads((tmp_path / "none.json").read_text()) == []
     assert pl.read_parquet(tmp_path / "none.parquet").columns == ["ts", "close"]
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
+def test_an_output_that_cannot_be_finished_leaves_the_file_as_it_was(
+    where: Lake, tmp_path: Path, format_: str
+) -> None:
+    path = tmp_path / "mine"
+    path.write_text("precious")
+    query = "SELECT * FROM candles"
+    written = command(
+        None, "sql", query, "--lake", where.uri, "--output", path, "--format", format_
+    )
+    # No file may grow past some kilobytes.
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"ulimit -f 16; exec {shlex.join(written)}"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done
+    assert f"{path} cannot be written: " in done.stderr
+    assert "File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert path.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
+@pytest.mark.parametrize("kind", ["fifo", "stdout", "stdout in a file"])
+def test_an_output_may_be_a_pipe_or_what_is_open_already(
+    where: Lake, tmp_path: Path, format_: str, kind: str
+) -> None:
+    usual = tmp_path / "usual"
+    options = ("sql", "SELECT * FROM candles", "--lake", where.uri, "--format", format_, "--output")
+    assert basislake(None, *options, usual).code == 0
+    got = tmp_path / "got"
+    if kind == "fifo":
+        fifo = tmp_path / "fifo"
+        os.mkfifo(fifo)
+        with running(["/bin/sh", "-c", f"cat {fifo} > {got}"]) as reader:
+            done = basislake(None, *options, fifo)
+            assert (done.code, reader.wait(60)) == (0, 0), done.err
+        assert fifo.is_fifo()
+    else:
+        pipe = " | cat" if kind == "stdout" else ""
+        line = f"{shlex.join(command(None, *options, '/dev/stdout'))}{pipe} > {got}"
+        got.touch()
+        inode = got.stat().st_ino
+        subprocess.run(["/bin/sh", "-c", line], check=True)
+        assert got.stat().st_ino == inode
+    assert got.read_bytes() == usual.read_bytes()
 
 
 @pytest.mark.parametrize("value", ["interval '1 hour'", "170141183460469231731687303715884105727"])

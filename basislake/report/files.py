@@ -1,11 +1,9 @@
 """The files of a report, each replaced as a whole: a reader sees the old one or the new one."""
 
-import os
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from basislake.files import replacing
 from lake import Lake
 from lake.errors import UsageError
 
@@ -59,14 +57,5 @@ def write(path: Path, data: bytes) -> None:
         OSError: it cannot be written; the file is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as sink:
-            sink.write(data)
-        # Made for its owner alone, unlike what anything else writes.
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
+    with replacing(path) as sink:
+        sink.write(data)

@@ -1,19 +1,19 @@
 """`status` and `sql`: what the lake and the database hold."""
 
-import io
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 from textwrap import indent
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 import polars as pl
 from click.shell_completion import CompletionItem
 
 from basislake.examples import EXAMPLES, MARK, text_of
+from basislake.files import replacing
 from basislake.options import json_option, lake_option
 from basislake.output import counted, heading, json_text, percent, print_json, print_table
 from basislake.overview import next_steps, show_coins, show_next, show_tables
@@ -27,6 +27,7 @@ from lake.errors import UsageError
 from load.run import DEFAULT_SCHEMA
 
 _SHOWN_ROWS = 50
+_JSON_ROWS = 10_000  # in memory as objects at once
 _FORMATS = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 
 
@@ -211,30 +212,47 @@ def _print(frame: pl.DataFrame, format_: str, output: Path | None) -> None:
             note=note,
         )
         return
-    if format_ == "json" and output is None:
-        print_json(_objects(frame))
+    if output is None:
+        if format_ == "json":
+            print_json(_objects(frame))
+        else:
+            _write(frame, format_, sys.stdout.buffer)
         return
-    data = _encode(frame, format_)
-    if output:
+    try:
+        with replacing(output) as sink:
+            _write(frame, format_, sink)
+    except OSError as exc:
+        raise UsageError(f"{output} cannot be written: {exc.strerror or exc}.") from exc
+
+
+def _write(frame: pl.DataFrame, format_: str, sink: BinaryIO) -> None:
+    """Write rows as they are made, so that they are in memory once.
+
+    Raises:
+        OSError: the sink takes no more.
+    """
+    if format_ == "json":
+        _write_json(frame, sink)
+    elif format_ == "parquet":
         try:
-            output.write_bytes(data)
-        except OSError as exc:
-            raise UsageError(f"{output} cannot be written: {exc.strerror}.") from exc
-    else:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-
-
-def _encode(frame: pl.DataFrame, format_: str) -> bytes:
-    sink = io.BytesIO()
-    if format_ == "parquet":
-        frame.write_parquet(sink)
-    elif format_ == "json":
-        sink.write(json_text(_objects(frame)).encode() + b"\n")
+            frame.write_parquet(sink)
+        except pl.exceptions.ComputeError as exc:  # so it tells of a full disk
+            raise OSError(str(exc)) from exc
     else:
         flat = frame.with_columns(_as_json(frame[name]) for name in frame.columns)
         flat.write_csv(sink)
-    return sink.getvalue()
+    sink.flush()
+
+
+def _write_json(frame: pl.DataFrame, sink: BinaryIO) -> None:
+    """Write rows as one list of objects, on a line."""
+    sink.write(b"[")
+    for number, piece in enumerate(frame.iter_slices(_JSON_ROWS)):
+        rows = json_text(_objects(piece)).encode()
+        if number:
+            sink.write(b",")
+        sink.write(rows[1:-1])
+    sink.write(b"]\n")
 
 
 def _objects(frame: pl.DataFrame) -> list[dict[str, Any]]:
