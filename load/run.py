@@ -188,6 +188,8 @@ def over_connections(
 ) -> Iterator[tuple[W, R]]:
     """Do pieces of work, each over one of a few connections, and yield them as they are done.
 
+    A connection whose work failed is closed, which undoes what was not committed.
+
     Raises:
         BasislakeError: a piece failed; those that were not begun are left undone.
     """
@@ -208,8 +210,7 @@ def over_connections(
                 done = work(database, piece)
                 kept = database
             finally:
-                # Nobody knows what is open in one whose work failed, and the next commit would make
-                # it count.
+                # What is still open in it would count from the next one's commit on.
                 free.put(kept)
                 if database and not kept:
                     database.close()
