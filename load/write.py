@@ -54,7 +54,8 @@ class Writer:
         holds all before them.
 
         Raises:
-            LoadError: it does not; what it held of the partition before is unchanged.
+            LoadError: it does not; what it held of the partition before is unchanged. Where the
+                server went away in the commit, it holds that or all that was sent.
         """
         with self._transaction(job.partition.key, "loaded into"):
             rows = job.partition.read()
@@ -186,17 +187,17 @@ class Writer:
 
     def _told(self, key: Key, done: str, why: str) -> str:
         table, partition = key
-        what = f"he partition {partition} of {table}" if partition else f"he table {table}"
+        what = f"The partition {partition} of {table}" if partition else f"The table {table}"
         where = f"{done} {self._database.shown}"
         if self._database.is_in_doubt:
             return (
-                f"Nobody knows whether t{what} was {where}. {why}. The server went away as it was "
-                "to commit, and holds all of it, with its entry in lake_loads, or nothing of it. "
-                "Load again: that finds out, and goes on from there."
+                f"{what} may have been {where}, or not. {why}. The server went away as it was to "
+                "commit, so it did all of it, with the entry in lake_loads, or nothing of it. Load "
+                "again: that finds out, and goes on from there."
             )
         kept = "What the database held of it is unchanged" if partition else "It is not there"
         return (
-            f"T{what} was not {where}. {why}. {kept}, and what was loaded before it is kept. "
+            f"{what} was not {where}. {why}. {kept}, and what was loaded before it is kept. "
             "Load again to go on from there."
         )
 
