@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from basislake.report.facts import Facts
-from lake.tables import CURATED
+from lake.tables import CURATED, RAW_CANDLES
 
 _NAMED = 5
 
@@ -51,7 +51,7 @@ def _bad(facts: Facts) -> list[Notice]:
         if not equal
     ]
     if unequal:
-        text = f"PostgreSQL holds another number of rows in {', '.join(unequal)}."
+        text = f"PostgreSQL does not hold what the lake holds, in {', '.join(unequal)}."
         found.append(Notice("bad", f"{text} `basislake load` brings it up to date."))
     return found
 
@@ -65,8 +65,8 @@ def _incomplete(facts: Facts) -> list[Notice]:
     found = []
     versions = facts.rows["versions"]
     made = dict(zip(versions["table_name"], versions["raw_version"], strict=True))
-    newest = facts.versions["raw_candles"]
-    behind = [table.name for table in CURATED if made[table.name] != newest]
+    newest = made[RAW_CANDLES.name]
+    behind = [t.name for t in CURATED if made[t.name] is None or made[t.name] < newest]
     if behind:
         text = f"Not made from the newest raw candles: {', '.join(behind)}."
         found.append(Notice("warn", f"{text} `basislake build` brings them up to date."))
