@@ -220,6 +220,7 @@ def test_a_lake_that_is_not_there_is_said_to_be_so_and_not_made(tmp_path: Path) 
     for verb in (["build"], ["load"], ["status"], ["sql", "SELECT 1"]):
         done = basislake(None, *verb, "--lake", absent)
         assert (done.code, "There is no lake at" in done.err) == (1, True), verb
+        assert "`basislake run --lake" in done.err, verb
     assert not absent.exists()
     absent.touch()
     assert basislake(None, "status", "--lake", absent).code == 2
