@@ -1,8 +1,9 @@
 """The command `basislake`: its verbs, and what an error or an interruption looks like."""
 
+import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import click
 
@@ -104,6 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     # A polite end closes what is open, such as the embedded PostgreSQL.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        _check_text(sys.argv[1:] if arguments is None else arguments)
         code = basislake.main(arguments, standalone_mode=False)
     except click.ClickException as exc:
         exc.show()
@@ -123,3 +125,17 @@ def main(arguments: list[str] | None = None) -> None:
         say(f"Error: {exc}. What was committed is safe; the same command does what is left.")
         sys.exit(_FAILED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _check_text(arguments: Iterable[str]) -> None:
+    """Refuse arguments and settings that no library takes: bytes that are not text in UTF-8.
+
+    Raises:
+        UsageError: it names the first such.
+    """
+    settings = {name: text for name, text in os.environ.items() if name.startswith("BASISLAKE_")}
+    for name, text in [*(("an argument", text) for text in arguments), *settings.items()]:
+        try:
+            text.encode()
+        except UnicodeEncodeError as exc:
+            raise UsageError(f"{text!r}, {name}, is not text in UTF-8.") from exc
