@@ -1,8 +1,9 @@
 """The command `basislake`: its verbs, and what an error or an interruption looks like."""
 
+import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import click
 
@@ -36,30 +37,34 @@ _FAILED = 1
 _USAGE = 2
 _INTERRUPTED = 1
 
-_SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "See it work, offline": ("demo",),
-    "Fetch, validate, load": ("run", "instruments", "plan", "backfill", "build", "load"),
-    "Look and ask": ("status", "report", "sql", "curve", "explain"),
-    "Prove and compare": ("fingerprint", "diff"),
-    "Keep it for good": ("health", "maintain", "backup", "restore"),
-    "Around it": ("exchange", "completion"),
+_SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
+    "See it work, offline": (demo.demo,),
+    "Fetch, validate, load": (
+        run.run,
+        follow.follow,
+        ingest.instruments,
+        ingest.plan,
+        ingest.backfill,
+        run.build,
+        run.load,
+    ),
+    "Look and ask": (query.status, report.report, query.sql, curve.curve, explain.explain),
+    "Prove and compare": (versions.fingerprint, versions.diff),
+    "Keep it for good": (health.health, maintain.maintain, backup.backup, backup.restore),
+    "Around it": (exchange.exchange, completion.completion),
 }
 
 
 class _Verbs(click.Group):
     """A group whose help lists its verbs in the order they are met, in sections."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        known = [name for names in _SECTIONS.values() for name in names]
-        return known + [name for name in super().list_commands(ctx) if name not in known]
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's)
+        return list(self.commands)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        left = {name: self.commands[name] for name in self.list_commands(ctx)}
-        sections = [(title, {n: left.pop(n) for n in names}) for title, names in _SECTIONS.items()]
-        for title, commands in [*sections, ("More", left)]:
-            if commands:
-                with formatter.section(title):
-                    formatter.write_dl([(n, c.get_short_help_str()) for n, c in commands.items()])
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(str(c.name), c.get_short_help_str()) for c in commands])
 
 
 @click.group(
@@ -90,30 +95,9 @@ def basislake() -> None:
     """
 
 
-for verb in (
-    ingest.instruments,
-    ingest.plan,
-    ingest.backfill,
-    run.build,
-    run.load,
-    run.run,
-    follow.follow,
-    query.status,
-    report.report,
-    explain.explain,
-    versions.fingerprint,
-    versions.diff,
-    query.sql,
-    curve.curve,
-    health.health,
-    maintain.maintain,
-    backup.backup,
-    backup.restore,
-    demo.demo,
-    exchange.exchange,
-    completion.completion,
-):
-    basislake.add_command(verb)
+for verbs in _SECTIONS.values():
+    for verb in verbs:
+        basislake.add_command(verb)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -121,6 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     # A polite end closes what is open, such as the embedded PostgreSQL.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        _check_text(sys.argv[1:] if arguments is None else arguments)
         code = basislake.main(arguments, standalone_mode=False)
     except click.ClickException as exc:
         exc.show()
@@ -140,3 +125,17 @@ def main(arguments: list[str] | None = None) -> None:
         say(f"Error: {exc}. What was committed is safe; the same command does what is left.")
         sys.exit(_FAILED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _check_text(arguments: Iterable[str]) -> None:
+    """Refuse arguments and settings that no library takes: bytes that are not text in UTF-8.
+
+    Raises:
+        UsageError: it names the first such.
+    """
+    settings = {name: text for name, text in os.environ.items() if name.startswith("BASISLAKE_")}
+    for name, text in [*(("an argument", text) for text in arguments), *settings.items()]:
+        try:
+            text.encode()
+        except UnicodeEncodeError as exc:
+            raise UsageError(f"{text!r}, {name}, is not text in UTF-8.") from exc

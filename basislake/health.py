@@ -45,16 +45,23 @@ def health(where: Lake, now: datetime, max_age: timedelta) -> Health:
     """
     at = now + exchange_ahead(where)
     is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > at)
-    active = where.read(INSTRUMENTS).filter(pl.col("active") & is_open)
+    known = where.read(INSTRUMENTS)
+    active = known.filter(pl.col("active") & is_open)
     futures = _bases(active.filter(kind="future"))
     newest = {table.name: _newest(where, table, _bases(active)) for table in (RAW_CANDLES, BASIS)}
     problems = [
+        *_unknown(known),
         *_old(newest[RAW_CANDLES.name], at, max_age, is_traded=not active.is_empty()),
         *_behind(newest[BASIS.name], _newest(where, RAW_CANDLES, futures), at, max_age),
         *_unanswered(where),
         *_failed(where, now),
     ]
     return Health(problems, newest)
+
+
+def _unknown(known: pl.DataFrame) -> Iterator[str]:
+    if known.is_empty():
+        yield "instruments holds no instrument; `basislake instruments` fetches them."
 
 
 def _bases(chosen: pl.DataFrame) -> dict[str, str]:

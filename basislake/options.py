@@ -25,12 +25,23 @@ _FIRST_YEAR, _END_YEAR = 2000, 2100
 _MOST_CALLS_PER_SECOND = 1e6
 _LONGEST_TIMEOUT_S = 3600.0
 _MOST_WORKERS = 256
+_MOST_RETRIES = 1000
+# A hundred years: as long as a time of day can go back.
+MOST_HOURS = 876_000
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Whole(click.IntRange):
+    """A whole number in a range."""
+
+    name = "integer"
+
+
 class Number(click.FloatRange):
     """A number in a range; what is not a number is in none."""
+
+    name = "number"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -132,7 +143,7 @@ def exchange_options(command: F) -> F:
         ),
         click.option(
             "--retries",
-            type=click.IntRange(min=0),
+            type=Whole(0, _MOST_RETRIES),
             envvar="BASISLAKE_RETRIES",
             show_envvar=True,
             default=DEFAULT_RETRIES,
@@ -140,7 +151,7 @@ def exchange_options(command: F) -> F:
         ),
         click.option(
             "--threads",
-            type=click.IntRange(1, MAX_CONNECTIONS),
+            type=Whole(1, MAX_CONNECTIONS),
             default=DEFAULT_THREADS,
             help="Calls under way at once",
         ),
@@ -160,7 +171,7 @@ def engine_options(command: F) -> F:
         ),
         click.option(
             "--workers",
-            type=click.IntRange(1, _MOST_WORKERS),
+            type=Whole(1, _MOST_WORKERS),
             help="Processes of --engine dask, as many as cores by default",
         ),
     )

@@ -157,13 +157,18 @@ def lake_flag(where: Lake) -> str:
 
 
 def check_exists(where: Lake) -> None:
-    """Refuse a lake that nobody has made yet, for the commands that only read one.
+    """Refuse what is no lake, as `Lake.check_exists` does, and say how to come to one.
 
     Raises:
-        LakeError: it has no table of instruments.
+        LakeError: none of its tables is there, or they cannot be read.
     """
-    if where.snapshot(INSTRUMENTS).version is None:
+    # One table of a lake that is there is enough; in a store each costs a call.
+    if where.snapshot(INSTRUMENTS).version is not None:
+        return
+    try:
+        where.check_exists()
+    except LakeError as exc:
         raise LakeError(
-            f"There is no lake at {where.uri}. Say where yours is by --lake or BASISLAKE_LAKE; "
+            f"{exc} --lake or BASISLAKE_LAKE says where yours is; "
             f"`basislake run{lake_flag(where)}` makes one there."
-        )
+        ) from exc

@@ -71,9 +71,8 @@ def lake_status(where: Lake) -> dict[str, Any]:
 
 
 def tables_behind(where: Lake) -> list[str]:
-    """Return the curated tables that are not made from the newest raw candles; all before a build.
-
-    None where there are no raw candles.
+    """Return the curated tables that are not made from the newest raw candles: all of them before
+    a build, none before there are raw candles.
     """
     if where.snapshot(RAW_CANDLES).version is None:
         return []

@@ -95,6 +95,16 @@ def test_the_page_has_no_section_of_a_verb_that_is_not_there() -> None:
     assert titles - {"Exit codes", "Settings", "Shell completion"} == set(VERBS)
 
 
+def test_the_help_of_the_command_has_a_section_of_its_own_kind_for_every_verb() -> None:
+    text = program.get_help(PARENT)
+    listed = {
+        title: set(re.findall(r"^  ([a-z]+)  ", text[start:].partition("\n\n")[0], re.MULTILINE))
+        for title, start in ((m[1], m.end()) for m in re.finditer(r"^(\S.*):$", text, re.MULTILINE))
+    }
+    assert {"run", "follow", "backfill"} <= listed["Fetch, validate, load"]
+    assert set.union(*listed.values()) == set(VERBS)
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_a_help_text_says_what_each_option_is_and_has_an_example_that_parses(name: str) -> None:
     command = VERBS[name]

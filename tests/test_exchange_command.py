@@ -6,8 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import requests
 
@@ -91,3 +94,35 @@ def test_the_help_is_in_sections_and_names_every_kind_of_fault() -> None:
         assert f"\n{section}" in done.stdout or f"\n  {section}" in done.stdout
     for kind in KINDS.values():
         assert f"  {kind.name} " in done.stdout
+
+
+CANDLE = {"instrument": "BTC-PERPETUAL", "ts": datetime(2024, 3, 1, tzinfo=UTC)} | dict.fromkeys(
+    ("open", "high", "low", "close", "volume", "cost"), 1.0
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        (None, "File out of specification"),
+        ([{"a": 1}], 'unable to find column "instrument"'),
+        ([CANDLE | {"instrument": "X"}], "X is neither a perpetual nor a dated future"),
+        ([CANDLE | {"ts": "now"}], "casting from string to datetime"),
+        ([CANDLE, CANDLE | {"ts": None}], "holds a candle without a time"),
+        ([CANDLE | {"open": "dear"}], "in column 'open'"),
+    ],
+)
+def test_a_recording_that_is_none_is_wrong_usage(
+    rows: list[dict[str, Any]] | None, why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "recording.parquet"
+    if rows is None:
+        path.write_text("instrument,ts")
+    else:
+        pl.DataFrame(rows).write_parquet(path)
+    command = [*PROGRAM, "--replay", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert f"--replay: {path} cannot be served: " in done.stderr
+    assert why in done.stderr
+    assert "with the columns instrument, ts, open, high, low, close, volume, cost." in done.stderr

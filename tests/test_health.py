@@ -1,5 +1,6 @@
 """The health check, and its exit code."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,6 +59,16 @@ def test_a_lake_is_healthy_until_its_newest_minutes_are_too_old(
     btc = [name for name in base.by_partition() if name.startswith("BTC")]
     at.commit(base, [], LINEAGE, replacing=btc)
     assert set(health(at, now, HOUR).newest["raw_candles"]) == {"ETH"}
+
+
+def test_a_lake_that_lost_its_instruments_is_a_lake_but_not_a_healthy_one(
+    server: SimulatedExchange, at: Lake
+) -> None:
+    fetch(server, at)
+    shutil.rmtree(Path(at.uri, INSTRUMENTS.name))
+    done = basislake(None, "health", "--lake", at.uri, "--json")
+    told = "instruments holds no instrument; `basislake instruments` fetches them."
+    assert (done.code, done.json["problems"]) == (1, [told]), done.err
 
 
 def test_a_build_is_advised_where_candles_came_since_the_last(at: Lake) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,7 @@ from basislake.exchange.universe import Universe
 from basislake.settings import database
 from lake.tables import TABLES
 from load.postgres import Database
+from tests.lakes import instrument, lake_of
 from tests.market import basislake, command, rows, truth, truths
 
 CHART = "get_tradingview_chart_data"
@@ -215,11 +217,34 @@ def test_wrong_usage_exits_with_2_and_asks_for_nothing(
     assert server.calls_of(CHART) == 0
 
 
+def test_the_instruments_listed_are_those_alive_in_the_chosen_time(tmp_path: Path) -> None:
+    start, day = datetime(2024, 3, 1, tzinfo=UTC), timedelta(days=1)
+    known = [
+        {**instrument("BTC-8MAR24", start), "listed_at": start - 7 * day},
+        {**instrument("BTC-15MAR24", start + 7 * day), "listed_at": start},
+        {**instrument("BTC-PERPETUAL"), "listed_at": start - 99 * day},
+    ]
+    where = lake_of(tmp_path, instruments=known)
+
+    def listed(*flags: str) -> list[str]:
+        flags = ("--lake", where.uri, "--offline", "--json", *flags)
+        told = basislake(None, "instruments", *flags).json
+        assert told["known"] == 3
+        return sorted(row["instrument"] for row in told["instruments"])
+
+    assert listed("--since", "2024-03-01") == ["BTC-15MAR24", "BTC-PERPETUAL"]
+    assert listed("--until", "2024-03-01") == ["BTC-8MAR24", "BTC-PERPETUAL"]
+    assert listed("--until", "2024-03-01T00:01") == sorted(row["instrument"] for row in known)
+    chosen = listed("--instruments", "BTC-8MAR24,BTC-15MAR24", "--since", "2024-03-01")
+    assert chosen == ["BTC-15MAR24", "BTC-PERPETUAL"]
+
+
 def test_a_lake_that_is_not_there_is_said_to_be_so_and_not_made(tmp_path: Path) -> None:
     absent = tmp_path / "nolake"
     for verb in (["build"], ["load"], ["status"], ["sql", "SELECT 1"]):
         done = basislake(None, *verb, "--lake", absent)
         assert (done.code, "There is no lake at" in done.err) == (1, True), verb
+        assert "`basislake run --lake" in done.err, verb
     assert not absent.exists()
     absent.touch()
     assert basislake(None, "status", "--lake", absent).code == 2

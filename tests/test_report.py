@@ -13,6 +13,7 @@ import pytest
 
 import lake
 from basislake.exchange.server import SimulatedExchange
+from basislake.report.beside import Loaded
 from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
 from basislake.report.files import place
 from basislake.report.market import STEPS_A_LIFE
@@ -23,8 +24,10 @@ from lake.errors import UsageError
 from lake.tables import BASIS, CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES
 from tests.ailing import LOST, REFUSED, SPIKE, UNANSWERED, ailing_lake
 from tests.lakes import LINEAGE, copied, instrument, interval, lake_of
+from tests.loading import FUTURE, Target, candles, put
 from tests.market import basislake, small_market
 from tests.reporting import HOSTILE, MADE_AT, figure, read, text_of
+from tests.staged import CURATED_NAMES, make_staged
 
 EXPIRY = datetime(2024, 3, 29, 8, tzinfo=UTC)
 STATUSES = ["failed", "missing", "never_asked", "present", "no_data"]
@@ -274,6 +277,19 @@ def test_raw_candles_without_a_build_are_told_as_such(where: Lake, tmp_path: Pat
     assert "not built" in text
 
 
+def test_upkeep_puts_no_table_behind_and_a_new_candle_does(tmp_path: Path) -> None:
+    where = make_staged(tmp_path).where
+    assert basislake(None, "maintain", "--lake", where.uri).code == 0
+    assert where.history(RAW_CANDLES, 1)[0].is_upkeep
+    told = "Not made from the newest raw candles"
+    assert told not in page(gather(where, MADE_AT, None, 1))
+    rows = where.scan("raw_candles").filter(instrument="BTC-PERPETUAL").sort("ts").tail(1)
+    later = rows.with_columns(pl.col("ts") + pl.duration(minutes=1)).drop("instrument").collect()
+    file = where.write(RAW_CANDLES, later, "BTC-PERPETUAL")
+    where.commit(where.snapshot(RAW_CANDLES), [file], LINEAGE)
+    assert f"{told}: {', '.join(CURATED_NAMES)}." in page(gather(where, MADE_AT, None, 1))
+
+
 def test_no_lake_and_no_report_are_told_without_a_traceback(tmp_path: Path) -> None:
     for arguments in ([], ["--verify"]):
         none = basislake(None, "report", "--lake", tmp_path / "none", *arguments)
@@ -309,6 +325,20 @@ def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any])
     assert figure(facts, "database-storage")["bytes"].min() > 0  # type: ignore[operator]
     done = basislake(None, "report", "--lake", where.uri, "--verify")
     assert (done.code, "all 15 figures" in done.out) == (0, True), done.out
+
+
+def test_as_many_rows_of_other_values_are_not_equal(target: Target) -> None:
+    target.load()
+    put(target.lake, CANDLES, FUTURE, candles(shift=1.0))
+    facts = gather(target.lake, MADE_AT, Loaded(target.uri, target.schema), 1)
+    rows = figure(facts, "parity").filter(pl.col("lake_rows") == pl.col("database_rows"))
+    unequal = rows.filter(~pl.col("is_equal")).select("table_name", "behind").rows()
+    assert (rows.height, unequal) == (4, [("futures_ohlcv", 1)])
+    shown = "".join(read(page(facts)).texts)
+    assert "PostgreSQL does not hold what the lake holds, in futures_ohlcv." in shown
+    assert "PostgreSQLdiffers" in shown
+    told = basislake(None, "status", *target.options, "--json").json["database"]
+    assert not told["futures_ohlcv"]["equal"]
 
 
 def test_the_demo_leaves_its_report_beside_its_lake(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import polars as pl
 from basislake.exchange.market import CANDLE_SCHEMA, MINUTE_MS, Contract
 from basislake.exchange.universe import Universe, inverse_contract, milliseconds, milliseconds_of
 
+RECORDED = ("instrument", "ts", "open", "high", "low", "close", "volume", "cost")
+
 _LISTED_BEFORE_FIRST = timedelta(minutes=19, seconds=9)
 _NOW_AFTER_LAST = timedelta(minutes=2)
 _EXPIRY_HOUR = timedelta(hours=8)
@@ -25,16 +27,19 @@ def replay_universe(parquet_path: str | Path, now: datetime | None = None) -> Un
     after expiry, are not served.
 
     Args:
-        parquet_path: a file of the columns instrument, ts, open, high, low, close, volume and cost.
+        parquet_path: a file of the columns `RECORDED`.
         now: the exchange's clock; 2 minutes after the last recorded candle opens by default.
 
     Raises:
-        ValueError: the recording is empty, a name is of no known form, or `now` lacks its zone.
+        ValueError: the recording is empty, a candle has no time, a name is of no known form, or
+            `now` lacks its zone.
     """
     recorded = _read(Path(parquet_path))
     last_ms = recorded["ticks"].max()
     if not isinstance(last_ms, int):
         raise ValueError(f"{parquet_path} holds no candles")  # noqa: TRY004  (the file is at fault)
+    if recorded["ticks"].null_count():
+        raise ValueError(f"{parquet_path} holds a candle without a time")
     now_ms = last_ms + milliseconds_of(_NOW_AFTER_LAST) if now is None else milliseconds(now)
     frames = {
         str(name): frame.select(list(CANDLE_SCHEMA))

@@ -13,6 +13,7 @@ from basislake.status import database_status
 from ingest.runs import KEPT, runs
 from lake import TABLES, Lake
 from lake.fingerprint import fingerprint
+from lake.log import same_rows
 from lake.tables import RAW_CANDLES, Column, Table, Type
 from lake.versions import PinnedLake, made_from
 from load.ddl import literal, qualified, quoted
@@ -45,7 +46,12 @@ LAKE_VERSIONS = _table(
     _TABLE_NAME,
     Column("place", Type.INT, "order of the tables"),
     Column("version", Type.INT, "of the table", nullable=True),
-    Column("raw_version", Type.INT, "of `raw_candles` that it was made from", nullable=True),
+    Column(
+        "raw_version",
+        Type.INT,
+        "of `raw_candles` that it was made from; of itself the oldest with the same rows",
+        nullable=True,
+    ),
     Column("committed_at", Type.TIME, "when the version was committed", "UTC", nullable=True),
     Column("program", Type.TEXT, "that committed it", nullable=True),
     Column("rows", Type.INT, "in it", "rows"),
@@ -77,6 +83,8 @@ DATABASE_TABLES = _table(
     "a table of PostgreSQL",
     _TABLE_NAME,
     *_counts("lake_rows", "database_rows", "database_bytes"),
+    Column("behind", Type.INT, "whose content is not what was loaded last", "partitions"),
+    Column("is_equal", Type.BOOL, "as many rows, and no partition behind"),
     Column("loaded_at", Type.TIME, "last load into it", "UTC", nullable=True),
 )
 
@@ -165,6 +173,8 @@ def database_frames(where: Lake, loaded: Loaded | None) -> dict[str, pl.DataFram
                 of["lake"],
                 of["database"],
                 _bytes(database, f"{quoted(loaded.schema)}.{quoted(name)}"),
+                of["behind"],
+                of["equal"],
                 at.get(name),
             )
             for name, of in rows.items()
@@ -177,11 +187,13 @@ def _versions(where: PinnedLake, threads: int) -> pl.DataFrame:
     found = fingerprint(where, threads)
     rows: list[Sequence[object]] = []
     for place, (name, table) in enumerate(TABLES.items()):
-        commit = next((c for c in where.history(table) if not c.is_upkeep), None)
+        history = where.history(table)
+        commit = next((c for c in history if not c.is_upkeep), None)
         raw = commit and made_from(commit, RAW_CANDLES)
         at, program = (commit.at, commit.lineage.get("program")) if commit else (None, None)
         version = where.versions[name]
-        raw = version if table is RAW_CANDLES else raw
+        if table is RAW_CANDLES and version is not None:
+            raw = same_rows(history, version)
         rows.append((name, place, version, raw, at, program, found.rows[name], found.tables[name]))
     whole = ("the lake", len(rows), None, where.version, None, None)
     rows.append((*whole, sum(found.rows.values()), found.lake))

@@ -3,8 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from basislake.output import counted
 from basislake.report.facts import Facts
-from lake.tables import CURATED
+from lake.tables import CURATED, RAW_CANDLES
 
 _NAMED = 5
 
@@ -42,7 +43,7 @@ def _bad(facts: Facts) -> list[Notice]:
     ]
     if failed:
         named = ", ".join(failed[:_NAMED]) + (", ..." if len(failed) > _NAMED else "")
-        text = f"{_things(len(failed), 'instrument')} with minutes that got no answer: {named}."
+        text = f"{counted(len(failed), 'instrument')} with minutes that got no answer: {named}."
         found.append(Notice("bad", f"{text} `basislake backfill` asks again."))
     parity = facts.rows["parity"]
     unequal = [
@@ -51,7 +52,7 @@ def _bad(facts: Facts) -> list[Notice]:
         if not equal
     ]
     if unequal:
-        text = f"PostgreSQL holds another number of rows in {', '.join(unequal)}."
+        text = f"PostgreSQL does not hold what the lake holds, in {', '.join(unequal)}."
         found.append(Notice("bad", f"{text} `basislake load` brings it up to date."))
     return found
 
@@ -65,8 +66,8 @@ def _incomplete(facts: Facts) -> list[Notice]:
     found = []
     versions = facts.rows["versions"]
     made = dict(zip(versions["table_name"], versions["raw_version"], strict=True))
-    newest = facts.versions["raw_candles"]
-    behind = [table.name for table in CURATED if made[table.name] != newest]
+    newest = made[RAW_CANDLES.name]
+    behind = [t.name for t in CURATED if made[t.name] is None or made[t.name] < newest]
     if behind:
         text = f"Not made from the newest raw candles: {', '.join(behind)}."
         found.append(Notice("warn", f"{text} `basislake build` brings them up to date."))
@@ -76,7 +77,7 @@ def _incomplete(facts: Facts) -> list[Notice]:
         counts[verdict] += count
     for verdict, text in _TOLD.items():
         if counts[verdict]:
-            found.append(Notice("warn", f"{_things(counts[verdict], 'instrument')} {text}"))
+            found.append(Notice("warn", f"{counted(counts[verdict], 'instrument')} {text}"))
     return found
 
 
@@ -87,7 +88,3 @@ _TOLD = {
     "refused candles": "with candles that broke a rule; they are in `quarantine`.",
     "suspect candles": "with candles that a warning flags; they are kept.",
 }
-
-
-def _things(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -10,7 +10,7 @@ from importlib.resources import files
 import orjson
 from plotly.offline import get_plotlyjs
 
-from basislake.output import size
+from basislake.output import counted, size
 from basislake.report.facts import FIGURES, Facts, to_json
 from basislake.report.figures import Figure
 from basislake.report.listing import count_of, listing, number, prose, time
@@ -148,9 +148,8 @@ def _figure(figure: Figure, facts: Facts) -> str:
 
 
 def _told(figure: Figure, facts: Facts) -> str:
-    count = count_of(facts.rows[figure.name])
+    rows = counted(count_of(facts.rows[figure.name]), "row")
     units = "; ".join(f"{name} in {unit}" for name, unit in figure.units.items())
-    rows = f"{count:,} row{'' if count == 1 else 's'}"
     more = f" Units: {escape(units)}." if units else ""
     return (
         f'<p class="told">{prose(figure.meaning)}</p>'

@@ -49,21 +49,22 @@ PARITY = Figure(
     name="parity",
     title="PostgreSQL beside the lake",
     meaning=(
-        "Rows that each table should hold, by the lake, and holds, as the database counts them. "
-        "`basislake load` verifies each partition's content besides, before it is committed."
+        "Rows that each table should hold, by the lake, and holds, as the database counts them, "
+        "and partitions whose content is not what `basislake load` brought last. Equal is a table "
+        "of as many rows, none of whose partitions is to be loaded."
     ),
     sql=query("""
-        SELECT table_name, lake_rows, database_rows, lake_rows = database_rows AS is_equal,
-               loaded_at
+        SELECT table_name, lake_rows, database_rows, behind, is_equal, loaded_at
         FROM database_tables
         ORDER BY table_name
     """),
-    units={"lake_rows": "rows", "database_rows": "rows"},
+    units={"lake_rows": "rows", "database_rows": "rows", "behind": "partitions"},
     listing=Listing(
         {
             "table_name": "table",
             "lake_rows": "rows in the lake",
             "database_rows": "in the database",
+            "behind": "partitions to load",
             "is_equal": "equal",
             "loaded_at": "last loaded",
         },
@@ -137,9 +138,9 @@ VERSIONS = Figure(
     name="versions",
     title="Versions and fingerprint",
     meaning=(
-        "The version of each Delta table that this page shows, the version of `raw_candles` it was "
-        "made from, and the sha256 of its content: two lakes that hold the same rows have the same "
-        "(`basislake fingerprint`)."
+        "The version of each Delta table that this page shows, the version of `raw_candles` it "
+        "was made from (of `raw_candles` the oldest with the same rows), and the sha256 of its "
+        "content: two lakes that hold the same rows have the same (`basislake fingerprint`)."
     ),
     sql=query("""
         SELECT table_name, version, raw_version, committed_at, program, rows, sha256

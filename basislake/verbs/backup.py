@@ -32,6 +32,7 @@ def backup(destination: str, where: Lake, *, as_json: bool) -> int:
         basislake backup /mnt/disk/lake
         basislake backup s3://bucket/lake
     """
+    check_exists(where)
     return _copied(where, lake.open(destination), as_json=as_json)
 
 
@@ -57,7 +58,6 @@ def restore(source: str, where: Lake, *, as_json: bool) -> int:
 def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:
     if source.uri == target.uri:
         raise UsageError(f"{source.uri} cannot be copied onto itself.")
-    check_exists(source)
     started_s = time.monotonic()
     done = copy(source, target, os.cpu_count() or 1, Progress("files"))
     seconds = time.monotonic() - started_s

@@ -65,6 +65,8 @@ def _ask(
     where: Lake, moment: datetime | None, coins: tuple[str, ...]
 ) -> tuple[datetime | None, pl.DataFrame]:
     """The minute and its rows; None and no rows where the lake has no basis."""
+    # No text of the user's gets into a query: `select` lets only the known coins through, and a
+    # time is written by its type.
     chosen = ", ".join(f"'{coin}'" for coin in coins)
     among = f"WHERE coin IN ({chosen})" if coins else ""
     of_coins = f"SEMI JOIN (FROM instruments WHERE base IN ({chosen})) USING (instrument)"

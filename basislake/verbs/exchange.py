@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+import polars as pl
 
 from basislake.exchange.clock import Clock
 from basislake.exchange.faults import FaultScript
 from basislake.exchange.history import full_universe
 from basislake.exchange.kinds import EFFECTS, KINDS, read_rates
 from basislake.exchange.limit import MOST_CONNECTIONS, CreditLimit
-from basislake.exchange.replay import replay_universe
+from basislake.exchange.replay import RECORDED, replay_universe
 from basislake.exchange.server import SimulatedExchange, serve_forever
 from basislake.exchange.universe import Universe, weekly_universe
-from basislake.options import Number, Time, json_option
+from basislake.options import Number, Time, Whole, json_option
 from basislake.output import print_json, say
 from lake.errors import UsageError
 
@@ -29,6 +30,10 @@ DEFAULT_FULL_NOW = datetime(2025, 10, 31, 12, 0, 30, tzinfo=UTC)
 # How far ahead contracts are made, for a clock that moves on.
 AHEAD = timedelta(weeks=52)
 
+# Twenty years of a market, and contracts for ten years ahead.
+_MOST_WEEKS = 1040
+_MOST_QUARTERLIES = 40
+_MOST_OPEN = 10_000
 _MEGABYTE = 1_000_000
 _CACHE_MB = 64
 _FULL_CACHE_MB = 8
@@ -104,13 +109,13 @@ class _Wishes:
 @click.option("--seed", type=int, default=DEFAULT_SEED, help="Of the market")
 @click.option(
     "--weeks",
-    type=click.IntRange(min=1),
+    type=Whole(1, _MOST_WEEKS),
     default=DEFAULT_WEEKS,
     help="Since the weekly market opened",
 )
 @click.option(
     "--quarterlies",
-    type=click.IntRange(min=1),
+    type=Whole(1, _MOST_QUARTERLIES),
     default=1,
     help="Open at a time for each coin of the weekly market",
 )
@@ -166,11 +171,11 @@ class _Wishes:
 )
 @click.option(
     "--connections",
-    type=click.IntRange(min=1),
+    type=Whole(1, _MOST_OPEN),
     default=MOST_CONNECTIONS,
     help="Open at once; further ones get HTTP 429",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 for any free one")
+@click.option("--port", type=Whole(0, 65535), default=0, help="0 for any free one")
 @click.option(
     "--cache-mb",
     type=Number(min=0, max=1e5),
@@ -229,12 +234,23 @@ def market(
 
 def _universe(wishes: _Wishes) -> Universe:
     if wishes.replay:
-        return replay_universe(wishes.replay, wishes.now)
+        return _replayed(wishes.replay, wishes.now)
     if wishes.universe == "full":
         now = wishes.now or DEFAULT_FULL_NOW
         return full_universe(wishes.seed, now, until=now + AHEAD)
     now = wishes.now or DEFAULT_NOW
     return market(wishes.seed, now, wishes.weeks, wishes.quarterlies, until=now + AHEAD)
+
+
+def _replayed(path: Path, now: datetime | None) -> Universe:
+    try:
+        return replay_universe(path, now)
+    except (pl.exceptions.PolarsError, ValueError) as exc:
+        why = str(exc).partition("\n")[0].rstrip(".")
+        raise UsageError(
+            f"--replay: {path} cannot be served: {why}. It should be a Parquet file of candles, "
+            f"with the columns {', '.join(RECORDED)}."
+        ) from exc
 
 
 def _server(wishes: _Wishes, universe: Universe) -> SimulatedExchange:

@@ -10,6 +10,7 @@ from basislake.chores import Work
 from basislake.follow import Followed, Follower
 from basislake.options import (
     F,
+    Whole,
     exchange_options,
     grouped,
     json_option,
@@ -49,28 +50,28 @@ def rhythm_options(command: F) -> F:
     options = (
         click.option(
             "--every",
-            type=click.IntRange(1, _MOST_MINUTES),
+            type=Whole(1, _MOST_MINUTES),
             default=1,
             metavar="MINUTES",
             help="Between fetches; each is one commit, with one file an instrument",
         ),
         click.option(
             "--discover-every",
-            type=click.IntRange(1, _MOST_MINUTES),
+            type=Whole(1, _MOST_MINUTES),
             default=5,
             metavar="MINUTES",
             help="Between looks for new listings, four calls each",
         ),
         click.option(
             "--build-every",
-            type=click.IntRange(0, _MOST_MINUTES),
+            type=Whole(0, _MOST_MINUTES),
             default=10,
             metavar="MINUTES",
             help="Between builds (and loads), 0 for none",
         ),
         click.option(
             "--upkeep-every",
-            type=click.IntRange(0, _MOST_MINUTES),
+            type=Whole(0, _MOST_MINUTES),
             default=60,
             metavar="MINUTES",
             help="Between upkeeps, which put small files together, 0 for none",

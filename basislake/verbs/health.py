@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from basislake.health import health as health_of
-from basislake.options import Number, json_option, lake_option
+from basislake.options import MOST_HOURS, Number, json_option, lake_option
 from basislake.output import print_json, print_table, say
 from basislake.settings import check_exists
 from lake import Lake
@@ -20,7 +20,7 @@ _DEFAULT_HOURS = 26.0
 @click.option(
     "--max-age",
     "hours",
-    type=Number(min=0, min_open=True),
+    type=Number(min=0, min_open=True, max=MOST_HOURS),
     default=_DEFAULT_HOURS,
     metavar="HOURS",
     help="How old the newest minute of a coin may be, in raw_candles and in basis",

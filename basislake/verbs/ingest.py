@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 import click
+import polars as pl
 
 from basislake import PROGRAM
 from basislake.engines import HERE, Engine
@@ -49,14 +50,16 @@ def instruments(
     """Discover every dated BTC and ETH future and the perpetuals, store and list them.
 
     Active instruments come from www, expired ones from the history host: four calls in all. What
-    the exchange no longer lists is kept. The selection chooses what is listed; all are stored. With
-    --offline the exchange is not asked, and what is stored is listed. Exit code 1 where a list
-    cannot be had, or a record that could be of a dated future cannot be read.
+    the exchange no longer lists is kept. The selection chooses what is listed, --since and --until
+    those whose life meets that time; all are stored. With --offline the exchange is not asked, and
+    what is stored is listed. Exit code 1 where a list cannot be had, or a record that could be of a
+    dated future cannot be read.
 
     \b
     Example:
         basislake instruments
         basislake instruments --currency BTC --offline
+        basislake instruments --since 2024-03-01 --until 2024-04-01
         basislake instruments --json > instruments.json
     """
     if offline:
@@ -66,9 +69,7 @@ def instruments(
         with settings.open(where) as exchange:
             found = discover(exchange, where, PROGRAM)
         tell_discovery(found)
-    chosen = found.known
-    if selection.currencies or selection.names:
-        chosen = choose(chosen, selection).drop("is_companion")
+    chosen = _listed(found.known, selection)
     columns = [
         "instrument",
         "kind",
@@ -92,6 +93,16 @@ def instruments(
     else:
         print_table("Instruments", columns, chosen.select(columns).rows())
     return 0 if found.is_complete else 1
+
+
+def _listed(known: pl.DataFrame, selection: Selection) -> pl.DataFrame:
+    """The chosen instruments whose life meets the chosen minutes."""
+    if selection.currencies or selection.names:
+        known = choose(known, selection).drop("is_companion")
+    if selection.span is None:
+        return known
+    is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > selection.span.start)
+    return known.filter(pl.col("listed_at") < selection.span.end, is_open)
 
 
 @click.command(short_help="Show what a backfill would ask for")

@@ -8,7 +8,7 @@ from datetime import timedelta
 import click
 
 from basislake import PROGRAM
-from basislake.options import F, json_option, lake_option
+from basislake.options import MOST_HOURS, F, Number, Whole, json_option, lake_option
 from basislake.output import Progress, print_json, print_table, size
 from basislake.settings import check_exists
 from lake import Lake
@@ -25,7 +25,7 @@ def keep_replaced_option(default: int) -> Callable[[F], F]:
     """Add --keep-replaced; the command gets `keep_replaced`, None where all is kept."""
     return click.option(
         "--keep-replaced",
-        type=click.IntRange(0),
+        type=Whole(0, MOST_HOURS),
         default=default,
         metavar="HOURS",
         callback=lambda _context, _option, hours: hours * _HOUR if hours else None,
@@ -38,7 +38,7 @@ def keep_replaced_option(default: int) -> Callable[[F], F]:
 @click.option(
     "--older-than",
     "hours",
-    type=click.FloatRange(min=0),
+    type=Number(min=0, max=MOST_HOURS),
     default=DEFAULT_AGE / _HOUR,
     metavar="HOURS",
     help="Remove files that no version needs where they are so old",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from basislake.options import json_option, lake_option, postgres_option
+from basislake.options import Whole, json_option, lake_option, postgres_option
 from basislake.output import Progress, duration, print_json, print_table, say, size
 from basislake.report.beside import Loaded
 from basislake.report.evidence import Evidence, evidence
@@ -42,7 +42,7 @@ from lake.errors import BasislakeError, UsageError
 )
 @click.option(
     "--threads",
-    type=click.IntRange(1, MOST_THREADS),
+    type=Whole(1, MOST_THREADS),
     help="Partitions read at once for the fingerprint, as many as cores by default",
 )
 @json_option

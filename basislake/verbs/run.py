@@ -6,6 +6,7 @@ import click
 
 from basislake.engines import Engine
 from basislake.options import (
+    Whole,
     engine_options,
     exchange_options,
     json_option,
@@ -37,13 +38,13 @@ from transforms.build import BuildResult
 @click.option("--full", is_flag=True, help="Make everything anew, not only what changed")
 @click.option(
     "--raw-version",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     metavar="N",
     help="Build from raw_candles at this version, and the instruments and coverage of then",
 )
 @click.option(
     "--threads",
-    type=click.IntRange(1, MOST_THREADS),
+    type=Whole(1, MOST_THREADS),
     help="Instruments built at once, two for each core by default; the rows are the same",
 )
 @engine_options

@@ -5,7 +5,7 @@ import os
 import click
 
 import lake
-from basislake.options import F, json_option, lake_option
+from basislake.options import F, Whole, json_option, lake_option
 from basislake.output import Progress, counted, print_json, print_table, say
 from basislake.settings import check_exists
 from lake import Lake
@@ -22,7 +22,7 @@ def at_option(command: F) -> F:
     """Add --at; the command gets `at`, a version of `raw_candles` or None."""
     option = click.option(
         "--at",
-        type=click.IntRange(min=0),
+        type=Whole(min=0),
         metavar="VERSION",
         help="As the lake was when raw_candles had this version",
     )
@@ -58,7 +58,7 @@ def travelled(where: Lake, at: int | None) -> Lake:
 @click.option("--verify", is_flag=True, help="Read every file and compare it with its digest")
 @click.option(
     "--threads",
-    type=click.IntRange(1, MOST_THREADS),
+    type=Whole(1, MOST_THREADS),
     help="Partitions read at once, as many as cores by default",
 )
 @json_option
@@ -89,8 +89,8 @@ def fingerprint(
 
 
 @click.command(short_help="What differs between two versions")
-@click.argument("a", type=click.IntRange(min=0))
-@click.argument("b", type=click.IntRange(min=0), required=False)
+@click.argument("a", type=Whole(min=0))
+@click.argument("b", type=Whole(min=0), required=False)
 @lake_option
 @click.option(
     "--other", metavar="PATH|URI", help="B is a version of this lake instead of the same one"
