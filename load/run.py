@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from lake import Lake
 from lake.errors import LoadError
+from load import guard
 from load.ddl import qualified
 from load.plan import Fill, Job, Plan, plan
 from load.postgres import LOCK_WAIT_S, Database
@@ -251,14 +252,10 @@ def _planned(
     database: Database, schema: str, lake: Lake, wanted: list[Partition], *, full: bool
 ) -> tuple[State, Plan]:
     state = look(database, schema)
-    if state.entries and not wanted:
-        raise LoadError(
-            f"The lake at {lake.uri} holds no curated rows, but {len(state.entries)} partitions "
-            f"were loaded into {database.shown} before. Nothing was changed. Check the lake's "
-            "address; to empty the database, drop its tables."
-        )
     absent = [table.name for table in state.absent]
-    return state, plan(wanted, digests(wanted), state.entries, absent, full=full)
+    todo = plan(wanted, digests(wanted), state.entries, absent, full=full)
+    guard.check(lake, database.shown, todo.withdrawn)
+    return state, todo
 
 
 def _send(uri: str, schema: str, lock_wait_s: float, todo: Plan, meter: _Meter) -> None:

@@ -1,3 +1,4 @@
+import shutil
 import struct
 import traceback
 from datetime import timedelta
@@ -7,11 +8,11 @@ import polars as pl
 import pytest
 
 from lake import Lake
-from lake.errors import LoadError, UsageError
-from lake.tables import BASIS, CANDLES, INSTRUMENTS
+from lake.errors import LakeError, LoadError, UsageError
+from lake.tables import BASIS, CANDLES, INSTRUMENTS, RAW_CANDLES
 from load.postgres import Database
 from load.results import Progress
-from load.run import load, parity
+from load.run import load, parity, preview
 from load.tables import FUTURES_BASIS_SPREAD
 from tests.loading import (
     EXPIRY,
@@ -21,6 +22,7 @@ from tests.loading import (
     PERPETUAL,
     START,
     Target,
+    basis,
     candles,
     instruments,
     put,
@@ -108,11 +110,37 @@ def test_a_partition_that_the_lake_withdrew_disappears(target: Target) -> None:
     assert target.query("SELECT 1 FROM lake_loads WHERE partition = $1", FUTURE) == [(1,)]  # basis
 
 
-def test_an_empty_lake_never_empties_a_loaded_database(target: Target, tmp_path: Path) -> None:
+def test_a_lake_without_a_table_takes_no_row_of_it_out_of_a_database(
+    target: Target, tmp_path: Path
+) -> None:
     target.load()
-    with pytest.raises(LoadError, match="holds no curated rows"):
+    with pytest.raises(LakeError, match="There is no lake at"):
         load(Lake(str(tmp_path / "typo")), target.uri, schema=target.schema)
+    shutil.rmtree(Path(target.lake.uri) / CANDLES.name)
+    for ask in (load, preview):
+        with pytest.raises(LoadError, match="no table candles, which was loaded"):
+            ask(target.lake, target.uri, schema=target.schema)
     assert len(target.rows("futures_ohlcv")) == 16
+
+
+@pytest.mark.parametrize("knows", [False, True], ids=["nothing of it", "its record"])
+def test_another_lake_takes_no_row_out_of_a_database(
+    target: Target, tmp_path: Path, *, knows: bool
+) -> None:
+    target.load()
+    other = Lake(str(tmp_path / "other"))
+    names = (FUTURE, OTHER, PERPETUAL) if knows else (FUTURE, PERPETUAL)
+    other.replace(other.snapshot(INSTRUMENTS), instruments(*names), {"program": "test"})
+    for name in (FUTURE, PERPETUAL):
+        raw = candles(40).drop("traded", "suspect")
+        put(other, RAW_CANDLES, name, raw)
+        put(other, CANDLES, name, candles(40))
+    put(other, BASIS, FUTURE, basis(40))
+    for full in (False, True):
+        with pytest.raises(LoadError, match=f"loaded from another lake: it has {OTHER}, of which"):
+            load(other, target.uri, schema=target.schema, full=full)
+    assert len(target.rows("futures_ohlcv")) == 16
+    assert load(target.lake, target.uri, schema=target.schema).partitions_loaded == 0
 
 
 def test_a_table_that_somebody_dropped_or_emptied_is_loaded_again(target: Target) -> None:

@@ -1,0 +1,94 @@
+"""Refuses a load that would take rows out of a database for want of a lake's part, or for another
+lake. What leaves a lake's curated tables by a build is no such thing: raw candles and records of
+instruments are never removed from a lake.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from lake import Lake
+from lake.errors import LoadError
+from lake.tables import INSTRUMENTS, RAW_CANDLES
+from load.ledger import Key
+from load.tables import FEEDS, WHOLE
+
+_NAMED = 3
+_SOURCES = {feed.table.name: feed.source.name for feed in FEEDS}
+
+
+class Holdings(NamedTuple):
+    """What a lake has.
+
+    Attributes:
+        tables: that are there, by name.
+        instruments: that it has a record of.
+        fetched: instruments that it has raw candles of; None where the table is not there.
+    """
+
+    tables: Collection[str]
+    instruments: Collection[str]
+    fetched: Collection[str] | None
+
+
+def holdings(lake: Lake) -> Holdings:
+    """Return what a lake has.
+
+    Raises:
+        LakeError: it cannot be read.
+    """
+    there = {
+        n: snapshot for n, snapshot in lake.snapshots().items() if snapshot.version is not None
+    }
+    raw = there.get(RAW_CANDLES.name)
+    known = lake.read(INSTRUMENTS)["instrument"].to_list()
+    return Holdings(set(there), set(known), None if raw is None else set(raw.by_partition()))
+
+
+def reason_against(withdrawn: Iterable[Key], has: Holdings) -> str | None:
+    """Say why a database should not lose some partitions; None where it should; pure.
+
+    Args:
+        withdrawn: partitions that it has and the lake has not.
+        has: what the lake has.
+    """
+    gone = list(withdrawn)
+    lost = sorted({_SOURCES[table] for table, _ in gone} - set(has.tables))
+    if lost:
+        return (
+            f"The lake has no table {', '.join(lost)}, which was loaded before. Check the lake's "
+            "address; `basislake build` makes curated tables again. To empty the database, drop "
+            "its tables"
+        )
+    foreign = sorted({name for _, name in gone if name != WHOLE and _is_foreign(name, has)})
+    if foreign:
+        more = ", ..." if len(foreign) > _NAMED else ""
+        return (
+            f"The database was loaded from another lake: it has {', '.join(foreign[:_NAMED])}{more}"
+            ", of which this one has no raw candle, and a lake never loses those. Check the lake's "
+            "address; load this one into another database or --schema, or drop the tables first"
+        )
+    return None
+
+
+def check(lake: Lake, shown: str, withdrawn: Collection[Key]) -> None:
+    """Refuse to take rows out of a database that the lake has never given up.
+
+    Args:
+        lake: to load from.
+        shown: the database, without a password.
+        withdrawn: partitions that it has and the lake has not.
+
+    Raises:
+        LoadError: it says why; nothing was changed.
+        LakeError: the lake cannot be read.
+    """
+    why = reason_against(withdrawn, holdings(lake)) if withdrawn else None
+    if why:
+        raise LoadError(
+            f"Nothing was loaded from the lake at {lake.uri} into {shown}. {why}. "
+            "Nothing was changed."
+        )
+
+
+def _is_foreign(name: str, has: Holdings) -> bool:
+    return name not in has.instruments or (has.fetched is not None and name not in has.fetched)
