@@ -108,8 +108,6 @@ def test_a_vacuum_below_the_safe_age_needs_to_be_told_twice(at: Lake) -> None:
     at.write(RAW_CANDLES, at.read(RAW_CANDLES), "A")
     with pytest.raises(UsageError, match="--unsafe removes them"):
         vacuum(at, SAFE_AGE - timedelta(seconds=1))
-    done = basislake(None, "maintain", "--lake", at.uri, "--older-than", "1")
-    assert done.code == 1
     lake_of(Path(at.uri), instruments=[instrument("A")])
     done = basislake(None, "maintain", "--lake", at.uri, "--older-than", "1")
     assert (done.code, len(parquet(at))) == (2, 3)
