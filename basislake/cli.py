@@ -3,12 +3,13 @@
 import os
 import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 
 import click
 
 from basislake import __version__
-from basislake.output import say
+from basislake.output import print_json, say
 from basislake.settings import UNREACHABLE
 from basislake.verbs import (
     backup,
@@ -36,6 +37,8 @@ EXIT_CODES: Mapping[int, str] = {
 _FAILED = 1
 _USAGE = 2
 _INTERRUPTED = 1
+
+_SAFE = "What was committed is safe; the same command does what is left."
 
 _SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "See it work, offline": (demo.demo,),
@@ -101,30 +104,43 @@ for verbs in _SECTIONS.values():
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command and exit with its code."""
+    """Run the command and exit with its code; what ends it early is told on stderr, and as a JSON
+    object on stdout where --json was given.
+    """
     # A polite end closes what is open, such as the embedded PostgreSQL.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        _check_text(sys.argv[1:] if arguments is None else arguments)
-        code = basislake.main(arguments, standalone_mode=False)
+        _check_text(given)
+        code = basislake.main(given, standalone_mode=False)
     except click.ClickException as exc:
         exc.show()
-        sys.exit(exc.exit_code)
+        code = _ended(exc.exit_code, exc.format_message(), given)
     except (click.Abort, KeyboardInterrupt):
-        say("Interrupted. What was committed is safe; the same command does what is left.")
-        sys.exit(_INTERRUPTED)
+        told = f"Interrupted. {_SAFE}"
+        say(told)
+        code = _ended(_INTERRUPTED, told, given)
     except UsageError as exc:
         say(f"Error: {exc}")
-        sys.exit(_USAGE)
+        code = _ended(_USAGE, str(exc), given)
     except BasislakeError as exc:
         say(f"Error: {exc}")
         if isinstance(exc, UnreachableError):
             say(UNREACHABLE)
-        sys.exit(_FAILED)
+        code = _ended(_FAILED, str(exc), given)
     except OSError as exc:
-        say(f"Error: {exc}. What was committed is safe; the same command does what is left.")
-        sys.exit(_FAILED)
+        told = f"{exc}. {_SAFE}"
+        say(f"Error: {told}")
+        code = _ended(_FAILED, told, given)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _ended(code: int, told: str, arguments: Collection[str]) -> int:
+    if "--json" in arguments:
+        # The reader may be what went away.
+        with suppress(OSError):
+            print_json({"error": told, "exit_code": code})
+    return code
 
 
 def _check_text(arguments: Iterable[str]) -> None:

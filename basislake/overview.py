@@ -16,6 +16,8 @@ from lake.tables import COVERAGE, INSTRUMENTS, TABLES
 _STATUSES = ("present", "no_data", "missing", "failed", "never_asked")
 # Fetched longer ago than this, a lake that was up to date then is worth another run.
 _OLD = timedelta(days=1)
+# Verbs that write to the database.
+_LOADING = ("load", "run")
 
 Next = tuple[str, str]
 
@@ -72,6 +74,8 @@ def next_steps(found: Mapping[str, Any], now: datetime) -> list[Next]:
     if found["behind"]:
         steps.append(("build", f"brings {', '.join(found['behind'])} up to date"))
     database = found["database"]
+    if found["database_error"]:
+        return steps
     if database is None:
         steps.append(("load", "brings it into PostgreSQL; nothing was loaded yet"))
     elif not all(row["equal"] for row in database.values()):
@@ -108,17 +112,21 @@ def show_tables(found: Mapping[str, Any], now: datetime) -> None:
     print_table(f"Lake {found['lake']}{of}", columns, rows)
 
 
-def show_next(steps: Sequence[Next], flags: str) -> None:
+def show_next(steps: Sequence[Next], lake_flags: str, database_flags: str) -> None:
     """Print what to run next.
 
     Args:
         steps: of `next_steps`.
-        flags: what the commands need besides, e.g. ` --lake ./demo-lake`, or nothing.
+        lake_flags: what the commands need besides, e.g. ` --lake ./demo-lake`, or nothing.
+        database_flags: what those need besides that write to the database, or nothing.
     """
     if not steps:
         console(sys.stdout).print("Nothing is left to do.", style="green")
         return
-    rows = [[f"{called()} {verb}{flags}", why] for verb, why in steps]
+    rows = [
+        [f"{called()} {verb}{lake_flags}{database_flags if verb in _LOADING else ''}", why]
+        for verb, why in steps
+    ]
     print_table("Next", ["run", "it"], rows)
 
 

@@ -25,6 +25,7 @@ def status(at: datetime = NOW, newest: datetime = NOW, **others: Any) -> Mapping
         "running": [],
         "behind": [],
         "database": EQUAL,
+        "database_error": None,
     }
     return found | others
 
@@ -40,6 +41,7 @@ def status(at: datetime = NOW, newest: datetime = NOW, **others: Any) -> Mapping
         (status(coverage={"failed": 1}, running=[{}]), []),
         (status(behind=["basis"], database=None), ["build", "load"]),
         (status(database={"a": {"equal": False}}), ["load"]),
+        (status(behind=["basis"], database=None, database_error="away"), ["build"]),
         (status(at=NOW - 25 * HOUR, newest=NOW - 26 * HOUR), ["run"]),
         # A market that was over when it was fetched, or a simulated one: nothing more will come.
         (status(at=NOW - 25 * HOUR, newest=NOW - 999 * HOUR), []),

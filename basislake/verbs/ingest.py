@@ -15,7 +15,7 @@ from basislake.options import (
     selection_options,
 )
 from basislake.output import Progress as ProgressLine
-from basislake.output import duration, print_json, print_table, say, size
+from basislake.output import counted, duration, print_json, print_table, say, size
 from basislake.pipeline import (
     Fetched,
     fetch,
@@ -123,7 +123,8 @@ def plan(
 
     Lists windows (one call each), candles and bytes by instrument, and how long the calls take at
     the rate. The exchange is asked for its clock only; the lake must know its instruments, which
-    `basislake instruments` sees to.
+    `basislake instruments` sees to. Exit code 1 where it knows none, for nothing can be planned
+    then.
 
     \b
     Example:
@@ -132,14 +133,15 @@ def plan(
         basislake plan --rate 20 --json
     """
     settings.check(where)
-    if knows_nothing(where):
+    is_unknown = knows_nothing(where)
+    if is_unknown:
         say("The lake knows no instruments yet; `basislake instruments` fetches them.")
     with settings.open() as exchange:
         plans = make_plans(where, selection, exchange.server_time(), repair=repair)
     totals = plan_totals(plans, settings.rate)
     if as_json:
         print_json(totals)
-        return 0
+        return int(is_unknown)
     columns = ["instrument", "start", "end", "windows", "candles", "bytes"]
     rows = [[row[column] for column in columns] for row in totals["instruments"] if row["windows"]]
     print_table("Plan", columns, rows)
@@ -147,9 +149,9 @@ def plan(
     lasting = f", {duration(seconds)} at {settings.rate:g} calls/s" if seconds else ""
     click.echo(
         f"{totals['calls']:,} calls for at most {totals['candles']:,} candles of "
-        f"{len(rows)} instruments, {size(totals['bytes'])}{lasting}"
+        f"{counted(len(rows), 'instrument')}, {size(totals['bytes'])}{lasting}"
     )
-    return 0
+    return int(is_unknown)
 
 
 @click.command(short_help="Fetch the candles that the lake lacks")

@@ -23,7 +23,7 @@ from basislake.status import BEHIND, database_status, lake_status
 from basislake.target import Target, target_options
 from basislake.verbs.versions import at_option, travelled
 from lake import Lake
-from lake.errors import UsageError
+from lake.errors import LoadError, UsageError
 from load.run import DEFAULT_SCHEMA
 
 _SHOWN_ROWS = 50
@@ -40,7 +40,7 @@ def status(where: Lake, target: Target, *, as_json: bool) -> int:
 
     Ends with the commands that would bring it further, if there are any. Works beside a running
     backfill and changes nothing. Exit code 1 where something was asked and not answered, or the
-    database differs.
+    database differs or cannot be asked.
 
     \b
     Example:
@@ -49,7 +49,7 @@ def status(where: Lake, target: Target, *, as_json: bool) -> int:
     """
     check_exists(where)
     found = lake_status(where)
-    found["database"] = _database(where, target)
+    found["database"], found["database_error"] = _database(where, target)
     now = datetime.now(UTC)
     steps = next_steps(found, now)
     if as_json:
@@ -57,9 +57,9 @@ def status(where: Lake, target: Target, *, as_json: bool) -> int:
     else:
         _show(found, now)
         click.echo()
-        show_next(steps, _flags(where, target))
+        show_next(steps, lake_flag(where), _flags(target))
     differs = not all(row["equal"] for row in (found["database"] or {}).values())
-    return 1 if found["unanswered"] or differs else 0
+    return 1 if found["unanswered"] or differs or found["database_error"] else 0
 
 
 def _complete(
@@ -98,8 +98,8 @@ def sql(
     """Run a DuckDB query over the lake; each table is a view, times are UTC.
 
     A query @NAME is one of the examples (`--examples`, docs/queries.md); docs/tables.md lists the
-    tables, docs/views.md the views there are beside them. Nothing in the lake can be changed. A
-    query that DuckDB refuses is wrong usage, exit code 2, with its reason.
+    tables, docs/views.md the views there are beside them. The views cannot be changed; COPY writes
+    where it is told to. A query that DuckDB refuses is wrong usage, exit code 2, with its reason.
 
     \b
     Example:
@@ -141,10 +141,15 @@ def _show_examples(*, as_json: bool) -> None:
         click.echo(f"{example.expect}\n\n{indent(example.sql, '    ')}\n")
 
 
-def _database(where: Lake, target: Target) -> dict[str, Any] | None:
-    """The rows of the database; None where the embedded one was never made."""
-    with target.known(where) as uri:
-        return database_status(where, uri, target.schema) if uri else None
+def _database(where: Lake, target: Target) -> tuple[dict[str, Any] | None, str | None]:
+    """The rows of the database, None where the embedded one was never made; and why it cannot be
+    asked, if so, which hides nothing of the lake.
+    """
+    try:
+        with target.known(where) as uri:
+            return (database_status(where, uri, target.schema) if uri else None), None
+    except LoadError as exc:
+        return None, str(exc)
 
 
 def _show_intervals(title: str, intervals: list[dict[str, Any]], note: str) -> None:
@@ -156,11 +161,11 @@ def _show_intervals(title: str, intervals: list[dict[str, Any]], note: str) -> N
     print_table(title, ["instrument", "start", "end", "minutes"], rows, note=told)
 
 
-def _flags(where: Lake, target: Target) -> str:
-    """What another command needs to be about the same lake and database; never a password."""
+def _flags(target: Target) -> str:
+    """What another command needs to be about the same database; never a password."""
     database = "" if target.postgres == EMBEDDED else " --postgres URI"
     is_usual = target.schema == DEFAULT_SCHEMA
-    return lake_flag(where) + database + ("" if is_usual else f" --schema {quote(target.schema)}")
+    return database + ("" if is_usual else f" --schema {quote(target.schema)}")
 
 
 def _show(found: dict[str, Any], now: datetime) -> None:
@@ -186,6 +191,9 @@ def _show(found: dict[str, Any], now: datetime) -> None:
     )
     show_runs(found["running"], found["runs"])
     click.echo()
+    if found["database_error"]:
+        click.echo(found["database_error"])
+        return
     if found["database"] is None:
         click.echo("PostgreSQL: nothing loaded yet; `basislake load` does it.")
         return
@@ -201,6 +209,12 @@ def _show(found: dict[str, Any], now: datetime) -> None:
 
 
 def _print(frame: pl.DataFrame, format_: str, output: Path | None) -> None:
+    if format_ != "parquet":
+        # Bytes, which no other format has, as PostgreSQL writes them.
+        frame = frame.with_columns(
+            pl.format("\\x{}", pl.col(name).bin.encode("hex")).alias(name)
+            for name in frame.select(pl.selectors.binary()).columns
+        )
     if format_ == "table" and output is None:
         shown = frame.head(_SHOWN_ROWS)
         more = frame.height - shown.height

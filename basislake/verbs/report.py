@@ -104,7 +104,7 @@ def report(
     return 1 if proved and any(c.passed is False for c in proved.criteria) else 0
 
 
-def report_told(where: Lake, loaded: Loaded) -> tuple[Made | None, bool]:
+def report_told(where: Lake, loaded: Loaded | None) -> tuple[Made | None, bool]:
     """Make the report of a lake at its usual place, at the end of a run, and say where it is.
 
     Returns:

@@ -154,8 +154,8 @@ def run(
     is left.
 
     The same as these five verbs one after the other. What failed to be fetched does not keep the
-    rest from being built, loaded and reported; exit code 1 then. Without --postgres a PostgreSQL is
-    kept beside the lake, in its folder `postgres`.
+    rest from being built, loaded and reported, nor a database that is away the report; exit code 1
+    then. Without --postgres a PostgreSQL is kept beside the lake, in its folder `postgres`.
 
     \b
     Example:
@@ -177,20 +177,27 @@ def run_all(
 ) -> tuple[dict[str, dict[str, object]], int]:
     """Run every step and return their figures, by step, and the exit code.
 
-    What failed to be fetched does not keep the rest from being built, loaded and reported.
+    What failed to be fetched does not keep the rest from being built, loaded and reported, nor a
+    database that is away the report.
     """
     fetched = fetch_told(where, settings, selection, discover_first=True)
     built = build_told(where)
-    with target.open(where) as uri:
-        loaded = load_told(where, uri, target)
-        reported, is_reported = report_told(where, Loaded(uri, target.schema))
-    summary = {
+    summary: dict[str, dict[str, object]] = {
         "backfill": asdict(fetched.backfill),
         "build": asdict(built),
-        "load": asdict(loaded),
-        **({"report": asdict(reported)} if reported else {}),
     }
-    return summary, 0 if is_complete(fetched) and is_reported else 1
+    try:
+        with target.open(where) as uri:
+            summary["load"] = asdict(load_told(where, uri, target))
+            reported, is_reported = report_told(where, Loaded(uri, target.schema))
+    except LoadError as exc:
+        say(f"Load: {exc}")
+        summary["load"] = {"error": str(exc)}
+        reported, is_reported = report_told(where, None)
+    if reported:
+        summary["report"] = asdict(reported)
+    is_whole = is_complete(fetched) and is_reported and "error" not in summary["load"]
+    return summary, 0 if is_whole else 1
 
 
 def build_told(where: Lake) -> BuildResult:

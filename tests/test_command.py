@@ -1,0 +1,82 @@
+"""What a command says, and to whom, where something is away or wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from basislake.exchange.server import SimulatedExchange
+from lake import Lake
+from tests.lakes import instrument, lake_of
+from tests.market import basislake, small_market
+
+AWAY = "postgresql://me:geheim@127.0.0.1:1/db"
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Lake:
+    return lake_of(tmp_path / "lake", instruments=[instrument("BTC-PERPETUAL")])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("sql", "SELECT nonsense", "--json"), 2, "nonsense"),
+        (("build", "--threads", "many", "--json"), 2, "many"),
+        (("load", "--json", "--postgres", AWAY), 1, "cannot be reached"),
+        (("explain", "BTC-28JUN19", "2019-06-01T00:00Z", "--json"), 2, "BTC-28JUN19"),
+    ],
+)
+def test_what_ends_a_command_is_an_object_on_stdout_too_where_json_is_asked_for(
+    known: Lake, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    done = basislake(None, *arguments, "--lake", known.uri)
+    assert (done.code, done.json["exit_code"]) == (code, code)
+    assert told in done.json["error"]
+    assert told in done.err
+    assert "geheim" not in done.out + done.err
+
+
+def test_status_shows_the_lake_where_the_database_is_away(known: Lake) -> None:
+    asked = ("status", "--lake", known.uri, "--postgres", AWAY, "--schema", "mine")
+    done = basislake(None, *asked)
+    assert done.code == 1
+    assert "instruments" in done.out
+    assert "PostgreSQL: PostgreSQL at" not in done.out
+    assert "cannot be reached" in done.out
+    found: dict[str, Any] = basislake(None, *asked, "--json").json
+    assert found["database"] is None
+    assert "cannot be reached" in found["database_error"]
+    assert [step["verb"] for step in found["next"]] == ["backfill"]
+    # Pasted as it is, it works: that verb knows no database.
+    (line,) = [line for line in done.out.splitlines() if "backfill" in line]
+    assert "--postgres" not in line
+    assert "--schema" not in line
+    assert "geheim" not in done.out + json.dumps(found)
+
+
+def test_a_run_whose_database_is_away_builds_and_reports_all_the_same(tmp_path: Path) -> None:
+    with SimulatedExchange(small_market()) as server:
+        done = basislake(server, "run", "--lake", tmp_path / "lake", "--postgres", AWAY, "--json")
+    assert done.code == 1
+    assert done.json["build"]["basis_rows"] > 0
+    assert "cannot be reached" in done.json["load"]["error"]
+    assert Path(done.json["report"]["path"]).exists()
+    assert "geheim" not in done.out + done.err
+
+
+def test_a_plan_of_a_lake_without_instruments_is_not_nothing_to_do(tmp_path: Path) -> None:
+    with SimulatedExchange(small_market()) as server:
+        done = basislake(server, "plan", "--lake", tmp_path / "lake", "--json")
+    assert (done.code, done.json["calls"]) == (1, 0)
+    assert "knows no instruments yet" in done.err
+
+
+@pytest.mark.parametrize("format_", ["table", "csv", "json"])
+def test_bytes_are_shown_as_postgresql_writes_them(known: Lake, format_: str) -> None:
+    query = "SELECT 'ab'::BLOB AS b, NULL::BLOB AS none"
+    done = basislake(None, "sql", query, "--format", format_, "--lake", known.uri)
+    assert done.code == 0, done.err
+    text = done.json[0]["b"] if format_ == "json" else done.out
+    assert "\\x6162" in text
