@@ -196,7 +196,7 @@ def _stored(base: Snapshot, instrument: str, came: pl.DataFrame) -> pl.DataFrame
     if not any(_may_hold(file, span) for file in base.of(instrument)):
         return came.clear()
     minutes = pl.col("ts").is_between(span.start, span.end)
-    return base.scan(instrument).filter(minutes).select(came.columns).collect()
+    return base.read(minutes, partition=instrument).select(came.columns)
 
 
 def _may_hold(file: DataFile, span: Span) -> bool:
@@ -241,7 +241,7 @@ def _store_coverage(
 ) -> int | None:
     base = lake.snapshot(COVERAGE)
     before = base.read()
-    listed = dict(origin.instruments.scan().select("instrument", "listed_at").collect().iter_rows())
+    listed = dict(origin.instruments.read().select("instrument", "listed_at").iter_rows())
     after = [before.filter(~pl.col("instrument").is_in(list(batch)))]
     for instrument, outcomes in batch.items():
         known = from_table(before.filter(pl.col("instrument") == instrument))

@@ -18,8 +18,9 @@ from lake import files
 from lake.actions import commit_files, read_actions
 from lake.errors import LakeError
 from lake.fingerprint import fingerprint
+from lake.guard import explained
 from lake.past import given_up
-from lake.snapshot import Snapshot, explained
+from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, RAW_CANDLES, Table
 from lake.upkeep import checkpoint

@@ -16,8 +16,9 @@ from lake import duck, files, log
 from lake.address import address_of
 from lake.errors import LakeError
 from lake.files import DataFile
+from lake.guard import explained
 from lake.log import Commit
-from lake.snapshot import Snapshot, Watch, explained, load
+from lake.snapshot import Snapshot, Watch, load, open_table
 from lake.tables import TABLES, Table
 from lake.transaction import transact
 
@@ -219,11 +220,10 @@ class Lake:
         Raises:
             LakeError: the log cannot be read.
         """
-        delta = load(table, self._table_uri(table), self.options).delta
-        if delta is None:
-            return []
-        with explained(f"the log of {table.name} cannot be read"):
-            return log.commits_of(delta, limit, since)
+        uri = self._table_uri(table)
+        with explained(f"the log of {table.name} cannot be read at {uri}"):
+            delta = open_table(table, uri, self.options)
+            return log.commits_of(delta, limit, since) if delta else []
 
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection with a view per table as it is now; see `lake.duck`.
@@ -252,7 +252,7 @@ class Lake:
             connection.close()
 
     def _holds(self, base: Snapshot, frame: pl.DataFrame) -> bool:
-        return base.table.cast(base.scan().collect()).equals(base.table.cast(frame))
+        return base.read().equals(base.table.cast(frame))
 
     def _existing(self, table: Table, version: int | None = None) -> Snapshot:
         """A table of a lake that is there; to know that takes a look at the others only where this

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from lake import Lake
-from lake.errors import LakeError
+from lake.errors import DamagedError, GoneError
 from lake.log import Commit
 from lake.pieces import Pieces, expand
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, RAW_CANDLES, Table
@@ -32,16 +32,19 @@ def read_inputs(lake: Lake, versions: Mapping[str, int | None] | None = None) ->
         lake.snapshot(table, versions[table.name] if versions else None) for table in _SOURCES
     )
     found = {snapshot.table.name: snapshot.version for snapshot in (raw, instruments, coverage)}
-    return inputs_of(raw, instruments.scan().collect(), coverage.scan().collect(), found)
+    return inputs_of(raw, instruments.read(), coverage.read(), found)
 
 
 def inputs_before(lake: Lake, alike: Mapping[str, Any]) -> dict[str, Inputs | None]:
-    """Return what each curated table was made from, by name; None where that cannot be told, or
-    where it was made otherwise, so that it is made anew.
+    """Return what each curated table was made from, by name; None where that was given up, or is
+    gone or damaged, or where it was made otherwise, so that it is made anew.
 
     Args:
         lake: that holds them.
         alike: what the lineage has to say besides, e.g. the program.
+
+    Raises:
+        LakeError: the lake cannot be read now, which is no reason to make everything anew.
     """
     states: dict[str, Inputs | None] = {}
     for table in CURATED:
@@ -103,7 +106,7 @@ def _versions(lake: Lake, table: Table, alike: Mapping[str, Any]) -> dict[str, i
 def _inputs(lake: Lake, versions: Mapping[str, int] | None) -> Inputs | None:
     try:
         return read_inputs(lake, versions) if versions else None
-    except LakeError:
+    except (GoneError, DamagedError):
         return None
 
 
