@@ -23,6 +23,13 @@ def flipped(path: Path) -> None:
     path.write_bytes(data)
 
 
+def garbled(path: Path) -> None:
+    """Of the same size, and half of it is noise."""
+    data = bytearray(path.read_bytes())
+    data[4 : len(data) // 2] = b"\xff" * (len(data) // 2 - 4)
+    path.write_bytes(data)
+
+
 def footless(path: Path) -> None:
     """Of the same size, and nothing tells any more what is where."""
     data = bytearray(path.read_bytes())
@@ -36,7 +43,7 @@ def removed(path: Path) -> None:
 
 # After these it cannot be read.
 DAMAGES: Mapping[str, Callable[[Path], None]] = {
-    each.__name__: each for each in (truncated, emptied, footless, removed)
+    each.__name__: each for each in (truncated, emptied, garbled, footless, removed)
 }
 
 

@@ -16,9 +16,9 @@ from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
 from basislake.pipeline import curate
 from ingest.schedule import Rhythm
-from lake import Lake
+from lake import Lake, duck
 from lake.copying import copy
-from lake.errors import DamagedError, GoneError, LakeError
+from lake.errors import DamagedError, GoneError, LakeError, UsageError
 from lake.rows import read_rows
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE
@@ -80,6 +80,7 @@ VERBS: dict[str, tuple[Table, list[str]]] = {
     "explain": (RAW_CANDLES, ["explain", PERPETUAL, "{minute:%Y-%m-%dT%H:%M}"]),
     "status": (COVERAGE, ["status"]),
     "plan": (COVERAGE, ["plan"]),
+    "sql": (CANDLES, ["sql", "SELECT sum(close) FROM candles"]),
 }
 
 
@@ -188,6 +189,55 @@ def test_a_store_that_goes_away_while_it_is_read_damages_nothing(
     assert "\n" not in str(caught.value)
     proxy.set()
     assert read(snapshot).height == snapshot.rows
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_query_over_a_damaged_file_is_no_wrong_query(
+    where: Lake, damage: Callable[[Path], None]
+) -> None:
+    damage(file_of(where, CANDLES, PERPETUAL))
+    with pytest.raises(LakeError, match=r"The lake is unchanged\..*fingerprint --verify") as caught:
+        where.sql("SELECT sum(COLUMNS(* EXCLUDE (instrument, ts))) FROM candles")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELEC 1",
+        "SELECT nothing FROM candles",
+        "FROM nowhere",
+        "SELECT 'a'::INT",
+        "SELECT 9223372036854775807 + 1",
+        "SELECT regexp_matches(instrument, '(') FROM candles",
+        "SELECT error('candles.parquet')",
+        "PRAGMA nothing",
+        "COMMIT",
+    ],
+)
+def test_a_wrong_query_is_still_one(where: Lake, query: str) -> None:
+    with pytest.raises(UsageError, match="DuckDB refuses the query"):
+        where.sql(query)
+
+
+def test_a_query_that_memory_does_not_suffice_for_is_no_wrong_query(where: Lake) -> None:
+    with where.duckdb() as connection:
+        connection.execute("SET memory_limit = '20MB'; SET max_temp_directory_size = '0MB'")
+        with pytest.raises(LakeError, match=r"memory.*The lake is unchanged\.$"):
+            duck.rows(connection, "SELECT * FROM range(100_000_000) ORDER BY random()")
+
+
+def test_a_query_over_a_store_that_goes_away_is_no_wrong_query(
+    staged: Staged, object_store: ObjectStore, proxy: Proxy
+) -> None:
+    at = lake.open(object_store.uri("queried"), proxy.store.options)
+    at.replace(at.snapshot(COVERAGE), staged.where.read(COVERAGE), {})
+    with at.duckdb() as connection:
+        proxy.set(is_away=True)
+        with pytest.raises(LakeError, match=r"The lake is unchanged\.") as caught:
+            duck.rows(connection, "SELECT count(*), max(minutes) FROM coverage")
+    assert SECRET not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 class Leaving(Lake):
