@@ -119,6 +119,20 @@ def half_written(table_uri: str) -> list[Path]:
     return sorted(Path(table_uri).rglob("*.parquet#*")) if is_local(table_uri) else []
 
 
+def get(store: pafs.FileSystem, path: str) -> bytes:
+    """Return what a file of a store holds."""
+    with store.open_input_stream(path) as stream:
+        data: bytes = stream.read()
+        return data
+
+
+def put(store: pafs.FileSystem, path: str, data: bytes) -> None:
+    """Make this the content of a file of a store."""
+    # All at once, so that nothing is there where writing fails.
+    with store.open_output_stream(path, buffer_size=len(data) + 1) as sink:
+        sink.write(data)
+
+
 def write(
     table: Table,
     frame: pl.DataFrame,

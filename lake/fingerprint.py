@@ -35,8 +35,9 @@ class Fingerprint:
         lake: sha256 of all tables, as hexadecimal.
         tables: sha256 by table, without rows too.
         rows: by table.
-        damaged: files, as `table/path`, that hold other rows than the digest in their name says;
-            looked for only where all rows are read.
+        damaged: files, as `table/path`, that hold other rows than the digest in their name says, or
+            are absent or cannot be read, which then count as without rows; looked for only where
+            all rows are read.
     """
 
     lake: str
@@ -74,7 +75,8 @@ def fingerprint(
         lake: as it is, or as it was (`lake.versions`).
         threads: partitions read at once; the largest, a perpetual of 4 M minutes, takes about
             0.4 GB.
-        verify: read every file, and compare it with its name.
+        verify: read every file, and compare it with its name; one that cannot be read is named, and
+            ends nothing.
         report: told how many of how many partitions are done.
 
     Raises:
@@ -178,7 +180,7 @@ def _read(part: _Part, *, verify: bool) -> _Read:
     if not verify:
         return _Read(digest_of(part.snapshot, part.files))
     table = part.snapshot.table
-    frames = [rows_of(part.snapshot, (file,)) for file in part.files]
+    frames = [_rows_left(part.snapshot, file) for file in part.files]
     found = [frame_digest(table, frame) for frame in frames]
     whole = found[0] if len(found) == 1 else frame_digest(table, pl.concat(frames))
     damaged = tuple(
@@ -187,6 +189,14 @@ def _read(part: _Part, *, verify: bool) -> _Read:
         if file.digest not in (None, digest)
     )
     return _Read(whole, damaged)
+
+
+def _rows_left(snapshot: Snapshot, file: DataFile) -> pl.DataFrame:
+    """The rows of a file, none where it cannot be read: their digest is that of no written file."""
+    try:
+        return rows_of(snapshot, (file,))
+    except DamagedError:
+        return snapshot.table.stored.empty()
 
 
 def _sha256(lines: list[str]) -> str:
