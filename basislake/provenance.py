@@ -70,8 +70,9 @@ class Found(NamedTuple):
 
 def row_at(snapshot: Snapshot, instrument: str, ts: datetime) -> Found | None:
     """Return the row of a minute in a table with a row a minute; None where there is none."""
+    minute = Span(ts, ts + MINUTE)
     for file in snapshot.of(instrument):
-        if file.first and file.last and not file.first <= ts <= file.last:
+        if not file.may_hold(minute):
             continue
         row = snapshot.rows_of([file], pl.col("ts") == ts)
         if row.height:

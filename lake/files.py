@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from deltalake.fs import DeltaStorageHandler
 
 from lake.digest import LENGTH, frame_digest
+from lake.spans import Span
 from lake.tables import Column, Table, Type
 
 # Measured on 88,000 candles (bytes a candle, milliseconds): level 1 gives 9.2 in 15, level 3 gives
@@ -69,6 +70,12 @@ class DataFile:
     first: datetime | None = None
     last: datetime | None = None
     within: str | None = None
+
+    def may_hold(self, span: Span) -> bool:
+        """Whether rows of it may be in a span; also where the range of its times is not known."""
+        if self.first is None or self.last is None:
+            return True
+        return self.first < span.end and self.last >= span.start
 
     @property
     def digest(self) -> str | None:
