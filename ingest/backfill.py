@@ -3,7 +3,8 @@
 Answers are fetched and read by threads of this process, or by other machines; they are gathered by
 the calling thread and committed by one more. So the exchange is kept busy while a batch is written,
 and the last commit follows the last answer.
-Killed at any moment it loses at most the answers that were not committed, a fifth of all.
+Killed at any moment it loses at most what was under way or not committed: a fifth of the windows,
+or one; of a round of a longer run 256, where those are more.
 """
 
 import time

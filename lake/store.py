@@ -122,7 +122,8 @@ class Lake:
         counting: Collection[str] = (),
         marks: Mapping[str, int] | None = None,
     ) -> int:
-        """Make files visible in one atomic step and return the new version.
+        """Make files visible in one atomic step. Return the table's newest version then, which is
+        another writer's where one has committed since.
 
         Args:
             base: the version that the change was worked out from.
@@ -137,7 +138,8 @@ class Lake:
         Raises:
             ConflictError: another writer made the table, or replaced rows or raised one of the
                 counters since `base`; nothing was stored.
-            LakeError: the store cannot be written; nothing was stored.
+            LakeError: the store cannot be written; nothing was stored, or the message says that it
+                cannot be told.
         """
         self._check_present()
         table = base.table
@@ -162,13 +164,14 @@ class Lake:
         added: Sequence[DataFile],
         lineage: Mapping[str, Any],
     ) -> int:
-        """Make files stand for others that hold the same rows, in one atomic step, and return the
-        new version. Earlier versions keep their files.
+        """Make files stand for others that hold the same rows, in one atomic step. Earlier versions
+        keep their files. Return the table's newest version then, as `commit` does.
 
         Raises:
             ConflictError: another writer changed one of the partitions since `base`; nothing was
                 stored.
-            LakeError: the store cannot be written; nothing was stored.
+            LakeError: the store cannot be written; nothing was stored, or the message says that it
+                cannot be told.
         """
         self._check_present()
         table, now_ms = base.table, time.time_ns() // 1_000_000

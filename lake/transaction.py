@@ -29,7 +29,8 @@ def transact(
     filters: list[tuple[str, str, Any]] | None = None,
     counters: Mapping[str, int] | None = None,
 ) -> int:
-    """Commit actions and return the new version; the table is made where it does not exist.
+    """Commit actions; the table is made where it does not exist. Return its newest version then,
+    which is another writer's where one has committed since.
 
     Args:
         base: the version that the change was worked out from.

@@ -1,5 +1,5 @@
-"""What the curated tables were made from before, and how much of the log of raw candles a build has
-to read to tell what came since.
+"""What a build reads of the lake: its sources, what the curated tables were made from before, and
+how much of the log of raw candles tells what came since.
 """
 
 from collections import Counter
@@ -11,6 +11,7 @@ from lake import Lake
 from lake.errors import DamagedError, GoneError
 from lake.log import Commit
 from lake.pieces import Pieces, expand
+from lake.snapshot import Snapshot
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, RAW_CANDLES, Table
 from lake.versions import newest_made
 from transforms.inputs import Inputs, inputs_of
@@ -33,6 +34,23 @@ def read_inputs(lake: Lake, versions: Mapping[str, int | None] | None = None) ->
     )
     found = {snapshot.table.name: snapshot.version for snapshot in (raw, instruments, coverage)}
     return inputs_of(raw, instruments.read(), coverage.read(), found)
+
+
+def located(inputs: Inputs, raw: Snapshot) -> Inputs:
+    """Return the same with the place where each raw file's rows are now.
+
+    Args:
+        inputs: of a build.
+        raw: `raw_candles` at the version that they are of.
+
+    Raises:
+        LakeError: the table cannot be read.
+    """
+    sources = {
+        name: replace(source, files=raw.located(source.files))
+        for name, source in inputs.sources.items()
+    }
+    return replace(inputs, sources=sources)
 
 
 def inputs_before(lake: Lake, alike: Mapping[str, Any]) -> dict[str, Inputs | None]:

@@ -25,8 +25,15 @@ from lake.tables import (
 )
 from lake.versions import PastLake
 from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE
-from transforms.before import duplicates, expanded, inputs_before, known_since, read_inputs
-from transforms.inputs import Inputs, Source, gone, located, stale
+from transforms.before import (
+    duplicates,
+    expanded,
+    inputs_before,
+    known_since,
+    located,
+    read_inputs,
+)
+from transforms.inputs import Inputs, Source, gone, stale
 from transforms.levels import CAP, FLOOR, FUTURE_DEVIATIONS, PERPETUAL_DEVIATIONS, PRINTS
 from transforms.partition import Built, Task, build_partition
 
