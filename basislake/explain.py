@@ -12,6 +12,7 @@ from lake import Lake
 from lake.errors import UsageError
 from lake.spans import floor_minute
 from lake.tables import BASIS, INSTRUMENTS
+from lake.versions import pinned
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,14 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
         LakeError: the lake cannot be read.
     """
     ts = floor_minute(time)
-    records = {row["instrument"]: row for row in where.read(INSTRUMENTS).to_dicts()}
+    # A number and all that is behind it come from one state, whatever is committed meanwhile.
+    still = pinned(where)
+    records = {row["instrument"]: row for row in still.read(INSTRUMENTS).to_dicts()}
     record = records.get(instrument)
     if record is None:
         raise UsageError(_unknown(instrument, list(records)))
-    sides = [side_of(where, each, ts) for each in (record, *_perpetuals(record, records))]
-    found = row_at(where.snapshot(BASIS), instrument, ts)
+    sides = [side_of(still, each, ts) for each in (record, *_perpetuals(record, records))]
+    found = row_at(still.snapshot(BASIS), instrument, ts)
     row = found.row.row(0, named=True) if found else None
     formula = _formula(sides, ts)
     return Explanation(
@@ -73,8 +76,8 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
         formula=formula,
         agrees=_agrees(formula, row) if row else None,
         sides=sides,
-        made=made(where, BASIS, found.file) if found else None,
-        versions={name: table.version for name, table in where.snapshots().items()},
+        made=made(still, BASIS, found.file) if found else None,
+        versions=still.versions,
     )
 
 

@@ -13,7 +13,7 @@ from ingest.windows import minutes_of
 from lake import Lake
 from lake.files import DataFile
 from lake.log import Commit
-from lake.snapshot import Snapshot, explained
+from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span
 from lake.tables import RAW_CANDLES, Table
 
@@ -70,14 +70,13 @@ class Found(NamedTuple):
 
 def row_at(snapshot: Snapshot, instrument: str, ts: datetime) -> Found | None:
     """Return the row of a minute in a table with a row a minute; None where there is none."""
-    table = snapshot.table
-    with explained(f"{table.name} of {instrument} cannot be read at {snapshot.uri}"):
-        for file in snapshot.of(instrument):
-            if file.first and file.last and not file.first <= ts <= file.last:
-                continue
-            row = snapshot.scan_of([file]).filter(pl.col("ts") == ts).collect()
-            if row.height:
-                return Found(row, file)
+    minute = Span(ts, ts + MINUTE)
+    for file in snapshot.of(instrument):
+        if not file.may_hold(minute):
+            continue
+        row = snapshot.rows_of([file], pl.col("ts") == ts)
+        if row.height:
+            return Found(row, file)
     return None
 
 

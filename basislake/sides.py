@@ -11,7 +11,6 @@ import polars as pl
 
 from basislake.provenance import Fetched, Made, fetched, made, row_at
 from lake import Lake
-from lake.snapshot import explained
 from lake.spans import MINUTE, floor_minute
 from lake.tables import CANDLES, COVERAGE, QUARANTINE, RAW_CANDLES
 from transforms.rules import WARNING_RULES, errors
@@ -141,8 +140,7 @@ def _warnings(where: Lake, instrument: str, ts: datetime) -> list[str]:
 
 def _quarantined(where: Lake, instrument: str, ts: datetime) -> list[str]:
     is_it = (pl.col("instrument") == instrument) & (pl.col("ts") == ts)
-    with explained(f"quarantine cannot be read at {where.uri}"):
-        rows = where.snapshot(QUARANTINE).scan().filter(is_it).collect()
+    rows = where.snapshot(QUARANTINE).read(is_it)
     return rows["rules"].explode().drop_nulls().to_list()
 
 

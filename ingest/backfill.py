@@ -3,7 +3,8 @@
 Answers are fetched and read by threads of this process, or by other machines; they are gathered by
 the calling thread and committed by one more. So the exchange is kept busy while a batch is written,
 and the last commit follows the last answer.
-Killed at any moment it loses at most the answers that were not committed, a fifth of all.
+Killed at any moment it loses at most what was under way or not committed: a fifth of the windows,
+or one; of a round of a longer run 256, where those are more.
 """
 
 import time
@@ -68,6 +69,7 @@ class Backfill:
         report: Callable[[Progress], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Line up what is planned; nothing is called or written.
 
@@ -84,6 +86,7 @@ class Backfill:
             report: told of progress, from the calling thread.
             tell: told what else a user should know, from the calling thread.
             clock: seconds, never going back.
+            sleep: waits for some seconds.
         """
         self._lake = lake
         self._exchange = exchange
@@ -91,6 +94,7 @@ class Backfill:
         self._report = report
         self._tell = tell
         self._clock = clock
+        self._sleep = sleep
         self._start_s = clock()
         self._claims = Claims(lake.machine_folder / "claims")
         self._work = Worklist(planner, self._claims)
@@ -133,7 +137,7 @@ class Backfill:
             self._fetch(record)
             state = "failed" if self.result.failed else "done"
         except LakeError:
-            self._fetcher.stop()
+            self._tell_end(len(self._fetcher.stop()))
             raise
         except BaseException as exc:
             state = _ENDS.get(type(exc), state)
@@ -199,18 +203,33 @@ class Backfill:
             self._is_waiting = True
             shown = ", ".join(self._work.elsewhere[:3])
             self._tell(f"Waiting for another backfill of this lake, which works on {shown}.")
-        time.sleep(_POLL_S)
+        self._sleep(_POLL_S)
         self._work.look_again()
 
     def _save_what_came(self, record: RunRecord) -> None:
         for job, outcome in self._fetcher.stop():
             self._take(job, outcome)
-        self._settle(record, self._saver.flush())
+        try:
+            self._settle(record, self._saver.flush())
+        finally:
+            self._tell_end()
+
+    def _tell_end(self, dropped: int = 0) -> None:
+        """Say what is saved, and of how many windows what came is not; `dropped` were not handed to
+        the saver.
+        """
         self._count()
-        lost = self._fetcher.under_way
+        given_up = self._fetcher.under_way
+        lost = self._saver.lost + self._saver.unsaved + dropped
+        saved = f"all {self.result.candles_written:,} new candles that came are saved"
+        if lost:
+            saved = (
+                f"{self.result.candles_written:,} new candles are saved, those of {lost:,} more "
+                "windows may not be and are asked for again then"
+            )
         self._tell(
-            f"Stopped after {self.result.calls:,} calls{f' and {lost} given up' if lost else ''}; "
-            f"all {self.result.candles_written:,} new candles that came are saved, "
+            f"Stopped after {self.result.calls:,} calls"
+            f"{f' and {given_up} given up' if given_up else ''}; {saved}, "
             f"{self.result.complete} instruments are complete."
         )
 

@@ -18,7 +18,7 @@ from lake import Lake
 from lake.errors import ConflictError, ExchangeError, RejectedError
 from lake.files import DataFile
 from lake.snapshot import Snapshot
-from lake.spans import Span, floor_minute
+from lake.spans import MINUTE, Span, floor_minute
 from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
 
 # A second writer on the same lake makes a commit start over, and so does Ctrl-C; the writer makes
@@ -192,18 +192,11 @@ def _once(came: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
 def _stored(base: Snapshot, instrument: str, came: pl.DataFrame) -> pl.DataFrame:
     """The stored candles at the minutes of some new ones; other files are not opened."""
-    span = Span(came["ts"][0], came["ts"][-1])
-    if not any(_may_hold(file, span) for file in base.of(instrument)):
+    span = Span(came["ts"][0], came["ts"][-1] + MINUTE)
+    if not any(file.may_hold(span) for file in base.of(instrument)):
         return came.clear()
-    minutes = pl.col("ts").is_between(span.start, span.end)
-    return base.scan(instrument).filter(minutes).select(came.columns).collect()
-
-
-def _may_hold(file: DataFile, span: Span) -> bool:
-    """Whether the file's range, where it is known, meets the span, its end included."""
-    if file.first is None or file.last is None:
-        return True
-    return file.first <= span.end and file.last >= span.start
+    minutes = pl.col("ts").is_between(span.start, span.end, closed="left")
+    return base.read(minutes, partition=instrument).select(came.columns)
 
 
 def _lineage(batch: Mapping[str, list[Outcome]], origin: _Origin) -> dict[str, Any]:
@@ -241,7 +234,7 @@ def _store_coverage(
 ) -> int | None:
     base = lake.snapshot(COVERAGE)
     before = base.read()
-    listed = dict(origin.instruments.scan().select("instrument", "listed_at").collect().iter_rows())
+    listed = dict(origin.instruments.read().select("instrument", "listed_at").iter_rows())
     after = [before.filter(~pl.col("instrument").is_in(list(batch)))]
     for instrument, outcomes in batch.items():
         known = from_table(before.filter(pl.col("instrument") == instrument))

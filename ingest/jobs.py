@@ -29,7 +29,6 @@ class Job:
         is_settled: whether two backfills found what the lake has as missing to be so.
         tally: calls for this instrument.
         candles: received, repeats of another window included.
-        saved: candles new to the lake.
         reason: why a window has no answer, None where all have one.
         unsaved: outcomes that are not committed yet.
     """
@@ -39,7 +38,6 @@ class Job:
     is_settled: bool = False
     tally: Tally = field(default_factory=Tally)
     candles: int = 0
-    saved: int = 0
     reason: ExchangeError | None = None
     unsaved: int = 0
     _queue: deque[Span] = field(default_factory=deque)

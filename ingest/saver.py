@@ -36,7 +36,11 @@ class Saved:
 
 
 class Saver:
-    """Gathers answers of one run and commits them; used by one thread."""
+    """Gathers answers of one run and commits them; used by one thread.
+
+    Attributes:
+        lost: windows whose commit failed; a later run asks for them again.
+    """
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class Saver:
             clock: seconds, never going back.
             least: the fewest windows that make a commit due, however few are expected.
         """
+        self.lost = 0
         self._lake = lake
         self._program = program
         self._most_windows = max(least, windows // BATCHES)
@@ -142,4 +147,6 @@ class Saver:
             if not future.done():
                 return []
         self._committing = None
+        if future.exception() is not None:
+            self.lost += len(batch)
         return [Saved(future.result(), batch)]

@@ -81,11 +81,7 @@ def plain(message: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return what a library says of a store on one line, without colours and without any secret of
     the environment, with what to do about it where that is known.
     """
-    told = _BRANCHES.sub(": ", _ESCAPES.sub("", message)).strip(": ")
-    for name, value in environment.items():
-        is_secret = _SECRET.match(name) and name not in _NO_SECRET
-        if is_secret and len(value) >= _SHORTEST_SECRET:
-            told = told.replace(value, f"({name})")
+    told = masked(_BRANCHES.sub(": ", _ESCAPES.sub("", message)).strip(": "), environment)
     if "URL scheme is not allowed" in told:
         told += " (an endpoint without TLS is reached where AWS_ALLOW_HTTP=true, or for Azure "
         told += "AZURE_ALLOW_HTTP=true)"
@@ -95,6 +91,15 @@ def plain(message: str, environment: Mapping[str, str] = os.environ) -> str:
             "and AWS_REGION do; docs/operations.md has those of each store"
         )
     return told
+
+
+def masked(message: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return a message without any secret of the environment, as it is otherwise."""
+    for name, value in environment.items():
+        is_secret = _SECRET.match(name) and name not in _NO_SECRET
+        if is_secret and len(value) >= _SHORTEST_SECRET:
+            message = message.replace(value, f"({name})")
+    return message
 
 
 def _folder(text: str, options: Mapping[str, str]) -> Address:

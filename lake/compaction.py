@@ -115,7 +115,7 @@ def _all(
 
 
 def _merged(lake: Lake, base: Snapshot, name: str, group: tuple[DataFile, ...]) -> DataFile:
-    rows = proven_rows(base, name, group).sort("ts")
+    rows = proven_rows(base, group).sort("ts")
     expected = sum(file.rows for file in group)
     if rows.height != expected or rows["ts"].n_unique() != expected:
         raise LakeError(

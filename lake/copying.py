@@ -17,13 +17,12 @@ import pyarrow.fs as pafs
 from lake import files
 from lake.actions import commit_files, read_actions
 from lake.errors import LakeError
-from lake.fingerprint import fingerprint
+from lake.guard import explained
 from lake.past import given_up
-from lake.snapshot import Snapshot, explained
+from lake.proof import Proof, prove
 from lake.store import Lake
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, RAW_CANDLES, Table
 from lake.upkeep import checkpoint
-from lake.versions import PinnedLake
 
 # A table is made from those before it, so its commits are copied after theirs, and which of them to
 # copy is settled before theirs.
@@ -47,18 +46,19 @@ class Copied:
         files: of data, copied.
         bytes: in them.
         held: files of data that the copy held already when this began.
-        fingerprint: of the source at these versions.
-        damaged: files of the copy, as `table/path`, that hold other rows than their name says.
-        is_equal: whether the rows of the copy, all read again, have the same fingerprint.
+        proof: that both sides hold the same rows then.
     """
 
     versions: dict[str, int | None] = field(default_factory=dict)
     files: int = 0
     bytes: int = 0
     held: int = 0
-    fingerprint: str = ""
-    damaged: tuple[str, ...] = ()
-    is_equal: bool = False
+    proof: Proof = field(default_factory=Proof)
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the copy is proven."""
+        return self.proof.is_equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,8 @@ def copy(
     report: Callable[[int, int], None] = lambda _done, _total: None,
     most_plans: int = MOST_PLANS,
 ) -> Copied:
-    """Copy a lake, or what it holds more than its copy, and prove the copy by its fingerprint.
+    """Copy a lake, or what it holds more than its copy, and prove the copy by its fingerprint. What
+    the proof finds damaged in the copy is copied once more, where the source's own is sound.
 
     Others may write to the source meanwhile; what they commit is left to the next time, unless they
     give up what is still to be copied.
@@ -120,7 +121,8 @@ def copy(
         if _carried_out(plan, source, target, done, report):
             _copy_documents(source, target)
             checkpoint(target)
-            if _proved(source, target, threads, done):
+            if proof := prove(source, target, done.versions, threads):
+                done.proof = proof
                 return done
         plan = _planned(source, target)
     raise LakeError(
@@ -153,7 +155,7 @@ def _carried_out(
                 _check_given_up(share, absent)
                 return False
             for path in share.new.values():
-                _put(share.target, path, _get(share.source, path))
+                files.put(share.target, path, files.get(share.source, path))
         done.versions[share.table.name] = share.version
     return True
 
@@ -185,7 +187,7 @@ def _check_copy(share: _Share, target: Lake) -> None:
     is_alike = set(share.known) <= set(share.commits) and len(share.known) == newest + 1
     for version in {0, newest} if share.known and is_alike else ():
         path = share.commits[version]
-        is_alike = is_alike and _get(share.source, path) == _get(share.target, path)
+        is_alike = is_alike and files.get(share.source, path) == files.get(share.target, path)
     if not is_alike:
         raise LakeError(
             f"{target.uri} holds another {share.table.name}, or versions of it that the source "
@@ -228,7 +230,7 @@ def _data(step: _Step, done: Copied, report: Callable[[], None]) -> list[str]:
 
 def _is_copied(share: _Share, path: str, size: int) -> bool:
     try:
-        data = _get(share.source, path)
+        data = files.get(share.source, path)
     except FileNotFoundError:
         return False
     if len(data) != size:
@@ -236,7 +238,7 @@ def _is_copied(share: _Share, path: str, size: int) -> bool:
             f"{share.table.name}/{path} has {len(data):,} bytes where its commit says {size:,}; "
             "the source is damaged. What was copied before stays."
         )
-    _put(share.target, path, data)
+    files.put(share.target, path, data)
     return True
 
 
@@ -259,38 +261,4 @@ def _copy_documents(source: Lake, target: Lake) -> None:
         paths = sorted(files.listed(own, _DOCUMENTS), reverse=True)
         for place, path in enumerate(paths):
             if place < _CHANGING_DOCUMENTS or path not in held:
-                _put(other, path, _get(own, path))
-
-
-def _proved(source: Lake, target: Lake, threads: int, done: Copied) -> bool:
-    """Whether both sides could be read, and so compared; not where the source gave up meanwhile
-    what was copied.
-    """
-    origin = PinnedLake(source, done.versions)
-    try:
-        expected = fingerprint(origin, threads)
-    except LakeError:
-        if any(map(_is_overtaken, origin.snapshots().values())):
-            return False
-        raise
-    found = fingerprint(PinnedLake(target, done.versions), threads, verify=True)
-    done.fingerprint, done.damaged = expected.lake, found.damaged
-    done.is_equal = found.tables == expected.tables and not found.damaged
-    return True
-
-
-def _is_overtaken(snapshot: Snapshot) -> bool:
-    """Whether files of a version that was just copied were given up."""
-    return bool(snapshot.given_up) or any(f.within for f in snapshot.located(snapshot.files))
-
-
-def _get(store: pafs.FileSystem, path: str) -> bytes:
-    with store.open_input_stream(path) as stream:
-        data: bytes = stream.read()
-        return data
-
-
-def _put(store: pafs.FileSystem, path: str, data: bytes) -> None:
-    # All at once, so that nothing is there where writing fails.
-    with store.open_output_stream(path, buffer_size=len(data) + 1) as sink:
-        sink.write(data)
+                files.put(other, path, files.get(own, path))

@@ -71,7 +71,7 @@ def _of_partition(a: Snapshot, b: Snapshot, name: str) -> Difference:
         return Difference(name, table.name, rows[0], rows[1], 0)
     if len(left) == len(right) == 1 and left[0].digest and left[0].digest == right[0].digest:
         return Difference(name, table.name, 0, 0, 0)
-    return compare(table, name, rows_of(a, name, left), rows_of(b, name, right))
+    return compare(table, name, rows_of(a, left), rows_of(b, right))
 
 
 def compare(table: Table, name: str, a: pl.DataFrame, b: pl.DataFrame) -> Difference:

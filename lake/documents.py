@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.fs as pafs
 
 from lake import files
-from lake.snapshot import explained
+from lake.guard import explained
 from lake.store import Lake
 
 

@@ -2,6 +2,7 @@
 the derived views over them.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -9,11 +10,12 @@ from functools import partial
 import duckdb
 import polars as pl
 
+from lake.address import masked, plain
 from lake.dataset import FILE, dataset
-from lake.errors import LakeError, UsageError
+from lake.errors import GoneError, LakeError, UsageError
 from lake.scan import Read, reads
 from lake.snapshot import Snapshot
-from lake.tables import Type
+from lake.tables import TABLES, Type
 from lake.views import VIEWS
 
 # What Arrow makes of DuckDB's HUGEINT.
@@ -21,6 +23,23 @@ _HUGE = pl.Decimal(38, 0)
 
 # Begins the message of a view whose rows are gone.
 _GIVEN_UP = "Given up: "
+
+# Errors of a query itself; others are of memory, of a disk, of files, or of DuckDB.
+_OF_QUERY = (
+    duckdb.ProgrammingError,
+    duckdb.DataError,
+    duckdb.NotSupportedError,
+    duckdb.IntegrityError,
+    duckdb.DependencyException,
+    duckdb.PermissionException,
+    duckdb.SequenceException,
+    duckdb.TransactionException,
+)
+# A file that cannot be read is an invalid input, too; its path tells, or the name of an Arrow
+# dataset.
+_OF_LAKE = re.compile(rf"/(?:{'|'.join(TABLES)})/[^'\"]*\.parquet|stream registered as '")
+# DuckDB shows a line of ours below what it says.
+_LINE = "\n\nLINE "
 
 SQL_TYPES = {
     Type.TEXT: "VARCHAR",
@@ -50,7 +69,7 @@ def connect(
         beside: further frames to ask, by name.
 
     Raises:
-        LakeError: a file cannot be read.
+        LakeError: the lake cannot be read.
     """
     connection = duckdb.connect()
     try:
@@ -65,7 +84,7 @@ def connect(
             connection.register(name, frame)
     except duckdb.Error as exc:
         connection.close()
-        raise LakeError(f"DuckDB cannot open the lake: {exc}") from exc
+        raise _lake_error("DuckDB cannot open the lake", exc) from exc
     return connection
 
 
@@ -76,7 +95,8 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
 
     Raises:
         UsageError: DuckDB refuses the query.
-        LakeError: it reads a version that was given up.
+        GoneError: it reads a version that was given up.
+        LakeError: the lake cannot be read, or memory or disk do not suffice.
     """
     try:
         relation = connection.sql(query)
@@ -85,13 +105,23 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
     except duckdb.Error as exc:
         _, is_given_up, why = str(exc).partition(_GIVEN_UP)
         if is_given_up:
-            raise LakeError(why) from exc
-        raise UsageError(f"DuckDB refuses the query: {exc}") from exc
+            raise GoneError(why) from exc
+        if isinstance(exc, _OF_QUERY) and not _OF_LAKE.search(str(exc)):
+            raise UsageError(f"DuckDB refuses the query: {masked(str(exc))}") from exc
+        raise _lake_error("DuckDB cannot answer the query", exc) from exc
     except pl.exceptions.PolarsError as exc:
         raise UsageError(
             f"A column of the answer has a type that cannot be shown; cast it to VARCHAR: {exc}"
         ) from exc
     return found
+
+
+def _lake_error(what: str, error: duckdb.Error) -> LakeError:
+    told = plain(str(error).partition(_LINE)[0]).rstrip(".")
+    hint = " Where a file is damaged, `basislake fingerprint --verify` names it."
+    if isinstance(error, duckdb.OutOfMemoryException):
+        hint = ""
+    return LakeError(f"{what}: {told}. The lake is unchanged.{hint}")
 
 
 def _whole(column: pl.Series) -> pl.Series:

@@ -3,7 +3,9 @@
     BasislakeError
     ├── UsageError            the command or a setting is wrong; nothing was done
     ├── LakeError             the lake cannot be read or written
-    │   └── ConflictError     another writer committed first; read again and retry
+    │   ├── ConflictError     another writer committed first; read again and retry
+    │   ├── GoneError         a version was given up, or is not there
+    │   └── DamagedError      a file is absent or damaged; reading again cannot help
     ├── ExchangeError         the exchange gave no usable answer
     │   ├── TransientError    asking again may help
     │   │   ├── ThrottledError    too many calls; all callers should slow down
@@ -32,6 +34,14 @@ class LakeError(BasislakeError):
 
 class ConflictError(LakeError):
     """Another writer committed to the same rows first; nothing of this commit was stored."""
+
+
+class GoneError(LakeError):
+    """A version of a table was given up, or is not there."""
+
+
+class DamagedError(LakeError):
+    """A file of a table is absent, or its rows cannot be read; reading it again cannot help."""
 
 
 class ExchangeError(BasislakeError):

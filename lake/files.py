@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from deltalake.fs import DeltaStorageHandler
 
 from lake.digest import LENGTH, frame_digest
+from lake.spans import Span
 from lake.tables import Column, Table, Type
 
 # Measured on 88,000 candles (bytes a candle, milliseconds): level 1 gives 9.2 in 15, level 3 gives
@@ -70,6 +71,12 @@ class DataFile:
     last: datetime | None = None
     within: str | None = None
 
+    def may_hold(self, span: Span) -> bool:
+        """Whether rows of it may be in a span; also where the range of its times is not known."""
+        if self.first is None or self.last is None:
+            return True
+        return self.first < span.end and self.last >= span.start
+
     @property
     def digest(self) -> str | None:
         """The digest of its content (`lake.digest`), None for a file that another program wrote."""
@@ -117,6 +124,20 @@ def half_written(table_uri: str) -> list[Path]:
     lists. None in an object store, where nothing is there before it is whole.
     """
     return sorted(Path(table_uri).rglob("*.parquet#*")) if is_local(table_uri) else []
+
+
+def get(store: pafs.FileSystem, path: str) -> bytes:
+    """Return what a file of a store holds."""
+    with store.open_input_stream(path) as stream:
+        data: bytes = stream.read()
+        return data
+
+
+def put(store: pafs.FileSystem, path: str, data: bytes) -> None:
+    """Make this the content of a file of a store."""
+    # All at once, so that nothing is there where writing fails.
+    with store.open_output_stream(path, buffer_size=len(data) + 1) as sink:
+        sink.write(data)
 
 
 def write(

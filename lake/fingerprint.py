@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from lake.digest import frame_digest
-from lake.errors import LakeError
+from lake.errors import DamagedError
 from lake.files import DataFile
 from lake.rows import read_rows
-from lake.snapshot import Snapshot, explained
+from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import TABLES, Table
 
@@ -35,8 +35,9 @@ class Fingerprint:
         lake: sha256 of all tables, as hexadecimal.
         tables: sha256 by table, without rows too.
         rows: by table.
-        damaged: files, as `table/path`, that hold other rows than the digest in their name says;
-            looked for only where all rows are read.
+        damaged: files, as `table/path`, that hold other rows than the digest in their name says, or
+            are absent or cannot be read, which then count as without rows; looked for only where
+            all rows are read.
     """
 
     lake: str
@@ -74,7 +75,8 @@ def fingerprint(
         lake: as it is, or as it was (`lake.versions`).
         threads: partitions read at once; the largest, a perpetual of 4 M minutes, takes about
             0.4 GB.
-        verify: read every file, and compare it with its name.
+        verify: read every file, and compare it with its name; one that cannot be read is named, and
+            ends nothing.
         report: told how many of how many partitions are done.
 
     Raises:
@@ -97,14 +99,13 @@ def fingerprint(
     return Fingerprint(_sha256(full), tables, rows, tuple(damaged))
 
 
-def digest_of(snapshot: Snapshot, partition: str, files: tuple[DataFile, ...]) -> str:
+def digest_of(snapshot: Snapshot, files: tuple[DataFile, ...]) -> str:
     """Return the digest of the rows in some files of one partition; one file that we wrote is not
     read.
 
     Args:
         snapshot: that the files are of.
-        partition: its value, empty in a table without partitions.
-        files: of it.
+        files: of one of its partitions.
 
     Raises:
         LakeError: a file cannot be read.
@@ -112,27 +113,29 @@ def digest_of(snapshot: Snapshot, partition: str, files: tuple[DataFile, ...]) -
     known = files[0].digest if len(files) == 1 else None
     if known:
         return known
-    return frame_digest(snapshot.table, rows_of(snapshot, partition, files))
+    return frame_digest(snapshot.table, rows_of(snapshot, files))
 
 
-def rows_of(snapshot: Snapshot, partition: str, files: tuple[DataFile, ...]) -> pl.DataFrame:
-    """Return the rows in some files of one partition, without the partition's own column."""
-    table = snapshot.table
-    with explained(f"{table.name} of {partition or 'all'} cannot be read at {snapshot.uri}"):
-        rows = snapshot.scan_of(files)
-        return (rows.drop(table.partition) if table.partition else rows).collect()
+def rows_of(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame:
+    """Return the rows in some files of one partition, without the partition's own column.
+
+    Raises:
+        LakeError: a file cannot be read.
+    """
+    rows = snapshot.rows_of(files)
+    return rows.drop(snapshot.table.partition) if snapshot.table.partition else rows
 
 
-def proven_rows(snapshot: Snapshot, partition: str, files: tuple[DataFile, ...]) -> pl.DataFrame:
+def proven_rows(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame:
     """Return the rows in some files of one partition of the newest version, file after file,
     without the partition's own column.
 
     Raises:
-        LakeError: a file cannot be read, or holds other rows than the digest in its name says.
+        DamagedError: a file cannot be read, or holds other rows than the digest in its name says.
+        LakeError: the store does not answer, or refuses.
     """
     table, start = snapshot.table, 0
-    with explained(f"{table.name} of {partition} cannot be read at {snapshot.uri}"):
-        rows = read_rows(table, snapshot.uri, files, snapshot.options, table.stored.names)
+    rows = read_rows(table, snapshot.uri, files, snapshot.options, table.stored.names)
     for file in files:
         _check(table, file, rows.slice(start, file.rows))
         start += file.rows
@@ -148,19 +151,20 @@ def prove(snapshot: Snapshot, path: str) -> None:
         path: of the file, which need not be of this version.
 
     Raises:
-        LakeError: so it is.
+        DamagedError: so it is.
+        LakeError: the store does not answer, or refuses.
     """
     table, file = snapshot.table, DataFile(path, None, 0, 0)
     try:
         rows = read_rows(table, snapshot.uri, [file], snapshot.options, table.stored.names)
-    except LakeError as exc:
-        raise LakeError(f"{table.name}/{path} is damaged or not there: {exc}. {_PUT_BACK}") from exc
+    except DamagedError as exc:
+        raise DamagedError(f"{exc} No candle was removed.") from exc
     _check(table, file, rows)
 
 
 def _check(table: Table, file: DataFile, rows: pl.DataFrame) -> None:
     if file.digest not in (None, frame_digest(table, rows)):
-        raise LakeError(
+        raise DamagedError(
             f"{table.name}/{file.path} holds other rows than its name says: it is damaged. "
             f"{_PUT_BACK}"
         )
@@ -174,9 +178,9 @@ def _parts(snapshot: Snapshot) -> Iterator[_Part]:
 
 def _read(part: _Part, *, verify: bool) -> _Read:
     if not verify:
-        return _Read(digest_of(part.snapshot, part.name, part.files))
+        return _Read(digest_of(part.snapshot, part.files))
     table = part.snapshot.table
-    frames = [rows_of(part.snapshot, part.name, (file,)) for file in part.files]
+    frames = [_rows_left(part.snapshot, file) for file in part.files]
     found = [frame_digest(table, frame) for frame in frames]
     whole = found[0] if len(found) == 1 else frame_digest(table, pl.concat(frames))
     damaged = tuple(
@@ -185,6 +189,14 @@ def _read(part: _Part, *, verify: bool) -> _Read:
         if file.digest not in (None, digest)
     )
     return _Read(whole, damaged)
+
+
+def _rows_left(snapshot: Snapshot, file: DataFile) -> pl.DataFrame:
+    """The rows of a file, none where it cannot be read: their digest is that of no written file."""
+    try:
+        return rows_of(snapshot, (file,))
+    except DamagedError:
+        return snapshot.table.stored.empty()
 
 
 def _sha256(lines: list[str]) -> str:

@@ -22,10 +22,11 @@ from lake import files, log
 from lake.actions import BUILDS, GIVEN_UP, KEPT_FROM, Actions, commit_file, read_actions
 from lake.errors import UsageError
 from lake.fingerprint import prove
+from lake.guard import explained
 from lake.log import Commit
 from lake.past import given_up
 from lake.pieces import LISTED, holders
-from lake.snapshot import Snapshot, explained
+from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import CANDLES, COVERAGE, CURATED, RAW_CANDLES, Table
 from lake.versions import made_from, place

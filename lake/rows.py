@@ -11,8 +11,8 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from lake.files import DataFile, is_local
+from lake.guard import reading
 from lake.scan import Read, reads, scan_paths
-from lake.snapshot import explained
 from lake.spans import Span, common
 from lake.tables import Table
 
@@ -47,14 +47,14 @@ def read_rows(
         spans: of the rows wanted, sorted and disjoint; all by default.
 
     Raises:
-        LakeError: a file cannot be read.
+        DamagedError: a file is absent, or its rows cannot be read.
+        LakeError: the store does not answer, or refuses.
     """
     schema = {name: table.polars_schema[name] for name in columns}
     wanted = [one for read in reads(files) for one in _each(read, spans)]
-    with explained(f"rows of {table.name} cannot be read"):
-        read = _from_disk if is_local(uri) else _from_store
-        frames = read(table, uri, wanted, options, columns)
-        return pl.concat([pl.DataFrame(schema=schema), *frames])
+    read = _from_disk if is_local(uri) else _from_store
+    frames = read(table, uri, wanted, options, columns)
+    return pl.concat([pl.DataFrame(schema=schema), *frames])
 
 
 def _each(read: Read, spans: Sequence[Span] | None) -> Iterator[_One]:
@@ -70,17 +70,20 @@ def _from_disk(
     table: Table,
     uri: str,
     wanted: Sequence[_One],
-    _options: Mapping[str, str],
+    options: Mapping[str, str],
     columns: Sequence[str],
 ) -> Iterator[pl.DataFrame]:
     """The rows of each file, of which row groups that hold none are not read."""
+    schema = {name: table.polars_schema[name] for name in columns}
     for path, spans in wanted:
-        with pq.ParquetFile(f"{uri}/{path}", pre_buffer=False) as file:
+        with (
+            reading(table, uri, [path], options),
+            pq.ParquetFile(f"{uri}/{path}", pre_buffer=False) as file,
+        ):
             groups = list(_groups(file, table.order[0], spans))
-            if groups:
-                rows = file.read_row_groups(groups, columns=list(columns), use_threads=False)
-                frame = pl.DataFrame(rows, {c: table.polars_schema[c] for c in columns})
-                yield _inside(frame, table.order[0], spans)
+            rows = file.read_row_groups(groups, columns=list(columns), use_threads=False)
+            frame = pl.DataFrame(rows, schema)
+        yield _inside(frame, table.order[0], spans)
 
 
 def _from_store(
@@ -99,8 +102,10 @@ def _from_store(
             scan = scan.filter(whole)
         scans.append(scan)
     for place in range(0, len(scans), _FILES_AT_ONCE):
-        frames = pl.collect_all(scans[place : place + _FILES_AT_ONCE])
-        for frame, one in zip(frames, wanted[place:], strict=False):
+        some = wanted[place : place + _FILES_AT_ONCE]
+        with reading(table, uri, [one.path for one in some], options):
+            frames = pl.collect_all(scans[place : place + _FILES_AT_ONCE])
+        for frame, one in zip(frames, some, strict=True):
             yield _inside(frame, table.order[0], one.spans)
 
 

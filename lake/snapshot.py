@@ -1,21 +1,19 @@
 """One table at one version: its files, and how to read them."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
 import polars as pl
-import pyarrow as pa
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lake import files, pieces, schema
 from lake.actions import KEPT_FROM
-from lake.address import plain
-from lake.errors import ConflictError, LakeError
+from lake.errors import GoneError, LakeError
 from lake.files import DataFile
+from lake.guard import explained, reading
 from lake.log import commits_of
 from lake.past import why_given_up
 from lake.scan import scan_files
@@ -71,13 +69,6 @@ class Snapshot:
         return self.delta
 
     @property
-    def schema_version(self) -> int:
-        """See `lake.schema`; the present one where the table does not exist yet."""
-        if self.delta is None:
-            return schema.VERSION
-        return schema.version_of(self.delta.metadata().configuration)
-
-    @property
     def origin(self) -> str | None:
         """The exchange that the lake is marked with in this table; see `lake.origin`."""
         return self.delta.metadata().configuration.get(schema.ORIGIN) if self.delta else None
@@ -101,36 +92,52 @@ class Snapshot:
     def scan(self, partition: str | None = None) -> pl.LazyFrame:
         """Return the rows, of all partitions or of one, with the declared columns and types.
 
-        Raises:
-            LakeError: this version was given up.
-        """
-        return self.scan_of(self.files if partition is None else self.of(partition))
-
-    def scan_of(self, files: Iterable[DataFile]) -> pl.LazyFrame:
-        """Return the rows of some of its files, with the declared columns and types.
+        Collecting it may end in an error of Polars; `read` and `rows_of` turn that into ours.
 
         Raises:
-            LakeError: this version was given up.
+            LakeError: this version was given up, or the table cannot be read.
         """
+        files = self.files if partition is None else self.of(partition)
         return scan_files(self.table, self.uri, self.located(files), self.options)
 
-    def read(self) -> pl.DataFrame:
-        """Return all rows of a table that fits in memory, in the table's order.
+    def read(self, *where: pl.Expr, partition: str | None = None) -> pl.DataFrame:
+        """Return rows that fit in memory, in the table's order.
+
+        Args:
+            where: what holds for each of them; all by default.
+            partition: that they are of; all by default.
 
         Raises:
             LakeError: they cannot be read.
         """
-        with explained(f"{self.table.name} cannot be read at {self.uri}"):
-            return self.table.cast(self.scan().collect())
+        files = self.files if partition is None else self.of(partition)
+        return self.table.cast(self.rows_of(files, *where))
+
+    def rows_of(self, files: Collection[DataFile], *where: pl.Expr) -> pl.DataFrame:
+        """Return rows of some of its files as they are there, with the declared columns and types.
+
+        Args:
+            files: of it.
+            where: what holds for each of the rows; all by default.
+
+        Raises:
+            LakeError: they cannot be read.
+        """
+        placed = self.located(files)
+        paths = [file.within or file.path for file in placed]
+        with reading(self.table, self.uri, paths, self.options):
+            scan = scan_files(self.table, self.uri, placed, self.options)
+            return scan.filter(*where).collect()
 
     def located(self, files: Iterable[DataFile]) -> tuple[DataFile, ...]:
         """Return some of its files, each with the place where its rows are now.
 
         Raises:
-            LakeError: this version was given up, or the table cannot be read.
+            GoneError: this version was given up.
+            LakeError: the table cannot be read.
         """
         if self.given_up:
-            raise LakeError(self.given_up)
+            raise GoneError(self.given_up)
         held = self._held
         return tuple(replace(f, within=held[f.path]) if f.path in held else f for f in files)
 
@@ -157,7 +164,19 @@ class Snapshot:
 
     @cached_property
     def _newest(self) -> DeltaTable:
-        return DeltaTable(self.uri, storage_options=dict(self.options) or None)
+        return self.newest()
+
+    def newest(self) -> DeltaTable:
+        """Return the table as it is now, as the library below has it.
+
+        Raises:
+            LakeError: it does not exist, or was made by a newer basislake.
+            DeltaError, OSError: it cannot be read; see `explained`.
+        """
+        found = open_table(self.table, self.uri, self.options)
+        if found is None:
+            raise LakeError(f"There is no table {self.table.name} at {self.uri}.")
+        return found
 
     def counter(self, name: str) -> int:
         """How many commits raised this counter, or the number it was set to (see `Lake.commit`); 0
@@ -172,20 +191,49 @@ def load(
     """Return a table at a version (the newest by default); empty where the table does not exist.
 
     Raises:
-        LakeError: the table cannot be read, has no such version, or was made by a newer basislake.
+        GoneError: the table has no such version.
+        LakeError: the table cannot be read, or was made by a newer basislake.
     """
-    if version is not None and version < 0:
-        raise LakeError(f"{table.name} has no version {version}; they are counted from 0.")
     with explained(f"{table.name} cannot be read at {uri}"):
-        try:
-            delta = DeltaTable(uri, version=version, storage_options=dict(options) or None)
-        except TableNotFoundError:
-            if version is not None:
-                raise
+        delta = open_table(table, uri, options, version)
+        if delta is None:
             return Snapshot(table, uri, options, None, ())
-        schema.check(table.name, uri, delta.metadata().configuration)
         found = tuple(sorted(_files_of(table, delta), key=_place))
         return Snapshot(table, uri, options, delta.version(), found, delta, version is not None)
+
+
+def open_table(
+    table: Table, uri: str, options: Mapping[str, str], version: int | None = None
+) -> DeltaTable | None:
+    """Return a table as the library below has it; None where it does not exist.
+
+    Args:
+        table: the declaration.
+        uri: the table's folder.
+        options: storage options of the object store.
+        version: of the table, the newest by default.
+
+    Raises:
+        GoneError: the table has no such version.
+        LakeError: it was made by a newer basislake.
+        DeltaError, OSError: it cannot be read; see `explained`.
+    """
+    if version is not None and version < 0:
+        raise GoneError(f"{table.name} has no version {version}; they are counted from 0.")
+    try:
+        delta = DeltaTable(uri, version=version, storage_options=dict(options) or None)
+    except DeltaError as exc:
+        if version is None:
+            if isinstance(exc, TableNotFoundError):
+                return None
+            raise
+        newest = open_table(table, uri, options)
+        if newest is None or newest.version() < version:
+            known = f"the newest is {newest.version()}" if newest else "it does not exist"
+            raise GoneError(f"{table.name} has no version {version} at {uri}; {known}.") from exc
+        raise
+    schema.check(table.name, uri, delta.metadata().configuration)
+    return delta
 
 
 class Watch:
@@ -210,22 +258,8 @@ class Watch:
             if self._delta is not None:
                 self._delta.update_incremental()
                 return self._delta.version()
-            try:
-                self._delta = DeltaTable(self._uri, storage_options=dict(self._options) or None)
-            except TableNotFoundError:
-                return None
-            return self._delta.version()
-
-
-@contextmanager
-def explained(what: str) -> Iterator[None]:
-    """Turn the errors of the libraries below into ours; `what` begins the sentence."""
-    try:
-        yield
-    except CommitFailedError as exc:
-        raise ConflictError(f"{what}: another writer was faster. Run the command again.") from exc
-    except (DeltaError, OSError, pa.ArrowException, pl.exceptions.PolarsError) as exc:
-        raise LakeError(f"{what}: {plain(str(exc))}") from exc
+            self._delta = open_table(self._table, self._uri, self._options)
+            return self._delta.version() if self._delta else None
 
 
 def _files_of(table: Table, delta: DeltaTable) -> Iterator[DataFile]:

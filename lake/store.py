@@ -16,8 +16,9 @@ from lake import duck, files, log
 from lake.address import address_of
 from lake.errors import LakeError
 from lake.files import DataFile
+from lake.guard import explained
 from lake.log import Commit
-from lake.snapshot import Snapshot, Watch, explained, load
+from lake.snapshot import Snapshot, Watch, load, open_table
 from lake.tables import TABLES, Table
 from lake.transaction import transact
 
@@ -121,7 +122,8 @@ class Lake:
         counting: Collection[str] = (),
         marks: Mapping[str, int] | None = None,
     ) -> int:
-        """Make files visible in one atomic step and return the new version.
+        """Make files visible in one atomic step. Return the table's newest version then, which is
+        another writer's where one has committed since.
 
         Args:
             base: the version that the change was worked out from.
@@ -136,7 +138,8 @@ class Lake:
         Raises:
             ConflictError: another writer made the table, or replaced rows or raised one of the
                 counters since `base`; nothing was stored.
-            LakeError: the store cannot be written; nothing was stored.
+            LakeError: the store cannot be written; nothing was stored, or the message says that it
+                cannot be told.
         """
         self._check_present()
         table = base.table
@@ -161,13 +164,14 @@ class Lake:
         added: Sequence[DataFile],
         lineage: Mapping[str, Any],
     ) -> int:
-        """Make files stand for others that hold the same rows, in one atomic step, and return the
-        new version. Earlier versions keep their files.
+        """Make files stand for others that hold the same rows, in one atomic step. Earlier versions
+        keep their files. Return the table's newest version then, as `commit` does.
 
         Raises:
             ConflictError: another writer changed one of the partitions since `base`; nothing was
                 stored.
-            LakeError: the store cannot be written; nothing was stored.
+            LakeError: the store cannot be written; nothing was stored, or the message says that it
+                cannot be told.
         """
         self._check_present()
         table, now_ms = base.table, time.time_ns() // 1_000_000
@@ -219,11 +223,10 @@ class Lake:
         Raises:
             LakeError: the log cannot be read.
         """
-        delta = load(table, self._table_uri(table), self.options).delta
-        if delta is None:
-            return []
-        with explained(f"the log of {table.name} cannot be read"):
-            return log.commits_of(delta, limit, since)
+        uri = self._table_uri(table)
+        with explained(f"the log of {table.name} cannot be read at {uri}"):
+            delta = open_table(table, uri, self.options)
+            return log.commits_of(delta, limit, since) if delta else []
 
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection with a view per table as it is now; see `lake.duck`.
@@ -252,7 +255,7 @@ class Lake:
             connection.close()
 
     def _holds(self, base: Snapshot, frame: pl.DataFrame) -> bool:
-        return base.table.cast(base.scan().collect()).equals(base.table.cast(frame))
+        return base.read().equals(base.table.cast(frame))
 
     def _existing(self, table: Table, version: int | None = None) -> Snapshot:
         """A table of a lake that is there; to know that takes a look at the others only where this

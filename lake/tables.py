@@ -1,8 +1,8 @@
 """The one declaration of each table of the lake, and what follows from a declaration.
 
 A declaration holds columns, types, units, key and order; the Polars and Arrow schemas, empty frames
-and casts come from it, and so do the Delta schema (`lake.store`), the DDL (`load.ddl`) and the
-docs.
+and casts come from it, and so do the Delta schema (`lake.transaction`), the DDL (`load.ddl`) and
+the docs.
 """
 
 from dataclasses import dataclass, replace

@@ -15,8 +15,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from lake import log
+from lake.guard import explained
 from lake.schema import PROPERTIES
-from lake.snapshot import Snapshot, explained
+from lake.snapshot import Snapshot, open_table
 
 
 def transact(
@@ -28,7 +29,8 @@ def transact(
     filters: list[tuple[str, str, Any]] | None = None,
     counters: Mapping[str, int] | None = None,
 ) -> int:
-    """Commit actions and return the new version; the table is made where it does not exist.
+    """Commit actions; the table is made where it does not exist. Return its newest version then,
+    which is another writer's where one has committed since.
 
     Args:
         base: the version that the change was worked out from.
@@ -63,7 +65,7 @@ def transact(
         except (DeltaError, OSError):
             if not _is_stored(base, told[log.IDENTITY]):
                 raise
-        return DeltaTable(base.uri, storage_options=dict(base.options) or None).version()
+        return base.newest().version()
 
 
 def mark(base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, Any]) -> None:
@@ -97,7 +99,7 @@ def _create(
     Raises:
         CommitFailedError: another writer made it, or wrote to it since.
     """
-    table, options = base.table, dict(base.options) or None
+    table = base.table
     told = _named(lineage)
     try:
         # Without tries of its own: the library would make the table that another writer has just
@@ -108,14 +110,15 @@ def _create(
             partition_by=[table.partition] if table.partition else None,
             mode="error",
             configuration={**PROPERTIES, **(properties or {})},
-            storage_options=options,
+            storage_options=dict(base.options) or None,
             commit_properties=CommitProperties(told, max_commit_retries=0),
             raise_if_key_not_exists=False,
         )
     except (DeltaError, OSError) as exc:
-        if not DeltaTable.is_deltatable(base.uri, options):
+        found = open_table(table, base.uri, base.options)
+        if found is None:
             raise
-        made = DeltaTable(base.uri, storage_options=options)
+        made = found
         if not log.is_named(made, told[log.IDENTITY], -1):
             raise CommitFailedError(str(exc)) from exc
     if made.version():
@@ -134,5 +137,6 @@ def _is_stored(base: Snapshot, identity: str) -> bool:
     """
     where = f"{base.table.name} at {base.uri}"
     with explained(f"whether a commit to {where} is stored cannot be seen; run the command again"):
-        delta = DeltaTable(base.uri, storage_options=dict(base.options) or None)
-        return log.is_named(delta, identity, -1 if base.version is None else base.version)
+        delta = open_table(base.table, base.uri, base.options)
+        since = -1 if base.version is None else base.version
+        return delta is not None and log.is_named(delta, identity, since)

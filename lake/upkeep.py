@@ -2,7 +2,8 @@
 
 from lake import files, log, schema
 from lake.actions import LOG
-from lake.snapshot import Snapshot, explained
+from lake.guard import explained
+from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import TABLES
 from lake.transaction import mark

@@ -16,8 +16,9 @@ import pyarrow.fs as pafs
 from lake import files
 from lake.actions import commit_files, read_actions
 from lake.errors import LakeError, UsageError
+from lake.guard import explained
 from lake.past import given_up
-from lake.snapshot import Snapshot, explained
+from lake.snapshot import Snapshot
 from lake.store import Lake
 
 # A writer names its files when it is done; a build of everything may take hours.

@@ -107,9 +107,9 @@ def pinned(present: Lake) -> PinnedLake:
     Raises:
         LakeError: the lake cannot be read.
     """
-    return PinnedLake(
-        present, {name: present.snapshot(table).version for name, table in TABLES.items()}
-    )
+    # What a table is made from is looked at after it, so that it is there.
+    found = {name: present.snapshot(table).version for name, table in reversed(TABLES.items())}
+    return PinnedLake(present, {name: found[name] for name in TABLES})
 
 
 def places(lake: Lake, version: int) -> dict[str, Place]:

@@ -13,7 +13,7 @@ from lake.digest import frame_digest
 from lake.errors import LoadError
 from lake.files import DataFile
 from lake.fingerprint import digest_of
-from lake.snapshot import Snapshot, explained
+from lake.snapshot import Snapshot
 from lake.tables import BASIS, CANDLES, INSTRUMENTS
 from load.ledger import Entry, Key
 from load.tables import FEEDS, WHOLE, Feed
@@ -55,8 +55,7 @@ class Partition:
         Raises:
             LakeError: the lake cannot be read.
         """
-        name = self.name if self.feed.source.partition else ""
-        return self._digest(digest_of(self.snapshot, name, self.files))
+        return self._digest(digest_of(self.snapshot, self.files))
 
     def read(self) -> pl.DataFrame:
         """Return the rows as the lake's table has them, in its order.
@@ -64,10 +63,7 @@ class Partition:
         Raises:
             LakeError: the lake cannot be read.
         """
-        source = self.feed.source
-        with explained(f"{source.name} of {self.name} cannot be read at {self.snapshot.uri}"):
-            rows = self.snapshot.scan(self.name if source.partition else None).collect()
-            return source.cast(rows)
+        return self.snapshot.read(partition=self.name if self.feed.source.partition else None)
 
     def frame(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return rows that were read as PostgreSQL should hold them, in its table's order."""
@@ -128,10 +124,5 @@ def _of_feed(feed: Feed, snapshot: Snapshot, known: dict[str, _Known]) -> Iterat
 
 
 def _known(instruments: Snapshot) -> dict[str, _Known]:
-    with explained(f"instruments cannot be read at {instruments.uri}"):
-        rows = (
-            instruments.scan()
-            .select("instrument", "kind", pl.col("expires_at").dt.date())
-            .collect()
-        )
+    rows = instruments.read().select("instrument", "kind", pl.col("expires_at").dt.date())
     return {name: _Known(kind, expiry) for name, kind, expiry in rows.iter_rows()}

@@ -17,7 +17,8 @@ from ingest.runs import runs
 from ingest.windows import minutes_of
 from lake import Lake
 from lake.errors import UsageError
-from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
+from lake.snapshot import Snapshot
+from lake.tables import CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES, Table
 from tests.market import basislake
 from tests.staged import UNIVERSE, Staged, built, make_staged
 from tests.strategies import T0, candles, minute
@@ -240,6 +241,30 @@ def test_what_joins_two_candles_that_no_build_has_joined_is_a_build(
     reason = explain(bare, FUTURE, minute(60)).reason
     assert reason is not None
     assert reason.code == "not_built"
+
+
+class Rebuilt(Lake):
+    """A lake whose curated tables are made anew whenever its candles were looked at."""
+
+    def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
+        found = super().snapshot(table, version)
+        if table is CANDLES and version is None:
+            built(Lake(self.uri), full=True)
+        return found
+
+
+def test_beside_a_build_a_number_is_explained_from_the_versions_that_are_named(
+    staged: Staged, tmp_path: Path
+) -> None:
+    where = staged.copy(tmp_path)
+    row = where.scan("basis").last().collect().row(0, named=True)
+    before = explain(where, row["instrument"], row["ts"])
+    found = explain(Rebuilt(where.uri), row["instrument"], row["ts"])
+    assert found.agrees
+    assert found.versions["raw_candles"] == before.versions["raw_candles"]
+    for made in (found.made, *(side.made for side in found.sides)):
+        assert made is not None
+        assert made.version <= (found.versions[made.table] or 0)
 
 
 def test_rows_that_another_program_rewrote_are_told_as_its(staged: Staged, tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
 """Backups and restores: every version, proven, resumed after a kill, and of nothing else."""
 
-import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from lake.copying import copy
 from lake.errors import LakeError
 from lake.fingerprint import fingerprint
 from lake.tables import CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES, TABLES, Table
+from tests.damage import DAMAGES, file_of, flipped, garbled
 from tests.lakes import instrument, lake_of
 from tests.market import basislake, command, rows, small_market
 from tests.object_store import ObjectStore, Proxy
@@ -167,16 +167,48 @@ def test_a_damaged_file_of_either_side_is_named_and_the_exit_code_is_1(
     folder = tmp_path / "backup"
     backup(where, str(folder))
     good, bad = where.snapshot(RAW_CANDLES).files[:2]
-    (folder / "raw_candles" / bad.path).write_bytes(
-        (Path(where.uri) / "raw_candles" / good.path).read_bytes()
-    )
+    for at in (Path(where.uri), folder):
+        (at / "raw_candles" / bad.path).write_bytes((at / "raw_candles" / good.path).read_bytes())
     done = basislake(None, "backup", folder, "--lake", where.uri, "--json")
-    assert (done.code, json.loads(done.out)["equal"]) == (1, False)
-    assert f"Damaged: raw_candles/{bad.path}" in done.err
+    assert (done.code, done.json["equal"], done.json["files_mended"]) == (1, False, 0)
+    for at in (Path(where.uri), folder):
+        assert f"Damaged: raw_candles/{bad.path} at {at}" in done.err
+    assert "files of the source are damaged" in done.err
     (Path(where.uri) / "raw_candles" / good.path).write_bytes(b"short")
     done = basislake(None, "backup", tmp_path / "new", "--lake", where.uri)
     assert done.code == 1
     assert "the source is damaged" in done.err
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES.values(), flipped], ids=[*DAMAGES, "flipped"])
+@pytest.mark.parametrize("verb", ["backup", "restore"])
+def test_what_is_damaged_in_the_copy_is_copied_once_more(
+    where: Lake, tmp_path: Path, damage: Callable[[Path], None], verb: str
+) -> None:
+    at = lake.open(str(tmp_path / "backup"))
+    backup(where, at.uri)
+    source, target = (where, at) if verb == "backup" else (at, where)
+    for table in (RAW_CANDLES, CANDLES, COVERAGE):
+        damage(file_of(target, table))
+    assert basislake(None, "fingerprint", "--verify", "--lake", target.uri).code == 1
+    done = basislake(None, verb, at.uri, "--lake", where.uri, "--json")
+    assert (done.code, done.json["equal"], done.json["files_mended"]) == (0, True, 3), done.err
+    assert is_same(content(target), content(source))
+    assert fingerprint(target, 2, verify=True) == fingerprint(source, 2)
+
+
+def test_what_is_damaged_in_the_source_is_not_copied_over_what_is_sound(
+    where: Lake, tmp_path: Path
+) -> None:
+    at = lake.open(str(tmp_path / "backup"))
+    backup(where, at.uri)
+    before = content(at)
+    garbled(file_of(where, CANDLES))
+    flipped(file_of(at, RAW_CANDLES))
+    done = copy(where, at, 2)
+    assert done.is_equal
+    assert done.proof.mended == 1
+    assert is_same(content(at), before)
 
 
 @pytest.mark.parametrize("table", [RAW_CANDLES, CANDLES])

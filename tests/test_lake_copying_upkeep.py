@@ -90,7 +90,7 @@ def test_a_backup_that_upkeep_overtakes_goes_on_with_what_is_left(
     done = copy(where, at, 2, overtaking)
     assert small - files(where, "raw_candles")
     assert done.is_equal
-    assert done.fingerprint == fingerprint(where, 2).lake
+    assert done.proof.fingerprint == fingerprint(where, 2).lake
     assert is_same(content(at), content(where))
     for table in CURATED:
         assert at.history(table) == where.history(table), table.name

@@ -1,5 +1,5 @@
-"""What the curated tables were made from before, and how much of the log of raw candles a build has
-to read to tell what came since.
+"""What a build reads of the lake: its sources, what the curated tables were made from before, and
+how much of the log of raw candles tells what came since.
 """
 
 from collections import Counter
@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from lake import Lake
-from lake.errors import LakeError
+from lake.errors import DamagedError, GoneError
 from lake.log import Commit
 from lake.pieces import Pieces, expand
+from lake.snapshot import Snapshot
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, RAW_CANDLES, Table
 from lake.versions import newest_made
 from transforms.inputs import Inputs, inputs_of
@@ -32,16 +33,36 @@ def read_inputs(lake: Lake, versions: Mapping[str, int | None] | None = None) ->
         lake.snapshot(table, versions[table.name] if versions else None) for table in _SOURCES
     )
     found = {snapshot.table.name: snapshot.version for snapshot in (raw, instruments, coverage)}
-    return inputs_of(raw, instruments.scan().collect(), coverage.scan().collect(), found)
+    return inputs_of(raw, instruments.read(), coverage.read(), found)
+
+
+def located(inputs: Inputs, raw: Snapshot) -> Inputs:
+    """Return the same with the place where each raw file's rows are now.
+
+    Args:
+        inputs: of a build.
+        raw: `raw_candles` at the version that they are of.
+
+    Raises:
+        LakeError: the table cannot be read.
+    """
+    sources = {
+        name: replace(source, files=raw.located(source.files))
+        for name, source in inputs.sources.items()
+    }
+    return replace(inputs, sources=sources)
 
 
 def inputs_before(lake: Lake, alike: Mapping[str, Any]) -> dict[str, Inputs | None]:
-    """Return what each curated table was made from, by name; None where that cannot be told, or
-    where it was made otherwise, so that it is made anew.
+    """Return what each curated table was made from, by name; None where that was given up, or is
+    gone or damaged, or where it was made otherwise, so that it is made anew.
 
     Args:
         lake: that holds them.
         alike: what the lineage has to say besides, e.g. the program.
+
+    Raises:
+        LakeError: the lake cannot be read now, which is no reason to make everything anew.
     """
     states: dict[str, Inputs | None] = {}
     for table in CURATED:
@@ -103,7 +124,7 @@ def _versions(lake: Lake, table: Table, alike: Mapping[str, Any]) -> dict[str, i
 def _inputs(lake: Lake, versions: Mapping[str, int] | None) -> Inputs | None:
     try:
         return read_inputs(lake, versions) if versions else None
-    except LakeError:
+    except (GoneError, DamagedError):
         return None
 
 

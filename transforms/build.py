@@ -25,8 +25,15 @@ from lake.tables import (
 )
 from lake.versions import PastLake
 from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE
-from transforms.before import duplicates, expanded, inputs_before, known_since, read_inputs
-from transforms.inputs import Inputs, Source, gone, located, stale
+from transforms.before import (
+    duplicates,
+    expanded,
+    inputs_before,
+    known_since,
+    located,
+    read_inputs,
+)
+from transforms.inputs import Inputs, Source, gone, stale
 from transforms.levels import CAP, FLOOR, FUTURE_DEVIATIONS, PERPETUAL_DEVIATIONS, PRINTS
 from transforms.partition import Built, Task, build_partition
 
@@ -124,7 +131,7 @@ def build(
         ready = located(now, lake.snapshot(RAW_CANDLES, now.versions[RAW_CANDLES.name]))
         built = _run(lake, executor, ready, bases[CANDLES.name], outdated, repeats, report)
         lineage = {**alike, "made_from": dict(now.versions)}
-        _commit(lake, bases, built, outdated | withdrawn, lineage)
+        _commit(lake, bases, built, outdated | withdrawn, set(now.sources) - outdated, lineage)
     return _result(lake, now, len(outdated), clock() - start_s)
 
 
@@ -202,6 +209,7 @@ def _commit(
     bases: Mapping[str, Snapshot],
     built: list[Built],
     replaced: set[str],
+    kept: set[str],
     lineage: Mapping[str, Any],
 ) -> None:
     for table, added in (
@@ -215,8 +223,9 @@ def _commit(
         (QUALITY, [done.quality for done in built]),
     ):
         base = bases[table.name]
-        kept = base.scan().filter(~pl.col("instrument").is_in(sorted(replaced))).collect()
-        rows = pl.concat([kept, *(frame.select(table.names) for frame in frames)])
+        # Where nothing is kept, what is damaged is not read, so that a full build makes it whole.
+        old = base.read(pl.col("instrument").is_in(sorted(kept))) if kept else table.empty()
+        rows = pl.concat([old, *(frame.select(table.names) for frame in frames)])
         added = [lake.write(table, rows)] if rows.height else []
         lake.commit(base, added, lineage, replacing=None)
 

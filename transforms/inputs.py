@@ -1,7 +1,7 @@
 """What a build is made from, and which instruments differ between two such states; pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -101,23 +101,6 @@ def inputs_of(
         for name, files in parts.items()
     }
     return Inputs(versions, sources)
-
-
-def located(inputs: Inputs, raw: Snapshot) -> Inputs:
-    """Return the same with the place where each raw file's rows are now.
-
-    Args:
-        inputs: of a build.
-        raw: `raw_candles` at the version that they are of.
-
-    Raises:
-        LakeError: the table cannot be read.
-    """
-    sources = {
-        name: replace(source, files=raw.located(source.files))
-        for name, source in inputs.sources.items()
-    }
-    return replace(inputs, sources=sources)
 
 
 def stale(before: Inputs | None, now: Inputs) -> set[str]:

@@ -56,7 +56,6 @@ class Built:
         instrument: whose they are.
         candles: the file of `candles`, None where no candle is sound.
         basis: the file of `basis`, None for a perpetual and where no minute matches.
-        unmatched: candles of a future without their perpetual's minute.
         quarantine: rows of `quarantine`.
         warnings: rows of `warnings`.
         quality: one row of `quality`.
@@ -65,7 +64,6 @@ class Built:
     instrument: str
     candles: DataFile | None
     basis: DataFile | None
-    unmatched: int
     quarantine: pl.DataFrame
     warnings: pl.DataFrame
     quality: pl.DataFrame
@@ -85,12 +83,10 @@ def build_partition(task: Task) -> Built:
     figures = quality(raw, candles, source.asked_until, task.duplicates)
     del raw
     candles, matched = _judged(task, candles, lake)
-    is_future = source.kind == "future"
     return Built(
         instrument=task.instrument,
         candles=lake.write(CANDLES, candles, task.instrument) if candles.height else None,
         basis=lake.write(BASIS, matched, task.instrument) if matched.height else None,
-        unmatched=candles.height - matched.height if is_future else 0,
         quarantine=quarantine,
         warnings=warnings_of(candles),
         quality=figures,
@@ -122,7 +118,7 @@ def _others(task: Task, lake: Lake, minutes: pl.Series) -> pl.DataFrame:
     near = merge(Span(minute - STAND_IN, minute + MINUTE) for minute in minutes)
     raw = [RAW_CANDLES.empty()]
     for name, source in task.others.items():
-        files = tuple(file for file in source.files if _holds(file, near))
+        files = tuple(file for file in source.files if any(map(file.may_hold, near)))
         if files:
             raw.append(_raw(name, lake, files, near))
     lives = [(name, source.listed_at, source.expires_at) for name, source in task.others.items()]
@@ -131,13 +127,6 @@ def _others(task: Task, lake: Lake, minutes: pl.Series) -> pl.DataFrame:
     rows = pl.concat(raw).join(known, on="instrument", maintain_order="left")
     candles, _ = validate(rows, pl.col("listed_at"), pl.col("expires_at"))
     return candles.select("instrument", "expires_at", "ts", "high", "low", "close", "traded")
-
-
-def _holds(file: DataFile, spans: list[Span]) -> bool:
-    """Whether a file may hold rows of the spans."""
-    if file.first is None or file.last is None:
-        return True
-    return any(file.first < span.end and file.last >= span.start for span in spans)
 
 
 def _raw(

@@ -23,9 +23,9 @@ def backup(destination: str, where: Lake, *, as_json: bool) -> int:
 
     Copies what the destination lacks, so a second backup is quick and a killed one goes on. Works
     beside a running backfill or `follow`, also where that gives up old builds meanwhile. At the end
-    every row of the copy is read and its fingerprint compared with the lake's; exit code 1 where
-    they differ. The copy is a lake like any other. PostgreSQL is not copied: `basislake load` fills
-    one from the lake.
+    every row of the copy is read and its fingerprint compared with the lake's; a file of the copy
+    that is damaged is copied once more. Exit code 1 where they still differ. The copy is a lake
+    like any other. PostgreSQL is not copied: `basislake load` fills one from the lake.
 
     \b
     Example:
@@ -43,8 +43,8 @@ def backup(destination: str, where: Lake, *, as_json: bool) -> int:
 def restore(source: str, where: Lake, *, as_json: bool) -> int:
     """Copy a backup to where the lake should be, and prove the copy, as `backup` does.
 
-    The lake's place must be empty, or hold an older state of the same lake; anything else is
-    refused and left as it is.
+    The lake's place must be empty, or hold an older state of the same lake, or the same one: files
+    that are damaged in it are brought back. Anything else is refused and left as it is.
 
     \b
     Example:
@@ -61,16 +61,28 @@ def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:
     started_s = time.monotonic()
     done = copy(source, target, os.cpu_count() or 1, Progress("files"))
     seconds = time.monotonic() - started_s
-    for path in done.damaged:
-        say(f"Damaged: {path} of the copy holds other rows than its name says.")
+    for side, damaged in ((target, done.proof.damaged), (source, done.proof.damaged_source)):
+        for path in damaged:
+            told = "holds other rows than were written, or cannot be read"
+            say(f"Damaged: {path} at {side.uri} {told}.")
     if not done.is_equal:
-        say(f"Error: the copy at {target.uri} differs from {source.uri}; look for damaged files.")
+        say(f"Error: the copy at {target.uri} differs from {source.uri}; {_advice(done)}")
     if as_json:
         print_json(_figures(source, target, done) | {"seconds": seconds})
     else:
         rows = [[name, value] for name, value in _figures(source, target, done).items()]
         print_table("Copy", ["what", "value"], [*rows, ["lasted", duration(seconds)]])
     return 0 if done.is_equal else 1
+
+
+def _advice(done: Copied) -> str:
+    if done.proof.damaged_source:
+        return (
+            "files of the source are damaged. Where another copy holds them whole, put them there "
+            "under the same path; what a build made, `basislake build --full` makes anew there. "
+            "All else was copied."
+        )
+    return "what was damaged there was copied once more and is damaged again; look at its disk."
 
 
 def _figures(source: Lake, target: Lake, done: Copied) -> dict[str, object]:
@@ -81,6 +93,7 @@ def _figures(source: Lake, target: Lake, done: Copied) -> dict[str, object]:
         "files_copied": done.files,
         "bytes_copied": done.bytes,
         "files_held": done.held,
-        "fingerprint": done.fingerprint,
+        "files_mended": done.proof.mended,
+        "fingerprint": done.proof.fingerprint,
         "equal": done.is_equal,
     }

@@ -83,7 +83,8 @@ def fingerprint(
     workers = threads or os.cpu_count() or 1
     found = fingerprint_of(past, workers, verify=verify, report=Progress("partitions"))
     for path in found.damaged:
-        say(f"Damaged: {path} holds other rows than were written; take it from a copy of the lake.")
+        told = "holds other rows than were written, or cannot be read"
+        say(f"Damaged: {path} {told}; take it from a copy of the lake.")
     _print(found, as_json=as_json)
     return 1 if found.damaged else 0
 

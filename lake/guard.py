@@ -1,0 +1,92 @@
+"""Errors of the libraries that reach the lake, told as ours."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+
+import polars as pl
+import pyarrow as pa
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from lake.address import plain
+from lake.errors import ConflictError, DamagedError, LakeError
+from lake.files import is_local
+from lake.scan import scan_paths
+from lake.tables import CURATED, Table
+
+# What the libraries raise where a file cannot be read. Over bytes that make no sense one may panic,
+# or meet a text that is none.
+_UNREAD = (
+    OSError,
+    ValueError,
+    pa.ArrowException,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+)
+_FROM_BACKUP = "`basislake restore` brings it back from a backup of this version"
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn the errors of the libraries below into ours; `what` begins the sentence."""
+    try:
+        yield
+    except CommitFailedError as exc:
+        raise ConflictError(f"{what}: another writer was faster. Run the command again.") from exc
+    except (DeltaError, OSError, pl.exceptions.PolarsError, pa.ArrowException) as exc:
+        raise LakeError(f"{what}: {plain(str(exc))}") from exc
+
+
+@contextmanager
+def reading(
+    table: Table, uri: str, paths: Collection[str], options: Mapping[str, str]
+) -> Iterator[None]:
+    """Turn the errors of reading files of a table into ours, which name the file.
+
+    Args:
+        table: the declaration.
+        uri: the table's folder.
+        paths: of the files that are read, in the table's folder.
+        options: storage options of the object store.
+
+    Raises:
+        DamagedError: a file is absent, or its rows cannot be read.
+        LakeError: the store does not answer, or refuses.
+    """
+    what = f"{table.name} cannot be read at {uri}"
+    try:
+        yield
+    except _UNREAD as exc:
+        told = plain(str(exc)).rstrip(".")
+        path = _unreadable(table, uri, paths, options) if _is_damage(exc, uri) else None
+        if path is None:
+            raise LakeError(f"{what}: {told}. Reading changed nothing.") from exc
+        cure = "`basislake build --full` makes it anew" if table in CURATED else _FROM_BACKUP
+        raise DamagedError(
+            f"{what}: {path} is damaged or not there ({told}). Reading changed nothing. "
+            f"{cure}; `basislake fingerprint --verify` names every file that is damaged."
+        ) from exc
+
+
+def _is_damage(error: BaseException, uri: str) -> bool:
+    """Whether reading again cannot help, as opposed to a store or a disk that does not answer."""
+    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+        # Arrow's word for bytes that make no sense; an error of the system has a number.
+        return is_local(uri) and error.errno is None
+    return not isinstance(error, MemoryError)
+
+
+def _unreadable(
+    table: Table, uri: str, paths: Collection[str], options: Mapping[str, str]
+) -> str | None:
+    """The path of the first file that cannot be read, for not every library names it; None where
+    all can be read now.
+    """
+    first, *others = dict.fromkeys(paths)
+    if not others:
+        return first
+    for path in (first, *others):
+        try:
+            scan_paths(table, uri, [path], options).collect()
+        except _UNREAD:
+            return path
+    return None

@@ -1,0 +1,294 @@
+"""A file that is damaged or absent, and a store that goes away while it is read: an error of ours
+that names the table and the file, never a traceback; and what puts it right.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import lake
+from basislake import PROGRAM
+from basislake.exchange.clock import Clock
+from basislake.exchange.server import SimulatedExchange
+from basislake.pipeline import curate
+from ingest.schedule import Rhythm
+from lake import Lake, duck
+from lake.copying import copy
+from lake.errors import DamagedError, GoneError, LakeError, UsageError
+from lake.rows import read_rows
+from lake.snapshot import Snapshot
+from lake.spans import MINUTE
+from lake.tables import CANDLES, COVERAGE, CURATED, INSTRUMENTS, QUALITY, RAW_CANDLES, Table
+from tests.damage import DAMAGES, file_of, truncated
+from tests.following import evening_market, follower
+from tests.market import basislake, fetch, small_market
+from tests.object_store import SECRET, ObjectStore, Proxy
+from tests.staged import Staged, built, content, is_same, make_staged
+from transforms.before import inputs_before, read_inputs
+from transforms.build import SETTINGS
+
+PERPETUAL = "BTC-PERPETUAL"
+ALIKE = {"program": PROGRAM, "settings": SETTINGS}
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
+    return make_staged(tmp_path_factory.mktemp("staged"))
+
+
+@pytest.fixture
+def where(staged: Staged, tmp_path: Path) -> Lake:
+    return staged.copy(tmp_path)
+
+
+def _rows(snapshot: Snapshot) -> pl.DataFrame:
+    names = snapshot.table.stored.names
+    return read_rows(snapshot.table, snapshot.uri, snapshot.files, snapshot.options, names)
+
+
+READS: dict[str, Callable[[Snapshot], pl.DataFrame]] = {
+    "read": lambda snapshot: snapshot.read(),
+    "rows_of": lambda snapshot: snapshot.rows_of(snapshot.files, pl.col("close") > 0),
+    "read_rows": _rows,
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_read_names_the_table_and_the_file_that_is_damaged(
+    where: Lake, damage: Callable[[Path], None], read: Callable[[Snapshot], pl.DataFrame]
+) -> None:
+    path = file_of(where, RAW_CANDLES, PERPETUAL)
+    damage(path)
+    with pytest.raises(DamagedError) as caught:
+        read(where.snapshot(RAW_CANDLES))
+    told = str(caught.value)
+    assert told.startswith(f"raw_candles cannot be read at {where.uri}/raw_candles")
+    assert f"instrument={PERPETUAL}/{path.name} is damaged or not there" in told
+    assert "`basislake restore`" in told
+    assert "\n" not in told
+
+
+VERBS: dict[str, tuple[Table, list[str]]] = {
+    "build": (COVERAGE, ["build"]),
+    "a task of a build": (RAW_CANDLES, ["build", "--full"]),
+    "what a build keeps": (QUALITY, ["build"]),
+    "explain": (RAW_CANDLES, ["explain", PERPETUAL, "{minute:%Y-%m-%dT%H:%M}"]),
+    "status": (COVERAGE, ["status"]),
+    "plan": (COVERAGE, ["plan"]),
+    "sql": (CANDLES, ["sql", "SELECT sum(close) FROM candles"]),
+}
+
+
+@pytest.mark.parametrize(("table", "arguments"), VERBS.values(), ids=VERBS)
+def test_a_verb_ends_in_a_sentence_that_names_the_damaged_file(
+    where: Lake, server: SimulatedExchange, table: Table, arguments: list[str]
+) -> None:
+    partition = PERPETUAL if table.partition else None
+    path = file_of(where, table, partition)
+    truncated(path)
+    minute = where.snapshot(RAW_CANDLES).of(PERPETUAL)[-1].last
+    to = server if arguments == ["plan"] else None
+    done = basislake(to, *(each.format(minute=minute) for each in arguments), "--lake", where.uri)
+    assert done.code == 1, done.err
+    assert "Traceback" not in done.err
+    assert path.name in done.err
+    assert table.name in done.err
+
+
+def test_a_full_build_makes_damaged_curated_tables_anew(staged: Staged, where: Lake) -> None:
+    for table in CURATED:
+        for file in where.snapshot(table).files:
+            truncated(Path(where.uri) / table.name / file.path)
+    done = basislake(None, "build", "--lake", where.uri)
+    assert done.code == 1
+    assert "`basislake build --full`" in done.err
+    assert basislake(None, "build", "--full", "--lake", where.uri).code == 0
+    assert is_same(content(where), staged.last.content)
+
+
+def test_a_backfill_that_cannot_save_says_so_and_the_next_one_finishes(tmp_path: Path) -> None:
+    with SimulatedExchange(small_market(2)) as server:
+        where = lake.open(str(tmp_path / "lake"))
+        fetch(server, where)
+        before = where.read(RAW_CANDLES)
+        path = file_of(where, RAW_CANDLES, PERPETUAL)
+        sound = path.read_bytes()
+        # All is asked again, and what comes is compared with what is stored.
+        shutil.rmtree(Path(where.uri) / COVERAGE.name)
+        truncated(path)
+        done = basislake(server, "backfill", "--lake", where.uri)
+        assert done.code == 1, done.err
+        assert "Traceback" not in done.err
+        assert path.name in done.err
+        assert "that came are saved" not in done.err
+        assert "more windows may not be" in done.err
+        path.write_bytes(sound)
+        assert basislake(server, "backfill", "--lake", where.uri).code == 0
+        assert where.read(RAW_CANDLES).equals(before)
+
+
+@pytest.fixture
+def followed(tmp_path: Path) -> Iterator[tuple[Lake, SimulatedExchange, Clock]]:
+    market = evening_market(2, 9)
+    clock = Clock(market.now_ms)
+    with SimulatedExchange(market, clock=clock) as server:
+        yield lake.open(str(tmp_path / "followed")), server, clock
+
+
+@pytest.mark.parametrize(
+    ("table", "told"), [(RAW_CANDLES, "Not built or loaded: raw_candles"), (COVERAGE, "Waiting:")]
+)
+def test_a_follower_waits_for_a_lake_with_a_damaged_file(
+    followed: tuple[Lake, SimulatedExchange, Clock], table: Table, told: str
+) -> None:
+    where, server, clock = followed
+    said: list[str] = []
+    rhythm = Rhythm(MINUTE, timedelta(hours=1), MINUTE, None)
+
+    def build() -> None:
+        curate(where, threads=2)
+
+    one = follower(server, where, rhythm, said, build=build)
+    clock.advance(one.round())
+    path = file_of(where, table, PERPETUAL if table.partition else None)
+    sound = path.read_bytes()
+    truncated(path)
+    clock.advance(60)
+    clock.advance(one.round())
+    assert [line for line in said if told in line and path.name in line], said
+    path.write_bytes(sound)
+    builds = one.result.builds
+    for _ in range(3):
+        clock.advance(60 + one.round())
+    assert one.result.builds > builds
+    assert where.snapshot(CANDLES).rows
+
+
+@pytest.mark.parametrize("read", [READS["read"], READS["read_rows"]], ids=["read", "read_rows"])
+def test_a_store_that_goes_away_while_it_is_read_damages_nothing(
+    staged: Staged,
+    object_store: ObjectStore,
+    proxy: Proxy,
+    read: Callable[[Snapshot], pl.DataFrame],
+) -> None:
+    at = lake.open(object_store.uri("going-away"), object_store.options)
+    if at.snapshot(RAW_CANDLES).version is None:
+        frame = staged.where.read(RAW_CANDLES).filter(instrument=PERPETUAL)
+        at.commit(at.snapshot(RAW_CANDLES), [at.write(RAW_CANDLES, frame, PERPETUAL)], {})
+    snapshot = lake.open(at.uri, proxy.store.options).snapshot(RAW_CANDLES)
+    proxy.set(is_away=True)
+    with pytest.raises(LakeError, match="raw_candles cannot be read at s3://") as caught:
+        read(snapshot)
+    assert not isinstance(caught.value, DamagedError)
+    assert SECRET not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    proxy.set()
+    assert read(snapshot).height == snapshot.rows
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_query_over_a_damaged_file_is_no_wrong_query(
+    where: Lake, damage: Callable[[Path], None]
+) -> None:
+    damage(file_of(where, CANDLES, PERPETUAL))
+    with pytest.raises(LakeError, match=r"The lake is unchanged\..*fingerprint --verify") as caught:
+        where.sql("SELECT sum(COLUMNS(* EXCLUDE (instrument, ts))) FROM candles")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELEC 1",
+        "SELECT nothing FROM candles",
+        "FROM nowhere",
+        "SELECT 'a'::INT",
+        "SELECT 9223372036854775807 + 1",
+        "SELECT regexp_matches(instrument, '(') FROM candles",
+        "SELECT error('candles.parquet')",
+        "PRAGMA nothing",
+        "COMMIT",
+    ],
+)
+def test_a_wrong_query_is_still_one(where: Lake, query: str) -> None:
+    with pytest.raises(UsageError, match="DuckDB refuses the query"):
+        where.sql(query)
+
+
+def test_a_query_that_memory_does_not_suffice_for_is_no_wrong_query(where: Lake) -> None:
+    with where.duckdb() as connection:
+        connection.execute("SET memory_limit = '20MB'; SET max_temp_directory_size = '0MB'")
+        with pytest.raises(LakeError, match=r"memory.*The lake is unchanged\.$"):
+            duck.rows(connection, "SELECT * FROM range(100_000_000) ORDER BY random()")
+
+
+def test_a_query_over_a_store_that_goes_away_is_no_wrong_query(
+    staged: Staged, object_store: ObjectStore, proxy: Proxy
+) -> None:
+    at = lake.open(object_store.uri("queried"), proxy.store.options)
+    at.replace(at.snapshot(COVERAGE), staged.where.read(COVERAGE), {})
+    with at.duckdb() as connection:
+        proxy.set(is_away=True)
+        with pytest.raises(LakeError, match=r"The lake is unchanged\.") as caught:
+            duck.rows(connection, "SELECT count(*), max(minutes) FROM coverage")
+    assert SECRET not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class Leaving(Lake):
+    """A lake in a store that is away whenever it is asked for coverage of the past."""
+
+    def __init__(self, uri: str, proxy: Proxy) -> None:
+        super().__init__(uri, proxy.store.options)
+        self.proxy = proxy
+
+    def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
+        self.proxy.set(is_away=table is COVERAGE and version is not None)
+        try:
+            return super().snapshot(table, version)
+        finally:
+            self.proxy.set()
+
+
+def test_a_store_that_is_away_while_a_build_looks_back_makes_nothing_anew(
+    staged: Staged, object_store: ObjectStore, proxy: Proxy
+) -> None:
+    at = lake.open(object_store.uri("looking-back"), object_store.options)
+    copy(staged.where, at, 2)
+    before = at.snapshot(CANDLES).version
+    with pytest.raises(LakeError, match="cannot be read"):
+        built(Leaving(at.uri, proxy))
+    assert at.snapshot(CANDLES).version == before
+
+
+def test_a_former_state_that_is_damaged_is_not_known_and_all_is_made_anew(where: Lake) -> None:
+    built(where)
+    now = read_inputs(where)
+    assert list(inputs_before(where, ALIKE).values()) == [now] * len(CURATED)
+    path = file_of(where, COVERAGE)
+    where.replace(where.snapshot(COVERAGE), where.read(COVERAGE).head(-1), {})
+    truncated(path)
+    assert set(inputs_before(where, ALIKE).values()) == {None}
+    assert built(where).rebuilt == len(now.sources)
+
+
+def test_a_version_that_is_not_there_is_told_from_a_store_that_is_away(
+    where: Lake, object_store: ObjectStore, proxy: Proxy
+) -> None:
+    near = lake.open(object_store.uri("no-version"), proxy.store.options)
+    near.replace(near.snapshot(INSTRUMENTS), where.read(INSTRUMENTS), {})
+    for at in (where, near):
+        newest = at.snapshot(INSTRUMENTS).version
+        with pytest.raises(GoneError, match=f"instruments has no version 99 .*is {newest}"):
+            at.snapshot(INSTRUMENTS, 99)
+    with pytest.raises(GoneError, match=r"raw_candles has no version 3 .*does not exist"):
+        near.snapshot(RAW_CANDLES, 3)
+    proxy.set(is_away=True)
+    with pytest.raises(LakeError) as caught:
+        near.snapshot(INSTRUMENTS, 99)
+    assert not isinstance(caught.value, GoneError)
