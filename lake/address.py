@@ -15,8 +15,8 @@ from lake import files
 from lake.errors import UsageError
 
 # delta-rs takes a path for a URL in places, so these would mean another folder, or no history.
-_UNSAFE = frozenset("%?#\\\n\r\t")
-_SHOWN = "% ? # \\ and line breaks"
+_UNSAFE = frozenset("%?#\\\x7f") | {chr(code) for code in range(32)}
+_SHOWN = "% ? # \\, line breaks and other control characters"
 
 # What both delta-rs and Polars reach. The store in memory is another one each time it is opened.
 _STORES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")

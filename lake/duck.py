@@ -4,6 +4,7 @@ the derived views over them.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import partial
 
@@ -38,6 +39,7 @@ _OF_QUERY = (
 # A file that cannot be read is an invalid input, too; its path tells, or the name of an Arrow
 # dataset.
 _OF_LAKE = re.compile(rf"/(?:{'|'.join(TABLES)})/[^'\"]*\.parquet|stream registered as '")
+_POLL_S = 0.05
 # DuckDB shows a line of ours below what it says.
 _LINE = "\n\nLINE "
 
@@ -85,13 +87,17 @@ def connect(
     except duckdb.Error as exc:
         connection.close()
         raise _lake_error("DuckDB cannot open the lake", exc) from exc
+    except RuntimeError as exc:  # so it tells of Ctrl-C
+        connection.close()
+        raise KeyboardInterrupt from exc
     return connection
 
 
 def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
     """Return the rows of a query; none where the statement gives none.
 
-    Sums of whole numbers, which DuckDB counts in 128 bits, come back as whole numbers of 64.
+    Sums of whole numbers, which DuckDB counts in 128 bits, come back as whole numbers of 64, and
+    intervals as texts. Ctrl-C ends the query.
 
     Raises:
         UsageError: DuckDB refuses the query.
@@ -99,8 +105,7 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
         LakeError: the lake cannot be read, or memory or disk do not suffice.
     """
     try:
-        relation = connection.sql(query)
-        found: pl.DataFrame = relation.pl() if relation is not None else pl.DataFrame()
+        found = _asked(connection, query)
         found = found.with_columns(_whole(found[name]) for name in found.columns)
     except duckdb.Error as exc:
         _, is_given_up, why = str(exc).partition(_GIVEN_UP)
@@ -111,9 +116,43 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
         raise _lake_error("DuckDB cannot answer the query", exc) from exc
     except pl.exceptions.PolarsError as exc:
         raise UsageError(
-            f"A column of the answer has a type that cannot be shown; cast it to VARCHAR: {exc}"
+            "A column of the answer has a type that cannot be shown; cast it to VARCHAR: "
+            f"{str(exc).partition('Hint:')[0].strip()}"
         ) from exc
     return found
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
+    """The rows, asked for in a thread of their own: Ctrl-C is heeded only between two steps of the
+    interpreter, and a query is one. It may wake a thread of DuckDB's instead of this one, which
+    therefore looks up now and then.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(_frame, connection, query)
+        try:
+            while not running.done():
+                wait([running], _POLL_S)
+            return running.result()
+        except BaseException:
+            # Once is not enough where the query has not begun.
+            while not running.done():
+                connection.interrupt()
+                wait([running], _POLL_S)
+            raise
+
+
+def _frame(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
+    relation = connection.sql(query)
+    found: pl.DataFrame = _shown(relation).pl() if relation is not None else pl.DataFrame()
+    return found
+
+
+def _shown(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The same rows, with intervals (months, days and time) as texts: Polars has no such type."""
+    columns = zip(relation.columns, relation.types, strict=True)
+    names = [name.replace('"', '""') for name, type_ in columns if str(type_) == "INTERVAL"]
+    texts = ", ".join(f'CAST("{name}" AS VARCHAR) AS "{name}"' for name in names)
+    return relation.project(f"* REPLACE ({texts})") if texts else relation
 
 
 def _lake_error(what: str, error: duckdb.Error) -> LakeError:

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from lake import Lake
 from lake.errors import LoadError
-from load import guard
+from load import withdrawal
 from load.ddl import qualified
 from load.plan import Fill, Job, Plan, plan
 from load.postgres import LOCK_WAIT_S, Database
@@ -254,7 +254,7 @@ def _planned(
     state = look(database, schema)
     absent = [table.name for table in state.absent]
     todo = plan(wanted, digests(wanted), state.entries, absent, full=full)
-    guard.check(lake, database.shown, todo.withdrawn)
+    withdrawal.check(lake, database.shown, todo.withdrawn)
     return state, todo
 
 

@@ -1,6 +1,8 @@
 """What a command says, and to whom, where something is away or wrong."""
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from basislake.exchange.server import SimulatedExchange
 from lake import Lake
 from tests.lakes import instrument, lake_of
-from tests.market import basislake, small_market
+from tests.market import basislake, command, small_market
 
 AWAY = "postgresql://me:geheim@127.0.0.1:1/db"
 
@@ -80,3 +82,27 @@ def test_bytes_are_shown_as_postgresql_writes_them(known: Lake, format_: str) ->
     assert done.code == 0, done.err
     text = done.json[0]["b"] if format_ == "json" else done.out
     assert "\\x6162" in text
+
+
+def test_intervals_are_shown_as_texts(known: Lake) -> None:
+    query = """SELECT TIMESTAMP '2024-01-02 03:00' - TIMESTAMP '2024-01-01' AS "a""b", n
+               FROM range(3) AS t(n) ORDER BY n DESC"""
+    done = basislake(None, "sql", query, "--json", "--lake", known.uri)
+    assert done.json == [{'a"b': "1 day 03:00:00", "n": n} for n in (2, 1, 0)]
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_a_query_ends_when_it_is_told_to(known: Lake, end: signal.Signals) -> None:
+    query = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range > sin(b.range)"
+    process = subprocess.Popen(
+        command(None, "sql", query, "--lake", known.uri),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(4)
+    process.send_signal(end)
+    out, told = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert told.strip().startswith("Interrupted.")

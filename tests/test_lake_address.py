@@ -42,6 +42,7 @@ def test_a_folder_is_made_absolute() -> None:
         ("file://", "address is empty"),
         ("s3://bucket/a%20b", "choose a prefix without"),
         ("s3://bucket/a#b", "choose a prefix without"),
+        ("/data/a\x01b", "choose a path without"),
     ],
 )
 def test_an_address_where_no_lake_can_be_is_refused_without_showing_a_secret(
