@@ -85,6 +85,15 @@ def test_a_backup_in_a_store_is_restored_and_goes_on_as_the_lake_it_was(
     assert basislake(None, "build", "--lake", back, "--json").json["rebuilt"] == 0
 
 
+@pytest.mark.parametrize("inside", ["", "copy"])
+def test_a_lake_is_not_copied_into_itself(where: Lake, inside: str) -> None:
+    before = sorted(Path(where.uri).rglob("*"))
+    done = basislake(None, "backup", Path(where.uri) / inside, "--lake", where.uri)
+    assert done.code == 2
+    assert "cannot be copied onto itself" in done.err or "would be lost with it" in done.err
+    assert sorted(Path(where.uri).rglob("*")) == before
+
+
 def test_a_killed_backup_leaves_a_lake_and_the_next_one_finishes_it(
     where: Lake, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
 ) -> None:

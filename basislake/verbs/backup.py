@@ -58,6 +58,8 @@ def restore(source: str, where: Lake, *, as_json: bool) -> int:
 def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:
     if source.uri == target.uri:
         raise UsageError(f"{source.uri} cannot be copied onto itself.")
+    if target.uri.startswith(f"{source.uri}/"):
+        raise UsageError(f"{target.uri} is inside {source.uri}, and would be lost with it.")
     started_s = time.monotonic()
     done = copy(source, target, os.cpu_count() or 1, Progress("files"))
     seconds = time.monotonic() - started_s
