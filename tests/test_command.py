@@ -45,8 +45,8 @@ def test_status_shows_the_lake_where_the_database_is_away(known: Lake) -> None:
     done = basislake(None, *asked)
     assert done.code == 1
     assert "instruments" in done.out
-    assert "PostgreSQL: PostgreSQL at" not in done.out
-    assert "cannot be reached" in done.out
+    assert "PostgreSQL: cannot be asked." in done.out
+    assert "Error: PostgreSQL at 127.0.0.1:1/db cannot be reached" in done.err
     found: dict[str, Any] = basislake(None, *asked, "--json").json
     assert found["database"] is None
     assert "cannot be reached" in found["database_error"]
@@ -55,7 +55,7 @@ def test_status_shows_the_lake_where_the_database_is_away(known: Lake) -> None:
     (line,) = [line for line in done.out.splitlines() if "backfill" in line]
     assert "--postgres" not in line
     assert "--schema" not in line
-    assert "geheim" not in done.out + json.dumps(found)
+    assert "geheim" not in done.out + done.err + json.dumps(found)
 
 
 def test_a_run_whose_database_is_away_builds_and_reports_all_the_same(tmp_path: Path) -> None:

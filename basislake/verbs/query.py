@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from basislake.examples import EXAMPLES, MARK, text_of
 from basislake.files import replacing
 from basislake.options import json_option, lake_option
-from basislake.output import counted, heading, json_text, percent, print_json, print_table
+from basislake.output import counted, heading, json_text, percent, print_json, print_table, say
 from basislake.overview import next_steps, show_coins, show_next, show_tables
 from basislake.runs import show_runs
 from basislake.settings import EMBEDDED, check_exists, lake_flag
@@ -58,6 +58,8 @@ def status(where: Lake, target: Target, *, as_json: bool) -> int:
         _show(found, now)
         click.echo()
         show_next(steps, lake_flag(where), _flags(target))
+    if found["database_error"]:
+        say(f"Error: {found['database_error']}")
     differs = not all(row["equal"] for row in (found["database"] or {}).values())
     return 1 if found["unanswered"] or differs or found["database_error"] else 0
 
@@ -192,7 +194,7 @@ def _show(found: dict[str, Any], now: datetime) -> None:
     show_runs(found["running"], found["runs"])
     click.echo()
     if found["database_error"]:
-        click.echo(found["database_error"])
+        click.echo("PostgreSQL: cannot be asked.")
         return
     if found["database"] is None:
         click.echo("PostgreSQL: nothing loaded yet; `basislake load` does it.")
