@@ -58,6 +58,16 @@ def test_status_shows_the_lake_where_the_database_is_away(known: Lake) -> None:
     assert "geheim" not in done.out + done.err + json.dumps(found)
 
 
+def test_nobody_says_that_nothing_is_left_to_do_where_the_database_is_away(
+    loaded: tuple[Lake, dict[str, Any]],
+) -> None:
+    where, _ = loaded
+    assert "Nothing is left to do." in basislake(None, "status", "--lake", where.uri).out
+    done = basislake(None, "status", "--lake", where.uri, "--postgres", AWAY)
+    assert done.code == 1
+    assert "Nothing is left to do." not in done.out
+
+
 def test_a_run_whose_database_is_away_builds_and_reports_all_the_same(tmp_path: Path) -> None:
     with SimulatedExchange(small_market()) as server:
         done = basislake(server, "run", "--lake", tmp_path / "lake", "--postgres", AWAY, "--json")

@@ -57,7 +57,9 @@ def status(where: Lake, target: Target, *, as_json: bool) -> int:
     else:
         _show(found, now)
         click.echo()
-        show_next(steps, lake_flag(where), _flags(target))
+        # Whether something is left to do is not known where the database cannot be asked.
+        if steps or not found["database_error"]:
+            show_next(steps, lake_flag(where), _flags(target))
     if found["database_error"]:
         say(f"Error: {found['database_error']}")
     differs = not all(row["equal"] for row in (found["database"] or {}).values())
