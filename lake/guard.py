@@ -81,10 +81,9 @@ def _unreadable(
     """The path of the first file that cannot be read, for not every library names it; None where
     all can be read now.
     """
-    first, *others = dict.fromkeys(paths)
-    if not others:
-        return first
-    for path in (first, *others):
+    if len(set(paths)) == 1:
+        return next(iter(paths))
+    for path in dict.fromkeys(paths):
         try:
             scan_paths(table, uri, [path], options).collect()
         except _UNREAD:

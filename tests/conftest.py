@@ -20,6 +20,7 @@ from load.embedded import embedded
 from tests.loading import Target, fresh_target, small_lake
 from tests.market import basislake, small_market
 from tests.object_store import ObjectStore, Proxy, serving
+from tests.staged import Staged, make_staged
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +84,18 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, An
         done = basislake(server, "run", "--lake", folder, "--json")
     assert done.code == 0, done.err
     return lake.open(str(folder)), done.json
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
+    """A lake that was built several times, to copy from; see `tests.staged`."""
+    return make_staged(tmp_path_factory.mktemp("staged"))
+
+
+@pytest.fixture
+def where(staged: Staged, tmp_path: Path) -> Lake:
+    """A copy of it, for one test."""
+    return staged.copy(tmp_path)
 
 
 @pytest.fixture(scope="session")

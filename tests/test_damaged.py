@@ -27,22 +27,12 @@ from tests.damage import DAMAGES, file_of, truncated
 from tests.following import evening_market, follower
 from tests.market import basislake, fetch, small_market
 from tests.object_store import SECRET, ObjectStore, Proxy
-from tests.staged import Staged, built, content, is_same, make_staged
+from tests.staged import Staged, built, content, is_same
 from transforms.before import inputs_before, read_inputs
 from transforms.build import SETTINGS
 
 PERPETUAL = "BTC-PERPETUAL"
 ALIKE = {"program": PROGRAM, "settings": SETTINGS}
-
-
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
-    return make_staged(tmp_path_factory.mktemp("staged"))
-
-
-@pytest.fixture
-def where(staged: Staged, tmp_path: Path) -> Lake:
-    return staged.copy(tmp_path)
 
 
 def _rows(snapshot: Snapshot) -> pl.DataFrame:

@@ -22,14 +22,9 @@ from lake.spans import MINUTE
 from lake.tables import CURATED, RAW_CANDLES
 from tests.lakes import LINEAGE
 from tests.market import basislake
-from tests.staged import CURATED_NAMES, Staged, built, content, is_same, make_staged, raw_version
+from tests.staged import CURATED_NAMES, Staged, built, content, is_same, raw_version
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
-    return make_staged(tmp_path_factory.mktemp("staged"))
 
 
 def file(rows: int, start: int) -> DataFile:

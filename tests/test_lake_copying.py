@@ -18,17 +18,7 @@ from tests.damage import DAMAGES, file_of, flipped, garbled
 from tests.lakes import instrument, lake_of
 from tests.market import basislake, command, rows, small_market
 from tests.object_store import ObjectStore, Proxy
-from tests.staged import Staged, built, content, is_same, make_staged, raw_version
-
-
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
-    return make_staged(tmp_path_factory.mktemp("staged"))
-
-
-@pytest.fixture
-def where(staged: Staged, tmp_path: Path) -> Lake:
-    return staged.copy(tmp_path)
+from tests.staged import Staged, built, content, is_same, raw_version
 
 
 def backup(source: Lake, target: Lake | str, **kwargs: object) -> dict[str, object]:

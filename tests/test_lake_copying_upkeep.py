@@ -16,17 +16,7 @@ from lake.retention import GivenUp
 from lake.tables import CANDLES, CURATED, RAW_CANDLES, TABLES
 from tests.market import basislake
 from tests.object_store import ObjectStore
-from tests.staged import TOLD, Staged, built, content, files, is_same, make_staged, relieve
-
-
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
-    return make_staged(tmp_path_factory.mktemp("staged"))
-
-
-@pytest.fixture
-def where(staged: Staged, tmp_path: Path) -> Lake:
-    return staged.copy(tmp_path)
+from tests.staged import TOLD, Staged, built, content, files, is_same, relieve
 
 
 def test_a_backup_leaves_out_what_was_given_up_and_knows_it(

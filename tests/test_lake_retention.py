@@ -20,20 +20,10 @@ from lake.tables import BASIS, CANDLES, COVERAGE, CURATED, RAW_CANDLES, TABLES, 
 from lake.vacuum import vacuum
 from lake.versions import PastLake, place
 from tests.market import basislake
-from tests.staged import TOLD, Staged, built, content, files, is_same, later, make_staged, relieve
+from tests.staged import TOLD, Staged, built, content, files, is_same, later, relieve
 
 HOUR = timedelta(hours=1)
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
-    return make_staged(tmp_path_factory.mktemp("staged"))
-
-
-@pytest.fixture
-def where(staged: Staged, tmp_path: Path) -> Lake:
-    return staged.copy(tmp_path)
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.integers(-5, 60))
