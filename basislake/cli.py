@@ -5,28 +5,13 @@ import signal
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from basislake import __version__
 from basislake.output import print_json, say
-from basislake.settings import UNREACHABLE
-from basislake.verbs import (
-    backup,
-    completion,
-    curve,
-    demo,
-    exchange,
-    explain,
-    follow,
-    health,
-    ingest,
-    maintain,
-    query,
-    report,
-    run,
-    versions,
-)
 from lake.errors import BasislakeError, UnreachableError, UsageError
 
 EXIT_CODES: Mapping[int, str] = {
@@ -38,36 +23,78 @@ _FAILED = 1
 _USAGE = 2
 _INTERRUPTED = 1
 
+# What to do where the exchange cannot be reached.
+_UNREACHABLE = (
+    "See to the network, and to a proxy (HTTPS_PROXY) where there is one; BASISLAKE_EXCHANGE_URL\n"
+    "and BASISLAKE_HISTORY_URL give other addresses. What is stored needs no network, for example"
+    "\n`basislake instruments --offline`; `basislake exchange` serves a simulated exchange."
+)
 _SAFE = "What was committed is safe; the same command does what is left."
 
-_SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
-    "See it work, offline": (demo.demo,),
-    "Fetch, validate, load": (
-        run.run,
-        follow.follow,
-        ingest.instruments,
-        ingest.plan,
-        ingest.backfill,
-        run.build,
-        run.load,
-    ),
-    "Look and ask": (query.status, report.report, query.sql, curve.curve, explain.explain),
-    "Prove and compare": (versions.fingerprint, versions.diff),
-    "Keep it for good": (health.health, maintain.maintain, backup.backup, backup.restore),
-    "Around it": (exchange.exchange, completion.completion),
+# The verbs and what each does, in the order they are met. Each is a module of
+# `basislake.commands`, which is imported when the verb is called or its help is read.
+_SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "See it work, offline": {"demo": "Do it all offline, to see it work"},
+    "Fetch, validate, load": {
+        "run": "Discover, backfill, build, load and report",
+        "follow": "Keep the lake current, minute by minute",
+        "instruments": "Discover, store and list every instrument",
+        "plan": "Show what a backfill would ask for",
+        "backfill": "Fetch the candles that the lake lacks",
+        "build": "Validate and compute the basis",
+        "load": "Bring the curated tables into PostgreSQL",
+    },
+    "Look and ask": {
+        "status": "Show what lake and database hold",
+        "report": "Make a page that shows it all",
+        "sql": "Ask the lake in SQL (DuckDB)",
+        "curve": "Show the basis by expiry at one time",
+        "explain": "How one basis number came about",
+    },
+    "Prove and compare": {
+        "fingerprint": "One sha256 of all that the lake holds",
+        "diff": "What differs between two versions",
+    },
+    "Keep it for good": {
+        "health": "Exit 1 where data is old or something failed",
+        "maintain": "Compact, checkpoint and tidy the lake",
+        "backup": "Copy the lake to another folder or store",
+        "restore": "Bring a backup back",
+    },
+    "Around it": {
+        "exchange": "Serve a simulated Deribit",
+        "completion": "Print the script of shell completion",
+    },
 }
+_SUMMARIES = {name: text for verbs in _SECTIONS.values() for name, text in verbs.items()}
 
 
 class _Verbs(click.Group):
-    """A group whose help lists its verbs in the order they are met, in sections."""
+    """A group that imports a verb when it is called, and lists all of them without that."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's)
-        return list(self.commands)
+        return list(_SUMMARIES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _SUMMARIES:
+            return None
+        module = import_module(f"basislake.commands.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        command.short_help = _SUMMARIES[cmd_name]
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        for title, commands in _SECTIONS.items():
+        for title, verbs in _SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(str(c.name), c.get_short_help_str()) for c in commands])
+                formatter.write_dl(list(verbs.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        verbs = [
+            CompletionItem(name, help=text)
+            for name, text in _SUMMARIES.items()
+            if name.startswith(incomplete)
+        ]
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
 
 @click.group(
@@ -98,11 +125,6 @@ def basislake() -> None:
     """
 
 
-for verbs in _SECTIONS.values():
-    for verb in verbs:
-        basislake.add_command(verb)
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit with its code; what ends it early is told on stderr, and as a JSON
     object on stdout where --json was given.
@@ -126,7 +148,7 @@ def main(arguments: list[str] | None = None) -> None:
     except BasislakeError as exc:
         say(f"Error: {exc}")
         if isinstance(exc, UnreachableError):
-            say(UNREACHABLE)
+            say(_UNREACHABLE)
         code = _ended(_FAILED, str(exc), given)
     except OSError as exc:
         told = f"{exc}. {_SAFE}"

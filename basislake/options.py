@@ -1,31 +1,41 @@
-"""The options of the command line that several verbs take: flag, else environment, else default."""
+"""The options of the command line that several verbs take: flag, else environment, else default.
+
+What they add up to, such as a lake, is made when a verb is called: help, wrong usage and completion
+load nothing that takes time.
+"""
 
 import functools
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 import lake
+from basislake.defaults import EMBEDDED
+from basislake.defaults import LAKE as DEFAULT_LAKE
 from basislake.engines import LOCAL, Engine
-from basislake.settings import DEFAULT_LAKE, EMBEDDED, ExchangeSettings
-from ingest.backfill import DEFAULT_THREADS
-from ingest.exchange import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S
+from ingest import defaults
 from ingest.hosts import HISTORY_URL, WWW_URL
-from ingest.http import MAX_CONNECTIONS
 from ingest.pace import DEFAULT_CALLS_PER_SECOND
 from ingest.selection import Selection, select
-from lake import Lake
 from lake.errors import UsageError
+from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
+
+if TYPE_CHECKING:
+    from basislake.settings import ExchangeSettings
+    from basislake.target import Target
+    from lake import Lake
 
 _FIRST_YEAR, _END_YEAR = 2000, 2100
 _MOST_CALLS_PER_SECOND = 1e6
 _LONGEST_TIMEOUT_S = 3600.0
+_LONGEST_LOCK_WAIT_S = 86_400.0
 _MOST_WORKERS = 256
 _MOST_RETRIES = 1000
+MOST_THREADS = 256
 # A hundred years: as long as a time of day can go back.
 MOST_HOURS = 876_000
 
@@ -90,18 +100,17 @@ def lake_option(command: F) -> F:
         default=DEFAULT_LAKE,
         show_default=True,
         show_envvar=True,
-        callback=lambda _ctx, _param, value: _opened(value),
         help="Folder or object-store URI of the lake",
     )
-    return option(command)
+    return grouped(command, (option,), _opened, "where")
 
 
-def _opened(uri: str) -> Lake:
-    where = lake.open(uri)
-    folder = Path(where.uri)
-    if where.is_local and (folder.is_symlink() or folder.exists()) and not folder.is_dir():
-        raise UsageError(f"{where.uri} is not a folder, so no lake can be there.")
-    return where
+def _opened(*, where: str) -> "Lake":
+    opened = lake.open(where)
+    folder = Path(opened.uri)
+    if opened.is_local and (folder.is_symlink() or folder.exists()) and not folder.is_dir():
+        raise UsageError(f"{opened.uri} is not a folder, so no lake can be there.")
+    return opened
 
 
 def exchange_options(command: F) -> F:
@@ -138,7 +147,7 @@ def exchange_options(command: F) -> F:
             type=Number(min=0, min_open=True, max=_LONGEST_TIMEOUT_S),
             envvar="BASISLAKE_TIMEOUT",
             show_envvar=True,
-            default=DEFAULT_TIMEOUT_S,
+            default=defaults.TIMEOUT_S,
             help="Seconds for one whole call",
         ),
         click.option(
@@ -146,17 +155,23 @@ def exchange_options(command: F) -> F:
             type=Whole(0, _MOST_RETRIES),
             envvar="BASISLAKE_RETRIES",
             show_envvar=True,
-            default=DEFAULT_RETRIES,
+            default=defaults.RETRIES,
             help="Asks again per window",
         ),
         click.option(
             "--threads",
-            type=Whole(1, MAX_CONNECTIONS),
-            default=DEFAULT_THREADS,
+            type=Whole(1, defaults.MAX_CONNECTIONS),
+            default=defaults.THREADS,
             help="Calls under way at once",
         ),
     )
-    return grouped(command, options, ExchangeSettings, "settings")
+    return grouped(command, options, _exchange_settings, "settings")
+
+
+def _exchange_settings(**values: Any) -> "ExchangeSettings":
+    from basislake.settings import ExchangeSettings  # noqa: PLC0415
+
+    return ExchangeSettings(**values)
 
 
 def engine_options(command: F) -> F:
@@ -215,6 +230,71 @@ def postgres_option(command: F) -> F:
         help="libpq URI, or `embedded`: a PostgreSQL kept beside the lake",
     )
     return option(command)
+
+
+def schema_option(meaning: str) -> Callable[[F], F]:
+    """Add --schema, with this help; the command gets `schema`."""
+    return click.option(
+        "--schema",
+        metavar="NAME",
+        envvar="BASISLAKE_SCHEMA",
+        show_envvar=True,
+        default=DEFAULT_SCHEMA,
+        help=meaning,
+    )
+
+
+def target_options(command: F) -> F:
+    """Add the settings of the database; the command gets `target`."""
+    options = (
+        postgres_option,
+        schema_option("Schema of the tables, made where it is absent"),
+        click.option(
+            "--lock-wait",
+            "lock_wait_s",
+            metavar="SECONDS",
+            type=Number(min=0, min_open=True, max=_LONGEST_LOCK_WAIT_S),
+            default=LOCK_WAIT_S,
+            help="Wait so long for a lock that another session holds",
+        ),
+        click.option(
+            "--keep/--no-keep",
+            default=None,
+            show_default=False,
+            help="Leave the embedded PostgreSQL running, and say how to connect with psql; or stop "
+            "one that was left running",
+        ),
+    )
+    return grouped(command, options, _target, "target")
+
+
+def _target(**values: Any) -> "Target":
+    from basislake.target import Target  # noqa: PLC0415
+
+    return Target(**values)
+
+
+def at_option(command: F) -> F:
+    """Add --at; the command gets `at`, a version of `raw_candles` or None."""
+    option = click.option(
+        "--at",
+        type=Whole(min=0),
+        metavar="VERSION",
+        help="As the lake was when raw_candles had this version",
+    )
+    return option(command)
+
+
+def keep_replaced_option(default: int) -> Callable[[F], F]:
+    """Add --keep-replaced; the command gets `keep_replaced`, None where all is kept."""
+    return click.option(
+        "--keep-replaced",
+        type=Whole(0, MOST_HOURS),
+        default=default,
+        metavar="HOURS",
+        callback=lambda _context, _option, hours: timedelta(hours=hours) if hours else None,
+        help="Give up what newer versions replaced longer ago than this, 0 for never",
+    )
 
 
 def json_option(command: F) -> F:

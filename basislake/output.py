@@ -1,90 +1,39 @@
-"""What people see: results on stdout, as tables or one JSON object; everything else on stderr."""
+"""What people see: JSON on stdout, messages and progress on stderr, figures in words; tables are in
+`basislake.tables`.
+"""
 
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 import orjson
-from rich.console import Console, JustifyMethod
-from rich.table import Table as RichTable
-from rich.text import Text
 
 _LINE_EVERY_S = 10.0
-_WIDEST_TITLE = 200
 _KILO = 1000
-_WIDEST_PLAIN_NUMBER = 1e15
-_BAR_CELLS = 14
 _LEAST_SHARE = 0.01
-_GOOD, _ODD, _BAD, _QUIET = "green", "yellow", "bold red", "dim"
-# How words that stand alone in a cell look on a terminal; plain text says the same without.
-_CELL_STYLES = {
-    **dict.fromkeys(("present", "passed", "done", "contango"), _GOOD),
-    **dict.fromkeys(("missing", "killed", "interrupted", "backwardation"), _ODD),
-    **dict.fromkeys(("failed", "BROKEN"), _BAD),
-    **dict.fromkeys(("no_data", "never_asked", "-"), _QUIET),
-}
-# Bars are told apart without colours, too.
-_BAR_MARKS = {"no_data": "╌", "never_asked": "╌", "missing": "▪", "failed": "!"}
-# The same for what a line begins with.
-_LABEL_STYLES = {
+_BAD, _ODD, _NEUTRAL = {"fg": "red", "bold": True}, {"fg": "yellow"}, {"fg": "cyan"}
+# How what a line begins with looks on a terminal.
+_LABEL_STYLES: Mapping[str, Mapping[str, Any]] = {
     **dict.fromkeys(("Error", "Failed", "Refused", "Damaged"), _BAD),
     **dict.fromkeys(("Warning", "Missing", "Changed"), _ODD),
-    **dict.fromkeys(("Note", "Empty"), "cyan"),
+    **dict.fromkeys(("Note", "Empty"), _NEUTRAL),
 }
-
-
-def console(file: TextIO) -> Console:
-    """Return what writes to a stream: in colours on a terminal, without any escape elsewhere or
-    where `NO_COLOR` is set. Lines are not broken.
-    """
-    is_plain = bool(os.environ.get("NO_COLOR"))
-    return Console(
-        file=file, color_system=None if is_plain else "auto", highlight=False, soft_wrap=True
-    )
 
 
 def say(message: str) -> None:
     """Tell the user something that is not a result."""
-    label, colon, _ = message.partition(":")
-    text = Text(message)
-    text.stylize(_LABEL_STYLES.get(label, "") if colon else "", 0, len(label) + 1)
-    _write(sys.stderr, text)
-
-
-def heading(text: str) -> None:
-    """Print a line on stdout that stands above others."""
-    _write(sys.stdout, Text(text, style="bold"))
-
-
-def bar(parts: Sequence[tuple[str, float]]) -> Text:
-    """Return a bar whose cells are shared out among parts, each in the style of its word; nothing
-    where all are nothing.
-
-    A part that is there at all has a cell, so that a single missing minute in years can be seen.
-
-    Args:
-        parts: word, as in `coverage.status`, and size.
-    """
-    total = sum(size for _, size in parts)
-    cells = {word: max(1, round(size / total * _BAR_CELLS)) for word, size in parts if size}
-    if cells:
-        largest = max(cells, key=lambda word: cells[word])
-        cells[largest] += _BAR_CELLS - sum(cells.values())
-    text = Text()
-    for word, count in cells.items():
-        text.append(_BAR_MARKS.get(word, "━") * count, style=_CELL_STYLES.get(word, ""))
-    return text
-
-
-def _write(file: TextIO, text: Text) -> None:
-    console(file).print(text)
+    label, colon, rest = message.partition(":")
+    style = _LABEL_STYLES.get(label) if colon else None
+    if style and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+        message = f"{click.style(label + colon, **style)}{rest}"
+    click.echo(message, err=True)
 
 
 def print_json(value: Any) -> None:
@@ -96,29 +45,6 @@ def print_json(value: Any) -> None:
 def json_text(value: Any) -> str:
     """Return a value as JSON on one line."""
     return orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z).decode()
-
-
-def print_table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, note: str = ""
-) -> None:
-    """Print aligned rows on stdout, numbers to the right; coloured on a terminal, plain
-    elsewhere.
-    """
-    table = RichTable(box=None, pad_edge=False)
-    values = [list(row) for row in rows]
-    shown = [[_cell(value) for value in row] for row in values]
-    for index, column in enumerate(columns):
-        is_number = any(isinstance(row[index], int | float) for row in values)
-        justify: JustifyMethod = "right" if is_number else "left"
-        table.add_column(Text(column, style="cyan"), justify=justify, no_wrap=True)
-    for cells in shown:
-        table.add_row(*cells)
-    to = console(sys.stdout)
-    # As wide as its content: a cell is never cut, and a narrow terminal wraps the line.
-    to.width = _width(columns, shown)
-    to.print(Text(title, style="bold"), table, sep="\n")
-    if note:
-        click.echo(note)
 
 
 class Progress:
@@ -210,39 +136,6 @@ def percent(part: float, whole: float) -> str:
     if 100 - _LEAST_SHARE < share < 100:  # noqa: PLR2004  (per cent)
         return f"> {100 - _LEAST_SHARE} %"
     return f"{share:.2f} %".replace(".00 %", " %")
-
-
-def _cell(value: object) -> Text:
-    if isinstance(value, Text):
-        return value
-    text = _plain_cell(value)
-    return Text(text, style=_CELL_STYLES.get(text, ""))
-
-
-def _plain_cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return (
-            f"{value:,.5f}".rstrip("0").rstrip(".")
-            if abs(value) < _WIDEST_PLAIN_NUMBER
-            else f"{value:g}"
-        )
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M}Z"
-    return str(value)
-
-
-def _width(columns: Sequence[str], shown: list[list[Text]]) -> int:
-    widths = [
-        max([len(column), *(row[index].cell_len for row in shown)])
-        for index, column in enumerate(columns)
-    ]
-    return sum(widths) + 2 * len(widths) + _WIDEST_TITLE
 
 
 def _plain(value: object) -> object:

@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from basislake.output import age, bar, called, console, percent, print_table, size
+from basislake.output import age, called, percent, size
+from basislake.tables import bar, console, print_table
 from lake import Lake
 from lake.spans import MINUTE
 from lake.tables import COVERAGE, INSTRUMENTS, TABLES

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from basislake.output import duration, print_table
+from basislake.output import duration
+from basislake.tables import print_table
 
 _SHOWN_INSTRUMENTS = 8
 

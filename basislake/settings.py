@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
+from basislake.defaults import EMBEDDED
+from basislake.defaults import LAKE as DEFAULT_LAKE
 from basislake.output import say
-from ingest.backfill import DEFAULT_THREADS
-from ingest.exchange import (
-    DEFAULT_RETRIES,
-    DEFAULT_TIMEOUT_S,
-    Exchange,
-)
+from ingest import defaults
+from ingest.exchange import Exchange
 from ingest.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
 from ingest.limiter import Limiter
 from ingest.pace import DEFAULT_CALLS_PER_SECOND
@@ -21,16 +19,6 @@ from lake.errors import LakeError, UsageError
 from lake.origin import check_origin
 from lake.tables import INSTRUMENTS
 from load.embedded import embedded, psql_command, stop_command
-
-DEFAULT_LAKE = "./lake-data"
-EMBEDDED = "embedded"
-
-# What to do where the exchange cannot be reached.
-UNREACHABLE = (
-    "See to the network, and to a proxy (HTTPS_PROXY) where there is one; BASISLAKE_EXCHANGE_URL\n"
-    "and BASISLAKE_HISTORY_URL give other addresses. What is stored needs no network, for example"
-    "\n`basislake instruments --offline`; `basislake exchange` serves a simulated exchange."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +38,9 @@ class ExchangeSettings:
     url: str = field(default=WWW_URL, repr=False)
     history_url: str = field(default=HISTORY_URL, repr=False)
     rate: float = DEFAULT_CALLS_PER_SECOND
-    timeout_s: float = DEFAULT_TIMEOUT_S
-    retries: int = DEFAULT_RETRIES
-    threads: int = DEFAULT_THREADS
+    timeout_s: float = defaults.TIMEOUT_S
+    retries: int = defaults.RETRIES
+    threads: int = defaults.THREADS
 
     @contextmanager
     def open(

@@ -10,7 +10,8 @@ from ingest.schedule import newest_candles
 from lake import Lake
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
 from lake.versions import made_from, newest_made
-from load.run import DEFAULT_SCHEMA, parity
+from load.address import DEFAULT_SCHEMA
+from load.run import parity
 
 _RUNS = 10
 

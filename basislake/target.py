@@ -1,18 +1,13 @@
-"""The settings of the database on the command line: where it is, and how it is used."""
+"""The database that a command works with: where it is, and how it is used."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import click
-
-from basislake.options import F, Number, grouped, postgres_option
-from basislake.settings import EMBEDDED, database, known_database
+from basislake.defaults import EMBEDDED
+from basislake.settings import database, known_database
 from lake import Lake
-from load.postgres import LOCK_WAIT_S
-from load.run import DEFAULT_SCHEMA
-
-_LONGEST_LOCK_WAIT_S = 86_400.0
+from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,39 +43,3 @@ class Target:
         """
         with known_database(self.postgres, where, keep=self.keep) as uri:
             yield uri
-
-
-def schema_option(meaning: str) -> Callable[[F], F]:
-    """Add --schema, with this help; the command gets `schema`."""
-    return click.option(
-        "--schema",
-        metavar="NAME",
-        envvar="BASISLAKE_SCHEMA",
-        show_envvar=True,
-        default=DEFAULT_SCHEMA,
-        help=meaning,
-    )
-
-
-def target_options(command: F) -> F:
-    """Add the settings of the database; the command gets `target`."""
-    options = (
-        postgres_option,
-        schema_option("Schema of the tables, made where it is absent"),
-        click.option(
-            "--lock-wait",
-            "lock_wait_s",
-            metavar="SECONDS",
-            type=Number(min=0, min_open=True, max=_LONGEST_LOCK_WAIT_S),
-            default=LOCK_WAIT_S,
-            help="Wait so long for a lock that another session holds",
-        ),
-        click.option(
-            "--keep/--no-keep",
-            default=None,
-            show_default=False,
-            help="Leave the embedded PostgreSQL running, and say how to connect with psql; or stop "
-            "one that was left running",
-        ),
-    )
-    return grouped(command, options, Target, "target")

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from ingest import defaults
 from ingest.batches import Outcome
 from ingest.callers import Callers, threads_here
 from ingest.claims import Claims
 from ingest.exchange import Exchange
 from ingest.fetcher import Fetcher
-from ingest.http import MAX_CONNECTIONS
 from ingest.jobs import Job
 from ingest.plans import Planner, plan_figures
 from ingest.results import Failure, Progress, Result
@@ -28,8 +28,6 @@ from lake import Lake
 from lake.errors import ClosedDoorError, LakeError
 from lake.origin import claim
 from lake.spans import common, minutes_in
-
-DEFAULT_THREADS = MAX_CONNECTIONS
 
 # After so many windows in a row without an answer, of more than so many instruments, the exchange
 # is taken to be away.
@@ -64,7 +62,7 @@ class Backfill:
         program: str,
         *,
         part_of: RunRecord | None = None,
-        threads: int = DEFAULT_THREADS,
+        threads: int = defaults.THREADS,
         callers: Callers | None = None,
         report: Callable[[Progress], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,

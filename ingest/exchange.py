@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import tenacity
 
+from ingest import defaults
 from ingest.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
 from ingest.http import Connections, Session
 from ingest.limiter import Limiter
@@ -19,9 +20,6 @@ from ingest.replies import Page, Reply, read_answer, read_candles, read_time
 from ingest.windows import minutes_of
 from lake.errors import ThrottledError, TransientError
 from lake.spans import Span
-
-DEFAULT_TIMEOUT_S = 30.0
-DEFAULT_RETRIES = 6
 
 _CHART = "get_tradingview_chart_data"
 _LISTS = "get_instruments"
@@ -69,8 +67,8 @@ class Exchange:
         history_url: str = HISTORY_URL,
         *,
         limiter: Limiter | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        retries: int = DEFAULT_RETRIES,
+        timeout_s: float = defaults.TIMEOUT_S,
+        retries: int = defaults.RETRIES,
         session: Session | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,

@@ -10,11 +10,10 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from ingest.deadline import POOLS, Deadlines
+from ingest.defaults import MAX_CONNECTIONS
 from ingest.hosts import shown
 from ingest.replies import Reply
 from lake.errors import StoppedError, TransientError, UnreachableError
-
-MAX_CONNECTIONS = 8
 
 Session = requests.Session
 

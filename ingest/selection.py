@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from ingest.records import COINS
 from lake.errors import UsageError
 from lake.spans import Span
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
@@ -60,7 +62,7 @@ def select(
     return Selection(coins, chosen, since, until)
 
 
-def choose(instruments: pl.DataFrame, selection: Selection) -> pl.DataFrame:
+def choose(instruments: "pl.DataFrame", selection: Selection) -> "pl.DataFrame":
     """Return the selected rows of `instruments`, with the perpetual of every selected future.
 
     One more column, `is_companion`, tells a perpetual that comes only for its futures' sake.
@@ -69,6 +71,8 @@ def choose(instruments: pl.DataFrame, selection: Selection) -> pl.DataFrame:
     Raises:
         UsageError: a name that the lake does not know, or names of none of the coins.
     """
+    import polars as pl  # noqa: PLC0415  (a command makes its selection without it)
+
     chosen = instruments
     if selection.currencies:
         chosen = chosen.filter(pl.col("base").is_in(selection.currencies))

@@ -10,17 +10,31 @@ This package knows tables, files and commits; it knows nothing of exchanges, rul
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from lake.store import Lake
-from lake.tables import TABLES
-from lake.versions import PastLake
+if TYPE_CHECKING:
+    from lake.store import Lake
+    from lake.tables import TABLES
 
 __all__ = ["TABLES", "Lake", "open"]
 
 
+def __getattr__(name: str) -> Any:  # noqa: ANN401  (whatever is asked for)
+    """Import what is asked for only then: the libraries below take a third of a second."""
+    if name == "Lake":
+        from lake.store import Lake  # noqa: PLC0415
+
+        return Lake
+    if name == "TABLES":
+        from lake.tables import TABLES  # noqa: PLC0415
+
+        return TABLES
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def open(  # noqa: A001  (lake.open reads best)
     uri: str, options: Mapping[str, str] | None = None, version: int | None = None
-) -> Lake:
+) -> "Lake":
     """Open a lake at a folder or object-store URI; nothing is read before a table is asked for.
 
     Where there is no lake, writing makes one and reading is a `LakeError`.
@@ -37,5 +51,11 @@ def open(  # noqa: A001  (lake.open reads best)
         UsageError: the path cannot be used, or there is no such version.
         LakeError: a version is asked for and the lake cannot be read.
     """
+    from lake.store import Lake  # noqa: PLC0415
+
     present = Lake(uri, options)
-    return present if version is None else PastLake(present, version)
+    if version is None:
+        return present
+    from lake.versions import PastLake  # noqa: PLC0415
+
+    return PastLake(present, version)

@@ -10,6 +10,9 @@ from urllib.parse import unquote
 
 from lake.errors import UsageError
 
+DEFAULT_SCHEMA = "public"
+# Seconds to wait for a lock that another session holds.
+LOCK_WAIT_S = 30.0
 # Seconds to wait for a server that does not answer, where neither the URI nor the environment says.
 CONNECT_TIMEOUT_S = 10
 

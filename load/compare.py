@@ -14,13 +14,14 @@ import polars as pl
 from lake import Lake
 from lake.errors import BasislakeError, LoadError
 from lake.tables import Table, Type
+from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.ddl import literal, qualified, quoted, where_sql
 from load.failures import FAILURES, reason
 from load.ledger import Key
-from load.postgres import LOCK_WAIT_S, Database
+from load.postgres import Database
 from load.prepare import check_schema_name, look
 from load.results import Progress, silent
-from load.run import DEFAULT_SCHEMA, over_connections
+from load.run import over_connections
 from load.source import Partition, partitions
 from load.tables import FEEDS, WHOLE
 from load.verify import bits

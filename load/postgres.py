@@ -10,10 +10,7 @@ import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-untyped]
 import pyarrow as pa
 
 from lake.errors import LoadError
-from load.address import connectable, secrets, shown
-
-# Seconds to wait for a lock that another session holds.
-LOCK_WAIT_S = 30.0
+from load.address import LOCK_WAIT_S, connectable, secrets, shown
 
 # Limits that a server, a role or a database may set for all sessions would end a long load halfway,
 # and the waits between two partitions as well; some are not known to older servers.

@@ -11,9 +11,10 @@ from typing import NamedTuple, TypeVar
 from lake import Lake
 from lake.errors import LoadError
 from load import withdrawal
+from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.ddl import qualified
 from load.plan import Fill, Job, Plan, plan
-from load.postgres import LOCK_WAIT_S, Database
+from load.postgres import Database
 from load.prepare import State, check_schema_name, lock, look, prepare, preparing_sqls, summarize
 from load.results import LoadResult, Progress, TableCounts, silent
 from load.source import Partition, digests, partitions
@@ -23,8 +24,6 @@ from load.write import Sent, Writer
 # Each connection holds one partition in memory: 0.4 GB for the largest, a perpetual of 4 M minutes.
 # On 2 cores two send 1.4 times what one sends, and more send no faster.
 CONNECTIONS = 2
-
-DEFAULT_SCHEMA = "public"
 
 W = TypeVar("W")
 R = TypeVar("R")

@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 import pytest
 
+from basislake import defaults
 from basislake.exchange.server import SimulatedExchange
-from basislake.verbs.exchange import DEFAULT_NOW, DEFAULT_SEED, DEFAULT_WEEKS, market
+from basislake.verbs.exchange import market
 from docs.reference import verbs
 
 # In the order a stranger would run them; `exchange` serves without end and has its own tests.
@@ -38,7 +39,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     start = "from basislake.cli import main\nif __name__ == '__main__':\n    main()\n"
     program.write_text(f"#!{sys.executable}\n{start}")
     program.chmod(0o755)
-    with SimulatedExchange(market(DEFAULT_SEED, DEFAULT_NOW, DEFAULT_WEEKS)) as server:
+    with SimulatedExchange(market(defaults.SEED, defaults.NOW, defaults.WEEKS)) as server:
         variables = {
             "PATH": f"{program.parent}:{os.environ['PATH']}",
             "PWD": str(folder),

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from basislake.output import age, bar, percent
+from basislake.output import age, percent
+from basislake.tables import bar
 from tests.lakes import LISTED_AT, candle, instrument, interval, lake_of
 from tests.market import Ran, basislake
 

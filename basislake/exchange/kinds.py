@@ -7,12 +7,12 @@ from typing import Literal, TypeAlias
 from basislake.exchange import changes, forms
 from basislake.exchange.calls import Call
 from basislake.exchange.forms import AnyFault, Change, Changed
-from basislake.exchange.market import MINUTE_MS
 
 LOST_MINUTE = "lost-minute"
 
 _RETRY_AFTER_S = 1.0
-_HALF_A_MINUTE_MS = MINUTE_MS // 2
+_MINUTE_MS = 60_000
+_HALF_A_MINUTE_MS = _MINUTE_MS // 2
 
 # What becomes of a client that does all right.
 Effect: TypeAlias = Literal["retry", "truth", "data", "stop"]
@@ -124,7 +124,7 @@ _KINDS = (
         "outside-window",
         "retry",
         "a candle more, of the minute before the window",
-        lambda call, _at: changes.add_tick(_first_minute_ms(call) - MINUTE_MS),
+        lambda call, _at: changes.add_tick(_first_minute_ms(call) - _MINUTE_MS),
     ),
     _change(
         "off-minute",
@@ -189,4 +189,4 @@ def read_rates(texts: Iterable[str]) -> dict[str, float]:
 
 def _first_minute_ms(call: Call) -> int:
     """The first minute of a call's window; a call without one is refused before a change."""
-    return (call.start_ms or 0) // MINUTE_MS * MINUTE_MS
+    return (call.start_ms or 0) // _MINUTE_MS * _MINUTE_MS

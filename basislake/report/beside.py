@@ -16,9 +16,9 @@ from lake.fingerprint import fingerprint
 from lake.log import same_rows
 from lake.tables import RAW_CANDLES, Column, Table, Type
 from lake.versions import PinnedLake, made_from
+from load.address import DEFAULT_SCHEMA
 from load.ddl import literal, qualified, quoted
 from load.postgres import Database
-from load.run import DEFAULT_SCHEMA
 from load.tables import LAKE_LOADS
 
 _TABLE_NAME = Column("table_name", Type.TEXT, "name of the table")

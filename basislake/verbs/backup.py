@@ -3,53 +3,23 @@
 import os
 import time
 
-import click
-
 import lake
-from basislake.options import json_option, lake_option
-from basislake.output import Progress, duration, print_json, print_table, say
+from basislake.output import Progress, duration, print_json, say
 from basislake.settings import check_exists
+from basislake.tables import print_table
 from lake import Lake
 from lake.copying import Copied, copy
 from lake.errors import UsageError
 
 
-@click.command(short_help="Copy the lake to another folder or store")
-@click.argument("destination", metavar="PATH|URI")
-@lake_option
-@json_option
 def backup(destination: str, where: Lake, *, as_json: bool) -> int:
-    """Copy the lake with all its versions to a folder or an object store, and prove the copy.
-
-    Copies what the destination lacks, so a second backup is quick and a killed one goes on. Works
-    beside a running backfill or `follow`, also where that gives up old builds meanwhile. At the end
-    every row of the copy is read and its fingerprint compared with the lake's; a file of the copy
-    that is damaged is copied once more. Exit code 1 where they still differ. The copy is a lake
-    like any other. PostgreSQL is not copied: `basislake load` fills one from the lake.
-
-    \b
-    Example:
-        basislake backup /mnt/disk/lake
-        basislake backup s3://bucket/lake
-    """
+    """See `basislake.commands.backup`; return the exit code."""
     check_exists(where)
     return _copied(where, lake.open(destination), as_json=as_json)
 
 
-@click.command(short_help="Bring a backup back")
-@click.argument("source", metavar="PATH|URI")
-@lake_option
-@json_option
 def restore(source: str, where: Lake, *, as_json: bool) -> int:
-    """Copy a backup to where the lake should be, and prove the copy, as `backup` does.
-
-    The lake's place must be empty, or hold an older state of the same lake, or the same one: files
-    that are damaged in it are brought back. Anything else is refused and left as it is.
-
-    \b
-    Example:
-        basislake restore /mnt/disk/lake --lake ./lake-data
-    """
+    """See `basislake.commands.restore`; return the exit code."""
     origin = lake.open(source)
     origin.check_exists()
     return _copied(origin, where, as_json=as_json)

@@ -2,12 +2,11 @@
 
 from datetime import datetime
 
-import click
 import polars as pl
 
-from basislake.options import Time, json_option, lake_option
-from basislake.output import print_json, print_table, say
+from basislake.output import print_json, say
 from basislake.settings import check_exists
+from basislake.tables import print_table
 from ingest.selection import select
 from lake import Lake, duck
 from lake.spans import floor_minute
@@ -18,37 +17,10 @@ _SHOWN = (
 )  # fmt: skip
 
 
-@click.command(short_help="Show the basis by expiry at one time")
-@lake_option
-@click.option(
-    "--at",
-    "moment",
-    metavar="TIME",
-    type=Time(),
-    help="UTC date or time, to the minute; by default the newest minute that has a basis",
-)
-@click.option(
-    "--currency",
-    "currencies",
-    metavar="COIN",
-    multiple=True,
-    help="BTC or ETH; repeat, or separate by commas",
-)
-@json_option
 def curve(
     where: Lake, moment: datetime | None, currencies: tuple[str, ...], *, as_json: bool
 ) -> int:
-    """Show the term structure: every open future's basis in one minute, by expiry.
-
-    Nothing comes from another minute: a future that has no basis then is left out, and the columns
-    `traded` tell whether a price is a trade or a repeated close. Exit code 1 where no future has
-    one.
-
-    \b
-    Example:
-        basislake curve
-        basislake curve --at 2024-03-28T17:31Z --currency BTC
-    """
+    """See `basislake.commands.curve`; return the exit code."""
     check_exists(where)
     coins = select(currencies).currencies
     moment, found = _ask(where, moment, coins)

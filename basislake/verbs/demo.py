@@ -9,21 +9,19 @@ import click
 import polars as pl
 
 import lake
+from basislake import defaults
 from basislake.exchange.server import SimulatedExchange
-from basislake.options import json_option
-from basislake.output import called, print_json, print_table, say
+from basislake.output import called, print_json, say
 from basislake.pipeline import instrument_counts
-from basislake.settings import DEFAULT_LAKE as DEFAULT_REAL
-from basislake.settings import EMBEDDED, ExchangeSettings, database, lake_flag
+from basislake.settings import ExchangeSettings, database, lake_flag
+from basislake.tables import print_table
 from basislake.target import Target
-from basislake.verbs.exchange import DEFAULT_NOW, DEFAULT_SEED, DEFAULT_WEEKS, market
+from basislake.verbs.exchange import market
 from basislake.verbs.run import run_all
 from ingest.selection import Selection
 from lake import Lake
 from lake.tables import INSTRUMENTS
 from load.postgres import Database
-
-DEFAULT_LAKE = "./demo-lake"
 
 TENOR_SQL = """
     SELECT base AS coin,
@@ -77,39 +75,10 @@ GUIDE_QUERIES = (
 )
 
 
-@click.command(short_help="Do it all offline, to see it work")
-@click.option(
-    "--lake",
-    "uri",
-    metavar="PATH",
-    default=DEFAULT_LAKE,
-    show_default=True,
-    help="Folder of the demo's lake and database",
-)
-@click.option(
-    "--postgres",
-    metavar="URI",
-    default=EMBEDDED,
-    show_default=True,
-    help="libpq URI of a database for the simulated data; the environment is not asked",
-)
-@json_option
 def demo(uri: str, postgres: str, *, as_json: bool) -> int:
-    """Run the whole pipeline offline and show what comes of it, in under a minute.
-
-    Serves a simulated exchange on loopback, backfills its weeklies, quarterlies and perpetuals,
-    builds the basis, loads a real PostgreSQL that is kept beside the lake, asks it, and makes the
-    report, a page to open in a browser. The prices are simulated, the same in every run. Everything
-    lies in one folder, to be deleted when you have seen enough. Exit codes as of `basislake run`:
-    1 where something failed.
-
-    \b
-    Example:
-        basislake demo
-        basislake demo --lake ./elsewhere
-    """
+    """See `basislake.commands.demo`; return the exit code."""
     where = lake.open(uri)
-    universe = market(DEFAULT_SEED, DEFAULT_NOW, DEFAULT_WEEKS)
+    universe = market(defaults.SEED, defaults.NOW, defaults.WEEKS)
     say(f"A simulated exchange, a lake in {uri}, and a PostgreSQL; no network is used.")
     with SimulatedExchange(universe) as server:
         settings = ExchangeSettings(server.www_url, server.history_url, rate=0)
@@ -151,7 +120,7 @@ def _show(
     for title, _, columns in GUIDE_QUERIES:
         _section(f"{title} (PostgreSQL)", columns, answers[title])
     flag = lake_flag(where)
-    real = DEFAULT_REAL if where.uri != lake.open(DEFAULT_REAL).uri else "./real-lake"
+    real = defaults.LAKE if where.uri != lake.open(defaults.LAKE).uri else "./real-lake"
     if "report" in summary:
         click.echo(f"Look at it in a browser: {summary['report']['path']}")
     click.echo(

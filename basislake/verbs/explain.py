@@ -7,36 +7,18 @@ import click
 from basislake.explain import Explanation
 from basislake.explain import explain as explanation_of
 from basislake.formulas import number
-from basislake.options import Time, json_option, lake_option
-from basislake.output import print_json, print_table
+from basislake.output import print_json
 from basislake.provenance import Fetched
 from basislake.settings import check_exists
 from basislake.sides import Row, Side
-from basislake.verbs.versions import at_option, travelled
+from basislake.tables import print_table
+from basislake.verbs.versions import travelled
 from lake import Lake
 from lake.tables import CANDLES
 
 
-@click.command(short_help="How one basis number came about")
-@click.argument("instrument")
-@click.argument("time", type=Time())
-@lake_option
-@at_option
-@json_option
 def explain(instrument: str, time: datetime, where: Lake, at: int | None, *, as_json: bool) -> int:
-    """Show how the basis of INSTRUMENT in the minute that holds TIME (UTC) came about.
-
-    Shows the formula with the numbers in it, the candles of both sides as received and as
-    validated, the rules they passed, the coverage around the minute, the call and the commit that
-    brought each candle, and the versions of all tables. Where there is no basis it says why:
-    outside the life, never asked, no answer, a gap, quarantined by which rules, no candle of the
-    perpetual, or not built yet. Of a perpetual it explains the candle.
-
-    \b
-    Example:
-        basislake explain BTC-29MAR24 2024-03-28T17:31Z
-        basislake explain BTC-PERPETUAL 2024-03-28T17:31Z --json
-    """
+    """See `basislake.commands.explain`; return the exit code."""
     check_exists(where)
     found = explanation_of(travelled(where, at), instrument.strip().upper(), time)
     if as_json:

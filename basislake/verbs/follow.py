@@ -3,24 +3,13 @@
 from datetime import timedelta
 from functools import partial
 
-import click
-
 from basislake import PROGRAM
 from basislake.chores import Work
+from basislake.defaults import EMBEDDED
 from basislake.follow import Followed, Follower
-from basislake.options import (
-    F,
-    Whole,
-    exchange_options,
-    grouped,
-    json_option,
-    lake_option,
-    selection_options,
-)
 from basislake.output import counted, duration, print_json, say
-from basislake.settings import EMBEDDED, ExchangeSettings
-from basislake.target import Target, schema_option
-from basislake.verbs.maintain import keep_replaced_option
+from basislake.settings import ExchangeSettings
+from basislake.target import Target
 from basislake.verbs.run import build_told, load_told
 from ingest.schedule import Rhythm
 from ingest.selection import Selection
@@ -31,70 +20,7 @@ from lake.retention import give_up
 from lake.tables import RAW_CANDLES
 from lake.upkeep import checkpoint
 
-_MOST_MINUTES = 1440
-# 18 builds at the default rhythm; see docs/follow.md for their size.
-KEPT_HOURS = 3
 
-
-def _rhythm(*, every: int, discover_every: int, build_every: int, upkeep_every: int) -> Rhythm:
-    return Rhythm(
-        timedelta(minutes=every),
-        timedelta(minutes=discover_every),
-        timedelta(minutes=build_every) if build_every else None,
-        timedelta(minutes=upkeep_every) if upkeep_every else None,
-    )
-
-
-def rhythm_options(command: F) -> F:
-    """Add how often what is done; the command gets `rhythm`."""
-    options = (
-        click.option(
-            "--every",
-            type=Whole(1, _MOST_MINUTES),
-            default=1,
-            metavar="MINUTES",
-            help="Between fetches; each is one commit, with one file an instrument",
-        ),
-        click.option(
-            "--discover-every",
-            type=Whole(1, _MOST_MINUTES),
-            default=5,
-            metavar="MINUTES",
-            help="Between looks for new listings, four calls each",
-        ),
-        click.option(
-            "--build-every",
-            type=Whole(0, _MOST_MINUTES),
-            default=10,
-            metavar="MINUTES",
-            help="Between builds (and loads), 0 for none",
-        ),
-        click.option(
-            "--upkeep-every",
-            type=Whole(0, _MOST_MINUTES),
-            default=60,
-            metavar="MINUTES",
-            help="Between upkeeps, which put small files together, 0 for none",
-        ),
-    )
-    return grouped(command, options, _rhythm, "rhythm")
-
-
-@click.command(short_help="Keep the lake current, minute by minute")
-@lake_option
-@exchange_options
-@selection_options
-@rhythm_options
-@keep_replaced_option(default=KEPT_HOURS)
-@click.option(
-    "--postgres",
-    metavar="URI",
-    envvar="BASISLAKE_POSTGRES",
-    show_envvar=True,
-    help="Also load after each build: libpq URI or `embedded`; by default nothing is loaded",
-)
-@schema_option("Schema of the tables there")
-@json_option
 def follow(
     where: Lake,
     settings: ExchangeSettings,
@@ -106,25 +32,7 @@ def follow(
     *,
     as_json: bool,
 ) -> int:
-    """Keep the lake current until Ctrl-C or SIGTERM, which end it with exit code 0.
-
-    First fetches what the lake lacks of the selection, as `backfill` does, so a restart repairs
-    what was missed. Then asks for each minute some seconds after it has closed by the exchange's
-    clock, takes up new listings, lets expired ones end, and builds. Where the exchange is away it
-    waits, says so once, and goes on. May run beside a backfill of the same lake. `status` shows
-    the lag. `run` on a timer is the alternative.
-
-    Upkeep puts small files together, and gives up what newer versions replaced some hours ago
-    (--keep-replaced): curated tables, which `build --raw-version` makes again, coverage between
-    builds, and the small files. No version of raw candles loses a row: old ones are read from the
-    larger files.
-
-    \b
-    Example:
-        basislake follow --currency BTC
-        basislake follow --every 5 --build-every 30 --postgres embedded
-        basislake follow --keep-replaced 0    # every build stays, as long as the disk lasts
-    """
+    """See `basislake.commands.follow`; return the exit code."""
     if postgres is not None and rhythm.build_every is None:
         raise UsageError("--postgres loads after builds, so it does not go with --build-every 0.")
     if postgres == EMBEDDED and not where.is_local:

@@ -7,15 +7,8 @@ import polars as pl
 
 from basislake import PROGRAM
 from basislake.engines import HERE, Engine
-from basislake.options import (
-    engine_options,
-    exchange_options,
-    json_option,
-    lake_option,
-    selection_options,
-)
 from basislake.output import Progress as ProgressLine
-from basislake.output import counted, duration, print_json, print_table, say, size
+from basislake.output import counted, duration, print_json, say, size
 from basislake.pipeline import (
     Fetched,
     fetch,
@@ -25,6 +18,7 @@ from basislake.pipeline import (
     plan_totals,
 )
 from basislake.settings import ExchangeSettings, check_exists
+from basislake.tables import print_table
 from ingest.discover import Discovery, discover
 from ingest.plans import make_plans
 from ingest.results import Progress, Result
@@ -33,12 +27,6 @@ from lake import Lake
 from lake.tables import INSTRUMENTS
 
 
-@click.command(short_help="Discover, store and list every instrument")
-@lake_option
-@exchange_options
-@selection_options
-@click.option("--offline", is_flag=True, help="List what is stored, and ask nobody")
-@json_option
 def instruments(
     where: Lake,
     settings: ExchangeSettings,
@@ -47,21 +35,7 @@ def instruments(
     offline: bool,
     as_json: bool,
 ) -> int:
-    """Discover every dated BTC and ETH future and the perpetuals, store and list them.
-
-    Active instruments come from www, expired ones from the history host: four calls in all. What
-    the exchange no longer lists is kept. The selection chooses what is listed, --since and --until
-    those whose life meets that time; all are stored. With --offline the exchange is not asked, and
-    what is stored is listed. Exit code 1 where a list cannot be had, or a record that could be of a
-    dated future cannot be read.
-
-    \b
-    Example:
-        basislake instruments
-        basislake instruments --currency BTC --offline
-        basislake instruments --since 2024-03-01 --until 2024-04-01
-        basislake instruments --json > instruments.json
-    """
+    """See `basislake.commands.instruments`; return the exit code."""
     if offline:
         check_exists(where)
         found = Discovery(where.read(INSTRUMENTS))
@@ -105,12 +79,6 @@ def _listed(known: pl.DataFrame, selection: Selection) -> pl.DataFrame:
     return known.filter(pl.col("listed_at") < selection.span.end, is_open)
 
 
-@click.command(short_help="Show what a backfill would ask for")
-@lake_option
-@exchange_options
-@selection_options
-@click.option("--repair", is_flag=True, help="Count minutes answered without a candle, too")
-@json_option
 def plan(
     where: Lake,
     settings: ExchangeSettings,
@@ -119,19 +87,7 @@ def plan(
     repair: bool,
     as_json: bool,
 ) -> int:
-    """Show what a backfill would ask for, and write nothing.
-
-    Lists windows (one call each), candles and bytes by instrument, and how long the calls take at
-    the rate. The exchange is asked for its clock only; the lake must know its instruments, which
-    `basislake instruments` sees to. Exit code 1 where it knows none, for nothing can be planned
-    then.
-
-    \b
-    Example:
-        basislake plan
-        basislake plan --currency ETH --since 2024-01-01
-        basislake plan --rate 20 --json
-    """
+    """See `basislake.commands.plan`; return the exit code."""
     settings.check(where)
     is_unknown = knows_nothing(where)
     if is_unknown:
@@ -154,13 +110,6 @@ def plan(
     return int(is_unknown)
 
 
-@click.command(short_help="Fetch the candles that the lake lacks")
-@lake_option
-@exchange_options
-@selection_options
-@click.option("--repair", is_flag=True, help="Ask again for minutes answered without a candle")
-@engine_options
-@json_option
 def backfill(
     where: Lake,
     settings: ExchangeSettings,
@@ -170,30 +119,7 @@ def backfill(
     engine: Engine,
     as_json: bool,
 ) -> int:
-    """Fetch the candles that the lake does not hold yet; kill it at any moment and start again.
-
-    Discovers first where the lake knows no instruments. A future brings the minutes of its
-    perpetual that it needs. All commands on a lake share one rate and one list of work, so a second
-    backfill helps the first. Refusals by the rate limit, broken connections and wrong replies are
-    asked again with growing waits. Exit code 1 where a window got no answer; it is named, and the
-    next backfill asks for it.
-
-    Minutes that the exchange left out after the first candle are asked again by the next backfill
-    and believed after that; --repair asks for them all the same, and for minutes before the first
-    candle.
-
-    With --engine dask the workers of a cluster make the calls. --rate and --threads are then those
-    of each machine, which should have an address of its own for the exchange to count calls by;
-    plan, commits and messages stay here, and a worker that ends loses nothing (docs/engines.md).
-
-    \b
-    Example:
-        basislake backfill --instruments BTC-29MAR24,ETH-29MAR24
-        basislake backfill --currency BTC --since 2024-03-01
-        basislake backfill
-        basislake backfill --repair --rate 20
-        basislake backfill --engine dask --workers 2
-    """
+    """See `basislake.commands.backfill`; return the exit code."""
     fetched = fetch_told(
         where, settings, selection, discover_first=False, repair=repair, engine=engine
     )

@@ -1,52 +1,23 @@
 """`maintain`: keeps the lake's files and logs in shape; no row changes."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-import click
-
 from basislake import PROGRAM
-from basislake.options import MOST_HOURS, F, Number, Whole, json_option, lake_option
-from basislake.output import Progress, print_json, print_table, size
+from basislake.output import Progress, print_json, size
 from basislake.settings import check_exists
+from basislake.tables import print_table
 from lake import Lake
 from lake.compaction import Compacted, compact, planned
 from lake.retention import GivenUp, give_up
 from lake.tables import RAW_CANDLES
 from lake.upkeep import checkpoint, outdated, upgrade
-from lake.vacuum import DEFAULT_AGE, Vacuumed, vacuum
+from lake.vacuum import Vacuumed, vacuum
 
 _HOUR = timedelta(hours=1)
 
 
-def keep_replaced_option(default: int) -> Callable[[F], F]:
-    """Add --keep-replaced; the command gets `keep_replaced`, None where all is kept."""
-    return click.option(
-        "--keep-replaced",
-        type=Whole(0, MOST_HOURS),
-        default=default,
-        metavar="HOURS",
-        callback=lambda _context, _option, hours: hours * _HOUR if hours else None,
-        help="Give up what newer versions replaced longer ago than this, 0 for never",
-    )
-
-
-@click.command(short_help="Compact, checkpoint and tidy the lake")
-@lake_option
-@click.option(
-    "--older-than",
-    "hours",
-    type=Number(min=0, max=MOST_HOURS),
-    default=DEFAULT_AGE / _HOUR,
-    metavar="HOURS",
-    help="Remove files that no version needs where they are so old",
-)
-@keep_replaced_option(default=0)
-@click.option("--unsafe", is_flag=True, help="Allow less than 24 hours: no other command may run")
-@click.option("--dry-run", "is_dry", is_flag=True, help="Say what there is to do, change nothing")
-@json_option
 def maintain(
     where: Lake,
     hours: float,
@@ -56,23 +27,7 @@ def maintain(
     is_dry: bool,
     as_json: bool,
 ) -> int:
-    """Keep the lake in shape: put the small files of raw_candles together, write checkpoints of
-    long logs, remove what killed writers left, and bring tables of an older basislake up to date.
-
-    No row changes, and files that any version needs stay. Safe beside a running backfill, build or
-    reader, and to kill.
-
-    With --keep-replaced, what newer versions replaced so many hours ago is given up: curated
-    tables, which `build --raw-version` makes again; coverage of versions that no build was made
-    from; and small files of raw candles that were put together, whose versions are read from the
-    larger file then, so that none of them loses a row.
-
-    \b
-    Example:
-        basislake maintain
-        basislake maintain --dry-run
-        basislake maintain --keep-replaced 24
-    """
+    """See `basislake.commands.maintain`; return the exit code."""
     check_exists(where)
     done = _maintain(where, hours * _HOUR, keep_replaced, unsafe=unsafe, is_dry=is_dry)
     if as_json:

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from basislake.output import Progress, duration, json_text, print_json, print_table, say
+from basislake.output import Progress, duration, json_text, print_json, say
+from basislake.tables import print_table
 from lake import Lake
 from load.compare import Comparison, Difference, compare
 from load.results import Progress as LoadProgress

@@ -10,43 +10,29 @@ from typing import Any, BinaryIO
 
 import click
 import polars as pl
-from click.shell_completion import CompletionItem
 
+from basislake.defaults import EMBEDDED
 from basislake.examples import EXAMPLES, MARK, text_of
 from basislake.files import replacing
-from basislake.options import json_option, lake_option
-from basislake.output import counted, heading, json_text, percent, print_json, print_table, say
+from basislake.output import counted, json_text, percent, print_json, say
 from basislake.overview import next_steps, show_coins, show_next, show_tables
 from basislake.runs import show_runs
-from basislake.settings import EMBEDDED, check_exists, lake_flag
+from basislake.settings import check_exists, lake_flag
 from basislake.status import BEHIND, database_status, lake_status
-from basislake.target import Target, target_options
-from basislake.verbs.versions import at_option, travelled
+from basislake.tables import heading, print_table
+from basislake.target import Target
+from basislake.verbs.versions import travelled
 from lake import Lake
 from lake.errors import LoadError, UsageError
-from load.run import DEFAULT_SCHEMA
+from load.address import DEFAULT_SCHEMA
 
 _SHOWN_ROWS = 50
 _JSON_ROWS = 10_000  # in memory as objects at once
 _FORMATS = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 
 
-@click.command(short_help="Show what lake and database hold")
-@lake_option
-@target_options
-@json_option
 def status(where: Lake, target: Target, *, as_json: bool) -> int:
-    """Show what the lake and the database hold, what a backfill is doing, and what has no answer.
-
-    Ends with the commands that would bring it further, if there are any. Works beside a running
-    backfill and changes nothing. Exit code 1 where something was asked and not answered, or the
-    database differs or cannot be asked.
-
-    \b
-    Example:
-        basislake status
-        basislake status --json
-    """
+    """See `basislake.commands.status`; return the exit code."""
     check_exists(where)
     found = lake_status(where)
     found["database"], found["database_error"] = _database(where, target)
@@ -66,29 +52,6 @@ def status(where: Lake, target: Target, *, as_json: bool) -> int:
     return 1 if found["unanswered"] or differs or found["database_error"] else 0
 
 
-def _complete(
-    _context: click.Context, _parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """Examples that begin with what has been typed of the query."""
-    names = [(MARK + example.name, example.title) for example in EXAMPLES]
-    return [
-        CompletionItem(name, help=title) for name, title in names if name.startswith(incomplete)
-    ]
-
-
-@click.command(short_help="Ask the lake in SQL (DuckDB)")
-@click.argument("query", required=False, shell_complete=_complete)
-@lake_option
-@at_option
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "csv", "json", "parquet"]),
-    help="How to print the rows; by default a table, or as the output's name ends",
-)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file")
-@click.option("--examples", "shows_examples", is_flag=True, help="List questions that are ready")
-@json_option
 def sql(
     query: str | None,
     where: Lake,
@@ -99,18 +62,7 @@ def sql(
     shows_examples: bool,
     as_json: bool,
 ) -> int:
-    """Run a DuckDB query over the lake; each table is a view, times are UTC.
-
-    A query @NAME is one of the examples (`--examples`, docs/queries.md); docs/tables.md lists the
-    tables, docs/views.md the views there are beside them. The views cannot be changed; COPY writes
-    where it is told to. A query that DuckDB refuses is wrong usage, exit code 2, with its reason.
-
-    \b
-    Example:
-        basislake sql "SELECT instrument, count(*) FROM candles GROUP BY ALL" --format csv
-        basislake sql @curve --output curve.parquet
-        basislake sql "SELECT count(*) FROM basis" --at 1
-    """
+    """See `basislake.commands.sql`; return the exit code."""
     if shows_examples:
         _show_examples(as_json=as_json)
         return 0

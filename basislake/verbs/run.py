@@ -2,27 +2,18 @@
 
 from dataclasses import asdict
 
-import click
-
+from basislake.defaults import EMBEDDED
 from basislake.engines import Engine
-from basislake.options import (
-    Whole,
-    engine_options,
-    exchange_options,
-    json_option,
-    lake_option,
-    selection_options,
-)
-from basislake.output import Progress, called, counted, duration, print_json, print_table, say
+from basislake.output import Progress, called, counted, duration, print_json, say
 from basislake.pipeline import curate, is_complete
 from basislake.report.beside import Loaded
-from basislake.settings import EMBEDDED, ExchangeSettings, check_exists, lake_flag
+from basislake.settings import ExchangeSettings, check_exists, lake_flag
 from basislake.status import BEHIND, tables_behind
-from basislake.target import Target, target_options
+from basislake.tables import print_table
+from basislake.target import Target
 from basislake.verbs.ingest import fetch_told
 from basislake.verbs.parity import compare_told, partition_line, show_comparison, show_preview
 from basislake.verbs.report import report_told
-from basislake.verbs.versions import MOST_THREADS
 from ingest.selection import Selection
 from lake import Lake
 from lake.errors import LoadError, UsageError
@@ -33,22 +24,6 @@ from load.run import preview
 from transforms.build import BuildResult
 
 
-@click.command(short_help="Validate and compute the basis")
-@lake_option
-@click.option("--full", is_flag=True, help="Make everything anew, not only what changed")
-@click.option(
-    "--raw-version",
-    type=Whole(min=0),
-    metavar="N",
-    help="Build from raw_candles at this version, and the instruments and coverage of then",
-)
-@click.option(
-    "--threads",
-    type=Whole(1, MOST_THREADS),
-    help="Instruments built at once, two for each core by default; the rows are the same",
-)
-@engine_options
-@json_option
 def build(
     where: Lake,
     *,
@@ -58,20 +33,7 @@ def build(
     engine: Engine,
     as_json: bool,
 ) -> int:
-    """Validate the raw candles and compute the basis of every future.
-
-    Writes candles, quarantine, warnings, quality and basis; only instruments whose raw candles
-    changed, or that a change can reach, are made anew. Needs no network. With --raw-version the
-    tables become what they were for that version of the raw candles; the next build without it
-    brings back the newest.
-
-    \b
-    Example:
-        basislake build
-        basislake build --full
-        basislake build --raw-version 1
-        basislake build --engine dask --workers 4
-    """
+    """See `basislake.commands.build`; return the exit code."""
     check_exists(where)
     result = curate(
         where,
@@ -94,34 +56,10 @@ def build(
     return 0
 
 
-@click.command(short_help="Bring the curated tables into PostgreSQL")
-@lake_option
-@target_options
-@click.option("--full", is_flag=True, help="Send every partition again, not only what changed")
-@click.option(
-    "--dry-run", is_flag=True, help="Print the DDL and what would be sent; change nothing"
-)
-@click.option("--verify", is_flag=True, help="Compare every cell with the lake; load nothing")
-@json_option
 def load(
     where: Lake, target: Target, *, full: bool, dry_run: bool, verify: bool, as_json: bool
 ) -> int:
-    """Bring the curated tables into PostgreSQL; only partitions whose content changed are sent.
-
-    A table that is not there yet is made, filled and given its keys in one transaction. In others
-    each partition is replaced in one, or gets its new minutes appended, so readers see the old rows
-    or the new ones and never a part. All is compared with the lake before it is committed; a load
-    that was killed goes on where it was. --verify reads every row back instead, compares every cell
-    bit for bit and ends with exit code 1 where one differs (docs/tables.md, docs/postgres.md).
-
-    \b
-    Example:
-        basislake load
-        basislake load --postgres postgresql://me@db.example/market --schema deribit
-        basislake load --dry-run
-        basislake load --verify
-        basislake load --keep      # the embedded PostgreSQL goes on, for psql
-    """
+    """See `basislake.commands.load`; return the exit code."""
     if verify and (full or dry_run):
         raise UsageError("--verify loads nothing, so it does not go with --full or --dry-run.")
     check_exists(where)
@@ -136,12 +74,6 @@ def load(
     return 0
 
 
-@click.command(short_help="Discover, backfill, build, load and report")
-@lake_option
-@exchange_options
-@selection_options
-@target_options
-@json_option
 def run(
     where: Lake,
     settings: ExchangeSettings,
@@ -150,19 +82,7 @@ def run(
     *,
     as_json: bool,
 ) -> int:
-    """Do it all: discover, backfill, build, load, report; safe to kill, and a rerun does only what
-    is left.
-
-    The same as these five verbs one after the other. What failed to be fetched does not keep the
-    rest from being built, loaded and reported, nor a database that is away the report; exit code 1
-    then. Without --postgres a PostgreSQL is kept beside the lake, in its folder `postgres`.
-
-    \b
-    Example:
-        basislake run --instruments BTC-29MAR24
-        basislake run --currency BTC --since 2024-03-01
-        basislake run
-    """
+    """See `basislake.commands.run`; return the exit code."""
     summary, code = run_all(where, settings, selection, target)
     if as_json:
         print_json(summary)

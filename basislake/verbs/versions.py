@@ -5,28 +5,15 @@ import os
 import click
 
 import lake
-from basislake.options import F, Whole, json_option, lake_option
-from basislake.output import Progress, counted, print_json, print_table, say
+from basislake.output import Progress, counted, print_json, say
 from basislake.settings import check_exists
+from basislake.tables import print_table
 from lake import Lake
 from lake.difference import COMPARED, Difference, differences
 from lake.fingerprint import Fingerprint
 from lake.fingerprint import fingerprint as fingerprint_of
 from lake.tables import RAW_CANDLES
 from lake.versions import PastLake
-
-MOST_THREADS = 256
-
-
-def at_option(command: F) -> F:
-    """Add --at; the command gets `at`, a version of `raw_candles` or None."""
-    option = click.option(
-        "--at",
-        type=Whole(min=0),
-        metavar="VERSION",
-        help="As the lake was when raw_candles had this version",
-    )
-    return option(command)
 
 
 def travelled(where: Lake, at: int | None) -> Lake:
@@ -52,32 +39,10 @@ def travelled(where: Lake, at: int | None) -> Lake:
     return past
 
 
-@click.command(short_help="One sha256 of all that the lake holds")
-@lake_option
-@at_option
-@click.option("--verify", is_flag=True, help="Read every file and compare it with its digest")
-@click.option(
-    "--threads",
-    type=Whole(1, MOST_THREADS),
-    help="Partitions read at once, as many as cores by default",
-)
-@json_option
 def fingerprint(
     where: Lake, at: int | None, *, verify: bool, threads: int | None, as_json: bool
 ) -> int:
-    """Print one sha256 for the lake and one per table, from content alone.
-
-    Two lakes that hold the same rows print the same lines, wherever they are, however their rows
-    are spread over files and commits, and whatever machine made them. Files of ours carry the
-    digest of their content in their name, so few are read; --verify reads them all, and names those
-    that hold other rows than their name says (exit code 1).
-
-    \b
-    Example:
-        basislake fingerprint
-        basislake fingerprint --lake ./copy --verify
-        basislake fingerprint --at 1 --json
-    """
+    """See `basislake.commands.fingerprint`; return the exit code."""
     check_exists(where)
     past = travelled(where, at)
     workers = threads or os.cpu_count() or 1
@@ -89,28 +54,8 @@ def fingerprint(
     return 1 if found.damaged else 0
 
 
-@click.command(short_help="What differs between two versions")
-@click.argument("a", type=Whole(min=0))
-@click.argument("b", type=Whole(min=0), required=False)
-@lake_option
-@click.option(
-    "--other", metavar="PATH|URI", help="B is a version of this lake instead of the same one"
-)
-@json_option
 def diff(a: int, b: int | None, where: Lake, other: str | None, *, as_json: bool) -> int:
-    """Say of which instruments raw candles, candles or basis differ between versions A and B, and
-    by how many rows.
-
-    A and B are versions of raw_candles; B is the newest where it is left out. Curated tables are
-    compared as the builds of these versions left them. Exit code 0 whether something differs or
-    not; with --json, `equal` tells.
-
-    \b
-    Example:
-        basislake diff 1 2
-        basislake diff 1
-        basislake diff 1 1 --other ./copy
-    """
+    """See `basislake.commands.diff`; return the exit code."""
     check_exists(where)
     opposite = where if other is None else lake.open(other)
     check_exists(opposite)

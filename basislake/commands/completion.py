@@ -1,4 +1,4 @@
-"""`completion`: the script that makes a shell complete the command."""
+"""The command `completion`: the script that makes a shell complete the command."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -12,7 +12,7 @@ NAME = "basislake"
 _BASH_WORDS = "COMP_WORDBREAKS=${COMP_WORDBREAKS//@}\n"
 
 
-@click.command(short_help="Print the script of shell completion")
+@click.command
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @json_option
 @click.pass_context

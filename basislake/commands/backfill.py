@@ -1,0 +1,50 @@
+"""The command `backfill`."""
+
+from typing import Any
+
+import click
+
+from basislake.options import (
+    engine_options,
+    exchange_options,
+    json_option,
+    lake_option,
+    selection_options,
+)
+
+
+@click.command
+@lake_option
+@exchange_options
+@selection_options
+@click.option("--repair", is_flag=True, help="Ask again for minutes answered without a candle")
+@engine_options
+@json_option
+def backfill(**given: Any) -> int:
+    """Fetch the candles that the lake does not hold yet; kill it at any moment and start again.
+
+    Discovers first where the lake knows no instruments. A future brings the minutes of its
+    perpetual that it needs. All commands on a lake share one rate and one list of work, so a second
+    backfill helps the first. Refusals by the rate limit, broken connections and wrong replies are
+    asked again with growing waits. Exit code 1 where a window got no answer; it is named, and the
+    next backfill asks for it.
+
+    Minutes that the exchange left out after the first candle are asked again by the next backfill
+    and believed after that; --repair asks for them all the same, and for minutes before the first
+    candle.
+
+    With --engine dask the workers of a cluster make the calls. --rate and --threads are then those
+    of each machine, which should have an address of its own for the exchange to count calls by;
+    plan, commits and messages stay here, and a worker that ends loses nothing (docs/engines.md).
+
+    \b
+    Example:
+        basislake backfill --instruments BTC-29MAR24,ETH-29MAR24
+        basislake backfill --currency BTC --since 2024-03-01
+        basislake backfill
+        basislake backfill --repair --rate 20
+        basislake backfill --engine dask --workers 2
+    """
+    from basislake.verbs.ingest import backfill as body
+
+    return body(**given)

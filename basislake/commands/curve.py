@@ -1,0 +1,41 @@
+"""The command `curve`."""
+
+from typing import Any
+
+import click
+
+from basislake.options import Time, json_option, lake_option
+
+
+@click.command
+@lake_option
+@click.option(
+    "--at",
+    "moment",
+    metavar="TIME",
+    type=Time(),
+    help="UTC date or time, to the minute; by default the newest minute that has a basis",
+)
+@click.option(
+    "--currency",
+    "currencies",
+    metavar="COIN",
+    multiple=True,
+    help="BTC or ETH; repeat, or separate by commas",
+)
+@json_option
+def curve(**given: Any) -> int:
+    """Show the term structure: every open future's basis in one minute, by expiry.
+
+    Nothing comes from another minute: a future that has no basis then is left out, and the columns
+    `traded` tell whether a price is a trade or a repeated close. Exit code 1 where no future has
+    one.
+
+    \b
+    Example:
+        basislake curve
+        basislake curve --at 2024-03-28T17:31Z --currency BTC
+    """
+    from basislake.verbs.curve import curve as body
+
+    return body(**given)

@@ -1,0 +1,32 @@
+"""The command `explain`."""
+
+from typing import Any
+
+import click
+
+from basislake.options import Time, at_option, json_option, lake_option
+
+
+@click.command
+@click.argument("instrument")
+@click.argument("time", type=Time())
+@lake_option
+@at_option
+@json_option
+def explain(**given: Any) -> int:
+    """Show how the basis of INSTRUMENT in the minute that holds TIME (UTC) came about.
+
+    Shows the formula with the numbers in it, the candles of both sides as received and as
+    validated, the rules they passed, the coverage around the minute, the call and the commit that
+    brought each candle, and the versions of all tables. Where there is no basis it says why:
+    outside the life, never asked, no answer, a gap, quarantined by which rules, no candle of the
+    perpetual, or not built yet. Of a perpetual it explains the candle.
+
+    \b
+    Example:
+        basislake explain BTC-29MAR24 2024-03-28T17:31Z
+        basislake explain BTC-PERPETUAL 2024-03-28T17:31Z --json
+    """
+    from basislake.verbs.explain import explain as body
+
+    return body(**given)

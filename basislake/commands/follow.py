@@ -1,0 +1,110 @@
+"""The command `follow`."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from basislake.options import (
+    F,
+    Whole,
+    exchange_options,
+    grouped,
+    json_option,
+    keep_replaced_option,
+    lake_option,
+    schema_option,
+    selection_options,
+)
+
+if TYPE_CHECKING:
+    from ingest.schedule import Rhythm
+
+_MOST_MINUTES = 1440
+# 18 builds at the default rhythm; see docs/follow.md for their size.
+_KEPT_HOURS = 3
+
+
+def _rhythm(*, every: int, discover_every: int, build_every: int, upkeep_every: int) -> "Rhythm":
+    from ingest.schedule import Rhythm
+
+    return Rhythm(
+        timedelta(minutes=every),
+        timedelta(minutes=discover_every),
+        timedelta(minutes=build_every) if build_every else None,
+        timedelta(minutes=upkeep_every) if upkeep_every else None,
+    )
+
+
+def _rhythm_options(command: F) -> F:
+    options = (
+        click.option(
+            "--every",
+            type=Whole(1, _MOST_MINUTES),
+            default=1,
+            metavar="MINUTES",
+            help="Between fetches; each is one commit, with one file an instrument",
+        ),
+        click.option(
+            "--discover-every",
+            type=Whole(1, _MOST_MINUTES),
+            default=5,
+            metavar="MINUTES",
+            help="Between looks for new listings, four calls each",
+        ),
+        click.option(
+            "--build-every",
+            type=Whole(0, _MOST_MINUTES),
+            default=10,
+            metavar="MINUTES",
+            help="Between builds (and loads), 0 for none",
+        ),
+        click.option(
+            "--upkeep-every",
+            type=Whole(0, _MOST_MINUTES),
+            default=60,
+            metavar="MINUTES",
+            help="Between upkeeps, which put small files together, 0 for none",
+        ),
+    )
+    return grouped(command, options, _rhythm, "rhythm")
+
+
+@click.command
+@lake_option
+@exchange_options
+@selection_options
+@_rhythm_options
+@keep_replaced_option(default=_KEPT_HOURS)
+@click.option(
+    "--postgres",
+    metavar="URI",
+    envvar="BASISLAKE_POSTGRES",
+    show_envvar=True,
+    help="Also load after each build: libpq URI or `embedded`; by default nothing is loaded",
+)
+@schema_option("Schema of the tables there")
+@json_option
+def follow(**given: Any) -> int:
+    """Keep the lake current until Ctrl-C or SIGTERM, which end it with exit code 0.
+
+    First fetches what the lake lacks of the selection, as `backfill` does, so a restart repairs
+    what was missed. Then asks for each minute some seconds after it has closed by the exchange's
+    clock, takes up new listings, lets expired ones end, and builds. Where the exchange is away it
+    waits, says so once, and goes on. May run beside a backfill of the same lake. `status` shows
+    the lag. `run` on a timer is the alternative.
+
+    Upkeep puts small files together, and gives up what newer versions replaced some hours ago
+    (--keep-replaced): curated tables, which `build --raw-version` makes again, coverage between
+    builds, and the small files. No version of raw candles loses a row: old ones are read from the
+    larger files.
+
+    \b
+    Example:
+        basislake follow --currency BTC
+        basislake follow --every 5 --build-every 30 --postgres embedded
+        basislake follow --keep-replaced 0    # every build stays, as long as the disk lasts
+    """
+    from basislake.verbs.follow import follow as body
+
+    return body(**given)
