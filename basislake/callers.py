@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import lake
 from basislake.engines import Cluster, Engine, cluster
-from basislake.settings import ExchangeSettings
+from basislake.exchange_settings import ExchangeSettings
 from ingest.callers import Asked, Callers, ask
 from ingest.exchange import Exchange
 from lake import Lake

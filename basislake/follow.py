@@ -13,9 +13,9 @@ from typing import Any
 
 from basislake import PROGRAM
 from basislake.chores import Chores, Work
+from basislake.exchange_settings import ExchangeSettings
 from basislake.news import News, some
 from basislake.output import duration
-from basislake.settings import ExchangeSettings
 from ingest.backfill import Backfill
 from ingest.discover import discover
 from ingest.exchange import Exchange

@@ -25,7 +25,7 @@ from lake.errors import UsageError
 from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 
 if TYPE_CHECKING:
-    from basislake.settings import ExchangeSettings
+    from basislake.exchange_settings import ExchangeSettings
     from basislake.target import Target
     from lake import Lake
 
@@ -169,7 +169,7 @@ def exchange_options(command: F) -> F:
 
 
 def _exchange_settings(**values: Any) -> "ExchangeSettings":
-    from basislake.settings import ExchangeSettings  # noqa: PLC0415
+    from basislake.exchange_settings import ExchangeSettings  # noqa: PLC0415
 
     return ExchangeSettings(**values)
 

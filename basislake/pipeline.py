@@ -1,6 +1,4 @@
-"""The pipeline: discover → backfill → build → load over one lake, each step a function the command
-line calls.
-"""
+"""Fetching, from the command line's settings: discover, then backfill; and what a plan comes to."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,8 +8,8 @@ import polars as pl
 
 from basislake import PROGRAM
 from basislake.callers import callers
-from basislake.engines import HERE, Engine, executor
-from basislake.settings import ExchangeSettings
+from basislake.engines import HERE, Engine
+from basislake.exchange_settings import ExchangeSettings
 from ingest.backfill import Backfill
 from ingest.discover import Discovery, discover
 from ingest.plans import Planner, plan_figures
@@ -20,7 +18,6 @@ from ingest.selection import Selection
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
 from lake import Lake
 from lake.tables import INSTRUMENTS
-from transforms.build import BuildResult, build
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +86,6 @@ def plan_totals(plans: list[InstrumentPlan], rate: float) -> dict[str, Any]:
     Keys: windows, calls, candles, seconds_at_rate (None without a limit), bytes, instruments.
     """
     return {**plan_figures(plans, rate), "instruments": [_plan_row(plan) for plan in plans]}
-
-
-def curate(
-    where: Lake,
-    *,
-    full: bool = False,
-    raw_version: int | None = None,
-    threads: int | None = None,
-    engine: Engine = HERE,
-    report: Callable[[int, int], None] = lambda _done, _total: None,
-) -> BuildResult:
-    """Build the curated tables, see `transforms.build`, in an engine, see `basislake.engines`."""
-    with executor(engine, threads=threads) as pool:
-        return build(where, pool, PROGRAM, full=full, raw_version=raw_version, report=report)
 
 
 def instrument_counts(known: pl.DataFrame) -> dict[str, int]:

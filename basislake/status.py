@@ -11,7 +11,6 @@ from lake import Lake
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
 from lake.versions import made_from, newest_made
 from load.address import DEFAULT_SCHEMA
-from load.run import parity
 
 _RUNS = 10
 
@@ -97,6 +96,8 @@ def database_status(where: Lake, uri: str, schema: str = DEFAULT_SCHEMA) -> dict
     `lake` and `database` are rows; `behind` counts partitions whose content is not what was loaded
     last; `equal` tells whether the rows are as many and no partition is behind.
     """
+    from load.run import parity  # noqa: PLC0415  (the driver takes a moment)
+
     return {
         row.table: {
             "lake": row.lake_rows,

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TextIO
 
@@ -82,6 +82,23 @@ def print_table(
     to.print(Text(title, style="bold"), table, sep="\n")
     if note:
         click.echo(note)
+
+
+def print_figures(title: str, figures: Mapping[str, object]) -> None:
+    """Print named figures on stdout, a row each: of a list its length, seconds to a tenth."""
+    # What was planned is for `backfill` alone to show; the log was named before.
+    rows = [
+        [name.replace("_", " "), _short(value)]
+        for name, value in figures.items()
+        if name not in ("plan", "log")
+    ]
+    print_table(title, ["figure", "value"], rows)
+
+
+def _short(value: object) -> object:
+    if isinstance(value, list | dict):
+        return len(value)
+    return round(value, 1) if isinstance(value, float) else value
 
 
 def _cell(value: object) -> Text:

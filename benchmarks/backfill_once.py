@@ -14,8 +14,8 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
+from basislake.exchange_settings import ExchangeSettings
 from basislake.pipeline import fetch
-from basislake.settings import ExchangeSettings
 from ingest.discover import discover
 from ingest.selection import Selection
 from lake import Lake

@@ -27,7 +27,7 @@ from typing import Any
 import polars as pl
 
 import lake
-from basislake.pipeline import curate
+from basislake.curate import curate
 from benchmarks.build_lake import (
     LATE_MINUTES,
     LIFE_MINUTES,

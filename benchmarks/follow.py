@@ -21,7 +21,7 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
-from basislake.pipeline import curate
+from basislake.curate import curate
 from benchmarks.build_lake import LIFE_MINUTES, lives, record, stage
 from benchmarks.rehearsal import machine
 from ingest.batches import Outcome, store

@@ -22,7 +22,7 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
-from basislake.pipeline import curate
+from basislake.curate import curate
 from benchmarks.build_lake import START, future_name, record
 from benchmarks.rehearsal import machine
 from ingest.batches import Outcome, store

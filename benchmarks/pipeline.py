@@ -11,8 +11,10 @@ import tempfile
 from pathlib import Path
 
 import lake
-from basislake.pipeline import curate, fetch
-from basislake.settings import ExchangeSettings, database
+from basislake.curate import curate
+from basislake.exchange_settings import ExchangeSettings
+from basislake.pipeline import fetch
+from basislake.settings import database
 from benchmarks.rehearsal import exchange, machine
 from ingest.selection import Selection
 from lake.tables import TABLES

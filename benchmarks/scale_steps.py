@@ -13,7 +13,7 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
-from basislake.pipeline import curate
+from basislake.curate import curate
 from basislake.status import lake_status
 from benchmarks.build_lake import (
     COINS,

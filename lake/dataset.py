@@ -11,11 +11,9 @@ import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 from deltalake.fs import DeltaStorageHandler
 
+from lake.duck import FILE
 from lake.snapshot import Snapshot
 from lake.tables import Table
-
-# The column of each row's file; DuckDB's own reader of files calls it so, too.
-FILE = "filename"
 
 # Between two reads of an abandoned query Arrow has let its files go, and opens others at once.
 _QUIET_S = 0.4

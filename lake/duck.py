@@ -12,12 +12,14 @@ import duckdb
 import polars as pl
 
 from lake.address import masked, plain
-from lake.dataset import FILE, dataset
 from lake.errors import GoneError, LakeError, UsageError
 from lake.scan import Read, reads
 from lake.snapshot import Snapshot
 from lake.tables import TABLES, Type
 from lake.views import VIEWS
+
+# The column of each row's file: DuckDB's own reader of files calls it so.
+FILE = "filename"
 
 # What Arrow makes of DuckDB's HUGEINT.
 _HUGE = pl.Decimal(38, 0)
@@ -219,6 +221,8 @@ def _dataset_sql(
     named: bool = False,
 ) -> str:
     """Rows of files in an object store; with each row's file where they are to be named."""
+    from lake.dataset import dataset  # noqa: PLC0415  (Arrow's datasets, for object stores alone)
+
     name = f"{snapshot.table.name}_{'within' if named else 'whole'}"
     connection.register(name, dataset(snapshot, paths))
     return f"SELECT {_names(snapshot, named=named)} FROM {name}"

@@ -6,13 +6,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import polars as pl
 from deltalake.transaction import AddAction, RemoveAction
 
-from lake import duck, files, log
+from lake import files, log
 from lake.address import address_of
 from lake.errors import LakeError
 from lake.files import DataFile
@@ -21,6 +20,9 @@ from lake.log import Commit
 from lake.snapshot import Snapshot, Watch, load, open_table
 from lake.tables import TABLES, Table
 from lake.transaction import transact
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = ["Commit", "Lake"]
 
@@ -228,12 +230,14 @@ class Lake:
             delta = open_table(table, uri, self.options)
             return log.commits_of(delta, limit, since) if delta else []
 
-    def duckdb(self) -> duckdb.DuckDBPyConnection:
+    def duckdb(self) -> "duckdb.DuckDBPyConnection":
         """Return a DuckDB connection with a view per table as it is now; see `lake.duck`.
 
         Raises:
             LakeError: there is no such lake, or it cannot be read.
         """
+        from lake import duck  # noqa: PLC0415  (much that a lake is asked needs no DuckDB)
+
         snapshots = self.snapshots().values()
         self._check_any(snapshots)
         return duck.connect(snapshots, is_local=self.is_local)
@@ -248,6 +252,8 @@ class Lake:
             UsageError: DuckDB refuses the query.
             LakeError: there is no such lake, or it cannot be read.
         """
+        from lake import duck  # noqa: PLC0415  (likewise)
+
         connection = self.duckdb()
         try:
             return duck.rows(connection, query)

@@ -9,8 +9,8 @@ from basislake.chores import Work
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe, weekly_universe
+from basislake.exchange_settings import ExchangeSettings
 from basislake.follow import Follower
-from basislake.settings import ExchangeSettings
 from ingest.exchange import Exchange
 from ingest.limiter import Limiter
 from ingest.schedule import Rhythm

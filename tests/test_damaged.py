@@ -12,9 +12,9 @@ import pytest
 
 import lake
 from basislake import PROGRAM
+from basislake.curate import curate
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
-from basislake.pipeline import curate
 from ingest.schedule import Rhythm
 from lake import Lake, duck
 from lake.copying import copy

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
 from basislake import PROGRAM
+from basislake.curate import curate
 from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.faults import AnyFault, Reset, closed_door, server_error
-from basislake.pipeline import curate
 from ingest.runs import runs
 from ingest.schedule import Rhythm
 from lake import Lake

@@ -11,7 +11,7 @@ from basislake.exchange import forms
 from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.faults import AnyFault, Reset
 from basislake.exchange.server import SimulatedExchange
-from basislake.settings import ExchangeSettings
+from basislake.exchange_settings import ExchangeSettings
 from ingest.callers import Asked, ask, threads_here
 from ingest.exchange import Exchange, Tally
 from ingest.limiter import Limiter

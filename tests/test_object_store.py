@@ -18,11 +18,11 @@ import pytest
 import requests
 
 import lake
+from basislake.curate import curate
 from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
-from basislake.pipeline import curate
 from basislake.verbs.follow import upkeep
 from ingest.schedule import Rhythm
 from lake import Lake

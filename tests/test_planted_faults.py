@@ -13,6 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import lake
+from basislake.curate import curate
 from basislake.exchange import changes
 from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.contracts import milliseconds
@@ -20,7 +21,6 @@ from basislake.exchange.faults import Changed
 from basislake.exchange.forms import Change, Columns
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
-from basislake.pipeline import curate
 from ingest.windows import MAX_CANDLES_PER_CALL
 from lake import Lake, duck
 from lake.fingerprint import fingerprint

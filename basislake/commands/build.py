@@ -38,6 +38,6 @@ def build(**given: Any) -> int:
         basislake build --raw-version 1
         basislake build --engine dask --workers 4
     """
-    from basislake.verbs.run import build as body
+    from basislake.verbs.build import build as body
 
     return body(**given)

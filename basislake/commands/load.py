@@ -33,6 +33,6 @@ def load(**given: Any) -> int:
         basislake load --verify
         basislake load --keep      # the embedded PostgreSQL goes on, for psql
     """
-    from basislake.verbs.run import load as body
+    from basislake.verbs.load import load as body
 
     return body(**given)

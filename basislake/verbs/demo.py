@@ -11,9 +11,10 @@ import polars as pl
 import lake
 from basislake import defaults
 from basislake.exchange.server import SimulatedExchange
+from basislake.exchange_settings import ExchangeSettings
 from basislake.output import called, print_json, say
 from basislake.pipeline import instrument_counts
-from basislake.settings import ExchangeSettings, database, lake_flag
+from basislake.settings import database, lake_flag
 from basislake.tables import print_table
 from basislake.target import Target
 from basislake.verbs.exchange import market

@@ -6,11 +6,12 @@ from functools import partial
 from basislake import PROGRAM
 from basislake.chores import Work
 from basislake.defaults import EMBEDDED
+from basislake.exchange_settings import ExchangeSettings
 from basislake.follow import Followed, Follower
 from basislake.output import counted, duration, print_json, say
-from basislake.settings import ExchangeSettings
 from basislake.target import Target
-from basislake.verbs.run import build_told, load_told
+from basislake.verbs.build import build_told
+from basislake.verbs.load import load_told
 from ingest.schedule import Rhythm
 from ingest.selection import Selection
 from lake import Lake

@@ -7,6 +7,7 @@ import polars as pl
 
 from basislake import PROGRAM
 from basislake.engines import HERE, Engine
+from basislake.exchange_settings import ExchangeSettings
 from basislake.output import Progress as ProgressLine
 from basislake.output import counted, duration, print_json, say, size
 from basislake.pipeline import (
@@ -17,7 +18,7 @@ from basislake.pipeline import (
     knows_nothing,
     plan_totals,
 )
-from basislake.settings import ExchangeSettings, check_exists
+from basislake.settings import check_exists
 from basislake.tables import print_table
 from ingest.discover import Discovery, discover
 from ingest.plans import make_plans

@@ -1,0 +1,79 @@
+"""The exchange that the settings of the command line name, and how it is called."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from basislake.output import say
+from ingest import defaults
+from ingest.exchange import Exchange
+from ingest.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
+from ingest.limiter import Limiter
+from ingest.pace import DEFAULT_CALLS_PER_SECOND
+from lake import Lake
+from lake.origin import check_origin
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSettings:
+    """How to call the exchange.
+
+    Attributes:
+        url: of `www`.
+        history_url: of the history host.
+        rate: candle calls a second, 0 for no limit.
+        timeout_s: for one whole call.
+        retries: asks again per window.
+        threads: calls under way at once.
+    """
+
+    # Not shown, as an engine's log may show a task: a URL may hold a password.
+    url: str = field(default=WWW_URL, repr=False)
+    history_url: str = field(default=HISTORY_URL, repr=False)
+    rate: float = DEFAULT_CALLS_PER_SECOND
+    timeout_s: float = defaults.TIMEOUT_S
+    retries: int = defaults.RETRIES
+    threads: int = defaults.THREADS
+
+    @contextmanager
+    def open(
+        self, where: Lake | None = None, tell: Callable[[str], None] = say
+    ) -> Iterator[Exchange]:
+        """Address the exchange, and close the connections at the end.
+
+        Args:
+            where: a lake, whose runs on this machine share one pace; by default the pace is this
+                process's own.
+            tell: told of failures that last.
+
+        Raises:
+            UsageError: see `check`.
+        """
+        if where is not None:
+            self.check(where)
+        exchange = self.exchange(where, tell)
+        try:
+            yield exchange
+        finally:
+            exchange.close()
+
+    def exchange(self, where: Lake | None = None, tell: Callable[[str], None] = say) -> Exchange:
+        """Address the exchange, as `open` does; the caller closes it."""
+        folder = where.machine_folder if where else None
+        return Exchange(
+            self.url,
+            self.history_url,
+            limiter=Limiter(self.rate, folder=folder, url=self.url),
+            timeout_s=self.timeout_s,
+            retries=self.retries,
+            tell=tell,
+        )
+
+    def check(self, where: Lake) -> None:
+        """Refuse what would put two exchanges into one lake; nothing is called.
+
+        Raises:
+            UsageError: the URL is none, or the lake holds the market of another exchange.
+            LakeError: the lake cannot be read.
+        """
+        check_origin(where, exchange_name(base_of(self.url)))
