@@ -23,7 +23,7 @@ programs. A terminal gets colours and a progress line, a pipe or a log plain lin
 Times are UTC, given as `2024-03-29`, `2024-03-29T08:00` or `2024-03-29T08:00Z`; ranges are
 half-open: `--since` is the first minute, `--until` the first one that is left out.
 
-<!-- Written by docs/write.py from the help texts; change them in basislake/verbs. -->
+<!-- Written by docs/write.py from the help texts; change them in basislake/commands. -->
 """
 
 _EXIT_HEAD = """\

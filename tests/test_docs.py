@@ -72,12 +72,15 @@ def returned(function: ast.FunctionDef) -> set[int]:
 
 def verb_functions() -> dict[str, ast.FunctionDef]:
     """The functions of the verbs as written."""
+    files = [
+        *(ROOT / "basislake" / "verbs").glob("*.py"),
+        *(ROOT / "basislake" / "commands").glob("completion.py"),
+    ]
     return {
         node.name: node
-        for path in sorted((ROOT / "basislake" / "verbs").glob("*.py"))
+        for path in sorted(files)
         for node in ast.parse(path.read_text()).body
-        if isinstance(node, ast.FunctionDef)
-        and any("click.command" in ast.unparse(line) for line in node.decorator_list)
+        if isinstance(node, ast.FunctionDef) and node.name in VERBS
     }
 
 

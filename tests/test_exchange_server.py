@@ -438,7 +438,8 @@ def test_the_exchange_imports_nothing_of_the_program_under_test() -> None:
 def test_serving_forever_ends_when_interrupted() -> None:
     code = (
         "from datetime import UTC, datetime\n"
-        "from basislake.exchange import SimulatedExchange, serve_forever, weekly_universe\n"
+        "from basislake.exchange.server import SimulatedExchange, serve_forever\n"
+        "from basislake.exchange.universe import weekly_universe\n"
         "times = datetime(2024, 3, 1, 8, tzinfo=UTC), datetime(2024, 3, 9, tzinfo=UTC)\n"
         "exchange = SimulatedExchange(weekly_universe(1, *times))\n"
         "serve_forever(exchange, lambda ready: print(ready.www_url, flush=True))\n"

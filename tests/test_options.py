@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 import pytest
 
-from basislake.cli import basislake as program
 from basislake.options import MOST_HOURS, Number, Time
+from docs.reference import verbs
 from tests.lakes import lake_of
 from tests.market import basislake
 
@@ -16,7 +16,7 @@ NUMBERS = ["nan", "inf", "-inf", "-1", "0", "1e308", "9" * 20, "", "\x1b[31m", "
 TIMES = ["nan", "", "-1", "1e308", "9" * 20, "0001-01-01", "9999-12-31T23:59-01:00", "2024-13-01"]
 PARAMETERS = {
     f"{verb} {param.name}": (command, param)
-    for verb, command in program.commands.items()
+    for verb, command in verbs()
     for param in command.params
     if isinstance(param.type, (click.IntRange, click.FloatRange, Time))
 }

@@ -89,7 +89,7 @@ def test_no_color_and_a_dumb_terminal_get_no_escapes(
 
 def test_an_error_is_red_on_a_terminal_and_names_the_next_command(tmp_path: Path) -> None:
     shown = on_a_terminal("status", "--lake", str(tmp_path / "none"))
-    assert re.match(rf"{ESCAPE}\[1;31mError:", shown)
+    assert re.match(rf"{ESCAPE}\[31m{ESCAPE}\[1mError:", shown)
     assert f"basislake run --lake {tmp_path / 'none'}" in shown
 
 
