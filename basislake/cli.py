@@ -134,7 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     try:
         _check_text(given)
-        code = basislake.main(given, standalone_mode=False)
+        code = basislake.main(given, prog_name="basislake", standalone_mode=False)
     except click.ClickException as exc:
         exc.show()
         code = _ended(exc.exit_code, exc.format_message(), given)
