@@ -2,12 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+PANDAS := .venv/pandas/ready
 
-.PHONY: help setup demo browser test check format docs pictures bench lock clean
+.PHONY: help setup demo browser test test-slow check format docs pictures bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is to do
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Install into .venv; the command is then .venv/bin/basislake
 
@@ -26,8 +27,17 @@ browser: ## Install Chromium for the tests of the report, where that may be done
 	|| { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } > /dev/null 2>&1 \
 	|| echo "Chromium cannot be installed from here; the tests that open the report in it will be skipped."
 
-test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+test: $(READY) ## Run the quick tests
+	$(PYTEST) -m "not slow"
+
+test-slow: $(READY) $(PANDAS) ## Run the slow tests, and properties with many examples
+	$(PYTEST) -m "slow or hypothesis" --hypothesis-profile long
+
+$(PANDAS): tests/pandas.lock $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --upgrade --target $(@D) -r tests/pandas.lock
+	@touch $@
 
 check: $(READY) ## Check format, lint and types
 	$(BIN)/ruff format --check .
@@ -51,8 +61,10 @@ bench: $(READY) ## Measure speed and size on this machine
 	$(BIN)/python -m benchmarks.backfill speed limit
 	$(BIN)/python -m benchmarks.load speed
 
+PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --upgrade
 lock: ## Pin the newest allowed packages, with hashes (needs uv)
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --upgrade -o requirements.lock
+	$(PIN) pyproject.toml --group dev -o requirements.lock
+	$(PIN) --group pandas --constraints requirements.lock -o tests/pandas.lock
 
 clean: ## Remove the environment and the demo's lake
 	rm -rf .venv demo-lake
