@@ -4,8 +4,7 @@ import atexit
 import os
 import shutil
 import signal
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,15 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from lake import Lake
 from load.embedded import embedded
+from tests import session
+from tests.examples import LONG, QUICK
 from tests.loading import Target, fresh_target, small_lake
 from tests.market import basislake, small_market
 from tests.object_store import ObjectStore, Proxy, serving
+from tests.servers import copy_data, make_data
 from tests.staged import Staged, make_staged
+
+FOLDER = session.begin()
 
 
 @pytest.fixture(scope="session")
@@ -37,18 +41,22 @@ def server(universe: Universe) -> Iterator[SimulatedExchange]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+def server_data() -> Callable[[Path], None]:
+    """Puts the data of an embedded PostgreSQL into a folder, so that one starts there at once."""
+    data = make_data(FOLDER / "data")
+    return lambda folder: copy_data(data, folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URI of a real PostgreSQL: an embedded one, or the one of BASISLAKE_TEST_POSTGRES."""
     given = os.environ.get("BASISLAKE_TEST_POSTGRES")
     if given:
         yield given
         return
-    folder = Path(tempfile.mkdtemp(prefix="basislake-"))
-    try:
-        with embedded(folder / "pg") as uri:
-            yield uri
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    request.getfixturevalue("server_data")(FOLDER / "pg")
+    with embedded(FOLDER / "pg") as uri:
+        yield uri
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +66,8 @@ def older_postgres() -> Iterator[str]:
         get_server,
     )
 
-    folder = Path(tempfile.mkdtemp(prefix="basislake-"))
-    try:
-        with get_server(folder / "pg", postgres_version=16) as server:
-            yield server.get_uri()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with get_server(FOLDER / "pg16", postgres_version=16) as server:
+        yield server.get_uri()
 
 
 @pytest.fixture
@@ -99,12 +103,9 @@ def where(staged: Staged, tmp_path: Path) -> Lake:
 
 
 @pytest.fixture(scope="session")
-def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    """A stand-in for an object store, on loopback; what this machine keeps of its lakes, such as
-    their pace, goes into a folder of this session.
-    """
-    with serving() as store, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+def object_store() -> Iterator[ObjectStore]:
+    """A stand-in for an object store, on loopback."""
+    with serving() as store:
         yield store
 
 
@@ -116,12 +117,22 @@ def proxy(object_store: ObjectStore) -> Iterator[Proxy]:
     between.close()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # A shell that runs tests in the background has them, and what they start, ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # As short as can be: the path of a server's socket has at most 107 characters.
+    config.option.basetemp = config.option.basetemp or str(FOLDER / "t")
     # How long an example takes says something of the machine only.
-    settings.register_profile("basislake", deadline=None)
-    settings.load_profile("basislake")
+    settings.register_profile("quick", deadline=None, max_examples=QUICK)
+    settings.register_profile("long", deadline=None, max_examples=LONG)
+    # `--hypothesis-profile` is heeded later.
+    settings.load_profile("quick")
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    # What failed can be looked at.
+    if exitstatus == pytest.ExitCode.OK:
+        atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 
 def pytest_unconfigure() -> None:

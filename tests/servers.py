@@ -1,0 +1,28 @@
+"""Data of an embedded PostgreSQL, made once a session and copied to where a server is to start."""
+
+import subprocess
+from pathlib import Path
+
+from load.embedded import embedded
+
+# A server of a test need not survive a crash of the machine.
+_HASTE = """
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+"""
+
+
+def make_data(folder: Path) -> Path:
+    """Have the product make the data, as it would for a lake."""
+    with embedded(folder):
+        pass
+    with (folder / "postgresql.conf").open("a", encoding="utf-8") as settings:
+        settings.write(_HASTE)
+    return folder
+
+
+def copy_data(data: Path, folder: Path) -> None:
+    """Put a copy into a folder that is not there yet; its owner and rights stay."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-a", str(data), str(folder)], check=True)  # noqa: S607
