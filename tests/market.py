@@ -1,18 +1,23 @@
 """What the pipeline tests share: a small simulated market, its truth, and the command."""
 
 import json
-import subprocess
+import os
+import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 from basislake import PROGRAM
+from basislake.cli import main
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from basislake.verbs.exchange import market
@@ -28,6 +33,9 @@ from lake import Lake
 # Waits are this much shorter than they would be.
 SPEED = 50.0
 MINUTE_MS = 60_000
+ROOT = Path(__file__).parent.parent
+# What a command of a process begins with.
+PROCESS = (sys.executable, "-c", "from basislake.cli import main; main()")
 NOW = datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
 
 
@@ -85,36 +93,82 @@ class Ran:
         return json.loads(self.out)
 
 
-def command(server: SimulatedExchange | None, *arguments: object) -> list[str]:
-    """The command line of a verb against a simulated exchange, without a rate limit."""
+def arguments(server: SimulatedExchange | None, *given: object) -> list[str]:
+    """The arguments of a verb against a simulated exchange, without a rate limit."""
     urls: list[str] = []
     if server is not None:
-        urls = [
-            "--exchange-url",
-            server.www_url,
-            "--history-url",
-            server.history_url,
-            "--rate",
-            "0",
-        ]
-    program = [sys.executable, "-c", "from basislake.cli import main; main()"]
-    return [*program, *map(str, arguments), *urls]
+        urls = ["--exchange-url", server.www_url, "--history-url", server.history_url]
+        urls += ["--rate", "0"]
+    return [*map(str, given), *urls]
+
+
+def command(server: SimulatedExchange | None, *given: object) -> list[str]:
+    """The command line of the same, for a process."""
+    return [*PROCESS, *arguments(server, *given)]
 
 
 def basislake(
-    server: SimulatedExchange | None, *arguments: object, env: Mapping[str, str] | None = None
+    server: SimulatedExchange | None, *given: object, env: Mapping[str, str] | None = None
 ) -> Ran:
-    """Run the command as a process of its own."""
-    done = subprocess.run(
-        command(server, *arguments),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        cwd=Path(__file__).parent.parent,
-        env=None if env is None else dict(env),
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
+    """Run the command in the process of the test, which takes no second to start.
+
+    Where a process is the point (signals, limits, secrets in the environment), see
+    `tests.processes`.
+    """
+    line = arguments(server, *given)
+    with _as_in_a_pipe(line, env) as (out, err), pytest.raises(SystemExit) as ended:
+        main(line)
+    code = ended.value.code
+    assert isinstance(code, int)
+    return Ran(code, _text(out), _text(err))
+
+
+@contextmanager
+def _as_in_a_pipe(
+    given: list[str], env: Mapping[str, str] | None
+) -> Iterator[tuple[TextIOWrapper, TextIOWrapper]]:
+    """What belongs to a process and is the command's for the length of the block: its arguments,
+    output, environment, folder, and how it takes signals.
+    """
+    out, err = (TextIOWrapper(BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    before = sys.argv
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    sys.argv = ["basislake", *given]
+    try:
+        with _environment(env), chdir(ROOT), redirect_stdout(out), redirect_stderr(err):
+            yield out, err
+    finally:
+        sys.argv = before
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _environment(env: Mapping[str, str] | None) -> Iterator[None]:
+    if env is None:
+        yield
+        return
+    before = dict(os.environ)
+    _set_environment(env)
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(env: Mapping[str, str]) -> None:
+    """Change what differs, and nothing else: libraries may read it from other threads."""
+    for name in os.environ.keys() - env.keys():
+        del os.environ[name]
+    for name, value in env.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+def _text(stream: TextIOWrapper) -> str:
+    buffer = stream.buffer
+    assert isinstance(buffer, BytesIO)
+    return buffer.getvalue().decode()
 
 
 def fetch(

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.market import Ran
+from basislake.exchange.server import SimulatedExchange
+from tests.market import ROOT, Ran, command
 
-PATIENCE_S = 60.0
+# Of a machine that is busy with other things.
+PATIENCE_S = 300.0
 
 
 @contextmanager
@@ -24,6 +26,7 @@ def running(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=ROOT,
         env=None if env is None else dict(env),
         start_new_session=True,
     )
@@ -32,6 +35,14 @@ def running(
     finally:
         process.kill()
         process.communicate()
+
+
+def ran(
+    server: SimulatedExchange | None, *given: object, env: Mapping[str, str] | None = None
+) -> Ran:
+    """Run the command in a process of its own, to its end; see `tests.market.basislake`."""
+    with running(command(server, *given), env) as process:
+        return ended(process)
 
 
 def wait_until(process: subprocess.Popen[str] | None, is_so: Callable[[], bool]) -> None:
@@ -44,7 +55,7 @@ def wait_until(process: subprocess.Popen[str] | None, is_so: Callable[[], bool])
         time.sleep(0.02)
 
 
-def ended(process: subprocess.Popen[str], patience_s: float = 2 * PATIENCE_S) -> Ran:
+def ended(process: subprocess.Popen[str], patience_s: float = PATIENCE_S) -> Ran:
     """Wait for a process to end by itself; what it came to."""
     out, err = process.communicate(timeout=patience_s)
     return Ran(process.returncode, out, err)

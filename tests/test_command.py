@@ -2,16 +2,17 @@
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from basislake.exchange.server import SimulatedExchange
 from lake import Lake
 from tests.lakes import instrument, lake_of
 from tests.market import basislake, command, small_market
+from tests.processes import ended, running, wait_until
 
 AWAY = "postgresql://me:geheim@127.0.0.1:1/db"
 
@@ -104,15 +105,14 @@ def test_intervals_are_shown_as_texts(known: Lake) -> None:
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_a_query_ends_when_it_is_told_to(known: Lake, end: signal.Signals) -> None:
     query = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range > sin(b.range)"
-    process = subprocess.Popen(
-        command(None, "sql", query, "--lake", known.uri),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(4)
-    process.send_signal(end)
-    out, told = process.communicate(timeout=60)
-    assert (process.returncode, out) == (1, "")
-    assert told.strip().startswith("Interrupted.")
+    with running(command(None, "sql", query, "--lake", known.uri)) as process:
+        wait_until(process, lambda: is_computing(process.pid))
+        process.send_signal(end)
+        done = ended(process)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.strip().startswith("Interrupted.")
+
+
+def is_computing(pid: int) -> bool:
+    """Whether a thread of a process that is not its first has been busy."""
+    return any(one.id != pid and one.user_time > 0.2 for one in psutil.Process(pid).threads())
