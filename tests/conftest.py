@@ -4,24 +4,25 @@ import atexit
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 import lake
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from lake import Lake
 from load.embedded import embedded
-from tests import session
-from tests.examples import LONG, QUICK
+from tests import profiles, session
+from tests.ailing import ailing_lake
+from tests.lakes import built_lake
 from tests.loading import Target, fresh_target, small_lake
 from tests.market import basislake, small_market
 from tests.object_store import ObjectStore, Proxy, serving
-from tests.servers import copy_data, make_data
+from tests.servers import Data, copy_data, make_data
 from tests.staged import Staged, make_staged
 
 FOLDER = session.begin()
@@ -41,10 +42,9 @@ def server(universe: Universe) -> Iterator[SimulatedExchange]:
 
 
 @pytest.fixture(scope="session")
-def server_data() -> Callable[[Path], None]:
+def server_data() -> Data:
     """Puts the data of an embedded PostgreSQL into a folder, so that one starts there at once."""
-    data = make_data(FOLDER / "data")
-    return lambda folder: copy_data(data, folder)
+    return partial(copy_data, make_data(FOLDER / "data"))
 
 
 @pytest.fixture(scope="session")
@@ -79,20 +79,39 @@ def target(postgres: str, tmp_path: Path) -> Iterator[Target]:
 
 
 @pytest.fixture(scope="session")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Any]]:
-    """A lake that a whole run made, with its embedded database, and what the run told; whoever
-    changes something puts it right again.
+def loaded(
+    universe: Universe,
+    server_data: Data,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Lake, dict[str, Any]]]:
+    """A lake that a whole run made, with its embedded database, which is kept, and what the run
+    told; whoever changes something puts it right again.
     """
     folder = tmp_path_factory.mktemp("loaded")
-    with SimulatedExchange(small_market()) as server:
-        done = basislake(server, "run", "--lake", folder, "--json")
+    server_data(folder / "postgres")
+    with SimulatedExchange(universe) as server:
+        done = basislake(server, "run", "--lake", folder, "--keep", "--json")
     assert done.code == 0, done.err
-    return lake.open(str(folder)), done.json
+    yield lake.open(str(folder)), done.json
+    assert basislake(None, "status", "--lake", folder, "--no-keep").code == 0
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def market_lake(universe: Universe, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake of the small market, fetched and built; to be read only."""
+    with SimulatedExchange(universe) as server:
+        return built_lake(tmp_path_factory.mktemp("market"), server)
+
+
+@pytest.fixture(scope="session")
+def ailing(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake whose exchange misbehaved, to be read only; see `tests.ailing`."""
+    return ailing_lake(tmp_path_factory.mktemp("ailing"))
+
+
+@pytest.fixture(scope="session")
 def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
-    """A lake that was built several times, to copy from; see `tests.staged`."""
+    """A lake that was built several times, to be read only or copied; see `tests.staged`."""
     return make_staged(tmp_path_factory.mktemp("staged"))
 
 
@@ -122,11 +141,7 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # As short as can be: the path of a server's socket has at most 107 characters.
     config.option.basetemp = config.option.basetemp or str(FOLDER / "t")
-    # How long an example takes says something of the machine only.
-    settings.register_profile("quick", deadline=None, max_examples=QUICK)
-    settings.register_profile("long", deadline=None, max_examples=LONG)
-    # `--hypothesis-profile` is heeded later.
-    settings.load_profile("quick")
+    profiles.register()
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:

@@ -13,13 +13,20 @@ from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from tests.market import rows, truths
+from tests.profiles import is_long
 
-SETTINGS = settings(
-    deadline=None,
-    # Each history takes seconds, so a failing one is told as it was found.
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
+
+def histories(long: int, steps: int) -> settings:
+    """Settings of a machine: so many histories of so many steps in the long run; in a quick one a
+    short one.
+    """
+    return settings(
+        max_examples=long if is_long() else 1,
+        stateful_step_count=steps if is_long() else 3,
+        # Each history takes seconds, so a failing one is told as it was found.
+        phases=(Phase.explicit, Phase.reuse, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 class History(RuleBasedStateMachine):

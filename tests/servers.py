@@ -1,9 +1,13 @@
 """Data of an embedded PostgreSQL, made once a session and copied to where a server is to start."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from load.embedded import embedded
+
+# Puts a copy into a folder that is not there yet.
+Data = Callable[[Path], None]
 
 # A server of a test need not survive a crash of the machine.
 _HASTE = """
@@ -23,6 +27,6 @@ def make_data(folder: Path) -> Path:
 
 
 def copy_data(data: Path, folder: Path) -> None:
-    """Put a copy into a folder that is not there yet; its owner and rights stay."""
+    """Copy them with their owner and rights."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cp", "-a", str(data), str(folder)], check=True)  # noqa: S607

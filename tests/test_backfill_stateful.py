@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import polars as pl
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
@@ -17,7 +16,7 @@ from basislake.exchange.universe import weekly_universe
 from ingest.selection import Selection, select
 from lake.errors import ExchangeError
 from lake.spans import Span
-from tests.histories import SETTINGS, History
+from tests.histories import History, histories
 from tests.market import NOW, command, coverage, fetch, rows, truths
 
 OPENED = NOW - timedelta(days=9)
@@ -124,4 +123,4 @@ class Histories(History):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(SETTINGS, max_examples=6, stateful_step_count=8)
+TestHistories.settings = histories(6, steps=8)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,15 +10,10 @@ import lake
 from lake.difference import COMPARED, Difference, compare, differences
 from lake.tables import CANDLES, RAW_CANDLES
 from tests.market import basislake
-from tests.staged import Staged, make_staged
+from tests.staged import Staged
 from tests.strategies import candles
 
 LINEAGE = {"program": "test 1", "made_from": {"instruments": 0}}
-
-
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
-    return make_staged(tmp_path_factory.mktemp("staged"))
 
 
 def test_the_difference_of_two_versions_is_counted_by_instrument_and_table(staged: Staged) -> None:

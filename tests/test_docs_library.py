@@ -1,15 +1,15 @@
 """The session of docs/library.md, run as it stands on a small lake."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from basislake.exchange.server import SimulatedExchange
-from tests.lakes import built_lake
-from tests.market import small_market
+from lake import Lake
+from tests.processes import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "library.md"
@@ -17,10 +17,9 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | r
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(market_lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("notebook")
-    with SimulatedExchange(small_market()) as server:
-        built_lake(folder / "lake-data", server)
+    shutil.copytree(market_lake.uri, folder / "lake-data")
     return folder
 
 
@@ -37,7 +36,7 @@ def test_the_session_runs_and_prints_rows(folder: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     assert "(3, 3)" in done.stdout
@@ -54,7 +53,7 @@ def test_the_session_is_typed(folder: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stdout
     assert (ROOT / "lake" / "py.typed").exists()

@@ -7,18 +7,15 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from basislake.examples import EXAMPLES
-from basislake.exchange.server import SimulatedExchange
 from lake import Lake
-from tests.lakes import built_lake
-from tests.market import basislake, command, small_market
-from tests.processes import running
+from tests.market import basislake, command
+from tests.processes import PATIENCE_S, running
 
 PAGE = Path(__file__).parent.parent / "docs" / "queries.md"
 BLOCK = re.compile(r"^## @([a-z-]+): .*?^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -29,9 +26,8 @@ MAY_BE_EMPTY = {"long-gaps", "ohlc-violations", "gaps", "quarantine", "unmatched
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    with SimulatedExchange(small_market()) as server:
-        yield built_lake(tmp_path_factory.mktemp("lake"), server)
+def where(market_lake: Lake) -> Lake:
+    return market_lake
 
 
 def test_the_page_holds_every_example_and_at_least_a_dozen() -> None:
@@ -91,7 +87,7 @@ def test_a_shell_completes_the_names_of_the_examples() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     names = [line.removeprefix("plain,") for line in told.stdout.split()]
     assert names == [f"@{e.name}" for e in EXAMPLES if e.name.startswith("c")], told.stderr
@@ -188,7 +184,7 @@ def test_an_output_may_be_a_pipe_or_what_is_open_already(
         os.mkfifo(fifo)
         with running(["/bin/sh", "-c", f"cat {fifo} > {got}"]) as reader:
             done = basislake(None, *options, fifo)
-            assert (done.code, reader.wait(60)) == (0, 0), done.err
+            assert (done.code, reader.wait(PATIENCE_S)) == (0, 0), done.err
         assert fifo.is_fifo()
     else:
         pipe = " | cat" if kind == "stdout" else ""

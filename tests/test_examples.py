@@ -3,26 +3,22 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from basislake.examples import text_of
-from basislake.exchange.server import SimulatedExchange
 from basislake.verbs.demo import TENOR_SQL
 from lake import Lake
-from tests.lakes import built_lake
-from tests.market import small_market
+from tests.processes import PATIENCE_S
 
 FOLDER = Path(__file__).parent.parent / "examples"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    with SimulatedExchange(small_market()) as server:
-        yield built_lake(tmp_path_factory.mktemp("lake"), server)
+def where(market_lake: Lake) -> Lake:
+    return market_lake
 
 
 def run(script: Path, *arguments: str) -> str:
@@ -32,7 +28,7 @@ def run(script: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -22,6 +22,7 @@ from basislake.exchange.universe import (
     records,
     weekly_universe,
 )
+from tests.profiles import examples
 
 SEED = 7
 START = datetime(2024, 3, 1, 8, tzinfo=UTC)
@@ -45,7 +46,7 @@ def all_contracts() -> Iterator[tuple[Contract, pl.DataFrame]]:
         yield contract, whole_life(contract)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(contract=contracts, start=minutes_of_weekly, length=st.integers(0, 700))
 def test_a_minute_is_the_same_whatever_range_it_was_asked_in(
     contract: Contract, start: int, length: int
@@ -63,7 +64,7 @@ def test_a_minute_is_the_same_whatever_range_it_was_asked_in(
     )
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(start_ms=st.integers(0, 200_000_000), length_ms=st.integers(0, 20_000_000))
 def test_a_range_holds_the_minutes_that_open_in_it(start_ms: int, length_ms: int) -> None:
     start_ms += WEEKLY.first_trade_ms

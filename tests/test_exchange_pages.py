@@ -7,7 +7,7 @@ import orjson
 import polars as pl
 import pytest
 import requests
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -16,6 +16,7 @@ from basislake.exchange.market import CANDLE_SCHEMA, MINUTE_MS, Contract
 from basislake.exchange.pages import MOST_CANDLES, Pages, cut_window
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe, milliseconds, weekly_universe
+from tests.profiles import examples
 
 CHART = "get_tradingview_chart_data"
 UNIVERSE = weekly_universe(
@@ -29,7 +30,7 @@ contracts = st.sampled_from(sorted(UNIVERSE.contracts.values(), key=lambda one: 
 KEPT = Pages(UNIVERSE, 1_000_000)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(
     contract=contracts,
     start=st.integers(-300, 50_000) | st.integers(-300, 300),
@@ -58,7 +59,7 @@ def test_a_page_is_the_truth_whether_it_was_kept_or_not(
 
 
 @given(st.integers(0, 3_000_000), st.lists(st.integers(0, 12), max_size=40))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_a_cache_keeps_no_more_than_its_size(size_bytes: int, starts: list[int]) -> None:
     contract = UNIVERSE.contracts["BTC-PERPETUAL"]
     pages = Pages(UNIVERSE, size_bytes)
@@ -82,7 +83,7 @@ def chart(
 ) -> requests.Response:
     query = f"instrument_name={name}&start_timestamp={start_ms}&end_timestamp={end_ms}"
     url = f"{exchange.www_url}/api/v2/public/{CHART}?{query}&resolution=1"
-    return session.get(url, timeout=10)
+    return session.get(url, timeout=60)
 
 
 def test_a_page_that_is_asked_again_comes_from_the_cache(session: requests.Session) -> None:
@@ -174,7 +175,7 @@ def test_the_full_market_is_served(session: requests.Session) -> None:
         ).json()["result"]
         listed = session.get(
             f"{exchange.history_url}/api/v2/public/get_instruments?currency=BTC&expired=true",
-            timeout=10,
+            timeout=60,
         ).json()["result"]
 
     assert len(answer["ticks"]) == 5000

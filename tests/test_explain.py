@@ -20,7 +20,7 @@ from lake.errors import UsageError
 from lake.snapshot import Snapshot
 from lake.tables import CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES, Table
 from tests.market import basislake
-from tests.staged import UNIVERSE, Staged, built, make_staged
+from tests.staged import UNIVERSE, Staged, built
 from tests.strategies import T0, candles, minute
 from transforms.basis import basis
 from transforms.rules import errors
@@ -29,11 +29,6 @@ LINEAGE = {"program": "test 1", "made_from": {"instruments": 1}}
 FUTURE, PERPETUAL, LONELY = "BTC-5JAN24", "BTC-PERPETUAL", "ETH-5JAN24"
 
 prices = st.floats(min_value=1e-3, max_value=1e7)
-
-
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
-    return make_staged(tmp_path_factory.mktemp("staged"))
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pytest
 from deltalake import DeltaTable
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lake
@@ -18,17 +17,13 @@ from lake.fingerprint import Fingerprint, fingerprint
 from lake.tables import INSTRUMENTS, RAW_CANDLES, TABLES
 from tests.lakes import lake_of
 from tests.market import basislake, fetch
-from tests.staged import UNIVERSE, Staged, built, make_staged
+from tests.profiles import examples
+from tests.staged import UNIVERSE, Staged, built
 from tests.strategies import T0, candles
 
 LINEAGE = {"program": "test 1"}
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = examples(12)
 CELLS = ["open", "high", "low", "close", "volume", "cost"]
-
-
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
-    return make_staged(tmp_path_factory.mktemp("staged"))
 
 
 def content_only(found: Fingerprint) -> tuple[str, Any]:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
@@ -28,7 +27,7 @@ from lake.spans import MINUTE
 from lake.tables import BASIS, CANDLES, RAW_CANDLES, Table
 from lake.upkeep import checkpoint
 from tests.following import evening_market, follower
-from tests.histories import SETTINGS, History
+from tests.histories import History, histories
 from tests.market import coverage, fetch, rows, truths
 
 UNIVERSE = evening_market(9, 60)
@@ -213,4 +212,4 @@ class Followings(History):
 
 
 TestFollowings = Followings.TestCase
-TestFollowings.settings = settings(SETTINGS, max_examples=4, stateful_step_count=6)
+TestFollowings.settings = histories(4, steps=6)

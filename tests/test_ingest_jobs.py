@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.batches import Outcome, Recalled
@@ -48,7 +48,6 @@ def after_first(lacked: set[int], present: set[int]) -> set[int]:
     return {number for number in lacked - present if number > min(present, default=number)}
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_whatever_comes_each_window_is_asked_once_and_each_lack_after_the_first_candle_once_more(
     data: st.DataObject,

@@ -4,13 +4,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lake
 from lake import Lake, documents
 from lake.errors import LakeError
 from lake.tables import TABLES
+from tests.profiles import SHARING
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def names(at: Lake, newest: int = 100) -> list[str]:
 
 
 # The lake is the same for all examples: each text takes the place of the one before.
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=SHARING)
 @given(st.text())
 def test_a_document_is_read_back_as_it_was_written(at: Lake, text: str) -> None:
     documents.put(at, "runs/a.json", text)

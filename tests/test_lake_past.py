@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from deltalake.exceptions import DeltaError
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import lake
@@ -32,6 +32,7 @@ from lake.vacuum import vacuum
 from lake.versions import PastLake
 from tests.lakes import LINEAGE
 from tests.object_store import ObjectStore
+from tests.profiles import examples
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -132,7 +133,7 @@ def after(at: Lake, step: tuple[str, list[int]] | str | int, known: dict[int, Ro
 
 @given(st.lists(STEPS, max_size=14))
 @example([("A", [1]), "compact", 2, "give up", "compact", "give up"])
-@settings(max_examples=12)
+@examples(12)
 def test_no_version_ever_loses_or_gains_a_row(
     steps: list[tuple[str, list[int]] | str | int],
 ) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lake import Lake
 from lake.spans import MINUTE
 from lake.views.curves import MATURITY_DAYS
 from tests.lakes import Row, basis_row, instrument, lake_of
+from tests.profiles import examples
 from tests.strategies import minute
 
 # The last minute of an hour, from which expiries are a whole number of days away.
@@ -104,7 +105,7 @@ CURVES = st.dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(CURVES)
 def test_constant_maturity_is_as_one_would_work_it_out(
     curves: dict[tuple[str, float], dict[int, tuple[float | None, bool, bool]]],
@@ -212,7 +213,7 @@ def test_a_part_of_the_series_is_the_same_as_the_whole(tmp_path: Path) -> None:
     assert {row[-1] for row in found if row[1] == minute(74)} == {SOON[0], MID[0]}
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     st.dictionaries(
         st.tuples(st.sampled_from(["BTC", "ETH"]), st.sampled_from([0.5, 1, 1.5, 2])),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -24,6 +24,7 @@ from lake.tables import CANDLES, QUALITY
 from lake.views import VIEWS
 from tests.lakes import basis_row, built_lake, candle, instrument, interval, lake_of
 from tests.market import basislake, fetch, small_market
+from tests.profiles import examples
 from tests.strategies import T0, minute, span
 from transforms.quality import quality
 
@@ -157,7 +158,7 @@ def test_gaps_and_quality_agree_in_a_lake_with_gaps(gapped: Lake) -> None:
     assert by_view.equals(by_rows.select(by_view.columns))
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     st.sets(st.integers(0, 60), min_size=1),
     st.lists(st.tuples(st.integers(0, 60), st.integers(1, 30), st.booleans()), max_size=6),
@@ -273,7 +274,7 @@ def start_of(ts: datetime, length: timedelta) -> datetime:
 
 
 @periods
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(held=st.dictionaries(st.integers(0, 3_000), st.tuples(prices, prices, st.booleans())))
 def test_rolled_up_candles_are_as_one_would_work_them_out(
     period: str, length: timedelta, held: dict[int, tuple[float, float, bool]]
@@ -307,7 +308,7 @@ def test_rolled_up_candles_are_as_one_would_work_them_out(
 
 
 @periods
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     held=st.dictionaries(
         st.integers(0, 2_879), st.tuples(st.floats(-50, 50), st.booleans(), st.booleans())

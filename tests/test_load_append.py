@@ -9,7 +9,7 @@ from threading import Event
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lake import Lake
@@ -29,6 +29,7 @@ from tests.loading import (
     put,
     small_lake,
 )
+from tests.profiles import examples
 
 
 def writers(target: Target, table: str, instrument: str) -> list[str]:
@@ -211,7 +212,7 @@ CHANGES = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=12)
+@examples(12)
 @given(rounds=st.lists(st.lists(CHANGES, min_size=1, max_size=3), min_size=1, max_size=4))
 def test_after_any_changes_of_the_lake_a_load_makes_every_cell_equal(
     postgres: str, rounds: list[list[tuple[tuple[Table, str], str, int, int]]]

@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -13,6 +12,8 @@ from load.embedded import embedded
 from load.postgres import Database
 from tests.loading import small_lake
 from tests.market import basislake
+from tests.processes import PATIENCE_S, wait_until
+from tests.servers import Data
 
 HOLDING_SOURCE = """
 import sys, time
@@ -20,7 +21,7 @@ from pathlib import Path
 from load.embedded import embedded
 with embedded(Path(sys.argv[1])) as uri:
     print(uri, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -37,8 +38,11 @@ def test_an_embedded_server_runs_in_a_folder_with_a_long_or_odd_name(
             Database(uri)
 
 
-def test_an_embedded_server_is_stopped_though_a_killed_program_used_it(tmp_path: Path) -> None:
+def test_an_embedded_server_is_stopped_though_a_killed_program_used_it(
+    server_data: Data, tmp_path: Path
+) -> None:
     folder = tmp_path / "pg"
+    server_data(folder)
     with embedded(folder):
         (folder / ".handle_pids.json").write_text("[999999999]")
     with embedded(folder) as uri:
@@ -61,7 +65,8 @@ def is_running(folder: Path) -> bool:
     return mark.exists() and psutil.pid_exists(int(mark.read_text().split()[0]))
 
 
-def test_an_embedded_server_listens_on_no_network(tmp_path: Path) -> None:
+def test_an_embedded_server_listens_on_no_network(server_data: Data, tmp_path: Path) -> None:
+    server_data(tmp_path / "pg")
     with embedded(tmp_path / "pg") as uri, Database(uri) as database:
         assert database.query("SELECT current_setting('listen_addresses')") == [("",)]
         pid = int((tmp_path / "pg" / "postmaster.pid").read_text().split()[0])
@@ -71,12 +76,13 @@ def test_an_embedded_server_listens_on_no_network(tmp_path: Path) -> None:
 
 
 def test_an_embedded_server_that_is_killed_comes_back_with_all_that_was_loaded(
-    tmp_path: Path,
+    server_data: Data, tmp_path: Path
 ) -> None:
     lake = small_lake(tmp_path / "lake")
     options = ("--lake", lake.uri, "--json")
-    assert basislake(None, "load", *options, "--keep").code == 0
     folder = tmp_path / "lake" / "postgres"
+    server_data(folder)
+    assert basislake(None, "load", *options, "--keep").code == 0
     os.kill(int((folder / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
     again = basislake(None, "load", *options)
     assert again.code == 0, again.err
@@ -85,9 +91,12 @@ def test_an_embedded_server_that_is_killed_comes_back_with_all_that_was_loaded(
     assert not is_running(folder)
 
 
-def test_an_embedded_server_is_taken_over_from_a_killed_command(tmp_path: Path) -> None:
+def test_an_embedded_server_is_taken_over_from_a_killed_command(
+    server_data: Data, tmp_path: Path
+) -> None:
     lake = small_lake(tmp_path / "lake")
     folder = tmp_path / "lake" / "postgres"
+    server_data(folder)
     with embedded(folder) as uri:
         pass
     process = subprocess.Popen(
@@ -103,9 +112,10 @@ def test_an_embedded_server_is_taken_over_from_a_killed_command(tmp_path: Path) 
 
 
 def test_a_process_number_that_is_anothers_by_now_is_not_taken_for_the_server(
-    tmp_path: Path,
+    server_data: Data, tmp_path: Path
 ) -> None:
     folder = tmp_path / "pg"
+    server_data(folder)
     with embedded(folder) as uri:
         mark = (folder / "postmaster.pid").read_text().split("\n")
     # As after a restart of the machine.
@@ -116,10 +126,11 @@ def test_a_process_number_that_is_anothers_by_now_is_not_taken_for_the_server(
 
 
 def test_a_kept_server_says_how_to_connect_and_goes_on_until_it_is_stopped(
-    tmp_path: Path,
+    server_data: Data, tmp_path: Path
 ) -> None:
     lake = small_lake(tmp_path / "lake")
     folder = tmp_path / "lake" / "postgres"
+    server_data(folder)
     kept = basislake(None, "load", "--lake", lake.uri, "--keep")
     assert kept.code == 0, kept.err
     lines = [line.strip() for line in kept.err.splitlines()]
@@ -137,18 +148,16 @@ def test_a_kept_server_says_how_to_connect_and_goes_on_until_it_is_stopped(
     assert basislake(None, "status", "--lake", lake.uri).code == 0
     assert is_running(folder)
     subprocess.run(stop, shell=True, check=True)  # noqa: S602
-    until_s = time.monotonic() + 10
-    while is_running(folder):
-        assert time.monotonic() < until_s
-        time.sleep(0.05)
+    wait_until(None, lambda: not is_running(folder))
 
 
 @pytest.mark.parametrize("argument", [[], ["--no-keep"]])
 def test_a_server_ends_with_the_command_unless_it_is_to_be_kept(
-    tmp_path: Path, argument: list[str]
+    server_data: Data, tmp_path: Path, argument: list[str]
 ) -> None:
     lake = small_lake(tmp_path / "lake")
     folder = tmp_path / "lake" / "postgres"
+    server_data(folder)
     assert basislake(None, "load", "--lake", lake.uri).code == 0
     assert not is_running(folder)
     assert basislake(None, "load", "--lake", lake.uri, "--keep").code == 0
@@ -158,8 +167,11 @@ def test_a_server_ends_with_the_command_unless_it_is_to_be_kept(
     assert not is_running(folder)
 
 
-def test_two_programs_share_a_server_and_the_last_one_stops_it(tmp_path: Path) -> None:
+def test_two_programs_share_a_server_and_the_last_one_stops_it(
+    server_data: Data, tmp_path: Path
+) -> None:
     folder = tmp_path / "pg"
+    server_data(folder)
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDING_SOURCE, str(folder)], stdout=subprocess.PIPE, text=True
     )
@@ -169,5 +181,5 @@ def test_two_programs_share_a_server_and_the_last_one_stops_it(tmp_path: Path) -
         assert same == uri
     assert is_running(folder)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
     assert not is_running(folder)

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.tables import BASIS, CANDLES, INSTRUMENTS, Column, Table, Type
@@ -20,6 +20,7 @@ from load.tables import FUTURES_BASIS_SPREAD, FUTURES_OHLCV
 from load.verify import bits, figures, figures_sql, mismatches
 from tests.loading import FUTURE, OTHER, PERPETUAL, Target, candles, put
 from tests.market import basislake
+from tests.profiles import SHARING, examples
 
 # Every type that PostgreSQL's tables have, nulls where they may be.
 EVERYTHING = Table(
@@ -114,13 +115,10 @@ def same_bits(one: pl.DataFrame, other: pl.DataFrame, table: Table) -> bool:
 
 
 TABLES = [FUTURES_OHLCV, FUTURES_BASIS_SPREAD, EVERYTHING]
-HYPOTHESIS = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-@HYPOTHESIS
+@examples(60, suppress_health_check=SHARING)
 @given(data=st.data())
 def test_extreme_rows_come_back_bit_for_bit_and_with_equal_figures(
     database: Database, table: Table, data: st.DataObject
@@ -152,7 +150,7 @@ def lake_rows(table: Table) -> st.SearchStrategy[pl.DataFrame]:
     return rows.map(lambda listed: pl.DataFrame(listed, schema=schema, orient="row").sort("ts"))
 
 
-@settings(HYPOTHESIS, max_examples=20)
+@examples(20, suppress_health_check=SHARING)
 @given(candles=lake_rows(CANDLES), more=lake_rows(CANDLES), spread=lake_rows(BASIS))
 def test_what_the_lake_holds_comes_back_from_postgres_bit_for_bit(
     target: Target, candles: pl.DataFrame, more: pl.DataFrame, spread: pl.DataFrame
@@ -176,7 +174,7 @@ def test_what_the_lake_holds_comes_back_from_postgres_bit_for_bit(
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-@HYPOTHESIS
+@examples(60, suppress_health_check=SHARING)
 @given(data=st.data())
 def test_one_altered_cell_is_found_by_the_figures_and_named_by_the_comparison(
     database: Database, table: Table, data: st.DataObject

@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from lake import Lake
 from lake.tables import TABLES
 from tests.market import ROOT
-from tests.staged import Staged, built, make_staged
+from tests.staged import Staged, built
 
 PANDAS = ROOT / ".venv" / "pandas"
 WITH_DASK = """
@@ -35,11 +36,11 @@ Reader = Callable[[DeltaTable], Counts]
 
 
 @pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
-    made = make_staged(tmp_path_factory.mktemp("staged"))
+def where(staged: Staged, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    copy = staged.copy(tmp_path_factory.mktemp("readers"))
     # So that files of older versions lie beside those of the newest.
-    built(made.where, full=True)
-    return made
+    built(copy, full=True)
+    return copy
 
 
 def with_polars(delta: DeltaTable) -> Counts:
@@ -70,19 +71,19 @@ def spark() -> Iterator[Any]:
 @pytest.mark.parametrize("read", [with_polars, with_duckdb])
 @pytest.mark.parametrize("name", TABLES)
 def test_every_version_of_every_table_has_the_same_rows_to_every_reader(
-    staged: Staged, name: str, read: Reader
+    where: Lake, name: str, read: Reader
 ) -> None:
-    for version in _versions(staged, name):
-        assert read(_delta(staged, name, version)) == _expected(staged, name, version)
+    for version in _versions(where, name):
+        assert read(_delta(where, name, version)) == _expected(where, name, version)
 
 
 @pytest.mark.slow
-def test_dask_counts_the_same_rows(staged: Staged) -> None:
+def test_dask_counts_the_same_rows(where: Lake) -> None:
     if not PANDAS.exists():
         pytest.skip("`make test-slow` installs pandas for this, where nothing else finds it")
-    asked = [(name, version) for name in TABLES for version in _versions(staged, name)]
-    expected = [counts for each in asked if (counts := _expected(staged, *each))]
-    uris = [files for each in asked if (files := _delta(staged, *each).file_uris())]
+    asked = [(name, version) for name in TABLES for version in _versions(where, name)]
+    expected = [counts for each in asked if (counts := _expected(where, *each))]
+    uris = [files for each in asked if (files := _delta(where, *each).file_uris())]
     done = subprocess.run(
         [sys.executable, "-c", WITH_DASK],
         env={**os.environ, "PYTHONPATH": str(PANDAS)},
@@ -96,32 +97,32 @@ def test_dask_counts_the_same_rows(staged: Staged) -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_spark_reads_the_files_of_a_version(staged: Staged, spark: Any, name: str) -> None:  # noqa: ANN401
-    for version in (1, staged.where.snapshot(TABLES[name]).version):
+def test_spark_reads_the_files_of_a_version(where: Lake, spark: Any, name: str) -> None:  # noqa: ANN401
+    for version in (1, where.snapshot(TABLES[name]).version):
         assert version is not None
-        delta = _delta(staged, name, version)
-        expected = _expected(staged, name, version)
+        delta = _delta(where, name, version)
+        expected = _expected(where, name, version)
         if not expected:
             continue
         frame = spark.read.option("basePath", delta.table_uri).parquet(*delta.file_uris())
         counted = frame.groupBy("instrument").count().collect()
         assert {row["instrument"]: row["count"] for row in counted} == expected
         # Every column, which Spark has to decode.
-        columns = staged.where.scan(name, version).select(pl.all().count()).collect()
+        columns = where.scan(name, version).select(pl.all().count()).collect()
         found = frame.agg(dict.fromkeys(frame.columns, "count")).collect()[0].asDict()
         assert {f"count({c})": n for c, n in columns.row(0, named=True).items()} == found
 
 
-def _versions(staged: Staged, name: str) -> list[int]:
-    newest = staged.where.snapshot(TABLES[name]).version
+def _versions(where: Lake, name: str) -> list[int]:
+    newest = where.snapshot(TABLES[name]).version
     assert newest is not None
     return sorted({1, newest // 2, newest})
 
 
-def _delta(staged: Staged, name: str, version: int) -> DeltaTable:
-    return DeltaTable(f"{staged.where.uri}/{name}", version=version)
+def _delta(where: Lake, name: str, version: int) -> DeltaTable:
+    return DeltaTable(f"{where.uri}/{name}", version=version)
 
 
-def _expected(staged: Staged, name: str, version: int) -> Counts:
-    rows = staged.where.scan(name, version).group_by("instrument").len().collect()
+def _expected(where: Lake, name: str, version: int) -> Counts:
+    rows = where.scan(name, version).group_by("instrument").len().collect()
     return dict(rows.iter_rows())

@@ -22,20 +22,21 @@ from ingest.runs import FOLDER
 from lake import Lake
 from lake.errors import UsageError
 from lake.tables import BASIS, CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES
-from tests.ailing import LOST, REFUSED, SPIKE, UNANSWERED, ailing_lake
+from tests.ailing import LOST, REFUSED, SPIKE, UNANSWERED
 from tests.lakes import LINEAGE, copied, instrument, interval, lake_of
 from tests.loading import FUTURE, Target, candles, put
 from tests.market import basislake, small_market
 from tests.reporting import HOSTILE, MADE_AT, figure, read, text_of
-from tests.staged import CURATED_NAMES, make_staged
+from tests.servers import Data
+from tests.staged import CURATED_NAMES, Staged
 
 EXPIRY = datetime(2024, 3, 29, 8, tzinfo=UTC)
 STATUSES = ["failed", "missing", "never_asked", "present", "no_data"]
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    return ailing_lake(tmp_path_factory.mktemp("ailing"))
+def where(ailing: Lake) -> Lake:
+    return ailing
 
 
 @pytest.fixture(scope="module")
@@ -277,8 +278,8 @@ def test_raw_candles_without_a_build_are_told_as_such(where: Lake, tmp_path: Pat
     assert "not built" in text
 
 
-def test_upkeep_puts_no_table_behind_and_a_new_candle_does(tmp_path: Path) -> None:
-    where = make_staged(tmp_path).where
+def test_upkeep_puts_no_table_behind_and_a_new_candle_does(staged: Staged, tmp_path: Path) -> None:
+    where = staged.copy(tmp_path)
     assert basislake(None, "maintain", "--lake", where.uri).code == 0
     assert where.history(RAW_CANDLES, 1)[0].is_upkeep
     told = "Not made from the newest raw candles"
@@ -341,7 +342,8 @@ def test_as_many_rows_of_other_values_are_not_equal(target: Target) -> None:
     assert not told["futures_ohlcv"]["equal"]
 
 
-def test_the_demo_leaves_its_report_beside_its_lake(tmp_path: Path) -> None:
+def test_the_demo_leaves_its_report_beside_its_lake(server_data: Data, tmp_path: Path) -> None:
+    server_data(tmp_path / "postgres")
     done = basislake(None, "demo", "--lake", tmp_path)
     assert done.code == 0, done.err
     assert f"Look at it in a browser: {tmp_path}/report/index.html" in done.out
@@ -375,10 +377,13 @@ def test_a_schema_of_ones_own_is_reported_like_the_usual_one(
     assert basislake(None, "report", *at, "--verify").code == 0
 
 
-def test_a_report_that_cannot_be_written_takes_nothing_from_the_run(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_takes_nothing_from_the_run(
+    target: Target, tmp_path: Path
+) -> None:
     Path(tmp_path, "report").write_text("in the way")
+    at = ("--lake", tmp_path, "--postgres", target.uri, "--schema", target.schema)
     with SimulatedExchange(small_market(weeks=1)) as server:
-        done = basislake(server, "run", "--lake", tmp_path, "--json")
+        done = basislake(server, "run", *at, "--json")
     assert done.code == 1
     assert "Report: not made" in done.err
     assert "Traceback" not in done.err

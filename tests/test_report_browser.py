@@ -14,7 +14,7 @@ from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
 from basislake.report.page import page
 from lake import Lake
 from lake.tables import COVERAGE, INSTRUMENTS
-from tests.ailing import UNANSWERED, ailing_lake
+from tests.ailing import UNANSWERED
 from tests.browser import Browser, Page, browser, chromium
 from tests.lakes import lake_of
 
@@ -63,8 +63,8 @@ def window() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    return ailing_lake(tmp_path_factory.mktemp("ailing"))
+def where(ailing: Lake) -> Lake:
+    return ailing
 
 
 @pytest.fixture(scope="module")

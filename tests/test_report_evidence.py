@@ -13,15 +13,15 @@ from basislake.settings import database
 from lake import Lake
 from lake.tables import BASIS, COVERAGE
 from load.postgres import Database
-from tests.ailing import UNANSWERED, ailing_lake
+from tests.ailing import UNANSWERED
 from tests.lakes import LINEAGE, copied
 from tests.market import basislake
 from tests.reporting import MADE_AT
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    return ailing_lake(tmp_path_factory.mktemp("ailing"))
+def where(ailing: Lake) -> Lake:
+    return ailing
 
 
 def test_the_evidence_of_a_finished_lake_passes_where_it_should(

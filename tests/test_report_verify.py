@@ -17,7 +17,7 @@ from lake import Lake
 from lake.errors import LakeError
 from lake.tables import CANDLES, RAW_CANDLES
 from load.postgres import Database
-from tests.ailing import UNANSWERED, ailing_lake
+from tests.ailing import UNANSWERED
 from tests.lakes import LINEAGE, copied
 from tests.market import basislake
 from tests.reporting import HOSTILE, MADE_AT, text_of
@@ -25,8 +25,8 @@ from tests.staged import built
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    return ailing_lake(tmp_path_factory.mktemp("ailing"))
+def where(ailing: Lake) -> Lake:
+    return ailing
 
 
 @pytest.fixture(scope="module")

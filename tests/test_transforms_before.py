@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from basislake.status import tables_behind
@@ -24,6 +24,7 @@ from lake.spans import MINUTE
 from lake.tables import QUALITY, RAW_CANDLES
 from lake.upkeep import checkpoint
 from tests.arriving import PROGRAM, append, contents, new_lake
+from tests.profiles import examples
 from tests.spiked import EXPIRIES, NEXT, PERPETUAL, QUARTERLY, simulated
 from transforms.before import duplicates, known_since
 from transforms.build import build
@@ -239,7 +240,7 @@ past = st.builds(lambda share: lambda story: story.build_from_the_past(share), s
 others = st.sampled_from([Story.compact, Story.build, Story.build_and_be_killed])
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(12)
 @given(steps=st.lists(come | others | past, max_size=8))
 def test_whatever_happened_a_build_comes_to_what_a_full_one_does(
     steps: list[Callable[[Story], None]],

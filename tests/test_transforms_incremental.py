@@ -7,13 +7,14 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lake import Lake
 from lake.log import Commit
 from lake.tables import BASIS, RAW_CANDLES, Table
 from tests.arriving import PROGRAM, append, contents, new_lake
+from tests.profiles import examples
 from tests.spiked import (
     EXPIRIES,
     NEXT,
@@ -140,7 +141,7 @@ def arrivals(draw: st.DrawFn) -> list[dict[str, list[pl.DataFrame]]]:
     return [step for step in steps if step]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(10)
 @given(steps=arrivals(), threads=st.integers(1, 4))
 def test_any_sequence_of_arrivals_and_builds_comes_to_one_full_build(
     expected: dict[str, object], steps: list[dict[str, list[pl.DataFrame]]], threads: int

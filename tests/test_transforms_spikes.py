@@ -6,10 +6,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.tables import RAW_CANDLES
+from tests.profiles import examples
 from tests.spiked import (
     EXPIRIES,
     NEXT,
@@ -44,7 +45,7 @@ def minute(number: int) -> datetime:
     return START + timedelta(minutes=number)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     name=st.sampled_from(list(EXPIRIES)),
     row=st.one_of(st.integers(0, 3), st.integers(2 * DAY - 4, 2 * DAY - 1), st.integers(0, 2879)),
@@ -72,7 +73,7 @@ def test_a_spike_that_nobody_trades_away_from_is_flagged_until_somebody_does(
     assert flagged(spiked.judged()) == {name: [minute(DAY + i) for i in range(DAY)]}
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     name=st.sampled_from(FUTURES),
     count=st.integers(1, 40),

@@ -22,18 +22,12 @@ from tests.staged import (
     built,
     content,
     is_same,
-    make_staged,
     raw_version,
 )
 from tests.strategies import candles
 from transforms.build import SETTINGS
 
 LINEAGE = {"program": "test 1", "made_from": {"instruments": 0}}
-
-
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
-    return make_staged(tmp_path_factory.mktemp("staged"))
 
 
 def newest(where: Lake) -> dict[str, int | None]:
