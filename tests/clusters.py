@@ -14,6 +14,8 @@ import pytest
 pytest.importorskip("distributed", reason="pip install 'basislake[dask]' to run these")
 from distributed import Client
 
+from tests.processes import PATIENCE_S
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -76,7 +78,7 @@ def cluster(
         address = json.loads(told.read_text())["address"]
         if machines:
             with Client(address, set_as_default=False) as client:
-                client.wait_for_workers(len(machines), timeout=60)
+                client.wait_for_workers(len(machines), timeout=PATIENCE_S)
         yield address.replace("tcp://", "dask://"), processes[1:]
     finally:
         for process in processes:

@@ -1,11 +1,13 @@
 """The command in a process of its own beside a test, and disks that fill up."""
 
+import json
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +45,17 @@ def ran(
     """Run the command in a process of its own, to its end; see `tests.market.basislake`."""
     with running(command(server, *given), env) as process:
         return ended(process)
+
+
+def announced(process: subprocess.Popen[str]) -> Any:  # noqa: ANN401  (whatever it prints)
+    """The JSON object that a process prints over several lines, and goes on after."""
+    assert process.stdout is not None
+    text = ""
+    while not text.rstrip().endswith("}"):
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        text += line
+    return json.loads(text)
 
 
 def wait_until(process: subprocess.Popen[str] | None, is_so: Callable[[], bool]) -> None:

@@ -3,7 +3,6 @@
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -16,10 +15,13 @@ from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from lake.tables import TABLES
+from tests.gates import Gate
 from tests.market import basislake, command, ideal_calls, rows, small_market, truths
 from tests.processes import ended, mount, running, small_disk, unmount, wait_until
 
 RAW = TABLES["raw_candles"]
+# A call that is waited for takes longer than any test.
+MOST_TIMEOUT_S = 3_600
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,8 @@ def universe() -> Universe:
 
 
 @pytest.fixture
-def slow(universe: Universe) -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(universe, delay_s=0.1) as running:
+def server(universe: Universe) -> Iterator[SimulatedExchange]:
+    with SimulatedExchange(universe) as running:
         yield running
 
 
@@ -39,72 +41,83 @@ def backfilling(
     return running(command(server, "backfill", "--lake", folder, *more))
 
 
+def saved(folder: Path) -> int:
+    return lake.open(str(folder)).snapshot(RAW).rows
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_killed_backfill_is_finished_by_the_next_one(
-    universe: Universe, slow: SimulatedExchange, tmp_path: Path, how: signal.Signals
+    universe: Universe, server: SimulatedExchange, tmp_path: Path, how: signal.Signals
 ) -> None:
     total = ideal_calls(universe)
-    with backfilling(slow, tmp_path) as process:
-        wait_until(process, lambda: slow.calls_of(CHART) > total // 2)
+    with Gate(server, total // 2) as gate, backfilling(server, tmp_path) as process:
+        wait_until(process, lambda: gate.is_holding and saved(tmp_path) > 0)
         process.send_signal(how)
-        done = ended(process, 30)
-    where = lake.open(str(tmp_path))
-    saved = where.snapshot(RAW).rows
-    assert 0 < saved < truths(universe).height
+        done = ended(process)
+    stored = saved(tmp_path)
+    assert 0 < stored < truths(universe).height
     if how != signal.SIGKILL:
         assert done.code == 1
         assert "Interrupted. What was committed is safe" in done.err
-        assert f"all {saved:,} new candles that came are saved" in done.err
+        assert f"all {stored:,} new candles that came are saved" in done.err
         assert "Traceback" not in done.err
-    made = slow.calls_of(CHART)
-    with SimulatedExchange(universe) as server:
-        done = basislake(server, "backfill", "--lake", tmp_path, "--json")
-        assert done.code == 0, done.err
-        assert made + server.calls_of(CHART) <= 1.25 * total
-    assert rows(where, "raw_candles").equals(truths(universe))
+    done = basislake(server, "backfill", "--lake", tmp_path, "--json")
+    assert done.code == 0, done.err
+    assert server.calls_of(CHART) <= 1.25 * total
+    assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
     states = [record["state"] for record in _status(tmp_path)["runs"]]
     assert states == ["done", "killed" if how == signal.SIGKILL else "interrupted"]
 
 
 def test_an_interruption_does_not_wait_for_calls_that_hang(
-    universe: Universe, tmp_path: Path
+    server: SimulatedExchange, tmp_path: Path
 ) -> None:
     with (
-        SimulatedExchange(universe, delay_s=20.0) as stuck,
-        backfilling(stuck, tmp_path) as process,
+        Gate(server, 0) as gate,
+        backfilling(server, tmp_path, "--timeout", MOST_TIMEOUT_S) as process,
     ):
-        wait_until(process, lambda: stuck.calls_of(CHART) > 2)
-        asked_at = time.monotonic()
+        wait_until(process, lambda: gate.is_holding)
         process.send_signal(signal.SIGINT)
-        ended(process, 30)
-        assert time.monotonic() - asked_at < 15
+        assert ended(process).code == 1
+        assert gate.is_holding
 
 
 def test_two_backfills_at_once_share_the_work(
-    universe: Universe, slow: SimulatedExchange, tmp_path: Path
+    universe: Universe, server: SimulatedExchange, tmp_path: Path
 ) -> None:
-    assert basislake(slow, "instruments", "--lake", tmp_path).code == 0
+    assert basislake(server, "instruments", "--lake", tmp_path).code == 0
     options = ("--threads", "2", "--json")
-    with backfilling(slow, tmp_path, *options) as one, backfilling(slow, tmp_path, *options) as two:
+    with (
+        Gate(server, 0) as gate,
+        backfilling(server, tmp_path, *options) as one,
+        backfilling(server, tmp_path, *options) as two,
+    ):
+        # One of them has two under way at most.
+        wait_until(one, lambda: server.calls_of(CHART) > 2)
+        gate.open()
         ends = [ended(process) for process in (one, two)]
     assert [end.code for end in ends] == [0, 0], ends
     told = [end.json for end in ends]
     assert [each["complete"] for each in told] == [len(universe.contracts)] * 2
     assert sum(each["candles_written"] for each in told) == truths(universe).height
     assert all(each["calls"] > 0 for each in told)
-    assert slow.calls_of(CHART) == ideal_calls(universe)
-    assert slow.counters.repeats == 0
+    assert server.calls_of(CHART) == ideal_calls(universe)
+    assert server.counters.repeats == 0
     assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
 
 
 def test_a_backfill_takes_over_what_a_killed_one_had_claimed(
-    universe: Universe, slow: SimulatedExchange, tmp_path: Path
+    universe: Universe, server: SimulatedExchange, tmp_path: Path
 ) -> None:
-    assert basislake(slow, "instruments", "--lake", tmp_path).code == 0
-    with backfilling(slow, tmp_path, "--threads", "1") as first:
-        wait_until(first, lambda: slow.calls_of(CHART) > 1)
-        with backfilling(slow, tmp_path, "--threads", "1") as second:
-            wait_until(second, lambda: slow.calls_of(CHART) > ideal_calls(universe) // 2)
+    assert basislake(server, "instruments", "--lake", tmp_path).code == 0
+    # The second call of the first hangs, and no other.
+    with (
+        Gate(server, 1, holds=1) as gate,
+        backfilling(server, tmp_path, "--threads", "1") as first,
+    ):
+        wait_until(first, lambda: gate.is_holding)
+        with backfilling(server, tmp_path, "--threads", "1") as second:
+            wait_until(second, lambda: server.calls_of(CHART) > ideal_calls(universe) // 2)
             first.kill()
             done = ended(second)
     assert done.code == 0, done.err
@@ -114,22 +127,39 @@ def test_a_backfill_takes_over_what_a_killed_one_had_claimed(
 def test_another_terminal_sees_what_a_running_backfill_does(
     universe: Universe, slow: SimulatedExchange, tmp_path: Path
 ) -> None:
-    with backfilling(slow, tmp_path, "--threads", "1") as process:
-        wait_until(process, lambda: slow.calls_of(CHART) > 15)
-        (record,) = _status(tmp_path)["running"]
+    total = ideal_calls(universe)
+    # It writes down how far it is about once a second, as windows are done; the last one waits.
+    with (
+        Gate(slow, total - 1) as gate,
+        backfilling(slow, tmp_path, "--threads", "1") as process,
+    ):
+        seen: list[dict[str, Any]] = []
+
+        def is_seen() -> bool:
+            seen[:] = [each for each in _status(tmp_path)["running"] if each["windows_done"]]
+            return bool(seen)
+
+        wait_until(process, is_seen)
         shown = basislake(None, "status", "--lake", tmp_path).out
+        gate.open()
         done = ended(process)
+    (record,) = seen
     assert record["pid"] == process.pid
-    assert record["windows_done"] > 0
-    assert record["windows_done"] + record["windows_left"] == ideal_calls(universe)
+    assert record["windows_done"] + record["windows_left"] == total
     assert record["instruments_now"]
     assert record["seconds_left"] > 0
-    assert re.search(r"\[\d+/\d+\] \d+\.\d calls/s, 0:00:\d\d left, .* 0 retries", shown)
+    assert re.search(r"\[\d+/\d+\] \d+\.\d calls/s, \d:\d\d:\d\d left, .* 0 retries", shown)
     (log,) = (tmp_path / "runs").glob("*.log")
     assert str(log) in done.err
     lines = log.read_text().splitlines()
     assert {line.split()[1] for line in lines} == set(universe.contracts)
     assert all(" complete calls=" in line for line in lines)
+
+
+@pytest.fixture
+def slow(universe: Universe) -> Iterator[SimulatedExchange]:
+    with SimulatedExchange(universe, delay_s=0.1) as running:
+        yield running
 
 
 def test_a_full_disk_keeps_what_was_committed_and_a_rerun_finishes(
@@ -153,15 +183,20 @@ def test_a_full_disk_keeps_what_was_committed_and_a_rerun_finishes(
 
 
 def test_a_lake_that_can_no_longer_be_written_says_so_and_stays_readable(
-    universe: Universe, slow: SimulatedExchange, tmp_path: Path
+    universe: Universe, server: SimulatedExchange, tmp_path: Path
 ) -> None:
-    with ExitStack() as mounts, backfilling(slow, tmp_path) as process:
-        wait_until(process, lambda: slow.calls_of(CHART) > ideal_calls(universe) // 2)
+    with (
+        ExitStack() as mounts,
+        Gate(server, ideal_calls(universe) // 2) as gate,
+        backfilling(server, tmp_path) as process,
+    ):
+        wait_until(process, lambda: gate.is_holding and saved(tmp_path) > 0)
         # A folder's rights do not bind the superuser; a mount that is read-only does.
         if mount("--bind", str(tmp_path), str(tmp_path)):
             pytest.skip("a folder cannot be made read-only here")
         mounts.callback(unmount, tmp_path)
         wait_until(process, lambda: not mount("-o", "remount,ro,bind", str(tmp_path)))
+        gate.open()
         done = ended(process)
         assert done.code == 1
         assert "Traceback" not in done.err
@@ -169,12 +204,12 @@ def test_a_lake_that_can_no_longer_be_written_says_so_and_stays_readable(
         stored = rows(lake.open(str(tmp_path)), "raw_candles")
         assert 0 < stored.height < truths(universe).height
         assert stored.join(truths(universe), on=stored.columns, how="anti").is_empty()
-        again = basislake(slow, "backfill", "--lake", tmp_path)
+        again = basislake(server, "backfill", "--lake", tmp_path)
         assert again.code == 1
         assert "Traceback" not in again.err
-    assert basislake(slow, "backfill", "--lake", tmp_path).code == 0
+    assert basislake(server, "backfill", "--lake", tmp_path).code == 0
     assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
-    assert slow.calls_of(CHART) <= 1.25 * ideal_calls(universe)
+    assert server.calls_of(CHART) <= 1.25 * ideal_calls(universe)
 
 
 def _status(folder: Path) -> dict[str, list[dict[str, Any]]]:

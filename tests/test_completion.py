@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.market import basislake
+from tests.processes import PATIENCE_S
 
 # What each shell is told to complete, and how it shows what it found.
 ASKED = {
@@ -50,7 +51,7 @@ def test_a_shell_completes_by_the_script(shell: str, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     found, breaks = done.stdout.split("breaks:")

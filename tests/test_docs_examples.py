@@ -15,6 +15,7 @@ from basislake import defaults
 from basislake.exchange.server import SimulatedExchange
 from basislake.verbs.exchange import market
 from docs.reference import verbs
+from tests.processes import PATIENCE_S
 
 # In the order a stranger would run them; `exchange` serves without end and has its own tests.
 ORDER = (
@@ -53,7 +54,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         yield variables
     # One of the examples leaves the embedded PostgreSQL running.
     stop = [str(program), "status", "--no-keep"]
-    subprocess.run(stop, cwd=folder, env=variables, capture_output=True, check=True, timeout=60)
+    subprocess.run(
+        stop, cwd=folder, env=variables, capture_output=True, check=True, timeout=PATIENCE_S
+    )
 
 
 @pytest.mark.parametrize("name", ORDER)
@@ -76,7 +79,7 @@ def test_the_examples_of_a_help_text_work(
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=PATIENCE_S,
         )
         # Whether the criteria are met is for the evidence to say.
         codes = {0, 1} if "--evidence" in line else {0}

@@ -1,11 +1,10 @@
 """Builds by a Dask cluster: the same rows, also where a worker is killed."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -19,16 +18,13 @@ from lake.tables import CANDLES, CURATED
 from tests.clusters import cluster
 from tests.market import basislake, command, fetch, small_market
 from tests.object_store import ObjectStore, Proxy
-from tests.staged import built
+from tests.processes import PATIENCE_S, ended, running, wait_until
 
 
-@pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+@pytest.fixture
+def local(market_lake: Lake) -> Lake:
     """A lake on disk, built here."""
-    at = lake.open(str(tmp_path_factory.mktemp("local")))
-    _fill(at)
-    built(at)
-    return at
+    return market_lake
 
 
 def _fill(at: Lake) -> None:
@@ -43,20 +39,19 @@ def test_a_cluster_builds_what_one_machine_builds_though_a_worker_is_killed_in_t
     _fill(at)
     proxy.set(delay_s=0.05)
     env = proxy.store.environment(tmp_path)
-    with cluster(env, tmp_path) as (engine, workers):
-        process = subprocess.Popen(
-            command(None, "build", "--lake", at.uri, "--engine", engine, "--json"),
-            env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        while len(_written(at)) < 4:
-            assert process.poll() is None
-            time.sleep(0.02)
+    with (
+        cluster(env, tmp_path) as (engine, workers),
+        running(
+            command(None, "build", "--lake", at.uri, "--engine", engine, "--json"), env
+        ) as process,
+    ):
+        wait_until(process, lambda: len(_written(at)) > 3)
         os.kill(workers[0].pid, signal.SIGKILL)
         assert at.snapshot(CANDLES).version is None
-        out, told = process.communicate(timeout=120)
-    assert process.returncode == 0, told
+        done = ended(process)
+    assert done.code == 0, done.err
     expected = fingerprint(local, 2)
-    assert json.loads(out)["basis_rows"] == expected.rows["basis"]
+    assert done.json["basis_rows"] == expected.rows["basis"]
     assert fingerprint(at, 2, verify=True) == expected
 
 
@@ -67,18 +62,15 @@ def test_a_cluster_that_goes_away_in_the_middle_is_told_plainly_and_nothing_is_c
     _fill(at)
     proxy.set(delay_s=0.1)
     env = proxy.store.environment(tmp_path)
-    with cluster(env, tmp_path) as (engine, _):
-        process = subprocess.Popen(
-            command(None, "build", "--lake", at.uri, "--engine", engine),
-            env=env, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        while not _written(at):
-            assert process.poll() is None
-            time.sleep(0.05)
-    _, told = process.communicate(timeout=120)
-    assert process.returncode == 1, told
-    assert "Traceback" not in told
-    assert "The Dask cluster" in told
+    with ExitStack() as stack:
+        with cluster(env, tmp_path) as (engine, _):
+            line = command(None, "build", "--lake", at.uri, "--engine", engine)
+            process = stack.enter_context(running(line, env))
+            wait_until(process, lambda: bool(_written(at)))
+        done = ended(process)
+    assert done.code == 1, done.err
+    assert "Traceback" not in done.err
+    assert "The Dask cluster" in done.err
     assert all(at.snapshot(table).version is None for table in CURATED)
 
 
@@ -107,20 +99,15 @@ def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
     at = lake.open(object_store.uri("interrupted"), object_store.options)
     _fill(at)
     proxy.set(delay_s=0.1)
-    process = subprocess.Popen(
-        command(None, "build", "--lake", at.uri, "--engine", "dask", "--workers", "2"),
-        env=proxy.store.environment(tmp_path), text=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    while not _written(at):
-        assert process.poll() is None
-        time.sleep(0.05)
-    workers = psutil.Process(process.pid).children(recursive=True)
-    assert len(workers) >= 2
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=30)
-    assert (process.returncode, "Interrupted." in told) == (1, True), told
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    line = command(None, "build", "--lake", at.uri, "--engine", "dask", "--workers", "2")
+    with running(line, proxy.store.environment(tmp_path)) as process:
+        wait_until(process, lambda: bool(_written(at)))
+        workers = psutil.Process(process.pid).children(recursive=True)
+        assert len(workers) >= 2
+        process.send_signal(signal.SIGINT)
+        done = ended(process)
+    assert (done.code, "Interrupted." in done.err) == (1, True), done.err
+    _, alive = psutil.wait_procs(workers, timeout=PATIENCE_S)
     assert alive == []
     assert all(at.snapshot(table).version is None for table in CURATED)
 

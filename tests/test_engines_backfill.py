@@ -2,14 +2,12 @@
 ends in the middle.
 """
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +22,10 @@ from basislake.exchange.universe import Universe
 from lake.fingerprint import fingerprint
 from lake.tables import RAW_CANDLES
 from tests.clusters import Machine, cluster
-from tests.market import basislake, command, ideal_calls, rows, small_market, truth, truths
+from tests.gates import Gate
+from tests.market import Ran, basislake, command, ideal_calls, rows, small_market, truth, truths
 from tests.object_store import ObjectStore
-from tests.processes import wait_until
+from tests.processes import PATIENCE_S, announced, ended, running, wait_until
 
 # Two workers of so many threads each.
 THREADS = 2
@@ -40,9 +39,9 @@ def universe() -> Universe:
 
 
 @pytest.fixture
-def slow(universe: Universe) -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(universe, delay_s=0.1) as running:
-        yield running
+def server(universe: Universe) -> Iterator[SimulatedExchange]:
+    with SimulatedExchange(universe) as serving:
+        yield serving
 
 
 @pytest.fixture
@@ -55,41 +54,25 @@ def env(tmp_path: Path) -> dict[str, str]:
 @contextmanager
 def market_elsewhere() -> Iterator[dict[str, str]]:
     """The settings of a simulated exchange in a process of its own."""
-    run = [sys.executable, "-c", "from basislake.cli import main; main()"]
-    process = subprocess.Popen(
-        [*run, "exchange", "--seed", "3", "--weeks", "2", "--json"],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        lines = iter(process.stdout.readline, "")
-        text = ""
-        while not text.rstrip().endswith("}"):
-            text += next(lines)
-        told = json.loads(text)
+    with running(command(None, "exchange", "--seed", 3, "--weeks", 2, "--json")) as process:
+        told = announced(process)
         yield {
             "BASISLAKE_EXCHANGE_URL": told["exchange_url"],
             "BASISLAKE_HISTORY_URL": told["history_url"],
             "BASISLAKE_RATE": "0",
         }
-    finally:
-        process.kill()
-        process.communicate()
 
 
-def start(
+def started(
     server: SimulatedExchange, at: Path, engine: str, env: dict[str, str], *more: str
-) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command(server, "backfill", "--lake", at, "--engine", engine, *more),
-        env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    return running(command(server, "backfill", "--lake", at, "--engine", engine, *more), env)
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, told = process.communicate(timeout=120)
-    assert "Traceback" not in told, told
-    return process.returncode, out, told
+def end_of(process: subprocess.Popen[str]) -> Ran:
+    done = ended(process)
+    assert "Traceback" not in done.err, done.err
+    return done
 
 
 def saved_rows(told: str, at: Path) -> int:
@@ -119,102 +102,122 @@ def test_the_whole_pipeline_by_a_cluster_comes_to_what_one_machine_comes_to(
 
 
 def test_a_worker_killed_in_the_middle_changes_nothing_but_some_calls(
-    universe: Universe, slow: SimulatedExchange, tmp_path: Path, env: dict[str, str]
+    universe: Universe, server: SimulatedExchange, tmp_path: Path, env: dict[str, str]
 ) -> None:
     at, total = tmp_path / "lake", ideal_calls(universe)
-    with cluster(env, tmp_path, threads=THREADS) as (engine, workers):
-        process = start(slow, at, engine, env, "--json")
-        wait_until(process, lambda: slow.calls_of(CHART) > total // 2)
+    with (
+        Gate(server, total // 2) as gate,
+        cluster(env, tmp_path, threads=THREADS) as (engine, workers),
+        started(server, at, engine, env, "--json") as process,
+    ):
+        wait_until(process, lambda: gate.is_holding)
         os.kill(workers[0].pid, signal.SIGKILL)
-        code, out, told = ended(process)
-    assert code == 0, told
-    assert f"[{total}/{total}]" in told
+        gate.open()
+        done = end_of(process)
+    assert done.code == 0, done.err
+    assert f"[{total}/{total}]" in done.err
     assert rows(lake.open(str(at)), "raw_candles").equals(truths(universe))
-    result = json.loads(out)
-    assert (result["calls"], result["failed"]) == (total, [])
+    assert (done.json["calls"], done.json["failed"]) == (total, [])
     # Answers that the worker held are lost with it.
-    assert slow.calls_of(CHART) <= total + UNDER_WAY + AHEAD
+    assert server.calls_of(CHART) <= total + UNDER_WAY + AHEAD
 
 
 def test_an_exchange_that_closes_its_door_ends_the_run_at_once(
-    universe: Universe, slow: SimulatedExchange, tmp_path: Path, env: dict[str, str]
+    universe: Universe, server: SimulatedExchange, tmp_path: Path, env: dict[str, str]
 ) -> None:
     at = tmp_path / "lake"
-    with cluster(env, tmp_path, threads=THREADS) as (engine, _):
-        process = start(slow, at, engine, env)
-        wait_until(process, lambda: slow.calls_of(CHART) > ideal_calls(universe) // 2)
-        slow.faults.add(CHART, None, closed_door())
-        before, closed_s = slow.calls_of(CHART), time.monotonic()
-        code, _, told = ended(process)
-    assert code == 1
-    assert time.monotonic() - closed_s < 10
-    assert "has switched this access off" in told
-    assert saved_rows(told, at) > 0
-    assert slow.calls_of(CHART) - before <= 2 * UNDER_WAY + AHEAD
+    with (
+        Gate(server, ideal_calls(universe) // 2) as gate,
+        cluster(env, tmp_path, threads=THREADS) as (engine, _),
+        started(server, at, engine, env) as process,
+    ):
+        wait_until(process, lambda: gate.is_holding)
+        server.faults.add(CHART, None, closed_door())
+        before = server.calls_of(CHART)
+        gate.open()
+        done = end_of(process)
+    assert done.code == 1
+    assert "has switched this access off" in done.err
+    assert saved_rows(done.err, at) > 0
+    assert server.calls_of(CHART) - before <= 2 * UNDER_WAY + AHEAD
 
 
 def test_an_interrupted_backfill_saves_what_came_and_the_next_one_finishes(
-    universe: Universe, slow: SimulatedExchange, tmp_path: Path, env: dict[str, str]
+    universe: Universe, server: SimulatedExchange, tmp_path: Path, env: dict[str, str]
 ) -> None:
     at, total = tmp_path / "lake", ideal_calls(universe)
-    with cluster(env, tmp_path, threads=THREADS) as (engine, _):
-        process = start(slow, at, engine, env)
-        wait_until(process, lambda: slow.calls_of(CHART) > total // 2)
-        process.send_signal(signal.SIGTERM)
-        code, _, told = ended(process)
-        assert code == 1
-        assert "Interrupted. What was committed is safe" in told
-        assert 0 < saved_rows(told, at) < truths(universe).height
-        done = ended(start(slow, at, engine, env))
-    assert done[0] == 0, done
+    with (
+        Gate(server, total // 2) as gate,
+        cluster(env, tmp_path, threads=THREADS) as (engine, _),
+    ):
+        with started(server, at, engine, env) as process:
+            wait_until(process, lambda: gate.is_holding)
+            process.send_signal(signal.SIGTERM)
+            # It waits for what its workers ask.
+            gate.open()
+            done = end_of(process)
+        assert done.code == 1
+        assert "Interrupted. What was committed is safe" in done.err
+        assert 0 < saved_rows(done.err, at) < truths(universe).height
+        with started(server, at, engine, env) as process:
+            assert end_of(process).code == 0
     assert rows(lake.open(str(at)), "raw_candles").equals(truths(universe))
-    assert slow.calls_of(CHART) <= total + AHEAD
+    assert server.calls_of(CHART) <= total + AHEAD
 
 
 def test_ctrl_c_ends_a_cluster_made_on_the_spot_too_and_saves_what_came(
-    universe: Universe, slow: SimulatedExchange, tmp_path: Path, env: dict[str, str]
+    universe: Universe, server: SimulatedExchange, tmp_path: Path, env: dict[str, str]
 ) -> None:
     at, total = tmp_path / "lake", ideal_calls(universe)
-    process = start(slow, at, "dask", env, "--workers", "2")
-    wait_until(process, lambda: slow.calls_of(CHART) > total // 2)
-    workers = psutil.Process(process.pid).children(recursive=True)
-    # A terminal tells all processes of the command.
-    os.killpg(process.pid, signal.SIGINT)
-    code, _, told = ended(process)
-    assert code == 1
-    assert "Interrupted. What was committed is safe" in told
-    assert saved_rows(told, at) > 0
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    with (
+        Gate(server, total // 2) as gate,
+        started(server, at, "dask", env, "--workers", "2") as process,
+    ):
+        wait_until(process, lambda: gate.is_holding)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        # A terminal tells all processes of the command.
+        os.killpg(process.pid, signal.SIGINT)
+        gate.open()
+        done = end_of(process)
+    assert done.code == 1
+    assert "Interrupted. What was committed is safe" in done.err
+    assert saved_rows(done.err, at) > 0
+    _, alive = psutil.wait_procs(workers, timeout=PATIENCE_S)
     assert alive == []
 
 
 def test_a_cluster_that_goes_away_in_the_middle_is_told_plainly_and_what_came_is_saved(
-    universe: Universe, slow: SimulatedExchange, tmp_path: Path, env: dict[str, str]
+    universe: Universe, server: SimulatedExchange, tmp_path: Path, env: dict[str, str]
 ) -> None:
     at = tmp_path / "lake"
-    with cluster(env, tmp_path, threads=THREADS) as (engine, _):
-        process = start(slow, at, engine, env)
-        wait_until(process, lambda: slow.calls_of(CHART) > ideal_calls(universe) // 2)
-    code, _, told = ended(process)
-    assert code == 1
-    assert "The Dask cluster lost its scheduler" in told
-    assert saved_rows(told, at) > 0
-    done = basislake(slow, "backfill", "--lake", at)
+    with ExitStack() as stack:
+        gate = stack.enter_context(Gate(server, ideal_calls(universe) // 2))
+        with cluster(env, tmp_path, threads=THREADS) as (engine, _):
+            process = stack.enter_context(started(server, at, engine, env))
+            wait_until(process, lambda: gate.is_holding)
+        done = end_of(process)
+    assert done.code == 1
+    assert "The Dask cluster lost its scheduler" in done.err
+    assert saved_rows(done.err, at) > 0
+    done = basislake(server, "backfill", "--lake", at)
     assert done.code == 0, done.err
     assert rows(lake.open(str(at)), "raw_candles").equals(truths(universe))
 
 
 def test_a_refused_instrument_is_named_and_the_rest_goes_on(
-    universe: Universe, slow: SimulatedExchange, tmp_path: Path, env: dict[str, str]
+    universe: Universe, server: SimulatedExchange, tmp_path: Path, env: dict[str, str]
 ) -> None:
     at, name = tmp_path / "lake", "BTC-PERPETUAL"
-    slow.faults.add(CHART, None, rpc_error(-32602, "Invalid params"), instrument=name)
-    with cluster(env, tmp_path, threads=THREADS) as (engine, _):
-        code, out, _ = ended(start(slow, at, engine, env, "--json"))
-    assert code == 1
-    ((failed,)) = json.loads(out)["failed"]
+    server.faults.add(CHART, None, rpc_error(-32602, "Invalid params"), instrument=name)
+    with (
+        cluster(env, tmp_path, threads=THREADS) as (engine, _),
+        started(server, at, engine, env, "--json") as process,
+    ):
+        done = end_of(process)
+    assert done.code == 1
+    (failed,) = done.json["failed"]
     assert (failed["instrument"], "refuses the call" in failed["reason"]) == (name, True)
-    assert sum(call.instrument == name for call in slow.calls) <= UNDER_WAY + AHEAD
+    assert sum(call.instrument == name for call in server.calls) <= UNDER_WAY + AHEAD
     stored = rows(lake.open(str(at)), "raw_candles")
     assert stored.height == truths(universe).height - truth(universe, name).height
 
@@ -222,7 +225,7 @@ def test_a_refused_instrument_is_named_and_the_rest_goes_on(
 def test_two_machines_with_an_allowance_each_are_twice_as_fast_and_neither_exceeds_its_own(
     universe: Universe, tmp_path: Path, object_store: ObjectStore
 ) -> None:
-    rate, total = 4, ideal_calls(universe)
+    rate, total = 2, ideal_calls(universe)
     machines = [Machine(f"127.0.0.{n}", tmp_path / f"machine{n}") for n in (2, 3)]
     env = object_store.environment(tmp_path)
     at = object_store.uri("two-machines")
@@ -231,12 +234,14 @@ def test_two_machines_with_an_allowance_each_are_twice_as_fast_and_neither_excee
         with cluster(env, tmp_path, threads=THREADS, machines=machines) as (engine, _):
             line = command(server, "backfill", "--lake", at, "--engine", engine, "--json")
             line[line.index("--rate") + 1] = str(rate)
-            done = subprocess.run(line, env=env, capture_output=True, text=True, check=True)
-    result = json.loads(done.stdout)
+            with running(line, env) as process:
+                done = ended(process)
+    assert done.code == 0, done.err
+    result = done.json
     assert result["calls"] == total
     assert result["plan"]["seconds_at_rate"] == pytest.approx(total / rate / 2, abs=0.1)
-    # A machine may make up for a quarter of a second.
-    assert total / rate / 2 - 0.5 < result["seconds"] < total / rate * 0.75
+    # A machine may make up for a quarter of a second; one alone would need more than twice as long.
+    assert total / rate / 2 - 0.5 < result["seconds"] < total / rate - 0.5
     for machine in machines:
         assert machine.cache is not None
         assert list(machine.cache.rglob("pace-*"))

@@ -1,9 +1,6 @@
 """The command `basislake exchange`, as a process of its own."""
 
-import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,27 +12,17 @@ import pytest
 import requests
 
 from basislake.exchange.kinds import KINDS
-
-PROGRAM = [sys.executable, "-c", "from basislake.cli import main; main()", "exchange"]
+from tests.market import basislake, command
+from tests.processes import announced, ended, running
 
 
 @contextmanager
 def serving(*options: str) -> Iterator[dict[str, Any]]:
     """The exchange's announcement, while it serves."""
-    command = [*PROGRAM, "--json", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            text = ""
-            while not text.rstrip().endswith("}"):
-                line = process.stdout.readline()
-                assert line
-                text += line
-            yield json.loads(text)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
-        finally:
-            process.kill()
+    with running(command(None, "exchange", "--json", *options)) as process:
+        yield announced(process)
+        process.send_signal(signal.SIGINT)
+        assert ended(process).code == 0
 
 
 def test_a_rehearsal_with_a_limit_faults_and_a_running_clock() -> None:
@@ -43,11 +30,11 @@ def test_a_rehearsal_with_a_limit_faults_and_a_running_clock() -> None:
     options += ["--speed", "3600", "--fault", "maintenance=1"]
     with serving(*options) as told:
         url, control = told["exchange_url"], told["control_url"]
-        first = requests.get(f"{control}/clock", timeout=10).json()
-        answers = [requests.get(f"{url}/api/v2/public/test", timeout=10) for _ in range(3)]
-        cleared = requests.post(f"{control}/faults", timeout=10).json()
-        later = requests.post(f"{control}/clock?advance_s=604800", timeout=10).json()
-        counters = requests.get(f"{control}/counters", timeout=10).json()
+        first = requests.get(f"{control}/clock", timeout=60).json()
+        answers = [requests.get(f"{url}/api/v2/public/test", timeout=60) for _ in range(3)]
+        cleared = requests.post(f"{control}/faults", timeout=60).json()
+        later = requests.post(f"{control}/clock?advance_s=604800", timeout=60).json()
+        counters = requests.get(f"{control}/counters", timeout=60).json()
 
     assert [(one.status_code, one.json()["error"]["code"]) for one in answers] == [
         (400, 11051),
@@ -78,22 +65,17 @@ def test_the_full_market_is_announced_with_what_is_listed() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused_with_2(options: list[str], message: str) -> None:
-    done = subprocess.run(
-        [*PROGRAM, *options], capture_output=True, text=True, check=False, timeout=60
-    )
-
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    done = basislake(None, "exchange", *options)
+    assert done.code == 2
+    assert message in done.err
 
 
 def test_the_help_is_in_sections_and_names_every_kind_of_fault() -> None:
-    done = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, check=True)
-
+    told = basislake(None, "exchange", "--help").out
     for section in ("Market:", "Clock:", "Faults:", "Limit:", "Serving:", "Control, on the same"):
-        assert f"\n{section}" in done.stdout or f"\n  {section}" in done.stdout
+        assert f"\n{section}" in told or f"\n  {section}" in told
     for kind in KINDS.values():
-        assert f"  {kind.name} " in done.stdout
+        assert f"  {kind.name} " in told
 
 
 CANDLE = {"instrument": "BTC-PERPETUAL", "ts": datetime(2024, 3, 1, tzinfo=UTC)} | dict.fromkeys(
@@ -120,9 +102,8 @@ def test_a_recording_that_is_none_is_wrong_usage(
         path.write_text("instrument,ts")
     else:
         pl.DataFrame(rows).write_parquet(path)
-    command = [*PROGRAM, "--replay", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
-    assert f"--replay: {path} cannot be served: " in done.stderr
-    assert why in done.stderr
-    assert "with the columns instrument, ts, open, high, low, close, volume, cost." in done.stderr
+    done = basislake(None, "exchange", "--replay", path)
+    assert done.code == 2, done.err
+    assert f"--replay: {path} cannot be served: " in done.err
+    assert why in done.err
+    assert "with the columns instrument, ts, open, high, low, close, volume, cost." in done.err

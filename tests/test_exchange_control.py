@@ -45,11 +45,11 @@ def call(
     session: requests.Session, exchange: SimulatedExchange, method: str, **params: object
 ) -> requests.Response:
     query = {name: str(value) for name, value in params.items()}
-    return session.get(f"{exchange.www_url}/api/v2/public/{method}", params=query, timeout=10)
+    return session.get(f"{exchange.www_url}/api/v2/public/{method}", params=query, timeout=60)
 
 
 def control(exchange: SimulatedExchange, verb: str, path: str) -> requests.Response:
-    return requests.request(verb, f"{exchange.www_url}/control/{path}", timeout=10)
+    return requests.request(verb, f"{exchange.www_url}/control/{path}", timeout=60)
 
 
 @given(
@@ -112,7 +112,7 @@ def test_connections_beyond_the_most_are_refused(session: requests.Session) -> N
     with SimulatedExchange(UNIVERSE, most_connections=2) as exchange, ExitStack() as stack:
         host, port = exchange.www_url.removeprefix("http://").split(":")
         for _ in range(2):
-            idle = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
+            idle = stack.enter_context(socket.create_connection((host, int(port)), timeout=60))
             idle.sendall(b"GET /api/v2/public/test HTTP/1.1\r\n\r\n")
             assert b"200 OK" in idle.recv(65_536)
         refused = call(session, exchange, "test")
@@ -166,7 +166,7 @@ def test_a_clock_stands_is_set_advanced_and_runs() -> None:
 def listed(session: requests.Session, exchange: SimulatedExchange, expired: str) -> set[str]:
     url = f"{exchange.history_url}/api/v2/public/get_instruments"
     query = {"currency": "BTC", "kind": "future", "expired": expired}
-    records = session.get(url, params=query, timeout=10).json()["result"]
+    records = session.get(url, params=query, timeout=60).json()["result"]
     assert {one["is_active"] for one in records} == {expired == "false"}
     return {one["instrument_name"] for one in records}
 

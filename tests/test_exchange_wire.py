@@ -21,7 +21,7 @@ Talk = Callable[..., bytes]
 def fixture_talk() -> Iterator[Talk]:
     def talk(*pieces: bytes) -> bytes:
         """Send pieces, say that no more comes, and read to the end."""
-        with socket.create_connection(exchange._listener.address, timeout=10) as connection:
+        with socket.create_connection(exchange._listener.address, timeout=60) as connection:
             for piece in pieces:
                 connection.sendall(piece)
             connection.shutdown(socket.SHUT_WR)

@@ -1,6 +1,5 @@
 """What single rounds do: their cost, what they leave to others, and what they live through."""
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from lake.errors import LoadError
 from lake.tables import RAW_CANDLES
 from tests.following import follower
 from tests.market import basislake, coverage, rows, small_market, truths
+from tests.processes import wait_until
 
 UNIVERSE = small_market(2)
 OPEN = [name for name, c in UNIVERSE.contracts.items() if not c.is_expired(UNIVERSE.now_ms)]
@@ -143,11 +143,14 @@ def test_waits_grow_while_the_exchange_is_away_and_the_lag_with_them(
         waits.append(one.round())
         one.wait(waits[-1])
     assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
-    # The record is renewed at most once a second of this machine's.
-    time.sleep(1.1)
-    one.wait(2)
-    shown = basislake(None, "status", "--lake", where.uri).out
-    assert "waiting for the exchange or the lake; lag 0:2" in shown
+
+    def is_shown() -> bool:
+        # The record is renewed at most once a second of this machine's.
+        one.wait(2)
+        shown = basislake(None, "status", "--lake", where.uri).out
+        return "waiting for the exchange or the lake; lag 0:2" in shown
+
+    wait_until(None, is_shown)
     server.faults.clear()
     one.round()
     told = [line for line in said if line.startswith(("Waiting: ", "Going on after "))]

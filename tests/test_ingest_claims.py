@@ -10,9 +10,9 @@ import pytest
 
 from ingest.claims import Claims
 from lake.errors import LakeError
+from tests.processes import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent
-PATIENCE_S = 60.0
 
 # Claims the instruments one by one, tells what came of it, and keeps them until its end.
 CLAIMER = """

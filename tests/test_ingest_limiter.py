@@ -14,11 +14,10 @@ import pytest
 from ingest.limiter import Limiter
 from ingest.pace import BURST_S, LONGEST_WAIT_S
 from lake.errors import LakeError, StoppedError
+from tests.processes import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent
 URL = "https://www.deribit.com"
-# So long at most a test waits for what has to happen.
-PATIENCE_S = 60.0
 
 CALLER = """
 import sys

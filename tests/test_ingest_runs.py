@@ -17,6 +17,7 @@ import lake
 from ingest.runs import KEPT, RunRecord, runs
 from lake import Lake
 from lake.errors import LakeError
+from tests.processes import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent
 START = datetime(2024, 4, 5, 12, 0, tzinfo=UTC)
@@ -143,7 +144,7 @@ def test_a_lake_without_runs_has_none(at: Lake) -> None:
 def test_a_run_whose_process_was_killed_is_told_as_killed_at_once(at: Lake) -> None:
     command = [sys.executable, "-c", RUNNER, at.uri]
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=60
+        command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S
     )
     written_at = datetime.fromisoformat(json.loads(only(folder(at)).read_text())["updated_at"])
     (found,) = runs(at, 10, written_at)

@@ -1,13 +1,11 @@
 """Backups and restores: every version, proven, resumed after a kill, and of nothing else."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import lake
-from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.server import SimulatedExchange
 from lake import Lake
 from lake.copying import copy
@@ -15,9 +13,11 @@ from lake.errors import LakeError
 from lake.fingerprint import fingerprint
 from lake.tables import CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES, TABLES, Table
 from tests.damage import DAMAGES, file_of, flipped, garbled
+from tests.gates import Gate
 from tests.lakes import instrument, lake_of
-from tests.market import basislake, command, rows, small_market
+from tests.market import basislake, command, ideal_calls, rows, small_market
 from tests.object_store import ObjectStore, Proxy
+from tests.processes import ended, running, wait_until
 from tests.staged import Staged, built, content, is_same, raw_version
 
 
@@ -89,17 +89,10 @@ def test_a_killed_backup_leaves_a_lake_and_the_next_one_finishes_it(
 ) -> None:
     uri = object_store.uri("killed")
     proxy.set(delay_s=0.02)
-    process = subprocess.Popen(
-        [*command(None, "backup", uri, "--lake", where.uri)],
-        env=proxy.store.environment(tmp_path),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     at = lake.open(uri, object_store.options)
-    while at.snapshot(RAW_CANDLES).version is None:
-        assert process.poll() is None
-    process.kill()
-    process.communicate()
+    env = proxy.store.environment(tmp_path)
+    with running(command(None, "backup", uri, "--lake", where.uri), env) as process:
+        wait_until(process, lambda: at.snapshot(RAW_CANDLES).version is not None)
     assert versions(at) != versions(where)
     assert all(at.scan(name).collect().height >= 0 for name in TABLES)
     done = backup(where, uri, env=object_store.environment(tmp_path))
@@ -110,23 +103,25 @@ def test_a_killed_backup_leaves_a_lake_and_the_next_one_finishes_it(
 def test_a_backup_beside_a_running_backfill_is_a_lake_as_it_was_at_a_moment(
     tmp_path: Path,
 ) -> None:
-    with SimulatedExchange(small_market(4), delay_s=0.05) as slow:
-        assert basislake(slow, "instruments", "--lake", tmp_path / "lake").code == 0
-        process = subprocess.Popen(
-            command(slow, "backfill", "--lake", tmp_path / "lake", "--json"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        where, at = lake.open(str(tmp_path / "lake")), lake.open(str(tmp_path / "backup"))
-        counts = []
+    market, counts = small_market(4), set[int]()
+    total = ideal_calls(market)
+    where, at = lake.open(str(tmp_path / "lake")), lake.open(str(tmp_path / "backup"))
+    with (
+        SimulatedExchange(market, delay_s=0.05) as slow,
+        Gate(slow, total // 2) as first,
+        Gate(slow, total - 1) as last,
+        running(command(slow, "backfill", "--lake", where.uri)) as process,
+    ):
+        wait_until(process, lambda: where.snapshot(RAW_CANDLES).rows > 0)
         while process.poll() is None:
-            if slow.calls_of(CHART) > 30:
-                assert copy(where, at, 2).is_equal
-                counts.append(at.snapshot(RAW_CANDLES).rows)
-                assert _claimed(at) <= counts[-1]
-        process.communicate()
+            assert copy(where, at, 2).is_equal
+            counts.add(at.snapshot(RAW_CANDLES).rows)
+            assert _claimed(at) <= max(counts)
+            first.open()
+            if len(counts) > 1:
+                last.open()
+        assert ended(process).code == 0
     assert copy(where, at, 2).is_equal
-    assert len(set(counts)) > 1
     assert is_same(content(at), content(where))
 
 

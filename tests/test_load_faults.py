@@ -23,8 +23,10 @@ from load.postgres import Database
 from tests.loading import FUTURE, OTHER, PERPETUAL, Target, candles, fresh_target, put, small_lake
 from tests.market import Ran, basislake, command
 from tests.processes import ended, running, small_disk, wait_until
+from tests.servers import Data
 
 ROWS = 250_000
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 SECRET = "s3cr3t-Passw0rd"  # noqa: S105
 
 
@@ -84,7 +86,9 @@ def is_whole(target: Target) -> bool:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(server_data: Data, tmp_path: Path) -> Path:
+    """The data of a server that is not running yet."""
+    server_data(tmp_path / "pg")
     return tmp_path / "pg"
 
 
@@ -139,13 +143,12 @@ def test_a_lock_of_another_session_is_waited_for_and_then_told(target: Target) -
         other.execute("LOCK TABLE futures_ohlcv IN SHARE ROW EXCLUSIVE MODE")
         started_s = time.monotonic()
         told = refused(basislake(None, "load", *target.options, "--lock-wait", "1.5"))
-        assert 1.5 < time.monotonic() - started_s < 20
+        assert time.monotonic() - started_s > 1.5
         assert f"The partition {FUTURE} of futures_ohlcv was not loaded" in told
         assert "Another session held the lock for more than 1.5 s" in told
         assert len(target.rows("futures_ohlcv")) == 16
         with loading(target) as process:
-            time.sleep(1)
-            assert process.poll() is None
+            wait_until(process, lambda: target.query(WAITING) == [(1,)])
             other.rollback()
             assert ended(process).code == 0
     assert target.compare().equal
@@ -157,8 +160,7 @@ def test_of_two_loads_at_once_one_stops_and_the_other_is_not_disturbed(target: T
     with Database(target.uri) as other:
         other.execute("LOCK TABLE futures_ohlcv IN SHARE ROW EXCLUSIVE MODE")
         with loading(target) as one:
-            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            wait_until(one, lambda: target.query(waiting) == [(1,)])
+            wait_until(one, lambda: target.query(WAITING) == [(1,)])
             told = refused(basislake(None, "load", *target.options))
             assert "Another load is writing to the schema" in told
             assert "Wait for its end, then load again" in told

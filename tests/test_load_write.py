@@ -23,7 +23,7 @@ from load.run import CONNECTIONS, load, over_connections
 from load.source import partitions
 from load.write import Sent, Writer
 from tests.loading import FUTURE, OTHER, Target, candles, put
-from tests.processes import wait_until
+from tests.processes import PATIENCE_S, wait_until
 
 Row = tuple[object, ...]
 
@@ -139,12 +139,12 @@ def test_a_connection_whose_work_failed_is_not_lent_again(target: Target) -> Non
 
     def work(database: Database, piece: str) -> None:
         if piece == "delete":
-            begun.wait(60)
+            begun.wait(PATIENCE_S)
             database.execute("DELETE FROM futures_ohlcv")
             deleted.set()
             raise MemoryError
         if piece == "commit":
-            deleted.wait(60)
+            deleted.wait(PATIENCE_S)
             database.query("SELECT 1")
             database.commit()
             done.append(piece)
@@ -154,7 +154,7 @@ def test_a_connection_whose_work_failed_is_not_lent_again(target: Target) -> Non
     working = over_connections(target.uri, 30.0, work, ["first", "delete", *["commit"] * commits])
     assert next(working)[0] == "first"
     begun.set()
-    assert finished.wait(60)
+    assert finished.wait(PATIENCE_S)
     with pytest.raises(MemoryError):
         list(working)
     assert len(target.rows("futures_ohlcv")) == 16

@@ -29,7 +29,6 @@ from lake import Lake
 from lake.errors import ConflictError, LakeError
 from lake.spans import MINUTE
 from lake.tables import BASIS, INSTRUMENTS, RAW_CANDLES
-from load.embedded import embedded
 from tests.following import evening_market, follower
 from tests.lakes import LINEAGE, instrument
 from tests.market import NOW, Ran, basislake, command, fetch, rows, truths
@@ -75,7 +74,11 @@ def names(where: Lake) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
 def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
-    server: SimulatedExchange, object_store: ObjectStore, tmp_path: Path, scheme: str
+    server: SimulatedExchange,
+    object_store: ObjectStore,
+    postgres: str,
+    tmp_path: Path,
+    scheme: str,
 ) -> None:
     store = replace(object_store, scheme=scheme)
     uri, env = store.uri(f"verbs-{scheme}"), store.environment(tmp_path / "machine")
@@ -96,9 +99,9 @@ def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
     assert built["basis_rows"] > 0
     assert run("build", "--json").json["rebuilt"] == 0
     assert "give --postgres URI" in run("load", code=2).err
-    with embedded(tmp_path / "pg") as postgres:
-        assert run("load", "--postgres", postgres, "--json").json["verified"]
-        status = run("status", "--postgres", postgres, "--json").json
+    at = ("--postgres", postgres, "--schema", f"verbs_{scheme}")
+    assert run("load", *at, "--json").json["verified"]
+    status = run("status", *at, "--json").json
     assert [each["state"] for each in status["runs"]] == ["done"]
     assert all(each["lake"] == each["database"] for each in status["database"].values())
     (counted,) = run("sql", "SELECT count(*) AS n FROM basis", "--format", "json").json
@@ -286,13 +289,11 @@ def test_a_slow_store_costs_time_and_nothing_else(
     universe: Universe, at: Lake, near: Lake, proxy: Proxy
 ) -> None:
     proxy.set(delay_s=0.02)
-    started = time.monotonic()
     with SimulatedExchange(universe) as server:
         result = fetch(server, near)
         assert result.complete == len(universe.contracts)
         assert server.counters.repeats == 0
         assert server.calls_of(CHART) == result.plan["calls"]
-    assert time.monotonic() - started < 60
     assert rows(at, "raw_candles").equals(truths(universe))
 
 

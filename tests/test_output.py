@@ -15,6 +15,7 @@ from basislake.output import age, percent
 from basislake.tables import bar
 from tests.lakes import LISTED_AT, candle, instrument, interval, lake_of
 from tests.market import Ran, basislake
+from tests.processes import PATIENCE_S
 
 ESCAPE = "\x1b"
 PROGRAM = [sys.executable, "-c", "from basislake.cli import main; main()"]
@@ -42,7 +43,7 @@ def on_a_terminal(*arguments: str, **environment: str) -> str:
         pass
     finally:
         os.close(outer)
-        process.wait(60)
+        process.wait(PATIENCE_S)
     return text.decode()
 
 
@@ -149,6 +150,6 @@ def test_ctrl_c_while_the_program_is_loaded_shows_no_traceback(after_s: float) -
     )
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=PATIENCE_S)
     assert "Traceback" not in told
     assert process.returncode in {0, 1, -signal.SIGINT}

@@ -1,9 +1,5 @@
 """The whole way from the exchange to PostgreSQL, against the simulated exchange's truth."""
 
-import os
-import signal
-import subprocess
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,15 +14,17 @@ from basislake.settings import database
 from lake.tables import TABLES
 from load.postgres import Database
 from tests.lakes import instrument, lake_of
-from tests.market import basislake, command, rows, truth, truths
+from tests.market import basislake, ideal_calls, rows, truth, truths
+from tests.servers import Data
 
 CHART = "get_tradingview_chart_data"
 LIST = "get_instruments"
 
 
 def test_the_lake_and_postgresql_equal_the_truth_and_a_second_run_changes_nothing(
-    server: SimulatedExchange, universe: Universe, tmp_path: Path
+    server: SimulatedExchange, universe: Universe, server_data: Data, tmp_path: Path
 ) -> None:
+    server_data(tmp_path / "postgres")
     done = basislake(server, "run", "--lake", tmp_path, "--json")
     assert done.code == 0, done.err
     where = lake.open(str(tmp_path))
@@ -72,44 +70,6 @@ def _database_rows(folder: Path) -> list[list[tuple[object, ...]]]:
     )
     with database("embedded", lake.open(str(folder))) as uri, Database(uri) as connection:
         return [connection.query(query) for query in queries]
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_backfill_is_finished_by_the_next_one(
-    universe: Universe, tmp_path: Path, how: signal.Signals
-) -> None:
-    with SimulatedExchange(universe, delay_s=0.05) as slow:
-        process = subprocess.Popen(
-            command(slow, "backfill", "--lake", tmp_path, "--threads", "2"),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        total = _ideal_calls(universe)
-        while slow.calls_of(CHART) < total // 2:
-            assert process.poll() is None
-            time.sleep(0.01)
-        os.kill(process.pid, how)
-        _, told = process.communicate(timeout=30)
-    if how == signal.SIGINT:
-        assert process.returncode == 1
-        assert "Interrupted. What was committed is safe" in told
-        assert "Traceback" not in told
-    where = lake.open(str(tmp_path))
-    assert 0 < where.snapshot(TABLES["raw_candles"]).rows < truths(universe).height
-    with SimulatedExchange(universe) as server:
-        done = basislake(server, "backfill", "--lake", tmp_path, "--json")
-        assert done.code == 0, done.err
-        assert slow.calls_of(CHART) + server.calls_of(CHART) <= 1.25 * total
-    assert rows(where, "raw_candles").equals(truths(universe))
-
-
-def _ideal_calls(universe: Universe) -> int:
-    lives = [
-        (min(c.expires_ms or universe.now_ms, universe.now_ms) - c.listed_ms) // 60_000 + 1
-        for c in universe.contracts.values()
-    ]
-    return sum(-(-life // 5_000) for life in lives)
 
 
 def test_a_future_brings_its_perpetual_and_nothing_else(
@@ -274,7 +234,7 @@ def test_the_plan_is_what_the_backfill_then_asks_for(
 ) -> None:
     basislake(server, "instruments", "--lake", tmp_path)
     plan = basislake(server, "plan", "--lake", tmp_path, "--json").json
-    assert plan["calls"] == _ideal_calls(universe)
+    assert plan["calls"] == ideal_calls(universe)
     assert not (tmp_path / "raw_candles").exists()
     done = basislake(server, "backfill", "--lake", tmp_path, "--json").json
     assert done["calls"] == plan["calls"]

@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -69,18 +68,16 @@ def test_the_active_instruments_are_stored_where_only_history_is_away(
     assert lake.open(str(at)).read(INSTRUMENTS).height > 0
 
 
-def test_a_follower_says_so_within_seconds_and_counts_it(nowhere: str, tmp_path: Path) -> None:
+def test_a_follower_says_so_at_once_and_counts_it(nowhere: str, tmp_path: Path) -> None:
     urls = ["--exchange-url", nowhere, "--history-url", nowhere]
     line = command(None, "follow", "--lake", tmp_path / "lake", *urls)
     with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         first = process.stderr.readline()
-        told_s = time.monotonic()
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
     assert first.startswith(f"Waiting: {nowhere} cannot be reached: Connection refused.")
     assert "0 builds, 1 outage." in rest
-    assert time.monotonic() - told_s < 20
 
 
 def test_a_connection_that_breaks_is_another_matter() -> None:

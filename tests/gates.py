@@ -1,0 +1,64 @@
+"""A gate before a simulated exchange's candles, so that a test finds a run where it wants it."""
+
+import threading
+from types import TracebackType
+from typing import Self
+
+from basislake.exchange.calls import CHART_METHOD
+from basislake.exchange.faults import Changed
+from basislake.exchange.forms import Columns
+from basislake.exchange.server import SimulatedExchange
+
+
+class Gate:
+    """Lets some candle calls be answered and holds others, until it is opened or the block ends."""
+
+    def __init__(
+        self, server: SimulatedExchange, answers: int, *, holds: int | None = None
+    ) -> None:
+        """Stand before a server.
+
+        Args:
+            server: it; what its faults lose by `clear`, it has no more.
+            answers: so many calls are answered as usual.
+            holds: so many of those that come then are held; all of them by default.
+        """
+        self._held = range(answers, 2**62 if holds is None else answers + holds)
+        self._lock = threading.Lock()
+        self._opened = threading.Event()
+        self._came = self._waiting = 0
+        server.faults.add(CHART_METHOD, None, Changed(self._pass))
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether a call waits for its answer."""
+        with self._lock:
+            return self._waiting > 0
+
+    def open(self) -> None:
+        """Answer all calls from now on."""
+        self._opened.set()
+
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Open it."""
+        self.open()
+
+    def _pass(self, good: Columns) -> Columns:
+        with self._lock:
+            is_held = self._came in self._held and not self._opened.is_set()
+            self._came += 1
+            self._waiting += is_held
+        if is_held:
+            self._opened.wait()
+            with self._lock:
+                self._waiting -= 1
+        return good
