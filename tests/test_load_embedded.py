@@ -1,7 +1,13 @@
 import os
+import pwd
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -12,8 +18,6 @@ from load.embedded import embedded
 from load.postgres import Database
 from tests.loading import small_lake
 from tests.market import basislake
-from tests.processes import PATIENCE_S, wait_until
-from tests.servers import Data
 
 HOLDING_SOURCE = """
 import sys, time
@@ -21,11 +25,15 @@ from pathlib import Path
 from load.embedded import embedded
 with embedded(Path(sys.argv[1])) as uri:
     print(uri, flush=True)
-    time.sleep(600)
+    time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("name", ["a" * 120, "with space", "it's ü & (co), 100% #1"])
+LONG_NAME = "a" * 120
+ODD_NAME = 'it\'s ü & (co), 100% #1 "$HOME" `id` \\'
+
+
+@pytest.mark.parametrize("name", [LONG_NAME, ODD_NAME])
 def test_an_embedded_server_runs_in_a_folder_with_a_long_or_odd_name(
     tmp_path: Path, name: str
 ) -> None:
@@ -38,52 +46,138 @@ def test_an_embedded_server_runs_in_a_folder_with_a_long_or_odd_name(
             Database(uri)
 
 
-def test_an_embedded_server_is_stopped_though_a_killed_program_used_it(
-    server_data: Data, tmp_path: Path
+@pytest.mark.parametrize("locale", ["xx_YY.UTF-8", "UTF-8", "de_DE.ISO-8859-1", None])
+def test_the_machines_locale_time_zone_and_settings_of_libpq_do_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str | None
 ) -> None:
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        if locale:
+            monkeypatch.setenv(name, locale)
+        else:
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "absent"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "absent"))
+    for name, text in [("PGPORT", "6000"), ("PGHOSTADDR", "127.0.0.1"), ("PGDATA", "/nowhere")]:
+        monkeypatch.setenv(name, text)
+    with embedded(tmp_path / "pg") as uri, Database(uri) as database:
+        settings = "SELECT current_setting('timezone'), current_setting('log_timezone')"
+        assert database.query(settings) == [("UTC", "UTC")]
+        texts = "(VALUES ('b'), ('ä'), ('a'), ('Z'), ('B'), ('z')) AS v(t)"
+        query = f"SELECT string_agg(t, '' ORDER BY t), upper('ä') FROM {texts}"
+        assert database.query(query) == [("BZabzä", "Ä")]
+
+
+def test_settings_that_must_hold_hold_in_data_that_say_otherwise(tmp_path: Path) -> None:
     folder = tmp_path / "pg"
-    server_data(folder)
     with embedded(folder):
-        (folder / ".handle_pids.json").write_text("[999999999]")
-    with embedded(folder) as uri:
         pass
-    with pytest.raises(LoadError, match="cannot be reached"):
-        Database(uri)
+    with (folder / "postgresql.conf").open("a") as settings:
+        settings.write("timezone = 'Asia/Kolkata'\nport = 6000\nwork_mem = '5MB'\n")
+    with embedded(folder) as uri, Database(uri) as database:
+        query = "SELECT current_setting('timezone'), current_setting('work_mem')"
+        assert database.query(query) == [("UTC", "5MB")]
 
 
-def test_a_folder_that_the_server_cannot_use_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    with (
-        pytest.raises(LoadError, match="set BASISLAKE_POSTGRES"),
-        embedded(tmp_path / 'quo"te' / "pg"),
-    ):
+def test_a_folder_of_other_files_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "pg"
+    folder.mkdir()
+    (folder / "notes").write_text("mine")
+    with pytest.raises(LoadError, match=r"other files.*set BASISLAKE_POSTGRES"), embedded(folder):
         pass
-    assert not (tmp_path / 'quo"te').exists()
+    assert (folder / "notes").read_text() == "mine"
+
+
+def test_why_a_server_does_not_start_is_said_in_its_own_words(tmp_path: Path) -> None:
+    folder = tmp_path / "pg"
+    with embedded(folder):
+        pass
+    with (folder / "postgresql.conf").open("a") as settings:
+        settings.write("work_mem = 'plenty'\n")
+    told = r"cannot start in .*: .*postgresql\.conf. contains errors.*See .*/pg\.log"
+    with pytest.raises(LoadError, match=told), embedded(folder):
+        pass
+
+
+def test_what_a_block_raises_is_raised_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="mine"), embedded(tmp_path / "pg"):
+        raise FileNotFoundError("mine")
+    assert not is_running(tmp_path / "pg")
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that every user of this machine may enter."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        yield folder
+
+
+def test_for_root_the_server_runs_as_the_owner_of_its_data(public: Path) -> None:
+    folder = public / "closed" / "pg"
+    folder.mkdir(parents=True)
+    folder.parent.chmod(0o700)
+    nobody = pwd.getpwnam("nobody").pw_uid
+    os.chown(folder, nobody, -1)
+    with embedded(folder):
+        assert psutil.Process(_pid(folder)).uids().real == nobody
+        # It may pass, but not look around.
+        assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o701
+    os.chown(folder, 0, 0)
+    with embedded(folder):
+        assert psutil.Process(_pid(folder)).uids().real != 0
+
+
+def test_a_user_without_a_name_is_told_so(public: Path) -> None:
+    uid = 54321
+    with pytest.raises(LoadError, match=f"user id {uid}: it has no name"):  # noqa: SIM117
+        with _as_user(uid), embedded(public / "new"):
+            pass
+    with embedded(public / "pg"):
+        pass
+    owner = pwd.getpwuid((public / "pg").stat().st_uid).pw_name
+    (public / "pg.lock").chmod(0o666)
+    with pytest.raises(LoadError, match=rf"belongs to the user {owner}: Permission denied"):  # noqa: SIM117
+        with _as_user(uid), embedded(public / "pg"):
+            pass
+
+
+@contextmanager
+def _as_user(uid: int) -> Iterator[None]:
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def is_running(folder: Path) -> bool:
-    mark = folder / "postmaster.pid"
-    return mark.exists() and psutil.pid_exists(int(mark.read_text().split()[0]))
+    return (folder / "postmaster.pid").exists() and psutil.pid_exists(_pid(folder))
 
 
-def test_an_embedded_server_listens_on_no_network(server_data: Data, tmp_path: Path) -> None:
-    server_data(tmp_path / "pg")
+def _pid(folder: Path) -> int:
+    return int((folder / "postmaster.pid").read_text().split()[0])
+
+
+def test_an_embedded_server_listens_on_no_network(tmp_path: Path) -> None:
     with embedded(tmp_path / "pg") as uri, Database(uri) as database:
         assert database.query("SELECT current_setting('listen_addresses')") == [("",)]
-        pid = int((tmp_path / "pg" / "postmaster.pid").read_text().split()[0])
-        server = psutil.Process(pid)
+        server = psutil.Process(_pid(tmp_path / "pg"))
         for process in (server, *server.children(recursive=True)):
             assert process.net_connections("inet") == []
 
 
 def test_an_embedded_server_that_is_killed_comes_back_with_all_that_was_loaded(
-    server_data: Data, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     lake = small_lake(tmp_path / "lake")
     options = ("--lake", lake.uri, "--json")
-    folder = tmp_path / "lake" / "postgres"
-    server_data(folder)
     assert basislake(None, "load", *options, "--keep").code == 0
-    os.kill(int((folder / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    folder = tmp_path / "lake" / "postgres"
+    os.kill(_pid(folder), signal.SIGKILL)
     again = basislake(None, "load", *options)
     assert again.code == 0, again.err
     assert again.json["partitions_unchanged"] == 5
@@ -91,17 +185,12 @@ def test_an_embedded_server_that_is_killed_comes_back_with_all_that_was_loaded(
     assert not is_running(folder)
 
 
-def test_an_embedded_server_is_taken_over_from_a_killed_command(
-    server_data: Data, tmp_path: Path
-) -> None:
+def test_an_embedded_server_is_taken_over_from_a_killed_command(tmp_path: Path) -> None:
     lake = small_lake(tmp_path / "lake")
     folder = tmp_path / "lake" / "postgres"
-    server_data(folder)
     with embedded(folder) as uri:
         pass
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDING_SOURCE, str(folder)], stdout=subprocess.PIPE, text=True
-    )
+    process = _holding(folder)
     assert process.stdout
     assert process.stdout.readline().strip() == uri
     process.kill()
@@ -112,10 +201,9 @@ def test_an_embedded_server_is_taken_over_from_a_killed_command(
 
 
 def test_a_process_number_that_is_anothers_by_now_is_not_taken_for_the_server(
-    server_data: Data, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     folder = tmp_path / "pg"
-    server_data(folder)
     with embedded(folder) as uri:
         mark = (folder / "postmaster.pid").read_text().split("\n")
     # As after a restart of the machine.
@@ -126,11 +214,10 @@ def test_a_process_number_that_is_anothers_by_now_is_not_taken_for_the_server(
 
 
 def test_a_kept_server_says_how_to_connect_and_goes_on_until_it_is_stopped(
-    server_data: Data, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     lake = small_lake(tmp_path / "lake")
     folder = tmp_path / "lake" / "postgres"
-    server_data(folder)
     kept = basislake(None, "load", "--lake", lake.uri, "--keep")
     assert kept.code == 0, kept.err
     lines = [line.strip() for line in kept.err.splitlines()]
@@ -148,16 +235,18 @@ def test_a_kept_server_says_how_to_connect_and_goes_on_until_it_is_stopped(
     assert basislake(None, "status", "--lake", lake.uri).code == 0
     assert is_running(folder)
     subprocess.run(stop, shell=True, check=True)  # noqa: S602
-    wait_until(None, lambda: not is_running(folder))
+    until_s = time.monotonic() + 10
+    while is_running(folder):
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("argument", [[], ["--no-keep"]])
 def test_a_server_ends_with_the_command_unless_it_is_to_be_kept(
-    server_data: Data, tmp_path: Path, argument: list[str]
+    tmp_path: Path, argument: list[str]
 ) -> None:
     lake = small_lake(tmp_path / "lake")
     folder = tmp_path / "lake" / "postgres"
-    server_data(folder)
     assert basislake(None, "load", "--lake", lake.uri).code == 0
     assert not is_running(folder)
     assert basislake(None, "load", "--lake", lake.uri, "--keep").code == 0
@@ -167,19 +256,59 @@ def test_a_server_ends_with_the_command_unless_it_is_to_be_kept(
     assert not is_running(folder)
 
 
-def test_two_programs_share_a_server_and_the_last_one_stops_it(
-    server_data: Data, tmp_path: Path
-) -> None:
+def test_two_programs_share_a_server_and_the_last_one_stops_it(tmp_path: Path) -> None:
     folder = tmp_path / "pg"
-    server_data(folder)
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDING_SOURCE, str(folder)], stdout=subprocess.PIPE, text=True
-    )
+    process = _holding(folder)
     assert process.stdout
     uri = process.stdout.readline().strip()
     with embedded(folder) as same:
         assert same == uri
     assert is_running(folder)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=PATIENCE_S)
+    process.communicate(timeout=30)
     assert not is_running(folder)
+
+
+def _holding(folder: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLDING_SOURCE, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_two_programs_that_start_a_new_server_at_once_share_it(tmp_path: Path) -> None:
+    folder = tmp_path / "pg"
+    with _holding(folder) as one, _holding(folder) as other:
+        assert one.stdout
+        assert other.stdout
+        assert one.stdout.readline() == other.stdout.readline() != ""
+        one.send_signal(signal.SIGINT)
+        one.wait()
+        assert is_running(folder)
+        other.send_signal(signal.SIGINT)
+    assert not is_running(folder)
+
+
+def test_data_that_a_kill_left_half_made_are_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "pg"
+    with _holding(folder) as process:
+        while not (folder / "PG_VERSION").exists():
+            assert process.poll() is None
+        process.kill()
+    with embedded(folder) as uri, Database(uri) as database:
+        assert database.query("SELECT 1") == [(1,)]
+
+
+def test_a_server_whose_process_was_killed_ends_at_once_and_keeps_what_was_committed(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "pg"
+    with embedded(folder) as uri, Database(uri) as database:
+        database.execute("CREATE TABLE t AS SELECT generate_series(1, 200000) AS n")
+        database.commit()
+        database.execute("INSERT INTO t SELECT n FROM t")
+        database.commit()
+        ((pid,),) = database.query("SELECT pg_backend_pid()")
+        os.kill(pid, signal.SIGKILL)
+    assert not is_running(folder)
+    with embedded(folder) as uri, Database(uri) as database:
+        assert database.query("SELECT count(*) FROM t") == [(400_000,)]
