@@ -75,7 +75,7 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
         program: name and version, for the commit's lineage.
 
     Raises:
-        ClosedDoorError: the exchange refuses all calls.
+        ClosedDoorError: `www` refuses all calls; nothing was stored.
         UnreachableError: there is no connection to `www`; nothing was stored.
         UsageError: the lake holds another exchange's market, or the two hosts are of two.
         LakeError: the lake cannot be read or written.
@@ -190,9 +190,7 @@ def _lists(exchange: Exchange) -> tuple[dict[ListOf, list[object]], list[str]]:
             which = ListOf(coin, expired)
             try:
                 lists[which] = ask(coin)
-            except ClosedDoorError:
-                raise
-            except UnreachableError as exc:
+            except (ClosedDoorError, UnreachableError) as exc:
                 if not expired:
                     # Without it there are neither candles nor a clock.
                     raise
