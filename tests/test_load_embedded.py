@@ -1,7 +1,11 @@
 import os
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -25,7 +29,11 @@ with embedded(Path(sys.argv[1])) as uri:
 """
 
 
-@pytest.mark.parametrize("name", ["a" * 120, "with space", "it's ü & (co), 100% #1"])
+LONG_NAME = "a" * 120
+ODD_NAME = 'it\'s ü & (co), 100% #1 "$HOME" `id` \\'
+
+
+@pytest.mark.parametrize("name", [LONG_NAME, ODD_NAME])
 def test_an_embedded_server_runs_in_a_folder_with_a_long_or_odd_name(
     tmp_path: Path, name: str
 ) -> None:
@@ -38,52 +46,139 @@ def test_an_embedded_server_runs_in_a_folder_with_a_long_or_odd_name(
             Database(uri)
 
 
-def test_an_embedded_server_is_stopped_though_a_killed_program_used_it(
+def test_the_machines_locale_time_zone_and_settings_of_libpq_do_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "xx_YY.UTF-8")
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "absent"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "absent"))
+    for name, text in [("PGPORT", "6000"), ("PGHOSTADDR", "127.0.0.1"), ("PGDATA", "/nowhere")]:
+        monkeypatch.setenv(name, text)
+    with embedded(tmp_path / "pg") as uri, Database(uri) as database:
+        settings = "SELECT current_setting('timezone'), current_setting('log_timezone')"
+        assert database.query(settings) == [("UTC", "UTC")]
+        texts = "(VALUES ('b'), ('ä'), ('a'), ('Z'), ('B'), ('z')) AS v(t)"
+        query = f"SELECT string_agg(t, '' ORDER BY t), upper('ä') FROM {texts}"
+        assert database.query(query) == [("BZabzä", "Ä")]
+
+
+def test_settings_that_must_hold_hold_in_data_that_say_otherwise(
     server_data: Data, tmp_path: Path
 ) -> None:
     folder = tmp_path / "pg"
     server_data(folder)
     with embedded(folder):
-        (folder / ".handle_pids.json").write_text("[999999999]")
-    with embedded(folder) as uri:
         pass
-    with pytest.raises(LoadError, match="cannot be reached"):
-        Database(uri)
+    with (folder / "postgresql.conf").open("a") as settings:
+        settings.write("timezone = 'Asia/Kolkata'\nport = 6000\nwork_mem = '5MB'\n")
+    with embedded(folder) as uri, Database(uri) as database:
+        query = "SELECT current_setting('timezone'), current_setting('work_mem')"
+        assert database.query(query) == [("UTC", "5MB")]
 
 
-def test_a_folder_that_the_server_cannot_use_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    with (
-        pytest.raises(LoadError, match="set BASISLAKE_POSTGRES"),
-        embedded(tmp_path / 'quo"te' / "pg"),
-    ):
+def test_a_folder_of_other_files_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "pg"
+    folder.mkdir()
+    (folder / "notes").write_text("mine")
+    with pytest.raises(LoadError, match=r"other files.*set BASISLAKE_POSTGRES"), embedded(folder):
         pass
-    assert not (tmp_path / 'quo"te').exists()
+    assert (folder / "notes").read_text() == "mine"
+
+
+def test_why_a_server_does_not_start_is_said_in_its_own_words(
+    server_data: Data, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pg"
+    server_data(folder)
+    with embedded(folder):
+        pass
+    with (folder / "postgresql.conf").open("a") as settings:
+        settings.write("work_mem = 'plenty'\n")
+    told = r"cannot start in .*: .*postgresql\.conf. contains errors.*See .*/pg\.log"
+    with pytest.raises(LoadError, match=told), embedded(folder):
+        pass
+
+
+def test_what_a_block_raises_is_raised_as_it_is(server_data: Data, tmp_path: Path) -> None:
+    server_data(tmp_path / "pg")
+    with pytest.raises(FileNotFoundError, match="mine"), embedded(tmp_path / "pg"):
+        raise FileNotFoundError("mine")
+    assert not is_running(tmp_path / "pg")
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that every user of this machine may enter."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        yield folder
+
+
+def test_for_root_the_server_runs_as_the_owner_of_its_data(server_data: Data, public: Path) -> None:
+    folder = public / "closed" / "pg"
+    server_data(folder)
+    folder.parent.chmod(0o700)
+    for owner in ("nobody", "root"):
+        subprocess.run(["chown", "-R", f"{owner}:", str(folder)], check=True)
+        with embedded(folder):
+            user = psutil.Process(_pid(folder)).username()
+            assert (user == owner) == (owner == "nobody")
+        # Others may pass, but not look around.
+        assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o701
+
+
+def test_a_user_without_a_name_or_rights_is_told_so(server_data: Data, public: Path) -> None:
+    server_data(public / "pg")
+    owner = (public / "pg").owner()
+    uid = 54321
+    for folder, told in [
+        ("new", f"user id {uid}: it has no name"),
+        ("pg", f"belongs to the user {owner}: Permission denied"),
+    ]:
+        with pytest.raises(LoadError, match=told), _as_user(uid), embedded(public / folder):
+            pass
+
+
+@contextmanager
+def _as_user(uid: int) -> Iterator[None]:
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def is_running(folder: Path) -> bool:
-    mark = folder / "postmaster.pid"
-    return mark.exists() and psutil.pid_exists(int(mark.read_text().split()[0]))
+    return (folder / "postmaster.pid").exists() and psutil.pid_exists(_pid(folder))
+
+
+def _pid(folder: Path) -> int:
+    return int((folder / "postmaster.pid").read_text().split()[0])
 
 
 def test_an_embedded_server_listens_on_no_network(server_data: Data, tmp_path: Path) -> None:
     server_data(tmp_path / "pg")
     with embedded(tmp_path / "pg") as uri, Database(uri) as database:
         assert database.query("SELECT current_setting('listen_addresses')") == [("",)]
-        pid = int((tmp_path / "pg" / "postmaster.pid").read_text().split()[0])
-        server = psutil.Process(pid)
+        server = psutil.Process(_pid(tmp_path / "pg"))
         for process in (server, *server.children(recursive=True)):
             assert process.net_connections("inet") == []
 
 
 def test_an_embedded_server_that_is_killed_comes_back_with_all_that_was_loaded(
-    server_data: Data, tmp_path: Path
+    server_data: Data,
+    tmp_path: Path,
 ) -> None:
     lake = small_lake(tmp_path / "lake")
     options = ("--lake", lake.uri, "--json")
     folder = tmp_path / "lake" / "postgres"
     server_data(folder)
     assert basislake(None, "load", *options, "--keep").code == 0
-    os.kill(int((folder / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    os.kill(_pid(folder), signal.SIGKILL)
     again = basislake(None, "load", *options)
     assert again.code == 0, again.err
     assert again.json["partitions_unchanged"] == 5
@@ -99,9 +194,7 @@ def test_an_embedded_server_is_taken_over_from_a_killed_command(
     server_data(folder)
     with embedded(folder) as uri:
         pass
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDING_SOURCE, str(folder)], stdout=subprocess.PIPE, text=True
-    )
+    process = _holding(folder)
     assert process.stdout
     assert process.stdout.readline().strip() == uri
     process.kill()
@@ -112,7 +205,8 @@ def test_an_embedded_server_is_taken_over_from_a_killed_command(
 
 
 def test_a_process_number_that_is_anothers_by_now_is_not_taken_for_the_server(
-    server_data: Data, tmp_path: Path
+    server_data: Data,
+    tmp_path: Path,
 ) -> None:
     folder = tmp_path / "pg"
     server_data(folder)
@@ -126,7 +220,8 @@ def test_a_process_number_that_is_anothers_by_now_is_not_taken_for_the_server(
 
 
 def test_a_kept_server_says_how_to_connect_and_goes_on_until_it_is_stopped(
-    server_data: Data, tmp_path: Path
+    server_data: Data,
+    tmp_path: Path,
 ) -> None:
     lake = small_lake(tmp_path / "lake")
     folder = tmp_path / "lake" / "postgres"
@@ -172,9 +267,7 @@ def test_two_programs_share_a_server_and_the_last_one_stops_it(
 ) -> None:
     folder = tmp_path / "pg"
     server_data(folder)
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDING_SOURCE, str(folder)], stdout=subprocess.PIPE, text=True
-    )
+    process = _holding(folder)
     assert process.stdout
     uri = process.stdout.readline().strip()
     with embedded(folder) as same:
@@ -183,3 +276,50 @@ def test_two_programs_share_a_server_and_the_last_one_stops_it(
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
     assert not is_running(folder)
+
+
+def _holding(folder: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLDING_SOURCE, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_two_programs_that_start_a_new_server_at_once_share_it(tmp_path: Path) -> None:
+    folder = tmp_path / "pg"
+    with _holding(folder) as one, _holding(folder) as other:
+        assert one.stdout
+        assert other.stdout
+        assert one.stdout.readline() == other.stdout.readline() != ""
+        one.send_signal(signal.SIGINT)
+        one.wait()
+        assert is_running(folder)
+        other.send_signal(signal.SIGINT)
+    assert not is_running(folder)
+
+
+def test_data_that_a_kill_left_half_made_are_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "pg"
+    with _holding(folder) as process:
+        while not (folder / "PG_VERSION").exists():
+            assert process.poll() is None
+        process.kill()
+    with embedded(folder) as uri, Database(uri) as database:
+        assert database.query("SELECT 1") == [(1,)]
+
+
+def test_a_server_whose_process_was_killed_ends_at_once_and_keeps_what_was_committed(
+    server_data: Data,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "pg"
+    server_data(folder)
+    with embedded(folder) as uri, Database(uri) as database:
+        database.execute("CREATE TABLE t AS SELECT generate_series(1, 200000) AS n")
+        database.commit()
+        database.execute("INSERT INTO t SELECT n FROM t")
+        database.commit()
+        ((pid,),) = database.query("SELECT pg_backend_pid()")
+        os.kill(pid, signal.SIGKILL)
+    assert not is_running(folder)
+    with embedded(folder) as uri, Database(uri) as database:
+        assert database.query("SELECT count(*) FROM t") == [(400_000,)]

@@ -5,7 +5,6 @@ Each load is the command in a process of its own. The servers are embedded ones,
 
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import time
@@ -178,7 +177,7 @@ def test_a_full_disk_of_the_server_loses_nothing_and_a_rerun_finishes(
         space = disk / "space"
         space.mkdir()
         if os.geteuid() == 0:
-            shutil.chown(space, "pgserver")
+            os.chown(space, folder.stat().st_uid, -1)
         for sql in (
             f"CREATE TABLESPACE small LOCATION '{space}'",  # not in a transaction
             "ALTER ROLE postgres SET default_tablespace = 'small'",
