@@ -123,7 +123,7 @@ def test_for_root_the_server_runs_as_the_owner_of_its_data(server_data: Data, pu
     server_data(folder)
     folder.parent.chmod(0o700)
     for owner in ("nobody", "root"):
-        subprocess.run(["chown", "-R", f"{owner}:", str(folder)], check=True)
+        subprocess.run(["chown", "-R", f"{owner}:", str(folder)], check=True)  # noqa: S607
         with embedded(folder):
             user = psutil.Process(_pid(folder)).username()
             assert (user == owner) == (owner == "nobody")
