@@ -13,7 +13,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from lake import files, log
 from lake.address import address_of
-from lake.errors import LakeError
+from lake.errors import LakeError, UsageError
 from lake.files import DataFile
 from lake.guard import explained
 from lake.log import Commit

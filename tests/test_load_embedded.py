@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,7 +15,7 @@ from load.embedded import embedded
 from load.postgres import Database
 from tests.loading import small_lake
 from tests.market import basislake
-from tests.processes import PATIENCE_S, wait_until
+from tests.processes import PATIENCE_S, as_user, only_for_root, wait_until
 from tests.servers import Data
 
 HOLDING_SOURCE = """
@@ -110,8 +109,7 @@ def test_what_a_block_raises_is_raised_as_it_is(server_data: Data, tmp_path: Pat
 @pytest.fixture
 def public() -> Iterator[Path]:
     """A folder that every user of this machine may enter."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can be somebody else")
+    only_for_root()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o777)
@@ -139,17 +137,8 @@ def test_a_user_without_a_name_or_rights_is_told_so(server_data: Data, public: P
         ("new", f"user id {uid}: it has no name"),
         ("pg", f"belongs to the user {owner}: Permission denied"),
     ]:
-        with pytest.raises(LoadError, match=told), _as_user(uid), embedded(public / folder):
+        with pytest.raises(LoadError, match=told), as_user(uid), embedded(public / folder):
             pass
-
-
-@contextmanager
-def _as_user(uid: int) -> Iterator[None]:
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def is_running(folder: Path) -> bool:
