@@ -25,6 +25,9 @@ _STORES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")
 # there. It is the default, which the environment could switch off; an option goes before it.
 _SAFE_COMMITS = {"s3": {"aws_conditional_put": "etag"}, "s3a": {"aws_conditional_put": "etag"}}
 
+# Quotes that a shell would have taken off.
+_QUOTED = re.compile(r"""^(["'`]).*\1$""", re.DOTALL)
+
 # Settings of the environment that no message may show, wherever a library takes them from.
 _SECRET = re.compile(r"(AWS|AZURE|GOOGLE)_.*(SECRET|TOKEN|KEY|SAS|PASSWORD|ACCOUNT$)(?!_ID|_FILE)")
 _NO_SECRET = frozenset({"AWS_ACCESS_KEY_ID"})
@@ -72,6 +75,11 @@ def address_of(text: str, options: Mapping[str, str] | None = None) -> Address:
         text = unquote(urlsplit(text).path)
     if not text:
         raise UsageError("The lake's address is empty: give a folder, or s3://bucket/prefix.")
+    if _QUOTED.search(text):
+        raise UsageError(
+            f"The lake's address has quotes around it: {text}. No shell has taken them off, as in "
+            "a file of settings. Give it without them."
+        )
     if files.is_local(text):
         return _folder(text, options or {})
     return _store(text, options or {})
@@ -103,7 +111,14 @@ def masked(message: str, environment: Mapping[str, str] = os.environ) -> str:
 
 
 def _folder(text: str, options: Mapping[str, str]) -> Address:
-    path = Path(text).expanduser().absolute()
+    try:
+        path = Path(text).expanduser().absolute()
+    except RuntimeError as exc:
+        user = Path(text).parts[0]
+        raise UsageError(
+            f"{text!r} begins with {user}, and this machine knows no such home folder. Give the "
+            "path of the lake's folder from / on."
+        ) from exc
     if not _UNSAFE.isdisjoint(path.as_posix()):
         raise UsageError(f"A lake cannot be at {str(path)!r}: choose a path without {_SHOWN}.")
     return Address(str(path), dict(options))

@@ -13,7 +13,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from lake import files, log
 from lake.address import address_of
-from lake.errors import LakeError
+from lake.errors import LakeError, UsageError
 from lake.files import DataFile
 from lake.guard import explained
 from lake.log import Commit
@@ -56,11 +56,21 @@ class Lake:
     def machine_folder(self) -> Path:
         """Where processes of one machine keep what they share about this lake, e.g. their pace: in
         the lake, or for an object store in the user's cache. It need not be there yet.
+
+        Raises:
+            UsageError: nothing says where this user's cache is.
         """
         if self.is_local:
             return Path(self.uri) / ".machine"
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(cache) / "basislake" / sha256(self.uri.encode()).hexdigest()[:16]
+        name = sha256(self.uri.encode()).hexdigest()[:16]
+        try:
+            cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        except RuntimeError as exc:
+            raise UsageError(
+                "This user has no home folder, so what this machine keeps of a lake in an object "
+                "store has no place. Set XDG_CACHE_HOME to a folder that can be written."
+            ) from exc
+        return Path(cache) / "basislake" / name
 
     def check_exists(self) -> None:
         """Refuse to read where nobody has made a lake: a mistyped address is not an empty market.

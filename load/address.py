@@ -6,7 +6,9 @@ so a URI that it could misread is refused here, in words that do not quote it.
 
 import os
 import re
-from urllib.parse import unquote
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote, unquote
 
 from lake.errors import UsageError
 
@@ -26,6 +28,13 @@ _DEFAULTS = {
     "fallback_application_name": "basislake",
 }
 
+# Where the socket of a server is: libpq looks in the first, as it is built here, and the servers of
+# most distributions are in the second.
+_SOCKET_FOLDER = "/tmp"  # noqa: S108
+_DISTRIBUTIONS_FOLDER = Path("/var/run/postgresql")
+_PORT = "5432"
+_SERVICE = "the service"
+
 _URI = re.compile(
     r"postgres(?:ql)?://"
     r"(?:(?P<user>[^:@/?]*)(?::(?P<password>[^@/?]*))?@)?"
@@ -34,15 +43,24 @@ _URI = re.compile(
     r"(?:\?(?P<query>[^?@]*))?"
 )
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::\d*)?")
+_ONLY_PORT = re.compile(r"^:\d*$")
+_PORT_AT_END = re.compile(r":\d*$")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-def connectable(uri: str) -> str:
-    """Return the URI with limits to how long a server may keep silent.
+def connectable(
+    uri: str,
+    environment: Mapping[str, str] = os.environ,
+    socket_folder: Path = _DISTRIBUTIONS_FOLDER,
+) -> str:
+    """Return the URI with limits to how long a server may keep silent, and with the folder of the
+    socket where the server of this machine is in another than libpq knows.
 
     Args:
         uri: `postgresql://user:password@host:port/dbname?option=value`; special characters
             percent-encoded.
+        environment: as libpq sees it.
+        socket_folder: of the distribution's server.
 
     Raises:
         UsageError: it is not such a URI; the message does not quote it.
@@ -59,21 +77,28 @@ def connectable(uri: str) -> str:
         f"{name}={value}"
         for name, value in _DEFAULTS.items()
         if name not in there
-        and (name != "connect_timeout" or "PGCONNECT_TIMEOUT" not in os.environ)
+        and (name != "connect_timeout" or "PGCONNECT_TIMEOUT" not in environment)
     ]
+    if not _place(parts, environment) and (socket_folder / _socket(parts, environment)).exists():
+        added.append(f"host={quote(str(socket_folder), safe='/')}")
     join = "&" if parts["query"] else "" if uri.endswith("?") else "?"
     return f"{uri}{join}{'&'.join(added)}"
 
 
-def shown(uri: str) -> str:
-    """Return `host/dbname` of a URI for people to read: never its user, password or options."""
+def shown(uri: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return where libpq looks for a database, for people to read, e.g. `host/dbname`: never its
+    user, password or options.
+    """
     parts = _parts(uri)
     if parts is None:
         return "a PostgreSQL address that cannot be read"
-    options = _options(parts["query"])
-    host = unquote(parts["hosts"]) or options.get("host") or options.get("hostaddr") or "localhost"
-    database = unquote(parts["database"]) or options.get("dbname", "")
-    return f"{host}/{database}" if database else host
+    place = _place(parts, environment) or _SOCKET_FOLDER
+    database = unquote(parts["database"]) or _options(parts["query"]).get("dbname", "")
+    if place.startswith("/") and "," not in place:
+        place = f"the socket {_PORT_AT_END.sub('', place)}/{_socket(parts, environment)}"
+    elif not place.startswith(_SERVICE):
+        return f"{place}/{database}" if database else place
+    return f"{place} (database {database})" if database else place
 
 
 def secrets(uri: str) -> set[str]:
@@ -97,6 +122,27 @@ def _parts(uri: str) -> dict[str, str] | None:
     if not all(_HOST.fullmatch(host) for host in match["hosts"].split(",")):
         return None
     return {name: value or "" for name, value in match.groupdict().items()}
+
+
+def _place(parts: Mapping[str, str], environment: Mapping[str, str]) -> str:
+    """Where libpq looks: a host and its address, the folder of a socket, or a service; nothing
+    where neither the URI nor the environment names any.
+    """
+    options = _options(parts["query"])
+    host = unquote(_ONLY_PORT.sub("", parts["hosts"])) or options.get("host", "")
+    service = options.get("service") or environment.get("PGSERVICE")
+    if service and not host:
+        return f"{_SERVICE} {service}"
+    host = host or environment.get("PGHOST", "")
+    address = options.get("hostaddr", environment.get("PGHOSTADDR", ""))
+    return f"{host} ({address})" if host and address else host or address
+
+
+def _socket(parts: Mapping[str, str], environment: Mapping[str, str]) -> str:
+    """The name of a server's socket in its folder."""
+    port = parts["hosts"].rpartition(":")[2] if ":" in parts["hosts"] else ""
+    port = port or _options(parts["query"]).get("port") or environment.get("PGPORT") or _PORT
+    return f".s.PGSQL.{port}"
 
 
 def _options(query: str) -> dict[str, str]:

@@ -45,7 +45,7 @@ def embedded(folder: Path, *, keep: bool | None = None) -> Iterator[str]:
     Raises:
         LoadError: the server cannot be started; its data are as they were.
     """
-    data = folder.expanduser().resolve()
+    data = folder.resolve()
     with ExitStack() as stack:
         with _explained(data):
             path = stack.enter_context(_reachable(data, for_good=bool(keep)))
@@ -75,7 +75,7 @@ def psql_command(uri: str) -> str:
 
 def stop_command(folder: Path) -> str:
     """Return the command that stops a server that was kept; its clients are disconnected."""
-    data = folder.expanduser().resolve()
+    data = folder.resolve()
     return f"kill -INT {Postmaster(data, data).noted_pid()}"
 
 

@@ -30,7 +30,7 @@ class Database:
     """A connection with a transaction always open: what is done counts from `commit` on.
 
     Attributes:
-        shown: `host/dbname`, for messages; the URI itself is not kept.
+        shown: where it is, for messages, e.g. `host/dbname`; the URI itself is not kept.
         version: of the server, as `server_version_num` has it, e.g. 180004.
         is_in_doubt: whether the server went away in a commit, so that nobody knows whether what was
             done since the one before counts.
@@ -47,10 +47,11 @@ class Database:
             UsageError: the URI cannot be read.
             LoadError: the server cannot be reached, or refuses us.
         """
-        self.shown = shown(uri)
+        address = connectable(uri)
+        self.shown = shown(address)
         self.is_in_doubt = False
         self._lock_wait_s = lock_wait_s
-        self._connection = _connect(connectable(uri), self.shown)
+        self._connection = _connect(address, self.shown)
         try:
             self.query(_SETTINGS_SQL, (str(math.ceil(lock_wait_s * 1000)),))
             self.version = int(self.query("SELECT current_setting('server_version_num')")[0][0])

@@ -1,6 +1,7 @@
 """The command in a process of its own beside a test, and disks that fill up."""
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -100,3 +101,19 @@ def mount(*arguments: str) -> int:
 def unmount(folder: Path) -> None:
     """Undo a mount."""
     subprocess.run([shutil.which("umount") or "umount", str(folder)], check=True)
+
+
+def only_for_root() -> None:
+    """Skip a test in which this process is to be another user, where it may not."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
+
+
+@contextmanager
+def as_user(uid: int) -> Iterator[None]:
+    """Be another user of this machine, who need not have a name."""
+    os.setresuid(uid, uid, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)

@@ -9,10 +9,10 @@ from load.embedded import embedded
 # Puts a copy into a folder that is not there yet.
 Data = Callable[[Path], None]
 
-# A server of a test need not survive a crash of the machine.
+# A server of a test need not survive a crash of the machine. It must survive being killed, so what
+# is committed is handed to the system.
 _HASTE = """
 fsync = off
-synchronous_commit = off
 full_page_writes = off
 """
 

@@ -1,7 +1,7 @@
 """A folder of its own for each run of the tests, and in it one for each of its workers.
 
-Runs at once, and the workers of one, share nothing: neither temporary folders, nor what this machine
-keeps of its lakes, such as their rate limit.
+Runs at once, and the workers of one, share nothing: neither temporary folders nor what this machine
+keeps of its lakes, such as their pace.
 """
 
 import os
@@ -21,6 +21,9 @@ def begin() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="basislake-"))
     # The embedded server and logrotate pass through it as another user.
     folder.chmod(0o755)
-    os.environ |= {"TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+    os.environ |= {
+        "TMPDIR": str(folder),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+    }
     tempfile.tempdir = None
     return folder

@@ -8,6 +8,7 @@ import lake
 from lake.address import address_of, plain
 from lake.errors import UsageError
 from lake.tables import INSTRUMENTS
+from tests.processes import as_user, only_for_root
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,9 @@ def test_a_folder_is_made_absolute() -> None:
         ("s3://bucket/a%20b", "choose a prefix without"),
         ("s3://bucket/a#b", "choose a prefix without"),
         ("/data/a\x01b", "choose a path without"),
+        ("~nosuchuser/lake", "knows no such home folder"),
+        ('"/data/lake"', "has quotes around it"),
+        ("'s3://bucket/lake'", "has quotes around it"),
     ],
 )
 def test_an_address_where_no_lake_can_be_is_refused_without_showing_a_secret(
@@ -51,6 +55,18 @@ def test_an_address_where_no_lake_can_be_is_refused_without_showing_a_secret(
     with pytest.raises(UsageError, match=told) as caught:
         lake.open(text)
     assert "hush" not in str(caught.value)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    only_for_root()
+    store = lake.open("s3://bucket/lake")
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with as_user(54321):
+        with pytest.raises(UsageError, match="Set XDG_CACHE_HOME"):
+            _ = store.machine_folder
+        with pytest.raises(UsageError, match="begins with ~, and this machine knows no such home"):
+            lake.open("~/lake")
 
 
 def test_commits_to_s3_are_conditional_whatever_the_environment_says() -> None:

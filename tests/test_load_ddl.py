@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 
@@ -179,13 +180,53 @@ def test_a_column_that_may_be_null_with_us_must_be_nullable_there() -> None:
             "db.example:5433/market",
         ),
         ("postgres://bob@[::1]:5432/market", "[::1]:5432/market"),
-        ("postgresql:///market?host=/run/a%20b&password=s3cret", "/run/a b/market"),
-        ("postgresql://", "localhost"),
+        (
+            "postgresql:///market?host=/run/a%20b&password=s3cret",
+            "the socket /run/a b/.s.PGSQL.5432 (database market)",
+        ),
+        ("postgresql://bob@%2Frun%2Fpg:5433", "the socket /run/pg/.s.PGSQL.5433"),
+        ("postgresql://", "the socket /tmp/.s.PGSQL.5432"),
+        ("postgresql://:5433/x", "the socket /tmp/.s.PGSQL.5433 (database x)"),
+        ("postgresql:///x?service=prod&password=s3cret", "the service prod (database x)"),
+        ("postgresql://db,db2/x?hostaddr=&port=1", "db,db2/x"),
         ("postgresql://bob:s3@cret@db/x", "a PostgreSQL address that cannot be read"),
     ],
 )
 def test_an_address_is_shown_without_user_and_password(uri: str, host: str) -> None:
-    assert shown(uri) == host
+    assert shown(uri, {}) == host
+
+
+@pytest.mark.parametrize(
+    ("environment", "uri", "place"),
+    [
+        ({"PGHOST": "elsewhere"}, "postgresql:///x", "elsewhere/x"),
+        ({"PGHOST": "/run/pg", "PGPORT": "6"}, "postgresql://", "the socket /run/pg/.s.PGSQL.6"),
+        ({"PGHOST": "elsewhere"}, "postgresql://db/x", "db/x"),
+        ({"PGHOSTADDR": "10.0.0.5"}, "postgresql://db/x", "db (10.0.0.5)/x"),
+        ({"PGHOSTADDR": "10.0.0.5"}, "postgresql:///x?hostaddr=&host=db", "db/x"),
+        ({"PGSERVICE": "prod", "PGHOST": "elsewhere"}, "postgresql://", "the service prod"),
+        ({"PGSERVICE": "prod"}, "postgresql://db/x", "db/x"),
+    ],
+)
+def test_an_address_is_shown_where_libpq_looks_for_it(
+    environment: dict[str, str], uri: str, place: str
+) -> None:
+    assert shown(uri, environment) == place
+
+
+def test_the_socket_of_a_distributions_server_is_found(tmp_path: Path) -> None:
+    (tmp_path / ".s.PGSQL.5433").touch()
+    found = f"&host={tmp_path}"
+    for uri in ("postgresql:///x?port=5433", "postgresql://:5433/x", "postgresql://bob@:5433"):
+        assert connectable(uri, {}, tmp_path).endswith(found)
+    assert connectable("postgresql:///x", {"PGPORT": "5433"}, tmp_path).endswith(found)
+    for environment in (
+        {},
+        {"PGPORT": "5433", "PGHOST": "db"},
+        {"PGSERVICE": "a", "PGPORT": "5433"},
+    ):
+        assert "host=" not in connectable("postgresql:///x", environment, tmp_path)
+    assert "&host=" not in connectable("postgresql://db:5433/x", {}, tmp_path)
 
 
 @pytest.mark.parametrize(
