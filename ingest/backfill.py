@@ -19,6 +19,7 @@ from ingest.claims import Claims
 from ingest.exchange import Exchange
 from ingest.fetcher import Fetcher
 from ingest.jobs import Job
+from ingest.pace import mean_rate
 from ingest.plans import Planner, plan_figures
 from ingest.results import Failure, Progress, Result
 from ingest.runs import RunRecord
@@ -288,6 +289,7 @@ class Backfill:
         """What the record of the run says now."""
         self._count()
         seconds = self.result.seconds
+        most = self._exchange.most_calls_per_second * len(self._callers.machines())
         left = self._work.left + self._fetcher.under_way
         windows_per_second = self._done / seconds if seconds else 0.0
         facts = asdict(self.result)
@@ -296,7 +298,8 @@ class Backfill:
             "windows_done": self._done,
             "windows_left": left,
             "candles": self._candles,
-            "calls_per_second": self.result.calls / seconds if seconds else 0.0,
+            "calls_per_second": mean_rate(self.result.calls, seconds, most),
+            "calls_per_second_limit": most or None,
             "calls_per_second_allowed": self._calls_per_second,
             "seconds_left": left / windows_per_second if windows_per_second else None,
             "instruments_now": [job.instrument for job in self._work.begun],

@@ -152,6 +152,11 @@ class Exchange:
         return self._call(self._www_url, _CHART, params, read, tally or Tally())
 
     @property
+    def most_calls_per_second(self) -> float:
+        """The limit in candle calls a second, 0 for none."""
+        return self._limiter.most
+
+    @property
     def calls_per_second(self) -> float:
         """What is allowed now; infinite without a limit."""
         return self._limiter.calls_per_second
