@@ -1,6 +1,5 @@
 """How one number of `basis` came about, gathered as plain values; or why there is none."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +7,7 @@ from datetime import datetime
 from basislake.formulas import Step, steps
 from basislake.provenance import Made, made, row_at
 from basislake.sides import Reason, Row, Side, side_of
+from ingest.selection import unknown_names
 from lake import Lake
 from lake.errors import UsageError
 from lake.spans import floor_minute
@@ -62,7 +62,7 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
     records = {row["instrument"]: row for row in still.read(INSTRUMENTS).to_dicts()}
     record = records.get(instrument)
     if record is None:
-        raise UsageError(_unknown(instrument, list(records)))
+        raise UsageError(unknown_names([instrument], list(records)))
     sides = [side_of(still, each, ts) for each in (record, *_perpetuals(record, records))]
     found = row_at(still.snapshot(BASIS), instrument, ts)
     row = found.row.row(0, named=True) if found else None
@@ -110,12 +110,3 @@ def _reason(sides: list[Side]) -> Reason | None:
         return Reason("no_perpetual", own.instrument, text)
     text = "Both candles are there, but no build has joined them; `basislake build` does."
     return sides[1].reason or Reason("not_built", own.instrument, text)
-
-
-def _unknown(instrument: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(instrument, known, n=3)
-    hint = f" Did you mean {', '.join(close)}?" if close else ""
-    return (
-        f"The lake knows no instrument {instrument!r}.{hint} "
-        "`basislake instruments` lists and refreshes what it knows."
-    )

@@ -35,7 +35,7 @@ from ingest.schedule import (
 )
 from ingest.selection import Selection
 from lake import Lake
-from lake.errors import BasislakeError, ExchangeError, LakeError, TransientError
+from lake.errors import BasislakeError, ExchangeError, LakeError, TransientError, UsageError
 from lake.tables import COVERAGE, INSTRUMENTS
 
 # An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
@@ -162,6 +162,11 @@ class Follower:
                 self._discover(exchange, now)
                 self._fetch(exchange, now)
         except (ExchangeError, LakeError) as exc:
+            return self._away(exc)
+        except UsageError as exc:
+            # A setting that was right until now may be so again, e.g. a file of certificates.
+            if not self._followed:
+                raise
             return self._away(exc)
         self._back()
         self._chores.do(now)

@@ -211,7 +211,7 @@ def selection_options(command: F) -> F:
             "names",
             metavar="NAMES",
             multiple=True,
-            help="Names separated by commas; a future brings its perpetual",
+            help="Names separated by commas or spaces; a future brings its perpetual",
         ),
         click.option("--since", type=Time(), help="First minute, UTC date or time, inclusive"),
         click.option("--until", type=Time(), help="Last minute, exclusive"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Page
-from lake.errors import ClosedDoorError, ExchangeError, RejectedError, StoppedError
+from lake.errors import ClosedDoorError, ExchangeError, RejectedError, StoppedError, UsageError
 from lake.spans import Span
 
 
@@ -59,6 +59,9 @@ def ask(exchange: Exchange, instrument: str, window: Span) -> Asked:
     tally = Tally()
     try:
         return Asked(exchange.candles(instrument, window, tally), None, tally)
+    except UsageError as exc:
+        # The clock was asked with the same settings, so they were right until now.
+        return Asked(None, ClosedDoorError(str(exc)), tally)
     except ExchangeError as exc:
         # The message tells the reason; what it was raised from holds sockets and replies.
         exc.__cause__ = exc.__context__ = None

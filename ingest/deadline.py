@@ -1,18 +1,27 @@
-"""A deadline for one whole HTTP call: a socket's own timeout starts anew with every byte.
+"""A deadline for one whole HTTP call, which holds from the name of the host to the last byte.
 
-So a server that sends a byte now and then, be it of the headers, is cut off by another thread.
+A socket's own timeout begins again with every byte, so another thread cuts the connection of a call
+that is late. Before there is a connection nothing can be cut: neither a name server nor a proxy
+that does not answer can be interrupted. So a connection is made in a thread of its own, which is
+left behind where the call is late.
 """
 
 import contextlib
+import functools
 import math
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, InvalidStateError, wait
 from typing import Any
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError
+
+# An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
+_POLL_S = 0.2
 
 
 class _Call:
@@ -20,8 +29,27 @@ class _Call:
 
     def __init__(self) -> None:
         self._sockets: list[socket.socket] = []
+        self._made: Future[None] | None = None
         self._is_cut = False
         self._lock = threading.Lock()
+
+    def connect(self, connect: Callable[[], None], close: Callable[[], None]) -> None:
+        """Make a connection for as long as the call is not cut; then it is closed once it is made.
+
+        Raises:
+            ConnectTimeoutError: the call was cut.
+        """
+        made: Future[None] = Future()
+        with self._lock:
+            self._made = made
+            if self._is_cut:
+                self._shut()
+        if not made.done():
+            thread = threading.Thread(target=self._make, args=(made, connect, close), daemon=True)
+            thread.start()
+        while not made.done():
+            wait([made], _POLL_S)
+        made.result()
 
     def note(self, sock: socket.socket | None) -> None:
         """Take a connection in; it is cut at once where the call was cut before it stood."""
@@ -36,7 +64,25 @@ class _Call:
             self._is_cut = True
             self._shut()
 
+    def _make(
+        self, made: Future[None], connect: Callable[[], None], close: Callable[[], None]
+    ) -> None:
+        _under_way.call = self
+        try:
+            connect()
+        except BaseException as exc:  # noqa: BLE001  (raised again in the thread that waits)
+            with contextlib.suppress(InvalidStateError):
+                made.set_exception(exc)
+            return
+        try:
+            made.set_result(None)
+        except InvalidStateError:
+            close()
+
     def _shut(self) -> None:
+        if self._made is not None:
+            with contextlib.suppress(InvalidStateError):
+                self._made.set_exception(ConnectTimeoutError("the call was cut off"))
         for sock in self._sockets:
             with contextlib.suppress(OSError):
                 # Of the plain socket: TLS would take its state away from the thread that reads.
@@ -52,41 +98,41 @@ class _UnderWay(threading.local):
 _under_way = _UnderWay()
 
 
-def _note(sock: socket.socket | None) -> None:
-    if _under_way.call is not None:
-        _under_way.call.note(sock)
+class _Watched(HTTPConnection):
+    """A connection whose call can be cut, whatever it is made of besides."""
 
-
-class _Connection(HTTPConnection):
     def connect(self) -> None:
-        super().connect()
-        _note(self.sock)
+        call = _under_way.call
+        if call is None:
+            super().connect()
+        else:
+            call.connect(super().connect, self.close)
 
     def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (handed through)
-        _note(self.sock)
+        if _under_way.call is not None:
+            _under_way.call.note(self.sock)
         super().request(*args, **kwargs)
 
-
-class _TlsConnection(HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        _note(self.sock)
-
-    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (handed through)
-        _note(self.sock)
-        super().request(*args, **kwargs)
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        if _under_way.call is not None:
+            _under_way.call.note(sock)
+        return sock
 
 
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
+def watch(manager: urllib3.PoolManager) -> None:
+    """Make the connections of a manager, directly or to a proxy, such as can be cut."""
+    manager.pool_classes_by_scheme = {
+        scheme: _watched(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+    }
 
 
-class _TlsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
-
-
-# For a `urllib3.PoolManager`, so that its connections can be cut.
-POOLS = {"http": _Pool, "https": _TlsPool}
+@functools.cache
+def _watched(pool: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPConnectionPool]:
+    if issubclass(pool.ConnectionCls, _Watched):
+        return pool
+    connection = type("Watched", (_Watched, pool.ConnectionCls), {})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
 class Deadlines:

@@ -1,7 +1,8 @@
 """Discovery: which instruments there are, from both hosts, into the `instruments` table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 import polars as pl
 import tenacity
@@ -18,6 +19,22 @@ from lake.tables import INSTRUMENTS
 _COMMIT_TRIES = 10
 
 
+class ListOf(NamedTuple):
+    """Which list of instruments.
+
+    Attributes:
+        coin: base coin of the futures.
+        expired: False for those that are open.
+    """
+
+    coin: str
+    expired: bool
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        return f"the list of {'expired' if self.expired else 'active'} {self.coin} futures"
+
+
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """What one discovery found.
@@ -28,7 +45,8 @@ class Discovery:
         changed: names whose life differs from what the lake knew.
         left_out: records out of scope, counted by reason.
         refused: records that cannot be read.
-        failed: lists that could not be had, a sentence each; what the lake knew of them is kept.
+        failed: lists that could not be had, or are evidently not whole, a sentence each; what the
+            lake knew of them is kept.
     """
 
     known: pl.DataFrame
@@ -48,8 +66,8 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
     """Ask both hosts for every coin's futures, and store what is new.
 
     Active instruments come from `www`, expired ones from the `history` host. An instrument that the
-    lake knows and no list holds any more is kept. A list that cannot be had is named; the others
-    are stored all the same.
+    lake knows and no list holds any more is kept. A list that cannot be had, or is evidently not
+    whole, is named; what the others hold is stored all the same.
 
     Args:
         exchange: to ask.
@@ -57,20 +75,24 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
         program: name and version, for the commit's lineage.
 
     Raises:
-        ClosedDoorError: the exchange refuses all calls.
+        ClosedDoorError: `www` refuses all calls; nothing was stored.
         UnreachableError: there is no connection to `www`; nothing was stored.
         UsageError: the lake holds another exchange's market, or the two hosts are of two.
         LakeError: the lake cannot be read or written.
     """
     check_hosts(exchange.name, exchange.history_name)
     check_origin(lake, exchange.name)
-    listing, failed = _listings(exchange)
+    lists, failed = _lists(exchange)
+    failed += not_whole(lists, lake.snapshot(INSTRUMENTS).read())
+    listing = read_records(record for records in lists.values() for record in records)
     store = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(ConflictError),
         stop=tenacity.stop_after_attempt(_COMMIT_TRIES),
         reraise=True,
     )
-    before, known = store(_store, lake, listing, exchange.name, program, complete=not failed)
+    # A record that cannot be read is on a list all the same.
+    complete = not failed and not any(record.could_be_dated for record in listing.refused)
+    before, known = store(_store, lake, listing, exchange.name, program, complete=complete)
     lives = dict(
         zip(before["instrument"], before.select("listed_at", "expires_at").rows(), strict=True)
     )
@@ -119,26 +141,61 @@ def merge_known(
     return INSTRUMENTS.cast(pl.concat([kept.select(rows.columns), rows]))
 
 
-def _listings(exchange: Exchange) -> tuple[Listing, list[str]]:
-    records: list[object] = []
+def not_whole(lists: Mapping[ListOf, Sequence[object]], known: pl.DataFrame) -> list[str]:
+    """Return a sentence for each list that lacks what it must hold, so that nothing follows from
+    what is not on it; pure.
+
+    The list of a coin's active futures always holds its perpetual, and expired futures stay on
+    theirs for good.
+
+    Args:
+        lists: that the exchange sent, unparsed.
+        known: the `instruments` table.
+    """
+    found = {which: _names(records, which.coin) for which, records in lists.items()}
+    if known.is_empty() and len(lists) == 2 * len(COINS) and not any(found.values()):
+        return ["the exchange lists no future at all."]
+    failed = []
+    for which, names in found.items():
+        had = known.filter(base=which.coin)
+        if which.expired:
+            ended = set(had.filter(kind="future", active=False)["instrument"])
+            held = len(ended & names)
+            if held < len(ended) / 2:
+                failed.append(f"{which} holds {held} of the {len(ended)} that the lake knows.")
+        else:
+            is_traded = not had.is_empty() or names or found.get(ListOf(which.coin, expired=True))
+            if is_traded and f"{which.coin}-PERPETUAL" not in names:
+                failed.append(f"{which} does not hold {which.coin}-PERPETUAL, so it is not whole.")
+    return failed
+
+
+def _names(records: Iterable[object], coin: str) -> set[str]:
+    """The instruments of a coin among unparsed records."""
+    found = read_records(records).instruments.values()
+    return {instrument.instrument for instrument in found if instrument.base == coin}
+
+
+def _lists(exchange: Exchange) -> tuple[dict[ListOf, list[object]], list[str]]:
+    """The lists that could be had, unparsed, and a sentence for each that could not."""
+    lists: dict[ListOf, list[object]] = {}
     failed = []
     asks = (
-        ("active", exchange.active_instruments),
+        (False, exchange.active_instruments),
         # After the active ones: what expires between the two calls is then on both lists.
-        ("expired", exchange.expired_instruments),
+        (True, exchange.expired_instruments),
     )
-    for which, ask in asks:
+    for expired, ask in asks:
         for coin in COINS:
+            which = ListOf(coin, expired)
             try:
-                records += ask(coin)
-            except ClosedDoorError:
-                raise
-            except UnreachableError as exc:
-                if which == "active":
+                lists[which] = ask(coin)
+            except (ClosedDoorError, UnreachableError) as exc:
+                if not expired:
                     # Without it there are neither candles nor a clock.
                     raise
-                failed.append(f"the lists of {which} futures: {exc}")
+                failed.append(f"the lists of expired futures: {exc}")
                 break
             except ExchangeError as exc:
-                failed.append(f"the list of {which} {coin} futures: {exc}")
-    return read_records(records), failed
+                failed.append(f"{which}: {exc}")
+    return lists, failed

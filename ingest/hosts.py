@@ -1,8 +1,9 @@
 """Where exchanges are: the addresses of the real one, and which exchange an address is of."""
 
 import re
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import urljoin, urlsplit
 
 from lake.errors import UsageError
 
@@ -16,6 +17,7 @@ _DERIBIT_HOSTS = frozenset({"deribit.com", "www.deribit.com", "history.deribit.c
 # A password may hold anything, so rather too much is left out.
 _USER = re.compile("//.*@", re.DOTALL)
 _SPACE = re.compile(r"\s")
+_SHOWN_CHARACTERS = 200
 
 
 def exchange_name(url: str) -> str:
@@ -52,7 +54,7 @@ def base_of(url: str) -> str:
     Raises:
         UsageError: it is no http or https URL of a host, with or without a path.
     """
-    if not url.startswith(("https://", "http://")) or not _is_base(url):
+    if not url.startswith(("https://", "http://")) or not is_base(url):
         raise UsageError(
             f"{shown(url)!r} is not the http or https URL of a host; give one like {WWW_URL}."
         )
@@ -64,7 +66,24 @@ def shown(text: str) -> str:
     return _USER.sub("//", text)
 
 
-def _is_base(url: str) -> bool:
+def shown_target(url: str, location: str) -> str:
+    """Return where a redirect leads, without users, passwords and parameters.
+
+    Args:
+        url: that was called.
+        location: that the reply names, from there.
+    """
+    try:
+        parts = urlsplit(urljoin(url, location))
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "an address that cannot be read"
+    target = f"{parts.scheme}://{host}{parts.path}".encode("unicode_escape").decode()
+    return target[:_SHOWN_CHARACTERS]
+
+
+def is_base(url: str) -> bool:
+    """Whether a URL names a host, a usable port where it names one, and no more than a path."""
     try:
         parts = urlsplit(url)
         # Reading the port raises where there cannot be such a one.
@@ -72,6 +91,11 @@ def _is_base(url: str) -> bool:
     except ValueError:
         return False
     return is_host and not (parts.query or parts.fragment or _SPACE.search(url))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL is of this machine, so that no proxy can reach what is there."""
+    return _is_loopback(_host(url))
 
 
 def _host(url: str) -> str:
@@ -83,7 +107,22 @@ def _host(url: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    address = _address(host)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    found = mapped or address
+    # To connect to the address that is none is to connect to this machine.
+    return found is not None and (found.is_loopback or found.is_unspecified)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that a host is written as, be it in an old form such as 127.1."""
     try:
-        return host == "localhost" or ip_address(host).is_loopback
+        return ip_address(host)
     except ValueError:
-        return False
+        pass
+    try:
+        return IPv4Address(socket.inet_aton(host))
+    except OSError:
+        return None

@@ -1,19 +1,29 @@
 """One HTTP call to an exchange and its reply; the one module that knows `requests`."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies, select_proxy
 
-from ingest.deadline import POOLS, Deadlines
+from ingest.deadline import Deadlines, watch
 from ingest.defaults import MAX_CONNECTIONS
-from ingest.hosts import shown
+from ingest.hosts import is_loopback, shown, shown_target
 from ingest.replies import Reply
-from lake.errors import StoppedError, TransientError, UnreachableError
+from ingest.routes import Route, no_password, route_to, why_not_connected
+from lake.errors import (
+    BasislakeError,
+    ClosedDoorError,
+    StoppedError,
+    TransientError,
+    UnreachableError,
+)
 
 Session = requests.Session
 
@@ -34,26 +44,26 @@ class Connections:
         session: Session | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Connect to nothing yet.
+        """Connect to nothing yet; proxies and certificates are those of the environment.
 
         Args:
             bases: URLs that will be called.
             timeout_s: seconds for one whole call, from connecting to the last byte.
             session: to send with; a fresh one by default.
             clock: seconds, never going back.
+
+        Raises:
+            UsageError: the environment names a proxy or certificates that cannot be used.
         """
         self._timeout_s = timeout_s
         self._clock = clock
         self._deadlines = Deadlines()
         self._stopped = threading.Event()
         self._session = session or _session()
-        # Proxies and certificates of the environment: to look them up costs as much as a call.
-        self._environment = {
-            base: self._session.merge_environment_settings(
-                base, {}, stream=True, verify=None, cert=None
-            )
-            for base in bases
-        }
+        # Or the library would look the environment up again for every call, which costs as much as
+        # a call, and send the exchange a password that it finds in ~/.netrc.
+        self._session.trust_env = False
+        self._routes = {base: route_to(base, _proxy(base), os.environ) for base in bases}
 
     @property
     def is_stopped(self) -> bool:
@@ -84,30 +94,49 @@ class Connections:
         Raises:
             UnreachableError: there is no connection to the host.
             TransientError: the call broke off, took too long, or answered far too much.
+            ClosedDoorError: what answers at the address, or the proxy on the way, sends elsewhere
+                or lets nobody through.
+            UsageError: a certificate does not verify, or a setting is wrong otherwise.
             StoppedError: it broke off after `stop`.
         """
         deadline_s = self._clock() + self._timeout_s
         timeout = (min(_CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s)
         url = f"{base}/api/v2/public/{method}"
-        environment = self._environment[base]
+        route = self._routes[base]
         try:
             request = self._session.prepare_request(requests.Request("GET", url, params=params))
             with (
                 self._deadlines.within(self._timeout_s),
                 self._session.send(
-                    request, timeout=timeout, allow_redirects=False, **environment
+                    request,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    stream=True,
+                    proxies={"all": route.proxy} if route.proxy else {},
+                    verify=route.certificates or True,
+                    cert=None,
                 ) as response,
             ):
+                _check_way(response, route, url)
                 body = self._body(response, deadline_s)
-                return Reply(response.status_code, body, response.headers)
+                sender = f"{shown(base)}{route.through}"
+                return Reply(response.status_code, body, response.headers, sender)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            if self._stopped.is_set():
-                raise StoppedError("Stopped while the call was under way.") from exc
-            late = self._clock() >= deadline_s
-            why = f"it took longer than {self._timeout_s:g} seconds" if late else _cause(exc)
-            if _is_unconnected(exc):
-                raise UnreachableError(f"{shown(base)} cannot be reached: {why}.") from exc
-            raise TransientError(f"The call to {shown(url)} broke off: {why}.") from exc
+            raise self._error(exc, route, url, is_late=self._clock() >= deadline_s) from exc
+
+    def _error(
+        self, exc: BaseException, route: Route, url: str, *, is_late: bool
+    ) -> BasislakeError:
+        """The error of ours that a call ended in."""
+        if self._stopped.is_set():
+            return StoppedError("Stopped while the call was under way.")
+        why = f"it took longer than {self._timeout_s:g} seconds" if is_late else _cause(exc)
+        host = shown(route.base)
+        if not _is_unconnected(exc):
+            return TransientError(f"The call to {shown(url)} broke off{route.through}: {why}.")
+        if found := why_not_connected(route, exc):
+            return found
+        return UnreachableError(f"{host} cannot be reached{route.through}: {why}.")
 
     def _body(self, response: requests.Response, deadline_s: float) -> bytes:
         chunks: list[bytes] = []
@@ -122,13 +151,57 @@ class Connections:
         return b"".join(chunks)
 
 
+class _Adapter(HTTPAdapter):
+    """Connections that a deadline can cut, also those to a proxy."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (handed through)
+        super().init_poolmanager(*args, **kwargs)
+        watch(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        manager = super().proxy_manager_for(*args, **kwargs)
+        watch(manager)
+        return manager
+
+
+class _Session(Session):
+    """A session that does not even look where a redirect leads."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002  (of the base)
+        return None
+
+
 def _session() -> Session:
-    session = Session()
-    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=MAX_CONNECTIONS, pool_block=True)
-    adapter.poolmanager.pool_classes_by_scheme = POOLS
+    session = _Session()
+    adapter = _Adapter(pool_connections=2, pool_maxsize=MAX_CONNECTIONS, pool_block=True)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+def _proxy(base: str) -> str | None:
+    """The proxy that the environment, or the system, names for a host; none for this machine."""
+    return None if is_loopback(base) else select_proxy(base, get_environ_proxies(base))
+
+
+def _check_way(response: requests.Response, route: Route, url: str) -> None:
+    """Refuse a reply that is not of what was called.
+
+    Raises:
+        ClosedDoorError: it sends elsewhere.
+        UsageError: it is of a proxy that wants a password.
+    """
+    status = response.status_code
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and route.proxy:
+        raise no_password(route)
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        location = response.headers.get("Location")
+        target = f" to {shown_target(url, location)}" if location else ""
+        raise ClosedDoorError(
+            f"{shown(url)} redirects{target} (HTTP {status}){route.through}, and no redirect is "
+            "followed. What is stored is safe. If the exchange is there now, give its address as "
+            "--exchange-url or --history-url; if it is a page to sign in to this network, sign in."
+        )
 
 
 def _is_unconnected(exc: BaseException) -> bool:

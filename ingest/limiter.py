@@ -183,7 +183,8 @@ class _Cell(_Memory):
     def _opened(self) -> int:
         if self._descriptor is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            # The umask decides who else may share it, as it does for all files of a lake.
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         return self._descriptor
 
 

@@ -27,7 +27,10 @@ _THROTTLED_CODES = frozenset({10028, 10066})
 _TRANSIENT_CODES = frozenset({10040, 10041, 10047, 11051, 11094, 13028, 13503, 13888})
 _CLOSED_DOOR_CODES = frozenset({11056, 13025})
 _TOO_MANY_REQUESTS = 429
-_SERVER_ERRORS = 500
+_CALLERS_ERRORS, _SERVER_ERRORS = 400, 500
+# Of the caller's errors: request timeout, too early, too many requests.
+_PASSING = frozenset({408, 425, _TOO_MANY_REQUESTS})
+_SHOWN_CHARACTERS = 40
 
 # A candle is believed final this long after it closed, by the exchange's clock: the last one is
 # still forming, and the exchange takes a moment to settle it.
@@ -40,11 +43,19 @@ _OK = 200
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came over HTTP: the status, the body's bytes and the headers."""
+    """What came over HTTP.
+
+    Attributes:
+        status: of HTTP.
+        body: its bytes.
+        headers: by name.
+        sender: who answered, for messages.
+    """
 
     status: int
     body: bytes
     headers: Mapping[str, str]
+    sender: str = "The exchange"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +99,19 @@ def read_answer(reply: Reply) -> Answer:
         ThrottledError: called too often.
         TransientError: server error, maintenance, or a body that is not JSON-RPC.
         RejectedError: the exchange refuses this call for good.
-        ClosedDoorError: the exchange refuses all calls.
+        ClosedDoorError: the exchange, or whatever answers in its place, refuses all calls.
     """
     wait_s, status = retry_after_s(reply.headers), reply.status
     try:
         message = orjson.loads(reply.body)
     except orjson.JSONDecodeError as exc:
-        raise _unreadable(status, wait_s) from exc
+        raise _unreadable(reply, wait_s) from exc
     if not isinstance(message, dict):
-        raise _unreadable(status, wait_s)
+        raise _unreadable(reply, wait_s)
     if isinstance(message.get("error"), dict):
         raise _error(message["error"], status, wait_s)
     if "result" not in message or status >= _SERVER_ERRORS or status == _TOO_MANY_REQUESTS:
-        raise _unreadable(status, wait_s)
+        raise _unreadable(reply, wait_s)
     return Answer(message["result"], _clock(message.get("usOut")))
 
 
@@ -222,9 +233,21 @@ def _error(error: dict[str, Any], status: int, wait_s: float | None) -> Exchange
     return RejectedError(f"The exchange refuses the call: {told}")
 
 
-def _unreadable(status: int, wait_s: float | None) -> ExchangeError:
-    kind = ThrottledError if status == _TOO_MANY_REQUESTS else TransientError
-    return kind(f"The exchange answered HTTP {status} without a usable body.", wait_s)
+def _unreadable(reply: Reply, wait_s: float | None) -> ExchangeError:
+    """The error of a reply without a usable body: a refusal is for good, where its status is no
+    passing one.
+    """
+    status = reply.status
+    if _CALLERS_ERRORS <= status < _SERVER_ERRORS and status not in _PASSING:
+        kind = reply.headers.get("Content-Type", "").partition(";")[0]
+        body = f" with a page of {kind[:_SHOWN_CHARACTERS]!r}" if kind else ""
+        return ClosedDoorError(
+            f"{reply.sender} refuses the call: HTTP {status}{body}, where the exchange's API would "
+            "answer in JSON. What is stored is safe. See whether the address is right, and whether "
+            "this network may call the exchange."
+        )
+    error = ThrottledError if status == _TOO_MANY_REQUESTS else TransientError
+    return error(f"{reply.sender} answered HTTP {status} without a usable body.", wait_s)
 
 
 def _malformed(window: Span, what: str) -> TransientError:

@@ -1,6 +1,8 @@
 """Which instruments and minutes a command is about; the same for every command; pure."""
 
-from collections.abc import Iterable, Sequence
+import difflib
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+_SEPARATORS = re.compile(r"[,\s]+")
+# Names that a hint shows for one unknown name.
+_MOST_HINTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ def select(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Selection:
-    """Make a selection from what a user wrote; lists may hold comma-separated values.
+    """Make a selection from what a user wrote; commas and white space separate values.
 
     Raises:
         UsageError: an unknown coin, a list without a value, or an empty range of time.
@@ -79,10 +85,7 @@ def choose(instruments: "pl.DataFrame", selection: Selection) -> "pl.DataFrame":
     if selection.names:
         unknown = sorted(set(selection.names) - set(instruments["instrument"]))
         if unknown:
-            raise UsageError(
-                f"The lake knows no instrument {', '.join(unknown)}. "
-                "`basislake instruments` lists and refreshes what it knows."
-            )
+            raise UsageError(unknown_names(unknown, instruments["instrument"].to_list()))
         chosen = chosen.filter(pl.col("instrument").is_in(selection.names))
         if chosen.is_empty():
             raise UsageError("No instrument is both of --currency and of --instruments.")
@@ -93,6 +96,23 @@ def choose(instruments: "pl.DataFrame", selection: Selection) -> "pl.DataFrame":
     return both.sort(pl.col("kind") != "perpetual", "listed_at", "instrument")
 
 
+def unknown_names(unknown: Sequence[str], known: Collection[str]) -> str:
+    """Return the message about names that the lake does not know, with the known names that are
+    most like them.
+
+    Args:
+        unknown: at least one name.
+        known: names of all instruments.
+    """
+    most = _MOST_HINTS if len(unknown) == 1 else 1
+    alike = [match for name in unknown for match in difflib.get_close_matches(name, known, n=most)]
+    hint = f" Did you mean {', '.join(dict.fromkeys(alike))}?" if alike else ""
+    return (
+        f"The lake knows no instrument {', '.join(map(repr, unknown))}.{hint} "
+        "`basislake instruments` lists and refreshes what it knows."
+    )
+
+
 def _split(values: Iterable[str]) -> tuple[str, ...]:
-    parts = (part.strip().upper() for value in values for part in value.split(","))
+    parts = (part for value in values for part in _SEPARATORS.split(value.upper()))
     return tuple(part for part in parts if part)

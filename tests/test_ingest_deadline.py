@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 import urllib3
 
-from ingest.deadline import POOLS, Deadlines
+from ingest.deadline import Deadlines, watch
 from ingest.exchange import Exchange
 from lake.errors import StoppedError, TransientError
 from tests.processes import PATIENCE_S
@@ -65,7 +65,7 @@ class Caller:
         self._url = url_of(listener)
         self._threads = ThreadPoolExecutor(3)
         self._pool = urllib3.PoolManager(maxsize=3, retries=False)
-        self._pool.pool_classes_by_scheme = POOLS
+        watch(self._pool)
 
     def call(self, seconds: float) -> Future[bytes]:
         """Begin a call; `reading` is released once its headers are there."""
@@ -187,7 +187,7 @@ def test_a_client_that_stops_breaks_off_the_calls_under_way(listener: socket.soc
 def test_a_call_that_is_cut_before_its_request_is_sent_is_cut_all_the_same() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         pool = urllib3.PoolManager(retries=False)
-        pool.pool_classes_by_scheme = POOLS
+        watch(pool)
         deadlines = Deadlines()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         with deadlines.within(2 * PATIENCE_S):

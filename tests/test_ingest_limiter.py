@@ -68,9 +68,11 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts Python programs; those that still run at the end are killed."""
     processes: list[subprocess.Popen[str]] = []
 
-    def start(program: str, *arguments: object) -> subprocess.Popen[str]:
+    def start(program: str, *arguments: object, umask: int = -1) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", program, *map(str, arguments)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, cwd=ROOT, umask=umask
+        )
         processes.append(process)
         return process
 
@@ -144,6 +146,18 @@ def test_a_process_killed_between_calls_leaves_a_pace_that_others_go_on_with(
     own = Limiter(5, folder=tmp_path, url=URL)
     assert own.wait() > 0
     own.close()
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o077, 0o600)])
+def test_the_umask_decides_who_may_share_the_pace(
+    tmp_path: Path, started: Callable[..., subprocess.Popen[str]], umask: int, mode: int
+) -> None:
+    caller = started(CALLER, tmp_path, 5, 1, URL, umask=umask)
+    assert float(caller.communicate(timeout=PATIENCE_S)[0]) > 0
+    found = {
+        path.name.partition(".")[2]: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()
+    }
+    assert found == {"": mode, "lock": mode}
 
 
 def test_a_refusal_that_one_notes_pauses_all_on_the_same_folder(tmp_path: Path) -> None:

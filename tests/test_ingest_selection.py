@@ -31,9 +31,14 @@ def test_all_are_chosen_by_default_perpetuals_first_then_the_oldest() -> None:
     assert chosen(select()) == expected
 
 
-def test_values_may_be_repeated_or_separated_by_commas_in_any_case() -> None:
-    assert select(["btc, eth", ""]).currencies == ("BTC", "ETH")
-    assert select(names=["A,B", " C "]).names == ("A", "B", "C")
+@pytest.mark.parametrize(
+    "values", [["a,B", " C "], ["A,b,,c,"], ["A\nB\nC\n"], ["a B\tC"], ["A,\r\nB,\r\nC"]]
+)
+def test_values_may_be_repeated_or_separated_by_commas_and_white_space_in_any_case(
+    values: list[str],
+) -> None:
+    assert select(names=values).names == ("A", "B", "C")
+    assert select(["btc eth", ""]).currencies == ("BTC", "ETH")
 
 
 def test_a_coin_chooses_its_futures_and_its_perpetual() -> None:
@@ -53,8 +58,23 @@ def test_a_perpetual_brings_nothing_and_a_missing_one_is_no_error() -> None:
 
 
 def test_an_unknown_name_is_a_usage_error_that_names_it() -> None:
-    with pytest.raises(UsageError, match="BTC-26JUL19, X"):
+    with pytest.raises(UsageError, match="'BTC-26JUL19', 'X'"):
         chosen(select(names=["X", "BTC-28JUN19", "BTC-26JUL19"]))
+
+
+@pytest.mark.parametrize(
+    ("names", "hint"),
+    [
+        (["BTC-028JUN19"], "Did you mean BTC-28JUN19"),
+        (["btc_perpetual"], "Did you mean BTC-PERPETUAL"),
+        (["BTC-028JUN19", "ETH-PERP"], "Did you mean BTC-28JUN19, ETH-PERPETUAL?"),
+        (["SOL"], None),
+    ],
+)
+def test_names_that_are_like_an_unknown_one_are_shown(names: list[str], hint: str | None) -> None:
+    with pytest.raises(UsageError, match="knows no instrument") as caught:
+        chosen(select(names=names))
+    assert hint in str(caught.value) if hint else "Did you mean" not in str(caught.value)
 
 
 def test_an_unknown_coin_is_a_usage_error() -> None:

@@ -1,0 +1,165 @@
+"""How calls to a host travel, by the environment: through which proxy, trusting which certificates.
+
+What is wrong with them is a wrong setting: asking again cannot help.
+"""
+
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ingest.hosts import is_base, shown
+from lake.errors import BasislakeError, ClosedDoorError, UsageError
+
+# The first of them that is set counts.
+CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+_SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
+# What OpenSSL says of a server that does not speak TLS.
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How calls to a host travel.
+
+    Attributes:
+        base: URL of the host.
+        proxy: URL of the proxy, None where there is none.
+        proxy_from: name of the setting that the proxy is from.
+        certificates: file or folder of the certificates to trust, None for those that come with the
+            program.
+        certificates_from: name of the setting that they are from.
+    """
+
+    base: str = field(repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    proxy_from: str = ""
+    certificates: str | None = None
+    certificates_from: str = ""
+
+    @property
+    def through(self) -> str:
+        """Names the proxy within a sentence, without its password; empty where there is none."""
+        return f" through the proxy {shown(self.proxy)} ({self.proxy_from})" if self.proxy else ""
+
+
+def route_to(base: str, proxy: str | None, environ: Mapping[str, str]) -> Route:
+    """Return how calls to a host travel.
+
+    Args:
+        base: URL of the host.
+        proxy: that the environment, or the system, names for it, None where there is none.
+        environ: environment variables.
+
+    Raises:
+        UsageError: the proxy's address, or the file of certificates, cannot be used.
+    """
+    proxy_from = _proxy_from(base, proxy, environ) if proxy else ""
+    if proxy:
+        proxy = proxy if "://" in proxy else f"http://{proxy}"
+        _check_proxy(proxy, proxy_from)
+    name = next((name for name in CERTIFICATES if environ.get(name)), "")
+    if not name or not base.startswith("https://"):
+        return Route(base, proxy, proxy_from)
+    _check_certificates(environ[name], name)
+    return Route(base, proxy, proxy_from, environ[name], name)
+
+
+def why_not_connected(route: Route, error: BaseException) -> BasislakeError | None:
+    """Return the error of ours where no connection was made for a reason that stays; None where
+    asking again may help; pure.
+
+    Args:
+        route: of the call.
+        error: that making the connection ended in.
+    """
+    host = shown(route.base)
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return UsageError(_unverified(route, cause))
+        if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+            return UsageError(
+                f"{host} cannot be called{route.through}: what answers there does not speak TLS. "
+                "See whether the address should begin with http:// instead of https://."
+            )
+        refusal = _TUNNEL.search(str(cause))
+        status = int(refusal[1]) if refusal else 0
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return no_password(route)
+        is_callers = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_callers and status not in _PASSING:
+            return ClosedDoorError(
+                f"No call to {host} is let{route.through}: HTTP {status}. What is stored is safe; "
+                "see to the proxy, or name the host in NO_PROXY where it can be called directly."
+            )
+    return None
+
+
+def no_password(route: Route) -> UsageError:
+    """Return the error of a proxy that does not know its user."""
+    return UsageError(
+        f"No call is let{route.through} without the right user and password (HTTP 407). Give them "
+        "in its address, as in http://USER:PASSWORD@HOST:PORT."
+    )
+
+
+def _proxy_from(base: str, proxy: str, environ: Mapping[str, str]) -> str:
+    scheme = urlsplit(base).scheme
+    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
+    return next((name for name in names if environ.get(name) == proxy), "a setting of the system")
+
+
+def _check_proxy(proxy: str, name: str) -> None:
+    try:
+        parts = urlsplit(proxy)
+    except ValueError:
+        parts = urlsplit("")
+    is_known = parts.scheme.lower() in ("http", "https", *_SOCKS)
+    if not is_known or not is_base(proxy) or parts.path not in ("", "/"):
+        raise UsageError(
+            f"{name} is not the address of a proxy: {shown(proxy)!r}. Nothing was asked; give one "
+            "like http://HOST:PORT, or unset it."
+        )
+    if parts.scheme.lower() in _SOCKS and find_spec("socks") is None:
+        raise UsageError(
+            f"{name} names a SOCKS proxy, {shown(proxy)}, for which the Python package PySocks is "
+            "needed. Nothing was asked; install it where basislake is installed, or name an HTTP "
+            "proxy."
+        )
+
+
+def _check_certificates(place: str, name: str) -> None:
+    try:
+        if not Path(place).is_dir():
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(place)
+    except OSError as exc:
+        why = "it holds no certificate" if isinstance(exc, ssl.SSLError) else exc.strerror
+        raise UsageError(
+            f"{name} is not a file of certificates: {place}: {why}. Nothing was asked; name the "
+            "right file, or unset it."
+        ) from exc
+
+
+def _unverified(route: Route, error: ssl.SSLCertVerificationError) -> str:
+    trusted = ""
+    if route.certificates:
+        trusted = f" by {route.certificates_from}={route.certificates}"
+    return (
+        f"The certificate of {shown(route.base)} does not verify{trusted}{route.through}: "
+        f"{error.verify_message.rstrip('.')}. Nothing was asked; name a file of the certificates "
+        f"to trust in {CERTIFICATES[0]}, or correct the address."
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,153 @@
+"""Discovery against lists that lack what they must hold."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lake
+from basislake import PROGRAM
+from basislake.exchange.faults import reply
+from basislake.exchange.records import record
+from basislake.exchange.server import SimulatedExchange
+from basislake.exchange.universe import weekly_universe
+from ingest.discover import Discovery, discover
+from ingest.exchange import Exchange
+from lake import Lake
+from lake.tables import INSTRUMENTS
+from tests.market import NOW, basislake
+
+LIST = "get_instruments"
+# The lists in the order in which they are asked for.
+ORDER = ("active BTC", "active ETH", "expired BTC", "expired ETH")
+
+
+def discovered(server: SimulatedExchange, where: Lake) -> Discovery:
+    exchange = Exchange(server.www_url, server.history_url, retries=0)
+    try:
+        return discover(exchange, where, PROGRAM)
+    finally:
+        exchange.close()
+
+
+def listed(server: SimulatedExchange, coin: str, *, expired: bool) -> list[dict[str, Any]]:
+    """The records of a list, as the exchange sends them."""
+    universe = server.universe
+    return [
+        record(contract, universe.now_ms)
+        for contract in universe.contracts.values()
+        if contract.base == coin and contract.is_expired(universe.now_ms) == expired
+    ]
+
+
+def without_perpetual(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [each for each in records if "PERPETUAL" not in each["instrument_name"]]
+
+
+def of_another_type(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As they would be if the exchange wrote one of their fields in another way."""
+    return [each | {"instrument_type": "inverse", "future_type": "inverse"} for each in records]
+
+
+def nothing(_: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return []
+
+
+@pytest.mark.parametrize(
+    ("which", "change", "lacking"),
+    [
+        ("active BTC", nothing, "does not hold BTC-PERPETUAL, so it is not whole."),
+        ("active ETH", nothing, "does not hold ETH-PERPETUAL, so it is not whole."),
+        ("active ETH", without_perpetual, "does not hold ETH-PERPETUAL, so it is not whole."),
+        ("active BTC", of_another_type, "does not hold BTC-PERPETUAL, so it is not whole."),
+        ("expired BTC", nothing, "holds 0 of the {} that the lake knows."),
+        ("expired ETH", of_another_type, "holds 0 of the {} that the lake knows."),
+    ],
+)
+def test_a_list_that_lacks_what_it_must_hold_is_failed_and_what_was_known_of_it_is_kept(
+    server: SimulatedExchange,
+    tmp_path: Path,
+    which: str,
+    change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]],
+    lacking: str,
+) -> None:
+    where = lake.open(str(tmp_path))
+    known = discovered(server, where).known
+    assert known["active"].any()
+    kind, coin = which.split()
+    ended = known.filter(base=coin, active=False).height
+    sent = change(listed(server, coin, expired=kind == "expired"))
+    for each in ORDER:
+        if each == which:
+            server.faults.add(LIST, 1, reply(sent))
+        else:
+            own = listed(server, each.split()[1], expired=each.startswith("expired"))
+            server.faults.add(LIST, 1, reply(own))
+    found = discovered(server, where)
+    assert found.failed == [f"the list of {which} futures {lacking.format(ended)}"]
+    assert not found.is_complete
+    assert where.read(INSTRUMENTS).equals(known)
+    assert discovered(server, where).failed == []
+
+
+def test_the_command_names_an_empty_list_and_ends_with_1(
+    server: SimulatedExchange, tmp_path: Path
+) -> None:
+    server.faults.add(LIST, 1, reply([]))
+    done = basislake(server, "instruments", "--lake", tmp_path, "--json")
+    assert done.code == 1
+    assert done.json["failed"] == [
+        "the list of active BTC futures does not hold BTC-PERPETUAL, so it is not whole."
+    ]
+    assert "Failed: the list of active BTC futures does not hold BTC-PERPETUAL" in done.err
+    # The others are stored, and the next discovery finds the rest.
+    assert "ETH-PERPETUAL" in {row["instrument"] for row in done.json["instruments"]}
+    again = basislake(server, "instruments", "--lake", tmp_path, "--json")
+    assert (again.code, again.json["known"]) == (0, len(server.universe.contracts))
+
+
+def test_an_exchange_that_lists_nothing_at_all_has_failed(
+    server: SimulatedExchange, tmp_path: Path
+) -> None:
+    server.faults.add(LIST, None, reply([]))
+    found = discovered(server, lake.open(str(tmp_path)))
+    assert found.failed == ["the exchange lists no future at all."]
+    assert found.known.is_empty()
+
+
+def test_an_instrument_whose_record_cannot_be_read_is_no_less_active(
+    server: SimulatedExchange, tmp_path: Path
+) -> None:
+    where = lake.open(str(tmp_path))
+    known = discovered(server, where).known
+    records = listed(server, "BTC", expired=False)
+    spoilt = next(each for each in records if "PERPETUAL" not in each["instrument_name"])
+    server.faults.add(
+        LIST,
+        1,
+        reply(
+            [each for each in records if each is not spoilt]
+            + [spoilt | {"creation_timestamp": None}]
+        ),
+    )
+    found = discovered(server, where)
+    assert [refused.name for refused in found.refused] == [spoilt["instrument_name"]]
+    assert (found.failed, found.is_complete) == ([], False)
+    assert where.read(INSTRUMENTS).equals(known)
+
+
+def test_a_coin_without_any_future_has_no_market_and_a_few_expired_ones_may_go(
+    tmp_path: Path,
+) -> None:
+    where = lake.open(str(tmp_path))
+    universe = weekly_universe(11, NOW - timedelta(days=60), NOW, currencies=("BTC",))
+    with SimulatedExchange(universe) as server:
+        known = discovered(server, where).known
+        ended = listed(server, "BTC", expired=True)
+        server.faults.add(LIST, 2, reply([*listed(server, "BTC", expired=False), *ended[1:]]))
+        found = discovered(server, where)
+    assert len(ended) > 2
+    assert found.failed == []
+    assert where.read(INSTRUMENTS).equals(known)
