@@ -227,7 +227,9 @@ def postgres_option(command: F) -> F:
         envvar="BASISLAKE_POSTGRES",
         show_envvar=True,
         default=EMBEDDED,
-        help="libpq URI, or `embedded`: a PostgreSQL kept beside the lake",
+        help="libpq URI, or `embedded`: a PostgreSQL kept next to the lake. Others on this machine "
+        "can see a password in it while the command runs; BASISLAKE_POSTGRES, PGPASSWORD and "
+        "~/.pgpass hide it",
     )
     return option(command)
 

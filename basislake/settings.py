@@ -30,10 +30,7 @@ def database(postgres: str, where: Lake, *, keep: bool | None = None) -> Iterato
     if postgres != EMBEDDED:
         yield postgres
         return
-    if not where.is_local:
-        raise UsageError(
-            "The embedded PostgreSQL lives beside a lake on disk; give --postgres URI for this one."
-        )
+    check_embeddable(where)
     folder = embedded_folder(where)
     with embedded(folder, keep=keep) as uri:
         if keep:
@@ -54,6 +51,18 @@ def known_database(postgres: str, where: Lake, *, keep: bool | None = None) -> I
         return
     with database(postgres, where, keep=keep) as uri:
         yield uri
+
+
+def check_embeddable(where: Lake) -> None:
+    """Refuse the embedded PostgreSQL for a lake that is not on this machine's disk.
+
+    Raises:
+        UsageError: it is elsewhere.
+    """
+    if not where.is_local:
+        raise UsageError(
+            "The embedded PostgreSQL lives beside a lake on disk; give --postgres URI for this one."
+        )
 
 
 def embedded_folder(where: Lake) -> Path:

@@ -32,6 +32,8 @@ _QUOTED = re.compile(r"""^(["'`]).*\1$""", re.DOTALL)
 _SECRET = re.compile(r"(AWS|AZURE|GOOGLE)_.*(SECRET|TOKEN|KEY|SAS|PASSWORD|ACCOUNT$)(?!_ID|_FILE)")
 _NO_SECRET = frozenset({"AWS_ACCESS_KEY_ID"})
 _SHORTEST_SECRET = 6
+# In a URL, as that of an endpoint or a proxy.
+_LOGIN = re.compile(r"//[^/\s\"']+@")
 
 # What the libraries say where they find none, or the store refuses them.
 _CREDENTIALS = re.compile(
@@ -77,8 +79,8 @@ def address_of(text: str, options: Mapping[str, str] | None = None) -> Address:
         raise UsageError("The lake's address is empty: give a folder, or s3://bucket/prefix.")
     if _QUOTED.search(text):
         raise UsageError(
-            f"The lake's address has quotes around it: {text}. No shell has taken them off, as in "
-            "a file of settings. Give it without them."
+            f"The lake's address begins and ends with a quote ({text[0]}), which no shell took "
+            "off. Give it without quotes, e.g. in the file that sets BASISLAKE_LAKE."
         )
     if files.is_local(text):
         return _folder(text, options or {})
@@ -102,12 +104,12 @@ def plain(message: str, environment: Mapping[str, str] = os.environ) -> str:
 
 
 def masked(message: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return a message without any secret of the environment, as it is otherwise."""
+    """Return a message without any secret of the environment or of a URL, as it is otherwise."""
     for name, value in environment.items():
         is_secret = _SECRET.match(name) and name not in _NO_SECRET
         if is_secret and len(value) >= _SHORTEST_SECRET:
             message = message.replace(value, f"({name})")
-    return message
+    return _LOGIN.sub("//***@", message)
 
 
 def _folder(text: str, options: Mapping[str, str]) -> Address:

@@ -10,6 +10,7 @@ import pytest
 
 from basislake.exchange.server import SimulatedExchange
 from lake import Lake
+from load.postgres import Database
 from tests.lakes import instrument, lake_of
 from tests.market import basislake, command, small_market
 from tests.processes import ended, running, wait_until
@@ -75,8 +76,43 @@ def test_a_run_whose_database_is_away_builds_and_reports_all_the_same(tmp_path: 
     assert done.code == 1
     assert done.json["build"]["basis_rows"] > 0
     assert "cannot be reached" in done.json["load"]["error"]
+    # It is known from the beginning.
+    assert done.err.startswith("Warning: PostgreSQL at 127.0.0.1:1/db cannot be reached")
     assert Path(done.json["report"]["path"]).exists()
     assert "geheim" not in done.out + done.err
+
+
+@pytest.mark.parametrize("verb", ["run", "follow"])
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--postgres", "db.example/market"), "is not a URI like"),
+        (("--postgres", "{}&dbname=nowhere"), 'database "nowhere" does not exist'),
+        (("--postgres", "{}&sslmode=always"), 'invalid sslmode value: "always"'),
+        (("--postgres", "postgresql:///x?service=nosuch"), 'service "nosuch" not found'),
+        (("--postgres", "{}", "--schema", "s" * 64), "No schema can be called"),
+        (("--postgres", "{}", "--schema", "others"), "tables of another shape"),
+    ],
+)
+def test_a_database_that_cannot_be_loaded_into_is_refused_before_anything_is_asked(
+    server: SimulatedExchange,
+    postgres: str,
+    tmp_path: Path,
+    verb: str,
+    options: tuple[str, ...],
+    told: str,
+) -> None:
+    with Database(postgres) as database:
+        database.execute("CREATE SCHEMA IF NOT EXISTS others")
+        database.execute("CREATE TABLE IF NOT EXISTS others.instruments (name text)")
+        database.commit()
+    done = basislake(
+        server, verb, "--lake", tmp_path / "lake", *(text.format(postgres) for text in options)
+    )
+    assert done.code == 2, done.err
+    assert told in done.err
+    assert server.calls == []
+    assert not (tmp_path / "lake").exists()
 
 
 def test_a_plan_of_a_lake_without_instruments_is_not_nothing_to_do(tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ def test_a_folder_is_made_absolute() -> None:
         ("s3://bucket/a#b", "choose a prefix without"),
         ("/data/a\x01b", "choose a path without"),
         ("~nosuchuser/lake", "knows no such home folder"),
-        ('"/data/lake"', "has quotes around it"),
-        ("'s3://bucket/lake'", "has quotes around it"),
+        ('"/data/lake"', 'begins and ends with a quote .".'),
+        ("'s3://key:hush-hush@bucket/lake'", "begins and ends with a quote .'."),
     ],
 )
 def test_an_address_where_no_lake_can_be_is_refused_without_showing_a_secret(
@@ -87,6 +87,8 @@ def test_what_a_library_says_is_told_on_one_line_without_colours_or_secrets() ->
     assert plain(said, environment) == (
         "Generic S3 error: GET http://x?token=(AWS_SESSION_TOKEN): builder error"
     )
+    said = "error sending request for url (http://me:hush@hush@host:1/bucket/x@y)"
+    assert plain(said, {}) == "error sending request for url (http://***@host:1/bucket/x@y)"
     assert "AWS_ALLOW_HTTP=true" in plain("URL scheme is not allowed")
 
 

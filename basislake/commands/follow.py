@@ -81,7 +81,9 @@ def _rhythm_options(command: F) -> F:
     metavar="URI",
     envvar="BASISLAKE_POSTGRES",
     show_envvar=True,
-    help="Also load after each build: libpq URI or `embedded`; by default nothing is loaded",
+    help="Also load after each build: libpq URI or `embedded`; by default nothing is loaded. "
+    "Others on this machine can see a password in it; BASISLAKE_POSTGRES, PGPASSWORD and ~/.pgpass "
+    "hide it",
 )
 @schema_option("Schema of the tables there")
 @json_option

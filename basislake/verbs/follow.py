@@ -4,8 +4,8 @@ from datetime import timedelta
 from functools import partial
 
 from basislake import PROGRAM
+from basislake.access import check_access
 from basislake.chores import Work
-from basislake.defaults import EMBEDDED
 from basislake.exchange_settings import ExchangeSettings
 from basislake.follow import Followed, Follower
 from basislake.output import counted, duration, print_json, say
@@ -36,10 +36,10 @@ def follow(
     """See `basislake.commands.follow`; return the exit code."""
     if postgres is not None and rhythm.build_every is None:
         raise UsageError("--postgres loads after builds, so it does not go with --build-every 0.")
-    if postgres == EMBEDDED and not where.is_local:
-        raise UsageError("The embedded PostgreSQL is beside a lake on disk; give --postgres URI.")
     settings.check(where)
     target = None if postgres is None else Target(postgres, schema)
+    if target is not None:
+        check_access(target, where)
     result = Follower(
         where,
         settings,

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from basislake.access import check_access
 from basislake.exchange_settings import ExchangeSettings
 from basislake.output import print_json, say
 from basislake.pipeline import is_complete
@@ -42,7 +43,11 @@ def run_all(
 
     What failed to be fetched does not keep the rest from being built, loaded and reported, nor a
     database that is away the report.
+
+    Raises:
+        UsageError: a setting of the exchange or of the database is wrong; nothing was done.
     """
+    check_access(target, where)
     fetched = fetch_told(where, settings, selection, discover_first=True)
     built = build_told(where)
     summary: dict[str, dict[str, object]] = {

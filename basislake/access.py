@@ -1,0 +1,46 @@
+"""Whether a database can be loaded into, asked before hours are spent on what is loaded."""
+
+import re
+
+from basislake.defaults import EMBEDDED
+from basislake.output import say
+from basislake.settings import check_embeddable
+from basislake.target import Target
+from lake import Lake
+from lake.errors import LoadError, UsageError
+from load.postgres import Database
+from load.prepare import check_schema_name, look
+
+# What libpq says where the address is wrong, not the server away. A server may say it in another
+# language, and is then taken to be away.
+_REFUSED = re.compile(
+    r"authentication failed|no password supplied|does not exist|no pg_hba.conf entry"
+    r"|permission denied|not permitted to log in|does not support SSL|certificate verify failed"
+    r"|definition of service|invalid "
+)
+
+
+def check_access(target: Target, where: Lake) -> None:
+    """Refuse a database or a schema that a load would refuse; a database that is merely away is
+    named, and may be back by the time of the load.
+
+    Raises:
+        UsageError: the address, the user, the schema or what it holds is not right; or the embedded
+            database is asked for and the lake is not on this machine's disk.
+    """
+    check_schema_name(target.schema)
+    if target.postgres == EMBEDDED:
+        check_embeddable(where)
+        return
+    try:
+        database = Database(target.postgres, target.lock_wait_s)
+    except LoadError as exc:
+        if _REFUSED.search(str(exc)):
+            raise UsageError(str(exc)) from exc
+        say(f"Warning: {exc} Until then candles are fetched and built, and not loaded.")
+        return
+    with database:
+        try:
+            look(database, target.schema)
+        except LoadError as exc:
+            raise UsageError(str(exc)) from exc
