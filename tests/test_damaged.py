@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 
 import lake
-from basislake import PROGRAM
 from basislake.curate import curate
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
@@ -30,9 +29,10 @@ from tests.object_store import SECRET, ObjectStore, Proxy
 from tests.staged import Staged, built, content, is_same
 from transforms.before import inputs_before, read_inputs
 from transforms.build import SETTINGS
+from transforms.rules_hash import rules_hash
 
 PERPETUAL = "BTC-PERPETUAL"
-ALIKE = {"program": PROGRAM, "settings": SETTINGS}
+ALIKE = {"rules": rules_hash(), "settings": SETTINGS}
 
 
 def _rows(snapshot: Snapshot) -> pl.DataFrame:
