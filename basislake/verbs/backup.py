@@ -11,7 +11,6 @@ from basislake.output import Progress, duration, print_json, print_table, say
 from basislake.settings import check_exists
 from lake import Lake
 from lake.copying import Copied, copy
-from lake.errors import UsageError
 
 
 @click.command(short_help="Copy the lake to another folder or store")
@@ -56,10 +55,6 @@ def restore(source: str, where: Lake, *, as_json: bool) -> int:
 
 
 def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:
-    if source.uri == target.uri:
-        raise UsageError(f"{source.uri} cannot be copied onto itself.")
-    if target.uri.startswith(f"{source.uri}/"):
-        raise UsageError(f"{target.uri} is inside {source.uri}, and would be lost with it.")
     started_s = time.monotonic()
     done = copy(source, target, os.cpu_count() or 1, Progress("files"))
     seconds = time.monotonic() - started_s
