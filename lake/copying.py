@@ -18,6 +18,7 @@ from lake import files
 from lake.actions import commit_files, read_actions
 from lake.errors import LakeError
 from lake.guard import explained
+from lake.overlap import check_apart
 from lake.past import given_up
 from lake.proof import Proof, prove
 from lake.store import Lake
@@ -111,10 +112,12 @@ def copy(
         most_plans: how often what is left to copy may be planned.
 
     Raises:
+        UsageError: the places overlap (`lake.overlap`); nothing was copied.
         LakeError: a side cannot be read or written, the target holds something else, or the source
             gives up faster than it is copied. What was copied stays, and copying again goes on from
             there.
     """
+    check_apart(source, target)
     plan = _planned(source, target)
     done = Copied(held=sum(step.held for step in plan))
     for _ in range(most_plans):

@@ -13,6 +13,7 @@ import polars as pl
 
 from lake.address import masked, plain
 from lake.errors import GoneError, LakeError, UsageError
+from lake.files import FILE, has_misleading_folder
 from lake.scan import Read, reads
 from lake.snapshot import Snapshot
 from lake.tables import TABLES, Type
@@ -41,6 +42,8 @@ _OF_QUERY = (
 # A file that cannot be read is an invalid input, too; its path tells, or the name of an Arrow
 # dataset.
 _OF_LAKE = re.compile(rf"/(?:{'|'.join(TABLES)})/[^'\"]*\.parquet|stream registered as '")
+# Characters of a path that DuckDB matches with several files.
+_PATTERN = frozenset("*?[")
 _POLL_S = 0.05
 # DuckDB shows a line of ours below what it says.
 _LINE = "\n\nLINE "
@@ -183,10 +186,19 @@ def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local
     within = [read for read in wanted if read.spans is not None]
     # DuckDB reaches object stores only through an extension that is a download; Arrow reaches them
     # now.
-    source = _parquet_sql if is_local else partial(_dataset_sql, connection)
+    is_found = is_local and _finds_files(snapshot)
+    source = _parquet_sql if is_found else partial(_dataset_sql, connection)
     queries = [source(snapshot, whole)] if whole else []
     queries += [_within_sql(snapshot, within, source)] if within else []
     connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(queries)}")
+
+
+def _finds_files(snapshot: Snapshot) -> bool:
+    """Whether DuckDB reads exactly the files at these paths: it takes some characters for patterns,
+    and some folders above the table for columns.
+    """
+    is_pattern = not _PATTERN.isdisjoint(snapshot.uri)
+    return not is_pattern and not has_misleading_folder(snapshot.table, snapshot.uri)
 
 
 def _text(value: str) -> str:
@@ -220,8 +232,8 @@ def _dataset_sql(
     *,
     named: bool = False,
 ) -> str:
-    """Rows of files in an object store; with each row's file where they are to be named."""
-    from lake.dataset import dataset  # noqa: PLC0415  (Arrow's datasets, for object stores alone)
+    """Rows of files that Arrow reads; with each row's file where they are to be named."""
+    from lake.dataset import dataset  # noqa: PLC0415  (of object stores, or odd folders)
 
     name = f"{snapshot.table.name}_{'within' if named else 'whole'}"
     connection.register(name, dataset(snapshot, paths))

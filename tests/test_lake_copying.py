@@ -1,6 +1,8 @@
 """Backups and restores: every version, proven, resumed after a kill, and of nothing else."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ import lake
 from basislake.exchange.server import SimulatedExchange
 from lake import Lake
 from lake.copying import copy
-from lake.errors import LakeError
+from lake.errors import LakeError, UsageError
 from lake.fingerprint import fingerprint
+from lake.overlap import check_apart
 from lake.tables import CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES, TABLES, Table
 from tests.damage import DAMAGES, file_of, flipped, garbled
 from tests.gates import Gate
@@ -75,13 +78,64 @@ def test_a_backup_in_a_store_is_restored_and_goes_on_as_the_lake_it_was(
     assert basislake(None, "build", "--lake", back, "--json").json["rebuilt"] == 0
 
 
-@pytest.mark.parametrize("inside", ["", "copy"])
-def test_a_lake_is_not_copied_into_itself(where: Lake, inside: str) -> None:
-    before = sorted(Path(where.uri).rglob("*"))
-    done = basislake(None, "backup", Path(where.uri) / inside, "--lake", where.uri)
-    assert done.code == 2
-    assert "cannot be copied onto itself" in done.err or "would be lost with it" in done.err
-    assert sorted(Path(where.uri).rglob("*")) == before
+def _linked(at: Path, to: Path) -> None:
+    at.parent.mkdir(parents=True, exist_ok=True)
+    at.symlink_to(to)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "lake",
+        "lake/copy",
+        "link",
+        "link/copy",
+        "new/../lake/copy",
+        "link/raw_candles",
+        ".",
+        "tables",
+    ],
+)
+def test_a_lake_is_not_copied_onto_or_into_itself_nor_over_a_folder_it_lies_in(
+    staged: Staged, tmp_path: Path, place: str
+) -> None:
+    where = lake.open(str(shutil.copytree(staged.where.uri, tmp_path / "lake")))
+    _linked(tmp_path / "link", tmp_path / "lake")
+    _linked(tmp_path / "tables" / "raw_candles", tmp_path / "lake" / "raw_candles")
+    before = sorted(tmp_path.rglob("*"))
+    target = f"{tmp_path}/{place}"
+    with pytest.raises(UsageError, match="they are one place, or one is inside the other"):
+        copy(where, lake.open(target), 1)
+    with pytest.raises(UsageError, match="they are one place, or one is inside the other"):
+        copy(lake.open(target), where, 1)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_backup_into_the_lake_ends_with_exit_code_2(where: Lake) -> None:
+    done = basislake(None, "backup", f"{where.uri}/copy", "--lake", where.uri)
+    assert (done.code, "choose a place outside the lake" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_refused"),
+    [
+        ("s3://b/x", "s3a://b/x/", True),
+        ("s3://b/x", "s3://b/x/y", True),
+        ("s3://b/x", "s3://b", True),
+        ("s3://b/x", "s3://b/xy", False),
+        ("s3://b/x", "s3://b/X", False),
+        ("s3://b/x", "gs://b/x", False),
+        ("az://c/x", "abfss://c@account.dfs.core.windows.net/x", True),
+        ("abfss://c@one.dfs.core.windows.net/x", "abfss://c@two.dfs.core.windows.net/x", False),
+    ],
+)
+def test_prefixes_of_one_store_are_compared_whatever_they_are_called(
+    one: str, other: str, *, is_refused: bool
+) -> None:
+    with pytest.raises(UsageError) if is_refused else nullcontext():
+        check_apart(lake.open(one), lake.open(other))
+    with pytest.raises(UsageError) if is_refused else nullcontext():
+        check_apart(lake.open(other), lake.open(one))
 
 
 def test_a_killed_backup_leaves_a_lake_and_the_next_one_finishes_it(

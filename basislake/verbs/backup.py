@@ -9,7 +9,6 @@ from basislake.tables import print_table
 from lake import Lake
 from lake.copying import Copied, copy
 from lake.cores import cores
-from lake.errors import UsageError
 
 
 def backup(destination: str, where: Lake, *, as_json: bool) -> int:
@@ -26,10 +25,6 @@ def restore(source: str, where: Lake, *, as_json: bool) -> int:
 
 
 def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:
-    if source.uri == target.uri:
-        raise UsageError(f"{source.uri} cannot be copied onto itself.")
-    if target.uri.startswith(f"{source.uri}/"):
-        raise UsageError(f"{target.uri} is inside {source.uri}, and would be lost with it.")
     started_s = time.monotonic()
     done = copy(source, target, cores(), Progress("files"))
     seconds = time.monotonic() - started_s
