@@ -154,7 +154,7 @@ def test_every_setting_is_documented_and_no_other() -> None:
 
 
 def test_every_exit_code_is_documented_and_no_other() -> None:
-    rows = re.findall(r"^\| (\d) \| (.*) \|$", section(COMMANDS, "Exit codes"), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", section(COMMANDS, "Exit codes"), re.MULTILINE)
     assert {int(code): meaning for code, meaning in rows} == dict(EXIT_CODES)
     cli = ast.parse((ROOT / "basislake" / "cli.py").read_text())
     ended = {
