@@ -137,8 +137,8 @@ def basislake() -> None:
 
     `basislake VERB --help` tells all of a verb, with examples. Results go to stdout, everything
     else to stderr. Exit codes: 0 all done, 1 something failed or is incomplete (named; the rest is
-    saved and a rerun resumes), 2 wrong usage, 130 interrupted (what was committed is safe), 141
-    nobody reads the output any more.
+    saved and a rerun resumes), 2 wrong usage, 130 interrupted (what was committed is safe),
+    141 nobody reads the output any more.
     """
 
 
