@@ -9,7 +9,7 @@ def main() -> None:
         from basislake.cli import main as run  # noqa: PLC0415  (takes a moment)
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. Nothing was done.\n")
-        sys.exit(1)
+        sys.exit(130)
     run()
 
 

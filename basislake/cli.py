@@ -1,16 +1,23 @@
 """The command `basislake`: its verbs, and what an error or an interruption looks like."""
 
 import os
-import signal
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from importlib import import_module
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from basislake import __version__
+from basislake.endings import (
+    READER_GONE,
+    Interruptions,
+    give_up_output,
+    is_reader_gone,
+    open_closed_streams,
+)
 from basislake.output import print_json, say
 from lake.errors import BasislakeError, UnreachableError, UsageError
 
@@ -18,10 +25,11 @@ EXIT_CODES: Mapping[int, str] = {
     0: "all done",
     1: "something failed or is incomplete: it is named, the rest is saved, a rerun resumes",
     2: "wrong usage: nothing was done",
+    130: "interrupted by Ctrl-C (129 by SIGHUP, 143 by SIGTERM): what was committed is safe",
+    141: "the program that reads the output ended first, as `head` does",
 }
 _FAILED = 1
 _USAGE = 2
-_INTERRUPTED = 1
 
 # What to do where the exchange cannot be reached.
 _UNREACHABLE = (
@@ -83,6 +91,14 @@ class _Verbs(click.Group):
         command.short_help = _SUMMARIES[cmd_name]
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as exc:
+            if is_reader_gone():
+                raise
+            raise OSError(str(exc)) from exc  # click would take it for that of stdout
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         for title, verbs in _SECTIONS.items():
             with formatter.section(title):
@@ -121,7 +137,8 @@ def basislake() -> None:
 
     `basislake VERB --help` tells all of a verb, with examples. Results go to stdout, everything
     else to stderr. Exit codes: 0 all done, 1 something failed or is incomplete (named; the rest is
-    saved and a rerun resumes), 2 wrong usage.
+    saved and a rerun resumes), 2 wrong usage, 130 interrupted (what was committed is safe),
+    141 nobody reads the output any more.
     """
 
 
@@ -129,32 +146,48 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit with its code; what ends it early is told on stderr, and as a JSON
     object on stdout where --json was given.
     """
-    # A polite end closes what is open, such as the embedded PostgreSQL.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    open_closed_streams()
+    interruptions = Interruptions()
+    interruptions.listen()
     given = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = _run(given, interruptions)
+    except (BrokenPipeError, SystemExit):
+        # click exits where a pipe breaks.
+        if not is_reader_gone():
+            raise
+        code = READER_GONE
+    give_up_output()
+    sys.exit(code)
+
+
+def _run(given: list[str], interruptions: Interruptions) -> int:
     try:
         _check_text(given)
         code = basislake.main(given, prog_name="basislake", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as exc:
         exc.show()
-        code = _ended(exc.exit_code, exc.format_message(), given)
+        return _ended(exc.exit_code, exc.format_message(), given)
     except (click.Abort, KeyboardInterrupt):
         told = f"Interrupted. {_SAFE}"
         say(told)
-        code = _ended(_INTERRUPTED, told, given)
+        return _ended(interruptions.exit_code, told, given)
     except UsageError as exc:
         say(f"Error: {exc}")
-        code = _ended(_USAGE, str(exc), given)
+        return _ended(_USAGE, str(exc), given)
     except BasislakeError as exc:
         say(f"Error: {exc}")
         if isinstance(exc, UnreachableError):
             say(_UNREACHABLE)
-        code = _ended(_FAILED, str(exc), given)
+        return _ended(_FAILED, str(exc), given)
     except OSError as exc:
+        if isinstance(exc, BrokenPipeError):
+            raise
         told = f"{exc}. {_SAFE}"
         say(f"Error: {told}")
-        code = _ended(_FAILED, told, given)
-    sys.exit(code if isinstance(code, int) else 0)
+        return _ended(_FAILED, told, given)
+    return code if isinstance(code, int) else 0
 
 
 def _ended(code: int, told: str, arguments: Collection[str]) -> int:

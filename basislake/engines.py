@@ -168,10 +168,11 @@ def cluster(engine: Engine, *, threads: int | None = None) -> Iterator[Cluster]:
 
 
 def dask_setup(_worker: object) -> None:
-    """Begin a worker of a cluster made on the spot: Ctrl-C in a terminal, which tells all processes
-    of a command, is for the command to answer.
+    """Begin a worker of a cluster made on the spot: Ctrl-C in a terminal, or its end, which tells
+    all processes of a command, is for the command to answer.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _connected(client: Any, engine: Engine) -> Any:  # noqa: ANN401  (the library may be absent)

@@ -125,8 +125,10 @@ def _unanswered(where: Lake) -> Iterator[str]:
 
 
 def _failed(where: Lake, now: datetime) -> Iterator[str]:
-    ended = (record for record in runs(where, 10, now) if record["state"] != "running")
-    last = next(ended, None)
-    if last and last["state"] in _FAILED_STATES:
+    known = runs(where, 10, now)
+    # One that runs, such as a follow, resumes what others left.
+    is_resumed = any(record["state"] == "running" for record in known)
+    last = next(iter(known), None)
+    if last and not is_resumed and last["state"] in _FAILED_STATES:
         told = f"The last backfill, {last['run']}, ended as {last['state']}"
         yield f"{told}; `basislake backfill` resumes."

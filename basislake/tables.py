@@ -26,12 +26,19 @@ _CELL_STYLES = {
 _BAR_MARKS = {"no_data": "╌", "never_asked": "╌", "missing": "▪", "failed": "!"}
 
 
+class _Console(Console):
+    """A console that leaves it to the command to end where nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704  (rich calls this where it has caught the error)
+
+
 def console(file: TextIO) -> Console:
     """Return what writes to a stream: in colours on a terminal, without any escape elsewhere or
     where `NO_COLOR` is set. Lines are not broken.
     """
     is_plain = bool(os.environ.get("NO_COLOR"))
-    return Console(
+    return _Console(
         file=file, color_system=None if is_plain else "auto", highlight=False, soft_wrap=True
     )
 

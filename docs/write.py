@@ -36,7 +36,8 @@ _QUERIES_HEAD = """\
 
 Each of these runs as it stands on any lake: `basislake sql @NAME` runs it by its name,
 `basislake sql --examples` lists them, and with shell completion on (below) the names complete. Add
-`--format csv`, `json` or `parquet`, or `--output FILE` with such an ending.
+`--format csv`, `tsv`, `json`, `ndjson`, `parquet` or `arrow`, or `--output FILE` with such an
+ending; `rows.csv.gz` is compressed.
 [views.md](views.md) tells what the views mean, the README what the tables are.
 
 ```sh

@@ -132,7 +132,8 @@ def _as_in_a_pipe(
     """
     out, err = (TextIOWrapper(BytesIO(), "utf-8", write_through=True) for _ in range(2))
     before = sys.argv
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {number: signal.getsignal(number) for number in ends}
     sys.argv = ["basislake", *given]
     try:
         with _environment(env), chdir(ROOT), redirect_stdout(out), redirect_stderr(err):

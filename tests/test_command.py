@@ -145,7 +145,7 @@ def test_a_query_ends_when_it_is_told_to(known: Lake, end: signal.Signals) -> No
         wait_until(process, lambda: is_computing(process.pid))
         process.send_signal(end)
         done = ended(process)
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (128 + end, "")
     assert done.err.strip().startswith("Interrupted.")
 
 

@@ -34,12 +34,12 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
 
 
 def test_every_unit_runs_a_verb_there_is() -> None:
-    assert len(UNITS) == 4
+    assert len(UNITS) == 5
     lines = [line for unit in UNITS for line in unit.read_text().splitlines()]
     started = [
         line.partition(PROGRAM)[2].split() for line in lines if line.startswith("ExecStart=")
     ]
-    assert len(started) == 2
+    assert len(started) == 3
     for arguments in started:
         assert basislake(None, *arguments, "--help").code == 0
 

@@ -1,6 +1,7 @@
 """The example queries: on their page, from the command, and in every format."""
 
 import csv
+import gzip
 import json
 import os
 import re
@@ -100,10 +101,13 @@ QUERY = """
 """
 
 
+OTHERS = ("e.ndjson", "f.jsonl", "g.csv.GZ", "h.tsv", "i.arrow", "j.feather", "k.ndjson.gz")
+
+
 def test_the_same_rows_come_in_every_format(where: Lake, tmp_path: Path) -> None:
     expected = where.sql(QUERY)
     assert expected.schema["sums"] == pl.Int64
-    for name in ("a.json", "b.csv", "c.parquet", "D.CSV"):
+    for name in ("a.json", "b.csv", "c.parquet", "D.CSV", *OTHERS):
         done = basislake(None, "sql", QUERY, "--lake", where.uri, "--output", tmp_path / name)
         assert (done.code, done.out) == (0, ""), done.err
     rows = json.loads((tmp_path / "a.json").read_text())
@@ -113,8 +117,17 @@ def test_the_same_rows_come_in_every_format(where: Lake, tmp_path: Path) -> None
     assert rows[0]["first"] == expected["first"][0].strftime("%Y-%m-%dT%H:%M:%SZ")
     assert (rows[0]["half"], rows[0]["traded"], rows[0]["nothing"]) == (0.5, [False, True], None)
     assert pl.read_parquet(tmp_path / "c.parquet").equals(expected)
+    assert pl.read_ipc(tmp_path / "i.arrow").equals(expected)
+    assert pl.read_ipc(tmp_path / "j.feather").equals(expected)
+    lines = (tmp_path / "e.ndjson").read_text()
+    assert [json.loads(line) for line in lines.splitlines()] == rows
+    assert (tmp_path / "f.jsonl").read_text() == lines
+    assert gzip.decompress((tmp_path / "k.ndjson.gz").read_bytes()).decode() == lines
     text = (tmp_path / "b.csv").read_text()
     assert text == (tmp_path / "D.CSV").read_text()
+    assert gzip.decompress((tmp_path / "g.csv.GZ").read_bytes()).decode() == text
+    tabs = csv.reader((tmp_path / "h.tsv").read_text().splitlines(), delimiter="\t")
+    assert list(tabs) == list(csv.reader(text.splitlines()))
     assert basislake(None, "sql", QUERY, "--lake", where.uri, "--format", "csv").out == text
     cells = list(csv.DictReader(text.splitlines()))
     assert [row["instrument"] for row in cells] == expected["instrument"].to_list()
@@ -135,6 +148,27 @@ def test_a_named_format_goes_before_the_files_name_and_a_table_into_no_file(
     assert (refused.code, "A table is for the screen" in refused.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "format_", "told"),
+    [
+        ("rows.xlsx", None, "end in .csv, .tsv, .json, .ndjson, .parquet or .arrow, or give"),
+        ("rows", None, "does not say in which format"),
+        ("rows.gz", None, "does not say in which format"),
+        ("rows.csv.zst", None, "does not say in which format"),
+        ("rows.parquet.gz", None, "parquet is compressed already"),
+        ("rows.gz", "arrow", "arrow is compressed already"),
+    ],
+)
+def test_a_name_that_no_format_has_is_refused_before_the_query_runs(
+    where: Lake, tmp_path: Path, name: str, format_: str | None, told: str
+) -> None:
+    given = ("--format", format_) if format_ else ()
+    path = tmp_path / name
+    done = basislake(None, "sql", "nonsense", "--lake", where.uri, "--output", path, *given)
+    assert (done.code, told in done.err) == (2, True), done.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_empty_answer_has_its_columns_in_every_format(where: Lake, tmp_path: Path) -> None:
     query = "SELECT ts, close FROM candles WHERE false"
     for ending in ("csv", "json", "parquet"):
@@ -145,7 +179,7 @@ def test_an_empty_answer_has_its_columns_in_every_format(where: Lake, tmp_path: 
     assert pl.read_parquet(tmp_path / "none.parquet").columns == ["ts", "close"]
 
 
-@pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
+@pytest.mark.parametrize("format_", ["csv", "json", "ndjson", "parquet", "arrow"])
 def test_an_output_that_cannot_be_finished_leaves_the_file_as_it_was(
     where: Lake, tmp_path: Path, format_: str
 ) -> None:

@@ -106,7 +106,7 @@ def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
         assert len(workers) >= 2
         process.send_signal(signal.SIGINT)
         done = ended(process)
-    assert (done.code, "Interrupted." in done.err) == (1, True), done.err
+    assert (done.code, "Interrupted." in done.err) == (130, True), done.err
     _, alive = psutil.wait_procs(workers, timeout=PATIENCE_S)
     assert alive == []
     assert all(at.snapshot(table).version is None for table in CURATED)

@@ -62,7 +62,7 @@ def status(folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_when_it_is_told_to_with_exit_code_0_and_tells_what_it_did(
     server: SimulatedExchange, tmp_path: Path, how: signal.Signals
 ) -> None:

@@ -1,5 +1,6 @@
 """The health check, and its exit code."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from basislake.exchange.clock import Clock
 from basislake.exchange.faults import server_error
 from basislake.exchange.server import SimulatedExchange
 from basislake.health import health
+from ingest.runs import RunRecord
 from lake import Lake
 from lake.tables import INSTRUMENTS, RAW_CANDLES
 from tests.lakes import LINEAGE
@@ -116,3 +118,24 @@ def test_what_failed_is_named_and_the_exit_code_is_1(server: SimulatedExchange, 
     done = basislake(None, "health", "--lake", at.uri, "--max-age", "0.001")
     assert (done.code, done.err.count("Problem: ")) == (1, 2)
     assert basislake(None, "health", "--lake", at.uri, "--max-age", "nan").code == 2
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_killed_run_is_a_problem_until_another_runs(
+    server: SimulatedExchange, at: Lake, *, restarted: bool
+) -> None:
+    fetch(server, at)
+    built(at)
+    now = datetime.now(UTC)
+    follow = RunRecord(at, "test 1", {}, lambda: now)
+    killed = RunRecord(at, "test 1", {}, lambda: now + timedelta(minutes=1))
+    # As its process left it.
+    Path(at.uri, "runs", f"{killed.id}.json").write_text(
+        json.dumps(killed.facts | {"pid": 2**30}, default=str)
+    )
+    later = [RunRecord(at, "test 1", {}, lambda: now + timedelta(minutes=2))] if restarted else []
+    told = f"The last backfill, {killed.id}, ended as killed; `basislake backfill` resumes."
+    assert health(at, now, 100 * HOUR).problems == []
+    for run in (follow, *later):
+        run.end("stopped", {})
+    assert health(at, now, 100 * HOUR).problems == ([] if restarted else [told])

@@ -88,7 +88,7 @@ def _rhythm_options(command: F) -> F:
 @schema_option("Schema of the tables there")
 @json_option
 def follow(**given: Any) -> int:
-    """Keep the lake current until Ctrl-C or SIGTERM, which end it with exit code 0.
+    """Keep the lake current until Ctrl-C, SIGTERM or SIGHUP, which end it with exit code 0.
 
     First fetches what the lake lacks of the selection, as `backfill` does, so a restart repairs
     what was missed. Then asks for each minute some seconds after it has closed by the exchange's

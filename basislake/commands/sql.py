@@ -6,6 +6,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from basislake.formats import FORMATS
 from basislake.options import at_option, json_option, lake_option
 
 
@@ -28,10 +29,14 @@ def _complete(
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["table", "csv", "json", "parquet"]),
+    type=click.Choice(FORMATS),
     help="How to print the rows; by default a table, or as the output's name ends",
 )
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to a file, in the format that its name ends in; .gz after it compresses text",
+)
 @click.option("--examples", "shows_examples", is_flag=True, help="List questions that are ready")
 @json_option
 def sql(**given: Any) -> int:

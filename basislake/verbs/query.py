@@ -6,15 +6,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 from textwrap import indent
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 import polars as pl
 
 from basislake.defaults import EMBEDDED
 from basislake.examples import EXAMPLES, MARK, text_of
+from basislake.export import export, objects, readable
 from basislake.files import replacing
-from basislake.output import counted, json_text, percent, print_json, say
+from basislake.formats import TABLE, format_of
+from basislake.output import counted, percent, print_json, say
 from basislake.overview import next_steps, show_coins, show_next, show_tables
 from basislake.runs import show_runs
 from basislake.settings import check_exists, lake_flag
@@ -27,8 +29,6 @@ from lake.errors import LoadError, UsageError
 from load.address import DEFAULT_SCHEMA
 
 _SHOWN_ROWS = 50
-_JSON_ROWS = 10_000  # in memory as objects at once
-_FORMATS = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 
 
 def status(where: Lake, target: Target, *, as_json: bool) -> int:
@@ -69,23 +69,14 @@ def sql(
     if query is None:
         raise UsageError("Give a query, or @NAME of an example; `--examples` lists them.")
     text = text_of(query)
+    format_, is_compressed = format_of("json" if as_json else format_, output)
     check_exists(where)
-    format_ = "json" if as_json else _format_of(format_, output)
-    _print(travelled(where, at).sql(text), format_, output)
+    rows = travelled(where, at).sql(text)
+    if output is None:
+        _print(rows, format_)
+    else:
+        _save(rows, format_, output, is_compressed=is_compressed)
     return 0
-
-
-def _format_of(format_: str | None, output: Path | None) -> str:
-    """The format asked for, else that of the file's name; a table on the screen.
-
-    Raises:
-        UsageError: a table is asked for in a file.
-    """
-    if output and format_ == "table":
-        raise UsageError("A table is for the screen; write csv, json or parquet to a file.")
-    if format_ or not output:
-        return format_ or "table"
-    return _FORMATS.get(output.suffix.lower(), "csv")
 
 
 def _show_examples(*, as_json: bool) -> None:
@@ -164,75 +155,23 @@ def _show(found: dict[str, Any], now: datetime) -> None:
     print_table("PostgreSQL", columns, rows, note=note)
 
 
-def _print(frame: pl.DataFrame, format_: str, output: Path | None) -> None:
-    if format_ != "parquet":
-        # Bytes, which no other format has, as PostgreSQL writes them.
-        frame = frame.with_columns(
-            pl.format("\\x{}", pl.col(name).bin.encode("hex")).alias(name)
-            for name in frame.select(pl.selectors.binary()).columns
-        )
-    if format_ == "table" and output is None:
-        shown = frame.head(_SHOWN_ROWS)
+def _print(frame: pl.DataFrame, format_: str) -> None:
+    if format_ == TABLE:
+        shown = readable(frame.head(_SHOWN_ROWS))
         more = frame.height - shown.height
         note = f"... and {more:,} more rows; --format csv prints all." if more else ""
-        print_table(
-            counted(frame.height, "row"),
-            frame.columns,
-            shown.rows(),
-            note=note,
-        )
-        return
-    if output is None:
-        if format_ == "json":
-            print_json(_objects(frame))
-        else:
-            _write(frame, format_, sys.stdout.buffer)
-        return
+        print_table(counted(frame.height, "row"), frame.columns, shown.rows(), note=note)
+    elif format_ == "json":
+        print_json(objects(readable(frame)))
+    else:
+        export(frame, format_, sys.stdout.buffer, is_compressed=False)
+
+
+def _save(frame: pl.DataFrame, format_: str, output: Path, *, is_compressed: bool) -> None:
     try:
         with replacing(output) as sink:
-            _write(frame, format_, sink)
+            export(frame, format_, sink, is_compressed=is_compressed)
+    except BrokenPipeError:
+        raise
     except OSError as exc:
         raise UsageError(f"{output} cannot be written: {exc.strerror or exc}.") from exc
-
-
-def _write(frame: pl.DataFrame, format_: str, sink: BinaryIO) -> None:
-    """Write rows as they are made, so that they are in memory once.
-
-    Raises:
-        OSError: the sink takes no more.
-    """
-    if format_ == "json":
-        _write_json(frame, sink)
-    elif format_ == "parquet":
-        try:
-            frame.write_parquet(sink)
-        except pl.exceptions.ComputeError as exc:  # so it tells of a full disk
-            raise OSError(str(exc)) from exc
-    else:
-        flat = frame.with_columns(_as_json(frame[name]) for name in frame.columns)
-        flat.write_csv(sink)
-    sink.flush()
-
-
-def _write_json(frame: pl.DataFrame, sink: BinaryIO) -> None:
-    """Write rows as one list of objects, on a line."""
-    sink.write(b"[")
-    for number, piece in enumerate(frame.iter_slices(_JSON_ROWS)):
-        rows = json_text(_objects(piece)).encode()
-        if number:
-            sink.write(b",")
-        sink.write(rows[1:-1])
-    sink.write(b"]\n")
-
-
-def _objects(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Rows as objects; JSON has one kind of number, so decimal ones become such."""
-    return frame.with_columns(pl.selectors.decimal().cast(pl.Float64)).to_dicts()
-
-
-def _as_json(column: pl.Series) -> pl.Series:
-    """Lists and objects as JSON texts, since CSV has no cells for them; others as they are."""
-    if not column.dtype.is_nested():
-        return column
-    cells = [None if cell is None else json_text(cell) for cell in column.to_list()]
-    return pl.Series(column.name, cells, dtype=pl.String)

@@ -1,0 +1,107 @@
+"""Commands whose reader, or whose terminal, goes away."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import lake
+from basislake.exchange.server import SimulatedExchange
+from ingest.runs import runs
+from lake import Lake
+from tests.gates import Gate
+from tests.lakes import instrument, lake_of
+from tests.market import ROOT, command
+from tests.processes import PATIENCE_S, wait_until
+
+MANY = "SELECT * FROM range(100000)"
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    folder = tmp_path_factory.mktemp("known") / "lake"
+    return lake_of(folder, instruments=[instrument("BTC-PERPETUAL")])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--help",),
+        ("completion", "bash"),
+        ("status", "--lake", "{}"),
+        ("status", "--json", "--lake", "{}"),
+        ("sql", MANY, "--format", "csv", "--lake", "{}"),
+        ("sql", MANY, "--format", "parquet", "--lake", "{}"),
+        ("sql", MANY, "--format", "json", "--lake", "{}"),
+    ],
+)
+def test_a_command_whose_reader_is_gone_ends_without_a_word(
+    known: Lake, given: tuple[str, ...]
+) -> None:
+    line = command(None, *(text.format(known.uri) for text in given))
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
+def test_a_command_whose_streams_are_closed_works_all_the_same(known: Lake, tmp_path: Path) -> None:
+    script = 'exec "$@" 0<&- 1>&- 2>&-'
+    output = tmp_path / "rows.csv"
+    line = command(None, "sql", "SELECT 1 AS n", "--lake", known.uri, "--output", output)
+    done = subprocess.run(["/bin/sh", "-c", script, "sh", *line], check=False, cwd=ROOT)
+    assert (done.returncode, output.read_text()) == (0, "n\n1\n")
+
+
+@contextmanager
+def in_a_terminal(
+    line: list[str], *, nohup: bool
+) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    """A process that has a terminal of its own, and the other end of that."""
+    here, there = os.openpty()
+
+    def take() -> None:
+        fcntl.ioctl(there, termios.TIOCSCTTY, 0)
+        if nohup:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    process = subprocess.Popen(
+        line,
+        stdin=there,
+        stdout=subprocess.DEVNULL if nohup else there,
+        stderr=subprocess.DEVNULL if nohup else there,
+        cwd=ROOT,
+        start_new_session=True,
+        preexec_fn=take,  # noqa: PLW1509  (it takes no lock)
+    )
+    os.close(there)
+    try:
+        yield process, here
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("nohup", [False, True])
+def test_a_backfill_whose_terminal_is_closed_saves_what_came_unless_it_is_to_go_on(
+    server: SimulatedExchange, tmp_path: Path, *, nohup: bool
+) -> None:
+    line = command(server, "backfill", "--lake", tmp_path)
+    with Gate(server, 20) as gate, in_a_terminal(line, nohup=nohup) as (process, terminal):
+        wait_until(None, lambda: gate.is_holding)
+        os.close(terminal)
+        if nohup:
+            gate.open()
+        assert process.wait(PATIENCE_S) == (0 if nohup else 129)
+    records = runs(lake.open(str(tmp_path)), 1)
+    assert records[0]["state"] == ("done" if nohup else "interrupted")
