@@ -13,11 +13,7 @@ import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 from deltalake.fs import DeltaStorageHandler
 
-<<<<<<< HEAD
-from lake.duck import FILE
-=======
 from lake.files import FILE, is_local, partition_of
->>>>>>> 976fc6d18144a2d2dc75d51b2588a015cb5695db
 from lake.snapshot import Snapshot
 from lake.tables import Table
 

@@ -19,9 +19,6 @@ from lake.snapshot import Snapshot
 from lake.tables import TABLES, Type
 from lake.views import VIEWS
 
-# The column of each row's file: DuckDB's own reader of files calls it so.
-FILE = "filename"
-
 # What Arrow makes of DuckDB's HUGEINT.
 _HUGE = pl.Decimal(38, 0)
 
