@@ -3,10 +3,14 @@ the derived views over them.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
+from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import polars as pl
@@ -42,6 +46,10 @@ _OF_LAKE = re.compile(rf"/(?:{'|'.join(TABLES)})/[^'\"]*\.parquet|stream registe
 # Characters of a path that DuckDB matches with several files.
 _PATTERN = frozenset("*?[")
 _POLL_S = 0.05
+# So DuckDB's binding says that Ctrl-C was pressed.
+_INTERRUPTED = "Query interrupted"
+# Names the files that hold what does not fit into memory.
+_SPILLED = "basislake-duckdb-"
 # DuckDB shows a line of ours below what it says.
 _LINE = "\n\nLINE "
 
@@ -75,8 +83,8 @@ def connect(
     Raises:
         LakeError: the lake cannot be read.
     """
-    connection = duckdb.connect()
-    try:
+    with _explained("DuckDB cannot open the lake"), ExitStack() as stack:
+        connection = stack.enter_context(duckdb.connect(config={"temp_directory": _spill_folder()}))
         connection.execute("SET TimeZone = 'UTC'")
         # It would go to stdout, among the results, where Python has no script of its own to run.
         connection.execute("SET enable_progress_bar = false")
@@ -86,13 +94,28 @@ def connect(
             connection.execute(view.ddl)
         for name, frame in (beside or {}).items():
             connection.register(name, frame)
+        stack.pop_all()
+        return connection
+
+
+def _spill_folder() -> str:
+    """A folder for what does not fit into memory, which DuckDB makes when it needs it and removes;
+    its own choice is the working folder, which may not be writable.
+    """
+    return str(Path(tempfile.gettempdir()) / f"{_SPILLED}{uuid4().hex}")
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn DuckDB's errors into ours; `what` begins the sentence."""
+    try:
+        yield
     except duckdb.Error as exc:
-        connection.close()
-        raise _lake_error("DuckDB cannot open the lake", exc) from exc
-    except RuntimeError as exc:  # so it tells of Ctrl-C
-        connection.close()
-        raise KeyboardInterrupt from exc
-    return connection
+        raise _lake_error(what, exc) from exc
+    except RuntimeError as exc:
+        if str(exc) == _INTERRUPTED:
+            raise KeyboardInterrupt from exc
+        raise _lake_error(what, exc) from exc
 
 
 def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
@@ -157,11 +180,13 @@ def _shown(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     return relation.project(f"* REPLACE ({texts})") if texts else relation
 
 
-def _lake_error(what: str, error: duckdb.Error) -> LakeError:
+def _lake_error(what: str, error: Exception) -> LakeError:
     told = plain(str(error).partition(_LINE)[0]).rstrip(".")
-    hint = " Where a file is damaged, `basislake fingerprint --verify` names it."
-    if isinstance(error, duckdb.OutOfMemoryException):
-        hint = ""
+    hint = ""
+    if _SPILLED in told:
+        hint = " What does not fit into memory goes to the folder that TMPDIR names."
+    elif _OF_LAKE.search(told):
+        hint = " Where a file is damaged, `basislake fingerprint --verify` names it."
     return LakeError(f"{what}: {told}. The lake is unchanged.{hint}")
 
 

@@ -21,17 +21,20 @@ _OF_A_CANDLE = (*_OF_A_CANDLE, Rule("any", "Every candle breaks it.", pl.lit(val
 @pytest.fixture
 def rules(tmp_path: Path) -> Path:
     """The rules of a copy of the program, to be edited."""
-    copy = shutil.copytree(ROOT / "transforms", tmp_path / "program" / "transforms")
+    program = tmp_path / "program"
+    copy = shutil.copytree(ROOT / "transforms", program / "transforms")
+    for name in ("basislake", "ingest", "lake", "load"):
+        (program / name).symlink_to(ROOT / name)
     return copy / "rules.py"
 
 
 def ran(rules: Path, *arguments: str) -> str:
     """Run Python where `transforms` is the copy, and all else is the program under test."""
-    places = f"{rules.parent.parent}{os.pathsep}{ROOT}"
+    program = rules.parent.parent
     done = subprocess.run(
         [sys.executable, *arguments],
-        cwd=rules.parent.parent,
-        env={**os.environ, "PYTHONPATH": places},
+        cwd=program,
+        env={**os.environ, "PYTHONPATH": str(program)},
         capture_output=True,
         text=True,
         check=True,

@@ -75,7 +75,14 @@ def diff(a: int, b: int | None, where: Lake, other: str | None, *, as_json: bool
 def _print(found: Fingerprint, *, as_json: bool) -> None:
     if as_json:
         # Nothing but content: the objects of two equal lakes are equal.
-        print_json({"lake": found.lake, "tables": found.tables, "rows": found.rows})
+        print_json(
+            {
+                "lake": found.lake,
+                "tables": found.tables,
+                "rows": found.rows,
+                "damaged": found.damaged,
+            }
+        )
         return
     for name, digest in found.tables.items():
         click.echo(f"{digest}  {name}")
