@@ -109,7 +109,8 @@ def _listed(known: pl.DataFrame, selection: Selection) -> pl.DataFrame:
 @lake_option
 @exchange_options
 @selection_options
-@click.option("--repair", is_flag=True, help="Count minutes answered without a candle, too")
+@click.option("--repair", is_flag=True, help="Count what backfill --repair asks for again, too")
+@click.option("--again", is_flag=True, help="Count what backfill --again asks for again, too")
 @json_option
 def plan(
     where: Lake,
@@ -117,6 +118,7 @@ def plan(
     selection: Selection,
     *,
     repair: bool,
+    again: bool,
     as_json: bool,
 ) -> int:
     """Show what a backfill would ask for, and write nothing.
@@ -137,7 +139,8 @@ def plan(
     if is_unknown:
         say("The lake knows no instruments yet; `basislake instruments` fetches them.")
     with settings.open() as exchange:
-        plans = make_plans(where, selection, exchange.server_time(), repair=repair)
+        now = exchange.server_time()
+    plans = make_plans(where, selection, now, repair=repair, again=again)
     totals = plan_totals(plans, settings.rate)
     if as_json:
         print_json(totals)
@@ -158,7 +161,8 @@ def plan(
 @lake_option
 @exchange_options
 @selection_options
-@click.option("--repair", is_flag=True, help="Ask again for minutes answered without a candle")
+@click.option("--repair", is_flag=True, help="Ask again for missing and quarantined minutes")
+@click.option("--again", is_flag=True, help="Ask again for all selected minutes, stored or not")
 @engine_options
 @json_option
 def backfill(
@@ -167,6 +171,7 @@ def backfill(
     selection: Selection,
     *,
     repair: bool,
+    again: bool,
     engine: Engine,
     as_json: bool,
 ) -> int:
@@ -179,8 +184,11 @@ def backfill(
     next backfill asks for it.
 
     Minutes that the exchange left out after the first candle are asked again by the next backfill
-    and believed after that; --repair asks for them all the same, and for minutes before the first
-    candle.
+    and believed after that; --repair asks for them all the same, for minutes before the first
+    candle, and for candles that the last build put into quarantine. --again asks for everything
+    that is selected, also what is stored. Where the exchange then sends a sound candle that differs
+    from the stored one, it takes its place; earlier versions of the lake keep the old one, and the
+    next build remakes what the change reaches.
 
     With --engine dask the workers of a cluster make the calls. --rate and --threads are then those
     of each machine, which should have an address of its own for the exchange to count calls by;
@@ -192,10 +200,17 @@ def backfill(
         basislake backfill --currency BTC --since 2024-03-01
         basislake backfill
         basislake backfill --repair --rate 20
+        basislake backfill --again --instruments BTC-29MAR24 --since 2024-03-01 --until 2024-03-02
         basislake backfill --engine dask --workers 2
     """
     fetched = fetch_told(
-        where, settings, selection, discover_first=False, repair=repair, engine=engine
+        where,
+        settings,
+        selection,
+        discover_first=False,
+        repair=repair,
+        again=again,
+        engine=engine,
     )
     if as_json:
         print_json(fetched.backfill)
@@ -211,6 +226,7 @@ def fetch_told(
     *,
     discover_first: bool,
     repair: bool = False,
+    again: bool = False,
     engine: Engine = HERE,
 ) -> Fetched:
     """Fetch, with progress on stderr."""
@@ -226,6 +242,7 @@ def fetch_told(
         selection,
         discover_first=discover_first,
         repair=repair,
+        again=again,
         engine=engine,
         tell=tell_discovery,
         say=say,
@@ -259,10 +276,15 @@ def tell_backfill(result: Result) -> None:
         f"{result.candles_written:,} candles written by {result.calls:,} calls "
         f"({result.retries:,} retries) in {duration(result.seconds)}."
     )
+    if result.replaced:
+        say(
+            f"Replaced: {result.replaced:,} stored candles by what the exchange sends now. Earlier "
+            "versions keep the old ones; the next build takes up the new ones."
+        )
     if result.differing:
         say(
-            f"Warning: {result.differing} candles came again with other values; "
-            "the stored ones stand."
+            f"Warning: {result.differing:,} candles came again with other values; the stored ones "
+            "stand. `basislake backfill --again` replaces them, where the new ones are sound."
         )
     for failure in result.failed:
         say(f"Failed: {failure.instrument}: {failure.reason}")
@@ -288,6 +310,7 @@ def show_backfill(result: Result) -> None:
         ["empty instruments", None, len(result.empty)],
         ["failed instruments", None, len(result.failed)],
         ["missing minutes", None, sum(result.missing.values())],
+        ["replaced candles", None, result.replaced],
         ["retries", None, result.retries],
         ["throttled", None, result.throttled],
     ]
