@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from ingest.coverage import spans_of
 from lake import Lake
 from lake.files import DataFile
 from lake.fingerprint import proven_rows
 from lake.snapshot import Snapshot
-from lake.spans import MINUTE, Span, merge
+from lake.spans import Span, merge
 from lake.tables import RAW_CANDLES
 
 # Replaces nothing.
@@ -79,8 +80,9 @@ def swap(lake: Lake, base: Snapshot, instrument: str, rows: pl.DataFrame, into: 
     if rows.is_empty():
         return
     minutes = rows.select("ts")
+    spans = spans_of(minutes["ts"])
     for file in base.of(instrument):
-        if not _may_hold(file, minutes["ts"]):
+        if not any(map(file.may_hold, spans)):
             continue
         held = proven_rows(base, (file,))
         kept = held.join(minutes, on="ts", how="anti", maintain_order="left")
@@ -91,10 +93,6 @@ def swap(lake: Lake, base: Snapshot, instrument: str, rows: pl.DataFrame, into: 
             into.kept.append(((file,), lake.write(RAW_CANDLES, kept, instrument)))
     for month in _by_month(rows):
         into.added.append(lake.write(RAW_CANDLES, month, instrument))
-
-
-def _may_hold(file: DataFile, minutes: pl.Series) -> bool:
-    return file.may_hold(Span(minutes[0], minutes[-1] + MINUTE))
 
 
 def _by_month(rows: pl.DataFrame) -> Sequence[pl.DataFrame]:
