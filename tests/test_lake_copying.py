@@ -3,21 +3,24 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from hashlib import sha256
 from pathlib import Path
 
+import polars as pl
 import pytest
+from deltalake import CommitProperties, Schema
 
 import lake
 from basislake.exchange.server import SimulatedExchange
-from lake import Lake
+from lake import Lake, files
 from lake.copying import copy
-from lake.errors import LakeError, UsageError
+from lake.errors import ConflictError, LakeError, UsageError
 from lake.fingerprint import fingerprint
 from lake.overlap import check_apart
 from lake.tables import CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES, TABLES, Table
 from tests.damage import DAMAGES, file_of, flipped, garbled
 from tests.gates import Gate
-from tests.lakes import instrument, lake_of
+from tests.lakes import LINEAGE, instrument, lake_of
 from tests.market import basislake, command, ideal_calls, rows, small_market
 from tests.object_store import ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
@@ -191,6 +194,73 @@ def kept(where: Lake, tmp_path: Path) -> Iterator[Lake]:
     before = {path: path.read_bytes() for path in Path(at.uri).rglob("*") if path.is_file()}
     yield at
     assert {p: p.read_bytes() for p in Path(at.uri).rglob("*") if p.is_file()} == before
+
+
+@pytest.fixture(params=["disk", "store"])
+def place(request: pytest.FixtureRequest, object_store: ObjectStore, tmp_path: Path) -> Lake:
+    """Where a copy is to be, and nothing is yet."""
+    if request.param == "disk":
+        return lake.open(str(tmp_path / "place"))
+    return lake.open(object_store.uri(f"place-{request.node.name}"), object_store.options)
+
+
+def _put(at: Lake, *names: str) -> None:
+    rows = pl.DataFrame(list(map(instrument, names)), INSTRUMENTS.polars_schema, orient="row")
+    at.replace(at.snapshot(INSTRUMENTS), rows, LINEAGE)
+
+
+def _names(at: Lake) -> list[str]:
+    return at.read(INSTRUMENTS)["instrument"].to_list()
+
+
+@pytest.mark.parametrize("begun", ["empty", "copied"])
+def test_a_commit_that_another_writer_makes_in_the_copy_meanwhile_stays_and_ends_the_copy(
+    place: Lake, tmp_path: Path, begun: str
+) -> None:
+    source = lake_of(tmp_path / "source", instruments=[instrument("A")])
+    if begun == "copied":
+        copy(source, place, 1)
+        _put(source, "A", "B")
+
+    def interfere(_done: int, _total: int) -> None:
+        _put(place, "A", "C")
+
+    with pytest.raises(ConflictError, match=r"Another writer committed .* nothing took its place"):
+        copy(source, place, 1, interfere)
+    assert _names(place) == ["A", "C"]
+    with pytest.raises(LakeError, match="holds another"):
+        copy(source, place, 1)
+    assert _names(place) == ["A", "C"]
+
+
+def test_a_copy_goes_on_where_one_was_killed_between_a_reservation_and_its_commit(
+    object_store: ObjectStore, tmp_path: Path
+) -> None:
+    place = lake.open(object_store.uri("reserved"), object_store.options)
+    source = lake_of(tmp_path / "source", instruments=[instrument("A")])
+    copy(source, place, 1)
+    _put(source, "A", "B")
+    commit = (Path(source.uri) / "instruments" / "_delta_log" / f"{2:020}.json").read_bytes()
+    _reserve(place, sha256(b"of another lake").hexdigest())
+    with pytest.raises(ConflictError, match="choose a place that is empty"):
+        copy(source, place, 1)
+    assert _names(place) == ["A"]
+    store = files.filesystem(f"{place.uri}/instruments", place.options)
+    store.delete_file(f"_delta_log/{2:020}.json")
+    _reserve(place, sha256(commit).hexdigest())
+    assert copy(source, place, 1).is_equal
+    assert _names(place) == ["A", "B"]
+    assert files.get(store, f"_delta_log/{2:020}.json") == commit
+
+
+def _reserve(at: Lake, digest: str) -> None:
+    """Leave what a copy that is killed at this moment leaves."""
+    at.snapshot(INSTRUMENTS).opened.create_write_transaction(
+        [],
+        mode="append",
+        schema=Schema.from_arrow(INSTRUMENTS.arrow_schema),
+        commit_properties=CommitProperties({"reserved_for": digest}),
+    )
 
 
 def test_another_lake_is_not_copied_over_a_backup(kept: Lake, tmp_path: Path) -> None:

@@ -25,8 +25,9 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from basislake.verbs.follow import upkeep
 from ingest.schedule import Rhythm
-from lake import Lake
+from lake import Lake, files
 from lake.errors import ConflictError, LakeError
+from lake.origin import claim
 from lake.spans import MINUTE
 from lake.tables import BASIS, INSTRUMENTS, RAW_CANDLES
 from tests.following import evening_market, follower
@@ -283,6 +284,29 @@ def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> N
         job.join()
     assert rows(at, "raw_candles")["ts"].dt.minute().to_list() == [0, 1, 2, 3]
     assert at.snapshot(RAW_CANDLES).counter("A") == 4
+
+
+@pytest.mark.parametrize("at", ["s3", "gs"], indirect=True)
+def test_a_store_that_would_replace_commits_is_refused_before_the_first(
+    at: Lake, proxy: Proxy
+) -> None:
+    store = replace(proxy.store, scheme=at.uri.partition(":")[0])
+    near = lake.open(at.uri, store.options)
+    proxy.set(ignores_conditions=True, delay_s=0.02)
+    file = near.write(RAW_CANDLES, candles(1), "A")
+    with pytest.raises(LakeError, match="takes a second commit in place of the first"):
+        near.commit(near.snapshot(RAW_CANDLES), [file], LINEAGE)
+    with pytest.raises(LakeError, match="Nothing was written"):
+        claim(near, "exchange", "test")
+    assert at.snapshot(RAW_CANDLES).version is None
+    assert at.snapshot(INSTRUMENTS).version is None
+    proxy.set()
+    assert append(near, "A", candles(1)) == 1
+    assert all(path.startswith("raw_candles/") for path in _objects(at))
+
+
+def _objects(at: Lake) -> list[str]:
+    return [info.path for info in files.below(files.filesystem(at.uri, at.options))]
 
 
 def test_a_slow_store_costs_time_and_nothing_else(
