@@ -14,7 +14,7 @@ from lake.errors import LoadError
 from load.embedded import embedded
 from load.postgres import Database
 from tests.loading import small_lake
-from tests.market import basislake
+from tests.market import ROOT, basislake
 from tests.processes import PATIENCE_S, as_user, only_for_root, wait_until
 from tests.servers import Data
 
@@ -104,6 +104,41 @@ def test_what_a_block_raises_is_raised_as_it_is(server_data: Data, tmp_path: Pat
     with pytest.raises(FileNotFoundError, match="mine"), embedded(tmp_path / "pg"):
         raise FileNotFoundError("mine")
     assert not is_running(tmp_path / "pg")
+
+
+JOINING_SOURCE = """
+import sys
+from pathlib import Path
+from load.embedded import embedded
+from load.postgres import Database
+with embedded(Path(sys.argv[1])) as uri, Database(uri) as database:
+    for name, value in {"max_parallel_workers_per_gather": 2, "parallel_setup_cost": 0,
+                        "parallel_tuple_cost": 0, "min_parallel_table_scan_size": 0,
+                        "enable_mergejoin": "off", "work_mem": "'64MB'"}.items():
+        database.execute(f"SET {name} = {value}")
+    database.execute("CREATE TABLE t AS SELECT md5(n::text) AS m FROM generate_series(1, 100000) n")
+    database.execute("ANALYZE t")
+    print(database.query("SELECT count(*) FROM t a JOIN t b USING (m)"))
+"""
+
+
+def test_processes_of_one_query_share_memory_where_a_container_has_little(
+    server_data: Data, tmp_path: Path
+) -> None:
+    only_for_root()
+    server_data(tmp_path / "pg")
+    small = 'mount -t tmpfs -o size=1m tmpfs /dev/shm || exit 77; exec "$@"'
+    line = [sys.executable, "-c", JOINING_SOURCE, str(tmp_path / "pg")]
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", small, "sh", *line],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    if done.returncode == 77:
+        pytest.skip("a small /dev/shm cannot be mounted here")
+    assert done.stdout == "[(100000,)]\n", done.stderr
 
 
 @pytest.fixture
