@@ -9,10 +9,10 @@ from load.embedded import embedded
 # Puts a copy into a folder that is not there yet.
 Data = Callable[[Path], None]
 
-# A server of a test need not survive a crash of the machine.
+# A server of a test need not survive a crash of the machine. It may be killed: what it committed is
+# with the operating system then.
 _HASTE = """
 fsync = off
-synchronous_commit = off
 full_page_writes = off
 """
 

@@ -11,6 +11,7 @@ from pathlib import Path
 # The settings of a developer's shell; a test gives its own.
 _FOREIGN = ("BASISLAKE_", "AWS_", "GOOGLE_")
 _OURS = "BASISLAKE_TEST_"
+_PLACES = ("TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")
 
 
 def begin() -> Path:
@@ -21,12 +22,13 @@ def begin() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="basislake-"))
     # The embedded server and logrotate pass through it as another user.
     folder.chmod(0o755)
-    runtime = folder / "run"
-    runtime.mkdir(mode=0o700)
-    os.environ |= {
-        "TMPDIR": str(folder),
-        "XDG_CACHE_HOME": str(folder / "cache"),
-        "XDG_RUNTIME_DIR": str(runtime),
-    }
+    places = dict(zip(_PLACES, (folder, folder / "cache", folder / "run"), strict=True))
+    places["XDG_RUNTIME_DIR"].mkdir(mode=0o700)
+    os.environ |= {name: str(place) for name, place in places.items()}
     tempfile.tempdir = None
     return folder
+
+
+def places() -> dict[str, str]:
+    """The part of the environment by which a process uses the folders of this one."""
+    return {name: os.environ[name] for name in _PLACES}

@@ -16,10 +16,16 @@ from basislake.exchange.universe import Universe
 from ingest.selection import Selection, select
 from lake import Lake
 from tests.market import coverage, fetch, rows, small_market, truth, truths
+from tests.tiers import slow_but
 
 NAME = "BTC-PERPETUAL"
 HARMLESS = [name for name, kind in KINDS.items() if kind.effect in ("retry", "truth")]
 SLOW = ("hang", "trickle")
+
+
+@pytest.fixture(scope="module")
+def universe() -> Universe:
+    return small_market(1)
 
 
 @pytest.fixture
@@ -37,7 +43,7 @@ def minute_ms(universe: Universe, row: int) -> int:
     return int(truth(universe, NAME)["ts"][row].timestamp() * 1000)
 
 
-@pytest.mark.parametrize("kind", HARMLESS)
+@pytest.mark.parametrize("kind", slow_but(("reset", "throttled-429", "duplicate-tick"), HARMLESS))
 def test_a_fault_in_every_third_call_changes_no_row(
     universe: Universe, where: Lake, kind: str
 ) -> None:
@@ -65,10 +71,10 @@ def test_all_faults_at_once_change_no_row(universe: Universe, where: Lake) -> No
     "fault",
     [
         forms.server_error(),
-        Reset(),
-        Hang(),
+        pytest.param(Reset(), marks=pytest.mark.slow),
+        pytest.param(Hang(), marks=pytest.mark.slow),
         Changed(changes.contradict_candle(0.5)),
-        Changed(changes.shorten_column()),
+        pytest.param(Changed(changes.shorten_column()), marks=pytest.mark.slow),
     ],
     ids=lambda fault: fault.kind,
 )
@@ -160,7 +166,7 @@ def test_a_null_is_kept_as_it_came(
 
 
 def test_an_instrument_that_gets_no_answer_is_given_up_and_named(where: Lake) -> None:
-    longer = small_market(8)
+    longer = small_market(4)
     with SimulatedExchange(longer) as server:
         server.faults.add(CHART, None, Reset(), instrument=NAME)
         result = fetch(server, where, retries=0, threads=1)
@@ -170,7 +176,7 @@ def test_an_instrument_that_gets_no_answer_is_given_up_and_named(where: Lake) ->
 
 
 def test_an_exchange_that_goes_away_ends_the_run_and_the_next_one_finishes(where: Lake) -> None:
-    longer = small_market(8)
+    longer = small_market(4)
     with SimulatedExchange(longer) as server:
         half = len(truths(longer)) // 5000 // 2
         for instrument in longer.contracts:

@@ -245,6 +245,7 @@ class Leaving(Lake):
             self.proxy.set()
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_while_a_build_looks_back_makes_nothing_anew(
     staged: Staged, object_store: ObjectStore, proxy: Proxy
 ) -> None:

@@ -32,6 +32,7 @@ def _fill(at: Lake) -> None:
         fetch(server, at)
 
 
+@pytest.mark.slow
 def test_a_cluster_builds_what_one_machine_builds_though_a_worker_is_killed_in_the_middle(
     local: Lake, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
 ) -> None:
@@ -55,6 +56,7 @@ def test_a_cluster_builds_what_one_machine_builds_though_a_worker_is_killed_in_t
     assert fingerprint(at, 2, verify=True) == expected
 
 
+@pytest.mark.slow
 def test_a_cluster_that_goes_away_in_the_middle_is_told_plainly_and_nothing_is_committed(
     object_store: ObjectStore, proxy: Proxy, tmp_path: Path
 ) -> None:
@@ -79,6 +81,7 @@ def _written(at: Lake) -> list[str]:
     return [info.path for info in files.below(store) if info.path.endswith(".parquet")]
 
 
+@pytest.mark.slow
 def test_a_cluster_made_on_the_spot_builds_the_same_and_is_gone_afterwards(
     local: Lake, tmp_path: Path
 ) -> None:
@@ -93,6 +96,7 @@ def test_a_cluster_made_on_the_spot_builds_the_same_and_is_gone_afterwards(
     assert fingerprint(at, 2) == fingerprint(local, 2)
 
 
+@pytest.mark.slow
 def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
     tmp_path: Path, object_store: ObjectStore, proxy: Proxy
 ) -> None:

@@ -14,6 +14,7 @@ from tests.loading import small_lake
 from tests.market import basislake
 from tests.processes import PATIENCE_S, wait_until
 from tests.servers import Data
+from tests.tiers import slow_but
 
 HOLDING_SOURCE = """
 import sys, time
@@ -25,7 +26,10 @@ with embedded(Path(sys.argv[1])) as uri:
 """
 
 
-@pytest.mark.parametrize("name", ["a" * 120, "with space", "it's ü & (co), 100% #1"])
+NAMES = ["a" * 120, "with space", "it's ü & (co), 100% #1"]
+
+
+@pytest.mark.parametrize("name", slow_but(NAMES[2:], NAMES))
 def test_an_embedded_server_runs_in_a_folder_with_a_long_or_odd_name(
     tmp_path: Path, name: str
 ) -> None:
