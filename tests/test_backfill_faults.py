@@ -16,16 +16,12 @@ from basislake.exchange.universe import Universe
 from ingest.selection import Selection, select
 from lake import Lake
 from tests.market import coverage, fetch, rows, small_market, truth, truths
+from tests.processes import PATIENCE_S
 from tests.tiers import slow_but
 
 NAME = "BTC-PERPETUAL"
 HARMLESS = [name for name, kind in KINDS.items() if kind.effect in ("retry", "truth")]
 SLOW = ("hang", "trickle")
-
-
-@pytest.fixture(scope="module")
-def universe() -> Universe:
-    return small_market(1)
 
 
 @pytest.fixture
@@ -49,7 +45,7 @@ def test_a_fault_in_every_third_call_changes_no_row(
 ) -> None:
     rates = {kind: 0.1 if kind in SLOW else 0.3}
     with SimulatedExchange(universe, faults=FaultScript.at_rates(rates, seed=5)) as server:
-        result = fetch(server, where, timeout_s=0.3 if kind in SLOW else 5.0)
+        result = fetch(server, where, timeout_s=2.0 if kind in SLOW else PATIENCE_S)
         assert server.counters.by_fault[kind] > 0
     assert not result.failed
     assert result.complete == len(universe.contracts)
@@ -83,7 +79,7 @@ def test_a_minute_that_never_gets_an_answer_costs_its_window_only(
 ) -> None:
     hurt = minute_ms(universe, 7000)
     server.faults.add(CHART, None, fault, instrument=NAME, minute_ms=hurt)
-    result = fetch(server, where, timeout_s=0.3, retries=2)
+    result = fetch(server, where, timeout_s=3.0 if fault.kind == "hang" else PATIENCE_S, retries=2)
     assert [failure.instrument for failure in result.failed] == [NAME]
     ((name, start, end),) = coverage(where, status="failed")
     assert name == NAME

@@ -37,7 +37,7 @@ AHEAD = 2
 
 @pytest.fixture(scope="module")
 def universe() -> Universe:
-    return small_market(4)
+    return small_market()
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 @contextmanager
 def market_elsewhere() -> Iterator[dict[str, str]]:
     """The settings of a simulated exchange in a process of its own."""
-    with running(command(None, "exchange", "--seed", 3, "--weeks", 2, "--json")) as process:
+    with running(command(None, "exchange", "--seed", 3, "--weeks", 1, "--json")) as process:
         told = announced(process)
         yield {
             "BASISLAKE_EXCHANGE_URL": told["exchange_url"],

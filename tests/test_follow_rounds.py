@@ -21,7 +21,7 @@ from tests.following import follower
 from tests.market import basislake, coverage, rows, small_market, truths
 from tests.processes import wait_until
 
-UNIVERSE = small_market(2)
+UNIVERSE = small_market(weeks=1)
 OPEN = [name for name, c in UNIVERSE.contracts.items() if not c.is_expired(UNIVERSE.now_ms)]
 FETCHING = Rhythm(build_every=None)
 A_MINUTE_LATER = 35
