@@ -178,7 +178,7 @@ def fetch(
     where: Lake,
     selection: Selection | None = None,
     *,
-    timeout_s: float = 5.0,
+    timeout_s: float = 300.0,
     retries: int = 6,
     threads: int = 4,
     repair: bool = False,

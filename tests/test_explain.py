@@ -96,6 +96,7 @@ def test_a_number_is_shown_with_all_its_digits(value: float) -> None:
     assert not number(value).endswith(".0")
 
 
+@pytest.mark.slow
 def test_a_basis_is_explained_from_the_call_to_the_last_bit(staged: Staged) -> None:
     rows = staged.where.scan("basis").collect().sort("instrument", "ts")
     names = [record["run"] for record in runs(staged.where, 10)]

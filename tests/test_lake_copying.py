@@ -1,9 +1,10 @@
 """Backups and restores: every version, proven, resumed after a kill, and of nothing else."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
 import polars as pl
@@ -25,6 +26,10 @@ from tests.market import basislake, command, ideal_calls, rows, small_market
 from tests.object_store import ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
 from tests.staged import Staged, built, content, is_same, raw_version
+from tests.tiers import slow_but
+
+ALL_DAMAGES: Mapping[str, Callable[[Path], None]] = {**DAMAGES, "flipped": flipped}
+MENDED = [("backup", "truncated"), ("restore", "flipped")]
 
 
 def backup(source: Lake, target: Lake | str, **kwargs: object) -> dict[str, object]:
@@ -66,6 +71,7 @@ def test_a_backup_holds_every_version_and_the_next_one_only_what_came_since(
     assert versions(lake.open(str(folder))) == versions(where)
 
 
+@pytest.mark.slow
 def test_a_backup_in_a_store_is_restored_and_goes_on_as_the_lake_it_was(
     where: Lake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -157,6 +163,7 @@ def test_a_killed_backup_leaves_a_lake_and_the_next_one_finishes_it(
     assert versions(at) == versions(where)
 
 
+@pytest.mark.slow
 def test_a_backup_beside_a_running_backfill_is_a_lake_as_it_was_at_a_moment(
     tmp_path: Path,
 ) -> None:
@@ -298,16 +305,17 @@ def test_a_damaged_file_of_either_side_is_named_and_the_exit_code_is_1(
     assert "the source is damaged" in done.err
 
 
-@pytest.mark.parametrize("damage", [*DAMAGES.values(), flipped], ids=[*DAMAGES, "flipped"])
-@pytest.mark.parametrize("verb", ["backup", "restore"])
+@pytest.mark.parametrize(
+    ("verb", "damage"), slow_but(MENDED, product(("backup", "restore"), ALL_DAMAGES))
+)
 def test_what_is_damaged_in_the_copy_is_copied_once_more(
-    where: Lake, tmp_path: Path, damage: Callable[[Path], None], verb: str
+    where: Lake, tmp_path: Path, verb: str, damage: str
 ) -> None:
     at = lake.open(str(tmp_path / "backup"))
     backup(where, at.uri)
     source, target = (where, at) if verb == "backup" else (at, where)
     for table in (RAW_CANDLES, CANDLES, COVERAGE):
-        damage(file_of(target, table))
+        ALL_DAMAGES[damage](file_of(target, table))
     assert basislake(None, "fingerprint", "--verify", "--lake", target.uri).code == 1
     done = basislake(None, verb, at.uri, "--lake", where.uri, "--json")
     assert (done.code, done.json["equal"], done.json["files_mended"]) == (0, True, 3), done.err

@@ -74,6 +74,7 @@ def names(where: Lake) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
+@pytest.mark.slow
 def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
     server: SimulatedExchange,
     object_store: ObjectStore,
@@ -122,6 +123,7 @@ def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
     assert not [each for each in told if SECRET in each.out + each.err]
 
 
+@pytest.mark.slow
 def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expiry(
     at: Lake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -158,6 +160,7 @@ def _follow_and_be_killed(server: SimulatedExchange, at: Lake, env: Mapping[str,
         wait_until(process, lambda: at.snapshot(RAW_CANDLES).rows > 0)
 
 
+@pytest.mark.slow
 def test_a_query_that_has_enough_early_ends_its_process_in_peace(
     at: Lake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -183,6 +186,7 @@ def test_a_task_on_its_way_to_a_worker_shows_no_secret(at: Lake) -> None:
     assert SECRET not in repr(task)
 
 
+@pytest.mark.slow
 def test_two_machines_that_backfill_one_lake_lose_nothing_and_store_nothing_twice(
     universe: Universe, object_store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -309,6 +313,7 @@ def _objects(at: Lake) -> list[str]:
     return [info.path for info in files.below(files.filesystem(at.uri, at.options))]
 
 
+@pytest.mark.slow
 def test_a_slow_store_costs_time_and_nothing_else(
     universe: Universe, at: Lake, near: Lake, proxy: Proxy
 ) -> None:

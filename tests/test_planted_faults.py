@@ -428,6 +428,7 @@ def test_the_term_structure_of_any_minute_is_as_one_would_work_it_out(
         assert (moment, found) == (moment, curve)
 
 
+@pytest.mark.slow
 def test_one_thread_finds_the_same(planted: Planted, tmp_path: Path) -> None:
     alone = make(tmp_path / "lake", threads=1)
     assert fingerprint(alone.where, 1).tables == fingerprint(planted.where, 2).tables
