@@ -57,13 +57,16 @@ def follower(
     *,
     build: Callable[[], None] = lambda: None,
     upkeep: Callable[[], None] = lambda: None,
+    history_url: str = "",
 ) -> Follower:
-    """One that sleeps by moving the exchange's clock on."""
+    """One that sleeps by moving the exchange's clock on; the lists of expired instruments may be
+    elsewhere.
+    """
     clock = server.clock
     assert isinstance(clock, Clock)
     return Follower(
         where,
-        Swift(server.www_url, server.history_url),
+        Swift(server.www_url, history_url or server.history_url),
         Selection(),
         rhythm,
         work=Work(build, upkeep),

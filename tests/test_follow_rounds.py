@@ -15,7 +15,7 @@ from ingest.claims import Claims
 from ingest.runs import runs
 from ingest.schedule import Rhythm
 from lake import Lake
-from lake.errors import LoadError
+from lake.errors import LoadError, UsageError
 from lake.tables import RAW_CANDLES
 from tests.following import follower
 from tests.market import basislake, coverage, rows, small_market, truths
@@ -198,3 +198,23 @@ def test_a_lake_that_cannot_be_written_is_waited_for(
     one.round()
     assert "Going on after" in said[-1] or "Going on after" in said[-2]
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
+
+
+def test_a_setting_that_is_wrong_from_the_start_ends_it_and_later_makes_it_wait(
+    server: SimulatedExchange, where: Lake, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody answers there, but what is called so needs certificates.
+    elsewhere, said = "https://127.0.0.1:1", list[str]()
+    one = follower(server, where, FETCHING, said, history_url=elsewhere)
+    with monkeypatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", "/absent.pem")
+        with pytest.raises(UsageError, match="REQUESTS_CA_BUNDLE"):
+            one.round()
+    clock.advance(one.round())
+    with monkeypatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", "/absent.pem")
+        assert one.round() == 5
+    assert said[-1].startswith("Waiting: REQUESTS_CA_BUNDLE is not a file of certificates: ")
+    one.round()
+    assert said[-1].startswith("Going on after ")
+    assert one.result.outages == 1
