@@ -125,7 +125,7 @@ class Postmaster:
         for how in signals:
             with suppress(ProcessLookupError):
                 os.kill(pid, how)
-            if _wait(lambda: self.noted_pid() != pid or not _is_running(pid), _LONGEST_STOP_S):
+            if _wait(lambda: self.noted_pid() != pid or not _command(pid), _LONGEST_STOP_S):
                 return
 
     def state(self) -> State:
@@ -162,14 +162,14 @@ class Postmaster:
         return self.state() is State.READY
 
     def _forget_others(self) -> None:
-        """Remove notes of a killed server whose number is another program's by now, e.g. after a
-        restart of the machine, or of the server of which these data are a copy: PostgreSQL would
-        take that program for the server.
+        """Remove notes of a killed server that nobody buried, or whose number is another program's
+        by now, e.g. after a restart of the machine, and notes of the server of which these data are
+        a copy: PostgreSQL would take such a process for the server.
         """
         for name in (_PID_FILE, f"{SOCKET}.lock"):
             path = self.data / name
             pid = _number(path)
-            if pid and _is_running(pid) and not _serves(pid, self.data):
+            if pid and _is_known(pid) and not _serves(pid, self.data):
                 path.unlink(missing_ok=True)
 
     def _launch(self) -> str:
@@ -236,15 +236,15 @@ def _pid_of_peer(client: socket.socket) -> int:
     return int(_PEER.unpack(found)[0])
 
 
-def _is_running(pid: int) -> bool:
-    """Whether a process is there, be it another user's, and is not just waiting to be buried."""
+def _is_known(pid: int) -> bool:
+    """Whether a process has this number, be it another user's, or dead and not buried."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return bool(_command(pid))
+    return True
 
 
 def _serves(pid: int, data: Path) -> bool:

@@ -248,6 +248,23 @@ def test_a_process_number_that_is_anothers_by_now_is_not_taken_for_the_server(
     assert not is_running(folder)
 
 
+def test_a_killed_server_that_nobody_buried_is_not_taken_for_one_that_runs(
+    server_data: Data, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pg"
+    server_data(folder)
+    with _holding(folder) as parent:
+        assert parent.stdout
+        parent.stdout.readline()
+        parent.send_signal(signal.SIGSTOP)
+        server = psutil.Process(_pid(folder))
+        server.kill()
+        wait_until(None, lambda: server.status() == psutil.STATUS_ZOMBIE)
+        with embedded(folder) as uri, Database(uri) as database:
+            assert database.query("SELECT 1") == [(1,)]
+        parent.kill()
+
+
 def test_a_copy_of_a_running_servers_data_has_a_server_of_its_own(
     server_data: Data, tmp_path: Path
 ) -> None:
