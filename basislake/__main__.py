@@ -1,16 +1,39 @@
 """Where the program starts: `basislake`, or `python -m basislake`."""
 
 import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+_OURS = Path(__file__).parent.parent
+_PACKAGES = ("ingest", "lake", "load", "transforms")
 
 
 def main() -> None:
     """Run the command, and end in peace where Ctrl-C comes while it is still being loaded."""
+    if (other := _in_the_way()) is not None:
+        sys.stderr.write(
+            f"Error: {other} is in the way: Python takes it for a part of basislake of the same "
+            "name. Nothing was done. Rename it, run the command in another folder, or take its "
+            "folder out of PYTHONPATH.\n"
+        )
+        sys.exit(2)
     try:
         from basislake.cli import main as run  # noqa: PLC0415  (takes a moment)
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. Nothing was done.\n")
         sys.exit(130)
     run()
+
+
+def _in_the_way() -> Path | None:
+    """The file or folder that Python would import in place of one of our packages."""
+    for name in _PACKAGES:
+        spec = find_spec(name)
+        places = spec and (spec.submodule_search_locations or [spec.origin or name])
+        found = Path(next(iter(places or [name])))
+        if not found.is_dir() or not found.parent.samefile(_OURS):
+            return found
+    return None
 
 
 if __name__ == "__main__":

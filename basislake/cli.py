@@ -181,13 +181,30 @@ def _run(given: list[str], interruptions: Interruptions) -> int:
         if isinstance(exc, UnreachableError):
             say(_UNREACHABLE)
         return _ended(_FAILED, str(exc), given)
-    except OSError as exc:
-        if isinstance(exc, BrokenPipeError):
+    except BaseException as exc:
+        told = _of_machine(exc)
+        if not told:
             raise
-        told = f"{exc}. {_SAFE}"
         say(f"Error: {told}")
         return _ended(_FAILED, told, given)
     return code if isinstance(code, int) else 0
+
+
+def _of_machine(error: BaseException) -> str:
+    """Say what the machine refused: a disk, memory or threads; nothing where it is not its fault.
+
+    The libraries in Rust say so by a panic, which has a class in each of them.
+    """
+    if isinstance(error, OSError):
+        return "" if isinstance(error, BrokenPipeError) else f"{error}. {_SAFE}"
+    is_thread = isinstance(error, RuntimeError) and "start new thread" in str(error)
+    is_panic = type(error).__name__ == "PanicException" and "Resource temporarily" in str(error)
+    if not (isinstance(error, MemoryError) or is_thread or is_panic):
+        return ""
+    return (
+        f"The machine gives the command too little: {error or 'no more memory'}. {_SAFE} Where "
+        "`ulimit -a` or a container limits memory or threads, allow more."
+    )
 
 
 def _ended(code: int, told: str, arguments: Collection[str]) -> int:

@@ -5,7 +5,6 @@ distributes.
 """
 
 import logging
-import os
 import signal
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from basislake import PROGRAM
+from lake.cores import cores
 from lake.errors import LakeError, UsageError
 
 LOCAL = "local"
@@ -117,7 +117,7 @@ def executor(engine: Engine, *, threads: int | None = None) -> Iterator[Executor
         LakeError: at the end, where the cluster was lost.
     """
     if engine.is_local:
-        with ThreadPoolExecutor(threads or 2 * _cores(), thread_name_prefix="build") as pool:
+        with ThreadPoolExecutor(threads or 2 * cores(), thread_name_prefix="build") as pool:
             yield pool
         return
     with cluster(engine) as workers:
@@ -147,7 +147,7 @@ def cluster(engine: Engine, *, threads: int | None = None) -> Iterator[Cluster]:
         # A cluster that ends complains with tracebacks; what fails is raised here.
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
         if engine.name == DASK:
-            workers = engine.workers or _cores()
+            workers = engine.workers or cores()
             made = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=-(-(threads or workers) // workers),
@@ -212,7 +212,3 @@ def _check_workers(client: Any, scheduler: str) -> None:  # noqa: ANN401  (the l
 def _program() -> str:
     """What a worker runs."""
     return PROGRAM
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1

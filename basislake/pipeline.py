@@ -18,6 +18,7 @@ from ingest.selection import Selection
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
 from lake import Lake
 from lake.tables import INSTRUMENTS
+from transforms.rules import is_sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
     *,
     discover_first: bool,
     repair: bool = False,
+    again: bool = False,
     engine: Engine = HERE,
     tell: Callable[[Discovery], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
@@ -47,7 +49,9 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
         settings: of the exchange.
         selection: of instruments and minutes.
         discover_first: discover even where the lake knows instruments.
-        repair: ask again about minutes that were answered without a candle.
+        repair: ask again for minutes that were answered without a candle, or whose candle is in
+            quarantine.
+        again: ask again for all minutes of the selection, whatever is stored.
         engine: whose workers ask for candles; planning, commits and all else are done here.
         tell: told of the discovery, before the backfill begins.
         say: told what else a user should know.
@@ -61,7 +65,8 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
         if discover_first or knows_nothing(where):
             found = discover(exchange, where, PROGRAM)
             tell(found)
-        planner = Planner(where, selection, exchange.server_time(), repair=repair)
+        now = exchange.server_time()
+        planner = Planner(where, selection, now, repair=repair, again=again)
         job = Backfill(
             where,
             exchange,
@@ -69,6 +74,7 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
             PROGRAM,
             threads=settings.threads,
             callers=elsewhere,
+            is_sound=is_sound(),
             report=report,
             tell=say,
         )

@@ -13,6 +13,7 @@ from ingest.windows import minutes_of
 from lake import Lake
 from lake.files import DataFile
 from lake.log import Commit
+from lake.pieces import stands_for
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span
 from lake.tables import RAW_CANDLES, Table
@@ -92,11 +93,13 @@ def fetched(where: Lake, instrument: str, ts: datetime, file: DataFile) -> Fetch
     Raises:
         LakeError: the log cannot be read.
     """
+    found: DataFile | None = file
     commit = commit_of(where, RAW_CANDLES, file)
-    while commit is not None and commit.is_upkeep:
-        # It only put the rows of older files together.
+    while commit is not None and found and stands_for(commit, found.path):
+        # It only wrote the rows of older files again.
         before = row_at(where.snapshot(RAW_CANDLES, commit.version - 1), instrument, ts)
-        commit = commit_of(where, RAW_CANDLES, before.file, commit.version - 1) if before else None
+        found = before.file if before else None
+        commit = commit_of(where, RAW_CANDLES, found, commit.version - 1) if found else None
     if commit is None:
         return None
     window = _window(commit, instrument, ts)

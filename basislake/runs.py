@@ -34,14 +34,12 @@ def running_line(record: Mapping[str, Any]) -> str:
     done, left = record.get("windows_done", 0), record.get("windows_left", 0)
     now = record.get("instruments_now", [])
     names = ", ".join(now[:_SHOWN_INSTRUMENTS]) + (", ..." if len(now) > _SHOWN_INSTRUMENTS else "")
-    rate, allowed = record.get("calls_per_second", 0.0), record.get("calls_per_second_allowed")
-    limit = f" of {allowed:.1f} allowed" if allowed else ""
     seconds_left = record.get("seconds_left")
     lasting = f", {duration(seconds_left)} left" if seconds_left is not None else ""
     verb = "follow" if "follow" in record else "backfill"
     return (
         f"Running: {verb} {record['run']}, process {record['pid']} on {record['host']}\n"
-        f"  [{done}/{done + left}] {rate:.1f} calls/s{limit}{lasting}, "
+        f"  [{done}/{done + left}] {_rate(record)}{lasting}, "
         f"{record.get('candles', 0):,} candles, {record.get('retries', 0):,} retries, "
         f"{record.get('throttled', 0):,} throttled, {len(record.get('failed', []))} failed\n"
         f"  now: {names or '-'}"
@@ -65,6 +63,16 @@ def following_line(follow: Mapping[str, Any]) -> str:
         f"  follows {follow.get('instruments', 0)} instruments, "
         f"{follow.get('rounds', 0):,} rounds: {waiting}{behind}"
     )
+
+
+def _rate(record: Mapping[str, Any]) -> str:
+    """The calls a second since the start, the limit, and what is allowed now where that is less."""
+    limit, now = (record.get(f"calls_per_second_{name}") for name in ("limit", "allowed"))
+    rate = f"{record.get('calls_per_second', 0.0):.1f}"
+    if limit is None:
+        return f"{rate} calls/s"
+    slowed = f" (at most {now:.1f} now, after refusals)" if now is not None and now < limit else ""
+    return f"{rate} of {limit:g} calls/s{slowed}"
 
 
 def _row(record: Mapping[str, Any]) -> list[object]:

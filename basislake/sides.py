@@ -159,7 +159,11 @@ def _reason(
 ) -> Reason:
     name, expires_at = record["instrument"], record["expires_at"]
     if quarantined:
-        text = f"Its candle is in quarantine, for it broke {', '.join(quarantined)}."
+        broken = ", ".join(quarantined)
+        text = (
+            f"Its candle is in quarantine, for it broke {broken}. `basislake backfill --repair` "
+            "asks for it again."
+        )
         return Reason("quarantined", name, text)
     if is_stored:
         text = "Its raw candle is stored, but no build has taken it up; `basislake build` does."

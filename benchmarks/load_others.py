@@ -33,7 +33,7 @@ def upsert(uri: str, files: list[Path]) -> int:
     sent = 0
     with psycopg.connect(uri) as connection, connection.cursor() as cursor:
         for file in files:
-            table = parquet.read_table(file).select(COLUMNS)
+            table = parquet.read_table(file, partitioning=None).select(COLUMNS)
             rows = list(zip(*(column.to_pylist() for column in table), strict=True))
             cursor.executemany(sql, rows)
             connection.commit()
@@ -60,7 +60,7 @@ def dlt(uri: str, files: list[Path]) -> int:
     def tables() -> Iterator[Any]:
         nonlocal sent
         for file in files:
-            table = parquet.read_table(file)
+            table = parquet.read_table(file, partitioning=None)
             sent += table.num_rows
             yield table
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+import polars as pl
+
 from ingest import defaults
 from ingest.batches import Outcome
 from ingest.callers import Callers, threads_here
@@ -19,7 +21,9 @@ from ingest.claims import Claims
 from ingest.exchange import Exchange
 from ingest.fetcher import Fetcher
 from ingest.jobs import Job
+from ingest.pace import mean_rate
 from ingest.plans import Planner, plan_figures
+from ingest.replacing import NEVER
 from ingest.results import Failure, Progress, Result
 from ingest.runs import RunRecord
 from ingest.saver import Saved, Saver
@@ -64,6 +68,7 @@ class Backfill:
         part_of: RunRecord | None = None,
         threads: int = defaults.THREADS,
         callers: Callers | None = None,
+        is_sound: pl.Expr = NEVER,
         report: Callable[[Progress], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
@@ -81,6 +86,8 @@ class Backfill:
                 few, and leaves to other runs what they work on.
             threads: of this process that ask; calls under way at once.
             callers: who ask in their place.
+            is_sound: whether a candle that was asked for again on purpose may take the place of the
+                stored one; none may by default.
             report: told of progress, from the calling thread.
             tell: told what else a user should know, from the calling thread.
             clock: seconds, never going back.
@@ -104,7 +111,9 @@ class Backfill:
         self._fetcher = Fetcher(exchange, self._callers)
         least = _ROUND_WINDOWS if part_of else 1
         self._part_of = part_of
-        self._saver = Saver(lake, program, figures["windows"], clock, least=least)
+        self._saver = Saver(
+            lake, program, figures["windows"], clock, least=least, is_sound=is_sound
+        )
         self._most_at_risk = max(least, int(figures["windows"] * _MOST_AT_RISK))
         self._done = self._candles = 0
         self._silent: list[str] = []
@@ -239,6 +248,7 @@ class Backfill:
             self._planner.committed(batch.stored.coverage_version)
             self.result.candles_written += batch.stored.written
             self.result.bytes_written += batch.stored.bytes
+            self.result.replaced += batch.stored.replaced
             self.result.differing += batch.stored.differing
             for job, _ in batch.outcomes:
                 job.unsaved -= 1
@@ -288,6 +298,7 @@ class Backfill:
         """What the record of the run says now."""
         self._count()
         seconds = self.result.seconds
+        most = self._exchange.most_calls_per_second * len(self._callers.machines())
         left = self._work.left + self._fetcher.under_way
         windows_per_second = self._done / seconds if seconds else 0.0
         facts = asdict(self.result)
@@ -296,7 +307,8 @@ class Backfill:
             "windows_done": self._done,
             "windows_left": left,
             "candles": self._candles,
-            "calls_per_second": self.result.calls / seconds if seconds else 0.0,
+            "calls_per_second": mean_rate(self.result.calls, seconds, most),
+            "calls_per_second_limit": most or None,
             "calls_per_second_allowed": self._calls_per_second,
             "seconds_left": left / windows_per_second if windows_per_second else None,
             "instruments_now": [job.instrument for job in self._work.begun],

@@ -13,10 +13,12 @@ import polars as pl
 import tenacity
 
 from ingest.coverage import Coverage, from_table, to_table
+from ingest.replacing import NEVER, Swap, better_rows, swap
 from ingest.replies import Page
 from lake import Lake
 from lake.errors import ConflictError, ExchangeError, RejectedError
 from lake.files import DataFile
+from lake.pieces import REPLACED, listed
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span, floor_minute
 from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
@@ -61,12 +63,14 @@ class Stored:
 
     Attributes:
         written: candles new to the lake.
+        replaced: candles that took the place of stored ones, asked for again on purpose.
         differing: candles that came with other values than stored; the stored ones were kept.
         bytes: of the files written.
         coverage_version: of the coverage table after it, None where it did not change.
     """
 
     written: int
+    replaced: int
     differing: int
     bytes: int
     coverage_version: int | None = None
@@ -79,10 +83,12 @@ class Recalled:
     Attributes:
         lacked: minutes that an earlier answer of the same run lacked.
         settled: how many minutes that were missing before the run it found missing again.
+        again: minutes that it asks for again on purpose.
     """
 
     lacked: Sequence[Span] = ()
     settled: int = 0
+    again: Sequence[Span] = ()
 
 
 class _Origin(NamedTuple):
@@ -102,14 +108,19 @@ def store(
     outcomes: Sequence[Outcome],
     program: str,
     recalled: Mapping[str, Recalled] | None = None,
+    is_sound: pl.Expr = NEVER,
 ) -> Stored:
     """Commit the candles of some outcomes, then their coverage.
+
+    Where a stored candle's minute was asked for again on purpose, a sound one that differs takes
+    its place, in the same commit; earlier versions keep the stored one.
 
     Args:
         lake: to commit to.
         outcomes: in the order they came.
         program: name and version, for the lineage.
         recalled: by instrument.
+        is_sound: whether a candle may take the place of a stored one.
 
     Raises:
         LakeError: the lake cannot be written; it holds what earlier batches committed.
@@ -123,8 +134,9 @@ def store(
         reraise=True,
     )
     origin = _Origin(program, lake.snapshot(INSTRUMENTS))
-    stored = commit(_store_candles, lake, by_instrument, origin)
-    version = commit(_store_coverage, lake, by_instrument, origin, recalled or {})
+    known = recalled or {}
+    stored = commit(_store_candles, lake, by_instrument, origin, known, is_sound)
+    version = commit(_store_coverage, lake, by_instrument, origin, known)
     return replace(stored, coverage_version=version)
 
 
@@ -159,24 +171,40 @@ def _begins_anew(error: BaseException) -> bool:
     return isinstance(error, ConflictError)
 
 
-def _store_candles(lake: Lake, batch: Mapping[str, list[Outcome]], origin: _Origin) -> Stored:
+def _store_candles(
+    lake: Lake,
+    batch: Mapping[str, list[Outcome]],
+    origin: _Origin,
+    recalled: Mapping[str, Recalled],
+    is_sound: pl.Expr,
+) -> Stored:
     base = lake.snapshot(RAW_CANDLES)
-    written = differing = 0
-    added: list[DataFile] = []
+    written = replaced = differing = 0
+    new: list[DataFile] = []
+    swapped = Swap()
     for instrument, outcomes in batch.items():
         pages = [o.page.frame for o in outcomes if o.page and o.page.frame.height]
         if not pages:
             continue
         came, twice = _once(pl.concat(pages).sort("ts", maintain_order=True))
-        fresh, others = new_rows(_stored(base, instrument, came), came)
-        differing += others + twice
+        stored = _stored(base, instrument, came)
+        fresh, others = new_rows(stored, came)
+        again = recalled.get(instrument, Recalled()).again
+        better = better_rows(stored, came, again, is_sound)
+        swap(lake, base, instrument, better, swapped)
+        replaced += better.height
+        differing += others + twice - better.height
         if fresh.height:
-            added.append(lake.write(RAW_CANDLES, fresh, instrument))
+            new.append(lake.write(RAW_CANDLES, fresh, instrument))
             written += fresh.height
+    added = [*new, *swapped.written]
     if added:
-        changed = [file.partition for file in added if file.partition]
-        lake.commit(base, added, _lineage(batch, origin), counting=changed)
-    return Stored(written, differing, sum(file.bytes for file in added))
+        lineage = _lineage(batch, origin)
+        if swapped.kept:
+            lineage[REPLACED] = listed(swapped.kept)
+        changed = {file.partition for file in added if file.partition}
+        lake.commit(base, added, lineage, removing=swapped.removed, counting=changed)
+    return Stored(written, replaced, differing, sum(file.bytes for file in added))
 
 
 def _once(came: pl.DataFrame) -> tuple[pl.DataFrame, int]:

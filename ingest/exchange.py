@@ -1,6 +1,5 @@
 """The exchange client: what is asked of Deribit, at which pace, and again where that may help."""
 
-import os
 import random
 import threading
 import time
@@ -18,6 +17,7 @@ from ingest.limiter import Limiter
 from ingest.pace import wait_before_retry_s
 from ingest.replies import Page, Reply, read_answer, read_candles, read_time
 from ingest.windows import minutes_of
+from lake.cores import cores
 from lake.errors import ThrottledError, TransientError
 from lake.spans import Span
 
@@ -100,7 +100,7 @@ class Exchange:
         bases = (self._www_url, self._history_url)
         self._connections = Connections(bases, timeout_s, session, clock)
         # More threads than processors would only hand the interpreter's lock to and fro.
-        self._reading = threading.Semaphore(os.cpu_count() or 1)
+        self._reading = threading.Semaphore(cores())
         self._retries = retries
         self._sleep = sleep
         self._draw = draw
@@ -150,6 +150,11 @@ class Exchange:
         }
         read = lambda reply: read_candles(reply, window)  # noqa: E731
         return self._call(self._www_url, _CHART, params, read, tally or Tally())
+
+    @property
+    def most_calls_per_second(self) -> float:
+        """The limit in candle calls a second, 0 for none."""
+        return self._limiter.most
 
     @property
     def calls_per_second(self) -> float:

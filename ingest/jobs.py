@@ -45,12 +45,14 @@ class Job:
     _is_confirming: bool = False
     _failures_in_a_row: int = 0
     _missing_before: list[Span] = field(default_factory=list)
+    _again: list[Span] = field(default_factory=list)
     _committed: Coverage = field(default_factory=Coverage)
 
     def __post_init__(self) -> None:
         """Queue the plan's windows."""
         self._queue.extend(self.plan.windows)
         self._missing_before = self.coverage.missing()
+        self._again = list(self.plan.again)
 
     @property
     def instrument(self) -> str:
@@ -97,6 +99,7 @@ class Job:
                 self.drop()
         else:
             self._failures_in_a_row = 0
+            self._again = subtract(self._again, [outcome.page.asked])
         if self.is_answered and not self._is_confirming:
             self._is_confirming = True
             self._queue.extend(confirming(self.coverage))
@@ -108,11 +111,12 @@ class Job:
         again = self._missing_before
         if not self.is_settled:
             again = common(again, self._committed.lacked())
-        return Recalled(lacked, minutes_in(subtract(again, self._committed.present)))
+        settled = minutes_in(subtract(again, self._committed.present))
+        return Recalled(lacked, settled, self.plan.again)
 
     def unanswered(self) -> list[Span]:
-        """Minutes that were wanted and have no answer."""
-        return subtract(self.plan.wanted, self.coverage.answered())
+        """Minutes that were wanted and have no answer; of those asked again, none in this run."""
+        return merge([*subtract(self.plan.wanted, self.coverage.answered()), *self._again])
 
     @property
     def is_empty(self) -> bool:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from ingest.pace import (
 )
 from lake.errors import LakeError, StoppedError
 
-_LAYOUT = struct.Struct("<6d")
+_LAYOUT = struct.Struct(f"<{len(fields(Pace))}d")
 # Another process holds the lock for microseconds.
 _LOCK_POLL_S = 0.001
 # So often a waiting thread looks whether it should stop, or whether all were told to wait.
@@ -76,7 +76,7 @@ class Limiter:
         while True:
             if self._stopped.is_set():
                 raise StoppedError("Stopped before the call was made.")
-            if not self._most and not to_list and not self._cell.peek().refused_rate:
+            if not self._most and not to_list and not self._cell.peek().refused_at:
                 return self._clock()
             with self._cell.changing() as held:
                 now = self._clock()
@@ -106,6 +106,11 @@ class Limiter:
             with self._cell.changing() as held:
                 held.pace = answered(held.pace)
             self._was_refused = False
+
+    @property
+    def most(self) -> float:
+        """The limit in candle calls a second, 0 for none."""
+        return self._most
 
     @property
     def calls_per_second(self) -> float:

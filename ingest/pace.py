@@ -2,8 +2,9 @@
 
 Deribit counts credits. A call costs some, a pool holds some, and the pool is refilled steadily; a
 call that finds too few is refused with error 10028. Calls are spaced here so that a pool is never
-drawn down by more than a short burst, and when the exchange refuses all the same, every caller
-waits and then comes back to the rate that held.
+drawn down by more than a short burst. When the exchange refuses all the same, every caller pauses
+for a moment. A refusal now and then does not change the rate. Where refusals come often, calls go
+on at the rate that was granted between the last two (the pool was empty at both), and then recover.
 """
 
 import math
@@ -20,8 +21,18 @@ DEFAULT_CALLS_PER_SECOND = 5.0
 # more, but what it holds for callers without an account is not published.
 BURST_S = 0.25
 
-# After a refusal: first this part of the rate that was refused, as TCP does (RFC 9438, CUBIC), and
-# the whole of it again after so long; past that the rate goes on rising, slowly at first.
+# Nobody calls for so long after a refusal, and twice as long after each further one without an
+# answer in between. A small pool is full again by then, so a longer pause would waste calls.
+FIRST_PAUSE_S = 0.25
+
+# Refusals with more calls than this between them, on a moving average, are isolated: of calls that
+# came a little early, or of others at the same address. They do not change the rate.
+ISOLATED_CALLS = 60.0
+# More calls without a refusal count as this many, so that a changed limit is noticed soon.
+_MOST_CALLS_BETWEEN = 200.0
+# Where refusals come more often, calls go on at the rate that was granted, at least at this part of
+# the rate that was refused. The whole of it is tried again after RECOVERY_S, as in TCP (RFC 9438,
+# CUBIC), and past that the rate goes on rising, slowly at first.
 CUT = 0.5
 RECOVERY_S = 30.0
 SLOWEST_CALLS_PER_SECOND = 1.0
@@ -66,9 +77,13 @@ class Pace:
         free_at: when the next call is paid for.
         lists_free_at: the same for calls of `get_instruments`.
         paused_until: no call is made before.
-        refused_rate: calls a second at which the exchange refused last, 0 where it never did. Where
-            no limit was set, what it publishes.
-        refused_at: when the pause of that refusal ended; the rate recovers from then on.
+        refused_rate: calls a second that the exchange was found not to permit, 0 where it never
+            was. Where no limit was set, what it publishes.
+        granted_rate: calls a second from which the rate recovers to that.
+        recovers_from: when it began to.
+        refused_at: when a call was refused last, which is when the pool was empty.
+        calls: that had leave since then.
+        calls_between: moving average of the calls between two refusals.
         refusals: in a row, without an answer in between.
     """
 
@@ -76,7 +91,11 @@ class Pace:
     lists_free_at: float = 0.0
     paused_until: float = 0.0
     refused_rate: float = 0.0
+    granted_rate: float = 0.0
+    recovers_from: float = 0.0
     refused_at: float = 0.0
+    calls: float = 0.0
+    calls_between: float = _MOST_CALLS_BETWEEN
     refusals: float = 0.0
 
 
@@ -90,15 +109,16 @@ def rate_at(pace: Pace, now: float, most: float) -> float:
 
     Returns:
         The limit, or less while the rate recovers from a refusal; infinite where nothing limits.
-        With R the refused rate and t the seconds since the pause ended, the recovering rate is
-        R + R x (1 - CUT) x ((t - RECOVERY_S) / RECOVERY_S)^3.
+        With R the refused rate, G the granted one and t the seconds of recovery, it is
+        R - (R - G) x (1 - t / RECOVERY_S)^3 up to RECOVERY_S, and with CUT x R for G past that.
     """
     limit = most or math.inf
     if not pace.refused_rate:
         return limit
-    since_s = min(max(0.0, now - pace.refused_at), _RECOVERED_S)
+    since_s = min(max(0.0, now - pace.recovers_from), _RECOVERED_S)
     done = (since_s - RECOVERY_S) / RECOVERY_S
-    recovering = pace.refused_rate * (1 + (1 - CUT) * done**3)
+    low = pace.granted_rate if done < 0 else CUT * pace.refused_rate
+    recovering = pace.refused_rate + (pace.refused_rate - low) * done**3
     return min(limit, max(recovering, SLOWEST_CALLS_PER_SECOND))
 
 
@@ -115,7 +135,9 @@ def ask_leave(pace: Pace, now: float, most: float) -> tuple[Pace, float]:
     turn = max(pace.free_at, now - BURST_S)
     if turn > now and rate < math.inf:
         return pace, turn - now
-    return (replace(pace, free_at=turn + 1 / rate) if rate < math.inf else pace), 0.0
+    if rate == math.inf:
+        return pace, 0.0
+    return replace(pace, free_at=turn + 1 / rate, calls=pace.calls + 1), 0.0
 
 
 def ask_leave_to_list(pace: Pace, now: float) -> tuple[Pace, float]:
@@ -140,18 +162,16 @@ def refused(pace: Pace, now: float, asked_at: float, most: float, wait_s: float 
         wait_s: the reply's `Retry-After`, None where absent.
     """
     wait = min(wait_s, LONGEST_WAIT_S) if wait_s is not None else None
-    if asked_at < pace.refused_at:
-        paused_until = max(pace.paused_until, now + (wait or 0.0))
-        return replace(pace, paused_until=paused_until)
-    growing = min(2.0 * FIRST_WAIT_S * 2.0 ** min(pace.refusals, 16), LONGEST_WAIT_S)
-    until = max(pace.paused_until, now + (growing if wait is None else wait))
-    rate = rate_at(pace, now, most)
+    if asked_at < pace.paused_until:
+        return replace(pace, paused_until=max(pace.paused_until, now + (wait or 0.0)))
+    growing = min(FIRST_PAUSE_S * 2.0 ** min(pace.refusals, 16), LONGEST_WAIT_S)
+    until = now + (growing if wait is None else wait)
     return replace(
-        pace,
+        _slowed(pace, now, until, most),
         paused_until=until,
         free_at=max(pace.free_at, until),
-        refused_rate=rate if rate < math.inf else CALLS.calls_per_second,
-        refused_at=until,
+        refused_at=now,
+        calls=0.0,
         refusals=pace.refusals + 1,
     )
 
@@ -159,6 +179,18 @@ def refused(pace: Pace, now: float, asked_at: float, most: float, wait_s: float 
 def answered(pace: Pace) -> Pace:
     """Take note that the exchange answered: the next refusal is the first in a row again."""
     return replace(pace, refusals=0.0)
+
+
+def mean_rate(calls: int, seconds: float, most: float) -> float:
+    """Return the calls a second of a run; what may be called at once at its start is no speed, so
+    this is never above the limit.
+
+    Args:
+        calls: that it made.
+        seconds: since its start.
+        most: the user's limit in calls a second, 0 for none.
+    """
+    return calls / (seconds + BURST_S + (1 / most if most else 0.0))
 
 
 def believable(pace: Pace, now: float, most: float) -> Pace:
@@ -171,8 +203,44 @@ def believable(pace: Pace, now: float, most: float) -> Pace:
     """
     slowest = min(most, SLOWEST_CALLS_PER_SECOND) or SLOWEST_CALLS_PER_SECOND
     latest = now + LONGEST_WAIT_S + 1 / slowest + LISTS.burst_s
-    times = (pace.free_at, pace.lists_free_at, pace.paused_until, pace.refused_at)
+    times = (
+        pace.free_at,
+        pace.lists_free_at,
+        pace.paused_until,
+        pace.recovers_from,
+        pace.refused_at,
+    )
     return pace if all(0 <= time <= latest for time in times) else Pace()
+
+
+def _slowed(pace: Pace, now: float, until: float, most: float) -> Pace:
+    """The pace after a refusal, with a lower rate where the rate of now is evidently not permitted.
+
+    Args:
+        pace: as shared.
+        now: seconds.
+        until: when calls are made again.
+        most: the user's limit in calls a second, 0 for none.
+    """
+    rate, granted = rate_at(pace, now, most), 0.0
+    if rate == math.inf:
+        rate = CALLS.calls_per_second
+    elif pace.refusals or not 0 < pace.refused_at < now:
+        # One refusal says nothing of a rate; nor do more, while the exchange is closed anyway.
+        return pace
+    else:
+        between = (pace.calls_between + min(pace.calls, _MOST_CALLS_BETWEEN)) / 2
+        if between > ISOLATED_CALLS:
+            return replace(pace, calls_between=between)
+        # Not counting the call that was refused.
+        granted = min((pace.calls - 1) / (now - pace.refused_at), rate)
+    return replace(
+        pace,
+        refused_rate=rate,
+        granted_rate=max(granted, CUT * rate),
+        recovers_from=until,
+        calls_between=_MOST_CALLS_BETWEEN,
+    )
 
 
 def wait_before_retry_s(attempt: int, asked_s: float | None, jitter: float) -> float:

@@ -7,14 +7,14 @@ from typing import Any
 
 import polars as pl
 
-from ingest.coverage import Coverage, from_table
+from ingest.coverage import Coverage, from_table, spans_of
 from ingest.replies import closed_until
 from ingest.selection import Selection, choose
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan, life, plan_instrument
 from lake import Lake
 from lake.snapshot import Snapshot
 from lake.spans import Span, clip, minutes_in, subtract
-from lake.tables import COVERAGE, INSTRUMENTS
+from lake.tables import COVERAGE, INSTRUMENTS, QUARANTINE
 
 
 class Planner:
@@ -32,10 +32,13 @@ class Planner:
         now: datetime,
         *,
         repair: bool = False,
+        again: bool = False,
         without: Collection[str] = (),
     ) -> None:
         """Read what the lake knows; see `make_plans`. Instruments `without` are not planned."""
         chosen = choose(lake.snapshot(INSTRUMENTS).read(), selection)
+        self._again = set(chosen.filter(~pl.col("is_companion"))["instrument"]) if again else set()
+        self._quarantined = _quarantined(lake) if repair else {}
         wanted = wanted_minutes(chosen, closed_until(now))
         self.wanted = {name: spans for name, spans in wanted.items() if name not in without}
         self.now = now
@@ -50,8 +53,13 @@ class Planner:
     def plan(self, instrument: str) -> InstrumentPlan:
         """Plan an instrument by the coverage that was read last."""
         coverage = self.coverage(instrument)
-        held = coverage.present if self._repair else self._held(instrument, coverage)
-        return plan_instrument(instrument, self.wanted[instrument], held, self._selected)
+        return plan_instrument(
+            instrument,
+            self.wanted[instrument],
+            self._held(instrument, coverage),
+            self._selected,
+            self._purposely(instrument, coverage),
+        )
 
     def coverage(self, instrument: str) -> Coverage:
         """Return a copy of an instrument's coverage as it was read last."""
@@ -75,6 +83,15 @@ class Planner:
         if version is not None and version == (self._version or 0) + 1:
             self._version = version
 
+    def _purposely(self, instrument: str, coverage: Coverage) -> list[Span]:
+        """What was answered, and is asked again because the user wants it to be."""
+        if instrument in self._again:
+            return coverage.answered()
+        if not self._repair:
+            return []
+        lacking = subtract(coverage.answered(), coverage.present)
+        return [*lacking, *self._quarantined.get(instrument, [])]
+
     def _held(self, instrument: str, coverage: Coverage) -> list[Span]:
         """What was answered; but what is newly missing is asked for once more by a later run."""
         if self.is_settled(instrument):
@@ -82,12 +99,24 @@ class Planner:
         return subtract(coverage.answered(), coverage.missing())
 
 
+def _quarantined(lake: Lake) -> dict[str, list[Span]]:
+    """The minutes that the last build put into quarantine, by instrument."""
+    minutes = lake.snapshot(QUARANTINE).read().select("instrument", "ts")
+    parts = minutes.partition_by("instrument", as_dict=True).items()
+    return {str(name): spans_of(frame["ts"]) for (name,), frame in parts}
+
+
 def _rows(snapshot: Snapshot) -> dict[tuple[object, ...], pl.DataFrame]:
     return snapshot.read().partition_by("instrument", as_dict=True)
 
 
 def make_plans(
-    lake: Lake, selection: Selection, now: datetime, *, repair: bool = False
+    lake: Lake,
+    selection: Selection,
+    now: datetime,
+    *,
+    repair: bool = False,
+    again: bool = False,
 ) -> list[InstrumentPlan]:
     """Plan what the lake still needs of the selected instruments; the lake is read and not changed.
 
@@ -98,9 +127,12 @@ def make_plans(
         lake: whose `instruments` and `coverage` are read.
         selection: of instruments and minutes.
         now: the exchange's clock.
-        repair: ask again about all minutes that were answered without a candle, too.
+        repair: ask again also for all minutes that were answered without a candle, or whose candle
+            the last build put into quarantine.
+        again: ask again for all minutes of the selected instruments, whatever is stored; not for
+            those of perpetuals that come only for their futures' sake.
     """
-    planner = Planner(lake, selection, now, repair=repair)
+    planner = Planner(lake, selection, now, repair=repair, again=again)
     return [planner.plan(name) for name in planner.wanted]
 
 

@@ -30,6 +30,7 @@ class Result:
         calls: candle calls, repeats included.
         retries: candle calls made again after a transient failure.
         throttled: candle calls refused because there were too many.
+        replaced: candles that took the place of stored ones, asked for again on purpose.
         differing: candles that came again with other values than stored; the stored ones were kept.
         seconds: from start to the last commit.
         plan: what was to be done, see `ingest.plans.plan_figures`.
@@ -48,6 +49,7 @@ class Result:
     calls: int = 0
     retries: int = 0
     throttled: int = 0
+    replaced: int = 0
     differing: int = 0
     seconds: float = 0.0
     plan: Mapping[str, Any] = field(default_factory=dict)

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
+import polars as pl
+
 from ingest.batches import Outcome, Stored, store
 from ingest.jobs import Job
+from ingest.replacing import NEVER
 from lake import Lake
 
 # A commit is due after this many candles (about 30 MB in memory), this long, or this part of the
@@ -50,6 +53,7 @@ class Saver:
         clock: Callable[[], float] = time.monotonic,
         *,
         least: int = 1,
+        is_sound: pl.Expr = NEVER,
     ) -> None:
         """Start with nothing to commit.
 
@@ -59,12 +63,14 @@ class Saver:
             windows: how many are expected in all.
             clock: seconds, never going back.
             least: the fewest windows that make a commit due, however few are expected.
+            is_sound: whether a candle may take the place of a stored one, see `ingest.batches`.
         """
         self.lost = 0
         self._lake = lake
         self._program = program
         self._most_windows = max(least, windows // BATCHES)
         self._clock = clock
+        self._is_sound = is_sound
         self._batch: list[tuple[Job, Outcome]] = []
         self._candles = 0
         self._since_s = clock()
@@ -134,7 +140,9 @@ class Saver:
             job.instrument: job.recalled([o for o in outcomes if o.instrument == job.instrument])
             for job in {id(job): job for job, _ in batch}.values()
         }
-        future = self._thread.submit(store, self._lake, outcomes, self._program, recalled)
+        future = self._thread.submit(
+            store, self._lake, outcomes, self._program, recalled, self._is_sound
+        )
         self._committing = (future, batch)
 
     def _collect(self, timeout_s: float) -> list[Saved]:

@@ -7,7 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lake.spans import MINUTE, Span, ceil_minute, clip, floor_minute, merge, minutes_in, subtract
+from lake.spans import (
+    MINUTE,
+    Span,
+    ceil_minute,
+    clip,
+    common,
+    floor_minute,
+    merge,
+    minutes_in,
+    subtract,
+)
 
 # A call returns at most 5,001 candles and silently keeps the newest of more. Deribit documents no
 # such bound; asked for 10,400 minutes it answered with the newest 5,001.
@@ -25,11 +35,13 @@ class InstrumentPlan:
         instrument: its name.
         wanted: the minutes that are to be held, sorted and disjoint.
         windows: sorted, disjoint; together they hold every minute that is still needed.
+        again: the minutes among them that were answered before and are asked again on purpose.
     """
 
     instrument: str
     wanted: tuple[Span, ...]
     windows: tuple[Span, ...]
+    again: tuple[Span, ...] = ()
 
     @property
     def candles(self) -> int:
@@ -54,6 +66,7 @@ def plan_instrument(
     wanted: Iterable[Span],
     held: Iterable[Span],
     selected: Span | None = None,
+    again: Iterable[Span] = (),
 ) -> InstrumentPlan:
     """Plan the windows for the wanted minutes that are not held.
 
@@ -62,12 +75,15 @@ def plan_instrument(
         wanted: spans of whole minutes, e.g. a `life`.
         held: what need not be asked again.
         selected: only minutes that start in this span, all by default.
+        again: minutes to ask again although they are held.
     """
     spans = merge(wanted)
     if selected is not None:
         limits = Span(ceil_minute(selected.start), ceil_minute(selected.end))
         spans = merge(clip(span, limits) for span in spans)
-    return InstrumentPlan(instrument, tuple(spans), tuple(windows(subtract(spans, held))))
+    purposely = common(spans, again)
+    needed = [*subtract(spans, held), *purposely]
+    return InstrumentPlan(instrument, tuple(spans), tuple(windows(needed)), tuple(purposely))
 
 
 def windows(needed: Iterable[Span]) -> list[Span]:

@@ -17,6 +17,8 @@ from lake.errors import UsageError
 # delta-rs takes a path for a URL in places, so these would mean another folder, or no history.
 _UNSAFE = frozenset("%?#\\\x7f") | {chr(code) for code in range(32)}
 _SHOWN = "% ? # \\, line breaks and other control characters"
+# A prefix that begins with `name:` is a URL to delta-rs, too.
+_UNSAFE_IN_STORES = _UNSAFE | {":"}
 
 # What both delta-rs and Polars reach. The store in memory is another one each time it is opened.
 _STORES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")
@@ -121,6 +123,9 @@ def _folder(text: str, options: Mapping[str, str]) -> Address:
             f"{text!r} begins with {user}, and this machine knows no such home folder. Give the "
             "path of the lake's folder from / on."
         ) from exc
+    if ".." in path.parts:
+        # Some libraries go back by the text of a path, the system by the folder that a link is to.
+        path = path.resolve()
     if not _UNSAFE.isdisjoint(path.as_posix()):
         raise UsageError(f"A lake cannot be at {str(path)!r}: choose a path without {_SHOWN}.")
     return Address(str(path), dict(options))
@@ -146,8 +151,12 @@ def _store(text: str, options: Mapping[str, str]) -> Address:
         )
     if not place and scheme != "memory":
         raise UsageError(f"{text!r} names no bucket: a lake is at {scheme}://bucket/prefix.")
-    if not _UNSAFE.isdisjoint(rest):
-        raise UsageError(f"A lake cannot be at {text!r}: choose a prefix without {_SHOWN}.")
-    return Address(
-        f"{scheme}://{rest.rstrip('/')}", {**_SAFE_COMMITS.get(scheme, {}), **dict(options)}
-    )
+    rest = rest.rstrip("/")
+    if not _UNSAFE_IN_STORES.isdisjoint(rest):
+        raise UsageError(f"A lake cannot be at {text!r}: choose a prefix without : {_SHOWN}.")
+    if not {"", ".", ".."}.isdisjoint(rest.lstrip("/").split("/")[1:]):
+        raise UsageError(
+            f"A lake cannot be at {text!r}: choose a prefix without '.', '..' and empty names, "
+            "which a store takes as they are and a library does not."
+        )
+    return Address(f"{scheme}://{rest}", {**_SAFE_COMMITS.get(scheme, {}), **dict(options)})

@@ -1,4 +1,4 @@
-"""Small files of an append-only table become few large ones; no row changes.
+"""Small files of a table with a row a minute become few large ones; no row changes.
 
 A commit that compacts says which files its new ones stand for; see `lake.pieces`.
 """
@@ -76,7 +76,7 @@ def compact(
 
     Args:
         lake: that holds it.
-        table: one that is only ever appended to.
+        table: one that no build makes.
         program: name and version, for the lineage.
         report: told how many of how many groups of files are done.
 

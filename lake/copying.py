@@ -18,6 +18,8 @@ from lake import files
 from lake.actions import commit_files, read_actions
 from lake.errors import LakeError
 from lake.guard import explained
+from lake.log_writer import LogWriter, reserved_for
+from lake.overlap import check_apart
 from lake.past import given_up
 from lake.proof import Proof, prove
 from lake.store import Lake
@@ -111,10 +113,13 @@ def copy(
         most_plans: how often what is left to copy may be planned.
 
     Raises:
+        UsageError: the places overlap (`lake.overlap`); nothing was copied.
+        ConflictError: another writer committed to the target meanwhile; its commit stays.
         LakeError: a side cannot be read or written, the target holds something else, or the source
             gives up faster than it is copied. What was copied stays, and copying again goes on from
             there.
     """
+    check_apart(source, target)
     plan = _planned(source, target)
     done = Copied(held=sum(step.held for step in plan))
     for _ in range(most_plans):
@@ -154,8 +159,9 @@ def _carried_out(
             if absent:
                 _check_given_up(share, absent)
                 return False
-            for path in share.new.values():
-                files.put(share.target, path, files.get(share.source, path))
+            log = LogWriter(share.table, f"{target.uri}/{share.table.name}", target.options)
+            for version, path in share.new.items():
+                log.put(version, path, files.get(share.source, path))
         done.versions[share.table.name] = share.version
     return True
 
@@ -176,7 +182,11 @@ def _share(source: Lake, target: Lake, table: Table) -> _Share:
     uri = f"{target.uri}/{table.name}"
     if not commits and not known:
         return _Share(table, store, None, {}, {})
-    share = _Share(table, store, files.filesystem(uri, target.options), commits, known)
+    held = files.filesystem(uri, target.options)
+    newest = max(known, default=None)
+    if newest is not None and reserved_for(files.get(held, known[newest])):
+        del known[newest]
+    share = _Share(table, store, held, commits, known)
     _check_copy(share, target)
     return share
 

@@ -1,4 +1,6 @@
-"""Files in an object store as an Arrow dataset, which DuckDB reads without an extension."""
+"""Files of a table as an Arrow dataset: DuckDB reads one from any store without an extension, and
+from any folder whatever its name.
+"""
 
 import threading
 import time
@@ -11,7 +13,7 @@ import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 from deltalake.fs import DeltaStorageHandler
 
-from lake.duck import FILE
+from lake.files import FILE, is_local, partition_of
 from lake.snapshot import Snapshot
 from lake.tables import Table
 
@@ -32,24 +34,30 @@ def dataset(snapshot: Snapshot, paths: Sequence[str]) -> ds.Dataset:
         snapshot: of the table.
         paths: of the files, at least one, in the table's folder.
     """
-    schema = snapshot.table.arrow_schema
-    hive = ds.partitioning(_partition_schema(snapshot.table), flavor="hive")
-    # Each file's size would be asked of the store one after the other.
-    sizes = {file.path: file.bytes for file in snapshot.files}
+    table, schema = snapshot.table, snapshot.table.arrow_schema
     return ds.FileSystemDataset.from_paths(
         list(paths),
         schema=schema.append(pa.field(FILE, pa.string())),
         format=ds.ParquetFileFormat(),
-        filesystem=pafs.PyFileSystem(_Handler(snapshot.uri, snapshot.options, sizes)),
-        # Of each file, what its path says.
-        partitions=[
-            hive.parse(path) & (ds.field(FILE) == f"{snapshot.uri}/{path}") for path in paths
-        ],
+        filesystem=_filesystem(snapshot),
+        partitions=[_known(table, snapshot.uri, path) for path in paths],
     )
 
 
-def _partition_schema(table: Table) -> pa.Schema:
-    return pa.schema([table.arrow_schema.field(table.partition)] if table.partition else [])
+def _filesystem(snapshot: Snapshot) -> pafs.FileSystem:
+    if is_local(snapshot.uri):
+        return pafs.SubTreeFileSystem(snapshot.uri, pafs.LocalFileSystem())
+    # Each file's size would be asked of the store one after the other.
+    sizes = {file.path: file.bytes for file in snapshot.files}
+    return pafs.PyFileSystem(_Handler(snapshot.uri, snapshot.options, sizes))
+
+
+def _known(table: Table, uri: str, path: str) -> ds.Expression:
+    """What holds for every row of a file."""
+    file = ds.field(FILE) == f"{uri}/{path}"
+    if table.partition is None:
+        return file
+    return file & (ds.field(table.partition) == partition_of(table, path))
 
 
 class _Handler(DeltaStorageHandler):

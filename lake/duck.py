@@ -3,23 +3,25 @@ the derived views over them.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
+from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import polars as pl
 
 from lake.address import masked, plain
 from lake.errors import GoneError, LakeError, UsageError
+from lake.files import FILE, has_misleading_folder
 from lake.scan import Read, reads
 from lake.snapshot import Snapshot
 from lake.tables import TABLES, Type
 from lake.views import VIEWS
-
-# The column of each row's file: DuckDB's own reader of files calls it so.
-FILE = "filename"
 
 # What Arrow makes of DuckDB's HUGEINT.
 _HUGE = pl.Decimal(38, 0)
@@ -41,7 +43,13 @@ _OF_QUERY = (
 # A file that cannot be read is an invalid input, too; its path tells, or the name of an Arrow
 # dataset.
 _OF_LAKE = re.compile(rf"/(?:{'|'.join(TABLES)})/[^'\"]*\.parquet|stream registered as '")
+# Characters of a path that DuckDB matches with several files.
+_PATTERN = frozenset("*?[")
 _POLL_S = 0.05
+# So DuckDB's binding says that Ctrl-C was pressed.
+_INTERRUPTED = "Query interrupted"
+# Names the files that hold what does not fit into memory.
+_SPILLED = "basislake-duckdb-"
 # DuckDB shows a line of ours below what it says.
 _LINE = "\n\nLINE "
 
@@ -75,8 +83,8 @@ def connect(
     Raises:
         LakeError: the lake cannot be read.
     """
-    connection = duckdb.connect()
-    try:
+    with _explained("DuckDB cannot open the lake"), ExitStack() as stack:
+        connection = stack.enter_context(duckdb.connect(config={"temp_directory": _spill_folder()}))
         connection.execute("SET TimeZone = 'UTC'")
         # It would go to stdout, among the results, where Python has no script of its own to run.
         connection.execute("SET enable_progress_bar = false")
@@ -86,13 +94,28 @@ def connect(
             connection.execute(view.ddl)
         for name, frame in (beside or {}).items():
             connection.register(name, frame)
+        stack.pop_all()
+        return connection
+
+
+def _spill_folder() -> str:
+    """A folder for what does not fit into memory, which DuckDB makes when it needs it and removes;
+    its own choice is the working folder, which may not be writable.
+    """
+    return str(Path(tempfile.gettempdir()) / f"{_SPILLED}{uuid4().hex}")
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn DuckDB's errors into ours; `what` begins the sentence."""
+    try:
+        yield
     except duckdb.Error as exc:
-        connection.close()
-        raise _lake_error("DuckDB cannot open the lake", exc) from exc
-    except RuntimeError as exc:  # so it tells of Ctrl-C
-        connection.close()
-        raise KeyboardInterrupt from exc
-    return connection
+        raise _lake_error(what, exc) from exc
+    except RuntimeError as exc:
+        if str(exc) == _INTERRUPTED:
+            raise KeyboardInterrupt from exc
+        raise _lake_error(what, exc) from exc
 
 
 def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
@@ -157,11 +180,13 @@ def _shown(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     return relation.project(f"* REPLACE ({texts})") if texts else relation
 
 
-def _lake_error(what: str, error: duckdb.Error) -> LakeError:
+def _lake_error(what: str, error: Exception) -> LakeError:
     told = plain(str(error).partition(_LINE)[0]).rstrip(".")
-    hint = " Where a file is damaged, `basislake fingerprint --verify` names it."
-    if isinstance(error, duckdb.OutOfMemoryException):
-        hint = ""
+    hint = ""
+    if _SPILLED in told:
+        hint = " What does not fit into memory goes to the folder that TMPDIR names."
+    elif _OF_LAKE.search(told):
+        hint = " Where a file is damaged, `basislake fingerprint --verify` names it."
     return LakeError(f"{what}: {told}. The lake is unchanged.{hint}")
 
 
@@ -183,10 +208,19 @@ def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local
     within = [read for read in wanted if read.spans is not None]
     # DuckDB reaches object stores only through an extension that is a download; Arrow reaches them
     # now.
-    source = _parquet_sql if is_local else partial(_dataset_sql, connection)
+    is_found = is_local and _finds_files(snapshot)
+    source = _parquet_sql if is_found else partial(_dataset_sql, connection)
     queries = [source(snapshot, whole)] if whole else []
     queries += [_within_sql(snapshot, within, source)] if within else []
     connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(queries)}")
+
+
+def _finds_files(snapshot: Snapshot) -> bool:
+    """Whether DuckDB reads exactly the files at these paths: it takes some characters for patterns,
+    and some folders above the table for columns.
+    """
+    is_pattern = not _PATTERN.isdisjoint(snapshot.uri)
+    return not is_pattern and not has_misleading_folder(snapshot.table, snapshot.uri)
 
 
 def _text(value: str) -> str:
@@ -220,8 +254,8 @@ def _dataset_sql(
     *,
     named: bool = False,
 ) -> str:
-    """Rows of files in an object store; with each row's file where they are to be named."""
-    from lake.dataset import dataset  # noqa: PLC0415  (Arrow's datasets, for object stores alone)
+    """Rows of files that Arrow reads; with each row's file where they are to be named."""
+    from lake.dataset import dataset  # noqa: PLC0415  (of object stores, or odd folders)
 
     name = f"{snapshot.table.name}_{'within' if named else 'whole'}"
     connection.register(name, dataset(snapshot, paths))

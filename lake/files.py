@@ -47,6 +47,10 @@ def _encoding(column: Column) -> str | None:
     return _AMOUNT_ENCODINGS.get(column.name, _ENCODINGS.get(column.type))
 
 
+# A column that readers add to a table's own: the file of each row, as `uri/path`.
+FILE = "filename"
+
+
 @dataclass(frozen=True, slots=True)
 class DataFile:
     """One Parquet file of a table.
@@ -92,6 +96,26 @@ def is_local(uri: str) -> bool:
 def is_absent(uri: str) -> bool:
     """Whether the address is a folder on this machine's disk that is not there."""
     return is_local(uri) and not Path(uri).exists()
+
+
+def has_misleading_folder(table: Table, table_uri: str) -> bool:
+    """Whether a library that reads partitions out of whole paths would take a folder `column=value`
+    above the table for one of its columns, or for two columns of one name.
+    """
+    names = [part.partition("=")[0].casefold() for part in table_uri.split("/") if "=" in part]
+    columns = {name.casefold() for name in (*table.names, FILE)}
+    return len(set(names)) < len(names) or not columns.isdisjoint(names)
+
+
+def partition_of(table: Table, path: str) -> str | None:
+    """Return the partition of a file by the folder directly below the table's; None in a table
+    without partitions.
+
+    Args:
+        table: the declaration.
+        path: of the file, in the table's folder.
+    """
+    return path.partition("/")[0].partition("=")[2] if table.partition else None
 
 
 def filesystem(table_uri: str, options: Mapping[str, str]) -> pafs.FileSystem:

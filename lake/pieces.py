@@ -1,7 +1,8 @@
-"""What compacted files of an append-only table stand for: the files as they were appended.
+"""What files of a table that were written again hold: the rows of which files, as those were first
+written.
 
-Their rows are where they were, in other files, so what was made from those can be seen to be made
-from these. It is told by the commits that compacted.
+A build made from the old files is still current where only compaction came since, or where the rows
+that differ are in files of their own. The commits that wrote files again list both.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +14,9 @@ from lake.log import Commit
 
 # What a compaction's commit calls its list, in the lineage.
 LISTED = "compacted"
+# The list of a commit that replaced some rows: new files, and the old file whose other rows each
+# holds. The rows that replace those left out are in further files.
+REPLACED = "replaced"
 
 
 class Piece(NamedTuple):
@@ -34,7 +38,7 @@ Pieces = Mapping[str, tuple[Piece, ...]]
 
 
 def listed(swaps: Iterable[tuple[tuple[DataFile, ...], DataFile]]) -> dict[str, Any]:
-    """Return what a compaction's commit says of its files; pure.
+    """Return what a commit says of the files that it wrote again; pure.
 
     Args:
         swaps: files, and the one that stands for them.
@@ -43,7 +47,8 @@ def listed(swaps: Iterable[tuple[tuple[DataFile, ...], DataFile]]) -> dict[str, 
 
 
 def pieces_of(commits: Iterable[Commit]) -> Pieces:
-    """Return what each compacted file stands for, down to files as they were appended; pure.
+    """Return what each file that was written again stands for, down to files as they were appended;
+    pure.
 
     The commits since a version tell it down to files that were appended since, and files that the
     version has: of versions from that one on, those that hold the same rows are still told to.
@@ -53,9 +58,15 @@ def pieces_of(commits: Iterable[Commit]) -> Pieces:
     """
     found: dict[str, tuple[Piece, ...]] = {}
     for commit in sorted(commits, key=lambda commit: commit.version):
-        for path, parts in _groups(commit.lineage).items():
+        groups = _groups(commit.lineage, LISTED) | _groups(commit.lineage, REPLACED)
+        for path, parts in groups.items():
             found[path] = tuple(p for part in parts for p in found.get(part.path, (part,)))
     return found
+
+
+def stands_for(commit: Commit, path: str) -> bool:
+    """Whether a commit brought a file only to write rows of older ones again; pure."""
+    return any(path in _groups(commit.lineage, key) for key in (LISTED, REPLACED))
 
 
 def expand(files: Iterable[DataFile], known: Pieces) -> tuple[Piece, ...]:
@@ -87,7 +98,7 @@ def holders(lineages: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     direct = {
         part.path: path
         for lineage in lineages
-        for path, group in _groups(lineage).items()
+        for path, group in _groups(lineage, LISTED).items()
         for part in _apart(group)
     }
     return {path: _last(direct, path) for path in direct}
@@ -99,11 +110,11 @@ def _last(direct: Mapping[str, str], path: str) -> str:
     return path
 
 
-def _groups(lineage: Mapping[str, Any]) -> dict[str, list[Piece]]:
-    """The files that each file of a compaction stands for."""
+def _groups(lineage: Mapping[str, Any], key: str) -> dict[str, list[Piece]]:
+    """The files that each file of a commit stands for, by one of its lists."""
     return {
         path: [Piece(own, _time(first), _time(last)) for own, first, last in group]
-        for path, group in lineage.get(LISTED, {}).items()
+        for path, group in lineage.get(key, {}).items()
     }
 
 

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import polars as pl
 
-from lake.files import DataFile
+from lake.files import FILE, DataFile, has_misleading_folder, partition_of
 from lake.spans import MINUTE, Span, merge
 from lake.tables import Table
 
-_FILE, _START, _END = "_file", "_start", "_end"
+_START, _END = "_start", "_end"
 
 
 class Read(NamedTuple):
@@ -71,10 +71,10 @@ def _scan_within(
         for span in read.spans or ()
     ]
     time = table.polars_schema[table.order[0]]
-    known = pl.LazyFrame(bounds, {_FILE: pl.String, _START: time, _END: time}, orient="row")
+    known = pl.LazyFrame(bounds, {FILE: pl.String, _START: time, _END: time}, orient="row")
     paths = [path for read in wanted for path in read.paths]
-    rows = scan_paths(table, uri, paths, options, _FILE)
-    rows = rows.join(known, on=_FILE, maintain_order="left")
+    rows = scan_paths(table, uri, paths, options, FILE)
+    rows = rows.join(known, on=FILE, maintain_order="left")
     stamp = pl.col(table.order[0])
     return rows.filter(stamp >= pl.col(_START), stamp < pl.col(_END)).select(table.names)
 
@@ -95,21 +95,49 @@ def scan_paths(
         options: storage options of the object store.
         file_column: a further column with each row's file, as `uri/path`; none by default.
     """
-    urls = [f"{uri}/{path}" for path in paths]
+    if table.partition is None or not has_misleading_folder(table, uri):
+        hive = _hive_schema(table.partition, uri) if table.partition else None
+        return _scan(table, uri, paths, options, file_column, hive)
+    # Polars takes folders above for columns, so each partition is named here. That takes a scan for
+    # each, which is slower to plan.
+    parts: dict[str | None, list[str]] = {}
+    for path in paths:
+        parts.setdefault(partition_of(table, path), []).append(path)
+    scans = (
+        _scan(table.stored, uri, own, options, file_column).with_columns(
+            pl.lit(name, pl.String).alias(table.partition)
+        )
+        for name, own in parts.items()
+    )
+    return pl.concat(scan.select(_names(table, file_column)) for scan in scans)
+
+
+def _scan(
+    table: Table,
+    uri: str,
+    paths: Iterable[str],
+    options: Mapping[str, str],
+    file_column: str | None,
+    hive_schema: pl.Schema | None = None,
+) -> pl.LazyFrame:
     lazy = pl.scan_parquet(
-        urls,
-        hive_partitioning=table.partition is not None,
-        hive_schema=None if table.partition is None else _hive_schema(table.partition, urls[0]),
+        [f"{uri}/{path}" for path in paths],
+        hive_partitioning=hive_schema is not None,
+        hive_schema=hive_schema,
         glob=False,
         storage_options=dict(options) or None,
         # What delta-rs takes from the environment, Polars does too; no other library is asked.
         credential_provider=None,
         include_file_paths=file_column,
     )
-    return lazy.select([*table.names, file_column] if file_column else table.names)
+    return lazy.select(_names(table, file_column))
 
 
-def _hive_schema(partition: str, url: str) -> pl.Schema:
+def _names(table: Table, file_column: str | None) -> list[str]:
+    return [*table.names, file_column] if file_column else table.names
+
+
+def _hive_schema(partition: str, uri: str) -> pl.Schema:
     """All columns that Polars reads out of the path: the partition, and any folder `a=b` above."""
-    above = {part.partition("=")[0]: pl.String for part in url.split("/")[:-2] if "=" in part}
+    above = {part.partition("=")[0]: pl.String for part in uri.split("/") if "=" in part}
     return pl.Schema({**above, partition: pl.String})

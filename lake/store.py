@@ -131,6 +131,7 @@ class Lake:
         lineage: Mapping[str, Any],
         *,
         replacing: Collection[str] | None = (),
+        removing: Collection[DataFile] = (),
         counting: Collection[str] = (),
         marks: Mapping[str, int] | None = None,
     ) -> int:
@@ -142,6 +143,7 @@ class Lake:
             added: files already written.
             lineage: kept in the commit: what it was made from, and by what.
             replacing: partitions whose present files go away; None means all files of the table.
+            removing: single files that go away; count their partitions, too.
             counting: counters to raise by one, besides one for each partition that is replaced.
                 Two writers that raise one counter from the same base cannot both succeed, so a
                 counter per instrument guards appended rows against a second writer.
@@ -158,9 +160,10 @@ class Lake:
         # Two that replace what is empty remove no file, so only a counter tells that they collide.
         raised = {*counting, *((table.name,) if replacing is None else replacing)}
         counters = {name: base.counter(name) + 1 for name in sorted(raised)} | dict(marks or {})
+        actions = [_remove(table, file, is_change=True) for file in removing]
         return transact(
             base,
-            [AddAction(**files.add_action_fields(table, file)) for file in added],
+            [*actions, *(AddAction(**files.add_action_fields(table, file)) for file in added)],
             lineage,
             mode="append" if replacing is not None and not replacing else "overwrite",
             filters=[(table.partition, "in", sorted(replacing))]
@@ -186,17 +189,8 @@ class Lake:
                 cannot be told.
         """
         self._check_present()
-        table, now_ms = base.table, time.time_ns() // 1_000_000
-        gone = [
-            RemoveAction(
-                file.path,
-                data_change=False,
-                deletion_timestamp=now_ms,
-                size=file.bytes,
-                partition_values=files.partition_values(table, file),
-            )
-            for file in removed
-        ]
+        table = base.table
+        gone = [_remove(table, file, is_change=False) for file in removed]
         come = [files.add_action_fields(table, file) | {"data_change": False} for file in added]
         # The library lets two writers remove one file; only a counter tells that they collide.
         raised = {file.partition or table.name for file in removed}
@@ -304,3 +298,13 @@ class Lake:
         if name not in TABLES:
             raise LakeError(f"There is no table {name!r}; use one of {', '.join(TABLES)}.")
         return TABLES[name]
+
+
+def _remove(table: Table, file: DataFile, *, is_change: bool) -> RemoveAction:
+    return RemoveAction(
+        file.path,
+        data_change=is_change,
+        deletion_timestamp=time.time_ns() // 1_000_000,
+        size=file.bytes,
+        partition_values=files.partition_values(table, file),
+    )

@@ -14,7 +14,7 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from lake import log
+from lake import conditional, log
 from lake.guard import explained
 from lake.schema import PROPERTIES
 from lake.snapshot import Snapshot, open_table
@@ -48,6 +48,7 @@ def transact(
     table = base.table
     told = _named(lineage)
     with explained(f"{table.name} cannot be committed at {base.uri}; it is as it was before"):
+        conditional.check(base.uri, base.options)
         delta = base.delta or _create(base, lineage)
         try:
             delta.create_write_transaction(
@@ -81,6 +82,7 @@ def mark(base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, An
         LakeError: the store cannot be written.
     """
     with explained(f"{base.table.name} cannot be marked at {base.uri}"):
+        conditional.check(base.uri, base.options)
         if base.delta is None:
             _create(base, lineage, properties)
             return

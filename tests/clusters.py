@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import pytest
 pytest.importorskip("distributed", reason="pip install 'basislake[dask]' to run these")
 from distributed import Client
 
-from tests.processes import PATIENCE_S
+from tests.processes import PATIENCE_S, wait_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +71,8 @@ def cluster(
         for line, cache in zip(lines, caches, strict=True)
     ]  # fmt: skip
     try:
-        while not told.exists():
-            assert processes[0].poll() is None
-            time.sleep(0.05)
+        # It is there before it is written.
+        wait_until(processes[0], lambda: told.exists() and told.read_text().endswith("}"))
         address = json.loads(told.read_text())["address"]
         if machines:
             with Client(address, set_as_default=False) as client:

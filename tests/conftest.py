@@ -20,7 +20,7 @@ from load.embedded import embedded
 from tests import profiles, session
 from tests.ailing import ailing_lake
 from tests.lakes import built_lake
-from tests.loading import Target, fresh_target, small_lake
+from tests.loading import Target, disconnect, fresh_target, small_lake
 from tests.market import basislake, small_market
 from tests.object_store import ObjectStore, Proxy, serving
 from tests.servers import Data, copy_data, make_data
@@ -32,7 +32,7 @@ FOLDER = session.begin()
 @pytest.fixture(scope="session")
 def universe() -> Universe:
     """A small market, which never changes."""
-    return small_market()
+    return small_market(weeks=1)
 
 
 @pytest.fixture
@@ -66,6 +66,13 @@ def older_postgres() -> Iterator[str]:
     initialise(FOLDER / "pg16", "16")
     with embedded(FOLDER / "pg16") as uri:
         yield uri
+
+
+@pytest.fixture(autouse=True)
+def disconnected() -> Iterator[None]:
+    """No test leaves a connection to a database open."""
+    yield
+    disconnect()
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """What the tests of the load share: small lakes, and a schema of its own to load them into."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,6 +80,31 @@ def put(lake: Lake, table: Table, name: str, *frames: pl.DataFrame) -> None:
     lake.commit(lake.snapshot(table), written, {"program": "test"}, replacing=[name])
 
 
+# The connections that targets use, by URI: to open one takes longer than what most are asked.
+_CONNECTIONS: dict[str, Database] = {}
+
+
+@contextmanager
+def _connected(uri: str) -> Iterator[Database]:
+    """The connection to a database; what is not committed in the block is undone."""
+    if uri not in _CONNECTIONS:
+        _CONNECTIONS[uri] = Database(uri)
+    database = _CONNECTIONS[uri]
+    try:
+        yield database
+        database.rollback()
+    except BaseException:
+        # The server may be gone.
+        _CONNECTIONS.pop(uri).close()
+        raise
+
+
+def disconnect() -> None:
+    """Close the connections of all targets."""
+    while _CONNECTIONS:
+        _CONNECTIONS.popitem()[1].close()
+
+
 @dataclass
 class Target:
     """A schema of its own in the test's database, and the lake to load into it."""
@@ -102,17 +129,17 @@ class Target:
     @property
     def version(self) -> int:
         """Of the server."""
-        with Database(self.uri) as database:
+        with _connected(self.uri) as database:
             return database.version
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Rows of a query."""
-        with Database(self.uri) as database:
+        """Rows of a query, in a transaction of its own."""
+        with _connected(self.uri) as database:
             return database.query(sql, parameters)
 
     def execute(self, *statements: str) -> None:
         """Run statements in one transaction."""
-        with Database(self.uri) as database:
+        with _connected(self.uri) as database:
             for sql in statements:
                 database.execute(sql)
             database.commit()

@@ -29,6 +29,7 @@ from ingest.plans import Planner
 from ingest.results import Result
 from ingest.selection import Selection
 from lake import Lake
+from transforms.rules import is_sound
 
 # Waits are this much shorter than they would be.
 SPEED = 50.0
@@ -177,10 +178,11 @@ def fetch(
     where: Lake,
     selection: Selection | None = None,
     *,
-    timeout_s: float = 5.0,
+    timeout_s: float = 300.0,
     retries: int = 6,
     threads: int = 4,
     repair: bool = False,
+    again: bool = False,
 ) -> Result:
     """Discover and backfill in this process, with waits that take no time to speak of."""
     limiter = Limiter(
@@ -200,8 +202,10 @@ def fetch(
     )
     try:
         discover(exchange, where, PROGRAM)
-        planner = Planner(where, selection or Selection(), exchange.server_time(), repair=repair)
-        return Backfill(where, exchange, planner, PROGRAM, threads=threads).run()
+        now, chosen = exchange.server_time(), selection or Selection()
+        planner = Planner(where, chosen, now, repair=repair, again=again)
+        job = Backfill(where, exchange, planner, PROGRAM, threads=threads, is_sound=is_sound())
+        return job.run()
     finally:
         exchange.close()
 

@@ -9,6 +9,7 @@ no other; with a port it is the proxy before that one.
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import requests
 
 SECRET = "never-to-be-shown-7f3a"  # noqa: S105  (of a store on loopback)
 _BUFFER = 65_536
+_CONDITION = re.compile(rb"(?im)^(if-none-match|x-goog-if-generation-match):.*\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class Proxy:
         lost_replies: int = 0,
         lost_commits: int = 0,
         is_away: bool = False,
+        ignores_conditions: bool = False,
     ) -> None:
         """Change how it behaves.
 
@@ -110,9 +113,16 @@ class Proxy:
             lost_replies: so many more commits reach the store, whose replies are lost.
             lost_commits: so many more commits are lost on their way; then the store is away.
             is_away: every connection is closed at once.
+            ignores_conditions: the store replaces what a put must not replace.
         """
         assert self._process.stdin is not None
-        told = [delay_s, lost_replies, lost_commits, is_away]
+        told = {
+            "delay_s": delay_s,
+            "lost_replies": lost_replies,
+            "lost_commits": lost_commits,
+            "is_away": is_away,
+            "ignores_conditions": ignores_conditions,
+        }
         self._process.stdin.write(json.dumps(told) + "\n")
         self._process.stdin.flush()
         assert self._read() == 0
@@ -150,7 +160,8 @@ class _Between:
 
     def __init__(self, port: int) -> None:
         self._upstream = ("127.0.0.1", port)
-        self.delay_s, self.lost_replies, self.lost_commits, self.is_away = 0.0, 0, 0, False
+        self.delay_s, self.lost_replies, self.lost_commits = 0.0, 0, 0
+        self.is_away = self.ignores_conditions = False
         self.losses = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
 
@@ -165,11 +176,13 @@ class _Between:
                 return
             begin = client.recv(_BUFFER)
             line = begin.partition(b"\r\n")[0]
-            is_commit = line.startswith(b"PUT ") and b"_delta_log" in line
+            is_commit = re.match(rb"PUT (?!.*/_probe-).*_delta_log", line)
             if is_commit and self.lost_commits:
                 self.losses, self.lost_commits = self.losses + 1, self.lost_commits - 1
                 self.is_away = True
                 return
+            if self.ignores_conditions:
+                begin = _CONDITION.sub(b"", begin)
             time.sleep(self.delay_s)
             with socket.create_connection(self._upstream) as server:
                 server.sendall(begin)
@@ -251,7 +264,7 @@ def _stand_between(port: int) -> None:
     for line in sys.stdin:
         told = json.loads(line)
         if told is not None:
-            between.delay_s, between.lost_replies, between.lost_commits, between.is_away = told
+            vars(between).update(told)
         _tell(between.losses if told is None else 0)
 
 

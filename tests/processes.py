@@ -60,13 +60,18 @@ def announced(process: subprocess.Popen[str]) -> Any:  # noqa: ANN401  (whatever
 
 
 def wait_until(process: subprocess.Popen[str] | None, is_so: Callable[[], bool]) -> None:
-    """Wait for something that happens while a process runs, where one is given."""
+    """Wait for something that happens while a process runs, where one is given; for most of the
+    time asleep, so that the process has a processor.
+    """
     deadline_s = time.monotonic() + PATIENCE_S
-    while not is_so():
+    while True:
+        looked_s = time.monotonic()
+        if is_so():
+            return
         if process is not None:
             assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline_s, "it takes too long"
-        time.sleep(0.02)
+        time.sleep(0.02 + 3 * (time.monotonic() - looked_s))
 
 
 def ended(process: subprocess.Popen[str], patience_s: float = PATIENCE_S) -> Ran:

@@ -11,6 +11,7 @@ from pathlib import Path
 # The settings of a developer's shell; a test gives its own.
 _FOREIGN = ("BASISLAKE_", "AWS_", "GOOGLE_")
 _OURS = "BASISLAKE_TEST_"
+_PLACES = ("TMPDIR", "XDG_CACHE_HOME")
 
 
 def begin() -> Path:
@@ -21,9 +22,11 @@ def begin() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="basislake-"))
     # The embedded server and logrotate pass through it as another user.
     folder.chmod(0o755)
-    os.environ |= {
-        "TMPDIR": str(folder),
-        "XDG_CACHE_HOME": str(folder / "cache"),
-    }
+    os.environ |= {"TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
     tempfile.tempdir = None
     return folder
+
+
+def places() -> dict[str, str]:
+    """The part of the environment by which a process uses the folders of this one."""
+    return {name: os.environ[name] for name in _PLACES}

@@ -16,6 +16,8 @@ from basislake.exchange.universe import Universe
 from ingest.selection import Selection, select
 from lake import Lake
 from tests.market import coverage, fetch, rows, small_market, truth, truths
+from tests.processes import PATIENCE_S
+from tests.tiers import slow_but
 
 NAME = "BTC-PERPETUAL"
 HARMLESS = [name for name, kind in KINDS.items() if kind.effect in ("retry", "truth")]
@@ -37,13 +39,13 @@ def minute_ms(universe: Universe, row: int) -> int:
     return int(truth(universe, NAME)["ts"][row].timestamp() * 1000)
 
 
-@pytest.mark.parametrize("kind", HARMLESS)
+@pytest.mark.parametrize("kind", slow_but(("reset", "throttled-429", "duplicate-tick"), HARMLESS))
 def test_a_fault_in_every_third_call_changes_no_row(
     universe: Universe, where: Lake, kind: str
 ) -> None:
     rates = {kind: 0.1 if kind in SLOW else 0.3}
     with SimulatedExchange(universe, faults=FaultScript.at_rates(rates, seed=5)) as server:
-        result = fetch(server, where, timeout_s=0.3 if kind in SLOW else 5.0)
+        result = fetch(server, where, timeout_s=2.0 if kind in SLOW else PATIENCE_S)
         assert server.counters.by_fault[kind] > 0
     assert not result.failed
     assert result.complete == len(universe.contracts)
@@ -65,10 +67,10 @@ def test_all_faults_at_once_change_no_row(universe: Universe, where: Lake) -> No
     "fault",
     [
         forms.server_error(),
-        Reset(),
-        Hang(),
+        pytest.param(Reset(), marks=pytest.mark.slow),
+        pytest.param(Hang(), marks=pytest.mark.slow),
         Changed(changes.contradict_candle(0.5)),
-        Changed(changes.shorten_column()),
+        pytest.param(Changed(changes.shorten_column()), marks=pytest.mark.slow),
     ],
     ids=lambda fault: fault.kind,
 )
@@ -77,7 +79,7 @@ def test_a_minute_that_never_gets_an_answer_costs_its_window_only(
 ) -> None:
     hurt = minute_ms(universe, 7000)
     server.faults.add(CHART, None, fault, instrument=NAME, minute_ms=hurt)
-    result = fetch(server, where, timeout_s=0.3, retries=2)
+    result = fetch(server, where, timeout_s=3.0 if fault.kind == "hang" else PATIENCE_S, retries=2)
     assert [failure.instrument for failure in result.failed] == [NAME]
     ((name, start, end),) = coverage(where, status="failed")
     assert name == NAME
@@ -160,7 +162,7 @@ def test_a_null_is_kept_as_it_came(
 
 
 def test_an_instrument_that_gets_no_answer_is_given_up_and_named(where: Lake) -> None:
-    longer = small_market(8)
+    longer = small_market(4)
     with SimulatedExchange(longer) as server:
         server.faults.add(CHART, None, Reset(), instrument=NAME)
         result = fetch(server, where, retries=0, threads=1)
@@ -170,7 +172,7 @@ def test_an_instrument_that_gets_no_answer_is_given_up_and_named(where: Lake) ->
 
 
 def test_an_exchange_that_goes_away_ends_the_run_and_the_next_one_finishes(where: Lake) -> None:
-    longer = small_market(8)
+    longer = small_market(4)
     with SimulatedExchange(longer) as server:
         half = len(truths(longer)) // 5000 // 2
         for instrument in longer.contracts:

@@ -16,17 +16,14 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from lake.tables import TABLES
 from tests.gates import Gate
-from tests.market import basislake, command, ideal_calls, rows, small_market, truths
+from tests.market import basislake, command, ideal_calls, rows, truths
 from tests.processes import ended, mount, running, small_disk, unmount, wait_until
+from tests.tiers import slow_but
 
 RAW = TABLES["raw_candles"]
 # A call that is waited for takes longer than any test.
 MOST_TIMEOUT_S = 3_600
-
-
-@pytest.fixture(scope="module")
-def universe() -> Universe:
-    return small_market(4)
+STOPS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.fixture
@@ -45,7 +42,7 @@ def saved(folder: Path) -> int:
     return lake.open(str(folder)).snapshot(RAW).rows
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("how", slow_but([signal.SIGKILL, signal.SIGINT], STOPS))
 def test_a_killed_backfill_is_finished_by_the_next_one(
     universe: Universe, server: SimulatedExchange, tmp_path: Path, how: signal.Signals
 ) -> None:
@@ -133,10 +130,11 @@ def test_another_terminal_sees_what_a_running_backfill_does(
         Gate(slow, total - 1) as gate,
         backfilling(slow, tmp_path, "--threads", "1") as process,
     ):
+        wait_until(process, lambda: saved(tmp_path) > 0)
         seen: list[dict[str, Any]] = []
 
         def is_seen() -> bool:
-            seen[:] = [each for each in _status(tmp_path)["running"] if each["windows_done"]]
+            seen[:] = [each for each in _status(tmp_path)["running"] if each.get("windows_done")]
             return bool(seen)
 
         wait_until(process, is_seen)

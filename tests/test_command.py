@@ -71,7 +71,7 @@ def test_nobody_says_that_nothing_is_left_to_do_where_the_database_is_away(
 
 
 def test_a_run_whose_database_is_away_builds_and_reports_all_the_same(tmp_path: Path) -> None:
-    with SimulatedExchange(small_market()) as server:
+    with SimulatedExchange(small_market(weeks=1)) as server:
         done = basislake(server, "run", "--lake", tmp_path / "lake", "--postgres", AWAY, "--json")
     assert done.code == 1
     assert done.json["build"]["basis_rows"] > 0
@@ -116,7 +116,7 @@ def test_a_database_that_cannot_be_loaded_into_is_refused_before_anything_is_ask
 
 
 def test_a_plan_of_a_lake_without_instruments_is_not_nothing_to_do(tmp_path: Path) -> None:
-    with SimulatedExchange(small_market()) as server:
+    with SimulatedExchange(small_market(weeks=1)) as server:
         done = basislake(server, "plan", "--lake", tmp_path / "lake", "--json")
     assert (done.code, done.json["calls"]) == (1, 0)
     assert "knows no instruments yet" in done.err

@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 
 import lake
-from basislake import PROGRAM
 from basislake.curate import curate
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
@@ -30,9 +29,10 @@ from tests.object_store import SECRET, ObjectStore, Proxy
 from tests.staged import Staged, built, content, is_same
 from transforms.before import inputs_before, read_inputs
 from transforms.build import SETTINGS
+from transforms.rules_hash import rules_hash
 
 PERPETUAL = "BTC-PERPETUAL"
-ALIKE = {"program": PROGRAM, "settings": SETTINGS}
+ALIKE = {"rules": rules_hash(), "settings": SETTINGS}
 
 
 def _rows(snapshot: Snapshot) -> pl.DataFrame:
@@ -102,7 +102,7 @@ def test_a_full_build_makes_damaged_curated_tables_anew(staged: Staged, where: L
 
 
 def test_a_backfill_that_cannot_save_says_so_and_the_next_one_finishes(tmp_path: Path) -> None:
-    with SimulatedExchange(small_market(2)) as server:
+    with SimulatedExchange(small_market(weeks=1)) as server:
         where = lake.open(str(tmp_path / "lake"))
         fetch(server, where)
         before = where.read(RAW_CANDLES)
@@ -245,6 +245,7 @@ class Leaving(Lake):
             self.proxy.set()
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_while_a_build_looks_back_makes_nothing_anew(
     staged: Staged, object_store: ObjectStore, proxy: Proxy
 ) -> None:

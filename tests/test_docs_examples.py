@@ -15,6 +15,7 @@ from basislake import defaults
 from basislake.exchange.server import SimulatedExchange
 from basislake.verbs.exchange import market
 from docs.reference import verbs
+from tests import session
 from tests.processes import PATIENCE_S
 
 # In the order a stranger would run them; `exchange` serves without end and has its own tests.
@@ -42,6 +43,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     program.chmod(0o755)
     with SimulatedExchange(market(defaults.SEED, defaults.NOW, defaults.WEEKS)) as server:
         variables = {
+            **session.places(),
             "PATH": f"{program.parent}:{os.environ['PATH']}",
             "PWD": str(folder),
             "PYTHONPATH": str(Path(__file__).parent.parent),
@@ -59,32 +61,38 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     )
 
 
-@pytest.mark.parametrize("name", ORDER)
-def test_the_examples_of_a_help_text_work(
-    name: str, environment: dict[str, str], postgres: str
+@pytest.mark.slow
+def test_the_examples_of_the_help_texts_work_one_after_the_other(
+    environment: dict[str, str], postgres: str
 ) -> None:
     folder = Path(environment["PWD"])
-    lines = [line.replace(THEIR_DATABASE, postgres) for line in example_lines(VERBS[name])]
-    assert lines
-    for line in lines:
-        if "./copy" in line and not (folder / "copy").exists():
-            without = shutil.ignore_patterns("postgres")
-            shutil.copytree(folder / "lake-data", folder / "copy", ignore=without)
-        if re.search(r"completion (zsh|fish)", line):  # see test_completion.py
-            continue
-        done = subprocess.run(
-            ["/bin/bash", "-c", line],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE_S,
-        )
-        # Whether the criteria are met is for the evidence to say.
-        codes = {0, 1} if "--evidence" in line else {0}
-        assert done.returncode in codes, f"{line}\n{done.stdout}{done.stderr}"
-        assert "Traceback" not in done.stderr, line
+    for name in ORDER:
+        lines = [line.replace(THEIR_DATABASE, postgres) for line in example_lines(VERBS[name])]
+        assert lines, name
+        for line in lines:
+            run(line, folder, environment)
+
+
+def run(line: str, folder: Path, environment: dict[str, str]) -> None:
+    """Run a line of an example as a shell does."""
+    if "./copy" in line and not (folder / "copy").exists():
+        without = shutil.ignore_patterns("postgres")
+        shutil.copytree(folder / "lake-data", folder / "copy", ignore=without)
+    if re.search(r"completion (zsh|fish)", line):  # see test_completion.py
+        return
+    done = subprocess.run(
+        ["/bin/bash", "-c", line],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    # Whether the criteria are met is for the evidence to say.
+    codes = {0, 1} if "--evidence" in line else {0}
+    assert done.returncode in codes, f"{line}\n{done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stderr, line
 
 
 def test_what_is_run_are_verbs() -> None:

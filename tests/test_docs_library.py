@@ -44,6 +44,7 @@ def test_the_session_runs_and_prints_rows(folder: Path) -> None:
     assert "candels" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_session_is_typed(folder: Path) -> None:
     script = folder / "session.py"
     script.write_text("\n".join(BLOCKS))

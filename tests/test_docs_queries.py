@@ -185,7 +185,7 @@ def test_an_output_that_cannot_be_finished_leaves_the_file_as_it_was(
 ) -> None:
     path = tmp_path / "mine"
     path.write_text("precious")
-    query = "SELECT * FROM candles"
+    query = "SELECT * FROM candles LIMIT 20_000"
     written = command(
         None, "sql", query, "--lake", where.uri, "--output", path, "--format", format_
     )
@@ -210,7 +210,9 @@ def test_an_output_may_be_a_pipe_or_what_is_open_already(
     where: Lake, tmp_path: Path, format_: str, kind: str
 ) -> None:
     usual = tmp_path / "usual"
-    options = ("sql", "SELECT * FROM candles", "--lake", where.uri, "--format", format_, "--output")
+    # More than a pipe holds.
+    query = "SELECT * FROM candles ORDER BY ALL LIMIT 20_000"
+    options = ("sql", query, "--lake", where.uri, "--format", format_, "--output")
     assert basislake(None, *options, usual).code == 0
     got = tmp_path / "got"
     if kind == "fifo":

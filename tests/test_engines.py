@@ -12,11 +12,12 @@ import pytest
 
 import lake
 from basislake.exchange.server import SimulatedExchange
+from basislake.exchange.universe import Universe
 from lake import Lake, files
 from lake.fingerprint import fingerprint
 from lake.tables import CANDLES, CURATED
 from tests.clusters import cluster
-from tests.market import basislake, command, fetch, small_market
+from tests.market import basislake, command, fetch
 from tests.object_store import ObjectStore, Proxy
 from tests.processes import PATIENCE_S, ended, running, wait_until
 
@@ -27,16 +28,17 @@ def local(market_lake: Lake) -> Lake:
     return market_lake
 
 
-def _fill(at: Lake) -> None:
-    with SimulatedExchange(small_market()) as server:
+def fetch_all(at: Lake, universe: Universe) -> None:
+    with SimulatedExchange(universe) as server:
         fetch(server, at)
 
 
+@pytest.mark.slow
 def test_a_cluster_builds_what_one_machine_builds_though_a_worker_is_killed_in_the_middle(
-    local: Lake, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
+    universe: Universe, local: Lake, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
 ) -> None:
     at = lake.open(object_store.uri("cluster"), object_store.options)
-    _fill(at)
+    fetch_all(at, universe)
     proxy.set(delay_s=0.05)
     env = proxy.store.environment(tmp_path)
     with (
@@ -55,11 +57,12 @@ def test_a_cluster_builds_what_one_machine_builds_though_a_worker_is_killed_in_t
     assert fingerprint(at, 2, verify=True) == expected
 
 
+@pytest.mark.slow
 def test_a_cluster_that_goes_away_in_the_middle_is_told_plainly_and_nothing_is_committed(
-    object_store: ObjectStore, proxy: Proxy, tmp_path: Path
+    universe: Universe, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
 ) -> None:
     at = lake.open(object_store.uri("no-cluster"), object_store.options)
-    _fill(at)
+    fetch_all(at, universe)
     proxy.set(delay_s=0.1)
     env = proxy.store.environment(tmp_path)
     with ExitStack() as stack:
@@ -79,11 +82,12 @@ def _written(at: Lake) -> list[str]:
     return [info.path for info in files.below(store) if info.path.endswith(".parquet")]
 
 
+@pytest.mark.slow
 def test_a_cluster_made_on_the_spot_builds_the_same_and_is_gone_afterwards(
-    local: Lake, tmp_path: Path
+    universe: Universe, local: Lake, tmp_path: Path
 ) -> None:
     at = lake.open(str(tmp_path))
-    _fill(at)
+    fetch_all(at, universe)
     done = basislake(
         None, "build", "--lake", tmp_path, "--engine", "dask", "--workers", "2", "--json"
     )
@@ -93,11 +97,12 @@ def test_a_cluster_made_on_the_spot_builds_the_same_and_is_gone_afterwards(
     assert fingerprint(at, 2) == fingerprint(local, 2)
 
 
+@pytest.mark.slow
 def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
-    tmp_path: Path, object_store: ObjectStore, proxy: Proxy
+    universe: Universe, tmp_path: Path, object_store: ObjectStore, proxy: Proxy
 ) -> None:
     at = lake.open(object_store.uri("interrupted"), object_store.options)
-    _fill(at)
+    fetch_all(at, universe)
     proxy.set(delay_s=0.1)
     line = command(None, "build", "--lake", at.uri, "--engine", "dask", "--workers", "2")
     with running(line, proxy.store.environment(tmp_path)) as process:

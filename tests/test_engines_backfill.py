@@ -27,6 +27,8 @@ from tests.market import Ran, basislake, command, ideal_calls, rows, small_marke
 from tests.object_store import ObjectStore
 from tests.processes import PATIENCE_S, announced, ended, running, wait_until
 
+pytestmark = pytest.mark.slow
+
 # Two workers of so many threads each.
 THREADS = 2
 UNDER_WAY = 2 * THREADS
@@ -35,7 +37,7 @@ AHEAD = 2
 
 @pytest.fixture(scope="module")
 def universe() -> Universe:
-    return small_market(4)
+    return small_market()
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 @contextmanager
 def market_elsewhere() -> Iterator[dict[str, str]]:
     """The settings of a simulated exchange in a process of its own."""
-    with running(command(None, "exchange", "--seed", 3, "--weeks", 2, "--json")) as process:
+    with running(command(None, "exchange", "--seed", 3, "--weeks", 1, "--json")) as process:
         told = announced(process)
         yield {
             "BASISLAKE_EXCHANGE_URL": told["exchange_url"],
@@ -222,29 +224,37 @@ def test_a_refused_instrument_is_named_and_the_rest_goes_on(
     assert stored.height == truths(universe).height - truth(universe, name).height
 
 
-def test_two_machines_with_an_allowance_each_are_twice_as_fast_and_neither_exceeds_its_own(
-    universe: Universe, tmp_path: Path, object_store: ObjectStore
+def test_two_machines_have_an_allowance_each_and_neither_exceeds_its_own(
+    universe: Universe, server: SimulatedExchange, tmp_path: Path, object_store: ObjectStore
 ) -> None:
-    rate, total = 2, ideal_calls(universe)
     machines = [Machine(f"127.0.0.{n}", tmp_path / f"machine{n}") for n in (2, 3)]
     env = object_store.environment(tmp_path)
     at = object_store.uri("two-machines")
-    with SimulatedExchange(universe) as server:
-        assert basislake(server, "instruments", "--lake", at, env=env).code == 0
-        with cluster(env, tmp_path, threads=THREADS, machines=machines) as (engine, _):
-            line = command(server, "backfill", "--lake", at, "--engine", engine, "--json")
-            line[line.index("--rate") + 1] = str(rate)
-            with running(line, env) as process:
-                done = ended(process)
+    assert basislake(server, "instruments", "--lake", at, env=env).code == 0
+    with cluster(env, tmp_path, threads=THREADS, machines=machines) as (engine, _):
+        line = command(server, "backfill", "--lake", at, "--engine", engine, "--json")
+        # The second call of a machine comes later than anybody waits.
+        with running(at_rate(0.001, line), env) as process:
+            wait_until(process, lambda: server.calls_of(CHART) == len(machines))
+            process.send_signal(signal.SIGINT)
+            assert end_of(process).code == 1
+        assert server.calls_of(CHART) == len(machines)
+        for machine in machines:
+            assert machine.cache is not None
+            assert list(machine.cache.rglob("pace-*"))
+        with running(at_rate(50, line), env) as process:
+            done = end_of(process)
     assert done.code == 0, done.err
-    result = done.json
-    assert result["calls"] == total
-    assert result["plan"]["seconds_at_rate"] == pytest.approx(total / rate / 2, abs=0.1)
-    # A machine may make up for a quarter of a second; one alone would need more than twice as long.
-    assert total / rate / 2 - 0.5 < result["seconds"] < total / rate - 0.5
-    for machine in machines:
-        assert machine.cache is not None
-        assert list(machine.cache.rglob("pace-*"))
+    plan = done.json["plan"]
+    assert plan["seconds_at_rate"] == pytest.approx(plan["calls"] / 50 / 2, abs=0.1)
+    held = rows(lake.open(at, object_store.options), "raw_candles")
+    assert held.equals(truths(universe))
+
+
+def at_rate(rate: float, line: list[str]) -> list[str]:
+    """The same command with another allowance."""
+    place = line.index("--rate") + 1
+    return [*line[:place], str(rate), *line[place + 1 :]]
 
 
 def test_a_scheduler_without_workers_is_refused(tmp_path: Path, env: dict[str, str]) -> None:

@@ -96,6 +96,7 @@ def test_a_number_is_shown_with_all_its_digits(value: float) -> None:
     assert not number(value).endswith(".0")
 
 
+@pytest.mark.slow
 def test_a_basis_is_explained_from_the_call_to_the_last_bit(staged: Staged) -> None:
     rows = staged.where.scan("basis").collect().sort("instrument", "ts")
     names = [record["run"] for record in runs(staged.where, 10)]
@@ -214,7 +215,10 @@ def test_a_candle_that_was_warned_of_is_kept_and_shown_with_the_warning(where: L
 def test_the_command_says_why_there_is_no_basis(where: Lake) -> None:
     shown = basislake(None, "explain", FUTURE, stamp(minute(30)), *at(where))
     assert shown.code == 0, shown.err
-    told = "Its candle is in quarantine, for it broke ohlc_order."
+    told = (
+        "Its candle is in quarantine, for it broke ohlc_order. `basislake backfill --repair` asks "
+        "for it again."
+    )
     assert f"no basis, because of {FUTURE}. {told}" in shown.out
     assert "BROKEN" in shown.out
     found = basislake(None, "explain", FUTURE, stamp(minute(12)), *at(where), "--json")

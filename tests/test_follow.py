@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from basislake.exchange.universe import Universe
 from basislake.runs import following_line, running_line
 from lake.tables import BASIS, RAW_CANDLES
 from tests.gates import Gate
-from tests.market import Ran, basislake, command, coverage, rows, truths
+from tests.market import Ran, basislake, command, coverage, rows, small_market, truths
 from tests.processes import ended, running, wait_until
+from tests.tiers import slow_but
 
 # Longer than any test waits.
 HOUR_S = 3_600
@@ -54,7 +56,12 @@ def raw_rows(folder: Path) -> int:
 
 
 def holds_what_closed(server: SimulatedExchange, folder: Path) -> bool:
-    return raw_rows(folder) == truths(server.universe, server.clock()).height
+    return raw_rows(folder) == closed_rows(server.clock())
+
+
+@cache
+def closed_rows(now_ms: int) -> int:
+    return truths(small_market(weeks=1), now_ms).height
 
 
 def status(folder: Path) -> dict[str, Any]:
@@ -62,7 +69,9 @@ def status(folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "how", slow_but([signal.SIGINT], [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+)
 def test_it_ends_when_it_is_told_to_with_exit_code_0_and_tells_what_it_did(
     server: SimulatedExchange, tmp_path: Path, how: signal.Signals
 ) -> None:
@@ -159,6 +168,7 @@ def test_beside_a_backfill_no_candle_is_asked_for_twice_and_none_is_lost(
     assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
 
 
+@pytest.mark.slow
 def test_it_builds_and_loads_where_asked(
     server: SimulatedExchange, tmp_path: Path, postgres: str
 ) -> None:
@@ -190,7 +200,8 @@ def test_an_exchange_that_is_away_is_waited_for_and_told_once(
         with running(command(None, "follow", *at, *options)) as process:
             wait_until(process, lambda: " - waiting " in log_of(tmp_path))
             with SimulatedExchange(universe, port=port) as server:
-                wait_until(process, lambda: holds_what_closed(server, tmp_path))
+                wait_until(process, lambda: " - back " in log_of(tmp_path))
+                assert holds_what_closed(server, tmp_path)
                 done = stop(process, signal.SIGINT)
     assert done.code == 0, done.err
     assert done.err.count("Waiting: ") == 1

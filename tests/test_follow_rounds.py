@@ -21,7 +21,7 @@ from tests.following import follower
 from tests.market import basislake, coverage, rows, small_market, truths
 from tests.processes import wait_until
 
-UNIVERSE = small_market(2)
+UNIVERSE = small_market(weeks=1)
 OPEN = [name for name, c in UNIVERSE.contracts.items() if not c.is_expired(UNIVERSE.now_ms)]
 FETCHING = Rhythm(build_every=None)
 A_MINUTE_LATER = 35
@@ -51,17 +51,17 @@ def test_each_minute_is_a_commit_a_call_and_a_file_for_each_open_instrument(
     clock.advance(one.round())
     before = where.snapshot(RAW_CANDLES)
     server.forget_calls()
-    for _ in range(30):
+    for _ in range(12):
         clock.advance(one.round())
     after = where.snapshot(RAW_CANDLES)
     # A future that was not traded yet is asked, too, and brings no file.
-    assert server.calls_of(CHART) == 30 * len(OPEN)
-    assert server.calls_of("get_time") == 30
-    assert server.calls_of("get_instruments") <= 4 * (30 // 5 + 1)
+    assert server.calls_of(CHART) == 12 * len(OPEN)
+    assert server.calls_of("get_time") == 12
+    assert server.calls_of("get_instruments") <= 4 * (12 // 5 + 1)
     assert after.version is not None
     assert before.version is not None
-    assert after.version - before.version == 30
-    assert len(after.files) - len(before.files) <= 30 * len(OPEN)
+    assert after.version - before.version == 12
+    assert len(after.files) - len(before.files) <= 12 * len(OPEN)
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock() - 60_000))
     assert len(runs(where, 10)) == 1
 
@@ -107,6 +107,7 @@ def test_what_another_run_works_on_is_left_to_it_and_taken_up_afterwards(
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
 
 
+@pytest.mark.slow
 def test_an_instrument_that_is_refused_is_told_once_and_asked_less_and_less(
     server: SimulatedExchange, where: Lake, clock: Clock
 ) -> None:

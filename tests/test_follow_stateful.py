@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
@@ -211,5 +212,5 @@ class Followings(History):
             assert found.sort(RAW_CANDLES.key).equals(expected)
 
 
-TestFollowings = Followings.TestCase
+TestFollowings = pytest.mark.slow(Followings.TestCase)
 TestFollowings.settings = histories(4, steps=6)

@@ -26,7 +26,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def server() -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(small_market()) as running:
+    with SimulatedExchange(small_market(weeks=1)) as running:
         yield running
 
 
@@ -73,9 +73,11 @@ def test_a_lake_that_lost_its_instruments_is_a_lake_but_not_a_healthy_one(
     assert (done.code, done.json["problems"]) == (1, [told]), done.err
 
 
+@pytest.mark.slow
 def test_a_build_is_advised_where_candles_came_since_the_last(at: Lake) -> None:
-    clock = Clock(small_market().now_ms)
-    with SimulatedExchange(small_market(), clock=clock) as server:
+    market = small_market(weeks=1)
+    clock = Clock(market.now_ms)
+    with SimulatedExchange(market, clock=clock) as server:
         clock.advance(-7200)
         fetch(server, at)
         built(at)
@@ -86,6 +88,7 @@ def test_a_build_is_advised_where_candles_came_since_the_last(at: Lake) -> None:
     assert all("though candles came since; `basislake build`" in problem for problem in old)
 
 
+@pytest.mark.slow
 def test_a_market_that_has_ended_is_not_late(server: SimulatedExchange, at: Lake) -> None:
     fetch(server, at)
     built(at)

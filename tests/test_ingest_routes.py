@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -176,7 +177,12 @@ def test_a_host_that_is_exempt_needs_no_proxy(
 @pytest.mark.parametrize(
     "proxy",
     [
-        f"socks5h://me:{SECRET}@127.0.0.1:1",
+        pytest.param(
+            f"socks5h://me:{SECRET}@127.0.0.1:1",
+            marks=pytest.mark.skipif(
+                find_spec("socks") is not None, reason="PySocks is installed here"
+            ),
+        ),
         f"ftp://me:{SECRET}@proxy:3128",
         f"me:{SECRET}@proxy:99999",
         f"http://me:{SECRET}/1@proxy:3128",

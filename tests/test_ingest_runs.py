@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import lake
+from basislake.runs import running_line
 from ingest.runs import KEPT, RunRecord, runs
 from lake import Lake
 from lake.errors import LakeError
@@ -260,3 +261,26 @@ def test_a_record_that_somebody_spoiled_is_passed_over(
     else:
         path.write_text(json.dumps(json.loads(path.read_text()) | change))
     assert runs(where, 10) == []
+
+
+@pytest.mark.parametrize(
+    ("rates", "shown"),
+    [
+        ({"calls_per_second": 4.93, "calls_per_second_limit": 5.0}, "4.9 of 5 calls/s, "),
+        ({"calls_per_second": 66.5, "calls_per_second_limit": None}, "66.5 calls/s, "),
+        (
+            {
+                "calls_per_second": 17.0,
+                "calls_per_second_limit": 20.0,
+                "calls_per_second_allowed": 9.96,
+            },
+            "17.0 of 20 calls/s (at most 10.0 now, after refusals), ",
+        ),
+        ({}, "0.0 calls/s, "),
+    ],
+)
+def test_the_rate_of_a_run_is_shown_with_the_limit_that_it_kept(
+    rates: dict[str, float | None], shown: str
+) -> None:
+    line = running_line({"run": "1", "pid": 1, "host": "here", **rates})
+    assert f"[0/0] {shown}0 candles" in line

@@ -11,6 +11,7 @@ from ingest import batches
 from ingest.batches import Outcome
 from ingest.coverage import Coverage
 from ingest.jobs import Job
+from ingest.replacing import NEVER
 from ingest.replies import Page
 from ingest.saver import BATCH_CANDLES, BATCH_SECONDS, BATCHES, MOST_CANDLES_WAITING, Saver
 from ingest.windows import InstrumentPlan
@@ -306,7 +307,7 @@ def test_of_two_writers_neither_hides_the_others_coverage_in_a_past_version(at: 
     names = ("BTC-PERPETUAL", "ETH-PERPETUAL")
     one, other = ([answer(tens(1, name))[1]] for name in names)
     origin = batches._Origin("test 1", at.snapshot(INSTRUMENTS))
-    batches._store_candles(at, {names[0]: one}, origin)
+    batches._store_candles(at, {names[0]: one}, origin, {}, NEVER)
     # The other one commits candles and coverage before the first one's coverage.
     batches.store(at, other, "test 1")
     batches._store_coverage(at, {names[0]: one}, origin, {})

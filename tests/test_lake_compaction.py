@@ -88,6 +88,7 @@ def test_a_file_compacted_twice_stands_for_what_was_appended(tmp_path: Path) -> 
     assert expand([file(1, 0)], known) == (Piece("0", T0, T0),)
 
 
+@pytest.mark.slow
 def test_compacted_files_hold_the_same_rows_and_no_build_load_or_version_notices(
     staged: Staged, tmp_path: Path
 ) -> None:

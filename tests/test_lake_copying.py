@@ -1,24 +1,35 @@
 """Backups and restores: every version, proven, resumed after a kill, and of nothing else."""
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
+import polars as pl
 import pytest
+from deltalake import CommitProperties, Schema
 
 import lake
 from basislake.exchange.server import SimulatedExchange
-from lake import Lake
+from lake import Lake, files
 from lake.copying import copy
-from lake.errors import LakeError
+from lake.errors import ConflictError, LakeError, UsageError
 from lake.fingerprint import fingerprint
+from lake.overlap import check_apart
 from lake.tables import CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES, TABLES, Table
 from tests.damage import DAMAGES, file_of, flipped, garbled
 from tests.gates import Gate
-from tests.lakes import instrument, lake_of
+from tests.lakes import LINEAGE, instrument, lake_of
 from tests.market import basislake, command, ideal_calls, rows, small_market
 from tests.object_store import ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
 from tests.staged import Staged, built, content, is_same, raw_version
+from tests.tiers import slow_but
+
+ALL_DAMAGES: Mapping[str, Callable[[Path], None]] = {**DAMAGES, "flipped": flipped}
+MENDED = [("backup", "truncated"), ("restore", "flipped")]
 
 
 def backup(source: Lake, target: Lake | str, **kwargs: object) -> dict[str, object]:
@@ -60,6 +71,7 @@ def test_a_backup_holds_every_version_and_the_next_one_only_what_came_since(
     assert versions(lake.open(str(folder))) == versions(where)
 
 
+@pytest.mark.slow
 def test_a_backup_in_a_store_is_restored_and_goes_on_as_the_lake_it_was(
     where: Lake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -75,13 +87,64 @@ def test_a_backup_in_a_store_is_restored_and_goes_on_as_the_lake_it_was(
     assert basislake(None, "build", "--lake", back, "--json").json["rebuilt"] == 0
 
 
-@pytest.mark.parametrize("inside", ["", "copy"])
-def test_a_lake_is_not_copied_into_itself(where: Lake, inside: str) -> None:
-    before = sorted(Path(where.uri).rglob("*"))
-    done = basislake(None, "backup", Path(where.uri) / inside, "--lake", where.uri)
-    assert done.code == 2
-    assert "cannot be copied onto itself" in done.err or "would be lost with it" in done.err
-    assert sorted(Path(where.uri).rglob("*")) == before
+def _linked(at: Path, to: Path) -> None:
+    at.parent.mkdir(parents=True, exist_ok=True)
+    at.symlink_to(to)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "lake",
+        "lake/copy",
+        "link",
+        "link/copy",
+        "new/../lake/copy",
+        "link/raw_candles",
+        ".",
+        "tables",
+    ],
+)
+def test_a_lake_is_not_copied_onto_or_into_itself_nor_over_a_folder_it_lies_in(
+    staged: Staged, tmp_path: Path, place: str
+) -> None:
+    where = lake.open(str(shutil.copytree(staged.where.uri, tmp_path / "lake")))
+    _linked(tmp_path / "link", tmp_path / "lake")
+    _linked(tmp_path / "tables" / "raw_candles", tmp_path / "lake" / "raw_candles")
+    before = sorted(tmp_path.rglob("*"))
+    target = f"{tmp_path}/{place}"
+    with pytest.raises(UsageError, match="they are one place, or one is inside the other"):
+        copy(where, lake.open(target), 1)
+    with pytest.raises(UsageError, match="they are one place, or one is inside the other"):
+        copy(lake.open(target), where, 1)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_backup_into_the_lake_ends_with_exit_code_2(where: Lake) -> None:
+    done = basislake(None, "backup", f"{where.uri}/copy", "--lake", where.uri)
+    assert (done.code, "choose a place outside the lake" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_refused"),
+    [
+        ("s3://b/x", "s3a://b/x/", True),
+        ("s3://b/x", "s3://b/x/y", True),
+        ("s3://b/x", "s3://b", True),
+        ("s3://b/x", "s3://b/xy", False),
+        ("s3://b/x", "s3://b/X", False),
+        ("s3://b/x", "gs://b/x", False),
+        ("az://c/x", "abfss://c@account.dfs.core.windows.net/x", True),
+        ("abfss://c@one.dfs.core.windows.net/x", "abfss://c@two.dfs.core.windows.net/x", False),
+    ],
+)
+def test_prefixes_of_one_store_are_compared_whatever_they_are_called(
+    one: str, other: str, *, is_refused: bool
+) -> None:
+    with pytest.raises(UsageError) if is_refused else nullcontext():
+        check_apart(lake.open(one), lake.open(other))
+    with pytest.raises(UsageError) if is_refused else nullcontext():
+        check_apart(lake.open(other), lake.open(one))
 
 
 def test_a_killed_backup_leaves_a_lake_and_the_next_one_finishes_it(
@@ -100,6 +163,7 @@ def test_a_killed_backup_leaves_a_lake_and_the_next_one_finishes_it(
     assert versions(at) == versions(where)
 
 
+@pytest.mark.slow
 def test_a_backup_beside_a_running_backfill_is_a_lake_as_it_was_at_a_moment(
     tmp_path: Path,
 ) -> None:
@@ -139,6 +203,73 @@ def kept(where: Lake, tmp_path: Path) -> Iterator[Lake]:
     assert {p: p.read_bytes() for p in Path(at.uri).rglob("*") if p.is_file()} == before
 
 
+@pytest.fixture(params=["disk", "store"])
+def place(request: pytest.FixtureRequest, object_store: ObjectStore, tmp_path: Path) -> Lake:
+    """Where a copy is to be, and nothing is yet."""
+    if request.param == "disk":
+        return lake.open(str(tmp_path / "place"))
+    return lake.open(object_store.uri(f"place-{request.node.name}"), object_store.options)
+
+
+def _put(at: Lake, *names: str) -> None:
+    rows = pl.DataFrame(list(map(instrument, names)), INSTRUMENTS.polars_schema, orient="row")
+    at.replace(at.snapshot(INSTRUMENTS), rows, LINEAGE)
+
+
+def _names(at: Lake) -> list[str]:
+    return at.read(INSTRUMENTS)["instrument"].to_list()
+
+
+@pytest.mark.parametrize("begun", ["empty", "copied"])
+def test_a_commit_that_another_writer_makes_in_the_copy_meanwhile_stays_and_ends_the_copy(
+    place: Lake, tmp_path: Path, begun: str
+) -> None:
+    source = lake_of(tmp_path / "source", instruments=[instrument("A")])
+    if begun == "copied":
+        copy(source, place, 1)
+        _put(source, "A", "B")
+
+    def interfere(_done: int, _total: int) -> None:
+        _put(place, "A", "C")
+
+    with pytest.raises(ConflictError, match=r"Another writer committed .* nothing took its place"):
+        copy(source, place, 1, interfere)
+    assert _names(place) == ["A", "C"]
+    with pytest.raises(LakeError, match="holds another"):
+        copy(source, place, 1)
+    assert _names(place) == ["A", "C"]
+
+
+def test_a_copy_goes_on_where_one_was_killed_between_a_reservation_and_its_commit(
+    object_store: ObjectStore, tmp_path: Path
+) -> None:
+    place = lake.open(object_store.uri("reserved"), object_store.options)
+    source = lake_of(tmp_path / "source", instruments=[instrument("A")])
+    copy(source, place, 1)
+    _put(source, "A", "B")
+    commit = (Path(source.uri) / "instruments" / "_delta_log" / f"{2:020}.json").read_bytes()
+    _reserve(place, sha256(b"of another lake").hexdigest())
+    with pytest.raises(ConflictError, match="choose a place that is empty"):
+        copy(source, place, 1)
+    assert _names(place) == ["A"]
+    store = files.filesystem(f"{place.uri}/instruments", place.options)
+    store.delete_file(f"_delta_log/{2:020}.json")
+    _reserve(place, sha256(commit).hexdigest())
+    assert copy(source, place, 1).is_equal
+    assert _names(place) == ["A", "B"]
+    assert files.get(store, f"_delta_log/{2:020}.json") == commit
+
+
+def _reserve(at: Lake, digest: str) -> None:
+    """Leave what a copy that is killed at this moment leaves."""
+    at.snapshot(INSTRUMENTS).opened.create_write_transaction(
+        [],
+        mode="append",
+        schema=Schema.from_arrow(INSTRUMENTS.arrow_schema),
+        commit_properties=CommitProperties({"reserved_for": digest}),
+    )
+
+
 def test_another_lake_is_not_copied_over_a_backup(kept: Lake, tmp_path: Path) -> None:
     other = lake_of(tmp_path / "other", instruments=[instrument("A")])
     with pytest.raises(LakeError, match="holds another"):
@@ -174,16 +305,17 @@ def test_a_damaged_file_of_either_side_is_named_and_the_exit_code_is_1(
     assert "the source is damaged" in done.err
 
 
-@pytest.mark.parametrize("damage", [*DAMAGES.values(), flipped], ids=[*DAMAGES, "flipped"])
-@pytest.mark.parametrize("verb", ["backup", "restore"])
+@pytest.mark.parametrize(
+    ("verb", "damage"), slow_but(MENDED, product(("backup", "restore"), ALL_DAMAGES))
+)
 def test_what_is_damaged_in_the_copy_is_copied_once_more(
-    where: Lake, tmp_path: Path, damage: Callable[[Path], None], verb: str
+    where: Lake, tmp_path: Path, verb: str, damage: str
 ) -> None:
     at = lake.open(str(tmp_path / "backup"))
     backup(where, at.uri)
     source, target = (where, at) if verb == "backup" else (at, where)
     for table in (RAW_CANDLES, CANDLES, COVERAGE):
-        damage(file_of(target, table))
+        ALL_DAMAGES[damage](file_of(target, table))
     assert basislake(None, "fingerprint", "--verify", "--lake", target.uri).code == 1
     done = basislake(None, verb, at.uri, "--lake", where.uri, "--json")
     assert (done.code, done.json["equal"], done.json["files_mended"]) == (0, True, 3), done.err

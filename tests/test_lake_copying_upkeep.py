@@ -17,6 +17,7 @@ from lake.tables import CANDLES, CURATED, RAW_CANDLES, TABLES
 from tests.market import basislake
 from tests.object_store import ObjectStore
 from tests.staged import TOLD, Staged, built, content, files, is_same, relieve
+from tests.tiers import slow_but
 
 
 def test_a_backup_leaves_out_what_was_given_up_and_knows_it(
@@ -63,7 +64,10 @@ def part(where: Lake) -> None:
     where.commit(base, added, {}, replacing=[name])
 
 
-@pytest.mark.parametrize("moment", ["at its first file", "after the candles", "at its last file"])
+MOMENTS = ["at its first file", "after the candles", "at its last file"]
+
+
+@pytest.mark.parametrize("moment", slow_but(["after the candles"], MOMENTS))
 def test_a_backup_that_upkeep_overtakes_goes_on_with_what_is_left(
     staged: Staged, where: Lake, tmp_path: Path, moment: str
 ) -> None:
@@ -108,6 +112,7 @@ def test_a_backup_that_is_overtaken_all_the_time_ends_with_a_sentence(
     assert is_same(content(at), content(where))
 
 
+@pytest.mark.slow
 def test_a_lake_in_a_store_gives_up_too_also_while_it_is_copied(
     staged: Staged, object_store: ObjectStore, tmp_path: Path
 ) -> None:

@@ -292,6 +292,7 @@ def test_a_copy_holds_every_version_by_the_files_that_are_left(tmp_path: Path) -
     shutil.rmtree(at.uri)
 
 
+@pytest.mark.slow
 def test_in_a_store_too(object_store: ObjectStore) -> None:
     at = appended(object_store.uri("past"), 4, object_store.options)
     append(at, "B", [7])

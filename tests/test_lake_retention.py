@@ -107,6 +107,7 @@ def test_a_version_that_is_gone_is_told_and_a_build_from_its_raw_version_brings_
     assert is_same(content(where), staged.last.content)
 
 
+@pytest.mark.slow
 def test_verbs_tell_what_was_given_up_in_a_sentence(staged: Staged, where: Lake) -> None:
     first, last = staged.first.version, staged.last.version
     assert basislake(None, "report", "--lake", where.uri).code in (0, 1)
@@ -136,6 +137,7 @@ def test_verbs_tell_what_was_given_up_in_a_sentence(staged: Staged, where: Lake)
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 def test_coverage_stays_for_versions_that_builds_were_made_from_and_is_told_for_others(
     staged: Staged, where: Lake
 ) -> None:
@@ -238,6 +240,7 @@ def test_files_that_no_needed_version_holds_are_unneeded(needed: list[int], gone
     assert unneeded(commits, {2, 3, 4, 6, 8, 9}, 8, needed) == list(gone)
 
 
+@pytest.mark.slow
 def test_what_another_program_brought_back_is_given_up_once_it_goes_again_and_a_backup_knows(
     staged: Staged, where: Lake, tmp_path: Path
 ) -> None:

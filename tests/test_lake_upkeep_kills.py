@@ -109,6 +109,7 @@ def server(clock: Clock) -> Iterator[SimulatedExchange]:
         yield serving
 
 
+@pytest.mark.slow
 def test_an_upkeep_may_be_killed_at_any_moment_and_the_next_one_finishes_its_work(
     clock: Clock, server: SimulatedExchange, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_every_view_has_the_declared_columns_and_no_rows_in_an_empty_lake(tmp_pa
         assert connection.execute(f"FROM {view.call}").fetchall() == []
 
 
+@pytest.mark.slow
 def test_every_view_answers_alike_through_arrow_as_for_an_object_store(gapped: Lake) -> None:
     snapshots = [gapped.snapshot(table) for table in lake.TABLES.values()]
     through_arrow = duck.connect(snapshots, is_local=False)

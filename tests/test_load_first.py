@@ -27,6 +27,7 @@ from tests.loading import (
     put,
 )
 from tests.market import basislake
+from tests.tiers import slow_but
 
 FUTURES = 40
 MINUTES = 4_000
@@ -41,7 +42,7 @@ def name_of(number: int) -> str:
     return f"{'BTC' if number % 2 else 'ETH'}-{number + 1}JUN19"
 
 
-@pytest.fixture(scope="module", params=["postgres", "older_postgres"])
+@pytest.fixture(scope="module", params=slow_but(["postgres"], ["postgres", "older_postgres"]))
 def many(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Target]:
@@ -241,6 +242,7 @@ def test_a_table_that_the_user_partitioned_himself_is_loaded_and_kept(target: Ta
         target.execute("INSERT INTO futures_ohlcv SELECT * FROM futures_ohlcv LIMIT 1")
 
 
+@pytest.mark.slow
 def test_an_older_server_takes_all_that_a_newer_one_does(
     older_postgres: str, target: Target
 ) -> None:

@@ -21,6 +21,7 @@ from load.verify import bits, figures, figures_sql, mismatches
 from tests.loading import FUTURE, OTHER, PERPETUAL, Target, candles, put
 from tests.market import basislake
 from tests.profiles import SHARING, examples
+from tests.tiers import slow_but
 
 # Every type that PostgreSQL's tables have, nulls where they may be.
 EVERYTHING = Table(
@@ -73,7 +74,7 @@ def rows_of(draw: st.DrawFn, table: Table) -> pl.DataFrame:
     return table.cast(frame.with_columns(instrument=pl.lit(FUTURE)))
 
 
-@pytest.fixture(scope="module", params=["postgres", "older_postgres"])
+@pytest.fixture(scope="module", params=slow_but(["postgres"], ["postgres", "older_postgres"]))
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """A connection, to a schema `proof` with tables of ours."""
     with Database(request.getfixturevalue(request.param)) as database:
@@ -258,6 +259,7 @@ def test_every_way_to_differ_is_found_and_nothing_is_changed(target: Target) -> 
     assert [each.partition for each in target.compare().differences] == ["BTC-1JAN20"]
 
 
+@pytest.mark.slow
 def test_a_long_partition_is_compared_in_pieces_and_told_as_one(target: Target) -> None:
     put(target.lake, CANDLES, FUTURE, candles(600_000)[10:])
     target.load()

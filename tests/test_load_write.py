@@ -8,9 +8,9 @@ import ctypes
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import product
 from threading import Event, get_ident
 
-import polars as pl
 import pytest
 
 from lake.errors import LoadError
@@ -24,6 +24,7 @@ from load.source import partitions
 from load.write import Sent, Writer
 from tests.loading import FUTURE, OTHER, Target, candles, put
 from tests.processes import PATIENCE_S, wait_until
+from tests.tiers import slow_but
 
 Row = tuple[object, ...]
 
@@ -90,23 +91,26 @@ def state(target: Target, name: str) -> tuple[list[Row], list[Row]]:
     )
 
 
-@pytest.mark.parametrize("raised", [MemoryError, KeyboardInterrupt])
+# What holds it, and what was put into the lake.
+MOMENTS = {
+    "after the deletion": ("DELETE", candles(12, shift=1.0)),
+    "after the rows": ("INSERT", candles(12, shift=1.0)),
+    "after an append": ("INSERT", candles(12)),
+}
+RAISED = (MemoryError, KeyboardInterrupt)
+
+
 @pytest.mark.parametrize(
-    ("event", "now"),
-    [
-        ("DELETE", candles(12, shift=1.0)),
-        ("INSERT", candles(12, shift=1.0)),
-        ("INSERT", candles(12)),
-    ],
-    ids=["after the deletion", "after the rows", "after an append"],
+    ("moment", "raised"),
+    slow_but([*zip(MOMENTS, RAISED, strict=False)], product(MOMENTS, RAISED)),
 )
 def test_whatever_ends_a_partition_halfway_is_undone_before_the_connection_goes_on(
     target: Target,
     pool: ThreadPoolExecutor,
-    event: str,
-    now: pl.DataFrame,
+    moment: str,
     raised: type[BaseException],
 ) -> None:
+    event, now = MOMENTS[moment]
     target.load()
     before = state(target, FUTURE)
     for name in (FUTURE, OTHER):

@@ -25,8 +25,9 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from basislake.verbs.follow import upkeep
 from ingest.schedule import Rhythm
-from lake import Lake
+from lake import Lake, files
 from lake.errors import ConflictError, LakeError
+from lake.origin import claim
 from lake.spans import MINUTE
 from lake.tables import BASIS, INSTRUMENTS, RAW_CANDLES
 from tests.following import evening_market, follower
@@ -73,6 +74,7 @@ def names(where: Lake) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
+@pytest.mark.slow
 def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
     server: SimulatedExchange,
     object_store: ObjectStore,
@@ -121,6 +123,7 @@ def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
     assert not [each for each in told if SECRET in each.out + each.err]
 
 
+@pytest.mark.slow
 def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expiry(
     at: Lake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -157,6 +160,7 @@ def _follow_and_be_killed(server: SimulatedExchange, at: Lake, env: Mapping[str,
         wait_until(process, lambda: at.snapshot(RAW_CANDLES).rows > 0)
 
 
+@pytest.mark.slow
 def test_a_query_that_has_enough_early_ends_its_process_in_peace(
     at: Lake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -182,6 +186,7 @@ def test_a_task_on_its_way_to_a_worker_shows_no_secret(at: Lake) -> None:
     assert SECRET not in repr(task)
 
 
+@pytest.mark.slow
 def test_two_machines_that_backfill_one_lake_lose_nothing_and_store_nothing_twice(
     universe: Universe, object_store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -285,6 +290,30 @@ def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> N
     assert at.snapshot(RAW_CANDLES).counter("A") == 4
 
 
+@pytest.mark.parametrize("at", ["s3", "gs"], indirect=True)
+def test_a_store_that_would_replace_commits_is_refused_before_the_first(
+    at: Lake, proxy: Proxy
+) -> None:
+    store = replace(proxy.store, scheme=at.uri.partition(":")[0])
+    near = lake.open(at.uri, store.options)
+    proxy.set(ignores_conditions=True, delay_s=0.02)
+    file = near.write(RAW_CANDLES, candles(1), "A")
+    with pytest.raises(LakeError, match="takes a second commit in place of the first"):
+        near.commit(near.snapshot(RAW_CANDLES), [file], LINEAGE)
+    with pytest.raises(LakeError, match="Nothing was written"):
+        claim(near, "exchange", "test")
+    assert at.snapshot(RAW_CANDLES).version is None
+    assert at.snapshot(INSTRUMENTS).version is None
+    proxy.set()
+    assert append(near, "A", candles(1)) == 1
+    assert all(path.startswith("raw_candles/") for path in _objects(at))
+
+
+def _objects(at: Lake) -> list[str]:
+    return [info.path for info in files.below(files.filesystem(at.uri, at.options))]
+
+
+@pytest.mark.slow
 def test_a_slow_store_costs_time_and_nothing_else(
     universe: Universe, at: Lake, near: Lake, proxy: Proxy
 ) -> None:

@@ -108,19 +108,25 @@ def test_throttling_and_server_errors_are_waited_out(
 @pytest.mark.parametrize(
     "fault",
     [
-        reply({"status": "ok", "ticks": [1, 2]}),
-        reply(
-            {
-                "status": "no_data",
-                "ticks": [],
-                "open": [],
-                "high": [],
-                "low": [],
-                "close": [],
-                "volume": [],
-            }
+        pytest.param(reply({"status": "ok", "ticks": [1, 2]}), marks=pytest.mark.slow),
+        pytest.param(
+            reply(
+                {
+                    "status": "no_data",
+                    "ticks": [],
+                    "open": [],
+                    "high": [],
+                    "low": [],
+                    "close": [],
+                    "volume": [],
+                }
+            ),
+            marks=pytest.mark.slow,
         ),
-        Fault(200, b'{"jsonrpc":"2.0","result":{"status":"ok","ticks":[17'),
+        pytest.param(
+            Fault(200, b'{"jsonrpc":"2.0","result":{"status":"ok","ticks":[17'),
+            marks=pytest.mark.slow,
+        ),
         server_error(),
     ],
     ids=["unequal", "six arrays", "cut off", "html"],

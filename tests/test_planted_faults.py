@@ -21,11 +21,14 @@ from basislake.exchange.faults import Changed
 from basislake.exchange.forms import Change, Columns
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
+from ingest.selection import select
 from ingest.windows import MAX_CANDLES_PER_CALL
 from lake import Lake, duck
 from lake.fingerprint import fingerprint
 from lake.spans import MINUTE, floor_minute
 from lake.tables import BASIS, CANDLES, QUALITY, RAW_CANDLES, WARNINGS
+from lake.versions import PastLake
+from tests.lakes import copied
 from tests.market import NOW, coverage, fetch, rows, small_market, truths
 from transforms.build import BuildResult
 
@@ -425,6 +428,38 @@ def test_the_term_structure_of_any_minute_is_as_one_would_work_it_out(
         assert (moment, found) == (moment, curve)
 
 
+@pytest.mark.slow
 def test_one_thread_finds_the_same(planted: Planted, tmp_path: Path) -> None:
     alone = make(tmp_path / "lake", threads=1)
     assert fingerprint(alone.where, 1).tables == fingerprint(planted.where, 2).tables
+
+
+# What is mended
+
+
+def test_what_the_exchange_mends_is_fetched_again_and_the_old_version_keeps_what_was(
+    planted: Planted, tmp_path: Path
+) -> None:
+    where = copied(planted.where, tmp_path)
+    before = where.snapshot(RAW_CANDLES).version
+    assert before is not None
+    with SimulatedExchange(planted.universe) as server:
+        repaired = fetch(server, where, repair=True)
+        assert (repaired.failed, repaired.missing) == ([], {})
+        assert (repaired.replaced, repaired.differing) == (len(SPOILT), 0)
+        assert repaired.candles_written == sum(gap.minutes for gap in GAPS)
+        built = curate(where)
+        assert (built.quarantined, rows(where, "quarantine").height) == (0, 0)
+        # What is suspect is no candle that a rule forbids, so it is asked for again by name.
+        names = {plant.name for plant in SPIKES}
+        assert not where.sql("SELECT instrument FROM candles WHERE suspect").is_empty()
+        again = fetch(server, where, select(names=sorted(names)), again=True)
+    assert (again.replaced, again.differing, again.candles_written) == (len(SPIKES), 0, 0)
+    curate(where)
+    assert_frame_equal(rows(where, "raw_candles"), truths(planted.universe), check_exact=True)
+    assert where.sql("SELECT instrument FROM candles WHERE suspect").is_empty()
+    tables = fingerprint(where, 2).tables
+    curate(where, full=True)
+    assert fingerprint(where, 2, verify=True).tables == tables
+    old = rows(PastLake(where, before), "raw_candles")
+    assert_frame_equal(old, served(planted.universe), check_exact=True)

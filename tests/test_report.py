@@ -359,6 +359,7 @@ def test_the_demo_leaves_its_report_beside_its_lake(server_data: Data, tmp_path:
     assert lines[2][2:] == ["--lake", "./lake-data"]
 
 
+@pytest.mark.slow
 def test_a_schema_of_ones_own_is_reported_like_the_usual_one(
     loaded: tuple[Lake, Any], tmp_path: Path
 ) -> None:
@@ -377,6 +378,7 @@ def test_a_schema_of_ones_own_is_reported_like_the_usual_one(
     assert basislake(None, "report", *at, "--verify").code == 0
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_takes_nothing_from_the_run(
     target: Target, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ from tests.lakes import LINEAGE, copied
 from tests.market import basislake
 from tests.reporting import HOSTILE, MADE_AT, text_of
 from tests.staged import built
+from tests.tiers import slow_but
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +90,14 @@ def test_a_report_stands_also_when_the_lake_has_moved_on(where: Lake, tmp_path: 
     )
 
 
+FIGURES_TO_CHANGE = [
+    ("summary", "candles"), ("coverage", "missing"), ("versions", "sha256"), ("runs", "calls"),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("figure", "name"),
-    [("summary", "candles"), ("coverage", "missing"), ("versions", "sha256"), ("runs", "calls")],
+    slow_but([("summary", "candles")], FIGURES_TO_CHANGE),
 )
 def test_a_changed_figure_is_found(where: Lake, tmp_path: Path, figure: str, name: str) -> None:
     folder = made(where, tmp_path)
@@ -179,6 +185,7 @@ def test_a_report_of_versions_that_are_gone_cannot_be_verified(where: Lake, tmp_
         verify(copy, folder, None, 1)
 
 
+@pytest.mark.slow
 def test_a_row_that_went_from_the_database_is_found_and_a_new_load_is_told(
     loaded: tuple[Lake, Any],
 ) -> None:

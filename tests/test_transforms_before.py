@@ -145,7 +145,7 @@ def test_a_build_reads_no_commit_that_its_tables_are_made_from_already() -> None
         assert tables_behind(where) == []
         assert quality_of(where) == {name: 13 * (name == PERPETUAL) for name in NAMES}
         with pytest.raises(LakeError, match="the log of raw_candles cannot be read"):
-            build(where, executor, "another program")
+            build(where, executor, PROGRAM, full=True)
         found = contents(where)
         for path, text in kept.items():
             path.write_bytes(text)

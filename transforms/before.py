@@ -59,7 +59,7 @@ def inputs_before(lake: Lake, alike: Mapping[str, Any]) -> dict[str, Inputs | No
 
     Args:
         lake: that holds them.
-        alike: what the lineage has to say besides, e.g. the program.
+        alike: what the lineage has to say besides, e.g. the hash of the rules.
 
     Raises:
         LakeError: the lake cannot be read now, which is no reason to make everything anew.

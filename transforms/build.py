@@ -36,6 +36,7 @@ from transforms.before import (
 from transforms.inputs import Inputs, Source, gone, stale
 from transforms.levels import CAP, FLOOR, FUTURE_DEVIATIONS, PERPETUAL_DEVIATIONS, PRINTS
 from transforms.partition import Built, Task, build_partition
+from transforms.rules_hash import rules_hash
 
 # What curated rows depend on besides their sources, kept in the lineage of every commit: tables
 # that were made with others are made anew.
@@ -89,9 +90,9 @@ def build(
     tables.
 
     Only instruments whose sources, or those of the instruments they are judged beside, changed
-    since the tables were made are made anew; where nothing did, nothing is committed. Another
-    version of the program, or other settings, make everything anew. A kill leaves the tables as
-    they were, or some of them new; the next build finishes.
+    since the tables were built are built again; where nothing did, nothing is committed. Other
+    rules (`rules_hash`) or other settings build everything again. A kill leaves the tables as they
+    were, or some of them new; the next build finishes.
 
     Args:
         lake: to build in.
@@ -109,7 +110,7 @@ def build(
         ConflictError: another build committed meanwhile; run it again.
     """
     start_s = clock()
-    alike = {"program": program, "settings": SETTINGS}
+    alike = {"rules": rules_hash(), "settings": SETTINGS}
     now = read_inputs(lake if raw_version is None else PastLake(lake, raw_version))
     bases = {table.name: lake.snapshot(table) for table in CURATED}
     # After the curated tables: what another build commits meanwhile is a conflict, never mistaken
@@ -130,7 +131,7 @@ def build(
     if outdated or withdrawn:
         ready = located(now, lake.snapshot(RAW_CANDLES, now.versions[RAW_CANDLES.name]))
         built = _run(lake, executor, ready, bases[CANDLES.name], outdated, repeats, report)
-        lineage = {**alike, "made_from": dict(now.versions)}
+        lineage = {"program": program, **alike, "made_from": dict(now.versions)}
         _commit(lake, bases, built, outdated | withdrawn, set(now.sources) - outdated, lineage)
     return _result(lake, now, len(outdated), clock() - start_s)
 

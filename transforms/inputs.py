@@ -12,7 +12,7 @@ from lake.errors import LakeError
 from lake.files import DataFile
 from lake.pieces import Piece, expand
 from lake.snapshot import Snapshot
-from lake.spans import MINUTE, Span
+from lake.spans import MINUTE, Span, merge
 from transforms.levels import NEAR, STAND_IN
 from transforms.spikes import PERPETUAL_STALE
 
@@ -155,21 +155,18 @@ def _moves(before: Inputs, now: Inputs) -> Iterator[tuple[str, Span]]:
     """The coins and minutes in which raw candles or their validation differ."""
     for name in before.sources.keys() | now.sources.keys():
         states = [inputs.sources[name] for inputs in (before, now) if name in inputs.sources]
-        moved = _moved(*states)
-        if moved:
-            yield from ((base, moved) for base in {state.base for state in states})
+        bases = {state.base for state in states}
+        yield from ((base, moved) for moved in _moved(*states) for base in bases)
 
 
-def _moved(one: Source, other: Source | None = None) -> Span | None:
+def _moved(one: Source, other: Source | None = None) -> list[Span]:
     """The minutes in which the curated candles of two states of an instrument may differ; all of
     them where it is in one state only.
     """
     came = other.came if other else ()
     is_other_life = other is None or _record(other) != _record(one)
     own = {*came, *one.came} if is_other_life else set(came) ^ set(one.came)
-    firsts = [piece.first for piece in own if piece.first]
-    lasts = [piece.last for piece in own if piece.last]
-    return Span(min(firsts), max(lasts) + MINUTE) if firsts and lasts else None
+    return merge(Span(p.first, p.last + MINUTE) for p in own if p.first and p.last)
 
 
 def _record(source: Source) -> tuple[str, str, datetime, datetime | None]:

@@ -67,6 +67,11 @@ _OF_A_CANDLE = (
 )
 
 
+def is_sound() -> pl.Expr:
+    """Return whether a candle breaks none of the rules that hold at any minute."""
+    return ~pl.any_horizontal(rule.broken for rule in _OF_A_CANDLE)
+
+
 def errors(
     listed_at: datetime | pl.Expr, expires_at: datetime | pl.Expr | None
 ) -> tuple[Rule, ...]:

@@ -17,7 +17,8 @@ from basislake.options import (
 @lake_option
 @exchange_options
 @selection_options
-@click.option("--repair", is_flag=True, help="Ask again for minutes answered without a candle")
+@click.option("--repair", is_flag=True, help="Ask again for missing and quarantined minutes")
+@click.option("--again", is_flag=True, help="Ask again for all selected minutes, stored or not")
 @engine_options
 @json_option
 def backfill(**given: Any) -> int:
@@ -30,8 +31,11 @@ def backfill(**given: Any) -> int:
     next backfill asks for it.
 
     Minutes that the exchange left out after the first candle are asked again by the next backfill
-    and believed after that; --repair asks for them all the same, and for minutes before the first
-    candle.
+    and believed after that; --repair asks for them all the same, for minutes before the first
+    candle, and for candles that the last build put into quarantine. --again asks for everything
+    that is selected, also what is stored. Where the exchange then sends a sound candle that differs
+    from the stored one, it takes its place; earlier versions of the lake keep the old one, and the
+    next build remakes what the change reaches.
 
     With --engine dask the workers of a cluster make the calls. --rate and --threads are then those
     of each machine, which should have an address of its own for the exchange to count calls by;
@@ -43,6 +47,7 @@ def backfill(**given: Any) -> int:
         basislake backfill --currency BTC --since 2024-03-01
         basislake backfill
         basislake backfill --repair --rate 20
+        basislake backfill --again --instruments BTC-29MAR24 --since 2024-03-01 --until 2024-03-02
         basislake backfill --engine dask --workers 2
     """
     from basislake.verbs.ingest import backfill as body

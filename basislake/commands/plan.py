@@ -11,7 +11,8 @@ from basislake.options import exchange_options, json_option, lake_option, select
 @lake_option
 @exchange_options
 @selection_options
-@click.option("--repair", is_flag=True, help="Count minutes answered without a candle, too")
+@click.option("--repair", is_flag=True, help="Count what backfill --repair asks for again, too")
+@click.option("--again", is_flag=True, help="Count what backfill --again asks for again, too")
 @json_option
 def plan(**given: Any) -> int:
     """Show what a backfill would ask for, and write nothing.

@@ -1,6 +1,5 @@
 """`backup` and `restore`: a lake in another folder or store, with every version."""
 
-import os
 import time
 
 import lake
@@ -9,7 +8,7 @@ from basislake.settings import check_exists
 from basislake.tables import print_table
 from lake import Lake
 from lake.copying import Copied, copy
-from lake.errors import UsageError
+from lake.cores import cores
 
 
 def backup(destination: str, where: Lake, *, as_json: bool) -> int:
@@ -26,12 +25,8 @@ def restore(source: str, where: Lake, *, as_json: bool) -> int:
 
 
 def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:
-    if source.uri == target.uri:
-        raise UsageError(f"{source.uri} cannot be copied onto itself.")
-    if target.uri.startswith(f"{source.uri}/"):
-        raise UsageError(f"{target.uri} is inside {source.uri}, and would be lost with it.")
     started_s = time.monotonic()
-    done = copy(source, target, os.cpu_count() or 1, Progress("files"))
+    done = copy(source, target, cores(), Progress("files"))
     seconds = time.monotonic() - started_s
     for side, damaged in ((target, done.proof.damaged), (source, done.proof.damaged_source)):
         for path in damaged:

@@ -86,6 +86,7 @@ def plan(
     selection: Selection,
     *,
     repair: bool,
+    again: bool,
     as_json: bool,
 ) -> int:
     """See `basislake.commands.plan`; return the exit code."""
@@ -94,7 +95,8 @@ def plan(
     if is_unknown:
         say("The lake knows no instruments yet; `basislake instruments` fetches them.")
     with settings.open() as exchange:
-        plans = make_plans(where, selection, exchange.server_time(), repair=repair)
+        now = exchange.server_time()
+    plans = make_plans(where, selection, now, repair=repair, again=again)
     totals = plan_totals(plans, settings.rate)
     if as_json:
         print_json(totals)
@@ -117,12 +119,19 @@ def backfill(
     selection: Selection,
     *,
     repair: bool,
+    again: bool,
     engine: Engine,
     as_json: bool,
 ) -> int:
     """See `basislake.commands.backfill`; return the exit code."""
     fetched = fetch_told(
-        where, settings, selection, discover_first=False, repair=repair, engine=engine
+        where,
+        settings,
+        selection,
+        discover_first=False,
+        repair=repair,
+        again=again,
+        engine=engine,
     )
     if as_json:
         print_json(fetched.backfill)
@@ -138,6 +147,7 @@ def fetch_told(
     *,
     discover_first: bool,
     repair: bool = False,
+    again: bool = False,
     engine: Engine = HERE,
 ) -> Fetched:
     """Fetch, with progress on stderr."""
@@ -153,6 +163,7 @@ def fetch_told(
         selection,
         discover_first=discover_first,
         repair=repair,
+        again=again,
         engine=engine,
         tell=tell_discovery,
         say=say,
@@ -186,10 +197,15 @@ def tell_backfill(result: Result) -> None:
         f"{result.candles_written:,} candles written by {result.calls:,} calls "
         f"({result.retries:,} retries) in {duration(result.seconds)}."
     )
+    if result.replaced:
+        say(
+            f"Replaced: {result.replaced:,} stored candles by what the exchange sends now. Earlier "
+            "versions keep the old ones; the next build takes up the new ones."
+        )
     if result.differing:
         say(
-            f"Warning: {result.differing} candles came again with other values; "
-            "the stored ones stand."
+            f"Warning: {result.differing:,} candles came again with other values; the stored ones "
+            "stand. `basislake backfill --again` replaces them, where the new ones are sound."
         )
     for failure in result.failed:
         say(f"Failed: {failure.instrument}: {failure.reason}")
@@ -215,6 +231,7 @@ def show_backfill(result: Result) -> None:
         ["empty instruments", None, len(result.empty)],
         ["failed instruments", None, len(result.failed)],
         ["missing minutes", None, sum(result.missing.values())],
+        ["replaced candles", None, result.replaced],
         ["retries", None, result.retries],
         ["throttled", None, result.throttled],
     ]

@@ -1,6 +1,5 @@
 """`report`: one page that shows what lake and database hold, asked again, and the evidence."""
 
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from basislake.report.verify import verify as verified_report
 from basislake.settings import check_exists, known_database
 from basislake.tables import print_table
 from lake import Lake
+from lake.cores import cores
 from lake.errors import BasislakeError, UsageError
 
 
@@ -35,7 +35,7 @@ def report(
     if verify and evidence_folder:
         raise UsageError("--verify makes nothing, so it does not go with --evidence.")
     check_exists(where)
-    workers = threads or os.cpu_count() or 1
+    workers = threads or cores()
     with known_database(postgres, where) as uri:
         loaded = Loaded(uri, schema) if uri else None
         if verify:
@@ -63,7 +63,7 @@ def report_told(where: Lake, loaded: Loaded | None) -> tuple[Made | None, bool]:
         say("Report: none for a lake that is not on disk; `basislake report --output FOLDER` does.")
         return None, True
     try:
-        made, _ = make(where, None, datetime.now(UTC), loaded, os.cpu_count() or 1)
+        made, _ = make(where, None, datetime.now(UTC), loaded, cores())
     except (BasislakeError, OSError) as exc:
         say(f"Report: not made: {exc}. All else is safe; `basislake report` tries again.")
         return None, False

@@ -1,7 +1,5 @@
 """`fingerprint` and `diff`: whether two lakes, or two versions of one, hold the same rows."""
 
-import os
-
 import click
 
 import lake
@@ -9,6 +7,7 @@ from basislake.output import Progress, counted, print_json, say
 from basislake.settings import check_exists
 from basislake.tables import print_table
 from lake import Lake
+from lake.cores import cores
 from lake.difference import COMPARED, Difference, differences
 from lake.fingerprint import Fingerprint
 from lake.fingerprint import fingerprint as fingerprint_of
@@ -45,7 +44,7 @@ def fingerprint(
     """See `basislake.commands.fingerprint`; return the exit code."""
     check_exists(where)
     past = travelled(where, at)
-    workers = threads or os.cpu_count() or 1
+    workers = threads or cores()
     found = fingerprint_of(past, workers, verify=verify, report=Progress("partitions"))
     for path in found.damaged:
         told = "holds other rows than were written, or cannot be read"
@@ -76,7 +75,14 @@ def diff(a: int, b: int | None, where: Lake, other: str | None, *, as_json: bool
 def _print(found: Fingerprint, *, as_json: bool) -> None:
     if as_json:
         # Nothing but content: the objects of two equal lakes are equal.
-        print_json({"lake": found.lake, "tables": found.tables, "rows": found.rows})
+        print_json(
+            {
+                "lake": found.lake,
+                "tables": found.tables,
+                "rows": found.rows,
+                "damaged": found.damaged,
+            }
+        )
         return
     for name, digest in found.tables.items():
         click.echo(f"{digest}  {name}")

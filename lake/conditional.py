@@ -1,0 +1,95 @@
+"""Checks that an object store keeps the first commit of a version and refuses every other one.
+
+Writers on several machines rely on this alone: a store that replaces the first commit with the
+second loses rows, and both writers believe that theirs are stored.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from enum import Enum
+from threading import Barrier
+from uuid import uuid4
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from lake import files
+from lake.errors import LakeError
+
+_SCHEMA = pa.schema([pa.field("probe", pa.int64())])
+_WRITERS = 2
+# Of writers that begin at the same moment one rarely sees the other's commit before its own.
+_TRIES = 20
+
+# Lakes that this process has checked, with the options that reach them.
+_checked: set[tuple[str, frozenset[tuple[str, str]]]] = set()
+
+
+class _Outcome(Enum):
+    STORED = "the store took the commit"
+    REFUSED = "the store refused the commit, because one was there"
+    NOT_SENT = "the library saw the other commit, and sent none"
+
+
+def check(table_uri: str, options: Mapping[str, str]) -> None:
+    """Refuse a store that would lose commits, before the first one of this process to a lake there.
+
+    Two writers make the same small table, below the lake, at the same moment; it is deleted again.
+
+    Args:
+        table_uri: a table's folder in the lake; nothing is done where it is on disk.
+        options: storage options of the object store.
+
+    Raises:
+        LakeError: the store takes the commits of both.
+        DeltaError, OSError: the store cannot be reached; see `lake.guard.explained`.
+    """
+    root = table_uri.rpartition("/")[0]
+    known = (root, frozenset(options.items()))
+    if files.is_local(table_uri) or table_uri.startswith("memory:") or known in _checked:
+        return
+    for _ in range(_TRIES):
+        outcomes = _race(f"{root}/_probe-{uuid4().hex}", options)
+        if outcomes.count(_Outcome.STORED) > 1:
+            raise LakeError(
+                f"The store of {root} takes a second commit in place of the first (it ignores "
+                "If-None-Match), so writers would lose each other's rows. Nothing was written; use "
+                "a store with conditional writes (docs/operations.md)."
+            )
+        if _Outcome.REFUSED in outcomes:
+            break
+    _checked.add(known)
+
+
+def _race(uri: str, options: Mapping[str, str]) -> list[_Outcome]:
+    start = Barrier(_WRITERS)
+    try:
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            writers = [pool.submit(_write, uri, options, start) for _ in range(_WRITERS)]
+            return [writer.result() for writer in writers]
+    finally:
+        store = files.filesystem(uri, options)
+        with suppress(OSError):
+            for info in files.below(store):
+                store.delete_file(info.path)
+
+
+def _write(uri: str, options: Mapping[str, str], start: Barrier) -> _Outcome:
+    start.wait()
+    try:
+        DeltaTable.create(
+            uri,
+            schema=Schema.from_arrow(_SCHEMA),
+            mode="error",
+            storage_options=dict(options) or None,
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+    except CommitFailedError:
+        return _Outcome.REFUSED
+    except DeltaError:
+        if DeltaTable.is_deltatable(uri, dict(options) or None):
+            return _Outcome.NOT_SENT
+        raise
+    return _Outcome.STORED

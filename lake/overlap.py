@@ -1,0 +1,95 @@
+"""Refuses a copy between two places that are one place, or one inside the other."""
+
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from lake.errors import UsageError
+from lake.store import Lake
+from lake.tables import TABLES
+
+# One store under several names.
+_STORES = {"s3a": "s3", "azure": "az", "abfs": "az", "abfss": "az"}
+
+_ENDPOINT = re.compile("endpoint|account_name")
+
+
+def check_apart(source: Lake, target: Lake) -> None:
+    """Refuse to copy a lake onto or into itself, or over a folder that it lies in.
+
+    Folders are compared as the disk knows them, so links, `..`, mounts and upper and lower case
+    make no difference.
+
+    Raises:
+        UsageError: the places overlap.
+    """
+    if source.is_local != target.is_local:
+        return
+    overlap = _overlap_on_disk if source.is_local else _overlap_in_stores
+    if overlap(source, target):
+        raise UsageError(
+            f"{source.uri} cannot be copied to {target.uri}: they are one place, or one is inside "
+            "the other. Nothing was copied; choose a place outside the lake."
+        )
+
+
+def _overlap_on_disk(source: Lake, target: Lake) -> bool:
+    one, other = _folders(source), _folders(target)
+    return bool(
+        _identities(one) & _identities(_with_parents(other))
+        or _identities(other) & _identities(_with_parents(one))
+    )
+
+
+def _folders(lake: Lake) -> list[Path]:
+    """The folders of a lake: each table's may be a link to another place."""
+    return [Path(os.path.realpath(f"{lake.uri}/{name}")) for name in ("", *TABLES)]
+
+
+def _with_parents(folders: list[Path]) -> set[Path]:
+    return {place for folder in folders for place in (folder, *folder.parents)}
+
+
+def _identities(folders: Iterable[Path]) -> set[object]:
+    """What tells those that exist from all others: device and number, which see through mounts, and
+    the path as it is listed, since some file systems number a folder differently each time.
+    """
+    found = set[object]()
+    for folder in folders:
+        with suppress(OSError):
+            known = folder.stat()
+            found |= {(known.st_dev, known.st_ino), _as_listed(folder)}
+    return found
+
+
+def _as_listed(folder: Path) -> Path:
+    """The path in the upper and lower case that the disk lists it in."""
+    if folder == folder.parent:
+        return folder
+    names = {path.name: path.name.casefold() for path in folder.parent.iterdir()}
+    alike = (name for name, folded in names.items() if folded == folder.name.casefold())
+    name = folder.name if folder.name in names else next(alike, folder.name)
+    return _as_listed(folder.parent) / name
+
+
+def _overlap_in_stores(source: Lake, target: Lake) -> bool:
+    (store, account, one), (other_store, other_account, other) = map(_place, (source, target))
+    if store != other_store or (account and other_account and account != other_account):
+        return False
+    shared = min(len(one), len(other))
+    return one[:shared] == other[:shared]
+
+
+def _place(lake: Lake) -> tuple[str, str, list[str]]:
+    """Scheme, account or endpoint as far as the address tells it, and the bucket with the prefix's
+    names. The environment is the same for both sides of a copy.
+    """
+    scheme, _, rest = lake.uri.partition("://")
+    bucket, *names = rest.split("/")
+    container, _, host = bucket.partition("@")
+    account = host.partition(".")[0] or ",".join(
+        sorted(value for name, value in lake.options.items() if _ENDPOINT.search(name.lower()))
+    )
+    return _STORES.get(scheme, scheme), account, [container.lower(), *names]

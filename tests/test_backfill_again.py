@@ -1,0 +1,393 @@
+"""Candles that are asked for again on purpose: which replace stored ones, and what follows."""
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from basislake.exchange.calls import CHART_METHOD as CHART
+from basislake.exchange.contracts import milliseconds
+from basislake.exchange.faults import Changed, server_error
+from basislake.exchange.forms import Change, Columns
+from basislake.exchange.server import SimulatedExchange
+from basislake.explain import explain
+from ingest.batches import Outcome, Recalled, Stored, store
+from ingest.plans import make_plans
+from ingest.replies import Page
+from ingest.selection import Selection, select
+from lake import Lake
+from lake.compaction import compact
+from lake.errors import ConflictError
+from lake.fingerprint import fingerprint
+from lake.pieces import REPLACED
+from lake.retention import give_up
+from lake.spans import MINUTE, Span
+from lake.tables import COVERAGE, RAW_CANDLES
+from lake.vacuum import vacuum
+from lake.versions import PastLake
+from tests.arriving import PROGRAM, append, contents, new_lake
+from tests.market import NOW, basislake, command, fetch, ideal_calls, rows, truths
+from tests.processes import ended, running, wait_until
+from tests.spiked import EXPIRIES, NEXT, PERPETUAL, QUARTERLY, market
+from tests.staged import UNIVERSE, built, later, raw_version
+from transforms.build import build
+from transforms.rules import is_sound
+
+DAY = 1440
+# Of the staged lake: a future that expired, and a minute of its life.
+FUTURE = "BTC-29MAR24"
+AT = NOW.replace(second=0) - timedelta(days=8)
+
+
+@pytest.fixture
+def server() -> Iterator[SimulatedExchange]:
+    with SimulatedExchange(UNIVERSE) as exchange:
+        yield exchange
+
+
+def scaled(factor: float | None, *minutes_ms: int) -> Change:
+    """Multiply the prices of these minutes, or send null for their closes."""
+
+    def change(good: Columns) -> Columns:
+        changed = {name: list(good[name]) for name in ("open", "high", "low", "close")}
+        for row, tick in enumerate(good["ticks"]):
+            if tick in minutes_ms and factor is None:
+                changed["close"][row] = None
+            elif tick in minutes_ms:
+                for cells in changed.values():
+                    cells[row] *= factor
+        return good | changed
+
+    return change
+
+
+def send(
+    server: SimulatedExchange, factor: float | None, name: str = FUTURE, minutes: int = 1
+) -> None:
+    """From now on some minutes of an instrument come so."""
+    ms = [milliseconds(AT + i * MINUTE) for i in range(minutes)]
+    server.faults.add(CHART, None, Changed(scaled(factor, *ms)), instrument=name)
+
+
+def around(name: str = FUTURE) -> Selection:
+    """A few hours of an instrument."""
+    return select(names=[name], since=AT - timedelta(hours=2), until=AT + timedelta(hours=3))
+
+
+def close_at(where: Lake, version: int | None = None, name: str = FUTURE) -> float | None:
+    found = PastLake(where, version) if version is not None else where
+    row = rows(found, "raw_candles").filter(instrument=name, ts=AT)
+    assert row.height == 1
+    close: float | None = row["close"][0]
+    return close
+
+
+def true_close(name: str = FUTURE) -> float:
+    close: float = truths(UNIVERSE).filter(instrument=name, ts=AT)["close"][0]
+    return close
+
+
+def test_a_candle_that_changed_is_fetched_again_and_the_old_one_stays_in_its_version(
+    where: Lake, server: SimulatedExchange
+) -> None:
+    send(server, 1.01, minutes=90)
+    before = raw_version(where)
+    # Nobody asks for what is stored, unless told to.
+    assert fetch(server, where, around()).calls == 0
+    assert fetch(server, where, around(), repair=True).calls == 0
+    assert close_at(where) == true_close()
+    result = fetch(server, where, around(), again=True)
+    assert (result.failed, result.calls, result.candles_written) == ([], 1, 0)
+    assert (result.replaced, result.differing) == (90, 0)
+    assert close_at(where) == true_close() * 1.01
+    assert close_at(where, before) == true_close()
+    assert rows(where, "raw_candles").height == rows(PastLake(where, before), "raw_candles").height
+    server.faults.clear()
+    assert fetch(server, where, around(), again=True).replaced == 90
+    assert_frame_equal(rows(where, "raw_candles"), truths(UNIVERSE), check_exact=True)
+    assert close_at(where, before + 1) == true_close() * 1.01
+
+
+def test_what_comes_again_as_it_is_stored_changes_nothing(
+    where: Lake, server: SimulatedExchange
+) -> None:
+    versions = {table: where.snapshot(table).version for table in (RAW_CANDLES, COVERAGE)}
+    result = fetch(server, where, again=True)
+    assert result.calls == result.plan["calls"] == ideal_calls(UNIVERSE)
+    assert (result.replaced, result.differing, result.candles_written) == (0, 0, 0)
+    assert (result.complete, result.failed) == (len(UNIVERSE.contracts), [])
+    assert {table: where.snapshot(table).version for table in versions} == versions
+
+
+def test_a_sound_candle_is_never_replaced_by_a_broken_one(
+    where: Lake, server: SimulatedExchange
+) -> None:
+    before = raw_version(where)
+    for factor in (None, -1.0, 0.0):
+        send(server, factor)
+        result = fetch(server, where, around(), again=True)
+        assert (result.replaced, result.differing, result.failed) == (0, 1, [])
+        server.faults.clear()
+    assert raw_version(where) == before
+
+
+def test_a_broken_candle_is_repaired_once_it_comes_sound(
+    where: Lake, server: SimulatedExchange
+) -> None:
+    send(server, None)
+    where = Lake(f"{where.uri}-2")
+    fetch(server, where)
+    built(where)
+    broken = raw_version(where)
+    assert rows(where, "quarantine").select("instrument", "ts").rows() == [(FUTURE, AT)]
+    # It comes broken still: it is counted, and the rest of its window is as it is stored.
+    still = fetch(server, where, around(), repair=True)
+    assert (still.calls, still.replaced, still.differing) == (1, 0, 0)
+    assert planned(where) == 1
+    assert raw_version(where) == broken
+    server.faults.clear()
+    assert fetch(server, where, repair=True).replaced == 1
+    # Until a build has taken it up it is asked for, and is as it is stored.
+    assert fetch(server, where, repair=True).replaced == 0
+    built(where)
+    assert rows(where, "quarantine").is_empty()
+    assert planned(where) == 0
+    assert_frame_equal(rows(where, "raw_candles"), truths(UNIVERSE), check_exact=True)
+    assert close_at(where, broken) is None
+
+
+def planned(where: Lake) -> int:
+    """How many windows --repair asks for in some hours around."""
+    return sum(len(plan.windows) for plan in make_plans(where, around(), NOW, repair=True))
+
+
+def test_an_instrument_that_is_not_answered_again_is_failed_and_stays_as_it_is(
+    where: Lake, server: SimulatedExchange
+) -> None:
+    before = raw_version(where)
+    server.faults.add(CHART, None, server_error(), instrument=FUTURE)
+    result = fetch(server, where, around(), again=True, retries=0)
+    assert [failure.instrument for failure in result.failed] == [FUTURE]
+    assert "300 minutes have no answer" in result.failed[0].reason
+    assert raw_version(where) == before
+    # They are stored all the same, so the next backfill has nothing to do.
+    assert fetch(server, where, around()).calls == 0
+
+
+def test_a_perpetual_that_comes_for_its_futures_sake_is_not_asked_again(
+    where: Lake,
+) -> None:
+    plans = {plan.instrument: plan for plan in make_plans(where, around(), NOW, again=True)}
+    assert [len(plans[name].windows) for name in (PERPETUAL, FUTURE)] == [0, 1]
+    assert plans[FUTURE].windows == plans[FUTURE].again == (around().span,)
+    plans = {p.instrument: p for p in make_plans(where, around(PERPETUAL), NOW, again=True)}
+    assert {name: len(plan.windows) for name, plan in plans.items()} == {PERPETUAL: 1}
+
+
+def test_the_command_counts_and_tells_what_it_asks_for_again(
+    where: Lake, server: SimulatedExchange
+) -> None:
+    send(server, 1.01)
+    chosen = ("--lake", where.uri, "--instruments", FUTURE, "--again")
+    plan = basislake(server, "plan", *chosen, "--json").json
+    life = where.scan("coverage").filter(instrument=FUTURE).collect()["minutes"].sum()
+    assert (plan["calls"], plan["candles"]) == (1, life)
+    done = basislake(server, "backfill", *chosen, "--json")
+    assert (done.code, done.json["replaced"], done.json["calls"]) == (0, 1, 1)
+    assert "Replaced: 1 stored candles" in done.err
+    send(server, None)
+    done = basislake(server, "backfill", *chosen, "--json")
+    assert (done.code, done.json["differing"]) == (0, 1)
+    assert "the stored ones stand" in done.err
+
+
+# What follows from it
+
+
+RAW = market(5, 8 * DAY, traded_share=0.3).raw
+
+
+def arrive_again(
+    where: Lake, name: str, minutes: Mapping[int, float], again: Sequence[Span] | None = None
+) -> Stored:
+    """Commit an answer in which the prices of some minutes are others."""
+    frame = RAW[name].drop("instrument")
+    for minute, factor in minutes.items():
+        is_it = pl.col("ts") == frame["ts"][minute]
+        frame = frame.with_columns(
+            pl.when(is_it).then(pl.col(price) * factor).otherwise(price).alias(price)
+            for price in ("open", "high", "low", "close")
+        )
+    window = Span(frame["ts"][0], frame["ts"][-1] + MINUTE)
+    page = Page(frame, 0, window)
+    memory = {name: Recalled(again=[window] if again is None else again)}
+    return store(where, [Outcome(name, window, page)], PROGRAM, memory, is_sound())
+
+
+@pytest.mark.parametrize(
+    ("changed", "rebuilt"),
+    [
+        # The weekly expires on the fourth day.
+        ({PERPETUAL: {7 * DAY: 1.001}}, {PERPETUAL, NEXT, QUARTERLY}),
+        ({PERPETUAL: {7 * DAY: 1.001, 0: 1.001}}, set(EXPIRIES)),
+        ({PERPETUAL: {DAY: 1.001}}, set(EXPIRIES)),
+        ({NEXT: {7 * DAY: 1.001}}, {PERPETUAL, NEXT, QUARTERLY}),
+    ],
+)
+@pytest.mark.parametrize("shape", ["as it came", "compacted"])
+def test_a_build_remakes_what_a_replaced_candle_can_reach_and_nothing_else(
+    changed: Mapping[str, Mapping[int, float]], rebuilt: set[str], shape: str
+) -> None:
+    with ThreadPoolExecutor(2) as executor, new_lake(RAW) as where:
+        halves = {name: [f.head(2 * DAY), f.slice(2 * DAY)] for name, f in RAW.items()}
+        append(where, halves)
+        if shape == "compacted":
+            compact(where, RAW_CANDLES, PROGRAM)
+        build(where, executor, PROGRAM)
+        first, before = contents(where), raw_version(where)
+        for name, minutes in changed.items():
+            assert arrive_again(where, name, minutes).replaced == len(minutes)
+        done = build(where, executor, PROGRAM)
+        assert done.rebuilt == len(rebuilt)
+        now = contents(where)
+        build(where, executor, PROGRAM, full=True)
+        assert contents(where) == now != first
+        # As it was before, and back.
+        build(where, executor, PROGRAM, raw_version=before)
+        assert contents(where) == first
+        build(where, executor, PROGRAM)
+        assert contents(where) == now
+
+
+def test_maintenance_keeps_both_the_old_row_and_the_new_one() -> None:
+    with ThreadPoolExecutor(2) as executor, new_lake(RAW) as where:
+        append(where, {name: [f.head(2 * DAY), f.slice(2 * DAY)] for name, f in RAW.items()})
+        compact(where, RAW_CANDLES, PROGRAM)
+        build(where, executor, PROGRAM)
+        content = {raw_version(where): rows(where, "raw_candles")}
+        for factor in (1.01, 1.02, 1.0):
+            minutes = {3 * DAY: factor, 3 * DAY + 7: factor, 5: factor}
+            assert arrive_again(where, PERPETUAL, minutes).replaced == 3
+            build(where, executor, PROGRAM)
+            content[raw_version(where)] = rows(where, "raw_candles")
+        append(where, {PERPETUAL: [after(RAW[PERPETUAL])]})
+        content[raw_version(where)] = rows(where, "raw_candles")
+        compact(where, RAW_CANDLES, PROGRAM)
+        assert build(where, executor, PROGRAM).rebuilt == 3
+        give_up(where, timedelta(hours=3), PROGRAM, now=later)
+        vacuum(where, timedelta(0), unsafe=True, now=later)
+        assert fingerprint(where, 2, verify=True).damaged == ()
+        for version, expected in content.items():
+            assert_frame_equal(rows(PastLake(where, version), "raw_candles"), expected)
+        assert build(where, executor, PROGRAM).rebuilt == 0
+
+
+def after(frame: pl.DataFrame) -> pl.DataFrame:
+    """An hour of candles more."""
+    later_on = pl.col("ts") + (frame["ts"][-1] - frame["ts"][0]) + MINUTE
+    return frame.head(60).with_columns(ts=later_on)
+
+
+def test_where_each_row_came_from_is_told_of_those_that_were_replaced_and_of_the_others(
+    where: Lake, server: SimulatedExchange
+) -> None:
+    before = raw_version(where)
+    other = AT + timedelta(hours=1)
+    old = explain(where, FUTURE, other).sides[0].fetched
+    send(server, 1.01)
+    assert fetch(server, where, around(), again=True).replaced == 1
+    new = explain(where, FUTURE, AT).sides[0].fetched
+    assert new is not None
+    assert new.commit.version == before + 1
+    assert new.window == around().span
+    assert REPLACED in where.history(RAW_CANDLES, 1)[0].lineage
+    assert old is not None
+    assert explain(where, FUTURE, other).sides[0].fetched == old
+    assert old.commit.version < before
+
+
+# Others at the same time, and kills
+
+
+def test_two_writers_and_a_compaction_at_once_leave_one_row_a_minute() -> None:
+    with new_lake(RAW) as where:
+        append(where, {PERPETUAL: [RAW[PERPETUAL].slice(i * 500, 500) for i in range(8)]})
+        height = where.snapshot(RAW_CANDLES).rows
+        hurdle = threading.Barrier(3)
+
+        def write(factor: float) -> None:
+            hurdle.wait()
+            for minute in range(100, 3_900, 400):
+                arrive(minute, factor)
+
+        def arrive(minute: int, factor: float) -> None:
+            try:
+                part = {minute: factor, minute + 3: factor}
+                arrive_again_of(where, part, height)
+            except ConflictError:
+                arrive(minute, factor)
+
+        def merge() -> None:
+            hurdle.wait()
+            for _ in range(5):
+                try:
+                    compact(where, RAW_CANDLES, PROGRAM)
+                except ConflictError:
+                    continue
+
+        with ThreadPoolExecutor(3) as threads:
+            work = [threads.submit(write, 1.01), threads.submit(write, 1.02), threads.submit(merge)]
+            for each in work:
+                each.result()
+        found = where.snapshot(RAW_CANDLES).read()
+        assert found.height == found["ts"].n_unique() == height
+        ratio = found["close"] / RAW[PERPETUAL]["close"].head(height)
+        counts = ratio.round(6).value_counts(name="n")
+        assert dict(counts.filter(pl.col("close") != 1.0).rows()).keys() <= {1.01, 1.02}
+        assert counts.filter(pl.col("close") == 1.0)["n"].item() == height - 20
+
+
+def arrive_again_of(where: Lake, minutes: Mapping[int, float], height: int) -> Stored:
+    """As `arrive_again`, of the candles that are stored of the perpetual."""
+    stamps = RAW[PERPETUAL]["ts"]
+    spans = [Span(stamps[minute], stamps[minute] + MINUTE) for minute in minutes]
+    frame = RAW[PERPETUAL].drop("instrument").head(height)
+    frame = frame.filter(pl.col("ts").is_in([span.start for span in spans])).with_columns(
+        pl.col("open", "high", "low", "close") * next(iter(minutes.values()))
+    )
+    window = Span(spans[0].start, spans[-1].end)
+    outcome = Outcome(PERPETUAL, window, Page(frame, 0, window))
+    return store(where, [outcome], PROGRAM, {PERPETUAL: Recalled(again=spans)}, is_sound())
+
+
+def test_a_kill_leaves_old_rows_or_new_ones_and_the_next_run_finishes(
+    where: Lake, server: SimulatedExchange
+) -> None:
+    before = rows(where, "raw_candles")
+    for name in UNIVERSE.contracts:
+        server.faults.add(CHART, None, Changed(every_close_up), instrument=name)
+    with SimulatedExchange(UNIVERSE, faults=server.faults, delay_s=0.3) as slow:
+        line = command(slow, "backfill", "--again", "--lake", where.uri, "--threads", "1")
+        version = raw_version(where)
+        with running(line) as process:
+            wait_until(process, lambda: raw_version(where) > version)
+            process.send_signal(signal.SIGKILL)
+            ended(process)
+    killed = rows(where, "raw_candles")
+    assert killed.select("instrument", "ts").equals(before.select("instrument", "ts"))
+    ratios = (killed["close"] / before["close"]).round(9).unique().to_list()
+    assert sorted(ratios) == [1.0, 1.01]
+    assert fetch(server, where, again=True).failed == []
+    now = rows(where, "raw_candles")
+    assert (now["close"] / before["close"]).round(9).unique().to_list() == [1.01]
+
+
+def every_close_up(good: Columns) -> Columns:
+    return good | {
+        name: [cell * 1.01 for cell in good[name]] for name in ("open", "high", "low", "close")
+    }

@@ -1,0 +1,63 @@
+"""How many threads a command uses: as many as this process may use cores."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lake.cores import cores
+
+ROOT = Path(__file__).parent.parent
+
+
+def in_groups(folder: Path, own: str, **limits: str) -> int:
+    """What is counted where the control groups' files say this; `__` separates folders."""
+    (folder / "own").write_text(own)
+    for name, text in limits.items():
+        path = folder / "groups" / name.replace("__", "/").replace("_max", ".max")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return cores(folder / "groups", folder / "own")
+
+
+HERE = len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("own", "limits", "expected"),
+    [
+        ("0::/\n", {"cpu_max": "100000 100000\n"}, 1),
+        ("0::/\n", {"cpu_max": "max 100000\n"}, HERE),
+        ("0::/a/b\n", {"a__cpu_max": "50000 100000\n", "a__b__cpu_max": "max 100000\n"}, 1),
+        ("0::/\n", {"cpu_max": "99900000 100000\n"}, HERE),
+        ("0::/\n", {"cpu_max": "nonsense"}, HERE),
+        ("", {}, HERE),
+    ],
+)
+def test_a_containers_limit_counts(
+    tmp_path: Path, own: str, limits: dict[str, str], expected: int
+) -> None:
+    assert in_groups(tmp_path, own, **limits) == expected
+
+
+@pytest.mark.parametrize(("quota", "expected"), [("150000", min(2, HERE)), ("-1", HERE)])
+def test_a_limit_of_the_older_kind_counts_too(tmp_path: Path, quota: str, expected: int) -> None:
+    folder = tmp_path / "groups" / "cpu,cpuacct" / "docker"
+    folder.mkdir(parents=True)
+    (folder / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (folder / "cpu.cfs_period_us").write_text("100000\n")
+    (tmp_path / "own").write_text("3:memory:/docker\n2:cpu,cpuacct:/docker\n")
+    assert cores(tmp_path / "groups", tmp_path / "own") == expected
+
+
+def test_a_process_that_is_bound_to_a_core_uses_one() -> None:
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+        "from lake.cores import cores; print(cores())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1\n"

@@ -1,0 +1,73 @@
+"""Other rules build everything again, whatever the version of the program says."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.staged import Staged
+
+ROOT = Path(__file__).parent.parent
+ALL_BROKEN = """
+
+_OF_A_CANDLE = (*_OF_A_CANDLE, Rule("any", "Every candle breaks it.", pl.lit(value=True)))
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    """The rules of a copy of the program, to be edited."""
+    program = tmp_path / "program"
+    copy = shutil.copytree(ROOT / "transforms", program / "transforms")
+    for name in ("basislake", "ingest", "lake", "load"):
+        (program / name).symlink_to(ROOT / name)
+    return copy / "rules.py"
+
+
+def ran(rules: Path, *arguments: str) -> str:
+    """Run Python where `transforms` is the copy, and all else is the program under test."""
+    program = rules.parent.parent
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=program,
+        env={**os.environ, "PYTHONPATH": str(program)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def hashed(rules: Path) -> str:
+    return ran(rules, "-c", "from transforms.rules_hash import rules_hash; print(rules_hash())")
+
+
+def test_the_hash_is_of_the_rules_and_not_of_the_machine(rules: Path) -> None:
+    first = hashed(rules)
+    source = rules.read_text()
+    rules.write_bytes(source.replace("\n", "\r\n").encode())
+    assert hashed(rules) == first
+    rules.write_text(source.replace("<= 0", "<= 1"))
+    assert hashed(rules) != first
+
+
+def test_a_changed_rule_builds_everything_again_and_the_old_one_brings_all_back(
+    rules: Path, staged: Staged, tmp_path: Path
+) -> None:
+    where = staged.copy(tmp_path)
+    build = ("-m", "basislake", "build", "--json", "--lake", where.uri)
+    before = json.loads(ran(rules, *build))
+    assert (before["rebuilt"], before["quarantined"]) == (0, 0)
+    source = rules.read_text()
+    rules.write_text(source + ALL_BROKEN)
+    changed = json.loads(ran(rules, *build))
+    assert (changed["unchanged"], changed["candles"]) == (0, 0)
+    assert changed["quarantined"] == before["candles"]
+    assert json.loads(ran(rules, *build))["rebuilt"] == 0
+    rules.write_text(source)
+    again = json.loads(ran(rules, *build))
+    assert (again["candles"], again["unchanged"]) == (before["candles"], 0)
