@@ -17,8 +17,9 @@ from typing import IO
 from urllib.parse import quote
 
 from lake.errors import LoadError
-from load.postmaster import PORT, SOCKET, SUPERUSER, Postmaster, RefusedError
-from load.programs import NEWEST, Programs
+from load.datadir import SUPERUSER, initialise, version_of
+from load.postmaster import PORT, SOCKET, Postmaster
+from load.programs import NEWEST, Programs, RefusedError
 
 # Of a Unix socket's path, on every system; Linux takes a few more.
 _LONGEST_SOCKET_BYTES = 103
@@ -165,15 +166,28 @@ def _start(server: Postmaster, note: IO[str]) -> None:
     if "\n" in str(server.data):
         raise RefusedError("a line break in its path is no good to PostgreSQL")
     if _read(note) == _MAKING:
-        for path in server.data.iterdir() if server.data.exists() else ():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    elif not server.version() and server.data.exists() and any(server.data.iterdir()):
-        raise RefusedError("the folder holds other files")
-    if not server.version():
+        _clear(server.data, note)
+    if not version_of(server.data):
+        if server.data.exists() and any(server.data.iterdir()):
+            raise RefusedError("the folder holds other files")
         _write(note, _MAKING)
-        server.set_up(lock=note.fileno())
+        try:
+            initialise(server.data, lock=note.fileno())
+        except BaseException:
+            _clear(server.data, note)
+            raise
         _write(note, "")
     server.start()
+
+
+def _clear(data: Path, note: IO[str]) -> None:
+    """Remove data that were not made to the end."""
+    for path in data.iterdir() if data.exists() else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    _write(note, "")
 
 
 def _join(data: Path) -> int:

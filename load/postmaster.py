@@ -1,5 +1,4 @@
-"""A PostgreSQL server on a data folder of its own: set up, started, asked whether it is ready,
-stopped.
+"""A PostgreSQL server on a data folder of its own: started, asked whether it is ready, stopped.
 
 It listens on a Unix socket in its data folder only. The callers see to it that nobody else starts
 or stops the same server meanwhile.
@@ -10,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,28 +17,13 @@ from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
-from load.programs import NEWEST, Programs, check_user, environment, user_of
+from load.datadir import SUPERUSER, version_of
+from load.programs import Programs, RefusedError, complaint, environment, user_of
 
 PORT = 5432
 SOCKET = f".s.PGSQL.{PORT}"
-SUPERUSER = "postgres"
 _PID_FILE = "postmaster.pid"
 _STATUS_LINE = 7
-
-# Texts sort by code point on every machine, and upper() and lower() know all of Unicode.
-_INITDB = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions")
-_SORTED = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-_FIRST_WITH_SORTED = 17
-
-# What a data folder is set up with, and its owner may change in postgresql.conf. Nothing is
-# replicated, so a table that is filled in the transaction that makes it needs no log; and the rest
-# of a load's log takes few checkpoints.
-_SETTINGS = {
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "max_wal_size": "4GB",
-    "maintenance_work_mem": "256MB",
-}
 
 # What every start sets, also in data folders that an earlier basislake made. There is no password,
 # so no other user of this machine, and no other machine, may connect. The socket's folder is
@@ -50,9 +35,9 @@ _FIXED = {
     "unix_socket_permissions": "0700",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # The memory that processes of one query share is in /dev/shm by default, which containers keep
-    # to 64 MB, and which logind empties when a user logs out.
-    **({"dynamic_shared_memory_type": "sysv"} if Path("/dev/shm").exists() else {}),  # noqa: S108
+    # By default the memory that processes of one query share is in Linux's /dev/shm, which
+    # containers keep to 64 MB and logind empties when a user logs out.
+    **({"dynamic_shared_memory_type": "sysv"} if sys.platform.startswith("linux") else {}),
 }
 
 _POLL_S = 0.01
@@ -70,11 +55,11 @@ _LARGEST_LOG_BYTES = 1_000_000
 _ANSWER_S = 10.0
 _PROTOCOL = 196_608  # 3.0
 _CANNOT_CONNECT_NOW = b"C57P03\x00"
-_SEVERE = ("FATAL:", "PANIC:", "error:")
 
-
-class RefusedError(Exception):
-    """PostgreSQL does not do what it is asked; the message is its reason."""
+_PROC = Path("/proc/self")
+# What the kernel says of the process at the other end of a socket: its number, user and group.
+_PEER = struct.Struct("iII")
+_KNOWS_PEERS = hasattr(socket, "SO_PEERCRED")
 
 
 class State(Enum):
@@ -104,54 +89,18 @@ class Postmaster:
         self.log = data.with_name(f"{data.name}.log")
         self._socket = str(reachable / SOCKET)
 
-    def set_up(self, version: str = NEWEST, *, lock: int | None = None) -> None:
-        """Make the data of a server that was never started, in an empty or absent folder.
-
-        Args:
-            version: major version of PostgreSQL.
-            lock: file descriptor of a lock. initdb holds it, too, as it goes on where this process
-                is killed.
-
-        Raises:
-            LoadError: PostgreSQL cannot; the message has its reason.
-            OSError: the folder cannot be made.
-        """
-        programs = Programs.of(version)
-        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        run_as = user_of(self.data, programs)
-        if not run_as:
-            check_user()
-        sorted_by = _SORTED if int(version) >= _FIRST_WITH_SORTED else ()
-        settings = [f"--set={name}={value}" for name, value in _SETTINGS.items()]
-        options = (*_INITDB, *sorted_by, *settings, f"--username={SUPERUSER}")
-        done = subprocess.run(  # noqa: S603
-            [programs / "initdb", *options, f"--pgdata={self.data}"],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            stdin=subprocess.DEVNULL,
-            cwd=self.data,
-            env=environment(),
-            pass_fds=() if lock is None else (lock,),
-            **run_as,
-        )
-        if done.returncode:
-            raise RefusedError(_reason(done.stderr) or f"initdb ended with {done.returncode}")
-
     def start(self) -> None:
         """Start the server, or wait for one that another program started or is stopping.
 
         Raises:
-            LoadError: it cannot be started; the message has its reason.
-            OSError: the same.
+            RefusedError: PostgreSQL does not start.
+            LoadError: there is no program, or no user, for it.
+            OSError: a file of it cannot be read or written.
         """
         until_s = time.monotonic() + _LONGEST_WAKE_S
         while not self._is_answering():
             _wait(lambda: self._pid() is None, _LAST_MOMENTS_S)
-            if self._pid() is None:
-                # Its number may be another program's by now, which PostgreSQL takes for a server.
-                (self.data / _PID_FILE).unlink(missing_ok=True)
+            self._forget_others()
             failure = self._launch()
             if not failure:
                 return
@@ -168,58 +117,64 @@ class Postmaster:
         Raises:
             OSError: it belongs to another user.
         """
-        state, pid = self.state(), self._pid()
-        if state is State.ABSENT or pid is None:
+        state, pid = self._ask()
+        if not pid:
             return
         # While it recovers from the crash of one of its processes, only this ends it.
         signals = [signal.SIGINT, signal.SIGQUIT] if state is State.READY else [signal.SIGQUIT]
         for how in signals:
             with suppress(ProcessLookupError):
                 os.kill(pid, how)
-            if _wait(lambda: self._pid() is None, _LONGEST_STOP_S):
+            if _wait(lambda: self.noted_pid() != pid or not _command(pid), _LONGEST_STOP_S):
                 return
 
     def state(self) -> State:
         """Ask the server whether it is ready, as a client that connects."""
+        return self._ask()[0]
+
+    def _ask(self) -> tuple[State, int]:
+        """What the server answers, and its process number; 0 where it runs in another container."""
         fields = f"user\0{SUPERUSER}\0database\0{SUPERUSER}\0\0".encode()
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(_ANSWER_S)
             try:
                 client.connect(self._socket)
             except TimeoutError:
-                return State.BUSY
+                return State.BUSY, self.noted_pid() or 0
             except OSError:
-                return State.ABSENT
+                return State.ABSENT, 0
+            pid = _pid_of_peer(client) if _KNOWS_PEERS else self.noted_pid() or 0
             try:
                 client.sendall(struct.pack("!ii", len(fields) + 8, _PROTOCOL) + fields)
                 answer = client.recv(4096)
             except OSError:
-                return State.BUSY
-        return State.READY if answer and _CANNOT_CONNECT_NOW not in answer else State.BUSY
+                return State.BUSY, pid
+        is_ready = answer and _CANNOT_CONNECT_NOW not in answer
+        return State.READY if is_ready else State.BUSY, pid
 
-    def version(self) -> str:
-        """Return the major version that made the data; none where there are no data.
-
-        Raises:
-            OSError: the folder cannot be read.
-        """
-        try:
-            return (self.data / "PG_VERSION").read_text().strip()
-        except FileNotFoundError:
-            return ""
-
-    def noted_pid(self) -> str:
-        """Return the process number that the server noted; none where it does not run."""
-        return (self._noted() or [""])[0]
+    def noted_pid(self) -> int | None:
+        """Return the process number that the server noted; None where it has stopped."""
+        return _number(self.data / _PID_FILE)
 
     def _is_answering(self) -> bool:
         """Whether it runs and takes connections, waiting while it recovers or ends."""
         _wait(lambda: self.state() is not State.BUSY, _LONGEST_RECOVERY_S)
         return self.state() is State.READY
 
+    def _forget_others(self) -> None:
+        """Remove notes of a killed server that nobody buried, or whose number is another program's
+        by now, e.g. after a restart of the machine, and notes of the server of which these data are
+        a copy: PostgreSQL would take such a process for the server.
+        """
+        for name in (_PID_FILE, f"{SOCKET}.lock"):
+            path = self.data / name
+            pid = _number(path)
+            if pid and _is_known(pid) and not _serves(pid, self.data):
+                path.unlink(missing_ok=True)
+
     def _launch(self) -> str:
         """Start the server and wait until it is ready; otherwise return why it is not."""
-        programs = Programs.of(self.version())
+        programs = Programs.of(version_of(self.data))
         settings = [f"--{name}={value}" for name, value in _FIXED.items()]
         mode = "wb" if self.log.exists() and self.log.stat().st_size > _LARGEST_LOG_BYTES else "ab"
         with self.log.open(mode) as log:
@@ -247,41 +202,74 @@ class Postmaster:
             threading.Thread(target=process.wait, name="postgres", daemon=True).start()
             return ""
         told = self.log.read_bytes()[told_before:].decode(errors="replace")
-        return _reason(told) or f"postgres ended with {process.returncode}"
+        return complaint(told) or f"postgres ended with {process.returncode}"
 
     def _is_ready(self, process: "subprocess.Popen[bytes]") -> bool:
-        noted = self._noted()
-        is_its = len(noted) > _STATUS_LINE and noted[0] == str(process.pid)
-        return is_its and noted[_STATUS_LINE] == "ready"
+        lines = _lines(self.data / _PID_FILE)
+        is_complete = len(lines) > _STATUS_LINE
+        return is_complete and (lines[0], lines[_STATUS_LINE]) == (str(process.pid), "ready")
 
     def _pid(self) -> int | None:
         """The process number of the server; None where it is none, or that of another program."""
-        text = self.noted_pid()
-        if text.isdecimal() and _works_in(int(text), self.data):
-            return int(text)
-        return None
-
-    def _noted(self) -> list[str]:
-        try:
-            return [line.strip() for line in (self.data / _PID_FILE).read_text().split("\n")]
-        except FileNotFoundError:
-            return []
+        pid = self.noted_pid()
+        return pid if pid and _serves(pid, self.data) else None
 
 
-def _works_in(pid: int, folder: Path) -> bool:
-    """Whether a process is there, is no zombie, and is a server of this folder."""
-    if Path("/proc/self/cwd").exists():
-        try:
-            return Path(f"/proc/{pid}/cwd").samefile(folder)
-        except OSError:
+def _number(path: Path) -> int | None:
+    """The process number in the first line of a file; None where there is none."""
+    first = [*_lines(path), ""][0]
+    return int(first) if first.isdecimal() else None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text().split("\n")]
+    except FileNotFoundError:
+        return []
+
+
+def _pid_of_peer(client: socket.socket) -> int:
+    """The process that listens at the other end, as numbered here; 0 where it is in a container of
+    its own.
+    """
+    found = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+    return int(_PEER.unpack(found)[0])
+
+
+def _is_known(pid: int) -> bool:
+    """Whether a process has this number, be it another user's, or dead and not buried."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _serves(pid: int, data: Path) -> bool:
+    """Whether a process is the server of a folder."""
+    try:
+        return Path(f"/proc/{pid}/cwd").samefile(data)
+    except PermissionError:
+        # Of root in a container; the server of another user would have data of its own.
+        if os.geteuid() != 0:
             return False
-    shown = subprocess.run(  # noqa: S603
-        ["/bin/ps", "-o", "stat=,command=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    return "postgres" in shown and not shown.startswith("Z")
+    except FileNotFoundError:
+        if _PROC.exists():
+            return False
+    return "postgres" in _command(pid)
+
+
+def _command(pid: int) -> str:
+    """The program of a process; nothing where it has ended."""
+    if _PROC.exists():
+        try:
+            return (_PROC.parent / str(pid) / "cmdline").read_text(errors="replace").split("\0")[0]
+        except OSError:
+            return ""
+    line = ["/bin/ps", "-o", "command=", "-p", str(pid)]
+    return subprocess.run(line, capture_output=True, text=True, check=False).stdout  # noqa: S603
 
 
 def _wait(is_so: Callable[[], bool], seconds: float) -> bool:
@@ -292,13 +280,3 @@ def _wait(is_so: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(_POLL_S)
     return True
-
-
-def _reason(told: str) -> str:
-    """The first line of a program's messages that says what went wrong, else the last line."""
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
-    severe = [line for line in lines if any(word in line for word in _SEVERE)]
-    line = (severe or lines[-1:] or [""])[0]
-    for word in _SEVERE:
-        line = line.partition(word)[2].strip() or line
-    return line

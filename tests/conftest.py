@@ -15,8 +15,8 @@ import lake
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from lake import Lake
+from load.datadir import initialise
 from load.embedded import embedded
-from load.postmaster import Postmaster
 from tests import profiles, session
 from tests.ailing import ailing_lake
 from tests.lakes import built_lake
@@ -63,7 +63,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def older_postgres() -> Iterator[str]:
     """The URI of PostgreSQL 16, which comes with the package of the embedded one."""
-    Postmaster(FOLDER / "pg16", FOLDER / "pg16").set_up("16")
+    initialise(FOLDER / "pg16", "16")
     with embedded(FOLDER / "pg16") as uri:
         yield uri
 

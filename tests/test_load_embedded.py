@@ -123,13 +123,15 @@ with embedded(Path(sys.argv[1])) as uri, Database(uri) as database:
 """
 
 
-def test_processes_of_one_query_share_memory_where_a_container_has_little(
+def test_root_runs_a_server_in_a_container_with_its_few_rights_and_little_shared_memory(
     server_data: Data, tmp_path: Path
 ) -> None:
     only_for_root()
     server_data(tmp_path / "pg")
     small = 'mount -t tmpfs -o size=1m tmpfs /dev/shm || exit 77; exec "$@"'
-    line = [sys.executable, "-c", JOINING_SOURCE, str(tmp_path / "pg")]
+    # Root may not look into processes of other users there.
+    less = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"]
+    line = [*less, sys.executable, "-c", JOINING_SOURCE, str(tmp_path / "pg")]
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", small, "sh", *line],  # noqa: S607
         capture_output=True,
@@ -140,6 +142,7 @@ def test_processes_of_one_query_share_memory_where_a_container_has_little(
     if done.returncode == 77:
         pytest.skip("a small /dev/shm cannot be mounted here")
     assert done.stdout == "[(100000,)]\n", done.stderr
+    assert not is_running(tmp_path / "pg")
 
 
 @pytest.fixture
@@ -235,13 +238,47 @@ def test_a_process_number_that_is_anothers_by_now_is_not_taken_for_the_server(
 ) -> None:
     folder = tmp_path / "pg"
     server_data(folder)
+    notes = [folder / "postmaster.pid", folder / ".s.PGSQL.5432.lock"]
     with embedded(folder) as uri:
-        mark = (folder / "postmaster.pid").read_text().split("\n")
+        noted = [path.read_text().split("\n") for path in notes]
     # As after a restart of the machine.
-    (folder / "postmaster.pid").write_text("\n".join([str(os.getpid()), *mark[1:]]))
+    for path, lines in zip(notes, noted, strict=True):
+        path.write_text("\n".join([str(os.getpid()), *lines[1:]]))
     with embedded(folder) as uri, Database(uri) as database:
         assert database.query("SELECT 1") == [(1,)]
     assert not is_running(folder)
+
+
+def test_a_killed_server_that_nobody_buried_is_not_taken_for_one_that_runs(
+    server_data: Data, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pg"
+    server_data(folder)
+    with _holding(folder) as parent:
+        assert parent.stdout
+        parent.stdout.readline()
+        parent.send_signal(signal.SIGSTOP)
+        server = psutil.Process(_pid(folder))
+        server.kill()
+        wait_until(None, lambda: server.status() == psutil.STATUS_ZOMBIE)
+        with embedded(folder) as uri, Database(uri) as database:
+            assert database.query("SELECT 1") == [(1,)]
+        parent.kill()
+
+
+def test_a_copy_of_a_running_servers_data_has_a_server_of_its_own(
+    server_data: Data, tmp_path: Path
+) -> None:
+    folder, copy = tmp_path / "pg", tmp_path / "copy"
+    server_data(folder)
+    with embedded(folder) as uri:
+        subprocess.run(["cp", "-a", str(folder), str(copy)], check=True)  # noqa: S607
+        with embedded(copy) as other, Database(other) as database:
+            database.execute("CREATE TABLE here ()")
+            database.commit()
+            assert _pid(copy) != _pid(folder)
+        with Database(uri) as database:
+            assert database.query("SELECT to_regclass('here')::text") == [(None,)]
 
 
 def test_a_kept_server_says_how_to_connect_and_goes_on_until_it_is_stopped(
