@@ -100,6 +100,8 @@ class LogWriter:
             )
             return
         delta = self._delta or DeltaTable(self._uri, storage_options=self._options or None)
+        if delta.version() < version - 1:
+            delta.update_incremental()
         if delta.version() != version - 1:
             raise CommitFailedError(f"the newest version is {delta.version()}")
         delta.create_write_transaction(
