@@ -182,11 +182,12 @@ def _shown(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
 
 def _lake_error(what: str, error: Exception) -> LakeError:
     told = plain(str(error).partition(_LINE)[0]).rstrip(".")
-    hint = ""
+    # Of a file that makes no sense DuckDB often does not name the file.
+    hint = " Where a file is damaged, `basislake fingerprint --verify` names it."
     if _SPILLED in told:
         hint = " What does not fit into memory goes to the folder that TMPDIR names."
-    elif _OF_LAKE.search(told):
-        hint = " Where a file is damaged, `basislake fingerprint --verify` names it."
+    elif isinstance(error, duckdb.OutOfMemoryException | RuntimeError):
+        hint = ""
     return LakeError(f"{what}: {told}. The lake is unchanged.{hint}")
 
 
