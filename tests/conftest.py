@@ -144,6 +144,8 @@ def proxy(object_store: ObjectStore) -> Iterator[Proxy]:
 def pytest_configure(config: pytest.Config) -> None:
     # A shell that runs tests in the background has them, and what they start, ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # `nohup` does the same with the end of a terminal.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # As short as can be: the path of a server's socket has at most 107 characters.
     config.option.basetemp = config.option.basetemp or str(FOLDER / "t")
     profiles.register()
