@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -67,7 +68,10 @@ def test_the_examples_of_the_help_texts_work_one_after_the_other(
 ) -> None:
     folder = Path(environment["PWD"])
     for name in ORDER:
-        lines = [line.replace(THEIR_DATABASE, postgres) for line in example_lines(VERBS[name])]
+        lines = [
+            line.replace(THEIR_DATABASE, shlex.quote(postgres))
+            for line in example_lines(VERBS[name])
+        ]
         assert lines, name
         for line in lines:
             run(line, folder, environment)
