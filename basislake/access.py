@@ -37,7 +37,7 @@ def check_access(target: Target, where: Lake) -> None:
     except LoadError as exc:
         if _REFUSED.search(str(exc)):
             raise UsageError(str(exc)) from exc
-        say(f"Warning: {exc} Until then candles are fetched and built, and not loaded.")
+        say(f"Warning: {exc} Meanwhile fetching and building go on; a load tries again.")
         return
     with database:
         try:

@@ -29,7 +29,7 @@ class Interruptions:
         """Take SIGTERM, and SIGHUP from a terminal that is closed, as Ctrl-C; under `nohup`, which
         has SIGHUP ignored, it stays so.
         """
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._end)
 
