@@ -237,7 +237,7 @@ def test_two_machines_have_an_allowance_each_and_neither_exceeds_its_own(
         with running(at_rate(0.001, line), env) as process:
             wait_until(process, lambda: server.calls_of(CHART) == len(machines))
             process.send_signal(signal.SIGINT)
-            assert end_of(process).code == 1
+            assert end_of(process).code == 130
         assert server.calls_of(CHART) == len(machines)
         for machine in machines:
             assert machine.cache is not None
