@@ -219,36 +219,36 @@ class Follower:
             )
             try:
                 job.run()
+                self._measure()
             finally:
                 self._count(job.result)
             self._took(job.result, asked - set(job.result.left))
         self._measure()
 
     def _took(self, result: Result, asked: set[str]) -> None:
-        """Take note of what a round came to, and tell it.
+        """Take note of what a round came to.
 
         Raises:
             TransientError: nothing was answered.
         """
         failed = {failure.instrument: failure.reason for failure in result.failed}
-        self._measure()
         self._roll.took(asked, set(failed), self._now())
-        lag = self.result.lag
+        if asked and failed.keys() >= asked:
+            raise TransientError(f"No instrument was answered: {next(iter(failed.values()))}")
+        self._news.fetched(result, self.result.lag)
+
+    def _count(self, result: Result) -> None:
+        """Add a round, also one that was interrupted, to the figures and to the log."""
+        own, lag = self.result, self.result.lag
         figures = {
             "calls": result.calls,
             "retries": result.retries,
             "candles": result.candles_written,
-            "failed": len(failed),
+            "failed": len(result.failed),
             "elsewhere": len(result.left),
             "lag_seconds": round(lag.seconds) if lag and lag.seconds is not None else None,
         }
         self._record.tell("-", "round", figures)
-        if asked and failed.keys() >= asked:
-            raise TransientError(f"No instrument was answered: {next(iter(failed.values()))}")
-        self._news.fetched(result, lag)
-
-    def _count(self, result: Result) -> None:
-        own = self.result
         own.rounds += 1
         own.calls += result.calls
         own.retries += result.retries
