@@ -136,6 +136,7 @@ def test_a_sound_candle_is_never_replaced_by_a_broken_one(
     assert raw_version(where) == before
 
 
+@pytest.mark.slow
 def test_a_broken_candle_is_repaired_once_it_comes_sound(
     where: Lake, server: SimulatedExchange
 ) -> None:
@@ -229,6 +230,7 @@ def arrive_again(
     return store(where, [Outcome(name, window, page)], PROGRAM, memory, is_sound())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "rebuilt"),
     [
@@ -264,6 +266,7 @@ def test_a_build_remakes_what_a_replaced_candle_can_reach_and_nothing_else(
         assert contents(where) == now
 
 
+@pytest.mark.slow
 def test_maintenance_keeps_both_the_old_row_and_the_new_one() -> None:
     with ThreadPoolExecutor(2) as executor, new_lake(RAW) as where:
         append(where, {name: [f.head(2 * DAY), f.slice(2 * DAY)] for name, f in RAW.items()})
@@ -293,6 +296,7 @@ def after(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.head(60).with_columns(ts=later_on)
 
 
+@pytest.mark.slow
 def test_where_each_row_came_from_is_told_of_those_that_were_replaced_and_of_the_others(
     where: Lake, server: SimulatedExchange
 ) -> None:
@@ -314,6 +318,7 @@ def test_where_each_row_came_from_is_told_of_those_that_were_replaced_and_of_the
 # Others at the same time, and kills
 
 
+@pytest.mark.slow
 def test_two_writers_and_a_compaction_at_once_leave_one_row_a_minute() -> None:
     with new_lake(RAW) as where:
         append(where, {PERPETUAL: [RAW[PERPETUAL].slice(i * 500, 500) for i in range(8)]})
@@ -365,6 +370,7 @@ def arrive_again_of(where: Lake, minutes: Mapping[int, float], height: int) -> S
     return store(where, [outcome], PROGRAM, {PERPETUAL: Recalled(again=spans)}, is_sound())
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_old_rows_or_new_ones_and_the_next_run_finishes(
     where: Lake, server: SimulatedExchange
 ) -> None:

@@ -39,7 +39,7 @@ def minute_ms(universe: Universe, row: int) -> int:
     return int(truth(universe, NAME)["ts"][row].timestamp() * 1000)
 
 
-@pytest.mark.parametrize("kind", slow_but(("reset", "throttled-429", "duplicate-tick"), HARMLESS))
+@pytest.mark.parametrize("kind", slow_but(("reset", "duplicate-tick"), HARMLESS))
 def test_a_fault_in_every_third_call_changes_no_row(
     universe: Universe, where: Lake, kind: str
 ) -> None:
@@ -54,6 +54,7 @@ def test_a_fault_in_every_third_call_changes_no_row(
     assert not coverage(where, status="failed")
 
 
+@pytest.mark.slow
 def test_all_faults_at_once_change_no_row(universe: Universe, where: Lake) -> None:
     rates = {kind: 0.02 for kind in HARMLESS if kind not in SLOW}
     with SimulatedExchange(universe, faults=FaultScript.at_rates(rates, seed=6)) as server:
@@ -161,6 +162,7 @@ def test_a_null_is_kept_as_it_came(
     assert stored.drop("close").equals(expected.drop("close"))
 
 
+@pytest.mark.slow
 def test_an_instrument_that_gets_no_answer_is_given_up_and_named(where: Lake) -> None:
     longer = small_market(4)
     with SimulatedExchange(longer) as server:
@@ -171,6 +173,7 @@ def test_an_instrument_that_gets_no_answer_is_given_up_and_named(where: Lake) ->
     assert rows(where, "raw_candles").equals(truths(longer).filter(pl.col("instrument") != NAME))
 
 
+@pytest.mark.slow
 def test_an_exchange_that_goes_away_ends_the_run_and_the_next_one_finishes(where: Lake) -> None:
     longer = small_market(4)
     with SimulatedExchange(longer) as server:
@@ -186,6 +189,7 @@ def test_an_exchange_that_goes_away_ends_the_run_and_the_next_one_finishes(where
     assert rows(where, "raw_candles").equals(truths(longer))
 
 
+@pytest.mark.slow
 def test_an_unknown_instrument_is_refused_once_and_the_rest_goes_on(
     server: SimulatedExchange, where: Lake
 ) -> None:

@@ -42,7 +42,7 @@ def saved(folder: Path) -> int:
     return lake.open(str(folder)).snapshot(RAW).rows
 
 
-@pytest.mark.parametrize("how", slow_but([signal.SIGKILL, signal.SIGINT], STOPS))
+@pytest.mark.parametrize("how", slow_but([signal.SIGKILL], STOPS))
 def test_a_killed_backfill_is_finished_by_the_next_one(
     universe: Universe, server: SimulatedExchange, tmp_path: Path, how: signal.Signals
 ) -> None:
@@ -66,6 +66,7 @@ def test_a_killed_backfill_is_finished_by_the_next_one(
     assert states == ["done", "killed" if how == signal.SIGKILL else "interrupted"]
 
 
+@pytest.mark.slow
 def test_an_interruption_does_not_wait_for_calls_that_hang(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
@@ -79,6 +80,7 @@ def test_an_interruption_does_not_wait_for_calls_that_hang(
         assert gate.is_holding
 
 
+@pytest.mark.slow
 def test_two_backfills_at_once_share_the_work(
     universe: Universe, server: SimulatedExchange, tmp_path: Path
 ) -> None:
@@ -103,6 +105,7 @@ def test_two_backfills_at_once_share_the_work(
     assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
 
 
+@pytest.mark.slow
 def test_a_backfill_takes_over_what_a_killed_one_had_claimed(
     universe: Universe, server: SimulatedExchange, tmp_path: Path
 ) -> None:
@@ -121,6 +124,7 @@ def test_a_backfill_takes_over_what_a_killed_one_had_claimed(
     assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
 
 
+@pytest.mark.slow
 def test_another_terminal_sees_what_a_running_backfill_does(
     universe: Universe, slow: SimulatedExchange, tmp_path: Path
 ) -> None:
@@ -160,6 +164,7 @@ def slow(universe: Universe) -> Iterator[SimulatedExchange]:
         yield running
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_what_was_committed_and_a_rerun_finishes(
     universe: Universe, slow: SimulatedExchange, tmp_path: Path
 ) -> None:
@@ -180,6 +185,7 @@ def test_a_full_disk_keeps_what_was_committed_and_a_rerun_finishes(
         assert slow.calls_of(CHART) <= 1.25 * ideal_calls(universe)
 
 
+@pytest.mark.slow
 def test_a_lake_that_can_no_longer_be_written_says_so_and_stays_readable(
     universe: Universe, server: SimulatedExchange, tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ def test_nobody_says_that_nothing_is_left_to_do_where_the_database_is_away(
     assert "Nothing is left to do." not in done.out
 
 
+@pytest.mark.slow
 def test_a_run_whose_database_is_away_builds_and_reports_all_the_same(tmp_path: Path) -> None:
     with SimulatedExchange(small_market(weeks=1)) as server:
         done = basislake(server, "run", "--lake", tmp_path / "lake", "--postgres", AWAY, "--json")
@@ -138,6 +139,7 @@ def test_intervals_are_shown_as_texts(known: Lake) -> None:
     assert done.json == [{'a"b': "1 day 03:00:00", "n": n} for n in (2, 1, 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_a_query_ends_when_it_is_told_to(known: Lake, end: signal.Signals) -> None:
     query = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range > sin(b.range)"

@@ -101,6 +101,7 @@ def test_a_full_build_makes_damaged_curated_tables_anew(staged: Staged, where: L
     assert is_same(content(where), staged.last.content)
 
 
+@pytest.mark.slow
 def test_a_backfill_that_cannot_save_says_so_and_the_next_one_finishes(tmp_path: Path) -> None:
     with SimulatedExchange(small_market(weeks=1)) as server:
         where = lake.open(str(tmp_path / "lake"))
@@ -130,6 +131,7 @@ def followed(tmp_path: Path) -> Iterator[tuple[Lake, SimulatedExchange, Clock]]:
         yield lake.open(str(tmp_path / "followed")), server, clock
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "told"), [(RAW_CANDLES, "Not built or loaded: raw_candles"), (COVERAGE, "Waiting:")]
 )
@@ -159,6 +161,7 @@ def test_a_follower_waits_for_a_lake_with_a_damaged_file(
     assert where.snapshot(CANDLES).rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", [READS["read"], READS["read_rows"]], ids=["read", "read_rows"])
 def test_a_store_that_goes_away_while_it_is_read_damages_nothing(
     staged: Staged,
@@ -217,6 +220,7 @@ def test_a_query_that_memory_does_not_suffice_for_is_no_wrong_query(where: Lake)
             duck.rows(connection, "SELECT * FROM range(100_000_000) ORDER BY random()")
 
 
+@pytest.mark.slow
 def test_a_query_over_a_store_that_goes_away_is_no_wrong_query(
     staged: Staged, object_store: ObjectStore, proxy: Proxy
 ) -> None:
@@ -257,6 +261,7 @@ def test_a_store_that_is_away_while_a_build_looks_back_makes_nothing_anew(
     assert at.snapshot(CANDLES).version == before
 
 
+@pytest.mark.slow
 def test_a_former_state_that_is_damaged_is_not_known_and_all_is_made_anew(where: Lake) -> None:
     built(where)
     now = read_inputs(where)
@@ -268,6 +273,7 @@ def test_a_former_state_that_is_damaged_is_not_known_and_all_is_made_anew(where:
     assert built(where).rebuilt == len(now.sources)
 
 
+@pytest.mark.slow
 def test_a_version_that_is_not_there_is_told_from_a_store_that_is_away(
     where: Lake, object_store: ObjectStore, proxy: Proxy
 ) -> None:

@@ -104,6 +104,7 @@ QUERY = """
 OTHERS = ("e.ndjson", "f.jsonl", "g.csv.GZ", "h.tsv", "i.arrow", "j.feather", "k.ndjson.gz")
 
 
+@pytest.mark.slow
 def test_the_same_rows_come_in_every_format(where: Lake, tmp_path: Path) -> None:
     expected = where.sql(QUERY)
     assert expected.schema["sums"] == pl.Int64
@@ -179,6 +180,7 @@ def test_an_empty_answer_has_its_columns_in_every_format(where: Lake, tmp_path: 
     assert pl.read_parquet(tmp_path / "none.parquet").columns == ["ts", "close"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["csv", "json", "ndjson", "parquet", "arrow"])
 def test_an_output_that_cannot_be_finished_leaves_the_file_as_it_was(
     where: Lake, tmp_path: Path, format_: str
@@ -204,6 +206,7 @@ def test_an_output_that_cannot_be_finished_leaves_the_file_as_it_was(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
 @pytest.mark.parametrize("kind", ["fifo", "stdout", "stdout in a file"])
 def test_an_output_may_be_a_pipe_or_what_is_open_already(

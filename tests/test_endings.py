@@ -29,6 +29,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return lake_of(folder, instruments=[instrument("BTC-PERPETUAL")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [
@@ -92,6 +93,7 @@ def in_a_terminal(
         process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nohup", [False, True])
 def test_a_backfill_whose_terminal_is_closed_saves_what_came_unless_it_is_to_go_on(
     server: SimulatedExchange, tmp_path: Path, *, nohup: bool

@@ -122,7 +122,11 @@ def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
     [
         (["--engine", "spark"], "There is no engine 'spark'; use local, dask or dask://host:port."),
         (["--workers", "2"], "--workers goes with --engine dask"),
-        (["--engine", "dask://127.0.0.1:1"], "No Dask scheduler answers at tcp://127.0.0.1:1"),
+        pytest.param(
+            ["--engine", "dask://127.0.0.1:1"],
+            "No Dask scheduler answers at tcp://127.0.0.1:1",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_is_no_engine_is_refused(local: Lake, options: list[str], told: str) -> None:

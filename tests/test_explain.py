@@ -137,6 +137,7 @@ def test_a_basis_is_explained_from_the_call_to_the_last_bit(staged: Staged) -> N
             assert held == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_row_is_told_by_the_commit_that_made_it_not_by_the_last(
     staged: Staged, tmp_path: Path
 ) -> None:
@@ -252,6 +253,7 @@ class Rebuilt(Lake):
         return found
 
 
+@pytest.mark.slow
 def test_beside_a_build_a_number_is_explained_from_the_versions_that_are_named(
     staged: Staged, tmp_path: Path
 ) -> None:

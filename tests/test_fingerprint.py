@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 from deltalake import DeltaTable
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +108,7 @@ def test_files_rewritten_by_another_program_change_nothing(staged: Staged, tmp_p
     assert fingerprint(where, 2, verify=True) == before
 
 
+@pytest.mark.slow
 def test_builds_by_one_thread_and_by_four_in_other_folders_give_the_same_content(
     staged: Staged, tmp_path: Path
 ) -> None:
@@ -131,6 +133,7 @@ def test_a_build_from_an_old_version_has_the_fingerprint_of_then(
     assert fingerprint(travelled, 2).lake != fingerprint(staged.where, 2).lake
 
 
+@pytest.mark.slow
 def test_backfills_by_other_threads_and_in_other_steps_give_the_same_content(
     staged: Staged, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def test_it_ends_when_it_is_told_to_with_exit_code_0_and_tells_what_it_did(
     assert " - round calls=" in Path(result["log"]).read_text()
 
 
+@pytest.mark.slow
 def test_it_ends_though_calls_hang_and_the_first_fetch_is_under_way(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_it_ends_though_calls_hang_and_the_first_fetch_is_under_way(
     assert status(tmp_path)["runs"][0]["state"] == "stopped"
 
 
+@pytest.mark.slow
 def test_a_minute_is_fetched_soon_after_it_closed_and_status_shows_the_lag(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
@@ -130,6 +132,7 @@ def test_a_minute_is_fetched_soon_after_it_closed_and_status_shows_the_lag(
     assert not coverage(lake.open(str(tmp_path)), status="failed")
 
 
+@pytest.mark.slow
 def test_a_killed_one_is_taken_over_by_the_next_which_repairs_the_gap(
     universe: Universe, server: SimulatedExchange, tmp_path: Path
 ) -> None:
@@ -147,6 +150,7 @@ def test_a_killed_one_is_taken_over_by_the_next_which_repairs_the_gap(
     assert [run["state"] for run in status(tmp_path)["runs"]] == ["stopped", "killed"]
 
 
+@pytest.mark.slow
 def test_beside_a_backfill_no_candle_is_asked_for_twice_and_none_is_lost(
     universe: Universe, server: SimulatedExchange, tmp_path: Path
 ) -> None:
@@ -186,6 +190,7 @@ def test_it_builds_and_loads_where_asked(
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 def test_an_exchange_that_is_away_is_waited_for_and_told_once(
     universe: Universe, tmp_path: Path
 ) -> None:

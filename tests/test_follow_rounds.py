@@ -44,6 +44,7 @@ def where(tmp_path: Path) -> Lake:
     return lake.open(str(tmp_path / "lake"))
 
 
+@pytest.mark.slow
 def test_each_minute_is_a_commit_a_call_and_a_file_for_each_open_instrument(
     server: SimulatedExchange, where: Lake, clock: Clock
 ) -> None:
@@ -66,6 +67,7 @@ def test_each_minute_is_a_commit_a_call_and_a_file_for_each_open_instrument(
     assert len(runs(where, 10)) == 1
 
 
+@pytest.mark.slow
 def test_a_longer_rhythm_makes_fewer_commits_and_calls_for_the_same_rows(
     server: SimulatedExchange, where: Lake, clock: Clock
 ) -> None:
@@ -132,6 +134,7 @@ def test_an_instrument_that_is_refused_is_told_once_and_asked_less_and_less(
     assert not coverage(where, status="failed")
 
 
+@pytest.mark.slow
 def test_waits_grow_while_the_exchange_is_away_and_the_lag_with_them(
     server: SimulatedExchange, where: Lake, clock: Clock
 ) -> None:
@@ -160,6 +163,7 @@ def test_waits_grow_while_the_exchange_is_away_and_the_lag_with_them(
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
 
 
+@pytest.mark.slow
 def test_a_build_or_load_that_fails_is_told_once_and_fetching_goes_on(
     server: SimulatedExchange, where: Lake, clock: Clock
 ) -> None:
@@ -180,6 +184,7 @@ def test_a_build_or_load_that_fails_is_told_once_and_fetching_goes_on(
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock() - 60_000))
 
 
+@pytest.mark.slow
 def test_a_lake_that_cannot_be_written_is_waited_for(
     server: SimulatedExchange, where: Lake, clock: Clock
 ) -> None:

@@ -35,6 +35,7 @@ def at(tmp_path: Path) -> Lake:
     return lake.open(str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_lake_is_healthy_until_its_newest_minutes_are_too_old(
     server: SimulatedExchange, at: Lake
 ) -> None:
@@ -63,6 +64,7 @@ def test_a_lake_is_healthy_until_its_newest_minutes_are_too_old(
     assert set(health(at, now, HOUR).newest["raw_candles"]) == {"ETH"}
 
 
+@pytest.mark.slow
 def test_a_lake_that_lost_its_instruments_is_a_lake_but_not_a_healthy_one(
     server: SimulatedExchange, at: Lake
 ) -> None:
@@ -99,6 +101,7 @@ def test_a_market_that_has_ended_is_not_late(server: SimulatedExchange, at: Lake
     assert health(at, late, HOUR).problems == []
 
 
+@pytest.mark.slow
 def test_what_failed_is_named_and_the_exit_code_is_1(server: SimulatedExchange, at: Lake) -> None:
     assert basislake(None, "health", "--lake", at.uri).code == 1
     server.faults.add(
@@ -123,6 +126,7 @@ def test_what_failed_is_named_and_the_exit_code_is_1(server: SimulatedExchange, 
     assert basislake(None, "health", "--lake", at.uri, "--max-age", "nan").code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_killed_run_is_a_problem_until_another_runs(
     server: SimulatedExchange, at: Lake, *, restarted: bool

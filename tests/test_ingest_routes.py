@@ -271,6 +271,7 @@ def test_a_call_that_connects_ends_when_the_client_is_stopped(host: Hosts) -> No
     exchange.close()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_command_behind_a_proxy_that_keeps_silent(
     host: Hosts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -327,6 +328,7 @@ def test_the_limit_holds_where_the_name_server_does_not_answer(
     assert f"{REAL} cannot be reached: it took longer than 1 seconds." in told.err
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_command_where_the_name_server_does_not_answer(
     name_server: NameServer, tmp_path: Path
 ) -> None:

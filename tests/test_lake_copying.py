@@ -43,6 +43,7 @@ def versions(at: Lake) -> dict[str, int | None]:
     return {name: at.snapshot(table).version for name, table in TABLES.items()}
 
 
+@pytest.mark.slow
 def test_a_backup_holds_every_version_and_the_next_one_only_what_came_since(
     staged: Staged, where: Lake, tmp_path: Path
 ) -> None:
@@ -147,6 +148,7 @@ def test_prefixes_of_one_store_are_compared_whatever_they_are_called(
         check_apart(lake.open(other), lake.open(one))
 
 
+@pytest.mark.slow
 def test_a_killed_backup_leaves_a_lake_and_the_next_one_finishes_it(
     where: Lake, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
 ) -> None:
@@ -220,6 +222,7 @@ def _names(at: Lake) -> list[str]:
     return at.read(INSTRUMENTS)["instrument"].to_list()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begun", ["empty", "copied"])
 def test_a_commit_that_another_writer_makes_in_the_copy_meanwhile_stays_and_ends_the_copy(
     place: Lake, tmp_path: Path, begun: str
@@ -240,6 +243,7 @@ def test_a_commit_that_another_writer_makes_in_the_copy_meanwhile_stays_and_ends
     assert _names(place) == ["A", "C"]
 
 
+@pytest.mark.slow
 def test_a_copy_goes_on_where_one_was_killed_between_a_reservation_and_its_commit(
     object_store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -286,6 +290,7 @@ def test_an_older_lake_is_not_copied_over_a_newer_one(kept: Lake, where: Lake) -
     assert is_same(content(where), before)
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_either_side_is_named_and_the_exit_code_is_1(
     where: Lake, tmp_path: Path
 ) -> None:
@@ -305,6 +310,7 @@ def test_a_damaged_file_of_either_side_is_named_and_the_exit_code_is_1(
     assert "the source is damaged" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verb", "damage"), slow_but(MENDED, product(("backup", "restore"), ALL_DAMAGES))
 )
@@ -323,6 +329,7 @@ def test_what_is_damaged_in_the_copy_is_copied_once_more(
     assert fingerprint(target, 2, verify=True) == fingerprint(source, 2)
 
 
+@pytest.mark.slow
 def test_what_is_damaged_in_the_source_is_not_copied_over_what_is_sound(
     where: Lake, tmp_path: Path
 ) -> None:
@@ -337,6 +344,7 @@ def test_what_is_damaged_in_the_source_is_not_copied_over_what_is_sound(
     assert is_same(content(at), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", [RAW_CANDLES, CANDLES])
 def test_a_file_that_is_gone_and_was_not_given_up_is_named_and_the_rest_is_copied(
     where: Lake, tmp_path: Path, table: Table

@@ -20,6 +20,7 @@ from tests.staged import TOLD, Staged, built, content, files, is_same, relieve
 from tests.tiers import slow_but
 
 
+@pytest.mark.slow
 def test_a_backup_leaves_out_what_was_given_up_and_knows_it(
     staged: Staged, where: Lake, tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ def part(where: Lake) -> None:
 MOMENTS = ["at its first file", "after the candles", "at its last file"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", slow_but(["after the candles"], MOMENTS))
 def test_a_backup_that_upkeep_overtakes_goes_on_with_what_is_left(
     staged: Staged, where: Lake, tmp_path: Path, moment: str
@@ -101,6 +103,7 @@ def test_a_backup_that_upkeep_overtakes_goes_on_with_what_is_left(
     assert (again.files, again.is_equal) == (0, True)
 
 
+@pytest.mark.slow
 def test_a_backup_that_is_overtaken_all_the_time_ends_with_a_sentence(
     where: Lake, tmp_path: Path
 ) -> None:

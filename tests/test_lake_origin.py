@@ -96,6 +96,7 @@ def test_an_exchange_on_another_port_is_the_same(server: SimulatedExchange, at: 
     assert at.snapshot(INSTRUMENTS).version == version
 
 
+@pytest.mark.slow
 def test_a_lake_without_the_mark_is_its_first_writers(
     server: SimulatedExchange, at: Lake, tmp_path: Path
 ) -> None:

@@ -131,6 +131,7 @@ def after(at: Lake, step: tuple[str, list[int]] | str | int, known: dict[int, Ro
     return stored
 
 
+@pytest.mark.slow
 @given(st.lists(STEPS, max_size=14))
 @example([("A", [1]), "compact", 2, "give up", "compact", "give up"])
 @examples(12)

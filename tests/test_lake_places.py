@@ -24,6 +24,7 @@ from tests.loading import fresh_target
 from tests.market import NOW, basislake, fetch, small_market
 from tests.object_store import ObjectStore
 from tests.staged import Content, built, content
+from tests.tiers import slow_but
 
 # Folders that the libraries below take for columns, for patterns, for addresses or for a home.
 NAMES = (
@@ -88,7 +89,7 @@ def check_readers(at: Lake, plain: Lake) -> None:
             assert found.equals(expected[name]), (name, read)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "x:y/s3:/L*"])
+@pytest.mark.parametrize("name", slow_but(NAMES[:2], [*NAMES, "x:y/s3:/L*"]))
 def test_a_lake_in_any_folder_is_read_built_and_copied_as_it_is(
     name: str, plain: Lake, tmp_path: Path
 ) -> None:
@@ -126,6 +127,7 @@ def placed(plain: Lake, folder: Path, name: str) -> Lake:
     return lake.open(str(folder / name / "lake"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [NAMES[0], NAMES[-1]])
 def test_a_lake_at_any_prefix_of_a_store_is_read_as_it_is(
     name: str, plain: Lake, object_store: ObjectStore

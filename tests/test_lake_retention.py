@@ -81,6 +81,7 @@ def test_a_version_that_was_opened_before_stays_readable_as_long_as_it_was_promi
     assert not any((Path(opened.uri) / file.path).exists() for file in opened.files)
 
 
+@pytest.mark.slow
 def test_a_version_that_is_gone_is_told_and_a_build_from_its_raw_version_brings_it_back(
     staged: Staged, where: Lake
 ) -> None:
@@ -167,6 +168,7 @@ def test_coverage_stays_for_versions_that_builds_were_made_from_and_is_told_for_
         relieve(where)
 
 
+@pytest.mark.slow
 def test_coverage_of_builds_that_were_given_up_before_any_coverage_was_stays(
     staged: Staged, where: Lake
 ) -> None:

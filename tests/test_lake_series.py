@@ -105,6 +105,7 @@ CURVES = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @examples(40)
 @given(CURVES)
 def test_constant_maturity_is_as_one_would_work_it_out(
@@ -213,6 +214,7 @@ def test_a_part_of_the_series_is_the_same_as_the_whole(tmp_path: Path) -> None:
     assert {row[-1] for row in found if row[1] == minute(74)} == {SOON[0], MID[0]}
 
 
+@pytest.mark.slow
 @examples(40)
 @given(
     st.dictionaries(

@@ -207,6 +207,7 @@ def test_a_mark_beside_a_counter_leaves_it_counting(at: Lake) -> None:
         assert (now.counter("A"), now.counter("B")) == (number, 10 * number)
 
 
+@pytest.mark.slow
 def test_writers_at_once_that_make_the_table_know_of_one_another(tmp_path: Path) -> None:
     """The library made a table twice, and took what came between for known."""
 

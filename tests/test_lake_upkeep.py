@@ -136,6 +136,7 @@ def test_a_log_that_lacks_a_commit_keeps_every_file(at: Lake) -> None:
     assert parquet(at) == kept
 
 
+@pytest.mark.slow
 def test_a_lake_in_a_store_is_maintained_too(object_store: ObjectStore) -> None:
     at = lake.open(object_store.uri("upkeep"), object_store.options)
     for minute in range(12):

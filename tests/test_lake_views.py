@@ -337,6 +337,7 @@ def test_the_rolled_up_basis_is_as_one_would_work_it_out(
         assert ask(where, f"FROM basis_{period} ORDER BY ts") == expected
 
 
+@pytest.mark.slow
 def test_the_roll_ups_of_a_built_lake_lose_no_minute(gapped: Lake) -> None:
     for table in ("candles", "basis"):
         for period in ("hourly", "daily"):

@@ -145,6 +145,7 @@ def test_a_full_load_appends_nothing(target: Target) -> None:
     assert target.compare().equal
 
 
+@pytest.mark.slow
 def test_readers_see_the_old_rows_or_the_new_ones_and_never_a_mixture(target: Target) -> None:
     """Costs are shifted by a number that is the rows' own, so a mixture would show."""
     target.load()
@@ -212,6 +213,7 @@ CHANGES = st.tuples(
 )
 
 
+@pytest.mark.slow
 @examples(12)
 @given(rounds=st.lists(st.lists(CHANGES, min_size=1, max_size=3), min_size=1, max_size=4))
 def test_after_any_changes_of_the_lake_a_load_makes_every_cell_equal(

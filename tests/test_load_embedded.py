@@ -33,6 +33,7 @@ LONG_NAME = "a" * 120
 ODD_NAME = 'it\'s ü & (co), 100% #1 "$HOME" `id` \\'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_but([ODD_NAME], [LONG_NAME, ODD_NAME]))
 def test_an_embedded_server_runs_in_a_folder_with_a_long_or_odd_name(
     tmp_path: Path, name: str
@@ -46,6 +47,7 @@ def test_an_embedded_server_runs_in_a_folder_with_a_long_or_odd_name(
             Database(uri)
 
 
+@pytest.mark.slow
 def test_the_machines_locale_time_zone_and_settings_of_libpq_do_not_matter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +125,7 @@ with embedded(Path(sys.argv[1])) as uri, Database(uri) as database:
 """
 
 
+@pytest.mark.slow
 def test_root_runs_a_server_in_a_container_with_its_few_rights_and_little_shared_memory(
     server_data: Data, tmp_path: Path
 ) -> None:
@@ -197,6 +200,7 @@ def test_an_embedded_server_listens_on_no_network(server_data: Data, tmp_path: P
             assert process.net_connections("inet") == []
 
 
+@pytest.mark.slow
 def test_an_embedded_server_that_is_killed_comes_back_with_all_that_was_loaded(
     server_data: Data,
     tmp_path: Path,
@@ -214,6 +218,7 @@ def test_an_embedded_server_that_is_killed_comes_back_with_all_that_was_loaded(
     assert not is_running(folder)
 
 
+@pytest.mark.slow
 def test_an_embedded_server_is_taken_over_from_a_killed_command(
     server_data: Data, tmp_path: Path
 ) -> None:
@@ -266,6 +271,7 @@ def test_a_killed_server_that_nobody_buried_is_not_taken_for_one_that_runs(
         parent.kill()
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_running_servers_data_has_a_server_of_its_own(
     server_data: Data, tmp_path: Path
 ) -> None:
@@ -281,6 +287,7 @@ def test_a_copy_of_a_running_servers_data_has_a_server_of_its_own(
             assert database.query("SELECT to_regclass('here')::text") == [(None,)]
 
 
+@pytest.mark.slow
 def test_a_kept_server_says_how_to_connect_and_goes_on_until_it_is_stopped(
     server_data: Data,
     tmp_path: Path,
@@ -308,6 +315,7 @@ def test_a_kept_server_says_how_to_connect_and_goes_on_until_it_is_stopped(
     wait_until(None, lambda: not is_running(folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argument", [[], ["--no-keep"]])
 def test_a_server_ends_with_the_command_unless_it_is_to_be_kept(
     server_data: Data, tmp_path: Path, argument: list[str]
@@ -346,6 +354,7 @@ def _holding(folder: Path) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.slow
 def test_two_programs_that_start_a_new_server_at_once_share_it(tmp_path: Path) -> None:
     folder = tmp_path / "pg"
     with _holding(folder) as one, _holding(folder) as other:
@@ -359,6 +368,7 @@ def test_two_programs_that_start_a_new_server_at_once_share_it(tmp_path: Path) -
     assert not is_running(folder)
 
 
+@pytest.mark.slow
 def test_data_that_a_kill_left_half_made_are_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "pg"
     with _holding(folder) as process:
@@ -369,6 +379,7 @@ def test_data_that_a_kill_left_half_made_are_made_again(tmp_path: Path) -> None:
         assert database.query("SELECT 1") == [(1,)]
 
 
+@pytest.mark.slow
 def test_a_server_whose_process_was_killed_ends_at_once_and_keeps_what_was_committed(
     server_data: Data,
     tmp_path: Path,

@@ -100,6 +100,7 @@ VICTIMS = ("postmaster", "backend", "connection", "loader")
 LOADS = ("first load", "later load")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("victim", "which"), slow_but([*zip(VICTIMS, 2 * LOADS, strict=True)], product(VICTIMS, LOADS))
 )
@@ -145,6 +146,7 @@ def _answers(target: Target) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_lock_of_another_session_is_waited_for_and_then_told(target: Target) -> None:
     target.load()
     put(target.lake, CANDLES, FUTURE, candles(5))
@@ -163,6 +165,7 @@ def test_a_lock_of_another_session_is_waited_for_and_then_told(target: Target) -
     assert target.compare().equal
 
 
+@pytest.mark.slow
 def test_of_two_loads_at_once_one_stops_and_the_other_is_not_disturbed(target: Target) -> None:
     target.load()
     put(target.lake, CANDLES, FUTURE, candles(20))
@@ -205,6 +208,7 @@ def test_a_full_disk_of_the_server_loses_nothing_and_a_rerun_finishes(
         assert target.compare().equal
 
 
+@pytest.mark.slow
 def test_a_role_without_rights_is_told_what_it_lacks_and_changes_nothing(target: Target) -> None:
     role = f"r{target.schema}"
     target.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'")
@@ -249,6 +253,7 @@ def test_a_read_only_server_is_told_and_can_be_compared_with(target: Target) -> 
     assert len(target.rows("futures_ohlcv")) == 16
 
 
+@pytest.mark.slow
 def test_limits_that_a_server_sets_for_all_sessions_do_not_end_a_load(target: Target) -> None:
     limits = "%20-cstatement_timeout%3D250%20-cidle_in_transaction_session_timeout%3D250"
     for name in (FUTURE, OTHER):
@@ -276,6 +281,7 @@ def test_a_host_that_cannot_be_reached_is_told_by_name(
         assert "Nothing was changed" in told
 
 
+@pytest.mark.slow
 def test_a_host_that_never_answers_is_given_up(target: Target) -> None:
     import socket  # noqa: PLC0415
 

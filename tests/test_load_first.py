@@ -101,6 +101,7 @@ def test_an_index_of_ranges_takes_next_to_no_room(many: Target) -> None:
     assert sizes["brin"] < 0.02 * sizes["btree"]
 
 
+@pytest.mark.slow
 def test_a_row_takes_at_most_141_bytes_with_its_key(target: Target) -> None:
     for name in (FUTURE, OTHER):
         put(target.lake, CANDLES, name, candles(87_500))

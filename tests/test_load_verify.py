@@ -219,6 +219,7 @@ def test_an_equal_database_is_told_to_be_so(target: Target) -> None:
     )
 
 
+@pytest.mark.slow
 def test_every_way_to_differ_is_found_and_nothing_is_changed(target: Target) -> None:
     target.load()
     target.execute(

@@ -100,6 +100,7 @@ MOMENTS = {
 RAISED = (MemoryError, KeyboardInterrupt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "raised"),
     slow_but([*zip(MOMENTS, RAISED, strict=False)], product(MOMENTS, RAISED)),

@@ -35,6 +35,7 @@ from tests.lakes import LINEAGE, instrument
 from tests.market import NOW, Ran, basislake, command, fetch, rows, truths
 from tests.object_store import SECRET, ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
+from tests.tiers import slow_but
 from transforms.inputs import Source
 from transforms.partition import Task
 
@@ -218,6 +219,7 @@ def _seen(uri: str, envs: list[dict[str, str]], processes: list[subprocess.Popen
     return seen
 
 
+@pytest.mark.slow
 def test_a_commit_whose_reply_is_lost_is_stored_once_and_is_no_conflict(
     at: Lake, near: Lake, proxy: Proxy
 ) -> None:
@@ -239,6 +241,7 @@ def test_a_commit_whose_reply_is_lost_is_stored_once_and_is_no_conflict(
     assert rows(at, "raw_candles").height == 4
 
 
+@pytest.mark.slow
 def test_a_store_that_goes_away_in_mid_commit_leaves_the_version_before(
     at: Lake, near: Lake, proxy: Proxy
 ) -> None:
@@ -271,7 +274,7 @@ def test_the_stand_in_neither_stores_nor_waits_for_what_a_killed_client_began(
         assert requests.get(f"{store.url}/bucket/half", timeout=30).status_code == 404
 
 
-@pytest.mark.parametrize("at", ["s3", "gs"], indirect=True)
+@pytest.mark.parametrize("at", slow_but(["s3"], ["s3", "gs"]), indirect=True)
 def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> None:
     def write(number: int) -> None:
         while True:
@@ -290,6 +293,7 @@ def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> N
     assert at.snapshot(RAW_CANDLES).counter("A") == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["s3", "gs"], indirect=True)
 def test_a_store_that_would_replace_commits_is_refused_before_the_first(
     at: Lake, proxy: Proxy

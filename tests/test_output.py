@@ -78,6 +78,7 @@ def test_a_terminal_gets_colours_and_bars_and_a_pipe_the_same_words_plain(folder
     assert piped.code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_color_and_a_dumb_terminal_get_no_escapes(
     folder: Path, environment: dict[str, str]

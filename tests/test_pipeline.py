@@ -21,6 +21,7 @@ CHART = "get_tradingview_chart_data"
 LIST = "get_instruments"
 
 
+@pytest.mark.slow
 def test_the_lake_and_postgresql_equal_the_truth_and_a_second_run_changes_nothing(
     server: SimulatedExchange, universe: Universe, server_data: Data, tmp_path: Path
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_future_brings_its_perpetual_and_nothing_else(
     assert expected.height < truth(universe, name).height + perpetual.height
 
 
+@pytest.mark.slow
 def test_throttling_and_server_errors_are_waited_out(
     server: SimulatedExchange, universe: Universe, tmp_path: Path
 ) -> None:
@@ -216,6 +218,7 @@ def test_a_lake_that_is_not_there_is_said_to_be_so_and_not_made(tmp_path: Path) 
     assert basislake(None, "status", "--lake", absent).code == 2
 
 
+@pytest.mark.slow
 def test_status_says_that_a_build_is_due(server: SimulatedExchange, tmp_path: Path) -> None:
     basislake(server, "backfill", "--lake", tmp_path, "--currency", "ETH")
     due = basislake(None, "status", "--lake", tmp_path, "--json").json["behind"]
@@ -235,6 +238,7 @@ def test_a_password_in_a_url_is_not_shown(tmp_path: Path) -> None:
     assert "Connection refused" in done.err
 
 
+@pytest.mark.slow
 def test_the_plan_is_what_the_backfill_then_asks_for(
     server: SimulatedExchange, universe: Universe, tmp_path: Path
 ) -> None:

@@ -437,6 +437,7 @@ def test_one_thread_finds_the_same(planted: Planted, tmp_path: Path) -> None:
 # What is mended
 
 
+@pytest.mark.slow
 def test_what_the_exchange_mends_is_fetched_again_and_the_old_version_keeps_what_was(
     planted: Planted, tmp_path: Path
 ) -> None:

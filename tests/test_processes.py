@@ -12,10 +12,12 @@ from lake import Lake
 from tests.lakes import copied
 from tests.loading import fresh_target
 from tests.processes import ran
+from tests.tiers import slow_but
 
 # What serves or follows without end, or takes long, only says what it is; test_exchange_command.py,
 # test_follow.py and test_docs_examples.py start it.
 HELP = ("demo", "exchange", "follow")
+QUICK = (*HELP, "instruments", "status", "sql", "run", "completion")
 FIRST = "SELECT instrument, ts FROM basis ORDER BY ALL LIMIT 1"
 
 
@@ -24,7 +26,7 @@ def where(market_lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return copied(market_lake, tmp_path_factory.mktemp("processes"))
 
 
-@pytest.mark.parametrize("verb", dict(verbs()))
+@pytest.mark.parametrize("verb", slow_but(QUICK, dict(verbs())))
 def test_a_verb_runs_as_a_process(
     where: Lake, server: SimulatedExchange, postgres: str, tmp_path: Path, verb: str
 ) -> None:

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 def test_recorded_candles_arrive_unchanged_in_lake_and_postgresql(tmp_path: Path) -> None:
     with SimulatedExchange(replay_universe(CANDLES)) as server:
         done = basislake(server, "run", "--lake", tmp_path, "--json")

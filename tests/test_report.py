@@ -245,6 +245,7 @@ def half_built() -> dict[str, Callable[[Path], Lake]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", half_built())
 def test_half_a_lake_has_an_honest_page(name: str, tmp_path: Path) -> None:
     where = half_built()[name](tmp_path)
@@ -278,6 +279,7 @@ def test_raw_candles_without_a_build_are_told_as_such(where: Lake, tmp_path: Pat
     assert "not built" in text
 
 
+@pytest.mark.slow
 def test_upkeep_puts_no_table_behind_and_a_new_candle_does(staged: Staged, tmp_path: Path) -> None:
     where = staged.copy(tmp_path)
     assert basislake(None, "maintain", "--lake", where.uri).code == 0
@@ -312,6 +314,7 @@ def test_a_lake_in_an_object_store_needs_a_place_for_its_report(tmp_path: Path) 
 # The database
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any]) -> None:
     where, told = loaded
     assert told["report"]["path"] == str(Path(where.uri) / "report" / "index.html")
@@ -328,6 +331,7 @@ def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any])
     assert (done.code, "all 15 figures" in done.out) == (0, True), done.out
 
 
+@pytest.mark.slow
 def test_as_many_rows_of_other_values_are_not_equal(target: Target) -> None:
     target.load()
     put(target.lake, CANDLES, FUTURE, candles(shift=1.0))
@@ -342,6 +346,7 @@ def test_as_many_rows_of_other_values_are_not_equal(target: Target) -> None:
     assert not told["futures_ohlcv"]["equal"]
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_its_report_beside_its_lake(server_data: Data, tmp_path: Path) -> None:
     server_data(tmp_path / "postgres")
     done = basislake(None, "demo", "--lake", tmp_path)

@@ -91,8 +91,8 @@ def check_quiet(tab: Page) -> None:
     assert len([url for url in tab.requested if url.startswith("file:")]) == 1
 
 
-@pytest.mark.parametrize("width", [1400, 390])
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "dark"), [(1400, False), (390, True)])
 def test_every_chart_is_drawn_and_the_page_never_scrolls_sideways(
     tab: Page, shown: Path, facts: Facts, width: int, *, dark: bool
 ) -> None:
@@ -154,6 +154,7 @@ def expected_cells(where: Lake, coin: str) -> dict[str, str]:
     return cells
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_heat_map_is_drawn_in_the_colours_of_the_coverage_table(
     tab: Page, shown: Path, where: Lake, *, dark: bool
@@ -175,6 +176,7 @@ def test_the_heat_map_is_drawn_in_the_colours_of_the_coverage_table(
     check_quiet(tab)
 
 
+@pytest.mark.slow
 def test_a_chosen_time_and_a_chosen_contract_are_what_is_drawn(
     tab: Page, shown: Path, facts: Facts
 ) -> None:
@@ -214,6 +216,7 @@ def _trace(tab: Page, figure: str, name: str) -> list[list[float]]:
     return [list(axis) for axis in found]
 
 
+@pytest.mark.slow
 def test_a_change_of_the_scheme_redraws_in_its_colours(tab: Page, shown: Path) -> None:
     tab.looks(1400)
     tab.open(shown, DRAWN)
@@ -224,6 +227,7 @@ def test_a_change_of_the_scheme_redraws_in_its_colours(tab: Page, shown: Path) -
     check_quiet(tab)
 
 
+@pytest.mark.slow
 def test_hostile_names_are_shown_and_never_run(tab: Page, facts: Facts, tmp_path: Path) -> None:
     hurt = json.loads(to_json(facts).replace(UNANSWERED[0].encode(), b"@hostile@"))
     text = json.dumps(hurt).replace("@hostile@", HOSTILE).replace('"BTC"', json.dumps(HOSTILE))
@@ -238,6 +242,7 @@ def test_hostile_names_are_shown_and_never_run(tab: Page, facts: Facts, tmp_path
     assert tab.problems == []
 
 
+@pytest.mark.slow
 def test_an_empty_lakes_page_is_quiet(tab: Page, tmp_path: Path) -> None:
     path = tmp_path / "index.html"
     path.write_text(page(gather(lake_of(tmp_path / "lake", instruments=[]), MADE_AT, None, 1)))

@@ -25,6 +25,7 @@ def where(ailing: Lake) -> Lake:
     return ailing
 
 
+@pytest.mark.slow
 def test_the_evidence_of_a_finished_lake_passes_where_it_should(
     loaded: tuple[Lake, Any], tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ def judged(where: Lake, folder: Path) -> dict[str, bool | None]:
     return {criterion.name: criterion.passed for criterion in found.criteria}
 
 
+@pytest.mark.slow
 def test_what_has_no_answer_fails_the_registrys_criterion(where: Lake, tmp_path: Path) -> None:
     found = judged(where, tmp_path)
     assert (found["AC-007"], found["AC-008"], found["AC-009, PostgreSQL"]) == (False, True, None)
@@ -75,6 +77,7 @@ def test_what_has_no_answer_fails_the_registrys_criterion(where: Lake, tmp_path:
     assert UNANSWERED[0] in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", slow_but(["price"], ["price", "formula", "row", "minute"]))
 def test_a_basis_that_does_not_come_from_its_candles_fails(
     where: Lake, tmp_path: Path, change: str
@@ -96,6 +99,7 @@ def test_a_basis_that_does_not_come_from_its_candles_fails(
     assert judged(copy, tmp_path / "evidence")["AC-008"] is False
 
 
+@pytest.mark.slow
 def test_coverage_with_a_hole_fails(where: Lake, tmp_path: Path) -> None:
     copy = copied(where, tmp_path)
     rows = copy.read(COVERAGE).filter(status="present")

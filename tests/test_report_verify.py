@@ -73,6 +73,7 @@ def column(facts: dict[str, Any], figure: str, name: str) -> list[Any]:
     return values
 
 
+@pytest.mark.slow
 def test_a_report_stands_also_when_the_lake_has_moved_on(where: Lake, tmp_path: Path) -> None:
     copy = copied(where, tmp_path)
     folder = made(copy, tmp_path / "report")
@@ -95,6 +96,7 @@ FIGURES_TO_CHANGE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("figure", "name"),
     slow_but([("summary", "candles")], FIGURES_TO_CHANGE),
@@ -115,6 +117,7 @@ def test_a_changed_figure_is_found(where: Lake, tmp_path: Path, figure: str, nam
     assert found[figure].startswith(f"{name}: e.g. row 1 is ")
 
 
+@pytest.mark.slow
 def test_a_changed_headline_and_a_changed_query_are_found(where: Lake, tmp_path: Path) -> None:
     folder = made(where, tmp_path)
     shown = (folder / "index.html").read_text()
@@ -132,6 +135,7 @@ def test_a_changed_headline_and_a_changed_query_are_found(where: Lake, tmp_path:
     assert found["summary"] == "it was made by another query; make it anew"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 99}', "\x00"])
 def test_a_file_that_is_no_report_is_told_as_such(where: Lake, tmp_path: Path, text: str) -> None:
     folder = made(where, tmp_path)
@@ -163,6 +167,7 @@ def test_facts_of_another_shape_are_no_report(
         from_json(json.dumps(changed), "here")
 
 
+@pytest.mark.slow
 def test_facts_that_no_lake_has_said_are_found(where: Lake, tmp_path: Path) -> None:
     folder = made(where, tmp_path)
 
@@ -176,6 +181,7 @@ def test_facts_that_no_lake_has_said_are_found(where: Lake, tmp_path: Path) -> N
     assert found["gaps"] == "it has other columns"
 
 
+@pytest.mark.slow
 def test_a_report_of_versions_that_are_gone_cannot_be_verified(where: Lake, tmp_path: Path) -> None:
     copy = copied(where, tmp_path)
     folder = made(copy, tmp_path / "report")

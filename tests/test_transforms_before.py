@@ -125,6 +125,7 @@ def test_the_commits_since_a_version_tell_later_ones_apart_as_the_whole_log_does
     )
 
 
+@pytest.mark.slow
 def test_a_build_reads_no_commit_that_its_tables_are_made_from_already() -> None:
     with new_lake(RAW) as where, ThreadPoolExecutor(1) as executor:
         for start in range(0, 120, 10):
@@ -153,6 +154,7 @@ def test_a_build_reads_no_commit_that_its_tables_are_made_from_already() -> None
         assert contents(where) == found
 
 
+@pytest.mark.slow
 def test_a_repeat_of_candles_that_were_there_already_is_counted_too() -> None:
     """Its commit tells of it because candles of another coin were new."""
     with new_lake(RAW) as where, ThreadPoolExecutor(1) as executor:
@@ -169,6 +171,7 @@ def test_a_repeat_of_candles_that_were_there_already_is_counted_too() -> None:
         assert contents(where) == found
 
 
+@pytest.mark.slow
 def test_a_build_from_the_past_counts_the_repeats_of_then() -> None:
     with new_lake(RAW) as where, ThreadPoolExecutor(1) as executor:
         for start in (0, 10, 20):
@@ -240,6 +243,7 @@ past = st.builds(lambda share: lambda story: story.build_from_the_past(share), s
 others = st.sampled_from([Story.compact, Story.build, Story.build_and_be_killed])
 
 
+@pytest.mark.slow
 @examples(12)
 @given(steps=st.lists(come | others | past, max_size=8))
 def test_whatever_happened_a_build_comes_to_what_a_full_one_does(

@@ -141,6 +141,7 @@ def arrivals(draw: st.DrawFn) -> list[dict[str, list[pl.DataFrame]]]:
     return [step for step in steps if step]
 
 
+@pytest.mark.slow
 @examples(10)
 @given(steps=arrivals(), threads=st.integers(1, 4))
 def test_any_sequence_of_arrivals_and_builds_comes_to_one_full_build(
@@ -150,6 +151,7 @@ def test_any_sequence_of_arrivals_and_builds_comes_to_one_full_build(
         assert built(executor, *steps) == expected
 
 
+@pytest.mark.slow
 def test_company_that_arrives_late_clears_a_stale_price_and_the_basis_on_it_a_day_later() -> None:
     """The future that clears it does not live when the other one does."""
     good = {name: simulated(1, name, 3 * DAY) for name in (PERPETUAL, NEXT, QUARTERLY)}
@@ -164,6 +166,7 @@ def test_company_that_arrives_late_clears_a_stale_price_and_the_basis_on_it_a_da
         assert one_by_one[BASIS.name] != built(executor, first, {NEXT: [along]})[BASIS.name]
 
 
+@pytest.mark.slow
 def test_a_move_that_stays_is_cleared_by_what_comes_after_the_life_of_the_future() -> None:
     path = {DAY - 1: 1.2}
     perpetual = moved(simulated(1, PERPETUAL, 2 * DAY), path)
@@ -189,6 +192,7 @@ def test_only_what_is_near_a_change_is_built_again(expected: dict[str, object]) 
         assert contents(where) == expected
 
 
+@pytest.mark.slow
 def test_processes_come_to_the_same(expected: dict[str, object]) -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as executor:

@@ -55,6 +55,7 @@ def test_the_hash_is_of_the_rules_and_not_of_the_machine(rules: Path) -> None:
     assert hashed(rules) != first
 
 
+@pytest.mark.slow
 def test_a_changed_rule_builds_everything_again_and_the_old_one_brings_all_back(
     rules: Path, staged: Staged, tmp_path: Path
 ) -> None:

@@ -175,6 +175,7 @@ def test_no_recorded_candle_is_flagged() -> None:
     assert flagged(judged) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recordings are not kept in this repository")
 @pytest.mark.parametrize("factor", FACTORS)
 @pytest.mark.parametrize("name", ["BTC-25DEC26", "BTC-2JAN26", PERPETUAL])

@@ -68,6 +68,7 @@ def test_the_active_instruments_are_stored_where_only_history_is_away(
     assert lake.open(str(at)).read(INSTRUMENTS).height > 0
 
 
+@pytest.mark.slow
 def test_a_follower_says_so_at_once_and_counts_it(nowhere: str, tmp_path: Path) -> None:
     urls = ["--exchange-url", nowhere, "--history-url", nowhere]
     line = command(None, "follow", "--lake", tmp_path / "lake", *urls)

@@ -53,6 +53,7 @@ def test_a_lake_opened_at_a_version_holds_what_it_held_then(staged: Staged, stag
         assert counted == then.content[table].height
 
 
+@pytest.mark.slow
 def test_a_version_between_two_commits_of_a_backfill_has_the_rows_up_to_it(staged: Staged) -> None:
     whole = staged.last.content["raw_candles"]
     heights = []
@@ -68,6 +69,7 @@ def test_a_version_between_two_commits_of_a_backfill_has_the_rows_up_to_it(stage
     assert heights[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", [False, True])
 def test_a_build_from_an_old_version_gives_what_the_build_then_gave_and_the_next_brings_back(
     staged: Staged, tmp_path: Path, *, full: bool
@@ -85,6 +87,7 @@ def test_a_build_from_an_old_version_gives_what_the_build_then_gave_and_the_next
     assert is_same(content(where), staged.last.content)
 
 
+@pytest.mark.slow
 def test_a_version_that_was_never_built_can_be_built_later(staged: Staged, tmp_path: Path) -> None:
     where = staged.copy(tmp_path)
     past = PastLake(where, staged.unbuilt.version)
@@ -198,6 +201,7 @@ def test_tables_made_with_other_settings_are_made_anew(staged: Staged, tmp_path:
     assert is_same(content(where), staged.last.content)
 
 
+@pytest.mark.slow
 def test_the_command_travels_too(staged: Staged, tmp_path: Path) -> None:
     where = staged.copy(tmp_path)
     query = "SELECT (SELECT count(*) FROM raw_candles) AS raw, (SELECT count(*) FROM basis) AS b"
@@ -244,6 +248,7 @@ def test_versions_are_kept_for_good(tmp_path: Path) -> None:
     assert lake.open(where.uri, version=1).scan("raw_candles").collect().height == 1
 
 
+@pytest.mark.slow
 def test_a_log_read_while_another_writes_gives_every_commit_its_own_number(tmp_path: Path) -> None:
     where = lake.open(str(tmp_path))
     base = where.snapshot(RAW_CANDLES)
