@@ -231,19 +231,24 @@ def test_two_machines_have_an_allowance_each_and_neither_exceeds_its_own(
     env = object_store.environment(tmp_path)
     at = object_store.uri("two-machines")
     assert basislake(server, "instruments", "--lake", at, env=env).code == 0
-    with cluster(env, tmp_path, threads=THREADS, machines=machines) as (engine, _):
-        line = command(server, "backfill", "--lake", at, "--engine", engine, "--json")
-        # The second call of a machine comes later than anybody waits.
-        with running(at_rate(0.001, line), env) as process:
-            wait_until(process, lambda: server.calls_of(CHART) == len(machines))
-            process.send_signal(signal.SIGINT)
-            assert end_of(process).code == 130
-        assert server.calls_of(CHART) == len(machines)
-        for machine in machines:
-            assert machine.cache is not None
-            assert list(machine.cache.rglob("pace-*"))
-        with running(at_rate(50, line), env) as process:
-            done = end_of(process)
+    # The second call of a machine comes later than anybody waits.
+    with (
+        cluster(env, tmp_path, threads=THREADS, machines=machines) as (engine, _),
+        running(backfill_at(0.001, server, at, engine), env) as process,
+    ):
+        wait_until(process, lambda: server.calls_of(CHART) == len(machines))
+        process.send_signal(signal.SIGINT)
+        assert end_of(process).code == 130
+    assert server.calls_of(CHART) == len(machines)
+    for machine in machines:
+        assert machine.cache is not None
+        assert list(machine.cache.rglob("pace-*"))
+    # Workers that wait for their turn do so to its end, whoever asked.
+    with (
+        cluster(env, tmp_path, threads=THREADS, machines=machines) as (engine, _),
+        running(backfill_at(50, server, at, engine), env) as process,
+    ):
+        done = end_of(process)
     assert done.code == 0, done.err
     plan = done.json["plan"]
     assert plan["seconds_at_rate"] == pytest.approx(plan["calls"] / 50 / 2, abs=0.1)
@@ -251,10 +256,11 @@ def test_two_machines_have_an_allowance_each_and_neither_exceeds_its_own(
     assert held.equals(truths(universe))
 
 
-def at_rate(rate: float, line: list[str]) -> list[str]:
-    """The same command with another allowance."""
-    place = line.index("--rate") + 1
-    return [*line[:place], str(rate), *line[place + 1 :]]
+def backfill_at(rate: float, server: SimulatedExchange, at: str, engine: str) -> list[str]:
+    """A backfill by an engine at an allowance."""
+    line = command(server, "backfill", "--lake", at, "--engine", engine, "--json")
+    line[line.index("--rate") + 1] = str(rate)
+    return line
 
 
 def test_a_scheduler_without_workers_is_refused(tmp_path: Path, env: dict[str, str]) -> None:
