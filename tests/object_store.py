@@ -210,13 +210,10 @@ def _tell(number: int) -> None:
 
 
 def _serve() -> None:
-    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
-        DomainDispatcherApplication,
-        create_backend_app,
-    )
+    from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
     from werkzeug.serving import make_server  # noqa: PLC0415
 
-    app = _one_at_a_time(_of_google(DomainDispatcherApplication(create_backend_app)))
+    app = _one_at_a_time(_of_google(create_backend_app("s3")))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     _tell(server.port)
     server.serve_forever()
