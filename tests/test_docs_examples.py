@@ -35,14 +35,14 @@ def example_lines(command: click.Command) -> list[str]:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A folder with `basislake` on the PATH, and the demo's market for an exchange."""
+    """A folder with `basislake` on the PATH, and a short market like the demo's for an exchange."""
     folder = tmp_path_factory.mktemp("stranger")
     program = folder / "bin" / "basislake"
     program.parent.mkdir()
     start = "from basislake.cli import main\nif __name__ == '__main__':\n    main()\n"
     program.write_text(f"#!{sys.executable}\n{start}")
     program.chmod(0o755)
-    with SimulatedExchange(market(defaults.SEED, defaults.NOW, defaults.WEEKS)) as server:
+    with SimulatedExchange(market(defaults.SEED, defaults.NOW, weeks=3)) as server:
         variables = {
             **session.places(),
             "PATH": f"{program.parent}:{os.environ['PATH']}",

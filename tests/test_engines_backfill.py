@@ -231,36 +231,24 @@ def test_two_machines_have_an_allowance_each_and_neither_exceeds_its_own(
     env = object_store.environment(tmp_path)
     at = object_store.uri("two-machines")
     assert basislake(server, "instruments", "--lake", at, env=env).code == 0
-    # The second call of a machine comes later than anybody waits.
-    with (
-        cluster(env, tmp_path, threads=THREADS, machines=machines) as (engine, _),
-        running(backfill_at(0.001, server, at, engine), env) as process,
-    ):
-        wait_until(process, lambda: server.calls_of(CHART) == len(machines))
-        process.send_signal(signal.SIGINT)
-        assert end_of(process).code == 130
+    with cluster(env, tmp_path, threads=THREADS, machines=machines) as (engine, _):
+        line = command(server, "backfill", "--lake", at, "--engine", engine, "--json")
+        # The second call of a machine comes later than anybody waits.
+        line[line.index("--rate") + 1] = "0.001"
+        with running(line, env) as process:
+            wait_until(process, lambda: server.calls_of(CHART) == len(machines))
+            process.send_signal(signal.SIGINT)
+            assert end_of(process).code == 130
     assert server.calls_of(CHART) == len(machines)
     for machine in machines:
         assert machine.cache is not None
         assert list(machine.cache.rglob("pace-*"))
-    # Workers that wait for their turn do so to its end, whoever asked.
-    with (
-        cluster(env, tmp_path, threads=THREADS, machines=machines) as (engine, _),
-        running(backfill_at(50, server, at, engine), env) as process,
-    ):
-        done = end_of(process)
-    assert done.code == 0, done.err
-    plan = done.json["plan"]
-    assert plan["seconds_at_rate"] == pytest.approx(plan["calls"] / 50 / 2, abs=0.1)
+    (stopped,) = basislake(None, "status", "--lake", at, "--json", env=env).json["runs"]
+    plan = stopped["plan"]
+    assert plan["seconds_at_rate"] == pytest.approx(plan["calls"] / 0.001 / 2, abs=0.1)
+    assert basislake(server, "backfill", "--lake", at, env=env).code == 0
     held = rows(lake.open(at, object_store.options), "raw_candles")
     assert held.equals(truths(universe))
-
-
-def backfill_at(rate: float, server: SimulatedExchange, at: str, engine: str) -> list[str]:
-    """A backfill by an engine at an allowance."""
-    line = command(server, "backfill", "--lake", at, "--engine", engine, "--json")
-    line[line.index("--rate") + 1] = str(rate)
-    return line
 
 
 def test_a_scheduler_without_workers_is_refused(tmp_path: Path, env: dict[str, str]) -> None:

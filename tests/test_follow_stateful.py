@@ -213,4 +213,4 @@ class Followings(History):
 
 
 TestFollowings = pytest.mark.slow(Followings.TestCase)
-TestFollowings.settings = histories(4, steps=6)
+TestFollowings.settings = histories(2, steps=6)

@@ -106,7 +106,7 @@ CURVES = st.dictionaries(
 
 
 @pytest.mark.slow
-@examples(40)
+@examples(20)
 @given(CURVES)
 def test_constant_maturity_is_as_one_would_work_it_out(
     curves: dict[tuple[str, float], dict[int, tuple[float | None, bool, bool]]],
@@ -215,7 +215,7 @@ def test_a_part_of_the_series_is_the_same_as_the_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@examples(40)
+@examples(20)
 @given(
     st.dictionaries(
         st.tuples(st.sampled_from(["BTC", "ETH"]), st.sampled_from([0.5, 1, 1.5, 2])),

@@ -21,7 +21,7 @@ from lake.actions import commit_files
 from lake.errors import LakeError
 from lake.files import filesystem
 from lake.fingerprint import fingerprint
-from lake.tables import BASIS, CANDLES, COVERAGE, CURATED, RAW_CANDLES, TABLES, Table
+from lake.tables import CANDLES, COVERAGE, CURATED, RAW_CANDLES, TABLES, Table
 from lake.vacuum import needed
 from lake.versions import PastLake
 from tests.market import basislake, command, fetch
@@ -29,7 +29,7 @@ from tests.processes import ended, running
 from tests.staged import UNIVERSE, Content, built, content, raw_version
 
 # Each is killed when files of a table begin to go, or at any moment since its first change.
-KILLS = (RAW_CANDLES, None, CANDLES, RAW_CANDLES, None, COVERAGE, BASIS, RAW_CANDLES)
+KILLS = (RAW_CANDLES, None, CANDLES, COVERAGE, RAW_CANDLES)
 # So many builds are looked at after each kill, all of them at the end.
 BUILDS = 2
 HOUR_S = 3600
