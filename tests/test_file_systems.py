@@ -1,0 +1,106 @@
+"""Lakes on a file system without hard links, which commits need, or without locks: the kernel
+refuses both in a process of its own.
+"""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+import lake
+from basislake.exchange.server import SimulatedExchange
+from lake.errors import UsageError
+from lake.machine import SETTING, folder
+from lake.tables import INSTRUMENTS
+from tests.lakes import instrument, lake_of
+from tests.market import arguments, basislake
+from tests.processes import ended, running
+from tests.refusing import LINKS, LOCKS, refusing
+
+ONE = ("--instruments", "BTC-5APR24", "--since", "2024-04-05")
+NO_LOCK, NO_CALL = os.strerror(errno.ENOLCK), os.strerror(errno.ENOSYS)
+# Locks an instrument, and prints why it cannot.
+LOCKER = """
+import sys
+from pathlib import Path
+from ingest.claims import Claims
+from lake.errors import LakeError
+
+try:
+    Claims(Path(sys.argv[1])).take("BTC-PERPETUAL")
+except LakeError as exc:
+    print(exc)
+"""
+
+
+def test_where_there_are_no_hard_links_no_lake_is_made_and_a_copy_may_be(
+    server: SimulatedExchange, tmp_path: Path
+) -> None:
+    no_links = refusing(LINKS, errno.EPERM)
+    where = tmp_path / "lake"
+    with running([*no_links, *arguments(server, "backfill", "--lake", where, *ONE)]) as process:
+        done = ended(process)
+    assert done.code == 2, done.err
+    assert f"No lake can be written at {where}: its file system has no hard links" in done.err
+    assert "Nothing was stored. Choose a folder on another file system" in done.err
+    assert "Traceback" not in done.err
+    assert [path for path in where.iterdir() if path.name != ".machine"] == []
+
+    known = lake_of(tmp_path / "known", instruments=[instrument("BTC-PERPETUAL")])
+    line = [*no_links, "backup", str(tmp_path / "copy"), "--lake", known.uri, "--json"]
+    with running(line) as process:
+        copied = ended(process)
+    assert copied.code == 0, copied.err
+    assert copied.json["equal"]
+
+
+def test_where_there_are_no_locks_the_setting_that_helps_is_named(
+    server: SimulatedExchange, tmp_path: Path
+) -> None:
+    where = tmp_path / "lake"
+    told = "at {}: its file system has no locks ({}). Set " + SETTING + " to a folder on a disk of"
+    line = arguments(server, "backfill", "--lake", where, *ONE)
+    with running([*refusing(LOCKS, errno.ENOLCK), *line]) as process:
+        done = ended(process)
+    (lock,) = (where / ".machine").glob("pace-*.lock")
+    assert done.code == 1, done.err
+    assert (
+        f"Error: The rate of calls cannot be kept {told.format(lock.with_suffix(''), NO_LOCK)}"
+        in done.err
+    )
+    assert len(done.err.splitlines()) == 1
+    # Where the system has no locks at all, no file takes the place of a lock.
+    with running([*refusing(LOCKS, errno.ENOSYS, LOCKER), str(where)]) as process:
+        locked = ended(process)
+    assert locked.out.startswith(f"BTC-PERPETUAL cannot be locked {told.format(where, NO_CALL)}")
+    assert locked.err == ""
+
+
+def test_what_a_machine_keeps_of_a_lake_is_where_the_setting_says(
+    server: SimulatedExchange, tmp_path: Path
+) -> None:
+    where, machine = tmp_path / "lake", tmp_path / "machine"
+    env = {**os.environ, SETTING: str(machine)}
+    done = basislake(server, "backfill", "--lake", where, *ONE, env=env)
+    assert done.code == 0, done.err
+    assert not (where / ".machine").exists()
+    (own,) = machine.iterdir()
+    assert {path.name.partition("-")[0] for path in own.iterdir()} == {"claims", "pace"}
+    assert lake.open(str(where)).snapshot(INSTRUMENTS).rows
+    refused = basislake(server, "backfill", "--lake", where, env={**env, SETTING: "machine"})
+    assert refused.code == 2
+    assert f"{SETTING} is not the path of a folder from / on: 'machine'" in refused.err
+
+
+def test_every_path_to_a_lake_has_one_folder_of_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "lake")
+    given = {SETTING: "/machine"}
+    places = {folder(str(tmp_path / name), given) for name in ("lake", "link")}
+    assert len(places) == 1
+    assert {place.parent for place in places} == {Path("/machine")}
+    assert folder("s3://bucket/lake", given).parent == Path("/machine")
+    assert folder(str(tmp_path), {}) == tmp_path / ".machine"
+    with pytest.raises(UsageError, match="from / on"):
+        folder(str(tmp_path), {SETTING: "a"})
