@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from deltalake.transaction import AddAction, RemoveAction
 
-from lake import files, log, machine
+from lake import conditional, files, log, machine
 from lake.address import address_of
 from lake.errors import LakeError
 from lake.files import DataFile
@@ -110,6 +110,9 @@ class Lake:
         """Write rows as a file that no reader sees before a commit; see `lake.files.write`."""
         self._check_present()
         with explained(f"rows of {table.name} cannot be written to {self._table_uri(table)}"):
+            if self.is_local:
+                # In a store that takes several requests; there the commit checks it.
+                conditional.check(self._table_uri(table), self.options)
             return files.write(table, frame, self._table_uri(table), self.options, partition)
 
     def commit(

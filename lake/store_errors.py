@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment
 
 # Settings of the environment that no message may show, wherever a library takes them from.
 _SECRET = re.compile(r"(AWS|AZURE|GOOGLE)_.*(SECRET|TOKEN|KEY|SAS|PASSWORD|ACCOUNT$)(?!_ID|_FILE)")
@@ -97,7 +96,9 @@ def _proxy(url: str, environment: Mapping[str, str]) -> str:
     scheme = f"{parts.scheme}_proxy"
     names = (scheme, scheme.upper(), "all_proxy", "ALL_PROXY")
     name = next((name for name in names if environment.get(name)), "")
-    excepted = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    if not name or proxy_bypass_environment(parts.netloc, {"no": excepted}):
+    listed = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    excepted = {host.strip().lstrip("*.") for host in listed.split(",")} - {""}
+    host = parts.hostname or ""
+    if not name or "*" in listed.split(",") or any(f".{host}".endswith(f".{e}") for e in excepted):
         return ""
     return f". {name} sends this call through a proxy; NO_PROXY can except the store's host"

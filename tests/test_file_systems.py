@@ -32,6 +32,18 @@ try:
 except LakeError as exc:
     print(exc)
 """
+# Writes a table, and prints why it cannot.
+WRITER = """
+import sys
+from pathlib import Path
+from lake.errors import UsageError
+from tests.lakes import instrument, lake_of
+
+try:
+    lake_of(Path(sys.argv[1]), instruments=[instrument("BTC-PERPETUAL")])
+except UsageError as exc:
+    print(exc)
+"""
 
 
 def test_where_there_are_no_hard_links_no_lake_is_made_and_a_copy_may_be(
@@ -46,6 +58,9 @@ def test_where_there_are_no_hard_links_no_lake_is_made_and_a_copy_may_be(
     assert "Nothing was stored. Choose a folder on another file system" in done.err
     assert "Traceback" not in done.err
     assert [path for path in where.iterdir() if path.name != ".machine"] == []
+    with running([*refusing(LINKS, errno.EPERM, WRITER), str(tmp_path / "empty")]) as process:
+        assert ended(process).out.startswith(f"No lake can be written at {tmp_path / 'empty'}")
+    assert list((tmp_path / "empty").iterdir()) == []
 
     known = lake_of(tmp_path / "known", instruments=[instrument("BTC-PERPETUAL")])
     line = [*no_links, "backup", str(tmp_path / "copy"), "--lake", known.uri, "--json"]
