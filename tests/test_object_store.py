@@ -384,8 +384,8 @@ def test_a_store_that_cannot_be_used_is_refused_in_a_sentence_without_a_secret(
     assert not [word for word in (SECRET, "<", "panicked", "/latest/") if word in done.err]
 
 
-VERBS = """run; follow; instruments; plan; backfill; build; load; status; report; curve; demo; health;
-    fingerprint; diff 0; maintain; sql SELECT; explain BTC-5APR24 2024-04-05; backup ./copy;
+VERBS = """run; follow; instruments; plan; backfill; build; load; status; report; curve; demo;
+    health; fingerprint; diff 0; maintain; sql SELECT; explain BTC-5APR24 2024-04-05; backup ./copy;
     restore ./copy"""
 
 
