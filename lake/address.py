@@ -87,8 +87,8 @@ def address_of(
         scheme = text.partition(":")[0]
         raise UsageError(
             f"The lake's address begins with {scheme}: and lacks a slash. Nothing was read or "
-            f"stored. Give {scheme}://bucket/prefix; for a folder of that name, give its path from "
-            "/ on."
+            "stored. Give the path of a folder, from / on where its name begins so, or "
+            "s3://bucket/prefix."
         )
     if files.is_local(text):
         return _folder(text, options or {})
@@ -99,12 +99,18 @@ def address_of(
 
 def _folder(text: str, options: Mapping[str, str]) -> Address:
     try:
-        path = Path(text).expanduser().absolute()
+        # Of `./~` the library would take away what makes it no home.
+        path = (Path(text).expanduser() if text.startswith("~") else Path(text)).absolute()
     except RuntimeError as exc:
         user = Path(text).parts[0]
         raise UsageError(
             f"{text!r} begins with {user}, and this machine knows no such home folder. Give the "
             "path of the lake's folder from / on."
+        ) from exc
+    except FileNotFoundError as exc:
+        raise UsageError(
+            f"{text!r} is a path from the working folder on, which does not exist any more. "
+            "Nothing was done. Give the path of the lake's folder from / on."
         ) from exc
     if ".." in path.parts:
         # Some libraries go back by the text of a path, the system by the folder that a link is to.

@@ -1,21 +1,24 @@
 """Lakes on a file system without hard links, which commits need, or without locks: the kernel
-refuses both in a process of its own.
+refuses both in a process of its own. And folders that are not what they seem.
 """
 
 import errno
 import os
+import shlex
+import tempfile
 from pathlib import Path
 
 import pytest
 
 import lake
 from basislake.exchange.server import SimulatedExchange
-from lake.errors import UsageError
+from basislake.settings import lake_flag
+from lake.errors import LakeError, UsageError
 from lake.machine import SETTING, folder
 from lake.tables import INSTRUMENTS
 from tests.lakes import instrument, lake_of
 from tests.market import arguments, basislake
-from tests.processes import ended, running
+from tests.processes import as_user, ended, only_for_root, running
 from tests.refusing import LINKS, LOCKS, refusing
 
 ONE = ("--instruments", "BTC-5APR24", "--since", "2024-04-05")
@@ -36,7 +39,7 @@ except LakeError as exc:
 WRITER = """
 import sys
 from pathlib import Path
-from lake.errors import UsageError
+from lake.errors import LakeError, UsageError
 from tests.lakes import instrument, lake_of
 
 try:
@@ -119,3 +122,38 @@ def test_every_path_to_a_lake_has_one_folder_of_the_machine(tmp_path: Path) -> N
     assert folder(str(tmp_path), {}) == tmp_path / ".machine"
     with pytest.raises(UsageError, match="from / on"):
         folder(str(tmp_path), {SETTING: "a"})
+
+
+@pytest.mark.parametrize("closed", ["lake", "lake/instruments", "lake/instruments/_delta_log"])
+def test_a_lake_that_another_user_may_not_read_is_not_taken_for_none(closed: str) -> None:
+    only_for_root()
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        known = lake_of(Path(folder, "lake"), instruments=[instrument("BTC-PERPETUAL")])
+        Path(folder, closed).chmod(0o700)
+        with as_user(54321):
+            for read in (known.check_exists, lambda: known.snapshot(INSTRUMENTS)):
+                with pytest.raises(LakeError, match=r"instruments cannot be read .*Permission den"):
+                    read()
+
+
+def test_a_working_folder_that_is_gone_matters_to_a_relative_path_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = lake_of(tmp_path / "lake", instruments=[instrument("BTC-PERPETUAL")])
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert lake_flag(lake.open(known.uri)) == f" --lake {known.uri}"
+    with pytest.raises(UsageError, match="'lake' is a path from the working folder on, which does"):
+        lake.open("lake")
+
+
+def test_a_folder_named_as_a_home_or_an_option_is_opened_and_shown_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("./~", "./~nosuchuser/lake", "./-x"):
+        at = lake.open(name)
+        assert at.uri == str(tmp_path / name)
+        assert shlex.split(lake_flag(at)) == ["--lake", name]
