@@ -74,11 +74,22 @@ def lake_flag(where: Lake) -> str:
     """Return what another command needs to be about the same lake, e.g. ` --lake ./demo-lake`;
     nothing where it is the usual one.
     """
-    place = Path(where.uri)
-    if not where.is_local or not place.is_relative_to(Path.cwd()):
+    place, here = Path(where.uri), _working_folder()
+    if not where.is_local or here is None or not place.is_relative_to(here):
         return f" --lake {quote(where.uri)}"
-    is_usual = place == Path(DEFAULT_LAKE).absolute()
-    return "" if is_usual else f" --lake {quote(str(place.relative_to(Path.cwd())))}"
+    if place == here / DEFAULT_LAKE:
+        return ""
+    shown = str(place.relative_to(here))
+    # Else it would be a home, or an option.
+    return f" --lake {quote(f'./{shown}' if shown[0] in '~-' else shown)}"
+
+
+def _working_folder() -> Path | None:
+    """None where it does not exist any more."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
 
 
 def check_exists(where: Lake) -> None:

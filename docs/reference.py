@@ -6,6 +6,7 @@ import click
 
 import lake
 from basislake.cli import EXIT_CODES, basislake
+from lake.machine import SETTING
 from lake.tables import Column, Table
 from load import tables as postgres
 from load.ddl import SQL_TYPES
@@ -41,7 +42,10 @@ settings.
 | environment | flag | default | is |
 |---|---|---|---|"""
 
-_OTHER_SETTINGS = """\
+_OTHER_SETTINGS = f"""\
+| `{SETTING}` | | `.machine` in the lake | \
+Folder where this machine keeps locks and the rate limit of each lake; \
+see [operations.md](operations.md) |
 | `NO_COLOR` | | | any value: no colours and no other styles |
 
 An object store (`s3://`, `gs://`, `az://`) takes its credentials from its own usual variables, such

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lake.errors import LakeError
+from lake.machine import not_shared
 
 
 class Claims:
@@ -29,19 +29,18 @@ class Claims:
             instrument: its name, parsed.
 
         Raises:
-            LakeError: the folder cannot be written.
+            LakeError: the folder cannot be written, or its file system has no locks.
         """
-        lock = FileLock(self._folder / f"{instrument}.lock", blocking=False, thread_local=False)
+        path = self._folder / f"{instrument}.lock"
+        # A lock that is only a file would outlive a process that is killed.
+        lock = FileLock(path, blocking=False, thread_local=False, fallback_to_soft=False)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
             return False
         except OSError as exc:
-            raise LakeError(
-                f"{instrument} cannot be claimed in {self._folder}: {exc.strerror}. "
-                "What the lake holds is safe; see that the folder can be written and run again."
-            ) from exc
+            raise not_shared(f"{instrument} cannot be locked", self._folder, exc) from exc
         self._held[instrument] = lock
         return True
 

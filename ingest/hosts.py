@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urljoin, urlsplit
 
 from lake.errors import UsageError
+from lake.urls import is_base
 
 WWW_URL = "https://www.deribit.com"
 HISTORY_URL = "https://history.deribit.com"
@@ -16,7 +17,6 @@ _DERIBIT_HOSTS = frozenset({"deribit.com", "www.deribit.com", "history.deribit.c
 
 # A password may hold anything, so rather too much is left out.
 _USER = re.compile("//.*@", re.DOTALL)
-_SPACE = re.compile(r"\s")
 _SHOWN_CHARACTERS = 200
 
 
@@ -80,17 +80,6 @@ def shown_target(url: str, location: str) -> str:
         return "an address that cannot be read"
     target = f"{parts.scheme}://{host}{parts.path}".encode("unicode_escape").decode()
     return target[:_SHOWN_CHARACTERS]
-
-
-def is_base(url: str) -> bool:
-    """Whether a URL names a host, a usable port where it names one, and no more than a path."""
-    try:
-        parts = urlsplit(url)
-        # Reading the port raises where there cannot be such a one.
-        is_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    return is_host and not (parts.query or parts.fragment or _SPACE.search(url))
 
 
 def is_loopback(url: str) -> bool:

@@ -21,7 +21,8 @@ from ingest.pace import (
     rate_at,
     refused,
 )
-from lake.errors import LakeError, StoppedError
+from lake.errors import StoppedError
+from lake.machine import not_shared
 
 _LAYOUT = struct.Struct(f"<{len(fields(Pace))}d")
 # Another process holds the lock for microseconds.
@@ -154,7 +155,9 @@ class _Cell(_Memory):
         self._descriptor: int | None = None
         # Threads take turns by the lock of `_Memory`, so the file's lock is asked for by one.
         lock_path = path.with_suffix(".lock")
-        self._file_lock = FileLock(lock_path, poll_interval=_LOCK_POLL_S, thread_local=False)
+        self._file_lock = FileLock(
+            lock_path, poll_interval=_LOCK_POLL_S, thread_local=False, fallback_to_soft=False
+        )
 
     @contextmanager
     def changing(self) -> Iterator["_Memory"]:
@@ -180,10 +183,7 @@ class _Cell(_Memory):
         try:
             yield
         except OSError as exc:
-            raise LakeError(
-                f"The pace of calls cannot be kept at {self._path}: {exc.strerror}. What the lake "
-                "holds is safe; see that its folder can be written and run again."
-            ) from exc
+            raise not_shared("The rate of calls cannot be kept", self._path, exc) from exc
 
     def _opened(self) -> int:
         if self._descriptor is None:

@@ -12,8 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ingest.hosts import is_base, shown
+from ingest.hosts import shown
 from lake.errors import BasislakeError, ClosedDoorError, UsageError
+from lake.urls import is_base
 
 # The first of them that is set counts.
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from lake import files
+from lake.endpoints import check_endpoint
 from lake.errors import UsageError
 
 # delta-rs takes a path for a URL in places, so these would mean another folder, or no history.
@@ -19,6 +20,8 @@ _UNSAFE = frozenset("%?#\\\x7f") | {chr(code) for code in range(32)}
 _SHOWN = "% ? # \\, line breaks and other control characters"
 # A prefix that begins with `name:` is a URL to delta-rs, too.
 _UNSAFE_IN_STORES = _UNSAFE | {":"}
+# Amazon's, Google's and Azure's rules allow fewer; Azure has containers such as $web.
+_BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]*(@[A-Za-z0-9.-]+)?")
 
 # What both delta-rs and Polars reach. The store in memory is another one each time it is opened.
 _STORES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")
@@ -30,21 +33,11 @@ _SAFE_COMMITS = {"s3": {"aws_conditional_put": "etag"}, "s3a": {"aws_conditional
 # Quotes that a shell would have taken off.
 _QUOTED = re.compile(r"""^(["'`]).*\1$""", re.DOTALL)
 
-# Settings of the environment that no message may show, wherever a library takes them from.
-_SECRET = re.compile(r"(AWS|AZURE|GOOGLE)_.*(SECRET|TOKEN|KEY|SAS|PASSWORD|ACCOUNT$)(?!_ID|_FILE)")
-_NO_SECRET = frozenset({"AWS_ACCESS_KEY_ID"})
-_SHORTEST_SECRET = 6
-# In a URL, as that of an endpoint or a proxy.
-_LOGIN = re.compile(r"//[^/\s\"']+@")
+# A URI that lacks a slash would be a folder of this machine, named `s3:`.
+_LACKS_SLASH = re.compile(rf"({'|'.join(_STORES)}|file|https?):/?(?!/)", re.IGNORECASE)
 
-# What the libraries say where they find none, or the store refuses them.
-_CREDENTIALS = re.compile(
-    r"credentials|Account must be specified|token request|InvalidAccessKeyId|SignatureDoesNotMatch"
-    r"|AccessDenied|Access Denied"
-)
-
-_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
-_BRANCHES = re.compile(r"\s*[↳\n]\s*")
+# A secret key may hold a slash, so it may reach beyond the place of the bucket.
+_CREDENTIALS = re.compile(r"[^@]*:.*@", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +58,21 @@ class Address:
         return files.is_local(self.uri)
 
 
-def address_of(text: str, options: Mapping[str, str] | None = None) -> Address:
+def address_of(
+    text: str,
+    options: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Address:
     """Read an address: `./lake-data`, `file:///data/lake`, `s3://bucket/prefix`, `gs://…`, `az://…`.
 
     Args:
         text: as the user gave it.
         options: storage options besides those of the environment.
+        environment: environment variables.
 
     Raises:
-        UsageError: no lake can be there, or the text holds credentials.
+        UsageError: no lake can be there, the text holds credentials, or the store's endpoint cannot
+            be used.
     """
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
@@ -84,44 +83,34 @@ def address_of(text: str, options: Mapping[str, str] | None = None) -> Address:
             f"The lake's address begins and ends with a quote ({text[0]}), which no shell took "
             "off. Give it without quotes, e.g. in the file that sets BASISLAKE_LAKE."
         )
+    if _LACKS_SLASH.match(text):
+        scheme = text.partition(":")[0]
+        raise UsageError(
+            f"The lake's address begins with {scheme}: and lacks a slash. Nothing was read or "
+            "stored. Give the path of a folder, from / on where its name begins so, or "
+            "s3://bucket/prefix."
+        )
     if files.is_local(text):
         return _folder(text, options or {})
-    return _store(text, options or {})
-
-
-def plain(message: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return what a library says of a store on one line, without colours and without any secret of
-    the environment, with what to do about it where that is known.
-    """
-    told = masked(_BRANCHES.sub(": ", _ESCAPES.sub("", message)).strip(": "), environment)
-    if "URL scheme is not allowed" in told:
-        told += " (an endpoint without TLS is reached where AWS_ALLOW_HTTP=true, or for Azure "
-        told += "AZURE_ALLOW_HTTP=true)"
-    if _CREDENTIALS.search(told):
-        told += (
-            ". Credentials come from the environment, as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "
-            "and AWS_REGION do; docs/operations.md has those of each store"
-        )
-    return told
-
-
-def masked(message: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return a message without any secret of the environment or of a URL, as it is otherwise."""
-    for name, value in environment.items():
-        is_secret = _SECRET.match(name) and name not in _NO_SECRET
-        if is_secret and len(value) >= _SHORTEST_SECRET:
-            message = message.replace(value, f"({name})")
-    return _LOGIN.sub("//***@", message)
+    address = _store(text, options or {})
+    check_endpoint(address.uri.partition(":")[0], address.options, environment)
+    return address
 
 
 def _folder(text: str, options: Mapping[str, str]) -> Address:
     try:
-        path = Path(text).expanduser().absolute()
+        # Of `./~` the library would take away what makes it no home.
+        path = (Path(text).expanduser() if text.startswith("~") else Path(text)).absolute()
     except RuntimeError as exc:
         user = Path(text).parts[0]
         raise UsageError(
             f"{text!r} begins with {user}, and this machine knows no such home folder. Give the "
             "path of the lake's folder from / on."
+        ) from exc
+    except FileNotFoundError as exc:
+        raise UsageError(
+            f"{text!r} is a path from the working folder on, which does not exist any more. "
+            "Nothing was done. Give the path of the lake's folder from / on."
         ) from exc
     if ".." in path.parts:
         # Some libraries go back by the text of a path, the system by the folder that a link is to.
@@ -135,7 +124,7 @@ def _store(text: str, options: Mapping[str, str]) -> Address:
     scheme, _, rest = text.partition("://")
     scheme = scheme.lower()
     place, _, _ = rest.partition("/")
-    if "@" in place and not scheme.startswith("abfs"):
+    if _CREDENTIALS.match(rest) or ("@" in place and not scheme.startswith("abfs")):
         raise UsageError(
             f"The address of a lake in {scheme} holds credentials; give them in the environment "
             "(docs/operations.md) and leave only the bucket and the prefix."
@@ -151,6 +140,12 @@ def _store(text: str, options: Mapping[str, str]) -> Address:
         )
     if not place and scheme != "memory":
         raise UsageError(f"{text!r} names no bucket: a lake is at {scheme}://bucket/prefix.")
+    if place and not _BUCKET.fullmatch(place):
+        raise UsageError(
+            f"A lake in {scheme} is at {scheme}://bucket/prefix, where the bucket's name has only "
+            "letters, digits and . _ -; an endpoint and credentials belong in the environment "
+            "(docs/operations.md)."
+        )
     rest = rest.rstrip("/")
     if not _UNSAFE_IN_STORES.isdisjoint(rest):
         raise UsageError(f"A lake cannot be at {text!r}: choose a prefix without : {_SHOWN}.")

@@ -1,13 +1,17 @@
-"""Checks that an object store keeps the first commit of a version and refuses every other one.
+"""Checks that an object store, or a file system, keeps the first commit of a version and refuses
+every other one.
 
-Writers on several machines rely on this alone: a store that replaces the first commit with the
-second loses rows, and both writers believe that theirs are stored.
+Writers rely on this alone: a store that replaces the first commit with the second loses rows, and
+both writers believe that theirs are stored. On disk the library makes a hard link, which fails
+where a file is.
 """
 
+import errno
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from enum import Enum
+from pathlib import Path
 from threading import Barrier
 from uuid import uuid4
 
@@ -16,12 +20,15 @@ from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lake import files
-from lake.errors import LakeError
+from lake.errors import LakeError, UsageError
 
 _SCHEMA = pa.schema([pa.field("probe", pa.int64())])
 _WRITERS = 2
 # Of writers that begin at the same moment one rarely sees the other's commit before its own.
 _TRIES = 20
+
+# What the system says where a file system has no hard links, as exFAT.
+NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 # Lakes that this process has checked, with the options that reach them.
 _checked: set[tuple[str, frozenset[tuple[str, str]]]] = set()
@@ -37,18 +44,24 @@ def check(table_uri: str, options: Mapping[str, str]) -> None:
     """Refuse a store that would lose commits, before the first one of this process to a lake there.
 
     Two writers make the same small table, below the lake, at the same moment; it is deleted again.
+    On disk a small file is linked and deleted again.
 
     Args:
-        table_uri: a table's folder in the lake; nothing is done where it is on disk.
+        table_uri: a table's folder in the lake.
         options: storage options of the object store.
 
     Raises:
         LakeError: the store takes the commits of both.
+        UsageError: the file system has no hard links, so no commit can be made there.
         DeltaError, OSError: the store cannot be reached; see `lake.guard.explained`.
     """
     root = table_uri.rpartition("/")[0]
     known = (root, frozenset(options.items()))
-    if files.is_local(table_uri) or table_uri.startswith("memory:") or known in _checked:
+    if table_uri.startswith("memory:") or known in _checked:
+        return
+    if files.is_local(table_uri):
+        _check_links(Path(root))
+        _checked.add(known)
         return
     for _ in range(_TRIES):
         outcomes = _race(f"{root}/_probe-{uuid4().hex}", options)
@@ -61,6 +74,31 @@ def check(table_uri: str, options: Mapping[str, str]) -> None:
         if _Outcome.REFUSED in outcomes:
             break
     _checked.add(known)
+
+
+def _check_links(folder: Path) -> None:
+    """Refuse a folder whose file system has no hard links; other errors are left to the commit."""
+    probe = folder / f"_probe-{uuid4().hex}"
+    link = probe.with_suffix(".link")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+    except OSError:
+        return
+    try:
+        link.hardlink_to(probe)
+    except OSError as exc:
+        if exc.errno in NO_LINKS:
+            raise UsageError(
+                f"No lake can be written at {folder}: its file system has no hard links "
+                f"({exc.strerror}), without which a commit could replace another writer's. Nothing "
+                "was stored. Choose a folder on another file system, or an object store; a copy "
+                "that `basislake backup` makes may be here."
+            ) from exc
+    finally:
+        for path in (probe, link):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _race(uri: str, options: Mapping[str, str]) -> list[_Outcome]:

@@ -15,11 +15,11 @@ from uuid import uuid4
 import duckdb
 import polars as pl
 
-from lake.address import masked, plain
 from lake.errors import GoneError, LakeError, UsageError
 from lake.files import FILE, has_misleading_folder
 from lake.scan import Read, reads
 from lake.snapshot import Snapshot
+from lake.store_errors import masked, plain
 from lake.tables import TABLES, Type
 from lake.views import VIEWS
 

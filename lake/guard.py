@@ -7,10 +7,10 @@ import polars as pl
 import pyarrow as pa
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from lake.address import plain
 from lake.errors import ConflictError, DamagedError, LakeError
 from lake.files import is_local
 from lake.scan import scan_paths
+from lake.store_errors import plain
 from lake.tables import CURATED, Table
 
 # What the libraries raise where a file cannot be read. Over bytes that make no sense one may panic,

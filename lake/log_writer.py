@@ -6,7 +6,6 @@ and is replaced by the one that is copied. It names that one by its digest, so t
 killed in between goes on from there, and no other copy takes its place.
 """
 
-import errno
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -23,9 +22,6 @@ from lake.errors import ConflictError
 from lake.tables import Table
 
 _RESERVED = "reserved_for"
-
-# What the system says where a file system has no hard links. No program commits to a table there.
-NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 class LogWriter:
@@ -145,7 +141,8 @@ def _link(half: Path, target: Path) -> None:
     try:
         target.hardlink_to(half)
     except OSError as exc:
-        if exc.errno not in NO_LINKS:
+        # No program commits to a table where there are no links, so none can be in the way.
+        if exc.errno not in conditional.NO_LINKS:
             raise
         if target.exists():
             raise FileExistsError(target) from exc

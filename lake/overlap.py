@@ -65,10 +65,14 @@ def _identities(folders: Iterable[Path]) -> set[object]:
 
 
 def _as_listed(folder: Path) -> Path:
-    """The path in the upper and lower case that the disk lists it in."""
+    """The path in the upper and lower case that the disk lists it in, where it may be listed."""
     if folder == folder.parent:
         return folder
-    names = {path.name: path.name.casefold() for path in folder.parent.iterdir()}
+    try:
+        names = {path.name: path.name.casefold() for path in folder.parent.iterdir()}
+    except PermissionError:
+        # A folder that others may pass through need not be one that they may list, e.g. /home.
+        names = {}
     alike = (name for name, folded in names.items() if folded == folder.name.casefold())
     name = folder.name if folder.name in names else next(alike, folder.name)
     return _as_listed(folder.parent) / name

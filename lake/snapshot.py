@@ -1,6 +1,8 @@
 """One table at one version: its files, and how to read them."""
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -10,7 +12,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lake import files, pieces, schema
-from lake.actions import KEPT_FROM
+from lake.actions import KEPT_FROM, LOG
 from lake.errors import GoneError, LakeError
 from lake.files import DataFile
 from lake.guard import explained, reading
@@ -225,6 +227,7 @@ def open_table(
     except DeltaError as exc:
         if version is None:
             if isinstance(exc, TableNotFoundError):
+                _check_readable(uri)
                 return None
             raise
         newest = open_table(table, uri, options)
@@ -234,6 +237,17 @@ def open_table(
         raise
     schema.check(table.name, uri, delta.metadata().configuration)
     return delta
+
+
+def _check_readable(uri: str) -> None:
+    """Refuse a log on disk that this user may not look at: the library takes it for absent.
+
+    Raises:
+        OSError: it may be there.
+    """
+    if files.is_local(uri):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.scandir(f"{uri}/{LOG}").close()
 
 
 class Watch:

@@ -1,19 +1,17 @@
 """The lake: Delta Lake tables under one folder or object-store URI, and how they change."""
 
-import os
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from deltalake.transaction import AddAction, RemoveAction
 
-from lake import files, log
+from lake import conditional, files, log, machine
 from lake.address import address_of
-from lake.errors import LakeError, UsageError
+from lake.errors import LakeError
 from lake.files import DataFile
 from lake.guard import explained
 from lake.log import Commit
@@ -54,23 +52,13 @@ class Lake:
 
     @property
     def machine_folder(self) -> Path:
-        """Where processes of one machine keep what they share about this lake, e.g. their pace: in
-        the lake, or for an object store in the user's cache. It need not be there yet.
+        """Where processes of one machine keep what they share about this lake, e.g. their pace; see
+        `lake.machine`. It need not be there yet.
 
         Raises:
             UsageError: nothing says where this user's cache is.
         """
-        if self.is_local:
-            return Path(self.uri) / ".machine"
-        name = sha256(self.uri.encode()).hexdigest()[:16]
-        try:
-            cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        except RuntimeError as exc:
-            raise UsageError(
-                "This user has no home folder, so what this machine keeps of a lake in an object "
-                "store has no place. Set XDG_CACHE_HOME to a folder that can be written."
-            ) from exc
-        return Path(cache) / "basislake" / name
+        return machine.folder(self.uri)
 
     def check_exists(self) -> None:
         """Refuse to read where nobody has made a lake: a mistyped address is not an empty market.
@@ -122,6 +110,9 @@ class Lake:
         """Write rows as a file that no reader sees before a commit; see `lake.files.write`."""
         self._check_present()
         with explained(f"rows of {table.name} cannot be written to {self._table_uri(table)}"):
+            if self.is_local:
+                # In a store that takes several requests; there the commit checks it.
+                conditional.check(self._table_uri(table), self.options)
             return files.write(table, frame, self._table_uri(table), self.options, partition)
 
     def commit(

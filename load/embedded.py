@@ -17,6 +17,7 @@ from typing import IO
 from urllib.parse import quote
 
 from lake.errors import LoadError
+from lake.machine import NO_LOCKS
 from load.datadir import SUPERUSER, initialise, version_of
 from load.postmaster import PORT, SOCKET, Postmaster
 from load.programs import NEWEST, Programs, RefusedError
@@ -95,6 +96,8 @@ def _explained(data: Path) -> Iterator[None]:
         told = str(exc).rstrip(".")
         if isinstance(exc, OSError) and exc.strerror:
             told = f"{exc.strerror} ({exc.filename or 'no file'})"
+        if isinstance(exc, OSError) and exc.errno in NO_LOCKS:
+            told = f"the file system of its folder has no locks ({exc.strerror})"
         raise LoadError(
             f"The embedded PostgreSQL cannot start in {data}{_of_another(data)}: {told}. Its data "
             f"are as they were. See {Postmaster(data, data).log}, or set BASISLAKE_POSTGRES to "

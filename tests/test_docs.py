@@ -14,6 +14,7 @@ from basislake.cli import EXIT_CODES
 from basislake.cli import basislake as program
 from basislake.endings import READER_GONE, Interruptions
 from docs.reference import help_text, settings, verbs
+from lake.machine import SETTING
 from lake.views import VIEWS
 from load import tables as postgres
 
@@ -24,6 +25,7 @@ TEXTS = {page.name: page.read_text() for page in PAGES}
 COMMANDS, TABLES = TEXTS["commands.md"], TEXTS["tables.md"]
 # Read by the tests and by click, not by the command.
 OTHER_VARIABLES = {"BASISLAKE_TEST_POSTGRES"}
+WITHOUT_FLAG = {SETTING}
 VARIABLE = re.compile(r"\bBASISLAKE_[A-Z_]+\b")
 CALL = re.compile(r"(?:^\s*|`|\$\(|bin/)basislake ((?:[a-z]+\b|--[a-z]+)[^`\n]*)", re.MULTILINE)
 # Where the shell goes on with something else.
@@ -143,15 +145,18 @@ def test_every_setting_is_documented_and_no_other() -> None:
         for path in (ROOT / package).rglob("*.py")
     ]
     read = {name for path in sources for name in VARIABLE.findall(path.read_text())}
-    assert read == set(settings())
+    assert read == set(settings()) | WITHOUT_FLAG
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| `(--[a-z-]+)` ", COMMANDS, re.MULTILINE))
     assert rows == {name: option.opts[0] for name, option in settings().items()}
     readme = dict(
         re.findall(r"^\| `([A-Z_]+)` \| `(--[a-z-]+)` ", TEXTS["README.md"], re.MULTILINE)
     )
     assert readme == rows
+    for name in WITHOUT_FLAG:
+        assert f"\n| `{name}` | " in COMMANDS
+        assert f"\n| `{name}` | " in TEXTS["README.md"]
     for page, text in TEXTS.items():
-        assert set(VARIABLE.findall(text)) <= set(rows) | OTHER_VARIABLES, page
+        assert set(VARIABLE.findall(text)) <= set(rows) | WITHOUT_FLAG | OTHER_VARIABLES, page
 
 
 def test_every_exit_code_is_documented_and_no_other() -> None:

@@ -1,6 +1,5 @@
 """One sha256 of a lake's rows, however and wherever they are stored."""
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -162,16 +161,26 @@ def test_the_command_prints_a_line_for_each_table_and_one_for_the_lake(
     assert found.json["tables"] == expected.tables
 
 
-def test_a_file_whose_rows_were_changed_is_named(staged: Staged, tmp_path: Path) -> None:
+def test_a_file_whose_rows_were_changed_and_one_that_is_absent_are_named(
+    staged: Staged, tmp_path: Path
+) -> None:
     copy = staged.copy(tmp_path)
-    file = copy.snapshot(TABLES["basis"]).files[0]
-    path = Path(copy.uri) / "basis" / file.path
+    changed, absent = (copy.snapshot(TABLES[name]).files[0] for name in ("basis", "candles"))
+    path = Path(copy.uri) / "basis" / changed.path
     pl.read_parquet(path, hive_partitioning=False).with_columns(
         basis=pl.col("basis") + 1
     ).write_parquet(path)
-    done = basislake(None, "fingerprint", "--lake", copy.uri, "--verify", "--json")
-    assert done.code == 1
-    assert f"Damaged: basis/{file.path}" in done.err
+    (Path(copy.uri) / "candles" / absent.path).unlink()
+    names = [f"candles/{absent.path}", f"basis/{changed.path}"]
+    found = basislake(None, "fingerprint", "--lake", copy.uri, "--verify", "--json")
+    assert found.code == 1
+    assert sorted(found.json["damaged"]) == sorted(names)
     honest = basislake(None, "fingerprint", "--lake", staged.where.uri, "--json").json
-    told = json.loads(done.out)["tables"]
-    assert {name for name in told if told[name] != honest["tables"][name]} == {"basis"}
+    assert honest["damaged"] == []
+    told = found.json["tables"]
+    assert {n for n in told if told[n] != honest["tables"][n]} == {"basis", "candles"}
+    shown = basislake(None, "fingerprint", "--lake", copy.uri, "--verify")
+    assert shown.code == 1
+    assert shown.out.splitlines()[-1] == f"{found.json['lake']}  lake"
+    for run in (found, shown):
+        assert all(run.err.count(f"Damaged: {name} ") == 1 for name in names), run.err

@@ -132,5 +132,5 @@ def test_nothing_is_made_before_the_first_claim(tmp_path: Path) -> None:
 @pytest.mark.parametrize("where", ["file", "file/claims"])
 def test_a_folder_that_cannot_be_written_is_a_lake_error(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(LakeError, match=r"BTC-PERPETUAL cannot be claimed in .*file.*safe"):
+    with pytest.raises(LakeError, match=r"BTC-PERPETUAL cannot be locked at .*file.*safe"):
         Claims(tmp_path / where).take("BTC-PERPETUAL")

@@ -1,6 +1,7 @@
 """Backups and restores: every version, proven, resumed after a kill, and of nothing else."""
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from hashlib import sha256
@@ -24,7 +25,7 @@ from tests.gates import Gate
 from tests.lakes import LINEAGE, instrument, lake_of
 from tests.market import basislake, command, ideal_calls, rows, small_market
 from tests.object_store import ObjectStore, Proxy
-from tests.processes import ended, running, wait_until
+from tests.processes import as_user, ended, only_for_root, running, wait_until
 from tests.staged import Staged, built, content, is_same, raw_version
 from tests.tiers import slow_but
 
@@ -119,6 +120,17 @@ def test_a_lake_is_not_copied_onto_or_into_itself_nor_over_a_folder_it_lies_in(
     with pytest.raises(UsageError, match="they are one place, or one is inside the other"):
         copy(lake.open(target), where, 1)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_copy_into_itself_is_refused_also_below_a_folder_that_may_not_be_listed() -> None:
+    only_for_root()
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder, "home", "lake").mkdir(parents=True)
+        Path(folder, "home").chmod(0o711)
+        Path(folder).chmod(0o755)
+        one, other = (lake.open(f"{folder}/home/lake{name}") for name in ("", "/copy"))
+        with as_user(54321), pytest.raises(UsageError, match="one is inside the other"):
+            check_apart(one, other)
 
 
 def test_a_backup_into_the_lake_ends_with_exit_code_2(where: Lake) -> None:

@@ -1,0 +1,104 @@
+"""What libraries say of an object store, in our words and without any secret."""
+
+import os
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+# Settings of the environment that no message may show, wherever a library takes them from.
+_SECRET = re.compile(r"(AWS|AZURE|GOOGLE)_.*(SECRET|TOKEN|KEY|SAS|PASSWORD|ACCOUNT$)(?!_ID|_FILE)")
+_NO_SECRET = frozenset({"AWS_ACCESS_KEY_ID"})
+_SHORTEST_SECRET = 6
+# In a URL, as that of an endpoint or a proxy.
+_LOGIN = re.compile(r"//[^/\s\"']+@")
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+_BRANCHES = re.compile(r"\s*[↳\n]\s*")
+
+# What follows is known only of stores; a path on disk may hold the same words.
+_OF_STORE = re.compile(r"Generic \w+ error|loading credentials|credential provider")
+# A store's answer, of which people need the code and the sentence.
+_ANSWER = re.compile(r"<\?xml.*?<Code>(.*?)</Code>.*?<Message>(.*?)</Message>.*</Error>")
+_NO_BUCKET = re.compile(r"\b(NoSuchBucket|ContainerNotFound)\b")
+# Without credentials a library asks the machine's cloud for those of a role.
+_NO_CREDENTIALS = re.compile(
+    r"/latest/api/token|/latest/meta-data|169\.254\.1\d\d\.|/computeMetadata/|IMDS|token request"
+    r"|loading credentials|no credentials|Missing (SecretAccessKey|AccessKeyId)"
+    r"|Account must be specified"
+)
+_REFUSED = re.compile(
+    r"\b(InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|TokenRefreshRequired"
+    r"|AuthenticationFailed|AuthorizationFailure|AccessDenied|Access Denied)\b"
+)
+_UNCONNECTED = re.compile(
+    r"Error performing \w+ (?P<host>https?://[^/\s]+).*client error \(Connect\): (?P<why>.*)"
+)
+
+_SETTINGS = {
+    "GCS": "GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT_KEY",
+    "MicrosoftAzure": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+    "S3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION",
+}
+
+
+def plain(message: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return what a library says of a store on one line, without colours and without any secret of
+    the environment; where that is known, in our words, with what to do about it.
+    """
+    told = masked(_BRANCHES.sub(": ", _ESCAPES.sub("", message)).strip(": "), environment)
+    return _known(told, environment) if _OF_STORE.search(told) else told
+
+
+def masked(message: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return a message without any secret of the environment or of a URL, as it is otherwise."""
+    for name, value in environment.items():
+        is_secret = _SECRET.match(name) and name not in _NO_SECRET
+        if is_secret and len(value) >= _SHORTEST_SECRET:
+            message = message.replace(value, f"({name})")
+    return _LOGIN.sub("//***@", message)
+
+
+def _known(told: str, environment: Mapping[str, str]) -> str:
+    told = _ANSWER.sub(r"\2 (\1)", told)
+    if _NO_BUCKET.search(told):
+        return (
+            "the store has no bucket of this name. Make the bucket, or correct the lake's address "
+            "or the store's endpoint"
+        )
+    if _NO_CREDENTIALS.search(told):
+        return (
+            "no credentials for the store were found in the environment, and this machine has no "
+            f"role that gives any. Set {_settings(told)} (docs/operations.md)"
+        )
+    if _REFUSED.search(told):
+        answer = told.rpartition(": ")[2]
+        return (
+            f"the store refuses the credentials: {answer}. See that {_settings(told)} are right, "
+            "and allow to list, read and write this bucket (docs/operations.md)"
+        )
+    if found := _UNCONNECTED.search(told):
+        way = _proxy(found["host"], environment)
+        return f"no connection to the store at {found['host']}: {found['why']}{way}"
+    return told
+
+
+def _settings(message: str) -> str:
+    """The settings that hold the credentials of the store that a message is of."""
+    found = (names for store, names in _SETTINGS.items() if f"Generic {store} error" in message)
+    return next(found, _SETTINGS["S3"])
+
+
+def _proxy(url: str, environment: Mapping[str, str]) -> str:
+    """Names the setting of the proxy that a library calls a host through; empty where there is
+    none.
+    """
+    parts = urlsplit(url)
+    scheme = f"{parts.scheme}_proxy"
+    names = (scheme, scheme.upper(), "all_proxy", "ALL_PROXY")
+    name = next((name for name in names if environment.get(name)), "")
+    listed = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    excepted = {host.strip().lstrip("*.") for host in listed.split(",")} - {""}
+    host = parts.hostname or ""
+    if not name or "*" in listed.split(",") or any(f".{host}".endswith(f".{e}") for e in excepted):
+        return ""
+    return f". {name} sends this call through a proxy; NO_PROXY can except the store's host"
