@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import zip_longest
@@ -122,10 +122,11 @@ def compare(
                 return _compared(database, schema, partition)
 
         rows = 0
-        for number, (partition, found) in enumerate(connections.each(database, each, wanted), 1):
-            rows += partition.rows
-            differences += [found] if found else []
-            report(Progress(number, len(wanted), rows, *partition.key))
+        with closing(connections.each(database, each, wanted)) as outcomes:
+            for number, (partition, found) in enumerate(outcomes, 1):
+                rows += partition.rows
+                differences += [found] if found else []
+                report(Progress(number, len(wanted), rows, *partition.key))
         return differences
 
     differences = sorted(connected(uri, work, lock_wait_s), key=lambda d: (d.table, d.partition))
@@ -201,9 +202,8 @@ def _by_bits(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
 def _compared(database: Database, schema: str, partition: Partition) -> Difference | None:
     """Compare a partition piece by piece, all of one moment."""
     table = partition.feed.table
-    ours = partition.frame(partition.read())
-    database.rollback()  # what was asked before this is done
     database.begin(REPEATABLE_READ)
+    ours = partition.frame(partition.read())
     found, rows = [], 0
     for piece, start, end in _pieces(table, ours):
         theirs = _read_back(database, schema, partition, start, end)

@@ -7,7 +7,7 @@ where every signal reaches it; it then has the server cancel what is under way.
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from functools import partial
@@ -76,8 +76,10 @@ class Connections:
 
     def each(
         self, first: Database, work: Callable[[Database, W], R], pieces: Iterable[W]
-    ) -> Iterator[tuple[W, R]]:
+    ) -> Generator[tuple[W, R]]:
         """Do pieces of work over a few connections, and yield them as they are done.
+
+        Closing the generator waits for the pieces that were begun.
 
         Args:
             first: one of the connections. Others join it as soon as the server grants them; where
@@ -143,7 +145,7 @@ class _Pieces(Generic[W, R]):
                 self._end()
                 self._ended.put(exc)
 
-    def outcomes(self) -> Iterator[tuple[W, R]]:
+    def outcomes(self) -> Generator[tuple[W, R]]:
         """Yield what was done; where a piece failed raise that once all that were begun ended."""
         ended, failure = 0, None
         try:

@@ -126,6 +126,11 @@ def left_sql(table: Table, schema: str) -> str:
     )
 
 
+def lock_left_sql(table: Table, schema: str) -> str:
+    """Return the query that counts the rows of `left_sql` and locks them until the commit."""
+    return f"SELECT count(*) FROM (SELECT {left_sql(table, schema)} FOR UPDATE OF held) AS rows"
+
+
 def delete_left_sql(table: Table, schema: str) -> str:
     """Return the statement that deletes the rows of `left_sql`."""
     return f"DELETE {left_sql(table, schema)}"

@@ -23,8 +23,10 @@ class ServerError(LoadError):
 
     @property
     def is_about_rows(self) -> bool:
-        """Whether a row is there already, or breaks another constraint."""
-        return self.sqlstate is not None and self.sqlstate.startswith("23")
+        """Whether a row is there already or breaks another constraint, or a value is one with which
+        nothing can be computed.
+        """
+        return self.sqlstate is not None and self.sqlstate.startswith(("22", "23"))
 
 
 def reason(exc: BaseException) -> str:

@@ -2,13 +2,14 @@
 
 from lake.errors import LoadError
 from load.postgres import Database
-from load.sessions import COLUMNS, described
 
 # Two loads into one schema would delete and send the same rows. The lock is one of a transaction,
 # so it is never left behind with a session of a pooler.
 _LOCK_SQL = "SELECT pg_try_advisory_xact_lock(hashtextextended('basislake load into ' || $1, 0))"
-_HOLDER_SQL = f"""
-    SELECT {COLUMNS}
+# Some columns are null where our role may not see all of the session.
+_HOLDER_SQL = """
+    SELECT a.pid, a.usename::text, a.application_name, host(a.client_addr), a.state,
+           to_char(a.state_change AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
     FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -26,7 +27,7 @@ def lock(database: Database, schema: str) -> None:
     if database.query(_LOCK_SQL, (schema,))[0][0]:
         return
     held = database.query(_HOLDER_SQL, (schema,))
-    by = f": {described(*held[0])}" if held else ""
+    by = f": {_described(*held[0])}" if held else ""
     end = (
         f" If its machine is gone, `SELECT pg_terminate_backend({held[0][0]})` ends it."
         if held
@@ -36,3 +37,12 @@ def lock(database: Database, schema: str) -> None:
         f"Another load is writing to the schema {schema!r} of {database.shown}{by}. Nothing was "
         f"changed. Wait for its end, then load again.{end}"
     )
+
+
+def _described(
+    pid: int, user: str, program: str | None, host: str | None, state: str | None, since: str | None
+) -> str:
+    """Say which session this is, as far as the server tells."""
+    where = f" from {host}" if host else ""
+    doing = f", {state} since {since} UTC" if state else ""
+    return f"process {pid} of the server ({program or 'a program'} of {user}{where}{doing})"

@@ -1,6 +1,6 @@
 """One connection to PostgreSQL by ADBC; the only module that knows the driver."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Lock
 from types import TracebackType
@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from lake.errors import LoadError
 from load.address import LOCK_WAIT_S, connectable, secrets, shown, unquoting
+from load.batches import Batches
 from load.failures import ServerError
-from load.sessions import OLD_HOLDERS_SQL, described, settings_sql
+from load.sessions import settings_sql
 
 READ_COMMITTED = "READ COMMITTED"
 # All statements of a transaction see the rows of one moment.
@@ -20,16 +21,13 @@ REPEATABLE_READ = "REPEATABLE READ"
 
 _LOCK_NOT_AVAILABLE = "55P03"
 
-# The driver encodes one Arrow batch at a time; this many rows keep its buffer to a few megabytes.
-_ROWS_PER_BATCH = 65_536
-
 
 class Database:
     """A connection; what is done counts from `commit` on.
 
-    A transaction begins with the first statement after a commit or rollback. Settings hold for one
-    transaction and nothing is left behind in the session, so a pooler may hand the server's side of
-    the connection to somebody else after every transaction.
+    A transaction begins with the first statement after a commit or rollback, or by `begin`. Settings
+    hold for one transaction and nothing is left behind in the session, so a pooler may hand the
+    server's side of the connection to somebody else after every transaction.
 
     Attributes:
         shown: where it is, for messages, e.g. `host/dbname`; the URI itself is not kept.
@@ -64,18 +62,18 @@ class Database:
         self._connection: adbc.Connection = _connect(address, self.shown, shared)
         try:
             if first is None:
-                self._look(uri)
+                self._look(address)
         except LoadError:
             self.close()
             raise
 
-    def _look(self, uri: str) -> None:
+    def _look(self, address: str) -> None:
         """Find the server's version, and have it write names as the driver reads them."""
         sql = "SELECT current_setting('server_version_num')"
         version = self.query(sql)[0][0]
         if isinstance(version, bytes):  # no type was recognised, for their names came quoted
             self._connection.close()
-            self._connection = _connect(unquoting(connectable(uri)), self.shown)
+            self._connection = _connect(unquoting(address), self.shown)
             self._has_begun = False
             version = self.query(sql)[0][0]
         self.version = int(version)
@@ -96,7 +94,10 @@ class Database:
         self.close()
 
     def begin(self, isolation: str = READ_COMMITTED) -> None:
-        """Begin a transaction; needed only for another isolation than the usual one.
+        """Begin a transaction, undoing what an open one did.
+
+        Needed only for another isolation than the usual one, or before a wait in which the session
+        would be idle without the settings of a transaction.
 
         Args:
             isolation: as SQL has it. The default of the server, role or database never counts.
@@ -104,6 +105,9 @@ class Database:
         Raises:
             LoadError: the server refuses, or is gone.
         """
+        self._check_not_stopped()
+        if self._has_begun:
+            self.rollback()
         self._has_begun = True
         self._run(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
         self._run(settings_sql(self._lock_wait_s, self.version))
@@ -158,7 +162,7 @@ class Database:
             BaseException: what `pieces` raised; the transaction can only be rolled back.
         """
         self._ready()
-        batches = _Batches(pieces, self._check_not_stopped)
+        batches = Batches(pieces, self._check_not_stopped)
         try:
             reader = pa.RecordBatchReader.from_batches(columns, batches)
             with self._explained(), self._connection.cursor() as cursor:
@@ -244,27 +248,17 @@ class Database:
 
     def _ready(self) -> None:
         """Begin a transaction where none is open."""
+        self._check_not_stopped()
         if not self._has_begun:
             self.begin()
 
     def _run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        self._check_not_stopped()
         with self._explained(), self._connection.cursor() as cursor:
             cursor.execute(sql, tuple(parameters) or None)
 
     def _check_not_stopped(self) -> None:
         if self._is_stopped:
             raise LoadError(f"The work in PostgreSQL at {self.shown} was stopped")
-
-    def _suspects(self) -> str:
-        """Name the sessions that have held locks for so long, as far as our role may see them."""
-        with suppress(LoadError):
-            self.rollback()
-            found = self.query(OLD_HOLDERS_SQL, (self._lock_wait_s,))
-            self.rollback()
-            if found:
-                return f": {', '.join(described(*row) for row in found)}"
-        return ""
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -274,42 +268,13 @@ class Database:
             told = f"PostgreSQL at {self.shown} says: {_message(exc)}"
             if exc.sqlstate == _LOCK_NOT_AVAILABLE:
                 told += (
-                    f". Another session held the lock for more than {self._lock_wait_s:g} s"
-                    f"{self._suspects()}"
+                    f". Another session held the lock for more than {self._lock_wait_s:g} s; "
+                    "pg_stat_activity and pg_blocking_pids() tell which"
                 )
             raise ServerError(told, exc.sqlstate) from exc
         except (ValueError, OverflowError) as exc:
             # Of PostgreSQL's times, and of its infinite ones, Python has none.
             raise LoadError(f"PostgreSQL at {self.shown} holds what cannot be read: {exc}") from exc
-
-
-class _Batches:
-    """The batches of some pieces, one after the other.
-
-    Attributes:
-        raised: what taking a piece raised; the driver keeps only its text.
-    """
-
-    def __init__(self, pieces: Iterable[pa.Table], check: Callable[[], None]) -> None:
-        self.raised: BaseException | None = None
-        self._pieces = iter(pieces)
-        self._check = check
-        self._ready: list[pa.RecordBatch] = []
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return self
-
-    def __next__(self) -> pa.RecordBatch:
-        try:
-            self._check()
-            while not self._ready:
-                self._ready = next(self._pieces).to_batches(max_chunksize=_ROWS_PER_BATCH)
-            return self._ready.pop(0)
-        except StopIteration:
-            raise
-        except BaseException as exc:
-            self.raised = exc
-            raise
 
 
 def _connect(uri: str, name: str, first: adbc.Connection | None = None) -> adbc.Connection:

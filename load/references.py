@@ -17,16 +17,17 @@ from load.tables import TABLES
 
 _ACTIONS = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
-# $1 is the schema. One row per column; a partitioned table's partitions count as the table.
+# $1 is the schema, $2 the table; a partitioned table's partitions count as the table. One row per
+# pair of columns.
 _COLUMNS_SQL = f"""
     WITH ours AS (
-        SELECT c.oid, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = $1 AND c.relname IN ({", ".join(map(literal, TABLES))})
+        SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = $1 AND c.relname = $2
     ), referred AS (
-        SELECT oid, relname FROM ours
-        UNION SELECT part.relid, relname FROM ours CROSS JOIN pg_partition_tree(ours.oid) AS part
+        SELECT oid FROM ours
+        UNION SELECT part.relid FROM ours CROSS JOIN pg_partition_tree(ours.oid) AS part
     )
-    SELECT t.relname::text, n.nspname::text, c.relname::text, f.conname::text, f.confdeltype::text,
+    SELECT n.nspname::text, c.relname::text, f.conname::text, f.confdeltype::text,
            own.attname::text, theirs.attname::text
     FROM referred t
     JOIN pg_constraint f ON f.confrelid = t.oid AND f.contype = 'f' AND f.conparentid = 0
@@ -36,72 +37,60 @@ _COLUMNS_SQL = f"""
     JOIN pg_attribute own ON own.attrelid = f.conrelid AND own.attnum = k.own
     JOIN pg_attribute theirs ON theirs.attrelid = f.confrelid AND theirs.attnum = k.theirs
     WHERE f.confdeltype IN ({", ".join(map(literal, _ACTIONS))})
-    ORDER BY 1, 2, 3, 4
+    ORDER BY 1, 2, 3
 """
 
 
-class Reference(NamedTuple):
+class _Reference(NamedTuple):
     """A foreign key that changes the rows of its table when rows of ours are deleted.
 
     Attributes:
-        table: of ours that it refers to.
         referring: the other table, with its schema, quoted.
         constraint: its name.
         action: `CASCADE`, `SET NULL` or `SET DEFAULT`.
         columns: its own and the referred one of each pair.
     """
 
-    table: str
     referring: str
     constraint: str
     action: str
     columns: tuple[tuple[str, str], ...]
 
 
-def references(database: Database, schema: str) -> list[Reference]:
-    """Return the foreign keys of that kind on our tables in a schema.
-
-    Raises:
-        LoadError: the database cannot be read.
-    """
-    return _of_rows(database.query(_COLUMNS_SQL, (schema,)))
-
-
-def check_left(database: Database, schema: str, key: Key, found: Iterable[Reference]) -> None:
+def check_left(database: Database, schema: str, key: Key) -> None:
     """Refuse to delete the rows of a partition that are not staged where that would change others.
+
+    The caller has locked these rows, so what refers to them stays as it is found here.
 
     Raises:
         LoadError: it names the other table and the constraint; nothing was changed.
     """
     table, partition = TABLES[key[0]], key[1]
-    for reference in found:
-        if reference.table != table.name:
-            continue
-        parameters = (partition,) if table.partition else ()
+    parameters = (partition,) if table.partition else ()
+    for reference in _of_rows(database.query(_COLUMNS_SQL, (schema, table.name))):
         (count,) = database.query(_count_sql(reference, table, schema), parameters)[0]
         if count:
             raise LoadError(
-                f"{count:,} rows of {reference.referring} refer to rows that left the lake, and "
-                f"deleting these would change them: its foreign key {reference.constraint} is ON "
-                f"DELETE {reference.action}. Delete or change those rows yourself, or make the "
-                "foreign key ON DELETE NO ACTION"
+                f"{count:,} rows of {reference.referring} refer to rows that left the "
+                "lake, and deleting these would change them: its foreign key "
+                f"{reference.constraint} is ON DELETE {reference.action}. Delete or change those "
+                "rows yourself, or make the foreign key ON DELETE NO ACTION"
             )
 
 
-def _of_rows(rows: Iterable[Sequence[Any]]) -> list[Reference]:
+def _of_rows(rows: Iterable[Sequence[Any]]) -> list[_Reference]:
     return [
-        Reference(
-            table,
+        _Reference(
             qualified_name(schema, referring),
             name,
             _ACTIONS[action],
-            tuple((row[5], row[6]) for row in columns),
+            tuple((row[4], row[5]) for row in columns),
         )
-        for (table, schema, referring, name, action), columns in groupby(rows, lambda r: r[:5])
+        for (schema, referring, name, action), columns in groupby(rows, lambda row: row[:4])
     ]
 
 
-def _count_sql(reference: Reference, table: Table, schema: str) -> str:
+def _count_sql(reference: _Reference, table: Table, schema: str) -> str:
     same = " AND ".join(
         f"referring.{quoted(own)} = held.{quoted(theirs)}" for own, theirs in reference.columns
     )

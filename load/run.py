@@ -16,7 +16,6 @@ from load.lock import lock
 from load.plan import Fill, Job, Plan
 from load.postgres import Database
 from load.prepare import check_schema_name, planned, prepare, summarize
-from load.references import references
 from load.results import LoadResult, Progress, TableCounts, silent
 from load.source import partitions
 from load.write import Sent, Writer
@@ -75,17 +74,16 @@ def _change(
     connections: Connections, database: Database, schema: str, todo: Plan, meter: "_Meter"
 ) -> None:
     """Do what is to be done, in an order in which foreign keys on `instruments` hold."""
-    found = references(database, schema)
 
     def work(database: Database, piece: Fill | Job) -> None:
-        writer = Writer(database, schema, found)
+        writer = Writer(database, schema)
         if isinstance(piece, Fill):
             writer.fill(piece, lambda job: meter.count(job, Sent(job.partition.rows)))
         else:
             meter.count(piece, writer.send(piece))
 
     for key in todo.withdrawn:
-        Writer(database, schema, found).remove(key)
+        Writer(database, schema).remove(key)
         meter.count_removed(key)
     for job in todo.whole:
         work(database, job)

@@ -1,4 +1,4 @@
-"""Sessions of the server: what ours are set to, and how another one is named in a message."""
+"""What a transaction of ours sets in the server's session, for its own length."""
 
 import math
 
@@ -17,21 +17,6 @@ _SETTINGS = {
 }
 _KNOWN_SINCE = {"transaction_timeout": 170_000}
 
-# Of `pg_stat_activity a`, what `described` takes; some are null where our role may not see all.
-COLUMNS = (
-    "a.pid, a.usename::text, a.application_name, host(a.client_addr), a.state, "
-    "to_char(a.state_change AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
-)
-# Those that hold locks, in a transaction that is older than $1 seconds.
-OLD_HOLDERS_SQL = f"""
-    SELECT {COLUMNS} FROM pg_stat_activity a
-    WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
-      AND a.xact_start < clock_timestamp() - make_interval(secs => $1)
-      AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.granted
-                  AND l.locktype = 'relation' AND l.mode <> 'AccessShareLock')
-    ORDER BY a.xact_start LIMIT 3
-"""
-
 
 def settings_sql(lock_wait_s: float, version: int) -> str:
     """Return the statement that sets, for one transaction, what a server knows of.
@@ -45,12 +30,3 @@ def settings_sql(lock_wait_s: float, version: int) -> str:
     values = {**_SETTINGS, **newer, "lock_timeout": limit_ms}
     calls = (f"set_config('{name}', '{value}', true)" for name, value in values.items())
     return f"SELECT {', '.join(calls)}"
-
-
-def described(
-    pid: int, user: str, program: str, host: str | None, state: str | None, since: str | None
-) -> str:
-    """Say which session this is, as far as the server tells."""
-    where = f" from {host}" if host else ""
-    doing = f", {state} since {since} UTC" if state else ""
-    return f"process {pid} of the server ({program or 'a program'} of {user}{where}{doing})"

@@ -1,6 +1,6 @@
 """Partitions into the database, and out of it: each change is one transaction, and verified."""
 
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import zip_longest
@@ -18,6 +18,7 @@ from load.ddl import (
     create_table_sql,
     delete_left_sql,
     insert_new_sql,
+    lock_left_sql,
     qualified,
     range_index_sql,
     stage_sql,
@@ -28,10 +29,14 @@ from load.failures import FAILURES, ServerError, reason
 from load.ledger import Entry, Key, Ledger
 from load.plan import Fill, Job
 from load.postgres import Database
-from load.references import Reference, check_left
+from load.references import check_left
 from load.source import Partition
 from load.tables import RANGE_INDEXES, TABLES
 from load.verify import Figure, all_figures_sql, figures, figures_sql, mismatches
+
+# The lock of a load goes when its session does, and an administrator may end that; two loads that
+# meet in one partition then take turns, or the ledger would record one's rows and not the other's.
+_IN_TURN_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('basislake partition ' || $1, 0))"
 
 
 class Sent(NamedTuple):
@@ -49,19 +54,10 @@ class Sent(NamedTuple):
 class Writer:
     """Changes the partitions of one schema over one connection."""
 
-    def __init__(
-        self, database: Database, schema: str, references: Collection[Reference] = ()
-    ) -> None:
-        """Use a connection, alone, for the tables of a schema.
-
-        Args:
-            database: the connection.
-            schema: of the tables.
-            references: foreign keys of other tables, see `load.references`.
-        """
+    def __init__(self, database: Database, schema: str) -> None:
+        """Use a connection, alone, for the tables of a schema."""
         self._database = database
         self._schema = schema
-        self._references = references
         self._ledger = Ledger(database, schema)
 
     def send(self, job: Job) -> Sent:
@@ -111,13 +107,17 @@ class Writer:
 
     def _merge(self, key: Key, frame: pl.DataFrame) -> None:
         """Delete the rows that left, update those that changed, and add those that are new."""
-        table, schema = TABLES[key[0]], self._schema
+        table, schema, parameters = TABLES[key[0]], self._schema, self._parameters(key)
         self._database.execute(stage_sql(table, schema))
         self._database.ingest("pg_temp", STAGED, [table.to_arrow(frame)], table.arrow_schema)
         self._database.execute(f"ANALYZE pg_temp.{STAGED}")
-        check_left(self._database, schema, key, self._references)
-        for sql in (delete_left_sql, update_changed_sql, insert_new_sql):
-            self._database.execute(sql(table, schema), self._parameters(key))
+        # From here on nobody can refer to a row that left, nor add a foreign key to the table.
+        self._database.execute(f"LOCK TABLE {qualified(table, schema)} IN ROW EXCLUSIVE MODE")
+        if self._database.query(lock_left_sql(table, schema), parameters)[0][0]:
+            check_left(self._database, schema, key)
+            self._database.execute(delete_left_sql(table, schema), parameters)
+        self._database.execute(update_changed_sql(table, schema), parameters)
+        self._database.execute(insert_new_sql(table, schema), parameters)
 
     def fill(self, fill: Fill, told: Callable[[Job], None]) -> None:
         """Make a table, send its partitions, then build its keys and indexes, and verify it: one
@@ -217,6 +217,8 @@ class Writer:
     def _transaction(self, key: Key, done: str) -> Iterator[None]:
         """Commit what the block did, or undo it, whatever ends it."""
         try:
+            self._database.begin()
+            self._database.execute(_IN_TURN_SQL, (f"{self._schema}.{'.'.join(key)}",))
             yield
             self._database.commit()
         except BaseException as exc:
