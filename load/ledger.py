@@ -70,7 +70,8 @@ class Ledger:
         )
         names = ", ".join(quoted(name) for name in LAKE_LOADS.names)
         # A clock may be set back.
-        newest = f"(SELECT max(\"loaded_at\") FROM {self._name}) + interval '1 microsecond'"
+        known = f'SELECT max("loaded_at") FROM {self._name} WHERE isfinite("loaded_at")'
+        newest = f"({known}) + interval '1 microsecond'"
         sql = (
             f"INSERT INTO {self._name} ({names}) "
             f"SELECT $1, $2, $3, $4, $5, greatest(clock_timestamp(), {newest}) "

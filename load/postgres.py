@@ -25,9 +25,9 @@ _LOCK_NOT_AVAILABLE = "55P03"
 class Database:
     """A connection; what is done counts from `commit` on.
 
-    A transaction begins with the first statement after a commit or rollback, or by `begin`. Settings
-    hold for one transaction and nothing is left behind in the session, so a pooler may hand the
-    server's side of the connection to somebody else after every transaction.
+    A transaction begins by `begin`, or with the first statement after a commit or rollback.
+    Settings hold for one transaction and nothing is left behind in the session, so a pooler may
+    hand the server's side of the connection to somebody else after every transaction.
 
     Attributes:
         shown: where it is, for messages, e.g. `host/dbname`; the URI itself is not kept.

@@ -71,10 +71,9 @@ def check_left(database: Database, schema: str, key: Key) -> None:
         (count,) = database.query(_count_sql(reference, table, schema), parameters)[0]
         if count:
             raise LoadError(
-                f"{count:,} rows of {reference.referring} refer to rows that left the "
-                "lake, and deleting these would change them: its foreign key "
-                f"{reference.constraint} is ON DELETE {reference.action}. Delete or change those "
-                "rows yourself, or make the foreign key ON DELETE NO ACTION"
+                f"Rows of {reference.referring} ({count:,}) refer to rows that left the lake, and "
+                f"would be changed with them: the foreign key {quoted(reference.constraint)} is "
+                f"ON DELETE {reference.action}. Delete or change those rows yourself"
             )
 
 

@@ -111,8 +111,7 @@ class Writer:
         self._database.execute(stage_sql(table, schema))
         self._database.ingest("pg_temp", STAGED, [table.to_arrow(frame)], table.arrow_schema)
         self._database.execute(f"ANALYZE pg_temp.{STAGED}")
-        # From here on nobody can refer to a row that left, nor add a foreign key to the table.
-        self._database.execute(f"LOCK TABLE {qualified(table, schema)} IN ROW EXCLUSIVE MODE")
+        # A row that is locked cannot be referred to between the check and its deletion.
         if self._database.query(lock_left_sql(table, schema), parameters)[0][0]:
             check_left(self._database, schema, key)
             self._database.execute(delete_left_sql(table, schema), parameters)

@@ -41,7 +41,7 @@ def pgbouncer(directory: str) -> Iterator[str]:
         "auth_type = any\npool_mode = transaction\ndefault_pool_size = 8\n"
     )
     # It refuses to run as root; where the tests do, the embedded server has a user of its own.
-    user = "pgserver" if os.geteuid() == 0 else None
+    user = Path(directory).stat().st_uid if os.geteuid() == 0 else None
     with tempfile.NamedTemporaryFile("w", suffix=".ini") as settings:
         settings.write(text)
         settings.flush()

@@ -4,21 +4,21 @@ Each command is a process of its own. It is never the time that ends the wait: l
 an hour.
 """
 
-import shlex
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from lake.tables import CANDLES
-from load.embedded import psql_command
+from load.embedded import embedded
 from load.postgres import Database
 from load.preview import preview
-from tests.loading import FUTURE, Target, candles, fresh_target, put
+from tests.loading import FUTURE, Target, candles, disconnect, fresh_target, put, small_lake
 from tests.market import Ran, basislake, command
 from tests.processes import ended, running, wait_until
+from tests.servers import Data
 
 WAITS_SQL = """
     SELECT count(*) > 0 FROM pg_stat_activity
@@ -86,32 +86,34 @@ def test_a_command_that_only_reads_waits_for_a_lock_as_long_as_it_is_allowed_to(
     assert "Another session held the lock for more than 0.2 s" in done.err
 
 
+WITHOUT_ITS_STANDBY = """
+wal_level = replica
+max_wal_senders = 1
+synchronous_standby_names = 'nobody'
+synchronous_commit = local
+"""
+
+
 @pytest.fixture
-def waiting_for_a_standby(older_postgres: str, target: Target) -> Iterator[Target]:
-    """A loaded lake on a server whose sessions wait for a synchronous standby that is not there;
-    ours do not.
+def without_its_standby(server_data: Data, tmp_path: Path) -> Iterator[Target]:
+    """A loaded lake on a server of its own that waits in a commit for a standby which is not there,
+    where a session wants it to.
     """
-    older = fresh_target(older_postgres, target.lake)
-    older.load()
-    set_all(older_postgres, synchronous_commit="local", synchronous_standby_names="nobody")
-    yield older
-    set_all(older_postgres, synchronous_commit="on", synchronous_standby_names="")
-    older.execute(f"DROP SCHEMA {older.schema} CASCADE")
-
-
-def set_all(uri: str, **settings: str) -> None:
-    """Set something for the whole server."""
-    statements = [f"ALTER SYSTEM SET {name} = '{value}'" for name, value in settings.items()]
-    for sql in [*statements, "SELECT pg_reload_conf()"]:  # not in a transaction
-        command = [*shlex.split(psql_command(uri)), "-qc", sql]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    server_data(tmp_path / "pg")
+    with (tmp_path / "pg" / "postgresql.conf").open("a", encoding="utf-8") as settings:
+        settings.write(WITHOUT_ITS_STANDBY)
+    with embedded(tmp_path / "pg") as uri:
+        target = fresh_target(uri, small_lake(tmp_path / "lake"))
+        target.load()
+        yield target
+        disconnect()
 
 
 @pytest.mark.parametrize("end", ["Ctrl-C", "the server"])
 def test_a_commit_that_waits_for_a_missing_standby_is_ended_and_said_to_be_in_doubt(
-    waiting_for_a_standby: Target, end: str
+    without_its_standby: Target, end: str
 ) -> None:
-    target = waiting_for_a_standby
+    target = without_its_standby
     waits = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
     put(target.lake, CANDLES, FUTURE, candles(12))
     uri = f"{target.uri}%20-csynchronous_commit%3Don"

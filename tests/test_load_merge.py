@@ -62,8 +62,8 @@ def test_rows_that_refer_to_rows_that_stay_are_never_touched(target: Target, act
 @pytest.mark.parametrize(
     ("action", "says"),
     [
-        ("CASCADE", r'8 rows of ".*"."trades" refer to rows that left the lake'),
-        ("SET NULL", r'8 rows of ".*"."trades" refer to rows that left the lake'),
+        ("CASCADE", r'Rows of ".*"."trades" \(8\) refer to rows that left the lake'),
+        ("SET NULL", r'Rows of ".*"."trades" \(8\) refer to rows that left the lake'),
         ("NO ACTION", 'violates foreign key constraint "trades_instrument_timestamp_fkey"'),
     ],
 )
@@ -77,7 +77,7 @@ def test_a_deletion_that_rows_of_the_user_depend_on_is_refused_by_name(
         target.load()
     put(target.lake, CANDLES, OTHER, candles(8))
     put(target.lake, CANDLES, FUTURE, candles(7))
-    with pytest.raises(LoadError, match=says.replace("8 rows", "1 rows")):
+    with pytest.raises(LoadError, match=says.replace("(8", "(1").replace("8", "1")):
         target.load()
     assert target.query("SELECT count(*), count(timestamp) FROM trades") == [(16, 16)]
     assert len(target.rows("futures_ohlcv")) == 16
@@ -103,7 +103,7 @@ def test_a_key_on_one_partition_of_a_table_that_the_user_partitioned_counts_too(
         "INSERT INTO trades SELECT instrument, timestamp FROM f_btc",
     )
     put(target.lake, CANDLES, FUTURE, candles(7))
-    with pytest.raises(LoadError, match='"trades" refer to rows that left the lake'):
+    with pytest.raises(LoadError, match=r'"trades" \(1\) refer to rows that left the lake'):
         target.load()
     assert target.query("SELECT count(*) FROM trades") == [(8,)]
 

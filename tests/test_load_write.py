@@ -10,9 +10,13 @@ import random
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date
 from itertools import product
+from pathlib import Path
 from threading import Event, get_ident
 
+import polars as pl
 import pytest
 
 from lake.errors import LoadError
@@ -25,15 +29,16 @@ from load.results import Progress
 from load.run import load
 from load.source import partitions
 from load.write import Sent, Writer
-from tests.loading import FUTURE, OTHER, Target, candles, put
+from tests.loading import FUTURE, OTHER, Target, candles, put, small_lake
 from tests.processes import PATIENCE_S, wait_until
 from tests.tiers import slow_but
 
 Row = tuple[object, ...]
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
 class Pause:
-    """Holds every transaction that deletes from a table, or adds to it, until `go_on`."""
+    """Holds every transaction at an event of a table, such as AFTER INSERT, until `go_on`."""
 
     def __init__(self, target: Target, event: str, table: str = "futures_ohlcv") -> None:
         self._key = random.getrandbits(31)
@@ -43,7 +48,7 @@ class Pause:
         target.execute(
             "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS "
             f"'BEGIN PERFORM pg_advisory_xact_lock_shared({self._key}); RETURN NULL; END'",
-            f"CREATE TRIGGER pause AFTER {event} ON {table} EXECUTE FUNCTION pause()",
+            f"CREATE TRIGGER pause {event} ON {table} EXECUTE FUNCTION pause()",
         )
 
     def is_reached(self) -> bool:
@@ -96,9 +101,9 @@ def state(target: Target, name: str) -> tuple[list[Row], list[Row]]:
 
 # What holds it, and what was put into the lake.
 MOMENTS = {
-    "after the deletion": ("DELETE", candles(12, shift=1.0)),
-    "after the rows": ("INSERT", candles(12, shift=1.0)),
-    "after an append": ("INSERT", candles(12)),
+    "after the deletion": ("AFTER DELETE", candles(13, shift=1.0)[1:]),
+    "after the rows": ("AFTER INSERT", candles(12, shift=1.0)),
+    "after an append": ("AFTER INSERT", candles(12)),
 }
 RAISED = (MemoryError, KeyboardInterrupt)
 
@@ -184,7 +189,7 @@ def test_a_withdrawn_partition_that_something_unforeseen_keeps_is_still_there(
 ) -> None:
     target.load()
     before = state(target, FUTURE)
-    pause = Pause(target, "DELETE")
+    pause = Pause(target, "AFTER DELETE")
 
     with Database(target.uri) as database:
         writer = Writer(database, target.schema)
@@ -254,12 +259,11 @@ def test_entries_become_visible_in_the_order_of_their_times(
     ((seen,),) = target.query("SELECT max(loaded_at) FROM lake_loads")
     for name in (FUTURE, OTHER):
         put(target.lake, CANDLES, name, candles(12))
-    pause = Pause(target, "UPDATE", "lake_loads")
+    pause = Pause(target, "AFTER UPDATE", "lake_loads")
     future = pool.submit(target.load)
     wait_until(None, pause.is_reached)
     # The first has read the clock and not committed; the other waits before it reads it.
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    wait_until(None, lambda: target.query(waiting) == [(2,)])
+    wait_until(None, lambda: target.query(WAITING) == [(2,)])
     newer = "SELECT partition FROM lake_loads WHERE loaded_at > $1 ORDER BY loaded_at"
     assert target.query(newer, seen) == []
     ((before_commit,),) = target.query("SELECT clock_timestamp()")
@@ -267,6 +271,71 @@ def test_entries_become_visible_in_the_order_of_their_times(
     assert future.result().partitions_loaded == 2
     assert sorted(target.query(newer, seen)) == [(FUTURE,), (OTHER,)]
     assert len(target.query(newer, before_commit)) == 1
+
+
+def test_a_session_waits_for_the_lake_in_a_transaction_with_our_settings(target: Target) -> None:
+    """A server may end sessions that are idle, in a transaction or not."""
+    target.load()
+    put(target.lake, CANDLES, FUTURE, candles(12))
+    job = job_of(target, FUTURE)
+    states: list[Row] = []
+    with Database(target.uri) as database:
+        pids = database.query("SELECT pg_backend_pid()")
+        database.commit()
+
+        def frame(rows: pl.DataFrame, expiry: date | None) -> pl.DataFrame:
+            asked = "SELECT state FROM pg_stat_activity WHERE pid = $1"
+            states.extend(target.query(asked, *pids[0]))
+            return job.partition.feed.frame(rows, expiry)
+
+        slow = replace(job.partition, feed=replace(job.partition.feed, frame=frame))
+        Writer(database, target.schema).send(job._replace(partition=slow))
+    assert states == [("idle in transaction",)]
+
+
+def test_loads_that_meet_in_one_partition_take_turns(
+    target: Target, pool: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    """They meet where somebody ended the session that held the lock of the first."""
+    target.load()
+    other = Target(target.uri, target.schema, small_lake(tmp_path / "other"))
+    put(target.lake, CANDLES, FUTURE, candles(12))
+    put(other.lake, CANDLES, FUTURE, candles(8, shift=1.0))
+    pause = Pause(target, "AFTER UPDATE", "lake_loads")
+    first = pool.submit(target.load)
+    wait_until(None, pause.is_reached)
+    target.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE state = 'idle in transaction' AND pid <> pg_backend_pid()"
+    )
+    with ThreadPoolExecutor(1) as another:
+        second = another.submit(other.load, lock_wait_s=PATIENCE_S)
+        wait_until(None, lambda: target.query(WAITING) == [(2,)])
+        pause.go_on()
+        assert first.result().partitions_appended == 1
+        assert second.result().partitions_loaded == 1
+    assert other.compare().equal
+
+
+def test_nobody_can_refer_to_a_row_between_the_check_and_its_deletion(
+    target: Target, pool: ThreadPoolExecutor
+) -> None:
+    target.load()
+    target.execute(
+        "CREATE TABLE trades (instrument text, timestamp timestamptz, FOREIGN KEY "
+        "(instrument, timestamp) REFERENCES futures_ohlcv ON DELETE CASCADE)"
+    )
+    put(target.lake, CANDLES, FUTURE, candles(7))
+    pause = Pause(target, "BEFORE DELETE")
+    future = pool.submit(target.load)
+    wait_until(None, pause.is_reached)
+    late = f"INSERT INTO trades VALUES ('{FUTURE}', '2019-05-01 00:07Z')"
+    with Database(target.uri, 0.1) as other, pytest.raises(LoadError, match="held the lock"):
+        other.execute(late)
+    pause.go_on()
+    assert future.result().partitions_loaded == 1
+    with pytest.raises(LoadError, match="violates foreign key constraint"):
+        target.execute(late)
 
 
 def dies(target: Target, when: str) -> None:
