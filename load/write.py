@@ -86,7 +86,7 @@ class Writer:
         except LoadError as exc:
             if isinstance(exc, ServerError) and not exc.is_about_rows:
                 raise
-            self._database.rollback()  # somebody changed rows, or added some, by hand
+            self._begin(job.partition.key)  # somebody changed rows, or added some, by hand
             return None
         return Sent(new.height, appended=True)
 
@@ -212,12 +212,16 @@ class Writer:
         """What chooses a partition in a statement about its table."""
         return (key[1],) if TABLES[key[0]].partition else ()
 
+    def _begin(self, key: Key) -> None:
+        """Begin a transaction that has a partition to itself."""
+        self._database.begin()
+        self._database.execute(_IN_TURN_SQL, (".".join((self._schema, *key)),))
+
     @contextmanager
     def _transaction(self, key: Key, done: str) -> Iterator[None]:
         """Commit what the block did, or undo it, whatever ends it."""
         try:
-            self._database.begin()
-            self._database.execute(_IN_TURN_SQL, (f"{self._schema}.{'.'.join(key)}",))
+            self._begin(key)
             yield
             self._database.commit()
         except BaseException as exc:

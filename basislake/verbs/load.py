@@ -33,8 +33,8 @@ def load(
         print_figures("Load", asdict(result))
         if result.unchanged_since:
             say(
-                f"{counted(result.partitions_unchanged, 'partition')} were not sent, and so not "
-                f"compared since {result.unchanged_since:%Y-%m-%d %H:%M}Z; `{called()} "
+                f"Not sent, and so not compared since {result.unchanged_since:%Y-%m-%d %H:%M}Z: "
+                f"{counted(result.partitions_unchanged, 'partition')}. `{called()} "
                 f"load{lake_flag(where)} --verify` compares every cell."
             )
     return 0
