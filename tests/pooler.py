@@ -81,6 +81,7 @@ class Pooler:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 number += 1
                 threading.Thread(target=self._serve, args=(client, number), daemon=True).start()
 
