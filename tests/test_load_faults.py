@@ -249,7 +249,7 @@ def test_a_read_only_server_is_told_and_can_be_compared_with(target: Target) -> 
     put(target.lake, CANDLES, FUTURE, candles(5))
     assert basislake(None, "load", "--dry-run", *options).code == 0
     told = refused(basislake(None, "load", *options))
-    assert "cannot execute SELECT FOR UPDATE in a read-only transaction" in told
+    assert "in a read-only transaction" in told
     assert len(target.rows("futures_ohlcv")) == 16
 
 
