@@ -203,17 +203,6 @@ class Database:
             self._connection.rollback()
         self._has_begun = False
 
-    @contextmanager
-    def undone(self) -> Iterator[None]:
-        """Undo what the block does, and release the locks that it takes, in an open transaction.
-
-        Raises:
-            LoadError: the server is gone.
-        """
-        self.execute("SAVEPOINT undone")
-        yield
-        self.execute("ROLLBACK TO SAVEPOINT undone")
-
     def undo(self) -> None:
         """Undo what was done since the last commit, whatever state the connection is in.
 

@@ -56,13 +56,11 @@ def load(
     wanted = partitions(lake)
 
     def work(connections: Connections) -> LoadResult:
-        locking = connections.open()
-        lock(locking, schema)
-        with locking.undone():  # or it would keep what it read from being altered
-            state, todo = planned(locking, schema, lake, wanted, full=full)
+        lock(connections.open(), schema)
+        database = connections.open()
+        state, todo = planned(database, schema, lake, wanted, full=full)
         meter = _Meter(todo, report)
         if todo.is_needed or state.absent or state.stale:
-            database = connections.open()
             prepare(database, schema, state, [fill.table.name for fill in todo.fills], full=full)
             _change(connections, database, schema, todo, meter)
         return meter.result(state.loaded_since(todo.kept))

@@ -28,13 +28,15 @@ WAITS_SQL = """
 
 def interrupted(target: Target, *verb: str, by: signal.Signals = signal.SIGINT) -> Ran:
     """Run a command, signal it as soon as it waits for a lock of another session, and see it end
-    while that session still holds the lock.
+    while that session still holds the lock; nothing of it goes on in the server.
     """
     arguments = command(None, *verb, *target.options, "--lock-wait", "3600")
     with running(arguments) as process:
         wait_until(process, lambda: target.query(WAITS_SQL) == [(True,)])
         process.send_signal(by)
-        return ended(process)
+        done = ended(process)
+    assert target.query(WAITS_SQL) == [(False,)]
+    return done
 
 
 @contextmanager
