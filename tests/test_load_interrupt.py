@@ -7,6 +7,7 @@ an hour.
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.loading import FUTURE, Target, candles, disconnect, fresh_target, put
 from tests.market import Ran, basislake, command
 from tests.processes import ended, running, wait_until
 from tests.servers import Data
+from tests.tiers import slow_but
 
 WAITS_SQL = """
     SELECT count(*) > 0 FROM pg_stat_activity
@@ -48,8 +50,13 @@ def holding(target: Target, sql: str, *parameters: object) -> Iterator[None]:
         other.rollback()
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", ["to make a table", "to enter what was loaded"])
+ENDS = (signal.SIGINT, signal.SIGTERM)
+MOMENTS = ("to make a table", "to enter what was loaded")
+
+
+@pytest.mark.parametrize(
+    ("moment", "by"), slow_but([*zip(MOMENTS, ENDS, strict=True)], product(MOMENTS, ENDS))
+)
 def test_a_first_load_that_waits_is_ended(target: Target, moment: str, by: signal.Signals) -> None:
     ddl = preview(target.lake, target.uri, schema=target.schema).ddl
     target.execute(*(sql for sql in ddl if "SCHEMA" in sql or "lake_loads" in sql))
@@ -68,22 +75,22 @@ def test_a_first_load_that_waits_is_ended(target: Target, moment: str, by: signa
     assert target.compare().equal
 
 
-@pytest.mark.parametrize("verb", [("load", "--verify"), ("load", "--dry-run"), ("status",)])
-def test_a_command_that_only_reads_is_ended_as_well(target: Target, verb: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "verb", slow_but(["load --verify"], ["load --verify", "load --dry-run", "status"])
+)
+def test_a_command_that_only_reads_is_ended_as_well(target: Target, verb: str) -> None:
     target.load()
     with holding(target, "LOCK TABLE futures_ohlcv IN ACCESS EXCLUSIVE MODE"):
-        assert "Interrupted" in interrupted(target, *verb).err
+        assert "Interrupted" in interrupted(target, *verb.split()).err
 
 
-@pytest.mark.parametrize(
-    "verb", [("load", "--verify"), ("load", "--dry-run"), ("status",), ("report",)]
-)
+@pytest.mark.parametrize("verb", ["load --verify", "load --dry-run", "status", "report"])
 def test_a_command_that_only_reads_waits_for_a_lock_as_long_as_it_is_allowed_to(
-    target: Target, verb: tuple[str, ...]
+    target: Target, verb: str
 ) -> None:
     target.load()
     with holding(target, "LOCK TABLE futures_ohlcv IN ACCESS EXCLUSIVE MODE"):
-        done = basislake(None, *verb, *target.options, "--lock-wait", "0.2")
+        done = basislake(None, *verb.split(), *target.options, "--lock-wait", "0.2")
     assert done.code == 1
     assert "Another session held the lock for more than 0.2 s" in done.err
 

@@ -14,6 +14,7 @@ from tests.loading import (
     instruments,
     put,
 )
+from tests.tiers import slow_but
 
 KEY = "(instrument, timestamp)"
 
@@ -40,7 +41,9 @@ def own_tables(target: Target, action: str, *, deferred: str = "") -> None:
     )
 
 
-@pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "RESTRICT", "NO ACTION"])
+@pytest.mark.parametrize(
+    "action", slow_but(["CASCADE", "NO ACTION"], ["CASCADE", "SET NULL", "RESTRICT", "NO ACTION"])
+)
 def test_rows_that_refer_to_rows_that_stay_are_never_touched(target: Target, action: str) -> None:
     target.load()
     own_tables(target, action)
@@ -58,7 +61,9 @@ def test_rows_that_refer_to_rows_that_stay_are_never_touched(target: Target, act
     assert [target.query(f"SELECT * FROM {n} ORDER BY 1, 2") for n in ("notes", "trades")] == before
 
 
-@pytest.mark.parametrize("deferred", ["", "DEFERRABLE INITIALLY DEFERRED"])
+@pytest.mark.parametrize(
+    "deferred", slow_but([""], ["", "DEFERRABLE INITIALLY DEFERRED"]), ids=["", "deferred"]
+)
 @pytest.mark.parametrize(
     ("action", "says"),
     [
@@ -165,7 +170,7 @@ def test_rows_that_a_policy_hides_from_the_role_are_an_error_and_not_absent(targ
         target.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
-@pytest.mark.parametrize("level", ["serializable", "repeatable read"])
+@pytest.mark.parametrize("level", slow_but(["serializable"], ["serializable", "repeatable read"]))
 def test_the_isolation_that_a_server_has_by_default_does_not_keep_loads_from_each_other(
     target: Target, level: str
 ) -> None:

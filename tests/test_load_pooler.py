@@ -15,11 +15,12 @@ from load.results import Progress
 from load.run import load
 from tests.loading import FUTURE, OTHER, Target, candles, put
 from tests.pooler import Pooler, pgbouncer
+from tests.tiers import slow_but
 
 SETTINGS = "lock_timeout", "statement_timeout", "row_security", "transaction_isolation"
 
 
-@pytest.fixture(params=["PgBouncer", "stand-in"])
+@pytest.fixture(params=slow_but(["stand-in"], ["PgBouncer", "stand-in"]))
 def pooled(request: pytest.FixtureRequest, postgres: str) -> Iterator[str]:
     """The URI of a pooler in front of the server."""
     directory = parse_qs(urlsplit(postgres).query).get("host", [""])[0]
