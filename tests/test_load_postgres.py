@@ -1,7 +1,12 @@
 import re
 import shutil
+import signal
+import socket
 import struct
+import subprocess
 import traceback
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,9 +16,11 @@ import pytest
 from lake import Lake
 from lake.errors import LakeError, LoadError, UsageError
 from lake.tables import BASIS, CANDLES, INSTRUMENTS, RAW_CANDLES
+from load.datadir import version_of
 from load.lock import lock
 from load.postgres import Database
 from load.preview import parity, preview
+from load.programs import Programs, environment, user_of
 from load.results import Progress
 from load.run import load
 from load.tables import FUTURES_BASIS_SPREAD
@@ -30,6 +37,8 @@ from tests.loading import (
     instruments,
     put,
 )
+from tests.processes import wait_until
+from tests.servers import Data
 
 
 def bits(values: list[float]) -> list[bytes]:
@@ -271,6 +280,42 @@ def test_a_second_load_at_the_same_time_is_turned_away_and_told_who_is_in_the_wa
         str(caught.value),
     )
     assert target.load().partitions_loaded == 5
+
+
+@pytest.fixture
+def over_tcp(server_data: Data, tmp_path: Path) -> Iterator[str]:
+    """The URI of a server that listens at an address of this machine."""
+    data = tmp_path / "pg"
+    server_data(data)
+    programs = Programs.of(version_of(data))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = ("--listen_addresses=127.0.0.1", f"--port={port}", "--unix_socket_directories=")
+    line = [programs / "postgres", "-D", str(data), *settings]
+    with subprocess.Popen(
+        line, env=environment(), stderr=subprocess.DEVNULL, text=True, **user_of(data, programs)
+    ) as process:
+        uri = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+        def answers() -> bool:
+            with suppress(LoadError), Database(uri):
+                return True
+            return False
+
+        try:
+            wait_until(process, answers)
+            yield uri
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def test_a_server_notices_within_a_minute_that_the_machine_of_a_load_is_gone(over_tcp: str) -> None:
+    names = ("idle", "interval", "count")
+    sql = ", ".join(f"current_setting('tcp_keepalives_{name}')" for name in names)
+    with Database(over_tcp) as database:
+        assert database.query(f"SELECT {sql}, current_setting('tcp_user_timeout')") == [
+            ("30", "10", "3", "60000")
+        ]
 
 
 @pytest.mark.parametrize(("connections", "is_enough"), [(1, False), (2, True)])
