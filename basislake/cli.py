@@ -169,8 +169,9 @@ def _run(given: list[str], interruptions: Interruptions) -> int:
     except click.ClickException as exc:
         exc.show()
         return _ended(exc.exit_code, exc.format_message(), given)
-    except (click.Abort, KeyboardInterrupt):
-        told = f"Interrupted. {_SAFE}"
+    except (click.Abort, KeyboardInterrupt) as exc:
+        notes = getattr(exc.__cause__ or exc, "__notes__", ())
+        told = " ".join(["Interrupted.", _SAFE, *notes])
         say(told)
         return _ended(interruptions.exit_code, told, given)
     except UsageError as exc:

@@ -246,19 +246,31 @@ def schema_option(meaning: str) -> Callable[[F], F]:
     )
 
 
+def lock_wait_option(command: F) -> F:
+    """Add --lock-wait; the command gets `lock_wait_s`."""
+    option = click.option(
+        "--lock-wait",
+        "lock_wait_s",
+        metavar="SECONDS",
+        type=Number(min=0, min_open=True, max=_LONGEST_LOCK_WAIT_S),
+        default=LOCK_WAIT_S,
+        help="Wait so long for a lock that another session holds",
+    )
+    return option(command)
+
+
+def reading_options(command: F) -> F:
+    """Add the settings of a database that is only read; the command gets `target`."""
+    options = (postgres_option, schema_option("Schema of the tables there"), lock_wait_option)
+    return grouped(command, options, _target, "target")
+
+
 def target_options(command: F) -> F:
     """Add the settings of the database; the command gets `target`."""
     options = (
         postgres_option,
         schema_option("Schema of the tables, made where it is absent"),
-        click.option(
-            "--lock-wait",
-            "lock_wait_s",
-            metavar="SECONDS",
-            type=Number(min=0, min_open=True, max=_LONGEST_LOCK_WAIT_S),
-            default=LOCK_WAIT_S,
-            help="Wait so long for a lock that another session holds",
-        ),
+        lock_wait_option,
         click.option(
             "--keep/--no-keep",
             default=None,

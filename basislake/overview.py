@@ -18,7 +18,7 @@ _STATUSES = ("present", "no_data", "missing", "failed", "never_asked")
 # Fetched longer ago than this, a lake that was up to date then is worth another run.
 _OLD = timedelta(days=1)
 # Verbs that write to the database.
-_LOADING = ("load", "run")
+_LOADING = ("load", "load --verify", "run")
 
 Next = tuple[str, str]
 
@@ -74,14 +74,19 @@ def next_steps(found: Mapping[str, Any], now: datetime) -> list[Next]:
             steps.append(("run", f"brings what is new; it was fetched {since}"))
     if found["behind"]:
         steps.append(("build", f"brings {', '.join(found['behind'])} up to date"))
-    database = found["database"]
-    if found["database_error"]:
-        return steps
-    if database is None:
-        steps.append(("load", "brings it into PostgreSQL; nothing was loaded yet"))
-    elif not all(row["equal"] for row in database.values()):
-        steps.append(("load", "sends what changed to PostgreSQL; with --full everything"))
+    if not found["database_error"]:
+        steps += _database_steps(found["database"])
     return steps
+
+
+def _database_steps(database: Mapping[str, Any] | None) -> list[Next]:
+    if database is None:
+        return [("load", "brings it into PostgreSQL; nothing was loaded yet")]
+    if any(row["behind"] for row in database.values()):
+        return [("load", "sends what changed to PostgreSQL; with --full everything")]
+    if not all(row["equal"] for row in database.values()):
+        return [("load --verify", "names the rows that differ, and what mends them")]
+    return []
 
 
 def show_coins(found: Sequence[Mapping[str, Any]], now: datetime) -> None:
@@ -125,7 +130,10 @@ def show_next(steps: Sequence[Next], lake_flags: str, database_flags: str) -> No
         console(sys.stdout).print("Nothing is left to do.", style="green")
         return
     rows = [
-        [f"{called()} {verb}{lake_flags}{database_flags if verb in _LOADING else ''}", why]
+        [
+            f"{called()} {verb}{lake_flags}{database_flags if verb in _LOADING else ''}",
+            why,
+        ]
         for verb, why in steps
     ]
     print_table("Next", ["run", "it"], rows)

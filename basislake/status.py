@@ -10,7 +10,7 @@ from ingest.schedule import newest_candles
 from lake import Lake
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
 from lake.versions import made_from, newest_made
-from load.address import DEFAULT_SCHEMA
+from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 
 _RUNS = 10
 
@@ -89,14 +89,16 @@ def _made_from(where: Lake, table: Table) -> int | None:
     return made_from(commit, RAW_CANDLES) if commit else None
 
 
-def database_status(where: Lake, uri: str, schema: str = DEFAULT_SCHEMA) -> dict[str, Any]:
+def database_status(
+    where: Lake, uri: str, schema: str = DEFAULT_SCHEMA, lock_wait_s: float = LOCK_WAIT_S
+) -> dict[str, Any]:
     """Return each table in the lake and in the database: `{table: {lake, database, behind,
     equal}}`.
 
     `lake` and `database` are rows; `behind` counts partitions whose content is not what was loaded
     last; `equal` tells whether the rows are as many and no partition is behind.
     """
-    from load.run import parity  # noqa: PLC0415  (the driver takes a moment)
+    from load.preview import parity  # noqa: PLC0415  (the driver takes a moment)
 
     return {
         row.table: {
@@ -105,5 +107,5 @@ def database_status(where: Lake, uri: str, schema: str = DEFAULT_SCHEMA) -> dict
             "behind": row.behind,
             "equal": row.is_equal,
         }
-        for row in parity(where, uri, schema)
+        for row in parity(where, uri, schema, lock_wait_s)
     }

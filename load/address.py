@@ -19,12 +19,14 @@ LOCK_WAIT_S = 30.0
 CONNECT_TIMEOUT_S = 10
 
 # Where the URI does not say otherwise. A server that vanished from the network without a word is
-# noticed after a minute; by default a wait for its answer lasts two hours.
+# noticed after a minute; by default a wait for its answer lasts two hours, and a quarter of an hour
+# where something was sent that it has not acknowledged. Unix sockets ignore these.
 _DEFAULTS = {
     "connect_timeout": str(CONNECT_TIMEOUT_S),
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
     "fallback_application_name": "basislake",
 }
 
@@ -83,6 +85,18 @@ def connectable(
         added.append(f"host={quote(str(socket_folder), safe='/')}")
     join = "&" if parts["query"] else "" if uri.endswith("?") else "?"
     return f"{uri}{join}{'&'.join(added)}"
+
+
+def unquoting(uri: str) -> str:
+    """Return the URI with a setting for the session: names come from the server without quotes
+    where none are needed.
+    """
+    setting = quote(" -c quote_all_identifiers=off")
+    before, has_options, after = uri.partition("&options=" if "&options=" in uri else "?options=")
+    if not has_options:
+        return f"{uri}&options={quote(os.environ.get('PGOPTIONS', ''))}{setting}"
+    given, others, rest = after.partition("&")
+    return f"{before}{has_options}{given}{setting}{others}{rest}"
 
 
 def shown(uri: str, environment: Mapping[str, str] = os.environ) -> str:

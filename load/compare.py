@@ -2,8 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import zip_longest
@@ -15,16 +15,18 @@ from lake import Lake
 from lake.errors import BasislakeError, LoadError
 from lake.tables import Table, Type
 from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
-from load.ddl import literal, qualified, quoted, where_sql
+from load.connections import Connections, connected
+from load.ddl import qualified, quoted, where_sql
 from load.failures import FAILURES, reason
 from load.ledger import Key
-from load.postgres import Database
-from load.prepare import check_schema_name, look
+from load.postgres import REPEATABLE_READ, Database
+from load.prepare import State, check_schema_name, look
 from load.results import Progress, silent
-from load.run import over_connections
 from load.source import Partition, partitions
-from load.tables import FEEDS, WHOLE
+from load.strays import other_partitions, remedy_sql
+from load.tables import FEEDS
 from load.verify import bits
+from load.words import cell
 
 # Of a partition in memory at once, besides the lake's whole one, to keep two connections in 1 GB.
 _PIECE_ROWS = 262_144
@@ -45,6 +47,8 @@ class Difference:
         extra: rows of the database whose key the lake lacks.
         cells: how many cells differ in rows that both have, by column.
         first: the first key that differs, with the cells of both sides where both have the row.
+        remedy: the statement that deletes a partition which neither the lake nor the ledger knows,
+            for no load does; otherwise empty.
     """
 
     table: str
@@ -55,6 +59,7 @@ class Difference:
     extra: int
     cells: dict[str, int] = field(default_factory=dict)
     first: dict[str, Any] = field(default_factory=dict)
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ def compare(
     uri: str,
     *,
     schema: str = DEFAULT_SCHEMA,
+    lock_wait_s: float = LOCK_WAIT_S,
     report: Callable[[Progress], None] = silent,
 ) -> Comparison:
     """Read every row back and compare every cell with the lake as it is now, bit for bit.
@@ -91,6 +97,7 @@ def compare(
         lake: to compare with.
         uri: libpq URI of the database.
         schema: of the tables; a table that is not there holds no rows.
+        lock_wait_s: seconds to wait for a lock of another session.
         report: called after every partition compared.
 
     Raises:
@@ -101,25 +108,36 @@ def compare(
     started = time.perf_counter()
     check_schema_name(schema)
     wanted = partitions(lake)
-    with Database(uri) as database:
-        absent = {table.name for table in look(database, schema).absent}
-        differences = _strays(database, schema, {p.key for p in wanted}, absent)
-    strays, rows = len(differences), 0
 
-    def work(database: Database, partition: Partition) -> Difference | None:
-        if partition.feed.table.name in absent:
-            return _absent(partition)
-        with _explained(partition, database.shown):
-            return _compared(database, schema, partition)
+    def work(connections: Connections) -> list[Difference]:
+        database = connections.open()
+        state = look(database, schema)
+        absent = {table.name for table in state.absent}
+        differences = _others(database, schema, {p.key for p in wanted}, state)
 
-    done = over_connections(uri, LOCK_WAIT_S, work, wanted)
-    for number, (partition, found) in enumerate(done, 1):
-        rows += partition.rows
-        differences += [found] if found else []
-        report(Progress(number, len(wanted), rows, *partition.key))
-    differences.sort(key=lambda d: (d.table, d.partition))
-    seconds = time.perf_counter() - started
-    return Comparison(len(wanted) + strays, rows, not differences, differences, seconds)
+        def each(database: Database, partition: Partition) -> Difference | None:
+            if partition.feed.table.name in absent:
+                return _absent(partition)
+            with _explained(partition, database.shown):
+                return _compared(database, schema, partition)
+
+        rows = 0
+        with closing(connections.each(database, each, wanted)) as outcomes:
+            for number, (partition, found) in enumerate(outcomes, 1):
+                rows += partition.rows
+                differences += [found] if found else []
+                report(Progress(number, len(wanted), rows, *partition.key))
+        return differences
+
+    differences = sorted(connected(uri, work, lock_wait_s), key=lambda d: (d.table, d.partition))
+    strays = {(d.table, d.partition) for d in differences} - {p.key for p in wanted}
+    return Comparison(
+        partitions=len(wanted) + len(strays),
+        rows=sum(p.rows for p in wanted),
+        equal=not differences,
+        differences=differences,
+        seconds=time.perf_counter() - started,
+    )
 
 
 def difference(
@@ -147,7 +165,8 @@ def difference(
     is_shared = pl.col(_OURS).is_not_null() & pl.col(_THEIRS).is_not_null()
     unequal = {name: is_shared & pl.col(name).ne_missing(pl.col(f"{name}_db")) for name in values}
     cells = both.select(expr.sum().alias(name) for name, expr in unequal.items()).row(0, named=True)
-    first = both.filter(~is_shared | pl.any_horizontal(unequal.values())).row(0, named=True)
+    first = both.filter(~is_shared | pl.any_horizontal(unequal.values())).head(1)
+    differing = [name for name, expr in unequal.items() if first.select(expr).item()]
     return Difference(
         table.name,
         partition,
@@ -156,28 +175,23 @@ def difference(
         both[_THEIRS].null_count(),
         both[_OURS].null_count(),
         {name: n for name, n in cells.items() if n},
-        _shown(table, first, ours, theirs),
+        _shown(table, first.select(table.key), differing, ours, theirs),
     )
 
 
 def _shown(
-    table: Table, first: dict[str, Any], ours: pl.DataFrame, theirs: pl.DataFrame
+    table: Table, key: pl.DataFrame, differing: list[str], ours: pl.DataFrame, theirs: pl.DataFrame
 ) -> dict[str, Any]:
     """The first key that differs, and each side's cells there; None for a side without the row."""
-    key = {name: first[name] for name in table.key}
-    is_there = pl.all_horizontal(pl.col(name) == value for name, value in key.items())
-    sides = [frame.filter(is_there).select(table.names).to_dicts() for frame in (ours, theirs)]
-    lake, database = (rows[0] if rows else None for rows in sides)
-    if lake and database:
-        bits_ours, bits_theirs = (
-            _by_bits(table, frame.filter(is_there)).row(0, named=True) for frame in (ours, theirs)
-        )
-        same = {name for name in table.names if bits_ours[name] == bits_theirs[name]}
-        lake, database = (
-            {name: cell for name, cell in side.items() if name not in same}
-            for side in (lake, database)
-        )
-    return {**key, "lake": lake, "database": database}
+    rows = [f.join(key, on=table.key, how="semi", nulls_equal=True) for f in (ours, theirs)]
+    names = differing or table.names
+    lake, database = (_cells(table, row, names) if row.height else None for row in rows)
+    return {**_cells(table, key, table.key), "lake": lake, "database": database}
+
+
+def _cells(table: Table, row: pl.DataFrame, names: Iterable[str]) -> dict[str, Any]:
+    columns = {column.name: column for column in table.columns}
+    return {name: cell(columns[name], row[name]) for name in names}
 
 
 def _by_bits(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
@@ -188,8 +202,8 @@ def _by_bits(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
 def _compared(database: Database, schema: str, partition: Partition) -> Difference | None:
     """Compare a partition piece by piece, all of one moment."""
     table = partition.feed.table
+    database.begin(REPEATABLE_READ)
     ours = partition.frame(partition.read())
-    database.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     found, rows = [], 0
     for piece, start, end in _pieces(table, ours):
         theirs = _read_back(database, schema, partition, start, end)
@@ -272,15 +286,12 @@ def _pieces(
         yield ours.slice(number * _PIECE_ROWS, _PIECE_ROWS), start, following
 
 
-def _strays(
-    database: Database, schema: str, wanted: set[Key], absent: set[str]
-) -> list[Difference]:
+def _others(database: Database, schema: str, wanted: set[Key], state: State) -> list[Difference]:
     """Partitions that the database holds and the lake does not."""
     found = []
-    for table in (feed.table for feed in FEEDS if feed.table.name not in absent):
-        name = quoted(table.partition) if table.partition else literal(WHOLE)
-        sql = f"SELECT {name}, count(*) FROM {qualified(table, schema)} GROUP BY 1"
-        for partition, rows in database.query(sql):
-            if (table.name, partition) not in wanted:
-                found.append(Difference(table.name, partition, 0, rows, 0, rows))
+    for table in (feed.table for feed in FEEDS if feed.table not in state.absent):
+        for name, rows in other_partitions(database, schema, table, wanted).items():
+            is_known = (table.name, name) in state.entries  # the next load removes it
+            remedy = "" if is_known else remedy_sql(table, schema, name)
+            found.append(Difference(table.name, name or "", 0, rows, 0, rows, remedy=remedy))
     return found

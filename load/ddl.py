@@ -15,6 +15,10 @@ SQL_TYPES = {
     Type.BOOL: "boolean",
 }
 
+# The rows of a partition on their way into its table, in the transaction that merges them.
+STAGED = "basislake_staged"
+_STAGED = f'pg_temp."{STAGED}"'
+
 # A longer name is cut.
 MOST_NAME_BYTES = 63
 
@@ -55,7 +59,12 @@ def literal(text: str) -> str:
 
 def qualified(table: Table, schema: str) -> str:
     """Return the table's name with its schema."""
-    return f"{quoted(schema)}.{quoted(table.name)}"
+    return qualified_name(schema, table.name)
+
+
+def qualified_name(schema: str, name: str) -> str:
+    """Return the name of a relation with its schema."""
+    return f"{quoted(schema)}.{quoted(name)}"
 
 
 def create_schema_sql(schema: str) -> str:
@@ -97,14 +106,79 @@ def comments_sql(table: Table, schema: str) -> list[str]:
     ]
 
 
-def delete_sql(table: Table, schema: str) -> str:
-    """Return the statement that deletes a partition: `$1`, or all of a table in one piece."""
-    return f"DELETE FROM {qualified(table, schema)}{where_sql(table)}"
+def stage_sql(table: Table, schema: str) -> str:
+    """Return the statement that makes STAGED, a table of the transaction's own, for rows that are
+    then merged into the table; its columns are the table's, with their collations.
+    """
+    return (
+        f"CREATE TEMPORARY TABLE {quoted(STAGED)} ON COMMIT DROP AS "
+        f"SELECT {_columns(table)} FROM {qualified(table, schema)} WITH NO DATA"
+    )
+
+
+def left_sql(table: Table, schema: str) -> str:
+    """Return the clause `FROM ... WHERE ...` of the rows `held` of a partition, `$1`, that are not
+    among the staged ones any more.
+    """
+    return (
+        f"FROM {qualified(table, schema)} AS held WHERE {_of_partition(table)}"
+        f"NOT EXISTS (SELECT FROM {_STAGED} AS sent WHERE {_match(table)})"
+    )
+
+
+def lock_left_sql(table: Table, schema: str) -> str:
+    """Return the query that counts the rows of `left_sql` and locks them until the commit."""
+    return f"SELECT count(*) FROM (SELECT {left_sql(table, schema)} FOR UPDATE OF held) AS rows"
+
+
+def delete_left_sql(table: Table, schema: str) -> str:
+    """Return the statement that deletes the rows of `left_sql`."""
+    return f"DELETE {left_sql(table, schema)}"
+
+
+def update_changed_sql(table: Table, schema: str) -> str:
+    """Return the statement that gives the rows of a partition, `$1`, the values of the staged ones
+    where one byte of them differs; others are not touched.
+    """
+    names = [quoted(name) for name in table.names if name not in table.key]
+    values = ", ".join(f"{name} = sent.{name}" for name in names)
+    held, sent = (
+        f"ROW({', '.join(f'{of}.{n}' for n in names)})::record" for of in ("held", "sent")
+    )
+    return (
+        f"UPDATE {qualified(table, schema)} AS held SET {values} FROM {_STAGED} AS sent "
+        f"WHERE {_of_partition(table)}{_match(table)} AND {held} *<> {sent}"
+    )
+
+
+def insert_new_sql(table: Table, schema: str) -> str:
+    """Return the statement that adds the staged rows that a partition, `$1`, does not hold."""
+    order = ", ".join(quoted(name) for name in table.order)
+    return (
+        f"INSERT INTO {qualified(table, schema)} ({_columns(table)}) "
+        f"SELECT {_columns(table)} FROM {_STAGED} AS sent WHERE NOT EXISTS "
+        f"(SELECT FROM {qualified(table, schema)} AS held "
+        f"WHERE {_of_partition(table)}{_match(table)}) ORDER BY {order}"
+    )
 
 
 def where_sql(table: Table) -> str:
     """Return the clause that chooses a partition: `$1`; none for a table in one piece."""
     return f" WHERE {quoted(table.partition)} = $1" if table.partition else ""
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(quoted(name) for name in table.names)
+
+
+def _of_partition(table: Table) -> str:
+    return f"held.{quoted(table.partition)} = $1 AND " if table.partition else ""
+
+
+def _match(table: Table) -> str:
+    """A staged row and one that is held are the same by key; the partition's name is known."""
+    names = [quoted(name) for name in table.key if name != table.partition]
+    return " AND ".join(f"sent.{name} = held.{name}" for name in names)
 
 
 def _key(table: Table) -> str:

@@ -38,6 +38,7 @@ UNIQUE_SQL = """
 """
 
 _TABLE_KINDS = ("r", "p")  # ordinary and partitioned tables
+_OTHER_KINDS = {"m": "a materialized view", "v": "a view", "f": "a foreign table"}
 
 
 class FoundColumn(NamedTuple):
@@ -93,7 +94,7 @@ def differences(table: Table, there: Found) -> list[str]:
     Columns of the user's own are fine where they may be null or have a default.
     """
     if there.kind not in _TABLE_KINDS:
-        return [f"{table.name} is there, but is not a table."]
+        return [f"{table.name} is {_OTHER_KINDS.get(there.kind, 'something else')}, not a table."]
     return [*_column_differences(table, there), *_extra_columns(table, there), *_key(table, there)]
 
 

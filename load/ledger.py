@@ -1,14 +1,25 @@
 """The table `lake_loads`: which partition was loaded from which content.
 
-An entry is written in the transaction that loads its partition, so the two never disagree.
+An entry is written in the transaction that loads its partition, so the two never disagree. Its
+`loaded_at` ascends in the order in which loads become visible: whoever has seen all entries up to a
+time finds every later one by `loaded_at > time`.
 """
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
 
 from lake.tables import Table
 from load.ddl import qualified, quoted
 from load.postgres import Database
 from load.tables import LAKE_LOADS
+
+# From the reading of the clock until the commit nobody else may read it, or a later time could be
+# visible before an earlier one.
+_IN_ORDER_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('basislake ledger of ' || $1, 0))"
+
+# No digest is empty, so a partition with this one is sent again.
+_UNKNOWN = ""
 
 Key = tuple[str, str]  # table, partition
 
@@ -19,10 +30,16 @@ class Entry(NamedTuple):
     Attributes:
         digest: of the content.
         rows: loaded.
+        loaded_at: when it was verified and committed; None where the ledger has no time.
     """
 
     digest: str
     rows: int
+    loaded_at: datetime | None = None
+
+    def forgotten(self) -> "Entry":
+        """Return the same without its digest: the partition is sent again."""
+        return self._replace(digest=_UNKNOWN)
 
 
 class Ledger:
@@ -31,26 +48,43 @@ class Ledger:
     def __init__(self, database: Database, schema: str) -> None:
         """Use the ledger of a schema; the table must be there."""
         self._database = database
+        self._schema = schema
         self._name = qualified(LAKE_LOADS, schema)
 
     def entries(self) -> dict[Key, Entry]:
         """Return all rows, by table and partition."""
-        sql = f'SELECT "table", "partition", "digest", "rows" FROM {self._name}'
-        return {(t, p): Entry(digest, rows) for t, p, digest, rows in self._database.query(sql)}
+        time = 'CASE WHEN isfinite("loaded_at") THEN "loaded_at" END'
+        sql = f'SELECT "table", "partition", "digest", "rows", {time} FROM {self._name}'
+        return {(table, name): Entry(*rest) for table, name, *rest in self._database.query(sql)}
 
-    def write(self, key: Key, entry: Entry, lake_version: int) -> None:
-        """Insert or replace the row of a partition, loaded at the time of this transaction."""
+    def write(self, written: Iterable[tuple[Key, Entry, int]]) -> None:
+        """Insert or replace the rows of partitions; commit at once afterwards.
+
+        Args:
+            written: key, entry and lake version of each; the time is set here.
+        """
         updates = ", ".join(
             f"{quoted(name)} = EXCLUDED.{quoted(name)}"
             for name in LAKE_LOADS.names
             if name not in LAKE_LOADS.key
         )
         names = ", ".join(quoted(name) for name in LAKE_LOADS.names)
+        # A clock may be set back.
+        known = f'SELECT max("loaded_at") FROM {self._name} WHERE isfinite("loaded_at")'
+        newest = f"({known}) + interval '1 microsecond'"
         sql = (
-            f"INSERT INTO {self._name} ({names}) VALUES ($1, $2, $3, $4, $5, now()) "
+            f"INSERT INTO {self._name} ({names}) "
+            f"SELECT $1, $2, $3, $4, $5, greatest(clock_timestamp(), {newest}) "
             f'ON CONFLICT ("table", "partition") DO UPDATE SET {updates}'
         )
-        self._database.execute(sql, (*key, entry.digest, entry.rows, lake_version))
+        self._database.execute(_IN_ORDER_SQL, (self._schema,))
+        for key, entry, lake_version in written:
+            self._database.execute(sql, (*key, entry.digest, entry.rows, lake_version))
+
+    def forget(self, table: Table) -> None:
+        """Have all partitions of a table sent again: their rows lose their digest."""
+        sql = f'UPDATE {self._name} SET "digest" = $1 WHERE "table" = $2'
+        self._database.execute(sql, (_UNKNOWN, table.name))
 
     def strike(self, key: Key) -> None:
         """Delete the row of a partition."""

@@ -1,7 +1,8 @@
 """What a load has to do, worked out from the lake's partitions and the database's ledger; pure."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from lake.tables import Table
@@ -42,30 +43,42 @@ class Plan:
     """What a load has to do.
 
     Attributes:
+        withdrawn: partitions that the lake no longer holds.
+        whole: tables in one piece to be sent, before any partition of another that may refer to
+            their rows.
         fills: tables to be made with their rows, the largest first.
         jobs: partitions to be sent into tables that are there, in the order of the feeds.
-        withdrawn: partitions that the lake no longer holds.
-        unchanged: how many partitions of each table the database holds already.
+        kept: partitions that the database holds already.
     """
 
+    withdrawn: tuple[Key, ...] = ()
+    whole: tuple[Job, ...] = ()
     fills: tuple[Fill, ...] = ()
     jobs: tuple[Job, ...] = ()
-    withdrawn: tuple[Key, ...] = ()
-    unchanged: dict[str, int] = field(default_factory=dict)
+    kept: tuple[Key, ...] = ()
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything has to be done."""
+        return bool(self.withdrawn or self.all_jobs)
 
     @property
     def all_jobs(self) -> list[Job]:
         """All partitions to be sent."""
-        return [*(job for fill in self.fills for job in fill.jobs), *self.jobs]
+        return [*self.whole, *(job for fill in self.fills for job in fill.jobs), *self.jobs]
+
+    @property
+    def unchanged(self) -> dict[str, int]:
+        """How many partitions of each table the database holds already."""
+        counts = Counter(table for table, _ in self.kept)
+        return {feed.table.name: counts[feed.table.name] for feed in FEEDS}
 
 
 def plan(
-    wanted: Iterable[Partition],
+    wanted: Sequence[Partition],
     digests: Mapping[Key, str],
     entries: Mapping[Key, Entry],
     absent: Collection[str],
-    *,
-    full: bool = False,
 ) -> Plan:
     """Compare the lake's partitions with the ledger's entries.
 
@@ -74,24 +87,23 @@ def plan(
         digests: of the content of each of them.
         entries: of the ledger, of rows that are there.
         absent: names of our tables that are not there.
-        full: send everything, whatever the ledger says.
     """
-    jobs = [Job(p, digests[p.key], None if full else entries.get(p.key)) for p in wanted]
-    keys = {job.partition.key for job in jobs}
+    jobs = [Job(p, digests[p.key], entries.get(p.key)) for p in wanted]
     changed = [job for job in jobs if job.held is None or job.held.digest != job.digest]
+    whole: list[Job] = []
     fills: list[Fill] = []
     rest: list[Job] = []
     for feed in FEEDS:
         own = tuple(job for job in changed if job.partition.feed is feed)
-        if own and feed.table.name in absent and feed.table.partition:
+        if not feed.table.partition:
+            whole += own
+        elif own and feed.table.name in absent:
             fills.append(Fill(feed.table, own))
         else:
             rest += own
     fills.sort(key=lambda fill: -sum(job.partition.rows for job in fill.jobs))
-    counts = dict.fromkeys((feed.table.name for feed in FEEDS), 0)
-    for job in jobs:
-        counts[job.partition.key[0]] += 1
-    for job in changed:
-        counts[job.partition.key[0]] -= 1
-    withdrawn = sorted(key for key in entries if key not in keys and key[0] in counts)
-    return Plan(tuple(fills), tuple(rest), tuple(withdrawn), counts)
+    keys, ours = {partition.key for partition in wanted}, {feed.table.name for feed in FEEDS}
+    withdrawn = sorted(key for key in entries if key not in keys and key[0] in ours)
+    sent = {job.partition.key for job in changed}
+    kept = tuple(partition.key for partition in wanted if partition.key not in sent)
+    return Plan(tuple(withdrawn), tuple(whole), tuple(fills), tuple(rest), kept)

@@ -1,8 +1,8 @@
 """One connection to PostgreSQL by ADBC; the only module that knows the driver."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,38 +10,42 @@ import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-untyped]
 import pyarrow as pa
 
 from lake.errors import LoadError
-from load.address import LOCK_WAIT_S, connectable, secrets, shown
+from load.address import LOCK_WAIT_S, connectable, secrets, shown, unquoting
+from load.batches import Batches
+from load.failures import ServerError
+from load.sessions import settings_sql
 
-# Limits that a server, a role or a database may set for all sessions would end a long load halfway,
-# and the waits between two partitions as well; some are not known to older servers.
-_SETTINGS_SQL = """
-    SELECT set_config(name, CASE name WHEN 'lock_timeout' THEN $1 ELSE '0' END, false)
-    FROM pg_settings
-    WHERE name IN ('lock_timeout', 'statement_timeout', 'transaction_timeout',
-                   'idle_in_transaction_session_timeout', 'idle_session_timeout')
-"""
+READ_COMMITTED = "READ COMMITTED"
+# All statements of a transaction see the rows of one moment.
+REPEATABLE_READ = "REPEATABLE READ"
+
 _LOCK_NOT_AVAILABLE = "55P03"
-
-# The driver encodes one Arrow batch at a time; this many rows keep its buffer to a few megabytes.
-_ROWS_PER_BATCH = 65_536
 
 
 class Database:
-    """A connection with a transaction always open: what is done counts from `commit` on.
+    """A connection; what is done counts from `commit` on.
+
+    A transaction begins by `begin`, or with the first statement after a commit or rollback.
+    Settings hold for one transaction and nothing is left behind in the session, so a pooler may
+    hand the server's side of the connection to somebody else after every transaction.
 
     Attributes:
         shown: where it is, for messages, e.g. `host/dbname`; the URI itself is not kept.
         version: of the server, as `server_version_num` has it, e.g. 180004.
-        is_in_doubt: whether the server went away in a commit, so that nobody knows whether what was
-            done since the one before counts.
+        is_in_doubt: whether a commit is under way, or was when the connection broke or was stopped:
+            nobody knows yet whether what was done since the commit before counts.
     """
 
-    def __init__(self, uri: str, lock_wait_s: float = LOCK_WAIT_S) -> None:
+    def __init__(
+        self, uri: str, lock_wait_s: float = LOCK_WAIT_S, first: "Database | None" = None
+    ) -> None:
         """Connect.
 
         Args:
             uri: libpq URI.
             lock_wait_s: seconds that a statement waits for another session's lock before it fails.
+            first: a connection to the same address that is open, which saves a second one and the
+                question what types the server has.
 
         Raises:
             UsageError: the URI cannot be read.
@@ -51,14 +55,29 @@ class Database:
         self.shown = shown(address)
         self.is_in_doubt = False
         self._lock_wait_s = lock_wait_s
-        self._connection = _connect(address, self.shown)
+        self._has_begun = self._is_stopped = self._is_closed = False
+        self._closing = Lock()
+        self.version: int = first.version if first else 0
+        shared = first._connection if first else None  # noqa: SLF001  (of its own class)
+        self._connection: adbc.Connection = _connect(address, self.shown, shared)
         try:
-            self.query(_SETTINGS_SQL, (str(math.ceil(lock_wait_s * 1000)),))
-            self.version = int(self.query("SELECT current_setting('server_version_num')")[0][0])
-            self.commit()
+            if first is None:
+                self._look(address)
         except LoadError:
             self.close()
             raise
+
+    def _look(self, address: str) -> None:
+        """Find the server's version, and have it write names as the driver reads them."""
+        sql = "SELECT current_setting('server_version_num')"
+        version = self.query(sql)[0][0]
+        if isinstance(version, bytes):  # no type was recognised, for their names came quoted
+            self._connection.close()
+            self._connection = _connect(unquoting(address), self.shown)
+            self._has_begun = False
+            version = self.query(sql)[0][0]
+        self.version = int(version)
+        self.rollback()
 
     def __repr__(self) -> str:
         """Show where it is, never the user or the password."""
@@ -74,14 +93,33 @@ class Database:
         """Close the connection."""
         self.close()
 
+    def begin(self, isolation: str = READ_COMMITTED) -> None:
+        """Begin a transaction, undoing what an open one did.
+
+        Needed only for another isolation than the usual one, or before a wait in which the session
+        would be idle without the settings of a transaction.
+
+        Args:
+            isolation: as SQL has it. The default of the server, role or database never counts.
+
+        Raises:
+            LoadError: the server refuses, or is gone.
+        """
+        self._check_not_stopped()
+        if self._has_begun:
+            self.rollback()
+        self._has_begun = True
+        self._run(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
+        self._run(settings_sql(self._lock_wait_s, self.version))
+
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run one statement; `$1` and on stand for the parameters.
 
         Raises:
             LoadError: the server refuses it, or is gone.
         """
-        with self._explained(), self._connection.cursor() as cursor:
-            cursor.execute(sql, tuple(parameters) or None)
+        self._ready()
+        self._run(sql, parameters)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one query and return its rows.
@@ -89,6 +127,7 @@ class Database:
         Raises:
             LoadError: the server refuses it, or is gone.
         """
+        self._ready()
         with self._explained(), self._connection.cursor() as cursor:
             cursor.execute(sql, tuple(parameters) or None)
             return list(cursor.fetchall())
@@ -99,11 +138,14 @@ class Database:
         Raises:
             LoadError: the server refuses it, or is gone.
         """
+        self._ready()
         with self._explained(), self._connection.cursor() as cursor:
             cursor.execute(sql, tuple(parameters) or None)
             return cursor.fetch_arrow_table()
 
-    def ingest(self, schema: str, table: str, rows: Iterable[pa.Table], columns: pa.Schema) -> None:
+    def ingest(
+        self, schema: str, table: str, pieces: Iterable[pa.Table], columns: pa.Schema
+    ) -> None:
         """Append rows to a table by one COPY, in the transaction that is open.
 
         The columns' types must be those of the table: the driver does not convert (see
@@ -112,30 +154,24 @@ class Database:
         Args:
             schema: of the table.
             table: its name.
-            rows: pieces, taken one after the other as they are sent.
+            pieces: of rows, taken one after the other as they are sent.
             columns: of every piece.
 
         Raises:
             LoadError: the server refuses a row, or is gone.
-            BaseException: what `rows` raised; the transaction can only be rolled back.
+            BaseException: what `pieces` raised; the transaction can only be rolled back.
         """
-        raised: list[BaseException] = []
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            try:
-                for piece in rows:
-                    yield from piece.to_batches(max_chunksize=_ROWS_PER_BATCH)
-            except BaseException as exc:
-                raised.append(exc)  # the driver would turn it into a text
-                raise
-
-        reader = pa.RecordBatchReader.from_batches(columns, batches())
+        self._ready()
+        batches = Batches(pieces, self._check_not_stopped)
         try:
+            reader = pa.RecordBatchReader.from_batches(columns, batches)
             with self._explained(), self._connection.cursor() as cursor:
                 cursor.adbc_ingest(table, reader, mode="append", db_schema_name=schema)
         except Exception:
-            if raised:
-                raise raised[0] from None
+            # Not kept there: the driver holds the batches, where no garbage collector looks.
+            raised, batches.raised = batches.raised, None
+            if raised is not None:
+                raise raised from None
             raise
 
     def commit(self) -> None:
@@ -145,12 +181,17 @@ class Database:
             LoadError: the server refuses, and nothing of it counts; or the server is gone, and
                 either all of it counts or nothing (`is_in_doubt`).
         """
+        self._check_not_stopped()
+        self.is_in_doubt = True
         with self._explained():
             try:
                 self._connection.commit()
             except adbc.Error as exc:
                 self.is_in_doubt = exc.sqlstate is None  # the server's own answer has one
                 raise
+        self._has_begun = False
+        # A server that waits for its standby commits all the same when it is told to stop.
+        self.is_in_doubt = self._is_stopped
 
     def rollback(self) -> None:
         """Undo what was done since the last commit.
@@ -160,6 +201,7 @@ class Database:
         """
         with self._explained():
             self._connection.rollback()
+        self._has_begun = False
 
     def undo(self) -> None:
         """Undo what was done since the last commit, whatever state the connection is in.
@@ -174,12 +216,38 @@ class Database:
             self.close()
             raise
 
+    def stop(self) -> None:
+        """End the statement that another thread runs over this connection, and refuse all later
+        ones but a rollback.
+
+        The server may not have begun the statement yet, so call it until the other thread ends.
+        """
+        self._is_stopped = True
+        with self._closing:
+            if not self._is_closed:
+                with suppress(adbc.Error):  # nobody is there to be asked
+                    self._connection.adbc_cancel()
+
     def close(self) -> None:
         """Close the connection, undoing what was not committed."""
-        try:
-            self._connection.close()
-        except adbc.Error:
-            return  # it was broken already; the server undoes the open transaction
+        with self._closing:
+            self._is_closed = True
+            with suppress(adbc.Error):  # it was broken already; the server undoes the transaction
+                self._connection.close()
+
+    def _ready(self) -> None:
+        """Begin a transaction where none is open."""
+        self._check_not_stopped()
+        if not self._has_begun:
+            self.begin()
+
+    def _run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        with self._explained(), self._connection.cursor() as cursor:
+            cursor.execute(sql, tuple(parameters) or None)
+
+    def _check_not_stopped(self) -> None:
+        if self._is_stopped:
+            raise LoadError(f"The work in PostgreSQL at {self.shown} was stopped")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -192,15 +260,15 @@ class Database:
                     f". Another session held the lock for more than {self._lock_wait_s:g} s; "
                     "pg_stat_activity and pg_blocking_pids() tell which"
                 )
-            raise LoadError(told) from exc
+            raise ServerError(told, exc.sqlstate) from exc
         except (ValueError, OverflowError) as exc:
             # Of PostgreSQL's times, and of its infinite ones, Python has none.
             raise LoadError(f"PostgreSQL at {self.shown} holds what cannot be read: {exc}") from exc
 
 
-def _connect(uri: str, name: str) -> adbc.Connection:
+def _connect(uri: str, name: str, first: adbc.Connection | None = None) -> adbc.Connection:
     try:
-        return adbc.connect(uri)
+        return first.adbc_clone() if first else adbc.connect(uri)
     except adbc.Error as exc:
         message = _message(exc)
         hidden = message

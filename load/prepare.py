@@ -2,11 +2,14 @@
 touches nothing.
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
+from lake import Lake
 from lake.errors import LoadError, UsageError
 from lake.tables import Table
+from load import withdrawal
 from load.ddl import (
     MOST_NAME_BYTES,
     comments_sql,
@@ -17,14 +20,13 @@ from load.ddl import (
 )
 from load.handshake import COLUMNS_SQL, UNIQUE_SQL, differences, found
 from load.ledger import Entry, Key, Ledger
+from load.plan import Plan, plan
 from load.postgres import Database
-from load.tables import LAKE_LOADS, RANGE_INDEXES, TABLES
+from load.source import Partition, digests
+from load.tables import FEEDS, LAKE_LOADS, RANGE_INDEXES, TABLES
 from load.write import index_sqls
 
 OLDEST_SERVER = 140_000
-
-# Two loads into one schema would delete and send the same rows; the lock goes with the connection.
-_LOCK_SQL = "SELECT pg_try_advisory_lock(hashtextextended('basislake load into ' || $1, 0))"
 
 # Blocks that are new since an index of ranges was made or vacuumed are in none of its ranges, and
 # are read for every question. $1 is the schema.
@@ -55,6 +57,14 @@ class State:
     entries: dict[Key, Entry] = field(default_factory=dict)
     stale: tuple[Table, ...] = ()
 
+    def forgotten(self) -> "State":
+        """Return the same where the ledger no longer knows the content of what was loaded."""
+        return replace(self, entries={key: e.forgotten() for key, e in self.entries.items()})
+
+    def loaded_since(self, keys: Iterable[Key]) -> datetime | None:
+        """Return the oldest time at which one of these partitions was loaded; None of none."""
+        return min((at for key in keys if (at := self.entries[key].loaded_at)), default=None)
+
 
 def check_schema_name(schema: str) -> None:
     """Refuse a name that no schema can have.
@@ -65,19 +75,6 @@ def check_schema_name(schema: str) -> None:
     if not schema or "\0" in schema or len(schema.encode()) > MOST_NAME_BYTES:
         raise UsageError(
             f"No schema can be called {schema!r}: give a name of 1 to {MOST_NAME_BYTES} bytes."
-        )
-
-
-def lock(database: Database, schema: str) -> None:
-    """Keep other loads out of a schema until the connection is closed.
-
-    Raises:
-        LoadError: another load is at work there; nothing was changed.
-    """
-    if not database.query(_LOCK_SQL, (schema,))[0][0]:
-        raise LoadError(
-            f"Another load is writing to the schema {schema!r} of {database.shown}. Nothing was "
-            "changed. Wait for its end, then load again."
         )
 
 
@@ -104,7 +101,34 @@ def look(database: Database, schema: str) -> State:
     return State(has_schema, absent, held, stale)
 
 
-def prepare(database: Database, schema: str, state: State, later: Collection[str]) -> None:
+def planned(
+    database: Database, schema: str, lake: Lake, wanted: list[Partition], *, full: bool = False
+) -> tuple[State, Plan]:
+    """Return what a schema holds of ours and what a load has to do there; nothing is changed.
+
+    Args:
+        database: where to.
+        schema: of the tables.
+        lake: to load from.
+        wanted: its partitions.
+        full: send every partition, whatever the ledger says.
+
+    Raises:
+        LakeError: the lake cannot be read.
+        LoadError: the load would be refused.
+    """
+    state = look(database, schema)
+    if full:
+        state = state.forgotten()
+    absent = [table.name for table in state.absent]
+    todo = plan(wanted, digests(wanted), state.entries, absent)
+    withdrawal.check(lake, database.shown, todo.withdrawn)
+    return state, todo
+
+
+def prepare(
+    database: Database, schema: str, state: State, later: Collection[str], *, full: bool = False
+) -> None:
     """Make what is absent, and strike entries of rows that are not there any more.
 
     Args:
@@ -112,6 +136,8 @@ def prepare(database: Database, schema: str, state: State, later: Collection[str
         schema: made where it is absent.
         state: of the schema.
         later: names of absent tables that are made with their rows, later.
+        full: have the ledger forget what was loaded, so that a load that goes on after a kill sends
+            the rest as well.
 
     Raises:
         LoadError: a table cannot be made; nothing was changed, unless the server went away in the
@@ -120,8 +146,11 @@ def prepare(database: Database, schema: str, state: State, later: Collection[str
     try:
         for sql in preparing_sqls(schema, state, later):
             database.execute(sql)
+        ledger = Ledger(database, schema)
         for table in state.stale:
-            Ledger(database, schema).strike_table(table)
+            ledger.strike_table(table)
+        for table in (feed.table for feed in FEEDS if full):
+            ledger.forget(table)
         database.commit()
     except LoadError as exc:
         unsure = "The server may have made them all the same; no row was changed"

@@ -1,6 +1,7 @@
 """What a load tells while it works, and what it comes to."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,12 @@ class LoadResult:
         partitions_unchanged: not sent, because the database held their content already.
         partitions_removed: deleted, because the lake no longer holds them.
         rows_loaded: rows sent.
-        verified: whether the database's own figures of all that was sent equal the lake's; a load
-            where they do not ends in an error instead.
+        verified: true where the database's own figures of every partition that was sent equal the
+            lake's; a load where they do not ends in an error instead. None where nothing was sent,
+            for then nothing was compared.
+        unchanged_since: when the partitions that were not sent were verified, by the ledger: the
+            oldest of these times (UTC); None where all were sent. What was changed in the database
+            since then does not show; `compare` reads all of it.
         seconds: from start to the last commit.
         tables: the same counts, by table.
     """
@@ -66,6 +71,7 @@ class LoadResult:
     partitions_unchanged: int = 0
     partitions_removed: int = 0
     rows_loaded: int = 0
-    verified: bool = False
+    verified: bool | None = None
+    unchanged_since: datetime | None = None
     seconds: float = 0.0
     tables: dict[str, TableCounts] = field(default_factory=dict)

@@ -80,7 +80,7 @@ LAKE_LOADS = Table(
         Column("digest", Type.TEXT, "sha256 of the content it was loaded from"),
         Column("rows", Type.INT, "rows loaded", "rows"),
         Column("lake_version", Type.INT, "version of the lake's table it was loaded from"),
-        Column("loaded_at", Type.TIME, "when the load was committed", "UTC"),
+        Column("loaded_at", Type.TIME, "just before the commit; ascends as entries appear", "UTC"),
     ),
     key=("table", "partition"),
     order=("table", "partition"),

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from lake.tables import Column, Table, Type
 from load.ddl import literal, qualified, quoted, where_sql
+from load.words import worded
 
 # From this version of PostgreSQL on, bytes can be cast to a number.
 _CASTS_BYTES = 180_000
@@ -81,7 +82,7 @@ def all_figures_sql(table: Table, schema: str, wanted: Sequence[Figure]) -> str:
 def mismatches(wanted: Sequence[Figure], got: Sequence[Any]) -> list[str]:
     """Return the figures that differ, one phrase each; none where all was stored as sent."""
     return [
-        f"{figure.name} is {value!r} in the database and {figure.value!r} in the lake"
+        f"{figure.name} is {worded(value)} in the database and {worded(figure.value)} in the lake"
         for figure, value in zip(wanted, got, strict=True)
         if figure.value != value
     ]

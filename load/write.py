@@ -1,8 +1,8 @@
 """Partitions into the database, and out of it: each change is one transaction, and verified."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -12,20 +12,31 @@ import pyarrow as pa
 from lake.errors import LoadError
 from lake.tables import Table
 from load.ddl import (
+    STAGED,
     add_key_sql,
     comments_sql,
     create_table_sql,
-    delete_sql,
+    delete_left_sql,
+    insert_new_sql,
+    lock_left_sql,
     qualified,
     range_index_sql,
+    stage_sql,
+    update_changed_sql,
+    where_sql,
 )
-from load.failures import FAILURES, reason
+from load.failures import FAILURES, ServerError, reason
 from load.ledger import Entry, Key, Ledger
 from load.plan import Fill, Job
 from load.postgres import Database
+from load.references import check_left
 from load.source import Partition
 from load.tables import RANGE_INDEXES, TABLES
 from load.verify import Figure, all_figures_sql, figures, figures_sql, mismatches
+
+# The lock of a load goes when its session does, and an administrator may end that; two loads that
+# meet in one partition then take turns, or the ledger would record one's rows and not the other's.
+_IN_TURN_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('basislake partition ' || $1, 0))"
 
 
 class Sent(NamedTuple):
@@ -50,8 +61,8 @@ class Writer:
         self._ledger = Ledger(database, schema)
 
     def send(self, job: Job) -> Sent:
-        """Make the database hold exactly the partition's rows; only the new ones are sent where it
-        holds all before them.
+        """Make the database hold exactly the partition's rows. Rows that it holds already, byte for
+        byte, are not touched; only the new ones are sent where it holds all before them.
 
         Raises:
             LoadError: it does not; what it held of the partition before is unchanged. Where the
@@ -70,18 +81,42 @@ class Writer:
             return None
         new = frame.slice(job.held.rows)
         try:
-            self._ingest(job, new)
+            self._ingest(job.partition.feed.table, new)
             self._prove(job, frame)
-        except LoadError:  # somebody changed rows, or added some, by hand
-            self._database.rollback()
+        except LoadError as exc:
+            if isinstance(exc, ServerError) and not exc.is_about_rows:
+                raise
+            self._begin(job.partition.key)  # somebody changed rows, or added some, by hand
             return None
         return Sent(new.height, appended=True)
 
     def _replace(self, job: Job, frame: pl.DataFrame) -> Sent:
-        self._delete(job.partition.key)
-        self._ingest(job, frame)
+        table = job.partition.feed.table
+        if self._holds(job.partition.key):
+            self._merge(job.partition.key, frame)
+        else:
+            self._ingest(table, frame)
         self._prove(job, frame)
         return Sent(frame.height)
+
+    def _holds(self, key: Key) -> bool:
+        """Whether the database has any row of a partition."""
+        table = TABLES[key[0]]
+        sql = f"SELECT EXISTS (SELECT FROM {qualified(table, self._schema)}{where_sql(table)})"
+        return bool(self._database.query(sql, self._parameters(key))[0][0])
+
+    def _merge(self, key: Key, frame: pl.DataFrame) -> None:
+        """Delete the rows that left, update those that changed, and add those that are new."""
+        table, schema, parameters = TABLES[key[0]], self._schema, self._parameters(key)
+        self._database.execute(stage_sql(table, schema))
+        self._database.ingest("pg_temp", STAGED, [table.to_arrow(frame)], table.arrow_schema)
+        self._database.execute(f"ANALYZE pg_temp.{STAGED}")
+        # A row that is locked cannot be referred to between the check and its deletion.
+        if self._database.query(lock_left_sql(table, schema), parameters)[0][0]:
+            check_left(self._database, schema, key)
+            self._database.execute(delete_left_sql(table, schema), parameters)
+        self._database.execute(update_changed_sql(table, schema), parameters)
+        self._database.execute(insert_new_sql(table, schema), parameters)
 
     def fill(self, fill: Fill, told: Callable[[Job], None]) -> None:
         """Make a table, send its partitions, then build its keys and indexes, and verify it: one
@@ -99,18 +134,17 @@ class Writer:
             for sql in (create_table_sql(table, schema, keyed=False), *comments_sql(table, schema)):
                 self._database.execute(sql)
             expected: dict[str, list[Figure]] = {}
-            self._database.ingest(
-                schema, table.name, self._pieces(fill, expected, told), table.arrow_schema
-            )
+            with closing(self._pieces(fill, expected, told)) as pieces:
+                self._database.ingest(schema, table.name, pieces, table.arrow_schema)
             self._database.execute(add_key_sql(table, schema))
             for sql in index_sqls(table, schema):
                 self._database.execute(sql)
-            self._prove_all(fill, expected)
             self._database.execute(f"ANALYZE {qualified(table, schema)}")
+            self._prove_all(fill, expected)
 
     def _pieces(
         self, fill: Fill, expected: dict[str, list[Figure]], told: Callable[[Job], None]
-    ) -> Iterator[pa.Table]:
+    ) -> Generator[pa.Table]:
         """Read a table's partitions, each while the one before it is sent."""
         table, version = fill.table, self._database.version
 
@@ -135,26 +169,21 @@ class Writer:
             LoadError: it cannot be deleted; it is unchanged.
         """
         with self._transaction(key, "removed from"):
-            self._delete(key)
+            self._merge(key, TABLES[key[0]].empty())
             self._ledger.strike(key)
 
-    def _delete(self, key: Key) -> None:
-        table = TABLES[key[0]]
-        sql = delete_sql(table, self._schema)
-        self._database.execute(sql, (key[1],) if table.partition else ())
-
-    def _ingest(self, job: Job, frame: pl.DataFrame) -> None:
-        table = job.partition.feed.table
+    def _ingest(self, table: Table, frame: pl.DataFrame) -> None:
         rows = table.to_arrow(frame)
         self._database.ingest(self._schema, table.name, [rows], table.arrow_schema)
 
     def _prove(self, job: Job, frame: pl.DataFrame) -> None:
         """Compare the whole partition with its rows, and enter it into the ledger."""
         table = job.partition.feed.table
+        # What triggers and foreign keys do at the commit they do now, before the comparison.
+        self._database.execute("SET CONSTRAINTS ALL IMMEDIATE")
         expected = figures(table, frame, self._database.version)
         sql = figures_sql(table, self._schema, expected)
-        parameters = (job.partition.name,) if table.partition else ()
-        _check(expected, self._database.query(sql, parameters)[0])
+        _check(expected, self._database.query(sql, self._parameters(job.partition.key))[0])
         self._enter(job)
 
     def _prove_all(self, fill: Fill, expected: dict[str, list[Figure]]) -> None:
@@ -165,18 +194,34 @@ class Writer:
             with _named(job.partition):
                 none = (None,) * len(expected[job.partition.name])
                 _check(expected[job.partition.name], got.pop(job.partition.name, none))
-            self._enter(job)
         if got:
             raise LoadError(f"It holds rows that were not sent: {', '.join(sorted(got))}")
+        self._enter(*fill.jobs)
 
-    def _enter(self, job: Job) -> None:
-        version = job.partition.snapshot.version or 0
-        self._ledger.write(job.partition.key, Entry(job.digest, job.partition.rows), version)
+    def _enter(self, *jobs: Job) -> None:
+        self._ledger.write(
+            (
+                job.partition.key,
+                Entry(job.digest, job.partition.rows),
+                job.partition.snapshot.version or 0,
+            )
+            for job in jobs
+        )
+
+    def _parameters(self, key: Key) -> tuple[str, ...]:
+        """What chooses a partition in a statement about its table."""
+        return (key[1],) if TABLES[key[0]].partition else ()
+
+    def _begin(self, key: Key) -> None:
+        """Begin a transaction that has a partition to itself."""
+        self._database.begin()
+        self._database.execute(_IN_TURN_SQL, (".".join((self._schema, *key)),))
 
     @contextmanager
     def _transaction(self, key: Key, done: str) -> Iterator[None]:
         """Commit what the block did, or undo it, whatever ends it."""
         try:
+            self._begin(key)
             yield
             self._database.commit()
         except BaseException as exc:

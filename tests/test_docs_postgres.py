@@ -21,4 +21,4 @@ def test_a_query_of_the_page_runs_as_it_stands(target: Target, query: str) -> No
 
 
 def test_the_page_holds_the_guides_queries() -> None:
-    assert len(QUERIES) == 8
+    assert len(QUERIES) == 11

@@ -119,11 +119,19 @@ def copied_to(time: str) -> str:
     [
         "UPDATE futures_ohlcv SET close = 7 WHERE timestamp = '2019-05-01 00:02Z'",
         "DELETE FROM futures_ohlcv WHERE timestamp = '2019-05-01 00:02Z'",
+        "UPDATE futures_ohlcv SET expiry_date = 'infinity' WHERE timestamp = '2019-05-01 00:02Z'",
         copied_to("2019-05-01 00:09Z"),
         copied_to("20000-01-01"),
         copied_to("infinity"),
     ],
-    ids=["changed", "deleted", "added", "added in a year that Python lacks", "added at no time"],
+    ids=[
+        "changed",
+        "deleted",
+        "no date",
+        "added",
+        "added in a year that Python lacks",
+        "added at no time",
+    ],
 )
 def test_an_append_to_rows_that_were_changed_by_hand_replaces_them(
     target: Target, by_hand: str

@@ -157,7 +157,8 @@ def test_columns_of_the_user_are_fine_where_they_may_be_null_or_have_a_default()
             relation(unique=(frozenset({"timestamp"}),)),
             "futures_ohlcv has no unique index on (instrument, timestamp).",
         ),
-        (Found("v", (), ()), "futures_ohlcv is there, but is not a table."),
+        (Found("v", (), ()), "futures_ohlcv is a view, not a table."),
+        (Found("m", (), ()), "futures_ohlcv is a materialized view, not a table."),
     ],
 )
 def test_each_difference_is_told_in_one_sentence(there: Found, sentence: str) -> None:
@@ -254,6 +255,7 @@ def test_connecting_is_limited_in_time_unless_the_address_says_otherwise(
     monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
     assert connectable("postgresql://db/x").startswith("postgresql://db/x?connect_timeout=10&")
     assert "x?a=b&connect_timeout=10&keepalives_idle=30" in connectable("postgresql://db/x?a=b")
+    assert "&tcp_user_timeout=60000" in connectable("postgresql://db/x")
     own = "postgresql://db/x?connect_timeout=2&keepalives_idle=5"
     assert connectable(own).startswith(f"{own}&keepalives_interval=10")
     assert connectable(own).count("connect_timeout") == 1

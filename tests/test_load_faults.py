@@ -249,13 +249,14 @@ def test_a_read_only_server_is_told_and_can_be_compared_with(target: Target) -> 
     put(target.lake, CANDLES, FUTURE, candles(5))
     assert basislake(None, "load", "--dry-run", *options).code == 0
     told = refused(basislake(None, "load", *options))
-    assert "cannot execute DELETE in a read-only transaction" in told
+    assert "in a read-only transaction" in told
     assert len(target.rows("futures_ohlcv")) == 16
 
 
 @pytest.mark.slow
 def test_limits_that_a_server_sets_for_all_sessions_do_not_end_a_load(target: Target) -> None:
-    limits = "%20-cstatement_timeout%3D250%20-cidle_in_transaction_session_timeout%3D250"
+    names = "statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"
+    limits = "".join(f"%20-c{name}%3D250" for name in names)
     for name in (FUTURE, OTHER):
         put(target.lake, CANDLES, name, candles(200_000))
     limited = Target(f"{target.uri}{limits}", target.schema, target.lake)

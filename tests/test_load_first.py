@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from lake import Lake
 from lake.errors import LoadError
 from lake.tables import BASIS, CANDLES, INSTRUMENTS
 from load.postgres import Database
-from load.run import preview
+from load.preview import preview
 from tests.loading import (
     FUTURE,
     OTHER,
@@ -31,6 +32,13 @@ from tests.tiers import slow_but
 
 FUTURES = 40
 MINUTES = 4_000
+# Those of the users' guide, which follow there, are about every row.
+PAGE = (Path(__file__).parent.parent / "docs" / "postgres.md").read_text()
+QUESTIONS = re.findall(
+    r"^```sql\n(.*?)^```",
+    PAGE.partition("The queries of the users' guide:")[0],
+    re.MULTILINE | re.DOTALL,
+)
 # The driver reads rows by COPY, which does not take EXPLAIN.
 EXPLAINED_SQL = """
     CREATE FUNCTION explained(query text) RETURNS SETOF text LANGUAGE plpgsql AS
@@ -88,6 +96,12 @@ def test_the_obvious_questions_are_answered_by_an_index(
     (rows,) = many.query(f"SELECT count(*) FROM {table} WHERE {question}")
     (checked,) = many.query(f"SELECT count(*) FILTER (WHERE {question}) FROM {table}")
     assert 0 < rows[0] == checked[0] < FUTURES * MINUTES / 10
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_of_the_page_reads_no_whole_table(many: Target, question: str) -> None:
+    plan = "\n".join(line for (line,) in many.query("SELECT explained($1)", question))
+    assert not re.search("Seq Scan on (futures|perpetuals)", plan), plan
 
 
 def test_an_index_of_ranges_takes_next_to_no_room(many: Target) -> None:

@@ -35,12 +35,13 @@ def test_absent_tables_are_filled_the_largest_first_and_one_in_one_piece_is_sent
         "perpetuals_ohlcv",
         "futures_basis_spread",
     ]
-    assert [job.partition.key for job in todo.jobs] == [("instruments", "all")]
+    assert [job.partition.key for job in todo.whole] == [("instruments", "all")]
+    assert todo.jobs == ()
     assert len(todo.all_jobs) == 5
     assert set(todo.unchanged.values()) == {0}
 
 
-def test_what_the_ledger_tells_is_not_sent_again_unless_everything_is(lake: Lake) -> None:
+def test_what_the_ledger_knows_is_not_sent_again_unless_it_is_forgotten(lake: Lake) -> None:
     wanted = partitions(lake)
     entries = held(wanted)
     todo = plan(wanted, digests(wanted), entries, [])
@@ -48,9 +49,9 @@ def test_what_the_ledger_tells_is_not_sent_again_unless_everything_is(lake: Lake
     assert todo.unchanged == {
         "instruments": 1, "perpetuals_ohlcv": 1, "futures_ohlcv": 2, "futures_basis_spread": 1,
     }  # fmt: skip
-    everything = plan(wanted, digests(wanted), entries, [], full=True)
-    assert len(everything.jobs) == 5
-    assert {job.held for job in everything.jobs} == {None}
+    forgotten = {key: entry.forgotten() for key, entry in entries.items()}
+    everything = plan(wanted, digests(wanted), forgotten, [])
+    assert len(everything.all_jobs) == 5
 
 
 def test_a_plan_reads_nothing_of_the_lake(lake: Lake) -> None:
@@ -58,7 +59,7 @@ def test_a_plan_reads_nothing_of_the_lake(lake: Lake) -> None:
     wanted = partitions(lake)
     found = digests(wanted)
     shutil.rmtree(lake.uri)
-    assert len(plan(wanted, found, {}, []).jobs) == 5
+    assert len(plan(wanted, found, {}, []).all_jobs) == 5
 
 
 def test_a_digest_is_of_the_rows_in_however_many_files(lake: Lake) -> None:

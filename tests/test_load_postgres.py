@@ -1,6 +1,12 @@
+import re
 import shutil
+import signal
+import socket
 import struct
+import subprocess
 import traceback
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,9 +16,13 @@ import pytest
 from lake import Lake
 from lake.errors import LakeError, LoadError, UsageError
 from lake.tables import BASIS, CANDLES, INSTRUMENTS, RAW_CANDLES
+from load.datadir import version_of
+from load.lock import lock
 from load.postgres import Database
+from load.preview import parity, preview
+from load.programs import Programs, environment, user_of
 from load.results import Progress
-from load.run import load, parity, preview
+from load.run import load
 from load.tables import FUTURES_BASIS_SPREAD
 from tests.loading import (
     EXPIRY,
@@ -27,6 +37,8 @@ from tests.loading import (
     instruments,
     put,
 )
+from tests.processes import wait_until
+from tests.servers import Data
 
 
 def bits(values: list[float]) -> list[bytes]:
@@ -164,6 +176,24 @@ def test_a_full_load_mends_what_was_changed_by_hand(target: Target) -> None:
     assert target.rows("futures_ohlcv") == before
 
 
+def test_a_full_load_that_was_stopped_is_finished_by_the_next_load(target: Target) -> None:
+    target.load()
+    for name in ("futures_ohlcv", "perpetuals_ohlcv", "futures_basis_spread"):
+        number = "close" if "ohlcv" in name else "basis_spread"
+        target.execute(f"UPDATE {name} SET {number} = 0 WHERE timestamp = '2019-05-01'")
+
+    def stop(progress: Progress) -> None:
+        if progress.done == 3:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        load(target.lake, target.uri, schema=target.schema, full=True, report=stop)
+    assert not target.compare().equal
+    assert target.load().partitions_loaded > 0
+    assert target.compare().equal
+    assert target.load().partitions_loaded == 0
+
+
 def test_the_database_itself_refuses_a_second_row_of_a_minute(target: Target) -> None:
     target.load()
     with pytest.raises(LoadError, match="duplicate key"):
@@ -205,7 +235,7 @@ def test_rows_that_the_database_alters_are_noticed_and_rolled_back(target: Targe
         "$$ BEGIN NEW.close := NEW.close + 1e-9; RETURN NEW; END $$",
         "CREATE TRIGGER nudge BEFORE INSERT ON futures_ohlcv FOR EACH ROW EXECUTE FUNCTION nudge()",
     )
-    put(target.lake, CANDLES, FUTURE, candles(minutes=2))
+    put(target.lake, CANDLES, FUTURE, candles(minutes=12))
     with pytest.raises(LoadError) as caught:
         target.load()
     assert f"The partition {FUTURE} of futures_ohlcv was not loaded" in str(caught.value)
@@ -236,15 +266,105 @@ def test_candles_of_an_unknown_instrument_stop_the_load_by_name(target: Target) 
     assert target.tables() == set()
 
 
-def test_a_second_load_at_the_same_time_is_turned_away(target: Target) -> None:
-    with Database(target.uri) as database:
-        database.query(
-            "SELECT pg_advisory_lock(hashtextextended('basislake load into ' || $1, 0))",
-            (target.schema,),
-        )
-        with pytest.raises(LoadError, match="Another load is writing"):
+def test_a_second_load_at_the_same_time_is_turned_away_and_told_who_is_in_the_way(
+    target: Target,
+) -> None:
+    with Database(target.uri) as other:
+        lock(other, target.schema)
+        ((pid,),) = other.query("SELECT pg_backend_pid()")
+        with pytest.raises(LoadError, match="Another load is writing") as caught:
             target.load()
+    assert re.search(
+        rf": process {pid} of the server \(basislake of postgres, idle in transaction since "
+        rf"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC\)\. .*SELECT pg_terminate_backend\({pid}\)",
+        str(caught.value),
+    )
     assert target.load().partitions_loaded == 5
+
+
+@pytest.fixture
+def over_tcp(server_data: Data, tmp_path: Path) -> Iterator[str]:
+    """The URI of a server that listens at an address of this machine."""
+    data = tmp_path / "pg"
+    server_data(data)
+    programs = Programs.of(version_of(data))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = ("--listen_addresses=127.0.0.1", f"--port={port}", "--unix_socket_directories=")
+    line = [programs / "postgres", "-D", str(data), *settings]
+    with subprocess.Popen(
+        line, env=environment(), stderr=subprocess.DEVNULL, text=True, **user_of(data, programs)
+    ) as process:
+        uri = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+        def answers() -> bool:
+            with suppress(LoadError), Database(uri):
+                return True
+            return False
+
+        try:
+            wait_until(process, answers)
+            yield uri
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def test_a_server_notices_within_a_minute_that_the_machine_of_a_load_is_gone(over_tcp: str) -> None:
+    names = ("idle", "interval", "count")
+    sql = ", ".join(f"current_setting('tcp_keepalives_{name}')" for name in names)
+    with Database(over_tcp) as database:
+        assert database.query(f"SELECT {sql}, current_setting('tcp_user_timeout')") == [
+            ("30", "10", "3", "60000")
+        ]
+
+
+@pytest.mark.parametrize(("connections", "is_enough"), [(1, False), (2, True)])
+def test_a_load_needs_two_connections_and_changes_nothing_with_fewer(
+    target: Target, connections: int, *, is_enough: bool
+) -> None:
+    role = f"r{target.schema}"
+    target.execute(
+        f"CREATE ROLE {role} LOGIN CONNECTION LIMIT {connections}",
+        f"CREATE SCHEMA {target.schema} AUTHORIZATION {role}",
+    )
+    few = Target(target.uri.replace("postgres@", f"{role}@"), target.schema, target.lake)
+    try:
+        if is_enough:
+            assert few.load().partitions_loaded == 5
+            assert few.compare().equal
+        else:
+            with pytest.raises(LoadError, match="too many connections for role") as caught:
+                few.load()
+            assert "Nothing was changed" in str(caught.value)
+            assert target.tables() == set()
+    finally:
+        target.execute(f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
+
+
+@pytest.mark.parametrize(
+    "setting", ["quote_all_identifiers=on", "DateStyle=German", "TimeZone=Asia/Kolkata"]
+)
+def test_a_setting_of_a_role_does_not_change_what_is_loaded_or_seen(
+    target: Target, setting: str
+) -> None:
+    odd = Target(f"{target.uri}%20-c{setting.replace('=', '%3D')}", target.schema, target.lake)
+    odd.load()
+    put(odd.lake, CANDLES, FUTURE, candles(12, shift=1.0))
+    assert odd.load().partitions_loaded == 1
+    assert odd.compare().equal
+    assert all(row.is_equal for row in parity(odd.lake, odd.uri, odd.schema))
+    assert target.compare().equal
+
+
+def test_what_was_not_sent_was_not_verified_and_the_ledger_knows_when_it_was(
+    target: Target,
+) -> None:
+    first = target.load()
+    assert (first.verified, first.unchanged_since) == (True, None)
+    target.execute("DELETE FROM futures_ohlcv WHERE timestamp = '2019-05-01'")
+    again = target.load()
+    ((oldest,),) = target.query("SELECT min(loaded_at) FROM lake_loads")
+    assert (again.verified, again.unchanged_since) == (None, oldest)
 
 
 def test_progress_is_told_after_every_partition(target: Target) -> None:
@@ -257,13 +377,16 @@ def test_progress_is_told_after_every_partition(target: Target) -> None:
 def test_parity_counts_both_sides_before_and_after_a_load(target: Target) -> None:
     before = parity(target.lake, target.uri, target.schema)
     assert [tuple(row) for row in before] == [
-        ("instruments", 3, 0, 1),
-        ("perpetuals_ohlcv", 8, 0, 1),
-        ("futures_ohlcv", 16, 0, 2),
-        ("futures_basis_spread", 3, 0, 1),
+        ("instruments", 3, 0, 1, 0, None),
+        ("perpetuals_ohlcv", 8, 0, 1, 0, None),
+        ("futures_ohlcv", 16, 0, 2, 0, None),
+        ("futures_basis_spread", 3, 0, 1, 0, None),
     ]
     target.load()
-    assert all(row.is_equal for row in parity(target.lake, target.uri, target.schema))
+    after = parity(target.lake, target.uri, target.schema)
+    assert all(row.is_equal and row.bytes for row in after)
+    times = dict(target.query('SELECT "table", max(loaded_at) FROM lake_loads GROUP BY 1'))
+    assert {row.table: row.loaded_at for row in after} == times
     put(target.lake, CANDLES, FUTURE, candles(shift=1.0))  # as many rows, of other content
     assert [row.behind for row in parity(target.lake, target.uri, target.schema)] == [0, 0, 1, 0]
 

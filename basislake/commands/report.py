@@ -10,15 +10,13 @@ from basislake.options import (
     Whole,
     json_option,
     lake_option,
-    postgres_option,
-    schema_option,
+    reading_options,
 )
 
 
 @click.command
 @lake_option
-@postgres_option
-@schema_option("Schema of the tables there")
+@reading_options
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),

@@ -9,17 +9,14 @@ from typing import Any
 
 import polars as pl
 
-from basislake.status import database_status
 from ingest.runs import KEPT, runs
 from lake import TABLES, Lake
 from lake.fingerprint import fingerprint
 from lake.log import same_rows
 from lake.tables import RAW_CANDLES, Column, Table, Type
 from lake.versions import PinnedLake, made_from
-from load.address import DEFAULT_SCHEMA
-from load.ddl import literal, qualified, quoted
-from load.postgres import Database
-from load.tables import LAKE_LOADS
+from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
+from load.preview import parity
 
 _TABLE_NAME = Column("table_name", Type.TEXT, "name of the table")
 
@@ -148,10 +145,12 @@ class Loaded:
     Attributes:
         uri: libpq URI.
         schema: of the tables.
+        lock_wait_s: seconds to wait for a lock that another session holds.
     """
 
     uri: str
     schema: str = DEFAULT_SCHEMA
+    lock_wait_s: float = LOCK_WAIT_S
 
 
 def database_frames(where: Lake, loaded: Loaded | None) -> dict[str, pl.DataFrame]:
@@ -164,21 +163,18 @@ def database_frames(where: Lake, loaded: Loaded | None) -> dict[str, pl.DataFram
     """
     if loaded is None:
         return {DATABASE_TABLES.name: DATABASE_TABLES.empty()}
-    rows = database_status(where, loaded.uri, loaded.schema)
-    with Database(loaded.uri) as database:
-        at = _loaded_at(database, loaded.schema)
-        listed = [
-            (
-                name,
-                of["lake"],
-                of["database"],
-                _bytes(database, f"{quoted(loaded.schema)}.{quoted(name)}"),
-                of["behind"],
-                of["equal"],
-                at.get(name),
-            )
-            for name, of in rows.items()
-        ]
+    listed = [
+        (
+            row.table,
+            row.lake_rows,
+            row.database_rows,
+            row.bytes,
+            row.behind,
+            row.is_equal,
+            row.loaded_at,
+        )
+        for row in parity(where, loaded.uri, loaded.schema, loaded.lock_wait_s)
+    ]
     frame = pl.DataFrame(listed, DATABASE_TABLES.polars_schema, orient="row")
     return {DATABASE_TABLES.name: frame}
 
@@ -238,21 +234,3 @@ def _whole(value: object) -> int | None:
 
 def _length(value: object) -> int | None:
     return len(value) if isinstance(value, list) else None
-
-
-def _loaded_at(database: Database, schema: str) -> dict[str, datetime]:
-    name = qualified(LAKE_LOADS, schema)
-    if not _is_there(database, name):
-        return {}
-    sql = f'SELECT "table", max("loaded_at") FROM {name} GROUP BY 1'
-    return dict(database.query(sql))
-
-
-def _is_there(database: Database, name: str) -> bool:
-    return bool(database.query(f"SELECT to_regclass({literal(name)}) IS NOT NULL")[0][0])
-
-
-def _bytes(database: Database, name: str) -> int:
-    if not _is_there(database, name):
-        return 0
-    return int(database.query(f"SELECT pg_total_relation_size({literal(name)})")[0][0])

@@ -11,9 +11,9 @@ from basislake.target import Target
 from basislake.verbs.parity import compare_told, partition_line, show_comparison, show_preview
 from lake import Lake
 from lake.errors import LoadError, UsageError
+from load.preview import preview
 from load.results import LoadResult
 from load.run import load as load_tables
-from load.run import preview
 
 
 def load(
@@ -31,6 +31,12 @@ def load(
         print_json(result)
     else:
         print_figures("Load", asdict(result))
+        if result.unchanged_since:
+            say(
+                f"Not sent, and so not compared since {result.unchanged_since:%Y-%m-%d %H:%M}Z: "
+                f"{counted(result.partitions_unchanged, 'partition')}. `{called()} "
+                f"load{lake_flag(where)} --verify` compares every cell."
+            )
     return 0
 
 
@@ -51,7 +57,9 @@ def _looked(where: Lake, target: Target, *, full: bool, verify: bool, as_json: b
     """Show what a load would do, or how the database differs; nothing is made or changed."""
     with target.known(where) as uri:
         if not verify:
-            found = preview(where, uri, schema=target.schema, full=full)
+            found = preview(
+                where, uri, schema=target.schema, full=full, lock_wait_s=target.lock_wait_s
+            )
             return show_preview(found, as_json=as_json)
         if uri is None:
             raise LoadError(
@@ -59,7 +67,7 @@ def _looked(where: Lake, target: Target, *, full: bool, verify: bool, as_json: b
                 f"so there is nothing to compare, and nothing was made. `{called()} "
                 f"load{lake_flag(where)}` loads it; --postgres URI tells of another database."
             )
-        return show_comparison(compare_told(where, uri, target.schema), as_json=as_json)
+        return show_comparison(compare_told(where, uri, target), as_json=as_json)
 
 
 def _loaded(where: Lake, uri: str, target: Target, *, full: bool = False) -> LoadResult:

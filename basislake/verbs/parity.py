@@ -7,10 +7,11 @@ import click
 
 from basislake.output import Progress, duration, json_text, print_json, say
 from basislake.tables import print_table
+from basislake.target import Target
 from lake import Lake
 from load.compare import Comparison, Difference, compare
+from load.preview import Preview
 from load.results import Progress as LoadProgress
-from load.run import Preview
 
 _SHOWN = 50
 
@@ -26,9 +27,15 @@ def partition_line() -> Callable[[LoadProgress], None]:
     return report
 
 
-def compare_told(where: Lake, uri: str, schema: str) -> Comparison:
+def compare_told(where: Lake, uri: str, target: Target) -> Comparison:
     """Compare every cell, with progress and totals on stderr."""
-    found = compare(where, uri, schema=schema, report=partition_line())
+    found = compare(
+        where,
+        uri,
+        schema=target.schema,
+        lock_wait_s=target.lock_wait_s,
+        report=partition_line(),
+    )
     told = "every cell is the lake's" if found.equal else f"{len(found.differences)} differ"
     say(
         f"Verify: {found.partitions} partitions, {found.rows:,} rows compared, {told}, "
@@ -50,6 +57,14 @@ def show_comparison(found: Comparison, *, as_json: bool) -> int:
         columns = ["table", "partition", "lake", "database", "missing", "extra", "cells", "first"]
         note = "`basislake load` sends what changed in the lake, `load --full` everything."
         print_table("Differences, in rows", columns, rows, note=told + note)
+        remedies = [each.remedy for each in found.differences if each.remedy]
+        if remedies:
+            click.echo(
+                "Neither the lake nor lake_loads knows some of these partitions, so no load "
+                "touches them. Where the rows are not yours to keep, delete them:"
+            )
+            for sql in remedies:
+                click.echo(f"  {sql}")
     return 0 if found.equal else 1
 
 

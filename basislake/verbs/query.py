@@ -94,7 +94,9 @@ def _database(where: Lake, target: Target) -> tuple[dict[str, Any] | None, str |
     """
     try:
         with target.known(where) as uri:
-            return (database_status(where, uri, target.schema) if uri else None), None
+            if uri is None:
+                return None, None
+            return database_status(where, uri, target.schema, target.lock_wait_s), None
     except LoadError as exc:
         return None, str(exc)
 
@@ -149,9 +151,9 @@ def _show(found: dict[str, Any], now: datetime) -> None:
         for name, row in found["database"].items()
     ]
     columns = ["table", "rows in lake", "rows in database", "partitions to load", "equal"]
-    is_equal = all(row["equal"] for row in found["database"].values())
+    compares = "`basislake load --verify` compares every cell."
     sends = "`basislake load` sends what changed, `load --full` everything."
-    note = "`basislake load --verify` compares every cell." if is_equal else sends
+    note = sends if any(row["behind"] for row in found["database"].values()) else compares
     print_table("PostgreSQL", columns, rows, note=note)
 
 

@@ -13,8 +13,9 @@ from basislake.report.evidence import Evidence, evidence
 from basislake.report.make import Made, make
 from basislake.report.verify import Verified
 from basislake.report.verify import verify as verified_report
-from basislake.settings import check_exists, known_database
+from basislake.settings import check_exists
 from basislake.tables import print_table
+from basislake.target import Target
 from lake import Lake
 from lake.cores import cores
 from lake.errors import BasislakeError, UsageError
@@ -22,8 +23,7 @@ from lake.errors import BasislakeError, UsageError
 
 def report(
     where: Lake,
-    postgres: str,
-    schema: str,
+    target: Target,
     output: Path | None,
     evidence_folder: Path | None,
     threads: int | None,
@@ -36,8 +36,8 @@ def report(
         raise UsageError("--verify makes nothing, so it does not go with --evidence.")
     check_exists(where)
     workers = threads or cores()
-    with known_database(postgres, where) as uri:
-        loaded = Loaded(uri, schema) if uri else None
+    with target.known(where) as uri:
+        loaded = Loaded(uri, target.schema, target.lock_wait_s) if uri else None
         if verify:
             return _verify(where, output, loaded, workers, as_json=as_json)
         made, facts = make(where, output, datetime.now(UTC), loaded, workers, _progress())

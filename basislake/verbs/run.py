@@ -57,7 +57,9 @@ def run_all(
     try:
         with target.open(where) as uri:
             summary["load"] = asdict(load_told(where, uri, target))
-            reported, is_reported = report_told(where, Loaded(uri, target.schema))
+            reported, is_reported = report_told(
+                where, Loaded(uri, target.schema, target.lock_wait_s)
+            )
     except LoadError as exc:
         say(f"Load: {exc}")
         summary["load"] = {"error": str(exc)}

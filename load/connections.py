@@ -1,0 +1,231 @@
+"""The connections of one command to a database: a few at most, and all of them end at Ctrl-C.
+
+The driver's calls cannot be interrupted. So other threads make them, and the main thread waits,
+where every signal reaches it; it then has the server cancel what is under way.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Generic, TypeVar
+
+from lake.errors import LoadError
+from load.address import LOCK_WAIT_S
+from load.postgres import Database
+
+# Each connection holds one partition in memory: 0.4 GB for the largest, a perpetual of 4 M minutes.
+# On 2 cores two send 1.4 times what one sends, and more send no faster.
+CONNECTIONS = 2
+
+# A cancelled statement ends at once. A server that does not answer any more does not keep the
+# command: its threads are left behind, and end with the process.
+_ENDS_WITHIN_S = 10.0
+_POLL_S = 0.1
+_IN_DOUBT = (
+    "PostgreSQL was committing when it was stopped: what it was committing counts, or not. The "
+    "same command finds out."
+)
+
+W = TypeVar("W")
+R = TypeVar("R")
+
+
+class Connections:
+    """The connections of one command to one database; `connected` makes and closes them."""
+
+    def __init__(self, uri: str, lock_wait_s: float) -> None:
+        """Open nothing yet.
+
+        Args:
+            uri: libpq URI.
+            lock_wait_s: seconds that a statement waits for another session's lock.
+        """
+        self._uri = uri
+        self._lock_wait_s = lock_wait_s
+        self._opened: list[Database] = []
+        self._is_stopped = self._is_closed = False
+        self._lock = Lock()
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether a commit is under way, or nobody knows how one ended."""
+        return any(database.is_in_doubt for database in self._opened)
+
+    def open(self) -> Database:
+        """Return a new connection; it is closed with the others.
+
+        Raises:
+            UsageError: the URI cannot be read.
+            LoadError: the server cannot be reached, or refuses us.
+        """
+        first = self._opened[0] if self._opened else None
+        database = Database(self._uri, self._lock_wait_s, first)
+        with self._lock:
+            self._opened.append(database)
+            if self._is_closed:
+                database.close()
+            elif self._is_stopped:
+                database.stop()
+        return database
+
+    def each(
+        self, first: Database, work: Callable[[Database, W], R], pieces: Iterable[W]
+    ) -> Generator[tuple[W, R]]:
+        """Do pieces of work over a few connections, and yield them as they are done.
+
+        Closing the generator waits for the pieces that were begun.
+
+        Args:
+            first: one of the connections. Others join it as soon as the server grants them; where
+                it grants none, all is done over this one.
+            work: does one piece; a connection over which a piece failed gets no other.
+            pieces: begun in this order.
+
+        Raises:
+            BasislakeError: a piece failed; those that were not begun are left undone.
+        """
+        shared = _Pieces(work, pieces)
+
+        def join() -> None:
+            with suppress(LoadError):
+                shared.do(self.open())
+
+        if shared.total:
+            _started(partial(shared.do, first))
+        for _ in range(1, min(CONNECTIONS, shared.total)):
+            _started(join)
+        return shared.outcomes()
+
+    def stop(self) -> None:
+        """End what is under way over all connections; see `Database.stop`."""
+        with self._lock:
+            self._is_stopped = True
+            opened = list(self._opened)
+        for database in opened:
+            database.stop()
+
+    def close(self) -> None:
+        """Close all connections, undoing what was not committed."""
+        with self._lock:
+            self._is_closed = True
+            opened = list(self._opened)
+        for database in opened:
+            database.close()
+
+
+class _Pieces(Generic[W, R]):
+    """Pieces of work that several threads share."""
+
+    def __init__(self, work: Callable[[Database, W], R], pieces: Iterable[W]) -> None:
+        self._work = work
+        self._todo = deque(pieces)
+        self._begun = 0
+        self._is_over = False
+        self._lock = Lock()
+        self._ended: SimpleQueue[tuple[W, R] | BaseException] = SimpleQueue()
+        self.total = len(self._todo)
+
+    def do(self, database: Database) -> None:
+        """Do pieces over a connection until none is left, or one failed anywhere."""
+        while True:
+            with self._lock:
+                if self._is_over or not self._todo:
+                    return
+                piece = self._todo.popleft()
+                self._begun += 1
+            try:
+                self._ended.put((piece, self._work(database, piece)))
+            except BaseException as exc:  # noqa: BLE001  (whatever it is, it is raised again)
+                self._end()
+                self._ended.put(exc)
+
+    def outcomes(self) -> Generator[tuple[W, R]]:
+        """Yield what was done; where a piece failed raise that once all that were begun ended."""
+        ended, failure = 0, None
+        try:
+            while ended < (self._begun if self._is_over else self.total):
+                outcome = self._ended.get()
+                ended += 1
+                if isinstance(outcome, BaseException):
+                    failure = failure or outcome
+                else:
+                    yield outcome
+        finally:
+            self._end()
+            for _ in range(ended, self._begun):
+                self._ended.get()
+        if failure:
+            raise failure
+
+    def _end(self) -> None:
+        with self._lock:
+            self._is_over = True
+
+
+def connected(uri: str, work: Callable[[Connections], R], lock_wait_s: float = LOCK_WAIT_S) -> R:
+    """Do work with a database and return what comes of it; Ctrl-C ends it within seconds.
+
+    Args:
+        uri: libpq URI.
+        work: done in another thread; may use the connections from several.
+        lock_wait_s: seconds that a statement waits for another session's lock.
+
+    Raises:
+        UsageError: the URI cannot be read.
+        LoadError: the server cannot be reached, or refuses us.
+        KeyboardInterrupt: from the outside; a note says where it came in a commit.
+    """
+    connections = Connections(uri, lock_wait_s)
+    result: Future[R] = Future()
+
+    def run() -> None:
+        try:
+            value = work(connections)
+        except BaseException as exc:  # noqa: BLE001  (whatever it is, it is raised again)
+            connections.close()
+            result.set_exception(exc)
+        else:
+            connections.close()
+            result.set_result(value)
+
+    try:
+        _started(run)
+        _wait(result, math.inf)
+        return result.result()
+    except BaseException as exc:
+        if not result.done():
+            _stop(connections, result)
+            if connections.is_in_doubt:
+                exc.add_note(_IN_DOUBT)
+        raise
+
+
+def _stop(connections: Connections, result: Future[R]) -> None:
+    """Have the work end, and wait until it has, or until nothing answers."""
+
+    def stop() -> None:
+        # Once is not enough where the server has not begun the statement.
+        while not result.done():
+            connections.stop()
+            wait([result], _POLL_S)
+
+    _started(stop)
+    _wait(result, _ENDS_WITHIN_S)
+
+
+def _wait(result: Future[R], seconds: float) -> None:
+    """Wait for a result in short steps: once Polars is loaded, Ctrl-C ends no wait early."""
+    until_s = time.monotonic() + seconds
+    while not result.done() and time.monotonic() < until_s:
+        wait([result], _POLL_S)
+
+
+def _started(work: Callable[[], None]) -> None:
+    """Do something in a thread that does not keep the process from ending."""
+    Thread(target=work, daemon=True, name="postgres").start()

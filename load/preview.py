@@ -1,0 +1,163 @@
+"""What a load would do, and how many rows both sides hold; nothing is changed."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from lake import Lake
+from lake.tables import Table
+from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
+from load.connections import Connections, connected
+from load.ddl import literal, qualified
+from load.plan import Job, plan
+from load.postgres import Database
+from load.prepare import State, check_schema_name, look, planned, preparing_sqls
+from load.source import digests, partitions
+from load.tables import FEEDS, TABLES
+
+
+class Parity(NamedTuple):
+    """A table on both sides.
+
+    Attributes:
+        table: of PostgreSQL.
+        lake_rows: that it should hold.
+        database_rows: that it holds; 0 where it does not exist.
+        behind: partitions whose content is not what the ledger says was loaded.
+        bytes: that it takes in the database, with its indexes.
+        loaded_at: when a partition of it was loaded last (UTC); None where none is.
+    """
+
+    table: str
+    lake_rows: int
+    database_rows: int
+    behind: int
+    bytes: int = 0
+    loaded_at: datetime | None = None
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether both sides hold the same, by row counts and by the digests of what was loaded."""
+        return self.lake_rows == self.database_rows and not self.behind
+
+
+class Step(NamedTuple):
+    """What a load would do with one partition.
+
+    Attributes:
+        table: of PostgreSQL.
+        partition: the instrument, or `all`.
+        action: `load` (there is nothing yet), `replace`, `append` or `remove`.
+        rows: that would be sent.
+    """
+
+    table: str
+    partition: str
+    action: str
+    rows: int
+
+
+class Preview(NamedTuple):
+    """What a load would do.
+
+    Attributes:
+        ddl: statements that make what is absent.
+        steps: a step for each partition that it would change.
+        unchanged: partitions that the database holds already.
+    """
+
+    ddl: list[str]
+    steps: list[Step]
+    unchanged: int
+
+
+def preview(
+    lake: Lake,
+    uri: str | None,
+    *,
+    schema: str = DEFAULT_SCHEMA,
+    full: bool = False,
+    lock_wait_s: float = LOCK_WAIT_S,
+) -> Preview:
+    """Return what a load would do; changes nothing.
+
+    Args:
+        lake: to load from.
+        uri: libpq URI of the database, None for one that is still to be made.
+        schema: of the tables.
+        full: as if every partition were to be sent.
+        lock_wait_s: seconds to wait for a lock of another session.
+
+    Raises:
+        UsageError: the URI or the schema's name cannot be used.
+        LakeError: the lake cannot be read.
+        LoadError: the load would be refused.
+    """
+    check_schema_name(schema)
+    wanted = partitions(lake)
+    if uri is None:
+        state = State(has_schema=schema == DEFAULT_SCHEMA)
+        todo = plan(wanted, digests(wanted), {}, [table.name for table in state.absent])
+    else:
+        state, todo = connected(
+            uri,
+            lambda connections: planned(connections.open(), schema, lake, wanted, full=full),
+            lock_wait_s,
+        )
+    steps = [Step(*key, "remove", 0) for key in todo.withdrawn]
+    steps += [_step(job, is_there=job.partition.key in state.entries) for job in todo.all_jobs]
+    return Preview(list(preparing_sqls(schema, state)), steps, sum(todo.unchanged.values()))
+
+
+def parity(
+    lake: Lake, uri: str, schema: str = DEFAULT_SCHEMA, lock_wait_s: float = LOCK_WAIT_S
+) -> list[Parity]:
+    """Return how many rows each table should hold and holds, and how many of its partitions are not
+    what was loaded last; changes nothing.
+
+    Args:
+        lake: what should be there.
+        uri: libpq URI of the database.
+        schema: of the tables.
+        lock_wait_s: seconds to wait for a lock of another session.
+
+    Raises:
+        UsageError: the URI or the schema's name cannot be used.
+        LakeError: the lake cannot be read.
+        LoadError: the database cannot be reached, or has a table of ours in another shape.
+    """
+    check_schema_name(schema)
+    wanted = partitions(lake)
+    rows = dict.fromkeys((feed.table.name for feed in FEEDS), 0)
+    for partition in wanted:
+        rows[partition.feed.table.name] += partition.rows
+
+    def work(connections: Connections) -> tuple[State, dict[str, tuple[int, int]]]:
+        database = connections.open()
+        state = look(database, schema)
+        there = [TABLES[name] for name in rows if TABLES[name] not in state.absent]
+        return state, {table.name: _rows_and_bytes(database, schema, table) for table in there}
+
+    state, there = connected(uri, work, lock_wait_s)
+    todo = plan(wanted, digests(wanted), state.entries, [table.name for table in state.absent])
+    behind = [key[0] for key in (*todo.withdrawn, *(job.partition.key for job in todo.all_jobs))]
+    found = []
+    for name, lake_rows in rows.items():
+        database_rows, size = there.get(name, (0, 0))
+        times = [e.loaded_at for key, e in state.entries.items() if key[0] == name and e.loaded_at]
+        at = max(times, default=None)
+        found.append(Parity(name, lake_rows, database_rows, behind.count(name), size, at))
+    return found
+
+
+def _step(job: Job, *, is_there: bool) -> Step:
+    partition, held = job.partition, job.held
+    if held and held.rows < partition.rows and partition.begins_with(partition.read(), held):
+        return Step(*partition.key, "append", partition.rows - held.rows)
+    return Step(*partition.key, "replace" if is_there else "load", partition.rows)
+
+
+def _rows_and_bytes(database: Database, schema: str, table: Table) -> tuple[int, int]:
+    name = qualified(table, schema)
+    sql = f"SELECT count(*), pg_total_relation_size({literal(name)}) FROM {name}"
+    rows, size = database.query(sql)[0]
+    return int(rows), int(size)
