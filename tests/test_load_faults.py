@@ -255,8 +255,7 @@ def test_a_read_only_server_is_told_and_can_be_compared_with(target: Target) -> 
 
 @pytest.mark.slow
 def test_limits_that_a_server_sets_for_all_sessions_do_not_end_a_load(target: Target) -> None:
-    names = "statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"
-    limits = "".join(f"%20-c{name}%3D250" for name in names)
+    limits = "%20-cstatement_timeout%3D250%20-cidle_in_transaction_session_timeout%3D250"
     for name in (FUTURE, OTHER):
         put(target.lake, CANDLES, name, candles(200_000))
     limited = Target(f"{target.uri}{limits}", target.schema, target.lake)
