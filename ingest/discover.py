@@ -194,8 +194,13 @@ def _lists(exchange: Exchange) -> tuple[dict[ListOf, list[object]], list[str]]:
                 if not expired:
                     # Without it there are neither candles nor a clock.
                     raise
-                failed.append(f"the lists of expired futures: {exc}")
+                failed.append(f"the lists of expired futures: {_sentence(exc)}")
                 break
             except ExchangeError as exc:
-                failed.append(f"{which}: {exc}")
+                failed.append(f"{which}: {_sentence(exc)}")
     return lists, failed
+
+
+def _sentence(error: ExchangeError) -> str:
+    """Its message, which may end in the exchange's own words, with the full stop of a sentence."""
+    return f"{str(error).rstrip('.')}."

@@ -33,7 +33,7 @@ def explained(what: str) -> Iterator[None]:
     except CommitFailedError as exc:
         raise ConflictError(f"{what}: another writer was faster. Run the command again.") from exc
     except (DeltaError, OSError, pl.exceptions.PolarsError, pa.ArrowException) as exc:
-        raise LakeError(f"{what}: {plain(str(exc))}") from exc
+        raise LakeError(f"{what}: {plain(str(exc)).rstrip('.')}.") from exc
 
 
 @contextmanager

@@ -16,22 +16,61 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _BRANCHES = re.compile(r"\s*[↳\n]\s*")
 
 # What follows is known only of stores; a path on disk may hold the same words.
-_OF_STORE = re.compile(r"Generic \w+ error|loading credentials|credential provider")
+_OF_STORE = re.compile(
+    r"Generic (S3|GCS|MicrosoftAzure|HTTP client|Config) error|loading credentials"
+    r"|credential provider"
+)
 # A store's answer, of which people need the code and the sentence.
 _ANSWER = re.compile(r"<\?xml.*?<Code>(.*?)</Code>.*?<Message>(.*?)</Message>.*</Error>")
-_NO_BUCKET = re.compile(r"\b(NoSuchBucket|ContainerNotFound)\b")
-# Without credentials a library asks the machine's cloud for those of a role.
-_NO_CREDENTIALS = re.compile(
-    r"/latest/api/token|/latest/meta-data|169\.254\.1\d\d\.|/computeMetadata/|IMDS|token request"
-    r"|loading credentials|no credentials|Missing (SecretAccessKey|AccessKeyId)"
-    r"|Account must be specified"
-)
-_REFUSED = re.compile(
-    r"\b(InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|TokenRefreshRequired"
-    r"|AuthenticationFailed|AuthorizationFailure|AccessDenied|Access Denied)\b"
-)
 _UNCONNECTED = re.compile(
     r"Error performing \w+ (?P<host>https?://[^/\s]+).*client error \(Connect\): (?P<why>.*)"
+)
+# What else a store or a library refuses, and what we say of it; the first that matches counts.
+_KNOWN = (
+    (
+        re.compile(r"\b(NoSuchBucket|ContainerNotFound)\b"),
+        (
+            "the store has no bucket of this name, so nothing was read or stored. Make the bucket, "
+            "or correct the lake's address or the store's endpoint"
+        ),
+    ),
+    (
+        re.compile(r"Missing (SecretAccessKey|AccessKeyId)|Account must be specified"),
+        (
+            "the environment holds only a part of the credentials for the store, so nothing was "
+            "read or stored. Set {settings} (docs/operations.md)"
+        ),
+    ),
+    (
+        # Without credentials a library asks the machine's cloud for those of a role.
+        re.compile(
+            r"/latest/api/token|/latest/meta-data|169\.254\.1\d\d\.|/computeMetadata/|IMDS"
+            r"|loading credentials|no credentials"
+        ),
+        (
+            "no credentials for the store were found in the environment, and no role of this "
+            "machine gives any, so nothing was read or stored. Set {settings} (docs/operations.md)"
+        ),
+    ),
+    (
+        re.compile(
+            r"\b(InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken"
+            r"|TokenRefreshRequired|invalid_grant|AuthenticationFailed|AuthorizationFailure"
+            r"|AccessDenied|Access Denied)\b"
+        ),
+        (
+            "the store refuses the credentials: {answer}. What it holds is unchanged. See that "
+            "{settings} are right and allow to list, read and write this bucket "
+            "(docs/operations.md)"
+        ),
+    ),
+    (
+        re.compile("Generic Config error|Generic HTTP client error: builder error"),
+        (
+            "a setting of the store cannot be used: {told}. Nothing was read or stored. See the "
+            "environment for what begins with AWS_, GOOGLE_ or AZURE_, and for proxies"
+        ),
+    ),
 )
 
 _SETTINGS = {
@@ -60,22 +99,10 @@ def masked(message: str, environment: Mapping[str, str] = os.environ) -> str:
 
 def _known(told: str, environment: Mapping[str, str]) -> str:
     told = _ANSWER.sub(r"\2 (\1)", told)
-    if _NO_BUCKET.search(told):
-        return (
-            "the store has no bucket of this name. Make the bucket, or correct the lake's address "
-            "or the store's endpoint"
-        )
-    if _NO_CREDENTIALS.search(told):
-        return (
-            "no credentials for the store were found in the environment, and this machine has no "
-            f"role that gives any. Set {_settings(told)} (docs/operations.md)"
-        )
-    if _REFUSED.search(told):
-        answer = told.rpartition(": ")[2]
-        return (
-            f"the store refuses the credentials: {answer}. See that {_settings(told)} are right, "
-            "and allow to list, read and write this bucket (docs/operations.md)"
-        )
+    for pattern, sentence in _KNOWN:
+        if pattern.search(told):
+            answer = told.rpartition(": ")[2].rstrip(".")
+            return sentence.format(settings=_settings(told), answer=answer, told=told)
     if found := _UNCONNECTED.search(told):
         way = _proxy(found["host"], environment)
         return f"no connection to the store at {found['host']}: {found['why']}{way}"
@@ -97,7 +124,7 @@ def _proxy(url: str, environment: Mapping[str, str]) -> str:
     names = (scheme, scheme.upper(), "all_proxy", "ALL_PROXY")
     name = next((name for name in names if environment.get(name)), "")
     listed = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    excepted = {host.strip().lstrip("*.") for host in listed.split(",")} - {""}
+    excepted = {host.strip().lstrip(".") for host in listed.split(",")} - {""}
     host = parts.hostname or ""
     if not name or "*" in listed.split(",") or any(f".{host}".endswith(f".{e}") for e in excepted):
         return ""

@@ -154,17 +154,19 @@ def test_what_a_library_says_is_told_on_one_line_without_colours_or_secrets() ->
 SAID = {
     "an error occurred while loading credentials: IMDS is disabled": "no credentials .*Set AWS_ACC",
     "the credential provider was not enabled: no credentials found": "no credentials .*Set AWS_ACC",
-    "Generic S3 error: Missing SecretAccessKey": "no credentials .*Set AWS_ACCESS_KEY_ID, AWS_SEC",
-    "Generic MicrosoftAzure error: Account must be specified": "no credentials .*Set AZURE_STORAGE",
+    "Generic S3 error: Missing SecretAccessKey": "only a part of the credentials .*Set AWS_ACCESS_",
+    "Generic MicrosoftAzure error: Account must be specified": "only a part .*Set AZURE_STORAGE_AC",
+    'Generic Config error: failed to parse "x" as Duration': "^a setting of the store .*AWS_",
+    "Generic HTTP client error: builder error: relative URL": "^a setting of the store .*proxi",
     "Generic GCS error: Error performing token request: GET http://169.254.169.254/computeMetadata":
     "no credentials .*Set GOOGLE_APPLICATION_CREDENTIALS",
     "Generic S3 error: 403 Forbidden: <?xml ?>\n<Error><Code>AccessDenied</Code><Message>Denied."
     "</Message><RequestId>7</RequestId></Error>":
-    r"^the store refuses the credentials: Denied. \(AccessDenied\). See that AWS_ACCESS_KEY_ID",
+    r"^the store refuses the credentials: Denied. \(AccessDenied\). What .* See that AWS_ACC",
     "Generic S3 error: 503: <?xml ?>\n<Error><Code>SlowDown</Code><Message>Reduce your rate."
     "</Message><Resource>/b</Resource></Error>": r"503: Reduce your rate. \(SlowDown\)$",
     "Generic MicrosoftAzure error: 404: <?xml ?><Error><Code>ContainerNotFound</Code><Message>The "
-    "container does not exist.</Message></Error>": "^the store has no bucket of this name. Make",
+    "container does not exist.</Message></Error>": "^the store has no bucket of this name, so",
 }  # fmt: skip
 
 
@@ -190,5 +192,5 @@ def test_a_proxy_on_the_way_to_a_store_that_does_not_answer_is_named() -> None:
 
 
 def test_words_in_a_path_on_disk_are_no_answer_of_a_store() -> None:
-    said = "No such file: /data/NoSuchBucket/AccessDenied/IMDS"
+    said = "Generic LocalFileSystem error: No such file: /data/NoSuchBucket/AccessDenied/IMDS"
     assert plain(said, {}) == said

@@ -333,7 +333,7 @@ def test_a_slow_store_costs_time_and_nothing_else(
 
 AWAY = "http://127.0.0.1:9"
 REFUSED: dict[str, tuple[str, dict[str, str | None], int, str]] = {
-    "no bucket": ("none", {}, 1, "the store has no bucket of this name. Make the bucket, or"),
+    "no bucket": ("none", {}, 1, "the store has no bucket of this name, so nothing was read"),
     "no credentials": (
         "bucket",
         {
@@ -344,9 +344,14 @@ REFUSED: dict[str, tuple[str, dict[str, str | None], int, str]] = {
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": AWAY,
         },
         1,
-        "this machine has no role that gives any. Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and",
+        "and no role of this machine gives any, so nothing was read or stored. Set AWS_ACCESS",
     ),
-    "half of them": ("bucket", {"AWS_SECRET_ACCESS_KEY": None}, 1, "no credentials for the store"),
+    "half of them": (
+        "bucket",
+        {"AWS_SECRET_ACCESS_KEY": None},
+        1,
+        "only a part of the credentials",
+    ),
     "no TLS": ("bucket", {"AWS_ALLOW_HTTP": None}, 2, "Set AWS_ALLOW_HTTP=true to use it"),
     "garbage": (
         "bucket",
