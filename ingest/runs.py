@@ -64,7 +64,9 @@ class RunRecord:
         self._lake = lake
         self._now = now
         started_at = now()
-        self.id = f"{started_at:%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
+        # Runs of one second are told apart, and sorted, by their microsecond.
+        moment = f"{started_at.microsecond:05x}{uuid4().hex[:3]}"
+        self.id = f"{started_at:%Y%m%dT%H%M%SZ}-{moment}"
         self.facts: dict[str, Any] = {
             "run": self.id,
             "state": "running",

@@ -83,9 +83,17 @@ def rewrite(record: RunRecord, at: Lake, **facts: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | facts))
 
 
+def test_runs_that_began_in_one_second_are_listed_in_their_order(at: Lake, clock: Clock) -> None:
+    begun_ids = []
+    for _ in range(8):
+        begun_ids.append(begun(at, clock).id)
+        clock.move(0.1)
+    assert [record["run"] for record in runs(at, 10, clock())] == begun_ids[::-1]
+
+
 def test_a_record_tells_from_the_start_who_runs_what(at: Lake, clock: Clock) -> None:
     record = begun(at, clock)
-    assert re.fullmatch(r"20240405T120000Z-[0-9a-f]{6}", record.id)
+    assert re.fullmatch(r"20240405T120000Z-00000[0-9a-f]{3}", record.id)
     (found,) = runs(at, 10, clock())
     assert found == {
         "run": record.id,
