@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-_QUICK, _LONG = 20, 200
+_QUICK, _LONG = 20, 100
 _FEWER = 5
 
 # How long it takes to draw an example says something of the machine only.

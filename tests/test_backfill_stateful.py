@@ -123,4 +123,4 @@ class Histories(History):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = histories(4, steps=8)
+TestHistories.settings = histories(3, steps=8)

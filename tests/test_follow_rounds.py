@@ -197,7 +197,7 @@ def test_a_lake_that_cannot_be_written_is_waited_for(
     claims.write_text("no folder")
     clock.advance(one.round())
     clock.advance(one.round())
-    assert sum("cannot be claimed" in line for line in said) == 1
+    assert sum("cannot be locked" in line for line in said) == 1
     claims.unlink()
     clock.advance(60)
     one.round()

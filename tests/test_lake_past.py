@@ -134,7 +134,7 @@ def after(at: Lake, step: tuple[str, list[int]] | str | int, known: dict[int, Ro
 @pytest.mark.slow
 @given(st.lists(STEPS, max_size=14))
 @example([("A", [1]), "compact", 2, "give up", "compact", "give up"])
-@examples(12)
+@examples(8)
 def test_no_version_ever_loses_or_gains_a_row(
     steps: list[tuple[str, list[int]] | str | int],
 ) -> None:

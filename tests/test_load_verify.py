@@ -119,7 +119,7 @@ TABLES = [FUTURES_OHLCV, FUTURES_BASIS_SPREAD, EVERYTHING]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-@examples(60, suppress_health_check=SHARING)
+@examples(30, suppress_health_check=SHARING)
 @given(data=st.data())
 def test_extreme_rows_come_back_bit_for_bit_and_with_equal_figures(
     database: Database, table: Table, data: st.DataObject
@@ -151,7 +151,7 @@ def lake_rows(table: Table) -> st.SearchStrategy[pl.DataFrame]:
     return rows.map(lambda listed: pl.DataFrame(listed, schema=schema, orient="row").sort("ts"))
 
 
-@examples(20, suppress_health_check=SHARING)
+@examples(10, suppress_health_check=SHARING)
 @given(candles=lake_rows(CANDLES), more=lake_rows(CANDLES), spread=lake_rows(BASIS))
 def test_what_the_lake_holds_comes_back_from_postgres_bit_for_bit(
     target: Target, candles: pl.DataFrame, more: pl.DataFrame, spread: pl.DataFrame
@@ -175,7 +175,7 @@ def test_what_the_lake_holds_comes_back_from_postgres_bit_for_bit(
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-@examples(60, suppress_health_check=SHARING)
+@examples(30, suppress_health_check=SHARING)
 @given(data=st.data())
 def test_one_altered_cell_is_found_by_the_figures_and_named_by_the_comparison(
     database: Database, table: Table, data: st.DataObject

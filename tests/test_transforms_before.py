@@ -244,7 +244,7 @@ others = st.sampled_from([Story.compact, Story.build, Story.build_and_be_killed]
 
 
 @pytest.mark.slow
-@examples(12)
+@examples(8)
 @given(steps=st.lists(come | others | past, max_size=8))
 def test_whatever_happened_a_build_comes_to_what_a_full_one_does(
     steps: list[Callable[[Story], None]],

@@ -142,7 +142,7 @@ def arrivals(draw: st.DrawFn) -> list[dict[str, list[pl.DataFrame]]]:
 
 
 @pytest.mark.slow
-@examples(10)
+@examples(8)
 @given(steps=arrivals(), threads=st.integers(1, 4))
 def test_any_sequence_of_arrivals_and_builds_comes_to_one_full_build(
     expected: dict[str, object], steps: list[dict[str, list[pl.DataFrame]]], threads: int
