@@ -1,5 +1,6 @@
 """Where the program starts: `basislake`, or `python -m basislake`."""
 
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,8 @@ _PACKAGES = ("ingest", "lake", "load", "transforms")
 
 def main() -> None:
     """Run the command, and end in peace where Ctrl-C comes while it is still being loaded."""
+    # A library that is being loaded may crash where Ctrl-C comes, so it comes afterwards.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     if (other := _in_the_way()) is not None:
         sys.stderr.write(
             f"Error: {other} is in the way: Python takes it for a part of basislake of the same "
@@ -19,6 +22,8 @@ def main() -> None:
         sys.exit(2)
     try:
         from basislake.cli import main as run  # noqa: PLC0415  (takes a moment)
+
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. Nothing was done.\n")
         sys.exit(130)

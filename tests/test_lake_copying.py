@@ -321,7 +321,7 @@ def test_a_damaged_file_of_either_side_is_named_and_the_exit_code_is_1(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("verb", "damage"), zip(cycle(("backup", "restore")), ALL_DAMAGES))
+@pytest.mark.parametrize(("verb", "damage"), [*zip(cycle(("backup", "restore")), ALL_DAMAGES)])
 def test_what_is_damaged_in_the_copy_is_copied_once_more(
     where: Lake, tmp_path: Path, verb: str, damage: str
 ) -> None:
