@@ -60,6 +60,7 @@ def test_status_shows_the_lake_where_the_database_is_away(known: Lake) -> None:
     assert "geheim" not in done.out + done.err + json.dumps(found)
 
 
+@pytest.mark.slow
 def test_nobody_says_that_nothing_is_left_to_do_where_the_database_is_away(
     loaded: tuple[Lake, dict[str, Any]],
 ) -> None:

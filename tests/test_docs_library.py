@@ -30,6 +30,7 @@ def test_the_first_block_is_two_lines_to_a_frame() -> None:
     assert len([line for line in BLOCKS[0].splitlines() if line]) == 2
 
 
+@pytest.mark.slow
 def test_the_session_runs_and_prints_rows(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(BLOCKS)],

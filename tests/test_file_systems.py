@@ -49,6 +49,7 @@ except UsageError as exc:
 """
 
 
+@pytest.mark.slow
 def test_where_there_are_no_hard_links_no_lake_is_made_and_a_copy_may_be(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
@@ -73,6 +74,7 @@ def test_where_there_are_no_hard_links_no_lake_is_made_and_a_copy_may_be(
     assert copied.json["equal"]
 
 
+@pytest.mark.slow
 def test_where_there_are_no_locks_the_setting_that_helps_is_named(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ def test_addresses_of_two_exchanges_are_refused(server: SimulatedExchange, at: L
     assert not Path(at.uri).exists()
 
 
+@pytest.mark.slow
 def test_candles_of_known_instruments_need_one_address_only(
     server: SimulatedExchange, at: Lake
 ) -> None:

@@ -103,6 +103,7 @@ def test_a_lake_in_any_folder_is_read_built_and_copied_as_it_is(
     check_readers(lake.open(str(tmp_path / "copies" / name)), plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["close=7", "L*"])
 def test_a_lake_in_any_folder_is_queried_and_loaded_as_it_is(
     name: str, plain: Lake, postgres: str, tmp_path: Path

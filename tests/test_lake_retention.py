@@ -65,6 +65,7 @@ def test_replaced_builds_go_with_their_files_and_all_else_stays(
     assert built(where).rebuilt == 0
 
 
+@pytest.mark.slow
 def test_a_version_that_was_opened_before_stays_readable_as_long_as_it_was_promised(
     where: Lake,
 ) -> None:
@@ -260,6 +261,7 @@ def test_what_another_program_brought_back_is_given_up_once_it_goes_again_and_a_
         at.scan("candles", 1)
 
 
+@pytest.mark.slow
 def test_coverage_of_a_build_that_another_program_brought_back_stays(
     staged: Staged, where: Lake, tmp_path: Path
 ) -> None:

@@ -75,6 +75,7 @@ def test_a_first_load_that_waits_is_ended(target: Target, moment: str, by: signa
     assert target.compare().equal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "verb", slow_but(["load --verify"], ["load --verify", "load --dry-run", "status"])
 )
@@ -118,6 +119,7 @@ def without_its_standby(server_data: Data, tmp_path: Path) -> Iterator[Target]:
         disconnect()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["Ctrl-C", "the server"])
 def test_a_commit_that_waits_for_a_missing_standby_is_ended_and_said_to_be_in_doubt(
     without_its_standby: Target, end: str

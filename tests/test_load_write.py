@@ -237,6 +237,7 @@ class Listener:
             )
 
 
+@pytest.mark.slow
 def test_a_first_load_that_the_server_ended_keeps_nothing_alive(target: Target) -> None:
     """What is kept until the process ends makes libraries complain then, after our message."""
     listener = Listener(target)

@@ -409,6 +409,7 @@ def test_the_candles_without_a_basis_are_those_whose_perpetual_lacks_the_minute(
     assert absent <= {milliseconds(ts) for _, ts in found}
 
 
+@pytest.mark.slow
 def test_the_term_structure_of_any_minute_is_as_one_would_work_it_out(
     planted: Planted, worked: Worked
 ) -> None:
