@@ -21,7 +21,7 @@ from benchmarks.rehearsal import machine
 
 HERE = Path(__file__).parent.parent
 ROUNDS = 7
-BASISLAKE = (sys.executable, "-c", "from basislake.cli import main; main()")
+BASISLAKE = (sys.executable, "-m", "basislake")
 COMPLETION = {
     "_BASISLAKE_COMPLETE": "bash_complete",
     "COMP_WORDS": "basislake status --l",

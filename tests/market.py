@@ -36,7 +36,7 @@ SPEED = 50.0
 MINUTE_MS = 60_000
 ROOT = Path(__file__).parent.parent
 # What a command of a process begins with.
-PROCESS = (sys.executable, "-c", "from basislake.cli import main; main()")
+PROCESS = (sys.executable, "-m", "basislake")
 NOW = datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
 
 

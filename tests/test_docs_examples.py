@@ -39,7 +39,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     folder = tmp_path_factory.mktemp("stranger")
     program = folder / "bin" / "basislake"
     program.parent.mkdir()
-    start = "from basislake.cli import main\nif __name__ == '__main__':\n    main()\n"
+    start = "from basislake.__main__ import main\nif __name__ == '__main__':\n    main()\n"
     program.write_text(f"#!{sys.executable}\n{start}")
     program.chmod(0o755)
     with SimulatedExchange(market(defaults.SEED, defaults.NOW, weeks=3)) as server:
