@@ -260,15 +260,26 @@ def test_a_killed_server_that_nobody_buried_is_not_taken_for_one_that_runs(
     folder = tmp_path / "pg"
     server_data(folder)
     with _holding(folder) as parent:
-        assert parent.stdout
-        parent.stdout.readline()
-        parent.send_signal(signal.SIGSTOP)
-        server = psutil.Process(_pid(folder))
-        server.kill()
-        wait_until(None, lambda: server.status() == psutil.STATUS_ZOMBIE)
-        with embedded(folder) as uri, Database(uri) as database:
-            assert database.query("SELECT 1") == [(1,)]
-        parent.kill()
+        try:
+            assert parent.stdout
+            parent.stdout.readline()
+            parent.send_signal(signal.SIGSTOP)
+            wait_until(None, lambda: _states(parent.pid) == {"T"})
+            server = psutil.Process(_pid(folder))
+            server.kill()
+            wait_until(None, lambda: server.status() == psutil.STATUS_ZOMBIE)
+            with embedded(folder) as uri, Database(uri) as database:
+                assert database.query("SELECT 1") == [(1,)]
+        finally:
+            parent.kill()
+
+
+def _states(pid: int) -> set[str]:
+    """What the threads of a process do, as the kernel's letters; one that is to stop buries its
+    children until it has.
+    """
+    stats = (task / "stat" for task in Path(f"/proc/{pid}/task").iterdir())
+    return {stat.read_text().rpartition(")")[2].split()[0] for stat in stats}
 
 
 @pytest.mark.slow
