@@ -64,8 +64,7 @@ class Connections:
             UsageError: the URI cannot be read.
             LoadError: the server cannot be reached, or refuses us.
         """
-        first = self._opened[0] if self._opened else None
-        database = Database(self._uri, self._lock_wait_s, first)
+        database = Database(self._uri, self._lock_wait_s)
         with self._lock:
             self._opened.append(database)
             if self._is_closed:
@@ -186,12 +185,13 @@ def connected(uri: str, work: Callable[[Connections], R], lock_wait_s: float = L
 
     def run() -> None:
         try:
-            value = work(connections)
+            try:
+                value = work(connections)
+            finally:
+                connections.close()
         except BaseException as exc:  # noqa: BLE001  (whatever it is, it is raised again)
-            connections.close()
             result.set_exception(exc)
         else:
-            connections.close()
             result.set_result(value)
 
     try:

@@ -36,16 +36,12 @@ class Database:
             nobody knows yet whether what was done since the commit before counts.
     """
 
-    def __init__(
-        self, uri: str, lock_wait_s: float = LOCK_WAIT_S, first: "Database | None" = None
-    ) -> None:
+    def __init__(self, uri: str, lock_wait_s: float = LOCK_WAIT_S) -> None:
         """Connect.
 
         Args:
             uri: libpq URI.
             lock_wait_s: seconds that a statement waits for another session's lock before it fails.
-            first: a connection to the same address that is open, which saves a second one and the
-                question what types the server has.
 
         Raises:
             UsageError: the URI cannot be read.
@@ -57,12 +53,10 @@ class Database:
         self._lock_wait_s = lock_wait_s
         self._has_begun = self._is_stopped = self._is_closed = False
         self._closing = Lock()
-        self.version: int = first.version if first else 0
-        shared = first._connection if first else None  # noqa: SLF001  (of its own class)
-        self._connection: adbc.Connection = _connect(address, self.shown, shared)
+        self.version = 0
+        self._connection = _connect(address, self.shown)
         try:
-            if first is None:
-                self._look(address)
+            self._look(address)
         except LoadError:
             self.close()
             raise
@@ -232,7 +226,9 @@ class Database:
         """Close the connection, undoing what was not committed."""
         with self._closing:
             self._is_closed = True
-            with suppress(adbc.Error):  # it was broken already; the server undoes the transaction
+            # It was broken already, or a thread that was left behind uses it; the server undoes the
+            # transaction.
+            with suppress(adbc.Error, RuntimeError):
                 self._connection.close()
 
     def _ready(self) -> None:
@@ -266,9 +262,9 @@ class Database:
             raise LoadError(f"PostgreSQL at {self.shown} holds what cannot be read: {exc}") from exc
 
 
-def _connect(uri: str, name: str, first: adbc.Connection | None = None) -> adbc.Connection:
+def _connect(uri: str, name: str) -> adbc.Connection:
     try:
-        return first.adbc_clone() if first else adbc.connect(uri)
+        return adbc.connect(uri)
     except adbc.Error as exc:
         message = _message(exc)
         hidden = message
