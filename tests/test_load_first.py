@@ -50,7 +50,7 @@ def name_of(number: int) -> str:
     return f"{'BTC' if number % 2 else 'ETH'}-{number + 1}JUN19"
 
 
-@pytest.fixture(scope="module", params=slow_but(["postgres"], ["postgres", "older_postgres"]))
+@pytest.fixture(scope="module", params=slow_but([], ["postgres", "older_postgres"]))
 def many(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Target]:
