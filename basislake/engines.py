@@ -5,7 +5,7 @@ distributes.
 """
 
 import logging
-import signal
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -169,10 +169,10 @@ def cluster(engine: Engine, *, threads: int | None = None) -> Iterator[Cluster]:
 
 def dask_setup(_worker: object) -> None:
     """Begin a worker of a cluster made on the spot: Ctrl-C in a terminal, or its end, which tells
-    all processes of a command, is for the command to answer.
+    all processes of a command's group, is for the command to answer. To ignore the signals would
+    not be enough: Polars takes them again while it computes.
     """
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    os.setpgrp()
 
 
 def _connected(client: Any, engine: Engine) -> Any:  # noqa: ANN401  (the library may be absent)

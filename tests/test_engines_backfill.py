@@ -177,7 +177,7 @@ def test_ctrl_c_ends_a_cluster_made_on_the_spot_too_and_saves_what_came(
     ):
         wait_until(process, lambda: gate.is_holding)
         workers = psutil.Process(process.pid).children(recursive=True)
-        # A terminal tells all processes of the command.
+        # A terminal tells all processes of the command's group.
         os.killpg(process.pid, signal.SIGINT)
         gate.open()
         done = end_of(process)
