@@ -171,9 +171,9 @@ def _run(given: list[str], interruptions: Interruptions) -> int:
         return _ended(exc.exit_code, exc.format_message(), given)
     except (click.Abort, KeyboardInterrupt) as exc:
         notes = getattr(exc.__cause__ or exc, "__notes__", ())
-        told = " ".join(["Interrupted.", _SAFE, *notes])
-        say(told)
-        return _ended(interruptions.exit_code, told, given)
+        message = " ".join(["Interrupted.", _SAFE, *notes])
+        say(message)
+        return _ended(interruptions.exit_code, message, given)
     except UsageError as exc:
         say(f"Error: {exc}")
         return _ended(_USAGE, str(exc), given)

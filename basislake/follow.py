@@ -208,25 +208,26 @@ class Follower:
             self._news.say(f"Ended: {some(news)}, complete to the expiry.")
         self._followed = (set(needs) | set(self._roll.resting)) - self._roll.ended
         asked = {name for name, is_needy in needs.items() if is_needy}
-        if asked:
-            job = Backfill(
-                self._where,
-                exchange,
-                planner,
-                PROGRAM,
-                part_of=self._record,
-                threads=self._settings.threads,
-            )
-            try:
-                job.run()
-                self._measure()
-            finally:
-                self._count(job.result)
-            self._took(job.result, asked - set(job.result.left))
-        self._measure()
+        if not asked:
+            self._measure()
+            return
+        job = Backfill(
+            self._where,
+            exchange,
+            planner,
+            PROGRAM,
+            part_of=self._record,
+            threads=self._settings.threads,
+        )
+        try:
+            job.run()
+            self._measure()
+        finally:
+            self._count(job.result)
+        self._took(job.result, asked - set(job.result.left))
 
     def _took(self, result: Result, asked: set[str]) -> None:
-        """Take note of what a round came to.
+        """Schedule retries after a round, and report it.
 
         Raises:
             TransientError: nothing was answered.
@@ -255,6 +256,7 @@ class Follower:
         own.candles_written += result.candles_written
         own.failed = [asdict(failure) for failure in result.failed]
         self._chores.took(result.candles_written)
+        self._record.facts.update(self._facts())
 
     def _away(self, error: BasislakeError) -> float:
         """Say once that nothing can be done now, and return how long to wait, in seconds."""

@@ -130,10 +130,7 @@ def show_next(steps: Sequence[Next], lake_flags: str, database_flags: str) -> No
         console(sys.stdout).print("Nothing is left to do.", style="green")
         return
     rows = [
-        [
-            f"{called()} {verb}{lake_flags}{database_flags if verb in _LOADING else ''}",
-            why,
-        ]
+        [f"{called()} {verb}{lake_flags}{database_flags if verb in _LOADING else ''}", why]
         for verb, why in steps
     ]
     print_table("Next", ["run", "it"], rows)

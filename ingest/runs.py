@@ -64,7 +64,7 @@ class RunRecord:
         self._lake = lake
         self._now = now
         started_at = now()
-        # Runs of one second are told apart, and sorted, by their microsecond.
+        # The microsecond keeps runs that began in the same second in order.
         moment = f"{started_at.microsecond:05x}{uuid4().hex[:3]}"
         self.id = f"{started_at:%Y%m%dT%H%M%SZ}-{moment}"
         self.facts: dict[str, Any] = {

@@ -56,7 +56,7 @@ class Lake:
         `lake.machine`. It need not be there yet.
 
         Raises:
-            UsageError: nothing says where this user's cache is.
+            UsageError: the setting is no absolute path, or nothing says where this user's cache is.
         """
         return machine.folder(self.uri)
 

@@ -67,7 +67,7 @@ _KNOWN = (
     (
         re.compile("Generic Config error|Generic HTTP client error: builder error"),
         (
-            "a setting of the store cannot be used: {told}. Nothing was read or stored. See the "
+            "a setting of the store cannot be used: {message}. Nothing was read or stored. See the "
             "environment for what begins with AWS_, GOOGLE_ or AZURE_, and for proxies"
         ),
     ),
@@ -84,8 +84,8 @@ def plain(message: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return what a library says of a store on one line, without colours and without any secret of
     the environment; where that is known, in our words, with what to do about it.
     """
-    told = masked(_BRANCHES.sub(": ", _ESCAPES.sub("", message)).strip(": "), environment)
-    return _known(told, environment) if _OF_STORE.search(told) else told
+    message = masked(_BRANCHES.sub(": ", _ESCAPES.sub("", message)).strip(": "), environment)
+    return _known(message, environment) if _OF_STORE.search(message) else message
 
 
 def masked(message: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -97,16 +97,16 @@ def masked(message: str, environment: Mapping[str, str] = os.environ) -> str:
     return _LOGIN.sub("//***@", message)
 
 
-def _known(told: str, environment: Mapping[str, str]) -> str:
-    told = _ANSWER.sub(r"\2 (\1)", told)
+def _known(message: str, environment: Mapping[str, str]) -> str:
+    message = _ANSWER.sub(r"\2 (\1)", message)
     for pattern, sentence in _KNOWN:
-        if pattern.search(told):
-            answer = told.rpartition(": ")[2].rstrip(".")
-            return sentence.format(settings=_settings(told), answer=answer, told=told)
-    if found := _UNCONNECTED.search(told):
+        if pattern.search(message):
+            answer = message.rpartition(": ")[2].rstrip(".")
+            return sentence.format(settings=_settings(message), answer=answer, message=message)
+    if found := _UNCONNECTED.search(message):
         way = _proxy(found["host"], environment)
         return f"no connection to the store at {found['host']}: {found['why']}{way}"
-    return told
+    return message
 
 
 def _settings(message: str) -> str:
@@ -119,13 +119,13 @@ def _proxy(url: str, environment: Mapping[str, str]) -> str:
     """Names the setting of the proxy that a library calls a host through; empty where there is
     none.
     """
+    from urllib.request import proxy_bypass_environment  # noqa: PLC0415  (needed on failure only)
+
     parts = urlsplit(url)
     scheme = f"{parts.scheme}_proxy"
     names = (scheme, scheme.upper(), "all_proxy", "ALL_PROXY")
     name = next((name for name in names if environment.get(name)), "")
-    listed = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    excepted = {host.strip().lstrip(".") for host in listed.split(",")} - {""}
-    host = parts.hostname or ""
-    if not name or "*" in listed.split(",") or any(f".{host}".endswith(f".{e}") for e in excepted):
+    excepted = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    if not name or proxy_bypass_environment(parts.netloc, {"no": excepted}):
         return ""
     return f". {name} sends this call through a proxy; NO_PROXY can except the store's host"

@@ -43,7 +43,7 @@ class Plan:
     """What a load has to do.
 
     Attributes:
-        withdrawn: partitions that the lake no longer holds.
+        removed: partitions that the lake no longer holds.
         whole: tables in one piece to be sent, before any partition of another that may refer to
             their rows.
         fills: tables to be made with their rows, the largest first.
@@ -51,7 +51,7 @@ class Plan:
         kept: partitions that the database holds already.
     """
 
-    withdrawn: tuple[Key, ...] = ()
+    removed: tuple[Key, ...] = ()
     whole: tuple[Job, ...] = ()
     fills: tuple[Fill, ...] = ()
     jobs: tuple[Job, ...] = ()
@@ -60,7 +60,7 @@ class Plan:
     @property
     def is_needed(self) -> bool:
         """Whether anything has to be done."""
-        return bool(self.withdrawn or self.all_jobs)
+        return bool(self.removed or self.all_jobs)
 
     @property
     def all_jobs(self) -> list[Job]:
@@ -103,7 +103,7 @@ def plan(
             rest += own
     fills.sort(key=lambda fill: -sum(job.partition.rows for job in fill.jobs))
     keys, ours = {partition.key for partition in wanted}, {feed.table.name for feed in FEEDS}
-    withdrawn = sorted(key for key in entries if key not in keys and key[0] in ours)
+    removed = sorted(key for key in entries if key not in keys and key[0] in ours)
     sent = {job.partition.key for job in changed}
     kept = tuple(partition.key for partition in wanted if partition.key not in sent)
-    return Plan(tuple(withdrawn), tuple(whole), tuple(fills), tuple(rest), kept)
+    return Plan(tuple(removed), tuple(whole), tuple(fills), tuple(rest), kept)

@@ -184,7 +184,7 @@ class Database:
                 self.is_in_doubt = exc.sqlstate is None  # the server's own answer has one
                 raise
         self._has_begun = False
-        # A server that waits for its standby commits all the same when it is told to stop.
+        # A server that waits for its standby commits even when the statement is cancelled.
         self.is_in_doubt = self._is_stopped
 
     def rollback(self) -> None:

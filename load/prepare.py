@@ -122,7 +122,7 @@ def planned(
         state = state.forgotten()
     absent = [table.name for table in state.absent]
     todo = plan(wanted, digests(wanted), state.entries, absent)
-    withdrawal.check(lake, database.shown, todo.withdrawn)
+    withdrawal.check(lake, database.shown, todo.removed)
     return state, todo
 
 

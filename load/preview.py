@@ -103,7 +103,7 @@ def preview(
             lambda connections: planned(connections.open(), schema, lake, wanted, full=full),
             lock_wait_s,
         )
-    steps = [Step(*key, "remove", 0) for key in todo.withdrawn]
+    steps = [Step(*key, "remove", 0) for key in todo.removed]
     steps += [_step(job, is_there=job.partition.key in state.entries) for job in todo.all_jobs]
     return Preview(list(preparing_sqls(schema, state)), steps, sum(todo.unchanged.values()))
 
@@ -139,7 +139,7 @@ def parity(
 
     state, there = connected(uri, work, lock_wait_s)
     todo = plan(wanted, digests(wanted), state.entries, [table.name for table in state.absent])
-    behind = [key[0] for key in (*todo.withdrawn, *(job.partition.key for job in todo.all_jobs))]
+    behind = [key[0] for key in (*todo.removed, *(job.partition.key for job in todo.all_jobs))]
     found = []
     for name, lake_rows in rows.items():
         database_rows, size = there.get(name, (0, 0))

@@ -80,7 +80,7 @@ def _change(
         else:
             meter.count(piece, writer.send(piece))
 
-    for key in todo.withdrawn:
+    for key in todo.removed:
         Writer(database, schema).remove(key)
         meter.count_removed(key)
     for job in todo.whole:

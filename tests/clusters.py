@@ -53,7 +53,6 @@ def cluster(
         program: that the scheduler and the workers run.
     """
     told = folder / "scheduler.json"
-    told.unlink(missing_ok=True)
     quiet = ["--no-dashboard", "--scheduler-file", str(told)]
     lines = [
         ["scheduler", "--host", "127.0.0.1", "--port", "0", *quiet],

@@ -171,7 +171,7 @@ SAID = {
 
 
 @pytest.mark.parametrize(("said", "told"), SAID.items())
-def test_what_a_store_refuses_is_told_with_what_to_do(said: str, told: str) -> None:
+def test_what_a_store_refuses_is_reported_with_what_to_do(said: str, told: str) -> None:
     assert re.search(told, plain(said, {}))
     assert "<" not in plain(said, {})
     assert "169.254" not in plain(said, {})

@@ -17,7 +17,6 @@ from lake.tables import CANDLES, CURATED, RAW_CANDLES, TABLES
 from tests.market import basislake
 from tests.object_store import ObjectStore
 from tests.staged import TOLD, Staged, built, content, files, is_same, relieve
-from tests.tiers import slow_but
 
 
 @pytest.mark.slow
@@ -69,7 +68,7 @@ MOMENTS = ["at its first file", "after the candles", "at its last file"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", slow_but(["after the candles"], MOMENTS))
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_backup_that_upkeep_overtakes_goes_on_with_what_is_left(
     staged: Staged, where: Lake, tmp_path: Path, moment: str
 ) -> None:

@@ -17,7 +17,6 @@ from tests.loading import small_lake
 from tests.market import ROOT, basislake
 from tests.processes import PATIENCE_S, as_user, only_for_root, wait_until
 from tests.servers import Data
-from tests.tiers import slow_but
 
 HOLDING_SOURCE = """
 import sys, time
@@ -34,7 +33,7 @@ ODD_NAME = 'it\'s ü & (co), 100% #1 "$HOME" `id` \\'
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", slow_but([ODD_NAME], [LONG_NAME, ODD_NAME]))
+@pytest.mark.parametrize("name", [LONG_NAME, ODD_NAME])
 def test_an_embedded_server_runs_in_a_folder_with_a_long_or_odd_name(
     tmp_path: Path, name: str
 ) -> None:

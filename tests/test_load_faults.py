@@ -24,7 +24,6 @@ from tests.loading import FUTURE, OTHER, PERPETUAL, Target, candles, fresh_targe
 from tests.market import Ran, basislake, command
 from tests.processes import ended, running, small_disk, wait_until
 from tests.servers import Data
-from tests.tiers import slow_but
 
 ROWS = 150_000
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
@@ -101,9 +100,7 @@ LOADS = ("first load", "later load")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("victim", "which"), slow_but([*zip(VICTIMS, 2 * LOADS, strict=True)], product(VICTIMS, LOADS))
-)
+@pytest.mark.parametrize(("victim", "which"), [*product(VICTIMS, LOADS)])
 def test_a_kill_in_the_middle_leaves_whole_partitions_and_a_rerun_finishes(
     large: Lake, folder: Path, tmp_path: Path, victim: str, which: str
 ) -> None:

@@ -28,7 +28,6 @@ from tests.loading import (
     put,
 )
 from tests.market import basislake
-from tests.tiers import slow_but
 
 FUTURES = 40
 MINUTES = 4_000
@@ -50,7 +49,7 @@ def name_of(number: int) -> str:
     return f"{'BTC' if number % 2 else 'ETH'}-{number + 1}JUN19"
 
 
-@pytest.fixture(scope="module", params=slow_but([], ["postgres", "older_postgres"]))
+@pytest.fixture(scope="module", params=["postgres", "older_postgres"])
 def many(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Target]:
@@ -73,6 +72,7 @@ def many(
     target.execute(f"DROP SCHEMA {target.schema} CASCADE")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["futures_ohlcv", "futures_basis_spread"])
 @pytest.mark.parametrize(
     ("question", "index"),
@@ -98,12 +98,14 @@ def test_the_obvious_questions_are_answered_by_an_index(
     assert 0 < rows[0] == checked[0] < FUTURES * MINUTES / 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_question_of_the_page_reads_no_whole_table(many: Target, question: str) -> None:
     plan = "\n".join(line for (line,) in many.query("SELECT explained($1)", question))
     assert not re.search("Seq Scan on (futures|perpetuals)", plan), plan
 
 
+@pytest.mark.slow
 def test_an_index_of_ranges_takes_next_to_no_room(many: Target) -> None:
     sizes = dict(
         many.query(

@@ -76,9 +76,7 @@ def test_a_first_load_that_waits_is_ended(target: Target, moment: str, by: signa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "verb", slow_but(["load --verify"], ["load --verify", "load --dry-run", "status"])
-)
+@pytest.mark.parametrize("verb", ["load --verify", "load --dry-run", "status"])
 def test_a_command_that_only_reads_is_ended_as_well(target: Target, verb: str) -> None:
     target.load()
     with holding(target, "LOCK TABLE futures_ohlcv IN ACCESS EXCLUSIVE MODE"):

@@ -171,7 +171,7 @@ def test_rows_that_a_policy_hides_from_the_role_are_an_error_and_not_absent(targ
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("level", slow_but(["serializable"], ["serializable", "repeatable read"]))
+@pytest.mark.parametrize("level", ["serializable", "repeatable read"])
 def test_the_isolation_that_a_server_has_by_default_does_not_keep_loads_from_each_other(
     target: Target, level: str
 ) -> None:

@@ -45,7 +45,7 @@ def test_what_the_ledger_knows_is_not_sent_again_unless_it_is_forgotten(lake: La
     wanted = partitions(lake)
     entries = held(wanted)
     todo = plan(wanted, digests(wanted), entries, [])
-    assert (todo.all_jobs, todo.withdrawn) == ([], ())
+    assert (todo.all_jobs, todo.removed) == ([], ())
     assert todo.unchanged == {
         "instruments": 1, "perpetuals_ohlcv": 1, "futures_ohlcv": 2, "futures_basis_spread": 1,
     }  # fmt: skip
@@ -77,13 +77,13 @@ def test_changed_partitions_are_sent_and_withdrawn_ones_removed(lake: Lake) -> N
     (job,) = todo.jobs
     assert job.partition.key == ("futures_ohlcv", OTHER)
     assert job.held == entries["futures_ohlcv", OTHER]
-    assert todo.withdrawn == (("futures_basis_spread", FUTURE),)
+    assert todo.removed == (("futures_basis_spread", FUTURE),)
 
 
 def test_entries_of_a_table_that_is_not_ours_are_left_alone(lake: Lake) -> None:
     wanted = partitions(lake)
     entries = held(wanted) | {("notes", PERPETUAL): Entry("", 1)}
-    assert plan(wanted, digests(wanted), entries, []).withdrawn == ()
+    assert plan(wanted, digests(wanted), entries, []).removed == ()
 
 
 @pytest.mark.parametrize(("rows", "is_beginning"), [(7, True), (8, False), (9, False), (0, False)])

@@ -31,7 +31,6 @@ from load.source import partitions
 from load.write import Sent, Writer
 from tests.loading import FUTURE, OTHER, Target, candles, put, small_lake
 from tests.processes import PATIENCE_S, wait_until
-from tests.tiers import slow_but
 
 Row = tuple[object, ...]
 WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
@@ -109,10 +108,7 @@ RAISED = (MemoryError, KeyboardInterrupt)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("moment", "raised"),
-    slow_but([*zip(MOMENTS, RAISED, strict=False)], product(MOMENTS, RAISED)),
-)
+@pytest.mark.parametrize(("moment", "raised"), [*product(MOMENTS, RAISED)])
 def test_whatever_ends_a_partition_halfway_is_undone_before_the_connection_goes_on(
     target: Target,
     pool: ThreadPoolExecutor,

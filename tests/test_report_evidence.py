@@ -17,7 +17,6 @@ from tests.ailing import UNANSWERED
 from tests.lakes import LINEAGE, copied
 from tests.market import basislake
 from tests.reporting import MADE_AT
-from tests.tiers import slow_but
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +77,7 @@ def test_what_has_no_answer_fails_the_registrys_criterion(where: Lake, tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("change", slow_but(["price"], ["price", "formula", "row", "minute"]))
+@pytest.mark.parametrize("change", ["price", "formula", "row", "minute"])
 def test_a_basis_that_does_not_come_from_its_candles_fails(
     where: Lake, tmp_path: Path, change: str
 ) -> None:

@@ -22,7 +22,6 @@ from tests.lakes import LINEAGE, copied
 from tests.market import basislake
 from tests.reporting import HOSTILE, MADE_AT, text_of
 from tests.staged import built
-from tests.tiers import slow_but
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +98,7 @@ FIGURES_TO_CHANGE = [
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("figure", "name"),
-    slow_but([("summary", "candles")], FIGURES_TO_CHANGE),
+    FIGURES_TO_CHANGE,
 )
 def test_a_changed_figure_is_found(where: Lake, tmp_path: Path, figure: str, name: str) -> None:
     folder = made(where, tmp_path)
