@@ -119,7 +119,8 @@ def _proxy(url: str, environment: Mapping[str, str]) -> str:
     """Names the setting of the proxy that a library calls a host through; empty where there is
     none.
     """
-    from urllib.request import proxy_bypass_environment  # noqa: PLC0415  (needed on failure only)
+    # Imported on failure only; unknown to the types of the standard library.
+    from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # noqa: PLC0415
 
     parts = urlsplit(url)
     scheme = f"{parts.scheme}_proxy"
