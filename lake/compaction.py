@@ -1,26 +1,27 @@
-"""Small files of a table with a row a minute become few large ones; no row changes.
+"""Small files, of a table with a row a minute, become few large ones; no row changes.
 
-A commit that compacts says which files its new ones stand for; see `lake.pieces`.
+Files of a curated table stay within their month, and every file keeps a digest in its name.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from lake import log, pieces
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
 from lake.fingerprint import proven_rows
+from lake.slices import slices
 from lake.snapshot import Snapshot
 from lake.store import Lake
-from lake.tables import Table
+from lake.tables import CURATED, RAW, Table
 
 # Two years of minutes, about 10 MB; a file with as many rows is left alone.
 MOST_ROWS = 1_048_576
 # So many rows are rewritten before they are committed, which a kill would lose.
 _ROWS_PER_COMMIT = 5_000_000
-# A backfill may commit to the same partition at any time; it makes progress each time.
+# A build may replace some of the files at any time; it makes progress each time.
 _TRIES = 5
+# Tables that grow by small files; a build or a batch replaces the others as a whole.
+GROWING = (*RAW, *(table for table in CURATED if table.partition))
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ class Compacted:
 
 
 def groups(files: Iterable[DataFile], most_rows: int = MOST_ROWS) -> list[tuple[DataFile, ...]]:
-    """Choose which files of one partition should become one; pure.
+    """Choose which of some files should become one; pure.
 
     Neighbours in time, up to `most_rows` together. Each file is at most half of its group, so a row
     is rewritten at most about as often as its file's rows can double.
@@ -56,7 +57,7 @@ def groups(files: Iterable[DataFile], most_rows: int = MOST_ROWS) -> list[tuple[
 
 def planned(snapshot: Snapshot) -> Compacted:
     """Return what a compaction of a table would do."""
-    chosen = [group for own in snapshot.by_partition().values() for group in groups(own)]
+    chosen = list(_groups(snapshot))
     return Compacted(
         files_before=sum(len(group) for group in chosen),
         files_after=len(chosen),
@@ -66,36 +67,44 @@ def planned(snapshot: Snapshot) -> Compacted:
 
 def compact(
     lake: Lake,
-    table: Table,
     program: str,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Compacted:
-    """Compact the small files of a partitioned table, partition by partition.
+    """Compact the small files of the tables that grow.
 
-    A kill leaves whole commits only. Readers and past versions keep the files they have.
+    A kill leaves whole commits only. Readers keep the files they have.
 
     Args:
-        lake: that holds it.
-        table: one that no build makes.
-        program: name and version, for the lineage.
+        lake: that holds them.
+        program: name and version, for the log.
         report: told how many of how many groups of files are done.
 
     Raises:
-        LakeError: the lake cannot be read or written, a file is damaged, or the files of a group
-            hold a row twice.
-        ConflictError: others kept committing to the same partitions.
+        LakeError: the lake cannot be read or written, or a file is damaged.
+        ConflictError: others kept replacing the same files.
     """
     done = Compacted()
-    total = planned(lake.snapshot(table)).files_after
-    for attempt in range(_TRIES):
-        try:
-            _all(lake, table, program, done, lambda count: report(count, total))
-        except ConflictError:
-            if attempt == _TRIES - 1:
-                raise
-            continue
-        break
+    total = sum(planned(lake.snapshot(table)).files_after for table in GROWING)
+    for table in GROWING:
+        for attempt in range(_TRIES):
+            try:
+                _all(lake, table, program, done, lambda count: report(count, total))
+            except ConflictError:
+                if attempt == _TRIES - 1:
+                    raise
+                continue
+            break
     return done
+
+
+def _groups(snapshot: Snapshot) -> Iterator[tuple[DataFile, ...]]:
+    if snapshot.table in CURATED:
+        for own in slices(snapshot):
+            if own.is_apart:
+                yield from groups(own.files)
+        return
+    for files in snapshot.by_partition().values():
+        yield from groups(files)
 
 
 def _all(
@@ -103,27 +112,26 @@ def _all(
 ) -> None:
     base = lake.snapshot(table)
     swaps: list[tuple[tuple[DataFile, ...], DataFile]] = []
-    for name, own in base.by_partition().items():
-        for group in groups(own):
-            swaps.append((group, _merged(lake, base, name, group)))
-            report(done.files_after + len(swaps))
-            if sum(file.rows for _, file in swaps) >= _ROWS_PER_COMMIT:
-                _commit(lake, base, swaps, program, done)
-                base, swaps = lake.snapshot(table), []
+    for group in _groups(base):
+        swaps.append((group, _merged(lake, base, group)))
+        report(done.files_after + len(swaps))
+        if sum(file.rows for _, file in swaps) >= _ROWS_PER_COMMIT:
+            _commit(lake, base, swaps, program, done)
+            base, swaps = lake.snapshot(table), []
     if swaps:
         _commit(lake, base, swaps, program, done)
 
 
-def _merged(lake: Lake, base: Snapshot, name: str, group: tuple[DataFile, ...]) -> DataFile:
-    rows = proven_rows(base, group).sort("ts")
+def _merged(lake: Lake, base: Snapshot, group: tuple[DataFile, ...]) -> DataFile:
+    rows = proven_rows(base, group)
     expected = sum(file.rows for file in group)
-    if rows.height != expected or rows["ts"].n_unique() != expected:
+    if rows.height != expected:
         raise LakeError(
-            f"{base.table.name} of {name} should hold {expected:,} rows of as many minutes in "
-            f"{len(group)} files, but holds {rows['ts'].n_unique():,} minutes in {rows.height:,} "
-            "rows. Nothing was changed; `basislake fingerprint --verify` names damaged files."
+            f"{base.table.name} should hold {expected:,} rows in {len(group)} files, but holds "
+            f"{rows.height:,}. Nothing was changed; `basislake fingerprint --verify` names damaged "
+            "files."
         )
-    return lake.write(base.table, rows, name)
+    return lake.write(base.table, rows, group[0].partition)
 
 
 def _commit(
@@ -135,21 +143,19 @@ def _commit(
 ) -> None:
     removed = [file for group, _ in swaps for file in group]
     added = [file for _, file in swaps]
-    lineage: dict[str, Any] = {
-        "program": program,
-        log.UPKEEP: "compaction",
-        pieces.LISTED: pieces.listed(swaps),
-    }
-    lake.swap(base, removed, added, lineage)
+    told = {"program": program, "upkeep": "compaction"}
+    lake.commit(base, added, told, removing=removed, counters={}, is_change=False)
     done.files_before += len(removed)
     done.files_after += len(added)
     done.rows += sum(file.rows for file in added)
 
 
 def _runs(files: Iterable[DataFile], most_rows: int) -> Iterator[list[DataFile]]:
-    """Files that are neighbours in time, as many as stay within so many rows."""
+    """Files that are neighbours in time, or by their batches, as many as stay within so many
+    rows.
+    """
     run: list[DataFile] = []
-    for file in sorted(files, key=lambda file: (str(file.first), file.path)):
+    for file in sorted(files, key=lambda file: (str(file.first), file.batches or (0, 0), file.path)):
         if file.rows >= most_rows:
             continue
         if run and sum(f.rows for f in run) + file.rows > most_rows:

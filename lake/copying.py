@@ -1,270 +1,220 @@
-"""A lake copied to another folder or store, with every version: commit by commit, data first.
+"""A lake copied to another folder or store: data files first, then one commit for each table.
 
-The copy is a lake when it is done, as the source was at some moment. Copying again goes on from
-there, so a copy that was killed is finished, and an old one is brought up to date. A kill among the
-commits of a table can leave its newest version there without files that the source has given up,
-until the copy is finished. Where files are gone because the source gave them up meanwhile
-(`lake.retention`), what is left to copy is planned anew, up to the commit that says so: the copy
-then knows them as given up, too.
+The copy is a lake of its own when it is done, with the same rows and the same batches. Copying
+again brings over what is new, and goes on where a copy was killed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+import polars as pl
 import pyarrow.fs as pafs
 
 from lake import files
-from lake.actions import commit_files, read_actions
-from lake.errors import LakeError
+from lake.errors import ConflictError, LakeError
+from lake.files import DataFile
+from lake.fingerprint import fingerprint
 from lake.guard import explained
-from lake.log_writer import LogWriter, reserved_for
+from lake.origin import check_origin, claim
 from lake.overlap import check_apart
-from lake.past import given_up
-from lake.proof import Proof, prove
+from lake.snapshot import Snapshot
+from lake.state import BUILD
 from lake.store import Lake
-from lake.tables import COVERAGE, CURATED, INSTRUMENTS, RAW_CANDLES, Table
-from lake.upkeep import checkpoint
+from lake.tables import (
+    ASKS,
+    BATCH,
+    BUILDS,
+    COVERAGE,
+    CURATED,
+    INSTRUMENTS,
+    RAW_CANDLES,
+    RECORDS,
+    Table,
+)
 
-# A table is made from those before it, so its commits are copied after theirs, and which of them to
-# copy is settled before theirs.
-_ORDER = (INSTRUMENTS, RAW_CANDLES, COVERAGE, *CURATED)
-
+# What a table is made from is copied before it; a build is there with its row in the last.
+_ORDER = (RAW_CANDLES, RECORDS, INSTRUMENTS, ASKS, COVERAGE, *CURATED, BUILDS)
 # A file is held in memory while it is copied, 40 MB for the largest.
 _COPIES_AT_ONCE = 4
 _DOCUMENTS = "runs"
 _CHANGING_DOCUMENTS = 20
 
-# A plan is made anew only where the source gave something up, which `follow` does once an hour.
-MOST_PLANS = 50
-
 
 @dataclass(slots=True)
 class Copied:
-    """What was copied.
+    """What was copied, and the proof that both sides hold the same rows.
 
     Attributes:
-        versions: of each table, that both sides hold now; None where there is none.
+        batch: the newest that both hold now.
         files: of data, copied.
         bytes: in them.
         held: files of data that the copy held already when this began.
-        proof: that both sides hold the same rows then.
+        is_equal: whether the rows of the copy, all read again, have the fingerprint of the source.
+        fingerprint: of the source.
+        mended: files of the copy that were damaged, and were copied once more.
+        damaged: files of the copy, as `table/path`, that hold other rows than their name says or
+            cannot be read, and could not be mended.
+        damaged_source: those of the source; looked for where the copy differs.
     """
 
-    versions: dict[str, int | None] = field(default_factory=dict)
+    batch: int = 0
     files: int = 0
     bytes: int = 0
     held: int = 0
-    proof: Proof = field(default_factory=Proof)
-
-    @property
-    def is_equal(self) -> bool:
-        """Whether the copy is proven."""
-        return self.proof.is_equal
-
-
-@dataclass(frozen=True, slots=True)
-class _Share:
-    """One table's commits that are to be copied."""
-
-    table: Table
-    source: pafs.FileSystem
-    target: pafs.FileSystem
-    commits: Mapping[int, str]
-    known: Mapping[int, str]
-
-    @property
-    def version(self) -> int | None:
-        return max(self.commits, default=None)
-
-    @property
-    def new(self) -> dict[int, str]:
-        """Paths of the commits that the target lacks, by version, in order."""
-        return {v: self.commits[v] for v in sorted(self.commits) if v not in self.known}
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A table's files that are to be copied, with their sizes in bytes, and then its commits."""
-
-    share: _Share
-    lacking: Mapping[str, int]
-    held: int
+    is_equal: bool = False
+    fingerprint: str = ""
+    mended: int = 0
+    damaged: tuple[str, ...] = ()
+    damaged_source: tuple[str, ...] = field(default=())
 
 
 def copy(
     source: Lake,
     target: Lake,
+    program: str,
     threads: int,
     report: Callable[[int, int], None] = lambda _done, _total: None,
-    most_plans: int = MOST_PLANS,
 ) -> Copied:
     """Copy a lake, or what it holds more than its copy, and prove the copy by its fingerprint. What
     the proof finds damaged in the copy is copied once more, where the source's own is sound.
 
-    Others may write to the source meanwhile; what they commit is left to the next time, unless they
-    give up what is still to be copied.
+    Others may write to the source meanwhile; what they commit is left to the next time.
 
     Args:
         source: to copy from.
         target: a place that holds nothing, or an earlier copy.
+        program: name and version, for the log.
         threads: partitions that are read at once for the proof.
         report: told how many of how many files are copied.
-        most_plans: how often what is left to copy may be planned.
 
     Raises:
-        UsageError: the places overlap (`lake.overlap`); nothing was copied.
+        UsageError: the places overlap (`lake.overlap`), or hold the markets of two exchanges.
         ConflictError: another writer committed to the target meanwhile; its commit stays.
-        LakeError: a side cannot be read or written, the target holds something else, or the source
-            gives up faster than it is copied. What was copied stays, and copying again goes on from
-            there.
+        LakeError: a side cannot be read or written, or the target holds something else. What was
+            copied stays, and copying again goes on from there.
     """
     check_apart(source, target)
-    plan = _planned(source, target)
-    done = Copied(held=sum(step.held for step in plan))
-    for _ in range(most_plans):
-        if _carried_out(plan, source, target, done, report):
-            _copy_documents(source, target)
-            checkpoint(target)
-            if proof := prove(source, target, done.versions, threads):
-                done.proof = proof
-                return done
-        plan = _planned(source, target)
-    raise LakeError(
-        f"{source.uri} gave up files while they were copied to {target.uri}, again and again "
-        f"(plans made: {most_plans}). What was copied stays; run the command again, best while "
-        "nothing builds there."
-    )
+    still = source.state()
+    still.snapshots()
+    origin = still.snapshot(INSTRUMENTS).origin
+    if origin:
+        check_origin(target, origin)
+    for table in (ASKS, RECORDS, BUILDS):
+        _check_copy(still, target, table)
+    steps = [_step(still.snapshot(table), target) for table in _ORDER]
+    done = Copied(batch=still.snapshot(RAW_CANDLES).counter(BATCH))
+    done.held = sum(len(step.snapshot.files) - len(step.lacking) for step in steps)
+    total = sum(len(step.snapshot.files) for step in steps)
+    if origin:
+        claim(target, origin, program)
+    for step in steps:
+        _data(step, done, lambda: report(done.held + done.files, total))
+        _commit(step, target, program)
+    _copy_documents(source, target)
+    _prove(still, target, done, threads)
+    return done
 
 
-def _planned(source: Lake, target: Lake) -> list[_Step]:
-    """The steps of a copy as the source is now, in order."""
-    shares = [_share(source, target, table) for table in reversed(_ORDER)]
-    return [_step(share) for share in reversed(shares)]
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A table to be copied, and the files that the target has not got."""
+
+    snapshot: Snapshot
+    target_uri: str
+    store: pafs.FileSystem | None
+    lacking: tuple[DataFile, ...]
 
 
-def _carried_out(
-    plan: list[_Step],
-    source: Lake,
-    target: Lake,
-    done: Copied,
-    report: Callable[[int, int], None],
-) -> bool:
-    """Whether all steps were done; a step is left where the source gave up files of it."""
-    wanted = done.held + done.files + sum(len(step.lacking) for step in plan)
-    for step in plan:
-        share = step.share
-        with explained(f"{share.table.name} cannot be copied from {source.uri} to {target.uri}"):
-            absent = _data(step, done, lambda: report(done.held + done.files, wanted))
-            if absent:
-                _check_given_up(share, absent)
-                return False
-            log = LogWriter(share.table, f"{target.uri}/{share.table.name}", target.options)
-            for version, path in share.new.items():
-                log.put(version, path, files.get(share.source, path))
-        done.versions[share.table.name] = share.version
-    return True
-
-
-def _share(source: Lake, target: Lake, table: Table) -> _Share:
-    sides = []
-    for side in (source, target):
-        uri = f"{side.uri}/{table.name}"
-        with explained(f"the log of {table.name} cannot be read at {uri}"):
-            # To look at a folder must not make it.
-            store = files.filesystem(uri, side.options) if not files.is_absent(uri) else None
-            sides.append((store, commit_files(store) if store else {}))
-    (store, commits), (_, known) = sides
-    if set(commits) != set(range(len(commits))):
+def _check_copy(source: Lake, target: Lake, table: Table) -> None:
+    """Refuse a target that is no earlier copy: its last rows are not those of the source."""
+    held, column = target.snapshot(table), table.key[0]
+    newest = held.counter(_counter(table))
+    if not newest:
+        return
+    last = pl.col(column) == newest
+    ours, theirs = (side.read(last) for side in (source.snapshot(table), held))
+    if not theirs.equals(ours):
         raise LakeError(
-            f"The log of {table.name} at {source.uri} lacks a version, so it cannot be copied."
-        )
-    uri = f"{target.uri}/{table.name}"
-    if not commits and not known:
-        return _Share(table, store, None, {}, {})
-    held = files.filesystem(uri, target.options)
-    newest = max(known, default=None)
-    if newest is not None and reserved_for(files.get(held, known[newest])):
-        del known[newest]
-    share = _Share(table, store, held, commits, known)
-    _check_copy(share, target)
-    return share
-
-
-def _check_copy(share: _Share, target: Lake) -> None:
-    """Refuse a target that is no earlier copy."""
-    newest = max(share.known, default=-1)
-    is_alike = set(share.known) <= set(share.commits) and len(share.known) == newest + 1
-    for version in {0, newest} if share.known and is_alike else ():
-        path = share.commits[version]
-        is_alike = is_alike and files.get(share.source, path) == files.get(share.target, path)
-    if not is_alike:
-        raise LakeError(
-            f"{target.uri} holds another {share.table.name}, or versions of it that the source "
-            "lacks. Nothing was changed there; choose a place that is empty, or an earlier copy."
+            f"{target.uri} holds another lake, or was written to since it was copied: the last "
+            f"rows of its table {table.name} are not in {source.uri}. Nothing was changed there; "
+            "choose a place that is empty, or an earlier copy."
         )
 
 
-def _listed(share: _Share) -> dict[str, int]:
-    """The files that the commits to be copied add, with their sizes in bytes, less those of
-    versions that the source gave up.
-    """
-    commits = list(read_actions(share.source, share.new))
-    gone = given_up(share.table, commits)
-    added = {path: size for commit in commits for path, size in commit.added.items()}
-    return {path: size for path, size in added.items() if path not in gone}
+def _counter(table: Table) -> str:
+    return BUILD if table in (*CURATED, BUILDS) else BATCH
 
 
-def _step(share: _Share) -> _Step:
-    with explained(f"it cannot be told which files of {share.table.name} are to be copied"):
-        sizes = _listed(share)
-        held = {info.path: info.size for info in files.below(share.target)} if sizes else {}
-    lacking = {path: size for path, size in sizes.items() if held.get(path) != size}
-    return _Step(share, lacking, len(sizes) - len(lacking))
+def _step(snapshot: Snapshot, target: Lake) -> _Step:
+    uri = f"{target.uri}/{snapshot.table.name}"
+    if not snapshot.files:
+        return _Step(snapshot, uri, None, ())
+    with explained(f"it cannot be told which files of {snapshot.table.name} are to be copied"):
+        store = files.filesystem(uri, target.options)
+        held = {info.path: info.size for info in files.below(store)}
+    lacking = tuple(file for file in snapshot.files if held.get(file.path) != file.bytes)
+    return _Step(snapshot, uri, store, lacking)
 
 
-def _data(step: _Step, done: Copied, report: Callable[[], None]) -> list[str]:
-    """Copy the files of a step, and return those that the source has not got."""
-    absent = []
-    with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
-        found = pool.map(lambda file: _is_copied(step.share, *file), step.lacking.items())
-        for (path, size), is_copied in zip(step.lacking.items(), found, strict=True):
-            if not is_copied:
-                absent.append(path)
-                continue
+def _data(step: _Step, done: Copied, report: Callable[[], None]) -> None:
+    """Copy the files of a table that the target has not got."""
+    at = step.snapshot
+    with (
+        explained(f"{at.table.name} cannot be copied from {at.uri} to {step.target_uri}"),
+        ThreadPoolExecutor(_COPIES_AT_ONCE) as pool,
+    ):
+        for file in pool.map(lambda file: _copied(step, file), step.lacking):
             done.files += 1
-            done.bytes += size
+            done.bytes += file.bytes
             report()
-    return absent
 
 
-def _is_copied(share: _Share, path: str, size: int) -> bool:
+def _copied(step: _Step, file: DataFile) -> DataFile:
+    at = step.snapshot
     try:
-        data = files.get(share.source, path)
-    except FileNotFoundError:
-        return False
-    if len(data) != size:
+        data = files.get(files.filesystem(at.uri, at.options), file.path)
+    except FileNotFoundError as exc:
         raise LakeError(
-            f"{share.table.name}/{path} has {len(data):,} bytes where its commit says {size:,}; "
-            "the source is damaged. What was copied before stays."
+            f"{at.table.name}/{file.path} is not there any more; the source is damaged, or was "
+            "tidied meanwhile. What was copied before stays; run the command again."
+        ) from exc
+    if len(data) != file.bytes:
+        raise LakeError(
+            f"{at.table.name}/{file.path} has {len(data):,} bytes where its commit says "
+            f"{file.bytes:,}; the source is damaged. What was copied before stays."
         )
-    files.put(share.target, path, data)
-    return True
+    if step.store is not None:
+        files.put(step.store, file.path, data)
+    return file
 
 
-def _check_given_up(share: _Share, absent: list[str]) -> None:
-    """Refuse a source that has not got files of which its commits up to now say that it has."""
-    sizes = _listed(replace(share, commits=commit_files(share.source)))
-    for path in absent:
-        if path in sizes:
-            raise LakeError(
-                f"{share.table.name}/{path} is not there, and was not given up; the source is "
-                "damaged. What was copied before stays."
-            )
+def _commit(step: _Step, target: Lake, program: str) -> None:
+    """Make the target's table hold exactly the files of the source's."""
+    at, name = step.snapshot, _counter(step.snapshot.table)
+    base = target.snapshot(at.table)
+    wanted, held = ({file.path: file for file in side.files} for side in (at, base))
+    added = [file for path, file in wanted.items() if path not in held]
+    removed = [file for path, file in held.items() if path not in wanted]
+    number = at.counter(name)
+    if at.version is None or (not added and not removed and base.counter(name) == number):
+        return
+    try:
+        target.commit(
+            base, added, {"program": program}, removing=removed, counters={name: number}
+        )
+    except ConflictError as exc:
+        raise ConflictError(
+            f"Another writer committed to {at.table.name} at {base.uri} while it was copied to. "
+            "That commit is stored and nothing took its place. The rest was not copied; choose a "
+            "place that is empty, where nothing else writes."
+        ) from exc
 
 
 def _copy_documents(source: Lake, target: Lake) -> None:
     """The records of runs, which `explain` names; older ones do not change any more."""
+    if files.is_absent(source.uri):
+        return
     with explained(f"{_DOCUMENTS} cannot be copied from {source.uri} to {target.uri}"):
         own, other = (files.filesystem(side.uri, side.options) for side in (source, target))
         held = set(files.listed(other, _DOCUMENTS))
@@ -272,3 +222,29 @@ def _copy_documents(source: Lake, target: Lake) -> None:
         for place, path in enumerate(paths):
             if place < _CHANGING_DOCUMENTS or path not in held:
                 files.put(other, path, files.get(own, path))
+
+
+def _prove(source: Lake, target: Lake, done: Copied, threads: int) -> None:
+    """Compare the copy with its source, and copy once more what is damaged in the copy, where the
+    source's own is sound.
+    """
+    expected = fingerprint(source, threads)
+    found = fingerprint(target.state(), threads, verify=True)
+    done.fingerprint = expected.lake
+    if found.damaged or found.tables != expected.tables:
+        done.damaged_source = fingerprint(source, threads, verify=True).damaged
+    again = [path for path in found.damaged if path not in done.damaged_source]
+    if again:
+        _mend(source, target, again)
+        done.mended = len(again)
+        found = fingerprint(target.state(), threads, verify=True)
+    done.damaged = found.damaged
+    done.is_equal = found.tables == expected.tables and not found.damaged
+
+
+def _mend(source: Lake, target: Lake, damaged: Iterable[str]) -> None:
+    """Copy files, named as `table/path`, once more."""
+    with explained(f"damaged files of {target.uri} cannot be copied once more from {source.uri}"):
+        own, other = (files.filesystem(side.uri, side.options) for side in (source, target))
+        for path in damaged:
+            files.put(other, path, files.get(own, path))

@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 from deltalake.fs import DeltaStorageHandler
 
-from lake.files import FILE, is_local, partition_of
+from lake.files import is_local, partition_of
 from lake.snapshot import Snapshot
 from lake.tables import Table
 
@@ -27,20 +27,19 @@ _LONGEST_WAIT_S = 30.0
 
 
 def dataset(snapshot: Snapshot, paths: Sequence[str]) -> ds.Dataset:
-    """Return the rows of some files of a table as a dataset, each with its file in a further column
-    `filename`, as `uri/path`; nothing is read yet.
+    """Return the rows of some files of a table as a dataset; nothing is read yet.
 
     Args:
         snapshot: of the table.
         paths: of the files, at least one, in the table's folder.
     """
-    table, schema = snapshot.table, snapshot.table.arrow_schema
+    table = snapshot.table
     return ds.FileSystemDataset.from_paths(
         list(paths),
-        schema=schema.append(pa.field(FILE, pa.string())),
+        schema=table.arrow_schema,
         format=ds.ParquetFileFormat(),
         filesystem=_filesystem(snapshot),
-        partitions=[_known(table, snapshot.uri, path) for path in paths],
+        partitions=[_known(table, path) for path in paths],
     )
 
 
@@ -52,12 +51,11 @@ def _filesystem(snapshot: Snapshot) -> pafs.FileSystem:
     return pafs.PyFileSystem(_Handler(snapshot.uri, snapshot.options, sizes))
 
 
-def _known(table: Table, uri: str, path: str) -> ds.Expression:
+def _known(table: Table, path: str) -> ds.Expression:
     """What holds for every row of a file."""
-    file = ds.field(FILE) == f"{uri}/{path}"
     if table.partition is None:
-        return file
-    return file & (ds.field(table.partition) == partition_of(table, path))
+        return ds.scalar(value=True)
+    return ds.field(table.partition) == partition_of(table, path)
 
 
 class _Handler(DeltaStorageHandler):

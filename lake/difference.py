@@ -1,7 +1,7 @@
-"""Which rows of a table differ between two versions, or two lakes, partition by partition.
+"""Which rows of a table differ between two lakes, or between one as of two batches, instrument by
+instrument.
 
-Only what can differ is read: a file that both sides hold is left out, and so is a partition that is
-one file with one digest on both sides.
+A slice that is one file with one digest on both sides is not read.
 """
 
 from collections.abc import Iterator
@@ -10,10 +10,13 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow as pa
 
+from lake.errors import GoneError
+from lake.files import DataFile
 from lake.fingerprint import rows_of
+from lake.slices import slices
 from lake.snapshot import Snapshot
 from lake.store import Lake
-from lake.tables import BASIS, CANDLES, RAW_CANDLES, Table
+from lake.tables import BASIS, BATCH, CANDLES, RAW_CANDLES, Table
 
 # The tables with a row for each minute of an instrument.
 COMPARED = (RAW_CANDLES, CANDLES, BASIS)
@@ -39,7 +42,7 @@ class Difference:
 
 
 def differences(a: Lake, b: Lake) -> list[Difference]:
-    """Return what differs between two lakes, or between two versions of one, by instrument.
+    """Return what differs between two lakes, or between one as of two batches, by instrument.
 
     Args:
         a: the first side.
@@ -48,12 +51,16 @@ def differences(a: Lake, b: Lake) -> list[Difference]:
     Raises:
         LakeError: a lake cannot be read.
     """
+    a, b = a.state(), b.state()
     found = (d for table in COMPARED for d in _of_table(a.snapshot(table), b.snapshot(table)))
     places = [table.name for table in COMPARED]
     return sorted(found, key=lambda d: (d.instrument, places.index(d.table)))
 
 
 def _of_table(a: Snapshot, b: Snapshot) -> Iterator[Difference]:
+    for snapshot in (a, b):
+        if snapshot.gone:
+            raise GoneError(snapshot.gone)
     for name in sorted({*a.by_partition(), *b.by_partition()}):
         difference = _of_partition(a, b, name)
         if difference.only_a or difference.only_b or difference.changed:
@@ -61,17 +68,26 @@ def _of_table(a: Snapshot, b: Snapshot) -> Iterator[Difference]:
 
 
 def _of_partition(a: Snapshot, b: Snapshot, name: str) -> Difference:
-    table = a.table
-    shared = {file.path for file in a.of(name)} & {file.path for file in b.of(name)}
-    left, right = (
-        tuple(file for file in side.of(name) if file.path not in shared) for side in (a, b)
-    )
-    if not left or not right:
-        rows = [sum(file.rows for file in files) for files in (left, right)]
-        return Difference(name, table.name, rows[0], rows[1], 0)
-    if len(left) == len(right) == 1 and left[0].digest and left[0].digest == right[0].digest:
-        return Difference(name, table.name, 0, 0, 0)
-    return compare(table, name, rows_of(a, left), rows_of(b, right))
+    """What differs in the slices of an instrument that are not one file of one digest on both
+    sides.
+    """
+    sides = [{s.month: s for s in slices(side, [name])} for side in (a, b)]
+    left: list[list[DataFile]] = [[], []]
+    for month in sorted({*sides[0], *sides[1]}):
+        own = [side.get(month) for side in sides]
+        digests = [slice_.known_digest if slice_ else None for slice_ in own]
+        if digests[0] is None or digests[0] != digests[1]:
+            for files, slice_ in zip(left, own, strict=True):
+                files += slice_.files if slice_ else ()
+    rows = [_newest(rows_of(at, tuple(dict.fromkeys(f)))) for at, f in zip((a, b), left, strict=True)]
+    return compare(a.table, name, *rows)
+
+
+def _newest(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row a minute: of several the one of the last batch."""
+    if BATCH not in rows.columns:
+        return rows
+    return rows.sort("ts", BATCH).unique("ts", keep="last", maintain_order=True)
 
 
 def compare(table: Table, name: str, a: pl.DataFrame, b: pl.DataFrame) -> Difference:
@@ -85,7 +101,7 @@ def compare(table: Table, name: str, a: pl.DataFrame, b: pl.DataFrame) -> Differ
     """
     ours = a.join(b.select("ts"), on="ts", how="semi").sort("ts")
     theirs = b.join(a.select("ts"), on="ts", how="semi").sort("ts")
-    columns = [n for n in table.names if n not in {"ts", table.partition}]
+    columns = [column.name for column in table.content if column.name != "ts"]
     changed = pl.Series([False]).new_from_index(0, ours.height)
     for column in columns:
         changed |= _exact(ours[column]).ne_missing(_exact(theirs[column]))

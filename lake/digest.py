@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from lake.tables import Table
+from lake.tables import BATCH, Table
 
 LENGTH = 64  # hexadecimal digits
 
@@ -20,22 +20,31 @@ LENGTH = 64  # hexadecimal digits
 def frame_digest(table: Table, frame: pl.DataFrame) -> str:
     """Return the sha256, as hexadecimal, of the frame's rows in the table's order.
 
-    The partition column is left out: it is the partition's name, not its content. The frame holds
-    the table's other columns; it is sorted here where it is not sorted yet.
+    Left out are the partition column, which is the partition's name and not its content, and the
+    batch, which only orders rows of one key. The frame holds the table's other columns; it is
+    sorted here where it is not sorted yet.
     """
-    order = [name for name in table.order if name != table.partition]
-    if not _is_sorted(frame, order):
-        frame = frame.sort(order)
+    frame = in_order(table, frame)
     sha = hashlib.sha256(f"{table.name}:{frame.height}".encode())
-    for column in table.stored.columns:
+    for column in table.content:
         sha.update(column.name.encode())
         series = frame[column.name].cast(column.type.polars).rechunk()
         _update(sha, series)
     return sha.hexdigest()
 
 
-def _is_sorted(frame: pl.DataFrame, order: list[str]) -> bool:
-    return len(order) == 1 and frame[order[0]].is_sorted()
+def in_order(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of one partition in the table's order, those of one key by their batch."""
+    order = [name for name in table.order if name != table.partition]
+    if len(order) == 1 and _is_ascending(frame[order[0]]):
+        return frame
+    batch = [BATCH] if BATCH in frame.columns and BATCH not in order else []
+    return frame.sort(*order, *batch)
+
+
+def _is_ascending(series: pl.Series) -> bool:
+    """Whether each value is larger than the one before it."""
+    return len(series) < 2 or bool((series.slice(1) > series.slice(0, len(series) - 1)).all())
 
 
 def _update(sha: Any, series: pl.Series) -> None:  # noqa: ANN401  (hashlib names no public type)

@@ -4,11 +4,9 @@ the derived views over them.
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
-from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,18 +14,17 @@ import duckdb
 import polars as pl
 
 from lake.errors import GoneError, LakeError, UsageError
-from lake.files import FILE, has_misleading_folder
-from lake.scan import Read, reads
+from lake.files import has_misleading_folder
 from lake.snapshot import Snapshot
 from lake.store_errors import masked, plain
-from lake.tables import TABLES, Type
+from lake.tables import BATCH, TABLES, Type
 from lake.views import VIEWS
 
 # What Arrow makes of DuckDB's HUGEINT.
 _HUGE = pl.Decimal(38, 0)
 
 # Begins the message of a view whose rows are gone.
-_GIVEN_UP = "Given up: "
+_GONE = "Gone: "
 
 # Errors of a query itself; others are of memory, of a disk, of files, or of DuckDB.
 _OF_QUERY = (
@@ -126,15 +123,15 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
 
     Raises:
         UsageError: DuckDB refuses the query.
-        GoneError: it reads a version that was given up.
+        GoneError: it reads rows that cannot be had any more.
         LakeError: the lake cannot be read, or memory or disk do not suffice.
     """
     try:
         found = _asked(connection, query)
         found = found.with_columns(_whole(found[name]) for name in found.columns)
     except duckdb.Error as exc:
-        _, is_given_up, why = str(exc).partition(_GIVEN_UP)
-        if is_given_up:
+        _, is_gone, why = str(exc).partition(_GONE)
+        if is_gone:
             raise GoneError(why) from exc
         if isinstance(exc, _OF_QUERY) and not _OF_LAKE.search(str(exc)):
             raise UsageError(f"DuckDB refuses the query: {masked(str(exc))}") from exc
@@ -200,20 +197,33 @@ def _whole(column: pl.Series) -> pl.Series:
 
 
 def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local: bool) -> None:
-    table = snapshot.table
-    if not snapshot.files or snapshot.given_up:
-        connection.execute(f"CREATE VIEW {table.name} AS {_empty_sql(snapshot)}")
-        return
-    wanted = reads(snapshot.located(snapshot.files))
-    whole = [path for read in wanted if read.spans is None for path in read.paths]
-    within = [read for read in wanted if read.spans is not None]
+    connection.execute(
+        f"CREATE VIEW {snapshot.table.name} AS {_rows_sql(connection, snapshot, is_local=is_local)}"
+    )
+
+
+def _rows_sql(
+    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local: bool
+) -> str:
+    name = f"{snapshot.table.name}_rows"
+    paths = [file.path for file in snapshot.files if file.may_be_until(snapshot.until)]
+    if snapshot.held is not None:
+        connection.register(name, snapshot.held)
+        return f"SELECT * FROM {name}"
+    if not paths or snapshot.gone:
+        return _empty_sql(snapshot)
     # DuckDB reaches object stores only through an extension that is a download; Arrow reaches them
     # now.
-    is_found = is_local and _finds_files(snapshot)
-    source = _parquet_sql if is_found else partial(_dataset_sql, connection)
-    queries = [source(snapshot, whole)] if whole else []
-    queries += [_within_sql(snapshot, within, source)] if within else []
-    connection.execute(f"CREATE VIEW {table.name} AS {' UNION ALL '.join(queries)}")
+    if is_local and _finds_files(snapshot):
+        rows = _parquet_sql(snapshot, paths)
+    else:
+        from lake.dataset import dataset  # noqa: PLC0415  (of object stores, or odd folders)
+
+        connection.register(name, dataset(snapshot, paths))
+        rows = name
+    until = "" if snapshot.until is None else f" WHERE {BATCH} <= {snapshot.until}"
+    names = ", ".join(f'"{column}"' for column in snapshot.table.names)
+    return f"SELECT {names} FROM {rows}{until}"
 
 
 def _finds_files(snapshot: Snapshot) -> bool:
@@ -228,64 +238,22 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _time(value: datetime) -> str:
-    return f"TIMESTAMPTZ '{value.isoformat()}'"
-
-
-def _names(snapshot: Snapshot, *, named: bool) -> str:
-    return ", ".join(f'"{name}"' for name in [*snapshot.table.names, *([FILE] if named else [])])
-
-
-def _parquet_sql(snapshot: Snapshot, paths: Iterable[str], *, named: bool = False) -> str:
-    """Rows of files on disk; with each row's file where they are to be named."""
+def _parquet_sql(snapshot: Snapshot, paths: Iterable[str]) -> str:
+    """The files on disk."""
     table = snapshot.table
     listed = ", ".join(_text(f"{snapshot.uri}/{path}") for path in paths)
     hive = ", hive_partitioning = false"
     if table.partition:
         hive = f", hive_partitioning = true, hive_types = {{'{table.partition}': VARCHAR}}"
-    filename = ", filename = true" if named else ""
-    rows = f"read_parquet([{listed}]{hive}{filename})"
-    return f"SELECT {_names(snapshot, named=named)} FROM {rows}"
-
-
-def _dataset_sql(
-    connection: duckdb.DuckDBPyConnection,
-    snapshot: Snapshot,
-    paths: Sequence[str],
-    *,
-    named: bool = False,
-) -> str:
-    """Rows of files that Arrow reads; with each row's file where they are to be named."""
-    from lake.dataset import dataset  # noqa: PLC0415  (of object stores, or odd folders)
-
-    name = f"{snapshot.table.name}_{'within' if named else 'whole'}"
-    connection.register(name, dataset(snapshot, paths))
-    return f"SELECT {_names(snapshot, named=named)} FROM {name}"
-
-
-def _within_sql(snapshot: Snapshot, wanted: Sequence[Read], source: Callable[..., str]) -> str:
-    """Only some rows of files: one query for all of them, which is planned at once."""
-    paths = [path for read in wanted for path in read.paths]
-    bounds = ", ".join(
-        f"({_text(f'{snapshot.uri}/{path}')}, {_time(span.start)}, {_time(span.end)})"
-        for read in wanted
-        for path in read.paths
-        for span in read.spans or ()
-    )
-    stamp = f'"{snapshot.table.order[0]}"'
-    return (
-        f"SELECT {_names(snapshot, named=False)} FROM ({source(snapshot, paths, named=True)}) "
-        f"JOIN (VALUES {bounds}) AS spans(path, first, until) "
-        f"ON {FILE} = path AND {stamp} >= first AND {stamp} < until"
-    )
+    return f"read_parquet([{listed}]{hive})"
 
 
 def _empty_sql(snapshot: Snapshot) -> str:
     columns = ", ".join(
         f'CAST(NULL AS {SQL_TYPES[c.type]}) AS "{c.name}"' for c in snapshot.table.columns
     )
-    if not snapshot.given_up:
+    if not snapshot.gone:
         return f"SELECT {columns} WHERE false"
     # Whoever reads the view is told; other tables can still be asked.
-    why = (_GIVEN_UP + snapshot.given_up).replace("'", "''")
+    why = (_GONE + snapshot.gone).replace("'", "''")
     return f"SELECT {columns} FROM range(1) WHERE error('{why}') IS NULL"

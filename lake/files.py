@@ -20,7 +20,7 @@ from deltalake.fs import DeltaStorageHandler
 
 from lake.digest import LENGTH, frame_digest
 from lake.spans import Span
-from lake.tables import Column, Table, Type
+from lake.tables import BATCH, Column, Table, Type
 
 # Measured on 88,000 candles (bytes a candle, milliseconds): level 1 gives 9.2 in 15, level 3 gives
 # 9.0 in 18, level 9 gives 8.6 in 50; a dictionary in place of byte-stream-split gives 9.9.
@@ -47,10 +47,6 @@ def _encoding(column: Column) -> str | None:
     return _AMOUNT_ENCODINGS.get(column.name, _ENCODINGS.get(column.type))
 
 
-# A column that readers add to a table's own: the file of each row, as `uri/path`.
-FILE = "filename"
-
-
 @dataclass(frozen=True, slots=True)
 class DataFile:
     """One Parquet file of a table.
@@ -63,8 +59,8 @@ class DataFile:
         first: smallest value of the column the table is sorted by (a time), None where it is no
             time.
         last: largest value, inclusive.
-        within: path of the file that holds its rows now, among others, where it was given up itself
-            (`lake.retention`); None where it is there.
+        batches: the smallest batch in it and the largest, inclusive; None where it has no batches,
+            or they are not known.
     """
 
     path: str
@@ -73,13 +69,25 @@ class DataFile:
     bytes: int
     first: datetime | None = None
     last: datetime | None = None
-    within: str | None = None
+    batches: tuple[int, int] | None = None
 
     def may_hold(self, span: Span) -> bool:
         """Whether rows of it may be in a span; also where the range of its times is not known."""
         if self.first is None or self.last is None:
             return True
         return self.first < span.end and self.last >= span.start
+
+    def may_be_until(self, batch: int | None) -> bool:
+        """Whether rows of it may have come by a batch; None means the newest."""
+        return batch is None or self.batches is None or self.batches[0] <= batch
+
+    def is_until(self, batch: int | None) -> bool:
+        """Whether all of its rows are known to have come by a batch; None means the newest."""
+        return batch is None or (self.batches is not None and self.batches[1] <= batch)
+
+    def may_be_since(self, batch: int) -> bool:
+        """Whether rows of it may have come after a batch."""
+        return self.batches is None or self.batches[1] > batch
 
     @property
     def digest(self) -> str | None:
@@ -103,7 +111,7 @@ def has_misleading_folder(table: Table, table_uri: str) -> bool:
     above the table for one of its columns, or for two columns of one name.
     """
     names = [part.partition("=")[0].casefold() for part in table_uri.split("/") if "=" in part]
-    columns = {name.casefold() for name in (*table.names, FILE)}
+    columns = {name.casefold() for name in table.names}
     return len(set(names)) < len(names) or not columns.isdisjoint(names)
 
 
@@ -140,14 +148,6 @@ def below(store: pafs.FileSystem) -> list[pafs.FileInfo]:
     """Return all files of a store with their sizes and times, however deep."""
     found = store.get_file_info(pafs.FileSelector("", recursive=True))
     return [info for info in found if info.type == pafs.FileType.File]
-
-
-def half_written(table_uri: str) -> list[Path]:
-    """Return what killed or running writers have begun on this machine's disk, below a table's
-    folder: files under names of their own, which the library renames when they are whole and never
-    lists. None in an object store, where nothing is there before it is whole.
-    """
-    return sorted(Path(table_uri).rglob("*.parquet#*")) if is_local(table_uri) else []
 
 
 def get(store: pafs.FileSystem, path: str) -> bytes:
@@ -206,15 +206,18 @@ def write(
         )
         size = sink.tell()
     first, last = _bounds(table, frame)
-    return DataFile(path, partition, frame.height, size, first, last)
+    return DataFile(path, partition, frame.height, size, first, last, _batches(frame))
 
 
 def add_action_fields(table: Table, file: DataFile) -> dict[str, Any]:
     """Return what Delta Lake's log says of a file: place, size, partition and statistics."""
-    stats: dict[str, Any] = {"numRecords": file.rows}
+    least: dict[str, Any] = {}
+    most: dict[str, Any] = {}
     if file.first is not None and file.last is not None:
-        stats["minValues"] = {table.order[0]: _stat(file.first)}
-        stats["maxValues"] = {table.order[0]: _stat(file.last)}
+        least[table.order[0]], most[table.order[0]] = _stat(file.first), _stat(file.last)
+    if file.batches is not None:
+        least[BATCH], most[BATCH] = file.batches
+    stats = {"numRecords": file.rows, "minValues": least, "maxValues": most}
     return {
         "path": file.path,
         "size": file.bytes,
@@ -242,6 +245,13 @@ def _bounds(table: Table, frame: pl.DataFrame) -> tuple[datetime | None, datetim
         return None, None
     values = frame[column.name]
     return values[0], values[-1]
+
+
+def _batches(frame: pl.DataFrame) -> tuple[int, int] | None:
+    if BATCH not in frame.columns or frame.is_empty():
+        return None
+    least, most = frame.select(pl.col(BATCH).min(), pl.col(BATCH).max().alias("most")).row(0)
+    return least, most
 
 
 def _stat(value: datetime) -> str:

@@ -1,9 +1,10 @@
 """One sha256 for a lake and one for each table, from content alone: the same for two lakes that
 hold the same rows, however and wherever they are stored.
 
-A partition's digest is that of its rows in order (`lake.digest`). A table's is the sha256 of the
-lines `partition digest`, a lake's that of the lines `table digest`, each sorted by name and ended
-by a line feed. Versions, files, folders and tables without rows leave no trace.
+The digest of a slice is that of its rows in order (`lake.digest`): one instrument's of one month
+(UTC), or all of a table in one piece. A table's is the sha256 of the lines `slice digest`, a lake's
+that of the lines `table digest`, each sorted by name and ended by a line feed. Batches, versions,
+files, folders and tables without rows leave no trace, nor do the tables that say who did what when.
 """
 
 import hashlib
@@ -14,12 +15,13 @@ from dataclasses import dataclass
 import polars as pl
 
 from lake.digest import frame_digest
-from lake.errors import DamagedError
+from lake.errors import DamagedError, GoneError
 from lake.files import DataFile
 from lake.rows import read_rows
+from lake.slices import by_month, slices
 from lake.snapshot import Snapshot
 from lake.store import Lake
-from lake.tables import TABLES, Table
+from lake.tables import CONTENT, Table
 
 _PUT_BACK = (
     "No candle was removed; put the file back from a backup. "
@@ -55,7 +57,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    digest: str
+    lines: tuple[str, ...]
     damaged: tuple[str, ...] = ()
 
 
@@ -68,11 +70,11 @@ def fingerprint(
 ) -> Fingerprint:
     """Return the fingerprint of a lake.
 
-    A partition that is one file written by us is not read: its name begins with the digest of its
-    content. Others are read, one in each thread at a time.
+    A slice that is one file written by us is not read: its name begins with the digest of its
+    content. Others are read, one instrument's in each thread at a time.
 
     Args:
-        lake: as it is, or as it was (`lake.versions`).
+        lake: as it is, or as it was (`lake.past`).
         threads: partitions read at once; the largest, a perpetual of 4 M minutes, takes about
             0.4 GB.
         verify: read every file, and compare it with its name; one that cannot be read is named, and
@@ -82,38 +84,22 @@ def fingerprint(
     Raises:
         LakeError: there is no such lake, or it cannot be read.
     """
-    lake.check_exists()
-    snapshots = lake.snapshots().values()
+    still = lake.state()
+    still.check_exists()
+    snapshots = [still.snapshot(table) for table in CONTENT]
     parts = [part for snapshot in snapshots for part in _parts(snapshot)]
-    lines: dict[str, list[str]] = {name: [] for name in TABLES}
+    lines: dict[str, list[str]] = {table.name: [] for table in CONTENT}
     damaged: list[str] = []
     with ThreadPoolExecutor(threads, thread_name_prefix="fingerprint") as pool:
         reads = pool.map(lambda part: _read(part, verify=verify), parts)
         for done, (part, read) in enumerate(zip(parts, reads, strict=True), 1):
-            lines[part.snapshot.table.name].append(f"{part.name} {read.digest}")
+            lines[part.snapshot.table.name] += read.lines
             damaged += read.damaged
             report(done, len(parts))
     tables = {name: _sha256(own) for name, own in lines.items()}
     full = [f"{name} {tables[name]}" for name, own in lines.items() if own]
     rows = {snapshot.table.name: snapshot.rows for snapshot in snapshots}
     return Fingerprint(_sha256(full), tables, rows, tuple(damaged))
-
-
-def digest_of(snapshot: Snapshot, files: tuple[DataFile, ...]) -> str:
-    """Return the digest of the rows in some files of one partition; one file that we wrote is not
-    read.
-
-    Args:
-        snapshot: that the files are of.
-        files: of one of its partitions.
-
-    Raises:
-        LakeError: a file cannot be read.
-    """
-    known = files[0].digest if len(files) == 1 else None
-    if known:
-        return known
-    return frame_digest(snapshot.table, rows_of(snapshot, files))
 
 
 def rows_of(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame:
@@ -142,26 +128,6 @@ def proven_rows(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame
     return rows
 
 
-def prove(snapshot: Snapshot, path: str) -> None:
-    """Refuse a file of a partitioned table that cannot be read, or that holds other rows than the
-    digest in its name says.
-
-    Args:
-        snapshot: of the table.
-        path: of the file, which need not be of this version.
-
-    Raises:
-        DamagedError: so it is.
-        LakeError: the store does not answer, or refuses.
-    """
-    table, file = snapshot.table, DataFile(path, None, 0, 0)
-    try:
-        rows = read_rows(table, snapshot.uri, [file], snapshot.options, table.stored.names)
-    except DamagedError as exc:
-        raise DamagedError(f"{exc} No candle was removed.") from exc
-    _check(table, file, rows)
-
-
 def _check(table: Table, file: DataFile, rows: pl.DataFrame) -> None:
     if file.digest not in (None, frame_digest(table, rows)):
         raise DamagedError(
@@ -171,24 +137,55 @@ def _check(table: Table, file: DataFile, rows: pl.DataFrame) -> None:
 
 
 def _parts(snapshot: Snapshot) -> Iterator[_Part]:
+    if snapshot.gone:
+        raise GoneError(snapshot.gone)
+    if snapshot.held is not None:
+        yield _Part(snapshot, "", ())
+        return
     for name, files in snapshot.by_partition().items():
         if any(file.rows for file in files):
             yield _Part(snapshot, name, files)
 
 
 def _read(part: _Part, *, verify: bool) -> _Read:
-    if not verify:
-        return _Read(digest_of(part.snapshot, part.files))
     table = part.snapshot.table
-    frames = [_rows_left(part.snapshot, file) for file in part.files]
-    found = [frame_digest(table, frame) for frame in frames]
-    whole = found[0] if len(found) == 1 else frame_digest(table, pl.concat(frames))
+    if part.snapshot.held is not None:
+        return _Read(_lines(table, "", part.snapshot.held))
+    if verify:
+        return _verified(part)
+    if table.partition is None:
+        known = part.files[0].digest if len(part.files) == 1 else None
+        if known and part.files[0].is_until(part.snapshot.until):
+            return _Read((f" {known}",))
+        return _Read(_lines(table, "", rows_of(part.snapshot, part.files)))
+    own = slices(part.snapshot, [part.name])
+    lines = [f"{slice_.name} {known}" for slice_ in own if (known := slice_.known_digest)]
+    left = dict.fromkeys(file for s in own if not s.known_digest for file in s.files)
+    if left:
+        lines += _lines(table, part.name, rows_of(part.snapshot, tuple(left)))
+    return _Read(tuple(lines))
+
+
+def _lines(table: Table, name: str, rows: pl.DataFrame) -> tuple[str, ...]:
+    """The lines of the slices of one instrument, or of a table in one piece."""
+    if rows.is_empty():
+        return ()
+    if table.partition is None:
+        return (f" {frame_digest(table, rows)}",)
+    return tuple(
+        f"{name}/{month:%Y-%m} {frame_digest(table, own)}" for month, own in by_month(rows)
+    )
+
+
+def _verified(part: _Part) -> _Read:
+    table, at = part.snapshot.table, part.snapshot
+    frames = [_rows_left(at, file) for file in part.files]
     damaged = tuple(
         f"{table.name}/{file.path}"
-        for file, digest in zip(part.files, found, strict=True)
-        if file.digest not in (None, digest)
+        for file, frame in zip(part.files, frames, strict=True)
+        if file.is_until(at.until) and file.digest not in (None, frame_digest(table, frame))
     )
-    return _Read(whole, damaged)
+    return _Read(_lines(table, part.name, pl.concat(frames)), damaged)
 
 
 def _rows_left(snapshot: Snapshot, file: DataFile) -> pl.DataFrame:

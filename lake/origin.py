@@ -1,10 +1,7 @@
 """Which exchange a lake's raw data came from, marked in its table of instruments: rows of two
-exchanges never share a lake.
-
-A lake without the mark was made before there was one; the first that writes to it marks it.
+exchanges never share a lake. The first that writes to it marks it.
 """
 
-from lake import log
 from lake.errors import ConflictError, UsageError
 from lake.schema import ORIGIN
 from lake.store import Lake
@@ -57,11 +54,8 @@ def claim(lake: Lake, origin: str, program: str) -> None:
         _check(lake, base.origin, origin)
         if base.origin:
             return
-        lineage = {"program": program}
-        if base.version is not None:
-            lineage[log.UPKEEP] = f"origin {origin}"
         try:
-            mark(base, {ORIGIN: origin}, lineage)
+            mark(base, {ORIGIN: origin}, {"program": program})
         except ConflictError:
             if attempt == _TRIES - 1:
                 raise

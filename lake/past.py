@@ -1,95 +1,110 @@
-"""What of a table's past was given up, as its log tells it; pure.
+"""The lake as of a batch: what it held when that batch was its newest.
 
-A mark says from which version on everything is kept (`lake.actions.KEPT_FROM`). Of versions before
-it these files were given up:
-
-- curated tables: all that went, for a build makes their rows again;
-- `raw_candles`: those whose rows are within a compacted file (`lake.pieces.holders`), so that no
-  version loses a row;
-- `coverage`: those that the commit of the mark names, of versions that no build was made from.
+The raw tables are filtered by their batch, `instruments` and `coverage` worked out from what is
+left. The curated tables are those of a build that was made as of the same batch, where what it left
+is still stored; else a build makes them again.
 """
 
-from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-from lake.actions import BUILDS, GIVEN_UP, Actions
-from lake.log import Commit, upkept
-from lake.pieces import holders
-from lake.tables import CURATED, RAW_CANDLES, Table
+import polars as pl
+
+from lake.batches import batch_at, check_batch, instruments_of
+from lake.coverage import coverages, to_table
+from lake.errors import GoneError
+from lake.snapshot import Snapshot
+from lake.state import State, curated
+from lake.store import Lake
+from lake.tables import ASKS, BATCH, BUILDS, COVERAGE, CURATED, INSTRUMENTS, RECORDS, Table
 
 
-def given_up(table: Table, commits: Iterable[Actions]) -> set[str]:
-    """Return the files of a table that were given up, by the rules of `lake.retention`; pure.
+class PastLake(State):
+    """A lake as of a batch; it can be read, not written.
 
-    Another program may bring an old version back, and its files go once more later: of each file
-    the last time that it went counts. So the commits since the mark before tell the same of the
-    files that went since as all commits do.
-
-    Args:
-        table: the declaration.
-        commits: of the table, all of them or all since a version, in any order.
+    Attributes:
+        as_of: the batch.
     """
-    ordered = sorted(commits, key=lambda commit: commit.version)
-    kept_from = max((commit.kept_from for commit in ordered), default=0)
-    old = [commit for commit in ordered if commit.version <= kept_from]
-    came = {path: commit.version for commit in ordered for path in commit.added}
-    went = {path: commit.version for commit in old for path in commit.removed}
-    if table is RAW_CANDLES:
-        until = {path: commit.version for commit in old for path in holders([commit.lineage])}
-    elif table in CURATED:
-        until = went
-    else:
-        until = {
-            path: commit.kept_from
-            for commit in ordered
-            for path in commit.lineage.get(GIVEN_UP, ())
-        }
-    return {
-        path
-        for path, version in went.items()
-        if came.get(path, -1) < version <= until.get(path, -1)
-    }
 
+    as_of: int
 
-def why_given_up(
-    table: Table, version: int, kept_from: int, paths: Iterable[str], commits: Sequence[Commit]
-) -> str:
-    """Say why the rows of a version before the mark cannot be read, and what brings them back;
-    empty where they can be; pure.
+    def __init__(self, present: Lake, as_of: int, curated_in: Lake | None = None) -> None:
+        """Look back at a lake.
 
-    Args:
-        table: the declaration.
-        version: of it.
-        kept_from: the mark.
-        paths: of its files.
-        commits: of the table, newest first.
-    """
-    if table in CURATED:
-        if upkept(commits, version) >= kept_from:
-            # Its files are those of a version that is kept.
-            return ""
-        raw_version = _made_from(commits, version)
-        again = "" if raw_version is None else f" --raw-version {raw_version}"
-        return (
-            f"{table.name} at its version {version} was given up to save space, as `follow` and "
-            f"`maintain` do with old builds. No candle is lost: `basislake build{again}` makes its "
-            "rows again, and `basislake build` then brings back the newest."
+        Args:
+            present: the lake.
+            as_of: the batch.
+            curated_in: the lake that holds the curated tables as of the batch; by default it is
+                looked for among the builds of this one.
+
+        Raises:
+            UsageError: there is no such batch.
+            LakeError: the lake cannot be read.
+        """
+        super().__init__(present)
+        check_batch(present, as_of)
+        self.as_of = as_of
+        self._curated_in = curated_in
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the curated tables as of the batch are there.
+
+        Raises:
+            LakeError: the lake cannot be read.
+        """
+        return not any(self.snapshot(table).gone for table in CURATED)
+
+    def _open(self, table: Table) -> Snapshot:
+        if table in CURATED:
+            return self._curated(table)
+        newest = Lake.snapshot(self, table)
+        if BATCH in table.names:
+            return _until(newest, self.as_of)
+        held = self._instruments() if table is INSTRUMENTS else self._coverage()
+        return Snapshot(table, newest.uri, newest.options, newest.version, (), newest.delta, held=held)
+
+    def _curated(self, table: Table) -> Snapshot:
+        if self._curated_in is not None:
+            return self._curated_in.snapshot(table)
+        newest = Lake.snapshot(self, table)
+        builds = Lake.snapshot(self, BUILDS).read(pl.col(BATCH) == self.as_of)
+        if builds.height:
+            try:
+                return curated(self, newest, builds.row(-1, named=True))
+            except GoneError:
+                pass
+        told = (
+            f"{table.name} as of batch {self.as_of} is not stored (any more). No candle is lost: "
+            f"`basislake build --as-of {self.as_of}` makes its rows, and `basislake build` then "
+            "brings back the newest."
         )
-    gone = {path for commit in commits for path in commit.lineage.get(GIVEN_UP, ())}
-    if gone.isdisjoint(paths):
-        return ""
-    raw_version = _made_from(commits, version)
-    builds = (raw for commit in commits for raw in commit.lineage.get(BUILDS, ()))
-    past = [raw for raw in builds if raw_version is None or raw < raw_version]
-    near = f" The last such version before is {max(past)}." if past else ""
-    return (
-        f"{table.name} at its version {version} was given up to save space, as `follow` and "
-        "`maintain` do with versions between builds. No candle is lost, and coverage is there for "
-        f"every version of {RAW_CANDLES.name} that a build was made from.{near}"
+        return Snapshot(table, newest.uri, newest.options, None, (), gone=told)
+
+    def _instruments(self) -> pl.DataFrame:
+        return instruments_of(self.snapshot(RECORDS).read())
+
+    def _coverage(self) -> pl.DataFrame:
+        listed = dict(self.snapshot(INSTRUMENTS).read().select("instrument", "listed_at").rows())
+        return COVERAGE.cast(to_table(coverages(self.snapshot(ASKS).read()), listed))
+
+
+def past(present: Lake, as_of: int | datetime) -> PastLake:
+    """Return a lake as of a batch, or as of the newest one that was committed by a time (UTC).
+
+    Raises:
+        UsageError: there is no such batch, or was none yet.
+        LakeError: the lake cannot be read.
+    """
+    return PastLake(present, batch_at(present, as_of) if isinstance(as_of, datetime) else as_of)
+
+
+def _until(newest: Snapshot, batch: int) -> Snapshot:
+    return Snapshot(
+        newest.table,
+        newest.uri,
+        newest.options,
+        newest.version,
+        newest.files,
+        newest.delta,
+        until=batch,
     )
-
-
-def _made_from(commits: Iterable[Commit], version: int) -> int | None:
-    """The version of `raw_candles` that a version was made from."""
-    past = (commit.lineage for commit in commits if commit.version <= version)
-    made: dict[str, int] = next((told["made_from"] for told in past if "made_from" in told), {})
-    return made.get(RAW_CANDLES.name)

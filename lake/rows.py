@@ -5,37 +5,30 @@ takes row groups by their statistics. From object stores Polars reads.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import polars as pl
 import pyarrow.parquet as pq
 
 from lake.files import DataFile, is_local
 from lake.guard import reading
-from lake.scan import Read, reads, scan_paths
-from lake.spans import Span, common
-from lake.tables import Table
+from lake.scan import scan_paths
+from lake.spans import Span
+from lake.tables import BATCH, Table
 
 # Of an object store, so that its latency is paid once for many.
 _FILES_AT_ONCE = 16
 
 
-class _One(NamedTuple):
-    """Which rows of one file are wanted, None for all."""
-
-    path: str
-    spans: tuple[Span, ...] | None
-
-
-def read_rows(
+def read_rows(  # noqa: PLR0913  (a table's place is three of them)
     table: Table,
     uri: str,
     files: Sequence[DataFile],
     options: Mapping[str, str],
     columns: Sequence[str],
     spans: Sequence[Span] | None = None,
+    until: int | None = None,
 ) -> pl.DataFrame:
-    """Return the rows of some files, in the order of the files where each is there itself.
+    """Return the rows of some files, file after file.
 
     Args:
         table: sorted by a time.
@@ -43,70 +36,70 @@ def read_rows(
         files: of the table.
         options: storage options of the object store.
         columns: of the table, without the partition column; the time among them where spans are
-            given, or rows are within other files.
+            given.
         spans: of the rows wanted, sorted and disjoint; all by default.
+        until: the last batch whose rows count; all by default.
 
     Raises:
         DamagedError: a file is absent, or its rows cannot be read.
         LakeError: the store does not answer, or refuses.
     """
-    schema = {name: table.polars_schema[name] for name in columns}
-    wanted = [one for read in reads(files) for one in _each(read, spans)]
-    read = _from_disk if is_local(uri) else _from_store
-    frames = read(table, uri, wanted, options, columns)
-    return pl.concat([pl.DataFrame(schema=schema), *frames])
-
-
-def _each(read: Read, spans: Sequence[Span] | None) -> Iterator[_One]:
-    """Its files, one by one, without the rows outside the spans."""
-    chosen = read.spans
+    wanted = [file for file in files if file.may_be_until(until)]
     if spans is not None:
-        chosen = tuple(spans if chosen is None else common(chosen, spans))
-    if chosen != ():
-        yield from (_One(path, chosen) for path in read.paths)
+        wanted = [file for file in wanted if any(map(file.may_hold, spans))]
+    is_partial = not all(file.is_until(until) for file in wanted)
+    asked = [*columns, *([BATCH] if is_partial and BATCH not in columns else [])]
+    read = _from_disk if is_local(uri) else _from_store
+    schema = {name: table.polars_schema[name] for name in asked}
+    frames = [
+        _inside(frame, table.order[0], spans)
+        for frame in read(table, uri, [file.path for file in wanted], options, asked, spans)
+    ]
+    rows = pl.concat([pl.DataFrame(schema=schema), *frames])
+    return (rows.filter(pl.col(BATCH) <= until) if is_partial else rows).select(columns)
 
 
-def _from_disk(
+def _from_disk(  # noqa: PLR0913  (the same)
     table: Table,
     uri: str,
-    wanted: Sequence[_One],
+    paths: Sequence[str],
     options: Mapping[str, str],
     columns: Sequence[str],
+    spans: Sequence[Span] | None,
 ) -> Iterator[pl.DataFrame]:
     """The rows of each file, of which row groups that hold none are not read."""
     schema = {name: table.polars_schema[name] for name in columns}
-    for path, spans in wanted:
+    for path in paths:
         with (
             reading(table, uri, [path], options),
             pq.ParquetFile(f"{uri}/{path}", pre_buffer=False) as file,
         ):
             groups = list(_groups(file, table.order[0], spans))
             rows = file.read_row_groups(groups, columns=list(columns), use_threads=False)
-            frame = pl.DataFrame(rows, schema)
-        yield _inside(frame, table.order[0], spans)
+            frame = pl.DataFrame(rows.select(list(columns)), schema)
+        yield frame
 
 
-def _from_store(
+def _from_store(  # noqa: PLR0913  (the same)
     table: Table,
     uri: str,
-    wanted: Sequence[_One],
+    paths: Sequence[str],
     options: Mapping[str, str],
     columns: Sequence[str],
+    spans: Sequence[Span] | None,
 ) -> Iterator[pl.DataFrame]:
     """The rows of each file, of which those between the first span and the last are asked for."""
     scans = []
-    for path, spans in wanted:
+    for path in paths:
         scan = scan_paths(table, uri, [path], options).select(columns)
         if spans:
             whole = pl.col(table.order[0]).is_between(spans[0].start, spans[-1].end, closed="left")
             scan = scan.filter(whole)
         scans.append(scan)
     for place in range(0, len(scans), _FILES_AT_ONCE):
-        some = wanted[place : place + _FILES_AT_ONCE]
-        with reading(table, uri, [one.path for one in some], options):
+        with reading(table, uri, paths[place : place + _FILES_AT_ONCE], options):
             frames = pl.collect_all(scans[place : place + _FILES_AT_ONCE])
-        for frame, one in zip(frames, some, strict=True):
-            yield _inside(frame, table.order[0], one.spans)
+        yield from frames
 
 
 def _groups(file: pq.ParquetFile, stamp: str, spans: Sequence[Span] | None) -> Iterator[int]:
@@ -123,9 +116,12 @@ def _meets(known: pq.Statistics, span: Span) -> bool:
 
 
 def _inside(frame: pl.DataFrame, stamp: str, spans: Sequence[Span] | None) -> pl.DataFrame:
-    """The rows of the spans; the frame is sorted, as every file is."""
+    """The rows of the spans."""
     if spans is None:
         return frame
+    if not frame[stamp].is_sorted():
+        # Another program put the file together.
+        frame = frame.sort(stamp, maintain_order=True)
     edges = pl.Series([edge for span in spans for edge in span], dtype=frame.schema[stamp])
     places = frame[stamp].search_sorted(edges).to_list()
     chosen = [

@@ -1,48 +1,19 @@
-"""Rows of some files of a table, read by Polars: also of files whose rows are within others now."""
+"""Rows of some files of a table, read by Polars."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import polars as pl
 
-from lake.files import FILE, DataFile, has_misleading_folder, partition_of
-from lake.spans import MINUTE, Span, merge
-from lake.tables import Table
-
-_START, _END = "_start", "_end"
-
-
-class Read(NamedTuple):
-    """Which rows of some files are to be read.
-
-    Attributes:
-        paths: of the files, at least one, relative to the table's folder.
-        spans: of the rows, sorted and disjoint; None means all.
-    """
-
-    paths: tuple[str, ...]
-    spans: tuple[Span, ...] | None
-
-
-def reads(files: Iterable[DataFile]) -> list[Read]:
-    """Return what has to be read for the rows of some files, each file once; pure.
-
-    Args:
-        files: of one table.
-    """
-    whole: list[str] = []
-    within: dict[str, list[Span]] = {}
-    for file in files:
-        if file.within is None:
-            whole.append(file.path)
-        elif file.first and file.last:
-            within.setdefault(file.within, []).append(Span(file.first, file.last + MINUTE))
-    found = [Read((path,), tuple(merge(spans))) for path, spans in within.items()]
-    return [Read(tuple(whole), None), *found] if whole else found
+from lake.files import DataFile, has_misleading_folder, partition_of
+from lake.tables import BATCH, Table
 
 
 def scan_files(
-    table: Table, uri: str, files: Iterable[DataFile], options: Mapping[str, str]
+    table: Table,
+    uri: str,
+    files: Iterable[DataFile],
+    options: Mapping[str, str],
+    until: int | None = None,
 ) -> pl.LazyFrame:
     """Return the rows of some files of a table, with the declared columns and types.
 
@@ -51,40 +22,19 @@ def scan_files(
         uri: the table's folder.
         files: of the table.
         options: storage options of the object store.
+        until: the last batch whose rows count; all by default.
     """
-    wanted = reads(files)
-    scans = [scan_paths(table, uri, read.paths, options) for read in wanted if read.spans is None]
-    within = [read for read in wanted if read.spans is not None]
-    if within:
-        scans.append(_scan_within(table, uri, within, options))
-    return pl.concat(scans) if scans else table.empty().lazy()
-
-
-def _scan_within(
-    table: Table, uri: str, wanted: Sequence[Read], options: Mapping[str, str]
-) -> pl.LazyFrame:
-    """One scan of all files; a scan of each would take seconds to plan where they are hundreds."""
-    bounds = [
-        (f"{uri}/{path}", *span)
-        for read in wanted
-        for path in read.paths
-        for span in read.spans or ()
-    ]
-    time = table.polars_schema[table.order[0]]
-    known = pl.LazyFrame(bounds, {FILE: pl.String, _START: time, _END: time}, orient="row")
-    paths = [path for read in wanted for path in read.paths]
-    rows = scan_paths(table, uri, paths, options, FILE)
-    rows = rows.join(known, on=FILE, maintain_order="left")
-    stamp = pl.col(table.order[0])
-    return rows.filter(stamp >= pl.col(_START), stamp < pl.col(_END)).select(table.names)
+    wanted = [file for file in files if file.may_be_until(until)]
+    if not wanted:
+        return table.empty().lazy()
+    rows = scan_paths(table, uri, [file.path for file in wanted], options)
+    if all(file.is_until(until) for file in wanted):
+        return rows
+    return rows.filter(pl.col(BATCH) <= until)
 
 
 def scan_paths(
-    table: Table,
-    uri: str,
-    paths: Sequence[str],
-    options: Mapping[str, str],
-    file_column: str | None = None,
+    table: Table, uri: str, paths: Sequence[str], options: Mapping[str, str]
 ) -> pl.LazyFrame:
     """Return all rows of the files at some paths in a table's folder.
 
@@ -93,23 +43,22 @@ def scan_paths(
         uri: the table's folder.
         paths: at least one.
         options: storage options of the object store.
-        file_column: a further column with each row's file, as `uri/path`; none by default.
     """
     if table.partition is None or not has_misleading_folder(table, uri):
         hive = _hive_schema(table.partition, uri) if table.partition else None
-        return _scan(table, uri, paths, options, file_column, hive)
+        return _scan(table, uri, paths, options, hive)
     # Polars takes folders above for columns, so each partition is named here. That takes a scan for
     # each, which is slower to plan.
     parts: dict[str | None, list[str]] = {}
     for path in paths:
         parts.setdefault(partition_of(table, path), []).append(path)
     scans = (
-        _scan(table.stored, uri, own, options, file_column).with_columns(
+        _scan(table.stored, uri, own, options).with_columns(
             pl.lit(name, pl.String).alias(table.partition)
         )
         for name, own in parts.items()
     )
-    return pl.concat(scan.select(_names(table, file_column)) for scan in scans)
+    return pl.concat(scan.select(table.names) for scan in scans)
 
 
 def _scan(
@@ -117,7 +66,6 @@ def _scan(
     uri: str,
     paths: Iterable[str],
     options: Mapping[str, str],
-    file_column: str | None,
     hive_schema: pl.Schema | None = None,
 ) -> pl.LazyFrame:
     lazy = pl.scan_parquet(
@@ -128,13 +76,8 @@ def _scan(
         storage_options=dict(options) or None,
         # What delta-rs takes from the environment, Polars does too; no other library is asked.
         credential_provider=None,
-        include_file_paths=file_column,
     )
-    return lazy.select(_names(table, file_column))
-
-
-def _names(table: Table, file_column: str | None) -> list[str]:
-    return [*table.names, file_column] if file_column else table.names
+    return lazy.select(table.names)
 
 
 def _hive_schema(partition: str, uri: str) -> pl.Schema:

@@ -1,25 +1,23 @@
 """One table at one version: its files, and how to read them."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 
 import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from lake import files, pieces, schema
-from lake.actions import KEPT_FROM, LOG
+from lake import files, schema
 from lake.errors import GoneError, LakeError
 from lake.files import DataFile
 from lake.guard import explained, reading
-from lake.log import commits_of
-from lake.past import why_given_up
 from lake.scan import scan_files
-from lake.tables import RAW_CANDLES, Table
+from lake.tables import BATCH, Table
+
+LOG = "_delta_log"
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,9 @@ class Snapshot:
         options: storage options of the object store.
         version: of the table, None where the table does not exist yet.
         files: those that make up this version, and no others; by partition, time and path.
-        is_past: whether the version was asked for by number, so that newer ones may have been known
-            then.
+        until: the last batch whose rows count; None means all.
+        held: its rows, where they were worked out from others as they were then; see `lake.past`.
+        gone: why its rows cannot be had any more, a sentence; empty where they can be.
     """
 
     table: Table
@@ -42,33 +41,9 @@ class Snapshot:
     version: int | None
     files: tuple[DataFile, ...]
     delta: DeltaTable | None = field(default=None, repr=False, compare=False)
-    is_past: bool = field(default=False, compare=False)
-
-    @cached_property
-    def given_up(self) -> str:
-        """Why the rows of this version cannot be read any more; empty where they can be. See
-        `lake.retention`.
-
-        Raises:
-            LakeError: the table cannot be read.
-        """
-        if self.table is RAW_CANDLES or not self._is_replaced:
-            return ""
-        with explained(f"{self.table.name} cannot be read at {self.uri}"):
-            paths = [file.path for file in self.files]
-            commits = commits_of(self._newest)
-            return why_given_up(self.table, self.version or 0, self._kept_from, paths, commits)
-
-    @property
-    def opened(self) -> DeltaTable:
-        """The table as the library below has it.
-
-        Raises:
-            LakeError: the table does not exist.
-        """
-        if self.delta is None:
-            raise LakeError(f"There is no table {self.table.name} at {self.uri}.")
-        return self.delta
+    until: int | None = None
+    held: pl.DataFrame | None = field(default=None, repr=False, compare=False)
+    gone: str = ""
 
     @property
     def origin(self) -> str | None:
@@ -77,18 +52,31 @@ class Snapshot:
 
     @property
     def rows(self) -> int:
-        """Rows in all files."""
-        return sum(file.rows for file in self.files)
+        """Rows in it.
+
+        Raises:
+            LakeError: some have to be read to be counted, and cannot be.
+        """
+        return self.rows_in(self.files) if self.held is None else self.held.height
+
+    def rows_in(self, chosen: Collection[DataFile]) -> int:
+        """Rows in some of its files; see `rows`."""
+        whole = sum(file.rows for file in chosen if file.is_until(self.until))
+        partial = [
+            f for f in chosen if f.may_be_until(self.until) and not f.is_until(self.until)
+        ]
+        return whole + (self.rows_of(partial).height if partial else 0)
 
     def of(self, partition: str) -> tuple[DataFile, ...]:
         """The files of one partition."""
         return tuple(file for file in self.files if file.partition == partition)
 
     def by_partition(self) -> dict[str, tuple[DataFile, ...]]:
-        """All files, by the value of the partition column."""
+        """All files that may hold rows of it, by the value of the partition column."""
         parts: dict[str, list[DataFile]] = {}
         for file in self.files:
-            parts.setdefault(file.partition or "", []).append(file)
+            if file.may_be_until(self.until):
+                parts.setdefault(file.partition or "", []).append(file)
         return {name: tuple(group) for name, group in parts.items()}
 
     def scan(self, partition: str | None = None) -> pl.LazyFrame:
@@ -97,10 +85,14 @@ class Snapshot:
         Collecting it may end in an error of Polars; `read` and `rows_of` turn that into ours.
 
         Raises:
-            LakeError: this version was given up, or the table cannot be read.
+            GoneError: they cannot be had any more.
         """
-        files = self.files if partition is None else self.of(partition)
-        return scan_files(self.table, self.uri, self.located(files), self.options)
+        if self.gone:
+            raise GoneError(self.gone)
+        if self.held is not None:
+            return self.held.lazy()
+        chosen = self.files if partition is None else self.of(partition)
+        return scan_files(self.table, self.uri, chosen, self.options, self.until)
 
     def read(self, *where: pl.Expr, partition: str | None = None) -> pl.DataFrame:
         """Return rows that fit in memory, in the table's order.
@@ -112,78 +104,38 @@ class Snapshot:
         Raises:
             LakeError: they cannot be read.
         """
-        files = self.files if partition is None else self.of(partition)
-        return self.table.cast(self.rows_of(files, *where))
+        if self.held is not None:
+            return self.table.cast(self.held.filter(*where))
+        chosen = self.files if partition is None else self.of(partition)
+        return self.table.cast(self.rows_of(chosen, *where))
 
-    def rows_of(self, files: Collection[DataFile], *where: pl.Expr) -> pl.DataFrame:
+    def rows_of(self, chosen: Collection[DataFile], *where: pl.Expr) -> pl.DataFrame:
         """Return rows of some of its files as they are there, with the declared columns and types.
 
         Args:
-            files: of it.
+            chosen: files of it.
             where: what holds for each of the rows; all by default.
 
         Raises:
             LakeError: they cannot be read.
         """
-        placed = self.located(files)
-        paths = [file.within or file.path for file in placed]
-        with reading(self.table, self.uri, paths, self.options):
-            scan = scan_files(self.table, self.uri, placed, self.options)
+        if self.gone:
+            raise GoneError(self.gone)
+        with reading(self.table, self.uri, [file.path for file in chosen], self.options):
+            scan = scan_files(self.table, self.uri, chosen, self.options, self.until)
             return scan.filter(*where).collect()
 
-    def located(self, files: Iterable[DataFile]) -> tuple[DataFile, ...]:
-        """Return some of its files, each with the place where its rows are now.
+    def since(self, batch: int, *where: pl.Expr) -> pl.DataFrame:
+        """Return the rows that came after a batch, without reading files that hold none.
 
         Raises:
-            GoneError: this version was given up.
-            LakeError: the table cannot be read.
+            LakeError: they cannot be read.
         """
-        if self.given_up:
-            raise GoneError(self.given_up)
-        held = self._held
-        return tuple(replace(f, within=held[f.path]) if f.path in held else f for f in files)
-
-    @cached_property
-    def _held(self) -> Mapping[str, str]:
-        """The file that holds a file's rows now, for those of this version that were given up."""
-        if self.table is not RAW_CANDLES or not self._is_replaced:
-            return {}
-        with explained(f"{self.table.name} cannot be read at {self.uri}"):
-            later = commits_of(self._newest, since=self.version or 0)
-            return pieces.holders(c.lineage for c in later[::-1] if c.version <= self._kept_from)
-
-    @cached_property
-    def _is_replaced(self) -> bool:
-        """Whether it is so old that files of it may have been given up."""
-        if not self.is_past or self.version is None:
-            return False
-        with explained(f"{self.table.name} cannot be read at {self.uri}"):
-            return self.version < self._kept_from
-
-    @cached_property
-    def _kept_from(self) -> int:
-        return self._newest.transaction_version(KEPT_FROM) or 0
-
-    @cached_property
-    def _newest(self) -> DeltaTable:
-        return self.newest()
-
-    def newest(self) -> DeltaTable:
-        """Return the table as it is now, as the library below has it.
-
-        Raises:
-            LakeError: it does not exist, or was made by a newer basislake.
-            DeltaError, OSError: it cannot be read; see `explained`.
-        """
-        found = open_table(self.table, self.uri, self.options)
-        if found is None:
-            raise LakeError(f"There is no table {self.table.name} at {self.uri}.")
-        return found
+        chosen = [file for file in self.files if file.may_be_since(batch)]
+        return self.rows_of(chosen, pl.col(BATCH) > batch, *where)
 
     def counter(self, name: str) -> int:
-        """How many commits raised this counter, or the number it was set to (see `Lake.commit`); 0
-        at the start.
-        """
+        """The number that the table's commits have set under a name; 0 where none has."""
         return (self.delta.transaction_version(name) if self.delta else None) or 0
 
 
@@ -193,15 +145,20 @@ def load(
     """Return a table at a version (the newest by default); empty where the table does not exist.
 
     Raises:
-        GoneError: the table has no such version.
-        LakeError: the table cannot be read, or was made by a newer basislake.
+        GoneError: the table has no such version any more, or not yet.
+        LakeError: the table cannot be read, or has another shape.
     """
     with explained(f"{table.name} cannot be read at {uri}"):
         delta = open_table(table, uri, options, version)
         if delta is None:
             return Snapshot(table, uri, options, None, ())
-        found = tuple(sorted(_files_of(table, delta), key=_place))
-        return Snapshot(table, uri, options, delta.version(), found, delta, version is not None)
+        return of_delta(table, uri, options, delta)
+
+
+def of_delta(table: Table, uri: str, options: Mapping[str, str], delta: DeltaTable) -> Snapshot:
+    """Return a table as the library below has opened it."""
+    found = tuple(sorted(_files_of(table, delta), key=_place))
+    return Snapshot(table, uri, options, delta.version(), found, delta)
 
 
 def open_table(
@@ -216,24 +173,20 @@ def open_table(
         version: of the table, the newest by default.
 
     Raises:
-        GoneError: the table has no such version.
-        LakeError: it was made by a newer basislake.
+        GoneError: the log does not tell of such a version.
+        LakeError: it has another shape.
         DeltaError, OSError: it cannot be read; see `explained`.
     """
-    if version is not None and version < 0:
-        raise GoneError(f"{table.name} has no version {version}; they are counted from 0.")
     try:
         delta = DeltaTable(uri, version=version, storage_options=dict(options) or None)
     except DeltaError as exc:
-        if version is None:
-            if isinstance(exc, TableNotFoundError):
-                _check_readable(uri)
-                return None
-            raise
-        newest = open_table(table, uri, options)
-        if newest is None or newest.version() < version:
-            known = f"the newest is {newest.version()}" if newest else "it does not exist"
-            raise GoneError(f"{table.name} has no version {version} at {uri}; {known}.") from exc
+        if version is not None:
+            raise GoneError(
+                f"{table.name} has no version {version} at {uri} any more, or not yet."
+            ) from exc
+        if isinstance(exc, TableNotFoundError):
+            _check_readable(uri)
+            return None
         raise
     schema.check(table.name, uri, delta.metadata().configuration)
     return delta
@@ -283,9 +236,15 @@ def _files_of(table: Table, delta: DeltaTable) -> Iterator[DataFile]:
         first, last = (
             row.get(f"{side}.{stamp.name}") if stamp else None for side in ("min", "max")
         )
-        partition = row[f"partition.{table.partition}"] if table.partition else None
+        least, most = (row.get(f"{side}.{BATCH}") for side in ("min", "max"))
         yield DataFile(
-            row["path"], partition, row["num_records"], row["size_bytes"], _utc(first), _utc(last)
+            path=row["path"],
+            partition=row[f"partition.{table.partition}"] if table.partition else None,
+            rows=row["num_records"],
+            bytes=row["size_bytes"],
+            first=_utc(first),
+            last=_utc(last),
+            batches=None if least is None or most is None else (least, most),
         )
 
 

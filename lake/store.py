@@ -1,7 +1,7 @@
 """The lake: Delta Lake tables under one folder or object-store URI, and how they change."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from deltalake.transaction import AddAction, RemoveAction
 
-from lake import conditional, files, log, machine
+from lake import conditional, files, machine
 from lake.address import address_of
 from lake.errors import LakeError
 from lake.files import DataFile
 from lake.guard import explained
-from lake.log import Commit
-from lake.snapshot import Snapshot, Watch, load, open_table
+from lake.snapshot import Snapshot, Watch, load, of_delta
 from lake.tables import TABLES, Table
 from lake.transaction import transact
 
 if TYPE_CHECKING:
     import duckdb
-
-__all__ = ["Commit", "Lake"]
-
 
 class Lake:
     """Tables at a folder or an object-store URI.
@@ -31,7 +27,7 @@ class Lake:
     Attributes:
         uri: absolute path or URI, without a slash at the end.
         options: storage options (credentials, endpoint) as delta-rs and Polars take them.
-        version: of `raw_candles` where the lake is open as it was (`lake.versions`), else None.
+        as_of: the batch that the lake is open as of, to be read only; None where it is as it is.
     """
 
     def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
@@ -40,7 +36,7 @@ class Lake:
         Raises:
             UsageError: no lake can be there.
         """
-        self.version: int | None = None
+        self.as_of: int | None = None
         address = address_of(uri, options)
         self.uri = address.uri
         self.options = dict(address.options)
@@ -90,17 +86,22 @@ class Lake:
         with ThreadPoolExecutor(1 if self.is_local else len(TABLES)) as pool:
             return dict(zip(TABLES, pool.map(self.snapshot, TABLES.values()), strict=True))
 
-    def scan(self, name: str, version: int | None = None) -> pl.LazyFrame:
+    def state(self) -> "Lake":
+        """Return the lake at one moment, to be read only; see `lake.state`."""
+        from lake.state import State  # noqa: PLC0415  (it is a lake itself)
+
+        return self if isinstance(self, State) else State(self)
+
+    def scan(self, name: str) -> pl.LazyFrame:
         """Return a table's rows as a lazy frame; no rows where the lake has none of it yet.
 
         Args:
             name: of the table; see `lake.tables`.
-            version: of the table, the newest by default.
 
         Raises:
-            LakeError: there is no such lake, table or version, or it cannot be read.
+            LakeError: there is no such lake or table, or it cannot be read.
         """
-        return self._existing(self._declared(name), version).scan()
+        return self._existing(self._declared(name)).scan()
 
     def read(self, table: Table) -> pl.DataFrame:
         """Return all rows of a table that fits in memory, in the table's order; see `scan`."""
@@ -121,109 +122,58 @@ class Lake:
         added: Collection[DataFile],
         lineage: Mapping[str, Any],
         *,
-        replacing: Collection[str] | None = (),
         removing: Collection[DataFile] = (),
-        counting: Collection[str] = (),
-        marks: Mapping[str, int] | None = None,
-    ) -> int:
-        """Make files visible in one atomic step. Return the table's newest version then, which is
-        another writer's where one has committed since.
+        counters: Mapping[str, int],
+        is_change: bool = True,
+    ) -> Snapshot:
+        """Make files visible in one atomic step, and return the table as it is then, or as another
+        writer has left it since.
 
         Args:
             base: the version that the change was worked out from.
             added: files already written.
-            lineage: kept in the commit: what it was made from, and by what.
-            replacing: partitions whose present files go away; None means all files of the table.
-            removing: single files that go away; count their partitions, too.
-            counting: counters to raise by one, besides one for each partition that is replaced.
-                Two writers that raise one counter from the same base cannot both succeed, so a
-                counter per instrument guards appended rows against a second writer.
-            marks: counters to set to a number; later commits keep it (see `Snapshot.counter`).
+            lineage: kept in the commit for those who look into its log; nothing relies on it.
+            removing: files that go away.
+            counters: numbers to set (see `Snapshot.counter`). Two writers that set one of them from
+                the same base cannot both succeed.
+            is_change: whether the rows of the table change, as opposed to where they are.
 
         Raises:
-            ConflictError: another writer made the table, or replaced rows or raised one of the
-                counters since `base`; nothing was stored.
+            ConflictError: another writer set one of the counters or removed one of the files since
+                `base`; nothing was stored.
             LakeError: the store cannot be written; nothing was stored, or the message says that it
                 cannot be told.
         """
         self._check_present()
         table = base.table
-        # Two that replace what is empty remove no file, so only a counter tells that they collide.
-        raised = {*counting, *((table.name,) if replacing is None else replacing)}
-        counters = {name: base.counter(name) + 1 for name in sorted(raised)} | dict(marks or {})
-        actions = [_remove(table, file, is_change=True) for file in removing]
-        return transact(
+        come = [files.add_action_fields(table, f) | {"data_change": is_change} for f in added]
+        delta = transact(
             base,
-            [*actions, *(AddAction(**files.add_action_fields(table, file)) for file in added)],
+            [_remove(table, file, is_change=is_change) for file in removing],
+            [AddAction(**fields) for fields in come],
             lineage,
-            mode="append" if replacing is not None and not replacing else "overwrite",
-            filters=[(table.partition, "in", sorted(replacing))]
-            if replacing and table.partition
-            else None,
-            counters=counters,
+            counters,
         )
-
-    def swap(
-        self,
-        base: Snapshot,
-        removed: Sequence[DataFile],
-        added: Sequence[DataFile],
-        lineage: Mapping[str, Any],
-    ) -> int:
-        """Make files stand for others that hold the same rows, in one atomic step. Earlier versions
-        keep their files. Return the table's newest version then, as `commit` does.
-
-        Raises:
-            ConflictError: another writer changed one of the partitions since `base`; nothing was
-                stored.
-            LakeError: the store cannot be written; nothing was stored, or the message says that it
-                cannot be told.
-        """
-        self._check_present()
-        table = base.table
-        gone = [_remove(table, file, is_change=False) for file in removed]
-        come = [files.add_action_fields(table, file) | {"data_change": False} for file in added]
-        # The library lets two writers remove one file; only a counter tells that they collide.
-        raised = {file.partition or table.name for file in removed}
-        counters = {name: base.counter(name) + 1 for name in sorted(raised)}
-        added_actions = [AddAction(**fields) for fields in come]
-        return transact(base, [*gone, *added_actions], lineage, counters=counters)
+        return of_delta(table, base.uri, self.options, delta)
 
     def replace(
         self,
         base: Snapshot,
         frame: pl.DataFrame,
         lineage: Mapping[str, Any],
-        marks: Mapping[str, int] | None = None,
-    ) -> int | None:
-        """Make the frame the whole content of a table without partitions, and set the marks (see
-        `commit`); None, and nothing is committed, where all is so already.
+        counters: Mapping[str, int],
+    ) -> Snapshot:
+        """Make the frame the whole content of a table without partitions, and set the counters (see
+        `commit`); nothing is committed where all is so already.
 
         Raises:
             ConflictError: another writer committed since `base`; nothing was stored.
         """
-        marks = {name: n for name, n in (marks or {}).items() if base.counter(name) != n}
-        if base.version is not None and not marks and self._holds(base, frame):
-            return None
+        is_counted = all(base.counter(name) == number for name, number in counters.items())
+        if base.version is not None and is_counted and self._holds(base, frame):
+            return base
         added = [self.write(base.table, frame)] if frame.height else []
-        return self.commit(base, added, lineage, replacing=None, marks=marks)
-
-    def history(self, table: Table, limit: int | None = None, *, since: int = -1) -> list[Commit]:
-        """Return the commits of a table, newest first; empty where the table does not exist.
-
-        Args:
-            table: the declaration.
-            limit: how many of the newest, all by default.
-            since: only those after this version. A log of years is read in seconds, its last
-                commits at once.
-
-        Raises:
-            LakeError: the log cannot be read.
-        """
-        uri = self._table_uri(table)
-        with explained(f"the log of {table.name} cannot be read at {uri}"):
-            delta = open_table(table, uri, self.options)
-            return log.commits_of(delta, limit, since) if delta else []
+        return self.commit(base, added, lineage, removing=base.files, counters=counters)
 
     def duckdb(self) -> "duckdb.DuckDBPyConnection":
         """Return a DuckDB connection with a view per table as it is now; see `lake.duck`.
@@ -233,7 +183,7 @@ class Lake:
         """
         from lake import duck  # noqa: PLC0415  (much that a lake is asked needs no DuckDB)
 
-        snapshots = self.snapshots().values()
+        snapshots = self.state().snapshots().values()
         self._check_any(snapshots)
         return duck.connect(snapshots, is_local=self.is_local)
 
@@ -258,12 +208,12 @@ class Lake:
     def _holds(self, base: Snapshot, frame: pl.DataFrame) -> bool:
         return base.read().equals(base.table.cast(frame))
 
-    def _existing(self, table: Table, version: int | None = None) -> Snapshot:
+    def _existing(self, table: Table) -> Snapshot:
         """A table of a lake that is there; to know that takes a look at the others only where this
         one is not.
         """
-        snapshot = self.snapshot(table, version)
-        if snapshot.version is None:
+        snapshot = self.state().snapshot(table)
+        if snapshot.version is None and not snapshot.gone:
             self.check_exists()
         return snapshot
 
@@ -275,10 +225,10 @@ class Lake:
             )
 
     def _check_present(self) -> None:
-        if self.version is not None:
+        if self.as_of is not None:
             raise LakeError(
-                f"The lake is open as it was at version {self.version}, to be read only; nothing "
-                "was written. Open it without a version to write."
+                f"The lake is open as of batch {self.as_of}, to be read only; nothing was written. "
+                "Open it without one to write."
             )
 
     def _table_uri(self, table: Table) -> str:

@@ -37,6 +37,10 @@ class Type(Enum):
         return arrow
 
 
+# The column that says by which ingest commit a row came; see `lake.batches`.
+BATCH = "batch"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column.
@@ -82,6 +86,11 @@ class Table:
         return [column.name for column in self.columns]
 
     @cached_property
+    def content(self) -> tuple[Column, ...]:
+        """The columns that a digest covers: neither the partition's, nor when a row came."""
+        return tuple(c for c in self.columns if c.name not in (self.partition, BATCH))
+
+    @cached_property
     def stored(self) -> "Table":
         """The table as its files hold it: the partition column is in their paths alone."""
         columns = tuple(column for column in self.columns if column.name != self.partition)
@@ -115,7 +124,7 @@ class Table:
         )
         # To sort what is sorted costs more than to look.
         is_sorted = len(self.order) == 1 and rows[self.order[0]].is_sorted()
-        return rows if is_sorted else rows.sort(self.order)
+        return rows if is_sorted else rows.sort(self.order, maintain_order=True)
 
     def to_arrow(self, frame: pl.DataFrame) -> pa.Table:
         """Return the frame as Arrow in exactly this table's schema.
@@ -147,6 +156,7 @@ _CANDLE = (
     Column("volume", Type.FLOAT, "traded amount", "base coin", nullable=True),
     Column("cost", Type.FLOAT, "traded amount", "quote currency", nullable=True),
 )
+_BATCH = Column(BATCH, Type.INT, "number of the ingest commit that brought it, from 1 on")
 _SUSPECT = Column("suspect", Type.BOOL, "kept, but flagged by a warning rule")
 
 
@@ -180,9 +190,9 @@ INSTRUMENTS = Table(
 
 RAW_CANDLES = Table(
     name="raw_candles",
-    row="a closed candle as received",
-    columns=_CANDLE,
-    key=("instrument", "ts"),
+    row="a closed candle as received; where a minute has several, the last batch counts",
+    columns=(*_CANDLE, _BATCH),
+    key=("instrument", "ts", BATCH),
     order=("ts",),
     partition="instrument",
 )
@@ -289,8 +299,60 @@ BASIS = Table(
     partition="instrument",
 )
 
+_AT = Column("at", Type.TIME, "when it was committed, by the clock of the machine that did", "UTC")
+_PROGRAM = Column("program", Type.TEXT, "name and version of the program that did")
+
+ASKS = Table(
+    name="asks",
+    row="a maximal interval of an answer, or of the lack of one, with one status",
+    columns=(
+        _BATCH,
+        _INSTRUMENT,
+        Column("start", Type.TIME, "first minute of the interval", "UTC"),
+        Column("end", Type.TIME, "end of the interval, exclusive", "UTC"),
+        Column("status", Type.TEXT, "present, absent or failed"),
+        Column("window_start", Type.TIME, "first minute of the window that was asked for", "UTC"),
+        Column("window_end", Type.TIME, "end of the window, exclusive", "UTC"),
+        Column(
+            "duplicates", Type.INT, "repeats in the answer, told by its first interval", "rows"
+        ),
+        Column("run", Type.TEXT, "the run that asked, by its name", nullable=True),
+        _PROGRAM,
+        _AT,
+    ),
+    key=(BATCH, "instrument", "window_start", "start"),
+    order=(BATCH, "instrument", "window_start", "start"),
+)
+
+RECORDS = Table(
+    name="records",
+    row="an instrument's record, as it was when it was new or had changed",
+    columns=(_BATCH, *INSTRUMENTS.columns, _PROGRAM, _AT),
+    key=(BATCH, "instrument"),
+    order=(BATCH, "instrument"),
+)
+
 # What a build makes, in the order it commits.
 CURATED = (CANDLES, BASIS, QUARANTINE, WARNINGS, QUALITY)
+
+BUILDS = Table(
+    name="builds",
+    row="a build that is wholly committed",
+    columns=(
+        Column("build", Type.INT, "its number, from 1 on"),
+        Column(BATCH, Type.INT, "the newest batch that it was made from"),
+        Column("rules", Type.TEXT, "hash of the rules, by their code"),
+        Column("settings", Type.TEXT, "the rules' constants, as JSON"),
+        *(
+            Column(f"{table.name}_version", Type.INT, f"version of {table.name} that it made")
+            for table in CURATED
+        ),
+        _PROGRAM,
+        _AT,
+    ),
+    key=("build",),
+    order=("build",),
+)
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -303,5 +365,13 @@ TABLES: dict[str, Table] = {
         COVERAGE,
         QUALITY,
         BASIS,
+        ASKS,
+        RECORDS,
+        BUILDS,
     )
 }
+
+# What is fetched; rows are only ever added, each with its batch.
+RAW = (RAW_CANDLES, ASKS, RECORDS)
+# What a fingerprint covers: all but who did what when.
+CONTENT = tuple(t for t in TABLES.values() if t not in (ASKS, RECORDS, BUILDS))

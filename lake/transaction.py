@@ -1,72 +1,71 @@
 """One atomic step of a table: files come and go together, or not at all."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 from uuid import uuid4
 
-from deltalake import (
-    CommitProperties,
-    DeltaTable,
-    PostCommitHookProperties,
-    Schema,
-    Transaction,
-)
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from lake import conditional, log
+from lake import conditional
+from lake.errors import ConflictError
 from lake.guard import explained
 from lake.schema import PROPERTIES
 from lake.snapshot import Snapshot, open_table
 
+# Names a commit in the log, so that its writer knows it again where the store's reply was lost.
+_IDENTITY = "commit"
+# Each lost race means that another writer has committed to the table.
+_TRIES = 100
+
 
 def transact(
     base: Snapshot,
-    actions: Sequence[AddAction | RemoveAction],
+    removed: Sequence[RemoveAction],
+    added: Sequence[AddAction],
     lineage: Mapping[str, Any],
-    *,
-    mode: Literal["append", "overwrite"] = "append",
-    filters: list[tuple[str, str, Any]] | None = None,
-    counters: Mapping[str, int] | None = None,
-) -> int:
-    """Commit actions; the table is made where it does not exist. Return its newest version then,
-    which is another writer's where one has committed since.
+    counters: Mapping[str, int],
+) -> DeltaTable:
+    """Commit files that come and go; the table is made where it does not exist. Return the table
+    as it is then, or as another writer has left it since.
+
+    It succeeds only where the counters still have the numbers that they have in `base`, and where
+    the files that go are still there: of two writers that set one counter from the same base, or
+    remove one file, only one succeeds, whichever program the other is.
 
     Args:
         base: the version that the change was worked out from.
-        actions: files that come and go.
+        removed: files that go.
+        added: files that come.
         lineage: kept in the commit.
-        mode: `overwrite` also removes what the filters choose, all files by default.
-        filters: on the partition column, as delta-rs takes them.
-        counters: numbers to set; of two writers that set one from the same base only one succeeds.
+        counters: numbers to set.
 
     Raises:
         ConflictError: another writer was faster; nothing was stored.
         LakeError: the store cannot be written; nothing was stored, or the message says that it
             cannot be told.
     """
-    table = base.table
-    told = _named(lineage)
-    with explained(f"{table.name} cannot be committed at {base.uri}; it is as it was before"):
+    told = {**lineage, _IDENTITY: uuid4().hex}
+    name, gone = base.table.name, {action.path for action in removed}
+    with explained(f"{name} cannot be committed at {base.uri}; it is as it was before"):
         conditional.check(base.uri, base.options)
-        delta = base.delta or _create(base, lineage)
-        try:
-            delta.create_write_transaction(
-                list(actions),
-                mode=mode,
-                schema=Schema.from_arrow(table.arrow_schema),
-                partition_by=[table.partition] if table.partition else None,
-                partition_filters=filters,
-                commit_properties=CommitProperties(
-                    custom_metadata=told,
-                    app_transactions=[Transaction(n, v) for n, v in (counters or {}).items()],
-                ),
-                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
-            )
-        except (DeltaError, OSError):
-            if not _is_stored(base, told[log.IDENTITY]):
-                raise
-        return base.newest().version()
+        delta = base.delta or _create(base)
+        for _ in range(_TRIES):
+            try:
+                _write(base, delta, [*removed, *added], told, counters)
+            except (DeltaError, OSError) as exc:
+                if _is_stored(base, delta.version(), told[_IDENTITY]):
+                    break
+                if not isinstance(exc, CommitFailedError):
+                    raise
+            else:
+                break
+            delta = _renewed(base)
+            _check_alike(base, delta, gone, counters)
+        else:
+            raise CommitFailedError("others kept committing")
+        return _renewed(base)
 
 
 def mark(base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, Any]) -> None:
@@ -84,7 +83,7 @@ def mark(base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, An
     with explained(f"{base.table.name} cannot be marked at {base.uri}"):
         conditional.check(base.uri, base.options)
         if base.delta is None:
-            _create(base, lineage, properties)
+            _create(base, properties)
             return
         base.delta.alter.set_table_properties(
             dict(properties),
@@ -93,52 +92,86 @@ def mark(base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, An
         )
 
 
-def _create(
-    base: Snapshot, lineage: Mapping[str, Any], properties: Mapping[str, str] | None = None
-) -> DeltaTable:
-    """Make the table, as its version 0, which nobody has written to yet.
-
-    Raises:
-        CommitFailedError: another writer made it, or wrote to it since.
-    """
+def _write(
+    base: Snapshot,
+    delta: DeltaTable,
+    actions: list[RemoveAction | AddAction],
+    told: Mapping[str, Any],
+    counters: Mapping[str, int],
+) -> None:
+    """Commit the version after the one that is open, or fail."""
     table = base.table
-    told = _named(lineage)
+    delta.create_write_transaction(
+        actions,
+        mode="append",
+        schema=Schema.from_arrow(table.arrow_schema),
+        partition_by=[table.partition] if table.partition else None,
+        commit_properties=CommitProperties(
+            custom_metadata=dict(told),
+            max_commit_retries=0,
+            app_transactions=[Transaction(name, number) for name, number in counters.items()],
+        ),
+    )
+
+
+def _create(base: Snapshot, properties: Mapping[str, str] | None = None) -> DeltaTable:
+    """Make the table, as its version 0, or find it made by another writer since."""
+    table = base.table
     try:
         # Without tries of its own: the library would make the table that another writer has just
         # made again, as its next version.
-        made = DeltaTable.create(
+        return DeltaTable.create(
             base.uri,
             schema=Schema.from_arrow(table.arrow_schema),
             partition_by=[table.partition] if table.partition else None,
             mode="error",
             configuration={**PROPERTIES, **(properties or {})},
             storage_options=dict(base.options) or None,
-            commit_properties=CommitProperties(told, max_commit_retries=0),
+            commit_properties=CommitProperties(max_commit_retries=0),
             raise_if_key_not_exists=False,
         )
-    except (DeltaError, OSError) as exc:
+    except (DeltaError, OSError):
         found = open_table(table, base.uri, base.options)
         if found is None:
             raise
-        made = found
-        if not log.is_named(made, told[log.IDENTITY], -1):
-            raise CommitFailedError(str(exc)) from exc
-    if made.version():
-        # What others wrote since would be taken for known, and no conflict be seen with it.
-        raise CommitFailedError("another writer wrote to the new table")
-    return made
+        if properties or found.version():
+            raise CommitFailedError("another writer made the table") from None
+        return found
 
 
-def _named(lineage: Mapping[str, Any]) -> dict[str, Any]:
-    return {**lineage, log.IDENTITY: uuid4().hex}
+def _check_alike(
+    base: Snapshot, delta: DeltaTable, gone: Collection[str], counters: Mapping[str, int]
+) -> None:
+    """Refuse a table that another writer has changed in what this commit was worked out from."""
+    is_counted = any(
+        (delta.transaction_version(name) or 0) != base.counter(name) for name in counters
+    )
+    if is_counted or (gone and not gone <= _paths(delta)):
+        raise ConflictError(
+            f"{base.table.name} cannot be committed at {base.uri}; it is as it was before: another "
+            "writer was faster. Run the command again."
+        )
 
 
-def _is_stored(base: Snapshot, identity: str) -> bool:
-    """Whether a commit that ended in an error is in the log: a store may take a commit and its
-    reply be lost, and its writer would then find its own commit in the way.
+def _paths(delta: DeltaTable) -> set[str]:
+    return set(delta.get_add_actions().column("path").to_pylist())
+
+
+def _renewed(base: Snapshot) -> DeltaTable:
+    found = open_table(base.table, base.uri, base.options)
+    if found is None:
+        raise CommitFailedError("the table is gone")
+    return found
+
+
+def _is_stored(base: Snapshot, version: int, identity: str) -> bool:
+    """Whether a commit that ended in an error is in the log after a version: a store may take a
+    commit and its reply be lost, and its writer would then find its own commit in the way.
     """
     where = f"{base.table.name} at {base.uri}"
     with explained(f"whether a commit to {where} is stored cannot be seen; run the command again"):
-        delta = open_table(base.table, base.uri, base.options)
-        since = -1 if base.version is None else base.version
-        return delta is not None and log.is_named(delta, identity, since)
+        delta = _renewed(base)
+        newer = delta.version() - version
+        return newer > 0 and any(
+            entry.get(_IDENTITY) == identity for entry in delta.history(newer)
+        )

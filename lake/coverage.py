@@ -1,0 +1,212 @@
+"""What has been asked of an instrument and what came: pure, from the rows of `asks`.
+
+Of an absence it is known how often it was found, so that one after the first candle is asked once
+more before `coverage` says `missing`, and by how many runs.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+import polars as pl
+
+from lake.spans import MINUTE, Span, clip, common, floor_minute, merge, subtract
+from lake.tables import ASKS, COVERAGE
+
+PRESENT, ABSENT, FAILED = "present", "absent", "failed"
+
+
+class Status(Enum):
+    """The statuses of the `coverage` table."""
+
+    PRESENT = "present"
+    NO_DATA = "no_data"
+    MISSING = "missing"
+    FAILED = "failed"
+    NEVER_ASKED = "never_asked"
+
+
+@dataclass(slots=True)
+class Coverage:
+    """The asked minutes of one instrument, as disjoint sets of spans.
+
+    Attributes:
+        present: a candle is stored.
+        absent: one answer lacked a candle.
+        believed: more than one did.
+        settled: the answers of more than one run did; a part of `believed`.
+        failed: asked, never answered.
+    """
+
+    present: list[Span] = field(default_factory=list)
+    absent: list[Span] = field(default_factory=list)
+    believed: list[Span] = field(default_factory=list)
+    settled: list[Span] = field(default_factory=list)
+    failed: list[Span] = field(default_factory=list)
+
+    def answer(self, asked: Span, present: Iterable[Span]) -> None:
+        """Record that a window was answered with candles at these minutes, by the run that asked
+        for what is not settled yet.
+        """
+        came = [clip(span, asked) for span in present]
+        self.present = merge([*self.present, *came])
+        silent = subtract([asked], self.present)
+        again = common(silent, [*self.absent, *self.believed])
+        self.believed = subtract([*self.believed, *again], self.present)
+        self.absent = subtract([*self.absent, *silent], [*self.present, *self.believed])
+        self.settled = subtract(self.settled, self.present)
+        self.failed = subtract(self.failed, [asked])
+
+    def fail(self, asked: Span) -> None:
+        """Record that a window was asked and not answered; what was answered stays answered."""
+        answered = [*self.present, *self.absent, *self.believed]
+        self.failed = merge([*self.failed, *subtract([asked], answered)])
+
+    def unconfirmed(self) -> list[Span]:
+        """Minutes after the first candle that one answer lacked: to be asked once more."""
+        return self._after_first(self.absent)
+
+    def missing(self) -> list[Span]:
+        """Minutes after the first candle that more than one answer lacked."""
+        return self._after_first(self.believed)
+
+    def unsettled(self) -> list[Span]:
+        """Minutes that are missing by the answers of one run only: a later run asks once more."""
+        return subtract(self.missing(), self.settled)
+
+    def answered(self) -> list[Span]:
+        """Minutes that are settled for now: present, leading no_data, and believed missing."""
+        settled = merge([*self.present, *self.absent, *self.believed])
+        return subtract(settled, self.unconfirmed())
+
+    def intervals(self, listed_at: datetime) -> list[tuple[Span, Status]]:
+        """Tile `[listed_at, end asked)` with maximal intervals of one status, in order.
+
+        Args:
+            listed_at: the first minute of the instrument's life.
+        """
+        asked = merge([*self.present, *self.absent, *self.believed, *self.failed])
+        if not asked:
+            return []
+        life = Span(min(listed_at, asked[0].start), asked[-1].end)
+        unconfirmed, missing = self.unconfirmed(), self.missing()
+        parts = {
+            Status.PRESENT: self.present,
+            Status.MISSING: missing,
+            Status.FAILED: [*self.failed, *unconfirmed],
+            Status.NO_DATA: subtract([*self.absent, *self.believed], [*missing, *unconfirmed]),
+            Status.NEVER_ASKED: subtract([life], asked),
+        }
+        tiles = [(span, status) for status, spans in parts.items() for span in merge(spans)]
+        return sorted(tiles, key=lambda tile: tile[0])
+
+    def _after_first(self, spans: list[Span]) -> list[Span]:
+        if not self.present:
+            return []
+        before = Span(min(s.start for s in [*spans, *self.present]), self.present[0].start)
+        return subtract(spans, [before])
+
+
+def spans_of(ts: pl.Series) -> list[Span]:
+    """Return sorted distinct minutes as maximal spans.
+
+    Args:
+        ts: starts of minutes, sorted.
+    """
+    if ts.is_empty():
+        return []
+    whole = Span(ts[0], ts[-1] + MINUTE)
+    if whole.minutes == len(ts):
+        return [whole]
+    breaks = pl.DataFrame({"ts": ts}).with_columns(
+        starts=pl.col("ts").diff().ne_missing(MINUTE).fill_null(value=True)
+    )
+    starts = breaks.filter("starts")["ts"].to_list()
+    ends = breaks.filter(pl.col("starts").shift(-1, fill_value=True))["ts"].to_list()
+    return [Span(start, end + MINUTE) for start, end in zip(starts, ends, strict=True)]
+
+
+def folded(asks: pl.DataFrame, known: Iterable[Span] = ()) -> Coverage:
+    """Return what some rows of `asks`, of one instrument and in any order, come to.
+
+    Args:
+        asks: the rows.
+        known: minutes that are present besides.
+    """
+    present = merge([*known, *_merged(asks.filter(status=PRESENT))])
+    failures = _merged(asks.filter(status=FAILED))
+    lacked: dict[str | None, list[Span]] = {}
+    for start, end, run in asks.filter(status=ABSENT).select("start", "end", "run").iter_rows():
+        lacked.setdefault(run, []).append(Span(start, end))
+    absences = [span for own in lacked.values() for span in own]
+    believed = subtract(_twice(absences), present)
+    once = subtract(absences, [*present, *believed])
+    settled = subtract(_twice(span for own in lacked.values() for span in merge(own)), present)
+    failed = subtract(failures, [*present, *absences])
+    return Coverage(present, once, believed, settled, failed)
+
+
+def coverages(asks: pl.DataFrame, known: pl.DataFrame | None = None) -> dict[str, Coverage]:
+    """Return what rows of `asks` come to, by instrument.
+
+    Args:
+        asks: the rows; without those of status `present` where `known` holds their minutes.
+        known: rows of `coverage`, of which those of status `present` count.
+    """
+    held: Mapping[str, pl.DataFrame] = {}
+    if known is not None:
+        held = _by_instrument(known.filter(status=PRESENT))
+    parts = _by_instrument(asks)
+    return {
+        name: folded(
+            parts.get(name, ASKS.empty()),
+            (Span(*row) for row in held[name].select("start", "end").iter_rows())
+            if name in held
+            else (),
+        )
+        for name in sorted({*parts, *held})
+    }
+
+
+def to_table(found: Mapping[str, Coverage], listed: Mapping[str, datetime]) -> pl.DataFrame:
+    """Return coverage as rows of the table.
+
+    Args:
+        found: by instrument.
+        listed: when each was listed, at least of these.
+    """
+    rows = [
+        (name, span.start, span.end, span.minutes, status.value)
+        for name, coverage in found.items()
+        for span, status in coverage.intervals(floor_minute(listed[name]))
+    ]
+    return pl.DataFrame(rows, schema=COVERAGE.polars_schema, orient="row")
+
+
+def _by_instrument(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    parts = rows.partition_by("instrument", as_dict=True)
+    return {str(name): part for (name,), part in parts.items()}
+
+
+def _merged(rows: pl.DataFrame) -> list[Span]:
+    """The minutes of some rows, of which there may be millions, as maximal spans."""
+    reached = pl.col("end").cum_max().shift(1)
+    runs = rows.sort("start").select(
+        "start", "end", run=(pl.col("start") > reached).fill_null(value=True).cum_sum()
+    )
+    whole = runs.group_by("run", maintain_order=True).agg(pl.min("start"), pl.max("end"))
+    return [Span(start, end) for _, start, end in whole.iter_rows()]
+
+
+def _twice(spans: Iterable[Span]) -> list[Span]:
+    """The minutes that are in more than one of some spans."""
+    return merge(_overlaps(sorted(spans)))
+
+
+def _overlaps(ordered: Iterable[Span]) -> Iterator[Span]:
+    reached: datetime | None = None
+    for span in ordered:
+        if reached is not None and span.start < reached:
+            yield Span(span.start, min(span.end, reached))
+        reached = span.end if reached is None else max(reached, span.end)

@@ -1,0 +1,110 @@
+"""Keeps a lake in shape by Delta's own means: small files put together, what was replaced removed,
+logs cleaned; no row changes.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from lake.compaction import GROWING, Compacted, compact, planned
+from lake.errors import UsageError
+from lake.files import is_local
+from lake.guard import explained
+from lake.schema import KEPT_HOURS
+from lake.store import Lake
+
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(slots=True)
+class Maintained:
+    """What was done, or is to be done.
+
+    Attributes:
+        compacted: small files put together.
+        removed: files that no reader needs, by table.
+    """
+
+    compacted: Compacted
+    removed: dict[str, int] = field(default_factory=dict)
+
+
+def maintain(
+    lake: Lake,
+    program: str,
+    keep: timedelta = KEPT_HOURS * _HOUR,
+    *,
+    unsafe: bool = False,
+    dry: bool = False,
+    report: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Maintained:
+    """Compact, remove files that went or were never committed, and keep logs short.
+
+    Safe beside writers and readers: what one of them needs is younger than `keep`.
+
+    Args:
+        lake: to keep in shape.
+        program: name and version, for the log.
+        keep: how long files stay that were replaced, or that no commit names.
+        unsafe: allow less than a day; a build that is going on, or a reader, may lose files.
+        dry: change nothing, and say what there is to do.
+        report: told how many of how many groups of files are done.
+
+    Raises:
+        UsageError: the time is not safe; nothing was changed.
+        LakeError: the store cannot be read or written.
+        ConflictError: others kept replacing the same files.
+    """
+    if keep < KEPT_HOURS * _HOUR and not unsafe:
+        raise UsageError(
+            f"Files younger than {KEPT_HOURS} hours may belong to a writer that has not committed "
+            "yet, or to somebody who reads; nothing was removed. Where no other command runs on "
+            "this lake, --unsafe removes them."
+        )
+    if dry:
+        plans = [planned(lake.snapshot(table)) for table in GROWING]
+        compacted = Compacted(
+            sum(p.files_before for p in plans),
+            sum(p.files_after for p in plans),
+            sum(p.rows for p in plans),
+        )
+    else:
+        compacted = compact(lake, program, report)
+    done = Maintained(compacted)
+    for name, snapshot in lake.snapshots().items():
+        if snapshot.delta is None:
+            continue
+        with explained(f"{name} cannot be tidied at {snapshot.uri}"):
+            gone = snapshot.delta.vacuum(
+                retention_hours=int(keep / _HOUR),
+                dry_run=dry,
+                enforce_retention_duration=False,
+                full=True,
+            )
+            if not dry:
+                snapshot.delta.create_checkpoint()
+                snapshot.delta.cleanup_metadata()
+            halves = _half_written(snapshot.uri, keep)
+            for path in [] if dry else halves:
+                path.unlink(missing_ok=True)
+        done.removed[name] = len(gone) + len(halves)
+    return done
+
+
+def _half_written(table_uri: str, keep: timedelta) -> list[Path]:
+    """What killed writers have begun on this machine's disk: files under names of their own, which
+    the library renames when they are whole and never lists.
+    """
+    if not is_local(table_uri):
+        return []
+    until_s = time.time() - keep.total_seconds()
+    found = []
+    for path in Path(table_uri).rglob("*.parquet#*"):
+        # A running writer may have ended it meanwhile.
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime <= until_s:
+                found.append(path)
+    return found

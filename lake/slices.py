@@ -1,0 +1,160 @@
+"""Slices: the rows of one instrument in one calendar month (UTC), the unit in which curated rows
+are made, compared and loaded.
+
+A build writes files of one slice each. Another program may put files together, and a slice is then
+a part of each of its files.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from lake.digest import frame_digest, in_order
+from lake.files import DataFile
+from lake.rows import read_rows
+from lake.snapshot import Snapshot
+from lake.spans import MINUTE, Span
+
+_FIRST, _END = datetime(2016, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
+# Longer than any month, and shorter than any two.
+_LONGEST = timedelta(days=32)
+
+
+def month_of(time: datetime) -> datetime:
+    """The first instant of the month that holds a time."""
+    return time.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def month_span(month: datetime) -> Span:
+    """A month, by its first instant."""
+    return Span(month, month_of(month + _LONGEST))
+
+
+def months_in(span: Span) -> Iterator[datetime]:
+    """The months that share an instant with a span."""
+    month = month_of(span.start)
+    while month < span.end:
+        yield month
+        month = month_span(month).end
+
+
+def by_month(rows: pl.DataFrame) -> Iterator[tuple[datetime, pl.DataFrame]]:
+    """Split rows of one instrument by the month of their `ts`; the order within each stays."""
+    if rows.is_empty():
+        return
+    ts = rows["ts"]
+    if ts.is_sorted() and month_of(ts[0]) == month_of(ts[-1]):
+        yield month_of(ts[0]), rows
+        return
+    month = pl.col("ts").dt.truncate("1mo").alias("_month")
+    parts = rows.with_columns(month).partition_by("_month", as_dict=True, maintain_order=True)
+    for (start,), part in sorted(parts.items()):
+        yield start, part.drop("_month")  # type: ignore[misc]  (the keys are times)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One instrument's rows of one month.
+
+    Attributes:
+        snapshot: of the table.
+        instrument: whose rows they are.
+        month: its first instant.
+        files: that may hold them.
+    """
+
+    snapshot: Snapshot
+    instrument: str
+    month: datetime
+    files: tuple[DataFile, ...]
+
+    @property
+    def name(self) -> str:
+        """`INSTRUMENT/YYYY-MM`."""
+        return f"{self.instrument}/{self.month:%Y-%m}"
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether its files are known to hold nothing else."""
+        return all(_is_within(file, self.month) for file in self.files) and all(
+            file.is_until(self.snapshot.until) for file in self.files
+        )
+
+    @property
+    def known_digest(self) -> str | None:
+        """The digest of its content, where that is known without reading it."""
+        return self.files[0].digest if len(self.files) == 1 and self.is_apart else None
+
+    @property
+    def layout(self) -> str:
+        """The names of its files: where they are the same, so are the rows."""
+        return ",".join(sorted(file.path for file in self.files))
+
+    def count(self) -> int:
+        """Return how many rows it has; they are read only where another program put files together.
+
+        Raises:
+            LakeError: they cannot be read.
+        """
+        return sum(f.rows for f in self.files) if self.is_apart else self.read().height
+
+    def digest(self) -> str:
+        """Return the digest of its content (`lake.digest`).
+
+        Raises:
+            LakeError: it cannot be read.
+        """
+        return self.known_digest or frame_digest(self.snapshot.table, self.read())
+
+    def read(self) -> pl.DataFrame:
+        """Return its rows in the table's order, with the partition's column.
+
+        Raises:
+            LakeError: they cannot be read.
+        """
+        at, table = self.snapshot, self.snapshot.table
+        spans = None if self.is_apart else [month_span(self.month)]
+        rows = read_rows(
+            table, at.uri, self.files, at.options, table.stored.names, spans, at.until
+        )
+        named = pl.lit(self.instrument, pl.String).alias(str(table.partition))
+        return in_order(table, rows).select(named, pl.all()).select(table.names)
+
+
+def slices(snapshot: Snapshot, instruments: Iterable[str] | None = None) -> list[Slice]:
+    """Return the slices of a table that is partitioned by instrument, by instrument and month.
+
+    Of files that another program put together, one that turns out to have no rows may be among
+    them.
+
+    Args:
+        snapshot: of the table.
+        instruments: whose; all by default.
+    """
+    wanted = None if instruments is None else set(instruments)
+    found: list[Slice] = []
+    for name, files in sorted(snapshot.by_partition().items()):
+        if wanted is not None and name not in wanted:
+            continue
+        months: dict[datetime, list[DataFile]] = {}
+        for file in files:
+            for month in months_of(file):
+                months.setdefault(month, []).append(file)
+        found += [Slice(snapshot, name, m, tuple(own)) for m, own in sorted(months.items())]
+    return found
+
+
+def months_of(file: DataFile) -> list[datetime]:
+    """Return the months that a file may hold rows of; all of Deribit's life where it does not tell.
+    """
+    if file.first is None or file.last is None:
+        return list(months_in(Span(_FIRST, _END)))
+    return list(months_in(Span(file.first, file.last + MINUTE)))
+
+
+def _is_within(file: DataFile, month: datetime) -> bool:
+    if file.first is None or file.last is None:
+        return False
+    return month_of(file.first) == month == month_of(file.last)

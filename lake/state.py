@@ -1,0 +1,100 @@
+"""The lake at one moment: each table opened once, and the curated ones as one build left them."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from lake.errors import GoneError
+from lake.snapshot import Snapshot
+from lake.store import Lake
+from lake.tables import BUILDS, CURATED, TABLES, Table
+
+# The counter of a curated table: the number of the build that committed to it last.
+BUILD = "build"
+
+
+class State(Lake):
+    """A lake each of whose tables stands still, for reading.
+
+    A table is opened when it is asked for first. A build commits one table after the other and its
+    row of `builds` last; so the curated tables are those of the newest row, whatever a build that
+    is going on, or was killed, has committed since.
+    """
+
+    def __init__(self, present: Lake) -> None:
+        """Hold on to what will be opened; nothing is read.
+
+        Args:
+            present: the lake.
+        """
+        super().__init__(present.uri, present.options)
+        self._opened: dict[str, Snapshot] = {}
+        self._build: dict[str, Any] | None = None
+
+    def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
+        """Return a table as it stands; see `Lake.snapshot`."""
+        if version is not None:
+            return super().snapshot(table, version)
+        if table.name not in self._opened:
+            self._opened[table.name] = self._open(table)
+        return self._opened[table.name]
+
+    def snapshots(self) -> dict[str, Snapshot]:
+        """Return every table as it stands, by name; see `Lake.snapshots`."""
+        self.build()
+        with ThreadPoolExecutor(1 if self.is_local else len(TABLES)) as pool:
+            return dict(zip(TABLES, pool.map(self.snapshot, TABLES.values()), strict=True))
+
+    def build(self) -> dict[str, Any] | None:
+        """Return the row of `builds` that the curated tables are of, None where there is none."""
+        if self._build is None:
+            self._build = newest_build(self.snapshot(BUILDS))
+        return self._build
+
+    def _open(self, table: Table) -> Snapshot:
+        if table not in CURATED:
+            return super().snapshot(table)
+        build = self.build()
+        return curated(self, super().snapshot(table), build)
+
+
+def newest_build(builds: Snapshot) -> dict[str, Any] | None:
+    """Return the newest row of `builds`, None where there is none.
+
+    Raises:
+        LakeError: it cannot be read.
+    """
+    rows = builds.read()
+    return rows.row(-1, named=True) if rows.height else None
+
+
+def curated(lake: Lake, newest: Snapshot, build: Mapping[str, Any] | None) -> Snapshot:
+    """Return a curated table as a build left it.
+
+    Args:
+        lake: that holds it.
+        newest: the table as it is now.
+        build: a row of `builds`; None for the empty table before the first build.
+
+    Raises:
+        GoneError: it was tidied away since.
+        LakeError: it cannot be read.
+    """
+    table = newest.table
+    if build is None:
+        return Snapshot(table, newest.uri, newest.options, None, ())
+    if newest.counter(BUILD) == build["build"]:
+        return newest
+    told = (
+        f"{table.name} as build {build['build']} left it is not there any more: a later build has "
+        "begun to replace it, and what it replaced was tidied away. No candle is lost; `basislake "
+        "build` makes the newest."
+    )
+    try:
+        found = Lake.snapshot(lake, table, build[f"{table.name}_version"])
+    except GoneError as exc:
+        raise GoneError(told) from exc
+    if found.counter(BUILD) != build["build"]:
+        # A copy has versions of its own.
+        raise GoneError(told)
+    return found
