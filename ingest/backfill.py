@@ -15,15 +15,15 @@ from typing import Any
 import polars as pl
 
 from ingest import defaults
-from ingest.batches import Outcome
+from ingest.batches import NEVER
 from ingest.callers import Callers, threads_here
 from ingest.claims import Claims
 from ingest.exchange import Exchange
 from ingest.fetcher import Fetcher
 from ingest.jobs import Job
+from ingest.outcomes import Outcome
 from ingest.pace import mean_rate
 from ingest.plans import Planner, plan_figures
-from ingest.replacing import NEVER
 from ingest.results import Failure, Progress, Result
 from ingest.runs import RunRecord
 from ingest.saver import Saved, Saver
@@ -138,6 +138,7 @@ class Backfill:
         record = self._part_of or RunRecord(self._lake, self._program, self.result.plan)
         record.saw_clock(self._planner.now)
         self.result.run = record.id
+        self._saver.run = record.next_round() if self._part_of else record.id
         self.result.log = str(record.log) if record.log else None
         state = "failed"
         try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import polars as pl
@@ -11,9 +12,11 @@ from ingest.exchange import Exchange
 from ingest.hosts import check_hosts
 from ingest.records import COINS, Instrument, Listing, Refused, read_records
 from lake import Lake
+from lake.batches import append, claim
 from lake.errors import ClosedDoorError, ConflictError, ExchangeError, UnreachableError
-from lake.origin import check_origin, claim
-from lake.tables import INSTRUMENTS
+from lake.origin import check_origin
+from lake.origin import claim as claim_origin
+from lake.tables import BATCH, INSTRUMENTS, RAW_CANDLES, RECORDS
 
 # A second discovery at the same time makes the commit start over.
 _COMMIT_TRIES = 10
@@ -115,12 +118,18 @@ def _store(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Bring the table up to date, and return it as it was and as it is."""
     if listing.instruments:
-        claim(lake, origin, program)
+        claim_origin(lake, origin, program)
     base = lake.snapshot(INSTRUMENTS)
     before = base.read()
     known = merge_known(before, listing.instruments.values(), complete=complete)
-    if known.height:
-        lake.replace(base, known, {"program": program})
+    changed = known.join(before, on=known.columns, how="anti", nulls_equal=True)
+    if changed.height:
+        told = {"program": program}
+        number = claim(lake, lake.snapshot(RAW_CANDLES), (), told)
+        at = pl.lit(datetime.now(UTC), INSTRUMENTS.polars_schema["listed_at"])
+        records = changed.with_columns(program=pl.lit(program), at=at)
+        number = append(lake, RECORDS, records, number, told)
+        lake.replace(base, known, told, {BATCH: number})
     return before, known
 
 

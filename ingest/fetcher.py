@@ -2,10 +2,10 @@
 
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from ingest.batches import Outcome
 from ingest.callers import Asked, Callers
 from ingest.exchange import Exchange
 from ingest.jobs import Job
+from ingest.outcomes import Outcome
 from lake.spans import Span
 
 # How long calls under way may still take when the run is stopped.

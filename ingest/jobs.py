@@ -1,13 +1,12 @@
 """One instrument in one run: what is still to be asked of it and what the answers came to; pure."""
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ingest.batches import Outcome, Recalled, apply
-from ingest.coverage import Coverage
 from ingest.exchange import Tally
+from ingest.outcomes import Outcome
 from ingest.windows import InstrumentPlan, windows
+from lake.coverage import Coverage
 from lake.errors import ExchangeError, RejectedError
 from lake.spans import Span, clip, common, merge, minutes_in, subtract
 
@@ -26,7 +25,6 @@ class Job:
     Attributes:
         plan: what was needed.
         coverage: as the lake had it, and with every answer of this run.
-        is_settled: whether two backfills found what the lake has as missing to be so.
         tally: calls for this instrument.
         candles: received, repeats of another window included.
         reason: why a window has no answer, None where all have one.
@@ -35,7 +33,6 @@ class Job:
 
     plan: InstrumentPlan
     coverage: Coverage
-    is_settled: bool = False
     tally: Tally = field(default_factory=Tally)
     candles: int = 0
     reason: ExchangeError | None = None
@@ -44,14 +41,11 @@ class Job:
     _under_way: int = 0
     _is_confirming: bool = False
     _failures_in_a_row: int = 0
-    _missing_before: list[Span] = field(default_factory=list)
     _again: list[Span] = field(default_factory=list)
-    _committed: Coverage = field(default_factory=Coverage)
 
     def __post_init__(self) -> None:
         """Queue the plan's windows."""
         self._queue.extend(self.plan.windows)
-        self._missing_before = self.coverage.missing()
         self._again = list(self.plan.again)
 
     @property
@@ -91,28 +85,19 @@ class Job:
         self._under_way -= 1
         self.unsaved += 1
         self.candles += outcome.rows
-        apply(self.coverage, [outcome])
         if outcome.page is None:
+            self.coverage.fail(outcome.window)
             self.reason = outcome.error or self.reason
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= GIVE_UP_AFTER:
                 self.drop()
         else:
+            self.coverage.answer(outcome.page.asked, outcome.page.present)
             self._failures_in_a_row = 0
             self._again = subtract(self._again, [outcome.page.asked])
         if self.is_answered and not self._is_confirming:
             self._is_confirming = True
             self._queue.extend(confirming(self.coverage))
-
-    def recalled(self, batch: Sequence[Outcome]) -> Recalled:
-        """Return what the commit of some outcomes has to know of those before, and add them."""
-        lacked = merge(self._committed.absent)
-        apply(self._committed, batch)
-        again = self._missing_before
-        if not self.is_settled:
-            again = common(again, self._committed.lacked())
-        settled = minutes_in(subtract(again, self._committed.present))
-        return Recalled(lacked, settled, self.plan.again)
 
     def unanswered(self) -> list[Span]:
         """Minutes that were wanted and have no answer; of those asked again, none in this run."""

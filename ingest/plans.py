@@ -2,19 +2,20 @@
 
 import math
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
-from ingest.coverage import Coverage, from_table, spans_of
+from ingest.asked import coverage_of
 from ingest.replies import closed_until
 from ingest.selection import Selection, choose
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan, life, plan_instrument
 from lake import Lake
-from lake.snapshot import Snapshot
+from lake.coverage import Coverage, spans_of
 from lake.spans import Span, clip, minutes_in, subtract
-from lake.tables import COVERAGE, INSTRUMENTS, QUARANTINE
+from lake.tables import COVERAGE, INSTRUMENTS, QUARANTINE, SUPERSEDED
 
 
 class Planner:
@@ -46,9 +47,8 @@ class Planner:
         self._selected = selection.span
         self._repair = repair
         self._watch = lake.watch(COVERAGE)
-        self._snapshot = lake.snapshot(COVERAGE)
-        self._version = self._snapshot.version
-        self._rows = _rows(self._snapshot)
+        self._version = self._watch.version()
+        self._coverage = coverage_of(lake)
 
     def plan(self, instrument: str) -> InstrumentPlan:
         """Plan an instrument by the coverage that was read last."""
@@ -56,27 +56,20 @@ class Planner:
         return plan_instrument(
             instrument,
             self.wanted[instrument],
-            self._held(instrument, coverage),
+            _held(coverage),
             self._selected,
             self._purposely(instrument, coverage),
         )
 
     def coverage(self, instrument: str) -> Coverage:
         """Return a copy of an instrument's coverage as it was read last."""
-        rows = self._rows.get((instrument,))
-        return Coverage() if rows is None else from_table(rows)
-
-    def is_settled(self, instrument: str) -> bool:
-        """Whether two backfills, one after the other, found all its missing minutes missing."""
-        missing = minutes_in(self.coverage(instrument).missing())
-        # A look at a counter reads the log.
-        return not missing or self._snapshot.counter(instrument) == missing
+        return replace(self._coverage.get(instrument, Coverage()))
 
     def renew(self) -> None:
         """Read the coverage again where somebody else committed to it since."""
-        if self._watch.version() != self._version:
-            newest = self._lake.snapshot(COVERAGE)
-            self._snapshot, self._version, self._rows = newest, newest.version, _rows(newest)
+        newest = self._watch.version()
+        if newest != self._version:
+            self._version, self._coverage = newest, coverage_of(self._lake)
 
     def committed(self, version: int | None) -> None:
         """Take note of a commit of our own, which changed only what we know ourselves."""
@@ -92,22 +85,18 @@ class Planner:
         lacking = subtract(coverage.answered(), coverage.present)
         return [*lacking, *self._quarantined.get(instrument, [])]
 
-    def _held(self, instrument: str, coverage: Coverage) -> list[Span]:
-        """What was answered; but what is newly missing is asked for once more by a later run."""
-        if self.is_settled(instrument):
-            return coverage.answered()
-        return subtract(coverage.answered(), coverage.missing())
+
+def _held(coverage: Coverage) -> list[Span]:
+    """What was answered; but what is newly missing is asked for once more by a later run."""
+    return subtract(coverage.answered(), coverage.unsettled())
 
 
 def _quarantined(lake: Lake) -> dict[str, list[Span]]:
     """The minutes that the last build put into quarantine, by instrument."""
-    minutes = lake.snapshot(QUARANTINE).read().select("instrument", "ts")
+    is_current = ~pl.col("rules").list.contains(SUPERSEDED)
+    minutes = lake.state().snapshot(QUARANTINE).read(is_current).select("instrument", "ts")
     parts = minutes.partition_by("instrument", as_dict=True).items()
     return {str(name): spans_of(frame["ts"]) for (name,), frame in parts}
-
-
-def _rows(snapshot: Snapshot) -> dict[tuple[object, ...], pl.DataFrame]:
-    return snapshot.read().partition_by("instrument", as_dict=True)
 
 
 def make_plans(

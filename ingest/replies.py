@@ -10,8 +10,8 @@ import orjson
 import polars as pl
 
 from ingest.arrays import CELLS, Columns, at_once, one_by_one
-from ingest.coverage import spans_of
 from ingest.windows import MAX_CANDLES_PER_CALL
+from lake.coverage import spans_of
 from lake.errors import (
     ClosedDoorError,
     ExchangeError,

@@ -18,6 +18,7 @@ from lake import Lake, documents
 from lake.errors import LakeError
 
 FOLDER = "runs"
+_ROUND = "."
 KEPT = 500
 
 # A run renews its record about every second, so one that is this old was left by a killed process.
@@ -77,8 +78,16 @@ class RunRecord:
             "program": program,
             "plan": dict(plan),
         }
+        self._rounds = 0
         self._put()
         documents.prune(lake, FOLDER, KEPT)
+
+    def next_round(self) -> str:
+        """Return the name of the next round of a long run: what it lacked twice, each time in
+        another round, is as good as lacked by two runs.
+        """
+        self._rounds += 1
+        return f"{self.id}{_ROUND}{self._rounds}"
 
     def saw_clock(self, exchange_now: datetime) -> None:
         """Note how far the exchange's clock is ahead of this machine's, for later days: a simulated
@@ -144,6 +153,11 @@ def runs(lake: Lake, newest: int, now: datetime | None = None) -> list[dict[str,
     found = documents.texts(lake, FOLDER, ".json", newest)
     records = [record for text in found.values() if (record := _read(text))]
     return [{**record, "state": _state(record, at)} for record in records]
+
+
+def run_of(name: str) -> str:
+    """Return the run of a round by its name, or of a run by its own."""
+    return name.partition(_ROUND)[0]
 
 
 def exchange_ahead(lake: Lake) -> timedelta:

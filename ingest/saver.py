@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ingest.batches import Outcome, Stored, store
+from ingest.batches import NEVER, Stored, store
 from ingest.jobs import Job
-from ingest.replacing import NEVER
+from ingest.outcomes import Outcome
 from lake import Lake
 
 # A commit is due after this many candles (about 30 MB in memory), this long, or this part of the
@@ -43,6 +43,7 @@ class Saver:
 
     Attributes:
         lost: windows whose commit failed; a later run asks for them again.
+        run: that asks, by its name in `asks`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Saver:
             is_sound: whether a candle may take the place of a stored one, see `ingest.batches`.
         """
         self.lost = 0
+        self.run: str | None = None
         self._lake = lake
         self._program = program
         self._most_windows = max(least, windows // BATCHES)
@@ -136,12 +138,14 @@ class Saver:
     def _begin(self) -> None:
         batch, self._batch, self._candles = self._batch, [], 0
         outcomes = [outcome for _, outcome in batch]
-        recalled = {
-            job.instrument: job.recalled([o for o in outcomes if o.instrument == job.instrument])
-            for job in {id(job): job for job, _ in batch}.values()
-        }
         future = self._thread.submit(
-            store, self._lake, outcomes, self._program, recalled, self._is_sound
+            store,
+            self._lake,
+            outcomes,
+            self._program,
+            run=self.run,
+            again={job.instrument: job.plan.again for job, _ in batch},
+            is_sound=self._is_sound,
         )
         self._committing = (future, batch)
 

@@ -33,7 +33,7 @@ class Worklist:
         self._not_begun = sum(self._planned.values())
         self._open: dict[str, Job] = {}
         self.jobs = {
-            name: Job(plan, planner.coverage(name), planner.is_settled(name))
+            name: Job(plan, planner.coverage(name))
             for name, plan in plans.items()
             if not plan.windows
         }
@@ -102,10 +102,7 @@ class Worklist:
             self.elsewhere.append(instrument)
             return None
         self._planner.renew()
-        planner = self._planner
-        job = Job(
-            planner.plan(instrument), planner.coverage(instrument), planner.is_settled(instrument)
-        )
+        job = Job(self._planner.plan(instrument), self._planner.coverage(instrument))
         self.jobs[instrument] = job
         if not job.plan.windows:
             self._claims.release(instrument)

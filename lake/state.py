@@ -83,7 +83,8 @@ def curated(lake: Lake, newest: Snapshot, build: Mapping[str, Any] | None) -> Sn
     table = newest.table
     if build is None:
         return Snapshot(table, newest.uri, newest.options, None, ())
-    if newest.counter(BUILD) == build["build"]:
+    if newest.counter(BUILD) <= build["build"]:
+        # A build commits only to what it changes.
         return newest
     told = (
         f"{table.name} as build {build['build']} left it is not there any more: a later build has "
@@ -94,7 +95,7 @@ def curated(lake: Lake, newest: Snapshot, build: Mapping[str, Any] | None) -> Sn
         found = Lake.snapshot(lake, table, build[f"{table.name}_version"])
     except GoneError as exc:
         raise GoneError(told) from exc
-    if found.counter(BUILD) != build["build"]:
+    if found.counter(BUILD) > build["build"]:
         # A copy has versions of its own.
         raise GoneError(told)
     return found

@@ -210,9 +210,12 @@ CANDLES = Table(
     partition="instrument",
 )
 
+# The rule of a candle that was asked for again and came with other values in a later batch.
+SUPERSEDED = "superseded"
+
 QUARANTINE = Table(
     name="quarantine",
-    row="a raw candle that failed validation",
+    row="a raw candle that failed validation, or that a later batch replaced",
     columns=(*_CANDLE, Column("rules", Type.TEXTS, "names of all rules it broke")),
     key=("instrument", "ts"),
     order=("instrument", "ts"),
@@ -258,6 +261,29 @@ QUALITY = Table(
     ),
     key=("instrument",),
     order=("instrument",),
+)
+
+MONTHS = Table(
+    name="months",
+    row="an instrument's figures of one calendar month (UTC) in which it has raw candles",
+    columns=(
+        _INSTRUMENT,
+        Column("month", Type.DATE, "first day of the month", "UTC"),
+        Column("rows", Type.INT, "raw candles", "rows"),
+        Column("first_ts", Type.TIME, "first raw candle", "UTC"),
+        Column("last_ts", Type.TIME, "last raw candle", "UTC"),
+        *_counts(
+            ("missing_minutes", "minutes between the two without a raw candle", "minutes"),
+            ("gaps", "maximal runs of them", "gaps"),
+            ("gaps_over_10m", "gaps longer than 10 minutes", "gaps"),
+            ("longest_gap_minutes", "longest gap", "minutes"),
+            ("quarantined", "raw candles that are not in candles", "rows"),
+            ("untraded_minutes", "candles without a trade", "minutes"),
+        ),
+        Column("warned", Type.TEXT, "candles that each warning rule found, as JSON", "rows"),
+    ),
+    key=("instrument", "month"),
+    order=("instrument", "month"),
 )
 
 WARNINGS = Table(
@@ -333,7 +359,7 @@ RECORDS = Table(
 )
 
 # What a build makes, in the order it commits.
-CURATED = (CANDLES, BASIS, QUARANTINE, WARNINGS, QUALITY)
+CURATED = (CANDLES, BASIS, QUARANTINE, MONTHS, WARNINGS, QUALITY)
 
 BUILDS = Table(
     name="builds",
@@ -343,6 +369,8 @@ BUILDS = Table(
         Column(BATCH, Type.INT, "the newest batch that it was made from"),
         Column("rules", Type.TEXT, "hash of the rules, by their code"),
         Column("settings", Type.TEXT, "the rules' constants, as JSON"),
+        Column("asks", Type.INT, "rows of asks up to that batch", "rows"),
+        Column("records", Type.INT, "rows of records up to that batch", "rows"),
         *(
             Column(f"{table.name}_version", Type.INT, f"version of {table.name} that it made")
             for table in CURATED
@@ -361,6 +389,7 @@ TABLES: dict[str, Table] = {
         RAW_CANDLES,
         CANDLES,
         QUARANTINE,
+        MONTHS,
         WARNINGS,
         COVERAGE,
         QUALITY,
@@ -373,5 +402,5 @@ TABLES: dict[str, Table] = {
 
 # What is fetched; rows are only ever added, each with its batch.
 RAW = (RAW_CANDLES, ASKS, RECORDS)
-# What a fingerprint covers: all but who did what when.
-CONTENT = tuple(t for t in TABLES.values() if t not in (ASKS, RECORDS, BUILDS))
+# What a fingerprint covers: all but who did what when, and figures that `quality` sums up.
+CONTENT = tuple(t for t in TABLES.values() if t not in (ASKS, RECORDS, BUILDS, MONTHS))

@@ -24,7 +24,7 @@ from load.prepare import State, check_schema_name, look
 from load.results import Progress, silent
 from load.source import Partition, partitions
 from load.strays import other_partitions, remedy_sql
-from load.tables import FEEDS
+from load.tables import FEEDS, parameters
 from load.verify import bits
 from load.words import cell
 
@@ -261,12 +261,12 @@ def _read_back(
     table = partition.feed.table
     columns = ", ".join(quoted(name) for name in table.names)
     sql = f"SELECT {columns} FROM {qualified(table, schema)}{where_sql(table)}"
-    parameters: list[object] = [partition.name] if table.partition else []
+    chosen: list[object] = [*parameters(table, partition.name)]
     for bound, operator in ((start, ">="), (end, "<")):
         if bound is not None:
-            parameters.append(bound)
-            sql += f" AND {quoted(table.order[0])} {operator} ${len(parameters)}"
-    return pl.DataFrame(database.fetch(sql, parameters), schema=table.polars_schema)
+            chosen.append(bound)
+            sql += f" AND {quoted(table.order[0])} {operator} ${len(chosen)}"
+    return pl.DataFrame(database.fetch(sql, chosen), schema=table.polars_schema)
 
 
 def _pieces(

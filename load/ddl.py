@@ -117,7 +117,7 @@ def stage_sql(table: Table, schema: str) -> str:
 
 
 def left_sql(table: Table, schema: str) -> str:
-    """Return the clause `FROM ... WHERE ...` of the rows `held` of a partition, `$1`, that are not
+    """Return the clause `FROM ... WHERE ...` of the rows `held` of a partition that are not
     among the staged ones any more.
     """
     return (
@@ -137,7 +137,7 @@ def delete_left_sql(table: Table, schema: str) -> str:
 
 
 def update_changed_sql(table: Table, schema: str) -> str:
-    """Return the statement that gives the rows of a partition, `$1`, the values of the staged ones
+    """Return the statement that gives the rows of a partition the values of the staged ones
     where one byte of them differs; others are not touched.
     """
     names = [quoted(name) for name in table.names if name not in table.key]
@@ -152,7 +152,7 @@ def update_changed_sql(table: Table, schema: str) -> str:
 
 
 def insert_new_sql(table: Table, schema: str) -> str:
-    """Return the statement that adds the staged rows that a partition, `$1`, does not hold."""
+    """Return the statement that adds the staged rows that a partition does not hold."""
     order = ", ".join(quoted(name) for name in table.order)
     return (
         f"INSERT INTO {qualified(table, schema)} ({_columns(table)}) "
@@ -163,8 +163,13 @@ def insert_new_sql(table: Table, schema: str) -> str:
 
 
 def where_sql(table: Table) -> str:
-    """Return the clause that chooses a partition: `$1`; none for a table in one piece."""
-    return f" WHERE {quoted(table.partition)} = $1" if table.partition else ""
+    """Return the clause that chooses a partition by its `load.tables.parameters`; none for a table
+    in one piece.
+    """
+    if table.partition is None:
+        return ""
+    time = quoted(table.order[0])
+    return f" WHERE {quoted(table.partition)} = $1 AND {time} >= $2 AND {time} < $3"
 
 
 def _columns(table: Table) -> str:
@@ -172,7 +177,10 @@ def _columns(table: Table) -> str:
 
 
 def _of_partition(table: Table) -> str:
-    return f"held.{quoted(table.partition)} = $1 AND " if table.partition else ""
+    if table.partition is None:
+        return ""
+    time = quoted(table.order[0])
+    return f"held.{quoted(table.partition)} = $1 AND held.{time} >= $2 AND held.{time} < $3 AND "
 
 
 def _match(table: Table) -> str:

@@ -13,7 +13,7 @@ from lake.tables import Table
 from load.ddl import left_sql, literal, qualified_name, quoted
 from load.ledger import Key
 from load.postgres import Database
-from load.tables import TABLES
+from load.tables import TABLES, parameters
 
 _ACTIONS = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
@@ -66,9 +66,9 @@ def check_left(database: Database, schema: str, key: Key) -> None:
         LoadError: it names the other table and the constraint; nothing was changed.
     """
     table, partition = TABLES[key[0]], key[1]
-    parameters = (partition,) if table.partition else ()
+    chosen = parameters(table, partition)
     for reference in _of_rows(database.query(_COLUMNS_SQL, (schema, table.name))):
-        (count,) = database.query(_count_sql(reference, table, schema), parameters)[0]
+        (count,) = database.query(_count_sql(reference, table, schema), chosen)[0]
         if count:
             raise LoadError(
                 f"Rows of {reference.referring} ({count:,}) refer to rows that left the lake, and "

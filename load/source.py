@@ -1,4 +1,4 @@
-"""What PostgreSQL should hold: the lake's curated partitions, each with a digest of its content."""
+"""What PostgreSQL should hold: the lake's curated slices, each with a digest of its content."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -11,8 +11,7 @@ import polars as pl
 from lake import Lake
 from lake.digest import frame_digest
 from lake.errors import LoadError
-from lake.files import DataFile
-from lake.fingerprint import digest_of
+from lake.slices import Slice, slices
 from lake.snapshot import Snapshot
 from lake.tables import BASIS, CANDLES, INSTRUMENTS
 from load.ledger import Entry, Key
@@ -30,11 +29,11 @@ class Partition:
 
     Attributes:
         feed: the table, and how it is fed.
-        name: the instrument, or `all`.
+        name: the instrument and the month, as `BTC-PERPETUAL/2024-05`, or `all`.
         rows: how many.
         expiry: the instrument's expiry date (UTC), None where it has none.
         snapshot: the version of the lake's table that the rows come from.
-        files: that hold them.
+        slice: that holds them; None for a table in one piece.
     """
 
     feed: Feed
@@ -42,12 +41,17 @@ class Partition:
     rows: int
     expiry: date | None
     snapshot: Snapshot
-    files: tuple[DataFile, ...]
+    slice: Slice | None = None
 
     @property
     def key(self) -> Key:
         """The table's name and the partition's: the key of its row in `lake_loads`."""
         return self.feed.table.name, self.name
+
+    @property
+    def instrument(self) -> str:
+        """Whose rows they are, or `all`."""
+        return self.slice.instrument if self.slice else self.name
 
     def digest(self) -> str:
         """Return a sha256 of the content; no row is read where one file holds it, written by us.
@@ -55,7 +59,9 @@ class Partition:
         Raises:
             LakeError: the lake cannot be read.
         """
-        return self._digest(digest_of(self.snapshot, self.files))
+        if self.slice:
+            return self._digest(self.slice.digest())
+        return self._digest(frame_digest(self.feed.source, self.read()))
 
     def read(self) -> pl.DataFrame:
         """Return the rows as the lake's table has them, in its order.
@@ -63,7 +69,7 @@ class Partition:
         Raises:
             LakeError: the lake cannot be read.
         """
-        return self.snapshot.read(partition=self.name if self.feed.source.partition else None)
+        return self.slice.read() if self.slice else self.snapshot.read()
 
     def frame(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return rows that were read as PostgreSQL should hold them, in its table's order."""
@@ -93,7 +99,8 @@ def partitions(lake: Lake) -> list[Partition]:
         LakeError: the lake cannot be read.
         LoadError: the lake has candles or basis of an instrument that it has no record of.
     """
-    snapshots = {table.name: lake.snapshot(table) for table in (INSTRUMENTS, CANDLES, BASIS)}
+    still = lake.state()
+    snapshots = {table.name: still.snapshot(table) for table in (INSTRUMENTS, CANDLES, BASIS)}
     known = _known(snapshots[INSTRUMENTS.name])
     return [p for feed in FEEDS for p in _of_feed(feed, snapshots[feed.source.name], known)]
 
@@ -110,17 +117,17 @@ def digests(wanted: Iterable[Partition]) -> dict[Key, str]:
 def _of_feed(feed: Feed, snapshot: Snapshot, known: dict[str, _Known]) -> Iterator[Partition]:
     if feed.kind is None:
         if snapshot.rows:
-            yield Partition(feed, WHOLE, snapshot.rows, None, snapshot, snapshot.files)
+            yield Partition(feed, WHOLE, snapshot.rows, None, snapshot)
         return
-    for name, files in sorted(snapshot.by_partition().items()):
+    for own in slices(snapshot):
+        name = own.instrument
         if name not in known:
             raise LoadError(
                 f"{snapshot.table.name} has rows of {name}, but instruments has no record of it; "
                 "nothing was loaded. Run `basislake instruments`, then load again."
             )
-        rows = sum(file.rows for file in files)
-        if known[name].kind == feed.kind and rows:
-            yield Partition(feed, name, rows, known[name].expiry, snapshot, files)
+        if known[name].kind == feed.kind and (rows := own.count()):
+            yield Partition(feed, own.name, rows, known[name].expiry, snapshot, own)
 
 
 def _known(instruments: Snapshot) -> dict[str, _Known]:

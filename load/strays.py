@@ -9,7 +9,7 @@ from lake.tables import Table
 from load.ddl import literal, qualified, quoted
 from load.ledger import Key
 from load.postgres import Database
-from load.tables import WHOLE
+from load.tables import WHOLE, parameters
 
 
 def other_partitions(
@@ -21,13 +21,24 @@ def other_partitions(
     Raises:
         LoadError: the table cannot be read.
     """
-    name = quoted(table.partition) if table.partition else literal(WHOLE)
+    name = literal(WHOLE)
+    if table.partition:
+        month = f"to_char({quoted(table.order[0])} AT TIME ZONE 'UTC', 'YYYY-MM')"
+        name = f"{quoted(table.partition)} || '/' || {month}"
     sql = f"SELECT {name}, count(*) FROM {qualified(table, schema)} GROUP BY 1 ORDER BY 1"
     return {part: n for part, n in database.query(sql) if (table.name, part) not in wanted}
 
 
 def remedy_sql(table: Table, schema: str, partition: str | None) -> str:
     """Return the statement with which a user deletes such a partition."""
-    which = "IS NULL" if partition is None else f"= {literal(partition)}"
-    where = f" WHERE {quoted(table.partition)} {which}" if table.partition else ""
+    where = ""
+    if table.partition:
+        name, time = quoted(table.partition), quoted(table.order[0])
+        where = f" WHERE {name} IS NULL OR NOT isfinite({time})"
+        if partition is not None:
+            instrument, start, end = parameters(table, partition)
+            where = (
+                f" WHERE {name} = {literal(str(instrument))} AND {time} >= {literal(str(start))}"
+                f" AND {time} < {literal(str(end))}"
+            )
     return f"DELETE FROM {qualified(table, schema)}{where};"

@@ -1,19 +1,23 @@
 """The declarations of the PostgreSQL tables, and how a partition's rows come from the lake.
 
-A partition here is what is replaced together, in one transaction: the rows of one instrument, or a
-table in one piece.
+A partition here is what is replaced together, in one transaction: the rows of one instrument in one
+calendar month, or a table in one piece.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 
 import polars as pl
 
+from lake.slices import month_span
 from lake.tables import BASIS, CANDLES, INSTRUMENTS, Column, Table, Type
 
 # The name of the only partition of a table in one piece.
 WHOLE = "all"
+# Between the instrument and the month in the name of any other.
+_AND = "/"
+_BEFORE, _AFTER = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 _INSTRUMENT = Column("instrument", Type.TEXT, "the exchange's name of the instrument")
 _TIMESTAMP = Column("timestamp", Type.TIME, "the minute's open", "UTC")
@@ -76,7 +80,9 @@ LAKE_LOADS = Table(
     row="a partition that was loaded; delete its row to have it loaded again",
     columns=(
         Column("table", Type.TEXT, "the table the partition is in"),
-        Column("partition", Type.TEXT, "the instrument, or 'all' for a table in one piece"),
+        Column(
+            "partition", Type.TEXT, "instrument/YYYY-MM (UTC), or 'all' for a table in one piece"
+        ),
         Column("digest", Type.TEXT, "sha256 of the content it was loaded from"),
         Column("rows", Type.INT, "rows loaded", "rows"),
         Column("lake_version", Type.INT, "version of the lake's table it was loaded from"),
@@ -152,3 +158,24 @@ RANGE_INDEXES: dict[str, tuple[str, ...]] = {
 }
 
 TABLES: dict[str, Table] = {table.name: table for table in (*(f.table for f in FEEDS), LAKE_LOADS)}
+
+
+def instrument_of(partition: str) -> str:
+    """Return the instrument of a partition by its name."""
+    return partition.partition(_AND)[0]
+
+
+def parameters(table: Table, partition: str) -> tuple[object, ...]:
+    """Return what chooses a partition in a statement about its table: the instrument, and the span
+    of its times; nothing for a table in one piece.
+
+    A name without a month, as somebody may have written into the ledger, is all of an instrument.
+    """
+    if table.partition is None:
+        return ()
+    instrument, _, month = partition.partition(_AND)
+    try:
+        span = month_span(datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC))
+    except ValueError:
+        return instrument, _BEFORE, _AFTER
+    return instrument, *span

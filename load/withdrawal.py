@@ -10,7 +10,7 @@ from lake import Lake
 from lake.errors import LoadError
 from lake.tables import INSTRUMENTS, RAW_CANDLES
 from load.ledger import Key
-from load.tables import FEEDS, WHOLE
+from load.tables import FEEDS, WHOLE, instrument_of
 
 _NAMED = 3
 _SOURCES = {feed.table.name: feed.source.name for feed in FEEDS}
@@ -59,7 +59,9 @@ def reason_against(withdrawn: Iterable[Key], has: Holdings) -> str | None:
             "address; `basislake build` makes curated tables again. To empty the database, drop "
             "its tables"
         )
-    foreign = sorted({name for _, name in gone if name != WHOLE and _is_foreign(name, has)})
+    foreign = sorted(
+        {instrument_of(name) for _, name in gone if name != WHOLE and _is_foreign(name, has)}
+    )
     if foreign:
         more = ", ..." if len(foreign) > _NAMED else ""
         return (
@@ -91,4 +93,6 @@ def check(lake: Lake, shown: str, withdrawn: Collection[Key]) -> None:
 
 
 def _is_foreign(name: str, has: Holdings) -> bool:
-    return name not in has.instruments or (has.fetched is not None and name not in has.fetched)
+    instrument = instrument_of(name)
+    is_known = instrument in has.instruments
+    return not is_known or (has.fetched is not None and instrument not in has.fetched)

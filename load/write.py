@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import NamedTuple
 
 import polars as pl
@@ -31,7 +31,7 @@ from load.plan import Fill, Job
 from load.postgres import Database
 from load.references import check_left
 from load.source import Partition
-from load.tables import RANGE_INDEXES, TABLES
+from load.tables import RANGE_INDEXES, TABLES, parameters
 from load.verify import Figure, all_figures_sql, figures, figures_sql, mismatches
 
 # The lock of a load goes when its session does, and an administrator may end that; two loads that
@@ -103,20 +103,21 @@ class Writer:
         """Whether the database has any row of a partition."""
         table = TABLES[key[0]]
         sql = f"SELECT EXISTS (SELECT FROM {qualified(table, self._schema)}{where_sql(table)})"
-        return bool(self._database.query(sql, self._parameters(key))[0][0])
+        return bool(self._database.query(sql, parameters(TABLES[key[0]], key[1]))[0][0])
 
     def _merge(self, key: Key, frame: pl.DataFrame) -> None:
         """Delete the rows that left, update those that changed, and add those that are new."""
-        table, schema, parameters = TABLES[key[0]], self._schema, self._parameters(key)
+        table, schema = TABLES[key[0]], self._schema
+        chosen = parameters(table, key[1])
         self._database.execute(stage_sql(table, schema))
         self._database.ingest("pg_temp", STAGED, [table.to_arrow(frame)], table.arrow_schema)
         self._database.execute(f"ANALYZE pg_temp.{STAGED}")
         # A row that is locked cannot be referred to between the check and its deletion.
-        if self._database.query(lock_left_sql(table, schema), parameters)[0][0]:
+        if self._database.query(lock_left_sql(table, schema), chosen)[0][0]:
             check_left(self._database, schema, key)
-            self._database.execute(delete_left_sql(table, schema), parameters)
-        self._database.execute(update_changed_sql(table, schema), parameters)
-        self._database.execute(insert_new_sql(table, schema), parameters)
+            self._database.execute(delete_left_sql(table, schema), chosen)
+        self._database.execute(update_changed_sql(table, schema), chosen)
+        self._database.execute(insert_new_sql(table, schema), chosen)
 
     def fill(self, fill: Fill, told: Callable[[Job], None]) -> None:
         """Make a table, send its partitions, then build its keys and indexes, and verify it: one
@@ -145,22 +146,27 @@ class Writer:
     def _pieces(
         self, fill: Fill, expected: dict[str, list[Figure]], told: Callable[[Job], None]
     ) -> Generator[pa.Table]:
-        """Read a table's partitions, each while the one before it is sent."""
+        """Read a table's partitions, one instrument's while those of the one before are sent."""
         table, version = fill.table, self._database.version
+        groups = [list(own) for _, own in groupby(fill.jobs, lambda job: job.partition.instrument)]
 
-        def read(job: Job) -> tuple[pa.Table, list[Figure]]:
-            with _named(job.partition):
-                frame = job.partition.frame(job.partition.read())
-                return table.to_arrow(frame), figures(table, frame, version)
+        def read(jobs: list[Job]) -> tuple[pa.Table, list[Figure]]:
+            frames = []
+            for job in jobs:
+                with _named(job.partition):
+                    frames.append(job.partition.frame(job.partition.read()))
+            frame = pl.concat(frames)
+            return table.to_arrow(frame), figures(table, frame, version)
 
         with ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(read, fill.jobs[0])
-            for job, following in zip_longest(fill.jobs, fill.jobs[1:]):
-                rows, expected[job.partition.name] = coming.result()
+            coming = ahead.submit(read, groups[0])
+            for jobs, following in zip_longest(groups, groups[1:]):
+                rows, expected[jobs[0].partition.instrument] = coming.result()
                 if following:
                     coming = ahead.submit(read, following)
                 yield rows
-                told(job)
+                for job in jobs:
+                    told(job)
 
     def remove(self, key: Key) -> None:
         """Delete a partition that the lake no longer holds, and its entry in the ledger.
@@ -183,17 +189,19 @@ class Writer:
         self._database.execute("SET CONSTRAINTS ALL IMMEDIATE")
         expected = figures(table, frame, self._database.version)
         sql = figures_sql(table, self._schema, expected)
-        _check(expected, self._database.query(sql, self._parameters(job.partition.key))[0])
+        _check(expected, self._database.query(sql, parameters(table, job.partition.name))[0])
         self._enter(job)
 
     def _prove_all(self, fill: Fill, expected: dict[str, list[Figure]]) -> None:
-        """The same of all partitions of a table, in one pass over it."""
+        """The same of all instruments of a table, in one pass over it."""
         sql = all_figures_sql(fill.table, self._schema, next(iter(expected.values())))
         got = {row[0]: row[1:] for row in self._database.query(sql)}
         for job in fill.jobs:
-            with _named(job.partition):
-                none = (None,) * len(expected[job.partition.name])
-                _check(expected[job.partition.name], got.pop(job.partition.name, none))
+            name = job.partition.instrument
+            if name in expected:
+                wanted = expected.pop(name)
+                with _named(job.partition):
+                    _check(wanted, got.pop(name, (None,) * len(wanted)))
         if got:
             raise LoadError(f"It holds rows that were not sent: {', '.join(sorted(got))}")
         self._enter(*fill.jobs)
@@ -207,10 +215,6 @@ class Writer:
             )
             for job in jobs
         )
-
-    def _parameters(self, key: Key) -> tuple[str, ...]:
-        """What chooses a partition in a statement about its table."""
-        return (key[1],) if TABLES[key[0]].partition else ()
 
     def _begin(self, key: Key) -> None:
         """Begin a transaction that has a partition to itself."""

@@ -1,45 +1,42 @@
-"""The build: which curated partitions are out of date, made anew in an executor, committed by one
-committer.
+"""The build: which months of the curated tables a change can have reached, made again in an
+executor, committed by one committer.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
 from lake import Lake
 from lake.files import DataFile
-from lake.pieces import pieces_of
+from lake.slices import slices
 from lake.snapshot import Snapshot
+from lake.state import BUILD
 from lake.tables import (
     BASIS,
+    BUILDS,
     CANDLES,
     CURATED,
+    MONTHS,
     QUALITY,
     QUARANTINE,
-    RAW_CANDLES,
     WARNINGS,
+    Table,
 )
-from lake.versions import PastLake
 from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE
-from transforms.before import (
-    duplicates,
-    expanded,
-    inputs_before,
-    known_since,
-    located,
-    read_inputs,
-)
-from transforms.inputs import Inputs, Source, gone, stale
 from transforms.levels import CAP, FLOOR, FUTURE_DEVIATIONS, PERPETUAL_DEVIATIONS, PRINTS
-from transforms.partition import Built, Task, build_partition
+from transforms.partition import Built, Held, Place, Task, build_partition
+from transforms.quality import quality, warnings
 from transforms.rules_hash import rules_hash
+from transforms.sources import Sources, outdated, read_sources
 
-# What curated rows depend on besides their sources, kept in the lineage of every commit: tables
-# that were made with others are made anew.
+# What curated rows depend on besides their sources: tables that were made with others are made
+# anew.
 SETTINGS = {
     "days_per_year": DAYS_PER_YEAR,
     "least_minutes_to_annualise": LEAST_MINUTES_TO_ANNUALISE,
@@ -60,9 +57,11 @@ class BuildResult:
         quarantined: rows of `quarantine`.
         basis_rows: rows of `basis`.
         unmatched: candles of futures without their perpetual's minute.
-        raw_version: of `raw_candles` that the tables are made from, None where there is none.
-        rebuilt: instruments made anew.
+        raw_version: the batch that the tables are made from, None where there is none.
+        rebuilt: instruments of which months were made again.
+        months: that were made again, of all of them.
         unchanged: instruments left as they were.
+        bytes_written: of the files of `candles` and `basis`.
         seconds: it took.
     """
 
@@ -72,7 +71,9 @@ class BuildResult:
     unmatched: int
     raw_version: int | None
     rebuilt: int
+    months: int
     unchanged: int
+    bytes_written: int
     seconds: float
 
 
@@ -82,170 +83,217 @@ def build(
     program: str,
     *,
     full: bool = False,
-    raw_version: int | None = None,
+    target: Lake | None = None,
     report: Callable[[int, int], None] = lambda _done, _total: None,
     clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> BuildResult:
-    """Bring `candles`, `quarantine`, `warnings`, `basis` and `quality` up to date with the raw
-    tables.
+    """Bring the curated tables up to date with the raw ones.
 
-    Only instruments whose sources, or those of the instruments they are judged beside, changed
-    since the tables were built are built again; where nothing did, nothing is committed. Other
-    rules (`rules_hash`) or other settings build everything again. A kill leaves the tables as they
-    were, or some of them new; the next build finishes.
+    Only months that a change since the last build can reach are made again; where nothing changed,
+    nothing is committed. Other rules (`rules_hash`) or other settings make everything again. A kill
+    leaves the tables as they were for every reader (`lake.state`); the next build finishes.
 
     Args:
-        lake: to build in.
+        lake: to build from, as it is or as of a batch (`lake.past`).
         executor: runs one task per instrument.
-        program: name and version, for the lineage of commits.
-        full: make everything anew.
-        raw_version: make the tables from `raw_candles` at this version, and from the instruments
-            and the coverage of then (`lake.versions`), instead of from the newest.
+        program: name and version, for `builds`.
+        full: make everything anew, without a look at what is there.
+        target: the lake to build in; by default the one to build from, as it is.
         report: told how many of how many instruments are done.
         clock: seconds, never going back.
+        now: this machine's clock, UTC.
 
     Raises:
-        UsageError: `raw_candles` has no such version.
         LakeError: the lake cannot be read or written.
         ConflictError: another build committed meanwhile; run it again.
     """
     start_s = clock()
-    alike = {"rules": rules_hash(), "settings": SETTINGS}
-    now = read_inputs(lake if raw_version is None else PastLake(lake, raw_version))
-    bases = {table.name: lake.snapshot(table) for table in CURATED}
-    # After the curated tables: what another build commits meanwhile is a conflict, never mistaken
-    # for what the tables hold.
-    before = dict.fromkeys(bases) if full else inputs_before(lake, alike)
-    # After the raw tables, so that it tells of every file they name, whoever commits meanwhile.
-    commits = lake.history(RAW_CANDLES, since=known_since([now, *before.values()]))
-    pieces = pieces_of(commits)
-    now = expanded(now, pieces)
-    known = _known(bases[QUALITY.name]) if before[QUALITY.name] else {}
-    repeats = duplicates(commits, before[QUALITY.name], known, now)
-    outdated = {name for name in now.sources if repeats[name] != known.get(name, 0)}
-    withdrawn: set[str] = set()
-    for name, state in before.items():
-        then = expanded(state, pieces) if state else None
-        outdated |= stale(then, now)
-        withdrawn |= gone(then, now) | _strangers(bases[name], now)
-    if outdated or withdrawn:
-        ready = located(now, lake.snapshot(RAW_CANDLES, now.versions[RAW_CANDLES.name]))
-        built = _run(lake, executor, ready, bases[CANDLES.name], outdated, repeats, report)
-        lineage = {"program": program, **alike, "made_from": dict(now.versions)}
-        _commit(lake, bases, built, outdated | withdrawn, set(now.sources) - outdated, lineage)
-    return _result(lake, now, len(outdated), clock() - start_s)
+    into = target or Lake(lake.uri, lake.options)
+    # Before the raw tables: what another build commits meanwhile is a conflict, never mistaken for
+    # what the tables hold.
+    bases = {table.name: into.snapshot(table) for table in (BUILDS, *CURATED)}
+    sources = read_sources(lake)
+    alike = {"rules": rules_hash(), "settings": json.dumps(SETTINGS, sort_keys=True)}
+    last = None if full else _last(bases, alike)
+    chosen = outdated(lake, sources, last, bases)
+    built: list[Built] = []
+    written = 0
+    if chosen is not None:
+        built = _run(lake, into, executor, sources, bases, chosen, report, full=full)
+        written = _commit(into, bases, sources, built, {**alike, "program": program}, now, full=full)
+    return _result(bases, sources, built, written, clock() - start_s)
 
 
-def _strangers(curated: Snapshot, now: Inputs) -> set[str]:
-    return set(curated.by_partition()) - set(now.sources) if curated.table.partition else set()
-
-
-def _known(quality: Snapshot) -> dict[str, int]:
-    """Repeats by instrument, as the table counts them."""
-    return dict(quality.read().select("instrument", "duplicates").iter_rows())
+def _last(bases: Mapping[str, Snapshot], alike: Mapping[str, str]) -> dict[str, Any] | None:
+    """The row of the last build, None where it does not tell what the tables hold: there is none,
+    its rules were others, or one that was killed has committed since.
+    """
+    rows = bases[BUILDS.name].read()
+    if rows.is_empty():
+        return None
+    last = rows.row(-1, named=True)
+    is_dirty = any(bases[table.name].counter(BUILD) > last["build"] for table in CURATED)
+    is_alike = all(last[name] == value for name, value in alike.items())
+    return last if is_alike and not is_dirty else None
 
 
 def _run(
     lake: Lake,
+    into: Lake,
     executor: Executor,
-    now: Inputs,
-    candles: Snapshot,
-    names: set[str],
-    repeats: Mapping[str, int],
+    sources: Sources,
+    bases: Mapping[str, Snapshot],
+    chosen: Mapping[str, tuple[datetime, ...]],
     report: Callable[[int, int], None],
+    *,
+    full: bool,
 ) -> list[Built]:
     """Build the perpetuals, then the futures against them."""
-    perpetual_files = {
-        source.base: candles.of(name)
-        for name, source in now.sources.items()
-        if source.kind == "perpetual"
+    held = {
+        table.name: {} if full else _held(bases[table.name], chosen) for table in (CANDLES, BASIS)
+    }
+    perpetuals = {
+        life.base: bases[CANDLES.name].of(name)
+        for name, life in sources.lives.items()
+        if life.kind == "perpetual"
     }
     built: list[Built] = []
     for kind in ("perpetual", "future"):
-        chosen = sorted(name for name in names if now.sources[name].kind == kind)
-        tasks = [_task(lake, now, name, perpetual_files, repeats) for name in chosen]
+        tasks = [
+            Task(
+                lake=Place(lake.uri, lake.options),
+                target=Place(into.uri, into.options),
+                until=sources.batch,
+                instrument=name,
+                source=sources.of(name, months),
+                months=months,
+                candles=held[CANDLES.name].get(name, {}),
+                basis=held[BASIS.name].get(name, {}),
+                perpetual=perpetuals.get(sources.lives[name].base, ()) if kind == "future" else (),
+                others=sources.others(name, months),
+            )
+            for name, months in sorted(chosen.items())
+            if sources.lives[name].kind == kind
+        ]
         for done in executor.map(build_partition, tasks):
             built.append(done)
-            report(len(built), len(names))
+            report(len(built), len(chosen))
             if kind == "perpetual":
-                base = now.sources[done.instrument].base
-                perpetual_files[base] = (done.candles,) if done.candles else ()
+                base = sources.lives[done.instrument].base
+                before = () if full else perpetuals[base]
+                gone = set(done.candles.removed)
+                perpetuals[base] = (*(f for f in before if f not in gone), *done.candles.added)
     return built
 
 
-def _task(
-    lake: Lake,
-    now: Inputs,
-    name: str,
-    perpetual_files: Mapping[str, tuple[DataFile, ...]],
-    repeats: Mapping[str, int],
-) -> Task:
-    source = now.sources[name]
-    against = perpetual_files.get(source.base, ()) if source.kind == "future" else ()
-    return Task(
-        lake_uri=lake.uri,
-        lake_options=lake.options,
-        instrument=name,
-        source=source,
-        perpetual=against,
-        others=_others(now, name),
-        duplicates=repeats.get(name, 0),
-    )
-
-
-def _others(now: Inputs, name: str) -> dict[str, Source]:
-    """The other futures of the coin that share minutes with an instrument."""
-    own = now.sources[name]
-    return {
-        other: source
-        for other, source in now.sources.items()
-        if other != name
-        and (source.kind, source.base) == ("future", own.base)
-        and source.life.meets(own.life)
-    }
+def _held(
+    base: Snapshot, chosen: Mapping[str, tuple[datetime, ...]]
+) -> dict[str, dict[datetime, Held]]:
+    found: dict[str, dict[datetime, Held]] = {}
+    for own in slices(base, chosen):
+        if own.month in chosen[own.instrument]:
+            found.setdefault(own.instrument, {})[own.month] = Held(own.files, own.is_apart)
+    return found
 
 
 def _commit(
-    lake: Lake,
-    bases: Mapping[str, Snapshot],
+    into: Lake,
+    bases: dict[str, Snapshot],
+    sources: Sources,
     built: list[Built],
-    replaced: set[str],
-    kept: set[str],
-    lineage: Mapping[str, Any],
-) -> None:
-    for table, added in (
-        (CANDLES, [done.candles for done in built if done.candles]),
-        (BASIS, [done.basis for done in built if done.basis]),
-    ):
-        lake.commit(bases[table.name], added, lineage, replacing=replaced)
-    for table, frames in (
-        (QUARANTINE, [done.quarantine for done in built]),
-        (WARNINGS, [done.warnings for done in built]),
-        (QUALITY, [done.quality for done in built]),
-    ):
+    told: Mapping[str, Any],
+    now: Callable[[], datetime],
+    *,
+    full: bool,
+) -> int:
+    """Commit table after table, and the row of `builds` last; return the bytes of files of
+    `candles` and `basis`.
+    """
+    number = 1 + max(base.counter(BUILD) for base in bases.values())
+    told = {**told, "build": number}
+    written = 0
+    for table in (CANDLES, BASIS):
+        changes = [done.candles if table is CANDLES else done.basis for done in built]
+        added = [file for change in changes for file in change.added]
         base = bases[table.name]
-        # Where nothing is kept, what is damaged is not read, so that a full build makes it whole.
-        old = base.read(pl.col("instrument").is_in(sorted(kept))) if kept else table.empty()
-        rows = pl.concat([old, *(frame.select(table.names) for frame in frames)])
-        added = [lake.write(table, rows)] if rows.height else []
-        lake.commit(base, added, lineage, replacing=None)
+        removed = list(base.files) if full else [f for c in changes for f in c.removed]
+        removed += [f for f in base.files if f.partition not in sources.lives and not full]
+        written += sum(file.bytes for file in added)
+        if added or removed:
+            bases[table.name] = into.commit(
+                base, added, told, removing=removed, counters={BUILD: number}
+            )
+    for table, rows in _small(bases, sources, built, full=full):
+        if table.cast(rows).equals(bases[table.name].read()) and not full:
+            continue
+        bases[table.name] = into.replace(bases[table.name], rows, told, {BUILD: number})
+    versions = {f"{table.name}_version": bases[table.name].version or 0 for table in CURATED}
+    row = {
+        "build": number,
+        "batch": sources.batch,
+        "rules": told["rules"],
+        "settings": told["settings"],
+        "asks": sources.asks,
+        "records": sources.records,
+        **versions,
+        "program": told["program"],
+        "at": now(),
+    }
+    file = into.write(BUILDS, pl.DataFrame([row], schema=BUILDS.polars_schema))
+    bases[BUILDS.name] = into.commit(bases[BUILDS.name], [file], told, counters={BUILD: number})
+    return written
 
 
-def _result(lake: Lake, now: Inputs, rebuilt: int, seconds: float) -> BuildResult:
-    candles, basis = lake.snapshot(CANDLES), lake.snapshot(BASIS)
-    futures = {name for name, source in now.sources.items() if source.kind == "future"}
+def _small(
+    bases: Mapping[str, Snapshot], sources: Sources, built: list[Built], *, full: bool
+) -> Iterable[tuple[Table, pl.DataFrame]]:
+    """The tables in one piece, as they are to be."""
+    made = [(done.instrument, month.date()) for done in built for month in done.months]
+    schema = {name: MONTHS.polars_schema[name] for name in ("instrument", "month")}
+    keys = pl.DataFrame(made, schema=schema, orient="row")
+    known = pl.col("instrument").is_in(list(sources.lives))
+
+    def kept(table: Table, month: pl.Expr) -> pl.DataFrame:
+        if full:
+            return table.empty()
+        old = bases[table.name].read(known)
+        return old.with_columns(_month=month).join(
+            keys, left_on=["instrument", "_month"], right_on=["instrument", "month"], how="anti",
+            maintain_order="left",
+        ).select(table.names)  # fmt: skip
+
+    quarantine = kept(QUARANTINE, pl.col("ts").dt.truncate("1mo").dt.date())
+    yield QUARANTINE, pl.concat([quarantine, *(done.quarantine for done in built)])
+    months = pl.concat([kept(MONTHS, pl.col("month")), *(done.figures for done in built)])
+    months = MONTHS.cast(months)
+    yield MONTHS, months
+    yield WARNINGS, warnings(months)
+    yield QUALITY, quality(months, sources.asked_until, sources.duplicates)
+
+
+def _result(
+    bases: Mapping[str, Snapshot],
+    sources: Sources,
+    built: list[Built],
+    written: int,
+    seconds: float,
+) -> BuildResult:
+    candles, basis = bases[CANDLES.name], bases[BASIS.name]
+    futures = {name for name, life in sources.lives.items() if life.kind == "future"}
+    of_futures = sum(file.rows for file in candles.files if file.partition in futures)
+    names = {file.partition for file in sources.raw.files if file.may_be_until(sources.raw.until)}
     return BuildResult(
         candles=candles.rows,
-        quarantined=lake.snapshot(QUARANTINE).rows,
+        quarantined=bases[QUARANTINE.name].rows,
         basis_rows=basis.rows,
-        unmatched=_rows_of(candles, futures) - basis.rows,
-        raw_version=now.versions[RAW_CANDLES.name],
-        rebuilt=rebuilt,
-        unchanged=len(now.sources) - rebuilt,
+        unmatched=of_futures - basis.rows,
+        raw_version=sources.batch or None,
+        rebuilt=len(built),
+        months=sum(len(done.months) for done in built),
+        unchanged=len(names) - len(built),
+        bytes_written=written,
         seconds=seconds,
     )
 
 
-def _rows_of(snapshot: Snapshot, names: Iterable[str]) -> int:
-    wanted = set(names)
-    return sum(file.rows for file in snapshot.files if file.partition in wanted)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
+from lake.tables import BATCH, SUPERSEDED
 from transforms.rules import broken_names, errors
 
 
@@ -15,13 +16,15 @@ def validate(
     """Split raw candles by the rules.
 
     Args:
-        raw: rows of `raw_candles` of one instrument, one a minute.
+        raw: rows of `raw_candles` of one instrument, sorted by time; of several of one minute the
+            one of the last batch counts, and the others are told to be superseded.
         listed_at: creation, UTC.
         expires_at: expiry, UTC, exclusive; None for a perpetual.
 
     Returns:
         Rows of `candles`, none flagged, and rows of `quarantine`; together as many as came in.
     """
+    raw, older = _newest(raw)
     rules = errors(listed_at, expires_at)
     is_broken = raw.select(pl.any_horizontal(*(rule.broken for rule in rules)))[:, 0]
     found = is_broken.any()
@@ -31,4 +34,18 @@ def validate(
         # What other instruments tell comes later: transforms/spikes.py.
         suspect=pl.lit(value=False),
     )
-    return candles, broken.with_columns(rules=broken_names(rules))
+    quarantine = broken.with_columns(rules=broken_names(rules))
+    if older.height:
+        named = older.with_columns(rules=pl.lit([SUPERSEDED]))
+        quarantine = pl.concat([quarantine, named]).sort("ts", maintain_order=True)
+    return candles.drop(BATCH), quarantine.drop(BATCH)
+
+
+def _newest(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that count, one a minute, and those that a later batch replaced."""
+    ts = raw["ts"]
+    if raw.height < 2 or not (ts.slice(1) == ts.slice(0, raw.height - 1)).any():
+        return raw, raw.clear()
+    ordered = raw.sort("ts", BATCH)
+    is_last = pl.col("ts").ne_missing(pl.col("ts").shift(-1))
+    return ordered.filter(is_last), ordered.filter(~is_last)

@@ -25,7 +25,7 @@ _SCALE = 1.4826
 
 # A future's usual level is the median over so many prints, the one in question in the middle.
 PRINTS = 101
-# With fewer in a whole life, the spread says little: the cap is the bound.
+# With fewer in a month, the spread says little: the cap is the bound.
 _FEWEST_FOR_SPREAD = 20
 # With fewer still, a spike would be its own median: as many are filled up with the perpetual's
 # level.
@@ -38,19 +38,26 @@ _STEPS = 60
 
 # Where the perpetual lacks the minute, its candles within this time, before and after, stand in.
 STAND_IN = timedelta(hours=1)
-# Candles further away say nothing of each other. So a flag depends on nearby minutes only, and a
-# build knows what a change can reach (transforms/inputs.py).
+# Candles further away say nothing of each other. So a flag depends on nearby minutes only, and of a
+# future on its prints of the same calendar month, and a build knows what a change can reach
+# (transforms/changes.py).
 NEAR = timedelta(hours=12)
 
 SIDES = ("high", "low")
 
 
-def with_previous(candles: pl.DataFrame) -> pl.DataFrame:
+def with_previous(candles: pl.DataFrame, *, each_month: bool = False) -> pl.DataFrame:
     """Add the closes of the candle before and of that before it, called previous and earlier (null
     where it is not near), and whether each is a print.
+
+    Args:
+        candles: of one instrument, sorted.
+        each_month: take what came in another calendar month for not near.
     """
-    closes = {"previous": _near(pl.col("close").shift(1), 1)}
-    closes["earlier"] = _near(pl.col("close").shift(2), 2)
+    closes = {
+        name: _near(pl.col("close").shift(rows), rows, each_month=each_month)
+        for name, rows in (("previous", 1), ("earlier", 2))
+    }
     is_new = (pl.col("high") != pl.col("previous")) | (pl.col("low") != pl.col("previous"))
     return candles.select("ts", *SIDES, "close", "traded", **closes).with_columns(
         is_print=pl.col("traded") | is_new.fill_null(value=True)
@@ -93,7 +100,7 @@ def future_levels(prints: pl.DataFrame) -> pl.DataFrame:
     cap.
 
     Args:
-        prints: of one future, with the perpetual's prices.
+        prints: of one future in one month, with the perpetual's prices.
 
     Returns:
         The rows with usual_high, usual_low (equal) and bound.
@@ -185,7 +192,11 @@ def _bound(deviations: float, spread: pl.Expr) -> pl.Expr:
     return (spread * (deviations * _SCALE)).clip(FLOOR, CAP)
 
 
-def _near(value: pl.Expr, rows: int) -> pl.Expr:
+def _near(value: pl.Expr, rows: int, *, each_month: bool = False) -> pl.Expr:
     """The value where the candle so many rows before (after, if negative) is near; else null."""
     away = pl.col("ts") - pl.col("ts").shift(rows)
-    return pl.when(away.abs() <= NEAR).then(value)
+    is_near = away.abs() <= NEAR
+    if each_month:
+        month = pl.col("ts").dt.month()
+        is_near &= month == month.shift(rows)
+    return pl.when(is_near).then(value)

@@ -4,25 +4,67 @@ any machine.
 It reads raw files and writes curated files that no reader sees before the build commits them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import polars as pl
 
 from lake import Lake
+from lake.digest import frame_digest
+from lake.errors import DamagedError
 from lake.files import DataFile
 from lake.rows import read_rows
+from lake.slices import by_month, month_of
 from lake.spans import MINUTE, Span, merge
-from lake.tables import BASIS, CANDLES, INSTRUMENTS, RAW_CANDLES, Table
+from lake.tables import BASIS, CANDLES, INSTRUMENTS, MONTHS, QUARANTINE, RAW_CANDLES, Table
 from transforms.basis import basis
 from transforms.candles import validate
-from transforms.inputs import Source
+from transforms.changes import REACH, Life, spans_of_months
 from transforms.levels import STAND_IN
-from transforms.quality import quality
-from transforms.rules import warnings_of
+from transforms.quality import month_figures
 from transforms.spikes import flag_future, flag_perpetual
 
 _LIFE = ("instrument", "listed_at", "expires_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a lake is.
+
+    Attributes:
+        uri: of the lake.
+        options: its storage options.
+    """
+
+    uri: str
+    options: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One instrument's raw candles.
+
+    Attributes:
+        life: by its record.
+        files: that hold them.
+    """
+
+    life: Life
+    files: tuple[DataFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a curated table holds of one instrument in one month.
+
+    Attributes:
+        files: that hold its rows.
+        is_apart: whether they hold nothing else.
+    """
+
+    files: tuple[DataFile, ...]
+    is_apart: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,118 +72,240 @@ class Task:
     """What to build.
 
     Attributes:
-        lake_uri: of the lake.
-        lake_options: its storage options.
+        lake: that holds the raw candles.
+        target: that the curated rows are written to.
+        until: the last batch that counts.
         instrument: whose share it is.
         source: what it is made from.
-        perpetual: files of the perpetual's `candles`; none for a perpetual.
-        others: by name, the sources of the coin's other futures that share minutes with it.
-        duplicates: repeats seen in replies, for `quality`.
+        months: to be made, sorted; their first instants.
+        candles: what `candles` holds of them, by month; empty to replace whatever it holds.
+        basis: the same of `basis`.
+        perpetual: files of the perpetual's new `candles`; none for a perpetual.
+        others: by name, the sources of the coin's other futures.
     """
 
-    lake_uri: str
-    lake_options: Mapping[str, str] = field(repr=False)
+    lake: Place
+    target: Place
+    until: int
     instrument: str
     source: Source
+    months: tuple[datetime, ...]
+    candles: Mapping[datetime, Held]
+    basis: Mapping[datetime, Held]
     perpetual: tuple[DataFile, ...]
     others: Mapping[str, Source]
-    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Files of one table that come and go."""
+
+    added: tuple[DataFile, ...] = ()
+    removed: tuple[DataFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """One instrument's curated rows, written and not yet committed.
+    """One instrument's curated rows of some months, written and not yet committed.
 
     Attributes:
         instrument: whose they are.
-        candles: the file of `candles`, None where no candle is sound.
-        basis: the file of `basis`, None for a perpetual and where no minute matches.
-        quarantine: rows of `quarantine`.
-        warnings: rows of `warnings`.
-        quality: one row of `quality`.
+        months: that were made.
+        candles: the change of `candles`.
+        basis: the change of `basis`.
+        quarantine: rows of `quarantine` of the months.
+        figures: rows of `months`, of those that have raw candles.
     """
 
     instrument: str
-    candles: DataFile | None
-    basis: DataFile | None
+    months: tuple[datetime, ...]
+    candles: Change
+    basis: Change
     quarantine: pl.DataFrame
-    warnings: pl.DataFrame
-    quality: pl.DataFrame
+    figures: pl.DataFrame
 
 
 def build_partition(task: Task) -> Built:
-    """Validate one instrument's raw candles, flag its spikes, and hold a future against its
-    perpetual.
+    """Validate one instrument's raw candles of some months, flag its spikes, and hold a future
+    against its perpetual.
 
     Raises:
         LakeError: a file cannot be read or written.
     """
-    lake = Lake(task.lake_uri, task.lake_options)
-    source = task.source
-    raw = RAW_CANDLES.cast(_raw(task.instrument, lake, source.files))
-    candles, quarantine = validate(raw, source.listed_at, source.expires_at)
-    figures = quality(raw, candles, source.asked_until, task.duplicates)
-    del raw
-    candles, matched = _judged(task, candles, lake)
+    life, wanted = task.source.life, spans_of_months(task.months)
+    raw = _raw(task, task.instrument, task.source, beside(wanted, life))
+    validated, quarantine = validate(raw, life.listed_at, life.expires_at)
+    candles, matched = _judged(task, validated, wanted)
     return Built(
         instrument=task.instrument,
-        candles=lake.write(CANDLES, candles, task.instrument) if candles.height else None,
-        basis=lake.write(BASIS, matched, task.instrument) if matched.height else None,
-        quarantine=quarantine,
-        warnings=warnings_of(candles),
-        quality=figures,
+        months=task.months,
+        candles=_change(task, CANDLES, candles, task.candles),
+        basis=_change(task, BASIS, matched, task.basis),
+        quarantine=_inside(quarantine, wanted).select(QUARANTINE.names),
+        figures=_figures(task, raw, validated, candles, wanted),
     )
 
 
-def _judged(task: Task, candles: pl.DataFrame, lake: Lake) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The candles with their spikes flagged, and the rows of `basis`, none for a perpetual."""
-    expires_at = task.source.expires_at
-    if candles.is_empty():
-        return candles, BASIS.empty()
+def beside(months: Sequence[Span], life: Life) -> list[Span]:
+    """Return some months with what is judged beside them: the time around a perpetual's, and the
+    minute before a future's.
+    """
+    before, after = (REACH, REACH) if life.kind == "perpetual" else (MINUTE, timedelta(0))
+    return merge(Span(span.start - before, span.end + after) for span in months)
+
+
+def _judged(
+    task: Task, candles: pl.DataFrame, wanted: Sequence[Span]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The candles of the months with their spikes flagged, and the rows of `basis`, none for a
+    perpetual.
+    """
 
     def others(minutes: pl.Series) -> pl.DataFrame:
-        return _others(task, lake, minutes)
+        return _others(task, minutes)
 
+    expires_at, own = task.source.life.expires_at, _inside(candles, wanted)
+    if own.is_empty():
+        return own, BASIS.empty()
     if expires_at is None:
-        return flag_perpetual(candles, others), BASIS.empty()
-    span = Span(candles["ts"][0] - STAND_IN, candles["ts"][-1] + STAND_IN + MINUTE)
+        return _inside(flag_perpetual(candles, others), wanted), BASIS.empty()
+    perpetual = _perpetual(task, wanted)
+    own = flag_future(own, perpetual, expires_at, others)
+    return own, basis(own, perpetual, expires_at)
+
+
+def _figures(
+    task: Task,
+    raw: pl.DataFrame,
+    validated: pl.DataFrame,
+    candles: pl.DataFrame,
+    wanted: Sequence[Span],
+) -> pl.DataFrame:
+    """The rows of `months`."""
+    own = dict(by_month(candles))
+    rows = []
+    for month, part in by_month(_inside(raw.select("ts"), wanted)):
+        before = validated.filter(pl.col("ts") == month - MINUTE)
+        kept = own.get(month, candles.clear())
+        rows.append(month_figures(task.instrument, month, part, kept, before))
+    return pl.DataFrame(rows, schema=MONTHS.polars_schema, orient="row")
+
+
+def _perpetual(task: Task, wanted: Sequence[Span]) -> pl.DataFrame:
+    """The perpetual's candles of some months, and of the hour on either side."""
+    near = merge(Span(span.start - STAND_IN, span.end + STAND_IN) for span in wanted)
     columns = ("ts", "high", "low", "close", "traded", "suspect")
-    perpetual = _read(CANDLES, lake, task.perpetual, columns, [span])
-    candles = flag_future(candles, perpetual, expires_at, others)
-    return candles, basis(candles, perpetual, expires_at)
+    rows = read_rows(
+        CANDLES, f"{task.target.uri}/candles", task.perpetual, task.target.options, columns, near
+    )
+    return rows.sort("ts")
 
 
-def _others(task: Task, lake: Lake, minutes: pl.Series) -> pl.DataFrame:
+def _others(task: Task, minutes: pl.Series) -> pl.DataFrame:
     """The sound candles of the other futures in some minutes (sorted) and in the hour before each;
     see `transforms.spikes.Others`.
     """
     near = merge(Span(minute - STAND_IN, minute + MINUTE) for minute in minutes)
     raw = [RAW_CANDLES.empty()]
     for name, source in task.others.items():
-        files = tuple(file for file in source.files if any(map(file.may_hold, near)))
-        if files:
-            raw.append(_raw(name, lake, files, near))
-    lives = [(name, source.listed_at, source.expires_at) for name, source in task.others.items()]
-    schema = {name: INSTRUMENTS.polars_schema[name] for name in _LIFE}
-    known = pl.DataFrame(lives, schema, orient="row")
-    rows = pl.concat(raw).join(known, on="instrument", maintain_order="left")
-    candles, _ = validate(rows, pl.col("listed_at"), pl.col("expires_at"))
-    return candles.select("instrument", "expires_at", "ts", "high", "low", "close", "traded")
+        if any(file.may_hold(span) for file in source.files for span in near):
+            raw.append(_raw(task, name, source, near))
+    known = pl.DataFrame(
+        [(name, s.life.listed_at, s.life.expires_at) for name, s in task.others.items()],
+        {name: INSTRUMENTS.polars_schema[name] for name in _LIFE},
+        orient="row",
+    )
+    columns = ("instrument", "expires_at", "ts", "high", "low", "close", "traded")
+    found = []
+    for rows in raw:
+        lived = rows.join(known, on="instrument", how="left", maintain_order="left")
+        candles, _ = validate(lived, pl.col("listed_at"), pl.col("expires_at"))
+        found.append(candles.select(columns))
+    return pl.concat(found)
 
 
-def _raw(
-    name: str, lake: Lake, files: tuple[DataFile, ...], spans: list[Span] | None = None
-) -> pl.DataFrame:
-    """Raw candles of one instrument, in the order of the files."""
-    rows = _read(RAW_CANDLES, lake, files, RAW_CANDLES.stored.names, spans)
-    return rows.select(pl.lit(name).alias("instrument"), pl.all())
+def _raw(task: Task, name: str, source: Source, spans: Sequence[Span]) -> pl.DataFrame:
+    """Raw candles of one instrument in some spans, sorted by time."""
+    rows = read_rows(
+        RAW_CANDLES,
+        f"{task.lake.uri}/raw_candles",
+        source.files,
+        task.lake.options,
+        RAW_CANDLES.stored.names,
+        spans,
+        task.until,
+    )
+    if not rows["ts"].is_sorted():
+        rows = rows.sort("ts", maintain_order=True)
+    return rows.select(pl.lit(name).alias("instrument"), pl.all()).select(RAW_CANDLES.names)
 
 
-def _read(
-    table: Table,
+def _inside(rows: pl.DataFrame, wanted: Sequence[Span]) -> pl.DataFrame:
+    if rows.is_empty() or any(
+        span.start <= rows["ts"][0] and rows["ts"][-1] < span.end for span in wanted
+    ):
+        return rows
+    ts = pl.col("ts")
+    return rows.filter(
+        pl.any_horizontal(ts.is_between(s.start, s.end, closed="left") for s in wanted)
+    )
+
+
+def _change(
+    task: Task, table: Table, rows: pl.DataFrame, held: Mapping[datetime, Held]
+) -> Change:
+    """Write what a table lacks of the months, and tell the files that go."""
+    lake = Lake(task.target.uri, task.target.options)
+    made = dict(by_month(rows))
+    added: list[DataFile] = []
+    replaced: dict[datetime, pl.DataFrame] = {}
+    for month in task.months:
+        own = made.get(month, rows.clear())
+        kept = _same_rows(lake, table, own, held[month]) if month in held else 0
+        if kept is None:
+            replaced[month] = own
+        elif kept < own.height:
+            added.append(lake.write(table, own.slice(kept), task.instrument))
+    removed = tuple(dict.fromkeys(f for month in replaced for f in held[month].files))
+    added += [
+        lake.write(table, part, task.instrument)
+        for part in _rewritten(lake, table, replaced, held, removed)
+    ]
+    return Change(tuple(added), removed)
+
+
+def _same_rows(lake: Lake, table: Table, rows: pl.DataFrame, held: Held) -> int | None:
+    """How many rows of a month are held as they are to be, where only further ones are to be added
+    after them; None where others are held.
+    """
+    count = sum(file.rows for file in held.files)
+    if not held.is_apart or count > rows.height:
+        return None
+    digest = held.files[0].digest if len(held.files) == 1 else None
+    try:
+        known = digest or frame_digest(table, _stored(lake, table, held.files))
+    except DamagedError:
+        return None
+    return count if known == frame_digest(table, rows.head(count)) else None
+
+
+def _rewritten(
     lake: Lake,
-    files: tuple[DataFile, ...],
-    columns: Sequence[str],
-    spans: list[Span] | None,
-) -> pl.DataFrame:
-    return read_rows(table, f"{lake.uri}/{table.name}", files, lake.options, columns, spans)
+    table: Table,
+    replaced: Mapping[datetime, pl.DataFrame],
+    held: Mapping[datetime, Held],
+    removed: tuple[DataFile, ...],
+) -> Iterator[pl.DataFrame]:
+    """The new rows of the months that are replaced, and the rows of other months that were in one
+    file with them.
+    """
+    yield from (part for part in replaced.values() if part.height)
+    if not all(held[month].is_apart for month in replaced):
+        for month, part in by_month(_stored(lake, table, removed).sort("ts")):
+            if month_of(month) not in replaced:
+                yield part
+
+
+def _stored(lake: Lake, table: Table, files: Sequence[DataFile]) -> pl.DataFrame:
+    uri = f"{lake.uri}/{table.name}"
+    return read_rows(table, uri, files, lake.options, table.stored.names)

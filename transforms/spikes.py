@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import polars as pl
 
+from lake.slices import by_month
 from transforms.levels import (
     CAP,
     SIDES,
@@ -47,26 +48,34 @@ def flag_future(
     moves is not.
 
     Args:
-        candles: rows of `candles` of one dated future, sorted.
+        candles: rows of `candles` of one dated future, sorted, of whole months: each calendar month
+            is judged by itself.
         perpetual: rows of `candles` of its perpetual, flagged, with the hour on either side.
         expires_at: of the future.
         others: asked only where something may be a spike.
     """
-    rows = with_previous(candles)
+    rows = with_previous(candles, each_month=True)
     prints = beside_perpetual(rows.filter("is_print"), perpetual)
-    is_matched = pl.col("perpetual_close").is_not_null()
-    levels = future_levels(prints.filter(is_matched)).with_columns(is_alone=pl.lit(value=False))
-    leaving = _leaving(levels)
-    unmatched = prints.filter(~is_matched)
-    if unmatched.height:
-        alone = own_levels(rows.filter("is_print")).join(unmatched, on="ts", how="semi")
-        alone = _alone(alone).with_columns(bound=pl.lit(CAP))
-        leaving = pl.concat([leaving, _leaving(alone)]).sort("ts")
+    leaving = pl.concat([_leaving_of_month(own) for _, own in by_month(prints)])
     if leaving.height:
         near = others(leaving["ts"].unique().sort())
         moves = _nearest(_moves(near, perpetual, timedelta(0)), expires_at)
         leaving = _without_company(leaving, moves, _ALONG)
     return _flag(candles, rows, leaving, perpetual)
+
+
+def _leaving_of_month(prints: pl.DataFrame) -> pl.DataFrame:
+    """The prints of a future that leave, of its prints of one month; see `_leaving`."""
+    is_matched = pl.col("perpetual_close").is_not_null()
+    levels = future_levels(prints.filter(is_matched)).with_columns(is_alone=pl.lit(value=False))
+    leaving = _leaving(levels)
+    unmatched = prints.filter(~is_matched)
+    if unmatched.is_empty():
+        return leaving
+    own = prints.drop("perpetual_high", "perpetual_low", "perpetual_close")
+    alone = own_levels(own).join(unmatched, on="ts", how="semi")
+    alone = _alone(alone).with_columns(bound=pl.lit(CAP))
+    return pl.concat([leaving, _leaving(alone)]).sort("ts")
 
 
 def flag_perpetual(candles: pl.DataFrame, others: Others) -> pl.DataFrame:

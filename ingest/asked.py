@@ -1,0 +1,104 @@
+"""What was asked, kept as rows of `asks`, and what it comes to: the table `coverage`.
+
+`coverage` holds what the rows of `asks` come to up to a batch, so that the many that say `present`
+need not be read again; those that say otherwise are few.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from ingest.outcomes import Outcome
+from lake import Lake
+from lake.coverage import ABSENT, FAILED, PRESENT, Coverage, coverages, to_table
+from lake.snapshot import Snapshot
+from lake.spans import clip, subtract
+from lake.tables import ASKS, BATCH, COVERAGE, INSTRUMENTS
+
+_IS_PRESENT = pl.col("status") == PRESENT
+
+
+def rows_of(
+    outcomes: Iterable[Outcome], program: str, run: str | None, at: datetime
+) -> pl.DataFrame:
+    """Return what some windows came to as rows of `asks`, without their batch; pure.
+
+    Args:
+        outcomes: of the windows.
+        program: name and version.
+        run: that asked.
+        at: now, UTC.
+    """
+    schema = pl.Schema({n: t for n, t in ASKS.polars_schema.items() if n != BATCH})
+    rows = [
+        {"run": run, "program": program, "at": at, **row} for o in outcomes for row in _intervals(o)
+    ]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _intervals(outcome: Outcome) -> Iterator[dict[str, Any]]:
+    page, window = outcome.page, outcome.window
+    if page is None:
+        tiles = [(window, FAILED)]
+    else:
+        came = [clip(span, page.asked) for span in page.present]
+        tiles = [(span, PRESENT) for span in came]
+        tiles += [(span, ABSENT) for span in subtract([page.asked], came)]
+    duplicates = page.duplicates if page else 0
+    for span, status in sorted(tile for tile in tiles if tile[0].start < tile[0].end):
+        yield {
+            "instrument": outcome.instrument,
+            "start": span.start,
+            "end": span.end,
+            "status": status,
+            "window_start": window.start,
+            "window_end": window.end,
+            "duplicates": duplicates,
+        }
+        duplicates = 0
+
+
+def coverage_of(lake: Lake) -> dict[str, Coverage]:
+    """Return what is known of all instruments that were asked for, by name.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    table = lake.snapshot(COVERAGE)
+    return _folded(lake.snapshot(ASKS), table.counter(BATCH), table.read())
+
+
+def update(lake: Lake, program: str) -> Snapshot | None:
+    """Bring `coverage` up to date with `asks`, and return the table; None where it was.
+
+    Raises:
+        ConflictError: another writer did so meanwhile.
+        LakeError: the lake cannot be read or written.
+    """
+    base, asks = lake.snapshot(COVERAGE), lake.snapshot(ASKS)
+    known, newest = base.counter(BATCH), asks.counter(BATCH)
+    if known >= newest:
+        return None
+    names = asks.since(known)["instrument"].unique().to_list()
+    before = base.read()
+    is_old = pl.col("instrument").is_in(names)
+    found = _folded(asks, known, before.filter(is_old), names)
+    listed = dict(lake.snapshot(INSTRUMENTS).read().select("instrument", "listed_at").iter_rows())
+    after = pl.concat([before.filter(~is_old), to_table(found, listed)])
+    return lake.replace(base, after, {"program": program}, {BATCH: newest})
+
+
+def _folded(
+    asks: Snapshot, known: int, rows: pl.DataFrame, names: Collection[str] | None = None
+) -> dict[str, Coverage]:
+    """What `asks` come to, where rows of `coverage` hold what is present up to a batch."""
+    of = [] if names is None else [pl.col("instrument").is_in(names)]
+    lacking = asks.read(~_IS_PRESENT, *of)
+    return coverages(pl.concat([lacking, asks.since(known, _IS_PRESENT, *of)]), rows)
+
+
+def now() -> datetime:
+    """Return this machine's clock, UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,34 @@
+"""What asking for one window came to."""
+
+from dataclasses import dataclass
+
+from ingest.replies import Page
+from lake.errors import ExchangeError, RejectedError
+from lake.spans import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What asking for one window came to.
+
+    Attributes:
+        instrument: its name.
+        window: that was asked.
+        page: the answer, None where there was none.
+        error: why there was none.
+    """
+
+    instrument: str
+    window: Span
+    page: Page | None
+    error: ExchangeError | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the exchange gave no answer, as opposed to refusing the call for good."""
+        return self.page is None and not isinstance(self.error, RejectedError)
+
+    @property
+    def rows(self) -> int:
+        """Candles in the answer."""
+        return self.page.frame.height if self.page else 0

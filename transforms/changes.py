@@ -1,0 +1,92 @@
+"""What changed between two batches, and which months of which instruments that can reach; pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from lake.slices import month_of, month_span, months_in
+from lake.spans import MINUTE, Span, merge
+from transforms.levels import NEAR, STAND_IN
+from transforms.spikes import PERPETUAL_STALE
+
+# How far from a change of raw candles the flags of a coin's other instruments may differ: which
+# candles of a perpetual are prints, the prints around one, a price that stays flagged, and the hour
+# around a minute in which a future looks at its perpetual, and both at other futures, which look at
+# the perpetual. A future's own prints are judged beside those of their month alone.
+REACH = 2 * NEAR + PERPETUAL_STALE + 3 * STAND_IN
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What an instrument's record says that curated rows depend on.
+
+    Attributes:
+        kind: `future` or `perpetual`.
+        base: coin; a future is held against the perpetual of its coin.
+        listed_at: creation by the record.
+        expires_at: expiry by the record, None for a perpetual.
+    """
+
+    kind: str
+    base: str
+    listed_at: datetime
+    expires_at: datetime | None
+
+
+def lives(instruments: pl.DataFrame) -> dict[str, Life]:
+    """Return the lives of instruments, by name.
+
+    Args:
+        instruments: rows of the table.
+    """
+    columns = ("instrument", "kind", "base", "listed_at", "expires_at")
+    return {name: Life(*rest) for name, *rest in instruments.select(columns).iter_rows()}
+
+
+def moved(came: pl.DataFrame) -> dict[str, list[Span]]:
+    """Return the minutes that rows of raw candles are of, by instrument, coarsely: a span for each
+    month.
+
+    Args:
+        came: columns instrument and ts.
+    """
+    month = pl.col("ts").dt.truncate("1mo").alias("month")
+    bounds = came.group_by("instrument", month).agg(
+        first=pl.col("ts").min(), last=pl.col("ts").max()
+    )
+    found: dict[str, list[Span]] = {}
+    for name, _, first, last in bounds.sort("instrument", "month").iter_rows():
+        found.setdefault(name, []).append(Span(first, last + MINUTE))
+    return found
+
+
+def reached(
+    known: Mapping[str, Life],
+    held: Mapping[str, Iterable[datetime]],
+    changed: Mapping[str, Iterable[Span]],
+) -> dict[str, tuple[datetime, ...]]:
+    """Return the months that have to be made again, by instrument: those that any change of an
+    instrument of the coin can reach.
+
+    Args:
+        known: the lives of all instruments.
+        held: the months in which each has rows.
+        changed: minutes that differ, by instrument.
+    """
+    coins: dict[str, list[Span]] = {}
+    for name, spans in changed.items():
+        wide = [Span(span.start - REACH, span.end + REACH) for span in spans]
+        coins.setdefault(known[name].base, []).extend(wide)
+    months = {base: {m for span in merge(own) for m in months_in(span)} for base, own in coins.items()}
+    chosen = {
+        name: tuple(sorted(months.get(known[name].base, set()).intersection(own)))
+        for name, own in held.items()
+    }
+    return {name: own for name, own in chosen.items() if own}
+
+
+def spans_of_months(months: Iterable[datetime]) -> list[Span]:
+    """Return months, by their first instants, as spans; neighbours as one."""
+    return merge(month_span(month_of(month)) for month in months)
