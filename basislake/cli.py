@@ -61,7 +61,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "Prove and compare": {
         "fingerprint": "One sha256 of all that the lake holds",
-        "diff": "What differs between two versions",
+        "diff": "What differs between two batches",
     },
     "Keep it for good": {
         "health": "Exit 1 where data is old or something failed",

@@ -12,11 +12,11 @@ def curate(
     where: Lake,
     *,
     full: bool = False,
-    raw_version: int | None = None,
+    target: Lake | None = None,
     threads: int | None = None,
     engine: Engine = HERE,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> BuildResult:
     """Build the curated tables, see `transforms.build`, in an engine, see `basislake.engines`."""
     with executor(engine, threads=threads) as pool:
-        return build(where, pool, PROGRAM, full=full, raw_version=raw_version, report=report)
+        return build(where, pool, PROGRAM, full=full, target=target, report=report)

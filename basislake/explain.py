@@ -8,11 +8,11 @@ from basislake.formulas import Step, steps
 from basislake.provenance import Made, made, row_at
 from basislake.sides import Reason, Row, Side, side_of
 from ingest.selection import unknown_names
-from lake import Lake
+from lake.batches import newest_batch
 from lake.errors import UsageError
 from lake.spans import floor_minute
 from lake.tables import BASIS, INSTRUMENTS
-from lake.versions import pinned
+from lake.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Explanation:
         formula: the columns of the row worked out anew from the two candles.
         agrees: whether the row holds the same values to the last bit; None without a row.
         sides: the instrument, then the perpetual of a future where the lake knows it.
-        made: the commit that brought the row.
-        versions: of every table of the lake that was read, by name.
+        made: the build that the curated rows are of, None before the first.
+        as_of: the newest batch that was there.
     """
 
     instrument: str
@@ -41,14 +41,14 @@ class Explanation:
     agrees: bool | None
     sides: list[Side]
     made: Made | None
-    versions: Mapping[str, int | None]
+    as_of: int
 
 
-def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
+def explain(where: State, instrument: str, time: datetime) -> Explanation:
     """Explain an instrument's basis in the minute that holds a time, or a perpetual's candle.
 
     Args:
-        where: the lake, as it is or as it was.
+        where: the lake at one moment, as it is or as of a batch.
         instrument: its name.
         time: UTC.
 
@@ -57,15 +57,13 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
         LakeError: the lake cannot be read.
     """
     ts = floor_minute(time)
-    # A number and all that is behind it come from one state, whatever is committed meanwhile.
-    still = pinned(where)
-    records = {row["instrument"]: row for row in still.read(INSTRUMENTS).to_dicts()}
+    records = {row["instrument"]: row for row in where.read(INSTRUMENTS).to_dicts()}
     record = records.get(instrument)
     if record is None:
         raise UsageError(unknown_names([instrument], list(records)))
-    sides = [side_of(still, each, ts) for each in (record, *_perpetuals(record, records))]
-    found = row_at(still.snapshot(BASIS), instrument, ts)
-    row = found.row.row(0, named=True) if found else None
+    sides = [side_of(where, each, ts) for each in (record, *_perpetuals(record, records))]
+    found = row_at(where.snapshot(BASIS), instrument, ts)
+    row = found.row(0, named=True) if found is not None else None
     formula = _formula(sides, ts)
     return Explanation(
         instrument=instrument,
@@ -76,8 +74,8 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
         formula=formula,
         agrees=_agrees(formula, row) if row else None,
         sides=sides,
-        made=made(still, BASIS, found.file) if found else None,
-        versions=still.versions,
+        made=made(where),
+        as_of=where.as_of or newest_batch(where),
     )
 
 

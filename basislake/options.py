@@ -7,7 +7,7 @@ load nothing that takes time.
 import functools
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -288,27 +288,31 @@ def _target(**values: Any) -> "Target":
     return Target(**values)
 
 
-def at_option(command: F) -> F:
-    """Add --at; the command gets `at`, a version of `raw_candles` or None."""
+class Moment(click.ParamType["int | datetime"]):
+    """A batch by its number, or a UTC date or time by which it was the newest."""
+
+    name = "batch or time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | datetime:
+        """Parse: what is a number is a batch."""
+        if isinstance(value, str) and value.isdecimal() and value.isascii():
+            return int(value)
+        return value if isinstance(value, int) else Time().convert(value, param, ctx)
+
+
+def as_of_option(command: F) -> F:
+    """Add --as-of; the command gets `as_of`, a batch, a time or None."""
     option = click.option(
-        "--at",
-        type=Whole(min=0),
-        metavar="VERSION",
-        help="As the lake was when raw_candles had this version",
+        "--as-of",
+        "--raw-version",
+        "as_of",
+        type=Moment(),
+        metavar="N|TIME",
+        help="As the lake was when batch N was its newest, or at a UTC date or time",
     )
     return option(command)
-
-
-def keep_replaced_option(default: int) -> Callable[[F], F]:
-    """Add --keep-replaced; the command gets `keep_replaced`, None where all is kept."""
-    return click.option(
-        "--keep-replaced",
-        type=Whole(0, MOST_HOURS),
-        default=default,
-        metavar="HOURS",
-        callback=lambda _context, _option, hours: timedelta(hours=hours) if hours else None,
-        help="Give up what newer versions replaced longer ago than this, 0 for never",
-    )
 
 
 def json_option(command: F) -> F:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -11,7 +11,8 @@ from basislake.output import age, called, percent, size
 from basislake.tables import bar, console, print_table
 from lake import Lake
 from lake.spans import MINUTE
-from lake.tables import COVERAGE, INSTRUMENTS, TABLES
+from lake.snapshot import Snapshot
+from lake.tables import COVERAGE, INSTRUMENTS
 
 # The order a bar shows them in: what is there, what was asked, what was not.
 _STATUSES = ("present", "no_data", "missing", "failed", "never_asked")
@@ -48,10 +49,12 @@ def coins(where: Lake) -> list[dict[str, Any]]:
     ]
 
 
-def committed(where: Lake) -> dict[str, datetime | None]:
-    """Return when each table was committed last, None where it does not exist."""
-    last = {name: where.history(table, 1) for name, table in TABLES.items()}
-    return {name: commits[0].at if commits else None for name, commits in last.items()}
+def committed_at(snapshot: Snapshot) -> datetime | None:
+    """Return when a version of a table was committed, None where it does not exist."""
+    if snapshot.delta is None:
+        return None
+    milliseconds = snapshot.delta.history(1)[0]["timestamp"]
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def next_steps(found: Mapping[str, Any], now: datetime) -> list[Next]:
@@ -73,7 +76,7 @@ def next_steps(found: Mapping[str, Any], now: datetime) -> list[Next]:
         elif since := _old(found, now):
             steps.append(("run", f"brings what is new; it was fetched {since}"))
     if found["behind"]:
-        steps.append(("build", f"brings {', '.join(found['behind'])} up to date"))
+        steps.append(("build", "brings the curated tables up to date"))
     if not found["database_error"]:
         steps += _database_steps(found["database"])
     return steps

@@ -1,47 +1,40 @@
-"""Where a stored row came from: the commit that brought its file, and the call before that."""
+"""Where a stored row came from: the build that made it, or the call that brought it."""
 
-from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 
+import orjson
 import polars as pl
 
-from ingest.runs import KEPT, runs
+from ingest.runs import run_of
 from ingest.windows import minutes_of
 from lake import Lake
-from lake.files import DataFile
-from lake.log import Commit
-from lake.pieces import stands_for
+from lake.coverage import PRESENT
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span
-from lake.tables import RAW_CANDLES, Table
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# A killed run renewed its record about a second before its last commit.
-_RECORD_LAG = timedelta(seconds=2)
+from lake.state import State
+from lake.tables import ASKS, BATCH
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The commit that brought a row.
+    """The build that the curated rows are of.
 
     Attributes:
-        table: its name.
-        version: of the table, by that commit.
+        build: its number.
+        batch: the newest that it was made from.
         at: when it was committed, by the clock of the machine that did.
-        program: that did, None where it does not say.
-        made_from: the version of each table it was made from.
-        settings: what it was made with besides, None where there is nothing.
+        program: that did.
+        settings: the rules' constants.
     """
 
-    table: str
-    version: int
+    build: int
+    batch: int
     at: datetime
-    program: str | None
-    made_from: Mapping[str, int | None]
-    settings: Mapping[str, Any] | None
+    program: str
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,107 +42,75 @@ class Fetched:
     """How a raw candle was fetched.
 
     Attributes:
-        commit: that brought it.
-        run: the backfill that was going on, None where that is not known, or where there were
-            several.
-        window: the minutes that were asked for at once, None where the commit does not say.
+        batch: that brought it.
+        at: when it was committed, by the clock of the machine that did.
+        program: that did.
+        run: the backfill that asked, None where that is not recorded.
+        window: the minutes that were asked for at once.
         call: the call for them, as method and query.
     """
 
-    commit: Made
+    batch: int
+    at: datetime
+    program: str
     run: str | None
-    window: Span | None
-    call: str | None
+    window: Span
+    call: str
 
 
-class Found(NamedTuple):
-    """A row, and the file that holds it."""
-
-    row: pl.DataFrame
-    file: DataFile
-
-
-def row_at(snapshot: Snapshot, instrument: str, ts: datetime) -> Found | None:
-    """Return the row of a minute in a table with a row a minute; None where there is none."""
+def row_at(snapshot: Snapshot, instrument: str, ts: datetime) -> pl.DataFrame | None:
+    """Return the row of a minute in a table with a row a minute; None where there is none. Of
+    several of one minute it is the one of the last batch.
+    """
     minute = Span(ts, ts + MINUTE)
-    for file in snapshot.of(instrument):
-        if not file.may_hold(minute):
-            continue
-        row = snapshot.rows_of([file], pl.col("ts") == ts)
-        if row.height:
-            return Found(row, file)
-    return None
+    files = [file for file in snapshot.of(instrument) if file.may_hold(minute)]
+    if not files:
+        return None
+    rows = snapshot.rows_of(files, pl.col("ts") == ts)
+    if BATCH in rows.columns:
+        rows = rows.sort(BATCH)
+    return rows.tail(1) if rows.height else None
 
 
-def fetched(where: Lake, instrument: str, ts: datetime, file: DataFile) -> Fetched | None:
-    """Return how the candle of a minute was fetched; None where no commit of the log brought it.
+def fetched(where: Lake, instrument: str, ts: datetime, batch: int) -> Fetched | None:
+    """Return how the candle of a minute was fetched; None where nobody is known to have asked for
+    it, because its writer was killed.
 
     Args:
         where: the lake.
         instrument: its name.
         ts: the minute.
-        file: of `raw_candles`, that holds it.
+        batch: of the candle.
 
     Raises:
-        LakeError: the log cannot be read.
+        LakeError: the lake cannot be read.
     """
-    found: DataFile | None = file
-    commit = commit_of(where, RAW_CANDLES, file)
-    while commit is not None and found and stands_for(commit, found.path):
-        # It only wrote the rows of older files again.
-        before = row_at(where.snapshot(RAW_CANDLES, commit.version - 1), instrument, ts)
-        found = before.file if before else None
-        commit = commit_of(where, RAW_CANDLES, found, commit.version - 1) if found else None
-    if commit is None:
-        return None
-    window = _window(commit, instrument, ts)
-    call = _call(instrument, window) if window else None
-    return Fetched(_made(RAW_CANDLES, commit), _run_at(where, commit.at), window, call)
-
-
-def made(where: Lake, table: Table, file: DataFile) -> Made | None:
-    """Return the commit that brought a file of a table; None where the log does not tell."""
-    commit = commit_of(where, table, file)
-    return _made(table, commit) if commit else None
-
-
-def commit_of(
-    where: Lake, table: Table, file: DataFile, version: int | None = None
-) -> Commit | None:
-    """Return the commit that brought a file that the table holds at a version, by default now.
-
-    A file's name is never used again, so it is in all versions from that commit on, and few of them
-    have to be read.
-    """
-    past = (c for c in where.history(table) if version is None or c.version <= version)
-    commits = sorted(past, key=lambda commit: commit.version)
-
-    def holds(commit: Commit) -> bool:
-        held = where.snapshot(table, commit.version).files
-        return any(other.path == file.path for other in held)
-
-    place = bisect_left(commits, x=True, key=holds)
-    return commits[place] if place < len(commits) else None
-
-
-def _made(table: Table, commit: Commit) -> Made:
-    lineage = commit.lineage
-    return Made(
-        table.name,
-        commit.version,
-        commit.at,
-        lineage.get("program"),
-        lineage.get("made_from") or {},
-        lineage.get("settings"),
+    asks = where.snapshot(ASKS).since(
+        batch - 1,
+        pl.col("instrument") == instrument,
+        pl.col("start") <= ts,
+        pl.col("end") > ts,
+        pl.col("status") == PRESENT,
     )
+    if asks.is_empty():
+        return None
+    ask = asks.sort(BATCH).row(0, named=True)
+    window = Span(ask["window_start"], ask["window_end"])
+    run = run_of(ask["run"]) if ask["run"] else None
+    return Fetched(batch, ask["at"], ask["program"], run, window, _call(instrument, window))
 
 
-def _window(commit: Commit, instrument: str, ts: datetime) -> Span | None:
-    for start, end in commit.lineage.get("asked", {}).get(instrument, []):
-        window = Span(_EPOCH + start * MINUTE, _EPOCH + end * MINUTE)
-        if window.start <= ts < window.end:
-            return window
-    return None
+def made(where: State) -> Made | None:
+    """Return the build that the curated rows are of, None before the first.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    row = where.build()
+    if row is None:
+        return None
+    settings = orjson.loads(row["settings"])
+    return Made(row["build"], row["batch"], row["at"], row["program"], settings)
 
 
 def _call(instrument: str, window: Span) -> str:
@@ -158,16 +119,3 @@ def _call(instrument: str, window: Span) -> str:
         f"public/get_tradingview_chart_data?instrument_name={instrument}"
         f"&start_timestamp={first}&end_timestamp={last}&resolution=1"
     )
-
-
-def _run_at(where: Lake, at: datetime) -> str | None:
-    found = [str(record["run"]) for record in runs(where, KEPT) if _was_going_on(record, at)]
-    return found[0] if len(found) == 1 else None
-
-
-def _was_going_on(record: Mapping[str, Any], at: datetime) -> bool:
-    started_at, updated_at = (
-        datetime.fromisoformat(record[name]) for name in ("started_at", "updated_at")
-    )
-    lag = _RECORD_LAG if record["state"] in ("running", "killed") else timedelta(0)
-    return started_at <= at <= updated_at + lag

@@ -9,10 +9,10 @@ from typing import Any
 
 import polars as pl
 
-from basislake.provenance import Fetched, Made, fetched, made, row_at
+from basislake.provenance import Fetched, fetched, row_at
 from lake import Lake
 from lake.spans import MINUTE, floor_minute
-from lake.tables import CANDLES, COVERAGE, QUARANTINE, RAW_CANDLES
+from lake.tables import BATCH, CANDLES, COVERAGE, QUARANTINE, RAW_CANDLES, SUPERSEDED
 from transforms.rules import WARNING_RULES, errors
 
 Row = Mapping[str, Any]
@@ -68,7 +68,6 @@ class Side:
         coverage: the interval that holds the minute and its neighbours, in order.
         status: of the minute, by the coverage; None where nothing so late was asked.
         fetched: how the raw candle came.
-        made: the commit that brought the candle.
         reason: why there is no candle, None where there is one.
     """
 
@@ -84,7 +83,6 @@ class Side:
     coverage: list[Row]
     status: str | None
     fetched: Fetched | None
-    made: Made | None
     reason: Reason | None
 
 
@@ -111,15 +109,14 @@ def side_of(where: Lake, record: Row, ts: datetime) -> Side:
         kind=record["kind"],
         listed_at=record["listed_at"],
         expires_at=record["expires_at"],
-        raw=raw.row.row(0, named=True) if raw else None,
-        candle=candle.row.row(0, named=True) if candle else None,
-        checks=_checks(raw.row, record) if raw else [],
-        warnings=_warnings(where, name, ts) if candle else [],
+        raw=raw.row(0, named=True) if raw is not None else None,
+        candle=candle.row(0, named=True) if candle is not None else None,
+        checks=_checks(raw, record) if raw is not None else [],
+        warnings=_warnings(where, name, ts) if candle is not None else [],
         quarantined=quarantined,
         coverage=intervals,
         status=status,
-        fetched=fetched(where, name, ts, raw.file) if raw else None,
-        made=made(where, CANDLES, candle.file) if candle else None,
+        fetched=fetched(where, name, ts, raw[BATCH][0]) if raw is not None else None,
         reason=reason,
     )
 
@@ -133,14 +130,15 @@ def _checks(raw: pl.DataFrame, record: Row) -> list[Check]:
 def _warnings(where: Lake, instrument: str, ts: datetime) -> list[str]:
     """The warning rules that a candle breaks; some look at the candle of the minute before."""
     both = (row_at(where.snapshot(CANDLES), instrument, at) for at in (ts - MINUTE, ts))
-    candles = pl.concat(found.row for found in both if found)
+    candles = pl.concat(found for found in both if found is not None)
     broken = candles.select(rule.broken.alias(rule.name) for rule in WARNING_RULES).tail(1)
     return [name for name in broken.columns if broken[name][0]]
 
 
 def _quarantined(where: Lake, instrument: str, ts: datetime) -> list[str]:
     is_it = (pl.col("instrument") == instrument) & (pl.col("ts") == ts)
-    rows = where.snapshot(QUARANTINE).read(is_it)
+    is_current = ~pl.col("rules").list.contains(SUPERSEDED)
+    rows = where.snapshot(QUARANTINE).read(is_it, is_current)
     return rows["rules"].explode().drop_nulls().to_list()
 
 

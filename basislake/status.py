@@ -4,17 +4,30 @@ from typing import Any
 
 import polars as pl
 
-from basislake.overview import coins, committed
+from basislake.overview import coins, committed_at
 from ingest.runs import runs
 from ingest.schedule import newest_candles
 from lake import Lake
-from lake.tables import COVERAGE, CURATED, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
-from lake.versions import made_from, newest_made
+from lake.state import newest_build
+from lake.tables import (
+    ASKS,
+    BATCH,
+    BUILDS,
+    COVERAGE,
+    CURATED,
+    INSTRUMENTS,
+    QUARANTINE,
+    RAW_CANDLES,
+    RECORDS,
+)
 from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 
 _RUNS = 10
 
-BEHIND = "are not made from the newest raw candles; `basislake build` brings them up to date."
+BEHIND = (
+    "The curated tables are not made from the newest raw candles; `basislake build` brings them up "
+    "to date."
+)
 
 
 def lake_status(where: Lake) -> dict[str, Any]:
@@ -24,12 +37,13 @@ def lake_status(where: Lake) -> dict[str, Any]:
     (name to version, rows, files, bytes, committed_at); instruments (known, with_candles); coins
     (see `overview.coins`); coverage (status to minutes); newest_candle (its time, None where there
     is none); lag (what a running `follow` says of it, see `ingest.schedule.Lag`, None without one);
-    behind (see `tables_behind`); unanswered (instrument, start, end, minutes of every failed
+    behind (the curated tables, where they are
+    not made from all that was fetched); unanswered (instrument, start, end, minutes of every failed
     interval); missing (the same of every missing one); quarantined (rule to rows); running and runs
     (records of backfills, see `ingest.runs`: those going on, and the last ones that ended).
     """
+    where = where.state()
     snapshots = where.snapshots()
-    times = committed(where)
     coverage = where.read(COVERAGE)
     minutes = coverage.group_by("status").agg(pl.col("minutes").sum()).sort("status")
     failed, missing = (
@@ -49,7 +63,7 @@ def lake_status(where: Lake) -> dict[str, Any]:
                 "rows": snapshot.rows,
                 "files": len(snapshot.files),
                 "bytes": sum(file.bytes for file in snapshot.files),
-                "committed_at": times[name],
+                "committed_at": committed_at(snapshot),
             }
             for name, snapshot in snapshots.items()
         },
@@ -61,7 +75,7 @@ def lake_status(where: Lake) -> dict[str, Any]:
         "coverage": dict(minutes.iter_rows()),
         "newest_candle": max(newest.values(), default=None),
         "lag": next((record["follow"] for record in running if "follow" in record), None),
-        "behind": tables_behind(where),
+        "behind": [table.name for table in CURATED] if is_behind(where) else [],
         "unanswered": failed,
         "missing": missing,
         "quarantined": dict(broken.iter_rows()),
@@ -70,23 +84,12 @@ def lake_status(where: Lake) -> dict[str, Any]:
     }
 
 
-def tables_behind(where: Lake) -> list[str]:
-    """Return the curated tables that are not made from the newest raw candles: all of them before
-    a build, none before there are raw candles.
-    """
-    if where.snapshot(RAW_CANDLES).version is None:
-        return []
-    made = {table.name: _made_from(where, table) for table in CURATED}
-    since = min(-1 if version is None else version for version in made.values())
-    # Upkeep changes no row, so what was made before it is made from the newest.
-    newer = [c.version for c in where.history(RAW_CANDLES, since=since) if not c.is_upkeep]
-    newest = max(newer, default=since)
-    return [name for name, version in made.items() if version is None or version < newest]
-
-
-def _made_from(where: Lake, table: Table) -> int | None:
-    commit = newest_made(where, table)
-    return made_from(commit, RAW_CANDLES) if commit else None
+def is_behind(where: Lake) -> bool:
+    """Whether the curated tables are not made from all that was fetched."""
+    build = newest_build(where.snapshot(BUILDS))
+    fetched = max(where.snapshot(table).counter(BATCH) for table in (ASKS, RECORDS))
+    has_candles = bool(where.snapshot(RAW_CANDLES).files)
+    return has_candles and (build is None or build[BATCH] != fetched)
 
 
 def database_status(

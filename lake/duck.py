@@ -14,7 +14,7 @@ import duckdb
 import polars as pl
 
 from lake.errors import GoneError, LakeError, UsageError
-from lake.files import has_misleading_folder
+from lake.files import has_misleading_folder, is_local
 from lake.snapshot import Snapshot
 from lake.store_errors import masked, plain
 from lake.tables import BATCH, TABLES, Type
@@ -64,7 +64,6 @@ SQL_TYPES = {
 def connect(
     snapshots: Iterable[Snapshot],
     *,
-    is_local: bool,
     beside: Mapping[str, pl.DataFrame] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory connection with a view per table, and those of `lake.views`.
@@ -74,7 +73,6 @@ def connect(
 
     Args:
         snapshots: of every table of the lake.
-        is_local: whether the files are on this machine's disk.
         beside: further frames to ask, by name.
 
     Raises:
@@ -86,7 +84,7 @@ def connect(
         # It would go to stdout, among the results, where Python has no script of its own to run.
         connection.execute("SET enable_progress_bar = false")
         for snapshot in snapshots:
-            _view(connection, snapshot, is_local=is_local)
+            _view(connection, snapshot)
         for view in VIEWS:
             connection.execute(view.ddl)
         for name, frame in (beside or {}).items():
@@ -196,15 +194,12 @@ def _whole(column: pl.Series) -> pl.Series:
     return cast if cast.null_count() == column.null_count() else column
 
 
-def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local: bool) -> None:
-    connection.execute(
-        f"CREATE VIEW {snapshot.table.name} AS {_rows_sql(connection, snapshot, is_local=is_local)}"
-    )
+def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
+    rows = _rows_sql(connection, snapshot)
+    connection.execute(f"CREATE VIEW {snapshot.table.name} AS {rows}")
 
 
-def _rows_sql(
-    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, is_local: bool
-) -> str:
+def _rows_sql(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> str:
     name = f"{snapshot.table.name}_rows"
     paths = [file.path for file in snapshot.files if file.may_be_until(snapshot.until)]
     if snapshot.held is not None:
@@ -214,7 +209,7 @@ def _rows_sql(
         return _empty_sql(snapshot)
     # DuckDB reaches object stores only through an extension that is a download; Arrow reaches them
     # now.
-    if is_local and _finds_files(snapshot):
+    if is_local(snapshot.uri) and _finds_files(snapshot):
         rows = _parquet_sql(snapshot, paths)
     else:
         from lake.dataset import dataset  # noqa: PLC0415  (of object stores, or odd folders)

@@ -54,6 +54,11 @@ class PastLake(State):
         """
         return not any(self.snapshot(table).gone for table in CURATED)
 
+    def built_as_of(self) -> int | None:
+        """Return the newest batch that the curated tables are made from."""
+        elsewhere = self._curated_in
+        return elsewhere.built_as_of() if isinstance(elsewhere, State) else self.as_of
+
     def _open(self, table: Table) -> Snapshot:
         if table in CURATED:
             return self._curated(table)

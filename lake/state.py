@@ -51,6 +51,11 @@ class State(Lake):
             self._build = newest_build(self.snapshot(BUILDS))
         return self._build
 
+    def built_as_of(self) -> int | None:
+        """Return the newest batch that the curated tables are made from, None before a build."""
+        build = self.build()
+        return build["batch"] if build else None
+
     def _open(self, table: Table) -> Snapshot:
         if table not in CURATED:
             return super().snapshot(table)

@@ -185,7 +185,7 @@ class Lake:
 
         snapshots = self.state().snapshots().values()
         self._check_any(snapshots)
-        return duck.connect(snapshots, is_local=self.is_local)
+        return duck.connect(snapshots)
 
     def sql(self, query: str) -> pl.DataFrame:
         """Return the rows of a DuckDB query over the tables as they are now.

@@ -4,18 +4,20 @@ from typing import Any
 
 import click
 
-from basislake.options import MOST_THREADS, Whole, engine_options, json_option, lake_option
+from basislake.options import (
+    MOST_THREADS,
+    Whole,
+    as_of_option,
+    engine_options,
+    json_option,
+    lake_option,
+)
 
 
 @click.command
 @lake_option
 @click.option("--full", is_flag=True, help="Make everything anew, not only what changed")
-@click.option(
-    "--raw-version",
-    type=Whole(min=0),
-    metavar="N",
-    help="Build from raw_candles at this version, and the instruments and coverage of then",
-)
+@as_of_option
 @click.option(
     "--threads",
     type=Whole(1, MOST_THREADS),
@@ -26,16 +28,16 @@ from basislake.options import MOST_THREADS, Whole, engine_options, json_option, 
 def build(**given: Any) -> int:
     """Validate the raw candles and compute the basis of every future.
 
-    Writes candles, quarantine, warnings, quality and basis; only instruments whose raw candles
-    changed, or that a change can reach, are made anew. Needs no network. With --raw-version the
-    tables become what they were for that version of the raw candles; the next build without it
-    brings back the newest.
+    Writes candles, basis, quarantine, months, warnings and quality; only the months that a change
+    since the last build can reach are made anew. Needs no network. With --as-of (of which
+    --raw-version is another name) the tables become what a build made as of that batch or time; the
+    next build without it brings back the newest.
 
     \b
     Example:
         basislake build
         basislake build --full
-        basislake build --raw-version 1
+        basislake build --as-of 1
         basislake build --engine dask --workers 4
     """
     from basislake.verbs.build import build as body

@@ -4,31 +4,29 @@ from typing import Any
 
 import click
 
-from basislake.options import Whole, json_option, lake_option
+from basislake.options import Moment, as_of_option, json_option, lake_option
 
 
 @click.command
-@click.argument("a", type=Whole(min=0))
-@click.argument("b", type=Whole(min=0), required=False)
+@click.argument("a", type=Moment(), required=False)
+@click.argument("b", type=Moment(), required=False)
 @lake_option
-@click.option(
-    "--other", metavar="PATH|URI", help="B is a version of this lake instead of the same one"
-)
+@as_of_option
+@click.option("--other", metavar="PATH|URI", help="B is this lake instead of the same one")
 @json_option
-def diff(**given: Any) -> int:
-    """Say of which instruments raw candles, candles or basis differ between versions A and B, and
-    by how many rows.
+def diff(*, a: Any, as_of: Any, **given: Any) -> int:
+    """Say of which instruments raw candles, candles or basis differ as of A and as of B, and by how
+    many rows.
 
-    A and B are versions of raw_candles; B is the newest where it is left out. Curated tables are
-    compared as the builds of these versions left them. Exit code 0 whether something differs or
-    not; with --json, `equal` tells.
+    A and B are batches, or UTC dates or times; --as-of is another name of A. B is the lake as it is
+    where it is left out. Exit code 0 whether something differs or not; with --json, `equal` tells.
 
     \b
     Example:
         basislake diff 1 2
-        basislake diff 1
+        basislake diff 2024-03-28T17:00Z
         basislake diff 1 1 --other ./copy
     """
     from basislake.verbs.versions import diff as body
 
-    return body(**given)
+    return body(a if as_of is None else as_of, **given)

@@ -4,21 +4,21 @@ from typing import Any
 
 import click
 
-from basislake.options import Time, at_option, json_option, lake_option
+from basislake.options import Time, as_of_option, json_option, lake_option
 
 
 @click.command
 @click.argument("instrument")
 @click.argument("time", type=Time())
 @lake_option
-@at_option
+@as_of_option
 @json_option
 def explain(**given: Any) -> int:
     """Show how the basis of INSTRUMENT in the minute that holds TIME (UTC) came about.
 
     Shows the formula with the numbers in it, the candles of both sides as received and as
-    validated, the rules they passed, the coverage around the minute, the call and the commit that
-    brought each candle, and the versions of all tables. Where there is no basis it says why:
+    validated, the rules they passed, the coverage around the minute, the call and the batch that
+    brought each candle, and the build. Where there is no basis it says why:
     outside the life, never asked, no answer, a gap, quarantined by which rules, no candle of the
     perpetual, or not built yet. Of a perpetual it explains the candle.
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
-from basislake.options import MOST_THREADS, Whole, at_option, json_option, lake_option
+from basislake.options import MOST_THREADS, Whole, as_of_option, json_option, lake_option
 
 
 @click.command
 @lake_option
-@at_option
+@as_of_option
 @click.option("--verify", is_flag=True, help="Read every file and compare it with its digest")
 @click.option(
     "--threads",
@@ -29,7 +29,7 @@ def fingerprint(**given: Any) -> int:
     Example:
         basislake fingerprint
         basislake fingerprint --lake ./copy --verify
-        basislake fingerprint --at 1 --json
+        basislake fingerprint --as-of 1 --json
     """
     from basislake.verbs.versions import fingerprint as body
 

@@ -11,7 +11,6 @@ from basislake.options import (
     exchange_options,
     grouped,
     json_option,
-    keep_replaced_option,
     lake_option,
     schema_option,
     selection_options,
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from ingest.schedule import Rhythm
 
 _MOST_MINUTES = 1440
-# 18 builds at the default rhythm; see docs/follow.md for their size.
-_KEPT_HOURS = 3
 
 
 def _rhythm(*, every: int, discover_every: int, build_every: int, upkeep_every: int) -> "Rhythm":
@@ -55,16 +52,16 @@ def _rhythm_options(command: F) -> F:
         click.option(
             "--build-every",
             type=Whole(0, _MOST_MINUTES),
-            default=10,
+            default=1,
             metavar="MINUTES",
             help="Between builds (and loads), 0 for none",
         ),
         click.option(
             "--upkeep-every",
             type=Whole(0, _MOST_MINUTES),
-            default=60,
+            default=15,
             metavar="MINUTES",
-            help="Between upkeeps, which put small files together, 0 for none",
+            help="Between upkeeps, as `maintain` does, 0 for none",
         ),
     )
     return grouped(command, options, _rhythm, "rhythm")
@@ -75,7 +72,6 @@ def _rhythm_options(command: F) -> F:
 @exchange_options
 @selection_options
 @_rhythm_options
-@keep_replaced_option(default=_KEPT_HOURS)
 @click.option(
     "--postgres",
     metavar="URI",
@@ -96,16 +92,14 @@ def follow(**given: Any) -> int:
     waits, says so once, and goes on. May run beside a backfill of the same lake. `status` shows
     the lag. `run` on a timer is the alternative.
 
-    Upkeep puts small files together, and gives up what newer versions replaced some hours ago
-    (--keep-replaced): curated tables, which `build --raw-version` makes again, coverage between
-    builds, and the small files. No version of raw candles loses a row: old ones are read from the
-    larger files.
+    Upkeep puts small files together, removes those that were replaced a day ago, and cleans the
+    logs, so files, logs and the time to open the lake stay bounded. No row is lost, and the lake as
+    of any batch can be had as before.
 
     \b
     Example:
         basislake follow --currency BTC
         basislake follow --every 5 --build-every 30 --postgres embedded
-        basislake follow --keep-replaced 0    # every build stays, as long as the disk lasts
     """
     from basislake.verbs.follow import follow as body
 

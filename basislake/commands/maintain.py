@@ -4,10 +4,9 @@ from typing import Any
 
 import click
 
-from basislake.options import MOST_HOURS, Number, json_option, keep_replaced_option, lake_option
+from basislake.options import MOST_HOURS, Number, json_option, lake_option
 
-# A week.
-_OLD_HOURS = 168.0
+_DAY_HOURS = 24.0
 
 
 @click.command
@@ -16,31 +15,25 @@ _OLD_HOURS = 168.0
     "--older-than",
     "hours",
     type=Number(min=0, max=MOST_HOURS),
-    default=_OLD_HOURS,
+    default=_DAY_HOURS,
     metavar="HOURS",
-    help="Remove files that no version needs where they are so old",
+    help="Remove files that were replaced, or never committed, where they are so old",
 )
-@keep_replaced_option(default=0)
 @click.option("--unsafe", is_flag=True, help="Allow less than 24 hours: no other command may run")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what there is to do, change nothing")
 @json_option
 def maintain(**given: Any) -> int:
-    """Keep the lake in shape: put the small files of raw_candles together, write checkpoints of
-    long logs, remove what killed writers left, and bring tables of an older basislake up to date.
+    """Keep the lake in shape: put small files together, remove those that were replaced or that
+    killed writers left, write checkpoints, and clean the logs.
 
-    No row changes, and files that any version needs stay. Safe beside a running backfill, build or
-    reader, and to kill.
-
-    With --keep-replaced, what newer versions replaced so many hours ago is given up: curated
-    tables, which `build --raw-version` makes again; coverage of versions that no build was made
-    from; and small files of raw candles that were put together, whose versions are read from the
-    larger file then, so that none of them loses a row.
+    No row changes, and the lake as of any batch stays what it was. It is what Delta's own OPTIMIZE,
+    VACUUM and log clean-up do, which are safe here, too, from any program. Safe beside a running
+    backfill, build or reader, and to kill.
 
     \b
     Example:
         basislake maintain
         basislake maintain --dry-run
-        basislake maintain --keep-replaced 24
     """
     from basislake.verbs.maintain import maintain as body
 

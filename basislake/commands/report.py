@@ -8,6 +8,7 @@ import click
 from basislake.options import (
     MOST_THREADS,
     Whole,
+    as_of_option,
     json_option,
     lake_option,
     reading_options,
@@ -16,6 +17,7 @@ from basislake.options import (
 
 @click.command
 @lake_option
+@as_of_option
 @reading_options
 @click.option(
     "--output",
@@ -42,10 +44,10 @@ def report(**given: Any) -> int:
 
     The page needs no network and opens from disk, also on a phone: coverage by month, term
     structure, basis at constant maturity, one contract's way to expiry, untraded minutes, gaps by
-    cause, quality, backfills, the database beside the lake, storage, versions and fingerprint.
+    cause, quality, backfills, the database beside the lake, storage and fingerprint.
     Under each figure is the query that made it.
 
-    --verify asks all these queries again, at the versions the report was made from, and names the
+    --verify asks all these queries again, as of the batch the report was made from, and names the
     figures that differ (exit code 1).
 
     --evidence works the whole basis out anew and decides the acceptance criteria of the users'

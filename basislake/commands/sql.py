@@ -7,7 +7,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from basislake.formats import FORMATS
-from basislake.options import at_option, json_option, lake_option
+from basislake.options import as_of_option, json_option, lake_option
 
 
 def _complete(
@@ -25,7 +25,7 @@ def _complete(
 @click.command
 @click.argument("query", required=False, shell_complete=_complete)
 @lake_option
-@at_option
+@as_of_option
 @click.option(
     "--format",
     "format_",
@@ -50,7 +50,7 @@ def sql(**given: Any) -> int:
     Example:
         basislake sql "SELECT instrument, count(*) FROM candles GROUP BY ALL" --format csv
         basislake sql @curve --output curve.parquet
-        basislake sql "SELECT count(*) FROM basis" --at 1
+        basislake sql "SELECT count(*) FROM basis" --as-of 1
     """
     from basislake.verbs.query import sql as body
 

@@ -1,8 +1,8 @@
-"""What the report asks beside the lake's tables: Delta Lake's log, the records of backfills, and
+"""What the report asks beside the lake's tables: their files and fingerprints, the records of backfills, and
 the database, each as a frame of a declared shape.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,9 +12,7 @@ import polars as pl
 from ingest.runs import KEPT, runs
 from lake import TABLES, Lake
 from lake.fingerprint import fingerprint
-from lake.log import same_rows
-from lake.tables import RAW_CANDLES, Column, Table, Type
-from lake.versions import PinnedLake, made_from
+from lake.tables import Column, Table, Type
 from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.preview import parity
 
@@ -31,26 +29,17 @@ def _counts(*names: str) -> tuple[Column, ...]:
 
 LAKE_FILES = _table(
     "lake_files",
-    "a Parquet file of the version",
+    "a Parquet file of a table",
     _TABLE_NAME,
     Column("partition", Type.TEXT, "instrument, where the table has partitions", nullable=True),
     *_counts("rows", "bytes"),
 )
 
-LAKE_VERSIONS = _table(
-    "lake_versions",
+LAKE_CONTENT = _table(
+    "lake_content",
     "a table of the lake, or the lake in one",
     _TABLE_NAME,
     Column("place", Type.INT, "order of the tables"),
-    Column("version", Type.INT, "of the table", nullable=True),
-    Column(
-        "raw_version",
-        Type.INT,
-        "of `raw_candles` that it was made from; of itself the oldest with the same rows",
-        nullable=True,
-    ),
-    Column("committed_at", Type.TIME, "when the version was committed", "UTC", nullable=True),
-    Column("program", Type.TEXT, "that committed it", nullable=True),
     Column("rows", Type.INT, "in it", "rows"),
     Column("sha256", Type.TEXT, "of the content, see `lake.fingerprint`"),
 )
@@ -86,21 +75,21 @@ DATABASE_TABLES = _table(
 )
 
 
-def log_frames(where: PinnedLake, threads: int) -> dict[str, pl.DataFrame]:
-    """Return what the log says of the versions: files, versions and fingerprints.
+def lake_frames(where: Lake, threads: int) -> dict[str, pl.DataFrame]:
+    """Return the files of the tables, and their fingerprints.
 
     Args:
-        where: the lake, pinned.
+        where: the lake at one moment.
         threads: partitions read at once, where the fingerprint has to read.
 
     Raises:
         LakeError: the lake cannot be read.
     """
-    return {LAKE_FILES.name: file_frame(where), LAKE_VERSIONS.name: _versions(where, threads)}
+    return {LAKE_FILES.name: file_frame(where), LAKE_CONTENT.name: _content(where, threads)}
 
 
-def file_frame(where: PinnedLake) -> pl.DataFrame:
-    """Return the files of the versions.
+def file_frame(where: Lake) -> pl.DataFrame:
+    """Return the files of the tables.
 
     Raises:
         LakeError: the lake cannot be read.
@@ -179,21 +168,14 @@ def database_frames(where: Lake, loaded: Loaded | None) -> dict[str, pl.DataFram
     return {DATABASE_TABLES.name: frame}
 
 
-def _versions(where: PinnedLake, threads: int) -> pl.DataFrame:
+def _content(where: Lake, threads: int) -> pl.DataFrame:
     found = fingerprint(where, threads)
-    rows: list[Sequence[object]] = []
-    for place, (name, table) in enumerate(TABLES.items()):
-        history = where.history(table)
-        commit = next((c for c in history if not c.is_upkeep), None)
-        raw = commit and made_from(commit, RAW_CANDLES)
-        at, program = (commit.at, commit.lineage.get("program")) if commit else (None, None)
-        version = where.versions[name]
-        if table is RAW_CANDLES and version is not None:
-            raw = same_rows(history, version)
-        rows.append((name, place, version, raw, at, program, found.rows[name], found.tables[name]))
-    whole = ("the lake", len(rows), None, where.version, None, None)
-    rows.append((*whole, sum(found.rows.values()), found.lake))
-    return pl.DataFrame(rows, LAKE_VERSIONS.polars_schema, orient="row")
+    rows = [
+        (name, place, found.rows[name], digest)
+        for place, (name, digest) in enumerate(found.tables.items())
+    ]
+    rows.append(("the lake", len(rows), sum(found.rows.values()), found.lake))
+    return pl.DataFrame(rows, LAKE_CONTENT.polars_schema, orient="row")
 
 
 def _run(record: Mapping[str, Any]) -> tuple[object, ...]:

@@ -15,7 +15,6 @@ from basislake.report.facts import Facts
 from basislake.report.files import write
 from lake import TABLES, Lake, duck
 from lake.errors import LakeError, UsageError
-from lake.versions import PinnedLake
 from load.tables import FUTURES_OHLCV
 
 
@@ -40,15 +39,15 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> Evidence:
     The basis is worked out anew from all candles: about 10 seconds for 40 M rows, and 1 GB.
 
     Args:
-        where: the lake.
-        facts: of a report on it; the same versions are asked.
+        where: the lake at one moment.
+        facts: of a report on it at that moment.
         folder: made where it is absent.
 
     Raises:
         LakeError: the lake cannot be read.
         OSError: the files cannot be written.
     """
-    asked = dict(_answers(PinnedLake(where, facts.versions)))
+    asked = dict(_answers(where))
     decided = (
         criteria.registry(asked[proofs.REGISTRY].to_dicts()),
         criteria.basis(
@@ -103,10 +102,10 @@ unique key takes 138 bytes, where the limit allows 113.6, so that half of it fai
 holds (docs/postgres.md tells why); few rows take some more each, for pages are kept ahead."""
 
 
-def _answers(still: PinnedLake) -> Iterator[tuple[str, pl.DataFrame]]:
+def _answers(still: Lake) -> Iterator[tuple[str, pl.DataFrame]]:
     snapshots = [still.snapshot(table) for table in TABLES.values()]
     beside = {LAKE_FILES.name: file_frame(still)}
-    connection = duck.connect(snapshots, is_local=still.is_local, beside=beside)
+    connection = duck.connect(snapshots, beside=beside)
     try:
         for sql in (
             proofs.ROW_COUNTS,
@@ -134,12 +133,9 @@ def _database(facts: Facts) -> list[Criterion]:
 
 
 def _head(facts: Facts) -> str:
-    versions = ", ".join(
-        f"{name} {version}" for name, version in facts.versions.items() if version is not None
-    )
     return (
         f"Lake {facts.lake}, at {facts.made_at}, by {facts.program}\n"
-        f"Fingerprint {facts.rows['versions']['sha256'][-1]}\nVersions: {versions}\n\n"
+        f"Fingerprint {facts.rows['fingerprint']['sha256'][-1]}\nAs of batch {facts.as_of}\n\n"
     )
 
 

@@ -10,14 +10,15 @@ import orjson
 
 from basislake import PROGRAM
 from basislake.report import completeness, market, quality, upkeep
-from basislake.report.beside import Loaded, database_frames, log_frames, run_frames
+from basislake.report.beside import Loaded, database_frames, lake_frames, run_frames
 from basislake.report.figures import Figure
 from lake import TABLES, Lake, duck
 from lake.errors import LakeError, UsageError
-from lake.versions import PinnedLake, pinned
+from lake.state import State
+from lake.tables import BATCH, RAW_CANDLES
 
-FORMAT = 1
-_END_VERSION = 2**63
+FORMAT = 2
+_END_BATCH = 2**63
 
 # In the order of the page.
 FIGURES: tuple[Figure, ...] = (
@@ -36,7 +37,7 @@ FIGURES: tuple[Figure, ...] = (
     upkeep.PARITY,
     upkeep.STORAGE,
     upkeep.DATABASE_STORAGE,
-    upkeep.VERSIONS,
+    upkeep.FINGERPRINT,
 )
 
 Rows = dict[str, list[Any]]
@@ -50,7 +51,8 @@ class Facts:
         program: name and version of what made it.
         made_at: when, RFC 3339 in UTC.
         lake: name of the lake, without the path to it.
-        versions: of each table, None where it does not exist yet.
+        as_of: the newest batch of what is shown, 0 before the first.
+        built: the newest batch that its curated tables are made from, None before a build.
         has_database: whether a database was asked.
         queries: SQL of each figure, by name.
         rows: of each figure, by name: its columns, each with its values in order; times are texts.
@@ -59,7 +61,8 @@ class Facts:
     program: str
     made_at: str
     lake: str
-    versions: Mapping[str, int | None]
+    as_of: int
+    built: int | None
     has_database: bool
     queries: Mapping[str, str]
     rows: Mapping[str, Rows]
@@ -70,13 +73,13 @@ class Facts:
 
 
 def gather(
-    where: Lake,
+    where: State,
     made_at: datetime,
     loaded: Loaded | None,
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> Facts:
-    """Ask every figure of the lake as it is now.
+    """Ask every figure of the lake at one moment.
 
     No table is read as a whole: what stays in memory are the sums that DuckDB makes.
 
@@ -91,16 +94,16 @@ def gather(
         LakeError: the lake cannot be read.
         LoadError: the database cannot be read.
     """
-    still = pinned(where)
     rows = {}
-    for done, (figure, found) in enumerate(answers(still, made_at, loaded, threads), 1):
+    for done, (figure, found) in enumerate(answers(where, made_at, loaded, threads), 1):
         rows[figure.name] = found
         report(done, len(FIGURES), figure.name)
     return Facts(
         program=PROGRAM,
         made_at=made_at.isoformat(),
         lake=_name_of(where),
-        versions=still.versions,
+        as_of=where.as_of or where.snapshot(RAW_CANDLES).counter(BATCH),
+        built=where.built_as_of(),
         has_database=loaded is not None,
         queries={figure.name: figure.sql for figure in FIGURES},
         rows=rows,
@@ -108,16 +111,16 @@ def gather(
 
 
 def answers(
-    still: PinnedLake, made_at: datetime, loaded: Loaded | None, threads: int
+    still: State, made_at: datetime, loaded: Loaded | None, threads: int
 ) -> Iterator[tuple[Figure, Rows]]:
     """Ask one figure after the other; see `gather`."""
     frames = {
-        **log_frames(still, threads),
+        **lake_frames(still, threads),
         **run_frames(still, made_at, upkeep.RUNS_SHOWN),
         **database_frames(still, loaded),
     }
     snapshots = [still.snapshot(table) for table in TABLES.values()]
-    connection = duck.connect(snapshots, is_local=still.is_local, beside=frames)
+    connection = duck.connect(snapshots, beside=frames)
     try:
         for figure in FIGURES:
             try:
@@ -138,7 +141,8 @@ def to_json(facts: Facts) -> bytes:
             "program": facts.program,
             "made_at": facts.made_at,
             "lake": facts.lake,
-            "versions": facts.versions,
+            "as_of": facts.as_of,
+            "built": facts.built,
             "has_database": facts.has_database,
             "figures": [
                 {
@@ -177,7 +181,8 @@ def from_json(text: bytes | str, source: str) -> Facts:
             program=str(found["program"]),
             made_at=_time(found["made_at"]).isoformat(),
             lake=str(found["lake"]),
-            versions={name: _version(found["versions"][name]) for name in TABLES},
+            as_of=_batch(found["as_of"]),
+            built=None if found["built"] is None else _batch(found["built"]),
             has_database=found["has_database"] is True,
             queries={figure.name: str(figures[figure.name]["sql"]) for figure in FIGURES},
             rows={figure.name: _rows(figures[figure.name]["columns"]) for figure in FIGURES},
@@ -202,10 +207,10 @@ def _time(text: str) -> datetime:
     return time
 
 
-def _version(value: object) -> int | None:
-    if value is None or (isinstance(value, int) and 0 <= value < _END_VERSION):
+def _batch(value: object) -> int:
+    if isinstance(value, int) and 0 <= value < _END_BATCH:
         return value
-    raise ValueError(f"{value!r} is no version")
+    raise ValueError(f"{value!r} is no batch")
 
 
 def _rows(columns: object) -> Rows:

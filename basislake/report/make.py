@@ -10,7 +10,7 @@ from basislake.report.beside import Loaded
 from basislake.report.facts import FIGURES, Facts, gather, to_json
 from basislake.report.files import place, write
 from basislake.report.page import page
-from lake import Lake
+from lake.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Made:
         json_path: of the facts.
         bytes: of the page.
         seconds: that it took.
-        version: of the lake, None where nothing was fetched yet.
+        as_of: the newest batch of what it shows, 0 where nothing was fetched yet.
         queries: how many figures, each made by one query.
     """
 
@@ -30,19 +30,19 @@ class Made:
     json_path: str
     bytes: int
     seconds: float
-    version: int | None
+    as_of: int
     queries: int
 
 
 def make(
-    where: Lake,
+    where: State,
     output: Path | None,
     made_at: datetime,
     loaded: Loaded | None,
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> tuple[Made, Facts]:
-    """Write the report of a lake as it is now; return what was made, and the facts in it.
+    """Write the report of a lake at one moment; return what was made, and the facts in it.
 
     Args:
         where: the lake.
@@ -65,5 +65,4 @@ def make(
     write(at.json, to_json(facts))
     write(at.page, text)
     seconds = time.perf_counter() - start_s
-    version = facts.versions["raw_candles"]
-    return Made(str(at.page), str(at.json), len(text), seconds, version, len(FIGURES)), facts
+    return Made(str(at.page), str(at.json), len(text), seconds, facts.as_of, len(FIGURES)), facts

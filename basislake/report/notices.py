@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from basislake.output import counted
 from basislake.report.facts import Facts
-from lake.tables import CURATED, RAW_CANDLES
 
 _NAMED = 5
 
@@ -64,12 +63,8 @@ def _incomplete(facts: Facts) -> list[Notice]:
     if not summary["raw_candles"]:
         return [Notice("warn", "No candle has been fetched yet: `basislake backfill` does it.")]
     found = []
-    versions = facts.rows["versions"]
-    made = dict(zip(versions["table_name"], versions["raw_version"], strict=True))
-    newest = made[RAW_CANDLES.name]
-    behind = [t.name for t in CURATED if made[t.name] is None or made[t.name] < newest]
-    if behind:
-        text = f"Not made from the newest raw candles: {', '.join(behind)}."
+    if facts.built != facts.as_of:
+        text = "The curated tables are not made from the newest raw candles."
         found.append(Notice("warn", f"{text} `basislake build` brings them up to date."))
     verdicts = facts.rows["verdicts"]
     counts = Counter[str]()

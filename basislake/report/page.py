@@ -21,7 +21,7 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Coverage", ("coverage",)),
     ("Basis", ("term-structure", "constant-maturity", "contracts", "untraded")),
     ("Quality", ("gaps", "verdicts", "rules", "unanswered", "instruments")),
-    ("Upkeep", ("runs", "parity", "storage", "database-storage", "versions")),
+    ("Upkeep", ("runs", "parity", "storage", "database-storage", "fingerprint")),
 )
 _WHOLE_PERCENT = 100
 _MOST_BELOW_WHOLE = 99.999
@@ -76,11 +76,10 @@ def facts_in(text: str) -> str | None:
 def _header(facts: Facts) -> str:
     summary = facts.first("summary")
     links = "".join(f'<a href="#{_id(name)}">{name}</a>' for name, _ in SECTIONS)
-    fingerprint = escape(str(facts.rows["versions"]["sha256"][-1]))
-    version = facts.versions["raw_candles"]
+    fingerprint = escape(str(facts.rows["fingerprint"]["sha256"][-1]))
     told = [
         f"Made {time(facts.made_at)} by {escape(facts.program)}",
-        f"lake version {version}" if version is not None else "nothing fetched yet",
+        f"as of batch {facts.as_of}" if facts.as_of else "nothing fetched yet",
     ]
     if summary["first_ts"]:
         told.append(f"candles from {time(summary['first_ts'])} to {time(summary['end_ts'])}")
@@ -160,12 +159,9 @@ def _told(figure: Figure, facts: Facts) -> str:
 
 
 def _footer(facts: Facts) -> str:
-    versions = ", ".join(
-        f"{name} {version}" for name, version in facts.versions.items() if version is not None
-    )
     return (
-        f"<footer><p>Tables at versions: {escape(versions) or 'none yet'}. <code>basislake report "
-        "--verify</code> asks every query above again, of these versions, and names what differs."
+        f"<footer><p>As of batch {facts.as_of}. <code>basislake report --verify</code> asks every "
+        "query above again, as of this batch, and names what differs."
         "</p><p>Charts: plotly.js, in this page. Nothing is fetched, and nothing is sent.</p>"
         "</footer>"
     )

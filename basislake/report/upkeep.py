@@ -1,4 +1,4 @@
-"""Figures of how the lake is kept: runs, the database, storage, versions."""
+"""Figures of how the lake is kept: runs, the database, storage, the fingerprint."""
 
 from basislake.report.figures import Chart, Figure, Kind, Listing, query
 
@@ -105,8 +105,9 @@ STORAGE = Figure(
     name="storage",
     title="Storage of the lake, by table",
     meaning=(
-        "Bytes of the Parquet files that make up this version, by Delta Lake's log; files of older "
-        "versions, which stay for time travel, come on top."
+        "Bytes of the Parquet files that make up the tables, by Delta Lake's log; files that were "
+        "replaced, which stay for a day, come on top. Upkeep puts files together, so `report "
+        "--verify` does not compare this one."
     ),
     sql=query("""
         SELECT table_name, sum(rows) AS rows, count(*) AS files, sum(bytes) AS bytes,
@@ -132,31 +133,21 @@ STORAGE = Figure(
             "bytes_a_row": "a row",
         }
     ),
+    is_lasting=False,
 )
 
-VERSIONS = Figure(
-    name="versions",
-    title="Versions and fingerprint",
+FINGERPRINT = Figure(
+    name="fingerprint",
+    title="Fingerprint",
     meaning=(
-        "The version of each Delta table that this page shows, the version of `raw_candles` it "
-        "was made from (of `raw_candles` the oldest with the same rows), and the sha256 of its "
-        "content: two lakes that hold the same rows have the same (`basislake fingerprint`)."
+        "The sha256 of the content of each table that this page shows: two lakes that hold the same "
+        "rows have the same (`basislake fingerprint`)."
     ),
     sql=query("""
-        SELECT table_name, version, raw_version, committed_at, program, rows, sha256
-        FROM lake_versions
+        SELECT table_name, rows, sha256
+        FROM lake_content
         ORDER BY place
     """),
-    listing=Listing(
-        {
-            "table_name": "table",
-            "version": "version",
-            "raw_version": "from raw",
-            "committed_at": "committed",
-            "program": "by",
-            "rows": "rows",
-            "sha256": "sha256 of the content",
-        }
-    ),
+    listing=Listing({"table_name": "table", "rows": "rows", "sha256": "sha256 of the content"}),
     is_wide=True,
 )

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from basislake import PROGRAM
+from basislake.asof import opened
 from basislake.report.beside import Loaded
 from basislake.report.facts import FIGURES, Facts, Rows, answers, from_json
 from basislake.report.figures import Figure
@@ -14,7 +16,7 @@ from basislake.report.files import Place, place
 from basislake.report.page import facts_in, page
 from lake import Lake
 from lake.errors import LakeError
-from lake.versions import PinnedLake
+from lake.state import State
 
 # Figures that are about the database, which has no versions to go back to.
 _OF_DATABASE = {"parity", "database-storage"}
@@ -39,7 +41,7 @@ class Verified:
 
     Attributes:
         path: of the page.
-        version: of the lake that it was made from.
+        as_of: the newest batch of the lake that it was made from.
         queries: asked again.
         differing: figures whose rows are others now.
         open: figures that cannot be compared any more, for a reason that is no fault.
@@ -47,7 +49,7 @@ class Verified:
     """
 
     path: str
-    version: int | None
+    as_of: int
     queries: int = 0
     differing: list[Finding] = field(default_factory=list)
     open: list[Finding] = field(default_factory=list)
@@ -61,7 +63,8 @@ def verify(
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> Verified:
-    """Ask each figure's query of the versions that the report was made from, and compare all rows.
+    """Ask each figure's query of the lake as of the batch that the report was made from, and compare
+    all rows.
 
     Both files are read, and must say the same; the page must be what its facts come to. Only
     queries that this program declares are run: a file is no reason to run what it says.
@@ -75,24 +78,25 @@ def verify(
 
     Raises:
         UsageError: there is no folder for it.
-        LakeError: there is no report, or the lake cannot be read any more at its versions.
+        LakeError: there is no report, or the lake cannot be read, or has no such batch.
         LoadError: the database cannot be read.
     """
     start_s = time.perf_counter()
     at = place(where, output)
     facts, text = _read(at)
-    found = Verified(str(at.page), facts.versions["raw_candles"])
+    found = Verified(str(at.page), facts.as_of)
     shown = from_json(facts_in(text) or "", str(at.page))
     # A report of another program looks different, and rightly so.
     if facts.program == PROGRAM and shown == facts and not _is_page_of(facts, text):
         reason = "what it shows beside its facts is not what they come to; make it anew"
         found.differing.append(Finding("page", reason))
-    still = PinnedLake(where, facts.versions)
-    asked = answers(still, datetime.fromisoformat(facts.made_at), loaded, threads)
-    for done, (figure, rows) in enumerate(asked, 1):
-        report(done, len(FIGURES), figure.name)
-        found.queries += 1
-        _compare(figure, rows, facts, shown, found, has_database=loaded is not None)
+    with opened(where, facts.as_of or None, facts.built) as still:
+        made_at = datetime.fromisoformat(facts.made_at)
+        asked = answers(cast(State, still), made_at, loaded, threads)
+        for done, (figure, rows) in enumerate(asked, 1):
+            report(done, len(FIGURES), figure.name)
+            found.queries += 1
+            _compare(figure, rows, facts, shown, found, has_database=loaded is not None)
     found.seconds = time.perf_counter() - start_s
     return found
 
@@ -131,6 +135,8 @@ def _compare(
 
 def _why_open(figure: Figure, rows: Rows, facts: Facts, *, has_database: bool) -> str:
     """Why a figure cannot be compared; empty where it can."""
+    if figure.name not in _OF_DATABASE and not figure.is_lasting:
+        return "upkeep changes it"
     if figure.name not in _OF_DATABASE or not facts.has_database:
         # A database that came later is no part of the report.
         return "no database was asked then" if figure.name in _OF_DATABASE and has_database else ""

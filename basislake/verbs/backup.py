@@ -1,8 +1,9 @@
-"""`backup` and `restore`: a lake in another folder or store, with every version."""
+"""`backup` and `restore`: a lake in another folder or store."""
 
 import time
 
 import lake
+from basislake import PROGRAM
 from basislake.output import Progress, duration, print_json, say
 from basislake.settings import check_exists
 from basislake.tables import print_table
@@ -26,9 +27,9 @@ def restore(source: str, where: Lake, *, as_json: bool) -> int:
 
 def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:
     started_s = time.monotonic()
-    done = copy(source, target, cores(), Progress("files"))
+    done = copy(source, target, PROGRAM, cores(), Progress("files"))
     seconds = time.monotonic() - started_s
-    for side, damaged in ((target, done.proof.damaged), (source, done.proof.damaged_source)):
+    for side, damaged in ((target, done.damaged), (source, done.damaged_source)):
         for path in damaged:
             told = "holds other rows than were written, or cannot be read"
             say(f"Damaged: {path} at {side.uri} {told}.")
@@ -43,7 +44,7 @@ def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:
 
 
 def _advice(done: Copied) -> str:
-    if done.proof.damaged_source:
+    if done.damaged_source:
         return (
             "files of the source are damaged. Where another copy holds them whole, put them there "
             "under the same path; what a build made, `basislake build --full` makes anew there. "
@@ -56,11 +57,11 @@ def _figures(source: Lake, target: Lake, done: Copied) -> dict[str, object]:
     return {
         "source": source.uri,
         "copy": target.uri,
-        "raw_version": done.versions["raw_candles"],
+        "batch": done.batch,
         "files_copied": done.files,
         "bytes_copied": done.bytes,
         "files_held": done.held,
-        "files_mended": done.proof.mended,
-        "fingerprint": done.proof.fingerprint,
+        "files_mended": done.mended,
+        "fingerprint": done.fingerprint,
         "equal": done.is_equal,
     }

@@ -1,15 +1,17 @@
 """`build`: from the raw tables to the curated ones."""
 
 from dataclasses import asdict
+from datetime import datetime
 
 from basislake.curate import curate
 from basislake.engines import Engine
 from basislake.output import Progress, called, counted, duration, print_json, say
 from basislake.settings import check_exists, lake_flag
-from basislake.status import tables_behind
+from basislake.status import is_behind
 from basislake.tables import print_figures
 from lake import Lake
-from lake.tables import RAW_CANDLES
+from lake.batches import newest_batch
+from lake.past import past
 from transforms.build import BuildResult
 
 
@@ -17,7 +19,7 @@ def build(
     where: Lake,
     *,
     full: bool,
-    raw_version: int | None,
+    as_of: int | datetime | None,
     threads: int | None,
     engine: Engine,
     as_json: bool,
@@ -25,18 +27,17 @@ def build(
     """See `basislake.commands.build`; return the exit code."""
     check_exists(where)
     result = curate(
-        where,
+        where if as_of is None else past(where, as_of),
         full=full,
-        raw_version=raw_version,
         threads=threads,
         engine=engine,
         report=Progress("instruments"),
     )
-    if raw_version is not None and (behind := tables_behind(where)):
-        newest = where.snapshot(RAW_CANDLES).version
+    if as_of is not None and is_behind(where):
         say(
-            f"Note: {', '.join(behind)} are now those of version {raw_version} of raw_candles, of "
-            f"which the newest is {newest}; `{called()} build{lake_flag(where)}` brings that back."
+            f"Note: the curated tables are now those as of batch {result.raw_version}, and the "
+            f"newest is {newest_batch(where)}; `{called()} build{lake_flag(where)}` brings that "
+            "back."
         )
     if as_json:
         print_json(result)
@@ -49,7 +50,8 @@ def build_told(where: Lake) -> BuildResult:
     """Build as a part of something longer, with progress and totals on stderr."""
     result = curate(where, report=Progress("instruments"))
     say(
-        f"Build: {counted(result.rebuilt, 'instrument')} made anew, {result.unchanged} unchanged; "
+        f"Build: {counted(result.months, 'month')} of {counted(result.rebuilt, 'instrument')} "
+        f"made anew, {result.unchanged} unchanged; "
         f"{counted(result.candles, 'candle')}, {result.quarantined:,} quarantined, "
         f"{result.basis_rows:,} basis rows, {result.unmatched:,} unmatched "
         f"in {duration(result.seconds)}."

@@ -1,9 +1,11 @@
 """`explain`: how one number of the basis came about."""
 
 from datetime import datetime
+from typing import cast
 
 import click
 
+from basislake.asof import opened
 from basislake.explain import Explanation
 from basislake.explain import explain as explanation_of
 from basislake.formulas import number
@@ -12,15 +14,18 @@ from basislake.provenance import Fetched
 from basislake.settings import check_exists
 from basislake.sides import Row, Side
 from basislake.tables import print_table
-from basislake.verbs.versions import travelled
 from lake import Lake
+from lake.state import State
 from lake.tables import CANDLES
 
 
-def explain(instrument: str, time: datetime, where: Lake, at: int | None, *, as_json: bool) -> int:
+def explain(
+    instrument: str, time: datetime, where: Lake, as_of: int | datetime | None, *, as_json: bool
+) -> int:
     """See `basislake.commands.explain`; return the exit code."""
     check_exists(where)
-    found = explanation_of(travelled(where, at), instrument.strip().upper(), time)
+    with opened(where, as_of) as lake:
+        found = explanation_of(cast(State, lake), instrument.strip().upper(), time)
     if as_json:
         print_json(found)
     else:
@@ -45,7 +50,7 @@ def _show(found: Explanation) -> None:
     columns = ["instrument", "start", "end", "minutes", "status"]
     print_table("Coverage around the minute", columns, rows)
     _show_fetches(found.sides)
-    _show_versions(found)
+    _show_made(found)
 
 
 def _headline(found: Explanation) -> str:
@@ -96,29 +101,20 @@ def _show_fetches(sides: list[Side]) -> None:
 
 
 def _fetch_line(fetched: Fetched) -> str:
-    commit = fetched.commit
     run = f", run {fetched.run}" if fetched.run else ""
-    call = f"\n  by the call {fetched.call}" if fetched.call else "; the call is not recorded"
     return (
-        f"committed {commit.at:%Y-%m-%d %H:%M:%S}Z as version {commit.version} of raw_candles "
-        f"by {commit.program or 'another program'}{run}{call}"
+        f"committed {fetched.at:%Y-%m-%d %H:%M:%S}Z as batch {fetched.batch} by "
+        f"{fetched.program}{run}\n  by the call {fetched.call}"
     )
 
 
-def _show_versions(found: Explanation) -> None:
-    commits = [*(side.made for side in found.sides), found.made]
-    rows: list[list[object]] = []
-    names = [*(side.instrument for side in found.sides), found.instrument]
-    for name, commit in zip(names, commits, strict=True):
-        if commit:
-            sources = ", ".join(f"{table} {v}" for table, v in commit.made_from.items())
-            cells = [commit.table, name, commit.version, commit.at, sources, commit.program]
-            rows.append(cells)
-    if rows:
-        columns = ["table", "instrument", "version", "committed", "made from", "program"]
-        print_table("Made by", columns, rows)
-    now = ", ".join(f"{name} {version}" for name, version in found.versions.items())
-    click.echo(f"Versions read: {now}")
+def _show_made(found: Explanation) -> None:
+    if found.made:
+        click.echo(
+            f"Made by build {found.made.build} from batches up to {found.made.batch}, committed "
+            f"{found.made.at:%Y-%m-%d %H:%M:%S}Z by {found.made.program}."
+        )
+    click.echo(f"Read as of batch {found.as_of}.")
 
 
 def _text(value: object) -> object:

@@ -1,6 +1,5 @@
 """`follow`: keeps the lake, and where asked the database, current."""
 
-from datetime import timedelta
 from functools import partial
 
 from basislake import PROGRAM
@@ -15,11 +14,8 @@ from basislake.verbs.load import load_told
 from ingest.schedule import Rhythm
 from ingest.selection import Selection
 from lake import Lake
-from lake.compaction import compact
 from lake.errors import UsageError
-from lake.retention import give_up
-from lake.tables import RAW_CANDLES
-from lake.upkeep import checkpoint
+from lake.maintenance import maintain
 
 
 def follow(
@@ -27,7 +23,6 @@ def follow(
     settings: ExchangeSettings,
     selection: Selection,
     rhythm: Rhythm,
-    keep_replaced: timedelta | None,
     postgres: str | None,
     schema: str,
     *,
@@ -45,7 +40,7 @@ def follow(
         settings,
         selection,
         rhythm,
-        work=Work(partial(_build, where, target), partial(upkeep, where, keep_replaced)),
+        work=Work(partial(_build, where, target), partial(maintain, where, PROGRAM)),
         say=say,
     ).run()
     _tell(result)
@@ -60,14 +55,6 @@ def _build(where: Lake, target: Target | None) -> None:
     if target is not None:
         with target.open(where) as uri:
             load_told(where, uri, target)
-
-
-def upkeep(where: Lake, keep: timedelta | None) -> None:
-    """Put small files together, keep logs short, and give up what was replaced; None keeps it."""
-    compact(where, RAW_CANDLES, PROGRAM)
-    checkpoint(where)
-    if keep is not None:
-        give_up(where, keep, PROGRAM)
 
 
 def _tell(result: Followed) -> None:

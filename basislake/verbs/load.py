@@ -5,7 +5,7 @@ from dataclasses import asdict
 from basislake.defaults import EMBEDDED
 from basislake.output import called, counted, duration, print_json, say
 from basislake.settings import check_exists, lake_flag
-from basislake.status import BEHIND, tables_behind
+from basislake.status import BEHIND, is_behind
 from basislake.tables import print_figures
 from basislake.target import Target
 from basislake.verbs.parity import compare_told, partition_line, show_comparison, show_preview
@@ -72,8 +72,8 @@ def _looked(where: Lake, target: Target, *, full: bool, verify: bool, as_json: b
 
 def _loaded(where: Lake, uri: str, target: Target, *, full: bool = False) -> LoadResult:
     """Load, with progress on stderr; say so where a build is due first."""
-    if behind := tables_behind(where):
-        say(f"Warning: {', '.join(behind)} {BEHIND}")
+    if is_behind(where):
+        say(f"Warning: {BEHIND}")
     result = load_tables(
         where,
         uri,

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import polars as pl
 
+from basislake.asof import opened
 from basislake.defaults import EMBEDDED
 from basislake.examples import EXAMPLES, MARK, text_of
 from basislake.export import export, objects, readable
@@ -23,7 +24,6 @@ from basislake.settings import check_exists, lake_flag
 from basislake.status import BEHIND, database_status, lake_status
 from basislake.tables import heading, print_table
 from basislake.target import Target
-from basislake.verbs.versions import travelled
 from lake import Lake
 from lake.errors import LoadError, UsageError
 from load.address import DEFAULT_SCHEMA
@@ -55,7 +55,7 @@ def status(where: Lake, target: Target, *, as_json: bool) -> int:
 def sql(
     query: str | None,
     where: Lake,
-    at: int | None,
+    as_of: int | datetime | None,
     format_: str | None,
     output: Path | None,
     *,
@@ -71,7 +71,8 @@ def sql(
     text = text_of(query)
     format_, is_compressed = format_of("json" if as_json else format_, output)
     check_exists(where)
-    rows = travelled(where, at).sql(text)
+    with opened(where, as_of) as lake:
+        rows = lake.sql(text)
     if output is None:
         _print(rows, format_)
     else:
@@ -129,7 +130,7 @@ def _show(found: dict[str, Any], now: datetime) -> None:
     if found["newest_candle"]:
         click.echo(f"Newest candle: {found['newest_candle']:%Y-%m-%d %H:%M}Z")
     if found["behind"]:
-        click.echo(f"{', '.join(found['behind'])} {BEHIND}")
+        click.echo(BEHIND)
     if found["quarantined"]:
         print_table("Quarantine", ["rule", "rows"], list(found["quarantined"].items()))
     _show_intervals("Asked, not answered", found["unanswered"], "`basislake backfill` asks again.")

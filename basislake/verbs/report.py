@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import click
 
+from basislake.asof import opened
 from basislake.output import Progress, duration, print_json, say, size
 from basislake.report.beside import Loaded
 from basislake.report.evidence import Evidence, evidence
@@ -19,6 +21,7 @@ from basislake.target import Target
 from lake import Lake
 from lake.cores import cores
 from lake.errors import BasislakeError, UsageError
+from lake.state import State
 
 
 def report(
@@ -27,21 +30,24 @@ def report(
     output: Path | None,
     evidence_folder: Path | None,
     threads: int | None,
+    as_of: int | datetime | None,
     *,
     verify: bool,
     as_json: bool,
 ) -> int:
     """See `basislake.commands.report`; return the exit code."""
-    if verify and evidence_folder:
-        raise UsageError("--verify makes nothing, so it does not go with --evidence.")
+    if verify and (evidence_folder or as_of is not None):
+        raise UsageError("--verify makes nothing, so it does not go with --evidence or --as-of.")
     check_exists(where)
     workers = threads or cores()
     with target.known(where) as uri:
         loaded = Loaded(uri, target.schema, target.lock_wait_s) if uri else None
         if verify:
             return _verify(where, output, loaded, workers, as_json=as_json)
-        made, facts = make(where, output, datetime.now(UTC), loaded, workers, _progress())
-        proved = evidence(where, facts, evidence_folder) if evidence_folder else None
+        with opened(where, as_of) as still:
+            lake = cast(State, still)
+            made, facts = make(lake, output, datetime.now(UTC), loaded, workers, _progress())
+            proved = evidence(lake, facts, evidence_folder) if evidence_folder else None
     if as_json:
         print_json({**asdict(made), **({"evidence": proved} if proved else {})})
     else:
@@ -63,7 +69,7 @@ def report_told(where: Lake, loaded: Loaded | None) -> tuple[Made | None, bool]:
         say("Report: none for a lake that is not on disk; `basislake report --output FOLDER` does.")
         return None, True
     try:
-        made, _ = make(where, None, datetime.now(UTC), loaded, cores())
+        made, _ = make(State(where), None, datetime.now(UTC), loaded, cores())
     except (BasislakeError, OSError) as exc:
         say(f"Report: not made: {exc}. All else is safe; `basislake report` tries again.")
         return None, False
@@ -93,7 +99,7 @@ def show_report(made: Made) -> None:
         ["the same as JSON", made.json_path],
         ["size of the page", size(made.bytes)],
         ["made in", f"{made.seconds:.1f} s"],
-        ["version of raw_candles", str(made.version)],
+        ["as of batch", str(made.as_of)],
         ["figures", str(made.queries)],
     ]
     print_table("Report", ["what", "value"], rows)
@@ -119,5 +125,5 @@ def _show_verified(found: Verified) -> None:
     if not found.differing:
         click.echo(
             f"{found.path}: all {found.queries - len(found.open)} figures are what the lake says "
-            f"at version {found.version}."
+            f"as of batch {found.as_of}."
         )

@@ -1,51 +1,35 @@
-"""`fingerprint` and `diff`: whether two lakes, or two versions of one, hold the same rows."""
+"""`fingerprint` and `diff`: whether two lakes, or one as of two batches, hold the same rows."""
+
+from datetime import datetime
+from typing import TypeAlias
 
 import click
 
 import lake
+from basislake.asof import opened
 from basislake.output import Progress, counted, print_json, say
 from basislake.settings import check_exists
 from basislake.tables import print_table
 from lake import Lake
+from lake.batches import newest_batch
 from lake.cores import cores
 from lake.difference import COMPARED, Difference, differences
+from lake.errors import UsageError
 from lake.fingerprint import Fingerprint
 from lake.fingerprint import fingerprint as fingerprint_of
-from lake.tables import RAW_CANDLES
-from lake.versions import PastLake
 
-
-def travelled(where: Lake, at: int | None) -> Lake:
-    """Return the lake as it was at a version, saying on stderr what was not built from it; the lake
-    itself where no version is given.
-
-    Raises:
-        UsageError: there is no such version.
-        LakeError: the lake cannot be read.
-    """
-    if at is None:
-        return where
-    past = PastLake(where, at)
-    tables: dict[int | None, list[str]] = {}
-    for table, raw_version in past.older().items():
-        tables.setdefault(raw_version, []).append(table)
-    for raw_version, names in tables.items():
-        made = "not made yet" if raw_version is None else f"made from version {raw_version}"
-        say(
-            f"Note: at version {at}, {', '.join(names)}: {made}; "
-            f"`basislake build --raw-version {at}` makes them of it."
-        )
-    return past
+# A batch, or a time by which it was the newest; None means as it is.
+AsOf: TypeAlias = int | datetime | None
 
 
 def fingerprint(
-    where: Lake, at: int | None, *, verify: bool, threads: int | None, as_json: bool
+    where: Lake, as_of: AsOf, *, verify: bool, threads: int | None, as_json: bool
 ) -> int:
     """See `basislake.commands.fingerprint`; return the exit code."""
     check_exists(where)
-    past = travelled(where, at)
     workers = threads or cores()
-    found = fingerprint_of(past, workers, verify=verify, report=Progress("partitions"))
+    with opened(where, as_of) as still:
+        found = fingerprint_of(still, workers, verify=verify, report=Progress("partitions"))
     for path in found.damaged:
         told = "holds other rows than were written, or cannot be read"
         say(f"Damaged: {path} {told}; take it from a copy of the lake.")
@@ -53,21 +37,23 @@ def fingerprint(
     return 1 if found.damaged else 0
 
 
-def diff(a: int, b: int | None, where: Lake, other: str | None, *, as_json: bool) -> int:
+def diff(a: AsOf, b: AsOf, where: Lake, other: str | None, *, as_json: bool) -> int:
     """See `basislake.commands.diff`; return the exit code."""
+    if a is None:
+        raise UsageError("Give a batch or a time to compare with, as A or by --as-of.")
     check_exists(where)
     opposite = where if other is None else lake.open(other)
     check_exists(opposite)
-    newest = opposite.snapshot(RAW_CANDLES).version
-    found = differences(travelled(where, a), travelled(opposite, b))
-    version = newest if b is None else b
+    with opened(where, a) as left, opened(opposite, b) as right:
+        found = differences(left, right)
+        newest = newest_batch(right)
+        numbers = {"a": left.as_of, "b": right.as_of or newest}
     if as_json:
-        print_json({"a": a, "b": version, "equal": not found, "differences": found})
+        print_json({**numbers, "equal": not found, "differences": found})
         return 0
     place = "" if other is None else f" of {opposite.uri}"
-    click.echo(
-        f"A is version {a}, B version {version}{place}{', the newest' * (version == newest)}."
-    )
+    is_newest = ", the newest" * (numbers["b"] == newest)
+    click.echo(f"A is as of batch {numbers['a']}, B of batch {numbers['b']}{place}{is_newest}.")
     _show(found)
     return 0
 

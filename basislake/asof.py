@@ -1,0 +1,49 @@
+"""The lake as of a batch or a time, with its curated tables, also where no build of then is
+stored: they are made again in a folder of their own for as long as the command takes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from tempfile import TemporaryDirectory
+
+from basislake.curate import curate
+from basislake.output import Progress, duration, say
+from lake import Lake
+from lake.past import PastLake, past
+
+
+@contextmanager
+def opened(
+    where: Lake, as_of: int | datetime | None, built: int | None = None
+) -> Iterator[Lake]:
+    """Give a lake to read from: as it is at one moment, or as of a batch.
+
+    Args:
+        where: the lake.
+        as_of: the batch, or a time by which it was the newest; the newest by default.
+        built: the batch that the curated tables are of, by default the same.
+
+    Raises:
+        UsageError: there is no such batch.
+        LakeError: the lake cannot be read, or no room is left for what is made again.
+    """
+    if as_of is None:
+        yield where.state()
+        return
+    found = past(where, as_of)
+    if built is not None and built != found.as_of:
+        with opened(where, built) as other:
+            yield PastLake(where, found.as_of, other)
+        return
+    if found.is_built:
+        yield found
+        return
+    with TemporaryDirectory(prefix="basislake-as-of-") as folder:
+        target = Lake(folder)
+        made = curate(found, target=target, report=Progress("instruments"))
+        say(
+            f"Curated tables as of batch {found.as_of}: made again for this command in "
+            f"{duration(made.seconds)}; the lake's own are unchanged."
+        )
+        yield PastLake(where, found.as_of, target.state())
