@@ -123,7 +123,7 @@ class Lake:
         lineage: Mapping[str, Any],
         *,
         removing: Collection[DataFile] = (),
-        counters: Mapping[str, int],
+        counters: Mapping[str, int] | None = None,
         is_change: bool = True,
     ) -> Snapshot:
         """Make files visible in one atomic step, and return the table as it is then, or as another
@@ -134,7 +134,7 @@ class Lake:
             added: files already written.
             lineage: kept in the commit for those who look into its log; nothing relies on it.
             removing: files that go away.
-            counters: numbers to set (see `Snapshot.counter`). Two writers that set one of them from
+            counters: numbers to set (see `Snapshot.counter`), none by default. Two writers that set one of them from
                 the same base cannot both succeed.
             is_change: whether the rows of the table change, as opposed to where they are.
 
@@ -152,7 +152,7 @@ class Lake:
             [_remove(table, file, is_change=is_change) for file in removing],
             [AddAction(**fields) for fields in come],
             lineage,
-            counters,
+            counters or {},
         )
         return of_delta(table, base.uri, self.options, delta)
 
@@ -161,7 +161,7 @@ class Lake:
         base: Snapshot,
         frame: pl.DataFrame,
         lineage: Mapping[str, Any],
-        counters: Mapping[str, int],
+        counters: Mapping[str, int] | None = None,
     ) -> Snapshot:
         """Make the frame the whole content of a table without partitions, and set the counters (see
         `commit`); nothing is committed where all is so already.
@@ -169,7 +169,7 @@ class Lake:
         Raises:
             ConflictError: another writer committed since `base`; nothing was stored.
         """
-        is_counted = all(base.counter(name) == number for name, number in counters.items())
+        is_counted = all(base.counter(name) == n for name, n in (counters or {}).items())
         if base.version is not None and is_counted and self._holds(base, frame):
             return base
         added = [self.write(base.table, frame)] if frame.height else []

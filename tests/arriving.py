@@ -7,70 +7,37 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from lake import Lake
-from lake.tables import (
-    BASIS,
-    CANDLES,
-    COVERAGE,
-    INSTRUMENTS,
-    QUALITY,
-    QUARANTINE,
-    RAW_CANDLES,
-    WARNINGS,
-)
+from lake.slices import slices
+from lake.tables import BASIS, CANDLES, QUALITY, QUARANTINE, WARNINGS
+from tests.lakes import ask, instrument, record
 from tests.spiked import EXPIRIES, START
 
 PROGRAM = "basislake test"
 
 
 def prepare(where: Lake, raw: Mapping[str, pl.DataFrame]) -> None:
-    """Records of all instruments and the coverage of these, complete from the first; no candles."""
+    """Records of all instruments, and these asked for, complete from the first; no candles."""
     records = [
         {
-            "instrument": name,
-            "kind": "future" if expires_at else "perpetual",
+            **instrument(name, expires_at),
             "base": "BTC",
-            "quote": "USD",
-            "settlement": "BTC",
-            "contract_type": "inverse",
             "listed_at": START,
-            "expires_at": expires_at,
-            "active": False,
         }
         for name, expires_at in EXPIRIES.items()
     ]
-    asked = [
-        {
-            "instrument": name,
-            "start": START,
-            "end": frame["ts"][-1],
-            "minutes": frame.height - 1,
-            "status": "present",
-        }
-        for name, frame in raw.items()
-    ]
-    for table, rows in ((INSTRUMENTS, records), (COVERAGE, asked)):
-        frame = pl.DataFrame(rows, schema=table.polars_schema)
-        where.replace(where.snapshot(table), frame, {"program": PROGRAM})
-
-
-def append(
-    where: Lake, parts: Mapping[str, list[pl.DataFrame]], repeats: Mapping[str, int] | None = None
-) -> None:
-    """Commit a file for each frame, as a backfill does whose replies held these repeats."""
-    lineage = {"program": PROGRAM, "duplicates": dict(repeats or {})}
-    files = [
-        where.write(RAW_CANDLES, part, name) for name, frames in parts.items() for part in frames
-    ]
-    where.commit(where.snapshot(RAW_CANDLES), files, lineage, counting=list(parts))
+    number = record(where, records)
+    ask(where, number, *((name, START, frame["ts"][-1], "present") for name, frame in raw.items()))
 
 
 def contents(where: Lake) -> dict[str, object]:
     """All that a build makes, by content."""
+    still = where.state()
     parts = {
-        table.name: {file.partition: file.digest for file in where.snapshot(table).files}
+        (table.name, own.name): own.digest()
         for table in (CANDLES, BASIS)
+        for own in slices(still.snapshot(table))
     }
-    whole = {table.name: where.read(table).rows() for table in (QUARANTINE, WARNINGS, QUALITY)}
+    whole = {table.name: still.read(table).rows() for table in (QUARANTINE, WARNINGS, QUALITY)}
     return {**parts, **whole}
 
 

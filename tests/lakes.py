@@ -12,9 +12,24 @@ import polars as pl
 import lake
 from basislake import PROGRAM
 from basislake.exchange.server import SimulatedExchange
-from lake import Lake
-from lake.tables import BASIS, CANDLES, COVERAGE, INSTRUMENTS, Table
-from tests.market import fetch
+from ingest import asked
+from lake import Lake, batches
+from lake.batches import claim
+from lake.state import BUILD
+from lake.tables import (
+    ASKS,
+    BASIS,
+    BATCH,
+    BUILDS,
+    CANDLES,
+    COVERAGE,
+    CURATED,
+    INSTRUMENTS,
+    RAW_CANDLES,
+    RECORDS,
+    Table,
+)
+from tests.market import NOW, fetch
 from transforms.build import build
 
 LINEAGE = {"program": "test"}
@@ -25,12 +40,111 @@ Row = Mapping[str, Any]
 
 
 def lake_of(folder: Path, **tables: Sequence[Row]) -> Lake:
-    """A lake that holds these rows of these tables, each committed once."""
+    """A lake that holds these rows of these tables, each committed once: its first batch, and its
+    first build.
+    """
     where = lake.open(str(folder))
     for name, rows in tables.items():
         table = lake.TABLES[name]
-        _fill(where, table, pl.DataFrame(rows, schema=table.polars_schema, orient="row"))
+        fill(where, table, pl.DataFrame(rows, schema=schema_of(table), orient="row"))
+    mark_built(where)
     return where
+
+
+def schema_of(table: Table) -> pl.Schema:
+    """The columns of a table without its batch, which `fill` knows."""
+    return pl.Schema({n: t for n, t in table.polars_schema.items() if n != BATCH})
+
+
+def fill(where: Lake, table: Table, frame: pl.DataFrame) -> None:
+    """Add rows to a table, or replace the rows of one in one piece, as the next batch or as the
+    newest build.
+    """
+    base = where.snapshot(table)
+    name = BUILD if table in CURATED else BATCH
+    number = base.counter(name) + 1
+    if BATCH in table.names and BATCH not in frame.columns:
+        frame = frame.with_columns(pl.lit(number, pl.Int64).alias(BATCH))
+    if table in (ASKS, RECORDS):
+        where.commit(base, [where.write(table, frame)], LINEAGE, counters={name: number})
+    elif not table.partition:
+        where.replace(base, frame, LINEAGE, {name: number})
+    else:
+        parts = frame.partition_by(table.partition, as_dict=True).items()
+        added = [where.write(table, part, str(name)) for (name,), part in parts]
+        where.commit(base, added, LINEAGE, counters={name: number})
+
+
+def append(where: Lake, parts: Mapping[str, Sequence[pl.DataFrame]]) -> int:
+    """Commit raw candles as the next batch, each frame a file; return its number. Nobody is said
+    to have asked for them.
+    """
+    base = where.snapshot(RAW_CANDLES)
+    number = base.counter(BATCH) + 1
+    batch = pl.lit(number, pl.Int64).alias(BATCH)
+    files = [
+        where.write(RAW_CANDLES, frame.with_columns(batch), name)
+        for name, frames in parts.items()
+        for frame in frames
+    ]
+    return claim(where, base, files, LINEAGE)
+
+
+def ask(where: Lake, number: int, *tiles: tuple[str, datetime, datetime, str], **of: Any) -> None:  # noqa: ANN401
+    """Add rows of `asks` to a batch: instrument, start, end and status, each of a window of its
+    own; and bring `coverage` up to date.
+    """
+    rows = [
+        {
+            "instrument": name,
+            "start": start,
+            "end": end,
+            "status": status,
+            "window_start": start,
+            "window_end": end,
+            "duplicates": 0,
+            "run": "test",
+            "program": "test",
+            "at": NOW,
+            **of,
+        }
+        for name, start, end, status in tiles
+    ]
+    frame = pl.DataFrame(rows, schema=schema_of(ASKS), orient="row")
+    batches.append(where, ASKS, frame, number, LINEAGE)
+    asked.update(where, "test")
+
+
+def record(where: Lake, rows: Sequence[Row]) -> int:
+    """Store records of instruments as the next batch, and `instruments`; return its number."""
+    frame = pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")
+    number = claim(where, where.snapshot(RAW_CANDLES), (), LINEAGE)
+    told = frame.with_columns(program=pl.lit("test"), at=pl.lit(NOW))
+    number = batches.append(where, RECORDS, told, number, LINEAGE)
+    where.replace(where.snapshot(INSTRUMENTS), frame, LINEAGE, {BATCH: number})
+    return number
+
+
+def mark_built(where: Lake) -> None:
+    """Add the row of a build that made the curated tables what they are."""
+    bases = {table.name: where.snapshot(table) for table in CURATED}
+    number = max(base.counter(BUILD) for base in bases.values())
+    if not number:
+        return
+    row = {
+        "build": number,
+        "batch": where.snapshot(RAW_CANDLES).counter(BATCH),
+        "rules": "test",
+        "settings": "{}",
+        "asks": 0,
+        "records": 0,
+        **{f"{name}_version": base.version or 0 for name, base in bases.items()},
+        "program": "test",
+        "at": NOW,
+    }
+    frame = pl.DataFrame([row], schema=BUILDS.polars_schema, orient="row")
+    base = where.snapshot(BUILDS)
+    where.commit(base, [where.write(BUILDS, frame)], LINEAGE, counters={BUILD: number})
 
 
 def built_lake(folder: Path, server: SimulatedExchange) -> Lake:
@@ -113,12 +227,3 @@ def interval(name: str, start: datetime, end: datetime, status: str) -> Row:
     row = {"instrument": name, "start": start, "end": end, "minutes": minutes, "status": status}
     assert set(row) == set(COVERAGE.names)
     return row
-
-
-def _fill(where: Lake, table: Table, frame: pl.DataFrame) -> None:
-    if not table.partition:
-        where.replace(where.snapshot(table), frame, LINEAGE)
-        return
-    parts = frame.partition_by(table.partition, as_dict=True).items()
-    added = [where.write(table, part, str(name)) for (name,), part in parts]
-    where.commit(where.snapshot(table), added, LINEAGE)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -14,26 +14,27 @@ from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import weekly_universe
 from lake import Lake
-from lake.retention import GivenUp, give_up
-from lake.tables import CURATED, RAW_CANDLES, TABLES
+from lake.batches import newest_batch
+from lake.past import past
+from lake.tables import CONTENT, CURATED, MONTHS
 from tests.lakes import copied
 from tests.market import NOW, fetch
 from transforms.build import BuildResult, build
 
 OPENED = NOW - timedelta(days=9)
 UNIVERSE = weekly_universe(11, OPENED, NOW, currencies=("BTC",))
-# What a reader of a build that was given up is told, with its version of `raw_candles`.
-TOLD = r"was given up to save space.*`basislake build --raw-version {}`"
-CURATED_NAMES = [table.name for table in CURATED]
+# What a reader of curated rows as of a batch is told where no build of then is stored.
+TOLD = r"is not stored.*`basislake build --as-of {}`"
+CURATED_NAMES = [table.name for table in CURATED if table is not MONTHS]
 
 Content = Mapping[str, pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the lake held when a stage was done, and the newest version of `raw_candles` then."""
+    """What the lake held when a stage was done, and its newest batch then."""
 
-    version: int
+    batch: int
     content: Content
 
 
@@ -62,43 +63,31 @@ def make_staged(folder: Path) -> Staged:
             fetch(server, where)
             if is_built:
                 built(where)
-            stages.append(Stage(raw_version(where), content(where)))
+            stages.append(Stage(newest_batch(where), content(where)))
     return Staged(where, *stages)
 
 
 def built(
-    where: Lake, *, full: bool = False, raw_version: int | None = None, threads: int = 2
+    where: Lake, *, full: bool = False, as_of: int | None = None, threads: int = 2
 ) -> BuildResult:
     """Build in this process."""
+    source = where if as_of is None else past(where, as_of)
     with ThreadPoolExecutor(threads) as pool:
-        return build(where, pool, PROGRAM, full=full, raw_version=raw_version)
+        return build(source, pool, PROGRAM, full=full)
 
 
 def content(where: Lake) -> Content:
-    """All rows of all tables, each sorted by its key."""
-    return {name: where.scan(name).collect().sort(table.key) for name, table in TABLES.items()}
+    """All rows of all tables that a fingerprint covers, each sorted by its key."""
+    still = where.state()
+    return {
+        table.name: still.scan(table.name).collect().sort(table.key, maintain_order=True)
+        for table in CONTENT
+    }
 
 
 def is_same(one: Content, other: Content, names: list[str] | None = None) -> bool:
     """Whether tables hold the same rows; all of them by default."""
-    return all(one[name].equals(other[name]) for name in names or TABLES)
-
-
-def raw_version(where: Lake) -> int:
-    """The newest version of `raw_candles`."""
-    version = where.snapshot(RAW_CANDLES).version
-    assert version is not None
-    return version
-
-
-def later(hours: int = 5) -> datetime:
-    """Some hours from now."""
-    return datetime.now(UTC) + timedelta(hours=hours)
-
-
-def relieve(where: Lake) -> GivenUp:
-    """As hours later, when every replaced version is old."""
-    return give_up(where, timedelta(hours=3), PROGRAM, now=later)
+    return all(one[name].equals(other[name]) for name in names or one)
 
 
 def files(where: Lake, table: str) -> set[str]:
