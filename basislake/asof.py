@@ -14,9 +14,7 @@ from lake.past import PastLake, past
 
 
 @contextmanager
-def opened(
-    where: Lake, as_of: int | datetime | None, built: int | None = None
-) -> Iterator[Lake]:
+def opened(where: Lake, as_of: int | datetime | None, built: int | None = None) -> Iterator[Lake]:
     """Give a lake to read from: as it is at one moment, or as of a batch.
 
     Args:

@@ -11,8 +11,8 @@ from ingest.selection import unknown_names
 from lake.batches import newest_batch
 from lake.errors import UsageError
 from lake.spans import floor_minute
-from lake.tables import BASIS, INSTRUMENTS
 from lake.state import State
+from lake.tables import BASIS, INSTRUMENTS
 
 
 @dataclass(frozen=True, slots=True)

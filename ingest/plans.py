@@ -14,7 +14,7 @@ from ingest.selection import Selection, choose
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan, life, plan_instrument
 from lake import Lake
 from lake.coverage import Coverage, spans_of
-from lake.spans import Span, clip, minutes_in, subtract
+from lake.spans import Span, clip, subtract
 from lake.tables import COVERAGE, INSTRUMENTS, QUARANTINE, SUPERSEDED
 
 

@@ -200,9 +200,7 @@ def _commit(step: _Step, target: Lake, program: str) -> None:
     if at.version is None or (not added and not removed and base.counter(name) == number):
         return
     try:
-        target.commit(
-            base, added, {"program": program}, removing=removed, counters={name: number}
-        )
+        target.commit(base, added, {"program": program}, removing=removed, counters={name: number})
     except ConflictError as exc:
         raise ConflictError(
             f"Another writer committed to {at.table.name} at {base.uri} while it was copied to. "

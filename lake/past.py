@@ -66,7 +66,9 @@ class PastLake(State):
         if BATCH in table.names:
             return _until(newest, self.as_of)
         held = self._instruments() if table is INSTRUMENTS else self._coverage()
-        return Snapshot(table, newest.uri, newest.options, newest.version, (), newest.delta, held=held)
+        return Snapshot(
+            table, newest.uri, newest.options, newest.version, (), newest.delta, held=held
+        )
 
     def _curated(self, table: Table) -> Snapshot:
         if self._curated_in is not None:

@@ -19,7 +19,7 @@ from lake.tables import BATCH, Table
 _FILES_AT_ONCE = 16
 
 
-def read_rows(  # noqa: PLR0913  (a table's place is three of them)
+def read_rows(
     table: Table,
     uri: str,
     files: Sequence[DataFile],
@@ -59,7 +59,7 @@ def read_rows(  # noqa: PLR0913  (a table's place is three of them)
     return (rows.filter(pl.col(BATCH) <= until) if is_partial else rows).select(columns)
 
 
-def _from_disk(  # noqa: PLR0913  (the same)
+def _from_disk(
     table: Table,
     uri: str,
     paths: Sequence[str],
@@ -80,7 +80,7 @@ def _from_disk(  # noqa: PLR0913  (the same)
         yield frame
 
 
-def _from_store(  # noqa: PLR0913  (the same)
+def _from_store(
     table: Table,
     uri: str,
     paths: Sequence[str],

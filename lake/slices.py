@@ -8,6 +8,7 @@ a part of each of its files.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import polars as pl
 
@@ -51,7 +52,7 @@ def by_month(rows: pl.DataFrame) -> Iterator[tuple[datetime, pl.DataFrame]]:
     month = pl.col("ts").dt.truncate("1mo").alias("_month")
     parts = rows.with_columns(month).partition_by("_month", as_dict=True, maintain_order=True)
     for (start,), part in sorted(parts.items()):
-        yield start, part.drop("_month")  # type: ignore[misc]  (the keys are times)
+        yield cast("datetime", start), part.drop("_month")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,7 @@ class Slice:
         """
         at, table = self.snapshot, self.snapshot.table
         spans = None if self.is_apart else [month_span(self.month)]
-        rows = read_rows(
-            table, at.uri, self.files, at.options, table.stored.names, spans, at.until
-        )
+        rows = read_rows(table, at.uri, self.files, at.options, table.stored.names, spans, at.until)
         named = pl.lit(self.instrument, pl.String).alias(str(table.partition))
         return in_order(table, rows).select(named, pl.all()).select(table.names)
 
@@ -147,8 +146,7 @@ def slices(snapshot: Snapshot, instruments: Iterable[str] | None = None) -> list
 
 
 def months_of(file: DataFile) -> list[datetime]:
-    """Return the months that a file may hold rows of; all of Deribit's life where it does not tell.
-    """
+    """Return the months that a file may hold rows of; all of them where it does not tell."""
     if file.first is None or file.last is None:
         return list(months_in(Span(_FIRST, _END)))
     return list(months_in(Span(file.first, file.last + MINUTE)))

@@ -21,6 +21,7 @@ from lake.transaction import transact
 if TYPE_CHECKING:
     import duckdb
 
+
 class Lake:
     """Tables at a folder or an object-store URI.
 
@@ -134,8 +135,8 @@ class Lake:
             added: files already written.
             lineage: kept in the commit for those who look into its log; nothing relies on it.
             removing: files that go away.
-            counters: numbers to set (see `Snapshot.counter`), none by default. Two writers that set one of them from
-                the same base cannot both succeed.
+            counters: numbers to set (see `Snapshot.counter`), none by default. Two writers that set
+                one of them from the same base cannot both succeed.
             is_change: whether the rows of the table change, as opposed to where they are.
 
         Raises:

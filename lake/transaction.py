@@ -1,6 +1,6 @@
 """One atomic step of a table: files come and go together, or not at all."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -140,7 +140,7 @@ def _create(base: Snapshot, properties: Mapping[str, str] | None = None) -> Delt
 
 
 def _check_alike(
-    base: Snapshot, delta: DeltaTable, gone: Collection[str], counters: Mapping[str, int]
+    base: Snapshot, delta: DeltaTable, gone: set[str], counters: Mapping[str, int]
 ) -> None:
     """Refuse a table that another writer has changed in what this commit was worked out from."""
     is_counted = any(
@@ -172,6 +172,4 @@ def _is_stored(base: Snapshot, version: int, identity: str) -> bool:
     with explained(f"whether a commit to {where} is stored cannot be seen; run the command again"):
         delta = _renewed(base)
         newer = delta.version() - version
-        return newer > 0 and any(
-            entry.get(_IDENTITY) == identity for entry in delta.history(newer)
-        )
+        return newer > 0 and any(entry.get(_IDENTITY) == identity for entry in delta.history(newer))

@@ -13,7 +13,6 @@ from typing import Any
 import polars as pl
 
 from lake import Lake
-from lake.files import DataFile
 from lake.slices import slices
 from lake.snapshot import Snapshot
 from lake.state import BUILD
@@ -121,7 +120,9 @@ def build(
     written = 0
     if chosen is not None:
         built = _run(lake, into, executor, sources, bases, chosen, report, full=full)
-        written = _commit(into, bases, sources, built, {**alike, "program": program}, now, full=full)
+        written = _commit(
+            into, bases, sources, built, {**alike, "program": program}, now, full=full
+        )
     return _result(bases, sources, built, written, clock() - start_s)
 
 
@@ -295,5 +296,3 @@ def _result(
         bytes_written=written,
         seconds=seconds,
     )
-
-

@@ -79,7 +79,9 @@ def reached(
     for name, spans in changed.items():
         wide = [Span(span.start - REACH, span.end + REACH) for span in spans]
         coins.setdefault(known[name].base, []).extend(wide)
-    months = {base: {m for span in merge(own) for m in months_in(span)} for base, own in coins.items()}
+    months = {
+        base: {m for span in merge(own) for m in months_in(span)} for base, own in coins.items()
+    }
     chosen = {
         name: tuple(sorted(months.get(known[name].base, set()).intersection(own)))
         for name, own in held.items()

@@ -251,9 +251,7 @@ def _inside(rows: pl.DataFrame, wanted: Sequence[Span]) -> pl.DataFrame:
     )
 
 
-def _change(
-    task: Task, table: Table, rows: pl.DataFrame, held: Mapping[datetime, Held]
-) -> Change:
+def _change(task: Task, table: Table, rows: pl.DataFrame, held: Mapping[datetime, Held]) -> Change:
     """Write what a table lacks of the months, and tell the files that go."""
     lake = Lake(task.target.uri, task.target.options)
     made = dict(by_month(rows))

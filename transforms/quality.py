@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from lake.spans import MINUTE
-from lake.tables import MONTHS, QUALITY, WARNINGS
+from lake.tables import QUALITY, WARNINGS
 from transforms.rules import WARNING_RULES
 
 _LONG_GAP_MINUTES = 10
@@ -60,7 +60,9 @@ def quality(
     """
     parts = months.partition_by("instrument", maintain_order=True)
     rows = [
-        _quality(name := str(own["instrument"][0]), own, asked_until.get(name), duplicates.get(name, 0))
+        _quality(
+            name := str(own["instrument"][0]), own, asked_until.get(name), duplicates.get(name, 0)
+        )
         for own in parts
     ]
     return pl.DataFrame(rows, schema=QUALITY.polars_schema, orient="row")
@@ -82,7 +84,7 @@ def _quality(
     first, last = months["first_ts"][0], months["last_ts"][-1]
     end = max(asked_until or last, last + MINUTE)
     ends = pl.Series([*months["first_ts"].to_list()[1:], end], dtype=months.schema["first_ts"])
-    between = _gaps_of((ends - months["last_ts"]))
+    between = _gaps_of(ends - months["last_ts"])
     outer = _gap_figures(between)
     sums = months.select(pl.col(*_ADDED).sum()).row(0, named=True)
     added = {name: sums[name] + outer.get(name, 0) for name in _ADDED}
@@ -93,7 +95,8 @@ def _quality(
         "expected_minutes": (end - first) // MINUTE,
         **added,
         "longest_gap_minutes": max(
-            months["longest_gap_minutes"].max(), outer["longest_gap_minutes"]  # type: ignore[type-var]
+            months["longest_gap_minutes"].max(),
+            outer["longest_gap_minutes"],  # type: ignore[type-var]
         ),
         "duplicates": duplicates,
     }

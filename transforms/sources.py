@@ -144,7 +144,9 @@ def _is_whole(present: Lake, last: Mapping[str, Any]) -> bool:
         newest = present.snapshot(table)
         until = pl.col(BATCH) <= last[BATCH]
         whole = sum(file.rows for file in newest.files if file.is_until(last[BATCH]))
-        rest = [f for f in newest.files if not f.is_until(last[BATCH]) and f.may_be_until(last[BATCH])]
+        rest = [
+            f for f in newest.files if not f.is_until(last[BATCH]) and f.may_be_until(last[BATCH])
+        ]
         counts[table.name] = whole + (newest.rows_of(rest, until).height if rest else 0)
     return all(last[name] == count for name, count in counts.items())
 

@@ -63,8 +63,8 @@ def verify(
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> Verified:
-    """Ask each figure's query of the lake as of the batch that the report was made from, and compare
-    all rows.
+    """Ask each figure's query of the lake as of the batch that the report was made from, and
+    compare all rows.
 
     Both files are read, and must say the same; the page must be what its facts come to. Only
     queries that this program declares are run: a file is no reason to run what it says.
@@ -92,7 +92,7 @@ def verify(
         found.differing.append(Finding("page", reason))
     with opened(where, facts.as_of or None, facts.built) as still:
         made_at = datetime.fromisoformat(facts.made_at)
-        asked = answers(cast(State, still), made_at, loaded, threads)
+        asked = answers(cast("State", still), made_at, loaded, threads)
         for done, (figure, rows) in enumerate(asked, 1):
             report(done, len(FIGURES), figure.name)
             found.queries += 1

@@ -25,7 +25,7 @@ def explain(
     """See `basislake.commands.explain`; return the exit code."""
     check_exists(where)
     with opened(where, as_of) as lake:
-        found = explanation_of(cast(State, lake), instrument.strip().upper(), time)
+        found = explanation_of(cast("State", lake), instrument.strip().upper(), time)
     if as_json:
         print_json(found)
     else:

@@ -45,7 +45,7 @@ def report(
         if verify:
             return _verify(where, output, loaded, workers, as_json=as_json)
         with opened(where, as_of) as still:
-            lake = cast(State, still)
+            lake = cast("State", still)
             made, facts = make(lake, output, datetime.now(UTC), loaded, workers, _progress())
             proved = evidence(lake, facts, evidence_folder) if evidence_folder else None
     if as_json:
