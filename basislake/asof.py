@@ -11,10 +11,11 @@ from basislake.curate import curate
 from basislake.output import Progress, duration, say
 from lake import Lake
 from lake.past import PastLake, past
+from lake.state import State
 
 
 @contextmanager
-def opened(where: Lake, as_of: int | datetime | None, built: int | None = None) -> Iterator[Lake]:
+def opened(where: Lake, as_of: int | datetime | None, built: int | None = None) -> Iterator[State]:
     """Give a lake to read from: as it is at one moment, or as of a batch.
 
     Args:

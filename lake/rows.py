@@ -124,9 +124,8 @@ def _inside(frame: pl.DataFrame, stamp: str, spans: Sequence[Span] | None) -> pl
         frame = frame.sort(stamp, maintain_order=True)
     edges = pl.Series([edge for span in spans for edge in span], dtype=frame.schema[stamp])
     places = frame[stamp].search_sorted(edges).to_list()
-    chosen = [
-        pl.int_range(start, end, eager=True)
-        for start, end in zip(places[::2], places[1::2], strict=True)
-    ]
+    pairs = list(zip(places[::2], places[1::2], strict=True))
+    if len(pairs) == 1 and 2 * (places[1] - places[0]) > frame.height:
+        return frame.slice(places[0], places[1] - places[0])
     # Gathered, for a slice of a few rows would keep all of the frame in memory.
-    return frame[pl.concat(chosen)]
+    return frame[pl.concat(pl.int_range(start, end, eager=True) for start, end in pairs)]

@@ -8,7 +8,6 @@ a part of each of its files.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 import polars as pl
 
@@ -42,17 +41,17 @@ def months_in(span: Span) -> Iterator[datetime]:
 
 
 def by_month(rows: pl.DataFrame) -> Iterator[tuple[datetime, pl.DataFrame]]:
-    """Split rows of one instrument by the month of their `ts`; the order within each stays."""
+    """Split rows of one instrument by the month of their `ts`, each part sorted by it."""
     if rows.is_empty():
         return
+    if not rows["ts"].is_sorted():
+        rows = rows.sort("ts", maintain_order=True)
     ts = rows["ts"]
-    if ts.is_sorted() and month_of(ts[0]) == month_of(ts[-1]):
-        yield month_of(ts[0]), rows
-        return
-    month = pl.col("ts").dt.truncate("1mo").alias("_month")
-    parts = rows.with_columns(month).partition_by("_month", as_dict=True, maintain_order=True)
-    for (start,), part in sorted(parts.items()):
-        yield cast("datetime", start), part.drop("_month")
+    starts = list(months_in(Span(ts[0], ts[-1] + MINUTE)))
+    places = [*ts.search_sorted(pl.Series(starts, dtype=ts.dtype)).to_list(), rows.height]
+    for start, first, end in zip(starts, places, places[1:], strict=False):
+        if first < end:
+            yield start, rows.slice(first, end - first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ from lake.transaction import transact
 if TYPE_CHECKING:
     import duckdb
 
+    from lake.state import State
+
 
 class Lake:
     """Tables at a folder or an object-store URI.
@@ -87,7 +89,7 @@ class Lake:
         with ThreadPoolExecutor(1 if self.is_local else len(TABLES)) as pool:
             return dict(zip(TABLES, pool.map(self.snapshot, TABLES.values()), strict=True))
 
-    def state(self) -> "Lake":
+    def state(self) -> "State":
         """Return the lake at one moment, to be read only; see `lake.state`."""
         from lake.state import State  # noqa: PLC0415  (it is a lake itself)
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import click
 
@@ -45,9 +44,8 @@ def report(
         if verify:
             return _verify(where, output, loaded, workers, as_json=as_json)
         with opened(where, as_of) as still:
-            lake = cast("State", still)
-            made, facts = make(lake, output, datetime.now(UTC), loaded, workers, _progress())
-            proved = evidence(lake, facts, evidence_folder) if evidence_folder else None
+            made, facts = make(still, output, datetime.now(UTC), loaded, workers, _progress())
+            proved = evidence(still, facts, evidence_folder) if evidence_folder else None
     if as_json:
         print_json({**asdict(made), **({"evidence": proved} if proved else {})})
     else:
