@@ -54,8 +54,8 @@ class PastLake(State):
         """
         return not any(self.snapshot(table).gone for table in CURATED)
 
-    def built_as_of(self) -> int | None:
-        """Return the newest batch that the curated tables are made from."""
+    def built_as_of(self) -> int:
+        """Return the newest batch that the curated tables are built from."""
         elsewhere = self._curated_in
         return elsewhere.built_as_of() if isinstance(elsewhere, State) else self.as_of
 

@@ -51,16 +51,24 @@ class State(Lake):
             self._build = newest_build(self.snapshot(BUILDS))
         return self._build
 
-    def built_as_of(self) -> int | None:
-        """Return the newest batch that the curated tables are made from, None before a build."""
+    def built_as_of(self) -> int:
+        """Return the newest batch that the curated tables are built from, 0 before a build."""
         build = self.build()
-        return build["batch"] if build else None
+        return build["batch"] if build else 0
 
     def _open(self, table: Table) -> Snapshot:
         if table not in CURATED:
             return super().snapshot(table)
         build = self.build()
         return curated(self, super().snapshot(table), build)
+
+
+class Unbuilt(State):
+    """A lake as it stands, but without its curated tables: as before the first build."""
+
+    def build(self) -> None:
+        """Return no build."""
+        return
 
 
 def newest_build(builds: Snapshot) -> dict[str, Any] | None:

@@ -61,7 +61,7 @@ class Ledger:
         """Insert or replace the rows of partitions; commit at once afterwards.
 
         Args:
-            written: key, entry and lake version of each; the time is set here.
+            written: key, entry and lake version (a batch) of each; the time is set here.
         """
         updates = ", ".join(
             f"{quoted(name)} = EXCLUDED.{quoted(name)}"

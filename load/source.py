@@ -13,7 +13,7 @@ from lake.digest import frame_digest
 from lake.errors import LoadError
 from lake.slices import Slice, slices
 from lake.snapshot import Snapshot
-from lake.tables import BASIS, CANDLES, INSTRUMENTS
+from lake.tables import BASIS, BATCH, CANDLES, INSTRUMENTS
 from load.ledger import Entry, Key
 from load.tables import FEEDS, WHOLE, Feed
 
@@ -33,6 +33,7 @@ class Partition:
         rows: how many.
         expiry: the instrument's expiry date (UTC), None where it has none.
         snapshot: the version of the lake's table that the rows come from.
+        batch: the newest batch that the table was built from.
         slice: that holds them; None for a table in one piece.
     """
 
@@ -41,6 +42,7 @@ class Partition:
     rows: int
     expiry: date | None
     snapshot: Snapshot
+    batch: int
     slice: Slice | None = None
 
     @property
@@ -102,7 +104,8 @@ def partitions(lake: Lake) -> list[Partition]:
     still = lake.state()
     snapshots = {table.name: still.snapshot(table) for table in (INSTRUMENTS, CANDLES, BASIS)}
     known = _known(snapshots[INSTRUMENTS.name])
-    return [p for feed in FEEDS for p in _of_feed(feed, snapshots[feed.source.name], known)]
+    batch = still.built_as_of()
+    return [p for feed in FEEDS for p in _of_feed(feed, snapshots[feed.source.name], known, batch)]
 
 
 def digests(wanted: Iterable[Partition]) -> dict[Key, str]:
@@ -114,10 +117,13 @@ def digests(wanted: Iterable[Partition]) -> dict[Key, str]:
     return {partition.key: partition.digest() for partition in wanted}
 
 
-def _of_feed(feed: Feed, snapshot: Snapshot, known: dict[str, _Known]) -> Iterator[Partition]:
+def _of_feed(
+    feed: Feed, snapshot: Snapshot, known: dict[str, _Known], batch: int
+) -> Iterator[Partition]:
     if feed.kind is None:
         if snapshot.rows:
-            yield Partition(feed, WHOLE, snapshot.rows, None, snapshot)
+            newest = snapshot.counter(BATCH)
+            yield Partition(feed, WHOLE, snapshot.rows, None, snapshot, newest)
         return
     for own in slices(snapshot):
         name = own.instrument
@@ -127,7 +133,7 @@ def _of_feed(feed: Feed, snapshot: Snapshot, known: dict[str, _Known]) -> Iterat
                 "nothing was loaded. Run `basislake instruments`, then load again."
             )
         if known[name].kind == feed.kind and (rows := own.count()):
-            yield Partition(feed, own.name, rows, known[name].expiry, snapshot, own)
+            yield Partition(feed, own.name, rows, known[name].expiry, snapshot, batch, own)
 
 
 def _known(instruments: Snapshot) -> dict[str, _Known]:

@@ -211,7 +211,7 @@ class Writer:
             (
                 job.partition.key,
                 Entry(job.digest, job.partition.rows),
-                job.partition.snapshot.version or 0,
+                job.partition.batch,
             )
             for job in jobs
         )

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -115,7 +115,7 @@ def build(
     sources = read_sources(lake)
     alike = {"rules": rules_hash(), "settings": json.dumps(SETTINGS, sort_keys=True)}
     last = None if full else _last(bases, alike)
-    chosen = outdated(lake, sources, last, bases)
+    chosen = outdated(sources, last, bases)
     built: list[Built] = []
     written = 0
     if chosen is not None:
@@ -235,8 +235,8 @@ def _commit(
         "batch": sources.batch,
         "rules": told["rules"],
         "settings": told["settings"],
-        "asks": sources.asks,
-        "records": sources.records,
+        "asks": replace(sources.asks, until=sources.batch).rows,
+        "records": replace(sources.records, until=sources.batch).rows,
         **versions,
         "program": told["program"],
         "at": now(),

@@ -20,7 +20,6 @@ from basislake.target import Target
 from lake import Lake
 from lake.cores import cores
 from lake.errors import BasislakeError, UsageError
-from lake.state import State
 
 
 def report(
@@ -67,7 +66,7 @@ def report_told(where: Lake, loaded: Loaded | None) -> tuple[Made | None, bool]:
         say("Report: none for a lake that is not on disk; `basislake report --output FOLDER` does.")
         return None, True
     try:
-        made, _ = make(State(where), None, datetime.now(UTC), loaded, cores())
+        made, _ = make(where, None, datetime.now(UTC), loaded, cores())
     except (BasislakeError, OSError) as exc:
         say(f"Report: not made: {exc}. All else is safe; `basislake report` tries again.")
         return None, False
