@@ -41,13 +41,19 @@ TOLD = {"program": PROGRAM}
 _WHO = {"program": pl.lit(PROGRAM), "at": pl.lit(START)}
 
 
-def stage(folder: str, futures: int, rows_a_spike: int = ROWS_A_SPIKE) -> None:
-    """Make a raw lake of two perpetuals and so many futures, or add to one what it lacks."""
+def stage(
+    folder: str, futures: int, rows_a_spike: int = ROWS_A_SPIKE, *, still_open: int = 0
+) -> None:
+    """Make a raw lake of two perpetuals and so many futures, or add to one what it lacks.
+
+    The first futures, as many as are still open, have candles up to the perpetuals' last.
+    """
     where = lake.open(folder)
     base = where.snapshot(RAW_CANDLES)
     held = set(base.by_partition())
     perpetuals = {coin: perpetual(coin, rows_a_spike) for coin in COINS}
-    record(where, lives(futures))
+    known = lives(futures, still_open=still_open)
+    record(where, known)
     base = where.snapshot(RAW_CANDLES)
     batch = base.counter(BATCH) + 1
     with ThreadPoolExecutor() as pool:
@@ -55,12 +61,14 @@ def stage(folder: str, futures: int, rows_a_spike: int = ROWS_A_SPIKE) -> None:
         write = partial(_write, where, batch)
         jobs = [pool.submit(write, perpetuals[coin], f"{coin}-PERPETUAL") for coin in wholes]
         lacking = [n for n in range(futures) if future_name(n) not in held]
-        jobs += [pool.submit(_write_future, write, perpetuals, n, rows_a_spike) for n in lacking]
+        starts = [known[future_name(n)][0] for n in lacking]
+        build = partial(_write_future, write, perpetuals, rows_a_spike)
+        jobs += [pool.submit(build, *one) for one in zip(lacking, starts, strict=True)]
         files = [job.result() for job in jobs]
     batches.claim(where, base, files, TOLD)
     asked = [
         {"instrument": name, "start": s, "end": s + n * MINUTE, "status": "present"}
-        for name, (s, n) in lives(futures).items()
+        for name, (s, n) in known.items()
         if any(file.partition == name for file in files)
     ]
     rows = pl.DataFrame(asked, schema_overrides=ASKS.polars_schema).with_columns(
@@ -77,10 +85,11 @@ def _write(where: Lake, batch: int, frame: pl.DataFrame, name: str) -> DataFile:
 def _write_future(
     write: Callable[[pl.DataFrame, str], DataFile],
     perpetuals: dict[str, pl.DataFrame],
-    number: int,
     rows_a_spike: int,
+    number: int,
+    start: datetime,
 ) -> DataFile:
-    frame = future(perpetuals, number, rows_a_spike)
+    frame = future(perpetuals, number, rows_a_spike, start=start)
     # The first one lacks its last minutes until the step `late`.
     kept = frame.head(LIFE_MINUTES - LATE_MINUTES) if number == 0 else frame
     return write(kept, future_name(number))
@@ -95,10 +104,16 @@ def late(folder: str) -> None:
     store(where, [Outcome(future_name(0), asked, Page(frame, 0, asked))], PROGRAM)
 
 
-def lives(futures: int, minutes: int = LIFE_MINUTES) -> dict[str, tuple[datetime, int]]:
-    """Return the first minute and the minutes of two perpetuals and so many futures, by name."""
+def lives(
+    futures: int, minutes: int = LIFE_MINUTES, *, still_open: int = 0
+) -> dict[str, tuple[datetime, int]]:
+    """Return the first minute and the minutes of two perpetuals and so many futures, by name; see
+    `stage`.
+    """
     found = {f"{coin}-PERPETUAL": (START, PERPETUAL_MINUTES) for coin in COINS}
-    return found | {future_name(n): (_start(n, minutes), minutes) for n in range(futures)}
+    newest = START + (PERPETUAL_MINUTES - minutes) * MINUTE
+    starts = [newest if n < still_open else _start(n, minutes) for n in range(futures)]
+    return found | {future_name(n): (start, minutes) for n, start in enumerate(starts)}
 
 
 def record(where: Lake, known: dict[str, tuple[datetime, int]]) -> None:
@@ -157,11 +172,13 @@ def future(
     number: int,
     rows_a_spike: int,
     minutes: int = LIFE_MINUTES,
+    *,
+    start: datetime | None = None,
 ) -> pl.DataFrame:
     """The perpetual with a premium that wears off, in the minutes that trade; else the last
     price.
     """
-    name, start = future_name(number), _start(number, minutes)
+    name, start = future_name(number), start or _start(number, minutes)
     beside = perpetuals[name[:3]].slice((start - START) // MINUTE, minutes)
     left = 1 - pl.int_range(pl.len()) / minutes
     noise = _drawn(minutes, 100 + number)

@@ -41,7 +41,7 @@ def main() -> None:
     hours = int(sys.argv[1]) if sys.argv[1:] else 2
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
-        stage(folder, FUTURES)
+        stage(folder, FUTURES, still_open=OPEN)
         where = lake.open(folder)
         names = _opened(where)
         built = curate(where)
@@ -52,9 +52,10 @@ def main() -> None:
 
 
 def _opened(where: Lake) -> list[str]:
-    """Give the futures that end last, and the perpetuals, a longer life; return their names."""
-    known = lives(FUTURES)
-    last = sorted(known, key=lambda name: known[name][0] + known[name][1] * MINUTE)[-OPEN - 2 :]
+    """Give those that are still open, and the perpetuals, a longer life; return their names."""
+    known = lives(FUTURES, still_open=OPEN)
+    newest = max(start + minutes * MINUTE for start, minutes in known.values())
+    last = [n for n, (start, minutes) in known.items() if start + minutes * MINUTE == newest]
     longer = {n: (s, m + LIFE_MINUTES if n in last else m) for n, (s, m) in known.items()}
     record(where, longer)
     return last

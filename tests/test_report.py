@@ -329,7 +329,7 @@ def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any])
     assert rows["futures_basis_spread"] == where.snapshot(BASIS).rows == told["build"]["basis_rows"]
     assert figure(facts, "database-storage")["bytes"].min() > 0  # type: ignore[operator]
     done = basislake(None, "report", "--lake", where.uri, "--verify")
-    assert (done.code, "all 15 figures" in done.out) == (0, True), done.out
+    assert (done.code, "all 14 figures" in done.out) == (0, True), done.out
 
 
 @pytest.mark.slow
