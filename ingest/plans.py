@@ -15,7 +15,7 @@ from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan, life, plan_instrume
 from lake import Lake
 from lake.coverage import Coverage, spans_of
 from lake.spans import Span, clip, minutes_in, subtract
-from lake.tables import COVERAGE, INSTRUMENTS, QUARANTINE, SUPERSEDED
+from lake.tables import ASKS, INSTRUMENTS, QUARANTINE, SUPERSEDED
 
 
 class Planner:
@@ -46,7 +46,7 @@ class Planner:
         self._lake = lake
         self._selected = selection.span
         self._repair = repair
-        self._watch = lake.watch(COVERAGE)
+        self._watch = lake.watch(ASKS)
         self._version = self._watch.version()
         self._coverage = coverage_of(lake)
 
@@ -66,13 +66,15 @@ class Planner:
         return replace(self._coverage.get(instrument, Coverage()))
 
     def renew(self) -> None:
-        """Read the coverage again where somebody else committed to it since."""
+        """Read the coverage again where somebody else has asked for something since."""
         newest = self._watch.version()
         if newest != self._version:
             self._version, self._coverage = newest, coverage_of(self._lake)
 
     def committed(self, version: int | None) -> None:
-        """Take note of a commit of our own, which changed only what we know ourselves."""
+        """Take note of the version of `asks` after a commit of our own: where it is the next one,
+        nobody else has asked for anything since.
+        """
         if version is not None and version == (self._version or 0) + 1:
             self._version = version
 
