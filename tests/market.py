@@ -82,6 +82,13 @@ def rows(where: Lake, table: str) -> pl.DataFrame:
     return where.scan(table).drop(BATCH, strict=False).sort("instrument", "ts").collect()
 
 
+def counting(where: Lake) -> pl.DataFrame:
+    """The raw candles that count, one a minute, as `rows`: of several those of the last batch."""
+    found = where.scan("raw_candles").sort("instrument", "ts", BATCH)
+    last = found.unique(["instrument", "ts"], keep="last", maintain_order=True)
+    return last.drop(BATCH).collect()
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """What a command came to."""
