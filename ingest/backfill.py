@@ -135,6 +135,7 @@ class Backfill:
         """
         if self._planner.wanted:
             claim(self._lake, self._exchange.name, self._program)
+        if not self._planner.is_current:
             catch_up(self._lake, self._program)
         record = self._part_of or RunRecord(self._lake, self._program, self.result.plan)
         record.saw_clock(self._planner.now)

@@ -52,7 +52,7 @@ class Stored:
     asks_version: int | None = None
 
 
-def store(  # noqa: PLR0913  (each is a wish of its own, all but the first three by keyword)
+def store(
     lake: Lake,
     outcomes: Sequence[Outcome],
     program: str,
@@ -196,7 +196,7 @@ def _once(came: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
 
 def _stored(base: Snapshot, instrument: str, came: pl.DataFrame) -> pl.DataFrame:
-    """The stored candles that count, at the minutes of some new ones; other files are not opened."""
+    """The stored candles that count at the minutes of some new ones; other files stay closed."""
     span = Span(came["ts"][0], came["ts"][-1] + MINUTE)
     files = [file for file in base.of(instrument) if file.may_hold(span)]
     if not files:
