@@ -21,6 +21,9 @@ from lake.transaction import transact
 if TYPE_CHECKING:
     import duckdb
 
+    from lake.state import State
+
+
 class Lake:
     """Tables at a folder or an object-store URI.
 
@@ -86,7 +89,7 @@ class Lake:
         with ThreadPoolExecutor(1 if self.is_local else len(TABLES)) as pool:
             return dict(zip(TABLES, pool.map(self.snapshot, TABLES.values()), strict=True))
 
-    def state(self) -> "Lake":
+    def state(self) -> "State":
         """Return the lake at one moment, to be read only; see `lake.state`."""
         from lake.state import State  # noqa: PLC0415  (it is a lake itself)
 
@@ -134,8 +137,8 @@ class Lake:
             added: files already written.
             lineage: kept in the commit for those who look into its log; nothing relies on it.
             removing: files that go away.
-            counters: numbers to set (see `Snapshot.counter`), none by default. Two writers that set one of them from
-                the same base cannot both succeed.
+            counters: numbers to set (see `Snapshot.counter`), none by default. Two writers that set
+                one of them from the same base cannot both succeed.
             is_change: whether the rows of the table change, as opposed to where they are.
 
         Raises:

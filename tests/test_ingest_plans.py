@@ -39,8 +39,10 @@ def lake_of(tmp_path: Path, **lives: tuple[int, int | None]) -> Lake:
     """
     where = lake.open(str(tmp_path / "lake"))
     found = (
-        instrument(name.replace("_", "-"), minute(expires) if expires else None)
-        | {"listed_at": minute(listed)}
+        {
+            **instrument(name.replace("_", "-"), minute(expires) if expires else None),
+            "listed_at": minute(listed),
+        }
         for name, (listed, expires) in lives.items()
     )
     record(where, list(found))
