@@ -177,7 +177,7 @@ def open_table(
     """
     try:
         delta = DeltaTable(uri, version=version, storage_options=dict(options) or None)
-    except DeltaError as exc:
+    except (DeltaError, OverflowError) as exc:
         if version is not None:
             raise GoneError(
                 f"{table.name} has no version {version} at {uri} any more, or not yet."

@@ -11,6 +11,8 @@ from lake.tables import BUILDS, CURATED, TABLES, Table
 
 # The counter of a curated table: the number of the build that committed to it last.
 BUILD = "build"
+# The counter of one that was copied (`lake.copying`): the last build that was made elsewhere.
+COPIED = "copied"
 
 
 class State(Lake):
@@ -104,11 +106,10 @@ def curated(lake: Lake, newest: Snapshot, build: Mapping[str, Any] | None) -> Sn
         "begun to replace it, and what it replaced was tidied away. No candle is lost; `basislake "
         "build` makes the newest."
     )
+    if newest.counter(COPIED) >= build["build"]:
+        # It tells versions of another lake's table.
+        raise GoneError(told)
     try:
-        found = Lake.snapshot(lake, table, build[f"{table.name}_version"])
+        return Lake.snapshot(lake, table, build[f"{table.name}_version"])
     except GoneError as exc:
         raise GoneError(told) from exc
-    if found.counter(BUILD) > build["build"]:
-        # A copy has versions of its own.
-        raise GoneError(told)
-    return found

@@ -128,6 +128,7 @@ class Lake:
         removing: Collection[DataFile] = (),
         counters: Mapping[str, int] | None = None,
         is_change: bool = True,
+        is_whole: bool = False,
     ) -> Snapshot:
         """Make files visible in one atomic step, and return the table as it is then, or as another
         writer has left it since.
@@ -140,10 +141,12 @@ class Lake:
             counters: numbers to set (see `Snapshot.counter`), none by default. Two writers that set
                 one of them from the same base cannot both succeed.
             is_change: whether the rows of the table change, as opposed to where they are.
+            is_whole: whether the files that come are all that the table is to hold.
 
         Raises:
             ConflictError: another writer set one of the counters or removed one of the files since
-                `base`; nothing was stored.
+                `base`, or, where the files that come are the whole table, changed its files;
+                nothing was stored.
             LakeError: the store cannot be written; nothing was stored, or the message says that it
                 cannot be told.
         """
@@ -156,6 +159,7 @@ class Lake:
             [AddAction(**fields) for fields in come],
             lineage,
             counters or {},
+            is_whole=is_whole,
         )
         return of_delta(table, base.uri, self.options, delta)
 
@@ -176,7 +180,9 @@ class Lake:
         if base.version is not None and is_counted and self._holds(base, frame):
             return base
         added = [self.write(base.table, frame)] if frame.height else []
-        return self.commit(base, added, lineage, removing=base.files, counters=counters)
+        return self.commit(
+            base, added, lineage, removing=base.files, counters=counters, is_whole=True
+        )
 
     def duckdb(self) -> "duckdb.DuckDBPyConnection":
         """Return a DuckDB connection with a view per table as it is now; see `lake.duck`.
