@@ -1,14 +1,17 @@
 """Discovery against lists that lack what they must hold."""
 
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import lake
 from basislake import PROGRAM
+from basislake.exchange.clock import Clock
 from basislake.exchange.faults import reply
 from basislake.exchange.records import record
 from basislake.exchange.server import SimulatedExchange
@@ -16,10 +19,16 @@ from basislake.exchange.universe import weekly_universe
 from ingest.discover import Discovery, discover
 from ingest.exchange import Exchange
 from lake import Lake
-from lake.tables import INSTRUMENTS
+from lake.batches import newest_batch
+from lake.past import PastLake
+from lake.tables import BATCH, INSTRUMENTS, RECORDS
 from tests.market import NOW, basislake
 
 LIST = "get_instruments"
+# Some of its weeklies are listed and some expire in the days to come.
+GROWING = weekly_universe(
+    11, NOW - timedelta(days=9), NOW, currencies=("BTC",), until=NOW + timedelta(days=30)
+)
 # The lists in the order in which they are asked for.
 ORDER = ("active BTC", "active ETH", "expired BTC", "expired ETH")
 
@@ -90,6 +99,45 @@ def test_a_list_that_lacks_what_it_must_hold_is_failed_and_what_was_known_of_it_
     assert not found.is_complete
     assert where.read(INSTRUMENTS).equals(known)
     assert discovered(server, where).failed == []
+
+
+def test_records_are_kept_by_batch_and_what_was_known_when_can_be_read(tmp_path: Path) -> None:
+    where, clock = lake.open(str(tmp_path)), Clock(GROWING.now_ms)
+    with SimulatedExchange(GROWING, clock=clock) as server:
+        first = discovered(server, where).known
+        begun = newest_batch(where)
+        # Nothing is new, so there is no batch of it.
+        assert discovered(server, where).known.equals(first)
+        assert newest_batch(where) == begun
+        clock.advance(8 * 86_400)
+        found = discovered(server, where)
+    assert found.new
+    ended = first.filter("active").join(found.known.filter("active"), on="instrument", how="anti")
+    assert ended.height
+    came = where.read(RECORDS).filter(pl.col(BATCH) > begun)
+    assert set(came["instrument"]) == {*found.new, *found.changed, *ended["instrument"]}
+    assert PastLake(where, begun).read(INSTRUMENTS).equals(first)
+    assert PastLake(where, newest_batch(where)).read(INSTRUMENTS).equals(found.known)
+
+
+def test_a_discovery_that_ends_before_its_last_commit_is_put_right_by_the_next(
+    tmp_path: Path,
+) -> None:
+    where, clock = lake.open(str(tmp_path / "lake")), Clock(GROWING.now_ms)
+    folder, aside = tmp_path / "lake" / INSTRUMENTS.name, tmp_path / "aside"
+    with SimulatedExchange(GROWING, clock=clock) as server:
+        first = discovered(server, where).known
+        shutil.copytree(folder, aside)
+        clock.advance(8 * 86_400)
+        second = discovered(server, where).known
+        # As a kill leaves it: the records are there, and the table is as it was.
+        shutil.rmtree(folder)
+        aside.rename(folder)
+        assert where.read(INSTRUMENTS).equals(first)
+        again = discovered(server, where)
+    assert again.known.equals(second)
+    assert where.read(INSTRUMENTS).equals(second)
+    assert PastLake(where, newest_batch(where)).read(INSTRUMENTS).equals(second)
 
 
 def test_the_command_names_an_empty_list_and_ends_with_1(

@@ -1,6 +1,7 @@
 """Batches of answers into real lakes, with a clock that the test moves."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +16,7 @@ from ingest.replies import Page
 from ingest.saver import BATCH_CANDLES, BATCH_SECONDS, BATCHES, MOST_CANDLES_WAITING, Saver
 from ingest.windows import InstrumentPlan
 from lake import Lake
-from lake.batches import append, claim
+from lake.batches import append, claim, newest_batch
 from lake.coverage import Coverage
 from lake.errors import LakeError, TransientError
 from lake.past import PastLake
@@ -322,3 +323,24 @@ def test_of_two_writers_each_keeps_what_it_asked_under_a_number_that_ascends(at:
     assert at.read(COVERAGE).equals(PastLake(at, 4).read(COVERAGE))
     assert at.read(COVERAGE)["instrument"].to_list() == list(NAMES)
     assert PastLake(at, 3).read(COVERAGE)["instrument"].to_list() == [NAMES[1]]
+
+
+@pytest.mark.slow
+def test_writers_at_once_have_a_batch_for_each_commit_and_lose_nothing(at: Lake) -> None:
+    jobs = [tens(5, name) for name in NAMES for _ in range(2)]
+
+    def write(job: Job) -> None:
+        for _ in range(5):
+            store(at, [answer(job)[1]], "test 1")
+
+    with ThreadPoolExecutor(len(jobs)) as threads:
+        for done in [threads.submit(write, job) for job in jobs]:
+            done.result()
+    raw_rows, kept = at.read(RAW_CANDLES), at.read(ASKS)
+    # Two were answered the same, and each candle is stored once.
+    assert raw_rows.height == raw_rows.n_unique(["instrument", "ts"]) == 2 * 50
+    assert kept.height == kept.n_unique(BATCH) == len(jobs) * 5
+    assert raw_rows.group_by(BATCH).agg(pl.col("ts").count() == 10)["ts"].all()
+    found = at.read(COVERAGE)
+    assert found.select("minutes", "status").rows() == [(50, "present")] * 2
+    assert found.equals(PastLake(at, newest_batch(at)).read(COVERAGE))

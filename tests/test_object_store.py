@@ -16,7 +16,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 import requests
-from transforms.inputs import Source
 
 import lake
 from basislake.curate import curate
@@ -37,6 +36,7 @@ from tests.market import NOW, Ran, basislake, command, fetch, rows, truths
 from tests.object_store import SECRET, ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
 from tests.tiers import slow_but
+from transforms.inputs import Source
 from transforms.partition import Task
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)

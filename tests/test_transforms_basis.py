@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lake.pieces import expand
-from transforms.inputs import Inputs, Source, stale
 
 from lake.files import DataFile
+from lake.pieces import expand
 from lake.tables import BASIS, CANDLES
 from transforms.basis import basis
+from transforms.inputs import Inputs, Source, stale
 from transforms.quality import quality
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

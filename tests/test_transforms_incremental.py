@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lake.log import Commit
 
 from lake import Lake
+from lake.log import Commit
 from lake.tables import BASIS, RAW_CANDLES, Table
 from tests.arriving import PROGRAM, append, contents, new_lake
 from tests.profiles import examples
