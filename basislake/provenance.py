@@ -74,7 +74,7 @@ def row_at(snapshot: Snapshot, instrument: str, ts: datetime) -> pl.DataFrame | 
 
 def fetched(where: Lake, instrument: str, ts: datetime, batch: int) -> Fetched | None:
     """Return how the candle of a minute was fetched; None where nobody is known to have asked for
-    it, because its writer was killed.
+    it, because its writer was killed. Where another run has asked again since, that one is named.
 
     Args:
         where: the lake.
