@@ -21,6 +21,7 @@ EXPIRIES: dict[str, datetime | None] = {
 PERPETUAL, WEEKLY, NEXT, QUARTERLY = EXPIRIES
 PRICES = ("open", "high", "low", "close")
 AMOUNTS = ("volume", "cost")
+DAY = 1440
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,36 @@ def market(
         always = list(path or {}) if name == QUARTERLY else []
         raw[name] = thinned(frame, traded_share, seed, always) if is_future else frame
     return Market(raw, EXPIRIES)
+
+
+def eventful(minutes: int) -> dict[str, pl.DataFrame]:
+    """Raw candles of days in which spikes happen alone, with company, and with company that comes
+    too late, so that what arrives of one instrument decides about another.
+    """
+    raw = {name: traded(frame) for name, frame in market(5, minutes, traded_share=0.3).raw.items()}
+    raw[PERPETUAL] = stale(raw[PERPETUAL], DAY // 2, raw[PERPETUAL]["close"][0] * 0.6, DAY)
+    for day in range(2, minutes // DAY):
+        for hour, names in enumerate(
+            [
+                (PERPETUAL,),
+                (PERPETUAL, QUARTERLY),
+                (PERPETUAL, NEXT),
+                (NEXT,),
+                (NEXT, QUARTERLY),
+                (NEXT, QUARTERLY, PERPETUAL),
+                (QUARTERLY, WEEKLY),
+            ]
+        ):
+            at = day * DAY + 180 * hour + 7 * day
+            for name in names:
+                if at < raw[name].height:
+                    raw[name] = planted(raw[name], at, "high", 1.2)
+    return raw
+
+
+def traded(frame: pl.DataFrame) -> pl.DataFrame:
+    """The candles if something had traded in each."""
+    return frame.with_columns(volume=pl.max_horizontal("volume", 1.0))
 
 
 def simulated(seed: int, name: str, minutes: int) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from lake.slices import slices
 from lake.snapshot import Snapshot
 from lake.spans import Span, merge
 from lake.tables import ASKS, BASIS, BATCH, CANDLES, RAW_CANDLES, RECORDS
-from transforms.changes import Life, lives, moved, reached, spans_of_months
+from transforms.changes import Life, changed_coins, lives, moved, reached, spans_of_months
 from transforms.levels import STAND_IN
 from transforms.partition import Source, beside
 
@@ -130,11 +130,9 @@ def outdated(
         return None
     oldest, newest = sorted((last[BATCH], now.batch))
     since = present.snapshot(RAW_CANDLES).since(oldest, pl.col(BATCH) <= newest)
-    changed = moved(since.select("instrument", "ts"))
-    for name in _reborn(present, oldest, newest):
-        changed[name] = spans_of_months(held.get(name, ()))
-    known = {**_lives_at(present, None), **now.lives}
-    return reached(known, held, {name: own for name, own in changed.items() if name in known})
+    came = moved(since.select("instrument", "ts"))
+    then, later = (_lives_at(present, batch) for batch in (oldest, newest))
+    return reached(now.lives, held, changed_coins(then, later, came, held))
 
 
 def _is_whole(present: Lake, last: Mapping[str, Any]) -> bool:
@@ -144,17 +142,12 @@ def _is_whole(present: Lake, last: Mapping[str, Any]) -> bool:
         newest = present.snapshot(table)
         until = pl.col(BATCH) <= last[BATCH]
         whole = sum(file.rows for file in newest.files if file.is_until(last[BATCH]))
-        rest = [f for f in newest.files if not f.is_until(last[BATCH]) and f.may_be_until(last[BATCH])]
+        rest = [
+            f for f in newest.files if not f.is_until(last[BATCH]) and f.may_be_until(last[BATCH])
+        ]
         counts[table.name] = whole + (newest.rows_of(rest, until).height if rest else 0)
     return all(last[name] == count for name, count in counts.items())
 
 
-def _reborn(present: Lake, oldest: int, newest: int) -> set[str]:
-    """The instruments whose lives differ between two batches."""
-    then, now = _lives_at(present, oldest), _lives_at(present, newest)
-    return {name for name in {*then, *now} if then.get(name) != now.get(name)}
-
-
-def _lives_at(present: Lake, batch: int | None) -> dict[str, Life]:
-    until = [] if batch is None else [pl.col(BATCH) <= batch]
-    return lives(instruments_of(present.snapshot(RECORDS).read(*until)))
+def _lives_at(present: Lake, batch: int) -> dict[str, Life]:
+    return lives(instruments_of(present.snapshot(RECORDS).read(pl.col(BATCH) <= batch)))
