@@ -13,7 +13,8 @@ from lake.digest import frame_digest
 from lake.errors import LoadError
 from lake.slices import Slice, slices
 from lake.snapshot import Snapshot
-from lake.tables import BASIS, CANDLES, INSTRUMENTS
+from lake.state import State
+from lake.tables import BASIS, BATCH, CANDLES, INSTRUMENTS
 from load.ledger import Entry, Key
 from load.tables import FEEDS, WHOLE, Feed
 
@@ -32,7 +33,8 @@ class Partition:
         name: the instrument and the month, as `BTC-PERPETUAL/2024-05`, or `all`.
         rows: how many.
         expiry: the instrument's expiry date (UTC), None where it has none.
-        snapshot: the version of the lake's table that the rows come from.
+        snapshot: of the lake's table that the rows come from.
+        batch: the newest batch of the lake that they are made from.
         slice: that holds them; None for a table in one piece.
     """
 
@@ -41,6 +43,7 @@ class Partition:
     rows: int
     expiry: date | None
     snapshot: Snapshot
+    batch: int
     slice: Slice | None = None
 
     @property
@@ -99,10 +102,18 @@ def partitions(lake: Lake) -> list[Partition]:
         LakeError: the lake cannot be read.
         LoadError: the lake has candles or basis of an instrument that it has no record of.
     """
-    still = lake.state()
+    still = lake if isinstance(lake, State) else State(lake)
     snapshots = {table.name: still.snapshot(table) for table in (INSTRUMENTS, CANDLES, BASIS)}
-    known = _known(snapshots[INSTRUMENTS.name])
-    return [p for feed in FEEDS for p in _of_feed(feed, snapshots[feed.source.name], known)]
+    instruments = snapshots[INSTRUMENTS.name]
+    known, built = _known(instruments), still.built_as_of() or 0
+    batches = {INSTRUMENTS.name: still.as_of or instruments.counter(BATCH)}
+    return [
+        partition
+        for feed in FEEDS
+        for partition in _of_feed(
+            feed, snapshots[feed.source.name], batches.get(feed.source.name, built), known
+        )
+    ]
 
 
 def digests(wanted: Iterable[Partition]) -> dict[Key, str]:
@@ -114,10 +125,12 @@ def digests(wanted: Iterable[Partition]) -> dict[Key, str]:
     return {partition.key: partition.digest() for partition in wanted}
 
 
-def _of_feed(feed: Feed, snapshot: Snapshot, known: dict[str, _Known]) -> Iterator[Partition]:
+def _of_feed(
+    feed: Feed, snapshot: Snapshot, batch: int, known: dict[str, _Known]
+) -> Iterator[Partition]:
     if feed.kind is None:
         if snapshot.rows:
-            yield Partition(feed, WHOLE, snapshot.rows, None, snapshot)
+            yield Partition(feed, WHOLE, snapshot.rows, None, snapshot, batch)
         return
     for own in slices(snapshot):
         name = own.instrument
@@ -127,7 +140,7 @@ def _of_feed(feed: Feed, snapshot: Snapshot, known: dict[str, _Known]) -> Iterat
                 "nothing was loaded. Run `basislake instruments`, then load again."
             )
         if known[name].kind == feed.kind and (rows := own.count()):
-            yield Partition(feed, own.name, rows, known[name].expiry, snapshot, own)
+            yield Partition(feed, own.name, rows, known[name].expiry, snapshot, batch, own)
 
 
 def _known(instruments: Snapshot) -> dict[str, _Known]:

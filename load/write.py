@@ -208,11 +208,7 @@ class Writer:
 
     def _enter(self, *jobs: Job) -> None:
         self._ledger.write(
-            (
-                job.partition.key,
-                Entry(job.digest, job.partition.rows),
-                job.partition.snapshot.version or 0,
-            )
+            (job.partition.key, Entry(job.digest, job.partition.rows), job.partition.batch)
             for job in jobs
         )
 

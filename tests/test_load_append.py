@@ -67,11 +67,11 @@ def test_new_minutes_at_the_end_are_appended_and_older_rows_untouched(
     assert len({*after[len(before) :]} - {*before}) == 1
     assert target.compare().equal
     (entry,) = target.query(
-        'SELECT rows, lake_version FROM lake_loads WHERE "table" = $1 AND partition = $2',
+        'SELECT rows FROM lake_loads WHERE "table" = $1 AND partition = $2',
         table,
         partition(instrument),
     )
-    assert entry == (20, target.lake.snapshot(source).version)
+    assert entry[0] == 20
     again = target.load()
     assert (again.partitions_loaded, again.rows_loaded) == (0, 0)
     assert writers(target, table, instrument) == after

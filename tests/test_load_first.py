@@ -1,10 +1,9 @@
 """The first load: tables made, filled and keyed in one transaction; how they are found again."""
 
 import json
-import math
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +11,7 @@ import pytest
 
 from lake import Lake
 from lake.errors import LoadError
+from lake.past import past
 from lake.tables import BASIS, CANDLES
 from load.postgres import Database
 from load.preview import preview
@@ -30,6 +30,7 @@ from tests.loading import (
     record,
 )
 from tests.market import basislake
+from tests.staged import Staged, built
 
 FUTURES = 40
 MINUTES = 4_000
@@ -218,25 +219,27 @@ def test_the_command_loads_into_a_schema_and_shows_what_it_would_do(target: Targ
     assert all(row["equal"] for row in json.loads(status.out)["database"].values())
 
 
-def test_a_database_row_leads_to_the_version_of_the_lake_that_it_came_from(target: Target) -> None:
+def test_a_database_row_leads_to_the_batch_of_the_lake_that_it_was_made_from(
+    postgres: str, staged: Staged, tmp_path: Path
+) -> None:
+    target = fresh_target(postgres, staged.copy(tmp_path))
+    built(target.lake, as_of=staged.first.batch)
     target.load()
-    put(target.lake, CANDLES, FUTURE, candles(shift=1.0))
-    target.load()
-    put(target.lake, CANDLES, FUTURE, candles(shift=2.0))  # later, and not loaded
-    (row,) = target.query(
-        "SELECT f.timestamp, f.cost, l.lake_version FROM futures_ohlcv f JOIN lake_loads l "
-        "ON l.\"table\" = 'futures_ohlcv' "
+    built(target.lake)  # later, and not loaded
+    rows = target.query(
+        "SELECT f.instrument, f.timestamp, f.cost, l.lake_version "
+        "FROM futures_ohlcv f JOIN lake_loads l ON l.\"table\" = 'futures_ohlcv' "
         "AND l.partition = f.instrument || to_char(f.timestamp AT TIME ZONE 'UTC', '/YYYY-MM') "
-        "WHERE f.instrument = $1 ORDER BY f.timestamp DESC LIMIT 1",
-        FUTURE,
     )
-    time, cost, version = row
-    assert isinstance(time, datetime)
-    loaded = target.lake.snapshot(CANDLES, version)
-    then = loaded.read(pl.col("instrument") == FUTURE, pl.col("ts") == time)
-    assert math.isclose(then["cost"].item(), cost, rel_tol=0.0)
-    now = target.lake.scan("candles").filter(instrument=FUTURE, ts=time).collect()
-    assert now["cost"].item() != cost
+    assert {batch for *_, batch in rows} == {staged.first.batch}
+    then, now = (
+        {*where.read(CANDLES).select("instrument", "ts", "cost").iter_rows()}
+        for where in (past(target.lake, staged.first.batch), target.lake)
+    )
+    assert set() < {tuple(row) for *row, _ in rows} < then < now
+    ((batch,),) = target.query("SELECT lake_version FROM lake_loads WHERE partition = 'all'")
+    assert batch <= staged.last.batch
+    target.execute(f"DROP SCHEMA {target.schema} CASCADE")
 
 
 def test_a_table_that_the_user_partitioned_himself_is_loaded_and_kept(target: Target) -> None:
