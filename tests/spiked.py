@@ -8,10 +8,12 @@ import polars as pl
 
 from basislake.exchange.contracts import inverse_contract, milliseconds
 from basislake.exchange.market import candles
+from lake.tables import BATCH
 from transforms.candles import validate
 from transforms.spikes import flag_future, flag_perpetual
 
 START = datetime(2024, 1, 1, 8, tzinfo=UTC)
+MONTHS_END = datetime(2024, 2, 1, tzinfo=UTC)
 EXPIRIES: dict[str, datetime | None] = {
     "BTC-PERPETUAL": None,
     "BTC-5JAN24": START + timedelta(days=4),
@@ -35,6 +37,17 @@ class Market:
         """The same market with other candles of one instrument."""
         return Market({**self.raw, name: frame}, self.expiries)
 
+    def ending(self, minutes: int | None) -> "Market":
+        """The same market at another time, so that a month ends so many minutes after it begins;
+        none ends where that is None.
+        """
+        if minutes is None:
+            return self
+        by = MONTHS_END - timedelta(minutes=minutes) - START
+        expiries = {name: expiry and expiry + by for name, expiry in self.expiries.items()}
+        raw = {name: f.with_columns(pl.col("ts") + by) for name, f in self.raw.items()}
+        return Market(raw, expiries)
+
     def judged(self) -> dict[str, pl.DataFrame]:
         """The sound candles of every instrument, their spikes flagged."""
         sound = {name: self.sound(name) for name in self.raw}
@@ -49,7 +62,8 @@ class Market:
     def sound(self, name: str) -> pl.DataFrame:
         """The candles of an instrument that pass validation, none flagged."""
         long_ago = datetime(2018, 1, 1, tzinfo=UTC)
-        return validate(self.raw[name], long_ago, self.expiries[name])[0]
+        raw = self.raw[name].with_columns(pl.lit(1).alias(BATCH))
+        return validate(raw, long_ago, self.expiries[name])[0]
 
     def _judged(
         self, sound: Mapping[str, pl.DataFrame], name: str, perpetual: pl.DataFrame, end: datetime
