@@ -11,18 +11,17 @@ from basislake.curate import curate
 from basislake.output import Progress, duration, say
 from lake import Lake
 from lake.past import PastLake, past
+from lake.state import State, Unbuilt
 
 
 @contextmanager
-def opened(
-    where: Lake, as_of: int | datetime | None, built: int | None = None
-) -> Iterator[Lake]:
+def opened(where: Lake, as_of: int | datetime | None, built: int | None = None) -> Iterator[State]:
     """Give a lake to read from: as it is at one moment, or as of a batch.
 
     Args:
         where: the lake.
         as_of: the batch, or a time by which it was the newest; the newest by default.
-        built: the batch that the curated tables are of, by default the same.
+        built: the batch that the curated tables are of, by default the same; 0 for none.
 
     Raises:
         UsageError: there is no such batch.
@@ -32,6 +31,9 @@ def opened(
         yield where.state()
         return
     found = past(where, as_of)
+    if built == 0:
+        yield PastLake(where, found.as_of, Unbuilt(where))
+        return
     if built is not None and built != found.as_of:
         with opened(where, built) as other:
             yield PastLake(where, found.as_of, other)

@@ -23,7 +23,7 @@ class Work:
     """
 
     build: Callable[[], None]
-    upkeep: Callable[[], None]
+    upkeep: Callable[[], object]
 
 
 class Chores:
@@ -68,7 +68,7 @@ class Chores:
             if self._is_done("upkeep", self._work.upkeep, "Files not put in order"):
                 self.upkeeps += 1
 
-    def _is_done(self, topic: str, work: Callable[[], None], failed: str) -> bool:
+    def _is_done(self, topic: str, work: Callable[[], object], failed: str) -> bool:
         try:
             work()
         except (LakeError, LoadError) as exc:

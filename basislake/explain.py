@@ -8,11 +8,11 @@ from basislake.formulas import Step, steps
 from basislake.provenance import Made, made, row_at
 from basislake.sides import Reason, Row, Side, side_of
 from ingest.selection import unknown_names
+from lake import Lake
 from lake.batches import newest_batch
 from lake.errors import UsageError
 from lake.spans import floor_minute
 from lake.tables import BASIS, INSTRUMENTS
-from lake.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class Explanation:
     as_of: int
 
 
-def explain(where: State, instrument: str, time: datetime) -> Explanation:
+def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
     """Explain an instrument's basis in the minute that holds a time, or a perpetual's candle.
 
     Args:
-        where: the lake at one moment, as it is or as of a batch.
+        where: the lake, as it is or as of a batch.
         instrument: its name.
         time: UTC.
 
@@ -56,13 +56,14 @@ def explain(where: State, instrument: str, time: datetime) -> Explanation:
         UsageError: the lake knows no such instrument.
         LakeError: the lake cannot be read.
     """
-    ts = floor_minute(time)
-    records = {row["instrument"]: row for row in where.read(INSTRUMENTS).to_dicts()}
+    # A number and all that is behind it come from one state, whatever is committed meanwhile.
+    still, ts = where.state(), floor_minute(time)
+    records = {row["instrument"]: row for row in still.read(INSTRUMENTS).to_dicts()}
     record = records.get(instrument)
     if record is None:
         raise UsageError(unknown_names([instrument], list(records)))
-    sides = [side_of(where, each, ts) for each in (record, *_perpetuals(record, records))]
-    found = row_at(where.snapshot(BASIS), instrument, ts)
+    sides = [side_of(still, each, ts) for each in (record, *_perpetuals(record, records))]
+    found = row_at(still.snapshot(BASIS), instrument, ts)
     row = found.row(0, named=True) if found is not None else None
     formula = _formula(sides, ts)
     return Explanation(
@@ -74,8 +75,8 @@ def explain(where: State, instrument: str, time: datetime) -> Explanation:
         formula=formula,
         agrees=_agrees(formula, row) if row else None,
         sides=sides,
-        made=made(where),
-        as_of=where.as_of or newest_batch(where),
+        made=made(still),
+        as_of=still.as_of or newest_batch(still),
     )
 
 

@@ -43,6 +43,7 @@ def health(where: Lake, now: datetime, max_age: timedelta) -> Health:
     Raises:
         LakeError: the lake cannot be read.
     """
+    where = where.state()
     at = now + exchange_ahead(where)
     is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > at)
     known = where.read(INSTRUMENTS)

@@ -10,8 +10,8 @@ import polars as pl
 from basislake.output import age, called, percent, size
 from basislake.tables import bar, console, print_table
 from lake import Lake
-from lake.spans import MINUTE
 from lake.snapshot import Snapshot
+from lake.spans import MINUTE
 from lake.tables import COVERAGE, INSTRUMENTS
 
 # The order a bar shows them in: what is there, what was asked, what was not.

@@ -3,6 +3,7 @@ planted spikes and wrong candles.
 """
 
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -11,10 +12,14 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
-from lake import Lake
+from ingest.asked import update
+from ingest.batches import store
+from ingest.outcomes import Outcome
+from ingest.replies import Page
+from lake import Lake, batches
 from lake.files import DataFile
-from lake.spans import MINUTE
-from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
+from lake.spans import MINUTE, Span
+from lake.tables import ASKS, BATCH, INSTRUMENTS, RAW_CANDLES, RECORDS
 
 LIFE_MINUTES = 87_500
 PERPETUAL_MINUTES = 3_500_000
@@ -32,56 +37,87 @@ ROWS_A_SPIKE, ROWS_AN_ERROR, NEVER = 20_011, 30_011, 10**9
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _PRICES = ("open", "high", "low", "close")
 
+TOLD = {"program": PROGRAM}
+_WHO = {"program": pl.lit(PROGRAM), "at": pl.lit(START)}
 
-def stage(folder: str, futures: int, rows_a_spike: int = ROWS_A_SPIKE) -> None:
-    """Make a raw lake of two perpetuals and so many futures, or add to one what it lacks."""
+
+def stage(
+    folder: str, futures: int, rows_a_spike: int = ROWS_A_SPIKE, *, still_open: int = 0
+) -> None:
+    """Make a raw lake of two perpetuals and so many futures, or add to one what it lacks.
+
+    The first futures, as many as are still open, have candles up to the perpetuals' last.
+    """
     where = lake.open(folder)
     base = where.snapshot(RAW_CANDLES)
     held = set(base.by_partition())
     perpetuals = {coin: perpetual(coin, rows_a_spike) for coin in COINS}
+    known = lives(futures, still_open=still_open)
+    record(where, known)
+    base = where.snapshot(RAW_CANDLES)
+    batch = base.counter(BATCH) + 1
     with ThreadPoolExecutor() as pool:
         wholes = [coin for coin in COINS if f"{coin}-PERPETUAL" not in held]
-        write = partial(where.write, RAW_CANDLES)
+        write = partial(_write, where, batch)
         jobs = [pool.submit(write, perpetuals[coin], f"{coin}-PERPETUAL") for coin in wholes]
         lacking = [n for n in range(futures) if future_name(n) not in held]
-        jobs += [pool.submit(_write_future, where, perpetuals, n, rows_a_spike) for n in lacking]
+        starts = [known[future_name(n)][0] for n in lacking]
+        build = partial(_write_future, write, perpetuals, rows_a_spike)
+        jobs += [pool.submit(build, *one) for one in zip(lacking, starts, strict=True)]
         files = [job.result() for job in jobs]
-    names = [file.partition or "" for file in files]
-    where.commit(base, files, {"program": PROGRAM}, counting=names)
-    record(where, lives(futures))
-    asked = [(name, s, s + n * MINUTE, n, "present") for name, (s, n) in lives(futures).items()]
-    coverage = pl.DataFrame(asked, schema=COVERAGE.polars_schema, orient="row")
-    where.replace(where.snapshot(COVERAGE), coverage, {"program": PROGRAM})
+    batches.claim(where, base, files, TOLD)
+    asked = [
+        {"instrument": name, "start": s, "end": s + n * MINUTE, "status": "present"}
+        for name, (s, n) in known.items()
+        if any(file.partition == name for file in files)
+    ]
+    rows = pl.DataFrame(asked, schema_overrides=ASKS.polars_schema).with_columns(
+        window_start="start", window_end="end", duplicates=0, run=pl.lit("stage"), **_WHO
+    )
+    batches.append(where, ASKS, rows, batch, TOLD)
+    update(where, PROGRAM)
+
+
+def _write(where: Lake, batch: int, frame: pl.DataFrame, name: str) -> DataFile:
+    return where.write(RAW_CANDLES, frame.with_columns(pl.lit(batch, pl.Int64).alias(BATCH)), name)
 
 
 def _write_future(
-    where: Lake, perpetuals: dict[str, pl.DataFrame], number: int, rows_a_spike: int
+    write: Callable[[pl.DataFrame, str], DataFile],
+    perpetuals: dict[str, pl.DataFrame],
+    rows_a_spike: int,
+    number: int,
+    start: datetime,
 ) -> DataFile:
-    frame = future(perpetuals, number, rows_a_spike)
+    frame = future(perpetuals, number, rows_a_spike, start=start)
     # The first one lacks its last minutes until the step `late`.
     kept = frame.head(LIFE_MINUTES - LATE_MINUTES) if number == 0 else frame
-    return where.write(RAW_CANDLES, kept, future_name(number))
+    return write(kept, future_name(number))
 
 
 def late(folder: str) -> None:
     """Append the minutes that the first future lacks."""
     where = lake.open(folder)
     perpetuals = {coin: perpetual(coin, ROWS_A_SPIKE) for coin in COINS}
-    frame = future(perpetuals, 0, ROWS_A_SPIKE).tail(LATE_MINUTES)
-    file = where.write(RAW_CANDLES, frame, future_name(0))
-    where.commit(
-        where.snapshot(RAW_CANDLES), [file], {"program": PROGRAM}, counting=[future_name(0)]
-    )
+    frame = future(perpetuals, 0, ROWS_A_SPIKE).tail(LATE_MINUTES).drop("instrument")
+    asked = Span(frame["ts"][0], frame["ts"][-1] + MINUTE)
+    store(where, [Outcome(future_name(0), asked, Page(frame, 0, asked))], PROGRAM)
 
 
-def lives(futures: int, minutes: int = LIFE_MINUTES) -> dict[str, tuple[datetime, int]]:
-    """Return the first minute and the minutes of two perpetuals and so many futures, by name."""
+def lives(
+    futures: int, minutes: int = LIFE_MINUTES, *, still_open: int = 0
+) -> dict[str, tuple[datetime, int]]:
+    """Return the first minute and the minutes of two perpetuals and so many futures, by name; see
+    `stage`.
+    """
     found = {f"{coin}-PERPETUAL": (START, PERPETUAL_MINUTES) for coin in COINS}
-    return found | {future_name(n): (_start(n, minutes), minutes) for n in range(futures)}
+    newest = START + (PERPETUAL_MINUTES - minutes) * MINUTE
+    starts = [newest if n < still_open else _start(n, minutes) for n in range(futures)]
+    return found | {future_name(n): (start, minutes) for n, start in enumerate(starts)}
 
 
 def record(where: Lake, known: dict[str, tuple[datetime, int]]) -> None:
-    """Replace the table `instruments` by those of some lives."""
+    """Store the records of some lives."""
     records = [
         {
             "instrument": name,
@@ -97,7 +133,9 @@ def record(where: Lake, known: dict[str, tuple[datetime, int]]) -> None:
         for name, (start, minutes) in known.items()
     ]
     instruments = pl.DataFrame(records, schema=INSTRUMENTS.polars_schema)
-    where.replace(where.snapshot(INSTRUMENTS), instruments, {"program": PROGRAM})
+    number = batches.claim(where, where.snapshot(RAW_CANDLES), (), TOLD)
+    stored = batches.append(where, RECORDS, instruments.with_columns(**_WHO), number, TOLD)
+    where.replace(where.snapshot(INSTRUMENTS), instruments, TOLD, {BATCH: stored.counter(BATCH)})
 
 
 def future_name(number: int) -> str:
@@ -134,11 +172,13 @@ def future(
     number: int,
     rows_a_spike: int,
     minutes: int = LIFE_MINUTES,
+    *,
+    start: datetime | None = None,
 ) -> pl.DataFrame:
     """The perpetual with a premium that wears off, in the minutes that trade; else the last
     price.
     """
-    name, start = future_name(number), _start(number, minutes)
+    name, start = future_name(number), start or _start(number, minutes)
     beside = perpetuals[name[:3]].slice((start - START) // MINUTE, minutes)
     left = 1 - pl.int_range(pl.len()) / minutes
     noise = _drawn(minutes, 100 + number)

@@ -4,15 +4,14 @@
 
 A lake of 150 futures of 87,500 minutes and two perpetuals of 3.5 M, built; 14 of the futures are
 still open. For some hours of the market (2 by default) each minute is committed as a round of
-`follow` commits it, every tenth is built, every sixtieth is followed by upkeep, which gives up what
-was replaced more than an hour of the market before. Nothing is fetched, nothing waits, one process.
+`follow` commits it, and built; every fifteenth is followed by upkeep. Nothing is fetched, nothing
+waits, one process.
 """
 
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -24,18 +23,16 @@ from basislake import PROGRAM
 from basislake.curate import curate
 from benchmarks.build_lake import LIFE_MINUTES, lives, record, stage
 from benchmarks.rehearsal import machine
-from ingest.batches import Outcome, store
+from ingest.batches import store
+from ingest.outcomes import Outcome
 from ingest.replies import Page
 from lake import Lake
-from lake.compaction import compact
-from lake.retention import LEAST_KEPT, give_up
+from lake.maintenance import maintain
 from lake.spans import MINUTE, Span
-from lake.tables import COVERAGE, CURATED, RAW_CANDLES, TABLES
-from lake.upkeep import checkpoint
+from lake.tables import RAW_CANDLES, TABLES
 
 FUTURES, OPEN = 150, 14
-MINUTES_A_BUILD, MINUTES_AN_UPKEEP = 10, 60
-_SHOWN = (RAW_CANDLES, COVERAGE)
+MINUTES_AN_UPKEEP = 15
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -44,62 +41,59 @@ def main() -> None:
     hours = int(sys.argv[1]) if sys.argv[1:] else 2
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
-        stage(folder, FUTURES)
+        stage(folder, FUTURES, still_open=OPEN)
         where = lake.open(folder)
         names = _opened(where)
         built = curate(where)
         print(f"{where.snapshot(RAW_CANDLES).rows:,} raw candles, built in {built.seconds:.1f} s")
         _say_size(where)
-        begun: list[datetime] = []
         for hour in range(hours):
-            begun.append(datetime.now(UTC))
             _hour(where, names, hour)
-            _upkeep(where, begun)
 
 
 def _opened(where: Lake) -> list[str]:
-    """Give the futures that end last, and the perpetuals, a longer life; return their names."""
-    known = lives(FUTURES)
-    last = sorted(known, key=lambda name: known[name][0] + known[name][1] * MINUTE)[-OPEN - 2 :]
+    """Give those that are still open, and the perpetuals, a longer life; return their names."""
+    known = lives(FUTURES, still_open=OPEN)
+    newest = max(start + minutes * MINUTE for start, minutes in known.values())
+    last = [n for n, (start, minutes) in known.items() if start + minutes * MINUTE == newest]
     longer = {n: (s, m + LIFE_MINUTES if n in last else m) for n, (s, m) in known.items()}
     record(where, longer)
     return last
 
 
 def _hour(where: Lake, names: list[str], hour: int) -> None:
-    """Sixty rounds, with their builds."""
-    rounds, builds, written = [], [], []
+    """Sixty rounds, with their builds and upkeeps."""
+    rounds, builds, written, upkeeps = [], [], [], []
     newest = {name: _last(where, name) for name in names}
     for minute in range(60):
         outcomes = [_outcome(name, newest[name], hour * 60 + minute) for name in names]
         rounds.append(_timed(partial(store, where, outcomes, PROGRAM)))
-        if (minute + 1) % MINUTES_A_BUILD == 0:
-            before = _bytes(where, curated=True)
-            builds.append(_timed(lambda: curate(where)))
-            written.append(_bytes(where, curated=True) - before)
+        before = _bytes(where)
+        builds.append(_timed(lambda: curate(where)))
+        written.append(_bytes(where) - before)
+        if (minute + 1) % MINUTES_AN_UPKEEP == 0:
+            upkeeps.append(_timed(lambda: maintain(where, PROGRAM)))
     print(
-        f"hour {hour + 1}: a round {mean(rounds):.2f} s ({min(rounds):.2f} to {max(rounds):.2f}), "
-        f"a build {mean(builds):.1f} s, {mean(written) / 1e6:.0f} MB; {len(names)} instruments"
+        f"hour {hour + 1}: a round {_shown(rounds)}, a build {_shown(builds)} and "
+        f"{mean(written) / 1e6:.2f} MB ({max(written) / 1e6:.2f} at most), an upkeep "
+        f"{_shown(upkeeps)}; {len(names)} instruments"
     )
     _say_size(where)
 
 
-def _upkeep(where: Lake, begun: list[datetime]) -> None:
-    compacted_s = _timed(lambda: compact(where, RAW_CANDLES, PROGRAM))
-    checkpoint_s = _timed(lambda: checkpoint(where))
-    # What was replaced before this hour of the market began.
-    now = begun[-1] + LEAST_KEPT
-    start_s = time.monotonic()
-    done = give_up(where, LEAST_KEPT, PROGRAM, now=lambda: now)
-    print(
-        f"upkeep: compaction {compacted_s:.1f} s, checkpoints {checkpoint_s:.1f} s, giving up "
-        f"{time.monotonic() - start_s:.1f} s, {done.versions} versions, {done.bytes / 1e6:.0f} MB"
-    )
-    _say_size(where)
+def _shown(seconds: list[float]) -> str:
+    return f"{mean(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
 
 
 def _last(where: Lake, name: str) -> pl.DataFrame:
-    return where.snapshot(RAW_CANDLES).scan(name).sort("ts").last().collect().drop("instrument")
+    return (
+        where.snapshot(RAW_CANDLES)
+        .scan(name)
+        .sort("ts")
+        .last()
+        .collect()
+        .drop("instrument", "batch")
+    )
 
 
 def _outcome(name: str, last: pl.DataFrame, minute: int) -> Outcome:
@@ -117,26 +111,24 @@ def _timed(act: Callable[[], object]) -> float:
     return time.monotonic() - start_s
 
 
-def _files(where: Lake, *, curated: bool) -> Iterator[Path]:
-    for table in CURATED if curated else TABLES.values():
-        yield from (p for p in (Path(where.uri) / table.name).rglob("*") if p.is_file())
+def _files(where: Lake) -> Iterator[Path]:
+    for name in TABLES:
+        yield from (p for p in (Path(where.uri) / name).rglob("*") if p.is_file())
 
 
-def _bytes(where: Lake, *, curated: bool) -> int:
-    return sum(path.stat().st_size for path in _files(where, curated=curated))
+def _bytes(where: Lake) -> int:
+    return sum(path.stat().st_size for path in _files(where))
 
 
 def _say_size(where: Lake) -> None:
-    """Bytes and files on disk: of curated tables, raw candles, coverage, and all logs."""
-    files = list(_files(where, curated=False))
-    logs = {path for path in files if "_delta_log" in path.parts}
-    data = {t.name: [p for p in files if t.name in p.parts and p not in logs] for t in _SHOWN}
-    curated = [p for p in _files(where, curated=True) if p not in logs]
-    parts = {"curated tables": curated, **data, "logs": list(logs)}
-    told = (
-        f"{name} {sum(p.stat().st_size for p in paths) / 1e6:,.1f} MB in {len(paths):,} files"
-        for name, paths in parts.items()
-    )
+    """Bytes and files on disk, of data by table, and of all logs."""
+    parts: dict[str, list[int]] = {}
+    for path in _files(where):
+        name = path.relative_to(where.uri).parts[0]
+        parts.setdefault("logs" if "_delta_log" in path.parts else name, []).append(
+            path.stat().st_size
+        )
+    told = (f"{name} {sum(s) / 1e6:,.1f} MB in {len(s):,} files" for name, s in parts.items())
     print(f"  {'; '.join(told)}", flush=True)
 
 

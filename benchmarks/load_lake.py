@@ -3,6 +3,7 @@
 The instruments are called and live as those of the exchange do; the prices are a random walk's.
 """
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,8 +12,10 @@ import polars as pl
 
 from lake import Lake
 from lake.files import DataFile
+from lake.slices import by_month
 from lake.spans import MINUTE
-from lake.tables import BASIS, CANDLES, INSTRUMENTS
+from lake.state import BUILD
+from lake.tables import BASIS, BUILDS, CANDLES, CURATED, INSTRUMENTS, Table
 
 LIFE_MINUTES = 87_500
 
@@ -30,12 +33,12 @@ def fill(lake: Lake, futures: int, perpetual_minutes: int) -> None:
     start = _FIRST_EXPIRY - LIFE_MINUTES * MINUTE
     perpetuals = {coin: _walk(coin, start, perpetual_minutes, 1) for coin in _COINS}
     with ThreadPoolExecutor() as pool:
-        write = partial(lake.write, CANDLES)
-        jobs = [pool.submit(write, perpetuals[coin], f"{coin}-PERPETUAL") for coin in _COINS]
+        write = partial(_write, lake, CANDLES)
+        jobs = [pool.submit(write, f"{coin}-PERPETUAL", perpetuals[coin]) for coin in _COINS]
         pairs = list(pool.map(partial(_write_future, lake), ends, ends.values()))
-        files = [job.result() for job in jobs]
-    lake.commit(lake.snapshot(CANDLES), [*files, *(c for c, _ in pairs)], _LINEAGE)
-    lake.commit(lake.snapshot(BASIS), [b for _, b in pairs], _LINEAGE)
+        files = [file for job in jobs for file in job.result()]
+    files += [file for candles, _ in pairs for file in candles]
+    _commit(lake, {CANDLES: files, BASIS: [file for _, basis in pairs for file in basis]})
     names = [*ends, *(f"{coin}-PERPETUAL" for coin in _COINS)]
     records = [_record(name, ends.get(name)) for name in names]
     frame = pl.DataFrame(records, schema_overrides=INSTRUMENTS.polars_schema)
@@ -46,8 +49,32 @@ def extend(lake: Lake, minutes: int) -> None:
     """Give the first future, as if it had not expired yet, so many minutes more."""
     name, end = name_of(0), _expiry(0)
     whole = _walk(name, end - LIFE_MINUTES * MINUTE, LIFE_MINUTES + minutes, _MINUTES_A_TRADE)
-    file = lake.write(CANDLES, whole, name)
-    lake.commit(lake.snapshot(CANDLES), [file], _LINEAGE, replacing=[name])
+    _commit(lake, {CANDLES: _write(lake, CANDLES, name, whole.tail(minutes))})
+
+
+def _write(lake: Lake, table: Table, name: str, frame: pl.DataFrame) -> list[DataFile]:
+    return [lake.write(table, month, name) for _, month in by_month(frame)]
+
+
+def _commit(lake: Lake, files: Mapping[Table, list[DataFile]]) -> None:
+    """Add files to curated tables, as a build does."""
+    bases = {table: lake.snapshot(table) for table in CURATED}
+    number = 1 + max(base.counter(BUILD) for base in bases.values())
+    for table, added in files.items():
+        bases[table] = lake.commit(bases[table], added, _LINEAGE, counters={BUILD: number})
+    row = {
+        "build": number,
+        "batch": 0,
+        "rules": "",
+        "settings": "{}",
+        "asks": 0,
+        "records": 0,
+        **{f"{table.name}_version": base.version or 0 for table, base in bases.items()},
+        "program": "benchmark",
+        "at": _FIRST_EXPIRY,
+    }
+    file = lake.write(BUILDS, pl.DataFrame([row], schema=BUILDS.polars_schema))
+    lake.commit(lake.snapshot(BUILDS), [file], _LINEAGE, counters={BUILD: number})
 
 
 def name_of(number: int) -> str:
@@ -60,9 +87,10 @@ def _expiry(number: int) -> datetime:
     return _FIRST_EXPIRY + timedelta(days=5) * (number // 2)
 
 
-def _write_future(lake: Lake, name: str, end: datetime) -> tuple[DataFile, DataFile]:
+def _write_future(lake: Lake, name: str, end: datetime) -> tuple[list[DataFile], list[DataFile]]:
     candles = _walk(name, end - LIFE_MINUTES * MINUTE, LIFE_MINUTES, _MINUTES_A_TRADE)
-    return lake.write(CANDLES, candles, name), lake.write(BASIS, _basis(candles, end), name)
+    basis = _basis(candles, end)
+    return _write(lake, CANDLES, name, candles), _write(lake, BASIS, name, basis)
 
 
 def _walk(name: str, start: datetime, rows: int, minutes_a_trade: int) -> pl.DataFrame:

@@ -25,7 +25,8 @@ from benchmarks.build_lake import (
     perpetual,
     record,
 )
-from ingest.batches import Outcome, store
+from ingest.batches import store
+from ingest.outcomes import Outcome
 from ingest.plans import make_plans, plan_figures
 from ingest.replies import Page
 from ingest.saver import BATCH_CANDLES

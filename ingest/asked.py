@@ -60,14 +60,16 @@ def _intervals(outcome: Outcome) -> Iterator[dict[str, Any]]:
         duplicates = 0
 
 
-def coverage_of(lake: Lake) -> dict[str, Coverage]:
-    """Return what is known of all instruments that were asked for, by name.
+def coverage_of(lake: Lake) -> tuple[dict[str, Coverage], bool]:
+    """Return what is known of all instruments that were asked for, by name, and whether the table
+    `coverage` holds all of it.
 
     Raises:
         LakeError: the lake cannot be read.
     """
-    table = lake.snapshot(COVERAGE)
-    return _folded(lake.snapshot(ASKS), table.counter(BATCH), table.read())
+    table, asks = lake.snapshot(COVERAGE), lake.snapshot(ASKS)
+    known = table.counter(BATCH)
+    return _folded(asks, known, table.read()), known >= asks.counter(BATCH)
 
 
 def update(lake: Lake, program: str) -> Snapshot | None:

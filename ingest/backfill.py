@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from ingest import defaults
-from ingest.batches import NEVER
+from ingest.batches import NEVER, catch_up
 from ingest.callers import Callers, threads_here
 from ingest.claims import Claims
 from ingest.exchange import Exchange
@@ -135,6 +135,8 @@ class Backfill:
         """
         if self._planner.wanted:
             claim(self._lake, self._exchange.name, self._program)
+        if not self._planner.is_current:
+            catch_up(self._lake, self._program)
         record = self._part_of or RunRecord(self._lake, self._program, self.result.plan)
         record.saw_clock(self._planner.now)
         self.result.run = record.id
@@ -246,7 +248,7 @@ class Backfill:
         for job in self._work.take_idle():
             self._conclude(record, job)
         for batch in saved:
-            self._planner.committed(batch.stored.coverage_version)
+            self._planner.committed(batch.stored.asks_version)
             self.result.candles_written += batch.stored.written
             self.result.bytes_written += batch.stored.bytes
             self.result.replaced += batch.stored.replaced

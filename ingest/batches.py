@@ -42,17 +42,17 @@ class Stored:
         replaced: candles that took the place of stored ones, asked for again on purpose.
         differing: candles that came with other values than stored; the stored ones were kept.
         bytes: of the files written.
-        coverage_version: of the coverage table after it, None where it did not change.
+        asks_version: of the table `asks` after it, None where it did not change.
     """
 
     written: int
     replaced: int
     differing: int
     bytes: int
-    coverage_version: int | None = None
+    asks_version: int | None = None
 
 
-def store(  # noqa: PLR0913  (each is a wish of its own, all but the first three by keyword)
+def store(
     lake: Lake,
     outcomes: Sequence[Outcome],
     program: str,
@@ -82,19 +82,22 @@ def store(  # noqa: PLR0913  (each is a wish of its own, all but the first three
     by_instrument: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_instrument.setdefault(outcome.instrument, []).append(outcome)
-    commit = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_begins_anew),
-        stop=tenacity.stop_after_attempt(_COMMIT_TRIES),
-        wait=tenacity.wait_random_exponential(0.01, _LONGEST_WAIT_S),
-        reraise=True,
-    )
+    commit = _retrying()
     told = {"program": program, "windows": len(outcomes)}
     stored, number = commit(_store_candles, lake, by_instrument, told, again or {}, is_sound)
     rows = asked.rows_of(outcomes, program, run, now())
-    if rows.height:
-        commit(append, lake, ASKS, rows, number, told)
-    coverage = commit(asked.update, lake, program)
-    return replace(stored, coverage_version=coverage.version if coverage else None)
+    asks = commit(append, lake, ASKS, rows, number, told) if rows.height else None
+    catch_up(lake, program)
+    return replace(stored, asks_version=asks.version if asks else None)
+
+
+def catch_up(lake: Lake, program: str) -> None:
+    """Bring `coverage` up to date with `asks`, also where a killed run did not get to it.
+
+    Raises:
+        LakeError: the lake cannot be read or written.
+    """
+    _retrying()(asked.update, lake, program)
 
 
 def new_rows(stored: pl.DataFrame, came: pl.DataFrame) -> tuple[pl.DataFrame, int]:
@@ -129,6 +132,15 @@ def better_rows(
     bounds = pl.DataFrame([tuple(span) for span in spans], schema, orient="row")
     within = differing.join_asof(bounds, left_on="ts", right_on="start", strategy="backward")
     return within.filter(pl.col("ts") < pl.col("end"), is_sound).select(came.columns)
+
+
+def _retrying() -> tenacity.Retrying:
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_begins_anew),
+        stop=tenacity.stop_after_attempt(_COMMIT_TRIES),
+        wait=tenacity.wait_random_exponential(0.01, _LONGEST_WAIT_S),
+        reraise=True,
+    )
 
 
 def _begins_anew(error: BaseException) -> bool:
@@ -184,7 +196,7 @@ def _once(came: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
 
 def _stored(base: Snapshot, instrument: str, came: pl.DataFrame) -> pl.DataFrame:
-    """The stored candles that count, at the minutes of some new ones; other files are not opened."""
+    """The stored candles that count at the minutes of some new ones; other files stay closed."""
     span = Span(came["ts"][0], came["ts"][-1] + MINUTE)
     files = [file for file in base.of(instrument) if file.may_hold(span)]
     if not files:

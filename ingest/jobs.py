@@ -8,7 +8,7 @@ from ingest.outcomes import Outcome
 from ingest.windows import InstrumentPlan, windows
 from lake.coverage import Coverage
 from lake.errors import ExchangeError, RejectedError
-from lake.spans import Span, clip, common, merge, minutes_in, subtract
+from lake.spans import Span, clip, merge, subtract
 
 # After so many windows in a row without an answer the rest of an instrument is left for another
 # run: each has been asked several times already.

@@ -14,8 +14,8 @@ from ingest.selection import Selection, choose
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan, life, plan_instrument
 from lake import Lake
 from lake.coverage import Coverage, spans_of
-from lake.spans import Span, clip, minutes_in, subtract
-from lake.tables import COVERAGE, INSTRUMENTS, QUARANTINE, SUPERSEDED
+from lake.spans import Span, clip, subtract
+from lake.tables import ASKS, INSTRUMENTS, QUARANTINE, SUPERSEDED
 
 
 class Planner:
@@ -24,6 +24,8 @@ class Planner:
     Attributes:
         now: the exchange's clock when it was asked.
         wanted: the minutes to be held of each chosen instrument, in the order to ask for them.
+        is_current: whether the table `coverage` held all that was known when it was read; it does
+            not where a run was killed, or is just committing.
     """
 
     def __init__(
@@ -46,9 +48,9 @@ class Planner:
         self._lake = lake
         self._selected = selection.span
         self._repair = repair
-        self._watch = lake.watch(COVERAGE)
+        self._watch = lake.watch(ASKS)
         self._version = self._watch.version()
-        self._coverage = coverage_of(lake)
+        self._coverage, self.is_current = coverage_of(lake)
 
     def plan(self, instrument: str) -> InstrumentPlan:
         """Plan an instrument by the coverage that was read last."""
@@ -66,13 +68,16 @@ class Planner:
         return replace(self._coverage.get(instrument, Coverage()))
 
     def renew(self) -> None:
-        """Read the coverage again where somebody else committed to it since."""
+        """Read the coverage again where somebody else has asked for something since."""
         newest = self._watch.version()
         if newest != self._version:
-            self._version, self._coverage = newest, coverage_of(self._lake)
+            self._version = newest
+            self._coverage, self.is_current = coverage_of(self._lake)
 
     def committed(self, version: int | None) -> None:
-        """Take note of a commit of our own, which changed only what we know ourselves."""
+        """Take note of the version of `asks` after a commit of our own: where it is the next one,
+        nobody else has asked for anything since.
+        """
         if version is not None and version == (self._version or 0) + 1:
             self._version = version
 

@@ -35,8 +35,8 @@ class Rhythm:
 
     fetch_every: timedelta = MINUTE
     discover_every: timedelta = 5 * MINUTE
-    build_every: timedelta | None = 10 * MINUTE
-    upkeep_every: timedelta | None = 60 * MINUTE
+    build_every: timedelta | None = MINUTE
+    upkeep_every: timedelta | None = 15 * MINUTE
 
 
 def is_due(last: datetime | None, now: datetime, every: timedelta | None) -> bool:

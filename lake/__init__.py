@@ -57,14 +57,14 @@ def open(  # noqa: A001  (lake.open reads best)
         as_of: a batch, or a time (UTC) by which it was the newest; the newest by default.
 
     Raises:
-        UsageError: the path cannot be used, or there was no batch, or both names are given.
+        UsageError: the path cannot be used, or there was no batch.
         LakeError: a batch is asked for and the lake cannot be read.
     """
     from lake.store import Lake  # noqa: PLC0415
 
-    present = Lake(uri, options)
-    if as_of is None and version is None:
+    present, moment = Lake(uri, options), version if as_of is None else as_of
+    if moment is None:
         return present
     from lake.past import past  # noqa: PLC0415
 
-    return past(present, version if as_of is None else as_of)
+    return past(present, moment)

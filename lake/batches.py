@@ -38,13 +38,14 @@ def batch_at(lake: Lake, time: datetime) -> int:
 
     Raises:
         UsageError: there was none yet.
-        LakeError: the lake cannot be read.
+        LakeError: there is no such lake, or it cannot be read.
     """
     found = [
         lake.snapshot(table).read(pl.col("at") <= time)[BATCH].max() for table in (ASKS, RECORDS)
     ]
     known = [batch for batch in found if isinstance(batch, int)]
     if not known:
+        lake.check_exists()
         raise UsageError(f"Nothing had been fetched by {time:%Y-%m-%d %H:%M:%S}Z.")
     return max(known)
 
@@ -54,10 +55,11 @@ def check_batch(lake: Lake, batch: int) -> None:
 
     Raises:
         UsageError: so it is.
-        LakeError: the lake cannot be read.
+        LakeError: there is no such lake, or it cannot be read.
     """
     newest = newest_batch(lake)
     if not 0 < batch <= newest:
+        lake.check_exists()
         there = f"there are 1 to {newest}" if newest else "nothing was fetched yet"
         raise UsageError(f"There is no batch {batch}; {there}.")
 
@@ -82,8 +84,9 @@ def claim(lake: Lake, base: Snapshot, rows: Collection[DataFile], told: Mapping[
 
 def append(
     lake: Lake, table: Table, rows: pl.DataFrame, number: int, told: Mapping[str, Any]
-) -> int:
-    """Add rows to `asks` or `records` under a number that was claimed, and return the number.
+) -> Snapshot:
+    """Add rows to `asks` or `records` under a number that was claimed, and return the table as it
+    is then, or as another writer has left it since.
 
     Args:
         lake: to commit to.
@@ -101,8 +104,7 @@ def append(
     if number <= base.counter(BATCH):
         number = claim(lake, lake.snapshot(RAW_CANDLES), (), told)
     file = lake.write(table, rows.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
-    lake.commit(base, [file], told, counters={BATCH: number})
-    return number
+    return lake.commit(base, [file], told, counters={BATCH: number})
 
 
 def instruments_of(records: pl.DataFrame) -> pl.DataFrame:

@@ -155,7 +155,9 @@ def _runs(files: Iterable[DataFile], most_rows: int) -> Iterator[list[DataFile]]
     rows.
     """
     run: list[DataFile] = []
-    for file in sorted(files, key=lambda file: (str(file.first), file.batches or (0, 0), file.path)):
+    for file in sorted(
+        files, key=lambda file: (str(file.first), file.batches or (0, 0), file.path)
+    ):
         if file.rows >= most_rows:
             continue
         if run and sum(f.rows for f in run) + file.rows > most_rows:

@@ -12,14 +12,14 @@ import polars as pl
 import pyarrow.fs as pafs
 
 from lake import files
-from lake.errors import ConflictError, LakeError
+from lake.errors import ConflictError, DamagedError, LakeError
 from lake.files import DataFile
-from lake.fingerprint import fingerprint
+from lake.fingerprint import Fingerprint, fingerprint
 from lake.guard import explained
 from lake.origin import check_origin, claim
 from lake.overlap import check_apart
 from lake.snapshot import Snapshot
-from lake.state import BUILD
+from lake.state import BUILD, COPIED
 from lake.store import Lake
 from lake.tables import (
     ASKS,
@@ -28,6 +28,7 @@ from lake.tables import (
     COVERAGE,
     CURATED,
     INSTRUMENTS,
+    RAW,
     RAW_CANDLES,
     RECORDS,
     Table,
@@ -100,11 +101,12 @@ def copy(
     origin = still.snapshot(INSTRUMENTS).origin
     if origin:
         check_origin(target, origin)
-    for table in (ASKS, RECORDS, BUILDS):
+    for table in (*RAW, BUILDS):
         _check_copy(still, target, table)
     steps = [_step(still.snapshot(table), target) for table in _ORDER]
     done = Copied(batch=still.snapshot(RAW_CANDLES).counter(BATCH))
     done.held = sum(len(step.snapshot.files) - len(step.lacking) for step in steps)
+    done.mended = sum(step.damaged for step in steps)
     total = sum(len(step.snapshot.files) for step in steps)
     if origin:
         claim(target, origin, program)
@@ -118,23 +120,27 @@ def copy(
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A table to be copied, and the files that the target has not got."""
+    """A table to be copied, what the target holds of it, and the files that it has not got."""
 
     snapshot: Snapshot
+    base: Snapshot
     target_uri: str
     store: pafs.FileSystem | None
     lacking: tuple[DataFile, ...]
 
+    @property
+    def damaged(self) -> int:
+        """How many of those files it should have, and has not, or not whole."""
+        return len({f.path for f in self.lacking} & {f.path for f in self.base.files})
+
 
 def _check_copy(source: Lake, target: Lake, table: Table) -> None:
     """Refuse a target that is no earlier copy: its last rows are not those of the source."""
-    held, column = target.snapshot(table), table.key[0]
-    newest = held.counter(_counter(table))
+    ours, held, column = source.snapshot(table), target.snapshot(table), _counter(table)
+    newest = held.counter(column)
     if not newest:
         return
-    last = pl.col(column) == newest
-    ours, theirs = (side.read(last) for side in (source.snapshot(table), held))
-    if not theirs.equals(ours):
+    if newest > ours.counter(column) or not _last(held, newest).equals(_last(ours, newest)):
         raise LakeError(
             f"{target.uri} holds another lake, or was written to since it was copied: the last "
             f"rows of its table {table.name} are not in {source.uri}. Nothing was changed there; "
@@ -142,19 +148,27 @@ def _check_copy(source: Lake, target: Lake, table: Table) -> None:
         )
 
 
+def _last(snapshot: Snapshot, newest: int) -> pl.DataFrame:
+    """The rows of a batch, or of a build, in order."""
+    table, of_it = snapshot.table, pl.col(_counter(snapshot.table)) == newest
+    is_build = table is BUILDS
+    rows = snapshot.read(of_it) if is_build else snapshot.since(newest - 1, of_it)
+    return rows.select(table.names).sort(table.key)
+
+
 def _counter(table: Table) -> str:
     return BUILD if table in (*CURATED, BUILDS) else BATCH
 
 
 def _step(snapshot: Snapshot, target: Lake) -> _Step:
-    uri = f"{target.uri}/{snapshot.table.name}"
+    uri, base = f"{target.uri}/{snapshot.table.name}", target.snapshot(snapshot.table)
     if not snapshot.files:
-        return _Step(snapshot, uri, None, ())
+        return _Step(snapshot, base, uri, None, ())
     with explained(f"it cannot be told which files of {snapshot.table.name} are to be copied"):
         store = files.filesystem(uri, target.options)
         held = {info.path: info.size for info in files.below(store)}
     lacking = tuple(file for file in snapshot.files if held.get(file.path) != file.bytes)
-    return _Step(snapshot, uri, store, lacking)
+    return _Step(snapshot, base, uri, store, lacking)
 
 
 def _data(step: _Step, done: Copied, report: Callable[[], None]) -> None:
@@ -191,17 +205,22 @@ def _copied(step: _Step, file: DataFile) -> DataFile:
 
 def _commit(step: _Step, target: Lake, program: str) -> None:
     """Make the target's table hold exactly the files of the source's."""
-    at, name = step.snapshot, _counter(step.snapshot.table)
-    base = target.snapshot(at.table)
+    at, base, name = step.snapshot, step.base, _counter(step.snapshot.table)
     wanted, held = ({file.path: file for file in side.files} for side in (at, base))
     added = [file for path, file in wanted.items() if path not in held]
     removed = [file for path, file in held.items() if path not in wanted]
     number = at.counter(name)
+    counters = {name: number} | ({COPIED: number} if at.table in CURATED else {})
     if at.version is None or (not added and not removed and base.counter(name) == number):
         return
     try:
         target.commit(
-            base, added, {"program": program}, removing=removed, counters={name: number}
+            base,
+            added,
+            {"program": program},
+            removing=removed,
+            counters=counters,
+            is_whole=True,
         )
     except ConflictError as exc:
         raise ConflictError(
@@ -228,18 +247,34 @@ def _prove(source: Lake, target: Lake, done: Copied, threads: int) -> None:
     """Compare the copy with its source, and copy once more what is damaged in the copy, where the
     source's own is sound.
     """
-    expected = fingerprint(source, threads)
+    expected = _expected(source, threads)
     found = fingerprint(target.state(), threads, verify=True)
-    done.fingerprint = expected.lake
-    if found.damaged or found.tables != expected.tables:
+    if found.damaged or expected is None or found.tables != expected.tables:
         done.damaged_source = fingerprint(source, threads, verify=True).damaged
     again = [path for path in found.damaged if path not in done.damaged_source]
     if again:
         _mend(source, target, again)
-        done.mended = len(again)
+        done.mended += len(again)
         found = fingerprint(target.state(), threads, verify=True)
+    if expected is None and _are_named(source):
+        # The names of the files are the source's, and say what rows they hold.
+        expected = found
     done.damaged = found.damaged
-    done.is_equal = found.tables == expected.tables and not found.damaged
+    done.fingerprint = expected.lake if expected else ""
+    done.is_equal = expected is not None and found.tables == expected.tables and not found.damaged
+
+
+def _expected(source: Lake, threads: int) -> Fingerprint | None:
+    """The fingerprint of the source; None where that takes reading a file that is damaged."""
+    try:
+        return fingerprint(source, threads)
+    except DamagedError:
+        return None
+
+
+def _are_named(source: Lake) -> bool:
+    """Whether the name of each file says what rows it holds."""
+    return all(file.digest for at in source.snapshots().values() for file in at.files)
 
 
 def _mend(source: Lake, target: Lake, damaged: Iterable[str]) -> None:

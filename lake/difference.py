@@ -78,8 +78,10 @@ def _of_partition(a: Snapshot, b: Snapshot, name: str) -> Difference:
         digests = [slice_.known_digest if slice_ else None for slice_ in own]
         if digests[0] is None or digests[0] != digests[1]:
             for files, slice_ in zip(left, own, strict=True):
-                files += slice_.files if slice_ else ()
-    rows = [_newest(rows_of(at, tuple(dict.fromkeys(f)))) for at, f in zip((a, b), left, strict=True)]
+                files.extend(slice_.files if slice_ else ())
+    rows = [
+        _newest(rows_of(at, tuple(dict.fromkeys(f)))) for at, f in zip((a, b), left, strict=True)
+    ]
     return compare(a.table, name, *rows)
 
 

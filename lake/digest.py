@@ -44,7 +44,7 @@ def in_order(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
 
 def _is_ascending(series: pl.Series) -> bool:
     """Whether each value is larger than the one before it."""
-    return len(series) < 2 or bool((series.slice(1) > series.slice(0, len(series) - 1)).all())
+    return bool((series.slice(1) > series.slice(0, max(len(series), 1) - 1)).all())
 
 
 def _update(sha: Any, series: pl.Series) -> None:  # noqa: ANN401  (hashlib names no public type)

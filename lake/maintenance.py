@@ -35,7 +35,7 @@ class Maintained:
 def maintain(
     lake: Lake,
     program: str,
-    keep: timedelta = KEPT_HOURS * _HOUR,
+    keep: timedelta | None = None,
     *,
     unsafe: bool = False,
     dry: bool = False,
@@ -48,7 +48,8 @@ def maintain(
     Args:
         lake: to keep in shape.
         program: name and version, for the log.
-        keep: how long files stay that were replaced, or that no commit names.
+        keep: how long files stay that were replaced, or that no commit names; by default as the
+            tables declare, a day.
         unsafe: allow less than a day; a build that is going on, or a reader, may lose files.
         dry: change nothing, and say what there is to do.
         report: told how many of how many groups of files are done.
@@ -58,7 +59,7 @@ def maintain(
         LakeError: the store cannot be read or written.
         ConflictError: others kept replacing the same files.
     """
-    if keep < KEPT_HOURS * _HOUR and not unsafe:
+    if keep is not None and keep < KEPT_HOURS * _HOUR and not unsafe:
         raise UsageError(
             f"Files younger than {KEPT_HOURS} hours may belong to a writer that has not committed "
             "yet, or to somebody who reads; nothing was removed. Where no other command runs on "
@@ -79,7 +80,7 @@ def maintain(
             continue
         with explained(f"{name} cannot be tidied at {snapshot.uri}"):
             gone = snapshot.delta.vacuum(
-                retention_hours=int(keep / _HOUR),
+                retention_hours=None if keep is None else int(keep / _HOUR),
                 dry_run=dry,
                 enforce_retention_duration=False,
                 full=True,
@@ -87,7 +88,7 @@ def maintain(
             if not dry:
                 snapshot.delta.create_checkpoint()
                 snapshot.delta.cleanup_metadata()
-            halves = _half_written(snapshot.uri, keep)
+            halves = _half_written(snapshot.uri, KEPT_HOURS * _HOUR if keep is None else keep)
             for path in [] if dry else halves:
                 path.unlink(missing_ok=True)
         done.removed[name] = len(gone) + len(halves)

@@ -54,8 +54,8 @@ class PastLake(State):
         """
         return not any(self.snapshot(table).gone for table in CURATED)
 
-    def built_as_of(self) -> int | None:
-        """Return the newest batch that the curated tables are made from."""
+    def built_as_of(self) -> int:
+        """Return the newest batch that the curated tables are built from."""
         elsewhere = self._curated_in
         return elsewhere.built_as_of() if isinstance(elsewhere, State) else self.as_of
 
@@ -66,7 +66,9 @@ class PastLake(State):
         if BATCH in table.names:
             return _until(newest, self.as_of)
         held = self._instruments() if table is INSTRUMENTS else self._coverage()
-        return Snapshot(table, newest.uri, newest.options, newest.version, (), newest.delta, held=held)
+        return Snapshot(
+            table, newest.uri, newest.options, newest.version, (), newest.delta, held=held
+        )
 
     def _curated(self, table: Table) -> Snapshot:
         if self._curated_in is not None:

@@ -19,7 +19,7 @@ from lake.tables import BATCH, Table
 _FILES_AT_ONCE = 16
 
 
-def read_rows(  # noqa: PLR0913  (a table's place is three of them)
+def read_rows(
     table: Table,
     uri: str,
     files: Sequence[DataFile],
@@ -59,7 +59,7 @@ def read_rows(  # noqa: PLR0913  (a table's place is three of them)
     return (rows.filter(pl.col(BATCH) <= until) if is_partial else rows).select(columns)
 
 
-def _from_disk(  # noqa: PLR0913  (the same)
+def _from_disk(
     table: Table,
     uri: str,
     paths: Sequence[str],
@@ -80,7 +80,7 @@ def _from_disk(  # noqa: PLR0913  (the same)
         yield frame
 
 
-def _from_store(  # noqa: PLR0913  (the same)
+def _from_store(
     table: Table,
     uri: str,
     paths: Sequence[str],
@@ -124,9 +124,8 @@ def _inside(frame: pl.DataFrame, stamp: str, spans: Sequence[Span] | None) -> pl
         frame = frame.sort(stamp, maintain_order=True)
     edges = pl.Series([edge for span in spans for edge in span], dtype=frame.schema[stamp])
     places = frame[stamp].search_sorted(edges).to_list()
-    chosen = [
-        pl.int_range(start, end, eager=True)
-        for start, end in zip(places[::2], places[1::2], strict=True)
-    ]
+    pairs = list(zip(places[::2], places[1::2], strict=True))
+    if len(pairs) == 1 and 2 * (places[1] - places[0]) > frame.height:
+        return frame.slice(places[0], places[1] - places[0])
     # Gathered, for a slice of a few rows would keep all of the frame in memory.
-    return frame[pl.concat(chosen)]
+    return frame[pl.concat(pl.int_range(start, end, eager=True) for start, end in pairs)]

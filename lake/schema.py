@@ -33,7 +33,7 @@ def check(table: str, uri: str, properties: Mapping[str, str | None]) -> None:
     """
     mark = properties.get(_MARK)
     version = int(mark) if mark and mark.isdecimal() else 0
-    if mark and version > VERSION or mark and not version:
+    if (mark and version > VERSION) or (mark and not version):
         raise LakeError(
             f"{table} at {uri} was made by a newer basislake (schema {mark}; this one knows "
             f"{VERSION}). Nothing was changed; install the newer one to use this lake."

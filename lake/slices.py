@@ -41,17 +41,17 @@ def months_in(span: Span) -> Iterator[datetime]:
 
 
 def by_month(rows: pl.DataFrame) -> Iterator[tuple[datetime, pl.DataFrame]]:
-    """Split rows of one instrument by the month of their `ts`; the order within each stays."""
+    """Split rows of one instrument by the month of their `ts`, each part sorted by it."""
     if rows.is_empty():
         return
+    if not rows["ts"].is_sorted():
+        rows = rows.sort("ts", maintain_order=True)
     ts = rows["ts"]
-    if ts.is_sorted() and month_of(ts[0]) == month_of(ts[-1]):
-        yield month_of(ts[0]), rows
-        return
-    month = pl.col("ts").dt.truncate("1mo").alias("_month")
-    parts = rows.with_columns(month).partition_by("_month", as_dict=True, maintain_order=True)
-    for (start,), part in sorted(parts.items()):
-        yield start, part.drop("_month")  # type: ignore[misc]  (the keys are times)
+    starts = list(months_in(Span(ts[0], ts[-1] + MINUTE)))
+    places = [*ts.search_sorted(pl.Series(starts, dtype=ts.dtype)).to_list(), rows.height]
+    for start, first, end in zip(starts, places, places[1:], strict=False):
+        if first < end:
+            yield start, rows.slice(first, end - first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,7 @@ class Slice:
         """
         at, table = self.snapshot, self.snapshot.table
         spans = None if self.is_apart else [month_span(self.month)]
-        rows = read_rows(
-            table, at.uri, self.files, at.options, table.stored.names, spans, at.until
-        )
+        rows = read_rows(table, at.uri, self.files, at.options, table.stored.names, spans, at.until)
         named = pl.lit(self.instrument, pl.String).alias(str(table.partition))
         return in_order(table, rows).select(named, pl.all()).select(table.names)
 
@@ -147,8 +145,7 @@ def slices(snapshot: Snapshot, instruments: Iterable[str] | None = None) -> list
 
 
 def months_of(file: DataFile) -> list[datetime]:
-    """Return the months that a file may hold rows of; all of Deribit's life where it does not tell.
-    """
+    """Return the months that a file may hold rows of; all of them where it does not tell."""
     if file.first is None or file.last is None:
         return list(months_in(Span(_FIRST, _END)))
     return list(months_in(Span(file.first, file.last + MINUTE)))

@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lake import files, schema
-from lake.errors import GoneError, LakeError
+from lake.errors import GoneError
 from lake.files import DataFile
 from lake.guard import explained, reading
 from lake.scan import scan_files
@@ -62,9 +62,7 @@ class Snapshot:
     def rows_in(self, chosen: Collection[DataFile]) -> int:
         """Rows in some of its files; see `rows`."""
         whole = sum(file.rows for file in chosen if file.is_until(self.until))
-        partial = [
-            f for f in chosen if f.may_be_until(self.until) and not f.is_until(self.until)
-        ]
+        partial = [f for f in chosen if f.may_be_until(self.until) and not f.is_until(self.until)]
         return whole + (self.rows_of(partial).height if partial else 0)
 
     def of(self, partition: str) -> tuple[DataFile, ...]:
@@ -179,7 +177,7 @@ def open_table(
     """
     try:
         delta = DeltaTable(uri, version=version, storage_options=dict(options) or None)
-    except DeltaError as exc:
+    except (DeltaError, OverflowError) as exc:
         if version is not None:
             raise GoneError(
                 f"{table.name} has no version {version} at {uri} any more, or not yet."

@@ -11,6 +11,8 @@ from lake.tables import BUILDS, CURATED, TABLES, Table
 
 # The counter of a curated table: the number of the build that committed to it last.
 BUILD = "build"
+# The counter of one that was copied (`lake.copying`): the last build that was made elsewhere.
+COPIED = "copied"
 
 
 class State(Lake):
@@ -51,16 +53,24 @@ class State(Lake):
             self._build = newest_build(self.snapshot(BUILDS))
         return self._build
 
-    def built_as_of(self) -> int | None:
-        """Return the newest batch that the curated tables are made from, None before a build."""
+    def built_as_of(self) -> int:
+        """Return the newest batch that the curated tables are built from, 0 before a build."""
         build = self.build()
-        return build["batch"] if build else None
+        return build["batch"] if build else 0
 
     def _open(self, table: Table) -> Snapshot:
         if table not in CURATED:
             return super().snapshot(table)
         build = self.build()
         return curated(self, super().snapshot(table), build)
+
+
+class Unbuilt(State):
+    """A lake as it stands, but without its curated tables: as before the first build."""
+
+    def build(self) -> None:
+        """Return no build."""
+        return
 
 
 def newest_build(builds: Snapshot) -> dict[str, Any] | None:
@@ -96,11 +106,10 @@ def curated(lake: Lake, newest: Snapshot, build: Mapping[str, Any] | None) -> Sn
         "begun to replace it, and what it replaced was tidied away. No candle is lost; `basislake "
         "build` makes the newest."
     )
+    if newest.counter(COPIED) >= build["build"]:
+        # It tells versions of another lake's table.
+        raise GoneError(told)
     try:
-        found = Lake.snapshot(lake, table, build[f"{table.name}_version"])
+        return Lake.snapshot(lake, table, build[f"{table.name}_version"])
     except GoneError as exc:
         raise GoneError(told) from exc
-    if found.counter(BUILD) > build["build"]:
-        # A copy has versions of its own.
-        raise GoneError(told)
-    return found

@@ -21,6 +21,9 @@ from lake.transaction import transact
 if TYPE_CHECKING:
     import duckdb
 
+    from lake.state import State
+
+
 class Lake:
     """Tables at a folder or an object-store URI.
 
@@ -86,7 +89,7 @@ class Lake:
         with ThreadPoolExecutor(1 if self.is_local else len(TABLES)) as pool:
             return dict(zip(TABLES, pool.map(self.snapshot, TABLES.values()), strict=True))
 
-    def state(self) -> "Lake":
+    def state(self) -> "State":
         """Return the lake at one moment, to be read only; see `lake.state`."""
         from lake.state import State  # noqa: PLC0415  (it is a lake itself)
 
@@ -125,6 +128,7 @@ class Lake:
         removing: Collection[DataFile] = (),
         counters: Mapping[str, int] | None = None,
         is_change: bool = True,
+        is_whole: bool = False,
     ) -> Snapshot:
         """Make files visible in one atomic step, and return the table as it is then, or as another
         writer has left it since.
@@ -134,13 +138,15 @@ class Lake:
             added: files already written.
             lineage: kept in the commit for those who look into its log; nothing relies on it.
             removing: files that go away.
-            counters: numbers to set (see `Snapshot.counter`), none by default. Two writers that set one of them from
-                the same base cannot both succeed.
+            counters: numbers to set (see `Snapshot.counter`), none by default. Two writers that set
+                one of them from the same base cannot both succeed.
             is_change: whether the rows of the table change, as opposed to where they are.
+            is_whole: whether the files that come are all that the table is to hold.
 
         Raises:
             ConflictError: another writer set one of the counters or removed one of the files since
-                `base`; nothing was stored.
+                `base`, or, where the files that come are the whole table, changed its files;
+                nothing was stored.
             LakeError: the store cannot be written; nothing was stored, or the message says that it
                 cannot be told.
         """
@@ -153,6 +159,7 @@ class Lake:
             [AddAction(**fields) for fields in come],
             lineage,
             counters or {},
+            is_whole=is_whole,
         )
         return of_delta(table, base.uri, self.options, delta)
 
@@ -173,7 +180,9 @@ class Lake:
         if base.version is not None and is_counted and self._holds(base, frame):
             return base
         added = [self.write(base.table, frame)] if frame.height else []
-        return self.commit(base, added, lineage, removing=base.files, counters=counters)
+        return self.commit(
+            base, added, lineage, removing=base.files, counters=counters, is_whole=True
+        )
 
     def duckdb(self) -> "duckdb.DuckDBPyConnection":
         """Return a DuckDB connection with a view per table as it is now; see `lake.duck`.

@@ -339,9 +339,7 @@ ASKS = Table(
         Column("status", Type.TEXT, "present, absent or failed"),
         Column("window_start", Type.TIME, "first minute of the window that was asked for", "UTC"),
         Column("window_end", Type.TIME, "end of the window, exclusive", "UTC"),
-        Column(
-            "duplicates", Type.INT, "repeats in the answer, told by its first interval", "rows"
-        ),
+        Column("duplicates", Type.INT, "repeats in the answer, told by its first interval", "rows"),
         Column("run", Type.TEXT, "the run that asked, by its name", nullable=True),
         _PROGRAM,
         _AT,

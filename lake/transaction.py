@@ -1,6 +1,6 @@
 """One atomic step of a table: files come and go together, or not at all."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -26,6 +26,8 @@ def transact(
     added: Sequence[AddAction],
     lineage: Mapping[str, Any],
     counters: Mapping[str, int],
+    *,
+    is_whole: bool = False,
 ) -> DeltaTable:
     """Commit files that come and go; the table is made where it does not exist. Return the table
     as it is then, or as another writer has left it since.
@@ -40,6 +42,8 @@ def transact(
         added: files that come.
         lineage: kept in the commit.
         counters: numbers to set.
+        is_whole: whether the files that come are to be the whole table; it then succeeds only where
+            no file has come or gone since `base`.
 
     Raises:
         ConflictError: another writer was faster; nothing was stored.
@@ -50,22 +54,22 @@ def transact(
     name, gone = base.table.name, {action.path for action in removed}
     with explained(f"{name} cannot be committed at {base.uri}; it is as it was before"):
         conditional.check(base.uri, base.options)
-        delta = base.delta or _create(base)
+        # Never through the table that the base has open: a commit changes it.
+        delta = _renewed(base) if base.delta else _create(base)
         for _ in range(_TRIES):
+            _check_alike(base, delta, gone, counters, is_whole=is_whole)
             try:
                 _write(base, delta, [*removed, *added], told, counters)
             except (DeltaError, OSError) as exc:
                 if _is_stored(base, delta.version(), told[_IDENTITY]):
-                    break
+                    return _renewed(base)
                 if not isinstance(exc, CommitFailedError):
                     raise
             else:
-                break
+                delta.update_incremental()
+                return delta
             delta = _renewed(base)
-            _check_alike(base, delta, gone, counters)
-        else:
-            raise CommitFailedError("others kept committing")
-        return _renewed(base)
+        raise CommitFailedError("others kept committing")
 
 
 def mark(base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, Any]) -> None:
@@ -140,13 +144,20 @@ def _create(base: Snapshot, properties: Mapping[str, str] | None = None) -> Delt
 
 
 def _check_alike(
-    base: Snapshot, delta: DeltaTable, gone: Collection[str], counters: Mapping[str, int]
+    base: Snapshot,
+    delta: DeltaTable,
+    gone: set[str],
+    counters: Mapping[str, int],
+    *,
+    is_whole: bool,
 ) -> None:
     """Refuse a table that another writer has changed in what this commit was worked out from."""
     is_counted = any(
         (delta.transaction_version(name) or 0) != base.counter(name) for name in counters
     )
-    if is_counted or (gone and not gone <= _paths(delta)):
+    held = _paths(delta) if gone or is_whole else set()
+    is_other = is_whole and held != {file.path for file in base.files}
+    if is_counted or is_other or not gone <= held:
         raise ConflictError(
             f"{base.table.name} cannot be committed at {base.uri}; it is as it was before: another "
             "writer was faster. Run the command again."
@@ -172,6 +183,4 @@ def _is_stored(base: Snapshot, version: int, identity: str) -> bool:
     with explained(f"whether a commit to {where} is stored cannot be seen; run the command again"):
         delta = _renewed(base)
         newer = delta.version() - version
-        return newer > 0 and any(
-            entry.get(_IDENTITY) == identity for entry in delta.history(newer)
-        )
+        return newer > 0 and any(entry.get(_IDENTITY) == identity for entry in delta.history(newer))

@@ -61,7 +61,7 @@ class Ledger:
         """Insert or replace the rows of partitions; commit at once afterwards.
 
         Args:
-            written: key, entry and batch of the lake of each; the time is set here.
+            written: key, entry and lake version (a batch) of each; the time is set here.
         """
         updates = ", ".join(
             f"{quoted(name)} = EXCLUDED.{quoted(name)}"
@@ -78,8 +78,8 @@ class Ledger:
             f'ON CONFLICT ("table", "partition") DO UPDATE SET {updates}'
         )
         self._database.execute(_IN_ORDER_SQL, (self._schema,))
-        for key, entry, batch in written:
-            self._database.execute(sql, (*key, entry.digest, entry.rows, batch))
+        for key, entry, lake_version in written:
+            self._database.execute(sql, (*key, entry.digest, entry.rows, lake_version))
 
     def forget(self, table: Table) -> None:
         """Have all partitions of a table sent again: their rows lose their digest."""

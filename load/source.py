@@ -13,7 +13,6 @@ from lake.digest import frame_digest
 from lake.errors import LoadError
 from lake.slices import Slice, slices
 from lake.snapshot import Snapshot
-from lake.state import State
 from lake.tables import BASIS, BATCH, CANDLES, INSTRUMENTS
 from load.ledger import Entry, Key
 from load.tables import FEEDS, WHOLE, Feed
@@ -33,8 +32,8 @@ class Partition:
         name: the instrument and the month, as `BTC-PERPETUAL/2024-05`, or `all`.
         rows: how many.
         expiry: the instrument's expiry date (UTC), None where it has none.
-        snapshot: of the lake's table that the rows come from.
-        batch: the newest batch of the lake that they are made from.
+        snapshot: the version of the lake's table that the rows come from.
+        batch: the newest batch that the table was built from.
         slice: that holds them; None for a table in one piece.
     """
 
@@ -102,18 +101,11 @@ def partitions(lake: Lake) -> list[Partition]:
         LakeError: the lake cannot be read.
         LoadError: the lake has candles or basis of an instrument that it has no record of.
     """
-    still = lake if isinstance(lake, State) else State(lake)
+    still = lake.state()
     snapshots = {table.name: still.snapshot(table) for table in (INSTRUMENTS, CANDLES, BASIS)}
-    instruments = snapshots[INSTRUMENTS.name]
-    known, built = _known(instruments), still.built_as_of() or 0
-    batches = {INSTRUMENTS.name: still.as_of or instruments.counter(BATCH)}
-    return [
-        partition
-        for feed in FEEDS
-        for partition in _of_feed(
-            feed, snapshots[feed.source.name], batches.get(feed.source.name, built), known
-        )
-    ]
+    known = _known(snapshots[INSTRUMENTS.name])
+    batch = still.built_as_of()
+    return [p for feed in FEEDS for p in _of_feed(feed, snapshots[feed.source.name], known, batch)]
 
 
 def digests(wanted: Iterable[Partition]) -> dict[Key, str]:
@@ -126,11 +118,12 @@ def digests(wanted: Iterable[Partition]) -> dict[Key, str]:
 
 
 def _of_feed(
-    feed: Feed, snapshot: Snapshot, batch: int, known: dict[str, _Known]
+    feed: Feed, snapshot: Snapshot, known: dict[str, _Known], batch: int
 ) -> Iterator[Partition]:
     if feed.kind is None:
         if snapshot.rows:
-            yield Partition(feed, WHOLE, snapshot.rows, None, snapshot, batch)
+            newest = snapshot.counter(BATCH)
+            yield Partition(feed, WHOLE, snapshot.rows, None, snapshot, newest)
         return
     for own in slices(snapshot):
         name = own.instrument

@@ -86,7 +86,7 @@ LAKE_LOADS = Table(
         ),
         Column("digest", Type.TEXT, "sha256 of the content it was loaded from"),
         Column("rows", Type.INT, "rows loaded", "rows"),
-        Column("lake_version", Type.INT, "newest batch of the lake that it was made from"),
+        Column("lake_version", Type.INT, "newest batch of the lake that it was built from"),
         Column("loaded_at", Type.TIME, "just before the commit; ascends as entries appear", "UTC"),
     ),
     key=("table", "partition"),

@@ -208,7 +208,11 @@ class Writer:
 
     def _enter(self, *jobs: Job) -> None:
         self._ledger.write(
-            (job.partition.key, Entry(job.digest, job.partition.rows), job.partition.batch)
+            (
+                job.partition.key,
+                Entry(job.digest, job.partition.rows),
+                job.partition.batch,
+            )
             for job in jobs
         )
 

@@ -29,6 +29,7 @@ from ingest.plans import Planner
 from ingest.results import Result
 from ingest.selection import Selection
 from lake import Lake
+from lake.tables import BATCH
 from transforms.rules import is_sound
 
 # Waits are this much shorter than they would be.
@@ -77,8 +78,15 @@ def ideal_calls(universe: Universe) -> int:
 
 
 def rows(where: Lake, table: str) -> pl.DataFrame:
-    """All rows of a table, sorted by instrument and time."""
-    return where.scan(table).sort("instrument", "ts").collect()
+    """All rows of a table without their batch, sorted by instrument and time."""
+    return where.scan(table).drop(BATCH, strict=False).sort("instrument", "ts").collect()
+
+
+def counting(where: Lake) -> pl.DataFrame:
+    """The raw candles that count, one a minute, as `rows`: of several those of the last batch."""
+    found = where.scan("raw_candles").sort("instrument", "ts", BATCH)
+    last = found.unique(["instrument", "ts"], keep="last", maintain_order=True)
+    return last.drop(BATCH).collect()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import strategies as st
 
 from lake.spans import MINUTE, Span
-from lake.tables import RAW_CANDLES, Table, Type
+from lake.tables import BATCH, RAW_CANDLES, Table, Type
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 CELLS = ("open", "high", "low", "close", "volume", "cost")
@@ -74,6 +74,8 @@ def frames(draw: st.DrawFn, table: Table) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=table.polars_schema, orient="row")
 
 
-def raw(instrument: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Candles with their instrument, in the columns of `raw_candles`."""
-    return frame.select(pl.lit(instrument).alias("instrument"), *RAW_CANDLES.names[1:])
+def raw(instrument: str, frame: pl.DataFrame, batch: int = 1) -> pl.DataFrame:
+    """Candles with their instrument and batch, in the columns of `raw_candles`."""
+    number = pl.lit(batch, pl.Int64).alias(BATCH)
+    named = frame.with_columns(pl.lit(instrument).alias("instrument"), number)
+    return named.select(RAW_CANDLES.names)

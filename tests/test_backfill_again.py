@@ -16,25 +16,35 @@ from basislake.exchange.faults import Changed, server_error
 from basislake.exchange.forms import Change, Columns
 from basislake.exchange.server import SimulatedExchange
 from basislake.explain import explain
-from ingest.batches import Outcome, Recalled, Stored, store
+from ingest.batches import Stored, store
+from ingest.outcomes import Outcome
 from ingest.plans import make_plans
 from ingest.replies import Page
 from ingest.selection import Selection, select
 from lake import Lake
+from lake.batches import newest_batch
 from lake.compaction import compact
 from lake.errors import ConflictError
 from lake.fingerprint import fingerprint
-from lake.pieces import REPLACED
-from lake.retention import give_up
+from lake.maintenance import maintain
+from lake.past import PastLake, past
 from lake.spans import MINUTE, Span
-from lake.tables import COVERAGE, RAW_CANDLES
-from lake.vacuum import vacuum
-from lake.versions import PastLake
-from tests.arriving import PROGRAM, append, contents, new_lake
-from tests.market import NOW, basislake, command, fetch, ideal_calls, rows, truths
+from lake.tables import BATCH, RAW_CANDLES, SUPERSEDED
+from tests.arriving import PROGRAM, contents, new_lake
+from tests.lakes import append, ask
+from tests.market import (
+    NOW,
+    basislake,
+    command,
+    counting,
+    fetch,
+    ideal_calls,
+    rows,
+    truths,
+)
 from tests.processes import ended, running, wait_until
-from tests.spiked import EXPIRIES, NEXT, PERPETUAL, QUARTERLY, market
-from tests.staged import UNIVERSE, built, later, raw_version
+from tests.spiked import EXPIRIES, PERPETUAL, QUARTERLY, market
+from tests.staged import UNIVERSE, built, content, is_same
 from transforms.build import build
 from transforms.rules import is_sound
 
@@ -79,9 +89,9 @@ def around(name: str = FUTURE) -> Selection:
     return select(names=[name], since=AT - timedelta(hours=2), until=AT + timedelta(hours=3))
 
 
-def close_at(where: Lake, version: int | None = None, name: str = FUTURE) -> float | None:
-    found = PastLake(where, version) if version is not None else where
-    row = rows(found, "raw_candles").filter(instrument=name, ts=AT)
+def close_at(where: Lake, batch: int | None = None, name: str = FUTURE) -> float | None:
+    found = PastLake(where, batch) if batch is not None else where
+    row = counting(found).filter(instrument=name, ts=AT)
     assert row.height == 1
     close: float | None = row["close"][0]
     return close
@@ -92,11 +102,15 @@ def true_close(name: str = FUTURE) -> float:
     return close
 
 
-def test_a_candle_that_changed_is_fetched_again_and_the_old_one_stays_in_its_version(
+def raw_rows(where: Lake) -> int:
+    return where.snapshot(RAW_CANDLES).rows
+
+
+def test_a_candle_that_changed_is_fetched_again_and_the_old_one_stays_as_of_its_batch(
     where: Lake, server: SimulatedExchange
 ) -> None:
     send(server, 1.01, minutes=90)
-    before = raw_version(where)
+    before, height = newest_batch(where), raw_rows(where)
     # Nobody asks for what is stored, unless told to.
     assert fetch(server, where, around()).calls == 0
     assert fetch(server, where, around(), repair=True).calls == 0
@@ -106,34 +120,43 @@ def test_a_candle_that_changed_is_fetched_again_and_the_old_one_stays_in_its_ver
     assert (result.replaced, result.differing) == (90, 0)
     assert close_at(where) == true_close() * 1.01
     assert close_at(where, before) == true_close()
-    assert rows(where, "raw_candles").height == rows(PastLake(where, before), "raw_candles").height
+    changed = newest_batch(where)
+    assert (raw_rows(where), raw_rows(PastLake(where, before))) == (height + 90, height)
     server.faults.clear()
     assert fetch(server, where, around(), again=True).replaced == 90
-    assert_frame_equal(rows(where, "raw_candles"), truths(UNIVERSE), check_exact=True)
-    assert close_at(where, before + 1) == true_close() * 1.01
+    assert_frame_equal(counting(where), truths(UNIVERSE), check_exact=True)
+    assert close_at(where, changed) == true_close() * 1.01
+    # No row is ever lost: those that count no more are in quarantine once they are built.
+    assert raw_rows(where) == height + 180
+    result_of = built(where)
+    assert (result_of.candles, result_of.quarantined) == (height, 180)
+    assert rows(where, "quarantine")["rules"].to_list() == [[SUPERSEDED]] * 180
+    assert_frame_equal(rows(where, "candles").select(counting(where).columns), counting(where))
 
 
 def test_what_comes_again_as_it_is_stored_changes_nothing(
     where: Lake, server: SimulatedExchange
 ) -> None:
-    versions = {table: where.snapshot(table).version for table in (RAW_CANDLES, COVERAGE)}
+    before = content(where)
     result = fetch(server, where, again=True)
     assert result.calls == result.plan["calls"] == ideal_calls(UNIVERSE)
     assert (result.replaced, result.differing, result.candles_written) == (0, 0, 0)
     assert (result.complete, result.failed) == (len(UNIVERSE.contracts), [])
-    assert {table: where.snapshot(table).version for table in versions} == versions
+    assert is_same(content(where), before)
+    assert built(where).rebuilt == 0
+    assert is_same(content(where), before)
 
 
 def test_a_sound_candle_is_never_replaced_by_a_broken_one(
     where: Lake, server: SimulatedExchange
 ) -> None:
-    before = raw_version(where)
+    before = rows(where, "raw_candles")
     for factor in (None, -1.0, 0.0):
         send(server, factor)
         result = fetch(server, where, around(), again=True)
         assert (result.replaced, result.differing, result.failed) == (0, 1, [])
         server.faults.clear()
-    assert raw_version(where) == before
+    assert rows(where, "raw_candles").equals(before)
 
 
 @pytest.mark.slow
@@ -144,22 +167,26 @@ def test_a_broken_candle_is_repaired_once_it_comes_sound(
     where = Lake(f"{where.uri}-2")
     fetch(server, where)
     built(where)
-    broken = raw_version(where)
-    assert rows(where, "quarantine").select("instrument", "ts").rows() == [(FUTURE, AT)]
+    broken, height = newest_batch(where), raw_rows(where)
+    assert quarantined(where) == [(FUTURE, AT, ["null_value"])]
     # It comes broken still: it is counted, and the rest of its window is as it is stored.
     still = fetch(server, where, around(), repair=True)
     assert (still.calls, still.replaced, still.differing) == (1, 0, 0)
     assert planned(where) == 1
-    assert raw_version(where) == broken
+    assert raw_rows(where) == height
     server.faults.clear()
     assert fetch(server, where, repair=True).replaced == 1
     # Until a build has taken it up it is asked for, and is as it is stored.
     assert fetch(server, where, repair=True).replaced == 0
     built(where)
-    assert rows(where, "quarantine").is_empty()
+    assert quarantined(where) == [(FUTURE, AT, [SUPERSEDED])]
     assert planned(where) == 0
-    assert_frame_equal(rows(where, "raw_candles"), truths(UNIVERSE), check_exact=True)
+    assert_frame_equal(counting(where), truths(UNIVERSE), check_exact=True)
     assert close_at(where, broken) is None
+
+
+def quarantined(where: Lake) -> list[tuple[object, ...]]:
+    return rows(where, "quarantine").select("instrument", "ts", "rules").rows()
 
 
 def planned(where: Lake) -> int:
@@ -170,12 +197,12 @@ def planned(where: Lake) -> int:
 def test_an_instrument_that_is_not_answered_again_is_failed_and_stays_as_it_is(
     where: Lake, server: SimulatedExchange
 ) -> None:
-    before = raw_version(where)
+    before = rows(where, "raw_candles")
     server.faults.add(CHART, None, server_error(), instrument=FUTURE)
     result = fetch(server, where, around(), again=True, retries=0)
     assert [failure.instrument for failure in result.failed] == [FUTURE]
     assert "300 minutes have no answer" in result.failed[0].reason
-    assert raw_version(where) == before
+    assert rows(where, "raw_candles").equals(before)
     # They are stored all the same, so the next backfill has nothing to do.
     assert fetch(server, where, around()).calls == 0
 
@@ -210,7 +237,16 @@ def test_the_command_counts_and_tells_what_it_asks_for_again(
 # What follows from it
 
 
-RAW = market(5, 8 * DAY, traded_share=0.3).raw
+# Into February, which the quarterly and the perpetual live to see.
+DAYS = 36
+RAW = market(5, DAYS * DAY, traded_share=0.3).raw
+
+
+def arrive(where: Lake, parts: Mapping[str, Sequence[pl.DataFrame]]) -> None:
+    """Commit raw candles, each frame a file, and that they were asked for."""
+    spans = [(name, f["ts"][0], f["ts"][-1] + MINUTE) for name, own in parts.items() for f in own]
+    number = append(where, parts)
+    ask(where, number, *((*span, "present") for span in spans))
 
 
 def arrive_again(
@@ -226,19 +262,19 @@ def arrive_again(
         )
     window = Span(frame["ts"][0], frame["ts"][-1] + MINUTE)
     page = Page(frame, 0, window)
-    memory = {name: Recalled(again=[window] if again is None else again)}
-    return store(where, [Outcome(name, window, page)], PROGRAM, memory, is_sound())
+    spans = {name: [window] if again is None else again}
+    return store(where, [Outcome(name, window, page)], PROGRAM, again=spans, is_sound=is_sound())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "rebuilt"),
     [
-        # The weekly expires on the fourth day.
-        ({PERPETUAL: {7 * DAY: 1.001}}, {PERPETUAL, NEXT, QUARTERLY}),
-        ({PERPETUAL: {7 * DAY: 1.001, 0: 1.001}}, set(EXPIRIES)),
-        ({PERPETUAL: {DAY: 1.001}}, set(EXPIRIES)),
-        ({NEXT: {7 * DAY: 1.001}}, {PERPETUAL, NEXT, QUARTERLY}),
+        ({PERPETUAL: {35 * DAY: 1.001}}, {PERPETUAL, QUARTERLY}),
+        ({QUARTERLY: {35 * DAY: 1.001}}, {PERPETUAL, QUARTERLY}),
+        # What is near the end of a month reaches into the next.
+        ({PERPETUAL: {31 * DAY - 600: 1.001}}, set(EXPIRIES)),
+        ({PERPETUAL: {DAY: 1.001}, QUARTERLY: {35 * DAY: 1.001}}, set(EXPIRIES)),
     ],
 )
 @pytest.mark.parametrize("shape", ["as it came", "compacted"])
@@ -246,12 +282,11 @@ def test_a_build_remakes_what_a_replaced_candle_can_reach_and_nothing_else(
     changed: Mapping[str, Mapping[int, float]], rebuilt: set[str], shape: str
 ) -> None:
     with ThreadPoolExecutor(2) as executor, new_lake(RAW) as where:
-        halves = {name: [f.head(2 * DAY), f.slice(2 * DAY)] for name, f in RAW.items()}
-        append(where, halves)
+        arrive(where, {name: [f.head(2 * DAY), f.slice(2 * DAY)] for name, f in RAW.items()})
         if shape == "compacted":
-            compact(where, RAW_CANDLES, PROGRAM)
+            compact(where, PROGRAM)
         build(where, executor, PROGRAM)
-        first, before = contents(where), raw_version(where)
+        first, before = contents(where), newest_batch(where)
         for name, minutes in changed.items():
             assert arrive_again(where, name, minutes).replaced == len(minutes)
         done = build(where, executor, PROGRAM)
@@ -260,7 +295,7 @@ def test_a_build_remakes_what_a_replaced_candle_can_reach_and_nothing_else(
         build(where, executor, PROGRAM, full=True)
         assert contents(where) == now != first
         # As it was before, and back.
-        build(where, executor, PROGRAM, raw_version=before)
+        build(past(where, before), executor, PROGRAM)
         assert contents(where) == first
         build(where, executor, PROGRAM)
         assert contents(where) == now
@@ -269,24 +304,22 @@ def test_a_build_remakes_what_a_replaced_candle_can_reach_and_nothing_else(
 @pytest.mark.slow
 def test_maintenance_keeps_both_the_old_row_and_the_new_one() -> None:
     with ThreadPoolExecutor(2) as executor, new_lake(RAW) as where:
-        append(where, {name: [f.head(2 * DAY), f.slice(2 * DAY)] for name, f in RAW.items()})
-        compact(where, RAW_CANDLES, PROGRAM)
+        arrive(where, {name: [f.head(2 * DAY), f.slice(2 * DAY)] for name, f in RAW.items()})
         build(where, executor, PROGRAM)
-        content = {raw_version(where): rows(where, "raw_candles")}
+        held = {newest_batch(where): counting(where)}
         for factor in (1.01, 1.02, 1.0):
             minutes = {3 * DAY: factor, 3 * DAY + 7: factor, 5: factor}
             assert arrive_again(where, PERPETUAL, minutes).replaced == 3
             build(where, executor, PROGRAM)
-            content[raw_version(where)] = rows(where, "raw_candles")
-        append(where, {PERPETUAL: [after(RAW[PERPETUAL])]})
-        content[raw_version(where)] = rows(where, "raw_candles")
-        compact(where, RAW_CANDLES, PROGRAM)
-        assert build(where, executor, PROGRAM).rebuilt == 3
-        give_up(where, timedelta(hours=3), PROGRAM, now=later)
-        vacuum(where, timedelta(0), unsafe=True, now=later)
+            held[newest_batch(where)] = counting(where)
+        arrive(where, {PERPETUAL: [after(RAW[PERPETUAL])]})
+        held[newest_batch(where)] = counting(where)
+        assert maintain(where, PROGRAM, timedelta(0), unsafe=True).compacted.rows > 0
+        assert build(where, executor, PROGRAM).rebuilt == 2
+        maintain(where, PROGRAM, timedelta(0), unsafe=True)
         assert fingerprint(where, 2, verify=True).damaged == ()
-        for version, expected in content.items():
-            assert_frame_equal(rows(PastLake(where, version), "raw_candles"), expected)
+        for batch, expected in held.items():
+            assert_frame_equal(counting(PastLake(where, batch)), expected)
         assert build(where, executor, PROGRAM).rebuilt == 0
 
 
@@ -300,19 +333,22 @@ def after(frame: pl.DataFrame) -> pl.DataFrame:
 def test_where_each_row_came_from_is_told_of_those_that_were_replaced_and_of_the_others(
     where: Lake, server: SimulatedExchange
 ) -> None:
-    before = raw_version(where)
+    before = newest_batch(where)
     other = AT + timedelta(hours=1)
-    old = explain(where, FUTURE, other).sides[0].fetched
+    old = explain(where.state(), FUTURE, other).sides[0].fetched
     send(server, 1.01)
     assert fetch(server, where, around(), again=True).replaced == 1
-    new = explain(where, FUTURE, AT).sides[0].fetched
+    new = explain(where.state(), FUTURE, AT).sides[0].fetched
     assert new is not None
-    assert new.commit.version == before + 1
-    assert new.window == around().span
-    assert REPLACED in where.history(RAW_CANDLES, 1)[0].lineage
+    assert (new.batch, new.window) == (newest_batch(where), around().span)
     assert old is not None
-    assert explain(where, FUTURE, other).sides[0].fetched == old
-    assert old.commit.version < before
+    assert explain(where.state(), FUTURE, other).sides[0].fetched == old
+    assert old.batch <= before
+    # As of the batch before it is the older row that counts, and how that came.
+    then = explain(PastLake(where, before), FUTURE, AT).sides[0]
+    assert then.fetched == old
+    assert then.raw is not None
+    assert then.raw["close"] == true_close()
 
 
 # Others at the same time, and kills
@@ -321,27 +357,20 @@ def test_where_each_row_came_from_is_told_of_those_that_were_replaced_and_of_the
 @pytest.mark.slow
 def test_two_writers_and_a_compaction_at_once_leave_one_row_a_minute() -> None:
     with new_lake(RAW) as where:
-        append(where, {PERPETUAL: [RAW[PERPETUAL].slice(i * 500, 500) for i in range(8)]})
+        arrive(where, {PERPETUAL: [RAW[PERPETUAL].slice(i * 500, 500) for i in range(8)]})
         height = where.snapshot(RAW_CANDLES).rows
         hurdle = threading.Barrier(3)
 
         def write(factor: float) -> None:
             hurdle.wait()
             for minute in range(100, 3_900, 400):
-                arrive(minute, factor)
-
-        def arrive(minute: int, factor: float) -> None:
-            try:
-                part = {minute: factor, minute + 3: factor}
-                arrive_again_of(where, part, height)
-            except ConflictError:
-                arrive(minute, factor)
+                arrive_again_of(where, {minute: factor, minute + 3: factor}, height)
 
         def merge() -> None:
             hurdle.wait()
             for _ in range(5):
                 try:
-                    compact(where, RAW_CANDLES, PROGRAM)
+                    compact(where, PROGRAM)
                 except ConflictError:
                     continue
 
@@ -349,7 +378,11 @@ def test_two_writers_and_a_compaction_at_once_leave_one_row_a_minute() -> None:
             work = [threads.submit(write, 1.01), threads.submit(write, 1.02), threads.submit(merge)]
             for each in work:
                 each.result()
-        found = where.snapshot(RAW_CANDLES).read()
+        # Each of 10 pairs of minutes was asked for by both, and all that came is kept.
+        raw = where.snapshot(RAW_CANDLES).read()
+        assert raw.select("ts", BATCH).is_unique().all()
+        assert height + 20 <= raw.height <= height + 40
+        found = counting(where)
         assert found.height == found["ts"].n_unique() == height
         ratio = found["close"] / RAW[PERPETUAL]["close"].head(height)
         counts = ratio.round(6).value_counts(name="n")
@@ -367,29 +400,29 @@ def arrive_again_of(where: Lake, minutes: Mapping[int, float], height: int) -> S
     )
     window = Span(spans[0].start, spans[-1].end)
     outcome = Outcome(PERPETUAL, window, Page(frame, 0, window))
-    return store(where, [outcome], PROGRAM, {PERPETUAL: Recalled(again=spans)}, is_sound())
+    return store(where, [outcome], PROGRAM, again={PERPETUAL: spans}, is_sound=is_sound())
 
 
 @pytest.mark.slow
 def test_a_kill_leaves_old_rows_or_new_ones_and_the_next_run_finishes(
     where: Lake, server: SimulatedExchange
 ) -> None:
-    before = rows(where, "raw_candles")
+    before = counting(where)
     for name in UNIVERSE.contracts:
         server.faults.add(CHART, None, Changed(every_close_up), instrument=name)
     with SimulatedExchange(UNIVERSE, faults=server.faults, delay_s=0.3) as slow:
         line = command(slow, "backfill", "--again", "--lake", where.uri, "--threads", "1")
-        version = raw_version(where)
+        height = raw_rows(where)
         with running(line) as process:
-            wait_until(process, lambda: raw_version(where) > version)
+            wait_until(process, lambda: raw_rows(where) > height)
             process.send_signal(signal.SIGKILL)
             ended(process)
-    killed = rows(where, "raw_candles")
+    killed = counting(where)
     assert killed.select("instrument", "ts").equals(before.select("instrument", "ts"))
     ratios = (killed["close"] / before["close"]).round(9).unique().to_list()
     assert sorted(ratios) == [1.0, 1.01]
     assert fetch(server, where, again=True).failed == []
-    now = rows(where, "raw_candles")
+    now = counting(where)
     assert (now["close"] / before["close"]).round(9).unique().to_list() == [1.01]
 
 

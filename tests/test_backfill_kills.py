@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,16 @@ import lake
 from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
-from lake.tables import TABLES
+from lake import Lake
+from lake.batches import newest_batch
+from lake.errors import LakeError
+from lake.past import past
+from lake.tables import ASKS, BATCH, COVERAGE, RAW_CANDLES
 from tests.gates import Gate
-from tests.market import basislake, command, ideal_calls, rows, truths
+from tests.market import basislake, command, fetch, ideal_calls, rows, truths
 from tests.processes import ended, mount, running, small_disk, unmount, wait_until
 from tests.tiers import slow_but
 
-RAW = TABLES["raw_candles"]
 # A call that is waited for takes longer than any test.
 MOST_TIMEOUT_S = 3_600
 STOPS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -39,7 +43,7 @@ def backfilling(
 
 
 def saved(folder: Path) -> int:
-    return lake.open(str(folder)).snapshot(RAW).rows
+    return lake.open(str(folder)).snapshot(RAW_CANDLES).rows
 
 
 @pytest.mark.parametrize("how", slow_but([signal.SIGKILL], STOPS))
@@ -103,6 +107,47 @@ def test_two_backfills_at_once_share_the_work(
     assert server.calls_of(CHART) == ideal_calls(universe)
     assert server.counters.repeats == 0
     assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
+
+
+@pytest.mark.parametrize(
+    ("table", "calls"),
+    slow_but([("coverage", 0)], [("raw_candles", 1), ("asks", 1), ("coverage", 0)]),
+)
+def test_what_ends_between_the_commits_of_a_batch_is_put_right_by_the_next_run(
+    universe: Universe, server: SimulatedExchange, tmp_path: Path, table: str, calls: int
+) -> None:
+    """A batch is a commit of candles, one of what was asked, and one of what that comes to."""
+    where, total = lake.open(str(tmp_path / "lake")), ideal_calls(universe)
+    folder, away = tmp_path / "lake" / table, tmp_path / "away"
+    with Gate(server, total - 1) as gate, ThreadPoolExecutor(1) as thread:
+        run = thread.submit(fetch, server, where)
+        wait_until(None, lambda: gate.is_holding and answered_windows(where) == total - 1)
+        folder.rename(away)
+        folder.write_text("not a folder")
+        gate.open()
+        with pytest.raises(LakeError, match=table):
+            run.result()
+    folder.unlink()
+    away.rename(folder)
+    lacking = truths(universe).height - saved(tmp_path / "lake")
+    assert (lacking > 0) == (table == "raw_candles")
+    server.forget_calls()
+    result = fetch(server, where)
+    # What is known to have been asked is not asked again, and what is stored not stored again.
+    assert (result.calls, server.calls_of(CHART)) == (calls, calls)
+    assert (result.failed, result.candles_written) == ([], lacking)
+    assert rows(where, "raw_candles").equals(truths(universe))
+    found = where.read(COVERAGE)
+    assert set(found["status"]) == {"present", "no_data"}
+    assert found.filter(status="present")["minutes"].sum() == truths(universe).height
+    assert found.equals(past(where, newest_batch(where)).read(COVERAGE))
+
+
+def answered_windows(where: Lake) -> int:
+    """Windows whose batches are whole."""
+    asks = where.snapshot(ASKS)
+    is_whole = where.snapshot(COVERAGE).counter(BATCH) == asks.counter(BATCH)
+    return asks.read().n_unique(["instrument", "window_start"]) if is_whole else 0
 
 
 @pytest.mark.slow

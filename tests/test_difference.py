@@ -1,4 +1,4 @@
-"""Which rows differ between two versions of a lake, or between two lakes."""
+"""Which rows differ between a lake as of two batches, or between two lakes."""
 
 from pathlib import Path
 
@@ -13,13 +13,11 @@ from tests.market import basislake
 from tests.staged import Staged
 from tests.strategies import candles
 
-LINEAGE = {"program": "test 1", "made_from": {"instruments": 0}}
+LINEAGE = {"program": "test 1"}
 
 
-def test_the_difference_of_two_versions_is_counted_by_instrument_and_table(staged: Staged) -> None:
-    a, b = (
-        lake.open(staged.where.uri, version=stage.version) for stage in (staged.first, staged.last)
-    )
+def test_the_difference_of_two_batches_is_counted_by_instrument_and_table(staged: Staged) -> None:
+    a, b = (lake.open(staged.where.uri, as_of=stage.batch) for stage in (staged.first, staged.last))
     found = {(d.instrument, d.table): (d.only_a, d.only_b, d.changed) for d in differences(a, b)}
     expected: dict[tuple[str, str], tuple[int, int, int]] = {}
     for table in (table.name for table in COMPARED):
@@ -37,7 +35,7 @@ def test_the_command_tells_differences_and_says_when_there_are_none(
     staged: Staged, tmp_path: Path
 ) -> None:
     at = ("--lake", staged.where.uri)
-    first, last = staged.first.version, staged.last.version
+    first, last = staged.first.batch, staged.last.batch
     done = basislake(None, "diff", first, last, *at, "--json")
     assert done.code == 0, done.err
     assert (done.json["a"], done.json["b"], done.json["equal"]) == (first, last, False)
@@ -45,12 +43,12 @@ def test_the_command_tells_differences_and_says_when_there_are_none(
     shown = basislake(None, "diff", first, *at)
     assert shown.code == 0
     assert all(d["instrument"] in shown.out for d in done.json["differences"])
-    assert shown.out.startswith(f"A is version {first}, B version {last}, the newest.\n")
+    assert shown.out.startswith(f"A is as of batch {first}, B of batch {last}, the newest.\n")
     assert basislake(None, "diff", first, *at, "--json").json["b"] == last
 
     copy = staged.copy(tmp_path)
     same = basislake(None, "diff", last, last, *at, "--other", copy.uri)
-    sides = f"A is version {last}, B version {last} of {copy.uri}, the newest.\n"
+    sides = f"A is as of batch {last}, B of batch {last} of {copy.uri}, the newest.\n"
     none_told = "No difference in raw_candles, candles, basis.\n"
     assert (same.code, same.out) == (0, sides + none_told)
     none = basislake(None, "diff", last, last, *at, "--other", tmp_path / "none")
@@ -68,7 +66,8 @@ def test_a_changed_row_is_told_as_changed(staged: Staged, tmp_path: Path) -> Non
         # Negative zero is another value than zero.
         volume=pl.when(pl.col("volume") == 0).then(-0.0).otherwise("volume"),
     )
-    copy.commit(base, [copy.write(CANDLES, other, name)], LINEAGE, replacing=[name])
+    added = [copy.write(CANDLES, other, name)]
+    copy.commit(base, added, LINEAGE, removing=base.of(name))
     zeros = int((rows["volume"] == 0).sum())
     changed = zeros + (rows["volume"][0] != 0)
     assert differences(staged.where, copy) == [Difference(name, "candles", 0, 0, changed)]

@@ -18,14 +18,15 @@ from ingest.windows import minutes_of
 from lake import Lake
 from lake.errors import UsageError
 from lake.snapshot import Snapshot
-from lake.tables import CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES, Table
+from lake.state import State
+from lake.tables import CANDLES, INSTRUMENTS, Table
+from tests.lakes import append, ask, record
 from tests.market import basislake
 from tests.staged import UNIVERSE, Staged, built
 from tests.strategies import T0, candles, minute
 from transforms.basis import basis
 from transforms.rules import errors
 
-LINEAGE = {"program": "test 1", "made_from": {"instruments": 1}}
 FUTURE, PERPETUAL, LONELY = "BTC-5JAN24", "BTC-PERPETUAL", "ETH-5JAN24"
 
 prices = st.floats(min_value=1e-3, max_value=1e7)
@@ -43,35 +44,26 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         )
         for name, (start, end) in lives.items()
     ]  # fmt: skip
-    frame = pl.DataFrame(records, schema=INSTRUMENTS.polars_schema, orient="row")
-    where.replace(where.snapshot(INSTRUMENTS), frame, LINEAGE)
+    record(where, [dict(zip(INSTRUMENTS.names, row, strict=True)) for row in records])
     broken = candles(1, 30, 170).with_columns(high=pl.lit(1.0))
     future = [candles(5, 15, 150), candles(9, 21, 156), broken, candles(59, 31, 171)]
     absent = candles(1, 50, 145).with_columns(close=pl.lit(None, dtype=pl.Float64))
     odd = candles(1, 70, 165).with_columns(cost=pl.lit(0.0))
     perpetual = [candles(40, 0), candles(9, 41, 136), absent, candles(19, 51, 146), odd]
     perpetual += [candles(39, 71, 166)]
-    append(where, FUTURE, pl.concat(future))
-    append(where, PERPETUAL, pl.concat(perpetual))
-    append(where, LONELY, candles(5, 0))
+    parts = {FUTURE: pl.concat(future), PERPETUAL: pl.concat(perpetual), LONELY: candles(5, 0)}
+    number = append(where, {name: [frame] for name, frame in parts.items()})
     tiles = [
-        (FUTURE, 10, 15, "no_data"), (FUTURE, 15, 20, "present"), (FUTURE, 20, 21, "missing"),
-        (FUTURE, 21, 90, "present"), (FUTURE, 90, 95, "failed"), (FUTURE, 95, 97, "never_asked"),
+        (FUTURE, 10, 15, "absent"), (FUTURE, 15, 20, "present"), (FUTURE, 20, 21, "absent"),
+        (FUTURE, 20, 21, "absent"), (FUTURE, 21, 90, "present"), (FUTURE, 90, 95, "failed"),
         (FUTURE, 97, 100, "failed"),
-        (PERPETUAL, 0, 40, "present"), (PERPETUAL, 40, 41, "missing"),
-        (PERPETUAL, 41, 110, "present"), (LONELY, 0, 5, "present"),
+        (PERPETUAL, 0, 40, "present"), (PERPETUAL, 40, 41, "absent"),
+        (PERPETUAL, 40, 41, "absent"), (PERPETUAL, 41, 110, "present"), (LONELY, 0, 5, "present"),
     ]  # fmt: skip
-    rows = [(name, minute(a), minute(b), b - a, status) for name, a, b, status in tiles]
-    asked = pl.DataFrame(rows, schema=COVERAGE.polars_schema, orient="row")
-    where.replace(where.snapshot(COVERAGE), asked, LINEAGE)
+    ask(where, number, *((name, minute(a), minute(b), status) for name, a, b, status in tiles))
     built(where)
-    append(where, FUTURE, candles(1, 92, 232))
+    append(where, {FUTURE: [candles(1, 92, 232)]})
     return where
-
-
-def append(where: Lake, name: str, frame: pl.DataFrame) -> None:
-    base = where.snapshot(RAW_CANDLES)
-    where.commit(base, [where.write(RAW_CANDLES, frame, name)], LINEAGE, counting=[name])
 
 
 @given(prices, prices, st.integers(1, 400_000))
@@ -113,51 +105,41 @@ def test_a_basis_is_explained_from_the_call_to_the_last_bit(staged: Staged) -> N
             assert side.candle["close"] == side.raw["close"]
             assert (side.status, side.reason) == ("present", None)
             assert any(tile["start"] <= row["ts"] < tile["end"] for tile in side.coverage)
-            assert side.made is not None
-            assert side.made.made_from["raw_candles"] in {
-                staged.first.version,
-                staged.last.version,
-            }
             assert side.fetched is not None
             assert side.fetched.run in names
-            assert side.fetched.window is not None
             assert side.fetched.window.start <= row["ts"] < side.fetched.window.end
             first, last = minutes_of(side.fetched.window)
-            assert side.fetched.call is not None
             assert f"start_timestamp={first}&end_timestamp={last}" in side.fetched.call
-            version = side.fetched.commit.version
+            batch = side.fetched.batch
             held = [
-                staged.where.snapshot(RAW_CANDLES, v)
-                .scan(side.instrument)
-                .filter(ts=row["ts"])
+                lake.open(staged.where.uri, as_of=number)
+                .scan("raw_candles")
+                .filter(instrument=side.instrument, ts=row["ts"])
                 .collect()
                 .height
-                for v in (version - 1, version)
+                for number in (batch - 1, batch)
             ]
             assert held == [0, 1]
 
 
 @pytest.mark.slow
-def test_a_row_is_told_by_the_commit_that_made_it_not_by_the_last(
-    staged: Staged, tmp_path: Path
-) -> None:
+def test_a_number_is_explained_as_of_a_batch_as_it_was_then(staged: Staged, tmp_path: Path) -> None:
     expired = next(name for name in UNIVERSE.contracts if name != PERPETUAL)
     last = staged.first.content["basis"].filter(instrument=expired)["ts"][-1]
     found = explain(staged.where, expired, last)
     assert found.made is not None
-    assert found.made.program == PROGRAM
-    then = lake.open(staged.where.uri, version=staged.first.version)
+    assert (found.made.program, found.made.batch) == (PROGRAM, staged.last.batch)
+    then = lake.open(staged.where.uri, as_of=staged.first.batch)
     past = explain(then, expired, last)
-    assert past.basis == found.basis
-    assert past.versions["raw_candles"] == staged.first.version
+    assert (past.basis, past.as_of) == (found.basis, staged.first.batch)
     assert past.sides[0].fetched == found.sides[0].fetched
 
     copy = staged.copy(tmp_path)
     built(copy, full=True)
     again = explain(copy, expired, last)
     assert again.made is not None
-    assert again.made.version > found.made.version
-    assert again.made.made_from["raw_candles"] == staged.last.version
+    assert again.made.build > found.made.build
+    assert (again.made.batch, again.basis) == (staged.last.batch, found.basis)
 
 
 @pytest.mark.parametrize(
@@ -234,49 +216,43 @@ def test_what_joins_two_candles_that_no_build_has_joined_is_a_build(
     found = explain(where, FUTURE, minute(60))
     assert found.agrees is True
     bare = lake.open(str(tmp_path))
-    for table in (INSTRUMENTS, COVERAGE):
-        bare.replace(bare.snapshot(table), where.read(table), LINEAGE)
+    record(bare, where.read(INSTRUMENTS).to_dicts())
     assert explain(bare, FUTURE, minute(98)).reason is not None
-    append(bare, FUTURE, candles(1, 60))
+    append(bare, {FUTURE: [candles(1, 60)]})
     reason = explain(bare, FUTURE, minute(60)).reason
     assert reason is not None
     assert reason.code == "not_built"
 
 
-class Rebuilt(Lake):
-    """A lake whose curated tables are made anew whenever its candles were looked at."""
+class Rebuilt(State):
+    """A lake whose curated tables are made again whenever its candles were looked at."""
 
-    def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
-        found = super().snapshot(table, version)
-        if table is CANDLES and version is None:
+    def _open(self, table: Table) -> Snapshot:
+        found = super()._open(table)
+        if table is CANDLES:
             built(Lake(self.uri), full=True)
         return found
 
 
 @pytest.mark.slow
-def test_beside_a_build_a_number_is_explained_from_the_versions_that_are_named(
+def test_while_a_build_goes_on_a_number_is_explained_from_one_state(
     staged: Staged, tmp_path: Path
 ) -> None:
     where = staged.copy(tmp_path)
     row = where.scan("basis").last().collect().row(0, named=True)
     before = explain(where, row["instrument"], row["ts"])
-    found = explain(Rebuilt(where.uri), row["instrument"], row["ts"])
-    assert found.agrees
-    assert found.versions["raw_candles"] == before.versions["raw_candles"]
-    for made in (found.made, *(side.made for side in found.sides)):
-        assert made is not None
-        assert made.version <= (found.versions[made.table] or 0)
+    found = explain(Rebuilt(where), row["instrument"], row["ts"])
+    assert found == before
 
 
-def test_rows_that_another_program_rewrote_are_told_as_its(staged: Staged, tmp_path: Path) -> None:
+def test_rows_that_another_program_rewrote_are_explained_as_before(
+    staged: Staged, tmp_path: Path
+) -> None:
     copy = staged.copy(tmp_path)
     ts = staged.last.content["candles"].filter(instrument=PERPETUAL)["ts"][7]
+    before = explain(copy, PERPETUAL, ts)
     DeltaTable(f"{copy.uri}/raw_candles").optimize.compact()
-    fetched = explain(copy, PERPETUAL, ts).sides[0].fetched
-    assert fetched is not None
-    assert (fetched.commit.version, fetched.call) == (staged.last.version + 1, None)
-    shown = basislake(None, "explain", PERPETUAL, stamp(ts), *at(copy))
-    assert "by another program; the call is not recorded" in shown.out
+    assert explain(copy, PERPETUAL, ts) == before
 
 
 def test_of_a_perpetual_the_candle_is_explained(staged: Staged) -> None:
@@ -311,7 +287,7 @@ def test_the_command_shows_the_numbers_in_the_formula(staged: Staged) -> None:
         "The lake holds exactly these values.",
         "public/get_tradingview_chart_data?instrument_name=",
         "ohlc_order",
-        f"raw_candles {staged.last.version}",
+        f"as of batch {staged.last.batch}",
     ):
         assert told in shown.out, told
 
@@ -325,7 +301,7 @@ def test_the_command_shows_the_numbers_in_the_formula(staged: Staged) -> None:
         )
     }  # fmt: skip
     assert [side["instrument"] for side in found["sides"]] == [name, PERPETUAL]
-    assert found["versions"]["raw_candles"] == staged.last.version
+    assert found["as_of"] == staged.last.batch
 
 
 def test_wrong_questions_are_usage_errors(staged: Staged, tmp_path: Path) -> None:
@@ -342,14 +318,3 @@ def test_wrong_questions_are_usage_errors(staged: Staged, tmp_path: Path) -> Non
         assert "Traceback" not in done.err
     done = basislake(None, "explain", PERPETUAL, "2024-04-01", "--lake", tmp_path / "none")
     assert (done.code, "There is no lake at" in done.err) == (1, True)
-
-
-def test_the_lineage_of_a_raw_commit_stays_small_and_tells_every_window(staged: Staged) -> None:
-    for commit in staged.where.history(RAW_CANDLES):
-        asked = commit.lineage["asked"]
-        assert sum(len(windows) for windows in asked.values()) <= commit.lineage["windows"]
-        assert len(str(commit.lineage)) < 20_000
-    everything = staged.last.content["raw_candles"].group_by("instrument").len()
-    assert {name for name, _ in everything.iter_rows()} == {
-        name for c in staged.where.history(RAW_CANDLES) for name in c.lineage["asked"]
-    }

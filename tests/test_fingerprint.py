@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 import lake
 from basislake.exchange.server import SimulatedExchange
 from lake import Lake
+from lake.batches import newest_batch
 from lake.fingerprint import Fingerprint, fingerprint
-from lake.tables import INSTRUMENTS, RAW_CANDLES, TABLES
-from tests.lakes import lake_of
+from lake.tables import CONTENT, INSTRUMENTS, RAW_CANDLES, TABLES
+from tests.lakes import append, lake_of
 from tests.market import basislake, fetch
 from tests.profiles import examples
 from tests.staged import UNIVERSE, Staged, built
@@ -34,8 +35,7 @@ def store(folder: Path, parts: list[tuple[str, pl.DataFrame]]) -> Lake:
     """A lake of raw candles, each part a file and a commit of its own."""
     where = lake.open(str(folder))
     for name, frame in parts:
-        base = where.snapshot(RAW_CANDLES)
-        where.commit(base, [where.write(RAW_CANDLES, frame, name)], LINEAGE)
+        append(where, {name: [frame]})
     return where
 
 
@@ -121,13 +121,13 @@ def test_builds_by_one_thread_and_by_four_in_other_folders_give_the_same_content
     assert fingerprint(copy, 2) == expected
 
 
-def test_a_build_from_an_old_version_has_the_fingerprint_of_then(
+def test_a_build_as_of_an_old_batch_has_the_fingerprint_of_then(
     staged: Staged, tmp_path: Path
 ) -> None:
-    then = lake.open(staged.where.uri, version=staged.first.version)
+    then = lake.open(staged.where.uri, as_of=staged.first.batch)
     copy = staged.copy(tmp_path)
-    built(copy, raw_version=staged.first.version)
-    travelled = lake.open(copy.uri, version=staged.first.version)
+    built(copy, as_of=staged.first.batch)
+    travelled = lake.open(copy.uri, as_of=staged.first.batch)
     assert fingerprint(travelled, 2) == fingerprint(then, 2)
     assert fingerprint(travelled, 2).lake != fingerprint(staged.where, 2).lake
 
@@ -140,7 +140,7 @@ def test_backfills_by_other_threads_and_in_other_steps_give_the_same_content(
     with SimulatedExchange(UNIVERSE) as server:
         fetch(server, where, threads=1)
     built(where)
-    assert len(where.history(RAW_CANDLES)) != len(staged.where.history(RAW_CANDLES))
+    assert newest_batch(where) != newest_batch(staged.where)
     assert fingerprint(where, 2) == fingerprint(staged.where, 2)
 
 
@@ -150,7 +150,7 @@ def test_the_command_prints_a_line_for_each_table_and_one_for_the_lake(
     expected = fingerprint(staged.where, 1)
     done = basislake(None, "fingerprint", "--lake", staged.where.uri)
     assert done.code == 0, done.err
-    lines = [f"{expected.tables[name]}  {name}" for name in TABLES]
+    lines = [f"{expected.tables[table.name]}  {table.name}" for table in CONTENT]
     assert done.out.splitlines() == [*lines, f"{expected.lake}  lake"]
 
     copy = staged.copy(tmp_path)

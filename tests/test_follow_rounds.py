@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 
 import lake
+from basislake.exchange import changes
 from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.clock import Clock
-from basislake.exchange.faults import rpc_error, server_error
+from basislake.exchange.faults import Changed, rpc_error, server_error
 from basislake.exchange.server import SimulatedExchange
 from ingest.claims import Claims
 from ingest.runs import runs
 from ingest.schedule import Rhythm
 from lake import Lake
 from lake.errors import LoadError, UsageError
+from lake.spans import MINUTE
 from lake.tables import RAW_CANDLES
 from tests.following import follower
-from tests.market import basislake, coverage, rows, small_market, truths
+from tests.market import NOW, basislake, coverage, rows, small_market, truths
 from tests.processes import wait_until
 
 UNIVERSE = small_market(weeks=1)
@@ -107,6 +109,28 @@ def test_what_another_run_works_on_is_left_to_it_and_taken_up_afterwards(
     other.release_all()
     one.round()
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
+
+
+def test_a_minute_that_one_round_lacked_is_asked_once_more_by_the_next_and_then_not_again(
+    server: SimulatedExchange, where: Lake, clock: Clock
+) -> None:
+    hurt = int((NOW - timedelta(hours=5)).replace(second=0).timestamp() * 1000)
+    gap = Changed(changes.drop_minutes(hurt))
+    server.faults.add(CHART, None, gap, instrument=PERPETUAL, minute_ms=hurt)
+    one = follower(server, where, FETCHING, [])
+    asked = []
+    for number in range(5):
+        if number == 3:
+            # As after a kill: another process knows only what the lake holds.
+            one = follower(server, where, FETCHING, [])
+        server.forget_calls()
+        clock.advance(one.round())
+        calls = (call for call in server.calls if call.instrument == PERPETUAL)
+        asked.append(sum(call.holds(hurt) for call in calls))
+    # The first round asks twice, as it believes no single answer.
+    assert asked == [2, 1, 0, 0, 0]
+    ((name, start, end),) = coverage(where, status="missing")
+    assert (name, start.timestamp() * 1000, end - start) == (PERPETUAL, hurt, MINUTE)
 
 
 @pytest.mark.slow

@@ -18,22 +18,18 @@ from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.faults import AnyFault, Reset, closed_door, server_error
 from ingest.runs import runs
 from ingest.schedule import Rhythm
-from lake import Lake
-from lake.actions import commit_files, read_actions
-from lake.compaction import compact
-from lake.files import filesystem
-from lake.past import given_up
-from lake.retention import give_up
+from lake.batches import newest_batch
+from lake.compaction import GROWING, planned
+from lake.maintenance import maintain
+from lake.past import PastLake
 from lake.spans import MINUTE
-from lake.tables import BASIS, CANDLES, RAW_CANDLES, Table
-from lake.upkeep import checkpoint
+from lake.tables import BASIS, CANDLES, COVERAGE, RAW_CANDLES, TABLES
 from tests.following import evening_market, follower
 from tests.histories import History, histories
 from tests.market import coverage, fetch, rows, truths
 
 UNIVERSE = evening_market(9, 60)
 DAY = timedelta(days=1)
-KEPT = timedelta(hours=3)
 OUTAGES: dict[str, Callable[[], AnyFault]] = {
     "no network": Reset,
     "maintenance": server_error,
@@ -50,10 +46,6 @@ class Reader:
     expected: list[pl.DataFrame]
 
 
-def files_of(where: Lake, table: Table) -> list[Path]:
-    return list((Path(where.uri) / table.name).glob("instrument=*/*.parquet"))
-
-
 class Followings(History):
     """With a run that follows, and readers."""
 
@@ -61,8 +53,8 @@ class Followings(History):
         super().__init__(UNIVERSE)
         self.said: list[str] = []
         self.readers: list[Reader] = []
-        self.upkeeps = self.given_up = 0
-        self.past: dict[int, pl.DataFrame] = {}
+        self.upkeeps = self.removed = 0
+        self.past: dict[int, tuple[pl.DataFrame, pl.DataFrame]] = {}
 
     @initialize(every=st.sampled_from([60, 90, 240]))
     def begin(self, every: int) -> None:
@@ -134,18 +126,19 @@ class Followings(History):
         curate(self.where, threads=2)
 
     def upkeep(self) -> None:
-        """As the command does it, at an hour when the last two readers are within the time that
-        versions are kept, and those before them are not.
-        """
-        self.readers = self.readers[-2:]
+        """As the command does it; now and then as if a day had passed, and nobody reads."""
         self.upkeeps += 1
-        raw = self.where.snapshot(RAW_CANDLES)
-        if raw.version is not None and self.upkeeps % 3 == 0:
-            self.past[raw.version] = raw.read().sort(RAW_CANDLES.key)
-        compact(self.where, RAW_CANDLES, PROGRAM)
-        checkpoint(self.where)
-        now = self.readers[0].opened_at + KEPT
-        self.given_up += give_up(self.where, KEPT, PROGRAM, now=lambda: now).versions
+        if batch := newest_batch(self.where):
+            self.past[batch] = rows(self.where, "raw_candles"), self.where.read(COVERAGE)
+        if self.upkeeps % 3:
+            maintain(self.where, PROGRAM)
+        else:
+            self.maintain_at_once()
+
+    def maintain_at_once(self) -> None:
+        self.readers.clear()
+        done = maintain(self.where, PROGRAM, timedelta(0), unsafe=True)
+        self.removed += sum(done.removed.values())
 
     def follow_for(self, time: timedelta) -> None:
         """Let the run follow; after each round the lake holds no candle that was not closed."""
@@ -161,11 +154,6 @@ class Followings(History):
         try:
             # Long enough for a weekly to expire and another one to be listed.
             self.follow_for(DAY)
-            # From now on only what is being read keeps older builds.
-            self.open_a_reader()
-            self.open_a_reader()
-            self.follow_for(4 * self.every)
-            self.readers_read_what_they_opened()
             wait_s = self.follower.round()
             assert 0 < wait_s <= self.every.total_seconds()
             self.is_the_truth()
@@ -188,9 +176,9 @@ class Followings(History):
         assert result.builds > 0
         assert result.upkeeps > 0
         assert self.upkeeps >= result.upkeeps
-        assert self.given_up > 0
-        assert len(files_of(self.where, CANDLES)) < 4 * len(self.where.snapshot(CANDLES).files)
-        self.no_small_file_is_left_and_no_version_is_lost()
+        self.maintain_at_once()
+        assert self.removed > 0
+        self.no_file_is_left_over_and_no_batch_is_lost()
         lag = result.lag
         assert lag
         assert lag.seconds is not None
@@ -198,18 +186,18 @@ class Followings(History):
         assert result.run in [run["run"] for run in runs(self.where, 50)]
         assert self.where.snapshot(CANDLES).rows > 0
 
-    def no_small_file_is_left_and_no_version_is_lost(self) -> None:
-        raw = self.where.snapshot(RAW_CANDLES)
-        store = filesystem(raw.uri, {})
-        commits = list(read_actions(store, commit_files(store)))
-        came = {path for commit in commits for path in commit.added}
-        gone = given_up(RAW_CANDLES, commits)
-        assert gone
-        left = {str(path.relative_to(raw.uri)) for path in files_of(self.where, RAW_CANDLES)}
-        assert left == came - gone
-        for version, expected in self.past.items():
-            found = self.where.scan("raw_candles", version).collect()
-            assert found.sort(RAW_CANDLES.key).equals(expected)
+    def no_file_is_left_over_and_no_batch_is_lost(self) -> None:
+        for table in TABLES.values():
+            snapshot = self.where.snapshot(table)
+            folder = Path(snapshot.uri)
+            found = {str(path.relative_to(folder)) for path in folder.rglob("*.parquet")}
+            left = {path for path in found if not path.startswith("_delta_log")}
+            assert left == {file.path for file in snapshot.files}
+        assert not any(planned(self.where.snapshot(table)).files_before for table in GROWING)
+        for batch, (raw, coverage_then) in self.past.items():
+            then = PastLake(self.where, batch)
+            assert rows(then, "raw_candles").equals(raw)
+            assert then.read(COVERAGE).equals(coverage_then)
 
 
 TestFollowings = pytest.mark.slow(Followings.TestCase)

@@ -59,8 +59,8 @@ def test_a_lake_is_healthy_until_its_newest_minutes_are_too_old(
 
     # Only one coin is behind.
     base = at.snapshot(RAW_CANDLES)
-    btc = [name for name in base.by_partition() if name.startswith("BTC")]
-    at.commit(base, [], LINEAGE, replacing=btc)
+    btc = [file for file in base.files if str(file.partition).startswith("BTC")]
+    at.commit(base, [], LINEAGE, removing=btc)
     assert set(health(at, now, HOUR).newest["raw_candles"]) == {"ETH"}
 
 

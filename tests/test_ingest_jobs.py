@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.batches import Outcome, Recalled
-from ingest.coverage import Coverage
 from ingest.jobs import GIVE_UP_AFTER, Job, confirming
+from ingest.outcomes import Outcome
 from ingest.replies import Page
 from ingest.windows import InstrumentPlan
+from lake.coverage import Coverage
 from lake.errors import ExchangeError, RejectedError, TransientError
 from lake.spans import Span, merge
 from tests.strategies import candles, minutes_in, span
@@ -175,43 +175,12 @@ def test_only_a_rejection_means_that_no_call_for_it_will_be_answered(error: Exch
     assert job.unanswered() == [span(0, 10)]
 
 
-def test_a_commit_is_told_what_answers_in_earlier_commits_lacked() -> None:
-    job = job_of([span(0, 10), span(10, 20)])
-    one = answer(hand_out(job), [3, 4, 5, 8, 9])
-    other = answer(hand_out(job), range(10, 19))
-    for outcome in (one, other):
-        job.take(outcome)
-    again = answer(hand_out(job), range(8, 19))
-    assert job.recalled([one]) == Recalled([], 0)
-    assert job.recalled([other]).lacked == [span(0, 3), span(6, 8)]
-    told = job.recalled([again])
-    assert told == Recalled([span(0, 3), span(6, 8), span(19, 20)], 0)
-    # Asked for twice, they are missing now: nothing of them is to be remembered any more.
-    assert job.recalled([]) == Recalled([span(0, 3)], 0)
-
-
-def test_a_commit_is_told_how_many_minutes_were_missing_before_and_are_missing_again() -> None:
-    before = Coverage(present=[span(0, 5), span(8, 20), span(21, 30)])
-    before.believed = [span(5, 8), span(20, 21)]
-    job = job_of([span(5, 21), span(30, 40)], before)
-    gaps = answer(hand_out(job), [6, *range(8, 20)])
-    after = answer(hand_out(job), range(30, 38))
-    for outcome in (gaps, after):
-        job.take(outcome)
-    # New lacks do not count, and the count stays with every later commit of the run.
-    assert job.recalled([gaps]).settled == 3
-    assert job.recalled([after]).settled == 3
-    assert job.coverage.missing() == [span(5, 6), span(7, 8), span(20, 21)]
-
-
-def test_minutes_that_had_no_answer_are_not_told_as_missing_again() -> None:
+def test_missing_minutes_that_have_no_answer_stay_missing() -> None:
     before = Coverage(present=[span(0, 5), span(8, 10)], believed=[span(5, 8)])
     job = job_of([span(5, 8)], before)
-    window = hand_out(job)
-    job.take(fail(window))
-    assert job.recalled([fail(window)]) == Recalled([], 0)
-    # What was settled before stays so: the failure takes nothing back.
-    assert job.coverage.missing() == [span(5, 8)]
+    job.take(fail(hand_out(job)))
+    # The failure takes nothing back, and settles nothing.
+    assert job.coverage.missing() == job.coverage.unsettled() == [span(5, 8)]
     assert job.unanswered() == []
 
 

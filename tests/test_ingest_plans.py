@@ -3,20 +3,25 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import polars as pl
 import pytest
 
 import lake
-from ingest.batches import Outcome, store
+from ingest import asked
+from ingest.batches import store
 from ingest.jobs import Job
+from ingest.outcomes import Outcome
 from ingest.plans import Planner, make_plans, plan_figures
 from ingest.replies import Page
 from ingest.selection import Selection, select
 from ingest.windows import BYTES_PER_CANDLE
 from lake import Lake
+from lake.batches import append, newest_batch
 from lake.errors import TransientError
-from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
+from lake.tables import ASKS, COVERAGE, RAW_CANDLES
+from tests.lakes import instrument, record
 from tests.strategies import candles, minute, minutes_in, span
 
 PERPETUAL = "BTC-PERPETUAL"
@@ -28,19 +33,19 @@ LAG = timedelta(seconds=5)
 Asked = list[tuple[int, int]]
 
 
-def instruments(**lives: tuple[int, int | None]) -> pl.DataFrame:
-    """Instruments by name, `_` for `-`, with the minutes they are listed and expire at."""
-    rows = []
-    for name, (listed, expires) in lives.items():
-        kind = "future" if expires else "perpetual"
-        rest = (minute(listed), minute(expires) if expires else None, 0.5, None, True)
-        rows.append((name.replace("_", "-"), kind, "BTC", "USD", "BTC", "inverse", *rest))
-    return pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")
-
-
 def lake_of(tmp_path: Path, **lives: tuple[int, int | None]) -> Lake:
+    """A lake that knows instruments by name, `_` for `-`, with the minutes they are listed and
+    expire at.
+    """
     where = lake.open(str(tmp_path / "lake"))
-    where.replace(where.snapshot(INSTRUMENTS), instruments(**lives), {})
+    found = (
+        {
+            **instrument(name.replace("_", "-"), minute(expires) if expires else None),
+            "listed_at": minute(listed),
+        }
+        for name, (listed, expires) in lives.items()
+    )
+    record(where, list(found))
     return where
 
 
@@ -75,9 +80,10 @@ def backfill(
         selection: of instruments.
     """
     planner = Planner(where, selection, closed(until), repair=repair)
+    run = uuid4().hex
     asked: Asked = []
     for name in planner.wanted:
-        job = Job(planner.plan(name), planner.coverage(name), planner.is_settled(name))
+        job = Job(planner.plan(name), planner.coverage(name))
         while window := job.next_window():
             minutes = minutes_in([window])
             asked.append((minutes[0], minutes[-1] + 1))
@@ -87,7 +93,7 @@ def backfill(
             error = TransientError("no answer") if is_silent else None
             outcome = Outcome(name, window, None if is_silent else page, error)
             job.take(outcome)
-            store(where, [outcome], "test 1", {name: job.recalled([outcome])})
+            store(where, [outcome], "test 1", run=run)
     return asked
 
 
@@ -99,6 +105,12 @@ def planned(where: Lake, until: int, *, repair: bool = False) -> dict[str, Asked
 def pairs(windows: Iterable[lake.spans.Span]) -> Asked:
     numbers = [minutes_in([window]) for window in windows]
     return [(minutes[0], minutes[-1] + 1) for minutes in numbers]
+
+
+def answered(start: int, end: int) -> Outcome:
+    """A window of the perpetual, with a candle a minute."""
+    page = Page(candles(end - start, start), 0, span(start, end))
+    return Outcome(PERPETUAL, span(start, end), page)
 
 
 def statuses(where: Lake) -> list[tuple[int, str]]:
@@ -130,11 +142,9 @@ def test_what_was_answered_is_not_planned_again(at: Lake) -> None:
 def test_missing_minutes_are_asked_again_until_two_backfills_found_them_missing(at: Lake) -> None:
     gone = {5, 6, 30}
     assert backfill(at, 50, gone) == [(0, 50), (5, 31)]
-    assert at.snapshot(COVERAGE).counter(PERPETUAL) == 0
     found = statuses(at)
     assert sum(minutes for minutes, status in found if status == "missing") == 3
     assert backfill(at, 50, gone) == [(5, 31)]
-    assert at.snapshot(COVERAGE).counter(PERPETUAL) == 3
     assert statuses(at) == found
     for _ in range(2):
         assert backfill(at, 50, gone) == []
@@ -145,7 +155,7 @@ def test_a_missing_minute_that_comes_after_all_is_stored_and_no_longer_missing(a
     assert backfill(at, 50, gone={5, 30}) == [(5, 31)]
     assert at.snapshot(RAW_CANDLES).rows == 48
     assert backfill(at, 50, gone={5, 30}) == []
-    assert at.snapshot(COVERAGE).counter(PERPETUAL) == 2
+    assert sum(minutes for minutes, status in statuses(at) if status == "missing") == 2
 
 
 def test_a_backfill_without_an_answer_does_not_make_missing_minutes_believed(at: Lake) -> None:
@@ -195,7 +205,7 @@ def test_a_planner_sees_what_another_run_committed_only_once_it_is_renewed(at: L
 def test_a_planner_need_not_read_what_its_own_run_committed(at: Lake) -> None:
     planner = Planner(at, ALL, closed(50))
     backfill(at, 30)
-    planner.committed(at.snapshot(COVERAGE).version)
+    planner.committed(at.snapshot(ASKS).version)
     planner.renew()
     assert pairs(planner.plan(PERPETUAL).windows) == [(0, 50)]
     planner.committed(None)
@@ -208,7 +218,20 @@ def test_what_another_run_committed_in_between_is_read_though_our_own_came_last(
     planner = Planner(at, ALL, closed(50))
     backfill(at, 20)
     backfill(at, 30)
-    planner.committed(at.snapshot(COVERAGE).version)
+    planner.committed(at.snapshot(ASKS).version)
+    planner.renew()
+    assert pairs(planner.plan(PERPETUAL).windows) == [(30, 50)]
+
+
+def test_what_another_run_asked_is_read_though_our_own_commit_brought_coverage_up_to_date(
+    at: Lake,
+) -> None:
+    planner = Planner(at, ALL, closed(50))
+    rows = asked.rows_of([answered(0, 20)], "test 1", "another run", minute(0))
+    append(at, ASKS, rows, newest_batch(at) + 1, {})
+    stored = store(at, [answered(20, 30)], "test 1")
+    assert statuses(at) == [(30, "present")]
+    planner.committed(stored.asks_version)
     planner.renew()
     assert pairs(planner.plan(PERPETUAL).windows) == [(30, 50)]
 
@@ -216,7 +239,7 @@ def test_what_another_run_committed_in_between_is_read_though_our_own_came_last(
 def test_a_coverage_is_a_copy_that_may_be_changed(at: Lake) -> None:
     backfill(at, 50)
     planner = Planner(at, ALL, closed(50))
-    planner.coverage(PERPETUAL).present.clear()
+    planner.coverage(PERPETUAL).answer(span(50, 60), [span(50, 60)])
     assert planner.coverage(PERPETUAL).present == [span(0, 50)]
     assert planner.plan(PERPETUAL).windows == ()
 

@@ -7,20 +7,22 @@ import polars as pl
 import pytest
 
 import lake
-from ingest import batches
-from ingest.batches import Outcome
-from ingest.coverage import Coverage
+from ingest import asked
+from ingest.batches import store
 from ingest.jobs import Job
-from ingest.replacing import NEVER
+from ingest.outcomes import Outcome
 from ingest.replies import Page
 from ingest.saver import BATCH_CANDLES, BATCH_SECONDS, BATCHES, MOST_CANDLES_WAITING, Saver
 from ingest.windows import InstrumentPlan
 from lake import Lake
+from lake.batches import append, claim
+from lake.coverage import Coverage
 from lake.errors import LakeError, TransientError
+from lake.past import PastLake
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span
-from lake.tables import COVERAGE, INSTRUMENTS, RAW_CANDLES
-from lake.versions import PastLake
+from lake.tables import ASKS, BATCH, COVERAGE, RAW_CANDLES
+from tests.lakes import instrument, record
 from tests.strategies import CELLS, T0, candles, minute, raw, span
 
 # So long at most a test waits for a commit.
@@ -28,6 +30,7 @@ PATIENCE_S = 60.0
 # So many windows that the part of them that makes a commit due is far away.
 MANY = 1_000 * BATCHES
 NO_ANSWER = TransientError("no answer")
+NAMES = ("BTC-PERPETUAL", "ETH-PERPETUAL")
 
 
 class Clock:
@@ -42,13 +45,9 @@ class Clock:
 
 @pytest.fixture
 def at(tmp_path: Path) -> Lake:
+    """A lake that knows two perpetuals: its first batch."""
     where = lake.open(str(tmp_path / "lake"))
-    rows = [
-        (name, "perpetual", name[:3], "USD", name[:3], "inverse", T0, None, 0.5, None, True)
-        for name in ("BTC-PERPETUAL", "ETH-PERPETUAL")
-    ]
-    frame = pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")
-    where.replace(where.snapshot(INSTRUMENTS), frame, {})
+    record(where, [{**instrument(name), "listed_at": T0} for name in NAMES])
     return where
 
 
@@ -123,7 +122,7 @@ def test_a_round_of_a_longer_run_makes_one_commit_of_its_few_windows(
     (saved,) = saver.flush()
     saver.close()
     assert len(saved.outcomes) == 30
-    assert at.snapshot(RAW_CANDLES).version == 1
+    assert at.snapshot(RAW_CANDLES).counter(BATCH) == 2
 
 
 def test_time_makes_a_commit_due_counted_from_the_first_answer(
@@ -182,25 +181,31 @@ def test_a_flush_commits_everything_and_an_empty_one_nothing(at: Lake, saver: Sa
     assert stored(at) == 0
     (saved,) = saver.flush()
     assert [own.instrument[:3] for own, _ in saved.outcomes] == ["BTC", "ETH", "ETH", "BTC"]
-    expected = [raw(job.instrument, candles(20)) for job in jobs]
+    expected = [raw(job.instrument, candles(20), batch=2) for job in jobs]
     held = at.scan("raw_candles").collect().sort("instrument", "ts")
     assert held.equals(pl.concat(expected))
     assert saved.stored.bytes == sum(file.bytes for file in at.snapshot(RAW_CANDLES).files)
-    assert saved.stored.coverage_version == at.snapshot(COVERAGE).version
+    assert saved.stored.asks_version == at.snapshot(ASKS).version
     assert saver.flush() == []
-    (newest, *_) = at.history(RAW_CANDLES)
-    assert (newest.lineage["program"], newest.lineage["windows"]) == ("test 1", 4)
 
 
-def test_a_commit_tells_of_the_repeats_in_replies_that_brought_candles(
+def test_what_was_asked_is_kept_with_its_batch_its_run_and_the_repeats_in_the_reply(
     at: Lake, saver: Saver
 ) -> None:
-    """Of a reply that holds but the open candle twice nothing is stored."""
-    for name, frame in (("BTC-PERPETUAL", candles(10)), ("ETH-PERPETUAL", candles(0))):
-        window = span(0, 10)
-        saver.add(job_of(window, name=name), Outcome(name, window, Page(frame, 1, window)))
+    saver.run = "a run"
+    pages = {NAMES[0]: candles(3), NAMES[1]: candles(0)}
+    for name, frame in pages.items():
+        window = span(0, 5)
+        saver.add(job_of(window, name=name), Outcome(name, window, Page(frame, 4, span(0, 4))))
     saver.flush()
-    assert at.history(RAW_CANDLES)[0].lineage["duplicates"] == {"BTC-PERPETUAL": 1}
+    kept = at.read(ASKS)
+    assert kept.select("instrument", "start", "end", "status", "duplicates").rows() == [
+        (NAMES[0], minute(0), minute(3), "present", 4),
+        (NAMES[0], minute(3), minute(4), "absent", 0),
+        (NAMES[1], minute(0), minute(4), "absent", 4),
+    ]
+    of_all = kept.select(BATCH, "window_start", "window_end", "run", "program").unique()
+    assert of_all.rows() == [(2, minute(0), minute(5), "a run", "test 1")]
 
 
 def test_a_window_without_an_answer_is_committed_as_failed(at: Lake, saver: Saver) -> None:
@@ -230,7 +235,7 @@ def test_a_lack_that_is_confirmed_in_a_later_commit_is_missing(at: Lake, saver: 
     ]
 
 
-@pytest.mark.parametrize("table", [RAW_CANDLES, COVERAGE])
+@pytest.mark.parametrize("table", [RAW_CANDLES, ASKS, COVERAGE], ids=lambda table: table.name)
 def test_a_commit_that_fails_is_a_lake_error_and_what_was_stored_is_safe(
     at: Lake, clock: Clock, table: lake.tables.Table
 ) -> None:
@@ -258,7 +263,8 @@ def test_a_commit_that_fails_is_a_lake_error_and_what_was_stored_is_safe(
     again.flush()
     again.close()
     assert stored(at) == (20 if table is RAW_CANDLES else 30)
-    assert at.read(COVERAGE)["end"].to_list() == [minute(20)]
+    # What was asked is known where it was kept, also where the commit ended thereafter.
+    assert at.read(COVERAGE)["end"].to_list() == [minute(30 if table is COVERAGE else 20)]
 
 
 def test_a_commit_under_way_ends_though_the_saver_is_closed(at: Lake, clock: Clock) -> None:
@@ -288,7 +294,7 @@ class Interrupted(Lake):
         return super().snapshot(table, version)
 
 
-@pytest.mark.parametrize("table", [RAW_CANDLES, COVERAGE], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [RAW_CANDLES, ASKS, COVERAGE], ids=lambda table: table.name)
 def test_ctrl_c_does_not_end_a_commit_under_way(
     at: Lake, clock: Clock, table: lake.tables.Table
 ) -> None:
@@ -303,14 +309,16 @@ def test_ctrl_c_does_not_end_a_commit_under_way(
     assert at.read(COVERAGE)["end"].to_list() == [minute(20)]
 
 
-def test_of_two_writers_neither_hides_the_others_coverage_in_a_past_version(at: Lake) -> None:
-    names = ("BTC-PERPETUAL", "ETH-PERPETUAL")
-    one, other = ([answer(tens(1, name))[1]] for name in names)
-    origin = batches._Origin("test 1", at.snapshot(INSTRUMENTS))
-    batches._store_candles(at, {names[0]: one}, origin, {}, NEVER)
-    # The other one commits candles and coverage before the first one's coverage.
-    batches.store(at, other, "test 1")
-    batches._store_coverage(at, {names[0]: one}, origin, {})
-    newest = at.snapshot(RAW_CANDLES).version
-    assert newest is not None
-    assert set(PastLake(at, newest).read(COVERAGE)["instrument"]) == set(names)
+def test_of_two_writers_each_keeps_what_it_asked_under_a_number_that_ascends(at: Lake) -> None:
+    one, other = (answer(tens(1, name))[1] for name in NAMES)
+    base = at.snapshot(RAW_CANDLES)
+    number = claim(at, base, [at.write(RAW_CANDLES, raw(NAMES[0], candles(10), 2), NAMES[0])], {})
+    # The other one commits candles and what it asked before what the first one asked is kept.
+    store(at, [other], "test 1")
+    assert PastLake(at, 3).read(COVERAGE)["instrument"].to_list() == [NAMES[1]]
+    append(at, ASKS, asked.rows_of([one], "test 1", None, T0), number, {})
+    asked.update(at, "test 1")
+    assert at.read(ASKS).select(BATCH, "instrument").rows() == [(3, NAMES[1]), (4, NAMES[0])]
+    assert at.read(COVERAGE).equals(PastLake(at, 4).read(COVERAGE))
+    assert at.read(COVERAGE)["instrument"].to_list() == list(NAMES)
+    assert PastLake(at, 3).read(COVERAGE)["instrument"].to_list() == [NAMES[1]]

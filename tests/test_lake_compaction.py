@@ -13,16 +13,19 @@ import lake
 from basislake import PROGRAM
 from basislake.explain import explain
 from lake import Lake
+from lake.batches import newest_batch
 from lake.compaction import compact, groups
-from lake.errors import ConflictError, LakeError
+from lake.errors import ConflictError, DamagedError
 from lake.files import DataFile
 from lake.fingerprint import fingerprint
-from lake.pieces import Piece, expand, pieces_of
+from lake.past import past
+from lake.slices import slices
 from lake.spans import MINUTE
-from lake.tables import CURATED, RAW_CANDLES
-from tests.lakes import LINEAGE
+from lake.state import State
+from lake.tables import BASIS, BATCH, CANDLES, CURATED, RAW_CANDLES, Table
+from tests.lakes import LINEAGE, append, ask
 from tests.market import basislake
-from tests.staged import CURATED_NAMES, Staged, built, content, is_same, raw_version
+from tests.staged import CURATED_NAMES, Staged, built, content, is_same
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -67,75 +70,86 @@ def test_which_files_become_one(sizes: list[int], chosen: list[list[int]]) -> No
     assert [[f.rows for f in group] for group in found] == chosen
 
 
-def test_a_file_compacted_twice_stands_for_what_was_appended(tmp_path: Path) -> None:
+def test_rows_keep_their_batches_and_every_minute_however_often_they_are_compacted(
+    tmp_path: Path,
+) -> None:
     at = lake.open(str(tmp_path))
-    for start in range(2):
+    for start in (0, 1, 0):
         _append(at, "A", start)
-    appended = expand(at.snapshot(RAW_CANDLES).files, {})
-    compact(at, RAW_CANDLES, PROGRAM)
-    for start in range(2, 4):
+    compact(at, PROGRAM)
+    before = at.read(RAW_CANDLES)
+    for start in (2, 1, 3):
         _append(at, "A", start)
-    later = {
-        p
-        for p in expand(at.snapshot(RAW_CANDLES).files, {})
-        if p.first and p.first >= T0 + 2 * MINUTE
-    }
-    compact(at, RAW_CANDLES, PROGRAM)
+    compact(at, PROGRAM)
     (left,) = at.snapshot(RAW_CANDLES).files
-    assert left.rows == 4
-    known = pieces_of(at.history(RAW_CANDLES))
-    assert set(expand([left], known)) == {*appended, *later}
-    assert expand([file(1, 0)], known) == (Piece("0", T0, T0),)
+    assert left.batches == (1, 6)
+    rows = at.read(RAW_CANDLES).select("ts", BATCH).rows()
+    found = sorted((int((ts - T0) / MINUTE), batch) for ts, batch in rows)
+    assert found == [(0, 1), (0, 3), (1, 2), (1, 5), (2, 4), (3, 6)]
+    assert past(at, 3).read(RAW_CANDLES).equals(before)
+    assert past(at, 3).snapshot(RAW_CANDLES).rows == 3
 
 
 @pytest.mark.slow
-def test_compacted_files_hold_the_same_rows_and_no_build_load_or_version_notices(
+def test_compacted_files_hold_the_same_rows_and_no_build_load_or_batch_notices(
     staged: Staged, tmp_path: Path
 ) -> None:
     where = staged.copy(tmp_path)
-    newest, before = raw_version(where), fingerprint(where, 2)
+    newest, before = newest_batch(where), fingerprint(where, 2)
     files = len(where.snapshot(RAW_CANDLES).files)
     done = basislake(None, "maintain", "--lake", tmp_path / "copy", "--json")
     assert done.code == 0, done.err
     told = done.json["compacted"]
     left = where.snapshot(RAW_CANDLES)
-    assert len(left.files) == files - told["files_before"] + told["files_after"] < files
+    assert told["files_after"] < told["files_before"]
+    assert len(left.files) < files
     assert all(f.digest for f in left.files)
     assert fingerprint(where, 2) == before
     assert fingerprint(where, 2, verify=True) == before
 
-    # No build is due, and none makes anything anew.
-    assert raw_version(where) > newest
+    # No build is due, and none makes anything again.
+    assert newest_batch(where) == newest
     status = basislake(None, "status", "--lake", tmp_path / "copy", "--json").json
     assert status["behind"] == []
     versions = [where.snapshot(table).version for table in CURATED]
-    assert (built(where).rebuilt, built(where).raw_version) == (0, raw_version(where))
+    assert (built(where).rebuilt, built(where).raw_version) == (0, newest)
     assert [where.snapshot(table).version for table in CURATED] == versions
 
-    # Every version is as it was, the compacted one as the one before it.
+    # As of every batch it is as it was.
     for stage in (staged.first, staged.last):
-        assert is_same(content(lake.open(where.uri, version=stage.version)), stage.content)
-    compacted = lake.open(where.uri, version=raw_version(where))
-    assert is_same(content(compacted), staged.last.content)
-    assert compacted.older() == {}  # type: ignore[attr-defined]
-    built(where, raw_version=staged.unbuilt.version)
+        assert is_same(content(past(where, stage.batch)), stage.content)
+    built(where, as_of=staged.unbuilt.batch)
     built(where)
     assert is_same(content(where), staged.last.content, CURATED_NAMES)
     again = basislake(None, "maintain", "--lake", tmp_path / "copy", "--json").json
     assert again["compacted"]["files_before"] == 0
 
 
-def test_a_build_after_a_compaction_makes_anew_only_what_came_since(
+def test_files_of_curated_tables_stay_within_their_month(where: Lake) -> None:
+    """So a build, a load and a fingerprint go on by month."""
+    for table in (CANDLES, BASIS):
+        before = {own.name: own.digest() for own in slices(where.snapshot(table))}
+        _split(where, table)
+        assert len(where.snapshot(table).files) > len(before)
+        compact(where, PROGRAM)
+        after = {own.name: own.known_digest for own in slices(where.snapshot(table))}
+        assert after == before
+        assert len({name.partition("/")[2] for name in after}) > 1
+
+
+def test_a_build_after_a_compaction_makes_again_only_what_came_since(
     staged: Staged, tmp_path: Path
 ) -> None:
-    where = staged.copy(tmp_path)
+    where, twin = staged.copy(tmp_path), staged.copy(tmp_path / "twin")
     name = min(where.snapshot(RAW_CANDLES).by_partition())
     last = max(f.last for f in where.snapshot(RAW_CANDLES).of(name) if f.last)
-    _append(where, name, int((last - T0) / MINUTE) + 1)
-    compact(where, RAW_CANDLES, PROGRAM)
-    twin = staged.copy(tmp_path / "twin")
-    _append(twin, name, int((last - T0) / MINUTE) + 1)
-    assert built(where).rebuilt == built(twin).rebuilt > 0
+    for at in (where, twin):
+        number = _append(at, name, int((last - T0) / MINUTE) + 1)
+        ask(at, number, (name, last + MINUTE, last + 2 * MINUTE, "present"))
+    compact(where, PROGRAM)
+    done, expected = built(where), built(twin)
+    assert (done.rebuilt, done.months) == (expected.rebuilt, expected.months)
+    assert 0 < done.months < len(slices(where.snapshot(CANDLES)))
     assert is_same(content(where), content(twin), CURATED_NAMES)
 
 
@@ -144,45 +158,52 @@ def test_explain_still_tells_by_which_call_a_compacted_candle_came(
 ) -> None:
     where = staged.copy(tmp_path)
     row = where.scan("basis").select("instrument", "ts").collect().row(0)
-    before = explain(where, *row).sides[0].fetched
+    before = explain(State(where), *row).sides[0].fetched
     files = where.snapshot(RAW_CANDLES).of(row[0])
-    compact(where, RAW_CANDLES, PROGRAM)
+    compact(where, PROGRAM)
     assert not set(files) & set(where.snapshot(RAW_CANDLES).of(row[0]))
-    after = explain(where, *row).sides[0].fetched
+    after = explain(State(where), *row).sides[0].fetched
     assert before is not None
     assert before.call is not None
     assert after == before
 
 
-def test_of_two_that_change_one_partition_one_has_to_start_over(tmp_path: Path) -> None:
+def test_of_two_that_move_the_same_rows_one_has_to_start_over(tmp_path: Path) -> None:
     at = lake.open(str(tmp_path))
     for start in range(2):
         _append(at, "A", start)
         _append(at, "B", start)
     old = at.snapshot(RAW_CANDLES)
-    whole = at.write(RAW_CANDLES, old.scan("A").collect(), "A")
-    at.swap(old, old.of("A"), [whole], LINEAGE)
-    changes: list[Callable[[], int]] = [
-        lambda: at.swap(old, old.of("A"), [whole], LINEAGE),
-        lambda: at.commit(old, [], LINEAGE, replacing=["A"]),
-        lambda: at.commit(old, [at.write(RAW_CANDLES, _rows(9), "A")], LINEAGE, counting=["A"]),
+    whole = {name: at.write(RAW_CANDLES, old.scan(name).collect(), name) for name in "AB"}
+
+    def swap(name: str) -> None:
+        at.commit(old, [whole[name]], LINEAGE, removing=old.of(name), is_change=False)
+
+    swap("A")
+    changes: list[Callable[[], object]] = [
+        lambda: swap("A"),
+        lambda: at.commit(old, [], LINEAGE, removing=old.of("A")),
+        lambda: at.commit(old, [], LINEAGE, removing=old.files),
     ]
     for change in changes:
         with pytest.raises(ConflictError):
             change()
     assert at.snapshot(RAW_CANDLES).rows == 4
-    at.swap(old, old.of("B"), [at.write(RAW_CANDLES, old.scan("B").collect(), "B")], LINEAGE)
-    assert [len(own) for own in at.snapshot(RAW_CANDLES).by_partition().values()] == [1, 1]
+    # Who adds rows is in nobody's way.
+    append(at, {"A": [_rows(9)]})
+    swap("B")
+    assert [len(own) for own in at.snapshot(RAW_CANDLES).by_partition().values()] == [2, 1]
     assert at.snapshot(RAW_CANDLES, old.version).scan().collect().height == 4
 
 
-def test_a_minute_that_is_there_twice_is_not_put_together(tmp_path: Path) -> None:
+def test_a_damaged_file_is_not_put_together_with_sound_ones(tmp_path: Path) -> None:
     at = lake.open(str(tmp_path))
-    for _ in range(2):
-        base = at.snapshot(RAW_CANDLES)
-        at.commit(base, [at.write(RAW_CANDLES, _rows(1), "A")], LINEAGE)
-    with pytest.raises(LakeError, match="A should hold 2 rows of as many minutes in 2 files"):
-        compact(at, RAW_CANDLES, PROGRAM)
+    for start in (1, 2):
+        _append(at, "A", start)
+    one, other = (tmp_path / "raw_candles" / file.path for file in at.snapshot(RAW_CANDLES).files)
+    one.write_bytes(other.read_bytes())
+    with pytest.raises(DamagedError, match="holds other rows than its name says"):
+        compact(at, PROGRAM)
     assert len(at.snapshot(RAW_CANDLES).files) == 2
 
 
@@ -192,6 +213,16 @@ def _rows(start: int) -> pl.DataFrame:
     return pl.DataFrame({"ts": ts, **prices, "volume": [0.0], "cost": [0.0]})
 
 
-def _append(at: Lake, name: str, start: int) -> None:
-    base = at.snapshot(RAW_CANDLES)
-    at.commit(base, [at.write(RAW_CANDLES, _rows(start), name)], LINEAGE, counting=[name])
+def _append(at: Lake, name: str, start: int) -> int:
+    return append(at, {name: [_rows(start)]})
+
+
+def _split(at: Lake, table: Table) -> None:
+    """Make each slice of a table three files."""
+    base = at.snapshot(table)
+    added = [
+        at.write(table, part, own.instrument)
+        for own in slices(base)
+        for part in (own.read().gather_every(3, first) for first in range(3))
+    ]
+    at.commit(base, added, LINEAGE, removing=base.files, is_change=False)

@@ -1,32 +1,34 @@
-"""Backups and restores: every version, proven, resumed after a kill, and of nothing else."""
+"""Backups and restores: every batch, proven, resumed after a kill, and of nothing else."""
 
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from hashlib import sha256
+from datetime import timedelta
 from itertools import cycle
 from pathlib import Path
 
-import polars as pl
 import pytest
-from deltalake import CommitProperties, Schema
 
 import lake
+from basislake import PROGRAM
 from basislake.exchange.server import SimulatedExchange
-from lake import Lake, files
+from lake import Lake
+from lake.batches import newest_batch
 from lake.copying import copy
-from lake.errors import ConflictError, LakeError, UsageError
+from lake.errors import ConflictError, GoneError, LakeError, UsageError
 from lake.fingerprint import fingerprint
+from lake.maintenance import maintain
 from lake.overlap import check_apart
-from lake.tables import CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES, TABLES, Table
+from lake.past import past
+from lake.tables import CANDLES, COVERAGE, CURATED, INSTRUMENTS, RAW, RAW_CANDLES, TABLES, Table
 from tests.damage import DAMAGES, file_of, flipped, garbled
 from tests.gates import Gate
-from tests.lakes import LINEAGE, instrument, lake_of
+from tests.lakes import LINEAGE, instrument, lake_of, record
 from tests.market import basislake, command, ideal_calls, rows, small_market
 from tests.object_store import ObjectStore, Proxy
 from tests.processes import as_user, ended, only_for_root, running, wait_until
-from tests.staged import Staged, built, content, is_same, raw_version
+from tests.staged import TOLD, Staged, built, content, files, is_same
 
 ALL_DAMAGES: Mapping[str, Callable[[Path], None]] = {**DAMAGES, "flipped": flipped}
 
@@ -38,12 +40,13 @@ def backup(source: Lake, target: Lake | str, **kwargs: object) -> dict[str, obje
     return found
 
 
-def versions(at: Lake) -> dict[str, int | None]:
-    return {name: at.snapshot(table).version for name, table in TABLES.items()}
+def layout(at: Lake) -> dict[str, set[str]]:
+    """The files that make up each table."""
+    return {name: {f.path for f in at.snapshot(table).files} for name, table in TABLES.items()}
 
 
 @pytest.mark.slow
-def test_a_backup_holds_every_version_and_the_next_one_only_what_came_since(
+def test_a_backup_holds_every_batch_and_the_next_one_copies_only_what_came_since(
     staged: Staged, where: Lake, tmp_path: Path
 ) -> None:
     folder = tmp_path / "backup"
@@ -51,24 +54,48 @@ def test_a_backup_holds_every_version_and_the_next_one_only_what_came_since(
     at = lake.open(str(folder))
     assert done["equal"]
     assert done["fingerprint"] == fingerprint(where, 2).lake
-    assert versions(at) == versions(where)
-    for stage in (staged.first, staged.last):
-        assert is_same(content(lake.open(at.uri, version=stage.version)), stage.content)
-    for name, table in TABLES.items():
-        assert at.history(table) == where.history(table), name
-    one, other = at.snapshot(RAW_CANDLES), where.snapshot(RAW_CANDLES)
-    assert [one.counter(n) for n in one.by_partition()] == [
-        other.counter(n) for n in other.by_partition()
-    ]
+    assert layout(at) == layout(where)
+    assert done["batch"] == newest_batch(at) == newest_batch(where)
+    for table in RAW:
+        for stage in (staged.first, staged.unbuilt):
+            found = lake.open(at.uri, as_of=stage.batch).read(table)
+            assert found.equals(lake.open(where.uri, as_of=stage.batch).read(table))
+    # A build of then was not copied, and can be made again.
+    with pytest.raises(LakeError, match=TOLD.format(staged.first.batch)):
+        lake.open(at.uri, as_of=staged.first.batch).scan("basis")
     assert built(at).rebuilt == 0
 
     again = backup(where, str(folder))
-    assert (again["files_copied"], again["files_held"], again["equal"]) == (0, 0, True)
+    held = sum(map(len, layout(where).values()))
+    assert (again["files_copied"], again["files_held"], again["equal"]) == (0, held, True)
     built(where, full=True)
     assert basislake(None, "maintain", "--lake", where.uri).code == 0
     more = backup(where, str(folder))
     assert 0 < int(str(more["files_copied"])) < int(str(done["files_copied"]))
-    assert versions(lake.open(str(folder))) == versions(where)
+    assert layout(lake.open(str(folder))) == layout(where)
+    assert is_same(content(lake.open(str(folder))), content(where))
+
+
+def test_a_backup_that_was_tidied_never_takes_one_build_for_another(
+    staged: Staged, where: Lake, tmp_path: Path
+) -> None:
+    """Its tables have versions of their own, which the rows of `builds` do not tell."""
+    at = lake.open(str(tmp_path / "backup"))
+    built(where, as_of=staged.first.batch)
+    copy(where, at, PROGRAM, 2)
+    for _ in range(3):
+        for table in CURATED:
+            at.commit(at.snapshot(table), [], LINEAGE)
+    built(where, as_of=staged.unbuilt.batch)
+    built(where)
+    copy(where, at, PROGRAM, 2)
+    for stage in (staged.first, staged.unbuilt):
+        assert not past(where, stage.batch).scan("basis").collect().is_empty()
+        with pytest.raises(GoneError, match=TOLD.format(stage.batch)):
+            past(at, stage.batch).scan("basis")
+    assert is_same(content(past(at, staged.last.batch)), staged.last.content)
+    built(at, as_of=staged.first.batch)
+    assert is_same(content(past(at, staged.first.batch)), staged.first.content)
 
 
 @pytest.mark.slow
@@ -114,9 +141,9 @@ def test_a_lake_is_not_copied_onto_or_into_itself_nor_over_a_folder_it_lies_in(
     before = sorted(tmp_path.rglob("*"))
     target = f"{tmp_path}/{place}"
     with pytest.raises(UsageError, match="they are one place, or one is inside the other"):
-        copy(where, lake.open(target), 1)
+        copy(where, lake.open(target), PROGRAM, 1)
     with pytest.raises(UsageError, match="they are one place, or one is inside the other"):
-        copy(lake.open(target), where, 1)
+        copy(lake.open(target), where, PROGRAM, 1)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -168,11 +195,11 @@ def test_a_killed_backup_leaves_a_lake_and_the_next_one_finishes_it(
     env = proxy.store.environment(tmp_path)
     with running(command(None, "backup", uri, "--lake", where.uri), env) as process:
         wait_until(process, lambda: at.snapshot(RAW_CANDLES).version is not None)
-    assert versions(at) != versions(where)
+    assert layout(at) != layout(where)
     assert all(at.scan(name).collect().height >= 0 for name in TABLES)
     done = backup(where, uri, env=object_store.environment(tmp_path))
     assert done["equal"]
-    assert versions(at) == versions(where)
+    assert layout(at) == layout(where)
 
 
 @pytest.mark.slow
@@ -190,14 +217,14 @@ def test_a_backup_beside_a_running_backfill_is_a_lake_as_it_was_at_a_moment(
     ):
         wait_until(process, lambda: where.snapshot(RAW_CANDLES).rows > 0)
         while process.poll() is None:
-            assert copy(where, at, 2).is_equal
+            assert copy(where, at, PROGRAM, 2).is_equal
             counts.add(at.snapshot(RAW_CANDLES).rows)
             assert _claimed(at) <= max(counts)
             first.open()
             if len(counts) > 1:
                 last.open()
         assert ended(process).code == 0
-    assert copy(where, at, 2).is_equal
+    assert copy(where, at, PROGRAM, 2).is_equal
     assert is_same(content(at), content(where))
 
 
@@ -209,7 +236,7 @@ def _claimed(at: Lake) -> int:
 def kept(where: Lake, tmp_path: Path) -> Iterator[Lake]:
     """A backup that should not be touched."""
     at = lake.open(str(tmp_path / "kept"))
-    copy(where, at, 2)
+    copy(where, at, PROGRAM, 2)
     before = {path: path.read_bytes() for path in Path(at.uri).rglob("*") if path.is_file()}
     yield at
     assert {p: p.read_bytes() for p in Path(at.uri).rglob("*") if p.is_file()} == before
@@ -224,8 +251,7 @@ def place(request: pytest.FixtureRequest, object_store: ObjectStore, tmp_path: P
 
 
 def _put(at: Lake, *names: str) -> None:
-    rows = pl.DataFrame(list(map(instrument, names)), INSTRUMENTS.polars_schema, orient="row")
-    at.replace(at.snapshot(INSTRUMENTS), rows, LINEAGE)
+    record(at, list(map(instrument, names)))
 
 
 def _names(at: Lake) -> list[str]:
@@ -238,56 +264,27 @@ def test_a_commit_that_another_writer_makes_in_the_copy_meanwhile_stays_and_ends
     place: Lake, tmp_path: Path, begun: str
 ) -> None:
     source = lake_of(tmp_path / "source", instruments=[instrument("A")])
+    _put(source, "A")
     if begun == "copied":
-        copy(source, place, 1)
+        copy(source, place, PROGRAM, 1)
         _put(source, "A", "B")
 
     def interfere(_done: int, _total: int) -> None:
         _put(place, "A", "C")
 
     with pytest.raises(ConflictError, match=r"Another writer committed .* nothing took its place"):
-        copy(source, place, 1, interfere)
+        copy(source, place, PROGRAM, 1, interfere)
     assert _names(place) == ["A", "C"]
     with pytest.raises(LakeError, match="holds another"):
-        copy(source, place, 1)
+        copy(source, place, PROGRAM, 1)
     assert _names(place) == ["A", "C"]
-
-
-@pytest.mark.slow
-def test_a_copy_goes_on_where_one_was_killed_between_a_reservation_and_its_commit(
-    object_store: ObjectStore, tmp_path: Path
-) -> None:
-    place = lake.open(object_store.uri("reserved"), object_store.options)
-    source = lake_of(tmp_path / "source", instruments=[instrument("A")])
-    copy(source, place, 1)
-    _put(source, "A", "B")
-    commit = (Path(source.uri) / "instruments" / "_delta_log" / f"{2:020}.json").read_bytes()
-    _reserve(place, sha256(b"of another lake").hexdigest())
-    with pytest.raises(ConflictError, match="choose a place that is empty"):
-        copy(source, place, 1)
-    assert _names(place) == ["A"]
-    store = files.filesystem(f"{place.uri}/instruments", place.options)
-    store.delete_file(f"_delta_log/{2:020}.json")
-    _reserve(place, sha256(commit).hexdigest())
-    assert copy(source, place, 1).is_equal
-    assert _names(place) == ["A", "B"]
-    assert files.get(store, f"_delta_log/{2:020}.json") == commit
-
-
-def _reserve(at: Lake, digest: str) -> None:
-    """Leave what a copy that is killed at this moment leaves."""
-    at.snapshot(INSTRUMENTS).opened.create_write_transaction(
-        [],
-        mode="append",
-        schema=Schema.from_arrow(INSTRUMENTS.arrow_schema),
-        commit_properties=CommitProperties({"reserved_for": digest}),
-    )
 
 
 def test_another_lake_is_not_copied_over_a_backup(kept: Lake, tmp_path: Path) -> None:
     other = lake_of(tmp_path / "other", instruments=[instrument("A")])
+    _put(other, "A")
     with pytest.raises(LakeError, match="holds another"):
-        copy(other, kept, 2)
+        copy(other, kept, PROGRAM, 2)
     done = basislake(None, "restore", other.uri, "--lake", kept.uri)
     assert (done.code, "choose a place that is empty" in done.err) == (1, True)
 
@@ -295,8 +292,8 @@ def test_another_lake_is_not_copied_over_a_backup(kept: Lake, tmp_path: Path) ->
 def test_an_older_lake_is_not_copied_over_a_newer_one(kept: Lake, where: Lake) -> None:
     built(where, full=True)
     before = content(where)
-    with pytest.raises(LakeError, match="versions of it that the source lacks"):
-        copy(kept, where, 2)
+    with pytest.raises(LakeError, match="was written to since it was copied"):
+        copy(kept, where, PROGRAM, 2)
     assert is_same(content(where), before)
 
 
@@ -308,7 +305,7 @@ def test_a_damaged_file_of_either_side_is_named_and_the_exit_code_is_1(
     backup(where, str(folder))
     good, bad = where.snapshot(RAW_CANDLES).files[:2]
     for at in (Path(where.uri), folder):
-        (at / "raw_candles" / bad.path).write_bytes((at / "raw_candles" / good.path).read_bytes())
+        flipped(at / "raw_candles" / bad.path)
     done = basislake(None, "backup", folder, "--lake", where.uri, "--json")
     assert (done.code, done.json["equal"], done.json["files_mended"]) == (1, False, 0)
     for at in (Path(where.uri), folder):
@@ -346,15 +343,15 @@ def test_what_is_damaged_in_the_source_is_not_copied_over_what_is_sound(
     before = content(at)
     garbled(file_of(where, CANDLES))
     flipped(file_of(at, RAW_CANDLES))
-    done = copy(where, at, 2)
+    done = copy(where, at, PROGRAM, 2)
     assert done.is_equal
-    assert done.proof.mended == 1
+    assert done.mended == 1
     assert is_same(content(at), before)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("table", [RAW_CANDLES, CANDLES])
-def test_a_file_that_is_gone_and_was_not_given_up_is_named_and_the_rest_is_copied(
+def test_a_file_that_is_gone_is_named_and_what_was_copied_stays(
     where: Lake, tmp_path: Path, table: Table
 ) -> None:
     built(where, full=True)
@@ -365,12 +362,12 @@ def test_a_file_that_is_gone_and_was_not_given_up_is_named_and_the_rest_is_copie
     done = basislake(None, "backup", at.uri, "--lake", where.uri)
     assert done.code == 1
     named = f"{table.name}/{lost.relative_to(Path(where.uri) / table.name)}"
-    assert f"{named} is not there, and was not given up; the source is damaged" in done.err
+    assert f"{named} is not there any more; the source is damaged" in done.err
     assert "Traceback" not in done.err
-    # No version that lacks it was made, and where it is found again, it is all that is lacking.
-    assert versions(at)[table.name] is None
+    # Nothing was committed that lacks it, and where it is found again, the rest is held.
+    assert at.snapshot(table).version is None
     lost.write_bytes(data)
-    more = copy(where, at, 2)
+    more = copy(where, at, PROGRAM, 2)
     assert more.is_equal
     assert more.held > 0
     assert is_same(content(at), content(where))
@@ -382,4 +379,48 @@ def test_what_is_no_lake_is_not_copied(where: Lake, tmp_path: Path) -> None:
     assert not (tmp_path / "absent").exists()
     assert rows(where, "raw_candles").height == where.snapshot(RAW_CANDLES).rows
     assert where.snapshot(INSTRUMENTS).rows > 0
-    assert raw_version(where) > 0
+    assert newest_batch(where) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment", ["at its first file", "after the raw candles", "at its last file"]
+)
+def test_a_backup_beside_a_build_is_the_lake_as_it_was_when_it_began(
+    where: Lake, tmp_path: Path, moment: str
+) -> None:
+    at, before, told = lake.open(str(tmp_path / "backup")), content(where), list[int]()
+    is_now: dict[str, Callable[[int, int], bool]] = {
+        "at its first file": lambda copied, _total: copied == 1,
+        "after the raw candles": lambda *_: at.snapshot(RAW_CANDLES).version is not None,
+        "at its last file": lambda copied, total: copied == total,
+    }
+
+    def overtake(copied: int, total: int) -> None:
+        if is_now[moment](copied, total) and len(told) < total:
+            built(where, full=True)
+            told.extend([total] * total)
+
+    assert copy(where, at, PROGRAM, 2, overtake).is_equal
+    assert told
+    assert is_same(content(at), before)
+    assert copy(where, at, PROGRAM, 2).is_equal
+    assert layout(at) == layout(where)
+
+
+@pytest.mark.slow
+def test_a_backup_whose_files_are_tidied_away_meanwhile_says_so_and_the_next_one_finishes(
+    where: Lake, tmp_path: Path
+) -> None:
+    at = lake.open(str(tmp_path / "backup"))
+
+    def tidy(copied: int, _total: int) -> None:
+        if copied == 1:
+            built(where, full=True)
+            maintain(where, PROGRAM, timedelta(0), unsafe=True)
+
+    with pytest.raises(LakeError, match=r"or was tidied meanwhile.*run the command again"):
+        copy(where, at, PROGRAM, 2, tidy)
+    assert files(at, "raw_candles")
+    assert copy(where, at, PROGRAM, 2).is_equal
+    assert is_same(content(at), content(where))

@@ -115,7 +115,6 @@ def test_a_lake_without_the_mark_is_its_first_writers(
     assert origin_of(bare) is None
     assert basislake(server, "backfill", "--lake", bare.uri).code == 0
     assert origin_of(bare) == "localhost"
-    assert bare.history(INSTRUMENTS)[0].is_upkeep
     assert fingerprint(bare, 1).lake == marked
 
 
@@ -138,6 +137,6 @@ def test_the_mark_stays_in_an_object_store_when_rows_come(object_store: ObjectSt
     base = at.snapshot(INSTRUMENTS)
     assert base.version == 0
     rows = pl.DataFrame([instrument("BTC-PERPETUAL")], INSTRUMENTS.polars_schema)
-    assert at.replace(base, rows, LINEAGE) == 1
+    assert at.replace(base, rows, LINEAGE).version == 1
     with pytest.raises(UsageError, match="holds the market of deribit"):
         claim(at, "localhost", PROGRAM)

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 import lake
 from lake import Lake
+from lake.batches import claim
 from lake.errors import ConflictError, LakeError, UsageError
+from lake.files import DataFile
 from lake.fingerprint import fingerprint
 from lake.tables import CANDLES, INSTRUMENTS, QUARANTINE, RAW_CANDLES, TABLES
-from lake.versions import pinned
+from tests.lakes import append as append_batch
+from tests.lakes import fill, mark_built
 from tests.strategies import T0, candles, minute, raw
 
 LINEAGE = {"program": "test 1", "made_from": {"instruments": 3}}
@@ -25,9 +29,16 @@ def at(tmp_path: Path) -> Lake:
 
 
 def append(at: Lake, name: str, frame: pl.DataFrame) -> int:
-    base = at.snapshot(RAW_CANDLES)
-    added = [at.write(RAW_CANDLES, frame, name)]
-    return at.commit(base, added, LINEAGE, counting=[name])
+    return append_batch(at, {name: [frame]})
+
+
+def batch(frame: pl.DataFrame, number: int = 1) -> pl.DataFrame:
+    return frame.with_columns(pl.lit(number, pl.Int64).alias("batch"))
+
+
+def written(at: Lake, name: str, frame: pl.DataFrame) -> DataFile:
+    """A file of raw candles that is not committed."""
+    return at.write(RAW_CANDLES, batch(frame), name)
 
 
 def instruments(*names: str) -> pl.DataFrame:
@@ -55,7 +66,10 @@ def test_committed_rows_are_read_back_exactly_with_their_partition(at: Lake) -> 
     with_null = candles(3).with_columns(cost=pl.Series([1.5, None, -0.0]))
     append(at, "BTC-28JUN19", with_null.reverse())
     append(at, "BTC-PERPETUAL", candles(2, price=7.0))
-    expected = [raw("BTC-28JUN19", with_null), raw("BTC-PERPETUAL", candles(2, price=7.0))]
+    expected = [
+        raw("BTC-28JUN19", batch(with_null)),
+        raw("BTC-PERPETUAL", batch(candles(2, price=7.0), 2)),
+    ]
     assert held(at).equals(pl.concat(expected))
     one = at.snapshot(RAW_CANDLES).scan("BTC-PERPETUAL").collect()
     assert one.equals(expected[1])
@@ -64,52 +78,54 @@ def test_committed_rows_are_read_back_exactly_with_their_partition(at: Lake) -> 
 
 def test_a_written_file_shows_nowhere_before_its_commit(at: Lake) -> None:
     append(at, "A", candles(2))
-    at.write(RAW_CANDLES, candles(5), "B")
+    written(at, "B", candles(5))
     assert held(at).height == 2
     assert at.duckdb().execute("SELECT count(*) FROM raw_candles").fetchone() == (2,)
 
 
 def test_replaced_files_show_nowhere_but_in_the_older_version(at: Lake) -> None:
     append(at, "A", candles(4))
-    before = append(at, "B", candles(3))
+    append(at, "B", candles(3))
     base = at.snapshot(RAW_CANDLES)
-    fresh = at.write(RAW_CANDLES, candles(1, start=9), "A")
-    at.commit(base, [fresh], LINEAGE, replacing=["A"])
-    expected = pl.concat([raw("A", candles(1, start=9)), raw("B", candles(3))])
-    assert held(at).equals(expected)
-    assert view(at, "raw_candles").equals(expected)
-    assert at.scan("raw_candles", before).collect().height == base.scan().collect().height == 7
+    fresh = written(at, "A", candles(1, start=9))
+    at.commit(base, [fresh], LINEAGE, removing=base.of("A"))
+    expected = [raw("A", batch(candles(1, start=9))), raw("B", batch(candles(3), 2))]
+    assert held(at).equals(pl.concat(expected))
+    assert view(at, "raw_candles").equals(pl.concat(expected))
+    old = at.snapshot(RAW_CANDLES, base.version)
+    assert old.scan().collect().height == base.scan().collect().height == 7
 
 
 def test_a_partition_can_be_removed_whole(at: Lake) -> None:
     append(at, "A", candles(4))
     append(at, "B", candles(1))
-    at.commit(at.snapshot(RAW_CANDLES), [], LINEAGE, replacing=["A"])
+    base = at.snapshot(RAW_CANDLES)
+    at.commit(base, [], LINEAGE, removing=base.of("A"))
     assert held(at)["instrument"].to_list() == ["B"]
 
 
-def test_a_file_is_known_by_its_rows_range_and_digest(at: Lake) -> None:
+def test_a_file_is_known_by_its_rows_range_batches_and_digest(at: Lake) -> None:
     base = at.snapshot(RAW_CANDLES)
-    written = at.write(RAW_CANDLES, candles(5, start=2).reverse(), "A")
-    at.commit(base, [written], LINEAGE)
+    added = written(at, "A", candles(5, start=2).reverse())
+    at.commit(base, [added], LINEAGE)
     append(at, "B", candles(5, start=2))
     (file,) = at.snapshot(RAW_CANDLES).of("A")
-    assert file == written
+    assert file == added
     assert (file.rows, file.first, file.last) == (5, minute(2), minute(6))
+    assert file.batches == (1, 1)
     (same,) = at.snapshot(RAW_CANDLES).of("B")
     assert file.digest is not None
     assert same.digest == file.digest
 
 
-def test_two_appends_to_one_instrument_from_one_base_cannot_both_succeed(at: Lake) -> None:
+def test_two_that_set_one_counter_from_one_base_cannot_both_succeed(at: Lake) -> None:
     append(at, "A", candles(1))
     slow = at.snapshot(RAW_CANDLES)
     append(at, "A", candles(1, start=1))
-    added = [at.write(RAW_CANDLES, candles(1, start=1), "A")]
     with pytest.raises(ConflictError):
-        at.commit(slow, added, LINEAGE, counting=["A"])
+        claim(at, slow, [written(at, "A", candles(1, start=1))], LINEAGE)
     assert held(at)["ts"].to_list() == [minute(0), minute(1)]
-    at.commit(slow, [at.write(RAW_CANDLES, candles(1), "B")], LINEAGE, counting=["B"])
+    at.commit(slow, [written(at, "B", candles(1))], LINEAGE, counters={"other": 1})
     assert held(at).height == 3
 
 
@@ -117,7 +133,7 @@ def test_of_two_that_make_a_table_one_has_to_start_over(at: Lake) -> None:
     slow = at.snapshot(RAW_CANDLES)
     append(at, "A", candles(1))
     with pytest.raises(ConflictError):
-        at.commit(slow, [at.write(RAW_CANDLES, candles(1), "A")], LINEAGE, counting=["A"])
+        claim(at, slow, [written(at, "A", candles(1))], LINEAGE)
     assert held(at).height == 1
 
 
@@ -130,14 +146,17 @@ def test_of_two_that_replace_a_table_one_has_to_start_over(at: Lake) -> None:
         assert names(at) == list(rows)
 
 
-def test_of_two_that_fill_an_empty_partition_one_has_to_start_over(at: Lake) -> None:
-    append(at, "B", candles(1))
+def test_of_two_that_remove_one_file_one_has_to_start_over_whatever_else_they_change(
+    at: Lake,
+) -> None:
+    for name in ("A", "B"):
+        append(at, name, candles(1))
     slow = at.snapshot(RAW_CANDLES)
-    at.commit(slow, [at.write(RAW_CANDLES, candles(1), "A")], LINEAGE, replacing=["A"])
-    added = [at.write(RAW_CANDLES, candles(1), "A")]
+    at.commit(slow, [written(at, "A", candles(2))], LINEAGE, removing=slow.of("A"))
     with pytest.raises(ConflictError):
-        at.commit(slow, added, LINEAGE, replacing=["A"])
-    assert held(at).height == 2
+        at.commit(slow, [written(at, "A", candles(3))], LINEAGE, removing=slow.files)
+    at.commit(slow, [], LINEAGE, removing=slow.of("B"))
+    assert held(at).equals(raw("A", batch(candles(2))))
 
 
 def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> None:
@@ -158,51 +177,57 @@ def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> N
 
 
 def test_replacing_a_table_by_what_it_holds_makes_no_commit(at: Lake) -> None:
-    assert at.replace(at.snapshot(INSTRUMENTS), instruments("A", "B"), LINEAGE) == 1
-    assert at.replace(at.snapshot(INSTRUMENTS), instruments("B", "A"), LINEAGE) is None
-    assert at.replace(at.snapshot(INSTRUMENTS), instruments("A"), LINEAGE) == 2
+    def version_of(frame: pl.DataFrame) -> int | None:
+        done = at.replace(at.snapshot(INSTRUMENTS), frame, LINEAGE)
+        assert done.version == at.snapshot(INSTRUMENTS).version
+        return done.version
+
+    assert version_of(instruments("A", "B")) == 1
+    assert version_of(instruments("B", "A")) == 1
+    assert version_of(instruments("A")) == 2
     assert names(at) == ["A"]
-    assert at.replace(at.snapshot(INSTRUMENTS), INSTRUMENTS.empty(), LINEAGE) == 3
+    assert version_of(INSTRUMENTS.empty()) == 3
     assert names(at) == []
 
 
-def test_a_mark_keeps_its_number_through_later_commits_until_it_is_set_anew(at: Lake) -> None:
+def test_a_counter_keeps_its_number_through_later_commits_until_it_is_set_anew(at: Lake) -> None:
     def counters() -> list[int]:
         now = at.snapshot(INSTRUMENTS)
         return [now.counter(name) for name in ("A", "B", "C")]
 
     assert counters() == [0, 0, 0]
     at.replace(at.snapshot(INSTRUMENTS), instruments("A"), LINEAGE, {"A": 7, "B": 2})
-    marked = at.snapshot(INSTRUMENTS)
+    counted = at.snapshot(INSTRUMENTS)
     for rows in (("A", "B"), (), ("A",)):
         at.replace(at.snapshot(INSTRUMENTS), instruments(*rows), LINEAGE)
         assert counters() == [7, 2, 0]
     # A number may go down too, and a version that was read before keeps what it had.
     at.replace(at.snapshot(INSTRUMENTS), instruments("B"), LINEAGE, {"A": 3, "C": 1, "B": 0})
     assert counters() == [3, 0, 1]
-    assert marked.counter("A") == 7
-    again = lake.open(at.uri).snapshot(INSTRUMENTS, marked.version)
+    assert counted.counter("A") == 7
+    again = lake.open(at.uri).snapshot(INSTRUMENTS, counted.version)
     assert [again.counter(name) for name in ("A", "B", "C")] == [7, 2, 0]
 
 
-def test_only_a_mark_that_changes_is_worth_a_commit(at: Lake) -> None:
-    def replace(marks: dict[str, int]) -> int | None:
-        return at.replace(at.snapshot(INSTRUMENTS), instruments("A", "B"), LINEAGE, marks)
+def test_only_a_counter_that_changes_is_worth_a_commit(at: Lake) -> None:
+    def replace(counters: dict[str, int]) -> int | None:
+        base = at.snapshot(INSTRUMENTS)
+        return at.replace(base, instruments("A", "B"), LINEAGE, counters).version
 
     assert replace({}) == 1
-    assert replace({"A": 0}) is None
+    assert replace({"A": 0}) == 1
     assert replace({"A": 5, "B": 0}) == 2
-    assert replace({"A": 5}) is None
-    assert replace({}) is None
+    assert replace({"A": 5}) == 2
+    assert replace({}) == 2
     assert replace({"A": 0}) == 3
     assert names(at) == ["A", "B"]
 
 
-def test_a_mark_beside_a_counter_leaves_it_counting(at: Lake) -> None:
+def test_a_commit_sets_several_counters_at_once(at: Lake) -> None:
     for number in range(1, 4):
         base = at.snapshot(RAW_CANDLES)
-        added = [at.write(RAW_CANDLES, candles(1, start=number), "A")]
-        at.commit(base, added, LINEAGE, counting=["A"], marks={"B": 10 * number})
+        added = [written(at, "A", candles(1, start=number))]
+        at.commit(base, added, LINEAGE, counters={"A": number, "B": 10 * number})
         now = at.snapshot(RAW_CANDLES)
         assert (now.counter("A"), now.counter("B")) == (number, 10 * number)
 
@@ -228,17 +253,17 @@ def test_writers_at_once_that_make_the_table_know_of_one_another(tmp_path: Path)
         for job in jobs:
             job.join()
         made = at.snapshot(RAW_CANDLES)
-        assert (made.rows, made.counter("A"), made.version) == (4, 4, 4)
+        assert (made.rows, made.counter("batch"), made.version) == (4, 4, 4)
 
 
-def test_every_commit_tells_its_lineage_the_first_too(at: Lake) -> None:
-    append(at, "A", candles(1))
-    at.commit(at.snapshot(RAW_CANDLES), [], {"program": "test 2"}, replacing=["A"])
-    newest, *older = at.history(RAW_CANDLES)
-    assert newest.lineage == {"program": "test 2"}
-    assert [commit.version for commit in older] == [1, 0]
-    assert all(commit.lineage == LINEAGE for commit in older)
-    assert at.history(CANDLES) == []
+def test_every_commit_with_rows_has_its_lineage_in_the_log(at: Lake) -> None:
+    base = at.snapshot(RAW_CANDLES)
+    base = at.commit(base, [written(at, "A", candles(1))], LINEAGE)
+    at.commit(base, [], {"program": "test 2"}, removing=base.files)
+    newest, older, made = DeltaTable(base.uri).history()
+    assert newest["program"] == "test 2"
+    assert {name: older[name] for name in LINEAGE} == LINEAGE
+    assert [commit["version"] for commit in (newest, older, made)] == [2, 1, 0]
 
 
 @pytest.mark.parametrize("folder", ["with space", "größe 日本", "quo'te", "a=b", "[1] {x} * & +"])
@@ -246,8 +271,7 @@ def test_a_lake_may_be_in_a_folder_of_almost_any_name(tmp_path: Path, folder: st
     at = lake.open(str(tmp_path / folder))
     append(at, "BTC-28JUN19", candles(2))
     at.replace(at.snapshot(INSTRUMENTS), instruments("BTC-28JUN19"), LINEAGE)
-    assert held(at).equals(raw("BTC-28JUN19", candles(2)))
-    assert len(at.history(RAW_CANDLES)) == 2
+    assert held(at).equals(raw("BTC-28JUN19", batch(candles(2))))
     query = "SELECT instrument, count(*) FROM raw_candles JOIN instruments USING (instrument)"
     assert at.duckdb().execute(f"{query} GROUP BY 1").fetchall() == [("BTC-28JUN19", 2)]
     assert (tmp_path / folder / "raw_candles" / "instrument=BTC-28JUN19").is_dir()
@@ -278,7 +302,8 @@ READS: Mapping[str, Callable[[Lake], object]] = {
     "sql": lambda at: at.sql("SELECT 1"),
     "duckdb": lambda at: at.duckdb(),
     "fingerprint": lambda at: fingerprint(at, 1),
-    "pinned": lambda at: pinned(at).scan("basis"),
+    "state": lambda at: at.state().scan("basis"),
+    "as_of": lambda at: lake.open(at.uri, as_of=1).scan("instruments"),
 }
 
 
@@ -297,15 +322,14 @@ def test_where_no_lake_is_reading_is_an_error_and_makes_nothing(at: Lake, name: 
 
 def test_the_views_have_the_declared_types_and_unmatched_lists_what_has_no_basis(at: Lake) -> None:
     at.replace(at.snapshot(INSTRUMENTS), instruments("A"), LINEAGE)
-    row = candles(2).with_columns(traded=True, suspect=False)
-    base = at.snapshot(CANDLES)
-    at.commit(base, [at.write(CANDLES, row, "A")], LINEAGE)
-    failed = raw("A", candles(1)).with_columns(pl.Series("rules", [["spike", "b"]]))
-    at.replace(at.snapshot(QUARANTINE), failed, LINEAGE)
+    rows = candles(2).with_columns(pl.lit("A").alias("instrument"), traded=True, suspect=False)
+    fill(at, CANDLES, rows)
+    fill(at, QUARANTINE, rows.head(1).with_columns(rules=pl.Series([["a", "b"]])))
+    mark_built(at)
     connection = at.duckdb()
     kinds = connection.execute("SELECT typeof(ts), typeof(open) FROM candles LIMIT 1").fetchone()
     assert kinds == ("TIMESTAMP WITH TIME ZONE", "DOUBLE")
-    assert connection.execute("SELECT rules FROM quarantine").fetchone() == (["spike", "b"],)
+    assert connection.execute("SELECT rules FROM quarantine").fetchone() == (["a", "b"],)
     unmatched = connection.execute("SELECT instrument, ts FROM unmatched ORDER BY ts").fetchall()
     assert unmatched == [("A", minute(0)), ("A", minute(1))]
 
@@ -313,21 +337,22 @@ def test_the_views_have_the_declared_types_and_unmatched_lists_what_has_no_basis
 def test_a_view_stays_at_the_version_it_was_opened_at(at: Lake) -> None:
     append(at, "A", candles(2))
     connection = at.duckdb()
-    at.commit(at.snapshot(RAW_CANDLES), [], LINEAGE, replacing=["A"])
+    base = at.snapshot(RAW_CANDLES)
+    at.commit(base, [], LINEAGE, removing=base.files)
     assert connection.execute("SELECT count(*) FROM raw_candles").fetchone() == (2,)
 
 
 def test_a_null_in_a_column_that_has_none_is_not_written(at: Lake) -> None:
     bad = candles(2).with_columns(ts=pl.Series([T0, None], dtype=pl.Datetime("us", "UTC")))
     with pytest.raises(ValueError, match=r"raw_candles\.ts holds a null"):
-        at.write(RAW_CANDLES, bad, "A")
+        written(at, "A", bad)
 
 
 @pytest.mark.parametrize("version", [-1, 2, 99])
 def test_a_version_that_is_not_there_is_a_lake_error(at: Lake, version: int) -> None:
     append(at, "A", candles(1))
     with pytest.raises(LakeError):
-        at.scan("raw_candles", version)
+        at.snapshot(RAW_CANDLES, version)
 
 
 def test_a_broken_file_and_an_unknown_table_are_lake_errors(at: Lake) -> None:
@@ -363,8 +388,8 @@ def test_a_candle_takes_at_most_ten_and_a_half_bytes(at: Lake) -> None:
             bottom = min(first, price) - tick * max(0, round(draw.gauss(0, 2)))
         volume = round(cost / price, 8)
         rows.append((minute(i), first, top, bottom, price, volume, cost))
-    schema = RAW_CANDLES.empty().drop("instrument").schema
-    file = at.write(RAW_CANDLES, pl.DataFrame(rows, schema=schema, orient="row"), "BTC-28JUN19")
+    schema = RAW_CANDLES.empty().drop("instrument", "batch").schema
+    file = written(at, "BTC-28JUN19", pl.DataFrame(rows, schema=schema, orient="row"))
     assert 0.45 < sum(row[-1] == 0 for row in rows) / len(rows) < 0.55
     assert file.bytes / file.rows <= 10.5
     assert file.bytes == (Path(at.uri) / "raw_candles" / file.path).stat().st_size

@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import requests
+from transforms.inputs import Source
 
 import lake
 from basislake.curate import curate
@@ -36,7 +37,6 @@ from tests.market import NOW, Ran, basislake, command, fetch, rows, truths
 from tests.object_store import SECRET, ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
 from tests.tiers import slow_but
-from transforms.inputs import Source
 from transforms.partition import Task
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)

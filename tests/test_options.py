@@ -38,7 +38,7 @@ def test_a_number_has_bounds_and_nonsense_is_wrong_usage(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "flag"),
-    [("health", "--max-age"), ("maintain", "--older-than"), ("maintain", "--keep-replaced")],
+    [("health", "--max-age"), ("maintain", "--older-than")],
 )
 def test_hours_may_be_a_hundred_years_and_no_more(tmp_path: Path, verb: str, flag: str) -> None:
     where = lake_of(tmp_path, instruments=[])

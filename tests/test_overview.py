@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from basislake.overview import coins, committed, next_steps
+from basislake.overview import coins, committed_at, next_steps
+from lake.tables import BASIS, COVERAGE
 from tests.lakes import LISTED_AT, instrument, interval, lake_of
 from tests.market import basislake
 
@@ -77,8 +78,8 @@ def test_a_coin_has_its_minutes_by_status_and_its_newest_candle(tmp_path: Path) 
         ("BTC", "perpetual", 1, 0, {}, None),
         ("ETH", "future", 1, 0, {}, None),
     ]
-    assert committed(where)["basis"] is None
-    assert committed(where)["coverage"] is not None
+    assert committed_at(where.snapshot(BASIS)) is None
+    assert committed_at(where.snapshot(COVERAGE)) is not None
     told = basislake(None, "status", "--lake", tmp_path, "--json").json
     assert [step["verb"] for step in told["next"]] == ["backfill", "load"]
     assert told["coins"][0]["coverage"] == of_btc

@@ -24,12 +24,13 @@ from basislake.exchange.universe import Universe
 from ingest.selection import select
 from ingest.windows import MAX_CANDLES_PER_CALL
 from lake import Lake, duck
+from lake.batches import newest_batch
 from lake.fingerprint import fingerprint
+from lake.past import PastLake
 from lake.spans import MINUTE, floor_minute
-from lake.tables import BASIS, CANDLES, QUALITY, RAW_CANDLES, WARNINGS
-from lake.versions import PastLake
+from lake.tables import BASIS, CANDLES, QUALITY, SUPERSEDED, WARNINGS
 from tests.lakes import copied
-from tests.market import NOW, coverage, fetch, rows, small_market, truths
+from tests.market import NOW, counting, coverage, fetch, rows, small_market, truths
 from transforms.build import BuildResult
 
 BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
@@ -321,7 +322,7 @@ def test_every_other_raw_candle_is_a_candle_with_the_same_values(planted: Plante
     spoilt = pl.DataFrame([(plant.name, plant.ts) for plant in SPOILT], key, orient="row")
     expected = served(planted.universe).join(spoilt, on=["instrument", "ts"], how="anti")
     found = rows(planted.where, "candles")
-    assert_frame_equal(found.select(RAW_CANDLES.names), expected, check_exact=True)
+    assert_frame_equal(found.select(expected.columns), expected, check_exact=True)
     assert found["traded"].equals((expected["volume"] > 0).alias("traded"))
 
 
@@ -439,26 +440,28 @@ def test_one_thread_finds_the_same(planted: Planted, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_exchange_mends_is_fetched_again_and_the_old_version_keeps_what_was(
+def test_what_the_exchange_mends_is_fetched_again_and_as_of_before_it_is_what_it_was(
     planted: Planted, tmp_path: Path
 ) -> None:
     where = copied(planted.where, tmp_path)
-    before = where.snapshot(RAW_CANDLES).version
-    assert before is not None
+    before = newest_batch(where)
     with SimulatedExchange(planted.universe) as server:
         repaired = fetch(server, where, repair=True)
         assert (repaired.failed, repaired.missing) == ([], {})
         assert (repaired.replaced, repaired.differing) == (len(SPOILT), 0)
         assert repaired.candles_written == sum(gap.minutes for gap in GAPS)
         built = curate(where)
-        assert (built.quarantined, rows(where, "quarantine").height) == (0, 0)
+        # The candles that were spoilt are kept, and count no more.
+        found = rows(where, "quarantine").select("instrument", "ts", "rules").rows()
+        assert found == sorted((plant.name, plant.ts, [SUPERSEDED]) for plant in SPOILT)
+        assert built.quarantined == len(SPOILT)
         # What is suspect is no candle that a rule forbids, so it is asked for again by name.
         names = {plant.name for plant in SPIKES}
         assert not where.sql("SELECT instrument FROM candles WHERE suspect").is_empty()
         again = fetch(server, where, select(names=sorted(names)), again=True)
     assert (again.replaced, again.differing, again.candles_written) == (len(SPIKES), 0, 0)
-    curate(where)
-    assert_frame_equal(rows(where, "raw_candles"), truths(planted.universe), check_exact=True)
+    assert curate(where).quarantined == len(SPOILT) + len(SPIKES)
+    assert_frame_equal(counting(where), truths(planted.universe), check_exact=True)
     assert where.sql("SELECT instrument FROM candles WHERE suspect").is_empty()
     tables = fingerprint(where, 2).tables
     curate(where, full=True)

@@ -1,4 +1,6 @@
-"""Other engines read a lake as it is, at any version; docs/engines.md shows the same calls."""
+"""Other engines read a lake as it is, and raw tables as of any batch; docs/engines.md shows the
+same calls.
+"""
 
 import json
 import os
@@ -12,8 +14,9 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from lake import Lake
-from lake.tables import TABLES
+import lake
+from lake import Lake, duck
+from lake.tables import RAW, TABLES, Table
 from tests.market import ROOT
 from tests.staged import Staged, built
 
@@ -22,17 +25,17 @@ WITH_DASK = """
 import json, sys
 import dask.dataframe as frames
 
-def counts(uris):
-    read = frames.read_parquet(uris, columns=["instrument"])
-    counted = read.groupby("instrument", observed=True).size().compute()
-    return {str(name): int(count) for name, count in counted.items()}
+def counts(column, uris):
+    read = frames.read_parquet(uris, columns=[column])
+    counted = read.groupby(column, observed=True).size().compute()
+    return {str(value): int(count) for value, count in counted.items()}
 
-print(json.dumps([counts(uris) for uris in json.load(sys.stdin)]))
+print(json.dumps([counts(column, uris) for column, uris in json.load(sys.stdin)]))
 """
 
-# Rows of a table by instrument.
-Counts = dict[str, int]
-Reader = Callable[[DeltaTable], Counts]
+# Rows of a table by the first column of its key.
+Counts = dict[Any, int]
+Reader = Callable[[Table, DeltaTable], Counts]
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +46,16 @@ def where(staged: Staged, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return copy
 
 
-def with_polars(delta: DeltaTable) -> Counts:
-    found = pl.scan_delta(delta).group_by("instrument").len().collect()
+def with_polars(table: Table, delta: DeltaTable) -> Counts:
+    found = pl.scan_delta(delta).group_by(table.key[0]).len().collect()
     return dict(found.iter_rows())
 
 
-def with_duckdb(delta: DeltaTable) -> Counts:
+def with_duckdb(table: Table, delta: DeltaTable) -> Counts:
     if not delta.file_uris():
         return {}
-    query = "SELECT instrument, count(*) FROM read_parquet($1, hive_partitioning = true) GROUP BY 1"
+    rows = "read_parquet($1, hive_partitioning = true)"
+    query = f"SELECT {table.key[0]}, count(*) FROM {rows} GROUP BY 1"
     return dict(duckdb.connect().execute(query, [delta.file_uris()]).fetchall())
 
 
@@ -69,21 +73,38 @@ def spark() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("read", [with_polars, with_duckdb])
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_every_version_of_every_table_has_the_same_rows_to_every_reader(
-    where: Lake, name: str, read: Reader
+    where: Lake, table: Table, read: Reader
 ) -> None:
-    for version in _versions(where, name):
-        assert read(_delta(where, name, version)) == _expected(where, name, version)
+    for version in _versions(where, table):
+        found = read(table, _delta(where, table, version))
+        assert found == _expected(where, table, version)
+
+
+@pytest.mark.parametrize("table", RAW, ids=lambda table: table.name)
+def test_raw_rows_as_of_a_batch_are_a_filter_in_any_engine(
+    staged: Staged, where: Lake, table: Table
+) -> None:
+    rows = f"read_parquet({_delta(where, table).file_uris()!r}, hive_partitioning = true)"
+    for batch in (staged.first.batch, staged.unbuilt.batch, staged.last.batch):
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            seen = duck.rows(connection, f"FROM {rows} WHERE batch <= {batch}")
+        found = table.cast(seen).sort(table.key)
+        expected = lake.open(where.uri, as_of=batch).read(table).sort(table.key)
+        assert found.equals(expected)
+    assert expected.height > lake.open(where.uri, as_of=staged.first.batch).read(table).height > 0
 
 
 @pytest.mark.slow
 def test_dask_counts_the_same_rows(where: Lake) -> None:
     if not PANDAS.exists():
         pytest.skip("`make test-slow` installs pandas for this, where nothing else finds it")
-    asked = [(name, version) for name in TABLES for version in _versions(where, name)]
+    tables = (table for table in TABLES.values() if table.key[0] == "instrument")
+    asked = [(table, version) for table in tables for version in _versions(where, table)]
     expected = [counts for each in asked if (counts := _expected(where, *each))]
-    uris = [files for each in asked if (files := _delta(where, *each).file_uris())]
+    uris = [("instrument", u) for each in asked if (u := _delta(where, *each).file_uris())]
     done = subprocess.run(
         [sys.executable, "-c", WITH_DASK],
         env={**os.environ, "PYTHONPATH": str(PANDAS)},
@@ -96,33 +117,33 @@ def test_dask_counts_the_same_rows(where: Lake) -> None:
     assert json.loads(done.stdout) == expected
 
 
-@pytest.mark.parametrize("name", TABLES)
-def test_spark_reads_the_files_of_a_version(where: Lake, spark: Any, name: str) -> None:  # noqa: ANN401
-    for version in (1, where.snapshot(TABLES[name]).version):
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_spark_reads_the_files_of_a_version(where: Lake, spark: Any, table: Table) -> None:  # noqa: ANN401
+    for version in (1, where.snapshot(table).version):
         assert version is not None
-        delta = _delta(where, name, version)
-        expected = _expected(where, name, version)
+        delta = _delta(where, table, version)
+        expected = _expected(where, table, version)
         if not expected:
             continue
         frame = spark.read.option("basePath", delta.table_uri).parquet(*delta.file_uris())
-        counted = frame.groupBy("instrument").count().collect()
-        assert {row["instrument"]: row["count"] for row in counted} == expected
+        counted = frame.groupBy(table.key[0]).count().collect()
+        assert {row[table.key[0]]: row["count"] for row in counted} == expected
         # Every column, which Spark has to decode.
-        columns = where.scan(name, version).select(pl.all().count()).collect()
+        columns = where.snapshot(table, version).scan().select(pl.all().count()).collect()
         found = frame.agg(dict.fromkeys(frame.columns, "count")).collect()[0].asDict()
         assert {f"count({c})": n for c, n in columns.row(0, named=True).items()} == found
 
 
-def _versions(where: Lake, name: str) -> list[int]:
-    newest = where.snapshot(TABLES[name]).version
+def _versions(where: Lake, table: Table) -> list[int]:
+    newest = where.snapshot(table).version
     assert newest is not None
     return sorted({1, newest // 2, newest})
 
 
-def _delta(where: Lake, name: str, version: int) -> DeltaTable:
-    return DeltaTable(f"{where.uri}/{name}", version=version)
+def _delta(where: Lake, table: Table, version: int | None = None) -> DeltaTable:
+    return DeltaTable(f"{where.uri}/{table.name}", version=version)
 
 
-def _expected(where: Lake, name: str, version: int) -> Counts:
-    rows = where.scan(name, version).group_by("instrument").len().collect()
+def _expected(where: Lake, table: Table, version: int) -> Counts:
+    rows = where.snapshot(table, version).scan().group_by(table.key[0]).len().collect()
     return dict(rows.iter_rows())

@@ -20,15 +20,16 @@ from basislake.report.market import STEPS_A_LIFE
 from basislake.report.page import SECTIONS, facts_in, page
 from ingest.runs import FOLDER
 from lake import Lake
+from lake.batches import newest_batch
 from lake.errors import UsageError
-from lake.tables import BASIS, CANDLES, COVERAGE, INSTRUMENTS, RAW_CANDLES
+from lake.tables import BASIS, CANDLES, COVERAGE, INSTRUMENTS
 from tests.ailing import LOST, REFUSED, SPIKE, UNANSWERED
-from tests.lakes import LINEAGE, copied, instrument, interval, lake_of
+from tests.lakes import append, ask, copied, instrument, interval, lake_of, record
 from tests.loading import FUTURE, Target, candles, put
 from tests.market import basislake, small_market
 from tests.reporting import HOSTILE, MADE_AT, figure, read, text_of
 from tests.servers import Data
-from tests.staged import CURATED_NAMES, Staged
+from tests.staged import Staged
 
 EXPIRY = datetime(2024, 3, 29, 8, tzinfo=UTC)
 STATUSES = ["failed", "missing", "never_asked", "present", "no_data"]
@@ -165,13 +166,13 @@ def test_what_ailed_is_named(facts: Facts) -> None:
     assert (run["state"], run["failed"], run["planned_calls"] > 0) == ("failed", 1, True)
 
 
-def test_the_versions_and_the_fingerprint_are_the_lakes(where: Lake, facts: Facts) -> None:
+def test_the_batch_and_the_fingerprint_are_the_lakes(where: Lake, facts: Facts) -> None:
     done = basislake(None, "fingerprint", "--lake", where.uri, "--json").json
-    found = figure(facts, "versions")
+    found = figure(facts, "fingerprint")
     digests = dict(found.select("table_name", "sha256").iter_rows())
     assert digests.pop("the lake") == done["lake"]
     assert digests == done["tables"]
-    assert facts.versions["raw_candles"] == where.snapshot(RAW_CANDLES).version
+    assert facts.as_of == facts.built == newest_batch(where)
     sizes = dict(figure(facts, "storage").select("table_name", "bytes").iter_rows())
     files = {f.path: f.bytes for f in where.snapshot(CANDLES).files}
     assert sizes["candles"] == sum(files.values())
@@ -258,7 +259,7 @@ def test_half_a_lake_has_an_honest_page(name: str, tmp_path: Path) -> None:
         "coverage": "No candle has been fetched yet",
     }
     assert told[name] in text
-    assert done.json["version"] is None
+    assert done.json["as_of"] == 0
     assert basislake(None, "report", "--lake", where.uri, "--verify").code == 0
     proved = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path / "evidence")
     assert proved.code == (1 if name != "nothing but a table" else 0), proved.err
@@ -267,30 +268,30 @@ def test_half_a_lake_has_an_honest_page(name: str, tmp_path: Path) -> None:
 
 def test_raw_candles_without_a_build_are_told_as_such(where: Lake, tmp_path: Path) -> None:
     bare = lake.open(str(tmp_path / "bare"))
-    bare.replace(bare.snapshot(INSTRUMENTS), where.read(INSTRUMENTS), LINEAGE)
-    bare.replace(bare.snapshot(COVERAGE), where.read(COVERAGE), LINEAGE)
+    record(bare, where.read(INSTRUMENTS).to_dicts())
     rows = where.scan("raw_candles").filter(instrument="BTC-29MAR24").collect()
-    file = bare.write(RAW_CANDLES, rows, "BTC-29MAR24")
-    bare.commit(bare.snapshot(RAW_CANDLES), [file], LINEAGE)
+    number = append(bare, {"BTC-29MAR24": [rows.drop("instrument", "batch")]})
+    asks = where.scan("asks").filter(status="present").collect()
+    ask(bare, number, *asks.select("instrument", "start", "end", "status").iter_rows())
     done = basislake(None, "report", "--lake", bare.uri, "--json")
     assert done.code == 0, done.err
     text = text_of(done.json["path"])
-    assert "Not made from the newest raw candles: candles, basis" in text
+    assert "The curated tables are not made from the newest raw candles." in text
     assert "not built" in text
 
 
 @pytest.mark.slow
-def test_upkeep_puts_no_table_behind_and_a_new_candle_does(staged: Staged, tmp_path: Path) -> None:
+def test_maintenance_puts_no_table_behind_and_a_new_candle_does(
+    staged: Staged, tmp_path: Path
+) -> None:
     where = staged.copy(tmp_path)
     assert basislake(None, "maintain", "--lake", where.uri).code == 0
-    assert where.history(RAW_CANDLES, 1)[0].is_upkeep
-    told = "Not made from the newest raw candles"
+    told = "not made from the newest raw candles"
     assert told not in page(gather(where, MADE_AT, None, 1))
     rows = where.scan("raw_candles").filter(instrument="BTC-PERPETUAL").sort("ts").tail(1)
-    later = rows.with_columns(pl.col("ts") + pl.duration(minutes=1)).drop("instrument").collect()
-    file = where.write(RAW_CANDLES, later, "BTC-PERPETUAL")
-    where.commit(where.snapshot(RAW_CANDLES), [file], LINEAGE)
-    assert f"{told}: {', '.join(CURATED_NAMES)}." in page(gather(where, MADE_AT, None, 1))
+    later = rows.with_columns(pl.col("ts") + pl.duration(minutes=1)).drop("instrument", "batch")
+    append(where, {"BTC-PERPETUAL": [later.collect()]})
+    assert told in page(gather(where, MADE_AT, None, 1))
 
 
 def test_no_lake_and_no_report_are_told_without_a_traceback(tmp_path: Path) -> None:
@@ -328,7 +329,7 @@ def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any])
     assert rows["futures_basis_spread"] == where.snapshot(BASIS).rows == told["build"]["basis_rows"]
     assert figure(facts, "database-storage")["bytes"].min() > 0  # type: ignore[operator]
     done = basislake(None, "report", "--lake", where.uri, "--verify")
-    assert (done.code, "all 15 figures" in done.out) == (0, True), done.out
+    assert (done.code, "all 14 figures" in done.out) == (0, True), done.out
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from lake.tables import BASIS, COVERAGE
 from load.postgres import Database
 from tests.ailing import UNANSWERED
 from tests.lakes import LINEAGE, copied
+from tests.loading import put
 from tests.market import basislake
 from tests.reporting import MADE_AT
 
@@ -94,7 +95,7 @@ def test_a_basis_that_does_not_come_from_its_candles_fails(
             pl.when(first).then(pl.col("ts") - pl.duration(minutes=1)).otherwise("ts").alias("ts")
         ),
     }[change]
-    copy.commit(copy.snapshot(BASIS), [copy.write(BASIS, changed, name)], LINEAGE, replacing=[name])
+    put(copy, BASIS, name, changed)
     assert judged(copy, tmp_path / "evidence")["AC-008"] is False
 
 

@@ -15,10 +15,10 @@ from basislake.report.verify import verify
 from basislake.settings import database
 from lake import Lake
 from lake.errors import LakeError
-from lake.tables import CANDLES, RAW_CANDLES
+from lake.tables import CANDLES
 from load.postgres import Database
 from tests.ailing import UNANSWERED
-from tests.lakes import LINEAGE, copied
+from tests.lakes import append, ask, copied
 from tests.market import basislake
 from tests.reporting import HOSTILE, MADE_AT, text_of
 from tests.staged import built
@@ -79,19 +79,16 @@ def test_a_report_stands_also_when_the_lake_has_moved_on(where: Lake, tmp_path: 
     assert differing(copy, folder) == {}
     name = UNANSWERED[0]
     rows = copy.scan("raw_candles").filter(instrument=name).head(10).collect()
-    earlier = rows.with_columns(pl.col("ts") - pl.duration(days=2))
-    added = [copy.write(RAW_CANDLES, earlier, name)]
-    copy.commit(copy.snapshot(RAW_CANDLES), added, LINEAGE, counting=[name])
+    earlier = rows.with_columns(pl.col("ts") - pl.duration(days=2)).drop("instrument", "batch")
+    number = append(copy, {name: [earlier]})
+    ask(copy, number, (name, earlier["ts"][0], earlier["ts"][-1], "present"))
     built(copy)
     assert differing(copy, folder) == {}
-    assert (
-        copy.snapshot(RAW_CANDLES).version
-        != json.loads((folder / "report.json").read_bytes())["versions"]["raw_candles"]
-    )
+    assert number > json.loads((folder / "report.json").read_bytes())["as_of"]
 
 
 FIGURES_TO_CHANGE = [
-    ("summary", "candles"), ("coverage", "missing"), ("versions", "sha256"), ("runs", "calls"),
+    ("summary", "candles"), ("coverage", "missing"), ("fingerprint", "sha256"), ("runs", "calls"),
 ]  # fmt: skip
 
 
@@ -135,7 +132,7 @@ def test_a_changed_headline_and_a_changed_query_are_found(where: Lake, tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 99}', "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', '{"format": 99}', "\x00"])
 def test_a_file_that_is_no_report_is_told_as_such(where: Lake, tmp_path: Path, text: str) -> None:
     folder = made(where, tmp_path)
     (folder / "report.json").write_text(text)
@@ -147,8 +144,8 @@ def test_a_file_that_is_no_report_is_told_as_such(where: Lake, tmp_path: Path, t
     ("place", "value"),
     [
         (("made_at",), "2024-01-01T00:00:00"),
-        (("versions", "basis"), 2**70),
-        (("versions", "basis"), -1),
+        (("as_of",), 2**70),
+        (("built",), -1),
         (("figures", 0, "columns"), {"instruments": 1}),
         (("figures", 1, "columns"), {"coin": ["BTC"], "instrument": []}),
         (("figures", 0, "name"), None),
@@ -176,12 +173,12 @@ def test_facts_that_no_lake_has_said_are_found(where: Lake, tmp_path: Path) -> N
 
     rewritten(folder, change, page=True)
     found = differing(where, folder)
-    assert found.keys() == {"page", *(f.name for f in FIGURES)}
+    assert found.keys() == {"page", *(f.name for f in FIGURES if f.name != "storage")}
     assert found["gaps"] == "it has other columns"
 
 
 @pytest.mark.slow
-def test_a_report_of_versions_that_are_gone_cannot_be_verified(where: Lake, tmp_path: Path) -> None:
+def test_a_report_whose_files_are_gone_cannot_be_verified(where: Lake, tmp_path: Path) -> None:
     copy = copied(where, tmp_path)
     folder = made(copy, tmp_path / "report")
     for path in Path(copy.uri, "basis").rglob("*.parquet"):

@@ -12,6 +12,7 @@ import pytest
 from lake import Lake
 from lake.slices import slices
 from lake.snapshot import Snapshot
+from lake.state import State
 from lake.tables import ASKS, BASIS, CANDLES, QUALITY, QUARANTINE, RAW_CANDLES, Table
 from tests.arriving import PROGRAM, arrive, contents, new_lake
 from tests.spiked import (
@@ -85,16 +86,15 @@ def test_every_instrument_of_this_market_has_flags_and_a_basis_has_those_of_both
         assert of_basis.sort("instrument", "ts").equals(own.sort("instrument", "ts"))
 
 
-class Busy(Lake):
+class Busy(State):
     """A lake to which a backfill commits each time that it was looked up what was asked for."""
 
     def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
         found = super().snapshot(table, version)
         if table is ASKS:
-            start = super().snapshot(RAW_CANDLES).rows
-            arrive(
-                Lake(self.uri), {PERPETUAL: [RAW[PERPETUAL][start : start + 10]]}, {PERPETUAL: 1}
-            )
+            where = Lake(self.uri)
+            start = where.snapshot(RAW_CANDLES).rows
+            arrive(where, {PERPETUAL: [RAW[PERPETUAL][start : start + 10]]}, {PERPETUAL: 1})
         return found
 
 
@@ -102,7 +102,7 @@ def test_what_a_backfill_commits_during_a_build_is_counted_once_its_candles_are_
     with ThreadPoolExecutor(1) as executor, new_lake(RAW, LATER) as where:
         arrive(where, {PERPETUAL: [RAW[PERPETUAL][:10]]})
         for number in range(1, 4):
-            build(Busy(where.uri), executor, PROGRAM)
+            build(Busy(where), executor, PROGRAM)
             (row,) = where.read(QUALITY).iter_rows(named=True)
             assert (row["rows"], row["duplicates"]) == (10 * number, number - 1)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
+from lake.versions import PastLake, pinned
 
 import lake
 from basislake import PROGRAM
 from lake import Lake
 from lake.errors import LakeError, UsageError
 from lake.tables import CANDLES, CURATED, INSTRUMENTS, RAW_CANDLES, TABLES
-from lake.versions import PastLake, pinned
 from tests.market import basislake
 from tests.staged import (
     CURATED_NAMES,

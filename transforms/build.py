@@ -6,14 +6,13 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
 from lake import Lake
-from lake.files import DataFile
 from lake.slices import slices
 from lake.snapshot import Snapshot
 from lake.state import BUILD
@@ -116,12 +115,14 @@ def build(
     sources = read_sources(lake)
     alike = {"rules": rules_hash(), "settings": json.dumps(SETTINGS, sort_keys=True)}
     last = None if full else _last(bases, alike)
-    chosen = outdated(lake, sources, last, bases)
+    chosen = outdated(sources, last, bases)
     built: list[Built] = []
     written = 0
     if chosen is not None:
         built = _run(lake, into, executor, sources, bases, chosen, report, full=full)
-        written = _commit(into, bases, sources, built, {**alike, "program": program}, now, full=full)
+        written = _commit(
+            into, bases, sources, built, {**alike, "program": program}, now, full=full
+        )
     return _result(bases, sources, built, written, clock() - start_s)
 
 
@@ -234,8 +235,8 @@ def _commit(
         "batch": sources.batch,
         "rules": told["rules"],
         "settings": told["settings"],
-        "asks": sources.asks,
-        "records": sources.records,
+        "asks": replace(sources.asks, until=sources.batch).rows,
+        "records": replace(sources.records, until=sources.batch).rows,
         **versions,
         "program": told["program"],
         "at": now(),
@@ -295,5 +296,3 @@ def _result(
         bytes_written=written,
         seconds=seconds,
     )
-
-

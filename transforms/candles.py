@@ -44,7 +44,7 @@ def validate(
 def _newest(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows that count, one a minute, and those that a later batch replaced."""
     ts = raw["ts"]
-    if raw.height < 2 or not (ts.slice(1) == ts.slice(0, raw.height - 1)).any():
+    if not (ts.slice(1) == ts.slice(0, max(raw.height, 1) - 1)).any():
         return raw, raw.clear()
     ordered = raw.sort("ts", BATCH)
     is_last = pl.col("ts").ne_missing(pl.col("ts").shift(-1))

@@ -17,7 +17,7 @@ from lake.files import DataFile
 from lake.rows import read_rows
 from lake.slices import by_month, month_of
 from lake.spans import MINUTE, Span, merge
-from lake.tables import BASIS, CANDLES, INSTRUMENTS, MONTHS, QUARANTINE, RAW_CANDLES, Table
+from lake.tables import BASIS, CANDLES, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
 from transforms.basis import basis
 from transforms.candles import validate
 from transforms.changes import REACH, Life, spans_of_months
@@ -142,7 +142,12 @@ def build_partition(task: Task) -> Built:
         candles=_change(task, CANDLES, candles, task.candles),
         basis=_change(task, BASIS, matched, task.basis),
         quarantine=_inside(quarantine, wanted).select(QUARANTINE.names),
-        figures=_figures(task, raw, validated, candles, wanted),
+        figures=month_figures(
+            task.instrument,
+            _inside(raw.select("ts"), wanted)["ts"],
+            candles,
+            _outside(validated, wanted),
+        ),
     )
 
 
@@ -173,23 +178,6 @@ def _judged(
     before = _inside(candles, [Span(span.start - LEAD_IN, span.start) for span in wanted])
     own = flag_future(own, perpetual, expires_at, others, before)
     return own, basis(own, perpetual, expires_at)
-
-
-def _figures(
-    task: Task,
-    raw: pl.DataFrame,
-    validated: pl.DataFrame,
-    candles: pl.DataFrame,
-    wanted: Sequence[Span],
-) -> pl.DataFrame:
-    """The rows of `months`."""
-    own = dict(by_month(candles))
-    rows = []
-    for month, part in by_month(_inside(raw.select("ts"), wanted)):
-        before = validated.filter(pl.col("ts") == month - MINUTE)
-        kept = own.get(month, candles.clear())
-        rows.append(month_figures(task.instrument, month, part, kept, before))
-    return pl.DataFrame(rows, schema=MONTHS.polars_schema, orient="row")
 
 
 def _perpetual(task: Task, wanted: Sequence[Span]) -> pl.DataFrame:
@@ -242,19 +230,28 @@ def _raw(task: Task, name: str, source: Source, spans: Sequence[Span]) -> pl.Dat
 
 
 def _inside(rows: pl.DataFrame, wanted: Sequence[Span]) -> pl.DataFrame:
-    if rows.is_empty() or any(
-        span.start <= rows["ts"][0] and rows["ts"][-1] < span.end for span in wanted
-    ):
+    if _is_inside(rows, wanted):
         return rows
-    ts = pl.col("ts")
-    return rows.filter(
-        pl.any_horizontal(ts.is_between(s.start, s.end, closed="left") for s in wanted)
+    return rows.filter(_of(wanted))
+
+
+def _outside(rows: pl.DataFrame, wanted: Sequence[Span]) -> pl.DataFrame:
+    return rows.clear() if _is_inside(rows, wanted) else rows.filter(~_of(wanted))
+
+
+def _is_inside(rows: pl.DataFrame, wanted: Sequence[Span]) -> bool:
+    """Whether all rows, which are sorted, are in one of the spans."""
+    return rows.is_empty() or any(
+        span.start <= rows["ts"][0] and rows["ts"][-1] < span.end for span in wanted
     )
 
 
-def _change(
-    task: Task, table: Table, rows: pl.DataFrame, held: Mapping[datetime, Held]
-) -> Change:
+def _of(wanted: Sequence[Span]) -> pl.Expr:
+    ts = pl.col("ts")
+    return pl.any_horizontal(ts.is_between(s.start, s.end, closed="left") for s in wanted)
+
+
+def _change(task: Task, table: Table, rows: pl.DataFrame, held: Mapping[datetime, Held]) -> Change:
     """Write what a table lacks of the months, and tell the files that go."""
     lake = Lake(task.target.uri, task.target.options)
     made = dict(by_month(rows))

@@ -16,33 +16,58 @@ _ADDED = ("rows", "missing_minutes", "gaps", "gaps_over_10m", "quarantined", "un
 
 
 def month_figures(
-    instrument: str, month: datetime, raw: pl.DataFrame, candles: pl.DataFrame, before: pl.DataFrame
-) -> dict[str, Any]:
-    """Return a row of `months`.
+    instrument: str, ts: pl.Series, candles: pl.DataFrame, outside: pl.DataFrame
+) -> pl.DataFrame:
+    """Return rows of `months`, one for each month that has raw candles.
 
     Args:
         instrument: whose.
-        month: its first instant.
-        raw: column ts of its raw candles of the month, sorted; at least one.
+        ts: minutes of its raw candles of whole months, sorted.
         candles: those that passed validation, flagged.
-        before: the candle of the minute before the month, or none.
+        outside: candles of other months, of which the one a minute before a month counts: some
+            warning rules look at it.
     """
-    ts = raw["ts"]
-    gaps = _gap_minutes(ts.unique(maintain_order=True))
-    judged = pl.concat([before, candles])
-    warned = judged.select(rule.broken.alias(rule.name) for rule in WARNING_RULES)
-    counts = warned.slice(before.height).sum().fill_null(0).row(0, named=True)
-    return {
-        "instrument": instrument,
-        "month": month.date(),
-        "rows": raw.height,
-        "first_ts": ts[0],
-        "last_ts": ts[-1],
-        **_gap_figures(gaps),
-        "quarantined": raw.height - candles.height,
-        "untraded_minutes": int((~candles["traded"]).sum()),
-        "warned": json.dumps({name: count for name, count in counts.items() if count}),
-    }
+    month = pl.col("ts").dt.truncate("1mo").alias("month")
+    raw = ts.to_frame("ts").with_columns(month)
+    step = (pl.col("ts") - pl.col("ts").shift(1)).dt.total_minutes() - 1
+    gap = pl.when(pl.col("month") == pl.col("month").shift(1), step > 0).then(step)
+    figures = (
+        raw.with_columns(gap=gap)
+        .group_by("month", maintain_order=True)
+        .agg(
+            rows=pl.len(),
+            first_ts=pl.first("ts"),
+            last_ts=pl.last("ts"),
+            missing_minutes=pl.sum("gap"),
+            gaps=pl.count("gap"),
+            gaps_over_10m=(pl.col("gap") > _LONG_GAP_MINUTES).sum(),
+            longest_gap_minutes=pl.max("gap").fill_null(0),
+        )
+    )
+    names = [rule.name for rule in WARNING_RULES]
+    is_own = [pl.lit(value=own).alias("is_own") for own in (True, False)]
+    judged = pl.concat([candles.with_columns(is_own[0]), outside.with_columns(is_own[1])])
+    if outside.height:
+        judged = judged.sort("ts")
+    counts = (
+        judged.select(month, "traded", "is_own", *(r.broken.alias(r.name) for r in WARNING_RULES))
+        .filter("is_own")
+        .group_by("month")
+        .agg(pl.len().alias("sound"), (~pl.col("traded")).sum().alias("untraded"), pl.sum(*names))
+    )
+    rows = figures.join(counts, on="month", how="left", maintain_order="left").fill_null(0)
+    warned = [
+        json.dumps({name: count for name, count in row.items() if count})
+        for row in rows.select(names).iter_rows(named=True)
+    ]
+    return MONTHS.cast(
+        rows.with_columns(
+            instrument=pl.lit(instrument),
+            quarantined=pl.col("rows") - pl.col("sound"),
+            untraded_minutes="untraded",
+            warned=pl.Series(warned, dtype=pl.String),
+        )
+    )
 
 
 def quality(
@@ -60,7 +85,9 @@ def quality(
     """
     parts = months.partition_by("instrument", maintain_order=True)
     rows = [
-        _quality(name := str(own["instrument"][0]), own, asked_until.get(name), duplicates.get(name, 0))
+        _quality(
+            name := str(own["instrument"][0]), own, asked_until.get(name), duplicates.get(name, 0)
+        )
         for own in parts
     ]
     return pl.DataFrame(rows, schema=QUALITY.polars_schema, orient="row")
@@ -82,7 +109,7 @@ def _quality(
     first, last = months["first_ts"][0], months["last_ts"][-1]
     end = max(asked_until or last, last + MINUTE)
     ends = pl.Series([*months["first_ts"].to_list()[1:], end], dtype=months.schema["first_ts"])
-    between = _gaps_of((ends - months["last_ts"]))
+    between = _gaps_of(ends - months["last_ts"])
     outer = _gap_figures(between)
     sums = months.select(pl.col(*_ADDED).sum()).row(0, named=True)
     added = {name: sums[name] + outer.get(name, 0) for name in _ADDED}
@@ -93,7 +120,8 @@ def _quality(
         "expected_minutes": (end - first) // MINUTE,
         **added,
         "longest_gap_minutes": max(
-            months["longest_gap_minutes"].max(), outer["longest_gap_minutes"]  # type: ignore[type-var]
+            months["longest_gap_minutes"].max(),
+            outer["longest_gap_minutes"],  # type: ignore[type-var]
         ),
         "duplicates": duplicates,
     }
@@ -106,11 +134,6 @@ def _gap_figures(gaps: pl.Series) -> dict[str, int]:
         "gaps_over_10m": int((gaps > _LONG_GAP_MINUTES).sum()),
         "longest_gap_minutes": max(gaps.to_list(), default=0),
     }
-
-
-def _gap_minutes(ts: pl.Series) -> pl.Series:
-    """Lengths of the runs of minutes absent between the first and the last, in order."""
-    return _gaps_of(ts.diff().drop_nulls())
 
 
 def _gaps_of(steps: pl.Series) -> pl.Series:

@@ -1,8 +1,7 @@
 """What a build is made from, and what of it is newer, or older, than the last build."""
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -28,22 +27,22 @@ class Sources:
     Attributes:
         batch: the newest that counts.
         raw: `raw_candles` as of it.
+        records: `records`, of all batches.
+        asks: `asks`, of all batches.
         lives: of all instruments that have raw candles, by name.
         months: in which each may have some, by name.
         asked_until: end of what was asked, exclusive, by instrument.
         duplicates: repeats seen in replies, by instrument.
-        asks: rows of `asks` up to the batch.
-        records: rows of `records` up to it.
     """
 
     batch: int
     raw: Snapshot
+    records: Snapshot
+    asks: Snapshot
     lives: Mapping[str, Life]
     months: Mapping[str, tuple[datetime, ...]]
     asked_until: Mapping[str, datetime]
     duplicates: Mapping[str, int]
-    asks: int
-    records: int
 
     def of(self, name: str, months: tuple[datetime, ...]) -> Source:
         """Return what some months of an instrument are made from."""
@@ -77,12 +76,13 @@ def read_sources(lake: Lake) -> Sources:
     Raises:
         LakeError: it cannot be read, or an instrument has raw candles and no record.
     """
-    asks, records, raw = (lake.snapshot(table) for table in (ASKS, RECORDS, RAW_CANDLES))
+    still = lake.state()
+    asks, records, raw = (still.snapshot(table) for table in (ASKS, RECORDS, RAW_CANDLES))
     # Of a later batch the candles may be there and what was asked not yet.
     whole = max(asks.counter(BATCH), records.counter(BATCH))
     batch = whole if lake.as_of is None else lake.as_of
-    raw = dataclasses.replace(raw, until=batch)
-    known = lives(instruments_of(records.read()))
+    raw = replace(raw, until=batch)
+    known = lives(instruments_of(records.read(pl.col(BATCH) <= batch)))
     months: dict[str, list[datetime]] = {}
     for own in slices(raw):
         months.setdefault(own.instrument, []).append(own.month)
@@ -95,26 +95,22 @@ def read_sources(lake: Lake) -> Sources:
     return Sources(
         batch=batch,
         raw=raw,
+        records=replace(records, until=None),
+        asks=replace(asks, until=None),
         lives={name: known[name] for name in months},
         months={name: tuple(own) for name, own in months.items()},
         asked_until=dict(figures.select("instrument", "end").iter_rows()),
         duplicates=dict(figures.select("instrument", "duplicates").iter_rows()),
-        asks=asks.rows,
-        records=records.rows,
     )
 
 
 def outdated(
-    lake: Lake,
-    now: Sources,
-    last: Mapping[str, Any] | None,
-    bases: Mapping[str, Snapshot],
+    now: Sources, last: Mapping[str, Any] | None, bases: Mapping[str, Snapshot]
 ) -> dict[str, tuple[datetime, ...]] | None:
     """Return the months that are to be made again, by instrument; None where the tables are as they
     are to be.
 
     Args:
-        lake: that the sources are of.
         now: the sources.
         last: the row of the build that the curated tables are of, None where that is not known.
         bases: the curated tables, by name.
@@ -123,31 +119,22 @@ def outdated(
     for table in (CANDLES, BASIS):
         for own in slices(bases[table.name], now.months):
             held[own.instrument].add(own.month)
-    present = Lake(lake.uri, lake.options)
-    if last is None or not _is_whole(present, last):
+    if last is None or not _is_whole(now, last):
         return {name: tuple(sorted(own)) for name, own in held.items()}
     if last[BATCH] == now.batch:
         return None
     oldest, newest = sorted((last[BATCH], now.batch))
-    since = present.snapshot(RAW_CANDLES).since(oldest, pl.col(BATCH) <= newest)
+    since = replace(now.raw, until=newest).since(oldest)
     came = moved(since.select("instrument", "ts"))
-    then, later = (_lives_at(present, batch) for batch in (oldest, newest))
+    then, later = (lives(instruments_of(_until(now.records, n))) for n in (oldest, newest))
     return reached(now.lives, held, changed_coins(then, later, came, held))
 
 
-def _is_whole(present: Lake, last: Mapping[str, Any]) -> bool:
+def _is_whole(now: Sources, last: Mapping[str, Any]) -> bool:
     """Whether nothing has come since under a number that the last build had seen."""
-    counts = {}
-    for table in (ASKS, RECORDS):
-        newest = present.snapshot(table)
-        until = pl.col(BATCH) <= last[BATCH]
-        whole = sum(file.rows for file in newest.files if file.is_until(last[BATCH]))
-        rest = [
-            f for f in newest.files if not f.is_until(last[BATCH]) and f.may_be_until(last[BATCH])
-        ]
-        counts[table.name] = whole + (newest.rows_of(rest, until).height if rest else 0)
-    return all(last[name] == count for name, count in counts.items())
+    counts = (replace(table, until=last[BATCH]).rows for table in (now.asks, now.records))
+    return (last["asks"], last["records"]) == tuple(counts)
 
 
-def _lives_at(present: Lake, batch: int) -> dict[str, Life]:
-    return lives(instruments_of(present.snapshot(RECORDS).read(pl.col(BATCH) <= batch)))
+def _until(records: Snapshot, batch: int) -> pl.DataFrame:
+    return records.read(pl.col(BATCH) <= batch)

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from basislake.options import Moment, as_of_option, json_option, lake_option
+from lake.errors import UsageError
 
 
 @click.command
@@ -27,6 +28,9 @@ def diff(*, a: Any, as_of: Any, **given: Any) -> int:
         basislake diff 2024-03-28T17:00Z
         basislake diff 1 1 --other ./copy
     """
+    first = a if as_of is None else as_of
+    if first is None:
+        raise UsageError("Give a batch or a time to compare with, as A or by --as-of.")
     from basislake.verbs.versions import diff as body
 
-    return body(a if as_of is None else as_of, **given)
+    return body(first, **given)

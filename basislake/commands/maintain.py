@@ -6,8 +6,6 @@ import click
 
 from basislake.options import MOST_HOURS, Number, json_option, lake_option
 
-_DAY_HOURS = 24.0
-
 
 @click.command
 @lake_option
@@ -15,9 +13,9 @@ _DAY_HOURS = 24.0
     "--older-than",
     "hours",
     type=Number(min=0, max=MOST_HOURS),
-    default=_DAY_HOURS,
     metavar="HOURS",
-    help="Remove files that were replaced, or never committed, where they are so old",
+    help="Remove files that were replaced, or never committed, where they are so old; by default "
+    "as the tables declare, 24 hours",
 )
 @click.option("--unsafe", is_flag=True, help="Allow less than 24 hours: no other command may run")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what there is to do, change nothing")

@@ -1,5 +1,5 @@
-"""What the report asks beside the lake's tables: their files and fingerprints, the records of backfills, and
-the database, each as a frame of a declared shape.
+"""What the report asks beside the lake's tables: their files and fingerprints, the records of
+backfills, and the database, each as a frame of a declared shape.
 """
 
 from collections.abc import Mapping

@@ -52,7 +52,7 @@ class Facts:
         made_at: when, RFC 3339 in UTC.
         lake: name of the lake, without the path to it.
         as_of: the newest batch of what is shown, 0 before the first.
-        built: the newest batch that its curated tables are made from, None before a build.
+        built: the newest batch that its curated tables are built from, 0 before a build.
         has_database: whether a database was asked.
         queries: SQL of each figure, by name.
         rows: of each figure, by name: its columns, each with its values in order; times are texts.
@@ -62,7 +62,7 @@ class Facts:
     made_at: str
     lake: str
     as_of: int
-    built: int | None
+    built: int
     has_database: bool
     queries: Mapping[str, str]
     rows: Mapping[str, Rows]
@@ -73,7 +73,7 @@ class Facts:
 
 
 def gather(
-    where: State,
+    where: Lake,
     made_at: datetime,
     loaded: Loaded | None,
     threads: int,
@@ -94,16 +94,17 @@ def gather(
         LakeError: the lake cannot be read.
         LoadError: the database cannot be read.
     """
+    still = where.state()
     rows = {}
-    for done, (figure, found) in enumerate(answers(where, made_at, loaded, threads), 1):
+    for done, (figure, found) in enumerate(answers(still, made_at, loaded, threads), 1):
         rows[figure.name] = found
         report(done, len(FIGURES), figure.name)
     return Facts(
         program=PROGRAM,
         made_at=made_at.isoformat(),
         lake=_name_of(where),
-        as_of=where.as_of or where.snapshot(RAW_CANDLES).counter(BATCH),
-        built=where.built_as_of(),
+        as_of=still.as_of or still.snapshot(RAW_CANDLES).counter(BATCH),
+        built=still.built_as_of(),
         has_database=loaded is not None,
         queries={figure.name: figure.sql for figure in FIGURES},
         rows=rows,
@@ -182,7 +183,7 @@ def from_json(text: bytes | str, source: str) -> Facts:
             made_at=_time(found["made_at"]).isoformat(),
             lake=str(found["lake"]),
             as_of=_batch(found["as_of"]),
-            built=None if found["built"] is None else _batch(found["built"]),
+            built=_batch(found["built"]),
             has_database=found["has_database"] is True,
             queries={figure.name: str(figures[figure.name]["sql"]) for figure in FIGURES},
             rows={figure.name: _rows(figures[figure.name]["columns"]) for figure in FIGURES},

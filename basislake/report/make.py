@@ -10,7 +10,7 @@ from basislake.report.beside import Loaded
 from basislake.report.facts import FIGURES, Facts, gather, to_json
 from basislake.report.files import place, write
 from basislake.report.page import page
-from lake.state import State
+from lake import Lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Made:
 
 
 def make(
-    where: State,
+    where: Lake,
     output: Path | None,
     made_at: datetime,
     loaded: Loaded | None,

@@ -63,7 +63,7 @@ def _incomplete(facts: Facts) -> list[Notice]:
     if not summary["raw_candles"]:
         return [Notice("warn", "No candle has been fetched yet: `basislake backfill` does it.")]
     found = []
-    if facts.built != facts.as_of:
+    if facts.built < facts.as_of:
         text = "The curated tables are not made from the newest raw candles."
         found.append(Notice("warn", f"{text} `basislake build` brings them up to date."))
     verdicts = facts.rows["verdicts"]

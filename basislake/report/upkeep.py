@@ -140,8 +140,8 @@ FINGERPRINT = Figure(
     name="fingerprint",
     title="Fingerprint",
     meaning=(
-        "The sha256 of the content of each table that this page shows: two lakes that hold the same "
-        "rows have the same (`basislake fingerprint`)."
+        "The sha256 of the content of each table that this page shows: two lakes that hold the "
+        "same rows have the same (`basislake fingerprint`)."
     ),
     sql=query("""
         SELECT table_name, rows, sha256

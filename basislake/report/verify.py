@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import cast
 
 from basislake import PROGRAM
 from basislake.asof import opened
@@ -16,7 +15,6 @@ from basislake.report.files import Place, place
 from basislake.report.page import facts_in, page
 from lake import Lake
 from lake.errors import LakeError
-from lake.state import State
 
 # Figures that are about the database, which has no versions to go back to.
 _OF_DATABASE = {"parity", "database-storage"}
@@ -63,8 +61,8 @@ def verify(
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> Verified:
-    """Ask each figure's query of the lake as of the batch that the report was made from, and compare
-    all rows.
+    """Ask each figure's query of the lake as of the batch that the report was made from, and
+    compare all rows.
 
     Both files are read, and must say the same; the page must be what its facts come to. Only
     queries that this program declares are run: a file is no reason to run what it says.
@@ -92,7 +90,7 @@ def verify(
         found.differing.append(Finding("page", reason))
     with opened(where, facts.as_of or None, facts.built) as still:
         made_at = datetime.fromisoformat(facts.made_at)
-        asked = answers(cast(State, still), made_at, loaded, threads)
+        asked = answers(still, made_at, loaded, threads)
         for done, (figure, rows) in enumerate(asked, 1):
             report(done, len(FIGURES), figure.name)
             found.queries += 1

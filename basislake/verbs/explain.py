@@ -1,7 +1,6 @@
 """`explain`: how one number of the basis came about."""
 
 from datetime import datetime
-from typing import cast
 
 import click
 
@@ -15,7 +14,6 @@ from basislake.settings import check_exists
 from basislake.sides import Row, Side
 from basislake.tables import print_table
 from lake import Lake
-from lake.state import State
 from lake.tables import CANDLES
 
 
@@ -24,8 +22,8 @@ def explain(
 ) -> int:
     """See `basislake.commands.explain`; return the exit code."""
     check_exists(where)
-    with opened(where, as_of) as lake:
-        found = explanation_of(cast(State, lake), instrument.strip().upper(), time)
+    with opened(where, as_of) as still:
+        found = explanation_of(still, instrument.strip().upper(), time)
     if as_json:
         print_json(found)
     else:

@@ -40,7 +40,7 @@ def follow(
         settings,
         selection,
         rhythm,
-        work=Work(partial(_build, where, target), partial(maintain, where, PROGRAM)),
+        work=Work(partial(_build, where, target), lambda: _maintain(where)),
         say=say,
     ).run()
     _tell(result)
@@ -55,6 +55,10 @@ def _build(where: Lake, target: Target | None) -> None:
     if target is not None:
         with target.open(where) as uri:
             load_told(where, uri, target)
+
+
+def _maintain(where: Lake) -> None:
+    maintain(where, PROGRAM)
 
 
 def _tell(result: Followed) -> None:

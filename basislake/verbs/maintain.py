@@ -12,11 +12,12 @@ from lake.maintenance import Maintained
 from lake.maintenance import maintain as maintain_lake
 
 
-def maintain(where: Lake, hours: float, *, unsafe: bool, is_dry: bool, as_json: bool) -> int:
+def maintain(where: Lake, hours: float | None, *, unsafe: bool, is_dry: bool, as_json: bool) -> int:
     """See `basislake.commands.maintain`; return the exit code."""
     check_exists(where)
     started_s = time.monotonic()
-    keep, line = timedelta(hours=hours), Progress("groups of files")
+    keep = None if hours is None else timedelta(hours=hours)
+    line = Progress("groups of files")
     done = maintain_lake(where, PROGRAM, keep, unsafe=unsafe, dry=is_dry, report=line)
     if as_json:
         figures = {"compacted": done.compacted, "removed": done.removed}

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import click
 
@@ -21,7 +20,6 @@ from basislake.target import Target
 from lake import Lake
 from lake.cores import cores
 from lake.errors import BasislakeError, UsageError
-from lake.state import State
 
 
 def report(
@@ -45,9 +43,8 @@ def report(
         if verify:
             return _verify(where, output, loaded, workers, as_json=as_json)
         with opened(where, as_of) as still:
-            lake = cast(State, still)
-            made, facts = make(lake, output, datetime.now(UTC), loaded, workers, _progress())
-            proved = evidence(lake, facts, evidence_folder) if evidence_folder else None
+            made, facts = make(still, output, datetime.now(UTC), loaded, workers, _progress())
+            proved = evidence(still, facts, evidence_folder) if evidence_folder else None
     if as_json:
         print_json({**asdict(made), **({"evidence": proved} if proved else {})})
     else:
@@ -69,7 +66,7 @@ def report_told(where: Lake, loaded: Loaded | None) -> tuple[Made | None, bool]:
         say("Report: none for a lake that is not on disk; `basislake report --output FOLDER` does.")
         return None, True
     try:
-        made, _ = make(State(where), None, datetime.now(UTC), loaded, cores())
+        made, _ = make(where, None, datetime.now(UTC), loaded, cores())
     except (BasislakeError, OSError) as exc:
         say(f"Report: not made: {exc}. All else is safe; `basislake report` tries again.")
         return None, False

@@ -14,7 +14,6 @@ from lake import Lake
 from lake.batches import newest_batch
 from lake.cores import cores
 from lake.difference import COMPARED, Difference, differences
-from lake.errors import UsageError
 from lake.fingerprint import Fingerprint
 from lake.fingerprint import fingerprint as fingerprint_of
 
@@ -37,10 +36,8 @@ def fingerprint(
     return 1 if found.damaged else 0
 
 
-def diff(a: AsOf, b: AsOf, where: Lake, other: str | None, *, as_json: bool) -> int:
+def diff(a: int | datetime, b: AsOf, where: Lake, other: str | None, *, as_json: bool) -> int:
     """See `basislake.commands.diff`; return the exit code."""
-    if a is None:
-        raise UsageError("Give a batch or a time to compare with, as A or by --as-of.")
     check_exists(where)
     opposite = where if other is None else lake.open(other)
     check_exists(opposite)
