@@ -11,7 +11,7 @@ from basislake.exchange.faults import Fault, reply, rpc_error, server_error, too
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from basislake.settings import database
-from lake.tables import CURATED, TABLES
+from lake.tables import CURATED, RAW_CANDLES, TABLES
 from load.postgres import Database
 from tests.lakes import instrument, lake_of
 from tests.market import basislake, ideal_calls, rows, truth, truths
@@ -245,7 +245,8 @@ def test_the_plan_is_what_the_backfill_then_asks_for(
     basislake(server, "instruments", "--lake", tmp_path)
     plan = basislake(server, "plan", "--lake", tmp_path, "--json").json
     assert plan["calls"] == ideal_calls(universe)
-    assert not (tmp_path / "raw_candles").exists()
+    assert lake.open(str(tmp_path)).snapshot(RAW_CANDLES).files == ()
+    assert server.calls_of(CHART) == 0
     done = basislake(server, "backfill", "--lake", tmp_path, "--json").json
     assert done["calls"] == plan["calls"]
     assert basislake(server, "plan", "--lake", tmp_path, "--json").json["calls"] == 0

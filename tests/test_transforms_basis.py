@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.slices import by_month
-from lake.tables import BASIS, CANDLES, MONTHS
+from lake.tables import BASIS, CANDLES
 from transforms.basis import basis
 from transforms.quality import month_figures, quality, warnings
 from transforms.rules import WARNING_RULES
@@ -109,12 +109,14 @@ def test_quality_counts_gaps_as_one_would_by_hand(
 
 
 def of_months(raw: pl.DataFrame) -> pl.DataFrame:
-    """The rows of `months` of candles that are all sound."""
-    rows = [
-        month_figures(FUTURE, month, part, part, raw.filter(pl.col("ts") == month - MINUTE))
-        for month, part in by_month(raw)
+    """The rows of `months` of candles that are all sound, of all months at once or each alone."""
+    together = month_figures(FUTURE, raw["ts"], raw, raw.clear())
+    alone = [
+        month_figures(FUTURE, own["ts"], own, raw.join(own, on="ts", how="anti"))
+        for _, own in by_month(raw)
     ]
-    return pl.DataFrame(rows, schema=MONTHS.polars_schema, orient="row")
+    assert pl.concat(alone).equals(together)
+    return together
 
 
 def test_a_gap_of_whole_months_is_one_gap() -> None:
