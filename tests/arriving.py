@@ -52,8 +52,8 @@ def arrive(
     """
     number = append(where, parts)
     for name, frames in parts.items():
-        times = pl.concat([frame["ts"] for frame in frames])
-        tile = (name, times.min(), times.max() + MINUTE, "present")
+        times = pl.concat([frame["ts"] for frame in frames]).sort()
+        tile = (name, times[0], times[-1] + MINUTE, "present")
         ask(where, number, tile, duplicates=(repeats or {}).get(name, 0))
 
 
@@ -68,8 +68,8 @@ def built_elsewhere(where: Lake, executor: Executor, as_of: int | None = None) -
 def contents(where: Lake) -> dict[str, object]:
     """All that a build makes, by content."""
     still = where.state()
-    parts = {
-        (table.name, own.name): own.digest()
+    parts: dict[str, object] = {
+        f"{table.name}/{own.name}": own.digest()
         for table in (CANDLES, BASIS)
         for own in slices(still.snapshot(table))
     }

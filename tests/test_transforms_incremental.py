@@ -4,7 +4,6 @@ import multiprocessing
 from collections.abc import Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
 
 import polars as pl
 import pytest
@@ -51,9 +50,9 @@ def built(executor: Executor, *steps: Mapping[str, list[pl.DataFrame]]) -> dict[
         return contents(where)
 
 
-def basis_of(held: Mapping[Any, object]) -> dict[Any, object]:
+def basis_of(held: Mapping[str, object]) -> dict[str, object]:
     """What of all that was built is basis."""
-    return {key: digest for key, digest in held.items() if key[0] == BASIS.name}
+    return {key: digest for key, digest in held.items() if key.startswith(f"{BASIS.name}/")}
 
 
 def all_of(raw: Mapping[str, pl.DataFrame]) -> dict[str, list[pl.DataFrame]]:

@@ -109,7 +109,7 @@ def test_of_several_candles_of_a_minute_the_last_batch_counts_and_the_others_are
     frame = raw(*rows).sort("ts", maintain_order=True)
     candles, quarantine = validate(frame, LISTED, EXPIRES)
     newest = {at: max(b for a, b in minutes if a == at) for at, _ in minutes}
-    told = {"low": [], "superseded": []}
+    told: dict[str, list[tuple[datetime, float]]] = {"low": [], "superseded": []}
     for (at, batch), low in zip(minutes, lows, strict=True):
         ts = FIRST_MINUTE + timedelta(minutes=at)
         if newest[at] != batch:
