@@ -16,9 +16,11 @@ from lake.tables import ASKS, BASIS, CANDLES, QUALITY, QUARANTINE, RAW_CANDLES, 
 from tests.arriving import PROGRAM, arrive, contents, new_lake
 from tests.spiked import (
     EXPIRIES,
+    MONTHS_END,
     NEXT,
     PERPETUAL,
     QUARTERLY,
+    START,
     eventful,
     moved,
     planted,
@@ -34,16 +36,18 @@ LENGTH = 8 * DAY
 LATER = timedelta(days=30)
 
 
-def later(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.col("ts") + LATER)
+def later(frame: pl.DataFrame, by: timedelta = LATER) -> pl.DataFrame:
+    return frame.with_columns(pl.col("ts") + by)
 
 
 RAW = {name: later(frame) for name, frame in eventful(LENGTH).items()}
 
 
-def built(executor: Executor, *steps: Mapping[str, list[pl.DataFrame]]) -> dict[str, object]:
+def built(
+    executor: Executor, *steps: Mapping[str, list[pl.DataFrame]], by: timedelta = LATER
+) -> dict[str, object]:
     """What a lake holds after these arrivals, with a build after each."""
-    with new_lake(RAW, LATER) as where:
+    with new_lake(RAW, by) as where:
         for parts in steps:
             arrive(where, parts)
             build(where, executor, PROGRAM)
@@ -108,30 +112,32 @@ def test_what_a_backfill_commits_during_a_build_is_counted_once_its_candles_are_
 
 @pytest.mark.slow
 def test_company_that_arrives_late_clears_a_stale_price_and_the_basis_on_it_a_day_later() -> None:
-    """The future that clears it does not live when the other one does."""
+    """The future that clears it does not live when the other one does, nor in the same month."""
+    by = MONTHS_END - START - timedelta(minutes=DAY + 600)
     good = {name: simulated(1, name, 3 * DAY) for name in (PERPETUAL, NEXT, QUARTERLY)}
-    good = {name: later(frame) for name, frame in good.items()}
+    good = {name: later(frame, by) for name, frame in good.items()}
     perpetual = stale(good[PERPETUAL], DAY, good[PERPETUAL]["close"][DAY] * 1.2, DAY)
     along = traded(good[NEXT]).head(DAY + 1)
     early = planted(along, DAY, "close", 1.2)
     after = good[QUARTERLY].slice(DAY + 1300, 60)
     first = {PERPETUAL: [perpetual], QUARTERLY: [after]}
     with ThreadPoolExecutor(1) as executor:
-        one_by_one = built(executor, first, {NEXT: [early]})
-        assert one_by_one == built(executor, {**first, NEXT: [early]})
-        assert basis_of(one_by_one) != basis_of(built(executor, first, {NEXT: [along]}))
+        one_by_one = built(executor, first, {NEXT: [early]}, by=by)
+        assert one_by_one == built(executor, {**first, NEXT: [early]}, by=by)
+        assert basis_of(one_by_one) != basis_of(built(executor, first, {NEXT: [along]}, by=by))
 
 
 @pytest.mark.slow
 def test_a_move_that_stays_is_cleared_by_what_comes_after_the_life_of_the_future() -> None:
+    by = MONTHS_END - START - timedelta(days=1)
     path = {DAY - 1: 1.2}
-    perpetual = later(moved(simulated(1, PERPETUAL, 2 * DAY), path))
-    future = later(simulated(1, NEXT, 2 * DAY).head(DAY))
+    perpetual = later(moved(simulated(1, PERPETUAL, 2 * DAY), path), by)
+    future = later(simulated(1, NEXT, 2 * DAY).head(DAY), by)
     first = {PERPETUAL: [perpetual.head(DAY)], NEXT: [future]}
     with ThreadPoolExecutor(1) as executor:
-        alone = built(executor, first)
-        together = built(executor, first, {PERPETUAL: [perpetual.slice(DAY)]})
-        assert together == built(executor, {PERPETUAL: [perpetual], NEXT: [future]})
+        alone = built(executor, first, by=by)
+        together = built(executor, first, {PERPETUAL: [perpetual.slice(DAY)]}, by=by)
+        assert together == built(executor, {PERPETUAL: [perpetual], NEXT: [future]}, by=by)
         assert basis_of(together) != basis_of(alone)
 
 
