@@ -1,12 +1,9 @@
 """Every cell of the database beside the lake's: read back, compared bit for bit, nothing loaded."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from itertools import zip_longest
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -19,17 +16,14 @@ from load.connections import Connections, connected
 from load.ddl import qualified, quoted, where_sql
 from load.failures import FAILURES, reason
 from load.ledger import Key
-from load.postgres import REPEATABLE_READ, Database
+from load.postgres import Database
 from load.prepare import State, check_schema_name, look
 from load.results import Progress, silent
 from load.source import Partition, partitions
-from load.strays import other_partitions, remedy_sql
+from load.strays import remedy_sql, strays
 from load.tables import FEEDS, parameters
 from load.verify import bits
 from load.words import cell
-
-# Of a partition in memory at once, besides the lake's whole one, to keep two connections in 1 GB.
-_PIECE_ROWS = 262_144
 
 _OURS, _THEIRS = "is_in_lake", "is_in_database"
 
@@ -40,15 +34,15 @@ class Difference:
 
     Attributes:
         table: of PostgreSQL.
-        partition: the instrument, or `all`.
+        partition: the instrument and month, or `all`.
         lake_rows: that it should hold.
         database_rows: that it holds.
         missing: rows of the lake whose key the database lacks.
         extra: rows of the database whose key the lake lacks.
         cells: how many cells differ in rows that both have, by column.
         first: the first key that differs, with the cells of both sides where both have the row.
-        remedy: the statement that deletes a partition which neither the lake nor the ledger knows,
-            for no load does; otherwise empty.
+        remedy: the statement that deletes rows which neither the lake nor the ledger knows, for no
+            load does; otherwise empty.
     """
 
     table: str
@@ -130,9 +124,9 @@ def compare(
         return differences
 
     differences = sorted(connected(uri, work, lock_wait_s), key=lambda d: (d.table, d.partition))
-    strays = {(d.table, d.partition) for d in differences} - {p.key for p in wanted}
+    others = {(d.table, d.partition) for d in differences} - {p.key for p in wanted}
     return Comparison(
-        partitions=len(wanted) + len(strays),
+        partitions=len(wanted) + len(others),
         rows=sum(p.rows for p in wanted),
         equal=not differences,
         differences=differences,
@@ -200,17 +194,10 @@ def _by_bits(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _compared(database: Database, schema: str, partition: Partition) -> Difference | None:
-    """Compare a partition piece by piece, all of one moment."""
-    table = partition.feed.table
-    database.begin(REPEATABLE_READ)
     ours = partition.frame(partition.read())
-    found, rows = [], 0
-    for piece, start, end in _pieces(table, ours):
-        theirs = _read_back(database, schema, partition, start, end)
-        rows += theirs.height
-        found += [difference(table, partition.name, piece, theirs)]
+    theirs = _read_back(database, schema, partition)
     database.rollback()  # or its snapshot would keep the server from cleaning up
-    return _together([each for each in found if each], ours.height, rows)
+    return difference(partition.feed.table, partition.name, ours, theirs)
 
 
 @contextmanager
@@ -227,71 +214,29 @@ def _explained(partition: Partition, where: str) -> Iterator[None]:
         ) from exc
 
 
-def _together(found: list[Difference], lake_rows: int, database_rows: int) -> Difference | None:
-    """The differences of some pieces of a partition as one; the counts are of the whole."""
-    if not found:
-        return None
-    cells: Counter[str] = Counter()
-    for each in found:
-        cells.update(each.cells)
-    return replace(
-        found[0],
-        lake_rows=lake_rows,
-        database_rows=database_rows,
-        missing=sum(each.missing for each in found),
-        extra=sum(each.extra for each in found),
-        cells=dict(cells),
-    )
-
-
 def _absent(partition: Partition) -> Difference:
     """A partition of a table that is not there."""
     rows = partition.rows
     return Difference(partition.feed.table.name, partition.name, rows, 0, rows, 0)
 
 
-def _read_back(
-    database: Database,
-    schema: str,
-    partition: Partition,
-    start: datetime | None,
-    end: datetime | None,
-) -> pl.DataFrame:
-    """The database's rows of a partition over [start, end), None for no bound."""
+def _read_back(database: Database, schema: str, partition: Partition) -> pl.DataFrame:
+    """The database's rows of a partition."""
     table = partition.feed.table
     columns = ", ".join(quoted(name) for name in table.names)
     sql = f"SELECT {columns} FROM {qualified(table, schema)}{where_sql(table)}"
-    chosen: list[object] = [*parameters(table, partition.name)]
-    for bound, operator in ((start, ">="), (end, "<")):
-        if bound is not None:
-            chosen.append(bound)
-            sql += f" AND {quoted(table.order[0])} {operator} ${len(chosen)}"
-    return pl.DataFrame(database.fetch(sql, chosen), schema=table.polars_schema)
-
-
-def _pieces(
-    table: Table, ours: pl.DataFrame
-) -> Iterator[tuple[pl.DataFrame, datetime | None, datetime | None]]:
-    """Rows in pieces of bounded size, each with the range of times that is its own.
-
-    The first range has no start and the last no end, so together they hold every row that the
-    database may have.
-    """
-    if not table.partition:
-        yield ours, None, None
-        return
-    firsts = ours[table.order[0]].gather_every(_PIECE_ROWS).to_list()
-    for number, (first, following) in enumerate(zip_longest(firsts, firsts[1:])):
-        start = first if number else None
-        yield ours.slice(number * _PIECE_ROWS, _PIECE_ROWS), start, following
+    return pl.DataFrame(
+        database.fetch(sql, parameters(table, partition.name)), schema=table.polars_schema
+    )
 
 
 def _others(database: Database, schema: str, wanted: set[Key], state: State) -> list[Difference]:
     """Partitions that the database holds and the lake does not."""
     found = []
     for table in (feed.table for feed in FEEDS if feed.table not in state.absent):
-        for name, rows in other_partitions(database, schema, table, wanted).items():
+        for stray in strays(database, schema, table, wanted):
+            name, rows = stray.partition, stray.rows
             is_known = (table.name, name) in state.entries  # the next load removes it
-            remedy = "" if is_known else remedy_sql(table, schema, name)
-            found.append(Difference(table.name, name or "", 0, rows, 0, rows, remedy=remedy))
+            remedy = "" if is_known else remedy_sql(table, schema, stray)
+            found.append(Difference(table.name, name, 0, rows, 0, rows, remedy=remedy))
     return found

@@ -16,8 +16,6 @@ from load.failures import ServerError
 from load.sessions import settings_sql
 
 READ_COMMITTED = "READ COMMITTED"
-# All statements of a transaction see the rows of one moment.
-REPEATABLE_READ = "REPEATABLE READ"
 
 _LOCK_NOT_AVAILABLE = "55P03"
 
@@ -87,14 +85,11 @@ class Database:
         """Close the connection."""
         self.close()
 
-    def begin(self, isolation: str = READ_COMMITTED) -> None:
+    def begin(self) -> None:
         """Begin a transaction, undoing what an open one did.
 
-        Needed only for another isolation than the usual one, or before a wait in which the session
-        would be idle without the settings of a transaction.
-
-        Args:
-            isolation: as SQL has it. The default of the server, role or database never counts.
+        Needed only before a wait in which the session would be idle without the settings of a
+        transaction.
 
         Raises:
             LoadError: the server refuses, or is gone.
@@ -103,7 +98,7 @@ class Database:
         if self._has_begun:
             self.rollback()
         self._has_begun = True
-        self._run(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
+        self._run(f"SET TRANSACTION ISOLATION LEVEL {READ_COMMITTED}")
         self._run(settings_sql(self._lock_wait_s, self.version))
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:

@@ -45,7 +45,7 @@ class Step(NamedTuple):
 
     Attributes:
         table: of PostgreSQL.
-        partition: the instrument, or `all`.
+        partition: the instrument and month, or `all`.
         action: `load` (there is nothing yet), `replace`, `append` or `remove`.
         rows: that would be sent.
     """

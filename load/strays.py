@@ -4,41 +4,68 @@ A load leaves them alone, for they may be the user's own; no load mends a differ
 """
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from lake.tables import Table
 from load.ddl import literal, qualified, quoted
 from load.ledger import Key
 from load.postgres import Database
-from load.tables import WHOLE, parameters
+from load.tables import WHOLE, parameters, partition_name
+
+# The times whose months Python knows. PostgreSQL has others, which `to_char` does not tell apart:
+# of the years before Christ, after 9999, and the two infinite ones.
+_FIRST, _END = (f"TIMESTAMPTZ '{time} 00:00Z'" for time in ("0001-01-01", "9999-12-01"))
+_NO_MONTH = "other"
 
 
-def other_partitions(
-    database: Database, schema: str, table: Table, wanted: Collection[Key]
-) -> dict[str | None, int]:
-    """Return the partitions of a table that are not wanted, and how many rows each has; None is the
-    name of rows without one.
+class Stray(NamedTuple):
+    """Rows of one instrument in one month that are not wanted.
+
+    Attributes:
+        instrument: None where the rows have none; `all` in a table in one piece.
+        month: `YYYY-MM`, None where the times are of no month that Python knows.
+        rows: how many.
+    """
+
+    instrument: str | None
+    month: str | None
+    rows: int
+
+    @property
+    def partition(self) -> str:
+        """The name of the partition that they would be."""
+        if self.instrument in (None, WHOLE):
+            return self.instrument or ""
+        return partition_name(str(self.instrument), self.month or _NO_MONTH)
+
+
+def strays(database: Database, schema: str, table: Table, wanted: Collection[Key]) -> list[Stray]:
+    """Return the rows of a table that are of no partition that is wanted.
 
     Raises:
         LoadError: the table cannot be read.
     """
-    name = literal(WHOLE)
-    if table.partition:
-        month = f"to_char({quoted(table.order[0])} AT TIME ZONE 'UTC', 'YYYY-MM')"
-        name = f"{quoted(table.partition)} || '/' || {month}"
-    sql = f"SELECT {name}, count(*) FROM {qualified(table, schema)} GROUP BY 1 ORDER BY 1"
-    return {part: n for part, n in database.query(sql) if (table.name, part) not in wanted}
-
-
-def remedy_sql(table: Table, schema: str, partition: str | None) -> str:
-    """Return the statement with which a user deletes such a partition."""
-    where = ""
+    name, month = literal(WHOLE), "NULL::text"
     if table.partition:
         name, time = quoted(table.partition), quoted(table.order[0])
-        where = f" WHERE {name} IS NULL OR NOT isfinite({time})"
-        if partition is not None:
-            instrument, start, end = parameters(table, partition)
-            where = (
-                f" WHERE {name} = {literal(str(instrument))} AND {time} >= {literal(str(start))}"
-                f" AND {time} < {literal(str(end))}"
-            )
+        text = f"to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM')"
+        month = f"CASE WHEN {time} >= {_FIRST} AND {time} < {_END} THEN {text} END"
+    sql = f"SELECT {name}, {month}, count(*) FROM {qualified(table, schema)} GROUP BY 1, 2"
+    found = [Stray(*row) for row in database.query(f"{sql} ORDER BY 1, 2")]
+    return [stray for stray in found if (table.name, stray.partition) not in wanted]
+
+
+def remedy_sql(table: Table, schema: str, stray: Stray) -> str:
+    """Return the statement with which a user deletes such rows, and no others."""
+    conditions = []
+    if table.partition:
+        name, time = quoted(table.partition), quoted(table.order[0])
+        is_own = f"= {literal(stray.instrument)}" if stray.instrument is not None else "IS NULL"
+        conditions.append(f"{name} {is_own}")
+        if stray.month:
+            _, start, end = parameters(table, stray.partition)
+            conditions.append(f"{time} >= '{start}' AND {time} < '{end}'")
+        else:
+            conditions.append(f"({time} < {_FIRST} OR {time} >= {_END})")
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"DELETE FROM {qualified(table, schema)}{where};"

@@ -11,13 +11,14 @@ from datetime import UTC, date, datetime
 import polars as pl
 
 from lake.slices import month_span
+from lake.spans import Span
 from lake.tables import BASIS, CANDLES, INSTRUMENTS, Column, Table, Type
 
 # The name of the only partition of a table in one piece.
 WHOLE = "all"
 # Between the instrument and the month in the name of any other.
 _AND = "/"
-_BEFORE, _AFTER = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+_ALL_TIME = Span(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 _INSTRUMENT = Column("instrument", Type.TEXT, "the exchange's name of the instrument")
 _TIMESTAMP = Column("timestamp", Type.TIME, "the minute's open", "UTC")
@@ -160,22 +161,33 @@ RANGE_INDEXES: dict[str, tuple[str, ...]] = {
 TABLES: dict[str, Table] = {table.name: table for table in (*(f.table for f in FEEDS), LAKE_LOADS)}
 
 
+def partition_name(instrument: str, month: str) -> str:
+    """Return the name of an instrument's partition of a month (`YYYY-MM`)."""
+    return f"{instrument}{_AND}{month}"
+
+
 def instrument_of(partition: str) -> str:
     """Return the instrument of a partition by its name."""
-    return partition.partition(_AND)[0]
+    return _parts(partition)[0]
 
 
 def parameters(table: Table, partition: str) -> tuple[object, ...]:
     """Return what chooses a partition in a statement about its table: the instrument, and the span
     of its times; nothing for a table in one piece.
 
-    A name without a month, as somebody may have written into the ledger, is all of an instrument.
+    A name without a month, as older versions and other writers have put into the ledger, is all of
+    an instrument.
     """
     if table.partition is None:
         return ()
-    instrument, _, month = partition.partition(_AND)
+    instrument, span = _parts(partition)
+    return instrument, *span
+
+
+def _parts(partition: str) -> tuple[str, Span]:
+    instrument, _, month = partition.rpartition(_AND)
     try:
         span = month_span(datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC))
-    except ValueError:
-        return instrument, _BEFORE, _AFTER
-    return instrument, *span
+    except (ValueError, OverflowError):
+        return partition, _ALL_TIME
+    return (instrument, span) if instrument else (partition, _ALL_TIME)

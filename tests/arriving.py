@@ -1,50 +1,86 @@
 """Raw candles that arrive bit by bit, as a backfill commits them, and what builds make of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
+from datetime import timedelta
 from tempfile import TemporaryDirectory
 
 import polars as pl
 
 from lake import Lake
+from lake.past import past
 from lake.slices import slices
-from lake.tables import BASIS, CANDLES, QUALITY, QUARANTINE, WARNINGS
-from tests.lakes import ask, instrument, record
+from lake.spans import MINUTE
+from lake.tables import BASIS, CANDLES, MONTHS, QUALITY, QUARANTINE, WARNINGS
+from tests.lakes import append, ask, instrument, record
 from tests.spiked import EXPIRIES, START
+from transforms.build import build
 
 PROGRAM = "basislake test"
+WHOLE = (QUARANTINE, MONTHS, WARNINGS, QUALITY)
 
 
-def prepare(where: Lake, raw: Mapping[str, pl.DataFrame]) -> None:
-    """Records of all instruments, and these asked for, complete from the first; no candles."""
+def prepare(where: Lake, raw: Mapping[str, pl.DataFrame], later: timedelta = timedelta(0)) -> None:
+    """Records of all instruments, and these asked for, complete from the first; no candles.
+
+    Args:
+        where: an empty lake.
+        raw: candles that will come.
+        later: how much later they are than those of `tests.spiked`.
+    """
     records = [
         {
-            **instrument(name, expires_at),
+            **instrument(name, expires_at + later if expires_at else None),
             "base": "BTC",
-            "listed_at": START,
+            "listed_at": START + later,
         }
         for name, expires_at in EXPIRIES.items()
     ]
     number = record(where, records)
-    ask(where, number, *((name, START, frame["ts"][-1], "present") for name, frame in raw.items()))
+    tiles = ((n, START + later, frame["ts"][-1], "present") for n, frame in raw.items())
+    ask(where, number, *tiles)
+
+
+def arrive(
+    where: Lake,
+    parts: Mapping[str, Sequence[pl.DataFrame]],
+    repeats: Mapping[str, int] | None = None,
+) -> None:
+    """Commit raw candles as the next batch, each frame a file, and that they were asked for, in
+    answers that held so many repeats.
+    """
+    number = append(where, parts)
+    for name, frames in parts.items():
+        times = pl.concat([frame["ts"] for frame in frames]).sort()
+        tile = (name, times[0], times[-1] + MINUTE, "present")
+        ask(where, number, tile, duplicates=(repeats or {}).get(name, 0))
+
+
+def built_elsewhere(where: Lake, executor: Executor, as_of: int | None = None) -> dict[str, object]:
+    """All that a build makes of a lake's raw tables, as of a batch or now, in an empty lake."""
+    with TemporaryDirectory() as folder:
+        target = Lake(folder)
+        build(past(where, as_of) if as_of else where, executor, PROGRAM, target=target)
+        return contents(target)
 
 
 def contents(where: Lake) -> dict[str, object]:
     """All that a build makes, by content."""
     still = where.state()
-    parts = {
-        (table.name, own.name): own.digest()
+    parts: dict[str, object] = {
+        f"{table.name}/{own.name}": own.digest()
         for table in (CANDLES, BASIS)
         for own in slices(still.snapshot(table))
     }
-    whole = {table.name: still.read(table).rows() for table in (QUARANTINE, WARNINGS, QUALITY)}
+    whole = {table.name: still.read(table).rows() for table in WHOLE}
     return {**parts, **whole}
 
 
 @contextmanager
-def new_lake(raw: Mapping[str, pl.DataFrame]) -> Iterator[Lake]:
+def new_lake(raw: Mapping[str, pl.DataFrame], later: timedelta = timedelta(0)) -> Iterator[Lake]:
     """A prepared lake, gone afterwards; see `prepare`."""
     with TemporaryDirectory() as folder:
         where = Lake(folder)
-        prepare(where, raw)
+        prepare(where, raw, later)
         yield where

@@ -11,17 +11,26 @@ from typing import Any
 import polars as pl
 
 from lake import Lake
-from lake.tables import BASIS, CANDLES, INSTRUMENTS, Table
+from lake.slices import by_month
+from lake.state import BUILD
+from lake.tables import BASIS, CANDLES, CURATED, INSTRUMENTS, Table
 from load.compare import Comparison, compare
 from load.postgres import Database
 from load.results import LoadResult
 from load.run import load
+from tests.lakes import LINEAGE, mark_built
 
 START = datetime(2019, 5, 1, tzinfo=UTC)
 EXPIRY = datetime(2019, 6, 28, 8, tzinfo=UTC)
 FUTURE, OTHER, PERPETUAL = "BTC-28JUN19", "ETH-28JUN19", "BTC-PERPETUAL"
+MONTH = f"{START:%Y-%m}"
 # Values that any detour over text or decimals would change.
 ODD = [-0.0, 1e-310, 1e308, 5e-324, 0.1 + 0.2, 1 / 3, 9007199254740993.0, 1e-17]
+
+
+def partition(name: str, month: str = MONTH) -> str:
+    """The name of an instrument's partition of a month."""
+    return f"{name}/{month}"
 
 
 def instruments(*names: str, expires_at: datetime = EXPIRY) -> pl.DataFrame:
@@ -45,12 +54,12 @@ def instruments(*names: str, expires_at: datetime = EXPIRY) -> pl.DataFrame:
     return INSTRUMENTS.cast(pl.DataFrame(rows, schema_overrides=INSTRUMENTS.polars_schema))
 
 
-def candles(minutes: int = 8, shift: float = 0.0) -> pl.DataFrame:
-    """Rows of `candles` of one instrument, from START on; costs are odd numbers, shifted."""
+def candles(minutes: int = 8, shift: float = 0.0, start: datetime = START) -> pl.DataFrame:
+    """Rows of `candles` of one instrument, from a time on; costs are odd numbers, shifted."""
     values = [ODD[i % len(ODD)] + shift if shift else ODD[i % len(ODD)] for i in range(minutes)]
     return pl.DataFrame(
         {
-            "ts": [START + timedelta(minutes=i) for i in range(minutes)],
+            "ts": [start + timedelta(minutes=i) for i in range(minutes)],
             **dict.fromkeys(("open", "high", "low", "close", "volume"), [1.5] * minutes),
             "cost": values,
             "traded": [True] * minutes,
@@ -75,9 +84,20 @@ def basis(minutes: int = 3) -> pl.DataFrame:
 
 
 def put(lake: Lake, table: Table, name: str, *frames: pl.DataFrame) -> None:
-    """Make the frames the whole partition of an instrument, a file each."""
-    written = [lake.write(table, frame, name) for frame in frames]
-    lake.commit(lake.snapshot(table), written, {"program": "test"}, replacing=[name])
+    """Make the frames all that a curated table has of an instrument, as a build would: a file for
+    each month of each. Without any, the table has nothing of it.
+    """
+    base = lake.snapshot(table)
+    parts = [part for frame in frames for _, part in by_month(frame)]
+    written = [lake.write(table, part, name) for part in parts]
+    number = 1 + max(lake.snapshot(each).counter(BUILD) for each in CURATED)
+    lake.commit(base, written, LINEAGE, removing=base.of(name), counters={BUILD: number})
+    mark_built(lake)
+
+
+def record(lake: Lake, records: pl.DataFrame) -> None:
+    """Make these the rows of `instruments`."""
+    lake.replace(lake.snapshot(INSTRUMENTS), records, LINEAGE)
 
 
 # The connections that targets use, by URI: to open one takes longer than what most are asked.
@@ -157,9 +177,7 @@ class Target:
 def small_lake(folder: Path) -> Lake:
     """A lake of a perpetual, two futures and one basis."""
     lake = Lake(str(folder))
-    lake.replace(
-        lake.snapshot(INSTRUMENTS), instruments(FUTURE, OTHER, PERPETUAL), {"program": "test"}
-    )
+    record(lake, instruments(FUTURE, OTHER, PERPETUAL))
     for name in (FUTURE, OTHER, PERPETUAL):
         put(lake, CANDLES, name, candles())
     put(lake, BASIS, FUTURE, basis())

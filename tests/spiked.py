@@ -8,10 +8,12 @@ import polars as pl
 
 from basislake.exchange.contracts import inverse_contract, milliseconds
 from basislake.exchange.market import candles
+from lake.tables import BATCH
 from transforms.candles import validate
 from transforms.spikes import flag_future, flag_perpetual
 
 START = datetime(2024, 1, 1, 8, tzinfo=UTC)
+MONTHS_END = datetime(2024, 2, 1, tzinfo=UTC)
 EXPIRIES: dict[str, datetime | None] = {
     "BTC-PERPETUAL": None,
     "BTC-5JAN24": START + timedelta(days=4),
@@ -21,6 +23,7 @@ EXPIRIES: dict[str, datetime | None] = {
 PERPETUAL, WEEKLY, NEXT, QUARTERLY = EXPIRIES
 PRICES = ("open", "high", "low", "close")
 AMOUNTS = ("volume", "cost")
+DAY = 1440
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,17 @@ class Market:
     def having(self, name: str, frame: pl.DataFrame) -> "Market":
         """The same market with other candles of one instrument."""
         return Market({**self.raw, name: frame}, self.expiries)
+
+    def ending(self, minutes: int | None) -> "Market":
+        """The same market at another time, so that a month ends so many minutes after it begins;
+        none ends where that is None.
+        """
+        if minutes is None:
+            return self
+        by = MONTHS_END - timedelta(minutes=minutes) - START
+        expiries = {name: expiry and expiry + by for name, expiry in self.expiries.items()}
+        raw = {name: f.with_columns(pl.col("ts") + by) for name, f in self.raw.items()}
+        return Market(raw, expiries)
 
     def judged(self) -> dict[str, pl.DataFrame]:
         """The sound candles of every instrument, their spikes flagged."""
@@ -48,7 +62,8 @@ class Market:
     def sound(self, name: str) -> pl.DataFrame:
         """The candles of an instrument that pass validation, none flagged."""
         long_ago = datetime(2018, 1, 1, tzinfo=UTC)
-        return validate(self.raw[name], long_ago, self.expiries[name])[0]
+        raw = self.raw[name].with_columns(pl.lit(1).alias(BATCH))
+        return validate(raw, long_ago, self.expiries[name])[0]
 
     def _judged(
         self, sound: Mapping[str, pl.DataFrame], name: str, perpetual: pl.DataFrame, end: datetime
@@ -89,6 +104,36 @@ def market(
         always = list(path or {}) if name == QUARTERLY else []
         raw[name] = thinned(frame, traded_share, seed, always) if is_future else frame
     return Market(raw, EXPIRIES)
+
+
+def eventful(minutes: int) -> dict[str, pl.DataFrame]:
+    """Raw candles of days in which spikes happen alone, with company, and with company that comes
+    too late, so that what arrives of one instrument decides about another.
+    """
+    raw = {name: traded(frame) for name, frame in market(5, minutes, traded_share=0.3).raw.items()}
+    raw[PERPETUAL] = stale(raw[PERPETUAL], DAY // 2, raw[PERPETUAL]["close"][0] * 0.6, DAY)
+    for day in range(2, minutes // DAY):
+        for hour, names in enumerate(
+            [
+                (PERPETUAL,),
+                (PERPETUAL, QUARTERLY),
+                (PERPETUAL, NEXT),
+                (NEXT,),
+                (NEXT, QUARTERLY),
+                (NEXT, QUARTERLY, PERPETUAL),
+                (QUARTERLY, WEEKLY),
+            ]
+        ):
+            at = day * DAY + 180 * hour + 7 * day
+            for name in names:
+                if at < raw[name].height:
+                    raw[name] = planted(raw[name], at, "high", 1.2)
+    return raw
+
+
+def traded(frame: pl.DataFrame) -> pl.DataFrame:
+    """The candles if something had traded in each."""
+    return frame.with_columns(volume=pl.max_horizontal("volume", 1.0))
 
 
 def simulated(seed: int, name: str, minutes: int) -> pl.DataFrame:

@@ -1,10 +1,9 @@
 """The first load: tables made, filled and keyed in one transaction; how they are found again."""
 
 import json
-import math
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +11,8 @@ import pytest
 
 from lake import Lake
 from lake.errors import LoadError
-from lake.tables import BASIS, CANDLES, INSTRUMENTS
+from lake.past import past
+from lake.tables import BASIS, CANDLES
 from load.postgres import Database
 from load.preview import preview
 from tests.loading import (
@@ -25,9 +25,12 @@ from tests.loading import (
     candles,
     fresh_target,
     instruments,
+    partition,
     put,
+    record,
 )
 from tests.market import basislake
+from tests.staged import Staged, built
 
 FUTURES = 40
 MINUTES = 4_000
@@ -64,7 +67,7 @@ def many(
         put(lake, BASIS, name_of(number), spread.with_columns(pl.col("ts") + later))
         expires_at = START + later + timedelta(minutes=MINUTES)
         records.append(instruments(name_of(number), expires_at=expires_at))
-    lake.replace(lake.snapshot(INSTRUMENTS), pl.concat(records), {"program": "test"})
+    record(lake, pl.concat(records))
     target = fresh_target(postgres, lake)
     target.load()
     target.execute(EXPLAINED_SQL)
@@ -165,23 +168,23 @@ def test_a_dry_run_tells_the_ddl_and_the_rows_and_does_nothing(target: Target) -
     assert sum("USING brin" in sql for sql in before.ddl) == 3
     assert {step[:3] for step in before.steps} == {
         ("instruments", "all", "load"),
-        ("perpetuals_ohlcv", PERPETUAL, "load"),
-        ("futures_ohlcv", FUTURE, "load"),
-        ("futures_ohlcv", OTHER, "load"),
-        ("futures_basis_spread", FUTURE, "load"),
+        ("perpetuals_ohlcv", partition(PERPETUAL), "load"),
+        ("futures_ohlcv", partition(FUTURE), "load"),
+        ("futures_ohlcv", partition(OTHER), "load"),
+        ("futures_basis_spread", partition(FUTURE), "load"),
     }
     assert target.tables() == set()
 
     target.load()
     put(target.lake, CANDLES, FUTURE, candles(10))
     put(target.lake, CANDLES, OTHER, candles(10, shift=1.0))
-    target.lake.commit(target.lake.snapshot(BASIS), [], {"program": "test"}, replacing=[FUTURE])
+    put(target.lake, BASIS, FUTURE)
     after = preview(target.lake, target.uri, schema=target.schema)
     assert (after.ddl, after.unchanged) == ([], 2)
     assert after.steps == [
-        ("futures_basis_spread", FUTURE, "remove", 0),
-        ("futures_ohlcv", FUTURE, "append", 2),
-        ("futures_ohlcv", OTHER, "replace", 10),
+        ("futures_basis_spread", partition(FUTURE), "remove", 0),
+        ("futures_ohlcv", partition(FUTURE), "append", 2),
+        ("futures_ohlcv", partition(OTHER), "replace", 10),
     ]
     assert len(target.rows("futures_ohlcv")) == 16
 
@@ -216,23 +219,27 @@ def test_the_command_loads_into_a_schema_and_shows_what_it_would_do(target: Targ
     assert all(row["equal"] for row in json.loads(status.out)["database"].values())
 
 
-def test_a_database_row_leads_to_the_version_of_the_lake_that_it_came_from(target: Target) -> None:
+def test_a_database_row_leads_to_the_batch_of_the_lake_that_it_was_made_from(
+    postgres: str, staged: Staged, tmp_path: Path
+) -> None:
+    target = fresh_target(postgres, staged.copy(tmp_path))
+    built(target.lake, as_of=staged.first.batch)
     target.load()
-    put(target.lake, CANDLES, FUTURE, candles(shift=1.0))
-    target.load()
-    put(target.lake, CANDLES, FUTURE, candles(shift=2.0))  # later, and not loaded
-    (row,) = target.query(
-        "SELECT f.timestamp, f.cost, l.lake_version FROM futures_ohlcv f JOIN lake_loads l "
-        "ON l.\"table\" = 'futures_ohlcv' AND l.partition = f.instrument "
-        "WHERE f.instrument = $1 ORDER BY f.timestamp DESC LIMIT 1",
-        FUTURE,
+    built(target.lake)  # later, and not loaded
+    rows = target.query(
+        "SELECT f.instrument, f.timestamp, f.cost, l.lake_version "
+        "FROM futures_ohlcv f JOIN lake_loads l ON l.\"table\" = 'futures_ohlcv' "
+        "AND l.partition = f.instrument || to_char(f.timestamp AT TIME ZONE 'UTC', '/YYYY-MM') "
     )
-    time, cost, version = row
-    assert isinstance(time, datetime)
-    then = target.lake.scan("candles", version).filter(instrument=FUTURE, ts=time).collect()
-    assert math.isclose(then["cost"].item(), cost, rel_tol=0.0)
-    now = target.lake.scan("candles").filter(instrument=FUTURE, ts=time).collect()
-    assert now["cost"].item() != cost
+    assert {batch for *_, batch in rows} == {staged.first.batch}
+    then, now = (
+        {*where.read(CANDLES).select("instrument", "ts", "cost").iter_rows()}
+        for where in (past(target.lake, staged.first.batch), target.lake)
+    )
+    assert set() < {tuple(row) for *row, _ in rows} < then < now
+    ((batch,),) = target.query("SELECT lake_version FROM lake_loads WHERE partition = 'all'")
+    assert batch <= staged.last.batch
+    target.execute(f"DROP SCHEMA {target.schema} CASCADE")
 
 
 def test_a_table_that_the_user_partitioned_himself_is_loaded_and_kept(target: Target) -> None:

@@ -16,7 +16,16 @@ from lake.tables import CANDLES
 from load.embedded import embedded
 from load.postgres import Database
 from load.preview import preview
-from tests.loading import FUTURE, Target, candles, disconnect, fresh_target, put, small_lake
+from tests.loading import (
+    FUTURE,
+    Target,
+    candles,
+    disconnect,
+    fresh_target,
+    partition,
+    put,
+    small_lake,
+)
 from tests.market import Ran, basislake, command
 from tests.processes import ended, running, wait_until
 from tests.servers import Data
@@ -60,10 +69,11 @@ MOMENTS = ("to make a table", "to enter what was loaded")
 def test_a_first_load_that_waits_is_ended(target: Target, moment: str, by: signal.Signals) -> None:
     ddl = preview(target.lake, target.uri, schema=target.schema).ddl
     target.execute(*(sql for sql in ddl if "SCHEMA" in sql or "lake_loads" in sql))
+    entry = "INSERT INTO lake_loads VALUES ('futures_ohlcv', $1, '', 0, 0, now())"
     held = (
         ("CREATE TABLE futures_ohlcv ()",)
         if moment == "to make a table"
-        else ("INSERT INTO lake_loads VALUES ('futures_ohlcv', $1, '', 0, 0, now())", FUTURE)
+        else (entry, partition(FUTURE))
     )
     with holding(target, *held):
         done = interrupted(target, "load", by=by)

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from lake.errors import LoadError
-from lake.tables import CANDLES, INSTRUMENTS
+from lake.tables import CANDLES
 from tests.loading import (
     FUTURE,
     OTHER,
@@ -13,6 +13,7 @@ from tests.loading import (
     candles,
     instruments,
     put,
+    record,
 )
 from tests.tiers import slow_but
 
@@ -22,7 +23,7 @@ KEY = "(instrument, timestamp)"
 def renew(target: Target, *names: str, active: bool = True) -> None:
     """Give the lake other records of some instruments."""
     records = instruments(*names).with_columns(active=pl.lit(active))
-    target.lake.replace(target.lake.snapshot(INSTRUMENTS), records, {"program": "test"})
+    record(target.lake, records)
 
 
 def own_tables(target: Target, action: str, *, deferred: str = "") -> None:
@@ -77,7 +78,7 @@ def test_a_deletion_that_rows_of_the_user_depend_on_is_refused_by_name(
 ) -> None:
     target.load()
     own_tables(target, action, deferred=deferred)
-    target.lake.commit(target.lake.snapshot(CANDLES), [], {"program": "test"}, replacing=[OTHER])
+    put(target.lake, CANDLES, OTHER)
     with pytest.raises(LoadError, match=says):
         target.load()
     put(target.lake, CANDLES, OTHER, candles(8))

@@ -11,7 +11,7 @@ from load.ledger import Entry, Key
 from load.plan import plan
 from load.source import Partition, digests, partitions
 from load.tables import TABLES
-from tests.loading import FUTURE, OTHER, PERPETUAL, candles, put, small_lake
+from tests.loading import FUTURE, OTHER, PERPETUAL, candles, partition, put, small_lake
 
 
 @pytest.fixture
@@ -71,13 +71,13 @@ def test_a_digest_is_of_the_rows_in_however_many_files(lake: Lake) -> None:
 def test_changed_partitions_are_sent_and_withdrawn_ones_removed(lake: Lake) -> None:
     entries = held(partitions(lake))
     put(lake, CANDLES, OTHER, candles(9))
-    lake.commit(lake.snapshot(BASIS), [], {"program": "test"}, replacing=[FUTURE])
+    put(lake, BASIS, FUTURE)
     wanted = partitions(lake)
     todo = plan(wanted, digests(wanted), entries, [])
     (job,) = todo.jobs
-    assert job.partition.key == ("futures_ohlcv", OTHER)
-    assert job.held == entries["futures_ohlcv", OTHER]
-    assert todo.removed == (("futures_basis_spread", FUTURE),)
+    assert job.partition.key == ("futures_ohlcv", partition(OTHER))
+    assert job.held == entries["futures_ohlcv", partition(OTHER)]
+    assert todo.removed == (("futures_basis_spread", partition(FUTURE)),)
 
 
 def test_entries_of_a_table_that_is_not_ours_are_left_alone(lake: Lake) -> None:
@@ -91,7 +91,7 @@ def test_a_partition_begins_with_what_was_loaded_of_it_only_if_digest_and_count_
     lake: Lake, rows: int, *, is_beginning: bool
 ) -> None:
     def future() -> Partition:
-        return next(p for p in partitions(lake) if p.key == ("futures_ohlcv", FUTURE))
+        return next(p for p in partitions(lake) if p.key == ("futures_ohlcv", partition(FUTURE)))
 
     put(lake, CANDLES, FUTURE, candles(7))
     digest = future().digest()

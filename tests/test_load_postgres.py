@@ -10,11 +10,12 @@ import pytest
 
 from lake import Lake
 from lake.errors import LakeError, LoadError, UsageError
-from lake.tables import BASIS, CANDLES, INSTRUMENTS, RAW_CANDLES
+from lake.tables import BASIS, CANDLES
 from load.preview import parity, preview
 from load.results import Progress
 from load.run import load
 from load.tables import FUTURES_BASIS_SPREAD
+from tests.lakes import append
 from tests.loading import (
     EXPIRY,
     FUTURE,
@@ -26,7 +27,9 @@ from tests.loading import (
     basis,
     candles,
     instruments,
+    partition,
     put,
+    record,
 )
 
 
@@ -90,7 +93,7 @@ def test_only_a_changed_partition_is_replaced(target: Target) -> None:
 def test_a_changed_expiry_date_replaces_the_rows_that_carry_it(target: Target) -> None:
     target.load()
     later = instruments(FUTURE, OTHER, PERPETUAL, expires_at=EXPIRY + timedelta(days=1))
-    target.lake.replace(target.lake.snapshot(INSTRUMENTS), later, {"program": "test"})
+    record(target.lake, later)
     assert target.load().partitions_loaded == 4
     dates = target.query("SELECT DISTINCT expiry_date FROM futures_ohlcv")
     assert dates == [((EXPIRY + timedelta(days=1)).date(),)]
@@ -104,11 +107,12 @@ def test_the_same_rows_in_two_files_are_not_sent_again(target: Target) -> None:
 
 def test_a_partition_that_the_lake_withdrew_disappears(target: Target) -> None:
     target.load()
-    target.lake.commit(target.lake.snapshot(CANDLES), [], {"program": "test"}, replacing=[FUTURE])
+    put(target.lake, CANDLES, FUTURE)
     result = target.load()
     assert (result.partitions_removed, result.tables["futures_ohlcv"].removed) == (1, 1)
     assert {row[0] for row in target.rows("futures_ohlcv", "instrument")} == {OTHER}
-    assert target.query("SELECT 1 FROM lake_loads WHERE partition = $1", FUTURE) == [(1,)]  # basis
+    left = target.query('SELECT "table" FROM lake_loads WHERE partition = $1', partition(FUTURE))
+    assert left == [("futures_basis_spread",)]
 
 
 def test_a_lake_without_a_table_takes_no_row_of_it_out_of_a_database(
@@ -131,10 +135,9 @@ def test_another_lake_takes_no_row_out_of_a_database(
     target.load()
     other = Lake(str(tmp_path / "other"))
     names = (FUTURE, OTHER, PERPETUAL) if knows else (FUTURE, PERPETUAL)
-    other.replace(other.snapshot(INSTRUMENTS), instruments(*names), {"program": "test"})
+    record(other, instruments(*names))
     for name in (FUTURE, PERPETUAL):
-        raw = candles(40).drop("traded", "suspect")
-        put(other, RAW_CANDLES, name, raw)
+        append(other, {name: [candles(40).drop("traded", "suspect")]})
         put(other, CANDLES, name, candles(40))
     put(other, BASIS, FUTURE, basis(40))
     for full in (False, True):
@@ -227,7 +230,7 @@ def test_rows_that_the_database_alters_are_noticed_and_rolled_back(target: Targe
     put(target.lake, CANDLES, FUTURE, candles(minutes=12))
     with pytest.raises(LoadError) as caught:
         target.load()
-    assert f"The partition {FUTURE} of futures_ohlcv was not loaded" in str(caught.value)
+    assert f"The partition {partition(FUTURE)} of futures_ohlcv was not loaded" in str(caught.value)
     assert "sum of close is" in str(caught.value)
     assert len(target.rows("futures_ohlcv")) == 16
     target.execute("DROP TRIGGER nudge ON futures_ohlcv")
@@ -290,17 +293,19 @@ def test_parity_counts_both_sides_before_and_after_a_load(target: Target) -> Non
     assert [row.behind for row in parity(target.lake, target.uri, target.schema)] == [0, 0, 1, 0]
 
 
-def test_the_ledger_says_what_was_loaded_from_which_version(target: Target) -> None:
+def test_the_ledger_says_what_was_loaded_from_which_batch(target: Target) -> None:
+    append(target.lake, {FUTURE: [candles().drop("traded", "suspect")]})
+    put(target.lake, CANDLES, FUTURE, candles())
+    append(target.lake, {FUTURE: [candles().drop("traded", "suspect")]})  # not built yet
     target.load()
     rows = target.query(
         'SELECT "table", partition, rows, lake_version, length(digest), loaded_at <= now() '
         "FROM lake_loads WHERE partition = $1 ORDER BY rows",
-        FUTURE,
+        partition(FUTURE),
     )
-    version = target.lake.snapshot(CANDLES).version
     assert rows == [
-        ("futures_basis_spread", FUTURE, 3, target.lake.snapshot(BASIS).version, 64, True),
-        ("futures_ohlcv", FUTURE, 8, version, 64, True),
+        ("futures_basis_spread", partition(FUTURE), 3, 1, 64, True),
+        ("futures_ohlcv", partition(FUTURE), 8, 1, 64, True),
     ]
 
 

@@ -29,7 +29,7 @@ from load.results import Progress
 from load.run import load
 from load.source import partitions
 from load.write import Sent, Writer
-from tests.loading import FUTURE, OTHER, Target, candles, put, small_lake
+from tests.loading import FUTURE, MONTH, OTHER, Target, candles, partition, put, small_lake
 from tests.processes import PATIENCE_S, wait_until
 
 Row = tuple[object, ...]
@@ -82,19 +82,20 @@ def sent_and_stopped(
 
 def job_of(target: Target, name: str) -> Job:
     """The job to send the candles of a future."""
-    (partition,) = (p for p in partitions(target.lake) if p.key == ("futures_ohlcv", name))
+    key = ("futures_ohlcv", partition(name))
+    (own,) = (p for p in partitions(target.lake) if p.key == key)
     (held,) = target.query(
         "SELECT digest, rows FROM lake_loads WHERE \"table\" = 'futures_ohlcv' AND partition = $1",
-        name,
+        partition(name),
     )
-    return Job(partition, partition.digest(), Entry(*held))
+    return Job(own, own.digest(), Entry(*held))
 
 
 def state(target: Target, name: str) -> tuple[list[Row], list[Row]]:
     """The rows of a future, and its entry in the ledger."""
     return (
         target.query("SELECT * FROM futures_ohlcv WHERE instrument = $1 ORDER BY timestamp", name),
-        target.query("SELECT * FROM lake_loads WHERE partition = $1 ORDER BY 1", name),
+        target.query("SELECT * FROM lake_loads WHERE partition = $1 ORDER BY 1", partition(name)),
     )
 
 
@@ -130,7 +131,7 @@ def test_whatever_ends_a_partition_halfway_is_undone_before_the_connection_goes_
     assert len(state(target, OTHER)[0]) == 12
     if raised is MemoryError:
         assert isinstance(failure, LoadError)
-        assert f"The partition {FUTURE} of futures_ohlcv was not loaded into" in str(failure)
+        assert f"The partition {FUTURE}/{MONTH} of futures_ohlcv was not loaded" in str(failure)
         assert "not enough memory" in str(failure)
         assert "What the database held of it is unchanged" in str(failure)
         assert isinstance(failure.__cause__, MemoryError)
@@ -169,7 +170,7 @@ def test_a_first_load_that_something_unforeseen_ends_leaves_no_part_of_its_table
     target: Target,
 ) -> None:
     def out_of_memory(progress: Progress) -> None:
-        if progress.partition == FUTURE and progress.table == "futures_ohlcv":
+        if progress.partition == partition(FUTURE) and progress.table == "futures_ohlcv":
             raise MemoryError
 
     with pytest.raises(LoadError, match="The table futures_ohlcv was not loaded") as caught:
@@ -191,7 +192,7 @@ def test_a_withdrawn_partition_that_something_unforeseen_keeps_is_still_there(
         writer = Writer(database, target.schema)
 
         def remove() -> Sent:
-            writer.remove(("futures_ohlcv", FUTURE))
+            writer.remove(("futures_ohlcv", partition(FUTURE)))
             return Sent(0)
 
         failure = sent_and_stopped(pool, pause, remove, MemoryError).exception()
@@ -211,7 +212,7 @@ def test_a_server_that_goes_away_cannot_be_asked_to_undo_and_does_so_by_itself(
     dies(target, f"AFTER UPDATE ON futures_ohlcv FOR EACH ROW WHEN (OLD.instrument = '{FUTURE}')")
     with pytest.raises(LoadError) as caught:
         target.load()
-    assert f"The partition {FUTURE} of futures_ohlcv was not loaded into" in str(caught.value)
+    assert f"The partition {FUTURE}/{MONTH} of futures_ohlcv was not loaded" in str(caught.value)
     assert "terminating connection" in str(caught.value)
     assert state(target, FUTURE) == before
     target.execute("DROP TRIGGER dies ON futures_ohlcv")
@@ -266,7 +267,7 @@ def test_entries_become_visible_in_the_order_of_their_times(
     ((before_commit,),) = target.query("SELECT clock_timestamp()")
     pause.go_on()
     assert future.result().partitions_loaded == 2
-    assert sorted(target.query(newer, seen)) == [(FUTURE,), (OTHER,)]
+    assert sorted(target.query(newer, seen)) == [(partition(FUTURE),), (partition(OTHER),)]
     assert len(target.query(newer, before_commit)) == 1
 
 

@@ -11,7 +11,7 @@ from basislake.exchange.faults import Fault, reply, rpc_error, server_error, too
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from basislake.settings import database
-from lake.tables import TABLES
+from lake.tables import CURATED, RAW_CANDLES, TABLES
 from load.postgres import Database
 from tests.lakes import instrument, lake_of
 from tests.market import basislake, ideal_calls, rows, truth, truths
@@ -222,7 +222,7 @@ def test_a_lake_that_is_not_there_is_said_to_be_so_and_not_made(tmp_path: Path) 
 def test_status_says_that_a_build_is_due(server: SimulatedExchange, tmp_path: Path) -> None:
     basislake(server, "backfill", "--lake", tmp_path, "--currency", "ETH")
     due = basislake(None, "status", "--lake", tmp_path, "--json").json["behind"]
-    assert set(due) == {"candles", "quarantine", "warnings", "quality", "basis"}
+    assert set(due) == {table.name for table in CURATED}
     basislake(None, "build", "--lake", tmp_path)
     assert basislake(None, "status", "--lake", tmp_path, "--json").json["behind"] == []
 
@@ -245,7 +245,8 @@ def test_the_plan_is_what_the_backfill_then_asks_for(
     basislake(server, "instruments", "--lake", tmp_path)
     plan = basislake(server, "plan", "--lake", tmp_path, "--json").json
     assert plan["calls"] == ideal_calls(universe)
-    assert not (tmp_path / "raw_candles").exists()
+    assert lake.open(str(tmp_path)).snapshot(RAW_CANDLES).files == ()
+    assert server.calls_of(CHART) == 0
     done = basislake(server, "backfill", "--lake", tmp_path, "--json").json
     assert done["calls"] == plan["calls"]
     assert basislake(server, "plan", "--lake", tmp_path, "--json").json["calls"] == 0

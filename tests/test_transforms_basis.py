@@ -1,6 +1,5 @@
-"""The arithmetic of the basis, the quality figures, and what makes a partition stale."""
+"""The arithmetic of the basis, and the figures of quality and warnings."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -8,22 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.files import DataFile
-from lake.pieces import expand
+from lake.slices import by_month
 from lake.tables import BASIS, CANDLES
 from transforms.basis import basis
-from transforms.inputs import Inputs, Source, stale
-from transforms.quality import quality
+from transforms.quality import month_figures, quality, warnings
+from transforms.rules import WARNING_RULES
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+FUTURE = "BTC-28JUN24"
 
 
-def candles(closes: dict[int, float], name: str = "BTC-28JUN24") -> pl.DataFrame:
+def candles(closes: dict[int, float], start: datetime = START) -> pl.DataFrame:
     rows = [
         {
-            "instrument": name,
-            "ts": START + minute * MINUTE,
+            "instrument": FUTURE,
+            "ts": start + minute * MINUTE,
             **dict.fromkeys(("open", "high", "low", "close"), close),
             "volume": float(minute % 2),
             "cost": 0.0,
@@ -82,14 +81,25 @@ def test_the_formulas_hold_for_any_prices(pairs: list[tuple[float, float]]) -> N
         assert row["market_structure"] == ("flat", "contango", "backwardation")[sign]
 
 
-@given(st.sets(st.integers(0, 200), min_size=1), st.integers(0, 50))
-def test_quality_counts_gaps_as_one_would_by_hand(minutes: set[int], beyond: int) -> None:
+@given(
+    minutes=st.sets(st.integers(0, 200), min_size=1),
+    beyond=st.integers(0, 50),
+    border=st.integers(0, 200),
+)
+def test_quality_counts_gaps_as_one_would_by_hand(
+    minutes: set[int], beyond: int, border: int
+) -> None:
+    """Whatever month each of them is in; a gap may go on for months."""
     first, end = min(minutes), max(minutes) + 1 + beyond
-    raw = candles(dict.fromkeys(minutes, 1.0))
-    row = quality(raw, raw, START + end * MINUTE, 3).row(0, named=True)
+    start = datetime(2024, 3, 1, tzinfo=UTC) - border * MINUTE
+    raw = candles(dict.fromkeys(minutes, 1.0), start=start)
+    months = of_months(raw)
+    until = {FUTURE: start + end * MINUTE}
+    row = quality(months, until, {FUTURE: 3}).row(0, named=True)
     absent = [m not in minutes for m in range(first, end)]
     runs = [len(run) for run in "".join("x" if a else " " for a in absent).split()]
     assert row["rows"] == len(minutes)
+    assert (row["first_ts"], row["last_ts"]) == (raw["ts"][0], raw["ts"][-1])
     assert row["expected_minutes"] == end - first
     assert row["missing_minutes"] == sum(absent)
     assert (row["gaps"], row["gaps_over_10m"]) == (len(runs), sum(r > 10 for r in runs))
@@ -98,83 +108,33 @@ def test_quality_counts_gaps_as_one_would_by_hand(minutes: set[int], beyond: int
     assert row["untraded_minutes"] == sum(m % 2 == 0 for m in minutes)
 
 
-def file(path: str, first: int, last: int) -> DataFile:
-    return DataFile(path, None, 1, 1, START + first * MINUTE, START + last * MINUTE)
+def of_months(raw: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `months` of candles that are all sound, of all months at once or each alone."""
+    together = month_figures(FUTURE, raw["ts"], raw, raw.clear())
+    alone = [
+        month_figures(FUTURE, own["ts"], own, raw.join(own, on="ts", how="anti"))
+        for _, own in by_month(raw)
+    ]
+    assert pl.concat(alone).equals(together)
+    return together
 
 
-def source(kind: str, *files: DataFile, base: str = "BTC") -> Source:
-    return Source(kind, base, START, None, files, expand(files, {}), START + 1000 * MINUTE)
+def test_a_gap_of_whole_months_is_one_gap() -> None:
+    raw = pl.concat([candles({0: 1.0}), candles({0: 1.0}, start=START + timedelta(days=100))])
+    row = quality(of_months(raw), {}, {}).row(0, named=True)
+    missing = 100 * 1440 - 1
+    assert (row["missing_minutes"], row["gaps"], row["longest_gap_minutes"]) == (
+        missing,
+        1,
+        missing,
+    )
 
 
-# Further than a change reaches, in minutes.
-LONG = 20_000
-BEFORE = {
-    "BTC-PERPETUAL": source("perpetual", file("p", 0, LONG)),
-    "BTC-1JAN24": source("future", file("early", 0, 99)),
-    "BTC-2JAN24": source("future", file("late", LONG - 99, LONG)),
-    "ETH-2JAN24": source("future", file("eth", LONG - 99, LONG), base="ETH"),
-}
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({}, set()),
-        ({"BTC-1JAN24": source("future", file("other", 0, 99))}, {"BTC-PERPETUAL", "BTC-1JAN24"}),
-        (
-            {"BTC-2JAN24": replace(BEFORE["BTC-2JAN24"], asked_until=START)},
-            {"BTC-2JAN24"},
-        ),
-        (
-            {"BTC-PERPETUAL": source("perpetual", file("p", 0, LONG), file("q", LONG, LONG))},
-            {"BTC-PERPETUAL", "BTC-2JAN24"},
-        ),
-        (
-            {"BTC-PERPETUAL": source("perpetual", file("p", 0, LONG), file("q", 9_000, 9_000))},
-            {"BTC-PERPETUAL"},
-        ),
-        (
-            {"BTC-PERPETUAL": source("perpetual", file("p", 0, LONG), file("q", 100, 120))},
-            {"BTC-PERPETUAL", "BTC-1JAN24"},
-        ),
-        (
-            {"BTC-PERPETUAL": replace(BEFORE["BTC-PERPETUAL"], listed_at=START + MINUTE)},
-            {"BTC-PERPETUAL", "BTC-1JAN24", "BTC-2JAN24"},
-        ),
-        (
-            {"BTC-3JAN24": source("future", file("new", 9_000, LONG))},
-            {"BTC-PERPETUAL", "BTC-3JAN24", "BTC-2JAN24"},
-        ),
-        (
-            {"ETH-2JAN24": replace(BEFORE["ETH-2JAN24"], expires_at=START)},
-            {"ETH-2JAN24"},
-        ),
-        (
-            {"BTC-2JAN24": replace(BEFORE["BTC-2JAN24"], base="ETH")},
-            {"BTC-PERPETUAL", "BTC-2JAN24", "ETH-2JAN24"},
-        ),
-    ],
-)
-def test_only_what_its_sources_change_for_is_made_anew(
-    change: dict[str, Source], expected: set[str]
-) -> None:
-    assert stale(Inputs({}, BEFORE), Inputs({}, {**BEFORE, **change})) == expected
-
-
-def test_all_is_made_anew_where_nothing_is_known_of_before() -> None:
-    assert stale(None, Inputs({}, BEFORE)) == set(BEFORE)
-
-
-@pytest.mark.parametrize(
-    ("lost", "expected"),
-    [
-        ("BTC-PERPETUAL", {"BTC-1JAN24", "BTC-2JAN24"}),
-        ("BTC-1JAN24", {"BTC-PERPETUAL"}),
-        ("ETH-2JAN24", set()),
-    ],
-)
-def test_what_is_gone_makes_those_anew_that_were_judged_beside_it(
-    lost: str, expected: set[str]
-) -> None:
-    left = {name: source for name, source in BEFORE.items() if name != lost}
-    assert stale(Inputs({}, BEFORE), Inputs({}, left)) == expected
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=40), st.integers(0, 40))
+def test_warnings_of_months_are_those_of_all_their_candles(closes: list[int], border: int) -> None:
+    """An untraded move is one as well where the minute before it is of another month."""
+    start = datetime(2024, 3, 1, tzinfo=UTC) - border * MINUTE
+    rows = candles({i: float(close) for i, close in enumerate(closes)}, start=start)
+    counts = rows.select(rule.broken.sum().alias(rule.name) for rule in WARNING_RULES)
+    expected = {(FUTURE, rule, n) for rule, n in counts.row(0, named=True).items() if n}
+    assert set(warnings(of_months(rows)).iter_rows()) == expected

@@ -1,78 +1,62 @@
 """Builds of what arrived so far, one after the other, come to what one build of everything does."""
 
-import itertools
 import multiprocessing
 from collections.abc import Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lake import Lake
-from lake.log import Commit
-from lake.tables import BASIS, RAW_CANDLES, Table
-from tests.arriving import PROGRAM, append, contents, new_lake
-from tests.profiles import examples
+from lake.slices import slices
+from lake.snapshot import Snapshot
+from lake.state import State
+from lake.tables import ASKS, BASIS, CANDLES, QUALITY, QUARANTINE, RAW_CANDLES, Table
+from tests.arriving import PROGRAM, arrive, contents, new_lake
 from tests.spiked import (
     EXPIRIES,
+    MONTHS_END,
     NEXT,
     PERPETUAL,
     QUARTERLY,
-    WEEKLY,
-    market,
+    START,
+    eventful,
     moved,
     planted,
     simulated,
     stale,
+    traded,
 )
 from transforms.build import build
 
 DAY = 1440
 LENGTH = 8 * DAY
+# A month ends 16 hours after the market begins.
+LATER = timedelta(days=30)
 
 
-def eventful() -> dict[str, pl.DataFrame]:
-    """Eight days in which spikes happen alone, with company, and with company that comes too late,
-    so that what arrives of one instrument decides about another.
-    """
-    raw = {name: traded(frame) for name, frame in market(5, LENGTH, traded_share=0.3).raw.items()}
-    raw[PERPETUAL] = stale(raw[PERPETUAL], DAY // 2, raw[PERPETUAL]["close"][0] * 0.6, DAY)
-    for day in range(2, 8):
-        for hour, names in enumerate(
-            [
-                (PERPETUAL,),
-                (PERPETUAL, QUARTERLY),
-                (PERPETUAL, NEXT),
-                (NEXT,),
-                (NEXT, QUARTERLY),
-                (NEXT, QUARTERLY, PERPETUAL),
-                (QUARTERLY, WEEKLY),
-            ]
-        ):
-            at = day * DAY + 180 * hour + 7 * day
-            for name in names:
-                if at < raw[name].height:
-                    raw[name] = planted(raw[name], at, "high", 1.2)
-    return raw
+def later(frame: pl.DataFrame, by: timedelta = LATER) -> pl.DataFrame:
+    return frame.with_columns(pl.col("ts") + by)
 
 
-def traded(frame: pl.DataFrame) -> pl.DataFrame:
-    """The candles if something had traded in each."""
-    return frame.with_columns(volume=pl.max_horizontal("volume", 1.0))
+RAW = {name: later(frame) for name, frame in eventful(LENGTH).items()}
 
 
-RAW = eventful()
-
-
-def built(executor: Executor, *steps: Mapping[str, list[pl.DataFrame]]) -> dict[str, object]:
+def built(
+    executor: Executor, *steps: Mapping[str, list[pl.DataFrame]], by: timedelta = LATER
+) -> dict[str, object]:
     """What a lake holds after these arrivals, with a build after each."""
-    with new_lake(RAW) as where:
+    with new_lake(RAW, by) as where:
         for parts in steps:
-            append(where, parts)
+            arrive(where, parts)
             build(where, executor, PROGRAM)
         return contents(where)
+
+
+def basis_of(held: Mapping[str, object]) -> dict[str, object]:
+    """What of all that was built is basis."""
+    return {key: digest for key, digest in held.items() if key.startswith(f"{BASIS.name}/")}
 
 
 def all_of(raw: Mapping[str, pl.DataFrame]) -> dict[str, list[pl.DataFrame]]:
@@ -86,8 +70,8 @@ def expected() -> dict[str, object]:
 
 
 def test_every_instrument_of_this_market_has_flags_and_a_basis_has_those_of_both_sides() -> None:
-    with ThreadPoolExecutor(1) as executor, new_lake(RAW) as where:
-        append(where, all_of(RAW))
+    with ThreadPoolExecutor(1) as executor, new_lake(RAW, LATER) as where:
+        arrive(where, all_of(RAW))
         build(where, executor, PROGRAM)
         counts = where.scan("warnings").filter(rule="spike").collect()
         flagged = where.scan("candles").filter("suspect").collect()
@@ -105,91 +89,110 @@ def test_every_instrument_of_this_market_has_flags_and_a_basis_has_those_of_both
         assert of_basis.sort("instrument", "ts").equals(own.sort("instrument", "ts"))
 
 
-class Busy(Lake):
-    """A lake to which a backfill commits each time that the log of raw candles has been read."""
+class Busy(State):
+    """A lake to which a backfill commits each time that it was looked up what was asked for."""
 
-    def history(self, table: Table, limit: int | None = None, *, since: int = -1) -> list[Commit]:
-        read = super().history(table, limit, since=since)
-        if table is RAW_CANDLES:
-            base = self.snapshot(RAW_CANDLES)
-            start = base.rows
-            file = self.write(RAW_CANDLES, RAW[PERPETUAL][start : start + 10], PERPETUAL)
-            lineage = {"program": PROGRAM, "duplicates": {PERPETUAL: 1}}
-            self.commit(base, [file], lineage, counting=[PERPETUAL])
-        return read
+    def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
+        found = super().snapshot(table, version)
+        if table is ASKS:
+            where = Lake(self.uri)
+            start = where.snapshot(RAW_CANDLES).rows
+            arrive(where, {PERPETUAL: [RAW[PERPETUAL][start : start + 10]]}, {PERPETUAL: 1})
+        return found
 
 
 def test_what_a_backfill_commits_during_a_build_is_counted_once_its_candles_are_there() -> None:
-    with ThreadPoolExecutor(1) as executor, new_lake(RAW) as where:
-        append(where, {PERPETUAL: [RAW[PERPETUAL][:10]]})
-        for _ in range(3):
-            build(Busy(where.uri), executor, PROGRAM)
-            row = where.scan("quality").collect().row(0, named=True)
-            assert row["duplicates"] == row["rows"] // 10 - 1
-
-
-@st.composite
-def arrivals(draw: st.DrawFn) -> list[dict[str, list[pl.DataFrame]]]:
-    """For each step, by instrument, the stretches of candles that arrive in it."""
-    steps: list[dict[str, list[pl.DataFrame]]] = [{} for _ in range(4)]
-    for name, frame in RAW.items():
-        cuts = draw(st.lists(st.integers(1, frame.height - 1), max_size=3, unique=True))
-        edges = [0, *sorted(cuts), frame.height]
-        for start, end in itertools.pairwise(edges):
-            step = draw(st.integers(0, 3))
-            steps[step].setdefault(name, []).append(frame.slice(start, end - start))
-    return [step for step in steps if step]
-
-
-@pytest.mark.slow
-@examples(8)
-@given(steps=arrivals(), threads=st.integers(1, 4))
-def test_any_sequence_of_arrivals_and_builds_comes_to_one_full_build(
-    expected: dict[str, object], steps: list[dict[str, list[pl.DataFrame]]], threads: int
-) -> None:
-    with ThreadPoolExecutor(threads) as executor:
-        assert built(executor, *steps) == expected
+    with ThreadPoolExecutor(1) as executor, new_lake(RAW, LATER) as where:
+        arrive(where, {PERPETUAL: [RAW[PERPETUAL][:10]]})
+        for number in range(1, 4):
+            build(Busy(where), executor, PROGRAM)
+            (row,) = where.read(QUALITY).iter_rows(named=True)
+            assert (row["rows"], row["duplicates"]) == (10 * number, number - 1)
 
 
 @pytest.mark.slow
 def test_company_that_arrives_late_clears_a_stale_price_and_the_basis_on_it_a_day_later() -> None:
-    """The future that clears it does not live when the other one does."""
+    """The future that clears it does not live when the other one does, nor in the same month."""
+    by = MONTHS_END - START - timedelta(minutes=DAY + 600)
     good = {name: simulated(1, name, 3 * DAY) for name in (PERPETUAL, NEXT, QUARTERLY)}
+    good = {name: later(frame, by) for name, frame in good.items()}
     perpetual = stale(good[PERPETUAL], DAY, good[PERPETUAL]["close"][DAY] * 1.2, DAY)
     along = traded(good[NEXT]).head(DAY + 1)
     early = planted(along, DAY, "close", 1.2)
-    later = good[QUARTERLY].slice(DAY + 1300, 60)
-    first = {PERPETUAL: [perpetual], QUARTERLY: [later]}
+    after = good[QUARTERLY].slice(DAY + 1300, 60)
+    first = {PERPETUAL: [perpetual], QUARTERLY: [after]}
     with ThreadPoolExecutor(1) as executor:
-        one_by_one = built(executor, first, {NEXT: [early]})
-        assert one_by_one == built(executor, {**first, NEXT: [early]})
-        assert one_by_one[BASIS.name] != built(executor, first, {NEXT: [along]})[BASIS.name]
+        one_by_one = built(executor, first, {NEXT: [early]}, by=by)
+        assert one_by_one == built(executor, {**first, NEXT: [early]}, by=by)
+        assert basis_of(one_by_one) != basis_of(built(executor, first, {NEXT: [along]}, by=by))
 
 
 @pytest.mark.slow
 def test_a_move_that_stays_is_cleared_by_what_comes_after_the_life_of_the_future() -> None:
+    by = MONTHS_END - START - timedelta(days=1)
     path = {DAY - 1: 1.2}
-    perpetual = moved(simulated(1, PERPETUAL, 2 * DAY), path)
-    future = simulated(1, NEXT, 2 * DAY).head(DAY)
+    perpetual = later(moved(simulated(1, PERPETUAL, 2 * DAY), path), by)
+    future = later(simulated(1, NEXT, 2 * DAY).head(DAY), by)
     first = {PERPETUAL: [perpetual.head(DAY)], NEXT: [future]}
     with ThreadPoolExecutor(1) as executor:
-        alone = built(executor, first)
-        together = built(executor, first, {PERPETUAL: [perpetual.slice(DAY)]})
-        assert together == built(executor, {PERPETUAL: [perpetual], NEXT: [future]})
-        assert together[BASIS.name] != alone[BASIS.name]
+        alone = built(executor, first, by=by)
+        together = built(executor, first, {PERPETUAL: [perpetual.slice(DAY)]}, by=by)
+        assert together == built(executor, {PERPETUAL: [perpetual], NEXT: [future]}, by=by)
+        assert basis_of(together) != basis_of(alone)
 
 
-def test_only_what_is_near_a_change_is_built_again(expected: dict[str, object]) -> None:
-    with ThreadPoolExecutor(2) as executor, new_lake(RAW) as where:
+def files(where: Lake) -> dict[tuple[str, str], set[str]]:
+    """The files of each month of each instrument, of candles and of the basis."""
+    still = where.state()
+    return {
+        (table.name, own.name): {file.path for file in own.files}
+        for table in (CANDLES, BASIS)
+        for own in slices(still.snapshot(table))
+    }
+
+
+def test_only_months_near_a_change_are_built_again_and_minutes_at_the_end_are_added(
+    expected: dict[str, object],
+) -> None:
+    with ThreadPoolExecutor(2) as executor, new_lake(RAW, LATER) as where:
         late = RAW[PERPETUAL].slice(LENGTH - 10)
         before = {**RAW, PERPETUAL: RAW[PERPETUAL].head(LENGTH - 10)}
-        append(where, all_of(before))
-        build(where, executor, PROGRAM)
-        append(where, {PERPETUAL: [late]})
-        # The weekly that expired four days before is not in reach.
-        assert build(where, executor, PROGRAM).rebuilt == 3
-        assert build(where, executor, PROGRAM).rebuilt == 0
+        arrive(where, all_of(before))
+        first = build(where, executor, PROGRAM)
+        assert (first.rebuilt, first.months) == (4, 8)
+        held = files(where)
+        arrive(where, {PERPETUAL: [late]})
+        # January is not in reach, and of February nothing but these minutes differs: of the
+        # futures that live then, their basis.
+        again = build(where, executor, PROGRAM)
+        assert (again.rebuilt, again.months) == (4, 4)
+        now = files(where)
+        grown = {
+            ("candles", f"{PERPETUAL}/2024-02"),
+            ("basis", f"{NEXT}/2024-02"),
+            ("basis", f"{QUARTERLY}/2024-02"),
+        }
+        assert {name for name in held if now[name] != held[name]} == grown
+        assert all(len(now[name] - held[name]) == 1 and held[name] < now[name] for name in grown)
+        nothing = build(where, executor, PROGRAM)
+        assert (nothing.rebuilt, nothing.months, files(where)) == (0, 0, now)
         assert contents(where) == expected
+
+
+def test_a_candle_that_counts_in_place_of_another_replaces_the_file_of_its_month_alone() -> None:
+    with ThreadPoolExecutor(2) as executor, new_lake(RAW, LATER) as where:
+        arrive(where, all_of(RAW))
+        build(where, executor, PROGRAM)
+        held = files(where)
+        other = RAW[QUARTERLY].slice(5 * DAY, 1).with_columns(pl.col("volume") + 1)
+        arrive(where, {QUARTERLY: [other]})
+        build(where, executor, PROGRAM)
+        now = files(where)
+        own = ("candles", f"{QUARTERLY}/2024-02")
+        assert {name for name in held if now[name] != held[name]} == {own}
+        assert now[own].isdisjoint(held[own])
+        (row,) = where.read(QUARANTINE).select("instrument", "ts", "rules").rows()
+        assert row == (QUARTERLY, other["ts"][0], ["superseded"])
 
 
 @pytest.mark.slow

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.tables import CANDLES, QUARANTINE, RAW_CANDLES
+from lake.tables import BATCH, CANDLES, QUARANTINE, RAW_CANDLES, SUPERSEDED
 from transforms.candles import validate
-from transforms.rules import WARNING_RULES, errors, warnings_of
+from transforms.quality import month_figures, warnings
+from transforms.rules import WARNING_RULES, errors
 
+NAME = "BTC-1JAN24"
 LISTED = datetime(2024, 1, 1, 8, 0, 9, tzinfo=UTC)
 FIRST_MINUTE = LISTED.replace(second=0)
 EXPIRES = FIRST_MINUTE + timedelta(minutes=100)
@@ -20,7 +22,7 @@ GOOD = {"open": 10.0, "high": 12.0, "low": 9.0, "close": 11.0, "volume": 1.0, "c
 
 def raw(*changes: dict[str, object], start: datetime = FIRST_MINUTE) -> pl.DataFrame:
     rows = [
-        {"instrument": "BTC-1JAN24", "ts": start + timedelta(minutes=i), **GOOD, **change}
+        {"instrument": NAME, "batch": 1, "ts": start + timedelta(minutes=i), **GOOD, **change}
         for i, change in enumerate(changes)
     ]
     return pl.DataFrame(rows, schema=RAW_CANDLES.polars_schema)
@@ -72,8 +74,9 @@ cells = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
 def test_no_row_is_lost_or_altered(changes: list[dict[str, object]]) -> None:
     frame = raw(*changes)
     candles, quarantine = validate(frame, LISTED, EXPIRES)
-    both = pl.concat([candles.select(frame.columns), quarantine.select(frame.columns)])
-    assert both.sort("ts").equals(frame)
+    columns = frame.drop(BATCH).columns
+    both = pl.concat([candles.select(columns), quarantine.select(columns)])
+    assert both.sort("ts").equals(frame.select(columns))
     assert CANDLES.cast(candles).height + QUARANTINE.cast(quarantine).height == frame.height
     assert quarantine["rules"].list.len().min() != 0
     sound = candles.select(
@@ -88,6 +91,39 @@ def test_no_row_is_lost_or_altered(changes: list[dict[str, object]]) -> None:
         ).all()
     ).item()
     assert sound
+
+
+@given(
+    minutes=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 4)), max_size=20, unique=True),
+    sound=st.data(),
+)
+def test_of_several_candles_of_a_minute_the_last_batch_counts_and_the_others_are_kept(
+    minutes: list[tuple[int, int]], sound: st.DataObject
+) -> None:
+    """Also where the last one breaks a rule: what it replaced does not count again."""
+    lows = [sound.draw(st.sampled_from([9.0, 0.0])) for _ in minutes]
+    rows = [
+        {"ts": FIRST_MINUTE + timedelta(minutes=at), "batch": batch, "low": low}
+        for (at, batch), low in zip(minutes, lows, strict=True)
+    ]
+    frame = raw(*rows).sort("ts", maintain_order=True)
+    candles, quarantine = validate(frame, LISTED, EXPIRES)
+    newest = {at: max(b for a, b in minutes if a == at) for at, _ in minutes}
+    told: dict[str, list[tuple[datetime, float]]] = {"low": [], "superseded": []}
+    for (at, batch), low in zip(minutes, lows, strict=True):
+        ts = FIRST_MINUTE + timedelta(minutes=at)
+        if newest[at] != batch:
+            told["superseded"].append((ts, low))
+        elif not low:
+            told["low"].append((ts, low))
+    held = [(row["ts"], row["low"], row["rules"]) for row in quarantine.iter_rows(named=True)]
+    assert sorted((ts, low) for ts, low, rules in held if rules == [SUPERSEDED]) == sorted(
+        told["superseded"]
+    )
+    broken = [(ts, low) for ts, low, rules in held if "nonpositive_price" in rules]
+    assert sorted(broken) == sorted(told["low"])
+    assert candles.height + quarantine.height == frame.height
+    assert candles["ts"].is_unique().all()
 
 
 FILLER = {"open": 11.0, "high": 11.0, "low": 11.0, "volume": 0.0, "cost": 0.0}
@@ -118,16 +154,22 @@ def test_warnings_are_counted_exactly_and_keep_the_candle(
     frame = raw(*changes)
     candles, quarantine = validate(frame, LISTED, EXPIRES)
     assert candles.height + quarantine.height == frame.height
-    found = warnings_of(candles)
-    assert dict(found.select("rule", "rows").iter_rows()) == expected
-    assert set(found["instrument"]) <= {"BTC-1JAN24"}
+    found = warned(frame, candles)
+    assert {rule: rows for _, rule, rows in found} == expected
+    assert {name for name, _, _ in found} <= {NAME}
+
+
+def warned(frame: pl.DataFrame, candles: pl.DataFrame) -> list[tuple[str, str, int]]:
+    """The rows of `warnings`, of raw candles and those that passed."""
+    return warnings(month_figures(NAME, frame["ts"], candles, candles.clear())).rows()
 
 
 def test_what_is_flagged_is_counted_as_a_spike_and_no_candles_have_no_warnings() -> None:
-    candles, _ = validate(raw({}, {}, {}), LISTED, EXPIRES)
+    frame = raw({}, {}, {})
+    candles, _ = validate(frame, LISTED, EXPIRES)
     flagged = candles.with_columns(suspect=pl.Series([True, False, True]))
-    assert warnings_of(flagged).rows() == [("BTC-1JAN24", "spike", 2)]
-    assert warnings_of(CANDLES.empty()).is_empty()
+    assert warned(frame, flagged) == [(NAME, "spike", 2)]
+    assert warned(frame, candles.clear()) == []
 
 
 def test_every_rule_has_a_name_of_its_own_and_a_sentence() -> None:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.tables import RAW_CANDLES
+from lake.tables import BATCH, RAW_CANDLES
 from tests.profiles import examples
 from tests.spiked import (
     EXPIRIES,
+    MONTHS_END,
     NEXT,
     PERPETUAL,
     PRICES,
@@ -26,6 +27,7 @@ from tests.spiked import (
 )
 
 RECORDED = Path(__file__).parents[2] / "shared" / "recordings" / "candles_1m_BTC_pairs.parquet"
+RECEIVED = [name for name in RAW_CANDLES.names if name != BATCH]
 DAY = 1440
 FUTURES = (WEEKLY, NEXT, QUARTERLY)
 FACTORS = (1.5, 1 / 1.5)
@@ -36,30 +38,50 @@ good_market = cache(market)
 
 
 def flagged(judged: dict[str, pl.DataFrame]) -> dict[str, list[datetime]]:
-    """The flagged minutes of each instrument that has any."""
+    """The flagged minutes of each instrument that has any, wherever the market is in time."""
     minutes = {name: frame.filter("suspect")["ts"].to_list() for name, frame in judged.items()}
     return {name: found for name, found in minutes.items() if found}
 
 
-def minute(number: int) -> datetime:
-    return START + timedelta(minutes=number)
+def minute(number: int, ends: int | None = None) -> datetime:
+    """A minute of the market, which may be in another time; see `Market.ending`."""
+    start = START if ends is None else MONTHS_END - timedelta(minutes=ends)
+    return start + timedelta(minutes=number)
+
+
+# Where the month ends, if it does: so many minutes after the market begins.
+ENDS = (None, 2, DAY - 30, DAY, DAY + 1, DAY + 5, DAY + 30, 2 * DAY - 1)
 
 
 @examples(60)
 @given(
     name=st.sampled_from(list(EXPIRIES)),
-    row=st.one_of(st.integers(0, 3), st.integers(2 * DAY - 4, 2 * DAY - 1), st.integers(0, 2879)),
+    row=st.one_of(
+        st.integers(0, 3),
+        st.integers(DAY - 3, DAY + 3),
+        st.integers(2 * DAY - 4, 2 * DAY - 1),
+        st.integers(0, 2879),
+    ),
+    ends=st.sampled_from(ENDS),
     spike=st.sampled_from(SPIKES),
     untraded=st.booleans(),
     share=st.sampled_from((1.0, 0.1, 0.01)),
     seed=st.integers(0, 3),
 )
 def test_a_print_of_one_and_a_half_is_always_found_and_flags_nothing_else(
-    name: str, row: int, spike: tuple[str, float], *, untraded: bool, share: float, seed: int
+    name: str,
+    row: int,
+    ends: int | None,
+    spike: tuple[str, float],
+    *,
+    untraded: bool,
+    share: float,
+    seed: int,
 ) -> None:
     good = good_market(seed, 2 * DAY, traded_share=share)
     spiked = planted(good.raw[name], row, *spike, untraded=untraded)
-    assert flagged(good.having(name, spiked).judged()) == {name: [minute(row)]}
+    judged = good.having(name, spiked).ending(ends).judged()
+    assert flagged(judged) == {name: [minute(row, ends)]}
 
 
 @pytest.mark.parametrize("name", EXPIRIES)
@@ -124,9 +146,12 @@ PATHS = {
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("share", [1.0, 0.1, 0.01])
 def test_what_all_do_together_is_no_spike(path: dict[int, float], seed: int, share: float) -> None:
-    """Even where most futures lag behind: what has not traded since still shows the old price."""
+    """Even where most futures lag behind: what has not traded since still shows the old price, also
+    in the first minutes of a month.
+    """
     common = market(seed, 2 * DAY, traded_share=share, path=path)
-    assert flagged(common.judged()) == {}
+    for ends in ENDS[seed::4]:
+        assert flagged(common.ending(ends).judged()) == {}, ends
 
 
 def test_a_future_that_moves_with_its_neighbour_is_not_flagged() -> None:
@@ -159,13 +184,29 @@ def test_a_stale_price_is_no_spike_and_catching_up_is_none_either() -> None:
     # A candle that opens at the last price and closes at the market's.
     last = frame["close"][DAY + 62]
     frame = planted(frame, DAY + 63, "open", last / frame["open"][DAY + 63])
-    assert flagged(fallen.having(NEXT, frame).judged()) == {}
+    for ends in ENDS:
+        assert flagged(fallen.having(NEXT, frame).ending(ends).judged()) == {}, ends
+
+
+def test_a_month_in_which_nothing_is_traded_has_no_spike() -> None:
+    good = good_market(1, 2 * DAY)
+    frame = stale(good.raw[NEXT], DAY - 9, good.raw[NEXT]["close"][DAY - 9], DAY + 9)
+    assert flagged(good.having(NEXT, frame).ending(DAY).judged()) == {}
+
+
+def test_a_spike_that_nobody_trades_away_from_is_flagged_until_the_month_ends() -> None:
+    """Each month of a future is judged by itself, so that a change of one reaches no other."""
+    good = good_market(1, 3 * DAY)
+    price = good.raw[NEXT]["close"][DAY] * 1.5
+    spiked = good.having(NEXT, stale(good.raw[NEXT], DAY, price, DAY))
+    minutes = [minute(DAY + i, DAY + 600) for i in range(600)]
+    assert flagged(spiked.ending(DAY + 600).judged()) == {NEXT: minutes}
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recordings are not kept in this repository")
 def test_no_recorded_candle_is_flagged() -> None:
     """3,346 real candles at minutes hours apart: the bound is at most 1 in 10,000."""
-    recorded = pl.read_parquet(RECORDED).select(RAW_CANDLES.names)
+    recorded = pl.read_parquet(RECORDED).select(RECEIVED)
     raw = {
         str(name): frame.sort("ts")
         for (name,), frame in recorded.partition_by("instrument", as_dict=True).items()
@@ -180,7 +221,7 @@ def test_no_recorded_candle_is_flagged() -> None:
 @pytest.mark.parametrize("factor", FACTORS)
 @pytest.mark.parametrize("name", ["BTC-25DEC26", "BTC-2JAN26", PERPETUAL])
 def test_every_spike_planted_in_a_recording_is_found(name: str, factor: float) -> None:
-    recorded = pl.read_parquet(RECORDED).select(RAW_CANDLES.names)
+    recorded = pl.read_parquet(RECORDED).select(RECEIVED)
     raw = {
         str(key): frame.sort("ts")
         for (key,), frame in recorded.partition_by("instrument", as_dict=True).items()

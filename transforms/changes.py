@@ -63,7 +63,7 @@ def moved(came: pl.DataFrame) -> dict[str, list[Span]]:
 
 
 def reached(
-    known: Mapping[str, Life],
+    lives: Mapping[str, Life],
     held: Mapping[str, Iterable[datetime]],
     changed: Mapping[str, Iterable[Span]],
 ) -> dict[str, tuple[datetime, ...]]:
@@ -71,22 +71,45 @@ def reached(
     instrument of the coin can reach.
 
     Args:
-        known: the lives of all instruments.
+        lives: of the instruments that are to be built, by name.
         held: the months in which each has rows.
-        changed: minutes that differ, by instrument.
+        changed: minutes that differ, by coin.
     """
-    coins: dict[str, list[Span]] = {}
-    for name, spans in changed.items():
-        wide = [Span(span.start - REACH, span.end + REACH) for span in spans]
-        coins.setdefault(known[name].base, []).extend(wide)
     months = {
-        base: {m for span in merge(own) for m in months_in(span)} for base, own in coins.items()
+        base: {m for s in spans for m in months_in(Span(s.start - REACH, s.end + REACH))}
+        for base, spans in changed.items()
     }
     chosen = {
-        name: tuple(sorted(months.get(known[name].base, set()).intersection(own)))
+        name: tuple(sorted(months.get(lives[name].base, set()).intersection(own)))
         for name, own in held.items()
     }
     return {name: own for name, own in chosen.items() if own}
+
+
+def changed_coins(
+    then: Mapping[str, Life],
+    now: Mapping[str, Life],
+    came: Mapping[str, Iterable[Span]],
+    held: Mapping[str, Iterable[datetime]],
+) -> dict[str, list[Span]]:
+    """Return the minutes that differ between two batches, by coin: those of which candles came, and
+    all of an instrument whose record differs, of the coin that it was of as well.
+
+    Args:
+        then: the lives by the records of one batch.
+        now: those by the records of the other.
+        came: minutes of raw candles that one has and the other has not, by instrument.
+        held: the months in which each instrument has rows.
+    """
+    found: dict[str, list[Span]] = {}
+    for name in {*then, *now}:
+        one, other = then.get(name), now.get(name)
+        spans = [*came.get(name, ())]
+        if one != other:
+            spans += spans_of_months(held.get(name, ()))
+        for base in {life.base for life in (one, other) if life} if spans else ():
+            found.setdefault(base, []).extend(spans)
+    return found
 
 
 def spans_of_months(months: Iterable[datetime]) -> list[Span]:

@@ -12,6 +12,8 @@ from typing import Literal
 
 import polars as pl
 
+from lake.spans import MINUTE
+
 # No bound is tighter than the floor: good recorded candles of futures left by 0.75 % at most, and 1
 # in 10,000 by 0.64 % or more. None is wider than the cap, which is well below ln 1.5 = 0.405: such
 # a print is always beyond. benchmarks/spikes.py measures both; see benchmarks/RESULTS.md.
@@ -42,6 +44,8 @@ STAND_IN = timedelta(hours=1)
 # future on its prints of the same calendar month, and a build knows what a change can reach
 # (transforms/changes.py).
 NEAR = timedelta(hours=12)
+# So much before a month says which of a future's candles at its beginning are prints.
+LEAD_IN = 2 * MINUTE
 
 SIDES = ("high", "low")
 
@@ -52,7 +56,7 @@ def with_previous(candles: pl.DataFrame, *, each_month: bool = False) -> pl.Data
 
     Args:
         candles: of one instrument, sorted.
-        each_month: take what came in another calendar month for not near.
+        each_month: of another calendar month only the minutes right before are near.
     """
     closes = {
         name: _near(pl.col("close").shift(rows), rows, each_month=each_month)
@@ -197,6 +201,6 @@ def _near(value: pl.Expr, rows: int, *, each_month: bool = False) -> pl.Expr:
     away = pl.col("ts") - pl.col("ts").shift(rows)
     is_near = away.abs() <= NEAR
     if each_month:
-        month = pl.col("ts").dt.month()
-        is_near &= month == month.shift(rows)
+        month = pl.col("ts").dt.truncate("1mo")
+        is_near &= (month == month.shift(rows)) | (away.abs() <= abs(rows) * MINUTE)
     return pl.when(is_near).then(value)

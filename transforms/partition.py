@@ -21,7 +21,7 @@ from lake.tables import BASIS, CANDLES, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Ta
 from transforms.basis import basis
 from transforms.candles import validate
 from transforms.changes import REACH, Life, spans_of_months
-from transforms.levels import STAND_IN
+from transforms.levels import LEAD_IN, STAND_IN
 from transforms.quality import month_figures
 from transforms.spikes import flag_future, flag_perpetual
 
@@ -153,9 +153,9 @@ def build_partition(task: Task) -> Built:
 
 def beside(months: Sequence[Span], life: Life) -> list[Span]:
     """Return some months with what is judged beside them: the time around a perpetual's, and the
-    minute before a future's.
+    minutes before a future's.
     """
-    before, after = (REACH, REACH) if life.kind == "perpetual" else (MINUTE, timedelta(0))
+    before, after = (REACH, REACH) if life.kind == "perpetual" else (LEAD_IN, timedelta(0))
     return merge(Span(span.start - before, span.end + after) for span in months)
 
 
@@ -175,7 +175,8 @@ def _judged(
     if expires_at is None:
         return _inside(flag_perpetual(candles, others), wanted), BASIS.empty()
     perpetual = _perpetual(task, wanted)
-    own = flag_future(own, perpetual, expires_at, others)
+    before = _inside(candles, [Span(span.start - LEAD_IN, span.start) for span in wanted])
+    own = flag_future(own, perpetual, expires_at, others, before)
     return own, basis(own, perpetual, expires_at)
 
 

@@ -10,7 +10,6 @@ from datetime import datetime
 import polars as pl
 
 from lake.spans import MINUTE
-from lake.tables import WARNINGS
 
 _PRICES = ("open", "high", "low", "close")
 _AMOUNTS = ("volume", "cost")
@@ -139,17 +138,3 @@ WARNING_RULES = (
         pl.col("suspect"),
     ),
 )
-
-
-def warnings_of(candles: pl.DataFrame) -> pl.DataFrame:
-    """Return one row of `warnings` for each rule that any candle breaks, with how many do.
-
-    Args:
-        candles: rows of `candles` of one instrument, sorted by time, `suspect` set.
-    """
-    counts = candles.select(rule.broken.sum().alias(rule.name) for rule in WARNING_RULES)
-    names = candles.select(pl.col("instrument").first())
-    found = names.join(counts, how="cross").unpivot(
-        index="instrument", variable_name="rule", value_name="rows"
-    )
-    return WARNINGS.cast(found.filter(pl.col("rows") > 0))

@@ -15,7 +15,7 @@ from lake.slices import slices
 from lake.snapshot import Snapshot
 from lake.spans import Span, merge
 from lake.tables import ASKS, BASIS, BATCH, CANDLES, RAW_CANDLES, RECORDS
-from transforms.changes import Life, lives, moved, reached, spans_of_months
+from transforms.changes import Life, changed_coins, lives, moved, reached, spans_of_months
 from transforms.levels import STAND_IN
 from transforms.partition import Source, beside
 
@@ -125,12 +125,9 @@ def outdated(
         return None
     oldest, newest = sorted((last[BATCH], now.batch))
     since = replace(now.raw, until=newest).since(oldest)
-    changed = moved(since.select("instrument", "ts"))
+    came = moved(since.select("instrument", "ts"))
     then, later = (lives(instruments_of(_until(now.records, n))) for n in (oldest, newest))
-    for name in {*then, *later}:
-        if then.get(name) != later.get(name):
-            changed[name] = spans_of_months(held.get(name, ()))
-    return reached({**then, **later, **now.lives}, held, changed)
+    return reached(now.lives, held, changed_coins(then, later, came, held))
 
 
 def _is_whole(now: Sources, last: Mapping[str, Any]) -> bool:

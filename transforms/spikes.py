@@ -36,7 +36,11 @@ PERPETUAL_STALE = timedelta(days=1)
 
 
 def flag_future(
-    candles: pl.DataFrame, perpetual: pl.DataFrame, expires_at: datetime, others: Others
+    candles: pl.DataFrame,
+    perpetual: pl.DataFrame,
+    expires_at: datetime,
+    others: Others,
+    before: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return a future's candles with `suspect` set where one is a spike.
 
@@ -44,8 +48,8 @@ def flag_future(
     no neighbour that traded in that minute, of the nearest expiry before or after, left on the same
     side by at least half as much. A print without the perpetual is held against the future's
     own candles, with the cap for a bound. What only repeats the price of a flagged print is
-    flagged, too, for as long as it is out of bound; a price that drifts out because the perpetual
-    moves is not.
+    flagged, too, for as long as it is out of bound and until the month ends; a price that drifts
+    out because the perpetual moves is not.
 
     Args:
         candles: rows of `candles` of one dated future, sorted, of whole months: each calendar month
@@ -53,9 +57,15 @@ def flag_future(
         perpetual: rows of `candles` of its perpetual, flagged, with the hour on either side.
         expires_at: of the future.
         others: asked only where something may be a spike.
+        before: its candles of the minutes before these months (`levels.LEAD_IN`), which are not
+            judged.
     """
-    rows = with_previous(candles, each_month=True)
+    lead_in = candles.clear() if before is None else before
+    rows = with_previous(pl.concat([lead_in, candles]).sort("ts"), each_month=True)
+    rows = rows.join(candles.select("ts"), on="ts", how="semi", maintain_order="left")
     prints = beside_perpetual(rows.filter("is_print"), perpetual)
+    if prints.is_empty():
+        return candles
     leaving = pl.concat([_leaving_of_month(own) for _, own in by_month(prints)])
     if leaving.height:
         near = others(leaving["ts"].unique().sort())
@@ -211,6 +221,9 @@ def _stale(
     if perpetual is None:
         rows = rows.filter(pl.col("ts") - pl.col("origin") <= PERPETUAL_STALE)
     repeats = (pl.col("previous") == pl.col("stays_at")) & (pl.col(side) == pl.col("stays_at"))
+    if perpetual is not None:
+        month = pl.col("ts").dt.truncate("1mo")
+        repeats &= month == pl.col("origin").dt.truncate("1mo")
     rows = _kept_while(rows, repeats)
     if perpetual is not None:
         rows = beside_perpetual(rows, perpetual)
