@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from lake import files
 from lake.errors import GoneError
+from lake.guard import explained
 from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import BUILDS, CURATED, TABLES, Table
@@ -110,6 +112,19 @@ def curated(lake: Lake, newest: Snapshot, build: Mapping[str, Any] | None) -> Sn
         # It tells versions of another lake's table.
         raise GoneError(told)
     try:
-        return Lake.snapshot(lake, table, build[f"{table.name}_version"])
+        found = Lake.snapshot(lake, table, build[f"{table.name}_version"])
     except GoneError as exc:
         raise GoneError(told) from exc
+    if not _is_there(found, newest):
+        raise GoneError(told)
+    return found
+
+
+def _is_there(found: Snapshot, newest: Snapshot) -> bool:
+    """Whether all files of an older version are stored: its log may outlive them."""
+    replaced = {file.path for file in found.files} - {file.path for file in newest.files}
+    if not replaced:
+        return True
+    with explained(f"the files of {found.table.name} cannot be listed at {found.uri}"):
+        store = files.filesystem(found.uri, found.options)
+        return replaced <= {info.path for info in files.below(store)}

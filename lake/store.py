@@ -11,7 +11,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from lake import conditional, files, machine
 from lake.address import address_of
-from lake.errors import LakeError
+from lake.errors import DamagedError, LakeError
 from lake.files import DataFile
 from lake.guard import explained
 from lake.snapshot import Snapshot, Watch, load, of_delta
@@ -215,7 +215,10 @@ class Lake:
             connection.close()
 
     def _holds(self, base: Snapshot, frame: pl.DataFrame) -> bool:
-        return base.read().equals(base.table.cast(frame))
+        try:
+            return base.read().equals(base.table.cast(frame))
+        except DamagedError:
+            return False
 
     def _existing(self, table: Table) -> Snapshot:
         """A table of a lake that is there; to know that takes a look at the others only where this

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,26 +18,31 @@ import pytest
 import requests
 
 import lake
+from basislake import PROGRAM
 from basislake.curate import curate
 from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
-from basislake.verbs.follow import upkeep
 from ingest.schedule import Rhythm
 from lake import Lake, files
+from lake.batches import claim as claim_batch
+from lake.batches import newest_batch
 from lake.errors import ConflictError, LakeError
+from lake.files import DataFile
+from lake.maintenance import maintain
 from lake.origin import claim
 from lake.spans import MINUTE
-from lake.tables import BASIS, INSTRUMENTS, RAW_CANDLES
+from lake.tables import BASIS, BATCH, INSTRUMENTS, RAW_CANDLES
 from tests.following import evening_market, follower
 from tests.lakes import LINEAGE, instrument
+from tests.lakes import append as append_batch
 from tests.market import NOW, Ran, basislake, command, fetch, rows, truths
 from tests.object_store import SECRET, ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
 from tests.tiers import slow_but
-from transforms.inputs import Source
-from transforms.partition import Task
+from transforms.changes import Life
+from transforms.partition import Place, Source, Task
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 BEGUN = b"PUT /bucket/half HTTP/1.1\r\nHost: store\r\nContent-Length: 100\r\n\r\nhalf"
@@ -66,8 +71,13 @@ def candles(count: int, start: int = 0, close: float = 1.0) -> pl.DataFrame:
 
 
 def append(where: Lake, name: str, frame: pl.DataFrame) -> int:
-    base = where.snapshot(RAW_CANDLES)
-    return where.commit(base, [where.write(RAW_CANDLES, frame, name)], LINEAGE, counting=[name])
+    return append_batch(where, {name: [frame]})
+
+
+def written(where: Lake, name: str, frame: pl.DataFrame) -> DataFile:
+    """A file of raw candles of the next batch, not committed."""
+    number = pl.lit(newest_batch(where) + 1, pl.Int64).alias(BATCH)
+    return where.write(RAW_CANDLES, frame.with_columns(number), name)
 
 
 def names(where: Lake) -> list[str]:
@@ -112,8 +122,9 @@ def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
     (first,) = run("sql", "SELECT instrument, ts FROM basis LIMIT 1", "--format", "json").json
     assert run("explain", first["instrument"], first["ts"], "--json").json["agrees"]
     assert run("curve", "--at", first["ts"], "--json").json
-    version = status["tables"]["raw_candles"]["version"]
-    assert run("diff", 1, version, "--json").json["equal"] is (version == 1)
+    newest = run("build", "--json").json["raw_version"]
+    assert run("diff", newest, newest, "--json").json["equal"]
+    assert not run("diff", 1, newest, "--json").json["equal"]
 
     folder = tmp_path / "lake"
     assert basislake(server, "backfill", "--lake", folder).code == 0
@@ -138,14 +149,14 @@ def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expir
         _follow_and_be_killed(server, at, object_store.environment(tmp_path))
         clock.advance(5 * 3600)
         rhythm = Rhythm(90 * MINUTE, 90 * MINUTE, 180 * MINUTE, 360 * MINUTE)
-        keep = partial(upkeep, at, timedelta(hours=1))
+        keep = partial(maintain, at, PROGRAM)
         one = follower(server, at, rhythm, said, build=build, upkeep=keep)
         end_ms = clock() + 12 * 3_600_000
         while clock() < end_ms:
             clock.advance(one.round())
         one.round()
     assert not [line for line in said if "Waiting" in line or "Not " in line], said
-    assert rows(at, "raw_candles").equals(truths(market, clock())), said
+    assert rows(at, "raw_candles").drop(BATCH).equals(truths(market, clock())), said
     lives = {name: (c.listed_ms, c.expires_ms or 0) for name, c in market.contracts.items()}
     listed = {name for name, (start, _) in lives.items() if market.now_ms < start < clock()}
     assert listed
@@ -170,8 +181,7 @@ def test_a_query_that_has_enough_early_ends_its_process_in_peace(
     many = pl.concat(
         frame.with_columns(pl.col("ts").dt.offset_by(f"{hour}h")) for hour in range(2_000)
     )
-    base = at.snapshot(RAW_CANDLES)
-    at.commit(base, [at.write(RAW_CANDLES, many, f"A{n}") for n in range(12)], LINEAGE)
+    append_batch(at, {f"A{number}": [many] for number in range(12)})
     program = f"import lake; lake.open({at.uri!r}).sql('FROM raw_candles LIMIT 1')"
     for _ in range(3):
         done = subprocess.run(
@@ -181,9 +191,9 @@ def test_a_query_that_has_enough_early_ends_its_process_in_peace(
 
 
 def test_a_task_on_its_way_to_a_worker_shows_no_secret(at: Lake) -> None:
-    source = Source("perpetual", "BTC", T0, None, (), (), None)
-    task = Task(at.uri, at.options, "BTC-PERPETUAL", source, (), {}, 0)
-    assert SECRET in str(dict(task.lake_options))
+    place, source = Place(at.uri, at.options), Source(Life("perpetual", "BTC", T0, None), ())
+    task = Task(place, place, 1, "BTC-PERPETUAL", source, (), {}, {}, (), {})
+    assert SECRET in str(dict(task.lake.options))
     assert SECRET not in repr(task)
 
 
@@ -206,7 +216,7 @@ def test_two_machines_that_backfill_one_lake_lose_nothing_and_store_nothing_twic
     assert seen == {each["run"] for each in told}
     assert sum(each["candles_written"] for each in told) == truths(universe).height
     held = rows(lake.open(uri, object_store.options), "raw_candles")
-    assert held.equals(truths(universe))
+    assert held.drop(BATCH).equals(truths(universe))
 
 
 def _seen(uri: str, envs: list[dict[str, str]], processes: list[subprocess.Popen[str]]) -> set[str]:
@@ -232,12 +242,12 @@ def test_a_commit_whose_reply_is_lost_is_stored_once_and_is_no_conflict(
     assert names(at) == ["A"]
     assert proxy.losses == 3
     assert rows(at, "raw_candles")["ts"].dt.minute().to_list() == [0, 1, 2]
-    assert [commit.lineage for commit in at.history(RAW_CANDLES)] == [LINEAGE] * 3
+    assert rows(at, "raw_candles")[BATCH].to_list() == [1, 2, 2]
     # Another writer's commit in the way is still a conflict.
     old = near.snapshot(RAW_CANDLES)
     append(at, "A", candles(1, start=9))
     with pytest.raises(ConflictError):
-        near.commit(old, [near.write(RAW_CANDLES, candles(1, start=9), "A")], LINEAGE, counting="A")
+        claim_batch(near, old, [written(near, "A", candles(1, start=9))], LINEAGE)
     assert rows(at, "raw_candles").height == 4
 
 
@@ -246,18 +256,18 @@ def test_a_store_that_goes_away_in_mid_commit_leaves_the_version_before(
     at: Lake, near: Lake, proxy: Proxy
 ) -> None:
     append(near, "A", candles(2))
-    base, file = near.snapshot(RAW_CANDLES), near.write(RAW_CANDLES, candles(1, start=2), "A")
+    base, file = near.snapshot(RAW_CANDLES), written(near, "A", candles(1, start=2))
 
     proxy.set(lost_commits=1)
     with pytest.raises(LakeError, match="raw_candles") as caught:
-        near.commit(base, [file], LINEAGE, counting=["A"])
+        claim_batch(near, base, [file], LINEAGE)
     assert not isinstance(caught.value, ConflictError)
     assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert rows(at, "raw_candles").height == 2
     assert proxy.losses == 1
     proxy.set()
-    assert near.commit(base, [file], LINEAGE, counting=["A"]) == 2
+    assert claim_batch(near, base, [file], LINEAGE) == 2
     assert rows(at, "raw_candles").height == 3
 
 
@@ -290,7 +300,7 @@ def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> N
     for job in jobs:
         job.join()
     assert rows(at, "raw_candles")["ts"].dt.minute().to_list() == [0, 1, 2, 3]
-    assert at.snapshot(RAW_CANDLES).counter("A") == 4
+    assert sorted(rows(at, "raw_candles")[BATCH]) == [1, 2, 3, 4]
 
 
 @pytest.mark.slow
@@ -301,7 +311,7 @@ def test_a_store_that_would_replace_commits_is_refused_before_the_first(
     store = replace(proxy.store, scheme=at.uri.partition(":")[0])
     near = lake.open(at.uri, store.options)
     proxy.set(ignores_conditions=True, delay_s=0.02)
-    file = near.write(RAW_CANDLES, candles(1), "A")
+    file = written(near, "A", candles(1))
     with pytest.raises(LakeError, match="takes a second commit in place of the first"):
         near.commit(near.snapshot(RAW_CANDLES), [file], LINEAGE)
     with pytest.raises(LakeError, match="Nothing was written"):
@@ -327,7 +337,7 @@ def test_a_slow_store_costs_time_and_nothing_else(
         assert result.complete == len(universe.contracts)
         assert server.counters.repeats == 0
         assert server.calls_of(CHART) == result.plan["calls"]
-    assert rows(at, "raw_candles").equals(truths(universe))
+    assert rows(at, "raw_candles").drop(BATCH).equals(truths(universe))
 
 
 def _instruments(*listed: str) -> pl.DataFrame:

@@ -226,7 +226,7 @@ def _commit(
                 base, added, told, removing=removed, counters={BUILD: number}
             )
     for table, rows in _small(bases, sources, built, full=full):
-        if table.cast(rows).equals(bases[table.name].read()) and not full:
+        if not full and table.cast(rows).equals(bases[table.name].read()):
             continue
         bases[table.name] = into.replace(bases[table.name], rows, told, {BUILD: number})
     versions = {f"{table.name}_version": bases[table.name].version or 0 for table in CURATED}

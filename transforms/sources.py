@@ -11,6 +11,7 @@ from lake import Lake
 from lake.batches import instruments_of
 from lake.errors import LakeError
 from lake.files import DataFile
+from lake.guard import reading
 from lake.slices import slices
 from lake.snapshot import Snapshot
 from lake.spans import Span, merge
@@ -91,7 +92,7 @@ def read_sources(lake: Lake) -> Sources:
             f"raw_candles holds {', '.join(unknown)}, of which records has none. Nothing was "
             "changed; `basislake instruments` fetches the records."
         )
-    figures = asks.scan().group_by("instrument").agg(pl.max("end"), pl.sum("duplicates")).collect()
+    figures = _figures(asks)
     return Sources(
         batch=batch,
         raw=raw,
@@ -102,6 +103,13 @@ def read_sources(lake: Lake) -> Sources:
         asked_until=dict(figures.select("instrument", "end").iter_rows()),
         duplicates=dict(figures.select("instrument", "duplicates").iter_rows()),
     )
+
+
+def _figures(asks: Snapshot) -> pl.DataFrame:
+    """Of each instrument the end of what was asked, and the repeats seen in replies."""
+    with reading(asks.table, asks.uri, [file.path for file in asks.files], asks.options):
+        parts = asks.scan().group_by("instrument")
+        return parts.agg(pl.max("end"), pl.sum("duplicates")).collect()
 
 
 def outdated(
