@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ingest.coverage import Coverage, to_table
 from polars.testing import assert_frame_equal
 
 import lake
@@ -17,7 +18,6 @@ from basislake.exchange import changes
 from basislake.exchange.faults import Changed
 from basislake.exchange.server import SimulatedExchange
 from docs.write import FOLDER, pages
-from ingest.coverage import Coverage, to_table
 from lake import Lake, duck
 from lake.coverage import Coverage, to_table
 from lake.slices import by_month
