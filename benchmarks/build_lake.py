@@ -134,8 +134,8 @@ def record(where: Lake, known: dict[str, tuple[datetime, int]]) -> None:
     ]
     instruments = pl.DataFrame(records, schema=INSTRUMENTS.polars_schema)
     number = batches.claim(where, where.snapshot(RAW_CANDLES), (), TOLD)
-    stored = batches.append(where, RECORDS, instruments.with_columns(**_WHO), number, TOLD)
-    where.replace(where.snapshot(INSTRUMENTS), instruments, TOLD, {BATCH: stored.counter(BATCH)})
+    number, _ = batches.append(where, RECORDS, instruments.with_columns(**_WHO), number, TOLD)
+    where.replace(where.snapshot(INSTRUMENTS), instruments, TOLD, {BATCH: number})
 
 
 def future_name(number: int) -> str:

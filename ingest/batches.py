@@ -86,9 +86,12 @@ def store(
     told = {"program": program, "windows": len(outcomes)}
     stored, number = commit(_store_candles, lake, by_instrument, told, again or {}, is_sound)
     rows = asked.rows_of(outcomes, program, run, now())
-    asks = commit(append, lake, ASKS, rows, number, told) if rows.height else None
+    version = None
+    if rows.height:
+        _, table = commit(append, lake, ASKS, rows, number, told)
+        version = table.version
     catch_up(lake, program)
-    return replace(stored, asks_version=asks.version if asks else None)
+    return replace(stored, asks_version=version)
 
 
 def catch_up(lake: Lake, program: str) -> None:

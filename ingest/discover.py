@@ -128,8 +128,8 @@ def _store(
         number = claim(lake, lake.snapshot(RAW_CANDLES), (), told)
         at = pl.lit(datetime.now(UTC), INSTRUMENTS.polars_schema["listed_at"])
         records = changed.with_columns(program=pl.lit(program), at=at)
-        stored = append(lake, RECORDS, records, number, told)
-        lake.replace(base, known, told, {BATCH: stored.counter(BATCH)})
+        number, _ = append(lake, RECORDS, records, number, told)
+        lake.replace(base, known, told, {BATCH: number})
     return before, known
 
 

@@ -84,9 +84,9 @@ def claim(lake: Lake, base: Snapshot, rows: Collection[DataFile], told: Mapping[
 
 def append(
     lake: Lake, table: Table, rows: pl.DataFrame, number: int, told: Mapping[str, Any]
-) -> Snapshot:
-    """Add rows to `asks` or `records` under a number that was claimed, and return the table as it
-    is then, or as another writer has left it since.
+) -> tuple[int, Snapshot]:
+    """Add rows to `asks` or `records` under a number that was claimed. Return the number that they
+    have, and the table as it is then, or as another writer has left it since.
 
     Args:
         lake: to commit to.
@@ -104,7 +104,7 @@ def append(
     if number <= base.counter(BATCH):
         number = claim(lake, lake.snapshot(RAW_CANDLES), (), told)
     file = lake.write(table, rows.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
-    return lake.commit(base, [file], told, counters={BATCH: number})
+    return number, lake.commit(base, [file], told, counters={BATCH: number})
 
 
 def instruments_of(records: pl.DataFrame) -> pl.DataFrame:

@@ -28,7 +28,11 @@ _WRITERS = 2
 _TRIES = 20
 
 # What the system says where a file system has no hard links, as exFAT.
-NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+
+# The option by which the library renames a commit into its place, which replaces what is there. For
+# places where nothing else writes.
+BY_RENAME = {"allow_unsafe_rename": "true"}
 
 # Lakes that this process has checked, with the options that reach them.
 _checked: set[tuple[str, frozenset[tuple[str, str]]]] = set()
@@ -60,7 +64,15 @@ def check(table_uri: str, options: Mapping[str, str]) -> None:
     if table_uri.startswith("memory:") or known in _checked:
         return
     if files.is_local(table_uri):
-        _check_links(Path(root))
+        if BY_RENAME.items() <= options.items():
+            return
+        if not has_links(Path(root)):
+            raise UsageError(
+                f"No lake can be written at {root}: its file system has no hard links, without "
+                "which a commit could replace another writer's. Nothing was stored. Choose a "
+                "folder on another file system, or an object store; a copy that `basislake "
+                "backup` makes may be here."
+            )
         _checked.add(known)
         return
     for _ in range(_TRIES):
@@ -76,29 +88,24 @@ def check(table_uri: str, options: Mapping[str, str]) -> None:
     _checked.add(known)
 
 
-def _check_links(folder: Path) -> None:
-    """Refuse a folder whose file system has no hard links; other errors are left to the commit."""
+def has_links(folder: Path) -> bool:
+    """Whether a folder's file system has hard links; other errors are left to the commit."""
     probe = folder / f"_probe-{uuid4().hex}"
     link = probe.with_suffix(".link")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
     except OSError:
-        return
+        return True
     try:
         link.hardlink_to(probe)
     except OSError as exc:
-        if exc.errno in NO_LINKS:
-            raise UsageError(
-                f"No lake can be written at {folder}: its file system has no hard links "
-                f"({exc.strerror}), without which a commit could replace another writer's. Nothing "
-                "was stored. Choose a folder on another file system, or an object store; a copy "
-                "that `basislake backup` makes may be here."
-            ) from exc
+        return exc.errno not in _NO_LINKS
     finally:
         for path in (probe, link):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
+    return True
 
 
 def _race(uri: str, options: Mapping[str, str]) -> list[_Outcome]:

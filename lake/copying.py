@@ -7,11 +7,13 @@ again brings over what is new, and goes on where a copy was killed.
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import polars as pl
 import pyarrow.fs as pafs
 
 from lake import files
+from lake.conditional import BY_RENAME, has_links
 from lake.errors import ConflictError, DamagedError, LakeError
 from lake.files import DataFile
 from lake.fingerprint import Fingerprint, fingerprint
@@ -96,6 +98,8 @@ def copy(
             copied stays, and copying again goes on from there.
     """
     check_apart(source, target)
+    if target.is_local and not has_links(Path(target.uri)):
+        target = Lake(target.uri, {**target.options, **BY_RENAME})
     still = source.state()
     still.snapshots()
     origin = still.snapshot(INSTRUMENTS).origin

@@ -120,7 +120,7 @@ def record(where: Lake, rows: Sequence[Row]) -> int:
     frame = pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")
     number = claim(where, where.snapshot(RAW_CANDLES), (), LINEAGE)
     told = frame.with_columns(program=pl.lit("test"), at=pl.lit(NOW))
-    number = batches.append(where, RECORDS, told, number, LINEAGE).counter(BATCH)
+    number, _ = batches.append(where, RECORDS, told, number, LINEAGE)
     where.replace(where.snapshot(INSTRUMENTS), frame, LINEAGE, {BATCH: number})
     return number
 

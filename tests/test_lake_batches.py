@@ -134,11 +134,11 @@ def test_what_comes_late_has_a_later_number_than_what_was_there(at: Lake, table:
 
     def add(name: str, number: int) -> int:
         if table is ASKS:
-            return batches.append(at, ASKS, asks_of(name, 0), number, LINEAGE)
+            return batches.append(at, ASKS, asks_of(name, 0), number, LINEAGE)[0]
         rows = pl.DataFrame(
             [{**instrument(name), "program": "test", "at": NOW}], schema_of(RECORDS)
         )
-        return batches.append(at, RECORDS, rows, number, LINEAGE)
+        return batches.append(at, RECORDS, rows, number, LINEAGE)[0]
 
     assert add("B", fast) == fast
     before = past(at, fast)
@@ -166,7 +166,9 @@ def test_asks_of_threads_at_once_ascend_and_none_is_lost(at: Lake) -> None:
             rows = asks_of(name, start)
             numbers.append(
                 again_until_stored(
-                    lambda rows=rows, number=number: batches.append(at, ASKS, rows, number, LINEAGE)  # type: ignore[misc]
+                    lambda rows=rows, number=number: batches.append(
+                        at, ASKS, rows, number, LINEAGE
+                    )[0]  # type: ignore[misc]
                 )
             )
         return numbers

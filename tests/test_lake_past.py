@@ -92,10 +92,10 @@ def test_a_time_means_the_newest_batch_that_was_committed_by_then(staged: Staged
         after = moments.filter(pl.col(BATCH) > batch)["at"].min()
         assert lake.open(where.uri, as_of=at).as_of == batch  # type: ignore[arg-type]
         between = at + (after - at) / 2  # type: ignore[operator]
-        assert lake.open(where.uri, as_of=between).as_of == batch
+        assert lake.open(where.uri, as_of=between).as_of == batch  # type: ignore[arg-type]
     begun = moments["at"].min()
     with pytest.raises(UsageError, match="Nothing had been fetched by"):
-        lake.open(where.uri, as_of=begun - timedelta(seconds=1))  # type: ignore[operator]
+        lake.open(where.uri, as_of=begun - timedelta(seconds=1))  # type: ignore[operator,arg-type]
 
 
 @pytest.mark.slow

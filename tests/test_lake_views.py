@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ingest.coverage import Coverage, to_table
 from polars.testing import assert_frame_equal
 
 import lake
@@ -20,9 +19,8 @@ from basislake.exchange.server import SimulatedExchange
 from docs.write import FOLDER, pages
 from lake import Lake, duck
 from lake.coverage import Coverage, to_table
-from lake.slices import by_month
 from lake.spans import MINUTE, Span, merge
-from lake.tables import CANDLES, MONTHS, QUALITY
+from lake.tables import CANDLES, QUALITY
 from lake.views import VIEWS
 from tests.lakes import basis_row, built_lake, candle, copied, instrument, interval, lake_of
 from tests.market import basislake, fetch, small_market
@@ -189,8 +187,7 @@ def test_gaps_that_touch_are_together_one_gap_of_quality(
             known.fail(asked)
     coverage = to_table({"A": known}, {"A": minute(-new_year)})
     raw = pl.DataFrame([candle("A", minute(m), 1.0) for m in sorted(came)], CANDLES.polars_schema)
-    months = [month_figures("A", month, own, own, own.clear()) for month, own in by_month(raw)]
-    rows = pl.DataFrame(months, MONTHS.polars_schema)
+    rows = month_figures("A", raw["ts"], raw, raw.clear())
     figures = quality(rows, {"A": coverage["end"].max()}, {})  # type: ignore[dict-item]
     with tempfile.TemporaryDirectory() as folder:
         where = lake_of(Path(folder), coverage=coverage.to_dicts(), quality=figures.to_dicts())

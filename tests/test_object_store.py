@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -149,7 +148,10 @@ def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expir
         _follow_and_be_killed(server, at, object_store.environment(tmp_path))
         clock.advance(5 * 3600)
         rhythm = Rhythm(90 * MINUTE, 90 * MINUTE, 180 * MINUTE, 360 * MINUTE)
-        keep = partial(maintain, at, PROGRAM)
+
+        def keep() -> None:
+            maintain(at, PROGRAM)
+
         one = follower(server, at, rhythm, said, build=build, upkeep=keep)
         end_ms = clock() + 12 * 3_600_000
         while clock() < end_ms:

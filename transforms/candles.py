@@ -16,8 +16,8 @@ def validate(
     """Split raw candles by the rules.
 
     Args:
-        raw: rows of `raw_candles` of one instrument, sorted by time; of several of one minute the
-            one of the last batch counts, and the others are told to be superseded.
+        raw: rows of `raw_candles`, one instrument after the other, each sorted by time. Of several
+            rows of one minute that of the last batch counts; the others are superseded.
         listed_at: creation, UTC.
         expires_at: expiry, UTC, exclusive; None for a perpetual.
 
@@ -44,8 +44,11 @@ def validate(
 def _newest(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows that count, one a minute, and those that a later batch replaced."""
     ts = raw["ts"]
-    if not (ts.slice(1) == ts.slice(0, max(raw.height, 1) - 1)).any():
+    is_alike = ts.slice(1) == ts.slice(0, max(raw.height, 1) - 1)
+    # Neighbours may also be of two instruments.
+    if not is_alike.any():
         return raw, raw.clear()
-    ordered = raw.sort("ts", BATCH)
-    is_last = pl.col("ts").ne_missing(pl.col("ts").shift(-1))
+    ordered = raw.sort("instrument", "ts", BATCH)
+    following = pl.struct("instrument", "ts").shift(-1)
+    is_last = pl.struct("instrument", "ts").ne_missing(following)
     return ordered.filter(is_last), ordered.filter(~is_last)

@@ -204,13 +204,9 @@ def _others(task: Task, minutes: pl.Series) -> pl.DataFrame:
         {name: INSTRUMENTS.polars_schema[name] for name in _LIFE},
         orient="row",
     )
-    columns = ("instrument", "expires_at", "ts", "high", "low", "close", "traded")
-    found = []
-    for rows in raw:
-        lived = rows.join(known, on="instrument", how="left", maintain_order="left")
-        candles, _ = validate(lived, pl.col("listed_at"), pl.col("expires_at"))
-        found.append(candles.select(columns))
-    return pl.concat(found)
+    rows = pl.concat(raw).join(known, on="instrument", how="left", maintain_order="left")
+    candles, _ = validate(rows, pl.col("listed_at"), pl.col("expires_at"))
+    return candles.select("instrument", "expires_at", "ts", "high", "low", "close", "traded")
 
 
 def _raw(task: Task, name: str, source: Source, spans: Sequence[Span]) -> pl.DataFrame:
