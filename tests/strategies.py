@@ -75,7 +75,9 @@ def frames(draw: st.DrawFn, table: Table) -> pl.DataFrame:
 
 
 def raw(instrument: str, frame: pl.DataFrame, batch: int = 1) -> pl.DataFrame:
-    """Candles with their instrument and batch, in the columns of `raw_candles`."""
-    number = pl.lit(batch, pl.Int64).alias(BATCH)
+    """Candles with their instrument and batch, in the columns of `raw_candles`; their own batch
+    where they have one.
+    """
+    number = BATCH if BATCH in frame.columns else pl.lit(batch, pl.Int64).alias(BATCH)
     named = frame.with_columns(pl.lit(instrument).alias("instrument"), number)
     return named.select(RAW_CANDLES.names)

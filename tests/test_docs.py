@@ -89,7 +89,7 @@ def verb_functions() -> dict[str, ast.FunctionDef]:
 
 @pytest.mark.parametrize("name", VERBS)
 def test_a_verb_has_a_section_that_names_its_options_and_no_others(name: str) -> None:
-    listed = r"^  (?:-h, )?(--[a-z-]+)(?: / (--[a-z-]+))?"
+    listed = r"^  (?:-h, )?(--[a-z-]+)(?:(?: / |, )(--[a-z-]+))?"
     pairs = re.findall(listed, section(COMMANDS, name), re.MULTILINE)
     told = {option for pair in pairs for option in pair if option}
     assert told == options(VERBS[name]) - {"-h"} | {"--help"}

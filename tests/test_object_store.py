@@ -302,7 +302,7 @@ def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> N
     for job in jobs:
         job.join()
     assert rows(at, "raw_candles")["ts"].dt.minute().to_list() == [0, 1, 2, 3]
-    assert sorted(rows(at, "raw_candles")[BATCH]) == [1, 2, 3, 4]
+    assert sorted(at.read(RAW_CANDLES)[BATCH]) == [1, 2, 3, 4]
 
 
 @pytest.mark.slow

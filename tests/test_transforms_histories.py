@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
+import pytest
 from deltalake import DeltaTable
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,7 +159,8 @@ as_of: st.SearchStrategy[Step] = st.floats(0, 1).map(
 others: st.SearchStrategy[Step] = st.sampled_from([Story.build, Story.maintain])
 
 
-@examples(20)
+@pytest.mark.slow
+@examples(6)
 @given(first=coming, steps=st.lists(come | told | others | as_of | killed | compacted, max_size=8))
 def test_whatever_happened_a_build_leaves_what_a_full_one_leaves_in_an_empty_lake(
     first: set[tuple[str, int]], steps: list[Step]

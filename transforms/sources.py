@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
@@ -15,7 +15,7 @@ from lake.guard import reading
 from lake.slices import slices
 from lake.snapshot import Snapshot
 from lake.spans import Span, merge
-from lake.tables import ASKS, BASIS, BATCH, CANDLES, RAW_CANDLES, RECORDS
+from lake.tables import ASKS, BASIS, BATCH, CANDLES, MONTHS, RAW_CANDLES, RECORDS
 from transforms.changes import Life, changed_coins, lives, moved, reached, spans_of_months
 from transforms.levels import STAND_IN
 from transforms.partition import Source, beside
@@ -123,10 +123,15 @@ def outdated(
         last: the row of the build that the curated tables are of, None where that is not known.
         bases: the curated tables, by name.
     """
-    held: dict[str, set[datetime]] = {name: set(own) for name, own in now.months.items()}
-    for table in (CANDLES, BASIS):
-        for own in slices(bases[table.name], now.months):
-            held[own.instrument].add(own.month)
+    held = {name: {*own} for name, own in now.months.items()}
+    # Where all raw candles of a month failed validation, neither table has rows of it.
+    figures = bases[MONTHS.name].read().select("instrument", "month").iter_rows()
+    curated = [
+        (own.instrument, own.month) for t in (CANDLES, BASIS) for own in slices(bases[t.name])
+    ]
+    for name, month in (*curated, *((n, _instant(day)) for n, day in figures)):
+        if name in held:
+            held[name].add(month)
     if last is None or not _is_whole(now, last):
         return {name: tuple(sorted(own)) for name, own in held.items()}
     if last[BATCH] == now.batch:
@@ -136,6 +141,10 @@ def outdated(
     came = moved(since.select("instrument", "ts"))
     then, later = (lives(instruments_of(_until(now.records, n))) for n in (oldest, newest))
     return reached(now.lives, held, changed_coins(then, later, came, held))
+
+
+def _instant(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _is_whole(now: Sources, last: Mapping[str, Any]) -> bool:
