@@ -1,5 +1,5 @@
-"""The lake as of a batch or a time, with its curated tables, also where no build of then is
-stored: they are made again in a folder of their own for as long as the command takes.
+"""The lake as of a batch or a time. Where no build as of it is stored, the curated tables are built
+again in a scratch folder for as long as the command takes.
 """
 
 from collections.abc import Iterator

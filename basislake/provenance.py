@@ -24,7 +24,7 @@ class Made:
 
     Attributes:
         build: its number.
-        batch: the newest that it was made from.
+        batch: the newest that it was built from.
         at: when it was committed, by the clock of the machine that did.
         program: that did.
         settings: the rules' constants.

@@ -1,7 +1,7 @@
-"""What was asked, kept as rows of `asks`, and what it comes to: the table `coverage`.
+"""Rows of `asks`: what was asked and answered; and their fold, the table `coverage`.
 
-`coverage` holds what the rows of `asks` come to up to a batch, so that the many that say `present`
-need not be read again; those that say otherwise are few.
+`coverage` is the fold up to a batch, so the many rows that say `present` need not be read again;
+those that say otherwise are few.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -95,7 +95,7 @@ def update(lake: Lake, program: str) -> Snapshot | None:
 def _folded(
     asks: Snapshot, known: int, rows: pl.DataFrame, names: Collection[str] | None = None
 ) -> dict[str, Coverage]:
-    """What `asks` come to, where rows of `coverage` hold what is present up to a batch."""
+    """The coverage by `asks`, where rows of `coverage` hold what is present up to a batch."""
     of = [] if names is None else [pl.col("instrument").is_in(names)]
     lacking = asks.read(~_IS_PRESENT, *of)
     return coverages(pl.concat([lacking, asks.since(known, _IS_PRESENT, *of)]), rows)

@@ -83,12 +83,12 @@ def store(
     for outcome in outcomes:
         by_instrument.setdefault(outcome.instrument, []).append(outcome)
     commit = _retrying()
-    told = {"program": program, "windows": len(outcomes)}
-    stored, number = commit(_store_candles, lake, by_instrument, told, again or {}, is_sound)
+    info = {"program": program, "windows": len(outcomes)}
+    stored, number = commit(_store_candles, lake, by_instrument, info, again or {}, is_sound)
     rows = asked.rows_of(outcomes, program, run, now())
     version = None
     if rows.height:
-        _, table = commit(append, lake, ASKS, rows, number, told)
+        _, table = commit(append, lake, ASKS, rows, number, info)
         version = table.version
     catch_up(lake, program)
     return replace(stored, asks_version=version)
@@ -160,7 +160,7 @@ def _begins_anew(error: BaseException) -> bool:
 def _store_candles(
     lake: Lake,
     batch: Mapping[str, list[Outcome]],
-    told: Mapping[str, object],
+    info: Mapping[str, object],
     again: Mapping[str, Sequence[Span]],
     is_sound: pl.Expr,
 ) -> tuple[Stored, int]:
@@ -183,7 +183,7 @@ def _store_candles(
         rows = pl.concat([fresh, better]).with_columns(pl.lit(number, pl.Int64).alias(BATCH))
         if rows.height:
             files.append(lake.write(RAW_CANDLES, rows, instrument))
-    claim(lake, base, files, told)
+    claim(lake, base, files, info)
     return Stored(written, replaced, differing, sum(file.bytes for file in files)), number
 
 

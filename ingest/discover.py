@@ -124,12 +124,12 @@ def _store(
     known = merge_known(before, listing.instruments.values(), complete=complete)
     changed = known.join(before, on=known.columns, how="anti", nulls_equal=True)
     if changed.height:
-        told = {"program": program}
-        number = claim(lake, lake.snapshot(RAW_CANDLES), (), told)
+        info = {"program": program}
+        number = claim(lake, lake.snapshot(RAW_CANDLES), (), info)
         at = pl.lit(datetime.now(UTC), INSTRUMENTS.polars_schema["listed_at"])
         records = changed.with_columns(program=pl.lit(program), at=at)
-        number, _ = append(lake, RECORDS, records, number, told)
-        lake.replace(base, known, told, {BATCH: number})
+        number, _ = append(lake, RECORDS, records, number, info)
+        lake.replace(base, known, info, {BATCH: number})
     return before, known
 
 

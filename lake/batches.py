@@ -64,26 +64,26 @@ def check_batch(lake: Lake, batch: int) -> None:
         raise UsageError(f"There is no batch {batch}; {there}.")
 
 
-def claim(lake: Lake, base: Snapshot, rows: Collection[DataFile], told: Mapping[str, Any]) -> int:
+def claim(lake: Lake, base: Snapshot, rows: Collection[DataFile], info: Mapping[str, Any]) -> int:
     """Make rows of raw candles visible under the next number, and return it.
 
     Args:
         lake: to commit to.
         base: `raw_candles`, of which the rows were worked out; they have the number after its own.
         rows: files of them; none where only what was asked is to be kept, or records.
-        told: of the commit, for those who look into the log.
+        info: kept in the commit for readers of its log.
 
     Raises:
         ConflictError: another writer has claimed the number; nothing was stored.
         LakeError: the lake cannot be written.
     """
     number = base.counter(BATCH) + 1
-    lake.commit(base, rows, told, counters={BATCH: number})
+    lake.commit(base, rows, info, counters={BATCH: number})
     return number
 
 
 def append(
-    lake: Lake, table: Table, rows: pl.DataFrame, number: int, told: Mapping[str, Any]
+    lake: Lake, table: Table, rows: pl.DataFrame, number: int, info: Mapping[str, Any]
 ) -> tuple[int, Snapshot]:
     """Add rows to `asks` or `records` under a number that was claimed. Return the number that they
     have, and the table as it is then, or as another writer has left it since.
@@ -94,7 +94,7 @@ def append(
         rows: of it, at least one, without their batch.
         number: of their batch; where a later one is in the table already, or was claimed
             meanwhile, another is claimed for them.
-        told: of the commits.
+        info: kept in the commits for readers of their log.
 
     Raises:
         ConflictError: another writer was faster; none of the rows was stored.
@@ -102,9 +102,9 @@ def append(
     """
     base = lake.snapshot(table)
     if number <= base.counter(BATCH):
-        number = claim(lake, lake.snapshot(RAW_CANDLES), (), told)
+        number = claim(lake, lake.snapshot(RAW_CANDLES), (), info)
     file = lake.write(table, rows.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
-    return number, lake.commit(base, [file], told, counters={BATCH: number})
+    return number, lake.commit(base, [file], info, counters={BATCH: number})
 
 
 def instruments_of(records: pl.DataFrame) -> pl.DataFrame:

@@ -30,7 +30,7 @@ class Compacted:
 
     Attributes:
         files_before: files that were read and are in newer versions no more.
-        files_after: files that stand for them.
+        files_after: files that replace them.
         rows: in them.
     """
 
@@ -77,7 +77,7 @@ def compact(
     Args:
         lake: that holds them.
         program: name and version, for the log.
-        report: told how many of how many groups of files are done.
+        report: called with how many of how many groups of files are done.
 
     Raises:
         LakeError: the lake cannot be read or written, or a file is damaged.
@@ -143,8 +143,8 @@ def _commit(
 ) -> None:
     removed = [file for group, _ in swaps for file in group]
     added = [file for _, file in swaps]
-    told = {"program": program, "upkeep": "compaction"}
-    lake.commit(base, added, told, removing=removed, counters={}, is_change=False)
+    info = {"program": program, "upkeep": "compaction"}
+    lake.commit(base, added, info, removing=removed, counters={}, is_change=False)
     done.files_before += len(removed)
     done.files_after += len(added)
     done.rows += sum(file.rows for file in added)

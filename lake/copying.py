@@ -36,7 +36,7 @@ from lake.tables import (
     Table,
 )
 
-# What a table is made from is copied before it; a build is there with its row in the last.
+# A table is copied after those it was built from; the row of a build comes last.
 _ORDER = (RAW_CANDLES, RECORDS, INSTRUMENTS, ASKS, COVERAGE, *CURATED, BUILDS)
 # A file is held in memory while it is copied, 40 MB for the largest.
 _COPIES_AT_ONCE = 4
@@ -89,7 +89,7 @@ def copy(
         target: a place that holds nothing, or an earlier copy.
         program: name and version, for the log.
         threads: partitions that are read at once for the proof.
-        report: told how many of how many files are copied.
+        report: called with how many of how many files are copied.
 
     Raises:
         UsageError: the places overlap (`lake.overlap`), or hold the markets of two exchanges.

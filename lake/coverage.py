@@ -1,7 +1,7 @@
-"""What has been asked of an instrument and what came: pure, from the rows of `asks`.
+"""Coverage of an instrument: a fold of the rows of `asks`; pure.
 
-Of an absence it is known how often it was found, so that one after the first candle is asked once
-more before `coverage` says `missing`, and by how many runs.
+An absence counts how many answers, and how many runs, found it. One after the first candle is asked
+once more before `coverage` says `missing`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -128,7 +128,7 @@ def spans_of(ts: pl.Series) -> list[Span]:
 
 
 def folded(asks: pl.DataFrame, known: Iterable[Span] = ()) -> Coverage:
-    """Return what some rows of `asks`, of one instrument and in any order, come to.
+    """Return the coverage by rows of `asks` of one instrument, in any order.
 
     Args:
         asks: the rows.
@@ -148,7 +148,7 @@ def folded(asks: pl.DataFrame, known: Iterable[Span] = ()) -> Coverage:
 
 
 def coverages(asks: pl.DataFrame, known: pl.DataFrame | None = None) -> dict[str, Coverage]:
-    """Return what rows of `asks` come to, by instrument.
+    """Return the coverage by rows of `asks`, by instrument.
 
     Args:
         asks: the rows; without those of status `present` where `known` holds their minutes.

@@ -31,7 +31,7 @@ _PUT_BACK = (
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a lake's content comes to.
+    """The digests of a lake's content.
 
     Attributes:
         lake: sha256 of all tables, as hexadecimal.
@@ -79,7 +79,7 @@ def fingerprint(
             0.4 GB.
         verify: read every file, and compare it with its name; one that cannot be read is named, and
             ends nothing.
-        report: told how many of how many partitions are done.
+        report: called with how many of how many partitions are done.
 
     Raises:
         LakeError: there is no such lake, or it cannot be read.

@@ -1,6 +1,4 @@
-"""Keeps a lake in shape by Delta's own means: small files put together, what was replaced removed,
-logs cleaned; no row changes.
-"""
+"""Maintenance of a lake: compacts small files, deletes replaced ones, cleans logs. No row changes."""
 
 import time
 from collections.abc import Callable
@@ -24,7 +22,7 @@ class Maintained:
     """What was done, or is to be done.
 
     Attributes:
-        compacted: small files put together.
+        compacted: what the compaction did.
         removed: files that no reader needs, by table.
     """
 
@@ -52,7 +50,7 @@ def maintain(
             tables declare, a day.
         unsafe: allow less than a day; a build that is going on, or a reader, may lose files.
         dry: change nothing, and say what there is to do.
-        report: told how many of how many groups of files are done.
+        report: called with how many of how many groups of files are done.
 
     Raises:
         UsageError: the time is not safe; nothing was changed.

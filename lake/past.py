@@ -80,12 +80,12 @@ class PastLake(State):
                 return curated(self, newest, builds.row(-1, named=True))
             except GoneError:
                 pass
-        told = (
+        message = (
             f"{table.name} as of batch {self.as_of} is not stored (any more). No candle is lost: "
             f"`basislake build --as-of {self.as_of}` makes its rows, and `basislake build` then "
             "brings back the newest."
         )
-        return Snapshot(table, newest.uri, newest.options, None, (), gone=told)
+        return Snapshot(table, newest.uri, newest.options, None, (), gone=message)
 
     def _instruments(self) -> pl.DataFrame:
         return instruments_of(self.snapshot(RECORDS).read())

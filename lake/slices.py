@@ -124,8 +124,7 @@ class Slice:
 def slices(snapshot: Snapshot, instruments: Iterable[str] | None = None) -> list[Slice]:
     """Return the slices of a table that is partitioned by instrument, by instrument and month.
 
-    Of files that another program put together, one that turns out to have no rows may be among
-    them.
+    Where another program compacted files across months, some of the slices may have no rows.
 
     Args:
         snapshot: of the table.

@@ -103,20 +103,20 @@ def curated(lake: Lake, newest: Snapshot, build: Mapping[str, Any] | None) -> Sn
     if newest.counter(BUILD) <= build["build"]:
         # A build commits only to what it changes.
         return newest
-    told = (
+    message = (
         f"{table.name} as build {build['build']} left it is not there any more: a later build has "
         "begun to replace it, and what it replaced was tidied away. No candle is lost; `basislake "
         "build` makes the newest."
     )
     if newest.counter(COPIED) >= build["build"]:
         # It tells versions of another lake's table.
-        raise GoneError(told)
+        raise GoneError(message)
     try:
         found = Lake.snapshot(lake, table, build[f"{table.name}_version"])
     except GoneError as exc:
-        raise GoneError(told) from exc
+        raise GoneError(message) from exc
     if not _is_there(found, newest):
-        raise GoneError(told)
+        raise GoneError(message)
     return found
 
 

@@ -147,8 +147,8 @@ class Lake:
             ConflictError: another writer set one of the counters or removed one of the files since
                 `base`, or, where the files that come are the whole table, changed its files;
                 nothing was stored.
-            LakeError: the store cannot be written; nothing was stored, or the message says that it
-                cannot be told.
+            LakeError: the store cannot be written; nothing was stored, or the message says that
+                this is unknown.
         """
         self._check_present()
         table = base.table

@@ -47,10 +47,10 @@ def transact(
 
     Raises:
         ConflictError: another writer was faster; nothing was stored.
-        LakeError: the store cannot be written; nothing was stored, or the message says that it
-            cannot be told.
+        LakeError: the store cannot be written; nothing was stored, or the message says that this
+            is unknown.
     """
-    told = {**lineage, _IDENTITY: uuid4().hex}
+    info = {**lineage, _IDENTITY: uuid4().hex}
     name, gone = base.table.name, {action.path for action in removed}
     with explained(f"{name} cannot be committed at {base.uri}; it is as it was before"):
         conditional.check(base.uri, base.options)
@@ -59,9 +59,9 @@ def transact(
         for _ in range(_TRIES):
             _check_alike(base, delta, gone, counters, is_whole=is_whole)
             try:
-                _write(base, delta, [*removed, *added], told, counters)
+                _write(base, delta, [*removed, *added], info, counters)
             except (DeltaError, OSError) as exc:
-                if _is_stored(base, delta.version(), told[_IDENTITY]):
+                if _is_stored(base, delta.version(), info[_IDENTITY]):
                     return _renewed(base)
                 if not isinstance(exc, CommitFailedError):
                     raise
@@ -100,7 +100,7 @@ def _write(
     base: Snapshot,
     delta: DeltaTable,
     actions: list[RemoveAction | AddAction],
-    told: Mapping[str, Any],
+    info: Mapping[str, Any],
     counters: Mapping[str, int],
 ) -> None:
     """Commit the version after the one that is open, or fail."""
@@ -111,7 +111,7 @@ def _write(
         schema=Schema.from_arrow(table.arrow_schema),
         partition_by=[table.partition] if table.partition else None,
         commit_properties=CommitProperties(
-            custom_metadata=dict(told),
+            custom_metadata=dict(info),
             max_commit_retries=0,
             app_transactions=[Transaction(name, number) for name, number in counters.items()],
         ),

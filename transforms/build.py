@@ -34,8 +34,8 @@ from transforms.quality import quality, warnings
 from transforms.rules_hash import rules_hash
 from transforms.sources import Sources, outdated, read_sources
 
-# What curated rows depend on besides their sources: tables that were made with others are made
-# anew.
+# What curated rows depend on besides their sources: tables that were built with others are built
+# again.
 SETTINGS = {
     "days_per_year": DAYS_PER_YEAR,
     "least_minutes_to_annualise": LEAST_MINUTES_TO_ANNUALISE,
@@ -56,7 +56,7 @@ class BuildResult:
         quarantined: rows of `quarantine`.
         basis_rows: rows of `basis`.
         unmatched: candles of futures without their perpetual's minute.
-        raw_version: the batch that the tables are made from, None where there is none.
+        raw_version: the batch that the tables are built from, None where there is none.
         rebuilt: instruments of which months were made again.
         months: that were made again, of all of them.
         unchanged: instruments left as they were.
@@ -97,9 +97,9 @@ def build(
         lake: to build from, as it is or as of a batch (`lake.past`).
         executor: runs one task per instrument.
         program: name and version, for `builds`.
-        full: make everything anew, without a look at what is there.
+        full: make everything again, without reading what is stored.
         target: the lake to build in; by default the one to build from, as it is.
-        report: told how many of how many instruments are done.
+        report: called with how many of how many instruments are done.
         clock: seconds, never going back.
         now: this machine's clock, UTC.
 
@@ -203,7 +203,7 @@ def _commit(
     bases: dict[str, Snapshot],
     sources: Sources,
     built: list[Built],
-    told: Mapping[str, Any],
+    info: Mapping[str, Any],
     now: Callable[[], datetime],
     *,
     full: bool,
@@ -212,7 +212,7 @@ def _commit(
     `candles` and `basis`.
     """
     number = 1 + max(base.counter(BUILD) for base in bases.values())
-    told = {**told, "build": number}
+    info = {**info, "build": number}
     written = 0
     for table in (CANDLES, BASIS):
         changes = [done.candles if table is CANDLES else done.basis for done in built]
@@ -223,26 +223,26 @@ def _commit(
         written += sum(file.bytes for file in added)
         if added or removed:
             bases[table.name] = into.commit(
-                base, added, told, removing=removed, counters={BUILD: number}
+                base, added, info, removing=removed, counters={BUILD: number}
             )
     for table, rows in _small(bases, sources, built, full=full):
         if not full and table.cast(rows).equals(bases[table.name].read()):
             continue
-        bases[table.name] = into.replace(bases[table.name], rows, told, {BUILD: number})
+        bases[table.name] = into.replace(bases[table.name], rows, info, {BUILD: number})
     versions = {f"{table.name}_version": bases[table.name].version or 0 for table in CURATED}
     row = {
         "build": number,
         "batch": sources.batch,
-        "rules": told["rules"],
-        "settings": told["settings"],
+        "rules": info["rules"],
+        "settings": info["settings"],
         "asks": replace(sources.asks, until=sources.batch).rows,
         "records": replace(sources.records, until=sources.batch).rows,
         **versions,
-        "program": told["program"],
+        "program": info["program"],
         "at": now(),
     }
     file = into.write(BUILDS, pl.DataFrame([row], schema=BUILDS.polars_schema))
-    bases[BUILDS.name] = into.commit(bases[BUILDS.name], [file], told, counters={BUILD: number})
+    bases[BUILDS.name] = into.commit(bases[BUILDS.name], [file], info, counters={BUILD: number})
     return written
 
 

@@ -14,7 +14,7 @@ from transforms.spikes import PERPETUAL_STALE
 # How far from a change of raw candles the flags of a coin's other instruments may differ: which
 # candles of a perpetual are prints, the prints around one, a price that stays flagged, and the hour
 # around a minute in which a future looks at its perpetual, and both at other futures, which look at
-# the perpetual. A future's own prints are judged beside those of their month alone.
+# the perpetual. A future's own prints are compared with those of their month alone.
 REACH = 2 * NEAR + PERPETUAL_STALE + 3 * STAND_IN
 
 

@@ -76,7 +76,7 @@ class Task:
         target: that the curated rows are written to.
         until: the last batch that counts.
         instrument: whose share it is.
-        source: what it is made from.
+        source: its raw candles.
         months: to be made, sorted; their first instants.
         candles: what `candles` holds of them, by month; empty to replace whatever it holds.
         basis: the same of `basis`.
@@ -133,7 +133,7 @@ def build_partition(task: Task) -> Built:
         LakeError: a file cannot be read or written.
     """
     life, wanted = task.source.life, spans_of_months(task.months)
-    raw = _raw(task, task.instrument, task.source, beside(wanted, life))
+    raw = _raw(task, task.instrument, task.source, widened(wanted, life))
     validated, quarantine = validate(raw, life.listed_at, life.expires_at)
     candles, matched = _judged(task, validated, wanted)
     return Built(
@@ -151,9 +151,9 @@ def build_partition(task: Task) -> Built:
     )
 
 
-def beside(months: Sequence[Span], life: Life) -> list[Span]:
-    """Return some months with what is judged beside them: the time around a perpetual's, and the
-    minutes before a future's.
+def widened(months: Sequence[Span], life: Life) -> list[Span]:
+    """Return months with the context that their flags depend on: the time around a perpetual's, and
+    the minutes before a future's.
     """
     before, after = (REACH, REACH) if life.kind == "perpetual" else (LEAD_IN, timedelta(0))
     return merge(Span(span.start - before, span.end + after) for span in months)

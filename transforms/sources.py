@@ -1,4 +1,4 @@
-"""What a build is made from, and what of it is newer, or older, than the last build."""
+"""The sources of a build, and what changed in them since the last build."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,12 +18,12 @@ from lake.spans import Span, merge
 from lake.tables import ASKS, BASIS, BATCH, CANDLES, MONTHS, RAW_CANDLES, RECORDS
 from transforms.changes import Life, changed_coins, lives, moved, reached, spans_of_months
 from transforms.levels import STAND_IN
-from transforms.partition import Source, beside
+from transforms.partition import Source, widened
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a build is made from.
+    """The sources of a build.
 
     Attributes:
         batch: the newest that counts.
@@ -46,15 +46,15 @@ class Sources:
     duplicates: Mapping[str, int]
 
     def of(self, name: str, months: tuple[datetime, ...]) -> Source:
-        """Return what some months of an instrument are made from."""
+        """Return the sources of some months of an instrument."""
         life = self.lives[name]
-        return Source(life, self._files(name, beside(spans_of_months(months), life)))
+        return Source(life, self._files(name, widened(spans_of_months(months), life)))
 
     def others(self, name: str, months: tuple[datetime, ...]) -> dict[str, Source]:
-        """Return the other futures of the coin that may have candles beside those months."""
+        """Return the other futures of the coin that may have candles near those months."""
         near = merge(
             Span(span.start - STAND_IN, span.end)
-            for span in beside(spans_of_months(months), self.lives[name])
+            for span in widened(spans_of_months(months), self.lives[name])
         )
         found = {
             other: Source(life, self._files(other, near))
@@ -69,7 +69,7 @@ class Sources:
 
 
 def read_sources(lake: Lake) -> Sources:
-    """Read what a build is made from.
+    """Read the sources of a build.
 
     Args:
         lake: as it is, or as of a batch (`lake.past`).
