@@ -1,4 +1,4 @@
-"""Maintenance of a lake: compacts small files, deletes replaced ones, cleans logs. No row changes."""
+"""Maintenance of a lake: small files, replaced files and logs; no row changes."""
 
 import time
 from collections.abc import Callable

@@ -108,7 +108,9 @@ def read_sources(lake: Lake) -> Sources:
 def _figures(asks: Snapshot) -> pl.DataFrame:
     """Of each instrument the end of what was asked, and the repeats seen in replies."""
     with reading(asks.table, asks.uri, [file.path for file in asks.files], asks.options):
-        parts = asks.scan().group_by("instrument")
+        # A window that was asked again counts its repeats once.
+        windows = asks.scan().group_by("instrument", "window_start", "window_end")
+        parts = windows.agg(pl.max("end"), pl.max("duplicates")).group_by("instrument")
         return parts.agg(pl.max("end"), pl.sum("duplicates")).collect()
 
 
