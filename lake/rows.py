@@ -7,6 +7,7 @@ takes row groups by their statistics. From object stores Polars reads.
 from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.files import DataFile, is_local
@@ -28,7 +29,7 @@ def read_rows(
     spans: Sequence[Span] | None = None,
     until: int | None = None,
 ) -> pl.DataFrame:
-    """Return the rows of some files, file after file.
+    """Return the rows of some files, file after file where no spans are given.
 
     Args:
         table: sorted by a time.
@@ -67,8 +68,11 @@ def _from_disk(
     columns: Sequence[str],
     spans: Sequence[Span] | None,
 ) -> Iterator[pl.DataFrame]:
-    """The rows of each file, of which row groups that hold none are not read."""
-    schema = {name: table.polars_schema[name] for name in columns}
+    """The rows of all files, of which row groups that hold none are not read: as one frame, because
+    each step of Polars costs more than a small file.
+    """
+    schema = pa.schema([pa.field(name, table.arrow_schema.field(name).type) for name in columns])
+    parts = []
     for path in paths:
         with (
             reading(table, uri, [path], options),
@@ -76,8 +80,11 @@ def _from_disk(
         ):
             groups = list(_groups(file, table.order[0], spans))
             rows = file.read_row_groups(groups, columns=list(columns), use_threads=False)
-            frame = pl.DataFrame(rows.select(list(columns)), schema)
-        yield frame
+            parts.append(rows.select(list(columns)).cast(schema))
+    if parts:
+        yield pl.DataFrame(
+            pa.concat_tables(parts), {name: table.polars_schema[name] for name in columns}
+        )
 
 
 def _from_store(

@@ -1,0 +1,131 @@
+"""Simulates a year of following 16 instruments: what grows, and what stays bounded.
+
+    python -m benchmarks.year [ROUNDS_A_DAY] [DAYS]
+
+A day of the benchmark has as many rounds as asked for (240 by default, of 1,440), each a batch of
+16 candles and a build; every fifteenth is followed by maintenance. The retention of the tables is
+set to the time that a day takes here, so files and log entries expire as they would after a day.
+After each day it prints files, bytes, log entries and the time to open every table; at the end, the
+size after a year of 525,600 batches at the growth of the last day.
+"""
+
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+import lake
+from basislake import PROGRAM
+from basislake.curate import curate
+from benchmarks.build_lake import COINS, TOLD, future_name, record
+from benchmarks.rehearsal import machine
+from ingest.batches import store
+from ingest.outcomes import Outcome
+from ingest.replies import Page
+from lake import Lake
+from lake.maintenance import maintain
+from lake.spans import MINUTE, Span
+from lake.tables import RAW, TABLES
+from lake.transaction import mark
+
+NAMES = [*(f"{coin}-PERPETUAL" for coin in COINS), *map(future_name, range(14))]
+ROUNDS_AN_UPKEEP = 15
+BATCHES_A_YEAR = 525_600
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class Size(NamedTuple):
+    """Files and bytes of data, entries and bytes of logs, and seconds to open all tables."""
+
+    files: int
+    data: int
+    entries: int
+    logs: int
+    seconds: float
+
+
+def main() -> None:
+    """Print what each day came to, and the year."""
+    rounds, days = (int(given) for given in [*sys.argv[1:], *("240", "4")[len(sys.argv) - 1 :]])
+    print(machine())
+    with tempfile.TemporaryDirectory() as folder:
+        where = lake.open(folder)
+        record(where, dict.fromkeys(NAMES, (START, BATCHES_A_YEAR)))
+        sizes = []
+        minute = 0
+        for day in range(days):
+            start_s = time.monotonic()
+            for _ in range(rounds):
+                store(where, [_outcome(name, minute) for name in NAMES], PROGRAM)
+                curate(where)
+                minute += 1
+                if minute % ROUNDS_AN_UPKEEP == 0:
+                    maintain(where, PROGRAM)
+            if not day:
+                _keep(where, time.monotonic() - start_s)
+            sizes.append(_size(where))
+            _show(f"day {day + 1}", sizes[-1])
+        for table in TABLES.values():
+            print(f"  {table.name}: {_of_table(where, table.name)}")
+        grown = sizes[-1].data - sizes[-2].data
+        raw = sum(_data(where, table.name)[1] for table in RAW) / minute
+        print(
+            f"A year of {BATCHES_A_YEAR:,} batches: raw tables "
+            f"{raw * BATCHES_A_YEAR / 1e6:,.0f} MB; the last day added {grown / rounds:,.0f} bytes "
+            "a batch in all."
+        )
+
+
+def _keep(where: Lake, seconds: float) -> None:
+    """Set the retention to what a day takes here."""
+    kept = f"interval {max(1, round(seconds))} seconds"
+    for table in TABLES.values():
+        names = ("delta.deletedFileRetentionDuration", "delta.logRetentionDuration")
+        mark(where.snapshot(table), dict.fromkeys(names, kept), TOLD)
+
+
+def _outcome(name: str, minute: int) -> Outcome:
+    start = START + minute * MINUTE
+    price = 30_000.0 + minute % 97 + len(name)
+    cells = {cell: [price] for cell in ("open", "high", "low", "close")}
+    ts = pl.Series("ts", [start], dtype=pl.Datetime("us", "UTC"))
+    frame = pl.DataFrame({"ts": ts, **cells, "volume": [1.5], "cost": [price * 1.5]})
+    asked = Span(start, start + timedelta(minutes=1))
+    return Outcome(name, asked, Page(frame, 0, asked))
+
+
+def _data(where: Lake, name: str) -> tuple[int, int]:
+    paths = [p for p in (Path(where.uri) / name).rglob("*.parquet") if "_delta_log" not in p.parts]
+    return len(paths), sum(path.stat().st_size for path in paths)
+
+
+def _size(where: Lake) -> Size:
+    data = [_data(where, name) for name in TABLES]
+    logs = [p for name in TABLES for p in (Path(where.uri) / name / "_delta_log").iterdir()]
+    start_s = time.monotonic()
+    where.snapshots()
+    seconds = time.monotonic() - start_s
+    files, size = (sum(part) for part in zip(*data, strict=True))
+    return Size(files, size, len(logs), sum(path.stat().st_size for path in logs), seconds)
+
+
+def _of_table(where: Lake, name: str) -> str:
+    files, size = _data(where, name)
+    return f"{files:,} files, {size / 1e6:,.2f} MB"
+
+
+def _show(what: str, size: Size) -> None:
+    print(
+        f"{what}: data {size.data / 1e6:,.1f} MB in {size.files:,} files; logs "
+        f"{size.logs / 1e6:,.1f} MB in {size.entries:,} files; all tables opened in "
+        f"{size.seconds:.2f} s",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
