@@ -114,8 +114,8 @@ def build(
     bases = {table.name: into.snapshot(table) for table in (BUILDS, *CURATED)}
     sources = read_sources(lake)
     alike = {"rules": rules_hash(), "settings": json.dumps(SETTINGS, sort_keys=True)}
-    last = None if full else _last(bases, alike)
-    chosen = outdated(sources, last, bases)
+    # A full build reads nothing of the curated tables, so it replaces damaged ones.
+    chosen = sources.months if full else outdated(sources, _last(bases, alike), bases)
     built: list[Built] = []
     written = 0
     if chosen is not None:
