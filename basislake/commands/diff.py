@@ -25,7 +25,7 @@ def diff(*, a: Any, as_of: Any, **given: Any) -> int:
     \b
     Example:
         basislake diff 1 2
-        basislake diff 2024-03-28T17:00Z
+        basislake diff 1
         basislake diff 1 1 --other ./copy
     """
     first = a if as_of is None else as_of
