@@ -22,6 +22,7 @@ from lake.errors import DamagedError, GoneError, LakeError, UsageError
 from lake.rows import read_rows
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE
+from lake.state import State
 from lake.tables import ASKS, CANDLES, COVERAGE, CURATED, INSTRUMENTS, QUALITY, RAW_CANDLES, Table
 from tests.damage import DAMAGES, file_of, truncated
 from tests.following import evening_market, follower
@@ -230,17 +231,17 @@ def test_a_query_over_a_store_that_goes_away_is_no_wrong_query(
     assert "\n" not in str(caught.value)
 
 
-class Leaving(Lake):
+class Leaving(State):
     """A lake in a store that is away whenever it is asked for what was asked."""
 
     def __init__(self, uri: str, proxy: Proxy) -> None:
-        super().__init__(uri, proxy.store.options)
+        super().__init__(Lake(uri, proxy.store.options))
         self.proxy = proxy
 
-    def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
+    def _open(self, table: Table) -> Snapshot:
         self.proxy.set(is_away=table is ASKS)
         try:
-            return super().snapshot(table, version)
+            return super()._open(table)
         finally:
             self.proxy.set()
 

@@ -158,7 +158,7 @@ def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expir
             clock.advance(one.round())
         one.round()
     assert not [line for line in said if "Waiting" in line or "Not " in line], said
-    assert rows(at, "raw_candles").drop(BATCH).equals(truths(market, clock())), said
+    assert rows(at, "raw_candles").equals(truths(market, clock())), said
     lives = {name: (c.listed_ms, c.expires_ms or 0) for name, c in market.contracts.items()}
     listed = {name for name, (start, _) in lives.items() if market.now_ms < start < clock()}
     assert listed
@@ -218,7 +218,7 @@ def test_two_machines_that_backfill_one_lake_lose_nothing_and_store_nothing_twic
     assert seen == {each["run"] for each in told}
     assert sum(each["candles_written"] for each in told) == truths(universe).height
     held = rows(lake.open(uri, object_store.options), "raw_candles")
-    assert held.drop(BATCH).equals(truths(universe))
+    assert held.equals(truths(universe))
 
 
 def _seen(uri: str, envs: list[dict[str, str]], processes: list[subprocess.Popen[str]]) -> set[str]:
@@ -244,7 +244,7 @@ def test_a_commit_whose_reply_is_lost_is_stored_once_and_is_no_conflict(
     assert names(at) == ["A"]
     assert proxy.losses == 3
     assert rows(at, "raw_candles")["ts"].dt.minute().to_list() == [0, 1, 2]
-    assert rows(at, "raw_candles")[BATCH].to_list() == [1, 2, 2]
+    assert at.read(RAW_CANDLES)[BATCH].to_list() == [1, 2, 2]
     # Another writer's commit in the way is still a conflict.
     old = near.snapshot(RAW_CANDLES)
     append(at, "A", candles(1, start=9))
@@ -339,7 +339,7 @@ def test_a_slow_store_costs_time_and_nothing_else(
         assert result.complete == len(universe.contracts)
         assert server.counters.repeats == 0
         assert server.calls_of(CHART) == result.plan["calls"]
-    assert rows(at, "raw_candles").drop(BATCH).equals(truths(universe))
+    assert rows(at, "raw_candles").equals(truths(universe))
 
 
 def _instruments(*listed: str) -> pl.DataFrame:

@@ -56,7 +56,12 @@ def after(
 
 def test_help_and_wrong_usage_load_nothing_that_takes_time() -> None:
     helps = [[name, "--help"] for name, _ in verbs()]
-    wrong = [["nonsense"], ["build", "--threads", "many"], ["sql", "--format", "odd"], ["diff", "x"]]
+    wrong = [
+        ["nonsense"],
+        ["build", "--threads", "many"],
+        ["sql", "--format", "odd"],
+        ["diff", "x"],
+    ]
     _, loaded = after(["--help"], ["--version"], *helps, *wrong)
     assert loaded & LIBRARIES == set()
     assert "basislake.commands.status" in loaded
