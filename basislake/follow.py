@@ -241,6 +241,13 @@ class Follower:
     def _count(self, result: Result) -> None:
         """Add a round, also one that was interrupted, to the figures and to the log."""
         own, lag = self.result, self.result.lag
+        # At once and first: an interruption may come at any line.
+        own.rounds, own.calls, own.retries, own.candles_written = (
+            own.rounds + 1,
+            own.calls + result.calls,
+            own.retries + result.retries,
+            own.candles_written + result.candles_written,
+        )
         figures = {
             "calls": result.calls,
             "retries": result.retries,
@@ -250,10 +257,6 @@ class Follower:
             "lag_seconds": round(lag.seconds) if lag and lag.seconds is not None else None,
         }
         self._record.tell("-", "round", figures)
-        own.rounds += 1
-        own.calls += result.calls
-        own.retries += result.retries
-        own.candles_written += result.candles_written
         own.failed = [asdict(failure) for failure in result.failed]
         self._chores.took(result.candles_written)
         self._record.facts.update(self._facts())

@@ -69,6 +69,11 @@ def status(folder: Path) -> dict[str, Any]:
     return found
 
 
+def told_rounds(folder: Path) -> int:
+    """How many rounds the log of the only run tells of."""
+    return sum(log.read_text().count(" - round ") for log in (folder / "runs").glob("*.log"))
+
+
 @pytest.mark.parametrize(
     "how", slow_but([signal.SIGINT], [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 )
@@ -76,7 +81,8 @@ def test_it_ends_when_it_is_told_to_with_exit_code_0_and_tells_what_it_did(
     server: SimulatedExchange, tmp_path: Path, how: signal.Signals
 ) -> None:
     with following(server, tmp_path, "--json", "--build-every", 0) as process:
-        wait_until(process, lambda: holds_what_closed(server, tmp_path))
+        wait_until(process, lambda: told_rounds(tmp_path) == 1)
+        assert holds_what_closed(server, tmp_path)
         (running,) = status(tmp_path)["running"]
         assert running["pid"] == process.pid
         done = stop(process, how)
