@@ -64,7 +64,9 @@ class Connections:
             UsageError: the URI cannot be read.
             LoadError: the server cannot be reached, or refuses us.
         """
-        database = Database(self._uri, self._lock_wait_s)
+        with self._lock:
+            first = self._opened[0] if self._opened and not self._is_closed else None
+        database = first.another() if first else Database(self._uri, self._lock_wait_s)
         with self._lock:
             self._opened.append(database)
             if self._is_closed:

@@ -1,6 +1,6 @@
 """One connection to PostgreSQL by ADBC; the only module that knows the driver."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Lock
 from types import TracebackType
@@ -46,18 +46,33 @@ class Database:
             LoadError: the server cannot be reached, or refuses us.
         """
         address = connectable(uri)
-        self.shown = shown(address)
-        self.is_in_doubt = False
-        self._lock_wait_s = lock_wait_s
-        self._has_begun = self._is_stopped = self._is_closed = False
-        self._closing = Lock()
-        self.version = 0
+        self._begin(shown(address), lock_wait_s, 0)
         self._connection = _connect(address, self.shown)
         try:
             self._look(address)
         except LoadError:
             self.close()
             raise
+
+    def another(self) -> "Database":
+        """Return one more connection to the same server, in a tenth of the time that the first one
+        took: what the driver read of the server's types serves both.
+
+        Raises:
+            LoadError: the server cannot be reached, or refuses us.
+        """
+        # What the URI held is in no message once a server was reached by it.
+        other = object.__new__(Database)
+        other._begin(self.shown, self._lock_wait_s, self.version)
+        other._connection = _reached(self._connection.adbc_clone, self.shown)
+        return other
+
+    def _begin(self, shown: str, lock_wait_s: float, version: int) -> None:
+        self.shown, self.version = shown, version
+        self.is_in_doubt = False
+        self._lock_wait_s = lock_wait_s
+        self._has_begun = self._is_stopped = self._is_closed = False
+        self._closing = Lock()
 
     def _look(self, address: str) -> None:
         """Find the server's version, and have it write names as the driver reads them."""
@@ -258,17 +273,23 @@ class Database:
 
 
 def _connect(uri: str, name: str) -> adbc.Connection:
+    return _reached(lambda: adbc.connect(uri), name, secrets(uri))
+
+
+def _reached(
+    connect: Callable[[], adbc.Connection], name: str, hidden: Collection[str] = ()
+) -> adbc.Connection:
+    """Return a new connection; what is to be hidden is in no error."""
     try:
-        return adbc.connect(uri)
+        return connect()
     except adbc.Error as exc:
-        message = _message(exc)
-        hidden = message
-        for secret in secrets(uri):
-            hidden = hidden.replace(secret, "***")
+        message = told = _message(exc)
+        for secret in hidden:
+            told = told.replace(secret, "***")
         # A traceback prints the cause too, so a cause that holds the password is cut off.
-        cause = exc if hidden == message else None
+        cause = exc if told == message else None
         raise LoadError(
-            f"PostgreSQL at {name} cannot be reached: {hidden}. Nothing was changed. Check that "
+            f"PostgreSQL at {name} cannot be reached: {told}. Nothing was changed. Check that "
             "the server runs and that the address (BASISLAKE_POSTGRES) is right, then run the "
             "command again."
         ) from cause
