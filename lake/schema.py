@@ -12,8 +12,12 @@ ORIGIN = "basislake.exchange"
 # A reader keeps the files that it has opened for so long, and a commit stays in the log. Nothing in
 # the lake needs either for longer: what was known when is in the rows.
 KEPT_HOURS = 24
+# Each commit that no checkpoint holds yet costs whoever opens the table half a millisecond; a
+# checkpoint costs some milliseconds.
+_CHECKPOINT_EVERY_COMMITS = 10
 
 PROPERTIES = {
+    "delta.checkpointInterval": str(_CHECKPOINT_EVERY_COMMITS),
     "delta.deletedFileRetentionDuration": f"interval {KEPT_HOURS} hours",
     "delta.logRetentionDuration": f"interval {KEPT_HOURS} hours",
     _MARK: str(VERSION),
