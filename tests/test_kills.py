@@ -1,0 +1,157 @@
+"""Commands that are killed at random moments, over and over, in one lake that goes on.
+
+After each kill readers see what is true and whole; in the end all is as if nobody had been killed.
+BASISLAKE_TEST_KILLS says how often.
+"""
+
+import logging
+import multiprocessing
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lake
+from basislake import PROGRAM
+from basislake.cli import main
+from basislake.exchange.clock import Clock
+from basislake.exchange.server import SimulatedExchange
+from basislake.exchange.universe import weekly_universe
+from lake import Lake
+from lake.batches import newest_batch
+from lake.copying import copy
+from lake.errors import GoneError
+from lake.past import past
+from lake.tables import BASIS, CANDLES, QUARANTINE, RAW_CANDLES
+from tests.loading import Target, fresh_target
+from tests.market import NOW, arguments, basislake, rows, truths
+from tests.processes import PATIENCE_S
+from tests.staged import built, content, is_same
+
+OPENED = NOW - timedelta(days=9)
+UNIVERSE = weekly_universe(11, OPENED, NOW, currencies=("BTC",), until=NOW + timedelta(days=15))
+_log = logging.getLogger(__name__)
+KILLS = int(os.environ.get("BASISLAKE_TEST_KILLS", "60"))
+# What the commands import when they are called; a fork of a process that has it starts at once.
+IMPORTED = [
+    "tests.test_kills",
+    *(f"basislake.verbs.{name}" for name in ("ingest", "build", "maintain", "load", "backup")),
+]
+
+
+class Victims:
+    """Runs commands in processes, and kills most of them at any moment of their time."""
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(IMPORTED)
+        self._draw = random.Random()  # noqa: S311  (moments, not secrets)
+        # How long each took at most that was not killed.
+        self._longest_s: dict[str, float] = {}
+
+    def choice(self, options: Sequence[Any]) -> Any:  # noqa: ANN401  (one of them)
+        return self._draw.choice(options)
+
+    def is_killed(self, line: list[str]) -> bool:
+        """Run a command, and kill it at some moment, or later than it takes."""
+        verb = line[0]
+        process = self._context.Process(target=_run, args=(line,))
+        begun_s = time.monotonic()
+        process.start()
+        process.join(self._draw.uniform(0, 1.2 * self._longest_s.get(verb, PATIENCE_S)))
+        process.kill()
+        process.join()
+        if process.exitcode == 0:
+            took_s = time.monotonic() - begun_s
+            self._longest_s[verb] = max(took_s, self._longest_s.get(verb, 0.0))
+        else:
+            assert process.exitcode == -9, (line, process.exitcode)
+        return process.exitcode != 0
+
+
+def _run(line: list[str]) -> None:
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        main(line)
+
+
+@pytest.mark.slow
+def test_commands_that_are_killed_at_any_moment_leave_what_is_true_and_whole(
+    postgres: str, tmp_path: Path
+) -> None:
+    where, other = (lake.open(str(tmp_path / name)) for name in ("lake", "copy"))
+    target = fresh_target(postgres, where)
+    clock, victims = Clock(UNIVERSE.now_ms - 4 * 86_400_000), Victims()
+    kills = Counter[str]()
+    held: dict[int, int] = {}
+    with SimulatedExchange(UNIVERSE, clock=clock) as server:
+        lines = {
+            "backfill": arguments(server, "backfill", "--lake", where.uri),
+            "build": arguments(None, "build", "--lake", where.uri),
+            "maintain": arguments(
+                None, "maintain", "--lake", where.uri, "--older-than", "0", "--unsafe"
+            ),
+            "load": arguments(None, "load", *target.options),
+            "backup": arguments(None, "backup", other.uri, "--lake", where.uri),
+        }
+        for line in lines.values():
+            assert (done := basislake(None, *line)).code == 0, done.err
+        while kills.total() < KILLS:
+            clock.advance(victims.choice([60, 300, 3600]))
+            verb = victims.choice([*lines])
+            kills[verb] += victims.is_killed(lines[verb])
+            is_true(where, clock())
+            is_whole(where)
+            held[newest_batch(where)] = where.snapshot(RAW_CANDLES).rows
+            is_loaded_whole(target)
+        for line in lines.values():
+            assert (done := basislake(None, *line)).code == 0, done.err
+        assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
+    for batch in [number for number in held if number][:: max(1, len(held) // 20)]:
+        assert past(where, batch).read(RAW_CANDLES).height >= held[batch]
+    assert built(where).rebuilt == 0
+    assert target.compare().equal
+    assert copy(where, other, PROGRAM, 2).is_equal
+    found = content(where)
+    _log.info("killed: %s", dict(kills))
+    built(where, full=True)
+    assert is_same(found, content(where))
+
+
+def is_true(where: Lake, now_ms: int) -> None:
+    """No raw candle twice, none that the exchange does not have."""
+    stored = rows(where, "raw_candles")
+    assert stored.select("instrument", "ts").is_unique().all()
+    assert stored.join(truths(UNIVERSE, now_ms), on=stored.columns, how="anti").is_empty()
+
+
+def is_whole(where: Lake) -> None:
+    """Each raw candle that a build saw has become one of `candles` or of `quarantine`."""
+    # What a killed build began to replace may be tidied away: then a reader is told so.
+    with suppress(GoneError):
+        still = where.state()
+        judged = sum(still.read(table).height for table in (CANDLES, QUARANTINE))
+        batch = still.built_as_of()
+        assert judged == (past(where, batch).read(RAW_CANDLES).height if batch else 0)
+        candles = still.scan(CANDLES.name).select("instrument", "ts").collect()
+        matched = still.scan(BASIS.name).select("instrument", "ts").collect()
+        assert matched.join(candles, on=["instrument", "ts"], how="anti").is_empty()
+
+
+def is_loaded_whole(target: Target) -> None:
+    """Every partition that the ledger names is there with all its rows, and no other."""
+    if "lake_loads" not in target.tables():
+        return
+    ledger = target.query('SELECT "table", partition, rows FROM lake_loads')
+    for table in ("futures_ohlcv", "perpetuals_ohlcv", "futures_basis_spread"):
+        if table not in target.tables():
+            continue
+        month = "to_char(timestamp AT TIME ZONE 'UTC', '/YYYY-MM')"
+        counted = target.query(f"SELECT instrument || {month}, count(*) FROM {table} GROUP BY 1")
+        assert dict(counted) == {name: rows for of, name, rows in ledger if of == table and rows}
