@@ -7,10 +7,12 @@ their UTF-8, lists as their lengths followed by their flattened values.
 """
 
 import hashlib
+from struct import unpack_from
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lake.tables import BATCH, Table
 
@@ -24,12 +26,14 @@ def frame_digest(table: Table, frame: pl.DataFrame) -> str:
     batch, which only orders rows of one key. The frame holds the table's other columns; it is
     sorted here where it is not sorted yet.
     """
-    frame = in_order(table, frame)
+    rows = in_order(table, frame).select(
+        pl.col(column.name).cast(column.type.polars) for column in table.content
+    )
     sha = hashlib.sha256(f"{table.name}:{frame.height}".encode())
-    for column in table.content:
-        sha.update(column.name.encode())
-        series = frame[column.name].cast(column.type.polars).rechunk()
-        _update(sha, series)
+    arrays = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    for name, column in zip(rows.columns, arrays.columns, strict=True):
+        sha.update(name.encode())
+        _update(sha, column.chunk(0) if column.num_chunks else pa.array([], column.type))
     return sha.hexdigest()
 
 
@@ -47,38 +51,43 @@ def _is_ascending(series: pl.Series) -> bool:
     return bool((series.slice(1) > series.slice(0, max(len(series), 1) - 1)).all())
 
 
-def _update(sha: Any, series: pl.Series) -> None:  # noqa: ANN401  (hashlib names no public type)
-    has_nulls = series.null_count() > 0
-    sha.update(_buffer(series.is_null().cast(pl.UInt8)) if has_nulls else bytes(len(series)))
-    if isinstance(series.dtype, pl.List):
-        sha.update(_buffer(series.list.len().fill_null(0).cast(pl.UInt64)))
-        _update(sha, series.drop_nulls().explode(empty_as_null=False))
-    elif series.dtype == pl.String:
-        sha.update(_buffer(series.str.len_bytes().fill_null(0).cast(pl.UInt64)))
-        sha.update(_characters(series.drop_nulls()))
+def _update(sha: Any, values: pa.Array) -> None:  # noqa: ANN401  (hashlib names no public type)
+    sha.update(_bytes(pc.is_null(values)) if values.null_count else bytes(len(values)))
+    if pa.types.is_large_list(values.type):
+        sha.update(_lengths(pc.list_value_length(values)))
+        _update(sha, pc.list_flatten(values))
+    elif pa.types.is_large_string(values.type):
+        sha.update(_lengths(pc.binary_length(values)))
+        sha.update(_characters(values.drop_null() if values.null_count else values))
     else:
-        numbers = _numbers(series)
-        sha.update(_buffer(numbers.fill_null(0) if has_nulls else numbers))
+        sha.update(_bytes(values))
 
 
-def _numbers(series: pl.Series) -> pl.Series:
-    """Booleans as one byte, floats as they are, all else as whole numbers."""
-    if series.dtype == pl.Boolean:
-        return series.cast(pl.UInt8)
-    return series if series.dtype == pl.Float64 else series.to_physical().cast(pl.Int64)
+def _lengths(lengths: pa.Array) -> pa.Buffer | bytes:
+    return _bytes(lengths.cast(pa.uint64()))
 
 
-def _characters(series: pl.Series) -> pa.Buffer | bytes:
-    """The UTF-8 of all texts, one after the other: as old-style Arrow holds them."""
-    array = series.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-    _, _, data = array.buffers()
-    return b"" if data is None else data
-
-
-def _buffer(series: pl.Series) -> pa.Buffer | bytes:
-    array = series.rechunk().to_arrow()
-    width = array.type.bit_width // 8
-    data = array.buffers()[1]
-    if data is None:
+def _characters(texts: pa.Array) -> pa.Buffer | bytes:
+    """The UTF-8 of all texts, one after the other."""
+    _, offsets, data = texts.buffers()
+    if data is None or not len(texts):
         return b""
-    return data.slice(array.offset * width, len(array) * width)
+    first, end = (
+        unpack_from("<q", offsets, 8 * n)[0] for n in (texts.offset, texts.offset + len(texts))
+    )
+    return data.slice(first, end - first)
+
+
+def _bytes(values: pa.Array) -> pa.Buffer | bytes:
+    """Booleans as one byte, floats as they are, all else as whole numbers; nulls as zero."""
+    kind = values.type
+    if pa.types.is_boolean(kind):
+        values = values.cast(pa.uint8())
+    elif pa.types.is_date32(kind):
+        values = values.view(pa.int32()).cast(pa.int64())
+    elif pa.types.is_timestamp(kind):
+        values = values.view(pa.int64())
+    if values.null_count:
+        values = pc.fill_null(values, pa.scalar(0, values.type))
+    width, data = values.type.bit_width // 8, values.buffers()[1]
+    return b"" if data is None else data.slice(values.offset * width, len(values) * width)

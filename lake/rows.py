@@ -73,14 +73,14 @@ def _from_disk(
     """
     schema = pa.schema([pa.field(name, table.arrow_schema.field(name).type) for name in columns])
     parts = []
-    for path in paths:
-        with (
-            reading(table, uri, [path], options),
-            pq.ParquetFile(f"{uri}/{path}", pre_buffer=False) as file,
-        ):
-            groups = list(_groups(file, table.order[0], spans))
-            rows = file.read_row_groups(groups, columns=list(columns), use_threads=False)
-            parts.append(rows.select(list(columns)).cast(schema))
+    with reading(table, uri, paths, options):
+        for path in paths:
+            with pq.ParquetFile(f"{uri}/{path}", pre_buffer=False) as file:
+                groups = list(_groups(file, table.order[0], spans))
+                rows = file.read_row_groups(groups, columns=list(columns), use_threads=False)
+            # Another program may have written it.
+            is_alike = rows.schema.equals(schema)
+            parts.append(rows if is_alike else rows.select(list(columns)).cast(schema))
     if parts:
         yield pl.DataFrame(
             pa.concat_tables(parts), {name: table.polars_schema[name] for name in columns}

@@ -1,10 +1,11 @@
 """One table at one version: its files, and how to read them."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import polars as pl
 from deltalake import DeltaTable
@@ -18,6 +19,7 @@ from lake.scan import scan_files
 from lake.tables import BATCH, Table
 
 LOG = "_delta_log"
+_EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,16 @@ class Snapshot:
         return self.rows_of(chosen, pl.col(BATCH) > batch, *where)
 
     def counter(self, name: str) -> int:
-        """The number that the table's commits have set under a name; 0 where none has."""
-        return (self.delta.transaction_version(name) if self.delta else None) or 0
+        """The number that the table's commits have set under a name; 0 where none has.
+
+        Raises:
+            LakeError: a commit from here has moved the table on, and it cannot be opened again.
+        """
+        delta = self.delta
+        if delta is not None and delta.version() != self.version:
+            with explained(f"{self.table.name} cannot be read at {self.uri}"):
+                delta = open_table(self.table, self.uri, self.options, self.version)
+        return (delta.transaction_version(name) if delta else None) or 0
 
 
 def load(
@@ -155,8 +165,7 @@ def load(
 
 def of_delta(table: Table, uri: str, options: Mapping[str, str], delta: DeltaTable) -> Snapshot:
     """Return a table as the library below has opened it."""
-    found = tuple(sorted(_files_of(table, delta), key=_place))
-    return Snapshot(table, uri, options, delta.version(), found, delta)
+    return Snapshot(table, uri, options, delta.version(), _files_of(table, delta), delta)
 
 
 def open_table(
@@ -227,28 +236,25 @@ class Watch:
             return self._delta.version() if self._delta else None
 
 
-def _files_of(table: Table, delta: DeltaTable) -> Iterator[DataFile]:
+def _files_of(table: Table, delta: DeltaTable) -> tuple[DataFile, ...]:
+    """The files of a table, by partition, time and path."""
     actions = pl.DataFrame(delta.get_add_actions(flatten=True))
-    stamp = files.time_column(table)
-    for row in actions.iter_rows(named=True):
-        first, last = (
-            row.get(f"{side}.{stamp.name}") if stamp else None for side in ("min", "max")
-        )
-        least, most = (row.get(f"{side}.{BATCH}") for side in ("min", "max"))
-        yield DataFile(
-            path=row["path"],
-            partition=row[f"partition.{table.partition}"] if table.partition else None,
-            rows=row["num_records"],
-            bytes=row["size_bytes"],
-            first=_utc(first),
-            last=_utc(last),
-            batches=None if least is None or most is None else (least, most),
-        )
+    stamp, time = files.time_column(table), pl.Datetime("us", "UTC")
 
+    def told(name: str, kind: Any) -> pl.Expr:  # noqa: ANN401  (a Polars type)
+        return pl.col(name).cast(kind) if name in actions.columns else pl.lit(None, kind)
 
-def _place(file: DataFile) -> tuple[str, datetime, str]:
-    return file.partition or "", file.first or datetime.min.replace(tzinfo=UTC), file.path
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    return time.astimezone(UTC) if time else None
+    own = actions.select(
+        told("path", pl.String),
+        told(f"partition.{table.partition}", pl.String).alias("partition"),
+        told("num_records", pl.Int64),
+        told("size_bytes", pl.Int64),
+        told(f"min.{stamp.name}" if stamp else "", time).alias("first"),
+        told(f"max.{stamp.name}" if stamp else "", time).alias("last"),
+        told(f"min.{BATCH}", pl.Int64).alias("least"),
+        told(f"max.{BATCH}", pl.Int64).alias("most"),
+    ).sort(pl.col("partition").fill_null(""), pl.col("first").fill_null(_EARLIEST), "path")
+    return tuple(
+        DataFile(path, part, rows, size, first, last, None if least is None else (least, most))
+        for path, part, rows, size, first, last, least, most in own.iter_rows()
+    )

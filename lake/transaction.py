@@ -54,10 +54,10 @@ def transact(
     name, gone = base.table.name, {action.path for action in removed}
     with explained(f"{name} cannot be committed at {base.uri}; it is as it was before"):
         conditional.check(base.uri, base.options)
-        # Never through the table that the base has open: a commit changes it.
-        delta = _renewed(base) if base.delta else _create(base)
+        held = {name: base.counter(name) for name in counters}
+        delta = _opened(base) if base.delta else _create(base)
         for _ in range(_TRIES):
-            _check_alike(base, delta, gone, counters, is_whole=is_whole)
+            _check_alike(base, delta, gone, held, is_whole=is_whole)
             try:
                 _write(base, delta, [*removed, *added], info, counters)
             except (DeltaError, OSError) as exc:
@@ -152,12 +152,10 @@ def _check_alike(
     is_whole: bool,
 ) -> None:
     """Refuse a table that another writer has changed in what this commit was worked out from."""
-    is_counted = any(
-        (delta.transaction_version(name) or 0) != base.counter(name) for name in counters
-    )
-    held = _paths(delta) if gone or is_whole else set()
-    is_other = is_whole and held != {file.path for file in base.files}
-    if is_counted or is_other or not gone <= held:
+    is_counted = any((delta.transaction_version(n) or 0) != held for n, held in counters.items())
+    paths = _paths(delta) if gone or is_whole else set()
+    is_other = is_whole and paths != {file.path for file in base.files}
+    if is_counted or is_other or not gone <= paths:
         raise ConflictError(
             f"{base.table.name} cannot be committed at {base.uri}; it is as it was before: another "
             "writer was faster. Run the command again."
@@ -166,6 +164,12 @@ def _check_alike(
 
 def _paths(delta: DeltaTable) -> set[str]:
     return set(delta.get_add_actions().column("path").to_pylist())
+
+
+def _opened(base: Snapshot) -> DeltaTable:
+    """The table that the base has open, which the commit moves on; anew where one has already."""
+    is_own = base.delta is not None and base.delta.version() == base.version
+    return base.delta if base.delta is not None and is_own else _renewed(base)
 
 
 def _renewed(base: Snapshot) -> DeltaTable:
