@@ -263,12 +263,12 @@ QUALITY = Table(
     order=("instrument",),
 )
 
-MONTHS = Table(
-    name="months",
-    row="an instrument's figures of one calendar month (UTC) in which it has raw candles",
+PERIODS = Table(
+    name="periods",
+    row="an instrument's figures of a few days, made together, in which it has raw candles",
     columns=(
         _INSTRUMENT,
-        Column("month", Type.DATE, "first day of the month", "UTC"),
+        Column("period", Type.DATE, "first day: the 1st, 5th, 9th, … or 25th of a month", "UTC"),
         Column("rows", Type.INT, "raw candles", "rows"),
         Column("first_ts", Type.TIME, "first raw candle", "UTC"),
         Column("last_ts", Type.TIME, "last raw candle", "UTC"),
@@ -282,8 +282,8 @@ MONTHS = Table(
         ),
         Column("warned", Type.TEXT, "candles that each warning rule found, as JSON", "rows"),
     ),
-    key=("instrument", "month"),
-    order=("instrument", "month"),
+    key=("instrument", "period"),
+    order=("instrument", "period"),
 )
 
 WARNINGS = Table(
@@ -357,7 +357,7 @@ RECORDS = Table(
 )
 
 # What a build makes, in the order it commits.
-CURATED = (CANDLES, BASIS, QUARANTINE, MONTHS, WARNINGS, QUALITY)
+CURATED = (CANDLES, BASIS, QUARANTINE, PERIODS, WARNINGS, QUALITY)
 
 BUILDS = Table(
     name="builds",
@@ -387,7 +387,7 @@ TABLES: dict[str, Table] = {
         RAW_CANDLES,
         CANDLES,
         QUARANTINE,
-        MONTHS,
+        PERIODS,
         WARNINGS,
         COVERAGE,
         QUALITY,
@@ -401,4 +401,4 @@ TABLES: dict[str, Table] = {
 # What is fetched; rows are only ever added, each with its batch.
 RAW = (RAW_CANDLES, ASKS, RECORDS)
 # What a fingerprint covers: all but who did what when, and figures that `quality` sums up.
-CONTENT = tuple(t for t in TABLES.values() if t not in (ASKS, RECORDS, BUILDS, MONTHS))
+CONTENT = tuple(t for t in TABLES.values() if t not in (ASKS, RECORDS, BUILDS, PERIODS))

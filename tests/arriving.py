@@ -12,13 +12,13 @@ from lake import Lake
 from lake.past import past
 from lake.slices import slices
 from lake.spans import MINUTE
-from lake.tables import BASIS, CANDLES, MONTHS, QUALITY, QUARANTINE, WARNINGS
+from lake.tables import BASIS, CANDLES, PERIODS, QUALITY, QUARANTINE, WARNINGS
 from tests.lakes import append, ask, instrument, record
 from tests.spiked import EXPIRIES, START
 from transforms.build import build
 
 PROGRAM = "basislake test"
-WHOLE = (QUARANTINE, MONTHS, WARNINGS, QUALITY)
+WHOLE = (QUARANTINE, PERIODS, WARNINGS, QUALITY)
 
 
 def prepare(where: Lake, raw: Mapping[str, pl.DataFrame], later: timedelta = timedelta(0)) -> None:

@@ -16,7 +16,7 @@ from basislake.exchange.universe import weekly_universe
 from lake import Lake
 from lake.batches import newest_batch
 from lake.past import past
-from lake.tables import CONTENT, CURATED, MONTHS
+from lake.tables import CONTENT, CURATED, PERIODS
 from tests.lakes import copied
 from tests.market import NOW, fetch
 from transforms.build import BuildResult, build
@@ -25,7 +25,7 @@ OPENED = NOW - timedelta(days=9)
 UNIVERSE = weekly_universe(11, OPENED, NOW, currencies=("BTC",))
 # What a reader of curated rows as of a batch is told where no build of then is stored.
 TOLD = r"is not stored.*`basislake build --as-of {}`"
-CURATED_NAMES = [table.name for table in CURATED if table is not MONTHS]
+CURATED_NAMES = [table.name for table in CURATED if table is not PERIODS]
 
 Content = Mapping[str, pl.DataFrame]
 

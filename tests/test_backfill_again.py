@@ -272,8 +272,8 @@ def arrive_again(
     [
         ({PERPETUAL: {35 * DAY: 1.001}}, {PERPETUAL, QUARTERLY}),
         ({QUARTERLY: {35 * DAY: 1.001}}, {PERPETUAL, QUARTERLY}),
-        # What is near the end of a month reaches into the next.
-        ({PERPETUAL: {31 * DAY - 600: 1.001}}, set(EXPIRIES)),
+        # What is near the end of a month reaches into the next, and not into an earlier period.
+        ({PERPETUAL: {31 * DAY - 600: 1.001}}, {PERPETUAL, QUARTERLY}),
         ({PERPETUAL: {DAY: 1.001}, QUARTERLY: {35 * DAY: 1.001}}, set(EXPIRIES)),
     ],
 )

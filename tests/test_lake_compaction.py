@@ -22,7 +22,7 @@ from lake.past import past
 from lake.slices import slices
 from lake.spans import MINUTE
 from lake.state import State
-from lake.tables import BASIS, BATCH, CANDLES, CURATED, RAW_CANDLES, Table
+from lake.tables import BASIS, BATCH, CANDLES, CURATED, PERIODS, RAW_CANDLES, Table
 from tests.lakes import LINEAGE, append, ask
 from tests.market import basislake
 from tests.staged import CURATED_NAMES, Staged, built, content, is_same
@@ -148,8 +148,8 @@ def test_a_build_after_a_compaction_makes_again_only_what_came_since(
         ask(at, number, (name, last + MINUTE, last + 2 * MINUTE, "present"))
     compact(where, PROGRAM)
     done, expected = built(where), built(twin)
-    assert (done.rebuilt, done.months) == (expected.rebuilt, expected.months)
-    assert 0 < done.months < len(slices(where.snapshot(CANDLES)))
+    assert (done.rebuilt, done.periods) == (expected.rebuilt, expected.periods)
+    assert 0 < done.periods < len(where.read(PERIODS))
     assert is_same(content(where), content(twin), CURATED_NAMES)
 
 

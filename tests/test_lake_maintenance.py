@@ -24,7 +24,7 @@ from lake.fingerprint import Fingerprint, fingerprint
 from lake.maintenance import maintain
 from lake.past import past
 from lake.state import State
-from lake.tables import CANDLES, CURATED, RAW, RAW_CANDLES, TABLES
+from lake.tables import CANDLES, CURATED, PERIODS, RAW, RAW_CANDLES, TABLES
 from tests.lakes import copied
 from tests.loading import Target, fresh_target
 from tests.market import basislake, command, fetch
@@ -171,7 +171,7 @@ def test_explain_tells_what_it_told(kept: Kept) -> None:
 def test_a_build_has_nothing_to_do(kept: Kept) -> None:
     before = {table.name: kept.where.snapshot(table).version for table in CURATED}
     result = built(kept.where)
-    assert (result.rebuilt, result.months) == (0, 0)
+    assert (result.rebuilt, result.periods) == (0, 0)
     assert {table.name: kept.where.snapshot(table).version for table in CURATED} == before
 
 
@@ -192,7 +192,7 @@ def test_a_load_sends_nothing_and_the_next_batch_is_built_and_loaded_right(
     with SimulatedExchange(UNIVERSE, clock=clock) as server:
         assert fetch(server, where).candles_written > 0
     done = built(where)
-    assert 0 < done.months < len(where.snapshot(CANDLES).files)
+    assert 0 < done.periods < len(where.read(PERIODS))
     elsewhere = copied(where, tmp_path / "elsewhere")
     built(elsewhere, full=True)
     assert is_same(content(where), content(elsewhere))

@@ -26,7 +26,7 @@ from tests.lakes import basis_row, built_lake, candle, copied, instrument, inter
 from tests.market import basislake, fetch, small_market
 from tests.profiles import examples
 from tests.strategies import T0, minute, span
-from transforms.quality import month_figures, quality
+from transforms.quality import period_figures, quality
 
 EXPIRY = T0 + timedelta(days=2)
 SOON, LATE = "BTC-3JAN24", "BTC-12JAN24"
@@ -187,7 +187,7 @@ def test_gaps_that_touch_are_together_one_gap_of_quality(
             known.fail(asked)
     coverage = to_table({"A": known}, {"A": minute(-new_year)})
     raw = pl.DataFrame([candle("A", minute(m), 1.0) for m in sorted(came)], CANDLES.polars_schema)
-    rows = month_figures("A", raw["ts"], raw, raw.clear())
+    rows = period_figures("A", raw["ts"], raw, raw.clear())
     figures = quality(rows, {"A": coverage["end"].max()}, {})  # type: ignore[dict-item]
     with tempfile.TemporaryDirectory() as folder:
         where = lake_of(Path(folder), coverage=coverage.to_dicts(), quality=figures.to_dicts())

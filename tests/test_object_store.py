@@ -41,7 +41,8 @@ from tests.object_store import SECRET, ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
 from tests.tiers import slow_but
 from transforms.changes import Life
-from transforms.partition import Place, Source, Task
+from transforms.months import Place
+from transforms.partition import Source, Task
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 BEGUN = b"PUT /bucket/half HTTP/1.1\r\nHost: store\r\nContent-Length: 100\r\n\r\nhalf"

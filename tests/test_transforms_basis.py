@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lake.slices import by_month
 from lake.tables import BASIS, CANDLES
 from transforms.basis import basis
-from transforms.quality import month_figures, quality, warnings
+from transforms.quality import period_figures, quality, warnings
 from transforms.rules import WARNING_RULES
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -93,9 +93,9 @@ def test_quality_counts_gaps_as_one_would_by_hand(
     first, end = min(minutes), max(minutes) + 1 + beyond
     start = datetime(2024, 3, 1, tzinfo=UTC) - border * MINUTE
     raw = candles(dict.fromkeys(minutes, 1.0), start=start)
-    months = of_months(raw)
+    periods = of_periods(raw)
     until = {FUTURE: start + end * MINUTE}
-    row = quality(months, until, {FUTURE: 3}).row(0, named=True)
+    row = quality(periods, until, {FUTURE: 3}).row(0, named=True)
     absent = [m not in minutes for m in range(first, end)]
     runs = [len(run) for run in "".join("x" if a else " " for a in absent).split()]
     assert row["rows"] == len(minutes)
@@ -108,11 +108,11 @@ def test_quality_counts_gaps_as_one_would_by_hand(
     assert row["untraded_minutes"] == sum(m % 2 == 0 for m in minutes)
 
 
-def of_months(raw: pl.DataFrame) -> pl.DataFrame:
+def of_periods(raw: pl.DataFrame) -> pl.DataFrame:
     """The rows of `months` of candles that are all sound, of all months at once or each alone."""
-    together = month_figures(FUTURE, raw["ts"], raw, raw.clear())
+    together = period_figures(FUTURE, raw["ts"], raw, raw.clear())
     alone = [
-        month_figures(FUTURE, own["ts"], own, raw.join(own, on="ts", how="anti"))
+        period_figures(FUTURE, own["ts"], own, raw.join(own, on="ts", how="anti"))
         for _, own in by_month(raw)
     ]
     assert pl.concat(alone).equals(together)
@@ -121,7 +121,7 @@ def of_months(raw: pl.DataFrame) -> pl.DataFrame:
 
 def test_a_gap_of_whole_months_is_one_gap() -> None:
     raw = pl.concat([candles({0: 1.0}), candles({0: 1.0}, start=START + timedelta(days=100))])
-    row = quality(of_months(raw), {}, {}).row(0, named=True)
+    row = quality(of_periods(raw), {}, {}).row(0, named=True)
     missing = 100 * 1440 - 1
     assert (row["missing_minutes"], row["gaps"], row["longest_gap_minutes"]) == (
         missing,
@@ -131,10 +131,10 @@ def test_a_gap_of_whole_months_is_one_gap() -> None:
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=40), st.integers(0, 40))
-def test_warnings_of_months_are_those_of_all_their_candles(closes: list[int], border: int) -> None:
+def test_warnings_of_periods_are_those_of_all_their_candles(closes: list[int], border: int) -> None:
     """An untraded move is one as well where the minute before it is of another month."""
     start = datetime(2024, 3, 1, tzinfo=UTC) - border * MINUTE
     rows = candles({i: float(close) for i, close in enumerate(closes)}, start=start)
     counts = rows.select(rule.broken.sum().alias(rule.name) for rule in WARNING_RULES)
     expected = {(FUTURE, rule, n) for rule, n in counts.row(0, named=True).items() if n}
-    assert set(warnings(of_months(rows)).iter_rows()) == expected
+    assert set(warnings(of_periods(rows)).iter_rows()) == expected

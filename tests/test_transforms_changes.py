@@ -1,18 +1,26 @@
-"""What changed between two batches, and which months of which instruments that can reach."""
+"""What changed between two batches, and which periods of which instruments that can reach."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lake.spans import MINUTE, Span
-from transforms.changes import REACH, Life, changed_coins, moved, reached
+from transforms.changes import AFTER, BEFORE, Life, changed_coins, moved, reached
+from transforms.periods import period_of, period_of_rows, period_span, periods_in
 
 LISTED = datetime(2023, 1, 1, tzinfo=UTC)
-MONTHS = {number: datetime(2024, number, 1, tzinfo=UTC) for number in range(1, 7)}
-JANUARY, FEBRUARY, MARCH, APRIL = (MONTHS[number] for number in range(1, 5))
+# Of periods, the first instants; and of the time around them.
+EIGHTH, FIRST, SECOND, THIRD, FOURTH = PERIODS = (
+    datetime(2024, 1, 25, tzinfo=UTC),
+    *(datetime(2024, 2, day, tzinfo=UTC) for day in (1, 5, 9, 13)),
+)
+HALF = timedelta(days=2)
 
 
 def life(base: str, expires_at: datetime | None = None) -> Life:
@@ -21,18 +29,16 @@ def life(base: str, expires_at: datetime | None = None) -> Life:
 
 LIVES = {
     "BTC-PERPETUAL": life("BTC"),
-    "BTC-26JAN24": life("BTC", datetime(2024, 1, 26, 8, tzinfo=UTC)),
-    "BTC-29MAR24": life("BTC", datetime(2024, 3, 29, 8, tzinfo=UTC)),
-    "ETH-29MAR24": life("ETH", datetime(2024, 3, 29, 8, tzinfo=UTC)),
+    "BTC-2FEB24": life("BTC", datetime(2024, 2, 2, 8, tzinfo=UTC)),
+    "BTC-9FEB24": life("BTC", datetime(2024, 2, 9, 8, tzinfo=UTC)),
+    "ETH-9FEB24": life("ETH", datetime(2024, 2, 9, 8, tzinfo=UTC)),
 }
 HELD = {
-    "BTC-PERPETUAL": (JANUARY, FEBRUARY, MARCH, APRIL),
-    "BTC-26JAN24": (JANUARY,),
-    "BTC-29MAR24": (JANUARY, FEBRUARY, MARCH),
-    "ETH-29MAR24": (FEBRUARY, MARCH),
+    "BTC-PERPETUAL": Span(EIGHTH, FOURTH + HALF),
+    "BTC-2FEB24": Span(FIRST, FIRST + HALF),
+    "BTC-9FEB24": Span(EIGHTH + HALF, THIRD + MINUTE),
+    "ETH-9FEB24": Span(SECOND, THIRD + MINUTE),
 }
-# All that is held of the coin.
-BTC = {name: months for name, months in HELD.items() if name.startswith("BTC")}
 
 
 def of(name: str, *minutes: datetime) -> dict[str, list[Span]]:
@@ -41,9 +47,13 @@ def of(name: str, *minutes: datetime) -> dict[str, list[Span]]:
     return moved(pl.DataFrame(rows, schema_overrides={"ts": pl.Datetime("us", "UTC")}))
 
 
-def in_month(*months: datetime) -> dict[str, tuple[datetime, ...]]:
-    """The months that are held of the coin, of these."""
-    held = {name: tuple(m for m in own if m in months) for name, own in BTC.items()}
+def periods(*wanted: datetime) -> dict[str, tuple[datetime, ...]]:
+    """The periods that are held of the coin, of these."""
+    held = {
+        name: tuple(p for p in wanted if period_span(p).meets(own))
+        for name, own in HELD.items()
+        if name.startswith("BTC")
+    }
     return {name: own for name, own in held.items() if own}
 
 
@@ -51,87 +61,99 @@ def in_month(*months: datetime) -> dict[str, tuple[datetime, ...]]:
     ("came", "expected"),
     [
         ({}, {}),
-        (of("BTC-26JAN24", JANUARY + timedelta(days=15)), in_month(JANUARY)),
-        (of("BTC-PERPETUAL", FEBRUARY + timedelta(days=15)), in_month(FEBRUARY)),
-        (of("ETH-29MAR24", MARCH + timedelta(days=15)), {"ETH-29MAR24": (MARCH,)}),
-        (of("BTC-29MAR24", FEBRUARY), in_month(JANUARY, FEBRUARY)),
-        (of("BTC-29MAR24", FEBRUARY - MINUTE), in_month(JANUARY, FEBRUARY)),
-        (of("BTC-29MAR24", FEBRUARY + REACH), in_month(FEBRUARY)),
-        (of("BTC-29MAR24", FEBRUARY + REACH - MINUTE), in_month(JANUARY, FEBRUARY)),
-        (of("BTC-29MAR24", MARCH - REACH - MINUTE), in_month(FEBRUARY)),
-        (of("BTC-29MAR24", MARCH - REACH), in_month(FEBRUARY, MARCH)),
-        # What came in two months says nothing of the one between them.
+        (of("BTC-2FEB24", FIRST + timedelta(days=1)), periods(FIRST)),
+        (of("ETH-9FEB24", SECOND + timedelta(days=1)), {"ETH-9FEB24": (SECOND,)}),
+        (of("BTC-PERPETUAL", SECOND + timedelta(days=1)), periods(SECOND)),
+        (of("BTC-9FEB24", SECOND + BEFORE), periods(SECOND)),
+        (of("BTC-9FEB24", SECOND + BEFORE - MINUTE), periods(FIRST, SECOND)),
+        (of("BTC-9FEB24", THIRD - AFTER - MINUTE), periods(SECOND)),
+        (of("BTC-9FEB24", THIRD - AFTER), periods(SECOND, THIRD)),
+        # What came in two periods says nothing of the one between them.
         (
-            of("BTC-PERPETUAL", JANUARY + timedelta(days=9), MARCH + timedelta(days=9)),
-            in_month(JANUARY, MARCH),
+            of("BTC-PERPETUAL", FIRST + timedelta(days=1), THIRD + timedelta(days=1)),
+            periods(FIRST, THIRD),
         ),
-        # A month that holds no row is not made.
-        (of("BTC-PERPETUAL", MONTHS[6]), {}),
+        # A period that holds no row is not made.
+        (of("BTC-PERPETUAL", FOURTH + timedelta(days=20)), {}),
     ],
 )
-def test_a_build_makes_the_months_again_that_candles_can_reach(
+def test_a_build_makes_the_periods_again_that_candles_can_reach(
     came: Mapping[str, list[Span]], expected: Mapping[str, tuple[datetime, ...]]
 ) -> None:
     assert reached(LIVES, HELD, changed_coins(LIVES, LIVES, came, HELD)) == expected
 
 
-FUTURE = LIVES["ETH-29MAR24"]
+FUTURE = LIVES["ETH-9FEB24"]
+OF_ETH = {"ETH-9FEB24": (SECOND, THIRD)}
+# Of the future that has other candles than before, and as far as that reaches.
+NEAR = periods(EIGHTH, FIRST, SECOND, THIRD)
 
 
 @pytest.mark.parametrize(
     ("name", "now", "expected"),
     [
         (
-            "BTC-26JAN24",
-            replace(LIVES["BTC-26JAN24"], listed_at=JANUARY),
-            in_month(JANUARY, FEBRUARY),
+            "BTC-2FEB24",
+            replace(LIVES["BTC-2FEB24"], listed_at=FIRST),
+            periods(EIGHTH, FIRST, SECOND),
         ),
-        ("BTC-PERPETUAL", replace(LIVES["BTC-PERPETUAL"], listed_at=JANUARY), BTC),
-        ("ETH-29MAR24", replace(FUTURE, expires_at=MARCH), {"ETH-29MAR24": (FEBRUARY, MARCH)}),
+        ("BTC-PERPETUAL", replace(LIVES["BTC-PERPETUAL"], listed_at=FIRST), periods(*PERIODS)),
+        ("ETH-9FEB24", replace(FUTURE, expires_at=SECOND), OF_ETH),
         # Those of the coin that it was of were judged with it as well.
-        (
-            "ETH-29MAR24",
-            replace(FUTURE, base="BTC"),
-            {**BTC, "ETH-29MAR24": (FEBRUARY, MARCH)},
-        ),
-        (
-            "BTC-29MAR24",
-            replace(LIVES["BTC-29MAR24"], base="ETH"),
-            {**in_month(JANUARY, FEBRUARY, MARCH, APRIL), "ETH-29MAR24": (FEBRUARY, MARCH)},
-        ),
+        ("ETH-9FEB24", replace(FUTURE, base="BTC"), {**periods(FIRST, SECOND, THIRD), **OF_ETH}),
+        ("BTC-9FEB24", replace(LIVES["BTC-9FEB24"], base="ETH"), {**NEAR, **OF_ETH}),
     ],
     ids=["listed later", "the perpetual's", "expires earlier", "now of the coin", "no more of it"],
 )
-def test_another_record_has_all_months_of_its_instrument_made_again_and_those_beside_them(
+def test_another_record_has_all_of_its_instrument_made_again_and_what_is_beside_it(
     name: str, now: Life, expected: Mapping[str, tuple[datetime, ...]]
 ) -> None:
     later = {**LIVES, name: now}
     assert reached(later, HELD, changed_coins(LIVES, later, {}, HELD)) == expected
 
 
-@pytest.mark.parametrize(("is_new", "months"), [(True, (JANUARY, FEBRUARY)), (False, (JANUARY,))])
+@pytest.mark.parametrize(("is_new", "wanted"), [(True, (EIGHTH, FIRST, SECOND)), (False, (FIRST,))])
 def test_an_instrument_that_one_of_two_batches_lacks_has_those_judged_beside_it_made_again(
-    months: tuple[datetime, ...], *, is_new: bool
+    wanted: tuple[datetime, ...], *, is_new: bool
 ) -> None:
     """A build as of the older one has none of its rows, and reaches what they are known to; where
-    they are held, all around their months.
+    they are held, all around them.
     """
-    name = "BTC-26JAN24"
+    name = "BTC-2FEB24"
     fewer = {n: life for n, life in LIVES.items() if n != name}
-    came = of(name, JANUARY + timedelta(days=15))
+    came = of(name, FIRST + timedelta(days=1))
     lives = LIVES if is_new else fewer
     held = {n: HELD[n] for n in lives}
     changed = changed_coins(fewer, LIVES, came, held)
-    expected = {n: own for n, own in in_month(*months).items() if n in lives}
+    expected = {n: own for n, own in periods(*wanted).items() if n in lives}
     assert reached(lives, held, changed) == expected
 
 
-def test_what_came_is_a_span_for_each_month() -> None:
-    found = of("A", JANUARY, FEBRUARY - MINUTE, FEBRUARY, MARCH + 3 * MINUTE)
+def test_what_came_is_a_span_for_each_period() -> None:
+    found = of("A", FIRST, SECOND - MINUTE, SECOND, THIRD + 3 * MINUTE)
     assert found == {
         "A": [
-            Span(JANUARY, FEBRUARY),
-            Span(FEBRUARY, FEBRUARY + MINUTE),
-            Span(MARCH + 3 * MINUTE, MARCH + 4 * MINUTE),
+            Span(FIRST, SECOND),
+            Span(SECOND, SECOND + MINUTE),
+            Span(THIRD + 3 * MINUTE, THIRD + 4 * MINUTE),
         ]
     }
+
+
+@given(
+    start=st.datetimes(datetime(2016, 1, 1), datetime(2032, 1, 1)),  # noqa: DTZ001
+    minutes=st.integers(1, 200_000),
+)
+def test_every_minute_is_in_one_period_of_its_month(start: datetime, minutes: int) -> None:
+    start = start.replace(second=0, microsecond=0, tzinfo=UTC)
+    span = Span(start, start + minutes * MINUTE)
+    found = [period_span(period) for period in periods_in(span)]
+    assert found[0].start <= span.start
+    assert found[-1].end >= span.end
+    assert all(one.end == other.start for one, other in itertools.pairwise(found))
+    for period in found:
+        last = period.end - MINUTE
+        assert (period.start.year, period.start.month) == (last.year, last.month)
+        assert timedelta(days=4) <= period.end - period.start <= timedelta(days=7)
+        rows = pl.DataFrame({"ts": [period.start, last]}).select(period_of_rows())
+        assert rows.to_series().to_list() == [period.start] * 2 == [period_of(last)] * 2

@@ -151,7 +151,7 @@ def files(where: Lake) -> dict[tuple[str, str], set[str]]:
     }
 
 
-def test_only_months_near_a_change_are_built_again_and_minutes_at_the_end_are_added(
+def test_only_periods_near_a_change_are_built_again_and_minutes_at_the_end_are_added(
     expected: dict[str, object],
 ) -> None:
     with ThreadPoolExecutor(2) as executor, new_lake(RAW, LATER) as where:
@@ -159,13 +159,13 @@ def test_only_months_near_a_change_are_built_again_and_minutes_at_the_end_are_ad
         before = {**RAW, PERPETUAL: RAW[PERPETUAL].head(LENGTH - 10)}
         arrive(where, all_of(before))
         first = build(where, executor, PROGRAM)
-        assert (first.rebuilt, first.months) == (4, 8)
+        assert (first.rebuilt, first.periods) == (4, 11)
         held = files(where)
         arrive(where, {PERPETUAL: [late]})
-        # January is not in reach, and of February nothing but these minutes differs: of the
-        # futures that live then, their basis.
+        # January is not in reach, and of the days that are nothing but these minutes differs: of
+        # the futures that live then, their basis.
         again = build(where, executor, PROGRAM)
-        assert (again.rebuilt, again.months) == (4, 4)
+        assert (again.rebuilt, again.periods) == (3, 3)
         now = files(where)
         grown = {
             ("candles", f"{PERPETUAL}/2024-02"),
@@ -175,7 +175,7 @@ def test_only_months_near_a_change_are_built_again_and_minutes_at_the_end_are_ad
         assert {name for name in held if now[name] != held[name]} == grown
         assert all(len(now[name] - held[name]) == 1 and held[name] < now[name] for name in grown)
         nothing = build(where, executor, PROGRAM)
-        assert (nothing.rebuilt, nothing.months, files(where)) == (0, 0, now)
+        assert (nothing.rebuilt, nothing.periods, files(where)) == (0, 0, now)
         assert contents(where) == expected
 
 

@@ -188,13 +188,13 @@ def test_a_stale_price_is_no_spike_and_catching_up_is_none_either() -> None:
         assert flagged(fallen.having(NEXT, frame).ending(ends).judged()) == {}, ends
 
 
-def test_a_month_in_which_nothing_is_traded_has_no_spike() -> None:
+def test_a_period_in_which_nothing_is_traded_has_no_spike() -> None:
     good = good_market(1, 2 * DAY)
     frame = stale(good.raw[NEXT], DAY - 9, good.raw[NEXT]["close"][DAY - 9], DAY + 9)
     assert flagged(good.having(NEXT, frame).ending(DAY).judged()) == {}
 
 
-def test_a_spike_that_nobody_trades_away_from_is_flagged_until_the_month_ends() -> None:
+def test_a_spike_that_nobody_trades_away_from_is_flagged_until_the_period_ends() -> None:
     """Each month of a future is judged by itself, so that a change of one reaches no other."""
     good = good_market(1, 3 * DAY)
     price = good.raw[NEXT]["close"][DAY] * 1.5

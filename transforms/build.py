@@ -1,4 +1,4 @@
-"""The build: which months of the curated tables a change can have reached, made again in an
+"""The build: which periods of the curated tables a change can have reached, made again in an
 executor, committed by one committer.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from lake import Lake
-from lake.slices import slices
+from lake.slices import month_of, slices
 from lake.snapshot import Snapshot
 from lake.state import BUILD
 from lake.tables import (
@@ -21,7 +21,7 @@ from lake.tables import (
     BUILDS,
     CANDLES,
     CURATED,
-    MONTHS,
+    PERIODS,
     QUALITY,
     QUARANTINE,
     WARNINGS,
@@ -29,7 +29,9 @@ from lake.tables import (
 )
 from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE
 from transforms.levels import CAP, FLOOR, FUTURE_DEVIATIONS, PERPETUAL_DEVIATIONS, PRINTS
-from transforms.partition import Built, Held, Place, Task, build_partition
+from transforms.months import Held, Place
+from transforms.partition import Built, Task, build_partition
+from transforms.periods import period_of_rows
 from transforms.quality import quality, warnings
 from transforms.rules_hash import rules_hash
 from transforms.sources import Sources, outdated, read_sources
@@ -57,8 +59,8 @@ class BuildResult:
         basis_rows: rows of `basis`.
         unmatched: candles of futures without their perpetual's minute.
         raw_version: the batch that the tables are built from, None where there is none.
-        rebuilt: instruments of which months were made again.
-        months: that were made again, of all of them.
+        rebuilt: instruments of which periods were made again.
+        periods: that were made again, of all of them.
         unchanged: instruments left as they were.
         bytes_written: of the files of `candles` and `basis`.
         seconds: it took.
@@ -70,7 +72,7 @@ class BuildResult:
     unmatched: int
     raw_version: int | None
     rebuilt: int
-    months: int
+    periods: int
     unchanged: int
     bytes_written: int
     seconds: float
@@ -89,7 +91,7 @@ def build(
 ) -> BuildResult:
     """Bring the curated tables up to date with the raw ones.
 
-    Only months that a change since the last build can reach are made again; where nothing changed,
+    Only periods that a change since the last build can reach are made again; where nothing changed,
     nothing is committed. Other rules (`rules_hash`) or other settings make everything again. A kill
     leaves the tables as they were for every reader (`lake.state`); the next build finishes.
 
@@ -115,7 +117,7 @@ def build(
     sources = read_sources(lake)
     alike = {"rules": rules_hash(), "settings": json.dumps(SETTINGS, sort_keys=True)}
     # A full build reads nothing of the curated tables, so it replaces damaged ones.
-    chosen = sources.months if full else outdated(sources, _last(bases, alike), bases)
+    chosen = sources.all() if full else outdated(sources, _last(bases, alike), bases)
     built: list[Built] = []
     written = 0
     if chosen is not None:
@@ -167,14 +169,14 @@ def _run(
                 target=Place(into.uri, into.options),
                 until=sources.batch,
                 instrument=name,
-                source=sources.of(name, months),
-                months=months,
+                source=sources.of(name, periods),
+                periods=periods,
                 candles=held[CANDLES.name].get(name, {}),
                 basis=held[BASIS.name].get(name, {}),
                 perpetual=perpetuals.get(sources.lives[name].base, ()) if kind == "future" else (),
-                others=sources.others(name, months),
+                others=sources.others(name, periods),
             )
-            for name, months in sorted(chosen.items())
+            for name, periods in sorted(chosen.items())
             if sources.lives[name].kind == kind
         ]
         for done in executor.map(build_partition, tasks):
@@ -192,8 +194,9 @@ def _held(
     base: Snapshot, chosen: Mapping[str, tuple[datetime, ...]]
 ) -> dict[str, dict[datetime, Held]]:
     found: dict[str, dict[datetime, Held]] = {}
+    months = {name: {*map(month_of, periods)} for name, periods in chosen.items()}
     for own in slices(base, chosen):
-        if own.month in chosen[own.instrument]:
+        if own.month in months[own.instrument]:
             found.setdefault(own.instrument, {})[own.month] = Held(own.files, own.is_apart)
     return found
 
@@ -250,27 +253,27 @@ def _small(
     bases: Mapping[str, Snapshot], sources: Sources, built: list[Built], *, full: bool
 ) -> Iterable[tuple[Table, pl.DataFrame]]:
     """The tables in one piece, as they are to be."""
-    made = [(done.instrument, month.date()) for done in built for month in done.months]
-    schema = {name: MONTHS.polars_schema[name] for name in ("instrument", "month")}
+    made = [(done.instrument, period.date()) for done in built for period in done.periods]
+    schema = {name: PERIODS.polars_schema[name] for name in ("instrument", "period")}
     keys = pl.DataFrame(made, schema=schema, orient="row")
     known = pl.col("instrument").is_in(list(sources.lives))
 
-    def kept(table: Table, month: pl.Expr) -> pl.DataFrame:
+    def kept(table: Table, period: pl.Expr) -> pl.DataFrame:
         if full:
             return table.empty()
         old = bases[table.name].read(known)
-        return old.with_columns(_month=month).join(
-            keys, left_on=["instrument", "_month"], right_on=["instrument", "month"], how="anti",
+        return old.with_columns(_period=period).join(
+            keys, left_on=["instrument", "_period"], right_on=["instrument", "period"], how="anti",
             maintain_order="left",
         ).select(table.names)  # fmt: skip
 
-    quarantine = kept(QUARANTINE, pl.col("ts").dt.truncate("1mo").dt.date())
+    quarantine = kept(QUARANTINE, period_of_rows().dt.date())
     yield QUARANTINE, pl.concat([quarantine, *(done.quarantine for done in built)])
-    months = pl.concat([kept(MONTHS, pl.col("month")), *(done.figures for done in built)])
-    months = MONTHS.cast(months)
-    yield MONTHS, months
-    yield WARNINGS, warnings(months)
-    yield QUALITY, quality(months, sources.asked_until, sources.duplicates)
+    periods = pl.concat([kept(PERIODS, pl.col("period")), *(done.figures for done in built)])
+    periods = PERIODS.cast(periods)
+    yield PERIODS, periods
+    yield WARNINGS, warnings(periods)
+    yield QUALITY, quality(periods, sources.asked_until, sources.duplicates)
 
 
 def _result(
@@ -291,7 +294,7 @@ def _result(
         unmatched=of_futures - basis.rows,
         raw_version=sources.batch or None,
         rebuilt=len(built),
-        months=sum(len(done.months) for done in built),
+        periods=sum(len(done.periods) for done in built),
         unchanged=len(names) - len(built),
         bytes_written=written,
         seconds=seconds,

@@ -1,4 +1,4 @@
-"""What changed between two batches, and which months of which instruments that can reach; pure."""
+"""What changed between two batches, and which periods of which instruments that can reach; pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,16 +6,19 @@ from datetime import datetime
 
 import polars as pl
 
-from lake.slices import month_of, month_span, months_in
-from lake.spans import MINUTE, Span, merge
+from lake.spans import MINUTE, Span
 from transforms.levels import NEAR, STAND_IN
+from transforms.periods import period_of_rows, period_span, periods_in
 from transforms.spikes import PERPETUAL_STALE
 
-# How far from a change of raw candles the flags of a coin's other instruments may differ: which
-# candles of a perpetual are prints, the prints around one, a price that stays flagged, and the hour
-# around a minute in which a future looks at its perpetual, and both at other futures, which look at
-# the perpetual. A future's own prints are compared with those of their month alone.
-REACH = 2 * NEAR + PERPETUAL_STALE + 3 * STAND_IN
+# How far before a change of raw candles the flags of a coin's instruments may differ: the prints
+# after one of a perpetual, and the hour around a minute in which a future looks at its perpetual,
+# and both at other futures, which look at the perpetual. A future's own prints are compared with
+# those of their period alone.
+BEFORE = NEAR + 3 * STAND_IN
+# How far after: which candles of a perpetual are prints, the prints before one, a price that stays
+# flagged, and the same hours.
+AFTER = 2 * NEAR + PERPETUAL_STALE + 3 * STAND_IN
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +50,42 @@ def lives(instruments: pl.DataFrame) -> dict[str, Life]:
 
 def moved(came: pl.DataFrame) -> dict[str, list[Span]]:
     """Return the minutes that rows of raw candles are of, by instrument, coarsely: a span for each
-    month.
+    period.
 
     Args:
         came: columns instrument and ts.
     """
-    month = pl.col("ts").dt.truncate("1mo").alias("month")
-    bounds = came.group_by("instrument", month).agg(
+    period = period_of_rows().alias("period")
+    bounds = came.group_by("instrument", period).agg(
         first=pl.col("ts").min(), last=pl.col("ts").max()
     )
     found: dict[str, list[Span]] = {}
-    for name, _, first, last in bounds.sort("instrument", "month").iter_rows():
+    for name, _, first, last in bounds.sort("instrument", "period").iter_rows():
         found.setdefault(name, []).append(Span(first, last + MINUTE))
     return found
 
 
 def reached(
     lives: Mapping[str, Life],
-    held: Mapping[str, Iterable[datetime]],
+    held: Mapping[str, Span],
     changed: Mapping[str, Iterable[Span]],
 ) -> dict[str, tuple[datetime, ...]]:
-    """Return the months that have to be made again, by instrument: those that any change of an
+    """Return the periods that have to be made again, by instrument: those that any change of an
     instrument of the coin can reach.
 
     Args:
         lives: of the instruments that are to be built, by name.
-        held: the months in which each has rows.
+        held: from the first minute of which each has rows to its last.
         changed: minutes that differ, by coin.
     """
-    months = {
-        base: {m for s in spans for m in months_in(Span(s.start - REACH, s.end + REACH))}
+    periods = {
+        base: {p for s in spans for p in periods_in(Span(s.start - BEFORE, s.end + AFTER))}
         for base, spans in changed.items()
     }
     chosen = {
-        name: tuple(sorted(months.get(lives[name].base, set()).intersection(own)))
+        name: tuple(
+            sorted(p for p in periods.get(lives[name].base, ()) if period_span(p).meets(own))
+        )
         for name, own in held.items()
     }
     return {name: own for name, own in chosen.items() if own}
@@ -90,7 +95,7 @@ def changed_coins(
     then: Mapping[str, Life],
     now: Mapping[str, Life],
     came: Mapping[str, Iterable[Span]],
-    held: Mapping[str, Iterable[datetime]],
+    held: Mapping[str, Span],
 ) -> dict[str, list[Span]]:
     """Return the minutes that differ between two batches, by coin: those of which candles came, and
     all of an instrument whose record differs, of the coin that it was of as well.
@@ -99,19 +104,14 @@ def changed_coins(
         then: the lives by the records of one batch.
         now: those by the records of the other.
         came: minutes of raw candles that one has and the other has not, by instrument.
-        held: the months in which each instrument has rows.
+        held: from the first minute of which each instrument has rows to its last.
     """
     found: dict[str, list[Span]] = {}
     for name in {*then, *now}:
         one, other = then.get(name), now.get(name)
         spans = [*came.get(name, ())]
-        if one != other:
-            spans += spans_of_months(held.get(name, ()))
+        if one != other and name in held:
+            spans.append(held[name])
         for base in {life.base for life in (one, other) if life} if spans else ():
             found.setdefault(base, []).extend(spans)
     return found
-
-
-def spans_of_months(months: Iterable[datetime]) -> list[Span]:
-    """Return months, by their first instants, as spans; neighbours as one."""
-    return merge(month_span(month_of(month)) for month in months)

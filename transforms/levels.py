@@ -13,6 +13,7 @@ from typing import Literal
 import polars as pl
 
 from lake.spans import MINUTE
+from transforms.periods import period_of_rows
 
 # No bound is tighter than the floor: good recorded candles of futures left by 0.75 % at most, and 1
 # in 10,000 by 0.64 % or more. None is wider than the cap, which is well below ln 1.5 = 0.405: such
@@ -27,7 +28,7 @@ _SCALE = 1.4826
 
 # A future's usual level is the median over so many prints, the one in question in the middle.
 PRINTS = 101
-# With fewer in a month, the spread says little: the cap is the bound.
+# With fewer in a period, the spread says little: the cap is the bound.
 _FEWEST_FOR_SPREAD = 20
 # With fewer still, a spike would be its own median: as many are filled up with the perpetual's
 # level.
@@ -41,29 +42,31 @@ _STEPS = 60
 # Where the perpetual lacks the minute, its candles within this time, before and after, stand in.
 STAND_IN = timedelta(hours=1)
 # Candles further away say nothing of each other. So a flag depends on nearby minutes only, and of a
-# future on its prints of the same calendar month, and a build knows what a change can reach
+# future on its prints of the same period, and a build knows what a change can reach
 # (transforms/changes.py).
 NEAR = timedelta(hours=12)
-# So much before a month says which of a future's candles at its beginning are prints.
+# So much before a period says which of a future's candles at its beginning are prints.
 LEAD_IN = 2 * MINUTE
 
 SIDES = ("high", "low")
 
 
-def with_previous(candles: pl.DataFrame, *, each_month: bool = False) -> pl.DataFrame:
+def with_previous(candles: pl.DataFrame, *, each_period: bool = False) -> pl.DataFrame:
     """Add the closes of the candle before and of that before it, called previous and earlier (null
     where it is not near), and whether each is a print.
 
     Args:
         candles: of one instrument, sorted.
-        each_month: of another calendar month only the minutes right before are near.
+        each_period: of another period only the minutes right before are near; adds the period.
     """
+    period = {"period": period_of_rows()} if each_period else {}
+    rows = candles.select("ts", *SIDES, "close", "traded", **period)
     closes = {
-        name: _near(pl.col("close").shift(rows), rows, each_month=each_month)
-        for name, rows in (("previous", 1), ("earlier", 2))
+        name: _near(pl.col("close").shift(places), places, each_period=each_period)
+        for name, places in (("previous", 1), ("earlier", 2))
     }
     is_new = (pl.col("high") != pl.col("previous")) | (pl.col("low") != pl.col("previous"))
-    return candles.select("ts", *SIDES, "close", "traded", **closes).with_columns(
+    return rows.with_columns(**closes).with_columns(
         is_print=pl.col("traded") | is_new.fill_null(value=True)
     )
 
@@ -99,31 +102,49 @@ def beside_perpetual(rows: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFram
 def future_levels(prints: pl.DataFrame) -> pl.DataFrame:
     """Return the prints that may be out of bound, with what is usual there.
 
-    usual = median over 101 prints, centred, of ln(close / perpetual close); bound = 12 x 1.4826 x
-    the median over the same prints of the distance from it, but at least the floor and at most the
-    cap.
+    usual = median over 101 prints of the period, centred, of ln(close / perpetual close); bound =
+    12 x 1.4826 x the median over the same prints of the distance from it, but at least the floor
+    and at most the cap.
 
     Args:
-        prints: of one future in one month, with the perpetual's prices.
+        prints: of one future, with their period and the perpetual's prices.
 
     Returns:
         The rows with usual_high, usual_low (equal) and bound.
     """
     offset = (pl.col("close") / pl.col("perpetual_close")).log()
-    rows = prints.with_columns(offset=offset)
-    if rows.height < _FEWEST_FOR_SPREAD:
-        filled = rows["offset"].extend_constant(0.0, max(0, _FEWEST_FOR_LEVEL - rows.height))
-        return _usual(rows, pl.lit(filled.median()), pl.lit(CAP))
-    highest = _extreme("high") - pl.col("offset").rolling_min(PRINTS, min_samples=1, center=True)
-    lowest = pl.col("offset").rolling_max(PRINTS, min_samples=1, center=True) - _extreme("low")
+    rows = prints.with_columns(offset=offset, many=pl.len().over("period"))
+    is_few = pl.col("many") < _FEWEST_FOR_SPREAD
+    return pl.concat([_few_levels(rows.filter(is_few)), _many_levels(rows.filter(~is_few))])
+
+
+def _few_levels(rows: pl.DataFrame) -> pl.DataFrame:
+    """The levels of periods with few prints."""
+    absent = pl.repeat(0.0, (_FEWEST_FOR_LEVEL - pl.len().cast(pl.Int64)).clip(lower_bound=0))
+    middle = pl.col("offset").append(absent).median()
+    medians = rows.group_by("period").agg(middle=middle)
+    rows = rows.join(medians, on="period", maintain_order="left")
+    return _usual(rows, pl.col("middle"), pl.lit(CAP))
+
+
+def _many_levels(rows: pl.DataFrame) -> pl.DataFrame:
+    """The levels of periods with more, of the prints that may leave."""
+    highest = _extreme("high") - pl.col("offset").rolling_min(
+        PRINTS, min_samples=1, center=True
+    ).over("period")
+    lowest = pl.col("offset").rolling_max(PRINTS, min_samples=1, center=True).over(
+        "period"
+    ) - _extreme("low")
     rows = _around(rows, (highest > FLOOR) | (lowest > FLOOR), PRINTS)
-    middle = pl.col("offset").rolling_median(PRINTS, min_samples=1, center=True)
-    distance = (pl.col("offset") - pl.col("middle")).abs()
-    spread = distance.rolling_median(PRINTS, min_samples=1, center=True)
-    rows = rows.with_columns(middle=middle).with_columns(
-        bound=_bound(FUTURE_DEVIATIONS, spread),
+    middle = pl.col("offset").rolling_median(PRINTS, min_samples=1, center=True).over("period")
+    spread = (
+        (pl.col("offset") - pl.col("middle"))
+        .abs()
+        .rolling_median(PRINTS, min_samples=1, center=True)
+        .over("period")
     )
-    return _usual(rows.filter("may_leave"), pl.col("middle"), pl.col("bound"))
+    rows = rows.with_columns(middle=middle).with_columns(spread=spread).filter("may_leave")
+    return _usual(rows, pl.col("middle"), _bound(FUTURE_DEVIATIONS, pl.col("spread")))
 
 
 def own_levels(prints: pl.DataFrame) -> pl.DataFrame:
@@ -178,7 +199,8 @@ def _extreme(side: str) -> pl.Expr:
 
 
 def _usual(rows: pl.DataFrame, level: pl.Expr, bound: pl.Expr) -> pl.DataFrame:
-    return rows.with_columns(usual_high=level, usual_low=level, bound=bound)
+    rows = rows.with_columns(usual_high=level, usual_low=level, bound=bound)
+    return rows.drop("offset", "many", "middle", "spread", "may_leave", strict=False)
 
 
 def _around(rows: pl.DataFrame, may_leave: pl.Expr, reach: int) -> pl.DataFrame:
@@ -196,11 +218,11 @@ def _bound(deviations: float, spread: pl.Expr) -> pl.Expr:
     return (spread * (deviations * _SCALE)).clip(FLOOR, CAP)
 
 
-def _near(value: pl.Expr, rows: int, *, each_month: bool = False) -> pl.Expr:
+def _near(value: pl.Expr, rows: int, *, each_period: bool = False) -> pl.Expr:
     """The value where the candle so many rows before (after, if negative) is near; else null."""
     away = pl.col("ts") - pl.col("ts").shift(rows)
     is_near = away.abs() <= NEAR
-    if each_month:
-        month = pl.col("ts").dt.truncate("1mo")
-        is_near &= (month == month.shift(rows)) | (away.abs() <= abs(rows) * MINUTE)
+    if each_period:
+        is_own = pl.col("period") == pl.col("period").shift(rows)
+        is_near &= is_own | (away.abs() <= abs(rows) * MINUTE)
     return pl.when(is_near).then(value)

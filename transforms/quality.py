@@ -1,39 +1,41 @@
-"""The figures of raw candles: of one instrument and month, and of all its months together; pure."""
+"""The figures of raw candles: of one instrument and period, and of all its periods; pure."""
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import polars as pl
 
 from lake.spans import MINUTE
-from lake.tables import MONTHS, QUALITY, WARNINGS
+from lake.tables import PERIODS, QUALITY, WARNINGS
+from transforms.periods import period_of_rows
 from transforms.rules import WARNING_RULES
 
 _LONG_GAP_MINUTES = 10
+# What `warned` holds of a period in which no rule found anything.
+NOTHING = "{}"
 _ADDED = ("rows", "missing_minutes", "gaps", "gaps_over_10m", "quarantined", "untraded_minutes")
 
 
-def month_figures(
+def period_figures(
     instrument: str, ts: pl.Series, candles: pl.DataFrame, outside: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return rows of `months`, one for each month that has raw candles.
+    """Return rows of `periods`, one for each period that has raw candles.
 
     Args:
         instrument: whose.
-        ts: minutes of its raw candles of whole months, sorted.
+        ts: minutes of its raw candles of whole periods, sorted.
         candles: those that passed validation, flagged.
-        outside: candles of other months, of which the one a minute before a month counts: some
+        outside: candles of other periods, of which the one a minute before a period counts: some
             warning rules look at it.
     """
-    month = pl.col("ts").dt.truncate("1mo").alias("month")
-    raw = ts.to_frame("ts").with_columns(month)
+    period = period_of_rows().alias("period")
+    raw = ts.to_frame("ts").with_columns(period)
     step = (pl.col("ts") - pl.col("ts").shift(1)).dt.total_minutes() - 1
-    gap = pl.when(pl.col("month") == pl.col("month").shift(1), step > 0).then(step)
+    gap = pl.when(pl.col("period") == pl.col("period").shift(1), step > 0).then(step)
     figures = (
         raw.with_columns(gap=gap)
-        .group_by("month", maintain_order=True)
+        .group_by("period", maintain_order=True)
         .agg(
             rows=pl.len(),
             first_ts=pl.first("ts"),
@@ -50,18 +52,19 @@ def month_figures(
     if outside.height:
         judged = judged.sort("ts")
     counts = (
-        judged.select(month, "traded", "is_own", *(r.broken.alias(r.name) for r in WARNING_RULES))
+        judged.select(period, "traded", "is_own", *(r.broken.alias(r.name) for r in WARNING_RULES))
         .filter("is_own")
-        .group_by("month")
+        .group_by("period")
         .agg(pl.len().alias("sound"), (~pl.col("traded")).sum().alias("untraded"), pl.sum(*names))
     )
-    rows = figures.join(counts, on="month", how="left", maintain_order="left").fill_null(0)
+    rows = figures.join(counts, on="period", how="left", maintain_order="left").fill_null(0)
     warned = [
         json.dumps({name: count for name, count in row.items() if count})
         for row in rows.select(names).iter_rows(named=True)
     ]
-    return MONTHS.cast(
+    return PERIODS.cast(
         rows.with_columns(
+            pl.col("period").dt.date(),
             instrument=pl.lit(instrument),
             quarantined=pl.col("rows") - pl.col("sound"),
             untraded_minutes="untraded",
@@ -71,7 +74,7 @@ def month_figures(
 
 
 def quality(
-    months: pl.DataFrame, asked_until: Mapping[str, datetime], duplicates: Mapping[str, int]
+    periods: pl.DataFrame, asked_until: Mapping[str, datetime], duplicates: Mapping[str, int]
 ) -> pl.DataFrame:
     """Return the rows of `quality`.
 
@@ -79,62 +82,47 @@ def quality(
     had before the first trade is no gap, and what it lacks at the end is one.
 
     Args:
-        months: rows of `months`, sorted.
+        periods: rows of `periods`, sorted.
         asked_until: end of what was asked, exclusive, by instrument.
         duplicates: repeats seen in replies, by instrument.
     """
-    parts = months.partition_by("instrument", maintain_order=True)
-    rows = [
-        _quality(
-            name := str(own["instrument"][0]), own, asked_until.get(name), duplicates.get(name, 0)
-        )
-        for own in parts
-    ]
-    return pl.DataFrame(rows, schema=QUALITY.polars_schema, orient="row")
+    names = periods["instrument"].unique(maintain_order=True).to_list()
+    asked = pl.DataFrame(
+        [(n, asked_until.get(n), duplicates.get(n, 0)) for n in names],
+        {
+            "instrument": pl.String,
+            "asked": PERIODS.polars_schema["last_ts"],
+            "duplicates": pl.Int64,
+        },
+        orient="row",
+    )
+    # What is missing between a period's last candle and the next period's first, or the end.
+    end = pl.max_horizontal("asked", pl.col("last_ts") + MINUTE)
+    until = pl.col("first_ts").shift(-1).over("instrument").fill_null(end)
+    absent = (until - pl.col("last_ts")).dt.total_minutes() - 1
+    rows = periods.join(asked, on="instrument", how="left", maintain_order="left").with_columns(
+        end=end, after=absent
+    )
+    sums = {column: pl.col(column).sum() for column in _ADDED}
+    sums["missing_minutes"] += pl.col("after").sum()
+    sums["gaps"] += (pl.col("after") > 0).sum()
+    sums["gaps_over_10m"] += (pl.col("after") > _LONG_GAP_MINUTES).sum()
+    found = rows.group_by("instrument", maintain_order=True).agg(
+        pl.first("first_ts", "duplicates"),
+        pl.last("last_ts"),
+        expected_minutes=(pl.last("end") - pl.first("first_ts")).dt.total_minutes(),
+        longest_gap_minutes=pl.max_horizontal("longest_gap_minutes", "after").max(),
+        **sums,
+    )
+    return QUALITY.cast(found)
 
 
-def warnings(months: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of `warnings`, from those of `months`."""
+def warnings(periods: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of `warnings`, from those of `periods`."""
     counts: dict[tuple[str, str], int] = {}
-    for instrument, warned in months.select("instrument", "warned").iter_rows():
+    found = periods.filter(pl.col("warned") != NOTHING).select("instrument", "warned")
+    for instrument, warned in found.iter_rows():
         for rule, rows in json.loads(warned).items():
             counts[instrument, rule] = counts.get((instrument, rule), 0) + rows
     rows = [(*key, count) for key, count in counts.items()]
-    return pl.DataFrame(rows, schema=WARNINGS.polars_schema, orient="row")
-
-
-def _quality(
-    instrument: str, months: pl.DataFrame, asked_until: datetime | None, duplicates: int
-) -> dict[str, Any]:
-    first, last = months["first_ts"][0], months["last_ts"][-1]
-    end = max(asked_until or last, last + MINUTE)
-    ends = pl.Series([*months["first_ts"].to_list()[1:], end], dtype=months.schema["first_ts"])
-    between = _gaps_of(ends - months["last_ts"])
-    outer = _gap_figures(between)
-    sums = months.select(pl.col(*_ADDED).sum()).row(0, named=True)
-    added = {name: sums[name] + outer.get(name, 0) for name in _ADDED}
-    return {
-        "instrument": instrument,
-        "first_ts": first,
-        "last_ts": last,
-        "expected_minutes": (end - first) // MINUTE,
-        **added,
-        "longest_gap_minutes": max(
-            months["longest_gap_minutes"].max(),
-            outer["longest_gap_minutes"],  # type: ignore[type-var]
-        ),
-        "duplicates": duplicates,
-    }
-
-
-def _gap_figures(gaps: pl.Series) -> dict[str, int]:
-    return {
-        "missing_minutes": int(gaps.sum()),
-        "gaps": len(gaps),
-        "gaps_over_10m": int((gaps > _LONG_GAP_MINUTES).sum()),
-        "longest_gap_minutes": max(gaps.to_list(), default=0),
-    }
-
-
-def _gaps_of(steps: pl.Series) -> pl.Series:
-    return steps.filter(steps > timedelta(minutes=1)).dt.total_minutes() - 1
+    return WARNINGS.cast(pl.DataFrame(rows, schema=WARNINGS.polars_schema, orient="row"))

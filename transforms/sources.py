@@ -1,8 +1,8 @@
 """The sources of a build, and what changed in them since the last build."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -12,13 +12,16 @@ from lake.batches import instruments_of
 from lake.errors import LakeError
 from lake.files import DataFile
 from lake.guard import reading
-from lake.slices import slices
 from lake.snapshot import Snapshot
-from lake.spans import Span, merge
-from lake.tables import ASKS, BASIS, BATCH, CANDLES, MONTHS, RAW_CANDLES, RECORDS
-from transforms.changes import Life, changed_coins, lives, moved, reached, spans_of_months
+from lake.spans import MINUTE, Span, merge
+from lake.tables import ASKS, BASIS, BATCH, CANDLES, PERIODS, RAW_CANDLES, RECORDS
+from transforms.changes import Life, changed_coins, lives, moved, reached
 from transforms.levels import STAND_IN
 from transforms.partition import Source, widened
+from transforms.periods import period_span, periods_in, spans_of_periods
+
+# Of a file that does not tell the times of its rows.
+_EVER = Span(datetime(2016, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Sources:
         records: `records`, of all batches.
         asks: `asks`, of all batches.
         lives: of all instruments that have raw candles, by name.
-        months: in which each may have some, by name.
+        held: from the first minute of which each may have some to the last, by name.
         asked_until: end of what was asked, exclusive, by instrument.
         duplicates: repeats seen in replies, by instrument.
     """
@@ -41,20 +44,24 @@ class Sources:
     records: Snapshot
     asks: Snapshot
     lives: Mapping[str, Life]
-    months: Mapping[str, tuple[datetime, ...]]
+    held: Mapping[str, Span]
     asked_until: Mapping[str, datetime]
     duplicates: Mapping[str, int]
 
-    def of(self, name: str, months: tuple[datetime, ...]) -> Source:
-        """Return the sources of some months of an instrument."""
-        life = self.lives[name]
-        return Source(life, self._files(name, widened(spans_of_months(months), life)))
+    def all(self) -> dict[str, tuple[datetime, ...]]:
+        """Return all periods in which an instrument may have rows, by name."""
+        return {name: tuple(periods_in(span)) for name, span in self.held.items()}
 
-    def others(self, name: str, months: tuple[datetime, ...]) -> dict[str, Source]:
-        """Return the other futures of the coin that may have candles near those months."""
+    def of(self, name: str, periods: tuple[datetime, ...]) -> Source:
+        """Return the sources of some periods of an instrument."""
+        life = self.lives[name]
+        return Source(life, self._files(name, widened(spans_of_periods(periods), life)))
+
+    def others(self, name: str, periods: tuple[datetime, ...]) -> dict[str, Source]:
+        """Return the other futures of the coin that may have candles near those periods."""
         near = merge(
             Span(span.start - STAND_IN, span.end)
-            for span in widened(spans_of_months(months), self.lives[name])
+            for span in widened(spans_of_periods(periods), self.lives[name])
         )
         found = {
             other: Source(life, self._files(other, near))
@@ -84,10 +91,8 @@ def read_sources(lake: Lake) -> Sources:
     batch = whole if lake.as_of is None else lake.as_of
     raw = replace(raw, until=batch)
     known = lives(instruments_of(records.read(pl.col(BATCH) <= batch)))
-    months: dict[str, list[datetime]] = {}
-    for own in slices(raw):
-        months.setdefault(own.instrument, []).append(own.month)
-    if unknown := sorted(set(months) - set(known)):
+    held = {name: _hull(files) for name, files in raw.by_partition().items()}
+    if unknown := sorted(set(held) - set(known)):
         raise LakeError(
             f"raw_candles holds {', '.join(unknown)}, of which records has none. Nothing was "
             "changed; `basislake instruments` fetches the records."
@@ -98,8 +103,8 @@ def read_sources(lake: Lake) -> Sources:
         raw=raw,
         records=replace(records, until=None),
         asks=replace(asks, until=None),
-        lives={name: known[name] for name in months},
-        months={name: tuple(own) for name, own in months.items()},
+        lives={name: known[name] for name in held},
+        held=held,
         asked_until=dict(figures.select("instrument", "end").iter_rows()),
         duplicates=dict(figures.select("instrument", "duplicates").iter_rows()),
     )
@@ -114,39 +119,55 @@ def _figures(asks: Snapshot) -> pl.DataFrame:
         return parts.agg(pl.max("end"), pl.sum("duplicates")).collect()
 
 
+def _hull(files: Iterable[DataFile]) -> Span:
+    """From the first minute of some files' rows to their last."""
+    spans = [
+        _EVER if file.first is None or file.last is None else Span(file.first, file.last + MINUTE)
+        for file in files
+    ]
+    return _around(spans)
+
+
+def _around(spans: Iterable[Span]) -> Span:
+    starts, ends = zip(*spans, strict=True)
+    return Span(min(starts), max(ends))
+
+
 def outdated(
     now: Sources, last: Mapping[str, Any] | None, bases: Mapping[str, Snapshot]
 ) -> dict[str, tuple[datetime, ...]] | None:
-    """Return the months that are to be made again, by instrument; None where the tables are as they
-    are to be.
+    """Return the periods that are to be made again, by instrument; None where the tables are as
+    they are to be.
 
     Args:
         now: the sources.
         last: the row of the build that the curated tables are of, None where that is not known.
         bases: the curated tables, by name.
     """
-    held = {name: {*own} for name, own in now.months.items()}
-    # Where all raw candles of a month failed validation, neither table has rows of it.
-    figures = bases[MONTHS.name].read().select("instrument", "month").iter_rows()
-    curated = [
-        (own.instrument, own.month) for t in (CANDLES, BASIS) for own in slices(bases[t.name])
-    ]
-    for name, month in (*curated, *((n, _instant(day)) for n, day in figures)):
-        if name in held:
-            held[name].add(month)
-    if last is None or not _is_whole(now, last):
-        return {name: tuple(sorted(own)) for name, own in held.items()}
-    if last[BATCH] == now.batch:
+    if last is not None and last[BATCH] == now.batch and _is_whole(now, last):
         return None
+    both = replace(now, held=_with_curated(now.held, bases))
+    if last is None or not _is_whole(now, last):
+        return both.all()
     oldest, newest = sorted((last[BATCH], now.batch))
     since = replace(now.raw, until=newest).since(oldest)
     came = moved(since.select("instrument", "ts"))
     then, later = (lives(instruments_of(_until(now.records, n))) for n in (oldest, newest))
-    return reached(now.lives, held, changed_coins(then, later, came, held))
+    return reached(now.lives, both.held, changed_coins(then, later, came, both.held))
 
 
-def _instant(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+def _with_curated(held: Mapping[str, Span], bases: Mapping[str, Snapshot]) -> dict[str, Span]:
+    """The minutes of raw candles, and those of what was built from others."""
+    found = {name: [span] for name, span in held.items()}
+    for table in (CANDLES, BASIS):
+        for name, files in bases[table.name].by_partition().items():
+            found.setdefault(name, []).append(_hull(files))
+    # Where all raw candles of a period failed validation, neither table has rows of it.
+    figures = bases[PERIODS.name].read().group_by("instrument")
+    for name, *ends in figures.agg(pl.min("period"), last=pl.max("period")).iter_rows():
+        first, last = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in ends)
+        found.setdefault(name, []).append(Span(first, period_span(last).end))
+    return {name: _around(spans) for name, spans in found.items() if name in held}
 
 
 def _is_whole(now: Sources, last: Mapping[str, Any]) -> bool:

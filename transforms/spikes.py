@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import polars as pl
 
-from lake.slices import by_month
 from transforms.levels import (
     CAP,
     SIDES,
@@ -22,6 +21,7 @@ from transforms.levels import (
     own_levels,
     with_previous,
 )
+from transforms.periods import period_of_rows
 
 # The candles of the coin's other futures in these minutes and the hour before each: columns
 # instrument, expires_at, ts, high, low, close, traded.
@@ -48,25 +48,25 @@ def flag_future(
     no neighbour that traded in that minute, of the nearest expiry before or after, left on the same
     side by at least half as much. A print without the perpetual is held against the future's
     own candles, with the cap for a bound. What only repeats the price of a flagged print is
-    flagged, too, for as long as it is out of bound and until the month ends; a price that drifts
+    flagged, too, for as long as it is out of bound and until the period ends; a price that drifts
     out because the perpetual moves is not.
 
     Args:
-        candles: rows of `candles` of one dated future, sorted, of whole months: each calendar month
-            is judged by itself.
+        candles: rows of `candles` of one dated future, sorted, of whole periods
+            (`transforms.periods`): each is judged by itself.
         perpetual: rows of `candles` of its perpetual, flagged, with the hour on either side.
         expires_at: of the future.
         others: asked only where something may be a spike.
-        before: its candles of the minutes before these months (`levels.LEAD_IN`), which are not
+        before: its candles of the minutes before these periods (`levels.LEAD_IN`), which are not
             judged.
     """
     lead_in = candles.clear() if before is None else before
-    rows = with_previous(pl.concat([lead_in, candles]).sort("ts"), each_month=True)
+    rows = with_previous(pl.concat([lead_in, candles]).sort("ts"), each_period=True)
     rows = rows.join(candles.select("ts"), on="ts", how="semi", maintain_order="left")
     prints = beside_perpetual(rows.filter("is_print"), perpetual)
     if prints.is_empty():
         return candles
-    leaving = pl.concat([_leaving_of_month(own) for _, own in by_month(prints)])
+    leaving = _leaving_of_future(prints)
     if leaving.height:
         near = others(leaving["ts"].unique().sort())
         moves = _nearest(_moves(near, perpetual, timedelta(0)), expires_at)
@@ -74,8 +74,8 @@ def flag_future(
     return _flag(candles, rows, leaving, perpetual)
 
 
-def _leaving_of_month(prints: pl.DataFrame) -> pl.DataFrame:
-    """The prints of a future that leave, of its prints of one month; see `_leaving`."""
+def _leaving_of_future(prints: pl.DataFrame) -> pl.DataFrame:
+    """The prints of a future that leave; see `_leaving`."""
     is_matched = pl.col("perpetual_close").is_not_null()
     levels = future_levels(prints.filter(is_matched)).with_columns(is_alone=pl.lit(value=False))
     leaving = _leaving(levels)
@@ -83,8 +83,9 @@ def _leaving_of_month(prints: pl.DataFrame) -> pl.DataFrame:
     if unmatched.is_empty():
         return leaving
     own = prints.drop("perpetual_high", "perpetual_low", "perpetual_close")
-    alone = own_levels(own).join(unmatched, on="ts", how="semi")
-    alone = _alone(alone).with_columns(bound=pl.lit(CAP))
+    near = own.join(unmatched, on="period", how="semi", maintain_order="left")
+    levels = pl.concat(map(own_levels, near.partition_by("period", maintain_order=True)))
+    alone = _alone(levels.join(unmatched, on="ts", how="semi")).with_columns(bound=pl.lit(CAP))
     return pl.concat([leaving, _leaving(alone)]).sort("ts")
 
 
@@ -222,8 +223,7 @@ def _stale(
         rows = rows.filter(pl.col("ts") - pl.col("origin") <= PERPETUAL_STALE)
     repeats = (pl.col("previous") == pl.col("stays_at")) & (pl.col(side) == pl.col("stays_at"))
     if perpetual is not None:
-        month = pl.col("ts").dt.truncate("1mo")
-        repeats &= month == pl.col("origin").dt.truncate("1mo")
+        repeats &= pl.col("period") == period_of_rows("origin")
     rows = _kept_while(rows, repeats)
     if perpetual is not None:
         rows = beside_perpetual(rows, perpetual)

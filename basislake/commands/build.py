@@ -28,7 +28,7 @@ from basislake.options import (
 def build(**given: Any) -> int:
     """Validate the raw candles and compute the basis of every future.
 
-    Writes candles, basis, quarantine, months, warnings and quality; only the months that a change
+    Writes candles, basis, quarantine, periods, warnings and quality; only the days that a change
     since the last build can reach are made anew. Needs no network. With --as-of (of which
     --raw-version is another name) the tables become what a build made as of that batch or time; the
     next build without it brings back the newest.

@@ -50,7 +50,7 @@ def build_told(where: Lake) -> BuildResult:
     """Build as a part of something longer, with progress and totals on stderr."""
     result = curate(where, report=Progress("instruments"))
     say(
-        f"Build: {counted(result.months, 'month')} of {counted(result.rebuilt, 'instrument')} "
+        f"Build: {counted(result.periods, 'period')} of {counted(result.rebuilt, 'instrument')} "
         f"made anew, {result.unchanged} unchanged; "
         f"{counted(result.candles, 'candle')}, {result.quarantined:,} quarantined, "
         f"{result.basis_rows:,} basis rows, {result.unmatched:,} unmatched "
