@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -238,23 +239,30 @@ class Watch:
 
 def _files_of(table: Table, delta: DeltaTable) -> tuple[DataFile, ...]:
     """The files of a table, by partition, time and path."""
-    actions = pl.DataFrame(delta.get_add_actions(flatten=True))
-    stamp, time = files.time_column(table), pl.Datetime("us", "UTC")
+    actions = pa.table(delta.get_add_actions(flatten=True))
 
-    def told(name: str, kind: Any) -> pl.Expr:  # noqa: ANN401  (a Polars type)
-        return pl.col(name).cast(kind) if name in actions.columns else pl.lit(None, kind)
+    def told(name: str, kind: pl.DataType | None = None) -> list[Any]:
+        if name not in actions.column_names:
+            return [None] * actions.num_rows
+        # Arrow is slow at times, and Polars at columns of a few rows.
+        column = actions.column(name)
+        return pl.Series(column).cast(kind).to_list() if kind else column.to_pylist()
 
-    own = actions.select(
-        told("path", pl.String),
-        told(f"partition.{table.partition}", pl.String).alias("partition"),
-        told("num_records", pl.Int64),
-        told("size_bytes", pl.Int64),
-        told(f"min.{stamp.name}" if stamp else "", time).alias("first"),
-        told(f"max.{stamp.name}" if stamp else "", time).alias("last"),
-        told(f"min.{BATCH}", pl.Int64).alias("least"),
-        told(f"max.{BATCH}", pl.Int64).alias("most"),
-    ).sort(pl.col("partition").fill_null(""), pl.col("first").fill_null(_EARLIEST), "path")
-    return tuple(
-        DataFile(path, part, rows, size, first, last, None if least is None else (least, most))
-        for path, part, rows, size, first, last, least, most in own.iter_rows()
+    stamp = files.time_column(table)
+    name, time = stamp.name if stamp else "", pl.Datetime("us", "UTC")
+    columns = (
+        told("path"),
+        told(f"partition.{table.partition}"),
+        told("num_records"),
+        told("size_bytes"),
+        told(f"min.{name}", time),
+        told(f"max.{name}", time),
+        told(f"min.{BATCH}"),
+        told(f"max.{BATCH}"),
     )
+    found = [
+        DataFile(path, part, rows, size, first, last, None if least is None else (least, most))
+        for path, part, rows, size, first, last, least, most in zip(*columns, strict=True)
+    ]
+    found.sort(key=lambda file: (file.partition or "", file.first or _EARLIEST, file.path))
+    return tuple(found)

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,15 @@ import pytest
 
 import lake
 from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
+from basislake.exchange.universe import Universe, weekly_universe
 from lake import Lake
 from load.datadir import initialise
 from load.embedded import embedded
 from tests import profiles, session
 from tests.ailing import ailing_lake
 from tests.lakes import built_lake
-from tests.loading import Target, disconnect, fresh_target, small_lake
-from tests.market import basislake, small_market
+from tests.loading import Target, disconnect, fresh_target, keep, small_lake
+from tests.market import NOW, basislake, small_market
 from tests.object_store import ObjectStore, Proxy, serving
 from tests.servers import Data, copy_data, make_data
 from tests.staged import Staged, make_staged
@@ -33,6 +34,12 @@ FOLDER = session.begin()
 def universe() -> Universe:
     """A small market, which never changes."""
     return small_market(weeks=1)
+
+
+@pytest.fixture(scope="session")
+def coin() -> Universe:
+    """A smaller one, of one coin: for stores and clusters, where each file costs much."""
+    return weekly_universe(3, NOW - timedelta(weeks=1), NOW, currencies=("BTC",))
 
 
 @pytest.fixture
@@ -53,10 +60,11 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URI of a real PostgreSQL: an embedded one, or the one of BASISLAKE_TEST_POSTGRES."""
     given = os.environ.get("BASISLAKE_TEST_POSTGRES")
     if given:
-        yield given
+        with keep(given):
+            yield given
         return
     request.getfixturevalue("server_data")(FOLDER / "pg")
-    with embedded(FOLDER / "pg") as uri:
+    with embedded(FOLDER / "pg") as uri, keep(uri):
         yield uri
 
 
@@ -106,6 +114,13 @@ def market_lake(universe: Universe, tmp_path_factory: pytest.TempPathFactory) ->
     """A lake of the small market, fetched and built; to be read only."""
     with SimulatedExchange(universe) as server:
         return built_lake(tmp_path_factory.mktemp("market"), server)
+
+
+@pytest.fixture(scope="session")
+def coin_lake(coin: Universe, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake of the market of one coin, fetched and built; to be read only."""
+    with SimulatedExchange(coin) as server:
+        return built_lake(tmp_path_factory.mktemp("coin"), server)
 
 
 @pytest.fixture(scope="session")

@@ -22,23 +22,17 @@ from tests.object_store import ObjectStore, Proxy
 from tests.processes import PATIENCE_S, ended, running, wait_until
 
 
-@pytest.fixture
-def local(market_lake: Lake) -> Lake:
-    """A lake on disk, built here."""
-    return market_lake
-
-
-def fetch_all(at: Lake, universe: Universe) -> None:
-    with SimulatedExchange(universe) as server:
+def fetch_all(at: Lake, coin: Universe) -> None:
+    with SimulatedExchange(coin) as server:
         fetch(server, at)
 
 
 @pytest.mark.slow
 def test_a_cluster_builds_what_one_machine_builds_though_a_worker_is_killed_in_the_middle(
-    universe: Universe, local: Lake, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
+    coin: Universe, coin_lake: Lake, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
 ) -> None:
     at = lake.open(object_store.uri("cluster"), object_store.options)
-    fetch_all(at, universe)
+    fetch_all(at, coin)
     proxy.set(delay_s=0.05)
     env = proxy.store.environment(tmp_path)
     with (
@@ -52,17 +46,17 @@ def test_a_cluster_builds_what_one_machine_builds_though_a_worker_is_killed_in_t
         assert at.snapshot(CANDLES).version is None
         done = ended(process)
     assert done.code == 0, done.err
-    expected = fingerprint(local, 2)
+    expected = fingerprint(coin_lake, 2)
     assert done.json["basis_rows"] == expected.rows["basis"]
     assert fingerprint(at, 2, verify=True) == expected
 
 
 @pytest.mark.slow
 def test_a_cluster_that_goes_away_in_the_middle_is_told_plainly_and_nothing_is_committed(
-    universe: Universe, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
+    coin: Universe, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
 ) -> None:
     at = lake.open(object_store.uri("no-cluster"), object_store.options)
-    fetch_all(at, universe)
+    fetch_all(at, coin)
     proxy.set(delay_s=0.1)
     env = proxy.store.environment(tmp_path)
     with ExitStack() as stack:
@@ -84,25 +78,25 @@ def _written(at: Lake) -> list[str]:
 
 @pytest.mark.slow
 def test_a_cluster_made_on_the_spot_builds_the_same_and_is_gone_afterwards(
-    universe: Universe, local: Lake, tmp_path: Path
+    coin: Universe, coin_lake: Lake, tmp_path: Path
 ) -> None:
     at = lake.open(str(tmp_path))
-    fetch_all(at, universe)
+    fetch_all(at, coin)
     done = basislake(
         None, "build", "--lake", tmp_path, "--engine", "dask", "--workers", "2", "--json"
     )
     assert done.code == 0, done.err
     assert "Traceback" not in done.err
     assert "instruments/s" in done.err
-    assert fingerprint(at, 2) == fingerprint(local, 2)
+    assert fingerprint(at, 2) == fingerprint(coin_lake, 2)
 
 
 @pytest.mark.slow
 def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
-    universe: Universe, tmp_path: Path, object_store: ObjectStore, proxy: Proxy
+    coin: Universe, tmp_path: Path, object_store: ObjectStore, proxy: Proxy
 ) -> None:
     at = lake.open(object_store.uri("interrupted"), object_store.options)
-    fetch_all(at, universe)
+    fetch_all(at, coin)
     proxy.set(delay_s=0.1)
     line = command(None, "build", "--lake", at.uri, "--engine", "dask", "--workers", "2")
     with running(line, proxy.store.environment(tmp_path)) as process:
@@ -129,15 +123,15 @@ def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
         ),
     ],
 )
-def test_what_is_no_engine_is_refused(local: Lake, options: list[str], told: str) -> None:
-    done = basislake(None, "build", "--lake", local.uri, *options)
+def test_what_is_no_engine_is_refused(coin_lake: Lake, options: list[str], told: str) -> None:
+    done = basislake(None, "build", "--lake", coin_lake.uri, *options)
     assert (done.code, told in done.err, "Traceback" in done.err) == (2, True, False), done.err
 
 
-def test_without_dask_the_message_says_how_to_install_it(local: Lake) -> None:
+def test_without_dask_the_message_says_how_to_install_it(coin_lake: Lake) -> None:
     program = (
         "import sys; sys.modules['distributed'] = None; from basislake.cli import main; "
-        f"main(['build', '--lake', {local.uri!r}, '--engine', 'dask'])"
+        f"main(['build', '--lake', {coin_lake.uri!r}, '--engine', 'dask'])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False

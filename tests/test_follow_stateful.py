@@ -97,7 +97,7 @@ class Followings(History):
         self.follow_for(self.every + timedelta(minutes=6))
         assert any("Going on after" in line for line in self.said[before:])
 
-    @rule(hours=st.sampled_from([2, 8]))
+    @rule(hours=st.sampled_from([2, 4]))
     def lose_the_candles_only(self, hours: int) -> None:
         self.server.faults.add(CHART, None, server_error())
         self.follow_for(timedelta(hours=hours))

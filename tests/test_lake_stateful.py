@@ -131,4 +131,4 @@ class Lives(History):
 
 
 TestLives = pytest.mark.slow(Lives.TestCase)
-TestLives.settings = histories(12, steps=10)
+TestLives.settings = histories(6, steps=8)

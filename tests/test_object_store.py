@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,12 @@ from transforms.partition import Source, Task
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 BEGUN = b"PUT /bucket/half HTTP/1.1\r\nHost: store\r\nContent-Length: 100\r\n\r\nhalf"
+
+
+@pytest.fixture
+def server(coin: Universe) -> Iterator[SimulatedExchange]:
+    with SimulatedExchange(coin) as serving:
+        yield serving
 
 
 @pytest.fixture
@@ -202,10 +208,10 @@ def test_a_task_on_its_way_to_a_worker_shows_no_secret(at: Lake) -> None:
 
 @pytest.mark.slow
 def test_two_machines_that_backfill_one_lake_lose_nothing_and_store_nothing_twice(
-    universe: Universe, object_store: ObjectStore, tmp_path: Path
+    coin: Universe, object_store: ObjectStore, tmp_path: Path
 ) -> None:
     uri = object_store.uri("machines")
-    with SimulatedExchange(universe, delay_s=0.05) as slow:
+    with SimulatedExchange(coin, delay_s=0.05) as slow:
         envs = [object_store.environment(tmp_path / name) for name in ("one", "two")]
         assert basislake(slow, "instruments", "--lake", uri, env=envs[0]).code == 0
         line = command(slow, "backfill", "--lake", uri, "--threads", "2", "--json")
@@ -217,9 +223,9 @@ def test_two_machines_that_backfill_one_lake_lose_nothing_and_store_nothing_twic
     assert len({each["run"] for each in told}) == 2
     # From either machine both backfills are seen while they go on.
     assert seen == {each["run"] for each in told}
-    assert sum(each["candles_written"] for each in told) == truths(universe).height
+    assert sum(each["candles_written"] for each in told) == truths(coin).height
     held = rows(lake.open(uri, object_store.options), "raw_candles")
-    assert held.equals(truths(universe))
+    assert held.equals(truths(coin))
 
 
 def _seen(uri: str, envs: list[dict[str, str]], processes: list[subprocess.Popen[str]]) -> set[str]:
@@ -332,15 +338,15 @@ def _objects(at: Lake) -> list[str]:
 
 @pytest.mark.slow
 def test_a_slow_store_costs_time_and_nothing_else(
-    universe: Universe, at: Lake, near: Lake, proxy: Proxy
+    coin: Universe, at: Lake, near: Lake, proxy: Proxy
 ) -> None:
     proxy.set(delay_s=0.02)
-    with SimulatedExchange(universe) as server:
+    with SimulatedExchange(coin) as server:
         result = fetch(server, near)
-        assert result.complete == len(universe.contracts)
+        assert result.complete == len(coin.contracts)
         assert server.counters.repeats == 0
         assert server.calls_of(CHART) == result.plan["calls"]
-    assert rows(at, "raw_candles").equals(truths(universe))
+    assert rows(at, "raw_candles").equals(truths(coin))
 
 
 def _instruments(*listed: str) -> pl.DataFrame:
