@@ -110,29 +110,32 @@ def loaded(
 
 
 @pytest.fixture(scope="session")
-def market_lake(universe: Universe, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def market_lake(universe: Universe) -> Lake:
     """A lake of the small market, fetched and built; to be read only."""
-    with SimulatedExchange(universe) as server:
-        return built_lake(tmp_path_factory.mktemp("market"), server)
+    return session.once("market", partial(_built_lake, universe))
 
 
 @pytest.fixture(scope="session")
-def coin_lake(coin: Universe, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def coin_lake(coin: Universe) -> Lake:
     """A lake of the market of one coin, fetched and built; to be read only."""
-    with SimulatedExchange(coin) as server:
-        return built_lake(tmp_path_factory.mktemp("coin"), server)
+    return session.once("coin", partial(_built_lake, coin))
+
+
+def _built_lake(universe: Universe, folder: Path) -> Lake:
+    with SimulatedExchange(universe) as server:
+        return built_lake(folder, server)
 
 
 @pytest.fixture(scope="session")
-def ailing(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def ailing() -> Lake:
     """A lake whose exchange misbehaved, to be read only; see `tests.ailing`."""
-    return ailing_lake(tmp_path_factory.mktemp("ailing"))
+    return session.once("ailing", ailing_lake)
 
 
 @pytest.fixture(scope="session")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Staged:
+def staged() -> Staged:
     """A lake that was built several times, to be read only or copied; see `tests.staged`."""
-    return make_staged(tmp_path_factory.mktemp("staged"))
+    return session.once("staged", make_staged)
 
 
 @pytest.fixture

@@ -1,12 +1,19 @@
 """A folder of its own for each run of the tests, and in it one for each of its workers.
 
-Runs at once, and the workers of one, share nothing: neither temporary folders nor what this machine
-keeps of its lakes, such as their pace.
+Runs at once, and the workers of one, share nothing that changes: neither temporary folders nor what
+this machine keeps of its lakes, such as their pace.
 """
 
+import fcntl
 import os
+import pickle
+import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 # The settings of a developer's shell; a test gives its own.
 _FOREIGN = ("BASISLAKE_", "AWS_", "GOOGLE_")
@@ -25,6 +32,27 @@ def begin() -> Path:
     os.environ |= {"TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
     tempfile.tempdir = None
     return folder
+
+
+def once(name: str, make: Callable[[Path], T]) -> T:
+    """Return what the worker of a run that needs it first makes in a folder, to be read only.
+
+    Args:
+        name: of the folder.
+        make: fills it.
+    """
+    own = Path(tempfile.gettempdir())
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    shared.mkdir(exist_ok=True)
+    folder, told = shared / name, shared / f"{name}.told"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            told.write_bytes(pickle.dumps(make(folder)))
+    found: T = pickle.loads(told.read_bytes())  # noqa: S301  (we wrote it)
+    return found
 
 
 def places() -> dict[str, str]:

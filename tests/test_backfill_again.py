@@ -134,6 +134,7 @@ def test_a_candle_that_changed_is_fetched_again_and_the_old_one_stays_as_of_its_
     assert_frame_equal(rows(where, "candles").select(counting(where).columns), counting(where))
 
 
+@pytest.mark.slow
 def test_what_comes_again_as_it_is_stored_changes_nothing(
     where: Lake, server: SimulatedExchange
 ) -> None:

@@ -39,7 +39,7 @@ def minute_ms(universe: Universe, row: int) -> int:
     return int(truth(universe, NAME)["ts"][row].timestamp() * 1000)
 
 
-@pytest.mark.parametrize("kind", slow_but(("reset", "duplicate-tick"), HARMLESS))
+@pytest.mark.parametrize("kind", slow_but(("duplicate-tick",), HARMLESS))
 def test_a_fault_in_every_third_call_changes_no_row(
     universe: Universe, where: Lake, kind: str
 ) -> None:
@@ -70,7 +70,7 @@ def test_all_faults_at_once_change_no_row(universe: Universe, where: Lake) -> No
         forms.server_error(),
         pytest.param(Reset(), marks=pytest.mark.slow),
         pytest.param(Hang(), marks=pytest.mark.slow),
-        Changed(changes.contradict_candle(0.5)),
+        pytest.param(Changed(changes.contradict_candle(0.5)), marks=pytest.mark.slow),
         pytest.param(Changed(changes.shorten_column()), marks=pytest.mark.slow),
     ],
     ids=lambda fault: fault.kind,

@@ -111,6 +111,7 @@ def test_what_another_run_works_on_is_left_to_it_and_taken_up_afterwards(
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
 
 
+@pytest.mark.slow
 def test_a_minute_that_one_round_lacked_is_asked_once_more_by_the_next_and_then_not_again(
     server: SimulatedExchange, where: Lake, clock: Clock
 ) -> None:

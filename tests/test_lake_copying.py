@@ -76,6 +76,7 @@ def test_a_backup_holds_every_batch_and_the_next_one_copies_only_what_came_since
     assert is_same(content(lake.open(str(folder))), content(where))
 
 
+@pytest.mark.slow
 def test_a_backup_that_was_tidied_never_takes_one_build_for_another(
     staged: Staged, where: Lake, tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ from tests.loading import Target, fresh_target
 from tests.market import basislake, command, fetch
 from tests.processes import ended, running, wait_until
 from tests.staged import CURATED_NAMES, UNIVERSE, Staged, built, content, files, is_same
+from tests.tiers import slow_but
 
 # Another program that knows nothing of us.
 FOREIGN = """
@@ -102,7 +103,7 @@ def logs(where: Lake) -> int:
     return len(list(Path(where.uri).glob("*/_delta_log/*.json")))
 
 
-@pytest.fixture(scope="module", params=MAINTAINERS)
+@pytest.fixture(scope="module", params=slow_but(["another program"], MAINTAINERS))
 def kept(
     staged: Staged, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Kept:
@@ -206,6 +207,7 @@ def test_a_load_sends_nothing_and_the_next_batch_is_built_and_loaded_right(
     target.execute(f"DROP SCHEMA {target.schema} CASCADE")
 
 
+@pytest.mark.slow
 def test_files_younger_than_a_day_are_kept_unless_it_is_said_that_nobody_needs_them(
     staged: Staged, where: Lake
 ) -> None:

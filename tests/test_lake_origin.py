@@ -87,6 +87,7 @@ def test_candles_of_known_instruments_need_one_address_only(
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 def test_an_exchange_on_another_port_is_the_same(server: SimulatedExchange, at: Lake) -> None:
     fetch(server, at)
     assert origin_of(at) == "localhost"

@@ -242,6 +242,7 @@ def test_curated_rows_made_again_are_those_of_a_build_of_then(staged: Staged, wh
     assert fingerprint(past(where, staged.unbuilt.batch), 2) == printed
 
 
+@pytest.mark.slow
 def test_every_verb_reads_as_of_a_batch_also_where_its_build_was_tidied_away(
     staged: Staged, where: Lake
 ) -> None:

@@ -87,7 +87,7 @@ def check_readers(at: Lake, plain: Lake) -> None:
             assert found.equals(expected[name]), (name, read)
 
 
-@pytest.mark.parametrize("name", slow_but(NAMES[:2], [*NAMES, "x:y/s3:/L*"]))
+@pytest.mark.parametrize("name", slow_but(NAMES[:1], [*NAMES, "x:y/s3:/L*"]))
 def test_a_lake_in_any_folder_is_read_built_and_copied_as_it_is(
     name: str, plain: Lake, tmp_path: Path
 ) -> None:
@@ -152,6 +152,7 @@ def test_a_prefix_that_a_store_and_a_library_read_differently_is_refused(name: s
         lake.open(f"s3://bucket/{name}")
 
 
+@pytest.mark.slow
 def test_a_path_leads_where_the_system_goes(
     plain: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

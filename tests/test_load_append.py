@@ -204,6 +204,7 @@ def _longer(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([frame, later.with_columns(open=pl.lit(frame["open"][0]))])
 
 
+@pytest.mark.slow
 def test_a_load_of_a_lake_that_grew_in_all_ways_comes_to_the_same_as_a_first_one(
     target: Target,
 ) -> None:

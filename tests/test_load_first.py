@@ -219,6 +219,7 @@ def test_the_command_loads_into_a_schema_and_shows_what_it_would_do(target: Targ
     assert all(row["equal"] for row in json.loads(status.out)["database"].values())
 
 
+@pytest.mark.slow
 def test_a_database_row_leads_to_the_batch_of_the_lake_that_it_was_made_from(
     postgres: str, staged: Staged, tmp_path: Path
 ) -> None:

@@ -39,7 +39,6 @@ from tests.lakes import append as append_batch
 from tests.market import NOW, Ran, basislake, command, fetch, rows, truths
 from tests.object_store import SECRET, ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
-from tests.tiers import slow_but
 from transforms.changes import Life
 from transforms.months import Place
 from transforms.partition import Source, Task
@@ -293,7 +292,8 @@ def test_the_stand_in_neither_stores_nor_waits_for_what_a_killed_client_began(
         assert requests.get(f"{store.url}/bucket/half", timeout=30).status_code == 404
 
 
-@pytest.mark.parametrize("at", slow_but(["s3"], ["s3", "gs"]), indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("at", ["s3", "gs"], indirect=True)
 def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> None:
     def write(number: int) -> None:
         while True:
