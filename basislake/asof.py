@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from tempfile import TemporaryDirectory
 
-from basislake.curate import curate
 from basislake.output import Progress, duration, say
 from lake import Lake
 from lake.past import PastLake, past
@@ -41,6 +40,8 @@ def opened(where: Lake, as_of: int | datetime | None, built: int | None = None) 
     if found.is_built:
         yield found
         return
+    from basislake.curate import curate  # noqa: PLC0415  (few commands build)
+
     with TemporaryDirectory(prefix="basislake-as-of-") as folder:
         target = Lake(folder)
         made = curate(found, target=target, report=Progress("instruments"))

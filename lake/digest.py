@@ -12,7 +12,6 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lake.tables import BATCH, Table
 
@@ -52,11 +51,13 @@ def _is_ascending(series: pl.Series) -> bool:
 
 
 def _update(sha: Any, values: pa.Array) -> None:  # noqa: ANN401  (hashlib names no public type)
-    sha.update(_bytes(pc.is_null(values)) if values.null_count else bytes(len(values)))
+    sha.update(_bytes(values.is_null()) if values.null_count else bytes(len(values)))
     if pa.types.is_large_list(values.type):
-        sha.update(_lengths(pc.list_value_length(values)))
-        _update(sha, pc.list_flatten(values))
+        sha.update(_lengths(values.value_lengths()))
+        _update(sha, values.flatten())
     elif pa.types.is_large_string(values.type):
+        import pyarrow.compute as pc  # noqa: PLC0415  (reading needs none of it)
+
         sha.update(_lengths(pc.binary_length(values)))
         sha.update(_characters(values.drop_null() if values.null_count else values))
     else:
@@ -88,6 +89,6 @@ def _bytes(values: pa.Array) -> pa.Buffer | bytes:
     elif pa.types.is_timestamp(kind):
         values = values.view(pa.int64())
     if values.null_count:
-        values = pc.fill_null(values, pa.scalar(0, values.type))
+        values = values.fill_null(pa.scalar(0, values.type))
     width, data = values.type.bit_width // 8, values.buffers()[1]
     return b"" if data is None else data.slice(values.offset * width, len(values) * width)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -239,26 +238,24 @@ class Watch:
 
 def _files_of(table: Table, delta: DeltaTable) -> tuple[DataFile, ...]:
     """The files of a table, by partition, time and path."""
-    actions = pa.table(delta.get_add_actions(flatten=True))
+    actions = pl.DataFrame(delta.get_add_actions(flatten=True))
 
-    def told(name: str, kind: pl.DataType | None = None) -> list[Any]:
-        if name not in actions.column_names:
-            return [None] * actions.num_rows
-        # Arrow is slow at times, and Polars at columns of a few rows.
-        column = actions.column(name)
-        return pl.Series(column).cast(kind).to_list() if kind else column.to_pylist()
+    # Column by column: an expression over all of them costs more than most tables have files.
+    def told(name: str, kind: Any) -> list[Any]:  # noqa: ANN401  (a Polars type)
+        is_there = name in actions.columns
+        return actions[name].cast(kind).to_list() if is_there else [None] * actions.height
 
     stamp = files.time_column(table)
     name, time = stamp.name if stamp else "", pl.Datetime("us", "UTC")
     columns = (
-        told("path"),
-        told(f"partition.{table.partition}"),
-        told("num_records"),
-        told("size_bytes"),
+        told("path", pl.String),
+        told(f"partition.{table.partition}", pl.String),
+        told("num_records", pl.Int64),
+        told("size_bytes", pl.Int64),
         told(f"min.{name}", time),
         told(f"max.{name}", time),
-        told(f"min.{BATCH}"),
-        told(f"max.{BATCH}"),
+        told(f"min.{BATCH}", pl.Int64),
+        told(f"max.{BATCH}", pl.Int64),
     )
     found = [
         DataFile(path, part, rows, size, first, last, None if least is None else (least, most))

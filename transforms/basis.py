@@ -3,7 +3,6 @@
 from datetime import datetime
 
 import polars as pl
-import pyarrow.compute as pc
 
 MICROSECONDS_PER_DAY = 86_400_000_000
 # Days a year in the annualisation, as is the convention where markets never close.
@@ -68,6 +67,8 @@ def _days(left: pl.Series) -> pl.Series:
     Arrow divides; Polars divides by a constant by multiplying with its inverse, which is off by one
     bit for some values.
     """
+    import pyarrow.compute as pc  # noqa: PLC0415  (a build that finds nothing new needs none)
+
     microseconds = left.dt.total_microseconds().cast(pl.Float64).to_arrow()
     return pl.Series(pc.divide(microseconds, float(MICROSECONDS_PER_DAY)))
 
