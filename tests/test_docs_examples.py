@@ -42,7 +42,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     start = "from basislake.__main__ import main\nif __name__ == '__main__':\n    main()\n"
     program.write_text(f"#!{sys.executable}\n{start}")
     program.chmod(0o755)
-    with SimulatedExchange(market(defaults.SEED, defaults.NOW, weeks=3)) as server:
+    with SimulatedExchange(market(defaults.SEED, defaults.NOW, weeks=2)) as server:
         variables = {
             **session.places(),
             "PATH": f"{program.parent}:{os.environ['PATH']}",

@@ -36,7 +36,7 @@ from tests.market import Ran, basislake, command
 from tests.processes import ended, running, small_disk, wait_until
 from tests.servers import Data
 
-ROWS = 150_000
+ROWS = 100_000
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 SECRET = "s3cr3t-Passw0rd"  # noqa: S105
 

@@ -52,12 +52,9 @@ def name_of(number: int) -> str:
     return f"{'BTC' if number % 2 else 'ETH'}-{number + 1}JUN19"
 
 
-@pytest.fixture(scope="module", params=["postgres", "older_postgres"])
-def many(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Target]:
-    """Loaded: futures whose lives overlap as those of an exchange do, two to an expiry."""
-    postgres: str = request.getfixturevalue(request.param)
+@pytest.fixture(scope="module")
+def many_futures(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Futures whose lives overlap as those of an exchange do, two to an expiry."""
     lake = Lake(str(tmp_path_factory.mktemp("many") / "lake"))
     frame, spread = candles(MINUTES), basis(MINUTES)
     records = []
@@ -68,7 +65,13 @@ def many(
         expires_at = START + later + timedelta(minutes=MINUTES)
         records.append(instruments(name_of(number), expires_at=expires_at))
     record(lake, pl.concat(records))
-    target = fresh_target(postgres, lake)
+    return lake
+
+
+@pytest.fixture(scope="module", params=["postgres", "older_postgres"])
+def many(request: pytest.FixtureRequest, many_futures: Lake) -> Iterator[Target]:
+    """The same, loaded."""
+    target = fresh_target(request.getfixturevalue(request.param), many_futures)
     target.load()
     target.execute(EXPLAINED_SQL)
     yield target

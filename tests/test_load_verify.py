@@ -126,7 +126,7 @@ TABLES = [FUTURES_OHLCV, FUTURES_BASIS_SPREAD, EVERYTHING]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-@examples(30, suppress_health_check=SHARING)
+@examples(15, suppress_health_check=SHARING)
 @given(data=st.data())
 def test_extreme_rows_come_back_bit_for_bit_and_with_equal_figures(
     database: Database, table: Table, data: st.DataObject
@@ -182,7 +182,7 @@ def test_what_the_lake_holds_comes_back_from_postgres_bit_for_bit(
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-@examples(30, suppress_health_check=SHARING)
+@examples(15, suppress_health_check=SHARING)
 @given(data=st.data())
 def test_one_altered_cell_is_found_by_the_figures_and_named_by_the_comparison(
     database: Database, table: Table, data: st.DataObject
