@@ -1,5 +1,5 @@
 """Slices: the rows of one instrument in one calendar month (UTC), the unit in which curated rows
-are made, compared and loaded.
+are filed, compared and loaded.
 
 A build writes files of one slice each. Another program may put files together, and a slice is then
 a part of each of its files.

@@ -286,7 +286,6 @@ def _result(
     candles, basis = bases[CANDLES.name], bases[BASIS.name]
     futures = {name for name, life in sources.lives.items() if life.kind == "future"}
     of_futures = sum(file.rows for file in candles.files if file.partition in futures)
-    names = {file.partition for file in sources.raw.files if file.may_be_until(sources.raw.until)}
     return BuildResult(
         candles=candles.rows,
         quarantined=bases[QUARANTINE.name].rows,
@@ -295,7 +294,7 @@ def _result(
         raw_version=sources.batch or None,
         rebuilt=len(built),
         periods=sum(len(done.periods) for done in built),
-        unchanged=len(names) - len(built),
+        unchanged=len(sources.lives) - len(built),
         bytes_written=written,
         seconds=seconds,
     )

@@ -12,12 +12,12 @@ from transforms.periods import period_of_rows, period_span, periods_in
 from transforms.spikes import PERPETUAL_STALE
 
 # How far before a change of raw candles the flags of a coin's instruments may differ: the prints
-# after one of a perpetual, and the hour around a minute in which a future looks at its perpetual,
-# and both at other futures, which look at the perpetual. A future's own prints are compared with
-# those of their period alone.
+# after one of a perpetual, and the hour before a minute in which a future looks at its perpetual;
+# the rest is slack. A future's own prints are compared with those of their period alone.
 BEFORE = NEAR + 3 * STAND_IN
 # How far after: which candles of a perpetual are prints, the prints before one, a price that stays
-# flagged, and the same hours.
+# flagged, and the two hours in which a future looks at others and they at their perpetual; the rest
+# is slack.
 AFTER = 2 * NEAR + PERPETUAL_STALE + 3 * STAND_IN
 
 

@@ -45,7 +45,8 @@ STAND_IN = timedelta(hours=1)
 # future on its prints of the same period, and a build knows what a change can reach
 # (transforms/changes.py).
 NEAR = timedelta(hours=12)
-# So much before a period says which of a future's candles at its beginning are prints.
+# So much before a period says which of a future's candles at its beginning are prints, and whether
+# the first candle moved (`rules.WARNING_RULES`).
 LEAD_IN = 2 * MINUTE
 
 SIDES = ("high", "low")

@@ -18,7 +18,7 @@ from transforms.basis import basis
 from transforms.candles import validate
 from transforms.changes import AFTER, BEFORE, Life
 from transforms.levels import LEAD_IN, STAND_IN
-from transforms.months import Change, Held, Place, inside, outside, write_changes
+from transforms.months import Change, Held, Place, inside, write_changes
 from transforms.periods import spans_of_periods
 from transforms.quality import period_figures
 from transforms.spikes import flag_future, flag_perpetual
@@ -99,7 +99,8 @@ def build_partition(task: Task) -> Built:
     life, wanted = task.source.life, spans_of_periods(task.periods)
     raw = _raw(task, task.instrument, task.source, widened(wanted, life))
     validated, quarantine = validate(raw, life.listed_at, life.expires_at)
-    candles, matched = _judged(task, validated, wanted)
+    before = inside(validated, [Span(span.start - LEAD_IN, span.start) for span in wanted])
+    candles, matched = _judged(task, validated, before, wanted)
     return Built(
         instrument=task.instrument,
         periods=task.periods,
@@ -110,7 +111,7 @@ def build_partition(task: Task) -> Built:
             task.instrument,
             inside(raw.select("ts"), wanted)["ts"],
             candles,
-            outside(validated, wanted),
+            before,
         ),
     )
 
@@ -125,7 +126,7 @@ def widened(periods: Sequence[Span], life: Life) -> list[Span]:
 
 
 def _judged(
-    task: Task, candles: pl.DataFrame, wanted: Sequence[Span]
+    task: Task, candles: pl.DataFrame, before: pl.DataFrame, wanted: Sequence[Span]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The candles of the periods with their spikes flagged, and the rows of `basis`, none for a
     perpetual.
@@ -140,14 +141,16 @@ def _judged(
     if expires_at is None:
         return inside(flag_perpetual(candles, others), wanted), BASIS.empty()
     perpetual = _perpetual(task, wanted)
-    before = inside(candles, [Span(span.start - LEAD_IN, span.start) for span in wanted])
     own = flag_future(own, perpetual, expires_at, others, before)
     return own, basis(own, perpetual, expires_at)
 
 
 def _perpetual(task: Task, wanted: Sequence[Span]) -> pl.DataFrame:
-    """The perpetual's candles of some periods, and of the hour on either side."""
-    near = merge(Span(span.start - STAND_IN, span.end + STAND_IN) for span in wanted)
+    """The perpetual's candles of some periods, of the hour after each and of two before: in the
+    first hour of a period the other futures are looked at for an hour back, and each of their
+    minutes beside the perpetual's of another.
+    """
+    near = merge(Span(span.start - 2 * STAND_IN, span.end + STAND_IN) for span in wanted)
     columns = ("ts", "high", "low", "close", "traded", "suspect")
     rows = read_rows(
         CANDLES, f"{task.target.uri}/candles", task.perpetual, task.target.options, columns, near

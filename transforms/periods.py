@@ -12,19 +12,20 @@ from lake.spans import Span, merge
 
 # A period begins on the 1st, 5th, 9th, 13th, 17th, 21st and 25th of a month (UTC) and ends with the
 # next one: long enough for the prints of a thin contract, short enough to be made each minute.
-DAYS = 4
+_DAYS = 4
 _IN_A_MONTH = 7
+_LAST_BEGINS_ON = 1 + _DAYS * (_IN_A_MONTH - 1)
 
 
 def period_of(time: datetime) -> datetime:
     """The first instant of the period that holds a time."""
-    return month_of(time) + timedelta(days=DAYS * min((time.day - 1) // DAYS, _IN_A_MONTH - 1))
+    return month_of(time) + timedelta(days=_DAYS * min((time.day - 1) // _DAYS, _IN_A_MONTH - 1))
 
 
 def period_span(start: datetime) -> Span:
     """A period, by its first instant."""
-    end = start + timedelta(days=DAYS)
-    return Span(start, end if end.day <= DAYS * _IN_A_MONTH - DAYS + 1 else month_span(start).end)
+    is_last = start.day == _LAST_BEGINS_ON
+    return Span(start, month_span(start).end if is_last else start + timedelta(days=_DAYS))
 
 
 def periods_in(span: Span) -> Iterator[datetime]:
@@ -37,7 +38,7 @@ def periods_in(span: Span) -> Iterator[datetime]:
 
 def period_of_rows(ts: str = "ts") -> pl.Expr:
     """The first instant of the period of each row."""
-    before = ((pl.col(ts).dt.day() - 1) // DAYS).clip(upper_bound=_IN_A_MONTH - 1) * DAYS
+    before = ((pl.col(ts).dt.day() - 1) // _DAYS).clip(upper_bound=_IN_A_MONTH - 1) * _DAYS
     return pl.col(ts).dt.truncate("1mo") + pl.duration(days=before)
 
 

@@ -26,8 +26,7 @@ def period_figures(
         instrument: whose.
         ts: minutes of its raw candles of whole periods, sorted.
         candles: those that passed validation, flagged.
-        outside: candles of other periods, of which the one a minute before a period counts: some
-            warning rules look at it.
+        outside: candles of the minutes before these periods: some warning rules look at them.
     """
     period = period_of_rows().alias("period")
     raw = ts.to_frame("ts").with_columns(period)

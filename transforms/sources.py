@@ -14,7 +14,7 @@ from lake.files import DataFile
 from lake.guard import reading
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span, merge
-from lake.tables import ASKS, BASIS, BATCH, CANDLES, PERIODS, RAW_CANDLES, RECORDS
+from lake.tables import ASKS, BASIS, BATCH, CANDLES, PERIODS, QUARANTINE, RAW_CANDLES, RECORDS
 from transforms.changes import Life, changed_coins, lives, moved, reached
 from transforms.levels import STAND_IN
 from transforms.partition import Source, widened
@@ -167,6 +167,10 @@ def _with_curated(held: Mapping[str, Span], bases: Mapping[str, Snapshot]) -> di
     for name, *ends in figures.agg(pl.min("period"), last=pl.max("period")).iter_rows():
         first, last = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in ends)
         found.setdefault(name, []).append(Span(first, period_span(last).end))
+    # Of a build that was killed, `quarantine` may have rows of which the others know nothing.
+    broken = bases[QUARANTINE.name].read().group_by("instrument")
+    for name, first, last in broken.agg(pl.min("ts"), last=pl.max("ts")).iter_rows():
+        found.setdefault(name, []).append(Span(first, last + MINUTE))
     return {name: _around(spans) for name, spans in found.items() if name in held}
 
 

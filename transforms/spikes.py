@@ -54,7 +54,8 @@ def flag_future(
     Args:
         candles: rows of `candles` of one dated future, sorted, of whole periods
             (`transforms.periods`): each is judged by itself.
-        perpetual: rows of `candles` of its perpetual, flagged, with the hour on either side.
+        perpetual: rows of `candles` of its perpetual, flagged, with two hours before each period
+            and one after.
         expires_at: of the future.
         others: asked only where something may be a spike.
         before: its candles of the minutes before these periods (`levels.LEAD_IN`), which are not
