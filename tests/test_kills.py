@@ -92,6 +92,7 @@ def test_commands_that_are_killed_at_any_moment_leave_what_is_true_and_whole(
     held: dict[int, int] = {}
     with SimulatedExchange(UNIVERSE, clock=clock) as server:
         lines = {
+            "instruments": arguments(server, "instruments", "--lake", where.uri),
             "backfill": arguments(server, "backfill", "--lake", where.uri),
             "build": arguments(None, "build", "--lake", where.uri),
             "maintain": arguments(
