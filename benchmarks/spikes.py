@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lake.tables import RAW_CANDLES
+from lake.tables import BATCH, RAW_CANDLES
 from tests.spiked import Market, market, planted
 from transforms.levels import CAP, FLOOR, beside_perpetual, with_previous
 
@@ -151,7 +151,8 @@ def _spiked(frame: pl.DataFrame, size: float, seed: str) -> tuple[pl.DataFrame, 
 def _recorded() -> Market | None:
     if not RECORDED.exists():
         return None
-    candles = pl.read_parquet(RECORDED).select(RAW_CANDLES.names).sort("instrument", "ts")
+    candles = pl.read_parquet(RECORDED).with_columns(pl.lit(1).alias(BATCH))
+    candles = candles.select(RAW_CANDLES.names).sort("instrument", "ts")
     parts = candles.partition_by("instrument", as_dict=True)
     raw = {str(name): frame for (name,), frame in parts.items()}
     return Market(raw, {name: _expiry(name) for name in raw})
