@@ -24,7 +24,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 TEXTS = {page.name: page.read_text() for page in PAGES}
 COMMANDS, TABLES = TEXTS["commands.md"], TEXTS["tables.md"]
 # Read by the tests and by click, not by the command.
-OTHER_VARIABLES = {"BASISLAKE_TEST_POSTGRES"}
+OTHER_VARIABLES = {"BASISLAKE_TEST_POSTGRES", "BASISLAKE_TEST_KILLS"}
 WITHOUT_FLAG = {SETTING}
 VARIABLE = re.compile(r"\bBASISLAKE_[A-Z_]+\b")
 CALL = re.compile(r"(?:^\s*|`|\$\(|bin/)basislake ((?:[a-z]+\b|--[a-z]+)[^`\n]*)", re.MULTILINE)
