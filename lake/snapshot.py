@@ -241,21 +241,21 @@ def _files_of(table: Table, delta: DeltaTable) -> tuple[DataFile, ...]:
     actions = pl.DataFrame(delta.get_add_actions(flatten=True))
 
     # Column by column: an expression over all of them costs more than most tables have files.
-    def told(name: str, kind: Any) -> list[Any]:  # noqa: ANN401  (a Polars type)
+    def column(name: str, kind: Any) -> list[Any]:  # noqa: ANN401  (a Polars type)
         is_there = name in actions.columns
         return actions[name].cast(kind).to_list() if is_there else [None] * actions.height
 
     stamp = files.time_column(table)
     name, time = stamp.name if stamp else "", pl.Datetime("us", "UTC")
     columns = (
-        told("path", pl.String),
-        told(f"partition.{table.partition}", pl.String),
-        told("num_records", pl.Int64),
-        told("size_bytes", pl.Int64),
-        told(f"min.{name}", time),
-        told(f"max.{name}", time),
-        told(f"min.{BATCH}", pl.Int64),
-        told(f"max.{BATCH}", pl.Int64),
+        column("path", pl.String),
+        column(f"partition.{table.partition}", pl.String),
+        column("num_records", pl.Int64),
+        column("size_bytes", pl.Int64),
+        column(f"min.{name}", time),
+        column(f"max.{name}", time),
+        column(f"min.{BATCH}", pl.Int64),
+        column(f"max.{BATCH}", pl.Int64),
     )
     found = [
         DataFile(path, part, rows, size, first, last, None if least is None else (least, most))

@@ -167,7 +167,9 @@ def _paths(delta: DeltaTable) -> set[str]:
 
 
 def _opened(base: Snapshot) -> DeltaTable:
-    """The table that the base has open, which the commit moves on; anew where one has already."""
+    """The table that the base has open, if no earlier commit has moved it; else it is opened again.
+    The commit moves it to the next version.
+    """
     is_own = base.delta is not None and base.delta.version() == base.version
     return base.delta if base.delta is not None and is_own else _renewed(base)
 

@@ -65,7 +65,7 @@ class Connections:
             LoadError: the server cannot be reached, or refuses us.
         """
         with self._lock:
-            first = self._opened[0] if self._opened and not self._is_closed else None
+            first = next((known for known in self._opened if not known.is_closed), None)
         database = first.another() if first else Database(self._uri, self._lock_wait_s)
         with self._lock:
             self._opened.append(database)

@@ -44,14 +44,14 @@ def once(name: str, make: Callable[[Path], T]) -> T:
     own = Path(tempfile.gettempdir())
     shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
     shared.mkdir(exist_ok=True)
-    folder, told = shared / name, shared / f"{name}.told"
+    folder, result = shared / name, shared / f"{name}.pickle"
     with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not told.exists():
+        if not result.exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            told.write_bytes(pickle.dumps(make(folder)))
-    found: T = pickle.loads(told.read_bytes())  # noqa: S301  (we wrote it)
+            result.write_bytes(pickle.dumps(make(folder)))
+    found: T = pickle.loads(result.read_bytes())  # noqa: S301  (we wrote it)
     return found
 
 

@@ -49,9 +49,9 @@ IMPORTED = [
 class Victims:
     """Runs commands in processes, and kills most of them at any moment of their time."""
 
-    def __init__(self, told: Path) -> None:
+    def __init__(self, output: Path) -> None:
         """Run nothing yet; what commands say goes into a file."""
-        self._told = told
+        self._output = output
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(IMPORTED)
         self._draw = random.Random()  # noqa: S311  (moments, not secrets)
@@ -64,7 +64,7 @@ class Victims:
     def is_killed(self, line: list[str]) -> bool:
         """Run a command, and kill it at some moment, or later than it takes."""
         verb = line[0]
-        process = self._context.Process(target=_run, args=(line, self._told))
+        process = self._context.Process(target=_run, args=(line, self._output))
         begun_s = time.monotonic()
         process.start()
         process.join(self._draw.uniform(0, 1.2 * self._longest_s.get(verb, PATIENCE_S)))
@@ -75,12 +75,12 @@ class Victims:
             self._longest_s[verb] = max(took_s, self._longest_s.get(verb, 0.0))
         elif process.exitcode != -9:
             # What a killed build had begun to replace was tidied away since.
-            assert "`basislake build` makes the newest" in self._told.read_text(), line
+            assert "`basislake build` makes the newest" in self._output.read_text(), line
         return process.exitcode == -9
 
 
-def _run(line: list[str], told: Path) -> None:
-    with told.open("w") as stream, redirect_stdout(stream), redirect_stderr(stream):
+def _run(line: list[str], output: Path) -> None:
+    with output.open("w") as stream, redirect_stdout(stream), redirect_stderr(stream):
         main(line)
 
 
@@ -90,7 +90,7 @@ def test_commands_that_are_killed_at_any_moment_leave_what_is_true_and_whole(
 ) -> None:
     where, other = (lake.open(str(tmp_path / name)) for name in ("lake", "copy"))
     target = fresh_target(postgres, where)
-    clock, victims = Clock(UNIVERSE.now_ms - 4 * 86_400_000), Victims(tmp_path / "told")
+    clock, victims = Clock(UNIVERSE.now_ms - 4 * 86_400_000), Victims(tmp_path / "output")
     kills = Counter[str]()
     held: dict[int, int] = {}
     with SimulatedExchange(UNIVERSE, clock=clock) as server:
@@ -140,7 +140,7 @@ def is_true(where: Lake, now_ms: int) -> None:
 
 def is_whole(where: Lake) -> None:
     """Each raw candle that a build saw has become one of `candles` or of `quarantine`."""
-    # What a killed build began to replace may be tidied away: then a reader is told so.
+    # What a killed build began to replace may be tidied away: then reading raises GoneError.
     with suppress(GoneError):
         still = where.state()
         judged = sum(still.read(table).height for table in (CANDLES, QUARANTINE))

@@ -66,8 +66,8 @@ def write_changes(
 ) -> Change:
     """Write what a table lacks of some periods, and tell the files that go.
 
-    Where a month holds other rows, it is written anew; where only rows after all others are new, a
-    file with those.
+    If the month has other rows, the whole month is written again; if only rows after all others are
+    new, a file with those.
 
     Args:
         target: the lake.
