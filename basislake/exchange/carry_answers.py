@@ -93,10 +93,15 @@ def _settlements(rows: list[Row], question: Question) -> object:
         rows = [row for row in rows if place(row) < before]
     page = rows[:count]
     answer: dict[str, object] = {"settlements": page}
-    return answer if len(page) == len(rows) else answer | {"continuation": _continuation(page[-1])}
+    return (
+        answer
+        if len(page) == len(rows)
+        else answer | {"continuation": continuation_after(page[-1])}
+    )
 
 
-def _continuation(last: Row) -> str:
+def continuation_after(last: Row) -> str:
+    """Return the text that asks for what comes after a settlement."""
     time_ms, name = place(last)
     return base64.urlsafe_b64encode(f"{time_ms}/{name}".encode()).decode()
 
