@@ -216,9 +216,9 @@ def test_a_day_that_the_list_lacks_is_no_row(
     ]
 
 
-def settled(window: Span, name: str = FUTURE) -> list[dict[str, object]]:
+def settled(window: Span, name: str = FUTURE) -> list[dict[str, Any]]:
     names = ("type", "position", "mark_price", "index_price")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"settled_at": time(row["timestamp"]), **{n: row[n] for n in names}}
         for row in TRUTH.settlements(name, milliseconds(window.end + timedelta(hours=1)))
     ]
