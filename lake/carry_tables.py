@@ -127,3 +127,19 @@ SETTLEMENTS = Table(
     key=("instrument", "settled_at", "type"),
     order=("instrument", "settled_at", "type"),
 )
+
+REJECTED = Table(
+    name="rejected",
+    row="a raw row of funding, totals, deliveries or settlements that is not among the curated",
+    columns=(
+        Column("dataset", Type.TEXT, "funding, funding_totals, deliveries or settlements"),
+        Column("instrument", Type.TEXT, "whose row it is, of deliveries the index"),
+        Column(
+            "ts", Type.TIME, "the row's own time: hour_end, month, delivered_at, settled_at", "UTC"
+        ),
+        Column("rules", Type.TEXTS, "names of all rules it broke"),
+        Column("row", Type.TEXT, "its cells, as JSON"),
+    ),
+    key=("dataset", "instrument", "ts"),
+    order=("dataset", "instrument", "ts"),
+)
