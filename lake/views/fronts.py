@@ -8,9 +8,10 @@ from lake.views.curves import COIN
 from lake.views.declaration import Parameter, View, columns_of
 
 FRONT_QUARTERLY_ROLL_DAYS = 5
+_TERMS = f"{', '.join(DATED_TERMS[:-1])} or {DATED_TERMS[-1]}"
 
 _PARAMETERS = (
-    Parameter("term", f"{', '.join(DATED_TERMS[:-1])} or {DATED_TERMS[-1]}", "'quarterly'"),
+    Parameter("term", _TERMS, "'quarterly'"),
     Parameter("roll_days", "days before the expiry at which the series rolls, 0 or more", "5"),
 )
 _GAP = Column(
@@ -26,7 +27,7 @@ _GAP = Column(
 _FRONT = f"""
     choice AS (
         SELECT CASE WHEN term IN {DATED_TERMS} THEN term
-                    ELSE error('The term is {", ".join(DATED_TERMS)}, not '
+                    ELSE error('The term is {_TERMS}, not '
                                || coalesce(term, 'NULL') || '.') END AS chosen,
                CASE WHEN roll_days >= 0 THEN roll_days * INTERVAL 1 DAY
                     ELSE error('The series rolls 0 or more days before the expiry, not '
