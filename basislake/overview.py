@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from basislake.output import age, called, percent, size
+from basislake.columns import Column, Kind
+from basislake.output import age, called, percent
 from basislake.tables import bar, console, print_table
 from lake import Lake
 from lake.snapshot import Snapshot
@@ -99,8 +100,17 @@ def show_coins(found: Sequence[Mapping[str, Any]], now: datetime) -> None:
     to = console(sys.stdout)
     has_bars = to.is_terminal and to.encoding.startswith("utf")
     rows = [[*_coin(row, now), *([bar(_parts(row))] if has_bars else [])] for row in found]
-    columns = ["what", "known", "started", "minutes", "answered", "newest", "age"]
-    print_table("Coverage by coin", [*columns, *([""] if has_bars else [])], rows)
+    columns = [
+        "what",
+        Column("known", rank=1),
+        "started",
+        "minutes",
+        Column("answered", Kind.MEASURE),
+        "newest",
+        Column("age", Kind.MEASURE, rank=2),
+        *([Column("", rank=3)] if has_bars else []),
+    ]
+    print_table("Coverage by coin", columns, rows)
 
 
 def show_tables(found: Mapping[str, Any], now: datetime) -> None:
@@ -110,13 +120,20 @@ def show_tables(found: Mapping[str, Any], now: datetime) -> None:
             name,
             row["rows"],
             row["files"],
-            size(row["bytes"]),
+            row["bytes"],
             row["version"],
             _age(row["committed_at"], now),
         ]
         for name, row in found["tables"].items()
     ]
-    columns = ["table", "rows", "files", "size", "version", "changed"]
+    columns = [
+        "table",
+        "rows",
+        "files",
+        Column("size", Kind.SIZE),
+        Column("version", Kind.PLAIN, rank=1),
+        Column("changed", Kind.MEASURE),
+    ]
     of = f", the market of {found['exchange']}" if found["exchange"] else ""
     print_table(f"Lake {found['lake']}{of}", columns, rows)
 

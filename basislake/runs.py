@@ -6,10 +6,22 @@ from typing import Any
 
 import click
 
+from basislake.columns import Column, Kind
 from basislake.output import duration
 from basislake.tables import print_table
 
 _SHOWN_INSTRUMENTS = 8
+_COLUMNS = (
+    "run",
+    "state",
+    "calls",
+    Column("planned calls", rank=2),
+    Column("planned candles", rank=2),
+    Column("candles written"),
+    Column("retries", rank=1),
+    "failed",
+    Column("lasted", Kind.MEASURE),
+)
 
 
 def show_runs(running: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]]) -> None:
@@ -24,9 +36,8 @@ def show_runs(running: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str,
         if isinstance(record.get("follow"), Mapping):
             click.echo(following_line(record["follow"]))
     if ended:
-        columns = ["run", "state", "calls", "planned", "candles", "written", "retries", "failed"]
         rows = [_row(record) for record in ended]
-        print_table("Past backfills", [*columns, "lasted"], rows)
+        print_table("Past backfills", _COLUMNS, rows)
 
 
 def running_line(record: Mapping[str, Any]) -> str:

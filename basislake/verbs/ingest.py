@@ -6,6 +6,7 @@ import click
 import polars as pl
 
 from basislake import PROGRAM
+from basislake.columns import Column, Kind
 from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
 from basislake.output import Progress as ProgressLine
@@ -27,6 +28,18 @@ from ingest.selection import Selection, choose
 from lake import Lake
 from lake.tables import INSTRUMENTS
 
+_SIZE = Column("size", Kind.SIZE)
+# What of a record is listed, and how.
+_LISTED = {
+    "instrument": Column("instrument"),
+    "kind": Column("kind", rank=2),
+    "listed_at": Column("listed"),
+    "expires_at": Column("expires"),
+    "tick_size": Column("tick size", rank=1),
+    "contract_size": Column("contract size", rank=1),
+    "active": Column("active"),
+}
+
 
 def instruments(
     where: Lake,
@@ -45,15 +58,6 @@ def instruments(
             found = discover(exchange, where, PROGRAM)
         tell_discovery(found)
     chosen = _listed(found.known, selection)
-    columns = [
-        "instrument",
-        "kind",
-        "listed_at",
-        "expires_at",
-        "tick_size",
-        "contract_size",
-        "active",
-    ]
     if as_json:
         print_json(
             {
@@ -66,7 +70,7 @@ def instruments(
             }
         )
     else:
-        print_table("Instruments", columns, chosen.select(columns).rows())
+        print_table("Instruments", list(_LISTED.values()), chosen.select(*_LISTED).rows())
     return 0 if found.is_complete else 1
 
 
@@ -101,13 +105,13 @@ def plan(
     if as_json:
         print_json(totals)
         return int(is_unknown)
-    columns = ["instrument", "start", "end", "windows", "candles", "bytes"]
-    rows = [[row[column] for column in columns] for row in totals["instruments"] if row["windows"]]
-    print_table("Plan", columns, rows)
+    shown = ("instrument", "start", "end", "windows", "candles", "bytes")
+    rows = [[row[name] for name in shown] for row in totals["instruments"] if row["windows"]]
+    print_table("Plan", ["instrument", "start", "end", "calls", "candles", _SIZE], rows)
     seconds = totals["seconds_at_rate"]
     lasting = f", {duration(seconds)} at {settings.rate:g} calls/s" if seconds else ""
     click.echo(
-        f"{totals['calls']:,} calls for at most {totals['candles']:,} candles of "
+        f"{counted(totals['calls'], 'call')} for at most {counted(totals['candles'], 'candle')} of "
         f"{counted(len(rows), 'instrument')}, {size(totals['bytes'])}{lasting}"
     )
     return int(is_unknown)
