@@ -67,7 +67,9 @@ def fit(extents: Sequence[Extent], available: int | None, *, may_hide: bool) -> 
         return Fitted({place: extents[place].most for place in shown}, [])
     while may_hide and len(shown) > 1 and _total(extents[n].least for n in shown) > available:
         shown.remove(max(shown[1:], key=lambda n: (extents[n].rank, n)))
-    widths = {place: max(extents[place].least, min(extents[place].most, available)) for place in shown}
+    widths = {
+        place: max(extents[place].least, min(extents[place].most, available)) for place in shown
+    }
     while _total(widths.values()) > available:
         wrapped = [place for place in shown if widths[place] > extents[place].least]
         if not wrapped:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from basislake.columns import Column, Kind
-from basislake.output import age, called, percent
+from basislake.output import age, called, counted, percent
 from basislake.tables import bar, console, print_table
 from lake import Lake
 from lake.snapshot import Snapshot
@@ -69,9 +69,13 @@ def next_steps(found: Mapping[str, Any], now: datetime) -> list[Next]:
     minutes = found["coverage"]
     if not found["running"]:
         if failed := minutes.get("failed"):
-            steps.append(("backfill", f"asks again for {failed:,} minutes without an answer"))
+            steps.append(
+                ("backfill", f"asks again for {counted(failed, 'minute')} without an answer")
+            )
         elif lacking := minutes.get("never_asked"):
-            steps.append(("backfill", f"fetches {lacking:,} minutes that nobody asked for yet"))
+            steps.append(
+                ("backfill", f"fetches {counted(lacking, 'minute')} that nobody asked for yet")
+            )
         elif not minutes:
             steps.append(("backfill", "fetches the candles"))
         elif since := _old(found, now):
@@ -100,7 +104,7 @@ def show_coins(found: Sequence[Mapping[str, Any]], now: datetime) -> None:
     to = console(sys.stdout)
     has_bars = to.is_terminal and to.encoding.startswith("utf")
     rows = [[*_coin(row, now), *([bar(_parts(row))] if has_bars else [])] for row in found]
-    columns = [
+    columns: list[str | Column] = [
         "what",
         Column("known", rank=1),
         "started",
@@ -126,7 +130,7 @@ def show_tables(found: Mapping[str, Any], now: datetime) -> None:
         ]
         for name, row in found["tables"].items()
     ]
-    columns = [
+    columns: list[str | Column] = [
         "table",
         "rows",
         "files",

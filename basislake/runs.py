@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from basislake.columns import Column, Kind
-from basislake.output import duration
+from basislake.output import counted, duration
 from basislake.tables import print_table
 
 _SHOWN_INSTRUMENTS = 8
@@ -51,7 +51,8 @@ def running_line(record: Mapping[str, Any]) -> str:
     return (
         f"Running: {verb} {record['run']}, process {record['pid']} on {record['host']}\n"
         f"  [{done}/{done + left}] {_rate(record)}{lasting}, "
-        f"{record.get('candles', 0):,} candles, {record.get('retries', 0):,} retries, "
+        f"{counted(record.get('candles', 0), 'candle')}, "
+        f"{counted(record.get('retries', 0), 'retry', 'retries')}, "
         f"{record.get('throttled', 0):,} throttled, {len(record.get('failed', []))} failed\n"
         f"  now: {names or '-'}"
     )
@@ -71,8 +72,8 @@ def following_line(follow: Mapping[str, Any]) -> str:
         )
     waiting = "waiting for the exchange or the lake; " if follow.get("is_waiting") else ""
     return (
-        f"  follows {follow.get('instruments', 0)} instruments, "
-        f"{follow.get('rounds', 0):,} rounds: {waiting}{behind}"
+        f"  follows {counted(follow.get('instruments', 0), 'instrument')}, "
+        f"{counted(follow.get('rounds', 0), 'round')}: {waiting}{behind}"
     )
 
 

@@ -26,6 +26,8 @@ _CELL_STYLES = {
     **dict.fromkeys(("failed", "BROKEN"), _BAD),
     **dict.fromkeys(("no_data", "never_asked", "-"), _QUIET),
 }
+# Figures that are no counts.
+_IDS = ("batch", "raw_version", "as_of")
 # Bars are told apart without colours, too.
 _BAR_MARKS = {"no_data": "╌", "never_asked": "╌", "missing": "▪", "failed": "!"}
 
@@ -141,6 +143,8 @@ def print_figures(title: str, figures: Mapping[str, object]) -> None:
 
 
 def _figure(name: str, value: object) -> object:
+    if name in _IDS:
+        return str(value)
     if isinstance(value, list | dict):
         return len(value)
     if "bytes" in name and isinstance(value, int):

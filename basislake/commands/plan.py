@@ -4,7 +4,13 @@ from typing import Any
 
 import click
 
-from basislake.options import exchange_options, json_option, lake_option, selection_options, wide_option
+from basislake.options import (
+    exchange_options,
+    json_option,
+    lake_option,
+    selection_options,
+    wide_option,
+)
 
 
 @click.command

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 
-import click
 import polars as pl
 
 from basislake import PROGRAM
@@ -20,7 +19,7 @@ from basislake.pipeline import (
     plan_totals,
 )
 from basislake.settings import check_exists
-from basislake.tables import print_table
+from basislake.tables import paragraph, print_table
 from ingest.discover import Discovery, discover
 from ingest.plans import make_plans
 from ingest.results import Progress, Result
@@ -110,7 +109,7 @@ def plan(
     print_table("Plan", ["instrument", "start", "end", "calls", "candles", _SIZE], rows)
     seconds = totals["seconds_at_rate"]
     lasting = f", {duration(seconds)} at {settings.rate:g} calls/s" if seconds else ""
-    click.echo(
+    paragraph(
         f"{counted(totals['calls'], 'call')} for at most {counted(totals['candles'], 'candle')} of "
         f"{counted(len(rows), 'instrument')}, {size(totals['bytes'])}{lasting}"
     )
@@ -158,7 +157,7 @@ def fetch_told(
     line = ProgressLine("calls")
 
     def report(progress: Progress) -> None:
-        note = f"{progress.candles:,} candles, {progress.instrument}"
+        note = f"{counted(progress.candles, 'candle')}, {progress.instrument}"
         line(progress.done, progress.total, note)
 
     fetched = fetch(
@@ -182,8 +181,9 @@ def tell_discovery(found: Discovery) -> None:
     counts = instrument_counts(found.known)
     left_out = sum(found.left_out.values())
     say(
-        f"Known: {counts['futures']} dated futures and {counts['perpetuals']} perpetuals, "
-        f"{len(found.new)} new; {left_out} other records left out."
+        f"Known: {counted(counts['futures'], 'dated future')} and "
+        f"{counted(counts['perpetuals'], 'perpetual')}, {len(found.new)} new; "
+        f"{counted(left_out, 'other record')} left out."
     )
     for name in found.changed:
         say(f"Changed: the exchange now gives another life for {name}.")
@@ -197,26 +197,28 @@ def tell_discovery(found: Discovery) -> None:
 def tell_backfill(result: Result) -> None:
     """Say on stderr the totals of a backfill, and name what failed or is empty."""
     say(
-        f"Backfill: {result.complete} of {result.instruments} instruments complete, "
-        f"{result.candles_written:,} candles written by {result.calls:,} calls "
-        f"({result.retries:,} retries) in {duration(result.seconds)}."
+        f"Backfill: {result.complete} of {counted(result.instruments, 'instrument')} complete, "
+        f"{counted(result.candles_written, 'candle')} written by {counted(result.calls, 'call')} "
+        f"({counted(result.retries, 'retry', 'retries')}) in {duration(result.seconds)}."
     )
     if result.replaced:
         say(
-            f"Replaced: {result.replaced:,} stored candles by what the exchange sends now. Earlier "
-            "versions keep the old ones; the next build takes up the new ones."
+            f"Replaced: {counted(result.replaced, 'stored candle')} by what the exchange now sends. "
+            "Earlier versions keep the old ones; the next build takes up the new ones."
         )
     if result.differing:
         say(
-            f"Warning: {result.differing:,} candles came again with other values; the stored ones "
-            "stand. `basislake backfill --again` replaces them, where the new ones are sound."
+            f"Warning: {counted(result.differing, 'candle')} came again with other values; the "
+            "stored ones stand. `basislake backfill --again` replaces them, where the new ones are "
+            "sound."
         )
     for failure in result.failed:
         say(f"Failed: {failure.instrument}: {failure.reason}")
     if result.failed:
         say("What was answered is saved; the same command asks for the rest.")
     for name, minutes in result.missing.items():
-        say(f"Missing: {minutes} minutes of {name} after its first candle; asked for twice.")
+        lacking = counted(minutes, "minute")
+        say(f"Missing: {lacking} of {name} after its first candle; asked for twice.")
     if result.log:
         say(f"A line for each instrument: {result.log}")
     if result.empty:

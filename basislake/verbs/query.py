@@ -165,7 +165,7 @@ def _print(frame: pl.DataFrame, format_: str) -> None:
     if format_ == TABLE:
         shown = readable(frame.head(_SHOWN_ROWS))
         more = frame.height - shown.height
-        note = f"... and {more:,} more rows; --format csv prints all." if more else ""
+        note = f"... and {counted(more, 'more row')}; --format csv prints all." if more else ""
         columns = [Column(name, _kind(name)) for name in frame.columns]
         print_table(counted(frame.height, "row"), columns, shown.rows(), note=note)
     elif format_ == "json":
