@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from basislake.options import Time, json_option, lake_option
+from basislake.options import Time, json_option, lake_option, wide_option
 
 
 @click.command
@@ -23,6 +23,7 @@ from basislake.options import Time, json_option, lake_option
     multiple=True,
     help="BTC or ETH; repeat, or separate by commas",
 )
+@wide_option
 @json_option
 def curve(**given: Any) -> int:
     """Show the term structure: every open future's basis in one minute, by expiry.

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
+import click
 import polars as pl
 
+from basislake.columns import Column
 from basislake.output import print_json, say
 from basislake.settings import check_exists
 from basislake.tables import print_table
@@ -11,10 +13,20 @@ from ingest.selection import select
 from lake import Lake, duck
 from lake.spans import floor_minute
 
-_SHOWN = (
-    "instrument", "expires_at", "days_to_expiry", "future_close", "perpetual_close", "basis",
-    "basis_pct", "annualised_pct", "future_traded", "perpetual_traded", "suspect",
-)  # fmt: skip
+# What of a row is shown, and how; the first hidden in a narrow terminal have the highest rank.
+_SHOWN = {
+    "instrument": Column("instrument"),
+    "expires_at": Column("expires", rank=4),
+    "days_to_expiry": Column("days left", decimals=2),
+    "future_close": Column("future close"),
+    "perpetual_close": Column("perpetual close", rank=2),
+    "basis": Column("basis"),
+    "basis_pct": Column("basis %", decimals=3),
+    "annualised_pct": Column("annualised %", decimals=2),
+    "future_traded": Column("future traded"),
+    "perpetual_traded": Column("perpetual traded", rank=3),
+    "suspect": Column("suspect"),
+}
 
 
 def curve(
@@ -57,5 +69,8 @@ def _ask(
 
 
 def _show(moment: datetime, found: pl.DataFrame) -> None:
-    for (coin,), rows in found.group_by("coin", maintain_order=True):
-        print_table(f"{coin} at {moment:%Y-%m-%d %H:%M}Z", _SHOWN, rows.select(_SHOWN).rows())
+    for place, ((coin,), rows) in enumerate(found.group_by("coin", maintain_order=True)):
+        if place:
+            click.echo()
+        title = f"{coin} at {moment:%Y-%m-%d %H:%M}Z"
+        print_table(title, list(_SHOWN.values()), rows.select(*_SHOWN).rows())
