@@ -81,7 +81,7 @@ COMPLETED = {
     "basislake explain b": ["plain,BTC-29MAR24", "plain,BTC-PERPETUAL"],
     "basislake explain --lake none BTC": [],
     "basislake run --instruments = btc-29mar24,btc": ["plain,BTC-29MAR24,BTC-PERPETUAL"],
-    "basislake run --lake s3://bucket/lake --instruments BTC": [],
+    "basislake run --lake s3://nowhere/lake --instruments BTC": [],
 }
 
 
