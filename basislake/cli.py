@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, add_completion_class
 
 from basislake import __version__
 from basislake.endings import (
@@ -19,6 +19,7 @@ from basislake.endings import (
     open_closed_streams,
 )
 from basislake.output import print_json, say
+from basislake.shells import Bash
 from lake.errors import BasislakeError, UnreachableError, UsageError
 
 EXIT_CODES: Mapping[int, str] = {
@@ -140,6 +141,9 @@ def basislake() -> None:
     saved and a rerun resumes), 2 wrong usage, 130 interrupted (what was committed is safe),
     141 nobody reads the output any more.
     """
+
+
+add_completion_class(Bash)
 
 
 def main(arguments: list[str] | None = None) -> None:

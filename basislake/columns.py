@@ -35,6 +35,8 @@ class Kind(Enum):
     """Bytes: 2.1 MB."""
     TIME = auto()
     """A time in the result of a query; midnights have their minute, too."""
+    VERBATIM = auto()
+    """A command, which is never wrapped, so that it can be copied."""
     MEASURE = auto()
     """Text that begins with a number, such as `99.5 %`; aligned to the right."""
 

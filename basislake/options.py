@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import lake
+from basislake import completing
 from basislake.defaults import EMBEDDED
 from basislake.defaults import LAKE as DEFAULT_LAKE
 from basislake.engines import LOCAL, Engine
@@ -101,6 +102,7 @@ def lake_option(command: F) -> F:
         show_default=True,
         show_envvar=True,
         help="Folder or object-store URI of the lake",
+        shell_complete=completing.folder,
     )
     return grouped(command, (option,), _opened, "where")
 
@@ -205,6 +207,7 @@ def selection_options(command: F) -> F:
             metavar="COIN",
             multiple=True,
             help="BTC or ETH; repeat, or separate by commas",
+            shell_complete=completing.coins,
         ),
         click.option(
             "--instruments",
@@ -212,6 +215,7 @@ def selection_options(command: F) -> F:
             metavar="NAMES",
             multiple=True,
             help="Names separated by commas or spaces; a future brings its perpetual",
+            shell_complete=completing.instruments,
         ),
         click.option("--since", type=Time(), help="First minute, UTC date or time, inclusive"),
         click.option("--until", type=Time(), help="Last minute, exclusive"),

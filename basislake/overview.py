@@ -157,7 +157,7 @@ def show_next(steps: Sequence[Next], lake_flags: str, database_flags: str) -> No
         [f"{called()} {verb}{lake_flags}{database_flags if verb in _LOADING else ''}", why]
         for verb, why in steps
     ]
-    print_table("Next", ["run", "it"], rows)
+    print_table("Next", [Column("run", Kind.VERBATIM), "what it does"], rows)
 
 
 def _coin(row: Mapping[str, Any], now: datetime) -> list[object]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from basislake.columns import Column, is_numeric, texts
+from basislake.columns import Column, Kind, is_numeric, texts
 from basislake.fitting import GAP, extent, fit
 from basislake.options import IS_WIDE
 from basislake.output import counted, size
@@ -95,7 +95,9 @@ def print_table(
     available = _available()
     fitted = fit(
         [
-            extent(column.title, [cell.plain for cell in shown], column.rank, wraps=_wraps(own))
+            extent(
+                column.title, [cell.plain for cell in shown], column.rank, wraps=_wraps(column, own)
+            )
             for column, own, shown in zip(declared, values, cells, strict=True)
         ],
         available,
@@ -159,9 +161,11 @@ def _cells(column: Column, values: Sequence[object]) -> list[Text]:
     ]
 
 
-def _wraps(values: Sequence[object]) -> bool:
+def _wraps(column: Column, values: Sequence[object]) -> bool:
     """Whether a column holds prose, which may be broken between words."""
-    return any(isinstance(value, str | list | dict) for value in values)
+    return column.kind is not Kind.VERBATIM and any(
+        isinstance(value, str | list | dict) for value in values
+    )
 
 
 def _available() -> int | None:

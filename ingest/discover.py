@@ -14,6 +14,7 @@ from ingest.records import COINS, Instrument, Listing, Refused, read_records
 from lake import Lake
 from lake.batches import append, claim
 from lake.errors import ClosedDoorError, ConflictError, ExchangeError, UnreachableError
+from lake.names import remember
 from lake.origin import check_origin
 from lake.origin import claim as claim_origin
 from lake.tables import BATCH, INSTRUMENTS, RAW_CANDLES, RECORDS
@@ -96,6 +97,7 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
     # A record that cannot be read is on a list all the same.
     complete = not failed and not any(record.could_be_dated for record in listing.refused)
     before, known = store(_store, lake, listing, exchange.name, program, complete=complete)
+    remember(lake.machine_folder, known["instrument"])
     lives = dict(
         zip(before["instrument"], before.select("listed_at", "expires_at").rows(), strict=True)
     )

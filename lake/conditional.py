@@ -21,6 +21,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lake import files
 from lake.errors import LakeError, UsageError
+from lake.urls import is_local
 
 _SCHEMA = pa.schema([pa.field("probe", pa.int64())])
 _WRITERS = 2
@@ -63,7 +64,7 @@ def check(table_uri: str, options: Mapping[str, str]) -> None:
     known = (root, frozenset(options.items()))
     if table_uri.startswith("memory:") or known in _checked:
         return
-    if files.is_local(table_uri):
+    if is_local(table_uri):
         if BY_RENAME.items() <= options.items():
             return
         if not has_links(Path(root)):

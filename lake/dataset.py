@@ -13,9 +13,10 @@ import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 from deltalake.fs import DeltaStorageHandler
 
-from lake.files import is_local, partition_of
+from lake.files import partition_of
 from lake.snapshot import Snapshot
 from lake.tables import Table
+from lake.urls import is_local
 
 # Between two reads of an abandoned query Arrow has let its files go, and opens others at once.
 _QUIET_S = 0.4

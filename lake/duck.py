@@ -14,10 +14,11 @@ import duckdb
 import polars as pl
 
 from lake.errors import GoneError, LakeError, UsageError
-from lake.files import has_misleading_folder, is_local
+from lake.files import has_misleading_folder
 from lake.snapshot import Snapshot
 from lake.store_errors import masked, plain
 from lake.tables import BATCH, TABLES, Type
+from lake.urls import is_local
 from lake.views import VIEWS
 
 # What Arrow makes of DuckDB's HUGEINT.

@@ -21,6 +21,7 @@ from deltalake.fs import DeltaStorageHandler
 from lake.digest import LENGTH, frame_digest
 from lake.spans import Span
 from lake.tables import BATCH, Column, Table, Type
+from lake.urls import is_local
 
 # Measured on 88,000 candles (bytes a candle, milliseconds): level 1 gives 9.2 in 15, level 3 gives
 # 9.0 in 18, level 9 gives 8.6 in 50; a dictionary in place of byte-stream-split gives 9.9.
@@ -94,11 +95,6 @@ class DataFile:
         """The digest of its content (`lake.digest`), None for a file that another program wrote."""
         stem, _, _ = self.path.rpartition("/")[2].partition("-")
         return stem if len(stem) == LENGTH else None
-
-
-def is_local(uri: str) -> bool:
-    """Whether the address is a path on this machine's disk, not a URI of an object store."""
-    return "://" not in uri
 
 
 def is_absent(uri: str) -> bool:

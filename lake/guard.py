@@ -8,10 +8,10 @@ import pyarrow as pa
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lake.errors import ConflictError, DamagedError, LakeError
-from lake.files import is_local
 from lake.scan import scan_paths
 from lake.store_errors import plain
 from lake.tables import CURATED, Table
+from lake.urls import is_local
 
 # What the libraries raise where a file cannot be read. Over bytes that make no sense one may panic,
 # or meet a text that is none.

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from lake.errors import LakeError, UsageError
-from lake.files import is_local
+from lake.urls import is_local
 
 # Names a folder on a disk of this machine, for all lakes.
 SETTING = "BASISLAKE_MACHINE_FOLDER"

@@ -10,11 +10,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake.files import DataFile, is_local
+from lake.files import DataFile
 from lake.guard import reading
 from lake.scan import scan_paths
 from lake.spans import Span
 from lake.tables import BATCH, Table
+from lake.urls import is_local
 
 # Of an object store, so that its latency is paid once for many.
 _FILES_AT_ONCE = 16

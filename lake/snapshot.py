@@ -17,6 +17,7 @@ from lake.files import DataFile
 from lake.guard import explained, reading
 from lake.scan import scan_files
 from lake.tables import BATCH, Table
+from lake.urls import is_local
 
 LOG = "_delta_log"
 _EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
@@ -205,7 +206,7 @@ def _check_readable(uri: str) -> None:
     Raises:
         OSError: it may be there.
     """
-    if files.is_local(uri):
+    if is_local(uri):
         with suppress(FileNotFoundError, NotADirectoryError):
             os.scandir(f"{uri}/{LOG}").close()
 

@@ -43,7 +43,7 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
     reader = Thread(target=read)
     reader.start()
     try:
-        with open(inner, "w", encoding="utf-8") as stream, monkeypatch.context() as patch:
+        with os.fdopen(inner, "w", encoding="utf-8") as stream, monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", stream)
             yield seen
     finally:

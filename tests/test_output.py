@@ -67,7 +67,7 @@ RAW = {"instrument", "ts", "open", "high", "low", "close", "volume", "cost"}
 
 
 def test_a_terminal_gets_colours_and_bars_and_a_pipe_the_same_words_plain(folder: Path) -> None:
-    shown = on_a_terminal("status", "--lake", str(folder))
+    shown = on_a_terminal("status", "--lake", str(folder), COLUMNS="200")
     piped = basislake(None, "status", "--lake", folder)
     assert ESCAPE in shown
     assert "━" in shown

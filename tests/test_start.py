@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from docs.reference import verbs
 from tests.lakes import instrument, lake_of
 
@@ -41,11 +39,9 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-def after(
-    *commands: list[str], environment: dict[str, str] | None = None
-) -> tuple[list[str], set[str]]:
-    """What some commands print, and the modules that are loaded then."""
-    asked = json.dumps([(environment or {}, command) for command in commands])
+def after(*commands: tuple[dict[str, str], list[str]]) -> tuple[list[str], set[str]]:
+    """What some commands print, each with an environment, and the modules that are loaded then."""
+    asked = json.dumps(commands)
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, asked], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -62,32 +58,54 @@ def test_help_and_wrong_usage_load_nothing_that_takes_time() -> None:
         ["sql", "--format", "odd"],
         ["diff", "x"],
     ]
-    _, loaded = after(["--help"], ["--version"], *helps, *wrong)
+    asked: list[list[str]] = [["--help"], ["--version"], *helps, *wrong]
+    _, loaded = after(*(({}, arguments) for arguments in asked))
     assert loaded & LIBRARIES == set()
     assert "basislake.commands.status" in loaded
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ("basislake s", "status"),
-        ("basislake status --l", "--lake"),
-        ("basislake sql @cu", "@curve"),
-    ],
-)
-def test_completion_loads_nothing_that_takes_time(words: str, expected: str) -> None:
-    environment = {
-        "_BASISLAKE_COMPLETE": "bash_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(words.count(" ")),
-    }
-    printed, loaded = after([], environment=environment)
-    assert f"plain,{expected}" in printed
+COMPLETED = {
+    "basislake s": ["plain,sql", "plain,status"],
+    "basislake status --l": ["plain,--lake", "plain,--lock-wait"],
+    "basislake sql @cu": ["plain,@currencies", "plain,@curve"],
+    "basislake sql que": ["file,que"],
+    "basislake sql --output ro": ["file,ro"],
+    "basislake curve --currency BTC,": ["plain,BTC,ETH"],
+    "basislake plan --currency b": ["plain,BTC"],
+    "basislake status --lake de": ["dir,de"],
+    "basislake status --lake = de": ["dir,de"],
+    "basislake backup de": ["dir,de"],
+    "basislake restore de": ["dir,de"],
+    "basislake diff 1 --other de": ["dir,de"],
+    "basislake report --output de": ["dir,de"],
+    "basislake explain b": ["plain,BTC-29MAR24", "plain,BTC-PERPETUAL"],
+    "basislake explain --lake none BTC": [],
+    "basislake run --instruments = btc-29mar24,btc": ["plain,BTC-29MAR24,BTC-PERPETUAL"],
+    "basislake run --lake s3://nowhere/lake --instruments BTC": [],
+}
+
+
+def test_completion_loads_nothing_that_takes_time(tmp_path: Path) -> None:
+    for name in ("BTC-PERPETUAL", "BTC-29MAR24"):
+        (tmp_path / "raw_candles" / f"instrument={name}").mkdir(parents=True)
+    asked = [
+        {
+            "_BASISLAKE_COMPLETE": "bash_complete",
+            "BASISLAKE_LAKE": str(tmp_path),
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        }
+        for words in COMPLETED
+    ]
+    printed, loaded = after(*((environment, []) for environment in asked))
+    answers = "\n".join(printed).split("ended with 0")
+    found = {words: answer.split() for words, answer in zip(COMPLETED, answers, strict=False)}
+    assert {words: sorted(each) for words, each in found.items()} == COMPLETED
     assert loaded & LIBRARIES == set()
 
 
 def test_status_loads_what_it_uses_and_no_more(tmp_path: Path) -> None:
     where = lake_of(tmp_path / "lake", instruments=[instrument("BTC-PERPETUAL")])
-    _, loaded = after(["status", "--lake", where.uri])
+    _, loaded = after(({}, ["status", "--lake", where.uri]))
     assert "polars" in loaded
     assert loaded & NOT_OF_STATUS == set()

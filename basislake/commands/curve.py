@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from basislake.completing import coins
 from basislake.options import Time, json_option, lake_option, wide_option
 
 
@@ -22,6 +23,7 @@ from basislake.options import Time, json_option, lake_option, wide_option
     metavar="COIN",
     multiple=True,
     help="BTC or ETH; repeat, or separate by commas",
+    shell_complete=coins,
 )
 @wide_option
 @json_option

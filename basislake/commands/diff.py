@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from basislake.completing import folder
 from basislake.options import Moment, as_of_option, json_option, lake_option, wide_option
 from lake.errors import UsageError
 
@@ -13,7 +14,12 @@ from lake.errors import UsageError
 @click.argument("b", type=Moment(), required=False)
 @lake_option
 @as_of_option
-@click.option("--other", metavar="PATH|URI", help="B is this lake instead of the same one")
+@click.option(
+    "--other",
+    metavar="PATH|URI",
+    help="B is this lake instead of the same one",
+    shell_complete=folder,
+)
 @wide_option
 @json_option
 def diff(*, a: Any, as_of: Any, **given: Any) -> int:

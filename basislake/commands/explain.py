@@ -4,11 +4,12 @@ from typing import Any
 
 import click
 
+from basislake.completing import instruments
 from basislake.options import Time, as_of_option, json_option, lake_option, wide_option
 
 
 @click.command
-@click.argument("instrument")
+@click.argument("instrument", shell_complete=instruments)
 @click.argument("time", type=Time())
 @lake_option
 @as_of_option

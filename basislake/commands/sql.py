@@ -6,16 +6,19 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from basislake.completing import file
 from basislake.formats import FORMATS
 from basislake.options import as_of_option, json_option, lake_option, wide_option
 
 
 def _complete(
-    _context: click.Context, _parameter: click.Parameter, incomplete: str
+    context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Examples that begin with what has been typed of the query."""
+    """Examples that begin with what has been typed of the query; else files."""
     from basislake.examples import EXAMPLES, MARK
 
+    if incomplete and not incomplete.startswith(MARK):
+        return file(context, parameter, incomplete)
     names = [(MARK + example.name, example.title) for example in EXAMPLES]
     return [
         CompletionItem(name, help=title) for name, title in names if name.startswith(incomplete)

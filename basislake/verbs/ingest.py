@@ -203,7 +203,7 @@ def tell_backfill(result: Result) -> None:
     )
     if result.replaced:
         say(
-            f"Replaced: {counted(result.replaced, 'stored candle')} by what the exchange now sends. "
+            f"Replaced: {counted(result.replaced, 'stored candle')} by what came now. "
             "Earlier versions keep the old ones; the next build takes up the new ones."
         )
     if result.differing:
