@@ -150,12 +150,13 @@ EXAMPLES: tuple[Example, ...] = (
     _example(
         "curve",
         "The newest term structure",
-        "A row per open future in the newest minute of the lake, by coin and expiry; "
+        "A row per open future in the newest minute of its coin, by coin and expiry; "
         "`basislake curve` prints the same.",
         """
-        SELECT coin, instrument, days_to_expiry, future_close, perpetual_close, basis_pct,
-               annualised_pct, market_structure, future_traded, perpetual_traded
-        FROM term_structure((SELECT max(ts) FROM basis))
+        SELECT coin, ts, instrument, term, days_to_expiry, future_close, perpetual_close,
+               basis_pct, annualised_pct, market_structure, future_traded_minutes_ago,
+               perpetual_traded_minutes_ago
+        FROM term_structure_latest
         ORDER BY coin, days_to_expiry
         """,
     ),
@@ -206,7 +207,7 @@ EXAMPLES: tuple[Example, ...] = (
         SELECT coin, ts,
                max(annualised_pct) FILTER (WHERE days = 7) AS days_7_pct,
                max(annualised_pct) FILTER (WHERE days = 30) AS days_30_pct
-        FROM constant_maturity_every(1440)
+        FROM constant_maturity_by(1440, 'forward', 'perpetual')
         GROUP BY coin, ts
         ORDER BY coin, ts
         """,

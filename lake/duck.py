@@ -216,9 +216,11 @@ def _rows_sql(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> str:
 
         connection.register(name, dataset(snapshot, paths))
         rows = name
-    until = "" if snapshot.until is None else f" WHERE {BATCH} <= {snapshot.until}"
-    names = ", ".join(f'"{column}"' for column in snapshot.table.names)
-    return f"SELECT {names} FROM {rows}{until}"
+    until = "" if snapshot.until is None else f" WHERE stored.{BATCH} <= {snapshot.until}"
+    # With their table's name: where a macro has a parameter of a column's name, DuckDB would find
+    # the bare name ambiguous.
+    names = ", ".join(f'stored."{column}"' for column in snapshot.table.names)
+    return f"SELECT {names} FROM {rows} AS stored{until}"
 
 
 def _finds_files(snapshot: Snapshot) -> bool:

@@ -183,6 +183,16 @@ INSTRUMENTS = Table(
             "contract_size", Type.FLOAT, "size of one contract", "quote currency", nullable=True
         ),
         Column("active", Type.BOOL, "open for trading when last discovered"),
+        Column(
+            "price_index",
+            Type.TEXT,
+            "index that it settles to, e.g. btc_usd; by the coin where the record has none",
+        ),
+        Column(
+            "term",
+            Type.TEXT,
+            "daily, weekly, monthly, quarterly or perpetual, by the day (UTC) of the expiry",
+        ),
     ),
     key=("instrument",),
     order=("instrument",),

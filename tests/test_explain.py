@@ -20,6 +20,7 @@ from lake.errors import UsageError
 from lake.snapshot import Snapshot
 from lake.state import State
 from lake.tables import CANDLES, INSTRUMENTS, Table
+from lake.terms import term_of
 from tests.lakes import append, ask, record
 from tests.market import basislake
 from tests.staged import UNIVERSE, Staged, built
@@ -41,6 +42,7 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         (
             name, "perpetual" if end is None else "future", name[:3], "USD", name[:3], "inverse",
             minute(start), minute(end) if end else None, 0.5, 10.0, True,
+            f"{name[:3]}_usd".lower(), term_of(minute(end) if end else None),
         )
         for name, (start, end) in lives.items()
     ]  # fmt: skip

@@ -43,6 +43,8 @@ READ = Instrument(
     tick_size=2.5,
     contract_size=10.0,
     active=False,
+    price_index="btc_usd",
+    term="quarterly",
 )
 PERPETUAL = GOOD | {
     "instrument_name": "BTC-PERPETUAL",

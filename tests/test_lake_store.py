@@ -43,7 +43,21 @@ def written(at: Lake, name: str, frame: pl.DataFrame) -> DataFile:
 
 def instruments(*names: str) -> pl.DataFrame:
     rows = [
-        (name, "future", "BTC", "USD", "BTC", "inverse", T0, None, 0.5, None, True)
+        (
+            name,
+            "future",
+            "BTC",
+            "USD",
+            "BTC",
+            "inverse",
+            T0,
+            None,
+            0.5,
+            None,
+            True,
+            "btc_usd",
+            "daily",
+        )
         for name in names
     ]
     return pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")

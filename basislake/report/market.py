@@ -1,8 +1,9 @@
 """Figures of the market: the basis across expiries and over time, and how much of it trades."""
 
 from basislake.report.figures import Chart, Figure, Kind, query
-from lake.views.curves import MATURITY_DAYS
 
+# Of the distances of the view `constant_maturity_by`.
+MATURITY_DAYS = (7, 30, 90, 180)
 STEPS_A_LIFE = 120
 
 TERM_STRUCTURE = Figure(
@@ -46,9 +47,9 @@ MATURITY = Figure(
     name="constant-maturity",
     title="Basis at constant maturity",
     meaning=(
-        "Annualised basis at fixed distances to expiry, straight between the two neighbouring "
-        "futures, as of the last minute of each day (23:59 UTC); the view "
-        "`constant_maturity_every`. No line where no future expires on one of the two sides: "
+        "Annualised basis at fixed distances to expiry, by the forward rate between the two "
+        "neighbouring futures, as of the last minute of each day (23:59 UTC); the view "
+        "`constant_maturity_by`. No line where no future expires on one of the two sides: "
         "nothing is extrapolated, and no day is filled in."
     ),
     sql=query(
@@ -57,7 +58,7 @@ MATURITY = Figure(
             f"       round(max(annualised_pct) FILTER (days = {days}), 3) AS pct_{days}_days"
             for days in MATURITY_DAYS
         )
-        + "\nFROM constant_maturity_every(1440)\nGROUP BY coin, ts\nORDER BY coin, ts"
+        + "\nFROM constant_maturity_by(1440, 'forward', 'perpetual')\nGROUP BY coin, ts\nORDER BY coin, ts"
     ),
     units={f"pct_{days}_days": "percent a year" for days in MATURITY_DAYS},
     chart=Chart(

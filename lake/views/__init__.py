@@ -5,8 +5,16 @@
 
 from lake.views.completeness import GAPS, UNMATCHED
 from lake.views.continuous import CONTINUOUS, CONTINUOUS_BETWEEN, ROLLS
-from lake.views.curves import CONSTANT_MATURITY, CONSTANT_MATURITY_EVERY, TERM_STRUCTURE
+from lake.views.curves import TERM_STRUCTURE, TERM_STRUCTURE_LATEST
 from lake.views.declaration import Parameter, View
+from lake.views.fronts import (
+    BACK_ADJUSTED_BY,
+    CONTINUOUS_BY,
+    FRONT_QUARTERLY,
+    FRONT_QUARTERLY_ADJUSTED,
+    ROLLS_BY,
+)
+from lake.views.maturities import CONSTANT_MATURITY, CONSTANT_MATURITY_BY
 from lake.views.rollups import BASIS_DAILY, BASIS_HOURLY, CANDLES_DAILY, CANDLES_HOURLY
 
 __all__ = ["VIEWS", "Parameter", "View"]
@@ -16,11 +24,17 @@ VIEWS: tuple[View, ...] = (
     UNMATCHED,
     GAPS,
     TERM_STRUCTURE,
-    CONSTANT_MATURITY_EVERY,
+    TERM_STRUCTURE_LATEST,
+    CONSTANT_MATURITY_BY,
     CONSTANT_MATURITY,
     CONTINUOUS_BETWEEN,
     CONTINUOUS,
     ROLLS,
+    ROLLS_BY,
+    CONTINUOUS_BY,
+    FRONT_QUARTERLY,
+    BACK_ADJUSTED_BY,
+    FRONT_QUARTERLY_ADJUSTED,
     CANDLES_HOURLY,
     CANDLES_DAILY,
     BASIS_HOURLY,
