@@ -6,6 +6,7 @@ distributes.
 
 import logging
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -141,7 +142,8 @@ def cluster(engine: Engine, *, threads: int | None = None) -> Iterator[Cluster]:
         from distributed.utils import silence_logging_cmgr  # noqa: PLC0415
     except ImportError as exc:
         raise UsageError(
-            "--engine dask needs Dask: pip install 'basislake[dask]'. Nothing was done."
+            "--engine dask needs Dask, which is not installed. Nothing was done. Install it with: "
+            f"{sys.executable} -m pip install distributed"
         ) from exc
     with ExitStack() as stack:
         # A cluster that ends complains with tracebacks; what fails is raised here.

