@@ -1,12 +1,9 @@
-"""A stand-in for an object store: moto's S3 in a process of its own, on loopback, which also takes
-Google's words for the same, and a proxy before it that can be slow, lose replies or be away.
+"""A stand-in for an object store, on loopback, see `tests.store_server`; and a proxy before it that
+can be slow, lose replies or be away. Each runs in a process of its own.
 
-Run as a program it prints its port and serves one whole request after the other, so that a
-conditional put is atomic, as it is in a real store, and a request that is never finished holds up
-no other; with a port it is the proxy before that one.
+Run as a program, with a port, this is the proxy before that one; it prints its own.
 """
 
-import io
 import json
 import os
 import re
@@ -15,15 +12,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import requests
 
 SECRET = "never-to-be-shown-7f3a"  # noqa: S105  (of a store on loopback)
+_SERVER = str(Path(__file__).with_name("store_server.py"))
 _BUFFER = 65_536
 _CONDITION = re.compile(rb"(?im)^(if-none-match|x-goog-if-generation-match):.*\r\n")
 
@@ -73,7 +70,7 @@ class ObjectStore:
 @contextmanager
 def serving() -> Iterator[ObjectStore]:
     """Run a store for as long as the block lasts."""
-    process = _python(__file__)
+    process = _python(_SERVER)
     try:
         assert process.stdout is not None
         url = f"http://127.0.0.1:{int(process.stdout.readline())}"
@@ -183,6 +180,7 @@ class _Between:
                 return
             if self.ignores_conditions:
                 begin = _CONDITION.sub(b"", begin)
+            begin = begin.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
             time.sleep(self.delay_s)
             with socket.create_connection(self._upstream) as server:
                 server.sendall(begin)
@@ -209,51 +207,6 @@ def _tell(number: int) -> None:
     sys.stdout.flush()
 
 
-def _serve() -> None:
-    from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
-    from werkzeug.serving import make_server  # noqa: PLC0415
-
-    app = _one_at_a_time(_of_google(create_backend_app("s3")))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    _tell(server.port)
-    server.serve_forever()
-
-
-def _one_at_a_time(app: Callable[..., Any]) -> Callable[..., Any]:
-    """The same store, which begins with a request when all of it is there: what a client that was
-    killed sent of one is never stored, and none waits for the rest of it.
-    """
-    turn = threading.Lock()
-
-    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Any:  # noqa: ANN401
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        body = environ["wsgi.input"].read(length)
-        if len(body) < length:
-            start("400 Bad Request", [])
-            return []
-        environ["wsgi.input"] = io.BytesIO(body)
-        with turn:
-            return list(app(environ, start))
-
-    return answer
-
-
-def _of_google(app: Callable[..., Any]) -> Callable[..., Any]:
-    """The same store, which also understands what Google's clients say otherwise: who they are, and
-    that nothing must be there yet. All else they say as those of S3 do.
-    """
-    signed = "AWS4-HMAC-SHA256 Credential=basislake/20240101/us-east-1/s3/aws4_request"
-
-    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Any:  # noqa: ANN401
-        if not environ.get("HTTP_AUTHORIZATION", "").startswith("AWS"):
-            environ["HTTP_AUTHORIZATION"] = f"{signed}, SignedHeaders=host, Signature=none"
-        if environ.pop("HTTP_X_GOOG_IF_GENERATION_MATCH", None) == "0":
-            environ["HTTP_IF_NONE_MATCH"] = "*"
-        return app(environ, start)
-
-    return answer
-
-
 def _stand_between(port: int) -> None:
     between = _Between(port)
     threading.Thread(target=between.accept, daemon=True).start()
@@ -266,7 +219,4 @@ def _stand_between(port: int) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        _stand_between(int(sys.argv[1]))
-    else:
-        _serve()
+    _stand_between(int(sys.argv[1]))
