@@ -16,12 +16,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 
 SECRET = "never-to-be-shown-7f3a"  # noqa: S105  (of a store on loopback)
 _SERVER = str(Path(__file__).with_name("store_server.py"))
 _BUFFER = 65_536
+# How Arrow begins a file.
+_BEGUN = re.compile(rb"POST (?!.*_delta_log).*\.parquet\?uploads")
 _CONDITION = re.compile(rb"(?im)^(if-none-match|x-goog-if-generation-match):.*\r\n")
 
 
@@ -102,6 +105,7 @@ class Proxy:
         lost_commits: int = 0,
         is_away: bool = False,
         ignores_conditions: bool = False,
+        most_files: int | None = None,
     ) -> None:
         """Change how it behaves.
 
@@ -111,31 +115,39 @@ class Proxy:
             lost_commits: so many more commits are lost on their way; then the store is away.
             is_away: every connection is closed at once.
             ignores_conditions: the store replaces what a put must not replace.
+            most_files: so many more files of rows may be begun; the next ones are held until this
+                is set again.
         """
-        assert self._process.stdin is not None
         told = {
             "delay_s": delay_s,
             "lost_replies": lost_replies,
             "lost_commits": lost_commits,
             "is_away": is_away,
             "ignores_conditions": ignores_conditions,
+            "most_files": most_files,
         }
-        self._process.stdin.write(json.dumps(told) + "\n")
-        self._process.stdin.flush()
-        assert self._read() == 0
+        assert self._ask(told) == 0
 
     @property
     def losses(self) -> int:
         """How many replies and commits were lost so far."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("null\n")
-        self._process.stdin.flush()
-        return self._read()
+        return self._ask("losses")
+
+    @property
+    def held(self) -> int:
+        """How many files wait for leave to be begun."""
+        return self._ask("held")
 
     def close(self) -> None:
         """End it."""
         self._process.kill()
         self._process.communicate()
+
+    def _ask(self, said: object) -> int:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(said) + "\n")
+        self._process.stdin.flush()
+        return self._read()
 
     def _read(self) -> int:
         assert self._process.stdout is not None
@@ -159,13 +171,29 @@ class _Between:
         self._upstream = ("127.0.0.1", port)
         self.delay_s, self.lost_replies, self.lost_commits = 0.0, 0, 0
         self.is_away = self.ignores_conditions = False
-        self.losses = 0
+        self.most_files: int | None = None
+        self._changed = threading.Condition()
+        self.losses = self.held = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
 
     def accept(self) -> None:
         while True:
             client, _ = self.listener.accept()
             threading.Thread(target=self._pass, args=(client,), daemon=True).start()
+
+    def change(self, told: dict[str, Any]) -> None:
+        with self._changed:
+            vars(self).update(told)
+            self._changed.notify_all()
+
+    def _begin_file(self) -> None:
+        """Wait until one more may be begun."""
+        with self._changed:
+            self.held += 1
+            self._changed.wait_for(lambda: self.most_files is None or self.most_files > 0)
+            self.held -= 1
+            if self.most_files is not None:
+                self.most_files -= 1
 
     def _pass(self, client: socket.socket) -> None:
         with client, suppress(OSError):
@@ -178,6 +206,8 @@ class _Between:
                 self.losses, self.lost_commits = self.losses + 1, self.lost_commits - 1
                 self.is_away = True
                 return
+            if _BEGUN.match(line):
+                self._begin_file()
             if self.ignores_conditions:
                 begin = _CONDITION.sub(b"", begin)
             begin = begin.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
@@ -212,10 +242,12 @@ def _stand_between(port: int) -> None:
     threading.Thread(target=between.accept, daemon=True).start()
     _tell(between.listener.getsockname()[1])
     for line in sys.stdin:
-        told = json.loads(line)
-        if told is not None:
-            vars(between).update(told)
-        _tell(between.losses if told is None else 0)
+        said = json.loads(line)
+        if isinstance(said, dict):
+            between.change(said)
+            _tell(0)
+        else:
+            _tell(getattr(between, said))
 
 
 if __name__ == "__main__":
