@@ -10,6 +10,7 @@ from basislake.tables import print_table
 from ingest.selection import select
 from lake import Lake, duck
 from lake.spans import floor_minute
+from lake.views.curves import TERM_STRUCTURE
 
 _SHOWN = (
     "instrument", "expires_at", "days_to_expiry", "future_close", "perpetual_close", "basis",
@@ -42,7 +43,7 @@ def _ask(
     chosen = ", ".join(f"'{coin}'" for coin in coins)
     among = f"WHERE coin IN ({chosen})" if coins else ""
     of_coins = f"SEMI JOIN (FROM instruments WHERE base IN ({chosen})) USING (instrument)"
-    connection = where.duckdb()
+    connection = where.duckdb([TERM_STRUCTURE.name])
     try:
         if moment is None:
             newest = f"SELECT max(ts) FROM basis {of_coins if coins else ''}"
