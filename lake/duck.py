@@ -4,7 +4,7 @@ the derived views over them.
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +15,7 @@ import polars as pl
 
 from lake.errors import GoneError, LakeError, UsageError
 from lake.files import has_misleading_folder
+from lake.named import ALL, named, with_sources
 from lake.snapshot import Snapshot
 from lake.store_errors import masked, plain
 from lake.tables import BATCH, TABLES, Type
@@ -62,36 +63,82 @@ SQL_TYPES = {
 }
 
 
+# Opens the tables of some names, by name.
+Opening = Callable[[Collection[str]], Mapping[str, Snapshot]]
+
+
 def connect(
-    snapshots: Iterable[Snapshot],
+    opening: Opening,
+    names: Collection[str] = ALL,
     *,
     beside: Mapping[str, pl.DataFrame] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory connection with a view per table, and those of `lake.views`.
 
-    The views stand for the snapshots: files that a commit has removed are never read, and later
-    commits do not show. Times are in UTC. No DuckDB extension is needed or downloaded.
+    The views read exactly the files of the snapshots: files that a commit has removed are never
+    read, and later commits do not show. Times are in UTC. No DuckDB extension is needed or
+    downloaded.
 
     Args:
-        snapshots: of every table of the lake.
+        opening: opens tables of the lake.
+        names: of the tables and views to have, together with what those views read.
         beside: further frames to ask, by name.
 
     Raises:
         LakeError: the lake cannot be read.
     """
+    with ExitStack() as stack:
+        connection = stack.enter_context(_without_views())
+        _add_views(connection, opening, with_sources(names))
+        for name, frame in (beside or {}).items():
+            connection.register(name, frame)
+        stack.pop_all()
+        return connection
+
+
+def answer(opening: Opening, query: str) -> pl.DataFrame:
+    """Return the rows of one query over a lake; only tables that it can read are opened.
+
+    Args:
+        opening: opens tables of the lake.
+        query: see `rows`.
+
+    Raises:
+        UsageError, GoneError, LakeError: see `rows`.
+    """
+    with _without_views() as connection:
+        names = named(connection, query)
+        _add_views(connection, opening, with_sources(names))
+        try:
+            return rows(connection, query)
+        except UsageError as exc:
+            if names == ALL or not isinstance(exc.__cause__, duckdb.CatalogException):
+                raise
+        # DuckDB has run nothing yet. With all names there it suggests the similar ones.
+        _add_views(connection, opening, ALL - with_sources(names))
+        return rows(connection, query)
+
+
+def _without_views() -> duckdb.DuckDBPyConnection:
     with _explained("DuckDB cannot open the lake"), ExitStack() as stack:
         connection = stack.enter_context(duckdb.connect(config={"temp_directory": _spill_folder()}))
         connection.execute("SET TimeZone = 'UTC'")
         # It would go to stdout, among the results, where Python has no script of its own to run.
         connection.execute("SET enable_progress_bar = false")
-        for snapshot in snapshots:
-            _view(connection, snapshot)
-        for view in VIEWS:
-            connection.execute(view.ddl)
-        for name, frame in (beside or {}).items():
-            connection.register(name, frame)
         stack.pop_all()
         return connection
+
+
+def _add_views(
+    connection: duckdb.DuckDBPyConnection, opening: Opening, names: Collection[str]
+) -> None:
+    snapshots = opening([name for name in TABLES if name in names])
+    with _explained("DuckDB cannot open the lake"):
+        for snapshot in snapshots.values():
+            _view(connection, snapshot)
+        for view in VIEWS:
+            if view.name in names:
+                connection.execute(view.ddl)
 
 
 def _spill_folder() -> str:

@@ -1,7 +1,6 @@
 """The lake at one moment: each table opened once, and the curated ones as one build left them."""
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lake import files
@@ -15,6 +14,8 @@ from lake.tables import BUILDS, CURATED, TABLES, Table
 BUILD = "build"
 # The counter of one that was copied (`lake.copying`): the last build that was made elsewhere.
 COPIED = "copied"
+
+_CURATED_NAMES = frozenset(table.name for table in CURATED)
 
 
 class State(Lake):
@@ -43,11 +44,12 @@ class State(Lake):
             self._opened[table.name] = self._open(table)
         return self._opened[table.name]
 
-    def snapshots(self) -> dict[str, Snapshot]:
-        """Return every table as it stands, by name; see `Lake.snapshots`."""
-        self.build()
-        with ThreadPoolExecutor(1 if self.is_local else len(TABLES)) as pool:
-            return dict(zip(TABLES, pool.map(self.snapshot, TABLES.values()), strict=True))
+    def snapshots(self, names: Collection[str] = TABLES.keys()) -> dict[str, Snapshot]:
+        """Return tables as they stand, by name; see `Lake.snapshots`."""
+        if not _CURATED_NAMES.isdisjoint(names):
+            # Once, before those that need it are opened at once.
+            self.build()
+        return super().snapshots(names)
 
     def build(self) -> dict[str, Any] | None:
         """Return the row of `builds` that the curated tables are of, None where there is none."""

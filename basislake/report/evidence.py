@@ -13,7 +13,7 @@ from basislake.report.beside import LAKE_FILES, file_frame
 from basislake.report.criteria import Criterion
 from basislake.report.facts import Facts
 from basislake.report.files import write
-from lake import TABLES, Lake, duck
+from lake import Lake, duck
 from lake.errors import LakeError, UsageError
 from load.tables import FUTURES_OHLCV
 
@@ -103,9 +103,8 @@ holds (docs/postgres.md tells why); few rows take some more each, for pages are 
 
 
 def _answers(still: Lake) -> Iterator[tuple[str, pl.DataFrame]]:
-    snapshots = [still.snapshot(table) for table in TABLES.values()]
     beside = {LAKE_FILES.name: file_frame(still)}
-    connection = duck.connect(snapshots, beside=beside)
+    connection = duck.connect(still.snapshots, beside=beside)
     try:
         for sql in (
             proofs.ROW_COUNTS,

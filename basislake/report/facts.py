@@ -12,7 +12,7 @@ from basislake import PROGRAM
 from basislake.report import completeness, market, quality, upkeep
 from basislake.report.beside import Loaded, database_frames, lake_frames, run_frames
 from basislake.report.figures import Figure
-from lake import TABLES, Lake, duck
+from lake import Lake, duck
 from lake.errors import LakeError, UsageError
 from lake.state import State
 from lake.tables import BATCH, RAW_CANDLES
@@ -120,8 +120,7 @@ def answers(
         **run_frames(still, made_at, upkeep.RUNS_SHOWN),
         **database_frames(still, loaded),
     }
-    snapshots = [still.snapshot(table) for table in TABLES.values()]
-    connection = duck.connect(snapshots, beside=frames)
+    connection = duck.connect(still.snapshots, beside=frames)
     try:
         for figure in FIGURES:
             try:

@@ -14,6 +14,8 @@ from basislake.tables import print_table
 from ingest.selection import select
 from lake import Lake, duck
 from lake.spans import floor_minute
+from lake.tables import INSTRUMENTS
+from lake.views.curves import TERM_STRUCTURE, TERM_STRUCTURE_LATEST
 
 _ABSENT = """
     SELECT base AS coin, instruments.instrument
@@ -65,8 +67,9 @@ def _ask(
     # time is written by its type.
     chosen = ", ".join(f"'{coin}'" for coin in coins)
     among = f"WHERE coin IN ({chosen})" if coins else ""
-    curve = f"term_structure('{moment.isoformat()}')" if moment else "term_structure_latest"
-    connection = where.duckdb()
+    view = TERM_STRUCTURE if moment else TERM_STRUCTURE_LATEST
+    curve = f"{view.name}('{moment.isoformat()}')" if moment else view.name
+    connection = where.duckdb([view.name, INSTRUMENTS.name])
     try:
         rows = duck.rows(connection, f"FROM {curve} {among} ORDER BY coin, expires_at, instrument")
         connection.register("shown", rows)
