@@ -2,7 +2,7 @@
 
     python -m benchmarks.start [CHECKOUT]
 
-The lake is the demo's: 20 instruments, 443,241 candles. With another checkout, such as a worktree
+The lake is the demo's: 22 instruments, 564,660 candles. With another checkout, such as a worktree
 of an earlier commit, both run in turn and a further column compares them. Each command runs seven
 times; the figure is the median of the wall time, start and end of the interpreter included. The
 results are kept in RESULTS.md.

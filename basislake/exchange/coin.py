@@ -25,8 +25,8 @@ _OTHER_LEVEL = 100.0
 _SWINGS = {"BTC": 1.0, "ETH": 1.25}
 # (period in minutes, amplitude in log price): the years' swing and the seasons'.
 _WAVES = ((401 * DAY, 0.35), (97 * DAY, 0.10))
-# A minute's step of the market in log price: 45 % a year. The mean of its size over time.
-_STEP = 0.45 / math.sqrt(YEAR)
+# A minute's step of the market in log price: 40 % a year at the quiet middle.
+_STEP = 0.40 / math.sqrt(YEAR)
 _COMMON, _OWN = 0.85, math.sqrt(1 - 0.85**2)
 # What makes most steps small and some large, with a variance of 1.
 _STEP_POWER = 5

@@ -34,9 +34,9 @@ _PREMIUM = 1e-4
 _CONTRACT_NOISE = 0.5e-4
 # How far a contract's annual rate is off its coin's, at most.
 _CONTRACT_CARRY = 0.004
-_TRADED_SHARE = {"future": 0.4, "perpetual": 0.99}
-# What is traded in a minute, in the quote currency: the middle, and the logarithm of how many
-# times as much the most is.
+_TRADED_SHARE = {"future": 0.33, "perpetual": 0.99}
+# What is traded in a minute, in the quote currency: the middle, the logarithm of how many times as
+# much the most is, and of how many lots the middle is, for most orders are round.
 _TURNOVER = {
     ("BTC", "perpetual"): 250_000.0,
     ("ETH", "perpetual"): 120_000.0,
@@ -45,6 +45,7 @@ _TURNOVER = {
 }
 _OTHER_TURNOVER = 5_000.0
 _LOG_MOST_TURNOVER = 2.5
+_LOTS = 50
 # How far a high or a low leaves open and close, at most, as a share of the price.
 _WICK = 3e-4
 # What is drawn for each minute of a contract.
@@ -191,8 +192,8 @@ def _traded_cost(contract: Contract) -> pl.Expr:
     """What a traded minute costs, in whole contracts."""
     middle = _TURNOVER.get((contract.base, contract.kind), _OTHER_TURNOVER)
     times = (_LOG_MOST_TURNOVER * (_noise("size") * 2 - 1) + busyness()).exp()
-    contracts = (times * (middle / contract.contract_size)).floor()
-    return pl.max_horizontal(contracts, 1.0) * contract.contract_size
+    lot = max(1.0, middle / _LOTS // contract.contract_size) * contract.contract_size
+    return pl.max_horizontal((times * (middle / lot)).floor(), 1.0) * lot
 
 
 def _is_traded(seed: int, contract: Contract) -> pl.Expr:
