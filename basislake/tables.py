@@ -1,6 +1,7 @@
 """Tables, bars and headings on stdout: coloured on a terminal, plain elsewhere."""
 
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -28,6 +29,8 @@ _CELL_STYLES = {
 }
 # Figures that are no counts.
 _IDS = ("batch", "raw_version", "as_of")
+# Blanks that fill a column up at the end of a line.
+_FILLING = re.compile(r" +\n")
 # Bars are told apart without colours, too.
 _BAR_MARKS = {"no_data": "╌", "never_asked": "╌", "missing": "▪", "failed": "!"}
 
@@ -116,7 +119,9 @@ def print_table(
     to = console(sys.stdout)
     to.width = sum(fitted.widths.values()) + GAP * len(fitted.widths)
     heading(title)
-    to.print(table, soft_wrap=False)
+    with to.capture() as captured:
+        to.print(table, soft_wrap=False)
+    sys.stdout.write(_FILLING.sub("\n", captured.get()))
     # Bars have no title, and say nothing that is not in the other columns.
     hidden = [title for place in fitted.hidden if (title := declared[place].title)]
     if hidden:
