@@ -6,6 +6,7 @@ lake on disk add those that another machine discovered. A lake never loses an in
 listed is in the lake; one that another machine discovered in an object store may be absent here.
 """
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -33,7 +34,10 @@ def remember(folder: Path, names: Iterable[str]) -> None:
     with suppress(OSError):
         if not path.exists() or path.read_text() != text:
             folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            # Replaced as a whole: half a name would be another one.
+            written = folder / f"{_FILE}.{os.getpid()}"
+            written.write_text(text)
+            written.replace(path)
 
 
 def known_names(uri: str) -> list[str]:
