@@ -9,6 +9,8 @@ import pytest
 
 from basislake.columns import Column, Kind, texts
 from basislake.fitting import Extent, Fitted, extent, fit
+from basislake.output import counted
+from basislake.tables import print_figures
 from lake import Lake
 from tests.market import basislake
 from tests.terminals import lines_on_a_terminal
@@ -80,6 +82,41 @@ def test_prose_and_headings_wrap_between_words_and_numbers_do_not() -> None:
     assert extent("what it finds", prose, 0, wraps=True) == Extent(20, 37, 0)
     assert extent("perpetual close", ["75274.5"], 0, wraps=False) == Extent(9, 15, 0)
     assert extent("start", ["2024-03-01 00:00Z"], 0, wraps=False) == Extent(17, 17, 0)
+
+
+def test_results_of_a_query_have_no_commas_and_a_month_is_a_date(coin_lake: Lake) -> None:
+    query = (
+        "SELECT year(ts) + 0 AS year, date_trunc('month', min(ts)) AS month, 12345 AS n, "
+        "TIMESTAMPTZ '2024-03-01 00:00Z' AS ts FROM candles GROUP BY ALL"
+    )
+    shown = basislake(None, "sql", query, "--lake", coin_lake.uri).out.splitlines()
+    assert [line.split() for line in shown[:3]] == [
+        ["1", "row"],
+        ["year", "month", "n", "ts"],
+        ["2024", "2024-03-01", "12345", "2024-03-01", "00:00Z"],
+    ]
+
+
+def test_figures_have_units_and_ids_have_no_commas(capsys: pytest.CaptureFixture[str]) -> None:
+    print_figures(
+        "Build",
+        {"candles": 1234, "bytes_written": 40_707_496, "raw_version": 1234, "seconds": 1.234},
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "Build",
+        "figure           value",
+        "candles          1,234",
+        "bytes written  40.7 MB",
+        "raw version       1234",
+        "seconds            1.2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "1 retry"), (0, "0 retries"), (1234, "1,234 retries")]
+)
+def test_one_is_singular(count: int, said: str) -> None:
+    assert counted(count, "retry", "retries") == said
 
 
 @pytest.mark.parametrize(
