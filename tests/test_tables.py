@@ -75,6 +75,9 @@ def test_columns_fit_what_is_available(
     extents: list[Extent], available: int | None, widths: dict[int, int], hidden: list[int]
 ) -> None:
     assert fit(extents, available, may_hide=True) == Fitted(widths, hidden)
+    # Of a command without --wide nothing is hidden, since nothing could show it.
+    kept = fit(extents, available, may_hide=False)
+    assert (list(kept.widths), kept.hidden) == (list(range(len(extents))), [])
 
 
 def test_prose_and_headings_wrap_between_words_and_numbers_do_not() -> None:

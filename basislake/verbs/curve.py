@@ -23,7 +23,7 @@ _SHOWN = {
     "basis": Column("basis"),
     "basis_pct": Column("basis %", decimals=3),
     "annualised_pct": Column("annualised %", decimals=2),
-    "future_traded": Column("future traded"),
+    "future_traded": Column("future traded", rank=1),
     "perpetual_traded": Column("perpetual traded", rank=3),
     "suspect": Column("suspect"),
 }
