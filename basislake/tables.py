@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
@@ -14,7 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from basislake.columns import Column, Kind, is_numeric, texts
-from basislake.fitting import GAP, extent, fit
+from basislake.fitting import GAP, extent, fit, wrapped
 from basislake.options import IS_WIDE
 from basislake.output import counted, size
 
@@ -54,7 +53,7 @@ def console(file: TextIO) -> Console:
 
 def heading(text: str) -> None:
     """Print a line on stdout that stands above others."""
-    console(sys.stdout).print(Text(_wrapped(text, _available()), style="bold"))
+    console(sys.stdout).print(Text(wrapped(text, _available()), style="bold"))
 
 
 def bar(parts: Sequence[tuple[str, float]]) -> Text:
@@ -133,7 +132,7 @@ def print_table(
 def paragraph(text: str) -> None:
     """Print prose on stdout; on a terminal its lines are broken between words."""
     available = _available()
-    click.echo("\n".join(_wrapped(line, available) for line in text.splitlines()))
+    click.echo("\n".join(wrapped(line, available) for line in text.splitlines()))
 
 
 def print_figures(title: str, figures: Mapping[str, object]) -> None:
@@ -183,16 +182,3 @@ def _available() -> int | None:
 def _meta() -> dict[str, Any]:
     context = click.get_current_context(silent=True)
     return context.meta if context else {}
-
-
-def _wrapped(text: str, available: int | None) -> str:
-    if available is None:
-        return text
-    indent = text[: len(text) - len(text.lstrip())]
-    return textwrap.fill(
-        text,
-        available,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -8,7 +8,7 @@ from math import nan
 import pytest
 
 from basislake.columns import Column, Kind, texts
-from basislake.fitting import Extent, Fitted, extent, fit
+from basislake.fitting import Extent, Fitted, extent, fit, wrapped
 from basislake.output import counted
 from basislake.tables import print_figures
 from lake import Lake
@@ -113,6 +113,16 @@ def test_figures_have_units_and_ids_have_no_commas(capsys: pytest.CaptureFixture
         "raw version       1234",
         "seconds            1.2",
     ]
+
+
+def test_prose_wraps_between_words_and_leaves_commands_whole() -> None:
+    text = "  What failed is asked for again by `basislake backfill --repair`, and at once."
+    assert wrapped(text, 40).splitlines() == [
+        "  What failed is asked for again by",
+        "  `basislake backfill --repair`, and at",
+        "  once.",
+    ]
+    assert wrapped(text, None) == text
 
 
 @pytest.mark.parametrize(
