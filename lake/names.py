@@ -21,17 +21,18 @@ _FILE = "instruments"
 _CANDLES, _PARTITION = "raw_candles", "instrument="
 
 
-def remember(folder: Path, names: Iterable[str]) -> None:
+def remember(uri: str, names: Iterable[str]) -> None:
     """Write the names of all instruments, where the machine's folder of the lake can be written.
 
     Args:
-        folder: see `lake.machine`.
+        uri: of the lake, absolute.
         names: of all instruments of the lake.
     """
     text = "".join(f"{name}\n" for name in sorted(names))
-    path = folder / _FILE
     # Completion may do without; a command must not fail for its sake.
-    with suppress(OSError):
+    with suppress(OSError, UsageError):
+        folder = machine.folder(uri)
+        path = folder / _FILE
         if not path.exists() or path.read_text() != text:
             folder.mkdir(parents=True, exist_ok=True)
             # Replaced as a whole: half a name would be another one.
