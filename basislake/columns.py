@@ -93,7 +93,7 @@ def _text(column: Column, value: object, decimals: int, form: str) -> str:  # no
 def _float_text(value: float, decimals: int) -> str:
     if abs(value) >= _LARGEST or not math.isfinite(value):
         return f"{value:g}"
-    return f"{value:.1e}" if 0 < abs(value) < _SMALLEST else f"{value:.{decimals}f}"
+    return f"{value:.1e}" if 0 < abs(value) < _SMALLEST else f"{value + 0.0:.{decimals}f}"
 
 
 def _decimals(column: Column, values: Sequence[float]) -> int:
@@ -106,10 +106,17 @@ def _decimals(column: Column, values: Sequence[float]) -> int:
     # 75300.0 - 75274.45 is 25.550000000003: the last digits are those of the arithmetic.
     needed = max(_needed(f"{each:.{_CERTAIN_DIGITS}g}") for each in sizes)
     if column.title.endswith(_PERCENT_ENDINGS):
-        enough = _places(max(sizes), _PERCENT_DIGITS)
+        enough = max(_LEAST_DECIMALS, _places(max(sizes), _PERCENT_DIGITS))
+        while enough < needed and any(_looks_round(each, enough) for each in sizes):
+            enough += 1
     else:
         enough = max(_places(max(sizes), _DIGITS), _places(min(sizes), _SMALLEST_DIGITS))
     return min(needed, max(_LEAST_DECIMALS, enough), _MOST_DECIMALS)
+
+
+def _looks_round(percent: float, decimals: int) -> bool:
+    """Whether nearly nothing looks like nothing, or nearly all like all."""
+    return percent not in (0, 100) and round(percent, decimals) in (0, 100)
 
 
 def _needed(text: str) -> int:

@@ -100,9 +100,9 @@ EXAMPLES: tuple[Example, ...] = (
         "A row per instrument, the least complete first: percent of the minutes from its first "
         "candle on that it has, its gaps, and how many of its candles saw no trade.",
         """
-        SELECT instrument, rows, missing_minutes, gaps, gaps_over_10m, longest_gap_minutes,
-               100 * (1 - missing_minutes / expected_minutes) AS complete_pct,
-               100 * untraded_minutes / greatest(rows - quarantined, 1) AS untraded_pct
+        SELECT instrument, 100 * (1 - missing_minutes / expected_minutes) AS complete_pct,
+               100 * untraded_minutes / greatest(rows - quarantined, 1) AS untraded_pct,
+               rows, missing_minutes, gaps, gaps_over_10m, longest_gap_minutes
         FROM quality
         ORDER BY complete_pct, instrument
         """,

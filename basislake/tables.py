@@ -1,9 +1,9 @@
 """Tables, bars and headings on stdout: coloured on a terminal, plain elsewhere."""
 
 import os
+import re
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from basislake.columns import Column, Kind, is_numeric, texts
-from basislake.fitting import GAP, extent, fit
+from basislake.fitting import GAP, extent, fit, wrapped
 from basislake.options import IS_WIDE
 from basislake.output import counted, size
 
@@ -28,6 +28,8 @@ _CELL_STYLES = {
 }
 # Figures that are no counts.
 _IDS = ("batch", "raw_version", "as_of")
+# Blanks that fill a column up at the end of a line.
+_FILLING = re.compile(r" +\n")
 # Bars are told apart without colours, too.
 _BAR_MARKS = {"no_data": "╌", "never_asked": "╌", "missing": "▪", "failed": "!"}
 
@@ -51,7 +53,7 @@ def console(file: TextIO) -> Console:
 
 def heading(text: str) -> None:
     """Print a line on stdout that stands above others."""
-    console(sys.stdout).print(Text(_wrapped(text, _available()), style="bold"))
+    console(sys.stdout).print(Text(wrapped(text, _available()), style="bold"))
 
 
 def bar(parts: Sequence[tuple[str, float]]) -> Text:
@@ -116,7 +118,9 @@ def print_table(
     to = console(sys.stdout)
     to.width = sum(fitted.widths.values()) + GAP * len(fitted.widths)
     heading(title)
-    to.print(table, soft_wrap=False)
+    with to.capture() as captured:
+        to.print(table, soft_wrap=False)
+    sys.stdout.write(_FILLING.sub("\n", captured.get()))
     # Bars have no title, and say nothing that is not in the other columns.
     hidden = [title for place in fitted.hidden if (title := declared[place].title)]
     if hidden:
@@ -128,7 +132,7 @@ def print_table(
 def paragraph(text: str) -> None:
     """Print prose on stdout; on a terminal its lines are broken between words."""
     available = _available()
-    click.echo("\n".join(_wrapped(line, available) for line in text.splitlines()))
+    click.echo("\n".join(wrapped(line, available) for line in text.splitlines()))
 
 
 def print_figures(title: str, figures: Mapping[str, object]) -> None:
@@ -178,16 +182,3 @@ def _available() -> int | None:
 def _meta() -> dict[str, Any]:
     context = click.get_current_context(silent=True)
     return context.meta if context else {}
-
-
-def _wrapped(text: str, available: int | None) -> str:
-    if available is None:
-        return text
-    indent = text[: len(text) - len(text.lstrip())]
-    return textwrap.fill(
-        text,
-        available,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

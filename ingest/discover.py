@@ -97,7 +97,7 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
     # A record that cannot be read is on a list all the same.
     complete = not failed and not any(record.could_be_dated for record in listing.refused)
     before, known = store(_store, lake, listing, exchange.name, program, complete=complete)
-    remember(lake.machine_folder, known["instrument"])
+    remember(lake.uri, known["instrument"])
     lives = dict(
         zip(before["instrument"], before.select("listed_at", "expires_at").rows(), strict=True)
     )

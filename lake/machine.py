@@ -1,5 +1,5 @@
-"""The folder where processes of one machine keep what they share about a lake: locks and the rate
-limit. No data are there: losing it loses no row.
+"""The folder where processes of one machine keep what they share about a lake: locks, the rate
+limit, and names for completion. No data are there: losing it loses no row.
 """
 
 import errno

@@ -6,6 +6,7 @@ lake on disk add those that another machine discovered. A lake never loses an in
 listed is in the lake; one that another machine discovered in an object store may be absent here.
 """
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -20,20 +21,24 @@ _FILE = "instruments"
 _CANDLES, _PARTITION = "raw_candles", "instrument="
 
 
-def remember(folder: Path, names: Iterable[str]) -> None:
+def remember(uri: str, names: Iterable[str]) -> None:
     """Write the names of all instruments, where the machine's folder of the lake can be written.
 
     Args:
-        folder: see `lake.machine`.
+        uri: of the lake, absolute.
         names: of all instruments of the lake.
     """
     text = "".join(f"{name}\n" for name in sorted(names))
-    path = folder / _FILE
     # Completion may do without; a command must not fail for its sake.
-    with suppress(OSError):
+    with suppress(OSError, UsageError):
+        folder = machine.folder(uri)
+        path = folder / _FILE
         if not path.exists() or path.read_text() != text:
             folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            # Replaced as a whole: half a name would be another one.
+            written = folder / f"{_FILE}.{os.getpid()}"
+            written.write_text(text)
+            written.replace(path)
 
 
 def known_names(uri: str) -> list[str]:

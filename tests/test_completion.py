@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from basislake.exchange.server import SimulatedExchange
-from lake import machine
 from lake.names import known_names, remember
 from tests.market import basislake
 from tests.processes import PATIENCE_S
@@ -87,11 +86,11 @@ def test_what_was_discovered_is_completed_before_it_is_fetched(
 def test_names_of_a_lake_in_a_store_are_in_the_folder_of_this_machine(tmp_path: Path) -> None:
     store = "s3://bucket/lake"
     assert known_names(store) == []
-    remember(machine.folder(store), ["ETH-PERPETUAL", "BTC-PERPETUAL"])
+    remember(store, ["ETH-PERPETUAL", "BTC-PERPETUAL"])
     assert known_names(store) == ["BTC-PERPETUAL", "ETH-PERPETUAL"]
     # Nowhere to write is no error, and a lake that is not there has no instruments.
     (tmp_path / "file").touch()
-    remember(tmp_path / "file" / "folder", ["BTC-PERPETUAL"])
+    remember(str(tmp_path / "file"), ["BTC-PERPETUAL"])
     assert known_names(str(tmp_path / "none")) == known_names("") == []
 
 

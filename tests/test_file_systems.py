@@ -106,7 +106,8 @@ def test_what_a_machine_keeps_of_a_lake_is_where_the_setting_says(
     assert done.code == 0, done.err
     assert not (where / ".machine").exists()
     (own,) = machine.iterdir()
-    assert {path.name.partition("-")[0] for path in own.iterdir()} == {"claims", "pace"}
+    kept = {path.name.partition("-")[0] for path in own.iterdir()}
+    assert kept == {"claims", "pace", "instruments"}
     assert lake.open(str(where)).snapshot(INSTRUMENTS).rows
     refused = basislake(server, "backfill", "--lake", where, env={**env, SETTING: "machine"})
     assert refused.code == 2

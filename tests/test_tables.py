@@ -8,7 +8,9 @@ from math import nan
 import pytest
 
 from basislake.columns import Column, Kind, texts
-from basislake.fitting import Extent, Fitted, extent, fit
+from basislake.fitting import Extent, Fitted, extent, fit, wrapped
+from basislake.output import counted
+from basislake.tables import print_figures
 from lake import Lake
 from tests.market import basislake
 from tests.terminals import lines_on_a_terminal
@@ -31,7 +33,10 @@ MINUTE = "2024-04-05T10:00Z"
         (Column("volume"), [10.0, 250.0], ["10", "250"]),
         (Column("price"), [37849.036912, 1.0], ["37849.04", "1.00"]),
         (Column("basis"), [1782.5 - 1784.45, 5.3], ["-1.95", "5.30"]),
-        (Column("basis_pct"), [0.28634123, -0.0113456, 0.00001], ["0.2863", "-0.0113", "0.0000"]),
+        (Column("basis_pct"), [0.28634123, -0.0113456], ["0.2863", "-0.0113"]),
+        # Nearly nothing is not 0 %, and nearly all is not 100 %.
+        (Column("basis_pct"), [0.28634123, -0.0000123], ["0.28634", "-0.00001"]),
+        (Column("complete_pct"), [99.99812, 100.0], ["99.998", "100.000"]),
         (Column("annualised_pct"), [12.3456, 7.0], ["12.35", "7.00"]),
         (Column("days", decimals=2), [6.83404, 84.0], ["6.83", "84.00"]),
         (Column("rate", Kind.PLAIN), [1e-17, 0.5, nan, 1e300], ["1.0e-17", "0.5", "nan", "1e+300"]),
@@ -70,6 +75,9 @@ def test_columns_fit_what_is_available(
     extents: list[Extent], available: int | None, widths: dict[int, int], hidden: list[int]
 ) -> None:
     assert fit(extents, available, may_hide=True) == Fitted(widths, hidden)
+    # Of a command without --wide nothing is hidden, since nothing could show it.
+    kept = fit(extents, available, may_hide=False)
+    assert (list(kept.widths), kept.hidden) == (list(range(len(extents))), [])
 
 
 def test_prose_and_headings_wrap_between_words_and_numbers_do_not() -> None:
@@ -79,10 +87,55 @@ def test_prose_and_headings_wrap_between_words_and_numbers_do_not() -> None:
     assert extent("start", ["2024-03-01 00:00Z"], 0, wraps=False) == Extent(17, 17, 0)
 
 
+def test_results_of_a_query_have_no_commas_and_a_month_is_a_date(coin_lake: Lake) -> None:
+    query = (
+        "SELECT year(ts) + 0 AS year, date_trunc('month', min(ts)) AS month, 12345 AS n, "
+        "TIMESTAMPTZ '2024-03-01 00:00Z' AS ts FROM candles GROUP BY ALL"
+    )
+    shown = basislake(None, "sql", query, "--lake", coin_lake.uri).out.splitlines()
+    assert [line.split() for line in shown[:3]] == [
+        ["1", "row"],
+        ["year", "month", "n", "ts"],
+        ["2024", "2024-03-01", "12345", "2024-03-01", "00:00Z"],
+    ]
+
+
+def test_figures_have_units_and_ids_have_no_commas(capsys: pytest.CaptureFixture[str]) -> None:
+    print_figures(
+        "Build",
+        {"candles": 1234, "bytes_written": 40_707_496, "raw_version": 1234, "seconds": 1.234},
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "Build",
+        "figure           value",
+        "candles          1,234",
+        "bytes written  40.7 MB",
+        "raw version       1234",
+        "seconds            1.2",
+    ]
+
+
+def test_prose_wraps_between_words_and_leaves_commands_whole() -> None:
+    text = "  What failed is asked for again by `basislake backfill --repair`, and at once."
+    assert wrapped(text, 40).splitlines() == [
+        "  What failed is asked for again by",
+        "  `basislake backfill --repair`, and at",
+        "  once.",
+    ]
+    assert wrapped(text, None) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "1 retry"), (0, "0 retries"), (1234, "1,234 retries")]
+)
+def test_one_is_singular(count: int, said: str) -> None:
+    assert counted(count, "retry", "retries") == said
+
+
 @pytest.mark.parametrize(
     ("verb", "hides_at"),
     [
-        (["status"], {80: True, 120: False}),
+        (["status"], {80: None, 120: None}),
         (["curve"], {80: True, 120: False}),
         (["explain", "BTC-12APR24", MINUTE], {80: True, 120: False}),
         (["instruments", "--offline"], {80: True, 120: False}),
@@ -91,7 +144,10 @@ def test_prose_and_headings_wrap_between_words_and_numbers_do_not() -> None:
     ],
 )
 def test_a_table_fits_the_terminal_and_a_pipe_gets_all_of_it(
-    verb: list[str], hides_at: dict[int, bool], coin_lake: Lake, monkeypatch: pytest.MonkeyPatch
+    verb: list[str],
+    hides_at: dict[int, bool | None],
+    coin_lake: Lake,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     piped = basislake(None, *verb, "--lake", coin_lake.uri).out
@@ -102,7 +158,7 @@ def test_a_table_fits_the_terminal_and_a_pipe_gets_all_of_it(
             continue
         text = " ".join(seen)
         notes = re.findall(r"(\d+) columns? hidden, --wide shows all", text)
-        assert bool(notes) == hides
+        assert hides is None or bool(notes) == hides
         assert all(len(line) <= columns or len(line.split()) == 1 for line in seen)
         # Every word is whole.
         own = {*piped.split(), *notes, "column", "columns", "hidden", "--wide", "shows", "all:"}

@@ -50,6 +50,10 @@ def sql(**given: Any) -> int:
     tables, docs/views.md the views there are beside them. The views cannot be changed; COPY writes
     where it is told to. A query that DuckDB refuses is wrong usage, exit code 2, with its reason.
 
+    A table on a terminal is as wide as the terminal: columns on the right that do not fit are
+    hidden and named, and --wide shows them. A column's numbers have the same number of decimals,
+    rounded for reading, and no thousands separators; --format csv prints all digits and all rows.
+
     \b
     Example:
         basislake sql "SELECT instrument, count(*) FROM candles GROUP BY ALL" --format csv

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from basislake.output import Progress, counted, duration, json_text, print_json, say
-from basislake.tables import print_table
+from basislake.tables import paragraph, print_table
 from basislake.target import Target
 from lake import Lake
 from load.compare import Comparison, Difference, compare
@@ -50,7 +50,7 @@ def show_comparison(found: Comparison, *, as_json: bool) -> int:
     if as_json:
         print_json(found)
     elif found.equal:
-        click.echo("The database holds exactly what the lake holds.")
+        paragraph("The database holds exactly what the lake holds.")
     else:
         rows = [_cells(each) for each in found.differences[:_SHOWN]]
         more = len(found.differences) - len(rows)
@@ -60,7 +60,7 @@ def show_comparison(found: Comparison, *, as_json: bool) -> int:
         print_table("Differences, in rows", columns, rows, note=told + note)
         remedies = [each.remedy for each in found.differences if each.remedy]
         if remedies:
-            click.echo(
+            paragraph(
                 "Neither the lake nor lake_loads knows some of these partitions, so no load "
                 "touches them. Where the rows are not yours to keep, delete them:"
             )
@@ -82,7 +82,7 @@ def show_preview(found: Preview, *, as_json: bool) -> int:
     if found.steps:
         print_table("To be done", ["table", "partition", "action", "rows"], found.steps)
     rows = sum(step.rows for step in found.steps)
-    click.echo(
+    paragraph(
         f"{counted(len(found.steps), 'partition')} would change and {found.unchanged} not; "
         f"{counted(rows, 'row')} would be sent. Nothing was done."
     )

@@ -23,7 +23,7 @@ from basislake.overview import next_steps, show_coins, show_next, show_tables
 from basislake.runs import show_runs
 from basislake.settings import check_exists, lake_flag
 from basislake.status import BEHIND, database_status, lake_status
-from basislake.tables import heading, print_table
+from basislake.tables import heading, paragraph, print_table
 from basislake.target import Target
 from lake import Lake
 from lake.errors import LoadError, UsageError
@@ -88,7 +88,8 @@ def _show_examples(*, as_json: bool) -> None:
         return
     for example in EXAMPLES:
         heading(f"{MARK}{example.name}: {example.title}")
-        click.echo(f"{example.expect}\n\n{indent(example.sql, '    ')}\n")
+        paragraph(example.expect)
+        click.echo(f"\n{indent(example.sql, '    ')}\n")
 
 
 def _database(where: Lake, target: Target) -> tuple[dict[str, Any] | None, str | None]:

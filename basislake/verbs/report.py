@@ -5,17 +5,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
-
 from basislake.asof import opened
-from basislake.output import Progress, duration, print_json, say, size
+from basislake.output import Progress, counted, duration, print_json, say, size
 from basislake.report.beside import Loaded
 from basislake.report.evidence import Evidence, evidence
 from basislake.report.make import Made, make
 from basislake.report.verify import Verified
 from basislake.report.verify import verify as verified_report
 from basislake.settings import check_exists
-from basislake.tables import print_table
+from basislake.tables import paragraph, print_table
 from basislake.target import Target
 from lake import Lake
 from lake.cores import cores
@@ -103,9 +101,9 @@ def show_report(made: Made) -> None:
 
 
 def _show_evidence(proved: Evidence) -> None:
-    click.echo(f"Evidence: {', '.join(proved.files)} in {proved.folder}")
+    paragraph(f"Evidence: {', '.join(proved.files)} in {proved.folder}")
     for criterion in proved.criteria:
-        click.echo(f"{criterion.name}: {criterion.verdict}: {criterion.figure}")
+        paragraph(f"{criterion.name}: {criterion.verdict}: {criterion.figure}")
     failed = [c.name for c in proved.criteria if c.passed is False]
     if failed:
         say(
@@ -120,7 +118,7 @@ def _show_verified(found: Verified) -> None:
         if findings:
             print_table(title, ["figure", "why"], [[f.figure, f.reason] for f in findings])
     if not found.differing:
-        click.echo(
-            f"{found.path}: all {found.queries - len(found.open)} figures are what the lake says "
-            f"as of batch {found.as_of}."
+        paragraph(
+            f"{found.path}: all {counted(found.queries - len(found.open), 'figure')} are what the "
+            f"lake says as of batch {found.as_of}."
         )
