@@ -14,6 +14,7 @@ from ingest.backfill import Backfill
 from ingest.discover import Discovery, discover
 from ingest.plans import Planner, plan_figures
 from ingest.results import Progress, Result
+from ingest.scope import scope_of, within
 from ingest.selection import Selection
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
 from lake import Lake
@@ -47,7 +48,7 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
     Args:
         where: the lake.
         settings: of the exchange.
-        selection: of instruments and minutes.
+        selection: what the flags say; the lake's scope says the rest.
         discover_first: discover even where the lake knows instruments.
         repair: ask again for minutes that were answered without a candle, or whose candle is in
             quarantine.
@@ -66,7 +67,8 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
             found = discover(exchange, where, PROGRAM)
             tell(found)
         now = exchange.server_time()
-        planner = Planner(where, selection, now, repair=repair, again=again)
+        chosen = within(selection, scope_of(where))
+        planner = Planner(where, chosen, now, repair=repair, again=again)
         job = Backfill(
             where,
             exchange,

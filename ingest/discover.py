@@ -1,6 +1,7 @@
 """Discovery: which instruments there are, from both hosts, into the `instruments` table."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -95,7 +96,8 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
     )
     # A record that cannot be read is on a list all the same.
     complete = not failed and not any(record.could_be_dated for record in listing.refused)
-    before, known = store(_store, lake, listing, exchange.name, program, complete=complete)
+    origin = exchange.name, _clock(exchange, lake)
+    before, known = store(_store, lake, listing, origin, program, complete=complete)
     lives = dict(
         zip(before["instrument"], before.select("listed_at", "expires_at").rows(), strict=True)
     )
@@ -113,12 +115,27 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
     )
 
 
+def _clock(exchange: Exchange, lake: Lake) -> datetime | None:
+    """The exchange's clock, where the lake does not know yet whose market it is."""
+    if lake.snapshot(INSTRUMENTS).origin:
+        return None
+    with suppress(ExchangeError):
+        return exchange.server_time(most_retries=1)
+    return None
+
+
 def _store(
-    lake: Lake, listing: Listing, origin: str, program: str, *, complete: bool
+    lake: Lake,
+    listing: Listing,
+    origin: tuple[str, datetime | None],
+    program: str,
+    *,
+    complete: bool,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Bring the table up to date, and return it as it was and as it is."""
     if listing.instruments:
-        claim_origin(lake, origin, program)
+        name, clock = origin
+        claim_origin(lake, name, program, clock)
     base = lake.snapshot(INSTRUMENTS)
     before = base.read()
     known = merge_known(before, listing.instruments.values(), complete=complete)

@@ -6,7 +6,8 @@ on disk also has `runs/ID.log`, with a line for each instrument.
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import orjson
 
 from lake import Lake, documents
 from lake.errors import LakeError
+from lake.origin import first_clock
 
 FOLDER = "runs"
 _ROUND = "."
@@ -29,10 +31,13 @@ _RENEW_EVERY = timedelta(seconds=1)
 # In an object store that takes three requests, for which the run waits.
 _RENEW_EVERY_REMOTE = timedelta(seconds=5)
 _AHEAD = "exchange_ahead_s"
+_SEEN = "exchange_now"
 _NEEDED = {"run", "state", "host", "plan"}
 # A run that was killed early, or is of an older program, has not noted it.
 _NOTED_IN = 10
 _MOST_AHEAD_S = 1e10
+# No machine's clock is so far off that it still goes for a real one.
+_MOST_REAL_AHEAD_S = 3600.0
 _JSON = orjson.OPT_UTC_Z | orjson.OPT_INDENT_2
 
 
@@ -90,9 +95,10 @@ class RunRecord:
         return f"{self.id}{_ROUND}{self._rounds}"
 
     def saw_clock(self, exchange_now: datetime) -> None:
-        """Note how far the exchange's clock is ahead of this machine's, for later days: a simulated
-        market has another time.
+        """Record the exchange's clock, and how far it is ahead of this machine's, for later days: a
+        simulated market has another time.
         """
+        self.facts[_SEEN] = exchange_now
         self.facts[_AHEAD] = (exchange_now - self._now()).total_seconds()
 
     @property
@@ -164,9 +170,57 @@ def exchange_ahead(lake: Lake) -> timedelta:
     """Return how far the exchange's clock was ahead of the machine's that asked it last; nothing
     where no record says so.
     """
-    noted = (record.get(_AHEAD) for record in runs(lake, _NOTED_IN))
-    seconds = next((s for s in noted if isinstance(s, int | float) and abs(s) < _MOST_AHEAD_S), 0.0)
-    return timedelta(seconds=seconds)
+    seen = last_clock(lake, runs(lake, _NOTED_IN))
+    return timedelta(seconds=seen.ahead_s) if seen else timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The exchange's clock as a program saw it.
+
+    Attributes:
+        seen: its time then, UTC.
+        ahead_s: seconds that it was ahead of the clock of the program's machine.
+    """
+
+    seen: datetime
+    ahead_s: float
+
+    def at(self, now: datetime) -> datetime:
+        """Return the exchange's clock now. The clock of a simulated market, which is far from ours,
+        may have stopped since; then it is what was seen.
+
+        Args:
+            now: this machine's clock, UTC.
+        """
+        is_simulated = abs(self.ahead_s) > _MOST_REAL_AHEAD_S
+        return self.seen if is_simulated else now + timedelta(seconds=self.ahead_s)
+
+
+def last_clock(lake: Lake, records: Iterable[Mapping[str, Any]]) -> Clock | None:
+    """Return the exchange's clock as it was seen last; None where nobody noted it.
+
+    Args:
+        lake: that was written to.
+        records: of its runs, the last first.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    noted = first_clock(lake)
+    found = next((clock for record in records if (clock := _clock_of(record))), None)
+    return found or (Clock(*noted) if noted else None)
+
+
+def _clock_of(record: Mapping[str, Any]) -> Clock | None:
+    ahead_s = record.get(_AHEAD)
+    if not isinstance(ahead_s, int | float) or not abs(ahead_s) < _MOST_AHEAD_S:
+        return None
+    ahead = timedelta(seconds=ahead_s)
+    try:
+        return Clock(datetime.fromisoformat(str(record.get(_SEEN))), ahead_s)
+    except ValueError:
+        return Clock(datetime.fromisoformat(record["updated_at"]) + ahead, ahead_s)
 
 
 def _read(text: str) -> dict[str, Any] | None:

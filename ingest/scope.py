@@ -1,0 +1,174 @@
+"""What a lake is meant to hold, as a selection of instruments and minutes; and what is outside."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ingest.selection import Selection, choose, select
+from lake.errors import LakeError, UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lake import Lake
+
+_CURRENCIES, _INSTRUMENTS, _SINCE, _UNTIL = "currencies", "instruments", "since", "until"
+_SHOWN_NAMES = 3
+
+
+def scope_of(lake: "Lake") -> Selection:
+    """Return what a lake is meant to hold: everything, unless somebody said otherwise.
+
+    Raises:
+        LakeError: the lake cannot be read, or a newer basislake has set its scope.
+    """
+    from lake.scope import stored  # noqa: PLC0415  (it loads the lake's libraries)
+
+    found = stored(lake)
+    known = {_CURRENCIES, _INSTRUMENTS, _SINCE, _UNTIL}
+    try:
+        if not found.keys() <= known:
+            raise ValueError(f"unknown words {', '.join(sorted(found.keys() - known))}")
+        return select(
+            found.get(_CURRENCIES, ()),
+            found.get(_INSTRUMENTS, ()),
+            _time(found.get(_SINCE)),
+            _time(found.get(_UNTIL)),
+        )
+    except (ValueError, TypeError, UsageError) as exc:
+        raise LakeError(
+            f"The scope of the lake at {lake.uri} cannot be used: {exc}. Nothing was changed. A "
+            "newer basislake may have set it; `basislake scope --all` sets it to everything."
+        ) from exc
+
+
+def set_scope(lake: "Lake", selection: Selection, program: str) -> None:
+    """Set what a lake is meant to hold; no candle is fetched or deleted.
+
+    Args:
+        lake: whose scope it is; it is made where there is none.
+        selection: of instruments and minutes.
+        program: name and version, for the lineage.
+
+    Raises:
+        UsageError: the lake knows instruments, and not all of those.
+        LakeError: the lake cannot be read or written; the scope is as it was.
+    """
+    from lake.scope import store  # noqa: PLC0415
+    from lake.tables import INSTRUMENTS  # noqa: PLC0415
+
+    known = lake.snapshot(INSTRUMENTS).read()
+    if not known.is_empty():
+        choose(known, selection)
+    store(lake, to_plain(selection), program)
+
+
+def to_plain(selection: Selection) -> dict[str, Any]:
+    """Return a scope as plain values; empty for everything; pure."""
+    values = {
+        _CURRENCIES: list(selection.currencies),
+        _INSTRUMENTS: list(selection.names),
+        _SINCE: selection.since,
+        _UNTIL: selection.until,
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def within(given: Selection, scope: Selection) -> Selection:
+    """Return what a command is about: what its flags say, and the scope where they say nothing.
+
+    Instruments (by currency or by name), the first minute and the last are three things: each is
+    taken from the flags where they give it. `--all` leaves the scope aside altogether; pure.
+
+    Raises:
+        UsageError: the two together leave no minute.
+    """
+    if given.is_all:
+        return given
+    names_given = bool(given.currencies or given.names)
+    both = given if names_given else scope
+    since, until = given.since or scope.since, given.until or scope.until
+    if since is not None and until is not None and since >= until:
+        raise UsageError(
+            f"No minute is left: the scope of the lake is {described(scope)}. Nothing was done; "
+            "give --since and --until both, or --all to leave the scope aside."
+        )
+    return Selection(both.currencies, both.names, since, until)
+
+
+def described(scope: Selection) -> str:
+    """Say in a few words what is in a scope; pure."""
+    parts = []
+    if scope.currencies:
+        parts.append(" and ".join(scope.currencies))
+    if scope.names:
+        shown = ", ".join(scope.names[:_SHOWN_NAMES])
+        more = len(scope.names) - _SHOWN_NAMES
+        parts.append(f"{shown}{f' and {more} more' if more > 0 else ''} with their perpetuals")
+    if scope.since:
+        parts.append(f"since {_shown(scope.since)}")
+    if scope.until:
+        parts.append(f"until {_shown(scope.until)}")
+    return ", ".join(parts) or "everything"
+
+
+def outside(instruments: "pl.DataFrame", scope: Selection) -> dict[str, str]:
+    """Return the instruments that are not in a scope, each with the reason; pure.
+
+    Args:
+        instruments: rows of the table `instruments`.
+        scope: of the lake.
+
+    Raises:
+        UsageError: the scope names an instrument that is not there.
+    """
+    chosen = set(choose(instruments, scope)["instrument"])
+    found = {}
+    for name, listed_at, expires_at in instruments.select(
+        "instrument", "listed_at", "expires_at"
+    ).iter_rows():
+        if name not in chosen:
+            found[name] = f"the scope is {described(scope)}"
+        elif scope.until and listed_at >= scope.until:
+            found[name] = f"listed after the scope's end, {_shown(scope.until)}"
+        elif scope.since and expires_at and expires_at <= scope.since:
+            found[name] = f"expired before the scope's start, {_shown(scope.since)}"
+    return found
+
+
+def flags_of(scope: Selection) -> str:
+    """Return a scope as the flags that set it; `--all` for everything; pure."""
+    parts = []
+    if scope.currencies:
+        parts.append(f"--currency {','.join(scope.currencies)}")
+    if scope.names:
+        parts.append(f"--instruments {','.join(scope.names)}")
+    for flag, time in (("--since", scope.since), ("--until", scope.until)):
+        if time:
+            parts.append(f"{flag} {_shown(time)}")
+    return " ".join(parts) or "--all"
+
+
+def as_json(scope: Selection) -> Mapping[str, Any]:
+    """Return a scope as every `--json` prints it; pure."""
+    return {
+        "is_everything": not to_plain(scope),
+        _CURRENCIES: list(scope.currencies),
+        _INSTRUMENTS: list(scope.names),
+        _SINCE: scope.since,
+        _UNTIL: scope.until,
+        "described": described(scope),
+    }
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _shown(time: datetime) -> str:
+    """A date where that says it, else the minute, or all digits."""
+    if not (time.hour or time.minute or time.second or time.microsecond):
+        return f"{time:%Y-%m-%d}"
+    if not (time.second or time.microsecond):
+        return f"{time:%Y-%m-%dT%H:%MZ}"
+    return time.isoformat()
