@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import orjson
 
+from ingest.process import Condition, condition, start_of
 from lake import Lake, documents
 from lake.errors import LakeError
 from lake.origin import first_clock
@@ -27,6 +28,12 @@ KEPT = 500
 # On this machine the process can be seen, and only its number may have gone to another since.
 _STALE = timedelta(seconds=30)
 _STALE_HERE = timedelta(minutes=10)
+_QUIET = timedelta(minutes=1)
+_QUIET_FOLLOW = timedelta(minutes=10)
+RUNNING, STUCK = "running", "stuck"
+# The states of a run that has not ended.
+GOING_ON = (RUNNING, STUCK)
+_PID_START = "pid_start"
 _RENEW_EVERY = timedelta(seconds=1)
 # In an object store that takes three requests, for which the run waits.
 _RENEW_EVERY_REMOTE = timedelta(seconds=5)
@@ -75,11 +82,12 @@ class RunRecord:
         self.id = f"{started_at:%Y%m%dT%H%M%SZ}-{moment}"
         self.facts: dict[str, Any] = {
             "run": self.id,
-            "state": "running",
+            "state": RUNNING,
             "started_at": started_at,
             "updated_at": started_at,
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            _PID_START: start_of(os.getpid()),
             "program": program,
             "plan": dict(plan),
         }
@@ -148,7 +156,9 @@ class RunRecord:
 def runs(lake: Lake, newest: int, now: datetime | None = None) -> list[dict[str, Any]]:
     """Return the records of the newest runs, the last first; times are texts.
 
-    A record that says `running` of a process that is gone is told as `killed`.
+    A record that says `running` is `killed` where its process is gone, and `stuck` where the
+    process is there and was stopped, or has written nothing for a minute. Those that go on have
+    also `quiet_seconds`, since the record was written, and on this machine `is_stopped`.
 
     Args:
         lake: whose runs.
@@ -158,7 +168,7 @@ def runs(lake: Lake, newest: int, now: datetime | None = None) -> list[dict[str,
     at = now or datetime.now(UTC)
     found = documents.texts(lake, FOLDER, ".json", newest)
     records = [record for text in found.values() if (record := _read(text))]
-    return [{**record, "state": _state(record, at)} for record in records]
+    return [{**record, **_state(record, at)} for record in records]
 
 
 def run_of(name: str) -> str:
@@ -234,24 +244,25 @@ def _read(text: str) -> dict[str, Any] | None:
         return None
 
 
-def _state(record: Mapping[str, Any], now: datetime) -> str:
-    if record["state"] != "running":
-        return str(record["state"])
+def _state(record: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """What is known of a run now: its state; of one that has not ended how long it is quiet."""
+    if record["state"] != RUNNING:
+        return {}
     age = now - datetime.fromisoformat(record["updated_at"])
-    is_here = record["host"] == socket.gethostname()
-    if age > (_STALE_HERE if is_here else _STALE) or (is_here and not _is_alive(record["pid"])):
-        return "killed"
-    return "running"
+    if record["host"] != socket.gethostname():
+        return _going_on(age) if age <= _STALE else {"state": "killed"}
+    found = condition(record["pid"], record.get(_PID_START))
+    if found is Condition.GONE or (found is Condition.UNSURE and age > _STALE_HERE):
+        return {"state": "killed"}
+    # Builds and maintenance of a follow take minutes.
+    is_quiet = age > (_QUIET_FOLLOW if "follow" in record else _QUIET)
+    is_stopped = found is Condition.STOPPED
+    state = STUCK if is_stopped or is_quiet else RUNNING
+    return {**_going_on(age), "state": state, "is_stopped": is_stopped}
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _going_on(age: timedelta) -> dict[str, Any]:
+    return {"quiet_seconds": max(0.0, age.total_seconds())}
 
 
 def _plain(value: object) -> str:

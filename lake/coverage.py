@@ -75,6 +75,13 @@ class Coverage:
         """Minutes that are missing by the answers of one run only: a later run asks once more."""
         return subtract(self.missing(), self.settled)
 
+    def leading(self) -> list[Span]:
+        """Minutes that were answered and lack a candle because nothing had traded yet: `no_data`."""
+        silent = merge([*self.absent, *self.believed])
+        if not self.present:
+            return silent
+        return merge(Span(span.start, min(span.end, self.present[0].start)) for span in silent)
+
     def answered(self) -> list[Span]:
         """Minutes that are settled for now: present, leading no_data, and believed missing."""
         settled = merge([*self.present, *self.absent, *self.believed])
@@ -95,7 +102,7 @@ class Coverage:
             Status.PRESENT: self.present,
             Status.MISSING: missing,
             Status.FAILED: [*self.failed, *unconfirmed],
-            Status.NO_DATA: subtract([*self.absent, *self.believed], [*missing, *unconfirmed]),
+            Status.NO_DATA: self.leading(),
             Status.NEVER_ASKED: subtract([life], asked),
         }
         tiles = [(span, status) for status, spans in parts.items() for span in merge(spans)]

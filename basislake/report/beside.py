@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from ingest.runs import KEPT, runs
+from ingest.runs import GOING_ON, KEPT, runs
 from lake import TABLES, Lake
 from lake.fingerprint import fingerprint
 from lake.tables import Column, Table, Type
@@ -116,7 +116,8 @@ def run_frames(where: Lake, made_at: datetime, newest: int) -> dict[str, pl.Data
     ended = [
         record
         for record in runs(where, KEPT, made_at)
-        if record["state"] != "running" and datetime.fromisoformat(record["updated_at"]) <= made_at
+        if record["state"] not in GOING_ON
+        and datetime.fromisoformat(record["updated_at"]) <= made_at
     ][:newest]
     failures = _failures(ended[0]) if ended else []
     return {
