@@ -2,7 +2,7 @@
 `status`, `plan` and `health` share.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -26,15 +26,15 @@ class Holdings:
     Attributes:
         at: the exchange's clock that all of it is judged by.
         known: rows of `instruments`.
+        coverage: rows of the table `coverage`.
         standings: of the instruments of the selection.
-        newest: the newest candle of each instrument that has one.
         lag: of the open instruments of the selection.
     """
 
     at: datetime
     known: pl.DataFrame
+    coverage: pl.DataFrame
     standings: Sequence[Standing]
-    newest: Mapping[str, datetime]
     lag: Lag
 
     @property
@@ -92,12 +92,12 @@ def holdings(where: Lake, scope: Selection, at: datetime) -> Holdings:
     if scope.until is not None and scope.until <= at:
         expired = set(known["instrument"])
     found = standings(Planner(where, scope, at), expired)
-    newest = newest_candles(where.read(COVERAGE))
+    coverage = where.read(COVERAGE)
     names = {each.plan.instrument for each in found}
-    of_scope = {name: ts for name, ts in newest.items() if name in names}
-    return Holdings(at, known, found, of_scope, lag_of(of_scope, expired, at))
+    newest = {name: ts for name, ts in newest_candles(coverage).items() if name in names}
+    return Holdings(at, known, coverage, found, lag_of(newest, expired, at))
 
 
 def nothing_held(where: Lake, at: datetime) -> Holdings:
     """Return the holdings of no instrument at all, for a scope that cannot be kept to."""
-    return Holdings(at, where.read(INSTRUMENTS), (), {}, Lag(at))
+    return Holdings(at, where.read(INSTRUMENTS), where.read(COVERAGE), (), Lag(at))

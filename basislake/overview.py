@@ -13,10 +13,8 @@ from basislake.output import age, called, counted, duration, percent, size
 from basislake.tables import bar, console, heading, print_table
 from ingest.runs import RUNNING
 from ingest.standing import Minutes, State, summed
-from lake import Lake
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE
-from lake.tables import COVERAGE, INSTRUMENTS
 
 # The order a bar shows them in: what is there, what was asked, what was not.
 _STATUSES = ("present", "no_data", "missing", "failed", "never_asked")
@@ -28,7 +26,7 @@ _FEW = 6
 Next = tuple[str, str]
 
 
-def coins(where: Lake, held: Holdings) -> list[dict[str, Any]]:
+def coins(held: Holdings) -> list[dict[str, Any]]:
     """Return one object per coin and kind.
 
     Keys: coin, kind; instruments (known) and with_candles; coverage (status to minutes); newest_ts
@@ -36,10 +34,9 @@ def coins(where: Lake, held: Holdings) -> list[dict[str, Any]]:
     complete, current, begun, not_begun and minutes (see `ingest.standing`).
 
     Args:
-        where: the lake.
-        held: what it holds of its scope.
+        held: what the lake holds of its scope.
     """
-    joined = where.read(COVERAGE).join(where.read(INSTRUMENTS), on="instrument", how="right")
+    joined = held.coverage.join(held.known, on="instrument", how="right")
     is_present = pl.col("status") == "present"
     minutes = pl.col("minutes")
     found = joined.group_by(coin="base", kind="kind").agg(
@@ -110,17 +107,11 @@ def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
     is_old = all(row["is_open"] and row["state"] == State.BEGUN.value for row in rest)
     verb = "run" if is_old and found["tables"]["builds"]["rows"] else "backfill"
     yield verb, f"fetches at most {plan['candles']:,} candles in {counted(plan['calls'], 'call')}"
-    futures = [row["instrument"] for row in found["standings"] if _is_begun_future(row)]
-    if (
-        found["scope"]["is_everything"]
-        and found["instruments"]["not_begun"]
-        and futures[_FEW:] == []
-    ):
-        if futures:
-            yield (
-                f"scope --instruments {','.join(futures)}",
-                "says that the lake is meant to hold nothing else",
-            )
+    begun = [row["instrument"] for row in found["standings"] if _is_begun_future(row)]
+    is_unset = found["scope"]["is_everything"] and found["instruments"]["not_begun"]
+    if is_unset and 0 < len(begun) <= _FEW:
+        names = ",".join(begun)
+        yield f"scope --instruments {names}", "says that the lake is meant to hold nothing else"
 
 
 def _is_lacking(row: Mapping[str, Any]) -> bool:
@@ -161,10 +152,8 @@ def _summary(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     plan = found["to_fetch"]
     yield "to fetch", _to_fetch(plan)
     if plan["candles"]:
-        yield (
-            "",
-            f"{size(plan['lake_bytes'])} more of lake, {size(plan['database_bytes'])} of PostgreSQL",
-        )
+        more = size(plan["lake_bytes"]), size(plan["database_bytes"])
+        yield "", f"{more[0]} more in the lake, {more[1]} in PostgreSQL"
     yield "lag", _lag(found["lag"])
     tables = sum(disk["folders"].get(name, 0) for name in found["tables"])
     database = disk["folders"].get("postgres", 0)

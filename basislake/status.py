@@ -21,7 +21,6 @@ from lake.tables import (
     ASKS,
     BATCH,
     BUILDS,
-    COVERAGE,
     CURATED,
     INSTRUMENTS,
     QUARANTINE,
@@ -41,37 +40,39 @@ BEHIND = (
 def lake_status(where: Lake, now: datetime | None = None) -> dict[str, Any]:
     """Return what the lake holds.
 
-    Keys: lake; exchange (whose market it holds, None where that is not marked yet); at (the
-    exchange's clock that all of it is judged by); scope (see `ingest.scope.as_json`) and
-    scope_problem (why it cannot be kept to, None where it can); tables (name to version, rows,
-    files, bytes, committed_at); instruments (known, with_candles; of those in scope: in_scope,
-    complete, current, begun, not_begun, see `ingest.standing.State`); minutes (of those in scope,
-    see `ingest.standing.Minutes`); to_fetch (what a backfill would fetch: windows, calls, candles,
-    bytes, lake_bytes, database_bytes, as `plan` says it); standings (instrument, kind, state, is_open
-    and minutes of each in scope); failed (instruments in scope with minutes
-    that have no answer); coins (see `overview.coins`); coverage (status to minutes); newest_candle
-    (its time, None where there is none); lag (see `ingest.schedule.Lag`: as a running `follow`
-    last said it, else of the open instruments in scope; None where no candle of one is there);
-    disk (see `lake.disk.Disk`); behind (the curated tables, where they are not built from all that
-    was fetched); unanswered (instrument, start, end, minutes of every failed interval); missing
-    (the same of every missing one); quarantined (rule to rows); running and runs (records of
-    backfills, see `ingest.runs`: those going on, and the last ones that ended).
+    Of the lake: lake; exchange (whose market it holds, None where that is not marked yet); tables
+    (name to version, rows, files, bytes, committed_at); disk (see `lake.disk.Disk`); coverage
+    (status to minutes); newest_candle (its time, None where there is none); unanswered (instrument,
+    start, end, minutes of every failed interval); missing (the same of every missing one);
+    quarantined (rule to rows); behind (the curated tables, where they are not built from all that
+    was fetched); running and runs (records of backfills, see `ingest.runs`: those going on, and the
+    last ones that ended).
+
+    Of its scope: scope (see `ingest.scope.as_json`) and scope_problem (why it cannot be kept to,
+    None where it can); at (the exchange's clock that all of this is judged by); instruments (known
+    and with_candles of the whole lake; in_scope, and of those complete, current, begun and
+    not_begun, see `ingest.standing.State`); minutes (see `ingest.standing.Minutes`); to_fetch (what
+    a backfill would fetch, as `plan` says it: windows, calls, candles, bytes, lake_bytes,
+    database_bytes); standings (kind, state, is_open and minutes of each instrument); coins (see
+    `overview.coins`); failed (instruments with minutes that have no answer); lag (as a running
+    `follow` last said it, else of the open instruments, see `ingest.schedule.Lag`; None where none
+    has a candle).
     """
     at_present = now or datetime.now(UTC)
     where = where.state()
     snapshots = where.snapshots()
-    coverage = where.read(COVERAGE)
-    minutes = coverage.group_by("status").agg(pl.col("minutes").sum()).sort("status")
-    failed, missing = (
-        coverage.filter(pl.col("status") == status).drop("status").to_dicts()
-        for status in ("failed", "missing")
-    )
     records = runs(where, _RUNS, at_present)
     clock = last_clock(where, records)
     at = clock.at(at_present) if clock else at_present
     broken = where.read(QUARANTINE).explode("rules").group_by("rules").len().sort("rules")
     running = [record for record in records if record["state"] in GOING_ON]
     held, facts = _of_scope(where, at)
+    coverage = held.coverage
+    minutes = coverage.group_by("status").agg(pl.col("minutes").sum()).sort("status")
+    failed, missing = (
+        coverage.filter(pl.col("status") == status).drop("status").to_dicts()
+        for status in ("failed", "missing")
+    )
     followed = next((record["follow"] for record in running if "follow" in record), None)
     return {
         "lake": where.uri,
@@ -84,7 +85,7 @@ def lake_status(where: Lake, now: datetime | None = None) -> dict[str, Any]:
             "with_candles": len(snapshots[RAW_CANDLES.name].by_partition()),
             **facts["instruments"],
         },
-        "coins": coins(where, held),
+        "coins": coins(held),
         "coverage": dict(minutes.iter_rows()),
         "newest_candle": max(newest_candles(coverage).values(), default=None),
         "lag": followed or (asdict(held.lag) if held.lag.newest else None),

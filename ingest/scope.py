@@ -25,10 +25,10 @@ def scope_of(lake: "Lake") -> Selection:
     from lake.scope import stored  # noqa: PLC0415  (it loads the lake's libraries)
 
     found = stored(lake)
-    known = {_CURRENCIES, _INSTRUMENTS, _SINCE, _UNTIL}
+    unknown = sorted(found.keys() - {_CURRENCIES, _INSTRUMENTS, _SINCE, _UNTIL})
+    if unknown:
+        raise _unusable(lake, f"this basislake does not know {', '.join(unknown)}")
     try:
-        if not found.keys() <= known:
-            raise ValueError(f"unknown words {', '.join(sorted(found.keys() - known))}")
         return select(
             found.get(_CURRENCIES, ()),
             found.get(_INSTRUMENTS, ()),
@@ -36,10 +36,7 @@ def scope_of(lake: "Lake") -> Selection:
             _time(found.get(_UNTIL)),
         )
     except (ValueError, TypeError, UsageError) as exc:
-        raise LakeError(
-            f"The scope of the lake at {lake.uri} cannot be used: {exc}. Nothing was changed. A "
-            "newer basislake may have set it; `basislake scope --all` sets it to everything."
-        ) from exc
+        raise _unusable(lake, str(exc).rstrip(".")) from exc
 
 
 def set_scope(lake: "Lake", selection: Selection, program: str) -> None:
@@ -104,7 +101,7 @@ def described(scope: Selection) -> str:
     if scope.names:
         shown = ", ".join(scope.names[:_SHOWN_NAMES])
         more = len(scope.names) - _SHOWN_NAMES
-        parts.append(f"{shown}{f' and {more} more' if more > 0 else ''} with their perpetuals")
+        parts.append(f"{shown}{f' and {more} more' if more > 0 else ''}, and perpetuals")
     if scope.since:
         parts.append(f"since {_shown(scope.since)}")
     if scope.until:
@@ -159,6 +156,13 @@ def as_json(scope: Selection) -> Mapping[str, Any]:
         _UNTIL: scope.until,
         "described": described(scope),
     }
+
+
+def _unusable(lake: "Lake", why: str) -> LakeError:
+    return LakeError(
+        f"The scope of the lake at {lake.uri} cannot be used: {why}. Nothing was changed. A newer "
+        "basislake may have set it; `basislake scope --all` sets it to everything."
+    )
 
 
 def _time(text: str | None) -> datetime | None:

@@ -1,4 +1,4 @@
-"""How much of the disk, or of the store, a lake takes, and how much of that maintenance can free."""
+"""How much of the disk, or of the store, a lake takes, and how much maintenance can free."""
 
 import os
 from collections.abc import Iterator, Mapping

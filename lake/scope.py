@@ -57,7 +57,8 @@ def store(lake: Lake, scope: Mapping[str, Any], program: str) -> None:
             return
         try:
             mark(base, {SCOPE: text}, {"program": program})
-            return
         except ConflictError:
             if attempt == _TRIES - 1:
                 raise
+        else:
+            return
