@@ -13,6 +13,7 @@ from basislake.output import age, called, counted, duration, percent, size
 from basislake.tables import bar, console, heading, print_table
 from ingest.runs import RUNNING
 from ingest.standing import Minutes, State, summed
+from lake.origin import described
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE
 
@@ -134,7 +135,7 @@ def _database_steps(database: Mapping[str, Any] | None) -> list[Next]:
 
 def show_summary(found: Mapping[str, Any]) -> None:
     """Print how much of its scope the lake holds, what is left, and what it takes."""
-    of = f", the market of {found['exchange']}" if found["exchange"] else ""
+    of = f", the market of {described(found['exchange'])}" if found["exchange"] else ""
     print_table(f"Lake {found['lake']}{of}", ["what", "is"], list(_summary(found)))
 
 

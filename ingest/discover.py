@@ -1,5 +1,6 @@
 """Discovery: which instruments there are, from both hosts, into the `instruments` table."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -11,7 +12,7 @@ import tenacity
 
 from ingest.exchange import Exchange
 from ingest.hosts import check_hosts
-from ingest.records import COINS, Instrument, Listing, Refused, read_records
+from ingest.records import COINS, Instrument, LeftOut, Listing, Refused, read_records
 from lake import Lake
 from lake.batches import append, claim
 from lake.errors import ClosedDoorError, ConflictError, ExchangeError, UnreachableError
@@ -47,7 +48,7 @@ class Discovery:
         known: the whole `instruments` table afterwards.
         new: names that the lake did not know before.
         changed: names whose life differs from what the lake knew.
-        left_out: records out of scope, counted by reason.
+        left_out_records: sound records that are not ours, such as linear futures.
         refused: records that cannot be read.
         failed: lists that could not be had, or are evidently not whole, a sentence each; what the
             lake knew of them is kept.
@@ -56,9 +57,14 @@ class Discovery:
     known: pl.DataFrame
     new: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out_records: list[LeftOut] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many records are not ours, by reason."""
+        return dict(Counter(record.reason for record in self.left_out_records))
 
     @property
     def is_complete(self) -> bool:
@@ -109,7 +115,7 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
             for name, found in listing.instruments.items()
             if name in lives and lives[name] != (found.listed_at, found.expires_at)
         ),
-        left_out=listing.left_out,
+        left_out_records=listing.left_out,
         refused=listing.refused,
         failed=failed,
     )

@@ -1,6 +1,7 @@
 """What a lake is meant to hold, as a selection of instruments and minutes; and what is outside."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -113,17 +114,13 @@ def outside(instruments: "pl.DataFrame", scope: Selection) -> dict[str, str]:
     """Return the instruments that are not in a scope, each with the reason; pure.
 
     Args:
-        instruments: rows of the table `instruments`.
+        instruments: rows of the table `instruments`; the scope may name others.
         scope: of the lake.
-
-    Raises:
-        UsageError: the scope names an instrument that is not there.
     """
-    chosen = set(choose(instruments, scope)["instrument"])
+    chosen = _chosen(instruments, scope)
     found = {}
-    for name, listed_at, expires_at in instruments.select(
-        "instrument", "listed_at", "expires_at"
-    ).iter_rows():
+    lives = instruments.select("instrument", "listed_at", "expires_at")
+    for name, listed_at, expires_at in lives.iter_rows():
         if name not in chosen:
             found[name] = f"the scope is {described(scope)}"
         elif scope.until and listed_at >= scope.until:
@@ -133,17 +130,17 @@ def outside(instruments: "pl.DataFrame", scope: Selection) -> dict[str, str]:
     return found
 
 
-def flags_of(scope: Selection) -> str:
-    """Return a scope as the flags that set it; `--all` for everything; pure."""
-    parts = []
-    if scope.currencies:
-        parts.append(f"--currency {','.join(scope.currencies)}")
-    if scope.names:
-        parts.append(f"--instruments {','.join(scope.names)}")
-    for flag, time in (("--since", scope.since), ("--until", scope.until)):
-        if time:
-            parts.append(f"{flag} {_shown(time)}")
-    return " ".join(parts) or "--all"
+def _chosen(instruments: "pl.DataFrame", scope: Selection) -> set[str]:
+    """The instruments of a scope that are known, with the perpetuals of its futures."""
+    known = set(instruments["instrument"])
+    names = tuple(name for name in scope.names if name in known)
+    if scope.names and not names:
+        return set()
+    try:
+        return set(choose(instruments, replace(scope, names=names))["instrument"])
+    except UsageError:
+        # No name is of the scope's currencies.
+        return set()
 
 
 def as_json(scope: Selection) -> Mapping[str, Any]:

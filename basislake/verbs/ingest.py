@@ -1,116 +1,20 @@
-"""`instruments`, `plan` and `backfill`: from the exchange to the raw tables."""
+"""`backfill`: from the exchange to the raw tables; and what a discovery and a backfill did."""
 
-from dataclasses import asdict
-
-import click
-import polars as pl
-
-from basislake import PROGRAM
 from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
 from basislake.output import Progress as ProgressLine
-from basislake.output import counted, duration, print_json, say, size
+from basislake.output import duration, print_json, say, size
 from basislake.pipeline import (
     Fetched,
     fetch,
     instrument_counts,
     is_complete,
-    knows_nothing,
-    plan_totals,
 )
-from basislake.settings import check_exists
 from basislake.tables import print_table
-from ingest.discover import Discovery, discover
-from ingest.plans import make_plans
+from ingest.discover import Discovery
 from ingest.results import Progress, Result
-from ingest.selection import Selection, choose
+from ingest.selection import Selection
 from lake import Lake
-from lake.tables import INSTRUMENTS
-
-
-def instruments(
-    where: Lake,
-    settings: ExchangeSettings,
-    selection: Selection,
-    *,
-    offline: bool,
-    as_json: bool,
-) -> int:
-    """See `basislake.commands.instruments`; return the exit code."""
-    if offline:
-        check_exists(where)
-        found = Discovery(where.read(INSTRUMENTS))
-    else:
-        with settings.open(where) as exchange:
-            found = discover(exchange, where, PROGRAM)
-        tell_discovery(found)
-    chosen = _listed(found.known, selection)
-    columns = [
-        "instrument",
-        "kind",
-        "listed_at",
-        "expires_at",
-        "tick_size",
-        "contract_size",
-        "active",
-    ]
-    if as_json:
-        print_json(
-            {
-                **instrument_counts(found.known),
-                "new": found.new,
-                "left_out": found.left_out,
-                "refused": [asdict(refused) for refused in found.refused],
-                "failed": found.failed,
-                "instruments": chosen.to_dicts(),
-            }
-        )
-    else:
-        print_table("Instruments", columns, chosen.select(columns).rows())
-    return 0 if found.is_complete else 1
-
-
-def _listed(known: pl.DataFrame, selection: Selection) -> pl.DataFrame:
-    """The chosen instruments whose life meets the chosen minutes."""
-    if selection.currencies or selection.names:
-        known = choose(known, selection).drop("is_companion")
-    if selection.span is None:
-        return known
-    is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > selection.span.start)
-    return known.filter(pl.col("listed_at") < selection.span.end, is_open)
-
-
-def plan(
-    where: Lake,
-    settings: ExchangeSettings,
-    selection: Selection,
-    *,
-    repair: bool,
-    again: bool,
-    as_json: bool,
-) -> int:
-    """See `basislake.commands.plan`; return the exit code."""
-    settings.check(where)
-    is_unknown = knows_nothing(where)
-    if is_unknown:
-        say("The lake knows no instruments yet; `basislake instruments` fetches them.")
-    with settings.open() as exchange:
-        now = exchange.server_time()
-    plans = make_plans(where, selection, now, repair=repair, again=again)
-    totals = plan_totals(plans, settings.rate)
-    if as_json:
-        print_json(totals)
-        return int(is_unknown)
-    columns = ["instrument", "start", "end", "windows", "candles", "bytes"]
-    rows = [[row[column] for column in columns] for row in totals["instruments"] if row["windows"]]
-    print_table("Plan", columns, rows)
-    seconds = totals["seconds_at_rate"]
-    lasting = f", {duration(seconds)} at {settings.rate:g} calls/s" if seconds else ""
-    click.echo(
-        f"{totals['calls']:,} calls for at most {totals['candles']:,} candles of "
-        f"{counted(len(rows), 'instrument')}, {size(totals['bytes'])}{lasting}"
-    )
-    return int(is_unknown)
 
 
 def backfill(
@@ -179,7 +83,7 @@ def tell_discovery(found: Discovery) -> None:
     left_out = sum(found.left_out.values())
     say(
         f"Known: {counts['futures']} dated futures and {counts['perpetuals']} perpetuals, "
-        f"{len(found.new)} new; {left_out} other records left out."
+        f"{len(found.new)} new; {left_out} other records left out (--left-out names them)."
     )
     for name in found.changed:
         say(f"Changed: the exchange now gives another life for {name}.")
