@@ -10,10 +10,10 @@ import polars as pl
 
 from basislake.holdings import Holdings
 from basislake.output import age, called, counted, duration, percent, size
+from basislake.retry import retry_arguments
 from basislake.tables import bar, console, heading, print_table
 from ingest.runs import RUNNING
 from ingest.standing import Minutes, State, summed
-from lake.origin import described
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE
 
@@ -86,15 +86,6 @@ def next_steps(found: Mapping[str, Any]) -> list[Next]:
     return steps
 
 
-def retry_arguments(failed: Sequence[str]) -> str:
-    """Return the arguments that ask again just for what got no answer; pure.
-
-    Args:
-        failed: names of instruments, at least one.
-    """
-    return f"backfill --instruments {','.join(failed)}"
-
-
 def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
     failed, plan = found["failed"], found["to_fetch"]
     if failed:
@@ -120,7 +111,7 @@ def _is_lacking(row: Mapping[str, Any]) -> bool:
 
 
 def _is_begun_future(row: Mapping[str, Any]) -> bool:
-    return row["kind"] == "future" and row["state"] != State.NOT_BEGUN.value
+    return bool(row["kind"] == "future" and row["state"] != State.NOT_BEGUN.value)
 
 
 def _database_steps(database: Mapping[str, Any] | None) -> list[Next]:
@@ -135,7 +126,7 @@ def _database_steps(database: Mapping[str, Any] | None) -> list[Next]:
 
 def show_summary(found: Mapping[str, Any]) -> None:
     """Print how much of its scope the lake holds, what is left, and what it takes."""
-    of = f", the market of {described(found['exchange'])}" if found["exchange"] else ""
+    of = f", the market of {found['exchange']}" if found["exchange"] else ""
     print_table(f"Lake {found['lake']}{of}", ["what", "is"], list(_summary(found)))
 
 
@@ -155,7 +146,8 @@ def _summary(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if plan["candles"]:
         more = size(plan["lake_bytes"]), size(plan["database_bytes"])
         yield "", f"{more[0]} more in the lake, {more[1]} in PostgreSQL"
-    yield "lag", _lag(found["lag"])
+    if (lag := found["lag"]) and lag.get("seconds") is not None:
+        yield "lag", _lag(lag)
     tables = sum(disk["folders"].get(name, 0) for name in found["tables"])
     database = disk["folders"].get("postgres", 0)
     also = f", PostgreSQL {size(database)}" if database else ""
@@ -193,23 +185,23 @@ def _to_fetch(plan: Mapping[str, Any]) -> str:
     return f"at most {plan['candles']:,} candles in {counted(plan['calls'], 'call')}"
 
 
-def _lag(lag: Mapping[str, Any] | None) -> str:
+def _lag(lag: Mapping[str, Any]) -> str:
     """How far the newest candle is behind, and the instrument that is furthest behind."""
-    if not lag or lag.get("seconds") is None:
-        return "no open instrument has a candle"
-    furthest = ""
-    if lag["instrument_seconds"] > lag["seconds"]:
-        furthest = f"; {lag['instrument']} {duration(lag['instrument_seconds'])}"
-    return f"{duration(lag['seconds'])}{furthest}"
+    last, furthest = lag["seconds"], lag["instrument_seconds"]
+    more = f"; {lag['instrument']} {duration(furthest)}" if furthest > last else ""
+    return f"{duration(last)}{more}"
 
 
 def show_coins(found: Sequence[Mapping[str, Any]]) -> None:
     """Print how complete each coin is, with bars on a terminal."""
     to = console(sys.stdout)
     has_bars = to.is_terminal and to.encoding.startswith("utf")
-    rows = [[*_coin(row), *([bar(_parts(row))] if has_bars else [])] for row in found]
+    shown = [row for row in found if row["in_scope"]]
+    rows = [[*_coin(row), *([bar(_parts(row))] if has_bars else [])] for row in shown]
     columns = ["coin", "in scope", "complete", "present", "of", "share", "newest"]
-    print_table("By coin", [*columns, *([""] if has_bars else [])], rows)
+    if rows:
+        print_table("By coin, in scope", [*columns, *([""] if has_bars else [])], rows)
+        click.echo()
 
 
 def show_tables(found: Mapping[str, Any], now: datetime) -> None:

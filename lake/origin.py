@@ -12,9 +12,6 @@ from lake.store import Lake
 from lake.tables import INSTRUMENTS
 from lake.transaction import mark
 
-# The name of any exchange on this machine, such as a simulated one.
-THIS_MACHINE = "localhost"
-
 # Each lost race means that another writer marked the lake, or wrote an instrument.
 _TRIES = 10
 
@@ -73,11 +70,6 @@ def claim(lake: Lake, origin: str, program: str, clock: datetime | None = None) 
                 raise
 
 
-def described(origin: str | None) -> str:
-    """Return an exchange's name as it reads in a sentence; pure."""
-    return "an exchange on this machine" if origin == THIS_MACHINE else str(origin)
-
-
 def first_clock(lake: Lake) -> tuple[datetime, float] | None:
     """Return the exchange's clock when the lake was marked as its own, and by how many seconds it
     was ahead of that machine's clock; None where that was not noted.
@@ -96,8 +88,8 @@ def first_clock(lake: Lake) -> tuple[datetime, float] | None:
 def _check(lake: Lake, own: str | None, origin: str) -> None:
     if own not in (None, origin):
         raise UsageError(
-            f"The lake at {lake.uri} holds the market of {described(own)}, and this command is about "
-            f"that of {described(origin)}. Nothing was asked and nothing changed, for two exchanges "
-            "never share a lake. Give another folder with --lake, or that exchange's address with "
-            "--exchange-url and --history-url."
+            f"The lake at {lake.uri} holds the market of {own}, and this command is "
+            f"about that of {origin}. Nothing was asked and nothing changed, for two "
+            "exchanges never share a lake. Give another folder with --lake, or that exchange's "
+            "address with --exchange-url and --history-url."
         )

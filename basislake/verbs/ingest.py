@@ -1,15 +1,18 @@
 """`backfill`: from the exchange to the raw tables; and what a discovery and a backfill did."""
 
+from collections.abc import Callable
+
 from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
 from basislake.output import Progress as ProgressLine
-from basislake.output import duration, print_json, say, size
+from basislake.output import counted, duration, print_json, say, size
 from basislake.pipeline import (
     Fetched,
     fetch,
     instrument_counts,
     is_complete,
 )
+from basislake.retry import retry_command
 from basislake.tables import print_table
 from ingest.discover import Discovery
 from ingest.results import Progress, Result
@@ -53,8 +56,9 @@ def fetch_told(
     repair: bool = False,
     again: bool = False,
     engine: Engine = HERE,
+    totals: Callable[[str], None] = say,
 ) -> Fetched:
-    """Fetch, with progress on stderr."""
+    """Fetch, with progress on stderr; `totals` gets the line that sums it up."""
     line = ProgressLine("calls")
 
     def report(progress: Progress) -> None:
@@ -73,7 +77,8 @@ def fetch_told(
         say=say,
         report=report,
     )
-    tell_backfill(fetched.backfill)
+    totals(totals_of(fetched.backfill))
+    tell_backfill(where, fetched.backfill)
     return fetched
 
 
@@ -94,13 +99,19 @@ def tell_discovery(found: Discovery) -> None:
         say(f"Failed: {failed} What was known of it is kept; run the command again.")
 
 
-def tell_backfill(result: Result) -> None:
-    """Say on stderr the totals of a backfill, and name what failed or is empty."""
-    say(
-        f"Backfill: {result.complete} of {result.instruments} instruments complete, "
-        f"{result.candles_written:,} candles written by {result.calls:,} calls "
+def totals_of(result: Result) -> str:
+    """Return a line that sums up a backfill; pure."""
+    return (
+        f"Backfill: {result.complete} of {counted(result.instruments, 'instrument')} complete, "
+        f"{counted(result.candles_written, 'candle')} written by {counted(result.calls, 'call')} "
         f"({result.retries:,} retries) in {duration(result.seconds)}."
     )
+
+
+def tell_backfill(where: Lake, result: Result) -> None:
+    """Say on stderr what failed in a backfill, with the command that asks again for just that, and
+    what is empty or differs.
+    """
     if result.replaced:
         say(
             f"Replaced: {result.replaced:,} stored candles by what the exchange sends now. Earlier "
@@ -114,7 +125,11 @@ def tell_backfill(result: Result) -> None:
     for failure in result.failed:
         say(f"Failed: {failure.instrument}: {failure.reason}")
     if result.failed:
-        say("What was answered is saved; the same command asks for the rest.")
+        names = [failure.instrument for failure in result.failed]
+        say(
+            "What was answered is saved. To ask again for just what failed:\n"
+            f"  {retry_command(where, names)}"
+        )
     for name, minutes in result.missing.items():
         say(f"Missing: {minutes} minutes of {name} after its first candle; asked for twice.")
     if result.log:

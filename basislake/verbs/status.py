@@ -8,15 +8,15 @@ from typing import Any
 import click
 
 from basislake.defaults import EMBEDDED
-from basislake.output import called, counted, print_json, say
+from basislake.output import counted, print_json, say
 from basislake.overview import (
     next_steps,
-    retry_arguments,
     show_coins,
     show_next,
     show_summary,
     show_tables,
 )
+from basislake.retry import retry_command
 from basislake.runs import show_ended, show_running
 from basislake.settings import check_exists, lake_flag
 from basislake.status import BEHIND, database_status, lake_status
@@ -35,8 +35,7 @@ def status(where: Lake, target: Target, *, as_json: bool) -> int:
     now = datetime.now(UTC)
     found = lake_status(where, now)
     found["database"], found["database_error"] = _database(where, target)
-    retry = f"{called()} {retry_arguments(found['failed'])}{lake_flag(where)}"
-    found["retry"] = retry if found["failed"] else None
+    found["retry"] = retry_command(where, found["failed"]) if found["failed"] else None
     steps = next_steps(found)
     if as_json:
         print_json(found | {"next": [{"verb": verb, "why": why} for verb, why in steps]})
@@ -76,7 +75,6 @@ def _show(found: dict[str, Any], now: datetime) -> None:
     show_summary(found)
     click.echo()
     show_coins(found["coins"])
-    click.echo()
     show_running(found["running"])
     _show_failed(found)
     _show_intervals(
