@@ -9,7 +9,7 @@ import click
 import polars as pl
 
 from basislake.holdings import Holdings
-from basislake.output import age, called, counted, duration, percent, size
+from basislake.output import age, called, counted, percent, size
 from basislake.retry import retry_arguments
 from basislake.tables import bar, console, heading, print_table
 from ingest.runs import RUNNING
@@ -187,9 +187,9 @@ def _to_fetch(plan: Mapping[str, Any]) -> str:
 
 def _lag(lag: Mapping[str, Any]) -> str:
     """How far the newest candle is behind, and the instrument that is furthest behind."""
-    last, furthest = lag["seconds"], lag["instrument_seconds"]
-    more = f"; {lag['instrument']} {duration(furthest)}" if furthest > last else ""
-    return f"{duration(last)}{more}"
+    last, furthest = (age(lag[name]) for name in ("seconds", "instrument_seconds"))
+    more = f"; furthest behind is {lag['instrument']}, {furthest}" if furthest != last else ""
+    return f"newest candle {last}{more}"
 
 
 def show_coins(found: Sequence[Mapping[str, Any]]) -> None:

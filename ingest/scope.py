@@ -1,6 +1,7 @@
 """What a lake is meant to hold, as a selection of instruments and minutes; and what is outside."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -117,7 +118,7 @@ def outside(instruments: "pl.DataFrame", scope: Selection) -> dict[str, str]:
         instruments: rows of the table `instruments`; the scope may name others.
         scope: of the lake.
     """
-    chosen = _chosen(instruments, scope)
+    chosen = set(chosen_of(instruments, scope)["instrument"])
     found = {}
     lives = instruments.select("instrument", "listed_at", "expires_at")
     for name, listed_at, expires_at in lives.iter_rows():
@@ -130,17 +131,17 @@ def outside(instruments: "pl.DataFrame", scope: Selection) -> dict[str, str]:
     return found
 
 
-def _chosen(instruments: "pl.DataFrame", scope: Selection) -> set[str]:
-    """The instruments of a scope that are known, with the perpetuals of its futures."""
+def chosen_of(instruments: "pl.DataFrame", scope: Selection) -> "pl.DataFrame":
+    """Return the instruments of a scope as `ingest.selection.choose` does, but without an error for
+    names that are not known (yet); pure.
+    """
     known = set(instruments["instrument"])
     names = tuple(name for name in scope.names if name in known)
-    if scope.names and not names:
-        return set()
-    try:
-        return set(choose(instruments, replace(scope, names=names))["instrument"])
-    except UsageError:
-        # No name is of the scope's currencies.
-        return set()
+    if not scope.names or names:
+        # Where no name is of the scope's currencies there is none.
+        with suppress(UsageError):
+            return choose(instruments, replace(scope, names=names))
+    return choose(instruments.clear(), Selection())
 
 
 def as_json(scope: Selection) -> Mapping[str, Any]:

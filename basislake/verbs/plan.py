@@ -50,7 +50,8 @@ def plan(
         with settings.open() as exchange:
             at = exchange.server_time(_MOST_RETRIES)
         plans = make_plans(where, chosen, at, repair=repair, again=again)
-    records = {row["instrument"]: row for row in where.read(INSTRUMENTS).to_dicts()}
+    known = where.snapshot(INSTRUMENTS).read()
+    records = {row["instrument"]: row for row in known.to_dicts()}
     kinds = {name: row["kind"] for name, row in records.items()}
     figures = {**plan_figures(plans, settings.rate), **asdict(estimate(plans, kinds))}
     rows = sorted(
