@@ -15,7 +15,7 @@ from ingest.selection import Selection, choose
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan, life, plan_instrument
 from lake import Lake
 from lake.coverage import Coverage, spans_of
-from lake.spans import Span, clip, merge, subtract
+from lake.spans import Span, ceil_minute, clip, merge, subtract
 from lake.tables import ASKS, INSTRUMENTS, QUARANTINE, SUPERSEDED
 
 _START_OF_TIME, _END_OF_TIME = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -163,7 +163,8 @@ def spans_in_scope(instruments: pl.DataFrame, scope: Selection) -> dict[str, lis
         scope: of the lake.
     """
     found = wanted_minutes(chosen_of(instruments, scope), _END_OF_TIME)
-    limits = scope.span or Span(_START_OF_TIME, _END_OF_TIME)
+    span = scope.span or Span(_START_OF_TIME, _END_OF_TIME)
+    limits = Span(ceil_minute(span.start), ceil_minute(span.end))
     spans = {name: merge(clip(span, limits) for span in own) for name, own in found.items()}
     return {name: own for name, own in spans.items() if own}
 

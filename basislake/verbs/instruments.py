@@ -56,7 +56,10 @@ def instruments(
                 **instrument_counts(found.known),
                 "new": found.new,
                 "left_out": found.left_out,
-                "left_out_records": [asdict(record) for record in found.left_out_records],
+                "left_out_records": [
+                    {"instrument": record.name, "reason": record.reason}
+                    for record in found.left_out_records
+                ],
                 "scope": scope_as_json(scope),
                 "out_of_scope": [
                     {"instrument": name, "reason": reason} for name, reason in out_of_scope.items()
