@@ -29,7 +29,7 @@ def run(**given: Any) -> int:
     from being built, loaded and reported, nor a database that is away the report; exit code 1 then.
 
     Without --postgres a PostgreSQL is kept next to the lake, in its folder `postgres`. It takes
-    several times as much disk as the lake, some 13 GB for the full market; `basislake plan`
+    several times as much disk as the lake, some 12 GB for the full market; `basislake plan`
     estimates both, and --no-load leaves the database out.
 
     \b
