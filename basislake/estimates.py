@@ -15,10 +15,10 @@ _CURATED_BYTES = {"perpetual": 10.0, "future": 10.0 + 15.0}
 _DATABASE_BYTES = {"perpetual": 138.0, "future": 138.0 + 151.0}
 
 BASIS = (
-    f"Estimates: {BYTES_PER_CANDLE:g} bytes a raw candle; in the lake "
-    f"{BYTES_PER_CANDLE + _CURATED_BYTES['future']:.0f} in all for a candle of a future and "
-    f"{BYTES_PER_CANDLE + _CURATED_BYTES['perpetual']:.0f} for one of a perpetual; in PostgreSQL "
-    f"{_DATABASE_BYTES['future']:.0f} and {_DATABASE_BYTES['perpetual']:.0f}."
+    f"Estimated by bytes a candle: {BYTES_PER_CANDLE:g} raw; in the lake "
+    f"{BYTES_PER_CANDLE + _CURATED_BYTES['future']:.0f} of a future, "
+    f"{BYTES_PER_CANDLE + _CURATED_BYTES['perpetual']:.0f} of a\n  perpetual; in PostgreSQL, with "
+    f"keys, {_DATABASE_BYTES['future']:.0f} and {_DATABASE_BYTES['perpetual']:.0f}."
 )
 
 

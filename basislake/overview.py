@@ -12,7 +12,6 @@ from basislake.holdings import Holdings
 from basislake.output import age, called, counted, percent, size
 from basislake.retry import retry_arguments
 from basislake.tables import bar, console, heading, print_table
-from ingest.runs import RUNNING
 from ingest.standing import Minutes, State, summed
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE
@@ -77,7 +76,8 @@ def next_steps(found: Mapping[str, Any]) -> list[Next]:
         steps.append(("scope --all", "sets the scope to everything, for it cannot be kept to"))
     elif not found["instruments"]["known"]:
         steps.append(("instruments", "fetches the list of instruments, in four calls"))
-    elif not any(record["state"] == RUNNING for record in found["running"]):
+    elif not found["running"]:
+        # One that is stuck, too, has locked what it works on.
         steps += _fetching_steps(found)
     if found["behind"]:
         steps.append(("build", "brings the curated tables up to date"))
@@ -186,10 +186,12 @@ def _to_fetch(plan: Mapping[str, Any]) -> str:
 
 
 def _lag(lag: Mapping[str, Any]) -> str:
-    """How far the newest candle is behind, and the instrument that is furthest behind."""
+    """When the newest candle opened, and which instrument is furthest behind it."""
+    # Of a follow it is from a record, where times are texts.
+    newest = datetime.fromisoformat(str(lag["newest"]))
     last, furthest = (age(lag[name]) for name in ("seconds", "instrument_seconds"))
-    more = f"; furthest behind is {lag['instrument']}, {furthest}" if furthest != last else ""
-    return f"newest candle {last}{more}"
+    more = f"; {lag['instrument']} {furthest}" if furthest != last else ""
+    return f"newest candle {newest:%Y-%m-%d %H:%M}Z, {last}{more}"
 
 
 def show_coins(found: Sequence[Mapping[str, Any]]) -> None:

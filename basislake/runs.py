@@ -46,7 +46,8 @@ def show_ended(ended: Sequence[Mapping[str, Any]]) -> None:
 
 def running_line(record: Mapping[str, Any]) -> str:
     """Say on some lines what a run that has not ended is doing; pure."""
-    done, left = record.get("windows_done", 0), record.get("windows_left", 0)
+    done = record.get("windows_done", 0)
+    left = record.get("windows_left", record.get("plan", {}).get("calls", 0))
     now = record.get("instruments_now", [])
     names = ", ".join(now[:_SHOWN_INSTRUMENTS]) + (", ..." if len(now) > _SHOWN_INSTRUMENTS else "")
     is_stuck = record.get("state") == STUCK
@@ -54,8 +55,8 @@ def running_line(record: Mapping[str, Any]) -> str:
     lasting = f", {duration(seconds_left)} left" if seconds_left is not None else ""
     verb = "follow" if "follow" in record else "backfill"
     return (
-        f"{'Stuck' if is_stuck else 'Running'}: {verb} {record['run']}\n"
-        f"  process {record['pid']} on {record['host']}{_quiet(record)}\n"
+        f"{'Stuck' if is_stuck else 'Running'}: {verb} {record['run']}, "
+        f"process {record['pid']} on {record['host']}\n{_quiet(record)}"
         f"  [{done}/{done + left}] {_rate(record)}{lasting}, "
         f"{record.get('candles', 0):,} candles\n"
         f"  {record.get('retries', 0):,} retries, {record.get('throttled', 0):,} throttled, "
@@ -65,12 +66,12 @@ def running_line(record: Mapping[str, Any]) -> str:
 
 
 def _quiet(record: Mapping[str, Any]) -> str:
-    """Since when a run has not moved, where that is long; and what can be done."""
+    """A line that says since when a run has not moved, where that is long; and what can be done."""
     quiet_s = record.get("quiet_seconds", 0.0)
-    since = f", has not moved for {duration(quiet_s)}"
+    since = f"  has not moved for {duration(quiet_s)}"
     if record.get("is_stopped"):
-        return f"{since}\n  It was stopped by a signal; `kill -CONT {record['pid']}` continues it."
-    return since if quiet_s > _LONG_QUIET_S else ""
+        return f"{since}, stopped by a signal; `kill -CONT {record['pid']}` continues it\n"
+    return f"{since}\n" if quiet_s > _LONG_QUIET_S else ""
 
 
 def following_line(follow: Mapping[str, Any]) -> str:

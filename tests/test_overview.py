@@ -88,7 +88,7 @@ BACKFILL = ("backfill", "fetches at most 9,000 candles in 2 calls")
             ],
         ),
         (status("begun", "begun", "begun", running=[{"state": "running"}]), []),
-        (status("begun", "begun", "begun", running=[{"state": "stuck"}]), [BACKFILL]),
+        (status("begun", "begun", "begun", running=[{"state": "stuck"}]), []),
     ],
 )
 def test_what_to_fetch_next_follows_from_what_is_in_scope(

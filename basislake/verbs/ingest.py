@@ -88,7 +88,8 @@ def tell_discovery(found: Discovery) -> None:
     left_out = sum(found.left_out.values())
     say(
         f"Known: {counts['futures']} dated futures and {counts['perpetuals']} perpetuals, "
-        f"{len(found.new)} new; {left_out} other records left out (--left-out names them)."
+        f"{len(found.new)} new; {left_out} other records left out; "
+        "`basislake instruments --left-out` names them."
     )
     for name in found.changed:
         say(f"Changed: the exchange now gives another life for {name}.")

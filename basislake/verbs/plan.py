@@ -59,7 +59,8 @@ def plan(
         key=lambda row: (row["expires_at"] or _BEFORE_ALL, row["instrument"]),
     )
     if as_json:
-        facts = {"at": at, "scope": scope_as_json(chosen), "estimates": BASIS}
+        basis = " ".join(BASIS.split())
+        facts = {"at": at, "scope": scope_as_json(chosen), "estimates": basis}
         print_json({**figures, **facts, "instruments": rows})
     elif not is_unknown:
         _show(figures, rows, chosen, settings.rate)

@@ -19,7 +19,7 @@ from basislake.overview import (
 from basislake.retry import retry_command
 from basislake.runs import show_ended, show_running
 from basislake.settings import check_exists, lake_flag
-from basislake.status import BEHIND, database_status, lake_status
+from basislake.status import database_status, lake_status
 from basislake.tables import print_table
 from basislake.target import Target
 from lake import Lake
@@ -83,8 +83,6 @@ def _show(found: dict[str, Any], now: datetime) -> None:
         "The exchange left them out twice or more. The next backfill asks once more, then only "
         "--repair.",
     )
-    if found["behind"]:
-        click.echo(BEHIND)
     if found["quarantined"]:
         print_table("Quarantine", ["rule", "rows"], list(found["quarantined"].items()))
     show_ended(found["runs"])
