@@ -47,6 +47,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Fetch, validate, load": {
         "run": "Discover, backfill, build, load and report",
         "follow": "Keep the lake current, minute by minute",
+        "scope": "Show or set what the lake is meant to hold",
         "instruments": "Discover, store and list every instrument",
         "plan": "Show what a backfill would ask for",
         "backfill": "Fetch the candles that the lake lacks",

@@ -33,6 +33,7 @@ from ingest.schedule import (
     next_fetch,
     wait_after_failures_s,
 )
+from ingest.scope import scope_of, within
 from ingest.selection import Selection
 from lake import Lake
 from lake.errors import BasislakeError, ExchangeError, LakeError, TransientError, UsageError
@@ -104,7 +105,7 @@ class Follower:
         Args:
             where: the lake.
             settings: of the exchange.
-            selection: of instruments and minutes.
+            selection: what the flags say; the lake's scope says the rest, and may change.
             rhythm: how often what is done.
             work: done between rounds.
             say: told what a user should know.
@@ -127,6 +128,7 @@ class Follower:
         log = str(self._record.log) if self._record.log else None
         self.result = Followed(run=self._record.id, log=log)
         self._roll = Roll()
+        self._chosen = selection
         self._seen = datetime.min.replace(tzinfo=UTC), clock()
         self._newest: dict[str, datetime] = {}
         self._expired: set[str] = set()
@@ -196,7 +198,11 @@ class Follower:
         self._news.discovered(found)
 
     def _fetch(self, exchange: Exchange, now: datetime) -> None:
-        planner = Planner(self._where, self._selection, now, without=self._roll.without(now))
+        chosen = within(self._selection, scope_of(self._where))
+        if chosen != self._chosen:
+            # Somebody changed the lake's scope: what had ended may lack minutes now.
+            self._chosen, self._roll = chosen, Roll()
+        planner = Planner(self._where, chosen, now, without=self._roll.without(now))
         self._expired = expired_by(self._where.snapshot(INSTRUMENTS).read(), now)
         if not self._followed:
             # What had expired before this run is no news.

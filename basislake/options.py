@@ -7,6 +7,7 @@ load nothing that takes time.
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -199,7 +200,7 @@ def selection_options(command: F) -> F:
     """Add the selection; the command gets `selection`."""
     options = (
         click.option(
-            "--all", "everything", is_flag=True, help="All instruments, which is the default"
+            "--all", "everything", is_flag=True, help="All instruments, whatever the lake's scope"
         ),
         click.option(
             "--currency",
@@ -353,7 +354,7 @@ def _selection(
 ) -> Selection:
     if everything and (currencies or names):
         raise UsageError("--all does not go with --currency or --instruments.")
-    return select(currencies, names, since, until)
+    return replace(select(currencies, names, since, until), is_all=everything)
 
 
 def grouped(

@@ -1,8 +1,7 @@
 """Fetching, from the command line's settings: discover, then backfill; and what a plan comes to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
@@ -12,10 +11,10 @@ from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
 from ingest.backfill import Backfill
 from ingest.discover import Discovery, discover
-from ingest.plans import Planner, plan_figures
+from ingest.plans import Planner
 from ingest.results import Progress, Result
+from ingest.scope import scope_of, within
 from ingest.selection import Selection
-from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
 from lake import Lake
 from lake.tables import INSTRUMENTS
 from transforms.rules import is_sound
@@ -47,7 +46,7 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
     Args:
         where: the lake.
         settings: of the exchange.
-        selection: of instruments and minutes.
+        selection: what the flags say; the lake's scope says the rest.
         discover_first: discover even where the lake knows instruments.
         repair: ask again for minutes that were answered without a candle, or whose candle is in
             quarantine.
@@ -66,7 +65,8 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
             found = discover(exchange, where, PROGRAM)
             tell(found)
         now = exchange.server_time()
-        planner = Planner(where, selection, now, repair=repair, again=again)
+        chosen = within(selection, scope_of(where))
+        planner = Planner(where, chosen, now, repair=repair, again=again)
         job = Backfill(
             where,
             exchange,
@@ -86,14 +86,6 @@ def knows_nothing(where: Lake) -> bool:
     return where.snapshot(INSTRUMENTS).rows == 0
 
 
-def plan_totals(plans: list[InstrumentPlan], rate: float) -> dict[str, Any]:
-    """Return the figures of a plan, in all and per instrument.
-
-    Keys: windows, calls, candles, seconds_at_rate (None without a limit), bytes, instruments.
-    """
-    return {**plan_figures(plans, rate), "instruments": [_plan_row(plan) for plan in plans]}
-
-
 def instrument_counts(known: pl.DataFrame) -> dict[str, int]:
     """Count the instruments of the table `instruments`."""
     futures = known.filter(pl.col("kind") == "future").height
@@ -104,14 +96,3 @@ def is_complete(fetched: Fetched) -> bool:
     """Whether nothing failed and nothing that could be a future was refused."""
     found = fetched.discovery
     return not fetched.backfill.failed and (found is None or found.is_complete)
-
-
-def _plan_row(plan: InstrumentPlan) -> Mapping[str, Any]:
-    return {
-        "instrument": plan.instrument,
-        "start": plan.wanted[0].start if plan.wanted else None,
-        "end": plan.wanted[-1].end if plan.wanted else None,
-        "windows": len(plan.windows),
-        "candles": plan.candles,
-        "bytes": round(plan.candles * BYTES_PER_CANDLE),
-    }

@@ -83,17 +83,30 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A sound record that is not one of ours.
+
+    Attributes:
+        name: what the record calls itself, shortened and escaped for display; never stored.
+        reason: one phrase.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """What some replies of `get_instruments` hold.
 
     Attributes:
         instruments: ours, by name.
-        left_out: how many records are sound but out of scope, by reason.
+        left_out: sound records that are not ours.
         refused: records that cannot be read.
     """
 
     instruments: dict[str, Instrument]
-    left_out: dict[str, int]
+    left_out: list[LeftOut]
     refused: list[Refused]
 
 
@@ -111,13 +124,13 @@ def read_records(records: Iterable[object]) -> Listing:
     The same instrument twice (a contract that has just expired is on both lists) is one: the later
     record stands. If the two disagree about its life, both are refused.
     """
-    listing = Listing({}, {}, [])
+    listing = Listing({}, [], [])
     disputed: set[str] = set()
     for record in records:
         try:
             instrument = read_record(record)
         except _OutOfScopeError as exc:
-            listing.left_out[str(exc)] = listing.left_out.get(str(exc), 0) + 1
+            listing.left_out.append(LeftOut(_name(record), str(exc)))
         except _UnreadableError as exc:
             listing.refused.append(_refused(record, str(exc)))
         else:
@@ -241,9 +254,13 @@ def _life(instrument: Instrument) -> tuple[datetime, datetime | None]:
 
 def _refused(record: object, reason: str) -> Refused:
     name = record.get("instrument_name") if isinstance(record, Mapping) else None
-    if not isinstance(name, str):
-        return Refused("(no name)", reason, could_be_dated=False)
-    return Refused(_shown(name), reason, could_be_dated=bool(_COULD_BE_DATED.fullmatch(name)))
+    could_be_dated = isinstance(name, str) and bool(_COULD_BE_DATED.fullmatch(name))
+    return Refused(_name(record), reason, could_be_dated=could_be_dated)
+
+
+def _name(record: object) -> str:
+    name = record.get("instrument_name") if isinstance(record, Mapping) else None
+    return _shown(name) if isinstance(name, str) else "(no name)"
 
 
 def _shown(text: str) -> str:

@@ -6,8 +6,12 @@ from lake.errors import LakeError
 
 VERSION = 3
 _MARK = "basislake.schema"
-# In the table of instruments only; see `lake.origin`.
+# Facts about the whole lake are properties of the table of instruments; see `lake.origin` and
+# `lake.scope`. A copy of a lake has the same.
 ORIGIN = "basislake.exchange"
+CLOCK = "basislake.clock"
+SCOPE = "basislake.scope"
+OF_THE_LAKE = (ORIGIN, CLOCK, SCOPE)
 
 # A reader keeps the files that it has opened for so long, and a commit stays in the log. Nothing in
 # the lake needs either for longer: what was known when is in the rows.

@@ -51,7 +51,13 @@ class Snapshot:
     @property
     def origin(self) -> str | None:
         """The exchange that the lake is marked with in this table; see `lake.origin`."""
-        return self.delta.metadata().configuration.get(schema.ORIGIN) if self.delta else None
+        return self.properties.get(schema.ORIGIN)
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """The properties of the table that say something about the whole lake, by name."""
+        found = self.delta.metadata().configuration if self.delta else {}
+        return {name: found[name] for name in schema.OF_THE_LAKE if name in found}
 
     @property
     def rows(self) -> int:

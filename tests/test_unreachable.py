@@ -43,7 +43,7 @@ def asked(url: str, history_url: str, *arguments: object) -> Ran:
     )
 
 
-@pytest.mark.parametrize("verb", ["instruments", "plan", "backfill", "run"])
+@pytest.mark.parametrize("verb", ["instruments", "backfill", "run"])
 def test_it_is_told_at_once_that_it_is_tried_again_and_in_the_end_what_to_do(
     nowhere: str, tmp_path: Path, verb: str
 ) -> None:
@@ -54,6 +54,22 @@ def test_it_is_told_at_once_that_it_is_tried_again_and_in_the_end_what_to_do(
     assert done.err.count(f"Error: {told}\n") == 1
     assert all(word in done.err.partition("Error: ")[2] for word in ADVICE)
     assert not (tmp_path / "lake" / INSTRUMENTS.name).exists()
+
+
+def test_a_plan_of_an_empty_lake_asks_nobody(nowhere: str, tmp_path: Path) -> None:
+    done = asked(nowhere, nowhere, "plan", "--lake", tmp_path / "lake")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("The lake knows no instruments yet, so nothing can be planned.")
+    assert f"instruments --lake {tmp_path}/lake` fetches them" in done.err
+    assert "reached" not in done.err
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_plan_gives_up_soon(nowhere: str, tmp_path: Path) -> None:
+    at = lake_of(tmp_path / "lake", instruments=[instrument("BTC-PERPETUAL")])
+    done = asked(nowhere, nowhere, "plan", "--lake", at.uri, "--retries", "6")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.count("Asking again in") == 1
 
 
 def test_the_active_instruments_are_stored_where_only_history_is_away(

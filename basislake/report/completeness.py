@@ -14,12 +14,26 @@ SUMMARY = Figure(
     name="summary",
     title="In figures",
     meaning=(
-        "Covered: minutes present of those that were asked or should be, without the minutes "
-        "before an instrument's first trade (`no_data`). Unmatched: candles of futures less rows "
-        "of `basis`; `basislake report --evidence` proves it minute by minute."
+        "Covered: minutes present of those that the lake is meant to hold, until the last minute "
+        "that was asked for, without the minutes before an instrument's first trade (`no_data`). "
+        "What it is meant to hold is its scope (`basislake scope`). Unmatched: candles of futures "
+        "less rows of `basis`; `basislake report --evidence` proves it minute by minute."
     ),
     sql=query("""
-        WITH counts AS (
+        WITH asked AS (
+            SELECT max("end") AS asked_until FROM coverage
+        ), lived AS (
+            SELECT coalesce(sum(date_diff('minute', start, least("end", asked_until)))
+                                FILTER (start < asked_until), 0) AS minutes,
+                   count(DISTINCT instrument) AS instruments
+            FROM in_scope CROSS JOIN asked
+        ), covered AS (
+            SELECT status, sum(date_diff('minute', greatest(coverage.start, in_scope.start),
+                                         least(coverage."end", in_scope."end"))) AS minutes
+            FROM coverage JOIN in_scope USING (instrument)
+            WHERE coverage.start < in_scope."end" AND coverage."end" > in_scope.start
+            GROUP BY status
+        ), counts AS (
             SELECT
                 (SELECT count(*) FROM instruments) AS instruments,
                 (SELECT count(*) FROM instruments WHERE kind = 'future') AS futures,
@@ -31,9 +45,11 @@ SUMMARY = Figure(
                 (SELECT count(*) FROM candles JOIN instruments USING (instrument)
                     WHERE kind = 'future') AS future_candles,
                 (SELECT count(*) FROM basis) AS basis_rows,
-                (SELECT coalesce(sum(minutes), 0) FROM coverage WHERE status = 'present')
+                (SELECT instruments FROM lived) AS in_scope,
+                (SELECT coalesce(sum(minutes), 0) FROM covered WHERE status = 'present')
                     AS present_minutes,
-                (SELECT coalesce(sum(minutes), 0) FROM coverage WHERE status <> 'no_data')
+                (SELECT minutes FROM lived)
+                    - (SELECT coalesce(sum(minutes), 0) FROM covered WHERE status = 'no_data')
                     AS due_minutes,
                 (SELECT min(start) FROM coverage WHERE status = 'present') AS first_ts,
                 (SELECT max("end") FROM coverage WHERE status = 'present') AS end_ts

@@ -102,7 +102,7 @@ def _tiles(facts: Facts) -> str:
     storage = sum(facts.rows["storage"]["bytes"])
     covered = of["covered_pct"]
     tiles = [
-        ("Instruments", number(of["instruments"]), f"{number(of['futures'])} futures"),
+        ("Instruments", number(of["instruments"]), f"{number(of['in_scope'])} in the lake's scope"),
         ("With candles", number(of["with_candles"]), "of them"),
         ("Candles", number(of["candles"]), f"{number(of['raw_candles'])} as received"),
         ("Covered", "-" if covered is None else _percent(covered),

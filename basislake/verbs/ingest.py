@@ -1,11 +1,7 @@
-"""`instruments`, `plan` and `backfill`: from the exchange to the raw tables."""
+"""`backfill`: from the exchange to the raw tables; and what a discovery and a backfill did."""
 
-from dataclasses import asdict
+from collections.abc import Callable
 
-import polars as pl
-
-from basislake import PROGRAM
-from basislake.columns import Column, Kind
 from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
 from basislake.output import Progress as ProgressLine
@@ -15,105 +11,13 @@ from basislake.pipeline import (
     fetch,
     instrument_counts,
     is_complete,
-    knows_nothing,
-    plan_totals,
 )
-from basislake.settings import check_exists
-from basislake.tables import paragraph, print_table
-from ingest.discover import Discovery, discover
-from ingest.plans import make_plans
+from basislake.retry import retry_command
+from basislake.tables import print_table
+from ingest.discover import Discovery
 from ingest.results import Progress, Result
-from ingest.selection import Selection, choose
+from ingest.selection import Selection
 from lake import Lake
-from lake.tables import INSTRUMENTS
-
-_SIZE = Column("size", Kind.SIZE)
-# What of a record is listed, and how.
-_LISTED = {
-    "instrument": Column("instrument"),
-    "kind": Column("kind", rank=2),
-    "listed_at": Column("listed"),
-    "expires_at": Column("expires"),
-    "tick_size": Column("tick size", rank=1),
-    "contract_size": Column("contract size", rank=1),
-    "active": Column("active"),
-}
-
-
-def instruments(
-    where: Lake,
-    settings: ExchangeSettings,
-    selection: Selection,
-    *,
-    offline: bool,
-    as_json: bool,
-) -> int:
-    """See `basislake.commands.instruments`; return the exit code."""
-    if offline:
-        check_exists(where)
-        found = Discovery(where.read(INSTRUMENTS))
-    else:
-        with settings.open(where) as exchange:
-            found = discover(exchange, where, PROGRAM)
-        tell_discovery(found)
-    chosen = _listed(found.known, selection)
-    if as_json:
-        print_json(
-            {
-                **instrument_counts(found.known),
-                "new": found.new,
-                "left_out": found.left_out,
-                "refused": [asdict(refused) for refused in found.refused],
-                "failed": found.failed,
-                "instruments": chosen.to_dicts(),
-            }
-        )
-    else:
-        print_table("Instruments", list(_LISTED.values()), chosen.select(*_LISTED).rows())
-    return 0 if found.is_complete else 1
-
-
-def _listed(known: pl.DataFrame, selection: Selection) -> pl.DataFrame:
-    """The chosen instruments whose life meets the chosen minutes."""
-    if selection.currencies or selection.names:
-        known = choose(known, selection).drop("is_companion")
-    if selection.span is None:
-        return known
-    is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > selection.span.start)
-    return known.filter(pl.col("listed_at") < selection.span.end, is_open)
-
-
-def plan(
-    where: Lake,
-    settings: ExchangeSettings,
-    selection: Selection,
-    *,
-    repair: bool,
-    again: bool,
-    as_json: bool,
-) -> int:
-    """See `basislake.commands.plan`; return the exit code."""
-    settings.check(where)
-    is_unknown = knows_nothing(where)
-    if is_unknown:
-        say("The lake knows no instruments yet; `basislake instruments` fetches them.")
-    with settings.open() as exchange:
-        now = exchange.server_time()
-    plans = make_plans(where, selection, now, repair=repair, again=again)
-    totals = plan_totals(plans, settings.rate)
-    if as_json:
-        print_json(totals)
-        return int(is_unknown)
-    shown = ("instrument", "start", "end", "windows", "candles", "bytes")
-    rows = [[row[name] for name in shown] for row in totals["instruments"] if row["windows"]]
-    print_table("Plan", ["instrument", "start", "end", "calls", "candles", _SIZE], rows)
-    seconds = totals["seconds_at_rate"]
-    lasting = f", {duration(seconds)} at {settings.rate:g} calls/s" if seconds else ""
-    paragraph(
-        f"{counted(totals['calls'], 'call')} for at most {counted(totals['candles'], 'candle')} of "
-        f"{counted(len(rows), 'instrument')}, {size(totals['bytes'])}{lasting}"
-    )
-    return int(is_unknown)
 
 
 def backfill(
@@ -152,8 +56,9 @@ def fetch_told(
     repair: bool = False,
     again: bool = False,
     engine: Engine = HERE,
+    totals: Callable[[str], None] = say,
 ) -> Fetched:
-    """Fetch, with progress on stderr."""
+    """Fetch, with progress on stderr; `totals` gets the line that sums it up."""
     line = ProgressLine("calls")
 
     def report(progress: Progress) -> None:
@@ -172,7 +77,8 @@ def fetch_told(
         say=say,
         report=report,
     )
-    tell_backfill(fetched.backfill)
+    totals(totals_of(fetched.backfill))
+    tell_backfill(where, fetched.backfill)
     return fetched
 
 
@@ -183,7 +89,8 @@ def tell_discovery(found: Discovery) -> None:
     say(
         f"Known: {counted(counts['futures'], 'dated future')} and "
         f"{counted(counts['perpetuals'], 'perpetual')}, {len(found.new)} new; "
-        f"{counted(left_out, 'other record')} left out."
+        f"{counted(left_out, 'other record')} left out; "
+        "`basislake instruments --left-out` names them."
     )
     for name in found.changed:
         say(f"Changed: the exchange now gives another life for {name}.")
@@ -194,13 +101,19 @@ def tell_discovery(found: Discovery) -> None:
         say(f"Failed: {failed} What was known of it is kept; run the command again.")
 
 
-def tell_backfill(result: Result) -> None:
-    """Say on stderr the totals of a backfill, and name what failed or is empty."""
-    say(
+def totals_of(result: Result) -> str:
+    """Return a line that sums up a backfill; pure."""
+    return (
         f"Backfill: {result.complete} of {counted(result.instruments, 'instrument')} complete, "
         f"{counted(result.candles_written, 'candle')} written by {counted(result.calls, 'call')} "
         f"({counted(result.retries, 'retry', 'retries')}) in {duration(result.seconds)}."
     )
+
+
+def tell_backfill(where: Lake, result: Result) -> None:
+    """Say on stderr what failed in a backfill, with the command that asks again for just that, and
+    what is empty or differs.
+    """
     if result.replaced:
         say(
             f"Replaced: {counted(result.replaced, 'stored candle')} by what came now. "
@@ -215,7 +128,11 @@ def tell_backfill(result: Result) -> None:
     for failure in result.failed:
         say(f"Failed: {failure.instrument}: {failure.reason}")
     if result.failed:
-        say("What was answered is saved; the same command asks for the rest.")
+        names = [failure.instrument for failure in result.failed]
+        say(
+            "What was answered is saved. To ask again for just what failed:\n"
+            f"  {retry_command(where, names)}"
+        )
     for name, minutes in result.missing.items():
         lacking = counted(minutes, "minute")
         say(f"Missing: {lacking} of {name} after its first candle; asked for twice.")

@@ -52,8 +52,11 @@ def report(
     return 1 if proved and any(c.passed is False for c in proved.criteria) else 0
 
 
-def report_told(where: Lake, loaded: Loaded | None) -> tuple[Made | None, bool]:
-    """Make the report of a lake at its usual place, at the end of a run, and say where it is.
+def report_told(
+    where: Lake, loaded: Loaded | None, totals: Callable[[str], None] = say
+) -> tuple[Made | None, bool]:
+    """Make the report of a lake at its usual place, at the end of a run; `totals` gets the line
+    that says where it is.
 
     Returns:
         What was made, None where nothing was; and whether that is as it should be. A report that
@@ -68,7 +71,7 @@ def report_told(where: Lake, loaded: Loaded | None) -> tuple[Made | None, bool]:
     except (BasislakeError, OSError) as exc:
         say(f"Report: not made: {exc}. All else is safe; `basislake report` tries again.")
         return None, False
-    say(f"Report: {made.path}, {size(made.bytes)} in {duration(made.seconds)}.")
+    totals(f"Report: {made.path}, {size(made.bytes)} in {duration(made.seconds)}.")
     return made, True
 
 
