@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 import lake
 from lake import Lake
@@ -378,6 +378,18 @@ def test_a_broken_file_and_an_unknown_table_are_lake_errors(at: Lake) -> None:
     for read in (lambda: at.read(INSTRUMENTS), at.duckdb):
         with pytest.raises(LakeError):
             read()
+
+
+def test_a_table_of_an_earlier_layout_is_refused_and_left_alone(at: Lake) -> None:
+    earlier = instruments("A").drop("price_index", "term").to_arrow()
+    uri = f"{at.uri}/{INSTRUMENTS.name}"
+    write_deltalake(uri, earlier, configuration={"basislake.schema": "2"})
+    for read in (lambda: at.read(INSTRUMENTS), at.duckdb):
+        with pytest.raises(
+            LakeError, match="lack columns that this one needs. Nothing was changed"
+        ):
+            read()
+    assert DeltaTable(uri).version() == 0
 
 
 def test_the_representation_shows_no_secret() -> None:

@@ -58,7 +58,8 @@ MATURITY = Figure(
             f"       round(max(annualised_pct) FILTER (days = {days}), 3) AS pct_{days}_days"
             for days in MATURITY_DAYS
         )
-        + "\nFROM constant_maturity_by(1440, 'forward', 'perpetual')\nGROUP BY coin, ts\nORDER BY coin, ts"
+        + "\nFROM constant_maturity_by(1440, 'forward', 'perpetual')"
+        + "\nGROUP BY coin, ts\nORDER BY coin, ts"
     ),
     units={f"pct_{days}_days": "percent a year" for days in MATURITY_DAYS},
     chart=Chart(
