@@ -183,7 +183,7 @@ def test_series_rolls_and_adjustments_are_as_one_would_work_them_out(
     names = WEEKLIES if term == "weekly" else (MARCH, JUNE, SEPTEMBER)
     series = _series(rows, names, roll_days)
     gaps = [_gap(rows, *pair) for pair in pairwise(series) if pair[0][1] != pair[1][1]]
-    expected = []
+    expected: list[tuple[Any, ...]] = []
     for i, (ts, name, close) in enumerate(series):
         rolls = len({n for _, n, _ in series[i:]}) - 1
         later = gaps[len(gaps) - rolls :]

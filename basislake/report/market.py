@@ -59,7 +59,7 @@ MATURITY = Figure(
             for days in MATURITY_DAYS
         )
         + "\nFROM constant_maturity_by(1440, 'forward', 'perpetual')"
-        "\nGROUP BY coin, ts\nORDER BY coin, ts"
+        + "\nGROUP BY coin, ts\nORDER BY coin, ts"
     ),
     units={f"pct_{days}_days": "percent a year" for days in MATURITY_DAYS},
     chart=Chart(

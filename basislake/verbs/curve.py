@@ -15,7 +15,7 @@ from ingest.selection import select
 from lake import Lake, duck
 from lake.spans import floor_minute
 from lake.tables import INSTRUMENTS
-from lake.views.curves import TERM_STRUCTURE, TERM_STRUCTURE_LATEST
+from lake.views.curves import LOOK_BACK_DAYS, TERM_STRUCTURE, TERM_STRUCTURE_LATEST
 
 _ABSENT = """
     SELECT base AS coin, instruments.instrument
@@ -95,6 +95,7 @@ def _show(found: pl.DataFrame, absent: pl.DataFrame) -> None:
 def _title(row: Mapping[str, Any]) -> str:
     """The coin, the minute, and what is the same for each future: the perpetual."""
     ago = row["perpetual_traded_minutes_ago"]
-    traded = "never traded" if ago is None else f"last traded {counted(ago, 'minute')} ago"
+    untraded = f"not traded for {LOOK_BACK_DAYS} days"
+    traded = untraded if ago is None else f"last traded {counted(ago, 'minute')} ago"
     perpetual = f"perpetual at {row['perpetual_close']:.12g}, {traded}"
     return f"{row['coin']} at {row['ts']:%Y-%m-%d %H:%M}Z: {perpetual}"

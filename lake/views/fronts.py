@@ -93,17 +93,25 @@ ROLLS_BY = View(
         ), rolls AS (
             SELECT *, lag(instrument) OVER (PARTITION BY coin ORDER BY ts) AS former
             FROM starts
+        ), legs AS (
+            SELECT instrument AS roll, instrument, ts FROM rolls
+            UNION ALL
+            SELECT instrument, former, ts FROM rolls
+        ), pairs AS (
+            SELECT roll, basis.ts, bool_and(future_traded AND NOT suspect) AS both_traded,
+                   min(future_close) FILTER (WHERE basis.instrument <> roll) AS from_close,
+                   min(future_close) FILTER (WHERE basis.instrument = roll) AS to_close
+            FROM legs
+            JOIN basis ON basis.instrument = legs.instrument AND basis.ts < legs.ts
+                AND basis.ts >= legs.ts - INTERVAL 1 DAY
+            GROUP BY roll, basis.ts
+            HAVING count(*) = 2
         ), closes AS (
-            SELECT rolls.instrument,
-                   max({{'both_traded': former.future_traded AND latter.future_traded
-                                       AND NOT former.suspect AND NOT latter.suspect,
-                         'ts': former.ts, 'from_close': former.future_close,
-                         'to_close': latter.future_close}}) AS last
-            FROM rolls
-            JOIN basis AS former ON former.instrument = rolls.former AND former.ts < rolls.ts
-                AND former.ts >= rolls.ts - INTERVAL 1 DAY
-            JOIN basis AS latter ON latter.instrument = rolls.instrument AND latter.ts = former.ts
-            GROUP BY rolls.instrument
+            SELECT roll AS instrument,
+                   max({{'both_traded': both_traded, 'ts': ts, 'from_close': from_close,
+                         'to_close': to_close}}) AS last
+            FROM pairs
+            GROUP BY roll
         )
         SELECT coin, rolls.ts, former AS from_instrument, instrument AS to_instrument,
                last.ts AS gap_ts, last.from_close, last.to_close,
