@@ -8,6 +8,7 @@ import polars as pl
 from basislake import PROGRAM
 from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
+from basislake.news import finished_line
 from basislake.output import Progress as ProgressLine
 from basislake.output import counted, duration, print_json, say, size
 from basislake.pipeline import (
@@ -18,11 +19,12 @@ from basislake.pipeline import (
     knows_nothing,
     plan_totals,
 )
+from basislake.screen import SCREEN
 from basislake.settings import check_exists
 from basislake.tables import print_table
 from ingest.discover import Discovery, discover
 from ingest.plans import make_plans
-from ingest.results import Progress, Result
+from ingest.results import Finished, Progress, Result
 from ingest.selection import Selection, choose
 from lake import Lake
 from lake.tables import INSTRUMENTS
@@ -168,9 +170,19 @@ def fetch_told(
         tell=tell_discovery,
         say=say,
         report=report,
+        finish=tell_finished,
     )
     tell_backfill(fetched.backfill)
     return fetched
+
+
+def tell_finished(finished: Finished) -> None:
+    """Write a line about an instrument that is finished into the log; a terminal has the progress
+    line, and what failed above it.
+    """
+    is_failed = finished.status == "failed"
+    if SCREEN.is_log or is_failed:
+        say(f"{'Failed: ' if is_failed else ''}{finished_line(finished)}")
 
 
 def tell_discovery(found: Discovery) -> None:
