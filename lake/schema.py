@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lake.errors import LakeError
 
-VERSION = 2
+VERSION = 3
 _MARK = "basislake.schema"
 # In the table of instruments only; see `lake.origin`.
 ORIGIN = "basislake.exchange"
@@ -44,7 +44,7 @@ def check(table: str, uri: str, properties: Mapping[str, str | None]) -> None:
         )
     if version < VERSION:
         raise LakeError(
-            f"{table} at {uri} was made by an earlier basislake, whose lakes do not say when each "
-            "row came. Nothing was changed. Fetch it again, into another folder: "
+            f"{table} at {uri} was made by an earlier basislake, whose tables lack columns that "
+            "this one needs. Nothing was changed. Fetch it again, into another folder: "
             "`basislake run --lake ANOTHER`."
         )
