@@ -8,8 +8,8 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from basislake.examples import EXAMPLES, MARK
-from lake.tables import TABLES
-from lake.views import VIEWS
+from lake.tables import TABLES, Table
+from lake.views import VIEWS, View
 
 _WORD = re.compile(rf"({MARK}[\w-]*|\w+)$")
 _KEYWORDS = (
@@ -26,9 +26,9 @@ class QueryCompleter(Completer):
 
     def __init__(self) -> None:
         """Know what the lake declares."""
+        declared: tuple[Table | View, ...] = (*TABLES.values(), *VIEWS)
         self._columns: Mapping[str, Mapping[str, str]] = {
-            each.name: {column.name: column.meaning for column in each.columns}
-            for each in (*TABLES.values(), *VIEWS)
+            each.name: {column.name: column.meaning for column in each.columns} for each in declared
         }
         self._rows = {table.name: table.row for table in TABLES.values()}
         self._rows |= {view.name: view.meaning for view in VIEWS}

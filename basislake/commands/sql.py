@@ -43,8 +43,8 @@ def sql(**given: Any) -> int:
     """Ask the lake in SQL (DuckDB); each table and view has its name, times are UTC.
 
     QUERY is SQL, a file that ends in .sql, - for the standard input, or @NAME of a ready question
-    (`--examples`, docs/queries.md). On a terminal `basislake sql` alone is a shell with a history
-    and completion: a statement ends with ;, Ctrl-C ends a query, Ctrl-D the shell.
+    (`--examples`, docs/queries.md). Without QUERY, on a terminal, it is a shell with a history and
+    completion: a statement ends with ;, Ctrl-C ends a query, Ctrl-D the shell.
 
     Statements are separated by ; and each prints its rows, one below the other. JSON is a list of
     objects; where several statements give rows, a list of such lists. --output takes the rows of
