@@ -20,7 +20,8 @@ from ingest.backfill import Backfill
 from ingest.discover import discover
 from ingest.exchange import Exchange
 from ingest.plans import Planner, plan_figures
-from ingest.results import Result
+from ingest.refusals import Refusals
+from ingest.results import Finished, Result
 from ingest.runs import RunRecord
 from ingest.schedule import (
     Lag,
@@ -88,7 +89,7 @@ class Follower:
         result: what it did so far.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each is a wish of its own, all but the first four by keyword)
         self,
         where: Lake,
         settings: ExchangeSettings,
@@ -97,6 +98,7 @@ class Follower:
         *,
         work: Work,
         say: Callable[[str], None] = lambda _: None,
+        finish: Callable[[Finished], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -109,6 +111,7 @@ class Follower:
             rhythm: how often what is done.
             work: done between rounds.
             say: told what a user should know.
+            finish: told of each instrument that the first round finishes.
             clock: seconds, never going back; it only bridges the time between two looks at the
                 exchange's clock.
             sleep: waits for some seconds.
@@ -121,6 +124,8 @@ class Follower:
         self._selection = selection
         self._rhythm = rhythm
         self._news = News(say)
+        self._refusals = Refusals()
+        self._finish = finish
         self._chores = Chores(work, rhythm, self._news)
         self._clock = clock
         self._sleep = sleep
@@ -159,7 +164,7 @@ class Follower:
         """Do what is due, and return the seconds to wait before the next round."""
         try:
             # A connection of its own: after an outage nothing of the old ones is any good.
-            with self._settings.open(self._where, tell=lambda _: None) as exchange:
+            with self._settings.open(self._where, self._news.say, self._refusals) as exchange:
                 now, seen_s = self._seen = exchange.server_time(most_retries=1), self._clock()
                 self._discover(exchange, now)
                 self._fetch(exchange, now)
@@ -224,6 +229,8 @@ class Follower:
             PROGRAM,
             part_of=self._record,
             threads=self._settings.threads,
+            # The first round may repair years, and take hours.
+            finish=self._finish if not self.result.rounds else lambda _: None,
         )
         try:
             job.run()

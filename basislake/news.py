@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 from basislake.output import counted, duration
 from ingest.discover import Discovery
-from ingest.results import Result
+from ingest.results import Finished, Result
 from ingest.schedule import Lag
 
 _MOST_NAMED = 5
@@ -54,6 +54,21 @@ def round_line(result: Result, lag: Lag | None) -> str:
     instruments = counted(result.instruments, "instrument")
     calls = counted(result.calls, "call")
     return f"{at}{candles} of {instruments} by {calls}{elsewhere}{failed}{behind}"
+
+
+def finished_line(finished: Finished) -> str:
+    """Say on one line what an instrument came to, and how many of the run's are finished; pure."""
+    figures = finished.figures
+    parts = [counted(figures["candles"], "candle"), counted(figures["calls"], "call")]
+    if retries := figures["retries"]:
+        parts.append(f"{retries:,} {'retry' if retries == 1 else 'retries'}")
+    if missing := figures["missing"]:
+        parts.append(f"{counted(missing, 'minute')} missing")
+    reason = f": {figures['reason']}" if "reason" in figures else ""
+    return (
+        f"[{finished.done}/{finished.total}] {finished.instrument} {finished.status}{reason}, "
+        f"{', '.join(parts)}"
+    )
 
 
 def some(names: Collection[str]) -> str:

@@ -12,7 +12,7 @@ from basislake.exchange_settings import ExchangeSettings
 from ingest.backfill import Backfill
 from ingest.discover import Discovery, discover
 from ingest.plans import Planner
-from ingest.results import Progress, Result
+from ingest.results import Finished, Progress, Result
 from ingest.scope import scope_of, within
 from ingest.selection import Selection
 from lake import Lake
@@ -40,6 +40,7 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
     tell: Callable[[Discovery], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     report: Callable[[Progress], None] = lambda _: None,
+    finish: Callable[[Finished], None] = lambda _: None,
 ) -> Fetched:
     """Backfill a selection, discovering first where asked to or where nothing is known yet.
 
@@ -55,6 +56,7 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
         tell: told of the discovery, before the backfill begins.
         say: told what else a user should know.
         report: told of the backfill's progress.
+        finish: told of each instrument that is finished.
 
     Raises:
         BasislakeError: what was answered until then is saved.
@@ -76,6 +78,7 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
             callers=elsewhere,
             is_sound=is_sound(),
             report=report,
+            finish=finish,
             tell=say,
         )
         return Fetched(found, job.run())

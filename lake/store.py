@@ -17,6 +17,7 @@ from lake.guard import explained
 from lake.snapshot import Snapshot, Watch, load, of_delta
 from lake.tables import TABLES, Table
 from lake.transaction import transact
+from lake.views import plain_view
 
 if TYPE_CHECKING:
     import duckdb
@@ -104,15 +105,22 @@ class Lake:
         return self if isinstance(self, State) else State(self)
 
     def scan(self, name: str) -> pl.LazyFrame:
-        """Return a table's rows as a lazy frame; no rows where the lake has none of it yet.
+        """Return the rows of a table or of a view as a lazy frame; none where the lake has none.
 
         Args:
-            name: of the table; see `lake.tables`.
+            name: of the table, see `lake.tables`, or of a view without parameters, see
+                `lake.views`.
 
         Raises:
-            LakeError: there is no such lake or table, or it cannot be read.
+            LakeError: there is no such lake, table or view, or it cannot be read.
         """
-        return self._existing(self._declared(name)).scan()
+        if name in TABLES:
+            return self._existing(TABLES[name]).scan()
+        view = plain_view(name)
+        self.check_exists()
+        from lake.view_rows import scan_view  # noqa: PLC0415  (it asks a state)
+
+        return scan_view(self.state(), view)
 
     def read(self, table: Table) -> pl.DataFrame:
         """Return all rows of a table that fits in memory, in the table's order; see `scan`."""
@@ -251,12 +259,6 @@ class Lake:
 
     def _table_uri(self, table: Table) -> str:
         return f"{self.uri}/{table.name}"
-
-    @staticmethod
-    def _declared(name: str) -> Table:
-        if name not in TABLES:
-            raise LakeError(f"There is no table {name!r}; use one of {', '.join(TABLES)}.")
-        return TABLES[name]
 
 
 def _remove(table: Table, file: DataFile, *, is_change: bool) -> RemoveAction:

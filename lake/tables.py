@@ -350,6 +350,7 @@ ASKS = Table(
         Column("window_start", Type.TIME, "first minute of the window that was asked for", "UTC"),
         Column("window_end", Type.TIME, "end of the window, exclusive", "UTC"),
         Column("duplicates", Type.INT, "repeats in the answer, told by its first interval", "rows"),
+        Column("reason", Type.TEXT, "why there is no answer, where it failed", nullable=True),
         Column("run", Type.TEXT, "the run that asked, by its name", nullable=True),
         _PROGRAM,
         _AT,

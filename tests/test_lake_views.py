@@ -19,9 +19,10 @@ from basislake.exchange.server import SimulatedExchange
 from docs.write import FOLDER, pages
 from lake import Lake, duck
 from lake.coverage import Coverage, to_table
+from lake.errors import LakeError
 from lake.spans import MINUTE, Span, merge
 from lake.tables import CANDLES, QUALITY
-from lake.views import VIEWS
+from lake.views import VIEWS, View
 from tests.lakes import Row, basis_row, built_lake, candle, copied, instrument, interval, lake_of
 from tests.market import basislake, fetch, small_market
 from tests.profiles import examples
@@ -393,3 +394,38 @@ def test_the_roll_ups_of_a_built_lake_lose_no_minute(gapped: Lake) -> None:
             assert ask(gapped, f"{rolled} ORDER BY 1") == ask(gapped, f"{plain} ORDER BY 1")
     whole = gapped.sql("FROM candles_daily WHERE instrument = 'BTC-PERPETUAL' ORDER BY ts")
     assert all(b - a == timedelta(days=1) for a, b in pairwise(whole["ts"]))
+
+
+@pytest.mark.parametrize(
+    "view", [view for view in VIEWS if not view.parameters], ids=lambda v: v.name
+)
+def test_a_view_is_scanned_as_a_table_is(market_lake: Lake, view: View) -> None:
+    found = market_lake.scan(view.name)
+    assert found.collect_schema() == {c.name: c.type.polars for c in view.columns}
+    expected = market_lake.sql(f"FROM {view.name}")
+    assert_frame_equal(found.collect(), expected, check_row_order=False)
+    name = view.columns[0].name
+    kept = pl.col(name).is_in(expected[name].sort().head(1).to_list())
+    assert_frame_equal(
+        found.filter(kept).select(name).collect(),
+        expected.filter(kept).select(name),
+        check_row_order=False,
+    )
+    assert found.head(2).collect().height == min(2, expected.height)
+
+
+def test_what_cannot_be_scanned_is_named(market_lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match=r"sql\(\"FROM term_structure\('2024-04-05 11:59'\)\"\)"):
+        market_lake.scan("term_structure")
+    with pytest.raises(LakeError, match=r"no view; the tables are .*, the views .* candles_hourly"):
+        market_lake.scan("candles_weekly")
+    with pytest.raises(LakeError, match="There is no lake"):
+        lake.open(str(tmp_path / "none")).scan("gaps")
+
+
+@pytest.mark.parametrize("kind", ["candles", "basis"])
+@pytest.mark.parametrize("period", ["hourly", "daily"])
+def test_roll_ups_come_by_instrument_and_time(market_lake: Lake, kind: str, period: str) -> None:
+    found = market_lake.sql(f"SELECT instrument, ts FROM {kind}_{period}")
+    assert found.height > 10
+    assert found.rows() == sorted(found.rows())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
+from basislake.news import finished_line
 from basislake.output import Progress as ProgressLine
 from basislake.output import counted, duration, print_json, say, size
 from basislake.pipeline import (
@@ -13,9 +14,10 @@ from basislake.pipeline import (
     is_complete,
 )
 from basislake.retry import retry_command
+from basislake.screen import SCREEN
 from basislake.tables import print_table
 from ingest.discover import Discovery
-from ingest.results import Progress, Result
+from ingest.results import Finished, Progress, Result
 from ingest.selection import Selection
 from lake import Lake
 
@@ -76,10 +78,20 @@ def fetch_told(
         tell=tell_discovery,
         say=say,
         report=report,
+        finish=tell_finished,
     )
     totals(totals_of(fetched.backfill))
     tell_backfill(where, fetched.backfill)
     return fetched
+
+
+def tell_finished(finished: Finished) -> None:
+    """Write a line about an instrument that is finished into the log; a terminal has the progress
+    line, and what failed above it.
+    """
+    is_failed = finished.status == "failed"
+    if SCREEN.is_log or is_failed:
+        say(f"{'Failed: ' if is_failed else ''}{finished_line(finished)}")
 
 
 def tell_discovery(found: Discovery) -> None:

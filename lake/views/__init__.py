@@ -3,6 +3,8 @@
 `lake.duck` makes them beside the tables' views; docs/views.md is written from them.
 """
 
+from lake.errors import LakeError
+from lake.tables import TABLES
 from lake.views.completeness import GAPS, UNMATCHED
 from lake.views.continuous import CONTINUOUS, CONTINUOUS_BETWEEN, ROLLS
 from lake.views.curves import TERM_STRUCTURE, TERM_STRUCTURE_LATEST
@@ -17,7 +19,7 @@ from lake.views.fronts import (
 from lake.views.maturities import CONSTANT_MATURITY, CONSTANT_MATURITY_BY
 from lake.views.rollups import BASIS_DAILY, BASIS_HOURLY, CANDLES_DAILY, CANDLES_HOURLY
 
-__all__ = ["VIEWS", "Parameter", "View"]
+__all__ = ["VIEWS", "Parameter", "View", "plain_view"]
 
 # A view stands after those that its SQL reads.
 VIEWS: tuple[View, ...] = (
@@ -40,3 +42,20 @@ VIEWS: tuple[View, ...] = (
     BASIS_HOURLY,
     BASIS_DAILY,
 )
+
+
+def plain_view(name: str) -> View:
+    """Return the declaration of a view without parameters.
+
+    Raises:
+        LakeError: there is none, or it has parameters.
+    """
+    plain = {view.name: view for view in VIEWS if not view.parameters}
+    if name in plain:
+        return plain[name]
+    if called := [view.call for view in VIEWS if view.name == name]:
+        raise LakeError(f'{name} has parameters; ask for it with sql("FROM {called[0]}").')
+    raise LakeError(
+        f"There is no table {name!r}, and no view; the tables are {', '.join(TABLES)}, the views "
+        f"without parameters {', '.join(plain)}."
+    )
