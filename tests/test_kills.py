@@ -62,7 +62,7 @@ class Victims:
         return self._draw.choice(options)
 
     def is_killed(self, line: list[str]) -> bool:
-        """Run a command, and kill it at some moment of the longest time it took; mostly before it ends."""
+        """Run a command, and kill it at some moment of the longest time it took so far."""
         verb = line[0]
         process = self._context.Process(target=_run, args=(line, self._output))
         begun_s = time.monotonic()
