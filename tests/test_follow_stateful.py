@@ -56,7 +56,7 @@ class Followings(History):
         self.upkeeps = self.removed = 0
         self.past: dict[int, tuple[pl.DataFrame, pl.DataFrame]] = {}
 
-    @initialize(every=st.sampled_from([60, 90, 240]))
+    @initialize(every=st.sampled_from([240, 90, 120]))
     def begin(self, every: int) -> None:
         self.every = every * MINUTE
         self.open_a_reader()
