@@ -80,8 +80,10 @@ def shown(facts: Facts, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tab(window: Browser) -> Page:
-    return Page(window)
+def tab(window: Browser) -> Iterator[Page]:
+    opened = Page(window)
+    yield opened
+    opened.close()
 
 
 def check_quiet(tab: Page) -> None:
