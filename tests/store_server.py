@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.models import FakeKey, S3Backend, s3_backends
 from waitress import create_server
@@ -57,9 +57,9 @@ def _reads(app: App) -> App:
     held = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] == "GET":
-            path = environ["PATH_INFO"].encode("latin-1").decode()
-            bucket, _, name = path.removeprefix("/").partition("/")
+        path = environ["PATH_INFO"].encode("latin-1").decode()
+        bucket, _, name = path.removeprefix("/").partition("/")
+        if environ["REQUEST_METHOD"] == "GET" and bucket in held.buckets:
             query = parse_qs(environ["QUERY_STRING"])
             found = None
             if name and not query:

@@ -13,7 +13,10 @@ import psutil
 import pytest
 
 import lake
+from basislake import engines
+from basislake.engines import Engine
 from lake import Lake, files
+from lake.errors import UsageError
 from lake.fingerprint import fingerprint
 from lake.tables import BUILDS, CANDLES, COVERAGE, CURATED, INSTRUMENTS, RAW
 from tests.clusters import HERE, cluster
@@ -21,6 +24,8 @@ from tests.lakes import copied
 from tests.market import basislake, command
 from tests.object_store import ObjectStore, Proxy
 from tests.processes import PATIENCE_S, ended, running, wait_until
+
+NOBODY = Engine("dask://127.0.0.1:1")
 
 
 @pytest.fixture
@@ -126,16 +131,17 @@ def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
     [
         (["--engine", "spark"], "There is no engine 'spark'; use local, dask or dask://host:port."),
         (["--workers", "2"], "--workers goes with --engine dask"),
-        pytest.param(
-            ["--engine", "dask://127.0.0.1:1"],
-            "No Dask scheduler answers at tcp://127.0.0.1:1",
-            marks=pytest.mark.slow,
-        ),
     ],
 )
 def test_what_is_no_engine_is_refused(coin_lake: Lake, options: list[str], told: str) -> None:
     done = basislake(None, "build", "--lake", coin_lake.uri, *options)
     assert (done.code, told in done.err, "Traceback" in done.err) == (2, True, False), done.err
+
+
+def test_a_scheduler_that_does_not_answer_is_named() -> None:
+    told = "No Dask scheduler answers at tcp://127.0.0.1:1"
+    with pytest.raises(UsageError, match=told), engines.cluster(NOBODY, wait_s=0.1):
+        pass
 
 
 def test_without_dask_the_message_says_how_to_install_it(coin_lake: Lake) -> None:

@@ -23,7 +23,7 @@ from tests.staged import UNIVERSE, Staged, built
 from tests.strategies import T0, candles
 
 LINEAGE = {"program": "test 1"}
-FEW = examples(6)
+FEW = examples(4)
 CELLS = ["open", "high", "low", "close", "volume", "cost"]
 
 

@@ -38,7 +38,7 @@ from tests.staged import built, content, is_same
 OPENED = NOW - timedelta(days=9)
 UNIVERSE = weekly_universe(11, OPENED, NOW, currencies=("BTC",), until=NOW + timedelta(days=15))
 _log = logging.getLogger(__name__)
-KILLS = int(os.environ.get("BASISLAKE_TEST_KILLS", "60"))
+KILLS = int(os.environ.get("BASISLAKE_TEST_KILLS", "40"))
 # What the commands import when they are called; a fork of a process that has it starts at once.
 IMPORTED = [
     "tests.test_kills",
@@ -62,12 +62,12 @@ class Victims:
         return self._draw.choice(options)
 
     def is_killed(self, line: list[str]) -> bool:
-        """Run a command, and kill it at some moment, or later than it takes."""
+        """Run a command, and kill it at some moment of the longest time it took so far."""
         verb = line[0]
         process = self._context.Process(target=_run, args=(line, self._output))
         begun_s = time.monotonic()
         process.start()
-        process.join(self._draw.uniform(0, 1.2 * self._longest_s.get(verb, PATIENCE_S)))
+        process.join(self._draw.uniform(0, self._longest_s.get(verb, PATIENCE_S)))
         process.kill()
         process.join()
         if process.exitcode == 0:

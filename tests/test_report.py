@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +27,6 @@ from tests.lakes import append, ask, copied, instrument, interval, lake_of, reco
 from tests.loading import FUTURE, Target, candles, put
 from tests.market import basislake, small_market
 from tests.reporting import HOSTILE, MADE_AT, figure, read, text_of
-from tests.servers import Data
 from tests.staged import Staged
 
 EXPIRY = datetime(2024, 3, 29, 8, tzinfo=UTC)
@@ -345,24 +343,6 @@ def test_as_many_rows_of_other_values_are_not_equal(target: Target) -> None:
     assert "PostgreSQLdiffers" in shown
     told = basislake(None, "status", *target.options, "--json").json["database"]
     assert not told["futures_ohlcv"]["equal"]
-
-
-@pytest.mark.slow
-def test_the_demo_leaves_its_report_beside_its_lake(server_data: Data, tmp_path: Path) -> None:
-    server_data(tmp_path / "postgres")
-    done = basislake(None, "demo", "--lake", tmp_path)
-    assert done.code == 0, done.err
-    assert f"Look at it in a browser: {tmp_path}/report/index.html" in done.out
-    facts = from_json((tmp_path / "report" / "report.json").read_bytes(), "here")
-    assert figure(facts, "parity")["is_equal"].all()
-    # What it says to try works as it stands.
-    hints = done.out.partition("Next, try:\n")[2].splitlines()
-    lines = [shlex.split(hint, comments=True) for hint in hints]
-    assert [line[1] for line in lines] == ["status", "sql", "instruments"]
-    for line in lines[:2]:
-        tried = basislake(None, *(word for word in line[1:] if word != "--keep"))
-        assert (tried.code, tried.err) == (0, "")
-    assert lines[2][2:] == ["--lake", "./lake-data"]
 
 
 @pytest.mark.slow

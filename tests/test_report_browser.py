@@ -80,8 +80,10 @@ def shown(facts: Facts, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tab(window: Browser) -> Page:
-    return Page(window)
+def tab(window: Browser) -> Iterator[Page]:
+    opened = Page(window)
+    yield opened
+    opened.close()
 
 
 def check_quiet(tab: Page) -> None:
@@ -155,12 +157,22 @@ def expected_cells(where: Lake, coin: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dark", [False, True])
-def test_the_heat_map_is_drawn_in_the_colours_of_the_coverage_table(
-    tab: Page, shown: Path, where: Lake, *, dark: bool
+def test_the_heat_map_is_drawn_in_the_colours_of_the_coverage_table_also_when_the_scheme_changes(
+    tab: Page, shown: Path, where: Lake
 ) -> None:
-    tab.looks(1400, dark=dark)
+    tab.looks(1400)
     tab.open(shown, DRAWN)
+    check_heat_map(tab, where)
+    first = "document.querySelector('#storage .plot').data[0].marker.color"
+    before, light = tab.value(first), colours(tab)
+    tab.looks(1400, dark=True)
+    tab.wait(f"{first} !== '{before}'")
+    assert colours(tab) != light
+    check_heat_map(tab, where)
+    check_quiet(tab)
+
+
+def check_heat_map(tab: Page, where: Lake) -> None:
     palette = colours(tab)
     seen = set()
     for coin in ("BTC", "ETH"):
@@ -173,7 +185,6 @@ def test_the_heat_map_is_drawn_in_the_colours_of_the_coverage_table(
         assert tab.value(PIXELS) == {cell: palette[name] for cell, name in expected.items()}
         seen |= set(expected.values())
     assert seen >= {"failed", "missing-pale", "present"}
-    check_quiet(tab)
 
 
 @pytest.mark.slow
@@ -214,17 +225,6 @@ def _trace(tab: Page, figure: str, name: str) -> list[list[float]]:
         "return [t.x, t.y]; })()"
     )
     return [list(axis) for axis in found]
-
-
-@pytest.mark.slow
-def test_a_change_of_the_scheme_redraws_in_its_colours(tab: Page, shown: Path) -> None:
-    tab.looks(1400)
-    tab.open(shown, DRAWN)
-    first = "document.querySelector('#storage .plot').data[0].marker.color"
-    before = tab.value(first)
-    tab.looks(1400, dark=True)
-    tab.wait(f"{first} !== '{before}'")
-    check_quiet(tab)
 
 
 @pytest.mark.slow
