@@ -23,6 +23,6 @@ def status(**given: Any) -> int:
         basislake status
         basislake status --json
     """
-    from basislake.verbs.query import status as body
+    from basislake.verbs.status import status as body
 
     return body(**given)
