@@ -17,11 +17,12 @@ from uuid import uuid4
 
 from deltalake import CommitProperties, DeltaTable, Field, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.schema import PrimitiveType
 
 from lake import files
 from lake.errors import LakeError, UsageError
 
-_SCHEMA = Schema([Field("probe", "long")])
+_SCHEMA = Schema([Field("probe", PrimitiveType("long"))])
 _WRITERS = 2
 # Of writers that begin at the same moment one rarely sees the other's commit before its own.
 _TRIES = 20
