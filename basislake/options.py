@@ -22,13 +22,13 @@ from basislake.engines import LOCAL, Engine
 from ingest import defaults
 from ingest.hosts import HISTORY_URL, WWW_URL
 from ingest.pace import DEFAULT_CALLS_PER_SECOND
-from ingest.selection import Selection, select
 from lake.errors import UsageError
 from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 
 if TYPE_CHECKING:
     from basislake.exchange_settings import ExchangeSettings
     from basislake.target import Target
+    from ingest.selection import Selection
     from lake import Lake
 
 _FIRST_YEAR, _END_YEAR = 2000, 2100
@@ -351,7 +351,9 @@ def _selection(
     names: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
-) -> Selection:
+) -> "Selection":
+    from ingest.selection import select  # noqa: PLC0415
+
     if everything and (currencies or names):
         raise UsageError("--all does not go with --currency or --instruments.")
     return replace(select(currencies, names, since, until), is_all=everything)

