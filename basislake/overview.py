@@ -222,7 +222,7 @@ def show_tables(found: Mapping[str, Any], now: datetime) -> None:
         [name, row["rows"], row["files"], row["bytes"], _age(row["committed_at"], now)]
         for name, row in found["tables"].items()
     ]
-    columns = [
+    columns: list[str | Column] = [
         "table",
         "rows",
         "files",

@@ -85,7 +85,7 @@ def _show(
     figures: dict[str, Any], rows: list[dict[str, Any]], chosen: Selection, rate: float
 ) -> None:
     needed = [row for row in rows if row["windows"]]
-    columns = [
+    columns: list[str | Column] = [
         "instrument",
         Column("from", rank=1),
         "until",
