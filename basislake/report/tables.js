@@ -1,0 +1,85 @@
+// The tables of the page: search, sort, and cells that lead to another figure.
+"use strict";
+
+const tables = {};
+
+function enhance(name, listing) {
+  const table = document.querySelector(`#${name} table`);
+  if (!table) return;
+  const columns = figures[name].columns;
+  const rows = [...table.tBodies[0].rows].map((row, n) => ({ row, n, text: row.textContent.toLowerCase() }));
+  const state = { words: [], only: null, note: null };
+  tables[name] = { rows, columns, state, show: () => showRows(name) };
+  Object.keys(listing.columns).forEach((column, place) => {
+    if (rows.length > 1) sortable(name, table.tHead.rows[0].cells[place], column);
+    if (listing.links[column]) for (const { row, n } of rows) linked(row.cells[place], columns, n, listing.links[column], column);
+  });
+  if (listing.is_searched && rows.length > 8) searchable(name);
+}
+
+function sortable(name, head, column) {
+  const { rows, columns } = tables[name];
+  const button = made("button", { type: "button" }, head.textContent);
+  head.replaceChildren(button);
+  button.addEventListener("click", () => {
+    const isRising = head.getAttribute("aria-sort") === "none" || !head.hasAttribute("aria-sort") ? typeof columns[column].find((v) => v !== null) !== "number" : head.getAttribute("aria-sort") !== "ascending";
+    for (const other of head.parentElement.cells) other.setAttribute("aria-sort", "none");
+    head.setAttribute("aria-sort", isRising ? "ascending" : "descending");
+    const values = columns[column];
+    const sign = isRising ? 1 : -1;
+    // What is absent comes last, either way.
+    rows.sort((a, b) => {
+      const [x, y] = [values[a.n], values[b.n]];
+      if (x === null || y === null) return (x === null) - (y === null) || a.n - b.n;
+      return sign * (x < y ? -1 : x > y ? 1 : 0) || a.n - b.n;
+    });
+    rows[0].row.parentElement.append(...rows.map(({ row }) => row));
+  });
+}
+
+function linked(cell, columns, n, figure, column) {
+  const name = columns.instrument[n];
+  const isThere = figure === "gaps" ? columns[column][n] > 0 : leadsTo(figure, name);
+  if (!isThere) return;
+  const title = figure === "gaps" ? `Gaps of ${name}` : `Chart of ${name}`;
+  const button = made("button", { type: "button", class: "link", title }, cell.textContent);
+  button.addEventListener("click", () => (figure === "gaps" ? leadToGaps(name) : lead(figure, name)));
+  cell.replaceChildren(button);
+}
+
+function searchable(name) {
+  const { rows, state } = tables[name];
+  const field = made("input", { type: "search", placeholder: `Search ${whole(rows.length)} rows`, "aria-label": `${figures[name].title}: search` });
+  state.field = field;
+  field.addEventListener("input", () => {
+    state.words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    showRows(name);
+  });
+  const note = made("p", { class: "found", role: "status" });
+  document.querySelector(`#${name} .scroll`).before(note);
+  state.note = note;
+  document.querySelector(`#${name} .controls`).append(field);
+}
+
+// Show the rows that hold all words of the search, and that `only` lets pass.
+function showRows(name) {
+  const { rows, state } = tables[name];
+  let count = 0;
+  for (const { row, n, text } of rows) {
+    row.hidden = !(state.words.every((word) => text.includes(word)) && (state.only ? state.only.isKept(n) : true));
+    count += !row.hidden;
+  }
+  if (!state.note) return;
+  state.note.replaceChildren();
+  if (!state.only && !state.words.length) return;
+  state.note.append(`${whole(count)} of ${whole(rows.length)} rows${state.only ? `: ${state.only.label}` : ""}. `);
+  if (!count && state.only) state.note.append(state.only.none + " ");
+  const all = made("button", { type: "button", class: "link" }, "Show all");
+  all.addEventListener("click", () => {
+    state.only = null;
+    state.words = [];
+    state.field.value = "";
+    showRows(name);
+  });
+  state.note.append(all);
+}
