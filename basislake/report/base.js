@@ -194,7 +194,8 @@ function fenced(drawn, unit) {
     for (const [symbol, edge, isOut] of [["triangle-up", edges[1], (v) => v > limits.high], ["triangle-down", edges[0], (v) => v < limits.low]]) {
       const out = own.flatMap((trace) => trace.y.flatMap((v, n) => (v !== null && isOut(v) ? [{ x: trace.x[n], v, name: trace.name, line: trace.line }] : [])));
       if (!out.length) continue;
-      found.push(...out.map((o) => o.v));
+      // A bar is several points of one value.
+      found.push(...out.filter((o, n) => !n || o.v !== out[n - 1].v || o.name !== out[n - 1].name).map((o) => o.v));
       drawn.traces.push({
         type: "scatter", mode: "markers", x: out.map((o) => o.x), y: out.map(() => edge), yaxis: name, xaxis: own[0].xaxis, cliponaxis: false,
         text: out.map((o) => `${o.name ? o.name + ": " : ""}${o.v.toFixed(2)} ${unit}, outside the axis`), hovertemplate: "%{text}<extra></extra>",

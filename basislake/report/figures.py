@@ -7,7 +7,7 @@ from textwrap import dedent
 
 
 class Kind(Enum):
-    """How a chart looks; the value is its name in the page's script (charts.js)."""
+    """How a chart looks; the value is its name in the page's script (drawers.js)."""
 
     HEAT = "heat"
     SURFACE = "surface"

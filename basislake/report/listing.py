@@ -7,6 +7,7 @@ from basislake.output import size
 from basislake.report.facts import Rows
 from basislake.report.figures import Listing
 
+NOTHING, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 _CODE = re.compile(r"`([^`]+)`")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::[\d.]+)?(?:Z|\+00:00)")
 _SIZES = ("bytes",)
@@ -83,10 +84,10 @@ def time(text: str) -> str:
 def number(value: object, digits: int = 2) -> str:
     """Return a number with its thousands apart; a dash where there is none."""
     if value is None:
-        return "–"
+        return NOTHING
     if isinstance(value, float):
-        return f"{value:,.{digits}f}".replace("-", "−")
-    return f"{value:,}".replace("-", "−") if isinstance(value, int) else escape(str(value))
+        return f"{value:,.{digits}f}".replace("-", MINUS)
+    return f"{value:,}".replace("-", MINUS) if isinstance(value, int) else escape(str(value))
 
 
 def share(percent: float) -> str:

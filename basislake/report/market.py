@@ -133,7 +133,7 @@ CURVE = Figure(
     caption="Annualised basis of every open future, newest minute of each coin",
     meaning=(
         "Future close less perpetual close of the same minute, in percent of the perpetual, "
-        "× 365 / days to expiry. A hollow point did not trade in the last hour: its price is an "
+        "x 365 / days to expiry. A hollow point did not trade in the last hour: its price is an "
         "old one, repeated by the exchange. Suspect prices, and the last 60 minutes of a life, "
         "which have no annualised basis, are listed and not drawn."
     ),
@@ -228,7 +228,7 @@ SPREADS = Figure(
     meaning=(
         "Of two neighbouring expiries, both in the newest minute of the coin: the later price "
         "less the earlier one, and the simple rate that it makes between the two expiries, "
-        "(later / earlier - 1) × 365 / (days between). A bar reaches from one expiry to the next. "
+        "(later / earlier - 1) x 365 / (days between). A bar reaches from one expiry to the next. "
         "Hollow: one of the two did not trade in the last hour. Suspect prices are left out."
     ),
     sql=query(f"""

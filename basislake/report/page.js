@@ -172,17 +172,14 @@ function lead(figure, name) {
 function leadToGaps(name, month) {
   const table = tables.gaps;
   goTo("gaps");
-  if (!table?.state.note) return;
+  if (!table) return;
   const { instrument, start, end } = table.columns;
   const next = month && new Date(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5)), 1)).toISOString();
-  table.state.words = [];
-  table.state.field.value = "";
-  table.state.only = {
+  only("gaps", {
     label: month ? `gaps of ${name} in ${month}` : `gaps of ${name}`,
     none: "It has none after its first candle, or only shorter ones than those listed.",
     isKept: (n) => instrument[n] === name && (!month || (start[n] < next && end[n] > month)),
-  };
-  table.show();
+  });
 }
 
 root.classList.add("js");

@@ -146,10 +146,8 @@ def _tiles(figure: Figure, facts: Facts) -> str:
 def _figure(figure: Figure, facts: Facts, *, is_wide: bool = False) -> str:
     rows = facts.rows[figure.name]
     count = count_of(rows)
-    parts = [
-        f'<div class="top"><div><h3>{escape(figure.title)}</h3>'
-        f'<p class="caption">{prose(figure.caption)}</p></div><div class="controls"></div></div>'
-    ]
+    heading = f"<h3>{escape(figure.title)}</h3><p class='caption'>{prose(figure.caption)}</p>"
+    parts = [f'<div class="top"><div>{heading}</div><div class="controls"></div></div>']
     if figure.chart and count:
         label = escape(f"Chart: {figure.title}. {figure.caption}", quote=True)
         parts += [

@@ -38,7 +38,8 @@ _VERDICTS_SQL = f"""
         WHERE NOT list_contains(rules, 'superseded')
         GROUP BY instrument
     ), counts AS (
-        SELECT base AS coin, instrument, term, expires_at, quality.instrument IS NOT NULL AS is_built,
+        SELECT base AS coin, instrument, term, expires_at,
+               quality.instrument IS NOT NULL AS is_built,
                coalesce(failed_minutes, 0) AS failed_minutes,
                coalesce(unasked_minutes, 0) AS unasked_minutes,
                coalesce(asked.missing_minutes, 0) AS missing_minutes,

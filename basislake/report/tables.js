@@ -2,19 +2,19 @@
 "use strict";
 
 const tables = {};
+const WORTH_A_SEARCH = 9;
 
 function enhance(name, listing) {
   const table = document.querySelector(`#${name} table`);
   if (!table) return;
   const columns = figures[name].columns;
   const rows = [...table.tBodies[0].rows].map((row, n) => ({ row, n, text: row.textContent.toLowerCase() }));
-  const state = { words: [], only: null, note: null };
-  tables[name] = { rows, columns, state, show: () => showRows(name) };
+  tables[name] = { rows, columns, state: { words: [], only: null, note: null, field: null } };
   Object.keys(listing.columns).forEach((column, place) => {
     if (rows.length > 1) sortable(name, table.tHead.rows[0].cells[place], column);
     if (listing.links[column]) for (const { row, n } of rows) linked(row.cells[place], columns, n, listing.links[column], column);
   });
-  if (listing.is_searched && rows.length > 8) searchable(name);
+  if (listing.is_searched) searchable(name);
 }
 
 function sortable(name, head, column) {
@@ -22,7 +22,9 @@ function sortable(name, head, column) {
   const button = made("button", { type: "button" }, head.textContent);
   head.replaceChildren(button);
   button.addEventListener("click", () => {
-    const isRising = head.getAttribute("aria-sort") === "none" || !head.hasAttribute("aria-sort") ? typeof columns[column].find((v) => v !== null) !== "number" : head.getAttribute("aria-sort") !== "ascending";
+    // Names rise at the first click, numbers fall; the next click turns the order.
+    const isSorted = ["ascending", "descending"].includes(head.getAttribute("aria-sort"));
+    const isRising = isSorted ? head.getAttribute("aria-sort") === "descending" : typeof columns[column].find((v) => v !== null) !== "number";
     for (const other of head.parentElement.cells) other.setAttribute("aria-sort", "none");
     head.setAttribute("aria-sort", isRising ? "ascending" : "descending");
     const values = columns[column];
@@ -49,16 +51,25 @@ function linked(cell, columns, n, figure, column) {
 
 function searchable(name) {
   const { rows, state } = tables[name];
+  state.note = made("p", { class: "found", role: "status" });
+  document.querySelector(`#${name} .scroll`).before(state.note);
+  if (rows.length < WORTH_A_SEARCH) return;
   const field = made("input", { type: "search", placeholder: `Search ${whole(rows.length)} rows`, "aria-label": `${figures[name].title}: search` });
   state.field = field;
   field.addEventListener("input", () => {
     state.words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
     showRows(name);
   });
-  const note = made("p", { class: "found", role: "status" });
-  document.querySelector(`#${name} .scroll`).before(note);
-  state.note = note;
   document.querySelector(`#${name} .controls`).append(field);
+}
+
+// Show the rows that a test lets pass, or all of them, and forget what was searched for.
+function only(name, test) {
+  const { state } = tables[name];
+  state.only = test;
+  state.words = [];
+  if (state.field) state.field.value = "";
+  showRows(name);
 }
 
 // Show the rows that hold all words of the search, and that `only` lets pass.
@@ -76,10 +87,7 @@ function showRows(name) {
   if (!count && state.only) state.note.append(state.only.none + " ");
   const all = made("button", { type: "button", class: "link" }, "Show all");
   all.addEventListener("click", () => {
-    state.only = null;
-    state.words = [];
-    state.field.value = "";
-    showRows(name);
+    only(name, null);
   });
   state.note.append(all);
 }

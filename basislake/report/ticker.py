@@ -4,7 +4,7 @@ from html import escape
 
 from basislake.output import size
 from basislake.report.facts import Facts
-from basislake.report.listing import count_of, number, share
+from basislake.report.listing import MINUS, NOTHING, count_of, number, share
 
 _SCALES = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 
@@ -28,7 +28,7 @@ def tiles(facts: Facts) -> str:
         ("Instruments", number(of["instruments"]),
          f"{number(of['futures'])} futures; {number(of['with_candles'])} with candles"),
         ("Candles", number(of["candles"]), f"{number(of['raw_candles'])} as received"),
-        ("Covered", "–" if covered is None else f"{share(covered)} %",
+        ("Covered", NOTHING if covered is None else f"{share(covered)} %",
          f"{number(of['due_minutes'] - of['present_minutes'])} minutes absent"),
         ("Basis rows", number(of["basis_rows"]), f"{number(of['unmatched'])} unmatched"),
         ("Refused", number(of["quarantined"]), "candles in quarantine"),
@@ -44,7 +44,7 @@ def tiles(facts: Facts) -> str:
 def amount(value: float | None) -> str:
     """Return an amount of money in its largest unit: 1.26 B."""
     if value is None:
-        return "–"
+        return NOTHING
     for scale, unit in _SCALES:
         if value >= scale:
             return f"{value / scale:,.{2 if value < 10 * scale else 1}f} {unit}"
@@ -56,12 +56,12 @@ def _card(of: dict[str, object], coins: list[str]) -> str:
     facts = [
         ("7 days", _change(of["change_7d_pct"])),
         ("30 days", _change(of["change_30d_pct"])),
-        ("24 h low – high", f"{number(of['low_1d'])} – {number(of['high_1d'])}"),
+        (f"24 h low {NOTHING} high", f"{number(of['low_1d'])} {NOTHING} {number(of['high_1d'])}"),
         ("24 h perpetual", f"{amount(_number(of['perpetual_cost_1d']))} USD"),
         ("24 h futures", f"{amount(_number(of['futures_cost_1d']))} USD"),
         ("Open", f"{number(of['open_futures'])} futures"),
     ]
-    front = "–"
+    front = NOTHING
     note = "front quarterly"
     if of["front_quarterly"] is not None:
         front = f"{number(of['front_annualised_pct'])} %"
@@ -80,8 +80,8 @@ def _card(of: dict[str, object], coins: list[str]) -> str:
 
 def _change(value: object) -> str:
     if not isinstance(value, float):
-        return "–"
-    sign, name = ("+", "up") if value > 0 else ("−", "down") if value < 0 else ("", "flat")
+        return NOTHING
+    sign, name = ("+", "up") if value > 0 else (MINUS, "down") if value < 0 else ("", "flat")
     return f'<span class="{name}">{sign}{abs(value):,.2f} %</span>'
 
 
@@ -96,6 +96,6 @@ def _a_candle(size_bytes: int, candles: int) -> str:
 def _database(facts: Facts) -> tuple[str, str]:
     parity = facts.rows["parity"]
     if not facts.has_database:
-        return "–", "not asked"
+        return NOTHING, "not asked"
     rows = f"{sum(parity['database_rows']):,} rows"
     return ("equal" if all(parity["is_equal"]) else "differs"), rows
