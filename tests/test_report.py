@@ -211,7 +211,7 @@ WEIGHED = [
 
 def test_a_verdict_weighs_by_minutes(tmp_path: Path) -> None:
     start = datetime(2001, 1, 1, tzinfo=UTC)
-    tables: dict[str, list[dict[str, Any]]] = {
+    tables: dict[str, list[Any]] = {
         name: [] for name in ("instruments", "coverage", "quality", "warnings", "quarantine")
     }
     tables["raw_candles"] = [{"instrument": WEIGHED[0][0], "ts": start}]
@@ -248,7 +248,7 @@ def test_a_verdict_weighs_by_minutes(tmp_path: Path) -> None:
     verdicts = dict(found.select("instrument", "verdict").iter_rows())
     assert verdicts == {row[0]: row[-1] for row in WEIGHED}
     sums = figure(facts, "soundness").group_by("state").agg(pl.col("minutes").sum())
-    refused, suspect = (sum(row[n] for row in WEIGHED) for n in (5, 6))
+    refused, suspect = sum(row[5] for row in WEIGHED), sum(row[6] for row in WEIGHED)
     assert dict(sums.iter_rows()) == {
         "sound": sum(row[1] for row in WEIGHED) - refused - suspect,
         "suspect": suspect,

@@ -71,7 +71,7 @@ const drawers = {
     const legend = lines.map((line, n) => ({ label: line.label, colour: traces[n].line.color, dotted: traces[n].line.dash === "dot", isDrawn: traces[n].y.some((v) => v !== null) })).filter((entry) => entry.isDrawn);
     if (columns.instrument) {
       const rolls = traces.map((trace) => ({
-        type: "scatter", mode: "markers", hoverinfo: "skip", marker: { symbol: "line-ns", size: 11, line: { width: 1.6, color: trace.line.color } },
+        type: "scatter", mode: "markers", hoverinfo: "skip", marker: { symbol: "line-ns", size: 15, line: { width: 1.5, color: colour("ink") } },
         ...rollsOf(trace),
       })).filter((trace) => trace.x.length);
       traces.push(...rolls);
