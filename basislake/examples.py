@@ -213,6 +213,34 @@ EXAMPLES: tuple[Example, ...] = (
         """,
     ),
     _example(
+        "front-quarterly",
+        "Basis of the front quarterly, day by day",
+        "A row per coin and day of the view `front_quarterly`, which rolls five days before each "
+        "expiry, so that no last days rule the mean; `traded_pct` of the minutes have a trade.",
+        """
+        SELECT coin, date_trunc('day', ts) AS day, instrument,
+               avg(basis_pct) AS basis_pct, avg(annualised_pct) AS annualised_pct,
+               100.0 * count_if(future_traded AND perpetual_traded) / count(*) AS traded_pct
+        FROM front_quarterly
+        WHERE NOT suspect
+        GROUP BY ALL
+        ORDER BY coin, day, instrument
+        """,
+    ),
+    _example(
+        "quarterly-rolls",
+        "What a roll of the front quarterly costs",
+        "A row per roll: the closes of both contracts in one minute, five days before the expiry; "
+        "null where the two share no minute in the day before.",
+        """
+        SELECT coin, ts, from_instrument, to_instrument, gap_ts, from_close, to_close, gap,
+               100 * (ratio - 1) AS gap_pct, both_traded
+        FROM rolls_by('quarterly', 5)
+        ORDER BY coin, ts
+        """,
+        has_rows=False,
+    ),
+    _example(
         "rolls",
         "When the front contract changed, and what the price jumped by",
         "A row per roll of the front: mostly `expired`, at 08:00 UTC; `absent` and `nearer` are a "

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from basislake.output import duration
+from basislake.output import counted, duration
 from ingest.runs import exchange_ahead, runs
 from lake import Lake
 from lake.tables import BASIS, COVERAGE, INSTRUMENTS, RAW_CANDLES, Table
@@ -117,11 +117,12 @@ def _when(last: datetime, at: datetime) -> str:
 def _unanswered(where: Lake) -> Iterator[str]:
     failed = where.read(COVERAGE).filter(status="failed")
     if failed.height:
-        names = failed["instrument"].unique().sort()
+        names, minutes = failed["instrument"].unique().sort(), int(failed["minutes"].sum())
         more = ", ..." if names.len() > 1 else ""
         yield (
-            f"{failed['minutes'].sum():,} minutes of {names.len()} instruments ({names[0]}{more}) "
-            "have no answer; `basislake backfill` asks again."
+            f"{counted(minutes, 'minute')} of {counted(names.len(), 'instrument')} "
+            f"({names[0]}{more}) {'has' if minutes == 1 else 'have'} no answer; "
+            "`basislake backfill` asks again."
         )
 
 

@@ -315,6 +315,25 @@ def as_of_option(command: F) -> F:
     return option(command)
 
 
+# Whether all columns are to be shown, in the context of a verb that has --wide.
+IS_WIDE = "basislake.is_wide"
+
+
+def wide_option(command: F) -> F:
+    """Add --wide; `basislake.tables` knows it from the context of the command."""
+
+    def keep(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001  (click's)
+        context.meta[IS_WIDE] = value
+
+    return click.option(
+        "--wide",
+        is_flag=True,
+        expose_value=False,
+        callback=keep,
+        help="Show all columns, also where they do not fit the terminal",
+    )(command)
+
+
 def json_option(command: F) -> F:
     """Add --json; the command gets `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object")(command)

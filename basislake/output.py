@@ -103,9 +103,15 @@ def called() -> str:
     return os.path.relpath(sys.argv[0])
 
 
-def counted(count: int, word: str) -> str:
-    """Return a number of things for people: 1 instrument, 2 instruments."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+def counted(count: int, word: str, plural: str = "") -> str:
+    """Return a number of things for people: 1 instrument, 2 instruments.
+
+    Args:
+        count: how many.
+        word: of one.
+        plural: of several, where it is not the word and an s.
+    """
+    return f"{count:,} {word if count == 1 else plural or f'{word}s'}"
 
 
 def size(count: float) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from basislake.output import age, called, percent, size
+from basislake.columns import Column, Kind
+from basislake.output import age, called, counted, percent
 from basislake.tables import bar, console, print_table
 from lake import Lake
 from lake.snapshot import Snapshot
@@ -68,9 +69,13 @@ def next_steps(found: Mapping[str, Any], now: datetime) -> list[Next]:
     minutes = found["coverage"]
     if not found["running"]:
         if failed := minutes.get("failed"):
-            steps.append(("backfill", f"asks again for {failed:,} minutes without an answer"))
+            steps.append(
+                ("backfill", f"asks again for {counted(failed, 'minute')} without an answer")
+            )
         elif lacking := minutes.get("never_asked"):
-            steps.append(("backfill", f"fetches {lacking:,} minutes that nobody asked for yet"))
+            steps.append(
+                ("backfill", f"fetches {counted(lacking, 'minute')} that nobody asked for yet")
+            )
         elif not minutes:
             steps.append(("backfill", "fetches the candles"))
         elif since := _old(found, now):
@@ -99,8 +104,17 @@ def show_coins(found: Sequence[Mapping[str, Any]], now: datetime) -> None:
     to = console(sys.stdout)
     has_bars = to.is_terminal and to.encoding.startswith("utf")
     rows = [[*_coin(row, now), *([bar(_parts(row))] if has_bars else [])] for row in found]
-    columns = ["what", "known", "started", "minutes", "answered", "newest", "age"]
-    print_table("Coverage by coin", [*columns, *([""] if has_bars else [])], rows)
+    columns: list[str | Column] = [
+        "what",
+        Column("known", rank=1),
+        "started",
+        "minutes",
+        Column("answered", Kind.MEASURE),
+        "newest",
+        Column("age", Kind.MEASURE, rank=2),
+        *([Column("", rank=3)] if has_bars else []),
+    ]
+    print_table("Coverage by coin", columns, rows)
 
 
 def show_tables(found: Mapping[str, Any], now: datetime) -> None:
@@ -110,13 +124,20 @@ def show_tables(found: Mapping[str, Any], now: datetime) -> None:
             name,
             row["rows"],
             row["files"],
-            size(row["bytes"]),
+            row["bytes"],
             row["version"],
             _age(row["committed_at"], now),
         ]
         for name, row in found["tables"].items()
     ]
-    columns = ["table", "rows", "files", "size", "version", "changed"]
+    columns: list[str | Column] = [
+        "table",
+        "rows",
+        "files",
+        Column("size", Kind.SIZE),
+        Column("version", Kind.PLAIN, rank=1),
+        Column("changed", Kind.MEASURE),
+    ]
     of = f", the market of {found['exchange']}" if found["exchange"] else ""
     print_table(f"Lake {found['lake']}{of}", columns, rows)
 

@@ -6,10 +6,22 @@ from typing import Any
 
 import click
 
-from basislake.output import duration
+from basislake.columns import Column, Kind
+from basislake.output import counted, duration
 from basislake.tables import print_table
 
 _SHOWN_INSTRUMENTS = 8
+_COLUMNS = (
+    "run",
+    "state",
+    "calls",
+    Column("planned calls", rank=2),
+    Column("planned candles", rank=2),
+    Column("candles written"),
+    Column("retries", rank=1),
+    "failed",
+    Column("lasted", Kind.MEASURE),
+)
 
 
 def show_runs(running: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]]) -> None:
@@ -24,9 +36,8 @@ def show_runs(running: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str,
         if isinstance(record.get("follow"), Mapping):
             click.echo(following_line(record["follow"]))
     if ended:
-        columns = ["run", "state", "calls", "planned", "candles", "written", "retries", "failed"]
         rows = [_row(record) for record in ended]
-        print_table("Past backfills", [*columns, "lasted"], rows)
+        print_table("Past backfills", _COLUMNS, rows)
 
 
 def running_line(record: Mapping[str, Any]) -> str:
@@ -40,7 +51,8 @@ def running_line(record: Mapping[str, Any]) -> str:
     return (
         f"Running: {verb} {record['run']}, process {record['pid']} on {record['host']}\n"
         f"  [{done}/{done + left}] {_rate(record)}{lasting}, "
-        f"{record.get('candles', 0):,} candles, {record.get('retries', 0):,} retries, "
+        f"{counted(record.get('candles', 0), 'candle')}, "
+        f"{counted(record.get('retries', 0), 'retry', 'retries')}, "
         f"{record.get('throttled', 0):,} throttled, {len(record.get('failed', []))} failed\n"
         f"  now: {names or '-'}"
     )
@@ -60,8 +72,8 @@ def following_line(follow: Mapping[str, Any]) -> str:
         )
     waiting = "waiting for the exchange or the lake; " if follow.get("is_waiting") else ""
     return (
-        f"  follows {follow.get('instruments', 0)} instruments, "
-        f"{follow.get('rounds', 0):,} rounds: {waiting}{behind}"
+        f"  follows {counted(follow.get('instruments', 0), 'instrument')}, "
+        f"{counted(follow.get('rounds', 0), 'round')}: {waiting}{behind}"
     )
 
 

@@ -114,6 +114,15 @@ def one(record: object) -> Instrument | str | None:
             "BTC-PERPETUAL BTC-21SEP26 BTC-25SEP26",
             {"BTC": {0.5, 2.5}},
         ),
+        (
+            "carry/get_instruments_BTC_future_2026-09-20.json",
+            (
+                "BTC-21SEP26 BTC-22SEP26 BTC-23SEP26 BTC-24SEP26 BTC-25SEP26 BTC-2OCT26 "
+                "BTC-9OCT26 BTC-30OCT26 BTC-27NOV26 BTC-25DEC26 BTC-26MAR27 BTC-25JUN27 "
+                "BTC-PERPETUAL"
+            ),
+            {"BTC": {0.5, 2.5}},
+        ),
     ],
 )
 def test_a_recorded_list_is_read_whole(file: str, names: str, ticks: dict[str, set[float]]) -> None:
@@ -131,6 +140,11 @@ def test_a_recorded_list_is_read_whole(file: str, names: str, ticks: dict[str, s
             expiry = datetime.strptime(rest, "%d%b%y").replace(hour=8, tzinfo=UTC)
             assert (found.kind, found.expires_at) == ("future", expiry)
             assert found.listed_at < expiry
+    terms = {"day": {"daily"}, "week": {"weekly"}, "month": {"monthly", "quarterly"}}
+    for record in recorded(file):
+        found = listing.instruments[record["instrument_name"]]
+        assert found.price_index == record.get("price_index", f"{found.base.lower()}_usd")
+        assert found.term in terms.get(record["settlement_period"], {"perpetual"})
     for coin, sizes in ticks.items():
         own = {i.tick_size for i in listing.instruments.values() if i.base == coin}
         assert own == sizes
@@ -148,6 +162,9 @@ def test_a_record_is_read_exactly() -> None:
     perpetual = one(PERPETUAL)
     assert isinstance(perpetual, Instrument)
     assert (perpetual.kind, perpetual.expires_at) == ("perpetual", None)
+    assert perpetual.term == "perpetual"
+    linked = one(GOOD | {"price_index": "btc_usdc"})
+    assert linked == replace(READ, price_index="btc_usdc")
 
 
 def test_only_name_kind_creation_and_expiry_are_needed() -> None:
@@ -267,6 +284,8 @@ def test_a_refused_name_that_could_be_a_dated_future_is_told_from_others(
         {"tick_size": float("inf")},
         {"contract_size": 10**400},
         {"kind": ["future"]},
+        {"price_index": 7},
+        {"price_index": "../btc"},
     ],
 )
 def test_a_record_that_contradicts_itself_or_makes_no_sense_is_refused(
@@ -287,7 +306,9 @@ def test_any_record_ends_as_ours_left_out_or_refused(records: list[object]) -> N
     assert listing.instruments == {}
 
 
-@given(st.sampled_from([*GOOD, "future_type", "expiry", "state"]), json_values | huge)
+@given(
+    st.sampled_from([*GOOD, "future_type", "expiry", "state", "price_index"]), json_values | huge
+)
 def test_a_changed_record_never_becomes_another_instrument(field: str, value: object) -> None:
     found = one(GOOD | {field: value})
     if not isinstance(found, Instrument):
@@ -297,6 +318,8 @@ def test_a_changed_record_never_becomes_another_instrument(field: str, value: ob
         assert found == replace(READ, listed_at=found.listed_at)
     elif field in {"tick_size", "contract_size"}:
         assert found == replace(READ, **{field: value})  # type: ignore[arg-type]
+    elif field == "price_index":
+        assert found == replace(READ, price_index=value or READ.price_index)  # type: ignore[arg-type]
     elif field == "is_active":
         assert found == replace(READ, active=value is True)
     else:

@@ -149,9 +149,8 @@ def test_a_recorded_curve_gives_the_golden_figures(
         if name != "BTC-PERPETUAL":
             pct = (mark / index - 1) * 100
             figures = {"days_to_expiry": days, "annualised_pct": pct * 365 / days}
-            rows.append(
-                basis_row(name, moment.replace(second=0, microsecond=0), moment, pct) | figures
-            )
+            ts = moment.replace(second=0, microsecond=0)
+            rows.append(basis_row(name, ts, moment, pct, **figures))
     assert len(rows) == 12
     where = lake_with(tmp_path, rows)
     (found,) = ask(where, f"SELECT annualised_pct FROM {by(method, 1)} WHERE days = 90")
@@ -205,11 +204,13 @@ def test_constant_maturity_is_as_one_would_work_it_out(
 
 def _worked_out(rows: list[Row], distance: int, method: str) -> tuple[Any, ...]:
     by_days = sorted(rows, key=lambda row: row["days_to_expiry"])
+    near: Row | None = None
+    far: Row | None = None
+    for row in by_days:
+        near = row if row["days_to_expiry"] <= distance else near
+        far = row if row["days_to_expiry"] >= distance and far is None else far
     if method == "nearest":
         near = far = min(by_days, key=lambda row: abs(row["days_to_expiry"] - distance))
-    else:
-        near = next((r for r in reversed(by_days) if r["days_to_expiry"] <= distance), None)
-        far = next((r for r in by_days if r["days_to_expiry"] >= distance), None)
     names = tuple(row and row["instrument"] for row in (near, far))
     if near is None or far is None:
         return (None, *names, None)

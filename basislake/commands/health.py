@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from basislake.options import MOST_HOURS, Number, json_option, lake_option
+from basislake.options import MOST_HOURS, Number, json_option, lake_option, wide_option
 
 # A daily run and some time for it.
 _DEFAULT_HOURS = 26.0
@@ -20,6 +20,7 @@ _DEFAULT_HOURS = 26.0
     metavar="HOURS",
     help="How old the newest minute of a coin may be, in raw_candles and in basis",
 )
+@wide_option
 @json_option
 def health(**given: Any) -> int:
     """Say whether the lake is fresh and nothing failed: exit code 0, or 1 with each problem named.

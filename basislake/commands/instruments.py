@@ -4,7 +4,13 @@ from typing import Any
 
 import click
 
-from basislake.options import exchange_options, json_option, lake_option, selection_options
+from basislake.options import (
+    exchange_options,
+    json_option,
+    lake_option,
+    selection_options,
+    wide_option,
+)
 
 
 @click.command
@@ -12,6 +18,7 @@ from basislake.options import exchange_options, json_option, lake_option, select
 @exchange_options
 @selection_options
 @click.option("--offline", is_flag=True, help="List what is stored, and ask nobody")
+@wide_option
 @json_option
 def instruments(**given: Any) -> int:
     """Discover every dated BTC and ETH future and the perpetuals, store and list them.

@@ -4,7 +4,13 @@ from typing import Any
 
 import click
 
-from basislake.options import exchange_options, json_option, lake_option, selection_options
+from basislake.options import (
+    exchange_options,
+    json_option,
+    lake_option,
+    selection_options,
+    wide_option,
+)
 
 
 @click.command
@@ -13,6 +19,7 @@ from basislake.options import exchange_options, json_option, lake_option, select
 @selection_options
 @click.option("--repair", is_flag=True, help="Count what backfill --repair asks for again, too")
 @click.option("--again", is_flag=True, help="Count what backfill --again asks for again, too")
+@wide_option
 @json_option
 def plan(**given: Any) -> int:
     """Show what a backfill would ask for, and write nothing.

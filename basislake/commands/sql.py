@@ -7,7 +7,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from basislake.formats import FORMATS
-from basislake.options import as_of_option, json_option, lake_option
+from basislake.options import as_of_option, json_option, lake_option, wide_option
 
 
 def _complete(
@@ -38,6 +38,7 @@ def _complete(
     help="Write to a file, in the format that its name ends in; .gz after it compresses text",
 )
 @click.option("--examples", "shows_examples", is_flag=True, help="List questions that are ready")
+@wide_option
 @json_option
 def sql(**given: Any) -> int:
     """Run a DuckDB query over the lake; each table is a view, times are UTC.

@@ -4,12 +4,13 @@ from typing import Any
 
 import click
 
-from basislake.options import json_option, lake_option, target_options
+from basislake.options import json_option, lake_option, target_options, wide_option
 
 
 @click.command
 @lake_option
 @target_options
+@wide_option
 @json_option
 def status(**given: Any) -> int:
     """Show what the lake and the database hold, what a backfill is doing, and what has no answer.

@@ -6,7 +6,7 @@
 const STALE_MINUTES = 60;
 const chartHeight = () => (isNarrow() ? 270 : 320);
 const isStale = (minutes) => minutes === null || minutes > STALE_MINUTES;
-const lastTrade = (minutes) => (minutes === null ? "never traded" : minutes ? `last trade ${whole(minutes)} min ago` : "traded in this minute");
+const lastTrade = (minutes) => (minutes === null ? "no recent trade" : minutes ? `last trade ${whole(minutes)} min ago` : "traded in this minute");
 const hollow = { label: "hollow: no trade in the last hour", ring: true };
 
 // Days to expiry on a scale of roots: contracts are close together near the expiry. What is drawn is

@@ -6,7 +6,7 @@ import lake
 from basislake import PROGRAM
 from basislake.output import Progress, duration, print_json, say
 from basislake.settings import check_exists
-from basislake.tables import print_table
+from basislake.tables import print_figures
 from lake import Lake
 from lake.copying import Copied, copy
 from lake.cores import cores
@@ -38,8 +38,7 @@ def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:
     if as_json:
         print_json(_figures(source, target, done) | {"seconds": seconds})
     else:
-        rows = [[name, value] for name, value in _figures(source, target, done).items()]
-        print_table("Copy", ["what", "value"], [*rows, ["lasted", duration(seconds)]])
+        print_figures("Copy", _figures(source, target, done) | {"lasted": duration(seconds)})
     return 0 if done.is_equal else 1
 
 

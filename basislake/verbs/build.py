@@ -53,7 +53,7 @@ def build_told(where: Lake) -> BuildResult:
         f"Build: {counted(result.periods, 'period')} of {counted(result.rebuilt, 'instrument')} "
         f"made anew, {result.unchanged} unchanged; "
         f"{counted(result.candles, 'candle')}, {result.quarantined:,} quarantined, "
-        f"{result.basis_rows:,} basis rows, {result.unmatched:,} unmatched "
+        f"{counted(result.basis_rows, 'basis row')}, {result.unmatched:,} unmatched "
         f"in {duration(result.seconds)}."
     )
     return result

@@ -2,10 +2,10 @@
 
 from dataclasses import asdict
 
-import click
 import polars as pl
 
 from basislake import PROGRAM
+from basislake.columns import Column, Kind
 from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
 from basislake.output import Progress as ProgressLine
@@ -19,13 +19,25 @@ from basislake.pipeline import (
     plan_totals,
 )
 from basislake.settings import check_exists
-from basislake.tables import print_table
+from basislake.tables import paragraph, print_table
 from ingest.discover import Discovery, discover
 from ingest.plans import make_plans
 from ingest.results import Progress, Result
 from ingest.selection import Selection, choose
 from lake import Lake
 from lake.tables import INSTRUMENTS
+
+_SIZE = Column("size", Kind.SIZE)
+# What of a record is listed, and how.
+_LISTED = {
+    "instrument": Column("instrument"),
+    "kind": Column("kind", rank=2),
+    "listed_at": Column("listed"),
+    "expires_at": Column("expires"),
+    "tick_size": Column("tick size", rank=1),
+    "contract_size": Column("contract size", rank=1),
+    "active": Column("active"),
+}
 
 
 def instruments(
@@ -45,15 +57,6 @@ def instruments(
             found = discover(exchange, where, PROGRAM)
         tell_discovery(found)
     chosen = _listed(found.known, selection)
-    columns = [
-        "instrument",
-        "kind",
-        "listed_at",
-        "expires_at",
-        "tick_size",
-        "contract_size",
-        "active",
-    ]
     if as_json:
         print_json(
             {
@@ -66,7 +69,7 @@ def instruments(
             }
         )
     else:
-        print_table("Instruments", columns, chosen.select(columns).rows())
+        print_table("Instruments", list(_LISTED.values()), chosen.select(*_LISTED).rows())
     return 0 if found.is_complete else 1
 
 
@@ -101,13 +104,13 @@ def plan(
     if as_json:
         print_json(totals)
         return int(is_unknown)
-    columns = ["instrument", "start", "end", "windows", "candles", "bytes"]
-    rows = [[row[column] for column in columns] for row in totals["instruments"] if row["windows"]]
-    print_table("Plan", columns, rows)
+    shown = ("instrument", "start", "end", "windows", "candles", "bytes")
+    rows = [[row[name] for name in shown] for row in totals["instruments"] if row["windows"]]
+    print_table("Plan", ["instrument", "start", "end", "calls", "candles", _SIZE], rows)
     seconds = totals["seconds_at_rate"]
     lasting = f", {duration(seconds)} at {settings.rate:g} calls/s" if seconds else ""
-    click.echo(
-        f"{totals['calls']:,} calls for at most {totals['candles']:,} candles of "
+    paragraph(
+        f"{counted(totals['calls'], 'call')} for at most {counted(totals['candles'], 'candle')} of "
         f"{counted(len(rows), 'instrument')}, {size(totals['bytes'])}{lasting}"
     )
     return int(is_unknown)
@@ -154,7 +157,7 @@ def fetch_told(
     line = ProgressLine("calls")
 
     def report(progress: Progress) -> None:
-        note = f"{progress.candles:,} candles, {progress.instrument}"
+        note = f"{counted(progress.candles, 'candle')}, {progress.instrument}"
         line(progress.done, progress.total, note)
 
     fetched = fetch(
@@ -178,8 +181,9 @@ def tell_discovery(found: Discovery) -> None:
     counts = instrument_counts(found.known)
     left_out = sum(found.left_out.values())
     say(
-        f"Known: {counts['futures']} dated futures and {counts['perpetuals']} perpetuals, "
-        f"{len(found.new)} new; {left_out} other records left out."
+        f"Known: {counted(counts['futures'], 'dated future')} and "
+        f"{counted(counts['perpetuals'], 'perpetual')}, {len(found.new)} new; "
+        f"{counted(left_out, 'other record')} left out."
     )
     for name in found.changed:
         say(f"Changed: the exchange now gives another life for {name}.")
@@ -193,26 +197,28 @@ def tell_discovery(found: Discovery) -> None:
 def tell_backfill(result: Result) -> None:
     """Say on stderr the totals of a backfill, and name what failed or is empty."""
     say(
-        f"Backfill: {result.complete} of {result.instruments} instruments complete, "
-        f"{result.candles_written:,} candles written by {result.calls:,} calls "
-        f"({result.retries:,} retries) in {duration(result.seconds)}."
+        f"Backfill: {result.complete} of {counted(result.instruments, 'instrument')} complete, "
+        f"{counted(result.candles_written, 'candle')} written by {counted(result.calls, 'call')} "
+        f"({counted(result.retries, 'retry', 'retries')}) in {duration(result.seconds)}."
     )
     if result.replaced:
         say(
-            f"Replaced: {result.replaced:,} stored candles by what the exchange sends now. Earlier "
-            "versions keep the old ones; the next build takes up the new ones."
+            f"Replaced: {counted(result.replaced, 'stored candle')} by what the exchange now sends. "
+            "Earlier versions keep the old ones; the next build takes up the new ones."
         )
     if result.differing:
         say(
-            f"Warning: {result.differing:,} candles came again with other values; the stored ones "
-            "stand. `basislake backfill --again` replaces them, where the new ones are sound."
+            f"Warning: {counted(result.differing, 'candle')} came again with other values; the "
+            "stored ones stand. `basislake backfill --again` replaces them, where the new ones are "
+            "sound."
         )
     for failure in result.failed:
         say(f"Failed: {failure.instrument}: {failure.reason}")
     if result.failed:
         say("What was answered is saved; the same command asks for the rest.")
     for name, minutes in result.missing.items():
-        say(f"Missing: {minutes} minutes of {name} after its first candle; asked for twice.")
+        lacking = counted(minutes, "minute")
+        say(f"Missing: {lacking} of {name} after its first candle; asked for twice.")
     if result.log:
         say(f"A line for each instrument: {result.log}")
     if result.empty:

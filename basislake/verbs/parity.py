@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from basislake.output import Progress, duration, json_text, print_json, say
+from basislake.output import Progress, counted, duration, json_text, print_json, say
 from basislake.tables import print_table
 from basislake.target import Target
 from lake import Lake
@@ -21,7 +21,7 @@ def partition_line() -> Callable[[LoadProgress], None]:
     line = Progress("partitions")
 
     def report(progress: LoadProgress) -> None:
-        note = f"{progress.rows:,} rows, {progress.table} {progress.partition}"
+        note = f"{counted(progress.rows, 'row')}, {progress.table} {progress.partition}"
         line(progress.done, progress.total, note)
 
     return report
@@ -38,7 +38,8 @@ def compare_told(where: Lake, uri: str, target: Target) -> Comparison:
     )
     told = "every cell is the lake's" if found.equal else f"{len(found.differences)} differ"
     say(
-        f"Verify: {found.partitions} partitions, {found.rows:,} rows compared, {told}, "
+        f"Verify: {counted(found.partitions, 'partition')}, {counted(found.rows, 'row')} compared, "
+        f"{told}, "
         f"in {duration(found.seconds)}."
     )
     return found
@@ -82,8 +83,8 @@ def show_preview(found: Preview, *, as_json: bool) -> int:
         print_table("To be done", ["table", "partition", "action", "rows"], found.steps)
     rows = sum(step.rows for step in found.steps)
     click.echo(
-        f"{len(found.steps)} partitions would change and {found.unchanged} not; {rows:,} rows "
-        "would be sent. Nothing was done."
+        f"{counted(len(found.steps), 'partition')} would change and {found.unchanged} not; "
+        f"{counted(rows, 'row')} would be sent. Nothing was done."
     )
     return 0
 

@@ -12,6 +12,7 @@ import click
 import polars as pl
 
 from basislake.asof import opened
+from basislake.columns import Column, Kind
 from basislake.defaults import EMBEDDED
 from basislake.examples import EXAMPLES, MARK, text_of
 from basislake.export import export, objects, readable
@@ -26,6 +27,7 @@ from basislake.tables import heading, print_table
 from basislake.target import Target
 from lake import Lake
 from lake.errors import LoadError, UsageError
+from lake.tables import TABLES, Type
 from load.address import DEFAULT_SCHEMA
 
 _SHOWN_ROWS = 50
@@ -125,7 +127,8 @@ def _show(found: dict[str, Any], now: datetime) -> None:
     click.echo()
     total = sum(found["coverage"].values())
     shares = [[name, n, percent(n, total)] for name, n in found["coverage"].items()]
-    print_table("Coverage", ["status", "minutes", "share"], shares)
+    share = Column("share", Kind.MEASURE)
+    print_table("Coverage", ["status", "minutes", share], shares)
     click.echo()
     if found["newest_candle"]:
         click.echo(f"Newest candle: {found['newest_candle']:%Y-%m-%d %H:%M}Z")
@@ -162,12 +165,23 @@ def _print(frame: pl.DataFrame, format_: str) -> None:
     if format_ == TABLE:
         shown = readable(frame.head(_SHOWN_ROWS))
         more = frame.height - shown.height
-        note = f"... and {more:,} more rows; --format csv prints all." if more else ""
-        print_table(counted(frame.height, "row"), frame.columns, shown.rows(), note=note)
+        note = f"... and {counted(more, 'more row')}; --format csv prints all." if more else ""
+        columns = [Column(name, _kind(name)) for name in frame.columns]
+        print_table(counted(frame.height, "row"), columns, shown.rows(), note=note)
     elif format_ == "json":
         print_json(objects(readable(frame)))
     else:
         export(frame, format_, sys.stdout.buffer, is_compressed=False)
+
+
+def _kind(name: str) -> Kind:
+    """A column that is called as a time of the lake holds times, also where all are midnights."""
+    return Kind.TIME if name in _times() else Kind.PLAIN
+
+
+def _times() -> set[str]:
+    columns = (column for table in TABLES.values() for column in table.columns)
+    return {column.name for column in columns if column.type is Type.TIME}
 
 
 def _save(frame: pl.DataFrame, format_: str, output: Path, *, is_compressed: bool) -> None:

@@ -4,13 +4,18 @@ from lake.tables import BASIS, INSTRUMENTS, Column, Type
 from lake.views.declaration import Parameter, View, columns_of
 
 COIN = Column("coin", Type.TEXT, "coin that the futures are of")
+# How far back the last trade is looked for: all of the candles would be read for an older one.
+LOOK_BACK_DAYS = 30
 
 
 def _minutes_ago(leg: str) -> Column:
     return Column(
         f"{leg}_traded_minutes_ago",
         Type.INT,
-        f"minutes since the {leg} last traded, 0 in a minute with a trade; null before the first",
+        (
+            f"minutes since the {leg} last traded, 0 in a minute with a trade; null where it has "
+            f"not traded for {LOOK_BACK_DAYS} days"
+        ),
         "minutes",
         nullable=True,
     )
@@ -46,30 +51,32 @@ def _curve_sql(minutes: str) -> str:
     names = ", ".join(column.name for column in _COLUMNS)
     return f"""
         WITH minutes AS MATERIALIZED ({minutes}), curve AS MATERIALIZED (
-            SELECT coin, basis.*, term, expires_at
+            SELECT coin, basis.*, futures.term, futures.expires_at,
+                   perpetuals.instrument AS perpetual
             FROM minutes
-            JOIN instruments ON instruments.base = coin
-            JOIN basis ON basis.instrument = instruments.instrument AND basis.ts = minutes.ts
+            JOIN instruments AS futures ON futures.base = coin
+            JOIN basis ON basis.instrument = futures.instrument AND basis.ts = minutes.ts
+            LEFT JOIN instruments AS perpetuals
+                ON perpetuals.base = coin AND perpetuals.kind = 'perpetual'
+        ), legs AS (
+            SELECT instrument, ts FROM curve UNION SELECT perpetual, ts FROM curve
         ), trades AS (
-            SELECT candles.instrument, max(candles.ts) AS ts
-            FROM candles
-            JOIN instruments USING (instrument)
-            JOIN minutes ON minutes.coin = base AND candles.ts <= minutes.ts
-            WHERE traded
-                AND (kind = 'perpetual' OR instrument IN (SELECT instrument FROM curve))
-            GROUP BY candles.instrument
-        ), perpetuals AS (
-            SELECT base AS coin, trades.ts
-            FROM trades
-            JOIN instruments USING (instrument)
-            WHERE kind = 'perpetual'
+            SELECT legs.instrument, max(candles.ts) AS ts
+            FROM legs
+            JOIN candles ON candles.instrument = legs.instrument
+                AND candles.ts BETWEEN legs.ts - INTERVAL {LOOK_BACK_DAYS} DAY AND legs.ts
+            WHERE candles.traded
+                -- The same again, for all: DuckDB skips files by it.
+                AND candles.ts >= (SELECT min(ts) - INTERVAL {LOOK_BACK_DAYS} DAY FROM minutes)
+                AND candles.ts <= (SELECT max(ts) FROM minutes)
+            GROUP BY legs.instrument
         ), shown AS (
             SELECT curve.*,
-                   date_diff('minute', trades.ts, curve.ts) AS future_traded_minutes_ago,
-                   date_diff('minute', perpetuals.ts, curve.ts) AS perpetual_traded_minutes_ago
+                   date_diff('minute', of_future.ts, curve.ts) AS future_traded_minutes_ago,
+                   date_diff('minute', of_perpetual.ts, curve.ts) AS perpetual_traded_minutes_ago
             FROM curve
-            LEFT JOIN trades USING (instrument)
-            LEFT JOIN perpetuals USING (coin)
+            LEFT JOIN trades AS of_future ON of_future.instrument = curve.instrument
+            LEFT JOIN trades AS of_perpetual ON of_perpetual.instrument = perpetual
         )
         SELECT {names}
         FROM shown

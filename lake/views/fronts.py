@@ -8,9 +8,10 @@ from lake.views.curves import COIN
 from lake.views.declaration import Parameter, View, columns_of
 
 FRONT_QUARTERLY_ROLL_DAYS = 5
+_TERMS = f"{', '.join(DATED_TERMS[:-1])} or {DATED_TERMS[-1]}"
 
 _PARAMETERS = (
-    Parameter("term", f"{', '.join(DATED_TERMS[:-1])} or {DATED_TERMS[-1]}", "'quarterly'"),
+    Parameter("term", _TERMS, "'quarterly'"),
     Parameter("roll_days", "days before the expiry at which the series rolls, 0 or more", "5"),
 )
 _GAP = Column(
@@ -26,7 +27,7 @@ _GAP = Column(
 _FRONT = f"""
     choice AS (
         SELECT CASE WHEN term IN {DATED_TERMS} THEN term
-                    ELSE error('The term is {", ".join(DATED_TERMS)}, not '
+                    ELSE error('The term is {_TERMS}, not '
                                || coalesce(term, 'NULL') || '.') END AS chosen,
                CASE WHEN roll_days >= 0 THEN roll_days * INTERVAL 1 DAY
                     ELSE error('The series rolls 0 or more days before the expiry, not '
@@ -92,17 +93,25 @@ ROLLS_BY = View(
         ), rolls AS (
             SELECT *, lag(instrument) OVER (PARTITION BY coin ORDER BY ts) AS former
             FROM starts
+        ), legs AS (
+            SELECT instrument AS roll, instrument, ts FROM rolls
+            UNION ALL
+            SELECT instrument, former, ts FROM rolls
+        ), pairs AS (
+            SELECT roll, basis.ts, bool_and(future_traded AND NOT suspect) AS both_traded,
+                   min(future_close) FILTER (WHERE basis.instrument <> roll) AS from_close,
+                   min(future_close) FILTER (WHERE basis.instrument = roll) AS to_close
+            FROM legs
+            JOIN basis ON basis.instrument = legs.instrument AND basis.ts < legs.ts
+                AND basis.ts >= legs.ts - INTERVAL 1 DAY
+            GROUP BY roll, basis.ts
+            HAVING count(*) = 2
         ), closes AS (
-            SELECT rolls.instrument,
-                   max({{'both_traded': former.future_traded AND latter.future_traded
-                                       AND NOT former.suspect AND NOT latter.suspect,
-                         'ts': former.ts, 'from_close': former.future_close,
-                         'to_close': latter.future_close}}) AS last
-            FROM rolls
-            JOIN basis AS former ON former.instrument = rolls.former AND former.ts < rolls.ts
-                AND former.ts >= rolls.ts - INTERVAL 1 DAY
-            JOIN basis AS latter ON latter.instrument = rolls.instrument AND latter.ts = former.ts
-            GROUP BY rolls.instrument
+            SELECT roll AS instrument,
+                   max({{'both_traded': both_traded, 'ts': ts, 'from_close': from_close,
+                         'to_close': to_close}}) AS last
+            FROM pairs
+            GROUP BY roll
         )
         SELECT coin, rolls.ts, former AS from_instrument, instrument AS to_instrument,
                last.ts AS gap_ts, last.from_close, last.to_close,
