@@ -25,7 +25,7 @@ QUOTES = Figure(
             FROM candles
             JOIN instruments USING (instrument)
             WHERE kind = 'perpetual'
-        ), newest AS (
+        ), newest AS MATERIALIZED (
             SELECT coin, instrument, max(ts) AS ts, arg_max(close, ts) AS price
             FROM minutes
             GROUP BY coin, instrument
@@ -45,6 +45,7 @@ QUOTES = Figure(
             FROM newest
             JOIN minutes ON minutes.coin = newest.coin
                 AND minutes.ts >= newest.ts - INTERVAL 30 DAY
+            WHERE minutes.ts >= (SELECT min(ts) - INTERVAL 30 DAY FROM newest)
             GROUP BY newest.coin
         ), futures AS (
             SELECT base AS coin, sum(cost) AS futures_cost_1d
@@ -53,6 +54,8 @@ QUOTES = Figure(
             JOIN newest ON newest.coin = base AND candles.ts > newest.ts - INTERVAL 1 DAY
                 AND candles.ts <= newest.ts
             WHERE kind = 'future'
+                -- The same again, for all coins: DuckDB skips files by it.
+                AND candles.ts > (SELECT min(ts) - INTERVAL 1 DAY FROM newest)
             GROUP BY base
         ), fronts AS (
             SELECT coin, count(*) AS open_futures,
