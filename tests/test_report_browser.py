@@ -14,7 +14,7 @@ from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
 from basislake.report.page import page
 from lake import Lake
 from lake.tables import COVERAGE, INSTRUMENTS
-from tests.ailing import UNANSWERED
+from tests.ailing import LOST, UNANSWERED
 from tests.browser import Browser, Page, browser, chromium
 from tests.lakes import lake_of
 
@@ -201,11 +201,13 @@ def test_a_chosen_time_and_a_chosen_contract_are_what_is_drawn(
     )
     tab.wait(f"document.querySelector('#term-structure .plot').dataset.drawn === '{minute}'")
     for row in rows.filter(minute=minute).iter_rows(named=True):
-        assert _trace(tab, "term-structure", row["coin"]) == [row["days"], row["annualised_pct"]]
+        roots, values = _trace(tab, "term-structure", row["coin"])
+        assert [root**2 for root in roots] == pytest.approx(row["days"])
+        assert values == row["annualised_pct"]
     name = "BTC-12APR24"
     tab.value(
-        "(() => { const list = document.querySelector('#contracts select');"
-        f"list.value = '{name}'; list.dispatchEvent(new Event('change')); }})()"
+        "(() => { const field = document.querySelector('#contracts input[list]');"
+        f"field.value = '{name.lower()}'; field.dispatchEvent(new Event('change')); }})()"
     )
     tab.wait(f"document.querySelector('#contracts .plot').dataset.drawn === '{name}'")
     contracts = pl.DataFrame(facts.rows["contracts"], strict=False)
@@ -225,6 +227,94 @@ def _trace(tab: Page, figure: str, name: str) -> list[list[float]]:
         "return [t.x, t.y]; })()"
     )
     return [list(axis) for axis in found]
+
+
+@pytest.mark.slow
+def test_every_axis_has_a_title(tab: Page, shown: Path) -> None:
+    tab.looks(1400)
+    tab.open(shown, DRAWN)
+    untitled = tab.value(
+        "[...document.querySelectorAll('.plot')].flatMap((plot) => Object.entries(plot.layout)"
+        ".filter(([name, axis]) => /^[xy]axis/.test(name) && !axis.title?.text)"
+        ".map(([name]) => plot.closest('figure').id + ' ' + name))"
+    )
+    assert untitled == []
+
+
+@pytest.mark.slow
+def test_tables_are_searched_and_sorted_and_lead_to_charts_and_gaps(
+    tab: Page, shown: Path, facts: Facts
+) -> None:
+    tab.looks(1400)
+    tab.open(shown, DRAWN)
+    rows = pl.DataFrame(facts.rows["instruments"], strict=False)
+    names = (
+        "[...document.querySelectorAll('#instruments tbody tr')].filter((row) => !row.hidden)"
+        ".map((row) => row.cells[0].textContent)"
+    )
+    tab.value("document.querySelectorAll('#instruments th button')[4].click()")
+    by_candles = rows.sort("present_minutes", descending=True, maintain_order=True)
+    assert tab.value(names) == by_candles["instrument"].to_list()
+    assert tab.value("document.querySelectorAll('#instruments th')[4].ariaSort") == "descending"
+    tab.value(
+        "(() => { const field = document.querySelector('#instruments input[type=search]');"
+        "field.value = 'eth quarterly'; field.dispatchEvent(new Event('input')); })()"
+    )
+    is_eth = pl.col("instrument").str.starts_with("ETH")
+    wanted = by_candles.filter(is_eth, term="quarterly")
+    assert tab.value(names) == wanted["instrument"].to_list() != []
+    name = wanted["instrument"][0]
+    tab.value(
+        "[...document.querySelectorAll('#instruments button.link')]"
+        f".find((b) => b.textContent === '{name}').click()"
+    )
+    tab.wait(f"document.querySelector('#contracts .plot').dataset.drawn === '{name}'")
+    assert tab.value("document.activeElement.id") == "contracts"
+    check_quiet(tab)
+
+
+@pytest.mark.slow
+def test_a_cell_of_the_heat_map_leads_to_its_gaps(tab: Page, shown: Path) -> None:
+    tab.looks(1400)
+    tab.open(shown, DRAWN)
+    click = (
+        "(() => {{ const plot = document.querySelector('#coverage .plot');"
+        "plot.emit('plotly_click', {{ points: [{{ x: '{month}', y: '{name}' }}] }}); }})()"
+    )
+    name = next(iter(LOST))
+    many = "document.querySelectorAll('#gaps tbody tr:not([hidden])').length"
+    for month, count in (("2024-03", 1), ("2024-04", 0)):
+        tab.value(click.format(month=month, name=name))
+        assert tab.value(many) == count
+        found = tab.value("document.querySelector('#gaps .found').textContent")
+        assert found.startswith(f"{count} of 2 rows: gaps of {name} in {month}.")
+    check_quiet(tab)
+
+
+@pytest.mark.slow
+def test_values_far_from_all_others_do_not_rule_an_axis_and_are_marked(
+    tab: Page, facts: Facts, tmp_path: Path
+) -> None:
+    hurt = json.loads(to_json(facts))
+    for found in hurt["figures"]:
+        if found["name"] == "front-quarterly":
+            found["columns"]["annualised_pct"][7] = 578.0
+        if found["name"] == "runs":
+            # Two backfills of one second are two bars.
+            found["columns"] = {name: 2 * cells for name, cells in found["columns"].items()}
+    path = tmp_path / "index.html"
+    path.write_text(page(from_json(json.dumps(hurt), "here")))
+    tab.looks(1400)
+    tab.open(path, DRAWN)
+    top = "document.querySelector('#front-quarterly .plot').layout.yaxis.range?.[1]"
+    assert tab.value(f"{top} < 100")
+    mark = "document.querySelector('#front-quarterly .outside').textContent"
+    assert "One value lies outside the axis: 578.0 %" in tab.value(mark)
+    tab.value("document.querySelector('#front-quarterly .outside button').click()")
+    tab.wait("document.querySelector('#front-quarterly .plot')._fullLayout.yaxis.range[1] > 500")
+    assert tab.value("document.querySelectorAll('#runs .barlayer .point').length") == 4
+    assert tab.value("document.querySelectorAll('#runs .yaxislayer-above text').length") == 2
+    check_quiet(tab)
 
 
 @pytest.mark.slow
