@@ -18,17 +18,17 @@ _OBJECTS_LOADED = 100_000
 
 def main() -> None:
     """Run the command, and end in peace where Ctrl-C comes while it is still being loaded."""
-    collect_after_loading()
-    # A library that is being loaded may crash where Ctrl-C comes, so it comes afterwards.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    if (other := _in_the_way()) is not None:
-        sys.stderr.write(
-            f"Error: {other} is in the way: Python takes it for a part of basislake of the same "
-            "name. Nothing was done. Rename it, run the command in another folder, or take its "
-            "folder out of PYTHONPATH.\n"
-        )
-        sys.exit(2)
     try:
+        # A library that is being loaded may crash where Ctrl-C comes, so it comes afterwards.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        collect_after_loading()
+        if (other := _in_the_way()) is not None:
+            sys.stderr.write(
+                f"Error: {other} is in the way: Python takes it for a part of basislake of the "
+                "same name. Nothing was done. Rename it, run the command in another folder, or "
+                "take its folder out of PYTHONPATH.\n"
+            )
+            sys.exit(2)
         from basislake.cli import main as run  # noqa: PLC0415  (takes a moment)
 
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -87,7 +87,7 @@ def log_lines(at: datetime, message: str) -> str:
     label, colon, rest = message.partition(":")
     level = _LEVELS.get(label, "INFO") if colon else "INFO"
     text = rest.lstrip() if colon and label in _LEVEL_LABELS else message
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "\n".join(f"{at:%Y-%m-%dT%H:%M:%SZ} {level} {line}" for line in lines)
 
 

@@ -45,7 +45,7 @@ def outcome(ask: Lake | duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame |
     "query",
     [
         'SELECT count(*) FROM "BASIS" -- and a note',
-        "FROM constant_maturity_every(1)",
+        "FROM constant_maturity_by(1)",
         "WITH basis AS (SELECT 1) FROM basis",
         "TABLE instruments",
         "PIVOT basis ON instrument USING sum(basis)",
@@ -107,7 +107,7 @@ def test_the_names_in_a_query(
 
 def test_a_view_comes_with_all_that_it_reads(where: Lake) -> None:
     assert with_sources(["candles"]) == {"candles"}
-    expected = {"constant_maturity", "constant_maturity_every", "basis", "instruments"}
+    expected = {"constant_maturity", "constant_maturity_by", "basis", "instruments"}
     assert with_sources(["constant_maturity"]) == expected
     for view in VIEWS:
         with where.duckdb([view.name]) as connection:

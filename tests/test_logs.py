@@ -34,7 +34,7 @@ TRIED = r"BTC-5APR24 from 2024-04-04 00:00Z, try 2 of 3: .*HTTP 502.* Asking aga
         ("Warning: look out: twice", [f"{AT} WARNING look out: twice"]),
         ("Failed: BTC-5APR24: why", [f"{AT} ERROR Failed: BTC-5APR24: why"]),
         ("Rate limited: slowly", [f"{AT} WARNING Rate limited: slowly"]),
-        ("Connect:\n\n  psql", [f"{AT} INFO Connect:", f"{AT} INFO   psql"]),
+        ("Connect:\n\n  psql", [f"{AT} INFO Connect:", f"{AT} INFO psql"]),
         ("Note: so", [f"{AT} INFO so"]),
     ],
 )

@@ -199,7 +199,7 @@ def test_a_backfill_keeps_to_the_scope_and_names_what_failed(
     done = basislake(server, "backfill", "--lake", where.uri, "--retries", "0")
     assert done.code == 1
     command = f"basislake backfill --instruments ETH-5APR24 --lake {where.uri}"
-    assert f"To ask again for just what failed:\n  {command}\n" in done.err
+    assert f" INFO {command}\n" in done.err.partition("To ask again for just what failed:\n")[2]
     asked = where.read(lake.TABLES["asks"])
     assert set(asked["instrument"].str.slice(0, 3)) == {"ETH"}
     assert asked["start"].min() == datetime(2024, 4, 3, tzinfo=UTC)

@@ -82,7 +82,7 @@ def test_help_and_wrong_usage_load_nothing_that_takes_time() -> None:
 
 
 COMPLETED = {
-    "basislake s": ["plain,sql", "plain,status"],
+    "basislake s": ["plain,scope", "plain,sql", "plain,status"],
     "basislake status --l": ["plain,--lake", "plain,--lock-wait"],
     "basislake sql @cu": ["plain,@currencies", "plain,@curve"],
     "basislake sql que": ["file,que"],

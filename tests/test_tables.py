@@ -90,13 +90,13 @@ def test_prose_and_headings_wrap_between_words_and_numbers_do_not() -> None:
 def test_results_of_a_query_have_no_commas_and_a_month_is_a_date(coin_lake: Lake) -> None:
     query = (
         "SELECT year(ts) + 0 AS year, date_trunc('month', min(ts)) AS month, 12345 AS n, "
-        "TIMESTAMPTZ '2024-03-01 00:00Z' AS ts FROM candles GROUP BY ALL"
+        "TIMESTAMPTZ '2024-04-01 00:00Z' AS ts FROM candles GROUP BY ALL"
     )
     shown = basislake(None, "sql", query, "--lake", coin_lake.uri).out.splitlines()
     assert [line.split() for line in shown[:3]] == [
         ["1", "row"],
         ["year", "month", "n", "ts"],
-        ["2024", "2024-03-01", "12345", "2024-03-01", "00:00Z"],
+        ["2024", "2024-04-01", "12345", "2024-04-01", "00:00Z"],
     ]
 
 
