@@ -7,6 +7,9 @@ PANDAS := .venv/pandas/ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCAL := --quiet --disable-pip-version-check --no-deps --no-build-isolation
 
+LOADED := import importlib, pkgutil, basislake.verbs as verbs; \
+	[importlib.import_module(f'basislake.verbs.{found.name}') for found in pkgutil.iter_modules(verbs.__path__)]
+
 .PHONY: help setup demo browser test test-slow check format docs pictures bench wheel charts lock clean
 .DEFAULT_GOAL := help
 
@@ -16,15 +19,16 @@ help: ## Show what there is to do
 setup: $(READY) ## Install what running needs into .venv; the command is then .venv/bin/basislake
 	@echo "basislake is ready: $(BIN)/basislake"
 
-# Without the setuptools that Python 3.11 brings and nothing here needs.
+# With the bytecode of what commands load, and of nothing else, and without the setuptools that
+# Python 3.11 brings and nothing here needs.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "basislake needs Python 3.11 or newer; run: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Installing the pinned packages that basislake needs to run into .venv. This takes about a minute."
 	@$(PYTHON) -m venv .venv
-	@$(INSTALL) -r requirements.lock
+	@$(INSTALL) --no-compile -r requirements.lock
 	@$(BIN)/python -m pip uninstall -qq --yes setuptools
 	@$(BIN)/python -m pip install $(LOCAL) -e .
-	@$(BIN)/python -m compileall -q lake ingest transforms load basislake
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c "$(LOADED)"
 	@touch $@
 
 $(DEV): requirements-dev.lock $(READY)

@@ -90,8 +90,9 @@ class Cluster:
         and are counted every few seconds.
         """
         if self._clock() - self._looked_s > _LOOK_EVERY_S:
-            # Without a scheduler, what was handed to it fails, and says so.
-            with suppress(OSError):
+            # Without a scheduler, what was handed to it fails, and says so; a client that has given
+            # it up is closed, and raises a RuntimeError.
+            with suppress(OSError, RuntimeError):
                 self._threads = self._look()
         return self._threads
 
@@ -156,7 +157,8 @@ def cluster(
             made = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=-(-(threads or workers) // workers),
-                dashboard_address=None,
+                # Not the usual port, which another cluster may have.
+                dashboard_address="127.0.0.1:0",
                 preload=__name__,
                 silence_logs=logging.CRITICAL,
             )

@@ -154,7 +154,7 @@ class Backfill:
             self._tell_end(len(self._fetcher.stop()))
             raise
         except BaseException as exc:
-            state = _ENDS.get(type(exc), state)
+            state = next((end for kind, end in _ENDS.items() if isinstance(exc, kind)), state)
             self._save_what_came(record)
             raise
         finally:

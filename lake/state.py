@@ -8,7 +8,17 @@ from lake.errors import GoneError
 from lake.guard import explained
 from lake.snapshot import Snapshot
 from lake.store import Lake
-from lake.tables import BUILDS, CURATED, TABLES, Table
+from lake.tables import (
+    ASKS,
+    BUILDS,
+    COVERAGE,
+    CURATED,
+    INSTRUMENTS,
+    RAW_CANDLES,
+    RECORDS,
+    TABLES,
+    Table,
+)
 
 # The counter of a curated table: the number of the build that committed to it last.
 BUILD = "build"
@@ -16,6 +26,9 @@ BUILD = "build"
 COPIED = "copied"
 
 _CURATED_NAMES = frozenset(table.name for table in CURATED)
+# Ingest commits these in the opposite order: opened in this one, none knows of a row that one of
+# the next lacks.
+_LAST_COMMITTED_FIRST = ((COVERAGE, INSTRUMENTS), (ASKS, RECORDS), (RAW_CANDLES,))
 
 
 class State(Lake):
@@ -49,7 +62,12 @@ class State(Lake):
         if not _CURATED_NAMES.isdisjoint(names):
             # Once, before those that need it are opened at once.
             self.build()
-        return super().snapshots(names)
+        orders = [[table.name for table in tables] for tables in _LAST_COMMITTED_FIRST]
+        curated = [name for name in TABLES if not any(name in order for order in orders)]
+        found: dict[str, Snapshot] = {}
+        for order in (curated, *orders):
+            found |= super().snapshots([name for name in order if name in names])
+        return {name: found[name] for name in names}
 
     def build(self) -> dict[str, Any] | None:
         """Return the row of `builds` that the curated tables are of, None where there is none."""

@@ -97,6 +97,8 @@ def run(line: str, folder: Path, environment: dict[str, str], *, in_shell: bool)
     if "./copy" in line and not (folder / "copy").exists():
         without = shutil.ignore_patterns("postgres")
         shutil.copytree(folder / "lake-data", folder / "copy", ignore=without)
+    if "monthly.sql" in line:
+        (folder / "monthly.sql").write_text("SELECT count(*) AS minutes FROM basis;\n")
     if re.search(r"completion (zsh|fish)", line):  # see test_completion.py
         return
     if in_shell:

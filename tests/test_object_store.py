@@ -156,7 +156,7 @@ def test_a_lake_in_googles_store_holds_what_one_on_disk_holds(
     DuckDB.
     """
     verbs = Verbs(replace(object_store, scheme="gs"), tmp_path)
-    assert verbs.run("status", code=1).err.startswith("Error: There is no lake at gs://")
+    assert " ERROR There is no lake at gs://" in verbs.run("status", code=1).err
     verbs.run("backfill", to=server)
     built = verbs.run("build", "--json").json
     assert verbs.run("build", "--json").json["rebuilt"] == 0

@@ -1,6 +1,7 @@
 """The report's page in a real headless Chromium, without a network: what is drawn is what is so."""
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -309,7 +310,7 @@ def test_values_far_from_all_others_do_not_rule_an_axis_and_are_marked(
     top = "document.querySelector('#front-quarterly .plot').layout.yaxis.range?.[1]"
     assert tab.value(f"{top} < 100")
     mark = "document.querySelector('#front-quarterly .outside').textContent"
-    assert "One value lies outside the axis: 578.0 %" in tab.value(mark)
+    assert re.search(r"lies? outside the axis: (from .* to )?578\.0 %", tab.value(mark))
     tab.value("document.querySelector('#front-quarterly .outside button').click()")
     tab.wait("document.querySelector('#front-quarterly .plot')._fullLayout.yaxis.range[1] > 500")
     assert tab.value("document.querySelectorAll('#runs .barlayer .point').length") == 4

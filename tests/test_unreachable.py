@@ -93,10 +93,10 @@ def test_a_follower_says_so_at_once_and_counts_it(nowhere: str, tmp_path: Path) 
     line = command(None, "follow", "--lake", tmp_path / "lake", *urls)
     with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        first = process.stderr.readline()
+        first = next(line for line in process.stderr if "Waiting: " in line)
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
-    assert first.startswith(f"Waiting: {nowhere} cannot be reached: Connection refused.")
+    assert f" WARNING Waiting: {nowhere} cannot be reached: Connection refused." in first
     assert "0 builds, 1 outage." in rest
 
 

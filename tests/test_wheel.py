@@ -86,7 +86,8 @@ def test_a_wheel_holds_all_files_of_the_packages_and_the_licences(folder: Path) 
     (wheel,) = folder.glob("basislake-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert names >= {
-        "basislake/report/charts.js",
+        "basislake/report/base.js",
+        "basislake/report/page.js",
         "basislake/report/page.css",
         "basislake/report/plotly-cartesian.min.js",
         "lake/py.typed",
