@@ -48,7 +48,7 @@ class ExchangeSettings:
         Args:
             where: a lake, whose runs on this machine share one pace; by default the pace is this
                 process's own.
-            tell: told of failures that last, and of refusals.
+            tell: called with a line about failures that last, and about refusals.
             refusals: what was said of those before, by a run that goes on.
 
         Raises:

@@ -111,7 +111,7 @@ class Follower:
             rhythm: how often what is done.
             work: done between rounds.
             say: told what a user should know.
-            finish: told of each instrument that the first round finishes.
+            finish: called with each instrument that the first round finishes.
             clock: seconds, never going back; it only bridges the time between two looks at the
                 exchange's clock.
             sleep: waits for some seconds.

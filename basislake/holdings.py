@@ -1,5 +1,5 @@
-"""What a lake holds of what it is meant to hold, and what a backfill would fetch: the figures that
-`status`, `plan` and `health` share.
+"""What a lake holds of what it is meant to hold, and what a backfill would fetch, by the same plans
+as `plan` shows.
 """
 
 from collections.abc import Sequence

@@ -57,11 +57,11 @@ def round_line(result: Result, lag: Lag | None) -> str:
 
 
 def finished_line(finished: Finished) -> str:
-    """Say on one line what an instrument came to, and how many of the run's are finished; pure."""
+    """Say on one line how an instrument ended, and how many of the run's are finished; pure."""
     figures = finished.figures
     parts = [counted(figures["candles"], "candle"), counted(figures["calls"], "call")]
     if retries := figures["retries"]:
-        parts.append(f"{retries:,} {'retry' if retries == 1 else 'retries'}")
+        parts.append(counted(retries, "retry", "retries"))
     if missing := figures["missing"]:
         parts.append(f"{counted(missing, 'minute')} missing")
     reason = f": {figures['reason']}" if "reason" in figures else ""

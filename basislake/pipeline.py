@@ -56,7 +56,7 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
         tell: told of the discovery, before the backfill begins.
         say: told what else a user should know.
         report: told of the backfill's progress.
-        finish: told of each instrument that is finished.
+        finish: called with each instrument that is finished.
 
     Raises:
         BasislakeError: what was answered until then is saved.

@@ -13,7 +13,7 @@ _ENDING = ".sql"
 
 
 def query_text(given: str) -> str:
-    """Return the SQL that an argument stands for.
+    """Return the SQL that an argument names.
 
     Args:
         given: the path of a file that ends in .sql, `-` for the standard input, @NAME of an

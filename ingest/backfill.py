@@ -90,8 +90,8 @@ class Backfill:
             is_sound: whether a candle that was asked for again on purpose may take the place of the
                 stored one; none may by default.
             report: told of progress, from the calling thread.
-            finish: told of each instrument that calls were made for, when the last of its answers
-                is committed or it failed; from the calling thread.
+            finish: called with each instrument that calls were made for, when the last of its
+                answers is committed or it failed; from the calling thread.
             tell: told what else a user should know, from the calling thread.
             clock: seconds, never going back.
             sleep: waits for some seconds.

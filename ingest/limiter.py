@@ -59,7 +59,8 @@ class Limiter:
             url: of the exchange; each has a pace of its own.
             clock: seconds, the same for all processes that share the folder.
             sleep: waits for some seconds.
-            tell: told when the exchange begins to refuse, and when that is over; from any thread.
+            tell: called with a line when the exchange begins to refuse, and when that is over; from
+                any thread.
             refusals: what was said of that before, by a limiter whose run goes on with this one.
         """
         self._most = calls_per_second

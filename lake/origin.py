@@ -6,14 +6,12 @@ from datetime import UTC, datetime
 
 import orjson
 
-from lake.errors import ConflictError, UsageError
+from lake.errors import UsageError
 from lake.schema import CLOCK, ORIGIN
+from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import INSTRUMENTS
-from lake.transaction import mark
-
-# Each lost race means that another writer marked the lake, or wrote an instrument.
-_TRIES = 10
+from lake.transaction import mark_lake
 
 
 def origin_of(lake: Lake) -> str | None:
@@ -58,16 +56,12 @@ def claim(lake: Lake, origin: str, program: str, clock: datetime | None = None) 
     if clock is not None:
         ahead_s = (clock - datetime.now(UTC)).total_seconds()
         marks[CLOCK] = orjson.dumps([clock, ahead_s], option=orjson.OPT_UTC_Z).decode()
-    for attempt in range(_TRIES):
-        base = lake.snapshot(INSTRUMENTS)
+
+    def marks_of(base: Snapshot) -> dict[str, str]:
         _check(lake, base.origin, origin)
-        if base.origin:
-            return
-        try:
-            mark(base, marks, {"program": program})
-        except ConflictError:
-            if attempt == _TRIES - 1:
-                raise
+        return {} if base.origin else marks
+
+    mark_lake(lake, marks_of, program)
 
 
 def first_clock(lake: Lake) -> tuple[datetime, float] | None:

@@ -9,14 +9,12 @@ from typing import Any
 
 import orjson
 
-from lake.errors import ConflictError, LakeError
+from lake.errors import LakeError
 from lake.schema import SCOPE
+from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import INSTRUMENTS
-from lake.transaction import mark
-
-# Each lost race means that another writer stored instruments, or another scope.
-_TRIES = 10
+from lake.transaction import mark_lake
 
 
 def stored(lake: Lake) -> dict[str, Any]:
@@ -51,14 +49,8 @@ def store(lake: Lake, scope: Mapping[str, Any], program: str) -> None:
         LakeError: the lake cannot be written; the scope is as it was.
     """
     text = orjson.dumps(scope, option=orjson.OPT_UTC_Z).decode()
-    for attempt in range(_TRIES):
-        base = lake.snapshot(INSTRUMENTS)
-        if base.properties.get(SCOPE, "{}") == text:
-            return
-        try:
-            mark(base, {SCOPE: text}, {"program": program})
-        except ConflictError:
-            if attempt == _TRIES - 1:
-                raise
-        else:
-            return
+
+    def marks_of(base: Snapshot) -> dict[str, str]:
+        return {} if base.properties.get(SCOPE, "{}") == text else {SCOPE: text}
+
+    mark_lake(lake, marks_of, program)

@@ -26,9 +26,13 @@ BUILD = "build"
 COPIED = "copied"
 
 _CURATED_NAMES = frozenset(table.name for table in CURATED)
-# Ingest commits these in the opposite order: opened in this one, none knows of a row that one of
-# the next lacks.
-_LAST_COMMITTED_FIRST = ((COVERAGE, INSTRUMENTS), (ASKS, RECORDS), (RAW_CANDLES,))
+# The names of tables in the order to open them. Ingest commits its tables in the opposite one, so
+# none knows of a row that one of the next lacks; the curated ones are those of a build.
+_INGESTED = ((COVERAGE, INSTRUMENTS), (ASKS, RECORDS), (RAW_CANDLES,))
+_ORDER = (
+    tuple(name for name, table in TABLES.items() if not any(table in same for same in _INGESTED)),
+    *(tuple(table.name for table in same) for same in _INGESTED),
+)
 
 
 class State(Lake):
@@ -62,11 +66,9 @@ class State(Lake):
         if not _CURATED_NAMES.isdisjoint(names):
             # Once, before those that need it are opened at once.
             self.build()
-        orders = [[table.name for table in tables] for tables in _LAST_COMMITTED_FIRST]
-        curated = [name for name in TABLES if not any(name in order for order in orders)]
         found: dict[str, Snapshot] = {}
-        for order in (curated, *orders):
-            found |= super().snapshots([name for name in order if name in names])
+        for same in _ORDER:
+            found |= super().snapshots([name for name in same if name in names])
         return {name: found[name] for name in names}
 
     def build(self) -> dict[str, Any] | None:

@@ -53,7 +53,7 @@ def sql(**given: Any) -> int:
     Statements are separated by ; and each prints its rows, one below the other. JSON is a list of
     objects; where several statements give rows, a list of such lists. --output takes the rows of
     one statement. docs/tables.md lists the tables, docs/views.md the views; nothing changes them,
-    COPY writes where it is told to. A query that DuckDB refuses is wrong usage, exit code 2.
+    COPY writes the file that it names. A query that DuckDB refuses is wrong usage, exit code 2.
 
     A table on a terminal is as wide as the terminal: columns on the right that do not fit are
     hidden and named, and --wide shows them. A column's numbers have the same number of decimals,

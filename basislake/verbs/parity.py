@@ -39,8 +39,7 @@ def compare_told(where: Lake, uri: str, target: Target) -> Comparison:
     told = "every cell is the lake's" if found.equal else f"{len(found.differences)} differ"
     say(
         f"Verify: {counted(found.partitions, 'partition')}, {counted(found.rows, 'row')} compared, "
-        f"{told}, "
-        f"in {duration(found.seconds)}."
+        f"{told}, in {duration(found.seconds)}."
     )
     return found
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from basislake.access import check_access
+from basislake.columns import Column
 from basislake.exchange_settings import ExchangeSettings
-from basislake.fronts import fronts
 from basislake.output import print_json, say
 from basislake.pipeline import is_complete
 from basislake.report.beside import Loaded
@@ -21,6 +21,25 @@ from basislake.verbs.report import report_told
 from ingest.selection import Selection
 from lake import Lake
 from lake.errors import LoadError
+from lake.views.fronts import FRONT_QUARTERLY_ROLL_DAYS
+
+# The basis now: each coin's front quarterly, as the view `front_quarterly` chooses it.
+FRONTS_SQL = f"""
+    SELECT coin, instrument, ts, days_to_expiry, future_close, basis_pct, annualised_pct
+    FROM term_structure_latest
+    WHERE term = 'quarterly' AND days_to_expiry > {FRONT_QUARTERLY_ROLL_DAYS}
+    QUALIFY row_number() OVER (PARTITION BY coin ORDER BY expires_at, instrument) = 1
+    ORDER BY coin
+"""
+_COLUMNS = (
+    "coin",
+    "future",
+    "minute",
+    Column("days left", decimals=1),
+    "price",
+    Column("basis %", decimals=3),
+    Column("% a year", decimals=2),
+)
 
 
 def run(
@@ -35,25 +54,14 @@ def run(
     """See `basislake.commands.run`; return the exit code."""
     totals = say if as_json else click.echo
     summary, code = run_all(where, settings, selection, None if no_load else target, totals=totals)
-    found = fronts(where)
+    found = where.sql(FRONTS_SQL).to_dicts()
     if as_json:
         print_json({**summary, "basis": found})
     elif found:
-        columns = ["coin", "future", "minute", "days left", "price", "basis %", "% a year"]
-        rows = [
-            [
-                front.coin,
-                front.instrument,
-                front.ts,
-                round(front.days_to_expiry, 1),
-                front.future_close,
-                round(front.basis_pct, 3),
-                None if front.annualised_pct is None else round(front.annualised_pct, 2),
-            ]
-            for front in found
-        ]
         click.echo()
-        print_table("Basis of the front quarterlies", columns, rows)
+        print_table(
+            "Basis of the front quarterlies", _COLUMNS, [list(row.values()) for row in found]
+        )
     return code
 
 
