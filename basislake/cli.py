@@ -1,14 +1,16 @@
 """The command `basislake`: its verbs, and what an error or an interruption looks like."""
 
+import io
 import os
+import shlex
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, add_completion_class
 
 from basislake import __version__
 from basislake.endings import (
@@ -18,7 +20,9 @@ from basislake.endings import (
     is_reader_gone,
     open_closed_streams,
 )
-from basislake.output import print_json, say
+from basislake.output import called, print_json, say
+from basislake.screen import SCREEN
+from basislake.shells import Bash
 from lake.errors import BasislakeError, UnreachableError, UsageError
 
 EXIT_CODES: Mapping[int, str] = {
@@ -38,6 +42,12 @@ _UNREACHABLE = (
     "\n`basislake instruments --offline`; `basislake exchange` serves a simulated exchange."
 )
 _SAFE = "What was committed is safe; the same command does what is left."
+# Verbs that work for long, and write down in a log at once that they have begun.
+_LONG = ("run", "follow", "backfill", "build", "load", "maintain")
+# Verbs that commit as they go, so that the same command goes on after an interruption.
+_COMMITTING = (*_LONG, "instruments", "demo", "backup", "restore")
+# What may hold a password; a command line that has it is not repeated.
+_MAYBE_SECRET = ("@", "password")
 
 # The verbs and what each does, in the order they are met. Each is a module of
 # `basislake.commands`, which is imported when the verb is called or its help is read.
@@ -46,6 +56,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Fetch, validate, load": {
         "run": "Discover, backfill, build, load and report",
         "follow": "Keep the lake current, minute by minute",
+        "scope": "Show or set what the lake is meant to hold",
         "instruments": "Discover, store and list every instrument",
         "plan": "Show what a backfill would ask for",
         "backfill": "Fetch the candles that the lake lacks",
@@ -77,6 +88,10 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
 _SUMMARIES = {name: text for verbs in _SECTIONS.values() for name, text in verbs.items()}
 
 
+class _Interrupted(BaseException):
+    """A verb was interrupted by a signal."""
+
+
 class _Verbs(click.Group):
     """A group that imports a verb when it is called, and lists all of them without that."""
 
@@ -98,6 +113,8 @@ class _Verbs(click.Group):
             if is_reader_gone():
                 raise
             raise OSError(str(exc)) from exc  # click would take it for that of stdout
+        except KeyboardInterrupt as exc:
+            raise _Interrupted from exc  # click would write an empty line
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         for title, verbs in _SECTIONS.items():
@@ -142,6 +159,9 @@ def basislake() -> None:
     """
 
 
+add_completion_class(Bash)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit with its code; what ends it early is told on stderr, and as a JSON
     object on stdout where --json was given.
@@ -150,6 +170,8 @@ def main(arguments: list[str] | None = None) -> None:
     interruptions = Interruptions()
     interruptions.listen()
     given = sys.argv[1:] if arguments is None else arguments
+    if SCREEN.is_log and given and given[0] in _LONG and not _asks_help(given):
+        say(f"basislake {__version__} {given[0]} begins, process {os.getpid()}.")
     try:
         code = _run(given, interruptions)
     except (BrokenPipeError, SystemExit):
@@ -157,6 +179,8 @@ def main(arguments: list[str] | None = None) -> None:
         if not is_reader_gone():
             raise
         code = READER_GONE
+    with suppress(OSError):
+        SCREEN.end()
     give_up_output()
     sys.exit(code)
 
@@ -167,11 +191,12 @@ def _run(given: list[str], interruptions: Interruptions) -> int:
         code = basislake.main(given, prog_name="basislake", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as exc:
-        exc.show()
+        _show(exc)
         return _ended(exc.exit_code, exc.format_message(), given)
-    except (click.Abort, KeyboardInterrupt) as exc:
+    except (_Interrupted, click.Abort, KeyboardInterrupt) as exc:
         notes = getattr(exc.__cause__ or exc, "__notes__", ())
-        message = " ".join(["Interrupted.", _SAFE, *notes])
+        message = " ".join(["Interrupted.", *what_goes_on(given), *notes])
+        SCREEN.interrupt()
         say(message)
         return _ended(interruptions.exit_code, message, given)
     except UsageError as exc:
@@ -189,6 +214,31 @@ def _run(given: list[str], interruptions: Interruptions) -> int:
         say(f"Error: {told}")
         return _ended(_FAILED, told, given)
     return code if isinstance(code, int) else 0
+
+
+def _show(error: click.ClickException) -> None:
+    """Write click's words of wrong usage, in a log each line as one."""
+    if not SCREEN.is_log:
+        error.show()
+        return
+    text = io.StringIO()
+    error.show(file=text)
+    for line in filter(None, text.getvalue().splitlines()):
+        say(line)
+
+
+def _asks_help(given: Collection[str]) -> bool:
+    return not {"-h", "--help"}.isdisjoint(given)
+
+
+def what_goes_on(given: Sequence[str]) -> tuple[str, ...]:
+    """What is safe, and which command goes on, of a verb that commits; nothing of others."""
+    if not given or given[0] not in _COMMITTING:
+        return ()
+    line = shlex.join(given)
+    if any(word in line for word in _MAYBE_SECRET):
+        return ("What was committed is safe; the same command goes on.",)
+    return (f"What was committed is safe; `{called()} {line}` goes on.",)
 
 
 def _of_machine(error: BaseException) -> str:

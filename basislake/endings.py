@@ -16,6 +16,10 @@ _BY_SIGNAL = 128
 READER_GONE = _BY_SIGNAL + signal.SIGPIPE
 
 
+class Ended(KeyboardInterrupt):
+    """A signal that ends the command, whatever Ctrl-C alone would do."""
+
+
 class Interruptions:
     """The signals that end the command politely, as Ctrl-C does: what is open is closed."""
 
@@ -44,7 +48,7 @@ class Interruptions:
             # Both the terminal and the shell send it; what is saved meanwhile goes on.
             signal.signal(number, signal.SIG_IGN)
             _silence(self._terminals)
-        raise KeyboardInterrupt
+        raise Ended
 
 
 def open_closed_streams() -> None:

@@ -6,6 +6,7 @@ distributes.
 
 import logging
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -89,8 +90,9 @@ class Cluster:
         and are counted every few seconds.
         """
         if self._clock() - self._looked_s > _LOOK_EVERY_S:
-            # Without a scheduler, what was handed to it fails, and says so.
-            with suppress(OSError):
+            # Without a scheduler, what was handed to it fails, and says so; a client that has given
+            # it up is closed, and raises a RuntimeError.
+            with suppress(OSError, RuntimeError):
                 self._threads = self._look()
         return self._threads
 
@@ -125,12 +127,15 @@ def executor(engine: Engine, *, threads: int | None = None) -> Iterator[Executor
 
 
 @contextmanager
-def cluster(engine: Engine, *, threads: int | None = None) -> Iterator[Cluster]:
+def cluster(
+    engine: Engine, *, threads: int | None = None, wait_s: float = _WAIT_FOR_SCHEDULER_S
+) -> Iterator[Cluster]:
     """Give the workers of an engine that is not local, for as long as the block lasts.
 
     Args:
         engine: `dask` or `dask://host:port`.
         threads: of a cluster made on the spot, in all; one for each worker by default.
+        wait_s: for a scheduler to answer, and for its first worker.
 
     Raises:
         UsageError: the engine is not installed, or no scheduler or worker answers.
@@ -141,7 +146,8 @@ def cluster(engine: Engine, *, threads: int | None = None) -> Iterator[Cluster]:
         from distributed.utils import silence_logging_cmgr  # noqa: PLC0415
     except ImportError as exc:
         raise UsageError(
-            "--engine dask needs Dask: pip install 'basislake[dask]'. Nothing was done."
+            "--engine dask needs Dask, which is not installed. Nothing was done. Install it with: "
+            f"{sys.executable} -m pip install distributed"
         ) from exc
     with ExitStack() as stack:
         # A cluster that ends complains with tracebacks; what fails is raised here.
@@ -151,13 +157,14 @@ def cluster(engine: Engine, *, threads: int | None = None) -> Iterator[Cluster]:
             made = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=-(-(threads or workers) // workers),
-                dashboard_address=None,
+                # Not the usual port, which another cluster may have.
+                dashboard_address="127.0.0.1:0",
                 preload=__name__,
                 silence_logs=logging.CRITICAL,
             )
             client = stack.enter_context(Client(stack.enter_context(made), set_as_default=False))
         else:
-            client = stack.enter_context(_connected(Client, engine))
+            client = stack.enter_context(_connected(Client, engine, wait_s))
         try:
             yield Cluster(client)
         except (KilledWorker, CancelledError) as exc:
@@ -175,27 +182,27 @@ def dask_setup(_worker: object) -> None:
     os.setpgrp()
 
 
-def _connected(client: Any, engine: Engine) -> Any:  # noqa: ANN401  (the library may be absent)
+def _connected(client: Any, engine: Engine, wait_s: float) -> Any:  # noqa: ANN401  (likewise)
     address = "tcp://" + engine.name.removeprefix(_ADDRESS)
     try:
-        connected = client(address, timeout=_WAIT_FOR_SCHEDULER_S, set_as_default=False)
+        connected = client(address, timeout=wait_s, set_as_default=False)
     except (OSError, ValueError) as exc:
         raise UsageError(
             f"No Dask scheduler answers at {address}; start one with `dask scheduler`. "
             "Nothing was done."
         ) from exc
     try:
-        _check_workers(connected, address)
+        _check_workers(connected, address, wait_s)
     except UsageError:
         connected.close()
         raise
     return connected
 
 
-def _check_workers(client: Any, scheduler: str) -> None:  # noqa: ANN401  (the library may be absent)
+def _check_workers(client: Any, scheduler: str, wait_s: float) -> None:  # noqa: ANN401  (likewise)
     """Refuse a cluster without workers, or with some that would do other work than this program."""
     try:
-        client.wait_for_workers(1, timeout=_WAIT_FOR_SCHEDULER_S)
+        client.wait_for_workers(1, timeout=wait_s)
     except OSError as exc:
         raise UsageError(
             f"The Dask scheduler at {scheduler} has no workers; start some with "

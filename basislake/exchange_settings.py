@@ -10,6 +10,7 @@ from ingest.exchange import Exchange
 from ingest.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
 from ingest.limiter import Limiter
 from ingest.pace import DEFAULT_CALLS_PER_SECOND
+from ingest.refusals import Refusals
 from lake import Lake
 from lake.origin import check_origin
 
@@ -37,33 +38,42 @@ class ExchangeSettings:
 
     @contextmanager
     def open(
-        self, where: Lake | None = None, tell: Callable[[str], None] = say
+        self,
+        where: Lake | None = None,
+        tell: Callable[[str], None] = say,
+        refusals: Refusals | None = None,
     ) -> Iterator[Exchange]:
         """Address the exchange, and close the connections at the end.
 
         Args:
             where: a lake, whose runs on this machine share one pace; by default the pace is this
                 process's own.
-            tell: told of failures that last.
+            tell: called with a line about failures that last, and about refusals.
+            refusals: what was said of those before, by a run that goes on.
 
         Raises:
             UsageError: see `check`.
         """
         if where is not None:
             self.check(where)
-        exchange = self.exchange(where, tell)
+        exchange = self.exchange(where, tell, refusals)
         try:
             yield exchange
         finally:
             exchange.close()
 
-    def exchange(self, where: Lake | None = None, tell: Callable[[str], None] = say) -> Exchange:
+    def exchange(
+        self,
+        where: Lake | None = None,
+        tell: Callable[[str], None] = say,
+        refusals: Refusals | None = None,
+    ) -> Exchange:
         """Address the exchange, as `open` does; the caller closes it."""
         folder = where.machine_folder if where else None
         return Exchange(
             self.url,
             self.history_url,
-            limiter=Limiter(self.rate, folder=folder, url=self.url),
+            limiter=Limiter(self.rate, folder=folder, url=self.url, tell=tell, refusals=refusals),
             timeout_s=self.timeout_s,
             retries=self.retries,
             tell=tell,

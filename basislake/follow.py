@@ -20,7 +20,8 @@ from ingest.backfill import Backfill
 from ingest.discover import discover
 from ingest.exchange import Exchange
 from ingest.plans import Planner, plan_figures
-from ingest.results import Result
+from ingest.refusals import Refusals
+from ingest.results import Finished, Result
 from ingest.runs import RunRecord
 from ingest.schedule import (
     Lag,
@@ -33,6 +34,7 @@ from ingest.schedule import (
     next_fetch,
     wait_after_failures_s,
 )
+from ingest.scope import scope_of, within
 from ingest.selection import Selection
 from lake import Lake
 from lake.errors import BasislakeError, ExchangeError, LakeError, TransientError, UsageError
@@ -87,7 +89,7 @@ class Follower:
         result: what it did so far.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each is a wish of its own, all but the first four by keyword)
         self,
         where: Lake,
         settings: ExchangeSettings,
@@ -96,6 +98,7 @@ class Follower:
         *,
         work: Work,
         say: Callable[[str], None] = lambda _: None,
+        finish: Callable[[Finished], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -104,10 +107,11 @@ class Follower:
         Args:
             where: the lake.
             settings: of the exchange.
-            selection: of instruments and minutes.
+            selection: what the flags say; the lake's scope says the rest, and may change.
             rhythm: how often what is done.
             work: done between rounds.
             say: told what a user should know.
+            finish: called with each instrument that the first round finishes.
             clock: seconds, never going back; it only bridges the time between two looks at the
                 exchange's clock.
             sleep: waits for some seconds.
@@ -120,6 +124,8 @@ class Follower:
         self._selection = selection
         self._rhythm = rhythm
         self._news = News(say)
+        self._refusals = Refusals()
+        self._finish = finish
         self._chores = Chores(work, rhythm, self._news)
         self._clock = clock
         self._sleep = sleep
@@ -127,6 +133,7 @@ class Follower:
         log = str(self._record.log) if self._record.log else None
         self.result = Followed(run=self._record.id, log=log)
         self._roll = Roll()
+        self._chosen = selection
         self._seen = datetime.min.replace(tzinfo=UTC), clock()
         self._newest: dict[str, datetime] = {}
         self._expired: set[str] = set()
@@ -157,7 +164,7 @@ class Follower:
         """Do what is due, and return the seconds to wait before the next round."""
         try:
             # A connection of its own: after an outage nothing of the old ones is any good.
-            with self._settings.open(self._where, tell=lambda _: None) as exchange:
+            with self._settings.open(self._where, self._news.say, self._refusals) as exchange:
                 now, seen_s = self._seen = exchange.server_time(most_retries=1), self._clock()
                 self._discover(exchange, now)
                 self._fetch(exchange, now)
@@ -196,7 +203,11 @@ class Follower:
         self._news.discovered(found)
 
     def _fetch(self, exchange: Exchange, now: datetime) -> None:
-        planner = Planner(self._where, self._selection, now, without=self._roll.without(now))
+        chosen = within(self._selection, scope_of(self._where))
+        if chosen != self._chosen:
+            # Somebody changed the lake's scope: what had ended may lack minutes now.
+            self._chosen, self._roll = chosen, Roll()
+        planner = Planner(self._where, chosen, now, without=self._roll.without(now))
         self._expired = expired_by(self._where.snapshot(INSTRUMENTS).read(), now)
         if not self._followed:
             # What had expired before this run is no news.
@@ -218,6 +229,8 @@ class Follower:
             PROGRAM,
             part_of=self._record,
             threads=self._settings.threads,
+            # The first round may repair years, and take hours.
+            finish=self._finish if not self.result.rounds else lambda _: None,
         )
         try:
             job.run()

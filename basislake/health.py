@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from basislake.output import duration
-from ingest.runs import exchange_ahead, runs
+from basislake.output import counted, duration
+from basislake.retry import retry_command
+from ingest.runs import RUNNING, STUCK, exchange_ahead, runs
+from ingest.scope import described, outside, scope_of
 from lake import Lake
+from lake.spans import Span
 from lake.tables import BASIS, COVERAGE, INSTRUMENTS, RAW_CANDLES, Table
 
 # How the last backfill may have ended that somebody should look at; an interruption was wanted.
@@ -22,18 +25,20 @@ class Health:
     Attributes:
         problems: one sentence each, with what to do; none where all is well.
         newest: by table, then by coin, the newest minute of an instrument that is still traded.
+        scope: what the lake is meant to hold, in words; nothing else is looked at.
     """
 
     problems: list[str]
     newest: dict[str, dict[str, datetime]]
+    scope: str
 
 
 def health(where: Lake, now: datetime, max_age: timedelta) -> Health:
     """Look whether the newest minutes are young enough and whether something failed.
 
-    Reads logs, `instruments`, `coverage` and the records of runs, no candle. Only instruments that
-    are traded by their record count, and age is by the exchange's clock as it was met last, so that
-    a simulated market or one that has ended is not taken for a late one.
+    Reads logs, `instruments`, `coverage` and the records of runs, no candle. Only instruments in
+    the lake's scope that are traded by their record count, and age is by the exchange's clock as it
+    was met last, so that a simulated market or one that has ended is not taken for a late one.
 
     Args:
         where: the lake.
@@ -45,19 +50,22 @@ def health(where: Lake, now: datetime, max_age: timedelta) -> Health:
     """
     where = where.state()
     at = now + exchange_ahead(where)
-    is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > at)
+    scope = scope_of(where)
     known = where.read(INSTRUMENTS)
-    active = known.filter(pl.col("active") & is_open)
+    chosen = known.filter(~pl.col("instrument").is_in(list(outside(known, scope))))
+    is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > at)
+    is_over = scope.until is not None and scope.until <= at
+    active = chosen.filter(pl.col("active") & is_open & (not is_over))
     futures = _bases(active.filter(kind="future"))
     newest = {table.name: _newest(where, table, _bases(active)) for table in (RAW_CANDLES, BASIS)}
     problems = [
         *_unknown(known),
         *_old(newest[RAW_CANDLES.name], at, max_age, is_traded=not active.is_empty()),
         *_behind(newest[BASIS.name], _newest(where, RAW_CANDLES, futures), at, max_age),
-        *_unanswered(where),
+        *_unanswered(where, chosen["instrument"].to_list(), scope.span),
         *_failed(where, now),
     ]
-    return Health(problems, newest)
+    return Health(problems, newest, described(scope))
 
 
 def _unknown(known: pl.DataFrame) -> Iterator[str]:
@@ -114,21 +122,32 @@ def _when(last: datetime, at: datetime) -> str:
     return f"{last:%Y-%m-%d %H:%M}Z, {duration((at - last).total_seconds())} ago"
 
 
-def _unanswered(where: Lake) -> Iterator[str]:
-    failed = where.read(COVERAGE).filter(status="failed")
+def _unanswered(where: Lake, names: list[str], span: Span | None) -> Iterator[str]:
+    failed = where.read(COVERAGE).filter(pl.col("instrument").is_in(names), status="failed")
+    if span is not None:
+        failed = failed.filter(pl.col("start") < span.end, pl.col("end") > span.start)
     if failed.height:
-        names = failed["instrument"].unique().sort()
-        more = ", ..." if names.len() > 1 else ""
+        found = failed["instrument"].unique().sort().to_list()
+        minutes = int(failed["minutes"].sum())
+        more = ", ..." if len(found) > 1 else ""
         yield (
-            f"{failed['minutes'].sum():,} minutes of {names.len()} instruments ({names[0]}{more}) "
-            "have no answer; `basislake backfill` asks again."
+            f"{counted(minutes, 'minute')} of {counted(len(found), 'instrument')} "
+            f"({found[0]}{more}) {'has' if minutes == 1 else 'have'} no answer; "
+            f"`{retry_command(where, found)}` asks again."
         )
 
 
 def _failed(where: Lake, now: datetime) -> Iterator[str]:
     known = runs(where, 10, now)
+    for record in known:
+        if record["state"] == STUCK:
+            since = duration(record["quiet_seconds"])
+            yield (
+                f"The backfill {record['run']}, process {record['pid']} on {record['host']}, has "
+                f"not moved for {since}; `basislake status` says more."
+            )
     # One that runs, such as a follow, resumes what others left.
-    is_resumed = any(record["state"] == "running" for record in known)
+    is_resumed = any(record["state"] == RUNNING for record in known)
     last = next(iter(known), None)
     if last and not is_resumed and last["state"] in _FAILED_STATES:
         told = f"The last backfill, {last['run']}, ended as {last['state']}"

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Collection
 
-from basislake.output import duration
+from basislake.output import counted, duration
 from ingest.discover import Discovery
-from ingest.results import Result
+from ingest.results import Finished, Result
 from ingest.schedule import Lag
 
 _MOST_NAMED = 5
@@ -28,7 +28,7 @@ class News:
     def discovered(self, found: Discovery) -> None:
         """Say what a discovery brought."""
         if found.new:
-            self.say(f"New: {len(found.new)} instruments, {some(found.new)}.")
+            self.say(f"New: {counted(len(found.new), 'instrument')}, {some(found.new)}.")
         if found.changed:
             self.say(f"Changed: the exchange now gives another life for {some(found.changed)}.")
         refused = [f"{each.name}: {each.reason}" for each in found.refused if each.could_be_dated]
@@ -50,9 +50,24 @@ def round_line(result: Result, lag: Lag | None) -> str:
     behind = f"; lag {duration(lag.seconds)}" if lag and lag.seconds is not None else ""
     elsewhere = f", {len(result.left)} left to another run" if result.left else ""
     failed = f", {len(result.failed)} failed" if result.failed else ""
+    candles = counted(result.candles_written, "candle")
+    instruments = counted(result.instruments, "instrument")
+    calls = counted(result.calls, "call")
+    return f"{at}{candles} of {instruments} by {calls}{elsewhere}{failed}{behind}"
+
+
+def finished_line(finished: Finished) -> str:
+    """Say on one line how an instrument ended, and how many of the run's are finished; pure."""
+    figures = finished.figures
+    parts = [counted(figures["candles"], "candle"), counted(figures["calls"], "call")]
+    if retries := figures["retries"]:
+        parts.append(counted(retries, "retry", "retries"))
+    if missing := figures["missing"]:
+        parts.append(f"{counted(missing, 'minute')} missing")
+    reason = f": {figures['reason']}" if "reason" in figures else ""
     return (
-        f"{at}{result.candles_written:,} candles of {result.instruments} instruments by "
-        f"{result.calls:,} calls{elsewhere}{failed}{behind}"
+        f"[{finished.done}/{finished.total}] {finished.instrument} {finished.status}{reason}, "
+        f"{', '.join(parts)}"
     )
 
 

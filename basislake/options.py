@@ -7,6 +7,7 @@ load nothing that takes time.
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,19 +15,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import lake
+from basislake import completing
 from basislake.defaults import EMBEDDED
 from basislake.defaults import LAKE as DEFAULT_LAKE
 from basislake.engines import LOCAL, Engine
 from ingest import defaults
 from ingest.hosts import HISTORY_URL, WWW_URL
 from ingest.pace import DEFAULT_CALLS_PER_SECOND
-from ingest.selection import Selection, select
 from lake.errors import UsageError
 from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 
 if TYPE_CHECKING:
     from basislake.exchange_settings import ExchangeSettings
     from basislake.target import Target
+    from ingest.selection import Selection
     from lake import Lake
 
 _FIRST_YEAR, _END_YEAR = 2000, 2100
@@ -101,6 +103,7 @@ def lake_option(command: F) -> F:
         show_default=True,
         show_envvar=True,
         help="Folder or object-store URI of the lake",
+        shell_complete=completing.folder,
     )
     return grouped(command, (option,), _opened, "where")
 
@@ -197,7 +200,7 @@ def selection_options(command: F) -> F:
     """Add the selection; the command gets `selection`."""
     options = (
         click.option(
-            "--all", "everything", is_flag=True, help="All instruments, which is the default"
+            "--all", "everything", is_flag=True, help="All instruments, whatever the lake's scope"
         ),
         click.option(
             "--currency",
@@ -205,6 +208,7 @@ def selection_options(command: F) -> F:
             metavar="COIN",
             multiple=True,
             help="BTC or ETH; repeat, or separate by commas",
+            shell_complete=completing.coins,
         ),
         click.option(
             "--instruments",
@@ -212,6 +216,7 @@ def selection_options(command: F) -> F:
             metavar="NAMES",
             multiple=True,
             help="Names separated by commas or spaces; a future brings its perpetual",
+            shell_complete=completing.instruments,
         ),
         click.option("--since", type=Time(), help="First minute, UTC date or time, inclusive"),
         click.option("--until", type=Time(), help="Last minute, exclusive"),
@@ -315,6 +320,25 @@ def as_of_option(command: F) -> F:
     return option(command)
 
 
+# Whether all columns are to be shown, in the context of a verb that has --wide.
+IS_WIDE = "basislake.is_wide"
+
+
+def wide_option(command: F) -> F:
+    """Add --wide; `basislake.tables` knows it from the context of the command."""
+
+    def keep(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001  (click's)
+        context.meta[IS_WIDE] = value
+
+    return click.option(
+        "--wide",
+        is_flag=True,
+        expose_value=False,
+        callback=keep,
+        help="Show all columns, also where they do not fit the terminal",
+    )(command)
+
+
 def json_option(command: F) -> F:
     """Add --json; the command gets `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object")(command)
@@ -327,10 +351,12 @@ def _selection(
     names: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
-) -> Selection:
+) -> "Selection":
+    from ingest.selection import select  # noqa: PLC0415
+
     if everything and (currencies or names):
         raise UsageError("--all does not go with --currency or --instruments.")
-    return select(currencies, names, since, until)
+    return replace(select(currencies, names, since, until), is_all=everything)
 
 
 def grouped(

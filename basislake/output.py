@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -15,25 +15,17 @@ from typing import Any
 import click
 import orjson
 
+from basislake.screen import SCREEN
+
+_REWRITTEN_EVERY_S = 0.1
 _LINE_EVERY_S = 10.0
 _KILO = 1000
 _LEAST_SHARE = 0.01
-_BAD, _ODD, _NEUTRAL = {"fg": "red", "bold": True}, {"fg": "yellow"}, {"fg": "cyan"}
-# How what a line begins with looks on a terminal.
-_LABEL_STYLES: Mapping[str, Mapping[str, Any]] = {
-    **dict.fromkeys(("Error", "Failed", "Refused", "Damaged"), _BAD),
-    **dict.fromkeys(("Warning", "Missing", "Changed"), _ODD),
-    **dict.fromkeys(("Note", "Empty"), _NEUTRAL),
-}
 
 
 def say(message: str) -> None:
-    """Tell the user something that is not a result."""
-    label, colon, rest = message.partition(":")
-    style = _LABEL_STYLES.get(label) if colon else None
-    if style and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
-        message = f"{click.style(label + colon, **style)}{rest}"
-    click.echo(message, err=True)
+    """Tell the user something that is not a result; see `basislake.screen`."""
+    SCREEN.say(message)
 
 
 def print_json(value: Any) -> None:
@@ -48,8 +40,8 @@ def json_text(value: Any) -> str:
 
 
 class Progress:
-    """Progress lines on stderr: one line that is rewritten on a terminal, a line now and then
-    elsewhere.
+    """Progress lines on stderr: one line that is rewritten on a terminal, a line now and then in a
+    log.
     """
 
     def __init__(self, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,21 +55,16 @@ class Progress:
         self._clock = clock
         self._start_s = clock()
         self._last_s = self._start_s
-        # A dumb terminal cannot go back to the start of a line.
-        self._is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Show that `done` of `total` are done."""
         now_s = self._clock()
-        every_s = 0.1 if self._is_terminal else _LINE_EVERY_S
+        every_s = _REWRITTEN_EVERY_S if SCREEN.rewrites else _LINE_EVERY_S
         if done < total and now_s - self._last_s < every_s:
             return
         self._last_s = now_s
         line = progress_line(done, total, now_s - self._start_s, self._unit, note)
-        if self._is_terminal:
-            click.echo(f"\r\x1b[K{line}", err=True, nl=done == total)
-        else:
-            click.echo(line, err=True)
+        SCREEN.show_progress(line, is_last=done == total)
         if done == total:
             self._start_s = now_s
 
@@ -103,9 +90,15 @@ def called() -> str:
     return os.path.relpath(sys.argv[0])
 
 
-def counted(count: int, word: str) -> str:
-    """Return a number of things for people: 1 instrument, 2 instruments."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+def counted(count: int, word: str, plural: str = "") -> str:
+    """Return a number of things for people: 1 instrument, 2 instruments.
+
+    Args:
+        count: how many.
+        word: of one.
+        plural: of several, where it is not the word and an s.
+    """
+    return f"{count:,} {word if count == 1 else plural or f'{word}s'}"
 
 
 def size(count: float) -> str:

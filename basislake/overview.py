@@ -1,40 +1,48 @@
-"""What `status` shows at a glance: how complete each coin is, how old it is, what to do next."""
+"""What `status` shows at a glance: how complete the lake is, how old it is, what to do next."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+import click
 import polars as pl
 
-from basislake.output import age, called, percent, size
-from basislake.tables import bar, console, print_table
-from lake import Lake
+from basislake.columns import Column, Kind
+from basislake.holdings import Holdings
+from basislake.output import age, called, counted, percent, size
+from basislake.retry import retry_arguments
+from basislake.tables import bar, console, heading, print_table
+from ingest.standing import Minutes, State, summed
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE
-from lake.tables import COVERAGE, INSTRUMENTS
 
 # The order a bar shows them in: what is there, what was asked, what was not.
 _STATUSES = ("present", "no_data", "missing", "failed", "never_asked")
-# Fetched longer ago than this, a lake that was up to date then is worth another run.
-_OLD = timedelta(days=1)
 # Verbs that write to the database.
 _LOADING = ("load", "load --verify", "run")
+# Who fetched so few futures and no others may want no others.
+_FEW = 6
 
 Next = tuple[str, str]
 
 
-def coins(where: Lake) -> list[dict[str, Any]]:
+def coins(held: Holdings) -> list[dict[str, Any]]:
     """Return one object per coin and kind.
 
     Keys: coin, kind; instruments (known) and with_candles; coverage (status to minutes); newest_ts
-    (the newest minute with a raw candle, None where there is none).
+    (the newest minute with a raw candle, None where there is none); and of those in scope in_scope,
+    complete, current, begun, not_begun and minutes (see `ingest.standing`).
+
+    Args:
+        held: what the lake holds of its scope.
     """
-    joined = where.read(COVERAGE).join(where.read(INSTRUMENTS), on="instrument", how="right")
+    joined = held.coverage.join(held.known, on="instrument", how="right")
     is_present = pl.col("status") == "present"
     minutes = pl.col("minutes")
     found = joined.group_by(coin="base", kind="kind").agg(
         instruments=pl.col("instrument").n_unique(),
+        names=pl.col("instrument").unique(),
         with_candles=pl.col("instrument").filter(is_present).n_unique(),
         newest_ts=pl.col("end").filter(is_present).max() - MINUTE,
         **{status: minutes.filter(pl.col("status") == status).sum() for status in _STATUSES},
@@ -44,6 +52,7 @@ def coins(where: Lake) -> list[dict[str, Any]]:
             **{key: row[key] for key in ("coin", "kind", "instruments", "with_candles")},
             "coverage": {status: row[status] for status in _STATUSES if row[status]},
             "newest_ts": row["newest_ts"],
+            **summed(each for each in held.standings if each.plan.instrument in row["names"]),
         }
         for row in found.sort("coin", "kind").iter_rows(named=True)
     ]
@@ -57,29 +66,53 @@ def committed_at(snapshot: Snapshot) -> datetime | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def next_steps(found: Mapping[str, Any], now: datetime) -> list[Next]:
+def next_steps(found: Mapping[str, Any]) -> list[Next]:
     """Return what to run next, most urgent first, as (arguments of `basislake`, why); pure.
 
     Args:
         found: what `status --json` prints.
-        now: this machine's clock, UTC.
     """
     steps: list[Next] = []
-    minutes = found["coverage"]
-    if not found["running"]:
-        if failed := minutes.get("failed"):
-            steps.append(("backfill", f"asks again for {failed:,} minutes without an answer"))
-        elif lacking := minutes.get("never_asked"):
-            steps.append(("backfill", f"fetches {lacking:,} minutes that nobody asked for yet"))
-        elif not minutes:
-            steps.append(("backfill", "fetches the candles"))
-        elif since := _old(found, now):
-            steps.append(("run", f"brings what is new; it was fetched {since}"))
+    if found["scope_problem"]:
+        steps.append(("scope --all", "sets the scope to everything, for it cannot be kept to"))
+    elif not found["instruments"]["known"]:
+        steps.append(("instruments", "fetches the list of instruments, in four calls"))
+    elif not found["running"]:
+        # One that is stuck, too, has locked what it works on.
+        steps += _fetching_steps(found)
     if found["behind"]:
         steps.append(("build", "brings the curated tables up to date"))
     if not found["database_error"]:
         steps += _database_steps(found["database"])
     return steps
+
+
+def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
+    failed, plan = found["failed"], found["to_fetch"]
+    if failed:
+        count = found["minutes"]["failed"]
+        yield retry_arguments(failed), f"asks again for {count:,} minutes without an answer"
+    rest = [
+        row for row in found["standings"] if _is_lacking(row) and row["instrument"] not in failed
+    ]
+    if not rest:
+        return
+    is_old = all(row["is_open"] and row["state"] == State.BEGUN.value for row in rest)
+    verb = "run" if is_old and found["tables"]["builds"]["rows"] else "backfill"
+    yield verb, f"fetches at most {plan['candles']:,} candles in {counted(plan['calls'], 'call')}"
+    begun = [row["instrument"] for row in found["standings"] if _is_begun_future(row)]
+    is_unset = found["scope"]["is_everything"] and found["instruments"]["not_begun"]
+    if is_unset and 0 < len(begun) <= _FEW:
+        names = ",".join(begun)
+        yield f"scope --instruments {names}", "says that the lake is meant to hold nothing else"
+
+
+def _is_lacking(row: Mapping[str, Any]) -> bool:
+    return row["state"] in (State.BEGUN.value, State.NOT_BEGUN.value)
+
+
+def _is_begun_future(row: Mapping[str, Any]) -> bool:
+    return bool(row["kind"] == "future" and row["state"] != State.NOT_BEGUN.value)
 
 
 def _database_steps(database: Mapping[str, Any] | None) -> list[Next]:
@@ -92,37 +125,115 @@ def _database_steps(database: Mapping[str, Any] | None) -> list[Next]:
     return []
 
 
-def show_coins(found: Sequence[Mapping[str, Any]], now: datetime) -> None:
-    """Print how complete each coin is, with bars on a terminal; those that have had a candle are
-    called started.
-    """
+def show_summary(found: Mapping[str, Any]) -> None:
+    """Print how much of its scope the lake holds, what is left, and what it takes."""
+    of = f", the market of {found['exchange']}" if found["exchange"] else ""
+    print_table(f"Lake {found['lake']}{of}", ["what", "is"], list(_summary(found)))
+
+
+def _summary(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    instruments, minutes, disk = found["instruments"], found["minutes"], found["disk"]
+    yield "scope", found["scope"]["described"]
+    if found["scope_problem"]:
+        yield "", found["scope_problem"]
+    yield "instruments", f"{instruments['complete']:,} of {instruments['in_scope']:,} complete"
+    if others := list(_others(instruments)):
+        yield "", ", ".join(others)
+    yield "minutes", _present(minutes)
+    if bad := [f"{minutes[n]:,} {word}" for n, word in _BAD_MINUTES.items() if minutes[n]]:
+        yield "", ", ".join(bad)
+    plan = found["to_fetch"]
+    yield "to fetch", _to_fetch(plan)
+    if plan["candles"]:
+        more = size(plan["lake_bytes"]), size(plan["database_bytes"])
+        yield "", f"{more[0]} more in the lake, {more[1]} in PostgreSQL"
+    if (lag := found["lag"]) and lag.get("seconds") is not None:
+        yield "lag", _lag(lag)
+    tables = sum(disk["folders"].get(name, 0) for name in found["tables"])
+    database = disk["folders"].get("postgres", 0)
+    also = f", PostgreSQL {size(database)}" if database else ""
+    yield "disk", f"{size(disk['used_bytes'])}: tables {size(tables)}{also}"
+    later = disk["replaced_bytes"] - disk["freed_bytes"]
+    yield (
+        "maintenance",
+        f"frees {size(disk['freed_bytes'])} now{f', {size(later)} within a day' if later else ''}",
+    )
+    yield "judged at", f"{found['at']:%Y-%m-%d %H:%M}Z, the exchange's clock"
+
+
+_BAD_MINUTES = {"failed": "without an answer", "missing": "missing at the exchange"}
+
+
+def _others(instruments: Mapping[str, int]) -> Iterator[str]:
+    """Instruments that are not complete, by how far they are."""
+    for state, words in (
+        (State.CURRENT, "lacking only the newest minutes"),
+        (State.BEGUN, "begun"),
+        (State.NOT_BEGUN, "not begun"),
+    ):
+        if count := instruments[state.value]:
+            yield f"{count:,} {words}"
+
+
+def _present(minutes: Mapping[str, int]) -> str:
+    present, due = minutes["present"], minutes["due"]
+    return f"{present:,} of {due:,} present ({percent(present, due)})"
+
+
+def _to_fetch(plan: Mapping[str, Any]) -> str:
+    if not plan["calls"]:
+        return "nothing"
+    return f"at most {plan['candles']:,} candles in {counted(plan['calls'], 'call')}"
+
+
+def _lag(lag: Mapping[str, Any]) -> str:
+    """When the newest candle opened, and which instrument is furthest behind it."""
+    # Of a follow it is from a record, where times are texts.
+    newest = datetime.fromisoformat(str(lag["newest"]))
+    last, furthest = (age(lag[name]) for name in ("seconds", "instrument_seconds"))
+    more = f"; {lag['instrument']} {furthest}" if furthest != last else ""
+    return f"newest candle {newest:%Y-%m-%d %H:%M}Z, {last}{more}"
+
+
+def show_coins(found: Sequence[Mapping[str, Any]]) -> None:
+    """Print how complete each coin is, with bars on a terminal."""
     to = console(sys.stdout)
     has_bars = to.is_terminal and to.encoding.startswith("utf")
-    rows = [[*_coin(row, now), *([bar(_parts(row))] if has_bars else [])] for row in found]
-    columns = ["what", "known", "started", "minutes", "answered", "newest", "age"]
-    print_table("Coverage by coin", [*columns, *([""] if has_bars else [])], rows)
+    shown = [row for row in found if row["in_scope"]]
+    rows = [[*_coin(row), *([bar(_parts(row))] if has_bars else [])] for row in shown]
+    columns: list[str | Column] = [
+        "coin",
+        "in scope",
+        "complete",
+        "present",
+        "of",
+        Column("share", Kind.MEASURE),
+        Column("newest", rank=1),
+        *([Column("", rank=2)] if has_bars else []),
+    ]
+    if rows:
+        print_table("By coin, in scope", columns, rows)
+        click.echo()
 
 
 def show_tables(found: Mapping[str, Any], now: datetime) -> None:
     """Print the tables of the lake, with their ages."""
     rows = [
-        [
-            name,
-            row["rows"],
-            row["files"],
-            size(row["bytes"]),
-            row["version"],
-            _age(row["committed_at"], now),
-        ]
+        [name, row["rows"], row["files"], row["bytes"], _age(row["committed_at"], now)]
         for name, row in found["tables"].items()
     ]
-    columns = ["table", "rows", "files", "size", "version", "changed"]
-    of = f", the market of {found['exchange']}" if found["exchange"] else ""
-    print_table(f"Lake {found['lake']}{of}", columns, rows)
+    columns: list[str | Column] = [
+        "table",
+        "rows",
+        "files",
+        Column("size", Kind.SIZE),
+        Column("changed", Kind.MEASURE),
+    ]
+    print_table("Tables", columns, rows)
 
 
 def show_next(steps: Sequence[Next], lake_flags: str, database_flags: str) -> None:
-    """Print what to run next.
+    """Print what to run next, each command on a line of its own, to be pasted.
 
     Args:
         steps: of `next_steps`.
@@ -132,43 +243,35 @@ def show_next(steps: Sequence[Next], lake_flags: str, database_flags: str) -> No
     if not steps:
         console(sys.stdout).print("Nothing is left to do.", style="green")
         return
-    rows = [
-        [f"{called()} {verb}{lake_flags}{database_flags if verb in _LOADING else ''}", why]
-        for verb, why in steps
-    ]
-    print_table("Next", ["run", "it"], rows)
+    heading("Next")
+    for arguments, why in steps:
+        flags = lake_flags + (database_flags if arguments in _LOADING else "")
+        click.echo(f"  {called()} {arguments}{flags}\n      {why}")
 
 
-def _coin(row: Mapping[str, Any], now: datetime) -> list[object]:
-    of = row["coverage"]
-    total = sum(of.values())
-    answered = total - of.get("failed", 0) - of.get("never_asked", 0)
+def _coin(row: Mapping[str, Any]) -> list[object]:
+    minutes: Minutes = row["minutes"]
     return [
         f"{row['coin']} {row['kind']}",
-        row["instruments"],
-        row["with_candles"],
-        total,
-        percent(answered, total),
+        row["in_scope"],
+        row["complete"],
+        minutes.present,
+        minutes.due,
+        percent(minutes.present, minutes.due),
         row["newest_ts"],
-        _age(row["newest_ts"], now),
     ]
 
 
 def _parts(row: Mapping[str, Any]) -> list[tuple[str, float]]:
-    return [(status, row["coverage"].get(status, 0)) for status in _STATUSES]
+    minutes: Minutes = row["minutes"]
+    known = minutes.present + minutes.missing + minutes.failed
+    return [
+        ("present", minutes.present),
+        ("missing", minutes.missing),
+        ("failed", minutes.failed),
+        ("never_asked", max(0, minutes.due - known)),
+    ]
 
 
 def _age(time: datetime | None, now: datetime) -> str | None:
     return None if time is None else age((now - time).total_seconds())
-
-
-def _old(found: Mapping[str, Any], now: datetime) -> str | None:
-    """How long ago the candles were fetched, where that is long and they were up to date then.
-
-    Of a market that is over, or simulated, no run brings more.
-    """
-    at = found["tables"]["raw_candles"]["committed_at"]
-    newest = max((row["newest_ts"] for row in found["coins"] if row["newest_ts"]), default=None)
-    if at is None or newest is None or now - at < _OLD or at - newest > _OLD:
-        return None
-    return _age(at, now)

@@ -1,8 +1,7 @@
 """Fetching, from the command line's settings: discover, then backfill; and what a plan comes to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
@@ -12,10 +11,10 @@ from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
 from ingest.backfill import Backfill
 from ingest.discover import Discovery, discover
-from ingest.plans import Planner, plan_figures
-from ingest.results import Progress, Result
+from ingest.plans import Planner
+from ingest.results import Finished, Progress, Result
+from ingest.scope import scope_of, within
 from ingest.selection import Selection
-from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
 from lake import Lake
 from lake.tables import INSTRUMENTS
 from transforms.rules import is_sound
@@ -41,13 +40,14 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
     tell: Callable[[Discovery], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     report: Callable[[Progress], None] = lambda _: None,
+    finish: Callable[[Finished], None] = lambda _: None,
 ) -> Fetched:
     """Backfill a selection, discovering first where asked to or where nothing is known yet.
 
     Args:
         where: the lake.
         settings: of the exchange.
-        selection: of instruments and minutes.
+        selection: what the flags say; the lake's scope says the rest.
         discover_first: discover even where the lake knows instruments.
         repair: ask again for minutes that were answered without a candle, or whose candle is in
             quarantine.
@@ -56,6 +56,7 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
         tell: told of the discovery, before the backfill begins.
         say: told what else a user should know.
         report: told of the backfill's progress.
+        finish: called with each instrument that is finished.
 
     Raises:
         BasislakeError: what was answered until then is saved.
@@ -66,7 +67,8 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
             found = discover(exchange, where, PROGRAM)
             tell(found)
         now = exchange.server_time()
-        planner = Planner(where, selection, now, repair=repair, again=again)
+        chosen = within(selection, scope_of(where))
+        planner = Planner(where, chosen, now, repair=repair, again=again)
         job = Backfill(
             where,
             exchange,
@@ -76,6 +78,7 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
             callers=elsewhere,
             is_sound=is_sound(),
             report=report,
+            finish=finish,
             tell=say,
         )
         return Fetched(found, job.run())
@@ -84,14 +87,6 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
 def knows_nothing(where: Lake) -> bool:
     """Whether the lake has no instruments yet."""
     return where.snapshot(INSTRUMENTS).rows == 0
-
-
-def plan_totals(plans: list[InstrumentPlan], rate: float) -> dict[str, Any]:
-    """Return the figures of a plan, in all and per instrument.
-
-    Keys: windows, calls, candles, seconds_at_rate (None without a limit), bytes, instruments.
-    """
-    return {**plan_figures(plans, rate), "instruments": [_plan_row(plan) for plan in plans]}
 
 
 def instrument_counts(known: pl.DataFrame) -> dict[str, int]:
@@ -104,14 +99,3 @@ def is_complete(fetched: Fetched) -> bool:
     """Whether nothing failed and nothing that could be a future was refused."""
     found = fetched.discovery
     return not fetched.backfill.failed and (found is None or found.is_complete)
-
-
-def _plan_row(plan: InstrumentPlan) -> Mapping[str, Any]:
-    return {
-        "instrument": plan.instrument,
-        "start": plan.wanted[0].start if plan.wanted else None,
-        "end": plan.wanted[-1].end if plan.wanted else None,
-        "windows": len(plan.windows),
-        "candles": plan.candles,
-        "bytes": round(plan.candles * BYTES_PER_CANDLE),
-    }

@@ -6,44 +6,73 @@ from typing import Any
 
 import click
 
-from basislake.output import duration
+from basislake.columns import Column, Kind
+from basislake.output import counted, duration
 from basislake.tables import print_table
+from ingest.runs import STUCK
 
-_SHOWN_INSTRUMENTS = 8
+_SHOWN_INSTRUMENTS = 4
+_SHOWN_RUNS = 3
+# A run writes its record each second, in an object store or while it waits less often.
+_LONG_QUIET_S = 15.0
+_COLUMNS = ("run", "state", "calls", "candles", "failed", Column("lasted", Kind.MEASURE))
 
 
-def show_runs(running: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]]) -> None:
-    """Print what running backfills are doing and what past ones did.
+def show_running(running: Sequence[Mapping[str, Any]]) -> None:
+    """Print what the runs that have not ended are doing.
 
     Args:
         running: records of runs, see `ingest.runs`.
-        ended: the same.
     """
     for record in running:
         click.echo(running_line(record))
         if isinstance(record.get("follow"), Mapping):
             click.echo(following_line(record["follow"]))
-    if ended:
-        columns = ["run", "state", "calls", "planned", "candles", "written", "retries", "failed"]
-        rows = [_row(record) for record in ended]
-        print_table("Past backfills", [*columns, "lasted"], rows)
+    if running:
+        click.echo()
+
+
+def show_ended(ended: Sequence[Mapping[str, Any]]) -> None:
+    """Print what the last runs did.
+
+    Args:
+        ended: records of runs, the last first.
+    """
+    if not ended:
+        return
+    rows = [_row(record) for record in ended[:_SHOWN_RUNS]]
+    print_table("Past backfills", _COLUMNS, rows)
+    click.echo()
 
 
 def running_line(record: Mapping[str, Any]) -> str:
-    """Say on some lines what a running backfill is doing; pure."""
-    done, left = record.get("windows_done", 0), record.get("windows_left", 0)
+    """Say on some lines what a run that has not ended is doing; pure."""
+    done = record.get("windows_done", 0)
+    left = record.get("windows_left", record.get("plan", {}).get("calls", 0))
     now = record.get("instruments_now", [])
     names = ", ".join(now[:_SHOWN_INSTRUMENTS]) + (", ..." if len(now) > _SHOWN_INSTRUMENTS else "")
-    seconds_left = record.get("seconds_left")
+    is_stuck = record.get("state") == STUCK
+    seconds_left = None if is_stuck else record.get("seconds_left")
     lasting = f", {duration(seconds_left)} left" if seconds_left is not None else ""
     verb = "follow" if "follow" in record else "backfill"
     return (
-        f"Running: {verb} {record['run']}, process {record['pid']} on {record['host']}\n"
+        f"{'Stuck' if is_stuck else 'Running'}: {verb} {record['run']}, "
+        f"process {record['pid']} on {record['host']}\n{_quiet(record)}"
         f"  [{done}/{done + left}] {_rate(record)}{lasting}, "
-        f"{record.get('candles', 0):,} candles, {record.get('retries', 0):,} retries, "
+        f"{counted(record.get('candles', 0), 'candle')}\n"
+        f"  {counted(record.get('retries', 0), 'retry', 'retries')}, "
         f"{record.get('throttled', 0):,} throttled, {len(record.get('failed', []))} failed\n"
         f"  now: {names or '-'}"
     )
+
+
+def _quiet(record: Mapping[str, Any]) -> str:
+    """A line that says since when a run has not moved, where that is long; and what can be done."""
+    quiet_s = record.get("quiet_seconds", 0.0)
+    since = f"  has not moved for {duration(quiet_s)}"
+    if record.get("is_stopped"):
+        return f"{since}, stopped by a signal; `kill -CONT {record['pid']}` continues it\n"
+    return f"{since}\n" if quiet_s > _LONG_QUIET_S else ""
 
 
 def following_line(follow: Mapping[str, Any]) -> str:
@@ -60,8 +89,8 @@ def following_line(follow: Mapping[str, Any]) -> str:
         )
     waiting = "waiting for the exchange or the lake; " if follow.get("is_waiting") else ""
     return (
-        f"  follows {follow.get('instruments', 0)} instruments, "
-        f"{follow.get('rounds', 0):,} rounds: {waiting}{behind}"
+        f"  follows {counted(follow.get('instruments', 0), 'instrument')}, "
+        f"{counted(follow.get('rounds', 0), 'round')}: {waiting}{behind}"
     )
 
 
@@ -83,10 +112,7 @@ def _row(record: Mapping[str, Any]) -> list[object]:
         record["run"],
         record["state"],
         record.get("calls", 0),
-        record["plan"]["calls"],
-        record["plan"]["candles"],
         record.get("candles_written", 0),
-        record.get("retries", 0),
         len(record.get("failed", [])),
         duration((updated_at - started_at).total_seconds()),
     ]

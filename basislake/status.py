@@ -1,19 +1,26 @@
 """What a lake and its database hold, gathered as plain values for `status`."""
 
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
+from basislake.holdings import Holdings, holdings, nothing_held
 from basislake.overview import coins, committed_at
-from ingest.runs import runs
+from ingest.runs import GOING_ON, last_clock, runs
 from ingest.schedule import newest_candles
+from ingest.scope import as_json as scope_as_json
+from ingest.scope import scope_of
 from lake import Lake
+from lake.disk import disk_of
+from lake.errors import UsageError
+from lake.snapshot import Snapshot
 from lake.state import newest_build
 from lake.tables import (
     ASKS,
     BATCH,
     BUILDS,
-    COVERAGE,
     CURATED,
     INSTRUMENTS,
     QUARANTINE,
@@ -25,62 +32,101 @@ from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 _RUNS = 10
 
 BEHIND = (
-    "The curated tables are not made from the newest raw candles; `basislake build` brings them up "
-    "to date."
+    "The curated tables are not built from the newest raw candles; `basislake build` brings them "
+    "up to date."
 )
 
 
-def lake_status(where: Lake) -> dict[str, Any]:
+def lake_status(where: Lake, now: datetime | None = None) -> dict[str, Any]:
     """Return what the lake holds.
 
-    Keys: lake; exchange (whose market it holds, None in a lake from before that was marked); tables
-    (name to version, rows, files, bytes, committed_at); instruments (known, with_candles); coins
-    (see `overview.coins`); coverage (status to minutes); newest_candle (its time, None where there
-    is none); lag (what a running `follow` says of it, see `ingest.schedule.Lag`, None without one);
-    behind (the curated tables, where they are
-    not made from all that was fetched); unanswered (instrument, start, end, minutes of every failed
-    interval); missing (the same of every missing one); quarantined (rule to rows); running and runs
-    (records of backfills, see `ingest.runs`: those going on, and the last ones that ended).
+    Of the lake: lake; exchange (whose market it holds, None where that is not marked yet); tables
+    (name to version, rows, files, bytes, committed_at); disk (see `lake.disk.Disk`); coverage
+    (status to minutes); newest_candle (its time, None where there is none); unanswered (instrument,
+    start, end, minutes of every failed interval); missing (the same of every missing one);
+    quarantined (rule to rows); behind (the curated tables, where they are not built from all that
+    was fetched); running and runs (records of backfills, see `ingest.runs`: those going on, and the
+    last ones that ended).
+
+    Of its scope: scope (see `ingest.scope.as_json`) and scope_problem (why it cannot be kept to,
+    None where it can); at (the exchange's clock that all of this is judged by); instruments (known
+    and with_candles of the whole lake; in_scope, and of those complete, current, begun and
+    not_begun, see `ingest.standing.State`); minutes (see `ingest.standing.Minutes`); to_fetch (what
+    a backfill would fetch, as `plan` says it: windows, calls, candles, bytes, lake_bytes,
+    database_bytes); standings (kind, state, is_open and minutes of each instrument); coins (see
+    `overview.coins`); failed (instruments with minutes that have no answer); lag (as a running
+    `follow` last said it, else of the open instruments, see `ingest.schedule.Lag`; None where none
+    has a candle).
     """
+    at_present = now or datetime.now(UTC)
     where = where.state()
     snapshots = where.snapshots()
-    coverage = where.read(COVERAGE)
+    records = runs(where, _RUNS, at_present)
+    clock = last_clock(where, records)
+    at = clock.at(at_present) if clock else at_present
+    broken = where.read(QUARANTINE).explode("rules").group_by("rules").len().sort("rules")
+    running = [record for record in records if record["state"] in GOING_ON]
+    held, facts = _of_scope(where, at)
+    coverage = held.coverage
     minutes = coverage.group_by("status").agg(pl.col("minutes").sum()).sort("status")
     failed, missing = (
         coverage.filter(pl.col("status") == status).drop("status").to_dicts()
         for status in ("failed", "missing")
     )
-    records = runs(where, _RUNS)
-    broken = where.read(QUARANTINE).explode("rules").group_by("rules").len().sort("rules")
-    running = [record for record in records if record["state"] == "running"]
-    newest = newest_candles(coverage)
+    followed = next((record["follow"] for record in running if "follow" in record), None)
     return {
         "lake": where.uri,
         "exchange": snapshots[INSTRUMENTS.name].origin,
-        "tables": {
-            name: {
-                "version": snapshot.version,
-                "rows": snapshot.rows,
-                "files": len(snapshot.files),
-                "bytes": sum(file.bytes for file in snapshot.files),
-                "committed_at": committed_at(snapshot),
-            }
-            for name, snapshot in snapshots.items()
-        },
+        "at": at,
+        "tables": {name: _table(snapshot) for name, snapshot in snapshots.items()},
+        **facts,
         "instruments": {
             "known": snapshots[INSTRUMENTS.name].rows,
             "with_candles": len(snapshots[RAW_CANDLES.name].by_partition()),
+            **facts["instruments"],
         },
-        "coins": coins(where),
+        "coins": coins(held),
         "coverage": dict(minutes.iter_rows()),
-        "newest_candle": max(newest.values(), default=None),
-        "lag": next((record["follow"] for record in running if "follow" in record), None),
+        "newest_candle": max(newest_candles(coverage).values(), default=None),
+        "lag": followed or (asdict(held.lag) if held.lag.newest else None),
+        "disk": asdict(disk_of(where, snapshots)),
         "behind": [table.name for table in CURATED] if is_behind(where) else [],
         "unanswered": failed,
         "missing": missing,
         "quarantined": dict(broken.iter_rows()),
         "running": running,
-        "runs": [record for record in records if record["state"] != "running"],
+        "runs": [record for record in records if record["state"] not in GOING_ON],
+    }
+
+
+def _of_scope(where: Lake, at: datetime) -> tuple[Holdings, dict[str, Any]]:
+    """What the lake holds of its scope, and the same as plain values."""
+    scope, problem = scope_of(where), None
+    try:
+        held = holdings(where, scope, at)
+    except UsageError as exc:
+        held, problem = nothing_held(where, at), str(exc)
+    figures = held.figures()
+    # Whoever asks for a plan names a rate; here none is given.
+    plan = {name: value for name, value in held.plan().items() if name != "seconds_at_rate"}
+    return held, {
+        "scope": scope_as_json(scope),
+        "scope_problem": problem,
+        "minutes": asdict(figures.pop("minutes")),
+        "instruments": figures,
+        "to_fetch": plan,
+        "failed": held.failed,
+        "standings": held.rows(),
+    }
+
+
+def _table(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "version": snapshot.version,
+        "rows": snapshot.rows,
+        "files": len(snapshot.files),
+        "bytes": sum(file.bytes for file in snapshot.files),
+        "committed_at": committed_at(snapshot),
     }
 
 

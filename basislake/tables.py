@@ -1,18 +1,22 @@
 """Tables, bars and headings on stdout: coloured on a terminal, plain elsewhere."""
 
 import os
+import re
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
-from rich.console import Console, JustifyMethod
+from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-_WIDEST_TITLE = 200
-_WIDEST_PLAIN_NUMBER = 1e15
+from basislake.columns import Column, Kind, is_numeric, texts
+from basislake.fitting import GAP, extent, fit, wrapped
+from basislake.options import IS_WIDE
+from basislake.output import counted, size
+
 _BAR_CELLS = 14
 _GOOD, _ODD, _BAD, _QUIET = "green", "yellow", "bold red", "dim"
 # How words that stand alone in a cell look on a terminal; plain text says the same without.
@@ -22,6 +26,10 @@ _CELL_STYLES = {
     **dict.fromkeys(("failed", "BROKEN"), _BAD),
     **dict.fromkeys(("no_data", "never_asked", "-"), _QUIET),
 }
+# Figures that are no counts.
+_IDS = ("batch", "raw_version", "as_of")
+# Blanks that fill a column up at the end of a line.
+_FILLING = re.compile(r" +\n")
 # Bars are told apart without colours, too.
 _BAR_MARKS = {"no_data": "╌", "never_asked": "╌", "missing": "▪", "failed": "!"}
 
@@ -45,7 +53,7 @@ def console(file: TextIO) -> Console:
 
 def heading(text: str) -> None:
     """Print a line on stdout that stands above others."""
-    console(sys.stdout).print(Text(text, style="bold"))
+    console(sys.stdout).print(Text(wrapped(text, _available()), style="bold"))
 
 
 def bar(parts: Sequence[tuple[str, float]]) -> Text:
@@ -69,73 +77,108 @@ def bar(parts: Sequence[tuple[str, float]]) -> Text:
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, note: str = ""
+    title: str, columns: Sequence[str | Column], rows: Iterable[Sequence[object]], *, note: str = ""
 ) -> None:
     """Print aligned rows on stdout, numbers to the right; coloured on a terminal, plain
     elsewhere.
+
+    On a terminal words wrap, and where the command has `--wide`, columns that do not fit are
+    hidden and named. Elsewhere, and with `--wide`, a row is one line with all columns.
+
+    Args:
+        title: above the table.
+        columns: a title alone is a column of counts, or of texts or times.
+        rows: of values, or of texts in a style of their own.
+        note: below the table.
     """
+    declared = [Column(column) if isinstance(column, str) else column for column in columns]
+    values = list(zip(*rows, strict=True)) or [()] * len(declared)
+    cells = [_cells(column, own) for column, own in zip(declared, values, strict=True)]
+    available = _available()
+    fitted = fit(
+        [
+            extent(
+                column.title, [cell.plain for cell in shown], column.rank, wraps=_wraps(column, own)
+            )
+            for column, own, shown in zip(declared, values, cells, strict=True)
+        ],
+        available,
+        may_hide=IS_WIDE in _meta(),
+    )
     table = RichTable(box=None, pad_edge=False)
-    values = [list(row) for row in rows]
-    shown = [[_cell(value) for value in row] for row in values]
-    for index, column in enumerate(columns):
-        is_number = any(isinstance(row[index], int | float) for row in values)
-        justify: JustifyMethod = "right" if is_number else "left"
-        table.add_column(Text(column, style="cyan"), justify=justify, no_wrap=True)
-    for cells in shown:
-        table.add_row(*cells)
+    for place, width in fitted.widths.items():
+        is_right = is_numeric(declared[place], values[place])
+        table.add_column(
+            Text(declared[place].title, style="cyan"),
+            justify="right" if is_right else "left",
+            width=width,
+        )
+    for row in zip(*(cells[place] for place in fitted.widths), strict=True):
+        table.add_row(*row)
     to = console(sys.stdout)
-    # As wide as its content: a cell is never cut, and a narrow terminal wraps the line.
-    to.width = _width(columns, shown)
-    to.print(Text(title, style="bold"), table, sep="\n")
+    to.width = sum(fitted.widths.values()) + GAP * len(fitted.widths)
+    heading(title)
+    with to.capture() as captured:
+        to.print(table, soft_wrap=False)
+    sys.stdout.write(_FILLING.sub("\n", captured.get()))
+    # Bars have no title, and say nothing that is not in the other columns.
+    hidden = [title for place in fitted.hidden if (title := declared[place].title)]
+    if hidden:
+        paragraph(f"{counted(len(hidden), 'column')} hidden, --wide shows all: {', '.join(hidden)}")
     if note:
-        click.echo(note)
+        paragraph(note)
+
+
+def paragraph(text: str) -> None:
+    """Print prose on stdout; on a terminal its lines are broken between words."""
+    available = _available()
+    click.echo("\n".join(wrapped(line, available) for line in text.splitlines()))
 
 
 def print_figures(title: str, figures: Mapping[str, object]) -> None:
-    """Print named figures on stdout, a row each: of a list its length, seconds to a tenth."""
+    """Print named figures on stdout, a row each: of a list its length, seconds to a tenth, bytes
+    with a unit.
+    """
     # What was planned is for `backfill` alone to show; the log was named before.
     rows = [
-        [name.replace("_", " "), _short(value)]
+        [name.replace("_", " "), _figure(name, value)]
         for name, value in figures.items()
         if name not in ("plan", "log")
     ]
     print_table(title, ["figure", "value"], rows)
 
 
-def _short(value: object) -> object:
+def _figure(name: str, value: object) -> object:
+    if name in _IDS:
+        return str(value)
     if isinstance(value, list | dict):
         return len(value)
+    if "bytes" in name and isinstance(value, int):
+        return size(value)
     return round(value, 1) if isinstance(value, float) else value
 
 
-def _cell(value: object) -> Text:
-    if isinstance(value, Text):
-        return value
-    text = _plain_cell(value)
-    return Text(text, style=_CELL_STYLES.get(text, ""))
-
-
-def _plain_cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return (
-            f"{value:,.5f}".rstrip("0").rstrip(".")
-            if abs(value) < _WIDEST_PLAIN_NUMBER
-            else f"{value:g}"
-        )
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M}Z"
-    return str(value)
-
-
-def _width(columns: Sequence[str], shown: list[list[Text]]) -> int:
-    widths = [
-        max([len(column), *(row[index].cell_len for row in shown)])
-        for index, column in enumerate(columns)
+def _cells(column: Column, values: Sequence[object]) -> list[Text]:
+    return [
+        value if isinstance(value, Text) else Text(text, style=_CELL_STYLES.get(text, ""))
+        for value, text in zip(values, texts(column, values), strict=True)
     ]
-    return sum(widths) + 2 * len(widths) + _WIDEST_TITLE
+
+
+def _wraps(column: Column, values: Sequence[object]) -> bool:
+    """Whether a column holds prose, which may be broken between words."""
+    return column.kind is not Kind.VERBATIM and any(
+        isinstance(value, str | list | dict) for value in values
+    )
+
+
+def _available() -> int | None:
+    """The characters of a line on the terminal; None where a line may be of any length."""
+    if not sys.stdout.isatty() or _meta().get(IS_WIDE):
+        return None
+    return shutil.get_terminal_size().columns
+
+
+def _meta() -> dict[str, Any]:
+    context = click.get_current_context(silent=True)
+    return context.meta if context else {}

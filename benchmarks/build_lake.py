@@ -129,6 +129,8 @@ def record(where: Lake, known: dict[str, tuple[datetime, int]]) -> None:
             "listed_at": start,
             "expires_at": None if name.endswith("PERPETUAL") else start + minutes * MINUTE,
             "active": False,
+            "price_index": f"{name[:3]}_usd".lower(),
+            "term": "perpetual" if name.endswith("PERPETUAL") else "quarterly",
         }
         for name, (start, minutes) in known.items()
     ]

@@ -155,4 +155,6 @@ def _record(name: str, end: datetime | None) -> dict[str, object]:
         "tick_size": _TICK,
         "contract_size": 10.0,
         "active": end is None,
+        "price_index": f"{name[:3]}_usd".lower(),
+        "term": "quarterly" if end else "perpetual",
     }

@@ -21,6 +21,13 @@ nothing but rows. Each verb prints with `--json` one JSON object (`sql`: a list 
 programs. A terminal gets colours and a progress line, a pipe or a log plain lines;
 [`NO_COLOR`](https://no-color.org) turns the colours off everywhere.
 
+A table on a terminal is as wide as the terminal. Text wraps between words. Where all columns still
+do not fit, the less important ones are hidden, a line below the table names them, and `--wide`
+shows all; in a pipe or a file a row is one line with all columns. The numbers of a column have the
+same number of decimals. Commas separate thousands only in what basislake counts itself, such as the
+candles of `status`; a year, an id, a price and any result of `sql` have none. A time that is
+midnight in every row of a query, such as a month, is a date. Sizes are in units of 1000 bytes.
+
 Times are UTC, given as `2024-03-29`, `2024-03-29T08:00` or `2024-03-29T08:00Z`; ranges are
 half-open: `--since` is the first minute, `--until` the first one that is left out.
 
@@ -56,14 +63,20 @@ and `PGSSLMODE`.
 _COMPLETION = """\
 ## Shell completion
 
-Verbs, options and the names of example queries complete with the Tab key. One line in the file that
-your shell reads at its start turns it on; `basislake` has to be on the `PATH`.
+Verbs, options, instruments, coins, paths and the names of example queries complete with the Tab
+key. One line in the file that your shell reads at its start turns it on; `basislake` has to be on
+the `PATH`.
 
 ```sh
 eval "$(basislake completion bash)"    # ~/.bashrc
 eval "$(basislake completion zsh)"     # ~/.zshrc, after compinit
 basislake completion fish | source     # ~/.config/fish/config.fish
 ```
+
+Instruments are those of the lake that `--lake` names before the cursor, else of `BASISLAKE_LAKE`,
+else of `./lake-data`. They are read from a list that discovery leaves in the folder where this
+machine keeps the locks of the lake, and from the partition folders of a lake on disk, so no table
+is opened. Of a lake in an object store, instruments complete on a machine that has run a discovery.
 """
 
 _TABLES_HEAD = """\

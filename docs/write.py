@@ -37,13 +37,18 @@ _QUERIES_HEAD = """\
 Each of these runs as it stands on any lake: `basislake sql @NAME` runs it by its name,
 `basislake sql --examples` lists them, and with shell completion on (below) the names complete. Add
 `--format csv`, `tsv`, `json`, `ndjson`, `parquet` or `arrow`, or `--output FILE` with such an
-ending; `rows.csv.gz` is compressed.
+ending; `rows.csv.gz` is compressed. A query of your own may be an argument, a file that ends in
+`.sql`, or come from the standard input (`-`); `basislake sql` alone on a terminal is a shell with a
+history and completion. Tables and views have no order of their own, except that the hourly and
+daily roll-ups come by instrument and time: say `ORDER BY` where the order matters.
 [views.md](views.md) tells what the views mean, the README what the tables are.
 
 ```sh
 eval "$(basislake completion bash)"    # zsh the same; fish: basislake completion fish | source
 basislake sql @curve
 basislake sql @basis-days --output basis-days.parquet
+basislake sql @failed --format csv
+basislake sql monthly.sql --format json
 ```
 
 <!-- Written by docs/write.py from basislake/examples.py; change it there. -->

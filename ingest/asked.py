@@ -56,6 +56,7 @@ def _intervals(outcome: Outcome) -> Iterator[dict[str, Any]]:
             "window_start": window.start,
             "window_end": window.end,
             "duplicates": duplicates,
+            "reason": str(outcome.error) if page is None and outcome.error else None,
         }
         duplicates = 0
 

@@ -24,7 +24,7 @@ from ingest.jobs import Job
 from ingest.outcomes import Outcome
 from ingest.pace import mean_rate
 from ingest.plans import Planner, plan_figures
-from ingest.results import Failure, Progress, Result
+from ingest.results import Failure, Finished, Progress, Result
 from ingest.runs import RunRecord
 from ingest.saver import Saved, Saver
 from ingest.worklist import Worklist
@@ -70,6 +70,7 @@ class Backfill:
         callers: Callers | None = None,
         is_sound: pl.Expr = NEVER,
         report: Callable[[Progress], None] = lambda _: None,
+        finish: Callable[[Finished], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -89,6 +90,8 @@ class Backfill:
             is_sound: whether a candle that was asked for again on purpose may take the place of the
                 stored one; none may by default.
             report: told of progress, from the calling thread.
+            finish: called with each instrument that calls were made for, when the last of its
+                answers is committed or it failed; from the calling thread.
             tell: told what else a user should know, from the calling thread.
             clock: seconds, never going back.
             sleep: waits for some seconds.
@@ -97,6 +100,7 @@ class Backfill:
         self._exchange = exchange
         self._program = program
         self._report = report
+        self._finish = finish
         self._tell = tell
         self._clock = clock
         self._sleep = sleep
@@ -150,7 +154,7 @@ class Backfill:
             self._tell_end(len(self._fetcher.stop()))
             raise
         except BaseException as exc:
-            state = _ENDS.get(type(exc), state)
+            state = next((end for kind, end in _ENDS.items() if isinstance(exc, kind)), state)
             self._save_what_came(record)
             raise
         finally:
@@ -240,7 +244,7 @@ class Backfill:
         self._tell(
             f"Stopped after {self.result.calls:,} calls"
             f"{f' and {given_up} given up' if given_up else ''}; {saved}, "
-            f"{self.result.complete} instruments are complete."
+            f"{self.result.complete} of {self.result.instruments} instruments are complete."
         )
 
     def _settle(self, record: RunRecord, saved: list[Saved]) -> None:
@@ -281,6 +285,9 @@ class Backfill:
             self.result.complete += 1
         if status == "empty":
             self.result.empty.append(job.instrument)
+        if job.tally.calls or unanswered:
+            done, total = self.result.finished, self.result.instruments
+            self._finish(Finished(done, total, job.instrument, status, figures))
         if status == "failed" or self._part_of is None:
             record.tell(job.instrument, status, figures)
 

@@ -1,6 +1,8 @@
 """Discovery: which instruments there are, from both hosts, into the `instruments` table."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -10,10 +12,11 @@ import tenacity
 
 from ingest.exchange import Exchange
 from ingest.hosts import check_hosts
-from ingest.records import COINS, Instrument, Listing, Refused, read_records
+from ingest.records import COINS, Instrument, LeftOut, Listing, Refused, read_records
 from lake import Lake
 from lake.batches import append, claim
 from lake.errors import ClosedDoorError, ConflictError, ExchangeError, UnreachableError
+from lake.names import remember
 from lake.origin import check_origin
 from lake.origin import claim as claim_origin
 from lake.tables import BATCH, INSTRUMENTS, RAW_CANDLES, RECORDS
@@ -46,7 +49,7 @@ class Discovery:
         known: the whole `instruments` table afterwards.
         new: names that the lake did not know before.
         changed: names whose life differs from what the lake knew.
-        left_out: records out of scope, counted by reason.
+        left_out_records: sound records that are not ours, such as linear futures.
         refused: records that cannot be read.
         failed: lists that could not be had, or are evidently not whole, a sentence each; what the
             lake knew of them is kept.
@@ -55,9 +58,14 @@ class Discovery:
     known: pl.DataFrame
     new: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out_records: list[LeftOut] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many records are not ours, by reason."""
+        return dict(Counter(record.reason for record in self.left_out_records))
 
     @property
     def is_complete(self) -> bool:
@@ -95,7 +103,9 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
     )
     # A record that cannot be read is on a list all the same.
     complete = not failed and not any(record.could_be_dated for record in listing.refused)
-    before, known = store(_store, lake, listing, exchange.name, program, complete=complete)
+    origin = exchange.name, _clock(exchange, lake)
+    before, known = store(_store, lake, listing, origin, program, complete=complete)
+    remember(lake.uri, known["instrument"])
     lives = dict(
         zip(before["instrument"], before.select("listed_at", "expires_at").rows(), strict=True)
     )
@@ -107,18 +117,33 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
             for name, found in listing.instruments.items()
             if name in lives and lives[name] != (found.listed_at, found.expires_at)
         ),
-        left_out=listing.left_out,
+        left_out_records=listing.left_out,
         refused=listing.refused,
         failed=failed,
     )
 
 
+def _clock(exchange: Exchange, lake: Lake) -> datetime | None:
+    """The exchange's clock, where the lake does not know yet whose market it is."""
+    if lake.snapshot(INSTRUMENTS).origin:
+        return None
+    with suppress(ExchangeError):
+        return exchange.server_time(most_retries=1)
+    return None
+
+
 def _store(
-    lake: Lake, listing: Listing, origin: str, program: str, *, complete: bool
+    lake: Lake,
+    listing: Listing,
+    origin: tuple[str, datetime | None],
+    program: str,
+    *,
+    complete: bool,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Bring the table up to date, and return it as it was and as it is."""
     if listing.instruments:
-        claim_origin(lake, origin, program)
+        name, clock = origin
+        claim_origin(lake, name, program, clock)
     base = lake.snapshot(INSTRUMENTS)
     before = base.read()
     known = merge_known(before, listing.instruments.values(), complete=complete)

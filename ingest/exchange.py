@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import tenacity
@@ -219,19 +219,34 @@ class Exchange:
             stop=tenacity.stop_after_attempt(retries + 1),
             wait=self._wait_s,
             sleep=self._nap,
-            before_sleep=lambda state: self._before_retry(state, tally),
+            before_sleep=lambda state: self._before_retry(
+                state, _subject(method, params), tally, retries, is_told=most_retries is None
+            ),
             reraise=True,
         )
         return retrying(lambda: self._ask(base, method, params, read, tally or Tally()))
 
-    def _before_retry(self, state: tenacity.RetryCallState, tally: Tally | None) -> None:
+    def _before_retry(
+        self,
+        state: tenacity.RetryCallState,
+        subject: str,
+        tally: Tally | None,
+        retries: int,
+        *,
+        is_told: bool,
+    ) -> None:
+        """Count a retry, and report a failure that lasts: of what, which try, what comes next. Of
+        calls that are refused since there are too many the limiter reports.
+        """
         if tally:
             tally.retries += 1
-        is_told = not tally or state.attempt_number >= _ATTEMPTS_UNTOLD
-        if is_told and state.outcome and state.next_action:
-            wait_s = state.next_action.sleep
-            again = f"Asking again in {wait_s:.0f} s." if wait_s else "Waiting with all calls."
-            self._tell(f"{state.outcome.exception()} {again}")
+        error = state.outcome.exception() if state.outcome else None
+        lasts = not tally or state.attempt_number >= _ATTEMPTS_UNTOLD
+        if is_told and lasts and state.next_action and not isinstance(error, ThrottledError):
+            self._tell(
+                f"Warning: {subject}, try {state.attempt_number} of {retries + 1}: {error} "
+                f"Asking again in {state.next_action.sleep:.0f} s."
+            )
 
     def _wait_s(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -268,6 +283,14 @@ class Exchange:
             raise
         self._limiter.answered()
         return value
+
+
+def _subject(method: str, params: Mapping[str, Any]) -> str:
+    """What a call is for, for people: the instrument and the window's start, or the method."""
+    if method == _CHART:
+        start = datetime.fromtimestamp(params["start_timestamp"] / 1000, UTC)
+        return f"{params['instrument_name']} from {start:%Y-%m-%d %H:%M}Z"
+    return " ".join([method, *filter(None, [params.get("currency")])])
 
 
 def _read_list(reply: Reply) -> list[object]:

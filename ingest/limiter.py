@@ -21,6 +21,7 @@ from ingest.pace import (
     rate_at,
     refused,
 )
+from ingest.refusals import Refusals
 from lake.errors import StoppedError
 from lake.machine import not_shared
 
@@ -47,6 +48,8 @@ class Limiter:
         url: str = "",
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        tell: Callable[[str], None] = lambda _: None,
+        refusals: Refusals | None = None,
     ) -> None:
         """Set the limit; nothing is read or written.
 
@@ -56,12 +59,17 @@ class Limiter:
             url: of the exchange; each has a pace of its own.
             clock: seconds, the same for all processes that share the folder.
             sleep: waits for some seconds.
+            tell: called with a line when the exchange begins to refuse, and when that is over; from
+                any thread.
+            refusals: what was said of that before, by a limiter whose run goes on with this one.
         """
         self._most = calls_per_second
         self._cell = _Cell(folder / f"pace-{_tag(url)}") if folder else _Memory()
         self._clock = clock
         self._sleep = sleep
         self._stopped = threading.Event()
+        self._tell = tell
+        self._refusals = refusals or Refusals()
         self._was_refused = False
 
     def wait(self, *, to_list: bool = False) -> float:
@@ -86,6 +94,8 @@ class Limiter:
                     ask_leave_to_list(pace, now) if to_list else ask_leave(pace, now, self._most)
                 )
                 self._was_refused = held.pace.refusals > 0
+                news = self._refusals.allowed(held.pace, now, self._most)
+            self._say(news)
             if not wait_s:
                 return now
             self._sleep(min(wait_s, _LONGEST_NAP_S))
@@ -98,8 +108,11 @@ class Limiter:
             wait_s: the reply's `Retry-After`, None where absent.
         """
         with self._cell.changing() as held:
-            held.pace = refused(held.pace, self._clock(), asked_at, self._most, wait_s)
+            now = self._clock()
+            held.pace = refused(held.pace, now, asked_at, self._most, wait_s)
+            news = self._refusals.refused(held.pace, now, self._most)
         self._was_refused = True
+        self._say(news)
 
     def answered(self) -> None:
         """Take note that the exchange answered a call."""
@@ -117,6 +130,10 @@ class Limiter:
     def calls_per_second(self) -> float:
         """What is allowed now: the limit, or less after a refusal; infinite without a limit."""
         return rate_at(self._cell.peek(), self._clock(), self._most)
+
+    def _say(self, news: str) -> None:
+        if news:
+            self._tell(news)
 
     def stop(self) -> None:
         """Give no more leave; threads that wait are told soon."""

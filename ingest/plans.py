@@ -3,19 +3,22 @@
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
 from ingest.asked import coverage_of
 from ingest.replies import closed_until
+from ingest.scope import chosen_of
 from ingest.selection import Selection, choose
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan, life, plan_instrument
 from lake import Lake
 from lake.coverage import Coverage, spans_of
-from lake.spans import Span, clip, subtract
+from lake.spans import Span, ceil_minute, clip, merge, subtract
 from lake.tables import ASKS, INSTRUMENTS, QUARANTINE, SUPERSEDED
+
+_START_OF_TIME, _END_OF_TIME = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class Planner:
@@ -149,6 +152,21 @@ def plan_figures(plans: Iterable[InstrumentPlan], calls_per_second: float) -> di
         "seconds_at_rate": round(calls / calls_per_second, 1) if is_limited else None,
         "bytes": round(candles * BYTES_PER_CANDLE),
     }
+
+
+def spans_in_scope(instruments: pl.DataFrame, scope: Selection) -> dict[str, list[Span]]:
+    """Return the minutes that a lake is meant to hold of each instrument in its scope, also those
+    that are still to come; pure.
+
+    Args:
+        instruments: rows of the table `instruments`; the scope may name others.
+        scope: of the lake.
+    """
+    found = wanted_minutes(chosen_of(instruments, scope), _END_OF_TIME)
+    span = scope.span or Span(_START_OF_TIME, _END_OF_TIME)
+    limits = Span(ceil_minute(span.start), ceil_minute(span.end))
+    spans = {name: merge(clip(span, limits) for span in own) for name, own in found.items()}
+    return {name: own for name, own in spans.items() if own}
 
 
 def wanted_minutes(chosen: pl.DataFrame, until: datetime) -> dict[str, list[Span]]:

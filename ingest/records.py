@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lake.terms import term_of
+
 COINS = ("BTC", "ETH")
 QUOTE = "USD"
 
@@ -20,6 +22,7 @@ _NAME = re.compile(rf"({'|'.join(COINS)})-(PERPETUAL|[1-9][0-9]?(?:{_MONTHS})[0-
 _COULD_BE_DATED = re.compile(
     rf"\s*({'|'.join(COINS)})[-_ ]?\d{{1,2}}[A-Z]{{3}}\d{{2,4}}\s*", re.IGNORECASE
 )
+_INDEX_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 # Deribit opened in 2016; no dated future has lived longer than about 15 months.
 _EARLIEST = datetime(2016, 1, 1, tzinfo=UTC)
@@ -44,6 +47,8 @@ class Instrument:
         tick_size: smallest price step, in quote per base, where the record has it.
         contract_size: in quote currency, where the record has it.
         active: open for trading.
+        price_index: index that the contract settles to, e.g. `btc_usd`.
+        term: see `lake.terms`.
     """
 
     instrument: str
@@ -57,6 +62,8 @@ class Instrument:
     tick_size: float | None
     contract_size: float | None
     active: bool
+    price_index: str
+    term: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +83,30 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A sound record that is not one of ours.
+
+    Attributes:
+        name: what the record calls itself, shortened and escaped for display; never stored.
+        reason: one phrase.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """What some replies of `get_instruments` hold.
 
     Attributes:
         instruments: ours, by name.
-        left_out: how many records are sound but out of scope, by reason.
+        left_out: sound records that are not ours.
         refused: records that cannot be read.
     """
 
     instruments: dict[str, Instrument]
-    left_out: dict[str, int]
+    left_out: list[LeftOut]
     refused: list[Refused]
 
 
@@ -104,13 +124,13 @@ def read_records(records: Iterable[object]) -> Listing:
     The same instrument twice (a contract that has just expired is on both lists) is one: the later
     record stands. If the two disagree about its life, both are refused.
     """
-    listing = Listing({}, {}, [])
+    listing = Listing({}, [], [])
     disputed: set[str] = set()
     for record in records:
         try:
             instrument = read_record(record)
         except _OutOfScopeError as exc:
-            listing.left_out[str(exc)] = listing.left_out.get(str(exc), 0) + 1
+            listing.left_out.append(LeftOut(_name(record), str(exc)))
         except _UnreadableError as exc:
             listing.refused.append(_refused(record, str(exc)))
         else:
@@ -148,6 +168,7 @@ def read_record(record: object) -> Instrument:
     if ((record.get("settlement_period") or match[2].lower()) == "perpetual") != is_perpetual:
         raise _UnreadableError("the name and the settlement period disagree")
     listed_at = _time(record, "creation_timestamp")
+    expires_at = None if is_perpetual else _expiry(record, listed_at)
     active = record.get("is_active", record.get("state") == "open")
     return Instrument(
         instrument=match[0],
@@ -157,10 +178,12 @@ def read_record(record: object) -> Instrument:
         settlement=base,
         contract_type="inverse",
         listed_at=listed_at,
-        expires_at=None if is_perpetual else _expiry(record, listed_at),
+        expires_at=expires_at,
         tick_size=_size(record, "tick_size"),
         contract_size=_size(record, "contract_size"),
         active=active is True,
+        price_index=_price_index(record, base),
+        term=term_of(expires_at),
     )
 
 
@@ -215,15 +238,29 @@ def _size(record: Mapping[Any, Any], field: str) -> float | None:
     return float(value)
 
 
+def _price_index(record: Mapping[Any, Any], base: str) -> str:
+    """The index's name; records before 2022 lack it, and then it is the coin's in USD."""
+    value = record.get("price_index")
+    if value is None:
+        return f"{base}_{QUOTE}".lower()
+    if not isinstance(value, str) or not _INDEX_NAME.fullmatch(value):
+        raise _UnreadableError("price_index is not the name of an index")
+    return value
+
+
 def _life(instrument: Instrument) -> tuple[datetime, datetime | None]:
     return instrument.listed_at, instrument.expires_at
 
 
 def _refused(record: object, reason: str) -> Refused:
     name = record.get("instrument_name") if isinstance(record, Mapping) else None
-    if not isinstance(name, str):
-        return Refused("(no name)", reason, could_be_dated=False)
-    return Refused(_shown(name), reason, could_be_dated=bool(_COULD_BE_DATED.fullmatch(name)))
+    could_be_dated = isinstance(name, str) and bool(_COULD_BE_DATED.fullmatch(name))
+    return Refused(_name(record), reason, could_be_dated=could_be_dated)
+
+
+def _name(record: object) -> str:
+    name = record.get("instrument_name") if isinstance(record, Mapping) else None
+    return _shown(name) if isinstance(name, str) else "(no name)"
 
 
 def _shown(text: str) -> str:

@@ -55,6 +55,11 @@ class Result:
     plan: Mapping[str, Any] = field(default_factory=dict)
     log: str | None = None
 
+    @property
+    def finished(self) -> int:
+        """How many are complete or failed."""
+        return self.complete + len(self.failed)
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -71,3 +76,22 @@ class Progress:
     total: int
     candles: int
     instrument: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An instrument that nothing more is asked of in this run.
+
+    Attributes:
+        done: instruments of the run that are finished, with this one.
+        total: instruments of the run.
+        instrument: its name.
+        status: `complete`, `empty` (no candle in the selected life) or `failed`.
+        figures: calls, retries, candles, missing, unanswered, and the reason where it failed.
+    """
+
+    done: int
+    total: int
+    instrument: str
+    status: str
+    figures: Mapping[str, Any]

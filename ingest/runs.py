@@ -6,7 +6,8 @@ on disk also has `runs/ID.log`, with a line for each instrument.
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from uuid import uuid4
 
 import orjson
 
+from ingest.process import Condition, condition, start_of
 from lake import Lake, documents
 from lake.errors import LakeError
+from lake.origin import first_clock
 
 FOLDER = "runs"
 _ROUND = "."
@@ -25,14 +28,23 @@ KEPT = 500
 # On this machine the process can be seen, and only its number may have gone to another since.
 _STALE = timedelta(seconds=30)
 _STALE_HERE = timedelta(minutes=10)
+_QUIET = timedelta(minutes=1)
+_QUIET_FOLLOW = timedelta(minutes=10)
+RUNNING, STUCK = "running", "stuck"
+# The states of a run that has not ended.
+GOING_ON = (RUNNING, STUCK)
+_PID_START = "pid_start"
 _RENEW_EVERY = timedelta(seconds=1)
 # In an object store that takes three requests, for which the run waits.
 _RENEW_EVERY_REMOTE = timedelta(seconds=5)
 _AHEAD = "exchange_ahead_s"
+_SEEN = "exchange_now"
 _NEEDED = {"run", "state", "host", "plan"}
 # A run that was killed early, or is of an older program, has not noted it.
 _NOTED_IN = 10
 _MOST_AHEAD_S = 1e10
+# No machine's clock is so far off that it still goes for a real one.
+_MOST_REAL_AHEAD_S = 3600.0
 _JSON = orjson.OPT_UTC_Z | orjson.OPT_INDENT_2
 
 
@@ -70,11 +82,12 @@ class RunRecord:
         self.id = f"{started_at:%Y%m%dT%H%M%SZ}-{moment}"
         self.facts: dict[str, Any] = {
             "run": self.id,
-            "state": "running",
+            "state": RUNNING,
             "started_at": started_at,
             "updated_at": started_at,
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            _PID_START: start_of(os.getpid()),
             "program": program,
             "plan": dict(plan),
         }
@@ -90,9 +103,10 @@ class RunRecord:
         return f"{self.id}{_ROUND}{self._rounds}"
 
     def saw_clock(self, exchange_now: datetime) -> None:
-        """Note how far the exchange's clock is ahead of this machine's, for later days: a simulated
-        market has another time.
+        """Record the exchange's clock, and how far it is ahead of this machine's, for later days: a
+        simulated market has another time.
         """
+        self.facts[_SEEN] = exchange_now
         self.facts[_AHEAD] = (exchange_now - self._now()).total_seconds()
 
     @property
@@ -142,7 +156,9 @@ class RunRecord:
 def runs(lake: Lake, newest: int, now: datetime | None = None) -> list[dict[str, Any]]:
     """Return the records of the newest runs, the last first; times are texts.
 
-    A record that says `running` of a process that is gone is told as `killed`.
+    A record that says `running` is `killed` where its process is gone, and `stuck` where the
+    process is there and was stopped, or has written nothing for a minute. Those that go on have
+    also `quiet_seconds`, since the record was written, and on this machine `is_stopped`.
 
     Args:
         lake: whose runs.
@@ -152,7 +168,7 @@ def runs(lake: Lake, newest: int, now: datetime | None = None) -> list[dict[str,
     at = now or datetime.now(UTC)
     found = documents.texts(lake, FOLDER, ".json", newest)
     records = [record for text in found.values() if (record := _read(text))]
-    return [{**record, "state": _state(record, at)} for record in records]
+    return [{**record, **_state(record, at)} for record in records]
 
 
 def run_of(name: str) -> str:
@@ -164,9 +180,57 @@ def exchange_ahead(lake: Lake) -> timedelta:
     """Return how far the exchange's clock was ahead of the machine's that asked it last; nothing
     where no record says so.
     """
-    noted = (record.get(_AHEAD) for record in runs(lake, _NOTED_IN))
-    seconds = next((s for s in noted if isinstance(s, int | float) and abs(s) < _MOST_AHEAD_S), 0.0)
-    return timedelta(seconds=seconds)
+    seen = last_clock(lake, runs(lake, _NOTED_IN))
+    return timedelta(seconds=seen.ahead_s) if seen else timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The exchange's clock as a program saw it.
+
+    Attributes:
+        seen: its time then, UTC.
+        ahead_s: seconds that it was ahead of the clock of the program's machine.
+    """
+
+    seen: datetime
+    ahead_s: float
+
+    def at(self, now: datetime) -> datetime:
+        """Return the exchange's clock now. The clock of a simulated market, which is far from ours,
+        may have stopped since; then it is what was seen.
+
+        Args:
+            now: this machine's clock, UTC.
+        """
+        is_simulated = abs(self.ahead_s) > _MOST_REAL_AHEAD_S
+        return self.seen if is_simulated else now + timedelta(seconds=self.ahead_s)
+
+
+def last_clock(lake: Lake, records: Iterable[Mapping[str, Any]]) -> Clock | None:
+    """Return the exchange's clock as it was seen last; None where nobody noted it.
+
+    Args:
+        lake: that was written to.
+        records: of its runs, the last first.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    noted = first_clock(lake)
+    found = next((clock for record in records if (clock := _clock_of(record))), None)
+    return found or (Clock(*noted) if noted else None)
+
+
+def _clock_of(record: Mapping[str, Any]) -> Clock | None:
+    ahead_s = record.get(_AHEAD)
+    if not isinstance(ahead_s, int | float) or not abs(ahead_s) < _MOST_AHEAD_S:
+        return None
+    ahead = timedelta(seconds=ahead_s)
+    try:
+        return Clock(datetime.fromisoformat(str(record.get(_SEEN))), ahead_s)
+    except ValueError:
+        return Clock(datetime.fromisoformat(record["updated_at"]) + ahead, ahead_s)
 
 
 def _read(text: str) -> dict[str, Any] | None:
@@ -180,24 +244,25 @@ def _read(text: str) -> dict[str, Any] | None:
         return None
 
 
-def _state(record: Mapping[str, Any], now: datetime) -> str:
-    if record["state"] != "running":
-        return str(record["state"])
+def _state(record: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """What is known of a run now: its state; of one that has not ended how long it is quiet."""
+    if record["state"] != RUNNING:
+        return {}
     age = now - datetime.fromisoformat(record["updated_at"])
-    is_here = record["host"] == socket.gethostname()
-    if age > (_STALE_HERE if is_here else _STALE) or (is_here and not _is_alive(record["pid"])):
-        return "killed"
-    return "running"
+    if record["host"] != socket.gethostname():
+        return _going_on(age) if age <= _STALE else {"state": "killed"}
+    found = condition(record["pid"], record.get(_PID_START))
+    if found is Condition.GONE or (found is Condition.UNSURE and age > _STALE_HERE):
+        return {"state": "killed"}
+    # Builds and maintenance of a follow take minutes.
+    is_quiet = age > (_QUIET_FOLLOW if "follow" in record else _QUIET)
+    is_stopped = found is Condition.STOPPED
+    state = STUCK if is_stopped or is_quiet else RUNNING
+    return {**_going_on(age), "state": state, "is_stopped": is_stopped}
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _going_on(age: timedelta) -> dict[str, Any]:
+    return {"quiet_seconds": max(0.0, age.total_seconds())}
 
 
 def _plain(value: object) -> str:

@@ -31,12 +31,14 @@ class Selection:
         names: instruments; all where empty.
         since: first minute, inclusive; from the listing where None.
         until: last minute, exclusive; to the end of the life where None.
+        is_all: the user asked for all instruments, whatever the lake is meant to hold.
     """
 
     currencies: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
+    is_all: bool = False
 
     @property
     def span(self) -> Span | None:

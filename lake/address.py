@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from lake import files
 from lake.endpoints import check_endpoint
 from lake.errors import UsageError
+from lake.urls import is_local
 
 # delta-rs takes a path for a URL in places, so these would mean another folder, or no history.
 _UNSAFE = frozenset("%?#\\\x7f") | {chr(code) for code in range(32)}
@@ -55,7 +55,7 @@ class Address:
     @property
     def is_local(self) -> bool:
         """Whether it is on this machine's disk."""
-        return files.is_local(self.uri)
+        return is_local(self.uri)
 
 
 def address_of(
@@ -90,7 +90,7 @@ def address_of(
             "stored. Give the path of a folder, from / on where its name begins so, or "
             "s3://bucket/prefix."
         )
-    if files.is_local(text):
+    if is_local(text):
         return _folder(text, options or {})
     address = _store(text, options or {})
     check_endpoint(address.uri.partition(":")[0], address.options, environment)

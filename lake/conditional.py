@@ -15,14 +15,15 @@ from pathlib import Path
 from threading import Barrier
 from uuid import uuid4
 
-import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake import CommitProperties, DeltaTable, Field, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.schema import PrimitiveType
 
 from lake import files
 from lake.errors import LakeError, UsageError
+from lake.urls import is_local
 
-_SCHEMA = pa.schema([pa.field("probe", pa.int64())])
+_SCHEMA = Schema([Field("probe", PrimitiveType("long"))])
 _WRITERS = 2
 # Of writers that begin at the same moment one rarely sees the other's commit before its own.
 _TRIES = 20
@@ -63,7 +64,7 @@ def check(table_uri: str, options: Mapping[str, str]) -> None:
     known = (root, frozenset(options.items()))
     if table_uri.startswith("memory:") or known in _checked:
         return
-    if files.is_local(table_uri):
+    if is_local(table_uri):
         if BY_RENAME.items() <= options.items():
             return
         if not has_links(Path(root)):
@@ -126,7 +127,7 @@ def _write(uri: str, options: Mapping[str, str], start: Barrier) -> _Outcome:
     try:
         DeltaTable.create(
             uri,
-            schema=Schema.from_arrow(_SCHEMA),
+            schema=_SCHEMA,
             mode="error",
             storage_options=dict(options) or None,
             commit_properties=CommitProperties(max_commit_retries=0),

@@ -35,6 +35,7 @@ from lake.tables import (
     RECORDS,
     Table,
 )
+from lake.transaction import mark
 
 # A table is copied after those it was built from; the row of a build comes last.
 _ORDER = (RAW_CANDLES, RECORDS, INSTRUMENTS, ASKS, COVERAGE, *CURATED, BUILDS)
@@ -117,6 +118,7 @@ def copy(
     for step in steps:
         _data(step, done, lambda: report(done.held + done.files, total))
         _commit(step, target, program)
+    _copy_properties(still, target, program)
     _copy_documents(source, target)
     _prove(still, target, done, threads)
     return done
@@ -232,6 +234,14 @@ def _commit(step: _Step, target: Lake, program: str) -> None:
             "That commit is stored and nothing took its place. The rest was not copied; choose a "
             "place that is empty, where nothing else writes."
         ) from exc
+
+
+def _copy_properties(source: Lake, target: Lake, program: str) -> None:
+    """What is known of the whole lake, such as its scope."""
+    ours, base = source.snapshot(INSTRUMENTS).properties, target.snapshot(INSTRUMENTS)
+    changed = {name: text for name, text in ours.items() if base.properties.get(name) != text}
+    if changed:
+        mark(base, changed, {"program": program})
 
 
 def _copy_documents(source: Lake, target: Lake) -> None:

@@ -12,7 +12,10 @@ from enum import Enum
 import polars as pl
 
 from lake.spans import MINUTE, Span, clip, common, floor_minute, merge, subtract
-from lake.tables import ASKS, COVERAGE
+from lake.tables import COVERAGE
+
+# A query of Polars takes as long as a loop over so many rows.
+_FEW_ROWS = 200
 
 PRESENT, ABSENT, FAILED = "present", "absent", "failed"
 
@@ -75,6 +78,13 @@ class Coverage:
         """Minutes that are missing by the answers of one run only: a later run asks once more."""
         return subtract(self.missing(), self.settled)
 
+    def leading(self) -> list[Span]:
+        """Minutes before the first candle, answered: nothing had traded yet (`no_data`)."""
+        silent = merge([*self.absent, *self.believed])
+        if not self.present:
+            return silent
+        return merge(Span(span.start, min(span.end, self.present[0].start)) for span in silent)
+
     def answered(self) -> list[Span]:
         """Minutes that are settled for now: present, leading no_data, and believed missing."""
         settled = merge([*self.present, *self.absent, *self.believed])
@@ -95,7 +105,7 @@ class Coverage:
             Status.PRESENT: self.present,
             Status.MISSING: missing,
             Status.FAILED: [*self.failed, *unconfirmed],
-            Status.NO_DATA: subtract([*self.absent, *self.believed], [*missing, *unconfirmed]),
+            Status.NO_DATA: self.leading(),
             Status.NEVER_ASKED: subtract([life], asked),
         }
         tiles = [(span, status) for status, spans in parts.items() for span in merge(spans)]
@@ -131,13 +141,13 @@ def folded(asks: pl.DataFrame, known: Iterable[Span] = ()) -> Coverage:
     """Return the coverage by rows of `asks` of one instrument, in any order.
 
     Args:
-        asks: the rows.
+        asks: the rows, at least their columns status, start, end and run.
         known: minutes that are present besides.
     """
-    present = merge([*known, *_merged(asks.filter(status=PRESENT))])
-    failures = _merged(asks.filter(status=FAILED))
+    present = merge([*known, *_merged(asks, PRESENT)])
+    failures = _merged(asks, FAILED)
     lacked: dict[str | None, list[Span]] = {}
-    for start, end, run in asks.filter(status=ABSENT).select("start", "end", "run").iter_rows():
+    for start, end, run in _rows(asks, ABSENT):
         lacked.setdefault(run, []).append(Span(start, end))
     absences = [span for own in lacked.values() for span in own]
     believed = subtract(_twice(absences), present)
@@ -154,19 +164,18 @@ def coverages(asks: pl.DataFrame, known: pl.DataFrame | None = None) -> dict[str
         asks: the rows; without those of status `present` where `known` holds their minutes.
         known: rows of `coverage`, of which those of status `present` count.
     """
-    held: Mapping[str, pl.DataFrame] = {}
+    held: dict[str, list[Span]] = {}
     if known is not None:
-        held = _by_instrument(known.filter(status=PRESENT))
-    parts = _by_instrument(asks)
-    return {
-        name: folded(
-            parts.get(name, ASKS.empty()),
-            (Span(*row) for row in held[name].select("start", "end").iter_rows())
-            if name in held
-            else (),
-        )
-        for name in sorted({*parts, *held})
-    }
+        rows = known.filter(status=PRESENT).select("instrument", "start", "end")
+        for name, start, end in rows.iter_rows():
+            held.setdefault(name, []).append(Span(start, end))
+    # Frames of few rows cost more than they hold, so each has only the columns that count.
+    parts = asks.select("instrument", "status", "start", "end", "run").partition_by(
+        "instrument", as_dict=True
+    )
+    found = {str(name): folded(part, held.pop(str(name), ())) for (name,), part in parts.items()}
+    found |= {name: Coverage(present=merge(spans)) for name, spans in held.items()}
+    return dict(sorted(found.items()))
 
 
 def to_table(found: Mapping[str, Coverage], listed: Mapping[str, datetime]) -> pl.DataFrame:
@@ -184,16 +193,26 @@ def to_table(found: Mapping[str, Coverage], listed: Mapping[str, datetime]) -> p
     return pl.DataFrame(rows, schema=COVERAGE.polars_schema, orient="row")
 
 
-def _by_instrument(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    parts = rows.partition_by("instrument", as_dict=True)
-    return {str(name): part for (name,), part in parts.items()}
+def _rows(asks: pl.DataFrame, status: str) -> Iterator[tuple[datetime, datetime, str | None]]:
+    """Start, end and run of the rows of a status."""
+    if asks.height > _FEW_ROWS:
+        yield from asks.filter(status=status).select("start", "end", "run").iter_rows()
+        return
+    place = [asks.columns.index(name) for name in ("status", "start", "end", "run")]
+    for row in asks.iter_rows():
+        if row[place[0]] == status:
+            yield row[place[1]], row[place[2]], row[place[3]]
 
 
-def _merged(rows: pl.DataFrame) -> list[Span]:
-    """The minutes of some rows, of which there may be millions, as maximal spans."""
+def _merged(asks: pl.DataFrame, status: str) -> list[Span]:
+    """The minutes of the rows of a status, of which there may be millions, as maximal spans."""
+    if asks.height <= _FEW_ROWS:
+        return merge(Span(start, end) for start, end, _ in _rows(asks, status))
     reached = pl.col("end").cum_max().shift(1)
-    runs = rows.sort("start").select(
-        "start", "end", run=(pl.col("start") > reached).fill_null(value=True).cum_sum()
+    runs = (
+        asks.filter(status=status)
+        .sort("start")
+        .select("start", "end", run=(pl.col("start") > reached).fill_null(value=True).cum_sum())
     )
     whole = runs.group_by("run", maintain_order=True).agg(pl.min("start"), pl.max("end"))
     return [Span(start, end) for _, start, end in whole.iter_rows()]

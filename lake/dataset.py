@@ -2,6 +2,7 @@
 from any folder whatever its name.
 """
 
+import atexit
 import threading
 import time
 import weakref
@@ -13,9 +14,10 @@ import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 from deltalake.fs import DeltaStorageHandler
 
-from lake.files import is_local, partition_of
+from lake.files import partition_of
 from lake.snapshot import Snapshot
 from lake.tables import Table
+from lake.urls import is_local
 
 # Between two reads of an abandoned query Arrow has let its files go, and opens others at once.
 _QUIET_S = 0.4
@@ -62,13 +64,15 @@ class _Handler(DeltaStorageHandler):
     """A store whose reads are ended when nobody wants it any more, or at the program's end.
 
     Arrow reads ahead in threads of its own, also for a query that has had enough; a thread that
-    comes back to an interpreter that is going down crashes it.
+    comes back to an interpreter that is going down crashes it. So the program waits for them at
+    its end. The thread that lets go of the store must not wait: it may be one of those.
     """
 
     def __init__(self, uri: str, options: Mapping[str, str], sizes: Mapping[str, int]) -> None:
         super().__init__(uri, dict(options), dict(sizes))
         self._reads = _Reads()
-        weakref.finalize(self, self._reads.end)
+        atexit.register(self._reads.end)
+        weakref.finalize(self, self._reads.abandon).atexit = False
 
     def open_input_file(self, path: str) -> pa.PythonFile:
         with self._reads:
@@ -82,7 +86,7 @@ class _Reads:
         # A file may be let go in the middle of anything, also by a thread that has the lock.
         self._lock = threading.RLock()
         self._under_way = self._begun = self._held = 0
-        self._is_over = False
+        self._is_over = self._is_abandoned = False
 
     def __enter__(self) -> None:
         with self._lock:
@@ -106,17 +110,32 @@ class _Reads:
     def _let_go(self) -> None:
         with self._lock:
             self._held -= 1
+            self._forget_if_done()
+
+    def abandon(self) -> None:
+        """Let no read begin: the store is gone, and no file can be opened any more."""
+        with self._lock:
+            self._is_over = self._is_abandoned = True
+            self._forget_if_done()
+
+    @property
+    def _is_done(self) -> bool:
+        return self._is_abandoned and not self._held and not self._under_way
+
+    def _forget_if_done(self) -> None:
+        if self._is_done:
+            atexit.unregister(self.end)
 
     def end(self) -> None:
-        """Let no read begin, and wait until none is under way nor tried for a while: a longer one
-        where a file is held.
+        """Let no read begin, and wait until the store and all files are let go; or until no read is
+        under way nor tried for a while, a longer one where a file is held.
         """
         self._is_over = True
-        if not self._begun:
-            return
         started_s = quiet_since_s = time.monotonic()
         seen = self._begun
         while (now_s := time.monotonic()) - started_s < _LONGEST_WAIT_S:
+            if self._is_done or not self._begun:
+                return
             if self._under_way or seen != self._begun:
                 seen, quiet_since_s = self._begun, now_s
             elif now_s - quiet_since_s > (_QUIET_HELD_S if self._held else _QUIET_S):

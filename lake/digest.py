@@ -7,11 +7,8 @@ their UTF-8, lists as their lengths followed by their flattened values.
 """
 
 import hashlib
-from struct import unpack_from
-from typing import Any
 
 import polars as pl
-import pyarrow as pa
 
 from lake.tables import BATCH, Table
 
@@ -25,6 +22,8 @@ def frame_digest(table: Table, frame: pl.DataFrame) -> str:
     batch, which only orders rows of one key. The frame holds the table's other columns; it is
     sorted here where it is not sorted yet.
     """
+    from lake import canonical  # noqa: PLC0415  (Arrow takes a moment; reading a lake needs none)
+
     rows = in_order(table, frame).select(
         pl.col(column.name).cast(column.type.polars) for column in table.content
     )
@@ -32,7 +31,7 @@ def frame_digest(table: Table, frame: pl.DataFrame) -> str:
     arrays = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     for name, column in zip(rows.columns, arrays.columns, strict=True):
         sha.update(name.encode())
-        _update(sha, column.chunk(0) if column.num_chunks else pa.array([], column.type))
+        canonical.update(sha, column)
     return sha.hexdigest()
 
 
@@ -48,47 +47,3 @@ def in_order(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
 def _is_ascending(series: pl.Series) -> bool:
     """Whether each value is larger than the one before it."""
     return bool((series.slice(1) > series.slice(0, max(len(series), 1) - 1)).all())
-
-
-def _update(sha: Any, values: pa.Array) -> None:  # noqa: ANN401  (hashlib names no public type)
-    sha.update(_bytes(values.is_null()) if values.null_count else bytes(len(values)))
-    if pa.types.is_large_list(values.type):
-        sha.update(_lengths(values.value_lengths()))
-        _update(sha, values.flatten())
-    elif pa.types.is_large_string(values.type):
-        import pyarrow.compute as pc  # noqa: PLC0415  (reading needs none of it)
-
-        sha.update(_lengths(pc.binary_length(values)))
-        sha.update(_characters(values.drop_null() if values.null_count else values))
-    else:
-        sha.update(_bytes(values))
-
-
-def _lengths(lengths: pa.Array) -> pa.Buffer | bytes:
-    return _bytes(lengths.cast(pa.uint64()))
-
-
-def _characters(texts: pa.Array) -> pa.Buffer | bytes:
-    """The UTF-8 of all texts, one after the other."""
-    _, offsets, data = texts.buffers()
-    if data is None or not len(texts):
-        return b""
-    first, end = (
-        unpack_from("<q", offsets, 8 * n)[0] for n in (texts.offset, texts.offset + len(texts))
-    )
-    return data.slice(first, end - first)
-
-
-def _bytes(values: pa.Array) -> pa.Buffer | bytes:
-    """Booleans as one byte, floats as they are, all else as whole numbers; nulls as zero."""
-    kind = values.type
-    if pa.types.is_boolean(kind):
-        values = values.cast(pa.uint8())
-    elif pa.types.is_date32(kind):
-        values = values.view(pa.int32()).cast(pa.int64())
-    elif pa.types.is_timestamp(kind):
-        values = values.view(pa.int64())
-    if values.null_count:
-        values = values.fill_null(pa.scalar(0, values.type))
-    width, data = values.type.bit_width // 8, values.buffers()[1]
-    return b"" if data is None else data.slice(values.offset * width, len(values) * width)

@@ -7,8 +7,6 @@ the old text or the new one.
 from contextlib import suppress
 from pathlib import Path
 
-import pyarrow.fs as pafs
-
 from lake import files
 from lake.guard import explained
 from lake.store import Lake
@@ -27,10 +25,7 @@ def put(lake: Lake, path: str, text: str) -> None:
     """
     with explained(f"{path} cannot be written at {lake.uri}"):
         store = files.filesystem(lake.uri, lake.options)
-        data = text.encode()
-        # Arrow can hand a write to this store only through a buffer that holds it.
-        with store.open_output_stream(path, buffer_size=len(data) + 1) as sink:
-            sink.write(data)
+        files.put(store, path, text.encode())
 
 
 def texts(lake: Lake, folder: str, suffix: str, newest: int) -> dict[str, str]:
@@ -46,31 +41,31 @@ def texts(lake: Lake, folder: str, suffix: str, newest: int) -> dict[str, str]:
     Raises:
         LakeError: the store cannot be read.
     """
-    if files.is_absent(lake.uri):
-        return {}
     with explained(f"{folder} cannot be read at {lake.uri}"):
-        store = files.filesystem(lake.uri, lake.options)
-        found = store.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
-        paths = sorted((f.path for f in found if f.path.endswith(suffix)), reverse=True)[:newest]
-        return {path: _read(lake, store, path) for path in paths}
+        # On disk without Arrow, which takes a moment to load, and asks for the size first, which is
+        # another one where the document was replaced since.
+        store = None if lake.is_local else files.filesystem(lake.uri, lake.options)
+        found = files.listed(store, folder) if store else _on_disk(lake, folder)
+        paths = sorted((path for path in found if path.endswith(suffix)), reverse=True)[:newest]
+        data = {path: files.get(store, path) if store else _read(lake, path) for path in paths}
+    return {path: text.decode(errors="replace") for path, text in data.items()}
 
 
 def prune(lake: Lake, folder: str, kept: int) -> None:
     """Delete the documents of a folder with the first names, until so many are left."""
     with explained(f"{folder} cannot be tidied at {lake.uri}"):
         store = files.filesystem(lake.uri, lake.options)
-        found = store.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
-        names = sorted((info.path for info in found), reverse=True)
-        for path in names[kept:]:
+        for path in sorted(files.listed(store, folder), reverse=True)[kept:]:
             # Another run may be tidying, too.
             with suppress(FileNotFoundError):
                 store.delete_file(path)
 
 
-def _read(lake: Lake, store: pafs.FileSystem, path: str) -> str:
-    # Arrow asks for the size first, which is another one where the document was replaced since.
-    if lake.is_local:
-        data = (Path(lake.uri) / path).read_bytes()
-    else:
-        data = store.open_input_stream(path).read()
-    return data.decode(errors="replace")
+def _on_disk(lake: Lake, folder: str) -> list[str]:
+    with suppress(FileNotFoundError):
+        return [f"{folder}/{path.name}" for path in Path(lake.uri, folder).iterdir()]
+    return []
+
+
+def _read(lake: Lake, path: str) -> bytes:
+    return Path(lake.uri, path).read_bytes()

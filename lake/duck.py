@@ -4,9 +4,10 @@ the derived views over them.
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,11 +15,15 @@ import duckdb
 import polars as pl
 
 from lake.errors import GoneError, LakeError, UsageError
-from lake.files import has_misleading_folder, is_local
+from lake.files import has_misleading_folder
+from lake.named import ALL, named, with_sources
 from lake.snapshot import Snapshot
 from lake.store_errors import masked, plain
 from lake.tables import BATCH, TABLES, Type
+from lake.urls import is_local
 from lake.views import VIEWS
+
+Connection = duckdb.DuckDBPyConnection
 
 # What Arrow makes of DuckDB's HUGEINT.
 _HUGE = pl.Decimal(38, 0)
@@ -61,36 +66,82 @@ SQL_TYPES = {
 }
 
 
+# Opens the tables of some names, by name.
+Opening = Callable[[Collection[str]], Mapping[str, Snapshot]]
+
+
 def connect(
-    snapshots: Iterable[Snapshot],
+    opening: Opening,
+    names: Collection[str] = ALL,
     *,
     beside: Mapping[str, pl.DataFrame] | None = None,
-) -> duckdb.DuckDBPyConnection:
+) -> Connection:
     """Return an in-memory connection with a view per table, and those of `lake.views`.
 
-    The views stand for the snapshots: files that a commit has removed are never read, and later
-    commits do not show. Times are in UTC. No DuckDB extension is needed or downloaded.
+    The views read exactly the files of the snapshots: files that a commit has removed are never
+    read, and later commits do not show. Times are in UTC. No DuckDB extension is needed or
+    downloaded.
 
     Args:
-        snapshots: of every table of the lake.
+        opening: opens tables of the lake.
+        names: of the tables and views to have, together with what those views read.
         beside: further frames to ask, by name.
 
     Raises:
         LakeError: the lake cannot be read.
     """
+    with ExitStack() as stack:
+        connection = stack.enter_context(_without_views())
+        _add_views(connection, opening, with_sources(names))
+        for name, frame in (beside or {}).items():
+            connection.register(name, frame)
+        stack.pop_all()
+        return connection
+
+
+def answer(opening: Opening, query: str) -> pl.DataFrame:
+    """Return the rows of one query over a lake; only tables that it can read are opened.
+
+    Args:
+        opening: opens tables of the lake.
+        query: see `rows`.
+
+    Raises:
+        UsageError, GoneError, LakeError: see `rows`.
+    """
+    with _without_views() as connection:
+        names = named(connection, query)
+        _add_views(connection, opening, with_sources(names))
+        try:
+            return rows(connection, query)
+        except UsageError as exc:
+            if names == ALL or not isinstance(exc.__cause__, duckdb.CatalogException):
+                raise
+        # DuckDB has run nothing yet. With all names there it suggests the similar ones.
+        _add_views(connection, opening, ALL - with_sources(names))
+        return rows(connection, query)
+
+
+def _without_views() -> duckdb.DuckDBPyConnection:
     with _explained("DuckDB cannot open the lake"), ExitStack() as stack:
         connection = stack.enter_context(duckdb.connect(config={"temp_directory": _spill_folder()}))
         connection.execute("SET TimeZone = 'UTC'")
         # It would go to stdout, among the results, where Python has no script of its own to run.
         connection.execute("SET enable_progress_bar = false")
-        for snapshot in snapshots:
-            _view(connection, snapshot)
-        for view in VIEWS:
-            connection.execute(view.ddl)
-        for name, frame in (beside or {}).items():
-            connection.register(name, frame)
         stack.pop_all()
         return connection
+
+
+def _add_views(
+    connection: duckdb.DuckDBPyConnection, opening: Opening, names: Collection[str]
+) -> None:
+    snapshots = opening([name for name in TABLES if name in names])
+    with _explained("DuckDB cannot open the lake"):
+        for snapshot in snapshots.values():
+            _view(connection, snapshot)
+        for view in VIEWS:
+            if view.name in names:
+                connection.execute(view.ddl)
 
 
 def _spill_folder() -> str:
@@ -113,8 +164,46 @@ def _explained(what: str) -> Iterator[None]:
         raise _lake_error(what, exc) from exc
 
 
-def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
-    """Return the rows of a query; none where the statement gives none.
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a text.
+
+    Attributes:
+        text: it alone.
+        gives_rows: whether it is a question, as opposed to a setting or a change.
+    """
+
+    text: str
+    gives_rows: bool
+
+
+def statements(connection: Connection, text: str) -> list[Statement]:
+    """Return the statements of a text, which are separated by semicolons; nothing is run.
+
+    Raises:
+        UsageError: DuckDB cannot read it.
+    """
+    with _refused():
+        found = connection.extract_statements(text)
+    return [
+        Statement(
+            one.query,
+            # PIVOT becomes several statements.
+            one.type == duckdb.StatementType.MULTI
+            or one.expected_result_type == [duckdb.ExpectedResultType.QUERY_RESULT],
+        )
+        for one in found
+    ]
+
+
+def parsed(text: str) -> list[Statement]:
+    """Return the statements of a text without a lake; see `statements`."""
+    with _without_views() as connection:
+        return statements(connection, text)
+
+
+def rows(connection: Connection, query: str) -> pl.DataFrame:
+    """Return the rows of a query; of a statement that is none, what DuckDB says of it.
 
     Sums of whole numbers, which DuckDB counts in 128 bits, come back as whole numbers of 64, and
     intervals as texts. Ctrl-C ends the query.
@@ -124,9 +213,16 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
         GoneError: it reads rows that cannot be had any more.
         LakeError: the lake cannot be read, or memory or disk do not suffice.
     """
-    try:
+    with _refused():
         found = _asked(connection, query)
-        found = found.with_columns(_whole(found[name]) for name in found.columns)
+        return found.with_columns(_whole(found[name]) for name in found.columns)
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Turn what DuckDB or Polars say of a query into our errors; see `rows`."""
+    try:
+        yield
     except duckdb.Error as exc:
         _, is_gone, why = str(exc).partition(_GONE)
         if is_gone:
@@ -139,10 +235,9 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
             "A column of the answer has a type that cannot be shown; cast it to VARCHAR: "
             f"{str(exc).partition('Hint:')[0].strip()}"
         ) from exc
-    return found
 
 
-def _asked(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
+def _asked(connection: Connection, query: str) -> pl.DataFrame:
     """The rows, asked for in a thread of their own: Ctrl-C is heeded only between two steps of the
     interpreter, and a query is one. It may wake a thread of DuckDB's instead of this one, which
     therefore looks up now and then.
@@ -161,7 +256,7 @@ def _asked(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
             raise
 
 
-def _frame(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
+def _frame(connection: Connection, query: str) -> pl.DataFrame:
     relation = connection.sql(query)
     found: pl.DataFrame = _shown(relation).pl() if relation is not None else pl.DataFrame()
     return found
@@ -194,12 +289,12 @@ def _whole(column: pl.Series) -> pl.Series:
     return cast if cast.null_count() == column.null_count() else column
 
 
-def _view(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
+def _view(connection: Connection, snapshot: Snapshot) -> None:
     rows = _rows_sql(connection, snapshot)
     connection.execute(f"CREATE VIEW {snapshot.table.name} AS {rows}")
 
 
-def _rows_sql(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> str:
+def _rows_sql(connection: Connection, snapshot: Snapshot) -> str:
     name = f"{snapshot.table.name}_rows"
     paths = [file.path for file in snapshot.files if file.may_be_until(snapshot.until)]
     if snapshot.held is not None:
@@ -216,9 +311,11 @@ def _rows_sql(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> str:
 
         connection.register(name, dataset(snapshot, paths))
         rows = name
-    until = "" if snapshot.until is None else f" WHERE {BATCH} <= {snapshot.until}"
-    names = ", ".join(f'"{column}"' for column in snapshot.table.names)
-    return f"SELECT {names} FROM {rows}{until}"
+    until = "" if snapshot.until is None else f" WHERE stored.{BATCH} <= {snapshot.until}"
+    # With their table's name: where a macro has a parameter of a column's name, DuckDB would find
+    # the bare name ambiguous.
+    names = ", ".join(f'stored."{column}"' for column in snapshot.table.names)
+    return f"SELECT {names} FROM {rows} AS stored{until}"
 
 
 def _finds_files(snapshot: Snapshot) -> bool:

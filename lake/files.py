@@ -11,16 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-import pyarrow.fs as pafs
-import pyarrow.parquet as pq
-from deltalake.fs import DeltaStorageHandler
 
 from lake.digest import LENGTH, frame_digest
 from lake.spans import Span
 from lake.tables import BATCH, Column, Table, Type
+from lake.urls import is_local
+
+if TYPE_CHECKING:
+    import pyarrow.fs as pafs
 
 # Measured on 88,000 candles (bytes a candle, milliseconds): level 1 gives 9.2 in 15, level 3 gives
 # 9.0 in 18, level 9 gives 8.6 in 50; a dictionary in place of byte-stream-split gives 9.9.
@@ -96,11 +97,6 @@ class DataFile:
         return stem if len(stem) == LENGTH else None
 
 
-def is_local(uri: str) -> bool:
-    """Whether the address is a path on this machine's disk, not a URI of an object store."""
-    return "://" not in uri
-
-
 def is_absent(uri: str) -> bool:
     """Whether the address is a folder on this machine's disk that is not there."""
     return is_local(uri) and not Path(uri).exists()
@@ -126,38 +122,46 @@ def partition_of(table: Table, path: str) -> str | None:
     return path.partition("/")[0].partition("=")[2] if table.partition else None
 
 
-def filesystem(table_uri: str, options: Mapping[str, str]) -> pafs.FileSystem:
+def filesystem(table_uri: str, options: Mapping[str, str]) -> "pafs.FileSystem":
     """Return the store under a table's folder, wherever it is, as an Arrow file system.
 
     A folder on this machine's disk is made where it is absent.
     """
+    # Arrow takes a moment, and reading a lake on disk needs none.
+    import pyarrow.fs as pafs  # noqa: PLC0415
+    from deltalake.fs import DeltaStorageHandler  # noqa: PLC0415
+
     if is_local(table_uri):
         Path(table_uri).mkdir(parents=True, exist_ok=True)
     return pafs.PyFileSystem(DeltaStorageHandler(table_uri, dict(options)))
 
 
-def listed(store: pafs.FileSystem, folder: str) -> list[str]:
+def listed(store: "pafs.FileSystem", folder: str) -> list[str]:
     """Return the paths of the files in a folder, not of those in folders below; none where there is
     no such folder.
     """
+    import pyarrow.fs as pafs  # noqa: PLC0415  (likewise)
+
     found = store.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
     return [info.path for info in found if info.type == pafs.FileType.File]
 
 
-def below(store: pafs.FileSystem) -> list[pafs.FileInfo]:
+def below(store: "pafs.FileSystem") -> "list[pafs.FileInfo]":
     """Return all files of a store with their sizes and times, however deep."""
+    import pyarrow.fs as pafs  # noqa: PLC0415  (likewise)
+
     found = store.get_file_info(pafs.FileSelector("", recursive=True))
     return [info for info in found if info.type == pafs.FileType.File]
 
 
-def get(store: pafs.FileSystem, path: str) -> bytes:
+def get(store: "pafs.FileSystem", path: str) -> bytes:
     """Return what a file of a store holds."""
     with store.open_input_stream(path) as stream:
         data: bytes = stream.read()
         return data
 
 
-def put(store: pafs.FileSystem, path: str, data: bytes) -> None:
+def put(store: "pafs.FileSystem", path: str, data: bytes) -> None:
     """Make this the content of a file of a store."""
     # All at once, so that nothing is there where writing fails.
     with store.open_output_stream(path, buffer_size=len(data) + 1) as sink:
@@ -184,6 +188,8 @@ def write(
     Raises:
         ValueError: a column that may not be null holds a null.
     """
+    import pyarrow.parquet as pq  # noqa: PLC0415  (likewise)
+
     stored = table.stored
     frame = stored.cast(frame)
     arrow = stored.to_arrow(frame)

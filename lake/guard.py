@@ -4,25 +4,34 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import polars as pl
-import pyarrow as pa
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lake.errors import ConflictError, DamagedError, LakeError
-from lake.files import is_local
 from lake.scan import scan_paths
 from lake.store_errors import plain
 from lake.tables import CURATED, Table
+from lake.urls import is_local
 
-# What the libraries raise where a file cannot be read. Over bytes that make no sense one may panic,
-# or meet a text that is none.
-_UNREAD = (
-    OSError,
-    ValueError,
-    pa.ArrowException,
-    pl.exceptions.PolarsError,
-    pl.exceptions.PanicException,
-)
 _FROM_BACKUP = "`basislake restore` brings it back from a backup of this version"
+
+
+def _of_libraries() -> tuple[type[BaseException], ...]:
+    """What the libraries raise; asked for when something is raised, for reading a lake on disk
+    needs no Arrow.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+
+    return (DeltaError, OSError, pl.exceptions.PolarsError, pa.ArrowException)
+
+
+def _of_reading() -> tuple[type[BaseException], ...]:
+    """What they raise where a file cannot be read. Over bytes that make no sense one may panic, or
+    meet a text that is none.
+    """
+    import pyarrow as pa  # noqa: PLC0415  (likewise)
+
+    polars = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+    return (OSError, ValueError, pa.ArrowException, *polars)
 
 
 @contextmanager
@@ -32,7 +41,7 @@ def explained(what: str) -> Iterator[None]:
         yield
     except CommitFailedError as exc:
         raise ConflictError(f"{what}: another writer was faster. Run the command again.") from exc
-    except (DeltaError, OSError, pl.exceptions.PolarsError, pa.ArrowException) as exc:
+    except _of_libraries() as exc:
         raise LakeError(f"{what}: {plain(str(exc)).rstrip('.')}.") from exc
 
 
@@ -55,7 +64,7 @@ def reading(
     what = f"{table.name} cannot be read at {uri}"
     try:
         yield
-    except _UNREAD as exc:
+    except _of_reading() as exc:
         told = plain(str(exc)).rstrip(".")
         path = _unreadable(table, uri, paths, options) if _is_damage(exc, uri) else None
         if path is None:
@@ -86,6 +95,6 @@ def _unreadable(
     for path in dict.fromkeys(paths):
         try:
             scan_paths(table, uri, [path], options).collect()
-        except _UNREAD:
+        except _of_reading():
             return path
     return None

@@ -1,5 +1,5 @@
-"""The folder where processes of one machine keep what they share about a lake: locks and the rate
-limit. No data are there: losing it loses no row.
+"""The folder where processes of one machine keep what they share about a lake: locks, the rate
+limit, and names for completion. No data are there: losing it loses no row.
 """
 
 import errno
@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from lake.errors import LakeError, UsageError
-from lake.files import is_local
+from lake.urls import is_local
 
 # Names a folder on a disk of this machine, for all lakes.
 SETTING = "BASISLAKE_MACHINE_FOLDER"

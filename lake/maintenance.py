@@ -9,10 +9,10 @@ from pathlib import Path
 
 from lake.compaction import GROWING, Compacted, compact, planned
 from lake.errors import UsageError
-from lake.files import is_local
 from lake.guard import explained
 from lake.schema import KEPT_HOURS
 from lake.store import Lake
+from lake.urls import is_local
 
 _HOUR = timedelta(hours=1)
 

@@ -2,14 +2,16 @@
 exchanges never share a lake. The first that writes to it marks it.
 """
 
-from lake.errors import ConflictError, UsageError
-from lake.schema import ORIGIN
+from datetime import UTC, datetime
+
+import orjson
+
+from lake.errors import UsageError
+from lake.schema import CLOCK, ORIGIN
+from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import INSTRUMENTS
-from lake.transaction import mark
-
-# Each lost race means that another writer marked the lake, or wrote an instrument.
-_TRIES = 10
+from lake.transaction import mark_lake
 
 
 def origin_of(lake: Lake) -> str | None:
@@ -35,7 +37,7 @@ def check_origin(lake: Lake, origin: str) -> None:
     _check(lake, origin_of(lake), origin)
 
 
-def claim(lake: Lake, origin: str, program: str) -> None:
+def claim(lake: Lake, origin: str, program: str, clock: datetime | None = None) -> None:
     """Mark the lake as one of an exchange's data, before any of it is written; the lake is made
     where there is none.
 
@@ -43,29 +45,45 @@ def claim(lake: Lake, origin: str, program: str) -> None:
         lake: to be written to.
         origin: the exchange.
         program: name and version, for the lineage.
+        clock: of the exchange, where it was asked; kept with the mark, see `first_clock`.
 
     Raises:
         UsageError: the lake holds another exchange's data.
         LakeError: the lake cannot be read or written.
         ConflictError: others kept writing its instruments.
     """
-    for attempt in range(_TRIES):
-        base = lake.snapshot(INSTRUMENTS)
+    marks = {ORIGIN: origin}
+    if clock is not None:
+        ahead_s = (clock - datetime.now(UTC)).total_seconds()
+        marks[CLOCK] = orjson.dumps([clock, ahead_s], option=orjson.OPT_UTC_Z).decode()
+
+    def marks_of(base: Snapshot) -> dict[str, str]:
         _check(lake, base.origin, origin)
-        if base.origin:
-            return
-        try:
-            mark(base, {ORIGIN: origin}, {"program": program})
-        except ConflictError:
-            if attempt == _TRIES - 1:
-                raise
+        return {} if base.origin else marks
+
+    mark_lake(lake, marks_of, program)
+
+
+def first_clock(lake: Lake) -> tuple[datetime, float] | None:
+    """Return the exchange's clock when the lake was marked as its own, and by how many seconds it
+    was ahead of that machine's clock; None where that was not noted.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    text = lake.snapshot(INSTRUMENTS).properties.get(CLOCK)
+    try:
+        seen, ahead_s = orjson.loads(text or "null")
+        return datetime.fromisoformat(seen), float(ahead_s)
+    except (ValueError, TypeError):
+        return None
 
 
 def _check(lake: Lake, own: str | None, origin: str) -> None:
     if own not in (None, origin):
         raise UsageError(
-            f"The lake at {lake.uri} holds the market of {own}, and this command is about that of "
-            f"{origin}. Nothing was asked and nothing changed, for two exchanges never share a "
-            f"lake: give another folder with --lake, or the address of {own} with --exchange-url "
-            "and --history-url."
+            f"The lake at {lake.uri} holds the market of {own}, and this command is "
+            f"about that of {origin}. Nothing was asked and nothing changed, for two "
+            "exchanges never share a lake. Give another folder with --lake, or that exchange's "
+            "address with --exchange-url and --history-url."
         )

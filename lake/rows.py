@@ -5,16 +5,19 @@ takes row groups by their statistics. From object stores Polars reads.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from lake.files import DataFile, is_local
+from lake.files import DataFile
 from lake.guard import reading
 from lake.scan import scan_paths
 from lake.spans import Span
 from lake.tables import BATCH, Table
+from lake.urls import is_local
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 # Of an object store, so that its latency is paid once for many.
 _FILES_AT_ONCE = 16
@@ -71,6 +74,10 @@ def _from_disk(
     """The rows of all files, of which row groups that hold none are not read: as one frame, because
     each step of Polars costs more than a small file.
     """
+    # Much that a lake is asked needs no Arrow, which takes a moment.
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
     schema = pa.schema([pa.field(name, table.arrow_schema.field(name).type) for name in columns])
     parts = []
     with reading(table, uri, paths, options):
@@ -109,7 +116,7 @@ def _from_store(
         yield from frames
 
 
-def _groups(file: pq.ParquetFile, stamp: str, spans: Sequence[Span] | None) -> Iterator[int]:
+def _groups(file: "pq.ParquetFile", stamp: str, spans: Sequence[Span] | None) -> Iterator[int]:
     place = file.schema_arrow.get_field_index(stamp)
     for number in range(file.num_row_groups):
         known = file.metadata.row_group(number).column(place).statistics
@@ -118,7 +125,7 @@ def _groups(file: pq.ParquetFile, stamp: str, spans: Sequence[Span] | None) -> I
             yield number
 
 
-def _meets(known: pq.Statistics, span: Span) -> bool:
+def _meets(known: "pq.Statistics", span: Span) -> bool:
     return bool(known.min < span.end and known.max >= span.start)
 
 

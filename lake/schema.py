@@ -4,10 +4,14 @@ from collections.abc import Mapping
 
 from lake.errors import LakeError
 
-VERSION = 2
+VERSION = 3
 _MARK = "basislake.schema"
-# In the table of instruments only; see `lake.origin`.
+# Facts about the whole lake are properties of the table of instruments; see `lake.origin` and
+# `lake.scope`. A copy of a lake has the same.
 ORIGIN = "basislake.exchange"
+CLOCK = "basislake.clock"
+SCOPE = "basislake.scope"
+OF_THE_LAKE = (ORIGIN, CLOCK, SCOPE)
 
 # A reader keeps the files that it has opened for so long, and a commit stays in the log. Nothing in
 # the lake needs either for longer: what was known when is in the rows.
@@ -44,7 +48,7 @@ def check(table: str, uri: str, properties: Mapping[str, str | None]) -> None:
         )
     if version < VERSION:
         raise LakeError(
-            f"{table} at {uri} was made by an earlier basislake, whose lakes do not say when each "
-            "row came. Nothing was changed. Fetch it again, into another folder: "
+            f"{table} at {uri} was made by an earlier basislake, whose tables lack columns that "
+            "this one needs. Nothing was changed. Fetch it again, into another folder: "
             "`basislake run --lake ANOTHER`."
         )

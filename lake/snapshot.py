@@ -17,6 +17,7 @@ from lake.files import DataFile
 from lake.guard import explained, reading
 from lake.scan import scan_files
 from lake.tables import BATCH, Table
+from lake.urls import is_local
 
 LOG = "_delta_log"
 _EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
@@ -50,7 +51,13 @@ class Snapshot:
     @property
     def origin(self) -> str | None:
         """The exchange that the lake is marked with in this table; see `lake.origin`."""
-        return self.delta.metadata().configuration.get(schema.ORIGIN) if self.delta else None
+        return self.properties.get(schema.ORIGIN)
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """The properties of the table that say something about the whole lake, by name."""
+        found = self.delta.metadata().configuration if self.delta else {}
+        return {name: found[name] for name in schema.OF_THE_LAKE if name in found}
 
     @property
     def rows(self) -> int:
@@ -205,7 +212,7 @@ def _check_readable(uri: str) -> None:
     Raises:
         OSError: it may be there.
     """
-    if files.is_local(uri):
+    if is_local(uri):
         with suppress(FileNotFoundError, NotADirectoryError):
             os.scandir(f"{uri}/{LOG}").close()
 

@@ -1,7 +1,6 @@
 """The lake at one moment: each table opened once, and the curated ones as one build left them."""
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lake import files
@@ -9,12 +8,31 @@ from lake.errors import GoneError
 from lake.guard import explained
 from lake.snapshot import Snapshot
 from lake.store import Lake
-from lake.tables import BUILDS, CURATED, TABLES, Table
+from lake.tables import (
+    ASKS,
+    BUILDS,
+    COVERAGE,
+    CURATED,
+    INSTRUMENTS,
+    RAW_CANDLES,
+    RECORDS,
+    TABLES,
+    Table,
+)
 
 # The counter of a curated table: the number of the build that committed to it last.
 BUILD = "build"
 # The counter of one that was copied (`lake.copying`): the last build that was made elsewhere.
 COPIED = "copied"
+
+_CURATED_NAMES = frozenset(table.name for table in CURATED)
+# The names of tables in the order to open them. Ingest commits its tables in the opposite one, so
+# none knows of a row that one of the next lacks; the curated ones are those of a build.
+_INGESTED = ((COVERAGE, INSTRUMENTS), (ASKS, RECORDS), (RAW_CANDLES,))
+_ORDER = (
+    tuple(name for name, table in TABLES.items() if not any(table in same for same in _INGESTED)),
+    *(tuple(table.name for table in same) for same in _INGESTED),
+)
 
 
 class State(Lake):
@@ -43,11 +61,15 @@ class State(Lake):
             self._opened[table.name] = self._open(table)
         return self._opened[table.name]
 
-    def snapshots(self) -> dict[str, Snapshot]:
-        """Return every table as it stands, by name; see `Lake.snapshots`."""
-        self.build()
-        with ThreadPoolExecutor(1 if self.is_local else len(TABLES)) as pool:
-            return dict(zip(TABLES, pool.map(self.snapshot, TABLES.values()), strict=True))
+    def snapshots(self, names: Collection[str] = TABLES.keys()) -> dict[str, Snapshot]:
+        """Return tables as they stand, by name; see `Lake.snapshots`."""
+        if not _CURATED_NAMES.isdisjoint(names):
+            # Once, before those that need it are opened at once.
+            self.build()
+        found: dict[str, Snapshot] = {}
+        for same in _ORDER:
+            found |= super().snapshots([name for name in same if name in names])
+        return {name: found[name] for name in names}
 
     def build(self) -> dict[str, Any] | None:
         """Return the row of `builds` that the curated tables are of, None where there is none."""

@@ -1,7 +1,7 @@
 """The lake: Delta Lake tables under one folder or object-store URI, and how they change."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from lake.guard import explained
 from lake.snapshot import Snapshot, Watch, load, of_delta
 from lake.tables import TABLES, Table
 from lake.transaction import transact
+from lake.views import plain_view
 
 if TYPE_CHECKING:
     import duckdb
@@ -65,7 +66,11 @@ class Lake:
         Raises:
             LakeError: none of the tables is there, or they cannot be read.
         """
-        self._check_any(self.snapshots().values())
+        if all(snapshot.version is None for snapshot in self.snapshots().values()):
+            raise LakeError(
+                f"There is no lake at {self.uri}: none of its tables is there. See that the "
+                "address is right; a lake is made when something is written."
+            )
 
     def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
         """Return a table at a version (the newest by default), for those who will write to it, so
@@ -80,14 +85,18 @@ class Lake:
         """Return what tells the newest version of a table, again and again."""
         return Watch(table, self._table_uri(table), self.options)
 
-    def snapshots(self) -> dict[str, Snapshot]:
-        """Return every table as it is now, by name; those of an object store are asked for at once.
+    def snapshots(self, names: Collection[str] = TABLES.keys()) -> dict[str, Snapshot]:
+        """Return tables as they are now, by name; those of an object store are asked for at once.
+
+        Args:
+            names: of the tables, all by default.
 
         Raises:
             LakeError: a table cannot be read.
         """
         with ThreadPoolExecutor(1 if self.is_local else len(TABLES)) as pool:
-            return dict(zip(TABLES, pool.map(self.snapshot, TABLES.values()), strict=True))
+            tables = [TABLES[name] for name in names]
+            return dict(zip(names, pool.map(self.snapshot, tables), strict=True))
 
     def state(self) -> "State":
         """Return the lake at one moment, to be read only; see `lake.state`."""
@@ -96,15 +105,22 @@ class Lake:
         return self if isinstance(self, State) else State(self)
 
     def scan(self, name: str) -> pl.LazyFrame:
-        """Return a table's rows as a lazy frame; no rows where the lake has none of it yet.
+        """Return the rows of a table or of a view as a lazy frame; none where the lake has none.
 
         Args:
-            name: of the table; see `lake.tables`.
+            name: of the table, see `lake.tables`, or of a view without parameters, see
+                `lake.views`.
 
         Raises:
-            LakeError: there is no such lake or table, or it cannot be read.
+            LakeError: there is no such lake, table or view, or it cannot be read.
         """
-        return self._existing(self._declared(name)).scan()
+        if name in TABLES:
+            return self._existing(TABLES[name]).scan()
+        view = plain_view(name)
+        self.check_exists()
+        from lake.view_rows import scan_view  # noqa: PLC0415  (it asks a state)
+
+        return scan_view(self.state(), view)
 
     def read(self, table: Table) -> pl.DataFrame:
         """Return all rows of a table that fits in memory, in the table's order; see `scan`."""
@@ -184,17 +200,20 @@ class Lake:
             base, added, lineage, removing=base.files, counters=counters, is_whole=True
         )
 
-    def duckdb(self) -> "duckdb.DuckDBPyConnection":
+    def duckdb(self, names: Collection[str] | None = None) -> "duckdb.DuckDBPyConnection":
         """Return a DuckDB connection with a view per table as it is now; see `lake.duck`.
+
+        Args:
+            names: of the tables and views to have, together with what those views read; all by
+                default, which takes longer.
 
         Raises:
             LakeError: there is no such lake, or it cannot be read.
         """
         from lake import duck  # noqa: PLC0415  (much that a lake is asked needs no DuckDB)
 
-        snapshots = self.state().snapshots().values()
-        self._check_any(snapshots)
-        return duck.connect(snapshots)
+        opening = self.state().existing
+        return duck.connect(opening) if names is None else duck.connect(opening, names)
 
     def sql(self, query: str) -> pl.DataFrame:
         """Return the rows of a DuckDB query over the tables as they are now.
@@ -208,11 +227,19 @@ class Lake:
         """
         from lake import duck  # noqa: PLC0415  (likewise)
 
-        connection = self.duckdb()
-        try:
-            return duck.rows(connection, query)
-        finally:
-            connection.close()
+        return duck.answer(self.state().existing, query)
+
+    def existing(self, names: Collection[str]) -> dict[str, Snapshot]:
+        """Return tables as they are now, by name, of a lake that is there.
+
+        Raises:
+            LakeError: there is no such lake, or a table cannot be read.
+        """
+        found = self.snapshots(names)
+        # Other tables are looked at only where none of these is there.
+        if all(snapshot.version is None for snapshot in found.values()):
+            self.check_exists()
+        return found
 
     def _holds(self, base: Snapshot, frame: pl.DataFrame) -> bool:
         try:
@@ -221,20 +248,7 @@ class Lake:
             return False
 
     def _existing(self, table: Table) -> Snapshot:
-        """A table of a lake that is there; to know that takes a look at the others only where this
-        one is not.
-        """
-        snapshot = self.state().snapshot(table)
-        if snapshot.version is None and not snapshot.gone:
-            self.check_exists()
-        return snapshot
-
-    def _check_any(self, snapshots: Iterable[Snapshot]) -> None:
-        if all(snapshot.version is None for snapshot in snapshots):
-            raise LakeError(
-                f"There is no lake at {self.uri}: none of its tables is there. See that the "
-                "address is right; a lake is made when something is written."
-            )
+        return self.state().existing([table.name])[table.name]
 
     def _check_present(self) -> None:
         if self.as_of is not None:
@@ -245,12 +259,6 @@ class Lake:
 
     def _table_uri(self, table: Table) -> str:
         return f"{self.uri}/{table.name}"
-
-    @staticmethod
-    def _declared(name: str) -> Table:
-        if name not in TABLES:
-            raise LakeError(f"There is no table {name!r}; use one of {', '.join(TABLES)}.")
-        return TABLES[name]
 
 
 def _remove(table: Table, file: DataFile, *, is_change: bool) -> RemoveAction:

@@ -8,22 +8,24 @@ the docs.
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Type(Enum):
     """A column's type: its Polars type and its Arrow type."""
 
-    TEXT = (pl.String, pa.string())
-    TEXTS = (pl.List(pl.String), pa.list_(pa.string()))
-    TIME = (pl.Datetime("us", "UTC"), pa.timestamp("us", tz="UTC"))
-    DATE = (pl.Date, pa.date32())
-    FLOAT = (pl.Float64, pa.float64())
-    INT = (pl.Int64, pa.int64())
-    BOOL = (pl.Boolean, pa.bool_())
+    TEXT = (pl.String, lambda pa: pa.string())
+    TEXTS = (pl.List(pl.String), lambda pa: pa.list_(pa.string()))
+    TIME = (pl.Datetime("us", "UTC"), lambda pa: pa.timestamp("us", tz="UTC"))
+    DATE = (pl.Date, lambda pa: pa.date32())
+    FLOAT = (pl.Float64, lambda pa: pa.float64())
+    INT = (pl.Int64, lambda pa: pa.int64())
+    BOOL = (pl.Boolean, lambda pa: pa.bool_())
 
     @property
     def polars(self) -> Any:  # noqa: ANN401  (a Polars type, or an instance of one)
@@ -31,9 +33,11 @@ class Type(Enum):
         return self.value[0]
 
     @property
-    def arrow(self) -> pa.DataType:
+    def arrow(self) -> "pa.DataType":
         """The Arrow type."""
-        arrow: pa.DataType = self.value[1]
+        import pyarrow as pa  # noqa: PLC0415  (reading a lake on disk needs none)
+
+        arrow: pa.DataType = self.value[1](pa)
         return arrow
 
 
@@ -103,8 +107,10 @@ class Table:
         return pl.Schema({column.name: column.type.polars for column in self.columns})
 
     @cached_property
-    def arrow_schema(self) -> pa.Schema:
+    def arrow_schema(self) -> "pa.Schema":
         """The Arrow schema, columns in order, with nullability."""
+        import pyarrow as pa  # noqa: PLC0415  (likewise)
+
         return pa.schema(
             [pa.field(c.name, c.type.arrow, nullable=c.nullable) for c in self.columns]
         )
@@ -126,7 +132,7 @@ class Table:
         is_sorted = len(self.order) == 1 and rows[self.order[0]].is_sorted()
         return rows if is_sorted else rows.sort(self.order, maintain_order=True)
 
-    def to_arrow(self, frame: pl.DataFrame) -> pa.Table:
+    def to_arrow(self, frame: pl.DataFrame) -> "pa.Table":
         """Return the frame as Arrow in exactly this table's schema.
 
         Strings are old-style, as ADBC needs them.
@@ -183,6 +189,16 @@ INSTRUMENTS = Table(
             "contract_size", Type.FLOAT, "size of one contract", "quote currency", nullable=True
         ),
         Column("active", Type.BOOL, "open for trading when last discovered"),
+        Column(
+            "price_index",
+            Type.TEXT,
+            "index that it settles to, e.g. btc_usd; by the coin where the record has none",
+        ),
+        Column(
+            "term",
+            Type.TEXT,
+            "daily, weekly, monthly, quarterly or perpetual, by the day (UTC) of the expiry",
+        ),
     ),
     key=("instrument",),
     order=("instrument",),
@@ -340,6 +356,7 @@ ASKS = Table(
         Column("window_start", Type.TIME, "first minute of the window that was asked for", "UTC"),
         Column("window_end", Type.TIME, "end of the window, exclusive", "UTC"),
         Column("duplicates", Type.INT, "repeats in the answer, told by its first interval", "rows"),
+        Column("reason", Type.TEXT, "why there is no answer, where it failed", nullable=True),
         Column("run", Type.TEXT, "the run that asked, by its name", nullable=True),
         _PROGRAM,
         _AT,

@@ -1,7 +1,7 @@
 """One atomic step of a table: files come and go together, or not at all."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
@@ -13,11 +13,16 @@ from lake.errors import ConflictError
 from lake.guard import explained
 from lake.schema import PROPERTIES
 from lake.snapshot import Snapshot, open_table
+from lake.tables import INSTRUMENTS
+
+if TYPE_CHECKING:
+    from lake.store import Lake
 
 # Names a commit in the log, so that its writer knows it again where the store's reply was lost.
 _IDENTITY = "commit"
 # Each lost race means that another writer has committed to the table.
 _TRIES = 100
+_MARK_TRIES = 10
 
 
 def transact(
@@ -94,6 +99,35 @@ def mark(base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, An
             raise_if_not_exists=False,
             commit_properties=CommitProperties(custom_metadata=dict(lineage)),
         )
+
+
+def mark_lake(
+    lake: "Lake", marks_of: Callable[[Snapshot], Mapping[str, str]], program: str
+) -> None:
+    """Set properties of the whole lake, which its table of instruments has; again where another
+    writer was faster. The lake is made where there is none.
+
+    Args:
+        lake: to mark.
+        marks_of: the properties by name, worked out of the table as it is; none to change nothing.
+        program: name and version, for the lineage.
+
+    Raises:
+        ConflictError: others kept writing that table; nothing was changed.
+        LakeError: the lake cannot be read or written; nothing was changed.
+    """
+    for attempt in range(_MARK_TRIES):
+        base = lake.snapshot(INSTRUMENTS)
+        marks = marks_of(base)
+        if not marks:
+            return
+        try:
+            mark(base, marks, {"program": program})
+        except ConflictError:
+            if attempt == _MARK_TRIES - 1:
+                raise
+        else:
+            return
 
 
 def _write(

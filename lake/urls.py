@@ -1,4 +1,4 @@
-"""Whether a text is the URL of a host."""
+"""What an address is: the URL of a host, or a path on this machine's disk."""
 
 import re
 from urllib.parse import urlsplit
@@ -15,3 +15,8 @@ def is_base(url: str) -> bool:
     except ValueError:
         return False
     return is_host and not (parts.query or parts.fragment or _SPACE.search(url))
+
+
+def is_local(uri: str) -> bool:
+    """Whether the address is a path on this machine's disk, not a URI of an object store."""
+    return "://" not in uri

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("distributed", reason="pip install 'basislake[dask]' to run these")
+pytest.importorskip("distributed", reason="pip install distributed to run these")
 from distributed import Client
 
 from tests.processes import PATIENCE_S, wait_until

@@ -39,7 +39,7 @@ def universe() -> Universe:
 @pytest.fixture(scope="session")
 def coin() -> Universe:
     """A smaller one, of one coin: for stores and clusters, where each file costs much."""
-    return weekly_universe(3, NOW - timedelta(weeks=1), NOW, currencies=("BTC",))
+    return weekly_universe(3, NOW - timedelta(days=3), NOW, currencies=("BTC",))
 
 
 @pytest.fixture

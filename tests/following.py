@@ -13,6 +13,7 @@ from basislake.exchange_settings import ExchangeSettings
 from basislake.follow import Follower
 from ingest.exchange import Exchange
 from ingest.limiter import Limiter
+from ingest.refusals import Refusals
 from ingest.schedule import Rhythm
 from ingest.selection import Selection
 from lake import Lake
@@ -33,7 +34,10 @@ class Swift(ExchangeSettings):
 
     @contextmanager
     def open(
-        self, where: Lake | None = None, tell: Callable[[str], None] = print
+        self,
+        where: Lake | None = None,
+        tell: Callable[[str], None] = print,
+        refusals: Refusals | None = None,
     ) -> Iterator[Exchange]:
         limiter = Limiter(
             0,
@@ -41,6 +45,8 @@ class Swift(ExchangeSettings):
             url=self.url,
             clock=lambda: time.time() * 1e4,
             sleep=lambda s: time.sleep(s / 1e4),
+            tell=tell,
+            refusals=refusals,
         )
         exchange = Exchange(self.url, self.history_url, limiter=limiter, retries=0, tell=tell)
         try:

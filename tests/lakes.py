@@ -29,6 +29,7 @@ from lake.tables import (
     RECORDS,
     Table,
 )
+from lake.terms import term_of
 from tests.market import NOW, fetch
 from transforms.build import build
 
@@ -175,6 +176,8 @@ def instrument(name: str, expires_at: datetime | None = None) -> Row:
         "tick_size": 0.5,
         "contract_size": 10.0,
         "active": False,
+        "price_index": f"{name[:3]}_usd".lower(),
+        "term": term_of(expires_at),
     }
     assert set(row) == set(INSTRUMENTS.names)
     return row

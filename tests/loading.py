@@ -17,6 +17,7 @@ from lake import Lake
 from lake.slices import by_month
 from lake.state import BUILD
 from lake.tables import BASIS, CANDLES, CURATED, INSTRUMENTS, Table
+from lake.terms import term_of
 from load.compare import Comparison, compare
 from load.postgres import Database
 from load.results import LoadResult
@@ -51,6 +52,8 @@ def instruments(*names: str, expires_at: datetime = EXPIRY) -> pl.DataFrame:
             "tick_size": 0.5,
             "contract_size": 10.0,
             "active": False,
+            "price_index": f"{name[:3]}_usd".lower(),
+            "term": term_of(None if "PERPETUAL" in name else expires_at),
         }
         for name in names
     ]

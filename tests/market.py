@@ -117,7 +117,10 @@ def command(server: SimulatedExchange | None, *given: object) -> list[str]:
 
 
 def basislake(
-    server: SimulatedExchange | None, *given: object, env: Mapping[str, str] | None = None
+    server: SimulatedExchange | None,
+    *given: object,
+    env: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
 ) -> Ran:
     """Run the command in the process of the test, which takes no second to start.
 
@@ -125,7 +128,7 @@ def basislake(
     `tests.processes`.
     """
     line = arguments(server, *given)
-    with _as_in_a_pipe(line, env) as (out, err), pytest.raises(SystemExit) as ended:
+    with _as_in_a_pipe(line, env, folder) as (out, err), pytest.raises(SystemExit) as ended:
         main(line)
     code = ended.value.code
     assert isinstance(code, int)
@@ -134,7 +137,7 @@ def basislake(
 
 @contextmanager
 def _as_in_a_pipe(
-    given: list[str], env: Mapping[str, str] | None
+    given: list[str], env: Mapping[str, str] | None, folder: Path
 ) -> Iterator[tuple[TextIOWrapper, TextIOWrapper]]:
     """What belongs to a process and is the command's for the length of the block: its arguments,
     output, environment, folder, and how it takes signals.
@@ -145,7 +148,7 @@ def _as_in_a_pipe(
     handlers = {number: signal.getsignal(number) for number in ends}
     sys.argv = ["basislake", *given]
     try:
-        with _environment(env), chdir(ROOT), redirect_stdout(out), redirect_stderr(err):
+        with _environment(env), chdir(folder), redirect_stdout(out), redirect_stderr(err):
             yield out, err
     finally:
         sys.argv = before

@@ -1,12 +1,9 @@
-"""A stand-in for an object store: moto's S3 in a process of its own, on loopback, which also takes
-Google's words for the same, and a proxy before it that can be slow, lose replies or be away.
+"""A stand-in for an object store, on loopback, see `tests.store_server`; and a proxy before it that
+can be slow, lose replies or be away. Each runs in a process of its own.
 
-Run as a program it prints its port and serves one whole request after the other, so that a
-conditional put is atomic, as it is in a real store, and a request that is never finished holds up
-no other; with a port it is the proxy before that one.
+Run as a program, with a port, this is the proxy before that one; it prints its own.
 """
 
-import io
 import json
 import os
 import re
@@ -15,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +21,10 @@ from typing import Any
 import requests
 
 SECRET = "never-to-be-shown-7f3a"  # noqa: S105  (of a store on loopback)
+_SERVER = str(Path(__file__).with_name("store_server.py"))
 _BUFFER = 65_536
+# How Arrow begins a file.
+_BEGUN = re.compile(rb"POST (?!.*_delta_log).*\.parquet\?uploads")
 _CONDITION = re.compile(rb"(?im)^(if-none-match|x-goog-if-generation-match):.*\r\n")
 
 
@@ -73,7 +73,7 @@ class ObjectStore:
 @contextmanager
 def serving() -> Iterator[ObjectStore]:
     """Run a store for as long as the block lasts."""
-    process = _python(__file__)
+    process = _python(_SERVER)
     try:
         assert process.stdout is not None
         url = f"http://127.0.0.1:{int(process.stdout.readline())}"
@@ -105,6 +105,7 @@ class Proxy:
         lost_commits: int = 0,
         is_away: bool = False,
         ignores_conditions: bool = False,
+        most_files: int | None = None,
     ) -> None:
         """Change how it behaves.
 
@@ -114,31 +115,39 @@ class Proxy:
             lost_commits: so many more commits are lost on their way; then the store is away.
             is_away: every connection is closed at once.
             ignores_conditions: the store replaces what a put must not replace.
+            most_files: so many more files of rows may be begun; the next ones are held until this
+                is set again.
         """
-        assert self._process.stdin is not None
         told = {
             "delay_s": delay_s,
             "lost_replies": lost_replies,
             "lost_commits": lost_commits,
             "is_away": is_away,
             "ignores_conditions": ignores_conditions,
+            "most_files": most_files,
         }
-        self._process.stdin.write(json.dumps(told) + "\n")
-        self._process.stdin.flush()
-        assert self._read() == 0
+        assert self._ask(told) == 0
 
     @property
     def losses(self) -> int:
         """How many replies and commits were lost so far."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("null\n")
-        self._process.stdin.flush()
-        return self._read()
+        return self._ask("losses")
+
+    @property
+    def held(self) -> int:
+        """How many files wait for leave to be begun."""
+        return self._ask("held")
 
     def close(self) -> None:
         """End it."""
         self._process.kill()
         self._process.communicate()
+
+    def _ask(self, said: object) -> int:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(said) + "\n")
+        self._process.stdin.flush()
+        return self._read()
 
     def _read(self) -> int:
         assert self._process.stdout is not None
@@ -162,13 +171,29 @@ class _Between:
         self._upstream = ("127.0.0.1", port)
         self.delay_s, self.lost_replies, self.lost_commits = 0.0, 0, 0
         self.is_away = self.ignores_conditions = False
-        self.losses = 0
+        self.most_files: int | None = None
+        self._changed = threading.Condition()
+        self.losses = self.held = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
 
     def accept(self) -> None:
         while True:
             client, _ = self.listener.accept()
             threading.Thread(target=self._pass, args=(client,), daemon=True).start()
+
+    def change(self, told: dict[str, Any]) -> None:
+        with self._changed:
+            vars(self).update(told)
+            self._changed.notify_all()
+
+    def _begin_file(self) -> None:
+        """Wait until one more may be begun."""
+        with self._changed:
+            self.held += 1
+            self._changed.wait_for(lambda: self.most_files is None or self.most_files > 0)
+            self.held -= 1
+            if self.most_files is not None:
+                self.most_files -= 1
 
     def _pass(self, client: socket.socket) -> None:
         with client, suppress(OSError):
@@ -181,8 +206,11 @@ class _Between:
                 self.losses, self.lost_commits = self.losses + 1, self.lost_commits - 1
                 self.is_away = True
                 return
+            if _BEGUN.match(line):
+                self._begin_file()
             if self.ignores_conditions:
                 begin = _CONDITION.sub(b"", begin)
+            begin = begin.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
             time.sleep(self.delay_s)
             with socket.create_connection(self._upstream) as server:
                 server.sendall(begin)
@@ -209,64 +237,18 @@ def _tell(number: int) -> None:
     sys.stdout.flush()
 
 
-def _serve() -> None:
-    from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
-    from werkzeug.serving import make_server  # noqa: PLC0415
-
-    app = _one_at_a_time(_of_google(create_backend_app("s3")))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    _tell(server.port)
-    server.serve_forever()
-
-
-def _one_at_a_time(app: Callable[..., Any]) -> Callable[..., Any]:
-    """The same store, which begins with a request when all of it is there: what a client that was
-    killed sent of one is never stored, and none waits for the rest of it.
-    """
-    turn = threading.Lock()
-
-    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Any:  # noqa: ANN401
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        body = environ["wsgi.input"].read(length)
-        if len(body) < length:
-            start("400 Bad Request", [])
-            return []
-        environ["wsgi.input"] = io.BytesIO(body)
-        with turn:
-            return list(app(environ, start))
-
-    return answer
-
-
-def _of_google(app: Callable[..., Any]) -> Callable[..., Any]:
-    """The same store, which also understands what Google's clients say otherwise: who they are, and
-    that nothing must be there yet. All else they say as those of S3 do.
-    """
-    signed = "AWS4-HMAC-SHA256 Credential=basislake/20240101/us-east-1/s3/aws4_request"
-
-    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Any:  # noqa: ANN401
-        if not environ.get("HTTP_AUTHORIZATION", "").startswith("AWS"):
-            environ["HTTP_AUTHORIZATION"] = f"{signed}, SignedHeaders=host, Signature=none"
-        if environ.pop("HTTP_X_GOOG_IF_GENERATION_MATCH", None) == "0":
-            environ["HTTP_IF_NONE_MATCH"] = "*"
-        return app(environ, start)
-
-    return answer
-
-
 def _stand_between(port: int) -> None:
     between = _Between(port)
     threading.Thread(target=between.accept, daemon=True).start()
     _tell(between.listener.getsockname()[1])
     for line in sys.stdin:
-        told = json.loads(line)
-        if told is not None:
-            vars(between).update(told)
-        _tell(between.losses if told is None else 0)
+        said = json.loads(line)
+        if isinstance(said, dict):
+            between.change(said)
+            _tell(0)
+        else:
+            _tell(getattr(between, said))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        _stand_between(int(sys.argv[1]))
-    else:
-        _serve()
+    _stand_between(int(sys.argv[1]))

@@ -195,7 +195,7 @@ def test_another_terminal_sees_what_a_running_backfill_does(
     assert record["windows_done"] + record["windows_left"] == total
     assert record["instruments_now"]
     assert record["seconds_left"] > 0
-    assert re.search(r"\[\d+/\d+\] \d+\.\d calls/s, \d:\d\d:\d\d left, .* 0 retries", shown)
+    assert re.search(r"\[\d+/\d+\] \d+\.\d calls/s, \d:\d\d:\d\d left, .*\n  0 retries", shown)
     (log,) = (tmp_path / "runs").glob("*.log")
     assert str(log) in done.err
     lines = log.read_text().splitlines()

@@ -124,4 +124,4 @@ class Histories(History):
 
 
 TestHistories = pytest.mark.slow(Histories.TestCase)
-TestHistories.settings = histories(3, steps=8)
+TestHistories.settings = histories(2, steps=8)

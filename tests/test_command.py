@@ -48,7 +48,7 @@ def test_status_shows_the_lake_where_the_database_is_away(known: Lake) -> None:
     assert done.code == 1
     assert "instruments" in done.out
     assert "PostgreSQL: cannot be asked." in done.out
-    assert "Error: PostgreSQL at 127.0.0.1:1/db cannot be reached" in done.err
+    assert " ERROR PostgreSQL at 127.0.0.1:1/db cannot be reached" in done.err
     found: dict[str, Any] = basislake(None, *asked, "--json").json
     assert found["database"] is None
     assert "cannot be reached" in found["database_error"]
@@ -79,7 +79,7 @@ def test_a_run_whose_database_is_away_builds_and_reports_all_the_same(tmp_path: 
     assert done.json["build"]["basis_rows"] > 0
     assert "cannot be reached" in done.json["load"]["error"]
     # It is known from the beginning.
-    assert done.err.startswith("Warning: PostgreSQL at 127.0.0.1:1/db cannot be reached")
+    assert " WARNING PostgreSQL at 127.0.0.1:1/db cannot be reached" in done.err.splitlines()[1]
     assert Path(done.json["report"]["path"]).exists()
     assert "geheim" not in done.out + done.err
 
@@ -149,7 +149,7 @@ def test_a_query_ends_when_it_is_told_to(known: Lake, end: signal.Signals) -> No
         process.send_signal(end)
         done = ended(process)
     assert (done.code, done.out) == (128 + end, "")
-    assert done.err.strip().startswith("Interrupted.")
+    assert done.err.endswith(" INFO Interrupted.\n")
 
 
 def is_computing(pid: int) -> bool:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from basislake.exchange.server import SimulatedExchange
+from lake.names import known_names, remember
 from tests.market import basislake
 from tests.processes import PATIENCE_S
 
@@ -57,6 +59,39 @@ def test_a_shell_completes_by_the_script(shell: str, tmp_path: Path) -> None:
     found, breaks = done.stdout.split("breaks:")
     assert "@curve" in found
     assert "@" not in breaks
+
+
+@pytest.mark.parametrize(
+    ("shell", "cursor", "found"),
+    [
+        ("bash", "2", ["plain,BTC-28JUN24"]),
+        ("zsh", "2", ["plain", "BTC-28JUN24", "_"]),
+        ("fish", "BTC-28", ["plain,BTC-28JUN24"]),
+    ],
+)
+def test_what_was_discovered_is_completed_before_it_is_fetched(
+    shell: str, cursor: str, found: list[str], server: SimulatedExchange, tmp_path: Path
+) -> None:
+    assert basislake(server, "instruments", "--lake", tmp_path).code == 0
+    environment = {
+        **os.environ,
+        "_BASISLAKE_COMPLETE": f"{shell}_complete",
+        "BASISLAKE_LAKE": str(tmp_path),
+        "COMP_WORDS": "basislake explain BTC-28",
+        "COMP_CWORD": cursor,
+    }
+    assert basislake(None, env=environment).out.split() == found
+
+
+def test_names_of_a_lake_in_a_store_are_in_the_folder_of_this_machine(tmp_path: Path) -> None:
+    store = "s3://bucket/lake"
+    assert known_names(store) == []
+    remember(store, ["ETH-PERPETUAL", "BTC-PERPETUAL"])
+    assert known_names(store) == ["BTC-PERPETUAL", "ETH-PERPETUAL"]
+    # Nowhere to write is no error, and a lake that is not there has no instruments.
+    (tmp_path / "file").touch()
+    remember(str(tmp_path / "file"), ["BTC-PERPETUAL"])
+    assert known_names(str(tmp_path / "none")) == known_names("") == []
 
 
 def test_another_shell_is_wrong_usage_and_names_those_there_are() -> None:

@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -42,6 +43,14 @@ def test_every_unit_runs_a_verb_there_is() -> None:
     assert len(started) == 3
     for arguments in started:
         assert basislake(None, *arguments, "--help").code == 0
+
+
+def test_the_hourly_timer_brings_the_maintenance_that_keeps_its_disk_from_filling() -> None:
+    hourly = (DEPLOY / "basislake.timer").read_text()
+    wanted = re.findall(r"^Wants=(.*)$", hourly, re.MULTILINE)
+    assert wanted == ["basislake-maintain.timer"]
+    service = (DEPLOY / wanted[0]).with_suffix(".service").read_text()
+    assert f"ExecStart={PROGRAM} maintain\n" in service
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 
 from basislake.examples import EXAMPLES
 from lake import Lake
+from tests.ailing import UNANSWERED
 from tests.market import basislake, command
 from tests.processes import PATIENCE_S, running
 
@@ -23,7 +24,10 @@ BLOCK = re.compile(r"^## @([a-z-]+): .*?^```sql\n(.*?)^```", re.MULTILINE | re.D
 BLOCKS = dict(BLOCK.findall(PAGE.read_text()))
 # The shell's variable is named after the command.
 CALLED_BY_NAME = "import sys; sys.argv[0] = 'basislake'; from basislake.cli import main; main()"
-MAY_BE_EMPTY = {"long-gaps", "ohlc-violations", "gaps", "quarantine", "unmatched"}
+MAY_BE_EMPTY = {
+    "long-gaps", "ohlc-violations", "gaps", "quarantine", "quarterly-rolls", "unmatched", "failed",
+    "month-before-expiry",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,38 @@ def test_the_guides_checks_find_what_the_lake_holds(where: Lake) -> None:
         assert (row["first_ts"], row["last_ts"]) == (own["ts"].min(), own["ts"].max())
     for name in ("long-gaps", "ohlc-violations"):
         assert where.sql(BLOCKS[name]).is_empty()
+
+
+def test_what_failed_is_listed_with_the_reason_and_the_minutes_for_scripts(ailing: Lake) -> None:
+    done = basislake(None, "sql", "@failed", "--lake", ailing.uri, "--format", "csv")
+    (row,) = csv.DictReader(done.out.splitlines())
+    failed = ailing.scan("coverage").filter(status="failed").collect()
+    assert failed.height == 1
+    assert row["instrument"] == failed["instrument"][0] == UNANSWERED[0]
+    assert int(row["minutes"]) == failed["minutes"][0] > 0
+    assert row["start"].startswith(f"{failed['start'][0]:%Y-%m-%dT%H:%M}")
+    assert "answered HTTP 502" in row["reason"]
+    assert int(row["failed_asks"]) >= 1
+    asks = ailing.scan("asks").collect()
+    assert set(asks.filter(pl.col("reason").is_not_null())["status"]) == {"failed"}
+
+
+def test_queries_of_a_desk_agree_with_the_rows_they_are_of(where: Lake) -> None:
+    basis = where.scan("basis").filter(~pl.col("suspect")).collect()
+    traded = basis.filter(pl.col("future_traded"), pl.col("perpetual_traded"))
+    widest = where.sql(BLOCKS["widest-gaps"]).row(0, named=True)
+    assert abs(widest["basis_pct"]) == traded["basis_pct"].abs().max()
+    by_days = where.sql(BLOCKS["basis-by-days-left"])
+    assert by_days["minutes"].sum() == traded.height
+    most = where.sql(BLOCKS["most-traded"]).row(0, named=True)
+    own = where.scan("candles").filter(instrument=most["instrument"]).collect()
+    assert most["cost"] == pytest.approx(own["cost"].sum())
+    share = where.sql(BLOCKS["busiest-hours"]).group_by("coin").agg(pl.sum("cost_pct"))
+    assert share["cost_pct"].to_list() == pytest.approx([100, 100])
+    for roll in where.sql(BLOCKS["roll-yield"]).iter_rows(named=True):
+        at = basis.filter(ts=roll["ts"])
+        front, back = (at.filter(instrument=roll[n])["future_close"][0] for n in ("front", "next"))
+        assert roll["roll_pct"] == pytest.approx((back / front - 1) * 100)
 
 
 def test_the_command_lists_the_examples_and_runs_one_by_its_name(

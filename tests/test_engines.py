@@ -1,89 +1,104 @@
 """Builds by a Dask cluster: the same rows, also where a worker is killed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
 import lake
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
+from basislake import engines
+from basislake.engines import Engine
 from lake import Lake, files
+from lake.errors import UsageError
 from lake.fingerprint import fingerprint
-from lake.tables import CANDLES, CURATED
-from tests.clusters import cluster
-from tests.market import basislake, command, fetch
+from lake.tables import BUILDS, CANDLES, COVERAGE, CURATED, INSTRUMENTS, RAW
+from tests.clusters import HERE, cluster
+from tests.lakes import copied
+from tests.market import basislake, command
 from tests.object_store import ObjectStore, Proxy
 from tests.processes import PATIENCE_S, ended, running, wait_until
 
+NOBODY = Engine("dask://127.0.0.1:1")
 
-def fetch_all(at: Lake, coin: Universe) -> None:
-    with SimulatedExchange(coin) as server:
-        fetch(server, at)
+
+@pytest.fixture
+def fetched(coin_lake: Lake, object_store: ObjectStore, request: pytest.FixtureRequest) -> Lake:
+    """A lake in the store with what was fetched of the market of one coin, not built."""
+    at = lake.open(object_store.uri(request.node.name[:40]), object_store.options)
+    for table in (*RAW, INSTRUMENTS, COVERAGE):
+        there = files.filesystem(f"{at.uri}/{table.name}", at.options)
+        folder = Path(coin_lake.uri, table.name)
+        for path in filter(Path.is_file, folder.rglob("*")):
+            files.put(there, str(path.relative_to(folder)), path.read_bytes())
+    return at
 
 
 @pytest.mark.slow
 def test_a_cluster_builds_what_one_machine_builds_though_a_worker_is_killed_in_the_middle(
-    coin: Universe, coin_lake: Lake, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
+    coin_lake: Lake, fetched: Lake, proxy: Proxy, tmp_path: Path
 ) -> None:
-    at = lake.open(object_store.uri("cluster"), object_store.options)
-    fetch_all(at, coin)
-    proxy.set(delay_s=0.05)
     env = proxy.store.environment(tmp_path)
     with (
+        held_after(proxy, 2),
         cluster(env, tmp_path) as (engine, workers),
         running(
-            command(None, "build", "--lake", at.uri, "--engine", engine, "--json"), env
+            command(None, "build", "--lake", fetched.uri, "--engine", engine, "--json"), env
         ) as process,
     ):
-        wait_until(process, lambda: len(_written(at)) > 3)
+        wait_until(process, lambda: proxy.held == len(workers))
         os.kill(workers[0].pid, signal.SIGKILL)
-        assert at.snapshot(CANDLES).version is None
+        assert fetched.snapshot(CANDLES).version is None
+        proxy.set()
         done = ended(process)
     assert done.code == 0, done.err
     expected = fingerprint(coin_lake, 2)
     assert done.json["basis_rows"] == expected.rows["basis"]
-    assert fingerprint(at, 2, verify=True) == expected
+    assert fingerprint(fetched, 2, verify=True) == expected
 
 
 @pytest.mark.slow
 def test_a_cluster_that_goes_away_in_the_middle_is_told_plainly_and_nothing_is_committed(
-    coin: Universe, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
+    fetched: Lake, proxy: Proxy, tmp_path: Path
 ) -> None:
-    at = lake.open(object_store.uri("no-cluster"), object_store.options)
-    fetch_all(at, coin)
-    proxy.set(delay_s=0.1)
     env = proxy.store.environment(tmp_path)
-    with ExitStack() as stack:
-        with cluster(env, tmp_path) as (engine, _):
-            line = command(None, "build", "--lake", at.uri, "--engine", engine)
+    with held_after(proxy, 1), ExitStack() as stack:
+        with cluster(env, tmp_path, machines=[HERE]) as (engine, _):
+            line = command(None, "build", "--lake", fetched.uri, "--engine", engine)
             process = stack.enter_context(running(line, env))
-            wait_until(process, lambda: bool(_written(at)))
+            wait_until(process, lambda: proxy.held > 0)
         done = ended(process)
     assert done.code == 1, done.err
     assert "Traceback" not in done.err
     assert "The Dask cluster" in done.err
-    assert all(at.snapshot(table).version is None for table in CURATED)
+    assert all(fetched.snapshot(table).version is None for table in CURATED)
 
 
-def _written(at: Lake) -> list[str]:
-    store = files.filesystem(f"{at.uri}/{CANDLES.name}", at.options)
-    return [info.path for info in files.below(store) if info.path.endswith(".parquet")]
+@contextmanager
+def held_after(proxy: Proxy, written: int) -> Iterator[None]:
+    """Hold workers at their next file of rows, after so many were written; until the proxy is set
+    again, or the block ends.
+    """
+    proxy.set(most_files=written)
+    yield
+    proxy.set()
 
 
 @pytest.mark.slow
 def test_a_cluster_made_on_the_spot_builds_the_same_and_is_gone_afterwards(
-    coin: Universe, coin_lake: Lake, tmp_path: Path
+    coin_lake: Lake, tmp_path: Path
 ) -> None:
-    at = lake.open(str(tmp_path))
-    fetch_all(at, coin)
+    at = copied(coin_lake, tmp_path)
+    for table in (*CURATED, BUILDS):
+        shutil.rmtree(f"{at.uri}/{table.name}", ignore_errors=True)
     done = basislake(
-        None, "build", "--lake", tmp_path, "--engine", "dask", "--workers", "2", "--json"
+        None, "build", "--lake", at.uri, "--engine", "dask", "--workers", "2", "--json"
     )
     assert done.code == 0, done.err
     assert "Traceback" not in done.err
@@ -93,14 +108,14 @@ def test_a_cluster_made_on_the_spot_builds_the_same_and_is_gone_afterwards(
 
 @pytest.mark.slow
 def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
-    coin: Universe, tmp_path: Path, object_store: ObjectStore, proxy: Proxy
+    fetched: Lake, tmp_path: Path, proxy: Proxy
 ) -> None:
-    at = lake.open(object_store.uri("interrupted"), object_store.options)
-    fetch_all(at, coin)
-    proxy.set(delay_s=0.1)
-    line = command(None, "build", "--lake", at.uri, "--engine", "dask", "--workers", "2")
-    with running(line, proxy.store.environment(tmp_path)) as process:
-        wait_until(process, lambda: bool(_written(at)))
+    line = command(None, "build", "--lake", fetched.uri, "--engine", "dask", "--workers", "2")
+    with (
+        held_after(proxy, 1),
+        running(line, proxy.store.environment(tmp_path)) as process,
+    ):
+        wait_until(process, lambda: proxy.held > 0)
         workers = psutil.Process(process.pid).children(recursive=True)
         assert len(workers) >= 2
         process.send_signal(signal.SIGINT)
@@ -108,7 +123,7 @@ def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
     assert (done.code, "Interrupted." in done.err) == (130, True), done.err
     _, alive = psutil.wait_procs(workers, timeout=PATIENCE_S)
     assert alive == []
-    assert all(at.snapshot(table).version is None for table in CURATED)
+    assert all(fetched.snapshot(table).version is None for table in CURATED)
 
 
 @pytest.mark.parametrize(
@@ -116,16 +131,17 @@ def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
     [
         (["--engine", "spark"], "There is no engine 'spark'; use local, dask or dask://host:port."),
         (["--workers", "2"], "--workers goes with --engine dask"),
-        pytest.param(
-            ["--engine", "dask://127.0.0.1:1"],
-            "No Dask scheduler answers at tcp://127.0.0.1:1",
-            marks=pytest.mark.slow,
-        ),
     ],
 )
 def test_what_is_no_engine_is_refused(coin_lake: Lake, options: list[str], told: str) -> None:
     done = basislake(None, "build", "--lake", coin_lake.uri, *options)
     assert (done.code, told in done.err, "Traceback" in done.err) == (2, True, False), done.err
+
+
+def test_a_scheduler_that_does_not_answer_is_named() -> None:
+    told = "No Dask scheduler answers at tcp://127.0.0.1:1"
+    with pytest.raises(UsageError, match=told), engines.cluster(NOBODY, wait_s=0.1):
+        pass
 
 
 def test_without_dask_the_message_says_how_to_install_it(coin_lake: Lake) -> None:
@@ -136,4 +152,4 @@ def test_without_dask_the_message_says_how_to_install_it(coin_lake: Lake) -> Non
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, "pip install 'basislake[dask]'" in done.stderr) == (2, True)
+    assert (done.returncode, "-m pip install distributed" in done.stderr) == (2, True)

@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -19,13 +18,14 @@ from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.forms import closed_door, rpc_error
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
+from lake import Lake
 from lake.fingerprint import fingerprint
 from lake.tables import RAW_CANDLES
-from tests.clusters import Machine, cluster
+from tests.clusters import HERE, Machine, cluster
 from tests.gates import Gate
-from tests.market import Ran, basislake, command, ideal_calls, rows, small_market, truth, truths
+from tests.market import Ran, basislake, command, ideal_calls, rows, truth, truths
 from tests.object_store import ObjectStore
-from tests.processes import PATIENCE_S, announced, ended, running, wait_until
+from tests.processes import PATIENCE_S, ended, running, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -36,33 +36,22 @@ AHEAD = 2
 
 
 @pytest.fixture(scope="module")
-def universe() -> Universe:
-    return small_market()
+def own(object_store: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a machine without settings of ours, which can reach the store."""
+    return object_store.environment(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def engine(own: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A cluster that no test ends."""
+    with cluster(own, tmp_path_factory.mktemp("cluster"), threads=THREADS) as (address, _):
+        yield address
 
 
 @pytest.fixture
-def server(universe: Universe) -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(universe) as serving:
-        yield serving
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    """The environment of a machine without settings."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("BASISLAKE_")}
-    return {**kept, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-
-
-@contextmanager
-def market_elsewhere() -> Iterator[dict[str, str]]:
-    """The settings of a simulated exchange in a process of its own."""
-    with running(command(None, "exchange", "--seed", 3, "--weeks", 1, "--json")) as process:
-        told = announced(process)
-        yield {
-            "BASISLAKE_EXCHANGE_URL": told["exchange_url"],
-            "BASISLAKE_HISTORY_URL": told["history_url"],
-            "BASISLAKE_RATE": "0",
-        }
+def env(own: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The environment of one without what others have kept."""
+    return {**own, "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
 
 def started(
@@ -85,20 +74,17 @@ def saved_rows(told: str, at: Path) -> int:
 
 
 def test_the_whole_pipeline_by_a_cluster_comes_to_what_one_machine_comes_to(
-    object_store: ObjectStore, tmp_path: Path
+    coin: Universe, coin_lake: Lake, engine: str, object_store: ObjectStore, tmp_path: Path
 ) -> None:
-    with market_elsewhere() as settings:
-        env = {**object_store.environment(tmp_path), **settings}
-        local = str(tmp_path / "lake")
-        with cluster(env, tmp_path, threads=THREADS) as (engine, _):
-            there = object_store.uri("whole-pipeline")
-            for at, how in ((local, []), (there, ["--engine", engine])):
-                steps: list[tuple[Any, ...]] = [("instruments",), ("backfill", *how)]
-                for step in [*steps, ("build", *how)]:
-                    done = basislake(None, *step, "--lake", at, "--json", env=env)
-                    assert done.code == 0, done.err
-                    assert "Traceback" not in done.err
-    expected = fingerprint(lake.open(local), 2)
+    there = object_store.uri("whole-pipeline")
+    env, how = object_store.environment(tmp_path), ("--engine", engine)
+    with SimulatedExchange(coin) as server:
+        steps = (server, "instruments"), (server, "backfill", *how), (None, "build", *how)
+        for to, *step in steps:
+            done = basislake(to, *step, "--lake", there, "--json", env=env)
+            assert done.code == 0, done.err
+            assert "Traceback" not in done.err
+    expected = fingerprint(coin_lake, 2)
     assert expected.rows["basis"] > 0
     assert fingerprint(lake.open(there, object_store.options), 2, verify=True) == expected
 
@@ -125,12 +111,11 @@ def test_a_worker_killed_in_the_middle_changes_nothing_but_some_calls(
 
 
 def test_an_exchange_that_closes_its_door_ends_the_run_at_once(
-    universe: Universe, server: SimulatedExchange, tmp_path: Path, env: dict[str, str]
+    universe: Universe, server: SimulatedExchange, tmp_path: Path, env: dict[str, str], engine: str
 ) -> None:
     at = tmp_path / "lake"
     with (
         Gate(server, ideal_calls(universe) // 2) as gate,
-        cluster(env, tmp_path, threads=THREADS) as (engine, _),
         started(server, at, engine, env) as process,
     ):
         wait_until(process, lambda: gate.is_holding)
@@ -145,13 +130,10 @@ def test_an_exchange_that_closes_its_door_ends_the_run_at_once(
 
 
 def test_an_interrupted_backfill_saves_what_came_and_the_next_one_finishes(
-    universe: Universe, server: SimulatedExchange, tmp_path: Path, env: dict[str, str]
+    universe: Universe, server: SimulatedExchange, tmp_path: Path, env: dict[str, str], engine: str
 ) -> None:
     at, total = tmp_path / "lake", ideal_calls(universe)
-    with (
-        Gate(server, total // 2) as gate,
-        cluster(env, tmp_path, threads=THREADS) as (engine, _),
-    ):
+    with Gate(server, total // 2) as gate:
         with started(server, at, engine, env) as process:
             wait_until(process, lambda: gate.is_holding)
             process.send_signal(signal.SIGTERM)
@@ -194,7 +176,7 @@ def test_a_cluster_that_goes_away_in_the_middle_is_told_plainly_and_what_came_is
     at = tmp_path / "lake"
     with ExitStack() as stack:
         gate = stack.enter_context(Gate(server, ideal_calls(universe) // 2))
-        with cluster(env, tmp_path, threads=THREADS) as (engine, _):
+        with cluster(env, tmp_path, threads=THREADS, machines=[HERE]) as (engine, _):
             process = stack.enter_context(started(server, at, engine, env))
             wait_until(process, lambda: gate.is_holding)
         done = end_of(process)
@@ -207,14 +189,11 @@ def test_a_cluster_that_goes_away_in_the_middle_is_told_plainly_and_what_came_is
 
 
 def test_a_refused_instrument_is_named_and_the_rest_goes_on(
-    universe: Universe, server: SimulatedExchange, tmp_path: Path, env: dict[str, str]
+    universe: Universe, server: SimulatedExchange, tmp_path: Path, env: dict[str, str], engine: str
 ) -> None:
     at, name = tmp_path / "lake", "BTC-PERPETUAL"
     server.faults.add(CHART, None, rpc_error(-32602, "Invalid params"), instrument=name)
-    with (
-        cluster(env, tmp_path, threads=THREADS) as (engine, _),
-        started(server, at, engine, env, "--json") as process,
-    ):
+    with started(server, at, engine, env, "--json") as process:
         done = end_of(process)
     assert done.code == 1
     (failed,) = done.json["failed"]
@@ -225,30 +204,31 @@ def test_a_refused_instrument_is_named_and_the_rest_goes_on(
 
 
 def test_two_machines_have_an_allowance_each_and_neither_exceeds_its_own(
-    universe: Universe, server: SimulatedExchange, tmp_path: Path, object_store: ObjectStore
+    coin: Universe, tmp_path: Path, object_store: ObjectStore
 ) -> None:
     machines = [Machine(f"127.0.0.{n}", tmp_path / f"machine{n}") for n in (2, 3)]
     env = object_store.environment(tmp_path)
     at = object_store.uri("two-machines")
-    assert basislake(server, "instruments", "--lake", at, env=env).code == 0
-    with cluster(env, tmp_path, threads=THREADS, machines=machines) as (engine, _):
-        line = command(server, "backfill", "--lake", at, "--engine", engine, "--json")
-        # The second call of a machine comes later than anybody waits.
-        line[line.index("--rate") + 1] = "0.001"
-        with running(line, env) as process:
-            wait_until(process, lambda: server.calls_of(CHART) == len(machines))
-            process.send_signal(signal.SIGINT)
-            assert end_of(process).code == 130
-    assert server.calls_of(CHART) == len(machines)
-    for machine in machines:
-        assert machine.cache is not None
-        assert list(machine.cache.rglob("pace-*"))
-    (stopped,) = basislake(None, "status", "--lake", at, "--json", env=env).json["runs"]
-    plan = stopped["plan"]
-    assert plan["seconds_at_rate"] == pytest.approx(plan["calls"] / 0.001 / 2, abs=0.1)
-    assert basislake(server, "backfill", "--lake", at, env=env).code == 0
-    held = rows(lake.open(at, object_store.options), "raw_candles")
-    assert held.equals(truths(universe))
+    with SimulatedExchange(coin) as server:
+        assert basislake(server, "instruments", "--lake", at, env=env).code == 0
+        with cluster(env, tmp_path, threads=THREADS, machines=machines) as (engine, _):
+            line = command(server, "backfill", "--lake", at, "--engine", engine, "--json")
+            # The second call of a machine comes later than anybody waits.
+            line[line.index("--rate") + 1] = "0.001"
+            with running(line, env) as process:
+                wait_until(process, lambda: server.calls_of(CHART) == len(machines))
+                process.send_signal(signal.SIGINT)
+                assert end_of(process).code == 130
+        assert server.calls_of(CHART) == len(machines)
+        for machine in machines:
+            assert machine.cache is not None
+            assert list(machine.cache.rglob("pace-*"))
+        (stopped,) = basislake(None, "status", "--lake", at, "--json", env=env).json["runs"]
+        plan = stopped["plan"]
+        assert plan["seconds_at_rate"] == pytest.approx(plan["calls"] / 0.001 / 2, abs=0.1)
+        assert basislake(server, "backfill", "--lake", at, env=env).code == 0
+        held = rows(lake.open(at, object_store.options), "raw_candles")
+        assert held.equals(truths(coin))
 
 
 def test_a_scheduler_without_workers_is_refused(tmp_path: Path, env: dict[str, str]) -> None:
@@ -260,7 +240,7 @@ def test_a_scheduler_without_workers_is_refused(tmp_path: Path, env: dict[str, s
 def test_workers_with_another_program_are_refused(tmp_path: Path, env: dict[str, str]) -> None:
     without = "import sys; sys.modules['basislake'] = None; from dask.__main__ import main; main()"
     program = (sys.executable, "-c", without)
-    with cluster(env, tmp_path, program=program) as (engine, _):
+    with cluster(env, tmp_path, machines=[HERE], program=program) as (engine, _):
         done = basislake(None, "backfill", "--lake", tmp_path, "--engine", engine, env=env)
     assert (done.code, "Traceback" in done.err) == (2, False), done.err
     assert "does not run basislake" in done.err

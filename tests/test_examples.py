@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from basislake.examples import text_of
-from basislake.verbs.demo import TENOR_SQL
+from basislake.verbs.demo import FIGURES, TENOR_SQL
 from lake import Lake
 from tests.processes import PATIENCE_S
 
@@ -69,3 +69,15 @@ def test_one_label_of_time_left_means_the_same_wherever_it_is_printed() -> None:
         spans.setdefault(re.findall(r"ELSE '(.*?)'", sql)[0], set()).add((lower, 0))
     assert len(spans) > 6
     assert all(len(found) == 1 for found in spans.values()), spans
+
+
+@pytest.mark.parametrize("title", [title for title, _ in FIGURES])
+def test_each_figure_of_the_demo_shows_both_coins_above_their_perpetuals(
+    where: Lake, title: str
+) -> None:
+    rows = where.sql(dict(FIGURES)[title])
+    coin = rows["coin" if "coin" in rows.columns else "instrument"].str.head(3)
+    for name in ("BTC", "ETH"):
+        annualised = rows.filter(coin == name)["annualised_pct"].drop_nulls()
+        assert len(annualised) > 0
+        assert 0 < annualised.median() < 30  # type: ignore[operator]

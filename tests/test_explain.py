@@ -20,7 +20,8 @@ from lake.errors import UsageError
 from lake.snapshot import Snapshot
 from lake.state import State
 from lake.tables import CANDLES, INSTRUMENTS, Table
-from tests.lakes import append, ask, record
+from lake.terms import term_of
+from tests.lakes import append, ask, instrument, record
 from tests.market import basislake
 from tests.staged import UNIVERSE, Staged, built
 from tests.strategies import T0, candles, minute
@@ -41,6 +42,7 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         (
             name, "perpetual" if end is None else "future", name[:3], "USD", name[:3], "inverse",
             minute(start), minute(end) if end else None, 0.5, 10.0, True,
+            f"{name[:3]}_usd".lower(), term_of(minute(end) if end else None),
         )
         for name, (start, end) in lives.items()
     ]  # fmt: skip
@@ -64,6 +66,18 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     built(where)
     append(where, {FUTURE: [candles(1, 92, 232)]})
     return where
+
+
+def test_of_two_runs_at_once_each_candle_has_its_own(tmp_path: Path) -> None:
+    where = lake.open(str(tmp_path))
+    record(where, [instrument(FUTURE, minute(120)), instrument(PERPETUAL)])
+    first, second = (append(where, {name: [candles(9, 0)]}) for name in (FUTURE, PERPETUAL))
+    # The second run recorded first what it had asked, at the same time by the clock.
+    ask(where, second, (PERPETUAL, minute(0), minute(9), "present"), run="two")
+    ask(where, first, (FUTURE, minute(0), minute(9), "present"), run="one")
+    found = explain(where, FUTURE, minute(4))
+    runs_of = {side.instrument: side.fetched and side.fetched.run for side in found.sides}
+    assert runs_of == {FUTURE: "one", PERPETUAL: "two"}
 
 
 @given(prices, prices, st.integers(1, 400_000))

@@ -86,10 +86,10 @@ def test_where_there_are_no_locks_the_setting_that_helps_is_named(
     (lock,) = (where / ".machine").glob("pace-*.lock")
     assert done.code == 1, done.err
     assert (
-        f"Error: The rate of calls cannot be kept {told.format(lock.with_suffix(''), NO_LOCK)}"
+        f" ERROR The rate of calls cannot be kept {told.format(lock.with_suffix(''), NO_LOCK)}"
         in done.err
     )
-    assert len(done.err.splitlines()) == 1
+    assert len(done.err.splitlines()) == 2
     # Where the system has no locks at all, no file takes the place of a lock.
     with running([*refusing(LOCKS, errno.ENOSYS, LOCKER), str(where)]) as process:
         locked = ended(process)
@@ -106,7 +106,8 @@ def test_what_a_machine_keeps_of_a_lake_is_where_the_setting_says(
     assert done.code == 0, done.err
     assert not (where / ".machine").exists()
     (own,) = machine.iterdir()
-    assert {path.name.partition("-")[0] for path in own.iterdir()} == {"claims", "pace"}
+    kept = {path.name.partition("-")[0] for path in own.iterdir()}
+    assert kept == {"claims", "pace", "instruments"}
     assert lake.open(str(where)).snapshot(INSTRUMENTS).rows
     refused = basislake(server, "backfill", "--lake", where, env={**env, SETTING: "machine"})
     assert refused.code == 2

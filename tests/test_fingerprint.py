@@ -23,7 +23,7 @@ from tests.staged import UNIVERSE, Staged, built
 from tests.strategies import T0, candles
 
 LINEAGE = {"program": "test 1"}
-FEW = examples(6)
+FEW = examples(4)
 CELLS = ["open", "high", "low", "close", "volume", "cost"]
 
 
@@ -88,7 +88,8 @@ def test_rows_that_move_to_another_instrument_change_the_fingerprint(tmp_path: P
 def test_an_empty_table_counts_as_much_as_one_that_is_not_there(tmp_path: Path) -> None:
     where = lake_of(tmp_path / "lake", quarantine=[])
     before = fingerprint(where, 1)
-    row = ("A", "future", "BTC", "USD", "BTC", "inverse", T0, None, 0.5, None, True)
+    kind = ("A", "future", "BTC", "USD", "BTC", "inverse")
+    row = (*kind, T0, None, 0.5, None, True, "btc_usd", "daily")
     frame = pl.DataFrame([row], schema=INSTRUMENTS.polars_schema, orient="row")
     where.replace(where.snapshot(INSTRUMENTS), frame, LINEAGE)
     assert fingerprint(where, 1).lake != before.lake

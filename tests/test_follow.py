@@ -129,7 +129,7 @@ def test_a_minute_is_fetched_soon_after_it_closed_and_status_shows_the_lag(
         done = stop(process, signal.SIGTERM)
     assert re.search(r"Running: follow \w+-\w+, process \d+", shown)
     assert re.search(r"follows \d+ instruments, 2 rounds: lag \d:\d\d:\d\d at ", shown)
-    assert re.search(r"Newest candle: 2024-04-05 12:00Z", shown)
+    assert re.search(r"newest candle 2024-04-05 12:00Z, ", shown)
     by = r"Z: \d+ candles of \d+ instruments by \d+ calls; lag \d:\d\d:\d\d"
     assert re.search(by, done.err)
     first, second = rounds(tmp_path)

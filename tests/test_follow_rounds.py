@@ -12,6 +12,7 @@ from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.clock import Clock
 from basislake.exchange.faults import Changed, rpc_error, server_error
 from basislake.exchange.server import SimulatedExchange
+from basislake.exchange.universe import weekly_universe
 from ingest.claims import Claims
 from ingest.runs import runs
 from ingest.schedule import Rhythm
@@ -20,10 +21,10 @@ from lake.errors import LoadError, UsageError
 from lake.spans import MINUTE
 from lake.tables import RAW_CANDLES
 from tests.following import follower
-from tests.market import NOW, basislake, coverage, rows, small_market, truths
+from tests.market import NOW, basislake, coverage, rows, truths
 from tests.processes import wait_until
 
-UNIVERSE = small_market(weeks=1)
+UNIVERSE = weekly_universe(3, NOW - timedelta(days=3), NOW, currencies=("BTC",))
 OPEN = [name for name, c in UNIVERSE.contracts.items() if not c.is_expired(UNIVERSE.now_ms)]
 FETCHING = Rhythm(build_every=None)
 A_MINUTE_LATER = 35

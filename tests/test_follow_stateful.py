@@ -56,7 +56,7 @@ class Followings(History):
         self.upkeeps = self.removed = 0
         self.past: dict[int, tuple[pl.DataFrame, pl.DataFrame]] = {}
 
-    @initialize(every=st.sampled_from([60, 90, 240]))
+    @initialize(every=st.sampled_from([240, 120]))
     def begin(self, every: int) -> None:
         self.every = every * MINUTE
         self.open_a_reader()
@@ -71,7 +71,7 @@ class Followings(History):
         )
         self.clock.advance(self.follower.round())
 
-    @rule(hours=st.sampled_from([1, 12, 30]))
+    @rule(hours=st.sampled_from([1, 8, 16]))
     def pass_time(self, hours: int) -> None:
         self.follow_for(timedelta(hours=hours))
 
@@ -81,7 +81,7 @@ class Followings(History):
         self.clock.advance(hours * 3600)
         self.restart()
 
-    @rule(kind=st.sampled_from(sorted(OUTAGES)), hours=st.sampled_from([1, 5, 20]))
+    @rule(kind=st.sampled_from(sorted(OUTAGES)), hours=st.sampled_from([1, 5, 12]))
     def lose_the_exchange(self, kind: str, hours: int) -> None:
         for method in ("get_time", "get_instruments", CHART):
             self.server.faults.add(method, None, OUTAGES[kind]())

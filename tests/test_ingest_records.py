@@ -43,6 +43,8 @@ READ = Instrument(
     tick_size=2.5,
     contract_size=10.0,
     active=False,
+    price_index="btc_usd",
+    term="quarterly",
 )
 PERPETUAL = GOOD | {
     "instrument_name": "BTC-PERPETUAL",
@@ -65,7 +67,7 @@ def recorded(name: str) -> list[Any]:
 def one(record: object) -> Instrument | str | None:
     """The instrument; the reason it was refused; None where it was left out."""
     listing = read_records([record])
-    found = [*listing.instruments.values(), *listing.refused, *listing.left_out.values()]
+    found = [*listing.instruments.values(), *listing.refused, *listing.left_out]
     assert len(found) == 1
     if listing.refused:
         return listing.refused[0].reason
@@ -112,12 +114,21 @@ def one(record: object) -> Instrument | str | None:
             "BTC-PERPETUAL BTC-21SEP26 BTC-25SEP26",
             {"BTC": {0.5, 2.5}},
         ),
+        (
+            "carry/get_instruments_BTC_future_2026-09-20.json",
+            (
+                "BTC-21SEP26 BTC-22SEP26 BTC-23SEP26 BTC-24SEP26 BTC-25SEP26 BTC-2OCT26 "
+                "BTC-9OCT26 BTC-30OCT26 BTC-27NOV26 BTC-25DEC26 BTC-26MAR27 BTC-25JUN27 "
+                "BTC-PERPETUAL"
+            ),
+            {"BTC": {0.5, 2.5}},
+        ),
     ],
 )
 def test_a_recorded_list_is_read_whole(file: str, names: str, ticks: dict[str, set[float]]) -> None:
     listing = read_records(recorded(file))
     assert sorted(listing.instruments) == sorted(names.split())
-    assert (listing.left_out, listing.refused) == ({}, [])
+    assert (listing.left_out, listing.refused) == ([], [])
     for name, found in listing.instruments.items():
         coin, _, rest = name.partition("-")
         assert (found.base, found.settlement, found.contract_type) == (coin, coin, "inverse")
@@ -129,6 +140,11 @@ def test_a_recorded_list_is_read_whole(file: str, names: str, ticks: dict[str, s
             expiry = datetime.strptime(rest, "%d%b%y").replace(hour=8, tzinfo=UTC)
             assert (found.kind, found.expires_at) == ("future", expiry)
             assert found.listed_at < expiry
+    terms = {"day": {"daily"}, "week": {"weekly"}, "month": {"monthly", "quarterly"}}
+    for record in recorded(file):
+        found = listing.instruments[record["instrument_name"]]
+        assert found.price_index == record.get("price_index", f"{found.base.lower()}_usd")
+        assert found.term in terms.get(record["settlement_period"], {"perpetual"})
     for coin, sizes in ticks.items():
         own = {i.tick_size for i in listing.instruments.values() if i.base == coin}
         assert own == sizes
@@ -138,7 +154,8 @@ def test_a_recorded_list_is_read_whole(file: str, names: str, ticks: dict[str, s
 def test_recorded_combinations_are_left_out() -> None:
     listing = read_records(recorded("get_instruments_future_combo.json"))
     assert (listing.instruments, listing.refused) == ({}, [])
-    assert listing.left_out == {"kind future_combo": 6}
+    assert [record.reason for record in listing.left_out] == ["kind future_combo"] * 6
+    assert all(record.name.startswith("BTC-FS-") for record in listing.left_out)
 
 
 def test_a_record_is_read_exactly() -> None:
@@ -146,6 +163,9 @@ def test_a_record_is_read_exactly() -> None:
     perpetual = one(PERPETUAL)
     assert isinstance(perpetual, Instrument)
     assert (perpetual.kind, perpetual.expires_at) == ("perpetual", None)
+    assert perpetual.term == "perpetual"
+    linked = one(GOOD | {"price_index": "btc_usdc"})
+    assert linked == replace(READ, price_index="btc_usdc")
 
 
 def test_only_name_kind_creation_and_expiry_are_needed() -> None:
@@ -265,6 +285,8 @@ def test_a_refused_name_that_could_be_a_dated_future_is_told_from_others(
         {"tick_size": float("inf")},
         {"contract_size": 10**400},
         {"kind": ["future"]},
+        {"price_index": 7},
+        {"price_index": "../btc"},
     ],
 )
 def test_a_record_that_contradicts_itself_or_makes_no_sense_is_refused(
@@ -281,11 +303,13 @@ huge = st.sampled_from([10**400, -(10**400), 2**64, 1e308, -0.0])
 @given(st.lists(json_values | st.fixed_dictionaries({}, optional=dict.fromkeys(GOOD, json_values))))
 def test_any_record_ends_as_ours_left_out_or_refused(records: list[object]) -> None:
     listing = read_records(records)
-    assert len(listing.refused) + sum(listing.left_out.values()) == len(records)
+    assert len(listing.refused) + len(listing.left_out) == len(records)
     assert listing.instruments == {}
 
 
-@given(st.sampled_from([*GOOD, "future_type", "expiry", "state"]), json_values | huge)
+@given(
+    st.sampled_from([*GOOD, "future_type", "expiry", "state", "price_index"]), json_values | huge
+)
 def test_a_changed_record_never_becomes_another_instrument(field: str, value: object) -> None:
     found = one(GOOD | {field: value})
     if not isinstance(found, Instrument):
@@ -295,6 +319,8 @@ def test_a_changed_record_never_becomes_another_instrument(field: str, value: ob
         assert found == replace(READ, listed_at=found.listed_at)
     elif field in {"tick_size", "contract_size"}:
         assert found == replace(READ, **{field: value})  # type: ignore[arg-type]
+    elif field == "price_index":
+        assert found == replace(READ, price_index=value or READ.price_index)  # type: ignore[arg-type]
     elif field == "is_active":
         assert found == replace(READ, active=value is True)
     else:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -15,10 +16,12 @@ import pytest
 
 import lake
 from basislake.runs import running_line
+from ingest.process import start_of
 from ingest.runs import KEPT, RunRecord, runs
 from lake import Lake
 from lake.errors import LakeError
-from tests.processes import PATIENCE_S
+from tests.processes import PATIENCE_S, wait_until
+from tests.processes import running as process_of
 
 ROOT = Path(__file__).parent.parent
 START = datetime(2024, 4, 5, 12, 0, tzinfo=UTC)
@@ -33,6 +36,16 @@ from ingest.runs import RunRecord
 record = RunRecord(lake.open(sys.argv[1]), "test 1", {"calls": 3})
 print(record.id, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+# Begins a run, and goes on until a signal ends it.
+WAITER = """
+import signal, sys
+import lake
+from ingest.runs import RunRecord
+
+print(RunRecord(lake.open(sys.argv[1]), "test 1", {"calls": 3}).id, flush=True)
+signal.pause()
 """
 
 
@@ -102,10 +115,14 @@ def test_a_record_tells_from_the_start_who_runs_what(at: Lake, clock: Clock) -> 
         "updated_at": "2024-04-05T12:00:00Z",
         "host": socket.gethostname(),
         "pid": os.getpid(),
+        "pid_start": start_of(os.getpid()),
         "program": "test 1",
         "plan": PLAN,
+        "quiet_seconds": 0.0,
+        "is_stopped": False,
     }
-    assert json.loads((folder(at) / f"{record.id}.json").read_text()) == found
+    written = json.loads((folder(at) / f"{record.id}.json").read_text())
+    assert {**found, **written} == found
 
 
 def test_a_record_is_renewed_about_once_a_second_and_keeps_what_is_not_told_anew(
@@ -181,8 +198,61 @@ def test_a_run_that_has_told_nothing_for_long_is_killed_wherever_it_was(
 
 def test_a_process_of_another_user_is_alive(at: Lake, clock: Clock) -> None:
     record = begun(at, clock)
-    rewrite(record, at, pid=1)
+    rewrite(record, at, pid=1, pid_start=start_of(1))
     assert states(at, clock()) == ["running"]
+
+
+def test_a_later_process_of_the_same_number_is_not_the_run(at: Lake, clock: Clock) -> None:
+    start = start_of(os.getpid())
+    if start is None:
+        pytest.skip("this system does not say when a process started")
+    rewrite(begun(at, clock), at, pid_start=start - 1)
+    assert states(at, clock()) == ["killed"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "seconds", "state"),
+    [
+        ({}, 60, "running"),
+        ({}, 61, "stuck"),
+        ({}, 86_400, "stuck"),
+        # Between its rounds a follow builds and compacts, for minutes.
+        ({"follow": {}}, 600, "running"),
+        ({"follow": {}}, 601, "stuck"),
+        # A process of this number is there, but it may be another one.
+        ({"pid_start": None}, 600, "stuck"),
+        ({"pid_start": None}, 601, "killed"),
+    ],
+)
+def test_a_run_that_is_quiet_for_long_is_stuck(
+    at: Lake, clock: Clock, facts: dict[str, object], seconds: float, state: str
+) -> None:
+    rewrite(begun(at, clock), at, **facts)
+    (found,) = runs(at, 10, clock() + timedelta(seconds=seconds))
+    assert found["state"] == state
+    if state != "killed":
+        assert found["quiet_seconds"] == seconds
+        assert ("has not moved for" in running_line(found)) == (state == "stuck" or seconds > 15)
+
+
+def test_a_run_whose_process_was_stopped_is_stuck_at_once(at: Lake) -> None:
+    if start_of(os.getpid()) is None:
+        pytest.skip("this system does not say whether a process is stopped")
+    with process_of([sys.executable, "-c", WAITER, at.uri]) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        now = datetime.now(UTC)
+        assert states(at, now) == ["running"]
+        process.send_signal(signal.SIGSTOP)
+        wait_until(process, lambda: states(at, now) == ["stuck"])
+        (found,) = runs(at, 10, now)
+        assert running_line(found).startswith("Stuck: backfill ")
+        assert f"`kill -CONT {process.pid}` continues it" in running_line(found)
+        process.send_signal(signal.SIGCONT)
+        wait_until(process, lambda: states(at, now) == ["running"])
+        process.kill()
+        # Nobody has waited for it yet, so its number is still taken.
+        wait_until(None, lambda: states(at, now) == ["killed"])
 
 
 @pytest.mark.parametrize(

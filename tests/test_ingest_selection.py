@@ -17,7 +17,7 @@ def known(names: Sequence[str] = NAMES) -> pl.DataFrame:
     rows = []
     for i, name in enumerate(names):
         kind, coin = "perpetual" if "PERPETUAL" in name else "future", name[:3]
-        rest = (None, None, None, True)
+        rest = (None, None, None, True, f"{coin}_usd".lower(), "quarterly")
         rows.append((name, kind, coin, "USD", coin, "inverse", minute(i), *rest))
     return pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")
 

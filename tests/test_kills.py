@@ -62,12 +62,12 @@ class Victims:
         return self._draw.choice(options)
 
     def is_killed(self, line: list[str]) -> bool:
-        """Run a command, and kill it at some moment, or later than it takes."""
+        """Run a command, and kill it at some moment of the longest time it took so far."""
         verb = line[0]
         process = self._context.Process(target=_run, args=(line, self._output))
         begun_s = time.monotonic()
         process.start()
-        process.join(self._draw.uniform(0, 1.2 * self._longest_s.get(verb, PATIENCE_S)))
+        process.join(self._draw.uniform(0, self._longest_s.get(verb, PATIENCE_S)))
         process.kill()
         process.join()
         if process.exitcode == 0:

@@ -10,6 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -272,3 +273,20 @@ def test_the_rows_are_those_of_the_coverage_table() -> None:
         ("B", minute(2), minute(5), 3, "never_asked"),
         ("B", minute(5), minute(9), 4, "failed"),
     ]
+
+
+@pytest.mark.parametrize("count", [20, 700])
+def test_few_rows_and_many_come_to_the_same_coverage(count: int) -> None:
+    # Present in two of three minutes, in no order; every third was lacked, and by two runs.
+    starts = [(n * 11) % (count * 3) for n in range(count * 3)]
+    rows = [
+        (minute(n), minute(n + 1), "absent" if n % 3 == 0 else "present", run)
+        for n in starts
+        for run in ("one", "two")
+    ]
+    asks = pl.DataFrame(rows, schema=["start", "end", "status", "run"], orient="row")
+    found = folded(asks)
+    assert found.present == [Span(minute(n + 1), minute(n + 3)) for n in range(0, count * 3, 3)]
+    assert found.settled == [Span(minute(n), minute(n + 1)) for n in range(0, count * 3, 3)]
+    assert (found.absent, found.failed) == ([], [])
+    assert found.leading() == [Span(minute(0), minute(1))]

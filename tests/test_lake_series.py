@@ -1,4 +1,4 @@
-"""Series made of several contracts: constant maturities, the front and the next, and rolls."""
+"""The front and the next future as one series each, and their rolls."""
 
 import tempfile
 from collections.abc import Mapping
@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from lake import Lake
 from lake.spans import MINUTE
-from lake.views.curves import MATURITY_DAYS
 from tests.lakes import Row, basis_row, instrument, lake_of
 from tests.profiles import examples
 from tests.strategies import minute
@@ -34,120 +33,8 @@ def lake_with(folder: Path, rows: list[Row], contracts: list[tuple[str, datetime
     return lake_of(folder, instruments=known, **tables)
 
 
-def quote(ts: datetime, contract: tuple[str, datetime], annualised: float, **others: Any) -> Row:  # noqa: ANN401
-    """A row of `basis` that is annualised to a figure."""
-    return basis_row(contract[0], ts, contract[1], 1.0, annualised_pct=annualised, **others)
-
-
 def ask(where: Lake, query: str) -> list[tuple[Any, ...]]:
     return where.sql(query).rows()
-
-
-# Constant maturity
-
-
-def test_a_distance_between_two_expiries_is_interpolated_and_none_is_extrapolated(
-    tmp_path: Path,
-) -> None:
-    near, far = contract("BTC", 20), contract("BTC", 60)
-    rows = [quote(LAST, near, 4.0), quote(LAST, far, 12.0, future_traded=False)]
-    where = lake_with(tmp_path, rows, [near, far])
-    assert ask(where, "FROM constant_maturity ORDER BY days") == [
-        ("BTC", LAST, 7, None, None, "BTC-20", None),
-        ("BTC", LAST, 30, 6.0, "BTC-20", "BTC-60", False),
-        ("BTC", LAST, 90, None, "BTC-60", None, None),
-        ("BTC", LAST, 180, None, "BTC-60", None, None),
-    ]
-
-
-def test_a_future_exactly_at_the_distance_is_taken_as_it_is(tmp_path: Path) -> None:
-    exact, far = contract("BTC", 30), contract("BTC", 60)
-    where = lake_with(tmp_path, [quote(LAST, exact, 5.0), quote(LAST, far, 9.0)], [exact, far])
-    (row,) = ask(where, "FROM constant_maturity WHERE days = 30")
-    assert row == ("BTC", LAST, 30, 5.0, "BTC-30", "BTC-30", True)
-
-
-def test_rows_that_are_suspect_or_not_annualised_are_not_used(tmp_path: Path) -> None:
-    contracts = [contract("BTC", days) for days in (0.01, 5, 6, 10)]
-    rows = [
-        basis_row(*contracts[0][:1], LAST, contracts[0][1], 1.0),
-        quote(LAST, contracts[1], 5.0),
-        quote(LAST, contracts[2], 99.0, suspect=True),
-        quote(LAST, contracts[3], 10.0),
-    ]
-    where = lake_with(tmp_path, rows, contracts)
-    (row,) = ask(where, "SELECT annualised_pct, nearer FROM constant_maturity WHERE days = 7")
-    assert row == (pytest.approx(7.0), "BTC-5")
-
-
-def test_steps_end_with_their_last_minute_and_are_as_long_as_asked(tmp_path: Path) -> None:
-    future = contract("BTC", 30)
-    rows = [quote(minute(m), future, 5.0) for m in range(0, 3_000, 1)]
-    where = lake_with(tmp_path, rows, [future])
-    hourly = ask(where, "SELECT DISTINCT ts FROM constant_maturity ORDER BY 1")
-    assert hourly == [(minute(m),) for m in range(59, 3_000, 60)]
-    daily = ask(where, "SELECT DISTINCT ts FROM constant_maturity_every(1440) ORDER BY 1")
-    assert daily == [(minute(1_439),), (minute(2_879),)]
-    assert len(ask(where, "SELECT DISTINCT ts FROM constant_maturity_every(1)")) == 3_000
-
-
-CURVES = st.dictionaries(
-    st.tuples(
-        st.sampled_from(["BTC", "ETH"]),
-        st.sampled_from([1, 6.9, 7, 7.1, 29, 30, 45.5, 89, 90, 91, 180, 181, 300]),
-    ),
-    st.dictionaries(
-        st.integers(0, 3),
-        st.tuples(st.floats(-99, 99) | st.none(), st.booleans(), st.booleans()),
-        max_size=4,
-    ),
-    max_size=8,
-)
-
-
-@pytest.mark.slow
-@examples(20)
-@given(CURVES)
-def test_constant_maturity_is_as_one_would_work_it_out(
-    curves: dict[tuple[str, float], dict[int, tuple[float | None, bool, bool]]],
-) -> None:
-    rows, usable = [], dict[tuple[str, datetime], list[Mapping[str, Any]]]()
-    for (coin, days), quotes in curves.items():
-        future = contract(coin, days)
-        for hour, (annualised, traded, suspect) in quotes.items():
-            ts = LAST + timedelta(hours=hour)
-            row = basis_row(
-                future[0], ts, future[1], 1.0,
-                annualised_pct=annualised, future_traded=traded, suspect=suspect,
-            )  # fmt: skip
-            rows.append(row)
-            if annualised is not None and not suspect:
-                usable.setdefault((coin, ts), []).append(row)
-    expected = [
-        (coin, ts, distance, *_interpolated(found, distance))
-        for (coin, ts), found in sorted(usable.items())
-        for distance in MATURITY_DAYS
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        where = lake_with(Path(folder), rows, [contract(*key) for key in curves])
-        found = ask(where, "FROM constant_maturity ORDER BY coin, ts, days")
-    assert found == expected
-
-
-def _interpolated(rows: list[Mapping[str, Any]], distance: int) -> tuple[Any, ...]:
-    by_days = sorted(rows, key=lambda row: row["days_to_expiry"])
-    near = next((r for r in reversed(by_days) if r["days_to_expiry"] <= distance), None)
-    far = next((r for r in by_days if r["days_to_expiry"] >= distance), None)
-    names = tuple(row and row["instrument"] for row in (near, far))
-    if near is None or far is None:
-        return (None, *names, None)
-    share = 0.0
-    if near is not far:
-        width = far["days_to_expiry"] - near["days_to_expiry"]
-        share = (distance - near["days_to_expiry"]) / width
-    figure = near["annualised_pct"] * (1 - share) + far["annualised_pct"] * share
-    traded = near["future_traded"] and far["future_traded"]
-    return (pytest.approx(figure, rel=1e-9, abs=1e-9), *names, traded)
 
 
 # The front and the next

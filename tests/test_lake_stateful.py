@@ -131,4 +131,4 @@ class Lives(History):
 
 
 TestLives = pytest.mark.slow(Lives.TestCase)
-TestLives.settings = histories(6, steps=8)
+TestLives.settings = histories(4, steps=8)

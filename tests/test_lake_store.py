@@ -15,6 +15,7 @@ from lake.batches import claim
 from lake.errors import ConflictError, LakeError, UsageError
 from lake.files import DataFile
 from lake.fingerprint import fingerprint
+from lake.schema import VERSION
 from lake.tables import CANDLES, INSTRUMENTS, QUARANTINE, RAW_CANDLES, TABLES
 from tests.lakes import append as append_batch
 from tests.lakes import fill, mark_built
@@ -43,7 +44,21 @@ def written(at: Lake, name: str, frame: pl.DataFrame) -> DataFile:
 
 def instruments(*names: str) -> pl.DataFrame:
     rows = [
-        (name, "future", "BTC", "USD", "BTC", "inverse", T0, None, 0.5, None, True)
+        (
+            name,
+            "future",
+            "BTC",
+            "USD",
+            "BTC",
+            "inverse",
+            T0,
+            None,
+            0.5,
+            None,
+            True,
+            "btc_usd",
+            "daily",
+        )
         for name in names
     ]
     return pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")
@@ -364,6 +379,20 @@ def test_a_broken_file_and_an_unknown_table_are_lake_errors(at: Lake) -> None:
     for read in (lambda: at.read(INSTRUMENTS), at.duckdb):
         with pytest.raises(LakeError):
             read()
+
+
+def test_a_table_of_an_earlier_layout_is_refused_and_left_alone(at: Lake) -> None:
+    at.replace(at.snapshot(INSTRUMENTS), instruments("A"), LINEAGE)
+    first = Path(at.uri, INSTRUMENTS.name, "_delta_log", f"{0:020}.json")
+    text = first.read_text()
+    earlier = text.replace(f'"basislake.schema":"{VERSION}"', '"basislake.schema":"2"')
+    assert earlier != text
+    first.write_text(earlier)
+    reopened = lake.open(at.uri)
+    for read in (lambda: reopened.read(INSTRUMENTS), reopened.duckdb):
+        with pytest.raises(LakeError, match=r"lack columns that this one needs\. Nothing was"):
+            read()
+    assert first.read_text() == earlier
 
 
 def test_the_representation_shows_no_secret() -> None:

@@ -19,10 +19,11 @@ from basislake.exchange.server import SimulatedExchange
 from docs.write import FOLDER, pages
 from lake import Lake, duck
 from lake.coverage import Coverage, to_table
+from lake.errors import LakeError
 from lake.spans import MINUTE, Span, merge
 from lake.tables import CANDLES, QUALITY
-from lake.views import VIEWS
-from tests.lakes import basis_row, built_lake, candle, copied, instrument, interval, lake_of
+from lake.views import VIEWS, View
+from tests.lakes import Row, basis_row, built_lake, candle, copied, instrument, interval, lake_of
 from tests.market import basislake, fetch, small_market
 from tests.profiles import examples
 from tests.strategies import T0, minute, span
@@ -215,19 +216,58 @@ def test_the_term_structure_holds_the_rows_of_that_very_minute(tmp_path: Path) -
     assert ask(where, f"FROM term_structure('{minute(2)}')") == []
 
 
-def test_the_command_prints_the_curve_of_a_minute_or_the_newest(tmp_path: Path) -> None:
-    eth = [instrument("ETH-3JAN24", EXPIRY)]
+ETH = instrument("ETH-3JAN24", EXPIRY)
+
+
+def test_each_coin_has_the_curve_of_its_own_newest_minute(tmp_path: Path) -> None:
     rows = [*BASIS, basis_row("ETH-3JAN24", minute(0), EXPIRY, 4.0)]
-    where = lake_of(tmp_path, instruments=[*FUTURES, *eth], basis=rows)
+    where = lake_of(tmp_path, instruments=[*FUTURES, ETH], basis=rows)
+    columns = "coin, ts, instrument, term, basis_pct"
+    assert ask(where, f"SELECT {columns} FROM term_structure_latest") == [
+        ("BTC", minute(1), SOON, "daily", 3.0),
+        ("ETH", minute(0), "ETH-3JAN24", "daily", 4.0),
+    ]
+
+
+def test_the_curve_says_how_long_ago_each_leg_traded(tmp_path: Path) -> None:
+    def traded(name: str, *minutes: int) -> list[Row]:
+        return [candle(name, minute(m), 100.0, traded=m in minutes) for m in range(12)]
+
+    names = [SOON, LATE, "BTC-PERPETUAL"]
+    candles = [*traded(SOON, 0, 7, 11), *traded(LATE), *traded("BTC-PERPETUAL", 4)]
+    # Another coin's trades and those after the minute do not count.
+    candles += traded("ETH-3JAN24", 10)
+    basis = [basis_row(name, minute(10), EXPIRY, 1.0, future_traded=False) for name in names[:2]]
+    listed = [*FUTURES, ETH, instrument(names[2])]
+    where = lake_of(tmp_path, instruments=listed, basis=basis, candles=candles)
+    columns = "instrument, future_traded_minutes_ago, perpetual_traded_minutes_ago"
+    for view in ("term_structure_latest", f"term_structure('{minute(10)}')"):
+        assert ask(where, f"SELECT {columns} FROM {view}") == [(SOON, 3, 6), (LATE, None, 6)]
+    printed = basislake(None, "curve", "--lake", where.uri).out
+    assert "BTC at 2024-01-01 00:10Z: perpetual at 100, last traded 6 minutes ago" in printed
+    rows = {line.split()[0]: line.split() for line in printed.splitlines() if "JAN24" in line}
+    assert (rows[SOON][-2], rows[LATE][-2]) == ("3", "-")
+
+
+def test_the_command_prints_the_curve_of_a_minute_or_the_newest(tmp_path: Path) -> None:
+    rows = [*BASIS, basis_row("ETH-3JAN24", minute(0), EXPIRY, 4.0)]
+    where = lake_of(tmp_path, instruments=[*FUTURES, ETH], basis=rows)
     newest = basislake(None, "curve", "--lake", where.uri, "--json").json
     assert newest["at"] == "2024-01-01T00:01:00Z"
-    assert [row["instrument"] for row in newest["curve"]] == [SOON]
+    assert [(row["instrument"], row["ts"]) for row in newest["curve"]] == [
+        (SOON, "2024-01-01T00:01:00Z"),
+        ("ETH-3JAN24", "2024-01-01T00:00:00Z"),
+    ]
+    assert newest["without_basis"] == [LATE]
     at = ["--at", "2024-01-01T00:00:30Z"]
-    both = basislake(None, "curve", "--lake", where.uri, "--json", *at).json["curve"]
-    assert [row["instrument"] for row in both] == [SOON, LATE, "ETH-3JAN24"]
-    printed = basislake(None, "curve", "--lake", where.uri, *at)
-    assert "BTC at 2024-01-01 00:00Z" in printed.out
-    assert "ETH at 2024-01-01 00:00Z" in printed.out
+    both = basislake(None, "curve", "--lake", where.uri, "--json", *at).json
+    assert both["at"] == "2024-01-01T00:00:00Z"
+    assert [row["instrument"] for row in both["curve"]] == [SOON, LATE, "ETH-3JAN24"]
+    assert both["without_basis"] == []
+    printed = basislake(None, "curve", "--lake", where.uri).out
+    assert "BTC at 2024-01-01 00:01Z" in printed
+    assert "ETH at 2024-01-01 00:00Z" in printed
+    assert printed.count(f"without a basis in this minute: {LATE}.") == 1
     of_eth = basislake(None, "curve", "--lake", where.uri, "--currency", "eth", "--json")
     assert [row["basis_pct"] for row in of_eth.json["curve"]] == [4.0]
     assert of_eth.json["at"] == "2024-01-01T00:00:00Z"
@@ -354,3 +394,38 @@ def test_the_roll_ups_of_a_built_lake_lose_no_minute(gapped: Lake) -> None:
             assert ask(gapped, f"{rolled} ORDER BY 1") == ask(gapped, f"{plain} ORDER BY 1")
     whole = gapped.sql("FROM candles_daily WHERE instrument = 'BTC-PERPETUAL' ORDER BY ts")
     assert all(b - a == timedelta(days=1) for a, b in pairwise(whole["ts"]))
+
+
+@pytest.mark.parametrize(
+    "view", [view for view in VIEWS if not view.parameters], ids=lambda v: v.name
+)
+def test_a_view_is_scanned_as_a_table_is(market_lake: Lake, view: View) -> None:
+    found = market_lake.scan(view.name)
+    assert found.collect_schema() == {c.name: c.type.polars for c in view.columns}
+    expected = market_lake.sql(f"FROM {view.name}")
+    assert_frame_equal(found.collect(), expected, check_row_order=False)
+    name = view.columns[0].name
+    kept = pl.col(name).is_in(expected[name].sort().head(1).to_list())
+    assert_frame_equal(
+        found.filter(kept).select(name).collect(),
+        expected.filter(kept).select(name),
+        check_row_order=False,
+    )
+    assert found.head(2).collect().height == min(2, expected.height)
+
+
+def test_what_cannot_be_scanned_is_named(market_lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match=r"sql\(\"FROM term_structure\('2024-04-05 11:59'\)\"\)"):
+        market_lake.scan("term_structure")
+    with pytest.raises(LakeError, match=r"no view; the tables are .*, the views .* candles_hourly"):
+        market_lake.scan("candles_weekly")
+    with pytest.raises(LakeError, match="There is no lake"):
+        lake.open(str(tmp_path / "none")).scan("gaps")
+
+
+@pytest.mark.parametrize("kind", ["candles", "basis"])
+@pytest.mark.parametrize("period", ["hourly", "daily"])
+def test_roll_ups_come_by_instrument_and_time(market_lake: Lake, kind: str, period: str) -> None:
+    found = market_lake.sql(f"SELECT instrument, ts FROM {kind}_{period}")
+    assert found.height > 10
+    assert found.rows() == sorted(found.rows())

@@ -235,7 +235,7 @@ CHANGES = st.tuples(
 
 
 @pytest.mark.slow
-@examples(5)
+@examples(4)
 @given(rounds=st.lists(st.lists(CHANGES, min_size=1, max_size=3), min_size=1, max_size=4))
 def test_after_any_changes_of_the_lake_a_load_makes_every_cell_equal(
     postgres: str, rounds: list[list[tuple[tuple[Table, str], str, int, int]]]

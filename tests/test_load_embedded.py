@@ -307,7 +307,7 @@ def test_a_kept_server_says_how_to_connect_and_goes_on_until_it_is_stopped(
     server_data(folder)
     kept = basislake(None, "load", "--lake", lake.uri, "--keep")
     assert kept.code == 0, kept.err
-    lines = [line.strip() for line in kept.err.splitlines()]
+    lines = [line.partition(" INFO ")[2].strip() for line in kept.err.splitlines()]
     connect = lines[next(i for i, line in enumerate(lines) if "Connect:" in line) + 1]
     stop = lines[lines.index("Stop it:") + 1]
     assert is_running(folder)

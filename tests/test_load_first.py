@@ -15,6 +15,7 @@ from lake.past import past
 from lake.tables import BASIS, CANDLES
 from load.postgres import Database
 from load.preview import preview
+from tests.lakes import fill, mark_built
 from tests.loading import (
     FUTURE,
     OTHER,
@@ -56,14 +57,18 @@ def name_of(number: int) -> str:
 def many_futures(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Futures whose lives overlap as those of an exchange do, two to an expiry."""
     lake = Lake(str(tmp_path_factory.mktemp("many") / "lake"))
-    frame, spread = candles(MINUTES), basis(MINUTES)
-    records = []
-    for number in range(FUTURES):
-        later = timedelta(minutes=MINUTES // 4 * (number // 2))
-        put(lake, CANDLES, name_of(number), frame.with_columns(pl.col("ts") + later))
-        put(lake, BASIS, name_of(number), spread.with_columns(pl.col("ts") + later))
-        expires_at = START + later + timedelta(minutes=MINUTES)
-        records.append(instruments(name_of(number), expires_at=expires_at))
+    lives = {name_of(n): timedelta(minutes=MINUTES // 4 * (n // 2)) for n in range(FUTURES)}
+    for table, frame in ((CANDLES, candles(MINUTES)), (BASIS, basis(MINUTES))):
+        moved = [
+            frame.with_columns(pl.col("ts") + later, instrument=pl.lit(name))
+            for name, later in lives.items()
+        ]
+        fill(lake, table, pl.concat(moved))
+    mark_built(lake)
+    records = [
+        instruments(name, expires_at=START + later + timedelta(minutes=MINUTES))
+        for name, later in lives.items()
+    ]
     record(lake, pl.concat(records))
     return lake
 

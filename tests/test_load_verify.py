@@ -158,7 +158,7 @@ def lake_rows(table: Table) -> st.SearchStrategy[pl.DataFrame]:
     return rows.map(lambda listed: pl.DataFrame(listed, schema=schema, orient="row").sort("ts"))
 
 
-@examples(10, suppress_health_check=SHARING)
+@examples(5, suppress_health_check=SHARING)
 @given(candles=lake_rows(CANDLES), more=lake_rows(CANDLES), spread=lake_rows(BASIS))
 def test_what_the_lake_holds_comes_back_from_postgres_bit_for_bit(
     target: Target, candles: pl.DataFrame, more: pl.DataFrame, spread: pl.DataFrame

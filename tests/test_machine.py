@@ -20,7 +20,7 @@ LARGE = """SET threads = 1; SET memory_limit = '30MB';
 # Loads what it needs as root and goes on as a user who may start no thread.
 WITHOUT_THREADS = """
 import os, resource, sys
-import basislake.commands.sql, basislake.verbs.query, lake.duck
+import basislake.commands.sql, basislake.verbs.sql, lake.duck
 from basislake.cli import main
 
 os.setgroups([])
@@ -67,7 +67,7 @@ def test_without_threads_the_command_ends_in_a_sentence(known: Lake) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert "Error: The machine gives the command too little: " in done.stderr
+    assert " ERROR The machine gives the command too little: " in done.stderr
     assert "Traceback" not in done.stderr
     assert "Interrupted" not in done.stderr
 

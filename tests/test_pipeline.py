@@ -56,6 +56,30 @@ def test_the_lake_and_postgresql_equal_the_truth_and_a_second_run_changes_nothin
     assert again.json["load"]["partitions_loaded"] == 0
 
 
+@pytest.mark.slow
+def test_a_run_without_a_load_says_each_total_once_and_ends_with_the_basis(
+    server: SimulatedExchange, tmp_path: Path
+) -> None:
+    flags = ("run", "--no-load", "--lake", tmp_path)
+    first = basislake(server, *flags)
+    assert first.code == 0, first.err
+    for word in ("Backfill: ", "Build: ", "Report: "):
+        assert (first.out.count(word), first.err.count(word)) == (1, 0), word
+    last = first.out.splitlines()[-4:]
+    assert last[0] == "Basis of the front quarterlies"
+    assert [line.split()[:2] for line in last[2:]] == [
+        ["BTC", "BTC-28JUN24"],
+        ["ETH", "ETH-28JUN24"],
+    ]
+    assert not (tmp_path / "postgres").exists()
+    again = basislake(server, *flags, "--json")
+    assert again.code == 0, again.err
+    assert sorted(again.json) == ["backfill", "basis", "build", "report"]
+    assert [front["coin"] for front in again.json["basis"]] == ["BTC", "ETH"]
+    told = basislake(None, "status", "--lake", tmp_path, "--json").json
+    assert [step["verb"] for step in told["next"]] == ["load"]
+
+
 def _database_rows(folder: Path) -> list[list[tuple[object, ...]]]:
     """Every row of futures and basis, with the transaction that wrote it."""
     queries = (

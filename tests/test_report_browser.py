@@ -1,6 +1,7 @@
 """The report's page in a real headless Chromium, without a network: what is drawn is what is so."""
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
 from basislake.report.page import page
 from lake import Lake
 from lake.tables import COVERAGE, INSTRUMENTS
-from tests.ailing import UNANSWERED
+from tests.ailing import LOST, UNANSWERED
 from tests.browser import Browser, Page, browser, chromium
 from tests.lakes import lake_of
 
@@ -80,8 +81,10 @@ def shown(facts: Facts, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tab(window: Browser) -> Page:
-    return Page(window)
+def tab(window: Browser) -> Iterator[Page]:
+    opened = Page(window)
+    yield opened
+    opened.close()
 
 
 def check_quiet(tab: Page) -> None:
@@ -155,12 +158,22 @@ def expected_cells(where: Lake, coin: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dark", [False, True])
-def test_the_heat_map_is_drawn_in_the_colours_of_the_coverage_table(
-    tab: Page, shown: Path, where: Lake, *, dark: bool
+def test_the_heat_map_is_drawn_in_the_colours_of_the_coverage_table_also_when_the_scheme_changes(
+    tab: Page, shown: Path, where: Lake
 ) -> None:
-    tab.looks(1400, dark=dark)
+    tab.looks(1400)
     tab.open(shown, DRAWN)
+    check_heat_map(tab, where)
+    first = "document.querySelector('#storage .plot').data[0].marker.color"
+    before, light = tab.value(first), colours(tab)
+    tab.looks(1400, dark=True)
+    tab.wait(f"{first} !== '{before}'")
+    assert colours(tab) != light
+    check_heat_map(tab, where)
+    check_quiet(tab)
+
+
+def check_heat_map(tab: Page, where: Lake) -> None:
     palette = colours(tab)
     seen = set()
     for coin in ("BTC", "ETH"):
@@ -173,7 +186,6 @@ def test_the_heat_map_is_drawn_in_the_colours_of_the_coverage_table(
         assert tab.value(PIXELS) == {cell: palette[name] for cell, name in expected.items()}
         seen |= set(expected.values())
     assert seen >= {"failed", "missing-pale", "present"}
-    check_quiet(tab)
 
 
 @pytest.mark.slow
@@ -190,11 +202,13 @@ def test_a_chosen_time_and_a_chosen_contract_are_what_is_drawn(
     )
     tab.wait(f"document.querySelector('#term-structure .plot').dataset.drawn === '{minute}'")
     for row in rows.filter(minute=minute).iter_rows(named=True):
-        assert _trace(tab, "term-structure", row["coin"]) == [row["days"], row["annualised_pct"]]
+        roots, values = _trace(tab, "term-structure", row["coin"])
+        assert [root**2 for root in roots] == pytest.approx(row["days"])
+        assert values == row["annualised_pct"]
     name = "BTC-12APR24"
     tab.value(
-        "(() => { const list = document.querySelector('#contracts select');"
-        f"list.value = '{name}'; list.dispatchEvent(new Event('change')); }})()"
+        "(() => { const field = document.querySelector('#contracts input[list]');"
+        f"field.value = '{name.lower()}'; field.dispatchEvent(new Event('change')); }})()"
     )
     tab.wait(f"document.querySelector('#contracts .plot').dataset.drawn === '{name}'")
     contracts = pl.DataFrame(facts.rows["contracts"], strict=False)
@@ -217,13 +231,90 @@ def _trace(tab: Page, figure: str, name: str) -> list[list[float]]:
 
 
 @pytest.mark.slow
-def test_a_change_of_the_scheme_redraws_in_its_colours(tab: Page, shown: Path) -> None:
+def test_every_axis_has_a_title(tab: Page, shown: Path) -> None:
     tab.looks(1400)
     tab.open(shown, DRAWN)
-    first = "document.querySelector('#storage .plot').data[0].marker.color"
-    before = tab.value(first)
-    tab.looks(1400, dark=True)
-    tab.wait(f"{first} !== '{before}'")
+    untitled = tab.value(
+        "[...document.querySelectorAll('.plot')].flatMap((plot) => Object.entries(plot.layout)"
+        ".filter(([name, axis]) => /^[xy]axis/.test(name) && !axis.title?.text)"
+        ".map(([name]) => plot.closest('figure').id + ' ' + name))"
+    )
+    assert untitled == []
+
+
+@pytest.mark.slow
+def test_tables_are_searched_and_sorted_and_lead_to_charts_and_gaps(
+    tab: Page, shown: Path, facts: Facts
+) -> None:
+    tab.looks(1400)
+    tab.open(shown, DRAWN)
+    rows = pl.DataFrame(facts.rows["instruments"], strict=False)
+    names = (
+        "[...document.querySelectorAll('#instruments tbody tr')].filter((row) => !row.hidden)"
+        ".map((row) => row.cells[0].textContent)"
+    )
+    tab.value("document.querySelectorAll('#instruments th button')[4].click()")
+    by_candles = rows.sort("present_minutes", descending=True, maintain_order=True)
+    assert tab.value(names) == by_candles["instrument"].to_list()
+    assert tab.value("document.querySelectorAll('#instruments th')[4].ariaSort") == "descending"
+    tab.value(
+        "(() => { const field = document.querySelector('#instruments input[type=search]');"
+        "field.value = 'eth quarterly'; field.dispatchEvent(new Event('input')); })()"
+    )
+    is_eth = pl.col("instrument").str.starts_with("ETH")
+    wanted = by_candles.filter(is_eth, term="quarterly")
+    assert tab.value(names) == wanted["instrument"].to_list() != []
+    name = wanted["instrument"][0]
+    tab.value(
+        "[...document.querySelectorAll('#instruments button.link')]"
+        f".find((b) => b.textContent === '{name}').click()"
+    )
+    tab.wait(f"document.querySelector('#contracts .plot').dataset.drawn === '{name}'")
+    assert tab.value("document.activeElement.id") == "contracts"
+    check_quiet(tab)
+
+
+@pytest.mark.slow
+def test_a_cell_of_the_heat_map_leads_to_its_gaps(tab: Page, shown: Path) -> None:
+    tab.looks(1400)
+    tab.open(shown, DRAWN)
+    click = (
+        "(() => {{ const plot = document.querySelector('#coverage .plot');"
+        "plot.emit('plotly_click', {{ points: [{{ x: '{month}', y: '{name}' }}] }}); }})()"
+    )
+    name = next(iter(LOST))
+    many = "document.querySelectorAll('#gaps tbody tr:not([hidden])').length"
+    for month, count in (("2024-03", 1), ("2024-04", 0)):
+        tab.value(click.format(month=month, name=name))
+        assert tab.value(many) == count
+        found = tab.value("document.querySelector('#gaps .found').textContent")
+        assert found.startswith(f"{count} of 2 rows: gaps of {name} in {month}.")
+    check_quiet(tab)
+
+
+@pytest.mark.slow
+def test_values_far_from_all_others_do_not_rule_an_axis_and_are_marked(
+    tab: Page, facts: Facts, tmp_path: Path
+) -> None:
+    hurt = json.loads(to_json(facts))
+    for found in hurt["figures"]:
+        if found["name"] == "front-quarterly":
+            found["columns"]["annualised_pct"][7] = 578.0
+        if found["name"] == "runs":
+            # Two backfills of one second are two bars.
+            found["columns"] = {name: 2 * cells for name, cells in found["columns"].items()}
+    path = tmp_path / "index.html"
+    path.write_text(page(from_json(json.dumps(hurt), "here")))
+    tab.looks(1400)
+    tab.open(path, DRAWN)
+    top = "document.querySelector('#front-quarterly .plot').layout.yaxis.range?.[1]"
+    assert tab.value(f"{top} < 100")
+    mark = "document.querySelector('#front-quarterly .outside').textContent"
+    assert re.search(r"lies? outside the axis: (from .* to )?578\.0 %", tab.value(mark))
+    tab.value("document.querySelector('#front-quarterly .outside button').click()")
+    tab.wait("document.querySelector('#front-quarterly .plot')._fullLayout.yaxis.range[1] > 500")
+    assert tab.value("document.querySelectorAll('#runs .barlayer .point').length") == 4
+    assert tab.value("document.querySelectorAll('#runs .yaxislayer-above text').length") == 2
     check_quiet(tab)
 
 

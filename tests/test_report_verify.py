@@ -123,12 +123,13 @@ def test_a_changed_headline_and_a_changed_query_are_found(where: Lake, tmp_path:
     assert differing(where, folder).keys() == {"page"}
 
     def change(facts: dict[str, Any]) -> None:
-        facts["figures"][0]["sql"] = "COPY (SELECT 1) TO 'x'"
+        place = [figure["name"] for figure in facts["figures"]].index("summary")
+        facts["figures"][place]["sql"] = "COPY (SELECT 1) TO 'x'"
 
     (folder / "index.html").write_text(shown)
     rewritten(folder, change, page=True)
     found = differing(where, folder)
-    assert found["summary"] == "it was made by another query; make it anew"
+    assert found["summary"] == "another query gave it; run `basislake report` again"
 
 
 @pytest.mark.slow
@@ -136,7 +137,7 @@ def test_a_changed_headline_and_a_changed_query_are_found(where: Lake, tmp_path:
 def test_a_file_that_is_no_report_is_told_as_such(where: Lake, tmp_path: Path, text: str) -> None:
     folder = made(where, tmp_path)
     (folder / "report.json").write_text(text)
-    with pytest.raises(LakeError, match="`basislake report` makes it anew"):
+    with pytest.raises(LakeError, match="`basislake report` makes a new one"):
         verify(where, folder, None, 1)
 
 
@@ -159,7 +160,7 @@ def test_facts_of_another_shape_are_no_report(
     for step in place[:-1]:
         inner = inner[step]
     inner[place[-1]] = value
-    with pytest.raises(LakeError, match="`basislake report` makes it anew"):
+    with pytest.raises(LakeError, match="`basislake report` makes a new one"):
         from_json(json.dumps(changed), "here")
 
 

@@ -160,7 +160,7 @@ others: st.SearchStrategy[Step] = st.sampled_from([Story.build, Story.maintain])
 
 
 @pytest.mark.slow
-@examples(6)
+@examples(4)
 @given(first=coming, steps=st.lists(come | told | others | as_of | killed | compacted, max_size=8))
 def test_whatever_happened_a_build_leaves_what_a_full_one_leaves_in_an_empty_lake(
     first: set[tuple[str, int]], steps: list[Step]

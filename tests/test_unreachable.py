@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import lake
+from basislake.exchange.faults import server_error
 from basislake.exchange.server import SimulatedExchange
 from ingest.exchange import Exchange
 from lake.errors import TransientError, UnreachableError
@@ -43,7 +44,7 @@ def asked(url: str, history_url: str, *arguments: object) -> Ran:
     )
 
 
-@pytest.mark.parametrize("verb", ["instruments", "plan", "backfill", "run"])
+@pytest.mark.parametrize("verb", ["instruments", "backfill", "run"])
 def test_it_is_told_at_once_that_it_is_tried_again_and_in_the_end_what_to_do(
     nowhere: str, tmp_path: Path, verb: str
 ) -> None:
@@ -51,9 +52,27 @@ def test_it_is_told_at_once_that_it_is_tried_again_and_in_the_end_what_to_do(
     assert (done.code, done.out) == (1, "")
     told = f"{nowhere} cannot be reached: Connection refused."
     assert done.err.count(f"{told} Asking again in") == 1
-    assert done.err.count(f"Error: {told}\n") == 1
-    assert all(word in done.err.partition("Error: ")[2] for word in ADVICE)
+    assert done.err.count(f" ERROR {told}\n") == 1
+    assert all(word in done.err.partition(" ERROR ")[2] for word in ADVICE)
     assert not (tmp_path / "lake" / INSTRUMENTS.name).exists()
+
+
+def test_a_plan_of_an_empty_lake_asks_nobody(nowhere: str, tmp_path: Path) -> None:
+    done = asked(nowhere, nowhere, "plan", "--lake", tmp_path / "lake")
+    assert (done.code, done.out) == (1, "")
+    assert " INFO The lake knows no instruments yet, so nothing can be planned." in done.err
+    assert f"instruments --lake {tmp_path}/lake` fetches them" in done.err
+    assert "reached" not in done.err
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_plan_gives_up_soon(tmp_path: Path) -> None:
+    at = lake_of(tmp_path / "lake", instruments=[instrument("BTC-PERPETUAL")])
+    with SimulatedExchange(small_market(weeks=1)) as server:
+        server.faults.add("get_time", None, server_error())
+        done = asked(server.www_url, server.www_url, "plan", "--lake", at.uri, "--retries", "6")
+        assert server.calls_of("get_time") == 2
+    assert (done.code, done.out) == (1, "")
 
 
 def test_the_active_instruments_are_stored_where_only_history_is_away(
@@ -74,10 +93,10 @@ def test_a_follower_says_so_at_once_and_counts_it(nowhere: str, tmp_path: Path) 
     line = command(None, "follow", "--lake", tmp_path / "lake", *urls)
     with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        first = process.stderr.readline()
+        first = next(line for line in process.stderr if "Waiting: " in line)
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
-    assert first.startswith(f"Waiting: {nowhere} cannot be reached: Connection refused.")
+    assert f" WARNING Waiting: {nowhere} cannot be reached: Connection refused." in first
     assert "0 builds, 1 outage." in rest
 
 

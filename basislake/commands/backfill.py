@@ -24,7 +24,8 @@ from basislake.options import (
 def backfill(**given: Any) -> int:
     """Fetch the candles that the lake does not hold yet; kill it at any moment and start again.
 
-    Discovers first where the lake knows no instruments. A future brings the minutes of its
+    Keeps to the lake's scope (`basislake scope`), unless flags say otherwise. Discovers first where
+    the lake knows no instruments. A future brings the minutes of its
     perpetual that it needs. All commands on a lake share one rate and one list of work, so a second
     backfill helps the first. Refusals by the rate limit, broken connections and wrong replies are
     asked again with growing waits. Exit code 1 where a window got no answer; it is named, and the

@@ -4,11 +4,12 @@ from typing import Any
 
 import click
 
+from basislake.completing import folder
 from basislake.options import json_option, lake_option
 
 
 @click.command
-@click.argument("destination", metavar="PATH|URI")
+@click.argument("destination", metavar="PATH|URI", shell_complete=folder)
 @lake_option
 @json_option
 def backup(**given: Any) -> int:

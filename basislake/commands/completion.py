@@ -8,16 +8,17 @@ from basislake.output import print_json
 
 NAME = "basislake"
 
-# bash takes @ for the end of a word, so @curve would never be completed.
-_BASH_WORDS = "COMP_WORDBREAKS=${COMP_WORDBREAKS//@}\n"
-
 
 @click.command
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @json_option
 @click.pass_context
 def completion(context: click.Context, shell: str, *, as_json: bool) -> int:
-    """Print the script that makes a shell complete verbs, options and example queries with Tab.
+    """Print the script that makes a shell complete with Tab: verbs, options, instruments, coins,
+    paths and example queries.
+
+    Instruments are those of the lake that is named before the cursor by --lake, or else by
+    BASISLAKE_LAKE.
 
     `basislake` has to be on the PATH. To have it in every session, put the line into the file the
     shell reads at its start: ~/.bashrc, ~/.zshrc (after compinit) or ~/.config/fish/config.fish.
@@ -43,4 +44,4 @@ def completion_script(command: click.Command, shell: str) -> str:
     made = made_by(command, {}, NAME, f"_{NAME.upper()}_COMPLETE")
     # Not `source()`: it starts the bash of this machine to look at its version.
     script = made.source_template % made.source_vars()
-    return script.strip() + "\n" + (_BASH_WORDS if shell == "bash" else "")
+    return f"{script.strip()}\n"

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from basislake.options import Time, json_option, lake_option
+from basislake.completing import coins
+from basislake.options import Time, json_option, lake_option, wide_option
 
 
 @click.command
@@ -14,7 +15,7 @@ from basislake.options import Time, json_option, lake_option
     "moment",
     metavar="TIME",
     type=Time(),
-    help="UTC date or time, to the minute; by default the newest minute that has a basis",
+    help="UTC date or time, to the minute; by default each coin's newest minute that has a basis",
 )
 @click.option(
     "--currency",
@@ -22,14 +23,16 @@ from basislake.options import Time, json_option, lake_option
     metavar="COIN",
     multiple=True,
     help="BTC or ETH; repeat, or separate by commas",
+    shell_complete=coins,
 )
+@wide_option
 @json_option
 def curve(**given: Any) -> int:
     """Show the term structure: every open future's basis in one minute, by expiry.
 
-    Nothing comes from another minute: a future that has no basis then is left out, and the columns
-    `traded` tell whether a price is a trade or a repeated close. Exit code 1 where no future has
-    one.
+    Nothing comes from another minute: a future without a basis in that minute is named below the
+    table. Where nothing trades the exchange repeats the last close; `traded minutes ago` says how
+    old a price is. Exit code 1 where no future has a basis.
 
     \b
     Example:

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from basislake.completing import folder
 from basislake.defaults import DEMO_LAKE, EMBEDDED
 from basislake.options import json_option
 
@@ -16,6 +17,7 @@ from basislake.options import json_option
     default=DEMO_LAKE,
     show_default=True,
     help="Folder of the demo's lake and database",
+    shell_complete=folder,
 )
 @click.option(
     "--postgres",

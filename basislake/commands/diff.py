@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from basislake.options import Moment, as_of_option, json_option, lake_option
+from basislake.completing import folder
+from basislake.options import Moment, as_of_option, json_option, lake_option, wide_option
 from lake.errors import UsageError
 
 
@@ -13,7 +14,13 @@ from lake.errors import UsageError
 @click.argument("b", type=Moment(), required=False)
 @lake_option
 @as_of_option
-@click.option("--other", metavar="PATH|URI", help="B is this lake instead of the same one")
+@click.option(
+    "--other",
+    metavar="PATH|URI",
+    help="B is this lake instead of the same one",
+    shell_complete=folder,
+)
+@wide_option
 @json_option
 def diff(*, a: Any, as_of: Any, **given: Any) -> int:
     """Say of which instruments raw candles, candles or basis differ as of A and as of B, and by how

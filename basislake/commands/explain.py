@@ -4,14 +4,16 @@ from typing import Any
 
 import click
 
-from basislake.options import Time, as_of_option, json_option, lake_option
+from basislake.completing import instruments
+from basislake.options import Time, as_of_option, json_option, lake_option, wide_option
 
 
 @click.command
-@click.argument("instrument")
+@click.argument("instrument", shell_complete=instruments)
 @click.argument("time", type=Time())
 @lake_option
 @as_of_option
+@wide_option
 @json_option
 def explain(**given: Any) -> int:
     """Show how the basis of INSTRUMENT in the minute that holds TIME (UTC) came about.

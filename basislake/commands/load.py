@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from basislake.options import json_option, lake_option, target_options
+from basislake.options import json_option, lake_option, target_options, wide_option
 
 
 @click.command
@@ -15,6 +15,7 @@ from basislake.options import json_option, lake_option, target_options
     "--dry-run", is_flag=True, help="Print the DDL and what would be sent; change nothing"
 )
 @click.option("--verify", is_flag=True, help="Compare every cell with the lake; load nothing")
+@wide_option
 @json_option
 def load(**given: Any) -> int:
     """Bring the curated tables into PostgreSQL; only partitions whose content changed are sent.

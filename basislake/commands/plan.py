@@ -4,7 +4,13 @@ from typing import Any
 
 import click
 
-from basislake.options import exchange_options, json_option, lake_option, selection_options
+from basislake.options import (
+    exchange_options,
+    json_option,
+    lake_option,
+    selection_options,
+    wide_option,
+)
 
 
 @click.command
@@ -13,14 +19,15 @@ from basislake.options import exchange_options, json_option, lake_option, select
 @selection_options
 @click.option("--repair", is_flag=True, help="Count what backfill --repair asks for again, too")
 @click.option("--again", is_flag=True, help="Count what backfill --again asks for again, too")
+@wide_option
 @json_option
 def plan(**given: Any) -> int:
     """Show what a backfill would ask for, and write nothing.
 
-    Lists windows (one call each), candles and bytes by instrument, and how long the calls take at
-    the rate. The exchange is asked for its clock only; the lake must know its instruments, which
-    `basislake instruments` sees to. Exit code 1 where it knows none, for nothing can be planned
-    then.
+    Lists calls, candles and bytes of each instrument in the lake's scope, by expiry; then how long
+    the calls take at the rate, and about how much the candles take in the lake and in PostgreSQL.
+    The exchange is asked for its clock only. Where the lake knows no instruments nothing is asked
+    and the exit code is 1; `basislake instruments` fetches them.
 
     \b
     Example:
@@ -28,6 +35,6 @@ def plan(**given: Any) -> int:
         basislake plan --currency ETH --since 2024-01-01
         basislake plan --rate 20 --json
     """
-    from basislake.verbs.ingest import plan as body
+    from basislake.verbs.plan import plan as body
 
     return body(**given)

@@ -4,25 +4,32 @@ from typing import Any
 
 import click
 
-from basislake.options import json_option, lake_option, target_options
+from basislake.options import json_option, lake_option, target_options, wide_option
 
 
 @click.command
 @lake_option
 @target_options
+@wide_option
 @json_option
 def status(**given: Any) -> int:
-    """Show what the lake and the database hold, what a backfill is doing, and what has no answer.
+    """Show how complete the lake is, what is left to fetch, what runs, what failed, and the disk.
 
-    Ends with the commands that would bring it further, if there are any. Works beside a running
-    backfill and changes nothing. Exit code 1 where something was asked and not answered, or the
-    database differs or cannot be asked.
+    All of it is about the lake's scope (`basislake scope`) at the time of the exchange's clock, as
+    it was met last: instruments that are complete, minutes present of those that should be, and
+    what a backfill would fetch, by the same plan as `basislake plan`. Of what failed it prints the
+    command that asks again for just that. A run whose process was stopped, or has written nothing
+    for a minute, is said to be stuck.
+
+    Ends with the commands that would bring the lake further, if there are any. Works beside a
+    running backfill and changes nothing. Exit code 1 where something in scope was asked and not
+    answered, or the database differs or cannot be asked.
 
     \b
     Example:
         basislake status
         basislake status --json
     """
-    from basislake.verbs.query import status as body
+    from basislake.verbs.status import status as body
 
     return body(**given)

@@ -2,16 +2,16 @@
 
 A minute has the same candle whatever range it was asked in. No chain is followed back to the first
 trade: a contract trades at least once in 64 minutes, so a forward fill looks back at most that far.
-Only the coins' indices are remembered, as all contracts of a coin follow the same one.
+All contracts of a coin follow its index (`coin`): the perpetual nearly, a future with what is left
+of its carry until it expires.
 """
 
-import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import polars as pl
 
+from basislake.exchange.coin import YEAR, busyness, carry, shared, wave
 from basislake.exchange.noise import draw, noise
 
 MINUTE_MS = 60_000
@@ -28,30 +28,28 @@ CANDLE_SCHEMA = {
 }
 
 _PRICES = ("open", "high", "low", "close")
-_BASE_LEVELS = {"BTC": 60_000.0, "ETH": 2_500.0}
-_OTHER_LEVEL = 100.0
-# (period in minutes, amplitude in log price): from the years' swing to the hour's.
-_WAVES = (
-    (401 * 1440, 0.45),
-    (97 * 1440, 0.15),
-    (23 * 1440, 0.05),
-    (6190, 0.02),
-    (661, 0.006),
-    (53, 0.0008),
-)
 _PREMIUM_PERIOD_MINUTES = 977
-_PREMIUM = 3e-4
-_INDEX_NOISE = 1.5e-4
+_PREMIUM = 1e-4
+# How far a price is off where it should be, at most.
 _CONTRACT_NOISE = 0.5e-4
-_LOWEST_CARRY, _HIGHEST_CARRY = -0.06, 0.14
-_TRADED_SHARE = {"future": 0.4, "perpetual": 0.99}
-_WICK_TICKS = 4
-_INDEX_BLOCK_MINUTES = 32_768
-# 8 MB: a year of both coins.
-_INDEX_BLOCKS = 32
+# How far a contract's annual rate is off its coin's, at most.
+_CONTRACT_CARRY = 0.004
+_TRADED_SHARE = {"future": 0.33, "perpetual": 0.99}
+# What is traded in a minute, in the quote currency: the middle, the logarithm of how many times as
+# much the most is, and of how many lots the middle is, for most orders are round.
+_TURNOVER = {
+    ("BTC", "perpetual"): 250_000.0,
+    ("ETH", "perpetual"): 120_000.0,
+    ("BTC", "future"): 15_000.0,
+    ("ETH", "future"): 8_000.0,
+}
+_OTHER_TURNOVER = 5_000.0
+_LOG_MOST_TURNOVER = 2.5
+_LOTS = 50
+# How far a high or a low leaves open and close, at most, as a share of the price.
+_WICK = 3e-4
 # What is drawn for each minute of a contract.
 _NOISES = ("price", "traded", "size", "up", "down")
-_LOG_LARGEST_SIZE = 9.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,19 +142,18 @@ def _life(seed: int, contract: Contract, first: int, end: int) -> pl.DataFrame:
     tick = contract.tick_size
     traded = pl.col("traded")
     top, bottom = pl.max_horizontal("open", "last"), pl.min_horizontal("open", "last")
-    size = (_noise("size") * _LOG_LARGEST_SIZE).exp().floor()
     return (
         # One minute more than asked: a minute's last price is the next one's first.
         noise(first, end + 1, f"{seed}/{contract.name}", _NOISES)
-        .with_columns(_index(seed, contract.base, first, end + 1))
+        .hstack(shared(seed, contract.base, first, end + 1))
         .with_columns(open=_price(seed, contract), traded=_is_traded(seed, contract))
         .with_columns(last=pl.col("open").shift(-1))
         .head(-1)
         .with_columns(
-            high=_decimal(top + tick * _wick("up")),
-            low=_decimal(bottom - tick * _wick("down")),
+            high=_decimal(top + tick * _wick_ticks("up", tick)),
+            low=_decimal(bottom - tick * _wick_ticks("down", tick)),
             close=pl.when(traded).then("last").forward_fill(),
-            cost=pl.when(traded).then(size * contract.contract_size).otherwise(0.0),
+            cost=pl.when(traded).then(_traded_cost(contract)).otherwise(0.0),
         )
         .select(
             pl.col("minute").mul(MINUTE_MS).alias("ticks"),
@@ -182,34 +179,21 @@ def _price(seed: int, contract: Contract) -> pl.Expr:
     return _decimal((level / contract.tick_size).round() * contract.tick_size)
 
 
-def _index(seed: int, coin: str, first: int, end: int) -> pl.Series:
-    """The coin's index, which all its contracts follow, in the minutes `[first, end)`."""
-    size = _INDEX_BLOCK_MINUTES
-    blocks = [_index_block(seed, coin, n) for n in range(first // size, (end - 1) // size + 1)]
-    return pl.concat(blocks).slice(first % size, end - first)
-
-
-@lru_cache(maxsize=_INDEX_BLOCKS)
-def _index_block(seed: int, coin: str, block: int) -> pl.Series:
-    """The index in the minutes from `block` to `block + 1` times the size of a block."""
-    first, end = block * _INDEX_BLOCK_MINUTES, (block + 1) * _INDEX_BLOCK_MINUTES
-    log_price = pl.sum_horizontal(
-        amplitude * _wave(period, draw(seed, coin, "phase", period)) for period, amplitude in _WAVES
-    )
-    swing = 1 + _INDEX_NOISE * (_noise("index") * 2 - 1)
-    level = _BASE_LEVELS.get(coin, _OTHER_LEVEL) * log_price.exp() * swing
-    drawn = noise(first, end, f"{seed}/{coin}", ("index",))
-    return drawn.select(level.alias("index")).to_series()
-
-
 def _factor(seed: int, contract: Contract) -> pl.Expr:
     """The contract's price over the index: a small premium, or what is left of the carry."""
     if contract.expires_ms is None:
-        return 1 + _PREMIUM * _wave(_PREMIUM_PERIOD_MINUTES, draw(seed, contract.name, "premium"))
-    share = draw(seed, contract.name, "carry")
-    carry = _LOWEST_CARRY + (_HIGHEST_CARRY - _LOWEST_CARRY) * share
+        return 1 + _PREMIUM * wave(_PREMIUM_PERIOD_MINUTES, draw(seed, contract.name, "premium"))
+    own = _CONTRACT_CARRY * (draw(seed, contract.name, "carry") * 2 - 1)
     minutes_left = contract.expires_ms // MINUTE_MS - pl.col("minute")
-    return 1 + carry * minutes_left / (1440 * 365)
+    return 1 + (carry(contract.base, minutes_left) + own) * minutes_left / YEAR
+
+
+def _traded_cost(contract: Contract) -> pl.Expr:
+    """What a traded minute costs, in whole contracts."""
+    middle = _TURNOVER.get((contract.base, contract.kind), _OTHER_TURNOVER)
+    times = (_LOG_MOST_TURNOVER * (_noise("size") * 2 - 1) + busyness()).exp()
+    lot = max(1.0, middle / _LOTS // contract.contract_size) * contract.contract_size
+    return pl.max_horizontal((times * (middle / lot)).floor(), 1.0) * lot
 
 
 def _is_traded(seed: int, contract: Contract) -> pl.Expr:
@@ -223,17 +207,13 @@ def _is_traded(seed: int, contract: Contract) -> pl.Expr:
     )
 
 
-def _wick(side: str) -> pl.Expr:
-    return (_noise(side) * _WICK_TICKS).floor()
+def _wick_ticks(side: str, tick: float) -> pl.Expr:
+    return (_noise(side) * (_WICK / tick) * pl.col("open")).floor()
 
 
 def _noise(name: str) -> pl.Expr:
     """Per minute, a number in [0, 1)."""
     return pl.col(f"{name} noise")
-
-
-def _wave(period_minutes: int, phase: float) -> pl.Expr:
-    return (pl.col("minute") * (2 * math.pi / period_minutes) + 2 * math.pi * phase).sin()
 
 
 def _decimal(price: pl.Expr) -> pl.Expr:

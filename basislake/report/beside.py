@@ -9,10 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from ingest.runs import KEPT, runs
+from ingest.plans import spans_in_scope
+from ingest.runs import GOING_ON, KEPT, runs
+from ingest.scope import scope_of
 from lake import TABLES, Lake
 from lake.fingerprint import fingerprint
-from lake.tables import Column, Table, Type
+from lake.tables import INSTRUMENTS, Column, Table, Type
 from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.preview import parity
 
@@ -42,6 +44,14 @@ LAKE_CONTENT = _table(
     Column("place", Type.INT, "order of the tables"),
     Column("rows", Type.INT, "in it", "rows"),
     Column("sha256", Type.TEXT, "of the content, see `lake.fingerprint`"),
+)
+
+SCOPE = _table(
+    "in_scope",
+    "minutes of an instrument's life, known or to come, that the lake is meant to hold",
+    Column("instrument", Type.TEXT, "the exchange's name of the instrument"),
+    Column("start", Type.TIME, "first minute", "UTC"),
+    Column("end", Type.TIME, "end, exclusive", "UTC"),
 )
 
 RUNS = _table(
@@ -76,7 +86,7 @@ DATABASE_TABLES = _table(
 
 
 def lake_frames(where: Lake, threads: int) -> dict[str, pl.DataFrame]:
-    """Return the files of the tables, and their fingerprints.
+    """Return the files of the tables, their fingerprints, and the lake's scope.
 
     Args:
         where: the lake at one moment.
@@ -85,7 +95,22 @@ def lake_frames(where: Lake, threads: int) -> dict[str, pl.DataFrame]:
     Raises:
         LakeError: the lake cannot be read.
     """
-    return {LAKE_FILES.name: file_frame(where), LAKE_CONTENT.name: _content(where, threads)}
+    return {
+        LAKE_FILES.name: file_frame(where),
+        LAKE_CONTENT.name: _content(where, threads),
+        SCOPE.name: scope_frame(where),
+    }
+
+
+def scope_frame(where: Lake) -> pl.DataFrame:
+    """Return the minutes that the lake is meant to hold; see `basislake scope`.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    spans = spans_in_scope(where.read(INSTRUMENTS), scope_of(where))
+    rows = [(name, span.start, span.end) for name, own in spans.items() for span in own]
+    return pl.DataFrame(rows, SCOPE.polars_schema, orient="row")
 
 
 def file_frame(where: Lake) -> pl.DataFrame:
@@ -116,7 +141,8 @@ def run_frames(where: Lake, made_at: datetime, newest: int) -> dict[str, pl.Data
     ended = [
         record
         for record in runs(where, KEPT, made_at)
-        if record["state"] != "running" and datetime.fromisoformat(record["updated_at"]) <= made_at
+        if record["state"] not in GOING_ON
+        and datetime.fromisoformat(record["updated_at"]) <= made_at
     ][:newest]
     failures = _failures(ended[0]) if ended else []
     return {

@@ -12,14 +12,29 @@ GAPS_SHOWN = 1000
 
 SUMMARY = Figure(
     name="summary",
-    title="In figures",
+    title="The lake in figures",
+    caption="",
     meaning=(
-        "Covered: minutes present of those that were asked or should be, without the minutes "
-        "before an instrument's first trade (`no_data`). Unmatched: candles of futures less rows "
-        "of `basis`; `basislake report --evidence` proves it minute by minute."
+        "Covered: minutes present of those that the lake is meant to hold, until the last minute "
+        "that was asked for, without the minutes before an instrument's first trade (`no_data`). "
+        "What it is meant to hold is its scope (`basislake scope`). Unmatched: candles of futures "
+        "less rows of `basis`; `basislake report --evidence` proves it minute by minute."
     ),
     sql=query("""
-        WITH counts AS (
+        WITH asked AS (
+            SELECT max("end") AS asked_until FROM coverage
+        ), lived AS (
+            SELECT coalesce(sum(date_diff('minute', start, least("end", asked_until)))
+                                FILTER (start < asked_until), 0) AS minutes,
+                   count(DISTINCT instrument) AS instruments
+            FROM in_scope CROSS JOIN asked
+        ), covered AS (
+            SELECT status, sum(date_diff('minute', greatest(coverage.start, in_scope.start),
+                                         least(coverage."end", in_scope."end"))) AS minutes
+            FROM coverage JOIN in_scope USING (instrument)
+            WHERE coverage.start < in_scope."end" AND coverage."end" > in_scope.start
+            GROUP BY status
+        ), counts AS (
             SELECT
                 (SELECT count(*) FROM instruments) AS instruments,
                 (SELECT count(*) FROM instruments WHERE kind = 'future') AS futures,
@@ -31,9 +46,11 @@ SUMMARY = Figure(
                 (SELECT count(*) FROM candles JOIN instruments USING (instrument)
                     WHERE kind = 'future') AS future_candles,
                 (SELECT count(*) FROM basis) AS basis_rows,
-                (SELECT coalesce(sum(minutes), 0) FROM coverage WHERE status = 'present')
+                (SELECT instruments FROM lived) AS in_scope,
+                (SELECT coalesce(sum(minutes), 0) FROM covered WHERE status = 'present')
                     AS present_minutes,
-                (SELECT coalesce(sum(minutes), 0) FROM coverage WHERE status <> 'no_data')
+                (SELECT minutes FROM lived)
+                    - (SELECT coalesce(sum(minutes), 0) FROM covered WHERE status = 'no_data')
                     AS due_minutes,
                 (SELECT min(start) FROM coverage WHERE status = 'present') AS first_ts,
                 (SELECT max("end") FROM coverage WHERE status = 'present') AS end_ts
@@ -48,11 +65,12 @@ SUMMARY = Figure(
 COVERAGE = Figure(
     name="coverage",
     title="Coverage, month by month",
+    caption="A row is an instrument, a cell a month of its life; a click on a cell lists its gaps",
     meaning=(
-        "A row is an instrument, by expiry, the perpetual first; a cell is a calendar month (UTC) "
-        "of its life, in the colour of the worst that `coverage` says of any of its minutes, paler "
-        "where that is less than 1 % of them. `no_data`, nothing before the first trade, is no gap "
-        "and shows only where the month has nothing else."
+        "Instruments by expiry, the perpetual first; calendar months (UTC). A cell has the colour "
+        "of the worst status in `coverage` of any of its minutes, and a colour next to that of "
+        "`present` where the worst is less than 1 % of them. `no_data`, nothing before the first "
+        "trade, is no gap, and shows only where the month has nothing else."
     ),
     sql=query("""
         WITH pieces AS (
@@ -96,7 +114,7 @@ COVERAGE = Figure(
         y=("instrument",),
         series="worst",
         choose="coin",
-        stands_for={
+        names={
             "failed": "asked, no answer",
             "missing": "lacked by the exchange",
             "never_asked": "never asked",
@@ -104,6 +122,8 @@ COVERAGE = Figure(
             "no_data": "before the first trade",
         },
         colours=STATUSES,
+        x_title="month, UTC",
+        y_title="instrument, by expiry",
     ),
     is_wide=True,
 )
@@ -111,11 +131,11 @@ COVERAGE = Figure(
 GAPS = Figure(
     name="gaps",
     title="Gaps, by cause",
+    caption=f"Intervals without a candle after an instrument's first; the {GAPS_SHOWN:,} longest",
     meaning=(
-        "A point is an interval after an instrument's first candle that has none (the "
-        f"{GAPS_SHOWN:,} longest; the view `gaps` has all). The exchange lacked it twice when "
-        "asked, or never answered, or was never asked; and while it lasted other instruments "
-        "have candles, or none has: the whole venue was silent. The vertical axis is logarithmic."
+        "The view `gaps` has all of them. The exchange lacked the interval twice when asked, or "
+        "never answered, or was never asked; meanwhile other instruments have candles, or none "
+        "has: the whole venue was silent. The vertical axis is logarithmic."
     ),
     sql=query(f"""
         SELECT instrument, start, "end", minutes,
@@ -134,15 +154,17 @@ GAPS = Figure(
         x="start",
         y=("minutes",),
         series="cause",
-        stands_for={cause: cause for cause in CAUSES},
-        colours=("failed", "never_asked", "missing", "series-1", "series-3"),
-        y_title="minutes",
+        names={cause: cause for cause in CAUSES},
+        colours=("failed", "never_asked", "missing", "venue", "no_data"),
+        x_title="start of the gap, UTC",
+        y_title="length, minutes",
     ),
     listing=Listing(
         {"instrument": "instrument", "start": "from", "end": "until", "minutes": "minutes",
          "cause": "cause"},
-        rows=8,
+        rows=GAPS_SHOWN,
         empty="No gap after any instrument's first candle.",
+        is_searched=True,
     ),
     is_wide=True,
 )  # fmt: skip

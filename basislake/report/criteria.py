@@ -33,11 +33,12 @@ class Criterion:
         return {True: "pass", False: "FAIL", None: "open"}[self.passed]
 
 
-def registry(rows: Sequence[Row]) -> Criterion:
-    """Decide AC-007.
+def registry(rows: Sequence[Row], scope: str = "everything") -> Criterion:
+    """Decide AC-007 within the lake's scope.
 
     Args:
         rows: of `proofs.REGISTRY`.
+        scope: in words.
     """
     futures = sum(row["futures"] for row in rows)
     lengths = {
@@ -55,9 +56,10 @@ def registry(rows: Sequence[Row]) -> Criterion:
     }
     return Criterion(
         "AC-007",
-        "every future since 2019 that the exchange lists is accounted for, minute by minute",
+        "every future since 2019 that the exchange lists is accounted for, minute by minute, "
+        f"within the lake's scope ({scope})",
         None if not futures else not any(wrong.values()),
-        f"{futures:,} futures ({_listed(lengths)}); {_listed(wrong)}",
+        f"within the scope ({scope}) {futures:,} futures ({_listed(lengths)}); {_listed(wrong)}",
     )
 
 

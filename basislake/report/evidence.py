@@ -9,11 +9,12 @@ from pathlib import Path
 import polars as pl
 
 from basislake.report import criteria, proofs
-from basislake.report.beside import LAKE_FILES, file_frame
+from basislake.report.beside import LAKE_FILES, SCOPE, file_frame, scope_frame
 from basislake.report.criteria import Criterion
 from basislake.report.facts import Facts
 from basislake.report.files import write
-from lake import TABLES, Lake, duck
+from ingest.scope import described, scope_of
+from lake import Lake, duck
 from lake.errors import LakeError, UsageError
 from load.tables import FUTURES_OHLCV
 
@@ -49,7 +50,7 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> Evidence:
     """
     asked = dict(_answers(where))
     decided = (
-        criteria.registry(asked[proofs.REGISTRY].to_dicts()),
+        criteria.registry(asked[proofs.REGISTRY].to_dicts(), described(scope_of(where))),
         criteria.basis(
             asked[proofs.BASIS_ORIGIN].to_dicts(), asked[proofs.BASIS_FORMULAS].to_dicts()
         ),
@@ -89,7 +90,7 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> Evidence:
         ),
     }
     for name, text in texts.items():
-        write(folder / name, (_head(facts) + text).encode())
+        write(folder / name, (_head(facts, described(scope_of(where))) + text).encode())
     return Evidence(str(folder), tuple(texts), decided)
 
 
@@ -103,9 +104,8 @@ holds (docs/postgres.md tells why); few rows take some more each, for pages are 
 
 
 def _answers(still: Lake) -> Iterator[tuple[str, pl.DataFrame]]:
-    snapshots = [still.snapshot(table) for table in TABLES.values()]
-    beside = {LAKE_FILES.name: file_frame(still)}
-    connection = duck.connect(snapshots, beside=beside)
+    beside = {LAKE_FILES.name: file_frame(still), SCOPE.name: scope_frame(still)}
+    connection = duck.connect(still.snapshots, beside=beside)
     try:
         for sql in (
             proofs.ROW_COUNTS,
@@ -132,9 +132,9 @@ def _database(facts: Facts) -> list[Criterion]:
     return [criteria.database_storage(rows.get(name, 0), sizes.get(name, 0))]
 
 
-def _head(facts: Facts) -> str:
+def _head(facts: Facts, scope: str) -> str:
     return (
-        f"Lake {facts.lake}, at {facts.made_at}, by {facts.program}\n"
+        f"Lake {facts.lake}, at {facts.made_at}, by {facts.program}\nScope: {scope}\n"
         f"Fingerprint {facts.rows['fingerprint']['sha256'][-1]}\nAs of batch {facts.as_of}\n\n"
     )
 

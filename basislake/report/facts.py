@@ -9,30 +9,41 @@ from urllib.parse import urlsplit
 import orjson
 
 from basislake import PROGRAM
-from basislake.report import completeness, market, quality, upkeep
+from basislake.report import basis, completeness, market, quality, upkeep
 from basislake.report.beside import Loaded, database_frames, lake_frames, run_frames
 from basislake.report.figures import Figure
-from lake import TABLES, Lake, duck
+from lake import Lake, duck
 from lake.errors import LakeError, UsageError
 from lake.state import State
 from lake.tables import BATCH, RAW_CANDLES
+from lake.views.curves import TERM_STRUCTURE_LATEST
 
-FORMAT = 2
+FORMAT = 3
 _END_BATCH = 2**63
+_READ_OFTEN = TERM_STRUCTURE_LATEST.name
 
 # In the order of the page.
 FIGURES: tuple[Figure, ...] = (
+    market.QUOTES,
+    market.PRICE,
+    market.CURVE,
+    basis.FRONT,
+    market.SPREADS,
+    basis.SURFACE,
+    market.OPEN_FUTURES,
+    market.VOLUME,
+    basis.MATURITY,
+    basis.CONTRACTS,
+    basis.TERM_STRUCTURE,
     completeness.SUMMARY,
-    completeness.COVERAGE,
-    market.TERM_STRUCTURE,
-    market.MATURITY,
-    market.CONTRACTS,
-    market.UNTRADED,
-    completeness.GAPS,
+    quality.SOUNDNESS,
     quality.VERDICT_COUNTS,
-    quality.RULES,
-    quality.UNANSWERED,
+    completeness.COVERAGE,
+    completeness.GAPS,
     quality.INSTRUMENTS,
+    quality.RULES,
+    basis.UNTRADED,
+    quality.UNANSWERED,
     upkeep.RUNS,
     upkeep.PARITY,
     upkeep.STORAGE,
@@ -120,9 +131,10 @@ def answers(
         **run_frames(still, made_at, upkeep.RUNS_SHOWN),
         **database_frames(still, loaded),
     }
-    snapshots = [still.snapshot(table) for table in TABLES.values()]
-    connection = duck.connect(snapshots, beside=frames)
+    connection = duck.connect(still.snapshots, beside=frames)
     try:
+        # Several figures read this view: as a table of the same name it is worked out once.
+        duck.rows(connection, f"CREATE TEMP TABLE {_READ_OFTEN} AS FROM {_READ_OFTEN}")
         for figure in FIGURES:
             try:
                 found = duck.rows(connection, figure.sql)
@@ -175,7 +187,7 @@ def from_json(text: bytes | str, source: str) -> Facts:
         if found["format"] != FORMAT:
             raise LakeError(
                 f"{source} is a report of format {found['format']!r}, this program's is {FORMAT}; "
-                "`basislake report` makes it anew."
+                "`basislake report` makes a new one."
             )
         figures = {figure["name"]: figure for figure in found["figures"]}
         facts = Facts(
@@ -190,7 +202,7 @@ def from_json(text: bytes | str, source: str) -> Facts:
         )
     except (ValueError, TypeError, LookupError, AttributeError) as exc:
         raise LakeError(
-            f"{source} cannot be read as a report: {exc}. `basislake report` makes it anew."
+            f"{source} cannot be read as a report: {exc}. `basislake report` makes a new one."
         ) from exc
     return facts
 

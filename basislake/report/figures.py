@@ -7,11 +7,16 @@ from textwrap import dedent
 
 
 class Kind(Enum):
-    """How a chart looks; the value is its name in the page's script (charts.js)."""
+    """How a chart looks; the value is its name in the page's script (drawers.js)."""
 
     HEAT = "heat"
+    SURFACE = "surface"
+    PANELS = "panels"
     LINES = "lines"
+    COLUMNS = "columns"
     CURVE = "curve"
+    HISTORY = "history"
+    FORWARDS = "forwards"
     BAND = "band"
     POINTS = "points"
     BARS = "bars"
@@ -23,16 +28,17 @@ class Chart:
 
     Attributes:
         kind: of chart.
-        x: column along the axis: of time, of distance, or of what the bars stand for.
-        y: columns across it: one line or bar each; of a band the line, its lower and upper end; of
-            a heat map the column of its rows.
-        series: column whose values make a colour each; empty where `y` does.
+        x: column along the horizontal axis.
+        y: columns along the vertical one: a line or a bar each. A band has the line, its lower and
+            its upper end; a heat map the column of its rows; a surface the level and the value.
+        series: column whose values have a colour each; empty where `y` does.
         choose: column whose values the reader chooses among; empty where all is shown at once.
-        stands_for: what a value of `series`, or a column of `y`, is called, in order; others are
-            called by their name, and come after.
+        names: names of the values of `series`, or of the columns of `y`, in order; other values
+            are shown as they are, after these.
         colours: of the page, in the same order.
-        x_title: of the axis.
-        y_title: of the one across.
+        x_title: title of the horizontal axis, with its unit.
+        y_title: title of the vertical axis, with its unit; `{step}` becomes the step of `x`.
+        unit: of the values, as the ticks show it: `%`, `USD`, `bytes` or a plural noun.
     """
 
     kind: Kind
@@ -40,10 +46,11 @@ class Chart:
     y: tuple[str, ...]
     series: str = ""
     choose: str = ""
-    stands_for: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
     colours: tuple[str, ...] = ()
     x_title: str = ""
     y_title: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +60,16 @@ class Listing:
     Attributes:
         columns: shown, with their headings.
         rows: at most so many are shown, the first ones.
-        empty: what to say where there is none.
+        empty: the sentence shown where there is none.
+        links: columns whose cells lead to another figure, and its name.
+        is_searched: whether the reader can search the rows.
     """
 
     columns: Mapping[str, str]
-    rows: int = 12
+    rows: int = 2_000
     empty: str = "None."
+    links: Mapping[str, str] = field(default_factory=dict)
+    is_searched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,8 @@ class Figure:
     Attributes:
         name: in the page's addresses, the JSON and messages.
         title: a few words.
-        meaning: what is seen, with units, and what is left out or sampled.
+        caption: one line under the title: what is measured, and of when.
+        meaning: what is seen in full, with units, and what is left out or sampled.
         sql: a DuckDB query over the lake's tables and views, and those of `beside`; always the same
             rows in the same order for the same content.
         units: of columns that have one.
@@ -81,6 +93,7 @@ class Figure:
 
     name: str
     title: str
+    caption: str
     meaning: str
     sql: str
     units: Mapping[str, str] = field(default_factory=dict)

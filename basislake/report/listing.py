@@ -7,9 +7,14 @@ from basislake.output import size
 from basislake.report.facts import Rows
 from basislake.report.figures import Listing
 
+NOTHING, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 _CODE = re.compile(r"`([^`]+)`")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::[\d.]+)?(?:Z|\+00:00)")
 _SIZES = ("bytes",)
+# Shares: what is not whole is never shown as whole.
+_SHARES = ("sound_pct", "pct")
+_WHOLE_PERCENT, _MOST_BELOW_WHOLE, _LEAST_ABOVE_NONE = 100, 99.999, 0.001
+_MOST_DIGITS = 3
 _LONG = {"reason": "text", "sha256": "hash"}
 # The page's colour of what a cell says.
 _COLOURS = {
@@ -18,15 +23,16 @@ _COLOURS = {
         "not asked": "never_asked",
         "partly asked": "never_asked-pale",
         "empty": "no_data",
-        "not built": "series-3",
+        "not built": "missing-pale",
         "gaps": "missing",
-        "refused candles": "series-1",
+        "refused candles": "venue",
         "suspect candles": "missing-pale",
         "sound": "present",
     },
-    "state": {"failed": "failed", "killed": "failed", "interrupted": "missing", "refused": "failed",
-              "empty": "no_data", "done": "present"},
-    "outcome": {"refused": "failed", "kept": "missing-pale"},
+    "state": {"failed": "failed", "killed": "failed", "interrupted": "missing", "refused": "venue",
+              "empty": "no_data", "done": "present", "sound": "present", "missing": "missing",
+              "suspect": "missing-pale", "never asked": "never_asked", "not built": "no_data"},
+    "outcome": {"refused": "venue", "kept": "missing-pale"},
     "is_equal": {"True": "present", "False": "failed"},
 }  # fmt: skip
 
@@ -37,23 +43,26 @@ def listing(declared: Listing, rows: Rows) -> str:
     """
     count = count_of(rows)
     if not count:
-        return f'<p class="plot plain">{prose(declared.empty)}</p>'
+        return f'<p class="plain">{prose(declared.empty)}</p>'
     shown = min(count, declared.rows)
     classes = {name: _class(name, rows[name]) for name in declared.columns}
+    digits = {name: _digits(name, rows[name]) for name in declared.columns}
     heads = "".join(
         f'<th scope="col"{classes[name]}>{escape(title)}</th>'
         for name, title in declared.columns.items()
     )
     lines = "".join(
-        "<tr>" + "".join(_cell(name, rows[name][n], classes[name]) for name in classes) + "</tr>"
+        "<tr>"
+        + "".join(_cell(name, rows[name][n], classes[name], digits[name]) for name in classes)
+        + "</tr>"
         for n in range(shown)
     )
     more = (
         f'<p class="told">And {count - shown:,} more in report.json.</p>' if count > shown else ""
     )
     return (
-        f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{lines}</tbody></table></div>{more}"
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>{more}"
     )
 
 
@@ -72,13 +81,20 @@ def time(text: str) -> str:
     return escape(_TIME.sub(r"\1 \2 UTC", text))
 
 
-def number(value: object) -> str:
+def number(value: object, digits: int = 2) -> str:
     """Return a number with its thousands apart; a dash where there is none."""
     if value is None:
-        return "-"
+        return NOTHING
     if isinstance(value, float):
-        return f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) else escape(str(value))
+        return f"{value:,.{digits}f}".replace("-", MINUS)
+    return f"{value:,}".replace("-", MINUS) if isinstance(value, int) else escape(str(value))
+
+
+def share(percent: float) -> str:
+    """Return a percentage: 100 only where it is whole, 0 only where it is nothing."""
+    if percent in (0, _WHOLE_PERCENT):
+        return f"{percent:.0f}"
+    return f"{min(max(percent, _LEAST_ABOVE_NONE), _MOST_BELOW_WHOLE):.{_MOST_DIGITS}f}"
 
 
 def _class(name: str, values: list[object]) -> str:
@@ -87,17 +103,28 @@ def _class(name: str, values: list[object]) -> str:
     return f' class="{_LONG[name]}"' if name in _LONG else ""
 
 
-def _cell(name: str, value: object, class_: str) -> str:
+def _digits(name: str, values: list[object]) -> int:
+    """As many decimals as any value of the column has, so that all line up."""
+    if name in _SHARES:
+        return _MOST_DIGITS
+    floats = (value for value in values if isinstance(value, float))
+    decimals = (f"{value:.{_MOST_DIGITS}f}".rstrip("0").partition(".")[2] for value in floats)
+    return max((len(found) for found in decimals), default=0)
+
+
+def _cell(name: str, value: object, class_: str, digits: int) -> str:
     dot = _COLOURS.get(name, {}).get(str(value))
     mark = f'<i class="dot" style="background:var(--{dot})"></i>' if dot else ""
-    return f"<td{class_}>{mark}{_text(name, value)}</td>"
+    return f"<td{class_}>{mark}{_text(name, value, digits)}</td>"
 
 
-def _text(name: str, value: object) -> str:
+def _text(name: str, value: object, digits: int) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if name in _SIZES and isinstance(value, int):
         return size(value)
+    if name in _SHARES and isinstance(value, float):
+        return share(value)
     if isinstance(value, str):
         return escape(_TIME.sub(r"\1 \2", value))
-    return number(value)
+    return number(value, digits)

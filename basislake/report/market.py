@@ -1,157 +1,311 @@
-"""Figures of the market: the basis across expiries and over time, and how much of it trades."""
+"""Figures of the market now: prices, the curve of each coin, calendar spreads, volume."""
 
-from basislake.report.figures import Chart, Figure, Kind, query
-from lake.views.curves import MATURITY_DAYS
+from basislake.report.figures import Chart, Figure, Kind, Listing, query
+from basislake.report.steps import start_sql, step_sql, text_sql
+from lake.views.fronts import FRONT_QUARTERLY_ROLL_DAYS
 
-STEPS_A_LIFE = 120
+PRICE_STEPS, VOLUME_STEPS = 1_500, 450
+_DAY_MINUTES = 1_440
 
-TERM_STRUCTURE = Figure(
-    name="term-structure",
-    title="Term structure",
+QUOTES = Figure(
+    name="quotes",
+    title="Market",
+    caption="",
     meaning=(
-        "Annualised basis of every open future by its days to expiry, in the last minute of each "
-        "day (23:59 UTC) and in the newest minute of all. Hollow: the future or its perpetual did "
-        "not trade in that minute, so a price is a repeated close. Left out: futures with 60 "
-        "minutes or less to live, which have no annualised basis, and suspect minutes."
+        "A row per coin, as of the newest minute of its perpetual. Changes are against the close "
+        "of the same minute 1, 7 and 30 days before, and absent where that minute has no candle. "
+        "High, low and traded amounts are of the 1,440 minutes up to it; suspect candles do not "
+        "count for high and low. Front quarterly: the quarterly future that expires first of "
+        f"those with more than {FRONT_QUARTERLY_ROLL_DAYS} days left, in the newest minute of the "
+        "coin's futures."
     ),
-    sql=query("""
-        SELECT base AS coin, strftime(ts, '%Y-%m-%d %H:%M') AS minute,
-               list(instrument ORDER BY expires_at, instrument) AS instruments,
-               list(round(days_to_expiry, 3) ORDER BY expires_at, instrument) AS days,
-               list(round(annualised_pct, 3) ORDER BY expires_at, instrument) AS annualised_pct,
-               list((future_traded AND perpetual_traded)::TINYINT
-                    ORDER BY expires_at, instrument) AS traded
-        FROM basis
-        JOIN instruments USING (instrument)
-        WHERE ((epoch_us(ts) // 60000000 + 1) % 1440 = 0 OR ts = (SELECT max(ts) FROM basis))
-            AND annualised_pct IS NOT NULL
-            AND NOT suspect
-        GROUP BY coin, ts
-        ORDER BY ts, coin
+    sql=query(f"""
+        WITH minutes AS (
+            SELECT base AS coin, instrument, ts, high, low, close, cost, suspect
+            FROM candles
+            JOIN instruments USING (instrument)
+            WHERE kind = 'perpetual'
+        ), newest AS MATERIALIZED (
+            SELECT coin, instrument, max(ts) AS ts, arg_max(close, ts) AS price
+            FROM minutes
+            GROUP BY coin, instrument
+        ), days AS (
+            SELECT newest.coin,
+                   any_value(close) FILTER (minutes.ts = newest.ts - INTERVAL 1 DAY) AS day_before,
+                   any_value(close) FILTER (minutes.ts = newest.ts - INTERVAL 7 DAY)
+                       AS week_before,
+                   any_value(close) FILTER (minutes.ts = newest.ts - INTERVAL 30 DAY)
+                       AS month_before,
+                   min(low) FILTER (NOT suspect AND minutes.ts > newest.ts - INTERVAL 1 DAY)
+                       AS low_1d,
+                   max(high) FILTER (NOT suspect AND minutes.ts > newest.ts - INTERVAL 1 DAY)
+                       AS high_1d,
+                   sum(cost) FILTER (minutes.ts > newest.ts - INTERVAL 1 DAY)
+                       AS perpetual_cost_1d
+            FROM newest
+            JOIN minutes ON minutes.coin = newest.coin
+                AND minutes.ts >= newest.ts - INTERVAL 30 DAY
+            WHERE minutes.ts >= (SELECT min(ts) - INTERVAL 30 DAY FROM newest)
+            GROUP BY newest.coin
+        ), futures AS (
+            SELECT base AS coin, sum(cost) AS futures_cost_1d
+            FROM candles
+            JOIN instruments USING (instrument)
+            JOIN newest ON newest.coin = base AND candles.ts > newest.ts - INTERVAL 1 DAY
+                AND candles.ts <= newest.ts
+            WHERE kind = 'future'
+                -- The same again, for all coins: DuckDB skips files by it.
+                AND candles.ts > (SELECT min(ts) - INTERVAL 1 DAY FROM newest)
+            GROUP BY base
+        ), fronts AS (
+            SELECT coin, count(*) AS open_futures,
+                   min_by({{'instrument': instrument, 'days': days_to_expiry,
+                           'annualised_pct': annualised_pct}}, days_to_expiry)
+                       FILTER (term = 'quarterly'
+                               AND days_to_expiry > {FRONT_QUARTERLY_ROLL_DAYS}) AS front
+            FROM term_structure_latest
+            GROUP BY coin
+        )
+        SELECT coin, instrument AS perpetual, {text_sql("newest.ts")} AS minute, price,
+               round(100 * (price / day_before - 1), 2) AS change_1d_pct,
+               round(100 * (price / week_before - 1), 2) AS change_7d_pct,
+               round(100 * (price / month_before - 1), 2) AS change_30d_pct,
+               low_1d, high_1d, round(perpetual_cost_1d) AS perpetual_cost_1d,
+               round(futures_cost_1d) AS futures_cost_1d,
+               coalesce(open_futures, 0) AS open_futures,
+               front.instrument AS front_quarterly,
+               round(front.days, 2) AS front_days,
+               round(front.annualised_pct, 2) AS front_annualised_pct
+        FROM newest
+        LEFT JOIN days USING (coin)
+        LEFT JOIN futures USING (coin)
+        LEFT JOIN fronts USING (coin)
+        ORDER BY coin
     """),
-    units={"days": "days", "annualised_pct": "percent a year"},
+    units={
+        "price": "quote per base",
+        "change_1d_pct": "percent",
+        "change_7d_pct": "percent",
+        "change_30d_pct": "percent",
+        "perpetual_cost_1d": "USD",
+        "futures_cost_1d": "USD",
+        "front_days": "days",
+        "front_annualised_pct": "percent a year",
+    },
+)
+
+PRICE = Figure(
+    name="price",
+    title="Perpetual price",
+    caption="Close, and the lowest to highest price of each step",
+    meaning=(
+        "The perpetual of each coin. The time of the lake is cut into at most "
+        f"{PRICE_STEPS:,} equal steps, of an hour or more, counted from 1970: the line is the last "
+        "close of a step, the band its lowest and highest price, so no extreme is lost. Suspect "
+        "candles are left out. A step without a candle breaks the line."
+    ),
+    sql=query(f"""
+        WITH {step_sql(PRICE_STEPS)}, steps AS (
+            SELECT base AS coin, {start_sql()} AS start, arg_max(close, ts) AS close,
+                   min(low) AS low, max(high) AS high
+            FROM candles
+            JOIN instruments USING (instrument)
+            CROSS JOIN step
+            WHERE kind = 'perpetual' AND NOT suspect
+            GROUP BY ALL
+        )
+        SELECT coin, {text_sql("start")} AS start, close, low, high
+        FROM steps
+        ORDER BY coin, steps.start
+    """),
+    units={"close": "quote per base", "low": "quote per base", "high": "quote per base"},
+    chart=Chart(
+        Kind.PANELS,
+        x="start",
+        y=("close", "low", "high"),
+        series="coin",
+        x_title="time, UTC",
+        y_title="USD",
+        unit="USD",
+    ),
+)
+
+CURVE = Figure(
+    name="curve",
+    title="Curve",
+    caption="Annualised basis of every open future, newest minute of each coin",
+    meaning=(
+        "Future close less perpetual close of the same minute, in percent of the perpetual, "
+        "x 365 / days to expiry. A hollow point did not trade in the last hour: its price is an "
+        "old one, repeated by the exchange. Suspect prices, and the last 60 minutes of a life, "
+        "which have no annualised basis, are listed and not drawn."
+    ),
+    sql=query(f"""
+        SELECT coin, {text_sql("ts")} AS minute, instrument, term,
+               round(days_to_expiry, 3) AS days, future_close, basis,
+               round(basis_pct, 3) AS basis_pct, round(annualised_pct, 2) AS annualised_pct,
+               future_traded_minutes_ago AS traded_minutes_ago, suspect
+        FROM term_structure_latest
+        ORDER BY coin, days_to_expiry, instrument
+    """),
+    units={
+        "days": "days",
+        "future_close": "quote per base",
+        "basis": "quote per base",
+        "basis_pct": "percent",
+        "annualised_pct": "percent a year",
+        "traded_minutes_ago": "minutes",
+    },
     chart=Chart(
         Kind.CURVE,
         x="days",
         y=("annualised_pct",),
         series="coin",
-        choose="minute",
         x_title="days to expiry",
         y_title="annualised basis, % a year",
+        unit="%",
     ),
-    is_wide=True,
 )
 
-MATURITY = Figure(
-    name="constant-maturity",
-    title="Basis at constant maturity",
+# The rows of the curve as a table, with what the chart has no room for.
+OPEN_FUTURES = Figure(
+    name="open-futures",
+    title="Open futures",
+    caption="Newest minute of each coin, nearest expiry first; a name leads to its chart",
     meaning=(
-        "Annualised basis at fixed distances to expiry, straight between the two neighbouring "
-        "futures, as of the last minute of each day (23:59 UTC); the view "
-        "`constant_maturity_every`. No line where no future expires on one of the two sides: "
-        "nothing is extrapolated, and no day is filled in."
-    ),
-    sql=query(
-        "SELECT coin, strftime(ts, '%Y-%m-%d') AS day,\n"
-        + ",\n".join(
-            f"       round(max(annualised_pct) FILTER (days = {days}), 3) AS pct_{days}_days"
-            for days in MATURITY_DAYS
-        )
-        + "\nFROM constant_maturity_every(1440)\nGROUP BY coin, ts\nORDER BY coin, ts"
-    ),
-    units={f"pct_{days}_days": "percent a year" for days in MATURITY_DAYS},
-    chart=Chart(
-        Kind.LINES,
-        x="day",
-        y=tuple(f"pct_{days}_days" for days in MATURITY_DAYS),
-        choose="coin",
-        stands_for={f"pct_{days}_days": f"{days} days" for days in MATURITY_DAYS},
-        colours=tuple(f"step-{n}" for n in range(1, len(MATURITY_DAYS) + 1)),
-        y_title="% a year",
-    ),
-    is_wide=True,
-)
-
-CONTRACTS = Figure(
-    name="contracts",
-    title="One contract's way to expiry",
-    meaning=(
-        f"Basis of a future by days to expiry, its life cut into at most {STEPS_A_LIFE} steps of "
-        "whole minutes counted back from the expiry: the line is the last minute of a step, the "
-        "band its lowest and highest, so no extreme is lost. Suspect minutes are left out."
+        "The rows of the curve. Last trade: minutes between the newest minute and the last one in "
+        "which the future traded; until then its price is a repeated one. Traded: the last 1,440 "
+        "minutes."
     ),
     sql=query(f"""
-        WITH lives AS (
-            SELECT instrument, epoch_us(expires_at) AS expiry_us,
-                   greatest(1, (epoch_us(expires_at) - epoch_us(listed_at))
-                               // {60_000_000 * STEPS_A_LIFE} + 1) AS step_minutes
-            FROM instruments
-            WHERE kind = 'future'
-        ), steps AS (
-            SELECT instrument, step_minutes,
-                   (expiry_us - epoch_us(ts)) // (60000000 * step_minutes) AS step,
-                   arg_max(basis_pct, ts) AS last, min(basis_pct) AS low, max(basis_pct) AS high
-            FROM basis
-            JOIN lives USING (instrument)
-            WHERE NOT suspect
-            GROUP BY ALL
+        WITH amounts AS (
+            SELECT instrument, sum(cost) AS cost_1d
+            FROM term_structure_latest AS curve
+            JOIN candles USING (instrument)
+            WHERE candles.ts > curve.ts - INTERVAL {_DAY_MINUTES} MINUTE
+                AND candles.ts <= curve.ts
+            GROUP BY instrument
         )
-        SELECT instrument, step_minutes,
-               list(step ORDER BY step DESC) AS step,
-               list(round(last, 4) ORDER BY step DESC) AS last_basis_pct,
-               list(round(low, 4) ORDER BY step DESC) AS low_basis_pct,
-               list(round(high, 4) ORDER BY step DESC) AS high_basis_pct
-        FROM steps
-        JOIN instruments USING (instrument)
-        GROUP BY instrument, step_minutes, base, expires_at
-        ORDER BY expires_at DESC, base, instrument
+        SELECT instrument, term, strftime(expires_at, '%Y-%m-%d') AS expires,
+               round(days_to_expiry, 2) AS days, future_close, round(basis, 2) AS basis,
+               round(basis_pct, 3) AS basis_pct, round(annualised_pct, 2) AS annualised_pct,
+               market_structure, future_traded_minutes_ago AS traded_minutes_ago,
+               round(cost_1d) AS cost_1d
+        FROM term_structure_latest
+        LEFT JOIN amounts USING (instrument)
+        ORDER BY coin, expires_at, instrument
     """),
     units={
-        "step_minutes": "minutes",
-        "step": "steps of step_minutes before the expiry",
-        "last_basis_pct": "percent",
-        "low_basis_pct": "percent",
-        "high_basis_pct": "percent",
+        "days": "days",
+        "future_close": "quote per base",
+        "basis": "quote per base",
+        "basis_pct": "percent",
+        "annualised_pct": "percent a year",
+        "traded_minutes_ago": "minutes",
+        "cost_1d": "USD",
+    },
+    listing=Listing(
+        {
+            "instrument": "future",
+            "term": "term",
+            "expires": "expires",
+            "days": "days left",
+            "future_close": "price, USD",
+            "basis": "basis, USD",
+            "basis_pct": "basis, %",
+            "annualised_pct": "% a year",
+            "traded_minutes_ago": "last trade, min ago",
+            "cost_1d": "traded 24 h, USD",
+        },
+        empty="No future is open in the newest minute.",
+        links={"instrument": "contracts"},
+        is_searched=True,
+    ),
+    is_wide=True,
+)
+
+SPREADS = Figure(
+    name="spreads",
+    title="Calendar spreads",
+    caption="Forward rate between neighbouring expiries, newest minute of each coin",
+    meaning=(
+        "Of two neighbouring expiries, both in the newest minute of the coin: the later price "
+        "less the earlier one, and the simple rate that it makes between the two expiries, "
+        "(later / earlier - 1) x 365 / (days between). A bar reaches from one expiry to the next. "
+        "Hollow: one of the two did not trade in the last hour. Suspect prices are left out."
+    ),
+    sql=query(f"""
+        WITH neighbours AS (
+            SELECT coin, ts, instrument AS farther, days_to_expiry AS until_days,
+                   future_close AS farther_close,
+                   lag(instrument) OVER earlier AS nearer,
+                   lag(days_to_expiry) OVER earlier AS from_days,
+                   lag(future_close) OVER earlier AS nearer_close,
+                   greatest(future_traded_minutes_ago,
+                            lag(future_traded_minutes_ago) OVER earlier) AS traded_minutes_ago
+            FROM term_structure_latest
+            WHERE NOT suspect
+            WINDOW earlier AS (PARTITION BY coin ORDER BY days_to_expiry, instrument)
+        )
+        SELECT coin, {text_sql("ts")} AS minute, nearer, farther, round(from_days, 3) AS from_days,
+               round(until_days, 3) AS until_days, farther_close - nearer_close AS spread,
+               round(100 * (farther_close / nearer_close - 1) * 365 / (until_days - from_days), 2)
+                   AS forward_pct,
+               traded_minutes_ago
+        FROM neighbours
+        WHERE until_days > from_days
+        ORDER BY coin, from_days, nearer
+    """),
+    units={
+        "from_days": "days",
+        "until_days": "days",
+        "spread": "quote per base",
+        "forward_pct": "percent a year",
+        "traded_minutes_ago": "minutes",
     },
     chart=Chart(
-        Kind.BAND,
-        x="step",
-        y=("last_basis_pct", "low_basis_pct", "high_basis_pct"),
-        choose="instrument",
+        Kind.FORWARDS,
+        x="from_days",
+        y=("forward_pct",),
+        series="coin",
         x_title="days to expiry",
-        y_title="basis, % of the perpetual",
+        y_title="forward rate, % a year",
+        unit="%",
     ),
 )
 
-UNTRADED = Figure(
-    name="untraded",
-    title="Untraded minutes",
+VOLUME = Figure(
+    name="volume",
+    title="Volume",
+    caption="Traded amount of all futures, or of the perpetuals",
     meaning=(
-        "Share of the candles of a calendar month (UTC) in whose minute nothing traded: the "
-        "exchange then repeats the last close."
+        "The sum of `cost` of the candles, in USD. The time of the lake is cut into at most "
+        f"{VOLUME_STEPS} equal steps, of a day or more, counted from 1970; the newest step is not "
+        "over."
     ),
-    sql=query("""
-        WITH days AS (
-            SELECT instrument, epoch_us(ts) // 86400000000 AS day, count(*) AS candles,
-                   count_if(NOT traded) AS untraded
+    sql=query(f"""
+        WITH {step_sql(VOLUME_STEPS, _DAY_MINUTES)}, sums AS (
+            SELECT instrument, {start_sql()} AS start, sum(cost) AS cost
             FROM candles
+            CROSS JOIN step
             GROUP BY ALL
         )
-        SELECT base || ' ' || if(kind = 'perpetual', 'perpetual', 'futures') AS series,
-               strftime(make_timestamp(day * 86400000000), '%Y-%m') AS month,
-               sum(candles) AS candles, sum(untraded) AS untraded,
-               round(100 * sum(untraded) / sum(candles), 3) AS untraded_pct
-        FROM days
+        SELECT if(kind = 'perpetual', 'perpetuals', 'futures') AS kind, base AS coin,
+               {text_sql("start")} AS start, round(sum(cost)) AS cost
+        FROM sums
         JOIN instruments USING (instrument)
-        GROUP BY 1, 2
-        ORDER BY 1, 2
+        GROUP BY ALL
+        ORDER BY 1, 2, 3
     """),
-    units={"untraded_pct": "percent"},
+    units={"cost": "USD"},
     chart=Chart(
-        Kind.LINES,
-        x="month",
-        y=("untraded_pct",),
-        series="series",
-        y_title="% of candles",
+        Kind.COLUMNS,
+        x="start",
+        y=("cost",),
+        series="coin",
+        choose="kind",
+        x_title="time, UTC",
+        y_title="USD a {step}",
+        unit="USD",
     ),
 )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from basislake.output import counted
 from basislake.report.facts import Facts
+from basislake.report.listing import share
+from basislake.report.quality import SLIGHT_PCT
 
 _NAMED = 5
 
@@ -23,63 +25,103 @@ class Notice:
 
 
 def notices(facts: Facts) -> list[Notice]:
-    """Return what is wrong, the worst first; that all is well, where it is."""
-    found = [*_bad(facts), *_incomplete(facts)]
-    return found or [
-        Notice(
+    """Return what is wrong, weighed by minutes: how sound the lake is, then what to do about it."""
+    summary = facts.first("summary")
+    if not summary["instruments"]:
+        found = [Notice("warn", "The lake is empty: `basislake run` fills it.")]
+    elif not summary["raw_candles"]:
+        found = [Notice("warn", "No candle has been fetched yet: `basislake backfill` does it.")]
+    else:
+        found = [_soundness(facts), *_unbuilt(facts), *_verdicts(facts)]
+    return [*found, *_unanswered(facts), *_database(facts)]
+
+
+def _soundness(facts: Facts) -> Notice:
+    minutes = _minutes(facts)
+    due, sound = sum(minutes.values()), minutes["sound"]
+    if sound == due:
+        return Notice(
             "good", "All is there: every minute that was asked for is answered, none is missing."
+        )
+    rest = ", ".join(f"{n:,} {state}" for state, n in minutes.items() if state != "sound" and n)
+    pct = 100 * sound / due
+    level = "good" if pct >= _WHOLE_PERCENT - SLIGHT_PCT else "warn"
+    return Notice(
+        level, f"{share(pct)} % of the {due:,} minutes that should be there are sound; {rest}."
+    )
+
+
+def _minutes(facts: Facts) -> Counter[str]:
+    rows = facts.rows["soundness"]
+    found = Counter[str]()
+    for state, minutes in zip(rows["state"], rows["minutes"], strict=True):
+        found[state] += minutes
+    return found
+
+
+def _unbuilt(facts: Facts) -> list[Notice]:
+    if facts.built >= facts.as_of:
+        return []
+    text = "The curated tables are not built from the newest raw candles."
+    return [Notice("warn", f"{text} `basislake build` brings them up to date.")]
+
+
+def _verdicts(facts: Facts) -> list[Notice]:
+    verdicts = facts.rows["verdicts"]
+    counts = Counter[str]()
+    for verdict, count in zip(verdicts["verdict"], verdicts["instruments"], strict=True):
+        counts[verdict] += count
+    return [
+        Notice("warn", f"{counted(counts[verdict], 'instrument')} {text}")
+        for verdict, text in _BY_VERDICT.items()
+        if counts[verdict]
+    ]
+
+
+def _unanswered(facts: Facts) -> list[Notice]:
+    rows = facts.rows["unanswered"]
+    failed = [
+        (name, minutes)
+        for name, state, minutes in zip(
+            rows["instrument"], rows["state"], rows["failed_minutes"], strict=True
+        )
+        if state == "failed"
+    ]
+    if not failed:
+        return []
+    named = ", ".join(name for name, _ in failed[:_NAMED])
+    more = " and others" if len(failed) > _NAMED else ""
+    minutes = sum(minutes for _, minutes in failed)
+    due = sum(_minutes(facts).values())
+    level = "bad" if 100 * minutes > SLIGHT_PCT * due else "warn"
+    return [
+        Notice(
+            level,
+            f"{counted(minutes, 'minute')} of {counted(len(failed), 'instrument')} got no answer "
+            f"({named}{more}). `basislake backfill` asks again.",
         )
     ]
 
 
-def _bad(facts: Facts) -> list[Notice]:
-    found = []
-    unanswered = facts.rows["unanswered"]
-    failed = [
-        name
-        for name, state in zip(unanswered["instrument"], unanswered["state"], strict=True)
-        if state == "failed"
-    ]
-    if failed:
-        named = ", ".join(failed[:_NAMED]) + (", ..." if len(failed) > _NAMED else "")
-        text = f"{counted(len(failed), 'instrument')} with minutes that got no answer: {named}."
-        found.append(Notice("bad", f"{text} `basislake backfill` asks again."))
+def _database(facts: Facts) -> list[Notice]:
     parity = facts.rows["parity"]
     unequal = [
         name
         for name, equal in zip(parity["table_name"], parity["is_equal"], strict=True)
         if not equal
     ]
-    if unequal:
-        text = f"PostgreSQL does not hold what the lake holds, in {', '.join(unequal)}."
-        found.append(Notice("bad", f"{text} `basislake load` brings it up to date."))
-    return found
+    if not unequal:
+        return []
+    text = f"PostgreSQL does not hold what the lake holds, in {', '.join(unequal)}."
+    return [Notice("bad", f"{text} `basislake load` brings it up to date.")]
 
 
-def _incomplete(facts: Facts) -> list[Notice]:
-    summary = facts.first("summary")
-    if not summary["instruments"]:
-        return [Notice("warn", "The lake is empty: `basislake run` fills it.")]
-    if not summary["raw_candles"]:
-        return [Notice("warn", "No candle has been fetched yet: `basislake backfill` does it.")]
-    found = []
-    if facts.built < facts.as_of:
-        text = "The curated tables are not made from the newest raw candles."
-        found.append(Notice("warn", f"{text} `basislake build` brings them up to date."))
-    verdicts = facts.rows["verdicts"]
-    counts = Counter[str]()
-    for verdict, count in zip(verdicts["verdict"], verdicts["instruments"], strict=True):
-        counts[verdict] += count
-    for verdict, text in _TOLD.items():
-        if counts[verdict]:
-            found.append(Notice("warn", f"{counted(counts[verdict], 'instrument')} {text}"))
-    return found
-
-
-_TOLD = {
-    "not asked": "never asked for; `basislake backfill` asks.",
-    "partly asked": "asked for in part only; `basislake backfill` asks for the rest.",
-    "gaps": "with minutes that the exchange was asked for twice and lacks; see Gaps.",
-    "refused candles": "with candles that broke a rule; they are in `quarantine`.",
-    "suspect candles": "with candles that a warning flags; they are kept.",
+_WHOLE_PERCENT = 100
+_MORE = f"more than {SLIGHT_PCT} % of their minutes"
+_BY_VERDICT = {
+    "not asked": "never asked for. `basislake backfill` asks.",
+    "partly asked": "asked for in part only. `basislake backfill` asks for the rest.",
+    "gaps": f"lack {_MORE}: the exchange was asked twice and has no candle; see Gaps.",
+    "refused candles": f"have a refused candle in {_MORE}; see Instruments.",
+    "suspect candles": f"have a suspect candle in {_MORE}; see Instruments.",
 }

@@ -2,29 +2,33 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
+from typing import Any
 
 import orjson
-from plotly.offline import get_plotlyjs
 
-from basislake.output import counted, size
+from basislake.output import counted
 from basislake.report.facts import FIGURES, Facts, to_json
-from basislake.report.figures import Figure
-from basislake.report.listing import count_of, listing, number, prose, time
+from basislake.report.figures import Chart, Figure, Listing
+from basislake.report.listing import count_of, listing, prose, time
 from basislake.report.notices import notices
+from basislake.report.ticker import cards, tiles
 
 # The name of each part of the page, and the figures in it.
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Coverage", ("coverage",)),
-    ("Basis", ("term-structure", "constant-maturity", "contracts", "untraded")),
-    ("Quality", ("gaps", "verdicts", "rules", "unanswered", "instruments")),
-    ("Upkeep", ("runs", "parity", "storage", "database-storage", "fingerprint")),
-)
-_WHOLE_PERCENT = 100
-_MOST_BELOW_WHOLE = 99.999
+    ("Market", ("quotes", "price", "curve", "front-quarterly", "spreads", "surface",
+                "open-futures", "volume", "constant-maturity", "contracts", "term-structure")),
+    ("Coverage", ("summary", "soundness", "verdicts", "coverage", "gaps")),
+    ("Quality", ("instruments", "rules", "untraded", "unanswered")),
+    ("Maintenance", ("runs", "parity", "storage", "database-storage", "fingerprint")),
+)  # fmt: skip
+# Joined to one script, in this order.
+_SCRIPTS = ("base.js", "drawers.js", "tables.js", "page.js")
+# plotly.js without maps and 3D, as its makers publish it; `make charts` fetches a version.
+_LIBRARY = "plotly-cartesian.min.js"
 _BY_NAME = {figure.name: figure for figure in FIGURES}
 _FACTS = re.compile(r'<script type="application/json" id="facts">(.*?)</script>', re.DOTALL)
 # What would end the element, or a line where JavaScript once saw one.
@@ -39,10 +43,11 @@ _UNSAFE_IN_SCRIPT = {
 
 def page(facts: Facts) -> str:
     """Return the page: one HTML file that needs no network, whose scripts may reach none."""
-    styles, drawing, library = _asset("page.css"), _asset("charts.js"), get_plotlyjs()
+    styles, library = _asset("page.css"), _asset(_LIBRARY)
+    drawing = "\n".join(_asset(name) for name in _SCRIPTS)
     allowed = " ".join(f"'sha256-{_hash(script)}'" for script in (library, drawing))
     policy = f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:"
-    charts = orjson.dumps({f.name: f.chart for f in FIGURES if f.chart})
+    charts = orjson.dumps({f.name: _drawn(f.chart, f.listing) for f in FIGURES})
     body = "\n".join([_header(facts), "<main>", *_sections(facts), "</main>", _footer(facts)])
     return f"""<!doctype html>
 <html lang="en">
@@ -73,97 +78,116 @@ def facts_in(text: str) -> str | None:
     return found[1] if found else None
 
 
+def _drawn(chart: Chart | None, listed: Listing | None) -> dict[str, Any]:
+    """What the page's script needs to know of a figure."""
+    found = {name: getattr(chart, name) for name in Chart.__slots__} if chart else {}
+    return found | {"listing": listed}
+
+
 def _header(facts: Facts) -> str:
     summary = facts.first("summary")
     links = "".join(f'<a href="#{_id(name)}">{name}</a>' for name, _ in SECTIONS)
-    fingerprint = escape(str(facts.rows["fingerprint"]["sha256"][-1]))
-    told = [
-        f"Made {time(facts.made_at)} by {escape(facts.program)}",
-        f"as of batch {facts.as_of}" if facts.as_of else "nothing fetched yet",
-    ]
+    parts = [f"as of batch {facts.as_of}" if facts.as_of else "nothing fetched yet"]
     if summary["first_ts"]:
-        told.append(f"candles from {time(summary['first_ts'])} to {time(summary['end_ts'])}")
+        parts.append(f"candles from {time(summary['first_ts'])} to {time(summary['end_ts'])}")
+    parts.append(f"made {time(facts.made_at)} by {escape(facts.program)}")
     listed = "".join(
         f'<li class="{notice.level}">{prose(notice.text)}</li>' for notice in notices(facts)
     )
     return f"""<header>
-<p class="name">basislake report</p>
 <h1>{escape(facts.lake)}</h1>
-<p class="meta">{" · ".join(told)}<br>fingerprint <code>{fingerprint}</code></p>
+<p class="meta">{" · ".join(parts)}</p>
 <ul class="notices">{listed}</ul>
-{_tiles(facts)}
-<nav>{links}</nav>
-</header>"""
-
-
-def _tiles(facts: Facts) -> str:
-    of = facts.first("summary")
-    storage = sum(facts.rows["storage"]["bytes"])
-    covered = of["covered_pct"]
-    tiles = [
-        ("Instruments", number(of["instruments"]), f"{number(of['futures'])} futures"),
-        ("With candles", number(of["with_candles"]), "of them"),
-        ("Candles", number(of["candles"]), f"{number(of['raw_candles'])} as received"),
-        ("Covered", "-" if covered is None else _percent(covered),
-         f"{number(of['due_minutes'] - of['present_minutes'])} minutes absent"),
-        ("Basis rows", number(of["basis_rows"]), f"{number(of['unmatched'])} unmatched"),
-        ("Refused", number(of["quarantined"]), "candles in quarantine"),
-        ("Storage", size(storage), _a_candle(storage, of["raw_candles"])),
-        ("PostgreSQL", *_database(facts)),
-    ]  # fmt: skip
-    listed = "".join(
-        f"<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>"
-        for name, value, note in tiles
-    )
-    return f'<dl class="tiles" id="summary">{listed}</dl>\n{_told(_BY_NAME["summary"], facts)}'
+</header>
+<nav aria-label="Parts"><div>{links}</div></nav>"""
 
 
 def _sections(facts: Facts) -> Iterable[str]:
     for name, figures in SECTIONS:
-        parts = "\n".join(_figure(_BY_NAME[figure], facts) for figure in figures)
+        shown = [_BY_NAME[f] for f in figures if f in _SPECIAL or count_of(facts.rows[f])]
+        parts = [
+            _SPECIAL[figure.name](figure, facts)
+            if figure.name in _SPECIAL
+            else _figure(figure, facts, is_wide=is_wide)
+            for figure, is_wide in zip(shown, widths(shown), strict=True)
+        ]
+        empty = [_figure(_BY_NAME[f], facts) for f in figures if _BY_NAME[f] not in shown]
+        if empty:
+            parts.append(f'<div class="empties">{"".join(empty)}</div>')
         heading = f'<h2 id="{_id(name)}">{name}</h2>'
-        yield f'<section>{heading}\n<div class="figures">{parts}</div></section>'
+        yield f'<section>{heading}\n<div class="figures">{"".join(parts)}</div></section>'
 
 
-def _figure(figure: Figure, facts: Facts) -> str:
+def widths(figures: Sequence[Figure]) -> list[bool]:
+    """Whether each figure takes the whole width: also one that has no other to stand next to."""
+    found: list[bool] = []
+    is_half_full = False
+    for figure in figures:
+        is_wide = figure.is_wide or figure.name in _SPECIAL
+        if is_wide and is_half_full:
+            found[-1] = True
+        is_half_full = not is_wide and not is_half_full
+        found.append(is_wide)
+    if is_half_full:
+        found[-1] = True
+    return found
+
+
+def _cards(figure: Figure, facts: Facts) -> str:
+    about = _about(figure, facts)
+    shown = cards(facts) or '<p class="plain">No perpetual has candles yet.</p>'
+    return f'<figure id="{figure.name}" class="wide cards">{shown}{about}</figure>'
+
+
+def _tiles(figure: Figure, facts: Facts) -> str:
+    shown = f'<dl class="tiles">{tiles(facts)}</dl>'
+    return f'<figure id="{figure.name}" class="wide bare">{shown}{_about(figure, facts)}</figure>'
+
+
+def _figure(figure: Figure, facts: Facts, *, is_wide: bool = False) -> str:
     rows = facts.rows[figure.name]
     count = count_of(rows)
-    parts = [f'<div class="top"><h3>{escape(figure.title)}</h3><div class="controls"></div></div>']
+    heading = f"<h3>{escape(figure.title)}</h3><p class='caption'>{prose(figure.caption)}</p>"
+    parts = [f'<div class="top"><div>{heading}</div><div class="controls"></div></div>']
     if figure.chart and count:
-        label = escape(f"Chart: {figure.title}", quote=True)
+        label = escape(f"Chart: {figure.title}. {figure.caption}", quote=True)
         parts += [
             '<ul class="legend"></ul>',
             f'<div class="plot" role="img" aria-label="{label}"></div>',
+            '<p class="plain plain-only">The chart is drawn by a script, which did not run.</p>',
         ]
-        parts.append(
-            '<p class="plain plain-only">The chart is drawn by a script, which did not run.</p>'
-        )
     elif figure.chart and not figure.listing:
-        parts.append('<p class="plot plain">Nothing to draw yet.</p>')
+        parts.append('<p class="plain">Nothing to draw yet.</p>')
     if figure.listing:
         parts.append(listing(figure.listing, rows))
-    wide = ' class="wide"' if figure.is_wide else ""
-    return f'<figure id="{figure.name}"{wide}>{"".join(parts)}{_told(figure, facts)}</figure>'
+    wide = ' class="wide"' if is_wide else ""
+    return f'<figure id="{figure.name}"{wide}>{"".join(parts)}{_about(figure, facts)}</figure>'
 
 
-def _told(figure: Figure, facts: Facts) -> str:
+def _about(figure: Figure, facts: Facts) -> str:
+    """What a figure means and its query, folded away."""
     rows = counted(count_of(facts.rows[figure.name]), "row")
     units = "; ".join(f"{name} in {unit}" for name, unit in figure.units.items())
     more = f" Units: {escape(units)}." if units else ""
     return (
-        f'<p class="told">{prose(figure.meaning)}</p>'
-        f"<details><summary>Query <code>{figure.name}</code>, {rows}</summary>"
-        f"<p>All rows are in report.json, under this name.{more}</p>"
+        f"<details><summary>About: {escape(figure.title)}</summary>"
+        f"<p>{prose(figure.meaning)}</p>"
+        f"<p>Figure <code>{figure.name}</code>, {rows}, all of them in report.json.{more} The "
+        "query:</p>"
         f"<pre><code>{escape(facts.queries[figure.name])}</code></pre></details>"
     )
 
 
+_SPECIAL: dict[str, Callable[[Figure, Facts], str]] = {"quotes": _cards, "summary": _tiles}
+
+
 def _footer(facts: Facts) -> str:
+    fingerprint = escape(str(facts.rows["fingerprint"]["sha256"][-1]))
     return (
-        f"<footer><p>As of batch {facts.as_of}. <code>basislake report --verify</code> asks every "
-        "query above again, as of this batch, and names what differs."
-        "</p><p>Charts: plotly.js, in this page. Nothing is fetched, and nothing is sent.</p>"
-        "</footer>"
+        f"<footer><p>As of batch {facts.as_of}, fingerprint <code>{fingerprint}</code>. "
+        "<code>basislake report --verify</code> asks every query above again, as of this batch, "
+        "and names what differs.</p><p>Charts: plotly.js, in this page. Nothing is fetched, and "
+        "nothing is sent.</p></footer>"
     )
 
 
@@ -180,23 +204,6 @@ def _asset(name: str) -> str:
 
 def _hash(script: str) -> str:
     return b64encode(sha256(script.encode()).digest()).decode()
-
-
-def _percent(value: float) -> str:
-    """As many digits as keep what is not whole from being told as whole."""
-    return "100 %" if value == _WHOLE_PERCENT else f"{min(value, _MOST_BELOW_WHOLE):.3f} %"
-
-
-def _a_candle(size_bytes: int, candles: int) -> str:
-    return f"{size_bytes / candles:.1f} bytes a candle" if candles else "no candle yet"
-
-
-def _database(facts: Facts) -> tuple[str, str]:
-    parity = facts.rows["parity"]
-    if not facts.has_database:
-        return "-", "not asked"
-    rows = f"{sum(parity['database_rows']):,} rows"
-    return ("equal" if all(parity["is_equal"]) else "differs"), rows
 
 
 def _id(section: str) -> str:

@@ -102,16 +102,24 @@ REGISTRY = query(f"""
     WITH ends AS (
         SELECT max("end") AS asked_until FROM coverage
     ), futures AS (
-        SELECT base, instrument, listed_at, expires_at,
+        SELECT base, instrument, in_scope.start AS due_from,
+               least(in_scope."end", date_trunc('minute', expires_at)) AS due_until,
                CASE WHEN dayofweek(expires_at) <> 5 THEN 'daily'
                     WHEN month(expires_at + INTERVAL 7 DAY) = month(expires_at) THEN 'weekly'
                     WHEN month(expires_at) % 3 = 0 THEN 'quarterly'
                     ELSE 'monthly' END AS length
         FROM instruments
+        JOIN in_scope USING (instrument)
         WHERE kind = 'future' AND expires_at >= TIMESTAMPTZ '{FIRST_YEAR}-01-01 00:00:00+00'
+    ), due AS (
+        SELECT instrument, status, greatest(coverage.start, in_scope.start) AS start,
+               least(coverage."end", in_scope."end") AS "end"
+        FROM coverage
+        JOIN in_scope USING (instrument)
+        WHERE coverage.start < in_scope."end" AND coverage."end" > in_scope.start
     ), joints AS (
         SELECT *, lag("end") OVER (PARTITION BY instrument ORDER BY start) AS end_before
-        FROM coverage
+        FROM due
     ), asked AS (
         SELECT instrument, min(start) AS first_start, max("end") AS last_end,
                bool_and(end_before IS NULL OR end_before = start) AS is_whole,
@@ -125,8 +133,8 @@ REGISTRY = query(f"""
            count(*) FILTER (has_candles) AS with_candles,
            count(*) FILTER (NOT has_candles AND NOT has_failed AND NOT has_unasked) AS empty,
            count(*) FILTER (asked.instrument IS NULL) AS not_in_coverage,
-           count(*) FILTER (NOT is_whole OR first_start <> date_trunc('minute', listed_at)
-                            OR last_end < least(date_trunc('minute', expires_at), asked_until))
+           count(*) FILTER (NOT is_whole OR first_start <> due_from
+                            OR last_end < least(due_until, asked_until))
                AS not_covered_whole,
            count(*) FILTER (has_unasked) AS with_minutes_never_asked,
            count(*) FILTER (has_failed) AS with_minutes_without_answer

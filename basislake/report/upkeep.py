@@ -7,9 +7,10 @@ RUNS_SHOWN = 10
 RUNS = Figure(
     name="runs",
     title="Backfills, plan against actual",
+    caption=f"Candles of the last {RUNS_SHOWN} backfills that ended, the newest first",
     meaning=(
-        f"The last {RUNS_SHOWN} backfills that ended, the newest first. Planned is the most there "
-        "could be; what an instrument has before its first trade does not come."
+        "Planned is the most that there could be: an instrument has no candles before its first "
+        "trade, and a plan cannot know when that was."
     ),
     sql=query("""
         SELECT run, state, started_at, seconds, planned_calls, calls, planned_candles, candles,
@@ -22,9 +23,11 @@ RUNS = Figure(
         Kind.BARS,
         x="started_at",
         y=("planned_candles", "candles"),
-        stands_for={"planned_candles": "planned", "candles": "came"},
-        colours=("no_data", "series-1"),
-        y_title="candles",
+        names={"planned_candles": "planned", "candles": "received"},
+        colours=("no_data", "accent"),
+        x_title="candles",
+        y_title="start, UTC",
+        unit="candles",
     ),
     listing=Listing(
         {
@@ -32,10 +35,10 @@ RUNS = Figure(
             "state": "state",
             "seconds": "seconds",
             "planned_calls": "calls planned",
-            "calls": "made",
+            "calls": "calls made",
             "planned_candles": "candles planned",
-            "candles": "came",
-            "candles_written": "new",
+            "candles": "received",
+            "candles_written": "new candles",
             "retries": "retries",
             "failed": "failed",
         },
@@ -47,11 +50,12 @@ RUNS = Figure(
 
 PARITY = Figure(
     name="parity",
-    title="PostgreSQL beside the lake",
+    title="PostgreSQL and the lake",
+    caption="Rows that each table should hold, and holds",
     meaning=(
-        "Rows that each table should hold, by the lake, and holds, as the database counts them, "
-        "and partitions whose content is not what `basislake load` brought last. Equal is a table "
-        "of as many rows, none of whose partitions is to be loaded."
+        "Rows by the lake, rows as the database counts them, and partitions whose content is not "
+        "what `basislake load` loaded last. Equal is a table of as many rows, with no partition "
+        "left to load."
     ),
     sql=query("""
         SELECT table_name, lake_rows, database_rows, behind, is_equal, loaded_at
@@ -68,7 +72,7 @@ PARITY = Figure(
             "is_equal": "equal",
             "loaded_at": "last loaded",
         },
-        empty="No database was asked; `basislake load` makes one.",
+        empty="No database was asked; `basislake load` fills one.",
     ),
     is_wide=True,
 )
@@ -76,9 +80,10 @@ PARITY = Figure(
 DATABASE_STORAGE = Figure(
     name="database-storage",
     title="Storage of the database",
+    caption="By table, with keys and free space",
     meaning=(
-        "Bytes by `pg_total_relation_size`: rows, keys and what PostgreSQL keeps beside them. Its "
-        "own upkeep changes them, so `report --verify` does not compare this one."
+        "Bytes by `pg_total_relation_size`. The database's own maintenance changes them, so "
+        "`report --verify` does not compare them."
     ),
     sql=query("""
         SELECT table_name, database_bytes AS bytes,
@@ -86,16 +91,18 @@ DATABASE_STORAGE = Figure(
         FROM database_tables
         ORDER BY database_bytes DESC, table_name
     """),
-    units={"bytes": "bytes", "bytes_a_row": "bytes"},
+    units={"bytes": "size", "bytes_a_row": "bytes"},
     chart=Chart(
         Kind.BARS,
         x="table_name",
         y=("bytes",),
-        colours=("series-2",),
-        y_title="bytes",
+        colours=("accent",),
+        x_title="size",
+        y_title="table",
+        unit="bytes",
     ),
     listing=Listing(
-        {"table_name": "table", "bytes": "bytes", "bytes_a_row": "a row"},
+        {"table_name": "table", "bytes": "size", "bytes_a_row": "bytes a row"},
         empty="No database was asked.",
     ),
     is_lasting=False,
@@ -103,11 +110,12 @@ DATABASE_STORAGE = Figure(
 
 STORAGE = Figure(
     name="storage",
-    title="Storage of the lake, by table",
+    title="Storage of the lake",
+    caption="Parquet files of the current version, by table",
     meaning=(
-        "Bytes of the Parquet files that make up the tables, by Delta Lake's log; files that were "
-        "replaced, which stay for a day, come on top. Upkeep puts files together, so `report "
-        "--verify` does not compare this one."
+        "Bytes by Delta Lake's log. Files that were replaced stay until maintenance deletes them, "
+        "and are not counted. Maintenance compacts files, so `report --verify` does not compare "
+        "sizes."
     ),
     sql=query("""
         SELECT table_name, sum(rows) AS rows, count(*) AS files, sum(bytes) AS bytes,
@@ -116,21 +124,23 @@ STORAGE = Figure(
         GROUP BY table_name
         ORDER BY bytes DESC, table_name
     """),
-    units={"bytes": "bytes", "bytes_a_row": "bytes"},
+    units={"bytes": "size", "bytes_a_row": "bytes"},
     chart=Chart(
         Kind.BARS,
         x="table_name",
         y=("bytes",),
-        colours=("series-1",),
-        y_title="bytes",
+        colours=("accent",),
+        x_title="size",
+        y_title="table",
+        unit="bytes",
     ),
     listing=Listing(
         {
             "table_name": "table",
             "rows": "rows",
             "files": "files",
-            "bytes": "bytes",
-            "bytes_a_row": "a row",
+            "bytes": "size",
+            "bytes_a_row": "bytes a row",
         }
     ),
     is_lasting=False,
@@ -139,10 +149,8 @@ STORAGE = Figure(
 FINGERPRINT = Figure(
     name="fingerprint",
     title="Fingerprint",
-    meaning=(
-        "The sha256 of the content of each table that this page shows: two lakes that hold the "
-        "same rows have the same (`basislake fingerprint`)."
-    ),
+    caption="The sha256 of the content of each table",
+    meaning="Two lakes with the same rows have the same fingerprint (`basislake fingerprint`).",
     sql=query("""
         SELECT table_name, rows, sha256
         FROM lake_content

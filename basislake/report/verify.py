@@ -86,7 +86,7 @@ def verify(
     shown = from_json(facts_in(text) or "", str(at.page))
     # A report of another program looks different, and rightly so.
     if facts.program == PROGRAM and shown == facts and not _is_page_of(facts, text):
-        reason = "what it shows beside its facts is not what they come to; make it anew"
+        reason = "the page does not match the facts in it; run `basislake report` again"
         found.differing.append(Finding("page", reason))
     with opened(where, facts.as_of or None, facts.built) as still:
         made_at = datetime.fromisoformat(facts.made_at)
@@ -124,7 +124,7 @@ def _compare(
     if shown.rows[name] != facts.rows[name]:
         found.differing.append(Finding(name, "the page and report.json say different things"))
     elif facts.queries[name] != figure.sql or shown.queries[name] != figure.sql:
-        found.differing.append(Finding(name, "it was made by another query; make it anew"))
+        found.differing.append(Finding(name, "another query gave it; run `basislake report` again"))
     elif reason := _why_open(figure, rows, facts, has_database=has_database):
         found.open.append(Finding(name, reason))
     elif rows != facts.rows[name]:
@@ -134,14 +134,14 @@ def _compare(
 def _why_open(figure: Figure, rows: Rows, facts: Facts, *, has_database: bool) -> str:
     """Why a figure cannot be compared; empty where it can."""
     if figure.name not in _OF_DATABASE and not figure.is_lasting:
-        return "upkeep changes it"
+        return "maintenance changes it"
     if figure.name not in _OF_DATABASE or not facts.has_database:
         # A database that came later is no part of the report.
         return "no database was asked then" if figure.name in _OF_DATABASE and has_database else ""
     if not has_database:
         return "there is no database to ask any more"
     if not figure.is_lasting:
-        return "the database's own upkeep changes it"
+        return "the database's own maintenance changes it"
     if rows["loaded_at"] != facts.rows[figure.name]["loaded_at"]:
         return "the database was loaded since"
     return ""

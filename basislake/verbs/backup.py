@@ -4,7 +4,7 @@ import time
 
 import lake
 from basislake import PROGRAM
-from basislake.output import Progress, duration, print_json, say
+from basislake.output import Progress, duration, print_json, say, size
 from basislake.settings import check_exists
 from basislake.tables import print_table
 from lake import Lake
@@ -38,9 +38,18 @@ def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:
     if as_json:
         print_json(_figures(source, target, done) | {"seconds": seconds})
     else:
-        rows = [[name, value] for name, value in _figures(source, target, done).items()]
-        print_table("Copy", ["what", "value"], [*rows, ["lasted", duration(seconds)]])
+        _show(_figures(source, target, done), done.bytes, seconds)
     return 0 if done.is_equal else 1
+
+
+def _show(figures: dict[str, object], bytes_copied: int, seconds: float) -> None:
+    told = {
+        **{name.replace("_", " "): str(value) for name, value in figures.items()},
+        "bytes copied": size(bytes_copied),
+        "equal": figures["equal"],
+        "lasted": duration(seconds),
+    }
+    print_table("Copy", ["figure", "value"], list(told.items()))
 
 
 def _advice(done: Copied) -> str:

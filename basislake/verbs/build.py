@@ -1,5 +1,6 @@
 """`build`: from the raw tables to the curated ones."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 
@@ -46,14 +47,16 @@ def build(
     return 0
 
 
-def build_told(where: Lake) -> BuildResult:
-    """Build as a part of something longer, with progress and totals on stderr."""
+def build_told(where: Lake, totals: Callable[[str], None] = say) -> BuildResult:
+    """Build as a part of something longer, with progress on stderr; `totals` gets the line that
+    sums it up.
+    """
     result = curate(where, report=Progress("instruments"))
-    say(
+    totals(
         f"Build: {counted(result.periods, 'period')} of {counted(result.rebuilt, 'instrument')} "
         f"made anew, {result.unchanged} unchanged; "
         f"{counted(result.candles, 'candle')}, {result.quarantined:,} quarantined, "
-        f"{result.basis_rows:,} basis rows, {result.unmatched:,} unmatched "
+        f"{counted(result.basis_rows, 'basis row')}, {result.unmatched:,} unmatched "
         f"in {duration(result.seconds)}."
     )
     return result

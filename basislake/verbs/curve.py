@@ -1,20 +1,43 @@
-"""`curve`: the term structure of the basis in one minute."""
+"""`curve`: the term structure of the basis, in one minute or in the newest of each coin."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
+import click
 import polars as pl
 
-from basislake.output import print_json, say
+from basislake.columns import Column
+from basislake.output import counted, print_json, say
 from basislake.settings import check_exists
 from basislake.tables import print_table
 from ingest.selection import select
 from lake import Lake, duck
 from lake.spans import floor_minute
+from lake.tables import INSTRUMENTS
+from lake.views.curves import LOOK_BACK_DAYS, TERM_STRUCTURE, TERM_STRUCTURE_LATEST
 
-_SHOWN = (
-    "instrument", "expires_at", "days_to_expiry", "future_close", "perpetual_close", "basis",
-    "basis_pct", "annualised_pct", "future_traded", "perpetual_traded", "suspect",
-)  # fmt: skip
+_ABSENT = """
+    SELECT base AS coin, instruments.instrument
+    FROM instruments
+    JOIN (SELECT DISTINCT coin, ts FROM shown) AS minutes ON minutes.coin = base
+    ANTI JOIN shown ON shown.instrument = instruments.instrument
+    WHERE kind = 'future' AND listed_at <= ts AND ts < instruments.expires_at
+    ORDER BY coin, instruments.expires_at, instruments.instrument
+"""
+# What of a row is shown, and how; the first hidden in a narrow terminal have the highest rank.
+_SHOWN = {
+    "instrument": Column("instrument"),
+    "term": Column("term", rank=3),
+    "expires_at": Column("expires", rank=4),
+    "days_to_expiry": Column("days left", decimals=2),
+    "future_close": Column("future close"),
+    "basis": Column("basis"),
+    "basis_pct": Column("basis %", decimals=3),
+    "annualised_pct": Column("annualised %", decimals=2),
+    "future_traded_minutes_ago": Column("traded minutes ago"),
+    "suspect": Column("suspect", rank=2),
+}
 
 
 def curve(
@@ -23,11 +46,14 @@ def curve(
     """See `basislake.commands.curve`; return the exit code."""
     check_exists(where)
     coins = select(currencies).currencies
-    moment, found = _ask(where, moment, coins)
+    found, absent = _ask(where, moment, coins)
+    newest = found["ts"].max() if found.height else None
     if as_json:
-        print_json({"at": moment, "curve": found.to_dicts()})
-    elif moment:
-        _show(moment, found)
+        at = floor_minute(moment) if moment else newest
+        without = absent["instrument"].to_list()
+        print_json({"at": at, "curve": found.to_dicts(), "without_basis": without})
+    else:
+        _show(found, absent)
     if found.is_empty():
         say("No future has a basis there. `basislake status` shows what the lake holds.")
     return 1 if found.is_empty() else 0
@@ -35,27 +61,41 @@ def curve(
 
 def _ask(
     where: Lake, moment: datetime | None, coins: tuple[str, ...]
-) -> tuple[datetime | None, pl.DataFrame]:
-    """The minute and its rows; None and no rows where the lake has no basis."""
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The curve of each coin, and the futures that were open then and have no basis."""
     # No text of the user's gets into a query: `select` lets only the known coins through, and a
     # time is written by its type.
     chosen = ", ".join(f"'{coin}'" for coin in coins)
     among = f"WHERE coin IN ({chosen})" if coins else ""
-    of_coins = f"SEMI JOIN (FROM instruments WHERE base IN ({chosen})) USING (instrument)"
-    connection = where.duckdb()
+    view = TERM_STRUCTURE if moment else TERM_STRUCTURE_LATEST
+    curve = f"{view.name}('{moment.isoformat()}')" if moment else view.name
+    connection = where.duckdb([view.name, INSTRUMENTS.name])
     try:
-        if moment is None:
-            newest = f"SELECT max(ts) FROM basis {of_coins if coins else ''}"
-            moment = duck.rows(connection, newest).item()
-        if moment is None:
-            return None, pl.DataFrame()
-        query = f"FROM term_structure('{moment.isoformat()}') {among}"
-        rows = duck.rows(connection, f"{query} ORDER BY coin, expires_at, instrument")
+        rows = duck.rows(connection, f"FROM {curve} {among} ORDER BY coin, expires_at, instrument")
+        connection.register("shown", rows)
+        return rows, duck.rows(connection, _ABSENT)
     finally:
         connection.close()
-    return floor_minute(moment), rows
 
 
-def _show(moment: datetime, found: pl.DataFrame) -> None:
-    for (coin,), rows in found.group_by("coin", maintain_order=True):
-        print_table(f"{coin} at {moment:%Y-%m-%d %H:%M}Z", _SHOWN, rows.select(_SHOWN).rows())
+def _show(found: pl.DataFrame, absent: pl.DataFrame) -> None:
+    for place, ((coin,), rows) in enumerate(found.group_by("coin", maintain_order=True)):
+        if place:
+            click.echo()
+        names = absent.filter(coin=coin)["instrument"].to_list()
+        note = f"Open futures without a basis in this minute: {', '.join(names)}." if names else ""
+        print_table(
+            _title(rows.row(0, named=True)),
+            list(_SHOWN.values()),
+            rows.select(*_SHOWN).rows(),
+            note=note,
+        )
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    """The coin, the minute, and what is the same for each future: the perpetual."""
+    ago = row["perpetual_traded_minutes_ago"]
+    untraded = f"not traded for {LOOK_BACK_DAYS} days"
+    traded = untraded if ago is None else f"last traded {counted(ago, 'minute')} ago"
+    perpetual = f"perpetual at {row['perpetual_close']:.12g}, {traded}"
+    return f"{row['coin']} at {row['ts']:%Y-%m-%d %H:%M}Z: {perpetual}"

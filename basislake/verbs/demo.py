@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-import polars as pl
 
 import lake
 from basislake import defaults
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange_settings import ExchangeSettings
 from basislake.output import called, print_json, say
-from basislake.pipeline import instrument_counts
 from basislake.settings import database, lake_flag
 from basislake.tables import print_table
 from basislake.target import Target
@@ -21,8 +19,31 @@ from basislake.verbs.exchange import market
 from basislake.verbs.run import run_all
 from ingest.selection import Selection
 from lake import Lake
-from lake.tables import INSTRUMENTS
 from load.postgres import Database
+
+# So many are open at a time for each coin, so that the front one rolls into the next.
+QUARTERLIES = 2
+
+CURVE_SQL = """
+    SELECT instrument, term, round(days_to_expiry, 1) AS days, future_close AS future,
+           perpetual_close AS perpetual, round(basis, 2) AS basis,
+           round(basis_pct, 3) AS basis_pct, round(annualised_pct, 2) AS annualised_pct,
+           future_traded_minutes_ago AS traded_min_ago
+    FROM term_structure_latest
+    ORDER BY coin, expires_at
+"""
+
+# Each a coin's front quarterly future, of the minutes in which it and the perpetual traded.
+QUARTERLY_SQL = """
+    SELECT CAST(date_trunc('week', ts) AS DATE) AS week, instrument,
+           round(median(future_close), 2) AS future, round(median(basis), 2) AS basis,
+           round(median(basis_pct), 3) AS basis_pct,
+           round(median(annualised_pct), 2) AS annualised_pct
+    FROM front_quarterly
+    WHERE future_traded AND perpetual_traded
+    GROUP BY coin, week, instrument
+    ORDER BY coin, min(ts)
+"""
 
 TENOR_SQL = """
     SELECT base AS coin,
@@ -31,13 +52,19 @@ TENOR_SQL = """
                 WHEN days_to_expiry <= 14 THEN '7 to 14 days'
                 WHEN days_to_expiry <= 30 THEN '14 to 30 days' ELSE 'over 30 days' END AS time_left,
            count(*) AS minutes,
-           median(basis) AS basis_usd,
-           median(basis_pct) AS basis_pct,
-           median(annualised_pct) AS annualised_pct,
-           100.0 * count_if(future_traded) / count(*) AS traded_pct
+           round(median(basis), 2) AS basis,
+           round(median(basis_pct), 3) AS basis_pct,
+           round(median(annualised_pct), 2) AS annualised_pct,
+           round(100.0 * count_if(future_traded) / count(*), 1) AS traded_pct
     FROM basis JOIN instruments USING (instrument)
     GROUP BY ALL ORDER BY coin, min(days_to_expiry)
 """
+
+FIGURES = (
+    ("The curve now, in USD and % a year: each open future against its perpetual", CURVE_SQL),
+    ("The front quarterly, rolled 5 days before expiry: medians of each week", QUARTERLY_SQL),
+    ("Basis by time left, medians", TENOR_SQL),
+)
 
 # The four queries of the users' guide, to be run on the loaded database as they stand.
 GUIDE_QUERIES = (
@@ -79,7 +106,7 @@ GUIDE_QUERIES = (
 def demo(uri: str, postgres: str, *, as_json: bool) -> int:
     """See `basislake.commands.demo`; return the exit code."""
     where = lake.open(uri)
-    universe = market(defaults.SEED, defaults.NOW, defaults.WEEKS)
+    universe = market(defaults.SEED, defaults.NOW, defaults.WEEKS, QUARTERLIES)
     say(f"A simulated exchange, a lake in {uri}, and a PostgreSQL; no network is used.")
     with SimulatedExchange(universe) as server:
         settings = ExchangeSettings(server.www_url, server.history_url, rate=0)
@@ -104,20 +131,10 @@ def _show(
     summary: dict[str, dict[str, Any]],
     answers: dict[str, list[tuple[Any, ...]]],
 ) -> None:
-    counts = instrument_counts(where.read(INSTRUMENTS))
-    build = summary["build"]
-    rows = [
-        ["dated futures", counts["futures"]],
-        ["perpetuals", counts["perpetuals"]],
-        ["candles", build["candles"]],
-        ["quarantined", build["quarantined"]],
-        ["basis rows", build["basis_rows"]],
-        ["unmatched (no perpetual's minute)", build["unmatched"]],
-    ]
     click.echo()
-    _section("In the lake", ["what", "count"], rows)
-    shown = where.sql(TENOR_SQL).with_columns(pl.selectors.float().round(3))
-    _section("Basis by time left, medians (DuckDB)", shown.columns, shown.rows())
+    for title, sql in FIGURES:
+        shown = where.sql(sql)
+        _section(f"{title} (DuckDB)", shown.columns, shown.rows())
     for title, _, columns in GUIDE_QUERIES:
         _section(f"{title} (PostgreSQL)", columns, answers[title])
     flag = lake_flag(where)

@@ -18,7 +18,7 @@ from basislake.exchange.limit import CreditLimit
 from basislake.exchange.replay import RECORDED, replay_universe
 from basislake.exchange.server import SimulatedExchange, serve_forever
 from basislake.exchange.universe import Universe, weekly_universe
-from basislake.output import print_json, say
+from basislake.output import counted, print_json, say
 from lake.errors import UsageError
 
 # On this day the full market has 248 expired futures of each coin.
@@ -151,6 +151,8 @@ def _announcer(universe: Universe, *, as_json: bool) -> Callable[[SimulatedExcha
             return
         click.echo(f"BASISLAKE_EXCHANGE_URL={ready.www_url}")
         click.echo(f"BASISLAKE_HISTORY_URL={ready.history_url}")
-        say(f"Serving {listed} instruments; control at {ready.control_url}; Ctrl-C ends.")
+        say(
+            f"Serving {counted(listed, 'instrument')}; control at {ready.control_url}; Ctrl-C ends."
+        )
 
     return announce

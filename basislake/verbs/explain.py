@@ -5,6 +5,7 @@ from datetime import datetime
 import click
 
 from basislake.asof import opened
+from basislake.columns import Column, Kind
 from basislake.explain import Explanation
 from basislake.explain import explain as explanation_of
 from basislake.formulas import number
@@ -12,9 +13,13 @@ from basislake.output import print_json
 from basislake.provenance import Fetched
 from basislake.settings import check_exists
 from basislake.sides import Row, Side
-from basislake.tables import print_table
+from basislake.tables import paragraph, print_table
 from lake import Lake
 from lake.tables import CANDLES
+
+_FORMULA = ("column", "formula", "with the numbers", "value", Column("unit", rank=1))
+# Of a candle, what is hidden first in a narrow terminal.
+_RANKS = {"cost": 1, "volume": 2}
 
 
 def explain(
@@ -32,21 +37,25 @@ def explain(
 
 
 def _show(found: Explanation) -> None:
-    click.echo(_headline(found))
+    paragraph(_headline(found))
+    click.echo()
     if found.formula:
         rows = [[s.column, s.formula, s.numbers, _text(s.value), s.unit] for s in found.formula]
-        print_table("Formula", ["column", "is", "with the numbers", "comes to", "in"], rows)
+        print_table("Formula", _FORMULA, rows)
     if found.agrees is not None:
-        click.echo(
+        paragraph(
             "The lake holds exactly these values."
             if found.agrees
-            else "The lake holds OTHER values; `basislake build --full` makes them anew."
+            else "The lake holds OTHER values; `basislake build --full` makes them again."
         )
+        click.echo()
     _show_candles(found.sides)
+    click.echo()
     _show_checks(found.sides)
     rows = [list(interval.values()) for side in found.sides for interval in side.coverage]
     columns = ["instrument", "start", "end", "minutes", "status"]
     print_table("Coverage around the minute", columns, rows)
+    click.echo()
     _show_fetches(found.sides)
     _show_made(found)
 
@@ -69,13 +78,14 @@ def _show_candles(sides: list[Side]) -> None:
     for side in sides:
         for table, row in (("raw_candles", side.raw), ("candles", side.candle)):
             rows.append([side.instrument, table, *_cells(row, columns)])
-    print_table("Candles of the minute", ["instrument", "table", *columns], rows)
+    numbers = [Column(name, Kind.EXACT, rank=_RANKS.get(name, 0)) for name in columns]
+    print_table("Candles of the minute", ["instrument", "table", *numbers], rows)
 
 
 def _cells(row: Row | None, columns: list[str]) -> list[object]:
     if row is None:
         return ["none", *([""] * (len(columns) - 1))]
-    return [_text(row[name]) if name in row else "" for name in columns]
+    return [row.get(name, "") for name in columns]
 
 
 def _show_checks(sides: list[Side]) -> None:
@@ -87,15 +97,16 @@ def _show_checks(sides: list[Side]) -> None:
     if rows:
         names = [side.instrument for side in checked]
         print_table("Rules", ["rule", *names, "what it finds"], rows)
+        click.echo()
     for side in sides:
         if side.warnings:
-            click.echo(f"Warned of: {side.instrument}: {', '.join(side.warnings)}.")
+            paragraph(f"Warned of: {side.instrument}: {', '.join(side.warnings)}.")
 
 
 def _show_fetches(sides: list[Side]) -> None:
     for side in sides:
         if side.fetched:
-            click.echo(f"Fetched: {side.instrument}: {_fetch_line(side.fetched)}")
+            paragraph(f"Fetched: {side.instrument}: {_fetch_line(side.fetched)}")
 
 
 def _fetch_line(fetched: Fetched) -> str:
@@ -108,11 +119,11 @@ def _fetch_line(fetched: Fetched) -> str:
 
 def _show_made(found: Explanation) -> None:
     if found.made:
-        click.echo(
+        paragraph(
             f"Made by build {found.made.build} from batches up to {found.made.batch}, committed "
             f"{found.made.at:%Y-%m-%d %H:%M:%S}Z by {found.made.program}."
         )
-    click.echo(f"Read as of batch {found.as_of}.")
+    paragraph(f"Read as of batch {found.as_of}.")
 
 
 def _text(value: object) -> object:

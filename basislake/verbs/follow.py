@@ -8,8 +8,10 @@ from basislake.chores import Work
 from basislake.exchange_settings import ExchangeSettings
 from basislake.follow import Followed, Follower
 from basislake.output import counted, duration, print_json, say
+from basislake.screen import SCREEN
 from basislake.target import Target
 from basislake.verbs.build import build_told
+from basislake.verbs.ingest import tell_finished
 from basislake.verbs.load import load_told
 from ingest.schedule import Rhythm
 from ingest.selection import Selection
@@ -42,7 +44,9 @@ def follow(
         rhythm,
         work=Work(partial(_build, where, target), lambda: _maintain(where)),
         say=say,
+        finish=tell_finished,
     ).run()
+    SCREEN.interrupt()
     _tell(result)
     if as_json:
         print_json(result)

@@ -3,8 +3,11 @@
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
+import click
+
+from basislake.health import Health
 from basislake.health import health as health_of
-from basislake.output import print_json, say
+from basislake.output import counted, print_json, say
 from basislake.settings import check_exists
 from basislake.tables import print_table
 from lake import Lake
@@ -21,4 +24,12 @@ def health(where: Lake, hours: float, *, as_json: bool) -> int:
         print_table("Newest minutes", ["table", "coin", "minute"], rows)
         for problem in found.problems:
             say(f"Problem: {problem}")
+        click.echo(_verdict(found, hours))
     return 1 if found.problems else 0
+
+
+def _verdict(found: Health, hours: float) -> str:
+    of = f"scope: {found.scope}"
+    if found.problems:
+        return f"Not healthy: {counted(len(found.problems), 'problem')} ({of})."
+    return f"Healthy: nothing failed, and no newest minute is older than {hours:g} hours ({of})."

@@ -1,13 +1,10 @@
-"""`instruments`, `plan` and `backfill`: from the exchange to the raw tables."""
+"""`backfill`: from the exchange to the raw tables; and what a discovery and a backfill did."""
 
-from dataclasses import asdict
+from collections.abc import Callable
 
-import click
-import polars as pl
-
-from basislake import PROGRAM
 from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
+from basislake.news import finished_line
 from basislake.output import Progress as ProgressLine
 from basislake.output import counted, duration, print_json, say, size
 from basislake.pipeline import (
@@ -15,102 +12,14 @@ from basislake.pipeline import (
     fetch,
     instrument_counts,
     is_complete,
-    knows_nothing,
-    plan_totals,
 )
-from basislake.settings import check_exists
+from basislake.retry import retry_command
+from basislake.screen import SCREEN
 from basislake.tables import print_table
-from ingest.discover import Discovery, discover
-from ingest.plans import make_plans
-from ingest.results import Progress, Result
-from ingest.selection import Selection, choose
+from ingest.discover import Discovery
+from ingest.results import Finished, Progress, Result
+from ingest.selection import Selection
 from lake import Lake
-from lake.tables import INSTRUMENTS
-
-
-def instruments(
-    where: Lake,
-    settings: ExchangeSettings,
-    selection: Selection,
-    *,
-    offline: bool,
-    as_json: bool,
-) -> int:
-    """See `basislake.commands.instruments`; return the exit code."""
-    if offline:
-        check_exists(where)
-        found = Discovery(where.read(INSTRUMENTS))
-    else:
-        with settings.open(where) as exchange:
-            found = discover(exchange, where, PROGRAM)
-        tell_discovery(found)
-    chosen = _listed(found.known, selection)
-    columns = [
-        "instrument",
-        "kind",
-        "listed_at",
-        "expires_at",
-        "tick_size",
-        "contract_size",
-        "active",
-    ]
-    if as_json:
-        print_json(
-            {
-                **instrument_counts(found.known),
-                "new": found.new,
-                "left_out": found.left_out,
-                "refused": [asdict(refused) for refused in found.refused],
-                "failed": found.failed,
-                "instruments": chosen.to_dicts(),
-            }
-        )
-    else:
-        print_table("Instruments", columns, chosen.select(columns).rows())
-    return 0 if found.is_complete else 1
-
-
-def _listed(known: pl.DataFrame, selection: Selection) -> pl.DataFrame:
-    """The chosen instruments whose life meets the chosen minutes."""
-    if selection.currencies or selection.names:
-        known = choose(known, selection).drop("is_companion")
-    if selection.span is None:
-        return known
-    is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > selection.span.start)
-    return known.filter(pl.col("listed_at") < selection.span.end, is_open)
-
-
-def plan(
-    where: Lake,
-    settings: ExchangeSettings,
-    selection: Selection,
-    *,
-    repair: bool,
-    again: bool,
-    as_json: bool,
-) -> int:
-    """See `basislake.commands.plan`; return the exit code."""
-    settings.check(where)
-    is_unknown = knows_nothing(where)
-    if is_unknown:
-        say("The lake knows no instruments yet; `basislake instruments` fetches them.")
-    with settings.open() as exchange:
-        now = exchange.server_time()
-    plans = make_plans(where, selection, now, repair=repair, again=again)
-    totals = plan_totals(plans, settings.rate)
-    if as_json:
-        print_json(totals)
-        return int(is_unknown)
-    columns = ["instrument", "start", "end", "windows", "candles", "bytes"]
-    rows = [[row[column] for column in columns] for row in totals["instruments"] if row["windows"]]
-    print_table("Plan", columns, rows)
-    seconds = totals["seconds_at_rate"]
-    lasting = f", {duration(seconds)} at {settings.rate:g} calls/s" if seconds else ""
-    click.echo(
-        f"{totals['calls']:,} calls for at most {totals['candles']:,} candles of "
-        f"{counted(len(rows), 'instrument')}, {size(totals['bytes'])}{lasting}"
-    )
-    return int(is_unknown)
 
 
 def backfill(
@@ -149,12 +58,13 @@ def fetch_told(
     repair: bool = False,
     again: bool = False,
     engine: Engine = HERE,
+    totals: Callable[[str], None] = say,
 ) -> Fetched:
-    """Fetch, with progress on stderr."""
+    """Fetch, with progress on stderr; `totals` gets the line that sums it up."""
     line = ProgressLine("calls")
 
     def report(progress: Progress) -> None:
-        note = f"{progress.candles:,} candles, {progress.instrument}"
+        note = f"{counted(progress.candles, 'candle')}, {progress.instrument}"
         line(progress.done, progress.total, note)
 
     fetched = fetch(
@@ -168,9 +78,20 @@ def fetch_told(
         tell=tell_discovery,
         say=say,
         report=report,
+        finish=tell_finished,
     )
-    tell_backfill(fetched.backfill)
+    totals(totals_of(fetched.backfill))
+    tell_backfill(where, fetched.backfill)
     return fetched
+
+
+def tell_finished(finished: Finished) -> None:
+    """Write a line about an instrument that is finished into the log; a terminal has the progress
+    line, and what failed above it.
+    """
+    is_failed = finished.status == "failed"
+    if SCREEN.is_log or is_failed:
+        say(f"{'Failed: ' if is_failed else ''}{finished_line(finished)}")
 
 
 def tell_discovery(found: Discovery) -> None:
@@ -178,8 +99,10 @@ def tell_discovery(found: Discovery) -> None:
     counts = instrument_counts(found.known)
     left_out = sum(found.left_out.values())
     say(
-        f"Known: {counts['futures']} dated futures and {counts['perpetuals']} perpetuals, "
-        f"{len(found.new)} new; {left_out} other records left out."
+        f"Known: {counted(counts['futures'], 'dated future')} and "
+        f"{counted(counts['perpetuals'], 'perpetual')}, {len(found.new)} new; "
+        f"{counted(left_out, 'other record')} left out; "
+        "`basislake instruments --left-out` names them."
     )
     for name in found.changed:
         say(f"Changed: the exchange now gives another life for {name}.")
@@ -190,29 +113,41 @@ def tell_discovery(found: Discovery) -> None:
         say(f"Failed: {failed} What was known of it is kept; run the command again.")
 
 
-def tell_backfill(result: Result) -> None:
-    """Say on stderr the totals of a backfill, and name what failed or is empty."""
-    say(
-        f"Backfill: {result.complete} of {result.instruments} instruments complete, "
-        f"{result.candles_written:,} candles written by {result.calls:,} calls "
-        f"({result.retries:,} retries) in {duration(result.seconds)}."
+def totals_of(result: Result) -> str:
+    """Return a line that sums up a backfill; pure."""
+    return (
+        f"Backfill: {result.complete} of {counted(result.instruments, 'instrument')} complete, "
+        f"{counted(result.candles_written, 'candle')} written by {counted(result.calls, 'call')} "
+        f"({counted(result.retries, 'retry', 'retries')}) in {duration(result.seconds)}."
     )
+
+
+def tell_backfill(where: Lake, result: Result) -> None:
+    """Say on stderr what failed in a backfill, with the command that asks again for just that, and
+    what is empty or differs.
+    """
     if result.replaced:
         say(
-            f"Replaced: {result.replaced:,} stored candles by what the exchange sends now. Earlier "
-            "versions keep the old ones; the next build takes up the new ones."
+            f"Replaced: {counted(result.replaced, 'stored candle')} by what came now. "
+            "Earlier versions keep the old ones; the next build takes up the new ones."
         )
     if result.differing:
         say(
-            f"Warning: {result.differing:,} candles came again with other values; the stored ones "
-            "stand. `basislake backfill --again` replaces them, where the new ones are sound."
+            f"Warning: {counted(result.differing, 'candle')} came again with other values; the "
+            "stored ones stand. `basislake backfill --again` replaces them, where the new ones are "
+            "sound."
         )
     for failure in result.failed:
         say(f"Failed: {failure.instrument}: {failure.reason}")
     if result.failed:
-        say("What was answered is saved; the same command asks for the rest.")
+        names = [failure.instrument for failure in result.failed]
+        say(
+            "What was answered is saved. To ask again for just what failed:\n"
+            f"  {retry_command(where, names)}"
+        )
     for name, minutes in result.missing.items():
-        say(f"Missing: {minutes} minutes of {name} after its first candle; asked for twice.")
+        lacking = counted(minutes, "minute")
+        say(f"Missing: {lacking} of {name} after its first candle; asked for twice.")
     if result.log:
         say(f"A line for each instrument: {result.log}")
     if result.empty:

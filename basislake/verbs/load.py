@@ -1,5 +1,6 @@
 """`load`: from the curated tables to PostgreSQL."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 from basislake.defaults import EMBEDDED
@@ -40,12 +41,16 @@ def load(
     return 0
 
 
-def load_told(where: Lake, uri: str, target: Target) -> LoadResult:
-    """Load as a part of something longer, with progress and totals on stderr."""
+def load_told(
+    where: Lake, uri: str, target: Target, totals: Callable[[str], None] = say
+) -> LoadResult:
+    """Load as a part of something longer, with progress on stderr; `totals` gets the line that sums
+    it up.
+    """
     result = _loaded(where, uri, target)
     appended = result.partitions_appended
     some = f", to {appended} of them only their new rows" if appended else ""
-    say(
+    totals(
         f"Load: {counted(result.partitions_loaded, 'partition')} loaded and verified{some}, "
         f"{result.partitions_unchanged} unchanged; {counted(result.rows_loaded, 'row')} "
         f"in {duration(result.seconds)}."

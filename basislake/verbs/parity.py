@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from basislake.output import Progress, duration, json_text, print_json, say
-from basislake.tables import print_table
+from basislake.output import Progress, counted, duration, json_text, print_json, say
+from basislake.tables import paragraph, print_table
 from basislake.target import Target
 from lake import Lake
 from load.compare import Comparison, Difference, compare
@@ -21,7 +21,7 @@ def partition_line() -> Callable[[LoadProgress], None]:
     line = Progress("partitions")
 
     def report(progress: LoadProgress) -> None:
-        note = f"{progress.rows:,} rows, {progress.table} {progress.partition}"
+        note = f"{counted(progress.rows, 'row')}, {progress.table} {progress.partition}"
         line(progress.done, progress.total, note)
 
     return report
@@ -38,8 +38,8 @@ def compare_told(where: Lake, uri: str, target: Target) -> Comparison:
     )
     told = "every cell is the lake's" if found.equal else f"{len(found.differences)} differ"
     say(
-        f"Verify: {found.partitions} partitions, {found.rows:,} rows compared, {told}, "
-        f"in {duration(found.seconds)}."
+        f"Verify: {counted(found.partitions, 'partition')}, {counted(found.rows, 'row')} compared, "
+        f"{told}, in {duration(found.seconds)}."
     )
     return found
 
@@ -49,7 +49,7 @@ def show_comparison(found: Comparison, *, as_json: bool) -> int:
     if as_json:
         print_json(found)
     elif found.equal:
-        click.echo("The database holds exactly what the lake holds.")
+        paragraph("The database holds exactly what the lake holds.")
     else:
         rows = [_cells(each) for each in found.differences[:_SHOWN]]
         more = len(found.differences) - len(rows)
@@ -59,7 +59,7 @@ def show_comparison(found: Comparison, *, as_json: bool) -> int:
         print_table("Differences, in rows", columns, rows, note=told + note)
         remedies = [each.remedy for each in found.differences if each.remedy]
         if remedies:
-            click.echo(
+            paragraph(
                 "Neither the lake nor lake_loads knows some of these partitions, so no load "
                 "touches them. Where the rows are not yours to keep, delete them:"
             )
@@ -81,9 +81,9 @@ def show_preview(found: Preview, *, as_json: bool) -> int:
     if found.steps:
         print_table("To be done", ["table", "partition", "action", "rows"], found.steps)
     rows = sum(step.rows for step in found.steps)
-    click.echo(
-        f"{len(found.steps)} partitions would change and {found.unchanged} not; {rows:,} rows "
-        "would be sent. Nothing was done."
+    paragraph(
+        f"{counted(len(found.steps), 'partition')} would change and {found.unchanged} not; "
+        f"{counted(rows, 'row')} would be sent. Nothing was done."
     )
     return 0
 

@@ -5,17 +5,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
-
 from basislake.asof import opened
-from basislake.output import Progress, duration, print_json, say, size
+from basislake.output import Progress, counted, duration, print_json, say, size
 from basislake.report.beside import Loaded
 from basislake.report.evidence import Evidence, evidence
 from basislake.report.make import Made, make
 from basislake.report.verify import Verified
 from basislake.report.verify import verify as verified_report
 from basislake.settings import check_exists
-from basislake.tables import print_table
+from basislake.tables import paragraph, print_table
 from basislake.target import Target
 from lake import Lake
 from lake.cores import cores
@@ -54,8 +52,11 @@ def report(
     return 1 if proved and any(c.passed is False for c in proved.criteria) else 0
 
 
-def report_told(where: Lake, loaded: Loaded | None) -> tuple[Made | None, bool]:
-    """Make the report of a lake at its usual place, at the end of a run, and say where it is.
+def report_told(
+    where: Lake, loaded: Loaded | None, totals: Callable[[str], None] = say
+) -> tuple[Made | None, bool]:
+    """Make the report of a lake at its usual place, at the end of a run; `totals` gets the line
+    that says where it is.
 
     Returns:
         What was made, None where nothing was; and whether that is as it should be. A report that
@@ -70,7 +71,7 @@ def report_told(where: Lake, loaded: Loaded | None) -> tuple[Made | None, bool]:
     except (BasislakeError, OSError) as exc:
         say(f"Report: not made: {exc}. All else is safe; `basislake report` tries again.")
         return None, False
-    say(f"Report: {made.path}, {size(made.bytes)} in {duration(made.seconds)}.")
+    totals(f"Report: {made.path}, {size(made.bytes)} in {duration(made.seconds)}.")
     return made, True
 
 
@@ -103,9 +104,9 @@ def show_report(made: Made) -> None:
 
 
 def _show_evidence(proved: Evidence) -> None:
-    click.echo(f"Evidence: {', '.join(proved.files)} in {proved.folder}")
+    paragraph(f"Evidence: {', '.join(proved.files)} in {proved.folder}")
     for criterion in proved.criteria:
-        click.echo(f"{criterion.name}: {criterion.verdict}: {criterion.figure}")
+        paragraph(f"{criterion.name}: {criterion.verdict}: {criterion.figure}")
     failed = [c.name for c in proved.criteria if c.passed is False]
     if failed:
         say(
@@ -120,7 +121,7 @@ def _show_verified(found: Verified) -> None:
         if findings:
             print_table(title, ["figure", "why"], [[f.figure, f.reason] for f in findings])
     if not found.differing:
-        click.echo(
-            f"{found.path}: all {found.queries - len(found.open)} figures are what the lake says "
-            f"as of batch {found.as_of}."
+        paragraph(
+            f"{found.path}: all {counted(found.queries - len(found.open), 'figure')} are what the "
+            f"lake says as of batch {found.as_of}."
         )

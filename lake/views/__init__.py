@@ -3,26 +3,59 @@
 `lake.duck` makes them beside the tables' views; docs/views.md is written from them.
 """
 
+from lake.errors import LakeError
+from lake.tables import TABLES
 from lake.views.completeness import GAPS, UNMATCHED
 from lake.views.continuous import CONTINUOUS, CONTINUOUS_BETWEEN, ROLLS
-from lake.views.curves import CONSTANT_MATURITY, CONSTANT_MATURITY_EVERY, TERM_STRUCTURE
+from lake.views.curves import TERM_STRUCTURE, TERM_STRUCTURE_LATEST
 from lake.views.declaration import Parameter, View
+from lake.views.fronts import (
+    BACK_ADJUSTED_BY,
+    CONTINUOUS_BY,
+    FRONT_QUARTERLY,
+    FRONT_QUARTERLY_ADJUSTED,
+    ROLLS_BY,
+)
+from lake.views.maturities import CONSTANT_MATURITY, CONSTANT_MATURITY_BY
 from lake.views.rollups import BASIS_DAILY, BASIS_HOURLY, CANDLES_DAILY, CANDLES_HOURLY
 
-__all__ = ["VIEWS", "Parameter", "View"]
+__all__ = ["VIEWS", "Parameter", "View", "plain_view"]
 
 # A view stands after those that its SQL reads.
 VIEWS: tuple[View, ...] = (
     UNMATCHED,
     GAPS,
     TERM_STRUCTURE,
-    CONSTANT_MATURITY_EVERY,
+    TERM_STRUCTURE_LATEST,
+    CONSTANT_MATURITY_BY,
     CONSTANT_MATURITY,
     CONTINUOUS_BETWEEN,
     CONTINUOUS,
     ROLLS,
+    ROLLS_BY,
+    CONTINUOUS_BY,
+    FRONT_QUARTERLY,
+    BACK_ADJUSTED_BY,
+    FRONT_QUARTERLY_ADJUSTED,
     CANDLES_HOURLY,
     CANDLES_DAILY,
     BASIS_HOURLY,
     BASIS_DAILY,
 )
+
+
+def plain_view(name: str) -> View:
+    """Return the declaration of a view without parameters.
+
+    Raises:
+        LakeError: there is none, or it has parameters.
+    """
+    plain = {view.name: view for view in VIEWS if not view.parameters}
+    if name in plain:
+        return plain[name]
+    if called := [view.call for view in VIEWS if view.name == name]:
+        raise LakeError(f'{name} has parameters; ask for it with sql("FROM {called[0]}").')
+    raise LakeError(
+        f"There is no table {name!r}, and no view; the tables are {', '.join(TABLES)}, the views "
+        f"without parameters {', '.join(plain)}."
+    )

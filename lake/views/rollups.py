@@ -14,7 +14,7 @@ _MEANT = {
 _LABEL = (
     "`ts` is the start of the {0}; a row is there for each {0} that has a minute of the "
     "instrument, and `minutes` tells how many: nothing is filled in. Suspect minutes are "
-    "used, and counted."
+    "used, and counted. Rows come by instrument and time."
 )
 _SUSPECT_MINUTES = Column("suspect_minutes", Type.INT, "minutes that are suspect", "minutes")
 
@@ -56,6 +56,7 @@ def _candles(period: str) -> View:
                    CAST(count_if(suspect) AS BIGINT) AS suspect_minutes
             FROM candles
             GROUP BY 1, 2
+            ORDER BY 1, 2
         """,
     )
 
@@ -103,6 +104,7 @@ def _basis(period: str) -> View:
                    CAST(count_if(suspect) AS BIGINT) AS suspect_minutes
             FROM basis
             GROUP BY 1, 2
+            ORDER BY 1, 2
         """,
     )
 

@@ -1,0 +1,50 @@
+"""What candles that are still to be fetched will take, in the lake and in PostgreSQL; pure.
+
+The bytes a row were measured (benchmarks/RESULTS.md, docs/postgres.md): in the lake after
+compaction, in PostgreSQL with the key of each table.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
+
+# In `candles`, and in `basis`.
+_CURATED_BYTES = {"perpetual": 10.0, "future": 10.0 + 15.0}
+# In `perpetuals_ohlcv`; in `futures_ohlcv` and `futures_basis_spread`.
+_DATABASE_BYTES = {"perpetual": 138.0, "future": 138.0 + 151.0}
+
+BASIS = (
+    f"Estimated by bytes a candle: {BYTES_PER_CANDLE:g} raw; in the lake "
+    f"{BYTES_PER_CANDLE + _CURATED_BYTES['future']:.0f} of a future, "
+    f"{BYTES_PER_CANDLE + _CURATED_BYTES['perpetual']:.0f} of a\n  perpetual; in PostgreSQL, with "
+    f"keys, {_DATABASE_BYTES['future']:.0f} and {_DATABASE_BYTES['perpetual']:.0f}."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the candles of some plans will take.
+
+    Attributes:
+        lake_bytes: raw and curated tables.
+        database_bytes: tables and keys of PostgreSQL.
+    """
+
+    lake_bytes: int
+    database_bytes: int
+
+
+def estimate(plans: Iterable[InstrumentPlan], kinds: Mapping[str, str]) -> Estimate:
+    """Return what the candles of some plans will take, where all of them come.
+
+    Args:
+        plans: of instruments.
+        kinds: `future` or `perpetual`, by instrument.
+    """
+    in_lake = in_database = 0.0
+    for plan in plans:
+        kind = kinds[plan.instrument]
+        in_lake += plan.candles * (BYTES_PER_CANDLE + _CURATED_BYTES[kind])
+        in_database += plan.candles * _DATABASE_BYTES[kind]
+    return Estimate(round(in_lake), round(in_database))

@@ -1,0 +1,108 @@
+"""Which columns of a table fit a terminal, how wide each one is, and where prose wraps; pure."""
+
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+GAP = 2
+_COMMAND = re.compile(r"`[^`]*`")
+_HARD_SPACE = "\N{NO-BREAK SPACE}"
+# A cell of several words is not made narrower than this, so that few words stand alone.
+_LEAST_PROSE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How wide a column can be.
+
+    Attributes:
+        least: at which no word and no number is broken.
+        most: at which nothing is wrapped.
+        rank: see `Column`.
+    """
+
+    least: int
+    most: int
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What is shown.
+
+    Attributes:
+        widths: of the columns that are shown, by position.
+        hidden: positions of the others.
+    """
+
+    widths: dict[int, int]
+    hidden: list[int]
+
+
+def extent(title: str, cells: Sequence[str], rank: int, *, wraps: bool) -> Extent:
+    """Return how wide a column can be.
+
+    Args:
+        title: its heading, which may be wrapped.
+        cells: as they are printed.
+        rank: see `Column`.
+        wraps: whether the cells may be wrapped between words.
+    """
+    widest = max((cell_len(line) for cell in cells for line in cell.splitlines()), default=0)
+    word = max((cell_len(word) for cell in cells for word in cell.split()), default=0)
+    least = max(word, min(widest, _LEAST_PROSE)) if wraps else widest
+    heading = max(map(cell_len, title.split()), default=0)
+    return Extent(max(least, heading), max(widest, cell_len(title)), rank)
+
+
+def fit(extents: Sequence[Extent], available: int | None, *, may_hide: bool) -> Fitted:
+    """Return which columns are shown, and how wide.
+
+    Args:
+        extents: of all columns.
+        available: characters of a line; None where lines may be as long as they need to be.
+        may_hide: whether columns may be hidden; the first one never is.
+    """
+    shown = list(range(len(extents)))
+    if available is None:
+        return Fitted({place: extents[place].most for place in shown}, [])
+    while may_hide and len(shown) > 1 and _total(extents[n].least for n in shown) > available:
+        shown.remove(max(shown[1:], key=lambda n: (extents[n].rank, n)))
+    widths = {
+        place: max(extents[place].least, min(extents[place].most, available)) for place in shown
+    }
+    while _total(widths.values()) > available:
+        wrapped = [place for place in shown if widths[place] > extents[place].least]
+        if not wrapped:
+            break
+        widths[max(wrapped, key=lambda place: widths[place])] -= 1
+    return Fitted(widths, [place for place in range(len(extents)) if place not in shown])
+
+
+def wrapped(text: str, available: int | None) -> str:
+    """Return a line of prose broken between words, but not within a command in backticks.
+
+    Args:
+        text: one line; blanks at its start begin every line.
+        available: characters of a line; None where it is not broken.
+    """
+    if available is None:
+        return text
+    indent = text[: len(text) - len(text.lstrip())]
+    whole = _COMMAND.sub(lambda found: found[0].replace(" ", _HARD_SPACE), text)
+    lines = textwrap.wrap(
+        whole,
+        available,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines).replace(_HARD_SPACE, " ")
+
+
+def _total(widths: Iterable[int]) -> int:
+    each = list(widths)
+    return sum(each) + GAP * (len(each) - 1)

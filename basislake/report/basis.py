@@ -1,0 +1,256 @@
+"""Figures of the basis through time: the front quarterly, all contracts, fixed distances, one
+contract's life, and how much of it trades.
+"""
+
+from basislake.report.figures import Chart, Figure, Kind, query
+from basislake.report.steps import start_sql, step_sql, text_sql
+from lake.views.fronts import FRONT_QUARTERLY_ROLL_DAYS
+from lake.views.maturities import MATURITY_DAYS
+
+STEPS_A_LIFE = 120
+FRONT_STEPS, SURFACE_STEPS = 1_500, 400
+# A level of the surface reaches from k²/4 to (k + 1)²/4 days: narrow near the expiry, where
+# contracts are close together, wide far from it.
+LEVELS_A_ROOT_DAY = 2
+SHORTEST_DAYS = 1
+
+FRONT = Figure(
+    name="front-quarterly",
+    title="Front-quarterly basis",
+    caption=f"Annualised, rolled {FRONT_QUARTERLY_ROLL_DAYS} days before each expiry",
+    meaning=(
+        "The view `front_quarterly`: the quarterly future that expires first of those with more "
+        f"than {FRONT_QUARTERLY_ROLL_DAYS} days left. The time of the lake is cut into at most "
+        f"{FRONT_STEPS:,} equal steps, of an hour or more, counted from 1970: a point is the last "
+        "minute of a step that is not suspect. A step without one breaks the line; the pointer "
+        "names the contract."
+    ),
+    sql=query(f"""
+        WITH {step_sql(FRONT_STEPS)}, steps AS (
+            SELECT coin, {start_sql()} AS start, arg_max(instrument, ts) AS instrument,
+                   arg_max(annualised_pct, ts) AS annualised_pct
+            FROM front_quarterly
+            CROSS JOIN step
+            WHERE NOT suspect
+            GROUP BY ALL
+        )
+        SELECT coin, {text_sql("start")} AS start, instrument,
+               round(annualised_pct, 3) AS annualised_pct
+        FROM steps
+        ORDER BY coin, steps.start
+    """),
+    units={"annualised_pct": "percent a year"},
+    chart=Chart(
+        Kind.LINES,
+        x="start",
+        y=("annualised_pct",),
+        series="coin",
+        x_title="time, UTC",
+        y_title="annualised basis, % a year",
+        unit="%",
+    ),
+)
+
+SURFACE = Figure(
+    name="surface",
+    title="Every contract through time",
+    caption="Annualised basis by time and days to expiry; each streak is a contract on its way",
+    meaning=(
+        "The time of the lake is cut into at most "
+        f"{SURFACE_STEPS} equal steps, of an hour or more, counted from 1970; days to expiry into "
+        "levels from k²/4 to (k + 1)²/4 days. A cell is the median, over the last minute of each "
+        "hour, of the contracts in it. Left out: suspect minutes, and contracts with less than "
+        f"{SHORTEST_DAYS} day to expiry, whose annualised basis is mostly noise. The colours end "
+        "at the 2nd and 98th percentile of the cells. A click leads to the contract."
+    ),
+    sql=query(f"""
+        WITH {step_sql(SURFACE_STEPS)}, cells AS (
+            SELECT base AS coin, {start_sql()} AS start,
+                   floor({LEVELS_A_ROOT_DAY} * sqrt(days_to_expiry))::INTEGER AS level,
+                   median(annualised_pct) AS annualised_pct,
+                   list_sort(list(DISTINCT instrument)) AS instruments
+            FROM basis
+            JOIN instruments USING (instrument)
+            CROSS JOIN step
+            WHERE (epoch_us(ts) // 60000000 + 1) % 60 = 0
+                AND days_to_expiry >= {SHORTEST_DAYS}
+                AND annualised_pct IS NOT NULL
+                AND NOT suspect
+            GROUP BY ALL
+        )
+        SELECT coin, {text_sql("start")} AS start, level,
+               round(annualised_pct, 2) AS annualised_pct, instruments
+        FROM cells
+        ORDER BY coin, cells.start, level
+    """),
+    units={"level": "levels of days to expiry", "annualised_pct": "percent a year"},
+    chart=Chart(
+        Kind.SURFACE,
+        x="start",
+        y=("level", "annualised_pct"),
+        choose="coin",
+        x_title="time, UTC",
+        y_title="days to expiry",
+        unit="%",
+    ),
+    is_wide=True,
+)
+
+TERM_STRUCTURE = Figure(
+    name="term-structure",
+    title="The curve on any day",
+    caption="Annualised basis by days to expiry, in the last minute of a day (23:59 UTC)",
+    meaning=(
+        "Dotted: the newest minute of each coin. Hollow: the future or its perpetual did not "
+        "trade in that very minute. Left out: futures with 60 minutes or less to live, which have "
+        "no annualised basis, and suspect minutes."
+    ),
+    sql=query(f"""
+        SELECT base AS coin, {text_sql("ts")} AS minute,
+               list(instrument ORDER BY expires_at, instrument) AS instruments,
+               list(round(days_to_expiry, 2) ORDER BY expires_at, instrument) AS days,
+               list(round(annualised_pct, 2) ORDER BY expires_at, instrument) AS annualised_pct,
+               list((future_traded AND perpetual_traded)::TINYINT
+                    ORDER BY expires_at, instrument) AS traded
+        FROM basis
+        JOIN instruments USING (instrument)
+        WHERE (epoch_us(ts) // 60000000 + 1) % 1440 = 0
+            AND annualised_pct IS NOT NULL
+            AND NOT suspect
+        GROUP BY coin, ts
+        ORDER BY ts, coin
+    """),
+    units={"days": "days", "annualised_pct": "percent a year"},
+    chart=Chart(
+        Kind.HISTORY,
+        x="days",
+        y=("annualised_pct",),
+        series="coin",
+        choose="minute",
+        x_title="days to expiry",
+        y_title="annualised basis, % a year",
+        unit="%",
+    ),
+)
+
+MATURITY = Figure(
+    name="constant-maturity",
+    title="Basis at constant maturity",
+    caption="Annualised, at fixed distances to expiry, through the forward rate",
+    meaning=(
+        "The view `constant_maturity` (method `forward`: the total basis runs straight between "
+        "the two neighbouring futures; legs of at least one day), as of the last minute of each "
+        "day (23:59 UTC). No line where no future expires on one of the two sides: nothing is "
+        "extrapolated, and no day is filled in."
+    ),
+    sql=query(
+        "SELECT coin, strftime(ts, '%Y-%m-%d') AS day,\n"
+        + ",\n".join(
+            f"       round(max(annualised_pct) FILTER (days = {days}), 2) AS pct_{days}_days"
+            for days in MATURITY_DAYS
+        )
+        + "\nFROM constant_maturity_by(1440, 'forward', 'perpetual')"
+        + "\nGROUP BY coin, ts\nORDER BY coin, ts"
+    ),
+    units={f"pct_{days}_days": "percent a year" for days in MATURITY_DAYS},
+    chart=Chart(
+        Kind.LINES,
+        x="day",
+        y=tuple(f"pct_{days}_days" for days in MATURITY_DAYS),
+        choose="coin",
+        names={f"pct_{days}_days": f"{days} days" for days in MATURITY_DAYS},
+        colours=tuple(f"step-{n}" for n in range(1, len(MATURITY_DAYS) + 1)),
+        x_title="day, UTC",
+        y_title="annualised basis, % a year",
+        unit="%",
+    ),
+)
+
+CONTRACTS = Figure(
+    name="contracts",
+    title="One contract's way to expiry",
+    caption="Basis in percent of the perpetual, by days to expiry",
+    meaning=(
+        f"The life of a future is cut into at most {STEPS_A_LIFE} steps of whole minutes, counted "
+        "back from the expiry: the line is the last minute of a step, the band its lowest and "
+        "highest, so no extreme is lost. Suspect minutes are left out."
+    ),
+    sql=query(f"""
+        WITH lives AS (
+            SELECT instrument, epoch_us(expires_at) AS expiry_us,
+                   greatest(1, (epoch_us(expires_at) - epoch_us(listed_at))
+                               // {60_000_000 * STEPS_A_LIFE} + 1) AS step_minutes
+            FROM instruments
+            WHERE kind = 'future'
+        ), steps AS (
+            SELECT instrument, step_minutes,
+                   (expiry_us - epoch_us(ts)) // (60000000 * step_minutes) AS step,
+                   arg_max(basis_pct, ts) AS last, min(basis_pct) AS low, max(basis_pct) AS high
+            FROM basis
+            JOIN lives USING (instrument)
+            WHERE NOT suspect
+            GROUP BY ALL
+        )
+        SELECT instrument, step_minutes,
+               list(step ORDER BY step DESC) AS step,
+               list(round(last, 4) ORDER BY step DESC) AS last_basis_pct,
+               list(round(low, 4) ORDER BY step DESC) AS low_basis_pct,
+               list(round(high, 4) ORDER BY step DESC) AS high_basis_pct
+        FROM steps
+        JOIN instruments USING (instrument)
+        GROUP BY instrument, step_minutes, base, expires_at
+        ORDER BY expires_at DESC, base, instrument
+    """),
+    units={
+        "step_minutes": "minutes",
+        "step": "steps of step_minutes before the expiry",
+        "last_basis_pct": "percent",
+        "low_basis_pct": "percent",
+        "high_basis_pct": "percent",
+    },
+    chart=Chart(
+        Kind.BAND,
+        x="step",
+        y=("last_basis_pct", "low_basis_pct", "high_basis_pct"),
+        choose="instrument",
+        x_title="days to expiry",
+        y_title="basis, % of the perpetual",
+        unit="%",
+    ),
+)
+
+UNTRADED = Figure(
+    name="untraded",
+    title="Minutes without a trade",
+    caption="Share of the candles of a month in which nothing traded",
+    meaning=(
+        "By calendar month (UTC). Where nothing trades in a minute, the exchange repeats the last "
+        "close."
+    ),
+    sql=query("""
+        WITH days AS (
+            SELECT instrument, epoch_us(ts) // 86400000000 AS day, count(*) AS candles,
+                   count_if(NOT traded) AS untraded
+            FROM candles
+            GROUP BY ALL
+        )
+        SELECT base || ' ' || if(kind = 'perpetual', 'perpetual', 'futures') AS series,
+               strftime(make_timestamp(day * 86400000000), '%Y-%m') AS month,
+               sum(candles) AS candles, sum(untraded) AS untraded,
+               round(100 * sum(untraded) / sum(candles), 3) AS untraded_pct
+        FROM days
+        JOIN instruments USING (instrument)
+        GROUP BY 1, 2
+        ORDER BY 1, 2
+    """),
+    units={"untraded_pct": "percent"},
+    chart=Chart(
+        Kind.LINES,
+        x="month",
+        y=("untraded_pct",),
+        series="series",
+        x_title="month, UTC",
+        y_title="candles without a trade, %",
+        unit="%",
+    ),
+)

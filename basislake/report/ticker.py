@@ -1,0 +1,101 @@
+"""The market at a glance: a card per coin, and the lake in figures; HTML from facts, pure."""
+
+from html import escape
+
+from basislake.output import size
+from basislake.report.facts import Facts
+from basislake.report.listing import MINUS, NOTHING, count_of, number, share
+
+_SCALES = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
+
+
+def cards(facts: Facts) -> str:
+    """Return a card for each coin: its price, what it did, its basis, what it traded."""
+    rows = facts.rows["quotes"]
+    names = sorted({str(coin) for figure in facts.rows.values() for coin in figure.get("coin", [])})
+    return "".join(
+        _card({name: values[n] for name, values in rows.items()}, names)
+        for n in range(count_of(rows))
+    )
+
+
+def tiles(facts: Facts) -> str:
+    """Return the lake in figures."""
+    of = facts.first("summary")
+    storage = sum(facts.rows["storage"]["bytes"])
+    covered = of["covered_pct"]
+    listed = [
+        ("Instruments", number(of["instruments"]),
+         f"{number(of['futures'])} futures; {number(of['with_candles'])} with candles"),
+        ("Candles", number(of["candles"]), f"{number(of['raw_candles'])} as received"),
+        ("Covered", NOTHING if covered is None else f"{share(covered)} %",
+         f"{number(of['due_minutes'] - of['present_minutes'])} minutes absent"),
+        ("Basis rows", number(of["basis_rows"]), f"{number(of['unmatched'])} unmatched"),
+        ("Refused", number(of["quarantined"]), "candles in quarantine"),
+        ("Storage", size(storage), _a_candle(storage, of["raw_candles"])),
+        ("PostgreSQL", *_database(facts)),
+    ]  # fmt: skip
+    return "".join(
+        f"<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>"
+        for name, value, note in listed
+    )
+
+
+def amount(value: float | None) -> str:
+    """Return an amount of money in its largest unit: 1.26 B."""
+    if value is None:
+        return NOTHING
+    for scale, unit in _SCALES:
+        if value >= scale:
+            return f"{value / scale:,.{2 if value < 10 * scale else 1}f} {unit}"
+    return f"{value:,.0f}"
+
+
+def _card(of: dict[str, object], coins: list[str]) -> str:
+    place = coins.index(str(of["coin"])) % 4 + 1
+    facts = [
+        ("7 days", _change(of["change_7d_pct"])),
+        ("30 days", _change(of["change_30d_pct"])),
+        (f"24 h low {NOTHING} high", f"{number(of['low_1d'])} {NOTHING} {number(of['high_1d'])}"),
+        ("24 h perpetual", f"{amount(_number(of['perpetual_cost_1d']))} USD"),
+        ("24 h futures", f"{amount(_number(of['futures_cost_1d']))} USD"),
+        ("Open", f"{number(of['open_futures'])} futures"),
+    ]
+    front = NOTHING
+    note = "front quarterly"
+    if of["front_quarterly"] is not None:
+        front = f"{number(of['front_annualised_pct'])} %"
+        note = f"a year, {escape(str(of['front_quarterly']))}, {number(of['front_days'])} days"
+    listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+    return (
+        f'<div class="card" style="--coin:var(--series-{place})">'
+        f'<div class="headline"><p><b>{escape(str(of["perpetual"]))}</b>'
+        f"<small>{escape(str(of['minute']))} UTC</small></p>"
+        f'<p class="price">{number(of["price"])}<small>USD</small>'
+        f"<span>{_change(of['change_1d_pct'])}<small>24 h</small></span></p>"
+        f'<p class="front">{front}<small>{note}</small></p></div>'
+        f"<dl>{listed}</dl></div>"
+    )
+
+
+def _change(value: object) -> str:
+    if not isinstance(value, float):
+        return NOTHING
+    sign, name = ("+", "up") if value > 0 else (MINUS, "down") if value < 0 else ("", "flat")
+    return f'<span class="{name}">{sign}{abs(value):,.2f} %</span>'
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) else None
+
+
+def _a_candle(size_bytes: int, candles: int) -> str:
+    return f"{size_bytes / candles:.1f} bytes a candle" if candles else "no candle yet"
+
+
+def _database(facts: Facts) -> tuple[str, str]:
+    parity = facts.rows["parity"]
+    if not facts.has_database:
+        return NOTHING, "not asked"
+    rows = f"{sum(parity['database_rows']):,} rows"
+    return ("equal" if all(parity["is_equal"]) else "differs"), rows

@@ -1,0 +1,20 @@
+"""What the completion of a shell needs beyond what click does."""
+
+from typing import ClassVar
+
+from click.shell_completion import BashComplete
+
+
+class Bash(BashComplete):
+    """bash, which ends a word at `@`, so that @curve would never be completed, and takes
+    `--lake=./demo` for three words.
+    """
+
+    source_template: ClassVar[str] = (
+        f"{BashComplete.source_template.strip()}\nCOMP_WORDBREAKS=${{COMP_WORDBREAKS//@}}\n"
+    )
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """Return the words before the cursor, without those `=`, and the word at the cursor."""
+        words, incomplete = super().get_completion_args()
+        return [word for word in words if word != "="], incomplete

@@ -1,0 +1,114 @@
+"""`instruments`: discover, store and list; or name what is left out, and why."""
+
+from dataclasses import asdict
+
+import click
+import polars as pl
+
+from basislake import PROGRAM
+from basislake.columns import Column
+from basislake.exchange_settings import ExchangeSettings
+from basislake.output import print_json, say
+from basislake.pipeline import instrument_counts
+from basislake.settings import check_exists
+from basislake.tables import print_table
+from basislake.verbs.ingest import tell_discovery
+from ingest.discover import Discovery, discover
+from ingest.scope import as_json as scope_as_json
+from ingest.scope import outside, scope_of
+from ingest.selection import Selection, choose
+from lake import Lake
+from lake.tables import INSTRUMENTS
+
+# What of a record is listed, and how.
+_LISTED = {
+    "instrument": Column("instrument"),
+    "term": Column("term", rank=1),
+    "listed_at": Column("listed"),
+    "expires_at": Column("expires"),
+    "tick_size": Column("tick size", rank=2),
+    "contract_size": Column("contract size", rank=2),
+    "active": Column("active"),
+}
+
+
+def instruments(
+    where: Lake,
+    settings: ExchangeSettings,
+    selection: Selection,
+    *,
+    left_out: bool,
+    offline: bool,
+    as_json: bool,
+) -> int:
+    """See `basislake.commands.instruments`; return the exit code."""
+    if offline:
+        check_exists(where)
+        found = Discovery(where.read(INSTRUMENTS))
+    else:
+        with settings.open(where) as exchange:
+            found = discover(exchange, where, PROGRAM)
+        tell_discovery(found)
+    chosen = by_expiry(_listed(found.known, selection))
+    scope = scope_of(where)
+    out_of_scope = outside(found.known, scope)
+    if as_json:
+        print_json(
+            {
+                **instrument_counts(found.known),
+                "new": found.new,
+                "left_out": found.left_out,
+                "left_out_records": [
+                    {"instrument": record.name, "reason": record.reason}
+                    for record in found.left_out_records
+                ],
+                "scope": scope_as_json(scope),
+                "out_of_scope": [
+                    {"instrument": name, "reason": reason} for name, reason in out_of_scope.items()
+                ],
+                "refused": [asdict(refused) for refused in found.refused],
+                "failed": found.failed,
+                "instruments": chosen.to_dicts(),
+            }
+        )
+    elif left_out:
+        _show_left_out(found, out_of_scope, offline=offline)
+    else:
+        print_table(
+            "Instruments, by expiry", list(_LISTED.values()), chosen.select(*_LISTED).rows()
+        )
+    return 0 if found.is_complete else 1
+
+
+def by_expiry(instruments: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of `instruments` by expiry; perpetuals, which have none, come first."""
+    return instruments.sort("expires_at", "instrument", nulls_last=False)
+
+
+def _listed(known: pl.DataFrame, selection: Selection) -> pl.DataFrame:
+    """The chosen instruments whose life meets the chosen minutes."""
+    if selection.currencies or selection.names:
+        known = choose(known, selection).drop("is_companion")
+    if selection.span is None:
+        return known
+    is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > selection.span.start)
+    return known.filter(pl.col("listed_at") < selection.span.end, is_open)
+
+
+def _show_left_out(found: Discovery, out_of_scope: dict[str, str], *, offline: bool) -> None:
+    """Print what the lake does not take of the exchange's lists, and what is not in its scope."""
+    rows = sorted((record.reason, record.name) for record in found.left_out_records)
+    if rows:
+        print_table(
+            "Left out of the exchange's lists", ["instrument", "why"], [(n, why) for why, n in rows]
+        )
+    elif offline:
+        say(
+            "What the exchange lists and the lake leaves out is not stored; without --offline the "
+            "exchange is asked."
+        )
+    else:
+        click.echo("Nothing on the exchange's lists is left out.")
+    if out_of_scope:
+        click.echo()
+        print_table("Known, out of the lake's scope", ["instrument", "why"], out_of_scope.items())

@@ -1,0 +1,125 @@
+"""`plan`: what a backfill would ask for; nothing is written."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from basislake.columns import Column, Kind
+from basislake.estimates import BASIS, estimate
+from basislake.exchange_settings import ExchangeSettings
+from basislake.output import called, counted, duration, print_json, say, size
+from basislake.pipeline import knows_nothing
+from basislake.settings import lake_flag
+from basislake.tables import print_table
+from ingest.plans import make_plans, plan_figures
+from ingest.scope import as_json as scope_as_json
+from ingest.scope import described, scope_of, within
+from ingest.selection import Selection
+from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
+from lake import Lake
+from lake.tables import INSTRUMENTS
+
+# The answer is wanted now; a run has more patience.
+_MOST_RETRIES = 1
+# Perpetuals, which never expire, come first.
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+
+
+def plan(
+    where: Lake,
+    settings: ExchangeSettings,
+    selection: Selection,
+    *,
+    repair: bool,
+    again: bool,
+    as_json: bool,
+) -> int:
+    """See `basislake.commands.plan`; return the exit code."""
+    settings.check(where)
+    chosen = within(selection, scope_of(where))
+    plans: list[InstrumentPlan] = []
+    at = None
+    is_unknown = knows_nothing(where)
+    if is_unknown:
+        say(
+            "The lake knows no instruments yet, so nothing can be planned. The exchange was not "
+            f"asked. `{called()} instruments{lake_flag(where)}` fetches them."
+        )
+    else:
+        with settings.open() as exchange:
+            at = exchange.server_time(_MOST_RETRIES)
+        plans = make_plans(where, chosen, at, repair=repair, again=again)
+    known = where.snapshot(INSTRUMENTS).read()
+    records = {row["instrument"]: row for row in known.to_dicts()}
+    kinds = {name: row["kind"] for name, row in records.items()}
+    figures = {**plan_figures(plans, settings.rate), **asdict(estimate(plans, kinds))}
+    rows = sorted(
+        (_row(plan, records[plan.instrument], kinds) for plan in plans),
+        key=lambda row: (row["expires_at"] or _BEFORE_ALL, row["instrument"]),
+    )
+    if as_json:
+        basis = " ".join(BASIS.split())
+        facts = {"at": at, "scope": scope_as_json(chosen), "estimates": basis}
+        print_json({**figures, **facts, "instruments": rows})
+    elif not is_unknown:
+        _show(figures, rows, chosen, settings.rate)
+    return int(is_unknown)
+
+
+def _row(plan: InstrumentPlan, record: dict[str, Any], kinds: dict[str, str]) -> dict[str, Any]:
+    return {
+        "instrument": plan.instrument,
+        "expires_at": record["expires_at"],
+        "start": plan.wanted[0].start if plan.wanted else None,
+        "end": plan.wanted[-1].end if plan.wanted else None,
+        "windows": len(plan.windows),
+        "candles": plan.candles,
+        "bytes": round(plan.candles * BYTES_PER_CANDLE),
+        **asdict(estimate([plan], kinds)),
+    }
+
+
+def _show(
+    figures: dict[str, Any], rows: list[dict[str, Any]], chosen: Selection, rate: float
+) -> None:
+    needed = [row for row in rows if row["windows"]]
+    columns: list[str | Column] = [
+        "instrument",
+        Column("from", rank=1),
+        "until",
+        "calls",
+        "candles",
+        Column("in the lake", Kind.SIZE),
+    ]
+    cells = [
+        [
+            row["instrument"],
+            row["start"],
+            row["end"],
+            row["windows"],
+            row["candles"],
+            row["lake_bytes"],
+        ]
+        for row in needed
+    ]
+    if cells:
+        print_table("Plan, by expiry", columns, cells)
+        click.echo()
+    click.echo(f"Scope: {described(chosen)}, {counted(len(rows), 'instrument')}.")
+    if not cells:
+        click.echo("Nothing is left to fetch.")
+        return
+    seconds = figures["seconds_at_rate"]
+    lasting = f", {duration(seconds)} at {rate:g} calls/s" if seconds else ""
+    click.echo(
+        f"To fetch: at most {counted(figures['candles'], 'candle')} of "
+        f"{counted(len(needed), 'instrument')}, in {counted(figures['calls'], 'call')}{lasting}."
+    )
+    click.echo(
+        f"Disk: about {size(figures['lake_bytes'])} more in the lake, of them "
+        f"{size(figures['bytes'])} raw;\n  and {size(figures['database_bytes'])} in PostgreSQL, "
+        "where they are loaded (`run --no-load` loads nothing)."
+    )
+    click.echo(BASIS)

@@ -1,0 +1,51 @@
+"""`scope`: what the lake is meant to hold."""
+
+from dataclasses import replace
+
+import click
+import polars as pl
+
+from basislake import PROGRAM
+from basislake.output import called, counted, print_json
+from basislake.settings import check_exists, lake_flag
+from ingest.scope import as_json as scope_as_json
+from ingest.scope import described, outside, scope_of, set_scope
+from ingest.selection import Selection
+from lake import Lake
+from lake.tables import INSTRUMENTS
+
+
+def scope(where: Lake, selection: Selection, *, as_json: bool) -> int:
+    """See `basislake.commands.scope`; return the exit code."""
+    is_change = selection != Selection()
+    if is_change:
+        set_scope(where, replace(selection, is_all=False), PROGRAM)
+    else:
+        check_exists(where)
+    now = scope_of(where)
+    known = where.read(INSTRUMENTS)
+    inside = known.filter(~pl.col("instrument").is_in(list(outside(known, now))))
+    if as_json:
+        print_json(
+            {
+                "scope": scope_as_json(now),
+                "known": known.height,
+                "in_scope": inside.height,
+                "instruments": inside["instrument"].to_list(),
+            }
+        )
+        return 0
+    click.echo(f"Scope: {described(now)}.")
+    if known.is_empty():
+        click.echo(
+            f"The lake knows no instruments yet; `{called()} instruments{lake_flag(where)}` "
+            "fetches them."
+        )
+    else:
+        click.echo(f"In scope: {inside.height:,} of {counted(known.height, 'known instrument')}.")
+    if is_change:
+        click.echo(
+            f"Nothing was fetched or deleted. `{called()} plan{lake_flag(where)}` shows what is "
+            "still to be fetched."
+        )
+    return 0

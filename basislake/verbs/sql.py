@@ -1,0 +1,172 @@
+"""`sql`: questions to the lake in SQL, and what becomes of the answers."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from textwrap import indent
+
+import click
+import polars as pl
+
+from basislake.asof import opened
+from basislake.columns import Column, Kind
+from basislake.examples import EXAMPLES, MARK
+from basislake.export import export, objects, readable
+from basislake.files import replacing
+from basislake.formats import BINARY, TABLE, format_of
+from basislake.output import counted, print_json, say, size
+from basislake.queries import query_text
+from basislake.settings import check_exists
+from basislake.tables import heading, paragraph, print_table
+from lake import Lake, duck
+from lake.errors import UsageError
+from lake.tables import TABLES, Type
+
+_SHOWN_ROWS = 50
+
+
+def sql(
+    query: str | None,
+    where: Lake,
+    as_of: int | datetime | None,
+    format_: str | None,
+    output: Path | None,
+    *,
+    shows_examples: bool,
+    as_json: bool,
+) -> int:
+    """See `basislake.commands.sql`; return the exit code."""
+    if shows_examples:
+        _show_examples(as_json=as_json)
+        return 0
+    format_, is_compressed = format_of("json" if as_json else format_, output)
+    if query is None:
+        return _converse(where, as_of, format_, output)
+    text = query_text(query)
+    check_exists(where)
+    asked = duck.parsed(text)
+    with opened(where, as_of) as lake:
+        if output is not None or format_ in BINARY:
+            _check_single(asked)
+        answers = _answers(lake, asked)
+        if output is not None:
+            for rows in answers:
+                _save(rows, format_, output, is_compressed=is_compressed)
+        elif format_ == "json":
+            print_json(_as_json([objects(readable(rows)) for rows in answers]))
+        else:
+            for number, rows in enumerate(answers):
+                print_rows(rows, format_, is_first=number == 0)
+    return 0
+
+
+def print_rows(
+    frame: pl.DataFrame, format_: str, *, is_first: bool, title: str = "", hint: str = ""
+) -> None:
+    """Print an answer on stdout, below an empty line where it is not the first.
+
+    Args:
+        frame: its rows.
+        format_: of `basislake.formats`.
+        is_first: of those that the command prints.
+        title: above a table; the number of rows by default.
+        hint: how to see all rows, where a table shows some; by default by the command's option.
+    """
+    if not is_first and format_ != "ndjson":
+        click.echo()
+    if format_ == TABLE:
+        shown = readable(frame.head(_SHOWN_ROWS))
+        more = frame.height - shown.height
+        how = hint or "--format csv prints all."
+        note = f"... and {counted(more, 'more row')}; {how}" if more else ""
+        columns = [Column(name, _kind(name)) for name in frame.columns]
+        print_table(title or counted(frame.height, "row"), columns, shown.rows(), note=note)
+    elif format_ == "json":
+        print_json(objects(readable(frame)))
+    else:
+        export(frame, format_, sys.stdout.buffer, is_compressed=False)
+
+
+def _kind(name: str) -> Kind:
+    """A column that is called as a time of the lake holds times, also where all are midnights."""
+    return Kind.TIME if name in _times() else Kind.PLAIN
+
+
+def _times() -> set[str]:
+    columns = (column for table in TABLES.values() for column in table.columns)
+    return {column.name for column in columns if column.type is Type.TIME}
+
+
+def _converse(where: Lake, as_of: int | datetime | None, format_: str, output: Path | None) -> int:
+    if output is not None or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "Give a query: SQL, a file that ends in .sql, - for the standard input, or @NAME of "
+            "an example (`--examples` lists them). On a terminal `basislake sql` alone is a shell."
+        )
+    check_exists(where)
+    from basislake.shell import shell  # noqa: PLC0415  (its library is of no use to others)
+
+    with opened(where, as_of) as lake, lake.duckdb() as connection:
+        return shell(lake, connection, format_)
+
+
+def _check_single(asked: Sequence[duck.Statement]) -> None:
+    """Refuse what does not give one table, before anything is run.
+
+    Raises:
+        UsageError: none of the statements gives rows, or more than one.
+    """
+    count = sum(statement.gives_rows for statement in asked)
+    if count != 1:
+        raise UsageError(
+            f"A file holds the rows of one statement, and {count or 'none'} of these "
+            f"{'give' if count > 1 else 'gives'} rows. Nothing was run."
+        )
+
+
+def _answers(lake: Lake, asked: Sequence[duck.Statement]) -> Iterator[pl.DataFrame]:
+    """Run statements one after the other; the rows of those that give some."""
+    if len(asked) == 1:
+        # Of a single one only what it names is opened.
+        rows = lake.sql(asked[0].text)
+        if asked[0].gives_rows:
+            yield rows
+        return
+    with lake.duckdb() as connection:
+        for number, statement in enumerate(asked, 1):
+            try:
+                rows = duck.rows(connection, statement.text)
+            except UsageError as exc:
+                raise UsageError(f"Statement {number} of {len(asked)}: {exc}") from exc
+            if statement.gives_rows:
+                yield rows
+
+
+def _as_json(answers: list[list[dict[str, object]]]) -> list[object]:
+    """The rows of the one answer; of several, a list of such lists."""
+    return list(answers[0]) if len(answers) == 1 else list(answers)
+
+
+def _save(frame: pl.DataFrame, format_: str, output: Path, *, is_compressed: bool) -> None:
+    try:
+        with replacing(output) as sink:
+            export(frame, format_, sink, is_compressed=is_compressed)
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise UsageError(f"{output} cannot be written: {exc.strerror or exc}.") from exc
+    # A pipe has no size.
+    bytes_ = f", {size(output.stat().st_size)}," if output.is_file() else ""
+    say(f"Wrote {counted(frame.height, 'row')}{bytes_} to {output}.")
+
+
+def _show_examples(*, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(example) for example in EXAMPLES])
+        return
+    for example in EXAMPLES:
+        heading(f"{MARK}{example.name}: {example.title}")
+        paragraph(example.expect)
+        click.echo(f"\n{indent(example.sql, '    ')}\n")

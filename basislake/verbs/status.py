@@ -1,0 +1,132 @@
+"""`status`: what the lake and the database hold, what is left, what runs and what failed."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from shlex import quote
+from typing import Any
+
+import click
+
+from basislake.defaults import EMBEDDED
+from basislake.output import counted, print_json, say
+from basislake.overview import (
+    next_steps,
+    show_coins,
+    show_next,
+    show_summary,
+    show_tables,
+)
+from basislake.retry import retry_command
+from basislake.runs import show_ended, show_running
+from basislake.settings import check_exists, lake_flag
+from basislake.status import database_status, lake_status
+from basislake.tables import print_table
+from basislake.target import Target
+from lake import Lake
+from lake.errors import LoadError
+from load.address import DEFAULT_SCHEMA
+
+_SHOWN_INTERVALS = 10
+
+
+def status(where: Lake, target: Target, *, as_json: bool) -> int:
+    """See `basislake.commands.status`; return the exit code."""
+    check_exists(where)
+    now = datetime.now(UTC)
+    found = lake_status(where, now)
+    found["database"], found["database_error"] = _database(where, target)
+    found["retry"] = retry_command(where, found["failed"]) if found["failed"] else None
+    steps = next_steps(found)
+    if as_json:
+        print_json(found | {"next": [{"verb": verb, "why": why} for verb, why in steps]})
+    else:
+        _show(found, now)
+        # Whether something is left to do is not known where the database cannot be asked.
+        if steps or not found["database_error"]:
+            show_next(steps, lake_flag(where), _flags(target))
+    if found["database_error"]:
+        say(f"Error: {found['database_error']}")
+    differs = not all(row["equal"] for row in (found["database"] or {}).values())
+    is_wrong = found["failed"] or found["scope_problem"] or found["database_error"]
+    return 1 if is_wrong or differs else 0
+
+
+def _database(where: Lake, target: Target) -> tuple[dict[str, Any] | None, str | None]:
+    """The rows of the database, None where the embedded one was never made; and why it cannot be
+    asked, if so, which hides nothing of the lake.
+    """
+    try:
+        with target.known(where) as uri:
+            if uri is None:
+                return None, None
+            return database_status(where, uri, target.schema, target.lock_wait_s), None
+    except LoadError as exc:
+        return None, str(exc)
+
+
+def _flags(target: Target) -> str:
+    """What another command needs to be about the same database; never a password."""
+    database = "" if target.postgres == EMBEDDED else " --postgres URI"
+    is_usual = target.schema == DEFAULT_SCHEMA
+    return database + ("" if is_usual else f" --schema {quote(target.schema)}")
+
+
+def _show(found: dict[str, Any], now: datetime) -> None:
+    show_summary(found)
+    click.echo()
+    show_coins(found["coins"])
+    show_running(found["running"])
+    _show_failed(found)
+    _show_intervals(
+        "Missing after the first candle",
+        found["missing"],
+        "The exchange left them out twice or more. The next backfill asks once more, then only "
+        "--repair.",
+    )
+    if found["quarantined"]:
+        print_table("Quarantine", ["rule", "rows"], list(found["quarantined"].items()))
+    show_ended(found["runs"])
+    _show_database(found)
+    click.echo()
+    show_tables(found, now)
+    click.echo()
+
+
+def _show_failed(found: Mapping[str, Any]) -> None:
+    """What got no answer; of the instruments in scope the command that asks for just that."""
+    told = ""
+    if found["retry"]:
+        count = counted(len(found["failed"]), "instrument")
+        told = f"To ask again for just that ({count}):\n  {found['retry']}"
+    _show_intervals("Asked, not answered", found["unanswered"], told)
+
+
+def _show_intervals(title: str, intervals: Sequence[Mapping[str, Any]], note: str) -> None:
+    if not intervals:
+        return
+    rows = [list(row.values()) for row in intervals[:_SHOWN_INTERVALS]]
+    more = len(intervals) - len(rows)
+    print_table(title, ["instrument", "start", "end", "minutes"], rows)
+    if more:
+        click.echo(f"And {counted(more, 'interval')} more; `--json` lists all.")
+    if note:
+        click.echo(note)
+    click.echo()
+
+
+def _show_database(found: Mapping[str, Any]) -> None:
+    if found["database_error"]:
+        click.echo("PostgreSQL: cannot be asked.")
+        return
+    if found["database"] is None:
+        click.echo("PostgreSQL: nothing loaded yet; `basislake load` does it.")
+        return
+    rows = [
+        [name, row["lake"], row["database"], row["behind"], row["equal"]]
+        for name, row in found["database"].items()
+    ]
+    compares = "`basislake load --verify` compares every cell."
+    sends = "`basislake load` sends what changed, `load --full` everything."
+    note = sends if any(row["behind"] for row in found["database"].values()) else compares
+    columns = ["table", "rows in lake", "in database", "to load", "equal"]
+    print_table("PostgreSQL", columns, rows, note=note)

@@ -1,0 +1,176 @@
+"""What a lake is meant to hold, as a selection of instruments and minutes; and what is outside."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ingest.selection import Selection, choose, select
+from lake.errors import LakeError, UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lake import Lake
+
+_CURRENCIES, _INSTRUMENTS, _SINCE, _UNTIL = "currencies", "instruments", "since", "until"
+_SHOWN_NAMES = 3
+
+
+def scope_of(lake: "Lake") -> Selection:
+    """Return what a lake is meant to hold: everything, unless somebody said otherwise.
+
+    Raises:
+        LakeError: the lake cannot be read, or a newer basislake has set its scope.
+    """
+    from lake.scope import stored  # noqa: PLC0415  (it loads the lake's libraries)
+
+    found = stored(lake)
+    unknown = sorted(found.keys() - {_CURRENCIES, _INSTRUMENTS, _SINCE, _UNTIL})
+    if unknown:
+        raise _unusable(lake, f"this basislake does not know {', '.join(unknown)}")
+    try:
+        return select(
+            found.get(_CURRENCIES, ()),
+            found.get(_INSTRUMENTS, ()),
+            _time(found.get(_SINCE)),
+            _time(found.get(_UNTIL)),
+        )
+    except (ValueError, TypeError, UsageError) as exc:
+        raise _unusable(lake, str(exc).rstrip(".")) from exc
+
+
+def set_scope(lake: "Lake", selection: Selection, program: str) -> None:
+    """Set what a lake is meant to hold; no candle is fetched or deleted.
+
+    Args:
+        lake: whose scope it is; it is made where there is none.
+        selection: of instruments and minutes.
+        program: name and version, for the lineage.
+
+    Raises:
+        UsageError: the lake knows instruments, and not all of those.
+        LakeError: the lake cannot be read or written; the scope is as it was.
+    """
+    from lake.scope import store  # noqa: PLC0415
+    from lake.tables import INSTRUMENTS  # noqa: PLC0415
+
+    known = lake.snapshot(INSTRUMENTS).read()
+    if not known.is_empty():
+        choose(known, selection)
+    store(lake, to_plain(selection), program)
+
+
+def to_plain(selection: Selection) -> dict[str, Any]:
+    """Return a scope as plain values; empty for everything; pure."""
+    values = {
+        _CURRENCIES: list(selection.currencies),
+        _INSTRUMENTS: list(selection.names),
+        _SINCE: selection.since,
+        _UNTIL: selection.until,
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def within(given: Selection, scope: Selection) -> Selection:
+    """Return what a command is about: what its flags say, and the scope where they say nothing.
+
+    Instruments (by currency or by name), the first minute and the last are three things: each is
+    taken from the flags where they give it. `--all` leaves the scope aside altogether; pure.
+
+    Raises:
+        UsageError: the two together leave no minute.
+    """
+    if given.is_all:
+        return given
+    names_given = bool(given.currencies or given.names)
+    both = given if names_given else scope
+    since, until = given.since or scope.since, given.until or scope.until
+    if since is not None and until is not None and since >= until:
+        raise UsageError(
+            f"No minute is left: the scope of the lake is {described(scope)}. Nothing was done; "
+            "give --since and --until both, or --all to leave the scope aside."
+        )
+    return Selection(both.currencies, both.names, since, until)
+
+
+def described(scope: Selection) -> str:
+    """Say in a few words what is in a scope; pure."""
+    parts = []
+    if scope.currencies:
+        parts.append(" and ".join(scope.currencies))
+    if scope.names:
+        shown = ", ".join(scope.names[:_SHOWN_NAMES])
+        more = len(scope.names) - _SHOWN_NAMES
+        parts.append(f"{shown}{f' and {more} more' if more > 0 else ''}, and perpetuals")
+    if scope.since:
+        parts.append(f"since {_shown(scope.since)}")
+    if scope.until:
+        parts.append(f"until {_shown(scope.until)}")
+    return ", ".join(parts) or "everything"
+
+
+def outside(instruments: "pl.DataFrame", scope: Selection) -> dict[str, str]:
+    """Return the instruments that are not in a scope, each with the reason; pure.
+
+    Args:
+        instruments: rows of the table `instruments`; the scope may name others.
+        scope: of the lake.
+    """
+    chosen = set(chosen_of(instruments, scope)["instrument"])
+    found = {}
+    lives = instruments.select("instrument", "listed_at", "expires_at")
+    for name, listed_at, expires_at in lives.iter_rows():
+        if name not in chosen:
+            found[name] = f"the scope is {described(scope)}"
+        elif scope.until and listed_at >= scope.until:
+            found[name] = f"listed after the scope's end, {_shown(scope.until)}"
+        elif scope.since and expires_at and expires_at <= scope.since:
+            found[name] = f"expired before the scope's start, {_shown(scope.since)}"
+    return found
+
+
+def chosen_of(instruments: "pl.DataFrame", scope: Selection) -> "pl.DataFrame":
+    """Return the instruments of a scope as `ingest.selection.choose` does, but without an error for
+    names that are not known (yet); pure.
+    """
+    known = set(instruments["instrument"])
+    names = tuple(name for name in scope.names if name in known)
+    if not scope.names or names:
+        # Where no name is of the scope's currencies there is none.
+        with suppress(UsageError):
+            return choose(instruments, replace(scope, names=names))
+    return choose(instruments.clear(), Selection())
+
+
+def as_json(scope: Selection) -> Mapping[str, Any]:
+    """Return a scope as every `--json` prints it; pure."""
+    return {
+        "is_everything": not to_plain(scope),
+        _CURRENCIES: list(scope.currencies),
+        _INSTRUMENTS: list(scope.names),
+        _SINCE: scope.since,
+        _UNTIL: scope.until,
+        "described": described(scope),
+    }
+
+
+def _unusable(lake: "Lake", why: str) -> LakeError:
+    return LakeError(
+        f"The scope of the lake at {lake.uri} cannot be used: {why}. Nothing was changed. A newer "
+        "basislake may have set it; `basislake scope --all` sets it to everything."
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _shown(time: datetime) -> str:
+    """A date where that says it, else the minute, or all digits."""
+    if not (time.hour or time.minute or time.second or time.microsecond):
+        return f"{time:%Y-%m-%d}"
+    if not (time.second or time.microsecond):
+        return f"{time:%Y-%m-%dT%H:%MZ}"
+    return time.isoformat()

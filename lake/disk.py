@@ -1,0 +1,94 @@
+"""How much of the disk, or of the store, a lake takes, and how much maintenance can free."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from lake import files
+from lake.guard import explained
+from lake.snapshot import LOG, Snapshot
+from lake.store import Lake
+
+# What `st_blocks` counts, whatever the file system.
+_BLOCK_BYTES = 512
+# The name of what is in no folder below the lake's own.
+OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """What a lake takes.
+
+    Attributes:
+        used_bytes: all files in the lake's folder: what `du` shows; in a store their sizes.
+        live_bytes: of it the data files that the tables consist of now.
+        replaced_bytes: of it the data files that no table needs any more.
+        freed_bytes: of those the files that maintenance deletes now; the others were replaced less
+            than a day ago, and follow later.
+        folders: used_bytes by folder, the tables and others such as `postgres`, the largest first.
+    """
+
+    used_bytes: int
+    live_bytes: int
+    replaced_bytes: int
+    freed_bytes: int
+    folders: Mapping[str, int] = field(default_factory=dict)
+
+
+def disk_of(lake: Lake, snapshots: Mapping[str, Snapshot]) -> Disk:
+    """Return what a lake takes.
+
+    Args:
+        lake: on disk or in a store.
+        snapshots: of its tables, as they are now.
+
+    Raises:
+        LakeError: the files cannot be listed.
+    """
+    folders: dict[str, dict[str, int]] = {}
+    with explained(f"the files of the lake at {lake.uri} cannot be listed"):
+        for path, size in _local(lake.uri) if lake.is_local else _stored(lake):
+            folder, _, below = path.partition("/")
+            folders.setdefault(folder if below else OTHER, {})[below or path] = size
+    live = replaced = freed = 0
+    for name, at in snapshots.items():
+        found = folders.get(name, {})
+        held = {file.path for file in at.files}
+        dead = {path: size for path, size in found.items() if _is_data(path) and path not in held}
+        live += sum(found.get(path, 0) for path in held)
+        replaced += sum(dead.values())
+        freed += sum(dead.get(path, 0) for path in _vacuumed(at)) if dead else 0
+    sizes = {folder: sum(found.values()) for folder, found in folders.items()}
+    largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
+    return Disk(sum(sizes.values()), live, replaced, freed, dict(largest))
+
+
+def _is_data(path: str) -> bool:
+    """Whether a file in a table's folder is one of data, be it half written, and not of its log."""
+    return not path.startswith(LOG) and ".parquet" in path
+
+
+def _vacuumed(at: Snapshot) -> list[str]:
+    """The files that `lake.maintenance` would delete now."""
+    if at.delta is None:
+        return []
+    with explained(f"{at.table.name} cannot be looked through at {at.uri}"):
+        return at.delta.vacuum(dry_run=True, enforce_retention_duration=False, full=True)
+
+
+def _local(uri: str) -> Iterator[tuple[str, int]]:
+    """Path below the lake, and bytes on the disk, of each file; what cannot be read is left out."""
+    # Strings, not paths: a lake has thousands of files.
+    for folder, _, names in os.walk(uri):
+        below = folder[len(uri) :].lstrip("/")
+        for name in names:
+            # It may be deleted meanwhile.
+            with suppress(OSError):
+                size = os.lstat(f"{folder}/{name}").st_blocks * _BLOCK_BYTES
+                yield f"{below}/{name}" if below else name, size
+
+
+def _stored(lake: Lake) -> Iterator[tuple[str, int]]:
+    for info in files.below(files.filesystem(lake.uri, lake.options)):
+        yield info.path, info.size or 0

@@ -1,0 +1,66 @@
+"""The names of a lake's instruments, for what cannot wait for a table to be read, such as the
+completion of a shell.
+
+Discovery writes all names to the folder that this machine keeps of the lake; partition folders of a
+lake on disk add those that another machine discovered. A lake never loses an instrument, so what is
+listed is in the lake; one that another machine discovered in an object store may be absent here.
+"""
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import unquote
+
+from lake import machine
+from lake.address import address_of
+from lake.errors import UsageError
+
+_FILE = "instruments"
+# Where candles as received are, as `lake.tables` declares, which takes too long to import.
+_CANDLES, _PARTITION = "raw_candles", "instrument="
+
+
+def remember(uri: str, names: Iterable[str]) -> None:
+    """Write the names of all instruments, where the machine's folder of the lake can be written.
+
+    Args:
+        uri: of the lake, absolute.
+        names: of all instruments of the lake.
+    """
+    text = "".join(f"{name}\n" for name in sorted(names))
+    # Completion may do without; a command must not fail for its sake.
+    with suppress(OSError, UsageError):
+        folder = machine.folder(uri)
+        path = folder / _FILE
+        if not path.exists() or path.read_text() != text:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Replaced as a whole: half a name would be another one.
+            written = folder / f"{_FILE}.{os.getpid()}"
+            written.write_text(text)
+            written.replace(path)
+
+
+def known_names(uri: str) -> list[str]:
+    """Return the names of a lake's instruments, as far as they are found without reading a table;
+    none where there is no lake.
+
+    Args:
+        uri: the lake's address as the user gave it.
+    """
+    with suppress(OSError, UsageError):
+        address = address_of(uri)
+        place = Path(address.uri)
+        if address.is_local and not place.is_dir():
+            return []
+        names = set(_listed(machine.folder(address.uri)))
+        if address.is_local:
+            folders = (place / _CANDLES).glob(f"{_PARTITION}*")
+            names |= {unquote(folder.name.removeprefix(_PARTITION)) for folder in folders}
+        return sorted(names)
+    return []
+
+
+def _listed(folder: Path) -> list[str]:
+    path = folder / _FILE
+    return path.read_text().split() if path.exists() else []

@@ -1,0 +1,88 @@
+"""What a lake takes on the disk, and what maintenance frees of it."""
+
+import os
+import time
+from pathlib import Path
+
+import polars as pl
+
+import lake
+from basislake import PROGRAM
+from basislake.estimates import estimate
+from ingest.windows import InstrumentPlan
+from lake import Lake
+from lake.disk import OTHER, Disk, disk_of
+from lake.maintenance import maintain
+from lake.spans import Span
+from lake.tables import COVERAGE
+from tests.lakes import LINEAGE, LISTED_AT, instrument, interval, lake_of
+
+HOUR_S = 3600.0
+
+
+def disk(where: Lake) -> Disk:
+    still = where.state()
+    return disk_of(still, still.snapshots())
+
+
+def taken(folder: Path) -> int:
+    """As `du` counts."""
+    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+
+
+def test_replaced_files_count_until_maintenance_deletes_them(tmp_path: Path) -> None:
+    rows = [interval("BTC-PERPETUAL", LISTED_AT, LISTED_AT.replace(hour=1), "present")]
+    where = lake_of(tmp_path, instruments=[instrument("BTC-PERPETUAL")], coverage=rows)
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "data").write_bytes(os.urandom(100_000))
+    (tmp_path / "note").write_bytes(b"x")
+    found = disk(where)
+    assert found.used_bytes == taken(tmp_path) == sum(found.folders.values())
+    assert (found.replaced_bytes, found.freed_bytes) == (0, 0)
+    live = [path for path in tmp_path.rglob("*.parquet") if "_delta_log" not in path.parts]
+    assert found.live_bytes == sum(path.stat().st_blocks * 512 for path in live) > 0
+    assert found.folders["postgres"] == taken(tmp_path / "postgres") > 100_000
+    assert found.folders[OTHER] == taken(tmp_path) - sum(
+        taken(path) for path in tmp_path.iterdir() if path.is_dir()
+    )
+
+    # What is replaced stays for a day.
+    base = where.snapshot(COVERAGE)
+    where.replace(base, base.read().with_columns(pl.lit("missing").alias("status")), LINEAGE)
+    replaced = disk(where)
+    assert (replaced.replaced_bytes, replaced.freed_bytes) == (
+        taken_by(where, base.files[0].path),
+        0,
+    )
+    # What no commit names, and is older, goes at the next maintenance, but not before.
+    stray = tmp_path / "coverage" / "0000-stray.parquet"
+    stray.write_bytes(os.urandom(20_000))
+    os.utime(stray, (time.time() - 25 * HOUR_S,) * 2)
+    before = disk(where)
+    assert before.freed_bytes == stray.stat().st_blocks * 512 > 0
+    assert before.replaced_bytes == replaced.replaced_bytes + before.freed_bytes
+    maintain(where, PROGRAM)
+    after = disk(where)
+    assert not stray.exists()
+    assert (after.replaced_bytes, after.freed_bytes) == (replaced.replaced_bytes, 0)
+
+
+def taken_by(where: Lake, path: str) -> int:
+    return Path(where.uri, "coverage", path).stat().st_blocks * 512
+
+
+def test_a_store_is_counted_by_the_sizes_of_its_files() -> None:
+    where = lake.open("memory:///counted")
+    assert disk(where) == Disk(0, 0, 0, 0, {})
+
+
+def test_candles_of_a_future_take_room_in_basis_too() -> None:
+    day = Span(LISTED_AT, LISTED_AT.replace(day=2))
+    plans = [InstrumentPlan(name, (day,), (day,)) for name in ("F", "P")]
+    kinds = {"F": "future", "P": "perpetual"}
+    future, perpetual = (estimate([plan], kinds) for plan in plans)
+    # Of 1,440 minutes each: bytes a candle in the lake, and in PostgreSQL.
+    assert (future.lake_bytes, future.database_bytes) == (round(1440 * 35.2), 1440 * 289)
+    assert (perpetual.lake_bytes, perpetual.database_bytes) == (round(1440 * 20.2), 1440 * 138)
+    both = estimate(plans, kinds)
+    assert both.database_bytes == future.database_bytes + perpetual.database_bytes
