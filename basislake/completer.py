@@ -8,7 +8,8 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from basislake.examples import EXAMPLES, MARK
-from lake.tables import TABLES, Table
+from lake.table import Table
+from lake.tables import TABLES
 from lake.views import VIEWS, View
 
 _WORD = re.compile(rf"({MARK}[\w-]*|\w+)$")

@@ -116,6 +116,7 @@ EXAMPLES: tuple[Example, ...] = (
         SELECT base AS coin, status, sum(minutes) AS minutes, count(*) AS intervals
         FROM coverage
         JOIN instruments USING (instrument)
+        WHERE dataset = 'candles'
         GROUP BY base, status
         ORDER BY base, minutes DESC
         """,
@@ -338,15 +339,16 @@ EXAMPLES: tuple[Example, ...] = (
         "`basislake sql @failed --format csv` is for scripts; `basislake backfill --instruments` "
         "with these names asks again for just them.",
         """
-        SELECT coverage.instrument, coverage.start, coverage."end", coverage.minutes,
-               arg_max(asks.reason, asks.batch) AS reason, count(*) AS failed_asks,
-               max(asks.at) AS last_asked_at
+        SELECT coverage.dataset, coverage.instrument, coverage.start, coverage."end",
+               coverage.minutes, arg_max(asks.reason, asks.batch) AS reason,
+               count(*) AS failed_asks, max(asks.at) AS last_asked_at
         FROM coverage
         JOIN asks ON asks.instrument = coverage.instrument AND asks.status = 'failed'
+            AND asks.dataset = coverage.dataset
             AND asks.start < coverage."end" AND coverage.start < asks."end"
         WHERE coverage.status = 'failed'
         GROUP BY ALL
-        ORDER BY coverage.instrument, coverage.start
+        ORDER BY coverage.dataset, coverage.instrument, coverage.start
         """,
         has_rows=False,
     ),

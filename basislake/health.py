@@ -11,8 +11,10 @@ from basislake.retry import retry_command
 from ingest.runs import RUNNING, STUCK, exchange_ahead, runs
 from ingest.scope import described, outside, scope_of
 from lake import Lake
+from lake.coverage import IS_CANDLES
 from lake.spans import Span
-from lake.tables import BASIS, COVERAGE, INSTRUMENTS, RAW_CANDLES, Table
+from lake.table import Table
+from lake.tables import BASIS, COVERAGE, INSTRUMENTS, RAW_CANDLES
 
 # How the last backfill may have ended that somebody should look at; an interruption was wanted.
 _FAILED_STATES = ("failed", "killed", "refused")
@@ -123,7 +125,9 @@ def _when(last: datetime, at: datetime) -> str:
 
 
 def _unanswered(where: Lake, names: list[str], span: Span | None) -> Iterator[str]:
-    failed = where.read(COVERAGE).filter(pl.col("instrument").is_in(names), status="failed")
+    failed = where.read(COVERAGE).filter(
+        IS_CANDLES, pl.col("instrument").is_in(names), status="failed"
+    )
     if span is not None:
         failed = failed.filter(pl.col("start") < span.end, pl.col("end") > span.start)
     if failed.height:

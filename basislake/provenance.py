@@ -11,11 +11,12 @@ import polars as pl
 from ingest.runs import run_of
 from ingest.windows import minutes_of
 from lake import Lake
-from lake.coverage import PRESENT
+from lake.coverage import IS_CANDLES, PRESENT
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span
 from lake.state import State
-from lake.tables import ASKS, BATCH
+from lake.table import BATCH
+from lake.tables import ASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def fetched(where: Lake, instrument: str, ts: datetime, batch: int) -> Fetched |
     """
     asks = where.snapshot(ASKS).since(
         batch - 1,
+        IS_CANDLES,
         pl.col("instrument") == instrument,
         pl.col("start") <= ts,
         pl.col("end") > ts,

@@ -11,8 +11,10 @@ import polars as pl
 
 from basislake.provenance import Fetched, fetched, row_at
 from lake import Lake
+from lake.coverage import IS_CANDLES
 from lake.spans import MINUTE, floor_minute
-from lake.tables import BATCH, CANDLES, COVERAGE, QUARANTINE, RAW_CANDLES, SUPERSEDED
+from lake.table import BATCH
+from lake.tables import CANDLES, COVERAGE, QUARANTINE, RAW_CANDLES, SUPERSEDED
 from transforms.rules import WARNING_RULES, errors
 
 Row = Mapping[str, Any]
@@ -144,7 +146,7 @@ def _quarantined(where: Lake, instrument: str, ts: datetime) -> list[str]:
 
 def _coverage(where: Lake, instrument: str, ts: datetime) -> tuple[list[Row], str | None]:
     """The interval that holds the minute with its neighbours, or else the last ones; its status."""
-    own = where.read(COVERAGE).filter(pl.col("instrument") == instrument)
+    own = where.read(COVERAGE).filter(IS_CANDLES, pl.col("instrument") == instrument)
     intervals: list[Row] = list(own.iter_rows(named=True))
     for place, interval in enumerate(intervals):
         if interval["start"] <= ts < interval["end"]:

@@ -17,9 +17,9 @@ from lake.disk import disk_of
 from lake.errors import UsageError
 from lake.snapshot import Snapshot
 from lake.state import newest_build
+from lake.table import BATCH
 from lake.tables import (
     ASKS,
-    BATCH,
     BUILDS,
     CURATED,
     INSTRUMENTS,

@@ -19,7 +19,8 @@ from ingest.replies import Page
 from lake import Lake, batches
 from lake.files import DataFile
 from lake.spans import MINUTE, Span
-from lake.tables import ASKS, BATCH, INSTRUMENTS, RAW_CANDLES, RECORDS
+from lake.table import BATCH
+from lake.tables import ASKS, INSTRUMENTS, RAW_CANDLES, RECORDS
 
 LIFE_MINUTES = 87_500
 PERPETUAL_MINUTES = 3_500_000

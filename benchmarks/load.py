@@ -26,7 +26,7 @@ from typing import Any
 import lake
 from benchmarks.load_lake import extend, fill
 from benchmarks.rehearsal import BASISLAKE, HERE, machine, run
-from lake.tables import Table
+from lake.table import Table
 from load.ddl import add_key_sql, create_table_sql
 from load.embedded import embedded
 from load.postgres import Database

@@ -15,7 +15,8 @@ from lake.files import DataFile
 from lake.slices import by_month
 from lake.spans import MINUTE
 from lake.state import BUILD
-from lake.tables import BASIS, BUILDS, CANDLES, CURATED, INSTRUMENTS, Table
+from lake.table import Table
+from lake.tables import BASIS, BUILDS, CANDLES, CURATED, INSTRUMENTS
 
 LIFE_MINUTES = 87_500
 

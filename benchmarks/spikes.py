@@ -15,7 +15,8 @@ from pathlib import Path
 
 import polars as pl
 
-from lake.tables import BATCH, RAW_CANDLES
+from lake.table import BATCH
+from lake.tables import RAW_CANDLES
 from tests.spiked import Market, market, planted
 from transforms.levels import CAP, FLOOR, beside_perpetual, with_previous
 

@@ -7,7 +7,7 @@ import click
 import lake
 from basislake.cli import EXIT_CODES, basislake
 from lake.machine import SETTING
-from lake.tables import Column, Table
+from lake.table import Column, Table
 from load import tables as postgres
 from load.ddl import SQL_TYPES
 

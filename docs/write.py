@@ -4,7 +4,7 @@ from pathlib import Path
 
 from basislake.examples import EXAMPLES, MARK, Example
 from docs.reference import commands_page, tables_page
-from lake.tables import Column, Table
+from lake.table import Column, Table
 from lake.views import VIEWS, View
 from load.ddl import SQL_TYPES
 from load.tables import RANGE_INDEXES, TABLES

@@ -4,7 +4,7 @@
 those that say otherwise are few.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,16 +12,22 @@ import polars as pl
 
 from ingest.outcomes import Outcome
 from lake import Lake
-from lake.coverage import ABSENT, FAILED, PRESENT, Coverage, coverages, to_table
+from lake.coverage import ABSENT, FAILED, PRESENT, Coverage, Subject, coverages, listings, to_table
 from lake.snapshot import Snapshot
 from lake.spans import clip, subtract
-from lake.tables import ASKS, BATCH, COVERAGE, INSTRUMENTS
+from lake.table import BATCH
+from lake.tables import ASKS, COVERAGE, INSTRUMENTS
 
+CANDLES = "candles"
 _IS_PRESENT = pl.col("status") == PRESENT
 
 
 def rows_of(
-    outcomes: Iterable[Outcome], program: str, run: str | None, at: datetime
+    outcomes: Iterable[Outcome],
+    program: str,
+    run: str | None,
+    at: datetime,
+    dataset: str = CANDLES,
 ) -> pl.DataFrame:
     """Return what some windows came to as rows of `asks`, without their batch; pure.
 
@@ -30,11 +36,11 @@ def rows_of(
         program: name and version.
         run: that asked.
         at: now, UTC.
+        dataset: that was asked for.
     """
     schema = pl.Schema({n: t for n, t in ASKS.polars_schema.items() if n != BATCH})
-    rows = [
-        {"run": run, "program": program, "at": at, **row} for o in outcomes for row in _intervals(o)
-    ]
+    same = {"dataset": dataset, "run": run, "program": program, "at": at}
+    rows = [{**same, **row} for o in outcomes for row in _intervals(o)]
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -61,16 +67,21 @@ def _intervals(outcome: Outcome) -> Iterator[dict[str, Any]]:
         duplicates = 0
 
 
-def coverage_of(lake: Lake) -> tuple[dict[str, Coverage], bool]:
+def coverage_of(lake: Lake, dataset: str = CANDLES) -> tuple[dict[str, Coverage], bool]:
     """Return what is known of all instruments that were asked for, by name, and whether the table
     `coverage` holds all of it.
+
+    Args:
+        lake: to read.
+        dataset: that was asked for.
 
     Raises:
         LakeError: the lake cannot be read.
     """
     table, asks = lake.snapshot(COVERAGE), lake.snapshot(ASKS)
-    known = table.counter(BATCH)
-    return _folded(asks, known, table.read()), known >= asks.counter(BATCH)
+    known, is_its = table.counter(BATCH), pl.col("dataset") == dataset
+    found = _folded(asks, known, table.read(is_its), is_its)
+    return {name: own for (_, name), own in found.items()}, known >= asks.counter(BATCH)
 
 
 def update(lake: Lake, program: str) -> Snapshot | None:
@@ -84,22 +95,22 @@ def update(lake: Lake, program: str) -> Snapshot | None:
     known, newest = base.counter(BATCH), asks.counter(BATCH)
     if known >= newest:
         return None
-    names = asks.since(known)["instrument"].unique().to_list()
+    is_changed = pl.col("instrument").is_in(asks.since(known)["instrument"].unique().to_list())
     before = base.read()
-    is_old = pl.col("instrument").is_in(names)
-    found = _folded(asks, known, before.filter(is_old), names)
-    listed = dict(lake.snapshot(INSTRUMENTS).read().select("instrument", "listed_at").iter_rows())
-    after = pl.concat([before.filter(~is_old), to_table(found, listed)])
+    found = _folded(asks, known, before.filter(is_changed), is_changed)
+    made = to_table(found, listings(lake.snapshot(INSTRUMENTS).read()))
+    after = pl.concat([before.filter(~is_changed), made])
     return lake.replace(base, after, {"program": program}, {BATCH: newest})
 
 
 def _folded(
-    asks: Snapshot, known: int, rows: pl.DataFrame, names: Collection[str] | None = None
-) -> dict[str, Coverage]:
-    """The coverage by `asks`, where rows of `coverage` hold what is present up to a batch."""
-    of = [] if names is None else [pl.col("instrument").is_in(names)]
-    lacking = asks.read(~_IS_PRESENT, *of)
-    return coverages(pl.concat([lacking, asks.since(known, _IS_PRESENT, *of)]), rows)
+    asks: Snapshot, known: int, rows: pl.DataFrame, is_its: pl.Expr
+) -> dict[Subject, Coverage]:
+    """The coverage by some rows of `asks`, where rows of `coverage` hold what is present up to a
+    batch.
+    """
+    lacking = asks.read(~_IS_PRESENT, is_its)
+    return coverages(pl.concat([lacking, asks.since(known, _IS_PRESENT, is_its)]), rows)
 
 
 def now() -> datetime:

@@ -22,7 +22,8 @@ from lake.errors import ConflictError
 from lake.files import DataFile
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span, merge
-from lake.tables import ASKS, BATCH, RAW_CANDLES
+from lake.table import BATCH
+from lake.tables import ASKS, RAW_CANDLES
 
 # Another writer on the same lake makes a commit start over, and so does Ctrl-C; each time one of
 # them makes progress.

@@ -19,7 +19,8 @@ from lake.errors import ClosedDoorError, ConflictError, ExchangeError, Unreachab
 from lake.names import remember
 from lake.origin import check_origin
 from lake.origin import claim as claim_origin
-from lake.tables import BATCH, INSTRUMENTS, RAW_CANDLES, RECORDS
+from lake.table import BATCH
+from lake.tables import INSTRUMENTS, RAW_CANDLES, RECORDS
 
 # A second discovery at the same time makes the commit start over.
 _COMMIT_TRIES = 10

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from ingest.replies import CLOSING_LAG, closed_until
+from lake.coverage import IS_CANDLES
 from lake.spans import MINUTE, ceil_minute
 
 FIRST_WAIT_S = 5.0
@@ -163,7 +164,7 @@ def newest_candles(coverage: pl.DataFrame) -> dict[str, datetime]:
     Args:
         coverage: rows of the table `coverage`.
     """
-    present = coverage.filter(pl.col("status") == "present")
+    present = coverage.filter(IS_CANDLES, pl.col("status") == "present")
     newest = present.group_by("instrument").agg(pl.col("end").max() - MINUTE)
     return dict(newest.iter_rows())
 

@@ -17,7 +17,8 @@ from lake.errors import UsageError
 from lake.files import DataFile
 from lake.snapshot import Snapshot
 from lake.store import Lake
-from lake.tables import ASKS, BATCH, INSTRUMENTS, RAW_CANDLES, RECORDS, Table
+from lake.table import BATCH, Table
+from lake.tables import ASKS, INSTRUMENTS, RAW_CANDLES, RECORDS
 
 
 def newest_batch(lake: Lake) -> int:

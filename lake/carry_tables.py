@@ -1,6 +1,6 @@
 """The tables of carry: what a perpetual pays, where futures deliver, and how much is open."""
 
-from lake.tables import BATCH, Column, Table, Type
+from lake.table import BATCH, Column, Table, Type
 
 _INSTRUMENT = Column("instrument", Type.TEXT, "the exchange's name of the instrument")
 _BATCH = Column(BATCH, Type.INT, "number of the ingest commit that brought it, from 1 on")
@@ -143,3 +143,7 @@ REJECTED = Table(
     key=("dataset", "instrument", "ts"),
     order=("dataset", "instrument", "ts"),
 )
+
+# What is fetched, and what a build makes of it.
+RAW_CARRY = (RAW_FUNDING, RAW_FUNDING_TOTALS, RAW_DELIVERIES, RAW_SETTLEMENTS)
+CARRY = (FUNDING, FUNDING_TOTALS, DELIVERIES, SETTLEMENTS, REJECTED)

@@ -12,7 +12,8 @@ from lake.fingerprint import proven_rows
 from lake.slices import slices
 from lake.snapshot import Snapshot
 from lake.store import Lake
-from lake.tables import CURATED, RAW, Table
+from lake.table import Table
+from lake.tables import CURATED, RAW
 
 # Two years of minutes, about 10 MB; a file with as many rows is left alone.
 MOST_ROWS = 1_048_576

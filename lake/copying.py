@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow.fs as pafs
 
 from lake import files
+from lake.carry_tables import RAW_CARRY
 from lake.conditional import BY_RENAME, has_links
 from lake.errors import ConflictError, DamagedError, LakeError
 from lake.files import DataFile
@@ -23,9 +24,9 @@ from lake.overlap import check_apart
 from lake.snapshot import Snapshot
 from lake.state import BUILD, COPIED
 from lake.store import Lake
+from lake.table import BATCH, Table
 from lake.tables import (
     ASKS,
-    BATCH,
     BUILDS,
     COVERAGE,
     CURATED,
@@ -33,12 +34,11 @@ from lake.tables import (
     RAW,
     RAW_CANDLES,
     RECORDS,
-    Table,
 )
 from lake.transaction import mark
 
 # A table is copied after those it was built from; the row of a build comes last.
-_ORDER = (RAW_CANDLES, RECORDS, INSTRUMENTS, ASKS, COVERAGE, *CURATED, BUILDS)
+_ORDER = (RAW_CANDLES, *RAW_CARRY, RECORDS, INSTRUMENTS, ASKS, COVERAGE, *CURATED, BUILDS)
 # A file is held in memory while it is copied, 40 MB for the largest.
 _COPIES_AT_ONCE = 4
 _DOCUMENTS = "runs"

@@ -1,4 +1,4 @@
-"""Coverage of an instrument: a fold of the rows of `asks`; pure.
+"""Coverage of an instrument or index by a dataset: a fold of the rows of `asks`; pure.
 
 An absence counts how many answers, and how many runs, found it. One after the first candle is asked
 once more before `coverage` says `missing`.
@@ -8,16 +8,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import TypeAlias
 
 import polars as pl
 
-from lake.spans import MINUTE, Span, clip, common, floor_minute, merge, subtract
+from lake.spans import MINUTE, Span, clip, common, merge, subtract
+from lake.steps import STEPS
 from lake.tables import COVERAGE
 
 # A query of Polars takes as long as a loop over so many rows.
 _FEW_ROWS = 200
 
 PRESENT, ABSENT, FAILED = "present", "absent", "failed"
+
+IS_CANDLES = pl.col("dataset") == "candles"
+
+# A dataset, and the instrument or index whose rows they are.
+Subject: TypeAlias = tuple[str, str]
 
 
 class Status(Enum):
@@ -157,40 +164,53 @@ def folded(asks: pl.DataFrame, known: Iterable[Span] = ()) -> Coverage:
     return Coverage(present, once, believed, settled, failed)
 
 
-def coverages(asks: pl.DataFrame, known: pl.DataFrame | None = None) -> dict[str, Coverage]:
-    """Return the coverage by rows of `asks`, by instrument.
+def coverages(asks: pl.DataFrame, known: pl.DataFrame | None = None) -> dict[Subject, Coverage]:
+    """Return the coverage by rows of `asks`, by dataset and instrument.
 
     Args:
         asks: the rows; without those of status `present` where `known` holds their minutes.
         known: rows of `coverage`, of which those of status `present` count.
     """
-    held: dict[str, list[Span]] = {}
+    held: dict[Subject, list[Span]] = {}
     if known is not None:
-        rows = known.filter(status=PRESENT).select("instrument", "start", "end")
-        for name, start, end in rows.iter_rows():
-            held.setdefault(name, []).append(Span(start, end))
+        rows = known.filter(status=PRESENT).select("dataset", "instrument", "start", "end")
+        for dataset, name, start, end in rows.iter_rows():
+            held.setdefault((dataset, name), []).append(Span(start, end))
     # Frames of few rows cost more than they hold, so each has only the columns that count.
-    parts = asks.select("instrument", "status", "start", "end", "run").partition_by(
-        "instrument", as_dict=True
+    parts = asks.select("dataset", "instrument", "status", "start", "end", "run").partition_by(
+        "dataset", "instrument", as_dict=True
     )
-    found = {str(name): folded(part, held.pop(str(name), ())) for (name,), part in parts.items()}
-    found |= {name: Coverage(present=merge(spans)) for name, spans in held.items()}
+    found = {
+        (str(dataset), str(name)): folded(part, held.pop((str(dataset), str(name)), ()))
+        for (dataset, name), part in parts.items()
+    }
+    found |= {subject: Coverage(present=merge(spans)) for subject, spans in held.items()}
     return dict(sorted(found.items()))
 
 
-def to_table(found: Mapping[str, Coverage], listed: Mapping[str, datetime]) -> pl.DataFrame:
+def to_table(found: Mapping[Subject, Coverage], listed: Mapping[str, datetime]) -> pl.DataFrame:
     """Return coverage as rows of the table.
 
     Args:
-        found: by instrument.
-        listed: when each was listed, at least of these.
+        found: by dataset and instrument.
+        listed: when each was listed, at least of these; see `listings`.
     """
     rows = [
-        (name, span.start, span.end, span.minutes, status.value)
-        for name, coverage in found.items()
-        for span, status in coverage.intervals(floor_minute(listed[name]))
+        (name, span.start, span.end, span.minutes, status.value, dataset)
+        for (dataset, name), coverage in found.items()
+        for span, status in coverage.intervals(STEPS[dataset].floor(listed[name]))
     ]
     return pl.DataFrame(rows, schema=COVERAGE.polars_schema, orient="row")
+
+
+def listings(instruments: pl.DataFrame) -> dict[str, datetime]:
+    """Return when each instrument was listed, and the first future of each index, by name.
+
+    Args:
+        instruments: rows of the table.
+    """
+    futures = instruments.filter(kind="future").group_by("price_index").agg(pl.min("listed_at"))
+    return dict([*futures.iter_rows(), *instruments.select("instrument", "listed_at").iter_rows()])
 
 
 def _rows(asks: pl.DataFrame, status: str) -> Iterator[tuple[datetime, datetime, str | None]]:

@@ -16,7 +16,7 @@ from deltalake.fs import DeltaStorageHandler
 
 from lake.files import partition_of
 from lake.snapshot import Snapshot
-from lake.tables import Table
+from lake.table import Table
 from lake.urls import is_local
 
 # Between two reads of an abandoned query Arrow has let its files go, and opens others at once.

@@ -16,7 +16,8 @@ from lake.fingerprint import rows_of
 from lake.slices import slices
 from lake.snapshot import Snapshot
 from lake.store import Lake
-from lake.tables import BASIS, BATCH, CANDLES, RAW_CANDLES, Table
+from lake.table import BATCH, Table
+from lake.tables import BASIS, CANDLES, RAW_CANDLES
 
 # The tables with a row for each minute of an instrument.
 COMPARED = (RAW_CANDLES, CANDLES, BASIS)

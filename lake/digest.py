@@ -10,7 +10,7 @@ import hashlib
 
 import polars as pl
 
-from lake.tables import BATCH, Table
+from lake.table import BATCH, Table
 
 LENGTH = 64  # hexadecimal digits
 

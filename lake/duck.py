@@ -19,7 +19,8 @@ from lake.files import has_misleading_folder
 from lake.named import ALL, named, with_sources
 from lake.snapshot import Snapshot
 from lake.store_errors import masked, plain
-from lake.tables import BATCH, TABLES, Type
+from lake.table import BATCH, Type
+from lake.tables import TABLES
 from lake.urls import is_local
 from lake.views import VIEWS
 

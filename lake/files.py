@@ -17,7 +17,7 @@ import polars as pl
 
 from lake.digest import LENGTH, frame_digest
 from lake.spans import Span
-from lake.tables import BATCH, Column, Table, Type
+from lake.table import BATCH, Column, Table, Type
 from lake.urls import is_local
 
 if TYPE_CHECKING:

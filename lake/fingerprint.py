@@ -21,7 +21,8 @@ from lake.rows import read_rows
 from lake.slices import by_month, slices
 from lake.snapshot import Snapshot
 from lake.store import Lake
-from lake.tables import CONTENT, Table
+from lake.table import Table
+from lake.tables import CONTENT
 
 _PUT_BACK = (
     "No candle was removed; put the file back from a backup. "

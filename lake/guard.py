@@ -9,7 +9,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from lake.errors import ConflictError, DamagedError, LakeError
 from lake.scan import scan_paths
 from lake.store_errors import plain
-from lake.tables import CURATED, Table
+from lake.table import Table
+from lake.tables import CURATED
 from lake.urls import is_local
 
 _FROM_BACKUP = "`basislake restore` brings it back from a backup of this version"

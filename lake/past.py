@@ -10,12 +10,13 @@ from datetime import datetime
 import polars as pl
 
 from lake.batches import batch_at, check_batch, instruments_of
-from lake.coverage import coverages, to_table
+from lake.coverage import coverages, listings, to_table
 from lake.errors import GoneError
 from lake.snapshot import Snapshot
 from lake.state import State, curated
 from lake.store import Lake
-from lake.tables import ASKS, BATCH, BUILDS, COVERAGE, CURATED, INSTRUMENTS, RECORDS, Table
+from lake.table import BATCH, Table
+from lake.tables import ASKS, BUILDS, COVERAGE, CURATED, INSTRUMENTS, RECORDS
 
 
 class PastLake(State):
@@ -91,7 +92,7 @@ class PastLake(State):
         return instruments_of(self.snapshot(RECORDS).read())
 
     def _coverage(self) -> pl.DataFrame:
-        listed = dict(self.snapshot(INSTRUMENTS).read().select("instrument", "listed_at").rows())
+        listed = listings(self.snapshot(INSTRUMENTS).read())
         return COVERAGE.cast(to_table(coverages(self.snapshot(ASKS).read()), listed))
 
 

@@ -13,7 +13,7 @@ from lake.files import DataFile
 from lake.guard import reading
 from lake.scan import scan_paths
 from lake.spans import Span
-from lake.tables import BATCH, Table
+from lake.table import BATCH, Table
 from lake.urls import is_local
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 
 from lake.files import DataFile, has_misleading_folder, partition_of
-from lake.tables import BATCH, Table
+from lake.table import BATCH, Table
 
 
 def scan_files(

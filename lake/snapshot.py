@@ -16,7 +16,7 @@ from lake.errors import GoneError
 from lake.files import DataFile
 from lake.guard import explained, reading
 from lake.scan import scan_files
-from lake.tables import BATCH, Table
+from lake.table import BATCH, Table
 from lake.urls import is_local
 
 LOG = "_delta_log"

@@ -4,10 +4,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from lake import files
+from lake.carry_tables import RAW_CARRY
 from lake.errors import GoneError
 from lake.guard import explained
 from lake.snapshot import Snapshot
 from lake.store import Lake
+from lake.table import Table
 from lake.tables import (
     ASKS,
     BUILDS,
@@ -17,7 +19,6 @@ from lake.tables import (
     RAW_CANDLES,
     RECORDS,
     TABLES,
-    Table,
 )
 
 # The counter of a curated table: the number of the build that committed to it last.
@@ -28,7 +29,7 @@ COPIED = "copied"
 _CURATED_NAMES = frozenset(table.name for table in CURATED)
 # The names of tables in the order to open them. Ingest commits its tables in the opposite one, so
 # none knows of a row that one of the next lacks; the curated ones are those of a build.
-_INGESTED = ((COVERAGE, INSTRUMENTS), (ASKS, RECORDS), (RAW_CANDLES,))
+_INGESTED = ((COVERAGE, INSTRUMENTS), (ASKS, RECORDS), (RAW_CANDLES, *RAW_CARRY))
 _ORDER = (
     tuple(name for name, table in TABLES.items() if not any(table in same for same in _INGESTED)),
     *(tuple(table.name for table in same) for same in _INGESTED),

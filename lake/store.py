@@ -15,7 +15,8 @@ from lake.errors import DamagedError, LakeError
 from lake.files import DataFile
 from lake.guard import explained
 from lake.snapshot import Snapshot, Watch, load, of_delta
-from lake.tables import TABLES, Table
+from lake.table import Table
+from lake.tables import TABLES
 from lake.transaction import transact
 from lake.views import plain_view
 

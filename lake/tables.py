@@ -1,151 +1,7 @@
-"""The one declaration of each table of the lake, and what follows from a declaration.
+"""The one declaration of each table of the lake; those of carry are in `lake.carry_tables`."""
 
-A declaration holds columns, types, units, key and order; the Polars and Arrow schemas, empty frames
-and casts come from it, and so do the Delta schema (`lake.transaction`), the DDL (`load.ddl`) and
-the docs.
-"""
-
-from dataclasses import dataclass, replace
-from enum import Enum
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-import polars as pl
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-
-class Type(Enum):
-    """A column's type: its Polars type and its Arrow type."""
-
-    TEXT = (pl.String, lambda pa: pa.string())
-    TEXTS = (pl.List(pl.String), lambda pa: pa.list_(pa.string()))
-    TIME = (pl.Datetime("us", "UTC"), lambda pa: pa.timestamp("us", tz="UTC"))
-    DATE = (pl.Date, lambda pa: pa.date32())
-    FLOAT = (pl.Float64, lambda pa: pa.float64())
-    INT = (pl.Int64, lambda pa: pa.int64())
-    BOOL = (pl.Boolean, lambda pa: pa.bool_())
-
-    @property
-    def polars(self) -> Any:  # noqa: ANN401  (a Polars type, or an instance of one)
-        """The Polars type."""
-        return self.value[0]
-
-    @property
-    def arrow(self) -> "pa.DataType":
-        """The Arrow type."""
-        import pyarrow as pa  # noqa: PLC0415  (reading a lake on disk needs none)
-
-        arrow: pa.DataType = self.value[1](pa)
-        return arrow
-
-
-# The column that says by which ingest commit a row came; see `lake.batches`.
-BATCH = "batch"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column.
-
-    Attributes:
-        name: as written in every table and query.
-        type: see `Type`.
-        meaning: one phrase for the reader of the table.
-        unit: of the values; empty where there is none.
-        nullable: whether a value may be absent.
-    """
-
-    name: str
-    type: Type
-    meaning: str
-    unit: str = ""
-    nullable: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table.
-
-    Attributes:
-        name: its folder in the lake, its view in DuckDB, or its name in PostgreSQL.
-        row: what one row is.
-        columns: in order.
-        key: the columns whose values are unique together.
-        order: the columns that rows are sorted by, in a partition where there are partitions.
-        partition: the column that rows are partitioned by, None for a table in one piece.
-    """
-
-    name: str
-    row: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
-    order: tuple[str, ...]
-    partition: str | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the columns, in order."""
-        return [column.name for column in self.columns]
-
-    @cached_property
-    def content(self) -> tuple[Column, ...]:
-        """The columns that a digest covers: neither the partition's, nor when a row came."""
-        return tuple(c for c in self.columns if c.name not in (self.partition, BATCH))
-
-    @cached_property
-    def stored(self) -> "Table":
-        """The table as its files hold it: the partition column is in their paths alone."""
-        columns = tuple(column for column in self.columns if column.name != self.partition)
-        key = tuple(name for name in self.key if name != self.partition)
-        return replace(self, columns=columns, key=key, partition=None)
-
-    @cached_property
-    def polars_schema(self) -> pl.Schema:
-        """The Polars schema, columns in order."""
-        return pl.Schema({column.name: column.type.polars for column in self.columns})
-
-    @cached_property
-    def arrow_schema(self) -> "pa.Schema":
-        """The Arrow schema, columns in order, with nullability."""
-        import pyarrow as pa  # noqa: PLC0415  (likewise)
-
-        return pa.schema(
-            [pa.field(c.name, c.type.arrow, nullable=c.nullable) for c in self.columns]
-        )
-
-    def empty(self) -> pl.DataFrame:
-        """Return a frame of this table without rows."""
-        return pl.DataFrame(schema=self.polars_schema)
-
-    def cast(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return the frame with exactly this table's columns, types and row order.
-
-        Raises:
-            polars.exceptions.PolarsError: a column is absent, or a value does not fit its type.
-        """
-        rows = frame.select(
-            pl.col(column.name).cast(column.type.polars, strict=True) for column in self.columns
-        )
-        # To sort what is sorted costs more than to look.
-        is_sorted = len(self.order) == 1 and rows[self.order[0]].is_sorted()
-        return rows if is_sorted else rows.sort(self.order, maintain_order=True)
-
-    def to_arrow(self, frame: pl.DataFrame) -> "pa.Table":
-        """Return the frame as Arrow in exactly this table's schema.
-
-        Strings are old-style, as ADBC needs them.
-
-        Raises:
-            ValueError: a column that may not be null holds a null.
-        """
-        for column in self.columns:
-            if not column.nullable and frame[column.name].null_count():
-                raise ValueError(f"{self.name}.{column.name} holds a null")
-        arrow = frame.select(self.names).to_arrow(compat_level=pl.CompatLevel.oldest())
-        return arrow.cast(self.arrow_schema)
-
+from lake.carry_tables import CARRY, RAW_CARRY
+from lake.table import BATCH, Column, Table, Type
 
 _INSTRUMENT = Column("instrument", Type.TEXT, "the exchange's name of the instrument")
 _TS = Column("ts", Type.TIME, "the minute's open", "UTC")
@@ -163,6 +19,9 @@ _CANDLE = (
     Column("cost", Type.FLOAT, "traded amount", "quote currency", nullable=True),
 )
 _BATCH = Column(BATCH, Type.INT, "number of the ingest commit that brought it, from 1 on")
+_DATASET = Column(
+    "dataset", Type.TEXT, "candles, funding, funding_totals, deliveries or settlements"
+)
 _SUSPECT = Column("suspect", Type.BOOL, "kept, but flagged by a warning rule")
 
 
@@ -241,14 +100,15 @@ COVERAGE = Table(
     name="coverage",
     row="a maximal interval of an instrument's life with one status",
     columns=(
-        _INSTRUMENT,
-        Column("start", Type.TIME, "first minute of the interval", "UTC"),
+        Column("instrument", Type.TEXT, "the exchange's name of the instrument, or of the index"),
+        Column("start", Type.TIME, "start of the interval", "UTC"),
         Column("end", Type.TIME, "end of the interval, exclusive", "UTC"),
         Column("minutes", Type.INT, "length", "minutes"),
         Column("status", Type.TEXT, "present, no_data, missing, failed or never_asked"),
+        _DATASET,
     ),
-    key=("instrument", "start"),
-    order=("instrument", "start"),
+    key=("dataset", "instrument", "start"),
+    order=("dataset", "instrument", "start"),
 )
 
 
@@ -349,11 +209,12 @@ ASKS = Table(
     row="a maximal interval of an answer, or of the lack of one, with one status",
     columns=(
         _BATCH,
-        _INSTRUMENT,
-        Column("start", Type.TIME, "first minute of the interval", "UTC"),
+        _DATASET,
+        Column("instrument", Type.TEXT, "the exchange's name of the instrument, or of the index"),
+        Column("start", Type.TIME, "start of the interval", "UTC"),
         Column("end", Type.TIME, "end of the interval, exclusive", "UTC"),
         Column("status", Type.TEXT, "present, absent or failed"),
-        Column("window_start", Type.TIME, "first minute of the window that was asked for", "UTC"),
+        Column("window_start", Type.TIME, "start of the window that was asked for", "UTC"),
         Column("window_end", Type.TIME, "end of the window, exclusive", "UTC"),
         Column("duplicates", Type.INT, "repeats in the answer, told by its first interval", "rows"),
         Column("reason", Type.TEXT, "why there is no answer, where it failed", nullable=True),
@@ -361,8 +222,8 @@ ASKS = Table(
         _PROGRAM,
         _AT,
     ),
-    key=(BATCH, "instrument", "window_start", "start"),
-    order=(BATCH, "instrument", "window_start", "start"),
+    key=(BATCH, "dataset", "instrument", "window_start", "start"),
+    order=(BATCH, "dataset", "instrument", "window_start", "start"),
 )
 
 RECORDS = Table(
@@ -374,7 +235,7 @@ RECORDS = Table(
 )
 
 # What a build makes, in the order it commits.
-CURATED = (CANDLES, BASIS, QUARANTINE, PERIODS, WARNINGS, QUALITY)
+CURATED = (CANDLES, BASIS, QUARANTINE, *CARRY, PERIODS, WARNINGS, QUALITY)
 
 BUILDS = Table(
     name="builds",
@@ -409,6 +270,8 @@ TABLES: dict[str, Table] = {
         COVERAGE,
         QUALITY,
         BASIS,
+        *RAW_CARRY,
+        *CARRY,
         ASKS,
         RECORDS,
         BUILDS,
@@ -416,6 +279,6 @@ TABLES: dict[str, Table] = {
 }
 
 # What is fetched; rows are only ever added, each with its batch.
-RAW = (RAW_CANDLES, ASKS, RECORDS)
+RAW = (RAW_CANDLES, *RAW_CARRY, ASKS, RECORDS)
 # What a fingerprint covers: all but who did what when, and figures that `quality` sums up.
 CONTENT = tuple(t for t in TABLES.values() if t not in (ASKS, RECORDS, BUILDS, PERIODS))

@@ -10,7 +10,7 @@ import polars as pl
 
 from lake import Lake
 from lake.errors import BasislakeError, LoadError
-from lake.tables import Table, Type
+from lake.table import Table, Type
 from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.connections import Connections, connected
 from load.ddl import qualified, quoted, where_sql

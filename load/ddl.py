@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lake.tables import Column, Table, Type
+from lake.table import Column, Table, Type
 
 # Exactly as PostgreSQL's format_type() writes them: the handshake compares the same words.
 SQL_TYPES = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from lake.tables import Table
+from lake.table import Table
 from load.ddl import SQL_TYPES
 
 # $1 is the schema. One row per column, or one without a column for a relation that has none.

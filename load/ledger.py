@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from lake.tables import Table
+from lake.table import Table
 from load.ddl import qualified, quoted
 from load.postgres import Database
 from load.tables import LAKE_LOADS

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lake.tables import Table
+from lake.table import Table
 from load.ledger import Entry, Key
 from load.source import Partition
 from load.tables import FEEDS

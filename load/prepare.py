@@ -8,7 +8,7 @@ from datetime import datetime
 
 from lake import Lake
 from lake.errors import LoadError, UsageError
-from lake.tables import Table
+from lake.table import Table
 from load import withdrawal
 from load.ddl import (
     MOST_NAME_BYTES,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from lake import Lake
-from lake.tables import Table
+from lake.table import Table
 from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.connections import Connections, connected
 from load.ddl import literal, qualified

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from lake.errors import LoadError
-from lake.tables import Table
+from lake.table import Table
 from load.ddl import left_sql, literal, qualified_name, quoted
 from load.ledger import Key
 from load.postgres import Database

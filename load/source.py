@@ -13,7 +13,8 @@ from lake.digest import frame_digest
 from lake.errors import LoadError
 from lake.slices import Slice, slices
 from lake.snapshot import Snapshot
-from lake.tables import BASIS, BATCH, CANDLES, INSTRUMENTS
+from lake.table import BATCH
+from lake.tables import BASIS, CANDLES, INSTRUMENTS
 from load.ledger import Entry, Key
 from load.tables import FEEDS, WHOLE, Feed
 

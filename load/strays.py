@@ -6,7 +6,7 @@ A load leaves them alone, for they may be the user's own; no load mends a differ
 from collections.abc import Collection
 from typing import NamedTuple
 
-from lake.tables import Table
+from lake.table import Table
 from load.ddl import literal, qualified, quoted
 from load.ledger import Key
 from load.postgres import Database

@@ -12,7 +12,8 @@ import polars as pl
 
 from lake.slices import month_span
 from lake.spans import Span
-from lake.tables import BASIS, CANDLES, INSTRUMENTS, Column, Table, Type
+from lake.table import Column, Table, Type
+from lake.tables import BASIS, CANDLES, INSTRUMENTS
 
 # The name of the only partition of a table in one piece.
 WHOLE = "all"

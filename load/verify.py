@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import pyarrow as pa
 
-from lake.tables import Column, Table, Type
+from lake.table import Column, Table, Type
 from load.ddl import literal, qualified, quoted, where_sql
 from load.words import worded
 

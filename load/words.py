@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from lake.tables import Column, Type
+from lake.table import Column, Type
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 _PG_EPOCH_US = 946_684_800_000_000

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from lake.errors import LoadError
-from lake.tables import Table
+from lake.table import Table
 from load.ddl import (
     STAGED,
     add_key_sql,

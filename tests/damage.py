@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lake import Lake
-from lake.tables import Table
+from lake.table import Table
 
 
 def truncated(path: Path) -> None:

@@ -16,10 +16,10 @@ from ingest import asked
 from lake import Lake, batches
 from lake.batches import claim
 from lake.state import BUILD
+from lake.table import BATCH, Table
 from lake.tables import (
     ASKS,
     BASIS,
-    BATCH,
     BUILDS,
     CANDLES,
     COVERAGE,
@@ -27,7 +27,6 @@ from lake.tables import (
     INSTRUMENTS,
     RAW_CANDLES,
     RECORDS,
-    Table,
 )
 from lake.terms import term_of
 from tests.market import NOW, fetch
@@ -47,7 +46,9 @@ def lake_of(folder: Path, **tables: Sequence[Row]) -> Lake:
     where = lake.open(str(folder))
     for name, rows in tables.items():
         table = lake.TABLES[name]
-        fill(where, table, pl.DataFrame(rows, schema=schema_of(table), orient="row"))
+        of: Row = {"dataset": "candles"} if "dataset" in table.names else {}
+        frame = pl.DataFrame([{**of, **row} for row in rows], schema_of(table), orient="row")
+        fill(where, table, frame)
     mark_built(where)
     return where
 

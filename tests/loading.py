@@ -16,7 +16,8 @@ import polars as pl
 from lake import Lake
 from lake.slices import by_month
 from lake.state import BUILD
-from lake.tables import BASIS, CANDLES, CURATED, INSTRUMENTS, Table
+from lake.table import Table
+from lake.tables import BASIS, CANDLES, CURATED, INSTRUMENTS
 from lake.terms import term_of
 from load.compare import Comparison, compare
 from load.postgres import Database

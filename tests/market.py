@@ -29,7 +29,7 @@ from ingest.plans import Planner
 from ingest.results import Result
 from ingest.selection import Selection
 from lake import Lake
-from lake.tables import BATCH
+from lake.table import BATCH
 from transforms.rules import is_sound
 
 # Waits are this much shorter than they would be.

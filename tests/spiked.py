@@ -8,7 +8,7 @@ import polars as pl
 
 from basislake.exchange.contracts import inverse_contract, milliseconds
 from basislake.exchange.market import candles
-from lake.tables import BATCH
+from lake.table import BATCH
 from transforms.candles import validate
 from transforms.spikes import flag_future, flag_perpetual
 

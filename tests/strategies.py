@@ -8,7 +8,8 @@ import polars as pl
 from hypothesis import strategies as st
 
 from lake.spans import MINUTE, Span
-from lake.tables import BATCH, RAW_CANDLES, Table, Type
+from lake.table import BATCH, Table, Type
+from lake.tables import RAW_CANDLES
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 CELLS = ("open", "high", "low", "close", "volume", "cost")

@@ -29,7 +29,8 @@ from lake.fingerprint import fingerprint
 from lake.maintenance import maintain
 from lake.past import PastLake, past
 from lake.spans import MINUTE, Span
-from lake.tables import BATCH, RAW_CANDLES, SUPERSEDED
+from lake.table import BATCH
+from lake.tables import RAW_CANDLES, SUPERSEDED
 from tests.arriving import PROGRAM, contents, new_lake
 from tests.lakes import append, ask
 from tests.market import (

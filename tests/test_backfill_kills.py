@@ -19,7 +19,8 @@ from lake import Lake
 from lake.batches import newest_batch
 from lake.errors import LakeError
 from lake.past import past
-from lake.tables import ASKS, BATCH, COVERAGE, RAW_CANDLES
+from lake.table import BATCH
+from lake.tables import ASKS, COVERAGE, RAW_CANDLES
 from tests.gates import Gate
 from tests.market import basislake, command, fetch, ideal_calls, rows, truths
 from tests.processes import ended, mount, running, small_disk, unmount, wait_until

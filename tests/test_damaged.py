@@ -23,7 +23,8 @@ from lake.rows import read_rows
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE
 from lake.state import State
-from lake.tables import ASKS, CANDLES, COVERAGE, CURATED, INSTRUMENTS, QUALITY, RAW_CANDLES, Table
+from lake.table import Table
+from lake.tables import ASKS, CANDLES, COVERAGE, CURATED, INSTRUMENTS, QUALITY, RAW_CANDLES
 from tests.damage import DAMAGES, file_of, truncated
 from tests.following import evening_market, follower
 from tests.lakes import fill

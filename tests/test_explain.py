@@ -19,7 +19,8 @@ from lake import Lake
 from lake.errors import UsageError
 from lake.snapshot import Snapshot
 from lake.state import State
-from lake.tables import CANDLES, INSTRUMENTS, Table
+from lake.table import Table
+from lake.tables import CANDLES, INSTRUMENTS
 from lake.terms import term_of
 from tests.lakes import append, ask, instrument, record
 from tests.market import basislake

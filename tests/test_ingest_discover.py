@@ -21,7 +21,8 @@ from ingest.exchange import Exchange
 from lake import Lake
 from lake.batches import newest_batch
 from lake.past import PastLake
-from lake.tables import BATCH, INSTRUMENTS, RECORDS
+from lake.table import BATCH
+from lake.tables import INSTRUMENTS, RECORDS
 from tests.market import NOW, basislake
 
 LIST = "get_instruments"

@@ -22,7 +22,8 @@ from lake.errors import LakeError, TransientError
 from lake.past import PastLake
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span
-from lake.tables import ASKS, BATCH, COVERAGE, RAW_CANDLES
+from lake.table import BATCH
+from lake.tables import ASKS, COVERAGE, RAW_CANDLES
 from tests.lakes import instrument, record
 from tests.strategies import CELLS, T0, candles, minute, raw, span
 
@@ -238,7 +239,7 @@ def test_a_lack_that_is_confirmed_in_a_later_commit_is_missing(at: Lake, saver: 
 
 @pytest.mark.parametrize("table", [RAW_CANDLES, ASKS, COVERAGE], ids=lambda table: table.name)
 def test_a_commit_that_fails_is_a_lake_error_and_what_was_stored_is_safe(
-    at: Lake, clock: Clock, table: lake.tables.Table
+    at: Lake, clock: Clock, table: lake.table.Table
 ) -> None:
     saver, job = Saver(at, "test 1", 1, clock), tens(3)
     saver.add(*answer(job))
@@ -280,7 +281,7 @@ def test_a_commit_under_way_ends_though_the_saver_is_closed(at: Lake, clock: Clo
 class Interrupted(Lake):
     """A lake in whose reading Ctrl-C falls once, as Polars raises it in every thread."""
 
-    def __init__(self, uri: str, table: lake.tables.Table) -> None:
+    def __init__(self, uri: str, table: lake.table.Table) -> None:
         super().__init__(uri)
         self._left = [table]
 
@@ -288,7 +289,7 @@ class Interrupted(Lake):
     def is_over(self) -> bool:
         return not self._left
 
-    def snapshot(self, table: lake.tables.Table, version: int | None = None) -> Snapshot:
+    def snapshot(self, table: lake.table.Table, version: int | None = None) -> Snapshot:
         if table in self._left:
             self._left.remove(table)
             raise KeyboardInterrupt
@@ -297,7 +298,7 @@ class Interrupted(Lake):
 
 @pytest.mark.parametrize("table", [RAW_CANDLES, ASKS, COVERAGE], ids=lambda table: table.name)
 def test_ctrl_c_does_not_end_a_commit_under_way(
-    at: Lake, clock: Clock, table: lake.tables.Table
+    at: Lake, clock: Clock, table: lake.table.Table
 ) -> None:
     hit = Interrupted(at.uri, table)
     saver, job = Saver(hit, "test 1", MANY, clock), tens(2)

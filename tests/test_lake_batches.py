@@ -15,7 +15,8 @@ from lake import Lake, batches
 from lake.batches import claim, newest_batch
 from lake.errors import ConflictError
 from lake.past import past
-from lake.tables import ASKS, BATCH, COVERAGE, RAW_CANDLES, RECORDS, Table
+from lake.table import BATCH, Table
+from lake.tables import ASKS, COVERAGE, RAW_CANDLES, RECORDS
 from tests.lakes import LINEAGE, append, ask, instrument, record, schema_of
 from tests.market import NOW
 from tests.processes import ended, running

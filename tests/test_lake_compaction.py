@@ -22,7 +22,8 @@ from lake.past import past
 from lake.slices import slices
 from lake.spans import MINUTE
 from lake.state import State
-from lake.tables import BASIS, BATCH, CANDLES, CURATED, PERIODS, RAW_CANDLES, Table
+from lake.table import BATCH, Table
+from lake.tables import BASIS, CANDLES, CURATED, PERIODS, RAW_CANDLES
 from tests.lakes import LINEAGE, append, ask
 from tests.market import basislake
 from tests.staged import CURATED_NAMES, Staged, built, content, is_same

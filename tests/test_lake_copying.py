@@ -21,7 +21,8 @@ from lake.fingerprint import fingerprint
 from lake.maintenance import maintain
 from lake.overlap import check_apart
 from lake.past import past
-from lake.tables import CANDLES, COVERAGE, CURATED, INSTRUMENTS, RAW, RAW_CANDLES, TABLES, Table
+from lake.table import Table
+from lake.tables import CANDLES, COVERAGE, CURATED, INSTRUMENTS, RAW, RAW_CANDLES, TABLES
 from tests.damage import DAMAGES, file_of, flipped, garbled
 from tests.gates import Gate
 from tests.lakes import LINEAGE, instrument, lake_of, record

@@ -19,7 +19,8 @@ from ingest.outcomes import Outcome
 from ingest.replies import Page
 from lake.coverage import Coverage, Status, coverages, folded, spans_of, to_table
 from lake.spans import Span
-from lake.tables import ASKS, BATCH, COVERAGE
+from lake.table import BATCH
+from lake.tables import ASKS, COVERAGE
 from tests.strategies import candles, minute, minutes_in, span
 
 LIFE = 60
@@ -188,7 +189,9 @@ def test_the_table_and_the_rows_since_come_to_the_same_as_all_rows(
     rows = pl.concat([kept(one), kept(other, "B")])
     listed = {"A": minute(0), "B": minute(0)}
     whole = coverages(rows)
-    assert whole == {name: folded(rows.filter(instrument=name)) for name in whole}
+    assert whole == {
+        (dataset, name): folded(rows.filter(instrument=name)) for dataset, name in whole
+    }
     known = to_table(coverages(rows.filter(pl.col(BATCH) <= cut)), listed)
     is_read = (pl.col("status") != "present") | (pl.col(BATCH) > cut)
     assert coverages(rows.filter(is_read), known) == whole
@@ -265,13 +268,16 @@ def test_a_minute_is_settled_once_two_runs_lacked_it_however_often_each() -> Non
 
 
 def test_the_rows_are_those_of_the_coverage_table() -> None:
-    found = {"A": Coverage(present=[span(0, 90)]), "B": Coverage(failed=[span(5, 9)])}
+    found = {
+        ("candles", "A"): Coverage(present=[span(0, 90)]),
+        ("candles", "B"): Coverage(failed=[span(5, 9)]),
+    }
     rows = to_table(found, {"A": minute(0), "B": minute(2) + timedelta(seconds=30)})
     assert rows.schema == COVERAGE.polars_schema
     assert rows.rows() == [
-        ("A", minute(0), minute(90), 90, "present"),
-        ("B", minute(2), minute(5), 3, "never_asked"),
-        ("B", minute(5), minute(9), 4, "failed"),
+        ("A", minute(0), minute(90), 90, "present", "candles"),
+        ("B", minute(2), minute(5), 3, "never_asked", "candles"),
+        ("B", minute(5), minute(9), 4, "failed", "candles"),
     ]
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.digest import LENGTH, frame_digest
-from lake.tables import BASIS, INSTRUMENTS, QUARANTINE, RAW_CANDLES, Table
+from lake.table import Table
+from lake.tables import BASIS, INSTRUMENTS, QUARANTINE, RAW_CANDLES
 from tests.strategies import candles, frames
 
 TABLES = st.sampled_from([INSTRUMENTS, QUARANTINE, BASIS])

@@ -18,9 +18,9 @@ from lake.errors import GoneError, LakeError, UsageError
 from lake.fingerprint import fingerprint
 from lake.maintenance import maintain
 from lake.past import past
+from lake.table import BATCH
 from lake.tables import (
     ASKS,
-    BATCH,
     BUILDS,
     CURATED,
     INSTRUMENTS,

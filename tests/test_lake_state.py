@@ -7,7 +7,8 @@ from lake import Lake
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE
 from lake.state import State
-from lake.tables import ASKS, BATCH, COVERAGE, INSTRUMENTS, RAW_CANDLES, RECORDS, Table
+from lake.table import BATCH, Table
+from lake.tables import ASKS, COVERAGE, INSTRUMENTS, RAW_CANDLES, RECORDS
 from tests.lakes import append, ask, instrument, record
 from tests.strategies import candles, minute
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake import Lake
-from lake.tables import BASIS, CANDLES, Table
+from lake.table import Table
+from lake.tables import BASIS, CANDLES
 from load.postgres import Database
 from load.run import load
 from tests.loading import (

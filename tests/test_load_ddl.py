@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lake.errors import UsageError
-from lake.tables import Column, Table, Type
+from lake.table import Column, Table, Type
 from load.address import connectable, secrets, shown
 from load.ddl import (
     SQL_TYPES,

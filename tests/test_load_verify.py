@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.tables import BASIS, CANDLES, INSTRUMENTS, Column, Table, Type
+from lake.table import Column, Table, Type
+from lake.tables import BASIS, CANDLES, INSTRUMENTS
 from load.compare import difference
 from load.ddl import create_schema_sql, create_table_sql, literal, qualified
 from load.postgres import Database

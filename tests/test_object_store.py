@@ -32,7 +32,8 @@ from lake.files import DataFile
 from lake.maintenance import maintain
 from lake.origin import claim
 from lake.spans import MINUTE
-from lake.tables import BASIS, BATCH, INSTRUMENTS, RAW_CANDLES
+from lake.table import BATCH
+from lake.tables import BASIS, INSTRUMENTS, RAW_CANDLES
 from tests.following import evening_market, follower
 from tests.gates import Gate
 from tests.lakes import LINEAGE, instrument

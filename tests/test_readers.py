@@ -16,7 +16,8 @@ from deltalake import DeltaTable
 
 import lake
 from lake import Lake, duck
-from lake.tables import RAW, TABLES, Table
+from lake.table import Table
+from lake.tables import RAW, TABLES
 from tests.market import ROOT
 from tests.staged import Staged, built
 

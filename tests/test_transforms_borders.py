@@ -14,7 +14,8 @@ from lake.batches import newest_batch
 from lake.errors import LakeError
 from lake.past import past
 from lake.spans import MINUTE
-from lake.tables import BUILDS, CURATED, PERIODS, Table
+from lake.table import Table
+from lake.tables import BUILDS, CURATED, PERIODS
 from tests.arriving import PROGRAM, arrive, built_elsewhere, contents
 from tests.lakes import instrument, record
 from tests.test_transforms_histories import Killed

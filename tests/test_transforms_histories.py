@@ -21,7 +21,8 @@ from lake.errors import LakeError
 from lake.maintenance import maintain
 from lake.past import past
 from lake.snapshot import Snapshot
-from lake.tables import BASIS, BUILDS, CANDLES, CURATED, INSTRUMENTS, RAW_CANDLES, Table
+from lake.table import Table
+from lake.tables import BASIS, BUILDS, CANDLES, CURATED, INSTRUMENTS, RAW_CANDLES
 from tests.arriving import PROGRAM, arrive, built_elsewhere, contents, new_lake
 from tests.lakes import record
 from tests.profiles import examples

@@ -12,7 +12,8 @@ from lake import Lake
 from lake.slices import slices
 from lake.snapshot import Snapshot
 from lake.state import State
-from lake.tables import ASKS, BASIS, CANDLES, QUALITY, QUARANTINE, RAW_CANDLES, Table
+from lake.table import Table
+from lake.tables import ASKS, BASIS, CANDLES, QUALITY, QUARANTINE, RAW_CANDLES
 from tests.arriving import PROGRAM, arrive, contents, new_lake
 from tests.spiked import (
     EXPIRIES,

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.tables import BATCH, CANDLES, QUARANTINE, RAW_CANDLES, SUPERSEDED
+from lake.table import BATCH
+from lake.tables import CANDLES, QUARANTINE, RAW_CANDLES, SUPERSEDED
 from transforms.candles import validate
 from transforms.quality import period_figures, warnings
 from transforms.rules import WARNING_RULES, errors

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.tables import BATCH, RAW_CANDLES
+from lake.table import BATCH
+from lake.tables import RAW_CANDLES
 from tests.profiles import examples
 from tests.spiked import (
     EXPIRIES,

@@ -16,6 +16,7 @@ from lake import Lake
 from lake.slices import month_of, slices
 from lake.snapshot import Snapshot
 from lake.state import BUILD
+from lake.table import Table
 from lake.tables import (
     BASIS,
     BUILDS,
@@ -25,7 +26,6 @@ from lake.tables import (
     QUALITY,
     QUARANTINE,
     WARNINGS,
-    Table,
 )
 from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE
 from transforms.levels import CAP, FLOOR, FUTURE_DEVIATIONS, PERPETUAL_DEVIATIONS, PRINTS

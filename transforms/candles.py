@@ -6,7 +6,8 @@ from datetime import datetime
 
 import polars as pl
 
-from lake.tables import BATCH, SUPERSEDED
+from lake.table import BATCH
+from lake.tables import SUPERSEDED
 from transforms.rules import broken_names, errors
 
 

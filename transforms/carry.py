@@ -19,7 +19,8 @@ from lake.carry_tables import (
     REJECTED,
     SETTLEMENTS,
 )
-from lake.tables import BATCH, SUPERSEDED, Table
+from lake.table import BATCH, Table
+from lake.tables import SUPERSEDED
 from transforms.rules import Rule, broken_names
 
 # Today's cap of the rate of eight hours, by coin; older ones are not known, so a breach warns.

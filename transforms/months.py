@@ -17,7 +17,7 @@ from lake.files import DataFile
 from lake.rows import read_rows
 from lake.slices import by_month, month_span, months_in
 from lake.spans import Span, common, merge
-from lake.tables import Table
+from lake.table import Table
 
 _EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 

@@ -9,12 +9,14 @@ import polars as pl
 
 from lake import Lake
 from lake.batches import instruments_of
+from lake.coverage import IS_CANDLES
 from lake.errors import LakeError
 from lake.files import DataFile
 from lake.guard import reading
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span, merge
-from lake.tables import ASKS, BASIS, BATCH, CANDLES, PERIODS, QUARANTINE, RAW_CANDLES, RECORDS
+from lake.table import BATCH
+from lake.tables import ASKS, BASIS, CANDLES, PERIODS, QUARANTINE, RAW_CANDLES, RECORDS
 from transforms.changes import Life, changed_coins, lives, moved, reached
 from transforms.levels import STAND_IN
 from transforms.partition import Source, widened
@@ -114,7 +116,9 @@ def _figures(asks: Snapshot) -> pl.DataFrame:
     """Of each instrument the end of what was asked, and the repeats seen in replies."""
     with reading(asks.table, asks.uri, [file.path for file in asks.files], asks.options):
         # A window that was asked again counts its repeats once.
-        windows = asks.scan().group_by("instrument", "window_start", "window_end")
+        windows = (
+            asks.scan().filter(IS_CANDLES).group_by("instrument", "window_start", "window_end")
+        )
         parts = windows.agg(pl.max("end"), pl.max("duplicates")).group_by("instrument")
         return parts.agg(pl.max("end"), pl.sum("duplicates")).collect()
 

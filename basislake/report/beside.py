@@ -13,8 +13,10 @@ from ingest.plans import spans_in_scope
 from ingest.runs import GOING_ON, KEPT, runs
 from ingest.scope import scope_of
 from lake import TABLES, Lake
+from lake.coverage import IS_CANDLES
 from lake.fingerprint import fingerprint
-from lake.tables import INSTRUMENTS, Column, Table, Type
+from lake.table import Column, Table, Type
+from lake.tables import COVERAGE, INSTRUMENTS
 from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.preview import parity
 
@@ -53,6 +55,8 @@ SCOPE = _table(
     Column("start", Type.TIME, "first minute", "UTC"),
     Column("end", Type.TIME, "end, exclusive", "UTC"),
 )
+
+CANDLE_COVERAGE = _table("candle_coverage", "see `coverage`; of candles alone", *COVERAGE.columns)
 
 RUNS = _table(
     "runs",
@@ -99,6 +103,7 @@ def lake_frames(where: Lake, threads: int) -> dict[str, pl.DataFrame]:
         LAKE_FILES.name: file_frame(where),
         LAKE_CONTENT.name: _content(where, threads),
         SCOPE.name: scope_frame(where),
+        CANDLE_COVERAGE.name: where.read(COVERAGE).filter(IS_CANDLES),
     }
 
 

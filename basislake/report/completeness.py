@@ -22,7 +22,7 @@ SUMMARY = Figure(
     ),
     sql=query("""
         WITH asked AS (
-            SELECT max("end") AS asked_until FROM coverage
+            SELECT max("end") AS asked_until FROM candle_coverage
         ), lived AS (
             SELECT coalesce(sum(date_diff('minute', start, least("end", asked_until)))
                                 FILTER (start < asked_until), 0) AS minutes,
@@ -31,14 +31,14 @@ SUMMARY = Figure(
         ), covered AS (
             SELECT status, sum(date_diff('minute', greatest(coverage.start, in_scope.start),
                                          least(coverage."end", in_scope."end"))) AS minutes
-            FROM coverage JOIN in_scope USING (instrument)
+            FROM candle_coverage AS coverage JOIN in_scope USING (instrument)
             WHERE coverage.start < in_scope."end" AND coverage."end" > in_scope.start
             GROUP BY status
         ), counts AS (
             SELECT
                 (SELECT count(*) FROM instruments) AS instruments,
                 (SELECT count(*) FROM instruments WHERE kind = 'future') AS futures,
-                (SELECT count(DISTINCT instrument) FROM coverage WHERE status = 'present')
+                (SELECT count(DISTINCT instrument) FROM candle_coverage WHERE status = 'present')
                     AS with_candles,
                 (SELECT count(*) FROM raw_candles) AS raw_candles,
                 (SELECT count(*) FROM candles) AS candles,
@@ -52,8 +52,8 @@ SUMMARY = Figure(
                 (SELECT minutes FROM lived)
                     - (SELECT coalesce(sum(minutes), 0) FROM covered WHERE status = 'no_data')
                     AS due_minutes,
-                (SELECT min(start) FROM coverage WHERE status = 'present') AS first_ts,
-                (SELECT max("end") FROM coverage WHERE status = 'present') AS end_ts
+                (SELECT min(start) FROM candle_coverage WHERE status = 'present') AS first_ts,
+                (SELECT max("end") FROM candle_coverage WHERE status = 'present') AS end_ts
         )
         SELECT *, future_candles - basis_rows AS unmatched,
                100 * present_minutes / nullif(due_minutes, 0) AS covered_pct
@@ -82,7 +82,7 @@ COVERAGE = Figure(
                        unnest(generate_series(date_trunc('month', start),
                                               "end" - INTERVAL 1 MINUTE,
                                               INTERVAL 1 MONTH)) AS month
-                FROM coverage
+                FROM candle_coverage
             )
         ), cells AS (
             SELECT instrument, month,

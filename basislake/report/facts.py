@@ -15,7 +15,8 @@ from basislake.report.figures import Figure
 from lake import Lake, duck
 from lake.errors import LakeError, UsageError
 from lake.state import State
-from lake.tables import BATCH, RAW_CANDLES
+from lake.table import BATCH
+from lake.tables import RAW_CANDLES
 from lake.views.curves import TERM_STRUCTURE_LATEST
 
 FORMAT = 3

@@ -100,7 +100,7 @@ BASIS_RANGE = query("""
 # quarterly contract.
 REGISTRY = query(f"""
     WITH ends AS (
-        SELECT max("end") AS asked_until FROM coverage
+        SELECT max("end") AS asked_until FROM candle_coverage
     ), futures AS (
         SELECT base, instrument, in_scope.start AS due_from,
                least(in_scope."end", date_trunc('minute', expires_at)) AS due_until,
@@ -114,7 +114,7 @@ REGISTRY = query(f"""
     ), due AS (
         SELECT instrument, status, greatest(coverage.start, in_scope.start) AS start,
                least(coverage."end", in_scope."end") AS "end"
-        FROM coverage
+        FROM candle_coverage AS coverage
         JOIN in_scope USING (instrument)
         WHERE coverage.start < in_scope."end" AND coverage."end" > in_scope.start
     ), joints AS (

@@ -27,7 +27,7 @@ _VERDICTS_SQL = f"""
                coalesce(sum(minutes) FILTER (status = 'present'), 0) AS present_minutes,
                coalesce(sum(minutes) FILTER (status <> 'no_data'), 0) AS due_minutes,
                sum(minutes) AS life_minutes
-        FROM coverage
+        FROM candle_coverage
         GROUP BY instrument
     ), spikes AS (
         SELECT instrument, sum(rows) AS suspect FROM warnings WHERE rule = 'spike' GROUP BY 1
@@ -249,7 +249,7 @@ UNANSWERED = Figure(
                CASE WHEN bool_or(status = 'failed') THEN 'failed' ELSE 'empty' END AS state,
                coalesce(sum(minutes) FILTER (status = 'failed'), 0) AS failed_minutes,
                min(start) AS listed, max("end") AS asked_until, max(reason) AS reason
-        FROM coverage
+        FROM candle_coverage
         LEFT JOIN run_failures USING (instrument)
         GROUP BY instrument
         HAVING bool_or(status = 'failed') OR bool_and(status = 'no_data')

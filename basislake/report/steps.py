@@ -21,7 +21,7 @@ def step_sql(most: int, shortest_minutes: int = _STEPS_MINUTES[0]) -> str:
         SELECT coalesce(list_filter({steps}, lambda step: span_minutes / step <= {most})[1],
                         {steps[-1]})::BIGINT AS step_minutes
         FROM (SELECT date_diff('minute', min(start), max("end")) AS span_minutes
-              FROM coverage
+              FROM candle_coverage
               WHERE status = 'present')
     )"""
 

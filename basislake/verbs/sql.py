@@ -22,7 +22,8 @@ from basislake.settings import check_exists
 from basislake.tables import heading, paragraph, print_table
 from lake import Lake, duck
 from lake.errors import UsageError
-from lake.tables import TABLES, Type
+from lake.table import Type
+from lake.tables import TABLES
 
 _SHOWN_ROWS = 50
 

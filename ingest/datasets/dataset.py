@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 import polars as pl
 
-from ingest.datasets.steps import Steps
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Page
 from lake.spans import Span
-from lake.tables import Table
+from lake.steps import Steps
+from lake.table import Table
 
 # From rows of `instruments` that were chosen (`ingest.selection.choose`) and the exchange's clock
 # to the steps that should be held, by instrument or index.

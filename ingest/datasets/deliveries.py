@@ -14,11 +14,11 @@ import polars as pl
 from ingest.datasets.dataset import Dataset
 from ingest.datasets.funding import LAG
 from ingest.datasets.objects import date_of, frame_of, malformed, number_of, objects, once
-from ingest.datasets.steps import ALL_DAYS, DAY
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
 from lake.carry_tables import RAW_DELIVERIES
 from lake.spans import Span
+from lake.steps import ALL_DAYS, DAY
 
 _METHOD = "get_delivery_prices"
 _MOST_ROWS = 1_000

@@ -12,12 +12,12 @@ import polars as pl
 
 from ingest.datasets.dataset import Dataset, lives
 from ingest.datasets.objects import frame_of, malformed, number_of, objects, once, time_of
-from ingest.datasets.steps import HOUR, HOURS
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
 from ingest.windows import milliseconds
 from lake.carry_tables import RAW_FUNDING
 from lake.spans import Span
+from lake.steps import HOUR, HOURS
 
 _METHOD = "get_funding_rate_history"
 _NUMBERS = ("index_price", "prev_index_price", "interest_1h", "interest_8h")

@@ -9,15 +9,14 @@ import polars as pl
 
 from ingest.datasets.dataset import Dataset
 from ingest.datasets.objects import frame_of, number
-from ingest.datasets.steps import Months
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
 from ingest.windows import milliseconds
 from lake.carry_tables import RAW_FUNDING_TOTALS
 from lake.spans import Span
+from lake.steps import MONTHS
 
 _METHOD = "get_funding_rate_value"
-_MONTHS = Months()
 # The last hour of a month is final a while after it.
 _LAG = timedelta(minutes=1)
 
@@ -25,8 +24,8 @@ _LAG = timedelta(minutes=1)
 def wanted(chosen: pl.DataFrame, now: datetime) -> dict[str, Sequence[Span]]:
     """Return the whole months of the chosen perpetuals' lives; see `Dataset`."""
     perpetuals = chosen.filter(pl.col("kind") == "perpetual").select("instrument", "listed_at")
-    until = _MONTHS.floor(now - _LAG)
-    return {name: [Span(_MONTHS.floor(start), until)] for name, start in perpetuals.iter_rows()}
+    until = MONTHS.floor(now - _LAG)
+    return {name: [Span(MONTHS.floor(start), until)] for name, start in perpetuals.iter_rows()}
 
 
 def ask(exchange: Exchange, instrument: str, window: Span, tally: Tally) -> Page:
@@ -55,7 +54,7 @@ FUNDING_TOTALS = Dataset(
     table=RAW_FUNDING_TOTALS,
     subject="instrument",
     key=("month",),
-    steps=_MONTHS,
+    steps=MONTHS,
     wanted=wanted,
     ask=ask,
     bytes_per_row=20.0,

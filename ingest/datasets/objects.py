@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from lake.errors import TransientError
-from lake.tables import BATCH, Table
+from lake.table import BATCH, Table
 
 _SHOWN_CHARACTERS = 40
 _YEARS = range(2010, 2100)

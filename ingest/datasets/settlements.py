@@ -14,13 +14,13 @@ import polars as pl
 
 from ingest.datasets.dataset import Dataset, lives
 from ingest.datasets.objects import frame_of, malformed, number_of, objects, once, text_of, time_of
-from ingest.datasets.steps import DAY, DAYS
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
 from ingest.windows import milliseconds
 from lake.carry_tables import RAW_SETTLEMENTS
 from lake.errors import RejectedError
 from lake.spans import Span
+from lake.steps import DAY, DAYS
 
 _OF_INSTRUMENT = "get_last_settlements_by_instrument"
 _OF_COIN = "get_last_settlements_by_currency"

@@ -1,6 +1,7 @@
 """Views of what is absent: candles that the exchange lacked, and minutes without a basis."""
 
-from lake.tables import CANDLES, COVERAGE, Column, Type
+from lake.table import Column, Type
+from lake.tables import CANDLES, COVERAGE
 from lake.views.declaration import View, columns_of
 
 UNMATCHED = View(
@@ -46,21 +47,24 @@ GAPS = View(
         ),
     ),
     sql="""
-        WITH firsts AS (
-            SELECT instrument, min(start) AS first_start
+        WITH of_candles AS (
             FROM coverage
+            WHERE dataset = 'candles'
+        ), firsts AS (
+            SELECT instrument, min(start) AS first_start
+            FROM of_candles
             WHERE status = 'present'
             GROUP BY instrument
         ), holes AS (
-            SELECT coverage.*
-            FROM coverage
+            SELECT of_candles.*
+            FROM of_candles
             JOIN firsts USING (instrument)
             WHERE status <> 'present' AND start > first_start
         )
         SELECT holes.instrument, holes.start, holes."end", holes.minutes, holes.status,
                bool_and(others.status <> 'present') AS venue_silent
         FROM holes
-        LEFT JOIN coverage AS others
+        LEFT JOIN of_candles AS others
             ON others.instrument <> holes.instrument
             AND others.start < holes."end"
             AND holes.start < others."end"

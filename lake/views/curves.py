@@ -1,6 +1,7 @@
 """Views of the basis across expiries in one minute: the term structure."""
 
-from lake.tables import BASIS, INSTRUMENTS, Column, Type
+from lake.table import Column, Type
+from lake.tables import BASIS, INSTRUMENTS
 from lake.views.declaration import Parameter, View, columns_of
 
 COIN = Column("coin", Type.TEXT, "coin that the futures are of")

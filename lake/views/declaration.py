@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lake.tables import Column, Table
+from lake.table import Column, Table
 
 
 class Parameter(NamedTuple):

@@ -2,7 +2,8 @@
 gaps of its rolls, and the series adjusted for them.
 """
 
-from lake.tables import BASIS, Column, Type
+from lake.table import Column, Type
+from lake.tables import BASIS
 from lake.terms import DATED_TERMS
 from lake.views.curves import COIN
 from lake.views.declaration import Parameter, View, columns_of

@@ -1,6 +1,7 @@
 """Views of the annualised basis at fixed distances to expiry."""
 
-from lake.tables import BASIS, Column, Type
+from lake.table import Column, Type
+from lake.tables import BASIS
 from lake.views.curves import COIN
 from lake.views.declaration import Parameter, View, columns_of
 

@@ -1,7 +1,8 @@
 """Views that hold what was fetched against a second witness, and name what differs."""
 
 from lake.carry_tables import FUNDING, FUNDING_TOTALS
-from lake.tables import INSTRUMENTS, Column, Type
+from lake.table import Column, Type
+from lake.tables import INSTRUMENTS
 from lake.views.declaration import View, columns_of
 
 # The exchange adds up finer parts than hours, so the last digits may differ.
@@ -56,7 +57,8 @@ FUNDING_PROOF = View(
             LEFT JOIN firsts USING (instrument)
         )
         SELECT *, total - sum_interest_1h AS difference,
-               hours = expected_hours AND abs(total - sum_interest_1h) <= {TOTAL_TOLERANCE} AS proved
+               hours = expected_hours AND abs(total - sum_interest_1h) <= {TOTAL_TOLERANCE}
+                   AS proved
         FROM both
         ORDER BY instrument, month
     """,
@@ -100,9 +102,7 @@ DELIVERY_PROOF = View(
     columns=(
         *columns_of(INSTRUMENTS, "instrument"),
         Column("expires_at", Type.TIME, "expiry by the record", "UTC", nullable=True),
-        Column(
-            "settlement_price", Type.FLOAT, "by `settlements`", "quote per base", nullable=True
-        ),
+        Column("settlement_price", Type.FLOAT, "by `settlements`", "quote per base", nullable=True),
         Column("delivery_price", Type.FLOAT, "by `deliveries`", "quote per base", nullable=True),
         Column(
             "difference",

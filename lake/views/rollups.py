@@ -1,6 +1,7 @@
 """Views of whole hours and days: candles and the basis, rolled up."""
 
-from lake.tables import BASIS, CANDLES, Column, Type
+from lake.table import Column, Type
+from lake.tables import BASIS, CANDLES
 from lake.views.declaration import View, columns_of
 
 # The exchange's day: its dated futures expire and its accounts settle at 08:00 UTC.

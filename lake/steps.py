@@ -1,6 +1,6 @@
 """The steps of time that rows of a dataset cover: minutes, hours, days and months; pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -119,6 +119,16 @@ class Months:
 MINUTES = EqualSteps(MINUTE, 5_000)
 # At most 744 hours of funding come, silently the newest.
 HOURS = EqualSteps(HOUR, 720)
+MONTHS = Months()
 # What is settled or delivered at 08:00 covers the day before it.
 DAYS = EqualSteps(DAY, 900, timedelta(hours=8))
 ALL_DAYS = EqualSteps(DAY, 100_000, timedelta(hours=8))
+
+# By dataset.
+STEPS: Mapping[str, Steps] = {
+    "candles": MINUTES,
+    "funding": HOURS,
+    "funding_totals": MONTHS,
+    "deliveries": ALL_DAYS,
+    "settlements": DAYS,
+}
