@@ -70,6 +70,7 @@ def converse(connection: duck.Connection, read: Callable[[], str], format_: str)
         format_: of the rows.
     """
     while True:
+        text = ""
         try:
             text = read().strip()
             if text.rstrip("; ") in _LEAVE:
@@ -83,7 +84,9 @@ def converse(connection: duck.Connection, read: Callable[[], str], format_: str)
         except Ended:
             raise
         except KeyboardInterrupt:
-            continue
+            if text:
+                SCREEN.interrupt()
+                say("Interrupted.")
         except BasislakeError as exc:
             say(f"Error: {exc}")
 
@@ -101,19 +104,13 @@ def is_whole(text: str) -> bool:
 
 def _answer(connection: duck.Connection, text: str, format_: str) -> None:
     query = text_of(text.rstrip("; ")) if text.startswith(MARK) else text
-    try:
-        for statement in duck.statements(connection, query):
-            start_s = time.monotonic()
-            rows = duck.rows(connection, statement.text)
-            if statement.gives_rows:
-                title = f"{counted(rows.height, 'row')} in {time.monotonic() - start_s:.2f} s"
-                hint = "COPY (…) TO 'rows.csv' writes all."
-                print_rows(rows, format_, is_first=True, title=title, hint=hint)
-    except Ended:
-        raise
-    except KeyboardInterrupt:
-        SCREEN.interrupt()
-        say("Interrupted.")
+    for statement in duck.statements(connection, query):
+        start_s = time.monotonic()
+        rows = duck.rows(connection, statement.text)
+        if statement.gives_rows:
+            title = f"{counted(rows.height, 'row')} in {time.monotonic() - start_s:.2f} s"
+            hint = "COPY (…) TO 'rows.csv' writes all."
+            print_rows(rows, format_, is_first=True, title=title, hint=hint)
 
 
 def _show_help() -> None:
