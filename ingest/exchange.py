@@ -15,7 +15,7 @@ from ingest.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
 from ingest.http import Connections, Session
 from ingest.limiter import Limiter
 from ingest.pace import wait_before_retry_s
-from ingest.replies import Page, Reply, read_answer, read_candles, read_time
+from ingest.replies import Answer, Page, Reply, read_answer, read_candles, read_time
 from ingest.windows import minutes_of
 from lake.cores import cores
 from lake.errors import ThrottledError, TransientError
@@ -37,9 +37,9 @@ class Tally:
     """What was asked so far; used by one thread.
 
     Attributes:
-        calls: candle calls, repeats included.
-        retries: candle calls that were made again after a transient failure.
-        throttled: candle calls refused because there were too many.
+        calls: calls for rows, repeats included.
+        retries: those that were made again after a transient failure.
+        throttled: those that were refused because there were too many.
     """
 
     calls: int = 0
@@ -151,6 +151,28 @@ class Exchange:
         read = lambda reply: read_candles(reply, window)  # noqa: E731
         return self._call(self._www_url, _CHART, params, read, tally or Tally())
 
+    def ask(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        read: Callable[[Answer], T],
+        tally: Tally,
+    ) -> T:
+        """Call a public method of the main host, and return what is read of its answer.
+
+        Args:
+            method: its name, without `public/`.
+            params: of the call.
+            read: checks the answer; where it raises a `TransientError` the call is made again.
+            tally: where the calls are counted.
+
+        Raises:
+            ExchangeError: as `candles`.
+        """
+        return self._call(
+            self._www_url, method, params, lambda reply: read(read_answer(reply)), tally
+        )
+
     @property
     def most_calls_per_second(self) -> float:
         """The limit in candle calls a second, 0 for none."""
@@ -250,8 +272,7 @@ class Exchange:
     ) -> T:
         """Make one attempt, with leave, and tell the limiter what came of it."""
         asked_at = self._limiter.wait(to_list=method == _LISTS)
-        if method == _CHART:
-            tally.calls += 1
+        tally.calls += 1
         try:
             reply = self._connections.get(base, method, params)
             with self._reading:

@@ -73,23 +73,25 @@ class Answer:
 
 @dataclass(frozen=True)
 class Page:
-    """The closed candles of one window.
+    """The closed rows of one window.
 
     Attributes:
-        frame: ts, open, high, low, close, volume, cost; one row a minute, sorted, floats, cells may
-            be null.
-        duplicates: repeats of a minute with the same values, dropped from the frame.
-        asked: the window as far as it was closed; minutes past its end are still to be asked.
+        frame: one row a minute, hour or other step, sorted, cells may be null; of candles: ts,
+            open, high, low, close, volume, cost.
+        duplicates: repeats of a row with the same values, dropped from the frame.
+        asked: the window as far as it was closed; steps past its end are still to be asked.
+        covered: the steps that rows of the frame cover, None for candles.
     """
 
     frame: pl.DataFrame
     duplicates: int
     asked: Span
+    covered: tuple[Span, ...] | None = None
 
     @cached_property
     def present(self) -> list[Span]:
-        """The minutes of the frame, as maximal spans."""
-        return spans_of(self.frame["ts"])
+        """The steps that rows of the frame cover, as maximal spans."""
+        return spans_of(self.frame["ts"]) if self.covered is None else list(self.covered)
 
 
 def read_answer(reply: Reply) -> Answer:

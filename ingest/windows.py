@@ -110,8 +110,9 @@ def windows(needed: Iterable[Span]) -> list[Span]:
 
 def minutes_of(window: Span) -> tuple[int, int]:
     """Return the milliseconds of a window's first and LAST minute: the exchange includes both."""
-    return _milliseconds(window.start), _milliseconds(window.end - MINUTE)
+    return milliseconds(window.start), milliseconds(window.end - MINUTE)
 
 
-def _milliseconds(time: datetime) -> int:
+def milliseconds(time: datetime) -> int:
+    """Return a whole second as the exchange writes times."""
     return int(time.timestamp()) * 1000

@@ -186,12 +186,16 @@ def test_minutes_that_never_come_back_are_missing_in_what_else_goes_wrong(
     }
 
 
-def test_a_change_leaves_other_methods_alone(exchange: SimulatedExchange) -> None:
-    exchange.faults.add("get_time", None, Changed(changes.no_data))
+def test_a_change_is_made_of_the_method_that_it_was_ordered_for(
+    exchange: SimulatedExchange,
+) -> None:
+    exchange.faults.add("get_time", 1, Changed(lambda now: now + 1))
 
+    good = ask(exchange).json()["result"]
     answer = requests.get(f"{exchange.www_url}/api/v2/public/get_time", timeout=60)
 
-    assert answer.json()["result"] == UNIVERSE.now_ms
+    assert answer.json()["result"] == UNIVERSE.now_ms + 1
+    assert good["status"] == "ok"
 
 
 def test_a_closed_door_says_so(exchange: SimulatedExchange) -> None:

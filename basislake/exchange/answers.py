@@ -2,11 +2,12 @@
 candle call, the window it is answered with.
 """
 
-from collections.abc import Mapping
-
 from basislake.exchange.calls import Question
-from basislake.exchange.envelope import INVALID_PARAMS, METHOD_NOT_FOUND
+from basislake.exchange.carry import Carry
+from basislake.exchange.carry_answers import ANSWERS
+from basislake.exchange.envelope import METHOD_NOT_FOUND
 from basislake.exchange.pages import Window, cut_window
+from basislake.exchange.refusals import RpcError, bad, text_param, whole_param
 from basislake.exchange.universe import Universe, records
 
 _CURRENCIES = ("BTC", "ETH", "SOL", "USDC", "USDT", "EURR", "any")
@@ -15,28 +16,12 @@ _BOOLEANS = {"true": True, "false": False}
 _VERSION = "1.2.26"
 
 
-class RpcError(Exception):
-    """A call that the exchange refuses.
-
-    Attributes:
-        code: JSON-RPC's or Deribit's error code.
-        message: its short name.
-        data: what is wrong with the call, as the exchange tells it.
-    """
-
-    def __init__(self, code: int, message: str, data: Mapping[str, str] | None = None) -> None:
-        """Name the error."""
-        super().__init__(f"{code} {message} {data or ''}".strip())
-        self.code = code
-        self.message = message
-        self.data = data
-
-
-def answer(universe: Universe, question: Question, now_ms: int) -> object:
+def answer(universe: Universe, carry: Carry, question: Question, now_ms: int) -> object:
     """Return the result of a method other than that of candles.
 
     Args:
         universe: of which exchange.
+        carry: its funding, delivery prices and settlements.
         question: the call.
         now_ms: the exchange's clock, UTC milliseconds.
 
@@ -50,19 +35,21 @@ def answer(universe: Universe, question: Question, now_ms: int) -> object:
             return {"version": _VERSION}
         case "get_instruments":
             return _instruments(universe, question, now_ms)
+    if question.method in ANSWERS:
+        return ANSWERS[question.method](universe, carry, question, now_ms)
     raise RpcError(METHOD_NOT_FOUND, "Method not found")
 
 
 def _instruments(universe: Universe, question: Question, now_ms: int) -> object:
     currency = question.params.get("currency", "any")
     if currency not in _CURRENCIES:
-        raise _bad("wrong format", "currency")
+        raise bad("wrong format", "currency")
     kind = question.params.get("kind", "any")
     if kind not in _KINDS:
-        raise _bad("wrong format", "kind")
+        raise bad("wrong format", "kind")
     expired = _BOOLEANS.get(question.params.get("expired", "false"))
     if expired is None:
-        raise _bad("wrong format", "expired")
+        raise bad("wrong format", "expired")
     listed = records(universe, currency, expired=expired, host=question.host, now_ms=now_ms)
     return listed if kind in ("future", "any") else [r for r in listed if r["kind"] == kind]
 
@@ -79,31 +66,13 @@ def read_window(universe: Universe, question: Question, now_ms: int) -> Window:
         RpcError: a parameter is missing or bad, or the instrument is not known.
     """
     params = question.params
-    name = _text(params, "instrument_name")
-    start_ms = _milliseconds(params, "start_timestamp")
-    end_ms = _milliseconds(params, "end_timestamp")
-    if _text(params, "resolution") != "1":
+    name = text_param(params, "instrument_name")
+    start_ms = whole_param(params, "start_timestamp")
+    end_ms = whole_param(params, "end_timestamp")
+    if text_param(params, "resolution") != "1":
         # The exchange knows coarser ones; the simulated one serves minutes only.
-        raise _bad("unsupported resolution", "resolution")
+        raise bad("unsupported resolution", "resolution")
     contract = universe.contracts.get(name)
     if contract is None or not contract.is_listed(now_ms):
-        raise _bad("instrument not found", "instrument_name")
+        raise bad("instrument not found", "instrument_name")
     return cut_window(contract, start_ms, end_ms, now_ms)
-
-
-def _text(params: Mapping[str, str], name: str) -> str:
-    value = params.get(name)
-    if not value:
-        raise _bad("value is required", name)
-    return value
-
-
-def _milliseconds(params: Mapping[str, str], name: str) -> int:
-    value = _text(params, name)
-    if not (value.isascii() and value.isdecimal()):
-        raise _bad("wrong format", name)
-    return int(value)
-
-
-def _bad(reason: str, param: str) -> RpcError:
-    return RpcError(INVALID_PARAMS, "Invalid params", {"reason": reason, "param": param})

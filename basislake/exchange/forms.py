@@ -1,5 +1,5 @@
 """The forms a fault can take: a reply in place of the good one, a broken transport of the good one,
-or a good reply whose candles were changed.
+or a good reply whose result was changed.
 """
 
 from collections.abc import Callable, Mapping
@@ -95,7 +95,7 @@ class Hang:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The good answer of a candle call, changed. Calls of other methods are answered well.
+    """The good answer of a call, changed.
 
     Attributes:
         change: from the good result to the one that is sent; it makes a new result, or returns the
@@ -103,7 +103,7 @@ class Changed:
         kind: its name in the counters.
     """
 
-    change: Change
+    change: Callable[[Any], Any]
     kind: str = "changed"
 
 

@@ -73,7 +73,8 @@ class Rates:
             call: any call.
             now_ms: the exchange's clock, UTC milliseconds; nothing later is answered.
         """
-        if not self._lost or call.start_ms is None or call.end_ms is None:
+        is_asked = call.method == CHART_METHOD and self._lost
+        if not is_asked or call.start_ms is None or call.end_ms is None:
             return None
         last = min(call.end_ms, now_ms) // _DAY_MS
         first = max(call.start_ms // _DAY_MS, last - _MOST_DAYS)

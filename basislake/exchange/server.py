@@ -5,11 +5,12 @@ import logging
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from basislake.exchange import envelope
-from basislake.exchange.answers import RpcError, answer, read_window
+from basislake.exchange.answers import answer, read_window
 from basislake.exchange.calls import CHART_METHOD, HISTORY_PREFIX, Call, Question, read_question
+from basislake.exchange.carry import Carry, MarketCarry
 from basislake.exchange.clock import Clock
 from basislake.exchange.control import CONTROL_PREFIX, Control
 from basislake.exchange.counters import Counters, Tally
@@ -19,12 +20,12 @@ from basislake.exchange.forms import (
     JSON,
     TOO_MANY_REQUESTS,
     Changed,
-    Columns,
     Fault,
     Transport,
 )
 from basislake.exchange.limit import MOST_CONNECTIONS, CreditLimit
 from basislake.exchange.pages import Pages
+from basislake.exchange.refusals import RpcError
 from basislake.exchange.universe import Universe
 from basislake.exchange.wire import Listener, Reply, Request
 
@@ -50,6 +51,7 @@ class SimulatedExchange:
         self,
         universe: Universe,
         *,
+        carry: Carry | None = None,
         clock: Callable[[], int] | None = None,
         faults: FaultScript | None = None,
         limit: CreditLimit | None = None,
@@ -63,6 +65,7 @@ class SimulatedExchange:
 
         Args:
             universe: the contracts and their candles.
+            carry: funding, delivery prices and settlements; the universe's own by default.
             clock: the exchange's time in UTC milliseconds; by default a `Clock` that stands still
                 at the universe's `now_ms`.
             faults: what is to go wrong; an empty script by default.
@@ -82,6 +85,7 @@ class SimulatedExchange:
         self.universe = universe
         self.faults = faults or FaultScript()
         self.clock = clock or Clock(universe.now_ms)
+        self._carry = carry or MarketCarry(universe)
         self._limit = limit
         self._delay_s = delay_s
         self._tally = Tally()
@@ -201,24 +205,25 @@ class SimulatedExchange:
     def _body(
         self, question: Question, changes: tuple[Changed, ...], now_ms: int, *, is_sound: bool
     ) -> tuple[bytes, ...]:
-        """The body of a good answer, with the changes that are made of candles."""
+        """The body of a good answer, with the changes that are made of it."""
         call = question.call()
         if question.method != CHART_METHOD:
-            result = answer(self.universe, question, now_ms)
-            self._tally.answered(call, 0, flawless=is_sound, cached=False)
-            return (envelope.success(result, now_ms),)
+            good = answer(self.universe, self._carry, question, now_ms)
+            sent = self._changed(good, changes)
+            self._tally.answered(call, 0, flawless=is_sound and sent is good, cached=False)
+            return (envelope.success(sent, now_ms),)
         window = read_window(self.universe, question, now_ms)
         if not changes:
             page = self._pages.rendered(window)
             self._tally.answered(call, page.candles, flawless=is_sound, cached=page.is_cached)
             return envelope.success_parts(page.result, now_ms)
-        good = self._pages.columns(window)
-        sent = self._changed(good, changes)
-        flawless = is_sound and sent is good
-        self._tally.answered(call, len(sent["ticks"]), flawless=flawless, cached=False)
-        return (envelope.success(sent, now_ms),)
+        columns = self._pages.columns(window)
+        changed = self._changed(columns, changes)
+        flawless = is_sound and changed is columns
+        self._tally.answered(call, len(changed["ticks"]), flawless=flawless, cached=False)
+        return (envelope.success(changed, now_ms),)
 
-    def _changed(self, good: Columns, changes: tuple[Changed, ...]) -> Columns:
+    def _changed(self, good: Any, changes: tuple[Changed, ...]) -> Any:  # noqa: ANN401  (of any method)
         sent = good
         for each in changes:
             before, sent = sent, each.change(sent)

@@ -1,0 +1,107 @@
+"""Delivery prices: at which price the futures of an index were delivered, day by day, from
+`get_delivery_prices`.
+
+The list has one row a day, newest first, in pages by offset. A day that is added between two pages
+shifts the offsets by one, so a row may come twice, and none is passed over.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time
+from typing import Any
+
+import polars as pl
+
+from ingest.datasets.dataset import Dataset
+from ingest.datasets.funding import LAG
+from ingest.datasets.objects import date_of, frame_of, malformed, number_of, objects, once
+from ingest.datasets.steps import ALL_DAYS, DAY
+from ingest.exchange import Exchange, Tally
+from ingest.replies import Answer, Page
+from lake.carry_tables import RAW_DELIVERIES
+from lake.spans import Span
+
+_METHOD = "get_delivery_prices"
+_MOST_ROWS = 1_000
+# Days that are listed after those of a window.
+_SLACK = 3
+_DELIVERED = time(8, tzinfo=UTC)
+
+
+def wanted(chosen: pl.DataFrame, now: datetime) -> dict[str, Sequence[Span]]:
+    """Return the days on which futures of each index were alive; see `Dataset`."""
+    until = ALL_DAYS.floor(now - LAG)
+    futures = chosen.filter(pl.col("kind") == "future")
+    first = futures.group_by("price_index", maintain_order=True).agg(pl.min("listed_at"))
+    return {
+        name: [Span(ALL_DAYS.floor(listed_at), until)]
+        for name, listed_at in first.drop_nulls().iter_rows()
+    }
+
+
+def ask(exchange: Exchange, index_name: str, window: Span, tally: Tally) -> Page:
+    """Ask for the days of a window, page by page; see `Dataset`."""
+    rows: list[dict[str, Any]] = []
+    at = None
+    while not rows or rows[-1]["delivered_at"] > window.start + DAY:
+        left = window.end - window.start if not rows else rows[-1]["delivered_at"] - window.start
+        count = min(_MOST_ROWS, left // DAY + _SLACK)
+        params = {"index_name": index_name, "offset": len(rows), "count": count}
+        answer = exchange.ask(_METHOD, params, _checked, tally)
+        at = at or answer.at
+        page = [_row(row) for row in answer.result["data"]]
+        if not page:
+            break
+        rows += page
+    return read(rows, window, at)
+
+
+def read(rows: Sequence[Mapping[str, object]], window: Span, at: datetime | None) -> Page:
+    """Turn the rows of all pages into a page of the window's days.
+
+    Args:
+        rows: columns delivered_at and delivery_price.
+        window: whole days, from 08:00 to 08:00.
+        at: the exchange's clock.
+
+    Raises:
+        TransientError: one day comes with two prices, or none of the window is over.
+    """
+    asked = window
+    if at is not None:
+        asked = Span(window.start, min(window.end, ALL_DAYS.floor(at - LAG)))
+    if asked.end <= asked.start:
+        raise malformed("its clock says that the window is still to come")
+    frame = frame_of(RAW_DELIVERIES, rows, "index_name")
+    is_asked = (pl.col("delivered_at") > asked.start) & (pl.col("delivered_at") <= asked.end)
+    distinct, duplicates = once(frame.filter(is_asked), ["delivered_at"], "day")
+    covered = ALL_DAYS.spans(distinct["delivered_at"].dt.offset_by("-24h"))
+    return Page(distinct, duplicates, asked, tuple(covered))
+
+
+def _checked(answer: Answer) -> Answer:
+    """Refuse an answer that is no page."""
+    if not isinstance(answer.result, dict):
+        raise malformed("the delivery prices are no page")
+    objects(answer.result.get("data"), "the delivery prices")
+    return answer
+
+
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    day = date_of(row, "date")
+    return {
+        "delivered_at": datetime.combine(day, _DELIVERED),
+        "delivery_price": number_of(row, "delivery_price"),
+    }
+
+
+DELIVERIES = Dataset(
+    name="deliveries",
+    noun="days",
+    table=RAW_DELIVERIES,
+    subject="index_name",
+    key=("delivered_at",),
+    steps=ALL_DAYS,
+    wanted=wanted,
+    ask=ask,
+    bytes_per_row=10.0,
+)

@@ -1,0 +1,99 @@
+"""Funding: what a perpetual paid in each hour, from `get_funding_rate_history`.
+
+A row is labelled by the end of its hour, so its step begins an hour before. The call's start is
+exclusive and its end inclusive; of more than 744 rows the newest come.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from ingest.datasets.dataset import Dataset, lives
+from ingest.datasets.objects import frame_of, malformed, number_of, objects, once, time_of
+from ingest.datasets.steps import HOUR, HOURS
+from ingest.exchange import Exchange, Tally
+from ingest.replies import Answer, Page
+from ingest.windows import milliseconds
+from lake.carry_tables import RAW_FUNDING
+from lake.spans import Span
+
+_METHOD = "get_funding_rate_history"
+_NUMBERS = ("index_price", "prev_index_price", "interest_1h", "interest_8h")
+# An hour's row is believed final this long after the hour, by the exchange's clock.
+LAG = timedelta(minutes=1)
+
+
+def wanted(chosen: pl.DataFrame, now: datetime) -> dict[str, Sequence[Span]]:
+    """Return the hours of the chosen perpetuals' lives; see `Dataset`."""
+    perpetuals = chosen.filter(pl.col("kind") == "perpetual")
+    return {name: [span] for name, span in lives(perpetuals, HOURS, now, LAG).items()}
+
+
+def ask(exchange: Exchange, instrument: str, window: Span, tally: Tally) -> Page:
+    """Ask for the hours of a window; see `Dataset`."""
+    params = {
+        "instrument_name": instrument,
+        "start_timestamp": milliseconds(window.start),
+        "end_timestamp": milliseconds(window.end),
+    }
+    return exchange.ask(_METHOD, params, lambda answer: read(answer, window), tally)
+
+
+def read(answer: Answer, window: Span) -> Page:
+    """Check a result of the method and turn it into a page.
+
+    Args:
+        answer: to the call for this window.
+        window: whole hours.
+
+    Raises:
+        TransientError: it has not the structure of an answer to this window; nothing of it is used.
+    """
+    given = objects(answer.result, "the hours of funding")
+    asked = closed_part(window, answer.at)
+    if len(given) > 2 * HOURS.longest:
+        raise malformed(f"{len(given)} rows came for {(window.end - window.start) // HOUR} hours")
+    rows = [_row(row, window) for row in given]
+    frame, duplicates = once(frame_of(RAW_FUNDING, rows, "instrument"), ["hour_end"], "hour")
+    # Whether the exchange leaves out the start itself is not documented.
+    is_asked = (pl.col("hour_end") > asked.start) & (pl.col("hour_end") <= asked.end)
+    frame = frame.filter(is_asked)
+    return Page(frame, duplicates, asked, tuple(HOURS.spans(frame["hour_end"].dt.offset_by("-1h"))))
+
+
+def closed_part(window: Span, at: datetime | None) -> Span:
+    """Return the hours of a window that were over for good when it was answered.
+
+    Raises:
+        TransientError: none was.
+    """
+    if at is None:
+        return window
+    asked = Span(window.start, min(window.end, HOURS.floor(at - LAG)))
+    if asked.end <= asked.start:
+        raise malformed("its clock says that the window is still to come")
+    return asked
+
+
+def _row(row: Mapping[str, Any], window: Span) -> dict[str, object]:
+    hour_end = time_of(row, "timestamp")
+    if HOURS.floor(hour_end) != hour_end:
+        raise malformed(f"a row of {hour_end:%Y-%m-%dT%H:%M:%SZ} is not of a full hour")
+    if not window.start <= hour_end <= window.end:
+        raise malformed(f"a row of {hour_end:%Y-%m-%dT%H:%MZ} is outside the window")
+    return {"hour_end": hour_end, **{name: number_of(row, name) for name in _NUMBERS}}
+
+
+FUNDING = Dataset(
+    name="funding",
+    noun="hours",
+    table=RAW_FUNDING,
+    subject="instrument",
+    key=("hour_end",),
+    steps=HOURS,
+    wanted=wanted,
+    ask=ask,
+    bytes_per_row=30.0,
+)

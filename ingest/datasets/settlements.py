@@ -1,0 +1,166 @@
+"""Settlements: an instrument's open interest, mark price and index at 08:00 of each day, and its
+delivery, from `get_last_settlements_by_instrument`.
+
+The list comes newest first, in pages that a continuation joins. Where the exchange does not serve
+an instrument any more, its rows are picked out of the list of its coin.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from ingest.datasets.dataset import Dataset, lives
+from ingest.datasets.objects import frame_of, malformed, number_of, objects, once, text_of, time_of
+from ingest.datasets.steps import DAY, DAYS
+from ingest.exchange import Exchange, Tally
+from ingest.replies import Answer, Page
+from ingest.windows import milliseconds
+from lake.carry_tables import RAW_SETTLEMENTS
+from lake.errors import RejectedError
+from lake.spans import Span
+
+_OF_INSTRUMENT = "get_last_settlements_by_instrument"
+_OF_COIN = "get_last_settlements_by_currency"
+_MOST_ROWS = 1_000
+# Other rows that may stand between those of a window: bankruptcies, and the day after it.
+_SLACK = 10
+_TYPES = ("settlement", "delivery")
+_NUMBERS = ("position", "mark_price", "index_price")
+# A day's row comes some milliseconds after 08:00, and is believed to be there a while later.
+LAG = timedelta(minutes=5)
+
+
+def wanted(chosen: pl.DataFrame, now: datetime) -> dict[str, Sequence[Span]]:
+    """Return the days of the chosen instruments' lives, each of which ends at 08:00; see `Dataset`.
+
+    A perpetual that comes only for its futures' sake has no settlement of its own to be held.
+    """
+    own = chosen.filter(~pl.col("is_companion"))
+    return {name: [span] for name, span in lives(own, DAYS, now, LAG).items()}
+
+
+def ask(exchange: Exchange, instrument: str, window: Span, tally: Tally) -> Page:
+    """Ask for the days of a window, page by page; see `Dataset`."""
+    pages = _Pages(exchange, window, tally)
+    try:
+        rows = pages.all(_OF_INSTRUMENT, {"instrument_name": instrument})
+    except RejectedError:
+        rows = []
+    if not rows:
+        coin = instrument.partition("-")[0]
+        rows = [
+            row for kind in _TYPES for row in pages.all(_OF_COIN, {"currency": coin, "type": kind})
+        ]
+    return read([row for row in rows if row["instrument_name"] == instrument], window, pages.at)
+
+
+@dataclass(slots=True)
+class _Pages:
+    """Pages of settlements, newest first, back to the start of a window.
+
+    Attributes:
+        exchange: to ask.
+        window: of days.
+        tally: where the calls are counted.
+        at: the exchange's clock, as its first answer had it.
+    """
+
+    exchange: Exchange
+    window: Span
+    tally: Tally
+    at: datetime | None = None
+
+    def all(self, method: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the rows of all pages.
+
+        Raises:
+            TransientError: a page cannot be read, or a continuation leads back.
+            RejectedError: the exchange refuses the call.
+        """
+        # The latest time wanted: rows of the window's last day come after its end.
+        latest = milliseconds(self.window.end + DAY) - 1
+        count = min(_MOST_ROWS, (self.window.end - self.window.start) // DAY + _SLACK)
+        more: dict[str, Any] = {}
+        rows: list[dict[str, Any]] = []
+        seen: set[str] = set()
+        while True:
+            answer = self.exchange.ask(
+                method,
+                {**params, "count": count, "search_start_timestamp": latest, **more},
+                _checked,
+                self.tally,
+            )
+            self.at = self.at or answer.at
+            page = [row for row in map(_row, answer.result["settlements"]) if row]
+            rows += page
+            continuation = answer.result.get("continuation")
+            is_back = any(row["settled_at"] < self.window.start + DAY for row in page)
+            if not answer.result["settlements"] or not continuation or is_back:
+                return rows
+            if continuation in seen:
+                raise malformed("a continuation of the settlements leads back to itself")
+            seen.add(continuation)
+            more = {"continuation": continuation}
+
+
+def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -> Page:
+    """Turn one instrument's rows of all pages into a page of the window's days.
+
+    Args:
+        rows: of `raw_settlements`, as mappings.
+        window: whole days, from 08:00 to 08:00.
+        at: the exchange's clock.
+
+    Raises:
+        TransientError: one row comes with two values, or none of the window's days is over.
+    """
+    asked = window
+    if at is not None:
+        asked = Span(window.start, min(window.end, DAYS.floor(at - LAG)))
+    if asked.end <= asked.start:
+        raise malformed("its clock says that the window is still to come")
+    frame = frame_of(RAW_SETTLEMENTS, rows, "instrument")
+    at_0800 = pl.col("settled_at").dt.offset_by("-8h").dt.truncate("1d").dt.offset_by("8h")
+    frame = frame.with_columns(end=at_0800)
+    frame = frame.filter((pl.col("end") > asked.start) & (pl.col("end") <= asked.end))
+    distinct, duplicates = once(frame, ["settled_at", "type"], "settlement")
+    starts = distinct["end"].unique().sort().dt.offset_by("-24h")
+    return Page(distinct.drop("end"), duplicates, asked, tuple(DAYS.spans(starts)))
+
+
+def _checked(answer: Answer) -> Answer:
+    """Refuse an answer that is no page."""
+    if not isinstance(answer.result, dict):
+        raise malformed("the settlements are no page")
+    for row in objects(answer.result.get("settlements"), "the settlements"):
+        _row(row)
+    return answer
+
+
+def _row(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A row of the table, with its instrument; None for what options or bankruptcies have."""
+    kind = text_of(row, "type")
+    if kind not in _TYPES:
+        return None
+    return {
+        "instrument_name": text_of(row, "instrument_name"),
+        "settled_at": time_of(row, "timestamp"),
+        "type": kind,
+        **{name: number_of(row, name) for name in _NUMBERS},
+    }
+
+
+SETTLEMENTS = Dataset(
+    name="settlements",
+    noun="days",
+    table=RAW_SETTLEMENTS,
+    subject="instrument",
+    key=("settled_at", "type"),
+    steps=DAYS,
+    wanted=wanted,
+    ask=ask,
+    bytes_per_row=25.0,
+)

@@ -1,0 +1,124 @@
+"""The steps of time that rows of a dataset cover: minutes, hours, days and months; pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import polars as pl
+
+from lake.slices import month_of, month_span, months_in
+from lake.spans import MINUTE, Span, merge
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Steps(Protocol):
+    """A division of time into steps, each of which a row may cover."""
+
+    def floor(self, time: datetime) -> datetime:
+        """Return the start of the step that holds a time."""
+        ...
+
+    def ceil(self, time: datetime) -> datetime:
+        """Return the first start of a step that is not before a time."""
+        ...
+
+    def spans(self, starts: pl.Series) -> list[Span]:
+        """Return steps as maximal spans, by their starts, sorted and distinct."""
+        ...
+
+    def windows(self, needed: Iterable[Span]) -> list[Span]:
+        """Cover spans of whole steps with the fewest windows, each of which is one call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EqualSteps:
+    """Steps of one length.
+
+    Attributes:
+        length: of a step.
+        longest: steps in a window.
+        offset: of a step's start after midnight UTC.
+    """
+
+    length: timedelta
+    longest: int
+    offset: timedelta = timedelta(0)
+
+    def floor(self, time: datetime) -> datetime:
+        """See `Steps`."""
+        origin = _EPOCH + self.offset
+        return origin + (time - origin) // self.length * self.length
+
+    def ceil(self, time: datetime) -> datetime:
+        """See `Steps`."""
+        floored = self.floor(time)
+        return floored if floored == time else floored + self.length
+
+    def spans(self, starts: pl.Series) -> list[Span]:
+        """See `Steps`."""
+        if starts.is_empty():
+            return []
+        whole = Span(starts[0], starts[-1] + self.length)
+        if (whole.end - whole.start) // self.length == len(starts):
+            return [whole]
+        is_start = starts.diff().ne_missing(self.length).fill_null(value=True)
+        is_end = is_start.shift(-1, fill_value=True)
+        pairs = zip(starts.filter(is_start), starts.filter(is_end), strict=True)
+        return [Span(start, end + self.length) for start, end in pairs]
+
+    def windows(self, needed: Iterable[Span]) -> list[Span]:
+        """See `Steps`.
+
+        Windows are sorted and disjoint, hold every needed step, and start and end with one. Short
+        holes between needed steps are covered too where that saves a call, so where the needed
+        steps are one span the windows tile it exactly.
+        """
+        longest = self.longest * self.length
+        result: list[Span] = []
+        for span in merge(needed):
+            start = span.start
+            if result and start < result[-1].start + longest:
+                end = min(span.end, result[-1].start + longest)
+                result[-1] = Span(result[-1].start, end)
+                start = end
+            while start < span.end:
+                end = min(span.end, start + longest)
+                result.append(Span(start, end))
+                start = end
+        return result
+
+
+class Months:
+    """Calendar months, each of which is a window."""
+
+    def floor(self, time: datetime) -> datetime:
+        """See `Steps`."""
+        return month_of(time)
+
+    def ceil(self, time: datetime) -> datetime:
+        """See `Steps`."""
+        floored = month_of(time)
+        return floored if floored == time else month_span(floored).end
+
+    def spans(self, starts: pl.Series) -> list[Span]:
+        """See `Steps`."""
+        return merge(month_span(start) for start in starts)
+
+    def windows(self, needed: Iterable[Span]) -> list[Span]:
+        """See `Steps`."""
+        return [month_span(month) for span in merge(needed) for month in months_in(span)]
+
+
+# A call returns at most 5,001 candles and silently keeps the newest of more. Deribit documents no
+# such bound; asked for 10,400 minutes it answered with the newest 5,001.
+MINUTES = EqualSteps(MINUTE, 5_000)
+# At most 744 hours of funding come, silently the newest.
+HOURS = EqualSteps(HOUR, 720)
+# What is settled or delivered at 08:00 covers the day before it.
+DAYS = EqualSteps(DAY, 900, timedelta(hours=8))
+ALL_DAYS = EqualSteps(DAY, 100_000, timedelta(hours=8))

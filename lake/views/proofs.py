@@ -1,0 +1,153 @@
+"""Views that hold what was fetched against a second witness, and name what differs."""
+
+from lake.carry_tables import FUNDING, FUNDING_TOTALS
+from lake.tables import INSTRUMENTS, Column, Type
+from lake.views.declaration import View, columns_of
+
+# The exchange adds up finer parts than hours, so the last digits may differ.
+TOTAL_TOLERANCE = 1e-6
+# A price is sent with so many digits that two of one moment are the same number.
+PRICE_TOLERANCE = 1e-9
+
+_SHARE = "fraction of the notional"
+
+FUNDING_PROOF = View(
+    name="funding_proof",
+    meaning="A perpetual's whole calendar month: the exchange's own total against its hours.",
+    formula=(
+        "difference = total - sum_interest_1h, over the hours that end in (first instant of the "
+        "month, first instant of the next]. expected_hours are those of the month since the "
+        "perpetual's first row, 0 before it. proved: no hour lacks and |difference| <= "
+        f"{TOTAL_TOLERANCE:g} (0.0001 % of the notional). A month without a total is not here."
+    ),
+    source=(
+        "Tables `funding` (get_funding_rate_history) and `funding_totals` "
+        "(get_funding_rate_value), two methods of the exchange."
+    ),
+    columns=(
+        *columns_of(FUNDING_TOTALS, "instrument", "month"),
+        Column("hours", Type.INT, "rows of `funding` in the month", "hours"),
+        Column("expected_hours", Type.INT, "hours that it should have", "hours"),
+        Column("sum_interest_1h", Type.FLOAT, "sum of what those hours paid", _SHARE),
+        *columns_of(FUNDING_TOTALS, "total"),
+        Column("difference", Type.FLOAT, "total - sum_interest_1h", _SHARE),
+        Column("proved", Type.BOOL, "whether both agree and no hour lacks"),
+    ),
+    sql=f"""
+        WITH months AS (
+            SELECT instrument,
+                   CAST(date_trunc('month', hour_end - INTERVAL 1 HOUR) AS DATE) AS month,
+                   count(*) AS hours, fsum(interest_1h) AS paid
+            FROM funding
+            GROUP BY ALL
+        ), firsts AS (
+            SELECT instrument, min(hour_end) - INTERVAL 1 HOUR AS first
+            FROM funding
+            GROUP BY instrument
+        ), both AS (
+            SELECT totals.instrument, totals.month, coalesce(months.hours, 0) AS hours,
+                   CAST(greatest(0, date_diff('hour',
+                       greatest(first, CAST(totals.month AS TIMESTAMPTZ)),
+                       CAST(totals.month + INTERVAL 1 MONTH AS TIMESTAMPTZ))) AS BIGINT)
+                       AS expected_hours,
+                   coalesce(months.paid, 0) AS sum_interest_1h, totals.total
+            FROM funding_totals AS totals
+            LEFT JOIN months USING (instrument, month)
+            LEFT JOIN firsts USING (instrument)
+        )
+        SELECT *, total - sum_interest_1h AS difference,
+               hours = expected_hours AND abs(total - sum_interest_1h) <= {TOTAL_TOLERANCE} AS proved
+        FROM both
+        ORDER BY instrument, month
+    """,
+)
+
+INDEX_CHAIN = View(
+    name="index_chain",
+    meaning="An hour whose index at its start is not the index at the end of the hour before.",
+    formula=(
+        "Rows of `funding` whose prev_index_price is not price_before, the index_price of the row "
+        "an hour earlier. An hour without a row before it is not judged."
+    ),
+    source="Table `funding`: the exchange sends each index price twice.",
+    columns=(
+        *columns_of(FUNDING, "instrument", "hour_end", "prev_index_price"),
+        Column("price_before", Type.FLOAT, "index_price of the hour before", "quote per base"),
+    ),
+    sql="""
+        SELECT later.instrument, later.hour_end, later.prev_index_price,
+               earlier.index_price AS price_before
+        FROM funding AS later
+        JOIN funding AS earlier
+            ON earlier.instrument = later.instrument
+            AND earlier.hour_end = later.hour_end - INTERVAL 1 HOUR
+        WHERE later.prev_index_price <> earlier.index_price
+        ORDER BY later.instrument, later.hour_end
+    """,
+)
+
+DELIVERY_PROOF = View(
+    name="delivery_proof",
+    meaning="An expired future: the price that it was delivered at, by two witnesses.",
+    formula=(
+        "settlement_price is the index_price of the future's delivery in `settlements`; "
+        "delivery_price is that of its index in `deliveries` on the day of its expiry; difference "
+        f"= settlement_price - delivery_price. proved: both are there and |difference| <= "
+        f"{PRICE_TOLERANCE:g} of the price. reason says why not. A future that was delivered and "
+        "is not in `instruments` is here, too: it has no expires_at, and is not proved."
+    ),
+    source="Tables `instruments`, `settlements` and `deliveries`, three lists of the exchange.",
+    columns=(
+        *columns_of(INSTRUMENTS, "instrument"),
+        Column("expires_at", Type.TIME, "expiry by the record", "UTC", nullable=True),
+        Column(
+            "settlement_price", Type.FLOAT, "by `settlements`", "quote per base", nullable=True
+        ),
+        Column("delivery_price", Type.FLOAT, "by `deliveries`", "quote per base", nullable=True),
+        Column(
+            "difference",
+            Type.FLOAT,
+            "settlement_price - delivery_price",
+            "quote per base",
+            nullable=True,
+        ),
+        Column("proved", Type.BOOL, "whether both are there and agree"),
+        Column("reason", Type.TEXT, "why it is not proved", nullable=True),
+    ),
+    sql=f"""
+        WITH delivered AS (
+            SELECT instrument, settled_at, index_price
+            FROM settlements
+            WHERE type = 'delivery'
+        ), expired AS (
+            SELECT instrument, expires_at, price_index
+            FROM instruments
+            WHERE kind = 'future' AND NOT active
+        ), pairs AS (
+            SELECT coalesce(expired.instrument, delivered.instrument) AS instrument,
+                   expired.expires_at, delivered.index_price AS settlement_price,
+                   deliveries.delivery_price
+            FROM expired
+            FULL JOIN delivered USING (instrument)
+            LEFT JOIN deliveries
+                ON deliveries.index_name = expired.price_index
+                AND CAST(deliveries.delivered_at AS DATE) = CAST(expired.expires_at AS DATE)
+        ), judged AS (
+            SELECT *, settlement_price - delivery_price AS difference,
+                   CASE WHEN expires_at IS NULL THEN 'delivered, and not in instruments'
+                        WHEN settlement_price IS NULL AND delivery_price IS NULL
+                            THEN 'neither a delivery nor a delivery price is stored'
+                        WHEN settlement_price IS NULL THEN 'no delivery is stored'
+                        WHEN delivery_price IS NULL THEN 'no delivery price of that day is stored'
+                        WHEN abs(settlement_price - delivery_price)
+                            > {PRICE_TOLERANCE} * delivery_price
+                            THEN 'the two prices differ'
+                   END AS reason
+            FROM pairs
+        )
+        SELECT instrument, expires_at, settlement_price, delivery_price, difference,
+               reason IS NULL AS proved, reason
+        FROM judged
+        ORDER BY expires_at NULLS FIRST, instrument
+    """,
+)

@@ -1,0 +1,287 @@
+"""Funding, its totals, delivery prices and settlements, asked of the simulated exchange."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from basislake.exchange.carry import FUNDING_HOLE_MS, HOUR_MS, MarketCarry, Row
+from basislake.exchange.carry_answers import continuation_after
+from basislake.exchange.contracts import milliseconds
+from basislake.exchange.faults import rpc_error
+from basislake.exchange.forms import Changed
+from basislake.exchange.history import full_universe
+from basislake.exchange.server import SimulatedExchange
+from ingest.datasets.dataset import Dataset
+from ingest.datasets.deliveries import DELIVERIES
+from ingest.datasets.funding import FUNDING
+from ingest.datasets.funding_totals import FUNDING_TOTALS
+from ingest.datasets.settlements import SETTLEMENTS
+from ingest.exchange import Exchange, Tally
+from ingest.replies import Page
+from lake.errors import TransientError
+from lake.spans import Span
+
+NOW = datetime(2020, 10, 1, 12, 0, 30, tzinfo=UTC)
+UNIVERSE = full_universe(3, NOW)
+TRUTH = MarketCarry(UNIVERSE)
+NAME, FUTURE, INDEX = "BTC-PERPETUAL", "BTC-26JUN20", "btc_usd"
+FUNDING_METHOD = "get_funding_rate_history"
+OF_INSTRUMENT = "get_last_settlements_by_instrument"
+
+
+def day(*date: int) -> datetime:
+    return datetime(*date, tzinfo=UTC)  # type: ignore[misc, arg-type]
+
+
+HOUR = timedelta(hours=1)
+MONTH = Span(day(2020, 8, 10), day(2020, 9, 1))
+DAYS = Span(day(2020, 3, 1, 8), day(2020, 6, 26, 8))
+
+
+@pytest.fixture(name="exchange", scope="module")
+def fixture_exchange() -> Iterator[SimulatedExchange]:
+    with SimulatedExchange(UNIVERSE) as exchange:
+        yield exchange
+
+
+@pytest.fixture(name="ask")
+def fixture_ask(exchange: SimulatedExchange) -> Iterator[Callable[..., Page]]:
+    client = Exchange(exchange.www_url, exchange.history_url, retries=0)
+
+    def ask(dataset: Dataset, name: str, window: Span, tally: Tally | None = None) -> Page:
+        return dataset.ask(client, name, window, tally or Tally())
+
+    yield ask
+    client.close()
+    exchange.faults.clear()
+
+
+def time(ms: object) -> datetime:
+    return datetime.fromtimestamp(int(str(ms)) / 1000, UTC)
+
+
+def hours(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    names = ("index_price", "prev_index_price", "interest_1h", "interest_8h")
+    return [{"hour_end": time(r["timestamp"]), **{n: r.get(n) for n in names}} for r in rows]
+
+
+def test_the_hours_of_a_window_come_but_for_the_hole(ask: Callable[..., Page]) -> None:
+    tally = Tally()
+    page = ask(FUNDING, NAME, MONTH, tally)
+    truth = TRUTH.funding(NAME, milliseconds(MONTH.start), milliseconds(MONTH.end))
+    assert page.frame.to_dicts() == hours(truth)
+    assert (page.asked, page.duplicates, tally.calls) == (MONTH, 0, 1)
+    hole = [day(2020, 8, 27, 5), day(2020, 8, 27, 7)]
+    assert page.present == [Span(MONTH.start, hole[0]), Span(hole[1], MONTH.end)]
+    assert {milliseconds(h + timedelta(hours=1)) for h in (hole[0], hole[1] - HOUR)} == (
+        FUNDING_HOLE_MS
+    )
+
+
+def test_windows_of_720_hours_hold_all_hours_once(ask: Callable[..., Page]) -> None:
+    span = Span(day(2020, 5, 1), day(2020, 7, 25))
+    windows = FUNDING.steps.windows([span])
+    assert [(w.end - w.start) // HOUR for w in windows] == [720, 720, 600]
+    frames = pl.concat([ask(FUNDING, NAME, window).frame for window in windows])
+    truth = TRUTH.funding(NAME, milliseconds(span.start), milliseconds(span.end))
+    assert frames.to_dicts() == hours(truth)
+
+
+def test_the_hour_that_is_not_over_is_still_to_be_asked(ask: Callable[..., Page]) -> None:
+    page = ask(FUNDING, NAME, Span(day(2020, 10, 1), day(2020, 10, 2)))
+    # The hour that ended at 12:00 is half a minute old.
+    assert page.asked == Span(day(2020, 10, 1), day(2020, 10, 1, 11))
+    assert page.frame["hour_end"].max() == day(2020, 10, 1, 11)
+
+
+def twice(rows: list[Row]) -> list[Row]:
+    return [*rows, rows[3]]
+
+
+def contradicted(rows: list[Row]) -> list[Row]:
+    return [*rows, {**rows[3], "interest_1h": 1.0}]
+
+
+def test_a_row_that_comes_twice_counts_once(
+    ask: Callable[..., Page], exchange: SimulatedExchange
+) -> None:
+    good = ask(FUNDING, NAME, MONTH)
+    exchange.faults.add(FUNDING_METHOD, 1, Changed(twice))
+    page = ask(FUNDING, NAME, MONTH)
+    assert page.frame.equals(good.frame)
+    assert page.duplicates == 1
+
+
+def test_a_cell_without_a_value_is_read_as_such(
+    ask: Callable[..., Page], exchange: SimulatedExchange
+) -> None:
+    exchange.faults.add(
+        FUNDING_METHOD, 1, Changed(lambda rows: [{**rows[0], "interest_1h": None}, *rows[1:]])
+    )
+    page = ask(FUNDING, NAME, MONTH)
+    assert page.frame["interest_1h"].null_count() == 1
+    assert page.frame["interest_1h"][0] is None
+
+
+def moved(by_ms: int) -> Callable[[list[Row]], list[Row]]:
+    def change(rows: list[Row]) -> list[Row]:
+        return [{**rows[0], "timestamp": int(str(rows[0]["timestamp"])) + by_ms}, *rows[1:]]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (contradicted, "twice with different values"),
+        (moved(1), "not of a full hour"),
+        (moved(-24 * HOUR_MS), "outside the window"),
+        (lambda rows: rows * 3, "rows came"),
+        (lambda rows: {"data": rows}, "not a list of objects"),
+        (lambda rows: [*rows, 7], "not a list of objects"),
+        (lambda rows: [{**rows[0], "timestamp": "soon"}], "no time"),
+        (lambda rows: [{**rows[0], "interest_1h": "0.1"}], "no number"),
+        (lambda rows: [{**rows[0], "interest_1h": True}], "no number"),
+    ],
+)
+def test_an_answer_of_another_structure_is_refused(
+    ask: Callable[..., Page],
+    exchange: SimulatedExchange,
+    change: Callable[[Any], Any],
+    reason: str,
+) -> None:
+    exchange.faults.add(FUNDING_METHOD, 1, Changed(change))
+    with pytest.raises(TransientError, match=reason):
+        ask(FUNDING, NAME, MONTH)
+
+
+def test_the_total_of_a_month_is_one_row(ask: Callable[..., Page]) -> None:
+    window = FUNDING_TOTALS.steps.windows([Span(day(2020, 7, 1), day(2020, 9, 1))])[1]
+    page = ask(FUNDING_TOTALS, NAME, window)
+    total = TRUTH.total(NAME, milliseconds(window.start), milliseconds(window.end))
+    assert page.frame.to_dicts() == [{"month": day(2020, 8, 1).date(), "total": total}]
+    assert page.present == [window]
+
+
+def prices(window: Span) -> dict[datetime, object]:
+    return {
+        datetime.fromisoformat(f"{row['date']}T08:00Z"): row["delivery_price"]
+        for row in (TRUTH.delivery(INDEX, n) for n in TRUTH.days(INDEX, milliseconds(window.end)))
+        if datetime.fromisoformat(f"{row['date']}T08:00Z") > window.start
+    }
+
+
+@pytest.mark.parametrize("start", [day(2020, 9, 28, 8), day(2019, 9, 28, 8)])
+def test_delivery_prices_come_in_pages_back_to_the_first_day(
+    ask: Callable[..., Page], start: datetime
+) -> None:
+    window = Span(start, day(2020, 10, 1, 8))
+    page = ask(DELIVERIES, INDEX, window)
+    assert dict(page.frame.iter_rows()) == prices(window)
+    assert page.present == [window]
+
+
+def test_a_day_that_is_added_between_two_pages_shifts_them_and_loses_nothing(
+    ask: Callable[..., Page], exchange: SimulatedExchange
+) -> None:
+    window = Span(day(2020, 1, 1, 8), day(2020, 9, 30, 8))
+    exchange.faults.add(
+        "get_delivery_prices", None, Changed(lambda page: {**page, "data": page["data"][:100]})
+    )
+    shifted = {"date": "2020-10-01", "delivery_price": 1.5}
+    exchange.faults.add(
+        "get_delivery_prices",
+        1,
+        Changed(lambda page: {**page, "data": page["data"][1:]} | {"records_total": shifted}),
+    )
+    page = ask(DELIVERIES, INDEX, window)
+    assert dict(page.frame.iter_rows()) == prices(window)
+
+
+def test_a_day_that_the_list_lacks_is_no_row(
+    ask: Callable[..., Page], exchange: SimulatedExchange
+) -> None:
+    def without(page: dict[str, Any]) -> dict[str, Any]:
+        return {**page, "data": [row for row in page["data"] if row["date"] != "2020-09-15"]}
+
+    exchange.faults.add("get_delivery_prices", None, Changed(without))
+    window = Span(day(2020, 9, 1, 8), day(2020, 10, 1, 8))
+    page = ask(DELIVERIES, INDEX, window)
+    assert page.present == [
+        Span(window.start, day(2020, 9, 14, 8)),
+        Span(day(2020, 9, 15, 8), window.end),
+    ]
+
+
+def settled(window: Span, name: str = FUTURE) -> list[dict[str, Any]]:
+    names = ("type", "position", "mark_price", "index_price")
+    rows: list[dict[str, Any]] = [
+        {"settled_at": time(row["timestamp"]), **{n: row[n] for n in names}}
+        for row in TRUTH.settlements(name, milliseconds(window.end + timedelta(hours=1)))
+    ]
+    later = window.start + timedelta(hours=23)
+    return sorted(
+        (row for row in rows if row["settled_at"] > later), key=lambda row: str(row["settled_at"])
+    )
+
+
+def test_settlements_come_back_to_the_first_day_and_end_with_the_delivery(
+    ask: Callable[..., Page],
+) -> None:
+    tally = Tally()
+    page = ask(SETTLEMENTS, FUTURE, DAYS, tally)
+    assert page.frame.select(
+        "settled_at", "type", "position", "mark_price", "index_price"
+    ).to_dicts() == settled(DAYS)
+    assert page.present == [DAYS]
+    assert page.frame["type"][-1] == "delivery"
+    assert tally.calls == 1
+
+
+def capped(page: dict[str, Any]) -> dict[str, Any]:
+    """A page of at most 40 rows; the continuation is the exchange's own for those."""
+    rows = page["settlements"][:40]
+    if len(rows) == len(page["settlements"]):
+        return page
+    return {"settlements": rows, "continuation": continuation_after(rows[-1])}
+
+
+def test_pages_of_settlements_are_capped_and_joined(
+    ask: Callable[..., Page], exchange: SimulatedExchange
+) -> None:
+    good, tally = ask(SETTLEMENTS, FUTURE, DAYS), Tally()
+    exchange.faults.add(OF_INSTRUMENT, None, Changed(capped))
+    page = ask(SETTLEMENTS, FUTURE, DAYS, tally)
+    assert page.frame.equals(good.frame)
+    assert tally.calls > 2
+
+
+def test_a_continuation_that_leads_back_ends_the_call(
+    ask: Callable[..., Page], exchange: SimulatedExchange
+) -> None:
+    back: list[str] = []
+
+    def looping(page: dict[str, Any]) -> dict[str, Any]:
+        back.append(continuation_after(page["settlements"][0]))
+        return {"settlements": page["settlements"][:5], "continuation": back[0]}
+
+    exchange.faults.add(OF_INSTRUMENT, None, Changed(looping))
+    with pytest.raises(TransientError, match="leads back"):
+        ask(SETTLEMENTS, FUTURE, DAYS)
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_an_instrument_that_is_not_served_any_more_is_found_among_those_of_its_coin(
+    ask: Callable[..., Page], exchange: SimulatedExchange, *, is_refused: bool
+) -> None:
+    good = ask(SETTLEMENTS, FUTURE, DAYS)
+    fault = (
+        rpc_error(-32602, "Invalid params")
+        if is_refused
+        else Changed(lambda _page: {"settlements": []})
+    )
+    exchange.faults.add(OF_INSTRUMENT, None, fault, instrument=FUTURE)
+    assert ask(SETTLEMENTS, FUTURE, DAYS).frame.equals(good.frame)
