@@ -100,9 +100,7 @@ DELIVERY_PROOF = View(
     columns=(
         *columns_of(INSTRUMENTS, "instrument"),
         Column("expires_at", Type.TIME, "expiry by the record", "UTC", nullable=True),
-        Column(
-            "settlement_price", Type.FLOAT, "by `settlements`", "quote per base", nullable=True
-        ),
+        Column("settlement_price", Type.FLOAT, "by `settlements`", "quote per base", nullable=True),
         Column("delivery_price", Type.FLOAT, "by `deliveries`", "quote per base", nullable=True),
         Column(
             "difference",

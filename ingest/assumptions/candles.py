@@ -1,0 +1,230 @@
+"""What is relied on of candles; pure."""
+
+from itertools import pairwise
+
+from ingest.assumptions.check import Check, Finding, UnseenError, differs, ok
+from ingest.assumptions.evidence import (
+    MINUTE_MS,
+    UNREADABLE,
+    Bar,
+    Candles,
+    Evidence,
+    moment,
+    refusal,
+)
+from ingest.replies import CLOSING_LAG
+from ingest.windows import MAX_CANDLES_PER_CALL
+
+_INVALID_PARAMS = -32602
+_NEWEST = MAX_CANDLES_PER_CALL + 1
+# Of a market with more gaps than these nothing can be said by the number of its candles.
+_MOST_GAPS_SHARE = 0.1
+
+
+def _arrays(at: Evidence) -> Finding:
+    calls = list(at.candle_calls())
+    if not calls:
+        raise UnseenError("no candles came")
+    for seen in calls:
+        if UNREADABLE in seen.result:
+            return differs(f"{seen.params['instrument_name']}: {seen.result[UNREADABLE]}")
+    return ok(f"seven arrays of one length in {len(calls)} of {len(calls)} replies")
+
+
+def _newest_candles(at: Evidence) -> Finding:
+    page = _some(at.candles("most"))
+    first, last = page.bars[0].tick, page.bars[-1].tick
+    minutes = (last - first) // MINUTE_MS + 1
+    if page.gaps > _MOST_GAPS_SHARE * page.count:
+        raise UnseenError("the candles have too many gaps")
+    asked = (page.end_ms - page.start_ms) // MINUTE_MS + 1
+    told = f"{page.count:,} of {asked:,} candles, from {moment(first)} to {moment(last)}"
+    if minutes < MAX_CANDLES_PER_CALL:
+        return differs(told)
+    # Whether the end itself is in the answer is another check.
+    is_newest = last >= page.end_ms - MINUTE_MS
+    return ok(told) if is_newest and minutes <= _NEWEST else differs(told, is_harmless=True)
+
+
+def _both_ends(at: Evidence) -> Finding:
+    page = _some(at.candles("ends"))
+    came = {bar.tick for bar in page.bars}
+    try:
+        known = {bar.tick for bar in at.candles("most").bars}
+    except UnseenError:
+        known = {page.start_ms, page.end_ms}
+    # A minute that the exchange lacks says nothing of the ends.
+    lacking = [
+        side
+        for side, tick in (("start", page.start_ms), ("end", page.end_ms))
+        if tick not in came and tick in known
+    ]
+    asked = f"{moment(page.start_ms)} to {moment(page.end_ms)[-6:]}"
+    if lacking:
+        return differs(f"{asked} was answered without its {' and its '.join(lacking)}")
+    if not came & {page.start_ms, page.end_ms}:
+        raise UnseenError("the market has no candle at either end")
+    return ok(f"{asked} was answered with {page.count} candles")
+
+
+def _untraded(at: Evidence) -> Finding:
+    page = _some(at.candles("quiet"))
+    missing = (page.end_ms - page.start_ms) // MINUTE_MS + 1 - page.count
+    if missing > 0:
+        return differs(f"{missing} of {missing + page.count} minutes are left out")
+    quiet = [(before, bar) for before, bar in pairwise(page.bars) if not bar.volume]
+    odd = [bar for before, bar in quiet if not _is_flat(bar, before.close)]
+    if odd:
+        return differs(
+            f"{len(odd)} of {len(quiet)} untraded minutes are not flat", is_harmless=True
+        )
+    if not quiet:
+        raise UnseenError("every minute was traded")
+    return ok(f"{len(quiet)} of {page.count} minutes untraded, all flat at the last close")
+
+
+def _first_trade(at: Evidence) -> Finding:
+    page, young = _some(at.candles("first")), at.subject("young")
+    first = page.bars[0]
+    if first.tick < young.listed_ms // MINUTE_MS * MINUTE_MS:
+        return differs(f"a candle of {moment(first.tick)}, before the listing")
+    if not first.volume:
+        return differs(f"the first candle, of {moment(first.tick)}, is untraded")
+    after = (first.tick - young.listed_ms) // MINUTE_MS
+    return ok(f"the first candle is a trade, {after} minutes after the listing")
+
+
+def _after_expiry(at: Evidence) -> Finding:
+    page, oldest = at.candles("expiry"), at.subject("oldest")
+    expires_ms = oldest.expires_ms or 0
+    alive = [bar for bar in page.bars if bar.tick < expires_ms]
+    after = [bar for bar in page.bars if bar.tick >= expires_ms]
+    if not alive:
+        raise UnseenError("no candles of the expired future came")
+    traded = [bar for bar in after if not _is_flat(bar, alive[-1].close)]
+    if traded:
+        return differs(f"{len(traded)} traded minutes after the expiry")
+    if not after:
+        return differs("no minutes after the expiry", is_harmless=True)
+    return ok(f"{len(after)} flat minutes from the expiry on")
+
+
+def _expired(at: Evidence) -> Finding:
+    oldest, seen = at.subject("oldest"), at.seen("expiry")
+    name = f"{oldest.instrument}, expired {moment(oldest.expires_ms or 0)[:10]}"
+    if seen.error is not None:
+        return differs(f"{name}: {refusal(seen.error)}")
+    alive = [bar for bar in at.candles("expiry").bars if bar.tick < (oldest.expires_ms or 0)]
+    return ok(f"{name}: served") if alive else differs(f"{name}: no candles")
+
+
+def _forming(at: Evidence) -> Finding:
+    page = _some(at.candles("newest"))
+    newest = page.bars[-1].tick
+    if page.at_ms is None:
+        raise UnseenError("the reply does not say when it was made")
+    clock = f"{moment(page.at_ms)}:{page.at_ms // 1000 % 60:02d}".replace("Z:", ":") + "Z"
+    told = f"the newest candle at {clock} was that of {moment(newest)[-6:]}"
+    lag_ms = round(CLOSING_LAG.total_seconds() * 1000)
+    last_closed = (page.at_ms - lag_ms) // MINUTE_MS * MINUTE_MS - MINUTE_MS
+    if newest > page.at_ms or newest < last_closed:
+        return differs(told)
+    if newest + MINUTE_MS <= page.at_ms:
+        raise UnseenError(f"{told}, so none was still forming")
+    return ok(told)
+
+
+def _unknown(at: Evidence) -> Finding:
+    seen = at.seen("unknown")
+    if seen.error is None:
+        return differs("an answer without an error")
+    is_known = seen.error.get("code") == _INVALID_PARAMS
+    told = f"HTTP {seen.status}, {refusal(seen.error)}"
+    return ok(told) if is_known else differs(told)
+
+
+def _some(page: Candles) -> Candles:
+    if not page.bars:
+        raise UnseenError("no candles came")
+    return page
+
+
+def _is_flat(bar: Bar, close: float) -> bool:
+    prices = {bar.open, bar.high, bar.low, bar.close}
+    return prices == {close} and not bar.volume and not bar.cost
+
+
+CHECKS = (
+    Check(
+        "candle-arrays",
+        "a reply of candles is seven arrays of one length",
+        "The reply is refused and asked for again; then the window is recorded as failed.",
+        True,
+        _arrays,
+    ),
+    Check(
+        "newest-candles",
+        f"of more than {_NEWEST:,} candles the newest {_NEWEST:,} come",
+        f"Windows hold {MAX_CANDLES_PER_CALL:,} minutes. Were fewer sent, the rest of each window "
+        "would be recorded as missing.",
+        True,
+        _newest_candles,
+    ),
+    Check(
+        "both-ends",
+        "a window has its first and its last minute",
+        "Windows join without overlap, so the minute at each join would be recorded as missing.",
+        True,
+        _both_ends,
+    ),
+    Check(
+        "untraded-minutes",
+        "a minute without trades is a candle, flat at the last close",
+        "A minute that does not come is recorded as missing, although it was only untraded.",
+        True,
+        _untraded,
+    ),
+    Check(
+        "first-trade",
+        "nothing comes before the first trade",
+        "Candles before the first trade are stored as untraded ones; those before the listing are "
+        "put into quarantine.",
+        False,
+        _first_trade,
+    ),
+    Check(
+        "after-expiry",
+        "from the expiry on there are only flat, untraded candles",
+        "No minute from the expiry on is asked for, so trades after it would not be in the lake.",
+        True,
+        _after_expiry,
+    ),
+    Check(
+        "forming-candle",
+        "the newest candle is the minute that is not over yet",
+        "A candle is stored when its minute is over by the exchange's clock; one that comes later "
+        "is recorded as missing, and one labelled by its close would be a minute off.",
+        True,
+        _forming,
+    ),
+    Check(
+        "expired-candles",
+        "www serves candles of futures that expired years ago",
+        "Minutes that are answered without a candle are recorded as no_data.",
+        True,
+        _expired,
+    ),
+    Check(
+        "unknown-name",
+        "an unknown instrument is an error with code -32602",
+        "Only names on the exchange's lists are asked for, so nothing is lost.",
+        False,
+        _unknown,
+    ),
+)
+# Those that are looked at before the first window of a lake: nobody would notice the loss.
+FIRST = tuple(
+    check
+    for check in CHECKS
+    if check.name in ("candle-arrays", "newest-candles", "both-ends", "expired-candles")
+)

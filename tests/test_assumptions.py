@@ -1,0 +1,141 @@
+"""What basislake relies on of the exchange: each assumption, met and not met."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from basislake.exchange.departures import DEPARTURES, depart
+from basislake.exchange.faults import too_many_requests
+from basislake.exchange.server import SimulatedExchange
+from basislake.verbs.exchange import market
+from ingest.assumptions.asking import ask_all
+from ingest.assumptions.catalogue import CHECKS, judge
+from ingest.assumptions.check import Outcome, Verdict
+from ingest.assumptions.evidence import Evidence
+from ingest.exchange import Exchange
+from tests.market import NOW
+
+# Which check a departure fails, and whether data could be lost or wrong.
+FAILS = {
+    "no-perpetuals": ("active-lists", True),
+    "no-expired": ("expired-lists", True),
+    "new-field": ("fields", False),
+    "unequal-arrays": ("candle-arrays", True),
+    "fewer-candles": ("newest-candles", True),
+    "without-end": ("both-ends", True),
+    "only-traded": ("untraded-minutes", True),
+    "filled-before": ("first-trade", False),
+    "traded-on": ("after-expiry", True),
+    "late-candles": ("forming-candle", True),
+    "no-old-candles": ("expired-candles", True),
+    "unknown-empty": ("unknown-name", False),
+    "funding-without-end": ("funding-ends", True),
+    "fewer-hours": ("funding-rows", True),
+    "half-hours": ("funding-hours", True),
+    "other-totals": ("funding-total", True),
+    "other-prices": ("delivery-price", True),
+    "no-old-settlements": ("old-settlements", False),
+}
+MOST_CALLS = 22
+
+
+@pytest.fixture(name="server", scope="module")
+def fixture_server() -> Iterator[SimulatedExchange]:
+    """An exchange whose perpetuals are older than 800 hours, and than a calendar month."""
+    with SimulatedExchange(market(3, NOW, weeks=6)) as server:
+        yield server
+
+
+@pytest.fixture(name="exchange")
+def fixture_exchange(server: SimulatedExchange) -> Iterator[Exchange]:
+    exchange = Exchange(server.www_url, server.history_url, sleep=lambda _: None)
+    yield exchange
+    exchange.close()
+    server.faults.clear()
+    server.forget_calls()
+
+
+def differing(outcomes: list[Outcome]) -> dict[str, bool]:
+    """The checks that differ, each with whether data are at risk."""
+    return {each.name: each.is_data_at_risk for each in outcomes if each.verdict is Verdict.DIFFERS}
+
+
+def test_the_simulated_exchange_is_as_it_should_be(
+    server: SimulatedExchange, exchange: Exchange
+) -> None:
+    found = ask_all(exchange)
+    outcomes = {each.name: each for each in judge(found)}
+    untold = {name for name, each in outcomes.items() if each.verdict is not Verdict.OK}
+    assert untold == {"rate-refusal"}
+    assert outcomes["rate-refusal"].verdict is Verdict.CANNOT_TELL
+    assert server.counters.calls <= MOST_CALLS
+    text = json.dumps(found.as_json())
+    assert len(text) < 60_000
+    assert judge(Evidence.of_json(json.loads(text))) == list(outcomes.values())
+
+
+@pytest.mark.parametrize("name", FAILS)
+def test_a_departure_is_found_by_its_own_check_alone(
+    server: SimulatedExchange, exchange: Exchange, name: str
+) -> None:
+    depart(server.faults, server.universe, name)
+    check, is_at_risk = FAILS[name]
+    assert differing(judge(ask_all(exchange))) == {check: is_at_risk}
+
+
+def test_every_departure_and_every_check_is_tried() -> None:
+    refusals = {"other-refusal"}
+    assert set(FAILS) | refusals == set(DEPARTURES)
+    # These two need a host that is away, and a refusal.
+    assert {check for check, _ in FAILS.values()} == {each.name for each in CHECKS} - {
+        "hosts",
+        "rate-refusal",
+    }
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "seen"),
+    [
+        (too_many_requests(0.1), "ok", "HTTP 429, code 10028, Retry-After 0.1 s"),
+        (too_many_requests(status=400), "ok", "HTTP 400, code 10028, no Retry-After"),
+        (None, "differs", "HTTP 429, code 1, no Retry-After"),
+    ],
+)
+def test_a_refusal_by_the_rate_limit_is_looked_at_where_one_happens(
+    server: SimulatedExchange, exchange: Exchange, fault: object, verdict: str, seen: str
+) -> None:
+    if fault is None:
+        ((_, fault, _),) = DEPARTURES["other-refusal"].orders(server.universe)
+    server.faults.add("get_time", 1, fault)  # type: ignore[arg-type]
+    outcome = judge(ask_all(exchange))[-1]
+    assert (outcome.verdict, outcome.seen) == (verdict, seen)
+    assert not outcome.is_data_at_risk
+
+
+def test_a_host_that_is_away_differs_and_the_rest_cannot_be_told(
+    server: SimulatedExchange,
+) -> None:
+    exchange = Exchange("http://127.0.0.1:9", "http://127.0.0.1:9", sleep=lambda _: None)
+    outcomes = judge(ask_all(exchange))
+    exchange.close()
+    assert differing(outcomes) == {"hosts": True}
+    assert "127.0.0.1:9 cannot be reached" in outcomes[0].seen
+    half = Exchange(server.www_url, "http://127.0.0.1:9", sleep=lambda _: None)
+    outcomes = judge(ask_all(half))
+    half.close()
+    assert differing(outcomes) == {"hosts": True}
+    assert outcomes[1].verdict is Verdict.OK
+
+
+def test_settlements_that_no_list_holds_are_at_risk(
+    server: SimulatedExchange, exchange: Exchange
+) -> None:
+    depart(server.faults, server.universe, "no-old-settlements")
+    found = ask_all(exchange)
+    of_coin = found.calls["old-of-coin"]
+    assert of_coin.result["settlements"]
+    empty = replace(of_coin, result={"settlements": []})
+    none = replace(found, calls={**found.calls, "old-of-coin": empty})
+    assert differing(judge(none)) == {"old-settlements": True}
