@@ -1,4 +1,4 @@
-"""What is relied on of funding, delivery prices, settlements and refusals by the rate limit; pure."""
+"""What is relied on of funding, deliveries, settlements and refusals by the rate limit; pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -56,7 +56,7 @@ def _total(at: Evidence) -> Finding:
     if found["count"] != _asked(at, "month") or found["gaps"]:
         raise UnseenError(f"{found['count']} of {_asked(at, 'month')} hours of the month came")
     difference = abs(total - found["sum_interest_1h"])
-    told = f"{moment(start_ms)[:7]}: total {total:.4%}, sum of hours off by {difference:.0e}"
+    told = f"{moment(start_ms)[:7]}: total {total:.4%}, difference {difference:.1g}"
     return ok(told) if difference <= TOTAL_TOLERANCE else differs(told)
 
 
@@ -121,54 +121,54 @@ def _delivery_of(result: object) -> dict[str, Any] | None:
 
 CHECKS = (
     Check(
-        "funding-ends",
-        "a window of funding has its end and not its start",
-        "Rows at the start are dropped. Without the end, an hour of each window would be recorded "
+        name="funding-ends",
+        relied_on="a window of funding has its end and not its start",
+        then="Rows at the start are dropped. Without the end, an hour of each window would be recorded "
         "as missing.",
-        True,
-        _ends,
+        costs_data=True,
+        look=_ends,
     ),
     Check(
-        "funding-rows",
-        f"of more than {_NEWEST} hours the newest {_NEWEST} come",
-        f"Windows hold {HOURS.longest} hours. Were fewer sent, the rest of each window would be "
+        name="funding-rows",
+        relied_on=f"of more than {_NEWEST} hours the newest {_NEWEST} come",
+        then=f"Windows hold {HOURS.longest} hours. Were fewer sent, the rest of each window would be "
         "recorded as missing.",
-        True,
-        _rows,
+        costs_data=True,
+        look=_rows,
     ),
     Check(
-        "funding-hours",
-        "a row of funding is labelled by the end of a full hour",
-        "A reply with other times is refused and asked for again; then it is recorded as failed.",
-        True,
-        _full_hours,
+        name="funding-hours",
+        relied_on="a row of funding is labelled by the end of a full hour",
+        then="A reply with other times is refused and asked for again; then it is recorded as failed.",
+        costs_data=True,
+        look=_full_hours,
     ),
     Check(
-        "funding-total",
-        "the exchange's total of a month is the sum of its hours",
-        "Both are stored, and the view funding_proof names the months that differ.",
-        True,
-        _total,
+        name="funding-total",
+        relied_on="the exchange's total of a month is the sum of its hours",
+        then="Both are stored, and the view funding_proof names the months that differ.",
+        costs_data=True,
+        look=_total,
     ),
     Check(
-        "delivery-price",
-        "a future is delivered at the delivery price of its index on that day",
-        "Both are stored, and the view delivery_proof names the futures that differ.",
-        True,
-        _delivery,
+        name="delivery-price",
+        relied_on="a future is delivered at the delivery price of its index on that day",
+        then="Both are stored, and the view delivery_proof names the futures that differ.",
+        costs_data=True,
+        look=_delivery,
     ),
     Check(
-        "old-settlements",
-        "settlements of a future that expired years ago are served by its name",
-        "Its rows are picked out of the list of its coin, at more calls.",
-        True,
-        _old,
+        name="old-settlements",
+        relied_on="settlements of a future that expired years ago are served by its name",
+        then="Its rows are picked out of the list of its coin, at more calls.",
+        costs_data=True,
+        look=_old,
     ),
     Check(
-        "rate-refusal",
-        "a refusal by the rate limit has code 10028 or 10066",
-        "HTTP 429 is taken for a refusal, too: all commands wait and slow down. Nothing is lost.",
-        False,
-        _refusals,
+        name="rate-refusal",
+        relied_on="a refusal by the rate limit has code 10028 or 10066",
+        then="HTTP 429 is taken for a refusal, too: all commands wait and slow down. Nothing is lost.",
+        costs_data=False,
+        look=_refusals,
     ),
 )

@@ -104,7 +104,7 @@ class Evidence:
         ahead_ms: how far it was ahead of this machine's clock.
         subjects: the instruments that were asked about, by their part.
         calls: what came, by the name of the call.
-        refusals: replies that refused a call because there were too many: status, code, retry_after.
+        refusals: what came of calls that the rate limit refused: status, code, retry_after.
     """
 
     exchange: str

@@ -8,13 +8,41 @@ from ingest.records import COINS
 
 # The fields of a future's record in September 2026, and those that it had in earlier years.
 FIELDS_NOW = frozenset(
-    "base_currency base_currency_uuid block_trade_commission block_trade_min_trade_amount "
-    "block_trade_tick_size contract_size counter_currency creation_timestamp "
-    "expiration_timestamp future_type index_id instrument_id instrument_name instrument_type "
-    "is_active kind lot_size maker_commission max_leverage max_liquidation_commission "
-    "max_non_default_leverage min_trade_amount price_index product_group quote_currency "
-    "quote_currency_uuid settlement_currency settlement_period state taker_commission tick_size "
-    "tick_size_steps underlying_type".split()
+    {
+        "base_currency",
+        "base_currency_uuid",
+        "block_trade_commission",
+        "block_trade_min_trade_amount",
+        "block_trade_tick_size",
+        "contract_size",
+        "counter_currency",
+        "creation_timestamp",
+        "expiration_timestamp",
+        "future_type",
+        "index_id",
+        "instrument_id",
+        "instrument_name",
+        "instrument_type",
+        "is_active",
+        "kind",
+        "lot_size",
+        "maker_commission",
+        "max_leverage",
+        "max_liquidation_commission",
+        "max_non_default_leverage",
+        "min_trade_amount",
+        "price_index",
+        "product_group",
+        "quote_currency",
+        "quote_currency_uuid",
+        "settlement_currency",
+        "settlement_period",
+        "state",
+        "taker_commission",
+        "tick_size",
+        "tick_size_steps",
+        "underlying_type",
+    }
 )
 _FIELDS_BEFORE = frozenset({"rfq"})
 _SHOWN = 3
@@ -99,32 +127,32 @@ def _named(names: list[str]) -> str:
 
 CHECKS = (
     Check(
-        "hosts",
-        "www and history can be reached and answer in JSON-RPC",
-        "Nothing can be fetched; what is stored is safe. See to the network and to proxies.",
-        True,
-        _hosts,
+        name="hosts",
+        relied_on="www and history can be reached and answer in JSON-RPC",
+        then="Nothing can be fetched; what is stored is safe. See to the network and to proxies.",
+        costs_data=True,
+        look=_hosts,
     ),
     Check(
-        "active-lists",
-        "www lists the open BTC and ETH futures, and both perpetuals",
-        "Discovery names the list or the record as failed and keeps what the lake knows.",
-        True,
-        _active,
+        name="active-lists",
+        relied_on="www lists the open BTC and ETH futures, and both perpetuals",
+        then="Discovery names the list or the record as failed and keeps what the lake knows.",
+        costs_data=True,
+        look=_active,
     ),
     Check(
-        "expired-lists",
-        "history lists every expired BTC and ETH future",
-        "Discovery names the list or the record as failed and keeps what the lake knows.",
-        True,
-        _expired,
+        name="expired-lists",
+        relied_on="history lists every expired BTC and ETH future",
+        then="Discovery names the list or the record as failed and keeps what the lake knows.",
+        costs_data=True,
+        look=_expired,
     ),
     Check(
-        "fields",
-        "records have the fields that were recorded in 2026",
-        "New fields are ignored. Without tick size or contract size these are null; without name, "
+        name="fields",
+        relied_on="records have the fields that were recorded in 2026",
+        then="New fields are ignored. Without tick size or contract size these are null; without name, "
         "kind, listing or expiry the record is refused and named.",
-        False,
-        _fields,
+        costs_data=False,
+        look=_fields,
     ),
 )

@@ -53,11 +53,11 @@ def listed(result: object) -> dict[str, Any]:
 
 def candles(result: object) -> dict[str, Any]:
     """Keep of a page of candles its ends, how many there are, and the gaps among them."""
-    columns = [result.get(name) for name in _COLUMNS] if isinstance(result, dict) else []
+    columns: list[Any] = [result.get(name) for name in _COLUMNS] if isinstance(result, dict) else []
     lengths = {len(column) if isinstance(column, list) else None for column in columns}
     if len(lengths) != 1 or None in lengths:
         return {UNREADABLE: repr(result)[:_SHOWN_CHARACTERS]}
-    bars = list(zip(*columns, strict=True))  # type: ignore[arg-type]
+    bars = list(zip(*columns, strict=True))
     if not all(isinstance(value, int | float) for bar in bars for value in bar):
         return {UNREADABLE: "a cell is no number"}
     kept = bars if len(bars) <= _MOST_BARS else [*bars[:_FIRST_BARS], *bars[-_LAST_BARS:]]
@@ -72,7 +72,7 @@ def candles(result: object) -> dict[str, Any]:
 
 def hours(result: object) -> dict[str, Any]:
     """Keep of hours of funding the ends, how many there are, and their sum."""
-    rows = result if isinstance(result, list) else [None]
+    rows: list[Any] = result if isinstance(result, list) else [None]
     is_sound = all(
         isinstance(row, dict)
         and isinstance(row.get("timestamp"), int | float)
