@@ -258,7 +258,7 @@ def _copy_documents(source: Lake, target: Lake) -> None:
 
 
 def _age(path: str) -> tuple[bool, str]:
-    """Sorts documents: those of runs, whose names begin with the year, may change, and come last."""
+    """Sorts documents: those of runs, whose names begin with the year, change, and come last."""
     return path.rpartition("/")[2][:1].isdigit(), path
 
 

@@ -183,8 +183,8 @@ CHECKS: tuple[Check[Here], ...] = (
     Check(
         name="disk",
         relied_on="what is planned fits the disk",
-        then="A commit that does not fit fails, and what was committed is safe. `basislake scope` "
-        "limits what is fetched, `--no-load` leaves PostgreSQL out.",
+        then="A commit that does not fit fails, and what was committed is safe. `basislake "
+        "scope` limits what is fetched, `--no-load` leaves PostgreSQL out.",
         costs_data=False,
         look=_disk,
     ),

@@ -106,8 +106,8 @@ CHECKS: tuple[Check[Here], ...] = (
     Check(
         name="lake",
         relied_on="the lake can be written, and a second commit cannot replace the first",
-        then="Nothing is stored there: the first commit is refused, as writers could lose each "
-        "other's rows.",
+        then="Nothing is stored there: the first commit is refused, as writers could lose each"
+        " other's rows.",
         costs_data=True,
         look=_folder,
     ),

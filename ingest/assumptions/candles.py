@@ -165,15 +165,16 @@ CHECKS = (
     Check(
         name="newest-candles",
         relied_on=f"of more than {_NEWEST:,} candles the newest {_NEWEST:,} come",
-        then=f"Windows hold {MAX_CANDLES_PER_CALL:,} minutes. Were fewer sent, the rest of each window "
-        "would be recorded as missing.",
+        then=f"Windows hold {MAX_CANDLES_PER_CALL:,} minutes. Were fewer sent, the rest of each"
+        " window would be recorded as missing.",
         costs_data=True,
         look=_newest_candles,
     ),
     Check(
         name="both-ends",
         relied_on="a window has its first and its last minute",
-        then="Windows join without overlap, so the minute at each join would be recorded as missing.",
+        then="Windows join without overlap, so the minute at each join would be recorded as "
+        "missing.",
         costs_data=True,
         look=_both_ends,
     ),
@@ -187,23 +188,25 @@ CHECKS = (
     Check(
         name="first-trade",
         relied_on="nothing comes before the first trade",
-        then="An untraded candle before the first trade is stored with traded = false; minutes before "
-        "the listing are not asked for.",
+        then="An untraded candle before the first trade is stored with traded = false; minutes"
+        " before the listing are not asked for.",
         costs_data=False,
         look=_first_trade,
     ),
     Check(
         name="after-expiry",
         relied_on="from the expiry on there are only flat, untraded candles",
-        then="No minute from the expiry on is asked for, so trades after it would not be in the lake.",
+        then="No minute from the expiry on is asked for, so trades after it would not be in "
+        "the lake.",
         costs_data=True,
         look=_after_expiry,
     ),
     Check(
         name="forming-candle",
         relied_on="the newest candle is the minute that is not over yet",
-        then="A candle is stored when its minute is over by the exchange's clock; one that comes later "
-        "is recorded as missing, and one labelled by its close would be a minute off.",
+        then="A candle is stored when its minute is over by the exchange's clock; one that "
+        "comes later is recorded as missing, and one labelled by its close would be a "
+        "minute off.",
         costs_data=True,
         look=_forming,
     ),
@@ -222,9 +225,7 @@ CHECKS = (
         look=_unknown,
     ),
 )
-# Those that are looked at before the first window of a lake: nobody would notice the loss.
+# Looked at before the first window of a lake: what would be lost came in replies that look sound.
 FIRST = tuple(
-    check
-    for check in CHECKS
-    if check.name in ("candle-arrays", "newest-candles", "both-ends", "expired-candles")
+    check for check in CHECKS if check.name in ("newest-candles", "both-ends", "expired-candles")
 )

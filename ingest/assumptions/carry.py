@@ -123,23 +123,24 @@ CHECKS = (
     Check(
         name="funding-ends",
         relied_on="a window of funding has its end and not its start",
-        then="Rows at the start are dropped. Without the end, an hour of each window would be recorded "
-        "as missing.",
+        then="Rows at the start are dropped. Without the end, an hour of each window would be "
+        "recorded as missing.",
         costs_data=True,
         look=_ends,
     ),
     Check(
         name="funding-rows",
         relied_on=f"of more than {_NEWEST} hours the newest {_NEWEST} come",
-        then=f"Windows hold {HOURS.longest} hours. Were fewer sent, the rest of each window would be "
-        "recorded as missing.",
+        then=f"Windows hold {HOURS.longest} hours. Were fewer sent, the rest of each window "
+        "would be recorded as missing.",
         costs_data=True,
         look=_rows,
     ),
     Check(
         name="funding-hours",
         relied_on="a row of funding is labelled by the end of a full hour",
-        then="A reply with other times is refused and asked for again; then it is recorded as failed.",
+        then="A reply with other times is refused and asked for again; then it is recorded as "
+        "failed.",
         costs_data=True,
         look=_full_hours,
     ),
@@ -167,7 +168,8 @@ CHECKS = (
     Check(
         name="rate-refusal",
         relied_on="a refusal by the rate limit has code 10028 or 10066",
-        then="HTTP 429 is taken for a refusal, too: all commands wait and slow down. Nothing is lost.",
+        then="HTTP 429 is taken for a refusal, too: all commands wait and slow down. Nothing "
+        "is lost.",
         costs_data=False,
         look=_refusals,
     ),

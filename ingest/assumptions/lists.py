@@ -150,8 +150,8 @@ CHECKS = (
     Check(
         name="fields",
         relied_on="records have the fields that were recorded in 2026",
-        then="New fields are ignored. Without tick size or contract size these are null; without name, "
-        "kind, listing or expiry the record is refused and named.",
+        then="New fields are ignored. Without tick size or contract size these are null; "
+        "without name, kind, listing or expiry the record is refused and named.",
         costs_data=False,
         look=_fields,
     ),
