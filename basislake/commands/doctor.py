@@ -26,7 +26,7 @@ from basislake.options import (
 )
 @click.option(
     "--replay",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Check the replies that an earlier call saved; nothing is asked",
 )

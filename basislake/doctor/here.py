@@ -30,6 +30,6 @@ class Here:
 
     @property
     def folder(self) -> Path:
-        """The lake's folder, or the nearest one above that is there."""
+        """The lake's folder, or the nearest above that is there; a file where one is in the way."""
         place = Path(self.where.uri)
-        return next(each for each in (place, *place.parents) if each.is_dir())
+        return next(each for each in (place, *place.parents) if each.exists())

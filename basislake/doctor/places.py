@@ -29,6 +29,8 @@ def _folder(here: Here) -> Finding:
         return _store(here)
     place = here.folder
     is_new = place != Path(here.where.uri)
+    if not place.is_dir():
+        return differs(f"{place} is a file")
     if not os.access(place, os.W_OK | os.X_OK):
         return differs(f"{place} cannot be written")
     if not conditional.has_links(place):

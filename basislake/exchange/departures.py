@@ -5,23 +5,27 @@ A departure is faults that stay, of the calls that would show it.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from basislake.exchange import changes
 from basislake.exchange.calls import CHART_METHOD
-from basislake.exchange.faults import FaultScript
 from basislake.exchange.forms import AnyFault, Changed, Columns, Fault, reply
-from basislake.exchange.market import MINUTE_MS, Contract
-from basislake.exchange.universe import Universe
 
-# The fault, its method, and the instrument that it is about, None for all.
+# The help text of the command lists departures, and loads no market for that.
+if TYPE_CHECKING:
+    from basislake.exchange.faults import FaultScript
+    from basislake.exchange.market import Contract
+    from basislake.exchange.universe import Universe
+
+# The method, the fault, and the instrument that it is about, None for all.
 Order: TypeAlias = tuple[str, AnyFault, str | None]
 
 _LISTS = "get_instruments"
 _FUNDING = "get_funding_rate_history"
+_MINUTE_MS = 60_000
 _FEWER_CANDLES, _FEWER_HOURS = 1_000, 500
 _LATE_MINUTES = 3
-_HALF_AN_HOUR_MS = 30 * MINUTE_MS
+_HALF_AN_HOUR_MS = 30 * _MINUTE_MS
 _NO_CANDLES: Columns = {
     "status": "no_data",
     **{name: [] for name in ("ticks", "open", "high", "low", "close", "volume", "cost")},
@@ -40,10 +44,10 @@ class Departure:
 
     name: str
     sentence: str
-    orders: Callable[[Universe], Iterator[Order]]
+    orders: Callable[["Universe"], Iterator[Order]]
 
 
-def depart(faults: FaultScript, universe: Universe, name: str) -> None:
+def depart(faults: "FaultScript", universe: "Universe", name: str) -> None:
     """Have an exchange depart from what it does now, for good.
 
     Args:
@@ -58,7 +62,7 @@ def depart(faults: FaultScript, universe: Universe, name: str) -> None:
 def _lists(change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> Callable[..., Any]:
     """A change of the records of all lists, each of which becomes some."""
 
-    def orders(_: Universe) -> Iterator[Order]:
+    def orders(_: "Universe") -> Iterator[Order]:
         yield (
             _LISTS,
             Changed(lambda records: [new for old in records for new in change(old)]),
@@ -68,10 +72,10 @@ def _lists(change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> Callable
     return orders
 
 
-def _perpetuals(change: Callable[[Universe], Callable[[Columns], Columns]]) -> Callable[..., Any]:
+def _perpetuals(change: Callable[["Universe"], Callable[[Columns], Columns]]) -> Callable[..., Any]:
     """A change of the candles of perpetuals."""
 
-    def orders(universe: Universe) -> Iterator[Order]:
+    def orders(universe: "Universe") -> Iterator[Order]:
         for name, contract in universe.contracts.items():
             if contract.expires_ms is None:
                 yield CHART_METHOD, Changed(change(universe)), name
@@ -80,11 +84,11 @@ def _perpetuals(change: Callable[[Universe], Callable[[Columns], Columns]]) -> C
 
 
 def _futures(
-    change: Callable[[Contract], Callable[[Columns], Columns]], *, are_expired: bool
+    change: Callable[["Contract"], Callable[[Columns], Columns]], *, are_expired: bool
 ) -> Callable[..., Any]:
     """A change of the candles of futures that are open, or that have expired."""
 
-    def orders(universe: Universe) -> Iterator[Order]:
+    def orders(universe: "Universe") -> Iterator[Order]:
         for name, contract in universe.contracts.items():
             if contract.expires_ms and contract.is_expired(universe.now_ms) == are_expired:
                 yield CHART_METHOD, Changed(change(contract)), name
@@ -95,7 +99,7 @@ def _futures(
 def _answers(method: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
     """A change of all answers of a method."""
 
-    def orders(_: Universe) -> Iterator[Order]:
+    def orders(_: "Universe") -> Iterator[Order]:
         yield method, Changed(change), None
 
     return orders
@@ -105,9 +109,9 @@ def _without(records: Callable[[dict[str, Any]], bool]) -> Callable[..., Any]:
     return _lists(lambda record: [] if records(record) else [record])
 
 
-def _late(universe: Universe) -> Callable[[Columns], Columns]:
-    newest = universe.now_ms // MINUTE_MS * MINUTE_MS
-    return changes.drop_minutes(*(newest - n * MINUTE_MS for n in range(_LATE_MINUTES)))
+def _late(universe: "Universe") -> Callable[[Columns], Columns]:
+    newest = universe.now_ms // _MINUTE_MS * _MINUTE_MS
+    return changes.drop_minutes(*(newest - n * _MINUTE_MS for n in range(_LATE_MINUTES)))
 
 
 def _only_traded(good: Columns) -> Columns:
@@ -117,20 +121,20 @@ def _only_traded(good: Columns) -> Columns:
     return changes.drop_minutes(*untraded)(good)
 
 
-def _filled(contract: Contract) -> Callable[[Columns], Columns]:
+def _filled(contract: "Contract") -> Callable[[Columns], Columns]:
     """An untraded candle in the minute before the first trade."""
 
     def change(good: Columns) -> Columns:
         if not good["ticks"] or good["ticks"][0] != contract.first_trade_ms:
             return good
-        changed = changes.add_tick(contract.first_trade_ms - MINUTE_MS)(good)
+        changed = changes.add_tick(contract.first_trade_ms - _MINUTE_MS)(good)
         zeros = {name: [0, *changed[name][1:]] for name in ("volume", "cost")}
         return changed | zeros
 
     return change
 
 
-def _traded_on(contract: Contract) -> Callable[[Columns], Columns]:
+def _traded_on(contract: "Contract") -> Callable[[Columns], Columns]:
     """Trades after the expiry."""
 
     def change(good: Columns) -> Columns:
@@ -144,19 +148,19 @@ def _traded_on(contract: Contract) -> Callable[[Columns], Columns]:
     return change
 
 
-def _unknown(_: Universe) -> Iterator[Order]:
+def _unknown(_: "Universe") -> Iterator[Order]:
     """No error for a name that no contract has, that of a day that no year has."""
     yield CHART_METHOD, reply(_NO_CANDLES), "BTC-30FEB20"
 
 
-def _old_settlements(universe: Universe) -> Iterator[Order]:
+def _old_settlements(universe: "Universe") -> Iterator[Order]:
     for name, contract in universe.contracts.items():
         if contract.is_expired(universe.now_ms):
             fault = Changed(lambda _: {"settlements": []})
             yield "get_last_settlements_by_instrument", fault, name
 
 
-def _other_refusal(_: Universe) -> Iterator[Order]:
+def _other_refusal(_: "Universe") -> Iterator[Order]:
     yield "get_time", Fault(429, b'{"jsonrpc":"2.0","error":{"code":1,"message":"slow"}}'), None
 
 
@@ -184,7 +188,7 @@ _ALL = (
         "new-field", "records have a field more", _lists(lambda record: [record | {"colour": 1}])
     ),
     Departure(
-        "unequal-arrays",
+        "short-arrays",
         "one array of candles is a value shorter",
         _answers(CHART_METHOD, changes.shorten_column()),
     ),
