@@ -72,9 +72,9 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
             found = discover(exchange, where, PROGRAM)
             tell(found)
         now = exchange.server_time()
-        check(exchange, now)
         chosen = within(selection, scope_of(where))
         planner = Planner(where, chosen, now, repair=repair, again=again)
+        check(exchange, now)
         job = Backfill(
             where,
             exchange,

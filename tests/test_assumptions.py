@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,10 +12,11 @@ from basislake.exchange.departures import DEPARTURES, depart
 from basislake.exchange.faults import too_many_requests
 from basislake.exchange.server import SimulatedExchange
 from basislake.verbs.exchange import market
+from ingest.assumptions import shortening
 from ingest.assumptions.asking import ask_all
 from ingest.assumptions.catalogue import CHECKS, judge
 from ingest.assumptions.check import Outcome, Verdict
-from ingest.assumptions.evidence import Evidence
+from ingest.assumptions.evidence import HOUR_MS, Evidence, Seen, Subject
 from ingest.exchange import Exchange
 from tests.market import NOW
 
@@ -38,7 +41,9 @@ FAILS = {
     "other-prices": ("delivery-price", True),
     "no-old-settlements": ("old-settlements", False),
 }
-MOST_CALLS = 22
+MOST_CALLS = 20
+RECORDINGS = Path(__file__).parents[2] / "shared" / "recordings" / "carry"
+CANDLES = RECORDINGS.parent / "get_tradingview_chart_data_BTC-PERPETUAL_2025-12-23.json"
 
 
 @pytest.fixture(name="server", scope="module")
@@ -127,6 +132,43 @@ def test_a_host_that_is_away_differs_and_the_rest_cannot_be_told(
     half.close()
     assert differing(outcomes) == {"hosts": True}
     assert outcomes[1].verdict is Verdict.OK
+
+
+@pytest.mark.skipif(not RECORDINGS.exists(), reason="recordings are not kept in this repository")
+def test_recorded_replies_are_as_relied_on() -> None:
+    def recorded(name: str) -> Any:  # noqa: ANN401  (whatever the exchange sent)
+        return json.loads((RECORDINGS / f"{name}_2026-09-20.json").read_text())
+
+    lists = shortening.listed(recorded("get_instruments_BTC_future"))
+    hours = shortening.hours(recorded("get_funding_rate_history_BTC-PERPETUAL"))
+    chart = json.loads(CANDLES.read_text())["result"]
+    span = {"start_timestamp": hours["first"] - HOUR_MS, "end_timestamp": hours["last"]}
+    results = {
+        "active-BTC": lists,
+        "active-ETH": {"instruments": {}, "refused": [], "fields": {}},
+        "hours": hours,
+        "quiet": shortening.candles(chart),
+        "deliveries": recorded("get_delivery_prices_btc_usd"),
+        "delivered": recorded("get_last_settlements_by_currency_BTC"),
+    }
+    minutes = {"start_timestamp": chart["ticks"][0], "end_timestamp": chart["ticks"][-1]}
+    calls = {
+        name: Seen("www", "", minutes if name == "quiet" else span, 200, result=result)
+        for name, result in results.items()
+    }
+    recent = Subject("BTC-20SEP26", 0, 1, "btc_usd")
+    found = judge(Evidence("deribit", calls=calls, subjects={"recent": recent}))
+    seen = {each.name: each.verdict for each in found if each.verdict is not Verdict.CANNOT_TELL}
+    assert seen.pop("active-lists") == "differs"  # only BTC's was recorded
+    met = (
+        "hosts",
+        "fields",
+        "both-ends",
+        "funding-ends",
+        "funding-hours",
+        "delivery-price",
+    )
+    assert seen == dict.fromkeys(met, "ok")
 
 
 def test_settlements_that_no_list_holds_are_at_risk(

@@ -40,7 +40,7 @@ def backfill(**given: Any) -> int:
     from the stored one, it takes its place; earlier versions of the lake keep the old one, and the
     next build remakes what the change reaches.
 
-    Before the first window of an empty lake three calls check that the exchange gives all candles
+    Before the first window of an empty lake two calls check that the exchange gives all candles
     of a window and those of expired futures (`basislake doctor` checks more). Where it does not,
     twice in a row, nothing is fetched; exit code 1.
 

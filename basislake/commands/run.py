@@ -30,7 +30,7 @@ def run(**given: Any) -> int:
     with the basis of each coin's front quarterly. What failed to be fetched does not keep the rest
     from being built, loaded and reported, nor a database that is away the report; exit code 1 then.
 
-    Before the first window of an empty lake three calls check that the exchange gives all candles;
+    Before the first window of an empty lake two calls check that the exchange gives all candles;
     where it does not, twice in a row, nothing is fetched (`basislake doctor` checks more).
 
     Without --postgres a PostgreSQL is kept next to the lake, in its folder `postgres`. It takes

@@ -24,7 +24,7 @@ def check_first(where: Lake, exchange: Exchange, now: datetime) -> None:
 
     Args:
         where: the lake, which knows its instruments.
-        exchange: to ask, three calls, or six where something differs.
+        exchange: to ask, two calls, or four where something differs.
         now: its clock.
 
     Raises:

@@ -199,8 +199,8 @@ _ALL = (
     ),
     Departure(
         "without-end",
-        "candles of perpetuals come without the last minute asked for",
-        _perpetuals(lambda _: lambda good: changes.drop_minutes(*good["ticks"][-1:])(good)),
+        "candles come without the last minute asked for",
+        _answers(CHART_METHOD, lambda good: changes.drop_minutes(*good["ticks"][-1:])(good)),
     ),
     Departure(
         "only-traded",

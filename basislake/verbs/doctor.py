@@ -3,13 +3,14 @@
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from rich.text import Text
 
-from basislake.columns import Column
+from basislake.columns import Column, Kind
 from basislake.doctor import machine, places
 from basislake.doctor.here import Here
 from basislake.doctor.saved import as_json as plain
@@ -28,12 +29,15 @@ from lake.errors import LakeError, UsageError
 
 _STYLES = {Verdict.OK: "green", Verdict.DIFFERS: "yellow", Verdict.CANNOT_TELL: "dim"}
 _AT_RISK = "bold red"
+# For one call.
+_PATIENCE_S = 10.0
 _COLUMNS = (
     "check",
     "result",
     "seen",
     Column("relied on", rank=1),
-    Column("where it differs", rank=2),
+    # Not wrapped, so that it is there where there is room; what differs is told below.
+    Column("where it differs", Kind.VERBATIM, rank=2),
 )
 
 
@@ -55,7 +59,8 @@ def doctor(
     else:
         if asks_exchange and _can_call(settings):
             say("Asking the exchange: about 20 calls.")
-            with settings.open() as exchange:
+            quick = replace(settings, timeout_s=min(settings.timeout_s, _PATIENCE_S))
+            with quick.open() as exchange:
                 evidence = ask_all(exchange)
         surroundings = Here(where, settings, target, os.environ, evidence)
         here = [check.outcome(surroundings) for check in (*machine.CHECKS, *places.CHECKS)]

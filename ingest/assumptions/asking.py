@@ -1,6 +1,7 @@
 """Makes the calls that show what basislake relies on, and notes what came."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -11,10 +12,19 @@ from ingest.assumptions.calls import FIRST, LISTS, OTHERS, Call, subjects
 from ingest.assumptions.evidence import UNREADABLE, Evidence, Seen, Subject
 from ingest.exchange import Exchange
 from ingest.replies import Reply, read_answer, retry_after_s
-from lake.errors import ExchangeError, RejectedError, StoppedError, ThrottledError, UnreachableError
+from lake.errors import (
+    ExchangeError,
+    RejectedError,
+    StoppedError,
+    ThrottledError,
+    TransientError,
+    UnreachableError,
+)
 
 # The answer is wanted now; a call that fails for longer cannot tell.
 _MOST_RETRIES = 2
+# Of calls to a host; then it is not asked any more.
+_MOST_UNANSWERED = 2
 _CLOCK = Call("clock", "get_time", lambda _known, _now_ms: {})
 
 
@@ -69,6 +79,7 @@ class _Asking:
     def __init__(self, exchange: Exchange) -> None:
         self.known = Evidence(exchange.name)
         self._exchange = exchange
+        self._unanswered: Counter[str] = Counter()
 
     def saw_clock(self, here_ms: int) -> None:
         """Note the exchange's clock, and how far it is ahead of this machine's."""
@@ -92,10 +103,8 @@ class _Asking:
         self.known = replace(self.known, calls={**self.known.calls, call.name: seen})
 
     def _made(self, call: Call, asked: Seen) -> Seen:
-        before = self.known.calls.values()
-        failed = next((s for s in before if s.host == call.host and s.is_unreachable), None)
-        if failed:
-            return replace(asked, failure=failed.failure)
+        if self._unanswered[call.host] >= _MOST_UNANSWERED:
+            return replace(asked, failure=f"{call.host} was not asked: earlier calls got no answer")
         try:
             return self._exchange.call(
                 call.method,
@@ -106,12 +115,12 @@ class _Asking:
             )
         except StoppedError:
             raise
+        except UnreachableError as exc:
+            self._unanswered[call.host] = _MOST_UNANSWERED
+            return replace(asked, failure=str(exc), is_unreachable=True)
         except ExchangeError as exc:
-            return replace(
-                asked,
-                failure=str(exc),
-                is_unreachable=isinstance(exc, UnreachableError),
-            )
+            self._unanswered[call.host] += isinstance(exc, TransientError)
+            return replace(asked, failure=str(exc))
 
     def _seen(self, call: Call, asked: Seen, reply: Reply) -> Seen:
         """Take a reply apart; raises where asking again may help, or all calls are refused."""

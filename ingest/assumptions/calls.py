@@ -106,11 +106,6 @@ def _most(subject: Subject, minute_ms: int) -> tuple[int, int] | None:
     return (start_ms, end_ms) if subject.listed_ms + _FIRST_TRADE_MS < start_ms else None
 
 
-def _ends(_: Subject, minute_ms: int) -> tuple[int, int]:
-    # Within what is kept of the call before.
-    return minute_ms - HOUR_MS - 50 * MINUTE_MS, minute_ms - HOUR_MS - 40 * MINUTE_MS
-
-
 def _quiet(_: Subject, minute_ms: int) -> tuple[int, int]:
     return minute_ms - 3 * HOUR_MS, minute_ms - HOUR_MS
 
@@ -207,7 +202,6 @@ LISTS = (
 # What would be lost or wrong without anybody noticing is seen by these.
 FIRST = (
     Call("most", CHART, _chart("perpetual", _most), shortening.candles),
-    Call("ends", CHART, _chart("perpetual", _ends), shortening.candles),
     Call("expiry", CHART, _chart("oldest", _expiry), shortening.candles),
 )
 OTHERS = (

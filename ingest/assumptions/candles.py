@@ -16,6 +16,8 @@ from ingest.replies import CLOSING_LAG
 from ingest.windows import MAX_CANDLES_PER_CALL
 
 _INVALID_PARAMS = -32602
+# The calls whose windows are shorter than the longest page, and over.
+_WHOLE = ("expiry", "quiet")
 _NEWEST = MAX_CANDLES_PER_CALL + 1
 # Of a market with more gaps than these nothing can be said by the number of its candles.
 _MOST_GAPS_SHARE = 0.1
@@ -35,7 +37,7 @@ def _newest_candles(at: Evidence) -> Finding:
     page = _some(at.candles("most"))
     first, last = page.bars[0].tick, page.bars[-1].tick
     minutes = (last - first) // MINUTE_MS + 1
-    if page.gaps > _MOST_GAPS_SHARE * page.count:
+    if _is_sparse(page):
         raise UnseenError("the candles have too many gaps")
     asked = (page.end_ms - page.start_ms) // MINUTE_MS + 1
     told = f"{page.count:,} of {asked:,} candles, from {moment(first)} to {moment(last)}"
@@ -47,29 +49,26 @@ def _newest_candles(at: Evidence) -> Finding:
 
 
 def _both_ends(at: Evidence) -> Finding:
-    page = _some(at.candles("ends"))
-    came = {bar.tick for bar in page.bars}
-    try:
-        known = {bar.tick for bar in at.candles("most").bars}
-    except UnseenError:
-        known = {page.start_ms, page.end_ms}
-    # A minute that the exchange lacks says nothing of the ends.
-    lacking = [
-        side
-        for side, tick in (("start", page.start_ms), ("end", page.end_ms))
-        if tick not in came and tick in known
-    ]
+    whole = [page for name in _WHOLE if (page := _dense(at, name))]
+    most = _dense(at, "most")
+    if not whole:
+        raise UnseenError("no window without gaps came")
+    # A minute that the exchange lacks says nothing of the ends: one window that has them will do.
+    lacking = []
+    if not any(page.bars[0].tick == page.start_ms for page in whole):
+        lacking.append("start")
+    if not any(page.bars[-1].tick == page.end_ms for page in (*whole, *([most] if most else []))):
+        lacking.append("end")
+    page = whole[0]
     asked = f"{moment(page.start_ms)} to {moment(page.end_ms)[-6:]}"
     if lacking:
         return differs(f"{asked} was answered without its {' and its '.join(lacking)}")
-    if not came & {page.start_ms, page.end_ms}:
-        raise UnseenError("the market has no candle at either end")
     return ok(f"{asked} was answered with {page.count} candles")
 
 
 def _untraded(at: Evidence) -> Finding:
     page = _some(at.candles("quiet"))
-    missing = (page.end_ms - page.start_ms) // MINUTE_MS + 1 - page.count
+    missing = (page.bars[-1].tick - page.bars[0].tick) // MINUTE_MS + 1 - page.count
     if missing > 0:
         return differs(f"{missing} of {missing + page.count} minutes are left out")
     quiet = [(before, bar) for before, bar in pairwise(page.bars) if not bar.volume]
@@ -141,6 +140,19 @@ def _unknown(at: Evidence) -> Finding:
     is_known = seen.error.get("code") == _INVALID_PARAMS
     told = f"HTTP {seen.status}, {refusal(seen.error)}"
     return ok(told) if is_known else differs(told)
+
+
+def _dense(at: Evidence, name: str) -> Candles | None:
+    """The candles of a call; None where there are none, or have too many gaps to tell."""
+    try:
+        page = _some(at.candles(name))
+    except UnseenError:
+        return None
+    return None if _is_sparse(page) else page
+
+
+def _is_sparse(page: Candles) -> bool:
+    return page.gaps > _MOST_GAPS_SHARE * page.count
 
 
 def _some(page: Candles) -> Candles:
