@@ -22,6 +22,7 @@ Order: TypeAlias = tuple[str, AnyFault, str | None]
 
 _LISTS = "get_instruments"
 _FUNDING = "get_funding_rate_history"
+_TOTAL = "get_funding_rate_value"
 _MINUTE_MS = 60_000
 _FEWER_CANDLES, _FEWER_HOURS = 1_000, 500
 _LATE_MINUTES = 3
@@ -161,7 +162,7 @@ def _old_settlements(universe: "Universe") -> Iterator[Order]:
 
 
 def _other_refusal(_: "Universe") -> Iterator[Order]:
-    yield "get_time", Fault(429, b'{"jsonrpc":"2.0","error":{"code":1,"message":"slow"}}'), None
+    yield _TOTAL, Fault(429, b'{"jsonrpc":"2.0","error":{"code":1,"message":"slow"}}'), None
 
 
 def _half_hours(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -238,7 +239,7 @@ _ALL = (
     Departure(
         "other-totals",
         "totals of funding are not the sum of hours",
-        _answers("get_funding_rate_value", lambda total: total + 1e-4),
+        _answers(_TOTAL, lambda total: total + 1e-4),
     ),
     Departure(
         "other-prices",
@@ -246,7 +247,11 @@ _ALL = (
         _answers("get_delivery_prices", _dearer),
     ),
     Departure("no-old-settlements", "settlements of expired futures are gone", _old_settlements),
-    Departure("other-refusal", "the rate limit refuses with another code", _other_refusal),
+    Departure(
+        "other-refusal",
+        "totals of funding are refused by the rate limit, with another code",
+        _other_refusal,
+    ),
 )
 
 DEPARTURES: Mapping[str, Departure] = {each.name: each for each in _ALL}
