@@ -139,7 +139,7 @@ def test_a_refusal_by_the_rate_limit_is_looked_at_where_one_happens(
     assert found.calls["most"].result["count"] == 5_001
 
 
-def test_a_host_that_is_away_differs_and_the_rest_cannot_be_told(
+def test_a_host_that_is_away_differs_and_the_rest_cannot_be_judged(
     server: SimulatedExchange,
 ) -> None:
     exchange = Exchange("http://127.0.0.1:9", "http://127.0.0.1:9", sleep=lambda _: None)

@@ -73,7 +73,7 @@ def test_all_is_well_and_the_replies_are_saved_and_judged_again(
     assert server.counters.calls == 0
 
 
-def test_what_differs_is_told_and_costs_an_exit_code_where_data_are_at_risk(
+def test_what_differs_is_reported_and_costs_an_exit_code_where_data_are_at_risk(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
     depart(server.faults, server.universe, "new-field")

@@ -40,15 +40,16 @@ def check_first(where: Lake, exchange: Exchange, now: datetime) -> None:
         if not differing:
             return
     try:
-        saved = f" The replies are in {save(where, evidence, outcomes, datetime.now(UTC))}."
+        saved = f"; the replies are in {save(where, evidence, outcomes, datetime.now(UTC))}"
     except LakeError:
         saved = ""
-    told = "; ".join(
+    phrase = "; ".join(
         f"{each.name}: relied on: {each.relied_on}; seen: {each.seen}" for each in differing
     )
     raise ChangedError(
-        f"The exchange differs so that data would be lost: {told}. No candle was asked for to be "
-        f"stored.{saved} `{called()} doctor` checks all of it; --no-doctor fetches all the same."
+        f"The exchange is not as basislake relies on, so data would be lost: {phrase}. Nothing was "
+        f"fetched{saved}. Run `{called()} doctor` for all checks, or add --no-doctor to fetch all "
+        "the same."
     )
 
 

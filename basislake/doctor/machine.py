@@ -76,8 +76,8 @@ def _memory(_: Here) -> Finding:
     found = memory()
     if found is None:
         raise UnseenError("the system does not say")
-    told = f"{size(found)} may be used"
-    return ok(told) if found >= _LEAST_MEMORY else differs(told)
+    phrase = f"{size(found)} may be used"
+    return ok(phrase) if found >= _LEAST_MEMORY else differs(phrase)
 
 
 def _files(_: Here) -> Finding:
@@ -97,8 +97,8 @@ def _disk(here: Here) -> Finding:
     needed, parts = planned.lake_bytes, "for the lake"
     if here.target.postgres == EMBEDDED:
         needed, parts = needed + planned.database_bytes, "for lake and PostgreSQL"
-    told = f"{size(free)} free, {size(needed)} {parts} are planned"
-    return ok(told) if free > needed else differs(told)
+    phrase = f"{size(free)} free, {size(needed)} {parts} are planned"
+    return ok(phrase) if free > needed else differs(phrase)
 
 
 def _planned(here: Here) -> Estimate | None:
@@ -146,8 +146,8 @@ def _clock(here: Here) -> Finding:
     ahead_s = evidence.ahead_ms / 1000
     if evidence.exchange == "localhost" and abs(ahead_s) > _MOST_AHEAD_S:
         return ok("the simulated exchange has a time of its own")
-    told = f"{abs(ahead_s):.1f} s {'behind' if ahead_s > 0 else 'ahead of'} the exchange's"
-    return ok(told) if abs(ahead_s) <= _MOST_AHEAD_S else differs(told)
+    phrase = f"{abs(ahead_s):.1f} s {'behind' if ahead_s > 0 else 'ahead of'} the exchange's"
+    return ok(phrase) if abs(ahead_s) <= _MOST_AHEAD_S else differs(phrase)
 
 
 CHECKS: tuple[Check[Here], ...] = (

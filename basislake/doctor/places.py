@@ -73,7 +73,7 @@ def _locks(here: Here) -> Finding:
 
 
 def _way(here: Here) -> Finding:
-    told = []
+    ways = []
     for host, url in (("www", here.settings.url), ("history", here.settings.history_url)):
         try:
             way = route(url)
@@ -81,9 +81,9 @@ def _way(here: Here) -> Finding:
             return differs(str(exc).rstrip("."))
         through = f"through {shown(way.proxy)} ({way.proxy_from})" if way.proxy else "no proxy"
         trusted = f", certificates of {way.certificates_from}" if way.certificates_from else ""
-        told.append((host, f"{through}{trusted}"))
-    distinct = {each for _, each in told}
-    return ok(distinct.pop() if len(distinct) == 1 else "; ".join(map(": ".join, told)))
+        ways.append((host, f"{through}{trusted}"))
+    distinct = {each for _, each in ways}
+    return ok(distinct.pop() if len(distinct) == 1 else "; ".join(map(": ".join, ways)))
 
 
 def _database(here: Here) -> Finding:

@@ -36,7 +36,7 @@ _COLUMNS = (
     "result",
     "seen",
     Column("relied on", rank=1),
-    # Not wrapped, so that it is there where there is room; what differs is told below.
+    # Not wrapped, so that it is there where there is room; what differs is reported below.
     Column("where it differs", Kind.VERBATIM, rank=2),
 )
 

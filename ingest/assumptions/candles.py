@@ -40,12 +40,12 @@ def _newest_candles(at: Evidence) -> Finding:
     if _is_sparse(page):
         raise UnseenError("the candles have too many gaps")
     asked = (page.end_ms - page.start_ms) // MINUTE_MS + 1
-    told = f"{page.count:,} of {asked:,} candles, from {moment(first)} to {moment(last)}"
+    phrase = f"{page.count:,} of {asked:,} candles, from {moment(first)} to {moment(last)}"
     if minutes < MAX_CANDLES_PER_CALL:
-        return differs(told)
+        return differs(phrase)
     # Whether the end itself is in the answer is another check.
     is_newest = last >= page.end_ms - MINUTE_MS
-    return ok(told) if is_newest and minutes <= _NEWEST else differs(told, is_harmless=True)
+    return ok(phrase) if is_newest and minutes <= _NEWEST else differs(phrase, is_harmless=True)
 
 
 def _both_ends(at: Evidence) -> Finding:
@@ -114,6 +114,8 @@ def _expired(at: Evidence) -> Finding:
     if seen.error is not None:
         return differs(f"{name}: {refusal(seen.error)}")
     alive = [bar for bar in at.candles("expiry").bars if bar.tick < (oldest.expires_ms or 0)]
+    if not alive and _dense(at, "most") is None:
+        raise UnseenError(f"{name}: no candles, as of other minutes of this market")
     return ok(f"{name}: served") if alive else differs(f"{name}: no candles")
 
 
@@ -123,14 +125,14 @@ def _forming(at: Evidence) -> Finding:
     if page.at_ms is None:
         raise UnseenError("the reply does not say when it was made")
     clock = f"{moment(page.at_ms)}:{page.at_ms // 1000 % 60:02d}".replace("Z:", ":") + "Z"
-    told = f"the newest candle at {clock} was that of {moment(newest)[-6:]}"
+    phrase = f"the newest candle at {clock} was that of {moment(newest)[-6:]}"
     lag_ms = round(CLOSING_LAG.total_seconds() * 1000)
     last_closed = (page.at_ms - lag_ms) // MINUTE_MS * MINUTE_MS - MINUTE_MS
     if newest > page.at_ms or newest < last_closed:
-        return differs(told)
+        return differs(phrase)
     if newest + MINUTE_MS <= page.at_ms:
-        raise UnseenError(f"{told}, so none was still forming")
-    return ok(told)
+        raise UnseenError(f"{phrase}, so none was still forming")
+    return ok(phrase)
 
 
 def _unknown(at: Evidence) -> Finding:
@@ -138,8 +140,8 @@ def _unknown(at: Evidence) -> Finding:
     if seen.error is None:
         return differs("an answer without an error")
     is_known = seen.error.get("code") == _INVALID_PARAMS
-    told = f"HTTP {seen.status}, {refusal(seen.error)}"
-    return ok(told) if is_known else differs(told)
+    phrase = f"HTTP {seen.status}, {refusal(seen.error)}"
+    return ok(phrase) if is_known else differs(phrase)
 
 
 def _dense(at: Evidence, name: str) -> Candles | None:

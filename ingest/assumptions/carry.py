@@ -20,23 +20,23 @@ def _ends(at: Evidence) -> Finding:
     if not times & set(range(start_ms, end_ms + 1, HOUR_MS)):
         raise UnseenError("no row of a full hour came")
     asked = f"{moment(start_ms)} to {moment(end_ms)[-6:]}"
-    told = f"{asked} was answered with {found['count']} hours"
+    phrase = f"{asked} was answered with {found['count']} hours"
     if end_ms not in times:
-        return differs(f"{told}, without its end")
+        return differs(f"{phrase}, without its end")
     if start_ms in times:
-        return differs(f"{told}, with its start", is_harmless=True)
-    return ok(told)
+        return differs(f"{phrase}, with its start", is_harmless=True)
+    return ok(phrase)
 
 
 def _rows(at: Evidence) -> Finding:
     found, _, end_ms = _hours(at, "many-hours")
-    told = f"{found['count']} hours of {_asked(at, 'many-hours')}"
+    phrase = f"{found['count']} hours of {_asked(at, 'many-hours')}"
     # Whether the end itself is in the answer is another check.
     is_newest = bool(found["last"]) and found["last"] >= end_ms - HOUR_MS
     if found["count"] < HOURS.longest:
-        return differs(told)
+        return differs(phrase)
     is_as_known = is_newest and found["count"] in (_NEWEST - 1, _NEWEST)
-    return ok(f"the newest {told}") if is_as_known else differs(told, is_harmless=True)
+    return ok(f"the newest {phrase}") if is_as_known else differs(phrase, is_harmless=True)
 
 
 def _full_hours(at: Evidence) -> Finding:
@@ -56,8 +56,8 @@ def _total(at: Evidence) -> Finding:
     if found["count"] != _asked(at, "month") or found["gaps"]:
         raise UnseenError(f"{found['count']} of {_asked(at, 'month')} hours of the month came")
     difference = abs(total - found["sum_interest_1h"])
-    told = f"{moment(start_ms)[:7]}: total {total:.4%}, difference {difference:.1g}"
-    return ok(told) if difference <= TOTAL_TOLERANCE else differs(told)
+    phrase = f"{moment(start_ms)[:7]}: total {total:.4%}, difference {difference:.1g}"
+    return ok(phrase) if difference <= TOTAL_TOLERANCE else differs(phrase)
 
 
 def _delivery(at: Evidence) -> Finding:
@@ -70,8 +70,8 @@ def _delivery(at: Evidence) -> Finding:
     if price is None:
         raise UnseenError(f"no delivery price of {day} came")
     own = settled["index_price"]
-    told = f"{at.subject('recent').instrument}: {own} settled, {price} delivery price of {day}"
-    return ok(told) if abs(own - price) <= PRICE_TOLERANCE * price else differs(told)
+    phrase = f"{at.subject('recent').instrument}: {own} settled, {price} delivery price of {day}"
+    return ok(phrase) if abs(own - price) <= PRICE_TOLERANCE * price else differs(phrase)
 
 
 def _old(at: Evidence) -> Finding:
@@ -91,10 +91,10 @@ def _refusals(at: Evidence) -> Finding:
         raise UnseenError("no call was refused")
     seen = at.refusals[0]
     wait = seen["retry_after"]
-    told = f"HTTP {seen['status']}, code {seen['code']}, " + (
+    phrase = f"HTTP {seen['status']}, code {seen['code']}, " + (
         "no Retry-After" if wait is None else f"Retry-After {wait:g} s"
     )
-    return ok(told) if seen["code"] in _TOO_MANY else differs(told)
+    return ok(phrase) if seen["code"] in _TOO_MANY else differs(phrase)
 
 
 def _hours(at: Evidence, name: str) -> tuple[dict[str, Any], int, int]:

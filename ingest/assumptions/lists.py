@@ -94,8 +94,8 @@ def _fields(at: Evidence) -> Finding:
     }
     new, gone = sorted(seen - FIELDS_NOW - _FIELDS_BEFORE), sorted(FIELDS_NOW - always)
     if new or gone:
-        told = [f"new: {_named(new)}"] if new else []
-        return differs("; ".join([*told, *([f"gone: {_named(gone)}"] if gone else [])]))
+        parts = [f"new: {_named(new)}"] if new else []
+        return differs("; ".join([*parts, *([f"gone: {_named(gone)}"] if gone else [])]))
     return ok(f"the {len(FIELDS_NOW)} fields of 2026")
 
 
