@@ -178,7 +178,9 @@ def test_recorded_replies_are_as_relied_on() -> None:
     }
     recent = Subject("BTC-20SEP26", 0, 1, "btc_usd")
     found = judge(Evidence("deribit", calls=calls, subjects={"recent": recent}))
-    seen = {each.name: each.verdict for each in found if each.verdict is not Verdict.CANNOT_TELL}
+    seen = {
+        each.name: each.verdict.value for each in found if each.verdict is not Verdict.CANNOT_TELL
+    }
     assert seen.pop("active-lists") == "differs"  # only BTC's was recorded
     met = (
         "hosts",

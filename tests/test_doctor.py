@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,41 +52,72 @@ def outcome(name: str, at: Here) -> Outcome:
     return check.outcome(at)
 
 
-def test_all_is_well_and_the_replies_are_saved_and_judged_again(
-    server: SimulatedExchange, tmp_path: Path
-) -> None:
-    done = basislake(server, "doctor", "--lake", tmp_path / "lake", "--json")
-    assert done.code == 0, done.out
-    found = done.json
-    assert (found["differs"], found["cannot_tell"], found["data_at_risk"]) == (0, 1, [])
-    assert found["calls"] == server.counters.calls <= 20
-    assert found["exchange"] == "localhost"
-    document = json.loads(Path(found["evidence"]).read_text())
-    assert document["checks"] == found["assumptions"]
-    assert "127.0.0.1" not in Path(found["evidence"]).read_text()
-    # Records of runs are looked for in the same folder.
-    assert runs(lake.open(str(tmp_path / "lake")), 10) == []
+@pytest.fixture(name="saved", scope="module")
+def fixture_saved(
+    server: SimulatedExchange, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What `doctor` prints where all is well; the replies are saved then."""
     server.forget_calls()
-    again = basislake(server, "doctor", "--replay", found["evidence"], "--json")
+    done = basislake(server, "doctor", "--lake", tmp_path_factory.mktemp("doctor"), "--json")
+    assert done.code == 0, done.out
+    assert done.json["calls"] == server.counters.calls <= 20
+    found: dict[str, Any] = done.json
+    return found
+
+
+def test_all_is_well_and_the_replies_are_saved_and_judged_again(
+    server: SimulatedExchange, saved: dict[str, Any]
+) -> None:
+    assert (saved["differs"], saved["cannot_tell"], saved["data_at_risk"]) == (0, 1, [])
+    assert saved["exchange"] == "localhost"
+    path = Path(saved["evidence"])
+    assert json.loads(path.read_text())["checks"] == saved["assumptions"]
+    assert "127.0.0.1" not in path.read_text()
+    # Records of runs are looked for in the same folder.
+    assert runs(lake.open(str(path.parents[1])), 10) == []
+    server.forget_calls()
+    again = basislake(server, "doctor", "--replay", path, "--json")
     assert again.code == 0
-    assert again.json["assumptions"] == found["assumptions"]
-    assert again.json["machine"] == []
+    assert (again.json["assumptions"], again.json["machine"]) == (saved["assumptions"], [])
     assert server.counters.calls == 0
 
 
+@pytest.mark.parametrize(
+    ("call", "changed", "code", "verdict", "line"),
+    [
+        (
+            "active-BTC",
+            {"fields": {"colour": 4}},
+            0,
+            "no data at risk",
+            "Differs: fields: relied on: ",
+        ),
+        (
+            "expiry",
+            {"bars": []},
+            1,
+            "data at risk by expired-candles",
+            "Data at risk: expired-candles: relied on: www serves candles",
+        ),
+    ],
+)
 def test_what_differs_is_reported_and_costs_an_exit_code_where_data_are_at_risk(
-    server: SimulatedExchange, tmp_path: Path
+    saved: dict[str, Any],
+    tmp_path: Path,
+    call: str,
+    changed: dict[str, Any],
+    code: int,
+    verdict: str,
+    line: str,
 ) -> None:
-    depart(server.faults, server.universe, "new-field")
-    done = basislake(server, "doctor", "--lake", tmp_path)
-    assert done.code == 0
-    assert done.out.endswith("30 checks: 28 ok, 1 differs, 1 cannot tell; no data at risk.\n")
-    assert "Differs: fields: relied on:" in done.err
-    depart(server.faults, server.universe, "no-old-candles")
-    done = basislake(server, "doctor", "--lake", tmp_path)
-    assert done.code == 1
-    assert done.out.endswith("data at risk by expired-candles.\n")
-    assert "Data at risk: expired-candles: relied on: www serves candles" in done.err
+    document = json.loads(Path(saved["evidence"]).read_text())
+    document["evidence_1"]["calls"][call]["result"] |= changed
+    (tmp_path / "doctor.json").write_text(json.dumps(document))
+    done = basislake(None, "doctor", "--replay", tmp_path / "doctor.json")
+    assert done.code == code
+    assert "1 differs" in done.out.splitlines()[-1]
+    assert done.out.endswith(f"{verdict}.\n")
+    assert line in done.err
 
 
 def test_this_machine_alone_is_looked_at_without_a_call_and_nothing_is_made(
