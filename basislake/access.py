@@ -19,6 +19,12 @@ _REFUSED = re.compile(
     r"|definition of service|invalid "
 )
 
+# $1 is the schema, which may be absent.
+_RIGHTS_SQL = """
+    SELECT current_setting('TimeZone'), has_database_privilege(current_database(), 'CREATE'),
+           (SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = $1)
+"""
+
 
 def check_access(target: Target, where: Lake) -> None:
     """Refuse a database or a schema that a load would refuse; a database that is merely away is
@@ -44,3 +50,23 @@ def check_access(target: Target, where: Lake) -> None:
             look(database, target.schema)
         except LoadError as exc:
             raise UsageError(str(exc)) from exc
+
+
+def rights(target: Target) -> str:
+    """Return what a server is, and that it can be loaded into, a phrase.
+
+    Raises:
+        UsageError, LoadError: it cannot be loaded into, or is away.
+    """
+    check_schema_name(target.schema)
+    with Database(target.postgres, target.lock_wait_s) as database:
+        state = look(database, target.schema)
+        ((zone, may_create, may_use),) = database.query(_RIGHTS_SQL, (target.schema,))
+        version = f"{database.version // 10_000}.{database.version % 10_000}"
+        told = f"PostgreSQL {version} at {database.shown}, time zone {zone}"
+    if not (may_use if state.has_schema else may_create):
+        raise LoadError(
+            f"{told}: this user may not create {'tables in' if state.has_schema else 'the'} schema "
+            f"{target.schema}."
+        )
+    return told

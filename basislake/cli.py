@@ -76,6 +76,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "Keep it for good": {
         "health": "Exit 1 where data is old or something failed",
+        "doctor": "Check this machine and the exchange",
         "maintain": "Compact, checkpoint and tidy the lake",
         "backup": "Copy the lake to another folder or store",
         "restore": "Bring a backup back",

@@ -177,6 +177,15 @@ def _exchange_settings(**values: Any) -> "ExchangeSettings":
     return ExchangeSettings(**values)
 
 
+def no_doctor_option(command: F) -> F:
+    """Add --no-doctor; the command gets `no_doctor`."""
+    return click.option(
+        "--no-doctor",
+        is_flag=True,
+        help="Fill an empty lake without checking first that the exchange gives all candles",
+    )(command)
+
+
 def engine_options(command: F) -> F:
     """Add --engine and --workers; the command gets `engine`."""
     options = (

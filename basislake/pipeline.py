@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 
@@ -11,6 +12,7 @@ from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
 from ingest.backfill import Backfill
 from ingest.discover import Discovery, discover
+from ingest.exchange import Exchange
 from ingest.plans import Planner
 from ingest.results import Finished, Progress, Result
 from ingest.scope import scope_of, within
@@ -37,6 +39,7 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
     repair: bool = False,
     again: bool = False,
     engine: Engine = HERE,
+    check: Callable[[Exchange, datetime], None] = lambda _exchange, _now: None,
     tell: Callable[[Discovery], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     report: Callable[[Progress], None] = lambda _: None,
@@ -53,6 +56,8 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
             quarantine.
         again: ask again for all minutes of the selection, whatever is stored.
         engine: whose workers ask for candles; planning, commits and all else are done here.
+        check: called with the exchange and its clock before any window is asked for; what it raises
+            ends the fetch.
         tell: told of the discovery, before the backfill begins.
         say: told what else a user should know.
         report: told of the backfill's progress.
@@ -69,6 +74,7 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
         now = exchange.server_time()
         chosen = within(selection, scope_of(where))
         planner = Planner(where, chosen, now, repair=repair, again=again)
+        check(exchange, now)
         job = Backfill(
             where,
             exchange,

@@ -173,6 +173,30 @@ class Exchange:
             self._www_url, method, params, lambda reply: read(read_answer(reply)), tally
         )
 
+    def call(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        read: Callable[[Reply], T],
+        *,
+        is_history: bool = False,
+        most_retries: int | None = None,
+    ) -> T:
+        """Call a public method, and return what is read of the whole reply, errors too.
+
+        Args:
+            method: its name, without `public/`.
+            params: of the call.
+            read: where it raises a `TransientError` the call is made again.
+            is_history: ask the host of expired instruments.
+            most_retries: for a caller that has a patience of its own.
+
+        Raises:
+            ExchangeError: as `candles`, or what `read` raises.
+        """
+        base = self._history_url if is_history else self._www_url
+        return self._call(base, method, params, read, most_retries=most_retries)
+
     @property
     def most_calls_per_second(self) -> float:
         """The limit in candle calls a second, 0 for none."""

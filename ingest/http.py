@@ -63,7 +63,7 @@ class Connections:
         # Or the library would look the environment up again for every call, which costs as much as
         # a call, and send the exchange a password that it finds in ~/.netrc.
         self._session.trust_env = False
-        self._routes = {base: route_to(base, _proxy(base), os.environ) for base in bases}
+        self._routes = {base: route(base) for base in bases}
 
     @property
     def is_stopped(self) -> bool:
@@ -149,6 +149,18 @@ class Connections:
             if self._clock() > deadline_s:
                 raise TransientError(f"The call took longer than {self._timeout_s:g} seconds.")
         return b"".join(chunks)
+
+
+def route(base: str) -> Route:
+    """Return how calls to a host travel, by the environment.
+
+    Args:
+        base: URL of the host.
+
+    Raises:
+        UsageError: the environment names a proxy or certificates that cannot be used.
+    """
+    return route_to(base, _proxy(base), os.environ)
 
 
 class _Adapter(HTTPAdapter):

@@ -21,6 +21,8 @@ from lake.errors import LakeError
 from lake.origin import first_clock
 
 FOLDER = "runs"
+# Names of runs begin with the year; other documents in the folder do not.
+_NAMES = "[0-9]*"
 _ROUND = "."
 KEPT = 500
 
@@ -93,7 +95,7 @@ class RunRecord:
         }
         self._rounds = 0
         self._put()
-        documents.prune(lake, FOLDER, KEPT)
+        documents.prune(lake, FOLDER, KEPT, _NAMES)
 
     def next_round(self) -> str:
         """Return the name of the next round of a long run: what it lacked twice, each time in
@@ -166,7 +168,7 @@ def runs(lake: Lake, newest: int, now: datetime | None = None) -> list[dict[str,
         now: this machine's clock, UTC.
     """
     at = now or datetime.now(UTC)
-    found = documents.texts(lake, FOLDER, ".json", newest)
+    found = documents.texts(lake, FOLDER, f"{_NAMES}.json", newest)
     records = [record for text in found.values() if (record := _read(text))]
     return [{**record, **_state(record, at)} for record in records]
 

@@ -76,17 +76,33 @@ def check(table_uri: str, options: Mapping[str, str]) -> None:
             )
         _checked.add(known)
         return
+    if keeps_first(root, options) is False:
+        raise LakeError(
+            f"The store of {root} takes a second commit in place of the first (it ignores "
+            "If-None-Match), so writers would lose each other's rows. Nothing was written; use "
+            "a store with conditional writes (docs/operations.md)."
+        )
+    _checked.add(known)
+
+
+def keeps_first(root: str, options: Mapping[str, str]) -> bool | None:
+    """Whether a store refuses the second of two commits that are made at the same moment; None
+    where no two ever met.
+
+    Args:
+        root: of a lake; what is written below it is deleted again.
+        options: storage options of the object store.
+
+    Raises:
+        DeltaError, OSError: the store cannot be reached; see `lake.guard.explained`.
+    """
     for _ in range(_TRIES):
         outcomes = _race(f"{root}/_probe-{uuid4().hex}", options)
         if outcomes.count(_Outcome.STORED) > 1:
-            raise LakeError(
-                f"The store of {root} takes a second commit in place of the first (it ignores "
-                "If-None-Match), so writers would lose each other's rows. Nothing was written; use "
-                "a store with conditional writes (docs/operations.md)."
-            )
+            return False
         if _Outcome.REFUSED in outcomes:
-            break
-    _checked.add(known)
+            return True
+    return None
 
 
 def has_links(folder: Path) -> bool:

@@ -251,10 +251,15 @@ def _copy_documents(source: Lake, target: Lake) -> None:
     with explained(f"{_DOCUMENTS} cannot be copied from {source.uri} to {target.uri}"):
         own, other = (files.filesystem(side.uri, side.options) for side in (source, target))
         held = set(files.listed(other, _DOCUMENTS))
-        paths = sorted(files.listed(own, _DOCUMENTS), reverse=True)
+        paths = sorted(files.listed(own, _DOCUMENTS), key=_age, reverse=True)
         for place, path in enumerate(paths):
             if place < _CHANGING_DOCUMENTS or path not in held:
                 files.put(other, path, files.get(own, path))
+
+
+def _age(path: str) -> tuple[bool, str]:
+    """Sorts documents: those of runs, whose names begin with the year, change, and come last."""
+    return path.rpartition("/")[2][:1].isdigit(), path
 
 
 def _prove(source: Lake, target: Lake, done: Copied, threads: int) -> None:

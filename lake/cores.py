@@ -1,6 +1,7 @@
 """How many cores this process may use."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -16,22 +17,29 @@ def cores(root: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
         own: file that says which of them this process is in.
     """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min([bound or 1, *_limits(root, own)]))
+    limits = [each for group in control_groups("cpu", root, own) for each in _limit(group)]
+    return max(1, min([bound or 1, *limits]))
 
 
-def _limits(root: Path, own: Path) -> list[int]:
-    """The limits of this process's control groups, of either version, and of those above them."""
-    found = []
+def control_groups(
+    controller: str, root: Path = _CGROUPS, own: Path = _OWN_CGROUPS
+) -> Iterator[Path]:
+    """Give the folders of this process's control groups, of either version, and of those above.
+
+    Args:
+        controller: of what is limited, e.g. `cpu`.
+        root: where the system shows its control groups.
+        own: file that says which of them this process is in.
+    """
     for line in _text(own).splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
         top = root / controllers if controllers else root
         group = top / path.strip("/")
         for folder in (group, *group.parents):
             if folder.is_relative_to(top):
-                found += _limit(folder)
-    return found
+                yield folder
 
 
 def _limit(folder: Path) -> list[int]:

@@ -4,7 +4,9 @@ They are no part of the data: losing them loses no row. One is replaced as a who
 the old text or the new one.
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lake import files
@@ -28,14 +30,14 @@ def put(lake: Lake, path: str, text: str) -> None:
         files.put(store, path, text.encode())
 
 
-def texts(lake: Lake, folder: str, suffix: str, newest: int) -> dict[str, str]:
+def texts(lake: Lake, folder: str, names: str, newest: int) -> dict[str, str]:
     """Return the documents of a folder by name, the last names first; none where there is no such
     folder.
 
     Args:
         lake: that they belong to.
         folder: relative to the lake.
-        suffix: that the names end with.
+        names: of the documents, as a pattern such as `*.json`.
         newest: at most so many.
 
     Raises:
@@ -46,19 +48,25 @@ def texts(lake: Lake, folder: str, suffix: str, newest: int) -> dict[str, str]:
         # another one where the document was replaced since.
         store = None if lake.is_local else files.filesystem(lake.uri, lake.options)
         found = files.listed(store, folder) if store else _on_disk(lake, folder)
-        paths = sorted((path for path in found if path.endswith(suffix)), reverse=True)[:newest]
+        paths = _last_first(found, folder, names)[:newest]
         data = {path: files.get(store, path) if store else _read(lake, path) for path in paths}
     return {path: text.decode(errors="replace") for path, text in data.items()}
 
 
-def prune(lake: Lake, folder: str, kept: int) -> None:
-    """Delete the documents of a folder with the first names, until so many are left."""
+def prune(lake: Lake, folder: str, kept: int, names: str = "*") -> None:
+    """Delete the documents of a folder with the first names, until so many are left; of those
+    whose names are of a pattern.
+    """
     with explained(f"{folder} cannot be tidied at {lake.uri}"):
         store = files.filesystem(lake.uri, lake.options)
-        for path in sorted(files.listed(store, folder), reverse=True)[kept:]:
+        for path in _last_first(files.listed(store, folder), folder, names)[kept:]:
             # Another run may be tidying, too.
             with suppress(FileNotFoundError):
                 store.delete_file(path)
+
+
+def _last_first(paths: Iterable[str], folder: str, names: str) -> list[str]:
+    return sorted((path for path in paths if fnmatchcase(path, f"{folder}/{names}")), reverse=True)
 
 
 def _on_disk(lake: Lake, folder: str) -> list[str]:

@@ -12,7 +12,8 @@
     │   │   └── UnreachableError  no connection at all
     │   ├── StoppedError      the caller stopped calling, on purpose
     │   ├── RejectedError     asking the same again cannot help
-    │   └── ClosedDoorError   the exchange refuses all calls; stop asking
+    │   ├── ClosedDoorError   the exchange refuses all calls; stop asking
+    │   └── ChangedError      the exchange is not what we rely on; data would be lost
     └── LoadError             the database cannot be read or written
 
 A message says what happened to which thing, what is safe, and what to do next. Findings about
@@ -79,6 +80,10 @@ class RejectedError(ExchangeError):
 
 class ClosedDoorError(ExchangeError):
     """The exchange has switched off anonymous access or the method; all calls would fail."""
+
+
+class ChangedError(ExchangeError):
+    """The exchange is not what we rely on, so that data would be lost without anybody noticing."""
 
 
 class LoadError(BasislakeError):

@@ -40,7 +40,7 @@ def server(universe: Universe) -> Iterator[SimulatedExchange]:
 def backfilling(
     server: SimulatedExchange, folder: Path, *more: object
 ) -> AbstractContextManager[subprocess.Popen[str]]:
-    return running(command(server, "backfill", "--lake", folder, *more))
+    return running(command(server, "backfill", "--no-doctor", "--lake", folder, *more))
 
 
 def saved(folder: Path) -> int:
@@ -63,7 +63,7 @@ def test_a_killed_backfill_is_finished_by_the_next_one(
         assert "Interrupted. What was committed is safe" in done.err
         assert f"all {stored:,} new candles that came are saved" in done.err
         assert "Traceback" not in done.err
-    done = basislake(server, "backfill", "--lake", tmp_path, "--json")
+    done = basislake(server, "backfill", "--no-doctor", "--lake", tmp_path, "--json")
     assert done.code == 0, done.err
     assert server.calls_of(CHART) <= 1.25 * total
     assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))

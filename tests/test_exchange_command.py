@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import requests
 
+from basislake.exchange.departures import DEPARTURES
 from basislake.exchange.kinds import KINDS
 from tests.market import basislake, command
 from tests.processes import announced, ended, running
@@ -59,6 +60,7 @@ def test_the_full_market_is_announced_with_what_is_listed() -> None:
         (["--fault", "earthquake=1"], "There is no fault 'earthquake'"),
         (["--fault", "reset"], "'reset' is not of the form KIND=PROBABILITY"),
         (["--fault", "reset=2"], "not in [0, 1]"),
+        (["--departure", "to-mars"], "there is no 'to-mars'; there are no-perpetuals"),
         (["--burst", "5"], "give --limit"),
         (["--limit", "nan"], "not a number"),
         (["--speed", "-1", "--running"], "not in the range"),
@@ -70,12 +72,12 @@ def test_what_makes_no_sense_is_refused_with_2(options: list[str], message: str)
     assert message in done.err
 
 
-def test_the_help_is_in_sections_and_names_every_kind_of_fault() -> None:
+def test_the_help_is_in_sections_and_names_every_kind_of_fault_and_departure() -> None:
     told = basislake(None, "exchange", "--help").out
     for section in ("Market:", "Clock:", "Faults:", "Limit:", "Serving:", "Control, on the same"):
         assert f"\n{section}" in told or f"\n  {section}" in told
-    for kind in KINDS.values():
-        assert f"  {kind.name} " in told
+    for name in (*KINDS, *DEPARTURES):
+        assert f"  {name} " in told
 
 
 CANDLE = {"instrument": "BTC-PERPETUAL", "ts": datetime(2024, 3, 1, tzinfo=UTC)} | dict.fromkeys(

@@ -20,7 +20,7 @@ def at(tmp_path: Path) -> Lake:
 
 
 def names(at: Lake, newest: int = 100) -> list[str]:
-    return list(documents.texts(at, "runs", "", newest))
+    return list(documents.texts(at, "runs", "*", newest))
 
 
 # The lake is the same for all examples: each text takes the place of the one before.
@@ -28,30 +28,30 @@ def names(at: Lake, newest: int = 100) -> list[str]:
 @given(st.text())
 def test_a_document_is_read_back_as_it_was_written(at: Lake, text: str) -> None:
     documents.put(at, "runs/a.json", text)
-    assert documents.texts(at, "runs", ".json", 9) == {"runs/a.json": text}
+    assert documents.texts(at, "runs", "*.json", 9) == {"runs/a.json": text}
 
 
 def test_a_document_is_replaced_whole(at: Lake) -> None:
     for text in ("a" * 60_000, "b" * 59_999, ""):
         documents.put(at, "runs/a.json", text)
-        assert documents.texts(at, "runs", ".json", 9) == {"runs/a.json": text}
+        assert documents.texts(at, "runs", "*.json", 9) == {"runs/a.json": text}
 
 
 def test_the_last_names_come_first_and_only_so_many(at: Lake) -> None:
     for name in ("b.json", "a.json", "c.log", "d.json"):
         documents.put(at, f"runs/{name}", name)
     documents.put(at, "other/e.json", "elsewhere")
-    found = documents.texts(at, "runs", ".json", 2)
+    found = documents.texts(at, "runs", "*.json", 2)
     assert list(found.items()) == [("runs/d.json", "d.json"), ("runs/b.json", "b.json")]
-    assert documents.texts(at, "runs", ".log", 2) == {"runs/c.log": "c.log"}
-    assert documents.texts(at, "runs", ".json", 0) == {}
+    assert documents.texts(at, "runs", "*.log", 2) == {"runs/c.log": "c.log"}
+    assert documents.texts(at, "runs", "*.json", 0) == {}
 
 
 def test_a_folder_or_a_lake_that_is_not_there_has_no_documents_and_is_not_made(at: Lake) -> None:
-    assert documents.texts(at, "runs", ".json", 9) == {}
+    assert documents.texts(at, "runs", "*.json", 9) == {}
     assert not Path(at.uri).exists()
     documents.put(at, "other/a.json", "a")
-    assert documents.texts(at, "runs", ".json", 9) == {}
+    assert documents.texts(at, "runs", "*.json", 9) == {}
     assert not (Path(at.uri) / "runs").exists()
 
 
@@ -65,7 +65,7 @@ def test_the_first_names_are_deleted_until_so_many_are_left(at: Lake) -> None:
         assert names(at) == ["runs/d", "runs/c"]
     documents.prune(at, "runs", 0)
     assert names(at) == []
-    assert list(documents.texts(at, "other", "", 9)) == ["other/a"]
+    assert list(documents.texts(at, "other", "*", 9)) == ["other/a"]
 
 
 def test_documents_are_no_part_of_the_tables(at: Lake) -> None:
@@ -78,7 +78,7 @@ def test_documents_are_no_part_of_the_tables(at: Lake) -> None:
 def test_a_lake_in_an_object_store_may_have_documents_too() -> None:
     # A store in memory is another one each time it is opened, so only writing can be seen here.
     documents.put(lake.open("memory:///lake"), "runs/a.json", "{}")
-    assert documents.texts(lake.open("memory:///lake"), "runs", ".json", 9) == {}
+    assert documents.texts(lake.open("memory:///lake"), "runs", "*.json", 9) == {}
 
 
 @pytest.mark.parametrize("where", ["file", "file/lake"])
@@ -96,13 +96,13 @@ def test_a_folder_that_is_a_file_is_a_lake_error_and_other_documents_are_as_they
     (Path(at.uri) / "runs").write_text("not a folder")
     with pytest.raises(LakeError):
         documents.put(at, "runs/a.json", "text")
-    assert documents.texts(at, "other", "", 9) == {"other/a.json": "a"}
+    assert documents.texts(at, "other", "*", 9) == {"other/a.json": "a"}
 
 
 def test_a_document_may_be_long(at: Lake) -> None:
     text = "a" * 200_000
     documents.put(at, "runs/a.json", text)
-    assert documents.texts(at, "runs", ".json", 1) == {"runs/a.json": text}
+    assert documents.texts(at, "runs", "*.json", 1) == {"runs/a.json": text}
 
 
 def test_who_reads_while_a_document_is_replaced_sees_one_of_the_two_texts(at: Lake) -> None:
@@ -119,6 +119,6 @@ def test_who_reads_while_a_document_is_replaced_sees_one_of_the_two_texts(at: La
     writer.start()
     seen = set()
     while not is_over.is_set():
-        seen.add(documents.texts(at, "runs", ".json", 1)["runs/a.json"])
+        seen.add(documents.texts(at, "runs", "*.json", 1)["runs/a.json"])
     writer.join()
     assert seen <= set(whole)

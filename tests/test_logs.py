@@ -55,7 +55,7 @@ def test_a_backfill_logs_its_start_its_calls_in_trouble_and_each_finished_instru
     server.faults.add(CHART, 1, too_many_requests(), instrument="BTC-PERPETUAL")
     server.faults.add(CHART, None, server_error(), instrument="BTC-5APR24")
     at = tmp_path / "lake"
-    done = basislake(server, "backfill", "--lake", at, *DAY, "--retries", "2")
+    done = basislake(server, "backfill", "--lake", at, *DAY, "--retries", "2", "--no-doctor")
     lines = assert_log(done)
     assert done.code == 1
     assert re.search(r"INFO basislake \S+ backfill begins, process \d+\.$", lines[0])

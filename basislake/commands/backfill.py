@@ -9,6 +9,7 @@ from basislake.options import (
     exchange_options,
     json_option,
     lake_option,
+    no_doctor_option,
     selection_options,
 )
 
@@ -20,6 +21,7 @@ from basislake.options import (
 @click.option("--repair", is_flag=True, help="Ask again for missing and quarantined minutes")
 @click.option("--again", is_flag=True, help="Ask again for all selected minutes, stored or not")
 @engine_options
+@no_doctor_option
 @json_option
 def backfill(**given: Any) -> int:
     """Fetch the candles that the lake does not hold yet; kill it at any moment and start again.
@@ -37,6 +39,10 @@ def backfill(**given: Any) -> int:
     that is selected, also what is stored. Where the exchange then sends a sound candle that differs
     from the stored one, it takes its place; earlier versions of the lake keep the old one, and the
     next build remakes what the change reaches.
+
+    Before the first window of an empty lake two calls check that the exchange gives all candles
+    of a window and those of expired futures (`basislake doctor` checks more). Where it does not,
+    twice in a row, nothing is fetched; exit code 1.
 
     With --engine dask the workers of a cluster make the calls. --rate and --threads are then those
     of each machine, which should have an address of its own for the exchange to count calls by;

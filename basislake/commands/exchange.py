@@ -19,7 +19,7 @@ _LAST_SECTION = "Serving"
 _SECTIONS: Mapping[str, str] = {
     **dict.fromkeys(("universe", "seed", "weeks", "quarterlies", "replay"), "Market"),
     **dict.fromkeys(("now", "running", "speed"), "Clock"),
-    **dict.fromkeys(("faults", "fault_seed", "delay_s"), "Faults"),
+    **dict.fromkeys(("faults", "fault_seed", "delay_s", "departures"), "Faults"),
     **dict.fromkeys(("limit", "burst", "limit_status", "connections"), "Limit"),
     **dict.fromkeys(("port", "cache_mb", "as_json"), _LAST_SECTION),
 }
@@ -46,12 +46,15 @@ class _Sections(click.Command):
         for title, of_section in records.items():
             with formatter.section(title):
                 formatter.write_dl(of_section)
+        from basislake.exchange.departures import DEPARTURES
         from basislake.exchange.kinds import EFFECTS, KINDS
 
         for effect, meaning in EFFECTS.items():
             kinds = [(k.name, k.sentence) for k in KINDS.values() if k.effect == effect]
             with formatter.section(f"Kinds of faults ({meaning})"):
                 formatter.write_dl(kinds)
+        with formatter.section("Departures (a client relied on something else)"):
+            formatter.write_dl([(each.name, each.sentence) for each in DEPARTURES.values()])
 
 
 @click.command(cls=_Sections, epilog=_CONTROL)
@@ -101,6 +104,13 @@ class _Sections(click.Command):
     help="What goes wrong, and in which share of calls; repeat, or separate by commas",
 )
 @click.option("--fault-seed", type=int, default=0, help="Of the draws: the same faults again")
+@click.option(
+    "--departure",
+    "departures",
+    metavar="NAME",
+    multiple=True,
+    help="How the exchange has changed for good, for `basislake doctor` to find; repeat",
+)
 @click.option(
     "--delay", "delay_s", type=Number(min=0, max=3600), default=0.0, help="Seconds a candle call"
 )
@@ -155,6 +165,11 @@ def exchange(**given: Any) -> int:
         basislake exchange --port 8600 --universe full --limit 20 --limit-status 200 \\
             --fault bad-gateway=0.02,reset=0.01,truncated-body=0.01,hang=0.001 \\
             --fault missing-minute=0.01 --fault lost-minute=0.001
+    \b
+    An exchange that has changed, and the check that finds it:
+        basislake exchange --port 8600 --departure fewer-candles &
+        basislake doctor --exchange-url http://127.0.0.1:8600 \\
+            --history-url http://127.0.0.1:8600/history
     \b
     A market that goes on, an hour in a minute, with new listings and expiries:
         basislake exchange --port 8600 --running --speed 60

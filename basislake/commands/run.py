@@ -8,6 +8,7 @@ from basislake.options import (
     exchange_options,
     json_option,
     lake_option,
+    no_doctor_option,
     selection_options,
     target_options,
 )
@@ -18,6 +19,7 @@ from basislake.options import (
 @exchange_options
 @selection_options
 @target_options
+@no_doctor_option
 @click.option("--no-load", is_flag=True, help="Leave PostgreSQL out: make and change no database")
 @json_option
 def run(**given: Any) -> int:
@@ -27,6 +29,9 @@ def run(**given: Any) -> int:
     The same as these five verbs one after the other, of the instruments in the lake's scope. Ends
     with the basis of each coin's front quarterly. What failed to be fetched does not keep the rest
     from being built, loaded and reported, nor a database that is away the report; exit code 1 then.
+
+    Before the first window of an empty lake two calls check that the exchange gives all candles;
+    where it does not, twice in a row, nothing is fetched (`basislake doctor` checks more).
 
     Without --postgres a PostgreSQL is kept next to the lake, in its folder `postgres`. It takes
     several times as much disk as the lake, some 12 GB for the full market; `basislake plan`

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import TypeAlias
+from uuid import NAMESPACE_DNS, uuid5
 
 from basislake.exchange.contracts import inverse_contract
 from basislake.exchange.market import Contract
@@ -27,6 +28,10 @@ def record(contract: Contract, now_ms: int) -> Record:
         "future_type": instrument_type,
         "kind": "future",
         "max_leverage": 50 if contract.kind == "perpetual" else 25,
+        "max_non_default_leverage": 5.0,
+        "base_currency_uuid": str(uuid5(NAMESPACE_DNS, coin)),
+        "quote_currency_uuid": str(uuid5(NAMESPACE_DNS, contract.quote)),
+        "index_id": int(1_000_000 + 1000 * draw(coin, contract.quote)),
         "underlying_type": "crypto",
         "product_group": coin,
         "state": "open" if is_active else "closed",

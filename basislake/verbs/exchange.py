@@ -11,6 +11,7 @@ import polars as pl
 
 from basislake.defaults import NOW
 from basislake.exchange.clock import Clock
+from basislake.exchange.departures import DEPARTURES, depart
 from basislake.exchange.faults import FaultScript
 from basislake.exchange.history import full_universe
 from basislake.exchange.kinds import read_rates
@@ -46,6 +47,7 @@ class _Wishes:
     faults: tuple[str, ...]
     fault_seed: int
     delay_s: float
+    departures: tuple[str, ...]
     limit: float
     burst: float | None
     limit_status: str
@@ -110,6 +112,11 @@ def _server(wishes: _Wishes, universe: Universe) -> SimulatedExchange:
         faults = FaultScript.at_rates(read_rates(wishes.faults), wishes.fault_seed)
     except ValueError as exc:
         raise UsageError(f"--fault: {exc}.") from exc
+    for name in wishes.departures:
+        if name not in DEPARTURES:
+            known = ", ".join(DEPARTURES)
+            raise UsageError(f"--departure: there is no {name!r}; there are {known}.")
+        depart(faults, universe, name)
     try:
         return SimulatedExchange(
             universe,

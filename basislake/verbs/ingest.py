@@ -1,7 +1,9 @@
 """`backfill`: from the exchange to the raw tables; and what a discovery and a backfill did."""
 
 from collections.abc import Callable
+from functools import partial
 
+from basislake.doctor.first import check_first
 from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
 from basislake.news import finished_line
@@ -30,6 +32,7 @@ def backfill(
     repair: bool,
     again: bool,
     engine: Engine,
+    no_doctor: bool,
     as_json: bool,
 ) -> int:
     """See `basislake.commands.backfill`; return the exit code."""
@@ -41,6 +44,7 @@ def backfill(
         repair=repair,
         again=again,
         engine=engine,
+        is_checked=not no_doctor,
     )
     if as_json:
         print_json(fetched.backfill)
@@ -49,7 +53,7 @@ def backfill(
     return 0 if is_complete(fetched) else 1
 
 
-def fetch_told(
+def fetch_told(  # noqa: PLR0913  (each is a wish of its own)
     where: Lake,
     settings: ExchangeSettings,
     selection: Selection,
@@ -58,9 +62,12 @@ def fetch_told(
     repair: bool = False,
     again: bool = False,
     engine: Engine = HERE,
+    is_checked: bool = False,
     totals: Callable[[str], None] = say,
 ) -> Fetched:
-    """Fetch, with progress on stderr; `totals` gets the line that sums it up."""
+    """Fetch, with progress on stderr; `totals` gets the line that sums it up. Of an empty lake the
+    exchange may be checked first.
+    """
     line = ProgressLine("calls")
 
     def report(progress: Progress) -> None:
@@ -75,6 +82,7 @@ def fetch_told(
         repair=repair,
         again=again,
         engine=engine,
+        check=partial(check_first, where) if is_checked else lambda _exchange, _now: None,
         tell=tell_discovery,
         say=say,
         report=report,

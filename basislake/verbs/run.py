@@ -49,11 +49,19 @@ def run(
     target: Target,
     *,
     no_load: bool,
+    no_doctor: bool,
     as_json: bool,
 ) -> int:
     """See `basislake.commands.run`; return the exit code."""
     totals = say if as_json else click.echo
-    summary, code = run_all(where, settings, selection, None if no_load else target, totals=totals)
+    summary, code = run_all(
+        where,
+        settings,
+        selection,
+        None if no_load else target,
+        totals=totals,
+        is_checked=not no_doctor,
+    )
     found = where.sql(FRONTS_SQL).to_dicts()
     if as_json:
         print_json({**summary, "basis": found})
@@ -71,6 +79,8 @@ def run_all(
     selection: Selection,
     target: Target | None,
     totals: Callable[[str], Any] = say,
+    *,
+    is_checked: bool = False,
 ) -> tuple[dict[str, dict[str, object]], int]:
     """Run every step and return their figures, by step, and the exit code.
 
@@ -83,13 +93,16 @@ def run_all(
         selection: what the flags say; the lake's scope says the rest.
         target: the database; None to load nothing.
         totals: gets a line that sums up each step.
+        is_checked: check the exchange before the first window of an empty lake.
 
     Raises:
         UsageError: a setting of the exchange or of the database is wrong; nothing was done.
     """
     if target is not None:
         check_access(target, where)
-    fetched = fetch_told(where, settings, selection, discover_first=True, totals=totals)
+    fetched = fetch_told(
+        where, settings, selection, discover_first=True, totals=totals, is_checked=is_checked
+    )
     built = build_told(where, totals)
     summary: dict[str, dict[str, object]] = {
         "backfill": asdict(fetched.backfill),

@@ -1,0 +1,198 @@
+"""What is relied on of this machine: Python, cores, memory, disk and clock."""
+
+import os
+import platform
+import re
+import resource
+import shutil
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from basislake.defaults import EMBEDDED
+from basislake.doctor.here import Here
+from basislake.estimates import Estimate, estimate
+from basislake.output import counted, size
+from ingest.assumptions.check import Check, Finding, UnseenError, differs, ok
+from ingest.assumptions.evidence import UNREADABLE, Evidence
+from ingest.plans import make_plans
+from ingest.runs import last_clock, runs
+from ingest.scope import scope_of
+from ingest.windows import InstrumentPlan, life
+from lake.cores import cores
+from lake.memory import memory
+from lake.tables import INSTRUMENTS
+
+_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)>=([0-9.]+)")
+_SHOWN = ("polars", "duckdb", "deltalake", "pyarrow")
+_LEAST_FILES = 256
+# What every stage needs at most, whatever the size of the lake.
+_LEAST_MEMORY = 2 * 1024**3
+_MOST_AHEAD_S = 30.0
+# Runs whose records may tell the exchange's clock.
+_RUNS = 10
+
+
+def _python(_: Here) -> Finding:
+    found = f"Python {platform.python_version()}"
+    try:
+        needed = [match for text in requires("basislake") or [] if (match := _needed(text))]
+    except PackageNotFoundError:
+        raise UnseenError(f"{found}; basislake is not installed as a package") from None
+    versions = {name: _version(name) for name, _ in needed}
+    old = [
+        f"{name} {versions[name] or 'absent'}, {least} needed"
+        for name, least in needed
+        if _numbers(versions[name]) < _numbers(least)
+    ]
+    if old:
+        return differs("; ".join(old))
+    shown = ", ".join(f"{name} {versions.get(name) or version(name)}" for name in _SHOWN)
+    return ok(f"{found}; {shown}, {len(needed) - len(_SHOWN)} more")
+
+
+def _needed(text: str) -> tuple[str, str] | None:
+    """A package and its oldest version; None for what is needed only at times."""
+    match = _REQUIREMENT.fullmatch(text.strip())
+    return (match[1], match[2]) if match else None
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+
+
+def _cores(_: Here) -> Finding:
+    return ok(f"{counted(cores(), 'core')} of {os.cpu_count()}")
+
+
+def _memory(_: Here) -> Finding:
+    found = memory()
+    if found is None:
+        raise UnseenError("the system does not say")
+    phrase = f"{size(found)} may be used"
+    return ok(phrase) if found >= _LEAST_MEMORY else differs(phrase)
+
+
+def _files(_: Here) -> Finding:
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return ok("no limit")
+    return ok(f"{soft:,}") if soft >= _LEAST_FILES else differs(f"{soft:,}")
+
+
+def _disk(here: Here) -> Finding:
+    if not here.where.is_local:
+        raise UnseenError("the lake is in a store")
+    free = shutil.disk_usage(here.folder).free
+    planned = _planned(here)
+    if planned is None:
+        raise UnseenError(f"{size(free)} free; without the exchange nothing is planned")
+    needed, parts = planned.lake_bytes, "for the lake"
+    if here.target.postgres == EMBEDDED:
+        needed, parts = needed + planned.database_bytes, "for lake and PostgreSQL"
+    phrase = f"{size(free)} free, {size(needed)} {parts} are planned"
+    return ok(phrase) if free > needed else differs(phrase)
+
+
+def _planned(here: Here) -> Estimate | None:
+    """What is still to be fetched of the lake's scope, or of all there is, will take."""
+    known = here.where.snapshot(INSTRUMENTS).read()
+    if known.height:
+        kinds = dict(known.select("instrument", "kind").iter_rows())
+        at = _now(here)
+        return estimate(make_plans(here.where, scope_of(here.where), at), kinds) if at else None
+    plans = list(_plans_of_lists(here.evidence)) if here.evidence else []
+    names = [plan.instrument for plan in plans]
+    kinds = {n: "perpetual" if n.endswith("-PERPETUAL") else "future" for n in names}
+    return estimate(plans, kinds) if plans else None
+
+
+def _now(here: Here) -> datetime | None:
+    """The exchange's clock, or what it was at the last run."""
+    if here.evidence and here.evidence.now_ms:
+        return datetime.fromtimestamp(here.evidence.now_ms / 1000, UTC)
+    seen = last_clock(here.where, runs(here.where, _RUNS))
+    return seen.at(datetime.now(UTC)) if seen else None
+
+
+def _plans_of_lists(evidence: Evidence) -> Iterable[InstrumentPlan]:
+    for seen in evidence.calls.values():
+        if not isinstance(seen.result, dict) or UNREADABLE in seen.result:
+            continue
+        for name, facts in seen.result.get("instruments", {}).items():
+            until = _time(evidence.now_ms or 0)
+            expires_ms = facts["expires_ms"]
+            lived = life(
+                _time(facts["listed_ms"]), _time(expires_ms) if expires_ms else None, until
+            )
+            yield InstrumentPlan(name, (lived,), (lived,))
+
+
+def _time(time_ms: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
+
+
+def _clock(here: Here) -> Finding:
+    evidence = here.evidence
+    if evidence is None or evidence.ahead_ms is None:
+        raise UnseenError("the exchange did not say its time")
+    ahead_s = evidence.ahead_ms / 1000
+    if evidence.exchange == "localhost" and abs(ahead_s) > _MOST_AHEAD_S:
+        return ok("the simulated exchange has a time of its own")
+    phrase = f"{abs(ahead_s):.1f} s {'behind' if ahead_s > 0 else 'ahead of'} the exchange's"
+    return ok(phrase) if abs(ahead_s) <= _MOST_AHEAD_S else differs(phrase)
+
+
+CHECKS: tuple[Check[Here], ...] = (
+    Check(
+        name="python",
+        relied_on="packages are as new as declared",
+        then="An old package may fail at any step. Install basislake again, or run `make setup`.",
+        costs_data=False,
+        look=_python,
+    ),
+    Check(
+        name="cores",
+        relied_on="tasks run on the cores that this process may use",
+        then="Builds and loads take longer on fewer cores.",
+        costs_data=False,
+        look=_cores,
+    ),
+    Check(
+        name="memory",
+        relied_on=f"every stage keeps within {size(_LEAST_MEMORY)}",
+        then="The system may kill a command; what was committed is safe, and a rerun does the "
+        "rest.",
+        costs_data=False,
+        look=_memory,
+    ),
+    Check(
+        name="open-files",
+        relied_on=f"{_LEAST_FILES} files may be open at once",
+        then="A command that opens too many fails and says so; `ulimit -n` allows more.",
+        costs_data=False,
+        look=_files,
+    ),
+    Check(
+        name="disk",
+        relied_on="what is planned fits the disk",
+        then="A commit that does not fit fails, and what was committed is safe. `basislake "
+        "scope` limits what is fetched, `--no-load` leaves PostgreSQL out.",
+        costs_data=False,
+        look=_disk,
+    ),
+    Check(
+        name="clock",
+        relied_on=f"this machine's clock is right to {_MOST_AHEAD_S:g} s",
+        then="Candles are closed by the exchange's clock; only the times of runs and logs are off.",
+        costs_data=False,
+        look=_clock,
+    ),
+)

@@ -1,0 +1,137 @@
+"""What is relied on of the places around: the lake's folder or store, the way to the exchange, and
+the database.
+"""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from basislake.access import rights
+from basislake.defaults import EMBEDDED
+from basislake.doctor.here import Here
+from ingest.assumptions.check import Check, Finding, UnseenError, differs, ok
+from ingest.claims import Claims
+from ingest.hosts import shown
+from ingest.http import route
+from lake import conditional
+from lake.errors import LakeError, LoadError, UsageError
+from lake.guard import explained
+from lake.machine import SETTING
+from load.programs import NEWEST, Programs
+
+_PROBE = "probe"
+_ANSWER_S = 20.0
+
+
+def _folder(here: Here) -> Finding:
+    if not here.where.is_local:
+        return _store(here)
+    place = here.folder
+    is_new = place != Path(here.where.uri)
+    if not place.is_dir():
+        return differs(f"{place} is a file")
+    if not os.access(place, os.W_OK | os.X_OK):
+        return differs(f"{place} cannot be written")
+    if not conditional.has_links(place):
+        return differs(f"the file system of {place} has no hard links")
+    return ok(f"{'can be made' if is_new else 'can be written'}, with hard links")
+
+
+def _store(here: Here) -> Finding:
+    try:
+        with explained(f"the store of {here.where.uri} cannot be written"):
+            keeps = conditional.keeps_first(here.where.uri, here.where.options)
+    except LakeError as exc:
+        return differs(str(exc).rstrip("."))
+    if keeps is None:
+        raise UnseenError("two commits never met")
+    if keeps:
+        return ok("of two commits at once the second is refused")
+    return differs("a second commit replaces the first (If-None-Match is ignored)")
+
+
+def _locks(here: Here) -> Finding:
+    given = here.environ.get(SETTING)
+    place = Path(given) if given else here.folder if here.where.is_local else None
+    if place is not None and not place.is_dir():
+        place = None
+    try:
+        with tempfile.TemporaryDirectory(prefix=".doctor-", dir=place) as folder:
+            first, second = (Claims(Path(folder)) for _ in range(2))
+            try:
+                is_kept = first.take(_PROBE) and not second.take(_PROBE)
+            finally:
+                first.release_all()
+                second.release_all()
+    except (LakeError, OSError) as exc:
+        return differs(str(exc).rstrip("."))
+    where = f"{SETTING}={given}" if given else "in the lake's folder"
+    if place is None:
+        where = "in a folder of this machine"
+    return ok(where) if is_kept else differs(f"two took the same lock {where}")
+
+
+def _way(here: Here) -> Finding:
+    ways = []
+    for host, url in (("www", here.settings.url), ("history", here.settings.history_url)):
+        try:
+            way = route(url)
+        except UsageError as exc:
+            return differs(str(exc).rstrip("."))
+        through = f"through {shown(way.proxy)} ({way.proxy_from})" if way.proxy else "no proxy"
+        trusted = f", certificates of {way.certificates_from}" if way.certificates_from else ""
+        ways.append((host, f"{through}{trusted}"))
+    distinct = {each for _, each in ways}
+    return ok(distinct.pop() if len(distinct) == 1 else "; ".join(map(": ".join, ways)))
+
+
+def _database(here: Here) -> Finding:
+    if here.target.postgres != EMBEDDED:
+        try:
+            return ok(rights(here.target))
+        except (LoadError, UsageError) as exc:
+            return differs(str(exc).rstrip("."))
+    if not here.where.is_local:
+        return differs("none: the embedded one needs a lake on disk; give --postgres URI")
+    try:
+        program = Programs.of(NEWEST) / "postgres"
+        done = subprocess.run(  # noqa: S603  (PostgreSQL's own)
+            [program, "--version"], capture_output=True, text=True, timeout=_ANSWER_S, check=True
+        )
+    except (LoadError, OSError, subprocess.SubprocessError) as exc:
+        return differs(str(exc).rstrip("."))
+    return ok(f"embedded, {done.stdout.strip().replace('postgres (PostgreSQL)', 'PostgreSQL')}")
+
+
+CHECKS: tuple[Check[Here], ...] = (
+    Check(
+        name="lake",
+        relied_on="the lake can be written, and a second commit cannot replace the first",
+        then="Nothing is stored there: the first commit is refused, as writers could lose each"
+        " other's rows.",
+        costs_data=True,
+        look=_folder,
+    ),
+    Check(
+        name="locks",
+        relied_on="processes of this machine can lock what they share",
+        then=f"A backfill ends before its first call; {SETTING} names another folder.",
+        costs_data=True,
+        look=_locks,
+    ),
+    Check(
+        name="proxies",
+        relied_on="proxies and certificates of the environment can be used",
+        then="Every command that asks the exchange ends at once with exit code 2.",
+        costs_data=True,
+        look=_way,
+    ),
+    Check(
+        name="postgres",
+        relied_on="PostgreSQL 14 or newer, where tables can be made",
+        then="A load is refused and nothing is changed; the lake is complete without it.",
+        costs_data=False,
+        look=_database,
+    ),
+)

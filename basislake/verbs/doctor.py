@@ -1,0 +1,156 @@
+"""`doctor`: whether this machine and the exchange are what basislake relies on."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from basislake.columns import Column, Kind
+from basislake.doctor import machine, places
+from basislake.doctor.here import Here
+from basislake.doctor.saved import as_json as plain
+from basislake.doctor.saved import read, save
+from basislake.exchange_settings import ExchangeSettings
+from basislake.output import counted, print_json, say
+from basislake.tables import print_table
+from basislake.target import Target
+from ingest.assumptions.asking import ask_all
+from ingest.assumptions.catalogue import judge
+from ingest.assumptions.check import Outcome, Verdict
+from ingest.assumptions.evidence import Evidence, moment
+from ingest.http import route
+from lake import Lake
+from lake.errors import LakeError, UsageError
+
+_STYLES = {Verdict.OK: "green", Verdict.DIFFERS: "yellow", Verdict.CANNOT_TELL: "dim"}
+_AT_RISK = "bold red"
+# For one call.
+_PATIENCE_S = 10.0
+_COLUMNS = (
+    "check",
+    "result",
+    "seen",
+    Column("relied on", rank=1),
+    # Not wrapped, so that it is there where there is room; what differs is reported below.
+    Column("where it differs", Kind.VERBATIM, rank=2),
+)
+
+
+def doctor(
+    where: Lake,
+    settings: ExchangeSettings,
+    target: Target,
+    *,
+    asks_exchange: bool,
+    replay: Path | None,
+    as_json: bool,
+) -> int:
+    """See `basislake.commands.doctor`; return the exit code."""
+    started_s = time.monotonic()
+    evidence, path = None, None
+    here: list[Outcome] = []
+    if replay:
+        evidence = read(replay)
+    else:
+        if asks_exchange and _can_call(settings):
+            say("Asking the exchange: about 20 calls.")
+            quick = replace(settings, timeout_s=min(settings.timeout_s, _PATIENCE_S))
+            with quick.open() as exchange:
+                evidence = ask_all(exchange)
+        surroundings = Here(where, settings, target, os.environ, evidence)
+        here = [check.outcome(surroundings) for check in (*machine.CHECKS, *places.CHECKS)]
+    there = judge(evidence) if evidence else []
+    if evidence and not replay:
+        path = _saved(where, evidence, there)
+    seconds = time.monotonic() - started_s
+    outcomes = [*here, *there]
+    at_risk = [each.name for each in outcomes if each.is_data_at_risk]
+    if as_json:
+        print_json(
+            {
+                "exchange": evidence.exchange if evidence else None,
+                "exchange_now": _now(evidence),
+                **{verdict.name.lower(): _count(outcomes, verdict) for verdict in Verdict},
+                "data_at_risk": at_risk,
+                "machine": [plain(each) for each in here],
+                "assumptions": [plain(each) for each in there],
+                "calls": len(evidence.calls) if evidence else 0,
+                "evidence": str(replay) if replay else path,
+                "seconds": round(seconds, 3),
+            }
+        )
+    else:
+        _show(here, there, evidence)
+        _conclude(outcomes, at_risk, path)
+    return 1 if at_risk else 0
+
+
+def _can_call(settings: ExchangeSettings) -> bool:
+    """Whether the environment lets calls through; the check of proxies names what does not."""
+    try:
+        for url in (settings.url, settings.history_url):
+            route(url)
+    except UsageError:
+        return False
+    return True
+
+
+def _saved(where: Lake, evidence: Evidence, outcomes: list[Outcome]) -> str | None:
+    try:
+        return save(where, evidence, outcomes, datetime.now(UTC))
+    except LakeError as exc:
+        say(f"Warning: the replies were not saved: {exc}")
+        return None
+
+
+def _now(evidence: Evidence | None) -> datetime | None:
+    if evidence is None or evidence.now_ms is None:
+        return None
+    return datetime.fromtimestamp(evidence.now_ms / 1000, UTC)
+
+
+def _count(outcomes: Sequence[Outcome], verdict: Verdict) -> int:
+    return sum(each.verdict is verdict for each in outcomes)
+
+
+def _show(here: list[Outcome], there: list[Outcome], evidence: Evidence | None) -> None:
+    if here:
+        print_table("This machine", _COLUMNS, [_row(each) for each in here])
+    if here and there:
+        click.echo()
+    if evidence:
+        at = f", {moment(evidence.now_ms)}" if evidence.now_ms else ""
+        print_table(f"The exchange: {evidence.exchange}{at}", _COLUMNS, [_row(e) for e in there])
+
+
+def _row(outcome: Outcome) -> list[object]:
+    style = _AT_RISK if outcome.is_data_at_risk else _STYLES[outcome.verdict]
+    return [
+        outcome.name,
+        Text(outcome.verdict.value, style=style),
+        outcome.seen,
+        outcome.relied_on,
+        outcome.then,
+    ]
+
+
+def _conclude(outcomes: list[Outcome], at_risk: list[str], path: str | None) -> None:
+    click.echo()
+    for each in outcomes:
+        if each.verdict is Verdict.DIFFERS:
+            label = "Data at risk" if each.is_data_at_risk else "Differs"
+            say(
+                f"{label}: {each.name}: relied on: {each.relied_on}. Seen: {each.seen}. {each.then}"
+            )
+    if path:
+        say(f"Replies: {path}")
+    counts = ", ".join(
+        f"{count} {verdict.value}" for verdict in Verdict if (count := _count(outcomes, verdict))
+    )
+    verdict = f"data at risk by {', '.join(at_risk)}" if at_risk else "no data at risk"
+    click.echo(f"{counted(len(outcomes), 'check')}: {counts}; {verdict}.")

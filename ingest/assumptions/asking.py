@@ -1,0 +1,151 @@
+"""Makes the calls that show what basislake relies on, and notes what came."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from ingest.assumptions.calls import FIRST, LISTS, OTHERS, Call, subjects
+from ingest.assumptions.evidence import UNREADABLE, Evidence, Seen, Subject
+from ingest.exchange import Exchange
+from ingest.replies import Reply, read_answer, retry_after_s
+from lake.errors import (
+    ExchangeError,
+    RejectedError,
+    StoppedError,
+    ThrottledError,
+    TransientError,
+    UnreachableError,
+)
+
+# The answer is wanted now; a call that fails for longer cannot tell.
+_MOST_RETRIES = 2
+# Of calls to a host; then it is not asked any more.
+_MOST_UNANSWERED = 2
+_CLOCK = Call("clock", "get_time", lambda _known, _now_ms: {})
+
+
+def ask_all(exchange: Exchange, clock: Callable[[], float] = time.time) -> Evidence:
+    """Make all calls.
+
+    Args:
+        exchange: to ask.
+        clock: this machine's, seconds since 1970.
+    """
+    asking = _Asking(exchange)
+    sent_s = clock()
+    asking.ask(_CLOCK)
+    received_s = clock()
+    asking.saw_clock(round((sent_s + received_s) / 2 * 1000))
+    for call in LISTS:
+        asking.ask(call)
+    asking.choose(
+        Subject(name, **facts)
+        for seen in asking.known.calls.values()
+        if isinstance(seen.result, dict) and UNREADABLE not in seen.result
+        for name, facts in seen.result["instruments"].items()
+    )
+    for call in (*FIRST, *OTHERS) if asking.known.now_ms else ():
+        asking.ask(call)
+    return asking.known
+
+
+def ask_first(exchange: Exchange, instruments: Iterable[Subject], now_ms: int) -> Evidence:
+    """Make the few calls that show what would cost data without anybody noticing.
+
+    Args:
+        exchange: to ask.
+        instruments: that it lists.
+        now_ms: its clock.
+    """
+    asking = _Asking(exchange)
+    asking.known = replace(asking.known, now_ms=now_ms)
+    asking.choose(instruments)
+    for call in FIRST:
+        asking.ask(call)
+    return asking.known
+
+
+class _Asking:
+    """Makes calls one after the other.
+
+    Attributes:
+        known: what came so far.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.known = Evidence(exchange.name)
+        self._exchange = exchange
+        self._unanswered: Counter[str] = Counter()
+
+    def saw_clock(self, here_ms: int) -> None:
+        """Note the exchange's clock, and how far it is ahead of this machine's."""
+        seen = self.known.calls["clock"]
+        if isinstance(seen.result, int):
+            self.known = replace(self.known, now_ms=seen.result, ahead_ms=seen.result - here_ms)
+
+    def choose(self, instruments: Iterable[Subject]) -> None:
+        """Choose the instruments to ask about."""
+        # An instrument that has just expired may be on both lists.
+        distinct = list({one.instrument: one for one in instruments}.values())
+        if self.known.now_ms is not None and distinct:
+            self.known = replace(self.known, subjects=subjects(distinct, self.known.now_ms))
+
+    def ask(self, call: Call) -> None:
+        """Make a call, where there is something to ask."""
+        params = call.params(self.known, self.known.now_ms or 0)
+        if params is None:
+            return
+        seen = self._made(call, Seen(call.host, call.method, params))
+        self.known = replace(self.known, calls={**self.known.calls, call.name: seen})
+
+    def _made(self, call: Call, asked: Seen) -> Seen:
+        if self._unanswered[call.host] >= _MOST_UNANSWERED:
+            return replace(asked, failure=f"{call.host} was not asked: earlier calls got no answer")
+        try:
+            return self._exchange.call(
+                call.method,
+                asked.params,
+                lambda reply: self._seen(call, asked, reply),
+                is_history=call.host == "history",
+                most_retries=_MOST_RETRIES,
+            )
+        except StoppedError:
+            raise
+        except UnreachableError as exc:
+            self._unanswered[call.host] = _MOST_UNANSWERED
+            return replace(asked, failure=str(exc), is_unreachable=True)
+        except ExchangeError as exc:
+            self._unanswered[call.host] += isinstance(exc, TransientError)
+            return replace(asked, failure=str(exc))
+
+    def _seen(self, call: Call, asked: Seen, reply: Reply) -> Seen:
+        """Take a reply apart; raises where asking again may help, or all calls are refused."""
+        try:
+            answer = read_answer(reply)
+        except RejectedError:
+            return replace(asked, status=reply.status, error=_error(reply))
+        except ThrottledError:
+            refusal = {
+                "status": reply.status,
+                "code": _error(reply).get("code"),
+                "retry_after": retry_after_s(reply.headers),
+            }
+            self.known = replace(self.known, refusals=(*self.known.refusals, refusal))
+            raise
+        at_ms = None if answer.at is None else round(answer.at.timestamp() * 1000)
+        kept = call.keep(answer.result)
+        return replace(asked, status=reply.status, at_ms=at_ms, result=kept)
+
+
+def _error(reply: Reply) -> dict[str, Any]:
+    """The exchange's error in a reply, as far as there is one."""
+    try:
+        message = orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        return {}
+    error = message.get("error") if isinstance(message, dict) else None
+    return error if isinstance(error, dict) else {}

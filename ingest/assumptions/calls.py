@@ -1,0 +1,225 @@
+"""Which calls show what basislake relies on: about twenty, each declared once; pure."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypeAlias
+
+from ingest.assumptions import shortening
+from ingest.assumptions.evidence import HOUR_MS, MINUTE_MS, Evidence, Subject
+from ingest.records import COINS
+
+Host: TypeAlias = Literal["www", "history"]
+# From what is known by then to the parameters; None where there is nothing to ask.
+Params: TypeAlias = Callable[[Evidence, int], dict[str, Any] | None]
+
+CHART = "get_tradingview_chart_data"
+UNKNOWN_NAME = "BTC-30FEB20"
+_LISTS = "get_instruments"
+_FUNDING = "get_funding_rate_history"
+_OF_INSTRUMENT = "get_last_settlements_by_instrument"
+
+_DAY_MS = 24 * HOUR_MS
+# Candles of futures that expired since then were seen on www, and settlements back to it.
+_SINCE_MS = round(datetime(2019, 1, 1, tzinfo=UTC).timestamp() * 1000)
+# More than the exchange sends; the last of these minutes are a while ago.
+_MANY_MINUTES, _MANY_HOURS = 6_000, 800
+# A future's first candle comes up to nine hours after its listing.
+_FIRST_TRADE_MS = 12 * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call.
+
+    Attributes:
+        name: in the evidence.
+        method: without `public/`.
+        params: see `Params`.
+        keep: what of the result.
+        host: whom to ask.
+    """
+
+    name: str
+    method: str
+    params: Params
+    keep: Callable[[object], Any] = shortening.whole
+    host: Host = "www"
+
+
+def subjects(instruments: Iterable[Subject], now_ms: int) -> dict[str, Subject]:
+    """Choose the instruments to ask about, by their part.
+
+    Args:
+        instruments: that are known.
+        now_ms: the exchange's clock.
+
+    Returns:
+        `perpetual`: BTC's. `quiet`: of the futures that have traded for a while the one that
+        expires next. `young`: of those the one that was listed last. `recent`: the future that
+        expired last. `oldest`: the first that expired since 2019.
+    """
+    # BTC first, then by name, so that the choice does not depend on the order of a list.
+    known = sorted(instruments, key=lambda one: (one.instrument[:3] != "BTC", one.instrument))
+    found = {"perpetual": next((one for one in known if one.expires_ms is None), None)}
+    coin = [one for one in known if one.instrument[:3] == known[0].instrument[:3]]
+    dated = [(one.expires_ms, one) for one in coin if one.expires_ms is not None]
+    traded = [
+        (expires, one)
+        for expires, one in dated
+        if one.listed_ms < now_ms - _DAY_MS and expires > now_ms
+    ]
+    expired = [(expires, one) for expires, one in dated if expires < now_ms - HOUR_MS]
+    lately = [pair for pair in expired if pair[0] >= _SINCE_MS] or expired
+    found["quiet"] = _first(sorted(traded, key=lambda pair: pair[0]))
+    found["young"] = _first(sorted(traded, key=lambda pair: -pair[1].listed_ms))
+    found["recent"] = _first(sorted(expired, key=lambda pair: -pair[0]))
+    found["oldest"] = _first(sorted(lately, key=lambda pair: pair[0]))
+    return {part: one for part, one in found.items() if one is not None}
+
+
+def _first(pairs: list[tuple[int, Subject]]) -> Subject | None:
+    return pairs[0][1] if pairs else None
+
+
+def _chart(part: str, window: Callable[[Subject, int], tuple[int, int] | None]) -> Params:
+    def params(known: Evidence, now_ms: int) -> dict[str, Any] | None:
+        subject = known.subjects.get(part)
+        found = window(subject, now_ms // MINUTE_MS * MINUTE_MS) if subject else None
+        return _window(subject.instrument, *found) if subject and found else None
+
+    return params
+
+
+def _window(instrument: str, start_ms: int, end_ms: int) -> dict[str, Any]:
+    return {
+        "instrument_name": instrument,
+        "start_timestamp": start_ms,
+        "end_timestamp": end_ms,
+        "resolution": "1",
+    }
+
+
+def _most(subject: Subject, minute_ms: int) -> tuple[int, int] | None:
+    end_ms = minute_ms - HOUR_MS
+    start_ms = end_ms - _MANY_MINUTES * MINUTE_MS
+    return (start_ms, end_ms) if subject.listed_ms + _FIRST_TRADE_MS < start_ms else None
+
+
+def _quiet(_: Subject, minute_ms: int) -> tuple[int, int]:
+    return minute_ms - 3 * HOUR_MS, minute_ms - HOUR_MS
+
+
+def _first_trade(subject: Subject, _: int) -> tuple[int, int]:
+    listed_ms = subject.listed_ms // MINUTE_MS * MINUTE_MS
+    return listed_ms - 10 * MINUTE_MS, listed_ms + 600 * MINUTE_MS
+
+
+def _expiry(subject: Subject, _: int) -> tuple[int, int]:
+    expires_ms = subject.expires_ms or 0
+    return expires_ms - HOUR_MS, expires_ms + HOUR_MS
+
+
+def _newest(_: Subject, minute_ms: int) -> tuple[int, int]:
+    return minute_ms - 5 * MINUTE_MS, minute_ms
+
+
+def _hours(count: int) -> Params:
+    """Hours that were over an hour ago."""
+
+    def params(known: Evidence, now_ms: int) -> dict[str, Any] | None:
+        end_ms = now_ms // HOUR_MS * HOUR_MS - HOUR_MS
+        return _funding(known, end_ms - count * HOUR_MS, end_ms)
+
+    return params
+
+
+def _month(known: Evidence, now_ms: int) -> dict[str, Any] | None:
+    """The last whole calendar month."""
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    end = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    start = (end - timedelta(days=1)).replace(day=1)
+    return _funding(known, *(round(time.timestamp() * 1000) for time in (start, end)))
+
+
+def _funding(known: Evidence, start_ms: int, end_ms: int) -> dict[str, Any] | None:
+    perpetual = known.subjects.get("perpetual")
+    if perpetual is None or perpetual.listed_ms + _FIRST_TRADE_MS > start_ms:
+        return None
+    return {
+        "instrument_name": perpetual.instrument,
+        "start_timestamp": start_ms,
+        "end_timestamp": end_ms,
+    }
+
+
+def _settled(part: str) -> Params:
+    def params(known: Evidence, _: int) -> dict[str, Any] | None:
+        subject = known.subjects.get(part)
+        return {"instrument_name": subject.instrument, "count": 10} if subject else None
+
+    return params
+
+
+def _deliveries(known: Evidence, now_ms: int) -> dict[str, Any] | None:
+    recent = known.subjects.get("recent")
+    if recent is None or recent.expires_ms is None:
+        return None
+    days = (now_ms - recent.expires_ms) // _DAY_MS
+    return {"index_name": recent.price_index, "offset": 0, "count": min(days + 5, 1000)}
+
+
+def _of_coin(known: Evidence, _: int) -> dict[str, Any] | None:
+    """The list of the coin, where that of the instrument holds nothing."""
+    oldest, seen = known.subjects.get("oldest"), known.calls.get("old")
+    if oldest is None or seen is None or has_settlements(seen.result):
+        return None
+    return {
+        "currency": oldest.instrument.partition("-")[0],
+        "type": "delivery",
+        "count": 100,
+        "search_start_timestamp": (oldest.expires_ms or 0) + HOUR_MS,
+    }
+
+
+def has_settlements(result: object) -> bool:
+    """Whether a result of settlements holds any."""
+    return isinstance(result, Mapping) and bool(result.get("settlements"))
+
+
+def _list(coin: str, *, is_expired: bool) -> Params:
+    wanted = {"currency": coin, "kind": "future", "expired": str(is_expired).lower()}
+    return lambda _known, _now_ms: dict(wanted)
+
+
+LISTS = (
+    *(Call(f"active-{c}", _LISTS, _list(c, is_expired=False), shortening.listed) for c in COINS),
+    *(
+        Call(f"expired-{c}", _LISTS, _list(c, is_expired=True), shortening.listed, "history")
+        for c in COINS
+    ),
+)
+# What would be lost or wrong without anybody noticing is seen by these.
+FIRST = (
+    Call("most", CHART, _chart("perpetual", _most), shortening.candles),
+    Call("expiry", CHART, _chart("oldest", _expiry), shortening.candles),
+)
+OTHERS = (
+    Call("quiet", CHART, _chart("quiet", _quiet), shortening.candles),
+    Call("first", CHART, _chart("young", _first_trade), shortening.candles),
+    Call("newest", CHART, _chart("perpetual", _newest), shortening.candles),
+    Call(
+        "unknown",
+        CHART,
+        lambda _, now_ms: _window(UNKNOWN_NAME, now_ms - HOUR_MS, now_ms),
+        shortening.candles,
+    ),
+    Call("hours", _FUNDING, _hours(6), shortening.hours),
+    Call("many-hours", _FUNDING, _hours(_MANY_HOURS), shortening.hours),
+    Call("month", _FUNDING, _month, shortening.hours),
+    Call("total", "get_funding_rate_value", _month),
+    Call("deliveries", "get_delivery_prices", _deliveries),
+    Call("delivered", _OF_INSTRUMENT, _settled("recent")),
+    Call("old", _OF_INSTRUMENT, _settled("oldest")),
+    Call("old-of-coin", "get_last_settlements_by_currency", _of_coin),
+)
