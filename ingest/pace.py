@@ -30,17 +30,17 @@ SLOWEST_CALLS_PER_SECOND = 1.0
 
 # The rate rises to its target within so many calls, or so many seconds where that is fewer, and is
 # tried above it after as many more. Each trial costs a refusal, so this keeps refusals below 1 %.
-SETTLED_CALLS = 100.0
+SETTLED_CALLS = 140.0
 SETTLED_S = 30.0
 # After a refusal calls go on with this part of what was measured, and end this part above it.
 _LOW, _GROWTH = 0.95, 0.1
-# A measured rate is short of the truth by the pause that it contains.
-_PAUSES = 1.02
+# A measured rate is short of the truth by as much, since it contains the low rate at its begin.
+_SHORT = 1.01
 # Fewer calls than this measure nothing.
 _MEASURED_CALLS = 30.0
-# A single refusal that comes before the rate has settled is taken for a stranger's at the same
-# address, and costs little. After the next one calls go on with what was granted, at least with
-# this part of the rate that was refused.
+# A single refusal that comes early, before the rate has settled, is taken for a stranger's at the
+# same address, and costs little. After the next early one calls go on with what was granted, at
+# least with this part of the rate that was refused.
 _DIP, CUT = 0.9, 0.5
 # After so long without a call a pool is full whatever its size, and a measurement is void.
 _IDLE_S = 5.0
@@ -204,25 +204,20 @@ def _slowed(pace: Pace, now: float, terms: Terms) -> Pace:
     rate = rate_at(pace, terms)
     if rate == math.inf:
         rate = CALLS.calls_per_second
+    has_settled = bool(pace.target) and is_settled(pace)
+    early = 0.0 if has_settled else pace.early + 1
     # Not counting the call that was refused.
-    granted, measured_s = pace.measured - 1, now - pace.measured_from
+    granted = pace.measured - 1
+    measured_s = now - pace.measured_from - (FIRST_PAUSE_S if has_settled else 0.0)
     has_measured = pace.measured_from > 0 and measured_s > 0
-    found = _PAUSES * granted / measured_s if has_measured else 0.0
+    found = _SHORT * granted / measured_s if has_measured else 0.0
     found = min(max(found, CUT * rate), rate)
-    slowed = replace(
-        pace,
-        target=rate,
-        low=found,
-        calls=0.0,
-        early=0.0 if pace.target and is_settled(pace) else pace.early + 1,
-    )
+    slowed = replace(pace, target=rate, low=found, calls=0.0, early=early)
     if not has_measured:
         slowed = replace(slowed, measured_from=now, measured=0.0)
-    if slowed.early == 1:
-        return replace(slowed, low=_DIP * rate)
-    if has_measured and granted >= _MEASURED_CALLS:
+    elif granted >= _MEASURED_CALLS and early != 1:
         return replace(slowed, target=found, low=_LOW * found, measured_from=now, measured=0.0)
-    return slowed
+    return replace(slowed, low=_DIP * rate) if early <= 1 else slowed
 
 
 def answered(pace: Pace) -> Pace:
