@@ -1,16 +1,18 @@
 """The exchange that the settings of the command line name, and how it is called."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from basislake.output import say
 from ingest import defaults
+from ingest.allowance import AUTO, Rate
 from ingest.exchange import Exchange
 from ingest.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
 from ingest.limiter import Limiter
-from ingest.pace import DEFAULT_CALLS_PER_SECOND
 from ingest.refusals import Refusals
+from ingest.remembered import Expected, Remembered, expected
 from lake import Lake
 from lake.origin import check_origin
 
@@ -22,7 +24,7 @@ class ExchangeSettings:
     Attributes:
         url: of `www`.
         history_url: of the history host.
-        rate: candle calls a second, 0 for no limit.
+        rate: candle calls a second, 0 for no limit; `auto` finds what the exchange permits.
         timeout_s: for one whole call.
         retries: asks again per window.
         threads: calls under way at once.
@@ -31,7 +33,7 @@ class ExchangeSettings:
     # Not shown, as an engine's log may show a task: a URL may hold a password.
     url: str = field(default=WWW_URL, repr=False)
     history_url: str = field(default=HISTORY_URL, repr=False)
-    rate: float = DEFAULT_CALLS_PER_SECOND
+    rate: Rate = AUTO
     timeout_s: float = defaults.TIMEOUT_S
     retries: int = defaults.RETRIES
     threads: int = defaults.THREADS
@@ -73,11 +75,22 @@ class ExchangeSettings:
         return Exchange(
             self.url,
             self.history_url,
-            limiter=Limiter(self.rate, folder=folder, url=self.url, tell=tell, refusals=refusals),
+            limiter=Limiter(
+                self.rate,
+                folder=folder,
+                url=self.url,
+                tell=tell,
+                refusals=refusals,
+                remembered=Remembered(self.url),
+            ),
             timeout_s=self.timeout_s,
             retries=self.retries,
             tell=tell,
         )
+
+    def expected(self) -> Expected:
+        """Return the rate that a backfill will have; nothing is called."""
+        return expected(self.rate, Remembered(self.url).read(time.time()))
 
     def check(self, where: Lake) -> None:
         """Refuse what would put two exchanges into one lake; nothing is called.

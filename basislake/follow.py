@@ -129,7 +129,9 @@ class Follower:
         self._chores = Chores(work, rhythm, self._news)
         self._clock = clock
         self._sleep = sleep
-        self._record = RunRecord(where, PROGRAM, plan_figures([], settings.rate))
+        self._record = RunRecord(
+            where, PROGRAM, plan_figures([], settings.expected().calls_per_second)
+        )
         log = str(self._record.log) if self._record.log else None
         self.result = Followed(run=self._record.id, log=log)
         self._roll = Roll()

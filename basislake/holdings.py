@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from basislake.estimates import estimate
-from ingest.pace import DEFAULT_CALLS_PER_SECOND
+from ingest.allowance import CALLS
 from ingest.plans import Planner, plan_figures
 from ingest.schedule import Lag, expired_by, lag_of, newest_candles
 from ingest.selection import Selection
@@ -67,10 +67,10 @@ class Holdings:
 
     def plan(self) -> dict[str, Any]:
         """Return what a backfill would fetch: windows, calls, candles, bytes (raw), lake_bytes,
-        database_bytes, seconds_at_rate (at the default rate).
+        database_bytes, seconds_at_rate (at the published rate).
         """
         plans = [each.plan for each in self.standings]
-        figures = plan_figures(plans, DEFAULT_CALLS_PER_SECOND)
+        figures = plan_figures(plans, CALLS.calls_per_second)
         return {**figures, **asdict(estimate(plans, self.kinds))}
 
 

@@ -20,8 +20,8 @@ from basislake.defaults import EMBEDDED
 from basislake.defaults import LAKE as DEFAULT_LAKE
 from basislake.engines import LOCAL, Engine
 from ingest import defaults
+from ingest.allowance import AUTO, CALLS, Rate
 from ingest.hosts import HISTORY_URL, WWW_URL
-from ingest.pace import DEFAULT_CALLS_PER_SECOND
 from lake.errors import UsageError
 from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 
@@ -62,6 +62,28 @@ class Number(click.FloatRange):
         number = float(super().convert(value, param, ctx))
         if math.isnan(number):
             self.fail(f"{value!r} is not a number", param, ctx)
+        return number
+
+
+class CallsPerSecond(click.ParamType[Rate]):
+    """Calls a second, 0 for no limit, or `auto`."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Rate:
+        """Parse."""
+        if value == AUTO:
+            return AUTO
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not 0 <= number <= _MOST_CALLS_PER_SECOND:
+            self.fail(
+                f"{value!r} is neither 'auto' nor a number from 0 to {_MOST_CALLS_PER_SECOND:,.0f}",
+                param,
+                ctx,
+            )
         return number
 
 
@@ -138,11 +160,13 @@ def exchange_options(command: F) -> F:
         ),
         click.option(
             "--rate",
-            type=Number(min=0, max=_MOST_CALLS_PER_SECOND),
+            type=CallsPerSecond(),
+            metavar="auto|NUMBER",
             envvar="BASISLAKE_RATE",
             show_envvar=True,
-            default=DEFAULT_CALLS_PER_SECOND,
-            help="Candle calls a second, 0 for no limit",
+            default=AUTO,
+            help="Candle calls a second: what the exchange permits up to "
+            f"{CALLS.calls_per_second:g}, or a number; 0 is no limit",
         ),
         click.option(
             "--timeout",

@@ -100,7 +100,8 @@ def _rate(record: Mapping[str, Any]) -> str:
     rate = f"{record.get('calls_per_second', 0.0):.1f}"
     if limit is None:
         return f"{rate} calls/s"
-    slowed = f" (at most {now:.1f} now, after refusals)" if now is not None and now < limit else ""
+    why = ", after refusals" if record.get("throttled") else ""
+    slowed = f" (at most {now:.1f} now{why})" if now is not None and now < limit else ""
     return f"{rate} of {limit:g} calls/s{slowed}"
 
 

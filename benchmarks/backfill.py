@@ -3,7 +3,7 @@
     python -m benchmarks.backfill [speed | limit | growth | universe | all] ...
 
 - speed: candles a second into the lake without a limit, next to ccxt paginating the same candles
-- limit: the share of the permitted calls that is used, and of calls that are refused
+- limit: the share of the permitted calls that `--rate auto` uses, and of calls that are refused
 - growth: what a page costs from 10 to 500 instruments
 - universe: the whole market through the command line
 
@@ -34,6 +34,7 @@ from benchmarks.rehearsal import (
     machine,
     measure,
 )
+from ingest.allowance import AUTO, Rate
 
 CCXT = "ccxt==4.5.90"
 
@@ -44,11 +45,10 @@ CACHE_MB = 3_000
 # equally long, both meet the same disturbances.
 CCXT_ONE_IN = 4
 
-LIMIT = 20
-LIMIT_WEEKS = 80
-LOWER_LIMIT, LOWER_BURST = 10, 10
-# By then the first refusals are over.
-SETTLED_S = 40
+# Calls a second that the exchange permits, calls of its pool, and weeks that take some minutes.
+LIMITS = ((20, 100, 80), (20, 5, 80), (12, 60, 80), (12, 5, 80), (5, 25, 40))
+# By then `auto` has found the limit.
+FOUND_S = 10
 
 SIZES = (10, 30, 100, 300, 500)
 
@@ -86,24 +86,25 @@ def speed(folder: Path) -> None:
 
 
 def limit(folder: Path) -> None:
-    """Use what is permitted; then be told more than that."""
-    permitted = ["--weeks", str(LIMIT_WEEKS), "--limit", str(LIMIT)]
-    with exchange(*permitted) as server:
-        run = _backfill(folder, server, rate=LIMIT)
+    """Find what is permitted with `--rate auto`, and use it; then with the number."""
+    for permitted, pool, weeks in LIMITS:
+        terms = ("--limit", str(permitted), "--burst", str(pool))
+        with exchange("--weeks", str(weeks), *terms) as server:
+            samples = _Samples(server)
+            _backfill(folder, server, rate=AUTO, samples=samples)
+        _say(f"auto, {permitted} calls/s permitted, pool of {pool}", "")
+        _say_permitted("  from the first call", samples.since(0), permitted)
+        _say_permitted(f"  from {FOUND_S} s on", samples.since(FOUND_S), permitted)
+    most = LIMITS[0][0]
+    with exchange("--weeks", str(LIMITS[0][2]), "--limit", str(most)) as server:
+        run = _backfill(folder, server, rate=most)
     told, counts = run.told, run.counts
-    used = (counts.calls - counts.limited) / (LIMIT * told["seconds"])
-    _say(f"{LIMIT} calls/s permitted, {LIMIT} asked, pool of {5 * LIMIT}", "")
+    used = (counts.calls - counts.limited) / (most * told["seconds"])
+    _say(f"{most} calls/s permitted and given", "")
     _say("  calls, refused ones included", f"{counts.calls:,}")
     _say("  seconds to the last commit", f"{told['seconds']:.1f}")
     _say("  of the permitted calls used", f"{used:.1%}")
     _say("  of the calls answered 10028", f"{counts.limited / counts.calls:.1%}")
-    permitted = ["--weeks", str(LIMIT_WEEKS), "--limit", str(LOWER_LIMIT)]
-    with exchange(*permitted, "--burst", str(LOWER_BURST)) as server:
-        samples = _Samples(server)
-        _backfill(folder, server, rate=LIMIT, samples=samples)
-    _say(f"{LOWER_LIMIT} calls/s permitted, {LIMIT} asked, pool of {LOWER_BURST}", "")
-    _say_permitted("  from the first call", samples.since(0), LOWER_LIMIT)
-    _say_permitted(f"  from {SETTLED_S} s on", samples.since(SETTLED_S), LOWER_LIMIT)
 
 
 def growth(folder: Path) -> None:
@@ -188,7 +189,7 @@ def _backfill(
     folder: Path,
     server: Server,
     *,
-    rate: float,
+    rate: Rate,
     most: int | None = None,
     samples: _Samples | None = None,
 ) -> Finished:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.backfill_once LAKE EXCHANGE_URL HISTORY_URL RATE [INSTRUMENTS]
 
-INSTRUMENTS are the perpetuals and the futures listed last; all by default. Prints one JSON object.
-The discovery comes first and is not measured.
+RATE is a number or `auto`. INSTRUMENTS are the perpetuals and the futures listed last; all by
+default. Prints one JSON object. The discovery comes first and is not measured.
 """
 
 import json
@@ -16,6 +16,7 @@ import lake
 from basislake import PROGRAM
 from basislake.exchange_settings import ExchangeSettings
 from basislake.pipeline import fetch
+from ingest.allowance import AUTO
 from ingest.discover import discover
 from ingest.selection import Selection
 from lake import Lake
@@ -28,7 +29,7 @@ def main() -> None:
     """Backfill, and print what it took."""
     uri, url, history_url, rate, *most = sys.argv[1:]
     where = lake.open(uri)
-    settings = ExchangeSettings(url, history_url, rate=float(rate))
+    settings = ExchangeSettings(url, history_url, rate=AUTO if rate == AUTO else float(rate))
     with settings.open(where) as exchange:
         discover(exchange, where, PROGRAM)
     selection = Selection(names=_newest(where, int(most[0]))) if most else Selection()

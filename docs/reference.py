@@ -51,7 +51,7 @@ settings.
 
 _OTHER_SETTINGS = f"""\
 | `{SETTING}` | | `.machine` in the lake | \
-Folder where this machine keeps locks and the rate limit of each lake; \
+Folder where this machine keeps locks and the rate limit of each lake, and remembers rates; \
 see [operations.md](operations.md) |
 | `NO_COLOR` | | | any value: no colours and no other styles |
 

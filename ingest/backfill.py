@@ -7,6 +7,7 @@ Killed at any moment it loses at most what was under way or not committed: a fif
 or one; of a round of a longer run 256, where those are more.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -110,7 +111,8 @@ class Backfill:
         self._planner = planner
         plans = [planner.plan(name) for name in planner.wanted]
         self._callers = callers or threads_here(exchange, threads)
-        figures = plan_figures(plans, self._calls_per_second)
+        machines = len(self._callers.machines())
+        figures = plan_figures(plans, exchange.expected_calls_per_second * machines)
         self.result = Result(instruments=len(plans), plan=figures)
         self._fetcher = Fetcher(exchange, self._callers)
         least = _ROUND_WINDOWS if part_of else 1
@@ -318,7 +320,7 @@ class Backfill:
             "windows_left": left,
             "candles": self._candles,
             "calls_per_second": mean_rate(self.result.calls, seconds, most),
-            "calls_per_second_limit": most or None,
+            "calls_per_second_limit": None if math.isinf(most) else most,
             "calls_per_second_allowed": self._calls_per_second,
             "seconds_left": left / windows_per_second if windows_per_second else None,
             "instruments_now": [job.instrument for job in self._work.begun],

@@ -199,8 +199,13 @@ class Exchange:
 
     @property
     def most_calls_per_second(self) -> float:
-        """The limit in candle calls a second, 0 for none."""
+        """The limit in candle calls a second, infinite for none."""
         return self._limiter.most
+
+    @property
+    def expected_calls_per_second(self) -> float:
+        """What a long run will be allowed, as far as that can be known; 0 without a limit."""
+        return self._limiter.expected.calls_per_second
 
     @property
     def calls_per_second(self) -> float:

@@ -1,5 +1,6 @@
 """The one pace that all threads and processes of a machine keep towards an exchange."""
 
+import math
 import os
 import struct
 import threading
@@ -7,21 +8,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, fields
-from hashlib import sha256
 from pathlib import Path
 
 from filelock import FileLock
 
+from ingest.allowance import Rate, terms_of
 from ingest.pace import (
     Pace,
     answered,
     ask_leave,
     ask_leave_to_list,
+    begun,
     believable,
     rate_at,
     refused,
+    to_remember,
 )
 from ingest.refusals import Refusals
+from ingest.remembered import Expected, Remembered, expected, host_tag
 from lake.errors import StoppedError
 from lake.machine import not_shared
 
@@ -42,7 +46,7 @@ class Limiter:
 
     def __init__(
         self,
-        calls_per_second: float,
+        rate: Rate,
         *,
         folder: Path | None = None,
         url: str = "",
@@ -50,11 +54,12 @@ class Limiter:
         sleep: Callable[[float], None] = time.sleep,
         tell: Callable[[str], None] = lambda _: None,
         refusals: Refusals | None = None,
+        remembered: Remembered | None = None,
     ) -> None:
         """Set the limit; nothing is read or written.
 
         Args:
-            calls_per_second: the most candle calls, 0 for no limit.
+            rate: the most candle calls a second, 0 for no limit, or `auto`.
             folder: where processes share their pace.
             url: of the exchange; each has a pace of its own.
             clock: seconds, the same for all processes that share the folder.
@@ -62,9 +67,12 @@ class Limiter:
             tell: called with a line when the exchange begins to refuse, and when that is over; from
                 any thread.
             refusals: what was said of that before, by a limiter whose run goes on with this one.
+            remembered: where `auto` begins, and what it finds is kept.
         """
-        self._most = calls_per_second
-        self._cell = _Cell(folder / f"pace-{_tag(url)}") if folder else _Memory()
+        self._rate = rate
+        self._terms = terms_of(rate)
+        self._remembered = remembered if self._terms.is_auto else None
+        self._cell = _Cell(folder / f"pace-{_LAYOUT.size}-{host_tag(url)}") if folder else _Memory()
         self._clock = clock
         self._sleep = sleep
         self._stopped = threading.Event()
@@ -85,18 +93,21 @@ class Limiter:
         while True:
             if self._stopped.is_set():
                 raise StoppedError("Stopped before the call was made.")
-            if not self._most and not to_list and not self._cell.peek().refused_at:
+            is_free = math.isinf(self._terms.most) and not to_list
+            if is_free and not self._cell.peek().refused_at:
                 return self._clock()
             with self._cell.changing() as held:
                 now = self._clock()
-                pace = believable(held.pace, now, self._most)
+                pace = self._begun(believable(held.pace, now, self._terms), now)
                 held.pace, wait_s = (
-                    ask_leave_to_list(pace, now) if to_list else ask_leave(pace, now, self._most)
+                    ask_leave_to_list(pace, now) if to_list else ask_leave(pace, now, self._terms)
                 )
-                self._was_refused = held.pace.refusals > 0
-                news = self._refusals.allowed(held.pace, now, self._most)
+                pace = held.pace
+                self._was_refused = pace.refusals > 0
+                news = self._refusals.allowed(pace, self._terms)
             self._say(news)
             if not wait_s:
+                self._remember(pace, now, is_new=not to_list)
                 return now
             self._sleep(min(wait_s, _LONGEST_NAP_S))
 
@@ -109,9 +120,11 @@ class Limiter:
         """
         with self._cell.changing() as held:
             now = self._clock()
-            held.pace = refused(held.pace, now, asked_at, self._most, wait_s)
-            news = self._refusals.refused(held.pace, now, self._most)
+            pace = refused(held.pace, now, asked_at, self._terms, wait_s)
+            held.pace = pace
+            news = self._refusals.refused(pace, self._terms)
         self._was_refused = True
+        self._remember(pace, now, is_new=pace.refused_at == now)
         self._say(news)
 
     def answered(self) -> None:
@@ -123,13 +136,41 @@ class Limiter:
 
     @property
     def most(self) -> float:
-        """The limit in candle calls a second, 0 for none."""
-        return self._most
+        """The limit in candle calls a second, infinite for none."""
+        return self._terms.most
 
     @property
     def calls_per_second(self) -> float:
-        """What is allowed now: the limit, or less after a refusal; infinite without a limit."""
-        return rate_at(self._cell.peek(), self._clock(), self._most)
+        """What is allowed now: the limit, or less while the rate rises; infinite without one."""
+        now = self._clock()
+        pace = believable(self._cell.peek(), now, self._terms)
+        return rate_at(self._begun(pace, now), self._terms)
+
+    @property
+    def expected(self) -> Expected:
+        """The rate that a run will have in the long run, as far as that can be known."""
+        return expected(self._rate, self._found(self._clock()))
+
+    def _begun(self, pace: Pace, now: float) -> Pace:
+        """The pace, begun where the rate is `auto` and nothing was found yet."""
+        if pace.target or not self._terms.is_auto:
+            return pace
+        return begun(pace, self._found(now))
+
+    def _found(self, now: float) -> float | None:
+        return self._remembered.read(now) if self._remembered else None
+
+    def _remember(self, pace: Pace, now: float, *, is_new: bool) -> None:
+        """Keep what the pace has just found, outside of its lock.
+
+        Args:
+            pace: after a call had leave or was refused.
+            now: seconds.
+            is_new: whether that changed it.
+        """
+        found = to_remember(pace, self._terms) if self._remembered and is_new else None
+        if self._remembered and found:
+            self._remembered.write(found, now)
 
     def _say(self, news: str) -> None:
         if news:
@@ -208,9 +249,3 @@ class _Cell(_Memory):
             # The umask decides who else may share it, as it does for all files of a lake.
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         return self._descriptor
-
-
-def _tag(url: str) -> str:
-    """A name for the exchange at a URL: its host and port, without a password."""
-    host = url.rpartition("://")[2].partition("/")[0].rpartition("@")[2]
-    return sha256(host.encode()).hexdigest()[:12]

@@ -3,19 +3,17 @@
 Deribit counts credits. A call costs some, a pool holds some, and the pool is refilled steadily; a
 call that finds too few is refused with error 10028. Calls are spaced here so that a pool is never
 drawn down by more than a short burst. When the exchange refuses all the same, every caller pauses
-for a moment. A refusal now and then does not change the rate. Where refusals come often, calls go
-on at the rate that was granted between the last two (the pool was empty at both), and then recover.
+for a moment. The pool is empty at each refusal, so the calls granted between two of them measure
+what the exchange permits. Calls go on at that rate, and then rise slowly until the next refusal.
 """
 
 import math
 from dataclasses import dataclass, replace
 
+from ingest.allowance import CALLS, LISTS, Terms
+
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
-
-# Without an account Deribit publishes no allowance; users hold 15 to 20 calls a second. Five is a
-# polite default that nobody was seen to be refused at.
-DEFAULT_CALLS_PER_SECOND = 5.0
 
 # A caller that was kept from calling may make up for so many seconds. The published pool would bear
 # more, but what it holds for callers without an account is not published.
@@ -25,48 +23,29 @@ BURST_S = 0.25
 # answer in between. A small pool is full again by then, so a longer pause would waste calls.
 FIRST_PAUSE_S = 0.25
 
-# Refusals with more calls than this between them, on a moving average, are isolated: of calls that
-# came a little early, or of others at the same address. They do not change the rate.
-ISOLATED_CALLS = 60.0
-# More calls without a refusal count as this many, so that a changed limit is noticed soon.
-_MOST_CALLS_BETWEEN = 200.0
-# Where refusals come more often, calls go on at the rate that was granted, at least at this part of
-# the rate that was refused. The whole of it is tried again after RECOVERY_S, as in TCP (RFC 9438,
-# CUBIC), and past that the rate goes on rising, slowly at first.
-CUT = 0.5
-RECOVERY_S = 30.0
+# `--rate auto` begins with so many calls a second, which nobody was seen to be refused at. Users
+# hold 15 to 20 without an account.
+FIRST_CALLS_PER_SECOND = 5.0
 SLOWEST_CALLS_PER_SECOND = 1.0
-# By then the rate is above any.
-_RECOVERED_S = 1e6
 
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What the exchange publishes of one kind of calls (docs.deribit.com, Rate Limits).
-
-    Attributes:
-        cost: credits a call.
-        pool: the most credits that can be saved up.
-        refill: credits a second.
-    """
-
-    cost: int
-    pool: int
-    refill: int
-
-    @property
-    def calls_per_second(self) -> float:
-        """What the refill pays for."""
-        return self.refill / self.cost
-
-    @property
-    def burst_s(self) -> float:
-        """How far calls may run ahead of the refill where the pool is full, in seconds of it."""
-        return (self.pool - self.cost) / self.refill
-
-
-CALLS = Allowance(cost=500, pool=50_000, refill=10_000)
-LISTS = Allowance(cost=10_000, pool=500_000, refill=10_000)
+# The rate rises to its target within so many calls, or so many seconds where that is fewer, and is
+# tried above it after as many more. Each trial costs a refusal, so this keeps refusals below 1 %.
+SETTLED_CALLS = 140.0
+SETTLED_S = 30.0
+# After a refusal calls go on with this part of what was measured, and end this part above it.
+_LOW, _GROWTH = 0.95, 0.1
+# A measured rate is short of the truth by as much, since it contains the low rate at its begin.
+_SHORT = 1.01
+# Fewer calls than this measure nothing.
+_MEASURED_CALLS = 30.0
+# A single refusal that comes early, before the rate has settled, is taken for a stranger's at the
+# same address, and costs little. After the next early one calls go on with what was granted, at
+# least with this part of the rate that was refused.
+_DIP, CUT = 0.9, 0.5
+# After so long without a call a pool is full whatever its size, and a measurement is void.
+_IDLE_S = 5.0
+# After so long without a call the pace begins again.
+FORGOTTEN_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,52 +56,78 @@ class Pace:
         free_at: when the next call is paid for.
         lists_free_at: the same for calls of `get_instruments`.
         paused_until: no call is made before.
-        refused_rate: calls a second that the exchange was found not to permit, 0 where it never
-            was. Where no limit was set, what it publishes.
-        granted_rate: calls a second from which the rate recovers to that.
-        recovers_from: when it began to.
-        refused_at: when a call was refused last, which is when the pool was empty.
-        calls: that had leave since then.
-        calls_between: moving average of the calls between two refusals.
+        target: calls a second that the rate rises to and is then tried above, 0 before `auto` has
+            begun and before the first refusal.
+        low: calls a second from which it rises.
+        calls: that had leave since the last refusal.
+        measured_from: when a measurement began, with an empty pool; 0 for none.
+        measured: calls that had leave since then.
+        refused_at: when a call was refused last.
+        early: refusals in a row that came before the rate had settled.
         refusals: in a row, without an answer in between.
     """
 
     free_at: float = 0.0
     lists_free_at: float = 0.0
     paused_until: float = 0.0
-    refused_rate: float = 0.0
-    granted_rate: float = 0.0
-    recovers_from: float = 0.0
-    refused_at: float = 0.0
+    target: float = 0.0
+    low: float = 0.0
     calls: float = 0.0
-    calls_between: float = _MOST_CALLS_BETWEEN
+    measured_from: float = 0.0
+    measured: float = 0.0
+    refused_at: float = 0.0
+    early: float = 0.0
     refusals: float = 0.0
 
 
-def rate_at(pace: Pace, now: float, most: float) -> float:
-    """Calls a second that may be made now.
+def begun(pace: Pace, remembered: float | None) -> Pace:
+    """Begin `auto` where nothing was found yet; return any other pace as it is.
 
     Args:
         pace: as shared.
-        now: seconds.
-        most: the user's limit in calls a second, 0 for none.
+        remembered: calls a second that the exchange permitted earlier, None where not known.
+    """
+    if pace.target:
+        return pace
+    if remembered:
+        return replace(pace, target=remembered, low=_LOW * remembered)
+    # The rate passes what is permitted soon, so the first refusal is no stranger's.
+    most = CALLS.calls_per_second
+    return replace(pace, target=most, low=FIRST_CALLS_PER_SECOND, early=1.0)
+
+
+def rate_at(pace: Pace, terms: Terms) -> float:
+    """Calls a second that may be made now.
 
     Returns:
-        The limit, or less while the rate recovers from a refusal; infinite where nothing limits.
-        With R the refused rate, G the granted one and t the seconds of recovery, it is
-        R - (R - G) x (1 - t / RECOVERY_S)^3 up to RECOVERY_S, and with CUT x R for G past that.
+        The limit, or less while the rate rises; infinite where nothing limits. With T the target,
+        L the low rate, n the calls since the last refusal and N those until it has settled, it is
+        T - (T - L) x (1 - n / N)^3 up to N calls, and T + GROWTH x T x (n / N - 1)^3 past that: the
+        curve of TCP (RFC 9438, CUBIC), over calls in place of time.
     """
-    limit = most or math.inf
-    if not pace.refused_rate:
-        return limit
-    since_s = min(max(0.0, now - pace.recovers_from), _RECOVERED_S)
-    done = (since_s - RECOVERY_S) / RECOVERY_S
-    low = pace.granted_rate if done < 0 else CUT * pace.refused_rate
-    recovering = pace.refused_rate + (pace.refused_rate - low) * done**3
-    return min(limit, max(recovering, SLOWEST_CALLS_PER_SECOND))
+    if not pace.target or not (terms.is_auto or pace.refused_at):
+        return terms.most
+    done = pace.calls / _settled_calls(pace) - 1
+    swing = pace.target - pace.low if done < 0 else _GROWTH * pace.target
+    return min(terms.most, max(pace.target + swing * done**3, SLOWEST_CALLS_PER_SECOND))
 
 
-def ask_leave(pace: Pace, now: float, most: float) -> tuple[Pace, float]:
+def is_settled(pace: Pace) -> bool:
+    """Whether the rate has risen to its target since the last refusal."""
+    return pace.calls >= _settled_calls(pace)
+
+
+def to_remember(pace: Pace, terms: Terms) -> float | None:
+    """Return the rate where the exchange was just found to permit it, by a measurement or by many
+    calls without a refusal; else None.
+    """
+    if not pace.calls:
+        is_measured = pace.low == _LOW * pace.target
+        return min(pace.target, terms.most) if is_measured else None
+    return rate_at(pace, terms) if pace.calls % SETTLED_CALLS == 0 else None
+
+
+def ask_leave(pace: Pace, now: float, terms: Terms) -> tuple[Pace, float]:
     """Ask to make a call now.
 
     Returns:
@@ -131,13 +136,23 @@ def ask_leave(pace: Pace, now: float, most: float) -> tuple[Pace, float]:
     """
     if pace.paused_until > now:
         return pace, pace.paused_until - now
-    rate = rate_at(pace, now, most)
-    turn = max(pace.free_at, now - BURST_S)
-    if turn > now and rate < math.inf:
-        return pace, turn - now
+    rate = rate_at(pace, terms)
     if rate == math.inf:
         return pace, 0.0
-    return replace(pace, free_at=turn + 1 / rate, calls=pace.calls + 1), 0.0
+    turn = max(pace.free_at, now - BURST_S)
+    if turn > now:
+        return pace, turn - now
+    is_void = now - pace.free_at > _IDLE_S
+    return (
+        replace(
+            pace,
+            free_at=turn + 1 / rate,
+            calls=pace.calls + 1,
+            measured_from=0.0 if is_void else pace.measured_from,
+            measured=pace.measured + 1,
+        ),
+        0.0,
+    )
 
 
 def ask_leave_to_list(pace: Pace, now: float) -> tuple[Pace, float]:
@@ -150,7 +165,7 @@ def ask_leave_to_list(pace: Pace, now: float) -> tuple[Pace, float]:
     return replace(pace, lists_free_at=turn + 1 / LISTS.calls_per_second), 0.0
 
 
-def refused(pace: Pace, now: float, asked_at: float, most: float, wait_s: float | None) -> Pace:
+def refused(pace: Pace, now: float, asked_at: float, terms: Terms, wait_s: float | None) -> Pace:
     """Take note that the exchange refused a call because there were too many.
 
     Args:
@@ -158,7 +173,7 @@ def refused(pace: Pace, now: float, asked_at: float, most: float, wait_s: float 
         now: seconds.
         asked_at: when the refused call had leave. Of calls under way at once only the first
             refusal slows the pace down.
-        most: the user's limit in calls a second, 0 for none.
+        terms: of the user.
         wait_s: the reply's `Retry-After`, None where absent.
     """
     wait = min(wait_s, LONGEST_WAIT_S) if wait_s is not None else None
@@ -167,13 +182,42 @@ def refused(pace: Pace, now: float, asked_at: float, most: float, wait_s: float 
     growing = min(FIRST_PAUSE_S * 2.0 ** min(pace.refusals, 16), LONGEST_WAIT_S)
     until = now + (growing if wait is None else wait)
     return replace(
-        _slowed(pace, now, until, most),
+        _slowed(pace, now, terms),
         paused_until=until,
         free_at=max(pace.free_at, until),
         refused_at=now,
-        calls=0.0,
         refusals=pace.refusals + 1,
     )
+
+
+def _slowed(pace: Pace, now: float, terms: Terms) -> Pace:
+    """The pace with the rates after a refusal.
+
+    Args:
+        pace: as shared.
+        now: seconds.
+        terms: of the user.
+    """
+    if pace.refusals:
+        # The exchange is closed for now, which says nothing of a rate; a measurement begins again.
+        return replace(pace, measured_from=now, measured=0.0)
+    rate = rate_at(pace, terms)
+    if rate == math.inf:
+        rate = CALLS.calls_per_second
+    has_settled = bool(pace.target) and is_settled(pace)
+    early = 0.0 if has_settled else pace.early + 1
+    # Not counting the call that was refused.
+    granted = pace.measured - 1
+    measured_s = now - pace.measured_from - (FIRST_PAUSE_S if has_settled else 0.0)
+    has_measured = pace.measured_from > 0 and measured_s > 0
+    found = _SHORT * granted / measured_s if has_measured else 0.0
+    found = min(max(found, CUT * rate), rate)
+    slowed = replace(pace, target=rate, low=found, calls=0.0, early=early)
+    if not has_measured:
+        slowed = replace(slowed, measured_from=now, measured=0.0)
+    elif granted >= _MEASURED_CALLS and early != 1:
+        return replace(slowed, target=found, low=_LOW * found, measured_from=now, measured=0.0)
+    return replace(slowed, low=_DIP * rate) if early <= 1 else slowed
 
 
 def answered(pace: Pace) -> Pace:
@@ -188,59 +232,31 @@ def mean_rate(calls: int, seconds: float, most: float) -> float:
     Args:
         calls: that it made.
         seconds: since its start.
-        most: the user's limit in calls a second, 0 for none.
+        most: the limit in calls a second, infinite for none.
     """
-    return calls / (seconds + BURST_S + (1 / most if most else 0.0))
+    return calls / (seconds + BURST_S + 1 / most)
 
 
-def believable(pace: Pace, now: float, most: float) -> Pace:
-    """Return the pace, without what a clock that was set back, or another machine's, left in it.
+def believable(pace: Pace, now: float, terms: Terms) -> Pace:
+    """Return the pace, or a new one where it is too old to say anything, or where a clock that was
+    set back, or another machine's, left times in it that are still to come.
 
     Args:
         pace: as found.
         now: seconds.
-        most: the user's limit in calls a second, 0 for none.
+        terms: of the user.
     """
-    slowest = min(most, SLOWEST_CALLS_PER_SECOND) or SLOWEST_CALLS_PER_SECOND
+    slowest = min(terms.most, SLOWEST_CALLS_PER_SECOND)
     latest = now + LONGEST_WAIT_S + 1 / slowest + LISTS.burst_s
-    times = (
-        pace.free_at,
-        pace.lists_free_at,
-        pace.paused_until,
-        pace.recovers_from,
-        pace.refused_at,
-    )
-    return pace if all(0 <= time <= latest for time in times) else Pace()
+    used = (pace.free_at, pace.lists_free_at, pace.paused_until)
+    times = (*used, pace.measured_from, pace.refused_at)
+    if not all(0 <= time <= latest for time in times) or now - max(used) > FORGOTTEN_S:
+        return Pace()
+    return pace
 
 
-def _slowed(pace: Pace, now: float, until: float, most: float) -> Pace:
-    """The pace after a refusal, with a lower rate where the rate of now is evidently not permitted.
-
-    Args:
-        pace: as shared.
-        now: seconds.
-        until: when calls are made again.
-        most: the user's limit in calls a second, 0 for none.
-    """
-    rate, granted = rate_at(pace, now, most), 0.0
-    if rate == math.inf:
-        rate = CALLS.calls_per_second
-    elif pace.refusals or not 0 < pace.refused_at < now:
-        # One refusal says nothing of a rate; nor do more, while the exchange is closed anyway.
-        return pace
-    else:
-        between = (pace.calls_between + min(pace.calls, _MOST_CALLS_BETWEEN)) / 2
-        if between > ISOLATED_CALLS:
-            return replace(pace, calls_between=between)
-        # Not counting the call that was refused.
-        granted = min((pace.calls - 1) / (now - pace.refused_at), rate)
-    return replace(
-        pace,
-        refused_rate=rate,
-        granted_rate=max(granted, CUT * rate),
-        recovers_from=until,
-        calls_between=_MOST_CALLS_BETWEEN,
-    )
+def _settled_calls(pace: Pace) -> float:
+    return min(SETTLED_CALLS, max(1.0, SETTLED_S * pace.target))
 
 
 def wait_before_retry_s(attempt: int, asked_s: float | None, jitter: float) -> float:

@@ -3,9 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from ingest.pace import RECOVERY_S, Pace, rate_at
+from ingest.allowance import Terms
+from ingest.pace import Pace, is_settled, rate_at
 
-# A refusal is worth another line where the pace that calls go on with has fallen to this part of
+# A refusal is worth another line where the rate that calls go on with has fallen to this part of
 # what was said last.
 _FALLEN = 0.75
 
@@ -17,38 +18,43 @@ class Refusals:
     Attributes:
         said: calls a second that were said to go on after a refusal; None where the full rate is
             in use, as far as was said.
+        is_found: whether it was said which rate the exchange permits.
     """
 
     said: float | None = None
+    is_found: bool = False
 
-    def refused(self, pace: Pace, now: float, most: float) -> str:
+    def refused(self, pace: Pace, terms: Terms) -> str:
         """Return what to say of a refusal, "" where nothing is new.
 
         Args:
             pace: after it.
-            now: seconds.
-            most: the user's limit in calls a second, 0 for none.
+            terms: of the user.
         """
-        rate = rate_at(pace, now, most)
+        rate = rate_at(pace, terms)
         if self.said is not None and rate > _FALLEN * self.said:
             return ""
-        self.said = rate
-        if math.isinf(rate):
-            return "Rate limited: the exchange refuses calls."
-        if rate == most:
-            return f"Rate limited: the exchange refused a call; the rate stays {most:g} calls/s."
-        full = f" of {most:g}" if most else ""
-        return f"Rate limited: the exchange refuses calls; going on with {rate:.1f}{full} calls/s."
+        self.said, self.is_found = rate, False
+        what = "refuses calls" if self._has_fallen(terms) else "refused a call"
+        full = "" if math.isinf(terms.most) else f" of {terms.most:g}"
+        return f"Rate limited: the exchange {what}; going on with {rate:.1f}{full} calls/s."
 
-    def allowed(self, pace: Pace, now: float, most: float) -> str:
-        """Return what to say as calls go on: that the full rate is back, once, and that after a
-        while without a refusal.
+    def allowed(self, pace: Pace, terms: Terms) -> str:
+        """Return what to say as calls go on, once each: that the full rate is back, or which rate
+        the exchange permits.
         """
-        if self.said is None or now - pace.refused_at < RECOVERY_S:
+        if self.said is None or not is_settled(pace):
             return ""
-        rate, full = rate_at(pace, now, most), most or pace.refused_rate
-        if rate < full:
+        rate = rate_at(pace, terms)
+        full = pace.target if math.isinf(terms.most) else terms.most
+        if rate >= full:
+            has_fallen = self._has_fallen(terms)
+            self.said = None
+            return f"Full rate again: {full:g} calls/s." if has_fallen else ""
+        if self.is_found:
             return ""
-        had_fallen = not most or self.said < most
-        self.said = None
-        return f"Full rate again: {full:g} calls/s." if had_fallen else ""
+        self.said, self.is_found = rate, True
+        return f"Rate found: the exchange permits about {rate:.1f} of {full:g} calls/s."
+
+    def _has_fallen(self, terms: Terms) -> bool:
+        return math.isinf(terms.most) or (self.said or 0.0) <= _FALLEN * terms.most

@@ -47,6 +47,23 @@ def folder(uri: str, environment: Mapping[str, str] = os.environ) -> Path:
     return Path(cache) / "basislake" / _name(uri)
 
 
+def state_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the folder of what is worth keeping from run to run whatever the lake: the one that
+    `SETTING` names, or else in the user's folder of such things. It need not be there yet.
+
+    Returns:
+        None where nothing says where that is.
+    """
+    given = environment.get(SETTING)
+    if given and Path(given).is_absolute():
+        return Path(given)
+    try:
+        state = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    except RuntimeError:
+        return None
+    return Path(state) / "basislake"
+
+
 def not_shared(what: str, place: Path, error: OSError) -> LakeError:
     """Return the error of what could not be shared among processes; pure.
 

@@ -1,7 +1,7 @@
 """A folder of its own for each run of the tests, and in it one for each of its workers.
 
 Runs at once, and the workers of one, share nothing that changes: neither temporary folders nor what
-this machine keeps of its lakes, such as their pace.
+this machine keeps of its lakes and of exchanges, such as their pace.
 """
 
 import fcntl
@@ -18,7 +18,7 @@ T = TypeVar("T")
 # The settings of a developer's shell; a test gives its own.
 _FOREIGN = ("BASISLAKE_", "AWS_", "GOOGLE_")
 _OURS = "BASISLAKE_TEST_"
-_PLACES = ("TMPDIR", "XDG_CACHE_HOME")
+_PLACES = ("TMPDIR", "XDG_CACHE_HOME", "XDG_STATE_HOME")
 
 
 def begin() -> Path:
@@ -29,7 +29,8 @@ def begin() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="basislake-"))
     # The embedded server and logrotate pass through it as another user.
     folder.chmod(0o755)
-    os.environ |= {"TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+    homes = {"XDG_CACHE_HOME": str(folder / "cache"), "XDG_STATE_HOME": str(folder / "state")}
+    os.environ |= {"TMPDIR": str(folder), **homes}
     tempfile.tempdir = None
     return folder
 

@@ -9,28 +9,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from basislake.exchange.limit import CreditLimit
+from ingest.allowance import AUTO, CALLS, LISTS, Rate, Terms, terms_of
 from ingest.pace import (
     BURST_S,
-    CALLS,
     CUT,
+    FIRST_CALLS_PER_SECOND,
     FIRST_PAUSE_S,
-    LISTS,
+    FORGOTTEN_S,
     LONGEST_WAIT_S,
-    RECOVERY_S,
+    SETTLED_CALLS,
     SLOWEST_CALLS_PER_SECOND,
     Pace,
     answered,
     ask_leave,
     ask_leave_to_list,
+    begun,
     believable,
+    is_settled,
     mean_rate,
     rate_at,
     refused,
+    to_remember,
     wait_before_retry_s,
 )
 
 NOW = 1_000_000.0
-NO_LIMIT = 0.0
+NO_LIMIT = Terms(math.inf)
 
 unit = st.floats(0, 1)
 limits = st.floats(0.5, 200)
@@ -39,12 +43,12 @@ gaps_s = st.lists(st.floats(0, 3), min_size=1, max_size=40)
 
 def leave_times(pace: Pace, most: float, works_s: list[float], start_s: float = NOW) -> list[float]:
     """When calls get leave that are asked for one after the other, each so long after the last."""
-    now_s, times = start_s, []
+    now_s, times, terms = start_s, [], Terms(most)
     for work_s in works_s:
-        pace, wait_s = ask_leave(pace, now_s, most)
+        pace, wait_s = ask_leave(pace, now_s, terms)
         while wait_s:
             now_s += wait_s
-            pace, wait_s = ask_leave(pace, now_s, most)
+            pace, wait_s = ask_leave(pace, now_s, terms)
         times.append(now_s - start_s)
         now_s += work_s
     return times
@@ -52,44 +56,42 @@ def leave_times(pace: Pace, most: float, works_s: list[float], start_s: float = 
 
 def refused_at(calls_per_second: float, wait_s: float | None = None) -> Pace:
     """A pace just after the first refusal of a call with that limit."""
-    return refused(Pace(), NOW, NOW, calls_per_second, wait_s)
+    return refused(Pace(), NOW, NOW, Terms(calls_per_second), wait_s)
 
 
-def slowed_at(calls_per_second: float, granted: float | None = None, wait_s: float = 0.0) -> Pace:
-    """A pace just after that rate was found not to be permitted, and a pause."""
-    return Pace(
-        refused_rate=calls_per_second,
-        granted_rate=CUT * calls_per_second if granted is None else granted,
-        recovers_from=NOW + wait_s,
-        paused_until=NOW + wait_s,
-        refused_at=NOW,
-    )
+def rising(target: float, low: float, calls: float = 0.0) -> Pace:
+    """A pace so many calls after a refusal."""
+    return Pace(target=target, low=low, calls=calls, refused_at=NOW)
 
 
 @dataclass
 class Calling:
-    """Calls of eight callers to an exchange, in simulated time.
+    """Calls of four callers to an exchange, in simulated time.
 
     Attributes:
         granted_s: when each call was answered, from the first on.
         refused_s: when each call was refused.
     """
 
-    most: float
+    rate: Rate
     limit: Callable[[Callable[[], float]], CreditLimit]
     seed: int = 1
     chance: float = 0.0
+    latency_s: float = 0.035
+    remembered: float | None = None
     granted_s: list[float] = field(default_factory=list)
     refused_s: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._now_s = NOW
         self._random = random.Random(self.seed)  # noqa: S311  (no secret)
-        self._pace = Pace()
+        self._terms = terms_of(self.rate)
+        self._pace = begun(Pace(), self.remembered) if self._terms.is_auto else Pace()
         self._limit = self.limit(lambda: self._now_s)
         self._turns: list[tuple[float, int, str, float]] = []
         self._count = 0
-        for _ in range(8):
+        self._closed_s = (0.0, 0.0)
+        for _ in range(4):
             self._turn("ask", 0.0)
 
     def until(self, *, calls: float = math.inf, seconds: float = math.inf) -> "Calling":
@@ -103,9 +105,18 @@ class Calling:
         """Change what the exchange permits."""
         self._limit = limit(lambda: self._now_s)
 
-    def rate(self, start_s: float, end_s: float) -> float:
+    def close(self, start_s: float, end_s: float) -> None:
+        """Let the exchange refuse all calls in a stretch of time."""
+        self._closed_s = (start_s, end_s)
+
+    def granted(self, start_s: float, end_s: float) -> float:
         """Calls a second that were answered in a stretch of time."""
         return sum(start_s <= at < end_s for at in self.granted_s) / (end_s - start_s)
+
+    def refusals(self, start_s: float, end_s: float) -> float:
+        """The part of the calls that was refused in a stretch of time."""
+        count = sum(start_s <= at < end_s for at in self.refused_s)
+        return count / (count + self.granted(start_s, end_s) * (end_s - start_s))
 
     @property
     def seconds(self) -> float:
@@ -115,16 +126,22 @@ class Calling:
         self._count += 1
         heapq.heappush(self._turns, (self._now_s + after_s, self._count, what, asked_s))
 
+    def _under_way_s(self) -> float:
+        return self.latency_s * self._random.uniform(0.3, 1.7)
+
     def _ask(self, _: float) -> None:
-        self._pace, wait_s = ask_leave(self._pace, self._now_s, self.most)
+        self._pace, wait_s = ask_leave(self._pace, self._now_s, self._terms)
         if wait_s:
             self._turn("ask", min(wait_s, 0.5))
         else:
-            self._turn("arrive", self._random.uniform(0.01, 0.06), self._now_s)
+            self._turn("arrive", self._under_way_s(), self._now_s)
 
     def _arrive(self, asked_s: float) -> None:
-        is_granted = self._limit.grants("get_time") and self._random.random() >= self.chance
-        self._turn("grant" if is_granted else "refuse", self._random.uniform(0.01, 0.06), asked_s)
+        is_open = not self._closed_s[0] <= self.seconds < self._closed_s[1]
+        is_granted = (
+            is_open and self._limit.grants("get_time") and self._random.random() >= self.chance
+        )
+        self._turn("grant" if is_granted else "refuse", self._under_way_s(), asked_s)
 
     def _grant(self, _: float) -> None:
         self._pace = answered(self._pace)
@@ -132,7 +149,7 @@ class Calling:
         self._turn("ask", 0.0)
 
     def _refuse(self, asked_s: float) -> None:
-        self._pace = refused(self._pace, self._now_s, asked_s, self.most, None)
+        self._pace = refused(self._pace, self._now_s, asked_s, self._terms, None)
         self.refused_s.append(self.seconds)
         self._turn("ask", 0.0)
 
@@ -191,13 +208,13 @@ def test_who_asks_again_when_told_to_uses_the_whole_rate(most: float, calls: int
 
 
 def test_no_limit_never_waits() -> None:
-    assert leave_times(Pace(), NO_LIMIT, [0.0] * 100) == [0.0] * 100
+    assert leave_times(Pace(), math.inf, [0.0] * 100) == [0.0] * 100
 
 
 @given(limits, st.floats(0, 10))
 def test_who_has_to_wait_changes_nothing(most: float, ahead_s: float) -> None:
     pace = Pace(free_at=NOW + ahead_s, lists_free_at=NOW + ahead_s, paused_until=NOW + ahead_s / 2)
-    for after, wait_s in (ask_leave(pace, NOW, most), ask_leave_to_list(pace, NOW)):
+    for after, wait_s in (ask_leave(pace, NOW, Terms(most)), ask_leave_to_list(pace, NOW)):
         assert (after == pace) == bool(wait_s)
         # The pause is looked at first: it may end with the others' wait still to come.
         assert wait_s == pytest.approx(ahead_s / 2, abs=1e-6)
@@ -212,27 +229,129 @@ def test_lists_have_an_allowance_of_their_own() -> None:
         leaves += 1
     assert leaves == 50
     assert wait_s == pytest.approx(1.0)
-    assert ask_leave(pace, NOW, 5)[1] == 0.0
+    assert ask_leave(pace, NOW, Terms(5))[1] == 0.0
     assert ask_leave_to_list(pace, NOW + 1.001)[1] == 0.0
 
 
-# Refusals, against the limit of the simulated exchange
+# `auto`, against the limit of the simulated exchange
+
+# Calls a second, and calls of a full pool.
+LIMITS = [(20, 100), (20, 5), (12, 60), (12, 5), (5, 25)]
+
+
+def assert_found(permitted: float, pool: float, seed: int, latency_s: float) -> None:
+    found = Calling(AUTO, permitting(permitted, pool), seed, latency_s=latency_s)
+    found.until(seconds=150)
+    assert found.granted(10, 150) >= 0.95 * permitted
+    assert found.refusals(10, 150) <= 0.01
+    # With those of the search at the start.
+    assert len(found.refused_s) <= 10 + 0.005 * len(found.granted_s)
+
+
+@pytest.mark.parametrize(("permitted", "pool"), LIMITS)
+def test_auto_uses_what_is_permitted_from_the_tenth_second_on_and_is_hardly_refused(
+    permitted: float, pool: float
+) -> None:
+    assert_found(permitted, pool, seed=1, latency_s=0.035)
+
+
+@pytest.mark.slow
+@given(
+    st.sampled_from([*LIMITS, (12, 100), (5, 10), (8, 20)]),
+    st.integers(0, 1_000_000),
+    st.floats(0.005, 0.08),
+)
+def test_auto_does_so_however_long_a_call_takes(
+    limit: tuple[float, float], seed: int, latency_s: float
+) -> None:
+    assert_found(*limit, seed, latency_s)
+
+
+def test_auto_begins_politely_and_reaches_what_is_published_within_ten_seconds() -> None:
+    pace, terms = begun(Pace(), None), terms_of(AUTO)
+    assert rate_at(pace, terms) == FIRST_CALLS_PER_SECOND == 5
+    assert rate_at(replace(pace, calls=1e6), terms) == terms.most == 20
+    found = Calling(AUTO, permitting(20, 100)).until(seconds=10)
+    assert found.granted(0, 1) == pytest.approx(6, abs=2)
+    assert found.granted(8, 10) == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_auto_finds_a_limit_that_falls_and_rises_again(seed: int) -> None:
+    found = Calling(AUTO, permitting(20, 100), seed).until(seconds=30)
+    assert found.refused_s == []
+    found.permit(permitting(5, 5))
+    found.until(seconds=100)
+    assert len(found.refused_s) < 20
+    assert found.granted(40, 100) == pytest.approx(5, rel=0.05)
+    assert found.refusals(50, 100) <= 0.02
+    found.permit(permitting(20, 100))
+    found.until(seconds=230)
+    assert found.granted(200, 230) == pytest.approx(20, rel=0.05)
+
+
+@pytest.mark.parametrize("permitted", [20.0, 12.0, 5.0])
+def test_auto_begins_with_what_is_remembered(permitted: float) -> None:
+    found = Calling(AUTO, permitting(permitted, 10), remembered=permitted).until(seconds=60)
+    assert found.granted(0, 10) >= 0.95 * permitted
+    assert found.refusals(0, 60) <= 0.01
+
+
+@pytest.mark.parametrize(("permitted", "remembered"), [(20, 5.0), (5, 20.0)])
+def test_a_rate_that_is_remembered_wrongly_is_corrected(
+    permitted: float, remembered: float
+) -> None:
+    found = Calling(AUTO, permitting(permitted, 10), remembered=remembered).until(seconds=120)
+    assert found.granted(90, 120) == pytest.approx(permitted, rel=0.05)
+    assert found.refusals(30, 120) <= 0.01
+
+
+def test_a_rate_is_remembered_once_it_was_measured_or_used_for_long() -> None:
+    terms = terms_of(AUTO)
+    pace, kept = begun(Pace(), None), []
+    for calls in range(1, 301):
+        pace = replace(pace, calls=calls)
+        kept.append(to_remember(pace, terms))
+    assert {i: rate for i, rate in enumerate(kept, start=1) if rate} == {140: 20, 280: 20}
+    # A first refusal measures nothing, since the pool was full at some time before.
+    first = refused(pace, NOW, NOW, terms, None)
+    assert to_remember(first, terms) is None
+    later = replace(first, measured_from=NOW, measured=181, calls=181, refusals=0)
+    measured = refused(later, NOW + 15, NOW + 15, terms, None)
+    assert to_remember(measured, terms) == pytest.approx(12, rel=0.04)
+
+
+# Refusals of a number
 
 
 @pytest.mark.parametrize("burst", [5, 10, 100])
 @pytest.mark.parametrize("calls", [393, 1_400])
 def test_the_permitted_calls_are_used_whatever_the_pool(burst: int, calls: int) -> None:
     found = Calling(20, permitting(20, burst)).until(calls=calls)
-    assert calls / (20 * found.seconds) >= 0.99
+    assert calls / (20 * found.seconds) >= 0.98
     assert len(found.refused_s) <= 2
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize(("chance", "used"), [(1 / 393, 0.975), (1 / 200, 0.95)])
-def test_refusals_now_and_then_cost_a_moment_each(seed: int, chance: float, used: float) -> None:
-    found = Calling(20, permitting(20, 100), seed, chance).until(calls=4_000)
-    assert len(found.refused_s) > 4
-    assert 4_000 / (20 * found.seconds) >= used
+@pytest.mark.parametrize("rate", [20, AUTO])
+@pytest.mark.parametrize(
+    ("closed_s", "lost_s"), [(0.05, 1), (0.3, 1.5), (1.0, 4), (2.0, 5), (5.0, 11)]
+)
+def test_an_isolated_refusal_costs_seconds(rate: Rate, closed_s: float, lost_s: float) -> None:
+    found = Calling(rate, permitting(20, 100))
+    found.close(20, 20 + closed_s)
+    found.until(seconds=60)
+    assert found.refused_s
+    assert 40 - found.granted(20, 60) * 40 / 20 <= lost_s
+
+
+@pytest.mark.parametrize(("every_s", "used"), [(8, 0.9), (20, 0.95)])
+def test_refusals_now_and_then_cost_a_moment_each(every_s: int, used: float) -> None:
+    found = Calling(AUTO, permitting(20, 100)).until(seconds=20)
+    for start_s in range(20, 200, every_s):
+        found.close(start_s, start_s + 0.05)
+        found.until(seconds=start_s + every_s)
+    assert len(found.refused_s) >= 180 // every_s - 2
+    assert found.granted(20, 200) >= used * 20
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -241,24 +360,8 @@ def test_who_asks_for_more_than_is_permitted_is_given_all_of_it(
     seed: int, permitted: float, burst: int
 ) -> None:
     found = Calling(20, permitting(permitted, burst), seed).until(seconds=150)
-    assert len(found.granted_s) / (permitted * 150) >= 0.97
-    assert len(found.refused_s) / len(found.granted_s) < (0.15 if permitted < 5 else 0.06)
-
-
-@pytest.mark.parametrize("permitted", [2, 5, 10, 15])
-def test_a_changed_limit_is_found_within_seconds_and_one_that_rises_again_in_time(
-    permitted: float,
-) -> None:
-    found = Calling(20, permitting(20, 20)).until(seconds=30)
-    assert found.refused_s == []
-    found.permit(permitting(permitted, 5))
-    found.until(seconds=60)
-    assert sum(at < 40 for at in found.refused_s) < 20
-    assert sum(at >= 50 for at in found.refused_s) <= 6
-    assert found.rate(40, 60) == pytest.approx(permitted, rel=0.06)
-    found.permit(permitting(20, 20))
-    found.until(seconds=260)
-    assert found.rate(240, 260) == pytest.approx(20, rel=0.01)
+    assert len(found.granted_s) / (permitted * 150) >= 0.95
+    assert len(found.refused_s) / len(found.granted_s) < (0.1 if permitted < 5 else 0.02)
 
 
 def test_an_exchange_that_was_closed_for_a_while_is_called_as_before() -> None:
@@ -268,7 +371,7 @@ def test_an_exchange_that_was_closed_for_a_while_is_called_as_before() -> None:
     assert 4 <= len(found.refused_s) <= 16
     found.chance = 0.0
     found.until(seconds=40)
-    assert found.rate(30, 40) == pytest.approx(20, rel=0.02)
+    assert found.granted(30, 40) == pytest.approx(20, rel=0.05)
 
 
 @given(limits, st.none() | st.floats(0, 600))
@@ -276,20 +379,20 @@ def test_nobody_calls_before_the_pause_of_a_refusal_is_over(
     most: float, wait_s: float | None
 ) -> None:
     asked_s = FIRST_PAUSE_S if wait_s is None else min(wait_s, LONGEST_WAIT_S)
-    pace = refused_at(most, wait_s)
-    for wait in (ask_leave(pace, NOW, most)[1], ask_leave_to_list(pace, NOW)[1]):
+    pace, terms = refused_at(most, wait_s), Terms(most)
+    for wait in (ask_leave(pace, NOW, terms)[1], ask_leave_to_list(pace, NOW)[1]):
         assert wait == pytest.approx(asked_s, abs=1e-6)
-    assert ask_leave(pace, pace.paused_until, most)[1] == 0.0
+    assert ask_leave(pace, pace.paused_until, terms)[1] == 0.0
 
 
 def test_refusals_in_a_row_pause_for_longer_and_longer_until_an_answer_comes() -> None:
     pace, now, waits = Pace(), NOW, []
     for _ in range(11):
-        pace = refused(pace, now, now, 5, None)
+        pace = refused(pace, now, now, Terms(5), None)
         waits.append(pace.paused_until - now)
         now = pace.paused_until
     assert waits == pytest.approx([0.25, 0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60])
-    again = refused(answered(pace), now, now, 5, None)
+    again = refused(answered(pace), now, now, Terms(5), None)
     assert again.paused_until - now == pytest.approx(0.25)
 
 
@@ -302,84 +405,91 @@ def test_of_calls_under_way_at_once_only_the_first_refusal_counts() -> None:
     first = refused_at(20, wait_s=2.0)
     others = first
     for late_s in (0.1, 0.2, 1.9):
-        others = refused(others, NOW + late_s, NOW, 20, None)
+        others = refused(others, NOW + late_s, NOW, Terms(20), None)
     assert others == first
-    longer = refused(others, NOW + 1.0, NOW - 1.0, 20, 5.0)
+    longer = refused(others, NOW + 1.0, NOW - 1.0, Terms(20), 5.0)
     assert longer == replace(first, paused_until=NOW + 6.0)
 
 
 @given(limits)
-def test_one_refusal_changes_no_rate(most: float) -> None:
-    pace = refused_at(most)
-    assert rate_at(pace, NOW, most) == rate_at(pace, pace.paused_until, most) == most
+def test_one_refusal_of_a_number_costs_a_tenth_of_it_for_a_moment(most: float) -> None:
+    pace, terms = refused_at(most), Terms(most)
+    assert rate_at(pace, terms) == pytest.approx(max(0.9 * most, min(most, 1)))
+    assert rate_at(replace(pace, calls=SETTLED_CALLS), terms) == most
 
 
-@given(limits.filter(lambda most: most * CUT >= SLOWEST_CALLS_PER_SECOND), st.floats(CUT, 1))
-def test_the_rate_recovers_from_what_was_granted_to_the_whole(most: float, part: float) -> None:
-    pace = slowed_at(most, part * most, wait_s=3.0)
-    resumed_s = NOW + 3.0
-    for early in (NOW, resumed_s):
-        assert rate_at(pace, early, most) == pytest.approx(most * part)
-    assert rate_at(pace, resumed_s + RECOVERY_S, most) == pytest.approx(most)
-    # Where no limit is set it goes on rising: slowly near the rate that was refused, then faster.
-    assert rate_at(pace, resumed_s + 1.5 * RECOVERY_S, NO_LIMIT) < most * 1.1
-    assert rate_at(pace, resumed_s + 2 * RECOVERY_S, NO_LIMIT) == pytest.approx(most * (2 - CUT))
+@given(st.floats(2, 200), st.floats(CUT, 1))
+def test_the_rate_rises_to_its_target_and_then_slowly_past_it(target: float, part: float) -> None:
+    pace, terms = rising(target, part * target), Terms(1e6)
+    assert rate_at(pace, terms) == pytest.approx(part * target)
+    settled = min(SETTLED_CALLS, 30 * target)
+    for turns, expected in ((1.0, 1.0), (1.5, 1.0125), (2.0, 1.1), (3.0, 1.8)):
+        later = replace(pace, calls=turns * settled)
+        assert is_settled(later)
+        assert rate_at(later, terms) == pytest.approx(expected * target)
 
 
-@given(limits, st.lists(st.floats(0, 300), min_size=2, max_size=10))
-def test_the_rate_never_falls_while_it_recovers_and_never_passes_the_limit(
-    most: float, ages_s: list[float]
+@given(limits, st.lists(st.floats(0, 3_000), min_size=2, max_size=10))
+def test_the_rate_never_falls_without_a_refusal_and_never_passes_the_limit(
+    most: float, calls: list[float]
 ) -> None:
-    pace = slowed_at(most)
-    rates = [rate_at(pace, NOW + age_s, most) for age_s in sorted(ages_s)]
+    paces = [rising(most, CUT * most, count) for count in sorted(calls)]
+    rates = [rate_at(pace, Terms(most)) for pace in paces]
     assert rates == sorted(rates)
     assert all(min(most, SLOWEST_CALLS_PER_SECOND) <= rate <= most for rate in rates)
 
 
 def test_the_rate_never_falls_below_the_slowest_however_often_it_is_refused() -> None:
-    pace, now = Pace(), NOW
+    pace, now, terms = Pace(), NOW, Terms(20)
     for _ in range(30):
-        pace = refused(answered(pace), now, now, 20, None)
+        pace = refused(answered(pace), now, now, terms, None)
         now = pace.paused_until
-        assert rate_at(pace, now, 20) >= SLOWEST_CALLS_PER_SECOND
-    assert rate_at(pace, now, 20) == SLOWEST_CALLS_PER_SECOND
+        assert rate_at(pace, terms) >= SLOWEST_CALLS_PER_SECOND
+    assert rate_at(pace, terms) == SLOWEST_CALLS_PER_SECOND
 
 
 @given(st.floats(0.01, 0.9))
 def test_a_limit_below_the_slowest_rate_is_kept_after_a_refusal_too(most: float) -> None:
-    assert rate_at(slowed_at(most), NOW + 5, most) == most
+    assert rate_at(rising(most, CUT * most), Terms(most)) == most
 
 
 def test_without_a_limit_a_refusal_brings_down_to_what_the_exchange_publishes() -> None:
-    assert rate_at(Pace(), NOW, NO_LIMIT) == math.inf
-    pace = refused_at(NO_LIMIT)
-    assert rate_at(pace, pace.paused_until, NO_LIMIT) == pytest.approx(CUT * 20)
-    assert rate_at(pace, pace.paused_until + RECOVERY_S, NO_LIMIT) == pytest.approx(20)
-    times = leave_times(pace, NO_LIMIT, [0.0] * 50, pace.paused_until)
-    assert times[-1] > 3
+    assert rate_at(Pace(), NO_LIMIT) == math.inf
+    pace = refused_at(math.inf)
+    assert 0.5 * 20 <= rate_at(pace, NO_LIMIT) < 20
+    assert rate_at(replace(pace, calls=SETTLED_CALLS), NO_LIMIT) == pytest.approx(20)
+    times = leave_times(pace, math.inf, [0.0] * 50, pace.paused_until)
+    assert times[-1] > 2
 
 
-def test_a_pace_from_the_future_is_forgotten_and_any_other_kept() -> None:
+def test_a_number_that_was_not_refused_is_used_whatever_auto_found_so_far() -> None:
+    pace = begun(Pace(), None)
+    assert rate_at(pace, Terms(20)) == 20
+    assert rate_at(pace, Terms(3)) == 3
+    assert rate_at(pace, NO_LIMIT) == math.inf
+    assert begun(pace, 12.0) == pace
+
+
+def test_a_pace_from_the_future_or_from_long_ago_is_forgotten_and_any_other_kept() -> None:
+    five = Terms(5)
     kept = refused_at(5, wait_s=600.0)
-    assert believable(kept, NOW, 5) is kept
-    assert believable(kept, NOW + 1e6, 5) is kept
+    assert believable(kept, NOW, five) is kept
+    assert believable(kept, kept.paused_until + FORGOTTEN_S - 1, five) is kept
+    assert believable(kept, kept.paused_until + FORGOTTEN_S + 1, five) == Pace()
     busy = Pace()
     while ask_leave_to_list(busy, NOW)[1] == 0.0:
         busy = ask_leave_to_list(busy, NOW)[0]
-    assert believable(busy, NOW, 5) is busy
-    for name in ("free_at", "lists_free_at", "paused_until", "recovers_from", "refused_at"):
+    assert believable(busy, NOW, five) is busy
+    for name in ("free_at", "lists_free_at", "paused_until", "measured_from", "refused_at"):
         for time in (NOW + 3_600, math.inf, math.nan, -1e200):
-            assert believable(replace(kept, **{name: time}), NOW, 5) == Pace()
+            assert believable(replace(kept, **{name: time}), NOW, five) == Pace()
 
 
 def test_a_very_low_limit_is_kept_too() -> None:
-    pace, wait_s = ask_leave(Pace(), NOW, 0.005)
+    low = Terms(0.005)
+    pace, wait_s = ask_leave(Pace(), NOW, low)
     assert not wait_s
-    assert ask_leave(believable(pace, NOW, 0.005), NOW, 0.005)[1] > 0
-
-
-def test_a_rate_is_told_of_any_pace_that_was_found() -> None:
-    assert rate_at(Pace(refused_rate=5.0, recovers_from=-1e200), NOW, 5) == 5
+    assert ask_leave(believable(pace, NOW, low), NOW, low)[1] > 0
 
 
 @given(limits, gaps_s)
@@ -389,4 +499,4 @@ def test_the_rate_that_is_shown_of_a_run_is_never_above_its_limit(
     for count, last_s in enumerate(leave_times(Pace(), most, works_s), start=1):
         assert 0 < mean_rate(count, last_s, most) <= most * (1 + 1e-9)
     assert mean_rate(300, 60.0, 5) == pytest.approx(5, rel=0.01)
-    assert mean_rate(0, 0.0, NO_LIMIT) == 0.0
+    assert mean_rate(0, 0.0, math.inf) == 0.0

@@ -351,8 +351,17 @@ def test_a_record_that_somebody_spoiled_is_passed_over(
                 "calls_per_second": 17.0,
                 "calls_per_second_limit": 20.0,
                 "calls_per_second_allowed": 9.96,
+                "throttled": 3,
             },
             "17.0 of 20 calls/s (at most 10.0 now, after refusals), ",
+        ),
+        (
+            {
+                "calls_per_second": 5.0,
+                "calls_per_second_limit": 20.0,
+                "calls_per_second_allowed": 6.21,
+            },
+            "5.0 of 20 calls/s (at most 6.2 now), ",
         ),
         ({}, "0.0 calls/s, "),
     ],

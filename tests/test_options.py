@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from basislake.options import MOST_HOURS, Number, Time
+from basislake.options import MOST_HOURS, CallsPerSecond, Number, Time
 from docs.reference import verbs
 from tests.lakes import lake_of
 from tests.market import basislake
@@ -34,6 +34,20 @@ def test_a_number_has_bounds_and_nonsense_is_wrong_usage(name: str) -> None:
             param.type_cast_value(click.Context(command), (value,) if param.multiple else value)
         except click.UsageError as exc:
             assert "range." not in exc.message  # noqa: PT017  (others pass)
+
+
+def test_a_rate_is_auto_or_a_number_of_calls_a_second() -> None:
+    parse = CallsPerSecond().convert
+    assert [parse(given, None, None) for given in ("auto", "0", "2.5", "1e6")] == [
+        "auto",
+        0.0,
+        2.5,
+        1e6,
+    ]
+    for given in (*NUMBERS, "AUTO ", "1e7", "-0.1"):
+        if given != "0":
+            with pytest.raises(click.UsageError, match="neither 'auto' nor a number from 0 to"):
+                parse(given, None, None)
 
 
 @pytest.mark.parametrize(

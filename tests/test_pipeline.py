@@ -1,5 +1,7 @@
 """The whole way from the exchange to PostgreSQL, against the simulated exchange's truth."""
 
+import os
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from basislake.exchange.faults import Fault, reply, rpc_error, server_error, too
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from basislake.settings import database
+from ingest.remembered import Remembered
 from lake.tables import CURATED, RAW_CANDLES, TABLES
 from load.postgres import Database
 from tests.lakes import instrument, lake_of
@@ -271,6 +274,15 @@ def test_the_plan_is_what_the_backfill_then_asks_for(
     assert plan["calls"] == ideal_calls(universe)
     assert lake.open(str(tmp_path)).snapshot(RAW_CANDLES).files == ()
     assert server.calls_of(CHART) == 0
+    urls = ("--exchange-url", server.www_url, "--history-url", server.history_url)
+    auto = ("plan", "--lake", tmp_path, *urls)
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    env = {**os.environ, **state}
+    assert "at 20 calls/s (what the exchange publishes)" in basislake(None, *auto, env=env).out
+    Remembered(server.www_url, state).write(12.5, time.time())
+    found = basislake(None, *auto, "--json", env=env).json
+    assert (found["calls_per_second"], found["rate_source"]) == (12.5, "remembered")
+    assert found["seconds_at_rate"] == pytest.approx(plan["calls"] / 12.5, abs=0.1)
     done = basislake(server, "backfill", "--lake", tmp_path, "--json").json
     assert done["calls"] == plan["calls"]
     assert basislake(server, "plan", "--lake", tmp_path, "--json").json["calls"] == 0

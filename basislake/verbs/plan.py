@@ -14,6 +14,7 @@ from basislake.pipeline import knows_nothing
 from basislake.settings import lake_flag
 from basislake.tables import print_table
 from ingest.plans import make_plans, plan_figures
+from ingest.remembered import Expected
 from ingest.scope import as_json as scope_as_json
 from ingest.scope import described, scope_of, within
 from ingest.selection import Selection
@@ -23,6 +24,11 @@ from lake.tables import INSTRUMENTS
 
 # The answer is wanted now; a run has more patience.
 _MOST_RETRIES = 1
+_SOURCES = {
+    "given": "",
+    "remembered": " (what the exchange permitted lately)",
+    "published": " (what the exchange publishes)",
+}
 # Perpetuals, which never expire, come first.
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
@@ -54,7 +60,12 @@ def plan(
     known = where.snapshot(INSTRUMENTS).read()
     records = {row["instrument"]: row for row in known.to_dicts()}
     kinds = {name: row["kind"] for name, row in records.items()}
-    figures = {**plan_figures(plans, settings.rate), **asdict(estimate(plans, kinds))}
+    rate = settings.expected()
+    figures = {
+        **plan_figures(plans, rate.calls_per_second),
+        **asdict(rate),
+        **asdict(estimate(plans, kinds)),
+    }
     rows = sorted(
         (_row(plan, records[plan.instrument], kinds) for plan in plans),
         key=lambda row: (row["expires_at"] or _BEFORE_ALL, row["instrument"]),
@@ -64,7 +75,7 @@ def plan(
         facts = {"at": at, "scope": scope_as_json(chosen), "estimates": basis}
         print_json({**figures, **facts, "instruments": rows})
     elif not is_unknown:
-        _show(figures, rows, chosen, settings.rate)
+        _show(figures, rows, chosen, rate)
     return int(is_unknown)
 
 
@@ -82,7 +93,7 @@ def _row(plan: InstrumentPlan, record: dict[str, Any], kinds: dict[str, str]) ->
 
 
 def _show(
-    figures: dict[str, Any], rows: list[dict[str, Any]], chosen: Selection, rate: float
+    figures: dict[str, Any], rows: list[dict[str, Any]], chosen: Selection, rate: Expected
 ) -> None:
     needed = [row for row in rows if row["windows"]]
     columns: list[str | Column] = [
@@ -112,7 +123,8 @@ def _show(
         click.echo("Nothing is left to fetch.")
         return
     seconds = figures["seconds_at_rate"]
-    lasting = f", {duration(seconds)} at {rate:g} calls/s" if seconds else ""
+    at_rate = f"{rate.calls_per_second:.3g} calls/s{_SOURCES[rate.rate_source]}"
+    lasting = f", {duration(seconds)} at {at_rate}" if seconds else ""
     click.echo(
         f"To fetch: at most {counted(figures['candles'], 'candle')} of "
         f"{counted(len(needed), 'instrument')}, in {counted(figures['calls'], 'call')}{lasting}."
