@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from basislake.defaults import EMBEDDED
-from basislake.output import counted, print_json, say
+from basislake.output import print_json, say
 from basislake.overview import (
     next_steps,
     show_coins,
@@ -16,13 +16,15 @@ from basislake.overview import (
     show_summary,
     show_tables,
 )
+from basislake.pasting import pasted
 from basislake.retry import retry_command
 from basislake.runs import show_ended, show_running
 from basislake.settings import check_exists, lake_flag
 from basislake.status import database_status, lake_status
-from basislake.tables import print_table
+from basislake.tables import line_length, print_table
 from basislake.target import Target
 from lake import Lake
+from lake.counts import counted
 from lake.errors import LoadError
 from load.address import DEFAULT_SCHEMA
 
@@ -97,7 +99,8 @@ def _show_failed(found: Mapping[str, Any]) -> None:
     told = ""
     if found["retry"]:
         count = counted(len(found["failed"]), "instrument")
-        told = f"To ask again for just that ({count}):\n  {found['retry']}"
+        command = pasted(found["retry"], line_length())
+        told = f"To ask again for just that ({count}):\n{command}"
     _show_intervals("Asked, not answered", found["unanswered"], told)
 
 
