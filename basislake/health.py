@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from basislake.output import counted, duration
+from basislake.output import duration
 from basislake.retry import retry_command
 from ingest.runs import RUNNING, STUCK, exchange_ahead, runs
 from ingest.scope import described, outside, scope_of
 from lake import Lake
+from lake.counts import counted
 from lake.coverage import IS_CANDLES
 from lake.spans import Span
 from lake.table import Table

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Collection
 
-from basislake.output import counted, duration
+from basislake.output import duration
 from ingest.discover import Discovery
 from ingest.results import Finished, Result
 from ingest.schedule import Lag
+from lake.counts import counted
 
 _MOST_NAMED = 5
 _MOST_FAILURES = 3

@@ -16,6 +16,7 @@ import click
 import orjson
 
 from basislake.screen import SCREEN
+from lake.counts import counted
 
 _REWRITTEN_EVERY_S = 0.1
 _LINE_EVERY_S = 10.0
@@ -88,17 +89,6 @@ def called() -> str:
     if shutil.which("basislake") or Path(sys.argv[0]).name != "basislake":
         return "basislake"
     return os.path.relpath(sys.argv[0])
-
-
-def counted(count: int, word: str, plural: str = "") -> str:
-    """Return a number of things for people: 1 instrument, 2 instruments.
-
-    Args:
-        count: how many.
-        word: of one.
-        plural: of several, where it is not the word and an s.
-    """
-    return f"{count:,} {word if count == 1 else plural or f'{word}s'}"
 
 
 def size(count: float) -> str:

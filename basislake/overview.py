@@ -10,10 +10,12 @@ import polars as pl
 
 from basislake.columns import Column, Kind
 from basislake.holdings import Holdings
-from basislake.output import age, called, counted, percent, size
+from basislake.output import age, called, percent, size
+from basislake.pasting import pasted
 from basislake.retry import retry_arguments
-from basislake.tables import bar, console, heading, print_table
+from basislake.tables import bar, console, heading, line_length, print_table
 from ingest.standing import Minutes, State, summed
+from lake.counts import counted
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE
 
@@ -91,7 +93,10 @@ def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
     failed, plan = found["failed"], found["to_fetch"]
     if failed:
         count = found["minutes"]["failed"]
-        yield retry_arguments(failed), f"asks again for {count:,} minutes without an answer"
+        yield (
+            retry_arguments(failed),
+            f"asks again for {counted(count, 'minute')} without an answer",
+        )
     rest = [
         row for row in found["standings"] if _is_lacking(row) and row["instrument"] not in failed
     ]
@@ -99,7 +104,7 @@ def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
         return
     is_old = all(row["is_open"] and row["state"] == State.BEGUN.value for row in rest)
     verb = "run" if is_old and found["tables"]["builds"]["rows"] else "backfill"
-    yield verb, f"fetches at most {plan['candles']:,} candles in {counted(plan['calls'], 'call')}"
+    yield verb, f"fetches {_to_fetch(plan)}"
     begun = [row["instrument"] for row in found["standings"] if _is_begun_future(row)]
     is_unset = found["scope"]["is_everything"] and found["instruments"]["not_begun"]
     if is_unset and 0 < len(begun) <= _FEW:
@@ -183,7 +188,7 @@ def _present(minutes: Mapping[str, int]) -> str:
 def _to_fetch(plan: Mapping[str, Any]) -> str:
     if not plan["calls"]:
         return "nothing"
-    return f"at most {plan['candles']:,} candles in {counted(plan['calls'], 'call')}"
+    return f"at most {counted(plan['candles'], 'candle')} in {counted(plan['calls'], 'call')}"
 
 
 def _lag(lag: Mapping[str, Any]) -> str:
@@ -246,7 +251,8 @@ def show_next(steps: Sequence[Next], lake_flags: str, database_flags: str) -> No
     heading("Next")
     for arguments, why in steps:
         flags = lake_flags + (database_flags if arguments in _LOADING else "")
-        click.echo(f"  {called()} {arguments}{flags}\n      {why}")
+        command = pasted(f"{called()} {arguments}{flags}", line_length())
+        click.echo(f"{command}\n      {why}")
 
 
 def _coin(row: Mapping[str, Any]) -> list[object]:

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from basislake.columns import Column, Kind
-from basislake.output import counted, duration
+from basislake.output import duration
 from basislake.tables import print_table
 from ingest.runs import STUCK
+from lake.counts import counted
 
 _SHOWN_INSTRUMENTS = 4
 _SHOWN_RUNS = 3
@@ -71,7 +72,7 @@ def _quiet(record: Mapping[str, Any]) -> str:
     quiet_s = record.get("quiet_seconds", 0.0)
     since = f"  has not moved for {duration(quiet_s)}"
     if record.get("is_stopped"):
-        return f"{since}, stopped by a signal; `kill -CONT {record['pid']}` continues it\n"
+        return f"{since}, stopped by a signal; to continue it:\n  kill -CONT {record['pid']}\n"
     return f"{since}\n" if quiet_s > _LONG_QUIET_S else ""
 
 

@@ -16,11 +16,12 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from basislake.completer import QueryCompleter
 from basislake.endings import Ended
 from basislake.examples import EXAMPLES, MARK, text_of
-from basislake.output import counted, say
+from basislake.output import say
 from basislake.screen import SCREEN
 from basislake.verbs.sql import print_rows
 from lake import duck
 from lake.batches import newest_batch
+from lake.counts import counted
 from lake.errors import BasislakeError
 from lake.state import State
 from lake.tables import TABLES

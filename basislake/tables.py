@@ -15,7 +15,8 @@ from rich.text import Text
 from basislake.columns import Column, Kind, is_numeric, texts
 from basislake.fitting import GAP, extent, fit, wrapped
 from basislake.options import IS_WIDE
-from basislake.output import counted, size
+from basislake.output import size
+from lake.counts import counted
 
 _BAR_CELLS = 14
 _GOOD, _ODD, _BAD, _QUIET = "green", "yellow", "bold red", "dim"
@@ -53,7 +54,7 @@ def console(file: TextIO) -> Console:
 
 def heading(text: str) -> None:
     """Print a line on stdout that stands above others."""
-    console(sys.stdout).print(Text(wrapped(text, _available()), style="bold"))
+    console(sys.stdout).print(Text(wrapped(text, line_length()), style="bold"))
 
 
 def bar(parts: Sequence[tuple[str, float]]) -> Text:
@@ -94,7 +95,7 @@ def print_table(
     declared = [Column(column) if isinstance(column, str) else column for column in columns]
     values = list(zip(*rows, strict=True)) or [()] * len(declared)
     cells = [_cells(column, own) for column, own in zip(declared, values, strict=True)]
-    available = _available()
+    available = line_length()
     fitted = fit(
         [
             extent(
@@ -131,7 +132,7 @@ def print_table(
 
 def paragraph(text: str) -> None:
     """Print prose on stdout; on a terminal its lines are broken between words."""
-    available = _available()
+    available = line_length()
     click.echo("\n".join(wrapped(line, available) for line in text.splitlines()))
 
 
@@ -172,8 +173,8 @@ def _wraps(column: Column, values: Sequence[object]) -> bool:
     )
 
 
-def _available() -> int | None:
-    """The characters of a line on the terminal; None where a line may be of any length."""
+def line_length() -> int | None:
+    """Return the characters of a line on the terminal; None where a line may be of any length."""
     if not sys.stdout.isatty() or _meta().get(IS_WIDE):
         return None
     return shutil.get_terminal_size().columns

@@ -1,8 +1,10 @@
 """Writes the pages of this folder that follow from declarations: `make docs`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from basislake.examples import EXAMPLES, MARK, Example
+from basislake.examples import EXAMPLES, MARK, SUBJECTS
+from basislake.examples.example import Example
 from docs.reference import commands_page, tables_page
 from lake.table import Column, Table
 from lake.views import VIEWS, View
@@ -34,14 +36,16 @@ A view with brackets is called with its parameters, e.g. `FROM term_structure('2
 _QUERIES_HEAD = """\
 # Queries
 
-Each of these runs as it stands on any lake: `basislake sql @NAME` runs it by its name,
-`basislake sql --examples` lists them, and with shell completion on (below) the names complete. Add
-`--format csv`, `tsv`, `json`, `ndjson`, `parquet` or `arrow`, or `--output FILE` with such an
-ending; `rows.csv.gz` is compressed. A query of your own may be an argument, a file that ends in
-`.sql`, or come from the standard input (`-`); `basislake sql` alone on a terminal is a shell with a
-history and completion. Tables and views have no order of their own, except that the hourly and
-daily roll-ups come by instrument and time: say `ORDER BY` where the order matters.
-[views.md](views.md) tells what the views mean, the README what the tables are.
+What one asks of the data, and the line that answers. `basislake sql @NAME` answers a ready
+question on any lake; `basislake sql --examples` lists them, `basislake sql --examples @NAME` shows
+the SQL, and with shell completion on (below) the names complete. Add `--format csv`, `tsv`, `json`,
+`ndjson`, `parquet` or `arrow`, or `--output FILE` with such an ending; `rows.csv.gz` is compressed.
+A query of your own may be an argument, a file that ends in `.sql`, or come from the standard input
+(`-`); `basislake sql` alone on a terminal is a shell with a history and completion.
+
+Tables and views have no order of their own, except that the hourly and daily roll-ups come by
+instrument and time: say `ORDER BY` where the order matters. [views.md](views.md) explains the
+views, [tables.md](tables.md) the tables, [library.md](library.md) how to ask from Python.
 
 ```sh
 eval "$(basislake completion bash)"    # zsh the same; fish: basislake completion fish | source
@@ -51,7 +55,9 @@ basislake sql @failed --format csv
 basislake sql monthly.sql --format json
 ```
 
-<!-- Written by docs/write.py from basislake/examples.py; change it there. -->
+<!-- Written by docs/write.py from basislake/examples; change it there. -->
+
+## Questions, and the line that answers each
 """
 
 
@@ -66,7 +72,7 @@ def pages() -> dict[str, str]:
         "commands.md": commands_page(),
         "tables.md": tables_page(),
         "views.md": "\n".join([_VIEWS_HEAD, *map(_view, VIEWS)]),
-        "queries.md": "\n".join([_QUERIES_HEAD, *map(_query, EXAMPLES)]),
+        "queries.md": "\n".join([_QUERIES_HEAD, *_questions(), *map(_query, EXAMPLES)]),
         "postgres.md": _prose("postgres.md") + "\n".join(["", *map(_table, TABLES.values())]),
     }
 
@@ -105,6 +111,18 @@ def _column(column: Column) -> str:
 def _meaning(column: Column) -> str:
     is_told = not column.nullable or "null" in column.meaning
     return column.meaning if is_told else f"{column.meaning}; may be null"
+
+
+def _questions() -> Iterator[str]:
+    """A table for each subject: questions, and the line that answers each."""
+    for subject, lines, examples in SUBJECTS:
+        yield f"### {subject}\n\n| question | line |\n|---|---|"
+        for each in lines:
+            yield f"| {each.question} | `{each.line}` |"
+        for example in examples:
+            yield f"| {example.title} | `basislake sql {MARK}{example.name}` |"
+        yield ""
+    yield "## The SQL of the named ones\n"
 
 
 def _query(example: Example) -> str:

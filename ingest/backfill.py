@@ -30,6 +30,7 @@ from ingest.runs import RunRecord
 from ingest.saver import Saved, Saver
 from ingest.worklist import Worklist
 from lake import Lake
+from lake.counts import counted
 from lake.errors import ClosedDoorError, LakeError
 from lake.origin import claim
 from lake.spans import common, minutes_in
@@ -237,16 +238,18 @@ class Backfill:
         self._count()
         given_up = self._fetcher.under_way
         lost = self._saver.lost + self._saver.unsaved + dropped
-        saved = f"all {self.result.candles_written:,} new candles that came are saved"
+        written = counted(self.result.candles_written, "new candle")
+        saved = f"saved: {written}, all that came"
         if lost:
             saved = (
-                f"{self.result.candles_written:,} new candles are saved, those of {lost:,} more "
-                "windows may not be and are asked for again then"
+                f"saved: {written}; those of {counted(lost, 'more window')} may not be, and are "
+                "asked for again then"
             )
         self._tell(
-            f"Stopped after {self.result.calls:,} calls"
-            f"{f' and {given_up} given up' if given_up else ''}; {saved}, "
-            f"{self.result.complete} of {self.result.instruments} instruments are complete."
+            f"Stopped after {counted(self.result.calls, 'call')}"
+            f"{f' and {given_up} given up' if given_up else ''}; {saved}; "
+            f"complete: {self.result.complete:,} of "
+            f"{counted(self.result.instruments, 'instrument')}."
         )
 
     def _settle(self, record: RunRecord, saved: list[Saved]) -> None:
@@ -280,7 +283,7 @@ class Backfill:
         if missing:
             self.result.missing[job.instrument] = missing
         if unanswered:
-            told = f"{unanswered} minutes have no answer: {job.reason or self._reason}"
+            told = f"no answer for {counted(unanswered, 'minute')}: {job.reason or self._reason}"
             self.result.failed.append(Failure(job.instrument, told))
             figures["reason"] = told
         else:

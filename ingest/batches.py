@@ -20,6 +20,7 @@ from lake import Lake
 from lake.batches import append, claim
 from lake.errors import ConflictError
 from lake.files import DataFile
+from lake.slices import by_month
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span, merge
 from lake.table import BATCH
@@ -182,8 +183,9 @@ def _store_candles(
         replaced += better.height
         differing += others + twice - better.height
         rows = pl.concat([fresh, better]).with_columns(pl.lit(number, pl.Int64).alias(BATCH))
-        if rows.height:
-            files.append(lake.write(RAW_CANDLES, rows, instrument))
+        # A file of a month has the digest of that month's rows in its name, so nobody reads it for
+        # a fingerprint.
+        files += [lake.write(RAW_CANDLES, own, instrument) for _, own in by_month(rows)]
     claim(lake, base, files, info)
     return Stored(written, replaced, differing, sum(file.bytes for file in files)), number
 

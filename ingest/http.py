@@ -130,7 +130,7 @@ class Connections:
         """The error of ours that a call ended in."""
         if self._stopped.is_set():
             return StoppedError("Stopped while the call was under way.")
-        why = f"it took longer than {self._timeout_s:g} seconds" if is_late else _cause(exc)
+        why = f"it took longer than {self._timeout_s:g} s" if is_late else _cause(exc)
         host = shown(route.base)
         if not _is_unconnected(exc):
             return TransientError(f"The call to {shown(url)} broke off{route.through}: {why}.")
@@ -147,7 +147,7 @@ class Connections:
             if size > _MAX_BODY_BYTES:
                 raise TransientError("The reply is longer than any should be.")
             if self._clock() > deadline_s:
-                raise TransientError(f"The call took longer than {self._timeout_s:g} seconds.")
+                raise TransientError(f"The call took longer than {self._timeout_s:g} s.")
         return b"".join(chunks)
 
 

@@ -1,21 +1,23 @@
 """Small files, of a table with a row a minute, become few large ones; no row changes.
 
-Files of a curated table stay within their month, and every file keeps a digest in its name.
+Files of a table with partitions stay within their month, and every file keeps a digest in its
+name.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
 from lake.fingerprint import proven_rows
-from lake.slices import slices
+from lake.slices import file_month
 from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.table import Table
 from lake.tables import CURATED, RAW
 
-# Two years of minutes, about 10 MB; a file with as many rows is left alone.
+# About 10 MB; a file with as many rows is left alone.
 MOST_ROWS = 1_048_576
 # So many rows are rewritten before they are committed, which a kill would lose.
 _ROWS_PER_COMMIT = 5_000_000
@@ -99,13 +101,15 @@ def compact(
 
 
 def _groups(snapshot: Snapshot) -> Iterator[tuple[DataFile, ...]]:
-    if snapshot.table in CURATED:
-        for own in slices(snapshot):
-            if own.is_apart:
-                yield from groups(own.files)
-        return
     for files in snapshot.by_partition().values():
-        yield from groups(files)
+        if snapshot.table.partition is None:
+            yield from groups(files)
+            continue
+        months: dict[datetime | None, list[DataFile]] = {}
+        for file in files:
+            months.setdefault(file_month(file), []).append(file)
+        for own in months.values():
+            yield from groups(own)
 
 
 def _all(

@@ -15,6 +15,7 @@ import pyarrow.fs as pafs
 from lake import files
 from lake.carry_tables import RAW_CARRY
 from lake.conditional import BY_RENAME, has_links
+from lake.counts import counted
 from lake.errors import ConflictError, DamagedError, LakeError
 from lake.files import DataFile
 from lake.fingerprint import Fingerprint, fingerprint
@@ -201,7 +202,7 @@ def _copied(step: _Step, file: DataFile) -> DataFile:
         ) from exc
     if len(data) != file.bytes:
         raise LakeError(
-            f"{at.table.name}/{file.path} has {len(data):,} bytes where its commit says "
+            f"{at.table.name}/{file.path} has {counted(len(data), 'byte')} where its commit says "
             f"{file.bytes:,}; the source is damaged. What was copied before stays."
         )
     if step.store is not None:

@@ -78,7 +78,7 @@ class Slice:
     @property
     def is_apart(self) -> bool:
         """Whether its files are known to hold nothing else."""
-        return all(_is_within(file, self.month) for file in self.files) and all(
+        return all(file_month(file) == self.month for file in self.files) and all(
             file.is_until(self.snapshot.until) for file in self.files
         )
 
@@ -150,7 +150,11 @@ def months_of(file: DataFile) -> list[datetime]:
     return list(months_in(Span(file.first, file.last + MINUTE)))
 
 
-def _is_within(file: DataFile, month: datetime) -> bool:
+def file_month(file: DataFile) -> datetime | None:
+    """Return the one month that a file holds rows of; None where there are several, or it does not
+    tell.
+    """
     if file.first is None or file.last is None:
-        return False
-    return month_of(file.first) == month == month_of(file.last)
+        return None
+    month = month_of(file.first)
+    return month if month == month_of(file.last) else None

@@ -203,7 +203,7 @@ def test_an_instrument_that_is_not_answered_again_is_failed_and_stays_as_it_is(
     server.faults.add(CHART, None, server_error(), instrument=FUTURE)
     result = fetch(server, where, around(), again=True, retries=0)
     assert [failure.instrument for failure in result.failed] == [FUTURE]
-    assert "300 minutes have no answer" in result.failed[0].reason
+    assert "no answer for 300 minutes" in result.failed[0].reason
     assert rows(where, "raw_candles").equals(before)
     # They are stored all the same, so the next backfill has nothing to do.
     assert fetch(server, where, around()).calls == 0

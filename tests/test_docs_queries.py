@@ -97,7 +97,11 @@ def test_the_command_lists_the_examples_and_runs_one_by_its_name(
 ) -> None:
     listed = basislake(None, "sql", "--examples", "--lake", tmp_path / "none")
     assert listed.code == 0
-    assert all(f"@{e.name}: {e.title}" in listed.out for e in EXAMPLES)
+    rows = [line.split(None, 1) for line in listed.out.splitlines()]
+    assert all([f"@{e.name}", e.title] in rows for e in EXAMPLES)
+    shown = basislake(None, "sql", "--examples", "@curve")
+    assert shown.out.startswith("@curve: The newest term structure\n")
+    assert "FROM term_structure_latest" in shown.out
     as_json = basislake(None, "sql", "--examples", "--json").json
     assert [(e["name"], e["sql"]) for e in as_json] == [(e.name, e.sql) for e in EXAMPLES]
     done = basislake(None, "sql", "@currencies", "--lake", where.uri, "--json")
@@ -107,7 +111,7 @@ def test_the_command_lists_the_examples_and_runs_one_by_its_name(
 def test_an_unknown_example_and_no_query_are_wrong_usage(where: Lake) -> None:
     unknown = basislake(None, "sql", "@curves", "--lake", where.uri)
     assert unknown.code == 2
-    assert "@curve, @by-time-left" in unknown.err
+    assert "@curve, @forward-rates" in unknown.err
     nothing = basislake(None, "sql", "--lake", where.uri)
     assert (nothing.code, "--examples" in nothing.err) == (2, True)
 

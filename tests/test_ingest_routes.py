@@ -325,7 +325,7 @@ def test_the_limit_holds_where_the_name_server_does_not_answer(
         told = ended(process)
     name_server.is_asked()
     assert told.code == 1
-    assert f"{REAL} cannot be reached: it took longer than 1 seconds." in told.err
+    assert f"{REAL} cannot be reached: it took longer than 1 s." in told.err
 
 
 @pytest.mark.slow

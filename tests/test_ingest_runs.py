@@ -247,7 +247,7 @@ def test_a_run_whose_process_was_stopped_is_stuck_at_once(at: Lake) -> None:
         wait_until(process, lambda: states(at, now) == ["stuck"])
         (found,) = runs(at, 10, now)
         assert running_line(found).startswith("Stuck: backfill ")
-        assert f"`kill -CONT {process.pid}` continues it" in running_line(found)
+        assert f"to continue it:\n  kill -CONT {process.pid}\n" in running_line(found)
         process.send_signal(signal.SIGCONT)
         wait_until(process, lambda: states(at, now) == ["running"])
         process.kill()

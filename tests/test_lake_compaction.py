@@ -20,7 +20,7 @@ from lake.files import DataFile
 from lake.fingerprint import fingerprint
 from lake.past import past
 from lake.slices import slices
-from lake.spans import MINUTE
+from lake.spans import MINUTE, Span
 from lake.state import State
 from lake.table import BATCH, Table
 from lake.tables import BASIS, CANDLES, CURATED, PERIODS, RAW_CANDLES
@@ -158,9 +158,10 @@ def test_explain_still_tells_by_which_call_a_compacted_candle_came(
     staged: Staged, tmp_path: Path
 ) -> None:
     where = staged.copy(tmp_path)
-    row = where.scan("basis").select("instrument", "ts").collect().row(0)
+    row = where.scan("basis").select("instrument", "ts").collect().sort("ts").row(-1)
     before = explain(State(where), *row).sides[0].fetched
-    files = where.snapshot(RAW_CANDLES).of(row[0])
+    minute = Span(row[1], row[1] + MINUTE)
+    files = [file for file in where.snapshot(RAW_CANDLES).of(row[0]) if file.may_hold(minute)]
     compact(where, PROGRAM)
     assert not set(files) & set(where.snapshot(RAW_CANDLES).of(row[0]))
     after = explain(State(where), *row).sides[0].fetched

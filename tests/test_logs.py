@@ -67,7 +67,7 @@ def test_a_backfill_logs_its_start_its_calls_in_trouble_and_each_finished_instru
     numbers = sorted(re.findall(r"\[(\d)/2\]", " ".join(finished.values())))
     assert numbers == ["1", "2"]
     assert re.search(
-        r"ERROR Failed: \[.*minutes have no answer: .*HTTP 502", finished["BTC-5APR24"]
+        r"ERROR Failed: \[.*no answer for .* minutes: .*HTTP 502", finished["BTC-5APR24"]
     )
     assert re.search(
         r"INFO \[.* complete, 2,\d\d\d candles, 2 calls, 1 retry$", finished["BTC-PERPETUAL"]
@@ -131,7 +131,9 @@ def test_ctrl_c_says_what_is_true_and_which_command_goes_on(
         done = ended(process)
     lines = assert_log(done)
     assert done.code == 130
-    assert re.search(r"[1-9],\d{3} new candles that came are saved, \d of 2 instruments", lines[-2])
+    assert re.search(
+        r"saved: [1-9],\d{3} new candles, all that came; complete: \d of 2 instruments", lines[-2]
+    )
     given = " ".join(line[3:])
     assert f"Interrupted. What was committed is safe; `basislake {given}` goes on." in lines[-1]
 

@@ -192,6 +192,16 @@ def test_the_surface_and_the_front_are_medians_and_last_values(where: Lake, fact
         assert found["instrument"][-1] == last["instrument"][0]
 
 
+def test_figures_of_hours_show_what_their_queries_find_in_the_whole_lake(
+    where: Lake, facts: Facts
+) -> None:
+    hourly = {each.name: where.sql(each.sql) for each in FIGURES if each.is_hourly}
+    assert len(hourly) == 3
+    for name, found in hourly.items():
+        assert found.height > 0
+        assert facts.rows[name] == json.loads(json.dumps(found.to_dict(as_series=False)))
+
+
 # Instrument; minutes present, missing, failed, never asked; candles refused, suspect; verdict.
 WEIGHED = [
     ("BTC-PERPETUAL", 9_770_000, 0, 0, 0, 192, 0, "sound"),

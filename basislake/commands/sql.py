@@ -40,7 +40,12 @@ def _complete(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to a file, in the format that its name ends in; .gz after it compresses text",
 )
-@click.option("--examples", "shows_examples", is_flag=True, help="List questions that are ready")
+@click.option(
+    "--examples",
+    "shows_examples",
+    is_flag=True,
+    help="List the ready questions; of the one that QUERY names, show the SQL",
+)
 @wide_option
 @json_option
 def sql(**given: Any) -> int:

@@ -19,7 +19,7 @@ FRONT = Figure(
     title="Front-quarterly basis",
     caption=f"Annualised, rolled {FRONT_QUARTERLY_ROLL_DAYS} days before each expiry",
     meaning=(
-        "The view `front_quarterly`: the quarterly future that expires first of those with more "
+        "The view `front_by`: the quarterly future that expires first of those with more "
         f"than {FRONT_QUARTERLY_ROLL_DAYS} days left. The time of the lake is cut into at most "
         f"{FRONT_STEPS:,} equal steps, of an hour or more, counted from 1970: a point is the last "
         "minute of a step that is not suspect. A step without one breaks the line; the pointer "
@@ -29,7 +29,7 @@ FRONT = Figure(
         WITH {step_sql(FRONT_STEPS)}, steps AS (
             SELECT coin, {start_sql()} AS start, arg_max(instrument, ts) AS instrument,
                    arg_max(annualised_pct, ts) AS annualised_pct
-            FROM front_quarterly
+            FROM front_by('quarterly', {FRONT_QUARTERLY_ROLL_DAYS})
             CROSS JOIN step
             WHERE NOT suspect
             GROUP BY ALL
@@ -94,6 +94,7 @@ SURFACE = Figure(
         unit="%",
     ),
     is_wide=True,
+    is_hourly=True,
 )
 
 TERM_STRUCTURE = Figure(
@@ -131,6 +132,7 @@ TERM_STRUCTURE = Figure(
         y_title="annualised basis, % a year",
         unit="%",
     ),
+    is_hourly=True,
 )
 
 MATURITY = Figure(
@@ -164,6 +166,7 @@ MATURITY = Figure(
         y_title="annualised basis, % a year",
         unit="%",
     ),
+    is_hourly=True,
 )
 
 CONTRACTS = Figure(

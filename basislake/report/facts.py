@@ -1,6 +1,7 @@
 """The facts of a report: every figure's rows, as plain values, the same in page and JSON."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,17 +12,18 @@ import orjson
 from basislake import PROGRAM
 from basislake.report import basis, completeness, market, quality, upkeep
 from basislake.report.beside import Loaded, database_frames, lake_frames, run_frames
-from basislake.report.figures import Figure
+from basislake.report.figures import HOURS_SQL, Figure
 from lake import Lake, duck
 from lake.errors import LakeError, UsageError
 from lake.state import State
 from lake.table import BATCH
-from lake.tables import RAW_CANDLES
+from lake.tables import BASIS, RAW_CANDLES
 from lake.views.curves import TERM_STRUCTURE_LATEST
 
 FORMAT = 3
 _END_BATCH = 2**63
 _READ_OFTEN = TERM_STRUCTURE_LATEST.name
+_HOURS = "basis_hours"
 
 # In the order of the page.
 FIGURES: tuple[Figure, ...] = (
@@ -136,15 +138,27 @@ def answers(
     try:
         # Several figures read this view: as a table of the same name it is worked out once.
         duck.rows(connection, f"CREATE TEMP TABLE {_READ_OFTEN} AS FROM {_READ_OFTEN}")
+        duck.rows(connection, f"CREATE TEMP TABLE {_HOURS} AS {HOURS_SQL}")
         for figure in FIGURES:
             try:
-                found = duck.rows(connection, figure.sql)
+                with _hours_only(connection) if figure.is_hourly else nullcontext():
+                    found = duck.rows(connection, figure.sql)
             except UsageError as exc:
                 # The query is ours, so it is the lake that is not as it should be.
                 raise LakeError(f"The figure {figure.name} cannot be worked out: {exc}") from exc
             yield figure, _plain(found.to_dict(as_series=False))
     finally:
         connection.close()
+
+
+@contextmanager
+def _hours_only(connection: duck.Connection) -> Iterator[None]:
+    """Let `basis` be the last minute of each hour."""
+    duck.rows(connection, f"CREATE TEMP VIEW {BASIS.name} AS FROM {_HOURS}")
+    try:
+        yield
+    finally:
+        duck.rows(connection, f"DROP VIEW temp.{BASIS.name}")
 
 
 def to_json(facts: Facts) -> bytes:

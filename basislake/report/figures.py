@@ -89,6 +89,8 @@ class Figure:
         is_wide: whether it takes the page's whole width.
         is_lasting: whether the same lake answers the same later; if not, `verify` asks, and does
             not compare.
+        is_hourly: whether its query reads of `basis` nothing but HOURS_SQL, which is then read once
+            for all figures of the kind.
     """
 
     name: str
@@ -101,6 +103,14 @@ class Figure:
     listing: Listing | None = None
     is_wide: bool = False
     is_lasting: bool = True
+    is_hourly: bool = False
+
+
+HOURS_SQL = """
+    SELECT instrument, ts, days_to_expiry, annualised_pct, future_traded, perpetual_traded, suspect
+    FROM basis
+    WHERE (epoch_us(ts) // 60000000 + 1) % 60 = 0
+"""
 
 
 def query(text: str) -> str:

@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from basislake.output import counted
 from basislake.report.facts import Facts
 from basislake.report.listing import share
 from basislake.report.quality import SLIGHT_PCT
+from lake.counts import counted
 
 _NAMED = 5
 

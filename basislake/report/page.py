@@ -10,12 +10,12 @@ from typing import Any
 
 import orjson
 
-from basislake.output import counted
 from basislake.report.facts import FIGURES, Facts, to_json
 from basislake.report.figures import Chart, Figure, Listing
 from basislake.report.listing import count_of, listing, prose, time
 from basislake.report.notices import notices
 from basislake.report.ticker import cards, tiles
+from lake.counts import counted
 
 # The name of each part of the page, and the figures in it.
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -14,6 +14,7 @@ from basislake.report.figures import Figure
 from basislake.report.files import Place, place
 from basislake.report.page import facts_in, page
 from lake import Lake
+from lake.counts import counted
 from lake.errors import LakeError
 
 # Figures that are about the database, which has no versions to go back to.
@@ -153,7 +154,8 @@ def _difference(now: Rows, then: Rows) -> str:
     lengths = {len(values) for values in then.values()}
     columns = [name for name, values in now.items() if values != then[name]]
     if len(next(iter(now.values()))) not in lengths:
-        return f"{len(next(iter(now.values()))):,} rows now, {max(lengths, default=0):,} then"
+        rows = counted(len(next(iter(now.values()))), "row")
+        return f"{rows} now, {max(lengths, default=0):,} then"
     place = next(
         n for n, (a, b) in enumerate(zip(now[columns[0]], then[columns[0]], strict=True)) if a != b
     )

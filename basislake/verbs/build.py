@@ -6,12 +6,13 @@ from datetime import datetime
 
 from basislake.curate import curate
 from basislake.engines import Engine
-from basislake.output import Progress, called, counted, duration, print_json, say
+from basislake.output import Progress, called, duration, print_json, say
 from basislake.settings import check_exists, lake_flag
 from basislake.status import is_behind
 from basislake.tables import print_figures
 from lake import Lake
 from lake.batches import newest_batch
+from lake.counts import counted
 from lake.past import past
 from transforms.build import BuildResult
 

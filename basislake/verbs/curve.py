@@ -8,11 +8,12 @@ import click
 import polars as pl
 
 from basislake.columns import Column
-from basislake.output import counted, print_json, say
+from basislake.output import print_json, say
 from basislake.settings import check_exists
 from basislake.tables import print_table
 from ingest.selection import select
 from lake import Lake, duck
+from lake.counts import counted
 from lake.spans import floor_minute
 from lake.tables import INSTRUMENTS
 from lake.views.curves import LOOK_BACK_DAYS, TERM_STRUCTURE, TERM_STRUCTURE_LATEST

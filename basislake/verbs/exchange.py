@@ -19,7 +19,8 @@ from basislake.exchange.limit import CreditLimit
 from basislake.exchange.replay import RECORDED, replay_universe
 from basislake.exchange.server import SimulatedExchange, serve_forever
 from basislake.exchange.universe import Universe, weekly_universe
-from basislake.output import counted, print_json, say
+from basislake.output import print_json, say
+from lake.counts import counted
 from lake.errors import UsageError
 
 # On this day the full market has 248 expired futures of each coin.

@@ -7,7 +7,7 @@ from basislake.access import check_access
 from basislake.chores import Work
 from basislake.exchange_settings import ExchangeSettings
 from basislake.follow import Followed, Follower
-from basislake.output import counted, duration, print_json, say
+from basislake.output import duration, print_json, say
 from basislake.screen import SCREEN
 from basislake.target import Target
 from basislake.verbs.build import build_told
@@ -16,6 +16,7 @@ from basislake.verbs.load import load_told
 from ingest.schedule import Rhythm
 from ingest.selection import Selection
 from lake import Lake
+from lake.counts import counted
 from lake.errors import UsageError
 from lake.maintenance import maintain
 

@@ -7,10 +7,11 @@ import click
 
 from basislake.health import Health
 from basislake.health import health as health_of
-from basislake.output import counted, print_json, say
+from basislake.output import print_json, say
 from basislake.settings import check_exists
 from basislake.tables import print_table
 from lake import Lake
+from lake.counts import counted
 
 
 def health(where: Lake, hours: float, *, as_json: bool) -> int:
@@ -32,4 +33,4 @@ def _verdict(found: Health, hours: float) -> str:
     of = f"scope: {found.scope}"
     if found.problems:
         return f"Not healthy: {counted(len(found.problems), 'problem')} ({of})."
-    return f"Healthy: nothing failed, and no newest minute is older than {hours:g} hours ({of})."
+    return f"Healthy: nothing failed, and no newest minute is older than {hours:g} h ({of})."

@@ -8,7 +8,7 @@ from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
 from basislake.news import finished_line
 from basislake.output import Progress as ProgressLine
-from basislake.output import counted, duration, print_json, say, size
+from basislake.output import duration, print_json, say, size
 from basislake.pipeline import (
     Fetched,
     fetch,
@@ -22,6 +22,7 @@ from ingest.discover import Discovery
 from ingest.results import Finished, Progress, Result
 from ingest.selection import Selection
 from lake import Lake
+from lake.counts import counted
 
 
 def backfill(

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from basislake.defaults import EMBEDDED
-from basislake.output import called, counted, duration, print_json, say
+from basislake.output import called, duration, print_json, say
 from basislake.settings import check_exists, lake_flag
 from basislake.status import BEHIND, is_behind
 from basislake.tables import print_figures
 from basislake.target import Target
 from basislake.verbs.parity import compare_told, partition_line, show_comparison, show_preview
 from lake import Lake
+from lake.counts import counted
 from lake.errors import LoadError, UsageError
 from load.preview import preview
 from load.results import LoadResult

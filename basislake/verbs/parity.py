@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
-from basislake.output import Progress, counted, duration, json_text, print_json, say
+from basislake.output import Progress, duration, json_text, print_json, say
 from basislake.tables import paragraph, print_table
 from basislake.target import Target
 from lake import Lake
+from lake.counts import counted
 from load.compare import Comparison, Difference, compare
 from load.preview import Preview
 from load.results import Progress as LoadProgress

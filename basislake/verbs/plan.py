@@ -9,7 +9,7 @@ import click
 from basislake.columns import Column, Kind
 from basislake.estimates import BASIS, estimate
 from basislake.exchange_settings import ExchangeSettings
-from basislake.output import called, counted, duration, print_json, say, size
+from basislake.output import called, duration, print_json, say, size
 from basislake.pipeline import knows_nothing
 from basislake.settings import lake_flag
 from basislake.tables import print_table
@@ -20,6 +20,7 @@ from ingest.scope import described, scope_of, within
 from ingest.selection import Selection
 from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
 from lake import Lake
+from lake.counts import counted
 from lake.tables import INSTRUMENTS
 
 # The answer is wanted now; a run has more patience.

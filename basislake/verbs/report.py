@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from basislake.asof import opened
-from basislake.output import Progress, counted, duration, print_json, say, size
+from basislake.output import Progress, duration, print_json, say, size
 from basislake.report.beside import Loaded
 from basislake.report.evidence import Evidence, evidence
 from basislake.report.make import Made, make
@@ -17,6 +17,7 @@ from basislake.tables import paragraph, print_table
 from basislake.target import Target
 from lake import Lake
 from lake.cores import cores
+from lake.counts import counted
 from lake.errors import BasislakeError, UsageError
 
 

@@ -6,12 +6,13 @@ import click
 import polars as pl
 
 from basislake import PROGRAM
-from basislake.output import called, counted, print_json
+from basislake.output import called, print_json
 from basislake.settings import check_exists, lake_flag
 from ingest.scope import as_json as scope_as_json
 from ingest.scope import described, outside, scope_of, set_scope
 from ingest.selection import Selection
 from lake import Lake
+from lake.counts import counted
 from lake.tables import INSTRUMENTS
 
 

@@ -12,15 +12,16 @@ import polars as pl
 
 from basislake.asof import opened
 from basislake.columns import Column, Kind
-from basislake.examples import EXAMPLES, MARK
+from basislake.examples import EXAMPLES, MARK, SUBJECTS, named
 from basislake.export import export, objects, readable
 from basislake.files import replacing
 from basislake.formats import BINARY, TABLE, format_of
-from basislake.output import counted, print_json, say, size
+from basislake.output import print_json, say, size
 from basislake.queries import query_text
 from basislake.settings import check_exists
 from basislake.tables import heading, paragraph, print_table
 from lake import Lake, duck
+from lake.counts import counted
 from lake.errors import UsageError
 from lake.table import Type
 from lake.tables import TABLES
@@ -40,7 +41,7 @@ def sql(
 ) -> int:
     """See `basislake.commands.sql`; return the exit code."""
     if shows_examples:
-        _show_examples(as_json=as_json)
+        _show_examples(query, as_json=as_json)
         return 0
     format_, is_compressed = format_of("json" if as_json else format_, output)
     if query is None:
@@ -163,11 +164,22 @@ def _save(frame: pl.DataFrame, format_: str, output: Path, *, is_compressed: boo
     say(f"Wrote {counted(frame.height, 'row')}{bytes_} to {output}.")
 
 
-def _show_examples(*, as_json: bool) -> None:
+def _show_examples(name: str | None, *, as_json: bool) -> None:
+    """All examples by subject; of one that is named, what it answers and its SQL."""
     if as_json:
-        print_json([asdict(example) for example in EXAMPLES])
-        return
-    for example in EXAMPLES:
+        print_json([asdict(example) for example in ([named(name)] if name else EXAMPLES)])
+    elif name:
+        example = named(name)
         heading(f"{MARK}{example.name}: {example.title}")
         paragraph(example.expect)
         click.echo(f"\n{indent(example.sql, '    ')}\n")
+    else:
+        for subject, _, examples in SUBJECTS:
+            rows = [(MARK + example.name, example.title) for example in examples]
+            if rows:
+                print_table(subject, ["name", "question"], rows)
+                click.echo()
+        paragraph(
+            "`basislake sql @NAME` answers, `basislake sql --examples @NAME` shows the SQL. "
+            "docs/queries.md has all of it, and questions that other verbs answer."
+        )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from basislake.defaults import EMBEDDED
-from basislake.output import counted, print_json, say
+from basislake.output import print_json, say
 from basislake.overview import (
     next_steps,
     show_coins,
@@ -16,13 +16,15 @@ from basislake.overview import (
     show_summary,
     show_tables,
 )
+from basislake.pasting import pasted
 from basislake.retry import retry_command
 from basislake.runs import show_ended, show_running
 from basislake.settings import check_exists, lake_flag
 from basislake.status import database_status, lake_status
-from basislake.tables import print_table
+from basislake.tables import line_length, paragraph, print_table
 from basislake.target import Target
 from lake import Lake
+from lake.counts import counted
 from lake.errors import LoadError
 from load.address import DEFAULT_SCHEMA
 
@@ -94,14 +96,17 @@ def _show(found: dict[str, Any], now: datetime) -> None:
 
 def _show_failed(found: Mapping[str, Any]) -> None:
     """What got no answer; of the instruments in scope the command that asks for just that."""
-    told = ""
+    told, command = "", ""
     if found["retry"]:
         count = counted(len(found["failed"]), "instrument")
-        told = f"To ask again for just that ({count}):\n  {found['retry']}"
-    _show_intervals("Asked, not answered", found["unanswered"], told)
+        told = f"To ask again for just that ({count}):"
+        command = pasted(found["retry"], line_length())
+    _show_intervals("Asked, not answered", found["unanswered"], told, command)
 
 
-def _show_intervals(title: str, intervals: Sequence[Mapping[str, Any]], note: str) -> None:
+def _show_intervals(
+    title: str, intervals: Sequence[Mapping[str, Any]], note: str, command: str = ""
+) -> None:
     if not intervals:
         return
     rows = [list(row.values()) for row in intervals[:_SHOWN_INTERVALS]]
@@ -110,7 +115,9 @@ def _show_intervals(title: str, intervals: Sequence[Mapping[str, Any]], note: st
     if more:
         click.echo(f"And {counted(more, 'interval')} more; `--json` lists all.")
     if note:
-        click.echo(note)
+        paragraph(note)
+    if command:
+        click.echo(command)
     click.echo()
 
 

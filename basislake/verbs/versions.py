@@ -7,12 +7,13 @@ import click
 
 import lake
 from basislake.asof import opened
-from basislake.output import Progress, counted, print_json, say
+from basislake.output import Progress, print_json, say
 from basislake.settings import check_exists
 from basislake.tables import print_table
 from lake import Lake
 from lake.batches import newest_batch
 from lake.cores import cores
+from lake.counts import counted
 from lake.difference import COMPARED, Difference, differences
 from lake.fingerprint import Fingerprint
 from lake.fingerprint import fingerprint as fingerprint_of

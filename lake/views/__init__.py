@@ -12,6 +12,7 @@ from lake.views.declaration import Parameter, View
 from lake.views.fronts import (
     BACK_ADJUSTED_BY,
     CONTINUOUS_BY,
+    FRONT_BY,
     FRONT_QUARTERLY,
     FRONT_QUARTERLY_ADJUSTED,
     ROLLS_BY,
@@ -32,6 +33,7 @@ VIEWS: tuple[View, ...] = (
     CONTINUOUS_BETWEEN,
     CONTINUOUS,
     ROLLS,
+    FRONT_BY,
     ROLLS_BY,
     CONTINUOUS_BY,
     FRONT_QUARTERLY,

@@ -114,7 +114,7 @@ TERM_STRUCTURE_LATEST = View(
     columns=_COLUMNS,
     sql=_curve_sql("""
         SELECT base AS coin, max(ts) AS ts
-        FROM basis
+        FROM (SELECT instrument, max(ts) AS ts FROM basis GROUP BY instrument)
         JOIN instruments USING (instrument)
         GROUP BY base
     """),

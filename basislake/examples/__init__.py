@@ -1,0 +1,47 @@
+"""Questions that a lake answers, ready to run: `basislake sql @NAME` and docs/queries.md are
+written from them.
+"""
+
+from basislake.examples.curve import CURVE
+from basislake.examples.example import Example
+from basislake.examples.history import HISTORY
+from basislake.examples.lines import CHECKS, CURVES, ELSEWHERE, LOOK_UP, SERIES, Line
+from basislake.examples.market import PRICES
+from basislake.examples.soundness import SOUNDNESS
+from basislake.examples.volume import TRADING
+from lake.errors import UsageError
+
+MARK = "@"
+
+# Title of a subject, lines of the command that answer questions of it, and examples.
+SUBJECTS: tuple[tuple[str, tuple[Line, ...], tuple[Example, ...]], ...] = (
+    ("Prices and contracts", LOOK_UP, PRICES),
+    ("The curve", CURVES, CURVE),
+    ("The basis through time", SERIES, HISTORY),
+    ("Trading", (), TRADING),
+    ("Is the data complete and sound?", CHECKS, SOUNDNESS),
+    ("In other tools", ELSEWHERE, ()),
+)
+EXAMPLES = tuple(example for _, _, examples in SUBJECTS for example in examples)
+
+
+def text_of(query: str) -> str:
+    """Return the SQL of an example that was named with the mark, other queries as they are.
+
+    Raises:
+        UsageError: no example has the name.
+    """
+    return named(query).sql if query.startswith(MARK) else query
+
+
+def named(name: str) -> Example:
+    """Return an example by its name with the mark.
+
+    Raises:
+        UsageError: no example has the name.
+    """
+    for example in EXAMPLES:
+        if name == MARK + example.name:
+            return example
+    names = ", ".join(MARK + example.name for example in EXAMPLES)
+    raise UsageError(f"There is no example {name}; there are {names}.")

@@ -1,0 +1,46 @@
+"""Commands that are printed to be pasted, on lines that fit the terminal."""
+
+import re
+from collections.abc import Iterator
+
+_INDENT, _FURTHER = "  ", "      "
+_GOES_ON = " \\"
+_NAMES = "--instruments "
+
+
+def pasted(command: str, columns: int | None) -> str:
+    r"""Return a command on indented lines, of which each but the last ends with a backslash; pure.
+
+    A line is broken before an option; a long list of instruments becomes several options. A word
+    alone may still be longer than the line.
+
+    Args:
+        command: on one line.
+        columns: of the terminal, None where a line may be of any length.
+    """
+    if columns is None or len(_INDENT + command) <= columns:
+        return _INDENT + command
+    room = columns - len(_FURTHER + _GOES_ON)
+    words = [part for word in re.split(r" (?=--)", command) for part in _parts(word, room)]
+    lines = [words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + 1 + len(word) <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return _INDENT + f"{_GOES_ON}\n{_FURTHER}".join(lines)
+
+
+def _parts(word: str, room: int) -> Iterator[str]:
+    """An option; one that names many instruments as several."""
+    if not word.startswith(_NAMES):
+        yield word
+        return
+    names = ""
+    for name in word.removeprefix(_NAMES).split(","):
+        if names and len(f"{_NAMES}{names},{name}") > room:
+            yield _NAMES + names
+            names = name
+        else:
+            names = f"{names},{name}" if names else name
+    yield _NAMES + names
