@@ -6,6 +6,7 @@ Files of a curated table stay within their month, and every file keeps a digest 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from lake.carry_tables import CARRY, REJECTED
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
 from lake.fingerprint import proven_rows
@@ -22,7 +23,11 @@ _ROWS_PER_COMMIT = 5_000_000
 # A build may replace some of the files at any time; it makes progress each time.
 _TRIES = 5
 # Tables that grow by small files; a build or a batch replaces the others as a whole.
-GROWING = (*RAW, *(table for table in CURATED if table.partition))
+GROWING = (
+    *RAW,
+    *(table for table in CURATED if table.partition),
+    *(c for c in CARRY if c != REJECTED),
+)
 
 
 @dataclass(slots=True)
@@ -99,7 +104,7 @@ def compact(
 
 
 def _groups(snapshot: Snapshot) -> Iterator[tuple[DataFile, ...]]:
-    if snapshot.table in CURATED:
+    if snapshot.table in CURATED and snapshot.table.partition:
         for own in slices(snapshot):
             if own.is_apart:
                 yield from groups(own.files)

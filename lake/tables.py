@@ -235,7 +235,7 @@ RECORDS = Table(
 )
 
 # What a build makes, in the order it commits.
-CURATED = (CANDLES, BASIS, QUARANTINE, *CARRY, PERIODS, WARNINGS, QUALITY)
+CURATED = (CANDLES, BASIS, *CARRY, QUARANTINE, PERIODS, WARNINGS, QUALITY)
 
 BUILDS = Table(
     name="builds",
