@@ -244,7 +244,8 @@ def test_a_full_build_replaces_damaged_tables_and_other_rules_make_all_again(
     row = last.read().tail(1).with_columns(rules=pl.lit("other"))
     base = where.snapshot(FUNDING)
     where.commit(base, [], LINEAGE, removing=base.files, counters={BUILD: 2})
-    where.commit(last, [where.write(BUILDS, row)], LINEAGE, counters={BUILD: 2})
+    other = where.write(BUILDS, row)
+    where.commit(last, [other], LINEAGE, removing=last.files, counters={BUILD: 2})
     assert where.state().read(FUNDING).is_empty()
     build(where)
     assert found(where) == again
