@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -177,6 +178,9 @@ def test_new_keys_are_added_other_changes_make_a_dataset_again_and_the_rest_stay
     for batch in (1, newest):
         build(past(where, batch))
         assert found(where) == elsewhere(build, past(where, batch))
+    unproved = "SELECT instrument, month FROM funding_proof WHERE NOT proved"
+    assert past(where, 1).sql(unproved).rows() == [(PERPETUAL, date(2020, 1, 1))]
+    assert past(where, newest).sql(unproved).rows() == []
     build(where)
     assert found(where) == elsewhere(build, where)
     still = versions(where)
