@@ -27,13 +27,13 @@ def hours(count: int = 8) -> list[Row]:
     """Hours of two perpetuals, of values that a detour over text would change."""
     rows = [row for name in (OTHER, PERPETUAL) for row in funding(name, count)]
     since = rows[0]["hour_end"]
-    return [row | {"interest_1h": ODD[(row["hour_end"] - since) // HOUR % 8]} for row in rows]
+    return [{**row, "interest_1h": ODD[(row["hour_end"] - since) // HOUR % 8]} for row in rows]
 
 
 def days() -> list[Row]:
     """Settlements of two instruments, and a delivery at the moment of a settlement."""
     own = [settlement(name, SINCE + n * DAY, 9000.0) for name in (PERPETUAL, OTHER) for n in (0, 1)]
-    return [*own, own[1] | {"type": "delivery", "index_price": 0.1 + 0.2}]
+    return [*own, {**own[1], "type": "delivery", "index_price": 0.1 + 0.2}]
 
 
 def filled(target: Target) -> None:
@@ -110,7 +110,7 @@ def test_only_what_is_new_is_sent_and_other_rows_are_not_touched(target: Target)
     assert before < written(target)
     # An hour before comes late, and the newest has another rate.
     late = funding("BTC-LATE", 1)
-    put(target.lake, FUNDING, [*hours(), *late, newest | {"interest_8h": 0.25}])
+    put(target.lake, FUNDING, [*hours(), *late, {**newest, "interest_8h": 0.25}])
     assert sent(target.load()) == {"funding_rates": (1, 0, 18)}
     assert before < written(target)
     sums = "SELECT count(*), max(interest_8h) FROM funding_rates"

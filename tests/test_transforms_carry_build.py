@@ -288,6 +288,7 @@ def test_hours_that_came_one_by_one_are_compacted_and_still_built_from(
     assert versions(where) == before
 
 
-def test_no_two_warning_rules_have_one_name() -> None:
-    names = [*WARNING_RULES, *(rule for c in CURATIONS for rule in c.warnings)]
-    assert len({rule.name for rule in names}) == len(names)
+def test_the_warning_rules_of_funding_are_told_from_those_of_candles_by_their_names() -> None:
+    of_carry = {rule.name for c in CURATIONS for rule in c.warnings}
+    assert all(name.startswith("funding_") for name in of_carry)
+    assert not any(rule.name.startswith("funding_") for rule in WARNING_RULES)
