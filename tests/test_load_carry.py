@@ -1,19 +1,44 @@
 """Funding, delivery prices and settlements in PostgreSQL."""
 
+import json
 from collections.abc import Sequence
-from datetime import date, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import polars as pl
+import pytest
 
 from lake import Lake
-from lake.carry_tables import DELIVERIES, FUNDING, SETTLEMENTS
+from lake.carry_tables import (
+    DELIVERIES,
+    FUNDING,
+    RAW_DELIVERIES,
+    RAW_FUNDING,
+    RAW_SETTLEMENTS,
+    SETTLEMENTS,
+)
 from lake.table import Table
+from lake.tables import WARNINGS
 from load.preview import parity
 from load.results import LoadResult
-from tests.carrying import DAY, HOUR, OTHER, PERPETUAL, SINCE, deliveries, funding, settlement
-from tests.lakes import Row, fill, mark_built
+from tests.carrying import (
+    DAY,
+    HOUR,
+    OTHER,
+    PERPETUAL,
+    SINCE,
+    deliveries,
+    funding,
+    receive,
+    settlement,
+)
+from tests.lakes import Row, fill, instrument, mark_built, record
 from tests.loading import ODD, Target
+from transforms.build import build
 
+RECORDED = Path(__file__).parents[2] / "shared" / "recordings" / "carry"
 NAMES = ("funding_rates", "delivery_prices", "settlements")
 
 
@@ -127,3 +152,68 @@ def test_only_what_is_new_is_sent_and_other_rows_are_not_touched(target: Target)
     )  # fmt: skip
     target.load(full=True)
     assert target.compare().equal
+
+
+def recorded(name: str) -> Any:  # noqa: ANN401
+    (path,) = RECORDED.glob(f"{name}_2026-09-20.json")
+    return json.loads(path.read_text())
+
+
+def time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms // 1000, UTC) + timedelta(milliseconds=ms % 1000)
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recordings in ../shared are not here")
+def test_recorded_rows_are_built_proved_and_loaded_to_the_last_digit(
+    target: Target, tmp_path: Path
+) -> None:
+    target.lake = where = Lake(str(tmp_path / "recorded"))
+    rates = ("index_price", "prev_index_price", "interest_1h", "interest_8h")
+    hours = recorded("get_funding_rate_history_BTC-PERPETUAL")
+    days = recorded("get_delivery_prices_btc_usd")["data"]
+    settled = recorded("get_last_settlements_by_currency_BTC")["settlements"]
+    cells = ("type", "position", "mark_price", "index_price")
+    future, expiry = "BTC-20SEP26", datetime(2026, 9, 20, 8, tzinfo=UTC)
+    record(where, [instrument(future, expiry), instrument(PERPETUAL)])
+    receive(
+        where,
+        {
+            RAW_FUNDING: [
+                {"instrument": PERPETUAL, "hour_end": time(row["timestamp"])}
+                | {name: row[name] for name in rates}
+                for row in hours
+            ],
+            RAW_DELIVERIES: [
+                {
+                    "index_name": "btc_usd",
+                    "delivered_at": datetime.fromisoformat(f"{row['date']}T08:00Z"),
+                    "delivery_price": row["delivery_price"],
+                }
+                for row in days
+            ],
+            RAW_SETTLEMENTS: [
+                {"instrument": row["instrument_name"], "settled_at": time(row["timestamp"])}
+                | {name: row[name] for name in cells}
+                for row in settled
+                if row["type"] != "exercise"
+            ],
+        },
+    )
+    with ThreadPoolExecutor(1) as executor:
+        assert build(where, executor, "test").carry["rejected"] == 0
+    assert where.sql("SELECT fsum(interest_1h) FROM funding").item() == 2.160401415896643e-4
+    assert where.sql("FROM index_chain").is_empty()
+    assert where.read(WARNINGS).is_empty()
+    assert where.sql("FROM delivery_proof").rows() == [
+        (future, expiry, 80321.21, 80321.21, 0.0, True, None)
+    ]
+    target.load()
+    held = "SELECT timestamp, index_price, interest_1h, interest_8h FROM funding_rates"
+    assert set(target.query(held)) == {
+        (time(row["timestamp"]), *(row[n] for n in rates if n != "prev_index_price"))
+        for row in hours
+    }
+    prices = "SELECT date::text, delivery_price FROM delivery_prices"
+    assert set(target.query(prices)) == {(row["date"], row["delivery_price"]) for row in days}
+    one = "SELECT type, position, index_price FROM settlements WHERE instrument = $1"
+    assert target.query(one, future) == [("delivery", 31999610.0, 80321.21)]
