@@ -124,22 +124,24 @@ def build(
     sources = read_sources(lake)
     alike = {"rules": rules_hash(), "settings": json.dumps(SETTINGS, sort_keys=True)}
     # A full build reads nothing of the curated tables, so it replaces damaged ones.
-    last = None if full else _last(bases, alike)
+    last = None if full else _last(bases, sources, alike)
     chosen = sources.all() if full else outdated(sources, last, bases)
     built: list[Built] = []
     written = 0
     if chosen is not None:
         built = _run(lake, into, executor, sources, bases, chosen, report, full=full)
-        known = last if last and is_whole(sources, last) else None
-        carry = carry_build.curate(lake, sources.batch, bases, known)
+        carry = carry_build.curate(lake, sources.batch, bases, last)
         info = {**alike, "program": program}
         written = _commit(into, bases, sources, built, carry, info, now, full=full)
     return _result(bases, sources, built, written, clock() - start_s)
 
 
-def _last(bases: Mapping[str, Snapshot], alike: Mapping[str, str]) -> dict[str, Any] | None:
+def _last(
+    bases: Mapping[str, Snapshot], sources: Sources, alike: Mapping[str, str]
+) -> dict[str, Any] | None:
     """The row of the last build, None where it does not tell what the tables hold: there is none,
-    its rules were others, or one that was killed has committed since.
+    its rules were others, one that was killed has committed since, or something has come under a
+    number that it had seen.
     """
     rows = bases[BUILDS.name].read()
     if rows.is_empty():
@@ -147,7 +149,7 @@ def _last(bases: Mapping[str, Snapshot], alike: Mapping[str, str]) -> dict[str, 
     last = rows.row(-1, named=True)
     is_dirty = any(bases[table.name].counter(BUILD) > last["build"] for table in CURATED)
     is_alike = all(last[name] == value for name, value in alike.items())
-    return last if is_alike and not is_dirty else None
+    return last if is_alike and not is_dirty and is_whole(sources, last) else None
 
 
 def _run(

@@ -148,10 +148,10 @@ def outdated(
         last: the row of the build that the curated tables are of, None where that is not known.
         bases: the curated tables, by name.
     """
-    if last is not None and last[BATCH] == now.batch and is_whole(now, last):
+    if last is not None and last[BATCH] == now.batch:
         return None
     both = replace(now, held=_with_curated(now.held, bases))
-    if last is None or not is_whole(now, last):
+    if last is None:
         return both.all()
     oldest, newest = sorted((last[BATCH], now.batch))
     since = replace(now.raw, until=newest).since(oldest)
