@@ -85,15 +85,22 @@ def settlement(name: str, day: datetime, price: float, **others: Any) -> Row:  #
 
 
 def receive(where: Lake, rows: Mapping[Table, Sequence[Row]]) -> int:
-    """Commit raw rows as the next batch, and that they were asked for; return its number."""
+    """Commit raw rows as the next batch, and that they were asked for; return its number. Without
+    rows, candles were asked for.
+    """
     number = claim(where, where.snapshot(RAW_CANDLES), (), LINEAGE)
     for table, own in rows.items():
         frame = pl.DataFrame(own, schema=schema_of(table), orient="row")
         file = where.write(table, frame.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
         where.commit(where.snapshot(table), [file], LINEAGE, counters={BATCH: number})
+    subjects = [
+        (table.name.removeprefix("raw_"), name)
+        for table, own in rows.items()
+        for name in sorted({row[table.key[0]] for row in own})
+    ]
     asked = [
         {
-            "dataset": table.name.removeprefix("raw_"),
+            "dataset": dataset,
             "instrument": name,
             "start": SINCE,
             "end": SINCE + HOUR,
@@ -104,8 +111,7 @@ def receive(where: Lake, rows: Mapping[Table, Sequence[Row]]) -> int:
             "program": "test",
             "at": NOW,
         }
-        for table, own in rows.items()
-        for name in sorted({row[table.key[0]] for row in own})
+        for dataset, name in subjects or [("candles", PERPETUAL)]
     ]
     frame = pl.DataFrame(asked, schema=schema_of(ASKS), orient="row")
     return batches.append(where, ASKS, frame, number, LINEAGE)[0]
