@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from lake.carry_tables import CARRY, REJECTED
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
 from lake.fingerprint import proven_rows
@@ -24,7 +25,11 @@ _ROWS_PER_COMMIT = 5_000_000
 # A build may replace some of the files at any time; it makes progress each time.
 _TRIES = 5
 # Tables that grow by small files; a build or a batch replaces the others as a whole.
-GROWING = (*RAW, *(table for table in CURATED if table.partition))
+GROWING = (
+    *RAW,
+    *(table for table in CURATED if table.partition),
+    *(c for c in CARRY if c != REJECTED),
+)
 
 
 @dataclass(slots=True)

@@ -164,11 +164,11 @@ PERIODS = Table(
 
 WARNINGS = Table(
     name="warnings",
-    row="an instrument's candles that a warning rule found, of rules that found any",
+    row="an instrument's candles, or hours of funding, that a warning rule found, if it found any",
     columns=(
         _INSTRUMENT,
         Column("rule", Type.TEXT, "name of the rule"),
-        Column("rows", Type.INT, "candles that it found; they are kept", "rows"),
+        Column("rows", Type.INT, "rows that it found; they are kept", "rows"),
     ),
     key=("instrument", "rule"),
     order=("instrument", "rule"),
@@ -235,7 +235,7 @@ RECORDS = Table(
 )
 
 # What a build makes, in the order it commits.
-CURATED = (CANDLES, BASIS, QUARANTINE, *CARRY, PERIODS, WARNINGS, QUALITY)
+CURATED = (CANDLES, BASIS, *CARRY, QUARANTINE, PERIODS, WARNINGS, QUALITY)
 
 BUILDS = Table(
     name="builds",

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import polars as pl
 
 from lake import Lake
-from lake.digest import frame_digest
+from lake.digest import frame_digest, in_order
 from lake.errors import LoadError
 from lake.slices import Slice, slices
 from lake.snapshot import Snapshot
 from lake.table import BATCH
-from lake.tables import BASIS, CANDLES, INSTRUMENTS
+from lake.tables import CURATED, INSTRUMENTS
 from load.ledger import Entry, Key
 from load.tables import FEEDS, WHOLE, Feed
 
@@ -64,15 +64,17 @@ class Partition:
         """
         if self.slice:
             return self._digest(self.slice.digest())
-        return self._digest(frame_digest(self.feed.source, self.read()))
+        return self._digest(frame_digest(self.feed.source, self.snapshot.read()))
 
     def read(self) -> pl.DataFrame:
-        """Return the rows as the lake's table has them, in its order.
+        """Return the rows as the lake's table has them, in the order of the source.
 
         Raises:
             LakeError: the lake cannot be read.
         """
-        return self.slice.read() if self.slice else self.snapshot.read()
+        if self.slice:
+            return self.slice.read()
+        return in_order(self.feed.source, self.snapshot.read())
 
     def frame(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return rows that were read as PostgreSQL should hold them, in its table's order."""
@@ -85,7 +87,7 @@ class Partition:
             rows: that were read.
             entry: of the ledger.
         """
-        if self.feed.kind is None or not 0 < entry.rows < rows.height:
+        if not 0 < entry.rows < rows.height:
             return False
         before = frame_digest(self.feed.source, rows.head(entry.rows))
         return self._digest(before) == entry.digest
@@ -103,7 +105,8 @@ def partitions(lake: Lake) -> list[Partition]:
         LoadError: the lake has candles or basis of an instrument that it has no record of.
     """
     still = lake.state()
-    snapshots = {table.name: still.snapshot(table) for table in (INSTRUMENTS, CANDLES, BASIS)}
+    names = {feed.source.name for feed in FEEDS}
+    snapshots = still.snapshots(names)
     known = _known(snapshots[INSTRUMENTS.name])
     batch = still.built_as_of()
     return [p for feed in FEEDS for p in _of_feed(feed, snapshots[feed.source.name], known, batch)]
@@ -123,7 +126,7 @@ def _of_feed(
 ) -> Iterator[Partition]:
     if feed.kind is None:
         if snapshot.rows:
-            newest = snapshot.counter(BATCH)
+            newest = batch if snapshot.table in CURATED else snapshot.counter(BATCH)
             yield Partition(feed, WHOLE, snapshot.rows, None, snapshot, newest)
         return
     for own in slices(snapshot):

@@ -5,11 +5,12 @@ calendar month, or a table in one piece.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 import polars as pl
 
+from lake.carry_tables import DELIVERIES, FUNDING, SETTLEMENTS
 from lake.slices import month_span
 from lake.spans import Span
 from lake.table import Column, Table, Type
@@ -77,6 +78,46 @@ FUTURES_BASIS_SPREAD = _by_instrument(
     ),
 )
 
+_RATE = "fraction of the notional"
+
+FUNDING_RATES = Table(
+    name="funding_rates",
+    row="an hour of a perpetual",
+    columns=(
+        _INSTRUMENT,
+        Column("timestamp", Type.TIME, "end of the hour that the row covers", "UTC"),
+        Column("index_price", Type.FLOAT, "index at the end of the hour", "quote per base"),
+        Column("interest_1h", Type.FLOAT, "what a long position paid in the hour", _RATE),
+        Column("interest_8h", Type.FLOAT, "trailing rate over eight hours", _RATE),
+    ),
+    key=("instrument", "timestamp"),
+    order=("timestamp", "instrument"),
+)
+
+DELIVERY_PRICES = Table(
+    name="delivery_prices",
+    row="the delivery price of an index on a day",
+    columns=(
+        Column("index_name", Type.TEXT, "the exchange's name of the index"),
+        Column("date", Type.DATE, "day of the delivery, at 08:00", "UTC"),
+        Column(
+            "delivery_price",
+            Type.FLOAT,
+            "average of the index over the half hour before",
+            "quote per base",
+        ),
+    ),
+    key=("index_name", "date"),
+    order=("date", "index_name"),
+)
+
+
+def _by_time(table: Table) -> Table:
+    """A table of carry in the order in which its rows appear, so that new ones are at the end."""
+    subject, time, *others = table.order
+    return replace(table, order=(time, subject, *others))
+
+
 LAKE_LOADS = Table(
     name="lake_loads",
     row="a partition that was loaded; delete its row to have it loaded again",
@@ -101,7 +142,7 @@ class Feed:
 
     Attributes:
         table: of PostgreSQL.
-        source: the lake's table its rows come from.
+        source: the lake's table its rows come from; in one piece, in the order of `table`.
         kind: of the instruments whose partitions it takes; None where it takes the source in one
             piece.
         frame: turns the source's rows of one partition, and the instrument's expiry date (UTC, None
@@ -144,19 +185,39 @@ def basis_frame(basis: pl.DataFrame, expiry: date | None) -> pl.DataFrame:
     return FUTURES_BASIS_SPREAD.cast(renamed.with_columns(pl.lit(expiry).alias("expiry_date")))
 
 
+def funding_frame(rows: pl.DataFrame, _: date | None = None) -> pl.DataFrame:
+    """Return the rows of `funding_rates`, from those of `funding`."""
+    return FUNDING_RATES.cast(rows.rename({"hour_end": "timestamp"}))
+
+
+def deliveries_frame(rows: pl.DataFrame, _: date | None = None) -> pl.DataFrame:
+    """Return the rows of `delivery_prices`, from those of `deliveries`."""
+    return DELIVERY_PRICES.cast(rows.with_columns(pl.col("delivered_at").dt.date().alias("date")))
+
+
+def settlements_frame(rows: pl.DataFrame, _: date | None = None) -> pl.DataFrame:
+    """Return the rows of `settlements`: as the lake has them, in the order of time."""
+    return _by_time(SETTLEMENTS).cast(rows)
+
+
 FEEDS = (
     Feed(INSTRUMENTS, INSTRUMENTS, None, instruments_frame),
     Feed(PERPETUALS_OHLCV, CANDLES, "perpetual", perpetuals_frame),
     Feed(FUTURES_OHLCV, CANDLES, "future", futures_frame),
     Feed(FUTURES_BASIS_SPREAD, BASIS, "future", basis_frame),
+    Feed(FUNDING_RATES, _by_time(FUNDING), None, funding_frame),
+    Feed(DELIVERY_PRICES, _by_time(DELIVERIES), None, deliveries_frame),
+    Feed(_by_time(SETTLEMENTS), _by_time(SETTLEMENTS), None, settlements_frame),
 )
 
 # The key serves one instrument over time. These serve all instruments at a time, and an expiry, for
-# 0.02 bytes a row: rows lie by instrument and time, so few blocks hold any one value.
+# 0.02 bytes a row: rows lie by instrument and time, or by time, so few blocks hold any one value.
 RANGE_INDEXES: dict[str, tuple[str, ...]] = {
     PERPETUALS_OHLCV.name: ("timestamp",),
     FUTURES_OHLCV.name: ("timestamp", "expiry_date"),
     FUTURES_BASIS_SPREAD.name: ("timestamp", "expiry_date"),
+    FUNDING_RATES.name: ("timestamp",),
+    SETTLEMENTS.name: ("settled_at",),
 }
 
 TABLES: dict[str, Table] = {table.name: table for table in (*(f.table for f in FEEDS), LAKE_LOADS)}

@@ -26,7 +26,7 @@ BLOCKS = dict(BLOCK.findall(PAGE.read_text()))
 CALLED_BY_NAME = "import sys; sys.argv[0] = 'basislake'; from basislake.cli import main; main()"
 MAY_BE_EMPTY = {
     "long-gaps", "ohlc-violations", "gaps", "quarantine", "quarterly-rolls", "unmatched", "failed",
-    "month-before-expiry",
+    "month-before-expiry", "funding-proof", "delivery-proof", "index-chain",
 }  # fmt: skip
 
 

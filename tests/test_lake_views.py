@@ -23,12 +23,15 @@ from lake.errors import LakeError
 from lake.spans import MINUTE, Span, merge
 from lake.tables import CANDLES, QUALITY
 from lake.views import VIEWS, View
+from lake.views.proofs import DELIVERY_PROOF, FUNDING_PROOF, INDEX_CHAIN
 from tests.lakes import Row, basis_row, built_lake, candle, copied, instrument, interval, lake_of
 from tests.market import basislake, fetch, small_market
 from tests.profiles import examples
 from tests.strategies import T0, minute, span
 from transforms.quality import period_figures, quality
 
+# They name what is wrong with months and deliveries, of which a few weeks have none.
+PROOFS = (FUNDING_PROOF, INDEX_CHAIN, DELIVERY_PROOF)
 EXPIRY = T0 + timedelta(days=2)
 SOON, LATE = "BTC-3JAN24", "BTC-12JAN24"
 FUTURES = [instrument(SOON, EXPIRY), instrument(LATE, EXPIRY + timedelta(days=9))]
@@ -87,7 +90,7 @@ def test_every_view_answers_alike_through_arrow_as_for_an_object_store(
         assert_frame_equal(here, there)
         nulls = [c.name for c in view.columns if not c.nullable and here[c.name].null_count()]
         assert nulls == [], view.name
-        assert here.height > 0, view.name
+        assert here.height > 0 or view in PROOFS, view.name
 
 
 def test_the_pages_name_every_view_and_agree_with_the_declarations() -> None:

@@ -121,6 +121,11 @@ def test_the_declared_columns_are_those_of_the_contract() -> None:
             "basis_spread", "basis_spread_pct", "days_to_expiry", "market_structure",
             "annualised_pct",
         ],
+        "funding_rates": ["instrument", "timestamp", "index_price", "interest_1h", "interest_8h"],
+        "delivery_prices": ["index_name", "date", "delivery_price"],
+        "settlements": [
+            "instrument", "settled_at", "type", "position", "mark_price", "index_price",
+        ],
         "lake_loads": ["table", "partition", "digest", "rows", "lake_version", "loaded_at"],
     }  # fmt: skip
 

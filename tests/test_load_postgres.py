@@ -283,14 +283,16 @@ def test_parity_counts_both_sides_before_and_after_a_load(target: Target) -> Non
         ("perpetuals_ohlcv", 8, 0, 1, 0, None),
         ("futures_ohlcv", 16, 0, 2, 0, None),
         ("futures_basis_spread", 3, 0, 1, 0, None),
+        *((name, 0, 0, 0, 0, None) for name in ("funding_rates", "delivery_prices", "settlements")),
     ]
     target.load()
     after = parity(target.lake, target.uri, target.schema)
     assert all(row.is_equal and row.bytes for row in after)
     times = dict(target.query('SELECT "table", max(loaded_at) FROM lake_loads GROUP BY 1'))
-    assert {row.table: row.loaded_at for row in after} == times
+    assert {row.table: row.loaded_at for row in after if row.lake_rows} == times
     put(target.lake, CANDLES, FUTURE, candles(shift=1.0))  # as many rows, of other content
-    assert [row.behind for row in parity(target.lake, target.uri, target.schema)] == [0, 0, 1, 0]
+    behind = {row.table: row.behind for row in parity(target.lake, target.uri, target.schema)}
+    assert {name for name, count in behind.items() if count} == {"futures_ohlcv"}
 
 
 def test_the_ledger_says_what_was_loaded_from_which_batch(target: Target) -> None:

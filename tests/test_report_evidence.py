@@ -1,22 +1,26 @@
 """`report --evidence`: the criteria pass where they should, and fail where they should."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from basislake.report import criteria, proofs
+from basislake.report.beside import SCOPE
 from basislake.report.evidence import evidence
 from basislake.report.facts import gather
 from basislake.settings import database
-from lake import Lake
+from lake import Lake, duck
 from lake.tables import BASIS, COVERAGE
 from load.postgres import Database
 from tests.ailing import UNANSWERED
-from tests.lakes import LINEAGE, copied
+from tests.carrying import deliveries, settlement
+from tests.lakes import LINEAGE, LISTED_AT, copied, instrument, lake_of
 from tests.loading import put
-from tests.market import basislake
+from tests.market import NOW, basislake
 from tests.reporting import MADE_AT
 
 
@@ -31,22 +35,24 @@ def test_the_evidence_of_a_finished_lake_passes_where_it_should(
 ) -> None:
     where, _ = loaded
     done = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path, "--json")
-    criteria = {c["name"]: c for c in done.json["evidence"]["criteria"]}
-    verdicts = {name: c["passed"] for name, c in criteria.items()}
+    decided = {c["name"]: c for c in done.json["evidence"]["criteria"]}
+    verdicts = {name: c["passed"] for name, c in decided.items()}
     # Whether PostgreSQL meets it is for its own figures to say.
     with database("embedded", where) as uri, Database(uri) as connection:
         sql = "SELECT count(*), pg_total_relation_size('futures_ohlcv') FROM futures_ohlcv"
         ((count, size),) = connection.query(sql)
     fits = size / count * 13_200_000 <= 1_500_000_000
+    is_delivered = not where.scan("settlements").filter(type="delivery").collect().is_empty()
     assert verdicts == {
-        "AC-007": True, "AC-008": True, "AC-009, lake": True, "AC-009, PostgreSQL": fits,
+        "AC-007": True, "AC-007, deliveries": is_delivered or None, "AC-008": True,
+        "AC-009, lake": True, "AC-009, PostgreSQL": fits,
     }  # fmt: skip
     assert done.code == (0 if fits else 1)
     told = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path)
     assert ("Not met: AC-009, PostgreSQL, so the exit code is 1." in told.err) == (not fits)
-    assert f"{size:,} bytes for {count:,} candles" in criteria["AC-009, PostgreSQL"]["figure"]
+    assert f"{size:,} bytes for {count:,} candles" in decided["AC-009, PostgreSQL"]["figure"]
     rows = where.snapshot(BASIS).rows
-    assert f"= {rows:,} basis rows" in criteria["AC-008"]["figure"]
+    assert f"= {rows:,} basis rows" in decided["AC-008"]["figure"]
     texts = {name: (tmp_path / name).read_text() for name in done.json["evidence"]["files"]}
     assert sorted(texts) == sorted(path.name for path in tmp_path.iterdir())
     assert f"AC-009, PostgreSQL: {'pass' if fits else 'FAIL'}" in texts["acceptance.txt"]
@@ -60,6 +66,43 @@ def test_the_evidence_of_a_finished_lake_passes_where_it_should(
     for coin, count in candles.iter_rows():
         assert re.search(rf"^{coin} +future +{count:,} ", texts["row_counts.txt"], re.MULTILINE)
     assert "0 failed" in texts["failed_instruments.txt"]
+
+
+EXPIRY, LATER = NOW - timedelta(days=7), NOW
+OWN, OTHER = "BTC-29MAR24", "ETH-5APR24"
+
+
+@pytest.mark.parametrize(
+    ("delivered", "scope", "passed"),
+    [
+        ([], [OWN, OTHER], None),
+        ([OWN, OTHER], [OWN, OTHER], True),
+        ([OWN], [OWN, OTHER], False),
+        ([OWN], [OWN], True),
+    ],
+    ids=["none stored", "all", "one lacks", "out of scope"],
+)
+def test_deliveries_are_judged_within_the_scope(
+    tmp_path: Path, delivered: list[str], scope: list[str], *, passed: bool | None
+) -> None:
+    expiries = {OWN: EXPIRY, OTHER: LATER}
+    first = EXPIRY - timedelta(days=1)
+    where = lake_of(
+        tmp_path,
+        instruments=[instrument(name, at) for name, at in expiries.items()],
+        deliveries=[d for i in ("btc_usd", "eth_usd") for d in deliveries(i, first, 10)],
+        settlements=[
+            settlement(n, expiries[n], 9000.25 + (expiries[n] - first).days, type="delivery")
+            for n in delivered
+        ],
+    )
+    spans = [(name, LISTED_AT, expiries[name]) for name in scope]
+    frame = pl.DataFrame(spans, SCOPE.polars_schema, orient="row")
+    connection = duck.connect(
+        where.state().existing, ["delivery_proof"], beside={SCOPE.name: frame}
+    )
+    found = criteria.deliveries(duck.rows(connection, proofs.DELIVERIES).to_dicts())
+    assert (found.name, found.passed) == ("AC-007, deliveries", passed)
 
 
 def judged(where: Lake, folder: Path) -> dict[str, bool | None]:

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from lake import Lake
+from lake.carry_tables import CARRY
 from lake.slices import month_of, slices
 from lake.snapshot import Snapshot
 from lake.state import BUILD
@@ -27,14 +28,16 @@ from lake.tables import (
     QUARANTINE,
     WARNINGS,
 )
+from transforms import carry_build
 from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE
+from transforms.carry import CAPS, MOST_APART
 from transforms.levels import CAP, FLOOR, FUTURE_DEVIATIONS, PERPETUAL_DEVIATIONS, PRINTS
 from transforms.months import Held, Place
 from transforms.partition import Built, Task, build_partition
 from transforms.periods import period_of_rows
 from transforms.quality import quality, warnings
 from transforms.rules_hash import rules_hash
-from transforms.sources import Sources, outdated, read_sources
+from transforms.sources import Sources, is_whole, outdated, read_sources
 
 # What curated rows depend on besides their sources: tables that were built with others are built
 # again.
@@ -46,6 +49,8 @@ SETTINGS = {
     "spike_future_deviations": FUTURE_DEVIATIONS,
     "spike_perpetual_deviations": PERPETUAL_DEVIATIONS,
     "spike_prints": PRINTS,
+    "funding_caps": CAPS,
+    "funding_sum_apart": MOST_APART,
 }
 
 
@@ -63,6 +68,7 @@ class BuildResult:
         periods: that were made again, of all of them.
         unchanged: instruments left as they were.
         bytes_written: of the files of `candles` and `basis`.
+        carry: rows of each table of funding, deliveries and settlements, by name.
         seconds: it took.
     """
 
@@ -75,6 +81,7 @@ class BuildResult:
     periods: int
     unchanged: int
     bytes_written: int
+    carry: dict[str, int]
     seconds: float
 
 
@@ -117,20 +124,24 @@ def build(
     sources = read_sources(lake)
     alike = {"rules": rules_hash(), "settings": json.dumps(SETTINGS, sort_keys=True)}
     # A full build reads nothing of the curated tables, so it replaces damaged ones.
-    chosen = sources.all() if full else outdated(sources, _last(bases, alike), bases)
+    last = None if full else _last(bases, sources, alike)
+    chosen = sources.all() if full else outdated(sources, last, bases)
     built: list[Built] = []
     written = 0
     if chosen is not None:
         built = _run(lake, into, executor, sources, bases, chosen, report, full=full)
-        written = _commit(
-            into, bases, sources, built, {**alike, "program": program}, now, full=full
-        )
+        carry = carry_build.curate(lake, sources.batch, bases, last)
+        info = {**alike, "program": program}
+        written = _commit(into, bases, sources, built, carry, info, now, full=full)
     return _result(bases, sources, built, written, clock() - start_s)
 
 
-def _last(bases: Mapping[str, Snapshot], alike: Mapping[str, str]) -> dict[str, Any] | None:
+def _last(
+    bases: Mapping[str, Snapshot], sources: Sources, alike: Mapping[str, str]
+) -> dict[str, Any] | None:
     """The row of the last build, None where it does not tell what the tables hold: there is none,
-    its rules were others, or one that was killed has committed since.
+    its rules were others, one that was killed has committed since, or something has come under a
+    number that it had seen.
     """
     rows = bases[BUILDS.name].read()
     if rows.is_empty():
@@ -138,7 +149,7 @@ def _last(bases: Mapping[str, Snapshot], alike: Mapping[str, str]) -> dict[str, 
     last = rows.row(-1, named=True)
     is_dirty = any(bases[table.name].counter(BUILD) > last["build"] for table in CURATED)
     is_alike = all(last[name] == value for name, value in alike.items())
-    return last if is_alike and not is_dirty else None
+    return last if is_alike and not is_dirty and is_whole(sources, last) else None
 
 
 def _run(
@@ -206,6 +217,7 @@ def _commit(
     bases: dict[str, Snapshot],
     sources: Sources,
     built: list[Built],
+    carry: carry_build.Carry,
     info: Mapping[str, Any],
     now: Callable[[], datetime],
     *,
@@ -228,7 +240,8 @@ def _commit(
             bases[table.name] = into.commit(
                 base, added, info, removing=removed, counters={BUILD: number}
             )
-    for table, rows in _small(bases, sources, built, full=full):
+    carry_build.commit(into, bases, carry.changes, info, {BUILD: number}, full=full)
+    for table, rows in _small(bases, sources, built, carry.warnings, full=full):
         if not full and table.cast(rows).equals(bases[table.name].read()):
             continue
         bases[table.name] = into.replace(bases[table.name], rows, info, {BUILD: number})
@@ -250,7 +263,12 @@ def _commit(
 
 
 def _small(
-    bases: Mapping[str, Snapshot], sources: Sources, built: list[Built], *, full: bool
+    bases: Mapping[str, Snapshot],
+    sources: Sources,
+    built: list[Built],
+    of_carry: pl.DataFrame,
+    *,
+    full: bool,
 ) -> Iterable[tuple[Table, pl.DataFrame]]:
     """The tables in one piece, as they are to be."""
     made = [(done.instrument, period.date()) for done in built for period in done.periods]
@@ -272,7 +290,7 @@ def _small(
     periods = pl.concat([kept(PERIODS, pl.col("period")), *(done.figures for done in built)])
     periods = PERIODS.cast(periods)
     yield PERIODS, periods
-    yield WARNINGS, warnings(periods)
+    yield WARNINGS, pl.concat([warnings(periods), of_carry])
     yield QUALITY, quality(periods, sources.asked_until, sources.duplicates)
 
 
@@ -296,5 +314,6 @@ def _result(
         periods=sum(len(done.periods) for done in built),
         unchanged=len(sources.lives) - len(built),
         bytes_written=written,
+        carry={table.name: bases[table.name].rows for table in CARRY},
         seconds=seconds,
     )

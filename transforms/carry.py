@@ -24,9 +24,9 @@ from lake.tables import SUPERSEDED
 from transforms.rules import Rule, broken_names
 
 # Today's cap of the rate of eight hours, by coin; older ones are not known, so a breach warns.
-_CAPS = {"BTC": 0.005, "ETH": 0.01}
+CAPS = {"BTC": 0.005, "ETH": 0.01}
 # Of eight hours' sum and `interest_8h`: recorded hours differ by up to 0.74 % of some 2e-4.
-_MOST_APART = 5e-5
+MOST_APART = 5e-5
 _HOURS = 8
 
 
@@ -86,14 +86,14 @@ CURATIONS = (
                 "The rate of eight hours is over today's cap of its coin, so it is wrong or of a "
                 "time with another cap.",
                 pl.col("interest_8h").abs()
-                > _coin.replace_strict(_CAPS, default=max(_CAPS.values())),
+                > _coin.replace_strict(CAPS, default=max(CAPS.values())),
             ),
             Rule(
                 "funding_sum",
                 "The hours of eight hours add up to another rate than the exchange gives for them, "
                 "by more than 0.5 basis points, so one of them is wrong.",
                 (_since == pl.duration(hours=_HOURS - 1))
-                & ((_trailing - pl.col("interest_8h")).abs() > _MOST_APART),
+                & ((_trailing - pl.col("interest_8h")).abs() > MOST_APART),
             ),
         ),
     ),

@@ -148,10 +148,10 @@ def outdated(
         last: the row of the build that the curated tables are of, None where that is not known.
         bases: the curated tables, by name.
     """
-    if last is not None and last[BATCH] == now.batch and _is_whole(now, last):
+    if last is not None and last[BATCH] == now.batch:
         return None
     both = replace(now, held=_with_curated(now.held, bases))
-    if last is None or not _is_whole(now, last):
+    if last is None:
         return both.all()
     oldest, newest = sorted((last[BATCH], now.batch))
     since = replace(now.raw, until=newest).since(oldest)
@@ -178,7 +178,7 @@ def _with_curated(held: Mapping[str, Span], bases: Mapping[str, Snapshot]) -> di
     return {name: _around(spans) for name, spans in found.items() if name in held}
 
 
-def _is_whole(now: Sources, last: Mapping[str, Any]) -> bool:
+def is_whole(now: Sources, last: Mapping[str, Any]) -> bool:
     """Whether nothing has come since under a number that the last build had seen."""
     counts = (replace(table, until=last[BATCH]).rows for table in (now.asks, now.records))
     return (last["asks"], last["records"]) == tuple(counts)

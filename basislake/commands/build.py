@@ -29,9 +29,11 @@ def build(**given: Any) -> int:
     """Validate the raw candles and compute the basis of every future.
 
     Writes candles, basis, quarantine, periods, warnings and quality; only the days that a change
-    since the last build can reach are made anew. Needs no network. With --as-of (of which
-    --raw-version is another name) the tables become what a build made as of that batch or time; the
-    next build without it brings back the newest.
+    since the last build can reach are made again. Also validates funding, its totals, delivery
+    prices and settlements; rows that fail are in `rejected`. Needs no network.
+
+    With --as-of (of which --raw-version is another name) the tables become what a build made as of
+    that batch or time; the next build without it brings back the newest.
 
     \b
     Example:

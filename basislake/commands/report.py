@@ -55,7 +55,8 @@ def report(**given: Any) -> int:
     means that one is not met; all files are written all the same.
 
     \b
-        AC-007  every future that the exchange lists is accounted for in `coverage`
+        AC-007  every future that the exchange lists is accounted for in `coverage`, and where it
+                was delivered, in `settlements` and `deliveries`
         AC-008  every candle of a future has a basis row, or the reason why not
         AC-009  13.2 M candles of futures, at the bytes each takes here, fit into 1.5 GB: of the
                 lake, and of PostgreSQL with its keys. The lake takes a tenth of it. PostgreSQL

@@ -2,6 +2,7 @@
 written from them.
 """
 
+from basislake.examples.carry import PROOFS
 from basislake.examples.curve import CURVE
 from basislake.examples.example import Example
 from basislake.examples.history import HISTORY
@@ -19,7 +20,7 @@ SUBJECTS: tuple[tuple[str, tuple[Line, ...], tuple[Example, ...]], ...] = (
     ("The curve", CURVES, CURVE),
     ("The basis through time", SERIES, HISTORY),
     ("Trading", (), TRADING),
-    ("Is the data complete and sound?", CHECKS, SOUNDNESS),
+    ("Is the data complete and sound?", CHECKS, (*SOUNDNESS, *PROOFS)),
     ("In other tools", ELSEWHERE, ()),
 )
 EXAMPLES = tuple(example for _, _, examples in SUBJECTS for example in examples)

@@ -63,6 +63,23 @@ def registry(rows: Sequence[Row], scope: str = "everything") -> Criterion:
     )
 
 
+def deliveries(rows: Sequence[Row]) -> Criterion:
+    """Decide AC-007 of the futures that expired.
+
+    Args:
+        rows: of `proofs.DELIVERIES`.
+    """
+    is_stored = any(row["delivered"] for row in rows)
+    counts = {row["verdict"]: row["futures"] for row in rows}
+    return Criterion(
+        "AC-007, deliveries",
+        "every expired future within the scope was delivered, at the delivery price of its day, "
+        "and every delivered one is in `instruments`",
+        set(counts) == {"proved"} if is_stored else None,
+        _listed(counts) if is_stored else "no delivery is stored",
+    )
+
+
 def basis(origins: Sequence[Row], formulas: Sequence[Row]) -> Criterion:
     """Decide AC-008.
 

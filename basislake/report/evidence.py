@@ -51,6 +51,7 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> Evidence:
     asked = dict(_answers(where))
     decided = (
         criteria.registry(asked[proofs.REGISTRY].to_dicts(), described(scope_of(where))),
+        criteria.deliveries(asked[proofs.DELIVERIES].to_dicts()),
         criteria.basis(
             asked[proofs.BASIS_ORIGIN].to_dicts(), asked[proofs.BASIS_FORMULAS].to_dicts()
         ),
@@ -84,6 +85,8 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> Evidence:
                 ),
                 "Futures by how far they reach:",
                 _part(proofs.REGISTRY, asked),
+                "Expired futures by what proves their delivery:",
+                _part(proofs.DELIVERIES, asked),
                 "Storage of the futures' partitions:",
                 _part(proofs.FUTURES_STORAGE, asked),
             ],
@@ -110,6 +113,7 @@ def _answers(still: Lake) -> Iterator[tuple[str, pl.DataFrame]]:
         for sql in (
             proofs.ROW_COUNTS,
             proofs.REGISTRY,
+            proofs.DELIVERIES,
             proofs.BASIS_ORIGIN,
             proofs.BASIS_FORMULAS,
             proofs.BASIS_RANGE,

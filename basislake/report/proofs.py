@@ -145,6 +145,17 @@ REGISTRY = query(f"""
     ORDER BY base, length
 """)
 
+# Of a future that is not in `instruments` no scope is known.
+DELIVERIES = query("""
+    SELECT coalesce(reason, 'proved') AS verdict, count(*) AS futures,
+           count(settlement_price) AS delivered
+    FROM delivery_proof
+    WHERE expires_at IS NULL
+        OR instrument IN (SELECT instrument FROM in_scope WHERE "end" >= expires_at)
+    GROUP BY verdict
+    ORDER BY futures DESC, verdict
+""")
+
 FUTURES_STORAGE = query("""
     SELECT table_name, sum(rows) AS rows, sum(bytes) AS bytes
     FROM lake_files

@@ -209,7 +209,10 @@ RULES = Figure(
         FROM (SELECT instrument, unnest(rules) AS rule FROM quarantine)
         GROUP BY rule
         UNION ALL
-        SELECT rule, 'kept', sum(rows), count(DISTINCT instrument) FROM warnings GROUP BY rule
+        SELECT rule, 'kept', sum(rows), count(DISTINCT instrument)
+        FROM warnings
+        WHERE NOT starts_with(rule, 'funding_')
+        GROUP BY rule
         ORDER BY outcome DESC, candles DESC, rule
     """),
     units={"candles": "candles"},

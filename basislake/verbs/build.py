@@ -44,7 +44,9 @@ def build(
     if as_json:
         print_json(result)
     else:
-        print_figures("Build", asdict(result))
+        figures = asdict(result)
+        rows = {f"{name} rows": count for name, count in figures.pop("carry").items()}
+        print_figures("Build", {**figures, **rows})
     return 0
 
 

@@ -18,6 +18,7 @@ from lake.views.fronts import (
     ROLLS_BY,
 )
 from lake.views.maturities import CONSTANT_MATURITY, CONSTANT_MATURITY_BY
+from lake.views.proofs import DELIVERY_PROOF, FUNDING_PROOF, INDEX_CHAIN
 from lake.views.rollups import BASIS_DAILY, BASIS_HOURLY, CANDLES_DAILY, CANDLES_HOURLY
 
 __all__ = ["VIEWS", "Parameter", "View", "plain_view"]
@@ -43,6 +44,9 @@ VIEWS: tuple[View, ...] = (
     CANDLES_DAILY,
     BASIS_HOURLY,
     BASIS_DAILY,
+    FUNDING_PROOF,
+    INDEX_CHAIN,
+    DELIVERY_PROOF,
 )
 
 

@@ -18,8 +18,10 @@ FUNDING_PROOF = View(
     formula=(
         "difference = total - sum_interest_1h, over the hours that end in (first instant of the "
         "month, first instant of the next]. expected_hours are those of the month since the "
-        "perpetual's first row, 0 before it. proved: no hour lacks and |difference| <= "
-        f"{TOTAL_TOLERANCE:g} (0.0001 % of the notional). A month without a total is not here."
+        "perpetual's first row, 0 before it. proved: there is a total, no hour is absent, and "
+        f"|difference| <= {TOTAL_TOLERANCE:g} (0.0001 % of the notional). Months are those that "
+        "have a total, and those that have ended between the first row and the last. The hours "
+        "2020-08-27 06:00 and 07:00, which the exchange lacks, leave their month unproved."
     ),
     source=(
         "Tables `funding` (get_funding_rate_history) and `funding_totals` "
@@ -30,36 +32,43 @@ FUNDING_PROOF = View(
         Column("hours", Type.INT, "rows of `funding` in the month", "hours"),
         Column("expected_hours", Type.INT, "hours that it should have", "hours"),
         Column("sum_interest_1h", Type.FLOAT, "sum of what those hours paid", _SHARE),
-        *columns_of(FUNDING_TOTALS, "total"),
-        Column("difference", Type.FLOAT, "total - sum_interest_1h", _SHARE),
-        Column("proved", Type.BOOL, "whether both agree and no hour lacks"),
+        Column("total", Type.FLOAT, "by the exchange's own sum", _SHARE, nullable=True),
+        Column("difference", Type.FLOAT, "total - sum_interest_1h", _SHARE, nullable=True),
+        Column("proved", Type.BOOL, "whether both agree and no hour is absent"),
     ),
     sql=f"""
-        WITH months AS (
+        WITH held AS (
             SELECT instrument,
                    CAST(date_trunc('month', hour_end - INTERVAL 1 HOUR) AS DATE) AS month,
                    count(*) AS hours, fsum(interest_1h) AS paid
             FROM funding
             GROUP BY ALL
-        ), firsts AS (
-            SELECT instrument, min(hour_end) - INTERVAL 1 HOUR AS first
+        ), spans AS (
+            SELECT instrument, min(hour_end) - INTERVAL 1 HOUR AS begun, max(hour_end) AS ended
             FROM funding
             GROUP BY instrument
-        ), both AS (
-            SELECT totals.instrument, totals.month, coalesce(months.hours, 0) AS hours,
+        ), months AS (
+            SELECT instrument, month FROM funding_totals
+            UNION
+            SELECT instrument, CAST(unnest(generate_series(
+                date_trunc('month', begun), ended - INTERVAL 1 MONTH, INTERVAL 1 MONTH)) AS DATE)
+            FROM spans
+        ), pairs AS (
+            SELECT months.instrument, months.month, coalesce(hours, 0) AS hours,
                    CAST(greatest(0, date_diff('hour',
-                       greatest(first, CAST(totals.month AS TIMESTAMPTZ)),
-                       CAST(totals.month + INTERVAL 1 MONTH AS TIMESTAMPTZ))) AS BIGINT)
+                       greatest(begun, CAST(months.month AS TIMESTAMPTZ)),
+                       CAST(months.month + INTERVAL 1 MONTH AS TIMESTAMPTZ))) AS BIGINT)
                        AS expected_hours,
-                   coalesce(months.paid, 0) AS sum_interest_1h, totals.total
-            FROM funding_totals AS totals
-            LEFT JOIN months USING (instrument, month)
-            LEFT JOIN firsts USING (instrument)
+                   coalesce(paid, 0) AS sum_interest_1h, total
+            FROM months
+            LEFT JOIN held USING (instrument, month)
+            LEFT JOIN funding_totals USING (instrument, month)
+            LEFT JOIN spans USING (instrument)
         )
         SELECT *, total - sum_interest_1h AS difference,
-               hours = expected_hours AND abs(total - sum_interest_1h) <= {TOTAL_TOLERANCE}
-                   AS proved
-        FROM both
+               coalesce(hours = expected_hours
+                   AND abs(total - sum_interest_1h) <= {TOTAL_TOLERANCE}, FALSE) AS proved
+        FROM pairs
         ORDER BY instrument, month
     """,
 )
@@ -93,10 +102,11 @@ DELIVERY_PROOF = View(
     meaning="An expired future: the price that it was delivered at, by two witnesses.",
     formula=(
         "settlement_price is the index_price of the future's delivery in `settlements`; "
-        "delivery_price is that of its index in `deliveries` on the day of its expiry; difference "
-        f"= settlement_price - delivery_price. proved: both are there and |difference| <= "
-        f"{PRICE_TOLERANCE:g} of the price. reason says why not. A future that was delivered and "
-        "is not in `instruments` is here, too: it has no expires_at, and is not proved."
+        "delivery_price is that of its index (price_index of `instruments`) in `deliveries` on the "
+        "day of its expiry; difference = settlement_price - delivery_price. proved: both are there "
+        f"and |difference| <= {PRICE_TOLERANCE:g} of the price; reason says why not. A future is "
+        "expired where its record says that it is not active, or where it was delivered. One that "
+        "was delivered and is not in `instruments` has no expires_at, and is not proved."
     ),
     source="Tables `instruments`, `settlements` and `deliveries`, three lists of the exchange.",
     columns=(
@@ -116,22 +126,21 @@ DELIVERY_PROOF = View(
     ),
     sql=f"""
         WITH delivered AS (
-            SELECT instrument, settled_at, index_price
+            SELECT instrument, index_price AS settlement_price
             FROM settlements
             WHERE type = 'delivery'
-        ), expired AS (
-            SELECT instrument, expires_at, price_index
+        ), futures AS (
+            SELECT instrument, expires_at, price_index, active
             FROM instruments
-            WHERE kind = 'future' AND NOT active
+            WHERE kind = 'future'
         ), pairs AS (
-            SELECT coalesce(expired.instrument, delivered.instrument) AS instrument,
-                   expired.expires_at, delivered.index_price AS settlement_price,
-                   deliveries.delivery_price
-            FROM expired
+            SELECT instrument, expires_at, settlement_price, delivery_price
+            FROM futures
             FULL JOIN delivered USING (instrument)
             LEFT JOIN deliveries
-                ON deliveries.index_name = expired.price_index
-                AND CAST(deliveries.delivered_at AS DATE) = CAST(expired.expires_at AS DATE)
+                ON index_name = price_index
+                AND CAST(delivered_at AS DATE) = CAST(expires_at AS DATE)
+            WHERE NOT active OR settlement_price IS NOT NULL
         ), judged AS (
             SELECT *, settlement_price - delivery_price AS difference,
                    CASE WHEN expires_at IS NULL THEN 'delivered, and not in instruments'

@@ -1,0 +1,135 @@
+"""Rows of funding, its totals, delivery prices and settlements, and how they come into a lake."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from lake import Lake, batches
+from lake.batches import claim
+from lake.carry_tables import (
+    CARRY,
+    RAW_DELIVERIES,
+    RAW_FUNDING,
+    RAW_FUNDING_TOTALS,
+    RAW_SETTLEMENTS,
+)
+from lake.slices import month_of, month_span
+from lake.table import BATCH, Table
+from lake.tables import ASKS, RAW_CANDLES
+from tests.lakes import LINEAGE, Row, schema_of
+from tests.market import NOW
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SINCE = datetime(2020, 1, 30, 10, tzinfo=UTC)
+# Two whole months and a part before them.
+HOURS = 24 * (2 + 29 + 31)
+PERPETUAL, OTHER = "BTC-PERPETUAL", "ETH-PERPETUAL"
+
+
+def funding(name: str = PERPETUAL, hours: int = HOURS, since: datetime = SINCE) -> list[Row]:
+    """Rows of hours one after the other; what they pay is different in each."""
+    paid = [1e-6 * (hour * hour % 17 - 6) for hour in range(hours)]
+    return [
+        {
+            "instrument": name,
+            "hour_end": since + hour * HOUR,
+            "index_price": 9000.5 + hour,
+            "prev_index_price": 8999.5 + hour if hour else None,
+            "interest_1h": paid[hour],
+            "interest_8h": math.fsum(paid[max(0, hour - 7) : hour + 1]),
+        }
+        for hour in range(hours)
+    ]
+
+
+def totals(hours: Iterable[Row]) -> list[Row]:
+    """Rows of the months of some hours, by another sum than that of a database."""
+    months: dict[tuple[str, datetime], list[float]] = {}
+    for row in hours:
+        month = month_of(row["hour_end"] - HOUR)
+        months.setdefault((row["instrument"], month), []).append(row["interest_1h"])
+    last = max(row["hour_end"] for row in hours)
+    return [
+        {"instrument": name, "month": month.date(), "total": math.fsum(paid)}
+        for (name, month), paid in months.items()
+        if month_span(month).end <= last
+    ]
+
+
+def deliveries(index: str, first: datetime, days: int) -> list[Row]:
+    """Rows of days one after the other."""
+    return [
+        {
+            "index_name": index,
+            "delivered_at": first.replace(hour=8) + day * DAY,
+            "delivery_price": 9000.25 + day,
+        }
+        for day in range(days)
+    ]
+
+
+def settlement(name: str, day: datetime, price: float, **others: Any) -> Row:  # noqa: ANN401
+    """A row of an instrument's day, a daily settlement unless said otherwise."""
+    return {
+        "instrument": name,
+        "settled_at": day.replace(hour=8) + timedelta(milliseconds=33),
+        "type": "settlement",
+        "position": 1_000_000.0,
+        "mark_price": price,
+        "index_price": price,
+        **others,
+    }
+
+
+def receive(where: Lake, rows: Mapping[Table, Sequence[Row]]) -> int:
+    """Commit raw rows as the next batch, and that they were asked for; return its number. Without
+    rows, candles were asked for.
+    """
+    number = claim(where, where.snapshot(RAW_CANDLES), (), LINEAGE)
+    for table, own in rows.items():
+        frame = pl.DataFrame(own, schema=schema_of(table), orient="row")
+        file = where.write(table, frame.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
+        where.commit(where.snapshot(table), [file], LINEAGE, counters={BATCH: number})
+    subjects = [
+        (table.name.removeprefix("raw_"), name)
+        for table, own in rows.items()
+        for name in sorted({row[table.key[0]] for row in own})
+    ]
+    asked = [
+        {
+            "dataset": dataset,
+            "instrument": name,
+            "start": SINCE,
+            "end": SINCE + HOUR,
+            "status": "present",
+            "window_start": SINCE,
+            "window_end": SINCE + HOUR,
+            "duplicates": 0,
+            "program": "test",
+            "at": NOW,
+        }
+        for dataset, name in subjects or [("candles", PERPETUAL)]
+    ]
+    frame = pl.DataFrame(asked, schema=schema_of(ASKS), orient="row")
+    return batches.append(where, ASKS, frame, number, LINEAGE)[0]
+
+
+def everything() -> dict[Table, list[Row]]:
+    """Sound rows of all datasets."""
+    hours = [*funding(), *funding(OTHER)]
+    days = [settlement(PERPETUAL, SINCE + day * DAY, 9000.0 + day) for day in range(60)]
+    return {
+        RAW_FUNDING: hours,
+        RAW_FUNDING_TOTALS: totals(hours),
+        RAW_DELIVERIES: [*deliveries("btc_usd", SINCE, 60), *deliveries("eth_usd", SINCE, 60)],
+        RAW_SETTLEMENTS: days,
+    }
+
+
+def contents(where: Lake) -> dict[str, list[tuple[Any, ...]]]:
+    """All that a build makes of carry."""
+    still = where.state()
+    return {table.name: still.read(table).rows() for table in CARRY}

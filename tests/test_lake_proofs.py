@@ -1,0 +1,151 @@
+"""The proofs of funding and deliveries: what is sound is proved, and each fault is named alone."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lake import Lake
+from tests.carrying import (
+    DAY,
+    HOUR,
+    OTHER,
+    PERPETUAL,
+    SINCE,
+    deliveries,
+    funding,
+    settlement,
+    totals,
+)
+from tests.lakes import Row, instrument, lake_of
+
+HOURS = [*funding(), *funding(OTHER, since=SINCE + 5 * HOUR)]
+# The record of the last says that it is still traded.
+FUTURES = ("BTC-31JAN20", "ETH-31JAN20", "BTC-7FEB20", "BTC-27MAR20")
+DAYS = 62
+Rows = dict[str, list[Row]]
+
+
+def expiry(name: str) -> datetime:
+    return datetime.strptime(name.partition("-")[2], "%d%b%y").replace(hour=8, tzinfo=UTC)
+
+
+def price(name: str) -> float:
+    return 9000.25 + (expiry(name).date() - SINCE.date()).days
+
+
+def sound() -> Rows:
+    """The curated rows of two perpetuals, of futures that expired, and of one that is traded."""
+    records = [{**instrument(n, expiry(n)), "active": n == FUTURES[-1]} for n in FUTURES]
+    records.append({**instrument("BTC-25DEC20", expiry("BTC-25DEC20")), "active": True})
+    delivered = [settlement(n, expiry(n), price(n), type="delivery") for n in FUTURES]
+    return {
+        "instruments": [*records, instrument(PERPETUAL), instrument(OTHER)],
+        "funding": list(HOURS),
+        "funding_totals": totals(HOURS),
+        "deliveries": [d for i in ("btc_usd", "eth_usd") for d in deliveries(i, SINCE, DAYS)],
+        "settlements": [*delivered, settlement(FUTURES[0], SINCE, 9000.0)],
+    }
+
+
+def found(where: Lake) -> dict[str, list[tuple[Any, ...]]]:
+    """What the proofs name."""
+    return {
+        "funding": where.sql(
+            "SELECT instrument, month, hours, expected_hours FROM funding_proof WHERE NOT proved"
+        ).rows(),
+        "chain": where.sql("FROM index_chain").rows(),
+        "delivery": where.sql(
+            "SELECT instrument, expires_at, reason FROM delivery_proof WHERE NOT proved"
+        ).rows(),
+    }
+
+
+FEBRUARY, MARCH = date(2020, 2, 1), date(2020, 3, 1)
+
+
+def test_what_is_sound_is_proved_to_the_last_digit(tmp_path: Path) -> None:
+    where = lake_of(tmp_path, **sound())
+    assert found(where) == {"funding": [], "chain": [], "delivery": []}
+    proof = where.sql("SELECT * EXCLUDE (sum_interest_1h) FROM funding_proof").rows()
+    months = {(name, month): rest for name, month, *rest in proof}
+    known = {(row["instrument"], row["month"]): row["total"] for row in totals(HOURS)}
+    assert set(months) == set(known)
+    assert months[PERPETUAL, date(2020, 1, 1)][:2] == [39, 39]
+    assert months[OTHER, date(2020, 1, 1)][:2] == [34, 34]
+    assert months[OTHER, FEBRUARY][:2] == [29 * 24] * 2
+    for key, (*_, total, difference, is_proved) in months.items():
+        assert (total, is_proved) == (known[key], True)
+        assert difference == pytest.approx(0, abs=1e-15)
+    delivered = where.sql("FROM delivery_proof").rows()
+    assert delivered == [
+        (name, expiry(name), price(name), price(name), 0.0, True, None)
+        for name in sorted(FUTURES, key=lambda name: (expiry(name), name))
+    ]
+
+
+class Faults:
+    """Rows of which some are changed, each once."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def change(self, table: str, *key: Any, **cells: Any) -> None:  # noqa: ANN401
+        own = self._take(table, *key)
+        self.rows[table].append({**own, **cells})
+
+    def drop(self, table: str, *key: Any) -> None:  # noqa: ANN401
+        self._take(table, *key)
+
+    def _take(self, table: str, *key: Any) -> Row:  # noqa: ANN401
+        is_own: Callable[[Row], bool] = lambda row: tuple(row.values())[: len(key)] == key  # noqa: E731
+        (own,) = filter(is_own, self.rows[table])
+        self.rows[table].remove(own)
+        return own
+
+
+def test_each_fault_is_found_and_nothing_else_is_named(tmp_path: Path) -> None:
+    faults = Faults(sound())
+    late = SINCE + 40 * DAY
+    known = {(row["instrument"], row["month"]): row["total"] for row in totals(HOURS)}
+    faults.change("funding_totals", PERPETUAL, FEBRUARY, total=known[PERPETUAL, FEBRUARY] + 2e-6)
+    # So near that it is taken for another way of adding up.
+    faults.change("funding_totals", OTHER, FEBRUARY, total=known[OTHER, FEBRUARY] + 5e-7)
+    faults.drop("funding_totals", PERPETUAL, MARCH)
+    faults.drop("funding", OTHER, late)
+    faults.change("funding", PERPETUAL, late, prev_index_price=1.5)
+    early, eth, week, last = FUTURES
+    faults.drop("deliveries", "eth_usd", expiry(eth))
+    faults.drop("settlements", week)
+    faults.change("deliveries", "btc_usd", expiry(last), delivery_price=price(last) + 0.25)
+    unknown = settlement("BTC-14FEB20", expiry("BTC-14FEB20"), 9015.25, type="delivery")
+    faults.rows["settlements"].append(unknown)
+    faults.rows["instruments"].append(instrument("BTC-31DEC19", expiry("BTC-31DEC19")))
+    where = lake_of(tmp_path, **faults.rows)
+    before = next(
+        row["index_price"]
+        for row in HOURS
+        if (row["instrument"], row["hour_end"]) == (PERPETUAL, late - HOUR)
+    )
+    assert found(where) == {
+        "funding": [
+            (PERPETUAL, FEBRUARY, 696, 696),
+            (PERPETUAL, MARCH, 744, 744),
+            (OTHER, MARCH, 743, 744),
+        ],
+        "chain": [(PERPETUAL, late, 1.5, before)],
+        "delivery": [
+            ("BTC-14FEB20", None, "delivered, and not in instruments"),
+            (
+                "BTC-31DEC19",
+                expiry("BTC-31DEC19"),
+                "neither a delivery nor a delivery price is stored",
+            ),
+            (eth, expiry(eth), "no delivery price of that day is stored"),
+            (week, expiry(week), "no delivery is stored"),
+            (last, expiry(last), "the two prices differ"),
+        ],
+    }
+    assert early not in {name for name, *_ in found(where)["delivery"]}
