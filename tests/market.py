@@ -20,6 +20,7 @@ from basislake import PROGRAM
 from basislake.cli import main
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
+from basislake.pipeline import sound_rows
 from basislake.verbs.exchange import market
 from ingest.backfill import Backfill
 from ingest.discover import discover
@@ -30,7 +31,6 @@ from ingest.results import Result
 from ingest.selection import Selection
 from lake import Lake
 from lake.table import BATCH
-from transforms.rules import is_sound
 
 # Waits are this much shorter than they would be.
 SPEED = 50.0
@@ -215,7 +215,7 @@ def fetch(
         discover(exchange, where, PROGRAM)
         now, chosen = exchange.server_time(), selection or Selection()
         planner = Planner(where, chosen, now, repair=repair, again=again)
-        job = Backfill(where, exchange, planner, PROGRAM, threads=threads, is_sound=is_sound())
+        job = Backfill(where, exchange, planner, PROGRAM, threads=threads, sound=sound_rows())
         return job.run()
     finally:
         exchange.close()

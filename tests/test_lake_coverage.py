@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.asked import rows_of
+from ingest.datasets.candles import candles_of
 from ingest.outcomes import Outcome
 from ingest.replies import Page
 from lake.coverage import Coverage, Status, coverages, folded, spans_of, to_table
@@ -127,9 +128,9 @@ def kept(history: Iterable[Ask], name: str = "A") -> pl.DataFrame:
 
 def _outcome(one: Ask, name: str) -> Outcome:
     if one.came is None:
-        return Outcome(name, one.window, None)
+        return Outcome(candles_of(name), one.window, None)
     frame = pl.concat([candles(0), *(candles(1, n) for n in one.present)])
-    return Outcome(name, one.window, Page(frame, 0, one.window))
+    return Outcome(candles_of(name), one.window, Page(frame, 0, one.window))
 
 
 @given(asks)

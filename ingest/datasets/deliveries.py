@@ -25,9 +25,10 @@ _MOST_ROWS = 1_000
 # Days that are listed after those of a window.
 _SLACK = 3
 _DELIVERED = time(8, tzinfo=UTC)
+_step = pl.col("delivered_at").dt.offset_by("-24h")
 
 
-def wanted(chosen: pl.DataFrame, now: datetime) -> dict[str, Sequence[Span]]:
+def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     """Return the days on which futures of each index were alive; see `Dataset`."""
     until = ALL_DAYS.floor(now - LAG)
     futures = chosen.filter(pl.col("kind") == "future")
@@ -74,7 +75,7 @@ def read(rows: Sequence[Mapping[str, object]], window: Span, at: datetime | None
     frame = frame_of(RAW_DELIVERIES, rows, "index_name")
     is_asked = (pl.col("delivered_at") > asked.start) & (pl.col("delivered_at") <= asked.end)
     distinct, duplicates = once(frame.filter(is_asked), ["delivered_at"], "day")
-    covered = ALL_DAYS.spans(distinct["delivered_at"].dt.offset_by("-24h"))
+    covered = ALL_DAYS.spans(distinct.select(_step).to_series())
     return Page(distinct, duplicates, asked, tuple(covered))
 
 
@@ -96,12 +97,14 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 DELIVERIES = Dataset(
     name="deliveries",
-    noun="days",
+    choice="deliveries",
+    noun="day",
     table=RAW_DELIVERIES,
-    subject="index_name",
     key=("delivered_at",),
     steps=ALL_DAYS,
+    step=_step,
     wanted=wanted,
     ask=ask,
+    rows_per_call=_MOST_ROWS,
     bytes_per_row=10.0,
 )

@@ -31,15 +31,15 @@ _TYPES = ("settlement", "delivery")
 _NUMBERS = ("position", "mark_price", "index_price")
 # A day's row comes some milliseconds after 08:00, and is believed to be there a while later.
 LAG = timedelta(minutes=5)
+_end = pl.col("settled_at").dt.offset_by("-8h").dt.truncate("1d").dt.offset_by("8h")
 
 
-def wanted(chosen: pl.DataFrame, now: datetime) -> dict[str, Sequence[Span]]:
+def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     """Return the days of the chosen instruments' lives, each of which ends at 08:00; see `Dataset`.
 
     A perpetual that comes only for its futures' sake has no settlement of its own to be held.
     """
-    own = chosen.filter(~pl.col("is_companion"))
-    return {name: [span] for name, span in lives(own, DAYS, now, LAG).items()}
+    return lives(chosen.filter(~pl.col("is_companion")), DAYS, now, LAG)
 
 
 def ask(exchange: Exchange, instrument: str, window: Span, tally: Tally) -> Page:
@@ -82,7 +82,9 @@ class _Pages:
         """
         # The latest time wanted: rows of the window's last day come after its end.
         latest = milliseconds(self.window.end + DAY) - 1
-        count = min(_MOST_ROWS, (self.window.end - self.window.start) // DAY + _SLACK)
+        # Of a coin each day has the rows of all its instruments.
+        own = (self.window.end - self.window.start) // DAY + _SLACK
+        count = min(_MOST_ROWS, own) if method == _OF_INSTRUMENT else _MOST_ROWS
         more: dict[str, Any] = {}
         rows: list[dict[str, Any]] = []
         seen: set[str] = set()
@@ -123,8 +125,7 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
     if asked.end <= asked.start:
         raise malformed("its clock says that the window is still to come")
     frame = frame_of(RAW_SETTLEMENTS, rows, "instrument")
-    at_0800 = pl.col("settled_at").dt.offset_by("-8h").dt.truncate("1d").dt.offset_by("8h")
-    frame = frame.with_columns(end=at_0800)
+    frame = frame.with_columns(end=_end)
     frame = frame.filter((pl.col("end") > asked.start) & (pl.col("end") <= asked.end))
     distinct, duplicates = once(frame, ["settled_at", "type"], "settlement")
     starts = distinct["end"].unique().sort().dt.offset_by("-24h")
@@ -155,12 +156,14 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any] | None:
 
 SETTLEMENTS = Dataset(
     name="settlements",
-    noun="days",
+    choice="settlements",
+    noun="day",
     table=RAW_SETTLEMENTS,
-    subject="instrument",
     key=("settled_at", "type"),
     steps=DAYS,
+    step=_end.dt.offset_by("-24h"),
     wanted=wanted,
     ask=ask,
+    rows_per_call=DAYS.longest,
     bytes_per_row=25.0,
 )
