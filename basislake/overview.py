@@ -202,9 +202,12 @@ def _present(minutes: Mapping[str, int]) -> str:
 
 
 def _to_fetch(plan: Mapping[str, Any]) -> str:
-    if not plan["calls"]:
-        return "nothing"
-    return f"at most {plan['candles']:,} candles in {counted(plan['calls'], 'call')}"
+    parts = []
+    if plan["calls"]:
+        parts.append(f"at most {plan['candles']:,} candles in {counted(plan['calls'], 'call')}")
+    if others := plan["in_all"]["calls"] - plan["calls"]:
+        parts.append(f"other data in {counted(others, 'call')}")
+    return ", ".join(parts) or "nothing"
 
 
 def _lag(lag: Mapping[str, Any]) -> str:

@@ -46,8 +46,8 @@ def lake_status(where: Lake, now: datetime | None = None) -> dict[str, Any]:
     (status to minutes of candles); newest_candle (its time, None where there is none); unanswered
     (instrument, start, end, minutes, dataset of every failed interval); missing (the same of every
     missing one); quarantined (rule to rows); behind (the curated tables, where they are not built
-    from all that was fetched); running and runs (records of backfills, see `ingest.runs`: those going on, and the
-    last ones that ended).
+    from all that was fetched); running and runs (records of backfills, see `ingest.runs`: those
+    going on, and the last ones that ended).
 
     Of its scope: scope (see `ingest.scope.as_json`) and scope_problem (why it cannot be kept to,
     None where it can); at (the exchange's clock that all of this is judged by); instruments (known

@@ -22,7 +22,7 @@ from ingest.datasets.candles import candles_of
 from ingest.outcomes import Outcome
 from ingest.plans import make_plans
 from ingest.replies import Page
-from ingest.selection import Selection, select
+from ingest.selection import Selection, select, with_data
 from lake import Lake
 from lake.batches import newest_batch
 from lake.compaction import compact
@@ -88,7 +88,8 @@ def send(
 
 def around(name: str = FUTURE) -> Selection:
     """A few hours of an instrument."""
-    return select(names=[name], since=AT - timedelta(hours=2), until=AT + timedelta(hours=3))
+    few = select(names=[name], since=AT - timedelta(hours=2), until=AT + timedelta(hours=3))
+    return with_data(few, ["candles"])
 
 
 def close_at(where: Lake, batch: int | None = None, name: str = FUTURE) -> float | None:

@@ -270,8 +270,8 @@ def test_a_minute_is_settled_once_two_runs_lacked_it_however_often_each() -> Non
 
 def test_the_rows_are_those_of_the_coverage_table() -> None:
     found = {
-        ("candles", "A"): Coverage(present=[span(0, 90)]),
-        ("candles", "B"): Coverage(failed=[span(5, 9)]),
+        candles_of("A"): Coverage(present=[span(0, 90)]),
+        candles_of("B"): Coverage(failed=[span(5, 9)]),
     }
     rows = to_table(found, {"A": minute(0), "B": minute(2) + timedelta(seconds=30)})
     assert rows.schema == COVERAGE.polars_schema

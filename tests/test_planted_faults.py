@@ -21,7 +21,7 @@ from basislake.exchange.faults import Changed
 from basislake.exchange.forms import Change, Columns
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
-from ingest.selection import select
+from ingest.selection import select, with_data
 from lake import Lake, duck
 from lake.batches import newest_batch
 from lake.fingerprint import fingerprint
@@ -458,7 +458,9 @@ def test_what_the_exchange_mends_is_fetched_again_and_as_of_before_it_is_what_it
         # What is suspect is no candle that a rule forbids, so it is asked for again by name.
         names = {plant.name for plant in SPIKES}
         assert not where.sql("SELECT instrument FROM candles WHERE suspect").is_empty()
-        again = fetch(server, where, select(names=sorted(names)), again=True)
+        again = fetch(
+            server, where, with_data(select(names=sorted(names)), ["candles"]), again=True
+        )
     assert (again.replaced, again.differing, again.candles_written) == (len(SPIKES), 0, 0)
     assert curate(where).quarantined == len(SPOILT) + len(SPIKES)
     assert_frame_equal(counting(where), truths(planted.universe), check_exact=True)

@@ -5,7 +5,7 @@ The list has one row a day, newest first, in pages by offset. A day that is adde
 shifts the offsets by one, so a row may come twice, and none is passed over.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -42,17 +42,19 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
 def ask(exchange: Exchange, index_name: str, window: Span, tally: Tally) -> Page:
     """Ask for the days of a window, page by page; see `Dataset`."""
     rows: list[dict[str, Any]] = []
+    known: set[datetime] = set()
     at = None
     while not rows or rows[-1]["delivered_at"] > window.start + DAY:
         left = window.end - window.start if not rows else rows[-1]["delivered_at"] - window.start
         count = min(_MOST_ROWS, left // DAY + _SLACK)
         params = {"index_name": index_name, "offset": len(rows), "count": count}
-        answer = exchange.ask(_METHOD, params, _checked, tally)
+        answer = exchange.ask(_METHOD, params, lambda answer: _checked(answer, known), tally)
         at = at or answer.at
         page = [_row(row) for row in answer.result["data"]]
-        if not page:
+        if all(row["delivered_at"] in known for row in page):
             break
         rows += page
+        known.update(row["delivered_at"] for row in page)
     return read(rows, window, at)
 
 
@@ -79,11 +81,15 @@ def read(rows: Sequence[Mapping[str, object]], window: Span, at: datetime | None
     return Page(distinct, duplicates, asked, tuple(covered))
 
 
-def _checked(answer: Answer) -> Answer:
-    """Refuse an answer that is no page."""
+def _checked(answer: Answer, known: Collection[datetime]) -> Answer:
+    """Refuse an answer that is no page, or that holds only days of the pages before it; but where
+    the list has ended, a day that was added since brings its last one again.
+    """
     if not isinstance(answer.result, dict):
         raise malformed("the delivery prices are no page")
-    objects(answer.result.get("data"), "the delivery prices")
+    days = [_row(row) for row in objects(answer.result.get("data"), "the delivery prices")]
+    if len(days) > 1 and all(day["delivered_at"] in known for day in days):
+        raise malformed("a page of the delivery prices comes again")
     return answer
 
 

@@ -9,7 +9,6 @@ import polars as pl
 
 from ingest.datasets import funding
 from ingest.datasets.dataset import Dataset
-from ingest.datasets.funding import LAG
 from ingest.datasets.objects import frame_of, number
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
@@ -27,14 +26,11 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     Of a perpetual that comes only for its futures' sake, the whole months in their lives.
     """
     companions = set(chosen.filter("is_companion")["instrument"])
-    until = MONTHS.floor(now - LAG)
     found = {}
     for name, hours in funding.wanted(chosen, now).items():
         whole = name in companions
         start_of = MONTHS.ceil if whole else MONTHS.floor
-        found[name] = [
-            Span(start_of(s.start), min(MONTHS.floor(s.end), until)) for s in merge(hours)
-        ]
+        found[name] = [Span(start_of(s.start), MONTHS.floor(s.end)) for s in merge(hours)]
     return found
 
 

@@ -5,7 +5,7 @@ The list comes newest first, in pages that a continuation joins. Where the excha
 an instrument any more, its rows are picked out of the list of its coin.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -77,7 +77,7 @@ class _Pages:
         """Return the rows of all pages.
 
         Raises:
-            TransientError: a page cannot be read, or a continuation leads back.
+            TransientError: a page cannot be read, or leads back, in all attempts.
             RejectedError: the exchange refuses the call.
         """
         # The latest time wanted: rows of the window's last day come after its end.
@@ -85,15 +85,12 @@ class _Pages:
         # Of a coin each day has the rows of all its instruments.
         own = (self.window.end - self.window.start) // DAY + _SLACK
         count = min(_MOST_ROWS, own) if method == _OF_INSTRUMENT else _MOST_ROWS
-        more: dict[str, Any] = {}
+        params = {**params, "count": count, "search_start_timestamp": latest}
         rows: list[dict[str, Any]] = []
         seen: set[str] = set()
         while True:
             answer = self.exchange.ask(
-                method,
-                {**params, "count": count, "search_start_timestamp": latest, **more},
-                _checked,
-                self.tally,
+                method, params, lambda answer: _checked(answer, seen), self.tally
             )
             self.at = self.at or answer.at
             page = [row for row in map(_row, answer.result["settlements"]) if row]
@@ -102,10 +99,8 @@ class _Pages:
             is_back = any(row["settled_at"] < self.window.start + DAY for row in page)
             if not answer.result["settlements"] or not continuation or is_back:
                 return rows
-            if continuation in seen:
-                raise malformed("a continuation of the settlements leads back to itself")
             seen.add(continuation)
-            more = {"continuation": continuation}
+            params = {**params, "continuation": continuation}
 
 
 def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -> Page:
@@ -132,12 +127,14 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
     return Page(distinct.drop("end"), duplicates, asked, tuple(DAYS.spans(starts)))
 
 
-def _checked(answer: Answer) -> Answer:
-    """Refuse an answer that is no page."""
+def _checked(answer: Answer, seen: Collection[str]) -> Answer:
+    """Refuse an answer that is no page, or that leads back to one that was asked for."""
     if not isinstance(answer.result, dict):
         raise malformed("the settlements are no page")
     for row in objects(answer.result.get("settlements"), "the settlements"):
         _row(row)
+    if answer.result.get("continuation") in seen:
+        raise malformed("a continuation of the settlements leads back")
     return answer
 
 
