@@ -242,10 +242,13 @@ class Backfill:
         self._count()
         given_up = self._fetcher.under_way
         lost = self._saver.lost + self._saver.unsaved + dropped
-        saved = f"all {self.result.rows_written:,} new rows that came are saved"
+        others = self.result.rows_written - self.result.candles_written
+        also = f" and {others:,} rows of other data" if others else ""
+        written = f"{self.result.candles_written:,} new candles{also}"
+        saved = f"all {written} that came are saved"
         if lost:
             saved = (
-                f"{self.result.rows_written:,} new rows are saved, those of {lost:,} more "
+                f"{written} are saved, those of {lost:,} more "
                 "windows may not be and are asked for again then"
             )
         self._tell(

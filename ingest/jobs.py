@@ -3,13 +3,14 @@
 from collections import deque
 from dataclasses import dataclass, field
 
+from ingest.datasets import DATASETS
+from ingest.datasets.dataset import Dataset
 from ingest.exchange import Tally
 from ingest.outcomes import Outcome
 from ingest.windows import Plan
 from lake.coverage import Coverage, Subject
 from lake.errors import ExchangeError, RejectedError
 from lake.spans import Span, clip, merge, subtract
-from lake.steps import STEPS, Steps
 
 # After so many windows in a row without an answer the rest of a subject is left for another
 # run: each has been asked several times already.
@@ -21,7 +22,8 @@ class Job:
     """A subject's windows and answers.
 
     First its plan's windows are asked; when all are answered, the steps that an answer lacked
-    after the first row are asked once more, because only then they are believed to be missing.
+    after the first row (see `Dataset.confirms_leading`) are asked once more, because only then they
+    are believed to be missing.
 
     Attributes:
         plan: what was needed.
@@ -98,7 +100,7 @@ class Job:
             self._again = subtract(self._again, [outcome.page.asked])
         if self.is_answered and not self._is_confirming:
             self._is_confirming = True
-            self._queue.extend(confirming(self.coverage, STEPS[self.subject.dataset]))
+            self._queue.extend(confirming(self.coverage, DATASETS[self.subject.dataset]))
 
     def unanswered(self) -> list[Span]:
         """Steps that were wanted and have no answer; of those asked again, none in this run."""
@@ -112,12 +114,12 @@ class Job:
         return bool(wanted) and not merge(had)
 
 
-def confirming(coverage: Coverage, steps: Steps) -> list[Span]:
+def confirming(coverage: Coverage, dataset: Dataset) -> list[Span]:
     """Windows over what one answer lacked, around what had no answer at all."""
-    needed = coverage.unconfirmed()
+    needed = dataset.unconfirmed(coverage)
     hull = [Span(span.start, needed[-1].end) for span in needed[:1]]
     return [
         window
         for piece in subtract(hull, coverage.failed)
-        for window in steps.windows(clip(span, piece) for span in needed)
+        for window in dataset.steps.windows(clip(span, piece) for span in needed)
     ]

@@ -68,7 +68,7 @@ class Planner:
         return make_plan(
             subject,
             self.wanted[subject],
-            _held(coverage),
+            _held(subject, coverage),
             self._selected,
             self._purposely(subject, coverage),
         )
@@ -101,9 +101,10 @@ class Planner:
         return [*lacking, *self._refused.get(subject, [])]
 
 
-def _held(coverage: Coverage) -> list[Span]:
+def _held(subject: Subject, coverage: Coverage) -> list[Span]:
     """What was answered; but what is newly missing is asked for once more by a later run."""
-    return subtract(coverage.answered(), coverage.unsettled())
+    once = DATASETS[subject.dataset].unconfirmed(coverage)
+    return subtract(coverage.answered(), [*coverage.unsettled(), *once])
 
 
 def _refused(lake: Lake) -> dict[Subject, list[Span]]:

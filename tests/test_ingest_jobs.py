@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.datasets.candles import candles_of
+from ingest.datasets.candles import CANDLES, candles_of
 from ingest.jobs import GIVE_UP_AFTER, Job, confirming
 from ingest.outcomes import Outcome
 from ingest.replies import Page
@@ -16,7 +16,6 @@ from ingest.windows import Plan
 from lake.coverage import Coverage
 from lake.errors import ExchangeError, RejectedError, TransientError
 from lake.spans import Span, merge
-from lake.steps import MINUTES
 from tests.strategies import candles, minutes_in, span
 
 NO_ANSWER = TransientError("no answer")
@@ -134,8 +133,8 @@ def test_confirming_windows_go_around_what_had_no_answer() -> None:
     coverage.answer(span(0, 100), [span(10, 20), span(90, 100)])
     coverage.fail(span(100, 110))
     coverage.answer(span(110, 120), [span(115, 120)])
-    assert confirming(coverage, MINUTES) == [span(20, 90), span(110, 115)]
-    assert confirming(Coverage(absent=[span(0, 9)]), MINUTES) == []
+    assert confirming(coverage, CANDLES) == [span(20, 90), span(110, 115)]
+    assert confirming(Coverage(absent=[span(0, 9)]), CANDLES) == []
 
 
 def test_an_instrument_that_has_no_answer_so_often_in_a_row_is_left_for_another_run() -> None:

@@ -42,4 +42,6 @@ CANDLES = Dataset(
     rows_per_call=MINUTES.longest,
     # Measured on simulated candles, of which nearly all of a lake consists.
     bytes_per_row=10.2,
+    # An instrument has no candle before its first trade.
+    confirms_leading=False,
 )

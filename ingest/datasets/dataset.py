@@ -9,7 +9,8 @@ import polars as pl
 
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Page
-from lake.spans import Span, clip
+from lake.coverage import Coverage
+from lake.spans import Span, clip, common, merge
 from lake.steps import Steps
 from lake.table import Table
 
@@ -36,6 +37,8 @@ class Dataset:
         ask: how a window is asked for; runs on any machine.
         rows_per_call: the most that one call brings, for the estimate of a plan.
         bytes_per_row: in the raw table, measured, likewise.
+        confirms_leading: steps that an answer lacks before the first row are asked for once more,
+            too, as where the exchange keeps the newest rows of too many.
     """
 
     name: str
@@ -49,6 +52,14 @@ class Dataset:
     ask: Ask
     rows_per_call: int
     bytes_per_row: float
+    confirms_leading: bool = True
+
+    def unconfirmed(self, coverage: Coverage) -> list[Span]:
+        """Return the steps that one answer lacked: to be asked for once more."""
+        found = coverage.unconfirmed()
+        if self.confirms_leading:
+            found = merge([*found, *common(coverage.leading(), coverage.absent)])
+        return found
 
     @property
     def subject(self) -> str:
