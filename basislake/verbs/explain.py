@@ -52,8 +52,10 @@ def _show(found: Explanation) -> None:
     _show_candles(found.sides)
     click.echo()
     _show_checks(found.sides)
-    rows = [list(interval.values()) for side in found.sides for interval in side.coverage]
     columns = ["instrument", "start", "end", "minutes", "status"]
+    rows = [
+        [interval[name] for name in columns] for side in found.sides for interval in side.coverage
+    ]
     print_table("Coverage around the minute", columns, rows)
     click.echo()
     _show_fetches(found.sides)
