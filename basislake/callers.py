@@ -11,6 +11,7 @@ from basislake.exchange_settings import ExchangeSettings
 from ingest.callers import Asked, Callers, ask
 from ingest.exchange import Exchange
 from lake import Lake
+from lake.coverage import Subject
 from lake.spans import Span
 
 _making = threading.Lock()
@@ -48,14 +49,14 @@ def _machines(found: Cluster, threads: int, *, is_one: bool) -> list[int]:
     return [sum(most)] if is_one else most
 
 
-def ask_from_worker(settings: ExchangeSettings, uri: str, instrument: str, window: Span) -> Asked:
+def ask_from_worker(settings: ExchangeSettings, uri: str, subject: Subject, window: Span) -> Asked:
     """Ask for a window from any process, at the pace of its machine.
 
     Args:
         settings: of the exchange.
         uri: of the lake, which nothing is read from or written to.
-        instrument: its name.
-        window: see `ingest.exchange.Exchange.candles`.
+        subject: whose rows.
+        window: of them.
 
     Raises:
         LakeError: the pace cannot be kept.
@@ -63,7 +64,7 @@ def ask_from_worker(settings: ExchangeSettings, uri: str, instrument: str, windo
     # Two threads that begin at once should not make two.
     with _making:
         exchange = _exchange(settings, uri)
-    return ask(exchange, instrument, window)
+    return ask(exchange, subject, window)
 
 
 @functools.cache

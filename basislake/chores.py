@@ -51,9 +51,9 @@ class Chores:
         self._built_at: datetime | None = None
         self._kept_at: datetime | None = None
 
-    def took(self, candles: int) -> None:
-        """Take note of candles that are new to the lake, and wait for a build."""
-        self._is_behind = self._is_behind or candles > 0
+    def took(self, rows: int) -> None:
+        """Take note of rows that are new to the lake, and wait for a build."""
+        self._is_behind = self._is_behind or rows > 0
 
     def do(self, now: datetime) -> None:
         """Do what is due by the exchange's clock: the build first, for upkeep may take a while."""

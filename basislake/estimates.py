@@ -7,17 +7,20 @@ compaction, in PostgreSQL with the key of each table.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
+from ingest.datasets.candles import CANDLES
+from ingest.windows import Plan
 
 # In `candles`, and in `basis`.
 _CURATED_BYTES = {"perpetual": 10.0, "future": 10.0 + 15.0}
 # In `perpetuals_ohlcv`; in `futures_ohlcv` and `futures_basis_spread`.
 _DATABASE_BYTES = {"perpetual": 138.0, "future": 138.0 + 151.0}
 
+_RAW_BYTES = CANDLES.bytes_per_row
+
 BASIS = (
-    f"Estimated by bytes a candle: {BYTES_PER_CANDLE:g} raw; in the lake "
-    f"{BYTES_PER_CANDLE + _CURATED_BYTES['future']:.0f} of a future, "
-    f"{BYTES_PER_CANDLE + _CURATED_BYTES['perpetual']:.0f} of a\n  perpetual; in PostgreSQL, with "
+    f"Estimated by bytes a candle: {_RAW_BYTES:g} raw; in the lake "
+    f"{_RAW_BYTES + _CURATED_BYTES['future']:.0f} of a future, "
+    f"{_RAW_BYTES + _CURATED_BYTES['perpetual']:.0f} of a\n  perpetual; in PostgreSQL, with "
     f"keys, {_DATABASE_BYTES['future']:.0f} and {_DATABASE_BYTES['perpetual']:.0f}."
 )
 
@@ -35,16 +38,16 @@ class Estimate:
     database_bytes: int
 
 
-def estimate(plans: Iterable[InstrumentPlan], kinds: Mapping[str, str]) -> Estimate:
+def estimate(plans: Iterable[Plan], kinds: Mapping[str, str]) -> Estimate:
     """Return what the candles of some plans will take, where all of them come.
 
     Args:
-        plans: of instruments.
+        plans: of candles.
         kinds: `future` or `perpetual`, by instrument.
     """
     in_lake = in_database = 0.0
     for plan in plans:
-        kind = kinds[plan.instrument]
-        in_lake += plan.candles * (BYTES_PER_CANDLE + _CURATED_BYTES[kind])
-        in_database += plan.candles * _DATABASE_BYTES[kind]
+        kind = kinds[plan.subject.name]
+        in_lake += plan.rows * (_RAW_BYTES + _CURATED_BYTES[kind])
+        in_database += plan.rows * _DATABASE_BYTES[kind]
     return Estimate(round(in_lake), round(in_database))

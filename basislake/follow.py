@@ -17,6 +17,7 @@ from basislake.exchange_settings import ExchangeSettings
 from basislake.news import News, some
 from basislake.output import duration
 from ingest.backfill import Backfill
+from ingest.datasets.candles import CANDLES
 from ingest.discover import discover
 from ingest.exchange import Exchange
 from ingest.plans import Planner, plan_figures
@@ -37,6 +38,7 @@ from ingest.schedule import (
 from ingest.scope import scope_of, within
 from ingest.selection import Selection
 from lake import Lake
+from lake.coverage import Subject
 from lake.errors import BasislakeError, ExchangeError, LakeError, TransientError, UsageError
 from lake.tables import COVERAGE, INSTRUMENTS
 
@@ -55,8 +57,8 @@ class Followed:
         run: its name among the records of runs.
         rounds: that asked for something.
         candles_written: rows new to the lake.
-        calls: candle calls, repeats included.
-        retries: candle calls made again after a transient failure.
+        calls: for all data, repeats included.
+        retries: calls made again after a transient failure.
         builds: of the curated tables.
         upkeeps: of the lake's files and logs.
         new: instruments that were discovered.
@@ -140,7 +142,7 @@ class Follower:
         self._newest: dict[str, datetime] = {}
         self._expired: set[str] = set()
         self._dead: set[str] = set()
-        self._followed: set[str] = set()
+        self._followed: set[Subject] = set()
         self._discovered_at: datetime | None = None
         self._failures = 0
         self._away_since_s: float | None = None
@@ -214,13 +216,15 @@ class Follower:
         if not self._followed:
             # What had expired before this run is no news.
             self._dead = self._expired
-        needs = {name: bool(planner.plan(name).windows) for name in planner.wanted}
+        needs = {subject: bool(planner.plan(subject).windows) for subject in planner.wanted}
         ended = self._roll.end(needs, self._expired)
-        if news := [name for name in ended if name not in self._dead]:
+        if news := [
+            s.name for s in ended if s.name not in self._dead and s.dataset == CANDLES.name
+        ]:
             self.result.ended += len(news)
             self._news.say(f"Ended: {some(news)}, complete to the expiry.")
         self._followed = (set(needs) | set(self._roll.resting)) - self._roll.ended
-        asked = {name for name, is_needy in needs.items() if is_needy}
+        asked = {subject for subject, is_needy in needs.items() if is_needy}
         if not asked:
             self._measure()
             return
@@ -239,15 +243,15 @@ class Follower:
             self._measure()
         finally:
             self._count(job.result)
-        self._took(job.result, asked - set(job.result.left))
+        self._took(job.result, asked - set(job.result.all_left))
 
-    def _took(self, result: Result, asked: set[str]) -> None:
+    def _took(self, result: Result, asked: set[Subject]) -> None:
         """Schedule retries after a round, and report it.
 
         Raises:
             TransientError: nothing was answered.
         """
-        failed = {failure.instrument: failure.reason for failure in result.failed}
+        failed = result.all_failed
         self._roll.took(asked, set(failed), self._now())
         if asked and failed.keys() >= asked:
             raise TransientError(f"No instrument was answered: {next(iter(failed.values()))}")
@@ -259,21 +263,25 @@ class Follower:
         # At once and first: an interruption may come at any line.
         own.rounds, own.calls, own.retries, own.candles_written = (
             own.rounds + 1,
-            own.calls + result.calls,
-            own.retries + result.retries,
+            own.calls + result.all_calls,
+            own.retries + sum(counts.retries for _, counts in result.by_dataset()),
             own.candles_written + result.candles_written,
         )
         figures = {
-            "calls": result.calls,
-            "retries": result.retries,
+            "calls": result.all_calls,
+            "retries": sum(counts.retries for _, counts in result.by_dataset()),
             "candles": result.candles_written,
-            "failed": len(result.failed),
-            "elsewhere": len(result.left),
+            "rows": result.rows_written - result.candles_written,
+            "failed": len(result.all_failed),
+            "elsewhere": len(result.all_left),
             "lag_seconds": round(lag.seconds) if lag and lag.seconds is not None else None,
         }
         self._record.tell("-", "round", figures)
-        own.failed = [asdict(failure) for failure in result.failed]
-        self._chores.took(result.candles_written)
+        own.failed = [
+            {"instrument": str(subject), "reason": reason}
+            for subject, reason in result.all_failed.items()
+        ]
+        self._chores.took(result.rows_written)
         self._record.facts.update(self._facts())
 
     def _away(self, error: BasislakeError) -> float:
@@ -302,15 +310,20 @@ class Follower:
 
     def _measure(self) -> None:
         known = newest_candles(self._where.snapshot(COVERAGE).read())
-        self._newest = {name: ts for name, ts in known.items() if name in self._followed}
+        names = self._instruments()
+        self._newest = {name: ts for name, ts in known.items() if name in names}
         self._record.facts.update(self._facts())
+
+    def _instruments(self) -> set[str]:
+        """Those whose candles are followed."""
+        return {subject.name for subject in self._followed if subject.dataset == CANDLES.name}
 
     def _facts(self) -> dict[str, Any]:
         if self._newest:
             self.result.lag = lag_of(self._newest, self._expired, self._now())
         return {
             "follow": {
-                "instruments": len(self._followed - self._expired),
+                "instruments": len(self._instruments() - self._expired),
                 "rounds": self.result.rounds,
                 "candles_written": self.result.candles_written,
                 "calls": self.result.calls,

@@ -11,6 +11,8 @@ import polars as pl
 
 from basislake.estimates import estimate
 from ingest.allowance import CALLS
+from ingest.datasets import DATASETS
+from ingest.datasets.candles import CANDLES
 from ingest.plans import Planner, plan_figures
 from ingest.schedule import Lag, expired_by, lag_of, newest_candles
 from ingest.selection import Selection
@@ -27,7 +29,8 @@ class Holdings:
         at: the exchange's clock that all of it is judged by.
         known: rows of `instruments`.
         coverage: rows of the table `coverage`.
-        standings: of the instruments of the selection.
+        standings: of the candles of the selection's instruments.
+        others: the standings of other datasets, by name.
         lag: of the open instruments of the selection.
     """
 
@@ -35,6 +38,7 @@ class Holdings:
     known: pl.DataFrame
     coverage: pl.DataFrame
     standings: Sequence[Standing]
+    others: dict[str, list[Standing]]
     lag: Lag
 
     @property
@@ -48,29 +52,42 @@ class Holdings:
         return failed_names(self.standings)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the standings as plain values, by instrument."""
+        """Return the standings of candles as plain values, by instrument."""
         kinds = self.kinds
         return [
             {
-                "instrument": each.plan.instrument,
-                "kind": kinds[each.plan.instrument],
+                "instrument": (name := each.plan.subject.name),
+                "kind": kinds[name],
                 "state": each.state.value,
                 "is_open": each.is_open,
-                **asdict(each.minutes),
+                **asdict(each.amounts),
             }
             for each in self.standings
         ]
 
     def figures(self) -> dict[str, Any]:
         """Return instruments by state, and minutes, in all; see `ingest.standing.summed`."""
-        return summed(self.standings)
+        counts, minutes = summed(self.standings)
+        return {**counts, "minutes": minutes}
+
+    def datasets(self) -> dict[str, dict[str, Any]]:
+        """Return the figures of the other datasets, by name: in_scope, complete, current, begun,
+        not_begun; the noun of a step, and steps (see `ingest.standing.Amounts`); failed (names).
+        """
+        found = {}
+        for name, own in self.others.items():
+            counts, steps = summed(own)
+            noun = DATASETS[name].noun
+            found[name] = {**counts, "noun": noun, "steps": steps, "failed": failed_names(own)}
+        return found
 
     def plan(self) -> dict[str, Any]:
-        """Return what a backfill would fetch: windows, calls, candles, bytes (raw), lake_bytes,
-        database_bytes, seconds_at_rate (at the published rate).
+        """Return what a backfill would fetch; see `ingest.plans.plan_figures` (at the published
+        rate), with lake_bytes and database_bytes of candles.
         """
         plans = [each.plan for each in self.standings]
-        figures = plan_figures(plans, CALLS.calls_per_second)
+        others = [each.plan for own in self.others.values() for each in own]
+        figures = plan_figures([*plans, *others], CALLS.calls_per_second)
         return {**figures, **asdict(estimate(plans, self.kinds))}
 
 
@@ -79,7 +96,7 @@ def holdings(where: Lake, scope: Selection, at: datetime) -> Holdings:
 
     Args:
         where: the lake.
-        scope: instruments and minutes.
+        scope: data, instruments and minutes.
         at: the exchange's clock.
 
     Raises:
@@ -91,13 +108,16 @@ def holdings(where: Lake, scope: Selection, at: datetime) -> Holdings:
     # Of a market that ends with the scope no more candles come, either.
     if scope.until is not None and scope.until <= at:
         expired = set(known["instrument"])
-    found = standings(Planner(where, scope, at), expired)
+    by_dataset: dict[str, list[Standing]] = {}
+    for each in standings(Planner(where, scope, at), expired):
+        by_dataset.setdefault(each.plan.subject.dataset, []).append(each)
+    found = by_dataset.pop(CANDLES.name, [])
     coverage = where.read(COVERAGE)
-    names = {each.plan.instrument for each in found}
+    names = {each.plan.subject.name for each in found}
     newest = {name: ts for name, ts in newest_candles(coverage).items() if name in names}
-    return Holdings(at, known, coverage, found, lag_of(newest, expired, at))
+    return Holdings(at, known, coverage, found, by_dataset, lag_of(newest, expired, at))
 
 
 def nothing_held(where: Lake, at: datetime) -> Holdings:
     """Return the holdings of no instrument at all, for a scope that cannot be kept to."""
-    return Holdings(at, where.read(INSTRUMENTS), where.read(COVERAGE), (), Lag(at))
+    return Holdings(at, where.read(INSTRUMENTS), where.read(COVERAGE), (), {}, Lag(at))

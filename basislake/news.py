@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 
 from basislake.output import duration
+from ingest.datasets import DATASETS
 from ingest.discover import Discovery
 from ingest.results import Finished, Result
 from ingest.schedule import Lag
@@ -40,7 +41,8 @@ class News:
     def fetched(self, result: Result, lag: Lag | None) -> None:
         """Say what a round came to."""
         self.say(round_line(result, lag))
-        reasons = [f"{each.instrument}: {each.reason}" for each in result.failed[:_MOST_FAILURES]]
+        failed = list(result.all_failed.items())[:_MOST_FAILURES]
+        reasons = [f"{subject}: {reason}" for subject, reason in failed]
         told = f"Failed: {'; '.join(reasons)}. They are asked for again." if reasons else ""
         self.say_once("failed", told)
 
@@ -49,25 +51,37 @@ def round_line(result: Result, lag: Lag | None) -> str:
     """Say on one line what a round did; pure."""
     at = f"{lag.at:%Y-%m-%d %H:%M:%S}Z: " if lag else ""
     behind = f"; lag {duration(lag.seconds)}" if lag and lag.seconds is not None else ""
-    elsewhere = f", {len(result.left)} left to another run" if result.left else ""
-    failed = f", {len(result.failed)} failed" if result.failed else ""
+    elsewhere = f", {len(result.all_left)} left to another run" if result.all_left else ""
+    failed = f", {len(result.all_failed)} failed" if result.all_failed else ""
+    rows = [
+        f"{counts.rows_written:,} of {name}"
+        for name, counts in result.datasets.items()
+        if counts.rows_written
+    ]
+    others = "".join(f", {one}" for one in rows)
     candles = counted(result.candles_written, "candle")
     instruments = counted(result.instruments, "instrument")
-    calls = counted(result.calls, "call")
-    return f"{at}{candles} of {instruments} by {calls}{elsewhere}{failed}{behind}"
+    calls = counted(result.all_calls, "call")
+    return f"{at}{candles} of {instruments}{others} by {calls}{elsewhere}{failed}{behind}"
 
 
 def finished_line(finished: Finished) -> str:
     """Say on one line how an instrument ended, and how many of the run's are finished; pure."""
     figures = finished.figures
-    parts = [counted(figures["candles"], "candle"), counted(figures["calls"], "call")]
+    dataset = DATASETS[finished.subject.dataset]
+    rows = (
+        counted(figures["candles"], "candle")
+        if "candles" in figures
+        else counted(figures["rows"], "row")
+    )
+    parts = [rows, counted(figures["calls"], "call")]
     if retries := figures["retries"]:
         parts.append(counted(retries, "retry", "retries"))
     if missing := figures["missing"]:
-        parts.append(f"{counted(missing, 'minute')} missing")
+        parts.append(f"{counted(missing, dataset.noun)} missing")
     reason = f": {figures['reason']}" if "reason" in figures else ""
     return (
-        f"[{finished.done}/{finished.total}] {finished.instrument} {finished.status}{reason}, "
+        f"[{finished.done}/{finished.total}] {finished.subject} {finished.status}{reason}, "
         f"{', '.join(parts)}"
     )
 

@@ -257,6 +257,24 @@ def selection_options(command: F) -> F:
     return grouped(command, options, _selection, "selection")
 
 
+def data_option(command: F) -> F:
+    """Add --data to a command that has `selection_options`, whose selection gets it."""
+
+    @functools.wraps(command)
+    def wrapped(*, data: tuple[str, ...], selection: "Selection", **values: Any) -> Any:
+        from ingest.selection import with_data  # noqa: PLC0415
+
+        return command(selection=with_data(selection, data), **values)
+
+    return click.option(
+        "--data",
+        metavar="NAMES",
+        multiple=True,
+        help="candles, funding, deliveries or settlements; repeat, or separate by commas. By "
+        "default all; funding brings the exchange's monthly totals",
+    )(wrapped)  # type: ignore[return-value]
+
+
 def postgres_option(command: F) -> F:
     """Add --postgres; the command gets `postgres`."""
     option = click.option(

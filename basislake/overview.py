@@ -1,7 +1,7 @@
 """What `status` shows at a glance: how complete the lake is, how old it is, what to do next."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,8 +14,10 @@ from basislake.output import age, called, percent, size
 from basislake.pasting import pasted
 from basislake.retry import retry_arguments
 from basislake.tables import bar, console, heading, line_length, print_table
-from ingest.standing import Minutes, State, summed
+from ingest.datasets import DATASETS
+from ingest.standing import Amounts, State, summed
 from lake.counts import counted
+from lake.coverage import IS_CANDLES
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE
 
@@ -39,7 +41,7 @@ def coins(held: Holdings) -> list[dict[str, Any]]:
     Args:
         held: what the lake holds of its scope.
     """
-    joined = held.coverage.join(held.known, on="instrument", how="right")
+    joined = held.coverage.filter(IS_CANDLES).join(held.known, on="instrument", how="right")
     is_present = pl.col("status") == "present"
     minutes = pl.col("minutes")
     found = joined.group_by(coin="base", kind="kind").agg(
@@ -54,10 +56,15 @@ def coins(held: Holdings) -> list[dict[str, Any]]:
             **{key: row[key] for key in ("coin", "kind", "instruments", "with_candles")},
             "coverage": {status: row[status] for status in _STATUSES if row[status]},
             "newest_ts": row["newest_ts"],
-            **summed(each for each in held.standings if each.plan.instrument in row["names"]),
+            **_summed(held, set(row["names"])),
         }
         for row in found.sort("coin", "kind").iter_rows(named=True)
     ]
+
+
+def _summed(held: Holdings, names: Collection[str]) -> dict[str, Any]:
+    counts, minutes = summed(each for each in held.standings if each.plan.subject.name in names)
+    return {**counts, "minutes": minutes}
 
 
 def committed_at(snapshot: Snapshot) -> datetime | None:
@@ -97,14 +104,28 @@ def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
             retry_arguments(failed),
             f"asks again for {counted(count, 'minute')} without an answer",
         )
+    for name, of in found["datasets"].items():
+        if of["failed"]:
+            steps = f"{counted(of['steps'].failed, of['noun'])} of {_words(name)}"
+            yield f"backfill --data {DATASETS[name].choice}", f"asks again for {steps}"
     rest = [
         row for row in found["standings"] if _is_lacking(row) and row["instrument"] not in failed
     ]
+    lacking = [
+        _words(name)
+        for name, of in found["datasets"].items()
+        if of[State.BEGUN.value] + of[State.NOT_BEGUN.value] > len(of["failed"])
+    ]
+    others = plan["in_all"]["calls"] - plan["calls"]
     if not rest:
+        if lacking:
+            yield "backfill", f"fetches {' and '.join(lacking)} in {counted(others, 'call')}"
         return
     is_old = all(row["is_open"] and row["state"] == State.BEGUN.value for row in rest)
     verb = "run" if is_old and found["tables"]["builds"]["rows"] else "backfill"
-    yield verb, f"fetches {_to_fetch(plan)}"
+    also = f", and {', '.join(lacking)} in {others:,} more" if lacking else ""
+    calls = counted(plan["calls"], "call")
+    yield verb, f"fetches at most {counted(plan['candles'], 'candle')} in {calls}{also}"
     begun = [row["instrument"] for row in found["standings"] if _is_begun_future(row)]
     is_unset = found["scope"]["is_everything"] and found["instruments"]["not_begun"]
     if is_unset and 0 < len(begun) <= _FEW:
@@ -186,9 +207,13 @@ def _present(minutes: Mapping[str, int]) -> str:
 
 
 def _to_fetch(plan: Mapping[str, Any]) -> str:
-    if not plan["calls"]:
-        return "nothing"
-    return f"at most {counted(plan['candles'], 'candle')} in {counted(plan['calls'], 'call')}"
+    parts = []
+    if plan["calls"]:
+        calls = counted(plan["calls"], "call")
+        parts.append(f"at most {counted(plan['candles'], 'candle')} in {calls}")
+    if others := plan["in_all"]["calls"] - plan["calls"]:
+        parts.append(f"other data in {counted(others, 'call')}")
+    return ", ".join(parts) or "nothing"
 
 
 def _lag(lag: Mapping[str, Any]) -> str:
@@ -219,6 +244,33 @@ def show_coins(found: Sequence[Mapping[str, Any]]) -> None:
     if rows:
         print_table("By coin, in scope", columns, rows)
         click.echo()
+
+
+def show_datasets(found: Mapping[str, Any]) -> None:
+    """Print how complete funding, deliveries and settlements are, where they are in scope."""
+    plans = found["to_fetch"]["datasets"]
+    rows = [
+        [
+            _words(name),
+            of["in_scope"],
+            of["complete"],
+            f"{of['noun']}s",
+            of["steps"].present,
+            of["steps"].due,
+            percent(of["steps"].present, of["steps"].due),
+            plans[name]["calls"],
+        ]
+        for name, of in found["datasets"].items()
+    ]
+    columns = ["data", "in scope", "complete", "in", "present", "of", "share", "calls left"]
+    if rows:
+        print_table("Carry data, in scope", columns, rows)
+        click.echo()
+
+
+def _words(name: str) -> str:
+    """A dataset's name in a sentence."""
+    return name.replace("_", " ")
 
 
 def show_tables(found: Mapping[str, Any], now: datetime) -> None:
@@ -256,7 +308,7 @@ def show_next(steps: Sequence[Next], lake_flags: str, database_flags: str) -> No
 
 
 def _coin(row: Mapping[str, Any]) -> list[object]:
-    minutes: Minutes = row["minutes"]
+    minutes: Amounts = row["minutes"]
     return [
         f"{row['coin']} {row['kind']}",
         row["in_scope"],
@@ -269,7 +321,7 @@ def _coin(row: Mapping[str, Any]) -> list[object]:
 
 
 def _parts(row: Mapping[str, Any]) -> list[tuple[str, float]]:
-    minutes: Minutes = row["minutes"]
+    minutes: Amounts = row["minutes"]
     known = minutes.present + minutes.missing + minutes.failed
     return [
         ("present", minutes.present),

@@ -1,10 +1,12 @@
-"""The command that asks again just for what got no answer."""
+"""The commands that ask again just for what got no answer."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from basislake.output import called
 from basislake.settings import lake_flag
+from ingest.datasets import DATASETS
 from lake import Lake
+from lake.coverage import Subject
 
 
 def retry_arguments(failed: Sequence[str]) -> str:
@@ -17,5 +19,16 @@ def retry_arguments(failed: Sequence[str]) -> str:
 
 
 def retry_command(where: Lake, failed: Sequence[str]) -> str:
-    """Return the whole command, to be pasted."""
+    """Return the whole command for candles of some instruments, to be pasted."""
     return f"{called()} {retry_arguments(failed)}{lake_flag(where)}"
+
+
+def retry_commands(where: Lake, failed: Collection[Subject]) -> list[str]:
+    """Return the commands for all that failed: one for candles, one for other data."""
+    names = [subject.name for subject in failed if subject.dataset == "candles"]
+    others = {DATASETS[s.dataset].choice for s in failed if s.dataset != "candles"}
+    commands = [retry_command(where, names)] if names else []
+    if others:
+        data = ",".join(sorted(others))
+        commands.append(f"{called()} backfill --data {data}{lake_flag(where)}")
+    return commands

@@ -49,8 +49,8 @@ def show_ended(ended: Sequence[Mapping[str, Any]]) -> None:
 def running_line(record: Mapping[str, Any]) -> str:
     """Say on some lines what a run that has not ended is doing; pure."""
     done = record.get("windows_done", 0)
-    left = record.get("windows_left", record.get("plan", {}).get("calls", 0))
-    now = record.get("instruments_now", [])
+    left = record.get("windows_left", _planned(record.get("plan", {})))
+    now, parts = record.get("instruments_now", []), _parts(record)
     names = ", ".join(now[:_SHOWN_INSTRUMENTS]) + (", ..." if len(now) > _SHOWN_INSTRUMENTS else "")
     is_stuck = record.get("state") == STUCK
     seconds_left = None if is_stuck else record.get("seconds_left")
@@ -61,10 +61,17 @@ def running_line(record: Mapping[str, Any]) -> str:
         f"process {record['pid']} on {record['host']}\n{_quiet(record)}"
         f"  [{done}/{done + left}] {_rate(record)}{lasting}, "
         f"{counted(record.get('candles', 0), 'candle')}\n"
-        f"  {counted(record.get('retries', 0), 'retry', 'retries')}, "
-        f"{record.get('throttled', 0):,} throttled, {len(record.get('failed', []))} failed\n"
+        f"  {counted(sum(p.get('retries', 0) for p in parts), 'retry', 'retries')}, "
+        f"{sum(p.get('throttled', 0) for p in parts):,} throttled, "
+        f"{sum(len(p.get('failed', [])) for p in parts)} failed\n"
         f"  now: {names or '-'}"
     )
+
+
+def _planned(plan: Mapping[str, Any]) -> int:
+    """The windows that a run has planned; one of an older program has planned candles only."""
+    windows: int = plan.get("in_all", plan).get("windows", 0)
+    return windows
 
 
 def _quiet(record: Mapping[str, Any]) -> str:
@@ -106,6 +113,11 @@ def _rate(record: Mapping[str, Any]) -> str:
     return f"{rate} of {limit:g} calls/s{slowed}"
 
 
+def _parts(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The figures of each dataset."""
+    return [record, *record.get("datasets", {}).values()]
+
+
 def _row(record: Mapping[str, Any]) -> list[object]:
     started_at, updated_at = (
         datetime.fromisoformat(record[name]) for name in ("started_at", "updated_at")
@@ -113,8 +125,8 @@ def _row(record: Mapping[str, Any]) -> list[object]:
     return [
         record["run"],
         record["state"],
-        record.get("calls", 0),
+        sum(part.get("calls", 0) for part in _parts(record)),
         record.get("candles_written", 0),
-        len(record.get("failed", [])),
+        sum(len(part.get("failed", [])) for part in _parts(record)),
         duration((updated_at - started_at).total_seconds()),
     ]

@@ -13,6 +13,7 @@ from ingest.schedule import newest_candles
 from ingest.scope import as_json as scope_as_json
 from ingest.scope import scope_of
 from lake import Lake
+from lake.coverage import IS_CANDLES
 from lake.disk import disk_of
 from lake.errors import UsageError
 from lake.snapshot import Snapshot
@@ -42,21 +43,21 @@ def lake_status(where: Lake, now: datetime | None = None) -> dict[str, Any]:
 
     Of the lake: lake; exchange (whose market it holds, None where that is not marked yet); tables
     (name to version, rows, files, bytes, committed_at); disk (see `lake.disk.Disk`); coverage
-    (status to minutes); newest_candle (its time, None where there is none); unanswered (instrument,
-    start, end, minutes of every failed interval); missing (the same of every missing one);
-    quarantined (rule to rows); behind (the curated tables, where they are not built from all that
-    was fetched); running and runs (records of backfills, see `ingest.runs`: those going on, and the
-    last ones that ended).
+    (status to minutes of candles); newest_candle (its time, None where there is none); unanswered
+    (instrument, start, end, minutes, dataset of every failed interval); missing (the same of every
+    missing one); quarantined (rule to rows); behind (the curated tables, where they are not built
+    from all that was fetched); running and runs (records of backfills, see `ingest.runs`: those
+    going on, and the last ones that ended).
 
     Of its scope: scope (see `ingest.scope.as_json`) and scope_problem (why it cannot be kept to,
     None where it can); at (the exchange's clock that all of this is judged by); instruments (known
     and with_candles of the whole lake; in_scope, and of those complete, current, begun and
-    not_begun, see `ingest.standing.State`); minutes (see `ingest.standing.Minutes`); to_fetch (what
+    not_begun, see `ingest.standing.State`); minutes (see `ingest.standing.Amounts`); to_fetch (what
     a backfill would fetch, as `plan` says it: windows, calls, candles, bytes, lake_bytes,
     database_bytes); standings (kind, state, is_open and minutes of each instrument); coins (see
-    `overview.coins`); failed (instruments with minutes that have no answer); lag (as a running
-    `follow` last said it, else of the open instruments, see `ingest.schedule.Lag`; None where none
-    has a candle).
+    `overview.coins`); datasets (how complete the others are, see `Holdings.datasets`); failed
+    (instruments with minutes that have no answer); lag (as a running `follow` last said it, else of
+    the open instruments, see `ingest.schedule.Lag`; None where none has a candle).
     """
     at_present = now or datetime.now(UTC)
     where = where.state()
@@ -68,7 +69,9 @@ def lake_status(where: Lake, now: datetime | None = None) -> dict[str, Any]:
     running = [record for record in records if record["state"] in GOING_ON]
     held, facts = _of_scope(where, at)
     coverage = held.coverage
-    minutes = coverage.group_by("status").agg(pl.col("minutes").sum()).sort("status")
+    minutes = (
+        coverage.filter(IS_CANDLES).group_by("status").agg(pl.col("minutes").sum()).sort("status")
+    )
     failed, missing = (
         coverage.filter(pl.col("status") == status).drop("status").to_dicts()
         for status in ("failed", "missing")
@@ -116,6 +119,7 @@ def _of_scope(where: Lake, at: datetime) -> tuple[Holdings, dict[str, Any]]:
         "instruments": figures,
         "to_fetch": plan,
         "failed": held.failed,
+        "datasets": held.datasets(),
         "standings": held.rows(),
     }
 

@@ -14,6 +14,7 @@ import lake
 from basislake import PROGRAM
 from ingest.asked import update
 from ingest.batches import store
+from ingest.datasets.candles import candles_of
 from ingest.outcomes import Outcome
 from ingest.replies import Page
 from lake import Lake, batches
@@ -107,7 +108,7 @@ def late(folder: str) -> None:
     perpetuals = {coin: perpetual(coin, ROWS_A_SPIKE) for coin in COINS}
     frame = future(perpetuals, 0, ROWS_A_SPIKE).tail(LATE_MINUTES).drop("instrument")
     asked = Span(frame["ts"][0], frame["ts"][-1] + MINUTE)
-    store(where, [Outcome(future_name(0), asked, Page(frame, 0, asked))], PROGRAM)
+    store(where, [Outcome(candles_of(future_name(0)), asked, Page(frame, 0, asked))], PROGRAM)
 
 
 def lives(

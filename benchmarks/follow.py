@@ -24,6 +24,7 @@ from basislake.curate import curate
 from benchmarks.build_lake import LIFE_MINUTES, lives, record, stage
 from benchmarks.rehearsal import machine
 from ingest.batches import store
+from ingest.datasets.candles import candles_of
 from ingest.outcomes import Outcome
 from ingest.replies import Page
 from lake import Lake
@@ -102,7 +103,9 @@ def _outcome(name: str, last: pl.DataFrame, minute: int) -> Outcome:
     ts = pl.col("ts") + (minute % 60 + 1) * MINUTE
     frame = last.with_columns(ts, *(pl.col(price) * factor for price in _PRICES))
     start = frame["ts"][0]
-    return Outcome(name, Span(start, start + MINUTE), Page(frame, 0, Span(start, start + MINUTE)))
+    return Outcome(
+        candles_of(name), Span(start, start + MINUTE), Page(frame, 0, Span(start, start + MINUTE))
+    )
 
 
 def _timed(act: Callable[[], object]) -> float:

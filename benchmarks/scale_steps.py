@@ -26,22 +26,23 @@ from benchmarks.build_lake import (
     record,
 )
 from ingest.batches import store
+from ingest.datasets.candles import candles_of
 from ingest.outcomes import Outcome
 from ingest.plans import make_plans, plan_figures
 from ingest.replies import Page
-from ingest.saver import BATCH_CANDLES
+from ingest.saver import BATCH_ROWS
 from ingest.selection import Selection
-from ingest.windows import MAX_CANDLES_PER_CALL
 from lake import Lake
 from lake.fingerprint import fingerprint
 from lake.spans import MINUTE, Span
+from lake.steps import MINUTES
 from lake.tables import RAW_CANDLES, TABLES
 
 LIFE_MINUTES = 20_000
 # The last future of each size lacks its last minutes until the step `late`.
 LATE_MINUTES = 1_000
 _NOW = START + timedelta(days=3650)
-_PAGES_A_BATCH = BATCH_CANDLES // MAX_CANDLES_PER_CALL
+_PAGES_A_BATCH = BATCH_ROWS // MINUTES.longest
 
 
 def main() -> None:
@@ -59,7 +60,7 @@ def _commit(where: Lake, futures: int) -> dict[str, Any]:
     pages = _pages(known, held)
     while batch := list(islice(pages, _PAGES_A_BATCH)):
         start_s = time.monotonic()
-        candles += store(where, batch, PROGRAM).written
+        candles += store(where, batch, PROGRAM).written["candles"].rows
         seconds += time.monotonic() - start_s
         commits += 1
     return {"seconds": seconds, "candles": candles, "commits": commits}
@@ -76,7 +77,7 @@ def _pages(known: dict[str, Any], held: set[str]) -> Iterator[Outcome]:
             whole = _future(perpetuals, number - len(COINS))
             if number + 1 == len(known):
                 whole = whole.head(LIFE_MINUTES - LATE_MINUTES)
-        for frame in whole.drop("instrument").iter_slices(MAX_CANDLES_PER_CALL):
+        for frame in whole.drop("instrument").iter_slices(MINUTES.longest):
             yield _outcome(name, frame)
 
 
@@ -86,7 +87,7 @@ def _future(perpetuals: dict[str, pl.DataFrame], number: int) -> pl.DataFrame:
 
 def _outcome(name: str, frame: pl.DataFrame) -> Outcome:
     window = Span(frame["ts"][0], frame["ts"][-1] + MINUTE)
-    return Outcome(name, window, Page(frame, 0, window))
+    return Outcome(candles_of(name), window, Page(frame, 0, window))
 
 
 def _late(where: Lake, futures: int) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def _late(where: Lake, futures: int) -> dict[str, Any]:
     number = futures - 1
     frame = _future(perpetuals, number).tail(LATE_MINUTES).drop("instrument")
     outcome = _outcome(future_name(number), frame)
-    return _timed(lambda: {"candles": store(where, [outcome], PROGRAM).written})
+    return _timed(lambda: {"candles": store(where, [outcome], PROGRAM).written["candles"].rows})
 
 
 def _timed(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from basislake.curate import curate
 from benchmarks.build_lake import COINS, TOLD, future_name, record
 from benchmarks.rehearsal import machine
 from ingest.batches import store
+from ingest.datasets.candles import candles_of
 from ingest.outcomes import Outcome
 from ingest.replies import Page
 from lake import Lake
@@ -95,7 +96,7 @@ def _outcome(name: str, minute: int) -> Outcome:
     ts = pl.Series("ts", [start], dtype=pl.Datetime("us", "UTC"))
     frame = pl.DataFrame({"ts": ts, **cells, "volume": [1.5], "cost": [price * 1.5]})
     asked = Span(start, start + timedelta(minutes=1))
-    return Outcome(name, asked, Page(frame, 0, asked))
+    return Outcome(candles_of(name), asked, Page(frame, 0, asked))
 
 
 def _data(where: Lake, name: str) -> tuple[int, int]:

@@ -18,16 +18,11 @@ from lake.spans import clip, subtract
 from lake.table import BATCH
 from lake.tables import ASKS, COVERAGE, INSTRUMENTS
 
-CANDLES = "candles"
 _IS_PRESENT = pl.col("status") == PRESENT
 
 
 def rows_of(
-    outcomes: Iterable[Outcome],
-    program: str,
-    run: str | None,
-    at: datetime,
-    dataset: str = CANDLES,
+    outcomes: Iterable[Outcome], program: str, run: str | None, at: datetime
 ) -> pl.DataFrame:
     """Return what some windows came to as rows of `asks`, without their batch; pure.
 
@@ -36,10 +31,9 @@ def rows_of(
         program: name and version.
         run: that asked.
         at: now, UTC.
-        dataset: that was asked for.
     """
     schema = pl.Schema({n: t for n, t in ASKS.polars_schema.items() if n != BATCH})
-    same = {"dataset": dataset, "run": run, "program": program, "at": at}
+    same = {"run": run, "program": program, "at": at}
     rows = [{**same, **row} for o in outcomes for row in _intervals(o)]
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -55,7 +49,8 @@ def _intervals(outcome: Outcome) -> Iterator[dict[str, Any]]:
     duplicates = page.duplicates if page else 0
     for span, status in sorted(tile for tile in tiles if tile[0].start < tile[0].end):
         yield {
-            "instrument": outcome.instrument,
+            "dataset": outcome.subject.dataset,
+            "instrument": outcome.subject.name,
             "start": span.start,
             "end": span.end,
             "status": status,
@@ -67,21 +62,16 @@ def _intervals(outcome: Outcome) -> Iterator[dict[str, Any]]:
         duplicates = 0
 
 
-def coverage_of(lake: Lake, dataset: str = CANDLES) -> tuple[dict[str, Coverage], bool]:
-    """Return what is known of all instruments that were asked for, by name, and whether the table
-    `coverage` holds all of it.
-
-    Args:
-        lake: to read.
-        dataset: that was asked for.
+def coverage_of(lake: Lake) -> tuple[dict[Subject, Coverage], bool]:
+    """Return what is known of all that was asked for, and whether the table `coverage` holds all of
+    it.
 
     Raises:
         LakeError: the lake cannot be read.
     """
     table, asks = lake.snapshot(COVERAGE), lake.snapshot(ASKS)
-    known, is_its = table.counter(BATCH), pl.col("dataset") == dataset
-    found = _folded(asks, known, table.read(is_its), is_its)
-    return {name: own for (_, name), own in found.items()}, known >= asks.counter(BATCH)
+    known = table.counter(BATCH)
+    return _folded(asks, known, table.read()), known >= asks.counter(BATCH)
 
 
 def update(lake: Lake, program: str) -> Snapshot | None:
@@ -104,13 +94,13 @@ def update(lake: Lake, program: str) -> Snapshot | None:
 
 
 def _folded(
-    asks: Snapshot, known: int, rows: pl.DataFrame, is_its: pl.Expr
+    asks: Snapshot, known: int, rows: pl.DataFrame, *is_its: pl.Expr
 ) -> dict[Subject, Coverage]:
     """The coverage by some rows of `asks`, where rows of `coverage` hold what is present up to a
     batch.
     """
-    lacking = asks.read(~_IS_PRESENT, is_its)
-    return coverages(pl.concat([lacking, asks.since(known, _IS_PRESENT, is_its)]), rows)
+    lacking = asks.read(~_IS_PRESENT, *is_its)
+    return coverages(pl.concat([lacking, asks.since(known, _IS_PRESENT, *is_its)]), rows)
 
 
 def now() -> datetime:

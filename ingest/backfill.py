@@ -9,31 +9,36 @@ or one; of a round of a longer run 256, where those are more.
 
 import math
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import polars as pl
 
 from ingest import defaults
-from ingest.batches import NEVER, catch_up
+from ingest.batches import catch_up
 from ingest.callers import Callers, threads_here
 from ingest.claims import Claims
+from ingest.datasets import DATASETS
+from ingest.datasets.candles import CANDLES
 from ingest.exchange import Exchange
 from ingest.fetcher import Fetcher
 from ingest.jobs import Job
 from ingest.outcomes import Outcome
 from ingest.pace import mean_rate
 from ingest.plans import Planner, plan_figures
-from ingest.results import Failure, Finished, Progress, Result
+from ingest.results import DatasetCounts, Failure, Finished, Progress, Result
 from ingest.runs import RunRecord
 from ingest.saver import Saved, Saver
 from ingest.worklist import Worklist
 from lake import Lake
 from lake.counts import counted
+from lake.coverage import Subject
 from lake.errors import ClosedDoorError, LakeError
 from lake.origin import claim
-from lake.spans import common, minutes_in
+from lake.spans import common
+from lake.steps import STEPS
 
 # After so many windows in a row without an answer, of more than so many instruments, the exchange
 # is taken to be away.
@@ -70,7 +75,7 @@ class Backfill:
         part_of: RunRecord | None = None,
         threads: int = defaults.THREADS,
         callers: Callers | None = None,
-        is_sound: pl.Expr = NEVER,
+        sound: Mapping[str, pl.Expr] | None = None,
         report: Callable[[Progress], None] = lambda _: None,
         finish: Callable[[Finished], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
@@ -80,7 +85,7 @@ class Backfill:
         """Line up what is planned; nothing is called or written.
 
         Args:
-            lake: to write candles and coverage to.
+            lake: to write rows and coverage to.
             exchange: to ask.
             planner: of what the lake needs.
             program: name and version, for the lineage of commits.
@@ -89,10 +94,10 @@ class Backfill:
                 few, and leaves to other runs what they work on.
             threads: of this process that ask; calls under way at once.
             callers: who ask in their place.
-            is_sound: whether a candle that was asked for again on purpose may take the place of the
-                stored one; none may by default.
+            sound: by dataset, whether a row that was asked for again on purpose may take the place
+                of the stored one; none may by default.
             report: told of progress, from the calling thread.
-            finish: called with each instrument that calls were made for, when the last of its
+            finish: called with each subject that calls were made for, when the last of its
                 answers is committed or it failed; from the calling thread.
             tell: told what else a user should know, from the calling thread.
             clock: seconds, never going back.
@@ -110,20 +115,19 @@ class Backfill:
         self._claims = Claims(lake.machine_folder / "claims")
         self._work = Worklist(planner, self._claims)
         self._planner = planner
-        plans = [planner.plan(name) for name in planner.wanted]
+        plans = [planner.plan(subject) for subject in planner.wanted]
         self._callers = callers or threads_here(exchange, threads)
         machines = len(self._callers.machines())
         figures = plan_figures(plans, exchange.expected_calls_per_second * machines)
-        self.result = Result(instruments=len(plans), plan=figures)
+        self.result = _begun(figures, planner)
+        windows = figures["in_all"]["windows"]
         self._fetcher = Fetcher(exchange, self._callers)
         least = _ROUND_WINDOWS if part_of else 1
         self._part_of = part_of
-        self._saver = Saver(
-            lake, program, figures["windows"], clock, least=least, is_sound=is_sound
-        )
-        self._most_at_risk = max(least, int(figures["windows"] * _MOST_AT_RISK))
+        self._saver = Saver(lake, program, windows, clock, least=least, sound=sound)
+        self._most_at_risk = max(least, int(windows * _MOST_AT_RISK))
         self._done = self._candles = 0
-        self._silent: list[str] = []
+        self._silent: list[Subject] = []
         self._is_waiting = False
         self._reason = "the run ended before they were asked"
 
@@ -152,7 +156,7 @@ class Backfill:
         state = "failed"
         try:
             self._fetch(record)
-            state = "failed" if self.result.failed else "done"
+            state = "failed" if self.result.all_failed else "done"
         except LakeError:
             self._tell_end(len(self._fetcher.stop()))
             raise
@@ -173,7 +177,8 @@ class Backfill:
         while self._work.left or self._fetcher.under_way:
             self._submit()
             if self._work.elsewhere and self._part_of:
-                self.result.left += self._work.leave()
+                for subject in self._work.leave():
+                    self.result.of(subject.dataset).left.append(subject.name)
             elif self._work.elsewhere and not self._fetcher.under_way:
                 self._wait_for_others(record)
             for job, outcome in self._fetcher.gather(_POLL_S):
@@ -184,10 +189,12 @@ class Backfill:
         # What is still open was given up.
         for job in self._work.begun:
             self._conclude(record, job)
-        for name in self._planner.wanted:
-            if name not in self._work.jobs and name not in self.result.left:
-                self.result.failed.append(Failure(name, self._reason))
-                record.tell(name, "failed", {"reason": self._reason})
+        left = set(self.result.all_left)
+        for subject in self._planner.wanted:
+            if subject not in self._work.jobs and subject not in left:
+                failed = self.result.of(subject.dataset).failed
+                failed.append(Failure(subject.name, self._reason))
+                record.tell(subject.name, "failed", {"reason": self._reason})
 
     def _submit(self) -> None:
         while (
@@ -204,11 +211,11 @@ class Backfill:
         job.take(outcome)
         self._saver.add(job, outcome)
         self._done += 1
-        self._candles += outcome.rows
+        self._candles += outcome.rows if job.subject.dataset == CANDLES.name else 0
         total = self._done + self._fetcher.under_way + self._work.left
-        self._report(Progress(self._done, total, self._candles, outcome.instrument))
-        self._silent = [*self._silent, job.instrument] if outcome.is_silent else []
-        is_more_than_one = len(set(self._silent)) >= _AWAY_AFTER_INSTRUMENTS
+        self._report(Progress(self._done, total, self._candles, outcome.subject))
+        self._silent = [*self._silent, job.subject] if outcome.is_silent else []
+        is_more_than_one = len({s.name for s in self._silent}) >= _AWAY_AFTER_INSTRUMENTS
         if len(self._silent) >= _AWAY_AFTER_WINDOWS and is_more_than_one:
             self._reason = f"not asked, as the exchange answers nothing any more: {outcome.error}"
             self._work.drop()
@@ -218,7 +225,7 @@ class Backfill:
         self._settle(record, self._saver.flush())
         if not self._is_waiting:
             self._is_waiting = True
-            shown = ", ".join(self._work.elsewhere[:3])
+            shown = ", ".join(map(str, self._work.elsewhere[:3]))
             self._tell(f"Waiting for another backfill of this lake, which works on {shown}.")
         self._sleep(_POLL_S)
         self._work.look_again()
@@ -238,7 +245,10 @@ class Backfill:
         self._count()
         given_up = self._fetcher.under_way
         lost = self._saver.lost + self._saver.unsaved + dropped
+        others = self.result.rows_written - self.result.candles_written
         written = counted(self.result.candles_written, "new candle")
+        if others:
+            written += f" and {counted(others, 'row')} of other data"
         saved = f"saved: {written}, all that came"
         if lost:
             saved = (
@@ -246,22 +256,20 @@ class Backfill:
                 "asked for again then"
             )
         self._tell(
-            f"Stopped after {counted(self.result.calls, 'call')}"
+            f"Stopped after {counted(self.result.all_calls, 'call')}"
             f"{f' and {given_up} given up' if given_up else ''}; {saved}; "
             f"complete: {self.result.complete:,} of "
             f"{counted(self.result.instruments, 'instrument')}."
         )
 
     def _settle(self, record: RunRecord, saved: list[Saved]) -> None:
-        """Take note of what was committed, and conclude the instruments that are all saved."""
+        """Take note of what was committed, and conclude the subjects that are all saved."""
         for job in self._work.take_idle():
             self._conclude(record, job)
         for batch in saved:
             self._planner.committed(batch.stored.asks_version)
-            self.result.candles_written += batch.stored.written
-            self.result.bytes_written += batch.stored.bytes
-            self.result.replaced += batch.stored.replaced
-            self.result.differing += batch.stored.differing
+            for dataset, written in batch.stored.written.items():
+                self.result.took(dataset, written)
             for job, _ in batch.outcomes:
                 job.unsaved -= 1
                 if job.is_answered and not job.unsaved:
@@ -269,39 +277,48 @@ class Backfill:
                     self._conclude(record, job)
 
     def _conclude(self, record: RunRecord, job: Job) -> None:
-        """Say what an instrument came to, in the result and in the log."""
-        missing = minutes_in(common(job.plan.wanted, job.coverage.missing()))
-        unanswered = minutes_in(job.unanswered())
+        """Say what became of a subject, in the result and in the log."""
+        subject, steps = job.subject, STEPS[job.subject.dataset]
+        counts = self.result.of(subject.dataset)
+        missing = steps.count(common(job.plan.wanted, job.coverage.missing()))
+        unanswered = steps.count(job.unanswered())
         status = "failed" if unanswered else "empty" if job.is_empty else "complete"
+        is_candles = subject.dataset == CANDLES.name
         figures: dict[str, object] = {
+            **({} if is_candles else {"dataset": subject.dataset}),
             "calls": job.tally.calls,
             "retries": job.tally.retries,
-            "candles": job.candles,
+            "candles" if is_candles else "rows": job.rows,
             "missing": missing,
             "unanswered": unanswered,
         }
         if missing:
-            self.result.missing[job.instrument] = missing
+            counts.missing[subject.name] = missing
         if unanswered:
-            told = f"no answer for {counted(unanswered, 'minute')}: {job.reason or self._reason}"
-            self.result.failed.append(Failure(job.instrument, told))
-            figures["reason"] = told
+            of_what = counted(unanswered, DATASETS[subject.dataset].noun)
+            reason = f"no answer for {of_what}: {job.reason or self._reason}"
+            counts.failed.append(Failure(subject.name, reason))
+            figures["reason"] = reason
         else:
-            self.result.complete += 1
+            counts.complete += 1
         if status == "empty":
-            self.result.empty.append(job.instrument)
+            counts.empty.append(subject.name)
         if job.tally.calls or unanswered:
-            done, total = self.result.finished, self.result.instruments
-            self._finish(Finished(done, total, job.instrument, status, figures))
+            parts = [own for _, own in self.result.by_dataset()]
+            done, total = sum(p.finished for p in parts), sum(p.instruments for p in parts)
+            self._finish(Finished(done, total, subject, status, figures))
         if status == "failed" or self._part_of is None:
-            record.tell(job.instrument, status, figures)
+            record.tell(subject.name, status, figures)
 
     def _count(self) -> None:
         """Sum up the calls so far."""
-        tallies = [job.tally for job in self._work.jobs.values()]
-        self.result.calls = sum(tally.calls for tally in tallies)
-        self.result.retries = sum(tally.retries for tally in tallies)
-        self.result.throttled = sum(tally.throttled for tally in tallies)
+        for name, counts in self.result.by_dataset():
+            jobs = [job for job in self._work.jobs.values() if job.subject.dataset == name]
+            counts.calls = sum(job.tally.calls for job in jobs)
+            counts.retries = sum(job.tally.retries for job in jobs)
+            counts.throttled = sum(job.tally.throttled for job in jobs)
+            if isinstance(counts, DatasetCounts):
+                counts.rows = sum(job.rows for job in jobs)
         self.result.seconds = self._clock() - self._start_s
 
     @property
@@ -322,9 +339,17 @@ class Backfill:
             "windows_done": self._done,
             "windows_left": left,
             "candles": self._candles,
-            "calls_per_second": mean_rate(self.result.calls, seconds, most),
+            "calls_per_second": mean_rate(self.result.all_calls, seconds, most),
             "calls_per_second_limit": None if math.isinf(most) else most,
             "calls_per_second_allowed": self._calls_per_second,
             "seconds_left": left / windows_per_second if windows_per_second else None,
-            "instruments_now": [job.instrument for job in self._work.begun],
+            "instruments_now": [str(job.subject) for job in self._work.begun],
         }
+
+
+def _begun(figures: Mapping[str, Any], planner: Planner) -> Result:
+    """The result of a backfill that has not begun."""
+    counts = Counter(subject.dataset for subject in planner.wanted)
+    candles = counts.pop(CANDLES.name, 0)
+    others = {name: DatasetCounts(instruments=count) for name, count in counts.items()}
+    return Result(instruments=candles, plan=figures, datasets=others)

@@ -1,13 +1,13 @@
-"""Batches of answers into the lake: the candles, then what was asked for them, then what that comes
-to.
+"""Batches of answers into the lake: the rows, then what was asked for them, then coverage.
 
-A kill between the commits leaves candles that nobody is known to have asked for: they are asked for
-again, and those that are stored already are not stored twice.
+The commit of candles claims the batch's number, also where it has none; rows of other datasets
+follow under it, each dataset's in a commit of its own. A kill between two commits leaves rows that
+nobody is known to have asked for: they are asked for again, and what is stored is not stored twice.
 """
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
@@ -15,24 +15,45 @@ import tenacity
 
 from ingest import asked
 from ingest.asked import now as clock_now
+from ingest.datasets import DATASETS
+from ingest.datasets.candles import CANDLES
+from ingest.datasets.dataset import Dataset
 from ingest.outcomes import Outcome
 from lake import Lake
 from lake.batches import append, claim
+from lake.coverage import Subject
 from lake.errors import ConflictError
 from lake.files import DataFile
 from lake.slices import by_month
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE, Span, merge
 from lake.table import BATCH
-from lake.tables import ASKS, RAW_CANDLES
+from lake.tables import ASKS
 
 # Another writer on the same lake makes a commit start over, and so does Ctrl-C; each time one of
 # them makes progress.
 _COMMIT_TRIES = 50
 _LONGEST_WAIT_S = 0.5
 
-# No candle is sound: nothing is replaced.
-NEVER = pl.lit(value=False)
+# No row is sound: nothing is replaced.
+_NEVER = pl.lit(value=False)
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of the rows of a dataset in one batch.
+
+    Attributes:
+        rows: new to the lake.
+        replaced: that took the place of stored ones, asked for again on purpose.
+        differing: that came with other values than stored; the stored ones were kept.
+        bytes: of the files written.
+    """
+
+    rows: int = 0
+    replaced: int = 0
+    differing: int = 0
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +61,11 @@ class Stored:
     """What committing a batch came to.
 
     Attributes:
-        written: candles new to the lake.
-        replaced: candles that took the place of stored ones, asked for again on purpose.
-        differing: candles that came with other values than stored; the stored ones were kept.
-        bytes: of the files written.
+        written: by dataset, of those in the batch.
         asks_version: of the table `asks` after it, None where it did not change.
     """
 
-    written: int
-    replaced: int
-    differing: int
-    bytes: int
+    written: Mapping[str, Written] = field(default_factory=dict)
     asks_version: int | None = None
 
 
@@ -60,40 +75,48 @@ def store(
     program: str,
     *,
     run: str | None = None,
-    again: Mapping[str, Sequence[Span]] | None = None,
-    is_sound: pl.Expr = NEVER,
+    again: Mapping[Subject, Sequence[Span]] | None = None,
+    sound: Mapping[str, pl.Expr] | None = None,
     now: Callable[[], datetime] = clock_now,
 ) -> Stored:
     """Commit some outcomes under the next number.
 
-    Where a stored candle's minute was asked for again on purpose, a sound one that differs counts
-    from this batch on; the stored one stays, and counts as of earlier batches.
+    Where a stored row's step was asked for again on purpose, a sound one that differs counts from
+    this batch on; the stored one stays, and counts as of earlier batches.
 
     Args:
         lake: to commit to.
         outcomes: in the order they came.
         program: name and version.
         run: that asked.
-        again: minutes that were asked for again on purpose, by instrument.
-        is_sound: whether a candle may take the place of a stored one.
+        again: steps that were asked for again on purpose, by subject.
+        sound: by dataset, whether a row may take the place of a stored one; none may by default.
         now: this machine's clock, UTC.
 
     Raises:
         LakeError: the lake cannot be written; it holds what earlier batches committed.
     """
-    by_instrument: dict[str, list[Outcome]] = {}
+    parts: dict[str, dict[Subject, list[pl.DataFrame]]] = {o.subject.dataset: {} for o in outcomes}
     for outcome in outcomes:
-        by_instrument.setdefault(outcome.instrument, []).append(outcome)
+        if outcome.page is not None and outcome.page.frame.height:
+            pages = parts[outcome.subject.dataset].setdefault(outcome.subject, [])
+            pages.append(outcome.page.frame)
+    batch = _Batch(
+        lake, {"program": program, "windows": len(outcomes)}, dict(again or {}), dict(sound or {})
+    )
     commit = _retrying()
-    info = {"program": program, "windows": len(outcomes)}
-    stored, number = commit(_store_candles, lake, by_instrument, info, again or {}, is_sound)
+    candles, number = commit(batch.claim, parts.get(CANDLES.name, {}))
+    written = {CANDLES.name: candles} if CANDLES.name in parts else {}
+    for name, came in parts.items():
+        if name != CANDLES.name:
+            written[name], number = commit(batch.append, DATASETS[name], came, number)
     rows = asked.rows_of(outcomes, program, run, now())
     version = None
     if rows.height:
-        _, table = commit(append, lake, ASKS, rows, number, info)
+        _, table = commit(append, lake, ASKS, rows, number, batch.info)
         version = table.version
     catch_up(lake, program)
-    return replace(stored, asks_version=version)
+    return Stored(written, version)
 
 
 def catch_up(lake: Lake, program: str) -> None:
@@ -105,38 +128,132 @@ def catch_up(lake: Lake, program: str) -> None:
     _retrying()(asked.update, lake, program)
 
 
-def new_rows(stored: pl.DataFrame, came: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Return the rows whose minute is not stored, and how many others differ from the stored."""
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """One batch of rows on its way into the lake; see `store`."""
+
+    lake: Lake
+    info: Mapping[str, object]
+    again: Mapping[Subject, Sequence[Span]]
+    sound: Mapping[str, pl.Expr]
+
+    def claim(self, batch: Mapping[Subject, list[pl.DataFrame]]) -> tuple[Written, int]:
+        """Commit the candles, and return the number that their commit claims."""
+        base = self.lake.snapshot(CANDLES.table)
+        number = base.counter(BATCH) + 1
+        written, files = Written(), list[DataFile]()
+        for subject, pages in batch.items():
+            came, twice = once(pl.concat(pages), CANDLES.key)
+            written.differing += twice
+            stored = _stored_candles(base, subject.name, came)
+            rows = self._new(CANDLES, subject, came, stored, written)
+            if rows.height:
+                numbered = rows.with_columns(pl.lit(number, pl.Int64).alias(BATCH))
+                # A file of a month has the digest of that month's rows in its name, so nobody reads
+                # it for a fingerprint.
+                files += [
+                    self.lake.write(CANDLES.table, own, subject.name)
+                    for _, own in by_month(numbered)
+                ]
+        written.bytes = sum(file.bytes for file in files)
+        claim(self.lake, base, files, self.info)
+        return written, number
+
+    def append(
+        self, dataset: Dataset, batch: Mapping[Subject, list[pl.DataFrame]], number: int
+    ) -> tuple[Written, int]:
+        """Commit rows of another dataset under a number, or where a later one is in its table
+        already under one more; return the number.
+        """
+        base = self.lake.snapshot(dataset.table)
+        written, new = Written(), list[pl.DataFrame]()
+        stored = base.read(pl.col(dataset.subject).is_in([subject.name for subject in batch]))
+        by_name = stored.partition_by(dataset.subject, as_dict=True)
+        for subject, pages in batch.items():
+            came, twice = once(pl.concat(pages), dataset.key)
+            written.differing += twice
+            own = by_name.get((subject.name,), stored.clear()).sort(BATCH)
+            last = own.unique(dataset.key, keep="last").select(came.columns)
+            rows = self._new(dataset, subject, came, last, written)
+            new.append(rows.with_columns(pl.lit(subject.name).alias(dataset.subject)))
+        if written.rows or written.replaced:
+            rows = pl.concat(new)
+            number, table = append(self.lake, dataset.table, rows, number, self.info, base)
+            before = {file.path for file in base.files}
+            written.bytes = sum(file.bytes for file in table.files if file.path not in before)
+        return written, number
+
+    def _new(
+        self,
+        dataset: Dataset,
+        subject: Subject,
+        came: pl.DataFrame,
+        stored: pl.DataFrame,
+        written: Written,
+    ) -> pl.DataFrame:
+        """The rows of one subject that are to be stored, counted."""
+        fresh, others = new_rows(stored, came, dataset.key)
+        is_sound = self.sound.get(dataset.name, _NEVER)
+        better = better_rows(dataset, stored, came, self.again.get(subject, ()), is_sound)
+        written.rows += fresh.height
+        written.replaced += better.height
+        written.differing += others - better.height
+        return pl.concat([fresh, better])
+
+
+def new_rows(
+    stored: pl.DataFrame, came: pl.DataFrame, key: Sequence[str]
+) -> tuple[pl.DataFrame, int]:
+    """Return the rows whose key is not stored, and how many others differ from the stored; pure."""
     if stored.is_empty():
         return came, 0
-    fresh = came.join(stored, on="ts", how="anti")
-    again = came.join(stored.select(came.columns), on="ts", how="semi")
+    fresh = came.join(stored, on=key, how="anti")
+    again = came.join(stored.select(came.columns), on=key, how="semi")
     same = again.join(stored, on=came.columns, how="semi", nulls_equal=True)
     return fresh, again.height - same.height
 
 
 def better_rows(
-    stored: pl.DataFrame, came: pl.DataFrame, again: Sequence[Span], is_sound: pl.Expr
+    dataset: Dataset,
+    stored: pl.DataFrame,
+    came: pl.DataFrame,
+    again: Sequence[Span],
+    is_sound: pl.Expr,
 ) -> pl.DataFrame:
-    """Return the rows that count in place of stored ones: those of minutes that were asked for
-    again on purpose, that differ from what is stored, and that are sound; pure.
+    """Return the rows that count in place of stored ones: those of steps that were asked for again
+    on purpose, that differ from what is stored, and that are sound; pure.
 
     Args:
-        stored: candles of one instrument.
-        came: candles of it, one a minute, sorted, with the same columns.
-        again: the minutes that were asked for again on purpose.
-        is_sound: whether a candle breaks no rule.
+        dataset: of the rows.
+        stored: rows of one subject.
+        came: rows of it, each key once, with the same columns, sorted by time.
+        again: the steps that were asked for again on purpose.
+        is_sound: whether a row breaks no rule.
     """
     spans = merge(again)
     if not spans or stored.is_empty():
         return came.clear()
-    differing = came.join(stored, on="ts", how="semi", maintain_order="left").join(
+    key = dataset.key
+    differing = came.join(stored, on=key, how="semi", maintain_order="left").join(
         stored, on=came.columns, how="anti", nulls_equal=True, maintain_order="left"
     )
-    schema = {"start": came.schema["ts"], "end": came.schema["ts"]}
+    steps = differing.with_columns(dataset.step.dt.cast_time_unit("us").alias("step"))
+    schema = {"start": steps.schema["step"], "end": steps.schema["step"]}
     bounds = pl.DataFrame([tuple(span) for span in spans], schema, orient="row")
-    within = differing.join_asof(bounds, left_on="ts", right_on="start", strategy="backward")
-    return within.filter(pl.col("ts") < pl.col("end"), is_sound).select(came.columns)
+    within = steps.join_asof(bounds, left_on="step", right_on="start", strategy="backward")
+    return within.filter(pl.col("step") < pl.col("end"), is_sound).select(came.columns)
+
+
+def once(came: pl.DataFrame, key: Sequence[str]) -> tuple[pl.DataFrame, int]:
+    """Return rows in the order of time, each key once, as it came first where a batch has it twice;
+    and how many came with other values the second time; pure.
+    """
+    came = came.sort(key, maintain_order=True)
+    if came.select(key).n_unique() == came.height:
+        return came, 0
+    distinct = came.unique(maintain_order=True)
+    first = distinct.unique(key, keep="first", maintain_order=True)
+    return first, distinct.height - first.height
 
 
 def _retrying() -> tenacity.Retrying:
@@ -159,49 +276,7 @@ def _begins_anew(error: BaseException) -> bool:
     return isinstance(error, ConflictError)
 
 
-def _store_candles(
-    lake: Lake,
-    batch: Mapping[str, list[Outcome]],
-    info: Mapping[str, object],
-    again: Mapping[str, Sequence[Span]],
-    is_sound: pl.Expr,
-) -> tuple[Stored, int]:
-    """Commit the candles, and return the number of their batch."""
-    base = lake.snapshot(RAW_CANDLES)
-    number = base.counter(BATCH) + 1
-    written = replaced = differing = 0
-    files: list[DataFile] = []
-    for instrument, outcomes in batch.items():
-        pages = [o.page.frame for o in outcomes if o.page and o.page.frame.height]
-        if not pages:
-            continue
-        came, twice = _once(pl.concat(pages).sort("ts", maintain_order=True))
-        stored = _stored(base, instrument, came)
-        fresh, others = new_rows(stored, came)
-        better = better_rows(stored, came, again.get(instrument, ()), is_sound)
-        written += fresh.height
-        replaced += better.height
-        differing += others + twice - better.height
-        rows = pl.concat([fresh, better]).with_columns(pl.lit(number, pl.Int64).alias(BATCH))
-        # A file of a month has the digest of that month's rows in its name, so nobody reads it for
-        # a fingerprint.
-        files += [lake.write(RAW_CANDLES, own, instrument) for _, own in by_month(rows)]
-    claim(lake, base, files, info)
-    return Stored(written, replaced, differing, sum(file.bytes for file in files)), number
-
-
-def _once(came: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Minutes that were asked for twice in one batch, once: as they came first. And how many came
-    with other values the second time.
-    """
-    if came["ts"].n_unique() == came.height:
-        return came, 0
-    distinct = came.unique(maintain_order=True)
-    first = distinct.unique("ts", keep="first", maintain_order=True)
-    return first, distinct.height - first.height
-
-
-def _stored(base: Snapshot, instrument: str, came: pl.DataFrame) -> pl.DataFrame:
+def _stored_candles(base: Snapshot, instrument: str, came: pl.DataFrame) -> pl.DataFrame:
     """The stored candles that count at the minutes of some new ones; other files stay closed."""
     span = Span(came["ts"][0], came["ts"][-1] + MINUTE)
     files = [file for file in base.of(instrument) if file.may_hold(span)]

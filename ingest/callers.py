@@ -1,6 +1,6 @@
 """Who asks the exchange for windows: threads of this process, or the workers of any executor.
 
-A task takes an instrument and a window and returns plain values, so it may run anywhere; what is
+A task takes a subject and a window and returns plain values, so it may run anywhere; what is
 asked next, and what becomes of the answers, is decided by the one that hands tasks out.
 """
 
@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+from ingest.datasets import DATASETS
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Page
+from lake.coverage import Subject
 from lake.errors import ClosedDoorError, ExchangeError, RejectedError, StoppedError, UsageError
 from lake.spans import Span
 
@@ -46,11 +48,11 @@ class Callers:
     """
 
     pool: Executor
-    ask: Callable[[str, Span], Asked]
+    ask: Callable[[Subject, Span], Asked]
     machines: Callable[[], Sequence[int]]
 
 
-def ask(exchange: Exchange, instrument: str, window: Span) -> Asked:
+def ask(exchange: Exchange, subject: Subject, window: Span) -> Asked:
     """Ask for a window, with all repeats, and return what came of it.
 
     Raises:
@@ -58,7 +60,8 @@ def ask(exchange: Exchange, instrument: str, window: Span) -> Asked:
     """
     tally = Tally()
     try:
-        return Asked(exchange.candles(instrument, window, tally), None, tally)
+        page = DATASETS[subject.dataset].ask(exchange, subject.name, window, tally)
+        return Asked(page, None, tally)
     except UsageError as exc:
         # The clock was asked with the same settings, so they were right until now.
         return Asked(None, ClosedDoorError(str(exc)), tally)
@@ -80,22 +83,22 @@ def threads_here(exchange: Exchange, threads: int) -> Callers:
 
 
 class _Here:
-    """The task of a thread. What ends the run, or an instrument, is known to all threads at once:
+    """The task of a thread. What ends the run, or a subject, is known to all threads at once:
     none takes up another window that was handed in before.
     """
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._refused: dict[str, RejectedError] = {}
+        self._refused: dict[Subject, RejectedError] = {}
         self._closed_door: ClosedDoorError | None = None
 
-    def __call__(self, instrument: str, window: Span) -> Asked:
-        if refusal := self._refused.get(instrument):
+    def __call__(self, subject: Subject, window: Span) -> Asked:
+        if refusal := self._refused.get(subject):
             return Asked(error=refusal)
-        asked = ask(self._exchange, instrument, window)
+        asked = ask(self._exchange, subject, window)
         match asked.error:
             case RejectedError() as exc:
-                self._refused[instrument] = exc
+                self._refused[subject] = exc
             case ClosedDoorError() as exc:
                 self._closed_door = exc
                 self._exchange.stop()

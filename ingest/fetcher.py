@@ -40,12 +40,12 @@ class Fetcher:
         return len(self._pending) < sum(machines) + _AHEAD * len(machines)
 
     def submit(self, job: Job, window: Span) -> None:
-        """Ask for a window as soon as a caller is free; not where its instrument is refused."""
+        """Ask for a window as soon as a caller is free; not where its subject is refused."""
         if job.is_refused:
             future: Future[Asked] = Future()
             future.set_result(Asked(error=job.reason))
         else:
-            future = self._callers.pool.submit(self._callers.ask, job.instrument, window)
+            future = self._callers.pool.submit(self._callers.ask, job.subject, window)
         self._pending[future] = (job, window)
 
     def gather(self, timeout_s: float) -> list[tuple[Job, Outcome]]:
@@ -87,4 +87,4 @@ class Fetcher:
         job, window = self._pending.pop(future)
         asked = future.result()
         job.tally.add(asked.tally)
-        return job, Outcome(job.instrument, window, asked.page, asked.error)
+        return job, Outcome(job.subject, window, asked.page, asked.error)

@@ -1,40 +1,43 @@
-"""One instrument in one run: what is still to be asked of it and what the answers came to; pure."""
+"""One subject in one run: what is still to be asked of it and what the answers came to; pure."""
 
 from collections import deque
 from dataclasses import dataclass, field
 
+from ingest.datasets import DATASETS
+from ingest.datasets.dataset import Dataset
 from ingest.exchange import Tally
 from ingest.outcomes import Outcome
-from ingest.windows import InstrumentPlan, windows
-from lake.coverage import Coverage
+from ingest.windows import Plan
+from lake.coverage import Coverage, Subject
 from lake.errors import ExchangeError, RejectedError
 from lake.spans import Span, clip, merge, subtract
 
-# After so many windows in a row without an answer the rest of an instrument is left for another
+# After so many windows in a row without an answer the rest of a subject is left for another
 # run: each has been asked several times already.
 GIVE_UP_AFTER = 10
 
 
 @dataclass(slots=True)
 class Job:
-    """An instrument's windows and answers.
+    """A subject's windows and answers.
 
-    First its plan's windows are asked; when all are answered, the minutes that an answer lacked
-    after the first candle are asked once more, because only then they are believed to be missing.
+    First its plan's windows are asked; when all are answered, the steps that an answer lacked
+    after the first row (see `Dataset.confirms_leading`) are asked once more, because only then they
+    are believed to be missing.
 
     Attributes:
         plan: what was needed.
         coverage: as the lake had it, and with every answer of this run.
-        tally: calls for this instrument.
-        candles: received, repeats of another window included.
+        tally: calls for this subject.
+        rows: received, repeats of another window included.
         reason: why a window has no answer, None where all have one.
         unsaved: outcomes that are not committed yet.
     """
 
-    plan: InstrumentPlan
+    plan: Plan
     coverage: Coverage
     tally: Tally = field(default_factory=Tally)
-    candles: int = 0
+    rows: int = 0
     reason: ExchangeError | None = None
     unsaved: int = 0
     _queue: deque[Span] = field(default_factory=deque)
@@ -49,9 +52,9 @@ class Job:
         self._again = list(self.plan.again)
 
     @property
-    def instrument(self) -> str:
-        """Its name."""
-        return self.plan.instrument
+    def subject(self) -> Subject:
+        """Whose rows are asked for."""
+        return self.plan.subject
 
     @property
     def queued(self) -> int:
@@ -84,7 +87,7 @@ class Job:
         """Record what a window came to, and queue what that makes worth asking."""
         self._under_way -= 1
         self.unsaved += 1
-        self.candles += outcome.rows
+        self.rows += outcome.rows
         if outcome.page is None:
             self.coverage.fail(outcome.window)
             self.reason = outcome.error or self.reason
@@ -97,26 +100,26 @@ class Job:
             self._again = subtract(self._again, [outcome.page.asked])
         if self.is_answered and not self._is_confirming:
             self._is_confirming = True
-            self._queue.extend(confirming(self.coverage))
+            self._queue.extend(confirming(self.coverage, DATASETS[self.subject.dataset]))
 
     def unanswered(self) -> list[Span]:
-        """Minutes that were wanted and have no answer; of those asked again, none in this run."""
+        """Steps that were wanted and have no answer; of those asked again, none in this run."""
         return merge([*subtract(self.plan.wanted, self.coverage.answered()), *self._again])
 
     @property
     def is_empty(self) -> bool:
-        """Whether some minutes were wanted and none of them has a candle."""
+        """Whether some steps were wanted and none of them has a row."""
         wanted = self.plan.wanted
         had = [clip(present, span) for present in self.coverage.present for span in wanted]
         return bool(wanted) and not merge(had)
 
 
-def confirming(coverage: Coverage) -> list[Span]:
+def confirming(coverage: Coverage, dataset: Dataset) -> list[Span]:
     """Windows over what one answer lacked, around what had no answer at all."""
-    needed = coverage.unconfirmed()
+    needed = dataset.unconfirmed(coverage)
     hull = [Span(span.start, needed[-1].end) for span in needed[:1]]
     return [
         window
         for piece in subtract(hull, coverage.failed)
-        for window in windows(clip(span, piece) for span in needed)
+        for window in dataset.steps.windows(clip(span, piece) for span in needed)
     ]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ingest.replies import Page
+from lake.coverage import Subject
 from lake.errors import ExchangeError, RejectedError
 from lake.spans import Span
 
@@ -12,13 +13,13 @@ class Outcome:
     """What asking for one window came to.
 
     Attributes:
-        instrument: its name.
+        subject: whose rows were asked for.
         window: that was asked.
         page: the answer, None where there was none.
         error: why there was none.
     """
 
-    instrument: str
+    subject: Subject
     window: Span
     page: Page | None
     error: ExchangeError | None = None
@@ -30,5 +31,5 @@ class Outcome:
 
     @property
     def rows(self) -> int:
-        """Candles in the answer."""
+        """Rows in the answer."""
         return self.page.frame.height if self.page else 0

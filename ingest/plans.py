@@ -1,7 +1,7 @@
 """Plans: what the lake still needs of a selection; nothing is called or changed."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,24 +9,26 @@ from typing import Any
 import polars as pl
 
 from ingest.asked import coverage_of
-from ingest.replies import closed_until
+from ingest.datasets import DATASETS, chosen
+from ingest.datasets.candles import CANDLES
 from ingest.scope import chosen_of
 from ingest.selection import Selection, choose
-from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan, life, plan_instrument
+from ingest.windows import Plan, make_plan
 from lake import Lake
-from lake.coverage import Coverage, spans_of
-from lake.spans import Span, ceil_minute, clip, merge, subtract
+from lake.carry_tables import REJECTED
+from lake.coverage import Coverage, Subject, spans_of
+from lake.spans import Span, clip, merge, subtract
 from lake.tables import ASKS, INSTRUMENTS, QUARANTINE, SUPERSEDED
 
 _START_OF_TIME, _END_OF_TIME = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class Planner:
-    """Plans the instruments of a selection, and again when another run may have changed the lake.
+    """Plans the subjects of a selection, and again when another run may have changed the lake.
 
     Attributes:
         now: the exchange's clock when it was asked.
-        wanted: the minutes to be held of each chosen instrument, in the order to ask for them.
+        wanted: the steps to be stored of each subject, in the order to ask for them.
         is_current: whether the table `coverage` held all that was known when it was read; it does
             not where a run was killed, or is just committing.
     """
@@ -39,15 +41,20 @@ class Planner:
         *,
         repair: bool = False,
         again: bool = False,
-        without: Collection[str] = (),
+        without: Collection[Subject] = (),
     ) -> None:
-        """Read what the lake knows; see `make_plans`. Instruments `without` are not planned."""
-        chosen = choose(lake.snapshot(INSTRUMENTS).read(), selection)
-        self._again = set(chosen.filter(~pl.col("is_companion"))["instrument"]) if again else set()
-        self._quarantined = _quarantined(lake) if repair else {}
-        wanted = wanted_minutes(chosen, closed_until(now))
-        self.wanted = {name: spans for name, spans in wanted.items() if name not in without}
+        """Read what the lake knows; see `make_plans`. Subjects `without` are not planned."""
+        rows = choose(lake.snapshot(INSTRUMENTS).read(), selection)
+        self.wanted: dict[Subject, Sequence[Span]] = {
+            subject: spans
+            for dataset in chosen(selection.data)
+            for name, spans in dataset.wanted(rows, now).items()
+            if (subject := Subject(dataset.name, name)) not in without
+        }
         self.now = now
+        self._again = again
+        self._companions = set(rows.filter("is_companion")["instrument"])
+        self._refused = _refused(lake) if repair else {}
         self._lake = lake
         self._selected = selection.span
         self._repair = repair
@@ -55,20 +62,20 @@ class Planner:
         self._version = self._watch.version()
         self._coverage, self.is_current = coverage_of(lake)
 
-    def plan(self, instrument: str) -> InstrumentPlan:
-        """Plan an instrument by the coverage that was read last."""
-        coverage = self.coverage(instrument)
-        return plan_instrument(
-            instrument,
-            self.wanted[instrument],
-            _held(coverage),
+    def plan(self, subject: Subject) -> Plan:
+        """Plan a subject by the coverage that was read last."""
+        coverage = self.coverage(subject)
+        return make_plan(
+            subject,
+            self.wanted[subject],
+            _held(subject, coverage),
             self._selected,
-            self._purposely(instrument, coverage),
+            self._purposely(subject, coverage),
         )
 
-    def coverage(self, instrument: str) -> Coverage:
-        """Return a copy of an instrument's coverage as it was read last."""
-        return replace(self._coverage.get(instrument, Coverage()))
+    def coverage(self, subject: Subject) -> Coverage:
+        """Return a copy of a subject's coverage as it was read last."""
+        return replace(self._coverage.get(subject, Coverage()))
 
     def renew(self) -> None:
         """Read the coverage again where somebody else has asked for something since."""
@@ -84,27 +91,36 @@ class Planner:
         if version is not None and version == (self._version or 0) + 1:
             self._version = version
 
-    def _purposely(self, instrument: str, coverage: Coverage) -> list[Span]:
+    def _purposely(self, subject: Subject, coverage: Coverage) -> list[Span]:
         """What was answered, and is asked again because the user wants it to be."""
-        if instrument in self._again:
+        if self._again and subject.name not in self._companions:
             return coverage.answered()
         if not self._repair:
             return []
         lacking = subtract(coverage.answered(), coverage.present)
-        return [*lacking, *self._quarantined.get(instrument, [])]
+        return [*lacking, *self._refused.get(subject, [])]
 
 
-def _held(coverage: Coverage) -> list[Span]:
+def _held(subject: Subject, coverage: Coverage) -> list[Span]:
     """What was answered; but what is newly missing is asked for once more by a later run."""
-    return subtract(coverage.answered(), coverage.unsettled())
+    once = DATASETS[subject.dataset].unconfirmed(coverage)
+    return subtract(coverage.answered(), [*coverage.unsettled(), *once])
 
 
-def _quarantined(lake: Lake) -> dict[str, list[Span]]:
-    """The minutes that the last build put into quarantine, by instrument."""
-    is_current = ~pl.col("rules").list.contains(SUPERSEDED)
-    minutes = lake.state().snapshot(QUARANTINE).read(is_current).select("instrument", "ts")
+def _refused(lake: Lake) -> dict[Subject, list[Span]]:
+    """The steps whose rows the last build put into `quarantine` or `rejected`, by subject."""
+    is_current, state = ~pl.col("rules").list.contains(SUPERSEDED), lake.state()
+    minutes = state.snapshot(QUARANTINE).read(is_current).select("instrument", "ts")
     parts = minutes.partition_by("instrument", as_dict=True).items()
-    return {str(name): spans_of(frame["ts"]) for (name,), frame in parts}
+    found = {Subject(CANDLES.name, str(name)): spans_of(frame["ts"]) for (name,), frame in parts}
+    rows = state.snapshot(REJECTED).read(is_current).select("dataset", "instrument", "ts")
+    for (name, of), frame in rows.partition_by("dataset", "instrument", as_dict=True).items():
+        dataset = DATASETS[str(name)]
+        starts = frame.select(pl.col("ts").alias(dataset.key[0])).select(dataset.step)
+        found[Subject(dataset.name, str(of))] = dataset.steps.spans(
+            starts.to_series().unique().sort()
+        )
+    return found
 
 
 def make_plans(
@@ -114,77 +130,82 @@ def make_plans(
     *,
     repair: bool = False,
     again: bool = False,
-) -> list[InstrumentPlan]:
-    """Plan what the lake still needs of the selected instruments; the lake is read and not changed.
+) -> list[Plan]:
+    """Plan what the lake still needs of the selection; the lake is read and not changed.
 
-    Minutes that are `failed` or were never asked; and `missing` ones until two backfills, one after
+    Steps that are `failed` or were never asked; and `missing` ones until two backfills, one after
     the other, found them so.
 
     Args:
         lake: whose `instruments` and `coverage` are read.
-        selection: of instruments and minutes.
+        selection: of datasets, instruments and time.
         now: the exchange's clock.
-        repair: ask again also for all minutes that were answered without a candle, or whose candle
-            the last build put into quarantine.
-        again: ask again for all minutes of the selected instruments, whatever is stored; not for
-            those of perpetuals that come only for their futures' sake.
+        repair: ask again also for all steps that were answered without a row, or whose row the last
+            build did not take.
+        again: ask again for all steps of the selection, whatever is stored; not for those of
+            perpetuals that come only for their futures' sake.
     """
     planner = Planner(lake, selection, now, repair=repair, again=again)
-    return [planner.plan(name) for name in planner.wanted]
+    return [planner.plan(subject) for subject in planner.wanted]
 
 
-def plan_figures(plans: Iterable[InstrumentPlan], calls_per_second: float) -> dict[str, Any]:
-    """Return the figures of some plans in all: windows, calls, candles (at most), seconds_at_rate
-    (None without a limit), bytes (in `raw_candles`).
+def plan_figures(plans: Iterable[Plan], calls_per_second: float) -> dict[str, Any]:
+    """Return the figures of some plans.
+
+    Of candles: windows, calls, candles (at most), seconds_at_rate (None without a limit), bytes (in
+    `raw_candles`). Of the other datasets by name, in `datasets`: instruments, windows, calls, rows
+    (at most), bytes. Of all: `in_all`, with windows, calls, seconds_at_rate.
 
     Args:
-        plans: of the instruments.
+        plans: of the subjects.
         calls_per_second: the limit, 0 or infinite for none.
     """
-    chosen = list(plans)
-    calls = sum(len(plan.windows) for plan in chosen)
-    candles = sum(plan.candles for plan in chosen)
-    is_limited = 0 < calls_per_second < math.inf
+    parts: dict[str, list[Plan]] = {}
+    for plan in plans:
+        parts.setdefault(plan.subject.dataset, []).append(plan)
+    of = {name: _figures_of(name, own) for name, own in parts.items()}
+    candles = of.pop(CANDLES.name, None) or _figures_of(CANDLES.name, ())
+    windows, calls = (
+        sum(figures[key] for figures in (candles, *of.values())) for key in ("windows", "calls")
+    )
+
+    def seconds(count: int) -> float | None:
+        is_limited = 0 < calls_per_second < math.inf
+        return round(count / calls_per_second, 1) if is_limited else None
+
     return {
-        "windows": calls,
-        "calls": calls,
-        "candles": candles,
-        "seconds_at_rate": round(calls / calls_per_second, 1) if is_limited else None,
-        "bytes": round(candles * BYTES_PER_CANDLE),
+        "windows": candles["windows"],
+        "calls": candles["calls"],
+        "candles": candles["rows"],
+        "seconds_at_rate": seconds(candles["calls"]),
+        "bytes": candles["bytes"],
+        "datasets": of,
+        "in_all": {"windows": windows, "calls": calls, "seconds_at_rate": seconds(calls)},
+    }
+
+
+def _figures_of(name: str, plans: Sequence[Plan]) -> dict[str, int]:
+    """The figures of one dataset."""
+    dataset = DATASETS[name]
+    rows = sum(plan.rows for plan in plans)
+    return {
+        "instruments": len(plans),
+        "windows": sum(len(plan.windows) for plan in plans),
+        "calls": sum(dataset.calls(plan.windows) for plan in plans),
+        "rows": rows,
+        "bytes": round(rows * dataset.bytes_per_row),
     }
 
 
 def spans_in_scope(instruments: pl.DataFrame, scope: Selection) -> dict[str, list[Span]]:
-    """Return the minutes that a lake is meant to hold of each instrument in its scope, also those
-    that are still to come; pure.
+    """Return the minutes of candles that a lake is meant to hold of each instrument in its scope,
+    also those that are still to come; pure.
 
     Args:
         instruments: rows of the table `instruments`; the scope may name others.
         scope: of the lake.
     """
-    found = wanted_minutes(chosen_of(instruments, scope), _END_OF_TIME)
-    span = scope.span or Span(_START_OF_TIME, _END_OF_TIME)
-    limits = Span(ceil_minute(span.start), ceil_minute(span.end))
+    found = CANDLES.wanted(chosen_of(instruments, scope), _END_OF_TIME)
+    limits = CANDLES.steps.selected(scope.span or Span(_START_OF_TIME, _END_OF_TIME))
     spans = {name: merge(clip(span, limits) for span in own) for name, own in found.items()}
     return {name: own for name, own in spans.items() if own}
-
-
-def wanted_minutes(chosen: pl.DataFrame, until: datetime) -> dict[str, list[Span]]:
-    """Return the minutes to be held of each chosen instrument; pure.
-
-    Its life; of a perpetual that comes only for its futures' sake, the lives of those.
-
-    Args:
-        chosen: see `ingest.selection.choose`.
-        until: end of the last closed minute, exclusive.
-    """
-    rows = chosen.rows(named=True)
-    lives = {row["instrument"]: life(row["listed_at"], row["expires_at"], until) for row in rows}
-    wanted = {}
-    for row in rows:
-        name = row["instrument"]
-        own = [name]
-        if row["is_companion"]:
-            own = [r["instrument"] for r in rows if r["base"] == row["base"] and r is not row]
-        wanted[name] = [clip(lives[other], lives[name]) for other in own]
-    return wanted

@@ -10,7 +10,6 @@ import orjson
 import polars as pl
 
 from ingest.arrays import CELLS, Columns, at_once, one_by_one
-from ingest.windows import MAX_CANDLES_PER_CALL
 from lake.coverage import spans_of
 from lake.errors import (
     ClosedDoorError,
@@ -20,6 +19,7 @@ from lake.errors import (
     TransientError,
 )
 from lake.spans import MINUTE, Span
+from lake.steps import MINUTES
 from lake.tables import RAW_CANDLES
 
 # Error codes by what the caller can do, from Deribit's table of RPC errors.
@@ -195,7 +195,7 @@ def _frame(columns: Columns, window: Span) -> pl.DataFrame:
     if ticks.null_count() or not (ticks % (MINUTE.total_seconds() * 1000) == 0).all():
         raise _malformed(window, "a tick is not on the minute")
     first, last = window.start.timestamp() * 1000, (window.end - MINUTE).timestamp() * 1000
-    if len(ticks) > MAX_CANDLES_PER_CALL and ticks.min() != first:
+    if len(ticks) > MINUTES.longest and ticks.min() != first:
         raise _malformed(window, "the window came truncated")
     if not ticks.is_between(first, last).all():
         raise _malformed(window, "a tick is outside the window")

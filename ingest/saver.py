@@ -1,25 +1,25 @@
 """Commits answers in batches, in a thread of its own, one batch after the other."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import polars as pl
 
-from ingest.batches import NEVER, Stored, store
+from ingest.batches import Stored, store
 from ingest.jobs import Job
 from ingest.outcomes import Outcome
 from lake import Lake
 
-# A commit is due after this many candles (about 30 MB in memory), this long, or this part of the
-# windows, whichever comes first.
-BATCH_CANDLES = 500_000
+# A commit is due after this many rows (of candles about 30 MB in memory), this long, or this part
+# of the windows, whichever comes first.
+BATCH_ROWS = 500_000
 BATCH_SECONDS = 20.0
 BATCHES = 14
 
-# While a commit is under way so many candles may gather; then fetching waits.
-MOST_CANDLES_WAITING = 1_000_000
+# While a commit is under way so many rows may gather; then fetching waits.
+MOST_ROWS_WAITING = 1_000_000
 
 # An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
 _POLL_S = 0.2
@@ -54,7 +54,7 @@ class Saver:
         clock: Callable[[], float] = time.monotonic,
         *,
         least: int = 1,
-        is_sound: pl.Expr = NEVER,
+        sound: Mapping[str, pl.Expr] | None = None,
     ) -> None:
         """Start with nothing to commit.
 
@@ -64,7 +64,7 @@ class Saver:
             windows: how many are expected in all.
             clock: seconds, never going back.
             least: the fewest windows that make a commit due, however few are expected.
-            is_sound: whether a candle may take the place of a stored one, see `ingest.batches`.
+            sound: whether a row may take the place of a stored one, see `ingest.batches`.
         """
         self.lost = 0
         self.run: str | None = None
@@ -72,9 +72,9 @@ class Saver:
         self._program = program
         self._most_windows = max(least, windows // BATCHES)
         self._clock = clock
-        self._is_sound = is_sound
+        self._sound = sound
         self._batch: list[tuple[Job, Outcome]] = []
-        self._candles = 0
+        self._rows = 0
         self._since_s = clock()
         self._committing: tuple[Future[Stored], list[tuple[Job, Outcome]]] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
@@ -82,7 +82,7 @@ class Saver:
     @property
     def is_full(self) -> bool:
         """Whether so much waits for the commit under way that no more should be fetched."""
-        return self._candles >= MOST_CANDLES_WAITING
+        return self._rows >= MOST_ROWS_WAITING
 
     @property
     def unsaved(self) -> int:
@@ -95,7 +95,7 @@ class Saver:
         if not self._batch:
             self._since_s = self._clock()
         self._batch.append((job, outcome))
-        self._candles += outcome.rows
+        self._rows += outcome.rows
 
     def poll(self, timeout_s: float = 0.0) -> list[Saved]:
         """Return what was committed since, and begin the next commit where one is due.
@@ -131,12 +131,12 @@ class Saver:
     def _is_due(self) -> bool:
         return bool(self._batch) and (
             len(self._batch) >= self._most_windows
-            or self._candles >= BATCH_CANDLES
+            or self._rows >= BATCH_ROWS
             or self._clock() - self._since_s > BATCH_SECONDS
         )
 
     def _begin(self) -> None:
-        batch, self._batch, self._candles = self._batch, [], 0
+        batch, self._batch, self._rows = self._batch, [], 0
         outcomes = [outcome for _, outcome in batch]
         future = self._thread.submit(
             store,
@@ -144,8 +144,8 @@ class Saver:
             outcomes,
             self._program,
             run=self.run,
-            again={job.instrument: job.plan.again for job, _ in batch},
-            is_sound=self._is_sound,
+            again={job.subject: job.plan.again for job, _ in batch},
+            sound=self._sound,
         )
         self._committing = (future, batch)
 

@@ -1,21 +1,21 @@
-"""When a run that follows the market does what, and which instruments it asks for; pure.
+"""When a run that follows the market does what, and which subjects it asks for; pure.
 
 All times are of the exchange's clock.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
 from ingest.replies import CLOSING_LAG, closed_until
-from lake.coverage import IS_CANDLES
+from lake.coverage import IS_CANDLES, Subject
 from lake.spans import MINUTE, ceil_minute
 
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 300.0
-# An instrument that has no answer while others have is asked again after so long, then twice as
+# A subject that has no answer while others have is asked again after so long, then twice as
 # long, and so on.
 _FIRST_REST = MINUTE
 _LONGEST_REST = timedelta(hours=1)
@@ -66,7 +66,7 @@ def wait_after_failures_s(failures: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """An instrument that is not asked for a while.
+    """A subject that is not asked for a while.
 
     Attributes:
         failures: rounds in a row that left minutes of it unanswered.
@@ -79,51 +79,51 @@ class Rest:
 
 @dataclass(slots=True)
 class Roll:
-    """Which of the selected instruments need no plan now.
+    """Which of the selected subjects need no plan now.
 
     Attributes:
         ended: expired, with nothing left to ask.
         resting: had no answer of late, while others had.
     """
 
-    ended: set[str] = field(default_factory=set)
-    resting: dict[str, Rest] = field(default_factory=dict)
+    ended: set[Subject] = field(default_factory=set)
+    resting: dict[Subject, Rest] = field(default_factory=dict)
 
-    def without(self, now: datetime) -> set[str]:
-        """Names that a round leaves out."""
-        return self.ended | {name for name, rest in self.resting.items() if now < rest.until}
+    def without(self, now: datetime) -> set[Subject]:
+        """Subjects that a round leaves out."""
+        return self.ended | {subject for subject, rest in self.resting.items() if now < rest.until}
 
-    def end(self, needs: Mapping[str, bool], expired: Collection[str]) -> list[str]:
-        """Leave out from now on what has expired and needs nothing; return those names.
+    def end(self, needs: Mapping[Subject, bool], expired: Collection[str]) -> list[Subject]:
+        """Leave out from now on what has expired and needs nothing; return those subjects.
 
         Args:
-            needs: by instrument of a round, whether the lake lacks minutes of it.
-            expired: names.
+            needs: by subject of a round, whether the lake lacks rows of it.
+            expired: names of instruments.
         """
-        ended = sorted(name for name, is_needy in needs.items() if name in expired and not is_needy)
+        ended = sorted(s for s, is_needy in needs.items() if s.name in expired and not is_needy)
         self.ended.update(ended)
         return ended
 
-    def relist(self, changed: Iterable[str]) -> None:
+    def relist(self, changed: Collection[str]) -> None:
         """Take up again instruments whose life changed."""
-        self.ended.difference_update(changed)
+        self.ended = {subject for subject in self.ended if subject.name not in changed}
 
-    def took(self, asked: Collection[str], failed: Collection[str], now: datetime) -> None:
+    def took(self, asked: Collection[Subject], failed: Collection[Subject], now: datetime) -> None:
         """Take note of a round. Where nothing was answered the exchange is away, and it is not the
-        instruments that need rest.
+        subjects that need rest.
 
         Args:
-            asked: names that were planned.
-            failed: those of them with unanswered minutes.
+            asked: that were planned.
+            failed: those of them with unanswered steps.
             now: when it ended.
         """
         answered = set(asked) - set(failed)
-        for name in answered:
-            self.resting.pop(name, None)
-        for name in failed if answered else ():
-            failures = self.resting[name].failures + 1 if name in self.resting else 1
+        for subject in answered:
+            self.resting.pop(subject, None)
+        for subject in failed if answered else ():
+            failures = self.resting[subject].failures + 1 if subject in self.resting else 1
             rest = min(_FIRST_REST * 2 ** min(failures - 1, 16), _LONGEST_REST)
-            self.resting[name] = Rest(failures, now + rest)
+            self.resting[subject] = Rest(failures, now + rest)
 
 
 def expired_by(instruments: pl.DataFrame, now: datetime) -> set[str]:

@@ -1,4 +1,6 @@
-"""What a lake is meant to hold, as a selection of instruments and minutes; and what is outside."""
+"""What a lake is meant to hold, as a selection of data, instruments and minutes; and what is
+outside.
+"""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -6,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ingest.selection import Selection, choose, select
+from ingest.selection import Selection, choose, select, with_data
 from lake.errors import LakeError, UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from lake import Lake
 
 _CURRENCIES, _INSTRUMENTS, _SINCE, _UNTIL = "currencies", "instruments", "since", "until"
+_DATA = "data"
 _SHOWN_NAMES = 3
 
 
@@ -27,16 +30,17 @@ def scope_of(lake: "Lake") -> Selection:
     from lake.scope import stored  # noqa: PLC0415  (it loads the lake's libraries)
 
     found = stored(lake)
-    unknown = sorted(found.keys() - {_CURRENCIES, _INSTRUMENTS, _SINCE, _UNTIL})
+    unknown = sorted(found.keys() - {_CURRENCIES, _INSTRUMENTS, _SINCE, _UNTIL, _DATA})
     if unknown:
         raise _unusable(lake, f"this basislake does not know {', '.join(unknown)}")
     try:
-        return select(
+        scope = select(
             found.get(_CURRENCIES, ()),
             found.get(_INSTRUMENTS, ()),
             _time(found.get(_SINCE)),
             _time(found.get(_UNTIL)),
         )
+        return with_data(scope, found.get(_DATA, ()))
     except (ValueError, TypeError, UsageError) as exc:
         raise _unusable(lake, str(exc).rstrip(".")) from exc
 
@@ -46,7 +50,7 @@ def set_scope(lake: "Lake", selection: Selection, program: str) -> None:
 
     Args:
         lake: whose scope it is; it is made where there is none.
-        selection: of instruments and minutes.
+        selection: of data, instruments and minutes.
         program: name and version, for the lineage.
 
     Raises:
@@ -69,6 +73,7 @@ def to_plain(selection: Selection) -> dict[str, Any]:
         _INSTRUMENTS: list(selection.names),
         _SINCE: selection.since,
         _UNTIL: selection.until,
+        _DATA: list(_some_data(selection)),
     }
     return {name: value for name, value in values.items() if value}
 
@@ -76,8 +81,9 @@ def to_plain(selection: Selection) -> dict[str, Any]:
 def within(given: Selection, scope: Selection) -> Selection:
     """Return what a command is about: what its flags say, and the scope where they say nothing.
 
-    Instruments (by currency or by name), the first minute and the last are three things: each is
-    taken from the flags where they give it. `--all` leaves the scope aside altogether; pure.
+    Instruments (by currency or by name), the first minute, the last and the data are four things:
+    each is taken from the flags where they give it. `--all` leaves the scope aside altogether;
+    pure.
 
     Raises:
         UsageError: the two together leave no minute.
@@ -92,7 +98,8 @@ def within(given: Selection, scope: Selection) -> Selection:
             f"No minute is left: the scope of the lake is {described(scope)}. Nothing was done; "
             "give --since and --until both, or --all to leave the scope aside."
         )
-    return Selection(both.currencies, both.names, since, until)
+    data = given.data or scope.data
+    return Selection(both.currencies, both.names, since, until, data)
 
 
 def described(scope: Selection) -> str:
@@ -108,6 +115,8 @@ def described(scope: Selection) -> str:
         parts.append(f"since {_shown(scope.since)}")
     if scope.until:
         parts.append(f"until {_shown(scope.until)}")
+    if data := _some_data(scope):
+        parts.append(f"of {' and '.join(data)} only")
     return ", ".join(parts) or "everything"
 
 
@@ -152,8 +161,18 @@ def as_json(scope: Selection) -> Mapping[str, Any]:
         _INSTRUMENTS: list(scope.names),
         _SINCE: scope.since,
         _UNTIL: scope.until,
+        _DATA: list(_some_data(scope)),
         "described": described(scope),
     }
+
+
+def _some_data(scope: Selection) -> tuple[str, ...]:
+    """The data of a scope, nothing where it is all."""
+    if not scope.data:
+        return ()
+    from ingest.datasets import CHOICES  # noqa: PLC0415
+
+    return () if set(scope.data) == set(CHOICES) else scope.data
 
 
 def _unusable(lake: "Lake", why: str) -> LakeError:

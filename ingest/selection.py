@@ -1,9 +1,9 @@
-"""Which instruments and minutes a command is about; the same for every command; pure."""
+"""Which data, instruments and minutes a command is about; the same for every command; pure."""
 
 import difflib
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -24,13 +24,14 @@ _MOST_HINTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Some instruments and some minutes of their lives.
+    """Some data of some instruments, and some minutes of their lives.
 
     Attributes:
         currencies: base coins; all where empty.
         names: instruments; all where empty.
         since: first minute, inclusive; from the listing where None.
         until: last minute, exclusive; to the end of the life where None.
+        data: what is fetched, of `ingest.datasets.CHOICES`; all where empty.
         is_all: the user asked for all instruments, whatever the lake is meant to hold.
     """
 
@@ -38,6 +39,7 @@ class Selection:
     names: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
+    data: tuple[str, ...] = ()
     is_all: bool = False
 
     @property
@@ -68,6 +70,26 @@ def select(
     if since is not None and until is not None and since >= until:
         raise UsageError("--since must be before --until.")
     return Selection(coins, chosen, since, until)
+
+
+def with_data(selection: Selection, values: Sequence[str]) -> Selection:
+    """Return a selection of only some data, as a user wrote them; itself where there are none.
+
+    Raises:
+        UsageError: an unknown name, or a list without one.
+    """
+    if not values:
+        return selection
+    from ingest.datasets import CHOICES  # noqa: PLC0415  (it loads the libraries of tables)
+
+    given = {part.lower() for part in _split(values)}
+    unknown = sorted(given - set(CHOICES))
+    if unknown or not given:
+        shown = (
+            f"There is no data {', '.join(map(repr, unknown))}" if unknown else "--data is empty"
+        )
+        raise UsageError(f"{shown}; use {', '.join(CHOICES)}, or leave it out for all.")
+    return replace(selection, data=tuple(name for name in CHOICES if name in given))
 
 
 def choose(instruments: "pl.DataFrame", selection: Selection) -> "pl.DataFrame":

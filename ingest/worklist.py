@@ -1,4 +1,4 @@
-"""Which window to ask for next: instruments in order, each claimed before it is asked for."""
+"""Which window to ask for next: subjects in order, each claimed before it is asked for."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from ingest.claims import Claims
 from ingest.jobs import Job
 from ingest.plans import Planner
+from lake.coverage import Subject
 from lake.spans import Span
 
 
 class Worklist:
-    """The instruments of a run and their windows, handed out one by one.
+    """The subjects of a run and their windows, handed out one by one.
 
     Attributes:
-        jobs: of all instruments that were begun, or needed nothing, by name.
+        jobs: of all subjects that were begun, or needed nothing.
         idle: those of them that need nothing and were not told of yet.
-        elsewhere: instruments that another run works on.
+        elsewhere: subjects that another run works on.
     """
 
     def __init__(self, planner: Planner, claims: Claims) -> None:
@@ -27,32 +28,32 @@ class Worklist:
         """
         self._planner = planner
         self._claims = claims
-        plans = {name: planner.plan(name) for name in planner.wanted}
-        self._planned = {name: len(p.windows) for name, p in plans.items() if p.windows}
+        plans = {subject: planner.plan(subject) for subject in planner.wanted}
+        self._planned = {subject: len(p.windows) for subject, p in plans.items() if p.windows}
         self._waiting = deque(self._planned)
         self._not_begun = sum(self._planned.values())
-        self._open: dict[str, Job] = {}
+        self._open: dict[Subject, Job] = {}
         self.jobs = {
-            name: Job(plan, planner.coverage(name))
-            for name, plan in plans.items()
+            subject: Job(plan, planner.coverage(subject))
+            for subject, plan in plans.items()
             if not plan.windows
         }
         self.idle = list(self.jobs.values())
-        self.elsewhere: list[str] = []
+        self.elsewhere: list[Subject] = []
 
     @property
     def left(self) -> int:
         """Windows that were not handed out, as far as is known."""
         queued = sum(job.queued for job in self._open.values())
-        return queued + self._not_begun + sum(self._planned[name] for name in self.elsewhere)
+        return queued + self._not_begun + sum(self._planned[subject] for subject in self.elsewhere)
 
     @property
     def begun(self) -> list[Job]:
-        """Instruments that are being asked for or saved."""
+        """Subjects that are being asked for or saved."""
         return list(self._open.values())
 
     def take_idle(self) -> list[Job]:
-        """Return the instruments that need nothing, each once."""
+        """Return the subjects that need nothing, each once."""
         idle, self.idle = self.idle, []
         return idle
 
@@ -65,20 +66,20 @@ class Worklist:
         return None
 
     def look_again(self) -> None:
-        """Line up again the instruments that another run worked on when they were asked for."""
+        """Line up again the subjects that another run worked on when they were asked for."""
         self._waiting.extend(self.elsewhere)
-        self._not_begun += sum(self._planned[name] for name in self.elsewhere)
+        self._not_begun += sum(self._planned[subject] for subject in self.elsewhere)
         self.elsewhere = []
 
-    def leave(self) -> list[str]:
-        """Leave to other runs the instruments that they work on, and return their names."""
+    def leave(self) -> list[Subject]:
+        """Leave to other runs the subjects that they work on, and return those."""
         left, self.elsewhere = self.elsewhere, []
         return left
 
     def close(self, job: Job) -> None:
-        """Let others have an instrument whose answers are all saved."""
-        self._open.pop(job.instrument, None)
-        self._claims.release(job.instrument)
+        """Let others have a subject whose answers are all saved."""
+        self._open.pop(job.subject, None)
+        self._claims.release(job.subject)
 
     def drop(self) -> None:
         """Hand out nothing more."""
@@ -95,18 +96,18 @@ class Worklist:
             if job is not None:
                 yield job
 
-    def _begin(self, instrument: str) -> Job | None:
-        """Claim an instrument, and plan it anew: another run may have been at it since."""
-        self._not_begun -= self._planned[instrument]
-        if not self._claims.take(instrument):
-            self.elsewhere.append(instrument)
+    def _begin(self, subject: Subject) -> Job | None:
+        """Claim a subject, and plan it again: another run may have been at it since."""
+        self._not_begun -= self._planned[subject]
+        if not self._claims.take(subject):
+            self.elsewhere.append(subject)
             return None
         self._planner.renew()
-        job = Job(self._planner.plan(instrument), self._planner.coverage(instrument))
-        self.jobs[instrument] = job
+        job = Job(self._planner.plan(subject), self._planner.coverage(subject))
+        self.jobs[subject] = job
         if not job.plan.windows:
-            self._claims.release(instrument)
+            self._claims.release(subject)
             self.idle.append(job)
             return None
-        self._open[instrument] = job
+        self._open[subject] = job
         return job

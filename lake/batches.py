@@ -2,9 +2,9 @@
 it.
 
 A number is claimed by the commit to `raw_candles` that makes its rows visible, of which only one of
-two that claim the same succeeds; so numbers ascend in the order in which rows become visible. What
-was asked and instrument records follow under the same number, or under a later one where another
-writer's came first, so theirs ascend as well.
+two that claim the same succeeds; so numbers ascend in the order in which rows become visible. Rows
+of other raw tables, what was asked and instrument records follow under the same number, or under a
+later one where another writer's came first, so theirs ascend as well.
 """
 
 from collections.abc import Collection, Mapping
@@ -84,24 +84,30 @@ def claim(lake: Lake, base: Snapshot, rows: Collection[DataFile], info: Mapping[
 
 
 def append(
-    lake: Lake, table: Table, rows: pl.DataFrame, number: int, info: Mapping[str, Any]
+    lake: Lake,
+    table: Table,
+    rows: pl.DataFrame,
+    number: int,
+    info: Mapping[str, Any],
+    base: Snapshot | None = None,
 ) -> tuple[int, Snapshot]:
-    """Add rows to `asks` or `records` under a number that was claimed. Return the number that they
-    have, and the table as it is then, or as another writer has left it since.
+    """Add rows to a raw table in one piece under a number that was claimed. Return the number that
+    they have, and the table as it is then, or as another writer has left it since.
 
     Args:
         lake: to commit to.
-        table: one of the two.
+        table: `asks`, `records`, or a raw one of carry.
         rows: of it, at least one, without their batch.
         number: of their batch; where a later one is in the table already, or was claimed
             meanwhile, another is claimed for them.
         info: kept in the commits for readers of their log.
+        base: the table, where the rows depend on what it holds; the newest by default.
 
     Raises:
         ConflictError: another writer was faster; none of the rows was stored.
         LakeError: the lake cannot be written.
     """
-    base = lake.snapshot(table)
+    base = base or lake.snapshot(table)
     if number <= base.counter(BATCH):
         number = claim(lake, lake.snapshot(RAW_CANDLES), (), info)
     file = lake.write(table, rows.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple
 
 import polars as pl
 
@@ -23,8 +23,16 @@ PRESENT, ABSENT, FAILED = "present", "absent", "failed"
 
 IS_CANDLES = pl.col("dataset") == "candles"
 
-# A dataset, and the instrument or index whose rows they are.
-Subject: TypeAlias = tuple[str, str]
+
+class Subject(NamedTuple):
+    """What is asked for and covered: a dataset's rows of an instrument, or of an index."""
+
+    dataset: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return the name, with the dataset where it is not candles."""
+        return self.name if self.dataset == "candles" else f"{self.name} {self.dataset}"
 
 
 class Status(Enum):
@@ -175,15 +183,15 @@ def coverages(asks: pl.DataFrame, known: pl.DataFrame | None = None) -> dict[Sub
     if known is not None:
         rows = known.filter(status=PRESENT).select("dataset", "instrument", "start", "end")
         for dataset, name, start, end in rows.iter_rows():
-            held.setdefault((dataset, name), []).append(Span(start, end))
+            held.setdefault(Subject(dataset, name), []).append(Span(start, end))
     # Frames of few rows cost more than they hold, so each has only the columns that count.
     parts = asks.select("dataset", "instrument", "status", "start", "end", "run").partition_by(
         "dataset", "instrument", as_dict=True
     )
-    found = {
-        (str(dataset), str(name)): folded(part, held.pop((str(dataset), str(name)), ()))
-        for (dataset, name), part in parts.items()
-    }
+    found = {}
+    for (dataset, name), part in parts.items():
+        subject = Subject(str(dataset), str(name))
+        found[subject] = folded(part, held.pop(subject, ()))
     found |= {subject: Coverage(present=merge(spans)) for subject, spans in held.items()}
     return dict(sorted(found.items()))
 

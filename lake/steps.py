@@ -31,7 +31,15 @@ class Steps(Protocol):
         ...
 
     def windows(self, needed: Iterable[Span]) -> list[Span]:
-        """Cover spans of whole steps with the fewest windows, each of which is one call."""
+        """Cover spans of whole steps with the fewest windows that are asked for at once."""
+        ...
+
+    def count(self, spans: Iterable[Span]) -> int:
+        """Return how many steps disjoint spans of whole steps hold."""
+        ...
+
+    def selected(self, span: Span) -> Span:
+        """Return the steps whose rows are of a span that a user selected."""
         ...
 
 
@@ -43,11 +51,13 @@ class EqualSteps:
         length: of a step.
         longest: steps in a window.
         offset: of a step's start after midnight UTC.
+        by_end: a row is labelled by the end of its step, else by the start.
     """
 
     length: timedelta
     longest: int
     offset: timedelta = timedelta(0)
+    by_end: bool = False
 
     def floor(self, time: datetime) -> datetime:
         """See `Steps`."""
@@ -92,6 +102,15 @@ class EqualSteps:
                 start = end
         return result
 
+    def count(self, spans: Iterable[Span]) -> int:
+        """See `Steps`."""
+        return sum(max(0, (span.end - span.start) // self.length) for span in spans)
+
+    def selected(self, span: Span) -> Span:
+        """See `Steps`: those with their label in the span, of an end in `(start, end]`."""
+        edge = self.floor if self.by_end else self.ceil
+        return Span(edge(span.start), edge(span.end))
+
 
 class Months:
     """Calendar months, each of which is a window."""
@@ -113,16 +132,24 @@ class Months:
         """See `Steps`."""
         return [month_span(month) for span in merge(needed) for month in months_in(span)]
 
+    def count(self, spans: Iterable[Span]) -> int:
+        """See `Steps`."""
+        return len(self.windows(spans))
+
+    def selected(self, span: Span) -> Span:
+        """See `Steps`: the whole months in the span."""
+        return Span(self.ceil(span.start), self.floor(span.end))
+
 
 # A call returns at most 5,001 candles and silently keeps the newest of more. Deribit documents no
 # such bound; asked for 10,400 minutes it answered with the newest 5,001.
 MINUTES = EqualSteps(MINUTE, 5_000)
 # At most 744 hours of funding come, silently the newest.
-HOURS = EqualSteps(HOUR, 720)
+HOURS = EqualSteps(HOUR, 720, by_end=True)
 MONTHS = Months()
 # What is settled or delivered at 08:00 covers the day before it.
-DAYS = EqualSteps(DAY, 900, timedelta(hours=8))
-ALL_DAYS = EqualSteps(DAY, 100_000, timedelta(hours=8))
+DAYS = EqualSteps(DAY, 900, timedelta(hours=8), by_end=True)
+ALL_DAYS = EqualSteps(DAY, 100_000, timedelta(hours=8), by_end=True)
 
 # By dataset.
 STEPS: Mapping[str, Steps] = {

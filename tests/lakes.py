@@ -13,6 +13,7 @@ import lake
 from basislake import PROGRAM
 from basislake.exchange.server import SimulatedExchange
 from ingest import asked
+from ingest.selection import Selection
 from lake import Lake, batches
 from lake.batches import claim
 from lake.state import BUILD
@@ -153,7 +154,7 @@ def mark_built(where: Lake) -> None:
 def built_lake(folder: Path, server: SimulatedExchange) -> Lake:
     """All that the exchange has, fetched and built."""
     where = lake.open(str(folder))
-    fetch(server, where)
+    fetch(server, where, Selection())
     with ThreadPoolExecutor(2) as executor:
         build(where, executor, PROGRAM)
     return where

@@ -20,6 +20,7 @@ from basislake import PROGRAM
 from basislake.cli import main
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
+from basislake.pipeline import sound_rows
 from basislake.verbs.exchange import market
 from ingest.backfill import Backfill
 from ingest.discover import discover
@@ -30,12 +31,13 @@ from ingest.results import Result
 from ingest.selection import Selection
 from lake import Lake
 from lake.table import BATCH
-from transforms.rules import is_sound
 
 # Waits are this much shorter than they would be.
 SPEED = 50.0
 MINUTE_MS = 60_000
 ROOT = Path(__file__).parent.parent
+# What most tests are about; a selection that names no data is of all.
+CANDLES = Selection(data=("candles",))
 # What a command of a process begins with.
 PROCESS = (sys.executable, "-m", "basislake")
 NOW = datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
@@ -187,7 +189,7 @@ def _text(stream: TextIOWrapper) -> str:
 def fetch(
     server: SimulatedExchange,
     where: Lake,
-    selection: Selection | None = None,
+    selection: Selection = CANDLES,
     *,
     timeout_s: float = 300.0,
     retries: int = 6,
@@ -213,9 +215,9 @@ def fetch(
     )
     try:
         discover(exchange, where, PROGRAM)
-        now, chosen = exchange.server_time(), selection or Selection()
-        planner = Planner(where, chosen, now, repair=repair, again=again)
-        job = Backfill(where, exchange, planner, PROGRAM, threads=threads, is_sound=is_sound())
+        now = exchange.server_time()
+        planner = Planner(where, selection, now, repair=repair, again=again)
+        job = Backfill(where, exchange, planner, PROGRAM, threads=threads, sound=sound_rows())
         return job.run()
     finally:
         exchange.close()

@@ -16,11 +16,13 @@ from basislake.exchange.faults import Changed, server_error
 from basislake.exchange.forms import Change, Columns
 from basislake.exchange.server import SimulatedExchange
 from basislake.explain import explain
+from basislake.pipeline import sound_rows
 from ingest.batches import Stored, store
+from ingest.datasets.candles import candles_of
 from ingest.outcomes import Outcome
 from ingest.plans import make_plans
 from ingest.replies import Page
-from ingest.selection import Selection, select
+from ingest.selection import Selection, select, with_data
 from lake import Lake
 from lake.batches import newest_batch
 from lake.compaction import compact
@@ -47,7 +49,6 @@ from tests.processes import ended, running, wait_until
 from tests.spiked import EXPIRIES, PERPETUAL, QUARTERLY, market
 from tests.staged import UNIVERSE, built, content, is_same
 from transforms.build import build
-from transforms.rules import is_sound
 
 DAY = 1440
 # Of the staged lake: a future that expired, and a minute of its life.
@@ -87,7 +88,8 @@ def send(
 
 def around(name: str = FUTURE) -> Selection:
     """A few hours of an instrument."""
-    return select(names=[name], since=AT - timedelta(hours=2), until=AT + timedelta(hours=3))
+    few = select(names=[name], since=AT - timedelta(hours=2), until=AT + timedelta(hours=3))
+    return with_data(few, ["candles"])
 
 
 def close_at(where: Lake, batch: int | None = None, name: str = FUTURE) -> float | None:
@@ -212,10 +214,10 @@ def test_an_instrument_that_is_not_answered_again_is_failed_and_stays_as_it_is(
 def test_a_perpetual_that_comes_for_its_futures_sake_is_not_asked_again(
     where: Lake,
 ) -> None:
-    plans = {plan.instrument: plan for plan in make_plans(where, around(), NOW, again=True)}
+    plans = {plan.subject.name: plan for plan in make_plans(where, around(), NOW, again=True)}
     assert [len(plans[name].windows) for name in (PERPETUAL, FUTURE)] == [0, 1]
     assert plans[FUTURE].windows == plans[FUTURE].again == (around().span,)
-    plans = {p.instrument: p for p in make_plans(where, around(PERPETUAL), NOW, again=True)}
+    plans = {p.subject.name: p for p in make_plans(where, around(PERPETUAL), NOW, again=True)}
     assert {name: len(plan.windows) for name, plan in plans.items()} == {PERPETUAL: 1}
 
 
@@ -264,8 +266,10 @@ def arrive_again(
         )
     window = Span(frame["ts"][0], frame["ts"][-1] + MINUTE)
     page = Page(frame, 0, window)
-    spans = {name: [window] if again is None else again}
-    return store(where, [Outcome(name, window, page)], PROGRAM, again=spans, is_sound=is_sound())
+    spans = {candles_of(name): [window] if again is None else again}
+    return store(
+        where, [Outcome(candles_of(name), window, page)], PROGRAM, again=spans, sound=sound_rows()
+    )
 
 
 @pytest.mark.slow
@@ -290,7 +294,7 @@ def test_a_build_remakes_what_a_replaced_candle_can_reach_and_nothing_else(
         build(where, executor, PROGRAM)
         first, before = contents(where), newest_batch(where)
         for name, minutes in changed.items():
-            assert arrive_again(where, name, minutes).replaced == len(minutes)
+            assert arrive_again(where, name, minutes).written["candles"].replaced == len(minutes)
         done = build(where, executor, PROGRAM)
         assert done.rebuilt == len(rebuilt)
         now = contents(where)
@@ -311,7 +315,7 @@ def test_maintenance_keeps_both_the_old_row_and_the_new_one() -> None:
         held = {newest_batch(where): counting(where)}
         for factor in (1.01, 1.02, 1.0):
             minutes = {3 * DAY: factor, 3 * DAY + 7: factor, 5: factor}
-            assert arrive_again(where, PERPETUAL, minutes).replaced == 3
+            assert arrive_again(where, PERPETUAL, minutes).written["candles"].replaced == 3
             build(where, executor, PROGRAM)
             held[newest_batch(where)] = counting(where)
         arrive(where, {PERPETUAL: [after(RAW[PERPETUAL])]})
@@ -401,8 +405,10 @@ def arrive_again_of(where: Lake, minutes: Mapping[int, float], height: int) -> S
         pl.col("open", "high", "low", "close") * next(iter(minutes.values()))
     )
     window = Span(spans[0].start, spans[-1].end)
-    outcome = Outcome(PERPETUAL, window, Page(frame, 0, window))
-    return store(where, [outcome], PROGRAM, again={PERPETUAL: spans}, is_sound=is_sound())
+    outcome = Outcome(candles_of(PERPETUAL), window, Page(frame, 0, window))
+    return store(
+        where, [outcome], PROGRAM, again={candles_of(PERPETUAL): spans}, sound=sound_rows()
+    )
 
 
 @pytest.mark.slow

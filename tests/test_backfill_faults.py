@@ -13,7 +13,7 @@ from basislake.exchange.faults import Changed, FaultScript, Hang, Reset
 from basislake.exchange.kinds import KINDS
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
-from ingest.selection import Selection, select
+from ingest.selection import Selection, select, with_data
 from lake import Lake
 from tests.market import coverage, fetch, rows, small_market, truth, truths
 from tests.processes import PATIENCE_S
@@ -31,7 +31,7 @@ def where(tmp_path: Path) -> Lake:
 
 @pytest.fixture
 def only() -> Selection:
-    return select((), (NAME,), None, None)
+    return with_data(select((), (NAME,), None, None), ["candles"])
 
 
 def minute_ms(universe: Universe, row: int) -> int:

@@ -27,11 +27,12 @@ NO_LOCK, NO_CALL = os.strerror(errno.ENOLCK), os.strerror(errno.ENOSYS)
 LOCKER = """
 import sys
 from pathlib import Path
+from ingest.datasets.candles import candles_of
 from ingest.claims import Claims
 from lake.errors import LakeError
 
 try:
-    Claims(Path(sys.argv[1])).take("BTC-PERPETUAL")
+    Claims(Path(sys.argv[1])).take(candles_of("BTC-PERPETUAL"))
 except LakeError as exc:
     print(exc)
 """

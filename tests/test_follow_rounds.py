@@ -14,6 +14,7 @@ from basislake.exchange.faults import Changed, rpc_error, server_error
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import weekly_universe
 from ingest.claims import Claims
+from ingest.datasets.candles import candles_of
 from ingest.runs import runs
 from ingest.schedule import Rhythm
 from lake import Lake
@@ -102,7 +103,7 @@ def test_what_another_run_works_on_is_left_to_it_and_taken_up_afterwards(
     said: list[str] = []
     one = follower(server, where, FETCHING, said)
     other = Claims(where.machine_folder / "claims")
-    assert other.take(PERPETUAL)
+    assert other.take(candles_of(PERPETUAL))
     clock.advance(one.round())
     assert "1 left to another run" in said[-1]
     assert not one.result.failed

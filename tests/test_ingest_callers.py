@@ -13,6 +13,7 @@ from basislake.exchange.faults import AnyFault, Reset
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange_settings import ExchangeSettings
 from ingest.callers import Asked, ask, threads_here
+from ingest.datasets.candles import candles_of
 from ingest.exchange import Exchange, Tally
 from ingest.limiter import Limiter
 from lake.errors import (
@@ -28,6 +29,7 @@ from lake.spans import Span
 from tests.market import small_market, truth
 
 NAME = "BTC-PERPETUAL"
+SUBJECT = candles_of(NAME)
 UNIVERSE = small_market()
 MINUTES = truth(UNIVERSE, NAME)["ts"]
 WINDOW = Span(MINUTES[0], MINUTES[600])
@@ -55,7 +57,7 @@ def travelled(asked: Asked) -> Asked:
 
 
 def test_an_answer_travels(exchange: Exchange) -> None:
-    asked = travelled(ask(exchange, NAME, WINDOW))
+    asked = travelled(ask(exchange, SUBJECT, WINDOW))
     assert asked.page is not None
     assert asked.page.frame["ts"].equals(MINUTES[:600].alias("ts"))
     assert asked.page.present == [WINDOW]
@@ -80,7 +82,7 @@ def test_an_error_travels_with_its_meaning_and_its_calls(
     tally: Tally,
 ) -> None:
     server.faults.add(CHART, None, fault)
-    here = ask(exchange, NAME, WINDOW)
+    here = ask(exchange, SUBJECT, WINDOW)
     there = travelled(here)
     assert type(there.error) is kind
     assert str(there.error) == str(here.error)
@@ -99,7 +101,7 @@ def test_threads_make_no_call_for_an_instrument_once_it_is_refused(
 ) -> None:
     server.faults.add(CHART, None, forms.rpc_error(-32602, "Invalid params"))
     callers = threads_here(exchange, 1)
-    futures = [callers.pool.submit(callers.ask, NAME, WINDOW) for _ in range(5)]
+    futures = [callers.pool.submit(callers.ask, SUBJECT, WINDOW) for _ in range(5)]
     errors = [future.result().error for future in futures]
     callers.pool.shutdown()
     assert {type(error) for error in errors} == {RejectedError}
@@ -112,7 +114,7 @@ def test_threads_make_no_call_once_the_door_is_closed_and_all_say_so(
 ) -> None:
     server.faults.add(CHART, None, forms.closed_door())
     callers = threads_here(exchange, 1)
-    futures = [callers.pool.submit(callers.ask, NAME, WINDOW) for _ in range(5)]
+    futures = [callers.pool.submit(callers.ask, SUBJECT, WINDOW) for _ in range(5)]
     assert {type(future.result().error) for future in futures} == {ClosedDoorError}
     callers.pool.shutdown()
     assert server.calls_of(CHART) == 1
@@ -120,7 +122,7 @@ def test_threads_make_no_call_once_the_door_is_closed_and_all_say_so(
 
 def test_a_caller_that_is_stopped_says_so(exchange: Exchange) -> None:
     exchange.stop()
-    asked = ask(exchange, NAME, WINDOW)
+    asked = ask(exchange, SUBJECT, WINDOW)
     assert (type(asked.error), asked.ends_the_run) == (StoppedError, True)
 
 
@@ -130,7 +132,7 @@ def test_a_pace_that_cannot_be_kept_is_no_matter_of_the_exchange(
     (tmp_path / "file").touch()
     settings = ExchangeSettings(server.www_url, server.history_url)
     with pytest.raises(LakeError, match="rate of calls cannot be kept"):
-        ask_from_worker(settings, str(tmp_path / "file"), NAME, WINDOW)
+        ask_from_worker(settings, str(tmp_path / "file"), SUBJECT, WINDOW)
 
 
 def test_a_process_keeps_its_connection_from_task_to_task(
@@ -138,7 +140,7 @@ def test_a_process_keeps_its_connection_from_task_to_task(
 ) -> None:
     settings = ExchangeSettings(server.www_url, server.history_url, rate=0)
     for _ in range(3):
-        assert ask_from_worker(settings, str(tmp_path), NAME, WINDOW).page is not None
+        assert ask_from_worker(settings, str(tmp_path), SUBJECT, WINDOW).page is not None
     assert server.calls_of(CHART) == 3
     assert server.counters.most_connections == 1
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingest.claims import Claims
+from ingest.datasets.candles import candles_of
 from lake.errors import LakeError
 from tests.processes import PATIENCE_S
 
@@ -19,9 +20,10 @@ CLAIMER = """
 import sys
 from pathlib import Path
 from ingest.claims import Claims
+from ingest.datasets.candles import candles_of
 
 claims = Claims(Path(sys.argv[1]))
-print(*(claims.take(name) for name in sys.argv[2:]), flush=True)
+print(*(claims.take(candles_of(name)) for name in sys.argv[2:]), flush=True)
 sys.stdin.readline()
 """
 
@@ -59,7 +61,7 @@ def test_of_two_processes_one_gets_an_instrument_and_the_other_is_told(
     assert told(first) == ["True", "True"]
     assert told(started("BTC-PERPETUAL", "ETH-PERPETUAL")) == ["False", "True"]
     own = Claims(tmp_path / "claims")
-    assert [own.take(name) for name in ("BTC-28JUN19", "BTC-27SEP19")] == [False, True]
+    assert [own.take(candles_of(name)) for name in ("BTC-28JUN19", "BTC-27SEP19")] == [False, True]
 
 
 def test_processes_that_claim_at_once_never_share_an_instrument(started: Start) -> None:
@@ -74,10 +76,10 @@ def test_what_a_killed_process_had_claimed_is_free_at_once(tmp_path: Path, start
     first = started("BTC-PERPETUAL")
     assert told(first) == ["True"]
     own = Claims(tmp_path / "claims")
-    assert not own.take("BTC-PERPETUAL")
+    assert not own.take(candles_of("BTC-PERPETUAL"))
     first.kill()
     first.wait(PATIENCE_S)
-    assert own.take("BTC-PERPETUAL")
+    assert own.take(candles_of("BTC-PERPETUAL"))
     assert told(started("BTC-PERPETUAL")) == ["False"]
 
 
@@ -86,51 +88,51 @@ def test_a_process_that_ends_leaves_nothing_claimed(tmp_path: Path, started: Sta
     assert told(first) == ["True", "True"]
     first.communicate("\n", timeout=PATIENCE_S)
     own = Claims(tmp_path / "claims")
-    assert own.take("A")
-    assert own.take("B")
+    assert own.take(candles_of("A"))
+    assert own.take(candles_of("B"))
 
 
 def test_of_two_runs_in_one_process_one_gets_an_instrument(tmp_path: Path) -> None:
     one, other = Claims(tmp_path), Claims(tmp_path)
-    assert one.take("A")
-    assert not other.take("A")
-    assert other.take("B")
-    one.release("A")
-    assert other.take("A")
-    assert not one.take("A")
+    assert one.take(candles_of("A"))
+    assert not other.take(candles_of("A"))
+    assert other.take(candles_of("B"))
+    one.release(candles_of("A"))
+    assert other.take(candles_of("A"))
+    assert not one.take(candles_of("A"))
 
 
 def test_a_claim_may_be_released_by_another_thread(tmp_path: Path) -> None:
     one, other = Claims(tmp_path), Claims(tmp_path)
-    thread = threading.Thread(target=one.take, args=["A"])
+    thread = threading.Thread(target=one.take, args=[candles_of("A")])
     thread.start()
     thread.join()
-    assert not other.take("A")
-    one.release("A")
-    assert other.take("A")
+    assert not other.take(candles_of("A"))
+    one.release(candles_of("A"))
+    assert other.take(candles_of("A"))
 
 
 def test_all_claims_are_released_together_and_what_was_not_claimed_stays_so(tmp_path: Path) -> None:
     one, other = Claims(tmp_path), Claims(tmp_path)
-    assert one.take("A")
-    assert one.take("B")
-    assert other.take("C")
-    one.release("C")
+    assert one.take(candles_of("A"))
+    assert one.take(candles_of("B"))
+    assert other.take(candles_of("C"))
+    one.release(candles_of("C"))
     one.release_all()
     one.release_all()
-    assert not one.take("C")
-    assert [other.take(name) for name in "AB"] == [True, True]
+    assert not one.take(candles_of("C"))
+    assert [other.take(candles_of(name)) for name in "AB"] == [True, True]
 
 
 def test_nothing_is_made_before_the_first_claim(tmp_path: Path) -> None:
     claims = Claims(tmp_path / "a" / "claims")
     claims.release_all()
     assert list(tmp_path.iterdir()) == []
-    assert claims.take("A")
+    assert claims.take(candles_of("A"))
 
 
 @pytest.mark.parametrize("where", ["file", "file/claims"])
 def test_a_folder_that_cannot_be_written_is_a_lake_error(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(LakeError, match=r"BTC-PERPETUAL cannot be locked at .*file.*safe"):
-        Claims(tmp_path / where).take("BTC-PERPETUAL")
+        Claims(tmp_path / where).take(candles_of("BTC-PERPETUAL"))

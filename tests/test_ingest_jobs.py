@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.datasets.candles import CANDLES, candles_of
 from ingest.jobs import GIVE_UP_AFTER, Job, confirming
 from ingest.outcomes import Outcome
 from ingest.replies import Page
-from ingest.windows import InstrumentPlan
+from ingest.windows import Plan
 from lake.coverage import Coverage
 from lake.errors import ExchangeError, RejectedError, TransientError
 from lake.spans import Span, merge
@@ -20,22 +21,23 @@ from tests.strategies import candles, minutes_in, span
 NO_ANSWER = TransientError("no answer")
 REFUSAL = RejectedError("no such instrument")
 SLOT = 10
+A = candles_of("A")
 
 
 def job_of(windows: Sequence[Span], coverage: Coverage | None = None) -> Job:
     """A job that wants what its windows hold."""
-    return Job(InstrumentPlan("A", tuple(merge(windows)), tuple(windows)), coverage or Coverage())
+    return Job(Plan(A, tuple(merge(windows)), tuple(windows)), coverage or Coverage())
 
 
 def answer(window: Span, came: Iterable[int]) -> Outcome:
     """The window answered with candles at those of some minutes that it holds."""
     inside = sorted(set(came) & set(minutes_in([window])))
     rows = [candles(1, number) for number in inside] or [candles(0)]
-    return Outcome("A", window, Page(pl.concat(rows), 0, window))
+    return Outcome(A, window, Page(pl.concat(rows), 0, window))
 
 
 def fail(window: Span, error: ExchangeError = NO_ANSWER) -> Outcome:
-    return Outcome("A", window, None, error)
+    return Outcome(A, window, None, error)
 
 
 def hand_out(job: Job) -> Span:
@@ -108,7 +110,7 @@ def test_minutes_after_the_first_candle_that_an_answer_lacked_are_asked_once_mor
     assert job.next_window() is None
     assert job.coverage.missing() == [span(6, 7), span(15, 16)]
     assert job.coverage.unconfirmed() == job.unanswered() == []
-    assert (job.candles, job.unsaved, job.reason) == (5 + 9 + 8, 3, None)
+    assert (job.rows, job.unsaved, job.reason) == (5 + 9 + 8, 3, None)
 
 
 def test_an_instrument_with_every_candle_or_none_is_asked_nothing_more() -> None:
@@ -131,8 +133,8 @@ def test_confirming_windows_go_around_what_had_no_answer() -> None:
     coverage.answer(span(0, 100), [span(10, 20), span(90, 100)])
     coverage.fail(span(100, 110))
     coverage.answer(span(110, 120), [span(115, 120)])
-    assert confirming(coverage) == [span(20, 90), span(110, 115)]
-    assert confirming(Coverage(absent=[span(0, 9)])) == []
+    assert confirming(coverage, CANDLES) == [span(20, 90), span(110, 115)]
+    assert confirming(Coverage(absent=[span(0, 9)]), CANDLES) == []
 
 
 def test_an_instrument_that_has_no_answer_so_often_in_a_row_is_left_for_another_run() -> None:

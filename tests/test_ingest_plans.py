@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import polars as pl
@@ -11,12 +12,12 @@ import pytest
 import lake
 from ingest import asked
 from ingest.batches import store
+from ingest.datasets.candles import CANDLES, candles_of
 from ingest.jobs import Job
 from ingest.outcomes import Outcome
 from ingest.plans import Planner, make_plans, plan_figures
 from ingest.replies import Page
-from ingest.selection import Selection, select
-from ingest.windows import BYTES_PER_CANDLE
+from ingest.selection import Selection, select, with_data
 from lake import Lake
 from lake.batches import append, newest_batch
 from lake.errors import TransientError
@@ -26,7 +27,8 @@ from tests.strategies import candles, minute, minutes_in, span
 
 PERPETUAL = "BTC-PERPETUAL"
 FUTURE = "BTC-28JUN19"
-ALL = Selection()
+SUBJECT = candles_of(PERPETUAL)
+ALL = Selection(data=("candles",))
 # When this many minutes have closed for good.
 LAG = timedelta(seconds=5)
 
@@ -53,6 +55,11 @@ def lake_of(tmp_path: Path, **lives: tuple[int, int | None]) -> Lake:
 def at(tmp_path: Path) -> Lake:
     """A lake that knows a perpetual."""
     return lake_of(tmp_path, BTC_PERPETUAL=(0, None))
+
+
+def of_candles(**given: Any) -> Selection:  # noqa: ANN401
+    """A selection of candles only."""
+    return with_data(select(**given), ["candles"])
 
 
 def closed(number: int) -> datetime:
@@ -82,8 +89,8 @@ def backfill(
     planner = Planner(where, selection, closed(until), repair=repair)
     run = uuid4().hex
     asked: Asked = []
-    for name in planner.wanted:
-        job = Job(planner.plan(name), planner.coverage(name))
+    for subject in planner.wanted:
+        job = Job(planner.plan(subject), planner.coverage(subject))
         while window := job.next_window():
             minutes = minutes_in([window])
             asked.append((minutes[0], minutes[-1] + 1))
@@ -91,7 +98,7 @@ def backfill(
             page = Page(pl.concat([candles(0), *came]), 0, window)
             is_silent = not set(silent).isdisjoint(minutes)
             error = TransientError("no answer") if is_silent else None
-            outcome = Outcome(name, window, None if is_silent else page, error)
+            outcome = Outcome(subject, window, None if is_silent else page, error)
             job.take(outcome)
             store(where, [outcome], "test 1", run=run)
     return asked
@@ -99,7 +106,7 @@ def backfill(
 
 def planned(where: Lake, until: int, *, repair: bool = False) -> dict[str, Asked]:
     plans = make_plans(where, ALL, closed(until), repair=repair)
-    return {plan.instrument: pairs(plan.windows) for plan in plans}
+    return {plan.subject.name: pairs(plan.windows) for plan in plans}
 
 
 def pairs(windows: Iterable[lake.spans.Span]) -> Asked:
@@ -110,7 +117,7 @@ def pairs(windows: Iterable[lake.spans.Span]) -> Asked:
 def answered(start: int, end: int) -> Outcome:
     """A window of the perpetual, with a candle a minute."""
     page = Page(candles(end - start, start), 0, span(start, end))
-    return Outcome(PERPETUAL, span(start, end), page)
+    return Outcome(SUBJECT, span(start, end), page)
 
 
 def statuses(where: Lake) -> list[tuple[int, str]]:
@@ -194,12 +201,12 @@ def test_a_repair_asks_again_for_all_that_has_no_candle_and_for_nothing_else(at:
 
 def test_a_planner_sees_what_another_run_committed_only_once_it_is_renewed(at: Lake) -> None:
     planner = Planner(at, ALL, closed(50))
-    before = planner.plan(PERPETUAL)
+    before = planner.plan(SUBJECT)
     backfill(at, 50, gone={40})
-    assert planner.plan(PERPETUAL) == before
+    assert planner.plan(SUBJECT) == before
     planner.renew()
-    assert pairs(planner.plan(PERPETUAL).windows) == [(40, 41)]
-    assert planner.coverage(PERPETUAL).missing() == [span(40, 41)]
+    assert pairs(planner.plan(SUBJECT).windows) == [(40, 41)]
+    assert planner.coverage(SUBJECT).missing() == [span(40, 41)]
 
 
 def test_a_planner_need_not_read_what_its_own_run_committed(at: Lake) -> None:
@@ -207,11 +214,11 @@ def test_a_planner_need_not_read_what_its_own_run_committed(at: Lake) -> None:
     backfill(at, 30)
     planner.committed(at.snapshot(ASKS).version)
     planner.renew()
-    assert pairs(planner.plan(PERPETUAL).windows) == [(0, 50)]
+    assert pairs(planner.plan(SUBJECT).windows) == [(0, 50)]
     planner.committed(None)
     backfill(at, 40)
     planner.renew()
-    assert pairs(planner.plan(PERPETUAL).windows) == [(40, 50)]
+    assert pairs(planner.plan(SUBJECT).windows) == [(40, 50)]
 
 
 def test_what_another_run_committed_in_between_is_read_though_our_own_came_last(at: Lake) -> None:
@@ -220,7 +227,7 @@ def test_what_another_run_committed_in_between_is_read_though_our_own_came_last(
     backfill(at, 30)
     planner.committed(at.snapshot(ASKS).version)
     planner.renew()
-    assert pairs(planner.plan(PERPETUAL).windows) == [(30, 50)]
+    assert pairs(planner.plan(SUBJECT).windows) == [(30, 50)]
 
 
 def test_what_another_run_asked_is_read_though_our_own_commit_brought_coverage_up_to_date(
@@ -233,29 +240,29 @@ def test_what_another_run_asked_is_read_though_our_own_commit_brought_coverage_u
     assert statuses(at) == [(30, "present")]
     planner.committed(stored.asks_version)
     planner.renew()
-    assert pairs(planner.plan(PERPETUAL).windows) == [(30, 50)]
+    assert pairs(planner.plan(SUBJECT).windows) == [(30, 50)]
 
 
 def test_a_coverage_is_a_copy_that_may_be_changed(at: Lake) -> None:
     backfill(at, 50)
     planner = Planner(at, ALL, closed(50))
-    planner.coverage(PERPETUAL).answer(span(50, 60), [span(50, 60)])
-    assert planner.coverage(PERPETUAL).present == [span(0, 50)]
-    assert planner.plan(PERPETUAL).windows == ()
+    planner.coverage(SUBJECT).answer(span(50, 60), [span(50, 60)])
+    assert planner.coverage(SUBJECT).present == [span(0, 50)]
+    assert planner.plan(SUBJECT).windows == ()
 
 
 def test_a_perpetual_that_comes_for_a_future_is_wanted_over_the_futures_life(
     tmp_path: Path,
 ) -> None:
     at = lake_of(tmp_path, BTC_PERPETUAL=(0, None), BTC_28JUN19=(20, 40))
-    planner = Planner(at, select(names=[FUTURE]), closed(100))
-    assert planner.wanted == {PERPETUAL: [span(20, 40)], FUTURE: [span(20, 40)]}
-    assert backfill(at, 100, selection=select(names=[FUTURE])) == [(20, 40), (20, 40)]
+    planner = Planner(at, of_candles(names=[FUTURE]), closed(100))
+    assert planner.wanted == {SUBJECT: [span(20, 40)], candles_of(FUTURE): [span(20, 40)]}
+    assert backfill(at, 100, selection=of_candles(names=[FUTURE])) == [(20, 40), (20, 40)]
     assert planned(at, 100) == {PERPETUAL: [(0, 100)], FUTURE: []}
 
 
 def test_only_selected_minutes_are_planned(at: Lake) -> None:
-    chosen = select(since=minute(10), until=minute(20))
+    chosen = of_candles(since=minute(10), until=minute(20))
     assert backfill(at, 50, selection=chosen) == [(10, 20)]
     assert planned(at, 50) == {PERPETUAL: [(0, 50)]}
 
@@ -268,11 +275,32 @@ def test_the_figures_of_a_plan_add_up(at: Lake) -> None:
         "calls": 3,
         "candles": 12_001,
         "seconds_at_rate": 0.8,
-        "bytes": round(12_001 * BYTES_PER_CANDLE),
+        "bytes": round(12_001 * CANDLES.bytes_per_row),
+        "datasets": {},
+        "in_all": {"windows": 3, "calls": 3, "seconds_at_rate": 0.8},
     }
     for without_limit in (0.0, float("inf")):
         assert plan_figures(plans, without_limit)["seconds_at_rate"] is None
     assert plan_figures([], 4.0)["calls"] == 0
+
+
+def test_a_plan_counts_the_calls_of_each_dataset(tmp_path: Path) -> None:
+    day = 1440
+    at = lake_of(tmp_path, BTC_PERPETUAL=(0, None), BTC_28JUN19=(0, 100 * day))
+    figures = plan_figures(make_plans(at, Selection(), closed(62 * day)), 4.0)
+    # Since T0, midnight of the first of January 2024, 62 days: candles of both, hours in windows of
+    # 720, the months January and February, 62 days from 08:00 of the day before.
+    calls = {name: of["calls"] for name, of in figures["datasets"].items()}
+    assert figures["calls"] == 2 * 18
+    assert calls == {"funding": 3, "funding_totals": 2, "deliveries": 1, "settlements": 2}
+    rows = {name: of["rows"] for name, of in figures["datasets"].items()}
+    assert rows == {
+        "funding": 62 * 24 - 1,
+        "funding_totals": 2,
+        "deliveries": 62,
+        "settlements": 2 * 62,
+    }
+    assert figures["in_all"]["calls"] == 36 + sum(calls.values())
 
 
 def test_minutes_found_missing_twice_stay_settled_when_new_minutes_are_fetched(at: Lake) -> None:

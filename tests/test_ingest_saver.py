@@ -10,11 +10,12 @@ import pytest
 import lake
 from ingest import asked
 from ingest.batches import store
+from ingest.datasets.candles import candles_of
 from ingest.jobs import Job
 from ingest.outcomes import Outcome
 from ingest.replies import Page
-from ingest.saver import BATCH_CANDLES, BATCH_SECONDS, BATCHES, MOST_CANDLES_WAITING, Saver
-from ingest.windows import InstrumentPlan
+from ingest.saver import BATCH_ROWS, BATCH_SECONDS, BATCHES, MOST_ROWS_WAITING, Saver
+from ingest.windows import Plan
 from lake import Lake
 from lake.batches import append, claim, newest_batch
 from lake.coverage import Coverage
@@ -66,7 +67,7 @@ def saver(at: Lake, clock: Clock) -> Iterator[Saver]:
 
 
 def job_of(*windows: Span, name: str = "BTC-PERPETUAL") -> Job:
-    return Job(InstrumentPlan(name, windows, windows), Coverage())
+    return Job(Plan(candles_of(name), windows, windows), Coverage())
 
 
 def answer(job: Job, frame: pl.DataFrame | None = None) -> tuple[Job, Outcome]:
@@ -76,7 +77,7 @@ def answer(job: Job, frame: pl.DataFrame | None = None) -> tuple[Job, Outcome]:
     if frame is None:
         start = (window.start - T0) // MINUTE
         frame = candles(window.minutes, start, price=100.0 + start)
-    outcome = Outcome(job.instrument, window, Page(frame, 0, window))
+    outcome = Outcome(job.subject, window, Page(frame, 0, window))
     job.take(outcome)
     return job, outcome
 
@@ -110,7 +111,7 @@ def test_a_part_of_the_windows_makes_a_commit_due(at: Lake, clock: Clock) -> Non
     (saved,) = saver.poll(PATIENCE_S)
     assert [outcome.window for _, outcome in saved.outcomes] == list(job.plan.windows[:3])
     assert all(own is job for own, _ in saved.outcomes)
-    assert (saved.stored.written, stored(at), saver.unsaved) == (30, 30, 1)
+    assert (saved.stored.written["candles"].rows, stored(at), saver.unsaved) == (30, 30, 1)
     saver.close()
 
 
@@ -140,22 +141,22 @@ def test_time_makes_a_commit_due_counted_from_the_first_answer(
         clock.now_s += 0.1
         saver.poll()
         (saved,) = saver.poll(PATIENCE_S)
-        assert saved.stored.written == 10
+        assert saved.stored.written["candles"].rows == 10
     assert stored(at) == 20
 
 
 def test_candles_make_a_commit_due(at: Lake, saver: Saver) -> None:
-    saver.add(*many_candles(BATCH_CANDLES - 10))
+    saver.add(*many_candles(BATCH_ROWS - 10))
     saver.poll()
     assert saver.poll(0.1) == []
     saver.add(*answer(tens(1, "ETH-PERPETUAL")))
     saver.poll()
     (saved,) = saver.poll(PATIENCE_S)
-    assert saved.stored.written == stored(at) == BATCH_CANDLES
+    assert saved.stored.written["candles"].rows == stored(at) == BATCH_ROWS
 
 
 def test_so_many_candles_may_wait_and_no_more(saver: Saver) -> None:
-    saver.add(*many_candles(MOST_CANDLES_WAITING - 10))
+    saver.add(*many_candles(MOST_ROWS_WAITING - 10))
     assert not saver.is_full
     saver.add(*answer(tens(1)))
     assert saver.is_full
@@ -182,11 +183,13 @@ def test_a_flush_commits_everything_and_an_empty_one_nothing(at: Lake, saver: Sa
         saver.add(*answer(job))
     assert stored(at) == 0
     (saved,) = saver.flush()
-    assert [own.instrument[:3] for own, _ in saved.outcomes] == ["BTC", "ETH", "ETH", "BTC"]
-    expected = [raw(job.instrument, candles(20), batch=2) for job in jobs]
+    assert [own.subject.name[:3] for own, _ in saved.outcomes] == ["BTC", "ETH", "ETH", "BTC"]
+    expected = [raw(job.subject.name, candles(20), batch=2) for job in jobs]
     held = at.scan("raw_candles").collect().sort("instrument", "ts")
     assert held.equals(pl.concat(expected))
-    assert saved.stored.bytes == sum(file.bytes for file in at.snapshot(RAW_CANDLES).files)
+    assert saved.stored.written["candles"].bytes == sum(
+        file.bytes for file in at.snapshot(RAW_CANDLES).files
+    )
     assert saved.stored.asks_version == at.snapshot(ASKS).version
     assert saver.flush() == []
 
@@ -198,7 +201,9 @@ def test_what_was_asked_is_kept_with_its_batch_its_run_and_the_repeats_in_the_re
     pages = {NAMES[0]: candles(3), NAMES[1]: candles(0)}
     for name, frame in pages.items():
         window = span(0, 5)
-        saver.add(job_of(window, name=name), Outcome(name, window, Page(frame, 4, span(0, 4))))
+        saver.add(
+            job_of(window, name=name), Outcome(candles_of(name), window, Page(frame, 4, span(0, 4)))
+        )
     saver.flush()
     kept = at.read(ASKS)
     assert kept.select("instrument", "start", "end", "status", "duplicates").rows() == [
@@ -214,11 +219,11 @@ def test_a_window_without_an_answer_is_committed_as_failed(at: Lake, saver: Save
     job = tens(1)
     window = job.next_window()
     assert window == span(0, 10)
-    outcome = Outcome(job.instrument, window, None, NO_ANSWER)
+    outcome = Outcome(job.subject, window, None, NO_ANSWER)
     job.take(outcome)
     saver.add(job, outcome)
     (saved,) = saver.flush()
-    assert (saved.stored.written, stored(at)) == (0, 0)
+    assert (saved.stored.written["candles"].rows, stored(at)) == (0, 0)
     assert at.read(COVERAGE).select("start", "end", "status").rows() == [
         (minute(0), minute(10), "failed")
     ]
@@ -275,7 +280,7 @@ def test_a_commit_under_way_ends_though_the_saver_is_closed(at: Lake, clock: Clo
     saver.poll()
     saver.close()
     (saved,) = saver.poll(PATIENCE_S)
-    assert saved.stored.written == stored(at) == 10
+    assert saved.stored.written["candles"].rows == stored(at) == 10
 
 
 class Interrupted(Lake):
@@ -307,7 +312,7 @@ def test_ctrl_c_does_not_end_a_commit_under_way(
     (saved,) = saver.flush()
     saver.close()
     assert hit.is_over
-    assert saved.stored.written == stored(at) == 20
+    assert saved.stored.written["candles"].rows == stored(at) == 20
     assert at.read(COVERAGE)["end"].to_list() == [minute(20)]
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.datasets.candles import candles_of
 from ingest.replies import closed_until
 from ingest.schedule import (
     Roll,
@@ -24,6 +25,7 @@ some_times = st.timedeltas(timedelta(0), timedelta(days=20_000)).map(
     lambda passed: datetime(2018, 1, 1, tzinfo=UTC) + passed
 )
 A, B, C = "BTC-5APR24", "BTC-12APR24", "BTC-PERPETUAL"
+OF_A, OF_B, OF_C = map(candles_of, (A, B, C))
 
 
 @given(now=some_times, minutes=st.integers(1, 1440))
@@ -68,8 +70,8 @@ def test_waits_grow_to_a_bound() -> None:
 
 def test_what_expired_and_needs_nothing_is_left_out_until_its_life_changes() -> None:
     roll = Roll()
-    assert roll.end({A: False, B: False, C: True}, {A, C}) == [A]
-    assert roll.without(NOW) == {A}
+    assert roll.end({OF_A: False, OF_B: False, OF_C: True}, {A, C}) == [OF_A]
+    assert roll.without(NOW) == {OF_A}
     roll.relist([A, B])
     assert roll.without(NOW) == set()
 
@@ -77,21 +79,21 @@ def test_what_expired_and_needs_nothing_is_left_out_until_its_life_changes() -> 
 def test_an_instrument_without_answers_rests_longer_and_longer_while_others_answer() -> None:
     roll, now, rests = Roll(), NOW, []
     for _ in range(9):
-        roll.took({A, B}, {A}, now)
-        assert roll.without(now) == {A}
-        until = roll.resting[A].until
+        roll.took({OF_A, OF_B}, {OF_A}, now)
+        assert roll.without(now) == {OF_A}
+        until = roll.resting[OF_A].until
         assert roll.without(until) == set()
         rests.append((until - now) // MINUTE)
         now = until
     assert rests == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    roll.took({A, B}, set(), now)
-    roll.took({A, B}, {A}, now)
-    assert roll.resting[A].until - now == MINUTE
+    roll.took({OF_A, OF_B}, set(), now)
+    roll.took({OF_A, OF_B}, {OF_A}, now)
+    assert roll.resting[OF_A].until - now == MINUTE
 
 
 def test_where_nothing_is_answered_nobody_rests() -> None:
     roll = Roll()
-    roll.took({A, B}, {A, B}, NOW)
+    roll.took({OF_A, OF_B}, {OF_A, OF_B}, NOW)
     assert roll.without(NOW) == set()
 
 

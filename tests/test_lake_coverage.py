@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.asked import rows_of
+from ingest.datasets.candles import candles_of
 from ingest.outcomes import Outcome
 from ingest.replies import Page
 from lake.coverage import Coverage, Status, coverages, folded, spans_of, to_table
@@ -127,9 +128,9 @@ def kept(history: Iterable[Ask], name: str = "A") -> pl.DataFrame:
 
 def _outcome(one: Ask, name: str) -> Outcome:
     if one.came is None:
-        return Outcome(name, one.window, None)
+        return Outcome(candles_of(name), one.window, None)
     frame = pl.concat([candles(0), *(candles(1, n) for n in one.present)])
-    return Outcome(name, one.window, Page(frame, 0, one.window))
+    return Outcome(candles_of(name), one.window, Page(frame, 0, one.window))
 
 
 @given(asks)
@@ -269,8 +270,8 @@ def test_a_minute_is_settled_once_two_runs_lacked_it_however_often_each() -> Non
 
 def test_the_rows_are_those_of_the_coverage_table() -> None:
     found = {
-        ("candles", "A"): Coverage(present=[span(0, 90)]),
-        ("candles", "B"): Coverage(failed=[span(5, 9)]),
+        candles_of("A"): Coverage(present=[span(0, 90)]),
+        candles_of("B"): Coverage(failed=[span(5, 9)]),
     }
     rows = to_table(found, {"A": minute(0), "B": minute(2) + timedelta(seconds=30)})
     assert rows.schema == COVERAGE.polars_schema

@@ -9,7 +9,8 @@ import polars as pl
 import lake
 from basislake import PROGRAM
 from basislake.estimates import estimate
-from ingest.windows import InstrumentPlan
+from ingest.datasets.candles import candles_of
+from ingest.windows import Plan
 from lake import Lake
 from lake.disk import OTHER, Disk, disk_of
 from lake.maintenance import maintain
@@ -78,7 +79,7 @@ def test_a_store_is_counted_by_the_sizes_of_its_files() -> None:
 
 def test_candles_of_a_future_take_room_in_basis_too() -> None:
     day = Span(LISTED_AT, LISTED_AT.replace(day=2))
-    plans = [InstrumentPlan(name, (day,), (day,)) for name in ("F", "P")]
+    plans = [Plan(candles_of(name), (day,), (day,)) for name in ("F", "P")]
     kinds = {"F": "future", "P": "perpetual"}
     future, perpetual = (estimate([plan], kinds) for plan in plans)
     # Of 1,440 minutes each: bytes a candle in the lake, and in PostgreSQL.

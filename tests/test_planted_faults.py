@@ -21,13 +21,13 @@ from basislake.exchange.faults import Changed
 from basislake.exchange.forms import Change, Columns
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
-from ingest.selection import select
-from ingest.windows import MAX_CANDLES_PER_CALL
+from ingest.selection import select, with_data
 from lake import Lake, duck
 from lake.batches import newest_batch
 from lake.fingerprint import fingerprint
 from lake.past import PastLake
 from lake.spans import MINUTE, floor_minute
+from lake.steps import MINUTES
 from lake.tables import BASIS, CANDLES, QUALITY, SUPERSEDED, WARNINGS
 from tests.lakes import copied
 from tests.market import NOW, counting, coverage, fetch, rows, small_market, truths
@@ -67,7 +67,7 @@ def at(text: str) -> datetime:
 
 
 # The second window of the perpetual, which is answered with `no_data`.
-HOLE = Gap(ETH, at("03-25 19:21"), MAX_CANDLES_PER_CALL)
+HOLE = Gap(ETH, at("03-25 19:21"), MINUTES.longest)
 GAPS = [
     Gap(BTC, at("03-26 04:05"), 1),
     # Over the end of one window and the start of the next.
@@ -287,7 +287,7 @@ def served(universe: Universe) -> pl.DataFrame:
 def test_the_hole_is_a_whole_window_of_its_instrument(planted: Planted) -> None:
     listed_ms = planted.universe.contracts[ETH].listed_ms
     listed_at = floor_minute(datetime.fromtimestamp(listed_ms / 1000, UTC))
-    assert listed_at + MAX_CANDLES_PER_CALL * MINUTE == HOLE.start
+    assert listed_at + MINUTES.longest * MINUTE == HOLE.start
 
 
 def test_raw_candles_are_kept_as_they_came_and_a_repeat_is_one_row(planted: Planted) -> None:
@@ -458,7 +458,9 @@ def test_what_the_exchange_mends_is_fetched_again_and_as_of_before_it_is_what_it
         # What is suspect is no candle that a rule forbids, so it is asked for again by name.
         names = {plant.name for plant in SPIKES}
         assert not where.sql("SELECT instrument FROM candles WHERE suspect").is_empty()
-        again = fetch(server, where, select(names=sorted(names)), again=True)
+        again = fetch(
+            server, where, with_data(select(names=sorted(names)), ["candles"]), again=True
+        )
     assert (again.replaced, again.differing, again.candles_written) == (len(SPIKES), 0, 0)
     assert curate(where).quarantined == len(SPOILT) + len(SPIKES)
     assert_frame_equal(counting(where), truths(planted.universe), check_exact=True)

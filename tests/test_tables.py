@@ -9,9 +9,9 @@ import pytest
 
 from basislake.columns import Column, Kind, texts
 from basislake.fitting import Extent, Fitted, extent, fit, wrapped
-from basislake.output import counted
 from basislake.tables import print_figures
 from lake import Lake
+from lake.counts import counted
 from tests.market import basislake
 from tests.terminals import lines_on_a_terminal
 

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from basislake.options import (
+    data_option,
     engine_options,
     exchange_options,
     json_option,
@@ -18,6 +19,7 @@ from basislake.options import (
 @lake_option
 @exchange_options
 @selection_options
+@data_option
 @click.option("--repair", is_flag=True, help="Ask again for missing and quarantined minutes")
 @click.option("--again", is_flag=True, help="Ask again for all selected minutes, stored or not")
 @engine_options

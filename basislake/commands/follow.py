@@ -8,6 +8,7 @@ import click
 from basislake.options import (
     F,
     Whole,
+    data_option,
     exchange_options,
     grouped,
     json_option,
@@ -71,6 +72,7 @@ def _rhythm_options(command: F) -> F:
 @lake_option
 @exchange_options
 @selection_options
+@data_option
 @_rhythm_options
 @click.option(
     "--postgres",

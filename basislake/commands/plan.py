@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from basislake.options import (
+    data_option,
     exchange_options,
     json_option,
     lake_option,
@@ -17,6 +18,7 @@ from basislake.options import (
 @lake_option
 @exchange_options
 @selection_options
+@data_option
 @click.option("--repair", is_flag=True, help="Count what backfill --repair asks for again, too")
 @click.option("--again", is_flag=True, help="Count what backfill --again asks for again, too")
 @wide_option

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from basislake.options import (
+    data_option,
     exchange_options,
     json_option,
     lake_option,
@@ -18,6 +19,7 @@ from basislake.options import (
 @lake_option
 @exchange_options
 @selection_options
+@data_option
 @target_options
 @no_doctor_option
 @click.option("--no-load", is_flag=True, help="Leave PostgreSQL out: make and change no database")

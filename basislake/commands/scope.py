@@ -4,12 +4,13 @@ from typing import Any
 
 import click
 
-from basislake.options import json_option, lake_option, selection_options
+from basislake.options import data_option, json_option, lake_option, selection_options
 
 
 @click.command
 @lake_option
 @selection_options
+@data_option
 @json_option
 def scope(**given: Any) -> int:
     """Show or set what the lake is meant to hold; by default everything.

@@ -6,21 +6,26 @@ import re
 import resource
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from basislake.defaults import EMBEDDED
 from basislake.doctor.here import Here
 from basislake.estimates import Estimate, estimate
-from basislake.output import counted, size
+from basislake.output import size
 from ingest.assumptions.check import Check, Finding, UnseenError, differs, ok
 from ingest.assumptions.evidence import UNREADABLE, Evidence
+from ingest.datasets.candles import CANDLES, candles_of
 from ingest.plans import make_plans
 from ingest.runs import last_clock, runs
 from ingest.scope import scope_of
-from ingest.windows import InstrumentPlan, life
+from ingest.windows import Plan
 from lake.cores import cores
+from lake.counts import counted
 from lake.memory import memory
+from lake.spans import Span
+from lake.steps import MINUTES
 from lake.tables import INSTRUMENTS
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)>=([0-9.]+)")
@@ -107,9 +112,12 @@ def _planned(here: Here) -> Estimate | None:
     if known.height:
         kinds = dict(known.select("instrument", "kind").iter_rows())
         at = _now(here)
-        return estimate(make_plans(here.where, scope_of(here.where), at), kinds) if at else None
+        if at is None:
+            return None
+        selection = replace(scope_of(here.where), data=(CANDLES.choice,))
+        return estimate(make_plans(here.where, selection, at), kinds)
     plans = list(_plans_of_lists(here.evidence)) if here.evidence else []
-    names = [plan.instrument for plan in plans]
+    names = [plan.subject.name for plan in plans]
     kinds = {n: "perpetual" if n.endswith("-PERPETUAL") else "future" for n in names}
     return estimate(plans, kinds) if plans else None
 
@@ -122,17 +130,16 @@ def _now(here: Here) -> datetime | None:
     return seen.at(datetime.now(UTC)) if seen else None
 
 
-def _plans_of_lists(evidence: Evidence) -> Iterable[InstrumentPlan]:
+def _plans_of_lists(evidence: Evidence) -> Iterable[Plan]:
     for seen in evidence.calls.values():
         if not isinstance(seen.result, dict) or UNREADABLE in seen.result:
             continue
         for name, facts in seen.result.get("instruments", {}).items():
             until = _time(evidence.now_ms or 0)
             expires_ms = facts["expires_ms"]
-            lived = life(
-                _time(facts["listed_ms"]), _time(expires_ms) if expires_ms else None, until
-            )
-            yield InstrumentPlan(name, (lived,), (lived,))
+            end = min(until, _time(expires_ms)) if expires_ms else until
+            lived = Span(MINUTES.floor(_time(facts["listed_ms"])), MINUTES.floor(end))
+            yield Plan(candles_of(name), (lived,), (lived,))
 
 
 def _time(time_ms: int) -> datetime:

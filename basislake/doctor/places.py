@@ -15,12 +15,13 @@ from ingest.claims import Claims
 from ingest.hosts import shown
 from ingest.http import route
 from lake import conditional
+from lake.coverage import Subject
 from lake.errors import LakeError, LoadError, UsageError
 from lake.guard import explained
 from lake.machine import SETTING
 from load.programs import NEWEST, Programs
 
-_PROBE = "probe"
+_PROBE = Subject("candles", "probe")
 _ANSWER_S = 20.0
 
 

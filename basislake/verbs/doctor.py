@@ -16,7 +16,7 @@ from basislake.doctor.here import Here
 from basislake.doctor.saved import as_json as plain
 from basislake.doctor.saved import read, save
 from basislake.exchange_settings import ExchangeSettings
-from basislake.output import counted, print_json, say
+from basislake.output import print_json, say
 from basislake.tables import print_table
 from basislake.target import Target
 from ingest.assumptions.asking import ask_all
@@ -25,6 +25,7 @@ from ingest.assumptions.check import Outcome, Verdict
 from ingest.assumptions.evidence import Evidence, moment
 from ingest.http import route
 from lake import Lake
+from lake.counts import counted
 from lake.errors import LakeError, UsageError
 
 _STYLES = {Verdict.OK: "green", Verdict.DIFFERS: "yellow", Verdict.CANNOT_TELL: "dim"}

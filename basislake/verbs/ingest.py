@@ -15,14 +15,17 @@ from basislake.pipeline import (
     instrument_counts,
     is_complete,
 )
-from basislake.retry import retry_command
+from basislake.retry import retry_commands
 from basislake.screen import SCREEN
 from basislake.tables import print_table
+from ingest.datasets import DATASETS
+from ingest.datasets.candles import CANDLES
 from ingest.discover import Discovery
-from ingest.results import Finished, Progress, Result
+from ingest.results import Counts, Finished, Progress, Result
 from ingest.selection import Selection
 from lake import Lake
 from lake.counts import counted
+from lake.coverage import Subject
 
 
 def backfill(
@@ -72,7 +75,7 @@ def fetch_told(  # noqa: PLR0913  (each is a wish of its own)
     line = ProgressLine("calls")
 
     def report(progress: Progress) -> None:
-        note = f"{counted(progress.candles, 'candle')}, {progress.instrument}"
+        note = f"{counted(progress.candles, 'candle')}, {progress.subject}"
         line(progress.done, progress.total, note)
 
     fetched = fetch(
@@ -95,7 +98,7 @@ def fetch_told(  # noqa: PLR0913  (each is a wish of its own)
 
 
 def tell_finished(finished: Finished) -> None:
-    """Write a line about an instrument that is finished into the log; a terminal has the progress
+    """Write a line about a subject that is finished into the log; a terminal has the progress
     line, and what failed above it.
     """
     is_failed = finished.status == "failed"
@@ -124,60 +127,89 @@ def tell_discovery(found: Discovery) -> None:
 
 def totals_of(result: Result) -> str:
     """Return a line that sums up a backfill; pure."""
+    others = [
+        f"{counted(counts.rows_written, 'row')} of {name.replace('_', ' ')}"
+        for name, counts in result.datasets.items()
+    ]
+    written = [counted(result.candles_written, "candle"), *others]
+    retries = sum(counts.retries for _, counts in result.by_dataset())
     return (
         f"Backfill: {result.complete} of {counted(result.instruments, 'instrument')} complete, "
-        f"{counted(result.candles_written, 'candle')} written by {counted(result.calls, 'call')} "
-        f"({counted(result.retries, 'retry', 'retries')}) in {duration(result.seconds)}."
+        f"{', '.join(written)} written by {counted(result.all_calls, 'call')} "
+        f"({counted(retries, 'retry', 'retries')}) in {duration(result.seconds)}."
     )
 
 
 def tell_backfill(where: Lake, result: Result) -> None:
-    """Say on stderr what failed in a backfill, with the command that asks again for just that, and
+    """Say on stderr what failed in a backfill, with the commands that ask again for just that, and
     what is empty or differs.
     """
-    if result.replaced:
-        say(
-            f"Replaced: {counted(result.replaced, 'stored candle')} by what came now. "
-            "Earlier versions keep the old ones; the next build takes up the new ones."
-        )
-    if result.differing:
-        say(
-            f"Warning: {counted(result.differing, 'candle')} came again with other values; the "
-            "stored ones stand. `basislake backfill --again` replaces them, where the new ones are "
-            "sound."
-        )
-    for failure in result.failed:
-        say(f"Failed: {failure.instrument}: {failure.reason}")
-    if result.failed:
-        names = [failure.instrument for failure in result.failed]
-        say(
-            "What was answered is saved. To ask again for just what failed:\n"
-            f"  {retry_command(where, names)}"
-        )
-    for name, minutes in result.missing.items():
-        lacking = counted(minutes, "minute")
-        say(f"Missing: {lacking} of {name} after its first candle; asked for twice.")
+    for name, counts in result.by_dataset():
+        _tell_differing(name, counts)
+    failed = result.all_failed
+    for subject, reason in failed.items():
+        say(f"Failed: {subject}: {reason}")
+    if failed:
+        commands = "\n  ".join(retry_commands(where, failed))
+        say(f"What was answered is saved. To ask again for just what failed:\n  {commands}")
+    for name, counts in result.by_dataset():
+        _tell_missing(name, counts)
     if result.log:
         say(f"A line for each instrument: {result.log}")
     if result.empty:
         say(f"Empty: no candle yet in the life of {', '.join(result.empty)}.")
 
 
+def _tell_differing(dataset: str, counts: Counts) -> None:
+    row = "candle" if dataset == CANDLES.name else f"row of {dataset}"
+    rows = "" if dataset == CANDLES.name else f"rows of {dataset}"
+    if counts.replaced:
+        stored = counted(counts.replaced, f"stored {row}", f"stored {rows}" if rows else "")
+        say(
+            f"Replaced: {stored} by what came now. "
+            "Earlier versions keep the old ones; the next build takes up the new ones."
+        )
+    if counts.differing:
+        say(
+            f"Warning: {counted(counts.differing, row, rows)} came again with other values; the "
+            "stored ones stand. `basislake backfill --again` replaces them, where the new ones are "
+            "sound."
+        )
+
+
+def _tell_missing(dataset: str, counts: Counts) -> None:
+    is_candles, noun = dataset == CANDLES.name, DATASETS[dataset].noun
+    for name, steps in counts.missing.items():
+        say(
+            f"Missing: {counted(steps, noun)} of {Subject(dataset, name)} after its first "
+            f"{'candle' if is_candles else 'row'}; asked for twice."
+        )
+
+
 def show_backfill(result: Result) -> None:
     """Print on stdout what was planned and what came of it."""
-    plan = result.plan
+    plan, parts = result.plan, [counts for _, counts in result.by_dataset()]
+    whole = plan["in_all"]
     rows = [
         ["instruments", result.instruments, result.complete],
-        ["calls", plan["calls"], result.calls],
+        ["calls", whole["calls"], result.all_calls],
         ["candles", plan["candles"], result.candles_written],
-        ["bytes", size(plan["bytes"]), size(result.bytes_written)],
-        ["time at the rate", _lasting(plan["seconds_at_rate"]), _lasting(result.seconds)],
+        *(
+            [
+                f"{DATASETS[name].noun}s of {name.replace('_', ' ')}",
+                plan["datasets"][name]["rows"],
+                c.rows_written,
+            ]
+            for name, c in result.datasets.items()
+        ),
+        ["bytes of candles", size(plan["bytes"]), size(result.bytes_written)],
+        ["time at the rate", _lasting(whole["seconds_at_rate"]), _lasting(result.seconds)],
         ["empty instruments", None, len(result.empty)],
-        ["failed instruments", None, len(result.failed)],
+        ["failed instruments", None, len({subject.name for subject in result.all_failed})],
         ["missing minutes", None, sum(result.missing.values())],
-        ["replaced candles", None, result.replaced],
-        ["retries", None, result.retries],
-        ["throttled", None, result.throttled],
+        ["replaced rows", None, sum(counts.replaced for counts in parts)],
+        ["retries", None, sum(counts.retries for counts in parts)],
+        ["throttled", None, sum(counts.throttled for counts in parts)],
     ]
     print_table("Backfill", ["figure", "planned", "actual"], rows)
 

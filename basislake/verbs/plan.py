@@ -13,12 +13,14 @@ from basislake.output import called, duration, print_json, say, size
 from basislake.pipeline import knows_nothing
 from basislake.settings import lake_flag
 from basislake.tables import print_table
+from ingest.datasets import DATASETS
+from ingest.datasets.candles import CANDLES
 from ingest.plans import make_plans, plan_figures
 from ingest.remembered import Expected
 from ingest.scope import as_json as scope_as_json
 from ingest.scope import described, scope_of, within
 from ingest.selection import Selection
-from ingest.windows import BYTES_PER_CANDLE, InstrumentPlan
+from ingest.windows import Plan
 from lake import Lake
 from lake.counts import counted
 from lake.tables import INSTRUMENTS
@@ -46,7 +48,7 @@ def plan(
     """See `basislake.commands.plan`; return the exit code."""
     settings.check(where)
     chosen = within(selection, scope_of(where))
-    plans: list[InstrumentPlan] = []
+    plans: list[Plan] = []
     at = None
     is_unknown = knows_nothing(where)
     if is_unknown:
@@ -61,14 +63,15 @@ def plan(
     known = where.snapshot(INSTRUMENTS).read()
     records = {row["instrument"]: row for row in known.to_dicts()}
     kinds = {name: row["kind"] for name, row in records.items()}
+    candles = [plan for plan in plans if plan.subject.dataset == CANDLES.name]
     rate = settings.expected()
     figures = {
         **plan_figures(plans, rate.calls_per_second),
         **asdict(rate),
-        **asdict(estimate(plans, kinds)),
+        **asdict(estimate(candles, kinds)),
     }
     rows = sorted(
-        (_row(plan, records[plan.instrument], kinds) for plan in plans),
+        (_row(plan, records[plan.subject.name], kinds) for plan in candles),
         key=lambda row: (row["expires_at"] or _BEFORE_ALL, row["instrument"]),
     )
     if as_json:
@@ -80,15 +83,15 @@ def plan(
     return int(is_unknown)
 
 
-def _row(plan: InstrumentPlan, record: dict[str, Any], kinds: dict[str, str]) -> dict[str, Any]:
+def _row(plan: Plan, record: dict[str, Any], kinds: dict[str, str]) -> dict[str, Any]:
     return {
-        "instrument": plan.instrument,
+        "instrument": plan.subject.name,
         "expires_at": record["expires_at"],
         "start": plan.wanted[0].start if plan.wanted else None,
         "end": plan.wanted[-1].end if plan.wanted else None,
         "windows": len(plan.windows),
-        "candles": plan.candles,
-        "bytes": round(plan.candles * BYTES_PER_CANDLE),
+        "candles": plan.rows,
+        "bytes": round(plan.rows * CANDLES.bytes_per_row),
         **asdict(estimate([plan], kinds)),
     }
 
@@ -119,16 +122,20 @@ def _show(
     if cells:
         print_table("Plan, by expiry", columns, cells)
         click.echo()
+    _show_others(figures["datasets"])
     click.echo(f"Scope: {described(chosen)}, {counted(len(rows), 'instrument')}.")
-    if not cells:
+    if not figures["in_all"]["calls"]:
         click.echo("Nothing is left to fetch.")
         return
-    seconds = figures["seconds_at_rate"]
+    seconds, calls = (figures["in_all"][name] for name in ("seconds_at_rate", "calls"))
     at_rate = f"{rate.calls_per_second:.3g} calls/s{_SOURCES[rate.rate_source]}"
     lasting = f", {duration(seconds)} at {at_rate}" if seconds else ""
+    others = calls - figures["calls"]
+    also = f" and {others:,} for other data" if others else ""
     click.echo(
         f"To fetch: at most {counted(figures['candles'], 'candle')} of "
-        f"{counted(len(needed), 'instrument')}, in {counted(figures['calls'], 'call')}{lasting}."
+        f"{counted(len(needed), 'instrument')}, in {counted(figures['calls'], 'call')}{also}"
+        f"{lasting}."
     )
     click.echo(
         f"Disk: about {size(figures['lake_bytes'])} more in the lake, of them "
@@ -136,3 +143,23 @@ def _show(
         "where they are loaded (`run --no-load` loads nothing)."
     )
     click.echo(BASIS)
+
+
+def _show_others(datasets: dict[str, dict[str, int]]) -> None:
+    """What is to be fetched of the other datasets, where anything is."""
+    rows = [
+        [
+            name.replace("_", " "),
+            of["instruments"],
+            of["calls"],
+            of["rows"],
+            f"a {DATASETS[name].noun}",
+            of["bytes"],
+        ]
+        for name, of in datasets.items()
+        if of["calls"]
+    ]
+    columns: list[str | Column] = ["data", "of", "calls", "rows", "each", Column("raw", Kind.SIZE)]
+    if rows:
+        print_table("Plan, of carry data", columns, rows)
+        click.echo()

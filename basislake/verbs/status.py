@@ -12,6 +12,7 @@ from basislake.output import print_json, say
 from basislake.overview import (
     next_steps,
     show_coins,
+    show_datasets,
     show_next,
     show_summary,
     show_tables,
@@ -25,6 +26,7 @@ from basislake.tables import line_length, paragraph, print_table
 from basislake.target import Target
 from lake import Lake
 from lake.counts import counted
+from lake.coverage import Subject
 from lake.errors import LoadError
 from load.address import DEFAULT_SCHEMA
 
@@ -49,7 +51,8 @@ def status(where: Lake, target: Target, *, as_json: bool) -> int:
     if found["database_error"]:
         say(f"Error: {found['database_error']}")
     differs = not all(row["equal"] for row in (found["database"] or {}).values())
-    is_wrong = found["failed"] or found["scope_problem"] or found["database_error"]
+    is_failed = found["failed"] or any(of["failed"] for of in found["datasets"].values())
+    is_wrong = is_failed or found["scope_problem"] or found["database_error"]
     return 1 if is_wrong or differs else 0
 
 
@@ -77,10 +80,11 @@ def _show(found: dict[str, Any], now: datetime) -> None:
     show_summary(found)
     click.echo()
     show_coins(found["coins"])
+    show_datasets(found)
     show_running(found["running"])
     _show_failed(found)
     _show_intervals(
-        "Missing after the first candle",
+        "Missing after the first row",
         found["missing"],
         "The exchange left them out twice or more. The next backfill asks once more, then only "
         "--repair.",
@@ -109,7 +113,10 @@ def _show_intervals(
 ) -> None:
     if not intervals:
         return
-    rows = [list(row.values()) for row in intervals[:_SHOWN_INTERVALS]]
+    rows = [
+        [Subject(row["dataset"], row["instrument"]), row["start"], row["end"], row["minutes"]]
+        for row in intervals[:_SHOWN_INTERVALS]
+    ]
     more = len(intervals) - len(rows)
     print_table(title, ["instrument", "start", "end", "minutes"], rows)
     if more:

@@ -13,12 +13,12 @@ from ingest.assumptions.evidence import (
     refusal,
 )
 from ingest.replies import CLOSING_LAG
-from ingest.windows import MAX_CANDLES_PER_CALL
+from lake.steps import MINUTES
 
 _INVALID_PARAMS = -32602
 # The calls whose windows are shorter than the longest page, and over.
 _WHOLE = ("expiry", "quiet")
-_NEWEST = MAX_CANDLES_PER_CALL + 1
+_NEWEST = MINUTES.longest + 1
 # Of a market with more gaps than these nothing can be said by the number of its candles.
 _MOST_GAPS_SHARE = 0.1
 
@@ -41,7 +41,7 @@ def _newest_candles(at: Evidence) -> Finding:
         raise UnseenError("the candles have too many gaps")
     asked = (page.end_ms - page.start_ms) // MINUTE_MS + 1
     phrase = f"{page.count:,} of {asked:,} candles, from {moment(first)} to {moment(last)}"
-    if minutes < MAX_CANDLES_PER_CALL:
+    if minutes < MINUTES.longest:
         return differs(phrase)
     # Whether the end itself is in the answer is another check.
     is_newest = last >= page.end_ms - MINUTE_MS
@@ -179,7 +179,7 @@ CHECKS = (
     Check(
         name="newest-candles",
         relied_on=f"of more than {_NEWEST:,} candles the newest {_NEWEST:,} come",
-        then=f"Windows hold {MAX_CANDLES_PER_CALL:,} minutes. Were fewer sent, the rest of each"
+        then=f"Windows hold {MINUTES.longest:,} minutes. Were fewer sent, the rest of each"
         " window would be recorded as missing.",
         costs_data=True,
         look=_newest_candles,

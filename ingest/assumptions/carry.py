@@ -7,7 +7,7 @@ from typing import Any
 from ingest.assumptions.calls import has_settlements
 from ingest.assumptions.check import Check, Finding, UnseenError, differs, ok
 from ingest.assumptions.evidence import HOUR_MS, UNREADABLE, Evidence, moment
-from ingest.datasets.steps import HOURS
+from lake.steps import HOURS
 from lake.views.proofs import PRICE_TOLERANCE, TOTAL_TOLERANCE
 
 _NEWEST = 744

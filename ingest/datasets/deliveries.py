@@ -5,7 +5,7 @@ The list has one row a day, newest first, in pages by offset. A day that is adde
 shifts the offsets by one, so a row may come twice, and none is passed over.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -25,9 +25,10 @@ _MOST_ROWS = 1_000
 # Days that are listed after those of a window.
 _SLACK = 3
 _DELIVERED = time(8, tzinfo=UTC)
+_step = pl.col("delivered_at").dt.offset_by("-24h")
 
 
-def wanted(chosen: pl.DataFrame, now: datetime) -> dict[str, Sequence[Span]]:
+def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     """Return the days on which futures of each index were alive; see `Dataset`."""
     until = ALL_DAYS.floor(now - LAG)
     futures = chosen.filter(pl.col("kind") == "future")
@@ -41,17 +42,19 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> dict[str, Sequence[Span]]:
 def ask(exchange: Exchange, index_name: str, window: Span, tally: Tally) -> Page:
     """Ask for the days of a window, page by page; see `Dataset`."""
     rows: list[dict[str, Any]] = []
+    known: set[datetime] = set()
     at = None
     while not rows or rows[-1]["delivered_at"] > window.start + DAY:
         left = window.end - window.start if not rows else rows[-1]["delivered_at"] - window.start
         count = min(_MOST_ROWS, left // DAY + _SLACK)
         params = {"index_name": index_name, "offset": len(rows), "count": count}
-        answer = exchange.ask(_METHOD, params, _checked, tally)
+        answer = exchange.ask(_METHOD, params, lambda answer: _checked(answer, known), tally)
         at = at or answer.at
         page = [_row(row) for row in answer.result["data"]]
-        if not page:
+        if all(row["delivered_at"] in known for row in page):
             break
         rows += page
+        known.update(row["delivered_at"] for row in page)
     return read(rows, window, at)
 
 
@@ -74,15 +77,19 @@ def read(rows: Sequence[Mapping[str, object]], window: Span, at: datetime | None
     frame = frame_of(RAW_DELIVERIES, rows, "index_name")
     is_asked = (pl.col("delivered_at") > asked.start) & (pl.col("delivered_at") <= asked.end)
     distinct, duplicates = once(frame.filter(is_asked), ["delivered_at"], "day")
-    covered = ALL_DAYS.spans(distinct["delivered_at"].dt.offset_by("-24h"))
+    covered = ALL_DAYS.spans(distinct.select(_step).to_series())
     return Page(distinct, duplicates, asked, tuple(covered))
 
 
-def _checked(answer: Answer) -> Answer:
-    """Refuse an answer that is no page."""
+def _checked(answer: Answer, known: Collection[datetime]) -> Answer:
+    """Refuse an answer that is no page, or that holds only days of the pages before it; but where
+    the list has ended, a day that was added since brings its last one again.
+    """
     if not isinstance(answer.result, dict):
         raise malformed("the delivery prices are no page")
-    objects(answer.result.get("data"), "the delivery prices")
+    days = [_row(row) for row in objects(answer.result.get("data"), "the delivery prices")]
+    if len(days) > 1 and all(day["delivered_at"] in known for day in days):
+        raise malformed("a page of the delivery prices comes again")
     return answer
 
 
@@ -96,12 +103,14 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 DELIVERIES = Dataset(
     name="deliveries",
-    noun="days",
+    choice="deliveries",
+    noun="day",
     table=RAW_DELIVERIES,
-    subject="index_name",
     key=("delivered_at",),
     steps=ALL_DAYS,
+    step=_step,
     wanted=wanted,
     ask=ask,
+    rows_per_call=_MOST_ROWS,
     bytes_per_row=10.0,
 )

@@ -23,12 +23,14 @@ _METHOD = "get_funding_rate_history"
 _NUMBERS = ("index_price", "prev_index_price", "interest_1h", "interest_8h")
 # An hour's row is believed final this long after the hour, by the exchange's clock.
 LAG = timedelta(minutes=1)
+_step = pl.col("hour_end").dt.offset_by("-1h")
 
 
-def wanted(chosen: pl.DataFrame, now: datetime) -> dict[str, Sequence[Span]]:
+def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     """Return the hours of the chosen perpetuals' lives; see `Dataset`."""
-    perpetuals = chosen.filter(pl.col("kind") == "perpetual")
-    return {name: [span] for name, span in lives(perpetuals, HOURS, now, LAG).items()}
+    perpetuals = chosen.filter(kind="perpetual")["instrument"].to_list()
+    found = lives(chosen, HOURS, now, LAG)
+    return {name: found[name] for name in perpetuals}
 
 
 def ask(exchange: Exchange, instrument: str, window: Span, tally: Tally) -> Page:
@@ -60,7 +62,7 @@ def read(answer: Answer, window: Span) -> Page:
     # Whether the exchange leaves out the start itself is not documented.
     is_asked = (pl.col("hour_end") > asked.start) & (pl.col("hour_end") <= asked.end)
     frame = frame.filter(is_asked)
-    return Page(frame, duplicates, asked, tuple(HOURS.spans(frame["hour_end"].dt.offset_by("-1h"))))
+    return Page(frame, duplicates, asked, tuple(HOURS.spans(frame.select(_step).to_series())))
 
 
 def closed_part(window: Span, at: datetime | None) -> Span:
@@ -88,12 +90,14 @@ def _row(row: Mapping[str, Any], window: Span) -> dict[str, object]:
 
 FUNDING = Dataset(
     name="funding",
-    noun="hours",
+    choice="funding",
+    noun="hour",
     table=RAW_FUNDING,
-    subject="instrument",
     key=("hour_end",),
     steps=HOURS,
+    step=_step,
     wanted=wanted,
     ask=ask,
+    rows_per_call=HOURS.longest,
     bytes_per_row=30.0,
 )

@@ -2,30 +2,36 @@
 `get_funding_rate_value`; an independent witness of the hours.
 """
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import polars as pl
 
+from ingest.datasets import funding
 from ingest.datasets.dataset import Dataset
 from ingest.datasets.objects import frame_of, number
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
 from ingest.windows import milliseconds
 from lake.carry_tables import RAW_FUNDING_TOTALS
-from lake.spans import Span
+from lake.spans import Span, merge
 from lake.steps import MONTHS
 
 _METHOD = "get_funding_rate_value"
-# The last hour of a month is final a while after it.
-_LAG = timedelta(minutes=1)
 
 
-def wanted(chosen: pl.DataFrame, now: datetime) -> dict[str, Sequence[Span]]:
-    """Return the whole months of the chosen perpetuals' lives; see `Dataset`."""
-    perpetuals = chosen.filter(pl.col("kind") == "perpetual").select("instrument", "listed_at")
-    until = MONTHS.floor(now - _LAG)
-    return {name: [Span(MONTHS.floor(start), until)] for name, start in perpetuals.iter_rows()}
+def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
+    """Return the months of the chosen perpetuals' lives whose hours are over; see `Dataset`.
+
+    Of a perpetual that comes only for its futures' sake, the whole months in their lives.
+    """
+    companions = set(chosen.filter("is_companion")["instrument"])
+    found = {}
+    for name, hours in funding.wanted(chosen, now).items():
+        whole = name in companions
+        start_of = MONTHS.ceil if whole else MONTHS.floor
+        found[name] = [Span(start_of(s.start), MONTHS.floor(s.end)) for s in merge(hours)]
+    return found
 
 
 def ask(exchange: Exchange, instrument: str, window: Span, tally: Tally) -> Page:
@@ -50,12 +56,14 @@ def read(answer: Answer, window: Span) -> Page:
 
 FUNDING_TOTALS = Dataset(
     name="funding_totals",
-    noun="months",
+    choice="funding",
+    noun="month",
     table=RAW_FUNDING_TOTALS,
-    subject="instrument",
     key=("month",),
     steps=MONTHS,
+    step=pl.col("month").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
     wanted=wanted,
     ask=ask,
+    rows_per_call=1,
     bytes_per_row=20.0,
 )

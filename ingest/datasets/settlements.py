@@ -5,7 +5,7 @@ The list comes newest first, in pages that a continuation joins. Where the excha
 an instrument any more, its rows are picked out of the list of its coin.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,15 +31,15 @@ _TYPES = ("settlement", "delivery")
 _NUMBERS = ("position", "mark_price", "index_price")
 # A day's row comes some milliseconds after 08:00, and is believed to be there a while later.
 LAG = timedelta(minutes=5)
+_end = pl.col("settled_at").dt.offset_by("-8h").dt.truncate("1d").dt.offset_by("8h")
 
 
-def wanted(chosen: pl.DataFrame, now: datetime) -> dict[str, Sequence[Span]]:
+def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     """Return the days of the chosen instruments' lives, each of which ends at 08:00; see `Dataset`.
 
     A perpetual that comes only for its futures' sake has no settlement of its own to be held.
     """
-    own = chosen.filter(~pl.col("is_companion"))
-    return {name: [span] for name, span in lives(own, DAYS, now, LAG).items()}
+    return lives(chosen.filter(~pl.col("is_companion")), DAYS, now, LAG)
 
 
 def ask(exchange: Exchange, instrument: str, window: Span, tally: Tally) -> Page:
@@ -77,21 +77,20 @@ class _Pages:
         """Return the rows of all pages.
 
         Raises:
-            TransientError: a page cannot be read, or a continuation leads back.
+            TransientError: a page cannot be read, or leads back, in all attempts.
             RejectedError: the exchange refuses the call.
         """
         # The latest time wanted: rows of the window's last day come after its end.
         latest = milliseconds(self.window.end + DAY) - 1
-        count = min(_MOST_ROWS, (self.window.end - self.window.start) // DAY + _SLACK)
-        more: dict[str, Any] = {}
+        # Of a coin each day has the rows of all its instruments.
+        own = (self.window.end - self.window.start) // DAY + _SLACK
+        count = min(_MOST_ROWS, own) if method == _OF_INSTRUMENT else _MOST_ROWS
+        params = {**params, "count": count, "search_start_timestamp": latest}
         rows: list[dict[str, Any]] = []
         seen: set[str] = set()
         while True:
             answer = self.exchange.ask(
-                method,
-                {**params, "count": count, "search_start_timestamp": latest, **more},
-                _checked,
-                self.tally,
+                method, params, lambda answer: _checked(answer, seen), self.tally
             )
             self.at = self.at or answer.at
             page = [row for row in map(_row, answer.result["settlements"]) if row]
@@ -100,10 +99,8 @@ class _Pages:
             is_back = any(row["settled_at"] < self.window.start + DAY for row in page)
             if not answer.result["settlements"] or not continuation or is_back:
                 return rows
-            if continuation in seen:
-                raise malformed("a continuation of the settlements leads back to itself")
             seen.add(continuation)
-            more = {"continuation": continuation}
+            params = {**params, "continuation": continuation}
 
 
 def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -> Page:
@@ -123,20 +120,21 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
     if asked.end <= asked.start:
         raise malformed("its clock says that the window is still to come")
     frame = frame_of(RAW_SETTLEMENTS, rows, "instrument")
-    at_0800 = pl.col("settled_at").dt.offset_by("-8h").dt.truncate("1d").dt.offset_by("8h")
-    frame = frame.with_columns(end=at_0800)
+    frame = frame.with_columns(end=_end)
     frame = frame.filter((pl.col("end") > asked.start) & (pl.col("end") <= asked.end))
     distinct, duplicates = once(frame, ["settled_at", "type"], "settlement")
     starts = distinct["end"].unique().sort().dt.offset_by("-24h")
     return Page(distinct.drop("end"), duplicates, asked, tuple(DAYS.spans(starts)))
 
 
-def _checked(answer: Answer) -> Answer:
-    """Refuse an answer that is no page."""
+def _checked(answer: Answer, seen: Collection[str]) -> Answer:
+    """Refuse an answer that is no page, or that leads back to one that was asked for."""
     if not isinstance(answer.result, dict):
         raise malformed("the settlements are no page")
     for row in objects(answer.result.get("settlements"), "the settlements"):
         _row(row)
+    if answer.result.get("continuation") in seen:
+        raise malformed("a continuation of the settlements leads back")
     return answer
 
 
@@ -155,12 +153,14 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any] | None:
 
 SETTLEMENTS = Dataset(
     name="settlements",
-    noun="days",
+    choice="settlements",
+    noun="day",
     table=RAW_SETTLEMENTS,
-    subject="instrument",
     key=("settled_at", "type"),
     steps=DAYS,
+    step=_end.dt.offset_by("-24h"),
     wanted=wanted,
     ask=ask,
+    rows_per_call=DAYS.longest,
     bytes_per_row=25.0,
 )

@@ -1,0 +1,47 @@
+"""Candles: an instrument's minutes, from `get_tradingview_chart_data`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import polars as pl
+
+from ingest.datasets.dataset import Dataset, lives
+from ingest.exchange import Exchange, Tally
+from ingest.replies import CLOSING_LAG, Page
+from lake.coverage import Subject
+from lake.spans import Span
+from lake.steps import MINUTES
+from lake.tables import RAW_CANDLES
+
+
+def candles_of(instrument: str) -> Subject:
+    """Return the subject of an instrument's candles."""
+    return Subject("candles", instrument)
+
+
+def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
+    """Return the closed minutes of the chosen instruments' lives; see `Dataset`."""
+    return lives(chosen, MINUTES, now, CLOSING_LAG)
+
+
+def ask(exchange: Exchange, instrument: str, window: Span, tally: Tally) -> Page:
+    """Ask for the minutes of a window; see `Dataset`."""
+    return exchange.candles(instrument, window, tally)
+
+
+CANDLES = Dataset(
+    name="candles",
+    choice="candles",
+    noun="minute",
+    table=RAW_CANDLES,
+    key=("ts",),
+    steps=MINUTES,
+    step=pl.col("ts"),
+    wanted=wanted,
+    ask=ask,
+    rows_per_call=MINUTES.longest,
+    # Measured on simulated candles, of which nearly all of a lake consists.
+    bytes_per_row=10.2,
+    # An instrument has no candle before its first trade.
+    confirms_leading=False,
+)
