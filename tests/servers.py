@@ -1,4 +1,4 @@
-"""Data of an embedded PostgreSQL, made once a run of the tests and copied to where a server starts."""
+"""Data of an embedded PostgreSQL, made once a run of the tests, and its copies for servers."""
 
 import subprocess
 from collections.abc import Callable
