@@ -1,6 +1,7 @@
 """A Dask cluster of real processes, whose workers can be on machines of their own, as it were."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ import pytest
 pytest.importorskip("distributed", reason="pip install distributed to run these")
 from distributed import Client
 
-from tests.processes import PATIENCE_S, wait_until
+from tests.processes import PATIENCE_S, TELLING, wait_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def cluster(
 
     Args:
         env: of the scheduler and the workers.
-        folder: to run in.
+        folder: to run in; what they say is in it.
         threads: of each worker.
         machines: where the workers are.
         program: that the scheduler and the workers run.
@@ -62,14 +63,16 @@ def cluster(
         ),
     ]
     caches = [None, *(each.cache for each in machines)]
-    processes = [
-        subprocess.Popen(
-            [*program, *line], text=True, cwd=folder,
-            env={**env, "XDG_CACHE_HOME": str(cache)} if cache else env,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )
-        for line, cache in zip(lines, caches, strict=True)
-    ]  # fmt: skip
+    # Kept with the test's folder where the test fails.
+    with (folder / "cluster.log").open("w") as log:
+        processes = [
+            subprocess.Popen(
+                [*program, *line], text=True, cwd=folder,
+                env={**env, **TELLING, **({"XDG_CACHE_HOME": str(cache)} if cache else {})},
+                stdout=log, stderr=log,
+            )
+            for line, cache in zip(lines, caches, strict=True)
+        ]  # fmt: skip
     try:
         # It is there before it is written.
         wait_until(processes[0], lambda: told.exists() and told.read_text().endswith("}"))
@@ -78,6 +81,11 @@ def cluster(
             with Client(address, set_as_default=False) as client:
                 client.wait_for_workers(len(machines), timeout=PATIENCE_S)
         yield address.replace("tcp://", "dask://"), processes[1:]
+    except BaseException:
+        for process in processes:
+            process.send_signal(signal.SIGABRT)
+            process.wait(PATIENCE_S)
+        raise
     finally:
         for process in processes:
             process.kill()

@@ -15,6 +15,7 @@ import pytest
 import lake
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe, weekly_universe
+from basislake.report.facts import Facts, gather
 from lake import Lake
 from load.datadir import initialise
 from load.embedded import embedded
@@ -24,6 +25,7 @@ from tests.lakes import built_lake
 from tests.loading import Target, disconnect, fresh_target, keep, small_lake
 from tests.market import NOW, basislake, small_market
 from tests.object_store import ObjectStore, Proxy, serving
+from tests.reporting import MADE_AT
 from tests.servers import Data, copy_data, make_data
 from tests.staged import Staged, make_staged
 
@@ -52,7 +54,7 @@ def server(universe: Universe) -> Iterator[SimulatedExchange]:
 @pytest.fixture(scope="session")
 def server_data() -> Data:
     """Puts the data of an embedded PostgreSQL into a folder, so that one starts there at once."""
-    return partial(copy_data, make_data(FOLDER / "data"))
+    return partial(copy_data, session.once("server", make_data))
 
 
 @pytest.fixture(scope="session")
@@ -130,6 +132,12 @@ def _built_lake(universe: Universe, folder: Path) -> Lake:
 def ailing() -> Lake:
     """A lake whose exchange misbehaved, to be read only; see `tests.ailing`."""
     return session.once("ailing", ailing_lake)
+
+
+@pytest.fixture(scope="session")
+def facts(ailing: Lake) -> Facts:
+    """What a report says of it."""
+    return gather(ailing, MADE_AT, None, 2)
 
 
 @pytest.fixture(scope="session")

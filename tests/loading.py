@@ -66,7 +66,7 @@ def candles(minutes: int = 8, shift: float = 0.0, start: datetime = START) -> pl
     values = [ODD[i % len(ODD)] + shift if shift else ODD[i % len(ODD)] for i in range(minutes)]
     return pl.DataFrame(
         {
-            "ts": [start + timedelta(minutes=i) for i in range(minutes)],
+            "ts": start + pl.int_range(minutes, eager=True) * timedelta(minutes=1),
             **dict.fromkeys(("open", "high", "low", "close", "volume"), [1.5] * minutes),
             "cost": values,
             "traded": [True] * minutes,
@@ -80,7 +80,7 @@ def basis(minutes: int = 3) -> pl.DataFrame:
     numbers = ("future_close", "perpetual_close", "basis", "basis_pct", "days_to_expiry")
     return pl.DataFrame(
         {
-            "ts": [START + timedelta(minutes=i) for i in range(minutes)],
+            "ts": START + pl.int_range(minutes, eager=True) * timedelta(minutes=1),
             **dict.fromkeys(numbers, [0.1 + 0.2] * minutes),
             "annualised_pct": [None, *[1 / 3] * (minutes - 1)],
             "market_structure": ["contango"] * minutes,

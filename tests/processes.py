@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,8 @@ from tests.market import ROOT, Ran, command
 
 # Of a machine that is busy with other things.
 PATIENCE_S = 300.0
+# A Python that is aborted tells where each of its threads is.
+TELLING = {"PYTHONFAULTHANDLER": "1"}
 
 
 @contextmanager
@@ -30,7 +33,7 @@ def running(
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env=None if env is None else dict(env),
+        env={**(os.environ if env is None else env), **TELLING},
         start_new_session=True,
     )
     try:
@@ -70,14 +73,28 @@ def wait_until(process: subprocess.Popen[str] | None, is_so: Callable[[], bool])
             return
         if process is not None:
             assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline_s, "it takes too long"
+        if time.monotonic() >= deadline_s:
+            pytest.fail(f"It takes too long. {_abort(process) if process else ''}")
         time.sleep(0.02 + 3 * (time.monotonic() - looked_s))
 
 
 def ended(process: subprocess.Popen[str], patience_s: float = PATIENCE_S) -> Ran:
     """Wait for a process to end by itself; what it came to."""
-    out, err = process.communicate(timeout=patience_s)
+    try:
+        out, err = process.communicate(timeout=patience_s)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"It does not end. {_abort(process)}")
     return Ran(process.returncode, out, err)
+
+
+def _abort(process: subprocess.Popen[str]) -> str:
+    """End a process that hangs; what it said until then, and where it was."""
+    process.send_signal(signal.SIGABRT)
+    try:
+        out, err = process.communicate(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return "It does not answer SIGABRT either."
+    return f"{out}\n{err}"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Data of an embedded PostgreSQL, made once a session and copied to where a server is to start."""
+"""Data of an embedded PostgreSQL, made once a run of the tests, and its copies for servers."""
 
 import subprocess
 from collections.abc import Callable
@@ -18,12 +18,13 @@ full_page_writes = off
 
 
 def make_data(folder: Path) -> Path:
-    """Have the product make the data, as it would for a lake."""
-    with embedded(folder):
+    """Have the product make the data, as it would for a lake, in a new folder of this one."""
+    data = folder / "data"
+    with embedded(data):
         pass
-    with (folder / "postgresql.conf").open("a", encoding="utf-8") as settings:
+    with (data / "postgresql.conf").open("a", encoding="utf-8") as settings:
         settings.write(_HASTE)
-    return folder
+    return data
 
 
 def copy_data(data: Path, folder: Path) -> None:

@@ -14,11 +14,14 @@ import psutil
 import pytest
 
 import lake
+from basislake import engines
+from basislake.engines import Engine
 from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.forms import closed_door, rpc_error
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
 from lake import Lake
+from lake.errors import UsageError
 from lake.fingerprint import fingerprint
 from lake.tables import RAW_CANDLES
 from tests.clusters import HERE, Machine, cluster
@@ -233,9 +236,13 @@ def test_two_machines_have_an_allowance_each_and_neither_exceeds_its_own(
 
 
 def test_a_scheduler_without_workers_is_refused(tmp_path: Path, env: dict[str, str]) -> None:
-    with cluster(env, tmp_path, machines=[]) as (engine, _):
-        done = basislake(None, "backfill", "--lake", tmp_path, "--engine", engine, env=env)
-    assert (done.code, "has no workers; start some with `dask worker" in done.err) == (2, True)
+    told = "has no workers; start some with `dask worker"
+    with (
+        cluster(env, tmp_path, machines=[]) as (engine, _),
+        pytest.raises(UsageError, match=told),
+        engines.cluster(Engine(engine), wait_s=1.0),
+    ):
+        pass
 
 
 def test_workers_with_another_program_are_refused(tmp_path: Path, env: dict[str, str]) -> None:

@@ -114,9 +114,9 @@ def test_it_ends_though_calls_hang_and_the_first_fetch_is_under_way(
 def test_a_minute_is_fetched_soon_after_it_closed_and_status_shows_the_lag(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
-    # A minute is believed final five seconds after it closed, for which it waits once it has seen
-    # this time.
-    clock_of(server).advance(28)
+    # A minute is believed final five seconds after it closed, for two of which it waits once it has
+    # seen this time.
+    clock_of(server).advance(33)
     with following(server, tmp_path, "--build-every", 0) as process:
         wait_until(process, lambda: len(rounds(tmp_path)) == 1)
         clock_of(server).advance(10)
@@ -124,7 +124,7 @@ def test_a_minute_is_fetched_soon_after_it_closed_and_status_shows_the_lag(
         wait_until(process, lambda: bool(status(tmp_path)["lag"]["rounds"] == 2))
         found = status(tmp_path)
         assert found["lag"]["instruments"] == len(open_names(server))
-        assert found["lag"]["seconds"] >= 68
+        assert found["lag"]["seconds"] >= 73
         shown = basislake(None, "status", "--lake", tmp_path).out
         done = stop(process, signal.SIGTERM)
     assert re.search(r"Running: follow \w+-\w+, process \d+", shown)

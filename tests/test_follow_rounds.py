@@ -145,15 +145,15 @@ def test_an_instrument_that_is_refused_is_told_once_and_asked_less_and_less(
     clock.advance(one.round())
     server.forget_calls()
     server.faults.add(CHART, None, rpc_error(13020, "not_found"), instrument=PERPETUAL)
-    for _ in range(40):
+    for _ in range(20):
         clock.advance(one.round())
     asked = [call for call in server.calls if call.instrument == PERPETUAL]
-    assert 5 <= len(asked) <= 7
-    assert sum("Failed: " in line for line in said) <= 6
+    assert 4 <= len(asked) <= 6
+    assert sum("Failed: " in line for line in said) <= 5
     assert not any("Waiting" in line for line in said)
     assert one.result.lag
     assert one.result.lag.instrument == PERPETUAL
-    assert (one.result.lag.instrument_seconds or 0) > 40 * 60
+    assert (one.result.lag.instrument_seconds or 0) > 20 * 60
     server.faults.clear()
     clock.advance(3600)
     one.round()

@@ -97,10 +97,12 @@ class Followings(History):
         self.follow_for(self.every + timedelta(minutes=6))
         assert any("Going on after" in line for line in self.said[before:])
 
-    @rule(hours=st.sampled_from([2, 4]))
-    def lose_the_candles_only(self, hours: int) -> None:
+    @rule(minutes=st.sampled_from([10, 60]))
+    def lose_the_candles_only(self, minutes: int) -> None:
+        """From a round that asks for some until it has asked for them several times."""
         self.server.faults.add(CHART, None, server_error())
-        self.follow_for(timedelta(hours=hours))
+        self.clock.advance(self.follower.round())
+        self.follow_for(timedelta(minutes=minutes))
         self.server.faults.clear()
         self.follow_for(self.every + timedelta(minutes=6))
 

@@ -38,7 +38,7 @@ from tests.staged import built, content, is_same
 OPENED = NOW - timedelta(days=9)
 UNIVERSE = weekly_universe(11, OPENED, NOW, currencies=("BTC",), until=NOW + timedelta(days=15))
 _log = logging.getLogger(__name__)
-KILLS = int(os.environ.get("BASISLAKE_TEST_KILLS", "60"))
+KILLS = int(os.environ.get("BASISLAKE_TEST_KILLS", "48"))
 # What the commands import when they are called; a fork of a process that has it starts at once.
 IMPORTED = [
     "tests.test_kills",

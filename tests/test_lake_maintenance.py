@@ -267,16 +267,16 @@ def test_a_maintenance_that_is_killed_at_any_moment_loses_nothing(
 
 @pytest.mark.slow
 def test_logs_and_files_of_a_lake_that_goes_on_stay_bounded(where: Lake) -> None:
-    """Eight batches, builds and maintenances take as much as four."""
+    """Six batches, builds and maintenances take as much as three."""
     clock, counts = Clock(UNIVERSE.now_ms), list[tuple[int, int]]()
     with SimulatedExchange(UNIVERSE, clock=clock) as server:
-        for _ in range(8):
+        for _ in range(6):
             clock.advance(1_800)
             fetch(server, where)
             built(where)
             by_ours(where)
             every = sum(len(files(where, name)) for name in TABLES)
             counts.append((logs(where), every))
-    assert max(logs for logs, _ in counts[4:]) <= max(logs for logs, _ in counts[:4]) + len(TABLES)
-    assert counts[-1][1] <= counts[3][1] + 2 * len(TABLES)
+    assert max(logs for logs, _ in counts[3:]) <= max(logs for logs, _ in counts[:3]) + len(TABLES)
+    assert counts[-1][1] <= counts[2][1] + 2 * len(TABLES)
     assert lake.open(where.uri, as_of=1).snapshot(RAW_CANDLES).version is not None

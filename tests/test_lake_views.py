@@ -1,7 +1,6 @@
 """The derived views: what they declare, gaps, the term structure, and whole hours and days."""
 
 import tempfile
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -24,6 +23,7 @@ from lake.spans import MINUTE, Span, merge
 from lake.tables import CANDLES, QUALITY
 from lake.views import VIEWS, View
 from lake.views.proofs import DELIVERY_PROOF, FUNDING_PROOF, INDEX_CHAIN
+from tests import session
 from tests.lakes import Row, basis_row, built_lake, candle, copied, instrument, interval, lake_of
 from tests.market import basislake, fetch, small_market
 from tests.profiles import examples
@@ -46,9 +46,13 @@ def ask(where: Lake, query: str) -> list[tuple[object, ...]]:
     return where.sql(query).rows()
 
 
-@pytest.fixture(scope="module")
-def gapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+@pytest.fixture(scope="session")
+def gapped() -> Lake:
     """A lake for which the exchange lacked a minute of everything, and some of one future."""
+    return session.once("gapped", _gapped)
+
+
+def _gapped(folder: Path) -> Lake:
     universe = small_market()
     start_ms = universe.now_ms // 60_000 * 60_000 - 3_000 * 60_000
     alone = [start_ms + i * 60_000 for i in range(100, 115)]
@@ -63,9 +67,8 @@ def gapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
             server.faults.add(
                 "get_tradingview_chart_data", None, dropped, instrument=name, minute_ms=ms
             )
-        folder = tmp_path_factory.mktemp("gapped")
         fetch(server, lake.open(str(folder)))
-        yield built_lake(folder, server)
+        return built_lake(folder, server)
 
 
 def test_every_view_has_the_declared_columns_and_no_rows_in_an_empty_lake(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.settings import database
 from load.postgres import Database
 from tests.market import basislake, rows
+from tests.servers import Data
 
 CANDLES = Path(__file__).parents[2] / "shared" / "recordings" / "candles_1m_BTC_pairs.parquet"
 
@@ -20,7 +21,10 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.mark.slow
-def test_recorded_candles_arrive_unchanged_in_lake_and_postgresql(tmp_path: Path) -> None:
+def test_recorded_candles_arrive_unchanged_in_lake_and_postgresql(
+    server_data: Data, tmp_path: Path
+) -> None:
+    server_data(tmp_path / "postgres")
     with SimulatedExchange(replay_universe(CANDLES)) as server:
         done = basislake(server, "run", "--lake", tmp_path, "--json")
     assert done.code == 0, done.err

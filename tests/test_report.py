@@ -40,11 +40,6 @@ def where(ailing: Lake) -> Lake:
     return ailing
 
 
-@pytest.fixture(scope="module")
-def facts(where: Lake) -> Facts:
-    return gather(where, MADE_AT, None, 2)
-
-
 def minutes(where: Lake) -> pl.DataFrame:
     """Every minute of every life, with its status."""
     last = pl.col("end") - pl.duration(minutes=1)

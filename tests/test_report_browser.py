@@ -69,11 +69,6 @@ def where(ailing: Lake) -> Lake:
 
 
 @pytest.fixture(scope="module")
-def facts(where: Lake) -> Facts:
-    return gather(where, MADE_AT, None, 2)
-
-
-@pytest.fixture(scope="module")
 def shown(facts: Facts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "index.html"
     path.write_text(page(facts))

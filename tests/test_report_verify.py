@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
+from basislake.report.facts import FIGURES, Facts, from_json, to_json
 from basislake.report.make import make
 from basislake.report.page import facts_in
 from basislake.report.verify import verify
@@ -27,11 +27,6 @@ from tests.staged import built
 @pytest.fixture(scope="module")
 def where(ailing: Lake) -> Lake:
     return ailing
-
-
-@pytest.fixture(scope="module")
-def facts(where: Lake) -> Facts:
-    return gather(where, MADE_AT, None, 2)
 
 
 def made(where: Lake, folder: Path) -> Path:
