@@ -41,9 +41,9 @@ def doctor(**given: Any) -> int:
     prices and settlements, by about 20 calls in some 5 seconds at the default rate. No limit is
     provoked. Exit code 1 where something differs so that data could be lost or wrong.
 
-    The replies are saved in the lake's folder `runs` (doctor-….json, without addresses and
-    passwords), as evidence for a report; --replay judges them again. `run` and `backfill` make
-    the few checks that would cost data themselves, before the first window of an empty lake.
+    The replies are saved in the lake's folder `runs` (doctor-….json, without passwords), as
+    evidence for a report; --replay judges them again. `run` and `backfill` themselves make the few
+    checks that would cost data, before the first window of an empty lake.
 
     \b
     Example:

@@ -23,7 +23,7 @@ def save(where: Lake, evidence: Evidence, outcomes: list[Outcome], at: datetime)
 
     Args:
         where: the lake, which need not be there yet.
-        evidence: what was seen; it holds no address and no password.
+        evidence: what was seen; it holds no password.
         outcomes: what was found in it.
         at: this machine's clock.
 

@@ -61,21 +61,26 @@ def subjects(instruments: Iterable[Subject], now_ms: int) -> dict[str, Subject]:
     """
     # BTC first, then by name, so that the choice does not depend on the order of a list.
     known = sorted(instruments, key=lambda one: (one.instrument[:3] != "BTC", one.instrument))
-    found = {"perpetual": next((one for one in known if one.expires_ms is None), None)}
     coin = [one for one in known if one.instrument[:3] == known[0].instrument[:3]]
     dated = [(one.expires_ms, one) for one in coin if one.expires_ms is not None]
     traded = [
-        (expires, one)
-        for expires, one in dated
-        if one.listed_ms < now_ms - _DAY_MS and expires > now_ms
+        (expires_ms, one)
+        for expires_ms, one in dated
+        if one.listed_ms < now_ms - _DAY_MS and expires_ms > now_ms
     ]
-    expired = [(expires, one) for expires, one in dated if expires < now_ms - HOUR_MS]
-    lately = [pair for pair in expired if pair[0] >= _SINCE_MS] or expired
-    found["quiet"] = _first(sorted(traded, key=lambda pair: pair[0]))
-    found["young"] = _first(sorted(traded, key=lambda pair: -pair[1].listed_ms))
-    found["recent"] = _first(sorted(expired, key=lambda pair: -pair[0]))
-    found["oldest"] = _first(sorted(lately, key=lambda pair: pair[0]))
+    expired = [(expires_ms, one) for expires_ms, one in dated if expires_ms < now_ms - HOUR_MS]
+    found = {
+        "perpetual": next((one for one in known if one.expires_ms is None), None),
+        "quiet": _first(sorted(traded, key=_expiry_of)),
+        "young": _first(sorted(traded, key=lambda pair: -pair[1].listed_ms)),
+        "recent": _first(sorted(expired, key=_expiry_of)[::-1]),
+        "oldest": _first(sorted(expired, key=lambda pair: (pair[0] < _SINCE_MS, pair[0]))),
+    }
     return {part: one for part, one in found.items() if one is not None}
+
+
+def _expiry_of(pair: tuple[int, Subject]) -> int:
+    return pair[0]
 
 
 def _first(pairs: list[tuple[int, Subject]]) -> Subject | None:
