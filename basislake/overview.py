@@ -111,7 +111,7 @@ def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
         for name, of in found["datasets"].items()
         if of[State.BEGUN.value] + of[State.NOT_BEGUN.value] > len(of["failed"])
     ]
-    others = plan["in_all"]["calls"] - plan["calls"]
+    others = plan["all_calls"] - plan["calls"]
     if not rest:
         if lacking:
             yield "backfill", f"fetches {' and '.join(lacking)} in {counted(others, 'call')}"
@@ -205,7 +205,7 @@ def _to_fetch(plan: Mapping[str, Any]) -> str:
     parts = []
     if plan["calls"]:
         parts.append(f"at most {plan['candles']:,} candles in {counted(plan['calls'], 'call')}")
-    if others := plan["in_all"]["calls"] - plan["calls"]:
+    if others := plan["all_calls"] - plan["calls"]:
         parts.append(f"other data in {counted(others, 'call')}")
     return ", ".join(parts) or "nothing"
 

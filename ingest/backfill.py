@@ -117,7 +117,7 @@ class Backfill:
         self._callers = callers or threads_here(exchange, threads)
         figures = plan_figures(plans, self._calls_per_second)
         self.result = _begun(figures, planner)
-        windows = figures["in_all"]["windows"]
+        windows = figures["all_windows"]
         self._fetcher = Fetcher(exchange, self._callers)
         least = _ROUND_WINDOWS if part_of else 1
         self._part_of = part_of

@@ -154,7 +154,7 @@ def plan_figures(plans: Iterable[Plan], calls_per_second: float) -> dict[str, An
 
     Of candles: windows, calls, candles (at most), seconds_at_rate (None without a limit), bytes (in
     `raw_candles`). Of the other datasets by name, in `datasets`: instruments, windows, calls, rows
-    (at most), bytes. Of all: `in_all`, with windows, calls, seconds_at_rate.
+    (at most), bytes. Of all: all_windows, all_calls, all_seconds_at_rate.
 
     Args:
         plans: of the subjects.
@@ -180,7 +180,9 @@ def plan_figures(plans: Iterable[Plan], calls_per_second: float) -> dict[str, An
         "seconds_at_rate": seconds(candles["calls"]),
         "bytes": candles["bytes"],
         "datasets": of,
-        "in_all": {"windows": windows, "calls": calls, "seconds_at_rate": seconds(calls)},
+        "all_windows": windows,
+        "all_calls": calls,
+        "all_seconds_at_rate": seconds(calls),
     }
 
 
@@ -189,7 +191,7 @@ def _figures_of(name: str, plans: Sequence[Plan]) -> dict[str, int]:
     dataset = DATASETS[name]
     rows = sum(plan.rows for plan in plans)
     return {
-        "instruments": len(plans),
+        "instruments": sum(1 for plan in plans if plan.wanted),
         "windows": sum(len(plan.windows) for plan in plans),
         "calls": sum(dataset.calls(plan.windows) for plan in plans),
         "rows": rows,

@@ -294,7 +294,7 @@ def test_a_build_remakes_what_a_replaced_candle_can_reach_and_nothing_else(
         build(where, executor, PROGRAM)
         first, before = contents(where), newest_batch(where)
         for name, minutes in changed.items():
-            assert arrive_again(where, name, minutes).replaced == len(minutes)
+            assert arrive_again(where, name, minutes).written["candles"].replaced == len(minutes)
         done = build(where, executor, PROGRAM)
         assert done.rebuilt == len(rebuilt)
         now = contents(where)
@@ -315,7 +315,7 @@ def test_maintenance_keeps_both_the_old_row_and_the_new_one() -> None:
         held = {newest_batch(where): counting(where)}
         for factor in (1.01, 1.02, 1.0):
             minutes = {3 * DAY: factor, 3 * DAY + 7: factor, 5: factor}
-            assert arrive_again(where, PERPETUAL, minutes).replaced == 3
+            assert arrive_again(where, PERPETUAL, minutes).written["candles"].replaced == 3
             build(where, executor, PROGRAM)
             held[newest_batch(where)] = counting(where)
         arrive(where, {PERPETUAL: [after(RAW[PERPETUAL])]})

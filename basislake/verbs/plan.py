@@ -112,10 +112,10 @@ def _show(
         click.echo()
     _show_others(figures["datasets"])
     click.echo(f"Scope: {described(chosen)}, {counted(len(rows), 'instrument')}.")
-    if not figures["in_all"]["calls"]:
+    if not figures["all_calls"]:
         click.echo("Nothing is left to fetch.")
         return
-    seconds, calls = (figures["in_all"][name] for name in ("seconds_at_rate", "calls"))
+    seconds, calls = figures["all_seconds_at_rate"], figures["all_calls"]
     lasting = f", {duration(seconds)} at {rate:g} calls/s" if seconds else ""
     others = calls - figures["calls"]
     also = f" and {others:,} for other data" if others else ""
