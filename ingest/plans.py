@@ -162,7 +162,8 @@ def plan_figures(plans: Iterable[Plan], calls_per_second: float) -> dict[str, An
     """
     parts: dict[str, list[Plan]] = {}
     for plan in plans:
-        parts.setdefault(plan.subject.dataset, []).append(plan)
+        if plan.wanted:
+            parts.setdefault(plan.subject.dataset, []).append(plan)
     of = {name: _figures_of(name, own) for name, own in parts.items()}
     candles = of.pop(CANDLES.name, None) or _figures_of(CANDLES.name, ())
     windows, calls = (
@@ -191,7 +192,7 @@ def _figures_of(name: str, plans: Sequence[Plan]) -> dict[str, int]:
     dataset = DATASETS[name]
     rows = sum(plan.rows for plan in plans)
     return {
-        "instruments": sum(1 for plan in plans if plan.wanted),
+        "instruments": len(plans),
         "windows": sum(len(plan.windows) for plan in plans),
         "calls": sum(dataset.calls(plan.windows) for plan in plans),
         "rows": rows,

@@ -40,7 +40,7 @@ def server(universe: Universe) -> Iterator[SimulatedExchange]:
 def backfilling(
     server: SimulatedExchange, folder: Path, *more: object
 ) -> AbstractContextManager[subprocess.Popen[str]]:
-    return running(command(server, "backfill", "--lake", folder, *more))
+    return running(command(server, "backfill", "--lake", folder, "--data", "candles", *more))
 
 
 def saved(folder: Path) -> int:

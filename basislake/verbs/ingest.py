@@ -187,7 +187,7 @@ def show_backfill(result: Result) -> None:
         *(
             [
                 f"{DATASETS[name].noun}s of {name.replace('_', ' ')}",
-                plan["datasets"][name]["rows"],
+                plan["datasets"].get(name, {}).get("rows", 0),
                 c.rows_written,
             ]
             for name, c in result.datasets.items()
