@@ -286,8 +286,8 @@ class Exchange:
 
 
 def _subject(method: str, params: Mapping[str, Any]) -> str:
-    """What a call is for, for people: the instrument and the window's start, or the method and whose
-    rows it asks for.
+    """What a call is for, for people: the instrument and the window's start, or the method and
+    whose rows it asks for.
     """
     if method == _CHART:
         start = datetime.fromtimestamp(params["start_timestamp"] / 1000, UTC)
