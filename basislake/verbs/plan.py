@@ -118,7 +118,7 @@ def _show(
     seconds, calls = figures["all_seconds_at_rate"], figures["all_calls"]
     lasting = f", {duration(seconds)} at {rate:g} calls/s" if seconds else ""
     others = calls - figures["calls"]
-    also = f" and {others:,} for other data" if others else ""
+    also = f",\n  and other data in {counted(others, 'call')}" if others else ""
     click.echo(
         f"To fetch: at most {counted(figures['candles'], 'candle')} of "
         f"{counted(len(needed), 'instrument')}, in {counted(figures['calls'], 'call')}{also}"
@@ -139,14 +139,14 @@ def _show_others(datasets: dict[str, dict[str, int]]) -> None:
             name.replace("_", " "),
             of["instruments"],
             of["calls"],
+            f"{DATASETS[name].noun}s",
             of["rows"],
-            f"a {DATASETS[name].noun}",
             of["bytes"],
         ]
         for name, of in datasets.items()
         if of["calls"]
     ]
-    columns: list[str | Column] = ["data", "of", "calls", "rows", "each", Column("raw", Kind.SIZE)]
+    columns: list[str | Column] = ["data", "of", "calls", "in", "rows", Column("raw", Kind.SIZE)]
     if rows:
         print_table("Plan, of carry data", columns, rows)
         click.echo()
