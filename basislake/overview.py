@@ -116,14 +116,14 @@ def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
         for name, of in found["datasets"].items()
         if of[State.BEGUN.value] + of[State.NOT_BEGUN.value] > len(of["failed"])
     ]
-    others = plan["in_all"]["calls"] - plan["calls"]
+    others = plan["all_calls"] - plan["calls"]
     if not rest:
         if lacking:
-            yield "backfill", f"fetches {' and '.join(lacking)} in {counted(others, 'call')}"
+            yield "backfill", f"fetches {', '.join(lacking)} in {counted(others, 'call')}"
         return
     is_old = all(row["is_open"] and row["state"] == State.BEGUN.value for row in rest)
     verb = "run" if is_old and found["tables"]["builds"]["rows"] else "backfill"
-    also = f", and {', '.join(lacking)} in {others:,} more" if lacking else ""
+    also = f", other data in {others:,}" if lacking else ""
     calls = counted(plan["calls"], "call")
     yield verb, f"fetches at most {counted(plan['candles'], 'candle')} in {calls}{also}"
     begun = [row["instrument"] for row in found["standings"] if _is_begun_future(row)]
@@ -211,8 +211,8 @@ def _to_fetch(plan: Mapping[str, Any]) -> str:
     if plan["calls"]:
         calls = counted(plan["calls"], "call")
         parts.append(f"at most {counted(plan['candles'], 'candle')} in {calls}")
-    if others := plan["in_all"]["calls"] - plan["calls"]:
-        parts.append(f"other data in {counted(others, 'call')}")
+    if others := plan["all_calls"] - plan["calls"]:
+        parts.append(f"other data in {others:,}{'' if plan['calls'] else ' calls'}")
     return ", ".join(parts) or "nothing"
 
 

@@ -70,7 +70,7 @@ def running_line(record: Mapping[str, Any]) -> str:
 
 def _planned(plan: Mapping[str, Any]) -> int:
     """The windows that a run has planned; one of an older program has planned candles only."""
-    windows: int = plan.get("in_all", plan).get("windows", 0)
+    windows: int = plan.get("all_windows", plan.get("windows", 0))
     return windows
 
 

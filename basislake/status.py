@@ -111,7 +111,7 @@ def _of_scope(where: Lake, at: datetime) -> tuple[Holdings, dict[str, Any]]:
         held, problem = nothing_held(where, at), str(exc)
     figures = held.figures()
     # Whoever asks for a plan names a rate; here none is given.
-    plan = {name: value for name, value in held.plan().items() if name != "seconds_at_rate"}
+    plan = {name: value for name, value in held.plan().items() if "seconds" not in name}
     return held, {
         "scope": scope_as_json(scope),
         "scope_problem": problem,

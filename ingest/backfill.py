@@ -120,7 +120,7 @@ class Backfill:
         machines = len(self._callers.machines())
         figures = plan_figures(plans, exchange.expected_calls_per_second * machines)
         self.result = _begun(figures, planner)
-        windows = figures["in_all"]["windows"]
+        windows = figures["all_windows"]
         self._fetcher = Fetcher(exchange, self._callers)
         least = _ROUND_WINDOWS if part_of else 1
         self._part_of = part_of

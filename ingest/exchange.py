@@ -315,11 +315,14 @@ class Exchange:
 
 
 def _subject(method: str, params: Mapping[str, Any]) -> str:
-    """What a call is for, for people: the instrument and the window's start, or the method."""
+    """What a call is for, for people: the instrument and the window's start, or the method and
+    whose rows it asks for.
+    """
     if method == _CHART:
         start = datetime.fromtimestamp(params["start_timestamp"] / 1000, UTC)
         return f"{params['instrument_name']} from {start:%Y-%m-%d %H:%M}Z"
-    return " ".join([method, *filter(None, [params.get("currency")])])
+    of = (params.get(name) for name in ("instrument_name", "index_name", "currency"))
+    return " ".join([method, *filter(None, of)])
 
 
 def _read_list(reply: Reply) -> list[object]:

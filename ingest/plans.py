@@ -154,7 +154,7 @@ def plan_figures(plans: Iterable[Plan], calls_per_second: float) -> dict[str, An
 
     Of candles: windows, calls, candles (at most), seconds_at_rate (None without a limit), bytes (in
     `raw_candles`). Of the other datasets by name, in `datasets`: instruments, windows, calls, rows
-    (at most), bytes. Of all: `in_all`, with windows, calls, seconds_at_rate.
+    (at most), bytes. Of all: all_windows, all_calls, all_seconds_at_rate.
 
     Args:
         plans: of the subjects.
@@ -162,7 +162,8 @@ def plan_figures(plans: Iterable[Plan], calls_per_second: float) -> dict[str, An
     """
     parts: dict[str, list[Plan]] = {}
     for plan in plans:
-        parts.setdefault(plan.subject.dataset, []).append(plan)
+        if plan.wanted:
+            parts.setdefault(plan.subject.dataset, []).append(plan)
     of = {name: _figures_of(name, own) for name, own in parts.items()}
     candles = of.pop(CANDLES.name, None) or _figures_of(CANDLES.name, ())
     windows, calls = (
@@ -180,7 +181,9 @@ def plan_figures(plans: Iterable[Plan], calls_per_second: float) -> dict[str, An
         "seconds_at_rate": seconds(candles["calls"]),
         "bytes": candles["bytes"],
         "datasets": of,
-        "in_all": {"windows": windows, "calls": calls, "seconds_at_rate": seconds(calls)},
+        "all_windows": windows,
+        "all_calls": calls,
+        "all_seconds_at_rate": seconds(calls),
     }
 
 

@@ -223,7 +223,10 @@ def fetch(
         exchange.close()
 
 
-def coverage(where: Lake, *, status: str) -> list[tuple[str, datetime, datetime]]:
-    """Instrument, start and end of the intervals of a status."""
-    found = where.scan("coverage").filter(status=status).sort("instrument", "start")
+def coverage(
+    where: Lake, *, status: str, dataset: str | None = None
+) -> list[tuple[str, datetime, datetime]]:
+    """Instrument, start and end of the intervals of a status, of all datasets or of one."""
+    of = {"dataset": dataset} if dataset else {}
+    found = where.scan("coverage").filter(status=status, **of).sort("instrument", "start")
     return found.select("instrument", "start", "end").collect().rows()

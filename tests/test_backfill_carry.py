@@ -296,7 +296,7 @@ def test_only_the_data_that_are_named_are_fetched_and_the_scope_remembers_them(
     # A plan's calls are those that a backfill makes.
     server.forget_calls()
     assert basislake(server, "backfill", *to, "--data", "settlements").code == 0
-    assert server.calls_of(OF_INSTRUMENT) == plan["in_all"]["calls"]
+    assert server.calls_of(OF_INSTRUMENT) == plan["all_calls"]
     status = basislake(None, "status", *to, "--json").json["datasets"]
     assert status["deliveries"]["complete"] == 1
     assert status["deliveries"]["steps"]["present"] == TRUTH["raw_deliveries"].height

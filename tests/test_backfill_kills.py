@@ -40,7 +40,8 @@ def server(universe: Universe) -> Iterator[SimulatedExchange]:
 def backfilling(
     server: SimulatedExchange, folder: Path, *more: object
 ) -> AbstractContextManager[subprocess.Popen[str]]:
-    return running(command(server, "backfill", "--no-doctor", "--lake", folder, *more))
+    options = ("--no-doctor", "--lake", folder, "--data", "candles")
+    return running(command(server, "backfill", *options, *more))
 
 
 def saved(folder: Path) -> int:

@@ -10,13 +10,15 @@ import polars as pl
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
+from polars.testing import assert_frame_equal
 
-from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.kinds import KINDS
 from basislake.exchange.universe import weekly_universe
-from ingest.selection import Selection, select
+from ingest.datasets import DATASETS
+from ingest.selection import Selection, select, with_data
 from lake.errors import ExchangeError
 from lake.spans import Span
+from tests.carry import CARRY, carry_truth, stored_carry
 from tests.histories import History, histories
 from tests.market import NOW, command, coverage, fetch, rows, truths
 
@@ -46,7 +48,8 @@ class Histories(History):
 
     @initialize()
     def begin(self) -> None:
-        fetch(self.server, self.where, select((), (LISTED[-1],), NOW - timedelta(hours=2), None))
+        few = select((), (LISTED[-1],), NOW - timedelta(hours=2), None)
+        fetch(self.server, self.where, with_data(few, ["candles"]))
 
     @rule(rates=some_rates, seed=st.integers(0, 99))
     def let_calls_fail(self, rates: Mapping[str, float], seed: int) -> None:
@@ -61,6 +64,7 @@ class Histories(History):
         name=st.none() | st.sampled_from(LISTED),
         since=st.none() | some_times,
         hours=st.none() | st.integers(1, 200),
+        data=st.sampled_from([(), ("candles",), CARRY.data]),
         repair=st.booleans(),
         retries=st.integers(0, 2),
     )
@@ -69,12 +73,13 @@ class Histories(History):
         name: str | None,
         since: datetime | None,
         hours: int | None,
+        data: tuple[str, ...],
         *,
         repair: bool,
         retries: int,
     ) -> None:
         until = since + timedelta(hours=hours) if since and hours else None
-        chosen = select((), (name,) if name else (), since, until)
+        chosen = with_data(select((), (name,) if name else (), since, until), data)
         # Where even the clock cannot be had, nothing is asked.
         with contextlib.suppress(ExchangeError):
             fetch(self.server, self.where, chosen, repair=repair, retries=retries)
@@ -88,37 +93,54 @@ class Histories(History):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        while process.poll() is None and self.server.calls_of(CHART) < calls:
+        while process.poll() is None and len(self.server.calls) < calls:
             time.sleep(0.002)
         process.kill()
         process.wait()
 
     @invariant()
     def coverage_tiles_and_claims_no_more_than_is_there(self) -> None:
-        found = self.where.scan("coverage").sort("instrument", "start").collect()
+        found = self.where.scan("coverage").sort("dataset", "instrument", "start").collect()
         broken = found.filter(
             pl.col("instrument") == pl.col("instrument").shift(),
+            pl.col("dataset") == pl.col("dataset").shift(),
             pl.col("start") != pl.col("end").shift(),
         )
         assert broken.is_empty()
         stored = rows(self.where, "raw_candles")
-        for name, start, end in coverage(self.where, status="present"):
+        for name, start, end in coverage(self.where, status="present", dataset="candles"):
             inside = stored.filter(
                 pl.col("instrument") == name, pl.col("ts").is_between(start, end, closed="left")
             )
             assert inside.height == Span(start, end).minutes
+
+    @invariant()
+    def rows_of_other_data_are_the_truth_once_and_no_less_than_coverage_says(self) -> None:
+        true = carry_truth(UNIVERSE, self.latest_ms)
+        covered = self.where.scan("coverage").filter(status="present").collect()
+        for name, stored in stored_carry(self.where).items():
+            dataset = DATASETS[name.removeprefix("raw_")]
+            assert stored.select(dataset.subject, *dataset.key).is_unique().all()
+            assert stored.join(
+                true[name], on=stored.columns, how="anti", nulls_equal=True
+            ).is_empty()
+            spans = covered.filter(dataset=dataset.name).select("start", "end").iter_rows()
+            steps = stored.select(dataset.subject, dataset.step.alias("step")).unique().height
+            assert dataset.steps.count(Span(*span) for span in spans) <= steps
 
     def teardown(self) -> None:
         self.server.faults.clear()
         try:
             self.clock.set(self.latest_ms)
             result = fetch(self.server, self.where, Selection(), repair=True)
-            assert not result.failed
+            assert not result.all_failed
             assert rows(self.where, "raw_candles").equals(truths(UNIVERSE, self.latest_ms))
+            for name, true in carry_truth(UNIVERSE, self.latest_ms).items():
+                assert_frame_equal(stored_carry(self.where)[name], true, check_exact=True)
             for status in ("missing", "failed", "never_asked"):
                 assert not coverage(self.where, status=status)
             again = fetch(self.server, self.where, Selection())
-            assert again.calls == 0
+            assert again.all_calls == 0
         finally:
             super().teardown()
 

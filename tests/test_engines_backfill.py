@@ -60,7 +60,8 @@ def env(own: dict[str, str], tmp_path: Path) -> dict[str, str]:
 def started(
     server: SimulatedExchange, at: Path, engine: str, env: dict[str, str], *more: str
 ) -> AbstractContextManager[subprocess.Popen[str]]:
-    return running(command(server, "backfill", "--lake", at, "--engine", engine, *more), env)
+    of = ("--lake", at, "--data", "candles", "--engine", engine)
+    return running(command(server, "backfill", *of, *more), env)
 
 
 def end_of(process: subprocess.Popen[str]) -> Ran:

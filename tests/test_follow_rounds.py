@@ -1,15 +1,17 @@
 """What single rounds do: their cost, what they leave to others, and what they live through."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from polars.testing import assert_frame_equal
 
 import lake
 from basislake.exchange import changes
 from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.clock import Clock
+from basislake.exchange.contracts import milliseconds
 from basislake.exchange.faults import Changed, rpc_error, server_error
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import weekly_universe
@@ -17,10 +19,12 @@ from ingest.claims import Claims
 from ingest.datasets.candles import candles_of
 from ingest.runs import runs
 from ingest.schedule import Rhythm
+from ingest.scope import set_scope
 from lake import Lake
 from lake.errors import LoadError, UsageError
 from lake.spans import MINUTE
 from lake.tables import RAW_CANDLES
+from tests.carry import CARRY, carry_truth, stored_carry
 from tests.following import follower
 from tests.market import NOW, basislake, coverage, rows, truths
 from tests.processes import wait_until
@@ -95,6 +99,42 @@ def test_between_two_closes_a_round_makes_no_candle_call(
     clock.advance(20)
     assert one.round() == A_MINUTE_LATER - 20
     assert server.calls_of(CHART) == 0
+
+
+@pytest.mark.slow
+def test_other_data_are_asked_for_when_their_time_has_come_and_only_then(
+    server: SimulatedExchange, where: Lake, clock: Clock
+) -> None:
+    set_scope(where, CARRY, "test")
+    one = follower(server, where, FETCHING, [])
+    methods = (
+        "get_funding_rate_history",
+        "get_delivery_prices",
+        "get_last_settlements_by_instrument",
+        "get_funding_rate_value",
+    )
+
+    def calls_at(day: int, hour: int, minute: int) -> list[int]:
+        clock.set(milliseconds(datetime(2024, day // 100, day % 100, hour, minute, 10, tzinfo=UTC)))
+        server.forget_calls()
+        one.round()
+        return [server.calls_of(method) for method in methods]
+
+    one.round()
+    # An hour is asked for a minute after it, a day's settlements five minutes after 08:00.
+    assert calls_at(405, 12, 1) == [1, 0, 0, 0]
+    assert calls_at(405, 12, 2) == [0, 0, 0, 0]
+    assert calls_at(405, 12, 59) == [0, 0, 0, 0]
+    assert calls_at(406, 8, 4) == [1, 0, 0, 0]
+    assert calls_at(406, 8, 5) == [0, 1, len(OPEN), 0]
+    assert calls_at(406, 8, 6) == [0, 0, 0, 0]
+    assert calls_at(501, 0, 0)[3] == 0
+    assert calls_at(501, 0, 1)[3] == 1
+    assert calls_at(501, 0, 2) == [0, 0, 0, 0]
+    assert not one.result.failed
+    stored = stored_carry(where)
+    for name, expected in carry_truth(UNIVERSE, clock()).items():
+        assert_frame_equal(stored[name], expected, check_exact=True)
 
 
 def test_what_another_run_works_on_is_left_to_it_and_taken_up_afterwards(

@@ -277,7 +277,9 @@ def test_the_figures_of_a_plan_add_up(at: Lake) -> None:
         "seconds_at_rate": 0.8,
         "bytes": round(12_001 * CANDLES.bytes_per_row),
         "datasets": {},
-        "in_all": {"windows": 3, "calls": 3, "seconds_at_rate": 0.8},
+        "all_windows": 3,
+        "all_calls": 3,
+        "all_seconds_at_rate": 0.8,
     }
     for without_limit in (0.0, float("inf")):
         assert plan_figures(plans, without_limit)["seconds_at_rate"] is None
@@ -300,7 +302,7 @@ def test_a_plan_counts_the_calls_of_each_dataset(tmp_path: Path) -> None:
         "deliveries": 62,
         "settlements": 2 * 62,
     }
-    assert figures["in_all"]["calls"] == 36 + sum(calls.values())
+    assert figures["all_calls"] == 36 + sum(calls.values())
 
 
 def test_minutes_found_missing_twice_stay_settled_when_new_minutes_are_fetched(at: Lake) -> None:

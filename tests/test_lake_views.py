@@ -16,8 +16,9 @@ from basislake.exchange import changes
 from basislake.exchange.faults import Changed
 from basislake.exchange.server import SimulatedExchange
 from docs.write import FOLDER, pages
+from ingest.datasets.candles import candles_of
 from lake import Lake, duck
-from lake.coverage import Coverage, Subject, to_table
+from lake.coverage import Coverage, to_table
 from lake.errors import LakeError
 from lake.spans import MINUTE, Span, merge
 from lake.tables import CANDLES, QUALITY
@@ -192,7 +193,7 @@ def test_gaps_that_touch_are_together_one_gap_of_quality(
             came |= now
         else:
             known.fail(asked)
-    coverage = to_table({Subject("candles", "A"): known}, {"A": minute(-new_year)})
+    coverage = to_table({candles_of("A"): known}, {"A": minute(-new_year)})
     raw = pl.DataFrame([candle("A", minute(m), 1.0) for m in sorted(came)], CANDLES.polars_schema)
     rows = period_figures("A", raw["ts"], raw, raw.clear())
     figures = quality(rows, {"A": coverage["end"].max()}, {})  # type: ignore[dict-item]

@@ -33,7 +33,7 @@ def status(*states: str, is_open: bool = True, **others: Any) -> Mapping[str, An
         "scope_problem": None,
         "instruments": {"known": 3, "not_begun": states.count("not_begun")},
         "minutes": {"failed": 7},
-        "to_fetch": {"calls": 2, "candles": 9_000, "in_all": {"calls": 2}},
+        "to_fetch": {"calls": 2, "candles": 9_000, "all_calls": 2},
         "datasets": {},
         "standings": rows,
         "failed": [],

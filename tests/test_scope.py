@@ -20,6 +20,7 @@ from ingest.selection import Selection, select
 from lake import Lake
 from lake import scope as stored_scope
 from lake.copying import copy
+from lake.coverage import IS_CANDLES
 from lake.errors import LakeError, UsageError
 from lake.tables import INSTRUMENTS
 from tests.lakes import LISTED_AT, copied, instrument, lake_of
@@ -91,8 +92,8 @@ def test_what_cannot_be_held_is_no_scope(known: Lake, flags: list[str], told: st
 
 
 def test_a_scope_of_a_newer_program_is_not_taken_for_everything(known: Lake) -> None:
-    stored_scope.store(known, {"data": ["funding"]}, PROGRAM)
-    with pytest.raises(LakeError, match="does not know data"):
+    stored_scope.store(known, {"colour": ["red"]}, PROGRAM)
+    with pytest.raises(LakeError, match="does not know colour"):
         scope_of(known)
     assert basislake(None, "status", "--lake", known.uri).code == 1
     assert scoped(known, "--all")["scope"]["is_everything"]
@@ -201,7 +202,9 @@ def test_a_backfill_keeps_to_the_scope_and_names_what_failed(
     command = f"basislake backfill --instruments ETH-5APR24 --lake {where.uri}"
     assert f" INFO {command}\n" in done.err.partition("To ask again for just what failed:\n")[2]
     asked = where.read(lake.TABLES["asks"])
-    assert set(asked["instrument"].str.slice(0, 3)) == {"ETH"}
+    assert set(asked["instrument"].str.slice(0, 3).str.to_uppercase()) == {"ETH"}
+    assert set(asked["dataset"]) >= {"candles", "funding", "deliveries", "settlements"}
+    asked = asked.filter(IS_CANDLES)
     assert asked["start"].min() == datetime(2024, 4, 3, tzinfo=UTC)
     shown = basislake(None, "status", "--lake", where.uri)
     assert (shown.code, shown.out.count(command)) == (1, 2)

@@ -90,7 +90,8 @@ def follow(**given: Any) -> int:
 
     First fetches what the lake lacks of the selection, as `backfill` does, so a restart repairs
     what was missed. Then asks for each minute some seconds after it has closed by the exchange's
-    clock, takes up new listings, lets expired ones end, and builds. Where the exchange is away it
+    clock, for each hour's funding and each day's settlements and delivery price some minutes after
+    it, takes up new listings, lets expired ones end, and builds. Where the exchange is away it
     waits, says so once, and goes on. May run beside a backfill of the same lake. `status` shows
     the lag. `run` on a timer is the alternative.
 

@@ -20,14 +20,15 @@ def scope(**given: Any) -> int:
     the same, and a backup carries it. Nothing is fetched and nothing is deleted.
 
     `run`, `backfill`, `follow`, `plan`, `status`, `report` and `health` keep to the scope. A flag
-    replaces its part of it: instruments (--currency, --instruments), --since or --until. --all
-    leaves the scope aside. A `follow` that is running takes up a new scope in its next round.
+    replaces its part of it: instruments (--currency, --instruments), --since, --until or --data.
+    --all leaves the scope aside. A `follow` that is running takes up a new scope in its next round.
 
     \b
     Example:
         basislake scope
         basislake scope --currency ETH --since 2024-03-01
         basislake scope --instruments BTC-29MAR24
+        basislake scope --currency BTC --data candles,funding
         basislake scope --all
     """
     from basislake.verbs.scope import scope as body

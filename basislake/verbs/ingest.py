@@ -189,21 +189,20 @@ def _tell_missing(dataset: str, counts: Counts) -> None:
 def show_backfill(result: Result) -> None:
     """Print on stdout what was planned and what came of it."""
     plan, parts = result.plan, [counts for _, counts in result.by_dataset()]
-    whole = plan["in_all"]
     rows = [
         ["instruments", result.instruments, result.complete],
-        ["calls", whole["calls"], result.all_calls],
+        ["calls", plan["all_calls"], result.all_calls],
         ["candles", plan["candles"], result.candles_written],
         *(
             [
                 f"{DATASETS[name].noun}s of {name.replace('_', ' ')}",
-                plan["datasets"][name]["rows"],
+                plan["datasets"].get(name, {}).get("rows", 0),
                 c.rows_written,
             ]
             for name, c in result.datasets.items()
         ),
         ["bytes of candles", size(plan["bytes"]), size(result.bytes_written)],
-        ["time at the rate", _lasting(whole["seconds_at_rate"]), _lasting(result.seconds)],
+        ["time at the rate", _lasting(plan["all_seconds_at_rate"]), _lasting(result.seconds)],
         ["empty instruments", None, len(result.empty)],
         ["failed instruments", None, len({subject.name for subject in result.all_failed})],
         ["missing minutes", None, sum(result.missing.values())],

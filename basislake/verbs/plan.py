@@ -124,14 +124,14 @@ def _show(
         click.echo()
     _show_others(figures["datasets"])
     click.echo(f"Scope: {described(chosen)}, {counted(len(rows), 'instrument')}.")
-    if not figures["in_all"]["calls"]:
+    if not figures["all_calls"]:
         click.echo("Nothing is left to fetch.")
         return
-    seconds, calls = (figures["in_all"][name] for name in ("seconds_at_rate", "calls"))
+    seconds, calls = figures["all_seconds_at_rate"], figures["all_calls"]
     at_rate = f"{rate.calls_per_second:.3g} calls/s{_SOURCES[rate.rate_source]}"
     lasting = f", {duration(seconds)} at {at_rate}" if seconds else ""
     others = calls - figures["calls"]
-    also = f" and {others:,} for other data" if others else ""
+    also = f",\n  and other data in {counted(others, 'call')}" if others else ""
     click.echo(
         f"To fetch: at most {counted(figures['candles'], 'candle')} of "
         f"{counted(len(needed), 'instrument')}, in {counted(figures['calls'], 'call')}{also}"
@@ -152,14 +152,14 @@ def _show_others(datasets: dict[str, dict[str, int]]) -> None:
             name.replace("_", " "),
             of["instruments"],
             of["calls"],
+            f"{DATASETS[name].noun}s",
             of["rows"],
-            f"a {DATASETS[name].noun}",
             of["bytes"],
         ]
         for name, of in datasets.items()
         if of["calls"]
     ]
-    columns: list[str | Column] = ["data", "of", "calls", "rows", "each", Column("raw", Kind.SIZE)]
+    columns: list[str | Column] = ["data", "of", "calls", "in", "rows", Column("raw", Kind.SIZE)]
     if rows:
         print_table("Plan, of carry data", columns, rows)
         click.echo()

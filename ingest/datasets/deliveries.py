@@ -6,13 +6,12 @@ shifts the offsets by one, so a row may come twice, and none is passed over.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import polars as pl
 
 from ingest.datasets.dataset import Dataset
-from ingest.datasets.funding import LAG
 from ingest.datasets.objects import date_of, frame_of, malformed, number_of, objects, once
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
@@ -25,6 +24,8 @@ _MOST_ROWS = 1_000
 # Days that are listed after those of a window.
 _SLACK = 3
 _DELIVERED = time(8, tzinfo=UTC)
+# A day's price is believed to be there so long after 08:00.
+LAG = timedelta(minutes=5)
 _step = pl.col("delivered_at").dt.offset_by("-24h")
 
 
