@@ -68,6 +68,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "report": "Make a page that shows it all",
         "sql": "Ask the lake in SQL (DuckDB)",
         "curve": "Show the basis by expiry at one time",
+        "carry": "Show basis, funding and open interest",
         "explain": "How one basis number came about",
     },
     "Prove and compare": {
