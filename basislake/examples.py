@@ -5,6 +5,7 @@ them.
 from dataclasses import dataclass
 from textwrap import dedent
 
+from basislake.carry_examples import CARRY_EXAMPLES
 from lake.errors import UsageError
 
 MARK = "@"
@@ -574,6 +575,7 @@ EXAMPLES: tuple[Example, ...] = (
         ORDER BY coin, current.days_to_expiry
         """,
     ),
+    *(_example(*each, has_rows=False) for each in CARRY_EXAMPLES),
 )
 
 
