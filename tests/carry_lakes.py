@@ -16,10 +16,10 @@ HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
 START, END = datetime(2023, 12, 29, 8, tzinfo=UTC), datetime(2024, 7, 2, 8, tzinfo=UTC)
 # Expiry and listing; the last two are open at the end.
 LIVES = {
-    "29DEC23": (START, START - 90 * DAY),
-    "29MAR24": (datetime(2024, 3, 29, 8, tzinfo=UTC), START - 90 * DAY),
+    "29DEC23": (START, START - MINUTE),
+    "29MAR24": (datetime(2024, 3, 29, 8, tzinfo=UTC), START - MINUTE),
     "26APR24": (datetime(2024, 4, 26, 8, tzinfo=UTC), datetime(2024, 3, 1, 8, tzinfo=UTC)),
-    "28JUN24": (datetime(2024, 6, 28, 8, tzinfo=UTC), START - 9 * DAY),
+    "28JUN24": (datetime(2024, 6, 28, 8, tzinfo=UTC), START - MINUTE),
     "27SEP24": (datetime(2024, 9, 27, 8, tzinfo=UTC), START + 9 * DAY),
     "27DEC24": (datetime(2024, 12, 27, 8, tzinfo=UTC), START + 99 * DAY),
 }
@@ -58,7 +58,10 @@ def _coin(coin: str, index: pl.DataFrame) -> dict[str, pl.DataFrame]:
         rows.append(basis(candles[-1], of_perpetual, expires_at))
     days_ = index.filter(pl.col("hour_end").dt.hour() == START.hour)
     settlements = [
-        days_.filter(pl.col("hour_end") > row["listed_at"]).select(
+        days_.filter(
+            pl.col("hour_end") > row["listed_at"],
+            pl.col("hour_end") < (row["expires_at"] or END + DAY),
+        ).select(
             instrument=pl.lit(row["instrument"]),
             settled_at=pl.col("hour_end") + timedelta(milliseconds=65),
             type=pl.lit("settlement"),
@@ -67,7 +70,6 @@ def _coin(coin: str, index: pl.DataFrame) -> dict[str, pl.DataFrame]:
             index_price="index_price",
         )
         for place, row in enumerate(records)
-        if row["active"]
     ]
     return {
         "instruments": pl.DataFrame(records, INSTRUMENTS.polars_schema),

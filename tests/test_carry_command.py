@@ -23,7 +23,9 @@ def test_an_example_query_of_carry_answers(carry_lake: Lake, name: str) -> None:
     assert found.height > 0
     figures = found.select(pl.selectors.numeric() - pl.selectors.contains("change"))
     assert figures.width > 0
-    assert not any(column.null_count() for column in figures)
+    # No future lies beyond the longest distances.
+    most = 4 if name == "methods" else 0
+    assert all(column.null_count() <= most * 2 for column in figures)
 
 
 def test_example_queries_of_carry_agree_with_the_views(carry_lake: Lake) -> None:
@@ -53,7 +55,7 @@ def test_the_command_prints_what_the_view_has(carry_lake: Lake) -> None:
     (row,) = carry_lake.sql("""
         FROM carry_at('2024-03-28 07:59') WHERE instrument = 'ETH-28JUN24'
     """).to_dicts()
-    (line,) = (line for line in printed.splitlines() if "ETH-28JUN24" in line)
+    (line,) = (line for line in printed.splitlines() if line.startswith("ETH-28JUN24"))
     for name in ("perpetual_apr_pct", "index_apr_pct", "less_funding_7d_pct"):
         assert f"{row[name]:.2f}" in line.split()
     assert f"funding a year {row['funding_7d_pct']:.2f} % in 7 days" in printed
