@@ -41,7 +41,7 @@ def explain(of: str, **given: Any) -> int:
     Example:
         basislake explain BTC-29MAR24 2024-03-28T17:31Z
         basislake explain BTC-PERPETUAL 2024-03-28T17:31Z --json
-        basislake explain BTC-29MAR24 2024-03-01 --of realised
+        basislake explain BTC-29MAR24 2024-03-28 --of realised
     """
     if of != "basis":
         from basislake.verbs.explain_carry import explain as explain_carry

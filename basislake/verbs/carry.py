@@ -1,7 +1,7 @@
 """`carry`: basis, funding and open interest of every open future in one minute."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -24,6 +24,7 @@ _NEWEST = """
     GROUP BY base
     ORDER BY base
 """
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 # What of a row is shown, and how; the first hidden in a narrow terminal have the highest rank.
 _SHOWN = {
     "instrument": Column("instrument"),
@@ -64,22 +65,22 @@ def _ask(where: Lake, moment: datetime | None, coins: tuple[str, ...]) -> pl.Dat
     """The rows of `carry_at`: of one moment, or of each coin at its newest minute."""
     connection = where.duckdb([CARRY_AT.name, INSTRUMENTS.name, BASIS.name])
     try:
+        newest = {} if moment else dict(duck.rows(connection, _NEWEST).rows())
         # A time is written by its type, so no text of the user's gets into a query.
-        if moment:
-            rows = duck.rows(connection, f"FROM {CARRY_AT.name}('{moment.isoformat()}')")
-        else:
-            newest = duck.rows(connection, _NEWEST).rows()
-            calls = [
-                f"SELECT * FROM {CARRY_AT.name}('{ts.isoformat()}') WHERE coin = '{coin}'"
-                for coin, ts in newest
-                if not coins or coin in coins
-            ]
-            none = f"SELECT * FROM {CARRY_AT.name}('epoch') WHERE false"
-            rows = duck.rows(connection, " UNION ALL ".join(calls or [none]))
+        moments = {moment} if moment else {ts for c, ts in newest.items() if c in (coins or newest)}
+        # Without a basis there is no newest minute; a moment of long ago has the columns.
+        rows = pl.concat(
+            duck.rows(connection, f"FROM {CARRY_AT.name}('{ts.isoformat()}')")
+            for ts in moments or {_LONG_AGO}
+        )
     finally:
         connection.close()
-    wanted = rows.filter(pl.col("coin").is_in(coins)) if coins else rows
-    return wanted.sort("coin", "expires_at", "instrument")
+    is_wanted = pl.col("coin").is_in(coins) if coins else pl.lit(value=True)
+    if not moment:
+        is_wanted &= pl.col("ts") == pl.col("coin").replace_strict(
+            newest, default=None, return_dtype=rows.schema["ts"]
+        )
+    return rows.filter(is_wanted).sort("coin", "expires_at", "instrument")
 
 
 def _show(found: pl.DataFrame) -> None:
