@@ -69,7 +69,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "sql": "Ask the lake in SQL (DuckDB)",
         "curve": "Show the basis by expiry at one time",
         "carry": "Show basis, funding and open interest",
-        "explain": "How one basis number came about",
+        "explain": "How one number came about",
     },
     "Prove and compare": {
         "fingerprint": "One sha256 of all that the lake holds",
