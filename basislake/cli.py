@@ -68,7 +68,8 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "report": "Make a page that shows it all",
         "sql": "Ask the lake in SQL (DuckDB)",
         "curve": "Show the basis by expiry at one time",
-        "explain": "How one basis number came about",
+        "carry": "Show basis, funding and open interest",
+        "explain": "How one number came about",
     },
     "Prove and compare": {
         "fingerprint": "One sha256 of all that the lake holds",

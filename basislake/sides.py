@@ -60,6 +60,7 @@ class Side:
     Attributes:
         instrument: its name.
         kind: `future` or `perpetual`.
+        ts: the minute's open, UTC.
         listed_at: creation by the record, UTC.
         expires_at: expiry by the record, exclusive, UTC; None for a perpetual.
         raw: the raw candle as received, None where there is none.
@@ -75,6 +76,7 @@ class Side:
 
     instrument: str
     kind: str
+    ts: datetime
     listed_at: datetime
     expires_at: datetime | None
     raw: Row | None
@@ -109,6 +111,7 @@ def side_of(where: Lake, record: Row, ts: datetime) -> Side:
     return Side(
         instrument=name,
         kind=record["kind"],
+        ts=ts,
         listed_at=record["listed_at"],
         expires_at=record["expires_at"],
         raw=raw.row(0, named=True) if raw is not None else None,

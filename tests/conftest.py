@@ -19,7 +19,7 @@ from basislake.report.facts import Facts, gather
 from lake import Lake
 from load.datadir import initialise
 from load.embedded import embedded
-from tests import profiles, session
+from tests import carry_lakes, profiles, session
 from tests.ailing import ailing_lake
 from tests.lakes import built_lake
 from tests.loading import Target, disconnect, fresh_target, keep, small_lake
@@ -121,6 +121,12 @@ def market_lake(universe: Universe) -> Lake:
 def coin_lake(coin: Universe) -> Lake:
     """A lake of the market of one coin, fetched and built; to be read only."""
     return session.once("coin", partial(_built_lake, coin))
+
+
+@pytest.fixture(scope="session")
+def carry_lake() -> Lake:
+    """A lake with all that carry needs, to be read only; see `tests.carry_lakes`."""
+    return session.once("carry", carry_lakes.carry_lake)
 
 
 def _built_lake(universe: Universe, folder: Path) -> Lake:

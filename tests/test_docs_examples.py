@@ -31,6 +31,7 @@ from tests.reporting import figure
 # without end, its own.
 ORDER = (
     "instruments", "plan", "backfill", "build", "load", "run", "status", "report", "sql", "curve",
+    "carry",
     "explain", "fingerprint", "diff", "completion",
 )  # fmt: skip
 VERBS = dict(verbs())

@@ -14,6 +14,8 @@ import polars as pl
 import pytest
 
 from basislake.examples import EXAMPLES
+from basislake.examples.carry import CARRY
+from basislake.examples.proofs import PROOFS
 from lake import Lake
 from tests.ailing import UNANSWERED
 from tests.market import basislake, command
@@ -26,7 +28,7 @@ BLOCKS = dict(BLOCK.findall(PAGE.read_text()))
 CALLED_BY_NAME = "import sys; sys.argv[0] = 'basislake'; from basislake.cli import main; main()"
 MAY_BE_EMPTY = {
     "long-gaps", "ohlc-violations", "gaps", "quarantine", "quarterly-rolls", "unmatched", "failed",
-    "month-before-expiry", "funding-proof", "delivery-proof", "index-chain",
+    "month-before-expiry", *(each.name for each in (*CARRY, *PROOFS)),
 }  # fmt: skip
 
 

@@ -34,15 +34,16 @@ def run(script: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_there_is_one_in_polars_and_one_in_duckdb() -> None:
-    assert [script.name for script in SCRIPTS] == ["duckdb_basis.py", "polars_basis.py"]
+def test_there_is_one_in_polars_one_in_duckdb_and_one_of_carry_in_both() -> None:
+    names = [script.name for script in SCRIPTS]
+    assert names == ["carry.py", "duckdb_basis.py", "polars_basis.py"]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_an_example_runs_as_a_script_and_prints_figures_of_the_lake(
-    where: Lake, script: Path
+    where: Lake, carry_lake: Lake, script: Path
 ) -> None:
-    out = run(script, where.uri)
+    out = run(script, (carry_lake if script.stem == "carry" else where).uri)
     assert out.count("shape: ") >= 3
     assert "BTC" in out
     assert "ETH" in out

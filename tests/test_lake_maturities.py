@@ -1,8 +1,6 @@
 """The basis at constant maturity: three methods, their legs, and the steps."""
 
-import json
 import tempfile
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ from tests.lakes import Row, basis_row, instrument, lake_of
 from tests.profiles import examples
 from tests.strategies import minute
 
-CARRY = Path(__file__).parent.parent.parent / "shared/recordings/carry"
 # The last minute of an hour, from which expiries are a whole number of days away.
 LAST = minute(59)
 DAY = timedelta(days=1)
@@ -86,7 +83,8 @@ def test_the_method_is_forward_where_none_is_named(tmp_path: Path) -> None:
     [
         ("constant_maturity_by(60, 'spline', 'perpetual')", "forward, linear or nearest"),
         ("constant_maturity_by(60, NULL, 'perpetual')", "forward, linear or nearest"),
-        ("constant_maturity_by(60, 'forward', 'index')", "the lake holds no index yet"),
+        ("constant_maturity_by(60, 'forward', 'spot')", "perpetual or index, not spot"),
+        ("constant_maturity_by(60, 'forward', NULL)", "perpetual or index, not NULL"),
     ],
 )
 def test_an_unknown_method_or_reference_is_refused(call: str, reason: str, tmp_path: Path) -> None:
@@ -128,39 +126,6 @@ def test_steps_end_with_their_last_minute_and_are_as_long_as_asked(tmp_path: Pat
     daily = ask(where, f"SELECT DISTINCT ts FROM {by('forward', 1440)} ORDER BY 1")
     assert daily == [(minute(1_439),), (minute(2_879),)]
     assert len(ask(where, f"SELECT DISTINCT ts FROM {by('forward', 1)}")) == 3_000
-
-
-@pytest.mark.skipif(not CARRY.exists(), reason="the recordings in ../shared are not here")
-@pytest.mark.parametrize(
-    ("method", "at_90_days"),
-    [("linear", 5.325135), ("forward", 5.329835), ("nearest", 5.343893)],
-)
-def test_a_recorded_curve_gives_the_golden_figures(
-    method: str, at_90_days: float, tmp_path: Path
-) -> None:
-    """Against the index of that moment, which takes the perpetual's place in the rows."""
-    moment, index = datetime.fromisoformat("2026-09-20T21:17:16.004Z"), 80815.88
-    records = _recorded("get_instruments_BTC_future_2026-09-20.json")
-    expiries = {row["instrument_name"]: row["expiration_timestamp"] for row in records}
-    curve = _recorded("get_book_summary_by_currency_BTC_future_2026-09-20.json")
-    rows = []
-    for name, mark in ((row["instrument_name"], row["mark_price"]) for row in curve):
-        days = (expiries[name] / 1000 - moment.timestamp()) / 86_400
-        if name != "BTC-PERPETUAL":
-            pct = (mark / index - 1) * 100
-            figures = {"days_to_expiry": days, "annualised_pct": pct * 365 / days}
-            ts = moment.replace(second=0, microsecond=0)
-            rows.append(basis_row(name, ts, moment, pct, **figures))
-    assert len(rows) == 12
-    where = lake_with(tmp_path, rows)
-    (found,) = ask(where, f"SELECT annualised_pct FROM {by(method, 1)} WHERE days = 90")
-    assert found == (pytest.approx(at_90_days, abs=1e-6),)
-
-
-def _recorded(name: str) -> list[Mapping[str, Any]]:
-    content = json.loads((CARRY / name).read_text())
-    rows: list[Mapping[str, Any]] = content["result"] if isinstance(content, dict) else content
-    return rows
 
 
 CURVES = st.dictionaries(

@@ -137,6 +137,7 @@ def test_one_is_singular(count: int, said: str) -> None:
     [
         (["status"], {80: None, 120: None}),
         (["curve"], {80: True, 120: False}),
+        (["carry"], {80: True, 140: False}),
         (["explain", "BTC-12APR24", MINUTE], {80: True, 120: False}),
         (["instruments", "--offline"], {80: True, 120: False}),
         (["sql", "FROM basis LIMIT 3"], {80: True, 120: True}),

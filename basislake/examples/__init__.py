@@ -2,12 +2,13 @@
 written from them.
 """
 
-from basislake.examples.carry import PROOFS
+from basislake.examples.carry import CARRY
 from basislake.examples.curve import CURVE
 from basislake.examples.example import Example
 from basislake.examples.history import HISTORY
 from basislake.examples.lines import CHECKS, CURVES, ELSEWHERE, LOOK_UP, SERIES, Line
 from basislake.examples.market import PRICES
+from basislake.examples.proofs import PROOFS
 from basislake.examples.soundness import SOUNDNESS
 from basislake.examples.volume import TRADING
 from lake.errors import UsageError
@@ -19,6 +20,7 @@ SUBJECTS: tuple[tuple[str, tuple[Line, ...], tuple[Example, ...]], ...] = (
     ("Prices and contracts", LOOK_UP, PRICES),
     ("The curve", CURVES, CURVE),
     ("The basis through time", SERIES, HISTORY),
+    ("Carry", (), CARRY),
     ("Trading", (), TRADING),
     ("Is the data complete and sound?", CHECKS, (*SOUNDNESS, *PROOFS)),
     ("In other tools", ELSEWHERE, ()),

@@ -36,6 +36,7 @@ _SHOWN = {
     "basis": Column("basis"),
     "basis_pct": Column("basis %", decimals=3),
     "annualised_pct": Column("annualised %", decimals=2),
+    "index_apr_pct": Column("index annualised %", decimals=2, rank=1),
     "future_traded_minutes_ago": Column("traded minutes ago"),
     "suspect": Column("suspect", rank=2),
 }
@@ -99,4 +100,6 @@ def _title(row: Mapping[str, Any]) -> str:
     untraded = f"not traded for {LOOK_BACK_DAYS} days"
     traded = untraded if ago is None else f"last traded {counted(ago, 'minute')} ago"
     perpetual = f"perpetual at {row['perpetual_close']:.12g}, {traded}"
-    return f"{row['coin']} at {row['ts']:%Y-%m-%d %H:%M}Z: {perpetual}"
+    index = row["index_price"]
+    known = "" if index is None else f"; index at {index:.12g} in the last full hour"
+    return f"{row['coin']} at {row['ts']:%Y-%m-%d %H:%M}Z: {perpetual}{known}"

@@ -10,14 +10,14 @@ from basislake.explain import Explanation
 from basislake.explain import explain as explanation_of
 from basislake.formulas import number
 from basislake.output import print_json
-from basislake.provenance import Fetched
+from basislake.provenance import Fetched, Made
 from basislake.settings import check_exists
 from basislake.sides import Row, Side
 from basislake.tables import paragraph, print_table
 from lake import Lake
 from lake.tables import CANDLES
 
-_FORMULA = ("column", "formula", "with the numbers", "value", Column("unit", rank=1))
+FORMULA = ("column", "formula", "with the numbers", "value", Column("unit", rank=1))
 # Of a candle, what is hidden first in a narrow terminal.
 _RANKS = {"cost": 1, "volume": 2}
 
@@ -40,8 +40,10 @@ def _show(found: Explanation) -> None:
     paragraph(_headline(found))
     click.echo()
     if found.formula:
-        rows = [[s.column, s.formula, s.numbers, _text(s.value), s.unit] for s in found.formula]
-        print_table("Formula", _FORMULA, rows)
+        rows = [
+            [s.column, s.formula, s.numbers, value_text(s.value), s.unit] for s in found.formula
+        ]
+        print_table("Formula", FORMULA, rows)
     if found.agrees is not None:
         paragraph(
             "The lake holds exactly these values."
@@ -53,13 +55,11 @@ def _show(found: Explanation) -> None:
     click.echo()
     _show_checks(found.sides)
     columns = ["instrument", "start", "end", "minutes", "status"]
-    rows = [
-        [interval[name] for name in columns] for side in found.sides for interval in side.coverage
-    ]
+    rows = [[interval[n] for n in columns] for side in found.sides for interval in side.coverage]
     print_table("Coverage around the minute", columns, rows)
     click.echo()
     _show_fetches(found.sides)
-    _show_made(found)
+    show_made(found.made, found.as_of)
 
 
 def _headline(found: Explanation) -> str:
@@ -108,10 +108,11 @@ def _show_checks(sides: list[Side]) -> None:
 def _show_fetches(sides: list[Side]) -> None:
     for side in sides:
         if side.fetched:
-            paragraph(f"Fetched: {side.instrument}: {_fetch_line(side.fetched)}")
+            paragraph(f"Fetched: {side.instrument}: {fetch_line(side.fetched)}")
 
 
-def _fetch_line(fetched: Fetched) -> str:
+def fetch_line(fetched: Fetched) -> str:
+    """Return how rows were fetched, in two lines."""
     run = f", run {fetched.run}" if fetched.run else ""
     return (
         f"committed {fetched.at:%Y-%m-%d %H:%M:%S}Z as batch {fetched.batch} by "
@@ -119,15 +120,16 @@ def _fetch_line(fetched: Fetched) -> str:
     )
 
 
-def _show_made(found: Explanation) -> None:
-    if found.made:
+def show_made(made: Made | None, as_of: int) -> None:
+    """Print which build made the rows, and as of which batch they were read."""
+    if made:
         paragraph(
-            f"Made by build {found.made.build} from batches up to {found.made.batch}, committed "
-            f"{found.made.at:%Y-%m-%d %H:%M:%S}Z by {found.made.program}."
+            f"Made by build {made.build} from batches up to {made.batch}, committed "
+            f"{made.at:%Y-%m-%d %H:%M:%S}Z by {made.program}."
         )
-    paragraph(f"Read as of batch {found.as_of}.")
+    paragraph(f"Read as of batch {as_of}.")
 
 
-def _text(value: object) -> object:
-    """Numbers with all their digits."""
+def value_text(value: object) -> object:
+    """Return numbers with all their digits."""
     return number(value) if isinstance(value, float) else value

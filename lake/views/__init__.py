@@ -5,6 +5,7 @@
 
 from lake.errors import LakeError
 from lake.tables import TABLES
+from lake.views.carry import CARRY_AT
 from lake.views.completeness import GAPS, UNMATCHED
 from lake.views.continuous import CONTINUOUS, CONTINUOUS_BETWEEN, ROLLS
 from lake.views.curves import TERM_STRUCTURE, TERM_STRUCTURE_LATEST
@@ -17,9 +18,14 @@ from lake.views.fronts import (
     FRONT_QUARTERLY_ADJUSTED,
     ROLLS_BY,
 )
+from lake.views.funding import FUNDING_DAILY, FUNDING_MONTHLY
+from lake.views.interest import OPEN_INTEREST_DAILY, WEIGHTED_BASIS_DAILY
 from lake.views.maturities import CONSTANT_MATURITY, CONSTANT_MATURITY_BY
+from lake.views.premium import INDEX_BASIS, INDEX_HOURLY, PERPETUAL_PREMIUM
 from lake.views.proofs import DELIVERY_PROOF, FUNDING_PROOF, INDEX_CHAIN
+from lake.views.realised import REALISED_CARRY
 from lake.views.rollups import BASIS_DAILY, BASIS_HOURLY, CANDLES_DAILY, CANDLES_HOURLY
+from lake.views.spreads import CALENDAR_SPREADS
 
 __all__ = ["VIEWS", "Parameter", "View", "plain_view"]
 
@@ -27,6 +33,7 @@ __all__ = ["VIEWS", "Parameter", "View", "plain_view"]
 VIEWS: tuple[View, ...] = (
     UNMATCHED,
     GAPS,
+    INDEX_HOURLY,
     TERM_STRUCTURE,
     TERM_STRUCTURE_LATEST,
     CONSTANT_MATURITY_BY,
@@ -47,6 +54,15 @@ VIEWS: tuple[View, ...] = (
     FUNDING_PROOF,
     INDEX_CHAIN,
     DELIVERY_PROOF,
+    PERPETUAL_PREMIUM,
+    INDEX_BASIS,
+    FUNDING_DAILY,
+    FUNDING_MONTHLY,
+    CARRY_AT,
+    REALISED_CARRY,
+    CALENDAR_SPREADS,
+    OPEN_INTEREST_DAILY,
+    WEIGHTED_BASIS_DAILY,
 )
 
 

@@ -2,6 +2,7 @@
 
 from lake.table import Column, Type
 from lake.tables import BASIS, INSTRUMENTS
+from lake.views.clock import annualised
 from lake.views.declaration import Parameter, View, columns_of
 
 COIN = Column("coin", Type.TEXT, "coin that the futures are of")
@@ -40,6 +41,27 @@ _COLUMNS = (
     _minutes_ago("future"),
     _minutes_ago("perpetual"),
     *columns_of(BASIS, "market_structure", "suspect"),
+    Column(
+        "index_price",
+        Type.FLOAT,
+        "index at the last full hour by the end of the minute",
+        "quote per base",
+        nullable=True,
+    ),
+    Column(
+        "index_basis_pct",
+        Type.FLOAT,
+        "(future_close - index_price) / index_price x 100",
+        "percent",
+        nullable=True,
+    ),
+    Column(
+        "index_apr_pct",
+        Type.FLOAT,
+        "index_basis_pct x 365 / days_to_expiry; null as annualised_pct is",
+        "percent a year",
+        nullable=True,
+    ),
 )
 
 
@@ -52,7 +74,7 @@ def _curve_sql(minutes: str) -> str:
     names = ", ".join(column.name for column in _COLUMNS)
     return f"""
         WITH minutes AS MATERIALIZED ({minutes}), curve AS MATERIALIZED (
-            SELECT coin, basis.*, futures.term, futures.expires_at,
+            SELECT coin, basis.*, futures.term, futures.expires_at, futures.price_index,
                    perpetuals.instrument AS perpetual
             FROM minutes
             JOIN instruments AS futures ON futures.base = coin
@@ -74,13 +96,20 @@ def _curve_sql(minutes: str) -> str:
         ), shown AS (
             SELECT curve.*,
                    date_diff('minute', of_future.ts, curve.ts) AS future_traded_minutes_ago,
-                   date_diff('minute', of_perpetual.ts, curve.ts) AS perpetual_traded_minutes_ago
+                   date_diff('minute', of_perpetual.ts, curve.ts) AS perpetual_traded_minutes_ago,
+                   index_price, (future_close - index_price) / index_price * 100 AS index_basis_pct
             FROM curve
+            LEFT JOIN index_hourly
+                ON index_name = price_index
+                AND hour_end = date_trunc('hour', curve.ts + INTERVAL 1 MINUTE)
             LEFT JOIN trades AS of_future ON of_future.instrument = curve.instrument
             LEFT JOIN trades AS of_perpetual ON of_perpetual.instrument = perpetual
         )
         SELECT {names}
-        FROM shown
+        FROM (
+            SELECT *, {annualised("index_basis_pct", "days_to_expiry")} AS index_apr_pct
+            FROM shown
+        )
         ORDER BY coin, expires_at, instrument
     """
 
@@ -92,9 +121,13 @@ TERM_STRUCTURE = View(
         "The rows of `basis` with ts <= moment < ts + 1 minute. A future that has no row in that "
         "very minute is not in it: nothing comes from another minute. Where nothing trades the "
         "exchange repeats the last close; the columns `..._minutes_ago` say how old it is, by "
-        "the newest candle of `candles` that traded."
+        "the newest candle of `candles` that traded. The index is that of the last full hour, so "
+        "up to an hour older than the minute, except in the minutes hh:59; it is null where "
+        "`funding` lacks that hour."
     ),
-    source="Tables `basis`, `candles` and `instruments`; `basislake curve --at` prints it.",
+    source=(
+        "Tables `basis`, `candles`, `instruments` and `funding`; `basislake curve --at` prints it."
+    ),
     columns=_COLUMNS,
     sql=_curve_sql("""
         SELECT DISTINCT base AS coin, date_trunc('minute', CAST(moment AS TIMESTAMPTZ)) AS ts

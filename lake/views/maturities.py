@@ -2,8 +2,10 @@
 
 from lake.table import Column, Type
 from lake.tables import BASIS
+from lake.views.clock import MINUTE_US
 from lake.views.curves import COIN
 from lake.views.declaration import Parameter, View, columns_of
+from lake.views.premium import INDEX_QUOTES_SQL
 
 # A week, and what monthlies and quarterlies span.
 MATURITY_DAYS = (7, 30, 60, 90, 120, 180)
@@ -36,7 +38,8 @@ _COLUMNS = (
     Column(
         "all_traded",
         Type.BOOL,
-        "whether the perpetual and both futures traded in the minute; null with annualised_pct",
+        "whether both futures, and the perpetual where it is the reference, traded in the minute; "
+        "null with annualised_pct",
         nullable=True,
     ),
 )
@@ -55,11 +58,13 @@ CONSTANT_MATURITY_BY = View(
         "no future expires on one of the two sides: nothing is extrapolated. Method `nearest` is "
         "the annualised basis of the one future whose expiry is nearest to T, the nearer of two "
         f"equally near. Legs have at least {SHORTEST_LEG_DAYS} day to expiry. Suspect rows are "
-        "not used. A minute in which no row of `basis` is left has no row."
+        "not used. A minute in which no future is left has no row."
     ),
     source=(
-        "Tables `basis` and `instruments`. Simple rates, 365 days a year, no compounding. The "
-        "reference is `perpetual`, the close of the same minute; another reference is refused."
+        "Simple rates, 365 days a year, no compounding. Reference `perpetual`: the perpetual's "
+        "close of the same minute, by tables `basis` and `instruments`. Reference `index`: the "
+        "index at the end of the minute, as in `index_basis`, by tables `candles`, `instruments` "
+        "and `funding`; it is known at full hours, so other minutes than hh:59 have no row."
     ),
     columns=_COLUMNS,
     sql=f"""
@@ -67,11 +72,7 @@ CONSTANT_MATURITY_BY = View(
             SELECT unnest({list(MATURITY_DAYS)}::BIGINT[]) AS days,
                    CASE WHEN method IN ('forward', 'linear', 'nearest') THEN method
                         ELSE error('The method is forward, linear or nearest, not '
-                                   || coalesce(method, 'NULL') || '.') END AS chosen,
-                   CASE WHEN reference = 'perpetual' THEN reference
-                        ELSE error('The reference is perpetual, not '
-                                   || coalesce(reference, 'NULL')
-                                   || ': the lake holds no index yet.') END AS against
+                                   || coalesce(method, 'NULL') || '.') END AS chosen
         ), quotes AS (
             SELECT base AS coin, ts,
                    {{'away': days_to_expiry, 'instrument': basis.instrument,
@@ -79,16 +80,28 @@ CONSTANT_MATURITY_BY = View(
                      'traded': future_traded AND perpetual_traded}} AS quote
             FROM basis
             JOIN instruments USING (instrument)
-            WHERE (epoch_us(ts) // 60000000 + 1) % step_minutes = 0
+            WHERE (epoch_us(ts) // {MINUTE_US} + 1) % step_minutes = 0
                 AND days_to_expiry >= {SHORTEST_LEG_DAYS}
                 AND NOT suspect
+                AND CASE WHEN reference IN ('perpetual', 'index') THEN reference = 'perpetual'
+                         ELSE error('The reference is perpetual or index, not '
+                                    || coalesce(reference, 'NULL') || '.') END
+            UNION ALL
+            SELECT coin, make_timestamptz(end_us - {MINUTE_US}),
+                   {{'away': days, 'instrument': instrument, 'pct': apr_pct,
+                     'total': apr_pct * days, 'traded': traded}}
+            FROM ({INDEX_QUOTES_SQL})
+            WHERE (end_us // {MINUTE_US}) % step_minutes = 0
+                AND days >= {SHORTEST_LEG_DAYS}
+                AND NOT suspect
+                AND apr_pct IS NOT NULL
+                AND reference = 'index'
         ), neighbours AS (
             SELECT coin, ts, days, chosen,
                    max(quote) FILTER (WHERE quote.away <= days) AS near,
                    min(quote) FILTER (WHERE quote.away >= days) AS far
             FROM quotes
             CROSS JOIN distances
-            WHERE against IS NOT NULL
             GROUP BY coin, ts, days, chosen
         ), picks AS (
             SELECT *,
@@ -118,7 +131,9 @@ CONSTANT_MATURITY_BY = View(
     parameters=(
         Parameter("step_minutes", "length of a step in minutes", "1440"),
         Parameter("method", "forward, linear or nearest", "'forward'"),
-        Parameter("reference", "what the basis is measured against: perpetual", "'perpetual'"),
+        Parameter(
+            "reference", "what the basis is measured against: perpetual or index", "'perpetual'"
+        ),
     ),
 )
 

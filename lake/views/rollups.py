@@ -2,11 +2,9 @@
 
 from lake.table import Column, Type
 from lake.tables import BASIS, CANDLES
+from lake.views.clock import DAY_STARTS_AT_HOUR, HOUR_US
 from lake.views.declaration import View, columns_of
 
-# The exchange's day: its dated futures expire and its accounts settle at 08:00 UTC.
-DAY_STARTS_AT_HOUR = 8
-_MICROSECONDS_PER_HOUR = 3_600_000_000
 _LENGTHS_H = {"hourly": 1, "daily": 24}
 _MEANT = {
     "hourly": "of a full hour",
@@ -23,10 +21,10 @@ _SUSPECT_MINUTES = Column("suspect_minutes", Type.INT, "minutes that are suspect
 def _start_sql(length_h: int) -> str:
     """The start of the period that holds `ts`.
 
-    Whole numbers, since `date_trunc` of times with a zone asks a calendar for every row.
+    In microseconds; see `lake.views.clock`.
     """
-    length = length_h * _MICROSECONDS_PER_HOUR
-    offset = DAY_STARTS_AT_HOUR * _MICROSECONDS_PER_HOUR
+    length = length_h * HOUR_US
+    offset = DAY_STARTS_AT_HOUR * HOUR_US
     return f"make_timestamptz((epoch_us(ts) - {offset}) // {length} * {length} + {offset})"
 
 

@@ -1,0 +1,195 @@
+"""Rows of funding, deliveries or settlements behind a number, the calls that brought them, and what
+is missing among them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from basislake.provenance import Fetched
+from ingest.runs import run_of
+from ingest.windows import milliseconds
+from lake import Lake
+from lake.carry_tables import (
+    DELIVERIES,
+    FUNDING,
+    RAW_DELIVERIES,
+    RAW_FUNDING,
+    RAW_SETTLEMENTS,
+    REJECTED,
+    SETTLEMENTS,
+)
+from lake.coverage import PRESENT
+from lake.spans import Span
+from lake.table import BATCH, Table
+from lake.tables import ASKS, COVERAGE
+
+Row = dict[str, Any]
+
+# By dataset: its tables, the column of its time, and whether a step is labelled by its end.
+_TABLES: Mapping[str, tuple[Table, Table, str]] = {
+    "funding": (FUNDING, RAW_FUNDING, "hour_end"),
+    "deliveries": (DELIVERIES, RAW_DELIVERIES, "delivered_at"),
+    "settlements": (SETTLEMENTS, RAW_SETTLEMENTS, "settled_at"),
+}
+_STATUS = {
+    "present": "the exchange sent it",
+    "no_data": "the exchange was asked and had nothing yet",
+    "missing": "the exchange was asked more than once, and each answer lacked it",
+    "failed": "the exchange gave no usable answer; `basislake backfill` asks again",
+    "never_asked": "the exchange was never asked; `basislake backfill` does",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Rows of one table that a number is worked out from.
+
+    Attributes:
+        name: what they are in the formula.
+        table: that holds them.
+        subject: the instrument, or the index, that they are of.
+        start: the rows lie after it, UTC.
+        end: and at or before it.
+        expected: how many rows there should be.
+        rows: that there are.
+        missing: why rows are missing, empty where none is.
+        rejected: raw rows of the span that are not among the curated, with the rules they broke.
+        fetched: the calls that brought the rows, each once.
+    """
+
+    name: str
+    table: str
+    subject: str
+    start: datetime
+    end: datetime
+    expected: int
+    rows: list[Row]
+    missing: list[str]
+    rejected: list[Row]
+    fetched: list[Fetched]
+
+
+def input_of(
+    where: Lake, name: str, dataset: str, subject: str, span: Span, expected: int
+) -> Input:
+    """Gather the rows of a dataset with a time in (start, end] of a span.
+
+    Args:
+        where: the lake, as it is or as of a batch.
+        name: what the rows are in the formula.
+        dataset: funding, deliveries or settlements.
+        subject: the instrument or index.
+        span: start exclusive and end inclusive.
+        expected: how many rows there should be.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    table, raw, time = _TABLES[dataset]
+    is_in = (
+        (pl.col(table.key[0]) == subject) & (pl.col(time) > span.start) & (pl.col(time) <= span.end)
+    )
+    rows: list[Row] = where.snapshot(table).read(is_in).to_dicts()
+    missing, rejected = [], []
+    if len(rows) < expected:
+        rejected = _rejected(where, dataset, subject, span)
+        missing = _missing(where, dataset, subject, span, is_rejected=bool(rejected))
+    brought = where.snapshot(raw).read(is_in)
+    return Input(
+        name=name,
+        table=table.name,
+        subject=subject,
+        start=span.start,
+        end=span.end,
+        expected=expected,
+        rows=rows,
+        missing=missing,
+        rejected=rejected,
+        fetched=_fetched(where, dataset, subject, span, brought[BATCH].unique().to_list()),
+    )
+
+
+def _rejected(where: Lake, dataset: str, subject: str, span: Span) -> list[Row]:
+    rows: list[Row] = (
+        where.snapshot(REJECTED)
+        .read(
+            pl.col("dataset") == dataset,
+            pl.col("instrument") == subject,
+            pl.col("ts") > span.start,
+            pl.col("ts") <= span.end,
+        )
+        .to_dicts()
+    )
+    return rows
+
+
+def _missing(
+    where: Lake, dataset: str, subject: str, span: Span, *, is_rejected: bool
+) -> list[str]:
+    """Why rows are missing, by the coverage of the span; a part that nobody asked for has none."""
+    own = where.read(COVERAGE).filter(
+        pl.col("dataset") == dataset,
+        pl.col("instrument") == subject,
+        pl.col("start") < span.end,
+        pl.col("end") > span.start,
+    )
+    found = [
+        f"{max(start, span.start):%Y-%m-%d %H:%M}Z to {min(end, span.end):%Y-%m-%d %H:%M}Z: "
+        f"{_STATUS[status]}"
+        for start, end, status in own.select("start", "end", "status").iter_rows()
+        if status != PRESENT
+    ]
+    if is_rejected:
+        found.append("a row broke a rule, so it is in `rejected`")
+    covered = sum((min(e, span.end) - max(s, span.start)).total_seconds()
+                  for s, e in own.select("start", "end").iter_rows())  # fmt: skip
+    if covered < (span.end - span.start).total_seconds():
+        found.append(f"a part of it: {_STATUS['never_asked']}")
+    return found or ["no build has taken it up; `basislake build` does"]
+
+
+def _fetched(
+    where: Lake, dataset: str, subject: str, span: Span, batches: list[int]
+) -> list[Fetched]:
+    if not batches:
+        return []
+    asks = where.snapshot(ASKS).since(
+        min(batches) - 1,
+        pl.col("dataset") == dataset,
+        pl.col("instrument") == subject,
+        pl.col("status") == PRESENT,
+        pl.col("start") < span.end,
+        pl.col("end") > span.start,
+        pl.col(BATCH).is_in(batches),
+    )
+    windows = asks.unique(["batch", "window_start", "window_end"]).sort("window_start", "batch")
+    return [
+        Fetched(
+            ask["batch"],
+            ask["at"],
+            ask["program"],
+            run_of(ask["run"]) if ask["run"] else None,
+            window := Span(ask["window_start"], ask["window_end"]),
+            _call(dataset, subject, window),
+        )
+        for ask in windows.iter_rows(named=True)
+    ]
+
+
+def _call(dataset: str, subject: str, window: Span) -> str:
+    """The call for a window; of lists that come in pages, the method and the days."""
+    if dataset == "funding":
+        return (
+            f"public/get_funding_rate_history?instrument_name={subject}"
+            f"&start_timestamp={milliseconds(window.start)}"
+            f"&end_timestamp={milliseconds(window.end)}"
+        )
+    pages = f"(pages of {window.start:%Y-%m-%d %H:%M}Z to {window.end:%Y-%m-%d %H:%M}Z)"
+    if dataset == "deliveries":
+        return f"public/get_delivery_prices?index_name={subject} {pages}"
+    # Where the exchange does not serve the instrument any more, its coin is asked for.
+    return f"public/get_last_settlements_by_instrument?instrument_name={subject} {pages}"

@@ -1,0 +1,126 @@
+"""`carry`: basis, funding and open interest of every open future in one minute."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import polars as pl
+
+from basislake.columns import Column
+from basislake.output import print_json, say
+from basislake.settings import check_exists
+from basislake.tables import print_table
+from ingest.selection import select
+from lake import Lake, duck
+from lake.spans import floor_minute
+from lake.tables import BASIS, INSTRUMENTS
+from lake.views.carry import CARRY_AT, TRAILING_DAYS
+
+_NEWEST = """
+    SELECT base AS coin, max(ts) AS ts
+    FROM basis
+    JOIN instruments USING (instrument)
+    GROUP BY base
+    ORDER BY base
+"""
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+# What of a row is shown, and how; the first hidden in a narrow terminal have the highest rank.
+_SHOWN = {
+    "instrument": Column("instrument"),
+    "term": Column("term", rank=5),
+    "expires_at": Column("expires", rank=6),
+    "days_to_expiry": Column("days left", decimals=2),
+    "future_close": Column("future close", rank=3),
+    "perpetual_basis_pct": Column("basis %", decimals=3, rank=4),
+    "perpetual_apr_pct": Column("annualised %", decimals=2),
+    "index_basis_pct": Column("index basis %", decimals=3, rank=4),
+    "index_apr_pct": Column("index annualised %", decimals=2),
+    "less_funding_7d_pct": Column("less funding 7 days", decimals=2),
+    "less_funding_30d_pct": Column("less funding 30 days", decimals=2),
+    "open_interest": Column("open interest USD", decimals=0),
+    "future_traded": Column("traded", rank=1),
+    "suspect": Column("suspect", rank=2),
+}
+
+
+def carry(
+    where: Lake, moment: datetime | None, currencies: tuple[str, ...], *, as_json: bool
+) -> int:
+    """See `basislake.commands.carry`; return the exit code."""
+    check_exists(where)
+    found = _ask(where, moment, select(currencies).currencies)
+    if as_json:
+        at = floor_minute(moment) if moment else found["ts"].max()
+        print_json({"at": at, "carry": found.to_dicts()})
+    else:
+        _show(found)
+    has_prices = found["future_close"].is_not_null().any()
+    if not has_prices:
+        say("No open future has a price there. `basislake status` shows what the lake holds.")
+    return 0 if has_prices else 1
+
+
+def _ask(where: Lake, moment: datetime | None, coins: tuple[str, ...]) -> pl.DataFrame:
+    """The rows of `carry_at`: of one moment, or of each coin at its newest minute."""
+    connection = where.duckdb([CARRY_AT.name, INSTRUMENTS.name, BASIS.name])
+    try:
+        newest = {} if moment else dict(duck.rows(connection, _NEWEST).rows())
+        # A time is written by its type, so no text of the user's gets into a query.
+        moments = {moment} if moment else {ts for c, ts in newest.items() if c in (coins or newest)}
+        # Without a basis there is no newest minute; a moment of long ago has the columns.
+        rows = pl.concat(
+            duck.rows(connection, f"FROM {CARRY_AT.name}('{ts.isoformat()}')")
+            for ts in moments or {_LONG_AGO}
+        )
+    finally:
+        connection.close()
+    is_wanted = pl.col("coin").is_in(coins) if coins else pl.lit(value=True)
+    if not moment:
+        is_wanted &= pl.col("ts") == pl.col("coin").replace_strict(
+            newest, default=None, return_dtype=rows.schema["ts"]
+        )
+    return rows.filter(is_wanted).sort("coin", "expires_at", "instrument")
+
+
+def _show(found: pl.DataFrame) -> None:
+    for place, (_, rows) in enumerate(found.group_by("coin", maintain_order=True)):
+        if place:
+            click.echo()
+        print_table(
+            _title(rows.row(0, named=True)),
+            list(_SHOWN.values()),
+            rows.select(*_SHOWN).rows(),
+            note=_missing(rows),
+        )
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    """The coin, the minute, and what is the same for each future: perpetual, index, funding."""
+    index = f"index {_price(row['index_price'])} of {row['index_hour_end']:%H:%M}Z"
+    paid = ", ".join(f"{_rate(row[f'funding_{n}d_pct'])} in {n} days" for n in TRAILING_DAYS)
+    return (
+        f"{row['coin']} at {row['ts']:%Y-%m-%d %H:%M}Z: perpetual {_price(row['perpetual_close'])},"
+        f" {index}, funding a year {paid}"
+    )
+
+
+def _price(value: float | None) -> str:
+    return "-" if value is None else f"{value:.12g}"
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} %"
+
+
+def _missing(rows: pl.DataFrame) -> str:
+    """What is missing, and of which futures, a line each."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in rows.select("instrument", "reason").rows():
+        for part in reason.split("; ") if reason else []:
+            by_reason.setdefault(part, []).append(name)
+    lines = []
+    for reason, names in by_reason.items():
+        of = "every future" if len(names) == rows.height > 1 else ", ".join(names)
+        lines.append(f"Missing: {reason} ({of}).")
+    return "\n".join(lines)

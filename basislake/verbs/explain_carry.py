@@ -1,0 +1,131 @@
+"""`explain --of`: how one number of carry came about, printed."""
+
+import math
+from collections.abc import Iterable
+from datetime import datetime
+
+import click
+
+from basislake.asof import opened
+from basislake.columns import Column, Kind
+from basislake.explain_carry import CarryExplanation, explain_carry
+from basislake.formulas import number
+from basislake.inputs import Input
+from basislake.output import print_json
+from basislake.settings import check_exists
+from basislake.sides import Side
+from basislake.tables import paragraph, print_table
+from basislake.verbs.explain import FORMULA, fetch_line, show_made, value_text
+from lake import Lake
+from lake.counts import counted
+
+# Of a formula of many rows the first and the last are shown; `--json` has all.
+_SHOWN = 3
+
+
+def explain(
+    of: str,
+    instrument: str,
+    time: datetime,
+    where: Lake,
+    as_of: int | datetime | None,
+    *,
+    as_json: bool,
+) -> int:
+    """See `basislake.commands.explain`; return the exit code."""
+    check_exists(where)
+    with opened(where, as_of) as still:
+        found = explain_carry(still, of, instrument.strip().upper(), time)
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+    return 0
+
+
+def _show(found: CarryExplanation) -> None:
+    paragraph(_headline(found))
+    click.echo()
+    if found.formula:
+        rows = [
+            [s.column, s.formula, s.numbers, value_text(s.value), s.unit] for s in found.formula
+        ]
+        print_table("Formula", FORMULA, rows)
+    if found.agrees is not None:
+        paragraph(
+            "The view gives the same values, to the last digits of a sum."
+            if found.agrees
+            else "The view gives OTHER values: please report this."
+        )
+        click.echo()
+    if found.sides:
+        _show_closes(found.sides)
+        click.echo()
+    for given in found.inputs:
+        _show_input(given)
+    _show_calls(found)
+    show_made(found.made, found.as_of)
+
+
+def _headline(found: CarryExplanation) -> str:
+    what = f"{found.instrument}, {found.of} of {found.at:%Y-%m-%d %H:%M}Z"
+    if found.reason is None:
+        return f"{what}: every input is stored."
+    return f"{what}: {'not all is known' if found.row else 'no row'}. {found.reason}"
+
+
+def _show_closes(sides: Iterable[Side]) -> None:
+    rows = [
+        [
+            side.instrument,
+            f"{side.ts:%Y-%m-%d %H:%M}Z",
+            side.candle["close"] if side.candle else None,
+            side.candle["traded"] if side.candle else None,
+            side.status,
+            side.reason.text if side.reason else "",
+        ]
+        for side in sides
+    ]
+    close = Column("close", Kind.EXACT)
+    columns: list[str | Column] = ["instrument", "minute", close, "traded", "coverage", "reason"]
+    print_table("Closes", columns, rows)
+
+
+def _show_input(given: Input) -> None:
+    span = f"after {given.start:%Y-%m-%d %H:%M}Z, to {given.end:%Y-%m-%d %H:%M}Z"
+    count = f"{len(given.rows):,} of {counted(given.expected, 'row')}"
+    title = f"{given.name}: {count} of `{given.table}`, {given.subject}, {span}"
+    if not given.rows:
+        paragraph(title)
+    else:
+        names = [name for name in given.rows[0] if name not in ("instrument", "index_name")]
+        columns = [
+            Column(name, Kind.MEASURE if isinstance(given.rows[0][name], float) else Kind.PLAIN)
+            for name in names
+        ]
+        rows = [[value_text(row[name]) for name in names] for row in given.rows]
+        left_out = len(rows) - 2 * _SHOWN
+        shown = rows if left_out <= 0 else [*rows[:_SHOWN], *rows[-_SHOWN:]]
+        more = f"{counted(left_out, 'row')} between them; `--json` has all." if left_out > 0 else ""
+        if given.table == "funding" and len(rows) > 1:
+            total = math.fsum(row["interest_1h"] for row in given.rows)
+            more = f"{more} interest_1h adds up to {number(total)}.".strip()
+        print_table(title, columns, shown, note=more)
+    for line in given.missing:
+        paragraph(f"Missing: {line}.")
+    for row in given.rejected:
+        paragraph(f"Rejected: {row['ts']:%Y-%m-%d %H:%M}Z, for it broke {', '.join(row['rules'])}.")
+    click.echo()
+
+
+def _show_calls(found: CarryExplanation) -> None:
+    for side in found.sides:
+        if side.fetched:
+            paragraph(f"Fetched: {side.instrument}: {fetch_line(side.fetched)}")
+    told: set[str] = set()
+    for given in found.inputs:
+        for fetched in given.fetched:
+            line = f"Fetched: {given.table} of {given.subject}: {fetch_line(fetched)}"
+            if line not in told:
+                told.add(line)
+                paragraph(line)

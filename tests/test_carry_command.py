@@ -1,0 +1,75 @@
+"""The verb `carry`, and the example queries of carry, on a lake with all that they need."""
+
+import re
+
+import polars as pl
+import pytest
+
+from basislake.examples.carry import CARRY
+from lake import Lake
+from tests.carry_lakes import END, LIVES, MINUTE, START
+from tests.market import basislake
+
+QUERIES = {each.name: each.sql for each in CARRY}
+
+
+def ask(where: Lake, name: str) -> pl.DataFrame:
+    return where.sql(QUERIES[name])
+
+
+@pytest.mark.parametrize("name", [name for name in QUERIES if name != "carry-unknown"])
+def test_an_example_query_of_carry_answers(carry_lake: Lake, name: str) -> None:
+    found = ask(carry_lake, name)
+    assert found.height > 0
+    figures = found.select(pl.selectors.numeric() - pl.selectors.contains("change"))
+    assert figures.width > 0
+    # No future lies beyond the longest distances.
+    most = 4 if name == "methods" else 0
+    assert all(column.null_count() <= most * 2 for column in figures)
+
+
+def test_example_queries_of_carry_agree_with_the_views(carry_lake: Lake) -> None:
+    assert ask(carry_lake, "carry-unknown").is_empty()
+    rolled = ask(carry_lake, "rolled-quarterly").filter(coin="BTC")
+    assert rolled["instrument"].to_list() == ["BTC-29MAR24", "BTC-28JUN24"]
+    assert rolled["rolled_at"].to_list() == [START, LIVES["29MAR24"][0]]
+    assert rolled["total_net_pct"][-1] == pytest.approx(rolled["net_pct"].sum())
+    realised = carry_lake.sql("FROM realised_carry WHERE days >= 7")
+    by_quarter = ask(carry_lake, "carry-by-quarter")
+    assert by_quarter["carries"].sum() == realised.height
+    mean = (by_quarter["net_apr_pct"] * by_quarter["carries"]).sum() / realised.height
+    assert mean == pytest.approx(realised["net_apr_pct"].mean())
+    richest = ask(carry_lake, "richest").filter(coin="BTC")
+    assert richest.select("front", "back").rows() == [("BTC-27SEP24", "BTC-27DEC24")]
+
+
+def test_the_command_prints_what_the_view_has(carry_lake: Lake) -> None:
+    at = ("--lake", carry_lake.uri)
+    newest = basislake(None, "carry", *at, "--json").json
+    expected = carry_lake.sql(f"FROM carry_at('{END - MINUTE}')")
+    assert [row["instrument"] for row in newest["carry"]] == expected["instrument"].to_list()
+    for name in ("perpetual_apr_pct", "index_apr_pct", "less_funding_30d_pct", "open_interest"):
+        assert [row[name] for row in newest["carry"]] == expected[name].to_list()
+        assert expected[name].null_count() == 0
+    printed = basislake(None, "carry", *at, "--at", "2024-03-28T07:59Z", "--currency", "eth").out
+    (row,) = carry_lake.sql("""
+        FROM carry_at('2024-03-28 07:59') WHERE instrument = 'ETH-28JUN24'
+    """).to_dicts()
+    (line,) = (line for line in printed.splitlines() if line.startswith("ETH-28JUN24"))
+    for name in ("perpetual_apr_pct", "index_apr_pct", "less_funding_7d_pct"):
+        assert f"{row[name]:.2f}" in line.split()
+    assert f"funding a year {row['funding_7d_pct']:.2f} % in 7 days" in printed
+    assert "BTC" not in printed
+    curve = basislake(None, "curve", *at, "--json").json["curve"]
+    assert [row["index_apr_pct"] for row in curve] == expected["index_apr_pct"].to_list()
+
+
+def test_what_is_missing_is_named_below_the_table(carry_lake: Lake) -> None:
+    early = basislake(None, "carry", "--lake", carry_lake.uri, "--at", f"{START:%Y-%m-%dT%H:59Z}")
+    assert early.code == 0
+    lacking = r"Missing: (\d+) of (\d+) hours of funding are missing \(every future\)"
+    told = re.findall(lacking, early.out)
+    assert told == [("166", "168"), ("718", "720")] * 2
+    late = basislake(None, "carry", "--lake", carry_lake.uri, "--at", "2024-08-01")
+    assert (late.code, "No open future has a price there" in late.err) == (1, True)
+    assert "Missing: the future has no candle (every future)." in late.out
