@@ -90,14 +90,14 @@ def test_all_is_well_and_the_replies_are_saved_and_judged_again(
             {"fields": {"colour": 4}},
             0,
             "no data at risk",
-            "Differs: fields: relied on: ",
+            "WARNING fields: relied on: ",
         ),
         (
             "expiry",
             {"bars": []},
             1,
             "data at risk by expired-candles",
-            "Data at risk: expired-candles: relied on: www serves candles",
+            "ERROR Problem: expired-candles: relied on: www serves candles",
         ),
     ],
 )

@@ -144,7 +144,7 @@ def _conclude(outcomes: list[Outcome], at_risk: list[str], path: str | None) -> 
     click.echo()
     for each in outcomes:
         if each.verdict is Verdict.DIFFERS:
-            label = "Data at risk" if each.is_data_at_risk else "Differs"
+            label = "Problem" if each.is_data_at_risk else "Warning"
             say(
                 f"{label}: {each.name}: relied on: {each.relied_on}. Seen: {each.seen}. {each.then}"
             )

@@ -49,9 +49,9 @@ _SHOWN = 3
 
 
 def _hosts(at: Evidence) -> Finding:
-    away = {seen.host: seen.failure for seen in at.calls.values() if seen.is_unreachable}
+    away = {seen.failure.rstrip("."): None for seen in at.calls.values() if seen.is_unreachable}
     if away:
-        return differs("; ".join(away.values()).rstrip("."))
+        return differs("; ".join(away))
     closed = {seen.host for seen in at.calls.values()} - {
         seen.host for seen in at.calls.values() if not seen.failure
     }
