@@ -1,6 +1,7 @@
 """Funding, its totals, delivery prices and settlements, asked of the simulated exchange."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,10 +18,11 @@ from basislake.exchange.server import SimulatedExchange
 from ingest.datasets.dataset import Dataset
 from ingest.datasets.deliveries import DELIVERIES
 from ingest.datasets.funding import FUNDING
+from ingest.datasets.funding import read as read_funding
 from ingest.datasets.funding_totals import FUNDING_TOTALS
 from ingest.datasets.settlements import SETTLEMENTS
 from ingest.exchange import Exchange, Tally
-from ingest.replies import Page
+from ingest.replies import Answer, Page
 from lake.errors import TransientError
 from lake.spans import Span
 
@@ -95,6 +97,29 @@ def test_the_hour_that_is_not_over_is_still_to_be_asked(ask: Callable[..., Page]
     # The hour that ended at 12:00 is half a minute old.
     assert page.asked == Span(day(2020, 10, 1), day(2020, 10, 1, 11))
     assert page.frame["hour_end"].max() == day(2020, 10, 1, 11)
+
+
+LATE = Answer([], day(2020, 10, 1, 12) + timedelta(minutes=2))
+
+
+def late_hours(*ends: datetime) -> Answer:
+    """An answer two minutes after 12:00 with the hours that end then."""
+    cells = {"index_price": 1.0, "prev_index_price": 1.0, "interest_1h": 0.0, "interest_8h": 0.0}
+    return replace(LATE, result=[{"timestamp": milliseconds(end), **cells} for end in ends])
+
+
+def test_a_row_that_may_only_be_late_is_not_taken_for_missing() -> None:
+    noon = day(2020, 10, 1, 12)
+    window = Span(noon - 3 * HOUR, noon)
+    complete = read_funding(late_hours(noon - 2 * HOUR, noon - HOUR, noon), window)
+    assert complete.asked == window
+    page = read_funding(late_hours(noon - 2 * HOUR, noon - HOUR), window)
+    assert page.asked == Span(noon - 3 * HOUR, noon - HOUR)
+    # An hour that ended before 11:02 is not late any more, but missing.
+    page = read_funding(late_hours(noon - 2 * HOUR), window)
+    assert (page.asked.end, page.present[-1].end) == (noon - HOUR, noon - 2 * HOUR)
+    with pytest.raises(TransientError, match="not there yet"):
+        read_funding(LATE, Span(noon - HOUR, noon))
 
 
 def twice(rows: list[Row]) -> list[Row]:

@@ -125,7 +125,7 @@ def test_recorded_candles_arrive_unchanged_in_lake_and_postgresql(
 ) -> None:
     server_data(tmp_path / "postgres")
     with SimulatedExchange(replay_universe(CANDLES)) as server:
-        done = basislake(server, "run", "--lake", tmp_path, "--json")
+        done = basislake(server, "run", "--lake", tmp_path, "--data", "candles", "--json")
     assert done.code == 0, done.err
     candles = pl.read_parquet(CANDLES).sort("instrument", "ts")
     assert candles.height == 3346

@@ -7,12 +7,16 @@ from typing import TypeAlias
 
 import polars as pl
 
+from ingest.datasets.objects import malformed
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Page
 from lake.coverage import Coverage
 from lake.spans import Span, clip, common, merge
 from lake.steps import Steps
 from lake.table import Table
+
+# After so long a row that is not there is not late any more.
+_LATE = timedelta(hours=1)
 
 # From rows of `instruments` that were chosen (`ingest.selection.choose`) and the exchange's clock
 # to the steps that should be stored, by instrument or index, in the order to ask for them.
@@ -69,6 +73,28 @@ class Dataset:
     def calls(self, windows: Iterable[Span]) -> int:
         """Return how many calls some windows take, where none fails and no page is short."""
         return sum(-(-self.steps.count([window]) // self.rows_per_call) for window in windows)
+
+
+def without_late(asked: Span, covered: Sequence[Span], steps: Steps, at: datetime | None) -> Span:
+    """Return a window without its newest steps, where those have no row and were over less than an
+    hour ago: the exchange may be late, and what is late is not missing; pure.
+
+    Args:
+        asked: steps that were over when the exchange answered.
+        covered: steps that have a row, sorted.
+        steps: of the dataset.
+        at: the exchange's clock.
+
+    Raises:
+        TransientError: no other step is left.
+    """
+    if at is None:
+        return asked
+    last = covered[-1].end if covered else asked.start
+    end = min(asked.end, max(last, steps.floor(at - _LATE)))
+    if end <= asked.start:
+        raise malformed("its newest row is not there yet")
+    return Span(asked.start, end)
 
 
 def lives(

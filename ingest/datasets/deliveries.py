@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from ingest.datasets.dataset import Dataset
+from ingest.datasets.dataset import Dataset, without_late
 from ingest.datasets.objects import date_of, frame_of, malformed, number_of, objects, once
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
@@ -79,7 +79,7 @@ def read(rows: Sequence[Mapping[str, object]], window: Span, at: datetime | None
     is_asked = (pl.col("delivered_at") > asked.start) & (pl.col("delivered_at") <= asked.end)
     distinct, duplicates = once(frame.filter(is_asked), ["delivered_at"], "day")
     covered = ALL_DAYS.spans(distinct.select(_step).to_series())
-    return Page(distinct, duplicates, asked, tuple(covered))
+    return Page(distinct, duplicates, without_late(asked, covered, ALL_DAYS, at), tuple(covered))
 
 
 def _checked(answer: Answer, known: Collection[datetime]) -> Answer:

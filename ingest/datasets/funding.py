@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from ingest.datasets.dataset import Dataset, lives
+from ingest.datasets.dataset import Dataset, lives, without_late
 from ingest.datasets.objects import frame_of, malformed, number_of, objects, once, time_of
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
@@ -62,7 +62,8 @@ def read(answer: Answer, window: Span) -> Page:
     # Whether the exchange leaves out the start itself is not documented.
     is_asked = (pl.col("hour_end") > asked.start) & (pl.col("hour_end") <= asked.end)
     frame = frame.filter(is_asked)
-    return Page(frame, duplicates, asked, tuple(HOURS.spans(frame.select(_step).to_series())))
+    covered = HOURS.spans(frame.select(_step).to_series())
+    return Page(frame, duplicates, without_late(asked, covered, HOURS, answer.at), tuple(covered))
 
 
 def closed_part(window: Span, at: datetime | None) -> Span:

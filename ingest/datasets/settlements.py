@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from ingest.datasets.dataset import Dataset, lives
+from ingest.datasets.dataset import Dataset, lives, without_late
 from ingest.datasets.objects import frame_of, malformed, number_of, objects, once, text_of, time_of
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
@@ -123,8 +123,9 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
     frame = frame.with_columns(end=_end)
     frame = frame.filter((pl.col("end") > asked.start) & (pl.col("end") <= asked.end))
     distinct, duplicates = once(frame, ["settled_at", "type"], "settlement")
-    starts = distinct["end"].unique().sort().dt.offset_by("-24h")
-    return Page(distinct.drop("end"), duplicates, asked, tuple(DAYS.spans(starts)))
+    covered = DAYS.spans(distinct["end"].unique().sort().dt.offset_by("-24h"))
+    asked = without_late(asked, covered, DAYS, at)
+    return Page(distinct.drop("end"), duplicates, asked, tuple(covered))
 
 
 def _checked(answer: Answer, seen: Collection[str]) -> Answer:
