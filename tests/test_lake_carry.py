@@ -175,8 +175,8 @@ def check_index_and_premium(ask: Ask, market: Market) -> None:
     of_perpetual = ask("SELECT hour_end, close, index_price, premium_pct FROM perpetual_premium")
     expected = []
     for at in sorted(market.paid):
-        close, index = market.closes.get((PERPETUAL, at)), market.index[at]
-        expected.append((at, close, index, close_to(close and (close / index - 1) * 100)))
+        last, price = market.closes.get((PERPETUAL, at)), market.index[at]
+        expected.append((at, last, price, close_to(last and (last / price - 1) * 100)))
     assert of_perpetual.rows() == expected
     expected = []
     for (name, at), close in sorted(market.closes.items()):

@@ -85,7 +85,8 @@ def _show_closes(sides: Iterable[Side]) -> None:
         ]
         for side in sides
     ]
-    columns = ["instrument", "minute", Column("close", Kind.EXACT), "traded", "coverage", "reason"]
+    close = Column("close", Kind.EXACT)
+    columns: list[str | Column] = ["instrument", "minute", close, "traded", "coverage", "reason"]
     print_table("Closes", columns, rows)
 
 
