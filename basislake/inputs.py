@@ -93,7 +93,7 @@ def input_of(
     is_in = (
         (pl.col(table.key[0]) == subject) & (pl.col(time) > span.start) & (pl.col(time) <= span.end)
     )
-    rows: list[Row] = where.snapshot(table).read(is_in).to_dicts()
+    rows: list[Row] = list(where.snapshot(table).read(is_in).iter_rows(named=True))
     missing, rejected = [], []
     if len(rows) < expected:
         rejected = _rejected(where, dataset, subject, span)
@@ -114,17 +114,13 @@ def input_of(
 
 
 def _rejected(where: Lake, dataset: str, subject: str, span: Span) -> list[Row]:
-    rows: list[Row] = (
-        where.snapshot(REJECTED)
-        .read(
-            pl.col("dataset") == dataset,
-            pl.col("instrument") == subject,
-            pl.col("ts") > span.start,
-            pl.col("ts") <= span.end,
-        )
-        .to_dicts()
+    rows = where.snapshot(REJECTED).read(
+        pl.col("dataset") == dataset,
+        pl.col("instrument") == subject,
+        pl.col("ts") > span.start,
+        pl.col("ts") <= span.end,
     )
-    return rows
+    return list(rows.iter_rows(named=True))
 
 
 def _missing(

@@ -175,15 +175,15 @@ def check_index_and_premium(ask: Ask, market: Market) -> None:
     of_perpetual = ask("SELECT hour_end, close, index_price, premium_pct FROM perpetual_premium")
     expected = []
     for at in sorted(market.paid):
-        quote, below = market.closes.get((PERPETUAL, at)), market.index[at]
-        expected.append((at, quote, below, close_to(quote and (quote / below - 1) * 100)))
+        last, price = market.closes.get((PERPETUAL, at)), market.index[at]
+        expected.append((at, last, price, close_to(last and (last / price - 1) * 100)))
     assert of_perpetual.rows() == expected
     expected = []
     for (name, at), close in sorted(market.closes.items()):
         if name == PERPETUAL:
             continue
         index, days = market.index.get(at), (ends(name) - at) / DAY
-        part = close / index - 1 if index is not None else None
+        part = None if index is None else close / index - 1
         rates: tuple[float | None, ...] = (None, None, None)
         if part is not None and days > 1 / 24:
             log = math.log1p(part) * 365 / days

@@ -108,6 +108,7 @@ def test_the_names_in_a_query(
 def test_a_view_comes_with_all_that_it_reads(where: Lake) -> None:
     assert with_sources(["candles"]) == {"candles"}
     expected = {"constant_maturity", "constant_maturity_by", "basis", "instruments"}
+    expected |= {"index_hourly", "funding", "candles"}
     assert with_sources(["constant_maturity"]) == expected
     for view in VIEWS:
         with where.duckdb([view.name]) as connection:
