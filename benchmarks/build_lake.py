@@ -72,7 +72,12 @@ def stage(
         if any(file.partition == name for file in files)
     ]
     rows = pl.DataFrame(asked, schema_overrides=ASKS.polars_schema).with_columns(
-        window_start="start", window_end="end", duplicates=0, run=pl.lit("stage"), **_WHO
+        reason=pl.lit(None, pl.String),
+        window_start="start",
+        window_end="end",
+        duplicates=0,
+        run=pl.lit("stage"),
+        **_WHO,
     )
     batches.append(where, ASKS, rows, batch, TOLD)
     update(where, PROGRAM)
