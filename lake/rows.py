@@ -51,7 +51,7 @@ def read_rows(
                 scan = scan.filter(whole)
             rows = scan.select(columns).collect()
         parts.append(rows if spans is None else inside(rows, spans, stamp))
-    return pl.concat(parts)
+    return pl.concat(parts, rechunk=True)
 
 
 def inside(rows: pl.DataFrame, spans: Sequence[Span], stamp: str = "ts") -> pl.DataFrame:
@@ -62,6 +62,8 @@ def inside(rows: pl.DataFrame, spans: Sequence[Span], stamp: str = "ts") -> pl.D
 
 def in_spans(times: pl.Series, spans: Sequence[Span]) -> pl.Series:
     """Return whether each time is in some spans, which are sorted and disjoint."""
+    if len(spans) == 1:
+        return times.is_between(*spans[0], closed="left")
     edges = pl.Series([edge for span in spans for edge in span], dtype=times.dtype)
     return edges.search_sorted(times, side="right") % 2 == 1
 

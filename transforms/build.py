@@ -48,8 +48,8 @@ from transforms.sources import Sources, outdated, read_sources
 # Periods that are made again, by instrument.
 Chosen: TypeAlias = Mapping[str, tuple[datetime, ...]]
 
-# Of the instruments of a task together, some 300,000 rows.
-_MOST_PERIODS = 64
+# Of the instruments of a task together, some 180,000 rows.
+_MOST_PERIODS = 32
 
 # What curated rows depend on besides their sources: tables that were built with others are built
 # again.

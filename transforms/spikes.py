@@ -210,9 +210,11 @@ def _flag(
     if spikes.is_empty():
         return candles
     sides = [_stale(rows, spikes.filter(side=side), side, perpetual) for side in SIDES]
-    flagged = pl.concat([spikes.select(_KEY), *sides]).unique().with_columns(is_spike=True)
-    both = candles.join(flagged, on=_KEY, how="left", maintain_order="left")
-    return both.with_columns(suspect=pl.col("is_spike").fill_null(value=False)).drop("is_spike")
+    flagged = pl.concat([spikes.select(_KEY), *sides])
+    place = pl.int_range(pl.len())
+    near = candles.select(*_KEY, place=place).filter(pl.col("ts").is_in(flagged["ts"].implode()))
+    places = near.join(flagged, on=_KEY, how="semi")["place"]
+    return candles.with_columns(suspect=place.is_in(places.implode()))
 
 
 def _stale(
@@ -227,6 +229,11 @@ def _stale(
     )
     if origin.is_empty():
         return origin.select(_KEY)
+    # Only rows right after one that go on at its price: a join of all would be dear.
+    is_same = (pl.col(side) == pl.col("previous")) & (pl.col("part") == pl.col("part").shift(1))
+    rows = rows.with_columns(run=(~is_same.fill_null(value=False)).cum_sum())
+    runs = rows.filter(pl.col("ts").is_in(origin["ts"].implode()))["run"]
+    rows = rows.filter(pl.col("run").is_in(runs.implode()))
     of_origin = pl.col(origin.drop(_KEY).columns)
     rows = rows.join(origin, on=_KEY, how="left", maintain_order="left").with_columns(
         of_origin.forward_fill().over("part")
