@@ -112,7 +112,7 @@ def build(
 
     Args:
         lake: to build from, as it is or as of a batch (`lake.past`).
-        executor: runs one task per instrument.
+        executor: runs the tasks: a perpetual each, or some futures of one coin.
         program: name and version, for `builds`.
         full: make everything again, without reading what is stored.
         target: the lake to build in; by default the one to build from, as it is.
