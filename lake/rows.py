@@ -60,6 +60,16 @@ def inside(rows: pl.DataFrame, spans: Sequence[Span], stamp: str = "ts") -> pl.D
     return rows if is_inside.all() else rows.filter(is_inside)
 
 
+def in_time(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of one partition after the other, each by time: rows that are so already, as
+    most are, are only looked at, for to sort them would copy them.
+    """
+    is_same = pl.col("instrument") == pl.col("instrument").shift(1)
+    is_back = is_same & (pl.col("ts") < pl.col("ts").shift(1))
+    is_sorted = not rows.select(is_back.any()).item()
+    return rows if is_sorted else rows.sort("instrument", "ts", maintain_order=True)
+
+
 def in_spans(times: pl.Series, spans: Sequence[Span]) -> pl.Series:
     """Return whether each time is in some spans, which are sorted and disjoint."""
     if len(spans) == 1:

@@ -14,7 +14,7 @@ import polars as pl
 from lake import Lake
 from lake.errors import DamagedError
 from lake.files import DataFile
-from lake.rows import in_spans, read_rows
+from lake.rows import in_spans, in_time, read_rows
 from lake.spans import Span
 from lake.tables import Table
 
@@ -157,7 +157,6 @@ def _is_within(file: DataFile, span: Span) -> bool:
 def _stored(
     lake: Lake, table: Table, files: Sequence[DataFile], spans: Sequence[Span] | None = None
 ) -> pl.DataFrame:
-    """Rows of some files, by instrument and time."""
+    """Rows of some files, by time, one instrument after the other."""
     uri = f"{lake.uri}/{table.name}"
-    rows = read_rows(table, uri, files, lake.options, table.names, spans)
-    return rows.sort(_KEY)
+    return in_time(read_rows(table, uri, files, lake.options, table.names, spans))

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from lake.files import DataFile
-from lake.rows import in_spans, inside, read_rows
+from lake.rows import in_spans, in_time, inside, read_rows
 from lake.spans import MINUTE, Span, merge
 from lake.tables import BASIS, CANDLES, INSTRUMENTS, QUARANTINE, RAW_CANDLES
 from transforms.basis import basis
@@ -173,13 +173,9 @@ def _raw(task: Task, sources: Mapping[str, Source], spans: Sequence[Span]) -> pl
         spans,
         task.until,
     )
-    name = pl.col("instrument")
-    is_back = (pl.col("ts") < pl.col("ts").shift(1)) & (name == name.shift(1))
-    if rows.select(is_back.any()).item():
-        rows = rows.sort("instrument", "ts", maintain_order=True)
     known = pl.DataFrame(
         [(name, own.life.listed_at, own.life.expires_at) for name, own in sources.items()],
         {name: INSTRUMENTS.polars_schema[name] for name in _LIFE},
         orient="row",
     )
-    return rows.join(known, on="instrument", how="left", maintain_order="left")
+    return in_time(rows).join(known, on="instrument", how="left", maintain_order="left")
