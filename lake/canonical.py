@@ -6,16 +6,12 @@ from typing import Any
 import pyarrow as pa
 
 
-def update(sha: Any, column: pa.ChunkedArray) -> None:  # noqa: ANN401  (hashlib names no public type)
-    """Add the bytes of a column, of one chunk or none, to a hash."""
-    _update(sha, column.chunk(0) if column.num_chunks else pa.array([], column.type))
-
-
-def _update(sha: Any, values: pa.Array) -> None:  # noqa: ANN401  (likewise)
+def update(sha: Any, values: pa.Array) -> None:  # noqa: ANN401  (hashlib names no public type)
+    """Add the bytes of a column to a hash."""
     sha.update(_bytes(values.is_null()) if values.null_count else bytes(len(values)))
     if pa.types.is_large_list(values.type):
         sha.update(_lengths(values.value_lengths()))
-        _update(sha, values.flatten())
+        update(sha, values.flatten())
     elif pa.types.is_large_string(values.type):
         import pyarrow.compute as pc  # noqa: PLC0415  (reading needs none of it)
 

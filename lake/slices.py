@@ -116,9 +116,8 @@ class Slice:
         """
         at, table = self.snapshot, self.snapshot.table
         spans = None if self.is_apart else [month_span(self.month)]
-        rows = read_rows(table, at.uri, self.files, at.options, table.stored.names, spans, at.until)
-        named = pl.lit(self.instrument, pl.String).alias(str(table.partition))
-        return in_order(table, rows).select(named, pl.all()).select(table.names)
+        rows = read_rows(table, at.uri, self.files, at.options, table.names, spans, at.until)
+        return in_order(table, rows)
 
 
 def slices(snapshot: Snapshot, instruments: Iterable[str] | None = None) -> list[Slice]:

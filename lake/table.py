@@ -125,9 +125,8 @@ class Table:
         Raises:
             polars.exceptions.PolarsError: a column is absent, or a value does not fit its type.
         """
-        rows = frame.select(
-            pl.col(column.name).cast(column.type.polars, strict=True) for column in self.columns
-        )
+        # Series by series: an expression over all of them costs more than a few rows.
+        rows = pl.DataFrame([frame[c.name].cast(c.type.polars, strict=True) for c in self.columns])
         # To sort what is sorted costs more than to look.
         is_sorted = len(self.order) == 1 and rows[self.order[0]].is_sorted()
         return rows if is_sorted else rows.sort(self.order, maintain_order=True)

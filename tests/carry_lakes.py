@@ -55,7 +55,7 @@ def _coin(coin: str, index: pl.DataFrame) -> dict[str, pl.DataFrame]:
         yearly = 0.08 + (pl.col("n") / 500).cos() / 9
         lived = index.filter(pl.col("hour_end") > listed_at, pl.col("hour_end") <= expires_at)
         candles.append(_candles(name, lived, 1 + yearly * days / 365))
-        rows.append(basis(candles[-1], of_perpetual, expires_at))
+        rows.append(basis(candles[-1].with_columns(expires_at=expires_at), of_perpetual))
     days_ = index.filter(pl.col("hour_end").dt.hour() == START.hour)
     settlements = [
         days_.filter(

@@ -10,7 +10,7 @@ from basislake.exchange.contracts import inverse_contract, milliseconds
 from basislake.exchange.market import candles
 from lake.table import BATCH
 from transforms.candles import validate
-from transforms.spikes import flag_future, flag_perpetual
+from transforms.spikes import flag_futures, flag_perpetual
 
 START = datetime(2024, 1, 1, 8, tzinfo=UTC)
 MONTHS_END = datetime(2024, 2, 1, tzinfo=UTC)
@@ -52,36 +52,28 @@ class Market:
         """The sound candles of every instrument, their spikes flagged."""
         sound = {name: self.sound(name) for name in self.raw}
         perpetual = next(name for name, expiry in self.expiries.items() if expiry is None)
-        flagged = flag_perpetual(sound[perpetual], lambda m: self._others(sound, perpetual, m))
-        judged = {perpetual: flagged}
-        for name, expires_at in self.expiries.items():
-            if expires_at is not None:
-                judged[name] = self._judged(sound, name, flagged, expires_at)
-        return judged
+        futures = pl.concat(
+            frame.with_columns(expires_at=pl.lit(self.expiries[name]), is_own=pl.lit(value=True))
+            for name, frame in sound.items()
+            if name != perpetual
+        )
+
+        def others(minutes: pl.Series) -> pl.DataFrame:
+            """All candles of the futures: more than are asked for does no harm."""
+            assert minutes.is_sorted()
+            columns = ["instrument", "expires_at", "ts", "high", "low", "close", "traded"]
+            return futures.select(columns)
+
+        flagged = flag_perpetual(sound[perpetual], others)
+        judged = flag_futures(futures, flagged, others).drop("expires_at", "is_own")
+        parts = judged.partition_by("instrument", as_dict=True)
+        return {perpetual: flagged, **{str(name): frame for (name,), frame in parts.items()}}
 
     def sound(self, name: str) -> pl.DataFrame:
         """The candles of an instrument that pass validation, none flagged."""
         long_ago = datetime(2018, 1, 1, tzinfo=UTC)
         raw = self.raw[name].with_columns(pl.lit(1).alias(BATCH))
         return validate(raw, long_ago, self.expiries[name])[0]
-
-    def _judged(
-        self, sound: Mapping[str, pl.DataFrame], name: str, perpetual: pl.DataFrame, end: datetime
-    ) -> pl.DataFrame:
-        return flag_future(sound[name], perpetual, end, lambda m: self._others(sound, name, m))
-
-    def _others(
-        self, sound: Mapping[str, pl.DataFrame], name: str, minutes: pl.Series
-    ) -> pl.DataFrame:
-        """All candles of the other futures: more than are asked for does no harm."""
-        assert minutes.is_sorted()
-        frames = [
-            frame.with_columns(expires_at=pl.lit(self.expiries[other]))
-            for other, frame in sound.items()
-            if other != name and self.expiries[other] is not None
-        ]
-        columns = ["instrument", "expires_at", "ts", "high", "low", "close", "traded"]
-        return pl.concat(frame.select(columns) for frame in frames)
 
 
 def market(

@@ -92,7 +92,7 @@ def test_the_formula_gives_the_row_of_basis_to_the_last_bit(
         )
         for price in (future, perpetual)
     )
-    (row,) = basis(one, other, expires_at).to_dicts()
+    (row,) = basis(one.with_columns(expires_at=pl.lit(expires_at)), other).to_dicts()
     for step in steps(future, perpetual, T0, expires_at):
         assert row[step.column] == step.value, step.column
 

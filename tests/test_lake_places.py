@@ -68,12 +68,10 @@ def by_arrow(at: Lake) -> Content:
 def by_partition(at: Lake) -> Content:
     found = {}
     for table in (RAW_CANDLES, CANDLES, BASIS):
-        snapshot, names = at.snapshot(table), table.stored.names
+        snapshot = at.snapshot(table)
         frames = [
-            read_rows(table, snapshot.uri, files, at.options, names).select(
-                pl.lit(name).alias("instrument"), *names
-            )
-            for name, files in snapshot.by_partition().items()
+            read_rows(table, snapshot.uri, files, at.options, table.names)
+            for files in snapshot.by_partition().values()
         ]
         found[table.name] = pl.concat(frames)
     return found

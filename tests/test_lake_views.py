@@ -198,7 +198,7 @@ def test_gaps_that_touch_are_together_one_gap_of_quality(
             known.fail(asked)
     coverage = to_table({candles_of("A"): known}, {"A": minute(-new_year)})
     raw = pl.DataFrame([candle("A", minute(m), 1.0) for m in sorted(came)], CANDLES.polars_schema)
-    rows = period_figures("A", raw["ts"], raw, raw.clear())
+    rows = period_figures(raw, raw, raw.clear())
     figures = quality(rows, {"A": coverage["end"].max()}, {})  # type: ignore[dict-item]
     with tempfile.TemporaryDirectory() as folder:
         where = lake_of(Path(folder), coverage=coverage.to_dicts(), quality=figures.to_dicts())

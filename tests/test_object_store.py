@@ -227,7 +227,7 @@ def test_a_query_that_has_enough_early_ends_its_process_in_peace(
 
 def test_a_task_on_its_way_to_a_worker_shows_no_secret(at: Lake) -> None:
     place, source = Place(at.uri, at.options), Source(Life("perpetual", "BTC", T0, None), ())
-    task = Task(place, place, 1, "BTC-PERPETUAL", source, (), {}, {}, (), {})
+    task = Task(place, place, 1, "perpetual", {"BTC-PERPETUAL": source}, (), {}, {}, (), {})
     assert SECRET in str(dict(task.lake.options))
     assert SECRET not in repr(task)
 

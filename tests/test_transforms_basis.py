@@ -34,11 +34,17 @@ def candles(closes: dict[int, float], start: datetime = START) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=CANDLES.polars_schema)
 
 
+def expiring(closes: dict[int, float], expires_at: datetime) -> pl.DataFrame:
+    return candles(closes).with_columns(expires_at=pl.lit(expires_at))
+
+
 def test_the_contracts_own_example() -> None:
     ts = datetime(2025, 12, 30, 17, 31, tzinfo=UTC)
     shift = (ts - START) // MINUTE
     expires_at = datetime(2026, 6, 26, 8, tzinfo=UTC)
-    row = basis(candles({shift: 90447.5}), candles({shift: 88537.0}), expires_at).row(0, named=True)
+    row = basis(expiring({shift: 90447.5}, expires_at), candles({shift: 88537.0})).row(
+        0, named=True
+    )
     assert row["basis"] == 1910.5
     assert round(row["basis_pct"], 5) == 2.15785
     assert row["market_structure"] == "contango"
@@ -48,15 +54,14 @@ def test_the_contracts_own_example() -> None:
 
 def test_nothing_is_annualised_in_the_last_hour() -> None:
     closes = dict.fromkeys(range(125), 100.0)
-    rows = basis(candles(closes), candles(closes), START + 125 * MINUTE)
+    rows = basis(expiring(closes, START + 125 * MINUTE), candles(closes))
     assert rows["annualised_pct"].is_null().to_list() == [False] * 65 + [True] * 60
     assert rows["market_structure"].unique().to_list() == ["flat"]
 
 
 def test_a_minute_without_its_perpetual_has_no_row_and_nothing_is_carried() -> None:
-    rows = basis(
-        candles({0: 5.0, 1: 6.0, 3: 7.0}), candles({0: 5.0, 2: 9.0, 3: 8.0}), START + 999 * MINUTE
-    )
+    futures = expiring({0: 5.0, 1: 6.0, 3: 7.0}, START + 999 * MINUTE)
+    rows = basis(futures, candles({0: 5.0, 2: 9.0, 3: 8.0}))
     assert rows["ts"].to_list() == [START, START + 3 * MINUTE]
     assert rows["market_structure"].to_list() == ["flat", "backwardation"]
     assert rows["future_traded"].to_list() == [False, True]
@@ -68,9 +73,9 @@ prices = st.floats(min_value=1e-9, max_value=1e9)
 @given(st.lists(st.tuples(prices, prices), min_size=1, max_size=50))
 def test_the_formulas_hold_for_any_prices(pairs: list[tuple[float, float]]) -> None:
     expires_at = START + timedelta(days=30, seconds=7)
-    futures = candles({i: future for i, (future, _) in enumerate(pairs)})
+    futures = expiring({i: future for i, (future, _) in enumerate(pairs)}, expires_at)
     perpetual = candles({i: price for i, (_, price) in enumerate(pairs)})
-    rows = BASIS.cast(basis(futures, perpetual, expires_at))
+    rows = BASIS.cast(basis(futures, perpetual))
     for row, (future, price) in zip(rows.iter_rows(named=True), pairs, strict=True):
         assert row["basis"] == future - price
         assert row["basis_pct"] == (future - price) / price * 100
@@ -110,10 +115,9 @@ def test_quality_counts_gaps_as_one_would_by_hand(
 
 def of_periods(raw: pl.DataFrame) -> pl.DataFrame:
     """The rows of `months` of candles that are all sound, of all months at once or each alone."""
-    together = period_figures(FUTURE, raw["ts"], raw, raw.clear())
+    together = period_figures(raw, raw, raw.clear())
     alone = [
-        period_figures(FUTURE, own["ts"], own, raw.join(own, on="ts", how="anti"))
-        for _, own in by_month(raw)
+        period_figures(own, own, raw.join(own, on="ts", how="anti")) for _, own in by_month(raw)
     ]
     assert pl.concat(alone).equals(together)
     return together

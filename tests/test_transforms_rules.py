@@ -162,7 +162,7 @@ def test_warnings_are_counted_exactly_and_keep_the_candle(
 
 def warned(frame: pl.DataFrame, candles: pl.DataFrame) -> list[tuple[str, str, int]]:
     """The rows of `warnings`, of raw candles and those that passed."""
-    return warnings(period_figures(NAME, frame["ts"], candles, candles.clear())).rows()
+    return warnings(period_figures(frame, candles, candles.clear())).rows()
 
 
 def test_what_is_flagged_is_counted_as_a_spike_and_no_candles_have_no_warnings() -> None:

@@ -1,6 +1,4 @@
-"""The basis of a future against its perpetual, minute by minute; pure."""
-
-from datetime import datetime
+"""The basis of futures against their perpetual, minute by minute; pure."""
 
 import polars as pl
 
@@ -11,7 +9,7 @@ DAYS_PER_YEAR = 365
 LEAST_MINUTES_TO_ANNUALISE = 60
 
 
-def basis(future: pl.DataFrame, perpetual: pl.DataFrame, expires_at: datetime) -> pl.DataFrame:
+def basis(futures: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFrame:
     """Return one row of `basis` for each minute that both sides have.
 
     basis = future close - perpetual close; basis_pct = basis / perpetual close x 100;
@@ -20,23 +18,19 @@ def basis(future: pl.DataFrame, perpetual: pl.DataFrame, expires_at: datetime) -
     another: a future's minute without its perpetual's has no row.
 
     Args:
-        future: rows of `candles` of one dated future, sorted.
-        perpetual: rows of `candles` of the perpetual of the same coin, sorted; more minutes do no
-            harm.
-        expires_at: from the future's record, UTC.
+        futures: rows of `candles` of dated futures of one coin, with expires_at, from the record of
+            each, UTC.
+        perpetual: rows of `candles` of the perpetual of the same coin; more minutes do no harm.
     """
     other = perpetual.select(
         "ts",
-        minute="ts",
         perpetual_close="close",
         perpetual_traded="traded",
         perpetual_suspect="suspect",
     )
-    # Both are sorted, so this finds what an inner join finds in a fifth of the time.
-    both = future.join_asof(other, on="ts").filter(pl.col("minute") == pl.col("ts"))
-    both = both.with_columns(
+    both = futures.join(other, on="ts", maintain_order="left").with_columns(
         basis=pl.col("close") - pl.col("perpetual_close"),
-        left=pl.lit(expires_at) - pl.col("ts"),
+        left=pl.col("expires_at") - pl.col("ts"),
     )
     both = both.with_columns(
         basis_pct=pl.col("basis") / pl.col("perpetual_close") * 100,

@@ -4,11 +4,11 @@ executor, committed by one committer.
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 
@@ -16,6 +16,7 @@ from lake import Lake
 from lake.carry_tables import CARRY
 from lake.slices import month_of, slices
 from lake.snapshot import Snapshot
+from lake.spans import Span
 from lake.state import BUILD
 from lake.table import Table
 from lake.tables import (
@@ -31,13 +32,27 @@ from lake.tables import (
 from transforms import carry_build
 from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE
 from transforms.carry import CAPS, MOST_APART
-from transforms.levels import CAP, FLOOR, FUTURE_DEVIATIONS, PERPETUAL_DEVIATIONS, PRINTS
-from transforms.months import Held, Place
-from transforms.partition import Built, Task, build_partition
-from transforms.periods import period_of_rows
+from transforms.changes import Life
+from transforms.levels import (
+    CAP,
+    FLOOR,
+    FUTURE_DEVIATIONS,
+    PERPETUAL_DEVIATIONS,
+    PRINTS,
+    STAND_IN,
+)
+from transforms.months import Held, Key, Place
+from transforms.partition import Built, Task, build_partition, widened
+from transforms.periods import period_of_rows, spans_of_periods
 from transforms.quality import quality, warnings
 from transforms.rules_hash import rules_hash
 from transforms.sources import Sources, is_whole, outdated, read_sources
+
+# Periods that are made again, by instrument.
+Chosen: TypeAlias = Mapping[str, tuple[datetime, ...]]
+
+# Of the instruments of a task together, some 180,000 rows.
+_MOST_PERIODS = 32
 
 # What curated rows depend on besides their sources: tables that were built with others are built
 # again.
@@ -104,7 +119,7 @@ def build(
 
     Args:
         lake: to build from, as it is or as of a batch (`lake.past`).
-        executor: runs one task per instrument.
+        executor: runs the tasks: a perpetual each, or some futures of one coin.
         program: name and version, for `builds`.
         full: make everything again, without reading what is stored.
         target: the lake to build in; by default the one to build from, as it is.
@@ -126,14 +141,13 @@ def build(
     # A full build reads nothing of the curated tables, so it replaces damaged ones.
     last = None if full else _last(bases, sources, alike)
     chosen = sources.all() if full else outdated(sources, last, bases)
-    built: list[Built] = []
     written = 0
     if chosen is not None:
         built = _run(lake, into, executor, sources, bases, chosen, report, full=full)
         carry = carry_build.curate(lake, sources.batch, bases, last)
         info = {**alike, "program": program}
-        written = _commit(into, bases, sources, built, carry, info, now, full=full)
-    return _result(bases, sources, built, written, clock() - start_s)
+        written = _commit(into, bases, sources, chosen, built, carry, info, now, full=full)
+    return _result(bases, sources, chosen or {}, written, clock() - start_s)
 
 
 def _last(
@@ -158,64 +172,86 @@ def _run(
     executor: Executor,
     sources: Sources,
     bases: Mapping[str, Snapshot],
-    chosen: Mapping[str, tuple[datetime, ...]],
+    chosen: Chosen,
     report: Callable[[int, int], None],
     *,
     full: bool,
 ) -> list[Built]:
     """Build the perpetuals, then the futures against them."""
-    held = {
-        table.name: {} if full else _held(bases[table.name], chosen) for table in (CANDLES, BASIS)
-    }
+    candles, basis = (_held(bases[t.name], {} if full else chosen) for t in (CANDLES, BASIS))
     perpetuals = {
         life.base: bases[CANDLES.name].of(name)
         for name, life in sources.lives.items()
         if life.kind == "perpetual"
     }
     built: list[Built] = []
+    done = 0
     for kind in ("perpetual", "future"):
-        tasks = [
-            Task(
+        tasks = []
+        for base, names in _together(sources.lives, chosen, kind):
+            periods = tuple(sorted({period for name in names for period in chosen[name]}))
+            near = widened(spans_of_periods(periods), kind)
+            task = Task(
                 lake=Place(lake.uri, lake.options),
                 target=Place(into.uri, into.options),
                 until=sources.batch,
-                instrument=name,
-                source=sources.of(name, periods),
+                kind=kind,
+                sources=sources.of(names, near),
                 periods=periods,
-                candles=held[CANDLES.name].get(name, {}),
-                basis=held[BASIS.name].get(name, {}),
-                perpetual=perpetuals.get(sources.lives[name].base, ()) if kind == "future" else (),
-                others=sources.others(name, periods),
+                candles={key: own for key, own in candles.items() if key[0] in names},
+                basis={key: own for key, own in basis.items() if key[0] in names},
+                perpetual=perpetuals.get(base, ()) if kind == "future" else (),
+                others=sources.of(
+                    sources.futures(base), [Span(s.start - STAND_IN, s.end) for s in near]
+                ),
             )
-            for name, periods in sorted(chosen.items())
-            if sources.lives[name].kind == kind
-        ]
-        for done in executor.map(build_partition, tasks):
-            built.append(done)
-            report(len(built), len(chosen))
+            tasks.append(task)
+        for part in executor.map(build_partition, tasks):
+            built.append(part)
+            done += len(part.instruments)
+            report(done, len(chosen))
             if kind == "perpetual":
-                base = sources.lives[done.instrument].base
+                base = sources.lives[part.instruments[0]].base
                 before = () if full else perpetuals[base]
-                gone = set(done.candles.removed)
-                perpetuals[base] = (*(f for f in before if f not in gone), *done.candles.added)
+                gone = set(part.candles.removed)
+                perpetuals[base] = (*(f for f in before if f not in gone), *part.candles.added)
     return built
 
 
-def _held(
-    base: Snapshot, chosen: Mapping[str, tuple[datetime, ...]]
-) -> dict[str, dict[datetime, Held]]:
-    found: dict[str, dict[datetime, Held]] = {}
-    months = {name: {*map(month_of, periods)} for name, periods in chosen.items()}
-    for own in slices(base, chosen):
-        if own.month in months[own.instrument]:
-            found.setdefault(own.instrument, {})[own.month] = Held(own.files, own.is_apart)
-    return found
+def _together(
+    lives: Mapping[str, Life], chosen: Chosen, kind: str
+) -> Iterator[tuple[str, list[str]]]:
+    """The instruments of a kind that one task builds, with their coin: contemporaries, so many that
+    the steps of a task cost little beside its rows and it stays small.
+    """
+    own = [name for name in chosen if lives[name].kind == kind]
+    own.sort(key=lambda name: (lives[name].base, lives[name].listed_at, name))
+    some: list[str] = []
+    for name in own:
+        periods = sum(len(chosen[other]) for other in (*some, name))
+        is_apart = kind == "perpetual" or periods > _MOST_PERIODS
+        if some and (is_apart or lives[name].base != lives[some[0]].base):
+            yield lives[some[0]].base, some
+            some = []
+        some.append(name)
+    if some:
+        yield lives[some[0]].base, some
 
 
-def _commit(
+def _held(base: Snapshot, chosen: Chosen) -> dict[Key, Held]:
+    months = {(name, month_of(period)) for name, periods in chosen.items() for period in periods}
+    return {
+        (own.instrument, own.month): Held(own.files, own.is_apart)
+        for own in slices(base, chosen)
+        if (own.instrument, own.month) in months
+    }
+
+
+def _commit(  # noqa: PLR0913  (what was found and made, each its own)
     into: Lake,
     bases: dict[str, Snapshot],
     sources: Sources,
+    chosen: Chosen,
     built: list[Built],
     carry: carry_build.Carry,
     info: Mapping[str, Any],
@@ -230,7 +266,7 @@ def _commit(
     info = {**info, "build": number}
     written = 0
     for table in (CANDLES, BASIS):
-        changes = [done.candles if table is CANDLES else done.basis for done in built]
+        changes = [part.candles if table is CANDLES else part.basis for part in built]
         added = [file for change in changes for file in change.added]
         base = bases[table.name]
         removed = list(base.files) if full else [f for c in changes for f in c.removed]
@@ -241,8 +277,12 @@ def _commit(
                 base, added, info, removing=removed, counters={BUILD: number}
             )
     carry_build.commit(into, bases, carry.changes, info, {BUILD: number}, full=full)
-    for table, rows in _small(bases, sources, built, carry.warnings, full=full):
-        if not full and table.cast(rows).equals(bases[table.name].read()):
+    old = {
+        table: table.empty() if full else bases[table.name].read()
+        for table in (QUARANTINE, PERIODS, WARNINGS, QUALITY)
+    }
+    for table, rows in _small(old, sources, chosen, built, carry.warnings):
+        if not full and table.cast(rows).equals(old[table]):
             continue
         bases[table.name] = into.replace(bases[table.name], rows, info, {BUILD: number})
     versions = {f"{table.name}_version": bases[table.name].version or 0 for table in CURATED}
@@ -263,31 +303,27 @@ def _commit(
 
 
 def _small(
-    bases: Mapping[str, Snapshot],
+    old: Mapping[Table, pl.DataFrame],
     sources: Sources,
+    chosen: Chosen,
     built: list[Built],
     of_carry: pl.DataFrame,
-    *,
-    full: bool,
 ) -> Iterable[tuple[Table, pl.DataFrame]]:
     """The tables in one piece, as they are to be."""
-    made = [(done.instrument, period.date()) for done in built for period in done.periods]
+    made = [(name, period.date()) for name, periods in chosen.items() for period in periods]
     schema = {name: PERIODS.polars_schema[name] for name in ("instrument", "period")}
     keys = pl.DataFrame(made, schema=schema, orient="row")
     known = pl.col("instrument").is_in(list(sources.lives))
 
     def kept(table: Table, period: pl.Expr) -> pl.DataFrame:
-        if full:
-            return table.empty()
-        old = bases[table.name].read(known)
-        return old.with_columns(_period=period).join(
+        return old[table].filter(known).with_columns(_period=period).join(
             keys, left_on=["instrument", "_period"], right_on=["instrument", "period"], how="anti",
             maintain_order="left",
         ).select(table.names)  # fmt: skip
 
     quarantine = kept(QUARANTINE, period_of_rows().dt.date())
-    yield QUARANTINE, pl.concat([quarantine, *(done.quarantine for done in built)])
-    periods = pl.concat([kept(PERIODS, pl.col("period")), *(done.figures for done in built)])
+    yield QUARANTINE, pl.concat([quarantine, *(part.quarantine for part in built)])
+    periods = pl.concat([kept(PERIODS, pl.col("period")), *(part.figures for part in built)])
     periods = PERIODS.cast(periods)
     yield PERIODS, periods
     yield WARNINGS, pl.concat([warnings(periods), of_carry])
@@ -297,7 +333,7 @@ def _small(
 def _result(
     bases: Mapping[str, Snapshot],
     sources: Sources,
-    built: list[Built],
+    chosen: Chosen,
     written: int,
     seconds: float,
 ) -> BuildResult:
@@ -310,9 +346,9 @@ def _result(
         basis_rows=basis.rows,
         unmatched=of_futures - basis.rows,
         raw_version=sources.batch or None,
-        rebuilt=len(built),
-        periods=sum(len(done.periods) for done in built),
-        unchanged=len(sources.lives) - len(built),
+        rebuilt=len(chosen),
+        periods=sum(map(len, chosen.values())),
+        unchanged=len(sources.lives) - len(chosen),
         bytes_written=written,
         carry={table.name: bases[table.name].rows for table in CARRY},
         seconds=seconds,

@@ -54,16 +54,19 @@ SIDES = ("high", "low")
 
 def with_previous(candles: pl.DataFrame, *, each_period: bool = False) -> pl.DataFrame:
     """Add the closes of the candle before and of that before it, called previous and earlier (null
-    where it is not near), and whether each is a print.
+    where it is not near), whether each is a print, and the number of its part.
 
     Args:
-        candles: of one instrument, sorted.
-        each_period: of another period only the minutes right before are near; adds the period.
+        candles: of one instrument after the other, each sorted by time.
+        each_period: judge each period of an instrument by itself, so each is a part, and of another
+            period only the minutes right before are near; else an instrument is a part.
     """
-    period = {"period": period_of_rows()} if each_period else {}
-    rows = candles.select("ts", *SIDES, "close", "traded", **period)
+    parts = ["instrument", *([period_of_rows().alias("period")] if each_period else [])]
+    rows = candles.select(
+        "instrument", "ts", *SIDES, "close", "traded", part=pl.struct(parts).rle_id()
+    )
     closes = {
-        name: _near(pl.col("close").shift(places), places, each_period=each_period)
+        name: _near(pl.col("close").shift(places), places)
         for name, places in (("previous", 1), ("earlier", 2))
     }
     is_new = (pl.col("high") != pl.col("previous")) | (pl.col("low") != pl.col("previous"))
@@ -103,28 +106,28 @@ def beside_perpetual(rows: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFram
 def future_levels(prints: pl.DataFrame) -> pl.DataFrame:
     """Return the prints that may be out of bound, with what is usual there.
 
-    usual = median over 101 prints of the period, centred, of ln(close / perpetual close); bound =
+    usual = median over 101 prints of the part, centred, of ln(close / perpetual close); bound =
     12 x 1.4826 x the median over the same prints of the distance from it, but at least the floor
     and at most the cap.
 
     Args:
-        prints: of one future, with their period and the perpetual's prices.
+        prints: of futures, with their part and the perpetual's prices; each sorted by time.
 
     Returns:
         The rows with usual_high, usual_low (equal) and bound.
     """
     offset = (pl.col("close") / pl.col("perpetual_close")).log()
-    rows = prints.with_columns(offset=offset, many=pl.len().over("period"))
+    rows = prints.with_columns(offset=offset, many=pl.len().over("part"))
     is_few = pl.col("many") < _FEWEST_FOR_SPREAD
     return pl.concat([_few_levels(rows.filter(is_few)), _many_levels(rows.filter(~is_few))])
 
 
 def _few_levels(rows: pl.DataFrame) -> pl.DataFrame:
-    """The levels of periods with few prints."""
+    """The levels of parts with few prints."""
     absent = pl.repeat(0.0, (_FEWEST_FOR_LEVEL - pl.len().cast(pl.Int64)).clip(lower_bound=0))
     middle = pl.col("offset").append(absent).median()
-    medians = rows.group_by("period").agg(middle=middle)
-    rows = rows.join(medians, on="period", maintain_order="left")
+    medians = rows.group_by("part").agg(middle=middle)
+    rows = rows.join(medians, on="part", maintain_order="left")
     return _usual(rows, pl.col("middle"), pl.lit(CAP))
 
 
@@ -132,17 +135,17 @@ def _many_levels(rows: pl.DataFrame) -> pl.DataFrame:
     """The levels of periods with more, of the prints that may leave."""
     highest = _extreme("high") - pl.col("offset").rolling_min(
         PRINTS, min_samples=1, center=True
-    ).over("period")
+    ).over("part")
     lowest = pl.col("offset").rolling_max(PRINTS, min_samples=1, center=True).over(
-        "period"
+        "part"
     ) - _extreme("low")
     rows = _around(rows, (highest > FLOOR) | (lowest > FLOOR), PRINTS)
-    middle = pl.col("offset").rolling_median(PRINTS, min_samples=1, center=True).over("period")
+    middle = pl.col("offset").rolling_median(PRINTS, min_samples=1, center=True).over("part")
     spread = (
         (pl.col("offset") - pl.col("middle"))
         .abs()
         .rolling_median(PRINTS, min_samples=1, center=True)
-        .over("period")
+        .over("part")
     )
     rows = rows.with_columns(middle=middle).with_columns(spread=spread).filter("may_leave")
     return _usual(rows, pl.col("middle"), _bound(FUTURE_DEVIATIONS, pl.col("spread")))
@@ -157,7 +160,7 @@ def own_levels(prints: pl.DataFrame) -> pl.DataFrame:
     whichever is larger, within floor and cap; the cap where 60 are not near.
 
     Args:
-        prints: of one instrument.
+        prints: of one part, sorted.
 
     Returns:
         The rows with usual_high, usual_low and bound; not where no other print is near.
@@ -205,12 +208,15 @@ def _usual(rows: pl.DataFrame, level: pl.Expr, bound: pl.Expr) -> pl.DataFrame:
 
 
 def _around(rows: pl.DataFrame, may_leave: pl.Expr, reach: int) -> pl.DataFrame:
-    """Mark the rows that may leave, and keep them and so many on either side: medians are dear, and
-    few rows need one.
+    """Mark the rows that may leave, and keep them and so many of their part on either side: medians
+    are dear, and few rows need one.
     """
     marked = rows.with_columns(may_leave=may_leave)
     is_kept = (
-        pl.col("may_leave").cast(pl.Int8).rolling_max(2 * reach + 1, min_samples=1, center=True)
+        pl.col("may_leave")
+        .cast(pl.Int8)
+        .rolling_max(2 * reach + 1, min_samples=1, center=True)
+        .over("part")
     )
     return marked.filter(is_kept == 1) if marked["may_leave"].any() else marked.clear()
 
@@ -219,11 +225,11 @@ def _bound(deviations: float, spread: pl.Expr) -> pl.Expr:
     return (spread * (deviations * _SCALE)).clip(FLOOR, CAP)
 
 
-def _near(value: pl.Expr, rows: int, *, each_period: bool = False) -> pl.Expr:
+def _near(value: pl.Expr, rows: int) -> pl.Expr:
     """The value where the candle so many rows before (after, if negative) is near; else null."""
-    away = pl.col("ts") - pl.col("ts").shift(rows)
-    is_near = away.abs() <= NEAR
-    if each_period:
-        is_own = pl.col("period") == pl.col("period").shift(rows)
-        is_near &= is_own | (away.abs() <= abs(rows) * MINUTE)
-    return pl.when(is_near).then(value)
+    away = (pl.col("ts") - pl.col("ts").shift(rows)).abs()
+    is_of_part, is_own = (
+        pl.col(name) == pl.col(name).shift(rows) for name in ("part", "instrument")
+    )
+    is_right_there = is_own & (away <= abs(rows) * MINUTE)
+    return pl.when((away <= NEAR) & (is_of_part | is_right_there)).then(value)

@@ -6,20 +6,21 @@ commits it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import TypeAlias
 
 import polars as pl
 
 from lake import Lake
-from lake.digest import frame_digest
 from lake.errors import DamagedError
 from lake.files import DataFile
-from lake.rows import read_rows
-from lake.slices import by_month, month_span, months_in
-from lake.spans import Span, common, merge
+from lake.rows import in_spans, in_time, read_rows
+from lake.spans import Span
 from lake.table import Table
 
-_EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+# An instrument, and the first instant of a month.
+Key: TypeAlias = tuple[str, datetime]
+_KEY = ("instrument", "ts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,121 +60,103 @@ class Change:
 def write_changes(
     target: Place,
     table: Table,
-    instrument: str,
     rows: pl.DataFrame,
-    held: Mapping[datetime, Held],
+    held: Mapping[Key, Held],
     wanted: Sequence[Span],
 ) -> Change:
-    """Write what a table lacks of some periods, and tell the files that go.
+    """Write what a table lacks of some periods, and return the files that come and go.
 
-    If the month has other rows, the whole month is written again; if only rows after all others are
-    new, a file with those.
+    If a month of an instrument has other rows, the whole month is written again; if only rows after
+    all others are new, a file with those.
 
     Args:
         target: the lake.
         table: that is written.
-        instrument: whose rows they are.
-        rows: all of the periods, sorted.
-        held: what the table holds of their months, by month; a month that is not in it holds
-            nothing, or what it holds goes anyway.
+        rows: all of the periods, one instrument after the other, each sorted by time.
+        held: what the table holds of their months; a month that is not in it holds nothing, or what
+            it holds goes anyway.
         wanted: the periods.
 
     Raises:
         LakeError: a file cannot be read or written.
     """
     lake = Lake(target.uri, target.options)
-    made = dict(by_month(rows))
-    added: list[DataFile] = []
-    replaced: dict[datetime, pl.DataFrame] = {}
-    for month in dict.fromkeys(month for span in wanted for month in months_in(span)):
-        own = made.get(month, rows.clear())
-        kept = _same_rows(lake, table, own, held[month], wanted) if month in held else 0
-        if kept is None:
-            replaced[month] = own
-        elif kept < own.height:
-            added.append(lake.write(table, own.slice(kept), instrument))
-    removed = tuple(dict.fromkeys(f for month in replaced for f in held[month].files))
-    added += [
-        lake.write(table, part, instrument)
-        for part in _rewritten(lake, table, replaced, removed, wanted)
-    ]
-    return Change(tuple(added), removed)
+    rows = rows.select(table.names)
+    kept = _kept(lake, table, rows, held, wanted) if held else {}
+    new = [rows[place.start + kept.get(key, 0) : place.stop] for key, place in _places(rows)]
+    gone = (file for key, own in held.items() if key not in kept for file in own.files)
+    removed = tuple(dict.fromkeys(gone))
+    left = _left(lake, table, removed, wanted)
+    if left.height:
+        rows = pl.concat([left, *new]).sort(_KEY)
+        new = [rows[place] for _, place in _places(rows)]
+    added = tuple(lake.write(table, own, own["instrument"][0]) for own in new if own.height)
+    return Change(added, removed)
 
 
-def _same_rows(
-    lake: Lake, table: Table, rows: pl.DataFrame, held: Held, wanted: Sequence[Span]
-) -> int | None:
-    """How many rows of the periods in a month are held as they are to be, where only further ones
-    are to be added after all that is held of the month; None where others are held.
-    """
-    if not held.is_apart:
-        return None
-    near = [file for file in held.files if any(map(file.may_hold, wanted))]
-    is_whole = all(_is_within(file, wanted) for file in near)
-    if is_whole and len(near) == 1 and near[0].digest:
-        count, known = near[0].rows, near[0].digest
-    else:
-        try:
-            stored = _stored(lake, table, near, wanted)
-        except DamagedError:
-            return None
-        count, known = stored.height, frame_digest(table, stored)
-    if count > rows.height or known != frame_digest(table, rows.head(count)):
-        return None
-    last = max((file.last for file in held.files if file.last), default=None)
-    is_after = last is None or count == rows.height or rows["ts"][count] > last
-    return count if is_after else None
-
-
-def _is_within(file: DataFile, spans: Sequence[Span]) -> bool:
-    if file.first is None or file.last is None:
-        return False
-    return any(span.start <= file.first and file.last < span.end for span in spans)
-
-
-def _rewritten(
+def _kept(
     lake: Lake,
     table: Table,
-    replaced: Mapping[datetime, pl.DataFrame],
-    removed: Sequence[DataFile],
+    rows: pl.DataFrame,
+    held: Mapping[Key, Held],
     wanted: Sequence[Span],
-) -> Iterator[pl.DataFrame]:
-    """The new rows of the months that are replaced, with those of their other periods, and the rows
-    of other months that were in one file with them.
+) -> dict[Key, int]:
+    """How many rows of the periods each month holds, of the months that hold them as they are to be
+    and lack only rows after all that they hold.
     """
-    if not replaced:
-        return
-    new = {month: common([month_span(month)], wanted) for month in replaced}
-    others = [
-        file for file in removed if not any(_is_within(file, spans) for spans in new.values())
-    ]
-    kept = outside(
-        _stored(lake, table, others).sort("ts"), merge(s for own in new.values() for s in own)
-    )
-    old = dict(by_month(kept))
-    for month in sorted({*replaced, *old}):
-        parts = [part[month] for part in (old, replaced) if month in part]
-        rows = pl.concat([part.select(table.stored.names) for part in parts]).sort("ts")
-        if rows.height:
-            yield rows
+    try:
+        files = [file for own in held.values() if own.is_apart for file in own.files]
+        stored = _stored(lake, table, files, wanted)
+    except DamagedError:
+        return {}
+    before, after, none = dict(_places(stored)), dict(_places(rows)), slice(0, 0)
+    stored_bits, bits = _bits(stored), _bits(rows)
+    kept = {}
+    for key, own in held.items():
+        known, place = before.get(key, none), after.get(key, none)
+        count = known.stop - known.start
+        new = rows["ts"][place.start + count : place.stop]
+        last = max((file.last for file in own.files if file.last), default=None)
+        is_after = new.is_empty() or last is None or new[0] > last
+        is_same = bits[place.start : place.start + count].equals(stored_bits[known])
+        if own.is_apart and is_same and is_after:
+            kept[key] = count
+    return kept
+
+
+def _bits(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows in which two floats are equal where all of their bits are: zero is not minus zero."""
+    return rows.with_columns(pl.col(pl.Float64).reinterpret(dtype=pl.Int64))
+
+
+def _places(rows: pl.DataFrame) -> Iterator[tuple[Key, slice]]:
+    """Where the rows of each instrument's months are, which follow one another."""
+    month = pl.col("ts").dt.truncate("1mo")
+    runs = rows.select(pl.struct("instrument", month).rle().alias("run"))["run"].struct.unnest()
+    start = 0
+    for length, value in runs.iter_rows():
+        yield (value["instrument"], value["ts"]), slice(start, start + length)
+        start += length
+
+
+def _left(
+    lake: Lake, table: Table, removed: Sequence[DataFile], wanted: Sequence[Span]
+) -> pl.DataFrame:
+    """The rows of files that go that are of other periods, or of other months."""
+    others = [file for file in removed if not any(_is_within(file, span) for span in wanted)]
+    rows = _stored(lake, table, others)
+    return rows.filter(~in_spans(rows["ts"], wanted))
+
+
+def _is_within(file: DataFile, span: Span) -> bool:
+    if file.first is None or file.last is None:
+        return False
+    return span.start <= file.first and file.last < span.end
 
 
 def _stored(
     lake: Lake, table: Table, files: Sequence[DataFile], spans: Sequence[Span] | None = None
 ) -> pl.DataFrame:
+    """Rows of some files, by time, one instrument after the other."""
     uri = f"{lake.uri}/{table.name}"
-    return read_rows(table, uri, files, lake.options, table.stored.names, spans)
-
-
-def inside(rows: pl.DataFrame, spans: Sequence[Span]) -> pl.DataFrame:
-    """The rows, sorted by time, that are in some spans, which are sorted and disjoint."""
-    edges = pl.Series([edge for span in spans for edge in span], dtype=rows.schema["ts"])
-    places = rows["ts"].search_sorted(edges).to_list()
-    parts = [rows[start:end] for start, end in zip(places[::2], places[1::2], strict=True)]
-    return parts[0] if len(parts) == 1 else pl.concat(parts)
-
-
-def outside(rows: pl.DataFrame, spans: Sequence[Span]) -> pl.DataFrame:
-    """The other rows."""
-    edges = [_EARLIEST, *(edge for span in spans for edge in span), _LATEST]
-    return inside(rows, [Span(*pair) for pair in zip(edges[::2], edges[1::2], strict=True)])
+    return in_time(read_rows(table, uri, files, lake.options, table.names, spans))

@@ -1,27 +1,27 @@
-"""One instrument's share of a build: a function of plain values that may run in any executor, on
-any machine.
+"""A part of a build: a function of plain values that may run in any executor, on any machine.
 
-It reads raw files and writes curated files that no reader sees before the build commits them.
+It reads raw files of a perpetual, or of some futures of one coin, and writes curated files that no
+reader sees before the build commits them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
 
 from lake.files import DataFile
-from lake.rows import read_rows
+from lake.rows import in_spans, in_time, inside, read_rows
 from lake.spans import MINUTE, Span, merge
 from lake.tables import BASIS, CANDLES, INSTRUMENTS, QUARANTINE, RAW_CANDLES
 from transforms.basis import basis
 from transforms.candles import validate
 from transforms.changes import AFTER, BEFORE, Life
 from transforms.levels import LEAD_IN, STAND_IN
-from transforms.months import Change, Held, Place, inside, write_changes
+from transforms.months import Change, Held, Key, Place, write_changes
 from transforms.periods import spans_of_periods
 from transforms.quality import period_figures
-from transforms.spikes import flag_future, flag_perpetual
+from transforms.spikes import flag_futures, flag_perpetual
 
 _LIFE = ("instrument", "listed_at", "expires_at")
 
@@ -47,42 +47,40 @@ class Task:
         lake: that holds the raw candles.
         target: that the curated rows are written to.
         until: the last batch that counts.
-        instrument: whose share it is.
-        source: its raw candles.
+        kind: of the instruments.
+        sources: raw candles by instrument: of one perpetual, or of futures of one coin.
         periods: to be made, sorted; their first instants.
-        candles: what `candles` holds of their months, by month; empty to replace whatever it holds.
+        candles: what `candles` holds of their months; empty to replace whatever it holds.
         basis: the same of `basis`.
         perpetual: files of the perpetual's new `candles`; none for a perpetual.
-        others: by name, the sources of the coin's other futures.
+        others: by name, the sources of the coin's futures around the periods.
     """
 
     lake: Place
     target: Place
     until: int
-    instrument: str
-    source: Source
+    kind: str
+    sources: Mapping[str, Source]
     periods: tuple[datetime, ...]
-    candles: Mapping[datetime, Held]
-    basis: Mapping[datetime, Held]
+    candles: Mapping[Key, Held]
+    basis: Mapping[Key, Held]
     perpetual: tuple[DataFile, ...]
     others: Mapping[str, Source]
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """One instrument's curated rows of some periods, written and not yet committed.
+    """Curated rows of some instruments and periods, written and not yet committed.
 
     Attributes:
-        instrument: whose they are.
-        periods: that were made.
+        instruments: whose they are.
         candles: the change of `candles`.
         basis: the change of `basis`.
         quarantine: rows of `quarantine` of the periods.
         figures: rows of `periods`, of those that have raw candles.
     """
 
-    instrument: str
-    periods: tuple[datetime, ...]
+    instruments: tuple[str, ...]
     candles: Change
     basis: Change
     quarantine: pl.DataFrame
@@ -90,43 +88,36 @@ class Built:
 
 
 def build_partition(task: Task) -> Built:
-    """Validate one instrument's raw candles of some periods, flag its spikes, and hold a future
-    against its perpetual.
+    """Validate raw candles of some instruments and periods, flag their spikes, and hold futures
+    against their perpetual.
 
     Raises:
         LakeError: a file cannot be read or written.
     """
-    life, wanted = task.source.life, spans_of_periods(task.periods)
-    raw = _raw(task, task.instrument, task.source, widened(wanted, life))
-    validated, quarantine = validate(raw, life.listed_at, life.expires_at)
+    wanted = spans_of_periods(task.periods)
+    raw = _raw(task, task.sources, widened(wanted, task.kind))
+    validated, quarantine = validate(raw, pl.col("listed_at"), pl.col("expires_at"))
     before = inside(validated, [Span(span.start - LEAD_IN, span.start) for span in wanted])
-    candles, matched = _judged(task, validated, before, wanted)
+    candles, matched = _judged(task, validated, wanted)
     return Built(
-        instrument=task.instrument,
-        periods=task.periods,
-        candles=write_changes(task.target, CANDLES, task.instrument, candles, task.candles, wanted),
-        basis=write_changes(task.target, BASIS, task.instrument, matched, task.basis, wanted),
+        instruments=tuple(task.sources),
+        candles=write_changes(task.target, CANDLES, candles, task.candles, wanted),
+        basis=write_changes(task.target, BASIS, matched, task.basis, wanted),
         quarantine=inside(quarantine, wanted).select(QUARANTINE.names),
-        figures=period_figures(
-            task.instrument,
-            inside(raw.select("ts"), wanted)["ts"],
-            candles,
-            before,
-        ),
+        figures=period_figures(inside(raw, wanted), candles, before),
     )
 
 
-def widened(periods: Sequence[Span], life: Life) -> list[Span]:
-    """Return periods with the context that their flags depend on: the time around a perpetual's,
-    and the minutes before a future's.
+def widened(periods: Iterable[Span], kind: str) -> list[Span]:
+    """Return periods with the context that flags depend on: the time around a perpetual's, and the
+    minutes before a future's.
     """
-    is_perpetual = life.kind == "perpetual"
-    before, after = (AFTER, BEFORE) if is_perpetual else (LEAD_IN, timedelta(0))
+    before, after = (AFTER, BEFORE) if kind == "perpetual" else (LEAD_IN, timedelta(0))
     return merge(Span(span.start - before, span.end + after) for span in periods)
 
 
 def _judged(
-    task: Task, candles: pl.DataFrame, before: pl.DataFrame, wanted: Sequence[Span]
+    task: Task, candles: pl.DataFrame, wanted: Sequence[Span]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The candles of the periods with their spikes flagged, and the rows of `basis`, none for a
     perpetual.
@@ -135,14 +126,15 @@ def _judged(
     def others(minutes: pl.Series) -> pl.DataFrame:
         return _others(task, minutes)
 
-    expires_at, own = task.source.life.expires_at, inside(candles, wanted)
-    if own.is_empty():
-        return own, BASIS.empty()
-    if expires_at is None:
+    is_own = in_spans(candles["ts"], wanted)
+    if not is_own.any():
+        return candles.clear(), BASIS.empty()
+    if task.kind == "perpetual":
         return inside(flag_perpetual(candles, others), wanted), BASIS.empty()
     perpetual = _perpetual(task, wanted)
-    own = flag_future(own, perpetual, expires_at, others, before)
-    return own, basis(own, perpetual, expires_at)
+    flagged = flag_futures(candles.with_columns(is_own=is_own), perpetual, others)
+    flagged = flagged.drop("is_own")
+    return flagged, basis(flagged, perpetual)
 
 
 def _perpetual(task: Task, wanted: Sequence[Span]) -> pl.DataFrame:
@@ -159,35 +151,31 @@ def _perpetual(task: Task, wanted: Sequence[Span]) -> pl.DataFrame:
 
 
 def _others(task: Task, minutes: pl.Series) -> pl.DataFrame:
-    """The sound candles of the other futures in some minutes (sorted) and in the hour before each;
+    """The sound candles of the coin's futures in some minutes (sorted) and in the hour before each;
     see `transforms.spikes.Others`.
     """
     near = merge(Span(minute - STAND_IN, minute + MINUTE) for minute in minutes)
-    raw = [RAW_CANDLES.empty()]
-    for name, source in task.others.items():
-        if any(file.may_hold(span) for file in source.files for span in near):
-            raw.append(_raw(task, name, source, near))
-    known = pl.DataFrame(
-        [(name, s.life.listed_at, s.life.expires_at) for name, s in task.others.items()],
-        {name: INSTRUMENTS.polars_schema[name] for name in _LIFE},
-        orient="row",
-    )
-    rows = pl.concat(raw).join(known, on="instrument", how="left", maintain_order="left")
-    candles, _ = validate(rows, pl.col("listed_at"), pl.col("expires_at"))
+    raw = _raw(task, task.others, near)
+    candles, _ = validate(raw, pl.col("listed_at"), pl.col("expires_at"))
     return candles.select("instrument", "expires_at", "ts", "high", "low", "close", "traded")
 
 
-def _raw(task: Task, name: str, source: Source, spans: Sequence[Span]) -> pl.DataFrame:
-    """Raw candles of one instrument in some spans, sorted by time."""
+def _raw(task: Task, sources: Mapping[str, Source], spans: Sequence[Span]) -> pl.DataFrame:
+    """Raw candles in some spans, one instrument after the other, each sorted by time, with
+    listed_at and expires_at.
+    """
     rows = read_rows(
         RAW_CANDLES,
         f"{task.lake.uri}/raw_candles",
-        source.files,
+        [file for source in sources.values() for file in source.files],
         task.lake.options,
-        RAW_CANDLES.stored.names,
+        RAW_CANDLES.names,
         spans,
         task.until,
     )
-    if not rows["ts"].is_sorted():
-        rows = rows.sort("ts", maintain_order=True)
-    return rows.select(pl.lit(name).alias("instrument"), pl.all()).select(RAW_CANDLES.names)
+    known = pl.DataFrame(
+        [(name, own.life.listed_at, own.life.expires_at) for name, own in sources.items()],
+        {name: INSTRUMENTS.polars_schema[name] for name in _LIFE},
+        orient="row",
+    )
+    return in_time(rows).join(known, on="instrument", how="left", maintain_order="left")

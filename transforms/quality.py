@@ -14,27 +14,26 @@ from transforms.rules import WARNING_RULES
 _LONG_GAP_MINUTES = 10
 # What `warned` holds of a period in which no rule found anything.
 NOTHING = "{}"
+_KEY = ("instrument", "period")
 _ADDED = ("rows", "missing_minutes", "gaps", "gaps_over_10m", "quarantined", "untraded_minutes")
 
 
-def period_figures(
-    instrument: str, ts: pl.Series, candles: pl.DataFrame, outside: pl.DataFrame
-) -> pl.DataFrame:
-    """Return rows of `periods`, one for each period that has raw candles.
+def period_figures(raw: pl.DataFrame, candles: pl.DataFrame, outside: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of `periods`, one for each period of an instrument that has raw candles.
 
     Args:
-        instrument: whose.
-        ts: minutes of its raw candles of whole periods, sorted.
+        raw: instrument and ts of raw candles of whole periods, one instrument after the other, each
+            sorted by time.
         candles: those that passed validation, flagged.
         outside: candles of the minutes before these periods: some warning rules look at them.
     """
     period = period_of_rows().alias("period")
-    raw = ts.to_frame("ts").with_columns(period)
     step = (pl.col("ts") - pl.col("ts").shift(1)).dt.total_minutes() - 1
-    gap = pl.when(pl.col("period") == pl.col("period").shift(1), step > 0).then(step)
+    is_same = [pl.col(name) == pl.col(name).shift(1) for name in _KEY]
     figures = (
-        raw.with_columns(gap=gap)
-        .group_by("period", maintain_order=True)
+        raw.select("instrument", "ts", period)
+        .with_columns(gap=pl.when(*is_same, step > 0).then(step))
+        .group_by(_KEY, maintain_order=True)
         .agg(
             rows=pl.len(),
             first_ts=pl.first("ts"),
@@ -49,14 +48,15 @@ def period_figures(
     is_own = [pl.lit(value=own).alias("is_own") for own in (True, False)]
     judged = pl.concat([candles.with_columns(is_own[0]), outside.with_columns(is_own[1])])
     if outside.height:
-        judged = judged.sort("ts")
+        judged = judged.sort("instrument", "ts")
+    broken = (rule.broken.alias(rule.name) for rule in WARNING_RULES)
     counts = (
-        judged.select(period, "traded", "is_own", *(r.broken.alias(r.name) for r in WARNING_RULES))
+        judged.select("instrument", period, "traded", "is_own", *broken)
         .filter("is_own")
-        .group_by("period")
+        .group_by(_KEY)
         .agg(pl.len().alias("sound"), (~pl.col("traded")).sum().alias("untraded"), pl.sum(*names))
     )
-    rows = figures.join(counts, on="period", how="left", maintain_order="left").fill_null(0)
+    rows = figures.join(counts, on=_KEY, how="left", maintain_order="left").fill_null(0)
     warned = [
         json.dumps({name: count for name, count in row.items() if count})
         for row in rows.select(names).iter_rows(named=True)
@@ -64,7 +64,6 @@ def period_figures(
     return PERIODS.cast(
         rows.with_columns(
             pl.col("period").dt.date(),
-            instrument=pl.lit(instrument),
             quarantined=pl.col("rows") - pl.col("sound"),
             untraded_minutes="untraded",
             warned=pl.Series(warned, dtype=pl.String),

@@ -104,8 +104,8 @@ def broken_names(rules: tuple[Rule, ...]) -> pl.Expr:
     return pl.concat_list(names).list.drop_nulls()
 
 
-# What counts and keeps. All but `spike` are counted only; `spike` also sets `suspect`. They are
-# told of `candles` of one instrument, sorted by time.
+# What counts and keeps. All but `spike` are counted only; `spike` also sets `suspect`. They
+# look at `candles` of one instrument after the other, each sorted by time.
 WARNING_RULES = (
     Rule(
         "cost_outside_range",
@@ -123,6 +123,7 @@ WARNING_RULES = (
         "repeats.",
         ~pl.col("traded")
         & (pl.col("close") != pl.col("close").shift(1))
+        & (pl.col("instrument") == pl.col("instrument").shift(1))
         & (pl.col("ts") - pl.col("ts").shift(1) == MINUTE),
     ),
     Rule(

@@ -1,6 +1,6 @@
 """The sources of a build, and what changed in them since the last build."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,13 +14,12 @@ from lake.errors import LakeError
 from lake.files import DataFile
 from lake.guard import reading
 from lake.snapshot import Snapshot
-from lake.spans import MINUTE, Span, merge
+from lake.spans import MINUTE, Span
 from lake.table import BATCH
 from lake.tables import ASKS, BASIS, CANDLES, PERIODS, QUARANTINE, RAW_CANDLES, RECORDS
 from transforms.changes import Life, changed_coins, lives, moved, reached
-from transforms.levels import STAND_IN
-from transforms.partition import Source, widened
-from transforms.periods import period_span, periods_in, spans_of_periods
+from transforms.partition import Source
+from transforms.periods import period_span, periods_in
 
 # Of a file that does not tell the times of its rows.
 _EVER = Span(datetime(2016, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC))
@@ -33,6 +32,7 @@ class Sources:
     Attributes:
         batch: the newest that counts.
         raw: `raw_candles` as of it.
+        files: of it, by instrument.
         records: `records`, of all batches.
         asks: `asks`, of all batches.
         lives: of all instruments that have raw candles, by name.
@@ -43,6 +43,7 @@ class Sources:
 
     batch: int
     raw: Snapshot
+    files: Mapping[str, tuple[DataFile, ...]]
     records: Snapshot
     asks: Snapshot
     lives: Mapping[str, Life]
@@ -54,27 +55,18 @@ class Sources:
         """Return all periods in which an instrument may have rows, by name."""
         return {name: tuple(periods_in(span)) for name, span in self.held.items()}
 
-    def of(self, name: str, periods: tuple[datetime, ...]) -> Source:
-        """Return the sources of some periods of an instrument."""
-        life = self.lives[name]
-        return Source(life, self._files(name, widened(spans_of_periods(periods), life)))
-
-    def others(self, name: str, periods: tuple[datetime, ...]) -> dict[str, Source]:
-        """Return the other futures of the coin that may have candles near those periods."""
-        near = merge(
-            Span(span.start - STAND_IN, span.end)
-            for span in widened(spans_of_periods(periods), self.lives[name])
-        )
-        found = {
-            other: Source(life, self._files(other, near))
-            for other, life in self.lives.items()
-            if other != name and (life.kind, life.base) == ("future", self.lives[name].base)
+    def of(self, names: Iterable[str], spans: Sequence[Span]) -> dict[str, Source]:
+        """Return the sources of some instruments in some spans."""
+        return {
+            name: Source(
+                self.lives[name], tuple(f for f in self.files[name] if any(map(f.may_hold, spans)))
+            )
+            for name in names
         }
-        return {other: source for other, source in found.items() if source.files}
 
-    def _files(self, name: str, near: list[Span]) -> tuple[DataFile, ...]:
-        own = (file for file in self.raw.of(name) if file.may_be_until(self.raw.until))
-        return tuple(file for file in own if any(map(file.may_hold, near)))
+    def futures(self, base: str) -> list[str]:
+        """Return the futures of a coin."""
+        return [n for n, life in self.lives.items() if (life.kind, life.base) == ("future", base)]
 
 
 def read_sources(lake: Lake) -> Sources:
@@ -93,7 +85,8 @@ def read_sources(lake: Lake) -> Sources:
     batch = whole if lake.as_of is None else lake.as_of
     raw = replace(raw, until=batch)
     known = lives(instruments_of(records.read(pl.col(BATCH) <= batch)))
-    held = {name: _hull(files) for name, files in raw.by_partition().items()}
+    files = raw.by_partition()
+    held = {name: _hull(own) for name, own in files.items()}
     if unknown := sorted(set(held) - set(known)):
         raise LakeError(
             f"raw_candles holds {', '.join(unknown)}, of which records has none. Nothing was "
@@ -103,6 +96,7 @@ def read_sources(lake: Lake) -> Sources:
     return Sources(
         batch=batch,
         raw=raw,
+        files=files,
         records=replace(records, until=None),
         asks=replace(asks, until=None),
         lives={name: known[name] for name in held},

@@ -7,7 +7,7 @@ its low, between which its other prices lie.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TypeAlias
 
 import polars as pl
@@ -21,28 +21,22 @@ from transforms.levels import (
     own_levels,
     with_previous,
 )
-from transforms.periods import period_of_rows
 
-# The candles of the coin's other futures in these minutes and the hour before each: columns
+# The candles of the coin's futures in these minutes and the hour before each: columns
 # instrument, expires_at, ts, high, low, close, traded.
 Others: TypeAlias = Callable[[pl.Series], pl.DataFrame]
 
 # Whoever went along by this share of the way moved, too.
 _ALONG = 0.5
+_KEY = ("instrument", "ts")
 # A move of some minutes has company where a future traded along when it began.
 _RECENT = timedelta(minutes=10)
 # How long a perpetual that nobody trades keeps the flag of its last price; see `levels.NEAR`.
 PERPETUAL_STALE = timedelta(days=1)
 
 
-def flag_future(
-    candles: pl.DataFrame,
-    perpetual: pl.DataFrame,
-    expires_at: datetime,
-    others: Others,
-    before: pl.DataFrame | None = None,
-) -> pl.DataFrame:
-    """Return a future's candles with `suspect` set where one is a spike.
+def flag_futures(candles: pl.DataFrame, perpetual: pl.DataFrame, others: Others) -> pl.DataFrame:
+    """Return candles of futures with `suspect` set where one is a spike.
 
     A print is one where it leaves the perpetual by more than its bound (`levels.future_levels`) and
     no neighbour that traded in that minute, of the nearest expiry before or after, left on the same
@@ -52,31 +46,30 @@ def flag_future(
     out because the perpetual moves is not.
 
     Args:
-        candles: rows of `candles` of one dated future, sorted, of whole periods
-            (`transforms.periods`): each is judged by itself.
-        perpetual: rows of `candles` of its perpetual, flagged, with two hours before each period
+        candles: rows of `candles` of dated futures of one coin, one after the other, each sorted,
+            with expires_at and is_own, whether it is to be judged: whole periods
+            (`transforms.periods`), for each is judged by itself, and the minutes before them
+            (`levels.LEAD_IN`), which are not judged and not returned.
+        perpetual: rows of `candles` of their perpetual, flagged, with two hours before each period
             and one after.
-        expires_at: of the future.
         others: asked only where something may be a spike.
-        before: its candles of the minutes before these periods (`levels.LEAD_IN`), which are not
-            judged.
     """
-    lead_in = candles.clear() if before is None else before
-    rows = with_previous(pl.concat([lead_in, candles]).sort("ts"), each_period=True)
-    rows = rows.join(candles.select("ts"), on="ts", how="semi", maintain_order="left")
-    prints = beside_perpetual(rows.filter("is_print"), perpetual)
+    rows = with_previous(candles, each_period=True).filter(candles["is_own"])
+    candles = candles.filter("is_own")
+    prints = beside_perpetual(rows.filter("is_print").sort("ts", "instrument"), perpetual)
     if prints.is_empty():
         return candles
-    leaving = _leaving_of_future(prints)
+    leaving = _leaving_of_futures(prints)
     if leaving.height:
-        near = others(leaving["ts"].unique().sort())
-        moves = _nearest(_moves(near, perpetual, timedelta(0)), expires_at)
+        moves = _moves(others(leaving["ts"].unique().sort()), perpetual, timedelta(0))
+        expiries = candles.select(*_KEY, "expires_at")
+        moves = _of_nearest(leaving.join(expiries, on=_KEY), moves)
         leaving = _without_company(leaving, moves, _ALONG)
     return _flag(candles, rows, leaving, perpetual)
 
 
-def _leaving_of_future(prints: pl.DataFrame) -> pl.DataFrame:
-    """The prints of a future that leave; see `_leaving`."""
+def _leaving_of_futures(prints: pl.DataFrame) -> pl.DataFrame:
+    """The prints of futures that leave; see `_leaving`."""
     is_matched = pl.col("perpetual_close").is_not_null()
     levels = future_levels(prints.filter(is_matched)).with_columns(is_alone=pl.lit(value=False))
     leaving = _leaving(levels)
@@ -84,10 +77,10 @@ def _leaving_of_future(prints: pl.DataFrame) -> pl.DataFrame:
     if unmatched.is_empty():
         return leaving
     own = prints.drop("perpetual_high", "perpetual_low", "perpetual_close")
-    near = own.join(unmatched, on="period", how="semi", maintain_order="left")
-    levels = pl.concat(map(own_levels, near.partition_by("period", maintain_order=True)))
-    alone = _alone(levels.join(unmatched, on="ts", how="semi")).with_columns(bound=pl.lit(CAP))
-    return pl.concat([leaving, _leaving(alone)]).sort("ts")
+    near = own.join(unmatched, on="part", how="semi", maintain_order="left")
+    levels = pl.concat(map(own_levels, near.partition_by("part", maintain_order=True)))
+    alone = _alone(levels.join(unmatched, on=_KEY, how="semi")).with_columns(bound=pl.lit(CAP))
+    return pl.concat([leaving, _leaving(alone)]).sort(*_KEY, "side")
 
 
 def flag_perpetual(candles: pl.DataFrame, others: Others) -> pl.DataFrame:
@@ -105,6 +98,7 @@ def flag_perpetual(candles: pl.DataFrame, others: Others) -> pl.DataFrame:
     leaving = _leaving(_alone(own_levels(rows.filter("is_print"))))
     if leaving.height:
         moves = _moves(others(leaving["ts"].unique().sort()), candles, _RECENT)
+        moves = moves.with_columns(of=pl.lit(candles["instrument"][0]))
         # They are measured beside the perpetual, so who stayed has left it the other way.
         leaving = _without_company(leaving, moves, _ALONG - 1)
     return _flag(candles, rows, leaving, None)
@@ -119,17 +113,17 @@ def _alone(levels: pl.DataFrame) -> pl.DataFrame:
 
 
 def _leaving(levels: pl.DataFrame) -> pl.DataFrame:
-    """Return the prints whose new prices are out of bound, sorted: columns ts, side, by, usual,
-    bound, is_alone, and stays_at, the close, null where that is no new price on this side.
-
+    """Return the prints whose new prices are out of bound, sorted: columns instrument, ts, side,
+    by, usual, bound, is_alone, and stays_at, the close, null where that is no new price on this
+    side.
     """
-    return pl.concat([_leaving_on(levels, side) for side in SIDES]).sort("ts", "side")
+    return pl.concat([_leaving_on(levels, side) for side in SIDES]).sort(*_KEY, "side")
 
 
 def _leaving_on(levels: pl.DataFrame, side: str) -> pl.DataFrame:
     by = _away(side, side)
     return levels.filter((by > pl.col("bound")) & _is_new(side, side)).select(
-        "ts",
+        *_KEY,
         pl.lit(side).alias("side"),
         by.alias("by"),
         pl.col(f"usual_{side}").alias("usual"),
@@ -159,8 +153,8 @@ def _is_new(name: str, side: str) -> pl.Expr:
 
 
 def _moves(others: pl.DataFrame, perpetual: pl.DataFrame, recent: timedelta) -> pl.DataFrame:
-    """Return how far the other futures that traded of late left the perpetual: columns expires_at,
-    ts, side and by.
+    """Return how far futures that traded of late left the perpetual: columns instrument,
+    expires_at, ts, side and by.
 
     What is usual for each is the median of ln(close / perpetual close) over the hour before.
     """
@@ -172,26 +166,39 @@ def _moves(others: pl.DataFrame, perpetual: pl.DataFrame, recent: timedelta) -> 
         usual_high=usual.over("instrument"), last_trade=last_trade.over("instrument")
     ).with_columns(usual_low="usual_high")
     rows = rows.filter(pl.col("ts") - pl.col("last_trade") <= recent)
-    columns = ["expires_at", "ts", "side", "by"]
+    columns = [*_KEY, "expires_at", "side", "by"]
     sides = [rows.with_columns(side=pl.lit(s), by=_away(s, s)) for s in SIDES]
     return pl.concat([side.select(columns) for side in sides]).drop_nulls("by")
 
 
-def _nearest(moves: pl.DataFrame, expires_at: datetime) -> pl.DataFrame:
-    """Keep, of each minute and side, the neighbours of the nearest expiry before and after."""
-    distance = pl.col("expires_at") - pl.lit(expires_at)
+def _of_nearest(leaving: pl.DataFrame, moves: pl.DataFrame) -> pl.DataFrame:
+    """The moves of the neighbours of the nearest expiry before and after each future that leaves,
+    which is called `of`, in the minutes and on the sides where it does.
+    """
+    own = leaving.select("ts", "side", of="instrument", own_expiry="expires_at")
+    distance = pl.col("expires_at") - pl.col("own_expiry")
     return (
-        moves.with_columns(is_later=distance.dt.total_microseconds() > 0, distance=distance.abs())
-        .sort("distance")
-        .group_by("ts", "side", "is_later", maintain_order=True)
+        moves.join(own, on=["ts", "side"])
+        .filter(pl.col("instrument") != pl.col("of"))
+        .with_columns(is_later=distance.dt.total_microseconds() > 0, distance=distance.abs())
+        .sort("distance", "instrument")
+        .group_by("of", "ts", "side", "is_later", maintain_order=True)
         .first()
     )
 
 
 def _without_company(leaving: pl.DataFrame, moves: pl.DataFrame, share: float) -> pl.DataFrame:
-    """Drop the candidates with which another future moved by at least a share of their own way."""
-    furthest = moves.group_by("ts", "side").agg(pl.col("by").max().alias("along"))
-    both = leaving.join(furthest, on=["ts", "side"], how="left", maintain_order="left")
+    """Drop the candidates with which another future moved by at least a share of their own way.
+
+    Args:
+        leaving: the candidates.
+        moves: of others, each with the candidate's instrument as `of`.
+        share: of its way.
+    """
+    furthest = moves.group_by(pl.col("of").alias("instrument"), "ts", "side").agg(
+        pl.col("by").max().alias("along")
+    )
+    both = leaving.join(furthest, on=[*_KEY, "side"], how="left", maintain_order="left")
     is_along = (pl.col("along") >= pl.col("by") * share).fill_null(value=False)
     return both.filter(~is_along).drop("along")
 
@@ -203,36 +210,45 @@ def _flag(
     if spikes.is_empty():
         return candles
     sides = [_stale(rows, spikes.filter(side=side), side, perpetual) for side in SIDES]
-    flagged = pl.concat([spikes["ts"], *sides]).unique()
-    return candles.with_columns(suspect=pl.col("ts").is_in(flagged.implode()))
+    flagged = pl.concat([spikes.select(_KEY), *sides])
+    place = pl.int_range(pl.len())
+    near = candles.select(*_KEY, place=place).filter(pl.col("ts").is_in(flagged["ts"].implode()))
+    places = near.join(flagged, on=_KEY, how="semi")["place"]
+    return candles.with_columns(suspect=place.is_in(places.implode()))
 
 
 def _stale(
     rows: pl.DataFrame, spikes: pl.DataFrame, side: str, perpetual: pl.DataFrame | None
-) -> pl.Series:
+) -> pl.DataFrame:
     """Return the minutes after spikes that show nothing but the price at which the spike closed,
-    on this side, for as long as it is out of bound.
+    on this side, for as long as it is out of bound: columns instrument and ts.
     """
     # A spike that did not close at its new price leaves none to repeat.
     origin = spikes.drop_nulls("stays_at").select(
-        "ts", "bound", "is_alone", "stays_at", origin="ts", usual_high="usual", usual_low="usual"
+        *_KEY, "bound", "is_alone", "stays_at", origin="ts", usual_high="usual", usual_low="usual"
     )
     if origin.is_empty():
-        return origin["ts"]
-    rows = rows.join_asof(origin, on="ts", strategy="backward")
+        return origin.select(_KEY)
+    # Only rows right after one that go on at its price: a join of all would be dear.
+    is_same = (pl.col(side) == pl.col("previous")) & (pl.col("part") == pl.col("part").shift(1))
+    rows = rows.with_columns(run=(~is_same.fill_null(value=False)).cum_sum())
+    runs = rows.filter(pl.col("ts").is_in(origin["ts"].implode()))["run"]
+    rows = rows.filter(pl.col("run").is_in(runs.implode()))
+    of_origin = pl.col(origin.drop(_KEY).columns)
+    rows = rows.join(origin, on=_KEY, how="left", maintain_order="left").with_columns(
+        of_origin.forward_fill().over("part")
+    )
     if perpetual is None:
         rows = rows.filter(pl.col("ts") - pl.col("origin") <= PERPETUAL_STALE)
     repeats = (pl.col("previous") == pl.col("stays_at")) & (pl.col(side) == pl.col("stays_at"))
-    if perpetual is not None:
-        repeats &= pl.col("period") == period_of_rows("origin")
     rows = _kept_while(rows, repeats)
     if perpetual is not None:
-        rows = beside_perpetual(rows, perpetual)
+        rows = beside_perpetual(rows.sort("ts", "instrument"), perpetual).sort(_KEY)
         beside = pl.when(~pl.col("is_alone")).then(f"perpetual_{side}").otherwise(1.0)
         rows = rows.with_columns(beside.alias(f"perpetual_{side}"))
     else:
         rows = _alone(rows)
-    return _kept_while(rows, _away(side, side) > pl.col("bound"))["ts"]
+    return _kept_while(rows, _away(side, side) > pl.col("bound")).select(_KEY)
 
 
 def _kept_while(rows: pl.DataFrame, holds: pl.Expr) -> pl.DataFrame:
