@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ALL = frozenset({*TABLES, *(view.name for view in VIEWS)})
 
 _WORD = re.compile(r"\w+")
+_LITERAL = re.compile(r"'[^']*'")
 # With these a query lists what there is, or works out the name of what it reads.
 _OPEN_ENDED = re.compile(
     r"\b(?:information_schema|query|query_table|json_execute_serialized_sql"
@@ -44,7 +45,7 @@ def with_sources(names: Collection[str]) -> frozenset[str]:
     # A view comes after those that it reads.
     for view in reversed(VIEWS):
         if view.name in found:
-            found |= _words(view.sql)
+            found |= _words(_LITERAL.sub("", view.sql))
     return ALL & found
 
 

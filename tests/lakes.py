@@ -98,6 +98,7 @@ def ask(where: Lake, number: int, *tiles: tuple[str, datetime, datetime, str], *
     """
     rows = [
         {
+            "dataset": "candles",
             "instrument": name,
             "start": start,
             "end": end,
@@ -226,8 +227,14 @@ def basis_row(name: str, ts: datetime, expires_at: datetime, pct: float, **other
 
 
 def interval(name: str, start: datetime, end: datetime, status: str) -> Row:
-    """A row of `coverage`."""
-    minutes = int((end - start).total_seconds() // 60)
-    row = {"instrument": name, "start": start, "end": end, "minutes": minutes, "status": status}
+    """A row of `coverage`, of candles."""
+    row = {
+        "instrument": name,
+        "start": start,
+        "end": end,
+        "minutes": int((end - start).total_seconds() // 60),
+        "status": status,
+        "dataset": "candles",
+    }
     assert set(row) == set(COVERAGE.names)
     return row

@@ -112,7 +112,10 @@ def test_the_lag_is_that_of_the_newest_candle_and_of_the_open_instrument_furthes
         (C, end, "present"),
         ("BTC-19APR24", end, "no_data"),
     ]
-    coverage = pl.DataFrame(rows, schema=["instrument", "end", "status"], orient="row")
+    columns = ["instrument", "end", "status", "dataset"]
+    of_candles = [(*row, "candles") for row in rows]
+    others = [(B, end + 9 * MINUTE, "present", "settlements")]
+    coverage = pl.DataFrame([*of_candles, *others], schema=columns, orient="row")
     lag = lag_of(newest_candles(coverage), {A}, NOW)
     assert (lag.at, lag.newest, lag.seconds) == (NOW, end - MINUTE, 90.0)
     assert (lag.instrument, lag.instrument_seconds) == (B, 630.0)

@@ -58,6 +58,7 @@ def again_until_stored(commit: Callable[[], int]) -> int:
 
 def asks_of(name: str, start: int) -> pl.DataFrame:
     row = {
+        "dataset": "candles",
         "instrument": name,
         "start": minute(start),
         "end": minute(start + 1),

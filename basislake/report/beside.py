@@ -102,20 +102,23 @@ def lake_frames(where: Lake, threads: int) -> dict[str, pl.DataFrame]:
     return {
         LAKE_FILES.name: file_frame(where),
         LAKE_CONTENT.name: _content(where, threads),
-        SCOPE.name: scope_frame(where),
-        CANDLE_COVERAGE.name: where.read(COVERAGE).filter(IS_CANDLES),
+        **scope_frames(where),
     }
 
 
-def scope_frame(where: Lake) -> pl.DataFrame:
-    """Return the minutes that the lake is meant to hold; see `basislake scope`.
+def scope_frames(where: Lake) -> dict[str, pl.DataFrame]:
+    """Return the minutes that the lake is meant to hold (see `basislake scope`), and what is known
+    of them.
 
     Raises:
         LakeError: the lake cannot be read.
     """
     spans = spans_in_scope(where.read(INSTRUMENTS), scope_of(where))
     rows = [(name, span.start, span.end) for name, own in spans.items() for span in own]
-    return pl.DataFrame(rows, SCOPE.polars_schema, orient="row")
+    return {
+        SCOPE.name: pl.DataFrame(rows, SCOPE.polars_schema, orient="row"),
+        CANDLE_COVERAGE.name: where.read(COVERAGE).filter(IS_CANDLES),
+    }
 
 
 def file_frame(where: Lake) -> pl.DataFrame:

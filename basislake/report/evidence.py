@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from basislake.report import criteria, proofs
-from basislake.report.beside import LAKE_FILES, SCOPE, file_frame, scope_frame
+from basislake.report.beside import LAKE_FILES, file_frame, scope_frames
 from basislake.report.criteria import Criterion
 from basislake.report.facts import Facts
 from basislake.report.files import write
@@ -104,7 +104,7 @@ holds (docs/postgres.md tells why); few rows take some more each, for pages are 
 
 
 def _answers(still: Lake) -> Iterator[tuple[str, pl.DataFrame]]:
-    beside = {LAKE_FILES.name: file_frame(still), SCOPE.name: scope_frame(still)}
+    beside = {LAKE_FILES.name: file_frame(still), **scope_frames(still)}
     connection = duck.connect(still.snapshots, beside=beside)
     try:
         for sql in (

@@ -55,7 +55,9 @@ def _show(found: Explanation) -> None:
     click.echo()
     _show_checks(found.sides)
     columns = ["instrument", "start", "end", "minutes", "status"]
-    rows = [[interval[n] for n in columns] for side in found.sides for interval in side.coverage]
+    rows = [
+        [interval[name] for name in columns] for side in found.sides for interval in side.coverage
+    ]
     print_table("Coverage around the minute", columns, rows)
     click.echo()
     _show_fetches(found.sides)
