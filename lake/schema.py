@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lake.errors import LakeError
 
-VERSION = 3
+VERSION = 4
 _MARK = "basislake.schema"
 # Facts about the whole lake are properties of the table of instruments; see `lake.origin` and
 # `lake.scope`. A copy of a lake has the same.
