@@ -117,7 +117,7 @@ def test_a_minute_is_fetched_soon_after_it_closed_and_status_shows_the_lag(
     # A minute is believed final five seconds after it closed, for two of which it waits once it has
     # seen this time.
     clock_of(server).advance(33)
-    with following(server, tmp_path, "--build-every", 0) as process:
+    with following(server, tmp_path, "--build-every", 0, "--data", "candles") as process:
         wait_until(process, lambda: len(rounds(tmp_path)) == 1)
         clock_of(server).advance(10)
         wait_until(process, lambda: len(rounds(tmp_path)) == 2)
