@@ -1,13 +1,16 @@
 """The verb `carry`, and the example queries of carry, on a lake with all that they need."""
 
 import re
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from basislake.examples.carry import CARRY
 from lake import Lake
-from tests.carry_lakes import END, LIVES, MINUTE, START
+from lake.carry_tables import FUNDING
+from tests.carry_lakes import END, HOUR, LIVES, MINUTE, START
+from tests.lakes import copied, fill, mark_built
 from tests.market import basislake
 
 QUERIES = {each.name: each.sql for each in CARRY}
@@ -62,6 +65,18 @@ def test_the_command_prints_what_the_view_has(carry_lake: Lake) -> None:
     assert "BTC" not in printed
     curve = basislake(None, "curve", *at, "--json").json["curve"]
     assert [row["index_apr_pct"] for row in curve] == expected["index_apr_pct"].to_list()
+
+
+def test_the_minute_before_is_shown_while_the_index_of_the_hour_is_still_to_come(
+    carry_lake: Lake, tmp_path: Path
+) -> None:
+    where = copied(carry_lake, tmp_path / "copy")
+    hours = where.read(FUNDING)
+    for newest, shown in ((END - HOUR, END - 2 * MINUTE), (END - 2 * HOUR, END - MINUTE)):
+        fill(where, FUNDING, hours.filter(pl.col("hour_end") <= newest))
+        mark_built(where)
+        found = basislake(None, "carry", "--lake", where.uri, "--json")
+        assert {row["ts"] for row in found.json["carry"]} == {f"{shown:%Y-%m-%dT%H:%M:%S}Z"}
 
 
 def test_what_is_missing_is_named_below_the_table(carry_lake: Lake) -> None:

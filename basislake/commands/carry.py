@@ -15,7 +15,8 @@ from basislake.options import Time, json_option, lake_option, wide_option
     "moment",
     metavar="TIME",
     type=Time(),
-    help="UTC date or time, to the minute; by default each coin's newest minute that has a basis",
+    help="UTC date or time, to the minute; by default each coin's newest minute that has a basis, "
+    "or the one before it while the index of the hour that it ends is still to come",
 )
 @click.option(
     "--currency",

@@ -13,16 +13,29 @@ from basislake.settings import check_exists
 from basislake.tables import print_table
 from ingest.selection import select
 from lake import Lake, duck
+from lake.carry_tables import FUNDING
 from lake.spans import floor_minute
 from lake.tables import BASIS, INSTRUMENTS
 from lake.views.carry import CARRY_AT, TRAILING_DAYS
 
+# The index of an hour comes a minute after the hour: until then the minute before tells more.
 _NEWEST = """
-    SELECT base AS coin, max(ts) AS ts
-    FROM basis
-    JOIN instruments USING (instrument)
-    GROUP BY base
-    ORDER BY base
+    WITH newest AS (
+        SELECT base AS coin, max(ts) AS ts
+        FROM basis
+        JOIN instruments USING (instrument)
+        GROUP BY base
+    ), paid AS (
+        SELECT base AS coin, max(hour_end) AS hour_end
+        FROM funding
+        JOIN instruments USING (instrument)
+        GROUP BY base
+    )
+    SELECT coin, CASE WHEN hour_end + INTERVAL 59 MINUTE = ts THEN ts - INTERVAL 1 MINUTE
+                      ELSE ts END AS ts
+    FROM newest
+    LEFT JOIN paid USING (coin)
+    ORDER BY coin
 """
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 # What of a row is shown, and how; the first hidden in a narrow terminal have the highest rank.
@@ -63,7 +76,7 @@ def carry(
 
 def _ask(where: Lake, moment: datetime | None, coins: tuple[str, ...]) -> pl.DataFrame:
     """The rows of `carry_at`: of one moment, or of each coin at its newest minute."""
-    connection = where.duckdb([CARRY_AT.name, INSTRUMENTS.name, BASIS.name])
+    connection = where.duckdb([CARRY_AT.name, INSTRUMENTS.name, BASIS.name, FUNDING.name])
     try:
         newest = {} if moment else dict(duck.rows(connection, _NEWEST).rows())
         # A time is written by its type, so no text of the user's gets into a query.
