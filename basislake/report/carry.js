@@ -1,6 +1,29 @@
 // The charts of carry that no other part of the page has; see drawers.js.
 "use strict";
 
+// A bar for each month, pale where it is not whole, and a line above it.
+drawers.months = (chart, columns) => {
+  const months = everyStep(columns[chart.x]);
+  const rows = new Map(rowsOf(columns).map((row) => [row[chart.x], row]));
+  const [bar, line] = series(chart, chart.y);
+  const isPart = (row) => row.hours < row.month_hours;
+  const found = months.map((month) => rows.get(month));
+  const values = (name) => found.map((row) => row?.[name] ?? null);
+  const traces = [
+    {
+      type: "bar", x: months, y: values(bar.name), name: safe(bar.label), marker: { color: found.map((row) => (row && isPart(row) ? tinted(bar.colour, 0.4) : bar.colour)), line: { width: 0 } },
+      customdata: found.map((row) => (row && isPart(row) ? `, of ${whole(row.hours)} of ${whole(row.month_hours)} hours` : "")), hovertemplate: `${safe(bar.label)} %{y:.2f} %%{customdata}<extra></extra>`,
+    },
+    {
+      type: "scatter", mode: "lines+markers", x: months, y: values(line.name), name: safe(line.label), connectgaps: false,
+      line: { color: line.colour, width: 2 }, marker: { size: 5 }, hovertemplate: `${safe(line.label)} %{y:.2f} %<extra></extra>`,
+    },
+  ];
+  const legend = found.some((row) => row && isPart(row)) ? [bar, line, { label: "pale: a part of the month", colour: tinted(bar.colour, 0.4) }] : [bar, line];
+  const x = timeAxis(chart.x_title, { hoverformat: "%b %Y", ...(months.length < 7 ? { dtick: "M1", tickformat: "%b %Y" } : {}) });
+  return { traces, layout: layout(chartHeight(), x, valueAxis(chart.y_title, chart.unit), { bargap: 0.3, hovermode: "x unified" }), legend, fenced: ["y"] };
+};
+
 // Entries by the distance to their expiry. Later entries lie above earlier ones of the same colour.
 drawers.entries = (chart, columns) => {
   const rows = rowsOf(columns);
@@ -15,7 +38,9 @@ drawers.entries = (chart, columns) => {
       hovertemplate: "%{text}<br><b>earned %{y:.2f} % a year</b><extra></extra>",
     };
   });
-  return { traces, layout: layout(chartHeight() + 20, rootAxis(chart.x_title, columns[chart.x]), valueAxis(chart.y_title, chart.unit)), legend: kinds, fenced: ["y"], click: (point) => lead("contracts", point.customdata) };
+  const days = rootAxis(chart.x_title, columns[chart.x]);
+  days.range[0] = Math.sqrt(Math.max(0, Math.min(...columns[chart.x]) - 1));
+  return { traces, layout: layout(chartHeight() + 20, days, valueAxis(chart.y_title, chart.unit)), legend: kinds, fenced: ["y"], click: (point) => lead("contracts", point.customdata) };
 };
 
 // Bars of layers upon each other: first the names that the chart declares, then the others, which are

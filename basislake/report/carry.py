@@ -11,6 +11,8 @@ PREMIUM_STEPS, INTEREST_STEPS = 1_500, 450
 _DAY_MINUTES = 1_440
 _DAY_US = 86_400_000_000
 _NAMED = 12
+_PAID = "SELECT min(hour_end) AS first, max(hour_end) AS last FROM funding"
+_SETTLED = "SELECT min(settled_at) AS first, max(settled_at) AS last FROM settlements"
 
 _METHODS = ("forward", "linear", "nearest")
 
@@ -20,8 +22,8 @@ FUNDING_BASIS = Figure(
     caption=f"Funding that a long perpetual paid, and the mean basis at {DISTANCE_DAYS} days",
     meaning=(
         "Funding: the view `funding_monthly`, the sum of `interest_1h` of a calendar month (UTC) "
-        "as a simple rate of a year, by the hours that are stored; the first and the last month "
-        "may be parts of one. A long position pays where it is above 0. Basis: the mean of the "
+        "as a simple rate of a year, by the hours that are stored; a pale bar lacks some of the "
+        "hours of its month, as the first and the newest month do. A long position pays where it is above 0. Basis: the mean of the "
         f"days of the month of `constant_maturity_by(1440, 'forward', 'perpetual')` at "
         f"{DISTANCE_DAYS} days; absent where no day has one. Where the basis is above the "
         "funding, a short future and a long perpetual were quoted more than the perpetual cost."
@@ -35,12 +37,12 @@ FUNDING_BASIS = Figure(
             WHERE days = {DISTANCE_DAYS}
             GROUP BY ALL
         ), paid AS (
-            SELECT base AS coin, strftime(month, '%Y-%m') AS month, hours, missing_hours,
-                   annualised_pct
+            SELECT base AS coin, strftime(month, '%Y-%m') AS month, hours,
+                   24 * day(last_day(month)) AS month_hours, annualised_pct
             FROM funding_monthly
             JOIN instruments USING (instrument)
         )
-        SELECT coin, month, hours, missing_hours, round(annualised_pct, 3) AS funding_pct,
+        SELECT coin, month, hours, month_hours, round(annualised_pct, 3) AS funding_pct,
                coalesce(basis_days, 0) AS basis_days, round(basis_pct, 3) AS basis_pct
         FROM paid
         LEFT JOIN means USING (coin, month)
@@ -48,13 +50,13 @@ FUNDING_BASIS = Figure(
     """),
     units={
         "hours": "hours",
-        "missing_hours": "hours",
+        "month_hours": "hours",
         "funding_pct": "percent a year",
         "basis_days": "days",
         "basis_pct": "percent a year",
     },
     chart=Chart(
-        Kind.LINES,
+        Kind.MONTHS,
         x="month",
         y=("funding_pct", "basis_pct"),
         choose="coin",
@@ -167,13 +169,13 @@ OPEN_INTEREST = Figure(
     caption="Of futures, at 08:00 of a day: each quarterly by itself, the others by term",
     meaning=(
         "The view `open_interest_daily`, of the exchange's settlements; inverse contracts, whose "
-        "positions are in USD. Perpetuals are not in it. The time of the lake is cut into at most "
-        f"{INTEREST_STEPS} equal steps, of a day or more, counted from 1970: a bar is the first "
+        "positions are in USD. Perpetuals are not in it. The time of the settlements is cut into "
+        f"at most {INTEREST_STEPS} equal steps, of a day or more, counted from 1970: a bar is the first "
         "day of a step. A day without settlements has no bar."
     ),
     empty="The lake has no settlements of futures; `basislake run` fetches them.",
     sql=query(f"""
-        WITH {step_sql(INTEREST_STEPS, _DAY_MINUTES)}, positions AS (
+        WITH {step_sql(INTEREST_STEPS, _DAY_MINUTES, _SETTLED)}, positions AS (
             SELECT base AS coin, ts, open_interest,
                    if(term = 'quarterly', strftime(expires_at, '%Y-%m-%d'), term) AS layer
             FROM open_interest_daily
@@ -209,13 +211,13 @@ PREMIUM = Figure(
     caption="Perpetual above its index: mean, and lowest to highest hour, of each step",
     meaning=(
         "The view `perpetual_premium`: (close - index) / index at the end of each hour, in basis "
-        "points (0.01 %), not annualised. The time of the lake is cut into at most "
+        "points (0.01 %), not annualised. The time of the funding is cut into at most "
         f"{PREMIUM_STEPS:,} equal steps, of a day or more, counted from 1970. An hour without a "
         "candle does not count; a step without any breaks the line."
     ),
     empty="The lake has no funding, which holds the index of each hour; `basislake run` fetches it.",
     sql=query(f"""
-        WITH {step_sql(PREMIUM_STEPS, _DAY_MINUTES)}, steps AS (
+        WITH {step_sql(PREMIUM_STEPS, _DAY_MINUTES, _PAID)}, steps AS (
             SELECT base AS coin, {start_sql("hour_end - INTERVAL 1 MINUTE")} AS start,
                    favg(premium_pct) AS mean, min(premium_pct) AS low, max(premium_pct) AS high
             FROM perpetual_premium

@@ -22,6 +22,7 @@ class Kind(Enum):
     BARS = "bars"
     ENTRIES = "entries"
     LAYERS = "layers"
+    MONTHS = "months"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,11 @@ _COLOURS = {
               "empty": "no_data", "done": "present", "sound": "present", "missing": "missing",
               "suspect": "missing-pale", "never asked": "never_asked", "not built": "no_data",
               "proved": "present", "the two differ": "failed", "the two prices differ": "failed",
-              "hours are missing": "missing", "no total is stored": "never_asked"},
+              "hours are missing": "missing", "no total is stored": "never_asked",
+              "no delivery price of that day is stored": "missing",
+              "no delivery is stored": "missing-pale",
+              "neither a delivery nor a delivery price is stored": "never_asked",
+              "delivered, and not in instruments": "venue"},
     "outcome": {"refused": "venue", "kept": "missing-pale"},
     "is_equal": {"True": "present", "False": "failed"},
 }  # fmt: skip
