@@ -263,8 +263,8 @@ def test_the_figures_of_carry_hold_what_its_views_do(carry_lake: Lake, carry_fac
     for method in ("forward", "linear", "nearest"):
         view = f"constant_maturity_by(1440, '{method}', 'perpetual')"
         at = where.sql(f"FROM {view} WHERE days = 90 ORDER BY coin, ts")
-        found = figure(carry_facts, "methods")[f"{method}_pct"]
-        assert found.to_list() == close(at["annualised_pct"].to_list())
+        of_method = figure(carry_facts, "methods")[f"{method}_pct"]
+        assert of_method.to_list() == close(at["annualised_pct"].to_list())
     basis_pct = pl.col("annualised_pct").mean()
     by_month = pl.col("ts").dt.strftime("%Y-%m").alias("month")
     forward = where.sql("FROM constant_maturity_by(1440, 'forward', 'perpetual') WHERE days = 90")

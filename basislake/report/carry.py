@@ -23,10 +23,11 @@ FUNDING_BASIS = Figure(
     meaning=(
         "Funding: the view `funding_monthly`, the sum of `interest_1h` of a calendar month (UTC) "
         "as a simple rate of a year, by the hours that are stored; a pale bar lacks some of the "
-        "hours of its month, as the first and the newest month do. A long position pays where it is above 0. Basis: the mean of the "
-        f"days of the month of `constant_maturity_by(1440, 'forward', 'perpetual')` at "
-        f"{DISTANCE_DAYS} days; absent where no day has one. Where the basis is above the "
-        "funding, a short future and a long perpetual were quoted more than the perpetual cost."
+        "hours of its month, as the first and the newest month do. A long position pays where it "
+        "is above 0. Basis: the mean of the days of the month of "
+        f"`constant_maturity_by(1440, 'forward', 'perpetual')` at {DISTANCE_DAYS} days; absent "
+        "where no day has one. Where the basis is above the funding, a short future and a long "
+        "perpetual were quoted more than the perpetual cost."
     ),
     empty="The lake has no funding, so no month can be shown; `basislake run` fetches it.",
     sql=query(f"""
@@ -170,8 +171,8 @@ OPEN_INTEREST = Figure(
     meaning=(
         "The view `open_interest_daily`, of the exchange's settlements; inverse contracts, whose "
         "positions are in USD. Perpetuals are not in it. The time of the settlements is cut into "
-        f"at most {INTEREST_STEPS} equal steps, of a day or more, counted from 1970: a bar is the first "
-        "day of a step. A day without settlements has no bar."
+        f"at most {INTEREST_STEPS} equal steps, of a day or more, counted from 1970: a bar is the "
+        "first day of a step. A day without settlements has no bar."
     ),
     empty="The lake has no settlements of futures; `basislake run` fetches them.",
     sql=query(f"""
@@ -215,7 +216,7 @@ PREMIUM = Figure(
         f"{PREMIUM_STEPS:,} equal steps, of a day or more, counted from 1970. An hour without a "
         "candle does not count; a step without any breaks the line."
     ),
-    empty="The lake has no funding, which holds the index of each hour; `basislake run` fetches it.",
+    empty="The lake has no funding, which has the index of each hour; `basislake run` fetches it.",
     sql=query(f"""
         WITH {step_sql(PREMIUM_STEPS, _DAY_MINUTES, _PAID)}, steps AS (
             SELECT base AS coin, {start_sql("hour_end - INTERVAL 1 MINUTE")} AS start,
