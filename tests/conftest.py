@@ -147,6 +147,12 @@ def facts(ailing: Lake) -> Facts:
 
 
 @pytest.fixture(scope="session")
+def carry_facts(carry_lake: Lake) -> Facts:
+    """What a report says of a lake that has carry; `facts` are of one without."""
+    return gather(carry_lake, MADE_AT, None, 2)
+
+
+@pytest.fixture(scope="session")
 def staged() -> Staged:
     """A lake that was built several times, to be read only or copied; see `tests.staged`."""
     return session.once("staged", make_staged)

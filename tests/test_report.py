@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ import pytest
 import lake
 from basislake.exchange.server import SimulatedExchange
 from basislake.report.basis import STEPS_A_LIFE
-from basislake.report.beside import Loaded
+from basislake.report.beside import Loaded, lake_frames
+from basislake.report.carry import MOST_ENTRIES, REALISED
 from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
 from basislake.report.files import place
-from basislake.report.listing import share
+from basislake.report.listing import prose, share
 from basislake.report.page import SECTIONS, facts_in, page
 from ingest.runs import FOLDER
-from lake import Lake
+from lake import Lake, duck
 from lake.batches import newest_batch
 from lake.errors import UsageError
 from lake.tables import BASIS, CANDLES, COVERAGE, INSTRUMENTS
@@ -187,14 +189,103 @@ def test_the_surface_and_the_front_are_medians_and_last_values(where: Lake, fact
         assert found["instrument"][-1] == last["instrument"][0]
 
 
+@pytest.mark.parametrize(
+    ("lake_name", "facts_name"), [("ailing", "facts"), ("carry_lake", "carry_facts")]
+)
 def test_figures_of_hours_show_what_their_queries_find_in_the_whole_lake(
-    where: Lake, facts: Facts
+    lake_name: str, facts_name: str, request: pytest.FixtureRequest
 ) -> None:
-    hourly = {each.name: where.sql(each.sql) for each in FIGURES if each.is_hourly}
-    assert len(hourly) == 3
-    for name, found in hourly.items():
-        assert found.height > 0
-        assert facts.rows[name] == json.loads(json.dumps(found.to_dict(as_series=False)))
+    still = request.getfixturevalue(lake_name).state()
+    shown = request.getfixturevalue(facts_name).rows
+    hourly = [each for each in FIGURES if each.is_hourly]
+    assert len(hourly) == 7
+    with duck.connect(still.snapshots, beside=lake_frames(still, 1)) as connection:
+        found = {each.name: duck.rows(connection, each.sql) for each in hourly}
+    for name, rows in found.items():
+        assert shown[name] == json.loads(json.dumps(rows.to_dict(as_series=False)))
+    of_carry = {figure.name for figure in hourly} & set(dict(SECTIONS)["Carry"])
+    assert {name for name, rows in found.items() if not rows.height} == (
+        of_carry - {"methods"} if lake_name == "ailing" else set()
+    )
+
+
+def test_the_figures_of_carry_hold_what_its_views_do(carry_lake: Lake, carry_facts: Facts) -> None:
+    where, close = carry_lake, partial(pytest.approx, abs=0.00501)
+    coin = pl.col("instrument").str.head(3).alias("coin")
+    entries = where.sql("FROM realised_carry ORDER BY ALL").filter(pl.col("days") >= 7)
+    assert entries["net_apr_pct"].null_count() == 0
+    ends = where.read(INSTRUMENTS).select("instrument", "expires_at")
+    entries = entries.join(ends, on="instrument").sort(coin, "expires_at", "instrument", "entry")
+    shown = figure(carry_facts, "realised-carry")
+    assert shown["instrument"].to_list() == entries["instrument"].to_list()
+    assert shown["net_apr_pct"].to_list() == close(entries["net_apr_pct"].to_list())
+    assert (shown["locked_apr_pct"] - shown["funding_apr_pct"]).to_list() == close(
+        ((entries["locked_pct"] - entries["funding_pct"]) * 365 / entries["days"]).to_list(),
+        abs=0.0101,
+    )
+    fewer = where.sql(REALISED.sql.replace(str(MOST_ENTRIES), "100"))
+    assert fewer["instrument"].n_unique() == shown["instrument"].n_unique()
+    assert shown.height > 4 * fewer.height > 320
+
+    premium = where.sql("FROM perpetual_premium").with_columns(
+        coin, start=pl.col("hour_end").dt.offset_by("-1m").dt.strftime("%Y-%m-%d 00:00")
+    )
+    days = premium.group_by("coin", "start").agg(
+        mean_bp=100 * pl.col("premium_pct").mean(),
+        low_bp=100 * pl.col("premium_pct").min(),
+        high_bp=100 * pl.col("premium_pct").max(),
+    )
+    for name in ("mean_bp", "low_bp", "high_bp"):
+        found = figure(carry_facts, "premium")[name].to_list()
+        assert found == close(days.sort("coin", "start")[name].to_list())
+
+    futures = where.sql("FROM open_interest_daily").filter(
+        ~pl.col("instrument").str.ends_with("PERPETUAL")
+    )
+    sums = futures.group_by(coin, pl.col("ts").dt.strftime("%Y-%m-%d").alias("day")).agg(
+        pl.col("open_interest").sum()
+    )
+    layers = figure(carry_facts, "open-interest")
+    stacked = layers.group_by("coin", "day").agg(pl.col("open_interest").sum())
+    assert stacked.sort("coin", "day")["open_interest"].to_list() == pytest.approx(
+        sums.sort("coin", "day")["open_interest"].to_list(), abs=3
+    )
+    assert set(layers["layer"]) == {
+        "monthly", "2024-03-29", "2024-06-28", "2024-09-27", "2024-12-27",
+    }  # fmt: skip
+
+    months = figure(carry_facts, "funding-basis")
+    paid = where.sql("FROM funding_monthly ORDER BY instrument, month")
+    assert months["funding_pct"].to_list() == close(paid["annualised_pct"].to_list())
+    assert months.filter(pl.col("hours") < pl.col("month_hours"))[
+        "month"
+    ].unique().sort().to_list() == ["2023-12", "2024-07"]
+    for method in ("forward", "linear", "nearest"):
+        view = f"constant_maturity_by(1440, '{method}', 'perpetual')"
+        at = where.sql(f"FROM {view} WHERE days = 90 ORDER BY coin, ts")
+        of_method = figure(carry_facts, "methods")[f"{method}_pct"]
+        assert of_method.to_list() == close(at["annualised_pct"].to_list())
+    basis_pct = pl.col("annualised_pct").mean()
+    by_month = pl.col("ts").dt.strftime("%Y-%m").alias("month")
+    forward = where.sql("FROM constant_maturity_by(1440, 'forward', 'perpetual') WHERE days = 90")
+    means = forward.group_by("coin", by_month).agg(basis_pct)
+    both = months.join(means, on=["coin", "month"], how="left")
+    assert both["basis_pct"].to_list() == close(both["annualised_pct"].to_list())
+
+
+def test_what_is_not_proved_is_counted_with_its_reason(carry_facts: Facts) -> None:
+    funding = figure(carry_facts, "funding-proof").select("perpetual", "state", "months")
+    assert funding.rows() == [
+        (f"{coin}-PERPETUAL", "no total is stored", 7) for coin in ("BTC", "ETH")
+    ]
+    deliveries = figure(carry_facts, "delivery-proof").rows()
+    assert deliveries == [
+        (
+            coin, "no delivery is stored", 4,
+            ", ".join(f"{coin}-{day}" for day in ("28JUN24", "26APR24", "29MAR24", "29DEC23")),
+        )
+        for coin in ("BTC", "ETH")
+    ]  # fmt: skip
 
 
 # Instrument; minutes present, missing, failed, never asked; candles refused, suspect; verdict.
@@ -366,7 +457,8 @@ def test_the_same_lake_says_the_same_again(where: Lake, facts: Facts) -> None:
 
 
 def test_every_figure_is_on_the_page_with_its_query(facts: Facts) -> None:
-    reader = read(page(facts))
+    shown = page(facts)
+    reader = read(shown)
     ids = [a["id"] for tag, a in reader.tags if tag == "figure"]
     assert sorted(str(name) for name in ids) == sorted(f.name for f in FIGURES)
     assert [f.name for f in FIGURES] == [name for _, names in SECTIONS for name in names]
@@ -375,6 +467,9 @@ def test_every_figure_is_on_the_page_with_its_query(facts: Facts) -> None:
     for declared in FIGURES:
         assert declared.sql in reader.texts
         assert declared.title in "".join(reader.texts)
+        if not any(facts.rows[declared.name].values()):
+            empty = declared.listing.empty if declared.listing else declared.empty
+            assert prose(empty) in shown
     loaded = [a for _, a in reader.tags for name in ("src", "srcset", "action") if a.get(name)]
     assert loaded == []
     links = {a["href"] for _, a in reader.tags if a.get("href")}
@@ -504,7 +599,7 @@ def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any])
     assert rows["futures_basis_spread"] == where.snapshot(BASIS).rows == told["build"]["basis_rows"]
     assert figure(facts, "database-storage")["bytes"].min() > 0  # type: ignore[operator]
     done = basislake(None, "report", "--lake", where.uri, "--verify")
-    assert (done.code, "all 23 figures" in done.out) == (0, True), done.out
+    assert (done.code, "all 30 figures" in done.out) == (0, True), done.out
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import polars as pl
 import pytest
 
 from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
-from basislake.report.page import page
+from basislake.report.page import SECTIONS, page
 from lake import Lake
 from lake.tables import COVERAGE, INSTRUMENTS
 from tests.ailing import LOST, UNANSWERED
@@ -66,6 +67,13 @@ def window() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def where(ailing: Lake) -> Lake:
     return ailing
+
+
+@pytest.fixture(scope="module")
+def facts(facts: Facts, carry_facts: Facts) -> Facts:
+    """Of a lake that has something to draw in every figure."""
+    rows = {name: carry_facts.rows[name] for name in dict(SECTIONS)["Carry"]}
+    return replace(facts, rows={**facts.rows, **rows})
 
 
 @pytest.fixture(scope="module")

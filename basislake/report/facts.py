@@ -10,20 +10,19 @@ from urllib.parse import urlsplit
 import orjson
 
 from basislake import PROGRAM
-from basislake.report import basis, completeness, market, quality, upkeep
+from basislake.report import basis, carry, completeness, market, quality, upkeep
 from basislake.report.beside import Loaded, database_frames, lake_frames, run_frames
-from basislake.report.figures import HOURS_SQL, Figure
+from basislake.report.figures import HOURS, Figure
 from lake import Lake, duck
 from lake.errors import LakeError, UsageError
 from lake.state import State
 from lake.table import BATCH
-from lake.tables import BASIS, RAW_CANDLES
+from lake.tables import RAW_CANDLES
 from lake.views.curves import TERM_STRUCTURE_LATEST
 
-FORMAT = 3
+FORMAT = 4
 _END_BATCH = 2**63
 _READ_OFTEN = TERM_STRUCTURE_LATEST.name
-_HOURS = "basis_hours"
 
 # In the order of the page.
 FIGURES: tuple[Figure, ...] = (
@@ -38,6 +37,13 @@ FIGURES: tuple[Figure, ...] = (
     basis.MATURITY,
     basis.CONTRACTS,
     basis.TERM_STRUCTURE,
+    carry.FUNDING_BASIS,
+    carry.METHODS,
+    carry.REALISED,
+    carry.PREMIUM,
+    carry.OPEN_INTEREST,
+    carry.FUNDING_PROVED,
+    carry.DELIVERY_PROVED,
     completeness.SUMMARY,
     quality.SOUNDNESS,
     quality.VERDICT_COUNTS,
@@ -138,7 +144,8 @@ def answers(
     try:
         # Several figures read this view: as a table of the same name it is worked out once.
         duck.rows(connection, f"CREATE TEMP TABLE {_READ_OFTEN} AS FROM {_READ_OFTEN}")
-        duck.rows(connection, f"CREATE TEMP TABLE {_HOURS} AS {HOURS_SQL}")
+        for name, sql in HOURS.items():
+            duck.rows(connection, f"CREATE TEMP TABLE {name}_hours AS {sql}")
         for figure in FIGURES:
             try:
                 with _hours_only(connection) if figure.is_hourly else nullcontext():
@@ -153,12 +160,14 @@ def answers(
 
 @contextmanager
 def _hours_only(connection: duck.Connection) -> Iterator[None]:
-    """Let `basis` be the last minute of each hour."""
-    duck.rows(connection, f"CREATE TEMP VIEW {BASIS.name} AS FROM {_HOURS}")
+    """Let the tables of HOURS be those hours."""
+    for name in HOURS:
+        duck.rows(connection, f"CREATE TEMP VIEW {name} AS FROM {name}_hours")
     try:
         yield
     finally:
-        duck.rows(connection, f"DROP VIEW temp.{BASIS.name}")
+        for name in HOURS:
+            duck.rows(connection, f"DROP VIEW temp.{name}")
 
 
 def to_json(facts: Facts) -> bytes:

@@ -20,6 +20,9 @@ class Kind(Enum):
     BAND = "band"
     POINTS = "points"
     BARS = "bars"
+    ENTRIES = "entries"
+    LAYERS = "layers"
+    MONTHS = "months"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +87,14 @@ class Figure:
         sql: a DuckDB query over the lake's tables and views, and those of `beside`; always the same
             rows in the same order for the same content.
         units: of columns that have one.
+        empty: the sentence shown where there is nothing to draw.
         chart: None where there is none.
         listing: None where the rows are not listed.
         is_wide: whether it takes the page's whole width.
         is_lasting: whether the same lake answers the same later; if not, `verify` asks, and does
             not compare.
-        is_hourly: whether its query reads of `basis` nothing but HOURS_SQL, which is then read once
-            for all figures of the kind.
+        is_hourly: whether its query reads of `basis` and `candles` nothing but what HOURS has of
+            them, which is then read once for all figures of the kind.
     """
 
     name: str
@@ -99,6 +103,7 @@ class Figure:
     meaning: str
     sql: str
     units: Mapping[str, str] = field(default_factory=dict)
+    empty: str = "Nothing to draw yet."
     chart: Chart | None = None
     listing: Listing | None = None
     is_wide: bool = False
@@ -106,11 +111,25 @@ class Figure:
     is_hourly: bool = False
 
 
-HOURS_SQL = """
-    SELECT instrument, ts, days_to_expiry, annualised_pct, future_traded, perpetual_traded, suspect
-    FROM basis
-    WHERE (epoch_us(ts) // 60000000 + 1) % 60 = 0
-"""
+# The last minute of each hour; of candles also the last one before each expiry.
+HOURS: Mapping[str, str] = {
+    "basis": """
+        SELECT instrument, ts, days_to_expiry, annualised_pct, future_traded, perpetual_traded,
+               suspect
+        FROM basis
+        WHERE (epoch_us(ts) // 60000000 + 1) % 60 = 0
+    """,
+    "candles": """
+        SELECT instrument, ts, close, traded, suspect
+        FROM candles
+        WHERE (epoch_us(ts) // 60000000 + 1) % 60 = 0
+            OR epoch_us(ts) IN (
+                SELECT epoch_us(expires_at) // 60000000 * 60000000 - 60000000
+                FROM instruments
+                WHERE expires_at IS NOT NULL
+            )
+    """,
+}
 
 
 def query(text: str) -> str:

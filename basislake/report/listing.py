@@ -15,7 +15,7 @@ _SIZES = ("bytes",)
 _SHARES = ("sound_pct", "pct")
 _WHOLE_PERCENT, _MOST_BELOW_WHOLE, _LEAST_ABOVE_NONE = 100, 99.999, 0.001
 _MOST_DIGITS = 3
-_LONG = {"reason": "text", "sha256": "hash"}
+_LONG = {"reason": "text", "names": "text", "sha256": "hash"}
 # The page's colour of what a cell says.
 _COLOURS = {
     "verdict": {
@@ -31,7 +31,13 @@ _COLOURS = {
     },
     "state": {"failed": "failed", "killed": "failed", "interrupted": "missing", "refused": "venue",
               "empty": "no_data", "done": "present", "sound": "present", "missing": "missing",
-              "suspect": "missing-pale", "never asked": "never_asked", "not built": "no_data"},
+              "suspect": "missing-pale", "never asked": "never_asked", "not built": "no_data",
+              "proved": "present", "the two differ": "failed", "the two prices differ": "failed",
+              "hours are missing": "missing", "no total is stored": "never_asked",
+              "no delivery price of that day is stored": "missing",
+              "no delivery is stored": "missing-pale",
+              "neither a delivery nor a delivery price is stored": "never_asked",
+              "delivered, and not in instruments": "venue"},
     "outcome": {"refused": "venue", "kept": "missing-pale"},
     "is_equal": {"True": "present", "False": "failed"},
 }  # fmt: skip

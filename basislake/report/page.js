@@ -5,7 +5,7 @@ const chosen = {};
 const spans = {};
 const isWhole = {};
 const SPANS = [["1M", 31], ["3M", 92], ["1Y", 366], ["All", Infinity]];
-const TIMED = new Set(["panels", "lines", "columns", "surface"]);
+const TIMED = new Set(["panels", "lines", "columns", "surface", "layers", "months"]);
 
 function selected(name) {
   const [chart, all] = [charts[name], figures[name].columns];

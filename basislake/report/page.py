@@ -21,12 +21,14 @@ from lake.counts import counted
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Market", ("quotes", "price", "curve", "front-quarterly", "spreads", "surface",
                 "open-futures", "volume", "constant-maturity", "contracts", "term-structure")),
+    ("Carry", ("funding-basis", "methods", "realised-carry", "premium", "open-interest",
+               "funding-proof", "delivery-proof")),
     ("Coverage", ("summary", "soundness", "verdicts", "coverage", "gaps")),
     ("Quality", ("instruments", "rules", "untraded", "unanswered")),
     ("Maintenance", ("runs", "parity", "storage", "database-storage", "fingerprint")),
 )  # fmt: skip
 # Joined to one script, in this order.
-_SCRIPTS = ("base.js", "drawers.js", "tables.js", "page.js")
+_SCRIPTS = ("base.js", "drawers.js", "carry.js", "tables.js", "page.js")
 # plotly.js without maps and 3D, as its makers publish it; `make charts` fetches a version.
 _LIBRARY = "plotly-cartesian.min.js"
 _BY_NAME = {figure.name: figure for figure in FIGURES}
@@ -157,7 +159,7 @@ def _figure(figure: Figure, facts: Facts, *, is_wide: bool = False) -> str:
             '<p class="plain plain-only">The chart is drawn by a script, which did not run.</p>',
         ]
     elif figure.chart and not figure.listing:
-        parts.append('<p class="plain">Nothing to draw yet.</p>')
+        parts.append(f'<p class="plain">{prose(figure.empty)}</p>')
     if figure.listing:
         parts.append(listing(figure.listing, rows))
     wide = ' class="wide"' if is_wide else ""

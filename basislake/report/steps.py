@@ -8,21 +8,28 @@ _DAY_MINUTES = 1_440
 _MINUTE_US = 60_000_000
 
 
-def step_sql(most: int, shortest_minutes: int = _STEPS_MINUTES[0]) -> str:
+_CANDLES_SPAN = """SELECT min(start) AS first, max("end") AS last
+                    FROM candle_coverage
+                    WHERE status = 'present'"""
+
+
+def step_sql(
+    most: int, shortest_minutes: int = _STEPS_MINUTES[0], span: str = _CANDLES_SPAN
+) -> str:
     """Return SQL of the table `step` (step_minutes), for a WITH clause: the shortest step by which
-    the time that the lake has candles of becomes at most so many steps.
+    a span of time becomes at most so many steps.
 
     Args:
         most: steps.
         shortest_minutes: the shortest step allowed.
+        span: SQL of the columns first and last; by default that of the candles.
     """
     steps = [step for step in _STEPS_MINUTES if step >= shortest_minutes]
     return f"""step AS (
         SELECT coalesce(list_filter({steps}, lambda step: span_minutes / step <= {most})[1],
                         {steps[-1]})::BIGINT AS step_minutes
-        FROM (SELECT date_diff('minute', min(start), max("end")) AS span_minutes
-              FROM candle_coverage
-              WHERE status = 'present')
+        FROM (SELECT date_diff('minute', first, last) AS span_minutes
+              FROM ({span}))
     )"""
 
 

@@ -1,0 +1,348 @@
+"""Figures of carry: what funding, basis and expired futures earned, and what is proved of it."""
+
+from basislake.report.figures import Chart, Figure, Kind, Listing, query
+from basislake.report.steps import start_sql, step_sql, text_sql
+
+DISTANCE_DAYS = 90
+# Less divides by so little that an annual rate is mostly noise.
+SHORTEST_ENTRY_DAYS = 7
+MOST_ENTRIES = 4_000
+PREMIUM_STEPS, INTEREST_STEPS = 1_500, 450
+_DAY_MINUTES = 1_440
+_DAY_US = 86_400_000_000
+_NAMED = 12
+_PAID = "SELECT min(hour_end) AS first, max(hour_end) AS last FROM funding"
+_SETTLED = "SELECT min(settled_at) AS first, max(settled_at) AS last FROM settlements"
+
+_METHODS = ("forward", "linear", "nearest")
+
+FUNDING_BASIS = Figure(
+    name="funding-basis",
+    title="Funding and basis, by month",
+    caption=f"Funding that a long perpetual paid, and the mean basis at {DISTANCE_DAYS} days",
+    meaning=(
+        "Funding: the view `funding_monthly`, the sum of `interest_1h` of a calendar month (UTC) "
+        "as a simple rate of a year, by the hours that are stored; a pale bar lacks some of the "
+        "hours of its month, as the first and the newest month do. A long position pays where it "
+        "is above 0. Basis: the mean of the days of the month of "
+        f"`constant_maturity_by(1440, 'forward', 'perpetual')` at {DISTANCE_DAYS} days; absent "
+        "where no day has one. Where the basis is above the funding, a short future and a long "
+        "perpetual were quoted more than the perpetual cost."
+    ),
+    empty="The lake has no funding, so no month can be shown; `basislake run` fetches it.",
+    sql=query(f"""
+        WITH means AS (
+            SELECT coin, strftime(ts, '%Y-%m') AS month, favg(annualised_pct) AS basis_pct,
+                   count(annualised_pct) AS basis_days
+            FROM constant_maturity_by(1440, 'forward', 'perpetual')
+            WHERE days = {DISTANCE_DAYS}
+            GROUP BY ALL
+        ), paid AS (
+            SELECT base AS coin, strftime(month, '%Y-%m') AS month, hours,
+                   24 * day(last_day(month)) AS month_hours, annualised_pct
+            FROM funding_monthly
+            JOIN instruments USING (instrument)
+        )
+        SELECT coin, month, hours, month_hours, round(annualised_pct, 3) AS funding_pct,
+               coalesce(basis_days, 0) AS basis_days, round(basis_pct, 3) AS basis_pct
+        FROM paid
+        LEFT JOIN means USING (coin, month)
+        ORDER BY coin, month
+    """),
+    units={
+        "hours": "hours",
+        "month_hours": "hours",
+        "funding_pct": "percent a year",
+        "basis_days": "days",
+        "basis_pct": "percent a year",
+    },
+    chart=Chart(
+        Kind.MONTHS,
+        x="month",
+        y=("funding_pct", "basis_pct"),
+        choose="coin",
+        names={"funding_pct": "funding", "basis_pct": f"basis at {DISTANCE_DAYS} days"},
+        colours=("series-3", "series-4"),
+        x_title="month, UTC",
+        y_title="% a year",
+        unit="%",
+    ),
+    is_hourly=True,
+)
+
+METHODS = Figure(
+    name="methods",
+    title=f"Basis at {DISTANCE_DAYS} days, by three methods",
+    caption="The same curve of each day, read in three ways that are all in use",
+    meaning=(
+        "The view `constant_maturity_by` against the perpetual, in the last minute of each day "
+        "(23:59 UTC). Forward: the total basis runs straight between the two neighbouring "
+        "futures. Linear: the annualised basis does. Nearest: the annualised basis of the one "
+        "future that expires closest to the distance, so it jumps where that is another one. The "
+        "first two are absent where no future expires on one of the two sides."
+    ),
+    empty="No day of the lake ends with a basis yet.",
+    sql=query(
+        "SELECT coin, strftime(ts, '%Y-%m-%d') AS day,\n"
+        + ",\n".join(
+            f"       round(max(annualised_pct) FILTER (method = '{method}'), 3) AS {method}_pct"
+            for method in _METHODS
+        )
+        + "\nFROM (\n    "
+        + "\n    UNION ALL\n    ".join(
+            f"SELECT '{method}' AS method, *\n"
+            f"    FROM constant_maturity_by(1440, '{method}', 'perpetual')"
+            for method in _METHODS
+        )
+        + f"\n)\nWHERE days = {DISTANCE_DAYS}\nGROUP BY coin, ts\nORDER BY coin, ts"
+    ),
+    units={f"{method}_pct": "percent a year" for method in _METHODS},
+    chart=Chart(
+        Kind.LINES,
+        x="day",
+        y=tuple(f"{method}_pct" for method in reversed(_METHODS)),
+        choose="coin",
+        names={f"{method}_pct": method for method in reversed(_METHODS)},
+        colours=("never_asked", "series-3", "series-4"),
+        x_title="day, UTC",
+        y_title="annualised basis, % a year",
+        unit="%",
+    ),
+    is_hourly=True,
+)
+
+REALISED = Figure(
+    name="realised-carry",
+    title="Realised carry of expired futures",
+    caption="Short future, long perpetual, held to the expiry: what a day of entry earned a year",
+    meaning=(
+        "The view `realised_carry`: entry at 08:00 of a day, both legs of the same size in coins, "
+        "the future held to its delivery price; after funding, a simple rate, ACT/365. Fees, "
+        "collateral and borrowing are not in it. Left out: entries with less than "
+        f"{SHORTEST_ENTRY_DAYS} days to go, whose annual rate is mostly noise, and those of which "
+        "a price or an hour of funding is missing. Of more than "
+        f"{MOST_ENTRIES:,} entries, by expiry and day, every second, third or so on is shown. A "
+        "click leads to the contract."
+    ),
+    empty=(
+        "No entry can be worked out: it takes an expired future, its delivery price, and the "
+        "funding of every hour from the entry on. `basislake run` fetches all three."
+    ),
+    sql=query(f"""
+        WITH entries AS (
+            SELECT base AS coin, instrument, expires_at, entry, days, locked_pct, funding_pct,
+                   net_apr_pct, count(*) OVER () AS entries,
+                   row_number() OVER (ORDER BY base, expires_at, instrument, entry) AS place
+            FROM realised_carry
+            JOIN instruments USING (instrument)
+            WHERE net_apr_pct IS NOT NULL AND days >= {SHORTEST_ENTRY_DAYS}
+        )
+        SELECT coin, instrument, strftime(entry, '%Y-%m-%d') AS entry, round(days, 2) AS days,
+               round(locked_pct * 365 / days, 2) AS locked_apr_pct,
+               round(funding_pct * 365 / days, 2) AS funding_apr_pct,
+               round(net_apr_pct, 2) AS net_apr_pct
+        FROM entries
+        WHERE place % greatest(1, ceil(entries / {MOST_ENTRIES})::BIGINT) = 0
+        ORDER BY place
+    """),
+    units={
+        "days": "days",
+        "locked_apr_pct": "percent a year",
+        "funding_apr_pct": "percent a year",
+        "net_apr_pct": "percent a year",
+    },
+    chart=Chart(
+        Kind.ENTRIES,
+        x="days",
+        y=("net_apr_pct",),
+        series="coin",
+        x_title="days from entry to expiry",
+        y_title="after funding, % a year",
+        unit="%",
+    ),
+    is_wide=True,
+    is_hourly=True,
+)
+
+OPEN_INTEREST = Figure(
+    name="open-interest",
+    title="Open interest by expiry",
+    caption="Of futures, at 08:00 of a day: each quarterly by itself, the others by term",
+    meaning=(
+        "The view `open_interest_daily`, of the exchange's settlements; inverse contracts, whose "
+        "positions are in USD. Perpetuals are not in it. The time of the settlements is cut into "
+        f"at most {INTEREST_STEPS} equal steps, of a day or more, counted from 1970: a bar is the "
+        "first day of a step. A day without settlements has no bar."
+    ),
+    empty="The lake has no settlements of futures; `basislake run` fetches them.",
+    sql=query(f"""
+        WITH {step_sql(INTEREST_STEPS, _DAY_MINUTES, _SETTLED)}, positions AS (
+            SELECT base AS coin, ts, open_interest,
+                   if(term = 'quarterly', strftime(expires_at, '%Y-%m-%d'), term) AS layer
+            FROM open_interest_daily
+            JOIN instruments USING (instrument)
+            CROSS JOIN step
+            WHERE kind = 'future' AND contract_type = 'inverse'
+                AND epoch_us(ts) // {_DAY_US} % (step_minutes // {_DAY_MINUTES}) = 0
+        )
+        SELECT coin, strftime(ts, '%Y-%m-%d') AS day, layer,
+               round(sum(open_interest)) AS open_interest
+        FROM positions
+        GROUP BY coin, ts, layer
+        ORDER BY coin, ts, layer
+    """),
+    units={"open_interest": "USD"},
+    chart=Chart(
+        Kind.LAYERS,
+        x="day",
+        y=("open_interest",),
+        series="layer",
+        choose="coin",
+        names={"daily": "dailies", "weekly": "weeklies", "monthly": "monthlies"},
+        colours=("no_data", "never_asked-pale", "never_asked"),
+        x_title="day, UTC",
+        y_title="open interest, USD",
+        unit="USD",
+    ),
+)
+
+PREMIUM = Figure(
+    name="premium",
+    title="Perpetual premium",
+    caption="Perpetual above its index: mean, and lowest to highest hour, of each step",
+    meaning=(
+        "The view `perpetual_premium`: (close - index) / index at the end of each hour, in basis "
+        "points (0.01 %), not annualised. The time of the funding is cut into at most "
+        f"{PREMIUM_STEPS:,} equal steps, of a day or more, counted from 1970. An hour without a "
+        "candle does not count; a step without any breaks the line."
+    ),
+    empty="The lake has no funding, which has the index of each hour; `basislake run` fetches it.",
+    sql=query(f"""
+        WITH {step_sql(PREMIUM_STEPS, _DAY_MINUTES, _PAID)}, steps AS (
+            SELECT base AS coin, {start_sql("hour_end - INTERVAL 1 MINUTE")} AS start,
+                   favg(premium_pct) AS mean, min(premium_pct) AS low, max(premium_pct) AS high
+            FROM perpetual_premium
+            JOIN instruments USING (instrument)
+            CROSS JOIN step
+            WHERE premium_pct IS NOT NULL
+            GROUP BY ALL
+        )
+        SELECT coin, {text_sql("start")} AS start, round(100 * mean, 2) AS mean_bp,
+               round(100 * low, 2) AS low_bp, round(100 * high, 2) AS high_bp
+        FROM steps
+        ORDER BY coin, steps.start
+    """),
+    units={"mean_bp": "basis points", "low_bp": "basis points", "high_bp": "basis points"},
+    chart=Chart(
+        Kind.PANELS,
+        x="start",
+        y=("mean_bp", "low_bp", "high_bp"),
+        series="coin",
+        x_title="time, UTC",
+        y_title="basis points",
+        unit="bp",
+    ),
+    is_hourly=True,
+)
+
+
+def _named(condition: str, name: str, order: str) -> str:
+    """SQL of the first names, and how many more there are; null where a condition is false."""
+    return (
+        f"CASE WHEN {condition} THEN array_to_string(list({name} ORDER BY {order})[:{_NAMED}], "
+        f"', ') || if(count(*) > {_NAMED}, ' and ' || count(*) - {_NAMED} || ' more', '') END"
+    )
+
+
+FUNDING_STATES = (
+    "proved", "the two differ", "hours are missing", "no total is stored",
+)  # fmt: skip
+
+FUNDING_PROVED = Figure(
+    name="funding-proof",
+    title="Funding, held against the exchange's totals",
+    caption="Whole calendar months: the sum of the hours, and the exchange's own sum",
+    meaning=(
+        "The view `funding_proof`: proved where no hour is absent and both sums differ by no more "
+        "than 0.0001 % of the notional. The exchange itself lacks two hours of August 2020."
+    ),
+    sql=query(f"""
+        WITH judged AS (
+            SELECT instrument, strftime(month, '%Y-%m') AS month,
+                   CASE WHEN proved THEN 'proved'
+                        WHEN hours < expected_hours THEN 'hours are missing'
+                        WHEN total IS NULL THEN 'no total is stored'
+                        ELSE 'the two differ' END AS state
+            FROM funding_proof
+        )
+        SELECT instrument AS perpetual, state, count(*) AS months,
+               {_named("state <> 'proved'", "month", "month DESC")} AS names
+        FROM judged
+        GROUP BY instrument, state
+        ORDER BY instrument, list_position({list(FUNDING_STATES)}, state)
+    """),
+    units={"months": "months"},
+    chart=Chart(
+        Kind.BARS,
+        x="perpetual",
+        y=("months",),
+        series="state",
+        names={state: state for state in FUNDING_STATES},
+        colours=("present", "failed", "missing", "never_asked"),
+        x_title="months",
+        y_title="perpetual",
+        unit="months",
+    ),
+    listing=Listing(
+        {"perpetual": "perpetual", "state": "state", "months": "months", "names": "which"},
+        empty="No month can be proved: the lake has neither a whole month of funding nor a total.",
+    ),
+)
+
+_PRICES_DIFFER = "the two prices differ"
+
+DELIVERY_PROVED = Figure(
+    name="delivery-proof",
+    title="Delivery prices, by two witnesses",
+    caption="Expired futures: the price of the delivery itself, and the index's delivery price",
+    meaning=(
+        "The view `delivery_proof`: proved where the future's own delivery and the delivery price "
+        "of its index are both stored, and are the same number."
+    ),
+    sql=query(f"""
+        WITH judged AS (
+            SELECT coalesce(base, split_part(instrument, '-', 1)) AS coin, instrument,
+                   delivery_proof.expires_at, coalesce(reason, 'proved') AS state
+            FROM delivery_proof
+            LEFT JOIN instruments USING (instrument)
+        )
+        SELECT coin, state, count(*) AS futures,
+               {_named("state <> 'proved'", "instrument", "expires_at DESC, instrument")} AS names
+        FROM judged
+        GROUP BY coin, state
+        ORDER BY coin, state <> 'proved', state <> '{_PRICES_DIFFER}', state
+    """),
+    units={"futures": "futures"},
+    chart=Chart(
+        Kind.BARS,
+        x="coin",
+        y=("futures",),
+        series="state",
+        names={
+            "proved": "proved",
+            _PRICES_DIFFER: _PRICES_DIFFER,
+            "no delivery price of that day is stored": "no delivery price",
+            "no delivery is stored": "no delivery",
+            "neither a delivery nor a delivery price is stored": "neither is stored",
+            "delivered, and not in instruments": "no record of the future",
+        },
+        colours=("present", "failed", "missing", "missing-pale", "never_asked", "venue"),
+        x_title="futures",
+        y_title="coin",
+        unit="futures",
+    ),
+    listing=Listing(
+        {"coin": "coin", "state": "state", "futures": "futures", "names": "which"},
+        empty="No future has expired yet.",
+    ),
+)
