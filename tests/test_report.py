@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -20,6 +21,7 @@ from basislake.report.carry import MOST_ENTRIES, REALISED
 from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
 from basislake.report.files import place
 from basislake.report.listing import prose, share
+from basislake.report.notices import notices
 from basislake.report.page import SECTIONS, facts_in, page
 from ingest.runs import FOLDER
 from lake import Lake, duck
@@ -271,6 +273,18 @@ def test_the_figures_of_carry_hold_what_its_views_do(carry_lake: Lake, carry_fac
     means = forward.group_by("coin", by_month).agg(basis_pct)
     both = months.join(means, on=["coin", "month"], how="left")
     assert both["basis_pct"].to_list() == close(both["annualised_pct"].to_list())
+
+
+def test_what_two_answers_contradict_is_said_at_the_top(carry_facts: Facts) -> None:
+    said = [notice.text for notice in notices(carry_facts)]
+    rows = {name: dict(carry_facts.rows[name]) for name in ("funding-proof", "delivery-proof")}
+    rows["funding-proof"]["state"] = ["the two differ", "hours are missing"]
+    rows["delivery-proof"]["state"] = ["no delivery is stored", "the two prices differ"]
+    hurt = replace(carry_facts, rows={**carry_facts.rows, **rows})
+    assert [notice.text for notice in notices(hurt) if notice.text not in said] == [
+        "7 months of funding and the exchange's own total differ; see Carry.",
+        "4 expired futures and the delivery price of the index differ; see Carry.",
+    ]
 
 
 def test_what_is_not_proved_is_counted_with_its_reason(carry_facts: Facts) -> None:

@@ -16,7 +16,7 @@ drawers.months = (chart, columns) => {
     },
     {
       type: "scatter", mode: "lines+markers", x: months, y: values(line.name), name: safe(line.label), connectgaps: false,
-      line: { color: line.colour, width: 2 }, marker: { size: 5 }, hovertemplate: `${safe(line.label)} %{y:.2f} %<extra></extra>`,
+      line: { color: line.colour, width: 2 }, marker: { size: months.length > 40 ? 3 : 5 }, hovertemplate: `${safe(line.label)} %{y:.2f} %<extra></extra>`,
     },
   ];
   const legend = found.some((row) => row && isPart(row)) ? [bar, line, { label: "pale: a part of the month", colour: tinted(bar.colour, 0.4) }] : [bar, line];

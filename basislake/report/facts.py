@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from basislake import PROGRAM
-from basislake.report import basis, carry, completeness, market, quality, upkeep
+from basislake.report import basis, carry, carry_proofs, completeness, market, quality, upkeep
 from basislake.report.beside import Loaded, database_frames, lake_frames, run_frames
 from basislake.report.figures import HOURS, Figure
 from lake import Lake, duck
@@ -42,8 +42,8 @@ FIGURES: tuple[Figure, ...] = (
     carry.REALISED,
     carry.PREMIUM,
     carry.OPEN_INTEREST,
-    carry.FUNDING_PROVED,
-    carry.DELIVERY_PROVED,
+    carry_proofs.FUNDING_PROVED,
+    carry_proofs.DELIVERY_PROVED,
     completeness.SUMMARY,
     quality.SOUNDNESS,
     quality.VERDICT_COUNTS,

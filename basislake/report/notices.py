@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from basislake.report.carry_proofs import FUNDING_DIFFERS, PRICES_DIFFER
 from basislake.report.facts import Facts
 from basislake.report.listing import share
 from basislake.report.quality import SLIGHT_PCT
@@ -33,7 +34,7 @@ def notices(facts: Facts) -> list[Notice]:
         found = [Notice("warn", "No candle has been fetched yet: `basislake backfill` does it.")]
     else:
         found = [_soundness(facts), *_unbuilt(facts), *_verdicts(facts)]
-    return [*found, *_unanswered(facts), *_database(facts)]
+    return [*found, *_unanswered(facts), *_disproved(facts), *_database(facts)]
 
 
 def _soundness(facts: Facts) -> Notice:
@@ -103,6 +104,17 @@ def _unanswered(facts: Facts) -> list[Notice]:
     ]
 
 
+def _disproved(facts: Facts) -> list[Notice]:
+    """What two answers of the exchange contradict each other about."""
+    found = []
+    for name, count, one, state, text in _BY_PROOF:
+        rows = facts.rows[name]
+        differing = sum(n for n, s in zip(rows[count], rows["state"], strict=True) if s == state)
+        if differing:
+            found.append(Notice("bad", f"{counted(differing, one)} {text}; see Carry."))
+    return found
+
+
 def _database(facts: Facts) -> list[Notice]:
     parity = facts.rows["parity"]
     unequal = [
@@ -125,3 +137,13 @@ _BY_VERDICT = {
     "refused candles": f"have a refused candle in {_MORE}; see Instruments.",
     "suspect candles": f"have a suspect candle in {_MORE}; see Instruments.",
 }
+_BY_PROOF = (
+    (
+        "funding-proof", "months", "month", FUNDING_DIFFERS,
+        "of funding and the exchange's own total differ",
+    ),
+    (
+        "delivery-proof", "futures", "expired future", PRICES_DIFFER,
+        "and the delivery price of the index differ",
+    ),
+)  # fmt: skip

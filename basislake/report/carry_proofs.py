@@ -1,0 +1,106 @@
+"""Figures of what is proved of carry: funding and delivery prices, each by two answers."""
+
+from basislake.report.figures import Chart, Figure, Kind, Listing, query
+
+_NAMED = 12
+
+
+def _named(condition: str, name: str, order: str) -> str:
+    """SQL of the first names, and how many more there are; null where a condition is false."""
+    return (
+        f"CASE WHEN {condition} THEN array_to_string(list({name} ORDER BY {order})[:{_NAMED}], "
+        f"', ') || if(count(*) > {_NAMED}, ' and ' || count(*) - {_NAMED} || ' more', '') END"
+    )
+
+
+FUNDING_DIFFERS = "the two differ"
+FUNDING_STATES = ("proved", FUNDING_DIFFERS, "hours are missing", "no total is stored")
+
+FUNDING_PROVED = Figure(
+    name="funding-proof",
+    title="Funding, held against the exchange's totals",
+    caption="Whole calendar months: the sum of the hours, and the exchange's own sum",
+    meaning=(
+        "The view `funding_proof`: proved where no hour is absent and both sums differ by no more "
+        "than 0.0001 % of the notional. The exchange itself lacks two hours of August 2020."
+    ),
+    sql=query(f"""
+        WITH judged AS (
+            SELECT instrument, strftime(month, '%Y-%m') AS month,
+                   CASE WHEN proved THEN 'proved'
+                        WHEN hours < expected_hours THEN 'hours are missing'
+                        WHEN total IS NULL THEN 'no total is stored'
+                        ELSE '{FUNDING_DIFFERS}' END AS state
+            FROM funding_proof
+        )
+        SELECT instrument AS perpetual, state, count(*) AS months,
+               {_named("state <> 'proved'", "month", "month DESC")} AS names
+        FROM judged
+        GROUP BY instrument, state
+        ORDER BY instrument, list_position({list(FUNDING_STATES)}, state)
+    """),
+    units={"months": "months"},
+    chart=Chart(
+        Kind.BARS,
+        x="perpetual",
+        y=("months",),
+        series="state",
+        names={state: state for state in FUNDING_STATES},
+        colours=("present", "failed", "missing", "never_asked"),
+        x_title="months",
+        y_title="perpetual",
+        unit="months",
+    ),
+    listing=Listing(
+        {"perpetual": "perpetual", "state": "state", "months": "months", "names": "which"},
+        empty="No month can be proved: the lake has neither a whole month of funding nor a total.",
+    ),
+)
+
+PRICES_DIFFER = "the two prices differ"
+
+DELIVERY_PROVED = Figure(
+    name="delivery-proof",
+    title="Delivery prices, by two witnesses",
+    caption="Expired futures: the price of the delivery itself, and the index's delivery price",
+    meaning=(
+        "The view `delivery_proof`: proved where the future's own delivery and the delivery price "
+        "of its index are both stored, and are the same number."
+    ),
+    sql=query(f"""
+        WITH judged AS (
+            SELECT coalesce(base, split_part(instrument, '-', 1)) AS coin, instrument,
+                   delivery_proof.expires_at, coalesce(reason, 'proved') AS state
+            FROM delivery_proof
+            LEFT JOIN instruments USING (instrument)
+        )
+        SELECT coin, state, count(*) AS futures,
+               {_named("state <> 'proved'", "instrument", "expires_at DESC, instrument")} AS names
+        FROM judged
+        GROUP BY coin, state
+        ORDER BY coin, state <> 'proved', state <> '{PRICES_DIFFER}', state
+    """),
+    units={"futures": "futures"},
+    chart=Chart(
+        Kind.BARS,
+        x="coin",
+        y=("futures",),
+        series="state",
+        names={
+            "proved": "proved",
+            PRICES_DIFFER: PRICES_DIFFER,
+            "no delivery price of that day is stored": "no delivery price",
+            "no delivery is stored": "no delivery",
+            "neither a delivery nor a delivery price is stored": "neither is stored",
+            "delivered, and not in instruments": "no record of the future",
+        },
+        colours=("present", "failed", "missing", "missing-pale", "never_asked", "venue"),
+        x_title="futures",
+        y_title="coin",
+        unit="futures",
+    ),
+    listing=Listing(
+        {"coin": "coin", "state": "state", "futures": "futures", "names": "which"},
+        empty="No future has expired yet.",
+    ),
+)
