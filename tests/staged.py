@@ -13,6 +13,7 @@ from basislake import PROGRAM
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import weekly_universe
+from ingest.selection import Selection
 from lake import Lake
 from lake.batches import newest_batch
 from lake.past import past
@@ -60,7 +61,7 @@ def make_staged(folder: Path) -> Staged:
     with SimulatedExchange(UNIVERSE, clock=clock) as server:
         for days, is_built in ((-4, True), (2, False), (2, True)):
             clock.advance(days * 86_400)
-            fetch(server, where)
+            fetch(server, where, Selection())
             if is_built:
                 built(where)
             stages.append(Stage(newest_batch(where), content(where)))

@@ -171,7 +171,7 @@ def test_what_is_never_answered_fails_and_is_fetched_by_the_next_run(
         f"{PERPETUAL} funding",
         "btc_usd deliveries",
     ]
-    assert "315 hours have no answer: The exchange refuses the call" in failed(result)[0]
+    assert "no answer for 315 hours: The exchange refuses the call" in failed(result)[0]
     server.faults.clear()
     server.forget_calls()
     assert failed(fetch(server, where, CARRY)) == []

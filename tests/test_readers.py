@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 
 import lake
 from lake import Lake, duck
+from lake.carry_tables import RAW_FUNDING_TOTALS, REJECTED
 from lake.table import Table
 from lake.tables import RAW, TABLES
 from tests.market import ROOT
@@ -95,7 +96,10 @@ def test_raw_rows_as_of_a_batch_are_a_filter_in_any_engine(
         found = table.cast(seen).sort(table.key)
         expected = lake.open(where.uri, as_of=batch).read(table).sort(table.key)
         assert found.equals(expected)
-    assert expected.height > lake.open(where.uri, as_of=staged.first.batch).read(table).height > 0
+    first = lake.open(where.uri, as_of=staged.first.batch).read(table)
+    assert expected.height >= first.height > 0
+    # Of the market's days one whole month has ended, before the first stage.
+    assert expected.height > first.height or table is RAW_FUNDING_TOTALS
 
 
 @pytest.mark.slow
@@ -137,6 +141,8 @@ def test_spark_reads_the_files_of_a_version(where: Lake, spark: Any, table: Tabl
 
 def _versions(where: Lake, table: Table) -> list[int]:
     newest = where.snapshot(table).version
+    if table is REJECTED and newest is None:  # no row was ever rejected
+        return []
     assert newest is not None
     return sorted({1, newest // 2, newest})
 

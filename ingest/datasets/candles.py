@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from ingest.datasets.dataset import Dataset, lives
-from ingest.exchange import Exchange, Tally
 from ingest.replies import CLOSING_LAG, Page
 from lake.coverage import Subject
 from lake.spans import Span
 from lake.steps import MINUTES
 from lake.tables import RAW_CANDLES
+
+if TYPE_CHECKING:
+    from ingest.exchange import Exchange, Tally
 
 
 def candles_of(instrument: str) -> Subject:
@@ -24,7 +27,7 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     return lives(chosen, MINUTES, now, CLOSING_LAG)
 
 
-def ask(exchange: Exchange, instrument: str, window: Span, tally: Tally) -> Page:
+def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
     """Ask for the minutes of a window; see `Dataset`."""
     return exchange.candles(instrument, window, tally)
 

@@ -3,17 +3,19 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
 from ingest.datasets.objects import malformed
-from ingest.exchange import Exchange, Tally
 from ingest.replies import Page
 from lake.coverage import Coverage
 from lake.spans import Span, clip, common, merge
 from lake.steps import Steps
 from lake.table import Table
+
+if TYPE_CHECKING:
+    from ingest.exchange import Exchange, Tally
 
 # After so long a row that is not there is not late any more.
 _LATE = timedelta(hours=1)
@@ -22,7 +24,7 @@ _LATE = timedelta(hours=1)
 # to the steps that should be stored, by instrument or index, in the order to ask for them.
 Wanted: TypeAlias = Callable[[pl.DataFrame, datetime], Mapping[str, Sequence[Span]]]
 # Asks for a window, with all repeats, and counts the calls.
-Ask: TypeAlias = Callable[[Exchange, str, Span, Tally], Page]
+Ask: TypeAlias = Callable[["Exchange", str, Span, "Tally"], Page]
 
 
 @dataclass(frozen=True, slots=True)

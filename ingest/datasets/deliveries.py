@@ -7,17 +7,19 @@ shifts the offsets by one, so a row may come twice, and none is passed over.
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from ingest.datasets.dataset import Dataset, without_late
 from ingest.datasets.objects import date_of, frame_of, malformed, number_of, objects, once
-from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
 from lake.carry_tables import RAW_DELIVERIES
 from lake.spans import Span
 from lake.steps import ALL_DAYS, DAY
+
+if TYPE_CHECKING:
+    from ingest.exchange import Exchange, Tally
 
 _METHOD = "get_delivery_prices"
 _MOST_ROWS = 1_000
@@ -40,7 +42,7 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     }
 
 
-def ask(exchange: Exchange, index_name: str, window: Span, tally: Tally) -> Page:
+def ask(exchange: "Exchange", index_name: str, window: Span, tally: "Tally") -> Page:
     """Ask for the days of a window, page by page; see `Dataset`."""
     rows: list[dict[str, Any]] = []
     known: set[datetime] = set()

@@ -6,18 +6,20 @@ exclusive and its end inclusive; of more than 744 rows the newest come.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from ingest.datasets.dataset import Dataset, lives, without_late
 from ingest.datasets.objects import frame_of, malformed, number_of, objects, once, time_of
-from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
 from ingest.windows import milliseconds
 from lake.carry_tables import RAW_FUNDING
 from lake.spans import Span
 from lake.steps import HOUR, HOURS
+
+if TYPE_CHECKING:
+    from ingest.exchange import Exchange, Tally
 
 _METHOD = "get_funding_rate_history"
 _NUMBERS = ("index_price", "prev_index_price", "interest_1h", "interest_8h")
@@ -33,7 +35,7 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     return {name: found[name] for name in perpetuals}
 
 
-def ask(exchange: Exchange, instrument: str, window: Span, tally: Tally) -> Page:
+def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
     """Ask for the hours of a window; see `Dataset`."""
     params = {
         "instrument_name": instrument,

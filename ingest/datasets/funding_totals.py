@@ -4,18 +4,21 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from ingest.datasets import funding
 from ingest.datasets.dataset import Dataset
 from ingest.datasets.objects import frame_of, number
-from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
 from ingest.windows import milliseconds
 from lake.carry_tables import RAW_FUNDING_TOTALS
 from lake.spans import Span, merge
 from lake.steps import MONTHS
+
+if TYPE_CHECKING:
+    from ingest.exchange import Exchange, Tally
 
 _METHOD = "get_funding_rate_value"
 
@@ -34,7 +37,7 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     return found
 
 
-def ask(exchange: Exchange, instrument: str, window: Span, tally: Tally) -> Page:
+def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
     """Ask for the total of a month; see `Dataset`."""
     params = {
         "instrument_name": instrument,

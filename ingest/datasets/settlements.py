@@ -8,19 +8,21 @@ an instrument any more, its rows are picked out of the list of its coin.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from ingest.datasets.dataset import Dataset, lives, without_late
 from ingest.datasets.objects import frame_of, malformed, number_of, objects, once, text_of, time_of
-from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
 from ingest.windows import milliseconds
 from lake.carry_tables import RAW_SETTLEMENTS
 from lake.errors import RejectedError
 from lake.spans import Span
 from lake.steps import DAY, DAYS
+
+if TYPE_CHECKING:
+    from ingest.exchange import Exchange, Tally
 
 _OF_INSTRUMENT = "get_last_settlements_by_instrument"
 _OF_COIN = "get_last_settlements_by_currency"
@@ -42,7 +44,7 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     return lives(chosen.filter(~pl.col("is_companion")), DAYS, now, LAG)
 
 
-def ask(exchange: Exchange, instrument: str, window: Span, tally: Tally) -> Page:
+def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
     """Ask for the days of a window, page by page; see `Dataset`."""
     pages = _Pages(exchange, window, tally)
     try:
@@ -68,9 +70,9 @@ class _Pages:
         at: the exchange's clock, as its first answer had it.
     """
 
-    exchange: Exchange
+    exchange: "Exchange"
     window: Span
-    tally: Tally
+    tally: "Tally"
     at: datetime | None = None
 
     def all(self, method: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
