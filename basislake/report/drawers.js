@@ -38,7 +38,7 @@ const drawers = {
         { ...edge, y: own[low] },
         { ...edge, y: own[high], fill: "tonexty", fillcolor: tinted(panel.colour, 0.2) },
         { type: "scatter", mode: "lines", x: steps, y: own[line], yaxis: y, name: safe(panel.label), line: { color: panel.colour, width: 1.6 }, connectgaps: false,
-          customdata: steps.map((_, i) => [own[low][i], own[high][i]]), hovertemplate: `${safe(panel.label)} %{y:,.2f} (%{customdata[0]:,.2f} to %{customdata[1]:,.2f})<extra></extra>` },
+          customdata: steps.map((_, i) => [own[low][i], own[high][i]]), hovertemplate: `${safe(panel.label)} %{y:,.2f} (%{customdata[0]:,.2f} to %{customdata[1]:,.2f}) ${safe(chart.unit)}<extra></extra>` },
       );
       const share = 1 / panels.length;
       const domain = [1 - (n + 1) * share + (n < panels.length - 1 ? 0.04 : 0), 1 - n * share - (n ? 0.04 : 0)];
