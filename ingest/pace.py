@@ -3,8 +3,10 @@
 Deribit counts credits. A call costs some, a pool holds some, and the pool is refilled steadily; a
 call that finds too few is refused with error 10028. Calls are spaced here so that a pool is never
 drawn down by more than a short burst. When the exchange refuses all the same, every caller pauses
-for a moment. The pool is empty at each refusal, so the calls granted between two of them measure
-what the exchange permits. Calls go on at that rate, and then rise slowly until the next refusal.
+for a moment. A refusal now and then, such as a stranger's at the same address, changes no rate.
+Those of the limit come where calls are granted at the rate that was found, or in numbers: the pool
+is empty at each, so the calls granted between them measure what the exchange permits. Calls go on
+at that rate, and then rise slowly until the next refusal.
 """
 
 import math
@@ -15,13 +17,13 @@ from ingest.allowance import CALLS, LISTS, Terms
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
 
-# A caller that was kept from calling may make up for so many seconds. The published pool would bear
-# more, but what it holds for callers without an account is not published.
-BURST_S = 0.25
+# A caller that was kept from calling may make up for so many seconds. At 20 calls a second that
+# is four calls at once, which a pool of five bears.
+BURST_S = 0.15
 
-# Nobody calls for so long after a refusal, and twice as long after each further one without an
-# answer in between. A small pool is full again by then, so a longer pause would waste calls.
-FIRST_PAUSE_S = 0.25
+# After a refusal nobody calls for as long as so many calls take, and twice as long after each
+# further one without an answer in between. A small pool has refilled by then.
+PAUSE_CALLS = 3.0
 
 # `--rate auto` begins with so many calls a second, which nobody was seen to be refused at. Users
 # hold 15 to 20 without an account.
@@ -32,16 +34,19 @@ SLOWEST_CALLS_PER_SECOND = 1.0
 # tried above it after as many more. Each trial costs a refusal, so this keeps refusals below 1 %.
 SETTLED_CALLS = 140.0
 SETTLED_S = 30.0
-# After a refusal calls go on with this part of what was measured, and end this part above it.
+# After a measurement calls go on with this part of it, and end this part above it.
 _LOW, _GROWTH = 0.95, 0.1
 # A measured rate is short of the truth by as much, since it contains the low rate at its begin.
 _SHORT = 1.01
-# Fewer calls than this measure nothing.
-_MEASURED_CALLS = 30.0
-# A single refusal that comes early, before the rate has settled, is taken for a stranger's at the
-# same address, and costs little. After the next early one calls go on with what was granted, at
-# least with this part of the rate that was refused.
-_DIP, CUT = 0.9, 0.5
+# A refusal is the limit's where calls were granted at the target, within this part of it.
+_NEAR = 0.06
+# Any other refusal adds this to the doubt that the rate is permitted, and each call takes one away.
+# Above the most of it, as after five refusals within 50 calls, calls go on with what was granted
+# between them. `auto` begins in doubt, so that it finds the limit after two or three.
+DOUBT, _MOST_DOUBT, _FIRST_DOUBT = 50.0, 200.0, 450.0
+# Fewer calls than this measure a rate too roughly to be a target. The rate that calls go on with
+# is at least this part of the one that was refused.
+_MEASURED_CALLS, CUT = 45.0, 0.5
 # After so long without a call a pool is full whatever its size, and a measurement is void.
 _IDLE_S = 5.0
 # After so long without a call the pace begins again.
@@ -59,11 +64,11 @@ class Pace:
         target: calls a second that the rate rises to and is then tried above, 0 before `auto` has
             begun and before the first refusal.
         low: calls a second from which it rises.
-        calls: that had leave since the last refusal.
-        measured_from: when a measurement began, with an empty pool; 0 for none.
+        calls: that had leave since the low rate.
+        measured_from: when a measurement began, at a refusal; 0 for none.
         measured: calls that had leave since then.
         refused_at: when a call was refused last.
-        early: refusals in a row that came before the rate had settled.
+        doubt: that the rate is permitted; 0 where refusals were few.
         refusals: in a row, without an answer in between.
     """
 
@@ -76,7 +81,7 @@ class Pace:
     measured_from: float = 0.0
     measured: float = 0.0
     refused_at: float = 0.0
-    early: float = 0.0
+    doubt: float = 0.0
     refusals: float = 0.0
 
 
@@ -90,10 +95,10 @@ def begun(pace: Pace, remembered: float | None) -> Pace:
     if pace.target:
         return pace
     if remembered:
-        return replace(pace, target=remembered, low=_LOW * remembered)
+        return replace(pace, target=remembered, low=_LOW * remembered, doubt=_FIRST_DOUBT)
     # The rate passes what is permitted soon, so the first refusal is no stranger's.
     most = CALLS.calls_per_second
-    return replace(pace, target=most, low=FIRST_CALLS_PER_SECOND, early=1.0)
+    return replace(pace, target=most, low=FIRST_CALLS_PER_SECOND, doubt=_FIRST_DOUBT)
 
 
 def rate_at(pace: Pace, terms: Terms) -> float:
@@ -148,6 +153,7 @@ def ask_leave(pace: Pace, now: float, terms: Terms) -> tuple[Pace, float]:
             pace,
             free_at=turn + 1 / rate,
             calls=pace.calls + 1,
+            doubt=max(0.0, pace.doubt - 1),
             measured_from=0.0 if is_void else pace.measured_from,
             measured=pace.measured + 1,
         ),
@@ -179,10 +185,12 @@ def refused(pace: Pace, now: float, asked_at: float, terms: Terms, wait_s: float
     wait = min(wait_s, LONGEST_WAIT_S) if wait_s is not None else None
     if asked_at < pace.paused_until:
         return replace(pace, paused_until=max(pace.paused_until, now + (wait or 0.0)))
-    growing = min(FIRST_PAUSE_S * 2.0 ** min(pace.refusals, 16), LONGEST_WAIT_S)
+    slowed = _slowed(pace, now, terms)
+    first_s = PAUSE_CALLS / rate_at(slowed, terms)
+    growing = min(first_s * 2.0 ** min(pace.refusals, 16), LONGEST_WAIT_S)
     until = now + (growing if wait is None else wait)
     return replace(
-        _slowed(pace, now, terms),
+        slowed,
         paused_until=until,
         free_at=max(pace.free_at, until),
         refused_at=now,
@@ -198,26 +206,32 @@ def _slowed(pace: Pace, now: float, terms: Terms) -> Pace:
         now: seconds.
         terms: of the user.
     """
-    if pace.refusals:
-        # The exchange is closed for now, which says nothing of a rate; a measurement begins again.
-        return replace(pace, measured_from=now, measured=0.0)
     rate = rate_at(pace, terms)
     if rate == math.inf:
         rate = CALLS.calls_per_second
-    has_settled = bool(pace.target) and is_settled(pace)
-    early = 0.0 if has_settled else pace.early + 1
+    # While the exchange is closed its refusals say nothing of a rate.
+    doubt = pace.doubt + (0.0 if pace.refusals else DOUBT)
+    again = replace(pace, measured_from=now, measured=0.0, doubt=doubt)
+    if not pace.target:
+        again = replace(again, target=rate, low=_LOW * rate, calls=SETTLED_CALLS)
+    measured_s = now - pace.measured_from
+    if pace.refusals or not pace.measured_from or measured_s <= 0:
+        return again
     # Not counting the call that was refused.
     granted = pace.measured - 1
-    measured_s = now - pace.measured_from - (FIRST_PAUSE_S if has_settled else 0.0)
-    has_measured = pace.measured_from > 0 and measured_s > 0
-    found = _SHORT * granted / measured_s if has_measured else 0.0
-    found = min(max(found, CUT * rate), rate)
-    slowed = replace(pace, target=rate, low=found, calls=0.0, early=early)
-    if not has_measured:
-        slowed = replace(slowed, measured_from=now, measured=0.0)
-    elif granted >= _MEASURED_CALLS and early != 1:
-        return replace(slowed, target=found, low=_LOW * found, measured_from=now, measured=0.0)
-    return replace(slowed, low=_DIP * rate) if early <= 1 else slowed
+    if not pace.doubt:
+        # Those that the pause cost are counted, so a stranger's refusal lowers no rate.
+        found = min(_SHORT * (granted + PAUSE_CALLS) / measured_s, terms.most)
+        if abs(found / pace.target - 1) > _NEAR:
+            return again
+        found = (pace.target + found) / 2
+        return replace(again, target=found, low=_LOW * found, calls=0.0)
+    if doubt <= _MOST_DOUBT:
+        return replace(pace, doubt=doubt)
+    found = min(max(granted / measured_s, CUT * rate), rate)
+    if granted < _MEASURED_CALLS:
+        return replace(pace, target=rate, low=found, calls=0.0, doubt=doubt)
+    return replace(again, target=found, low=_LOW * found, calls=0.0, doubt=0.0)
 
 
 def answered(pace: Pace) -> Pace:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ingest.limiter import Limiter
-from ingest.pace import BURST_S, LONGEST_WAIT_S, SETTLED_CALLS
+from ingest.pace import BURST_S, LONGEST_WAIT_S
 from lake.errors import LakeError, StoppedError
 from tests.processes import PATIENCE_S
 
@@ -171,11 +171,11 @@ def test_a_refusal_that_one_notes_pauses_all_on_the_same_folder(tmp_path: Path) 
     assert elsewhere.wait() == start_s
     assert unlimited.wait() == pytest.approx(start_s + 7.0)
     assert other.wait() == pytest.approx(start_s + 7.0, abs=0.2)
-    assert other.calls_per_second == pytest.approx(0.9 * 20, rel=0.01)
-    one.answered()
-    one.refused(other.wait(), 0.0)
+    for _ in range(5):
+        one.answered()
+        one.refused(other.wait(), 0.5)
     assert elsewhere.calls_per_second == 20
-    assert other.calls_per_second == pytest.approx(0.9 * 20 / 2, rel=0.05)
+    assert other.calls_per_second <= 20 / 2
 
 
 def test_an_answer_that_one_gets_ends_the_row_of_refusals_of_all(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_an_answer_that_one_gets_ends_the_row_of_refusals_of_all(tmp_path: Path)
         pauses.append(resumed_at - asked_at)
         if is_answered:
             other.answered()
-    assert pauses == pytest.approx([0.25, 0.5, 1, 0.25], abs=0.01)
+    assert pauses == pytest.approx([0.15, 0.3, 0.6, 0.15], abs=0.01)
 
 
 def test_an_answer_writes_nothing_where_nothing_was_refused(tmp_path: Path) -> None:
@@ -204,13 +204,11 @@ def test_the_allowed_rate_is_the_limit_or_less_after_a_refusal(folder: Path | No
     own = limiter(time, 8, folder)
     assert own.calls_per_second == 8
     own.refused(own.wait(), None)
-    assert own.calls_per_second == pytest.approx(7.2)
-    own.answered()
-    own.refused(own.wait(), None)
-    assert own.calls_per_second == pytest.approx(3.6, rel=0.01)
-    for _ in range(int(SETTLED_CALLS)):
-        own.wait()
-    assert own.calls_per_second == pytest.approx(7.2, rel=0.01)
+    assert own.calls_per_second == 8
+    for _ in range(5):
+        own.answered()
+        own.refused(own.wait(), None)
+    assert own.calls_per_second <= 4
     time.sleep(3_600)
     assert own.calls_per_second == 8
     own.close()

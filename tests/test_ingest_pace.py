@@ -14,9 +14,9 @@ from ingest.pace import (
     BURST_S,
     CUT,
     FIRST_CALLS_PER_SECOND,
-    FIRST_PAUSE_S,
     FORGOTTEN_S,
     LONGEST_WAIT_S,
+    PAUSE_CALLS,
     SETTLED_CALLS,
     SLOWEST_CALLS_PER_SECOND,
     Pace,
@@ -109,6 +109,14 @@ class Calling:
         """Let the exchange refuse all calls in a stretch of time."""
         self._closed_s = (start_s, end_s)
 
+    def stall(self) -> float:
+        """Let whatever is under way, or due, happen at once after a while; return how long."""
+        stalled_s = self._random.uniform(0.5, 2)
+        until_s = self._now_s + stalled_s
+        self._turns = [(max(turn[0], until_s), *turn[1:]) for turn in self._turns]
+        heapq.heapify(self._turns)
+        return stalled_s
+
     def granted(self, start_s: float, end_s: float) -> float:
         """Calls a second that were answered in a stretch of time."""
         return sum(start_s <= at < end_s for at in self.granted_s) / (end_s - start_s)
@@ -183,13 +191,13 @@ def test_what_the_exchange_publishes_pays_for_20_calls_a_second_and_a_list_each_
 
 def test_calls_are_spaced_evenly_after_a_short_burst() -> None:
     times = leave_times(Pace(), 5, [0.0, 0.05, 0.1, 0.0, 0.0])
-    # A quarter of a second of leave was saved up: the second call is early by as much.
-    assert times == pytest.approx([0, 0, 0.15, 0.35, 0.55])
+    # 0.15 seconds of leave were saved up: the second call is early by as much.
+    assert times == pytest.approx([0, 0.05, 0.25, 0.45, 0.65])
 
 
 def test_a_long_call_is_made_up_for_by_a_short_burst_only() -> None:
     times = leave_times(Pace(), 10, [60.0, 0.0, 0.0, 0.0, 0.0, 0.0])
-    assert times == pytest.approx([0, 60, 60, 60, 60.05, 60.15])
+    assert times == pytest.approx([0, 60, 60, 60.05, 60.15, 60.25])
 
 
 @given(limits, gaps_s)
@@ -282,7 +290,7 @@ def test_auto_finds_a_limit_that_falls_and_rises_again(seed: int) -> None:
     assert found.refused_s == []
     found.permit(permitting(5, 5))
     found.until(seconds=100)
-    assert len(found.refused_s) < 20
+    assert len(found.refused_s) <= 24
     assert found.granted(40, 100) == pytest.approx(5, rel=0.05)
     assert found.refusals(50, 100) <= 0.02
     found.permit(permitting(20, 100))
@@ -303,7 +311,7 @@ def test_a_rate_that_is_remembered_wrongly_is_corrected(
 ) -> None:
     found = Calling(AUTO, permitting(permitted, 10), remembered=remembered).until(seconds=120)
     assert found.granted(90, 120) == pytest.approx(permitted, rel=0.05)
-    assert found.refusals(30, 120) <= 0.01
+    assert found.refusals(30, 120) <= 0.012
 
 
 def test_a_rate_is_remembered_once_it_was_measured_or_used_for_long() -> None:
@@ -328,13 +336,13 @@ def test_a_rate_is_remembered_once_it_was_measured_or_used_for_long() -> None:
 @pytest.mark.parametrize("calls", [393, 1_400])
 def test_the_permitted_calls_are_used_whatever_the_pool(burst: int, calls: int) -> None:
     found = Calling(20, permitting(20, burst)).until(calls=calls)
-    assert calls / (20 * found.seconds) >= 0.98
+    assert calls / (20 * found.seconds) >= 0.99
     assert len(found.refused_s) <= 2
 
 
 @pytest.mark.parametrize("rate", [20, AUTO])
 @pytest.mark.parametrize(
-    ("closed_s", "lost_s"), [(0.05, 1), (0.3, 1.5), (1.0, 4), (2.0, 5), (5.0, 11)]
+    ("closed_s", "lost_s"), [(0.1, 1), (0.3, 1.5), (1.0, 4), (2.0, 5), (5.0, 11)]
 )
 def test_an_isolated_refusal_costs_seconds(rate: Rate, closed_s: float, lost_s: float) -> None:
     found = Calling(rate, permitting(20, 100))
@@ -342,6 +350,33 @@ def test_an_isolated_refusal_costs_seconds(rate: Rate, closed_s: float, lost_s: 
     found.until(seconds=60)
     assert found.refused_s
     assert 40 - found.granted(20, 60) * 40 / 20 <= lost_s
+
+
+@pytest.mark.parametrize("pool", [5, 100])
+@pytest.mark.parametrize(("chance", "used"), [(1 / 200, 0.95), (1 / 100, 0.88)])
+def test_refusals_by_chance_cost_little_more_than_a_pause_each(
+    pool: float, chance: float, used: float
+) -> None:
+    # Enough runs that luck in one decides nothing.
+    runs = [
+        Calling(20, permitting(20, pool), seed, chance).until(calls=4_000) for seed in range(1, 5)
+    ]
+    assert all(len(run.refused_s) > 4 for run in runs)
+    assert sum(4_000 / (20 * run.seconds) for run in runs) / len(runs) >= used
+
+
+@pytest.mark.parametrize("rate", [20, AUTO])
+@pytest.mark.parametrize("pool", [5, 100])
+def test_a_machine_that_stalls_uses_what_it_can(rate: Rate, pool: float) -> None:
+    found, asleep_s = Calling(rate, permitting(20, pool)).until(seconds=10), 0.0
+    while found.seconds < 100:
+        stall_s = found.stall()
+        asleep_s += stall_s
+        found.until(seconds=found.seconds + 3)
+    could = 20 * (100 - 10 - asleep_s)
+    assert asleep_s > 20
+    assert found.granted(10, 100) * 90 >= 0.9 * could
+    assert found.refusals(10, 100) <= 0.01
 
 
 @pytest.mark.parametrize(("every_s", "used"), [(8, 0.9), (20, 0.95)])
@@ -360,8 +395,8 @@ def test_who_asks_for_more_than_is_permitted_is_given_all_of_it(
     seed: int, permitted: float, burst: int
 ) -> None:
     found = Calling(20, permitting(permitted, burst), seed).until(seconds=150)
-    assert len(found.granted_s) / (permitted * 150) >= 0.95
-    assert len(found.refused_s) / len(found.granted_s) < (0.1 if permitted < 5 else 0.02)
+    assert len(found.granted_s) / (permitted * 150) >= 0.97
+    assert len(found.refused_s) / len(found.granted_s) < (0.1 if permitted < 5 else 0.04)
 
 
 def test_an_exchange_that_was_closed_for_a_while_is_called_as_before() -> None:
@@ -378,7 +413,7 @@ def test_an_exchange_that_was_closed_for_a_while_is_called_as_before() -> None:
 def test_nobody_calls_before_the_pause_of_a_refusal_is_over(
     most: float, wait_s: float | None
 ) -> None:
-    asked_s = FIRST_PAUSE_S if wait_s is None else min(wait_s, LONGEST_WAIT_S)
+    asked_s = PAUSE_CALLS / most if wait_s is None else min(wait_s, LONGEST_WAIT_S)
     pace, terms = refused_at(most, wait_s), Terms(most)
     for wait in (ask_leave(pace, NOW, terms)[1], ask_leave_to_list(pace, NOW)[1]):
         assert wait == pytest.approx(asked_s, abs=1e-6)
@@ -391,9 +426,9 @@ def test_refusals_in_a_row_pause_for_longer_and_longer_until_an_answer_comes() -
         pace = refused(pace, now, now, Terms(5), None)
         waits.append(pace.paused_until - now)
         now = pace.paused_until
-    assert waits == pytest.approx([0.25, 0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60])
+    assert waits == pytest.approx([0.6, 1.2, 2.4, 4.8, 9.6, 19.2, 38.4, 60, 60, 60, 60])
     again = refused(answered(pace), now, now, Terms(5), None)
-    assert again.paused_until - now == pytest.approx(0.25)
+    assert again.paused_until - now == pytest.approx(0.6)
 
 
 def test_an_answer_alone_changes_no_rate_and_ends_no_pause() -> None:
@@ -412,10 +447,8 @@ def test_of_calls_under_way_at_once_only_the_first_refusal_counts() -> None:
 
 
 @given(limits)
-def test_one_refusal_of_a_number_costs_a_tenth_of_it_for_a_moment(most: float) -> None:
-    pace, terms = refused_at(most), Terms(most)
-    assert rate_at(pace, terms) == pytest.approx(max(0.9 * most, min(most, 1)))
-    assert rate_at(replace(pace, calls=SETTLED_CALLS), terms) == most
+def test_one_refusal_of_a_number_changes_no_rate(most: float) -> None:
+    assert rate_at(refused_at(most), Terms(most)) == pytest.approx(most)
 
 
 @given(st.floats(2, 200), st.floats(CUT, 1))
@@ -456,7 +489,7 @@ def test_a_limit_below_the_slowest_rate_is_kept_after_a_refusal_too(most: float)
 def test_without_a_limit_a_refusal_brings_down_to_what_the_exchange_publishes() -> None:
     assert rate_at(Pace(), NO_LIMIT) == math.inf
     pace = refused_at(math.inf)
-    assert 0.5 * 20 <= rate_at(pace, NO_LIMIT) < 20
+    assert 0.5 * 20 <= rate_at(pace, NO_LIMIT) <= 20
     assert rate_at(replace(pace, calls=SETTLED_CALLS), NO_LIMIT) == pytest.approx(20)
     times = leave_times(pace, math.inf, [0.0] * 50, pace.paused_until)
     assert times[-1] > 2

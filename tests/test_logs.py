@@ -102,7 +102,7 @@ def test_a_refusal_is_said_once_and_again_when_the_rate_falls_and_when_it_is_bac
             own.answered()
 
     # An isolated refusal is said; that it is over needs no line.
-    isolated = "Rate limited: the exchange refused a call; going on with 18.0 of 20 calls/s."
+    isolated = "Rate limited: the exchange refused a call; going on with 20.0 of 20 calls/s."
     refuse_often(1)
     call(300)
     assert said == [isolated]
