@@ -26,13 +26,14 @@ from ingest.selection import Selection, select, with_data
 from lake import Lake
 from lake.batches import newest_batch
 from lake.compaction import compact
+from lake.coverage import IS_CANDLES
 from lake.errors import ConflictError
 from lake.fingerprint import fingerprint
 from lake.maintenance import maintain
 from lake.past import PastLake, past
 from lake.spans import MINUTE, Span
 from lake.table import BATCH
-from lake.tables import RAW_CANDLES, SUPERSEDED
+from lake.tables import COVERAGE, RAW_CANDLES, SUPERSEDED
 from tests.arriving import PROGRAM, contents, new_lake
 from tests.lakes import append, ask
 from tests.market import (
@@ -227,7 +228,7 @@ def test_the_command_counts_and_tells_what_it_asks_for_again(
     send(server, 1.01)
     chosen = ("--lake", where.uri, "--instruments", FUTURE, "--again")
     plan = basislake(server, "plan", *chosen, "--json").json
-    life = where.scan("coverage").filter(instrument=FUTURE).collect()["minutes"].sum()
+    life = where.read(COVERAGE).filter(IS_CANDLES, instrument=FUTURE)["minutes"].sum()
     assert (plan["calls"], plan["candles"]) == (1, life)
     done = basislake(server, "backfill", *chosen, "--json")
     assert (done.code, done.json["replaced"], done.json["calls"]) == (0, 1, 1)
