@@ -20,6 +20,7 @@ from basislake.sides import Row, Side, side_of
 from ingest.selection import unknown_names
 from lake import Lake, duck
 from lake.batches import newest_batch
+from lake.counts import counted
 from lake.errors import UsageError
 from lake.spans import MINUTE, Span, floor_minute
 from lake.state import State
@@ -226,7 +227,7 @@ def _reason(of: str, row: Row | None, at: datetime, record: Row, evidence: _Evid
         return None if row["reason"] is None else f"{row['reason']}."
     lacking = [f"{s.instrument}: {s.reason.text}" for s in sides if s.reason]
     lacking += [
-        f"{i.name}: {i.expected - len(i.rows)} of {i.expected} rows of `{i.table}` are missing."
+        f"{i.name}: `{i.table}` has {len(i.rows)} of {counted(i.expected, 'row')}."
         for i in inputs
         if len(i.rows) < i.expected
     ]

@@ -33,6 +33,7 @@ from ingest.schedule import (
     lag_of,
     newest_candles,
     next_fetch,
+    over,
     wait_after_failures_s,
 )
 from ingest.scope import scope_of, within
@@ -212,12 +213,14 @@ class Follower:
             # Somebody changed the lake's scope: what had ended may lack minutes now.
             self._chosen, self._roll = chosen, Roll()
         planner = Planner(self._where, chosen, now, without=self._roll.without(now))
-        self._expired = expired_by(self._where.snapshot(INSTRUMENTS).read(), now)
+        known = self._where.snapshot(INSTRUMENTS).read().select("instrument", "expires_at")
+        self._expired = expired_by(known, now)
         if not self._followed:
             # What had expired before this run is no news.
             self._dead = self._expired
         needs = {subject: bool(planner.plan(subject).windows) for subject in planner.wanted}
-        ended = self._roll.end(needs, self._expired)
+        ends = {name: at for name, at in known.iter_rows() if name in self._expired}
+        ended = self._roll.end(needs, over(planner.wanted, ends))
         if news := [
             s.name for s in ended if s.name not in self._dead and s.dataset == CANDLES.name
         ]:

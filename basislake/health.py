@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from basislake.output import duration
-from basislake.retry import retry_command
+from basislake.retry import retry_commands
+from ingest.datasets import DATASETS
+from ingest.datasets.candles import CANDLES
 from ingest.runs import RUNNING, STUCK, exchange_ahead, runs
 from ingest.scope import described, outside, scope_of
+from ingest.selection import Selection
 from lake import Lake
 from lake.counts import counted
-from lake.coverage import IS_CANDLES
+from lake.coverage import Subject
 from lake.spans import Span
 from lake.table import Table
 from lake.tables import BASIS, COVERAGE, INSTRUMENTS, RAW_CANDLES
@@ -59,13 +62,14 @@ def health(where: Lake, now: datetime, max_age: timedelta) -> Health:
     is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > at)
     is_over = scope.until is not None and scope.until <= at
     active = chosen.filter(pl.col("active") & is_open & (not is_over))
+    has_candles = not scope.data or CANDLES.choice in scope.data
     futures = _bases(active.filter(kind="future"))
     newest = {table.name: _newest(where, table, _bases(active)) for table in (RAW_CANDLES, BASIS)}
     problems = [
         *_unknown(known),
-        *_old(newest[RAW_CANDLES.name], at, max_age, is_traded=not active.is_empty()),
+        *_old(newest[RAW_CANDLES.name], at, max_age, is_traded=has_candles and active.height > 0),
         *_behind(newest[BASIS.name], _newest(where, RAW_CANDLES, futures), at, max_age),
-        *_unanswered(where, chosen["instrument"].to_list(), scope.span),
+        *_unanswered(where, chosen, scope),
         *_failed(where, now),
     ]
     return Health(problems, newest, described(scope))
@@ -125,20 +129,25 @@ def _when(last: datetime, at: datetime) -> str:
     return f"{last:%Y-%m-%d %H:%M}Z, {duration((at - last).total_seconds())} ago"
 
 
-def _unanswered(where: Lake, names: list[str], span: Span | None) -> Iterator[str]:
-    failed = where.read(COVERAGE).filter(
-        IS_CANDLES, pl.col("instrument").is_in(names), status="failed"
-    )
-    if span is not None:
-        failed = failed.filter(pl.col("start") < span.end, pl.col("end") > span.start)
-    if failed.height:
-        found = failed["instrument"].unique().sort().to_list()
-        minutes = int(failed["minutes"].sum())
+def _unanswered(where: Lake, chosen: pl.DataFrame, scope: Selection) -> Iterator[str]:
+    """What was asked for and has no answer, of each dataset in scope."""
+    names = [*chosen["instrument"], *chosen["price_index"]]
+    failed = where.read(COVERAGE).filter(pl.col("instrument").is_in(names), status="failed")
+    if scope.span is not None:
+        failed = failed.filter(pl.col("start") < scope.span.end, pl.col("end") > scope.span.start)
+    for dataset in DATASETS.values():
+        own = failed.filter(dataset=dataset.name)
+        if own.is_empty() or (scope.data and dataset.choice not in scope.data):
+            continue
+        found = own["instrument"].unique().sort().to_list()
+        steps = dataset.steps.count(Span(*each) for each in own.select("start", "end").iter_rows())
+        what = "" if dataset is CANDLES else f" of {dataset.name.replace('_', ' ')}"
+        of = ("index", "indexes") if dataset.subject == "index_name" else ("instrument",)
         more = ", ..." if len(found) > 1 else ""
+        (again,) = retry_commands(where, [Subject(dataset.name, name) for name in found])
         yield (
-            f"{counted(minutes, 'minute')} of {counted(len(found), 'instrument')} "
-            f"({found[0]}{more}) {'has' if minutes == 1 else 'have'} no answer; "
-            f"`{retry_command(where, found)}` asks again."
+            f"{counted(steps, dataset.noun)}{what} of {counted(len(found), *of)} "
+            f"({found[0]}{more}) {'has' if steps == 1 else 'have'} no answer; `{again}` asks again."
         )
 
 

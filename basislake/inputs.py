@@ -141,10 +141,12 @@ def _missing(
     ]
     if is_rejected:
         found.append("a row broke a rule, so it is in `rejected`")
-    covered = sum((min(e, span.end) - max(s, span.start)).total_seconds()
-                  for s, e in own.select("start", "end").iter_rows())  # fmt: skip
-    if covered < (span.end - span.start).total_seconds():
-        found.append(f"a part of it: {_STATUS['never_asked']}")
+    reached = min(max(own["end"].to_list(), default=span.start), span.end)
+    if reached < span.end:
+        found.append(
+            f"after {reached:%Y-%m-%d %H:%M}Z: it had not come yet when the exchange was asked "
+            "last, or was not asked for; `basislake backfill` fetches what has come since"
+        )
     return found or ["no build has taken it up; `basislake build` does"]
 
 

@@ -13,6 +13,7 @@ from ingest.schedule import newest_candles
 from ingest.scope import as_json as scope_as_json
 from ingest.scope import scope_of
 from lake import Lake
+from lake.carry_tables import RAW_CARRY
 from lake.coverage import IS_CANDLES
 from lake.disk import disk_of
 from lake.errors import UsageError
@@ -138,8 +139,8 @@ def is_behind(where: Lake) -> bool:
     """Whether the curated tables are not made from all that was fetched."""
     build = newest_build(where.snapshot(BUILDS))
     fetched = max(where.snapshot(table).counter(BATCH) for table in (ASKS, RECORDS))
-    has_candles = bool(where.snapshot(RAW_CANDLES).files)
-    return has_candles and (build is None or build[BATCH] != fetched)
+    has_rows = any(where.snapshot(table).files for table in (RAW_CANDLES, *RAW_CARRY))
+    return has_rows and (build is None or build[BATCH] != fetched)
 
 
 def database_status(

@@ -9,7 +9,7 @@ from ingest.exchange import Tally
 from ingest.outcomes import Outcome
 from ingest.windows import Plan
 from lake.coverage import Coverage, Subject
-from lake.errors import ExchangeError, RejectedError, TransientError
+from lake.errors import ExchangeError, LateError, RejectedError
 from lake.spans import Span, clip, merge, subtract
 
 # After so many windows in a row without an answer the rest of a subject is left for another
@@ -99,7 +99,7 @@ class Job:
             self._failures_in_a_row = 0
             self._again = subtract(self._again, [outcome.page.asked])
             if outcome.page.asked != outcome.window and self.reason is None:
-                self.reason = TransientError("the newest rows are not there yet")
+                self.reason = LateError("the newest rows are not there yet")
         if self.is_answered and not self._is_confirming:
             self._is_confirming = True
             self._queue.extend(confirming(self.coverage, DATASETS[self.subject.dataset]))

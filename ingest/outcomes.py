@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ingest.replies import Page
 from lake.coverage import Subject
-from lake.errors import ExchangeError, RejectedError
+from lake.errors import ExchangeError, LateError, RejectedError
 from lake.spans import Span
 
 
@@ -26,8 +26,10 @@ class Outcome:
 
     @property
     def is_silent(self) -> bool:
-        """Whether the exchange gave no answer, as opposed to refusing the call for good."""
-        return self.page is None and not isinstance(self.error, RejectedError)
+        """Whether the exchange gave no answer, as opposed to refusing the call for good, or to one
+        whose rows are still to come.
+        """
+        return self.page is None and not isinstance(self.error, RejectedError | LateError)
 
     @property
     def rows(self) -> int:

@@ -3,7 +3,7 @@
 All times are of the exchange's clock.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,8 @@ import polars as pl
 
 from ingest.replies import CLOSING_LAG, closed_until
 from lake.coverage import IS_CANDLES, Subject
-from lake.spans import MINUTE, ceil_minute
+from lake.spans import MINUTE, Span, ceil_minute
+from lake.steps import STEPS
 
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 300.0
@@ -93,14 +94,14 @@ class Roll:
         """Subjects that a round leaves out."""
         return self.ended | {subject for subject, rest in self.resting.items() if now < rest.until}
 
-    def end(self, needs: Mapping[Subject, bool], expired: Collection[str]) -> list[Subject]:
-        """Leave out from now on what has expired and needs nothing; return those subjects.
+    def end(self, needs: Mapping[Subject, bool], over: Collection[Subject]) -> list[Subject]:
+        """Leave out from now on what is over and needs nothing; return those subjects.
 
         Args:
             needs: by subject of a round, whether the lake lacks rows of it.
-            expired: names of instruments.
+            over: of which no more rows come, see `over`.
         """
-        ended = sorted(s for s, is_needy in needs.items() if s.name in expired and not is_needy)
+        ended = sorted(s for s, is_needy in needs.items() if s in over and not is_needy)
         self.ended.update(ended)
         return ended
 
@@ -124,6 +125,25 @@ class Roll:
             failures = self.resting[subject].failures + 1 if subject in self.resting else 1
             rest = min(_FIRST_REST * 2 ** min(failures - 1, 16), _LONGEST_REST)
             self.resting[subject] = Rest(failures, now + rest)
+
+
+def over(
+    wanted: Mapping[Subject, Sequence[Span]], expires_at: Mapping[str, datetime]
+) -> set[Subject]:
+    """Subjects of which no more rows come: what should be stored of them reaches their expiry. The
+    last settlement comes later than the last candle.
+
+    Args:
+        wanted: what should be stored by now, by subject.
+        expires_at: of instruments that have expired.
+    """
+    return {
+        subject
+        for subject, spans in wanted.items()
+        if subject.name in expires_at
+        and spans
+        and spans[-1].end >= STEPS[subject.dataset].ceil(expires_at[subject.name])
+    }
 
 
 def expired_by(instruments: pl.DataFrame, now: datetime) -> set[str]:

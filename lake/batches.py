@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from lake.carry_tables import RAW_CARRY
 from lake.errors import UsageError
 from lake.files import DataFile
 from lake.snapshot import Snapshot
@@ -108,8 +109,11 @@ def append(
         LakeError: the lake cannot be written.
     """
     base = base or lake.snapshot(table)
-    if number <= base.counter(BATCH):
-        number = claim(lake, lake.snapshot(RAW_CANDLES), (), info)
+    newest = lake.snapshot(RAW_CANDLES)
+    # What is known as of a later number must not change: carry rows have no number behind it.
+    is_passed = table in RAW_CARRY and number < newest.counter(BATCH)
+    if is_passed or number <= base.counter(BATCH):
+        number = claim(lake, newest, (), info)
     file = lake.write(table, rows.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
     return number, lake.commit(base, [file], info, counters={BATCH: number})
 

@@ -6,7 +6,7 @@ once more before `coverage` says `missing`.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import NamedTuple
 
@@ -18,6 +18,9 @@ from lake.tables import COVERAGE
 
 # A query of Polars takes as long as a loop over so many rows.
 _FEW_ROWS = 200
+
+# Where an index is of no future any more, its first ask is the start.
+_EVER = datetime(9000, 1, 1, tzinfo=UTC)
 
 PRESENT, ABSENT, FAILED = "present", "absent", "failed"
 
@@ -206,7 +209,7 @@ def to_table(found: Mapping[Subject, Coverage], listed: Mapping[str, datetime]) 
     rows = [
         (name, span.start, span.end, span.minutes, status.value, dataset)
         for (dataset, name), coverage in found.items()
-        for span, status in coverage.intervals(STEPS[dataset].floor(listed[name]))
+        for span, status in coverage.intervals(STEPS[dataset].floor(listed.get(name, _EVER)))
     ]
     return pl.DataFrame(rows, schema=COVERAGE.polars_schema, orient="row")
 

@@ -74,6 +74,10 @@ class StoppedError(ExchangeError):
     """The call was given up because the client was told to stop; nothing is known of its answer."""
 
 
+class LateError(ExchangeError):
+    """The exchange's answer lacks rows that have only just come to be; a later run asks again."""
+
+
 class RejectedError(ExchangeError):
     """The exchange understood the call and refuses it; the same call will be refused again."""
 

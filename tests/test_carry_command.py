@@ -61,7 +61,7 @@ def test_the_command_prints_what_the_view_has(carry_lake: Lake) -> None:
     (line,) = (line for line in printed.splitlines() if line.startswith("ETH-28JUN24"))
     for name in ("perpetual_apr_pct", "index_apr_pct", "less_funding_7d_pct"):
         assert f"{row[name]:.2f}" in line.split()
-    assert f"funding a year {row['funding_7d_pct']:.2f} % in 7 days" in printed
+    assert f"funding a year: {row['funding_7d_pct']:.2f} % over 7 days" in printed
     assert "BTC" not in printed
     curve = basislake(None, "curve", *at, "--json").json["curve"]
     assert [row["index_apr_pct"] for row in curve] == expected["index_apr_pct"].to_list()
@@ -86,5 +86,5 @@ def test_what_is_missing_is_named_below_the_table(carry_lake: Lake) -> None:
     told = re.findall(lacking, early.out)
     assert told == [("166", "168"), ("718", "720")] * 2
     late = basislake(None, "carry", "--lake", carry_lake.uri, "--at", "2024-08-01")
-    assert (late.code, "No open future has a price there" in late.err) == (1, True)
+    assert (late.code, "No open future has a price in that minute" in late.err) == (1, True)
     assert "Missing: the future has no candle (every future)." in late.out

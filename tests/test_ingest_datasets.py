@@ -23,7 +23,7 @@ from ingest.datasets.funding_totals import FUNDING_TOTALS
 from ingest.datasets.settlements import SETTLEMENTS
 from ingest.exchange import Exchange, Tally
 from ingest.replies import Answer, Page
-from lake.errors import TransientError
+from lake.errors import LateError, TransientError
 from lake.spans import Span
 
 NOW = datetime(2020, 10, 1, 12, 0, 30, tzinfo=UTC)
@@ -118,7 +118,7 @@ def test_a_row_that_may_only_be_late_is_not_taken_for_missing() -> None:
     # An hour that ended before 11:02 is not late any more, but missing.
     page = read_funding(late_hours(noon - 2 * HOUR), window)
     assert (page.asked.end, page.present[-1].end) == (noon - HOUR, noon - 2 * HOUR)
-    with pytest.raises(TransientError, match="not there yet"):
+    with pytest.raises(LateError, match="not there yet"):
         read_funding(LATE, Span(noon - HOUR, noon))
 
 

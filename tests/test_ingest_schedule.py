@@ -70,7 +70,7 @@ def test_waits_grow_to_a_bound() -> None:
 
 def test_what_expired_and_needs_nothing_is_left_out_until_its_life_changes() -> None:
     roll = Roll()
-    assert roll.end({OF_A: False, OF_B: False, OF_C: True}, {A, C}) == [OF_A]
+    assert roll.end({OF_A: False, OF_B: False, OF_C: True}, {OF_A, OF_C}) == [OF_A]
     assert roll.without(NOW) == {OF_A}
     roll.relist([A, B])
     assert roll.without(NOW) == set()

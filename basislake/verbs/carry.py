@@ -46,11 +46,11 @@ _SHOWN = {
     "days_to_expiry": Column("days left", decimals=2),
     "future_close": Column("future close", rank=3),
     "perpetual_basis_pct": Column("basis %", decimals=3, rank=4),
-    "perpetual_apr_pct": Column("annualised %", decimals=2),
+    "perpetual_apr_pct": Column("perpetual annualised %", decimals=2),
     "index_basis_pct": Column("index basis %", decimals=3, rank=4),
     "index_apr_pct": Column("index annualised %", decimals=2),
-    "less_funding_7d_pct": Column("less funding 7 days", decimals=2),
-    "less_funding_30d_pct": Column("less funding 30 days", decimals=2),
+    "less_funding_7d_pct": Column("less 7-day funding %", decimals=2),
+    "less_funding_30d_pct": Column("less 30-day funding %", decimals=2),
     "open_interest": Column("open interest USD", decimals=0),
     "future_traded": Column("traded", rank=1),
     "suspect": Column("suspect", rank=2),
@@ -70,7 +70,10 @@ def carry(
         _show(found)
     has_prices = found["future_close"].is_not_null().any()
     if not has_prices:
-        say("No open future has a price there. `basislake status` shows what the lake holds.")
+        say(
+            "No open future has a price in that minute. `basislake status` shows what the lake "
+            "holds."
+        )
     return 0 if has_prices else 1
 
 
@@ -111,10 +114,10 @@ def _show(found: pl.DataFrame) -> None:
 def _title(row: Mapping[str, Any]) -> str:
     """The coin, the minute, and what is the same for each future: perpetual, index, funding."""
     index = f"index {_price(row['index_price'])} of {row['index_hour_end']:%H:%M}Z"
-    paid = ", ".join(f"{_rate(row[f'funding_{n}d_pct'])} in {n} days" for n in TRAILING_DAYS)
+    paid = ", ".join(f"{_rate(row[f'funding_{n}d_pct'])} over {n} days" for n in TRAILING_DAYS)
     return (
         f"{row['coin']} at {row['ts']:%Y-%m-%d %H:%M}Z: perpetual {_price(row['perpetual_close'])},"
-        f" {index}, funding a year {paid}"
+        f" {index}, funding a year: {paid}"
     )
 
 

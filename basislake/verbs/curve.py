@@ -101,5 +101,9 @@ def _title(row: Mapping[str, Any]) -> str:
     traded = untraded if ago is None else f"last traded {counted(ago, 'minute')} ago"
     perpetual = f"perpetual at {row['perpetual_close']:.12g}, {traded}"
     index = row["index_price"]
-    known = "" if index is None else f"; index at {index:.12g} in the last full hour"
-    return f"{row['coin']} at {row['ts']:%Y-%m-%d %H:%M}Z: {perpetual}{known}"
+    known = (
+        "index of the hour not stored"
+        if index is None
+        else (f"index at {index:.12g} in the last full hour")
+    )
+    return f"{row['coin']} at {row['ts']:%Y-%m-%d %H:%M}Z: {perpetual}; {known}"

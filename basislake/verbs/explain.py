@@ -17,7 +17,7 @@ from basislake.tables import paragraph, print_table
 from lake import Lake
 from lake.tables import CANDLES
 
-FORMULA = ("column", "formula", "with the numbers", "value", Column("unit", rank=1))
+FORMULA = ("column", "formula", Column("with the numbers", rank=1), "value", "unit")
 # Of a candle, what is hidden first in a narrow terminal.
 _RANKS = {"cost": 1, "volume": 2}
 

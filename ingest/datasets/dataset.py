@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
-from ingest.datasets.objects import malformed
 from ingest.replies import Page
 from lake.coverage import Coverage
+from lake.errors import LateError
 from lake.spans import Span, clip, common, merge
 from lake.steps import Steps
 from lake.table import Table
@@ -88,14 +88,14 @@ def without_late(asked: Span, covered: Sequence[Span], steps: Steps, at: datetim
         at: the exchange's clock.
 
     Raises:
-        TransientError: no other step is left.
+        LateError: no other step is left.
     """
     if at is None:
         return asked
     last = covered[-1].end if covered else asked.start
     end = min(asked.end, max(last, steps.floor(at - _LATE)))
     if end <= asked.start:
-        raise malformed("its newest row is not there yet")
+        raise LateError("The newest row is not there yet.")
     return Span(asked.start, end)
 
 

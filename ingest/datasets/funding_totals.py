@@ -3,7 +3,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,6 +14,7 @@ from ingest.datasets.objects import frame_of, number
 from ingest.replies import Answer, Page
 from ingest.windows import milliseconds
 from lake.carry_tables import RAW_FUNDING_TOTALS
+from lake.errors import LateError
 from lake.spans import Span, merge
 from lake.steps import MONTHS
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ingest.exchange import Exchange, Tally
 
 _METHOD = "get_funding_rate_value"
+# A total is asked for once, so only when the last hour of its month is in it for sure.
+_SETTLED = timedelta(hours=1)
 
 
 def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
@@ -30,7 +33,7 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     """
     companions = set(chosen.filter("is_companion")["instrument"])
     found = {}
-    for name, hours in funding.wanted(chosen, now).items():
+    for name, hours in funding.wanted(chosen, now - _SETTLED).items():
         whole = name in companions
         start_of = MONTHS.ceil if whole else MONTHS.floor
         found[name] = [Span(start_of(s.start), MONTHS.floor(s.end)) for s in merge(hours)]
@@ -52,7 +55,10 @@ def read(answer: Answer, window: Span) -> Page:
 
     Raises:
         TransientError: it is no number.
+        LateError: by the exchange's clock the month has only just ended.
     """
+    if answer.at is not None and answer.at < window.end + _SETTLED:
+        raise LateError("The month has only just ended.")
     row = {"month": window.start.date(), "total": number(answer.result, "result")}
     return Page(frame_of(RAW_FUNDING_TOTALS, [row], "instrument"), 0, window, (window,))
 

@@ -18,14 +18,15 @@ FUNDING_PROOF = View(
     formula=(
         "difference = total - sum_interest_1h, over the hours that end in (first instant of the "
         "month, first instant of the next]. expected_hours are those of the month since the "
-        "perpetual's first row, 0 before it. proved: there is a total, no hour is absent, and "
-        f"|difference| <= {TOTAL_TOLERANCE:g} (0.0001 % of the notional). Months are those that "
-        "have a total, and those that have ended between the first row and the last. The hours "
+        "perpetual's first hour: the first that is stored, or that `coverage` has as due before "
+        "it; a month that ended earlier is not here. proved: there is a total, no hour is absent, "
+        f"and |difference| <= {TOTAL_TOLERANCE:g} (0.0001 % of the notional). Months are those "
+        "that have a total, and those that have ended between the first row and the last. The hours "
         "2020-08-27 06:00 and 07:00, which the exchange lacks, leave their month unproved."
     ),
     source=(
         "Tables `funding` (get_funding_rate_history) and `funding_totals` "
-        "(get_funding_rate_value), two methods of the exchange."
+        "(get_funding_rate_value), two methods of the exchange, and `coverage`."
     ),
     columns=(
         *columns_of(FUNDING_TOTALS, "instrument", "month"),
@@ -43,9 +44,16 @@ FUNDING_PROOF = View(
                    count(*) AS hours, fsum(interest_1h) AS paid
             FROM funding
             GROUP BY ALL
+        ), firsts AS (
+            SELECT instrument, min(start) AS due_from
+            FROM coverage
+            WHERE dataset = 'funding' AND status <> 'no_data'
+            GROUP BY instrument
         ), spans AS (
-            SELECT instrument, min(hour_end) - INTERVAL 1 HOUR AS begun, max(hour_end) AS ended
+            SELECT instrument, max(hour_end) AS ended,
+                   least(min(hour_end) - INTERVAL 1 HOUR, min(due_from)) AS begun
             FROM funding
+            LEFT JOIN firsts USING (instrument)
             GROUP BY instrument
         ), months AS (
             SELECT instrument, month FROM funding_totals
@@ -69,6 +77,7 @@ FUNDING_PROOF = View(
                coalesce(hours = expected_hours
                    AND abs(total - sum_interest_1h) <= {TOTAL_TOLERANCE}, FALSE) AS proved
         FROM pairs
+        WHERE expected_hours > 0
         ORDER BY instrument, month
     """,
 )
