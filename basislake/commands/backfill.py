@@ -20,8 +20,10 @@ from basislake.options import (
 @exchange_options
 @selection_options
 @data_option
-@click.option("--repair", is_flag=True, help="Ask again for missing and quarantined minutes")
-@click.option("--again", is_flag=True, help="Ask again for all selected minutes, stored or not")
+@click.option(
+    "--repair", is_flag=True, help="Ask again for what is missing, and for quarantined candles"
+)
+@click.option("--again", is_flag=True, help="Ask again for all that is selected, stored or not")
 @engine_options
 @no_doctor_option
 @json_option
