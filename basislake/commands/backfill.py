@@ -21,7 +21,9 @@ from basislake.options import (
 @selection_options
 @data_option
 @click.option(
-    "--repair", is_flag=True, help="Ask again for what is missing, and for quarantined candles"
+    "--repair",
+    is_flag=True,
+    help="Ask again for what is missing, and for rows that validation refused",
 )
 @click.option("--again", is_flag=True, help="Ask again for all that is selected, stored or not")
 @engine_options
@@ -40,8 +42,8 @@ def backfill(**given: Any) -> int:
 
     Minutes, hours or days that the exchange left out after the first row are asked again by the
     next backfill and believed after that; --repair asks for them all the same, for what it left out
-    before the first row, and for rows that the last build put into quarantine. --again asks for
-    everything that is selected, also what is stored. Where the exchange then sends a sound row that
+    before the first row, and for rows that the last build put into `quarantine` or `rejected`.
+    --again asks for everything that is selected, also what is stored. Where the exchange then sends a sound row that
     differs from the stored one, it takes its place; earlier versions of the lake keep the old one,
     and the next build remakes what the change reaches.
 

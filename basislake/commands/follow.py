@@ -92,7 +92,7 @@ def follow(**given: Any) -> int:
     what was missed. Then asks for each minute some seconds after it has closed by the exchange's
     clock, for each hour's funding and each day's settlements and delivery price some minutes after
     it, takes up new listings, lets expired ones end, and builds. Where the exchange is away it
-    waits, says so once, and goes on. May run beside a backfill of the same lake. `status` shows
+    waits, says so once, and goes on. May run next to a backfill of the same lake. `status` shows
     the lag. `run` on a timer is the alternative.
 
     Maintenance compacts small files, deletes those that were replaced a day ago, and cleans the
