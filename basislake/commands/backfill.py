@@ -43,9 +43,9 @@ def backfill(**given: Any) -> int:
     Minutes, hours or days that the exchange left out after the first row are asked again by the
     next backfill and believed after that; --repair asks for them all the same, for what it left out
     before the first row, and for rows that the last build put into `quarantine` or `rejected`.
-    --again asks for everything that is selected, also what is stored. Where the exchange then sends a sound row that
-    differs from the stored one, it takes its place; earlier versions of the lake keep the old one,
-    and the next build remakes what the change reaches.
+    --again asks for everything that is selected, also what is stored. Where the exchange then sends
+    a sound row that differs from the stored one, the new row takes its place; earlier versions of
+    the lake keep the old one, and the next build remakes what the change reaches.
 
     Before the first window of an empty lake two calls check that the exchange gives all candles
     of a window and those of expired futures (`basislake doctor` checks more). Where it does not,
