@@ -59,8 +59,8 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "scope": "Show or set what the lake is meant to hold",
         "instruments": "Discover, store and list every instrument",
         "plan": "Show what a backfill would ask for",
-        "backfill": "Fetch the candles that the lake lacks",
-        "build": "Validate and compute the basis",
+        "backfill": "Fetch what the lake lacks: candles, funding, settlements",
+        "build": "Validate everything and compute the basis",
         "load": "Bring the curated tables into PostgreSQL",
     },
     "Look and ask": {
@@ -143,7 +143,8 @@ class _Verbs(click.Group):
 @click.version_option(__version__, prog_name="basislake")
 def basislake() -> None:
     """Deribit futures in a lake you can trust: every dated BTC and ETH future and the two
-    perpetuals, minute by minute, validated, with the basis of each, in Parquet and PostgreSQL.
+    perpetuals, minute by minute, validated, with the basis of each, funding and settlements, in
+    Parquet and PostgreSQL.
 
     \b
     Try it offline, against a simulated exchange:

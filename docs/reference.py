@@ -88,11 +88,13 @@ these meanings into the catalogue (`\\d+` shows them).
 
 Times are UTC; a candle is labelled by its open; a range holds its start and not its end. Prices are
 in the quote currency for one coin, as the exchange sent them. A key is unique: in the lake by the
-way rows are written, in PostgreSQL as the primary key. Rows are sorted by the order given, within a
-partition where there are partitions. [views.md](views.md) has the views made of these tables,
-[caveats.md](caveats.md) what to bear in mind when reading them.
+way rows are written, in PostgreSQL as the primary key. Only in `quarantine` and `rejected` a key
+can repeat: they list each raw row that a later batch replaced. Rows are sorted by the order given,
+within a partition where there are partitions. [views.md](views.md) has the views made of these
+tables, [caveats.md](caveats.md) what to bear in mind when reading them.
 
-<!-- Written by docs/write.py from lake/tables.py and load/tables.py; change them there. -->
+<!-- Written by docs/write.py from lake/tables.py, lake/carry_tables.py and load/tables.py; change
+them there. -->
 """
 
 

@@ -16,10 +16,11 @@ FOLDER = Path(__file__).parent
 _VIEWS_HEAD = """\
 # Views
 
-Beside a view per table, `basislake sql` and `lake.open(...).duckdb()` have these. They are worked
+Next to a view per table, `basislake sql` and `lake.open(...).duckdb()` have these. They are worked
 out when they are asked, from the tables of one version, and hold no data of their own. Times are
-UTC, a candle is labelled by its open, ranges are half-open. Nothing is filled in or carried from
-one minute to another.
+UTC, a candle is labelled by its open, ranges are half-open. Nothing is filled in, and prices are of
+the minute itself; `carry_at` and the term structure take the index of the last full hour, and
+`carry_at` the open interest of the last settlement.
 
 The basis itself is the table `basis`: basis = future close - perpetual close of the same minute;
 basis_pct = basis / perpetual close x 100; days_to_expiry = (expires_at - ts) in days of 86,400 s,

@@ -106,7 +106,7 @@ def _settlement(*, nullable: bool) -> tuple[Column, ...]:
         _INSTRUMENT,
         Column("settled_at", Type.TIME, "as the exchange sent it, some ms after 08:00", "UTC"),
         Column("type", Type.TEXT, "settlement, or delivery at expiry"),
-        number("position", "open interest", "quote currency, of inverse contracts"),
+        number("position", "open interest", "USD, of inverse contracts"),
         number("mark_price", "mark price", "quote per base"),
         number("index_price", "index, at a delivery the delivery price", "quote per base"),
     )

@@ -20,8 +20,12 @@ from basislake.options import (
 @exchange_options
 @selection_options
 @data_option
-@click.option("--repair", is_flag=True, help="Ask again for missing and quarantined minutes")
-@click.option("--again", is_flag=True, help="Ask again for all selected minutes, stored or not")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Ask again for what is missing, and for rows that validation refused",
+)
+@click.option("--again", is_flag=True, help="Ask again for all that is selected, stored or not")
 @engine_options
 @no_doctor_option
 @json_option
@@ -38,10 +42,10 @@ def backfill(**given: Any) -> int:
 
     Minutes, hours or days that the exchange left out after the first row are asked again by the
     next backfill and believed after that; --repair asks for them all the same, for what it left out
-    before the first row, and for rows that the last build put into quarantine. --again asks for
-    everything that is selected, also what is stored. Where the exchange then sends a sound row that
-    differs from the stored one, it takes its place; earlier versions of the lake keep the old one,
-    and the next build remakes what the change reaches.
+    before the first row, and for rows that the last build put into `quarantine` or `rejected`.
+    --again asks for everything that is selected, also what is stored. Where the exchange then sends
+    a sound row that differs from the stored one, the new row takes its place; earlier versions of
+    the lake keep the old one, and the next build remakes what the change reaches.
 
     Before the first window of an empty lake two calls check that the exchange gives all candles
     of a window and those of expired futures (`basislake doctor` checks more). Where it does not,

@@ -16,7 +16,7 @@ def backup(**given: Any) -> int:
     """Copy the lake to a folder or an object store, and prove the copy.
 
     Copies what the destination lacks, so a second backup is quick and a killed one goes on. Works
-    beside a running backfill or `follow`. At the end every row of the copy is read and its
+    next to a running backfill or `follow`. At the end every row of the copy is read and its
     fingerprint compared with the lake's; a file of the copy that is damaged is copied once more.
     Exit code 1 where they still differ. The copy is a lake like any other, as of every batch.
     PostgreSQL is not copied: `basislake load` fills one from the lake.

@@ -16,7 +16,7 @@ from basislake.options import (
 
 @click.command
 @lake_option
-@click.option("--full", is_flag=True, help="Make everything anew, not only what changed")
+@click.option("--full", is_flag=True, help="Build everything again, not only what changed")
 @as_of_option
 @click.option(
     "--threads",
@@ -26,7 +26,7 @@ from basislake.options import (
 @engine_options
 @json_option
 def build(**given: Any) -> int:
-    """Validate the raw candles and compute the basis of every future.
+    """Validate everything that was fetched, and compute the basis of every future.
 
     Writes candles, basis, quarantine, periods, warnings and quality; only the days that a change
     since the last build can reach are made again. Also validates funding, its totals, delivery

@@ -31,7 +31,7 @@ def demo(**given: Any) -> int:
     """Run the whole pipeline offline and show what comes of it, in under a minute.
 
     Serves a simulated exchange on loopback, backfills its weeklies, quarterlies and perpetuals,
-    builds the basis, loads a real PostgreSQL that is kept beside the lake, asks it, and makes the
+    builds the basis, loads a real PostgreSQL that is kept next to the lake, asks it, and makes the
     report, a page to open in a browser. The prices are simulated, the same in every run. Everything
     lies in one folder, to be deleted when you have seen enough. Exit codes as of `basislake run`:
     1 where something failed.

@@ -22,7 +22,7 @@ from basislake.options import (
     "--exchange/--no-exchange",
     "asks_exchange",
     default=True,
-    help="Ask the exchange, about 20 calls; or look at this machine alone",
+    help="Ask the exchange, 18 calls; or look at this machine alone",
 )
 @click.option(
     "--replay",
@@ -38,7 +38,7 @@ def doctor(**given: Any) -> int:
     Each check says what is relied on, what was seen, and whether that is so: ok, differs, or cannot
     tell. Of this machine: packages, cores, memory, open files, disk, clock, the lake's folder or
     store, locks, proxies and PostgreSQL. Of the exchange: its lists, candles, funding, delivery
-    prices and settlements, by about 20 calls in some 5 seconds at the default rate. No limit is
+    prices and settlements, by 18 calls in some 5 seconds at the default rate. No limit is
     provoked. Exit code 1 where something differs so that data could be lost or wrong.
 
     The replies are saved in the lake's folder `runs` (doctor-….json, without passwords), as

@@ -25,12 +25,13 @@ _SECTIONS: Mapping[str, str] = {
 }
 _CONTROL = """\b
 Control, on the same port of loopback, answers in JSON:
-  GET  /control/counters                 Calls by method and by what came of them
-  POST /control/counters                 Start them afresh
+  GET  /control/counters                 Calls by method and outcome
+  POST /control/counters                 Count from 0 again
   GET  /control/clock                    The time, and how fast it runs
-  POST /control/clock?advance_s=60       Move on; also now=2024-04-06T00:00Z, speed=1
+  POST /control/clock?advance_s=60       Move on
+  POST /control/clock?now=2024-04-06T00:00Z&speed=1  Set time and speed
   GET  /control/faults                   The faults by rate
-  POST /control/faults?reset=0.1&seed=3  Set them; without a query, clear all
+  POST /control/faults?reset=0.1&seed=3  Set them; no query clears all
 """
 
 
@@ -158,11 +159,13 @@ def exchange(**given: Any) -> int:
     Example:
         basislake exchange --port 8600 &
         export BASISLAKE_EXCHANGE_URL=http://127.0.0.1:8600
-        export BASISLAKE_HISTORY_URL=http://127.0.0.1:8600/history BASISLAKE_RATE=0
+        export BASISLAKE_HISTORY_URL=http://127.0.0.1:8600/history
+        export BASISLAKE_RATE=0
         basislake run --lake rehearsal
     \b
-    A rehearsal of seven years, at the published limit and with an exchange that ails:
-        basislake exchange --port 8600 --universe full --limit 20 --limit-status 200 \\
+    A rehearsal of seven years, at the published limit and with faults:
+        basislake exchange --port 8600 --universe full \\
+            --limit 20 --limit-status 200 \\
             --fault bad-gateway=0.02,reset=0.01,truncated-body=0.01,hang=0.001 \\
             --fault missing-minute=0.01 --fault lost-minute=0.001
     \b

@@ -62,7 +62,7 @@ def _rhythm_options(command: F) -> F:
             type=Whole(0, _MOST_MINUTES),
             default=15,
             metavar="MINUTES",
-            help="Between upkeeps, as `maintain` does, 0 for none",
+            help="Between runs of maintenance, as `maintain` does, 0 for none",
         ),
     )
     return grouped(command, options, _rhythm, "rhythm")
@@ -92,12 +92,12 @@ def follow(**given: Any) -> int:
     what was missed. Then asks for each minute some seconds after it has closed by the exchange's
     clock, for each hour's funding and each day's settlements and delivery price some minutes after
     it, takes up new listings, lets expired ones end, and builds. Where the exchange is away it
-    waits, says so once, and goes on. May run beside a backfill of the same lake. `status` shows
+    waits, says so once, and goes on. May run next to a backfill of the same lake. `status` shows
     the lag. `run` on a timer is the alternative.
 
-    Upkeep puts small files together, removes those that were replaced a day ago, and cleans the
+    Maintenance compacts small files, deletes those that were replaced a day ago, and cleans the
     logs, so files, logs and the time to open the lake stay bounded. No row is lost, and the lake as
-    of any batch can be had as before.
+    of any batch can be read as before.
 
     \b
     Example:

@@ -25,7 +25,7 @@ def maintain(**given: Any) -> int:
     killed writers left, write checkpoints, and clean the logs.
 
     No row changes, and the lake as of any batch stays what it was. It is what Delta's own OPTIMIZE,
-    VACUUM and log clean-up do, which are safe here, too, from any program. Safe beside a running
+    VACUUM and log clean-up do, which are safe here, too, from any program. Safe next to a running
     backfill, build or reader, and to kill.
 
     \b

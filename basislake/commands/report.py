@@ -43,14 +43,15 @@ def report(**given: Any) -> int:
     """Make one HTML page that shows what the lake and the database hold, and the same as JSON.
 
     The page needs no network and opens from disk, also on a phone: coverage by month, term
-    structure, basis at constant maturity, one contract's way to expiry, untraded minutes, gaps by
-    cause, quality, backfills, the database beside the lake, storage and fingerprint.
-    Under each figure is the query that made it.
+    structure, basis at constant maturity, one contract's way to expiry, the part "Carry" (funding,
+    premium, open interest, what expired futures earned), untraded minutes, gaps by cause, quality,
+    backfills, the database next to the lake, storage and fingerprint. Under each figure is the
+    query that made it.
 
     --verify asks all these queries again, as of the batch the report was made from, and names the
     figures that differ (exit code 1).
 
-    --evidence works the whole basis out anew and decides the acceptance criteria of the users'
+    --evidence computes the whole basis again and decides the acceptance criteria of the users'
     guide, each as `pass`, `FAIL`, or `open` where there is nothing to judge yet. Exit code 1 then
     means that one is not met; all files are written all the same.
 

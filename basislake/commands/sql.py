@@ -8,7 +8,7 @@ from click.shell_completion import CompletionItem
 
 from basislake.completing import file
 from basislake.formats import FORMATS
-from basislake.options import as_of_option, json_option, lake_option, wide_option
+from basislake.options import as_of_option, lake_option, wide_option
 
 
 def _complete(
@@ -47,7 +47,7 @@ def _complete(
     help="List the ready questions; of the one that QUERY names, show the SQL",
 )
 @wide_option
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as a JSON list")
 def sql(**given: Any) -> int:
     """Ask the lake in SQL (DuckDB); each table and view has its name, times are UTC.
 

@@ -21,7 +21,7 @@ def status(**given: Any) -> int:
     command that asks again for just that. A run whose process was stopped, or has written nothing
     for a minute, is said to be stuck.
 
-    Ends with the commands that would bring the lake further, if there are any. Works beside a
+    Ends with the commands that would bring the lake further, if there are any. Works next to a
     running backfill and changes nothing. Exit code 1 where something in scope was asked and not
     answered, or the database differs or cannot be asked.
 

@@ -174,7 +174,7 @@ CHECKS: tuple[Check[Here], ...] = (
     ),
     Check(
         name="memory",
-        relied_on=f"every stage keeps within {size(_LEAST_MEMORY)}",
+        relied_on=f"every stage keeps within {_LEAST_MEMORY // 1024**3} GiB",
         then="The system may kill a command; what was committed is safe, and a rerun does the "
         "rest.",
         costs_data=False,

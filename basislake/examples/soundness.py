@@ -49,11 +49,12 @@ SOUNDNESS = (
     ),
     example(
         "failed",
-        "Instruments that failed, with the reason and the minutes",
+        "What failed, with the reason and the time span",
         "A row per interval of an instrument that was asked for and has no answer: the reason of "
         "the last ask, when that was, and how many asks failed. No row where all was answered. "
-        "`basislake sql @failed --format csv` is for scripts; `basislake backfill --instruments` "
-        "with these names asks again for just them.",
+        "`basislake sql @failed --format csv` is for scripts. `basislake backfill` asks again for "
+        "all of them, `basislake backfill --data DATASET` for one dataset (`funding` also for "
+        "`funding_totals`).",
         """
         SELECT coverage.dataset, coverage.instrument, coverage.start, coverage."end",
                coverage.minutes, arg_max(asks.reason, asks.batch) AS reason,

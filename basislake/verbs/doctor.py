@@ -59,7 +59,7 @@ def doctor(
         evidence = read(replay)
     else:
         if asks_exchange and _can_call(settings):
-            say("Asking the exchange: about 20 calls.")
+            say("Asking the exchange: 18 calls.")
             quick = replace(settings, timeout_s=min(settings.timeout_s, _PATIENCE_S))
             with quick.open() as exchange:
                 evidence = ask_all(exchange)

@@ -37,7 +37,8 @@ GAPS = View(
     ),
     source="Table `coverage` alone, so it is as new as the last backfill and quick at any size.",
     columns=(
-        *columns_of(COVERAGE, "instrument", "start", "end", "minutes"),
+        *columns_of(CANDLES, "instrument"),
+        *columns_of(COVERAGE, "start", "end", "minutes"),
         Column("status", Type.TEXT, "missing, failed or never_asked"),
         Column(
             "venue_silent",

@@ -119,11 +119,11 @@ TERM_STRUCTURE = View(
     meaning="The basis of every open future in the minute that holds one moment, by expiry.",
     formula=(
         "The rows of `basis` with ts <= moment < ts + 1 minute. A future that has no row in that "
-        "very minute is not in it: nothing comes from another minute. Where nothing trades the "
+        "very minute is not in it: no close comes from another minute. Where nothing trades the "
         "exchange repeats the last close; the columns `..._minutes_ago` say how old it is, by "
-        "the newest candle of `candles` that traded. The index is that of the last full hour, so "
-        "up to an hour older than the minute, except in the minutes hh:59; it is null where "
-        "`funding` lacks that hour."
+        "the newest candle of `candles` that traded. The index is that of the last full hour, "
+        "up to 59 minutes older than the end of the minute; it is null where "
+        "`funding` lacks that hour. annualised_pct and index_apr_pct are simple rates, ACT/365."
     ),
     source=(
         "Tables `basis`, `candles`, `instruments` and `funding`; `basislake curve --at` prints it."

@@ -33,7 +33,10 @@ FRONT_BY = View(
         "place. Prices are those of the contract, not adjusted. Quicker than `continuous_by`, "
         "which reads both contracts of each roll too."
     ),
-    source="Tables `basis` and `instruments`.",
+    source=(
+        "Tables `basis` and `instruments`. Reference: the perpetual's close of the same minute; "
+        "simple, ACT/365."
+    ),
     columns=(COIN, *BASIS.columns),
     # A parameter stands in front of a column of its name, so columns are written with their table.
     sql=f"""
@@ -146,7 +149,10 @@ CONTINUOUS_BY = View(
         "The rows of `front_by`. rolled_from and gap are set in the first minute of a contract; "
         "`rolls_by` says how the gap is measured."
     ),
-    source="Tables `basis` and `instruments`.",
+    source=(
+        "Tables `basis` and `instruments`. Reference: the perpetual's close of the same minute; "
+        "simple, ACT/365."
+    ),
     columns=(
         COIN,
         *columns_of(
