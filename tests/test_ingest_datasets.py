@@ -15,6 +15,7 @@ from basislake.exchange.faults import rpc_error
 from basislake.exchange.forms import Changed
 from basislake.exchange.history import full_universe
 from basislake.exchange.server import SimulatedExchange
+from ingest.datasets import funding_totals
 from ingest.datasets.dataset import Dataset
 from ingest.datasets.deliveries import DELIVERIES
 from ingest.datasets.funding import FUNDING
@@ -189,6 +190,15 @@ def test_the_total_of_a_month_is_one_row(ask: Callable[..., Page]) -> None:
     total = TRUTH.total(NAME, milliseconds(window.start), milliseconds(window.end))
     assert page.frame.to_dicts() == [{"month": day(2020, 8, 1).date(), "total": total}]
     assert page.present == [window]
+
+
+@pytest.mark.parametrize("after", [timedelta(0), timedelta(minutes=59)])
+def test_a_total_is_not_believed_before_its_month_is_settled(after: timedelta) -> None:
+    window = FUNDING_TOTALS.steps.windows([Span(day(2020, 8, 1), day(2020, 9, 1))])[0]
+    with pytest.raises(LateError, match="only just ended"):
+        funding_totals.read(Answer(0.001, window.end + after), window)
+    whole = funding_totals.read(Answer(0.001, window.end + timedelta(hours=1)), window)
+    assert whole.frame["total"].to_list() == [0.001]
 
 
 def prices(window: Span) -> dict[datetime, object]:

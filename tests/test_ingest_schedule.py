@@ -16,9 +16,11 @@ from ingest.schedule import (
     lag_of,
     newest_candles,
     next_fetch,
+    over,
     wait_after_failures_s,
 )
-from lake.spans import MINUTE
+from lake.coverage import Subject
+from lake.spans import MINUTE, Span
 from tests.market import NOW
 
 some_times = st.timedeltas(timedelta(0), timedelta(days=20_000)).map(
@@ -74,6 +76,17 @@ def test_what_expired_and_needs_nothing_is_left_out_until_its_life_changes() -> 
     assert roll.without(NOW) == {OF_A}
     roll.relist([A, B])
     assert roll.without(NOW) == set()
+
+
+def test_a_settlement_is_over_later_than_the_last_candle() -> None:
+    expires_at = datetime(2024, 4, 5, 8, tzinfo=UTC)
+    settled, day = Subject("settlements", A), timedelta(days=1)
+    minutes = {OF_A: [Span(expires_at - day, expires_at)], OF_C: [Span(expires_at - day, NOW)]}
+    # Between the last candle and the time when the last settlement can be had.
+    before = {**minutes, settled: [Span(expires_at - 2 * day, expires_at - day)]}
+    assert over(before, {A: expires_at}) == {OF_A}
+    after = {**minutes, settled: [Span(expires_at - 2 * day, expires_at)]}
+    assert over(after, {A: expires_at}) == {OF_A, settled}
 
 
 def test_an_instrument_without_answers_rests_longer_and_longer_while_others_answer() -> None:

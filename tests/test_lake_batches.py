@@ -13,6 +13,7 @@ import lake
 from ingest import asked
 from lake import Lake, batches
 from lake.batches import claim, newest_batch
+from lake.carry_tables import RAW_DELIVERIES
 from lake.errors import ConflictError
 from lake.past import past
 from lake.table import BATCH, Table
@@ -126,6 +127,17 @@ def test_a_number_whose_writer_was_killed_is_not_used_again(at: Lake) -> None:
     assert (killed, number) == (2, 3)
     assert at.read(RAW_CANDLES)[BATCH].to_list() == [2, 2, 3]
     assert past(at, killed).scan("coverage").collect().is_empty()
+
+
+def test_rows_of_carry_have_no_number_behind_what_another_writer_has_said(at: Lake) -> None:
+    record(at, [instrument("A")])
+    slow, fast = append(at, {"A": [candles(1)]}), append(at, {"A": [candles(1, 1)]})
+    ask(at, fast, ("A", minute(0), minute(2), "present"))
+    row = {"index_name": "btc_usd", "delivered_at": NOW, "delivery_price": 1.0}
+    rows = pl.DataFrame([row], schema_of(RAW_DELIVERIES))
+    number, _ = batches.append(at, RAW_DELIVERIES, rows, slow, LINEAGE)
+    assert number > fast
+    assert past(at, fast).read(RAW_DELIVERIES).is_empty()
 
 
 @pytest.mark.parametrize("table", [ASKS, RECORDS], ids=lambda table: table.name)

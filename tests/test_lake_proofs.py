@@ -19,7 +19,7 @@ from tests.carrying import (
     settlement,
     totals,
 )
-from tests.lakes import Row, instrument, lake_of
+from tests.lakes import Row, instrument, interval, lake_of
 
 HOURS = [*funding(), *funding(OTHER, since=SINCE + 5 * HOUR)]
 # The record of the last says that it is still traded.
@@ -84,6 +84,23 @@ def test_what_is_sound_is_proved_to_the_last_digit(tmp_path: Path) -> None:
         (name, expiry(name), price(name), price(name), 0.0, True, None)
         for name in sorted(FUTURES, key=lambda name: (expiry(name), name))
     ]
+
+
+def test_hours_that_are_due_before_the_first_that_is_stored_are_not_proved(
+    tmp_path: Path,
+) -> None:
+    rows, march = sound(), datetime(2020, 3, 1, tzinfo=UTC)
+    rows["funding"] = [
+        row for row in HOURS if row["hour_end"] > march or row["instrument"] != OTHER
+    ]
+    rows["funding_totals"].append({"instrument": OTHER, "month": date(2019, 12, 1), "total": 0.1})
+    since = [row for row in HOURS if row["instrument"] == OTHER][0]["hour_end"] - HOUR
+    due = {**interval(OTHER, since, march, "failed"), "dataset": "funding"}
+    before = {**interval(OTHER, since - 99 * HOUR, since, "no_data"), "dataset": "funding"}
+    where = lake_of(tmp_path, coverage=[before, due], **rows)
+    assert found(where)["funding"] == [
+        (OTHER, date(2020, 1, 1), 0, 34), (OTHER, FEBRUARY, 0, 29 * 24)
+    ]  # fmt: skip
 
 
 class Faults:

@@ -21,8 +21,8 @@ FUNDING_PROOF = View(
         "perpetual's first hour: the first that is stored, or that `coverage` has as due before "
         "it; a month that ended earlier is not here. proved: there is a total, no hour is absent, "
         f"and |difference| <= {TOTAL_TOLERANCE:g} (0.0001 % of the notional). Months are those "
-        "that have a total, and those that have ended between the first row and the last. The hours "
-        "2020-08-27 06:00 and 07:00, which the exchange lacks, leave their month unproved."
+        "that have a total, and those that have ended between the first row and the last. The "
+        "hours 2020-08-27 06:00 and 07:00, which the exchange lacks, leave their month unproved."
     ),
     source=(
         "Tables `funding` (get_funding_rate_history) and `funding_totals` "
