@@ -90,11 +90,10 @@ def test_hours_that_are_due_before_the_first_that_is_stored_are_not_proved(
     tmp_path: Path,
 ) -> None:
     rows, march = sound(), datetime(2020, 3, 1, tzinfo=UTC)
-    rows["funding"] = [
-        row for row in HOURS if row["hour_end"] > march or row["instrument"] != OTHER
-    ]
+    others = [row["hour_end"] for row in HOURS if row["instrument"] == OTHER]
+    early, since = [end for end in others if end <= march], others[0] - HOUR
+    rows["funding"] = [r for r in HOURS if r["instrument"] != OTHER or r["hour_end"] not in early]
     rows["funding_totals"].append({"instrument": OTHER, "month": date(2019, 12, 1), "total": 0.1})
-    since = [row for row in HOURS if row["instrument"] == OTHER][0]["hour_end"] - HOUR
     due = {**interval(OTHER, since, march, "failed"), "dataset": "funding"}
     before = {**interval(OTHER, since - 99 * HOUR, since, "no_data"), "dataset": "funding"}
     where = lake_of(tmp_path, coverage=[before, due], **rows)
