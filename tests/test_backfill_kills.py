@@ -218,7 +218,8 @@ def test_a_full_disk_keeps_what_was_committed_and_a_rerun_finishes(
     disk = tmp_path / "disk"
     disk.mkdir()
     with small_disk(disk, "1m") as grow:
-        done = basislake(slow, "backfill", "--no-doctor", "--lake", disk / "lake", "--json")
+        chosen = ("--no-doctor", "--lake", disk / "lake", "--data", "candles")
+        done = basislake(slow, "backfill", *chosen, "--json")
         assert done.code == 1
         assert "Traceback" not in done.err
         assert "No space left" in done.err
@@ -227,7 +228,7 @@ def test_a_full_disk_keeps_what_was_committed_and_a_rerun_finishes(
         assert stored.join(truths(universe), on=stored.columns, how="anti").is_empty()
         assert basislake(None, "status", "--lake", disk / "lake", "--json").code == 0
         grow("64m")
-        assert basislake(slow, "backfill", "--lake", disk / "lake").code == 0
+        assert basislake(slow, "backfill", *chosen).code == 0
         assert rows(lake.open(str(disk / "lake")), "raw_candles").equals(truths(universe))
         assert slow.calls_of(CHART) <= 1.25 * ideal_calls(universe)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import lake
 from basislake.exchange.server import SimulatedExchange
+from ingest.selection import Selection
 from lake import Lake
 from lake.batches import newest_batch
 from lake.fingerprint import Fingerprint, fingerprint
@@ -139,7 +140,7 @@ def test_backfills_by_other_threads_and_in_other_steps_give_the_same_content(
 ) -> None:
     where = lake.open(str(tmp_path))
     with SimulatedExchange(UNIVERSE) as server:
-        fetch(server, where, threads=1)
+        fetch(server, where, Selection(), threads=1)
     built(where)
     assert newest_batch(where) != newest_batch(staged.where)
     assert fingerprint(where, 2) == fingerprint(staged.where, 2)

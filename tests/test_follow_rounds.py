@@ -121,16 +121,17 @@ def test_other_data_are_asked_for_when_their_time_has_come_and_only_then(
         return [server.calls_of(method) for method in methods]
 
     one.round()
-    # An hour is asked for a minute after it, a day's settlements five minutes after 08:00.
+    # An hour is asked for a minute after it, a day's settlements five minutes after 08:00, a
+    # month's total an hour after its last.
     assert calls_at(405, 12, 1) == [1, 0, 0, 0]
     assert calls_at(405, 12, 2) == [0, 0, 0, 0]
     assert calls_at(405, 12, 59) == [0, 0, 0, 0]
     assert calls_at(406, 8, 4) == [1, 0, 0, 0]
     assert calls_at(406, 8, 5) == [0, 1, len(OPEN), 0]
     assert calls_at(406, 8, 6) == [0, 0, 0, 0]
-    assert calls_at(501, 0, 0)[3] == 0
-    assert calls_at(501, 0, 1)[3] == 1
-    assert calls_at(501, 0, 2) == [0, 0, 0, 0]
+    assert calls_at(501, 0, 1)[3] == calls_at(501, 1, 0)[3] == 0
+    assert calls_at(501, 1, 1)[3] == 1
+    assert calls_at(501, 1, 2) == [0, 0, 0, 0]
     assert not one.result.failed
     stored = stored_carry(where)
     for name, expected in carry_truth(UNIVERSE, clock()).items():

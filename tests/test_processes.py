@@ -43,6 +43,7 @@ def test_a_verb_runs_as_a_process(
         "sql": (FIRST,),
         "explain": (name, f"{ts:%Y-%m-%dT%H:%M}"),
         "diff": (1,),
+        "doctor": ("--no-exchange",),
         "backup": (tmp_path / "backup",),
         "restore": (where.uri,),
         "completion": ("bash",),
