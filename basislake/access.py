@@ -63,10 +63,10 @@ def rights(target: Target) -> str:
         state = look(database, target.schema)
         ((zone, may_create, may_use),) = database.query(_RIGHTS_SQL, (target.schema,))
         version = f"{database.version // 10_000}.{database.version % 10_000}"
-        told = f"PostgreSQL {version} at {database.shown}, time zone {zone}"
+        server = f"PostgreSQL {version} at {database.shown}, time zone {zone}"
     if not (may_use if state.has_schema else may_create):
         raise LoadError(
-            f"{told}: this user may not create {'tables in' if state.has_schema else 'the'} schema "
-            f"{target.schema}."
+            f"{server}: this user may not create {'tables in' if state.has_schema else 'the'} "
+            f"schema {target.schema}."
         )
-    return told
+    return server

@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from basislake.formulas import Step, number
+from lake.steps import DAY, HOUR
 from lake.views.carry import TRAILING_DAYS
 from lake.views.clock import DAYS_PER_YEAR, HOURS_PER_YEAR
 
 Row = Mapping[str, Any]
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _YEARLY = "percent a year"
 
 
@@ -56,7 +56,7 @@ class _Steps:
 
     def days(self, expires_at: datetime, start: datetime, start_name: str, column: str) -> float:
         """Add the time left in days."""
-        days = (expires_at - start) / _DAY
+        days = (expires_at - start) / DAY
         times = f"{expires_at:%Y-%m-%d %H:%M}Z - {start:%Y-%m-%d %H:%M}Z"
         self.steps.append(Step(column, f"expires_at - {start_name}", times, days, "days"))
         return days
@@ -79,7 +79,7 @@ def carry_steps(row: Row, expires_at: datetime, hours: Mapping[datetime, float])
         apr = rate if name == "perpetual" else apr
     end = row["index_hour_end"]
     for count in TRAILING_DAYS:
-        paid = _paid(hours, end - count * _DAY, end)
+        paid = _paid(hours, end - count * DAY, end)
         funding = made.add(
             f"funding_{count}d_pct",
             f"sum of interest_1h over {24 * count} hours x {HOURS_PER_YEAR} / {24 * count} x 100",
@@ -115,7 +115,7 @@ def realised_steps(row: Row, expires_at: datetime, hours: Mapping[datetime, floa
         lambda f, d, p_t, p: ((f - d) + (p_t - p)) / p * 100, f, d, p_t, p,
         text="(({0} - {1}) + ({2} - {3})) / {3} x 100",
     )  # fmt: skip
-    count = (expires_at - row["entry"]) // _HOUR
+    count = (expires_at - row["entry"]) // HOUR
     funding = made.add(
         "funding_pct", f"sum of interest_1h over {count} hours x 100", of_p,
         lambda total: total * 100, _paid(hours, row["entry"], expires_at), text="{} x 100",
@@ -171,7 +171,7 @@ def funding_steps(row: Row, _expires_at: object, hours: Mapping[datetime, float]
     """Return the columns of a row of `funding_daily`; see `carry_steps`."""
     made = _Steps()
     start, count = row["ts"], row["hours"]
-    rates = [rate for end, rate in hours.items() if start < end <= start + _DAY]
+    rates = [rate for end, rate in hours.items() if start < end <= start + DAY]
     formula = f"sum of interest_1h over the {count} hours of the day that are stored"
     unit = "fraction of the notional"
     total = math.fsum(rates) if rates else None
@@ -186,6 +186,6 @@ def funding_steps(row: Row, _expires_at: object, hours: Mapping[datetime, float]
 
 def _paid(hours: Mapping[datetime, float], start: datetime, end: datetime) -> float | None:
     """What was paid in the hours that end in (start, end]; None where one is missing."""
-    rates = [hours.get(start + n * _HOUR) for n in range(1, (end - start) // _HOUR + 1)]
+    rates = [hours.get(start + n * HOUR) for n in range(1, (end - start) // HOUR + 1)]
     known = [rate for rate in rates if rate is not None]
     return math.fsum(known) if len(known) == len(rates) else None

@@ -8,7 +8,7 @@ import polars as pl
 
 from basislake.output import duration
 from basislake.retry import retry_commands
-from ingest.datasets import DATASETS
+from ingest.datasets import chosen
 from ingest.datasets.candles import CANDLES
 from ingest.runs import RUNNING, STUCK, exchange_ahead, runs
 from ingest.scope import described, outside, scope_of
@@ -58,18 +58,18 @@ def health(where: Lake, now: datetime, max_age: timedelta) -> Health:
     at = now + exchange_ahead(where)
     scope = scope_of(where)
     known = where.read(INSTRUMENTS)
-    chosen = known.filter(~pl.col("instrument").is_in(list(outside(known, scope))))
+    selected = known.filter(~pl.col("instrument").is_in(list(outside(known, scope))))
     is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > at)
     is_over = scope.until is not None and scope.until <= at
-    active = chosen.filter(pl.col("active") & is_open & (not is_over))
-    has_candles = not scope.data or CANDLES.choice in scope.data
+    active = selected.filter(pl.col("active") & is_open & (not is_over))
+    has_candles = CANDLES in chosen(scope.data)
     futures = _bases(active.filter(kind="future"))
     newest = {table.name: _newest(where, table, _bases(active)) for table in (RAW_CANDLES, BASIS)}
     problems = [
         *_unknown(known),
         *_old(newest[RAW_CANDLES.name], at, max_age, is_traded=has_candles and active.height > 0),
         *_behind(newest[BASIS.name], _newest(where, RAW_CANDLES, futures), at, max_age),
-        *_unanswered(where, chosen, scope),
+        *_unanswered(where, selected, scope),
         *_failed(where, now),
     ]
     return Health(problems, newest, described(scope))
@@ -129,19 +129,19 @@ def _when(last: datetime, at: datetime) -> str:
     return f"{last:%Y-%m-%d %H:%M}Z, {duration((at - last).total_seconds())} ago"
 
 
-def _unanswered(where: Lake, chosen: pl.DataFrame, scope: Selection) -> Iterator[str]:
+def _unanswered(where: Lake, selected: pl.DataFrame, scope: Selection) -> Iterator[str]:
     """What was asked for and has no answer, of each dataset in scope."""
-    names = [*chosen["instrument"], *chosen["price_index"]]
+    names = [*selected["instrument"], *selected["price_index"]]
     failed = where.read(COVERAGE).filter(pl.col("instrument").is_in(names), status="failed")
     if scope.span is not None:
         failed = failed.filter(pl.col("start") < scope.span.end, pl.col("end") > scope.span.start)
-    for dataset in DATASETS.values():
+    for dataset in chosen(scope.data):
         own = failed.filter(dataset=dataset.name)
-        if own.is_empty() or (scope.data and dataset.choice not in scope.data):
+        if own.is_empty():
             continue
         found = own["instrument"].unique().sort().to_list()
         steps = dataset.steps.count(Span(*each) for each in own.select("start", "end").iter_rows())
-        what = "" if dataset is CANDLES else f" of {dataset.name.replace('_', ' ')}"
+        what = "" if dataset is CANDLES else f" of {dataset.words}"
         of = ("index", "indexes") if dataset.subject == "index_name" else ("instrument",)
         more = ", ..." if len(found) > 1 else ""
         (again,) = retry_commands(where, [Subject(dataset.name, name) for name in found])

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import polars as pl
 
 from basislake.provenance import Fetched
+from ingest.datasets.funding import params
 from ingest.runs import run_of
-from ingest.windows import milliseconds
 from lake import Lake
 from lake.carry_tables import (
     DELIVERIES,
@@ -29,7 +30,7 @@ from lake.tables import ASKS, COVERAGE
 
 Row = dict[str, Any]
 
-# By dataset: its tables, the column of its time, and whether a step is labelled by its end.
+# By dataset: its tables, and the column of its time.
 _TABLES: Mapping[str, tuple[Table, Table, str]] = {
     "funding": (FUNDING, RAW_FUNDING, "hour_end"),
     "deliveries": (DELIVERIES, RAW_DELIVERIES, "delivered_at"),
@@ -126,7 +127,7 @@ def _rejected(where: Lake, dataset: str, subject: str, span: Span) -> list[Row]:
 def _missing(
     where: Lake, dataset: str, subject: str, span: Span, *, is_rejected: bool
 ) -> list[str]:
-    """Why rows are missing, by the coverage of the span; a part that nobody asked for has none."""
+    """Why rows are missing, by the coverage of the span; what comes after all of it has none."""
     own = where.read(COVERAGE).filter(
         pl.col("dataset") == dataset,
         pl.col("instrument") == subject,
@@ -181,11 +182,7 @@ def _fetched(
 def _call(dataset: str, subject: str, window: Span) -> str:
     """The call for a window; of lists that come in pages, the method and the days."""
     if dataset == "funding":
-        return (
-            f"public/get_funding_rate_history?instrument_name={subject}"
-            f"&start_timestamp={milliseconds(window.start)}"
-            f"&end_timestamp={milliseconds(window.end)}"
-        )
+        return f"public/get_funding_rate_history?{urlencode(params(subject, window))}"
     pages = f"(pages of {window.start:%Y-%m-%d %H:%M}Z to {window.end:%Y-%m-%d %H:%M}Z)"
     if dataset == "deliveries":
         return f"public/get_delivery_prices?index_name={subject} {pages}"

@@ -106,13 +106,13 @@ def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
         )
     for name, of in found["datasets"].items():
         if of["failed"]:
-            steps = f"{counted(of['steps'].failed, of['noun'])} of {_words(name)}"
+            steps = f"{counted(of['steps'].failed, of['noun'])} of {DATASETS[name].words}"
             yield f"backfill --data {DATASETS[name].choice}", f"asks again for {steps}"
     rest = [
         row for row in found["standings"] if _is_lacking(row) and row["instrument"] not in failed
     ]
     lacking = [
-        _words(name)
+        DATASETS[name].words
         for name, of in found["datasets"].items()
         if of[State.BEGUN.value] + of[State.NOT_BEGUN.value] > len(of["failed"])
     ]
@@ -251,7 +251,7 @@ def show_datasets(found: Mapping[str, Any]) -> None:
     plans = found["to_fetch"]["datasets"]
     rows = [
         [
-            _words(name),
+            DATASETS[name].words,
             of["in_scope"],
             of["complete"],
             f"{of['noun']}s",
@@ -266,11 +266,6 @@ def show_datasets(found: Mapping[str, Any]) -> None:
     if rows:
         print_table("Carry data, in scope", columns, rows)
         click.echo()
-
-
-def _words(name: str) -> str:
-    """A dataset's name in a sentence."""
-    return name.replace("_", " ")
 
 
 def show_tables(found: Mapping[str, Any], now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""One subject in one run: what is still to be asked of it and what the answers came to; pure."""
+"""One subject in one run: what is still to be asked of it and what the answers were; pure."""
 
 from collections import deque
 from dataclasses import dataclass, field

@@ -208,7 +208,7 @@ def spans_in_scope(instruments: pl.DataFrame, scope: Selection) -> dict[str, lis
         instruments: rows of the table `instruments`; the scope may name others.
         scope: of the lake.
     """
-    if scope.data and CANDLES.choice not in scope.data:
+    if CANDLES not in chosen(scope.data):
         return {}
     found = CANDLES.wanted(chosen_of(instruments, scope), _END_OF_TIME)
     limits = CANDLES.steps.selected(scope.span or Span(_START_OF_TIME, _END_OF_TIME))

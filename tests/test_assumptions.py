@@ -19,8 +19,8 @@ from basislake.verbs.exchange import market
 from ingest.assumptions import shortening
 from ingest.assumptions.asking import ask_all, ask_first
 from ingest.assumptions.catalogue import CHECKS, judge
-from ingest.assumptions.check import Outcome, Verdict
-from ingest.assumptions.evidence import HOUR_MS, Evidence, Seen, Subject
+from ingest.assumptions.check import Judgement, Verdict
+from ingest.assumptions.evidence import HOUR_MS, Candidate, Evidence, Seen
 from ingest.exchange import Exchange
 from ingest.limiter import Limiter
 from tests.market import NOW, SPEED
@@ -87,7 +87,7 @@ def fixture_exchange(server: SimulatedExchange) -> Iterator[Exchange]:
     server.forget_calls()
 
 
-def differing(outcomes: list[Outcome]) -> dict[str, bool]:
+def differing(outcomes: list[Judgement]) -> dict[str, bool]:
     """The checks that differ, each with whether data are at risk."""
     return {each.name: each.is_data_at_risk for each in outcomes if each.verdict is Verdict.DIFFERS}
 
@@ -132,7 +132,7 @@ def test_a_refusal_by_the_rate_limit_is_looked_at_where_one_happens(
     server: SimulatedExchange, exchange: Exchange, fault: Fault, seen: str
 ) -> None:
     server.faults.add(CHART_METHOD, 1, fault)
-    perpetual = Subject("BTC-PERPETUAL", 0, None, "btc_usd")
+    perpetual = Candidate("BTC-PERPETUAL", 0, None, "btc_usd")
     found = ask_first(exchange, [perpetual], server.now_ms)
     outcome = judge(found)[-1]
     assert (outcome.verdict, outcome.seen) == ("ok", seen)
@@ -176,7 +176,7 @@ def test_recorded_replies_are_as_relied_on() -> None:
         name: Seen("www", "", minutes if name == "quiet" else span, 200, result=result)
         for name, result in results.items()
     }
-    recent = Subject("BTC-20SEP26", 0, 1, "btc_usd")
+    recent = Candidate("BTC-20SEP26", 0, 1, "btc_usd")
     found = judge(Evidence("deribit", calls=calls, subjects={"recent": recent}))
     seen = {
         each.name: each.verdict.value for each in found if each.verdict is not Verdict.CANNOT_TELL

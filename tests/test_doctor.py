@@ -19,7 +19,7 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.exchange_settings import ExchangeSettings
 from basislake.target import Target
 from basislake.verbs.exchange import market
-from ingest.assumptions.check import Outcome
+from ingest.assumptions.check import Judgement
 from ingest.assumptions.evidence import Evidence
 from ingest.runs import runs
 from lake.tables import RAW_CANDLES
@@ -47,7 +47,7 @@ def here(where: Path, **others: object) -> Here:
     return replace(found, **others)  # type: ignore[arg-type]
 
 
-def outcome(name: str, at: Here) -> Outcome:
+def outcome(name: str, at: Here) -> Judgement:
     (check,) = [each for each in (*machine.CHECKS, *places.CHECKS) if each.name == name]
     return check.outcome(at)
 

@@ -39,7 +39,7 @@ class Curation:
         raw: the raw table.
         table: the curated table.
         errors: rules that reject a row.
-        warnings: rules that count a row and keep it, told of rows of the table in its order.
+        warnings: rules that count a row and keep it, asked of all rows of the table in its order.
     """
 
     dataset: str

@@ -20,7 +20,7 @@ from transforms.carry import CURATIONS, Curation, curate_rows, warned
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Coming:
     """What becomes of a table.
 
     Attributes:
@@ -43,13 +43,13 @@ class Carry:
         warnings: all rows of `warnings` that are of their rules.
     """
 
-    changes: tuple[Change, ...]
+    changes: tuple[Coming, ...]
     warnings: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
 class _Curated:
-    """The rows of a dataset that come: sound ones and rejected ones; see `Change.is_whole`."""
+    """The rows of a dataset that come: sound ones and rejected ones; see `Coming.is_whole`."""
 
     curation: Curation
     sound: pl.DataFrame
@@ -77,16 +77,16 @@ def curate(
         last = None
     found = (_changed(c, raw[c.raw.name], bases, batch, last) for c in CURATIONS)
     parts = [part for part in found if part is not None]
-    changes = [Change(part.curation.table, part.sound, part.is_whole) for part in parts]
+    changes = [Coming(part.curation.table, part.sound, part.is_whole) for part in parts]
     if parts:
-        changes.append(Change(REJECTED, _rejected(parts, bases, last), is_whole=True))
+        changes.append(Coming(REJECTED, _rejected(parts, bases, last), is_whole=True))
     return Carry(tuple(changes), _warnings(parts, bases, last))
 
 
 def commit(
     into: Lake,
     bases: dict[str, Snapshot],
-    changes: Sequence[Change],
+    changes: Sequence[Coming],
     info: Mapping[str, Any],
     counters: Mapping[str, int],
     *,

@@ -4,27 +4,13 @@ from typing import Any
 
 import click
 
-from basislake.completing import coins
-from basislake.options import Time, json_option, lake_option, wide_option
+from basislake.moment_options import moment_options
+from basislake.options import json_option, lake_option, wide_option
 
 
 @click.command
 @lake_option
-@click.option(
-    "--at",
-    "moment",
-    metavar="TIME",
-    type=Time(),
-    help="UTC date or time, to the minute; by default each coin's newest minute that has a basis",
-)
-@click.option(
-    "--currency",
-    "currencies",
-    metavar="COIN",
-    multiple=True,
-    help="BTC or ETH; repeat, or separate by commas",
-    shell_complete=coins,
-)
+@moment_options("each coin's newest minute that has a basis")
 @wide_option
 @json_option
 def curve(**given: Any) -> int:

@@ -8,7 +8,7 @@ from basislake.doctor.saved import save
 from basislake.output import called
 from ingest.assumptions.asking import ask_first
 from ingest.assumptions.catalogue import FIRST, judge
-from ingest.assumptions.evidence import Subject
+from ingest.assumptions.evidence import Candidate
 from ingest.exchange import Exchange
 from lake import Lake
 from lake.errors import ChangedError, LakeError
@@ -53,10 +53,10 @@ def check_first(where: Lake, exchange: Exchange, now: datetime) -> None:
     )
 
 
-def _subjects(where: Lake) -> list[Subject]:
+def _subjects(where: Lake) -> list[Candidate]:
     known = where.snapshot(INSTRUMENTS).read()
     return [
-        Subject(
+        Candidate(
             name, _milliseconds(listed_at), None if ends is None else _milliseconds(ends), index
         )
         for name, listed_at, ends, index in known.select(

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from basislake import PROGRAM
-from ingest.assumptions.check import Outcome
+from ingest.assumptions.check import Judgement
 from ingest.assumptions.evidence import Evidence
 from ingest.runs import FOLDER
 from lake import Lake, documents
@@ -18,7 +18,7 @@ _EVIDENCE = "evidence_1"
 _KEPT = 10
 
 
-def save(where: Lake, evidence: Evidence, outcomes: list[Outcome], at: datetime) -> str:
+def save(where: Lake, evidence: Evidence, outcomes: list[Judgement], at: datetime) -> str:
     """Save the replies in the lake's folder of runs; return where that is.
 
     Args:
@@ -59,7 +59,7 @@ def read(path: Path) -> Evidence:
         ) from exc
 
 
-def as_json(outcome: Outcome) -> dict[str, Any]:
+def as_json(outcome: Judgement) -> dict[str, Any]:
     """Return an outcome as plain values."""
     return {
         "name": outcome.name,

@@ -60,7 +60,7 @@ drawers.layers = (chart, columns) => {
     };
   });
   const legend = layers.filter((layer) => declared.includes(layer.name));
-  // More are told by the pointer only.
+  // The pointer names the others.
   if (others.length <= SHADES) legend.push(...others);
   else legend.push({ label: "blue: a quarterly each, by its expiry", colour: colour("step-4") });
   return { traces, layout: layout(chartHeight(), timeAxis(chart.x_title, { hoverformat: "%Y-%m-%d" }), valueAxis(chart.y_title, chart.unit, { rangemode: "tozero" }), { barmode: "stack", bargap: 0, hovermode: "x unified" }), legend };

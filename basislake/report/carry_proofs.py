@@ -1,6 +1,7 @@
 """Figures of what is proved of carry: funding and delivery prices, each by two answers."""
 
 from basislake.report.figures import Chart, Figure, Kind, Listing, query
+from lake.views.proofs import NEITHER, NO_DELIVERY, NO_PRICE, PRICES_DIFFER, UNKNOWN
 
 _NAMED = 12
 
@@ -57,8 +58,6 @@ FUNDING_PROVED = Figure(
     ),
 )
 
-PRICES_DIFFER = "the two prices differ"
-
 DELIVERY_PROVED = Figure(
     name="delivery-proof",
     title="Delivery prices, by two witnesses",
@@ -89,10 +88,10 @@ DELIVERY_PROVED = Figure(
         names={
             "proved": "proved",
             PRICES_DIFFER: PRICES_DIFFER,
-            "no delivery price of that day is stored": "no delivery price",
-            "no delivery is stored": "no delivery",
-            "neither a delivery nor a delivery price is stored": "neither is stored",
-            "delivered, and not in instruments": "no record of the future",
+            NO_PRICE: "no delivery price",
+            NO_DELIVERY: "no delivery",
+            NEITHER: "neither is stored",
+            UNKNOWN: "no record of the future",
         },
         colours=("present", "failed", "missing", "missing-pale", "never_asked", "venue"),
         x_title="futures",

@@ -3,11 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from basislake.report.carry_proofs import FUNDING_DIFFERS, PRICES_DIFFER
+from basislake.report.carry_proofs import FUNDING_DIFFERS
 from basislake.report.facts import Facts
 from basislake.report.listing import share
 from basislake.report.quality import SLIGHT_PCT
 from lake.counts import counted
+from lake.views.proofs import PRICES_DIFFER
 
 _NAMED = 5
 

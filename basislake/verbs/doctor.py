@@ -21,7 +21,7 @@ from basislake.tables import print_table
 from basislake.target import Target
 from ingest.assumptions.asking import ask_all
 from ingest.assumptions.catalogue import judge
-from ingest.assumptions.check import Outcome, Verdict
+from ingest.assumptions.check import Judgement, Verdict
 from ingest.assumptions.evidence import Evidence, moment
 from ingest.http import route
 from lake import Lake
@@ -54,7 +54,7 @@ def doctor(
     """See `basislake.commands.doctor`; return the exit code."""
     started_s = time.monotonic()
     evidence, path = None, None
-    here: list[Outcome] = []
+    here: list[Judgement] = []
     if replay:
         evidence = read(replay)
     else:
@@ -101,7 +101,7 @@ def _can_call(settings: ExchangeSettings) -> bool:
     return True
 
 
-def _saved(where: Lake, evidence: Evidence, outcomes: list[Outcome]) -> str | None:
+def _saved(where: Lake, evidence: Evidence, outcomes: list[Judgement]) -> str | None:
     try:
         return save(where, evidence, outcomes, datetime.now(UTC))
     except LakeError as exc:
@@ -115,11 +115,11 @@ def _now(evidence: Evidence | None) -> datetime | None:
     return datetime.fromtimestamp(evidence.now_ms / 1000, UTC)
 
 
-def _count(outcomes: Sequence[Outcome], verdict: Verdict) -> int:
+def _count(outcomes: Sequence[Judgement], verdict: Verdict) -> int:
     return sum(each.verdict is verdict for each in outcomes)
 
 
-def _show(here: list[Outcome], there: list[Outcome], evidence: Evidence | None) -> None:
+def _show(here: list[Judgement], there: list[Judgement], evidence: Evidence | None) -> None:
     if here:
         print_table("This machine", _COLUMNS, [_row(each) for each in here])
     if here and there:
@@ -129,7 +129,7 @@ def _show(here: list[Outcome], there: list[Outcome], evidence: Evidence | None) 
         print_table(f"The exchange: {evidence.exchange}{at}", _COLUMNS, [_row(e) for e in there])
 
 
-def _row(outcome: Outcome) -> list[object]:
+def _row(outcome: Judgement) -> list[object]:
     style = _AT_RISK if outcome.is_data_at_risk else _STYLES[outcome.verdict]
     return [
         outcome.name,
@@ -140,7 +140,7 @@ def _row(outcome: Outcome) -> list[object]:
     ]
 
 
-def _conclude(outcomes: list[Outcome], at_risk: list[str], path: str | None) -> None:
+def _conclude(outcomes: list[Judgement], at_risk: list[str], path: str | None) -> None:
     click.echo()
     for each in outcomes:
         if each.verdict is Verdict.DIFFERS:

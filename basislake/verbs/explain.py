@@ -8,7 +8,7 @@ from basislake.asof import opened
 from basislake.columns import Column, Kind
 from basislake.explain import Explanation
 from basislake.explain import explain as explanation_of
-from basislake.formulas import number
+from basislake.formulas import Step, number
 from basislake.output import print_json
 from basislake.provenance import Fetched, Made
 from basislake.settings import check_exists
@@ -17,7 +17,7 @@ from basislake.tables import paragraph, print_table
 from lake import Lake
 from lake.tables import CANDLES
 
-FORMULA = ("column", "formula", Column("with the numbers", rank=1), "value", "unit")
+_FORMULA = ("column", "formula", Column("with the numbers", rank=1), "value", "unit")
 # Of a candle, what is hidden first in a narrow terminal.
 _RANKS = {"cost": 1, "volume": 2}
 
@@ -39,18 +39,12 @@ def explain(
 def _show(found: Explanation) -> None:
     paragraph(_headline(found))
     click.echo()
-    if found.formula:
-        rows = [
-            [s.column, s.formula, s.numbers, value_text(s.value), s.unit] for s in found.formula
-        ]
-        print_table("Formula", FORMULA, rows)
-    if found.agrees is not None:
-        paragraph(
-            "The lake holds exactly these values."
-            if found.agrees
-            else "The lake holds OTHER values; `basislake build --full` makes them again."
-        )
-        click.echo()
+    show_formula(
+        found.formula,
+        found.agrees,
+        "The lake holds exactly these values.",
+        "The lake holds OTHER values; `basislake build --full` makes them again.",
+    )
     _show_candles(found.sides)
     click.echo()
     _show_checks(found.sides)
@@ -60,6 +54,23 @@ def _show(found: Explanation) -> None:
     click.echo()
     _show_fetches(found.sides)
     show_made(found.made, found.as_of)
+
+
+def show_formula(steps: list[Step], agrees: bool | None, same: str, other: str) -> None:  # noqa: FBT001
+    """Print a formula with its numbers, and a sentence of whether what is stored agrees.
+
+    Args:
+        steps: of the formula; none is no table.
+        agrees: None where there is nothing to compare with.
+        same: the sentence where it does.
+        other: where it does not.
+    """
+    if steps:
+        rows = [[s.column, s.formula, s.numbers, value_text(s.value), s.unit] for s in steps]
+        print_table("Formula", _FORMULA, rows)
+    if agrees is not None:
+        paragraph(same if agrees else other)
+        click.echo()
 
 
 def _headline(found: Explanation) -> str:

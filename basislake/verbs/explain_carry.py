@@ -15,7 +15,7 @@ from basislake.output import print_json
 from basislake.settings import check_exists
 from basislake.sides import Side
 from basislake.tables import paragraph, print_table
-from basislake.verbs.explain import FORMULA, fetch_line, show_made, value_text
+from basislake.verbs.explain import fetch_line, show_formula, show_made, value_text
 from lake import Lake
 from lake.counts import counted
 
@@ -46,18 +46,12 @@ def explain(
 def _show(found: CarryExplanation) -> None:
     paragraph(_headline(found))
     click.echo()
-    if found.formula:
-        rows = [
-            [s.column, s.formula, s.numbers, value_text(s.value), s.unit] for s in found.formula
-        ]
-        print_table("Formula", FORMULA, rows)
-    if found.agrees is not None:
-        paragraph(
-            "The view gives the same values, to the last digits of a sum."
-            if found.agrees
-            else "The view gives OTHER values: please report this."
-        )
-        click.echo()
+    show_formula(
+        found.formula,
+        found.agrees,
+        "The view gives the same values, to the last digits of a sum.",
+        "The view gives OTHER values: please report this.",
+    )
     if found.sides:
         _show_closes(found.sides)
         click.echo()
@@ -71,7 +65,7 @@ def _headline(found: CarryExplanation) -> str:
     what = f"{found.instrument}, {found.of} of {found.at:%Y-%m-%d %H:%M}Z"
     if found.reason is None:
         return f"{what}: every input is stored."
-    return f"{what}: {'not all is known' if found.row else 'no row'}. {found.reason}"
+    return f"{what}: {'something is missing' if found.row else 'no row'}: {found.reason}"
 
 
 def _show_closes(sides: Iterable[Side]) -> None:
@@ -122,10 +116,10 @@ def _show_calls(found: CarryExplanation) -> None:
     for side in found.sides:
         if side.fetched:
             paragraph(f"Fetched: {side.instrument}: {fetch_line(side.fetched)}")
-    told: set[str] = set()
-    for given in found.inputs:
-        for fetched in given.fetched:
-            line = f"Fetched: {given.table} of {given.subject}: {fetch_line(fetched)}"
-            if line not in told:
-                told.add(line)
-                paragraph(line)
+    lines = (
+        f"Fetched: {given.table} of {given.subject}: {fetch_line(fetched)}"
+        for given in found.inputs
+        for fetched in given.fetched
+    )
+    for line in dict.fromkeys(lines):
+        paragraph(line)

@@ -128,7 +128,7 @@ def tell_discovery(found: Discovery) -> None:
 def totals_of(result: Result) -> str:
     """Return a line that sums up a backfill; pure."""
     others = [
-        f"{counted(counts.rows_written, 'row')} of {name.replace('_', ' ')}"
+        f"{counted(counts.rows_written, 'row')} of {DATASETS[name].words}"
         for name, counts in result.datasets.items()
     ]
     written = [counted(result.candles_written, "candle"), *others]
@@ -195,7 +195,7 @@ def show_backfill(result: Result) -> None:
         ["candles", plan["candles"], result.candles_written],
         *(
             [
-                f"{DATASETS[name].noun}s of {name.replace('_', ' ')}",
+                f"{DATASETS[name].noun}s of {DATASETS[name].words}",
                 plan["datasets"].get(name, {}).get("rows", 0),
                 c.rows_written,
             ]

@@ -149,7 +149,7 @@ def _show_others(datasets: dict[str, dict[str, int]]) -> None:
     """What is to be fetched of the other datasets, where anything is."""
     rows = [
         [
-            name.replace("_", " "),
+            DATASETS[name].words,
             of["instruments"],
             of["calls"],
             f"{DATASETS[name].noun}s",

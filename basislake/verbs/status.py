@@ -100,12 +100,12 @@ def _show(found: dict[str, Any], now: datetime) -> None:
 
 def _show_failed(found: Mapping[str, Any]) -> None:
     """What got no answer; of the instruments in scope the command that asks for just that."""
-    told, command = "", ""
+    phrase, command = "", ""
     if found["retry"]:
         count = counted(len(found["failed"]), "instrument")
-        told = f"To ask again for just that ({count}):"
+        phrase = f"To ask again for just that ({count}):"
         command = pasted(found["retry"], line_length())
-    _show_intervals("Asked, not answered", found["unanswered"], told, command)
+    _show_intervals("Asked, not answered", found["unanswered"], phrase, command)
 
 
 def _show_intervals(

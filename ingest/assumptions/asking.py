@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from ingest.assumptions.calls import FIRST, LISTS, OTHERS, Call, subjects
-from ingest.assumptions.evidence import UNREADABLE, Evidence, Seen, Subject
+from ingest.assumptions.evidence import UNREADABLE, Candidate, Evidence, Seen
 from ingest.exchange import Exchange
 from ingest.replies import Reply, read_answer, retry_after_s
 from lake.errors import (
@@ -43,7 +43,7 @@ def ask_all(exchange: Exchange, clock: Callable[[], float] = time.time) -> Evide
     for call in LISTS:
         asking.ask(call)
     asking.choose(
-        Subject(name, **facts)
+        Candidate(name, **facts)
         for seen in asking.known.calls.values()
         if isinstance(seen.result, dict) and UNREADABLE not in seen.result
         for name, facts in seen.result["instruments"].items()
@@ -53,7 +53,7 @@ def ask_all(exchange: Exchange, clock: Callable[[], float] = time.time) -> Evide
     return asking.known
 
 
-def ask_first(exchange: Exchange, instruments: Iterable[Subject], now_ms: int) -> Evidence:
+def ask_first(exchange: Exchange, instruments: Iterable[Candidate], now_ms: int) -> Evidence:
     """Make the few calls that show what would cost data without anybody noticing.
 
     Args:
@@ -87,7 +87,7 @@ class _Asking:
         if isinstance(seen.result, int):
             self.known = replace(self.known, now_ms=seen.result, ahead_ms=seen.result - here_ms)
 
-    def choose(self, instruments: Iterable[Subject]) -> None:
+    def choose(self, instruments: Iterable[Candidate]) -> None:
         """Choose the instruments to ask about."""
         # An instrument that has just expired may be on both lists.
         distinct = list({one.instrument: one for one in instruments}.values())

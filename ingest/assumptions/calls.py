@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from ingest.assumptions import shortening
-from ingest.assumptions.evidence import HOUR_MS, MINUTE_MS, Evidence, Subject
+from ingest.assumptions.evidence import HOUR_MS, MINUTE_MS, Candidate, Evidence
 from ingest.records import COINS
 
 Host: TypeAlias = Literal["www", "history"]
@@ -47,7 +47,7 @@ class Call:
     host: Host = "www"
 
 
-def subjects(instruments: Iterable[Subject], now_ms: int) -> dict[str, Subject]:
+def subjects(instruments: Iterable[Candidate], now_ms: int) -> dict[str, Candidate]:
     """Choose the instruments to ask about, by their part.
 
     Args:
@@ -79,15 +79,15 @@ def subjects(instruments: Iterable[Subject], now_ms: int) -> dict[str, Subject]:
     return {part: one for part, one in found.items() if one is not None}
 
 
-def _expiry_of(pair: tuple[int, Subject]) -> int:
+def _expiry_of(pair: tuple[int, Candidate]) -> int:
     return pair[0]
 
 
-def _first(pairs: list[tuple[int, Subject]]) -> Subject | None:
+def _first(pairs: list[tuple[int, Candidate]]) -> Candidate | None:
     return pairs[0][1] if pairs else None
 
 
-def _chart(part: str, window: Callable[[Subject, int], tuple[int, int] | None]) -> Params:
+def _chart(part: str, window: Callable[[Candidate, int], tuple[int, int] | None]) -> Params:
     def params(known: Evidence, now_ms: int) -> dict[str, Any] | None:
         subject = known.subjects.get(part)
         found = window(subject, now_ms // MINUTE_MS * MINUTE_MS) if subject else None
@@ -105,27 +105,27 @@ def _window(instrument: str, start_ms: int, end_ms: int) -> dict[str, Any]:
     }
 
 
-def _most(subject: Subject, minute_ms: int) -> tuple[int, int] | None:
+def _most(subject: Candidate, minute_ms: int) -> tuple[int, int] | None:
     end_ms = minute_ms - HOUR_MS
     start_ms = end_ms - _MANY_MINUTES * MINUTE_MS
     return (start_ms, end_ms) if subject.listed_ms + _FIRST_TRADE_MS < start_ms else None
 
 
-def _quiet(_: Subject, minute_ms: int) -> tuple[int, int]:
+def _quiet(_: Candidate, minute_ms: int) -> tuple[int, int]:
     return minute_ms - 3 * HOUR_MS, minute_ms - HOUR_MS
 
 
-def _first_trade(subject: Subject, _: int) -> tuple[int, int]:
+def _first_trade(subject: Candidate, _: int) -> tuple[int, int]:
     listed_ms = subject.listed_ms // MINUTE_MS * MINUTE_MS
     return listed_ms - 10 * MINUTE_MS, listed_ms + 600 * MINUTE_MS
 
 
-def _expiry(subject: Subject, _: int) -> tuple[int, int]:
+def _expiry(subject: Candidate, _: int) -> tuple[int, int]:
     expires_ms = subject.expires_ms or 0
     return expires_ms - HOUR_MS, expires_ms + HOUR_MS
 
 
-def _newest(_: Subject, minute_ms: int) -> tuple[int, int]:
+def _newest(_: Candidate, minute_ms: int) -> tuple[int, int]:
     return minute_ms - 5 * MINUTE_MS, minute_ms
 
 

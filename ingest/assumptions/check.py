@@ -53,14 +53,14 @@ class Check(Generic[T]):
     costs_data: bool
     look: Callable[[T], Finding]
 
-    def outcome(self, at: T) -> "Outcome":
+    def outcome(self, at: T) -> "Judgement":
         """Look, and return what was found with what it means."""
         try:
             found = self.look(at)
         except UnseenError as exc:
             found = Finding(Verdict.CANNOT_TELL, str(exc))
         differs = found.verdict is Verdict.DIFFERS
-        return Outcome(
+        return Judgement(
             name=self.name,
             relied_on=self.relied_on,
             seen=found.seen,
@@ -71,7 +71,7 @@ class Check(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Judgement:
     """What came of a check; see `Check`.
 
     Attributes:

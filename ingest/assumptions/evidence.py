@@ -78,7 +78,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Candidate:
     """An instrument that calls are about.
 
     Attributes:
@@ -110,7 +110,7 @@ class Evidence:
     exchange: str
     now_ms: int | None = None
     ahead_ms: int | None = None
-    subjects: Mapping[str, Subject] = field(default_factory=dict)
+    subjects: Mapping[str, Candidate] = field(default_factory=dict)
     calls: Mapping[str, Seen] = field(default_factory=dict)
     refusals: tuple[Mapping[str, Any], ...] = ()
 
@@ -129,7 +129,7 @@ class Evidence:
             exchange=str(values["exchange"]),
             now_ms=values["now_ms"],
             ahead_ms=values["ahead_ms"],
-            subjects={name: Subject(**one) for name, one in values["subjects"].items()},
+            subjects={name: Candidate(**one) for name, one in values["subjects"].items()},
             calls={name: Seen(**one) for name, one in values["calls"].items()},
             refusals=tuple(dict(one) for one in values["refusals"]),
         )
@@ -182,7 +182,7 @@ class Evidence:
             if seen.method == "get_tradingview_chart_data" and seen.result is not None:
                 yield seen
 
-    def subject(self, part: str) -> Subject:
+    def subject(self, part: str) -> Candidate:
         """Return the instrument of a part.
 
         Raises:

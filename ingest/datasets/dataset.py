@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ingest.exchange import Exchange, Tally
 
 # After so long a row that is not there is not late any more.
-_LATE = timedelta(hours=1)
+LATE = timedelta(hours=1)
 
 # From rows of `instruments` that were chosen (`ingest.selection.choose`) and the exchange's clock
 # to the steps that should be stored, by instrument or index, in the order to ask for them.
@@ -72,6 +72,11 @@ class Dataset:
         """The column that says whose a row is."""
         return self.table.key[0]
 
+    @property
+    def words(self) -> str:
+        """The name in a sentence."""
+        return self.name.replace("_", " ")
+
     def calls(self, windows: Iterable[Span]) -> int:
         """Return how many calls some windows take, where none fails and no page is short."""
         return sum(-(-self.steps.count([window]) // self.rows_per_call) for window in windows)
@@ -93,7 +98,7 @@ def without_late(asked: Span, covered: Sequence[Span], steps: Steps, at: datetim
     if at is None:
         return asked
     last = covered[-1].end if covered else asked.start
-    end = min(asked.end, max(last, steps.floor(at - _LATE)))
+    end = min(asked.end, max(last, steps.floor(at - LATE)))
     if end <= asked.start:
         raise LateError("The newest row is not there yet.")
     return Span(asked.start, end)

@@ -35,14 +35,20 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     return {name: found[name] for name in perpetuals}
 
 
-def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
-    """Ask for the hours of a window; see `Dataset`."""
-    params = {
+def params(instrument: str, window: Span) -> dict[str, str | int]:
+    """Return the parameters of a call about a perpetual's funding in a span of time."""
+    return {
         "instrument_name": instrument,
         "start_timestamp": milliseconds(window.start),
         "end_timestamp": milliseconds(window.end),
     }
-    return exchange.ask(_METHOD, params, lambda answer: read(answer, window), tally)
+
+
+def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
+    """Ask for the hours of a window; see `Dataset`."""
+    return exchange.ask(
+        _METHOD, params(instrument, window), lambda answer: read(answer, window), tally
+    )
 
 
 def read(answer: Answer, window: Span) -> Page:

@@ -3,16 +3,15 @@
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from ingest.datasets import funding
-from ingest.datasets.dataset import Dataset
+from ingest.datasets.dataset import LATE, Dataset
 from ingest.datasets.objects import frame_of, number
 from ingest.replies import Answer, Page
-from ingest.windows import milliseconds
 from lake.carry_tables import RAW_FUNDING_TOTALS
 from lake.errors import LateError
 from lake.spans import Span, merge
@@ -22,18 +21,16 @@ if TYPE_CHECKING:
     from ingest.exchange import Exchange, Tally
 
 _METHOD = "get_funding_rate_value"
-# A total is asked for once, so only when the last hour of its month is in it for sure.
-_SETTLED = timedelta(hours=1)
 
 
 def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
-    """Return the months of the chosen perpetuals' lives whose hours are over; see `Dataset`.
+    """Return the months of the chosen perpetuals' lives whose hours are all there; see `Dataset`.
 
     Of a perpetual that comes only for its futures' sake, the whole months in their lives.
     """
     companions = set(chosen.filter("is_companion")["instrument"])
     found = {}
-    for name, hours in funding.wanted(chosen, now - _SETTLED).items():
+    for name, hours in funding.wanted(chosen, now - LATE).items():
         whole = name in companions
         start_of = MONTHS.ceil if whole else MONTHS.floor
         found[name] = [Span(start_of(s.start), MONTHS.floor(s.end)) for s in merge(hours)]
@@ -42,11 +39,7 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
 
 def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
     """Ask for the total of a month; see `Dataset`."""
-    params = {
-        "instrument_name": instrument,
-        "start_timestamp": milliseconds(window.start),
-        "end_timestamp": milliseconds(window.end),
-    }
+    params = funding.params(instrument, window)
     return exchange.ask(_METHOD, params, lambda answer: read(answer, window), tally)
 
 
@@ -57,7 +50,7 @@ def read(answer: Answer, window: Span) -> Page:
         TransientError: it is no number.
         LateError: by the exchange's clock the month has only just ended.
     """
-    if answer.at is not None and answer.at < window.end + _SETTLED:
+    if answer.at is not None and answer.at < window.end + LATE:
         raise LateError("The month has only just ended.")
     row = {"month": window.start.date(), "total": number(answer.result, "result")}
     return Page(frame_of(RAW_FUNDING_TOTALS, [row], "instrument"), 0, window, (window,))

@@ -106,6 +106,13 @@ INDEX_CHAIN = View(
     """,
 )
 
+# Why a delivery is not proved.
+UNKNOWN = "delivered, and not in instruments"
+NEITHER = "neither a delivery nor a delivery price is stored"
+NO_DELIVERY = "no delivery is stored"
+NO_PRICE = "no delivery price of that day is stored"
+PRICES_DIFFER = "the two prices differ"
+
 DELIVERY_PROOF = View(
     name="delivery_proof",
     meaning="An expired future: the price that it was delivered at, by two witnesses.",
@@ -152,14 +159,14 @@ DELIVERY_PROOF = View(
             WHERE NOT active OR settlement_price IS NOT NULL
         ), judged AS (
             SELECT *, settlement_price - delivery_price AS difference,
-                   CASE WHEN expires_at IS NULL THEN 'delivered, and not in instruments'
+                   CASE WHEN expires_at IS NULL THEN '{UNKNOWN}'
                         WHEN settlement_price IS NULL AND delivery_price IS NULL
-                            THEN 'neither a delivery nor a delivery price is stored'
-                        WHEN settlement_price IS NULL THEN 'no delivery is stored'
-                        WHEN delivery_price IS NULL THEN 'no delivery price of that day is stored'
+                            THEN '{NEITHER}'
+                        WHEN settlement_price IS NULL THEN '{NO_DELIVERY}'
+                        WHEN delivery_price IS NULL THEN '{NO_PRICE}'
                         WHEN abs(settlement_price - delivery_price)
                             > {PRICE_TOLERANCE} * delivery_price
-                            THEN 'the two prices differ'
+                            THEN '{PRICES_DIFFER}'
                    END AS reason
             FROM pairs
         )

@@ -1,0 +1,35 @@
+"""The options of verbs that show every open future in one minute."""
+
+from collections.abc import Callable
+
+import click
+
+from basislake.completing import coins
+from basislake.options import F, Time
+
+
+def moment_options(otherwise: str) -> Callable[[F], F]:
+    """Add --at (`moment`) and --currency (`currencies`).
+
+    Args:
+        otherwise: the minute without --at, for the help.
+    """
+
+    def add(command: F) -> F:
+        command = click.option(
+            "--currency",
+            "currencies",
+            metavar="COIN",
+            multiple=True,
+            help="BTC or ETH; repeat, or separate by commas",
+            shell_complete=coins,
+        )(command)
+        return click.option(
+            "--at",
+            "moment",
+            metavar="TIME",
+            type=Time(),
+            help=f"UTC date or time, to the minute; by default {otherwise}",
+        )(command)
+
+    return add
