@@ -69,7 +69,7 @@ docs: $(READY) ## Write the pages that are made from the code
 	$(BIN)/python -m docs.write
 
 REPORT ?= demo-lake/report/index.html
-pictures: $(READY) ## Make the pictures of the README anew (REPORT=page; needs Chromium)
+pictures: $(READY) ## Make the pictures of the README again (REPORT=page; needs Chromium)
 	$(BIN)/python -m docs.session
 	$(BIN)/python -m docs.picture $(REPORT) docs/report.png
 

@@ -57,7 +57,7 @@ def build_told(where: Lake, totals: Callable[[str], None] = say) -> BuildResult:
     result = curate(where, report=Progress("instruments"))
     totals(
         f"Build: {counted(result.periods, 'period')} of {counted(result.rebuilt, 'instrument')} "
-        f"made anew, {result.unchanged} unchanged; "
+        f"built again, {result.unchanged} unchanged; "
         f"{counted(result.candles, 'candle')}, {result.quarantined:,} quarantined, "
         f"{counted(result.basis_rows, 'basis row')}, {result.unmatched:,} unmatched "
         f"in {duration(result.seconds)}."
