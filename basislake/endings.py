@@ -7,13 +7,19 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    # It has no name while the program runs.
+    from sys import UnraisableHookArgs
 
 _BY_SIGNAL = 128
 READER_GONE = _BY_SIGNAL + signal.SIGPIPE
+_SOON_S = 0.05
 
 
 class Ended(KeyboardInterrupt):
@@ -36,6 +42,7 @@ class Interruptions:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._end)
+        sys.unraisablehook = self._repeating(sys.unraisablehook)
 
     @property
     def exit_code(self) -> int:
@@ -49,6 +56,27 @@ class Interruptions:
             signal.signal(number, signal.SIG_IGN)
             _silence(self._terminals)
         raise Ended
+
+    def _repeating(
+        self, usual: "Callable[[UnraisableHookArgs], object]"
+    ) -> "Callable[[UnraisableHookArgs], None]":
+        """Send a signal once more where it came while an object was being deleted: Python drops
+        what is raised there, and the command would go on.
+        """
+
+        def report(dropped: "UnraisableHookArgs") -> None:
+            if not isinstance(dropped.exc_value, KeyboardInterrupt):
+                usual(dropped)
+                return
+            number = self._last if isinstance(dropped.exc_value, Ended) else signal.SIGINT
+            if number == signal.SIGHUP:
+                signal.signal(number, self._end)
+            main = threading.main_thread().ident
+            again = threading.Timer(_SOON_S, signal.pthread_kill, (main, number))
+            again.daemon = True
+            again.start()
+
+        return report
 
 
 def open_closed_streams() -> None:

@@ -145,7 +145,7 @@ def _as_in_a_pipe(
     output, environment, folder, and how it takes signals.
     """
     out, err = (TextIOWrapper(BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    before = sys.argv
+    before, hook = sys.argv, sys.unraisablehook
     ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = {number: signal.getsignal(number) for number in ends}
     sys.argv = ["basislake", *given]
@@ -153,7 +153,7 @@ def _as_in_a_pipe(
         with _environment(env), chdir(folder), redirect_stdout(out), redirect_stderr(err):
             yield out, err
     finally:
-        sys.argv = before
+        sys.argv, sys.unraisablehook = before, hook
         for number, handler in handlers.items():
             signal.signal(number, handler)
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from lake import Lake
 from tests.gates import Gate
 from tests.lakes import instrument, lake_of
 from tests.market import ROOT, command
-from tests.processes import PATIENCE_S, wait_until
+from tests.processes import PATIENCE_S, ended, running, wait_until
 
 MANY = "SELECT * FROM range(100000)"
 
@@ -107,3 +108,34 @@ def test_a_backfill_whose_terminal_is_closed_saves_what_came_unless_it_is_to_go_
         assert process.wait(PATIENCE_S) == (0 if nohup else 129)
     records = runs(lake.open(str(tmp_path)), 1)
     assert records[0]["state"] == ("done" if nohup else "interrupted")
+
+
+DELETING = """
+import sys
+from threading import Event
+from basislake.endings import Interruptions
+
+class Waiting:
+    def __del__(self):
+        print("deleted", flush=True)
+        Event().wait()
+
+interruptions = Interruptions()
+interruptions.listen()
+try:
+    Waiting()
+    Event().wait()
+except KeyboardInterrupt:
+    sys.exit(interruptions.exit_code)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_an_object_is_deleted_ends_the_command(number: signal.Signals) -> None:
+    with running([sys.executable, "-c", DELETING]) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "deleted\n"
+        process.send_signal(number)
+        done = ended(process)
+    assert done.code == 128 + number
+    assert done.err == ""

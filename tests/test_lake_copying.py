@@ -16,6 +16,7 @@ from basislake.exchange.server import SimulatedExchange
 from lake import Lake
 from lake.batches import newest_batch
 from lake.copying import copy
+from lake.coverage import IS_CANDLES
 from lake.errors import ConflictError, GoneError, LakeError, UsageError
 from lake.fingerprint import fingerprint
 from lake.maintenance import maintain
@@ -234,7 +235,7 @@ def test_a_backup_beside_a_running_backfill_is_a_lake_as_it_was_at_a_moment(
 
 
 def _claimed(at: Lake) -> int:
-    return int(at.read(COVERAGE).filter(status="present")["minutes"].sum())
+    return int(at.read(COVERAGE).filter(IS_CANDLES, status="present")["minutes"].sum())
 
 
 @pytest.fixture

@@ -112,9 +112,10 @@ def test_a_lake_without_the_mark_is_its_first_writers(
     log.write_text(text.replace(f",{mark}", "").replace(f"{mark},", ""))
     assert origin_of(bare) is None
     check_origin(bare, "deribit")
-    assert basislake(server, "plan", "--lake", bare.uri).code == 0
+    again = ("--lake", bare.uri, "--data", "candles")
+    assert basislake(server, "plan", *again).code == 0
     assert origin_of(bare) is None
-    assert basislake(server, "backfill", "--lake", bare.uri).code == 0
+    assert basislake(server, "backfill", *again).code == 0
     assert origin_of(bare) == "localhost"
     assert fingerprint(bare, 1).lake == marked
 

@@ -14,6 +14,7 @@ import lake
 from basislake import PROGRAM
 from basislake.asof import opened
 from lake import Lake
+from lake.coverage import IS_CANDLES
 from lake.errors import GoneError, LakeError, UsageError
 from lake.fingerprint import fingerprint
 from lake.maintenance import maintain
@@ -108,8 +109,8 @@ def test_as_of_every_batch_are_the_rows_up_to_it_and_what_is_known_of_them(stage
         heights.append(rows.height)
         assert_frame_equal(rows, RAW_CANDLES.cast(whole.filter(pl.col(BATCH) <= batch)))
         assert found.snapshot(RAW_CANDLES).rows == rows.height
-        present = found.scan("coverage").filter(status="present").collect()["minutes"].sum()
-        assert present == rows.height
+        proved = found.scan("coverage").filter(IS_CANDLES, status="present").collect()
+        assert proved["minutes"].sum() == rows.height
     assert heights == sorted(heights)
     assert heights[0] == 0
 
