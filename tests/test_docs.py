@@ -148,13 +148,8 @@ def test_every_setting_is_documented_and_no_other() -> None:
     assert read == set(settings()) | WITHOUT_FLAG
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| `(--[a-z-]+)` ", COMMANDS, re.MULTILINE))
     assert rows == {name: option.opts[0] for name, option in settings().items()}
-    readme = dict(
-        re.findall(r"^\| `([A-Z_]+)` \| `(--[a-z-]+)` ", TEXTS["README.md"], re.MULTILINE)
-    )
-    assert readme == rows
     for name in WITHOUT_FLAG:
         assert f"\n| `{name}` | " in COMMANDS
-        assert f"\n| `{name}` | " in TEXTS["README.md"]
     for page, text in TEXTS.items():
         assert set(VARIABLE.findall(text)) <= set(rows) | WITHOUT_FLAG | OTHER_VARIABLES, page
 
@@ -199,14 +194,6 @@ def test_every_table_has_its_columns_with_type_unit_and_null_and_no_others() -> 
         assert told == [(c.name, c.nullable, c.unit, c.meaning) for c in table.columns]
         assert all(type_ for _, type_, *_ in rows)
         assert f"Key: {', '.join(f'`{name}`' for name in table.key)}" in text
-
-
-def test_the_readme_lists_the_tables_of_the_lake() -> None:
-    text = section(TEXTS["README.md"], "What is in the lake")
-    named = [
-        name for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in row.split(", ")
-    ]
-    assert {name.strip("`") for name in named} == set(lake.TABLES)
 
 
 def test_a_column_named_with_its_table_is_one_of_its_columns() -> None:
