@@ -1,5 +1,6 @@
-"""The session of docs/library.md, run as it stands on a small lake."""
+"""The page docs/library.md: its session runs as it stands, and it lists the public names."""
 
+import inspect
 import re
 import shutil
 import subprocess
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lake import Lake
+import lake
+from lake import Lake, errors
 from tests.processes import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +30,21 @@ def folder(market_lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_first_block_is_two_lines_to_a_frame() -> None:
     assert len(BLOCKS) > 5
     assert len([line for line in BLOCKS[0].splitlines() if line]) == 2
+
+
+def test_the_page_lists_the_public_names_with_their_parameters(tmp_path: Path) -> None:
+    rows = dict(re.findall(r"^\| `([\w.]+)(?:\((.*)\))?` \| .+ \|$", TEXT, re.MULTILINE))
+    assert {f"lake.{name}" for name in lake.__all__} <= set(rows)
+    owners = {"lake": lake, "Lake": lake.open(str(tmp_path)), "lake.errors": errors}
+    for name, parameters in rows.items():
+        owner, _, member = name.rpartition(".")
+        found = getattr(owners[owner], member)
+        if inspect.isroutine(found):
+            assert re.findall(r"(\w+)(?:=None)?(?:,|$)", parameters) == [
+                *inspect.signature(found).parameters
+            ]
+    imported = re.findall(r"^from (lake\S*) import (\w+)$", "\n".join(BLOCKS), re.MULTILINE)
+    assert {".".join(pair) for pair in imported} <= set(rows)
 
 
 @pytest.mark.slow
