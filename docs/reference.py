@@ -1,6 +1,6 @@
 """The pages `commands.md` and `tables.md`, from the help texts and the declarations of tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 
@@ -16,20 +16,21 @@ _WIDTH = 100
 _COMMANDS_HEAD = """\
 # Commands
 
-`basislake VERB [options]`. Results go to stdout, everything else to stderr, so a pipe carries
-nothing but rows. Each verb prints with `--json` one JSON object (`sql`: a list of rows) for other
-programs. A terminal gets colours and a progress line, a pipe or a log plain lines;
-[`NO_COLOR`](https://no-color.org) turns the colours off everywhere.
+For those who look up a verb, an option, a setting or an exit code: `basislake VERB [options]`.
 
-A table on a terminal is as wide as the terminal. Text wraps between words. Where all columns still
-do not fit, the less important ones are hidden, a line below the table names them, and `--wide`
-shows all; in a pipe or a file a row is one line with all columns. The numbers of a column have the
-same number of decimals. Commas separate thousands only in what basislake counts itself, such as the
-candles of `status`; a year, an id, a price and any result of `sql` have none. A time that is
-midnight in every row of a query, such as a month, is a date. Sizes are in units of 1000 bytes.
-
-Times are UTC, given as `2024-03-29`, `2024-03-29T08:00` or `2024-03-29T08:00Z`; ranges are
-half-open: `--since` is the first minute, `--until` the first one that is left out.
+- **Output.** Results go to stdout, everything else to stderr, so a pipe carries only rows. With
+  `--json` each verb prints one JSON object (`sql`: a list of rows). A terminal gets colours and a
+  progress line, a pipe or a log gets plain lines. [`NO_COLOR`](https://no-color.org) turns the
+  colours off.
+- **Tables** fit the terminal. Long text wraps. If the columns still do not fit, the less important
+  ones are hidden, a line below the table names them, and `--wide` shows all. In a pipe or a file a
+  row is one line with all columns.
+- **Numbers** of a column have the same number of decimals. Commas separate thousands only in what
+  basislake counts, such as the candles of `status`; years, ids, prices and results of `sql` have
+  none. Sizes are in units of 1000 bytes.
+- **Times** are UTC, written `2024-03-29`, `2024-03-29T08:00` or `2024-03-29T08:00Z`. If a column of
+  a query is midnight in every row, it is shown as a date. Ranges are half-open: `--since` is the
+  first minute, `--until` the first one left out.
 
 <!-- Written by docs/write.py from the help texts; change them in basislake/commands. -->
 """
@@ -43,8 +44,7 @@ _EXIT_HEAD = """\
 _SETTINGS_HEAD = """\
 ## Settings
 
-A flag goes before the environment, the environment before the default. There is no file of
-settings.
+A flag overrides the environment, the environment overrides the default. There is no settings file.
 
 | environment | flag | default | is |
 |---|---|---|---|"""
@@ -53,19 +53,18 @@ _OTHER_SETTINGS = f"""\
 | `{SETTING}` | | `.machine` in the lake | \
 Folder where this machine keeps locks and the rate limit of each lake, and remembers rates; \
 see [operations.md](operations.md) |
-| `NO_COLOR` | | | any value: no colours and no other styles |
+| `NO_COLOR` | | | Any value: no colours and no other styles |
 
-An object store (`s3://`, `gs://`, `az://`) takes its credentials from its own usual variables, such
-as `AWS_ACCESS_KEY_ID`; PostgreSQL takes what the URI leaves out from libpq's, such as `PGPASSWORD`
-and `PGSSLMODE`.
+Credentials of an object store (`s3://`, `gs://`, `az://`) come from its usual variables, such as
+`AWS_ACCESS_KEY_ID`. What a PostgreSQL URI leaves out comes from libpq's variables, such as
+`PGPASSWORD` and `PGSSLMODE`.
 """
 
 _COMPLETION = """\
 ## Shell completion
 
-Verbs, options, instruments, coins, paths and the names of example queries complete with the Tab
-key. One line in the file that your shell reads at its start turns it on; `basislake` has to be on
-the `PATH`.
+The Tab key completes verbs, options, instruments, coins, paths and the names of example queries.
+Add one line to the file that your shell reads at its start; `basislake` must be on the `PATH`.
 
 ```sh
 eval "$(basislake completion bash)"    # ~/.bashrc
@@ -73,25 +72,27 @@ eval "$(basislake completion zsh)"     # ~/.zshrc, after compinit
 basislake completion fish | source     # ~/.config/fish/config.fish
 ```
 
-Instruments are those of the lake that `--lake` names before the cursor, else of `BASISLAKE_LAKE`,
-else of `./lake-data`. They are read from a list that discovery leaves in the folder where this
-machine keeps the locks of the lake, and from the partition folders of a lake on disk, so no table
-is opened. Of a lake in an object store, instruments complete on a machine that has run a discovery.
+Instruments come from the lake that `--lake` names before the cursor, else from `BASISLAKE_LAKE`,
+else from `./lake-data`. No table is opened: the names are in a list that discovery writes on this
+machine, and in the partition folders of a lake on disk. So for a lake in an object store, a machine
+completes instruments after its first discovery.
 """
 
 _TABLES_HEAD = """\
 # Tables
 
-The tables of the lake are Delta Lake tables, each a folder of its name; DuckDB has each as a view
-of the same name. Those of PostgreSQL are made by the first `basislake load`, which also writes
-these meanings into the catalogue (`\\d+` shows them).
+For those who query the lake or the database and need a column's type, unit or meaning. The tables
+of the lake are Delta Lake tables, each a folder of its name; DuckDB has each as a view of the same
+name. The first `basislake load` creates those of PostgreSQL and writes these meanings into the
+catalogue (`\\d+` shows them). [views.md](views.md) has the derived views, [caveats.md](caveats.md)
+the traps of the data.
 
-Times are UTC; a candle is labelled by its open; a range holds its start and not its end. Prices are
-in the quote currency for one coin, as the exchange sent them. A key is unique: in the lake by the
-way rows are written, in PostgreSQL as the primary key. Only in `quarantine` and `rejected` a key
-can repeat: they list each raw row that a later batch replaced. Rows are sorted by the order given,
-within a partition where there are partitions. [views.md](views.md) has the views made of these
-tables, [caveats.md](caveats.md) what to bear in mind when reading them.
+- Times are UTC. A candle is labelled by its open. A range includes its start, not its end.
+- Prices are in the quote currency for one coin, as the exchange sent them.
+- A key is unique: in the lake by the way rows are written, in PostgreSQL as the primary key. Only
+  in `quarantine` and `rejected` can a key repeat, because they list each raw row that a later
+  batch replaced.
+- Rows are sorted by the order given, within a partition if there are partitions.
 
 <!-- Written by docs/write.py from lake/tables.py, lake/carry_tables.py and load/tables.py; change
 them there. -->
@@ -144,11 +145,16 @@ def commands_page() -> str:
 
 def tables_page() -> str:
     """Return the text of `tables.md`."""
-    parts = [_TABLES_HEAD, "## The lake\n"]
+    parts = [_TABLES_HEAD, "## The lake\n", _overview(lake.TABLES.values(), "")]
     parts += [_table(table, arrow=True) for table in lake.TABLES.values()]
-    parts += ["## PostgreSQL\n"]
+    parts += ["## PostgreSQL\n", _overview(postgres.TABLES.values(), "-postgresql")]
     parts += [_table(table, arrow=False) for table in postgres.TABLES.values()]
     return "\n".join(parts)
+
+
+def _overview(tables: Iterable[Table], anchor: str) -> str:
+    rows = [f"| [`{table.name}`](#{table.name}{anchor}) | {table.row} |" for table in tables]
+    return "\n".join(["| table | one row is |", "|---|---|", *rows, ""])
 
 
 def _setting(option: click.Option) -> str:
@@ -163,11 +169,17 @@ def _table(table: Table, *, arrow: bool) -> str:
         f"- Key: {_names(table.key)}",
         f"- Order: {_names(table.order)}",
         f"- Partition: {_names((table.partition,)) if table.partition else 'none, in one piece'}",
+        *_ranges(table, arrow=arrow),
         "",
         "| column | type | null | unit | meaning |",
         "|---|---|---|---|---|",
     ]
     return "\n".join([f"### {table.name}{where}", "", *facts, *_columns(table, arrow=arrow), ""])
+
+
+def _ranges(table: Table, *, arrow: bool) -> list[str]:
+    ranges = () if arrow else postgres.RANGE_INDEXES.get(table.name, ())
+    return [f"- BRIN index: {_names(ranges)}"] if ranges else []
 
 
 def _columns(table: Table, *, arrow: bool) -> Iterator[str]:

@@ -6,30 +6,34 @@ from pathlib import Path
 from basislake.examples import EXAMPLES, MARK, SUBJECTS
 from basislake.examples.example import Example
 from docs.reference import commands_page, tables_page
-from lake.table import Column, Table
+from lake.table import Column
 from lake.views import VIEWS, View
-from load.ddl import SQL_TYPES
-from load.tables import RANGE_INDEXES, TABLES
 
 FOLDER = Path(__file__).parent
 
 _VIEWS_HEAD = """\
 # Views
 
-Next to a view per table, `basislake sql` and `lake.open(...).duckdb()` have these. They are worked
-out when they are asked, from the tables of one version, and hold no data of their own. Times are
-UTC, a candle is labelled by its open, ranges are half-open. Nothing is filled in, and prices are of
-the minute itself; `carry_at` and the term structure take the index of the last full hour, and
-`carry_at` the open interest of the last settlement.
+For those who query the lake. Next to one view per table, `basislake sql` and
+`lake.open(...).duckdb()` have these derived views. DuckDB computes them when you ask, from one
+state of the tables; they store no data. Times are UTC, a candle is labelled by its open, ranges are
+half-open. No value is filled in, and every price is of its own minute. Only `carry_at` and the term
+structure take an older input, the index of the last full hour; `carry_at` also takes the open
+interest of the last settlement.
 
-The basis itself is the table `basis`: basis = future close - perpetual close of the same minute;
-basis_pct = basis / perpetual close x 100; days_to_expiry = (expires_at - ts) in days of 86,400 s,
-with `expires_at` as the exchange's record has it, to the microsecond; annualised_pct = basis_pct x
-365 / days_to_expiry, simple, by the 365-day convention of markets that never close, and null where
-60 minutes or less are left. Where nothing trades the exchange repeats the last close:
-`future_traded` and `perpetual_traded` tell for each side whether something did.
+The basis itself is the table `basis`:
 
-A view with brackets is called with its parameters, e.g. `FROM term_structure('2024-04-05 11:59')`.
+- basis = future close - perpetual close of the same minute
+- basis_pct = basis / perpetual close x 100
+- days_to_expiry = (expires_at - ts) in days of 86,400 s; `expires_at` is from the exchange's
+  record, exact to the microsecond
+- annualised_pct = basis_pct x 365 / days_to_expiry: simple, ACT/365, and null if 60 minutes or less
+  are left
+
+In a minute without a trade the exchange repeats the last close. `future_traded` and
+`perpetual_traded` say for each leg whether it traded.
+
+A view with brackets takes parameters, e.g. `FROM term_structure('2024-04-05 11:59')`.
 
 <!-- Written by docs/write.py from lake/views; change it there. -->
 """
@@ -37,19 +41,20 @@ A view with brackets is called with its parameters, e.g. `FROM term_structure('2
 _QUERIES_HEAD = """\
 # Queries
 
-What one asks of the data, and the line that answers. `basislake sql @NAME` answers a ready
-question on any lake; `basislake sql --examples` lists them, `basislake sql --examples @NAME` shows
-the SQL, and with shell completion on (below) the names complete. Add `--format csv`, `tsv`, `json`,
-`ndjson`, `parquet` or `arrow`, or `--output FILE` with such an ending; `rows.csv.gz` is compressed.
-A query of your own may be an argument, a file that ends in `.sql`, or come from the standard input
-(`-`); `basislake sql` alone on a terminal is a shell with a history and completion.
+For those who have a question and want the line that answers it. `basislake sql @NAME` answers a
+named question on any lake. `basislake sql --examples` lists the names, and
+`basislake sql --examples @NAME` shows the SQL. Add `--format csv`, `tsv`, `json`, `ndjson`,
+`parquet` or `arrow`, or `--output FILE` with such an ending; `rows.csv.gz` is compressed.
 
-Tables and views have no order of their own, except that the hourly and daily roll-ups come by
-instrument and time: say `ORDER BY` where the order matters. [views.md](views.md) explains the
-views, [tables.md](tables.md) the tables, [library.md](library.md) how to ask from Python.
+A query of your own is an argument, a file that ends in `.sql`, or the standard input (`-`).
+`basislake sql` alone on a terminal is a shell with a history and completion.
+
+Write `ORDER BY` if the order matters: tables and views have no order of their own, except that
+hourly and daily roll-ups come by instrument and time. [views.md](views.md) explains the views,
+[tables.md](tables.md) the tables, [library.md](library.md) how to ask from Python.
 
 ```sh
-eval "$(basislake completion bash)"    # zsh the same; fish: basislake completion fish | source
+eval "$(basislake completion bash)"    # Tab completes the names; see commands.md for zsh and fish
 basislake sql @curve
 basislake sql @basis-days --output basis-days.parquet
 basislake sql @failed --format csv
@@ -62,11 +67,6 @@ basislake sql monthly.sql --format json
 """
 
 
-_POSTGRES_MARK = """\
-<!-- What follows is written by docs/write.py from load/tables.py; change it there. -->
-"""
-
-
 def pages() -> dict[str, str]:
     """Return the text of each page by its file name."""
     return {
@@ -74,26 +74,7 @@ def pages() -> dict[str, str]:
         "tables.md": tables_page(),
         "views.md": "\n".join([_VIEWS_HEAD, *map(_view, VIEWS)]),
         "queries.md": "\n".join([_QUERIES_HEAD, *_questions(), *map(_query, EXAMPLES)]),
-        "postgres.md": _prose("postgres.md") + "\n".join(["", *map(_table, TABLES.values())]),
     }
-
-
-def _prose(name: str) -> str:
-    """What is written by hand in a page, to the mark where the rest begins."""
-    before, mark, _ = (FOLDER / name).read_text().partition(_POSTGRES_MARK)
-    return before + mark
-
-
-def _table(table: Table) -> str:
-    key = ", ".join(f"`{name}`" for name in table.key)
-    ranges = RANGE_INDEXES.get(table.name)
-    indexed = f"; ranges of {', '.join(f'`{name}`' for name in ranges)} indexed" if ranges else ""
-    lines = [f"## {table.name}", "", f"A row is {table.row}. Key: {key}{indexed}.", ""]
-    lines += ["| column | type | meaning | unit |", "|---|---|---|---|"]
-    for column in table.columns:
-        type_, meaning = SQL_TYPES[column.type], _meaning(column)
-        lines.append(f"| `{column.name}` | {type_} | {meaning} | {column.unit} |")
-    return "\n".join([*lines, ""])
 
 
 def _view(view: View) -> str:
@@ -110,8 +91,8 @@ def _column(column: Column) -> str:
 
 
 def _meaning(column: Column) -> str:
-    is_told = not column.nullable or "null" in column.meaning
-    return column.meaning if is_told else f"{column.meaning}; may be null"
+    is_said = not column.nullable or "null" in column.meaning
+    return column.meaning if is_said else f"{column.meaning}; may be null"
 
 
 def _questions() -> Iterator[str]:
