@@ -25,9 +25,9 @@ For those who look up a verb, an option, a setting or an exit code: `basislake V
 - **Tables** fit the terminal. Long text wraps. If the columns still do not fit, the less important
   ones are hidden, a line below the table names them, and `--wide` shows all. In a pipe or a file a
   row is one line with all columns.
-- **Numbers** of a column have the same number of decimals. Commas separate thousands only in what
-  basislake counts, such as the candles of `status`; years, ids, prices and results of `sql` have
-  none. Sizes are in units of 1000 bytes.
+- **Numbers** of a column have the same number of decimals. Commas separate thousands only in
+  counts of basislake itself, such as the candles of `status`; years, ids, prices and results of
+  `sql` have none. Sizes are in units of 1000 bytes.
 - **Times** are UTC, written `2024-03-29`, `2024-03-29T08:00` or `2024-03-29T08:00Z`. If a column of
   a query is midnight in every row, it is shown as a date. Ranges are half-open: `--since` is the
   first minute, `--until` the first one left out.
