@@ -1,7 +1,9 @@
 """Writes the pages of this folder that follow from declarations: `make docs`."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 
 from basislake.examples import EXAMPLES, MARK, SUBJECTS
 from basislake.examples.example import Example
@@ -79,9 +81,10 @@ def pages() -> dict[str, str]:
 
 def _view(view: View) -> str:
     names = f"({', '.join(p.name for p in view.parameters)})" if view.parameters else ""
-    lines = [f"## {view.name}{names}", "", view.meaning, ""]
-    lines += [f"- `{p.name}`: {p.meaning}, e.g. `{p.example}`" for p in view.parameters]
-    lines += [f"- Formula: {view.formula}", f"- Source: {view.source}", ""]
+    facts = [f"- `{p.name}`: {p.meaning}, e.g. `{p.example}`" for p in view.parameters]
+    facts += [f"- Formula: {view.formula}", f"- Source: {view.source}"]
+    lines = [f"## {view.name}{names}", "", _wrapped(view.meaning), ""]
+    lines += [*(_wrapped(fact, "  ") for fact in facts), ""]
     lines += ["| column | meaning | unit |", "|---|---|---|", *map(_column, view.columns), ""]
     return "\n".join(lines)
 
@@ -109,7 +112,16 @@ def _questions() -> Iterator[str]:
 
 def _query(example: Example) -> str:
     title = f"## {MARK}{example.name}: {example.title}"
-    return f"{title}\n\n{example.expect}\n\n```sql\n{example.sql}\n```\n"
+    return f"{title}\n\n{_wrapped(example.expect)}\n\n```sql\n{example.sql}\n```\n"
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    """Lines of 100 columns; none begins with an operator, which Markdown would take for a list."""
+    words = re.sub(r" (?=[-+*] )", "\0", text)
+    lines = fill(
+        words, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return lines.replace("\0", " ")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ ROOT = Path(__file__).parent.parent
 VERBS = dict(verbs())
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page.name: page.read_text() for page in PAGES}
+OTHERS = [ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CHANGELOG", "DECISIONS")]
+# In an example of what a developer would add.
+NOT_THERE = {"ingest/datasets/volatility.py"}
 COMMANDS, TABLES = TEXTS["commands.md"], TEXTS["tables.md"]
 # Read by the tests and by click, not by the command.
 OTHER_VARIABLES = {"BASISLAKE_TEST_POSTGRES", "BASISLAKE_TEST_KILLS"}
@@ -206,10 +209,34 @@ def test_a_column_named_with_its_table_is_one_of_its_columns() -> None:
         assert column in columns[table], f"{page}: {table}.{column}"
 
 
-def test_links_between_the_documents_lead_somewhere() -> None:
-    for page in PAGES:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: page.stem)
+def test_links_and_paths_of_a_document_lead_somewhere(page: Path) -> None:
+    text = page.read_text()
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", text):
+        linked = page.parent / target if target else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), f"{target}#{anchor}"
+    folders = "lake|ingest|transforms|load|basislake|tests|docs|deploy"
+    paths = set(re.findall(rf"`((?:{folders})/[\w./-]*)`", text))
+    assert [path for path in sorted(paths - NOT_THERE) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: page.stem)
+def test_prose_fits_100_columns(page: Path) -> None:
+    prose = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    lines = [line for line in prose.splitlines() if not line.startswith(("|", "!["))]
+    assert [line for line in lines if len(line) > 100] == []
+
+
+def test_the_readme_is_one_screen_and_a_decision_has_at_most_12_lines() -> None:
+    assert len(TEXTS["README.md"].splitlines()) <= 80
+    decisions = (ROOT / "DECISIONS.md").read_text().split("\n## ")[1:]
+    assert max(len(each.strip().splitlines()) for each in decisions) <= 12
 
 
 def test_the_pictures_are_small_and_ask_the_network_for_nothing() -> None:
