@@ -38,7 +38,7 @@ class Dataset:
         table: of the raw rows; its first column says whose a row is.
         key: the columns that name a row of one instrument or index, its time first.
         steps: that rows cover.
-        step: start of the step that a row covers.
+        step: start of the step that a row covers, by the columns of its key.
         wanted: what should be stored.
         ask: how a window is asked for; runs on any machine.
         rows_per_call: the most that one call brings, for the estimate of a plan.
