@@ -45,6 +45,7 @@ class Dataset:
         bytes_per_row: in the raw table, measured, likewise.
         confirms_leading: steps that an answer lacks before the first row are asked for once more,
             too, as where the exchange keeps the newest rows of too many.
+        whose: what has such rows, one and several.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Dataset:
     rows_per_call: int
     bytes_per_row: float
     confirms_leading: bool = True
+    whose: tuple[str, str] = ("instrument", "instruments")
 
     def unconfirmed(self, coverage: Coverage) -> list[Span]:
         """Return the steps that one answer lacked: to be asked for once more."""

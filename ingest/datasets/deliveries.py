@@ -123,4 +123,5 @@ DELIVERIES = Dataset(
     ask=ask,
     rows_per_call=_MOST_ROWS,
     bytes_per_row=10.0,
+    whose=("index", "indices"),
 )
