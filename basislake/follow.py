@@ -58,6 +58,7 @@ class Followed:
         run: its name among the records of runs.
         rounds: that asked for something.
         candles_written: rows new to the lake.
+        rows_written: rows of other data that are new to the lake, by dataset.
         calls: for all data, repeats included.
         retries: calls made again after a transient failure.
         builds: of the curated tables.
@@ -73,6 +74,7 @@ class Followed:
     run: str = ""
     rounds: int = 0
     candles_written: int = 0
+    rows_written: dict[str, int] = field(default_factory=dict)
     calls: int = 0
     retries: int = 0
     builds: int = 0
@@ -270,6 +272,8 @@ class Follower:
             own.retries + sum(counts.retries for _, counts in result.by_dataset()),
             own.candles_written + result.candles_written,
         )
+        for name, counts in result.datasets.items():
+            own.rows_written[name] = own.rows_written.get(name, 0) + counts.rows_written
         figures = {
             "calls": result.all_calls,
             "retries": sum(counts.retries for _, counts in result.by_dataset()),

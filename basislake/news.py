@@ -4,9 +4,11 @@ from collections.abc import Callable, Collection
 
 from basislake.output import duration
 from ingest.datasets import DATASETS
+from ingest.datasets.candles import CANDLES
 from ingest.discover import Discovery
 from ingest.results import Finished, Result
 from ingest.schedule import Lag
+from ingest.summary import rows, selected
 from lake.counts import counted
 
 _MOST_NAMED = 5
@@ -53,28 +55,28 @@ def round_line(result: Result, lag: Lag | None) -> str:
     behind = f"; lag {duration(lag.seconds)}" if lag and lag.seconds is not None else ""
     elsewhere = f", {len(result.all_left)} left to another run" if result.all_left else ""
     failed = f", {len(result.all_failed)} failed" if result.all_failed else ""
-    rows = [
-        f"{counts.rows_written:,} of {name}"
-        for name, counts in result.datasets.items()
-        if counts.rows_written
-    ]
-    others = "".join(f", {one}" for one in rows)
-    candles = counted(result.candles_written, "candle")
-    instruments = counted(result.instruments, "instrument")
+    written = []
+    for dataset, counts in selected(result):
+        if dataset.name == CANDLES.name:
+            instruments = counted(counts.instruments, "instrument")
+            written.append(f"{rows(dataset, result.candles_written)} of {instruments}")
+        elif count := result.written(dataset.name):
+            written.append(rows(dataset, count))
     calls = counted(result.all_calls, "call")
-    return f"{at}{candles} of {instruments}{others} by {calls}{elsewhere}{failed}{behind}"
+    came = ", ".join(written) or "nothing new"
+    return f"{at}{came} by {calls}{elsewhere}{failed}{behind}"
 
 
 def finished_line(finished: Finished) -> str:
     """Say on one line how an instrument ended, and how many of the run's are finished; pure."""
     figures = finished.figures
     dataset = DATASETS[finished.subject.dataset]
-    rows = (
+    came = (
         counted(figures["candles"], "candle")
         if "candles" in figures
         else counted(figures["rows"], "row")
     )
-    parts = [rows, counted(figures["calls"], "call")]
+    parts = [came, counted(figures["calls"], "call")]
     if retries := figures["retries"]:
         parts.append(counted(retries, "retry", "retries"))
     if missing := figures["missing"]:

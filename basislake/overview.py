@@ -123,7 +123,7 @@ def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
         return
     is_old = all(row["is_open"] and row["state"] == State.BEGUN.value for row in rest)
     verb = "run" if is_old and found["tables"]["builds"]["rows"] else "backfill"
-    also = f", other data in {others:,}" if lacking else ""
+    also = f", carry data in {others:,}" if lacking else ""
     calls = counted(plan["calls"], "call")
     yield verb, f"fetches at most {counted(plan['candles'], 'candle')} in {calls}{also}"
     begun = [row["instrument"] for row in found["standings"] if _is_begun_future(row)]
@@ -162,12 +162,13 @@ def _summary(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "scope", found["scope"]["described"]
     if found["scope_problem"]:
         yield "", found["scope_problem"]
-    yield "instruments", f"{instruments['complete']:,} of {instruments['in_scope']:,} complete"
-    if others := list(_others(instruments)):
-        yield "", ", ".join(others)
-    yield "minutes", _present(minutes)
-    if bad := [f"{minutes[n]:,} {word}" for n, word in _BAD_MINUTES.items() if minutes[n]]:
-        yield "", ", ".join(bad)
+    if instruments["in_scope"] or not found["datasets"]:
+        yield "instruments", f"{instruments['complete']:,} of {instruments['in_scope']:,} complete"
+        if others := list(_others(instruments)):
+            yield "", ", ".join(others)
+        yield "minutes", _present(minutes)
+        if bad := [f"{minutes[n]:,} {word}" for n, word in _BAD_MINUTES.items() if minutes[n]]:
+            yield "", ", ".join(bad)
     plan = found["to_fetch"]
     yield "to fetch", _to_fetch(plan)
     if plan["candles"]:
@@ -212,7 +213,7 @@ def _to_fetch(plan: Mapping[str, Any]) -> str:
         calls = counted(plan["calls"], "call")
         parts.append(f"at most {counted(plan['candles'], 'candle')} in {calls}")
     if others := plan["all_calls"] - plan["calls"]:
-        parts.append(f"other data in {others:,}{'' if plan['calls'] else ' calls'}")
+        parts.append(f"carry data in {counted(others, 'call')}")
     return ", ".join(parts) or "nothing"
 
 

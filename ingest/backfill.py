@@ -31,6 +31,7 @@ from ingest.plans import Planner, plan_figures
 from ingest.results import DatasetCounts, Failure, Finished, Progress, Result
 from ingest.runs import RunRecord
 from ingest.saver import Saved, Saver
+from ingest.summary import completeness, rows, selected
 from ingest.worklist import Worklist
 from lake import Lake
 from lake.counts import counted
@@ -126,7 +127,7 @@ class Backfill:
         self._part_of = part_of
         self._saver = Saver(lake, program, windows, clock, least=least, sound=sound)
         self._most_at_risk = max(least, int(windows * _MOST_AT_RISK))
-        self._done = self._candles = 0
+        self._done = self._candles = self._rows = 0
         self._silent: list[Subject] = []
         self._is_waiting = False
         self._reason = "the run ended before they were asked"
@@ -213,7 +214,8 @@ class Backfill:
         self._done += 1
         self._candles += outcome.rows if job.subject.dataset == CANDLES.name else 0
         total = self._done + self._fetcher.under_way + self._work.left
-        self._report(Progress(self._done, total, self._candles, outcome.subject))
+        self._rows += outcome.rows
+        self._report(Progress(self._done, total, self._rows, outcome.subject))
         self._silent = [*self._silent, job.subject] if outcome.is_silent else []
         is_more_than_one = len({s.name for s in self._silent}) >= _AWAY_AFTER_INSTRUMENTS
         if len(self._silent) >= _AWAY_AFTER_WINDOWS and is_more_than_one:
@@ -245,21 +247,19 @@ class Backfill:
         self._count()
         given_up = self._fetcher.under_way
         lost = self._saver.lost + self._saver.unsaved + dropped
-        others = self.result.rows_written - self.result.candles_written
-        written = counted(self.result.candles_written, "new candle")
-        if others:
-            written += f" and {counted(others, 'row')} of other data"
-        saved = f"saved: {written}, all that came"
+        chosen = selected(self.result)
+        parts = [rows(dataset, self.result.written(dataset.name)) for dataset, _ in chosen]
+        written = ", ".join(parts) or "nothing"
+        saved = f"saved as new: {written}, all that came"
         if lost:
             saved = (
-                f"saved: {written}; those of {counted(lost, 'more window')} may not be, and are "
-                "asked for again then"
+                f"saved as new: {written}; those of {counted(lost, 'more window')} may not be, and "
+                "are asked for again then"
             )
         self._tell(
             f"Stopped after {counted(self.result.all_calls, 'call')}"
-            f"{f' and {given_up} given up' if given_up else ''}; {saved}; "
-            f"complete: {self.result.complete:,} of "
-            f"{counted(self.result.instruments, 'instrument')}."
+            f"{f' and {given_up} given up' if given_up else ''}; {saved}"
+            f"{''.join(f'; {completeness(*one)}' for one in chosen)}."
         )
 
     def _settle(self, record: RunRecord, saved: list[Saved]) -> None:

@@ -113,10 +113,12 @@ def _refused(lake: Lake) -> dict[Subject, list[Span]]:
     minutes = state.snapshot(QUARANTINE).read(is_current).select("instrument", "ts")
     parts = minutes.partition_by("instrument", as_dict=True).items()
     found = {Subject(CANDLES.name, str(name)): spans_of(frame["ts"]) for (name,), frame in parts}
-    rows = state.snapshot(REJECTED).read(is_current).select("dataset", "instrument", "ts")
+    rows = state.snapshot(REJECTED).read(is_current).select("dataset", "instrument", "ts", "row")
     for (name, of), frame in rows.partition_by("dataset", "instrument", as_dict=True).items():
         dataset = DATASETS[str(name)]
-        starts = frame.select(pl.col("ts").alias(dataset.key[0])).select(dataset.step)
+        time, *others = dataset.key
+        cells = [pl.col("row").str.json_path_match(f"$.{other}").alias(other) for other in others]
+        starts = frame.select(pl.col("ts").alias(time), *cells).select(dataset.step)
         found[Subject(dataset.name, str(of))] = dataset.steps.spans(
             starts.to_series().unique().sort()
         )

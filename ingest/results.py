@@ -97,6 +97,11 @@ class Result(Counts):
         yield CANDLES.name, self
         yield from self.datasets.items()
 
+    def written(self, dataset: str) -> int:
+        """Return how many rows of a dataset are new to the lake."""
+        counts = self.of(dataset)
+        return counts.rows_written if isinstance(counts, DatasetCounts) else self.candles_written
+
     @property
     def all_calls(self) -> int:
         """Calls for all datasets."""
@@ -142,13 +147,13 @@ class Progress:
     Attributes:
         done: windows answered or given up.
         total: windows of the run as far as is known.
-        candles: received so far.
+        rows: received so far, of all datasets.
         subject: of the window that was just done.
     """
 
     done: int
     total: int
-    candles: int
+    rows: int
     subject: Subject
 
 

@@ -19,9 +19,12 @@ from basislake.exchange.faults import AnyFault, Reset, rpc_error
 from basislake.exchange.forms import Changed
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import weekly_universe
+from basislake.news import round_line
+from basislake.verbs.ingest import totals_of
 from ingest.results import Result
 from lake import Lake
 from lake.carry_tables import RAW_CARRY, RAW_FUNDING, RAW_SETTLEMENTS
+from lake.counts import counted
 from lake.table import BATCH
 from tests.carry import CARRY, carry_truth, stored_carry
 from tests.market import basislake, fetch
@@ -73,6 +76,12 @@ def test_all_data_come_to_the_last_digit_and_a_finished_backfill_makes_no_call(
     assert_true(where)
     assert failed(result) == []
     assert result.calls == result.candles_written == 0
+    counts = {name.removeprefix("raw_"): frame.height for name, frame in TRUTH.items()}
+    assert round_line(result, None) == (
+        f"{counts['funding']} rows of funding, {counted(counts['funding_totals'], 'row')} of "
+        f"funding totals, {counts['deliveries']} rows of deliveries, {counts['settlements']} rows "
+        f"of settlements by {result.all_calls} calls"
+    )
     # The hole is asked for twice by a run, and once more by the next one.
     funding = result.datasets["funding"]
     assert (funding.calls, funding.missing, funding.complete) == (2, HOLE, 1)
@@ -89,6 +98,13 @@ def test_all_data_come_to_the_last_digit_and_a_finished_backfill_makes_no_call(
     server.forget_calls()
     again = fetch(server, where, CARRY)
     assert (again.all_calls, calls(server)) == (0, 0)
+    assert totals_of(again).startswith(
+        "Backfill: 1 of 1 perpetual complete, 0 rows of funding; 1 of 1 perpetual complete, "
+        "0 rows of funding totals; 1 of 1 index complete, 0 rows of deliveries; "
+        f"{len(UNIVERSE.contracts)} of {len(UNIVERSE.contracts)} instruments complete, 0 rows of "
+        "settlements written by 0 calls (0 retries) in 0:00:0"
+    )
+    assert round_line(again, None) == "nothing new by 0 calls"
     assert again.datasets["settlements"].complete == len(UNIVERSE.contracts)
 
 

@@ -89,7 +89,9 @@ def test_it_ends_when_it_is_told_to_with_exit_code_0_and_tells_what_it_did(
     assert done.code == 0, done.err
     assert "Traceback" not in done.err
     assert re.search(
-        r"Stopped: [\d,]+ candles written by \d+ calls? in 1 round, 0 builds", done.err
+        r"Stopped: [\d,]+ candles(?:, [\d,]+ rows? of [a-z ]+)* written by "
+        r"\d+ calls? in 1 round, 0 builds",
+        done.err,
     )
     result = done.json
     assert result["candles_written"] == raw_rows(tmp_path)

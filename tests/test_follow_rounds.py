@@ -4,26 +4,30 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 import lake
 from basislake.exchange import changes
 from basislake.exchange.calls import CHART_METHOD as CHART
+from basislake.exchange.carry import MarketCarry
 from basislake.exchange.clock import Clock
-from basislake.exchange.contracts import milliseconds
+from basislake.exchange.contracts import listed_contract, milliseconds
 from basislake.exchange.faults import Changed, rpc_error, server_error
 from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import weekly_universe
+from basislake.exchange.universe import make_universe, weekly_universe
 from ingest.claims import Claims
 from ingest.datasets.candles import candles_of
 from ingest.runs import runs
 from ingest.schedule import Rhythm
 from ingest.scope import set_scope
 from lake import Lake
+from lake.carry_tables import RAW_DELIVERIES, RAW_SETTLEMENTS
 from lake.errors import LoadError, UsageError
 from lake.spans import MINUTE
-from lake.tables import RAW_CANDLES
+from lake.steps import DAYS
+from lake.tables import COVERAGE, RAW_CANDLES
 from tests.carry import CARRY, carry_truth, stored_carry
 from tests.following import follower
 from tests.market import NOW, basislake, coverage, rows, truths
@@ -136,6 +140,53 @@ def test_other_data_are_asked_for_when_their_time_has_come_and_only_then(
     stored = stored_carry(where)
     for name, expected in carry_truth(UNIVERSE, clock()).items():
         assert_frame_equal(stored[name], expected, check_exact=True)
+
+
+ODD = "BTC-5APR24"
+
+
+@pytest.mark.parametrize("time", ["06:00", "08:30"])
+def test_a_future_is_settled_and_delivered_at_whatever_hour_it_expires(
+    where: Lake, time: str
+) -> None:
+    start, expiry = NOW - timedelta(days=2), datetime.fromisoformat(f"2024-04-05T{time}Z")
+    perpetual = listed_contract(3, "BTC", PERPETUAL, start, None)
+    odd = listed_contract(3, "BTC", ODD, start, expiry)
+    now = datetime(2024, 4, 4, 20, 0, 30, tzinfo=UTC)
+    universe = make_universe(3, [perpetual, odd], milliseconds(start), milliseconds(now))
+    set_scope(where, CARRY, "test")
+    clock = Clock(universe.now_ms)
+    with SimulatedExchange(universe, clock=clock) as server:
+        one = follower(server, where, FETCHING, [])
+        one.round()
+        morning = datetime(2024, 4, 5, 8, 5, 10, tzinfo=UTC)
+        soon = expiry + timedelta(minutes=5, seconds=10)
+        for at in sorted({morning, soon, morning + timedelta(days=1)}):
+            clock.set(milliseconds(at))
+            one.round()
+            if at == soon:
+                # It is stored soon after the expiry.
+                assert _delivered(where) == expiry
+        assert not one.result.failed
+    truth = MarketCarry(universe)
+    rows = truth.settlements(ODD, clock())
+    stored = where.read(RAW_SETTLEMENTS).filter(instrument=ODD).sort("settled_at", descending=True)
+    assert stored["settled_at"].dt.epoch("ms").to_list() == [row["timestamp"] for row in rows]
+    assert stored["index_price"].to_list() == [row["index_price"] for row in rows]
+    assert stored["type"][0] == "delivery"
+    days = where.read(RAW_DELIVERIES).filter(pl.col("delivered_at").dt.date() == expiry.date())
+    assert days["delivery_price"].to_list() == [rows[0]["index_price"]]
+    covered = where.read(COVERAGE).filter(pl.col("instrument").is_in([ODD, "btc_usd"]))
+    assert covered.select("dataset", "status", "end").sort("dataset").rows() == [
+        ("deliveries", "present", DAYS.floor(morning + timedelta(days=1))),
+        ("settlements", "present", DAYS.ceil(expiry)),
+    ]
+
+
+def _delivered(where: Lake) -> datetime:
+    """The second in which the future was delivered."""
+    rows = where.read(RAW_SETTLEMENTS).filter(instrument=ODD, type="delivery")
+    return rows["settled_at"].item().replace(microsecond=0)
 
 
 def test_what_another_run_works_on_is_left_to_it_and_taken_up_afterwards(

@@ -15,7 +15,7 @@ from basislake.exchange.faults import rpc_error
 from basislake.exchange.forms import Changed
 from basislake.exchange.history import full_universe
 from basislake.exchange.server import SimulatedExchange
-from ingest.datasets import funding_totals
+from ingest.datasets import deliveries, funding_totals, settlements
 from ingest.datasets.dataset import Dataset
 from ingest.datasets.deliveries import DELIVERIES
 from ingest.datasets.funding import FUNDING
@@ -274,6 +274,62 @@ def test_settlements_come_back_to_the_first_day_and_end_with_the_delivery(
     assert page.present == [DAYS]
     assert page.frame["type"][-1] == "delivery"
     assert tally.calls == 1
+
+
+def settlement_row(kind: str, at: datetime) -> dict[str, Any]:
+    cells = {"position": 1.0, "mark_price": 1.0, "index_price": 1.0}
+    return {"instrument_name": FUTURE, "type": kind, "settled_at": at, **cells}
+
+
+# Hours after 08:00 of its last day at which a future was delivered, the days of the window, and
+# what comes of it at 13:00: the end of what was answered, in days, and the rows.
+@pytest.mark.parametrize(
+    ("hours", "window_days", "end_days", "rows"),
+    [
+        # It ends the day in which it falls, which is not over; until it is there that day is late.
+        (4.0, 2, 2, 2),
+        (None, 2, 1, 1),
+        # At 08:00, some milliseconds later or much: a row of the window's last day.
+        (0.00001, 1, 1, 2),
+        (2.0, 1, 1, 2),
+    ],
+)
+def test_a_delivery_ends_the_day_in_which_it_falls(
+    hours: float | None, window_days: int, end_days: int, rows: int
+) -> None:
+    start = day(2020, 9, 24, 8)
+    morning = start + timedelta(days=1)
+    window = Span(start, start + window_days * timedelta(days=1))
+    came = [settlement_row("settlement", morning + timedelta(milliseconds=33))]
+    if hours is not None:
+        came.append(settlement_row("delivery", morning + hours * HOUR))
+    page = settlements.read(came, window, morning + 5 * HOUR)
+    asked = Span(start, start + end_days * timedelta(days=1))
+    assert (page.asked, list(page.present), page.frame.height) == (asked, [asked], rows)
+    if hours is None:
+        with pytest.raises(LateError, match="not there yet"):
+            settlements.read(came, Span(morning, window.end), morning + 5 * HOUR)
+
+
+def test_a_days_price_is_waited_for_until_an_hour_after_the_last_expiry_of_the_day() -> None:
+    morning, tenth = day(2020, 9, 25, 8), timedelta(minutes=6)
+    chosen = pl.DataFrame(
+        {
+            "kind": ["future"] * 3,
+            "price_index": ["btc_usd", "btc_usd", "eth_usd"],
+            "listed_at": [day(2020, 9, 1)] * 3,
+            "expires_at": [morning, morning + 4 * HOUR, morning],
+        }
+    )
+
+    def ends(now: datetime) -> list[datetime]:
+        return [spans[-1].end for spans in deliveries.wanted(chosen, now).values()]
+
+    before = morning - 24 * HOUR
+    assert ends(morning + tenth) == [before, morning]
+    assert ends(morning + 5 * HOUR - tenth) == [before, morning]
+    assert ends(morning + 5 * HOUR) == [morning, morning]
+    assert ends(morning + 25 * HOUR) == [morning + 24 * HOUR] * 2
 
 
 def capped(page: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The proofs of funding and deliveries: what is sound is proved, and each fault is named alone."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -54,7 +55,8 @@ def found(where: Lake) -> dict[str, list[tuple[Any, ...]]]:
     """What the proofs name."""
     return {
         "funding": where.sql(
-            "SELECT instrument, month, hours, expected_hours FROM funding_proof WHERE NOT proved"
+            "SELECT instrument, month, hours, expected_hours, reason FROM funding_proof "
+            "WHERE NOT proved"
         ).rows(),
         "chain": where.sql("FROM index_chain").rows(),
         "delivery": where.sql(
@@ -76,8 +78,9 @@ def test_what_is_sound_is_proved_to_the_last_digit(tmp_path: Path) -> None:
     assert months[PERPETUAL, date(2020, 1, 1)][:2] == [39, 39]
     assert months[OTHER, date(2020, 1, 1)][:2] == [34, 34]
     assert months[OTHER, FEBRUARY][:2] == [29 * 24] * 2
-    for key, (*_, total, difference, is_proved) in months.items():
-        assert (total, is_proved) == (known[key], True)
+    for key, (*_, total, difference, is_proved, rejected, unlisted, reason) in months.items():
+        assert (total, is_proved, reason) == (known[key], True, None)
+        assert (rejected, unlisted) == (0, 0)
         assert difference == pytest.approx(0, abs=1e-15)
     delivered = where.sql("FROM delivery_proof").rows()
     assert delivered == [
@@ -98,7 +101,8 @@ def test_hours_that_are_due_before_the_first_that_is_stored_are_not_proved(
     before = {**interval(OTHER, since - 99 * HOUR, since, "no_data"), "dataset": "funding"}
     where = lake_of(tmp_path, coverage=[before, due], **rows)
     assert found(where)["funding"] == [
-        (OTHER, date(2020, 1, 1), 0, 34), (OTHER, FEBRUARY, 0, 29 * 24)
+        (OTHER, date(2020, 1, 1), 0, 34, "some hours are not fetched yet"),
+        (OTHER, FEBRUARY, 0, 29 * 24, "some hours are not fetched yet"),
     ]  # fmt: skip
 
 
@@ -147,9 +151,9 @@ def test_each_fault_is_found_and_nothing_else_is_named(tmp_path: Path) -> None:
     )
     assert found(where) == {
         "funding": [
-            (PERPETUAL, FEBRUARY, 696, 696),
-            (PERPETUAL, MARCH, 744, 744),
-            (OTHER, MARCH, 743, 744),
+            (PERPETUAL, FEBRUARY, 696, 696, "the two sums differ"),
+            (PERPETUAL, MARCH, 744, 744, "the total is not fetched yet"),
+            (OTHER, MARCH, 743, 744, "some hours are not fetched yet"),
         ],
         "chain": [(PERPETUAL, late, 1.5, before)],
         "delivery": [
@@ -157,11 +161,89 @@ def test_each_fault_is_found_and_nothing_else_is_named(tmp_path: Path) -> None:
             (
                 "BTC-31DEC19",
                 expiry("BTC-31DEC19"),
-                "neither a delivery nor a delivery price is stored",
+                "the delivery is not fetched yet; the delivery price is not fetched yet",
             ),
-            (eth, expiry(eth), "no delivery price of that day is stored"),
-            (week, expiry(week), "no delivery is stored"),
+            (eth, expiry(eth), "the delivery price is not fetched yet"),
+            (week, expiry(week), "the delivery is not fetched yet"),
             (last, expiry(last), "the two prices differ"),
         ],
     }
     assert early not in {name for name, *_ in found(where)["delivery"]}
+
+
+def rejected(dataset: str, name: str, ts: datetime, *rules: str, **cells: Any) -> Row:  # noqa: ANN401
+    return {
+        "dataset": dataset,
+        "instrument": name,
+        "ts": ts,
+        "rules": list(rules or ["null_value"]),
+        "row": json.dumps(cells),
+    }
+
+
+def unlisted(dataset: str, name: str, start: datetime, end: datetime, status: str) -> Row:
+    return {**interval(name, start, end, status), "dataset": dataset}
+
+
+def test_a_proof_names_a_row_that_was_rejected_and_one_that_the_exchange_does_not_list(
+    tmp_path: Path,
+) -> None:
+    faults, late = Faults(sound()), SINCE + 40 * DAY
+    february = datetime(2020, 2, 1, tzinfo=UTC)
+    _, eth, week, last = FUTURES
+    # Of each dataset a row was rejected, and one is not listed.
+    faults.drop("funding", PERPETUAL, late)
+    faults.drop("funding", OTHER, late)
+    faults.drop("funding", OTHER, late + HOUR)
+    faults.drop("funding_totals", PERPETUAL, FEBRUARY)
+    faults.drop("deliveries", "eth_usd", expiry(eth))
+    faults.drop("settlements", eth)
+    faults.drop("settlements", week)
+    faults.drop("deliveries", "btc_usd", expiry(last))
+    faults.drop("settlements", last)
+    superseded = rejected("funding", PERPETUAL, late - DAY, "superseded")
+    faults.rows["rejected"] = [
+        superseded,
+        rejected("funding", PERPETUAL, late),
+        rejected("funding", OTHER, late),
+        rejected("funding_totals", PERPETUAL, february),
+        rejected("deliveries", "eth_usd", expiry(eth)),
+        rejected("settlements", week, expiry(week) + DAY / 7, type="delivery"),
+        rejected("settlements", eth, expiry(eth) - DAY, type="settlement"),
+        # Its record says that it is still traded.
+        rejected("settlements", last, expiry(last), type="delivery"),
+    ]
+    faults.rows["coverage"] = [
+        unlisted("funding", OTHER, late, late + HOUR, "missing"),
+        unlisted("settlements", eth, expiry(eth) - DAY, expiry(eth), "no_data"),
+        unlisted("deliveries", "btc_usd", expiry(last) - DAY, expiry(last), "missing"),
+        # Neither holds the day of an expiry.
+        unlisted("settlements", week, expiry(week), expiry(week) + DAY, "missing"),
+        unlisted("deliveries", "eth_usd", expiry(eth), expiry(eth) + DAY, "missing"),
+    ]
+    where = lake_of(tmp_path, **faults.rows)
+    of_hours = "SELECT rejected_hours, unlisted_hours FROM funding_proof WHERE NOT proved"
+    assert where.sql(of_hours).rows() == [(0, 0), (1, 0), (1, 1)]
+    # The hour after the one that is absent has none before it.
+    assert found(where) == {
+        "funding": [
+            (PERPETUAL, FEBRUARY, 696, 696, "the total was rejected"),
+            (PERPETUAL, MARCH, 743, 744, "some hours were rejected"),
+            (
+                OTHER, MARCH, 742, 744,
+                "some hours were rejected; some hours are not listed by the exchange",
+            ),
+        ],
+        "chain": [],
+        "delivery": [
+            (
+                eth, expiry(eth),
+                "the delivery is not listed by the exchange; the delivery price was rejected",
+            ),
+            (week, expiry(week), "the delivery was rejected"),
+            (
+                last, expiry(last),
+                "the delivery was rejected; the delivery price is not listed by the exchange",
+            ),
+        ],
+    }  # fmt: skip

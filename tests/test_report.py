@@ -278,8 +278,8 @@ def test_the_figures_of_carry_hold_what_its_views_do(carry_lake: Lake, carry_fac
 def test_what_two_answers_contradict_is_said_at_the_top(carry_facts: Facts) -> None:
     said = [notice.text for notice in notices(carry_facts)]
     rows = {name: dict(carry_facts.rows[name]) for name in ("funding-proof", "delivery-proof")}
-    rows["funding-proof"]["state"] = ["the two differ", "hours are missing"]
-    rows["delivery-proof"]["state"] = ["no delivery is stored", "the two prices differ"]
+    rows["funding-proof"]["state"] = ["the two sums differ", "a row was rejected"]
+    rows["delivery-proof"]["state"] = ["a row is not fetched yet", "the two prices differ"]
     hurt = replace(carry_facts, rows={**carry_facts.rows, **rows})
     assert [notice.text for notice in notices(hurt) if notice.text not in said] == [
         "7 months of funding and the exchange's own total differ; see Carry.",
@@ -290,12 +290,12 @@ def test_what_two_answers_contradict_is_said_at_the_top(carry_facts: Facts) -> N
 def test_what_is_not_proved_is_counted_with_its_reason(carry_facts: Facts) -> None:
     funding = figure(carry_facts, "funding-proof").select("perpetual", "state", "months")
     assert funding.rows() == [
-        (f"{coin}-PERPETUAL", "no total is stored", 7) for coin in ("BTC", "ETH")
+        (f"{coin}-PERPETUAL", "a row is not fetched yet", 7) for coin in ("BTC", "ETH")
     ]
     deliveries = figure(carry_facts, "delivery-proof").rows()
     assert deliveries == [
         (
-            coin, "no delivery is stored", 4,
+            coin, "a row is not fetched yet", 4,
             ", ".join(f"{coin}-{day}" for day in ("28JUN24", "26APR24", "29MAR24", "29DEC23")),
         )
         for coin in ("BTC", "ETH")

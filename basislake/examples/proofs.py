@@ -10,7 +10,7 @@ PROOFS: tuple[Example, ...] = (
         "exchange's own total. In a whole lake of all time two: the exchange lacks two hours of "
         "2020-08-27.",
         """
-        SELECT instrument, month, hours, expected_hours, sum_interest_1h, total, difference
+        SELECT instrument, month, hours, expected_hours, sum_interest_1h, total, difference, reason
         FROM funding_proof
         WHERE NOT proved
         ORDER BY instrument, month

@@ -143,7 +143,10 @@ class MarketCarry:
         days = range(
             (contract.listed_ms - _SETTLED_MS) // DAY_MS + 1, (end_ms - _SETTLED_MS) // DAY_MS + 1
         )
-        rows = [self._settlement(contract, day) for day in reversed(days)]
+        times = [day * DAY_MS + _SETTLED_MS for day in days]
+        if contract.expires_ms == end_ms and end_ms not in times:
+            times.append(end_ms)
+        rows = [self._settlement(contract, at_ms) for at_ms in reversed(times)]
         return [row for row in rows if int(str(row["timestamp"])) <= now_ms]
 
     def settlements_of_coin(self, coin: str, now_ms: int) -> list[Row]:
@@ -224,9 +227,9 @@ class MarketCarry:
             index * (1 + _LOWEST_AVERAGING + (_HIGHEST_AVERAGING - _LOWEST_AVERAGING) * share), 2
         )
 
-    def _settlement(self, contract: Contract, day: int) -> Row:
-        at_ms = day * DAY_MS + _SETTLED_MS
-        is_delivery = contract.expires_ms is not None and contract.expires_ms <= at_ms
+    def _settlement(self, contract: Contract, at_ms: int) -> Row:
+        day = at_ms // DAY_MS
+        is_delivery = contract.expires_ms == at_ms
         index = self._index_price(contract.base, at_ms // HOUR_MS)
         mark = index
         if is_delivery:

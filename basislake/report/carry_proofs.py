@@ -1,9 +1,29 @@
 """Figures of what is proved of carry: funding and delivery prices, each by two answers."""
 
 from basislake.report.figures import Chart, Figure, Kind, Listing, query
-from lake.views.proofs import NEITHER, NO_DELIVERY, NO_PRICE, PRICES_DIFFER, UNKNOWN
+from lake.views.proofs import (
+    NO_ROW,
+    PRICES_DIFFER,
+    REJECTED,
+    TOTALS_DIFFER,
+    UNFETCHED,
+    UNKNOWN,
+)
 
 _NAMED = 12
+# What is not proved for want of a row; where several are absent, the first of these.
+_WANTING = {
+    f"a row was {REJECTED}": REJECTED,
+    f"a row is {UNFETCHED}": UNFETCHED,
+    f"a row is {NO_ROW}": NO_ROW,
+}
+_STATE = (
+    "CASE WHEN proved THEN 'proved' "
+    + " ".join(f"WHEN contains(reason, '{end}') THEN '{state}'" for state, end in _WANTING.items())
+    + " ELSE reason END"
+)
+FUNDING_STATES = ("proved", TOTALS_DIFFER, *_WANTING)
+DELIVERY_STATES = ("proved", PRICES_DIFFER, *_WANTING, UNKNOWN)
 
 
 def _named(condition: str, name: str, order: str) -> str:
@@ -13,9 +33,6 @@ def _named(condition: str, name: str, order: str) -> str:
         f"', ') || if(count(*) > {_NAMED}, ' and ' || count(*) - {_NAMED} || ' more', '') END"
     )
 
-
-FUNDING_DIFFERS = "the two differ"
-FUNDING_STATES = ("proved", FUNDING_DIFFERS, "hours are missing", "no total is stored")
 
 FUNDING_PROVED = Figure(
     name="funding-proof",
@@ -28,10 +45,7 @@ FUNDING_PROVED = Figure(
     sql=query(f"""
         WITH judged AS (
             SELECT instrument, strftime(month, '%Y-%m') AS month,
-                   CASE WHEN proved THEN 'proved'
-                        WHEN hours < expected_hours THEN 'hours are missing'
-                        WHEN total IS NULL THEN 'no total is stored'
-                        ELSE '{FUNDING_DIFFERS}' END AS state
+                   {_STATE} AS state
             FROM funding_proof
         )
         SELECT instrument AS perpetual, state, count(*) AS months,
@@ -47,7 +61,7 @@ FUNDING_PROVED = Figure(
         y=("months",),
         series="state",
         names={state: state for state in FUNDING_STATES},
-        colours=("present", "failed", "missing", "never_asked"),
+        colours=("present", "failed", "venue", "never_asked", "missing"),
         x_title="months",
         y_title="perpetual",
         unit="months",
@@ -69,7 +83,7 @@ DELIVERY_PROVED = Figure(
     sql=query(f"""
         WITH judged AS (
             SELECT coalesce(base, split_part(instrument, '-', 1)) AS coin, instrument,
-                   delivery_proof.expires_at, coalesce(reason, 'proved') AS state
+                   delivery_proof.expires_at, {_STATE} AS state
             FROM delivery_proof
             LEFT JOIN instruments USING (instrument)
         )
@@ -77,7 +91,7 @@ DELIVERY_PROVED = Figure(
                {_named("state <> 'proved'", "instrument", "expires_at DESC, instrument")} AS names
         FROM judged
         GROUP BY coin, state
-        ORDER BY coin, state <> 'proved', state <> '{PRICES_DIFFER}', state
+        ORDER BY coin, list_position({list(DELIVERY_STATES)}, state)
     """),
     units={"futures": "futures"},
     chart=Chart(
@@ -85,15 +99,8 @@ DELIVERY_PROVED = Figure(
         x="coin",
         y=("futures",),
         series="state",
-        names={
-            "proved": "proved",
-            PRICES_DIFFER: PRICES_DIFFER,
-            NO_PRICE: "no delivery price",
-            NO_DELIVERY: "no delivery",
-            NEITHER: "neither is stored",
-            UNKNOWN: "no record of the future",
-        },
-        colours=("present", "failed", "missing", "missing-pale", "never_asked", "venue"),
+        names={state: state for state in DELIVERY_STATES} | {UNKNOWN: "no record of the future"},
+        colours=("present", "failed", "venue", "never_asked", "missing", "missing-pale"),
         x_title="futures",
         y_title="coin",
         unit="futures",

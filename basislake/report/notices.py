@@ -3,12 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from basislake.report.carry_proofs import FUNDING_DIFFERS
 from basislake.report.facts import Facts
 from basislake.report.listing import share
 from basislake.report.quality import SLIGHT_PCT
 from lake.counts import counted
-from lake.views.proofs import PRICES_DIFFER
+from lake.views.proofs import PRICES_DIFFER, TOTALS_DIFFER
 
 _NAMED = 5
 
@@ -140,7 +139,7 @@ _BY_VERDICT = {
 }
 _BY_PROOF = (
     (
-        "funding-proof", "months", "month", FUNDING_DIFFERS,
+        "funding-proof", "months", "month", TOTALS_DIFFER,
         "of funding and the exchange's own total differ",
     ),
     (

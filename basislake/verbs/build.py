@@ -1,6 +1,6 @@
 """`build`: from the raw tables to the curated ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from basislake.status import is_behind
 from basislake.tables import print_figures
 from lake import Lake
 from lake.batches import newest_batch
+from lake.carry_tables import REJECTED
 from lake.counts import counted
 from lake.past import past
 from transforms.build import BuildResult
@@ -55,11 +56,24 @@ def build_told(where: Lake, totals: Callable[[str], None] = say) -> BuildResult:
     sums it up.
     """
     result = curate(where, report=Progress("instruments"))
-    totals(
-        f"Build: {counted(result.periods, 'period')} of {counted(result.rebuilt, 'instrument')} "
-        f"built again, {result.unchanged} unchanged; "
-        f"{counted(result.candles, 'candle')}, {result.quarantined:,} quarantined, "
-        f"{counted(result.basis_rows, 'basis row')}, {result.unmatched:,} unmatched "
-        f"in {duration(result.seconds)}."
-    )
+    totals(f"Build: {'; '.join(_totals_of(result))} in {duration(result.seconds)}.")
     return result
+
+
+def _totals_of(result: BuildResult) -> Iterator[str]:
+    """What was built of candles, and of carry data, where there are such."""
+    carry = dict(result.carry)
+    rejected = carry.pop(REJECTED.name, 0)
+    has_carry = any(carry.values()) or rejected
+    if result.candles or result.quarantined or result.periods or not has_carry:
+        yield (
+            f"{counted(result.periods, 'period')} of {counted(result.rebuilt, 'instrument')} "
+            f"built again, {result.unchanged} unchanged; "
+            f"{counted(result.candles, 'candle')}, {result.quarantined:,} quarantined, "
+            f"{counted(result.basis_rows, 'basis row')}, {result.unmatched:,} unmatched"
+        )
+    if has_carry:
+        rows = [
+            f"{counted(n, 'row')} of {name.replace('_', ' ')}" for name, n in carry.items() if n
+        ]
+        yield ", ".join([*rows, f"{rejected:,} rejected"])

@@ -13,8 +13,11 @@ from basislake.target import Target
 from basislake.verbs.build import build_told
 from basislake.verbs.ingest import tell_finished
 from basislake.verbs.load import load_told
+from ingest.datasets import DATASETS
+from ingest.datasets.candles import CANDLES
 from ingest.schedule import Rhythm
 from ingest.selection import Selection
+from ingest.summary import rows
 from lake import Lake
 from lake.counts import counted
 from lake.errors import UsageError
@@ -69,8 +72,10 @@ def _maintain(where: Lake) -> None:
 def _tell(result: Followed) -> None:
     lag = result.lag.seconds if result.lag else None
     behind = f"; lag {duration(lag)}" if lag is not None else ""
+    written = {CANDLES.name: result.candles_written, **result.rows_written}
+    parts = [rows(DATASETS[name], count) for name, count in written.items() if count]
     say(
-        f"Stopped: {counted(result.candles_written, 'candle')} written by "
+        f"Stopped: {', '.join(parts) or 'no row'} written by "
         f"{counted(result.calls, 'call')} in {counted(result.rounds, 'round')}, "
         f"{counted(result.builds, 'build')}, {counted(result.outages, 'outage')}{behind}. "
         "All that came is saved."

@@ -1,6 +1,6 @@
 """`backfill`: from the exchange to the raw tables; and what a discovery and a backfill did."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from basislake.doctor.first import check_first
@@ -20,9 +20,11 @@ from basislake.screen import SCREEN
 from basislake.tables import print_table
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
+from ingest.datasets.dataset import Dataset
 from ingest.discover import Discovery
 from ingest.results import Counts, Finished, Progress, Result
 from ingest.selection import Selection
+from ingest.summary import completeness, rows, selected
 from lake import Lake
 from lake.counts import counted
 from lake.coverage import Subject
@@ -75,7 +77,7 @@ def fetch_told(  # noqa: PLR0913  (each is a wish of its own)
     line = ProgressLine("calls")
 
     def report(progress: Progress) -> None:
-        note = f"{counted(progress.candles, 'candle')}, {progress.subject}"
+        note = f"{counted(progress.rows, 'row')}, {progress.subject}"
         line(progress.done, progress.total, note)
 
     fetched = fetch(
@@ -126,17 +128,16 @@ def tell_discovery(found: Discovery) -> None:
 
 
 def totals_of(result: Result) -> str:
-    """Return a line that sums up a backfill; pure."""
-    others = [
-        f"{counted(counts.rows_written, 'row')} of {DATASETS[name].words}"
-        for name, counts in result.datasets.items()
+    """Return a line that sums up a backfill, by dataset; pure."""
+    parts = [
+        f"{completeness(dataset, counts)}, {rows(dataset, result.written(dataset.name))}"
+        for dataset, counts in selected(result)
     ]
-    written = [counted(result.candles_written, "candle"), *others]
     retries = sum(counts.retries for _, counts in result.by_dataset())
     return (
-        f"Backfill: {result.complete} of {counted(result.instruments, 'instrument')} complete, "
-        f"{', '.join(written)} written by {counted(result.all_calls, 'call')} "
-        f"({counted(retries, 'retry', 'retries')}) in {duration(result.seconds)}."
+        f"Backfill: {'; '.join(parts) or 'nothing was due, no row'} written by "
+        f"{counted(result.all_calls, 'call')} ({counted(retries, 'retry', 'retries')}) in "
+        f"{duration(result.seconds)}."
     )
 
 
@@ -189,28 +190,33 @@ def _tell_missing(dataset: str, counts: Counts) -> None:
 def show_backfill(result: Result) -> None:
     """Print on stdout what was planned and what came of it."""
     plan, parts = result.plan, [counts for _, counts in result.by_dataset()]
-    rows = [
-        ["instruments", result.instruments, result.complete],
+    figures = [
+        *(row for own in selected(result) for row in _dataset_rows(result, *own)),
         ["calls", plan["all_calls"], result.all_calls],
-        ["candles", plan["candles"], result.candles_written],
-        *(
-            [
-                f"{DATASETS[name].noun}s of {DATASETS[name].words}",
-                plan["datasets"].get(name, {}).get("rows", 0),
-                c.rows_written,
-            ]
-            for name, c in result.datasets.items()
-        ),
-        ["bytes of candles", size(plan["bytes"]), size(result.bytes_written)],
         ["time at the rate", _lasting(plan["all_seconds_at_rate"]), _lasting(result.seconds)],
-        ["empty instruments", None, len(result.empty)],
-        ["failed instruments", None, len({subject.name for subject in result.all_failed})],
-        ["missing minutes", None, sum(result.missing.values())],
         ["replaced rows", None, sum(counts.replaced for counts in parts)],
         ["retries", None, sum(counts.retries for counts in parts)],
         ["throttled", None, sum(counts.throttled for counts in parts)],
     ]
-    print_table("Backfill", ["figure", "planned", "actual"], rows)
+    print_table("Backfill", ["figure", "planned", "actual"], figures)
+
+
+def _dataset_rows(result: Result, dataset: Dataset, counts: Counts) -> Iterator[list[object]]:
+    """What was planned of a dataset and what came of it."""
+    is_candles, (_, many) = dataset.name == CANDLES.name, dataset.whose
+    of = "" if is_candles else f" of {dataset.words}"
+    planned = result.plan if is_candles else result.plan["datasets"].get(dataset.name, {})
+    due = planned.get("candles" if is_candles else "rows", 0)
+    yield [f"{many}{of}", counts.instruments, counts.complete]
+    yield ["candles" if is_candles else f"rows{of}", due, result.written(dataset.name)]
+    if is_candles:
+        yield ["bytes of candles", size(planned["bytes"]), size(result.bytes_written)]
+    wanting = {
+        f"empty {many}": len(counts.empty),
+        f"failed {many}": len(counts.failed),
+        f"missing {dataset.noun}s": sum(counts.missing.values()),
+    }
+    yield from ([f"{what}{of}", None, n] for what, n in wanting.items() if n or is_candles)
 
 
 def _lasting(seconds: float | None) -> str | None:

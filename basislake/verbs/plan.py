@@ -123,20 +123,26 @@ def _show(
         print_table("Plan, by expiry", columns, cells)
         click.echo()
     _show_others(figures["datasets"])
-    click.echo(f"Scope: {described(chosen)}, {counted(len(rows), 'instrument')}.")
+    instruments = f", {counted(len(rows), 'instrument')}" if rows else ""
+    click.echo(f"Scope: {described(chosen)}{instruments}.")
     if not figures["all_calls"]:
         click.echo("Nothing is left to fetch.")
         return
     seconds, calls = figures["all_seconds_at_rate"], figures["all_calls"]
     at_rate = f"{rate.calls_per_second:.3g} calls/s{_SOURCES[rate.rate_source]}"
     lasting = f", {duration(seconds)} at {at_rate}" if seconds else ""
-    others = calls - figures["calls"]
-    also = f",\n  and other data in {counted(others, 'call')}" if others else ""
-    click.echo(
-        f"To fetch: at most {counted(figures['candles'], 'candle')} of "
-        f"{counted(len(needed), 'instrument')}, in {counted(figures['calls'], 'call')}{also}"
-        f"{lasting}."
-    )
+    parts = []
+    if needed:
+        parts.append(
+            f"at most {counted(figures['candles'], 'candle')} of "
+            f"{counted(len(needed), 'instrument')}, in {counted(figures['calls'], 'call')}"
+        )
+    if others := calls - figures["calls"]:
+        parts.append(f"carry data in {counted(others, 'call')}")
+    to_fetch = ",\n  and ".join(parts)
+    click.echo(f"To fetch: {to_fetch}{lasting}.")
+    if not needed:
+        return
     click.echo(
         f"Disk: about {size(figures['lake_bytes'])} more in the lake, of them "
         f"{size(figures['bytes'])} raw;\n  and {size(figures['database_bytes'])} in PostgreSQL, "

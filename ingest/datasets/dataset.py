@@ -38,13 +38,14 @@ class Dataset:
         table: of the raw rows; its first column says whose a row is.
         key: the columns that name a row of one instrument or index, its time first.
         steps: that rows cover.
-        step: start of the step that a row covers.
+        step: start of the step that a row covers, by the columns of its key.
         wanted: what should be stored.
         ask: how a window is asked for; runs on any machine.
         rows_per_call: the most that one call brings, for the estimate of a plan.
         bytes_per_row: in the raw table, measured, likewise.
         confirms_leading: steps that an answer lacks before the first row are asked for once more,
             too, as where the exchange keeps the newest rows of too many.
+        whose: what has such rows, one and several.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Dataset:
     rows_per_call: int
     bytes_per_row: float
     confirms_leading: bool = True
+    whose: tuple[str, str] = ("instrument", "instruments")
 
     def unconfirmed(self, coverage: Coverage) -> list[Span]:
         """Return the steps that one answer lacked: to be asked for once more."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ingest.datasets.dataset import Dataset, without_late
+from ingest.datasets.dataset import LATE, Dataset, without_late
 from ingest.datasets.objects import date_of, frame_of, malformed, number_of, objects, once
 from ingest.replies import Answer, Page
 from lake.carry_tables import RAW_DELIVERIES
@@ -32,13 +32,20 @@ _step = pl.col("delivered_at").dt.offset_by("-24h")
 
 
 def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
-    """Return the days on which futures of each index were alive; see `Dataset`."""
+    """Return the days on which futures of each index were alive; see `Dataset`.
+
+    Where a future expires later than 08:00, the price of its day is waited for as long.
+    """
     until = ALL_DAYS.floor(now - LAG)
     futures = chosen.filter(pl.col("kind") == "future")
-    first = futures.group_by("price_index", maintain_order=True).agg(pl.min("listed_at"))
+    expires_at = pl.col("expires_at")
+    is_awaited = (expires_at.dt.date() == until.date()) & (expires_at > max(until, now - LATE))
+    indices = futures.group_by("price_index", maintain_order=True).agg(
+        pl.min("listed_at"), is_awaited.any()
+    )
     return {
-        name: [Span(ALL_DAYS.floor(listed_at), until)]
-        for name, listed_at in first.drop_nulls().iter_rows()
+        name: [Span(ALL_DAYS.floor(listed_at), until - DAY if is_awaited else until)]
+        for name, listed_at, is_awaited in indices.drop_nulls("listed_at").iter_rows()
     }
 
 
@@ -116,4 +123,5 @@ DELIVERIES = Dataset(
     ask=ask,
     rows_per_call=_MOST_ROWS,
     bytes_per_row=10.0,
+    whose=("index", "indices"),
 )

@@ -109,4 +109,5 @@ FUNDING = Dataset(
     ask=ask,
     rows_per_call=HOURS.longest,
     bytes_per_row=30.0,
+    whose=("perpetual", "perpetuals"),
 )

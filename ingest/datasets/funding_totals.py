@@ -68,4 +68,5 @@ FUNDING_TOTALS = Dataset(
     ask=ask,
     rows_per_call=1,
     bytes_per_row=20.0,
+    whose=("perpetual", "perpetuals"),
 )

@@ -17,7 +17,7 @@ from ingest.datasets.objects import frame_of, malformed, number_of, objects, onc
 from ingest.replies import Answer, Page
 from ingest.windows import milliseconds
 from lake.carry_tables import RAW_SETTLEMENTS
-from lake.errors import RejectedError
+from lake.errors import LateError, RejectedError
 from lake.spans import Span
 from lake.steps import DAY, DAYS
 
@@ -33,15 +33,28 @@ _TYPES = ("settlement", "delivery")
 _NUMBERS = ("position", "mark_price", "index_price")
 # A day's row comes some milliseconds after 08:00, and is believed to be there a while later.
 LAG = timedelta(minutes=5)
-_end = pl.col("settled_at").dt.offset_by("-8h").dt.truncate("1d").dt.offset_by("8h")
+_is_delivery = pl.col("type") == "delivery"
+_settled = pl.col("settled_at").dt.offset_by("-8h").dt.truncate("1d").dt.offset_by("8h")
+# The end of a row's day: the 08:00 that it follows; of a delivery at another hour the next one.
+_end = (
+    pl.when(_is_delivery & (pl.col("settled_at") > _settled + LAG))
+    .then(_settled.dt.offset_by("24h"))
+    .otherwise(_settled)
+)
 
 
 def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     """Return the days of the chosen instruments' lives, each of which ends at 08:00; see `Dataset`.
 
-    A perpetual that comes only for its futures' sake has no settlement of its own to be held.
+    Nothing comes after a delivery, so the day of an expiry is over with it, at whatever hour. A
+    perpetual that comes only for its futures' sake has no settlement of its own to be held.
     """
-    return lives(chosen.filter(~pl.col("is_companion")), DAYS, now, LAG)
+    own = chosen.filter(~pl.col("is_companion"))
+    found = lives(own, DAYS, now, LAG)
+    expired = own.filter(pl.col("expires_at") <= now - LAG)
+    for name, expires_at in expired.select("instrument", "expires_at").iter_rows():
+        found[name] = [Span(span.start, DAYS.ceil(expires_at)) for span in found[name]]
+    return found
 
 
 def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
@@ -114,15 +127,22 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
         at: the exchange's clock.
 
     Raises:
-        TransientError: one row comes with two values, or none of the window's days is over.
+        TransientError: one row comes with two values, or the window is still to come.
+        LateError: its first day is not over, and no delivery has ended it.
     """
+    frame = frame_of(RAW_SETTLEMENTS, rows, "instrument")
+    # A delivery after the window's last day is its last row, late.
+    is_late = _is_delivery & (_settled == window.end)
+    frame = frame.with_columns(end=pl.when(is_late).then(_settled).otherwise(_end))
     asked = window
     if at is not None:
-        asked = Span(window.start, min(window.end, DAYS.floor(at - LAG)))
+        delivered = frame.filter(_is_delivery)["end"].to_list()
+        until = max([DAYS.floor(at - LAG), *delivered])
+        asked = Span(window.start, min(window.end, until))
     if asked.end <= asked.start:
+        if at is not None and at > window.start:
+            raise LateError("The newest row is not there yet.")
         raise malformed("its clock says that the window is still to come")
-    frame = frame_of(RAW_SETTLEMENTS, rows, "instrument")
-    frame = frame.with_columns(end=_end)
     frame = frame.filter((pl.col("end") > asked.start) & (pl.col("end") <= asked.end))
     distinct, duplicates = once(frame, ["settled_at", "type"], "settlement")
     covered = DAYS.spans(distinct["end"].unique().sort().dt.offset_by("-24h"))

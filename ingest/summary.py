@@ -1,0 +1,24 @@
+"""What a backfill did, dataset by dataset, in the words of each; pure."""
+
+from ingest.datasets import DATASETS
+from ingest.datasets.candles import CANDLES
+from ingest.datasets.dataset import Dataset
+from ingest.results import Counts, Result
+from lake.counts import counted
+
+
+def selected(result: Result) -> list[tuple[Dataset, Counts]]:
+    """Return the datasets of which anything was selected, with their figures."""
+    return [(DATASETS[name], counts) for name, counts in result.by_dataset() if counts.instruments]
+
+
+def completeness(dataset: Dataset, counts: Counts) -> str:
+    """Return how many are complete, such as `2 of 2 perpetuals complete`."""
+    return f"{counts.complete:,} of {counted(counts.instruments, *dataset.whose)} complete"
+
+
+def rows(dataset: Dataset, count: int) -> str:
+    """Return a number of rows, such as `5 candles` or `5 rows of funding`."""
+    if dataset.name == CANDLES.name:
+        return counted(count, "candle")
+    return f"{counted(count, 'row')} of {dataset.words}"
