@@ -11,13 +11,14 @@ from lake.views.carry import TRAILING_DAYS
 from lake.views.clock import DAYS_PER_YEAR, HOURS_PER_YEAR
 
 Row = Mapping[str, Any]
-_YEARLY = "percent a year"
+YEARLY = "percent a year"
 
 
-class _Steps:
+class Steps:
     """Steps that follow from one another; one without a value has none after it."""
 
     def __init__(self) -> None:
+        """Begin without any."""
         self.steps: list[Step] = []
 
     def add(
@@ -47,10 +48,10 @@ class _Steps:
         formula = f"{percent} x {DAYS_PER_YEAR} / days_to_expiry"
         if days * 24 <= 1:
             none = "none where 60 minutes or less are left"
-            self.steps.append(Step(column, formula, none, None, _YEARLY))
+            self.steps.append(Step(column, formula, none, None, YEARLY))
             return None
         return self.add(
-            column, formula, _YEARLY, lambda p, d: p * DAYS_PER_YEAR / d, value, days,
+            column, formula, YEARLY, lambda p, d: p * DAYS_PER_YEAR / d, value, days,
             text=f"{{}} x {DAYS_PER_YEAR} / {{}}",
         )  # fmt: skip
 
@@ -70,7 +71,7 @@ def carry_steps(row: Row, expires_at: datetime, hours: Mapping[datetime, float])
         expires_at: the future's expiry, UTC.
         hours: interest_1h of the perpetual, by end of the hour.
     """
-    made = _Steps()
+    made = Steps()
     future, days = row["future_close"], made.days(expires_at, row["ts"], "ts", "days_to_expiry")
     apr = None
     for name, price in (("perpetual", "perpetual_close"), ("index", "index_price")):
@@ -83,13 +84,13 @@ def carry_steps(row: Row, expires_at: datetime, hours: Mapping[datetime, float])
         funding = made.add(
             f"funding_{count}d_pct",
             f"sum of interest_1h over {24 * count} hours x {HOURS_PER_YEAR} / {24 * count} x 100",
-            _YEARLY,
+            YEARLY,
             lambda total, n=24 * count: total * HOURS_PER_YEAR / n * 100,
             paid,
             text=f"{{}} x {HOURS_PER_YEAR} / {24 * count} x 100",
         )
         made.add(
-            f"less_funding_{count}d_pct", f"perpetual_apr_pct - funding_{count}d_pct", _YEARLY,
+            f"less_funding_{count}d_pct", f"perpetual_apr_pct - funding_{count}d_pct", YEARLY,
             lambda a, f: a - f, apr, funding, text="{} - {}",
         )  # fmt: skip
     made.add(
@@ -101,7 +102,7 @@ def carry_steps(row: Row, expires_at: datetime, hours: Mapping[datetime, float])
 
 def realised_steps(row: Row, expires_at: datetime, hours: Mapping[datetime, float]) -> list[Step]:
     """Return the columns of a row of `realised_carry`; see `carry_steps`."""
-    made = _Steps()
+    made = Steps()
     f, p = row["future_close"], row["perpetual_close"]
     d, p_t = row["delivery_price"], row["perpetual_last"]
     of_p = "percent of P"
@@ -125,7 +126,7 @@ def realised_steps(row: Row, expires_at: datetime, hours: Mapping[datetime, floa
         text="{} - {}",
     )  # fmt: skip
     made.add(
-        "net_apr_pct", f"net_pct x {DAYS_PER_YEAR} / days", _YEARLY,
+        "net_apr_pct", f"net_pct x {DAYS_PER_YEAR} / days", YEARLY,
         lambda n, d: n * DAYS_PER_YEAR / d, net, days, text=f"{{}} x {DAYS_PER_YEAR} / {{}}",
     )  # fmt: skip
     return made.steps
@@ -133,7 +134,7 @@ def realised_steps(row: Row, expires_at: datetime, hours: Mapping[datetime, floa
 
 def index_steps(row: Row, expires_at: datetime, _hours: object = None) -> list[Step]:
     """Return the columns of a row of `index_basis`; see `carry_steps`."""
-    made = _Steps()
+    made = Steps()
     future, index = row["future_close"], row["index_price"]
     made.add(
         "basis", "future_close - index_price", "quote per base", lambda f, s: f - s, future, index,
@@ -144,12 +145,12 @@ def index_steps(row: Row, expires_at: datetime, _hours: object = None) -> list[S
     if made.annual("apr_pct", "basis_pct", basis, days) is None or row["apy_pct"] is None:
         return made.steps
     made.add(
-        "apy_pct", "((future_close / index_price)^(365 / days_to_expiry) - 1) x 100", _YEARLY,
+        "apy_pct", "((future_close / index_price)^(365 / days_to_expiry) - 1) x 100", YEARLY,
         lambda f, s, d: ((f / s) ** (DAYS_PER_YEAR / d) - 1) * 100, future, index, days,
         text=f"(({{}} / {{}})^({DAYS_PER_YEAR} / {{}}) - 1) x 100",
     )  # fmt: skip
     made.add(
-        "log_pct", "ln(future_close / index_price) x 365 / days_to_expiry x 100", _YEARLY,
+        "log_pct", "ln(future_close / index_price) x 365 / days_to_expiry x 100", YEARLY,
         lambda f, s, d: math.log(f / s) * DAYS_PER_YEAR / d * 100, future, index, days,
         text=f"ln({{}} / {{}}) x {DAYS_PER_YEAR} / {{}} x 100",
     )  # fmt: skip
@@ -158,7 +159,7 @@ def index_steps(row: Row, expires_at: datetime, _hours: object = None) -> list[S
 
 def premium_steps(row: Row, _expires_at: object = None, _hours: object = None) -> list[Step]:
     """Return the columns of a row of `perpetual_premium`; see `carry_steps`."""
-    made = _Steps()
+    made = Steps()
     made.add(
         "premium_pct", "(close - index_price) / index_price x 100", "percent",
         lambda c, s: (c - s) / s * 100, row["close"], row["index_price"],
@@ -169,7 +170,7 @@ def premium_steps(row: Row, _expires_at: object = None, _hours: object = None) -
 
 def funding_steps(row: Row, _expires_at: object, hours: Mapping[datetime, float]) -> list[Step]:
     """Return the columns of a row of `funding_daily`; see `carry_steps`."""
-    made = _Steps()
+    made = Steps()
     start, count = row["ts"], row["hours"]
     rates = [rate for end, rate in hours.items() if start < end <= start + DAY]
     formula = f"sum of interest_1h over the {count} hours of the day that are stored"
@@ -177,7 +178,7 @@ def funding_steps(row: Row, _expires_at: object, hours: Mapping[datetime, float]
     total = math.fsum(rates) if rates else None
     made.add("sum_interest_1h", formula, unit, lambda paid: paid, total, text="{}")
     made.add(
-        "annualised_pct", f"sum_interest_1h x {HOURS_PER_YEAR} / {count} x 100", _YEARLY,
+        "annualised_pct", f"sum_interest_1h x {HOURS_PER_YEAR} / {count} x 100", YEARLY,
         lambda paid: paid * HOURS_PER_YEAR / count * 100, total,
         text=f"{{}} x {HOURS_PER_YEAR} / {count} x 100",
     )  # fmt: skip

@@ -50,7 +50,8 @@ class Column:
         kind: of its values.
         rank: of columns that do not fit, the one with the highest rank is hidden first, and among
             equals the one on the right.
-        decimals: of its floats, by default as many as its values need.
+        decimals: of its floats, by default as many as its values need; the column is one of numbers
+            where they are declared.
     """
 
     title: str
@@ -60,8 +61,11 @@ class Column:
 
 
 def is_numeric(column: Column, values: Sequence[object]) -> bool:
-    """Return whether the column is aligned to the right."""
-    return column.kind in (Kind.SIZE, Kind.MEASURE) or any(map(_is_number, values))
+    """Return whether the column is aligned to the right: by its declaration, so that one without a
+    value is too, or by its values.
+    """
+    is_declared = column.kind in (Kind.SIZE, Kind.MEASURE, Kind.EXACT)
+    return is_declared or column.decimals is not None or any(map(_is_number, values))
 
 
 def texts(column: Column, values: Sequence[object]) -> list[str]:

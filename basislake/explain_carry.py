@@ -94,8 +94,8 @@ class CarryExplanation:
     Attributes:
         of: which view, as `--of` names it.
         query: that gives the row.
-        instrument: its name.
-        kind: `future` or `perpetual`.
+        instrument: its name, or the coin.
+        kind: `future`, `perpetual` or `coin`.
         at: the minute, end of the hour, or 08:00 that names the row, UTC.
         row: of the view; None where it has none.
         reason: why there is no row, or which inputs are missing; None where none is.
@@ -145,8 +145,7 @@ def explain_carry(where: Lake, of: str, instrument: str, time: datetime) -> Carr
         raise UsageError(f"{instrument} is a {record['kind']}; --of {of} explains a {kind.of}.")
     at = kind.at(time)
     query = kind.query.format(name=instrument, at=at.isoformat())
-    rows = _rows(still, query)
-    row = rows[0] if rows else None
+    row = row_of(still, query)
     sides, inputs = _evidence(still, of, at, record, records)
     hours = {
         each["hour_end"]: each["interest_1h"]
@@ -164,7 +163,7 @@ def explain_carry(where: Lake, of: str, instrument: str, time: datetime) -> Carr
         row=row,
         reason=_reason(of, row, at, record, (sides, inputs)),
         formula=formula,
-        agrees=_agrees(formula, row) if row else None,
+        agrees=agrees(formula, row) if row else None,
         sides=sides,
         inputs=inputs,
         made=made(still),
@@ -172,10 +171,12 @@ def explain_carry(where: Lake, of: str, instrument: str, time: datetime) -> Carr
     )
 
 
-def _rows(still: State, query: str) -> list[Row]:
+def row_of(still: State, query: str) -> Row | None:
+    """Return the first row of a query `FROM view ...`, None where there is none."""
     connection = still.duckdb([query.split()[1].partition("(")[0]])
     try:
-        return list(duck.rows(connection, query).to_dicts())
+        rows: list[Row] = list(duck.rows(connection, query).to_dicts())
+        return rows[0] if rows else None
     finally:
         connection.close()
 
@@ -238,8 +239,11 @@ def _reason(of: str, row: Row | None, at: datetime, record: Row, evidence: _Evid
     return "The view has no row of it: see its formula in docs/views.md."
 
 
-def _agrees(formula: list[Step], row: Row) -> bool:
-    return all(_is_same(row[step.column], step.value) for step in formula)
+def agrees(formula: list[Step], row: Row) -> bool:
+    """Return whether a row has the values of a formula, but for the last digits; a step on the way
+    to a column has a name that no column has.
+    """
+    return all(_is_same(row[step.column], step.value) for step in formula if step.column in row)
 
 
 def _is_same(one: object, other: object) -> bool:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
@@ -13,8 +13,10 @@ from lake.digest import frame_digest, in_order
 from lake.errors import LoadError
 from lake.slices import Slice, slices
 from lake.snapshot import Snapshot
+from lake.state import State
 from lake.table import BATCH
 from lake.tables import CURATED, INSTRUMENTS
+from load import daily
 from load.ledger import Entry, Key
 from load.tables import FEEDS, WHOLE, Feed
 
@@ -97,6 +99,29 @@ class Partition:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Daily(Partition):
+    """All rows of the view `carry_daily`.
+
+    Attributes:
+        still: the lake.
+    """
+
+    still: State = field(kw_only=True)
+
+    def digest(self) -> str:
+        """Return a sha256 of what the rows are worked out from; see `load.daily`."""
+        return self._digest(daily.inputs_digest(self.still))
+
+    def read(self) -> pl.DataFrame:
+        """Return the rows, as the view has them."""
+        return daily.read(self.still)
+
+    def begins_with(self, rows: pl.DataFrame, entry: Entry) -> bool:  # noqa: ARG002
+        """Return that it does not: the digest is not one of rows."""
+        return False
+
+
 def partitions(lake: Lake) -> list[Partition]:
     """Return all partitions that PostgreSQL should hold, in the order they are loaded.
 
@@ -109,7 +134,18 @@ def partitions(lake: Lake) -> list[Partition]:
     snapshots = still.snapshots(names)
     known = _known(snapshots[INSTRUMENTS.name])
     batch = still.built_as_of()
-    return [p for feed in FEEDS for p in _of_feed(feed, snapshots[feed.source.name], known, batch)]
+    found = [
+        p
+        for feed in FEEDS
+        if not feed.view
+        for p in _of_feed(feed, snapshots[feed.source.name], known, batch)
+    ]
+    futures = {name for name, instrument in known.items() if instrument.kind == "future"}
+    for feed in FEEDS:
+        if feed.view and (rows := daily.count(still, futures)):
+            candles = snapshots[feed.source.name]
+            found.append(Daily(feed, WHOLE, rows, None, candles, batch, still=still))
+    return found
 
 
 def digests(wanted: Iterable[Partition]) -> dict[Key, str]:

@@ -15,6 +15,8 @@ from lake.slices import month_span
 from lake.spans import Span
 from lake.table import Column, Table, Type
 from lake.tables import BASIS, CANDLES, INSTRUMENTS
+from lake.views.daily import CARRY_DAILY as CARRY_DAILY_VIEW
+from lake.views.declaration import View
 
 # The name of the only partition of a table in one piece.
 WHOLE = "all"
@@ -118,6 +120,18 @@ def _by_time(table: Table) -> Table:
     return replace(table, order=(time, subject, *others))
 
 
+# The columns of the lake's view, in the words of PostgreSQL's tables.
+CARRY_DAILY = Table(
+    name=CARRY_DAILY_VIEW.name,
+    row="a future at 08:00 UTC of a day",
+    columns=tuple(
+        replace(column, name="timestamp") if column.name == "ts" else column
+        for column in CARRY_DAILY_VIEW.columns
+    ),
+    key=("instrument", "timestamp"),
+    order=("timestamp", "instrument"),
+)
+
 LAKE_LOADS = Table(
     name="lake_loads",
     row="a partition that was loaded; delete its row to have it loaded again",
@@ -147,12 +161,14 @@ class Feed:
             piece.
         frame: turns the source's rows of one partition, and the instrument's expiry date (UTC, None
             for a perpetual or a table in one piece), into rows of the table.
+        view: of the lake whose rows it takes instead, all of them; `source` is what those are of.
     """
 
     table: Table
     source: Table
     kind: str | None
     frame: Callable[[pl.DataFrame, date | None], pl.DataFrame]
+    view: View | None = None
 
 
 def instruments_frame(rows: pl.DataFrame, _: date | None = None) -> pl.DataFrame:
@@ -200,6 +216,11 @@ def settlements_frame(rows: pl.DataFrame, _: date | None = None) -> pl.DataFrame
     return _by_time(SETTLEMENTS).cast(rows)
 
 
+def daily_frame(rows: pl.DataFrame, _: date | None = None) -> pl.DataFrame:
+    """Return the rows of `carry_daily`, from those of the lake's view of that name."""
+    return CARRY_DAILY.cast(rows.rename({"ts": "timestamp"}))
+
+
 FEEDS = (
     Feed(INSTRUMENTS, INSTRUMENTS, None, instruments_frame),
     Feed(PERPETUALS_OHLCV, CANDLES, "perpetual", perpetuals_frame),
@@ -208,6 +229,7 @@ FEEDS = (
     Feed(FUNDING_RATES, _by_time(FUNDING), None, funding_frame),
     Feed(DELIVERY_PRICES, _by_time(DELIVERIES), None, deliveries_frame),
     Feed(_by_time(SETTLEMENTS), _by_time(SETTLEMENTS), None, settlements_frame),
+    Feed(CARRY_DAILY, CANDLES, None, daily_frame, CARRY_DAILY_VIEW),
 )
 
 # The key serves one instrument over time. These serve all instruments at a time, and an expiry, for
@@ -218,6 +240,7 @@ RANGE_INDEXES: dict[str, tuple[str, ...]] = {
     FUTURES_BASIS_SPREAD.name: ("timestamp", "expiry_date"),
     FUNDING_RATES.name: ("timestamp",),
     SETTLEMENTS.name: ("settled_at",),
+    CARRY_DAILY.name: ("timestamp",),
 }
 
 TABLES: dict[str, Table] = {table.name: table for table in (*(f.table for f in FEEDS), LAKE_LOADS)}

@@ -77,6 +77,19 @@ def test_the_minute_before_is_shown_while_the_index_of_the_hour_is_still_to_come
         mark_built(where)
         found = basislake(None, "carry", "--lake", where.uri, "--json")
         assert {row["ts"] for row in found.json["carry"]} == {f"{shown:%Y-%m-%dT%H:%M:%S}Z"}
+    # `curve` shows the newest minute all the same, and how old the newest known index is.
+    printed = basislake(None, "curve", "--lake", where.uri, "--currency", "BTC").out
+    price = where.sql("SELECT arg_max(index_price, hour_end) FROM index_hourly "
+                      "WHERE index_name = 'btc_usd'").item()  # fmt: skip
+    assert (
+        f"the index of {END:%H:%M}Z is not stored; the newest known is {price:.12g} of" in printed
+    )
+    assert f"{END - 2 * HOUR:%Y-%m-%d %H:%M}Z, 120 minutes older" in printed
+    heading, *lines = (
+        line for line in printed.splitlines() if "annualised" in line or "BTC-" in line
+    )
+    place = heading.index("index annualised %") + len("index annualised %") - 1
+    assert [line[place] for line in lines] == ["-", "-"]
 
 
 def test_what_is_missing_is_named_below_the_table(carry_lake: Lake) -> None:

@@ -164,6 +164,7 @@ def test_views_of_carry_are_as_one_would_work_them_out(seed: int, gaps: float) -
         check_index_and_premium(ask, market)
         check_funding(ask, market)
         check_moments(ask, market, START + timedelta(hours=seed % 90, minutes=seed % 60))
+        check_days(ask, market)
 
 
 def check_realised(ask: Ask, market: Market) -> None:
@@ -229,6 +230,8 @@ def check_moments(ask: Ask, market: Market, moment: datetime) -> None:
         assert [row["instrument"] for row in found] == sorted(names, key=lambda n: (ends(n), n))
         for row in found:
             check_moment(row, market, minute)
+            told = "no settlement in the 24 hours before"
+            assert (told in row["reason"]) == (row["open_interest"] is None)
         closes = [market.closes.get((row["instrument"], ended)) for row in found]
         spreads = ask(f"FROM calendar_spreads('{minute}')").to_dicts()
         assert len(spreads) == max(0, len(found) - 1)
@@ -243,13 +246,41 @@ def check_moments(ask: Ask, market: Market, moment: datetime) -> None:
 
 
 def check_moment(row: Row, market: Market, minute: datetime) -> None:
+    """A row of `carry_at`."""
+    ended = minute + MINUTE
+    assert row["index_hour_end"] == ended.replace(minute=0)
+    check_figures(row, market, minute)
+    open_interest = [
+        position
+        for (of, at), position in market.settled.items()
+        if of == row["instrument"] and ended - DAY < at + timedelta(milliseconds=65) <= ended
+    ]
+    assert row["open_interest"] == (open_interest[-1] if open_interest else None)
+
+
+def check_days(ask: Ask, market: Market) -> None:
+    """Each row of `carry_daily`, of the minute that ends at its 08:00."""
+    rows = ask("FROM carry_daily").to_dicts()
+    assert {(row["instrument"], row["ts"]) for row in rows} == {
+        (name, at) for name, at in market.closes if name != PERPETUAL and at.hour == START.hour
+    }
+    assert len({(row["instrument"], row["ts"]) for row in rows}) == len(rows)
+    for row in rows:
+        check_figures(row, market, row["ts"] - MINUTE)
+        assert row["open_interest"] == market.settled.get((row["instrument"], row["ts"]))
+        told = "no settlement of the day"
+        assert (told in row["reason"]) == (row["open_interest"] is None)
+
+
+def check_figures(row: Row, market: Market, minute: datetime) -> None:
+    """What `carry_at` and `carry_daily` have in common."""
     ended = minute + MINUTE
     name, hour = row["instrument"], ended.replace(minute=0)
     future, perpetual = (market.closes.get((each, ended)) for each in (name, PERPETUAL))
     index = market.index.get(hour)
     days = (ends(name) - minute) / DAY
     assert (row["future_close"], row["perpetual_close"]) == (future, perpetual)
-    assert (row["index_price"], row["index_hour_end"]) == (index, hour)
+    assert row["index_price"] == index
     assert row["days_to_expiry"] == days
     for against, price in (("perpetual", perpetual), ("index", index)):
         basis = future and price and (future / price - 1) * 100
@@ -260,18 +291,12 @@ def check_moment(row: Row, market: Market, minute: datetime) -> None:
         assert row[f"{against}_apr_pct"] == close_to(expected)
     # No market here is older than 7 days.
     assert row["funding_7d_pct"] is None
-    open_interest = [
-        position
-        for (of, at), position in market.settled.items()
-        if of == name and ended - DAY < at + timedelta(milliseconds=65) <= ended
-    ]
-    assert row["open_interest"] == (open_interest[-1] if open_interest else None)
-    assert row["reason"] is not None
+    stored = sum(hour - 7 * DAY < at <= hour for at in market.paid)
+    assert f"{168 - stored} of 168 hours of funding are missing" in row["reason"]
     for told, value in (
         ("the future has no candle", future),
         ("the perpetual has no candle", perpetual),
         ("no index price of the hour", index),
-        ("no settlement in the 24 hours before", row["open_interest"]),
     ):
         assert (told in row["reason"]) == (value is None)
 
@@ -333,6 +358,15 @@ def test_trailing_funding_is_annualised_and_taken_from_the_basis(whole: Lake) ->
     # The settlement of this very 08:00 was sent after the end of the minute.
     assert (row["open_interest"], row["reason"]) == (None, "no settlement in the 24 hours before")
     assert (far["open_interest"], far["reason"]) == (7.0, None)
+    # The figures of the day are the same, and its open interest is that of this settlement.
+    days = {row["instrument"]: row for row in whole.sql("FROM carry_daily").to_dicts()
+            if row["ts"] == END}  # fmt: skip
+    for at, day, position in ((row, days["BTC-NEAR"], 25.0), (far, days["BTC-FAR"], 75.0)):
+        assert (day["open_interest"], day["reason"]) == (position, None)
+        others = set(day) - {"ts", "open_interest", "reason"}
+        assert {n: day[n] for n in others} == {
+            n: close_to(at[n]) if "funding" in n else at[n] for n in others
+        }
 
 
 def test_the_basis_of_a_day_is_weighted_three_ways(whole: Lake) -> None:
@@ -363,6 +397,49 @@ def test_without_an_open_interest_there_is_no_mean_weighted_by_it(tmp_path: Path
     assert (row["by_open_interest_pct"], row["without_open_interest"]) == (None, 2)
     assert (row["by_cost_pct"], row["cost"], row["open_interest"]) == (None, 0.0, None)
     assert row["equally_pct"] is not None
+
+
+_RATES = st.lists(
+    st.tuples(st.floats(-50, 50), st.floats(0, 1e9), st.floats(0, 1e9)), min_size=1, max_size=4
+)
+
+
+@examples(3)
+@example([[(5.0, 1.0, 0.0), (5.0, 3.0, 0.0)], [(5.0, 0.0, 2.0), (7.0, 0.0, 1e-9)]])
+@given(st.lists(_RATES, min_size=1, max_size=5))
+def test_weights_of_the_basis_of_a_day_sum_to_one(
+    days: list[list[tuple[float, float, float]]],
+) -> None:
+    """A mean of one rate is that rate, so a mean of rates moved by 1 is moved by 1 as well."""
+    rows: dict[str, list[Row]] = {n: [] for n in ("basis", "candles", "settlements", "instruments")}
+    expiry = END + 99 * DAY
+    # The rates of two coins differ by 1, and their weights do not.
+    for coin, more in (("BTC", 0.0), ("ETH", 1.0)):
+        names = [f"{coin}-{n}" for n in range(4)]
+        rows["instruments"] += [instrument(name, expiry) for name in names]
+        for day, quotes in enumerate(days):
+            at = START + day * DAY
+            for name, (rate, position, cost) in zip(names, quotes, strict=False):
+                quoted = basis_row(name, at - MINUTE, expiry, 1.0, annualised_pct=rate + more)
+                rows["basis"].append(quoted)
+                rows["candles"].append(candle(name, at - HOUR, 1.0, cost=cost))
+                rows["settlements"].append({
+                    "instrument": name, "settled_at": at + timedelta(milliseconds=65),
+                    "type": "settlement", "position": position, "mark_price": 1.0,
+                    "index_price": 1.0,
+                })  # fmt: skip
+    names = ("by_open_interest_pct", "by_cost_pct", "equally_pct")
+    with tempfile.TemporaryDirectory() as folder:
+        found = lake_of(Path(folder), **rows).sql("FROM weighted_basis_daily(7)").to_dicts()
+    by_coin = {coin: [r for r in found if r["coin"] == coin] for coin in ("BTC", "ETH")}
+    for quotes, own, other in zip(days, by_coin["BTC"], by_coin["ETH"], strict=True):
+        rates = [rate for rate, _, _ in quotes]
+        for name in names:
+            if own[name] is None:
+                assert other[name] is None
+            else:
+                assert other[name] == pytest.approx(own[name] + 1, rel=1e-9, abs=1e-9)
+                assert min(rates) - 1e-9 <= own[name] <= max(rates) + 1e-9
 
 
 @examples(5)

@@ -126,6 +126,13 @@ def test_the_declared_columns_are_those_of_the_contract() -> None:
         "settlements": [
             "instrument", "settled_at", "type", "position", "mark_price", "index_price",
         ],
+        "carry_daily": [
+            "coin", "instrument", "term", "expires_at", "timestamp", "days_to_expiry",
+            "future_close", "perpetual_close", "perpetual_basis_pct", "perpetual_apr_pct",
+            "index_price", "index_basis_pct", "index_apr_pct", "funding_7d_pct", "funding_30d_pct",
+            "less_funding_7d_pct", "less_funding_30d_pct", "open_interest", "future_traded",
+            "suspect", "reason",
+        ],
         "lake_loads": ["table", "partition", "digest", "rows", "lake_version", "loaded_at"],
     }  # fmt: skip
 

@@ -49,6 +49,7 @@ def test_what_the_ledger_knows_is_not_sent_again_unless_it_is_forgotten(lake: La
     assert todo.unchanged == {
         "instruments": 1, "perpetuals_ohlcv": 1, "futures_ohlcv": 2, "futures_basis_spread": 1,
         "funding_rates": 0, "delivery_prices": 0, "settlements": 0,
+        "carry_daily": 0,
     }  # fmt: skip
     forgotten = {key: entry.forgotten() for key, entry in entries.items()}
     everything = plan(wanted, digests(wanted), forgotten, [])

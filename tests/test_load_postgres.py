@@ -283,7 +283,10 @@ def test_parity_counts_both_sides_before_and_after_a_load(target: Target) -> Non
         ("perpetuals_ohlcv", 8, 0, 1, 0, None),
         ("futures_ohlcv", 16, 0, 2, 0, None),
         ("futures_basis_spread", 3, 0, 1, 0, None),
-        *((name, 0, 0, 0, 0, None) for name in ("funding_rates", "delivery_prices", "settlements")),
+        *(
+            (name, 0, 0, 0, 0, None)
+            for name in ("funding_rates", "delivery_prices", "settlements", "carry_daily")
+        ),
     ]
     target.load()
     after = parity(target.lake, target.uri, target.schema)

@@ -607,7 +607,7 @@ def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any])
     assert parity["is_equal"].all()
     assert set(parity["table_name"]) == {
         "instruments", "futures_ohlcv", "perpetuals_ohlcv", "futures_basis_spread",
-        "funding_rates", "delivery_prices", "settlements",
+        "funding_rates", "delivery_prices", "settlements", "carry_daily",
     }  # fmt: skip
     rows = dict(parity.select("table_name", "database_rows").iter_rows())
     assert rows["futures_basis_spread"] == where.snapshot(BASIS).rows == told["build"]["basis_rows"]

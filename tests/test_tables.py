@@ -7,7 +7,7 @@ from math import nan
 
 import pytest
 
-from basislake.columns import Column, Kind, texts
+from basislake.columns import Column, Kind, is_numeric, texts
 from basislake.fitting import Extent, Fitted, extent, fit, wrapped
 from basislake.tables import print_figures
 from lake import Lake
@@ -18,6 +18,24 @@ from tests.terminals import lines_on_a_terminal
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
 NOON = datetime(2024, 3, 1, 12, 30, 9, tzinfo=UTC)
 MINUTE = "2024-04-05T10:00Z"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "is_right"),
+    [
+        (Column("rate", decimals=2), [None, None], True),
+        (Column("close", Kind.EXACT), [None], True),
+        (Column("candles"), [None, 1], True),
+        (Column("name"), [None], False),
+        (Column("traded"), [True, None], False),
+    ],
+)
+def test_a_column_of_numbers_is_aligned_to_the_right_also_without_any(
+    column: Column,
+    values: list[object],
+    is_right: bool,  # noqa: FBT001
+) -> None:
+    assert is_numeric(column, values) == is_right
 
 
 @pytest.mark.parametrize(

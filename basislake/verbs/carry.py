@@ -7,7 +7,7 @@ from typing import Any
 import click
 import polars as pl
 
-from basislake.columns import Column
+from basislake.columns import Column, Kind
 from basislake.output import print_json, say
 from basislake.settings import check_exists
 from basislake.tables import print_table
@@ -44,7 +44,7 @@ _SHOWN = {
     "term": Column("term", rank=5),
     "expires_at": Column("expires", rank=6),
     "days_to_expiry": Column("days left", decimals=2),
-    "future_close": Column("future close", rank=3),
+    "future_close": Column("future close", Kind.EXACT, rank=3),
     "perpetual_basis_pct": Column("basis %", decimals=3, rank=4),
     "perpetual_apr_pct": Column("perpetual annualised %", decimals=2),
     "index_basis_pct": Column("index basis %", decimals=3, rank=4),

@@ -2,21 +2,25 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 import polars as pl
 
-from basislake.columns import Column
+from basislake.columns import Column, Kind
 from basislake.output import print_json, say
 from basislake.settings import check_exists
 from basislake.tables import print_table
 from ingest.selection import select
 from lake import Lake, duck
 from lake.counts import counted
-from lake.spans import floor_minute
+from lake.spans import MINUTE, floor_minute
+from lake.steps import HOURS
 from lake.tables import INSTRUMENTS
 from lake.views.curves import LOOK_BACK_DAYS, TERM_STRUCTURE, TERM_STRUCTURE_LATEST
+
+# By coin: the end of the hour, and the price.
+_Indexes: TypeAlias = Mapping[str, tuple[datetime, float]]
 
 _ABSENT = """
     SELECT base AS coin, instruments.instrument
@@ -26,18 +30,26 @@ _ABSENT = """
     WHERE kind = 'future' AND listed_at <= ts AND ts < instruments.expires_at
     ORDER BY coin, instruments.expires_at, instruments.instrument
 """
+# Of a coin whose minute has no index: the newest one known by its end.
+_NEWEST_INDEX = """
+    SELECT coin, max(hour_end) AS hour_end, arg_max(index_hourly.index_price, hour_end) AS price
+    FROM (SELECT DISTINCT coin, ts FROM shown WHERE index_price IS NULL) AS minutes
+    JOIN instruments ON base = coin AND kind = 'perpetual'
+    JOIN index_hourly ON index_name = price_index AND hour_end <= ts + INTERVAL 1 MINUTE
+    GROUP BY coin
+"""
 # What of a row is shown, and how; the first hidden in a narrow terminal have the highest rank.
 _SHOWN = {
     "instrument": Column("instrument"),
     "term": Column("term", rank=3),
     "expires_at": Column("expires", rank=4),
     "days_to_expiry": Column("days left", decimals=2),
-    "future_close": Column("future close"),
+    "future_close": Column("future close", Kind.EXACT),
     "basis": Column("basis"),
     "basis_pct": Column("basis %", decimals=3),
     "annualised_pct": Column("annualised %", decimals=2),
     "index_apr_pct": Column("index annualised %", decimals=2, rank=1),
-    "future_traded_minutes_ago": Column("traded minutes ago"),
+    "future_traded_minutes_ago": Column("traded minutes ago", decimals=0),
     "suspect": Column("suspect", rank=2),
 }
 
@@ -48,14 +60,14 @@ def curve(
     """See `basislake.commands.curve`; return the exit code."""
     check_exists(where)
     coins = select(currencies).currencies
-    found, absent = _ask(where, moment, coins)
+    found, absent, indexes = _ask(where, moment, coins)
     newest = found["ts"].max() if found.height else None
     if as_json:
         at = floor_minute(moment) if moment else newest
         without = absent["instrument"].to_list()
         print_json({"at": at, "curve": found.to_dicts(), "without_basis": without})
     else:
-        _show(found, absent)
+        _show(found, absent, indexes)
     if found.is_empty():
         say("No future has a basis there. `basislake status` shows what the lake holds.")
     return 1 if found.is_empty() else 0
@@ -63,8 +75,10 @@ def curve(
 
 def _ask(
     where: Lake, moment: datetime | None, coins: tuple[str, ...]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The curve of each coin, and the futures that were open then and have no basis."""
+) -> tuple[pl.DataFrame, pl.DataFrame, _Indexes]:
+    """The curve of each coin, the futures that were open then and have no basis, and the newest
+    known index of coins that lack that of the hour.
+    """
     # No text of the user's gets into a query: `select` lets only the known coins through, and a
     # time is written by its type.
     chosen = ", ".join(f"'{coin}'" for coin in coins)
@@ -75,35 +89,47 @@ def _ask(
     try:
         rows = duck.rows(connection, f"FROM {curve} {among} ORDER BY coin, expires_at, instrument")
         connection.register("shown", rows)
-        return rows, duck.rows(connection, _ABSENT)
+        indexes = {
+            row["coin"]: (row["hour_end"], row["price"])
+            for row in duck.rows(connection, _NEWEST_INDEX).to_dicts()
+        }
+        return rows, duck.rows(connection, _ABSENT), indexes
     finally:
         connection.close()
 
 
-def _show(found: pl.DataFrame, absent: pl.DataFrame) -> None:
+def _show(found: pl.DataFrame, absent: pl.DataFrame, indexes: _Indexes) -> None:
     for place, ((coin,), rows) in enumerate(found.group_by("coin", maintain_order=True)):
         if place:
             click.echo()
         names = absent.filter(coin=coin)["instrument"].to_list()
         note = f"Open futures without a basis in this minute: {', '.join(names)}." if names else ""
         print_table(
-            _title(rows.row(0, named=True)),
+            _title(rows.row(0, named=True), indexes.get(str(coin))),
             list(_SHOWN.values()),
             rows.select(*_SHOWN).rows(),
             note=note,
         )
 
 
-def _title(row: Mapping[str, Any]) -> str:
-    """The coin, the minute, and what is the same for each future: the perpetual."""
+def _title(row: Mapping[str, Any], newest: tuple[datetime, float] | None) -> str:
+    """The coin, the minute, and what is the same for each future: the perpetual and the index."""
     ago = row["perpetual_traded_minutes_ago"]
     untraded = f"not traded for {LOOK_BACK_DAYS} days"
     traded = untraded if ago is None else f"last traded {counted(ago, 'minute')} ago"
     perpetual = f"perpetual at {row['perpetual_close']:.12g}, {traded}"
     index = row["index_price"]
-    known = (
-        "index of the hour not stored"
-        if index is None
-        else (f"index at {index:.12g} in the last full hour")
-    )
+    known = _unknown(row["ts"], newest)
+    if index is not None:
+        known = f"index at {index:.12g} in the last full hour"
     return f"{row['coin']} at {row['ts']:%Y-%m-%d %H:%M}Z: {perpetual}; {known}"
+
+
+def _unknown(ts: datetime, newest: tuple[datetime, float] | None) -> str:
+    """Why there is no index, with the newest known one and how much older it is than the minute."""
+    lacking = f"the index of {HOURS.floor(ts + MINUTE):%H:%M}Z is not stored"
+    if newest is None:
+        return f"{lacking}, nor any before it; `basislake backfill` fetches funding, which has it"
+    hour_end, price = newest
+    age = counted((ts + MINUTE - hour_end) // MINUTE, "minute")
+    return f"{lacking}; the newest known is {price:.12g} of {hour_end:%Y-%m-%d %H:%M}Z, {age} older"

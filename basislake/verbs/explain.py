@@ -86,12 +86,20 @@ def _headline(found: Explanation) -> str:
 
 
 def _show_candles(sides: list[Side]) -> None:
-    columns = CANDLES.names[2:]
+    declared = CANDLES.columns[2:]
+    columns = [column.name for column in declared]
     rows: list[list[object]] = []
     for side in sides:
         for table, row in (("raw_candles", side.raw), ("candles", side.candle)):
             rows.append([side.instrument, table, *_cells(row, columns)])
-    numbers = [Column(name, Kind.EXACT, rank=_RANKS.get(name, 0)) for name in columns]
+    numbers = [
+        Column(
+            f"{column.name} ({column.unit})" if column.unit else column.name,
+            Kind.EXACT,
+            rank=_RANKS.get(column.name, 0),
+        )
+        for column in declared
+    ]
     print_table("Candles of the minute", ["instrument", "table", *numbers], rows)
 
 

@@ -9,6 +9,7 @@ import click
 from basislake.asof import opened
 from basislake.columns import Column, Kind
 from basislake.explain_carry import CarryExplanation, explain_carry
+from basislake.explain_curves import Maturity, explain_maturity, explain_spread
 from basislake.formulas import number
 from basislake.inputs import Input
 from basislake.output import print_json
@@ -18,6 +19,9 @@ from basislake.tables import paragraph, print_table
 from basislake.verbs.explain import fetch_line, show_formula, show_made, value_text
 from lake import Lake
 from lake.counts import counted
+from lake.table import Column as Declared
+from lake.table import Type
+from lake.tables import TABLES
 
 # Of a formula of many rows the first and the last are shown; `--json` has all.
 _SHOWN = 3
@@ -30,12 +34,19 @@ def explain(
     where: Lake,
     as_of: int | datetime | None,
     *,
+    maturity: tuple[int, str, str],
     as_json: bool,
 ) -> int:
     """See `basislake.commands.explain`; return the exit code."""
     check_exists(where)
+    name = instrument.strip().upper()
     with opened(where, as_of) as still:
-        found = explain_carry(still, of, instrument.strip().upper(), time)
+        if of == "spread":
+            found = explain_spread(still, name, time)
+        elif of == "maturity":
+            found = explain_maturity(still, name, time, Maturity(*maturity))
+        else:
+            found = explain_carry(still, of, name, time)
     if as_json:
         print_json(found)
     else:
@@ -45,6 +56,7 @@ def explain(
 
 def _show(found: CarryExplanation) -> None:
     paragraph(_headline(found))
+    paragraph(f"The row: {found.query}")
     click.echo()
     show_formula(
         found.formula,
@@ -80,7 +92,7 @@ def _show_closes(sides: Iterable[Side]) -> None:
         ]
         for side in sides
     ]
-    close = Column("close", Kind.EXACT)
+    close = Column("close (quote per base)", Kind.EXACT)
     columns: list[str | Column] = ["instrument", "minute", close, "traded", "coverage", "reason"]
     print_table("Closes", columns, rows)
 
@@ -89,27 +101,39 @@ def _show_input(given: Input) -> None:
     span = f"after {given.start:%Y-%m-%d %H:%M}Z, to {given.end:%Y-%m-%d %H:%M}Z"
     count = f"{len(given.rows):,} of {counted(given.expected, 'row')}"
     title = f"{given.name}: {count} of `{given.table}`, {given.subject}, {span}"
-    if not given.rows:
-        paragraph(title)
+    if given.rows:
+        _show_rows(given, title)
     else:
-        names = [name for name in given.rows[0] if name not in ("instrument", "index_name")]
-        columns = [
-            Column(name, Kind.MEASURE if isinstance(given.rows[0][name], float) else Kind.PLAIN)
-            for name in names
-        ]
-        rows = [[value_text(row[name]) for name in names] for row in given.rows]
-        left_out = len(rows) - 2 * _SHOWN
-        shown = rows if left_out <= 0 else [*rows[:_SHOWN], *rows[-_SHOWN:]]
-        more = f"{counted(left_out, 'row')} between them; `--json` has all." if left_out > 0 else ""
-        if given.table == "funding" and len(rows) > 1:
-            total = math.fsum(row["interest_1h"] for row in given.rows)
-            more = f"{more} interest_1h adds up to {number(total)}.".strip()
-        print_table(title, columns, shown, note=more)
+        paragraph(title)
     for line in given.missing:
         paragraph(f"Missing: {line}.")
     for row in given.rejected:
         paragraph(f"Rejected: {row['ts']:%Y-%m-%d %H:%M}Z, for it broke {', '.join(row['rules'])}.")
     click.echo()
+
+
+def _show_rows(given: Input, title: str) -> None:
+    """The first rows and the last, with their units, and how to see those between."""
+    known = {column.name: column for column in TABLES[given.table].columns}
+    names = [name for name in given.rows[0] if name not in ("instrument", "index_name")]
+    columns = [_titled(known[name]) for name in names]
+    rows = [[value_text(row[name]) for name in names] for row in given.rows]
+    left_out = len(rows) - 2 * _SHOWN
+    notes = []
+    if left_out > 0:
+        rows = [*rows[:_SHOWN], *rows[-_SHOWN:]]
+        between = f"{counted(left_out, 'row')} between these {2 * _SHOWN} left out"
+        notes.append(f"{between}; --json lists all {len(given.rows):,}.")
+    if given.table == "funding" and len(given.rows) > 1:
+        total = math.fsum(row["interest_1h"] for row in given.rows)
+        notes.append(f"interest_1h adds up to {number(total)}.")
+    print_table(title, columns, rows, note=" ".join(notes))
+
+
+def _titled(column: Declared) -> Column:
+    """A column of a table with its unit in the heading."""
+    title = f"{column.name} ({column.unit})" if column.unit else column.name
+    return Column(title, Kind.MEASURE if column.type is Type.FLOAT else Kind.PLAIN)
 
 
 def _show_calls(found: CarryExplanation) -> None:

@@ -9,6 +9,7 @@ from lake.views.carry import CARRY_AT
 from lake.views.completeness import GAPS, UNMATCHED
 from lake.views.continuous import CONTINUOUS, CONTINUOUS_BETWEEN, ROLLS
 from lake.views.curves import TERM_STRUCTURE, TERM_STRUCTURE_LATEST
+from lake.views.daily import CARRY_DAILY
 from lake.views.declaration import Parameter, View
 from lake.views.fronts import (
     BACK_ADJUSTED_BY,
@@ -63,6 +64,7 @@ VIEWS: tuple[View, ...] = (
     CALENDAR_SPREADS,
     OPEN_INTEREST_DAILY,
     WEIGHTED_BASIS_DAILY,
+    CARRY_DAILY,
 )
 
 

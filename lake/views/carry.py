@@ -1,4 +1,4 @@
-"""The view of every open future's carry at one minute."""
+"""The view of every open future's carry at one minute, and what that of each day has in common."""
 
 from lake.table import Column, Type
 from lake.tables import CANDLES, INSTRUMENTS
@@ -22,7 +22,7 @@ def _rate(name: str, meaning: str, unit: str = "percent a year") -> Column:
     return Column(name, Type.FLOAT, meaning, unit, nullable=True)
 
 
-_COLUMNS = (
+COLUMNS = (
     COIN,
     *columns_of(INSTRUMENTS, "instrument", "term"),
     Column("expires_at", Type.TIME, "expiry, exclusive", "UTC"),
@@ -76,6 +76,41 @@ def _lacking(days: int) -> str:
     )
 
 
+def figures_ctes(unsettled: str) -> str:
+    """SQL of the relation `figures`, by way of `compared` and `rated`: the rows of `joined` with
+    the basis, its annual rates, those less funding, and the reason of what is missing.
+
+    Args:
+        unsettled: the reason where there is no open interest.
+    """
+    less = ", ".join(
+        f"perpetual_apr_pct - funding_{n}d_pct AS less_funding_{n}d_pct" for n in TRAILING_DAYS
+    )
+    return f"""compared AS (
+            SELECT *,
+                   (future_close - perpetual_close) / perpetual_close * 100 AS perpetual_basis_pct,
+                   (future_close - index_price) / index_price * 100 AS index_basis_pct
+            FROM joined
+        ), rated AS (
+            SELECT *, {annualised("perpetual_basis_pct", "days_to_expiry")} AS perpetual_apr_pct,
+                   {annualised("index_basis_pct", "days_to_expiry")} AS index_apr_pct
+            FROM compared
+        ), figures AS (
+            SELECT *, {less},
+                   nullif(concat_ws('; ',
+                       CASE WHEN future_close IS NULL THEN 'the future has no candle' END,
+                       CASE WHEN perpetual IS NULL THEN 'its coin has no perpetual'
+                            WHEN perpetual_close IS NULL THEN 'the perpetual has no candle' END,
+                       CASE WHEN index_price IS NULL THEN 'no index price of the hour' END,
+                       CASE WHEN days_to_expiry * 24 <= 1
+                            THEN 'no annual rate of 60 minutes or less' END,
+                       {", ".join(map(_lacking, TRAILING_DAYS))},
+                       CASE WHEN open_interest IS NULL THEN '{unsettled}' END
+                   ), '') AS reason
+            FROM rated
+        )"""
+
+
 CARRY_AT = View(
     name="carry_at",
     meaning="Every open future in the minute that holds one moment: basis, funding, open interest.",
@@ -96,7 +131,7 @@ CARRY_AT = View(
         "Tables `instruments`, `candles` (suspect ones as well), `funding` and `settlements`; "
         "`basislake carry` prints it. Fees, collateral and borrowing are not in it."
     ),
-    columns=_COLUMNS,
+    columns=COLUMNS,
     sql=f"""
         WITH futures AS (
             SELECT futures.base AS coin, futures.instrument, futures.term, futures.expires_at,
@@ -132,9 +167,7 @@ CARRY_AT = View(
             GROUP BY instrument
         ), joined AS (
             SELECT futures.*, own.close AS future_close, other.close AS perpetual_close,
-                   (own.close - other.close) / other.close * 100 AS perpetual_basis_pct,
-                   index_price, (own.close - index_price) / index_price * 100 AS index_basis_pct,
-                   paid.* EXCLUDE (instrument), open_interest, settled_at,
+                   index_price, paid.* EXCLUDE (instrument), open_interest, settled_at,
                    own.traded AS future_traded, own.suspect OR other.suspect AS suspect
             FROM futures
             LEFT JOIN closes AS own ON own.instrument = futures.instrument
@@ -142,30 +175,8 @@ CARRY_AT = View(
             LEFT JOIN index_hourly ON index_name = price_index AND hour_end = index_hour_end
             LEFT JOIN paid ON paid.instrument = perpetual
             LEFT JOIN settled ON settled.instrument = futures.instrument
-        ), rated AS (
-            SELECT *, {annualised("perpetual_basis_pct", "days_to_expiry")} AS perpetual_apr_pct,
-                   {annualised("index_basis_pct", "days_to_expiry")} AS index_apr_pct
-            FROM joined
-        ), figures AS (
-            SELECT *,
-                   {", ".join(
-                       f"perpetual_apr_pct - funding_{n}d_pct AS less_funding_{n}d_pct"
-                       for n in TRAILING_DAYS
-                   )},
-                   nullif(concat_ws('; ',
-                       CASE WHEN future_close IS NULL THEN 'the future has no candle' END,
-                       CASE WHEN perpetual IS NULL THEN 'its coin has no perpetual'
-                            WHEN perpetual_close IS NULL THEN 'the perpetual has no candle' END,
-                       CASE WHEN index_price IS NULL THEN 'no index price of the hour' END,
-                       CASE WHEN days_to_expiry * 24 <= 1
-                            THEN 'no annual rate of 60 minutes or less' END,
-                       {", ".join(map(_lacking, TRAILING_DAYS))},
-                       CASE WHEN open_interest IS NULL
-                            THEN 'no settlement in the 24 hours before' END
-                   ), '') AS reason
-            FROM rated
-        )
-        SELECT {", ".join(column.name for column in _COLUMNS)}
+        ), {figures_ctes("no settlement in the 24 hours before")}
+        SELECT {", ".join(column.name for column in COLUMNS)}
         FROM figures
         ORDER BY coin, expires_at, instrument
     """,

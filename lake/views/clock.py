@@ -1,4 +1,4 @@
-"""Times in the SQL of views: lengths in microseconds, and the exchange's day.
+"""Times and rates in the SQL of views: lengths in microseconds, and the exchange's day.
 
 Whole numbers, since DuckDB's functions of times with a zone ask a calendar for every row.
 """
@@ -13,6 +13,9 @@ DAY_STARTS_US = DAY_STARTS_AT_HOUR * HOUR_US
 LAST_MINUTE_US = DAY_STARTS_US - MINUTE_US
 HOURS_PER_YEAR = 8760
 DAYS_PER_YEAR = 365
+# Rates of funding as exact decimals: a sum of them is the same in any order, and a difference of
+# running sums is as exact as a sum of the hours between.
+EXACT = "DECIMAL(38, 24)"
 
 
 def start_of_day(microseconds: str) -> str:

@@ -6,6 +6,7 @@ from lake.views.clock import (
     DAY_STARTS_US,
     DAY_US,
     DAYS_PER_YEAR,
+    EXACT,
     HOUR_US,
     LAST_MINUTE_US,
     MINUTE_US,
@@ -20,10 +21,6 @@ def _price(name: str, meaning: str) -> Column:
 def _percent(name: str, meaning: str, unit: str = "percent of the perpetual_close") -> Column:
     return Column(name, Type.FLOAT, meaning, unit, nullable=True)
 
-
-# Funding between two hours is a difference of running sums. They are exact decimals, so that the
-# difference is as exact as a sum of those hours alone.
-_EXACT = "DECIMAL(38, 24)"
 
 REALISED_CARRY = View(
     name="realised_carry",
@@ -88,7 +85,7 @@ REALISED_CARRY = View(
         ), paid AS MATERIALIZED (
             SELECT instrument, epoch_us(hour_end) AS end_us,
                    count(*) OVER earlier AS hours,
-                   sum(CAST(interest_1h AS {_EXACT})) OVER earlier AS total
+                   sum(CAST(interest_1h AS {EXACT})) OVER earlier AS total
             FROM funding
             WINDOW earlier AS (PARTITION BY instrument ORDER BY hour_end)
         ), inputs AS (
