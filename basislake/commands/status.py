@@ -13,8 +13,8 @@ from basislake.options import json_option, lake_option, target_options, wide_opt
 @click.option(
     "--exact",
     is_flag=True,
-    help="Count the rows in the tables of PostgreSQL, which reads them; by default status shows the "
-    "rows that its table lake_loads records",
+    help="Count the rows in the tables of PostgreSQL, which reads them; by default the rows are "
+    "those that its table lake_loads records",
 )
 @wide_option
 @json_option

@@ -124,7 +124,7 @@ def _show_intervals(
     more = len(intervals) - len(rows)
     print_table(title, ["instrument", "start", "end", "minutes"], rows)
     if more:
-        click.echo(f"And {counted(more, 'interval')} more; `--json` lists all.")
+        paragraph(f"And {counted(more, 'interval')} more; `--json` lists all.")
     if note:
         paragraph(note)
     if command:
@@ -134,9 +134,9 @@ def _show_intervals(
 
 def _show_database(found: Mapping[str, Any]) -> None:
     if found["database_error"]:
-        click.echo("PostgreSQL: cannot be asked.")
+        paragraph("PostgreSQL: cannot be asked.")
         return
     if found["database"] is None:
-        click.echo("PostgreSQL: nothing loaded yet; `basislake load` does it.")
+        paragraph("PostgreSQL: nothing loaded yet; `basislake load` does it.")
         return
     show_database(found["database"])
