@@ -19,12 +19,16 @@ def _words(text: str) -> frozenset[str]:
 
 # Options of the client of every store, by kind, without the prefix of a store. A store's variables
 # of the environment set them, too: `AWS_TIMEOUT`.
-_FLAGS = _words("""allow_http allow_invalid_certificates http1_only http2_only http2_keep_alive_while_idle
+_FLAGS = _words(
+    """allow_http allow_invalid_certificates http1_only http2_only http2_keep_alive_while_idle
     randomize_addresses virtual_hosted_style_request unsigned_payload imdsv1_fallback s3_express
     skip_signature disable_tagging sse_bucket_key_enabled use_emulator use_azure_cli
-    use_fabric_endpoint""")
-_DURATIONS = _words("""timeout connect_timeout read_timeout pool_idle_timeout http2_keep_alive_interval
-    http2_keep_alive_timeout""")
+    use_fabric_endpoint"""
+)
+_DURATIONS = _words(
+    """timeout connect_timeout read_timeout pool_idle_timeout http2_keep_alive_interval
+    http2_keep_alive_timeout"""
+)
 _COUNTS = frozenset({"pool_max_idle_per_host", "http2_max_frame_size"})
 # Those of delta-rs itself, which it does not take from the environment.
 _RETRY_DURATIONS = frozenset(
@@ -33,10 +37,11 @@ _RETRY_DURATIONS = frozenset(
 _RETRIES = "max_retries"
 _RETRY_COUNTS = frozenset({_RETRIES, "object_store_concurrency_limit"})
 _RETRY_NUMBERS = frozenset({"backoff_config.base"})
-# Texts: names, addresses, keys and words.
 _URLS = frozenset({"proxy_url"})
 _CONDITIONAL_PUT = frozenset({"conditional_put"})
-_TEXTS = _words("""default_content_type proxy_ca_certificate proxy_excludes user_agent
+# Names, addresses, keys and words.
+_TEXTS = _words(
+    """default_content_type proxy_ca_certificate proxy_excludes user_agent
     allow_unsafe_rename mount_allow_unsafe_rename s3_allow_unsafe_rename s3_locking_provider
     delta_dynamo_table_name endpoint_url_dynamodb region_dynamodb access_key_id_dynamodb
     secret_access_key_dynamodb session_token_dynamodb
@@ -53,7 +58,8 @@ _TEXTS = _words("""default_content_type proxy_ca_certificate proxy_excludes user
     authority_host sas_key sas_token bearer_token scope msi_endpoint identity_endpoint object_id
     msi_resource_id federated_token_file container_name container fabric_token_service_url
     fabric_workload_host fabric_session_token fabric_cluster_identifier credential_type
-    encryption_key""")
+    encryption_key"""
+)
 _PREFIXES = ("aws_", "google_", "azure_storage_", "azure_")
 
 _BOOLEANS = _words("1 true on yes y 0 false off no n")
