@@ -37,9 +37,9 @@ _USAGE = 2
 
 # What to do where the exchange cannot be reached.
 _UNREACHABLE = (
-    "See to the network, and to a proxy (HTTPS_PROXY) where there is one; BASISLAKE_EXCHANGE_URL\n"
-    "and BASISLAKE_HISTORY_URL give other addresses. What is stored needs no network, for example"
-    "\n`basislake instruments --offline`; `basislake exchange` serves a simulated exchange."
+    "See to the network, and to a proxy (HTTPS_PROXY) where there is one; BASISLAKE_EXCHANGE_URL "
+    "and BASISLAKE_HISTORY_URL give other addresses. What is stored needs no network, for example "
+    "`basislake instruments --offline`; `basislake exchange` serves a simulated exchange."
 )
 _SAFE = "What was committed is safe; the same command does what is left."
 # Verbs that work for long, and write down in a log at once that they have begun.
@@ -220,14 +220,12 @@ def _run(given: list[str], interruptions: Interruptions) -> int:
 
 
 def _show(error: click.ClickException) -> None:
-    """Write click's words of wrong usage, in a log each line as one."""
-    if not SCREEN.is_log:
-        error.show()
-        return
+    """Write click's words of wrong usage, each line as a message; a log has no empty ones."""
     text = io.StringIO()
     error.show(file=text)
-    for line in filter(None, text.getvalue().splitlines()):
-        say(line)
+    for line in text.getvalue().splitlines():
+        if line or not SCREEN.is_log:
+            say(line)
 
 
 def _asks_help(given: Collection[str]) -> bool:

@@ -20,7 +20,7 @@ _RAW_BYTES = CANDLES.bytes_per_row
 BASIS = (
     f"Estimated by bytes a candle: {_RAW_BYTES:g} raw; in the lake "
     f"{_RAW_BYTES + _CURATED_BYTES['future']:.0f} of a future, "
-    f"{_RAW_BYTES + _CURATED_BYTES['perpetual']:.0f} of a\n  perpetual; in PostgreSQL, with "
+    f"{_RAW_BYTES + _CURATED_BYTES['perpetual']:.0f} of a perpetual; in PostgreSQL, with "
     f"keys, {_DATABASE_BYTES['future']:.0f} and {_DATABASE_BYTES['perpetual']:.0f}."
 )
 

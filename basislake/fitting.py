@@ -1,15 +1,11 @@
-"""Which columns of a table fit a terminal, how wide each one is, and where prose wraps; pure."""
+"""Which columns of a table fit a terminal, and how wide each one is; pure."""
 
-import re
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
 
 GAP = 2
-_COMMAND = re.compile(r"`[^`]*`")
-_HARD_SPACE = "\N{NO-BREAK SPACE}"
 # A cell of several words is not made narrower than this, so that few words stand alone.
 _LEAST_PROSE = 20
 
@@ -80,27 +76,6 @@ def fit(extents: Sequence[Extent], available: int | None, *, may_hide: bool) -> 
             break
         widths[max(wrapped, key=lambda place: widths[place])] -= 1
     return Fitted(widths, [place for place in range(len(extents)) if place not in shown])
-
-
-def wrapped(text: str, available: int | None) -> str:
-    """Return a line of prose broken between words, but not within a command in backticks.
-
-    Args:
-        text: one line; blanks at its start begin every line.
-        available: characters of a line; None where it is not broken.
-    """
-    if available is None:
-        return text
-    indent = text[: len(text) - len(text.lstrip())]
-    whole = _COMMAND.sub(lambda found: found[0].replace(" ", _HARD_SPACE), text)
-    lines = textwrap.wrap(
-        whole,
-        available,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return "\n".join(lines).replace(_HARD_SPACE, " ")
 
 
 def _total(widths: Iterable[int]) -> int:

@@ -11,9 +11,8 @@ import polars as pl
 from basislake.columns import Column, Kind
 from basislake.holdings import Holdings
 from basislake.output import age, called, percent, size
-from basislake.pasting import pasted
 from basislake.retry import retry_arguments
-from basislake.tables import bar, console, heading, line_length, print_table
+from basislake.tables import bar, console, print_commands, print_table
 from ingest.datasets import DATASETS
 from ingest.standing import Amounts, State, summed
 from lake.counts import counted
@@ -296,11 +295,11 @@ def show_next(steps: Sequence[Next], lake_flags: str, database_flags: str) -> No
     if not steps:
         console(sys.stdout).print("Nothing is left to do.", style="green")
         return
-    heading("Next")
+    commands = []
     for arguments, why in steps:
         flags = lake_flags + (database_flags if arguments in _LOADING else "")
-        command = pasted(f"{called()} {arguments}{flags}", line_length())
-        click.echo(f"{command}\n      {why}")
+        commands.append((f"{called()} {arguments}{flags}", why))
+    print_commands("Next", commands)
 
 
 def _coin(row: Mapping[str, Any]) -> list[object]:

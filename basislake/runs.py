@@ -8,7 +8,7 @@ import click
 
 from basislake.columns import Column, Kind
 from basislake.output import duration
-from basislake.tables import print_table
+from basislake.tables import paragraph, print_table
 from ingest.runs import STUCK
 from lake.counts import counted
 
@@ -26,9 +26,9 @@ def show_running(running: Sequence[Mapping[str, Any]]) -> None:
         running: records of runs, see `ingest.runs`.
     """
     for record in running:
-        click.echo(running_line(record))
+        paragraph(running_line(record))
         if isinstance(record.get("follow"), Mapping):
-            click.echo(following_line(record["follow"]))
+            paragraph(following_line(record["follow"]))
     if running:
         click.echo()
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from basislake.wrapping import wrapped
+
 _BAD, _ODD, _NEUTRAL = {"fg": "red", "bold": True}, {"fg": "yellow"}, {"fg": "cyan"}
 _ERRORS = ("Error", "Failed", "Refused", "Damaged", "Problem")
 _WARNINGS = ("Warning", "Missing", "Changed", "Rate limited", "Waiting")
@@ -51,10 +53,12 @@ class Screen:
         with self._lock:
             if self.is_log:
                 click.echo(log_lines(self._now(), message), err=True)
-            elif self._progress:
-                click.echo(f"{_ERASE}{_styled(message)}\n{self._progress}", err=True, nl=False)
+                return
+            text = _styled(_fitting(message, shutil.get_terminal_size().columns))
+            if self._progress:
+                click.echo(f"{_ERASE}{text}\n{self._progress}", err=True, nl=False)
             else:
-                click.echo(_styled(message), err=True)
+                click.echo(text, err=True)
 
     def show_progress(self, line: str, *, is_last: bool) -> None:
         """Write a progress line in place of the one before; the last one stays."""
@@ -89,6 +93,14 @@ def log_lines(at: datetime, message: str) -> str:
     text = rest.lstrip() if colon and label in _LEVEL_LABELS else message
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "\n".join(f"{at:%Y-%m-%dT%H:%M:%SZ} {level} {line}" for line in lines)
+
+
+def _fitting(message: str, columns: int) -> str:
+    """A message broken between words, except on lines that begin with a blank: these are commands,
+    to be pasted.
+    """
+    lines = message.split("\n")
+    return "\n".join(line if line.startswith(" ") else wrapped(line, columns) for line in lines)
 
 
 def _styled(message: str) -> str:

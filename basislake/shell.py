@@ -18,6 +18,7 @@ from basislake.endings import Ended
 from basislake.examples import EXAMPLES, MARK, text_of
 from basislake.output import say
 from basislake.screen import SCREEN
+from basislake.tables import paragraph
 from basislake.verbs.sql import print_rows
 from lake import duck
 from lake.batches import newest_batch
@@ -120,9 +121,8 @@ def _show_help() -> None:
         click.echo(
             click.wrap_text(f"{title}: {', '.join(names)}", width=78, subsequent_indent="  ")
         )
-    click.echo(
-        "\nDESCRIBE basis; shows the columns of a table or view, docs/tables.md their meaning."
-    )
+    click.echo()
+    paragraph("DESCRIBE basis; shows the columns of a table or view, docs/tables.md their meaning.")
 
 
 def _names() -> Iterator[tuple[str, list[str]]]:

@@ -1,4 +1,4 @@
-"""What a lake and its database hold, gathered as plain values for `status`."""
+"""What a lake holds, gathered as plain values for `status`."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -29,7 +29,6 @@ from lake.tables import (
     RAW_CANDLES,
     RECORDS,
 )
-from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 
 _RUNS = 10
 
@@ -141,25 +140,3 @@ def is_behind(where: Lake) -> bool:
     fetched = max(where.snapshot(table).counter(BATCH) for table in (ASKS, RECORDS))
     has_rows = any(where.snapshot(table).files for table in (RAW_CANDLES, *RAW_CARRY))
     return has_rows and (build is None or build[BATCH] != fetched)
-
-
-def database_status(
-    where: Lake, uri: str, schema: str = DEFAULT_SCHEMA, lock_wait_s: float = LOCK_WAIT_S
-) -> dict[str, Any]:
-    """Return each table in the lake and in the database: `{table: {lake, database, behind,
-    equal}}`.
-
-    `lake` and `database` are rows; `behind` counts partitions whose content is not what was loaded
-    last; `equal` tells whether the rows are as many and no partition is behind.
-    """
-    from load.preview import parity  # noqa: PLC0415  (the driver takes a moment)
-
-    return {
-        row.table: {
-            "lake": row.lake_rows,
-            "database": row.database_rows,
-            "behind": row.behind,
-            "equal": row.is_equal,
-        }
-        for row in parity(where, uri, schema, lock_wait_s)
-    }

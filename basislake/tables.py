@@ -13,9 +13,11 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from basislake.columns import Column, Kind, is_numeric, texts
-from basislake.fitting import GAP, extent, fit, wrapped
+from basislake.fitting import GAP, extent, fit
 from basislake.options import IS_WIDE
 from basislake.output import size
+from basislake.pasting import pasted
+from basislake.wrapping import wrapped
 from lake.counts import counted
 
 _BAR_CELLS = 14
@@ -134,6 +136,19 @@ def paragraph(text: str) -> None:
     """Print prose on stdout; on a terminal its lines are broken between words."""
     available = line_length()
     click.echo("\n".join(wrapped(line, available) for line in text.splitlines()))
+
+
+def print_commands(title: str, commands: Iterable[tuple[str, str]]) -> None:
+    """Print commands on stdout, each on lines of its own, to be pasted.
+
+    Args:
+        title: above them.
+        commands: each with what it does.
+    """
+    heading(title)
+    for command, why in commands:
+        click.echo(pasted(command, line_length()))
+        paragraph(f"      {why}")
 
 
 def print_figures(title: str, figures: Mapping[str, object]) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from lake.endpoints import check_endpoint
+from lake.endpoints import PREFIXES, check_endpoint
 from lake.errors import UsageError
+from lake.store_options import check_options
 from lake.urls import is_local
 
 # delta-rs takes a path for a URL in places, so these would mean another folder, or no history.
@@ -71,8 +72,8 @@ def address_of(
         environment: environment variables.
 
     Raises:
-        UsageError: no lake can be there, the text holds credentials, or the store's endpoint cannot
-            be used.
+        UsageError: no lake can be there, the text holds credentials, or the store's endpoint or
+            another option cannot be used.
     """
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
@@ -91,9 +92,12 @@ def address_of(
             "s3://bucket/prefix."
         )
     if is_local(text):
+        check_options(options or {}, environment, None)
         return _folder(text, options or {})
     address = _store(text, options or {})
-    check_endpoint(address.uri.partition(":")[0], address.options, environment)
+    scheme = address.uri.partition(":")[0]
+    check_options(address.options, environment, PREFIXES.get(scheme))
+    check_endpoint(scheme, address.options, environment)
     return address
 
 

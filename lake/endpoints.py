@@ -8,7 +8,7 @@ from lake.errors import UsageError
 from lake.urls import is_base
 
 # Prefix of the settings of each kind of store, by the scheme of its addresses.
-_PREFIXES = {
+PREFIXES = {
     "s3": "AWS_",
     "s3a": "AWS_",
     "gs": "GOOGLE_",
@@ -32,7 +32,7 @@ def check_endpoint(scheme: str, options: Mapping[str, str], environment: Mapping
     Raises:
         UsageError: it names the setting, and never shows a password.
     """
-    if (prefix := _PREFIXES.get(scheme)) is None:
+    if (prefix := PREFIXES.get(scheme)) is None:
         return
     settings = {name: text for name, text in environment.items() if name.startswith(prefix)}
     given = {prefix + name.upper().removeprefix(prefix): text for name, text in options.items()}

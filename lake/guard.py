@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import polars as pl
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from lake.errors import ConflictError, DamagedError, LakeError
+from lake.errors import ConflictError, DamagedError, LakeError, UsageError
 from lake.scan import scan_paths
-from lake.store_errors import plain
+from lake.store_errors import is_of_setting, plain
 from lake.table import Table
 from lake.tables import CURATED
 from lake.urls import is_local
@@ -43,7 +43,8 @@ def explained(what: str) -> Iterator[None]:
     except CommitFailedError as exc:
         raise ConflictError(f"{what}: another writer was faster. Run the command again.") from exc
     except _of_libraries() as exc:
-        raise LakeError(f"{what}: {plain(str(exc)).rstrip('.')}.") from exc
+        kind = UsageError if is_of_setting(str(exc)) else LakeError
+        raise kind(f"{what}: {plain(str(exc)).rstrip('.')}.") from exc
 
 
 @contextmanager
@@ -67,6 +68,8 @@ def reading(
         yield
     except _of_reading() as exc:
         told = plain(str(exc)).rstrip(".")
+        if is_of_setting(str(exc)):
+            raise UsageError(f"{what}: {told}.") from exc
         path = _unreadable(table, uri, paths, options) if _is_damage(exc, uri) else None
         if path is None:
             raise LakeError(f"{what}: {told}. Reading changed nothing.") from exc

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 
 from lake.files import DataFile, has_misleading_folder, partition_of
+from lake.store_options import for_polars
 from lake.table import BATCH, Table
 
 
@@ -73,7 +74,7 @@ def _scan(
         hive_partitioning=hive_schema is not None,
         hive_schema=hive_schema,
         glob=False,
-        storage_options=dict(options) or None,
+        storage_options=for_polars(options),
         # What delta-rs takes from the environment, Polars does too; no other library is asked.
         credential_provider=None,
     )

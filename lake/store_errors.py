@@ -18,7 +18,11 @@ _BRANCHES = re.compile(r"\s*[↳\n]\s*")
 # What follows is known only of stores; a path on disk may hold the same words.
 _OF_STORE = re.compile(
     r"Generic (S3|GCS|MicrosoftAzure|HTTP client|Config) error|loading credentials"
-    r"|credential provider"
+    r"|credential provider|Failed to parse config"
+)
+# What a library cannot read of the settings themselves.
+_OF_SETTING = re.compile(
+    "Generic Config error|Generic HTTP client error: builder error|Failed to parse config"
 )
 # A store's answer, of which people need the code and the sentence.
 _ANSWER = re.compile(r"<\?xml.*?<Code>(.*?)</Code>.*?<Message>(.*?)</Message>.*</Error>")
@@ -65,10 +69,11 @@ _KNOWN = (
         ),
     ),
     (
-        re.compile("Generic Config error|Generic HTTP client error: builder error"),
+        _OF_SETTING,
         (
             "a setting of the store cannot be used: {message}. Nothing was read or stored. See the "
-            "environment for what begins with AWS_, GOOGLE_ or AZURE_, and for proxies"
+            "storage options, and the environment for what begins with AWS_, GOOGLE_ or AZURE_, "
+            "and for proxies"
         ),
     ),
 )
@@ -84,8 +89,13 @@ def plain(message: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return what a library says of a store on one line, without colours and without any secret of
     the environment; where that is known, in our words, with what to do about it.
     """
-    message = masked(_BRANCHES.sub(": ", _ESCAPES.sub("", message)).strip(": "), environment)
+    message = masked(_on_one_line(message), environment)
     return _known(message, environment) if _OF_STORE.search(message) else message
+
+
+def is_of_setting(message: str) -> bool:
+    """Return whether a library refuses a setting of the store, which the user has to correct."""
+    return bool(_OF_SETTING.search(_on_one_line(message)))
 
 
 def masked(message: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -95,6 +105,10 @@ def masked(message: str, environment: Mapping[str, str] = os.environ) -> str:
         if is_secret and len(value) >= _SHORTEST_SECRET:
             message = message.replace(value, f"({name})")
     return _LOGIN.sub("//***@", message)
+
+
+def _on_one_line(message: str) -> str:
+    return _BRANCHES.sub(": ", _ESCAPES.sub("", message)).strip(": ")
 
 
 def _known(message: str, environment: Mapping[str, str]) -> str:

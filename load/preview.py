@@ -21,7 +21,8 @@ class Parity(NamedTuple):
     Attributes:
         table: of PostgreSQL.
         lake_rows: that it should hold.
-        database_rows: that it holds; 0 where it does not exist.
+        ledger_rows: that were loaded into it, by the ledger; 0 where it is absent or empty.
+        counted_rows: that it holds; 0 where it is absent, None where nobody counted them.
         behind: partitions whose content is not what the ledger says was loaded.
         bytes: that it takes in the database, with its indexes.
         loaded_at: when a partition of it was loaded last (UTC); None where none is.
@@ -29,10 +30,16 @@ class Parity(NamedTuple):
 
     table: str
     lake_rows: int
-    database_rows: int
+    ledger_rows: int
+    counted_rows: int | None
     behind: int
     bytes: int = 0
     loaded_at: datetime | None = None
+
+    @property
+    def database_rows(self) -> int:
+        """Rows in the database: counted if somebody counted them, otherwise by the ledger."""
+        return self.ledger_rows if self.counted_rows is None else self.counted_rows
 
     @property
     def is_equal(self) -> bool:
@@ -109,7 +116,12 @@ def preview(
 
 
 def parity(
-    lake: Lake, uri: str, schema: str = DEFAULT_SCHEMA, lock_wait_s: float = LOCK_WAIT_S
+    lake: Lake,
+    uri: str,
+    schema: str = DEFAULT_SCHEMA,
+    lock_wait_s: float = LOCK_WAIT_S,
+    *,
+    exact: bool = False,
 ) -> list[Parity]:
     """Return how many rows each table should hold and holds, and how many of its partitions are not
     what was loaded last; changes nothing.
@@ -119,6 +131,8 @@ def parity(
         uri: libpq URI of the database.
         schema: of the tables.
         lock_wait_s: seconds to wait for a lock of another session.
+        exact: count the rows of each table, which reads all of it. By default the rows are those
+            that the ledger records, and a change that somebody made by hand does not show.
 
     Raises:
         UsageError: the URI or the schema's name cannot be used.
@@ -131,21 +145,24 @@ def parity(
     for partition in wanted:
         rows[partition.feed.table.name] += partition.rows
 
-    def work(connections: Connections) -> tuple[State, dict[str, tuple[int, int]]]:
+    def work(connections: Connections) -> tuple[State, dict[str, tuple[int | None, int]]]:
         database = connections.open()
         state = look(database, schema)
         there = [TABLES[name] for name in rows if TABLES[name] not in state.absent]
-        return state, {table.name: _rows_and_bytes(database, schema, table) for table in there}
+        return state, {
+            table.name: _rows_and_bytes(database, schema, table, exact=exact) for table in there
+        }
 
     state, there = connected(uri, work, lock_wait_s)
     todo = plan(wanted, digests(wanted), state.entries, [table.name for table in state.absent])
     behind = [key[0] for key in (*todo.removed, *(job.partition.key for job in todo.all_jobs))]
     found = []
     for name, lake_rows in rows.items():
-        database_rows, size = there.get(name, (0, 0))
-        times = [e.loaded_at for key, e in state.entries.items() if key[0] == name and e.loaded_at]
-        at = max(times, default=None)
-        found.append(Parity(name, lake_rows, database_rows, behind.count(name), size, at))
+        counted, size = there.get(name, (0 if exact else None, 0))
+        entries = [entry for key, entry in state.entries.items() if key[0] == name]
+        loaded = sum(entry.rows for entry in entries)
+        at = max((e.loaded_at for e in entries if e.loaded_at), default=None)
+        found.append(Parity(name, lake_rows, loaded, counted, behind.count(name), size, at))
     return found
 
 
@@ -156,8 +173,12 @@ def _step(job: Job, *, is_there: bool) -> Step:
     return Step(*partition.key, "replace" if is_there else "load", partition.rows)
 
 
-def _rows_and_bytes(database: Database, schema: str, table: Table) -> tuple[int, int]:
+def _rows_and_bytes(
+    database: Database, schema: str, table: Table, *, exact: bool
+) -> tuple[int | None, int]:
     name = qualified(table, schema)
-    sql = f"SELECT count(*), pg_total_relation_size({literal(name)}) FROM {name}"
-    rows, size = database.query(sql)[0]
+    ((size,),) = database.query(f"SELECT pg_total_relation_size({literal(name)})")
+    if not exact:
+        return None, int(size)
+    ((rows,),) = database.query(f"SELECT count(*) FROM {name}")
     return int(rows), int(size)

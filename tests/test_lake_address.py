@@ -10,6 +10,7 @@ from lake.address import address_of
 from lake.errors import UsageError
 from lake.store_errors import plain
 from lake.tables import INSTRUMENTS
+from tests.lakes import LINEAGE, instrument, lake_of
 from tests.processes import as_user, only_for_root
 
 
@@ -133,6 +134,56 @@ def test_commits_to_s3_are_conditional_whatever_the_environment_says() -> None:
     assert address_of("s3://bucket/lake").options == {"aws_conditional_put": "etag"}
     assert address_of("gs://bucket/lake").options == {}
     assert address_of("s3://b/l", {"aws_region": "x"}).options["aws_region"] == "x"
+
+
+HUSH = "hush-hush"
+WRONG: list[tuple[dict[object, object], str]] = [
+    ({"max_retries": "abc"}, "max_retries is not a whole number: 'abc'"),
+    ({"max_retries": 3}, "max_retries is of the type int"),
+    ({"aws_secret_access_key": [HUSH]}, "aws_secret_access_key is of the type list"),
+    ({"AWS_TIMEOUT": "soon"}, "AWS_TIMEOUT is not a length of time like 30s"),
+    ({"retry_timeout": "10x"}, "retry_timeout is not a length of time"),
+    ({"backoff_config.base": "two"}, "backoff_config.base is not a number"),
+    ({"azure_allow_http": "maybe"}, "azure_allow_http is not true or false: 'maybe'"),
+    ({"proxy_url": f"me:{HUSH}"}, "proxy_url is not a URL"),
+    ({"conditional_put": "always"}, "conditional_put is not etag or disabled"),
+    ({"aws_acces_key_id": HUSH}, "'aws_acces_key_id' is no storage option"),
+    ({5: "x"}, "5 is no storage option"),
+]
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/lake", "/data/lake"])
+@pytest.mark.parametrize(("options", "told"), WRONG)
+def test_an_option_that_no_library_takes_is_wrong_usage_and_is_named(
+    place: str, options: dict[str, str], told: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)) as refused:
+        lake.open(place, options)
+    assert "Nothing was read or stored" in str(refused.value)
+    assert "aws" not in told or HUSH not in str(refused.value)
+
+
+def test_a_setting_of_the_environment_is_refused_for_the_store_that_reads_it() -> None:
+    soon = {"AWS_TIMEOUT": "soon"}
+    with pytest.raises(UsageError, match="AWS_TIMEOUT is not a length of time"):
+        address_of("s3://bucket/lake", {}, soon)
+    # Another store does not read it, and a variable of another program is nobody's option.
+    assert address_of("gs://bucket/lake", {}, soon)
+    assert address_of("s3://bucket/lake", {}, {"AWS_NO_SUCH": "x", "AWS_MAX_RETRIES": "few"})
+
+
+def test_options_of_the_right_kind_reach_every_library(tmp_path: Path) -> None:
+    lake_of(tmp_path, instruments=[instrument("BTC-PERPETUAL")])
+    options = {
+        "max_retries": "3", "RETRY_TIMEOUT": "1m 30s", "aws_timeout": "30s", "allow_http": "TRUE",
+        "backoff_config.base": "1.5", "pool_max_idle_per_host": "2", "aws_secret_access_key": HUSH,
+    }  # fmt: skip
+    where = lake.open(str(tmp_path), options)
+    assert where.read(INSTRUMENTS).height == 1  # delta-rs, then Polars
+    assert where.scan("instruments").collect().height == 1
+    assert where.sql("FROM instruments").height == 1  # DuckDB
+    where.replace(where.snapshot(INSTRUMENTS), where.read(INSTRUMENTS), LINEAGE)
+    assert where.snapshot(INSTRUMENTS).version == 1
 
 
 def test_no_representation_shows_the_options() -> None:

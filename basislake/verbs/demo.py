@@ -13,7 +13,7 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.exchange_settings import ExchangeSettings
 from basislake.output import called, print_json, say
 from basislake.settings import database, lake_flag
-from basislake.tables import print_table
+from basislake.tables import paragraph, print_commands, print_table
 from basislake.target import Target
 from basislake.verbs.exchange import market
 from basislake.verbs.run import run_all
@@ -140,12 +140,15 @@ def _show(
     flag = lake_flag(where)
     real = defaults.LAKE if where.uri != lake.open(defaults.LAKE).uri else "./real-lake"
     if "report" in summary:
-        click.echo(f"Look at it in a browser: {summary['report']['path']}")
-    click.echo(
-        "Next, try:\n"
-        f"  {called()} status{flag} --keep    # PostgreSQL goes on then, for psql\n"
-        f'  {called()} sql{flag} "FROM basis ORDER BY ts DESC LIMIT 5"\n'
-        f"  {called()} instruments --lake {real}    # the real exchange, a lake of its own"
+        paragraph(f"Look at it in a browser: {summary['report']['path']}")
+    rows = f'{called()} sql{flag} "FROM basis ORDER BY ts DESC LIMIT 5"'
+    print_commands(
+        "Next, try",
+        [
+            (f"{called()} status{flag} --keep", "leaves PostgreSQL running, for psql"),
+            (rows, "asks the lake in SQL"),
+            (f"{called()} instruments --lake {real}", "asks the real exchange, for another lake"),
+        ],
     )
 
 

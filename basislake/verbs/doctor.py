@@ -17,7 +17,7 @@ from basislake.doctor.saved import as_json as plain
 from basislake.doctor.saved import read, save
 from basislake.exchange_settings import ExchangeSettings
 from basislake.output import print_json, say
-from basislake.tables import print_table
+from basislake.tables import paragraph, print_table
 from basislake.target import Target
 from ingest.assumptions.asking import ask_all
 from ingest.assumptions.catalogue import judge
@@ -154,4 +154,4 @@ def _conclude(outcomes: list[Judgement], at_risk: list[str], path: str | None) -
         f"{count} {verdict.value}" for verdict in Verdict if (count := _count(outcomes, verdict))
     )
     verdict = f"data at risk by {', '.join(at_risk)}" if at_risk else "no data at risk"
-    click.echo(f"{counted(len(outcomes), 'check')}: {counts}; {verdict}.")
+    paragraph(f"{counted(len(outcomes), 'check')}: {counts}; {verdict}.")

@@ -3,13 +3,11 @@
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
-import click
-
 from basislake.health import Health
 from basislake.health import health as health_of
 from basislake.output import print_json, say
 from basislake.settings import check_exists
-from basislake.tables import print_table
+from basislake.tables import paragraph, print_table
 from lake import Lake
 from lake.counts import counted
 
@@ -25,7 +23,7 @@ def health(where: Lake, hours: float, *, as_json: bool) -> int:
         print_table("Newest minutes", ["table", "coin", "minute"], rows)
         for problem in found.problems:
             say(f"Problem: {problem}")
-        click.echo(_verdict(found, hours))
+        paragraph(_verdict(found, hours))
     return 1 if found.problems else 0
 
 

@@ -11,7 +11,7 @@ from basislake.exchange_settings import ExchangeSettings
 from basislake.output import print_json, say
 from basislake.pipeline import instrument_counts
 from basislake.settings import check_exists
-from basislake.tables import print_table
+from basislake.tables import paragraph, print_table
 from basislake.verbs.ingest import tell_discovery
 from ingest.discover import Discovery, discover
 from ingest.scope import as_json as scope_as_json
@@ -108,7 +108,7 @@ def _show_left_out(found: Discovery, out_of_scope: dict[str, str], *, offline: b
             "exchange is asked."
         )
     else:
-        click.echo("Nothing on the exchange's lists is left out.")
+        paragraph("Nothing on the exchange's lists is left out.")
     if out_of_scope:
         click.echo()
         print_table("Known, out of the lake's scope", ["instrument", "why"], out_of_scope.items())

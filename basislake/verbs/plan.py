@@ -12,7 +12,7 @@ from basislake.exchange_settings import ExchangeSettings
 from basislake.output import called, duration, print_json, say, size
 from basislake.pipeline import knows_nothing
 from basislake.settings import lake_flag
-from basislake.tables import print_table
+from basislake.tables import paragraph, print_table
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.plans import make_plans, plan_figures
@@ -75,8 +75,7 @@ def plan(
         key=lambda row: (row["expires_at"] or _BEFORE_ALL, row["instrument"]),
     )
     if as_json:
-        basis = " ".join(BASIS.split())
-        facts = {"at": at, "scope": scope_as_json(chosen), "estimates": basis}
+        facts = {"at": at, "scope": scope_as_json(chosen), "estimates": BASIS}
         print_json({**figures, **facts, "instruments": rows})
     elif not is_unknown:
         _show(figures, rows, chosen, rate)
@@ -124,9 +123,9 @@ def _show(
         click.echo()
     _show_others(figures["datasets"])
     instruments = f", {counted(len(rows), 'instrument')}" if rows else ""
-    click.echo(f"Scope: {described(chosen)}{instruments}.")
+    paragraph(f"Scope: {described(chosen)}{instruments}.")
     if not figures["all_calls"]:
-        click.echo("Nothing is left to fetch.")
+        paragraph("Nothing is left to fetch.")
         return
     seconds, calls = figures["all_seconds_at_rate"], figures["all_calls"]
     at_rate = f"{rate.calls_per_second:.3g} calls/s{_SOURCES[rate.rate_source]}"
@@ -139,16 +138,15 @@ def _show(
         )
     if others := calls - figures["calls"]:
         parts.append(f"carry data in {counted(others, 'call')}")
-    to_fetch = ",\n  and ".join(parts)
-    click.echo(f"To fetch: {to_fetch}{lasting}.")
+    paragraph(f"To fetch: {', and '.join(parts)}{lasting}.")
     if not needed:
         return
-    click.echo(
+    paragraph(
         f"Disk: about {size(figures['lake_bytes'])} more in the lake, of them "
-        f"{size(figures['bytes'])} raw;\n  and {size(figures['database_bytes'])} in PostgreSQL, "
+        f"{size(figures['bytes'])} raw; and {size(figures['database_bytes'])} in PostgreSQL, "
         "where they are loaded (`run --no-load` loads nothing)."
     )
-    click.echo(BASIS)
+    paragraph(BASIS)
 
 
 def _show_others(datasets: dict[str, dict[str, int]]) -> None:

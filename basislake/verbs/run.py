@@ -12,7 +12,7 @@ from basislake.exchange_settings import ExchangeSettings
 from basislake.output import print_json, say
 from basislake.pipeline import is_complete
 from basislake.report.beside import Loaded
-from basislake.tables import print_table
+from basislake.tables import paragraph, print_table
 from basislake.target import Target
 from basislake.verbs.build import build_told
 from basislake.verbs.ingest import fetch_told
@@ -53,7 +53,7 @@ def run(
     as_json: bool,
 ) -> int:
     """See `basislake.commands.run`; return the exit code."""
-    totals = say if as_json else click.echo
+    totals = say if as_json else paragraph
     summary, code = run_all(
         where,
         settings,

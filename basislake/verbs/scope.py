@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-import click
 import polars as pl
 
 from basislake import PROGRAM
 from basislake.output import called, print_json
 from basislake.settings import check_exists, lake_flag
+from basislake.tables import paragraph
 from ingest.scope import as_json as scope_as_json
 from ingest.scope import described, outside, scope_of, set_scope
 from ingest.selection import Selection
@@ -36,16 +36,16 @@ def scope(where: Lake, selection: Selection, *, as_json: bool) -> int:
             }
         )
         return 0
-    click.echo(f"Scope: {described(now)}.")
+    paragraph(f"Scope: {described(now)}.")
     if known.is_empty():
-        click.echo(
+        paragraph(
             f"The lake knows no instruments yet; `{called()} instruments{lake_flag(where)}` "
             "fetches them."
         )
     else:
-        click.echo(f"In scope: {inside.height:,} of {counted(known.height, 'known instrument')}.")
+        paragraph(f"In scope: {inside.height:,} of {counted(known.height, 'known instrument')}.")
     if is_change:
-        click.echo(
+        paragraph(
             f"Nothing was fetched or deleted. `{called()} plan{lake_flag(where)}` shows what is "
             "still to be fetched."
         )

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from basislake.defaults import EMBEDDED
+from basislake.loaded import database_status, show_database
 from basislake.output import print_json, say
 from basislake.overview import (
     next_steps,
@@ -21,7 +22,7 @@ from basislake.pasting import pasted
 from basislake.retry import retry_command
 from basislake.runs import show_ended, show_running
 from basislake.settings import check_exists, lake_flag
-from basislake.status import database_status, lake_status
+from basislake.status import lake_status
 from basislake.tables import line_length, paragraph, print_table
 from basislake.target import Target
 from lake import Lake
@@ -33,12 +34,12 @@ from load.address import DEFAULT_SCHEMA
 _SHOWN_INTERVALS = 10
 
 
-def status(where: Lake, target: Target, *, as_json: bool) -> int:
+def status(where: Lake, target: Target, *, exact: bool, as_json: bool) -> int:
     """See `basislake.commands.status`; return the exit code."""
     check_exists(where)
     now = datetime.now(UTC)
     found = lake_status(where, now)
-    found["database"], found["database_error"] = _database(where, target)
+    found["database"], found["database_error"] = _database(where, target, exact=exact)
     found["retry"] = retry_command(where, found["failed"]) if found["failed"] else None
     steps = next_steps(found)
     if as_json:
@@ -56,7 +57,9 @@ def status(where: Lake, target: Target, *, as_json: bool) -> int:
     return 1 if is_wrong or differs else 0
 
 
-def _database(where: Lake, target: Target) -> tuple[dict[str, Any] | None, str | None]:
+def _database(
+    where: Lake, target: Target, *, exact: bool
+) -> tuple[dict[str, Any] | None, str | None]:
     """The rows of the database, None where the embedded one was never made; and why it cannot be
     asked, if so, which hides nothing of the lake.
     """
@@ -64,7 +67,8 @@ def _database(where: Lake, target: Target) -> tuple[dict[str, Any] | None, str |
         with target.known(where) as uri:
             if uri is None:
                 return None, None
-            return database_status(where, uri, target.schema, target.lock_wait_s), None
+            known = database_status(where, uri, target.schema, target.lock_wait_s, exact=exact)
+            return known, None
     except LoadError as exc:
         return None, str(exc)
 
@@ -120,7 +124,7 @@ def _show_intervals(
     more = len(intervals) - len(rows)
     print_table(title, ["instrument", "start", "end", "minutes"], rows)
     if more:
-        click.echo(f"And {counted(more, 'interval')} more; `--json` lists all.")
+        paragraph(f"And {counted(more, 'interval')} more; `--json` lists all.")
     if note:
         paragraph(note)
     if command:
@@ -130,17 +134,9 @@ def _show_intervals(
 
 def _show_database(found: Mapping[str, Any]) -> None:
     if found["database_error"]:
-        click.echo("PostgreSQL: cannot be asked.")
+        paragraph("PostgreSQL: cannot be asked.")
         return
     if found["database"] is None:
-        click.echo("PostgreSQL: nothing loaded yet; `basislake load` does it.")
+        paragraph("PostgreSQL: nothing loaded yet; `basislake load` does it.")
         return
-    rows = [
-        [name, row["lake"], row["database"], row["behind"], row["equal"]]
-        for name, row in found["database"].items()
-    ]
-    compares = "`basislake load --verify` compares every cell."
-    sends = "`basislake load` sends what changed, `load --full` everything."
-    note = sends if any(row["behind"] for row in found["database"].values()) else compares
-    columns = ["table", "rows in lake", "in database", "to load", "equal"]
-    print_table("PostgreSQL", columns, rows, note=note)
+    show_database(found["database"])

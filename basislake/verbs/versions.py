@@ -9,7 +9,7 @@ import lake
 from basislake.asof import opened
 from basislake.output import Progress, print_json, say
 from basislake.settings import check_exists
-from basislake.tables import print_table
+from basislake.tables import line_length, paragraph, print_table
 from lake import Lake
 from lake.batches import newest_batch
 from lake.cores import cores
@@ -17,6 +17,8 @@ from lake.counts import counted
 from lake.difference import COMPARED, Difference, differences
 from lake.fingerprint import Fingerprint
 from lake.fingerprint import fingerprint as fingerprint_of
+
+_LEAST_DIGITS = 16
 
 # A batch, or a time by which it was the newest; None means as it is.
 AsOf: TypeAlias = int | datetime | None
@@ -51,7 +53,7 @@ def diff(a: int | datetime, b: AsOf, where: Lake, other: str | None, *, as_json:
         return 0
     place = "" if other is None else f" of {opposite.uri}"
     is_newest = ", the newest" * (numbers["b"] == newest)
-    click.echo(f"A is as of batch {numbers['a']}, B of batch {numbers['b']}{place}{is_newest}.")
+    paragraph(f"A is as of batch {numbers['a']}, B of batch {numbers['b']}{place}{is_newest}.")
     _show(found)
     return 0
 
@@ -68,14 +70,20 @@ def _print(found: Fingerprint, *, as_json: bool) -> None:
             }
         )
         return
-    for name, digest in found.tables.items():
-        click.echo(f"{digest}  {name}")
-    click.echo(f"{found.lake}  lake")
+    available = line_length()
+    for name, digest in {**found.tables, "lake": found.lake}.items():
+        click.echo(f"{_fitting(digest, name, available)}  {name}")
+
+
+def _fitting(digest: str, name: str, available: int | None) -> str:
+    """As many digits as fit on a line of the terminal next to the name; a pipe gets all."""
+    room = len(digest) if available is None else max(available - len(f"  {name}"), _LEAST_DIGITS)
+    return digest if len(digest) <= room else f"{digest[: room - 1]}…"
 
 
 def _show(found: list[Difference]) -> None:
     if not found:
-        click.echo(f"No difference in {', '.join(table.name for table in COMPARED)}.")
+        paragraph(f"No difference in {', '.join(table.name for table in COMPARED)}.")
         return
     rows = [[d.instrument, d.table, d.only_a, d.only_b, d.changed] for d in found]
     title = f"{counted(len({d.instrument for d in found}), 'instrument')} with other rows"
