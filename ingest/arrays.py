@@ -111,7 +111,7 @@ def _array(name: str, array: object) -> list[Any]:
     if not isinstance(array, list):
         raise TransientError(f"The exchange's reply holds no array {name!r}.")
     if not set(map(type, array)) <= _NUMBERS:
-        raise TransientError(f"The exchange's array {name!r} holds a cell that is no number.")
+        raise TransientError(f"The exchange's array {name!r} holds a cell that is not a number.")
     return array
 
 
@@ -119,5 +119,5 @@ def _column(name: str, array: list[Any]) -> pl.Series:
     column = pl.Series(name, array, dtype=pl.Float64)
     # A sum is finite only of finite cells, and quicker to look at.
     if not (math.isfinite(column.sum()) or column.is_finite().all()):
-        raise TransientError(f"The exchange's array {name!r} holds a number too large to hold.")
+        raise TransientError(f"The exchange's array {name!r} holds a number too large to store.")
     return column

@@ -129,7 +129,7 @@ class Backfill:
         self._done = self._candles = 0
         self._silent: list[Subject] = []
         self._is_waiting = False
-        self._reason = "the run ended before they were asked"
+        self._reason = "the run ended before they were requested"
 
     def run(self) -> Result:
         """Fetch and commit.
@@ -217,7 +217,7 @@ class Backfill:
         self._silent = [*self._silent, job.subject] if outcome.is_silent else []
         is_more_than_one = len({s.name for s in self._silent}) >= _AWAY_AFTER_INSTRUMENTS
         if len(self._silent) >= _AWAY_AFTER_WINDOWS and is_more_than_one:
-            self._reason = f"not asked, as the exchange answers nothing any more: {outcome.error}"
+            self._reason = f"not requested, as the exchange stopped answering: {outcome.error}"
             self._work.drop()
 
     def _wait_for_others(self, record: RunRecord) -> None:
@@ -226,7 +226,7 @@ class Backfill:
         if not self._is_waiting:
             self._is_waiting = True
             shown = ", ".join(map(str, self._work.elsewhere[:3]))
-            self._tell(f"Waiting for another backfill of this lake, which works on {shown}.")
+            self._tell(f"Waiting for another backfill of this lake, which is fetching {shown}.")
         self._sleep(_POLL_S)
         self._work.look_again()
 
@@ -249,15 +249,15 @@ class Backfill:
         written = counted(self.result.candles_written, "new candle")
         if others:
             written += f" and {counted(others, 'row')} of other data"
-        saved = f"saved: {written}, all that came"
+        saved = f"saved: {written}, everything that arrived"
         if lost:
             saved = (
-                f"saved: {written}; those of {counted(lost, 'more window')} may not be, and are "
-                "asked for again then"
+                f"saved: {written}; the next run fetches {counted(lost, 'more window')}, whose "
+                "rows may not be saved"
             )
         self._tell(
             f"Stopped after {counted(self.result.all_calls, 'call')}"
-            f"{f' and {given_up} given up' if given_up else ''}; {saved}; "
+            f"{f' and {given_up} abandoned' if given_up else ''}; {saved}; "
             f"complete: {self.result.complete:,} of "
             f"{counted(self.result.instruments, 'instrument')}."
         )

@@ -197,11 +197,11 @@ def not_whole(lists: Mapping[ListOf, Sequence[object]], known: pl.DataFrame) -> 
             ended = set(had.filter(kind="future", active=False)["instrument"])
             held = len(ended & names)
             if held < len(ended) / 2:
-                failed.append(f"{which} holds {held} of the {len(ended)} that the lake knows.")
+                failed.append(f"{which} holds {held} of the {len(ended)} that the lake has.")
         else:
             is_traded = not had.is_empty() or names or found.get(ListOf(which.coin, expired=True))
             if is_traded and f"{which.coin}-PERPETUAL" not in names:
-                failed.append(f"{which} does not hold {which.coin}-PERPETUAL, so it is not whole.")
+                failed.append(f"{which} does not hold {which.coin}-PERPETUAL, so it is incomplete.")
     return failed
 
 

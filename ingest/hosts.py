@@ -43,7 +43,7 @@ def check_hosts(www: str, history: str) -> None:
     if (www == DERIBIT) != (history == DERIBIT):
         raise UsageError(
             f"Active instruments and candles would come from {www}, expired instruments from "
-            f"{history}. Nothing was asked; give both --exchange-url and --history-url "
+            f"{history}. Nothing was fetched. Give both --exchange-url and --history-url "
             "(BASISLAKE_EXCHANGE_URL and BASISLAKE_HISTORY_URL), or neither."
         )
 

@@ -129,7 +129,7 @@ class Connections:
     ) -> BasislakeError:
         """The error of ours that a call ended in."""
         if self._stopped.is_set():
-            return StoppedError("Stopped while the call was under way.")
+            return StoppedError("Stopped during the call.")
         why = f"it took longer than {self._timeout_s:g} s" if is_late else _cause(exc)
         host = shown(route.base)
         if not _is_unconnected(exc):
@@ -145,7 +145,7 @@ class Connections:
             chunks.append(chunk)
             size += len(chunk)
             if size > _MAX_BODY_BYTES:
-                raise TransientError("The reply is longer than any should be.")
+                raise TransientError("The reply is longer than any valid reply.")
             if self._clock() > deadline_s:
                 raise TransientError(f"The call took longer than {self._timeout_s:g} s.")
         return b"".join(chunks)
@@ -210,9 +210,9 @@ def _check_way(response: requests.Response, route: Route, url: str) -> None:
         location = response.headers.get("Location")
         target = f" to {shown_target(url, location)}" if location else ""
         raise ClosedDoorError(
-            f"{shown(url)} redirects{target} (HTTP {status}){route.through}, and no redirect is "
-            "followed. What is stored is safe. If the exchange is there now, give its address as "
-            "--exchange-url or --history-url; if it is a page to sign in to this network, sign in."
+            f"{shown(url)} redirects{target} (HTTP {status}){route.through}; basislake follows no "
+            "redirect. Stored data is safe. If the exchange has moved, give its address as "
+            "--exchange-url or --history-url; if this is a sign-in page of the network, sign in."
         )
 
 

@@ -99,7 +99,7 @@ class Job:
             self._failures_in_a_row = 0
             self._again = subtract(self._again, [outcome.page.asked])
             if outcome.page.asked != outcome.window and self.reason is None:
-                self.reason = LateError("the newest rows are not there yet")
+                self.reason = LateError("the newest rows have not been published yet")
         if self.is_answered and not self._is_confirming:
             self._is_confirming = True
             self._queue.extend(confirming(self.coverage, DATASETS[self.subject.dataset]))

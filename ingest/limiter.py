@@ -241,7 +241,7 @@ class _Cell(_Memory):
         try:
             yield
         except OSError as exc:
-            raise not_shared("The rate of calls cannot be kept", self._path, exc) from exc
+            raise not_shared("The rate limit cannot be shared", self._path, exc) from exc
 
     def _opened(self) -> int:
         if self._descriptor is None:

@@ -141,7 +141,7 @@ def read_records(records: Iterable[object]) -> Listing:
     for name in sorted(disputed):
         del listing.instruments[name]
         could_be_dated = bool(_COULD_BE_DATED.fullmatch(name))
-        listing.refused.append(Refused(name, "two records disagree about its life", could_be_dated))
+        listing.refused.append(Refused(name, "two records disagree on its dates", could_be_dated))
     return listing
 
 

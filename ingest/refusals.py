@@ -37,7 +37,7 @@ class Refusals:
         self.said, self.is_found = rate, False
         what = "refuses calls" if self._has_fallen(terms) else "refused a call"
         full = "" if math.isinf(terms.most) else f" of {terms.most:g}"
-        return f"Rate limited: the exchange {what}; going on with {rate:.1f}{full} calls/s."
+        return f"Rate limited: the exchange {what}; continuing at {rate:.1f}{full} calls/s."
 
     def allowed(self, pace: Pace, terms: Terms) -> str:
         """Return what to say as calls go on, once each: that the full rate is back, or which rate

@@ -144,11 +144,11 @@ def read_candles(reply: Reply, window: Span) -> Page:
     if not _is_ascending(frame["ts"]):
         frame = frame.unique().sort("ts")
         if frame["ts"].n_unique() < frame.height:
-            raise _malformed(window, "one minute comes twice with different values")
+            raise _malformed(window, "one minute appears twice with different values")
     repeats = rows - frame.height
     asked = _closed_part(window, at)
     if not asked.minutes:
-        raise _malformed(window, "its clock says that the window is still to come")
+        raise _malformed(window, "its clock is earlier than the window")
     if asked != window:
         frame = frame.filter(pl.col("ts") < asked.end)
     return Page(frame, repeats, asked)
@@ -162,7 +162,7 @@ def read_time(answer: Answer) -> datetime:
     """
     value = answer.result
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TransientError("The exchange's clock cannot be read: get_time gave no number.")
+        raise TransientError("The exchange's clock cannot be read: get_time returned no number.")
     time = _clock(value * 1000)
     if time is None or time.year > _LAST_YEAR:
         raise TransientError("The exchange's clock cannot be read: get_time is out of range.")
@@ -193,10 +193,10 @@ def _frame(columns: Columns, window: Span) -> pl.DataFrame:
     """The candles as they came, each in the window; built without a query, which costs more."""
     ticks = columns["ticks"]
     if ticks.null_count() or not (ticks % (MINUTE.total_seconds() * 1000) == 0).all():
-        raise _malformed(window, "a tick is not on the minute")
+        raise _malformed(window, "a tick is not at a full minute")
     first, last = window.start.timestamp() * 1000, (window.end - MINUTE).timestamp() * 1000
     if len(ticks) > MINUTES.longest and ticks.min() != first:
-        raise _malformed(window, "the window came truncated")
+        raise _malformed(window, "the window was truncated")
     if not ticks.is_between(first, last).all():
         raise _malformed(window, "a tick is outside the window")
     stamps = (ticks * 1000).cast(pl.Int64).cast(RAW_CANDLES.polars_schema["ts"]).alias("ts")
@@ -226,7 +226,7 @@ def _error(error: dict[str, Any], status: int, wait_s: float | None) -> Exchange
     if code in _CLOSED_DOOR_CODES:
         return ClosedDoorError(
             f"The exchange has switched this access off: {told}. "
-            "Stored data is safe; try again later."
+            "Stored data is safe. Try again later."
         )
     if code in _THROTTLED_CODES or status == _TOO_MANY_REQUESTS:
         return ThrottledError(f"The exchange was called too often: {told}.", wait_s)
@@ -245,8 +245,8 @@ def _unreadable(reply: Reply, wait_s: float | None) -> ExchangeError:
         body = f" with a page of {kind[:_SHOWN_CHARACTERS]!r}" if kind else ""
         return ClosedDoorError(
             f"{reply.sender} refuses the call: HTTP {status}{body}, where the exchange's API would "
-            "answer in JSON. What is stored is safe. See whether the address is right, and whether "
-            "this network may call the exchange."
+            "answer in JSON. Stored data is safe. Check that the address is right, and that this "
+            "network may call the exchange."
         )
     error = ThrottledError if status == _TOO_MANY_REQUESTS else TransientError
     return error(f"{reply.sender} answered HTTP {status} without a usable body.", wait_s)

@@ -87,8 +87,8 @@ def why_not_connected(route: Route, error: BaseException) -> BasislakeError | No
             return UsageError(_unverified(route, cause))
         if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
             return UsageError(
-                f"{host} cannot be called{route.through}: what answers there does not speak TLS. "
-                "See whether the address should begin with http:// instead of https://."
+                f"{host} cannot be called{route.through}: its answer is not TLS. "
+                "Check whether the address should begin with http:// instead of https://."
             )
         refusal = _TUNNEL.search(str(cause))
         status = int(refusal[1]) if refusal else 0
@@ -97,8 +97,8 @@ def why_not_connected(route: Route, error: BaseException) -> BasislakeError | No
         is_callers = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
         if is_callers and status not in _PASSING:
             return ClosedDoorError(
-                f"No call to {host} is let{route.through}: HTTP {status}. What is stored is safe; "
-                "see to the proxy, or name the host in NO_PROXY where it can be called directly."
+                f"No call to {host} is permitted{route.through}: HTTP {status}. Stored data is "
+                "safe. Check the proxy, or name the host in NO_PROXY if it can be called directly."
             )
     return None
 
@@ -106,8 +106,8 @@ def why_not_connected(route: Route, error: BaseException) -> BasislakeError | No
 def no_password(route: Route) -> UsageError:
     """Return the error of a proxy that does not know its user."""
     return UsageError(
-        f"No call is let{route.through} without the right user and password (HTTP 407). Give them "
-        "in its address, as in http://USER:PASSWORD@HOST:PORT."
+        f"No call is permitted{route.through} without the right user and password (HTTP 407). "
+        "Give them in its address, as in http://USER:PASSWORD@HOST:PORT."
     )
 
 
@@ -125,13 +125,13 @@ def _check_proxy(proxy: str, name: str) -> None:
     is_known = parts.scheme.lower() in ("http", "https", *_SOCKS)
     if not is_known or not is_base(proxy) or parts.path not in ("", "/"):
         raise UsageError(
-            f"{name} is not the address of a proxy: {shown(proxy)!r}. Nothing was asked; give one "
-            "like http://HOST:PORT, or unset it."
+            f"{name} is not the address of a proxy: {shown(proxy)!r}. Nothing was fetched. Give "
+            "one like http://HOST:PORT, or unset it."
         )
     if parts.scheme.lower() in _SOCKS and find_spec("socks") is None:
         raise UsageError(
-            f"{name} names a SOCKS proxy, {shown(proxy)}, for which the Python package PySocks is "
-            "needed. Nothing was asked; install it where basislake is installed, or name an HTTP "
+            f"{name} names a SOCKS proxy, {shown(proxy)}, which needs the Python package PySocks. "
+            "Nothing was fetched. Install PySocks where basislake is installed, or name an HTTP "
             "proxy."
         )
 
@@ -143,7 +143,7 @@ def _check_certificates(place: str, name: str) -> None:
     except OSError as exc:
         why = "it holds no certificate" if isinstance(exc, ssl.SSLError) else exc.strerror
         raise UsageError(
-            f"{name} is not a file of certificates: {place}: {why}. Nothing was asked; name the "
+            f"{name} is not a file of certificates: {place}: {why}. Nothing was fetched. Name the "
             "right file, or unset it."
         ) from exc
 
@@ -153,9 +153,9 @@ def _unverified(route: Route, error: ssl.SSLCertVerificationError) -> str:
     if route.certificates:
         trusted = f" by {route.certificates_from}={route.certificates}"
     return (
-        f"The certificate of {shown(route.base)} does not verify{trusted}{route.through}: "
-        f"{error.verify_message.rstrip('.')}. Nothing was asked; name a file of the certificates "
-        f"to trust in {CERTIFICATES[0]}, or correct the address."
+        f"The certificate of {shown(route.base)} cannot be verified{trusted}{route.through}: "
+        f"{error.verify_message.rstrip('.')}. Nothing was fetched. Name a file of trusted "
+        f"certificates in {CERTIFICATES[0]}, or correct the address."
     )
 
 

@@ -95,8 +95,8 @@ def within(given: Selection, scope: Selection) -> Selection:
     since, until = given.since or scope.since, given.until or scope.until
     if since is not None and until is not None and since >= until:
         raise UsageError(
-            f"No minute is left: the scope of the lake is {described(scope)}. Nothing was done; "
-            "give --since and --until both, or --all to leave the scope aside."
+            f"The scope of the lake, {described(scope)}, leaves no minute. Nothing was fetched. "
+            "Give both --since and --until, or --all to ignore the scope."
         )
     data = given.data or scope.data
     return Selection(both.currencies, both.names, since, until, data)

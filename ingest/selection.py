@@ -112,7 +112,7 @@ def choose(instruments: "pl.DataFrame", selection: Selection) -> "pl.DataFrame":
             raise UsageError(unknown_names(unknown, instruments["instrument"].to_list()))
         chosen = chosen.filter(pl.col("instrument").is_in(selection.names))
         if chosen.is_empty():
-            raise UsageError("No instrument is both of --currency and of --instruments.")
+            raise UsageError("No instrument matches both --currency and --instruments.")
     coins = chosen["base"].unique().to_list()
     needed = instruments.filter((pl.col("kind") == "perpetual") & pl.col("base").is_in(coins))
     own = pl.col("instrument").is_in(chosen["instrument"].to_list())
@@ -132,8 +132,8 @@ def unknown_names(unknown: Sequence[str], known: Collection[str]) -> str:
     alike = [match for name in unknown for match in difflib.get_close_matches(name, known, n=most)]
     hint = f" Did you mean {', '.join(dict.fromkeys(alike))}?" if alike else ""
     return (
-        f"The lake knows no instrument {', '.join(map(repr, unknown))}.{hint} "
-        "`basislake instruments` lists and refreshes what it knows."
+        f"The lake has no instrument {', '.join(map(repr, unknown))}.{hint} "
+        "`basislake instruments` refreshes and lists the instruments."
     )
 
 

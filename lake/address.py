@@ -80,15 +80,14 @@ def address_of(
         raise UsageError("The lake's address is empty: give a folder, or s3://bucket/prefix.")
     if _QUOTED.search(text):
         raise UsageError(
-            f"The lake's address begins and ends with a quote ({text[0]}), which no shell took "
-            "off. Give it without quotes, e.g. in the file that sets BASISLAKE_LAKE."
+            f"The lake's address is in quotes ({text[0]}) that no shell removed. Give it without "
+            "quotes, e.g. in the file that sets BASISLAKE_LAKE."
         )
     if _LACKS_SLASH.match(text):
         scheme = text.partition(":")[0]
         raise UsageError(
-            f"The lake's address begins with {scheme}: and lacks a slash. Nothing was read or "
-            "stored. Give the path of a folder, from / on where its name begins so, or "
-            "s3://bucket/prefix."
+            f"The lake's address begins with {scheme}: without // after it. Nothing was read or "
+            "stored. Write s3://bucket/prefix; for a folder of this name, give its absolute path."
         )
     if is_local(text):
         return _folder(text, options or {})
@@ -104,13 +103,13 @@ def _folder(text: str, options: Mapping[str, str]) -> Address:
     except RuntimeError as exc:
         user = Path(text).parts[0]
         raise UsageError(
-            f"{text!r} begins with {user}, and this machine knows no such home folder. Give the "
-            "path of the lake's folder from / on."
+            f"{text!r} begins with {user}, but this machine has no such home folder. Give the "
+            "absolute path of the lake's folder."
         ) from exc
     except FileNotFoundError as exc:
         raise UsageError(
-            f"{text!r} is a path from the working folder on, which does not exist any more. "
-            "Nothing was done. Give the path of the lake's folder from / on."
+            f"{text!r} is relative to the working folder, which no longer exists. Nothing was "
+            "changed. Give the absolute path of the lake's folder."
         ) from exc
     if ".." in path.parts:
         # Some libraries go back by the text of a path, the system by the folder that a link is to.
@@ -152,6 +151,6 @@ def _store(text: str, options: Mapping[str, str]) -> Address:
     if not {"", ".", ".."}.isdisjoint(rest.lstrip("/").split("/")[1:]):
         raise UsageError(
             f"A lake cannot be at {text!r}: choose a prefix without '.', '..' and empty names, "
-            "which a store takes as they are and a library does not."
+            "which stores keep and libraries resolve."
         )
     return Address(f"{scheme}://{rest}", {**_SAFE_COMMITS.get(scheme, {}), **dict(options)})

@@ -62,7 +62,7 @@ def check_batch(lake: Lake, batch: int) -> None:
     newest = newest_batch(lake)
     if not 0 < batch <= newest:
         lake.check_exists()
-        there = f"there are 1 to {newest}" if newest else "nothing was fetched yet"
+        there = f"there are 1 to {newest}" if newest else "nothing has been fetched yet"
         raise UsageError(f"There is no batch {batch}; {there}.")
 
 

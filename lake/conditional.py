@@ -40,9 +40,9 @@ _checked: set[tuple[str, frozenset[tuple[str, str]]]] = set()
 
 
 class _Outcome(Enum):
-    STORED = "the store took the commit"
-    REFUSED = "the store refused the commit, because one was there"
-    NOT_SENT = "the library saw the other commit, and sent none"
+    STORED = "the store accepted the commit"
+    REFUSED = "the store refused the commit, because that version exists"
+    NOT_SENT = "the library saw the other commit and sent none"
 
 
 def check(table_uri: str, options: Mapping[str, str]) -> None:
@@ -69,18 +69,18 @@ def check(table_uri: str, options: Mapping[str, str]) -> None:
             return
         if not has_links(Path(root)):
             raise UsageError(
-                f"No lake can be written at {root}: its file system has no hard links, without "
-                "which a commit could replace another writer's. Nothing was stored. Choose a "
-                "folder on another file system, or an object store; a copy that `basislake "
-                "backup` makes may be here."
+                f"A lake cannot be written at {root}: its file system has no hard links, which "
+                "keep one commit from replacing another. Nothing was stored. Choose a folder on "
+                "another file system or an object store; only copies by `basislake backup` can be "
+                "stored here."
             )
         _checked.add(known)
         return
     if keeps_first(root, options) is False:
         raise LakeError(
-            f"The store of {root} takes a second commit in place of the first (it ignores "
-            "If-None-Match), so writers would lose each other's rows. Nothing was written; use "
-            "a store with conditional writes (docs/operations.md)."
+            f"The store of {root} ignores If-None-Match: a second commit replaces the first, so "
+            "writers would lose each other's rows. Nothing was written. Use a store with "
+            "conditional writes (docs/operations.md)."
         )
     _checked.add(known)
 

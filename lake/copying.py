@@ -149,9 +149,9 @@ def _check_copy(source: Lake, target: Lake, table: Table) -> None:
         return
     if newest > ours.counter(column) or not _last(held, newest).equals(_last(ours, newest)):
         raise LakeError(
-            f"{target.uri} holds another lake, or was written to since it was copied: the last "
-            f"rows of its table {table.name} are not in {source.uri}. Nothing was changed there; "
-            "choose a place that is empty, or an earlier copy."
+            f"{target.uri} is another lake, or was written to after it was copied: the last "
+            f"rows of its table {table.name} are not in {source.uri}. Nothing was changed there. "
+            "Choose an empty place or an earlier copy."
         )
 
 
@@ -171,7 +171,7 @@ def _step(snapshot: Snapshot, target: Lake) -> _Step:
     uri, base = f"{target.uri}/{snapshot.table.name}", target.snapshot(snapshot.table)
     if not snapshot.files:
         return _Step(snapshot, base, uri, None, ())
-    with explained(f"it cannot be told which files of {snapshot.table.name} are to be copied"):
+    with explained(f"the files of {snapshot.table.name} to be copied cannot be listed"):
         store = files.filesystem(uri, target.options)
         held = {info.path: info.size for info in files.below(store)}
     lacking = tuple(file for file in snapshot.files if held.get(file.path) != file.bytes)
@@ -197,13 +197,13 @@ def _copied(step: _Step, file: DataFile) -> DataFile:
         data = files.get(files.filesystem(at.uri, at.options), file.path)
     except FileNotFoundError as exc:
         raise LakeError(
-            f"{at.table.name}/{file.path} is not there any more; the source is damaged, or was "
-            "tidied meanwhile. What was copied before stays; run the command again."
+            f"{at.table.name}/{file.path} no longer exists: the source is damaged, or maintenance "
+            "deleted the file meanwhile. Files already copied stay. Run the command again."
         ) from exc
     if len(data) != file.bytes:
         raise LakeError(
-            f"{at.table.name}/{file.path} has {counted(len(data), 'byte')} where its commit says "
-            f"{file.bytes:,}; the source is damaged. What was copied before stays."
+            f"{at.table.name}/{file.path} has {counted(len(data), 'byte')}, but its commit "
+            f"recorded {file.bytes:,}: the source is damaged. Files already copied stay."
         )
     if step.store is not None:
         files.put(step.store, file.path, data)
@@ -231,9 +231,9 @@ def _commit(step: _Step, target: Lake, program: str) -> None:
         )
     except ConflictError as exc:
         raise ConflictError(
-            f"Another writer committed to {at.table.name} at {base.uri} while it was copied to. "
-            "That commit is stored and nothing took its place. The rest was not copied; choose a "
-            "place that is empty, where nothing else writes."
+            f"Another writer committed to {at.table.name} at {base.uri} during the copy. That "
+            "commit is kept, and the rest was not copied. Choose an empty place to which nothing "
+            "else writes."
         ) from exc
 
 
@@ -299,7 +299,7 @@ def _are_named(source: Lake) -> bool:
 
 def _mend(source: Lake, target: Lake, damaged: Iterable[str]) -> None:
     """Copy files, named as `table/path`, once more."""
-    with explained(f"damaged files of {target.uri} cannot be copied once more from {source.uri}"):
+    with explained(f"damaged files of {target.uri} cannot be copied again from {source.uri}"):
         own, other = (files.filesystem(side.uri, side.options) for side in (source, target))
         for path in damaged:
             files.put(other, path, files.get(own, path))

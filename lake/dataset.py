@@ -92,7 +92,7 @@ class _Reads:
         with self._lock:
             self._begun += 1
             if self._is_over:
-                raise OSError("nobody waits for this read any more")
+                raise OSError("the read was abandoned")
             self._under_way += 1
 
     def __exit__(self, *_: object) -> None:

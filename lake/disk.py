@@ -73,7 +73,7 @@ def _vacuumed(at: Snapshot) -> list[str]:
     """The files that `lake.maintenance` would delete now."""
     if at.delta is None:
         return []
-    with explained(f"{at.table.name} cannot be looked through at {at.uri}"):
+    with explained(f"the files of {at.table.name} cannot be listed at {at.uri}"):
         return at.delta.vacuum(dry_run=True, enforce_retention_duration=False, full=True)
 
 

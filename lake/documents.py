@@ -57,7 +57,7 @@ def prune(lake: Lake, folder: str, kept: int, names: str = "*") -> None:
     """Delete the documents of a folder with the first names, until so many are left; of those
     whose names are of a pattern.
     """
-    with explained(f"{folder} cannot be tidied at {lake.uri}"):
+    with explained(f"old files of {folder} cannot be deleted at {lake.uri}"):
         store = files.filesystem(lake.uri, lake.options)
         for path in _last_first(files.listed(store, folder), folder, names)[kept:]:
             # Another run may be tidying, too.

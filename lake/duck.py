@@ -274,9 +274,9 @@ def _shown(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
 def _lake_error(what: str, error: Exception) -> LakeError:
     told = plain(str(error).partition(_LINE)[0]).rstrip(".")
     # Of a file that makes no sense DuckDB often does not name the file.
-    hint = " Where a file is damaged, `basislake fingerprint --verify` names it."
+    hint = " If a file is damaged, `basislake fingerprint --verify` lists it."
     if _SPILLED in told:
-        hint = " What does not fit into memory goes to the folder that TMPDIR names."
+        hint = " DuckDB writes what does not fit into memory to the folder in TMPDIR."
     elif isinstance(error, duckdb.OutOfMemoryException | RuntimeError):
         hint = ""
     return LakeError(f"{what}: {told}. The lake is unchanged.{hint}")

@@ -25,8 +25,8 @@ from lake.table import Table
 from lake.tables import CONTENT
 
 _PUT_BACK = (
-    "No candle was removed; put the file back from a backup. "
-    "`basislake fingerprint --verify` names all damaged files."
+    "No candle was removed. Restore the file from a backup; "
+    "`basislake fingerprint --verify` lists all damaged files."
 )
 
 
@@ -132,7 +132,7 @@ def proven_rows(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame
 def _check(table: Table, file: DataFile, rows: pl.DataFrame) -> None:
     if file.digest not in (None, frame_digest(table, rows)):
         raise DamagedError(
-            f"{table.name}/{file.path} holds other rows than its name says: it is damaged. "
+            f"{table.name}/{file.path} is damaged: its rows do not match the digest in its name. "
             f"{_PUT_BACK}"
         )
 

@@ -13,7 +13,7 @@ from lake.table import Table
 from lake.tables import CURATED
 from lake.urls import is_local
 
-_FROM_BACKUP = "`basislake restore` brings it back from a backup of this version"
+_FROM_BACKUP = "`basislake restore` restores it from a backup of this version"
 
 
 def _of_libraries() -> tuple[type[BaseException], ...]:
@@ -70,10 +70,10 @@ def reading(
         path = _unreadable(table, uri, paths, options) if _is_damage(exc, uri) else None
         if path is None:
             raise LakeError(f"{what}: {told}. Reading changed nothing.") from exc
-        cure = "`basislake build --full` makes it anew" if table in CURATED else _FROM_BACKUP
+        cure = "`basislake build --full` builds it again" if table in CURATED else _FROM_BACKUP
         raise DamagedError(
-            f"{what}: {path} is damaged or not there ({told}). Reading changed nothing. "
-            f"{cure}; `basislake fingerprint --verify` names every file that is damaged."
+            f"{what}: {path} is damaged or missing ({told}). Reading changed nothing. "
+            f"{cure}; `basislake fingerprint --verify` lists every damaged file."
         ) from exc
 
 

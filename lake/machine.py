@@ -32,7 +32,7 @@ def folder(uri: str, environment: Mapping[str, str] = os.environ) -> Path:
     if given := environment.get(SETTING):
         if not Path(given).is_absolute():
             raise UsageError(
-                f"{SETTING} is not the path of a folder from / on: {given!r}. Nothing was done."
+                f"{SETTING} is not the absolute path of a folder: {given!r}. Nothing was changed."
             )
         return Path(given) / _name(uri)
     if is_local(uri):
@@ -41,8 +41,8 @@ def folder(uri: str, environment: Mapping[str, str] = os.environ) -> Path:
         cache = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     except RuntimeError as exc:
         raise UsageError(
-            "This user has no home folder, so what this machine keeps of a lake in an object store "
-            f"has no place. Set {SETTING} to a folder that can be written."
+            "This user has no home folder, so there is no folder for this machine's state of a "
+            f"lake in an object store. Set {SETTING} to a writable folder."
         ) from exc
     return Path(cache) / "basislake" / _name(uri)
 
@@ -72,12 +72,12 @@ def not_shared(what: str, place: Path, error: OSError) -> LakeError:
         place: folder or file of it.
         error: of the system.
     """
-    why = f"{error.strerror}. See that it can be written, or set"
+    why = f"{error.strerror}. Make it writable, or set"
     if error.errno in NO_LOCKS:
         why = f"its file system has no locks ({error.strerror}). Set"
     return LakeError(
-        f"{what} at {place}: {why} {SETTING} to a folder on a disk of this machine, and run again. "
-        "What the lake holds is safe."
+        f"{what} at {place}: {why} {SETTING} to a folder on a disk of this machine. Run the "
+        "command again. The lake's data are safe."
     )
 
 

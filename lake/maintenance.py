@@ -60,8 +60,8 @@ def maintain(
     if keep is not None and keep < KEPT_HOURS * _HOUR and not unsafe:
         raise UsageError(
             f"Files younger than {KEPT_HOURS} hours may belong to a writer that has not committed "
-            "yet, or to somebody who reads; nothing was removed. Where no other command runs on "
-            "this lake, --unsafe removes them."
+            "yet, or to a running reader. Nothing was deleted. If no other command uses this lake, "
+            "--unsafe deletes them."
         )
     if dry:
         plans = [planned(lake.snapshot(table)) for table in GROWING]
@@ -76,7 +76,7 @@ def maintain(
     for name, snapshot in lake.snapshots().items():
         if snapshot.delta is None:
             continue
-        with explained(f"{name} cannot be tidied at {snapshot.uri}"):
+        with explained(f"old files of {name} cannot be deleted at {snapshot.uri}"):
             gone = snapshot.delta.vacuum(
                 retention_hours=None if keep is None else int(keep / _HOUR),
                 dry_run=dry,

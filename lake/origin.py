@@ -82,8 +82,8 @@ def first_clock(lake: Lake) -> tuple[datetime, float] | None:
 def _check(lake: Lake, own: str | None, origin: str) -> None:
     if own not in (None, origin):
         raise UsageError(
-            f"The lake at {lake.uri} holds the market of {own}, and this command is "
-            f"about that of {origin}. Nothing was asked and nothing changed, for two "
-            "exchanges never share a lake. Give another folder with --lake, or that exchange's "
-            "address with --exchange-url and --history-url."
+            f"The lake at {lake.uri} holds data of {own}, but this command uses "
+            f"{origin}. Nothing was fetched or changed: two exchanges never share a lake. "
+            "Give another folder with --lake, or that exchange's address with --exchange-url and "
+            "--history-url."
         )

@@ -30,8 +30,8 @@ def check_apart(source: Lake, target: Lake) -> None:
     overlap = _overlap_on_disk if source.is_local else _overlap_in_stores
     if overlap(source, target):
         raise UsageError(
-            f"{source.uri} cannot be copied to {target.uri}: they are one place, or one is inside "
-            "the other. Nothing was copied; choose a place outside the lake."
+            f"{source.uri} cannot be copied to {target.uri}: they are the same place, or one is "
+            "inside the other. Nothing was copied. Choose a place outside the lake."
         )
 
 

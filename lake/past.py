@@ -82,9 +82,9 @@ class PastLake(State):
             except GoneError:
                 pass
         message = (
-            f"{table.name} as of batch {self.as_of} is not stored (any more). No candle is lost: "
-            f"`basislake build --as-of {self.as_of}` makes its rows, and `basislake build` then "
-            "brings back the newest."
+            f"The rows of {table.name} as of batch {self.as_of} are not stored. No candle is lost. "
+            f"`basislake build --as-of {self.as_of}` builds them again; `basislake build` "
+            "afterwards restores the newest."
         )
         return Snapshot(table, newest.uri, newest.options, None, (), gone=message)
 

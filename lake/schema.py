@@ -43,12 +43,12 @@ def check(table: str, uri: str, properties: Mapping[str, str | None]) -> None:
     version = int(mark) if mark and mark.isdecimal() else 0
     if (mark and version > VERSION) or (mark and not version):
         raise LakeError(
-            f"{table} at {uri} was made by a newer basislake (schema {mark}; this one knows "
-            f"{VERSION}). Nothing was changed; install the newer one to use this lake."
+            f"{table} at {uri} was written by a newer basislake (schema {mark}; this version reads "
+            f"{VERSION}). Nothing was changed. Install the newer version to use this lake."
         )
     if version < VERSION:
         raise LakeError(
-            f"{table} at {uri} was made by an earlier basislake, whose tables lack columns that "
-            "this one needs. Nothing was changed. Fetch it again, into another folder: "
+            f"{table} at {uri} was written by an earlier basislake and lacks columns that this "
+            "version needs. Nothing was changed. Fetch the data again into another folder: "
             "`basislake run --lake ANOTHER`."
         )

@@ -31,7 +31,7 @@ def stored(lake: Lake) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise LakeError(
             f"The scope of the lake at {lake.uri} cannot be read: {text[:100]!r}. No candle is "
-            "affected; `basislake scope --all` sets it to everything."
+            "affected. `basislake scope --all` sets the scope to everything."
         )
     return found
 

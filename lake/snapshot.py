@@ -196,7 +196,7 @@ def open_table(
     except (DeltaError, OverflowError) as exc:
         if version is not None:
             raise GoneError(
-                f"{table.name} has no version {version} at {uri} any more, or not yet."
+                f"{table.name} at {uri} has no version {version}: it was deleted or is yet to come."
             ) from exc
         if isinstance(exc, TableNotFoundError):
             _check_readable(uri)

@@ -127,9 +127,8 @@ def curated(lake: Lake, newest: Snapshot, build: Mapping[str, Any] | None) -> Sn
         # A build commits only to what it changes.
         return newest
     message = (
-        f"{table.name} as build {build['build']} left it is not there any more: a later build has "
-        "begun to replace it, and what it replaced was tidied away. No candle is lost; `basislake "
-        "build` makes the newest."
+        f"The rows of {table.name} of build {build['build']} were deleted: a later build has begun "
+        "to replace them. No candle is lost. `basislake build` builds the newest."
     )
     if newest.counter(COPIED) >= build["build"]:
         # It tells versions of another lake's table.

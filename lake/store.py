@@ -69,8 +69,8 @@ class Lake:
         """
         if all(snapshot.version is None for snapshot in self.snapshots().values()):
             raise LakeError(
-                f"There is no lake at {self.uri}: none of its tables is there. See that the "
-                "address is right; a lake is made when something is written."
+                f"There is no lake at {self.uri}: it has no tables. Check the address; the first "
+                "write creates a lake."
             )
 
     def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
@@ -254,8 +254,8 @@ class Lake:
     def _check_present(self) -> None:
         if self.as_of is not None:
             raise LakeError(
-                f"The lake is open as of batch {self.as_of}, to be read only; nothing was written. "
-                "Open it without one to write."
+                f"The lake is open as of batch {self.as_of}, which is read-only. Nothing was "
+                "written. Open it without `as_of` to write."
             )
 
     def _table_uri(self, table: Table) -> str:

@@ -59,16 +59,16 @@ _KNOWN = (
             r"|AccessDenied|Access Denied)\b"
         ),
         (
-            "the store refuses the credentials: {answer}. What it holds is unchanged. See that "
-            "{settings} are right and allow to list, read and write this bucket "
+            "the store refuses the credentials: {answer}. What it holds is unchanged. Check that "
+            "{settings} are right and permit listing, reading and writing this bucket "
             "(docs/operations.md)"
         ),
     ),
     (
         re.compile("Generic Config error|Generic HTTP client error: builder error"),
         (
-            "a setting of the store cannot be used: {message}. Nothing was read or stored. See the "
-            "environment for what begins with AWS_, GOOGLE_ or AZURE_, and for proxies"
+            "a setting of the store cannot be used: {message}. Nothing was read or stored. Check "
+            "environment variables of proxies, and those beginning with AWS_, GOOGLE_ or AZURE_"
         ),
     ),
 )

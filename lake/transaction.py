@@ -57,7 +57,7 @@ def transact(
     """
     info = {**lineage, _IDENTITY: uuid4().hex}
     name, gone = base.table.name, {action.path for action in removed}
-    with explained(f"{name} cannot be committed at {base.uri}; it is as it was before"):
+    with explained(f"{name} cannot be committed at {base.uri}; the table is unchanged"):
         conditional.check(base.uri, base.options)
         held = {name: base.counter(name) for name in counters}
         delta = _opened(base) if base.delta else _create(base)
@@ -89,7 +89,7 @@ def mark(base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, An
         ConflictError: another writer was faster; nothing was stored.
         LakeError: the store cannot be written.
     """
-    with explained(f"{base.table.name} cannot be marked at {base.uri}"):
+    with explained(f"properties of {base.table.name} cannot be set at {base.uri}"):
         conditional.check(base.uri, base.options)
         if base.delta is None:
             _create(base, properties)
@@ -191,7 +191,7 @@ def _check_alike(
     is_other = is_whole and paths != {file.path for file in base.files}
     if is_counted or is_other or not gone <= paths:
         raise ConflictError(
-            f"{base.table.name} cannot be committed at {base.uri}; it is as it was before: another "
+            f"{base.table.name} cannot be committed at {base.uri}; the table is unchanged: another "
             "writer was faster. Run the command again."
         )
 
@@ -211,7 +211,7 @@ def _opened(base: Snapshot) -> DeltaTable:
 def _renewed(base: Snapshot) -> DeltaTable:
     found = open_table(base.table, base.uri, base.options)
     if found is None:
-        raise CommitFailedError("the table is gone")
+        raise CommitFailedError("the table was deleted")
     return found
 
 
@@ -220,7 +220,7 @@ def _is_stored(base: Snapshot, version: int, identity: str) -> bool:
     commit and its reply be lost, and its writer would then find its own commit in the way.
     """
     where = f"{base.table.name} at {base.uri}"
-    with explained(f"whether a commit to {where} is stored cannot be seen; run the command again"):
+    with explained(f"it is unknown whether {where} has the commit; run the command again"):
         delta = _renewed(base)
         newer = delta.version() - version
         return newer > 0 and any(entry.get(_IDENTITY) == identity for entry in delta.history(newer))

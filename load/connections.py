@@ -28,8 +28,8 @@ CONNECTIONS = 2
 _ENDS_WITHIN_S = 10.0
 _POLL_S = 0.1
 _IN_DOUBT = (
-    "PostgreSQL was committing when it was stopped: what it was committing counts, or not. The "
-    "same command finds out."
+    "PostgreSQL was stopped during a commit: it stored all of that commit or nothing. Run the "
+    "same command again to find out."
 )
 
 W = TypeVar("W")

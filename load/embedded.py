@@ -100,7 +100,7 @@ def _explained(data: Path) -> Iterator[None]:
             told = f"the file system of its folder has no locks ({exc.strerror})"
         raise LoadError(
             f"The embedded PostgreSQL cannot start in {data}{_of_another(data)}: {told}. Its data "
-            f"are as they were. See {Postmaster(data, data).log}, or set BASISLAKE_POSTGRES to "
+            f"are unchanged. See {Postmaster(data, data).log}, or set BASISLAKE_POSTGRES to "
             "another server."
         ) from exc
 
@@ -167,7 +167,7 @@ def _start(server: Postmaster, note: IO[str]) -> None:
     of them.
     """
     if "\n" in str(server.data):
-        raise RefusedError("a line break in its path is no good to PostgreSQL")
+        raise RefusedError("PostgreSQL does not accept a line break in its path")
     if _read(note) == _MAKING:
         _clear(server.data, note)
     if not version_of(server.data):

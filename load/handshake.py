@@ -115,7 +115,7 @@ def _column_differences(table: Table, there: Found) -> list[str]:
 
 def _extra_columns(table: Table, there: Found) -> list[str]:
     return [
-        f"{table.name}.{column.name} is not ours, is NOT NULL and has no default."
+        f"{table.name}.{column.name} is not a column of basislake, is NOT NULL, without default."
         for column in there.columns
         if column.name not in table.names and column.not_null and not column.has_default
     ]

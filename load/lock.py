@@ -29,13 +29,13 @@ def lock(database: Database, schema: str) -> None:
     held = database.query(_HOLDER_SQL, (schema,))
     by = f": {_described(*held[0])}" if held else ""
     end = (
-        f" If its machine is gone, `SELECT pg_terminate_backend({held[0][0]})` ends it."
+        f" If its machine is lost, `SELECT pg_terminate_backend({held[0][0]})` ends it."
         if held
         else ""
     )
     raise LoadError(
         f"Another load is writing to the schema {schema!r} of {database.shown}{by}. Nothing was "
-        f"changed. Wait for its end, then load again.{end}"
+        f"changed. Wait until it ends, then load again.{end}"
     )
 
 

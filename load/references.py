@@ -71,8 +71,8 @@ def check_left(database: Database, schema: str, key: Key) -> None:
         (count,) = database.query(_count_sql(reference, table, schema), chosen)[0]
         if count:
             raise LoadError(
-                f"Rows of {reference.referring} ({count:,}) refer to rows that left the lake, and "
-                f"would be changed with them: the foreign key {quoted(reference.constraint)} is "
+                f"Rows of {reference.referring} ({count:,}) refer to rows deleted from the lake. "
+                f"The load would change them: the foreign key {quoted(reference.constraint)} is "
                 f"ON DELETE {reference.action}. Delete or change those rows yourself"
             )
 

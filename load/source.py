@@ -133,8 +133,8 @@ def _of_feed(
         name = own.instrument
         if name not in known:
             raise LoadError(
-                f"{snapshot.table.name} has rows of {name}, but instruments has no record of it; "
-                "nothing was loaded. Run `basislake instruments`, then load again."
+                f"{snapshot.table.name} has rows of {name}, but the table instruments has no "
+                "record of it. Nothing was loaded. Run `basislake instruments`, then load again."
             )
         if known[name].kind == feed.kind and (rows := own.count()):
             yield Partition(feed, own.name, rows, known[name].expiry, snapshot, batch, own)

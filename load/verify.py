@@ -110,7 +110,7 @@ def _number_sql(column: Column, series: pl.Series, server: int) -> str:
         case Type.TEXT:
             return _text_sql(name, series)
         case Type.TEXTS:
-            raise ValueError(f"no figure is known of lists, as in {column.name}")
+            raise ValueError(f"lists have no figure, as in {column.name}")
 
 
 def _text_sql(name: str, series: pl.Series) -> str:

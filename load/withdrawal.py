@@ -56,7 +56,7 @@ def reason_against(withdrawn: Iterable[Key], has: Holdings) -> str | None:
     if lost:
         return (
             f"The lake has no table {', '.join(lost)}, which was loaded before. Check the lake's "
-            "address; `basislake build` makes curated tables again. To empty the database, drop "
+            "address; `basislake build` builds curated tables again. To empty the database, drop "
             "its tables"
         )
     foreign = sorted(
@@ -66,8 +66,8 @@ def reason_against(withdrawn: Iterable[Key], has: Holdings) -> str | None:
         more = ", ..." if len(foreign) > _NAMED else ""
         return (
             f"The database was loaded from another lake: it has {', '.join(foreign[:_NAMED])}{more}"
-            ", of which this one has no raw candle, and a lake never loses those. Check the lake's "
-            "address; load this one into another database or --schema, or drop the tables first"
+            ", for which this lake has no raw candle, and a lake never loses raw candles. Check "
+            "the lake's address, load into another database or --schema, or drop the tables first"
         )
     return None
 

@@ -203,7 +203,7 @@ class Writer:
                 with _named(job.partition):
                     _check(wanted, got.pop(name, (None,) * len(wanted)))
         if got:
-            raise LoadError(f"It holds rows that were not sent: {', '.join(sorted(got))}")
+            raise LoadError(f"It has rows that were not sent: {', '.join(sorted(got))}")
         self._enter(*fill.jobs)
 
     def _enter(self, *jobs: Job) -> None:
@@ -240,14 +240,14 @@ class Writer:
         where = f"{done} {self._database.shown}"
         if self._database.is_in_doubt:
             return (
-                f"{what} may have been {where}, or not. {why}. The server went away as it was to "
-                "commit, so it did all of it, with the entry in lake_loads, or nothing of it. Load "
-                "again: that finds out, and goes on from there."
+                f"{what} may have been {where}. {why}. The server went away during the "
+                "commit: it stored all of it, with the entry in lake_loads, or nothing. Load "
+                "again; the next load finds out and continues."
             )
-        kept = "What the database held of it is unchanged" if partition else "It is not there"
+        kept = "Its rows in the database are unchanged" if partition else "It does not exist"
         return (
-            f"{what} was not {where}. {why}. {kept}, and what was loaded before it is kept. "
-            "Load again to go on from there."
+            f"{what} was not {where}. {why}. {kept}, and everything loaded before it is kept. "
+            "Load again to continue."
         )
 
 
@@ -259,7 +259,7 @@ def index_sqls(table: Table, schema: str) -> list[str]:
 
 def _check(expected: list[Figure], got: tuple[object, ...]) -> None:
     if wrong := mismatches(expected, got):
-        raise LoadError(f"It does not hold what was sent: {'; '.join(wrong)}")
+        raise LoadError(f"It does not match what was sent: {'; '.join(wrong)}")
 
 
 @contextmanager

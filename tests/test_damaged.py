@@ -58,7 +58,7 @@ def test_a_read_names_the_table_and_the_file_that_is_damaged(
         read(where.snapshot(RAW_CANDLES))
     told = str(caught.value)
     assert told.startswith(f"raw_candles cannot be read at {where.uri}/raw_candles")
-    assert f"instrument={PERPETUAL}/{path.name} is damaged or not there" in told
+    assert f"instrument={PERPETUAL}/{path.name} is damaged or missing" in told
     assert "`basislake restore`" in told
     assert "\n" not in told
 
@@ -93,7 +93,7 @@ def test_a_full_build_makes_damaged_curated_tables_anew(staged: Staged, where: L
     for table in CURATED:
         for file in where.snapshot(table).files:
             truncated(Path(where.uri) / table.name / file.path)
-    with pytest.raises(DamagedError, match="`basislake build --full` makes it anew"):
+    with pytest.raises(DamagedError, match="`basislake build --full` builds it again"):
         where.read(QUALITY)
     assert basislake(None, "build", "--full", "--lake", where.uri).code == 0
     assert is_same(content(where), staged.last.content)

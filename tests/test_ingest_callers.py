@@ -131,7 +131,7 @@ def test_a_pace_that_cannot_be_kept_is_no_matter_of_the_exchange(
 ) -> None:
     (tmp_path / "file").touch()
     settings = ExchangeSettings(server.www_url, server.history_url)
-    with pytest.raises(LakeError, match="rate of calls cannot be kept"):
+    with pytest.raises(LakeError, match="rate limit cannot be shared"):
         ask_from_worker(settings, str(tmp_path / "file"), SUBJECT, WINDOW)
 
 

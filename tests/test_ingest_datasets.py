@@ -168,9 +168,9 @@ def moved(by_ms: int) -> Callable[[list[Row]], list[Row]]:
         (lambda rows: rows * 3, "rows came"),
         (lambda rows: {"data": rows}, "not a list of objects"),
         (lambda rows: [*rows, 7], "not a list of objects"),
-        (lambda rows: [{**rows[0], "timestamp": "soon"}], "no time"),
-        (lambda rows: [{**rows[0], "interest_1h": "0.1"}], "no number"),
-        (lambda rows: [{**rows[0], "interest_1h": True}], "no number"),
+        (lambda rows: [{**rows[0], "timestamp": "soon"}], "not a time"),
+        (lambda rows: [{**rows[0], "interest_1h": "0.1"}], "not a number"),
+        (lambda rows: [{**rows[0], "interest_1h": True}], "not a number"),
     ],
 )
 def test_an_answer_of_another_structure_is_refused(

@@ -72,7 +72,7 @@ def test_a_lake_takes_no_data_of_another_exchange(server: SimulatedExchange, at:
 def test_addresses_of_two_exchanges_are_refused(server: SimulatedExchange, at: Lake) -> None:
     for flag, url in (("--exchange-url", server.www_url), ("--history-url", server.history_url)):
         done = basislake(None, "instruments", "--lake", at.uri, flag, url)
-        assert (done.code, "give both --exchange-url and --history-url" in done.err) == (2, True)
+        assert (done.code, "Give both --exchange-url and --history-url" in done.err) == (2, True)
     assert not Path(at.uri).exists()
 
 

@@ -390,7 +390,7 @@ def test_a_table_of_an_earlier_layout_is_refused_and_left_alone(at: Lake) -> Non
     first.write_text(earlier)
     reopened = lake.open(at.uri)
     for read in (lambda: reopened.read(INSTRUMENTS), reopened.duckdb):
-        with pytest.raises(LakeError, match=r"lack columns that this one needs\. Nothing was"):
+        with pytest.raises(LakeError, match=r"lacks columns that this version needs\. Nothing was"):
             read()
     assert first.read_text() == earlier
 

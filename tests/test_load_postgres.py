@@ -253,7 +253,7 @@ def test_many_rows_are_summed_alike_on_both_sides(target: Target) -> None:
 
 def test_candles_of_an_unknown_instrument_stop_the_load_by_name(target: Target) -> None:
     put(target.lake, CANDLES, "BTC-27SEP19", candles())
-    with pytest.raises(LoadError, match="rows of BTC-27SEP19, but instruments has no record"):
+    with pytest.raises(LoadError, match="rows of BTC-27SEP19, but the table instruments has"):
         target.load()
     assert target.tables() == set()
 

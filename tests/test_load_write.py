@@ -133,7 +133,7 @@ def test_whatever_ends_a_partition_halfway_is_undone_before_the_connection_goes_
         assert isinstance(failure, LoadError)
         assert f"The partition {FUTURE}/{MONTH} of futures_ohlcv was not loaded" in str(failure)
         assert "not enough memory" in str(failure)
-        assert "What the database held of it is unchanged" in str(failure)
+        assert "Its rows in the database are unchanged" in str(failure)
         assert isinstance(failure.__cause__, MemoryError)
     else:
         assert isinstance(failure, raised)

@@ -102,7 +102,7 @@ def test_a_refusal_is_said_once_and_again_when_the_rate_falls_and_when_it_is_bac
             own.answered()
 
     # An isolated refusal is said; that it is over needs no line.
-    isolated = "Rate limited: the exchange refused a call; going on with 20.0 of 20 calls/s."
+    isolated = "Rate limited: the exchange refused a call; continuing at 20.0 of 20 calls/s."
     refuse_often(1)
     call(300)
     assert said == [isolated]
@@ -132,7 +132,8 @@ def test_ctrl_c_says_what_is_true_and_which_command_goes_on(
     lines = assert_log(done)
     assert done.code == 130
     assert re.search(
-        r"saved: [1-9],\d{3} new candles, all that came; complete: \d of 2 instruments", lines[-2]
+        r"saved: [1-9],\d{3} new candles, everything that arrived; complete: \d of 2 instruments",
+        lines[-2],
     )
     given = " ".join(line[3:])
     assert f"Interrupted. What was committed is safe; `basislake {given}` goes on." in lines[-1]

@@ -351,7 +351,7 @@ def test_a_store_that_would_replace_commits_is_refused_before_the_first(
     near = lake.open(at.uri, store.options)
     proxy.set(ignores_conditions=True, delay_s=0.02)
     file = written(near, "A", candles(1))
-    with pytest.raises(LakeError, match="takes a second commit in place of the first"):
+    with pytest.raises(LakeError, match="a second commit replaces the first"):
         near.commit(near.snapshot(RAW_CANDLES), [file], LINEAGE)
     with pytest.raises(LakeError, match="Nothing was written"):
         claim(near, "exchange", "test")

@@ -89,8 +89,8 @@ def read_sources(lake: Lake) -> Sources:
     held = {name: _hull(own) for name, own in files.items()}
     if unknown := sorted(set(held) - set(known)):
         raise LakeError(
-            f"raw_candles holds {', '.join(unknown)}, of which records has none. Nothing was "
-            "changed; `basislake instruments` fetches the records."
+            f"raw_candles has rows of {', '.join(unknown)}, which have no record. Nothing was "
+            "changed. `basislake instruments` fetches the records."
         )
     figures = _figures(asks)
     return Sources(

@@ -100,7 +100,7 @@ def without_late(asked: Span, covered: Sequence[Span], steps: Steps, at: datetim
     last = covered[-1].end if covered else asked.start
     end = min(asked.end, max(last, steps.floor(at - LATE)))
     if end <= asked.start:
-        raise LateError("The newest row is not there yet.")
+        raise LateError("The newest row has not been published yet.")
     return Span(asked.start, end)
 
 

@@ -84,14 +84,14 @@ def closed_part(window: Span, at: datetime | None) -> Span:
         return window
     asked = Span(window.start, min(window.end, HOURS.floor(at - LAG)))
     if asked.end <= asked.start:
-        raise malformed("its clock says that the window is still to come")
+        raise malformed("its clock is earlier than the window")
     return asked
 
 
 def _row(row: Mapping[str, Any], window: Span) -> dict[str, object]:
     hour_end = time_of(row, "timestamp")
     if HOURS.floor(hour_end) != hour_end:
-        raise malformed(f"a row of {hour_end:%Y-%m-%dT%H:%M:%SZ} is not of a full hour")
+        raise malformed(f"a row of {hour_end:%Y-%m-%dT%H:%M:%SZ} is not at a full hour")
     if not window.start <= hour_end <= window.end:
         raise malformed(f"a row of {hour_end:%Y-%m-%dT%H:%MZ} is outside the window")
     return {"hour_end": hour_end, **{name: number_of(row, name) for name in _NUMBERS}}

@@ -44,7 +44,7 @@ def time_of(row: Mapping[str, Any], name: str) -> datetime:
             time = None
         if time is not None and time.year in _YEARS:
             return time
-    raise malformed(f"{name!r} is {_shown(value)}, no time")
+    raise malformed(f"{name!r} is {_shown(value)}, not a time")
 
 
 def date_of(row: Mapping[str, Any], name: str) -> date:
@@ -59,7 +59,7 @@ def date_of(row: Mapping[str, Any], name: str) -> date:
     except ValueError:
         found = None
     if found is None or found.year not in _YEARS:
-        raise malformed(f"{name!r} is {_shown(value)}, no date")
+        raise malformed(f"{name!r} is {_shown(value)}, not a date")
     return found
 
 
@@ -71,7 +71,7 @@ def text_of(row: Mapping[str, Any], name: str) -> str:
     """
     value = row.get(name)
     if not isinstance(value, str) or not value:
-        raise malformed(f"{name!r} is {_shown(value)}, no text")
+        raise malformed(f"{name!r} is {_shown(value)}, not a text")
     return value
 
 
@@ -93,7 +93,7 @@ def number(value: object, name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise malformed(f"{name!r} is {_shown(value)}, no number")
+        raise malformed(f"{name!r} is {_shown(value)}, not a number")
     try:
         found = float(value)
     except OverflowError:
@@ -118,7 +118,7 @@ def once(frame: pl.DataFrame, key: Sequence[str], describe: str) -> tuple[pl.Dat
     """
     distinct = frame.unique(maintain_order=True).sort(key)
     if distinct.select(key).n_unique() < distinct.height:
-        raise malformed(f"one {describe} comes twice with different values")
+        raise malformed(f"one {describe} appears twice with different values")
     return distinct, frame.height - distinct.height
 
 

@@ -120,7 +120,7 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
     if at is not None:
         asked = Span(window.start, min(window.end, DAYS.floor(at - LAG)))
     if asked.end <= asked.start:
-        raise malformed("its clock says that the window is still to come")
+        raise malformed("its clock is earlier than the window")
     frame = frame_of(RAW_SETTLEMENTS, rows, "instrument")
     frame = frame.with_columns(end=_end)
     frame = frame.filter((pl.col("end") > asked.start) & (pl.col("end") <= asked.end))
@@ -133,7 +133,7 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
 def _checked(answer: Answer, seen: Collection[str]) -> Answer:
     """Refuse an answer that is no page, or that leads back to one that was asked for."""
     if not isinstance(answer.result, dict):
-        raise malformed("the settlements are no page")
+        raise malformed("the settlements are not a page")
     for row in objects(answer.result.get("settlements"), "the settlements"):
         _row(row)
     if answer.result.get("continuation") in seen:

@@ -1,28 +1,28 @@
-"""Views that hold what was fetched against a second witness, and name what differs."""
+"""Views that compare fetched data with a second source, and name the differences."""
 
 from lake.carry_tables import FUNDING, FUNDING_TOTALS
 from lake.table import Column, Type
 from lake.tables import INSTRUMENTS
 from lake.views.declaration import View, columns_of
 
-# The exchange adds up finer parts than hours, so the last digits may differ.
+# The exchange sums shorter intervals than hours, so the last digits may differ.
 TOTAL_TOLERANCE = 1e-6
-# A price is sent with so many digits that two of one moment are the same number.
+# Both prices are sent with all their digits, so equal prices are equal numbers.
 PRICE_TOLERANCE = 1e-9
 
 _SHARE = "fraction of the notional"
 
 FUNDING_PROOF = View(
     name="funding_proof",
-    meaning="A perpetual's whole calendar month: the exchange's own total against its hours.",
+    meaning="A perpetual's complete calendar month: the exchange's own total against its hours.",
     formula=(
         "difference = total - sum_interest_1h, over the hours that end in (first instant of the "
         "month, first instant of the next]. expected_hours are those of the month since the "
-        "perpetual's first hour: the first that is stored, or that `coverage` has as due before "
-        "it; a month that ended earlier is not here. proved: there is a total, no hour is absent, "
+        "perpetual's first hour: the first that is stored, or an earlier one that `coverage` "
+        "expects; earlier months have no row. proved: there is a total, no hour is missing, "
         f"and |difference| <= {TOTAL_TOLERANCE:g} (0.0001 % of the notional). Months are those "
-        "that have a total, and those that have ended between the first row and the last. The "
-        "hours 2020-08-27 06:00 and 07:00, which the exchange lacks, leave their month unproved."
+        "with a total, and those that ended between the first row and the last. The exchange "
+        "lacks the hours 2020-08-27 06:00 and 07:00, so their month is not proved."
     ),
     source=(
         "Tables `funding` (get_funding_rate_history) and `funding_totals` "
@@ -31,11 +31,11 @@ FUNDING_PROOF = View(
     columns=(
         *columns_of(FUNDING_TOTALS, "instrument", "month"),
         Column("hours", Type.INT, "rows of `funding` in the month", "hours"),
-        Column("expected_hours", Type.INT, "hours that it should have", "hours"),
-        Column("sum_interest_1h", Type.FLOAT, "sum of what those hours paid", _SHARE),
-        Column("total", Type.FLOAT, "by the exchange's own sum", _SHARE, nullable=True),
+        Column("expected_hours", Type.INT, "hours that the month should have", "hours"),
+        Column("sum_interest_1h", Type.FLOAT, "sum of interest_1h over those hours", _SHARE),
+        Column("total", Type.FLOAT, "as the exchange sums it", _SHARE, nullable=True),
         Column("difference", Type.FLOAT, "total - sum_interest_1h", _SHARE, nullable=True),
-        Column("proved", Type.BOOL, "whether both agree and no hour is absent"),
+        Column("proved", Type.BOOL, "whether both agree and no hour is missing"),
     ),
     sql=f"""
         WITH held AS (
@@ -87,7 +87,7 @@ INDEX_CHAIN = View(
     meaning="An hour whose index at its start is not the index at the end of the hour before.",
     formula=(
         "Rows of `funding` whose prev_index_price is not price_before, the index_price of the row "
-        "an hour earlier. An hour without a row before it is not judged."
+        "an hour earlier. An hour without a row before it is not compared."
     ),
     source="Table `funding`: the exchange sends each index price twice.",
     columns=(
@@ -106,7 +106,7 @@ INDEX_CHAIN = View(
     """,
 )
 
-# Why a delivery is not proved.
+# Reasons why a delivery is not proved.
 UNKNOWN = "delivered, and not in instruments"
 NEITHER = "neither a delivery nor a delivery price is stored"
 NO_DELIVERY = "no delivery is stored"
@@ -115,19 +115,19 @@ PRICES_DIFFER = "the two prices differ"
 
 DELIVERY_PROOF = View(
     name="delivery_proof",
-    meaning="An expired future: the price that it was delivered at, by two witnesses.",
+    meaning="An expired future: its delivery price from two sources.",
     formula=(
         "settlement_price is the index_price of the future's delivery in `settlements`; "
         "delivery_price is that of its index (price_index of `instruments`) in `deliveries` on the "
-        "day of its expiry; difference = settlement_price - delivery_price. proved: both are there "
-        f"and |difference| <= {PRICE_TOLERANCE:g} of the price; reason says why not. A future is "
-        "expired where its record says that it is not active, or where it was delivered. One that "
-        "was delivered and is not in `instruments` has no expires_at, and is not proved."
+        "day of its expiry; difference = settlement_price - delivery_price. proved: both are "
+        f"stored and |difference| <= {PRICE_TOLERANCE:g} of the price; reason says why not. A "
+        "future is expired if its record says that it is not active, or if it was delivered. A "
+        "delivered future that is not in `instruments` has no expires_at, and is not proved."
     ),
     source="Tables `instruments`, `settlements` and `deliveries`, three lists of the exchange.",
     columns=(
         *columns_of(INSTRUMENTS, "instrument"),
-        Column("expires_at", Type.TIME, "expiry by the record", "UTC", nullable=True),
+        Column("expires_at", Type.TIME, "expiry from the record", "UTC", nullable=True),
         Column("settlement_price", Type.FLOAT, "by `settlements`", "quote per base", nullable=True),
         Column("delivery_price", Type.FLOAT, "by `deliveries`", "quote per base", nullable=True),
         Column(
@@ -137,7 +137,7 @@ DELIVERY_PROOF = View(
             "quote per base",
             nullable=True,
         ),
-        Column("proved", Type.BOOL, "whether both are there and agree"),
+        Column("proved", Type.BOOL, "whether both are stored and agree"),
         Column("reason", Type.TEXT, "why it is not proved", nullable=True),
     ),
     sql=f"""
