@@ -1,7 +1,7 @@
-"""Where a lake is: a folder on this machine's disk, or a prefix in an object store.
+"""The address of a lake: a folder on this machine's disk, or a prefix in an object store.
 
-The libraries that reach a store (delta-rs, Polars) take endpoint and credentials from the usual
-environment by themselves (`AWS_…`, `GOOGLE_…`, `AZURE_…`), so none pass through here.
+The libraries that reach a store (delta-rs, Polars) read endpoint and credentials from the usual
+environment variables themselves (`AWS_…`, `GOOGLE_…`, `AZURE_…`); this module passes none.
 """
 
 import os
@@ -15,34 +15,34 @@ from lake.endpoints import check_endpoint
 from lake.errors import UsageError
 from lake.urls import is_local
 
-# delta-rs takes a path for a URL in places, so these would mean another folder, or no history.
+# delta-rs parses some paths as URLs, so these characters would name another folder, or no history.
 _UNSAFE = frozenset("%?#\\\x7f") | {chr(code) for code in range(32)}
 _SHOWN = "% ? # \\, line breaks and other control characters"
-# A prefix that begins with `name:` is a URL to delta-rs, too.
+# delta-rs also takes a prefix that begins with `name:` for a URL.
 _UNSAFE_IN_STORES = _UNSAFE | {":"}
 # Amazon's, Google's and Azure's rules allow fewer; Azure has containers such as $web.
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]*(@[A-Za-z0-9.-]+)?")
 
-# What both delta-rs and Polars reach. The store in memory is another one each time it is opened.
+# Stores that both delta-rs and Polars reach. Each opening of `memory` is a new, empty store.
 _STORES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")
 
-# A commit is safe beside other writers only where the store refuses to replace a version that is
-# there. It is the default, which the environment could switch off; an option goes before it.
+# Concurrent commits are safe only if the store refuses to replace an existing version. That is the
+# default, but an environment variable could switch it off; an option overrides the variable.
 _SAFE_COMMITS = {"s3": {"aws_conditional_put": "etag"}, "s3a": {"aws_conditional_put": "etag"}}
 
-# Quotes that a shell would have taken off.
+# Quotes that a shell would have removed.
 _QUOTED = re.compile(r"""^(["'`]).*\1$""", re.DOTALL)
 
-# A URI that lacks a slash would be a folder of this machine, named `s3:`.
+# Without a slash, a URI would name a folder of this machine, such as `s3:`.
 _LACKS_SLASH = re.compile(rf"({'|'.join(_STORES)}|file|https?):/?(?!/)", re.IGNORECASE)
 
-# A secret key may hold a slash, so it may reach beyond the place of the bucket.
+# A secret key may contain a slash, so the match may extend past the bucket.
 _CREDENTIALS = re.compile(r"[^@]*:.*@", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a lake is.
+    """The address of a lake.
 
     Attributes:
         uri: absolute path or URI, without a slash at the end.
@@ -54,7 +54,7 @@ class Address:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is on this machine's disk."""
+        """Whether the lake is on this machine's disk."""
         return is_local(self.uri)
 
 
@@ -63,16 +63,17 @@ def address_of(
     options: Mapping[str, str] | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Address:
-    """Read an address: `./lake-data`, `file:///data/lake`, `s3://bucket/prefix`, `gs://…`, `az://…`.
+    """Read an address: `./lake-data`, `file:///data/lake`, `s3://bucket/prefix`, `gs://…`,
+    `az://…`.
 
     Args:
         text: as the user gave it.
-        options: storage options besides those of the environment.
+        options: storage options in addition to the environment.
         environment: environment variables.
 
     Raises:
-        UsageError: no lake can be there, the text holds credentials, or the store's endpoint cannot
-            be used.
+        UsageError: no lake can be at this address, it holds credentials, or the store's endpoint
+            cannot be used.
     """
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
@@ -98,7 +99,7 @@ def address_of(
 
 def _folder(text: str, options: Mapping[str, str]) -> Address:
     try:
-        # Of `./~` the library would take away what makes it no home.
+        # For `./~` the library would drop the `./`, and so read it as a home folder.
         path = (Path(text).expanduser() if text.startswith("~") else Path(text)).absolute()
     except RuntimeError as exc:
         user = Path(text).parts[0]
@@ -112,7 +113,7 @@ def _folder(text: str, options: Mapping[str, str]) -> Address:
             "changed. Give the absolute path of the lake's folder."
         ) from exc
     if ".." in path.parts:
-        # Some libraries go back by the text of a path, the system by the folder that a link is to.
+        # Some libraries resolve `..` in the text of a path, the system in the target of a link.
         path = path.resolve()
     if not _UNSAFE.isdisjoint(path.as_posix()):
         raise UsageError(f"A lake cannot be at {str(path)!r}: choose a path without {_SHOWN}.")

@@ -1,4 +1,4 @@
-"""Errors of the libraries that reach the lake, told as ours."""
+"""Turns errors of the libraries that read and write the lake into ours."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,8 +17,8 @@ _FROM_BACKUP = "`basislake restore` restores it from a backup of this version"
 
 
 def _of_libraries() -> tuple[type[BaseException], ...]:
-    """What the libraries raise; asked for when something is raised, for reading a lake on disk
-    needs no Arrow.
+    """Errors that the libraries raise; evaluated only after an error, because reading a lake on
+    disk needs no Arrow.
     """
     import pyarrow as pa  # noqa: PLC0415
 
@@ -26,8 +26,8 @@ def _of_libraries() -> tuple[type[BaseException], ...]:
 
 
 def _of_reading() -> tuple[type[BaseException], ...]:
-    """What they raise where a file cannot be read. Over bytes that make no sense one may panic, or
-    meet a text that is none.
+    """Errors that they raise if a file cannot be read. On malformed bytes one may panic, or find
+    invalid text.
     """
     import pyarrow as pa  # noqa: PLC0415  (likewise)
 
@@ -37,7 +37,7 @@ def _of_reading() -> tuple[type[BaseException], ...]:
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Turn the errors of the libraries below into ours; `what` begins the sentence."""
+    """Turn the errors of the libraries into ours; `what` begins the sentence."""
     try:
         yield
     except CommitFailedError as exc:
@@ -55,11 +55,11 @@ def reading(
     Args:
         table: the declaration.
         uri: the table's folder.
-        paths: of the files that are read, in the table's folder.
+        paths: of the files to read, relative to the table's folder.
         options: storage options of the object store.
 
     Raises:
-        DamagedError: a file is absent, or its rows cannot be read.
+        DamagedError: a file is missing or cannot be decoded.
         LakeError: the store does not answer, or refuses.
     """
     what = f"{table.name} cannot be read at {uri}"
@@ -78,9 +78,9 @@ def reading(
 
 
 def _is_damage(error: BaseException, uri: str) -> bool:
-    """Whether reading again cannot help, as opposed to a store or a disk that does not answer."""
+    """Whether reading again cannot help; false if a store or a disk does not answer."""
     if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-        # Arrow's word for bytes that make no sense; an error of the system has a number.
+        # Arrow raises this for malformed bytes; an error of the system has a number.
         return is_local(uri) and error.errno is None
     return not isinstance(error, MemoryError)
 
@@ -88,7 +88,7 @@ def _is_damage(error: BaseException, uri: str) -> bool:
 def _unreadable(
     table: Table, uri: str, paths: Collection[str], options: Mapping[str, str]
 ) -> str | None:
-    """The path of the first file that cannot be read, for not every library names it; None where
+    """The path of the first file that cannot be read, since not every library names it; None if
     all can be read now.
     """
     if len(set(paths)) == 1:

@@ -1,5 +1,5 @@
-"""The folder where processes of one machine keep what they share about a lake: locks, the rate
-limit, and names for completion. No data are there: losing it loses no row.
+"""The machine folder, where processes of one machine share state about a lake: locks, the rate
+limit, and names for completion. It holds no data: losing it loses no row.
 """
 
 import errno
@@ -11,23 +11,23 @@ from pathlib import Path
 from lake.errors import LakeError, UsageError
 from lake.urls import is_local
 
-# Names a folder on a disk of this machine, for all lakes.
+# Environment variable: a folder on a disk of this machine, for all lakes.
 SETTING = "BASISLAKE_MACHINE_FOLDER"
 
-# What the system says where a file system has no locks, as some network file systems.
+# Errors of the system for a file system without locks, such as some network file systems.
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 def folder(uri: str, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder of a lake: below the one that `SETTING` names, or else in the lake itself,
-    and for a lake in an object store in the user's cache. It need not be there yet.
+    """Return the folder of a lake: below the folder in `SETTING`, or else in the lake itself, or
+    for a lake in an object store in the user's cache. It may not exist yet.
 
     Args:
         uri: of the lake, absolute.
         environment: environment variables.
 
     Raises:
-        UsageError: the setting is no absolute path, or nothing says where the user's cache is.
+        UsageError: the setting is not an absolute path, or the user has no cache folder.
     """
     if given := environment.get(SETTING):
         if not Path(given).is_absolute():
@@ -48,11 +48,11 @@ def folder(uri: str, environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def state_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Return the folder of what is worth keeping from run to run whatever the lake: the one that
-    `SETTING` names, or else in the user's folder of such things. It need not be there yet.
+    """Return the folder for state that all lakes share: the one in `SETTING`, or else the user's
+    folder for state. It may not exist yet.
 
     Returns:
-        None where nothing says where that is.
+        None if the user has no such folder.
     """
     given = environment.get(SETTING)
     if given and Path(given).is_absolute():
@@ -65,11 +65,11 @@ def state_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def not_shared(what: str, place: Path, error: OSError) -> LakeError:
-    """Return the error of what could not be shared among processes; pure.
+    """Return the error for state that processes could not share; pure.
 
     Args:
         what: begins the sentence.
-        place: folder or file of it.
+        place: folder or file of the state.
         error: of the system.
     """
     why = f"{error.strerror}. Make it writable, or set"

@@ -1,5 +1,5 @@
-"""Which exchange a lake's raw data came from, marked in its table of instruments: rows of two
-exchanges never share a lake. The first that writes to it marks it.
+"""The exchange that a lake's raw data came from, a property of its table of instruments. Two
+exchanges never share a lake. The first command that writes to the lake sets the property.
 """
 
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from lake.transaction import mark_lake
 
 
 def origin_of(lake: Lake) -> str | None:
-    """Return the exchange that the lake's data came from; None where that is not marked yet.
+    """Return the exchange that the lake's data came from; None if the property is not set yet.
 
     Raises:
         LakeError: the lake cannot be read.
@@ -24,11 +24,11 @@ def origin_of(lake: Lake) -> str | None:
 
 
 def check_origin(lake: Lake, origin: str) -> None:
-    """Refuse data of another exchange than the lake's.
+    """Refuse data of an exchange other than the lake's.
 
     Args:
-        lake: that data is for.
-        origin: the exchange that it comes from.
+        lake: to write to.
+        origin: exchange of the data.
 
     Raises:
         UsageError: the lake holds another exchange's data.
@@ -38,19 +38,19 @@ def check_origin(lake: Lake, origin: str) -> None:
 
 
 def claim(lake: Lake, origin: str, program: str, clock: datetime | None = None) -> None:
-    """Mark the lake as one of an exchange's data, before any of it is written; the lake is made
-    where there is none.
+    """Record the exchange of the lake's data, before any data is written; a missing lake is
+    created.
 
     Args:
         lake: to be written to.
         origin: the exchange.
         program: name and version, for the lineage.
-        clock: of the exchange, where it was asked; kept with the mark, see `first_clock`.
+        clock: of the exchange, if known; stored with the property, see `first_clock`.
 
     Raises:
         UsageError: the lake holds another exchange's data.
         LakeError: the lake cannot be read or written.
-        ConflictError: others kept writing its instruments.
+        ConflictError: other writers kept writing the table of instruments.
     """
     marks = {ORIGIN: origin}
     if clock is not None:
@@ -65,8 +65,8 @@ def claim(lake: Lake, origin: str, program: str, clock: datetime | None = None) 
 
 
 def first_clock(lake: Lake) -> tuple[datetime, float] | None:
-    """Return the exchange's clock when the lake was marked as its own, and by how many seconds it
-    was ahead of that machine's clock; None where that was not noted.
+    """Return the exchange's clock at the time when the origin was recorded, and by how many seconds
+    it was ahead of that machine's clock; None if it was not recorded.
 
     Raises:
         LakeError: the lake cannot be read.

@@ -1,7 +1,7 @@
-"""What a lake is meant to hold, as a property of its table of instruments.
+"""The scope of a lake, i.e. what it is meant to contain: a property of its table of instruments.
 
-So every machine that opens the lake sees the same scope, a backup carries it, and reading it costs
-nothing where the table is open. What the words in it mean is known to `ingest.scope`.
+So every machine that opens the lake sees the same scope, a backup contains it, and reading it is
+free if the table is open. `ingest.scope` defines the meaning of its words.
 """
 
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ from lake.transaction import mark_lake
 
 
 def stored(lake: Lake) -> dict[str, Any]:
-    """Return the scope as it was stored; empty where the lake is to hold everything.
+    """Return the stored scope; empty if the lake is meant to contain everything.
 
     Raises:
-        LakeError: the lake cannot be read, or the scope in it is not readable.
+        LakeError: the lake cannot be read, or its scope is malformed.
     """
     text = lake.snapshot(INSTRUMENTS).properties.get(SCOPE) or "{}"
     try:
@@ -37,16 +37,16 @@ def stored(lake: Lake) -> dict[str, Any]:
 
 
 def store(lake: Lake, scope: Mapping[str, Any], program: str) -> None:
-    """Store the scope; the lake is made where there is none.
+    """Store the scope; a missing lake is created.
 
     Args:
-        lake: whose scope it is.
+        lake: to write to.
         scope: plain values; empty for everything.
         program: name and version, for the lineage.
 
     Raises:
-        ConflictError: others kept writing the table of instruments; the scope is as it was.
-        LakeError: the lake cannot be written; the scope is as it was.
+        ConflictError: other writers kept writing the table of instruments; the scope is unchanged.
+        LakeError: the lake cannot be written; the scope is unchanged.
     """
     text = orjson.dumps(scope, option=orjson.OPT_UTC_Z).decode()
 
