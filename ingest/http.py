@@ -1,4 +1,4 @@
-"""One HTTP call to an exchange and its reply; the one module that knows `requests`."""
+"""One HTTP call to an exchange and its reply; the only module that uses `requests`."""
 
 import os
 import threading
@@ -44,24 +44,24 @@ class Connections:
         session: Session | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Connect to nothing yet; proxies and certificates are those of the environment.
+        """Prepare; proxies and certificates come from the environment.
 
-        Args:
+        bases: URLs of the hosts to call.
             bases: URLs that will be called.
             timeout_s: seconds for one whole call, from connecting to the last byte.
-            session: to send with; a fresh one by default.
-            clock: seconds, never going back.
+            session: to send with; a new one by default.
+            clock: monotonic seconds.
 
         Raises:
-            UsageError: the environment names a proxy or certificates that cannot be used.
+            UsageError: a proxy or certificates of the environment cannot be used.
         """
         self._timeout_s = timeout_s
         self._clock = clock
         self._deadlines = Deadlines()
         self._stopped = threading.Event()
         self._session = session or _session()
-        # Or the library would look the environment up again for every call, which costs as much as
-        # a call, and send the exchange a password that it finds in ~/.netrc.
+        # Otherwise the library would read the environment again for every call, which costs as
+        # much as a call, and send the exchange a password from ~/.netrc.
         self._session.trust_env = False
         self._routes = {base: route(base) for base in bases}
 
@@ -71,33 +71,33 @@ class Connections:
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """From now on a call that breaks off raises a `StoppedError`."""
+        """Make every call that is aborted from now on raise a `StoppedError`."""
         self._stopped.set()
 
     def cut(self) -> None:
-        """Break off the calls under way."""
+        """Abort the calls in flight."""
         self._deadlines.cut_all()
 
     def close(self) -> None:
-        """Close them all."""
+        """Close all connections."""
         self._session.close()
         self._deadlines.close()
 
     def get(self, base: str, method: str, params: Mapping[str, Any]) -> Reply:
-        """Call a public method, once, and return the reply whatever it says.
+        """Call a public method, once, and return the reply, whatever its content.
 
         Args:
-            base: URL of the host, one of those told.
+            base: URL of the host, one of `bases`.
             method: its name.
             params: its parameters.
 
         Raises:
             UnreachableError: there is no connection to the host.
-            TransientError: the call broke off, took too long, or answered far too much.
-            ClosedDoorError: what answers at the address, or the proxy on the way, sends elsewhere
-                or lets nobody through.
-            UsageError: a certificate does not verify, or a setting is wrong otherwise.
-            StoppedError: it broke off after `stop`.
+            TransientError: the call was aborted, took too long, or its reply is far too long.
+            ClosedDoorError: the server at the address, or the proxy in between, redirects or
+                refuses the call.
+            UsageError: a certificate cannot be verified, or another setting is wrong.
+            StoppedError: the call was aborted after `stop`.
         """
         deadline_s = self._clock() + self._timeout_s
         timeout = (min(_CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s)
@@ -127,7 +127,7 @@ class Connections:
     def _error(
         self, exc: BaseException, route: Route, url: str, *, is_late: bool
     ) -> BasislakeError:
-        """The error of ours that a call ended in."""
+        """The error of ours for a failed call."""
         if self._stopped.is_set():
             return StoppedError("Stopped during the call.")
         why = f"it took longer than {self._timeout_s:g} s" if is_late else _cause(exc)
@@ -152,19 +152,19 @@ class Connections:
 
 
 def route(base: str) -> Route:
-    """Return how calls to a host travel, by the environment.
+    """Return the route of calls to a host, from the environment.
 
     Args:
         base: URL of the host.
 
     Raises:
-        UsageError: the environment names a proxy or certificates that cannot be used.
+        UsageError: a proxy or certificates of the environment cannot be used.
     """
     return route_to(base, _proxy(base), os.environ)
 
 
 class _Adapter(HTTPAdapter):
-    """Connections that a deadline can cut, also those to a proxy."""
+    """Connections that a deadline can cut, including those to a proxy."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (handed through)
         super().init_poolmanager(*args, **kwargs)
@@ -177,7 +177,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _Session(Session):
-    """A session that does not even look where a redirect leads."""
+    """A session that does not follow or resolve redirects."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002  (of the base)
         return None
@@ -192,16 +192,16 @@ def _session() -> Session:
 
 
 def _proxy(base: str) -> str | None:
-    """The proxy that the environment, or the system, names for a host; none for this machine."""
+    """The proxy for a host from the environment or the system; none for this machine."""
     return None if is_loopback(base) else select_proxy(base, get_environ_proxies(base))
 
 
 def _check_way(response: requests.Response, route: Route, url: str) -> None:
-    """Refuse a reply that is not of what was called.
+    """Refuse a reply that did not come from the called host.
 
     Raises:
-        ClosedDoorError: it sends elsewhere.
-        UsageError: it is of a proxy that wants a password.
+        ClosedDoorError: the reply redirects.
+        UsageError: the reply is from a proxy that requires a password.
     """
     status = response.status_code
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and route.proxy:
@@ -217,8 +217,8 @@ def _check_way(response: requests.Response, route: Route, url: str) -> None:
 
 
 def _is_unconnected(exc: BaseException) -> bool:
-    """Whether no connection was made; one that broke is another matter."""
-    # The library's own tries, of which there are none, are used up only by making a connection.
+    """Whether no connection was made; false if a connection was lost."""
+    # The library makes no retries, so they are exhausted only by a failed connection.
     return bool(exc.args) and isinstance(exc.args[0], urllib3.exceptions.MaxRetryError)
 
 

@@ -1,4 +1,4 @@
-"""The one pace that all threads and processes of a machine keep towards an exchange."""
+"""The rate limiter that all threads and processes of a machine share, one for each exchange."""
 
 import math
 import os
@@ -30,18 +30,18 @@ from lake.errors import StoppedError
 from lake.machine import not_shared
 
 _LAYOUT = struct.Struct(f"<{len(fields(Pace))}d")
-# Another process holds the lock for microseconds.
+# How long another process holds the lock: microseconds.
 _LOCK_POLL_S = 0.001
-# So often a waiting thread looks whether it should stop, or whether all were told to wait.
+# How often a waiting thread checks for a stop or a pause of all threads.
 _LONGEST_NAP_S = 0.5
 
 
 class Limiter:
-    """Gives leave to call, and slows everybody down when the exchange refuses.
+    """Grants calls, and slows all processes down when the exchange refuses.
 
-    Without a folder the pace is shared by the threads of this process only. With one it is kept in
-    a small file there, under a lock that ends with the process, so a killed process holds nobody
-    up.
+    Without a folder only the threads of this process share the rate. With a folder it is stored in
+    a small file there, under a lock that ends with the process, so a killed process blocks no
+    other.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class Limiter:
 
         Args:
             rate: the most candle calls a second, 0 for no limit, or `auto`.
-            folder: where processes share their pace.
-            url: of the exchange; each has a pace of its own.
+            folder: where processes share the rate.
+            url: of the exchange; each has a rate of its own.
             clock: seconds, the same for all processes that share the folder.
             sleep: waits for some seconds.
             tell: called with a line when the exchange begins to refuse, and when that is over; from
                 any thread.
-            refusals: what was said of that before, by a limiter whose run goes on with this one.
-            remembered: where `auto` begins, and what it finds is kept.
+            refusals: messages so far, of a limiter whose run this one continues.
+            remembered: start value of `auto`, and store of the rate that it finds.
         """
         self._rate = rate
         self._terms = terms_of(rate)
@@ -81,14 +81,14 @@ class Limiter:
         self._was_refused = False
 
     def wait(self, *, to_list: bool = False) -> float:
-        """Wait until a call may be made, and return when leave was given.
+        """Wait until a call is granted, and return the time of that.
 
         Args:
             to_list: the call is one of `get_instruments`.
 
         Raises:
             StoppedError: `stop` was called.
-            LakeError: the shared file cannot be had.
+            LakeError: the shared file cannot be used.
         """
         while True:
             if self._stopped.is_set():
@@ -112,10 +112,10 @@ class Limiter:
             self._sleep(min(wait_s, _LONGEST_NAP_S))
 
     def refused(self, asked_at: float, wait_s: float | None) -> None:
-        """Take note that the exchange refused a call because there were too many.
+        """Record that the exchange refused a call by its rate limit.
 
         Args:
-            asked_at: what `wait` returned for it.
+            asked_at: the result of `wait` for this call.
             wait_s: the reply's `Retry-After`, None where absent.
         """
         with self._cell.changing() as held:
@@ -128,7 +128,7 @@ class Limiter:
         self._say(news)
 
     def answered(self) -> None:
-        """Take note that the exchange answered a call."""
+        """Record that the exchange answered a call."""
         if self._was_refused:
             with self._cell.changing() as held:
                 held.pace = answered(held.pace)
@@ -136,23 +136,23 @@ class Limiter:
 
     @property
     def most(self) -> float:
-        """The limit in candle calls a second, infinite for none."""
+        """The limit in candle calls a second, infinite without one."""
         return self._terms.most
 
     @property
     def calls_per_second(self) -> float:
-        """What is allowed now: the limit, or less while the rate rises; infinite without one."""
+        """The current rate: the limit, or less while the rate rises; infinite without a limit."""
         now = self._clock()
         pace = believable(self._cell.peek(), now, self._terms)
         return rate_at(self._begun(pace, now), self._terms)
 
     @property
     def expected(self) -> Expected:
-        """The rate that a run will have in the long run, as far as that can be known."""
+        """The expected rate of a long run."""
         return expected(self._rate, self._found(self._clock()))
 
     def _begun(self, pace: Pace, now: float) -> Pace:
-        """The pace, begun where the rate is `auto` and nothing was found yet."""
+        """The pace, started if the rate is `auto` and none was found yet."""
         if pace.target or not self._terms.is_auto:
             return pace
         return begun(pace, self._found(now))
@@ -161,10 +161,10 @@ class Limiter:
         return self._remembered.read(now) if self._remembered else None
 
     def _remember(self, pace: Pace, now: float, *, is_new: bool) -> None:
-        """Keep what the pace has just found, outside of its lock.
+        """Store the rate that was just found, outside of the lock of the pace.
 
         Args:
-            pace: after a call had leave or was refused.
+            pace: after a call was granted or refused.
             now: seconds.
             is_new: whether that changed it.
         """
@@ -177,7 +177,7 @@ class Limiter:
             self._tell(news)
 
     def stop(self) -> None:
-        """Give no more leave; threads that wait are told soon."""
+        """Grant no more calls; waiting threads notice it soon."""
         self._stopped.set()
 
     def close(self) -> None:
@@ -186,7 +186,7 @@ class Limiter:
 
 
 class _Memory:
-    """A pace that the threads of one process share."""
+    """A pace in memory that the threads of one process share."""
 
     def __init__(self) -> None:
         self.pace = Pace()
@@ -205,13 +205,13 @@ class _Memory:
 
 
 class _Cell(_Memory):
-    """A pace in a file of fixed size, written in place, which a full disk does not prevent."""
+    """A pace in a file of fixed size, written in place, which works even on a full disk."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
         self._descriptor: int | None = None
-        # Threads take turns by the lock of `_Memory`, so the file's lock is asked for by one.
+        # The lock of `_Memory` serialises threads, so only one at a time takes the file's lock.
         lock_path = path.with_suffix(".lock")
         self._file_lock = FileLock(
             lock_path, poll_interval=_LOCK_POLL_S, thread_local=False, fallback_to_soft=False
@@ -225,7 +225,7 @@ class _Cell(_Memory):
             os.pwrite(self._opened(), _LAYOUT.pack(*astuple(self.pace)), 0)
 
     def peek(self) -> Pace:
-        """What was written last, without waiting for those who write."""
+        """The last written value, without waiting for writers."""
         with self._lock, self._explained():
             found = os.pread(self._opened(), _LAYOUT.size, 0)
         return Pace(*_LAYOUT.unpack(found)) if len(found) == _LAYOUT.size else Pace()
@@ -246,6 +246,6 @@ class _Cell(_Memory):
     def _opened(self) -> int:
         if self._descriptor is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # The umask decides who else may share it, as it does for all files of a lake.
+            # The umask decides who else may share the file, as for all files of a lake.
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         return self._descriptor

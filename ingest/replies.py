@@ -1,4 +1,4 @@
-"""Replies of the exchange, checked before they are believed; pure: bytes in, frames out."""
+"""Parses and checks replies of the exchange: bytes in, frames out; pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ from lake.spans import MINUTE, Span
 from lake.steps import MINUTES
 from lake.tables import RAW_CANDLES
 
-# Error codes by what the caller can do, from Deribit's table of RPC errors.
+# Error codes by the reaction to them, from Deribit's table of RPC errors.
 _THROTTLED_CODES = frozenset({10028, 10066})
 _TRANSIENT_CODES = frozenset({10040, 10041, 10047, 11051, 11094, 13028, 13503, 13888})
 _CLOSED_DOOR_CODES = frozenset({11056, 13025})
 _TOO_MANY_REQUESTS = 429
 _CALLERS_ERRORS, _SERVER_ERRORS = 400, 500
-# Of the caller's errors: request timeout, too early, too many requests.
+# Client errors that a retry may cure: request timeout, too early, too many requests.
 _PASSING = frozenset({408, 425, _TOO_MANY_REQUESTS})
 _SHOWN_CHARACTERS = 40
 
-# A candle is believed final this long after it closed, by the exchange's clock: the last one is
-# still forming, and the exchange takes a moment to settle it.
+# Time after its close until a candle counts as final, by the exchange's clock: before that it may
+# still change.
 CLOSING_LAG = timedelta(seconds=5)
 
 _LAST_YEAR = 2100
@@ -43,13 +43,13 @@ _OK = 200
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came over HTTP.
+    """An HTTP reply.
 
     Attributes:
         status: of HTTP.
         body: its bytes.
         headers: by name.
-        sender: who answered, for messages.
+        sender: the host, for messages.
     """
 
     status: int
@@ -64,7 +64,7 @@ class Answer:
 
     Attributes:
         result: the method's own result, unchecked.
-        at: the exchange's clock when it answered, None where the reply does not say.
+        at: the exchange's clock when it answered, None if the reply has none.
     """
 
     result: Any
@@ -79,7 +79,7 @@ class Page:
         frame: one row a minute, hour or other step, sorted, cells may be null; of candles: ts,
             open, high, low, close, volume, cost.
         duplicates: repeats of a row with the same values, dropped from the frame.
-        asked: the window as far as it was closed; steps past its end are still to be asked.
+        asked: the closed part of the window; later steps are still to be fetched.
         covered: the steps that rows of the frame cover, None for candles.
     """
 
@@ -95,13 +95,13 @@ class Page:
 
 
 def read_answer(reply: Reply) -> Answer:
-    """Take a reply apart; errors are told by the code in the body before the HTTP status.
+    """Parse a reply; the code in the body classifies an error before the HTTP status does.
 
     Raises:
         ThrottledError: called too often.
         TransientError: server error, maintenance, or a body that is not JSON-RPC.
         RejectedError: the exchange refuses this call for good.
-        ClosedDoorError: the exchange, or whatever answers in its place, refuses all calls.
+        ClosedDoorError: the exchange, or a server in its place, refuses all calls.
     """
     wait_s, status = retry_after_s(reply.headers), reply.status
     try:
@@ -118,7 +118,7 @@ def read_answer(reply: Reply) -> Answer:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that the reply asks to wait, None where it says nothing usable."""
+    """Return the seconds that the reply asks to wait, None if it has no usable value."""
     try:
         seconds = float(headers.get("Retry-After", ""))
     except ValueError:
@@ -134,9 +134,9 @@ def read_candles(reply: Reply, window: Span) -> Page:
         window: whole minutes, half-open.
 
     Raises:
-        TransientError: the reply has not the structure of an answer to this window; nothing of it
+        TransientError: the reply is not an answer to this window; none of it
             is used.
-        ExchangeError: the reply tells of an error.
+        ExchangeError: the reply is an error.
     """
     columns, at = _columns(reply)
     frame = _frame(columns, window)
@@ -158,7 +158,7 @@ def read_time(answer: Answer) -> datetime:
     """Check a result of `get_time` (milliseconds since 1970) and return it in UTC.
 
     Raises:
-        TransientError: the result is no time.
+        TransientError: the result is not a time.
     """
     value = answer.result
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -170,7 +170,7 @@ def read_time(answer: Answer) -> datetime:
 
 
 def closed_until(now: datetime) -> datetime:
-    """The end of the last candle that is closed for good at this time of the exchange's clock."""
+    """The end of the last candle that is final at this time of the exchange's clock."""
     return (now - CLOSING_LAG).replace(second=0, microsecond=0)
 
 
@@ -181,7 +181,7 @@ def _closed_part(window: Span, at: datetime | None) -> Span:
 
 
 def _columns(reply: Reply) -> tuple[Columns, datetime | None]:
-    """The arrays, and the exchange's clock where the reply tells it."""
+    """The arrays, and the exchange's clock if the reply has it."""
     plain = at_once(reply.body) if reply.status == _OK else None
     if plain is not None:
         return plain.columns, _clock(plain.us_out)
@@ -190,7 +190,7 @@ def _columns(reply: Reply) -> tuple[Columns, datetime | None]:
 
 
 def _frame(columns: Columns, window: Span) -> pl.DataFrame:
-    """The candles as they came, each in the window; built without a query, which costs more."""
+    """The candles as received, each in the window; built without a query, which is slower."""
     ticks = columns["ticks"]
     if ticks.null_count() or not (ticks % (MINUTE.total_seconds() * 1000) == 0).all():
         raise _malformed(window, "a tick is not at a full minute")
@@ -204,7 +204,7 @@ def _frame(columns: Columns, window: Span) -> pl.DataFrame:
 
 
 def _is_ascending(times: pl.Series) -> bool:
-    """Whether each is later than the one before."""
+    """Whether each time is later than the previous one."""
     return times.is_sorted() and times.set_sorted().n_unique() == len(times)
 
 
@@ -236,8 +236,8 @@ def _error(error: dict[str, Any], status: int, wait_s: float | None) -> Exchange
 
 
 def _unreadable(reply: Reply, wait_s: float | None) -> ExchangeError:
-    """The error of a reply without a usable body: a refusal is for good, where its status is no
-    passing one.
+    """The error of a reply without a usable body: a client error is final, unless its status is
+    temporary.
     """
     status = reply.status
     if _CALLERS_ERRORS <= status < _SERVER_ERRORS and status not in _PASSING:

@@ -1,6 +1,6 @@
-"""How calls to a host travel, by the environment: through which proxy, trusting which certificates.
+"""The route of calls to a host, from the environment: the proxy and the trusted certificates.
 
-What is wrong with them is a wrong setting: asking again cannot help.
+An error here is a wrong setting: a retry cannot help.
 """
 
 import re
@@ -16,11 +16,11 @@ from ingest.hosts import shown
 from lake.errors import BasislakeError, ClosedDoorError, UsageError
 from lake.urls import is_base
 
-# The first of them that is set counts.
+# The first variable that is set is used.
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
-# What OpenSSL says of a server that does not speak TLS.
+# Reasons that OpenSSL reports for a server that does not speak TLS.
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
@@ -28,15 +28,15 @@ _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MAN
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How calls to a host travel.
+    """The route of calls to a host.
 
     Attributes:
         base: URL of the host.
-        proxy: URL of the proxy, None where there is none.
-        proxy_from: name of the setting that the proxy is from.
-        certificates: file or folder of the certificates to trust, None for those that come with the
+        proxy: URL of the proxy, None without one.
+        proxy_from: name of the setting of the proxy.
+        certificates: file or folder of the trusted certificates, None for those of the
             program.
-        certificates_from: name of the setting that they are from.
+        certificates_from: name of the setting of the certificates.
     """
 
     base: str = field(repr=False)
@@ -47,16 +47,16 @@ class Route:
 
     @property
     def through(self) -> str:
-        """Names the proxy within a sentence, without its password; empty where there is none."""
+        """The proxy as part of a sentence, without its password; empty without a proxy."""
         return f" through the proxy {shown(self.proxy)} ({self.proxy_from})" if self.proxy else ""
 
 
 def route_to(base: str, proxy: str | None, environ: Mapping[str, str]) -> Route:
-    """Return how calls to a host travel.
+    """Return the route of calls to a host.
 
     Args:
         base: URL of the host.
-        proxy: that the environment, or the system, names for it, None where there is none.
+        proxy: of the environment, or the system, for this host; None without one.
         environ: environment variables.
 
     Raises:
@@ -74,12 +74,12 @@ def route_to(base: str, proxy: str | None, environ: Mapping[str, str]) -> Route:
 
 
 def why_not_connected(route: Route, error: BaseException) -> BasislakeError | None:
-    """Return the error of ours where no connection was made for a reason that stays; None where
-    asking again may help; pure.
+    """Return the error of ours if the connection failed for a lasting reason; None if a retry may
+    help; pure.
 
     Args:
         route: of the call.
-        error: that making the connection ended in.
+        error: of the failed connection.
     """
     host = shown(route.base)
     for cause in _causes(error):
@@ -104,7 +104,7 @@ def why_not_connected(route: Route, error: BaseException) -> BasislakeError | No
 
 
 def no_password(route: Route) -> UsageError:
-    """Return the error of a proxy that does not know its user."""
+    """Return the error of a proxy that rejects the user."""
     return UsageError(
         f"No call is permitted{route.through} without the right user and password (HTTP 407). "
         "Give them in its address, as in http://USER:PASSWORD@HOST:PORT."
@@ -160,7 +160,7 @@ def _unverified(route: Route, error: ssl.SSLCertVerificationError) -> str:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it was raised from."""
+    """An error and its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,4 +1,4 @@
-"""Which window to ask for next: subjects in order, each claimed before it is asked for."""
+"""The work list: hands out windows, by subject in order, and locks each subject first."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -15,16 +15,16 @@ class Worklist:
 
     Attributes:
         jobs: of all subjects that were begun, or needed nothing.
-        idle: those of them that need nothing and were not told of yet.
-        elsewhere: subjects that another run works on.
+        idle: those that need nothing and have not been returned yet.
+        elsewhere: subjects that another run has locked.
     """
 
     def __init__(self, planner: Planner, claims: Claims) -> None:
-        """Line up what is planned; nothing is claimed yet.
+        """Line up the planned subjects; nothing is locked yet.
 
         Args:
-            planner: what is needed.
-            claims: shared with other runs of this machine.
+            planner: of the subjects.
+            claims: locks shared with other runs of this machine.
         """
         self._planner = planner
         self._claims = claims
@@ -43,13 +43,13 @@ class Worklist:
 
     @property
     def left(self) -> int:
-        """Windows that were not handed out, as far as is known."""
+        """Windows not handed out yet, as far as known."""
         queued = sum(job.queued for job in self._open.values())
         return queued + self._not_begun + sum(self._planned[subject] for subject in self.elsewhere)
 
     @property
     def begun(self) -> list[Job]:
-        """Subjects that are being asked for or saved."""
+        """Subjects that are being fetched or saved."""
         return list(self._open.values())
 
     def take_idle(self) -> list[Job]:
@@ -66,18 +66,18 @@ class Worklist:
         return None
 
     def look_again(self) -> None:
-        """Line up again the subjects that another run worked on when they were asked for."""
+        """Line up again the subjects that another run had locked."""
         self._waiting.extend(self.elsewhere)
         self._not_begun += sum(self._planned[subject] for subject in self.elsewhere)
         self.elsewhere = []
 
     def leave(self) -> list[Subject]:
-        """Leave to other runs the subjects that they work on, and return those."""
+        """Leave to other runs the subjects that they have locked, and return those."""
         left, self.elsewhere = self.elsewhere, []
         return left
 
     def close(self, job: Job) -> None:
-        """Let others have a subject whose answers are all saved."""
+        """Unlock a subject whose answers are all saved."""
         self._open.pop(job.subject, None)
         self._claims.release(job.subject)
 
@@ -97,7 +97,7 @@ class Worklist:
                 yield job
 
     def _begin(self, subject: Subject) -> Job | None:
-        """Claim a subject, and plan it again: another run may have been at it since."""
+        """Lock a subject, and plan it again: another run may have fetched some of it since."""
         self._not_begun -= self._planned[subject]
         if not self._claims.take(subject):
             self.elsewhere.append(subject)

@@ -25,7 +25,7 @@ AT = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
 TWO = ("--instruments", "BTC-5APR24,BTC-PERPETUAL")
 # A window of each.
 DAY = (*TWO, "--since", "2024-04-04", "--data", "candles")
-TRIED = r"BTC-5APR24 from 2024-04-04 00:00Z, try 2 of 3: .*HTTP 502.* Asking again in \d s\."
+TRIED = r"BTC-5APR24 from 2024-04-04 00:00Z, try 2 of 3: .*HTTP 502.* Retrying in \d s\."
 
 
 @pytest.mark.parametrize(

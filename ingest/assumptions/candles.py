@@ -1,4 +1,4 @@
-"""What is relied on of candles; pure."""
+"""Assumptions about candles; pure."""
 
 from itertools import pairwise
 
@@ -16,10 +16,10 @@ from ingest.replies import CLOSING_LAG
 from lake.steps import MINUTES
 
 _INVALID_PARAMS = -32602
-# The calls whose windows are shorter than the longest page, and over.
+# The calls with windows shorter than the longest page that ended in the past.
 _WHOLE = ("expiry", "quiet")
 _NEWEST = MINUTES.longest + 1
-# Of a market with more gaps than these nothing can be said by the number of its candles.
+# With more gaps than this, the number of candles of a market is inconclusive.
 _MOST_GAPS_SHARE = 0.1
 
 
@@ -43,7 +43,7 @@ def _newest_candles(at: Evidence) -> Finding:
     phrase = f"{page.count:,} of {asked:,} candles, from {moment(first)} to {moment(last)}"
     if minutes < MINUTES.longest:
         return differs(phrase)
-    # Whether the end itself is in the answer is another check.
+    # Another check covers whether the end itself is in the answer.
     is_newest = last >= page.end_ms - MINUTE_MS
     return ok(phrase) if is_newest and minutes <= _NEWEST else differs(phrase, is_harmless=True)
 
@@ -53,7 +53,7 @@ def _both_ends(at: Evidence) -> Finding:
     most = _dense(at, "most")
     if not whole:
         raise UnseenError("no window without gaps came")
-    # A minute that the exchange lacks says nothing of the ends: one window that has them will do.
+    # A missing minute says nothing about the ends: one window with both ends is enough.
     lacking = []
     if not any(page.bars[0].tick == page.start_ms for page in whole):
         lacking.append("start")
@@ -145,7 +145,7 @@ def _unknown(at: Evidence) -> Finding:
 
 
 def _dense(at: Evidence, name: str) -> Candles | None:
-    """The candles of a call; None where there are none, or have too many gaps to tell."""
+    """The candles of a call; None if there are none, or too many gaps."""
     try:
         page = _some(at.candles(name))
     except UnseenError:

@@ -1,4 +1,4 @@
-"""What is relied on of funding, deliveries, settlements and refusals by the rate limit; pure."""
+"""Assumptions about funding, deliveries, settlements and refusals by the rate limit; pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ def _ends(at: Evidence) -> Finding:
 def _rows(at: Evidence) -> Finding:
     found, _, end_ms = _hours(at, "many-hours")
     phrase = f"{found['count']} hours of {_asked(at, 'many-hours')}"
-    # Whether the end itself is in the answer is another check.
+    # Another check covers whether the end itself is in the answer.
     is_newest = bool(found["last"]) and found["last"] >= end_ms - HOUR_MS
     if found["count"] < HOURS.longest:
         return differs(phrase)
@@ -98,7 +98,7 @@ def _refusals(at: Evidence) -> Finding:
 
 
 def _hours(at: Evidence, name: str) -> tuple[dict[str, Any], int, int]:
-    """The hours of a call, and what was asked for, UTC milliseconds."""
+    """The hours of a call, and its requested range, UTC milliseconds."""
     found: dict[str, Any] = at.result(name)
     if UNREADABLE in found:
         raise UnseenError(f"the reply of funding cannot be read: {found[UNREADABLE]}")

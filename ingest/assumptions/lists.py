@@ -1,4 +1,4 @@
-"""What is relied on of the hosts and of the lists of instruments; pure."""
+"""Assumptions about the hosts and the lists of instruments; pure."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""Funding: what a perpetual paid in each hour, from `get_funding_rate_history`.
+"""Funding: what a perpetual's long position paid in each hour, from `get_funding_rate_history`.
 
 A row is labelled by the end of its hour, so its step begins an hour before. The call's start is
-exclusive and its end inclusive; of more than 744 rows the newest come.
+exclusive and its end inclusive; of more than 744 rows it returns the newest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 _METHOD = "get_funding_rate_history"
 _NUMBERS = ("index_price", "prev_index_price", "interest_1h", "interest_8h")
-# An hour's row is believed final this long after the hour, by the exchange's clock.
+# Time after an hour until its row counts as final, by the exchange's clock.
 LAG = timedelta(minutes=1)
 _step = pl.col("hour_end").dt.offset_by("-1h")
 
 
 def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
-    """Return the hours of the chosen perpetuals' lives; see `Dataset`."""
+    """Return the hours in the lives of the chosen perpetuals; see `Dataset`."""
     perpetuals = chosen.filter(kind="perpetual")["instrument"].to_list()
     found = lives(chosen, HOURS, now, LAG)
     return {name: found[name] for name in perpetuals}
 
 
 def params(instrument: str, window: Span) -> dict[str, str | int]:
-    """Return the parameters of a call about a perpetual's funding in a span of time."""
+    """Return the parameters of a call for a perpetual's funding in a time span."""
     return {
         "instrument_name": instrument,
         "start_timestamp": milliseconds(window.start),
@@ -45,7 +45,7 @@ def params(instrument: str, window: Span) -> dict[str, str | int]:
 
 
 def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
-    """Ask for the hours of a window; see `Dataset`."""
+    """Fetch the hours of a window; see `Dataset`."""
     return exchange.ask(
         _METHOD, params(instrument, window), lambda answer: read(answer, window), tally
     )
@@ -59,7 +59,7 @@ def read(answer: Answer, window: Span) -> Page:
         window: whole hours.
 
     Raises:
-        TransientError: it has not the structure of an answer to this window; nothing of it is used.
+        TransientError: it is not an answer to this window; none of it is used.
     """
     given = objects(answer.result, "the hours of funding")
     asked = closed_part(window, answer.at)
@@ -75,10 +75,10 @@ def read(answer: Answer, window: Span) -> Page:
 
 
 def closed_part(window: Span, at: datetime | None) -> Span:
-    """Return the hours of a window that were over for good when it was answered.
+    """Return the hours of a window that were final when it was answered.
 
     Raises:
-        TransientError: none was.
+        TransientError: there are none.
     """
     if at is None:
         return window

@@ -1,5 +1,5 @@
 """Funding totals: the exchange's own sum of a perpetual's calendar month, from
-`get_funding_rate_value`; an independent witness of the hours.
+`get_funding_rate_value`; an independent check of the hours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ _METHOD = "get_funding_rate_value"
 
 
 def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
-    """Return the months of the chosen perpetuals' lives whose hours are all there; see `Dataset`.
+    """Return the complete months in the lives of the chosen perpetuals; see `Dataset`.
 
-    Of a perpetual that comes only for its futures' sake, the whole months in their lives.
+    For a perpetual that is only a companion of futures, the whole months in the futures' lives.
     """
     companions = set(chosen.filter("is_companion")["instrument"])
     found = {}
@@ -38,7 +38,7 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
 
 
 def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
-    """Ask for the total of a month; see `Dataset`."""
+    """Fetch the total of a month; see `Dataset`."""
     params = funding.params(instrument, window)
     return exchange.ask(_METHOD, params, lambda answer: read(answer, window), tally)
 
@@ -47,7 +47,7 @@ def read(answer: Answer, window: Span) -> Page:
     """Check a result of the method and turn it into a page of one row.
 
     Raises:
-        TransientError: it is no number.
+        TransientError: it is not a number.
         LateError: by the exchange's clock the month has only just ended.
     """
     if answer.at is not None and answer.at < window.end + LATE:

@@ -1,8 +1,8 @@
 """Settlements: an instrument's open interest, mark price and index at 08:00 of each day, and its
 delivery, from `get_last_settlements_by_instrument`.
 
-The list comes newest first, in pages that a continuation joins. Where the exchange does not serve
-an instrument any more, its rows are picked out of the list of its coin.
+The list is newest first, in pages joined by a continuation. If the exchange does not serve an
+instrument any more, its rows are filtered from the list of its coin.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 _OF_INSTRUMENT = "get_last_settlements_by_instrument"
 _OF_COIN = "get_last_settlements_by_currency"
 _MOST_ROWS = 1_000
-# Other rows that may stand between those of a window: bankruptcies, and the day after it.
+# Other rows that may be among those of a window: bankruptcies, and the day after it.
 _SLACK = 10
 _TYPES = ("settlement", "delivery")
 _NUMBERS = ("position", "mark_price", "index_price")
-# A day's row comes some milliseconds after 08:00, and is believed to be there a while later.
+# A day's row appears some milliseconds after 08:00; time until it should be available.
 LAG = timedelta(minutes=5)
 _end = pl.col("settled_at").dt.offset_by("-8h").dt.truncate("1d").dt.offset_by("8h")
 
 
 def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
-    """Return the days of the chosen instruments' lives, each of which ends at 08:00; see `Dataset`.
+    """Return the days in the lives of the chosen instruments, ending at 08:00; see `Dataset`.
 
-    A perpetual that comes only for its futures' sake has no settlement of its own to be held.
+    A perpetual that is only a companion of futures needs no settlements.
     """
     return lives(chosen.filter(~pl.col("is_companion")), DAYS, now, LAG)
 
 
 def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
-    """Ask for the days of a window, page by page; see `Dataset`."""
+    """Fetch the days of a window, page by page; see `Dataset`."""
     pages = _Pages(exchange, window, tally)
     try:
         rows = pages.all(_OF_INSTRUMENT, {"instrument_name": instrument})
@@ -64,10 +64,10 @@ class _Pages:
     """Pages of settlements, newest first, back to the start of a window.
 
     Attributes:
-        exchange: to ask.
+        exchange: to call.
         window: of days.
-        tally: where the calls are counted.
-        at: the exchange's clock, as its first answer had it.
+        tally: counts the calls.
+        at: the exchange's clock in its first answer.
     """
 
     exchange: "Exchange"
@@ -79,12 +79,12 @@ class _Pages:
         """Return the rows of all pages.
 
         Raises:
-            TransientError: a page cannot be read, or leads back, in all attempts.
+            TransientError: a page cannot be read, or repeats an earlier one, in all attempts.
             RejectedError: the exchange refuses the call.
         """
-        # The latest time wanted: rows of the window's last day come after its end.
+        # The latest time needed: rows of the window's last day appear after its end.
         latest = milliseconds(self.window.end + DAY) - 1
-        # Of a coin each day has the rows of all its instruments.
+        # In the list of a coin each day has the rows of all its instruments.
         own = (self.window.end - self.window.start) // DAY + _SLACK
         count = min(_MOST_ROWS, own) if method == _OF_INSTRUMENT else _MOST_ROWS
         params = {**params, "count": count, "search_start_timestamp": latest}
@@ -114,7 +114,7 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
         at: the exchange's clock.
 
     Raises:
-        TransientError: one row comes with two values, or none of the window's days is over.
+        TransientError: one row has two values, or no day of the window is over.
     """
     asked = window
     if at is not None:
@@ -131,7 +131,7 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
 
 
 def _checked(answer: Answer, seen: Collection[str]) -> Answer:
-    """Refuse an answer that is no page, or that leads back to one that was asked for."""
+    """Refuse an answer that is not a page, or whose continuation was already used."""
     if not isinstance(answer.result, dict):
         raise malformed("the settlements are not a page")
     for row in objects(answer.result.get("settlements"), "the settlements"):
@@ -142,7 +142,7 @@ def _checked(answer: Answer, seen: Collection[str]) -> Answer:
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A row of the table, with its instrument; None for what options or bankruptcies have."""
+    """A row of the table, with its instrument; None for rows of options or bankruptcies."""
     kind = text_of(row, "type")
     if kind not in _TYPES:
         return None
