@@ -1,4 +1,4 @@
-"""Every cell of the database beside the lake's: read back, compared bit for bit, nothing loaded."""
+"""Compares every cell of the database with the lake, bit for bit; nothing is loaded."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -30,18 +30,18 @@ _OURS, _THEIRS = "is_in_lake", "is_in_database"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How a partition in the database differs from the lake's.
+    """The difference of one partition between the database and the lake.
 
     Attributes:
         table: of PostgreSQL.
         partition: the instrument and month, or `all`.
-        lake_rows: that it should hold.
-        database_rows: that it holds.
+        lake_rows: rows in the lake.
+        database_rows: rows in the database.
         missing: rows of the lake whose key the database lacks.
         extra: rows of the database whose key the lake lacks.
-        cells: how many cells differ in rows that both have, by column.
-        first: the first key that differs, with the cells of both sides where both have the row.
-        remedy: the statement that deletes rows which neither the lake nor the ledger knows, for no
+        cells: number of different cells in rows that both have, by column.
+        first: the first key that differs, with the cells of lake and database if both have the row.
+        remedy: the statement that deletes rows known to neither the lake nor the ledger, as no
             load does; otherwise empty.
     """
 
@@ -58,11 +58,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What was compared, and what differs.
+    """Result of a comparison.
 
     Attributes:
-        partitions: compared, of either side.
-        rows: of the lake that were compared.
+        partitions: compared, of lake or database.
+        rows: compared rows of the lake.
         equal: whether nothing differs.
         differences: by partition.
         seconds: from start to end.
@@ -83,21 +83,21 @@ def compare(
     lock_wait_s: float = LOCK_WAIT_S,
     report: Callable[[Progress], None] = silent,
 ) -> Comparison:
-    """Read every row back and compare every cell with the lake as it is now, bit for bit.
+    """Read all rows back and compare every cell with the present lake, bit for bit.
 
-    Changes nothing. A lake that was built anew since the last load differs, rightly.
+    Changes nothing. A lake that was built again since the last load may differ, rightly.
 
     Args:
         lake: to compare with.
         uri: libpq URI of the database.
-        schema: of the tables; a table that is not there holds no rows.
+        schema: of the tables; a missing table counts as empty.
         lock_wait_s: seconds to wait for a lock of another session.
-        report: called after every partition compared.
+        report: called after every compared partition.
 
     Raises:
         UsageError: the URI or the schema's name cannot be used.
         LakeError: the lake cannot be read.
-        LoadError: the database cannot be read, or has a table of ours in another shape.
+        LoadError: the database cannot be read, or a table has other columns or keys.
     """
     started = time.perf_counter()
     check_schema_name(schema)
@@ -137,15 +137,15 @@ def compare(
 def difference(
     table: Table, partition: str, ours: pl.DataFrame, theirs: pl.DataFrame
 ) -> Difference | None:
-    """Return how the rows of a partition differ; None where every cell is the same.
+    """Return the difference of a partition's rows; None if every cell is the same.
 
-    Two floats are the same where their bits are.
+    Two floats are the same if their bits are.
 
     Args:
-        table: the declaration; both frames hold its columns.
+        table: the declaration; both frames have its columns.
         partition: its name.
         ours: the lake's rows.
-        theirs: the database's rows; none twice by the table's key.
+        theirs: the database's rows, each key once.
     """
     left, right = (_by_bits(table, frame).sort(table.key) for frame in (ours, theirs))
     if left.equals(right):
@@ -176,7 +176,7 @@ def difference(
 def _shown(
     table: Table, key: pl.DataFrame, differing: list[str], ours: pl.DataFrame, theirs: pl.DataFrame
 ) -> dict[str, Any]:
-    """The first key that differs, and each side's cells there; None for a side without the row."""
+    """The first key that differs, and the cells of lake and database; None for a missing row."""
     rows = [f.join(key, on=table.key, how="semi", nulls_equal=True) for f in (ours, theirs)]
     names = differing or table.names
     lake, database = (_cells(table, row, names) if row.height else None for row in rows)
@@ -215,7 +215,7 @@ def _explained(partition: Partition, where: str) -> Iterator[None]:
 
 
 def _absent(partition: Partition) -> Difference:
-    """A partition of a table that is not there."""
+    """A partition of a missing table."""
     rows = partition.rows
     return Difference(partition.feed.table.name, partition.name, rows, 0, rows, 0)
 
@@ -231,12 +231,12 @@ def _read_back(database: Database, schema: str, partition: Partition) -> pl.Data
 
 
 def _others(database: Database, schema: str, wanted: set[Key], state: State) -> list[Difference]:
-    """Partitions that the database holds and the lake does not."""
+    """Partitions that the database has and the lake has not."""
     found = []
     for table in (feed.table for feed in FEEDS if feed.table not in state.absent):
         for stray in strays(database, schema, table, wanted):
             name, rows = stray.partition, stray.rows
-            is_known = (table.name, name) in state.entries  # the next load removes it
+            is_known = (table.name, name) in state.entries  # the next load deletes it
             remedy = "" if is_known else remedy_sql(table, schema, stray)
             found.append(Difference(table.name, name, 0, rows, 0, rows, remedy=remedy))
     return found

@@ -1,5 +1,5 @@
-"""A schema looked at and made ready: all tables are compared before any is made, so a refusal
-touches nothing.
+"""Checks and prepares a schema: all tables are checked before any is created, so a refusal
+changes nothing.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -28,8 +28,8 @@ from load.write import index_sqls
 
 OLDEST_SERVER = 140_000
 
-# Blocks that are new since an index of ranges was made or vacuumed are in none of its ranges, and
-# are read for every question. $1 is the schema.
+# Blocks added since a range index was created or vacuumed are in none of its ranges, so every
+# query reads them. $1 is the schema.
 _SUMMARIZE_SQL = f"""
     SELECT brin_summarize_new_values(c.oid) FROM pg_class c
     JOIN pg_am a ON a.oid = c.relam AND a.amname = 'brin'
@@ -43,13 +43,13 @@ _SUMMARIZE_SQL = f"""
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a schema holds of ours.
+    """Our tables in a schema.
 
     Attributes:
-        has_schema: whether it is there.
-        absent: our tables that are not there.
-        entries: of the ledger, of tables that are there and hold rows.
-        stale: our tables of which the ledger says that they hold rows, and they do not.
+        has_schema: whether it exists.
+        absent: our tables that are missing.
+        entries: of the ledger, for existing tables with rows.
+        stale: our tables that have ledger entries but no rows.
     """
 
     has_schema: bool = False
@@ -58,19 +58,19 @@ class State:
     stale: tuple[Table, ...] = ()
 
     def forgotten(self) -> "State":
-        """Return the same where the ledger no longer knows the content of what was loaded."""
+        """Return the state without the digests in its entries, so that everything is sent again."""
         return replace(self, entries={key: e.forgotten() for key, e in self.entries.items()})
 
     def loaded_since(self, keys: Iterable[Key]) -> datetime | None:
-        """Return the oldest time at which one of these partitions was loaded; None of none."""
+        """Return the oldest loading time of these partitions; None without any."""
         return min((at for key in keys if (at := self.entries[key].loaded_at)), default=None)
 
 
 def check_schema_name(schema: str) -> None:
-    """Refuse a name that no schema can have.
+    """Refuse an invalid name for a schema.
 
     Raises:
-        UsageError: it is empty, too long for PostgreSQL, which would cut it, or holds a NUL.
+        UsageError: it is empty, contains a NUL, or is so long that PostgreSQL would truncate it.
     """
     if not schema or "\0" in schema or len(schema.encode()) > MOST_NAME_BYTES:
         raise UsageError(
@@ -79,10 +79,10 @@ def check_schema_name(schema: str) -> None:
 
 
 def look(database: Database, schema: str) -> State:
-    """Return what a schema holds of ours; nothing is changed.
+    """Return the state of our tables in a schema; nothing is changed.
 
     Raises:
-        LoadError: a table of ours is there in another shape, or cannot be read, or the server is
+        LoadError: one of our tables has other columns or keys, or cannot be read, or the server is
             too old.
     """
     if database.version < OLDEST_SERVER:
@@ -104,10 +104,10 @@ def look(database: Database, schema: str) -> State:
 def planned(
     database: Database, schema: str, lake: Lake, wanted: list[Partition], *, full: bool = False
 ) -> tuple[State, Plan]:
-    """Return what a schema holds of ours and what a load has to do there; nothing is changed.
+    """Return the state of our tables in a schema, and the plan of a load; nothing is changed.
 
     Args:
-        database: where to.
+        database: to load into.
         schema: of the tables.
         lake: to load from.
         wanted: its partitions.
@@ -129,19 +129,19 @@ def planned(
 def prepare(
     database: Database, schema: str, state: State, later: Collection[str], *, full: bool = False
 ) -> None:
-    """Make what is absent, and strike entries of rows that are not there any more.
+    """Create missing tables, and delete ledger entries of missing rows.
 
     Args:
-        database: where to.
-        schema: made where it is absent.
+        database: to load into.
+        schema: created if it is missing.
         state: of the schema.
-        later: names of absent tables that are made with their rows, later.
-        full: have the ledger forget what was loaded, so that a load that goes on after a kill sends
+        later: names of missing tables that are created later, with their rows.
+        full: delete all digests from the ledger, so that a load that continues after a kill sends
             the rest as well.
 
     Raises:
-        LoadError: a table cannot be made; nothing was changed, unless the server went away in the
-            commit.
+        LoadError: a table cannot be created; nothing was changed, unless the connection was lost
+            during the commit.
     """
     try:
         for sql in preparing_sqls(schema, state, later):
@@ -162,17 +162,17 @@ def prepare(
 
 
 def summarize(database: Database, schema: str) -> None:
-    """Bring indexes of ranges up to date with blocks that were added; a vacuum would do it later.
+    """Add new blocks to range indexes; otherwise a later vacuum would do it.
 
     Raises:
-        LoadError: it failed; the indexes serve as before, only slower.
+        LoadError: it failed; the indexes still work, only slower.
     """
     database.query(_SUMMARIZE_SQL, (schema,))
     database.commit()
 
 
 def preparing_sqls(schema: str, state: State, later: Collection[str] = ()) -> Iterator[str]:
-    """Return the statements that make what is absent, with all keys and indexes."""
+    """Return the statements that create missing tables, with all keys and indexes."""
     tables = [table for table in state.absent if table.name not in later]
     if state.absent and not state.has_schema:
         yield create_schema_sql(schema)
@@ -183,7 +183,7 @@ def preparing_sqls(schema: str, state: State, later: Collection[str] = ()) -> It
 
 
 def existing(database: Database, schema: str) -> set[str]:
-    """Return the names of our tables that are there.
+    """Return the names of our existing tables.
 
     Raises:
         LoadError: one of them cannot take our rows.

@@ -1,4 +1,4 @@
-"""What a load would do, and how many rows both sides hold; nothing is changed."""
+"""A preview of a load, and row counts of lake and database; nothing is changed."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -16,15 +16,15 @@ from load.tables import FEEDS, TABLES
 
 
 class Parity(NamedTuple):
-    """A table on both sides.
+    """A table in lake and database.
 
     Attributes:
         table: of PostgreSQL.
-        lake_rows: that it should hold.
-        database_rows: that it holds; 0 where it does not exist.
-        behind: partitions whose content is not what the ledger says was loaded.
-        bytes: that it takes in the database, with its indexes.
-        loaded_at: when a partition of it was loaded last (UTC); None where none is.
+        lake_rows: rows that it should have.
+        database_rows: rows that it has; 0 if it does not exist.
+        behind: partitions whose content differs from the digest in the ledger.
+        bytes: size in the database, with indexes.
+        loaded_at: time of the last load of one of its partitions (UTC); None without any.
     """
 
     table: str
@@ -36,7 +36,7 @@ class Parity(NamedTuple):
 
     @property
     def is_equal(self) -> bool:
-        """Whether both sides hold the same, by row counts and by the digests of what was loaded."""
+        """Whether row counts agree and no partition is behind."""
         return self.lake_rows == self.database_rows and not self.behind
 
 
@@ -46,7 +46,7 @@ class Step(NamedTuple):
     Attributes:
         table: of PostgreSQL.
         partition: the instrument and month, or `all`.
-        action: `load` (there is nothing yet), `replace`, `append` or `remove`.
+        action: `load` (it is new), `replace`, `append` or `remove`.
         rows: that would be sent.
     """
 
@@ -57,12 +57,12 @@ class Step(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """What a load would do.
+    """The preview of a load.
 
     Attributes:
-        ddl: statements that make what is absent.
+        ddl: statements that create missing tables.
         steps: a step for each partition that it would change.
-        unchanged: partitions that the database holds already.
+        unchanged: partitions that the database has already.
     """
 
     ddl: list[str]
@@ -78,13 +78,13 @@ def preview(
     full: bool = False,
     lock_wait_s: float = LOCK_WAIT_S,
 ) -> Preview:
-    """Return what a load would do; changes nothing.
+    """Return what a load would do; nothing is changed.
 
     Args:
         lake: to load from.
-        uri: libpq URI of the database, None for one that is still to be made.
+        uri: libpq URI of the database, None for one that does not exist yet.
         schema: of the tables.
-        full: as if every partition were to be sent.
+        full: as if every partition were sent.
         lock_wait_s: seconds to wait for a lock of another session.
 
     Raises:
@@ -111,11 +111,11 @@ def preview(
 def parity(
     lake: Lake, uri: str, schema: str = DEFAULT_SCHEMA, lock_wait_s: float = LOCK_WAIT_S
 ) -> list[Parity]:
-    """Return how many rows each table should hold and holds, and how many of its partitions are not
-    what was loaded last; changes nothing.
+    """Return for each table how many rows it should have and has, and how many of its partitions
+    changed since they were loaded; nothing is changed.
 
     Args:
-        lake: what should be there.
+        lake: to compare with.
         uri: libpq URI of the database.
         schema: of the tables.
         lock_wait_s: seconds to wait for a lock of another session.
@@ -123,7 +123,7 @@ def parity(
     Raises:
         UsageError: the URI or the schema's name cannot be used.
         LakeError: the lake cannot be read.
-        LoadError: the database cannot be reached, or has a table of ours in another shape.
+        LoadError: the database cannot be reached, or a table has other columns or keys.
     """
     check_schema_name(schema)
     wanted = partitions(lake)

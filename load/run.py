@@ -1,4 +1,4 @@
-"""The load: makes PostgreSQL hold what the lake's curated tables hold, partition by partition."""
+"""The load: copies the lake's curated tables to PostgreSQL, partition by partition."""
 
 import time
 from collections.abc import Callable
@@ -30,26 +30,26 @@ def load(
     lock_wait_s: float = LOCK_WAIT_S,
     report: Callable[[Progress], None] = silent,
 ) -> LoadResult:
-    """Load the partitions whose content changed, and delete those that the lake no longer holds.
+    """Load partitions whose content changed, and delete those that the lake no longer has.
 
-    A table that is not there is one transaction: made, filled, given its keys, verified,
-    committed. Elsewhere each partition is one: only rows that are new, changed or gone are touched,
-    the whole partition is verified by figures that the database computes, and committed. A failure
-    leaves the transactions before it done and all others undone; loading again goes on from there.
+    A missing table is one transaction: created, filled, given its keys, verified, committed. In
+    existing tables each partition is one: the load changes only rows that are new, changed or
+    deleted, verifies the whole partition by figures that the database computes, and commits. A
+    failure undoes only its own transaction; loading again continues from there.
 
     Args:
-        lake: to load from; curated tables that do not exist yet count as empty.
+        lake: to load from; missing curated tables count as empty.
         uri: libpq URI of the database.
-        schema: made where it is absent.
+        schema: created if it is missing.
         full: send every partition, whatever the ledger says, e.g. after rows were changed by hand.
         lock_wait_s: seconds to wait for a lock of another session.
-        report: called after every partition sent, by one thread at a time.
+        report: called after every sent partition, by one thread at a time.
 
     Raises:
         UsageError: the URI or the schema's name cannot be used.
         LakeError: the lake cannot be read.
-        LoadError: the database cannot be reached or written, has a table of ours in another shape,
-            or does not hold what was sent; the message names the table and the partition.
+        LoadError: the database cannot be reached or written, a table has other columns or keys, or
+            its content differs from what was sent; the message names table and partition.
     """
     started = time.perf_counter()
     check_schema_name(schema)
@@ -71,7 +71,7 @@ def load(
 def _change(
     connections: Connections, database: Database, schema: str, todo: Plan, meter: "_Meter"
 ) -> None:
-    """Do what is to be done, in an order in which foreign keys on `instruments` hold."""
+    """Carry out the plan, in an order that satisfies foreign keys on `instruments`."""
 
     def work(database: Database, piece: Fill | Job) -> None:
         writer = Writer(database, schema)
@@ -89,12 +89,12 @@ def _change(
     for _ in connections.each(database, work, pieces):
         pass
     if todo.jobs:
-        with suppress(LoadError):  # all rows are there, and committed
+        with suppress(LoadError):  # all rows are committed already
             summarize(database, schema)
 
 
 class _Meter:
-    """Counts what was done, by table, and reports it; for several threads."""
+    """Counts finished partitions by table, and reports them; thread-safe."""
 
     def __init__(self, todo: Plan, report: Callable[[Progress], None]) -> None:
         self._total = len(todo.all_jobs)

@@ -1,6 +1,6 @@
-"""Refuses a load that would take rows out of a database for want of a lake's part, or for another
-lake. What leaves a lake's curated tables by a build is no such thing: raw candles and records of
-instruments are never removed from a lake.
+"""The deletion guard: refuses a load that would delete rows because a table of the lake is missing,
+or because the lake is another one. It permits rows that a build removed from curated tables: a lake
+never loses raw candles or records of instruments.
 """
 
 from collections.abc import Collection, Iterable
@@ -17,12 +17,12 @@ _SOURCES = {feed.table.name: feed.source.name for feed in FEEDS}
 
 
 class Holdings(NamedTuple):
-    """What a lake has.
+    """The content of a lake.
 
     Attributes:
-        tables: that are there, by name.
-        instruments: that it has a record of.
-        fetched: instruments that it has raw candles of; None where the table is not there.
+        tables: existing tables, by name.
+        instruments: that have a record.
+        fetched: instruments with raw candles; None if the table does not exist.
     """
 
     tables: Collection[str]
@@ -31,10 +31,10 @@ class Holdings(NamedTuple):
 
 
 def holdings(lake: Lake) -> Holdings:
-    """Return what a lake has.
+    """Return the content of a lake.
 
     Raises:
-        LakeError: it cannot be read.
+        LakeError: the lake cannot be read.
     """
     there = {
         n: snapshot for n, snapshot in lake.snapshots().items() if snapshot.version is not None
@@ -45,11 +45,11 @@ def holdings(lake: Lake) -> Holdings:
 
 
 def reason_against(withdrawn: Iterable[Key], has: Holdings) -> str | None:
-    """Say why a database should not lose some partitions; None where it should; pure.
+    """Return why a database should not lose some partitions; None if it should; pure.
 
     Args:
-        withdrawn: partitions that it has and the lake has not.
-        has: what the lake has.
+        withdrawn: partitions in the database that the lake does not have.
+        has: the content of the lake.
     """
     gone = list(withdrawn)
     lost = sorted({_SOURCES[table] for table, _ in gone} - set(has.tables))
@@ -73,15 +73,15 @@ def reason_against(withdrawn: Iterable[Key], has: Holdings) -> str | None:
 
 
 def check(lake: Lake, shown: str, withdrawn: Collection[Key]) -> None:
-    """Refuse to take rows out of a database that the lake has never given up.
+    """Refuse to delete rows from a database that the lake itself never deleted.
 
     Args:
         lake: to load from.
-        shown: the database, without a password.
-        withdrawn: partitions that it has and the lake has not.
+        shown: address of the database, without a password.
+        withdrawn: partitions in the database that the lake does not have.
 
     Raises:
-        LoadError: it says why; nothing was changed.
+        LoadError: the load is refused; nothing was changed.
         LakeError: the lake cannot be read.
     """
     why = reason_against(withdrawn, holdings(lake)) if withdrawn else None

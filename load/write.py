@@ -1,4 +1,4 @@
-"""Partitions into the database, and out of it: each change is one transaction, and verified."""
+"""Writes partitions to the database and deletes them: each change is one verified transaction."""
 
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,17 +34,17 @@ from load.source import Partition
 from load.tables import RANGE_INDEXES, TABLES, parameters
 from load.verify import Figure, all_figures_sql, figures, figures_sql, mismatches
 
-# The lock of a load goes when its session does, and an administrator may end that; two loads that
-# meet in one partition then take turns, or the ledger would record one's rows and not the other's.
+# The lock of a load ends with its session, which an administrator may end; two loads of one
+# partition then take turns. Otherwise the ledger could record one load and the table the other.
 _IN_TURN_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('basislake partition ' || $1, 0))"
 
 
 class Sent(NamedTuple):
-    """What was sent of a partition.
+    """Result of sending a partition.
 
     Attributes:
         rows: sent.
-        appended: whether they were added to rows that stay as they were.
+        appended: whether they were added to rows that did not change.
     """
 
     rows: int
@@ -55,18 +55,18 @@ class Writer:
     """Changes the partitions of one schema over one connection."""
 
     def __init__(self, database: Database, schema: str) -> None:
-        """Use a connection, alone, for the tables of a schema."""
+        """Use a connection, exclusively, for the tables of a schema."""
         self._database = database
         self._schema = schema
         self._ledger = Ledger(database, schema)
 
     def send(self, job: Job) -> Sent:
-        """Make the database hold exactly the partition's rows. Rows that it holds already, byte for
-        byte, are not touched; only the new ones are sent where it holds all before them.
+        """Make the database's rows equal to the partition's. Rows that are stored already, byte for
+        byte, are not touched; if all earlier rows are stored, only the new ones are sent.
 
         Raises:
-            LoadError: it does not; what it held of the partition before is unchanged. Where the
-                server went away in the commit, it holds that or all that was sent.
+            LoadError: it failed; the stored rows of the partition are unchanged. If the connection
+                was lost during the commit, it has the old rows or all new ones.
         """
         with self._transaction(job.partition.key, "loaded into"):
             rows = job.partition.read()
@@ -74,7 +74,7 @@ class Writer:
             return self._append(job, rows, frame) or self._replace(job, frame)
 
     def _append(self, job: Job, rows: pl.DataFrame, frame: pl.DataFrame) -> Sent | None:
-        """Send the rows that are new at the end; None where the others are not as they were
+        """Send the new rows at the end; None if the other rows changed since they were
         loaded, and nothing was done.
         """
         if job.held is None or not job.partition.begins_with(rows, job.held):
@@ -86,7 +86,7 @@ class Writer:
         except LoadError as exc:
             if isinstance(exc, ServerError) and not exc.is_about_rows:
                 raise
-            self._begin(job.partition.key)  # somebody changed rows, or added some, by hand
+            self._begin(job.partition.key)  # a user changed rows, or added some
             return None
         return Sent(new.height, appended=True)
 
@@ -106,13 +106,13 @@ class Writer:
         return bool(self._database.query(sql, parameters(TABLES[key[0]], key[1]))[0][0])
 
     def _merge(self, key: Key, frame: pl.DataFrame) -> None:
-        """Delete the rows that left, update those that changed, and add those that are new."""
+        """Delete rows that were deleted in the lake, update changed ones, and add new ones."""
         table, schema = TABLES[key[0]], self._schema
         chosen = parameters(table, key[1])
         self._database.execute(stage_sql(table, schema))
         self._database.ingest("pg_temp", STAGED, [table.to_arrow(frame)], table.arrow_schema)
         self._database.execute(f"ANALYZE pg_temp.{STAGED}")
-        # A row that is locked cannot be referred to between the check and its deletion.
+        # A locked row cannot be referred to between the check and its deletion.
         if self._database.query(lock_left_sql(table, schema), chosen)[0][0]:
             check_left(self._database, schema, key)
             self._database.execute(delete_left_sql(table, schema), chosen)
@@ -120,15 +120,15 @@ class Writer:
         self._database.execute(insert_new_sql(table, schema), chosen)
 
     def fill(self, fill: Fill, told: Callable[[Job], None]) -> None:
-        """Make a table, send its partitions, then build its keys and indexes, and verify it: one
-        transaction, so nobody sees a part of it.
+        """Create a table, send its partitions, then build its keys and indexes, and verify it: one
+        transaction, so no session sees a part of it.
 
         Args:
-            fill: the table, which is not there, and its partitions.
-            told: called after each partition that was sent.
+            fill: the missing table, and its partitions.
+            told: called after each sent partition.
 
         Raises:
-            LoadError: it failed; the table is not there, as before.
+            LoadError: it failed; the table does not exist, as before.
         """
         table, schema = fill.table, self._schema
         with self._transaction((table.name, ""), "loaded into"):
@@ -146,7 +146,7 @@ class Writer:
     def _pieces(
         self, fill: Fill, expected: dict[str, list[Figure]], told: Callable[[Job], None]
     ) -> Generator[pa.Table]:
-        """Read a table's partitions, one instrument's while those of the one before are sent."""
+        """Read a table's partitions of one instrument while those of the previous one are sent."""
         table, version = fill.table, self._database.version
         groups = [list(own) for _, own in groupby(fill.jobs, lambda job: job.partition.instrument)]
 
@@ -169,7 +169,7 @@ class Writer:
                     told(job)
 
     def remove(self, key: Key) -> None:
-        """Delete a partition that the lake no longer holds, and its entry in the ledger.
+        """Delete a partition that the lake no longer has, and its entry in the ledger.
 
         Raises:
             LoadError: it cannot be deleted; it is unchanged.
@@ -183,9 +183,9 @@ class Writer:
         self._database.ingest(self._schema, table.name, [rows], table.arrow_schema)
 
     def _prove(self, job: Job, frame: pl.DataFrame) -> None:
-        """Compare the whole partition with its rows, and enter it into the ledger."""
+        """Verify the whole partition, and write its entry into the ledger."""
         table = job.partition.feed.table
-        # What triggers and foreign keys do at the commit they do now, before the comparison.
+        # Run deferred triggers and foreign keys now, before the comparison, not at the commit.
         self._database.execute("SET CONSTRAINTS ALL IMMEDIATE")
         expected = figures(table, frame, self._database.version)
         sql = figures_sql(table, self._schema, expected)
@@ -193,7 +193,7 @@ class Writer:
         self._enter(job)
 
     def _prove_all(self, fill: Fill, expected: dict[str, list[Figure]]) -> None:
-        """The same of all instruments of a table, in one pass over it."""
+        """Verify all instruments of a table, in one pass over it."""
         sql = all_figures_sql(fill.table, self._schema, next(iter(expected.values())))
         got = {row[0]: row[1:] for row in self._database.query(sql)}
         for job in fill.jobs:
@@ -217,13 +217,13 @@ class Writer:
         )
 
     def _begin(self, key: Key) -> None:
-        """Begin a transaction that has a partition to itself."""
+        """Begin a transaction with exclusive access to a partition."""
         self._database.begin()
         self._database.execute(_IN_TURN_SQL, (".".join((self._schema, *key)),))
 
     @contextmanager
     def _transaction(self, key: Key, done: str) -> Iterator[None]:
-        """Commit what the block did, or undo it, whatever ends it."""
+        """Commit the block's changes, or undo them, whatever ends the block."""
         try:
             self._begin(key)
             yield
@@ -252,7 +252,7 @@ class Writer:
 
 
 def index_sqls(table: Table, schema: str) -> list[str]:
-    """Return the statements that make the indexes of a table beside its key."""
+    """Return the statements that create a table's indexes in addition to its key."""
     columns = RANGE_INDEXES.get(table.name)
     return [range_index_sql(table, schema, columns)] if columns else []
 
