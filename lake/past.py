@@ -82,7 +82,7 @@ class PastLake(State):
             except GoneError:
                 pass
         message = (
-            f"The rows of {table.name} as of batch {self.as_of} are not stored. No candle is lost. "
+            f"{table.name} as of batch {self.as_of} is not stored. No candle is lost. "
             f"`basislake build --as-of {self.as_of}` builds them again; `basislake build` "
             "afterwards restores the newest."
         )

@@ -119,7 +119,7 @@ def test_a_row_that_may_only_be_late_is_not_taken_for_missing() -> None:
     # An hour that ended before 11:02 is not late any more, but missing.
     page = read_funding(late_hours(noon - 2 * HOUR), window)
     assert (page.asked.end, page.present[-1].end) == (noon - HOUR, noon - 2 * HOUR)
-    with pytest.raises(LateError, match="not there yet"):
+    with pytest.raises(LateError, match="not been published yet"):
         read_funding(LATE, Span(noon - HOUR, noon))
 
 
@@ -163,7 +163,7 @@ def moved(by_ms: int) -> Callable[[list[Row]], list[Row]]:
     ("change", "reason"),
     [
         (contradicted, "twice with different values"),
-        (moved(1), "not of a full hour"),
+        (moved(1), "not at a full hour"),
         (moved(-24 * HOUR_MS), "outside the window"),
         (lambda rows: rows * 3, "rows came"),
         (lambda rows: {"data": rows}, "not a list of objects"),

@@ -72,8 +72,8 @@ def nothing(_: list[dict[str, Any]]) -> list[dict[str, Any]]:
         ("active ETH", nothing, "does not hold ETH-PERPETUAL, so it is incomplete."),
         ("active ETH", without_perpetual, "does not hold ETH-PERPETUAL, so it is incomplete."),
         ("active BTC", of_another_type, "does not hold BTC-PERPETUAL, so it is incomplete."),
-        ("expired BTC", nothing, "holds 0 of the {} that the lake knows."),
-        ("expired ETH", of_another_type, "holds 0 of the {} that the lake knows."),
+        ("expired BTC", nothing, "holds 0 of the {} that the lake has."),
+        ("expired ETH", of_another_type, "holds 0 of the {} that the lake has."),
     ],
 )
 def test_a_list_that_lacks_what_it_must_hold_is_failed_and_what_was_known_of_it_is_kept(

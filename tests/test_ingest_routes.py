@@ -422,7 +422,7 @@ def test_what_speaks_no_tls_is_wrong_usage(host: Hosts) -> None:
     plain = host(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     found = failure(plain.url.replace("http", "https"))
     assert isinstance(found, UsageError)
-    assert "does not speak TLS" in str(found)
+    assert "its answer is not TLS" in str(found)
 
 
 @pytest.mark.parametrize(

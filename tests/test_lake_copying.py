@@ -163,7 +163,7 @@ def test_a_copy_into_itself_is_refused_also_below_a_folder_that_may_not_be_liste
 
 def test_a_backup_into_the_lake_ends_with_exit_code_2(where: Lake) -> None:
     done = basislake(None, "backup", f"{where.uri}/copy", "--lake", where.uri)
-    assert (done.code, "choose a place outside the lake" in done.err) == (2, True)
+    assert (done.code, "Choose a place outside the lake" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_a_commit_that_another_writer_makes_in_the_copy_meanwhile_stays_and_ends
     with pytest.raises(ConflictError, match=r"Another writer committed .* commit is kept"):
         copy(source, place, PROGRAM, 1, interfere)
     assert _names(place) == ["A", "C"]
-    with pytest.raises(LakeError, match="holds another"):
+    with pytest.raises(LakeError, match="is another lake"):
         copy(source, place, PROGRAM, 1)
     assert _names(place) == ["A", "C"]
 
@@ -289,7 +289,7 @@ def test_a_commit_that_another_writer_makes_in_the_copy_meanwhile_stays_and_ends
 def test_another_lake_is_not_copied_over_a_backup(kept: Lake, tmp_path: Path) -> None:
     other = lake_of(tmp_path / "other", instruments=[instrument("A")])
     _put(other, "A")
-    with pytest.raises(LakeError, match="holds another"):
+    with pytest.raises(LakeError, match="is another lake"):
         copy(other, kept, PROGRAM, 2)
     done = basislake(None, "restore", other.uri, "--lake", kept.uri)
     assert (done.code, "Choose an empty place" in done.err) == (1, True)
@@ -425,7 +425,7 @@ def test_a_backup_whose_files_are_tidied_away_meanwhile_says_so_and_the_next_one
             built(where, full=True)
             maintain(where, PROGRAM, timedelta(0), unsafe=True)
 
-    with pytest.raises(LakeError, match=r"or was tidied meanwhile.*run the command again"):
+    with pytest.raises(LakeError, match=r"or maintenance deleted .*Run the command again"):
         copy(where, at, PROGRAM, 2, tidy)
     assert files(at, "raw_candles")
     assert copy(where, at, PROGRAM, 2).is_equal

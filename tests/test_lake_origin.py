@@ -60,11 +60,11 @@ def test_a_lake_takes_no_data_of_another_exchange(server: SimulatedExchange, at:
         own = None if verb == "demo" else server
         done = basislake(own, verb, "--lake", at.uri)
         assert done.code == 2, (verb, done.err)
-        assert f"The lake at {at.uri} holds the market of deribit" in done.err, verb
+        assert f"The lake at {at.uri} holds data of deribit" in done.err, verb
         assert "that of localhost" in done.err
         assert "--lake" in done.err
         assert done.out == ""
-    with pytest.raises(UsageError, match="holds the market of deribit"):
+    with pytest.raises(UsageError, match="holds data of deribit"):
         fetch(server, at)
     assert sorted(Path(at.uri).rglob("*")) == before
 
@@ -140,5 +140,5 @@ def test_the_mark_stays_in_an_object_store_when_rows_come(object_store: ObjectSt
     assert base.version == 0
     rows = pl.DataFrame([instrument("BTC-PERPETUAL")], INSTRUMENTS.polars_schema)
     assert at.replace(base, rows, LINEAGE).version == 1
-    with pytest.raises(UsageError, match="holds the market of deribit"):
+    with pytest.raises(UsageError, match="holds data of deribit"):
         claim(at, "localhost", PROGRAM)

@@ -172,7 +172,7 @@ def test_an_unknown_batch_is_named_with_those_there_are(staged: Staged, tmp_path
         with pytest.raises(UsageError, match=f"no batch {wrong}; there are 1 to {last}"):
             lake.open(uri, as_of=wrong)
     bare = lake_of(tmp_path / "bare", instruments=[])
-    with pytest.raises(UsageError, match="nothing was fetched yet"):
+    with pytest.raises(UsageError, match="nothing has been fetched yet"):
         lake.open(bare.uri, as_of=1)
     before = versions(staged.where)
     for verb in (

@@ -326,7 +326,7 @@ READS: Mapping[str, Callable[[Lake], object]] = {
 def test_where_no_lake_is_reading_is_an_error_and_makes_nothing(at: Lake, name: str) -> None:
     other = lake.open(str(Path(at.uri).parent))
     for where in (at, other):
-        with pytest.raises(LakeError, match=f"There is no lake at {where.uri}: none of its tables"):
+        with pytest.raises(LakeError, match=f"There is no lake at {where.uri}: it has no tables"):
             READS[name](where)
     assert list(Path(other.uri).iterdir()) == []
     assert at.snapshot(INSTRUMENTS).read().is_empty()
