@@ -22,11 +22,12 @@ programs. A terminal gets colours and a progress line, a pipe or a log plain lin
 [`NO_COLOR`](https://no-color.org) turns the colours off everywhere.
 
 A table on a terminal is as wide as the terminal. Text wraps between words. Where all columns still
-do not fit, the less important ones are hidden, a line below the table names them, and `--wide`
-shows all; in a pipe or a file a row is one line with all columns. The numbers of a column have the
-same number of decimals. Commas separate thousands only in what basislake counts itself, such as the
-candles of `status`; a year, an id, a price and any result of `sql` have none. A time that is
-midnight in every row of a query, such as a month, is a date. Sizes are in units of 1000 bytes.
+do not fit, a line below the table names the less important ones, which are hidden; `--wide`
+shows all. In a pipe or a file a row is one line with all columns. The numbers of a column have the
+same number of decimals. Commas separate thousands only in counts of basislake itself, such as the
+candles of `status`; a year, an id, a price and any result of `sql` have none. If a time is
+midnight in every row of a query, such as a month, it is shown as a date. Sizes use units of 1000
+bytes.
 
 Times are UTC, given as `2024-03-29`, `2024-03-29T08:00` or `2024-03-29T08:00Z`; ranges are
 half-open: `--since` is the first minute, `--until` the first one that is left out.
@@ -43,29 +44,28 @@ _EXIT_HEAD = """\
 _SETTINGS_HEAD = """\
 ## Settings
 
-A flag goes before the environment, the environment before the default. There is no file of
-settings.
+A flag overrides the environment, and the environment overrides the default. There is no settings
+file.
 
 | environment | flag | default | is |
 |---|---|---|---|"""
 
 _OTHER_SETTINGS = f"""\
 | `{SETTING}` | | `.machine` in the lake | \
-Folder where this machine keeps locks and the rate limit of each lake, and remembers rates; \
+Folder for this machine's locks and rate limit of each lake, and for rates that it found; \
 see [operations.md](operations.md) |
 | `NO_COLOR` | | | any value: no colours and no other styles |
 
 An object store (`s3://`, `gs://`, `az://`) takes its credentials from its own usual variables, such
-as `AWS_ACCESS_KEY_ID`; PostgreSQL takes what the URI leaves out from libpq's, such as `PGPASSWORD`
-and `PGSSLMODE`.
+as `AWS_ACCESS_KEY_ID`; PostgreSQL takes parts that the URI leaves out from libpq's variables, such
+as `PGPASSWORD` and `PGSSLMODE`.
 """
 
 _COMPLETION = """\
 ## Shell completion
 
-Verbs, options, instruments, coins, paths and the names of example queries complete with the Tab
-key. One line in the file that your shell reads at its start turns it on; `basislake` has to be on
-the `PATH`.
+The Tab key completes verbs, options, instruments, coins, paths and the names of example queries.
+To turn it on, add one line to your shell's start-up file; `basislake` must be on the `PATH`.
 
 ```sh
 eval "$(basislake completion bash)"    # ~/.bashrc
@@ -73,25 +73,25 @@ eval "$(basislake completion zsh)"     # ~/.zshrc, after compinit
 basislake completion fish | source     # ~/.config/fish/config.fish
 ```
 
-Instruments are those of the lake that `--lake` names before the cursor, else of `BASISLAKE_LAKE`,
-else of `./lake-data`. They are read from a list that discovery leaves in the folder where this
-machine keeps the locks of the lake, and from the partition folders of a lake on disk, so no table
-is opened. Of a lake in an object store, instruments complete on a machine that has run a discovery.
+Instruments are those of the lake in `--lake` before the cursor, else of `BASISLAKE_LAKE`,
+else of `./lake-data`. Completion reads them from a list that discovery writes to the folder with
+this machine's locks of the lake, and from the partition folders of a lake on disk; it opens no
+table. For a lake in an object store, it works on a machine that has run a discovery.
 """
 
 _TABLES_HEAD = """\
 # Tables
 
 The tables of the lake are Delta Lake tables, each a folder of its name; DuckDB has each as a view
-of the same name. Those of PostgreSQL are made by the first `basislake load`, which also writes
+of the same name. The first `basislake load` creates the tables of PostgreSQL, and also writes
 these meanings into the catalogue (`\\d+` shows them).
 
-Times are UTC; a candle is labelled by its open; a range holds its start and not its end. Prices are
-in the quote currency for one coin, as the exchange sent them. A key is unique: in the lake by the
-way rows are written, in PostgreSQL as the primary key. Only in `quarantine` and `rejected` a key
-can repeat: they list each raw row that a later batch replaced. Rows are sorted by the order given,
-within a partition where there are partitions. [views.md](views.md) has the views made of these
-tables, [caveats.md](caveats.md) what to bear in mind when reading them.
+Times are UTC; a candle is labelled by its open; a range includes its start and excludes its end.
+Prices are in the quote currency for one coin, as the exchange sent them. A key is unique: the lake
+writes rows so, and PostgreSQL has it as the primary key. Only in `quarantine` and `rejected` can a
+key repeat: they list each raw row that a later batch replaced. Rows are sorted by the order given,
+within a partition if there are partitions. [views.md](views.md) has the views over these
+tables, [caveats.md](caveats.md) the pitfalls in reading them.
 
 <!-- Written by docs/write.py from lake/tables.py, lake/carry_tables.py and load/tables.py; change
 them there. -->

@@ -1,4 +1,4 @@
-"""Writes the pages of this folder that follow from declarations: `make docs`."""
+"""Writes the generated pages of this folder from the declarations: `make docs`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,20 +16,20 @@ FOLDER = Path(__file__).parent
 _VIEWS_HEAD = """\
 # Views
 
-Next to a view per table, `basislake sql` and `lake.open(...).duckdb()` have these. They are worked
-out when they are asked, from the tables of one version, and hold no data of their own. Times are
-UTC, a candle is labelled by its open, ranges are half-open. Nothing is filled in, and prices are of
-the minute itself; `carry_at` and the term structure take the index of the last full hour, and
-`carry_at` the open interest of the last settlement.
+`basislake sql` and `lake.open(...).duckdb()` have these views in addition to a view per table. A
+query computes them from the tables of one version; they store no data. Times are UTC, a candle is
+labelled by its open, ranges are half-open. Nothing is filled in, and prices are those of the same
+minute; only `carry_at` and the term structure use the index of the last full hour, and `carry_at`
+the open interest of the last settlement.
 
 The basis itself is the table `basis`: basis = future close - perpetual close of the same minute;
 basis_pct = basis / perpetual close x 100; days_to_expiry = (expires_at - ts) in days of 86,400 s,
-with `expires_at` as the exchange's record has it, to the microsecond; annualised_pct = basis_pct x
-365 / days_to_expiry, simple, by the 365-day convention of markets that never close, and null where
-60 minutes or less are left. Where nothing trades the exchange repeats the last close:
-`future_traded` and `perpetual_traded` tell for each side whether something did.
+with `expires_at` from the exchange's record, to the microsecond; annualised_pct = basis_pct x
+365 / days_to_expiry, simple, by the 365-day convention of markets that never close, and null if
+60 minutes or less are left. When nothing trades, the exchange repeats the last close:
+`future_traded` and `perpetual_traded` show for each leg whether it traded.
 
-A view with brackets is called with its parameters, e.g. `FROM term_structure('2024-04-05 11:59')`.
+Call a view with brackets with its parameters, e.g. `FROM term_structure('2024-04-05 11:59')`.
 
 <!-- Written by docs/write.py from lake/views; change it there. -->
 """
@@ -37,16 +37,16 @@ A view with brackets is called with its parameters, e.g. `FROM term_structure('2
 _QUERIES_HEAD = """\
 # Queries
 
-What one asks of the data, and the line that answers. `basislake sql @NAME` answers a ready
-question on any lake; `basislake sql --examples` lists them, `basislake sql --examples @NAME` shows
-the SQL, and with shell completion on (below) the names complete. Add `--format csv`, `tsv`, `json`,
+Questions about the data, and the line that answers each. `basislake sql @NAME` runs a ready-made
+query on any lake; `basislake sql --examples` lists them, `basislake sql --examples @NAME` shows
+the SQL, and shell completion (below) completes the names. Add `--format csv`, `tsv`, `json`,
 `ndjson`, `parquet` or `arrow`, or `--output FILE` with such an ending; `rows.csv.gz` is compressed.
-A query of your own may be an argument, a file that ends in `.sql`, or come from the standard input
-(`-`); `basislake sql` alone on a terminal is a shell with a history and completion.
+Your own query may be an argument, a file that ends in `.sql`, or come from standard input
+(`-`); `basislake sql` alone on a terminal is a shell with history and completion.
 
-Tables and views have no order of their own, except that the hourly and daily roll-ups come by
-instrument and time: say `ORDER BY` where the order matters. [views.md](views.md) explains the
-views, [tables.md](tables.md) the tables, [library.md](library.md) how to ask from Python.
+Tables and views have no order of their own, except that hourly and daily views are ordered by
+instrument and time: write `ORDER BY` where the order matters. [views.md](views.md) explains the
+views, [tables.md](tables.md) the tables, [library.md](library.md) queries from Python.
 
 ```sh
 eval "$(basislake completion bash)"    # zsh the same; fish: basislake completion fish | source
