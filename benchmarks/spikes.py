@@ -18,7 +18,7 @@ import polars as pl
 from lake.table import BATCH
 from lake.tables import RAW_CANDLES
 from tests.spiked import Market, market, planted
-from transforms.levels import CAP, FLOOR, beside_perpetual, with_previous
+from transforms.levels import CAP, FLOOR, with_perpetual_prices, with_previous
 
 DAYS = 40
 SEEDS = (1, 2, 3, 4)
@@ -101,7 +101,7 @@ def _say_residuals(recorded: Market) -> None:
         if expires_at is None:
             continue
         rows = with_previous(recorded.sound(name)).filter("is_print")
-        beside = beside_perpetual(rows, perpetual)
+        beside = with_perpetual_prices(rows, perpetual)
         usual = (pl.col("close") / pl.col("perpetual_close")).log()
         usual = usual.rolling_median(101, min_samples=1, center=True)
         for side, sign in (("high", 1), ("low", -1)):

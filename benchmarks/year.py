@@ -31,7 +31,7 @@ from lake import Lake
 from lake.maintenance import maintain
 from lake.spans import MINUTE, Span
 from lake.tables import RAW, TABLES
-from lake.transaction import mark
+from lake.transaction import set_properties
 
 NAMES = [*(f"{coin}-PERPETUAL" for coin in COINS), *map(future_name, range(14))]
 ROUNDS_AN_UPKEEP = 15
@@ -86,7 +86,7 @@ def _keep(where: Lake, seconds: float) -> None:
     kept = f"interval {max(1, round(seconds))} seconds"
     for table in TABLES.values():
         names = ("delta.deletedFileRetentionDuration", "delta.logRetentionDuration")
-        mark(where.snapshot(table), dict.fromkeys(names, kept), TOLD)
+        set_properties(where.snapshot(table), dict.fromkeys(names, kept), TOLD)
 
 
 def _outcome(name: str, minute: int) -> Outcome:

@@ -63,8 +63,7 @@ def _intervals(outcome: Outcome) -> Iterator[dict[str, Any]]:
 
 
 def coverage_of(lake: Lake) -> tuple[dict[Subject, Coverage], bool]:
-    """Return the coverage of all requests, and whether the table `coverage` is up to
-    date.
+    """Return the coverage of all requests, and whether the table `coverage` is up to date.
 
     Raises:
         LakeError: the lake cannot be read.

@@ -18,8 +18,8 @@ import polars as pl
 
 from ingest import defaults
 from ingest.batches import catch_up
-from ingest.callers import Callers, threads_here
-from ingest.claims import Claims
+from ingest.callers import FetchWorkers, threads_here
+from ingest.claims import SubjectLocks
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.exchange import Exchange
@@ -28,7 +28,7 @@ from ingest.jobs import Job
 from ingest.outcomes import Outcome
 from ingest.pace import mean_rate
 from ingest.plans import Planner, plan_figures
-from ingest.results import DatasetCounts, Failure, Finished, Progress, Result
+from ingest.results import DatasetCounts, Failure, FetchProgress, Finished, Result
 from ingest.runs import RunRecord
 from ingest.saver import Saved, Saver
 from ingest.worklist import Worklist
@@ -74,9 +74,9 @@ class Backfill:
         *,
         part_of: RunRecord | None = None,
         threads: int = defaults.THREADS,
-        callers: Callers | None = None,
+        workers: FetchWorkers | None = None,
         sound: Mapping[str, pl.Expr] | None = None,
-        report: Callable[[Progress], None] = lambda _: None,
+        report: Callable[[FetchProgress], None] = lambda _: None,
         finish: Callable[[Finished], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
@@ -93,7 +93,7 @@ class Backfill:
                 of its own and logs failures only, makes one commit if its windows are few, and
                 skips subjects that other runs have locked.
             threads: of this process that fetch; calls in flight at once.
-            callers: fetch workers to use instead of threads.
+            workers: fetch workers to use instead of threads.
             sound: by dataset, whether a row of a requested repeat may replace the stored one; by
                 default none may.
             report: called with progress, from the calling thread.
@@ -112,16 +112,16 @@ class Backfill:
         self._clock = clock
         self._sleep = sleep
         self._start_s = clock()
-        self._claims = Claims(lake.machine_folder / "claims")
-        self._work = Worklist(planner, self._claims)
+        self._locks = SubjectLocks(lake.machine_folder / "claims")
+        self._work = Worklist(planner, self._locks)
         self._planner = planner
         plans = [planner.plan(subject) for subject in planner.wanted]
-        self._callers = callers or threads_here(exchange, threads)
-        machines = len(self._callers.machines())
+        self._workers = workers or threads_here(exchange, threads)
+        machines = len(self._workers.machines())
         figures = plan_figures(plans, exchange.expected_calls_per_second * machines)
         self.result = _begun(figures, planner)
         windows = figures["all_windows"]
-        self._fetcher = Fetcher(exchange, self._callers)
+        self._fetcher = Fetcher(exchange, self._workers)
         least = _ROUND_WINDOWS if part_of else 1
         self._part_of = part_of
         self._saver = Saver(lake, program, windows, clock, least=least, sound=sound)
@@ -167,7 +167,7 @@ class Backfill:
         finally:
             self._fetcher.close()
             self._saver.close()
-            self._claims.release_all()
+            self._locks.release_all()
             self._count()
             if self._part_of is None:
                 record.end(state, self._facts())
@@ -213,7 +213,7 @@ class Backfill:
         self._done += 1
         self._candles += outcome.rows if job.subject.dataset == CANDLES.name else 0
         total = self._done + self._fetcher.under_way + self._work.left
-        self._report(Progress(self._done, total, self._candles, outcome.subject))
+        self._report(FetchProgress(self._done, total, self._candles, outcome.subject))
         self._silent = [*self._silent, job.subject] if outcome.is_silent else []
         is_more_than_one = len({s.name for s in self._silent}) >= _AWAY_AFTER_INSTRUMENTS
         if len(self._silent) >= _AWAY_AFTER_WINDOWS and is_more_than_one:
@@ -324,13 +324,13 @@ class Backfill:
     @property
     def _calls_per_second(self) -> float:
         """The current rate; machines are assumed to have the rate of this one."""
-        return self._exchange.calls_per_second * len(self._callers.machines())
+        return self._exchange.calls_per_second * len(self._workers.machines())
 
     def _facts(self) -> dict[str, Any]:
         """The current facts for the record of the run."""
         self._count()
         seconds = self.result.seconds
-        most = self._exchange.most_calls_per_second * len(self._callers.machines())
+        most = self._exchange.most_calls_per_second * len(self._workers.machines())
         left = self._work.left + self._fetcher.under_way
         windows_per_second = self._done / seconds if seconds else 0.0
         facts = asdict(self.result)

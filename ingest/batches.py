@@ -258,14 +258,14 @@ def once(came: pl.DataFrame, key: Sequence[str]) -> tuple[pl.DataFrame, int]:
 
 def _retrying() -> tenacity.Retrying:
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_begins_anew),
+        retry=tenacity.retry_if_exception(_may_retry),
         stop=tenacity.stop_after_attempt(_COMMIT_TRIES),
         wait=tenacity.wait_random_exponential(0.01, _LONGEST_WAIT_S),
         reraise=True,
     )
 
 
-def _begins_anew(error: BaseException) -> bool:
+def _may_retry(error: BaseException) -> bool:
     """Whether to retry the same commit.
 
     On Ctrl-C Polars ends the queries of every thread. The main thread stops, and then saves the

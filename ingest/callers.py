@@ -9,7 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from ingest.datasets import DATASETS
-from ingest.exchange import Exchange, Tally
+from ingest.exchange import CallCounts, Exchange
 from ingest.replies import Page
 from lake.coverage import Subject
 from lake.errors import ClosedDoorError, ExchangeError, RejectedError, StoppedError, UsageError
@@ -28,7 +28,7 @@ class Asked:
 
     page: Page | None = None
     error: ExchangeError | None = None
-    tally: Tally = field(default_factory=Tally)
+    tally: CallCounts = field(default_factory=CallCounts)
 
     @property
     def ends_the_run(self) -> bool:
@@ -37,7 +37,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Callers:
+class FetchWorkers:
     """The fetch workers of one run.
 
     Attributes:
@@ -58,7 +58,7 @@ def ask(exchange: Exchange, subject: Subject, window: Span) -> Asked:
     Raises:
         LakeError: the rate limit cannot be shared.
     """
-    tally = Tally()
+    tally = CallCounts()
     try:
         page = DATASETS[subject.dataset].ask(exchange, subject.name, window, tally)
         return Asked(page, None, tally)
@@ -71,7 +71,7 @@ def ask(exchange: Exchange, subject: Subject, window: Span) -> Asked:
         return Asked(None, exc.with_traceback(None), tally)
 
 
-def threads_here(exchange: Exchange, threads: int) -> Callers:
+def threads_here(exchange: Exchange, threads: int) -> FetchWorkers:
     """Return fetch workers that are threads of this process.
 
     Args:
@@ -79,7 +79,7 @@ def threads_here(exchange: Exchange, threads: int) -> Callers:
         threads: calls in flight at once.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="fetch")
-    return Callers(pool, _Here(exchange), lambda: [threads])
+    return FetchWorkers(pool, _Here(exchange), lambda: [threads])
 
 
 class _Here:

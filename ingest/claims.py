@@ -11,7 +11,7 @@ from lake.coverage import Subject
 from lake.machine import not_shared
 
 
-class Claims:
+class SubjectLocks:
     """The subjects that this run has locked; the locks end with the process, however it ends."""
 
     def __init__(self, folder: Path) -> None:

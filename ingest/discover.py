@@ -12,7 +12,7 @@ import tenacity
 
 from ingest.exchange import Exchange
 from ingest.hosts import check_hosts
-from ingest.records import COINS, Instrument, LeftOut, Listing, Refused, read_records
+from ingest.records import COINS, Instrument, LeftOut, ParsedRecords, Refused, read_records
 from lake import Lake
 from lake.batches import append, claim
 from lake.errors import ClosedDoorError, ConflictError, ExchangeError, UnreachableError
@@ -135,7 +135,7 @@ def _clock(exchange: Exchange, lake: Lake) -> datetime | None:
 
 def _store(
     lake: Lake,
-    listing: Listing,
+    listing: ParsedRecords,
     origin: tuple[str, datetime | None],
     program: str,
     *,

@@ -12,10 +12,10 @@ import tenacity
 
 from ingest import defaults
 from ingest.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
-from ingest.http import Connections, Session
+from ingest.http import HttpConnections, Session
 from ingest.limiter import Limiter
 from ingest.pace import wait_before_retry_s
-from ingest.replies import Answer, Page, Reply, read_answer, read_candles, read_time
+from ingest.replies import Answer, HttpReply, Page, read_answer, read_candles, read_time
 from ingest.windows import minutes_of
 from lake.cores import cores
 from lake.errors import ThrottledError, TransientError
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Tally:
+class CallCounts:
     """Counts of calls so far; used by one thread.
 
     Attributes:
@@ -46,7 +46,7 @@ class Tally:
     retries: int = 0
     throttled: int = 0
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "CallCounts") -> None:
         """Add another tally."""
         self.calls += other.calls
         self.retries += other.retries
@@ -98,7 +98,7 @@ class Exchange:
         self._history_url = base_of(history_url)
         self._limiter = limiter or Limiter(0)
         bases = (self._www_url, self._history_url)
-        self._connections = Connections(bases, timeout_s, session, clock)
+        self._connections = HttpConnections(bases, timeout_s, session, clock)
         # More threads than processors would only compete for the interpreter's lock.
         self._reading = threading.Semaphore(cores())
         self._retries = retries
@@ -127,7 +127,7 @@ class Exchange:
         read = lambda reply: read_time(read_answer(reply))  # noqa: E731
         return self._call(self._www_url, "get_time", {}, read, most_retries=most_retries)
 
-    def candles(self, instrument: str, window: Span, tally: Tally | None = None) -> Page:
+    def candles(self, instrument: str, window: Span, tally: CallCounts | None = None) -> Page:
         """Return an instrument's closed 1-minute candles of a window.
 
         Args:
@@ -149,14 +149,14 @@ class Exchange:
             "resolution": "1",
         }
         read = lambda reply: read_candles(reply, window)  # noqa: E731
-        return self._call(self._www_url, _CHART, params, read, tally or Tally())
+        return self._call(self._www_url, _CHART, params, read, tally or CallCounts())
 
     def ask(
         self,
         method: str,
         params: Mapping[str, Any],
         read: Callable[[Answer], T],
-        tally: Tally,
+        tally: CallCounts,
     ) -> T:
         """Call a public method of the main host, and return the result of `read`.
 
@@ -177,7 +177,7 @@ class Exchange:
         self,
         method: str,
         params: Mapping[str, Any],
-        read: Callable[[Reply], T],
+        read: Callable[[HttpReply], T],
         *,
         is_history: bool = False,
         most_retries: int | None = None,
@@ -235,8 +235,8 @@ class Exchange:
         base: str,
         method: str,
         params: Mapping[str, Any],
-        read: Callable[[Reply], T],
-        tally: Tally | None = None,
+        read: Callable[[HttpReply], T],
+        tally: CallCounts | None = None,
         most_retries: int | None = None,
     ) -> T:
         """Make a call, with retries; a call without a tally is one for a list or the clock, for
@@ -253,13 +253,13 @@ class Exchange:
             ),
             reraise=True,
         )
-        return retrying(lambda: self._ask(base, method, params, read, tally or Tally()))
+        return retrying(lambda: self._ask(base, method, params, read, tally or CallCounts()))
 
     def _before_retry(
         self,
         state: tenacity.RetryCallState,
         subject: str,
-        tally: Tally | None,
+        tally: CallCounts | None,
         retries: int,
         *,
         is_told: bool,
@@ -296,8 +296,8 @@ class Exchange:
         base: str,
         method: str,
         params: Mapping[str, Any],
-        read: Callable[[Reply], T],
-        tally: Tally,
+        read: Callable[[HttpReply], T],
+        tally: CallCounts,
     ) -> T:
         """Make one attempt after the limiter grants it, and report its outcome to the limiter."""
         asked_at = self._limiter.wait(to_list=method == _LISTS)
@@ -325,7 +325,7 @@ def _subject(method: str, params: Mapping[str, Any]) -> str:
     return " ".join([method, *filter(None, of)])
 
 
-def _read_list(reply: Reply) -> list[object]:
+def _read_list(reply: HttpReply) -> list[object]:
     result = read_answer(reply).result
     if not isinstance(result, list):
         raise TransientError("The exchange's list of instruments is not a list.")

@@ -2,7 +2,7 @@
 
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from ingest.callers import Asked, Callers
+from ingest.callers import Asked, FetchWorkers
 from ingest.exchange import Exchange
 from ingest.jobs import Job
 from ingest.outcomes import Outcome
@@ -17,15 +17,15 @@ _AHEAD = 2
 class Fetcher:
     """Windows in flight; used by one thread."""
 
-    def __init__(self, exchange: Exchange, callers: Callers) -> None:
+    def __init__(self, exchange: Exchange, workers: FetchWorkers) -> None:
         """Prepare; nothing is fetched yet.
 
         Args:
             exchange: stopped with the run, and so are the workers that use it.
-            callers: fetch workers.
+            workers: fetch workers.
         """
         self._exchange = exchange
-        self._callers = callers
+        self._workers = workers
         self._pending: dict[Future[Asked], tuple[Job, Span]] = {}
 
     @property
@@ -36,7 +36,7 @@ class Fetcher:
     @property
     def has_room(self) -> bool:
         """Whether another window should be submitted."""
-        machines = self._callers.machines()
+        machines = self._workers.machines()
         return len(self._pending) < sum(machines) + _AHEAD * len(machines)
 
     def submit(self, job: Job, window: Span) -> None:
@@ -45,7 +45,7 @@ class Fetcher:
             future: Future[Asked] = Future()
             future.set_result(Asked(error=job.reason))
         else:
-            future = self._callers.pool.submit(self._callers.ask, job.subject, window)
+            future = self._workers.pool.submit(self._workers.ask, job.subject, window)
         self._pending[future] = (job, window)
 
     def gather(self, timeout_s: float) -> list[tuple[Job, Outcome]]:
@@ -81,7 +81,7 @@ class Fetcher:
         """Cancel the windows that no worker has started."""
         for future in self._pending:
             future.cancel()
-        self._callers.pool.shutdown(wait=False)
+        self._workers.pool.shutdown(wait=False)
 
     def _take(self, future: Future[Asked]) -> tuple[Job, Outcome]:
         job, window = self._pending.pop(future)

@@ -15,7 +15,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from ingest.deadline import Deadlines, watch
 from ingest.defaults import MAX_CONNECTIONS
 from ingest.hosts import is_loopback, shown, shown_target
-from ingest.replies import Reply
+from ingest.replies import HttpReply
 from ingest.routes import Route, no_password, route_to, why_not_connected
 from lake.errors import (
     BasislakeError,
@@ -34,7 +34,7 @@ _SHOWN_CHARACTERS = 200
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
-class Connections:
+class HttpConnections:
     """Connections to some hosts, kept alive, safe to share among threads."""
 
     def __init__(
@@ -83,7 +83,7 @@ class Connections:
         self._session.close()
         self._deadlines.close()
 
-    def get(self, base: str, method: str, params: Mapping[str, Any]) -> Reply:
+    def get(self, base: str, method: str, params: Mapping[str, Any]) -> HttpReply:
         """Call a public method, once, and return the reply, whatever its content.
 
         Args:
@@ -120,7 +120,7 @@ class Connections:
                 _check_way(response, route, url)
                 body = self._body(response, deadline_s)
                 sender = f"{shown(base)}{route.through}"
-                return Reply(response.status_code, body, response.headers, sender)
+                return HttpReply(response.status_code, body, response.headers, sender)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             raise self._error(exc, route, url, is_late=self._clock() >= deadline_s) from exc
 

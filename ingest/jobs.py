@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ingest.datasets import DATASETS
 from ingest.datasets.dataset import Dataset
-from ingest.exchange import Tally
+from ingest.exchange import CallCounts
 from ingest.outcomes import Outcome
 from ingest.windows import Plan
 from lake.coverage import Coverage, Subject
@@ -36,7 +36,7 @@ class Job:
 
     plan: Plan
     coverage: Coverage
-    tally: Tally = field(default_factory=Tally)
+    tally: CallCounts = field(default_factory=CallCounts)
     rows: int = 0
     reason: ExchangeError | None = None
     unsaved: int = 0

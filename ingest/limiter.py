@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from ingest.allowance import Rate, terms_of
 from ingest.pace import (
-    Pace,
+    RateState,
     answered,
     ask_leave,
     ask_leave_to_list,
@@ -29,7 +29,7 @@ from ingest.remembered import Expected, Remembered, expected, host_tag
 from lake.errors import StoppedError
 from lake.machine import not_shared
 
-_LAYOUT = struct.Struct(f"<{len(fields(Pace))}d")
+_LAYOUT = struct.Struct(f"<{len(fields(RateState))}d")
 # How long another process holds the lock: microseconds.
 _LOCK_POLL_S = 0.001
 # How often a waiting thread checks for a stop or a pause of all threads.
@@ -98,16 +98,16 @@ class Limiter:
                 return self._clock()
             with self._cell.changing() as held:
                 now = self._clock()
-                pace = self._begun(believable(held.pace, now, self._terms), now)
-                held.pace, wait_s = (
-                    ask_leave_to_list(pace, now) if to_list else ask_leave(pace, now, self._terms)
+                state = self._begun(believable(held.state, now, self._terms), now)
+                held.state, wait_s = (
+                    ask_leave_to_list(state, now) if to_list else ask_leave(state, now, self._terms)
                 )
-                pace = held.pace
-                self._was_refused = pace.refusals > 0
-                news = self._refusals.allowed(pace, self._terms)
-            self._say(news)
+                state = held.state
+                self._was_refused = state.refusals > 0
+                message = self._refusals.allowed(state, self._terms)
+            self._say(message)
             if not wait_s:
-                self._remember(pace, now, is_new=not to_list)
+                self._remember(state, now, is_new=not to_list)
                 return now
             self._sleep(min(wait_s, _LONGEST_NAP_S))
 
@@ -120,18 +120,18 @@ class Limiter:
         """
         with self._cell.changing() as held:
             now = self._clock()
-            pace = refused(held.pace, now, asked_at, self._terms, wait_s)
-            held.pace = pace
-            news = self._refusals.refused(pace, self._terms)
+            state = refused(held.state, now, asked_at, self._terms, wait_s)
+            held.state = state
+            message = self._refusals.refused(state, self._terms)
         self._was_refused = True
-        self._remember(pace, now, is_new=pace.refused_at == now)
-        self._say(news)
+        self._remember(state, now, is_new=state.refused_at == now)
+        self._say(message)
 
     def answered(self) -> None:
         """Record that the exchange answered a call."""
         if self._was_refused:
             with self._cell.changing() as held:
-                held.pace = answered(held.pace)
+                held.state = answered(held.state)
             self._was_refused = False
 
     @property
@@ -143,38 +143,38 @@ class Limiter:
     def calls_per_second(self) -> float:
         """The current rate: the limit, or less while the rate rises; infinite without a limit."""
         now = self._clock()
-        pace = believable(self._cell.peek(), now, self._terms)
-        return rate_at(self._begun(pace, now), self._terms)
+        state = believable(self._cell.peek(), now, self._terms)
+        return rate_at(self._begun(state, now), self._terms)
 
     @property
     def expected(self) -> Expected:
         """The expected rate of a long run."""
         return expected(self._rate, self._found(self._clock()))
 
-    def _begun(self, pace: Pace, now: float) -> Pace:
-        """The pace, started if the rate is `auto` and none was found yet."""
-        if pace.target or not self._terms.is_auto:
-            return pace
-        return begun(pace, self._found(now))
+    def _begun(self, state: RateState, now: float) -> RateState:
+        """The state, started if the rate is `auto` and none was found yet."""
+        if state.target or not self._terms.is_auto:
+            return state
+        return begun(state, self._found(now))
 
     def _found(self, now: float) -> float | None:
         return self._remembered.read(now) if self._remembered else None
 
-    def _remember(self, pace: Pace, now: float, *, is_new: bool) -> None:
-        """Store the rate that was just found, outside of the lock of the pace.
+    def _remember(self, state: RateState, now: float, *, is_new: bool) -> None:
+        """Store the rate that was just found, outside of the lock of the state.
 
         Args:
-            pace: after a call was granted or refused.
+            state: after a call was granted or refused.
             now: seconds.
             is_new: whether that changed it.
         """
-        found = to_remember(pace, self._terms) if self._remembered and is_new else None
+        found = to_remember(state, self._terms) if self._remembered and is_new else None
         if self._remembered and found:
             self._remembered.write(found, now)
 
-    def _say(self, news: str) -> None:
-        if news:
-            self._tell(news)
+    def _say(self, message: str) -> None:
+        if message:
+            self._tell(message)
 
     def stop(self) -> None:
         """Grant no more calls; waiting threads notice it soon."""
@@ -186,10 +186,10 @@ class Limiter:
 
 
 class _Memory:
-    """A pace in memory that the threads of one process share."""
+    """A state in memory that the threads of one process share."""
 
     def __init__(self) -> None:
-        self.pace = Pace()
+        self.state = RateState()
         self._lock = threading.RLock()
 
     @contextmanager
@@ -197,15 +197,15 @@ class _Memory:
         with self._lock:
             yield self
 
-    def peek(self) -> Pace:
-        return self.pace
+    def peek(self) -> RateState:
+        return self.state
 
     def close(self) -> None:
         pass
 
 
 class _Cell(_Memory):
-    """A pace in a file of fixed size, written in place, which works even on a full disk."""
+    """A state in a file of fixed size, written in place, which works even on a full disk."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -220,15 +220,15 @@ class _Cell(_Memory):
     @contextmanager
     def changing(self) -> Iterator["_Memory"]:
         with super().changing(), self._explained(), self._file_lock:
-            self.pace = self.peek()
+            self.state = self.peek()
             yield self
-            os.pwrite(self._opened(), _LAYOUT.pack(*astuple(self.pace)), 0)
+            os.pwrite(self._opened(), _LAYOUT.pack(*astuple(self.state)), 0)
 
-    def peek(self) -> Pace:
+    def peek(self) -> RateState:
         """The last written value, without waiting for writers."""
         with self._lock, self._explained():
             found = os.pread(self._opened(), _LAYOUT.size, 0)
-        return Pace(*_LAYOUT.unpack(found)) if len(found) == _LAYOUT.size else Pace()
+        return RateState(*_LAYOUT.unpack(found)) if len(found) == _LAYOUT.size else RateState()
 
     def close(self) -> None:
         with self._lock:

@@ -54,7 +54,7 @@ FORGOTTEN_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RateState:
     """The state that all processes share; times are seconds of one clock.
 
     Attributes:
@@ -85,23 +85,23 @@ class Pace:
     refusals: float = 0.0
 
 
-def begun(pace: Pace, remembered: float | None) -> Pace:
-    """Start `auto` if no rate was found yet; return any other pace unchanged.
+def begun(state: RateState, remembered: float | None) -> RateState:
+    """Start `auto` if no rate was found yet; return any other state unchanged.
 
     Args:
-        pace: as shared.
+        state: as shared.
         remembered: calls a second that the exchange permitted earlier, None if unknown.
     """
-    if pace.target:
-        return pace
+    if state.target:
+        return state
     if remembered:
-        return replace(pace, target=remembered, low=_LOW * remembered, doubt=_FIRST_DOUBT)
+        return replace(state, target=remembered, low=_LOW * remembered, doubt=_FIRST_DOUBT)
     # The rate soon exceeds what is permitted, so the first refusal is by the limit.
     most = CALLS.calls_per_second
-    return replace(pace, target=most, low=FIRST_CALLS_PER_SECOND, doubt=_FIRST_DOUBT)
+    return replace(state, target=most, low=FIRST_CALLS_PER_SECOND, doubt=_FIRST_DOUBT)
 
 
-def rate_at(pace: Pace, terms: Terms) -> float:
+def rate_at(state: RateState, terms: Terms) -> float:
     """Calls a second that are permitted now.
 
     Returns:
@@ -110,72 +110,74 @@ def rate_at(pace: Pace, terms: Terms) -> float:
         L) x (1 - n / N)^3 up to N calls, and T + GROWTH x T x (n / N - 1)^3 after that: the curve
         of TCP (RFC 9438, CUBIC), over calls instead of time.
     """
-    if not pace.target or not (terms.is_auto or pace.refused_at):
+    if not state.target or not (terms.is_auto or state.refused_at):
         return terms.most
-    done = pace.calls / _settled_calls(pace) - 1
-    swing = pace.target - pace.low if done < 0 else _GROWTH * pace.target
-    return min(terms.most, max(pace.target + swing * done**3, SLOWEST_CALLS_PER_SECOND))
+    done = state.calls / _settled_calls(state) - 1
+    swing = state.target - state.low if done < 0 else _GROWTH * state.target
+    return min(terms.most, max(state.target + swing * done**3, SLOWEST_CALLS_PER_SECOND))
 
 
-def is_settled(pace: Pace) -> bool:
+def is_settled(state: RateState) -> bool:
     """Whether the rate has risen to its target since the last refusal."""
-    return pace.calls >= _settled_calls(pace)
+    return state.calls >= _settled_calls(state)
 
 
-def to_remember(pace: Pace, terms: Terms) -> float | None:
+def to_remember(state: RateState, terms: Terms) -> float | None:
     """Return the rate if a measurement, or many calls without a refusal, just showed that the
     exchange permits it; else None.
     """
-    if not pace.calls:
-        is_measured = pace.low == _LOW * pace.target
-        return min(pace.target, terms.most) if is_measured else None
-    return rate_at(pace, terms) if pace.calls % SETTLED_CALLS == 0 else None
+    if not state.calls:
+        is_measured = state.low == _LOW * state.target
+        return min(state.target, terms.most) if is_measured else None
+    return rate_at(state, terms) if state.calls % SETTLED_CALLS == 0 else None
 
 
-def ask_leave(pace: Pace, now: float, terms: Terms) -> tuple[Pace, float]:
+def ask_leave(state: RateState, now: float, terms: Terms) -> tuple[RateState, float]:
     """Request a call now.
 
     Returns:
-        The pace after it and 0.0, or the pace unchanged and the seconds until the next
+        The state after it and 0.0, or the state unchanged and the seconds until the next
         request is worthwhile.
     """
-    if pace.paused_until > now:
-        return pace, pace.paused_until - now
-    rate = rate_at(pace, terms)
+    if state.paused_until > now:
+        return state, state.paused_until - now
+    rate = rate_at(state, terms)
     if rate == math.inf:
-        return pace, 0.0
-    turn = max(pace.free_at, now - BURST_S)
+        return state, 0.0
+    turn = max(state.free_at, now - BURST_S)
     if turn > now:
-        return pace, turn - now
-    is_void = now - pace.free_at > _IDLE_S
+        return state, turn - now
+    is_void = now - state.free_at > _IDLE_S
     return (
         replace(
-            pace,
+            state,
             free_at=turn + 1 / rate,
-            calls=pace.calls + 1,
-            doubt=max(0.0, pace.doubt - 1),
-            measured_from=0.0 if is_void else pace.measured_from,
-            measured=pace.measured + 1,
+            calls=state.calls + 1,
+            doubt=max(0.0, state.doubt - 1),
+            measured_from=0.0 if is_void else state.measured_from,
+            measured=state.measured + 1,
         ),
         0.0,
     )
 
 
-def ask_leave_to_list(pace: Pace, now: float) -> tuple[Pace, float]:
+def ask_leave_to_list(state: RateState, now: float) -> tuple[RateState, float]:
     """Request a call of `get_instruments`; see `ask_leave`. The user's limit does not apply."""
-    if pace.paused_until > now:
-        return pace, pace.paused_until - now
-    turn = max(pace.lists_free_at, now - LISTS.burst_s)
+    if state.paused_until > now:
+        return state, state.paused_until - now
+    turn = max(state.lists_free_at, now - LISTS.burst_s)
     if turn > now:
-        return pace, turn - now
-    return replace(pace, lists_free_at=turn + 1 / LISTS.calls_per_second), 0.0
+        return state, turn - now
+    return replace(state, lists_free_at=turn + 1 / LISTS.calls_per_second), 0.0
 
 
-def refused(pace: Pace, now: float, asked_at: float, terms: Terms, wait_s: float | None) -> Pace:
+def refused(
+    state: RateState, now: float, asked_at: float, terms: Terms, wait_s: float | None
+) -> RateState:
     """Record that the exchange refused a call by its rate limit.
 
     Args:
-        pace: as shared.
+        state: as shared.
         now: seconds.
         asked_at: when the refused call was granted. Of calls in flight at once only the first
             refusal reduces the rate.
@@ -183,65 +185,64 @@ def refused(pace: Pace, now: float, asked_at: float, terms: Terms, wait_s: float
         wait_s: the reply's `Retry-After`, None where absent.
     """
     wait = min(wait_s, LONGEST_WAIT_S) if wait_s is not None else None
-    if asked_at < pace.paused_until:
-        return replace(pace, paused_until=max(pace.paused_until, now + (wait or 0.0)))
-    slowed = _slowed(pace, now, terms)
+    if asked_at < state.paused_until:
+        return replace(state, paused_until=max(state.paused_until, now + (wait or 0.0)))
+    slowed = _slowed(state, now, terms)
     first_s = PAUSE_CALLS / rate_at(slowed, terms)
-    growing = min(first_s * 2.0 ** min(pace.refusals, 16), LONGEST_WAIT_S)
+    growing = min(first_s * 2.0 ** min(state.refusals, 16), LONGEST_WAIT_S)
     until = now + (growing if wait is None else wait)
     return replace(
         slowed,
         paused_until=until,
-        free_at=max(pace.free_at, until),
+        free_at=max(state.free_at, until),
         refused_at=now,
-        refusals=pace.refusals + 1,
+        refusals=state.refusals + 1,
     )
 
 
-def _slowed(pace: Pace, now: float, terms: Terms) -> Pace:
-    """The pace with the rates after a refusal.
+def _slowed(state: RateState, now: float, terms: Terms) -> RateState:
+    """The state with the rates after a refusal.
 
     Args:
-        pace: as shared.
+        state: as shared.
         now: seconds.
         terms: of the user.
     """
-    rate = rate_at(pace, terms)
+    rate = rate_at(state, terms)
     if rate == math.inf:
         rate = CALLS.calls_per_second
     # While the exchange is closed its refusals say nothing about a rate.
-    doubt = pace.doubt + (0.0 if pace.refusals else DOUBT)
-    again = replace(pace, measured_from=now, measured=0.0, doubt=doubt)
-    if not pace.target:
+    doubt = state.doubt + (0.0 if state.refusals else DOUBT)
+    again = replace(state, measured_from=now, measured=0.0, doubt=doubt)
+    if not state.target:
         again = replace(again, target=rate, low=_LOW * rate, calls=SETTLED_CALLS)
-    measured_s = now - pace.measured_from
-    if pace.refusals or not pace.measured_from or measured_s <= 0:
+    measured_s = now - state.measured_from
+    if state.refusals or not state.measured_from or measured_s <= 0:
         return again
     # Without the refused call.
-    granted = pace.measured - 1
-    if not pace.doubt:
+    granted = state.measured - 1
+    if not state.doubt:
         # Calls lost in the pause count as granted, so a stranger's refusal reduces no rate.
         found = min(_SHORT * (granted + PAUSE_CALLS) / measured_s, terms.most)
-        if abs(found / pace.target - 1) > _NEAR:
+        if abs(found / state.target - 1) > _NEAR:
             return again
-        found = (pace.target + found) / 2
+        found = (state.target + found) / 2
         return replace(again, target=found, low=_LOW * found, calls=0.0)
     if doubt <= _MOST_DOUBT:
-        return replace(pace, doubt=doubt)
+        return replace(state, doubt=doubt)
     found = min(max(granted / measured_s, CUT * rate), rate)
     if granted < _MEASURED_CALLS:
-        return replace(pace, target=rate, low=found, calls=0.0, doubt=doubt)
+        return replace(state, target=rate, low=found, calls=0.0, doubt=doubt)
     return replace(again, target=found, low=_LOW * found, calls=0.0, doubt=0.0)
 
 
-def answered(pace: Pace) -> Pace:
+def answered(state: RateState) -> RateState:
     """Record an answer of the exchange: the next refusal is the first in a row again."""
-    return replace(pace, refusals=0.0)
+    return replace(state, refusals=0.0)
 
 
 def mean_rate(calls: int, seconds: float, most: float) -> float:
-    """Return the calls a second of a run, at most the limit: the burst at its start does not
-    count.
+    """Return the calls a second of a run, at most the limit: the burst at its start does not count.
 
     Args:
         calls: of the run.
@@ -251,26 +252,26 @@ def mean_rate(calls: int, seconds: float, most: float) -> float:
     return calls / (seconds + BURST_S + 1 / most)
 
 
-def believable(pace: Pace, now: float, terms: Terms) -> Pace:
-    """Return the pace, or a new one if it is too old to be useful, or if a clock that was set back,
-    or another machine's, wrote future times.
+def believable(state: RateState, now: float, terms: Terms) -> RateState:
+    """Return the state, or a new one if it is too old to be useful, or if it has future times of a
+    clock that was set back, or of another machine.
 
     Args:
-        pace: as read.
+        state: as read.
         now: seconds.
         terms: of the user.
     """
     slowest = min(terms.most, SLOWEST_CALLS_PER_SECOND)
     latest = now + LONGEST_WAIT_S + 1 / slowest + LISTS.burst_s
-    used = (pace.free_at, pace.lists_free_at, pace.paused_until)
-    times = (*used, pace.measured_from, pace.refused_at)
+    used = (state.free_at, state.lists_free_at, state.paused_until)
+    times = (*used, state.measured_from, state.refused_at)
     if not all(0 <= time <= latest for time in times) or now - max(used) > FORGOTTEN_S:
-        return Pace()
-    return pace
+        return RateState()
+    return state
 
 
-def _settled_calls(pace: Pace) -> float:
-    return min(SETTLED_CALLS, max(1.0, SETTLED_S * pace.target))
+def _settled_calls(state: RateState) -> float:
+    return min(SETTLED_CALLS, max(1.0, SETTLED_S * state.target))
 
 
 def wait_before_retry_s(attempt: int, asked_s: float | None, jitter: float) -> float:

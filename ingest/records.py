@@ -96,7 +96,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ParsedRecords:
     """The records in replies of `get_instruments`.
 
     Attributes:
@@ -118,13 +118,13 @@ class _OutOfScopeError(Exception):
     """The record is sound but outside of basislake's market; the message is the reason."""
 
 
-def read_records(records: Iterable[object]) -> Listing:
+def read_records(records: Iterable[object]) -> ParsedRecords:
     """Sort records into ours, left out and refused.
 
     The same instrument twice (a contract that has just expired is on both lists) is one: the later
     record is used. If their dates differ, both are refused.
     """
-    listing = Listing({}, [], [])
+    listing = ParsedRecords({}, [], [])
     disputed: set[str] = set()
     for record in records:
         try:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from ingest.allowance import Terms
-from ingest.pace import Pace, is_settled, rate_at
+from ingest.pace import RateState, is_settled, rate_at
 
 # A refusal is worth another message if the rate has fallen to this part of the last reported
 # rate.
@@ -13,7 +13,7 @@ _FALLEN = 0.75
 
 @dataclass(slots=True)
 class Refusals:
-    """The messages about refusals so far; used under the lock of a pace.
+    """The messages about refusals so far; used under the lock of a state.
 
     Attributes:
         said: calls a second in the last message about a refusal; None if the last message
@@ -24,14 +24,14 @@ class Refusals:
     said: float | None = None
     is_found: bool = False
 
-    def refused(self, pace: Pace, terms: Terms) -> str:
+    def refused(self, state: RateState, terms: Terms) -> str:
         """Return the message for a refusal, "" if there is nothing new.
 
         Args:
-            pace: after the refusal.
+            state: after the refusal.
             terms: of the user.
         """
-        rate = rate_at(pace, terms)
+        rate = rate_at(state, terms)
         if self.said is not None and rate > _FALLEN * self.said:
             return ""
         self.said, self.is_found = rate, False
@@ -39,14 +39,14 @@ class Refusals:
         full = "" if math.isinf(terms.most) else f" of {terms.most:g}"
         return f"Rate limited: the exchange {what}; continuing at {rate:.1f}{full} calls/s."
 
-    def allowed(self, pace: Pace, terms: Terms) -> str:
+    def allowed(self, state: RateState, terms: Terms) -> str:
         """Return the message for granted calls, once each: that the full rate is back, or the rate
         that the exchange permits.
         """
-        if self.said is None or not is_settled(pace):
+        if self.said is None or not is_settled(state):
             return ""
-        rate = rate_at(pace, terms)
-        full = pace.target if math.isinf(terms.most) else terms.most
+        rate = rate_at(state, terms)
+        full = state.target if math.isinf(terms.most) else terms.most
         if rate >= full:
             has_fallen = self._has_fallen(terms)
             self.said = None

@@ -42,7 +42,7 @@ _OK = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """An HTTP reply.
 
     Attributes:
@@ -94,7 +94,7 @@ class Page:
         return spans_of(self.frame["ts"]) if self.covered is None else list(self.covered)
 
 
-def read_answer(reply: Reply) -> Answer:
+def read_answer(reply: HttpReply) -> Answer:
     """Parse a reply; the code in the body classifies an error before the HTTP status does.
 
     Raises:
@@ -126,7 +126,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def read_candles(reply: Reply, window: Span) -> Page:
+def read_candles(reply: HttpReply, window: Span) -> Page:
     """Check a reply to `get_tradingview_chart_data` and turn it into a frame.
 
     Args:
@@ -180,7 +180,7 @@ def _closed_part(window: Span, at: datetime | None) -> Span:
     return Span(window.start, max(window.start, min(window.end, closed_until(at))))
 
 
-def _columns(reply: Reply) -> tuple[Columns, datetime | None]:
+def _columns(reply: HttpReply) -> tuple[Columns, datetime | None]:
     """The arrays, and the exchange's clock if the reply has it."""
     plain = at_once(reply.body) if reply.status == _OK else None
     if plain is not None:
@@ -222,20 +222,20 @@ def _error(error: dict[str, Any], status: int, wait_s: float | None) -> Exchange
     code = code if isinstance(code, int) else None
     data = error.get("data")
     reason = f": {str(data.get('reason'))[:80]}" if isinstance(data, dict) else ""
-    told = f"{message}{reason} (code {code}, HTTP {status})"
+    detail = f"{message}{reason} (code {code}, HTTP {status})"
     if code in _CLOSED_DOOR_CODES:
         return ClosedDoorError(
-            f"The exchange has switched this access off: {told}. "
+            f"The exchange has switched this access off: {detail}. "
             "Stored data is safe. Try again later."
         )
     if code in _THROTTLED_CODES or status == _TOO_MANY_REQUESTS:
-        return ThrottledError(f"The exchange was called too often: {told}.", wait_s)
+        return ThrottledError(f"The exchange was called too often: {detail}.", wait_s)
     if code in _TRANSIENT_CODES or status >= _SERVER_ERRORS:
-        return TransientError(f"The exchange could not answer: {told}", wait_s)
-    return RejectedError(f"The exchange refuses the call: {told}")
+        return TransientError(f"The exchange could not answer: {detail}", wait_s)
+    return RejectedError(f"The exchange refuses the call: {detail}")
 
 
-def _unreadable(reply: Reply, wait_s: float | None) -> ExchangeError:
+def _unreadable(reply: HttpReply, wait_s: float | None) -> ExchangeError:
     """The error of a reply without a usable body: a client error is final, unless its status is
     temporary.
     """

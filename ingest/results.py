@@ -136,7 +136,7 @@ class Result(Counts):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class FetchProgress:
     """Progress of a backfill, reported after every window.
 
     Attributes:

@@ -187,7 +187,7 @@ def exchange_ahead(lake: Lake) -> timedelta:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class ExchangeClock:
     """The exchange's clock as last seen.
 
     Attributes:
@@ -209,7 +209,7 @@ class Clock:
         return self.seen if is_simulated else now + timedelta(seconds=self.ahead_s)
 
 
-def last_clock(lake: Lake, records: Iterable[Mapping[str, Any]]) -> Clock | None:
+def last_clock(lake: Lake, records: Iterable[Mapping[str, Any]]) -> ExchangeClock | None:
     """Return the exchange's clock as last seen; None if nothing recorded it.
 
     Args:
@@ -221,18 +221,18 @@ def last_clock(lake: Lake, records: Iterable[Mapping[str, Any]]) -> Clock | None
     """
     noted = first_clock(lake)
     found = next((clock for record in records if (clock := _clock_of(record))), None)
-    return found or (Clock(*noted) if noted else None)
+    return found or (ExchangeClock(*noted) if noted else None)
 
 
-def _clock_of(record: Mapping[str, Any]) -> Clock | None:
+def _clock_of(record: Mapping[str, Any]) -> ExchangeClock | None:
     ahead_s = record.get(_AHEAD)
     if not isinstance(ahead_s, int | float) or not abs(ahead_s) < _MOST_AHEAD_S:
         return None
     ahead = timedelta(seconds=ahead_s)
     try:
-        return Clock(datetime.fromisoformat(str(record.get(_SEEN))), ahead_s)
+        return ExchangeClock(datetime.fromisoformat(str(record.get(_SEEN))), ahead_s)
     except ValueError:
-        return Clock(datetime.fromisoformat(record["updated_at"]) + ahead, ahead_s)
+        return ExchangeClock(datetime.fromisoformat(record["updated_at"]) + ahead, ahead_s)
 
 
 def _read(text: str) -> dict[str, Any] | None:

@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class Schedule:
     """Intervals of the steps.
 
     Attributes:
@@ -49,9 +49,7 @@ def is_due(last: datetime | None, now: datetime, every: timedelta | None) -> boo
 
 
 def next_fetch(now: datetime, every: timedelta) -> datetime:
-    """The first moment after `now` when the minutes up to a multiple of `every` are
-    final.
-    """
+    """The first moment after `now` when the minutes up to a multiple of `every` are final."""
     batches = (closed_until(now) - _EPOCH) // every + 1
     return _EPOCH + batches * every + CLOSING_LAG
 
@@ -79,7 +77,7 @@ class Rest:
 
 
 @dataclass(slots=True)
-class Roll:
+class Roster:
     """The selected subjects that need no plan now.
 
     Attributes:

@@ -121,8 +121,7 @@ def choose(instruments: "pl.DataFrame", selection: Selection) -> "pl.DataFrame":
 
 
 def unknown_names(unknown: Sequence[str], known: Collection[str]) -> str:
-    """Return the message about names that the lake does not have, with the most similar
-    names.
+    """Return the message about names that the lake does not have, with the most similar names.
 
     Args:
         unknown: at least one name.

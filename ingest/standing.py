@@ -19,7 +19,7 @@ from lake.steps import STEPS
 _CURRENT = timedelta(days=1)
 
 
-class State(Enum):
+class Completeness(Enum):
     """How complete a subject is.
 
     Attributes:
@@ -66,13 +66,13 @@ class Standing:
 
     Attributes:
         plan: what a backfill would fetch of it.
-        state: see `State`.
+        state: see `Completeness`.
         amounts: see `Amounts`.
         is_open: whether more rows come.
     """
 
     plan: Plan
-    state: State
+    state: Completeness
     amounts: Amounts
     is_open: bool
 
@@ -113,12 +113,10 @@ def standing(plan: Plan, coverage: Coverage, *, is_open: bool) -> Standing:
 
 
 def summed(found: Iterable[Standing]) -> tuple[dict[str, int], Amounts]:
-    """Return the number of standings (in_scope) and of each state; and the sum of their
-    amounts.
-    """
+    """Return the number of standings (in_scope) and of each state; and the sum of their amounts."""
     chosen = list(found)
     states = [each.state for each in chosen]
-    counts = {"in_scope": len(chosen), **{state.value: states.count(state) for state in State}}
+    counts = {"in_scope": len(chosen)} | {s.value: states.count(s) for s in Completeness}
     return counts, sum((each.amounts for each in chosen), Amounts())
 
 
@@ -127,14 +125,14 @@ def failed_names(found: Iterable[Standing]) -> list[str]:
     return [each.plan.subject.name for each in found if each.amounts.failed]
 
 
-def _state(plan: Plan, coverage: Coverage, *, is_open: bool) -> State:
+def _state(plan: Plan, coverage: Coverage, *, is_open: bool) -> Completeness:
     if not plan.windows:
-        return State.COMPLETE
+        return Completeness.COMPLETE
     asked = common(plan.wanted, [*coverage.answered(), *coverage.failed, *coverage.unconfirmed()])
     if not asked:
-        return State.NOT_BEGUN
+        return Completeness.NOT_BEGUN
     # A window begins with a needed step.
     is_newest = is_open and plan.windows[0].start >= asked[-1].end
     lacking = sum((span.end - span.start for span in plan.windows), timedelta())
     is_little = lacking <= _CURRENT or plan.rows == 1
-    return State.CURRENT if is_newest and is_little else State.BEGUN
+    return Completeness.CURRENT if is_newest and is_little else Completeness.BEGUN

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 
-from ingest.claims import Claims
+from ingest.claims import SubjectLocks
 from ingest.jobs import Job
 from ingest.plans import Planner
 from lake.coverage import Subject
@@ -19,15 +19,15 @@ class Worklist:
         elsewhere: subjects that another run has locked.
     """
 
-    def __init__(self, planner: Planner, claims: Claims) -> None:
+    def __init__(self, planner: Planner, locks: SubjectLocks) -> None:
         """Line up the planned subjects; nothing is locked yet.
 
         Args:
             planner: of the subjects.
-            claims: locks shared with other runs of this machine.
+            locks: locks shared with other runs of this machine.
         """
         self._planner = planner
-        self._claims = claims
+        self._locks = locks
         plans = {subject: planner.plan(subject) for subject in planner.wanted}
         self._planned = {subject: len(p.windows) for subject, p in plans.items() if p.windows}
         self._waiting = deque(self._planned)
@@ -79,7 +79,7 @@ class Worklist:
     def close(self, job: Job) -> None:
         """Unlock a subject whose answers are all saved."""
         self._open.pop(job.subject, None)
-        self._claims.release(job.subject)
+        self._locks.release(job.subject)
 
     def drop(self) -> None:
         """Hand out nothing more."""
@@ -99,14 +99,14 @@ class Worklist:
     def _begin(self, subject: Subject) -> Job | None:
         """Lock a subject, and plan it again: another run may have fetched some of it since."""
         self._not_begun -= self._planned[subject]
-        if not self._claims.take(subject):
+        if not self._locks.take(subject):
             self.elsewhere.append(subject)
             return None
         self._planner.renew()
         job = Job(self._planner.plan(subject), self._planner.coverage(subject))
         self.jobs[subject] = job
         if not job.plan.windows:
-            self._claims.release(subject)
+            self._locks.release(subject)
             self.idle.append(job)
             return None
         self._open[subject] = job

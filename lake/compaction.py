@@ -10,7 +10,7 @@ from datetime import datetime
 from lake.carry_tables import CARRY, REJECTED
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
-from lake.fingerprint import proven_rows
+from lake.fingerprint import verified_rows
 from lake.slices import file_month
 from lake.snapshot import Snapshot
 from lake.store import Lake
@@ -132,7 +132,7 @@ def _all(
 
 
 def _merged(lake: Lake, base: Snapshot, group: tuple[DataFile, ...]) -> DataFile:
-    rows = proven_rows(base, group)
+    rows = verified_rows(base, group)
     expected = sum(file.rows for file in group)
     if rows.height != expected:
         raise LakeError(

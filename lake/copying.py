@@ -36,7 +36,7 @@ from lake.tables import (
     RAW_CANDLES,
     RECORDS,
 )
-from lake.transaction import mark
+from lake.transaction import set_properties
 
 # Each table is copied after its source tables; the row of a build comes last.
 _ORDER = (RAW_CANDLES, *RAW_CARRY, RECORDS, INSTRUMENTS, ASKS, COVERAGE, *CURATED, BUILDS)
@@ -121,7 +121,7 @@ def copy(
         _commit(step, target, program)
     _copy_properties(still, target, program)
     _copy_documents(source, target)
-    _prove(still, target, done, threads)
+    _verify(still, target, done, threads)
     return done
 
 
@@ -242,7 +242,7 @@ def _copy_properties(source: Lake, target: Lake, program: str) -> None:
     ours, base = source.snapshot(INSTRUMENTS).properties, target.snapshot(INSTRUMENTS)
     changed = {name: text for name, text in ours.items() if base.properties.get(name) != text}
     if changed:
-        mark(base, changed, {"program": program})
+        set_properties(base, changed, {"program": program})
 
 
 def _copy_documents(source: Lake, target: Lake) -> None:
@@ -263,7 +263,7 @@ def _age(path: str) -> tuple[bool, str]:
     return path.rpartition("/")[2][:1].isdigit(), path
 
 
-def _prove(source: Lake, target: Lake, done: Copied, threads: int) -> None:
+def _verify(source: Lake, target: Lake, done: Copied, threads: int) -> None:
     """Compare the copy with its source, and copy damaged files of the copy again if the source's
     are sound.
     """

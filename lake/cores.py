@@ -43,9 +43,7 @@ def control_groups(
 
 
 def _limit(folder: Path) -> list[int]:
-    """Processor time of a group in a period, divided by the period; empty without a
-    limit.
-    """
+    """Processor time of a group in a period, divided by the period; empty without a limit."""
     quota, _, period = _text(folder / "cpu.max").partition(" ")
     if not period:
         quota, period = (_text(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))

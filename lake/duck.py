@@ -75,7 +75,7 @@ def connect(
     opening: Opening,
     names: Collection[str] = ALL,
     *,
-    beside: Mapping[str, pl.DataFrame] | None = None,
+    extra: Mapping[str, pl.DataFrame] | None = None,
 ) -> Connection:
     """Return an in-memory connection with a view per table, and those of `lake.views`.
 
@@ -86,7 +86,7 @@ def connect(
     Args:
         opening: opens tables of the lake.
         names: of the tables and views; the tables and views that these read are added.
-        beside: further frames to query, by name.
+        extra: further frames to query, by name.
 
     Raises:
         LakeError: the lake cannot be read.
@@ -94,7 +94,7 @@ def connect(
     with ExitStack() as stack:
         connection = stack.enter_context(_without_views())
         _add_views(connection, opening, with_sources(names))
-        for name, frame in (beside or {}).items():
+        for name, frame in (extra or {}).items():
             connection.register(name, frame)
         stack.pop_all()
         return connection
@@ -272,14 +272,14 @@ def _shown(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
 
 
 def _lake_error(what: str, error: Exception) -> LakeError:
-    told = plain(str(error).partition(_LINE)[0]).rstrip(".")
+    message = plain(str(error).partition(_LINE)[0]).rstrip(".")
     # DuckDB often does not name the damaged file.
     hint = " If a file is damaged, `basislake fingerprint --verify` lists it."
-    if _SPILLED in told:
+    if _SPILLED in message:
         hint = " DuckDB writes what does not fit into memory to the folder in TMPDIR."
     elif isinstance(error, duckdb.OutOfMemoryException | RuntimeError):
         hint = ""
-    return LakeError(f"{what}: {told}. The lake is unchanged.{hint}")
+    return LakeError(f"{what}: {message}. The lake is unchanged.{hint}")
 
 
 def _whole(column: pl.Series) -> pl.Series:

@@ -137,9 +137,7 @@ def filesystem(table_uri: str, options: Mapping[str, str]) -> "pafs.FileSystem":
 
 
 def listed(store: "pafs.FileSystem", folder: str) -> list[str]:
-    """Return the paths of the files directly in a folder; none if there is no such
-    folder.
-    """
+    """Return the paths of the files directly in a folder; none if there is no such folder."""
     import pyarrow.fs as pafs  # noqa: PLC0415  (likewise)
 
     found = store.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
@@ -182,8 +180,7 @@ def write(
         frame: at least one row, of one partition.
         table_uri: the table's folder.
         options: storage options of the object store.
-        partition: the partition's value; it becomes a path segment, so it must be a validated
-            name.
+        partition: the partition's value; it becomes a path segment, so it must be a validated name.
 
     Raises:
         ValueError: a column that may not be null holds a null.

@@ -113,7 +113,7 @@ def rows_of(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame:
     return rows.drop(snapshot.table.partition) if snapshot.table.partition else rows
 
 
-def proven_rows(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame:
+def verified_rows(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame:
     """Return the rows in some files of one partition of the newest version, file after file,
     without the partition's own column.
 

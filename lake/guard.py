@@ -66,13 +66,13 @@ def reading(
     try:
         yield
     except _of_reading() as exc:
-        told = plain(str(exc)).rstrip(".")
+        message = plain(str(exc)).rstrip(".")
         path = _unreadable(table, uri, paths, options) if _is_damage(exc, uri) else None
         if path is None:
-            raise LakeError(f"{what}: {told}. Reading changed nothing.") from exc
+            raise LakeError(f"{what}: {message}. Reading changed nothing.") from exc
         cure = "`basislake build --full` builds it again" if table in CURATED else _FROM_BACKUP
         raise DamagedError(
-            f"{what}: {path} is damaged or missing ({told}). Reading changed nothing. "
+            f"{what}: {path} is damaged or missing ({message}). Reading changed nothing. "
             f"{cure}; `basislake fingerprint --verify` lists every damaged file."
         ) from exc
 

@@ -46,8 +46,7 @@ def maintain(
     Args:
         lake: to maintain.
         program: name and version, for the log.
-        keep: how long replaced and uncommitted files stay; default: as the tables declare, a
-            day.
+        keep: how long replaced and uncommitted files stay; default: as the tables declare, a day.
         unsafe: permit less than a day; a running build, or a reader, may lose files.
         dry: change nothing, and return the plan.
         report: called with the number of finished groups of files and of all groups.

@@ -11,7 +11,7 @@ from lake.schema import CLOCK, ORIGIN
 from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import INSTRUMENTS
-from lake.transaction import mark_lake
+from lake.transaction import set_lake_properties
 
 
 def origin_of(lake: Lake) -> str | None:
@@ -52,16 +52,16 @@ def claim(lake: Lake, origin: str, program: str, clock: datetime | None = None) 
         LakeError: the lake cannot be read or written.
         ConflictError: other writers kept writing the table of instruments.
     """
-    marks = {ORIGIN: origin}
+    properties = {ORIGIN: origin}
     if clock is not None:
         ahead_s = (clock - datetime.now(UTC)).total_seconds()
-        marks[CLOCK] = orjson.dumps([clock, ahead_s], option=orjson.OPT_UTC_Z).decode()
+        properties[CLOCK] = orjson.dumps([clock, ahead_s], option=orjson.OPT_UTC_Z).decode()
 
-    def marks_of(base: Snapshot) -> dict[str, str]:
+    def properties_of(base: Snapshot) -> dict[str, str]:
         _check(lake, base.origin, origin)
-        return {} if base.origin else marks
+        return {} if base.origin else properties
 
-    mark_lake(lake, marks_of, program)
+    set_lake_properties(lake, properties_of, program)
 
 
 def first_clock(lake: Lake) -> tuple[datetime, float] | None:

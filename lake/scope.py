@@ -14,7 +14,7 @@ from lake.schema import SCOPE
 from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import INSTRUMENTS
-from lake.transaction import mark_lake
+from lake.transaction import set_lake_properties
 
 
 def stored(lake: Lake) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def store(lake: Lake, scope: Mapping[str, Any], program: str) -> None:
     """
     text = orjson.dumps(scope, option=orjson.OPT_UTC_Z).decode()
 
-    def marks_of(base: Snapshot) -> dict[str, str]:
+    def properties_of(base: Snapshot) -> dict[str, str]:
         return {} if base.properties.get(SCOPE, "{}") == text else {SCOPE: text}
 
-    mark_lake(lake, marks_of, program)
+    set_lake_properties(lake, properties_of, program)

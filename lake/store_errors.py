@@ -116,9 +116,7 @@ def _settings(message: str) -> str:
 
 
 def _proxy(url: str, environment: Mapping[str, str]) -> str:
-    """A sentence that names the setting of the proxy for a host; empty without a
-    proxy.
-    """
+    """A sentence that names the setting of the proxy for a host; empty without a proxy."""
     # Imported on failure only; missing in the types of the standard library.
     from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # noqa: PLC0415
 

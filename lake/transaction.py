@@ -77,7 +77,9 @@ def transact(
         raise CommitFailedError("others kept committing")
 
 
-def mark(base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, Any]) -> None:
+def set_properties(
+    base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, Any]
+) -> None:
     """Set properties of a table; a missing table is created without rows.
 
     Args:
@@ -101,15 +103,15 @@ def mark(base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, An
         )
 
 
-def mark_lake(
-    lake: "Lake", marks_of: Callable[[Snapshot], Mapping[str, str]], program: str
+def set_lake_properties(
+    lake: "Lake", properties_of: Callable[[Snapshot], Mapping[str, str]], program: str
 ) -> None:
     """Set properties of the whole lake, stored in its table of instruments; retried if another
     writer was faster. A missing lake is created.
 
     Args:
         lake: to write to.
-        marks_of: computes the properties by name from the table; empty to change nothing.
+        properties_of: computes the properties by name from the table; empty to change nothing.
         program: name and version, for the lineage.
 
     Raises:
@@ -118,11 +120,11 @@ def mark_lake(
     """
     for attempt in range(_MARK_TRIES):
         base = lake.snapshot(INSTRUMENTS)
-        marks = marks_of(base)
-        if not marks:
+        properties = properties_of(base)
+        if not properties:
             return
         try:
-            mark(base, marks, {"program": program})
+            set_properties(base, properties, {"program": program})
         except ConflictError:
             if attempt == _MARK_TRIES - 1:
                 raise

@@ -88,9 +88,7 @@ def connectable(
 
 
 def unquoting(uri: str) -> str:
-    """Return the URI with a setting for the session: the server quotes names only if
-    needed.
-    """
+    """Return the URI with a setting for the session: the server quotes names only if needed."""
     setting = quote(" -c quote_all_identifiers=off")
     before, has_options, after = uri.partition("&options=" if "&options=" in uri else "?options=")
     if not has_options:

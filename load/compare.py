@@ -17,8 +17,8 @@ from load.ddl import qualified, quoted, where_sql
 from load.failures import FAILURES, reason
 from load.ledger import Key
 from load.postgres import Database
-from load.prepare import State, check_schema_name, look
-from load.results import Progress, silent
+from load.prepare import SchemaState, check_schema_name, look
+from load.results import LoadProgress, silent
 from load.source import Partition, partitions
 from load.strays import remedy_sql, strays
 from load.tables import FEEDS, parameters
@@ -29,7 +29,7 @@ _OURS, _THEIRS = "is_in_lake", "is_in_database"
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PartitionDifference:
     """The difference of one partition between the database and the lake.
 
     Attributes:
@@ -71,7 +71,7 @@ class Comparison:
     partitions: int
     rows: int
     equal: bool
-    differences: list[Difference]
+    differences: list[PartitionDifference]
     seconds: float
 
 
@@ -81,7 +81,7 @@ def compare(
     *,
     schema: str = DEFAULT_SCHEMA,
     lock_wait_s: float = LOCK_WAIT_S,
-    report: Callable[[Progress], None] = silent,
+    report: Callable[[LoadProgress], None] = silent,
 ) -> Comparison:
     """Read all rows back and compare every cell with the present lake, bit for bit.
 
@@ -103,13 +103,13 @@ def compare(
     check_schema_name(schema)
     wanted = partitions(lake)
 
-    def work(connections: Connections) -> list[Difference]:
+    def work(connections: Connections) -> list[PartitionDifference]:
         database = connections.open()
         state = look(database, schema)
         absent = {table.name for table in state.absent}
         differences = _others(database, schema, {p.key for p in wanted}, state)
 
-        def each(database: Database, partition: Partition) -> Difference | None:
+        def each(database: Database, partition: Partition) -> PartitionDifference | None:
             if partition.feed.table.name in absent:
                 return _absent(partition)
             with _explained(partition, database.shown):
@@ -120,7 +120,7 @@ def compare(
             for number, (partition, found) in enumerate(outcomes, 1):
                 rows += partition.rows
                 differences += [found] if found else []
-                report(Progress(number, len(wanted), rows, *partition.key))
+                report(LoadProgress(number, len(wanted), rows, *partition.key))
         return differences
 
     differences = sorted(connected(uri, work, lock_wait_s), key=lambda d: (d.table, d.partition))
@@ -136,7 +136,7 @@ def compare(
 
 def difference(
     table: Table, partition: str, ours: pl.DataFrame, theirs: pl.DataFrame
-) -> Difference | None:
+) -> PartitionDifference | None:
     """Return the difference of a partition's rows; None if every cell is the same.
 
     Two floats are the same if their bits are.
@@ -161,7 +161,7 @@ def difference(
     cells = both.select(expr.sum().alias(name) for name, expr in unequal.items()).row(0, named=True)
     first = both.filter(~is_shared | pl.any_horizontal(unequal.values())).head(1)
     differing = [name for name, expr in unequal.items() if first.select(expr).item()]
-    return Difference(
+    return PartitionDifference(
         table.name,
         partition,
         ours.height,
@@ -193,7 +193,7 @@ def _by_bits(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(bits(frame[name]) for name in floats)
 
 
-def _compared(database: Database, schema: str, partition: Partition) -> Difference | None:
+def _compared(database: Database, schema: str, partition: Partition) -> PartitionDifference | None:
     ours = partition.frame(partition.read())
     theirs = _read_back(database, schema, partition)
     database.rollback()  # or its snapshot would keep the server from cleaning up
@@ -214,10 +214,10 @@ def _explained(partition: Partition, where: str) -> Iterator[None]:
         ) from exc
 
 
-def _absent(partition: Partition) -> Difference:
+def _absent(partition: Partition) -> PartitionDifference:
     """A partition of a missing table."""
     rows = partition.rows
-    return Difference(partition.feed.table.name, partition.name, rows, 0, rows, 0)
+    return PartitionDifference(partition.feed.table.name, partition.name, rows, 0, rows, 0)
 
 
 def _read_back(database: Database, schema: str, partition: Partition) -> pl.DataFrame:
@@ -230,7 +230,9 @@ def _read_back(database: Database, schema: str, partition: Partition) -> pl.Data
     )
 
 
-def _others(database: Database, schema: str, wanted: set[Key], state: State) -> list[Difference]:
+def _others(
+    database: Database, schema: str, wanted: set[Key], state: SchemaState
+) -> list[PartitionDifference]:
     """Partitions that the database has and the lake has not."""
     found = []
     for table in (feed.table for feed in FEEDS if feed.table not in state.absent):
@@ -238,5 +240,5 @@ def _others(database: Database, schema: str, wanted: set[Key], state: State) -> 
             name, rows = stray.partition, stray.rows
             is_known = (table.name, name) in state.entries  # the next load deletes it
             remedy = "" if is_known else remedy_sql(table, schema, stray)
-            found.append(Difference(table.name, name, 0, rows, 0, rows, remedy=remedy))
+            found.append(PartitionDifference(table.name, name, 0, rows, 0, rows, remedy=remedy))
     return found

@@ -93,14 +93,14 @@ def _explained(data: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RefusedError) as exc:
-        told = str(exc).rstrip(".")
+        message = str(exc).rstrip(".")
         if isinstance(exc, OSError) and exc.strerror:
-            told = f"{exc.strerror} ({exc.filename or 'no file'})"
+            message = f"{exc.strerror} ({exc.filename or 'no file'})"
         if isinstance(exc, OSError) and exc.errno in NO_LOCKS:
-            told = f"the file system of its folder has no locks ({exc.strerror})"
+            message = f"the file system of its folder has no locks ({exc.strerror})"
         raise LoadError(
-            f"The embedded PostgreSQL cannot start in {data}{_of_another(data)}: {told}. Its data "
-            f"are unchanged. See {Postmaster(data, data).log}, or set BASISLAKE_POSTGRES to "
+            f"The embedded PostgreSQL cannot start in {data}{_of_another(data)}: {message}. Its "
+            f"data are unchanged. See {Postmaster(data, data).log}, or set BASISLAKE_POSTGRES to "
             "another server."
         ) from exc
 
@@ -163,9 +163,7 @@ def _write(note: IO[str], text: str) -> None:
 
 
 def _start(server: Postmaster, note: IO[str]) -> None:
-    """Start the server; first create its data if there are none, or if a kill left them
-    unfinished.
-    """
+    """Start the server; first create its data if there are none, or if a kill left them partial."""
     if "\n" in str(server.data):
         raise RefusedError("PostgreSQL does not accept a line break in its path")
     if _read(note) == _MAKING:

@@ -35,5 +35,5 @@ def reason(exc: BaseException) -> str:
         return "There was not enough memory for it"
     # The message about a null in a column, or of Arrow, is complete.
     known = isinstance(exc, BasislakeError | ValueError | OSError)
-    told = " ".join(str(exc).split()).rstrip(".")
-    return told if known else f"{type(exc).__name__}: {told}".removesuffix(": ")
+    message = " ".join(str(exc).split()).rstrip(".")
+    return message if known else f"{type(exc).__name__}: {message}".removesuffix(": ")

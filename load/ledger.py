@@ -86,11 +86,11 @@ class Ledger:
         sql = f'UPDATE {self._name} SET "digest" = $1 WHERE "table" = $2'
         self._database.execute(sql, (_UNKNOWN, table.name))
 
-    def strike(self, key: Key) -> None:
+    def delete(self, key: Key) -> None:
         """Delete the row of a partition."""
         sql = f'DELETE FROM {self._name} WHERE "table" = $1 AND "partition" = $2'
         self._database.execute(sql, key)
 
-    def strike_table(self, table: Table) -> None:
+    def delete_table(self, table: Table) -> None:
         """Delete the rows of all partitions of a table."""
         self._database.execute(f'DELETE FROM {self._name} WHERE "table" = $1', (table.name,))

@@ -11,14 +11,13 @@ from load.source import Partition
 from load.tables import FEEDS
 
 
-class Job(NamedTuple):
+class PartitionJob(NamedTuple):
     """A partition to send.
 
     Attributes:
         partition: of the lake.
         digest: of its content.
-        held: its ledger entry, None if the database has none, or if the load must not rely
-            on it.
+        held: its ledger entry, None if the database has none, or if the load must not rely on it.
     """
 
     partition: Partition
@@ -35,11 +34,11 @@ class Fill(NamedTuple):
     """
 
     table: Table
-    jobs: tuple[Job, ...]
+    jobs: tuple[PartitionJob, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LoadPlan:
     """The plan of a load.
 
     Attributes:
@@ -52,9 +51,9 @@ class Plan:
     """
 
     removed: tuple[Key, ...] = ()
-    whole: tuple[Job, ...] = ()
+    whole: tuple[PartitionJob, ...] = ()
     fills: tuple[Fill, ...] = ()
-    jobs: tuple[Job, ...] = ()
+    jobs: tuple[PartitionJob, ...] = ()
     kept: tuple[Key, ...] = ()
 
     @property
@@ -63,7 +62,7 @@ class Plan:
         return bool(self.removed or self.all_jobs)
 
     @property
-    def all_jobs(self) -> list[Job]:
+    def all_jobs(self) -> list[PartitionJob]:
         """All partitions to send."""
         return [*self.whole, *(job for fill in self.fills for job in fill.jobs), *self.jobs]
 
@@ -79,7 +78,7 @@ def plan(
     digests: Mapping[Key, str],
     entries: Mapping[Key, Entry],
     absent: Collection[str],
-) -> Plan:
+) -> LoadPlan:
     """Compare the lake's partitions with the ledger's entries.
 
     Args:
@@ -88,11 +87,11 @@ def plan(
         entries: of the ledger, for existing rows.
         absent: names of our missing tables.
     """
-    jobs = [Job(p, digests[p.key], entries.get(p.key)) for p in wanted]
+    jobs = [PartitionJob(p, digests[p.key], entries.get(p.key)) for p in wanted]
     changed = [job for job in jobs if job.held is None or job.held.digest != job.digest]
-    whole: list[Job] = []
+    whole: list[PartitionJob] = []
     fills: list[Fill] = []
-    rest: list[Job] = []
+    rest: list[PartitionJob] = []
     for feed in FEEDS:
         own = tuple(job for job in changed if job.partition.feed is feed)
         if not feed.table.partition:
@@ -106,4 +105,4 @@ def plan(
     removed = sorted(key for key in entries if key not in keys and key[0] in ours)
     sent = {job.partition.key for job in changed}
     kept = tuple(partition.key for partition in wanted if partition.key not in sent)
-    return Plan(tuple(removed), tuple(whole), tuple(fills), tuple(rest), kept)
+    return LoadPlan(tuple(removed), tuple(whole), tuple(fills), tuple(rest), kept)

@@ -266,13 +266,13 @@ class Database:
         try:
             yield
         except adbc.Error as exc:
-            told = f"PostgreSQL at {self.shown} says: {_message(exc)}"
+            message = f"PostgreSQL at {self.shown} says: {_message(exc)}"
             if exc.sqlstate == _LOCK_NOT_AVAILABLE:
-                told += (
+                message += (
                     f". Another session held the lock for more than {self._lock_wait_s:g} s; "
                     "pg_stat_activity and pg_blocking_pids() show which"
                 )
-            raise ServerError(told, exc.sqlstate) from exc
+            raise ServerError(message, exc.sqlstate) from exc
         except (ValueError, OverflowError) as exc:
             # Python cannot represent all of PostgreSQL's times, such as the infinite ones.
             raise LoadError(f"PostgreSQL at {self.shown} holds an unreadable value: {exc}") from exc

@@ -62,7 +62,7 @@ _PEER = struct.Struct("iII")
 _KNOWS_PEERS = hasattr(socket, "SO_PEERCRED")
 
 
-class State(Enum):
+class ServerState(Enum):
     """A server's answer to a connection attempt."""
 
     ABSENT = "nobody listens"
@@ -104,7 +104,7 @@ class Postmaster:
             failure = self._launch()
             if not failure:
                 return
-            is_passing = _STILL_IN_USE in failure or self.state() is not State.ABSENT
+            is_passing = _STILL_IN_USE in failure or self.state() is not ServerState.ABSENT
             if not is_passing or time.monotonic() > until_s:
                 raise RefusedError(failure)
             time.sleep(_POLL_S)
@@ -121,18 +121,20 @@ class Postmaster:
         if not pid:
             return
         # While it recovers from the crash of a child process, only this signal ends it.
-        signals = [signal.SIGINT, signal.SIGQUIT] if state is State.READY else [signal.SIGQUIT]
+        signals = (
+            [signal.SIGINT, signal.SIGQUIT] if state is ServerState.READY else [signal.SIGQUIT]
+        )
         for how in signals:
             with suppress(ProcessLookupError):
                 os.kill(pid, how)
             if _wait(lambda: self.noted_pid() != pid or not _command(pid), _LONGEST_STOP_S):
                 return
 
-    def state(self) -> State:
+    def state(self) -> ServerState:
         """Check whether the server is ready, by connecting as a client."""
         return self._ask()[0]
 
-    def _ask(self) -> tuple[State, int]:
+    def _ask(self) -> tuple[ServerState, int]:
         """The server's answer, and its pid; 0 if it runs in another container."""
         fields = f"user\0{SUPERUSER}\0database\0{SUPERUSER}\0\0".encode()
         with socket.socket(socket.AF_UNIX) as client:
@@ -140,17 +142,17 @@ class Postmaster:
             try:
                 client.connect(self._socket)
             except TimeoutError:
-                return State.BUSY, self.noted_pid() or 0
+                return ServerState.BUSY, self.noted_pid() or 0
             except OSError:
-                return State.ABSENT, 0
+                return ServerState.ABSENT, 0
             pid = _pid_of_peer(client) if _KNOWS_PEERS else self.noted_pid() or 0
             try:
                 client.sendall(struct.pack("!ii", len(fields) + 8, _PROTOCOL) + fields)
                 answer = client.recv(4096)
             except OSError:
-                return State.BUSY, pid
+                return ServerState.BUSY, pid
         is_ready = answer and _CANNOT_CONNECT_NOW not in answer
-        return State.READY if is_ready else State.BUSY, pid
+        return ServerState.READY if is_ready else ServerState.BUSY, pid
 
     def noted_pid(self) -> int | None:
         """Return the pid that the server wrote; None if it has stopped."""
@@ -158,8 +160,8 @@ class Postmaster:
 
     def _is_answering(self) -> bool:
         """Whether it runs and accepts connections, after waiting for a recovery or shutdown."""
-        _wait(lambda: self.state() is not State.BUSY, _LONGEST_RECOVERY_S)
-        return self.state() is State.READY
+        _wait(lambda: self.state() is not ServerState.BUSY, _LONGEST_RECOVERY_S)
+        return self.state() is ServerState.READY
 
     def _forget_others(self) -> None:
         """Delete the pid file of a killed server whose pid is a zombie's or another program's by
@@ -179,7 +181,7 @@ class Postmaster:
         settings = [f"--{name}={value}" for name, value in _FIXED.items()]
         mode = "wb" if self.log.exists() and self.log.stat().st_size > _LARGEST_LOG_BYTES else "ab"
         with self.log.open(mode) as log:
-            told_before = log.tell()
+            messages_before = log.tell()
             process = subprocess.Popen(  # noqa: S603
                 [programs / "postgres", "-D", str(self.data), *settings],
                 stdin=subprocess.DEVNULL,
@@ -202,8 +204,8 @@ class Postmaster:
             # Wait for its end, or its pid would stay in use as a zombie.
             threading.Thread(target=process.wait, name="postgres", daemon=True).start()
             return ""
-        told = self.log.read_bytes()[told_before:].decode(errors="replace")
-        return complaint(told) or f"postgres ended with {process.returncode}"
+        messages = self.log.read_bytes()[messages_before:].decode(errors="replace")
+        return complaint(messages) or f"postgres ended with {process.returncode}"
 
     def _is_ready(self, process: "subprocess.Popen[bytes]") -> bool:
         lines = _lines(self.data / _PID_FILE)

@@ -20,7 +20,7 @@ from load.ddl import (
 )
 from load.handshake import COLUMNS_SQL, UNIQUE_SQL, differences, found
 from load.ledger import Entry, Key, Ledger
-from load.plan import Plan, plan
+from load.plan import LoadPlan, plan
 from load.postgres import Database
 from load.source import Partition, digests
 from load.tables import FEEDS, LAKE_LOADS, RANGE_INDEXES, TABLES
@@ -42,7 +42,7 @@ _SUMMARIZE_SQL = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SchemaState:
     """Our tables in a schema.
 
     Attributes:
@@ -57,7 +57,7 @@ class State:
     entries: dict[Key, Entry] = field(default_factory=dict)
     stale: tuple[Table, ...] = ()
 
-    def forgotten(self) -> "State":
+    def forgotten(self) -> "SchemaState":
         """Return the state without the digests in its entries, so that everything is sent again."""
         return replace(self, entries={key: e.forgotten() for key, e in self.entries.items()})
 
@@ -78,7 +78,7 @@ def check_schema_name(schema: str) -> None:
         )
 
 
-def look(database: Database, schema: str) -> State:
+def look(database: Database, schema: str) -> SchemaState:
     """Return the state of our tables in a schema; nothing is changed.
 
     Raises:
@@ -98,12 +98,12 @@ def look(database: Database, schema: str) -> State:
     stale = tuple(t for t in loaded if t in absent or _is_empty(database, t, schema))
     gone = {table.name for table in stale}
     held = {key: entry for key, entry in entries.items() if key[0] not in gone}
-    return State(has_schema, absent, held, stale)
+    return SchemaState(has_schema, absent, held, stale)
 
 
 def planned(
     database: Database, schema: str, lake: Lake, wanted: list[Partition], *, full: bool = False
-) -> tuple[State, Plan]:
+) -> tuple[SchemaState, LoadPlan]:
     """Return the state of our tables in a schema, and the plan of a load; nothing is changed.
 
     Args:
@@ -127,7 +127,12 @@ def planned(
 
 
 def prepare(
-    database: Database, schema: str, state: State, later: Collection[str], *, full: bool = False
+    database: Database,
+    schema: str,
+    state: SchemaState,
+    later: Collection[str],
+    *,
+    full: bool = False,
 ) -> None:
     """Create missing tables, and delete ledger entries of missing rows.
 
@@ -148,7 +153,7 @@ def prepare(
             database.execute(sql)
         ledger = Ledger(database, schema)
         for table in state.stale:
-            ledger.strike_table(table)
+            ledger.delete_table(table)
         for table in (feed.table for feed in FEEDS if full):
             ledger.forget(table)
         database.commit()
@@ -171,7 +176,7 @@ def summarize(database: Database, schema: str) -> None:
     database.commit()
 
 
-def preparing_sqls(schema: str, state: State, later: Collection[str] = ()) -> Iterator[str]:
+def preparing_sqls(schema: str, state: SchemaState, later: Collection[str] = ()) -> Iterator[str]:
     """Return the statements that create missing tables, with all keys and indexes."""
     tables = [table for table in state.absent if table.name not in later]
     if state.absent and not state.has_schema:

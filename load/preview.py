@@ -8,9 +8,9 @@ from lake.table import Table
 from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.connections import Connections, connected
 from load.ddl import literal, qualified
-from load.plan import Job, plan
+from load.plan import PartitionJob, plan
 from load.postgres import Database
-from load.prepare import State, check_schema_name, look, planned, preparing_sqls
+from load.prepare import SchemaState, check_schema_name, look, planned, preparing_sqls
 from load.source import digests, partitions
 from load.tables import FEEDS, TABLES
 
@@ -40,7 +40,7 @@ class Parity(NamedTuple):
         return self.lake_rows == self.database_rows and not self.behind
 
 
-class Step(NamedTuple):
+class LoadStep(NamedTuple):
     """What a load would do with one partition.
 
     Attributes:
@@ -66,7 +66,7 @@ class Preview(NamedTuple):
     """
 
     ddl: list[str]
-    steps: list[Step]
+    steps: list[LoadStep]
     unchanged: int
 
 
@@ -95,7 +95,7 @@ def preview(
     check_schema_name(schema)
     wanted = partitions(lake)
     if uri is None:
-        state = State(has_schema=schema == DEFAULT_SCHEMA)
+        state = SchemaState(has_schema=schema == DEFAULT_SCHEMA)
         todo = plan(wanted, digests(wanted), {}, [table.name for table in state.absent])
     else:
         state, todo = connected(
@@ -103,7 +103,7 @@ def preview(
             lambda connections: planned(connections.open(), schema, lake, wanted, full=full),
             lock_wait_s,
         )
-    steps = [Step(*key, "remove", 0) for key in todo.removed]
+    steps = [LoadStep(*key, "remove", 0) for key in todo.removed]
     steps += [_step(job, is_there=job.partition.key in state.entries) for job in todo.all_jobs]
     return Preview(list(preparing_sqls(schema, state)), steps, sum(todo.unchanged.values()))
 
@@ -131,7 +131,7 @@ def parity(
     for partition in wanted:
         rows[partition.feed.table.name] += partition.rows
 
-    def work(connections: Connections) -> tuple[State, dict[str, tuple[int, int]]]:
+    def work(connections: Connections) -> tuple[SchemaState, dict[str, tuple[int, int]]]:
         database = connections.open()
         state = look(database, schema)
         there = [TABLES[name] for name in rows if TABLES[name] not in state.absent]
@@ -149,11 +149,11 @@ def parity(
     return found
 
 
-def _step(job: Job, *, is_there: bool) -> Step:
+def _step(job: PartitionJob, *, is_there: bool) -> LoadStep:
     partition, held = job.partition, job.held
     if held and held.rows < partition.rows and partition.begins_with(partition.read(), held):
-        return Step(*partition.key, "append", partition.rows - held.rows)
-    return Step(*partition.key, "replace" if is_there else "load", partition.rows)
+        return LoadStep(*partition.key, "append", partition.rows - held.rows)
+    return LoadStep(*partition.key, "replace" if is_there else "load", partition.rows)
 
 
 def _rows_and_bytes(database: Database, schema: str, table: Table) -> tuple[int, int]:

@@ -124,9 +124,9 @@ def check_user(uid: int) -> None:
         ) from exc
 
 
-def complaint(told: str) -> str:
+def complaint(messages: str) -> str:
     """Return the first line of a program's messages that reports an error, else the last."""
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    lines = [line.strip() for line in messages.splitlines() if line.strip()]
     severe = [line for line in lines if any(word in line for word in _SEVERE)]
     line = (severe or lines[-1:] or [""])[0]
     for word in _SEVERE:

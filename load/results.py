@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class LoadProgress:
     """Progress of a load, reported after every sent partition.
 
     Attributes:
@@ -23,7 +23,7 @@ class Progress:
     partition: str
 
 
-def silent(_: Progress) -> None:
+def silent(_: LoadProgress) -> None:
     """Tell nobody."""
 
 

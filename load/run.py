@@ -13,10 +13,10 @@ from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.connections import Connections, connected
 from load.ledger import Key
 from load.lock import lock
-from load.plan import Fill, Job, Plan
+from load.plan import Fill, LoadPlan, PartitionJob
 from load.postgres import Database
 from load.prepare import check_schema_name, planned, prepare, summarize
-from load.results import LoadResult, Progress, TableCounts, silent
+from load.results import LoadProgress, LoadResult, TableCounts, silent
 from load.source import partitions
 from load.write import Sent, Writer
 
@@ -28,7 +28,7 @@ def load(
     schema: str = DEFAULT_SCHEMA,
     full: bool = False,
     lock_wait_s: float = LOCK_WAIT_S,
-    report: Callable[[Progress], None] = silent,
+    report: Callable[[LoadProgress], None] = silent,
 ) -> LoadResult:
     """Load partitions whose content changed, and delete those that the lake no longer has.
 
@@ -69,11 +69,11 @@ def load(
 
 
 def _change(
-    connections: Connections, database: Database, schema: str, todo: Plan, meter: "_Meter"
+    connections: Connections, database: Database, schema: str, todo: LoadPlan, meter: "_Meter"
 ) -> None:
     """Carry out the plan, in an order that satisfies foreign keys on `instruments`."""
 
-    def work(database: Database, piece: Fill | Job) -> None:
+    def work(database: Database, piece: Fill | PartitionJob) -> None:
         writer = Writer(database, schema)
         if isinstance(piece, Fill):
             writer.fill(piece, lambda job: meter.count(job, Sent(job.partition.rows)))
@@ -85,7 +85,7 @@ def _change(
         meter.count_removed(key)
     for job in todo.whole:
         work(database, job)
-    pieces: list[Fill | Job] = [*todo.fills, *todo.jobs]
+    pieces: list[Fill | PartitionJob] = [*todo.fills, *todo.jobs]
     for _ in connections.each(database, work, pieces):
         pass
     if todo.jobs:
@@ -96,14 +96,14 @@ def _change(
 class _Meter:
     """Counts finished partitions by table, and reports them; thread-safe."""
 
-    def __init__(self, todo: Plan, report: Callable[[Progress], None]) -> None:
+    def __init__(self, todo: LoadPlan, report: Callable[[LoadProgress], None]) -> None:
         self._total = len(todo.all_jobs)
         self._tables = {name: TableCounts(unchanged=n) for name, n in todo.unchanged.items()}
         self._report = report
         self._done = self._rows = 0
         self._lock = Lock()
 
-    def count(self, job: Job, sent: Sent) -> None:
+    def count(self, job: PartitionJob, sent: Sent) -> None:
         with self._lock:
             counts = self._tables[job.partition.key[0]]
             counts.loaded += 1
@@ -111,7 +111,7 @@ class _Meter:
             counts.rows += sent.rows
             self._done += 1
             self._rows += sent.rows
-            self._report(Progress(self._done, self._total, self._rows, *job.partition.key))
+            self._report(LoadProgress(self._done, self._total, self._rows, *job.partition.key))
 
     def count_removed(self, key: Key) -> None:
         self._tables[key[0]].removed += 1

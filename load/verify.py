@@ -26,7 +26,7 @@ _HASH_DIGITS = 8
 _COMMON_TEXTS = 3
 
 
-class Figure(NamedTuple):
+class Aggregate(NamedTuple):
     """One figure of a partition.
 
     Attributes:
@@ -40,7 +40,7 @@ class Figure(NamedTuple):
     value: Any
 
 
-def figures(table: Table, frame: pl.DataFrame, server: int) -> list[Figure]:
+def figures(table: Table, frame: pl.DataFrame, server: int) -> list[Aggregate]:
     """Return the figures of a partition from its rows, in any order.
 
     The aggregates of one partition compute the figures of any other of the table as well.
@@ -50,36 +50,36 @@ def figures(table: Table, frame: pl.DataFrame, server: int) -> list[Figure]:
         frame: all rows of the partition.
         server: version of PostgreSQL, as `server_version_num` has it.
     """
-    found = [Figure("count", "count(*)", frame.height)]
+    found = [Aggregate("count", "count(*)", frame.height)]
     for column in table.columns:
         name, series = quoted(column.name), frame[column.name]
         if column.type is Type.TIME and column.name in table.key:
-            found.append(Figure(f"min of {column.name}", f"min({name})", series.min()))
-            found.append(Figure(f"max of {column.name}", f"max({name})", series.max()))
+            found.append(Aggregate(f"min of {column.name}", f"min({name})", series.min()))
+            found.append(Aggregate(f"max of {column.name}", f"max({name})", series.max()))
         if column.nullable:
             filled = series.len() - series.null_count()
-            found.append(Figure(f"count of {column.name}", f"count({name})", filled))
+            found.append(Aggregate(f"count of {column.name}", f"count({name})", filled))
         if column.name != table.partition:
             # As text, for the driver has no type for such a number.
             sql = f"sum({_number_sql(column, series, server)})::text"
-            found.append(Figure(f"sum of {column.name}", sql, _sum(column, series.drop_nulls())))
+            found.append(Aggregate(f"sum of {column.name}", sql, _sum(column, series.drop_nulls())))
     return found
 
 
-def figures_sql(table: Table, schema: str, wanted: Sequence[Figure]) -> str:
+def figures_sql(table: Table, schema: str, wanted: Sequence[Aggregate]) -> str:
     """Return the query of the figures of a partition: `$1`, or all of a table in one piece."""
     listed = ", ".join(figure.sql for figure in wanted)
     return f"SELECT {listed} FROM {qualified(table, schema)}{where_sql(table)}"
 
 
-def all_figures_sql(table: Table, schema: str, wanted: Sequence[Figure]) -> str:
+def all_figures_sql(table: Table, schema: str, wanted: Sequence[Aggregate]) -> str:
     """Return the query of the figures of all partitions, a row each, the partition's name first."""
     listed = ", ".join(figure.sql for figure in wanted)
     name = quoted(table.partition or "")
     return f"SELECT {name}, {listed} FROM {qualified(table, schema)} GROUP BY {name}"
 
 
-def mismatches(wanted: Sequence[Figure], got: Sequence[Any]) -> list[str]:
+def mismatches(wanted: Sequence[Aggregate], got: Sequence[Any]) -> list[str]:
     """Return the figures that differ, one phrase each; empty if all values agree."""
     return [
         f"{figure.name} is {worded(value)} in the database and {worded(figure.value)} in the lake"
@@ -132,9 +132,7 @@ def _bytes_sql(bytes_: str, server: int) -> str:
 
 
 def _sum(column: Column, values: pl.Series) -> str | None:
-    """Return the sum of the numbers of `_number_sql`; None without values, as in
-    SQL.
-    """
+    """Return the sum of the numbers of `_number_sql`; None without values, as in SQL."""
     if values.is_empty():
         return None
     match column.type:

@@ -16,7 +16,7 @@ _NAMED = 3
 _SOURCES = {feed.table.name: feed.source.name for feed in FEEDS}
 
 
-class Holdings(NamedTuple):
+class LakeContent(NamedTuple):
     """The content of a lake.
 
     Attributes:
@@ -30,7 +30,7 @@ class Holdings(NamedTuple):
     fetched: Collection[str] | None
 
 
-def holdings(lake: Lake) -> Holdings:
+def holdings(lake: Lake) -> LakeContent:
     """Return the content of a lake.
 
     Raises:
@@ -41,10 +41,10 @@ def holdings(lake: Lake) -> Holdings:
     }
     raw = there.get(RAW_CANDLES.name)
     known = lake.read(INSTRUMENTS)["instrument"].to_list()
-    return Holdings(set(there), set(known), None if raw is None else set(raw.by_partition()))
+    return LakeContent(set(there), set(known), None if raw is None else set(raw.by_partition()))
 
 
-def reason_against(withdrawn: Iterable[Key], has: Holdings) -> str | None:
+def reason_against(withdrawn: Iterable[Key], has: LakeContent) -> str | None:
     """Return why a database should not lose some partitions; None if it should; pure.
 
     Args:
@@ -92,7 +92,7 @@ def check(lake: Lake, shown: str, withdrawn: Collection[Key]) -> None:
         )
 
 
-def _is_foreign(name: str, has: Holdings) -> bool:
+def _is_foreign(name: str, has: LakeContent) -> bool:
     instrument = instrument_of(name)
     is_known = instrument in has.instruments
     return not is_known or (has.fetched is not None and instrument not in has.fetched)

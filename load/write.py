@@ -27,12 +27,12 @@ from load.ddl import (
 )
 from load.failures import FAILURES, ServerError, reason
 from load.ledger import Entry, Key, Ledger
-from load.plan import Fill, Job
+from load.plan import Fill, PartitionJob
 from load.postgres import Database
 from load.references import check_left
 from load.source import Partition
 from load.tables import RANGE_INDEXES, TABLES, parameters
-from load.verify import Figure, all_figures_sql, figures, figures_sql, mismatches
+from load.verify import Aggregate, all_figures_sql, figures, figures_sql, mismatches
 
 # The lock of a load ends with its session, which an administrator may end; two loads of one
 # partition then take turns. Otherwise the ledger could record one load and the table the other.
@@ -60,7 +60,7 @@ class Writer:
         self._schema = schema
         self._ledger = Ledger(database, schema)
 
-    def send(self, job: Job) -> Sent:
+    def send(self, job: PartitionJob) -> Sent:
         """Make the database's rows equal to the partition's. Rows that are stored already, byte for
         byte, are not touched; if all earlier rows are stored, only the new ones are sent.
 
@@ -73,7 +73,7 @@ class Writer:
             frame = job.partition.frame(rows)
             return self._append(job, rows, frame) or self._replace(job, frame)
 
-    def _append(self, job: Job, rows: pl.DataFrame, frame: pl.DataFrame) -> Sent | None:
+    def _append(self, job: PartitionJob, rows: pl.DataFrame, frame: pl.DataFrame) -> Sent | None:
         """Send the new rows at the end; None if the other rows changed since they were
         loaded, and nothing was done.
         """
@@ -82,7 +82,7 @@ class Writer:
         new = frame.slice(job.held.rows)
         try:
             self._ingest(job.partition.feed.table, new)
-            self._prove(job, frame)
+            self._verify(job, frame)
         except LoadError as exc:
             if isinstance(exc, ServerError) and not exc.is_about_rows:
                 raise
@@ -90,13 +90,13 @@ class Writer:
             return None
         return Sent(new.height, appended=True)
 
-    def _replace(self, job: Job, frame: pl.DataFrame) -> Sent:
+    def _replace(self, job: PartitionJob, frame: pl.DataFrame) -> Sent:
         table = job.partition.feed.table
         if self._holds(job.partition.key):
             self._merge(job.partition.key, frame)
         else:
             self._ingest(table, frame)
-        self._prove(job, frame)
+        self._verify(job, frame)
         return Sent(frame.height)
 
     def _holds(self, key: Key) -> bool:
@@ -119,13 +119,13 @@ class Writer:
         self._database.execute(update_changed_sql(table, schema), chosen)
         self._database.execute(insert_new_sql(table, schema), chosen)
 
-    def fill(self, fill: Fill, told: Callable[[Job], None]) -> None:
+    def fill(self, fill: Fill, report: Callable[[PartitionJob], None]) -> None:
         """Create a table, send its partitions, then build its keys and indexes, and verify it: one
         transaction, so no session sees a part of it.
 
         Args:
             fill: the missing table, and its partitions.
-            told: called after each sent partition.
+            report: called after each sent partition.
 
         Raises:
             LoadError: it failed; the table does not exist, as before.
@@ -134,23 +134,26 @@ class Writer:
         with self._transaction((table.name, ""), "loaded into"):
             for sql in (create_table_sql(table, schema, keyed=False), *comments_sql(table, schema)):
                 self._database.execute(sql)
-            expected: dict[str, list[Figure]] = {}
-            with closing(self._pieces(fill, expected, told)) as pieces:
+            expected: dict[str, list[Aggregate]] = {}
+            with closing(self._pieces(fill, expected, report)) as pieces:
                 self._database.ingest(schema, table.name, pieces, table.arrow_schema)
             self._database.execute(add_key_sql(table, schema))
             for sql in index_sqls(table, schema):
                 self._database.execute(sql)
             self._database.execute(f"ANALYZE {qualified(table, schema)}")
-            self._prove_all(fill, expected)
+            self._verify_all(fill, expected)
 
     def _pieces(
-        self, fill: Fill, expected: dict[str, list[Figure]], told: Callable[[Job], None]
+        self,
+        fill: Fill,
+        expected: dict[str, list[Aggregate]],
+        report: Callable[[PartitionJob], None],
     ) -> Generator[pa.Table]:
         """Read a table's partitions of one instrument while those of the previous one are sent."""
         table, version = fill.table, self._database.version
         groups = [list(own) for _, own in groupby(fill.jobs, lambda job: job.partition.instrument)]
 
-        def read(jobs: list[Job]) -> tuple[pa.Table, list[Figure]]:
+        def read(jobs: list[PartitionJob]) -> tuple[pa.Table, list[Aggregate]]:
             frames = []
             for job in jobs:
                 with _named(job.partition):
@@ -166,7 +169,7 @@ class Writer:
                     coming = ahead.submit(read, following)
                 yield rows
                 for job in jobs:
-                    told(job)
+                    report(job)
 
     def remove(self, key: Key) -> None:
         """Delete a partition that the lake no longer has, and its entry in the ledger.
@@ -176,13 +179,13 @@ class Writer:
         """
         with self._transaction(key, "removed from"):
             self._merge(key, TABLES[key[0]].empty())
-            self._ledger.strike(key)
+            self._ledger.delete(key)
 
     def _ingest(self, table: Table, frame: pl.DataFrame) -> None:
         rows = table.to_arrow(frame)
         self._database.ingest(self._schema, table.name, [rows], table.arrow_schema)
 
-    def _prove(self, job: Job, frame: pl.DataFrame) -> None:
+    def _verify(self, job: PartitionJob, frame: pl.DataFrame) -> None:
         """Verify the whole partition, and write its entry into the ledger."""
         table = job.partition.feed.table
         # Run deferred triggers and foreign keys now, before the comparison, not at the commit.
@@ -192,7 +195,7 @@ class Writer:
         _check(expected, self._database.query(sql, parameters(table, job.partition.name))[0])
         self._enter(job)
 
-    def _prove_all(self, fill: Fill, expected: dict[str, list[Figure]]) -> None:
+    def _verify_all(self, fill: Fill, expected: dict[str, list[Aggregate]]) -> None:
         """Verify all instruments of a table, in one pass over it."""
         sql = all_figures_sql(fill.table, self._schema, next(iter(expected.values())))
         got = {row[0]: row[1:] for row in self._database.query(sql)}
@@ -206,7 +209,7 @@ class Writer:
             raise LoadError(f"It has rows that were not sent: {', '.join(sorted(got))}")
         self._enter(*fill.jobs)
 
-    def _enter(self, *jobs: Job) -> None:
+    def _enter(self, *jobs: PartitionJob) -> None:
         self._ledger.write(
             (
                 job.partition.key,
@@ -232,9 +235,9 @@ class Writer:
             self._database.undo()
             if not isinstance(exc, FAILURES):
                 raise
-            raise LoadError(self._told(key, done, reason(exc))) from exc
+            raise LoadError(self._message(key, done, reason(exc))) from exc
 
-    def _told(self, key: Key, done: str, why: str) -> str:
+    def _message(self, key: Key, done: str, why: str) -> str:
         table, partition = key
         what = f"The partition {partition} of {table}" if partition else f"The table {table}"
         where = f"{done} {self._database.shown}"
@@ -257,7 +260,7 @@ def index_sqls(table: Table, schema: str) -> list[str]:
     return [range_index_sql(table, schema, columns)] if columns else []
 
 
-def _check(expected: list[Figure], got: tuple[object, ...]) -> None:
+def _check(expected: list[Aggregate], got: tuple[object, ...]) -> None:
     if wrong := mismatches(expected, got):
         raise LoadError(f"It does not match what was sent: {'; '.join(wrong)}")
 

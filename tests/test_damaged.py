@@ -15,7 +15,7 @@ from basislake import PROGRAM
 from basislake.curate import curate
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
-from ingest.schedule import Rhythm
+from ingest.schedule import Schedule
 from lake import Lake, duck
 from lake.copying import copy
 from lake.errors import DamagedError, GoneError, LakeError, UsageError
@@ -139,12 +139,12 @@ def test_a_follower_waits_for_a_lake_with_a_damaged_file(
 ) -> None:
     where, server, clock = followed
     said: list[str] = []
-    rhythm = Rhythm(MINUTE, timedelta(hours=1), MINUTE, None)
+    schedule = Schedule(MINUTE, timedelta(hours=1), MINUTE, None)
 
     def build() -> None:
         curate(where, threads=2)
 
-    one = follower(server, where, rhythm, said, build=build)
+    one = follower(server, where, schedule, said, build=build)
     clock.advance(one.round())
     path = file_of(where, table, PERPETUAL if table.partition else None)
     sound = path.read_bytes()

@@ -28,11 +28,11 @@ LOCKER = """
 import sys
 from pathlib import Path
 from ingest.datasets.candles import candles_of
-from ingest.claims import Claims
+from ingest.claims import SubjectLocks
 from lake.errors import LakeError
 
 try:
-    Claims(Path(sys.argv[1])).take(candles_of("BTC-PERPETUAL"))
+    SubjectLocks(Path(sys.argv[1])).take(candles_of("BTC-PERPETUAL"))
 except LakeError as exc:
     print(exc)
 """

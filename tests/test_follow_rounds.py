@@ -15,10 +15,10 @@ from basislake.exchange.contracts import milliseconds
 from basislake.exchange.faults import Changed, rpc_error, server_error
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import weekly_universe
-from ingest.claims import Claims
+from ingest.claims import SubjectLocks
 from ingest.datasets.candles import candles_of
 from ingest.runs import runs
-from ingest.schedule import Rhythm
+from ingest.schedule import Schedule
 from ingest.scope import set_scope
 from lake import Lake
 from lake.errors import LoadError, UsageError
@@ -31,7 +31,7 @@ from tests.processes import wait_until
 
 UNIVERSE = weekly_universe(3, NOW - timedelta(days=3), NOW, currencies=("BTC",))
 OPEN = [name for name, c in UNIVERSE.contracts.items() if not c.is_expired(UNIVERSE.now_ms)]
-FETCHING = Rhythm(build_every=None)
+FETCHING = Schedule(build_every=None)
 A_MINUTE_LATER = 35
 PERPETUAL = "BTC-PERPETUAL"
 
@@ -79,7 +79,7 @@ def test_each_minute_is_a_commit_a_call_and_a_file_for_each_open_instrument(
 def test_a_longer_rhythm_makes_fewer_commits_and_calls_for_the_same_rows(
     server: SimulatedExchange, where: Lake, clock: Clock
 ) -> None:
-    one = follower(server, where, Rhythm(timedelta(minutes=15), build_every=None), [])
+    one = follower(server, where, Schedule(timedelta(minutes=15), build_every=None), [])
     clock.advance(one.round())
     before = where.snapshot(RAW_CANDLES).version or 0
     server.forget_calls()
@@ -143,7 +143,7 @@ def test_what_another_run_works_on_is_left_to_it_and_taken_up_afterwards(
 ) -> None:
     said: list[str] = []
     one = follower(server, where, FETCHING, said)
-    other = Claims(where.machine_folder / "claims")
+    other = SubjectLocks(where.machine_folder / "claims")
     assert other.take(candles_of(PERPETUAL))
     clock.advance(one.round())
     assert "1 left to another run" in said[-1]
@@ -243,7 +243,7 @@ def test_a_build_or_load_that_fails_is_told_once_and_fetching_goes_on(
         if len(tries) < 4:
             raise LoadError("The database is away.")
 
-    one = follower(server, where, Rhythm(build_every=timedelta(minutes=2)), said, build=build)
+    one = follower(server, where, Schedule(build_every=timedelta(minutes=2)), said, build=build)
     for _ in range(10):
         clock.advance(one.round())
     assert len(tries) == 5

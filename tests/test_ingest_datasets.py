@@ -22,7 +22,7 @@ from ingest.datasets.funding import FUNDING
 from ingest.datasets.funding import read as read_funding
 from ingest.datasets.funding_totals import FUNDING_TOTALS
 from ingest.datasets.settlements import SETTLEMENTS
-from ingest.exchange import Exchange, Tally
+from ingest.exchange import CallCounts, Exchange
 from ingest.replies import Answer, Page
 from lake.errors import LateError, TransientError
 from lake.spans import Span
@@ -54,8 +54,8 @@ def fixture_exchange() -> Iterator[SimulatedExchange]:
 def fixture_ask(exchange: SimulatedExchange) -> Iterator[Callable[..., Page]]:
     client = Exchange(exchange.www_url, exchange.history_url, retries=0)
 
-    def ask(dataset: Dataset, name: str, window: Span, tally: Tally | None = None) -> Page:
-        return dataset.ask(client, name, window, tally or Tally())
+    def ask(dataset: Dataset, name: str, window: Span, tally: CallCounts | None = None) -> Page:
+        return dataset.ask(client, name, window, tally or CallCounts())
 
     yield ask
     client.close()
@@ -72,7 +72,7 @@ def hours(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def test_the_hours_of_a_window_come_but_for_the_hole(ask: Callable[..., Page]) -> None:
-    tally = Tally()
+    tally = CallCounts()
     page = ask(FUNDING, NAME, MONTH, tally)
     truth = TRUTH.funding(NAME, milliseconds(MONTH.start), milliseconds(MONTH.end))
     assert page.frame.to_dicts() == hours(truth)
@@ -266,7 +266,7 @@ def settled(window: Span, name: str = FUTURE) -> list[dict[str, Any]]:
 def test_settlements_come_back_to_the_first_day_and_end_with_the_delivery(
     ask: Callable[..., Page],
 ) -> None:
-    tally = Tally()
+    tally = CallCounts()
     page = ask(SETTLEMENTS, FUTURE, DAYS, tally)
     assert page.frame.select(
         "settled_at", "type", "position", "mark_price", "index_price"
@@ -287,7 +287,7 @@ def capped(page: dict[str, Any]) -> dict[str, Any]:
 def test_pages_of_settlements_are_capped_and_joined(
     ask: Callable[..., Page], exchange: SimulatedExchange
 ) -> None:
-    good, tally = ask(SETTLEMENTS, FUTURE, DAYS), Tally()
+    good, tally = ask(SETTLEMENTS, FUTURE, DAYS), CallCounts()
     exchange.faults.add(OF_INSTRUMENT, None, Changed(capped))
     page = ask(SETTLEMENTS, FUTURE, DAYS, tally)
     assert page.frame.equals(good.frame)

@@ -23,8 +23,9 @@ from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
-from ingest.schedule import Rhythm
+from ingest.schedule import Schedule
 from lake import Lake, files
+from lake.address import Address
 from lake.batches import claim as claim_batch
 from lake.batches import newest_batch
 from lake.errors import ConflictError, LakeError
@@ -42,7 +43,6 @@ from tests.market import NOW, Ran, basislake, command, fetch, rows, truths
 from tests.object_store import SECRET, ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
 from transforms.changes import Life
-from transforms.months import Place
 from transforms.partition import Source, Task
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
@@ -179,12 +179,12 @@ def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expir
     with SimulatedExchange(market, clock=clock) as server:
         _follow_and_be_killed(server, at, object_store.environment(tmp_path))
         clock.advance(5 * 3600)
-        rhythm = Rhythm(90 * MINUTE, 90 * MINUTE, 180 * MINUTE, 360 * MINUTE)
+        schedule = Schedule(90 * MINUTE, 90 * MINUTE, 180 * MINUTE, 360 * MINUTE)
 
         def keep() -> None:
             maintain(at, PROGRAM)
 
-        one = follower(server, at, rhythm, said, build=build, upkeep=keep)
+        one = follower(server, at, schedule, said, build=build, upkeep=keep)
         # Until after the expiry, which is at eight.
         end_ms = clock() + 8 * 3_600_000
         while clock() < end_ms:
@@ -226,7 +226,7 @@ def test_a_query_that_has_enough_early_ends_its_process_in_peace(
 
 
 def test_a_task_on_its_way_to_a_worker_shows_no_secret(at: Lake) -> None:
-    place, source = Place(at.uri, at.options), Source(Life("perpetual", "BTC", T0, None), ())
+    place, source = Address(at.uri, at.options), Source(Life("perpetual", "BTC", T0, None), ())
     task = Task(place, place, 1, "perpetual", {"BTC-PERPETUAL": source}, (), {}, {}, (), {})
     assert SECRET in str(dict(task.lake.options))
     assert SECRET not in repr(task)

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from lake import Lake
+from lake.address import Address
 from lake.carry_tables import CARRY
 from lake.slices import month_of, slices
 from lake.snapshot import Snapshot
@@ -41,7 +42,7 @@ from transforms.levels import (
     PRINTS,
     STAND_IN,
 )
-from transforms.months import Held, Key, Place
+from transforms.months import Held, Key
 from transforms.partition import Built, Task, build_partition, widened
 from transforms.periods import period_of_rows, spans_of_periods
 from transforms.quality import quality, warnings
@@ -192,8 +193,8 @@ def _run(
             periods = tuple(sorted({period for name in names for period in chosen[name]}))
             near = widened(spans_of_periods(periods), kind)
             task = Task(
-                lake=Place(lake.uri, lake.options),
-                target=Place(into.uri, into.options),
+                lake=Address(lake.uri, lake.options),
+                target=Address(into.uri, into.options),
                 until=sources.batch,
                 kind=kind,
                 sources=sources.of(names, near),
@@ -253,7 +254,7 @@ def _commit(  # noqa: PLR0913  (what was found and made, each its own)
     sources: Sources,
     chosen: Chosen,
     built: list[Built],
-    carry: carry_build.Carry,
+    carry: carry_build.CarryChanges,
     info: Mapping[str, Any],
     now: Callable[[], datetime],
     *,

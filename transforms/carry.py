@@ -144,8 +144,7 @@ def curate_rows(curation: Curation, raw: pl.DataFrame) -> tuple[pl.DataFrame, pl
 
 
 def warned(curation: Curation, rows: pl.DataFrame) -> Mapping[tuple[str, str], int]:
-    """Return how many rows each warning rule flagged, by instrument and rule, without
-    zeros.
+    """Return how many rows each warning rule flagged, by instrument and rule, without zeros.
 
     Args:
         curation: of the dataset.

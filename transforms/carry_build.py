@@ -20,7 +20,7 @@ from transforms.carry import CURATIONS, Curation, curate_rows, warned
 
 
 @dataclass(frozen=True, slots=True)
-class Coming:
+class TableChange:
     """The new rows of a table.
 
     Attributes:
@@ -35,7 +35,7 @@ class Coming:
 
 
 @dataclass(frozen=True, slots=True)
-class Carry:
+class CarryChanges:
     """The changes of the tables of carry.
 
     Attributes:
@@ -43,13 +43,13 @@ class Carry:
         warnings: all rows of `warnings` of their rules.
     """
 
-    changes: tuple[Coming, ...]
+    changes: tuple[TableChange, ...]
     warnings: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
 class _Curated:
-    """The new rows of a dataset, sound and rejected; see `Coming.is_whole`."""
+    """The new rows of a dataset, sound and rejected; see `TableChange.is_whole`."""
 
     curation: Curation
     sound: pl.DataFrame
@@ -59,7 +59,7 @@ class _Curated:
 
 def curate(
     lake: Lake, batch: int, bases: Mapping[str, Snapshot], last: Mapping[str, Any] | None
-) -> Carry:
+) -> CarryChanges:
     """Compute the tables of carry from the raw ones.
 
     Args:
@@ -77,16 +77,16 @@ def curate(
         last = None
     found = (_changed(c, raw[c.raw.name], bases, batch, last) for c in CURATIONS)
     parts = [part for part in found if part is not None]
-    changes = [Coming(part.curation.table, part.sound, part.is_whole) for part in parts]
+    changes = [TableChange(part.curation.table, part.sound, part.is_whole) for part in parts]
     if parts:
-        changes.append(Coming(REJECTED, _rejected(parts, bases, last), is_whole=True))
-    return Carry(tuple(changes), _warnings(parts, bases, last))
+        changes.append(TableChange(REJECTED, _rejected(parts, bases, last), is_whole=True))
+    return CarryChanges(tuple(changes), _warnings(parts, bases, last))
 
 
 def commit(
     into: Lake,
     bases: dict[str, Snapshot],
-    changes: Sequence[Coming],
+    changes: Sequence[TableChange],
     info: Mapping[str, Any],
     counters: Mapping[str, int],
     *,

@@ -75,7 +75,7 @@ def with_previous(candles: pl.DataFrame, *, each_period: bool = False) -> pl.Dat
     )
 
 
-def beside_perpetual(rows: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFrame:
+def with_perpetual_prices(rows: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFrame:
     """Add the perpetual's prices of each minute, or of the minutes around it if that is missing.
 
     Args:

@@ -5,13 +5,14 @@ build's commit.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 import polars as pl
 
 from lake import Lake
+from lake.address import Address
 from lake.errors import DamagedError
 from lake.files import DataFile
 from lake.rows import in_spans, in_time, read_rows
@@ -21,19 +22,6 @@ from lake.table import Table
 # An instrument, and the first instant of a month.
 Key: TypeAlias = tuple[str, datetime]
 _KEY = ("instrument", "ts")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The address of a lake.
-
-    Attributes:
-        uri: of the lake.
-        options: its storage options.
-    """
-
-    uri: str
-    options: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +46,7 @@ class Change:
 
 
 def write_changes(
-    target: Place,
+    target: Address,
     table: Table,
     rows: pl.DataFrame,
     held: Mapping[Key, Held],

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from lake.address import Address
 from lake.files import DataFile
 from lake.rows import in_spans, in_time, inside, read_rows
 from lake.spans import MINUTE, Span, merge
@@ -18,7 +19,7 @@ from transforms.basis import basis
 from transforms.candles import validate
 from transforms.changes import AFTER, BEFORE, Life
 from transforms.levels import LEAD_IN, STAND_IN
-from transforms.months import Change, Held, Key, Place, write_changes
+from transforms.months import Change, Held, Key, write_changes
 from transforms.periods import spans_of_periods
 from transforms.quality import period_figures
 from transforms.spikes import flag_futures, flag_perpetual
@@ -56,8 +57,8 @@ class Task:
         others: by name, the sources of the coin's futures around the periods.
     """
 
-    lake: Place
-    target: Place
+    lake: Address
+    target: Address
     until: int
     kind: str
     sources: Mapping[str, Source]

@@ -134,8 +134,7 @@ def _around(spans: Iterable[Span]) -> Span:
 def outdated(
     now: Sources, last: Mapping[str, Any] | None, bases: Mapping[str, Snapshot]
 ) -> dict[str, tuple[datetime, ...]] | None:
-    """Return the periods to build again, by instrument; None if the tables are up to
-    date.
+    """Return the periods to build again, by instrument; None if the tables are up to date.
 
     Args:
         now: the sources.

@@ -16,9 +16,9 @@ from transforms.levels import (
     CAP,
     SIDES,
     STAND_IN,
-    beside_perpetual,
     future_levels,
     own_levels,
+    with_perpetual_prices,
     with_previous,
 )
 
@@ -56,7 +56,7 @@ def flag_futures(candles: pl.DataFrame, perpetual: pl.DataFrame, others: Others)
     """
     rows = with_previous(candles, each_period=True).filter(candles["is_own"])
     candles = candles.filter("is_own")
-    prints = beside_perpetual(rows.filter("is_print").sort("ts", "instrument"), perpetual)
+    prints = with_perpetual_prices(rows.filter("is_print").sort("ts", "instrument"), perpetual)
     if prints.is_empty():
         return candles
     leaving = _leaving_of_futures(prints)
@@ -159,7 +159,9 @@ def _moves(others: pl.DataFrame, perpetual: pl.DataFrame, recent: timedelta) -> 
     The usual level of each is the median of ln(close / perpetual close) over the hour before.
     """
     offset = (pl.col("close") / pl.col("perpetual_close")).log()
-    rows = beside_perpetual(others.sort("ts", "instrument"), perpetual).with_columns(offset=offset)
+    rows = with_perpetual_prices(others.sort("ts", "instrument"), perpetual).with_columns(
+        offset=offset
+    )
     usual = pl.col("offset").rolling_median_by("ts", STAND_IN, closed="left")
     last_trade = pl.when("traded").then("ts").forward_fill()
     rows = rows.with_columns(
@@ -243,7 +245,7 @@ def _stale(
     repeats = (pl.col("previous") == pl.col("stays_at")) & (pl.col(side) == pl.col("stays_at"))
     rows = _kept_while(rows, repeats)
     if perpetual is not None:
-        rows = beside_perpetual(rows.sort("ts", "instrument"), perpetual).sort(_KEY)
+        rows = with_perpetual_prices(rows.sort("ts", "instrument"), perpetual).sort(_KEY)
         beside = pl.when(~pl.col("is_alone")).then(f"perpetual_{side}").otherwise(1.0)
         rows = rows.with_columns(beside.alias(f"perpetual_{side}"))
     else:

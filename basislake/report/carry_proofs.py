@@ -1,6 +1,6 @@
 """Figures of what is proved of carry: funding and delivery prices, each by two answers."""
 
-from basislake.report.figures import Chart, Figure, Kind, Listing, query
+from basislake.report.figures import Chart, ChartKind, Figure, Listing, query
 from lake.views.proofs import NEITHER, NO_DELIVERY, NO_PRICE, PRICES_DIFFER, UNKNOWN
 
 _NAMED = 12
@@ -42,7 +42,7 @@ FUNDING_PROVED = Figure(
     """),
     units={"months": "months"},
     chart=Chart(
-        Kind.BARS,
+        ChartKind.BARS,
         x="perpetual",
         y=("months",),
         series="state",
@@ -81,7 +81,7 @@ DELIVERY_PROVED = Figure(
     """),
     units={"futures": "futures"},
     chart=Chart(
-        Kind.BARS,
+        ChartKind.BARS,
         x="coin",
         y=("futures",),
         series="state",

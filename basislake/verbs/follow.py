@@ -13,7 +13,7 @@ from basislake.target import Target
 from basislake.verbs.build import build_told
 from basislake.verbs.ingest import tell_finished
 from basislake.verbs.load import load_told
-from ingest.schedule import Rhythm
+from ingest.schedule import Schedule
 from ingest.selection import Selection
 from lake import Lake
 from lake.counts import counted
@@ -25,14 +25,14 @@ def follow(
     where: Lake,
     settings: ExchangeSettings,
     selection: Selection,
-    rhythm: Rhythm,
+    schedule: Schedule,
     postgres: str | None,
     schema: str,
     *,
     as_json: bool,
 ) -> int:
     """See `basislake.commands.follow`; return the exit code."""
-    if postgres is not None and rhythm.build_every is None:
+    if postgres is not None and schedule.build_every is None:
         raise UsageError("--postgres loads after builds, so it does not go with --build-every 0.")
     settings.check(where)
     target = None if postgres is None else Target(postgres, schema)
@@ -42,7 +42,7 @@ def follow(
         where,
         settings,
         selection,
-        rhythm,
+        schedule,
         work=Work(partial(_build, where, target), lambda: _maintain(where)),
         say=say,
         finish=tell_finished,

@@ -10,7 +10,7 @@ from basislake.news import finished_line
 from basislake.output import Progress as ProgressLine
 from basislake.output import duration, print_json, say, size
 from basislake.pipeline import (
-    Fetched,
+    FetchSummary,
     fetch,
     instrument_counts,
     is_complete,
@@ -21,7 +21,7 @@ from basislake.tables import print_table
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.discover import Discovery
-from ingest.results import Counts, Finished, Progress, Result
+from ingest.results import Counts, FetchProgress, Finished, Result
 from ingest.selection import Selection
 from lake import Lake
 from lake.counts import counted
@@ -68,13 +68,13 @@ def fetch_told(  # noqa: PLR0913  (each is a wish of its own)
     engine: Engine = HERE,
     is_checked: bool = False,
     totals: Callable[[str], None] = say,
-) -> Fetched:
+) -> FetchSummary:
     """Fetch, with progress on stderr; `totals` gets the line that sums it up. Of an empty lake the
     exchange may be checked first.
     """
     line = ProgressLine("calls")
 
-    def report(progress: Progress) -> None:
+    def report(progress: FetchProgress) -> None:
         note = f"{counted(progress.candles, 'candle')}, {progress.subject}"
         line(progress.done, progress.total, note)
 

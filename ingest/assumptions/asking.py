@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from ingest.assumptions.calls import FIRST, LISTS, OTHERS, Call, subjects
+from ingest.assumptions.calls import FIRST, LISTS, OTHERS, Probe, subjects
 from ingest.assumptions.evidence import UNREADABLE, Candidate, Evidence, Seen
 from ingest.exchange import Exchange
-from ingest.replies import Reply, read_answer, retry_after_s
+from ingest.replies import HttpReply, read_answer, retry_after_s
 from lake.errors import (
     ExchangeError,
     RejectedError,
@@ -25,7 +25,7 @@ from lake.errors import (
 _MOST_RETRIES = 2
 # Failed calls to a host, after which it is not called any more.
 _MOST_UNANSWERED = 2
-_CLOCK = Call("clock", "get_time", lambda _known, _now_ms: {})
+_CLOCK = Probe("clock", "get_time", lambda _known, _now_ms: {})
 
 
 def ask_all(exchange: Exchange, clock: Callable[[], float] = time.time) -> Evidence:
@@ -94,7 +94,7 @@ class _Asking:
         if self.known.now_ms is not None and distinct:
             self.known = replace(self.known, subjects=subjects(distinct, self.known.now_ms))
 
-    def ask(self, call: Call) -> None:
+    def ask(self, call: Probe) -> None:
         """Make a call, if it applies."""
         params = call.params(self.known, self.known.now_ms or 0)
         if params is None:
@@ -102,7 +102,7 @@ class _Asking:
         seen = self._made(call, Seen(call.host, call.method, params))
         self.known = replace(self.known, calls={**self.known.calls, call.name: seen})
 
-    def _made(self, call: Call, asked: Seen) -> Seen:
+    def _made(self, call: Probe, asked: Seen) -> Seen:
         if self._unanswered[call.host] >= _MOST_UNANSWERED:
             return replace(asked, failure=f"{call.host} was not asked: earlier calls got no answer")
         try:
@@ -122,7 +122,7 @@ class _Asking:
             self._unanswered[call.host] += isinstance(exc, TransientError)
             return replace(asked, failure=str(exc))
 
-    def _seen(self, call: Call, asked: Seen, reply: Reply) -> Seen:
+    def _seen(self, call: Probe, asked: Seen, reply: HttpReply) -> Seen:
         """Parse a reply; raises if a retry may help, or if all calls are refused."""
         try:
             answer = read_answer(reply)
@@ -141,7 +141,7 @@ class _Asking:
         return replace(asked, status=reply.status, at_ms=at_ms, result=kept)
 
 
-def _error(reply: Reply) -> dict[str, Any]:
+def _error(reply: HttpReply) -> dict[str, Any]:
     """The exchange's error in a reply, if there is one."""
     try:
         message = orjson.loads(reply.body)

@@ -29,7 +29,7 @@ _FIRST_TRADE_MS = 12 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Probe:
     """A call.
 
     Attributes:
@@ -198,33 +198,33 @@ def _list(coin: str, *, is_expired: bool) -> Params:
 
 
 LISTS = (
-    *(Call(f"active-{c}", _LISTS, _list(c, is_expired=False), shortening.listed) for c in COINS),
+    *(Probe(f"active-{c}", _LISTS, _list(c, is_expired=False), shortening.listed) for c in COINS),
     *(
-        Call(f"expired-{c}", _LISTS, _list(c, is_expired=True), shortening.listed, "history")
+        Probe(f"expired-{c}", _LISTS, _list(c, is_expired=True), shortening.listed, "history")
         for c in COINS
     ),
 )
 # These calls show failures that would lose or corrupt data unnoticed.
 FIRST = (
-    Call("most", CHART, _chart("perpetual", _most), shortening.candles),
-    Call("expiry", CHART, _chart("oldest", _expiry), shortening.candles),
+    Probe("most", CHART, _chart("perpetual", _most), shortening.candles),
+    Probe("expiry", CHART, _chart("oldest", _expiry), shortening.candles),
 )
 OTHERS = (
-    Call("quiet", CHART, _chart("quiet", _quiet), shortening.candles),
-    Call("first", CHART, _chart("young", _first_trade), shortening.candles),
-    Call("newest", CHART, _chart("perpetual", _newest), shortening.candles),
-    Call(
+    Probe("quiet", CHART, _chart("quiet", _quiet), shortening.candles),
+    Probe("first", CHART, _chart("young", _first_trade), shortening.candles),
+    Probe("newest", CHART, _chart("perpetual", _newest), shortening.candles),
+    Probe(
         "unknown",
         CHART,
         lambda _, now_ms: _window(UNKNOWN_NAME, now_ms - HOUR_MS, now_ms),
         shortening.candles,
     ),
-    Call("hours", _FUNDING, _hours(6), shortening.hours),
-    Call("many-hours", _FUNDING, _hours(_MANY_HOURS), shortening.hours),
-    Call("month", _FUNDING, _month, shortening.hours),
-    Call("total", "get_funding_rate_value", _month),
-    Call("deliveries", "get_delivery_prices", _deliveries),
-    Call("delivered", _OF_INSTRUMENT, _settled("recent")),
-    Call("old", _OF_INSTRUMENT, _settled("oldest")),
-    Call("old-of-coin", "get_last_settlements_by_currency", _of_coin),
+    Probe("hours", _FUNDING, _hours(6), shortening.hours),
+    Probe("many-hours", _FUNDING, _hours(_MANY_HOURS), shortening.hours),
+    Probe("month", _FUNDING, _month, shortening.hours),
+    Probe("total", "get_funding_rate_value", _month),
+    Probe("deliveries", "get_delivery_prices", _deliveries),
+    Probe("delivered", _OF_INSTRUMENT, _settled("recent")),
+    Probe("old", _OF_INSTRUMENT, _settled("oldest")),
+    Probe("old-of-coin", "get_last_settlements_by_currency", _of_coin),
 )

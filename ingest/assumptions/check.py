@@ -21,7 +21,7 @@ class UnseenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """Result of a check.
 
     Attributes:
@@ -51,14 +51,14 @@ class Check(Generic[T]):
     relied_on: str
     then: str
     costs_data: bool
-    look: Callable[[T], Finding]
+    look: Callable[[T], CheckResult]
 
     def outcome(self, at: T) -> "Judgement":
         """Evaluate the check, and return the finding with its meaning."""
         try:
             found = self.look(at)
         except UnseenError as exc:
-            found = Finding(Verdict.CANNOT_TELL, str(exc))
+            found = CheckResult(Verdict.CANNOT_TELL, str(exc))
         differs = found.verdict is Verdict.DIFFERS
         return Judgement(
             name=self.name,
@@ -91,11 +91,11 @@ class Judgement:
     is_data_at_risk: bool
 
 
-def ok(seen: str) -> Finding:
+def ok(seen: str) -> CheckResult:
     """The assumption holds."""
-    return Finding(Verdict.OK, seen)
+    return CheckResult(Verdict.OK, seen)
 
 
-def differs(seen: str, *, is_harmless: bool = False) -> Finding:
+def differs(seen: str, *, is_harmless: bool = False) -> CheckResult:
     """The assumption fails."""
-    return Finding(Verdict.DIFFERS, seen, is_harmless)
+    return CheckResult(Verdict.DIFFERS, seen, is_harmless)

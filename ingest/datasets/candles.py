@@ -14,7 +14,7 @@ from lake.steps import MINUTES
 from lake.tables import RAW_CANDLES
 
 if TYPE_CHECKING:
-    from ingest.exchange import Exchange, Tally
+    from ingest.exchange import CallCounts, Exchange
 
 
 def candles_of(instrument: str) -> Subject:
@@ -27,7 +27,7 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     return lives(chosen, MINUTES, now, CLOSING_LAG)
 
 
-def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
+def ask(exchange: "Exchange", instrument: str, window: Span, tally: "CallCounts") -> Page:
     """Fetch the minutes of a window; see `Dataset`."""
     return exchange.candles(instrument, window, tally)
 

@@ -15,7 +15,7 @@ from lake.steps import Steps
 from lake.table import Table
 
 if TYPE_CHECKING:
-    from ingest.exchange import Exchange, Tally
+    from ingest.exchange import CallCounts, Exchange
 
 # A row that is missing for longer than this is not late any more.
 LATE = timedelta(hours=1)
@@ -24,7 +24,7 @@ LATE = timedelta(hours=1)
 # steps that should be stored, by instrument or index, in the order of fetching.
 Wanted: TypeAlias = Callable[[pl.DataFrame, datetime], Mapping[str, Sequence[Span]]]
 # Fetches a window, with all retries, and counts the calls.
-Ask: TypeAlias = Callable[["Exchange", str, Span, "Tally"], Page]
+Ask: TypeAlias = Callable[["Exchange", str, Span, "CallCounts"], Page]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from lake.spans import Span
 from lake.steps import ALL_DAYS, DAY
 
 if TYPE_CHECKING:
-    from ingest.exchange import Exchange, Tally
+    from ingest.exchange import CallCounts, Exchange
 
 _METHOD = "get_delivery_prices"
 _MOST_ROWS = 1_000
@@ -42,7 +42,7 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     }
 
 
-def ask(exchange: "Exchange", index_name: str, window: Span, tally: "Tally") -> Page:
+def ask(exchange: "Exchange", index_name: str, window: Span, tally: "CallCounts") -> Page:
     """Fetch the days of a window, page by page; see `Dataset`."""
     rows: list[dict[str, Any]] = []
     known: set[datetime] = set()

@@ -19,7 +19,7 @@ from lake.spans import Span
 from lake.steps import HOUR, HOURS
 
 if TYPE_CHECKING:
-    from ingest.exchange import Exchange, Tally
+    from ingest.exchange import CallCounts, Exchange
 
 _METHOD = "get_funding_rate_history"
 _NUMBERS = ("index_price", "prev_index_price", "interest_1h", "interest_8h")
@@ -44,7 +44,7 @@ def params(instrument: str, window: Span) -> dict[str, str | int]:
     }
 
 
-def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
+def ask(exchange: "Exchange", instrument: str, window: Span, tally: "CallCounts") -> Page:
     """Fetch the hours of a window; see `Dataset`."""
     return exchange.ask(
         _METHOD, params(instrument, window), lambda answer: read(answer, window), tally

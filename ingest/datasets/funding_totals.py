@@ -18,7 +18,7 @@ from lake.spans import Span, merge
 from lake.steps import MONTHS
 
 if TYPE_CHECKING:
-    from ingest.exchange import Exchange, Tally
+    from ingest.exchange import CallCounts, Exchange
 
 _METHOD = "get_funding_rate_value"
 
@@ -37,7 +37,7 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     return found
 
 
-def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
+def ask(exchange: "Exchange", instrument: str, window: Span, tally: "CallCounts") -> Page:
     """Fetch the total of a month; see `Dataset`."""
     params = funding.params(instrument, window)
     return exchange.ask(_METHOD, params, lambda answer: read(answer, window), tally)

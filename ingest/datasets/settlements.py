@@ -22,7 +22,7 @@ from lake.spans import Span
 from lake.steps import DAY, DAYS
 
 if TYPE_CHECKING:
-    from ingest.exchange import Exchange, Tally
+    from ingest.exchange import CallCounts, Exchange
 
 _OF_INSTRUMENT = "get_last_settlements_by_instrument"
 _OF_COIN = "get_last_settlements_by_currency"
@@ -44,7 +44,7 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     return lives(chosen.filter(~pl.col("is_companion")), DAYS, now, LAG)
 
 
-def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
+def ask(exchange: "Exchange", instrument: str, window: Span, tally: "CallCounts") -> Page:
     """Fetch the days of a window, page by page; see `Dataset`."""
     pages = _Pages(exchange, window, tally)
     try:
@@ -72,7 +72,7 @@ class _Pages:
 
     exchange: "Exchange"
     window: Span
-    tally: "Tally"
+    tally: "CallCounts"
     at: datetime | None = None
 
     def all(self, method: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
