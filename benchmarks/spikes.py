@@ -24,7 +24,7 @@ DAYS = 40
 SEEDS = (1, 2, 3, 4)
 SHARES = (1.0, 0.1, 0.01)
 SIZES = (1.01, 1.02, 1.03, 1.05, 1.08, 1.1, 1.2, 1.3, 1.4, 1.5)
-# Planted in an instrument for each size, at minutes drawn anew.
+# Planted in an instrument for each size, at minutes drawn again each time.
 PLANTED = 50
 # At most one row in so many has a spike.
 ROWS_A_SPIKE = 20
@@ -94,7 +94,7 @@ def _say_flagged(what: str, markets: Iterable[Market]) -> None:
 
 
 def _say_residuals(recorded: Market) -> None:
-    """How far good candles are out from the median of their prints, in per cent."""
+    """Distance of good candles from the median of their prints, in per cent."""
     perpetual = recorded.sound("BTC-PERPETUAL")
     out: list[pl.Series] = []
     for name, expires_at in recorded.expiries.items():

@@ -50,7 +50,7 @@ class Size(NamedTuple):
 
 
 def main() -> None:
-    """Print what each day came to, and the year."""
+    """Print the results of each day, and of the year."""
     rounds, days = (int(given) for given in [*sys.argv[1:], *("240", "4")[len(sys.argv) - 1 :]])
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def _keep(where: Lake, seconds: float) -> None:
-    """Set the retention to what a day takes here."""
+    """Set the retention to the duration of a day here."""
     kept = f"interval {max(1, round(seconds))} seconds"
     for table in TABLES.values():
         names = ("delta.deletedFileRetentionDuration", "delta.logRetentionDuration")

@@ -36,7 +36,7 @@ from lake import Lake
 from lake.counts import counted
 from lake.coverage import Subject
 from lake.errors import ClosedDoorError, LakeError
-from lake.origin import claim
+from lake.origin import set_origin
 from lake.spans import common
 from lake.steps import STEPS
 
@@ -145,7 +145,7 @@ class Backfill:
                 saved.
         """
         if self._planner.wanted:
-            claim(self._lake, self._exchange.name, self._program)
+            set_origin(self._lake, self._exchange.name, self._program)
         if not self._planner.is_current:
             catch_up(self._lake, self._program)
         record = self._part_of or RunRecord(self._lake, self._program, self.result.plan)

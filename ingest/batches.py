@@ -20,7 +20,7 @@ from ingest.datasets.candles import CANDLES
 from ingest.datasets.dataset import Dataset
 from ingest.outcomes import Outcome
 from lake import Lake
-from lake.batches import append, claim
+from lake.batches import append, commit_batch
 from lake.coverage import Subject
 from lake.errors import ConflictError
 from lake.files import DataFile
@@ -105,7 +105,7 @@ def store(
         lake, {"program": program, "windows": len(outcomes)}, dict(again or {}), dict(sound or {})
     )
     commit = _retrying()
-    candles, number = commit(batch.claim, parts.get(CANDLES.name, {}))
+    candles, number = commit(batch.commit_candles, parts.get(CANDLES.name, {}))
     written = {CANDLES.name: candles} if CANDLES.name in parts else {}
     for name, came in parts.items():
         if name != CANDLES.name:
@@ -137,7 +137,7 @@ class _Batch:
     again: Mapping[Subject, Sequence[Span]]
     sound: Mapping[str, pl.Expr]
 
-    def claim(self, batch: Mapping[Subject, list[pl.DataFrame]]) -> tuple[Written, int]:
+    def commit_candles(self, batch: Mapping[Subject, list[pl.DataFrame]]) -> tuple[Written, int]:
         """Commit the candles, and return the number that their commit took."""
         base = self.lake.snapshot(CANDLES.table)
         number = base.counter(BATCH) + 1
@@ -156,7 +156,7 @@ class _Batch:
                     for _, own in by_month(numbered)
                 ]
         written.bytes = sum(file.bytes for file in files)
-        claim(self.lake, base, files, self.info)
+        commit_batch(self.lake, base, files, self.info)
         return written, number
 
     def append(

@@ -14,11 +14,10 @@ from ingest.exchange import Exchange
 from ingest.hosts import check_hosts
 from ingest.records import COINS, Instrument, LeftOut, ParsedRecords, Refused, read_records
 from lake import Lake
-from lake.batches import append, claim
+from lake.batches import append, commit_batch
 from lake.errors import ClosedDoorError, ConflictError, ExchangeError, UnreachableError
 from lake.names import remember
-from lake.origin import check_origin
-from lake.origin import claim as claim_origin
+from lake.origin import check_origin, set_origin
 from lake.table import BATCH
 from lake.tables import INSTRUMENTS, RAW_CANDLES, RECORDS
 
@@ -144,14 +143,14 @@ def _store(
     """Update the table, and return it before and after."""
     if listing.instruments:
         name, clock = origin
-        claim_origin(lake, name, program, clock)
+        set_origin(lake, name, program, clock)
     base = lake.snapshot(INSTRUMENTS)
     before = base.read()
     known = merge_known(before, listing.instruments.values(), complete=complete)
     changed = known.join(before, on=known.columns, how="anti", nulls_equal=True)
     if changed.height:
         info = {"program": program}
-        number = claim(lake, lake.snapshot(RAW_CANDLES), (), info)
+        number = commit_batch(lake, lake.snapshot(RAW_CANDLES), (), info)
         at = pl.lit(datetime.now(UTC), INSTRUMENTS.polars_schema["listed_at"])
         records = changed.with_columns(program=pl.lit(program), at=at)
         number, _ = append(lake, RECORDS, records, number, info)

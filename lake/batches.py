@@ -66,7 +66,9 @@ def check_batch(lake: Lake, batch: int) -> None:
         raise UsageError(f"There is no batch {batch}; {there}.")
 
 
-def claim(lake: Lake, base: Snapshot, rows: Collection[DataFile], info: Mapping[str, Any]) -> int:
+def commit_batch(
+    lake: Lake, base: Snapshot, rows: Collection[DataFile], info: Mapping[str, Any]
+) -> int:
     """Make rows of raw candles visible under the next number, and return it.
 
     Args:
@@ -92,8 +94,8 @@ def append(
     info: Mapping[str, Any],
     base: Snapshot | None = None,
 ) -> tuple[int, Snapshot]:
-    """Add rows to a raw table in one commit under a number from `claim`. Return the number that was
-    used, and the table after the commit, which may include later commits of other writers.
+    """Add rows to a raw table in one commit under a number from `commit_batch`. Return the number
+    that was used, and the table after the commit, with later commits of other writers.
 
     Args:
         lake: to commit to.
@@ -114,7 +116,7 @@ def append(
     # it.
     is_passed = table in RAW_CARRY and number < newest.counter(BATCH)
     if is_passed or number <= base.counter(BATCH):
-        number = claim(lake, newest, (), info)
+        number = commit_batch(lake, newest, (), info)
     file = lake.write(table, rows.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
     return number, lake.commit(base, [file], info, counters={BATCH: number})
 

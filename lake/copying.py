@@ -20,7 +20,7 @@ from lake.errors import ConflictError, DamagedError, LakeError
 from lake.files import DataFile
 from lake.fingerprint import Fingerprint, fingerprint
 from lake.guard import explained
-from lake.origin import check_origin, claim
+from lake.origin import check_origin, set_origin
 from lake.overlap import check_apart
 from lake.snapshot import Snapshot
 from lake.state import BUILD, COPIED
@@ -115,7 +115,7 @@ def copy(
     done.mended = sum(step.damaged for step in steps)
     total = sum(len(step.snapshot.files) for step in steps)
     if origin:
-        claim(target, origin, program)
+        set_origin(target, origin, program)
     for step in steps:
         _data(step, done, lambda: report(done.held + done.files, total))
         _commit(step, target, program)

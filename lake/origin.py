@@ -37,7 +37,7 @@ def check_origin(lake: Lake, origin: str) -> None:
     _check(lake, origin_of(lake), origin)
 
 
-def claim(lake: Lake, origin: str, program: str, clock: datetime | None = None) -> None:
+def set_origin(lake: Lake, origin: str, program: str, clock: datetime | None = None) -> None:
     """Record the exchange of the lake's data, before any data is written; a missing lake is
     created.
 

@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 
 import lake
 from lake import Lake
-from lake.batches import claim
+from lake.batches import commit_batch
 from lake.errors import ConflictError, LakeError, UsageError
 from lake.files import DataFile
 from lake.fingerprint import fingerprint
@@ -138,7 +138,7 @@ def test_two_that_set_one_counter_from_one_base_cannot_both_succeed(at: Lake) ->
     slow = at.snapshot(RAW_CANDLES)
     append(at, "A", candles(1, start=1))
     with pytest.raises(ConflictError):
-        claim(at, slow, [written(at, "A", candles(1, start=1))], LINEAGE)
+        commit_batch(at, slow, [written(at, "A", candles(1, start=1))], LINEAGE)
     assert held(at)["ts"].to_list() == [minute(0), minute(1)]
     at.commit(slow, [written(at, "B", candles(1))], LINEAGE, counters={"other": 1})
     assert held(at).height == 3
@@ -148,7 +148,7 @@ def test_of_two_that_make_a_table_one_has_to_start_over(at: Lake) -> None:
     slow = at.snapshot(RAW_CANDLES)
     append(at, "A", candles(1))
     with pytest.raises(ConflictError):
-        claim(at, slow, [written(at, "A", candles(1))], LINEAGE)
+        commit_batch(at, slow, [written(at, "A", candles(1))], LINEAGE)
     assert held(at).height == 1
 
 

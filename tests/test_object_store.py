@@ -26,12 +26,11 @@ from basislake.exchange.universe import Universe
 from ingest.schedule import Schedule
 from lake import Lake, files
 from lake.address import Address
-from lake.batches import claim as claim_batch
-from lake.batches import newest_batch
+from lake.batches import commit_batch, newest_batch
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
 from lake.maintenance import maintain
-from lake.origin import claim
+from lake.origin import set_origin
 from lake.spans import MINUTE
 from lake.table import BATCH
 from lake.tables import BASIS, INSTRUMENTS, RAW_CANDLES
@@ -283,7 +282,7 @@ def test_a_commit_whose_reply_is_lost_is_stored_once_and_is_no_conflict(
     old = near.snapshot(RAW_CANDLES)
     append(at, "A", candles(1, start=9))
     with pytest.raises(ConflictError):
-        claim_batch(near, old, [written(near, "A", candles(1, start=9))], LINEAGE)
+        commit_batch(near, old, [written(near, "A", candles(1, start=9))], LINEAGE)
     assert rows(at, "raw_candles").height == 4
 
 
@@ -298,14 +297,14 @@ def test_a_store_that_goes_away_in_mid_commit_leaves_the_version_before(
 
     proxy.set(lost_commits=1)
     with pytest.raises(LakeError, match="raw_candles") as caught:
-        claim_batch(near, base, [file], LINEAGE)
+        commit_batch(near, base, [file], LINEAGE)
     assert not isinstance(caught.value, ConflictError)
     assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert rows(at, "raw_candles").height == 2
     assert proxy.losses == 1
     proxy.set()
-    assert claim_batch(near, base, [file], LINEAGE) == 2
+    assert commit_batch(near, base, [file], LINEAGE) == 2
     assert rows(at, "raw_candles").height == 3
 
 
@@ -354,7 +353,7 @@ def test_a_store_that_would_replace_commits_is_refused_before_the_first(
     with pytest.raises(LakeError, match="a second commit replaces the first"):
         near.commit(near.snapshot(RAW_CANDLES), [file], LINEAGE)
     with pytest.raises(LakeError, match="Nothing was written"):
-        claim(near, "exchange", "test")
+        set_origin(near, "exchange", "test")
     assert at.snapshot(RAW_CANDLES).version is None
     assert at.snapshot(INSTRUMENTS).version is None
     proxy.set()

@@ -9,7 +9,7 @@ from basislake.asof import opened
 from basislake.output import Progress, duration, print_json, say, size
 from basislake.report.beside import Loaded
 from basislake.report.evidence import ReportEvidence, evidence
-from basislake.report.make import WrittenReport, make
+from basislake.report.make import Report, make
 from basislake.report.verify import Verified
 from basislake.report.verify import verify as verified_report
 from basislake.settings import check_exists
@@ -55,7 +55,7 @@ def report(
 
 def report_told(
     where: Lake, loaded: Loaded | None, totals: Callable[[str], None] = say
-) -> tuple[WrittenReport | None, bool]:
+) -> tuple[Report | None, bool]:
     """Make the report of a lake at its usual place, at the end of a run; `totals` gets the line
     that says where it is.
 
@@ -91,7 +91,7 @@ def _progress() -> Callable[[int, int, str], None]:
     return Progress("figures")
 
 
-def show_report(made: WrittenReport) -> None:
+def show_report(made: Report) -> None:
     """Print on stdout what was made."""
     rows = [
         ["page", made.path],

@@ -95,7 +95,7 @@ def _fields(at: Evidence) -> CheckResult:
     new, gone = sorted(seen - FIELDS_NOW - _FIELDS_BEFORE), sorted(FIELDS_NOW - always)
     if new or gone:
         parts = [f"new: {_named(new)}"] if new else []
-        return differs("; ".join([*parts, *([f"gone: {_named(gone)}"] if gone else [])]))
+        return differs("; ".join([*parts, *([f"missing: {_named(gone)}"] if gone else [])]))
     return ok(f"the {len(FIELDS_NOW)} fields of 2026")
 
 
