@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import lake
 from basislake.engines import Cluster, Engine, cluster
 from basislake.exchange_settings import ExchangeSettings
-from ingest.callers import Asked, Callers, ask
+from ingest.callers import Asked, FetchWorkers, ask
 from ingest.exchange import Exchange
 from lake import Lake
 from lake.coverage import Subject
@@ -18,7 +18,9 @@ _making = threading.Lock()
 
 
 @contextmanager
-def callers(engine: Engine, settings: ExchangeSettings, where: Lake) -> Iterator[Callers | None]:
+def callers(
+    engine: Engine, settings: ExchangeSettings, where: Lake
+) -> Iterator[FetchWorkers | None]:
     """Give those who ask, for as long as the block lasts; None for threads of this process.
 
     Args:
@@ -34,7 +36,7 @@ def callers(engine: Engine, settings: ExchangeSettings, where: Lake) -> Iterator
         yield None
         return
     with cluster(engine, threads=settings.threads) as found:
-        yield Callers(
+        yield FetchWorkers(
             found.pool,
             functools.partial(ask_from_worker, settings, where.uri),
             functools.partial(_machines, found, settings.threads, is_one=where.is_local),

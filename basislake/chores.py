@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from basislake.news import News
-from ingest.schedule import Rhythm, is_due
+from ingest.schedule import Schedule, is_due
 from lake.errors import LakeError, LoadError
 
 
@@ -34,18 +34,18 @@ class Chores:
         upkeeps: done so far.
     """
 
-    def __init__(self, work: Work, rhythm: Rhythm, news: News) -> None:
+    def __init__(self, work: Work, schedule: Schedule, news: News) -> None:
         """Take the first build, and the first upkeep, to be due.
 
         Args:
             work: to be done.
-            rhythm: how often.
+            schedule: how often.
             news: told of what fails.
         """
         self.builds = 0
         self.upkeeps = 0
         self._work = work
-        self._rhythm = rhythm
+        self._schedule = schedule
         self._news = news
         self._is_behind = True
         self._built_at: datetime | None = None
@@ -57,13 +57,13 @@ class Chores:
 
     def do(self, now: datetime) -> None:
         """Do what is due by the exchange's clock: the build first, for upkeep may take a while."""
-        rhythm = self._rhythm
-        if self._is_behind and is_due(self._built_at, now, rhythm.build_every):
+        schedule = self._schedule
+        if self._is_behind and is_due(self._built_at, now, schedule.build_every):
             self._built_at = now
             if self._is_done("build", self._work.build, "Not built or loaded"):
                 self._is_behind = False
                 self.builds += 1
-        if is_due(self._kept_at, now, rhythm.upkeep_every):
+        if is_due(self._kept_at, now, schedule.upkeep_every):
             self._kept_at = now
             if self._is_done("upkeep", self._work.upkeep, "Files not put in order"):
                 self.upkeeps += 1

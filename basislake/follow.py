@@ -26,8 +26,8 @@ from ingest.results import Finished, Result
 from ingest.runs import RunRecord
 from ingest.schedule import (
     Lag,
-    Rhythm,
-    Roll,
+    Roster,
+    Schedule,
     expired_by,
     is_due,
     lag_of,
@@ -99,7 +99,7 @@ class Follower:
         where: Lake,
         settings: ExchangeSettings,
         selection: Selection,
-        rhythm: Rhythm,
+        schedule: Schedule,
         *,
         work: Work,
         say: Callable[[str], None] = lambda _: None,
@@ -113,7 +113,7 @@ class Follower:
             where: the lake.
             settings: of the exchange.
             selection: what the flags say; the lake's scope says the rest, and may change.
-            rhythm: how often what is done.
+            schedule: how often what is done.
             work: done between rounds.
             say: told what a user should know.
             finish: called with each instrument that the first round finishes.
@@ -127,11 +127,11 @@ class Follower:
         self._where = where
         self._settings = settings
         self._selection = selection
-        self._rhythm = rhythm
+        self._schedule = schedule
         self._news = News(say)
         self._refusals = Refusals()
         self._finish = finish
-        self._chores = Chores(work, rhythm, self._news)
+        self._chores = Chores(work, schedule, self._news)
         self._clock = clock
         self._sleep = sleep
         self._record = RunRecord(
@@ -139,7 +139,7 @@ class Follower:
         )
         log = str(self._record.log) if self._record.log else None
         self.result = Followed(run=self._record.id, log=log)
-        self._roll = Roll()
+        self._roster = Roster()
         self._chosen = selection
         self._seen = datetime.min.replace(tzinfo=UTC), clock()
         self._newest: dict[str, datetime] = {}
@@ -185,7 +185,7 @@ class Follower:
         self._back()
         self._chores.do(now)
         self.result.builds, self.result.upkeeps = self._chores.builds, self._chores.upkeeps
-        wait = next_fetch(now, self._rhythm.fetch_every) - now
+        wait = next_fetch(now, self._schedule.fetch_every) - now
         return max(0.0, wait.total_seconds() - (self._clock() - seen_s))
 
     def wait(self, seconds: float) -> None:
@@ -200,12 +200,12 @@ class Follower:
                 self._record.renew(self._facts)
 
     def _discover(self, exchange: Exchange, now: datetime) -> None:
-        if not is_due(self._discovered_at, now, self._rhythm.discover_every):
+        if not is_due(self._discovered_at, now, self._schedule.discover_every):
             return
         found = discover(exchange, self._where, PROGRAM)
         if not found.failed:
             self._discovered_at = now
-        self._roll.relist(found.changed)
+        self._roster.relist(found.changed)
         self.result.new += found.new
         self._news.discovered(found)
 
@@ -213,8 +213,8 @@ class Follower:
         chosen = within(self._selection, scope_of(self._where))
         if chosen != self._chosen:
             # Somebody changed the lake's scope: what had ended may lack minutes now.
-            self._chosen, self._roll = chosen, Roll()
-        planner = Planner(self._where, chosen, now, without=self._roll.without(now))
+            self._chosen, self._roster = chosen, Roster()
+        planner = Planner(self._where, chosen, now, without=self._roster.without(now))
         known = self._where.snapshot(INSTRUMENTS).read().select("instrument", "expires_at")
         self._expired = expired_by(known, now)
         if not self._followed:
@@ -222,13 +222,13 @@ class Follower:
             self._dead = self._expired
         needs = {subject: bool(planner.plan(subject).windows) for subject in planner.wanted}
         ends = {name: at for name, at in known.iter_rows() if name in self._expired}
-        ended = self._roll.end(needs, over(planner.wanted, ends))
+        ended = self._roster.end(needs, over(planner.wanted, ends))
         if news := [
             s.name for s in ended if s.name not in self._dead and s.dataset == CANDLES.name
         ]:
             self.result.ended += len(news)
             self._news.say(f"Ended: {some(news)}, complete to the expiry.")
-        self._followed = (set(needs) | set(self._roll.resting)) - self._roll.ended
+        self._followed = (set(needs) | set(self._roster.resting)) - self._roster.ended
         asked = {subject for subject, is_needy in needs.items() if is_needy}
         if not asked:
             self._measure()
@@ -257,7 +257,7 @@ class Follower:
             TransientError: nothing was answered.
         """
         failed = result.all_failed
-        self._roll.took(asked, set(failed), self._now())
+        self._roster.took(asked, set(failed), self._now())
         if asked and failed.keys() >= asked:
             raise TransientError(f"No instrument was answered: {next(iter(failed.values()))}")
         self._news.fetched(result, self.result.lag)

@@ -14,7 +14,7 @@ from basislake.output import age, called, percent, size
 from basislake.retry import retry_arguments
 from basislake.tables import bar, console, print_commands, print_table
 from ingest.datasets import DATASETS
-from ingest.standing import Amounts, State, summed
+from ingest.standing import Amounts, Completeness, summed
 from lake.counts import counted
 from lake.coverage import IS_CANDLES
 from lake.snapshot import Snapshot
@@ -113,14 +113,14 @@ def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
     lacking = [
         DATASETS[name].words
         for name, of in found["datasets"].items()
-        if of[State.BEGUN.value] + of[State.NOT_BEGUN.value] > len(of["failed"])
+        if of[Completeness.BEGUN.value] + of[Completeness.NOT_BEGUN.value] > len(of["failed"])
     ]
     others = plan["all_calls"] - plan["calls"]
     if not rest:
         if lacking:
             yield "backfill", f"fetches {', '.join(lacking)} in {counted(others, 'call')}"
         return
-    is_old = all(row["is_open"] and row["state"] == State.BEGUN.value for row in rest)
+    is_old = all(row["is_open"] and row["state"] == Completeness.BEGUN.value for row in rest)
     verb = "run" if is_old and found["tables"]["builds"]["rows"] else "backfill"
     also = f", carry data in {others:,}" if lacking else ""
     calls = counted(plan["calls"], "call")
@@ -133,11 +133,11 @@ def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
 
 
 def _is_lacking(row: Mapping[str, Any]) -> bool:
-    return row["state"] in (State.BEGUN.value, State.NOT_BEGUN.value)
+    return row["state"] in (Completeness.BEGUN.value, Completeness.NOT_BEGUN.value)
 
 
 def _is_begun_future(row: Mapping[str, Any]) -> bool:
-    return bool(row["kind"] == "future" and row["state"] != State.NOT_BEGUN.value)
+    return bool(row["kind"] == "future" and row["state"] != Completeness.NOT_BEGUN.value)
 
 
 def _database_steps(database: Mapping[str, Any] | None) -> list[Next]:
@@ -193,9 +193,9 @@ _BAD_MINUTES = {"failed": "without an answer", "missing": "missing at the exchan
 def _others(instruments: Mapping[str, int]) -> Iterator[str]:
     """Instruments that are not complete, by how far they are."""
     for state, words in (
-        (State.CURRENT, "lacking only the newest minutes"),
-        (State.BEGUN, "begun"),
-        (State.NOT_BEGUN, "not begun"),
+        (Completeness.CURRENT, "lacking only the newest minutes"),
+        (Completeness.BEGUN, "begun"),
+        (Completeness.NOT_BEGUN, "not begun"),
     ):
         if count := instruments[state.value]:
             yield f"{count:,} {words}"

@@ -14,7 +14,7 @@ from ingest.backfill import Backfill
 from ingest.discover import Discovery, discover
 from ingest.exchange import Exchange
 from ingest.plans import Planner
-from ingest.results import Finished, Progress, Result
+from ingest.results import FetchProgress, Finished, Result
 from ingest.scope import scope_of, within
 from ingest.selection import Selection
 from lake import Lake
@@ -24,7 +24,7 @@ from transforms.rules import is_sound
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchSummary:
     """A discovery, where one was made, and the backfill after it."""
 
     discovery: Discovery | None
@@ -43,9 +43,9 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
     check: Callable[[Exchange, datetime], None] = lambda _exchange, _now: None,
     tell: Callable[[Discovery], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: Callable[[FetchProgress], None] = lambda _: None,
     finish: Callable[[Finished], None] = lambda _: None,
-) -> Fetched:
+) -> FetchSummary:
     """Backfill a selection, discovering first where asked to or where nothing is known yet.
 
     Args:
@@ -82,13 +82,13 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
             planner,
             PROGRAM,
             threads=settings.threads,
-            callers=elsewhere,
+            workers=elsewhere,
             sound=sound_rows(),
             report=report,
             finish=finish,
             tell=say,
         )
-        return Fetched(found, job.run())
+        return FetchSummary(found, job.run())
 
 
 def sound_rows() -> dict[str, pl.Expr]:
@@ -108,7 +108,7 @@ def instrument_counts(known: pl.DataFrame) -> dict[str, int]:
     return {"known": known.height, "futures": futures, "perpetuals": known.height - futures}
 
 
-def is_complete(fetched: Fetched) -> bool:
+def is_complete(fetched: FetchSummary) -> bool:
     """Whether nothing failed and nothing that could be a future was refused."""
     found = fetched.discovery
     return not fetched.backfill.all_failed and (found is None or found.is_complete)

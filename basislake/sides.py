@@ -29,7 +29,7 @@ _UNSTORED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class RuleCheck:
     """What a validation rule says of a raw candle."""
 
     rule: str
@@ -81,7 +81,7 @@ class Side:
     expires_at: datetime | None
     raw: Row | None
     candle: Row | None
-    checks: list[Check]
+    checks: list[RuleCheck]
     warnings: list[str]
     quarantined: list[str]
     coverage: list[Row]
@@ -126,10 +126,10 @@ def side_of(where: Lake, record: Row, ts: datetime) -> Side:
     )
 
 
-def _checks(raw: pl.DataFrame, record: Row) -> list[Check]:
+def _checks(raw: pl.DataFrame, record: Row) -> list[RuleCheck]:
     rules = errors(record["listed_at"], record["expires_at"])
     broken = raw.select(rule.broken.fill_null(value=False).alias(rule.name) for rule in rules)
-    return [Check(rule.name, rule.meaning, not broken[rule.name][0]) for rule in rules]
+    return [RuleCheck(rule.name, rule.meaning, not broken[rule.name][0]) for rule in rules]
 
 
 def _warnings(where: Lake, instrument: str, ts: datetime) -> list[str]:

@@ -41,13 +41,13 @@ CCXT = "ccxt==4.5.90"
 WEEKS = 60
 ROUNDS = 5
 CACHE_MB = 3_000
-# One instrument in so many is given to ccxt: its rate is steady, and of runs that take turns and
-# equally long, both meet the same disturbances.
+# One in so many instruments goes to ccxt: its rate is steady, and runs of equal length that
+# alternate meet the same disturbances.
 CCXT_ONE_IN = 4
 
-# Calls a second that the exchange permits, calls of its pool, and weeks that take some minutes.
+# Calls a second that the exchange permits, its pool in calls, and weeks that take some minutes.
 LIMITS = ((20, 100, 80), (20, 5, 80), (12, 60, 80), (12, 5, 80), (5, 25, 40))
-# By then `auto` has found the limit.
+# Time by which `auto` has found the limit.
 FOUND_S = 10
 
 SIZES = (10, 30, 100, 300, 500)
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def speed(folder: Path) -> None:
-    """Time our backfill and ccxt in turns; the exchange holds all pages ready."""
+    """Time our backfill and ccxt alternately; the exchange has all pages in its cache."""
     python = _ccxt_environment(folder / "ccxt")
     lives = folder / "lives.json"
     with exchange("--weeks", str(WEEKS), "--cache-mb", str(CACHE_MB)) as server:
@@ -86,7 +86,7 @@ def speed(folder: Path) -> None:
 
 
 def limit(folder: Path) -> None:
-    """Find what is permitted with `--rate auto`, and use it; then with the number."""
+    """Find the permitted rate with `--rate auto`, and use it; then set the rate as a number."""
     for permitted, pool, weeks in LIMITS:
         terms = ("--limit", str(permitted), "--burst", str(pool))
         with exchange("--weeks", str(weeks), *terms) as server:
@@ -131,7 +131,7 @@ def growth(folder: Path) -> None:
 
 
 def universe(folder: Path) -> None:
-    """Backfill everything by the command that a user gives."""
+    """Backfill everything by the command line."""
     with exchange("--universe", "full") as server:
         urls = ("--exchange-url", server.exchange_url, "--history-url", server.history_url)
         command = (*BASISLAKE, "backfill", "--lake", folder / "lake", *urls, "--rate", "0")
@@ -152,7 +152,7 @@ def universe(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """Some seconds of a run, and the counts at both ends."""
+    """Some seconds of a run, and the counts at their start and end."""
 
     seconds: float
     calls: int
@@ -160,7 +160,7 @@ class _Stretch:
 
 
 class _Samples:
-    """The exchange's counts in the course of a run."""
+    """The exchange's counts during a run."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -170,7 +170,7 @@ class _Samples:
         self._taken.append((time.monotonic(), self._server.counts()))
 
     def since(self, seconds: float) -> _Stretch:
-        """From so many seconds after the first call to the last call."""
+        """From some seconds after the first call to the last call."""
         begun = [(at, counts) for at, counts in self._taken if counts.calls]
         later = [(at, counts) for at, counts in begun if at - begun[0][0] >= seconds]
         last = next(s for s in later if s[1].calls == later[-1][1].calls)
@@ -193,7 +193,7 @@ def _backfill(
     most: int | None = None,
     samples: _Samples | None = None,
 ) -> Finished:
-    """Backfill into a fresh lake, in a process of its own; the lake is removed."""
+    """Backfill into a new lake, in a separate process; the lake is deleted."""
     with _scratch(folder) as scratch:
         urls = (server.exchange_url, server.history_url)
         command = (
@@ -209,7 +209,7 @@ def _backfill(
 
 
 def _ccxt_environment(folder: Path) -> Path | None:
-    """Make a virtual environment with ccxt, and return its interpreter; None where it cannot be."""
+    """Create a virtual environment with ccxt, and return its interpreter; None if that fails."""
     python = folder / "bin" / "python"
     try:
         venv.create(folder, with_pip=True)
@@ -223,7 +223,7 @@ def _ccxt_environment(folder: Path) -> Path | None:
 
 
 def _said(what: str, run: Finished) -> dict[str, Any]:
-    """Print what a run told of itself, and what it cost the exchange; return what it told."""
+    """Print the report of a run, and the exchange's effort; return the report."""
     told, counts = run.told, run.counts
     print(
         f"{what:22} {told['candles']:>10,} candles {told['calls']:>6,} pages "

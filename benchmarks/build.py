@@ -1,4 +1,4 @@
-"""Times the build on synthetic candles, beside a plain SQL join and a materialized view.
+"""Times the build on synthetic candles, compared with a plain SQL join and a materialized view.
 
     python -m benchmarks.build [speed|growth|all]
 
@@ -80,7 +80,7 @@ _VIEW_SQL = """
 
 
 def main() -> None:
-    """Run a step of ours where one is named, else print the parts asked for."""
+    """Run a step of ours if one is named, else print the selected parts."""
     chosen, *rest = sys.argv[1:] or ["all"]
     if chosen in STEPS:
         print(json.dumps(STEPS[chosen](*rest)))
@@ -153,14 +153,14 @@ def _run(step: str, folder: str, *arguments: object) -> Finished:
 
 
 def _busy_s() -> float:
-    """Seconds of processor time that all programs have taken; Linux only."""
+    """Seconds of processor time of all programs; Linux only."""
     fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
     # Without idle and iowait.
     return (sum(fields[:3]) + sum(fields[5:7])) / os.sysconf("SC_CLK_TCK")
 
 
 def _say(what: str, done: Finished, seconds: float | None = None, note: str = "") -> None:
-    """Print seconds of the work, of its process, its peak memory, and what it went through."""
+    """Print seconds of the work, of its process, its peak memory, and the amount of data."""
     taken = done.told["seconds"] if seconds is None else seconds
     counts = {k: n for k, n in done.told.items() if k in ("candles", "rows", "made")}
     sizes = ", ".join(f"{n:,} {k}" for k, n in counts.items())
@@ -189,7 +189,7 @@ def _build(folder: str, *, full: bool) -> dict[str, Any]:
 
 
 def _duckdb(folder: str) -> dict[str, Any]:
-    """No validation, no flags of its own, no digest, no order, one file, no commit."""
+    """No validation, no flags, no digest, no order, one file, no commit."""
     target = Path(folder) / "duckdb.parquet"
     start_s = time.monotonic()
     with lake.open(folder).duckdb() as connection:
@@ -235,7 +235,7 @@ def _written(target: Path, seconds: float) -> dict[str, Any]:
 
 
 def _view(folder: str) -> dict[str, Any]:
-    """Load some futures and the whole perpetual, not timed, and make the view, timed."""
+    """Load some futures and the whole perpetual, not timed, and create the view, timed."""
     names = ["BTC-PERPETUAL", *(future_name(2 * n) for n in range(VIEW_FUTURES))]
     snapshot = lake.open(folder).snapshot(CANDLES)
     with embedded(Path(folder) / "postgres") as uri, Database(uri) as database:

@@ -30,12 +30,12 @@ LATE_MINUTES = 1_000
 
 START = datetime(2019, 1, 1, 8, tzinfo=UTC)
 COINS = {"BTC": (30_000.0, 0.5), "ETH": (2_000.0, 0.05)}
-# One in so many minutes of a future trades; of a perpetual all do.
+# One in so many minutes of a future trades; a perpetual trades in all minutes.
 MINUTES_A_TRADE = 5
 # One in so many candles has a high 5 % up, which is a spike (or none has), or a low above its high,
 # which is quarantined.
 ROWS_A_SPIKE, ROWS_AN_ERROR, NEVER = 20_011, 30_011, 10**9
-# Starts of lives that follow from their number alone, spread evenly over the perpetual's.
+# Starts of lives, determined by their number alone, spread evenly over the perpetual's life.
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _PRICES = ("open", "high", "low", "close")
 
@@ -67,7 +67,7 @@ def stage(
         build = partial(_write_future, write, perpetuals, rows_a_spike)
         jobs += [pool.submit(build, *one) for one in zip(lacking, starts, strict=True)]
         files = [job.result() for job in jobs]
-    batches.claim(where, base, files, TOLD)
+    batches.commit_batch(where, base, files, TOLD)
     asked = [
         {"instrument": name, "start": s, "end": s + n * MINUTE, "status": "present"}
         for name, (s, n) in known.items()
@@ -124,7 +124,7 @@ def lives(
 
 
 def record(where: Lake, known: dict[str, tuple[datetime, int]]) -> None:
-    """Store the records of some lives."""
+    """Store the records of some instruments."""
     records = [
         {
             "instrument": name,
@@ -142,13 +142,13 @@ def record(where: Lake, known: dict[str, tuple[datetime, int]]) -> None:
         for name, (start, minutes) in known.items()
     ]
     instruments = pl.DataFrame(records, schema=INSTRUMENTS.polars_schema)
-    number = batches.claim(where, where.snapshot(RAW_CANDLES), (), TOLD)
+    number = batches.commit_batch(where, where.snapshot(RAW_CANDLES), (), TOLD)
     number, _ = batches.append(where, RECORDS, instruments.with_columns(**_WHO), number, TOLD)
     where.replace(where.snapshot(INSTRUMENTS), instruments, TOLD, {BATCH: number})
 
 
 def future_name(number: int) -> str:
-    """Return the name of a future; coins take turns."""
+    """Return the name of a future; coins alternate."""
     return f"{list(COINS)[number % len(COINS)]}-{number:03}"
 
 
@@ -158,7 +158,7 @@ def _start(number: int, minutes: int) -> datetime:
 
 
 def _drawn(rows: int, seed: int) -> pl.Series:
-    """Whole numbers from -1000 to 1000."""
+    """Integers from -1000 to 1000."""
     return pl.int_range(-1000, 1001, eager=True).sample(rows, with_replacement=True, seed=seed)
 
 

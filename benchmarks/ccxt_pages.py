@@ -1,4 +1,4 @@
-"""ccxt paginating candles, in its own environment; `backfill.py` makes that and starts this.
+"""Candle pagination by ccxt, in its own environment; `backfill.py` creates that and starts this.
 
     python ccxt_pages.py EXCHANGE_URL LIVES
 
@@ -19,14 +19,14 @@ _MINUTE_MS = 60_000
 
 
 def main() -> None:
-    """Fetch, and print what it took."""
+    """Fetch, and print the measurements."""
     url, lives = sys.argv[1:]
     client = _client(url, json.loads(Path(lives).read_text()))
     before_s, start_s = _cpu_s(), time.monotonic()
     pages = candles = 0
     for name, first, end in json.loads(Path(lives).read_text()):
         for since in range(first, end, _PAGE * _MINUTE_MS):
-            # Past the end, an expired future's candles go on, flat.
+            # After its expiry, an expired future's candles continue, flat.
             is_last = since + _PAGE * _MINUTE_MS >= end
             params = {"until": end - _MINUTE_MS} if is_last else {}
             candles += len(client.fetch_ohlcv(name, "1m", since, _PAGE, params))

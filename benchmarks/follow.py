@@ -1,11 +1,11 @@
-"""Measures what following costs beside seven years of history: rounds, builds, upkeep, the disk.
+"""Measures the cost of following with seven years of history: rounds, builds, maintenance, disk.
 
     python -m benchmarks.follow [HOURS]
 
 A lake of 150 futures of 87,500 minutes and two perpetuals of 3.5 M, built; 14 of the futures are
 still open. For some hours of the market (2 by default) each minute is committed as a round of
-`follow` commits it, and built; every fifteenth is followed by upkeep. Nothing is fetched, nothing
-waits, one process.
+`follow` commits it, and built; every fifteenth is followed by maintenance. Nothing is fetched,
+nothing waits, one process.
 """
 
 import sys
@@ -38,7 +38,7 @@ _PRICES = ("open", "high", "low", "close")
 
 
 def main() -> None:
-    """Print what each hour came to."""
+    """Print the results of each hour."""
     hours = int(sys.argv[1]) if sys.argv[1:] else 2
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _opened(where: Lake) -> list[str]:
-    """Give those that are still open, and the perpetuals, a longer life; return their names."""
+    """Extend the lives of open futures and of the perpetuals; return their names."""
     known = lives(FUTURES, still_open=OPEN)
     newest = max(start + minutes * MINUTE for start, minutes in known.values())
     last = [n for n, (start, minutes) in known.items() if start + minutes * MINUTE == newest]
@@ -63,7 +63,7 @@ def _opened(where: Lake) -> list[str]:
 
 
 def _hour(where: Lake, names: list[str], hour: int) -> None:
-    """Sixty rounds, with their builds and upkeeps."""
+    """Sixty rounds, with their builds and maintenance."""
     rounds, builds, written, upkeeps = [], [], [], []
     newest = {name: _last(where, name) for name in names}
     for minute in range(60):

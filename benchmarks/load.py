@@ -43,7 +43,8 @@ OTHERS = (
 TABLES = (FUTURES_OHLCV, FUTURES_BASIS_SPREAD, PERPETUALS_OHLCV)
 ROUNDS = 3
 SPEED_FUTURES, SPEED_PERPETUAL_MINUTES = 40, 500_000
-# Of the futures, so many go to dlt and fewer to psycopg, which would take minutes for all.
+# The number of futures that dlt loads, and the smaller one for psycopg, which takes minutes for
+# all.
 DLT_FUTURES, UPSERT_FUTURES = 20, 3
 GROWTH_FUTURES = (50, 150, 434)
 GROWTH_PERPETUAL_MINUTES = 3_500_000
@@ -65,14 +66,14 @@ def main() -> None:
 
 
 def stage(folder: Path, sizes: Sequence[int]) -> None:
-    """Make all lakes, so that later runs only measure."""
+    """Create all lakes, so that later runs only measure."""
     _staged(folder, SPEED_FUTURES, SPEED_PERPETUAL_MINUTES)
     for futures in sizes:
         _staged(folder, futures, GROWTH_PERPETUAL_MINUTES)
 
 
 def speed(folder: Path, _sizes_of_growth: Sequence[int]) -> None:
-    """Time the first load and its rivals in turns."""
+    """Time the first load and the alternatives in turns."""
     where = _staged(folder, SPEED_FUTURES, SPEED_PERPETUAL_MINUTES)
     python = _environment(folder / "others")
     rates: dict[str, list[float]] = {}
@@ -113,7 +114,7 @@ def growth(folder: Path, sizes: Sequence[int]) -> None:
 
 
 def _staged(folder: Path, futures: int, perpetual_minutes: int) -> Path:
-    """Make a lake in a folder, or find it there."""
+    """Create a lake in a folder, unless it exists."""
     where = folder / f"lake-{futures}"
     if not where.exists():
         fill(lake.open(str(where)), futures, perpetual_minutes)
@@ -121,7 +122,7 @@ def _staged(folder: Path, futures: int, perpetual_minutes: int) -> Path:
 
 
 def _load(where: Path, uri: str, *more: str, fresh: bool = True) -> dict[str, Any]:
-    """Load by the command that a user gives; into a new schema, or the one that is there."""
+    """Load by the command line; into a new schema, or the existing one."""
     if fresh:
         _execute(uri, "DROP SCHEMA IF EXISTS ours CASCADE", "CHECKPOINT")
     options = ("--lake", str(where), "--postgres", uri, "--schema", "ours", "--json", *more)
@@ -144,7 +145,7 @@ def _copied_out(uri: str) -> dict[str, str]:
 def _copy(
     uri: str, sources: dict[str, str], *, keys_first: bool, backends: int
 ) -> tuple[int, float]:
-    """Load the files into tables with our keys and indexes, by some backends at once."""
+    """Load the files into tables with our keys and indexes, over several connections at once."""
     _execute(uri, "DROP SCHEMA IF EXISTS copied CASCADE", "CREATE SCHEMA copied")
     if keys_first:
         for table in TABLES:

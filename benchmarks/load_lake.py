@@ -1,6 +1,6 @@
-"""A lake of curated tables for `load.py`, made at once: no raw candles, no build, nothing fetched.
+"""A lake of curated tables for `load.py`, written directly: no raw candles, no build, no fetching.
 
-The instruments are called and live as those of the exchange do; the prices are a random walk's.
+Names and lives of the instruments follow the exchange; the prices are a random walk.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ _LINEAGE = {"program": "benchmark"}
 
 
 def fill(lake: Lake, futures: int, perpetual_minutes: int) -> None:
-    """Make the lake hold two perpetuals, so many futures, and their basis."""
+    """Write two perpetuals, so many futures, and their basis to the lake."""
     ends = {name_of(number): _expiry(number) for number in range(futures)}
     start = _FIRST_EXPIRY - LIFE_MINUTES * MINUTE
     perpetuals = {coin: _walk(coin, start, perpetual_minutes, 1) for coin in _COINS}
@@ -47,7 +47,7 @@ def fill(lake: Lake, futures: int, perpetual_minutes: int) -> None:
 
 
 def extend(lake: Lake, minutes: int) -> None:
-    """Give the first future, as if it had not expired yet, so many minutes more."""
+    """Give the first future so many more minutes, as if it had not expired yet."""
     name, end = name_of(0), _expiry(0)
     whole = _walk(name, end - LIFE_MINUTES * MINUTE, LIFE_MINUTES + minutes, _MINUTES_A_TRADE)
     _commit(lake, {CANDLES: _write(lake, CANDLES, name, whole.tail(minutes))})
@@ -123,7 +123,7 @@ def _walk(name: str, start: datetime, rows: int, minutes_a_trade: int) -> pl.Dat
 
 
 def _basis(candles: pl.DataFrame, end: datetime) -> pl.DataFrame:
-    """Rows of `basis` beside a perpetual that is a little lower."""
+    """Rows of `basis` against a perpetual that is a little lower."""
     left = pl.lit(end) - pl.col("ts")
     perpetual = (pl.col("close") * 0.99 / _TICK).round() * _TICK
     frame = candles.select(

@@ -1,4 +1,4 @@
-"""What others do with the rows of `load.py`, run there in an environment of its own.
+"""Other loaders for the rows of `load.py`, run in a separate environment.
 
     python benchmarks/load_others.py upsert|dlt URI FOLDER
 
@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 def upsert(uri: str, files: list[Path]) -> int:
-    """Send rows to `upserted.futures_ohlcv`, which is there and empty."""
+    """Send rows to the empty table `upserted.futures_ohlcv`."""
     psycopg, parquet = import_module("psycopg"), import_module("pyarrow.parquet")
     updates = ", ".join(f"{name} = EXCLUDED.{name}" for name in COLUMNS[2:])
     sql = (
@@ -45,7 +45,7 @@ def dlt(uri: str, files: list[Path]) -> int:
     """Send rows to the dataset `dlt`."""
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     library, parquet = import_module("dlt"), import_module("pyarrow.parquet")
-    # It insists on a host and a password; libpq goes by the folder in the query all the same.
+    # It requires a host and a password; libpq uses the folder in the query nevertheless.
     credentials = import_module("dlt.destinations").postgres(
         uri.replace("postgres@/", "postgres:none@localhost:5432/")
     )
@@ -70,7 +70,7 @@ def dlt(uri: str, files: list[Path]) -> int:
 
 
 def main() -> None:
-    """Run the one that is asked for."""
+    """Run the selected one."""
     name, uri, folder = sys.argv[1:]
     files = sorted(Path(folder).glob("*.parquet"))
     start_s = time.monotonic()

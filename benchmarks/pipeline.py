@@ -24,7 +24,7 @@ WEEKS = 40
 
 
 def main() -> None:
-    """Run the pipeline once and once more, and print what it took."""
+    """Run the pipeline twice, and print the measurements."""
     weeks = int(sys.argv[1]) if len(sys.argv) > 1 else WEEKS
     print(f"{machine()}, {weeks} weeks of both coins")
     with tempfile.TemporaryDirectory() as folder, exchange("--weeks", str(weeks)) as server:

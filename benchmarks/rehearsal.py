@@ -31,7 +31,7 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the exchange has counted of candle calls.
+    """The exchange's counts of candle calls.
 
     Attributes:
         calls: received.
@@ -46,7 +46,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A simulated exchange that runs.
+    """A running simulated exchange.
 
     Attributes:
         exchange_url: base URL of `www`.
@@ -64,11 +64,11 @@ class Server:
 
     @property
     def cpu_s(self) -> float:
-        """Seconds of processor time that it has taken; 0 where the system does not tell."""
+        """Seconds of processor time that it has used; 0 if the system does not report it."""
         table = Path(f"/proc/{self.process}/stat")
         if not table.exists():
             return 0.0
-        # Past the program's name, in brackets, which may hold spaces.
+        # After the program's name, in brackets, which may contain spaces.
         fields = table.read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -78,7 +78,7 @@ class Server:
         return Counts(found["by_method"].get(_CHART, 0), found["limited"], found["cached"])
 
     def forget(self) -> None:
-        """Start the counters afresh."""
+        """Reset the counters."""
         self._counters("POST")
 
     def _counters(self, verb: str) -> dict[str, Any]:
@@ -91,16 +91,16 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A process that ended well.
+    """Measurements of a successful process.
 
     Attributes:
         told: the JSON object that it printed.
         seconds: from its start to its end.
         cpu_s: seconds of processor time, of the user and of the system, start included.
-        exchange_cpu_s: what the exchange took meanwhile.
+        exchange_cpu_s: processor time of the exchange meanwhile.
         others: the share of the machine's processors that other processes took meanwhile.
-        peak_mb: the most memory it held.
-        counts: what the exchange counted meanwhile.
+        peak_mb: its peak memory.
+        counts: of the exchange meanwhile.
     """
 
     told: dict[str, Any]
@@ -114,7 +114,7 @@ class Finished:
 
 @contextmanager
 def exchange(*options: str) -> Iterator[Server]:
-    """Run `basislake exchange` with some options, and end it at the end."""
+    """Run `basislake exchange` with some options, and stop it at the end."""
     command = [*BASISLAKE, "exchange", "--json", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -133,7 +133,7 @@ def measure(
 
     Args:
         command: program and arguments.
-        server: that it calls, if any; its counters start afresh.
+        server: that it calls, if any; its counters are reset.
         sample: called about twice a second.
 
     Raises:
@@ -155,7 +155,7 @@ def measure(
 def run(
     command: Sequence[str | Path], sample: Callable[[], object] | None = None
 ) -> tuple[dict[str, Any], resource.struct_rusage]:
-    """Run a command that prints one JSON object; return that, and what its process took.
+    """Run a command that prints one JSON object; return that, and the measurements of its process.
 
     Args:
         command: program and arguments.
@@ -194,7 +194,7 @@ def machine() -> str:
 
 
 def _busy_s() -> float:
-    """Seconds of processor time that all processes have taken; 0 where the system does not tell."""
+    """Seconds of processor time of all processes; 0 if the system does not report it."""
     fields = [int(field) for field in (_first("/proc/stat", "cpu ") or "0").split()]
     # user, nice, system; idle and iowait; irq, softirq.
     return (sum(fields[:3]) + sum(fields[5:7])) / os.sysconf("SC_CLK_TCK")

@@ -7,7 +7,7 @@
   query over all rows of basis; bytes and files
 - load: a first load into an embedded PostgreSQL, and one with nothing new
 
-Two perpetuals of 3.5 M minutes beside futures of 20,000; synthetic, nothing is fetched. One
+Two perpetuals of 3.5 M minutes and futures of 20,000; synthetic, nothing is fetched. One
 lake grows from size to size; `load` wants one that `lake` left in the folder. Each step is a
 process of its own. Results are kept in RESULTS.md.
 """
@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks.rehearsal import BASISLAKE, Finished, machine, measure
 
 SIZES = (200, 500, 1_000, 2_000)
-# How a step is told, and its name in `scale_steps`.
+# Title of each step, and its name in `scale_steps`.
 STEPS = (
     ("plan", "plan"),
     ("build, everything", "build, all"),

@@ -1,4 +1,4 @@
-"""The steps that `scale.py` times, each run as a process of its own; see there."""
+"""The steps that `scale.py` times, each in a separate process; see there."""
 
 import json
 import sys
@@ -46,13 +46,13 @@ _PAGES_A_BATCH = BATCH_ROWS // MINUTES.longest
 
 
 def main() -> None:
-    """Run one step on the lake in a folder, and print what it told as JSON."""
+    """Run one step on the lake in a folder, and print its result as JSON."""
     step, folder, futures = sys.argv[1:]
     print(json.dumps(STEPS[step](lake.open(folder), int(futures))))
 
 
 def _commit(where: Lake, futures: int) -> dict[str, Any]:
-    """Commit in a backfill's batches what the lake lacks; only the commits are timed."""
+    """Commit missing candles in a backfill's batches; only the commits are timed."""
     held = set(where.snapshot(RAW_CANDLES).by_partition())
     known = lives(futures, LIFE_MINUTES)
     record(where, known)
@@ -67,7 +67,7 @@ def _commit(where: Lake, futures: int) -> dict[str, Any]:
 
 
 def _pages(known: dict[str, Any], held: set[str]) -> Iterator[Outcome]:
-    """Answers of 5,000 candles, in the order a backfill asks for them."""
+    """Answers of 5,000 candles, in the order of a backfill."""
     perpetuals = {coin: perpetual(coin, ROWS_A_SPIKE) for coin in COINS}
     for number, name in enumerate(known):
         if name in held:
@@ -123,7 +123,7 @@ def _status(where: Lake, _futures: int) -> dict[str, Any]:
 
 
 def _open(where: Lake, _futures: int) -> dict[str, Any]:
-    """Open the lake in DuckDB, with a view per table, and ask nothing."""
+    """Open the lake in DuckDB, with a view per table, without a query."""
     start_s = time.monotonic()
     where.duckdb().close()
     return {"seconds": time.monotonic() - start_s}
@@ -135,7 +135,7 @@ def _query(where: Lake, _futures: int) -> dict[str, Any]:
 
 
 def _size(where: Lake, _futures: int) -> dict[str, Any]:
-    """What is on disk: of data files that the newest versions name, of logs, and all files."""
+    """Sizes on disk: of data files of the newest versions, of logs, and of all files."""
     snapshots = where.snapshots()
     files = [path for path in Path(where.uri).rglob("*") if path.is_file()]
     tables = {

@@ -18,13 +18,13 @@ import polars as pl
 from lake.table import BATCH
 from lake.tables import RAW_CANDLES
 from tests.spiked import Market, market, planted
-from transforms.levels import CAP, FLOOR, beside_perpetual, with_previous
+from transforms.levels import CAP, FLOOR, with_perpetual_prices, with_previous
 
 DAYS = 40
 SEEDS = (1, 2, 3, 4)
 SHARES = (1.0, 0.1, 0.01)
 SIZES = (1.01, 1.02, 1.03, 1.05, 1.08, 1.1, 1.2, 1.3, 1.4, 1.5)
-# Planted in an instrument for each size, at minutes drawn anew.
+# Planted in an instrument for each size, at minutes drawn again each time.
 PLANTED = 50
 # At most one row in so many has a spike.
 ROWS_A_SPIKE = 20
@@ -94,14 +94,14 @@ def _say_flagged(what: str, markets: Iterable[Market]) -> None:
 
 
 def _say_residuals(recorded: Market) -> None:
-    """How far good candles are out from the median of their prints, in per cent."""
+    """Distance of good candles from the median of their prints, in per cent."""
     perpetual = recorded.sound("BTC-PERPETUAL")
     out: list[pl.Series] = []
     for name, expires_at in recorded.expiries.items():
         if expires_at is None:
             continue
         rows = with_previous(recorded.sound(name)).filter("is_print")
-        beside = beside_perpetual(rows, perpetual)
+        beside = with_perpetual_prices(rows, perpetual)
         usual = (pl.col("close") / pl.col("perpetual_close")).log()
         usual = usual.rolling_median(101, min_samples=1, center=True)
         for side, sign in (("high", 1), ("low", -1)):

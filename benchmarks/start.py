@@ -37,14 +37,14 @@ Case = tuple[str, Sequence[str], Mapping[str, str]]
 
 
 class Times(NamedTuple):
-    """What one run of a command took."""
+    """Times of one run of a command."""
 
     wall_s: float
     cpu_s: float
 
 
 def main() -> None:
-    """Print the times of each command, and of the other checkout where one is given."""
+    """Print the times of each command, and of the other checkout if one is given."""
     checkouts = [HERE, *(Path(given).absolute() for given in sys.argv[1:2])]
     print(machine())
     with tempfile.TemporaryDirectory() as folder:

@@ -31,7 +31,7 @@ from lake import Lake
 from lake.maintenance import maintain
 from lake.spans import MINUTE, Span
 from lake.tables import RAW, TABLES
-from lake.transaction import mark
+from lake.transaction import set_properties
 
 NAMES = [*(f"{coin}-PERPETUAL" for coin in COINS), *map(future_name, range(14))]
 ROUNDS_AN_UPKEEP = 15
@@ -50,7 +50,7 @@ class Size(NamedTuple):
 
 
 def main() -> None:
-    """Print what each day came to, and the year."""
+    """Print the results of each day, and of the year."""
     rounds, days = (int(given) for given in [*sys.argv[1:], *("240", "4")[len(sys.argv) - 1 :]])
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
@@ -82,11 +82,11 @@ def main() -> None:
 
 
 def _keep(where: Lake, seconds: float) -> None:
-    """Set the retention to what a day takes here."""
+    """Set the retention to the duration of a day here."""
     kept = f"interval {max(1, round(seconds))} seconds"
     for table in TABLES.values():
         names = ("delta.deletedFileRetentionDuration", "delta.logRetentionDuration")
-        mark(where.snapshot(table), dict.fromkeys(names, kept), TOLD)
+        set_properties(where.snapshot(table), dict.fromkeys(names, kept), TOLD)
 
 
 def _outcome(name: str, minute: int) -> Outcome:

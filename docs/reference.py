@@ -51,7 +51,7 @@ A flag overrides the environment, the environment overrides the default. There i
 
 _OTHER_SETTINGS = f"""\
 | `{SETTING}` | | `.machine` in the lake | \
-Folder where this machine keeps locks and the rate limit of each lake, and remembers rates; \
+Folder for this machine's locks and rate limit of each lake, and for rates that it found; \
 see [operations.md](operations.md) |
 | `NO_COLOR` | | | Any value: no colours and no other styles |
 

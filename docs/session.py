@@ -1,7 +1,7 @@
 """Makes session.svg, the terminal of the README: `python -m docs.session`.
 
-The commands really run, one after the other, on a terminal of their own in an empty folder. Nothing
-of what they write is changed, but that the folder is written as `~`.
+The commands really run, one after the other, on a terminal in an empty folder. Their output is
+unchanged, except that the folder is shown as `~`.
 """
 
 import os
@@ -20,7 +20,7 @@ from rich.text import Text
 COMMANDS = ("basislake demo", "basislake status --lake demo-lake")
 COLUMNS = 112
 PICTURE = Path(__file__).parent / "session.svg"
-# Fonts would be fetched from the network; every system has one of its own.
+# Fonts would be fetched from the network; every system has its own.
 _FONTS = re.compile(r"@font-face \{\{.*?\}\}\s*", re.DOTALL)
 _REWRITTEN = re.compile(r"\r\x1b\[K")
 

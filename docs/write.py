@@ -1,4 +1,4 @@
-"""Writes the pages of this folder that follow from declarations: `make docs`."""
+"""Writes the generated pages of this folder from the declarations: `make docs`."""
 
 import re
 from collections.abc import Iterator

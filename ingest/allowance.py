@@ -1,4 +1,4 @@
-"""What the exchange publishes of its rate limit, and what the user allows of that."""
+"""The exchange's published rate limits, and the rate that the user permits."""
 
 import math
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ Rate = float | Literal["auto"]
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What the exchange publishes of one kind of calls (docs.deribit.com, Rate Limits).
+    """The published limit of one kind of calls (docs.deribit.com, Rate Limits).
 
     Attributes:
         cost: credits a call.
-        pool: the most credits that can be saved up.
+        pool: the most credits that can be saved.
         refill: credits a second.
     """
 
@@ -25,12 +25,12 @@ class Allowance:
 
     @property
     def calls_per_second(self) -> float:
-        """What the refill pays for."""
+        """The rate that the refill permits."""
         return self.refill / self.cost
 
     @property
     def burst_s(self) -> float:
-        """How far calls may run ahead of the refill where the pool is full, in seconds of it."""
+        """How far calls may run ahead of the refill when the pool is full, in seconds of refill."""
         return (self.pool - self.cost) / self.refill
 
 
@@ -40,11 +40,11 @@ LISTS = Allowance(cost=10_000, pool=500_000, refill=10_000)
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the user allows.
+    """The user's limit.
 
     Attributes:
         most: calls a second, infinite without a limit.
-        is_auto: the rate rises to that from a lower one.
+        is_auto: whether the rate starts lower and rises to `most`.
     """
 
     most: float

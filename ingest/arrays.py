@@ -1,8 +1,8 @@
-"""The seven arrays of a candle reply, from JSON to columns; pure.
+"""Parses the seven arrays of a candle reply from JSON to columns; pure.
 
-A full page is some 300 kB. Polars parses it without the interpreter's lock and makes no object of a
-cell, so threads parse side by side; but it is kinder than we are. So `at_once` takes only what is
-evidently a plain page, and leaves everything else to `one_by_one`, which refuses with a reason.
+A full page is some 300 kB. Polars parses it without the interpreter's lock and creates no object
+for a cell, so threads parse in parallel; but it accepts more than we do. So `at_once` accepts only
+plain pages, and leaves everything else to `one_by_one`, which refuses with a reason.
 """
 
 import math
@@ -21,7 +21,7 @@ _ARRAYS = (_TICKS, *CELLS)
 _OK, _NO_DATA = "ok", "no_data"
 _NUMBERS = frozenset({int, float, type(None)})
 
-# Smaller replies cost little either way.
+# For smaller replies both ways cost little.
 _LEAST_BYTES = 16_384
 _FLOATS = pl.List(pl.Float64)
 _BESIDE = ("usOut", "testnet")
@@ -32,9 +32,9 @@ _REPLY = pl.Struct(
     }
 )
 
-# What Polars would take in a way of its own: a boolean for a number, a number for an array of one,
-# the first of two values of one name, a name behind an escape. And an error comes before a result.
-# A plain page has no backslash, and no other marks but each of its names once, two braces, seven
+# Polars would read these in its own way: a boolean as a number, a number as an array of one, the
+# first of two values of one name, a name behind an escape. An error also comes before a result.
+# A plain page has no backslash, and no other marks except each of its names once, two braces, seven
 # brackets, and one boolean.
 _NAMES = ("result", "status", *_ARRAYS)
 _MARKS = "|".join([r"[\[{]", "true", "false", *(f'"{n}"' for n in (*_NAMES, *_BESIDE, "error"))])
@@ -51,7 +51,7 @@ class Plain:
 
     Attributes:
         columns: at least two rows, all finite or null.
-        us_out: the exchange's clock, microseconds since 1970, None where the reply does not say.
+        us_out: the exchange's clock, microseconds since 1970, None if the reply has none.
     """
 
     columns: Columns
@@ -59,7 +59,7 @@ class Plain:
 
 
 def at_once(body: bytes) -> Plain | None:
-    """Return the columns of a reply that is evidently a plain page, None for any other.
+    """Return the columns of a reply if it is a plain page, else None.
 
     Args:
         body: of a reply with HTTP status 200.
@@ -76,7 +76,7 @@ def at_once(body: bytes) -> Plain | None:
         return None
     beside = reply["usOut"].count() + 2 * reply["testnet"].count()
     result = reply["result"].struct.unnest()
-    # A column of one row would be repeated beside longer ones.
+    # Polars would repeat a column of one row next to longer ones.
     lengths = set(result.select(pl.col(_ARRAYS).list.len()).row(0))
     is_whole = len(lengths) == 1 and lengths.isdisjoint({None, 0, 1})
     if marks != _LEAST_MARKS + beside or not is_whole or result["status"][0] != _OK:
@@ -86,14 +86,14 @@ def at_once(body: bytes) -> Plain | None:
 
 
 def one_by_one(result: object) -> Columns:
-    """Return the columns of a result of `get_tradingview_chart_data`, each cell looked at.
+    """Return the columns of a result of `get_tradingview_chart_data` after checking each cell.
 
     Args:
-        result: as JSON gives it.
+        result: as parsed from JSON.
 
     Raises:
-        TransientError: it is not a status and seven arrays of one length, of finite numbers or
-            nulls.
+        TransientError: the result is not a status and seven arrays of one length, of finite
+            numbers or nulls.
     """
     if not isinstance(result, dict):
         raise TransientError("The exchange's reply holds no candle arrays.")
@@ -111,13 +111,13 @@ def _array(name: str, array: object) -> list[Any]:
     if not isinstance(array, list):
         raise TransientError(f"The exchange's reply holds no array {name!r}.")
     if not set(map(type, array)) <= _NUMBERS:
-        raise TransientError(f"The exchange's array {name!r} holds a cell that is no number.")
+        raise TransientError(f"The exchange's array {name!r} holds a cell that is not a number.")
     return array
 
 
 def _column(name: str, array: list[Any]) -> pl.Series:
     column = pl.Series(name, array, dtype=pl.Float64)
-    # A sum is finite only of finite cells, and quicker to look at.
+    # A sum is finite only if all cells are, and quicker to check.
     if not (math.isfinite(column.sum()) or column.is_finite().all()):
-        raise TransientError(f"The exchange's array {name!r} holds a number too large to hold.")
+        raise TransientError(f"The exchange's array {name!r} holds a number too large to store.")
     return column

@@ -1,7 +1,7 @@
-"""Rows of `asks`: what was asked and answered; and their fold, the table `coverage`.
+"""Rows of `asks`, which record requests and answers, and the table `coverage` computed from them.
 
-`coverage` is the fold up to a batch, so the many rows that say `present` need not be read again;
-those that say otherwise are few.
+`coverage` summarises `asks` up to a batch, so the many rows with status `present` need not be read
+again; rows with another status are few.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,12 +24,12 @@ _IS_PRESENT = pl.col("status") == PRESENT
 def rows_of(
     outcomes: Iterable[Outcome], program: str, run: str | None, at: datetime
 ) -> pl.DataFrame:
-    """Return what some windows came to as rows of `asks`, without their batch; pure.
+    """Return the outcomes of windows as rows of `asks`, without their batch; pure.
 
     Args:
         outcomes: of the windows.
         program: name and version.
-        run: that asked.
+        run: name of the run that requested them.
         at: now, UTC.
     """
     schema = pl.Schema({n: t for n, t in ASKS.polars_schema.items() if n != BATCH})
@@ -63,8 +63,7 @@ def _intervals(outcome: Outcome) -> Iterator[dict[str, Any]]:
 
 
 def coverage_of(lake: Lake) -> tuple[dict[Subject, Coverage], bool]:
-    """Return what is known of all that was asked for, and whether the table `coverage` holds all of
-    it.
+    """Return the coverage of all requests, and whether the table `coverage` is up to date.
 
     Raises:
         LakeError: the lake cannot be read.
@@ -75,10 +74,10 @@ def coverage_of(lake: Lake) -> tuple[dict[Subject, Coverage], bool]:
 
 
 def update(lake: Lake, program: str) -> Snapshot | None:
-    """Bring `coverage` up to date with `asks`, and return the table; None where it was.
+    """Bring `coverage` up to date with `asks`, and return the table; None if it already was.
 
     Raises:
-        ConflictError: another writer did so meanwhile.
+        ConflictError: another writer did the same meanwhile.
         LakeError: the lake cannot be read or written.
     """
     base, asks = lake.snapshot(COVERAGE), lake.snapshot(ASKS)
@@ -96,8 +95,8 @@ def update(lake: Lake, program: str) -> Snapshot | None:
 def _folded(
     asks: Snapshot, known: int, rows: pl.DataFrame, *is_its: pl.Expr
 ) -> dict[Subject, Coverage]:
-    """The coverage by some rows of `asks`, where rows of `coverage` hold what is present up to a
-    batch.
+    """The coverage from some rows of `asks` and from rows of `coverage` with everything present up
+    to a batch.
     """
     lacking = asks.read(~_IS_PRESENT, *is_its)
     return coverages(pl.concat([lacking, asks.since(known, _IS_PRESENT, *is_its)]), rows)

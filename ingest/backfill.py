@@ -1,10 +1,10 @@
-"""The backfill: asks for what the lake lacks with some callers, and commits in batches.
+"""The backfill: fetches what the lake lacks with parallel workers, and commits it in batches.
 
-Answers are fetched and read by threads of this process, or by other machines; they are gathered by
-the calling thread and committed by one more. So the exchange is kept busy while a batch is written,
+Workers, which are threads of this process or other machines, fetch and parse answers. The calling
+thread collects them, and another thread commits them. So calls continue while a batch is written,
 and the last commit follows the last answer.
-Killed at any moment it loses at most what was under way or not committed: a fifth of the windows,
-or one; of a round of a longer run 256, where those are more.
+A kill at any moment loses at most the calls in flight and the uncommitted windows: at most a fifth
+of the windows, or one; in a round of a longer run at most 256, if that is more.
 """
 
 import math
@@ -18,8 +18,8 @@ import polars as pl
 
 from ingest import defaults
 from ingest.batches import catch_up
-from ingest.callers import Callers, threads_here
-from ingest.claims import Claims
+from ingest.callers import FetchWorkers, threads_here
+from ingest.claims import SubjectLocks
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.exchange import Exchange
@@ -28,7 +28,7 @@ from ingest.jobs import Job
 from ingest.outcomes import Outcome
 from ingest.pace import mean_rate
 from ingest.plans import Planner, plan_figures
-from ingest.results import DatasetCounts, Failure, Finished, Progress, Result
+from ingest.results import DatasetCounts, Failure, FetchProgress, Finished, Result
 from ingest.runs import RunRecord
 from ingest.saver import Saved, Saver
 from ingest.summary import completeness, rows, selected
@@ -37,33 +37,33 @@ from lake import Lake
 from lake.counts import counted
 from lake.coverage import Subject
 from lake.errors import ClosedDoorError, LakeError
-from lake.origin import claim
+from lake.origin import set_origin
 from lake.spans import common
 from lake.steps import STEPS
 
-# After so many windows in a row without an answer, of more than so many instruments, the exchange
-# is taken to be away.
+# After this many windows in a row without an answer, of more than this many instruments, the
+# exchange counts as unreachable.
 _AWAY_AFTER_WINDOWS = 20
 _AWAY_AFTER_INSTRUMENTS = 2
 
-# A killed process loses the answers that were not committed: at most this part of the windows.
+# A killed process loses uncommitted answers: at most this part of the windows.
 _MOST_AT_RISK = 1 / 5
 
-# A round of a longer run commits once where it has at most so many windows.
+# A round of a longer run makes one commit if it has at most this many windows.
 _ROUND_WINDOWS = 256
 
-# An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
+# Ctrl-C would not interrupt an endless wait once Polars has set its own signal handler.
 _POLL_S = 0.2
 
-# The state of a run that something ended; of any other `failed`.
+# State of a run by the exception that ended it; for other exceptions `failed`.
 _ENDS = {KeyboardInterrupt: "interrupted", ClosedDoorError: "refused"}
 
 
 class Backfill:
-    """One run over what is planned.
+    """One run over all plans of a planner.
 
     Attributes:
-        result: what it did so far.
+        result: of the run so far.
     """
 
     def __init__(  # noqa: PLR0913  (each is a wish of its own, all but the first four by keyword)
@@ -75,33 +75,33 @@ class Backfill:
         *,
         part_of: RunRecord | None = None,
         threads: int = defaults.THREADS,
-        callers: Callers | None = None,
+        workers: FetchWorkers | None = None,
         sound: Mapping[str, pl.Expr] | None = None,
-        report: Callable[[Progress], None] = lambda _: None,
+        report: Callable[[FetchProgress], None] = lambda _: None,
         finish: Callable[[Finished], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Line up what is planned; nothing is called or written.
+        """Prepare the run; nothing is called or written.
 
         Args:
             lake: to write rows and coverage to.
-            exchange: to ask.
-            planner: of what the lake needs.
+            exchange: to call.
+            planner: plans what the lake needs.
             program: name and version, for the lineage of commits.
-            part_of: the record of a longer run that this is a round of. A round keeps and ends no
-                record of its own and notes failures only, makes one commit where its windows are
-                few, and leaves to other runs what they work on.
-            threads: of this process that ask; calls under way at once.
-            callers: who ask in their place.
-            sound: by dataset, whether a row that was asked for again on purpose may take the place
-                of the stored one; none may by default.
-            report: told of progress, from the calling thread.
-            finish: called with each subject that calls were made for, when the last of its
-                answers is committed or it failed; from the calling thread.
-            tell: told what else a user should know, from the calling thread.
-            clock: seconds, never going back.
+            part_of: the record of a longer run of which this is a round. A round writes no record
+                of its own and logs failures only, makes one commit if its windows are few, and
+                skips subjects that other runs have locked.
+            threads: of this process that fetch; calls in flight at once.
+            workers: fetch workers to use instead of threads.
+            sound: by dataset, whether a row of a requested repeat may replace the stored one; by
+                default none may.
+            report: called with progress, from the calling thread.
+            finish: called with each subject that was called for, when the last of its answers is
+                committed or it failed; from the calling thread.
+            tell: called with further messages for the user, from the calling thread.
+            clock: monotonic seconds.
             sleep: waits for some seconds.
         """
         self._lake = lake
@@ -113,16 +113,16 @@ class Backfill:
         self._clock = clock
         self._sleep = sleep
         self._start_s = clock()
-        self._claims = Claims(lake.machine_folder / "claims")
-        self._work = Worklist(planner, self._claims)
+        self._locks = SubjectLocks(lake.machine_folder / "claims")
+        self._work = Worklist(planner, self._locks)
         self._planner = planner
         plans = [planner.plan(subject) for subject in planner.wanted]
-        self._callers = callers or threads_here(exchange, threads)
-        machines = len(self._callers.machines())
+        self._workers = workers or threads_here(exchange, threads)
+        machines = len(self._workers.machines())
         figures = plan_figures(plans, exchange.expected_calls_per_second * machines)
         self.result = _begun(figures, planner)
         windows = figures["all_windows"]
-        self._fetcher = Fetcher(exchange, self._callers)
+        self._fetcher = Fetcher(exchange, self._workers)
         least = _ROUND_WINDOWS if part_of else 1
         self._part_of = part_of
         self._saver = Saver(lake, program, windows, clock, least=least, sound=sound)
@@ -130,23 +130,23 @@ class Backfill:
         self._done = self._candles = self._rows = 0
         self._silent: list[Subject] = []
         self._is_waiting = False
-        self._reason = "the run ended before they were asked"
+        self._reason = "the run ended before they were requested"
 
     def run(self) -> Result:
         """Fetch and commit.
 
-        Whatever ends the run, what was answered until then is committed first; a later run takes up
+        Whatever ends the run, the answers so far are committed first; a later run continues
         from there.
 
         Raises:
-            ClosedDoorError: the exchange refuses all calls; what came before is saved.
-            UsageError: the lake holds another exchange's market; nothing was asked.
-            LakeError: the lake cannot be written; it holds what was committed before.
-            Exception: whatever the callers' pool raises where it is lost; what came before is
+            ClosedDoorError: the exchange refuses all calls; earlier answers are saved.
+            UsageError: the lake holds data of another exchange; nothing was called.
+            LakeError: the lake cannot be written; earlier commits stay.
+            Exception: whatever the workers' pool raises if it is lost; earlier answers are
                 saved.
         """
         if self._planner.wanted:
-            claim(self._lake, self._exchange.name, self._program)
+            set_origin(self._lake, self._exchange.name, self._program)
         if not self._planner.is_current:
             catch_up(self._lake, self._program)
         record = self._part_of or RunRecord(self._lake, self._program, self.result.plan)
@@ -168,7 +168,7 @@ class Backfill:
         finally:
             self._fetcher.close()
             self._saver.close()
-            self._claims.release_all()
+            self._locks.release_all()
             self._count()
             if self._part_of is None:
                 record.end(state, self._facts())
@@ -187,7 +187,7 @@ class Backfill:
             self._settle(record, self._saver.poll(0.0 if self._fetcher.under_way else _POLL_S))
             record.renew(self._facts)
         self._settle(record, self._saver.flush())
-        # What is still open was given up.
+        # Windows still open were abandoned.
         for job in self._work.begun:
             self._conclude(record, job)
         left = set(self.result.all_left)
@@ -215,20 +215,20 @@ class Backfill:
         self._candles += outcome.rows if job.subject.dataset == CANDLES.name else 0
         total = self._done + self._fetcher.under_way + self._work.left
         self._rows += outcome.rows
-        self._report(Progress(self._done, total, self._rows, outcome.subject))
+        self._report(FetchProgress(self._done, total, self._rows, outcome.subject))
         self._silent = [*self._silent, job.subject] if outcome.is_silent else []
         is_more_than_one = len({s.name for s in self._silent}) >= _AWAY_AFTER_INSTRUMENTS
         if len(self._silent) >= _AWAY_AFTER_WINDOWS and is_more_than_one:
-            self._reason = f"not asked, as the exchange answers nothing any more: {outcome.error}"
+            self._reason = f"not requested, as the exchange stopped answering: {outcome.error}"
             self._work.drop()
 
     def _wait_for_others(self, record: RunRecord) -> None:
-        """Save all, so that nobody waits for us, and see whether the others are done."""
+        """Save everything, so that no run waits for this one, and check on the other runs."""
         self._settle(record, self._saver.flush())
         if not self._is_waiting:
             self._is_waiting = True
             shown = ", ".join(map(str, self._work.elsewhere[:3]))
-            self._tell(f"Waiting for another backfill of this lake, which works on {shown}.")
+            self._tell(f"Waiting for another backfill of this lake, which is fetching {shown}.")
         self._sleep(_POLL_S)
         self._work.look_again()
 
@@ -241,8 +241,8 @@ class Backfill:
             self._tell_end()
 
     def _tell_end(self, dropped: int = 0) -> None:
-        """Say what is saved, and of how many windows what came is not; `dropped` were not handed to
-        the saver.
+        """Log what is saved, and for how many windows the answers are lost; `dropped` windows never
+        reached the saver.
         """
         self._count()
         given_up = self._fetcher.under_way
@@ -250,7 +250,7 @@ class Backfill:
         chosen = selected(self.result)
         parts = [rows(dataset, self.result.written(dataset.name)) for dataset, _ in chosen]
         written = ", ".join(parts) or "nothing"
-        saved = f"saved as new: {written}, all that came"
+        saved = f"saved as new: {written}, everything that arrived"
         if lost:
             saved = (
                 f"saved as new: {written}; those of {counted(lost, 'more window')} may not be, and "
@@ -258,12 +258,12 @@ class Backfill:
             )
         self._tell(
             f"Stopped after {counted(self.result.all_calls, 'call')}"
-            f"{f' and {given_up} given up' if given_up else ''}; {saved}"
+            f"{f' and {given_up} abandoned' if given_up else ''}; {saved}"
             f"{''.join(f'; {completeness(*one)}' for one in chosen)}."
         )
 
     def _settle(self, record: RunRecord, saved: list[Saved]) -> None:
-        """Take note of what was committed, and conclude the subjects that are all saved."""
+        """Record the commits, and conclude the subjects whose answers are all saved."""
         for job in self._work.take_idle():
             self._conclude(record, job)
         for batch in saved:
@@ -277,7 +277,7 @@ class Backfill:
                     self._conclude(record, job)
 
     def _conclude(self, record: RunRecord, job: Job) -> None:
-        """Say what became of a subject, in the result and in the log."""
+        """Record the outcome of a subject in the result and in the log."""
         subject, steps = job.subject, STEPS[job.subject.dataset]
         counts = self.result.of(subject.dataset)
         missing = steps.count(common(job.plan.wanted, job.coverage.missing()))
@@ -311,7 +311,7 @@ class Backfill:
             record.tell(subject.name, status, figures)
 
     def _count(self) -> None:
-        """Sum up the calls so far."""
+        """Sum the calls so far."""
         for name, counts in self.result.by_dataset():
             jobs = [job for job in self._work.jobs.values() if job.subject.dataset == name]
             counts.calls = sum(job.tally.calls for job in jobs)
@@ -323,14 +323,14 @@ class Backfill:
 
     @property
     def _calls_per_second(self) -> float:
-        """What is allowed now, where other machines are allowed what this one is."""
-        return self._exchange.calls_per_second * len(self._callers.machines())
+        """The current rate; machines are assumed to have the rate of this one."""
+        return self._exchange.calls_per_second * len(self._workers.machines())
 
     def _facts(self) -> dict[str, Any]:
-        """What the record of the run says now."""
+        """The current facts for the record of the run."""
         self._count()
         seconds = self.result.seconds
-        most = self._exchange.most_calls_per_second * len(self._callers.machines())
+        most = self._exchange.most_calls_per_second * len(self._workers.machines())
         left = self._work.left + self._fetcher.under_way
         windows_per_second = self._done / seconds if seconds else 0.0
         facts = asdict(self.result)
@@ -348,7 +348,7 @@ class Backfill:
 
 
 def _begun(figures: Mapping[str, Any], planner: Planner) -> Result:
-    """The result of a backfill that has not begun."""
+    """The result of a backfill at its start."""
     counts = Counter(subject.dataset for subject in planner.wanted)
     candles = counts.pop(CANDLES.name, 0)
     others = {name: DatasetCounts(instruments=count) for name, count in counts.items()}

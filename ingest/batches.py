@@ -1,8 +1,8 @@
-"""Batches of answers into the lake: the rows, then what was asked for them, then coverage.
+"""Commits batches of answers to the lake: the rows, then rows of `asks`, then coverage.
 
-The commit of candles claims the batch's number, also where it has none; rows of other datasets
-follow under it, each dataset's in a commit of its own. A kill between two commits leaves rows that
-nobody is known to have asked for: they are asked for again, and what is stored is not stored twice.
+The commit of candles takes the batch's number, even without candles; rows of other datasets follow
+under that number, each dataset in its own commit. A kill between two commits leaves rows without
+a record in `asks`: they are fetched again, and stored rows are not stored twice.
 """
 
 import threading
@@ -20,7 +20,7 @@ from ingest.datasets.candles import CANDLES
 from ingest.datasets.dataset import Dataset
 from ingest.outcomes import Outcome
 from lake import Lake
-from lake.batches import append, claim
+from lake.batches import append, commit_batch
 from lake.coverage import Subject
 from lake.errors import ConflictError
 from lake.files import DataFile
@@ -30,23 +30,23 @@ from lake.spans import MINUTE, Span, merge
 from lake.table import BATCH
 from lake.tables import ASKS
 
-# Another writer on the same lake makes a commit start over, and so does Ctrl-C; each time one of
+# Another writer on the same lake makes a commit restart, and so does Ctrl-C; each time one of
 # them makes progress.
 _COMMIT_TRIES = 50
 _LONGEST_WAIT_S = 0.5
 
-# No row is sound: nothing is replaced.
+# No row is sound: none is replaced.
 _NEVER = pl.lit(value=False)
 
 
 @dataclass(slots=True)
 class Written:
-    """What became of the rows of a dataset in one batch.
+    """What one batch did with the rows of a dataset.
 
     Attributes:
         rows: new to the lake.
-        replaced: that took the place of stored ones, asked for again on purpose.
-        differing: that came with other values than stored; the stored ones were kept.
+        replaced: rows that replaced stored ones, as a repeat was requested.
+        differing: rows with other values than stored ones; the stored ones were kept.
         bytes: of the files written.
     """
 
@@ -58,11 +58,11 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What committing a batch came to.
+    """Result of committing a batch.
 
     Attributes:
         written: by dataset, of those in the batch.
-        asks_version: of the table `asks` after it, None where it did not change.
+        asks_version: of the table `asks` after it, None if it did not change.
     """
 
     written: Mapping[str, Written] = field(default_factory=dict)
@@ -79,22 +79,22 @@ def store(
     sound: Mapping[str, pl.Expr] | None = None,
     now: Callable[[], datetime] = clock_now,
 ) -> Stored:
-    """Commit some outcomes under the next number.
+    """Commit outcomes under the next number.
 
-    Where a stored row's step was asked for again on purpose, a sound one that differs counts from
-    this batch on; the stored one stays, and counts as of earlier batches.
+    If a repeat of a stored row's step was requested and a sound row differs, it counts from this
+    batch on; the stored one stays, and counts as of earlier batches.
 
     Args:
         lake: to commit to.
-        outcomes: in the order they came.
+        outcomes: in order of arrival.
         program: name and version.
-        run: that asked.
-        again: steps that were asked for again on purpose, by subject.
-        sound: by dataset, whether a row may take the place of a stored one; none may by default.
+        run: name of the run that requested them.
+        again: steps whose repeat was requested, by subject.
+        sound: by dataset, whether a row may replace a stored one; none may by default.
         now: this machine's clock, UTC.
 
     Raises:
-        LakeError: the lake cannot be written; it holds what earlier batches committed.
+        LakeError: the lake cannot be written; earlier batches stay.
     """
     parts: dict[str, dict[Subject, list[pl.DataFrame]]] = {o.subject.dataset: {} for o in outcomes}
     for outcome in outcomes:
@@ -105,7 +105,7 @@ def store(
         lake, {"program": program, "windows": len(outcomes)}, dict(again or {}), dict(sound or {})
     )
     commit = _retrying()
-    candles, number = commit(batch.claim, parts.get(CANDLES.name, {}))
+    candles, number = commit(batch.commit_candles, parts.get(CANDLES.name, {}))
     written = {CANDLES.name: candles} if CANDLES.name in parts else {}
     for name, came in parts.items():
         if name != CANDLES.name:
@@ -120,7 +120,7 @@ def store(
 
 
 def catch_up(lake: Lake, program: str) -> None:
-    """Bring `coverage` up to date with `asks`, also where a killed run did not get to it.
+    """Bring `coverage` up to date with `asks`, even after a run was killed before that.
 
     Raises:
         LakeError: the lake cannot be read or written.
@@ -130,15 +130,15 @@ def catch_up(lake: Lake, program: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """One batch of rows on its way into the lake; see `store`."""
+    """One batch of rows during its commits; see `store`."""
 
     lake: Lake
     info: Mapping[str, object]
     again: Mapping[Subject, Sequence[Span]]
     sound: Mapping[str, pl.Expr]
 
-    def claim(self, batch: Mapping[Subject, list[pl.DataFrame]]) -> tuple[Written, int]:
-        """Commit the candles, and return the number that their commit claims."""
+    def commit_candles(self, batch: Mapping[Subject, list[pl.DataFrame]]) -> tuple[Written, int]:
+        """Commit the candles, and return the number that their commit took."""
         base = self.lake.snapshot(CANDLES.table)
         number = base.counter(BATCH) + 1
         written, files = Written(), list[DataFile]()
@@ -149,21 +149,21 @@ class _Batch:
             rows = self._new(CANDLES, subject, came, stored, written)
             if rows.height:
                 numbered = rows.with_columns(pl.lit(number, pl.Int64).alias(BATCH))
-                # A file of a month has the digest of that month's rows in its name, so nobody reads
-                # it for a fingerprint.
+                # A file of one month has the digest of that month's rows in its name, so a
+                # fingerprint need not read it.
                 files += [
                     self.lake.write(CANDLES.table, own, subject.name)
                     for _, own in by_month(numbered)
                 ]
         written.bytes = sum(file.bytes for file in files)
-        claim(self.lake, base, files, self.info)
+        commit_batch(self.lake, base, files, self.info)
         return written, number
 
     def append(
         self, dataset: Dataset, batch: Mapping[Subject, list[pl.DataFrame]], number: int
     ) -> tuple[Written, int]:
-        """Commit rows of another dataset under a number, or where a later one is in its table
-        already under one more; return the number.
+        """Commit rows of another dataset under a number, or under a new one if its table already
+        has a later number; return the number.
         """
         base = self.lake.snapshot(dataset.table)
         written, new = Written(), list[pl.DataFrame]()
@@ -204,7 +204,7 @@ class _Batch:
 def new_rows(
     stored: pl.DataFrame, came: pl.DataFrame, key: Sequence[str]
 ) -> tuple[pl.DataFrame, int]:
-    """Return the rows whose key is not stored, and how many others differ from the stored; pure."""
+    """Return rows with new keys, and the number of rows that differ from stored ones; pure."""
     if stored.is_empty():
         return came, 0
     fresh = came.join(stored, on=key, how="anti")
@@ -220,14 +220,14 @@ def better_rows(
     again: Sequence[Span],
     is_sound: pl.Expr,
 ) -> pl.DataFrame:
-    """Return the rows that count in place of stored ones: those of steps that were asked for again
-    on purpose, that differ from what is stored, and that are sound; pure.
+    """Return the rows that replace stored ones: sound rows of steps whose repeat was requested and
+    that differ from the stored row; pure.
 
     Args:
         dataset: of the rows.
         stored: rows of one subject.
-        came: rows of it, each key once, with the same columns, sorted by time.
-        again: the steps that were asked for again on purpose.
+        came: received rows of it, each key once, with the same columns, sorted by time.
+        again: steps whose repeat was requested.
         is_sound: whether a row breaks no rule.
     """
     spans = merge(again)
@@ -245,8 +245,8 @@ def better_rows(
 
 
 def once(came: pl.DataFrame, key: Sequence[str]) -> tuple[pl.DataFrame, int]:
-    """Return rows in the order of time, each key once, as it came first where a batch has it twice;
-    and how many came with other values the second time; pure.
+    """Return rows in the order of time, each key once, with the values that arrived first; and the
+    number of rows that arrived again with other values; pure.
     """
     came = came.sort(key, maintain_order=True)
     if came.select(key).n_unique() == came.height:
@@ -258,18 +258,18 @@ def once(came: pl.DataFrame, key: Sequence[str]) -> tuple[pl.DataFrame, int]:
 
 def _retrying() -> tenacity.Retrying:
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_begins_anew),
+        retry=tenacity.retry_if_exception(_may_retry),
         stop=tenacity.stop_after_attempt(_COMMIT_TRIES),
         wait=tenacity.wait_random_exponential(0.01, _LONGEST_WAIT_S),
         reraise=True,
     )
 
 
-def _begins_anew(error: BaseException) -> bool:
-    """Whether the same commit should be tried again.
+def _may_retry(error: BaseException) -> bool:
+    """Whether to retry the same commit.
 
-    On Ctrl-C Polars ends the queries of every thread. The main thread is the one to stop, and then
-    saves what came; a commit under way in another is part of that.
+    On Ctrl-C Polars ends the queries of every thread. The main thread stops, and then saves the
+    answers; a commit running in another thread is part of that.
     """
     if isinstance(error, KeyboardInterrupt):
         return threading.current_thread() is not threading.main_thread()
@@ -277,7 +277,7 @@ def _begins_anew(error: BaseException) -> bool:
 
 
 def _stored_candles(base: Snapshot, instrument: str, came: pl.DataFrame) -> pl.DataFrame:
-    """The stored candles that count at the minutes of some new ones; other files stay closed."""
+    """The stored candles that count at the minutes of some new ones; unneeded files stay closed."""
     span = Span(came["ts"][0], came["ts"][-1] + MINUTE)
     files = [file for file in base.of(instrument) if file.may_hold(span)]
     if not files:

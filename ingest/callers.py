@@ -1,7 +1,7 @@
-"""Who asks the exchange for windows: threads of this process, or the workers of any executor.
+"""Fetch workers: threads of this process, or the workers of any executor.
 
-A task takes a subject and a window and returns plain values, so it may run anywhere; what is
-asked next, and what becomes of the answers, is decided by the one that hands tasks out.
+A task takes a subject and a window and returns plain values, so it may run anywhere. The process
+that submits tasks decides what to fetch next and what to do with the answers.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from ingest.datasets import DATASETS
-from ingest.exchange import Exchange, Tally
+from ingest.exchange import CallCounts, Exchange
 from ingest.replies import Page
 from lake.coverage import Subject
 from lake.errors import ClosedDoorError, ExchangeError, RejectedError, StoppedError, UsageError
@@ -18,33 +18,33 @@ from lake.spans import Span
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a task came to.
+    """Result of a task.
 
     Attributes:
-        page: the answer, None where there was none.
+        page: the answer, None if there was none.
         error: why there was none.
-        tally: the calls it took.
+        tally: the calls that it made.
     """
 
     page: Page | None = None
     error: ExchangeError | None = None
-    tally: Tally = field(default_factory=Tally)
+    tally: CallCounts = field(default_factory=CallCounts)
 
     @property
     def ends_the_run(self) -> bool:
-        """Whether nothing more should be asked: the door is closed, or the caller was stopped."""
+        """Whether to stop the run: the exchange refuses all calls, or the worker was stopped."""
         return isinstance(self.error, ClosedDoorError | StoppedError)
 
 
 @dataclass(frozen=True, slots=True)
-class Callers:
-    """Those who ask, for one run.
+class FetchWorkers:
+    """The fetch workers of one run.
 
     Attributes:
         pool: runs the tasks; shut down at the end of the run.
         ask: the task. It is pickled where the pool's workers are other processes.
-        machines: tells, for each with an allowance of its own, how many calls may be under way at
-            once; machines come and go.
+        machines: returns, for each machine with a rate limit of its own, how many calls may be in
+            flight at once; machines may join and leave.
     """
 
     pool: Executor
@@ -53,38 +53,38 @@ class Callers:
 
 
 def ask(exchange: Exchange, subject: Subject, window: Span) -> Asked:
-    """Ask for a window, with all repeats, and return what came of it.
+    """Fetch a window, with all repeats, and return the result.
 
     Raises:
-        LakeError: the pace cannot be kept.
+        LakeError: the rate limit cannot be shared.
     """
-    tally = Tally()
+    tally = CallCounts()
     try:
         page = DATASETS[subject.dataset].ask(exchange, subject.name, window, tally)
         return Asked(page, None, tally)
     except UsageError as exc:
-        # The clock was asked with the same settings, so they were right until now.
+        # The clock was read with the same settings, so they were valid until now.
         return Asked(None, ClosedDoorError(str(exc)), tally)
     except ExchangeError as exc:
-        # The message tells the reason; what it was raised from holds sockets and replies.
+        # The message contains the reason; the exception's cause holds sockets and replies.
         exc.__cause__ = exc.__context__ = None
         return Asked(None, exc.with_traceback(None), tally)
 
 
-def threads_here(exchange: Exchange, threads: int) -> Callers:
-    """Return threads of this process that ask.
+def threads_here(exchange: Exchange, threads: int) -> FetchWorkers:
+    """Return fetch workers that are threads of this process.
 
     Args:
-        exchange: to ask; it is stopped when its door is closed.
-        threads: calls under way at once.
+        exchange: to call; it is stopped when it refuses all calls.
+        threads: calls in flight at once.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="fetch")
-    return Callers(pool, _Here(exchange), lambda: [threads])
+    return FetchWorkers(pool, _Here(exchange), lambda: [threads])
 
 
 class _Here:
-    """The task of a thread. What ends the run, or a subject, is known to all threads at once:
-    none takes up another window that was handed in before.
+    """The task of a thread. All threads see at once that the run, or a subject, has ended: no
+    thread starts a window that was submitted before.
     """
 
     def __init__(self, exchange: Exchange) -> None:

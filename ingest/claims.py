@@ -1,6 +1,6 @@
-"""Claims: of two backfills of one lake on one machine, only one asks for a subject at a time.
+"""Locks on subjects: of two backfills of one lake on one machine, only one fetches a subject.
 
-Elsewhere nothing keeps two of them apart but the commits, which never store a row twice.
+On several machines only the commits separate two backfills; they never store a row twice.
 """
 
 from pathlib import Path
@@ -11,29 +11,29 @@ from lake.coverage import Subject
 from lake.machine import not_shared
 
 
-class Claims:
-    """The subjects that this run works on; a claim ends with the process, however that ends."""
+class SubjectLocks:
+    """The subjects that this run has locked; the locks end with the process, however it ends."""
 
     def __init__(self, folder: Path) -> None:
-        """Claim nothing yet.
+        """Prepare; nothing is locked.
 
         Args:
-            folder: shared by the processes of a machine, made where it is absent.
+            folder: shared by the processes of a machine, created if missing.
         """
         self._folder = folder
         self._held: dict[Subject, FileLock] = {}
 
     def take(self, subject: Subject) -> bool:
-        """Claim a subject; False where another run has it.
+        """Lock a subject; False if another run has locked it.
 
         Args:
-            subject: whose name was parsed.
+            subject: with a validated name.
 
         Raises:
             LakeError: the folder cannot be written, or its file system has no locks.
         """
         path = self._folder / f"{subject.dataset}-{subject.name}.lock"
-        # A lock that is only a file would outlive a process that is killed.
+        # A lock that is only a file would outlive a killed process.
         lock = FileLock(path, blocking=False, thread_local=False, fallback_to_soft=False)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -46,12 +46,12 @@ class Claims:
         return True
 
     def release(self, subject: Subject) -> None:
-        """Let others have a subject."""
+        """Unlock a subject."""
         lock = self._held.pop(subject, None)
         if lock is not None:
             lock.release()
 
     def release_all(self) -> None:
-        """Let others have them all."""
+        """Unlock all subjects."""
         for subject in list(self._held):
             self.release(subject)

@@ -1,9 +1,9 @@
-"""A deadline for one whole HTTP call, which holds from the name of the host to the last byte.
+"""A deadline for one whole HTTP call, from resolving the host to the last byte.
 
-A socket's own timeout begins again with every byte, so another thread cuts the connection of a call
-that is late. Before there is a connection nothing can be cut: neither a name server nor a proxy
-that does not answer can be interrupted. So a connection is made in a thread of its own, which is
-left behind where the call is late.
+A socket's own timeout restarts with every byte, so another thread cuts the connection of a late
+call. Before the connection exists there is nothing to cut: a name server or a proxy that does not
+answer cannot be interrupted. So a separate thread makes the connection, and is abandoned if the
+call is late.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ import urllib3
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError
 
-# An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
+# Ctrl-C would not interrupt an endless wait once Polars has set its own signal handler.
 _POLL_S = 0.2
 
 
 class _Call:
-    """The connections that one call uses: one, and another where that was dead."""
+    """The connections of one call: one, and another if that was dead."""
 
     def __init__(self) -> None:
         self._sockets: list[socket.socket] = []
@@ -34,7 +34,7 @@ class _Call:
         self._lock = threading.Lock()
 
     def connect(self, connect: Callable[[], None], close: Callable[[], None]) -> None:
-        """Make a connection for as long as the call is not cut; then it is closed once it is made.
+        """Connect, unless the call is cut first; a later connection is closed at once.
 
         Raises:
             ConnectTimeoutError: the call was cut.
@@ -52,7 +52,7 @@ class _Call:
         made.result()
 
     def note(self, sock: socket.socket | None) -> None:
-        """Take a connection in; it is cut at once where the call was cut before it stood."""
+        """Register a connection; if the call was cut before, the connection is cut at once."""
         with self._lock:
             if sock is not None:
                 self._sockets.append(sock)
@@ -85,7 +85,7 @@ class _Call:
                 self._made.set_exception(ConnectTimeoutError("the call was cut off"))
         for sock in self._sockets:
             with contextlib.suppress(OSError):
-                # Of the plain socket: TLS would take its state away from the thread that reads.
+                # On the plain socket: TLS would take its state away from the reading thread.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
@@ -99,7 +99,7 @@ _under_way = _UnderWay()
 
 
 class _Watched(HTTPConnection):
-    """A connection whose call can be cut, whatever it is made of besides."""
+    """A connection whose call can be cut, on top of any connection class."""
 
     def connect(self) -> None:
         call = _under_way.call
@@ -121,7 +121,7 @@ class _Watched(HTTPConnection):
 
 
 def watch(manager: urllib3.PoolManager) -> None:
-    """Make the connections of a manager, directly or to a proxy, such as can be cut."""
+    """Make a manager create connections that can be cut, both direct and to a proxy."""
     manager.pool_classes_by_scheme = {
         scheme: _watched(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
     }
@@ -136,13 +136,13 @@ def _watched(pool: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPConnect
 
 
 class Deadlines:
-    """The calls under way of one client, which can be cut off one by one or all at once.
+    """The calls in flight of one client, which can be cut one by one or all at once.
 
-    One thread looks after all of them: a timer for each would cost a thread for each.
+    One thread watches all of them: a timer for each would need a thread for each.
     """
 
     def __init__(self) -> None:
-        """Start with no call."""
+        """Start without calls."""
         self._calls: dict[_Call, float] = {}
         self._changed = threading.Condition()
         self._looks_at_s = math.inf
@@ -151,7 +151,7 @@ class Deadlines:
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Cut the connection of this thread's call once it has taken so long; reading then
+        """Cut the connection of this thread's call after some seconds; reading then
         fails.
         """
         call = _Call()
@@ -165,13 +165,13 @@ class Deadlines:
                 del self._calls[call]
 
     def cut_all(self) -> None:
-        """Cut the connections of all calls under way."""
+        """Cut the connections of all calls in flight."""
         with self._changed:
             for call in self._calls:
                 call.cut()
 
     def close(self) -> None:
-        """Look after no more calls."""
+        """Watch no more calls."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()

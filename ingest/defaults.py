@@ -1,7 +1,7 @@
-"""How the exchange is called where nobody says otherwise; constants alone, quick to import."""
+"""Default settings of calls to the exchange; constants alone, quick to import."""
 
 TIMEOUT_S = 30.0
 RETRIES = 6
-# At once, to one exchange.
+# Calls in flight to one exchange.
 MAX_CONNECTIONS = 8
 THREADS = MAX_CONNECTIONS

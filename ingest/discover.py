@@ -1,4 +1,4 @@
-"""Discovery: which instruments there are, from both hosts, into the `instruments` table."""
+"""Discovery: reads the lists of instruments of both hosts into the `instruments` table."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,48 +12,47 @@ import tenacity
 
 from ingest.exchange import Exchange
 from ingest.hosts import check_hosts
-from ingest.records import COINS, Instrument, LeftOut, Listing, Refused, read_records
+from ingest.records import COINS, Instrument, LeftOut, ParsedRecords, Refused, read_records
 from lake import Lake
-from lake.batches import append, claim
+from lake.batches import append, commit_batch
 from lake.errors import ClosedDoorError, ConflictError, ExchangeError, UnreachableError
 from lake.names import remember
-from lake.origin import check_origin
-from lake.origin import claim as claim_origin
+from lake.origin import check_origin, set_origin
 from lake.table import BATCH
 from lake.tables import INSTRUMENTS, RAW_CANDLES, RECORDS
 
-# A second discovery at the same time makes the commit start over.
+# A simultaneous discovery makes the commit restart.
 _COMMIT_TRIES = 10
 
 
 class ListOf(NamedTuple):
-    """Which list of instruments.
+    """A list of instruments.
 
     Attributes:
         coin: base coin of the futures.
-        expired: False for those that are open.
+        expired: whether it lists expired futures, not open ones.
     """
 
     coin: str
     expired: bool
 
     def __str__(self) -> str:
-        """Say it in a sentence."""
+        """Return it as words in a sentence."""
         return f"the list of {'expired' if self.expired else 'active'} {self.coin} futures"
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What one discovery found.
+    """Result of one discovery.
 
     Attributes:
         known: the whole `instruments` table afterwards.
-        new: names that the lake did not know before.
-        changed: names whose life differs from what the lake knew.
-        left_out_records: sound records that are not ours, such as linear futures.
+        new: names that were not in the lake.
+        changed: names whose listing or expiry changed.
+        left_out_records: sound records outside of basislake's market, such as linear futures.
         refused: records that cannot be read.
-        failed: lists that could not be had, or are evidently not whole, a sentence each; what the
-            lake knew of them is kept.
+        failed: lists that could not be read, or are incomplete, a sentence each; the lake keeps
+            their instruments.
     """
 
     known: pl.DataFrame
@@ -65,31 +64,31 @@ class Discovery:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """How many records are not ours, by reason."""
+        """Number of records outside of basislake's market, by reason."""
         return dict(Counter(record.reason for record in self.left_out_records))
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing that could be a dated BTC or ETH future is missing."""
+        """Whether no record that could be a dated BTC or ETH future is missing."""
         return not self.failed and not any(refused.could_be_dated for refused in self.refused)
 
 
 def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
-    """Ask both hosts for every coin's futures, and store what is new.
+    """Read every coin's futures from both hosts, and store changes.
 
-    Active instruments come from `www`, expired ones from the `history` host. An instrument that the
-    lake knows and no list holds any more is kept. A list that cannot be had, or is evidently not
-    whole, is named; what the others hold is stored all the same.
+    Active instruments come from `www`, expired ones from the `history` host. The lake keeps an
+    instrument that is on no list any more. A list that cannot be read, or is incomplete, is
+    reported; the records of the other lists are stored nevertheless.
 
     Args:
-        exchange: to ask.
-        lake: whose `instruments` table is brought up to date.
+        exchange: to call.
+        lake: whose `instruments` table is updated.
         program: name and version, for the commit's lineage.
 
     Raises:
         ClosedDoorError: `www` refuses all calls; nothing was stored.
         UnreachableError: there is no connection to `www`; nothing was stored.
-        UsageError: the lake holds another exchange's market, or the two hosts are of two.
+        UsageError: the lake holds data of another exchange, or the hosts are of two exchanges.
         LakeError: the lake cannot be read or written.
     """
     check_hosts(exchange.name, exchange.history_name)
@@ -102,7 +101,7 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
         stop=tenacity.stop_after_attempt(_COMMIT_TRIES),
         reraise=True,
     )
-    # A record that cannot be read is on a list all the same.
+    # A record that cannot be read is on a list nevertheless.
     complete = not failed and not any(record.could_be_dated for record in listing.refused)
     origin = exchange.name, _clock(exchange, lake)
     before, known = store(_store, lake, listing, origin, program, complete=complete)
@@ -125,7 +124,7 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
 
 
 def _clock(exchange: Exchange, lake: Lake) -> datetime | None:
-    """The exchange's clock, where the lake does not know yet whose market it is."""
+    """The exchange's clock, if the lake has no exchange yet."""
     if lake.snapshot(INSTRUMENTS).origin:
         return None
     with suppress(ExchangeError):
@@ -135,23 +134,23 @@ def _clock(exchange: Exchange, lake: Lake) -> datetime | None:
 
 def _store(
     lake: Lake,
-    listing: Listing,
+    listing: ParsedRecords,
     origin: tuple[str, datetime | None],
     program: str,
     *,
     complete: bool,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Bring the table up to date, and return it as it was and as it is."""
+    """Update the table, and return it before and after."""
     if listing.instruments:
         name, clock = origin
-        claim_origin(lake, name, program, clock)
+        set_origin(lake, name, program, clock)
     base = lake.snapshot(INSTRUMENTS)
     before = base.read()
     known = merge_known(before, listing.instruments.values(), complete=complete)
     changed = known.join(before, on=known.columns, how="anti", nulls_equal=True)
     if changed.height:
         info = {"program": program}
-        number = claim(lake, lake.snapshot(RAW_CANDLES), (), info)
+        number = commit_batch(lake, lake.snapshot(RAW_CANDLES), (), info)
         at = pl.lit(datetime.now(UTC), INSTRUMENTS.polars_schema["listed_at"])
         records = changed.with_columns(program=pl.lit(program), at=at)
         number, _ = append(lake, RECORDS, records, number, info)
@@ -162,7 +161,7 @@ def _store(
 def merge_known(
     before: pl.DataFrame, found: Iterable[Instrument], *, complete: bool
 ) -> pl.DataFrame:
-    """Return the `instruments` table with what was found in place of what was known by the name.
+    """Return the `instruments` table with found records replacing known ones of the same name.
 
     Args:
         before: the table as it was.
@@ -177,14 +176,14 @@ def merge_known(
 
 
 def not_whole(lists: Mapping[ListOf, Sequence[object]], known: pl.DataFrame) -> list[str]:
-    """Return a sentence for each list that lacks what it must hold, so that nothing follows from
-    what is not on it; pure.
+    """Return a sentence for each incomplete list, so that no conclusion is drawn from what it
+    lacks; pure.
 
-    The list of a coin's active futures always holds its perpetual, and expired futures stay on
-    theirs for good.
+    The list of a coin's active futures always contains its perpetual, and expired futures stay on
+    their list for ever.
 
     Args:
-        lists: that the exchange sent, unparsed.
+        lists: as the exchange sent them, unparsed.
         known: the `instruments` table.
     """
     found = {which: _names(records, which.coin) for which, records in lists.items()}
@@ -197,11 +196,11 @@ def not_whole(lists: Mapping[ListOf, Sequence[object]], known: pl.DataFrame) -> 
             ended = set(had.filter(kind="future", active=False)["instrument"])
             held = len(ended & names)
             if held < len(ended) / 2:
-                failed.append(f"{which} holds {held} of the {len(ended)} that the lake knows.")
+                failed.append(f"{which} holds {held} of the {len(ended)} that the lake has.")
         else:
             is_traded = not had.is_empty() or names or found.get(ListOf(which.coin, expired=True))
             if is_traded and f"{which.coin}-PERPETUAL" not in names:
-                failed.append(f"{which} does not hold {which.coin}-PERPETUAL, so it is not whole.")
+                failed.append(f"{which} does not hold {which.coin}-PERPETUAL, so it is incomplete.")
     return failed
 
 
@@ -212,12 +211,12 @@ def _names(records: Iterable[object], coin: str) -> set[str]:
 
 
 def _lists(exchange: Exchange) -> tuple[dict[ListOf, list[object]], list[str]]:
-    """The lists that could be had, unparsed, and a sentence for each that could not."""
+    """The lists that could be read, unparsed, and a sentence for each that could not."""
     lists: dict[ListOf, list[object]] = {}
     failed = []
     asks = (
         (False, exchange.active_instruments),
-        # After the active ones: what expires between the two calls is then on both lists.
+        # After the active ones: a future that expires between the two calls is on both lists.
         (True, exchange.expired_instruments),
     )
     for expired, ask in asks:
@@ -227,7 +226,7 @@ def _lists(exchange: Exchange) -> tuple[dict[ListOf, list[object]], list[str]]:
                 lists[which] = ask(coin)
             except (ClosedDoorError, UnreachableError) as exc:
                 if not expired:
-                    # Without it there are neither candles nor a clock.
+                    # Without `www` there are neither candles nor a clock.
                     raise
                 failed.append(f"the lists of expired futures: {_sentence(exc)}")
                 break
@@ -237,5 +236,5 @@ def _lists(exchange: Exchange) -> tuple[dict[ListOf, list[object]], list[str]]:
 
 
 def _sentence(error: ExchangeError) -> str:
-    """Its message, which may end in the exchange's own words, with the full stop of a sentence."""
+    """The message, which may end in the exchange's own words, with a full stop."""
     return f"{str(error).rstrip('.')}."

@@ -1,4 +1,4 @@
-"""The exchange client: what is asked of Deribit, at which pace, and again where that may help."""
+"""The exchange client: calls Deribit within the rate limit, with retries."""
 
 import random
 import threading
@@ -12,10 +12,10 @@ import tenacity
 
 from ingest import defaults
 from ingest.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
-from ingest.http import Connections, Session
+from ingest.http import HttpConnections, Session
 from ingest.limiter import Limiter
 from ingest.pace import wait_before_retry_s
-from ingest.replies import Answer, Page, Reply, read_answer, read_candles, read_time
+from ingest.replies import Answer, HttpReply, Page, read_answer, read_candles, read_time
 from ingest.windows import minutes_of
 from lake.cores import cores
 from lake.errors import ThrottledError, TransientError
@@ -24,30 +24,30 @@ from lake.spans import Span
 _CHART = "get_tradingview_chart_data"
 _LISTS = "get_instruments"
 
-# A failed call for candles that the first retry cures is not worth a line.
+# If the first retry of a call for candles succeeds, the failure is not worth a line.
 _ATTEMPTS_UNTOLD = 2
-# So often a thread that waits looks whether it should stop.
+# How often a waiting thread checks whether it should stop.
 _LONGEST_NAP_S = 0.5
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Tally:
-    """What was asked so far; used by one thread.
+class CallCounts:
+    """Counts of calls so far; used by one thread.
 
     Attributes:
         calls: calls for rows, repeats included.
-        retries: those that were made again after a transient failure.
-        throttled: those that were refused because there were too many.
+        retries: calls that repeated a transient failure.
+        throttled: calls that the rate limit refused.
     """
 
     calls: int = 0
     retries: int = 0
     throttled: int = 0
 
-    def add(self, other: "Tally") -> None:
-        """Count what another counted."""
+    def add(self, other: "CallCounts") -> None:
+        """Add another tally."""
         self.calls += other.calls
         self.retries += other.retries
         self.throttled += other.throttled
@@ -57,7 +57,7 @@ class Exchange:
     """Deribit's public REST API, over one session with keep-alive, safe to share among threads.
 
     Attributes:
-        name: which exchange it is, see `ingest.hosts`.
+        history_name: name of the host that lists expired instruments.
         history_name: the same of the host that lists expired instruments.
     """
 
@@ -75,19 +75,19 @@ class Exchange:
         draw: Callable[[], float] = random.random,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Address the exchange; nothing is called.
+        """Prepare the client; nothing is called.
 
         Args:
             www_url: base URL of active instruments, candles and the clock.
             history_url: base URL of expired instruments.
-            limiter: gives leave for each call; no limit by default.
+            limiter: grants each call; no limit by default.
             timeout_s: seconds for one whole call, from connecting to the last byte.
-            retries: how often a call is made again after a transient failure.
-            session: to send with; a fresh one by default.
+            retries: how often a call is repeated after a transient failure.
+            session: to send with; a new one by default.
             sleep: waits between retries, in seconds.
-            clock: seconds, never going back.
+            clock: monotonic seconds.
             draw: jitter between 0 and 1.
-            tell: told of failures that last, from any thread.
+            tell: called with messages about lasting failures, from any thread.
 
         Raises:
             UsageError: a URL is not an http or https URL.
@@ -98,8 +98,8 @@ class Exchange:
         self._history_url = base_of(history_url)
         self._limiter = limiter or Limiter(0)
         bases = (self._www_url, self._history_url)
-        self._connections = Connections(bases, timeout_s, session, clock)
-        # More threads than processors would only hand the interpreter's lock to and fro.
+        self._connections = HttpConnections(bases, timeout_s, session, clock)
+        # More threads than processors would only compete for the interpreter's lock.
         self._reading = threading.Semaphore(cores())
         self._retries = retries
         self._sleep = sleep
@@ -118,7 +118,7 @@ class Exchange:
         """Return the exchange's clock, UTC.
 
         Args:
-            most_retries: for a caller that has a patience of its own.
+            most_retries: overrides the number of retries.
 
         Raises:
             UnreachableError: there is no connection to it.
@@ -127,13 +127,13 @@ class Exchange:
         read = lambda reply: read_time(read_answer(reply))  # noqa: E731
         return self._call(self._www_url, "get_time", {}, read, most_retries=most_retries)
 
-    def candles(self, instrument: str, window: Span, tally: Tally | None = None) -> Page:
+    def candles(self, instrument: str, window: Span, tally: CallCounts | None = None) -> Page:
         """Return an instrument's closed 1-minute candles of a window.
 
         Args:
             instrument: its name.
             window: whole minutes, half-open, at most 5,000 of them.
-            tally: where the calls are counted.
+            tally: counts the calls.
 
         Raises:
             TransientError: no sound reply in all attempts.
@@ -149,22 +149,22 @@ class Exchange:
             "resolution": "1",
         }
         read = lambda reply: read_candles(reply, window)  # noqa: E731
-        return self._call(self._www_url, _CHART, params, read, tally or Tally())
+        return self._call(self._www_url, _CHART, params, read, tally or CallCounts())
 
     def ask(
         self,
         method: str,
         params: Mapping[str, Any],
         read: Callable[[Answer], T],
-        tally: Tally,
+        tally: CallCounts,
     ) -> T:
-        """Call a public method of the main host, and return what is read of its answer.
+        """Call a public method of the main host, and return the result of `read`.
 
         Args:
             method: its name, without `public/`.
             params: of the call.
-            read: checks the answer; where it raises a `TransientError` the call is made again.
-            tally: where the calls are counted.
+            read: checks the answer; if it raises a `TransientError` the call is repeated.
+            tally: counts the calls.
 
         Raises:
             ExchangeError: as `candles`.
@@ -177,19 +177,19 @@ class Exchange:
         self,
         method: str,
         params: Mapping[str, Any],
-        read: Callable[[Reply], T],
+        read: Callable[[HttpReply], T],
         *,
         is_history: bool = False,
         most_retries: int | None = None,
     ) -> T:
-        """Call a public method, and return what is read of the whole reply, errors too.
+        """Call a public method, and return the result of `read` on the whole reply, even an error.
 
         Args:
             method: its name, without `public/`.
             params: of the call.
-            read: where it raises a `TransientError` the call is made again.
-            is_history: ask the host of expired instruments.
-            most_retries: for a caller that has a patience of its own.
+            read: if it raises a `TransientError` the call is repeated.
+            is_history: call the host of expired instruments.
+            most_retries: overrides the number of retries.
 
         Raises:
             ExchangeError: as `candles`, or what `read` raises.
@@ -204,25 +204,25 @@ class Exchange:
 
     @property
     def expected_calls_per_second(self) -> float:
-        """What a long run will be allowed, as far as that can be known; 0 without a limit."""
+        """The expected rate of a long run; 0 without a limit."""
         return self._limiter.expected.calls_per_second
 
     @property
     def calls_per_second(self) -> float:
-        """What is allowed now; infinite without a limit."""
+        """The current rate; infinite without a limit."""
         return self._limiter.calls_per_second
 
     def stop(self) -> None:
-        """Make no more calls: threads that wait for leave or for a retry get a `StoppedError`."""
+        """Make no more calls: threads that wait for the limiter or a retry get a `StoppedError`."""
         self._connections.stop()
         self._limiter.stop()
 
     def cut(self) -> None:
-        """Break off the calls under way, after `stop`."""
+        """Abort the calls in flight, after `stop`."""
         self._connections.cut()
 
     def close(self) -> None:
-        """Close the connections, and the shared pace."""
+        """Close the connections, and the shared rate limit."""
         self._connections.close()
         self._limiter.close()
 
@@ -235,12 +235,12 @@ class Exchange:
         base: str,
         method: str,
         params: Mapping[str, Any],
-        read: Callable[[Reply], T],
-        tally: Tally | None = None,
+        read: Callable[[HttpReply], T],
+        tally: CallCounts | None = None,
         most_retries: int | None = None,
     ) -> T:
-        """Make a call, again and again where that may help; without a tally it is one for a list or
-        the clock, which everything waits for.
+        """Make a call, with retries; a call without a tally is one for a list or the clock, for
+        which everything waits.
         """
         retries = self._retries if most_retries is None else min(most_retries, self._retries)
         retrying = tenacity.Retrying(
@@ -253,19 +253,19 @@ class Exchange:
             ),
             reraise=True,
         )
-        return retrying(lambda: self._ask(base, method, params, read, tally or Tally()))
+        return retrying(lambda: self._ask(base, method, params, read, tally or CallCounts()))
 
     def _before_retry(
         self,
         state: tenacity.RetryCallState,
         subject: str,
-        tally: Tally | None,
+        tally: CallCounts | None,
         retries: int,
         *,
         is_told: bool,
     ) -> None:
-        """Count a retry, and report a failure that lasts: of what, which try, what comes next. Of
-        calls that are refused since there are too many the limiter reports.
+        """Count a retry, and report a lasting failure: its subject, the attempt, and the next step.
+        The limiter reports calls that the rate limit refused.
         """
         if tally:
             tally.retries += 1
@@ -274,19 +274,19 @@ class Exchange:
         if is_told and lasts and state.next_action and not isinstance(error, ThrottledError):
             self._tell(
                 f"Warning: {subject}, try {state.attempt_number} of {retries + 1}: {error} "
-                f"Asking again in {state.next_action.sleep:.0f} s."
+                f"Retrying in {state.next_action.sleep:.0f} s."
             )
 
     def _wait_s(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, ThrottledError):
-            # The limiter makes everybody wait, this call too.
+            # The limiter makes all threads wait, this one too.
             return 0.0
         asked_s = error.retry_after_s if isinstance(error, TransientError) else None
         return wait_before_retry_s(state.attempt_number, asked_s, self._draw())
 
     def _nap(self, seconds: float) -> None:
-        """Wait in short naps, so that a stop is noticed."""
+        """Wait in short intervals, so that a stop is noticed."""
         while seconds > 0 and not self._connections.is_stopped:
             self._sleep(min(seconds, _LONGEST_NAP_S))
             seconds -= _LONGEST_NAP_S
@@ -296,10 +296,10 @@ class Exchange:
         base: str,
         method: str,
         params: Mapping[str, Any],
-        read: Callable[[Reply], T],
-        tally: Tally,
+        read: Callable[[HttpReply], T],
+        tally: CallCounts,
     ) -> T:
-        """Make one attempt, with leave, and tell the limiter what came of it."""
+        """Make one attempt after the limiter grants it, and report its outcome to the limiter."""
         asked_at = self._limiter.wait(to_list=method == _LISTS)
         tally.calls += 1
         try:
@@ -315,8 +315,8 @@ class Exchange:
 
 
 def _subject(method: str, params: Mapping[str, Any]) -> str:
-    """What a call is for, for people: the instrument and the window's start, or the method and
-    whose rows it asks for.
+    """Subject of a call, for people: the instrument and the window's start, or the method and
+    the instrument or coin.
     """
     if method == _CHART:
         start = datetime.fromtimestamp(params["start_timestamp"] / 1000, UTC)
@@ -325,7 +325,7 @@ def _subject(method: str, params: Mapping[str, Any]) -> str:
     return " ".join([method, *filter(None, of)])
 
 
-def _read_list(reply: Reply) -> list[object]:
+def _read_list(reply: HttpReply) -> list[object]:
     result = read_answer(reply).result
     if not isinstance(result, list):
         raise TransientError("The exchange's list of instruments is not a list.")

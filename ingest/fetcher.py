@@ -1,61 +1,61 @@
-"""Asks for windows by an executor."""
+"""The fetch queue: submits windows to the workers and collects the answers."""
 
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from ingest.callers import Asked, Callers
+from ingest.callers import Asked, FetchWorkers
 from ingest.exchange import Exchange
 from ingest.jobs import Job
 from ingest.outcomes import Outcome
 from lake.spans import Span
 
-# How long calls under way may still take when the run is stopped.
+# How long calls in flight may take after the run is stopped.
 _GRACE_S = 2.0
-# Windows handed in for each machine's callers to take up as soon as they are free.
+# Windows submitted beyond those in flight, so that a free worker never waits.
 _AHEAD = 2
 
 
 class Fetcher:
-    """Windows under way; used by one thread."""
+    """Windows in flight; used by one thread."""
 
-    def __init__(self, exchange: Exchange, callers: Callers) -> None:
-        """Ask for nothing yet.
+    def __init__(self, exchange: Exchange, workers: FetchWorkers) -> None:
+        """Prepare; nothing is fetched yet.
 
         Args:
-            exchange: stopped with the run, and so are the callers that use it.
-            callers: who ask.
+            exchange: stopped with the run, and so are the workers that use it.
+            workers: fetch workers.
         """
         self._exchange = exchange
-        self._callers = callers
+        self._workers = workers
         self._pending: dict[Future[Asked], tuple[Job, Span]] = {}
 
     @property
     def under_way(self) -> int:
-        """Windows handed in and not gathered yet."""
+        """Windows submitted and not collected yet."""
         return len(self._pending)
 
     @property
     def has_room(self) -> bool:
-        """Whether another window should be handed in."""
-        machines = self._callers.machines()
+        """Whether another window should be submitted."""
+        machines = self._workers.machines()
         return len(self._pending) < sum(machines) + _AHEAD * len(machines)
 
     def submit(self, job: Job, window: Span) -> None:
-        """Ask for a window as soon as a caller is free; not where its subject is refused."""
+        """Submit a window; it is skipped if the exchange refuses its subject."""
         if job.is_refused:
             future: Future[Asked] = Future()
             future.set_result(Asked(error=job.reason))
         else:
-            future = self._callers.pool.submit(self._callers.ask, job.subject, window)
+            future = self._workers.pool.submit(self._workers.ask, job.subject, window)
         self._pending[future] = (job, window)
 
     def gather(self, timeout_s: float) -> list[tuple[Job, Outcome]]:
-        """Return what was answered or given up since; wait for one where there is none.
+        """Return finished and abandoned windows; wait for one if there is none.
 
         Args:
             timeout_s: the longest wait.
 
         Raises:
-            ClosedDoorError: the exchange refuses all calls; `stop` returns what else came.
+            ClosedDoorError: the exchange refuses all calls; `stop` returns the other answers.
         """
         done, _ = wait(self._pending, timeout_s, FIRST_COMPLETED)
         for future in done:
@@ -65,7 +65,7 @@ class Fetcher:
         return [self._take(future) for future in done]
 
     def stop(self) -> list[tuple[Job, Outcome]]:
-        """Ask for nothing more, give calls under way a moment, and return what was answered."""
+        """Stop: wait for calls in flight for a moment, and return the answers."""
         self._exchange.stop()
         wait(self._pending, _GRACE_S)
         self._exchange.cut()
@@ -78,10 +78,10 @@ class Fetcher:
         return [self._take(future) for future in known]
 
     def close(self) -> None:
-        """Let nobody take up what was handed in."""
+        """Cancel the windows that no worker has started."""
         for future in self._pending:
             future.cancel()
-        self._callers.pool.shutdown(wait=False)
+        self._workers.pool.shutdown(wait=False)
 
     def _take(self, future: Future[Asked]) -> tuple[Job, Outcome]:
         job, window = self._pending.pop(future)

@@ -1,4 +1,4 @@
-"""Where exchanges are: the addresses of the real one, and which exchange an address is of."""
+"""The addresses of the real exchange, and the name of the exchange at an address."""
 
 import re
 import socket
@@ -15,14 +15,14 @@ DERIBIT = "deribit"
 # Its test network, test.deribit.com, is another exchange.
 _DERIBIT_HOSTS = frozenset({"deribit.com", "www.deribit.com", "history.deribit.com"})
 
-# A password may hold anything, so rather too much is left out.
+# A password may contain anything, so the pattern removes rather too much.
 _USER = re.compile("//.*@", re.DOTALL)
 _SHOWN_CHARACTERS = 200
 
 
 def exchange_name(url: str) -> str:
-    """Return which exchange is at a URL, whatever the port: `deribit` for the real one, `localhost`
-    for any on this machine, else the host; pure.
+    """Return the name of the exchange at a URL, whatever the port: `deribit` for the real one,
+    `localhost` for any on this machine, else the host; pure.
     """
     host = _host(url)
     if host in _DERIBIT_HOSTS:
@@ -31,7 +31,7 @@ def exchange_name(url: str) -> str:
 
 
 def check_hosts(www: str, history: str) -> None:
-    """Refuse lists of instruments half of which would be Deribit's.
+    """Refuse to mix lists of Deribit with lists of another exchange.
 
     Args:
         www: the exchange that lists active instruments and has the candles.
@@ -43,7 +43,7 @@ def check_hosts(www: str, history: str) -> None:
     if (www == DERIBIT) != (history == DERIBIT):
         raise UsageError(
             f"Active instruments and candles would come from {www}, expired instruments from "
-            f"{history}. Nothing was asked; give both --exchange-url and --history-url "
+            f"{history}. Nothing was fetched. Give both --exchange-url and --history-url "
             "(BASISLAKE_EXCHANGE_URL and BASISLAKE_HISTORY_URL), or neither."
         )
 
@@ -52,7 +52,7 @@ def base_of(url: str) -> str:
     """Return a base URL without a slash at the end.
 
     Raises:
-        UsageError: it is no http or https URL of a host, with or without a path.
+        UsageError: it is not the http or https URL of a host, with or without a path.
     """
     if not url.startswith(("https://", "http://")) or not is_base(url):
         raise UsageError(
@@ -62,16 +62,16 @@ def base_of(url: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Return a text without the users and passwords of the URLs in it."""
+    """Return a text without the users and passwords of URLs in it."""
     return _USER.sub("//", text)
 
 
 def shown_target(url: str, location: str) -> str:
-    """Return where a redirect leads, without users, passwords and parameters.
+    """Return the target of a redirect, without users, passwords and parameters.
 
     Args:
-        url: that was called.
-        location: that the reply names, from there.
+        url: of the call.
+        location: from the reply, relative to `url`.
     """
     try:
         parts = urlsplit(urljoin(url, location))
@@ -83,7 +83,7 @@ def shown_target(url: str, location: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL is of this machine, so that no proxy can reach what is there."""
+    """Whether a URL is of this machine, so that no proxy can reach it."""
     return _is_loopback(_host(url))
 
 
@@ -91,7 +91,7 @@ def _host(url: str) -> str:
     try:
         return (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
-        # It names no host that could be called; the call will say so.
+        # It has no usable host; the call will report that.
         return ""
 
 
@@ -101,12 +101,12 @@ def _is_loopback(host: str) -> bool:
     address = _address(host)
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     found = mapped or address
-    # To connect to the address that is none is to connect to this machine.
+    # Connecting to the unspecified address connects to this machine.
     return found is not None and (found.is_loopback or found.is_unspecified)
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that a host is written as, be it in an old form such as 127.1."""
+    """The IP address that a host is written as, even in an old form such as 127.1."""
     try:
         return ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One HTTP call to an exchange and its reply; the one module that knows `requests`."""
+"""One HTTP call to an exchange and its reply; the only module that uses `requests`."""
 
 import os
 import threading
@@ -15,7 +15,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from ingest.deadline import Deadlines, watch
 from ingest.defaults import MAX_CONNECTIONS
 from ingest.hosts import is_loopback, shown, shown_target
-from ingest.replies import Reply
+from ingest.replies import HttpReply
 from ingest.routes import Route, no_password, route_to, why_not_connected
 from lake.errors import (
     BasislakeError,
@@ -34,7 +34,7 @@ _SHOWN_CHARACTERS = 200
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
-class Connections:
+class HttpConnections:
     """Connections to some hosts, kept alive, safe to share among threads."""
 
     def __init__(
@@ -44,24 +44,24 @@ class Connections:
         session: Session | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Connect to nothing yet; proxies and certificates are those of the environment.
+        """Prepare; proxies and certificates come from the environment.
 
-        Args:
+        bases: URLs of the hosts to call.
             bases: URLs that will be called.
             timeout_s: seconds for one whole call, from connecting to the last byte.
-            session: to send with; a fresh one by default.
-            clock: seconds, never going back.
+            session: to send with; a new one by default.
+            clock: monotonic seconds.
 
         Raises:
-            UsageError: the environment names a proxy or certificates that cannot be used.
+            UsageError: a proxy or certificates of the environment cannot be used.
         """
         self._timeout_s = timeout_s
         self._clock = clock
         self._deadlines = Deadlines()
         self._stopped = threading.Event()
         self._session = session or _session()
-        # Or the library would look the environment up again for every call, which costs as much as
-        # a call, and send the exchange a password that it finds in ~/.netrc.
+        # Otherwise the library would read the environment again for every call, which costs as
+        # much as a call, and send the exchange a password from ~/.netrc.
         self._session.trust_env = False
         self._routes = {base: route(base) for base in bases}
 
@@ -71,33 +71,33 @@ class Connections:
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """From now on a call that breaks off raises a `StoppedError`."""
+        """Make every call that is aborted from now on raise a `StoppedError`."""
         self._stopped.set()
 
     def cut(self) -> None:
-        """Break off the calls under way."""
+        """Abort the calls in flight."""
         self._deadlines.cut_all()
 
     def close(self) -> None:
-        """Close them all."""
+        """Close all connections."""
         self._session.close()
         self._deadlines.close()
 
-    def get(self, base: str, method: str, params: Mapping[str, Any]) -> Reply:
-        """Call a public method, once, and return the reply whatever it says.
+    def get(self, base: str, method: str, params: Mapping[str, Any]) -> HttpReply:
+        """Call a public method, once, and return the reply, whatever its content.
 
         Args:
-            base: URL of the host, one of those told.
+            base: URL of the host, one of `bases`.
             method: its name.
             params: its parameters.
 
         Raises:
             UnreachableError: there is no connection to the host.
-            TransientError: the call broke off, took too long, or answered far too much.
-            ClosedDoorError: what answers at the address, or the proxy on the way, sends elsewhere
-                or lets nobody through.
-            UsageError: a certificate does not verify, or a setting is wrong otherwise.
-            StoppedError: it broke off after `stop`.
+            TransientError: the call was aborted, took too long, or its reply is far too long.
+            ClosedDoorError: the server at the address, or the proxy in between, redirects or
+                refuses the call.
+            UsageError: a certificate cannot be verified, or another setting is wrong.
+            StoppedError: the call was aborted after `stop`.
         """
         deadline_s = self._clock() + self._timeout_s
         timeout = (min(_CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s)
@@ -120,16 +120,16 @@ class Connections:
                 _check_way(response, route, url)
                 body = self._body(response, deadline_s)
                 sender = f"{shown(base)}{route.through}"
-                return Reply(response.status_code, body, response.headers, sender)
+                return HttpReply(response.status_code, body, response.headers, sender)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             raise self._error(exc, route, url, is_late=self._clock() >= deadline_s) from exc
 
     def _error(
         self, exc: BaseException, route: Route, url: str, *, is_late: bool
     ) -> BasislakeError:
-        """The error of ours that a call ended in."""
+        """The error of ours for a failed call."""
         if self._stopped.is_set():
-            return StoppedError("Stopped while the call was under way.")
+            return StoppedError("Stopped during the call.")
         why = f"it took longer than {self._timeout_s:g} s" if is_late else _cause(exc)
         host = shown(route.base)
         if not _is_unconnected(exc):
@@ -145,26 +145,26 @@ class Connections:
             chunks.append(chunk)
             size += len(chunk)
             if size > _MAX_BODY_BYTES:
-                raise TransientError("The reply is longer than any should be.")
+                raise TransientError("The reply is longer than any valid reply.")
             if self._clock() > deadline_s:
                 raise TransientError(f"The call took longer than {self._timeout_s:g} s.")
         return b"".join(chunks)
 
 
 def route(base: str) -> Route:
-    """Return how calls to a host travel, by the environment.
+    """Return the route of calls to a host, from the environment.
 
     Args:
         base: URL of the host.
 
     Raises:
-        UsageError: the environment names a proxy or certificates that cannot be used.
+        UsageError: a proxy or certificates of the environment cannot be used.
     """
     return route_to(base, _proxy(base), os.environ)
 
 
 class _Adapter(HTTPAdapter):
-    """Connections that a deadline can cut, also those to a proxy."""
+    """Connections that a deadline can cut, including those to a proxy."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (handed through)
         super().init_poolmanager(*args, **kwargs)
@@ -177,7 +177,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _Session(Session):
-    """A session that does not even look where a redirect leads."""
+    """A session that does not follow or resolve redirects."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002  (of the base)
         return None
@@ -192,16 +192,16 @@ def _session() -> Session:
 
 
 def _proxy(base: str) -> str | None:
-    """The proxy that the environment, or the system, names for a host; none for this machine."""
+    """The proxy for a host from the environment or the system; none for this machine."""
     return None if is_loopback(base) else select_proxy(base, get_environ_proxies(base))
 
 
 def _check_way(response: requests.Response, route: Route, url: str) -> None:
-    """Refuse a reply that is not of what was called.
+    """Refuse a reply that did not come from the called host.
 
     Raises:
-        ClosedDoorError: it sends elsewhere.
-        UsageError: it is of a proxy that wants a password.
+        ClosedDoorError: the reply redirects.
+        UsageError: the reply is from a proxy that requires a password.
     """
     status = response.status_code
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and route.proxy:
@@ -210,15 +210,15 @@ def _check_way(response: requests.Response, route: Route, url: str) -> None:
         location = response.headers.get("Location")
         target = f" to {shown_target(url, location)}" if location else ""
         raise ClosedDoorError(
-            f"{shown(url)} redirects{target} (HTTP {status}){route.through}, and no redirect is "
-            "followed. What is stored is safe. If the exchange is there now, give its address as "
-            "--exchange-url or --history-url; if it is a page to sign in to this network, sign in."
+            f"{shown(url)} redirects{target} (HTTP {status}){route.through}; basislake follows no "
+            "redirect. Stored data is safe. If the exchange has moved, give its address as "
+            "--exchange-url or --history-url; if this is a sign-in page of the network, sign in."
         )
 
 
 def _is_unconnected(exc: BaseException) -> bool:
-    """Whether no connection was made; one that broke is another matter."""
-    # The library's own tries, of which there are none, are used up only by making a connection.
+    """Whether no connection was made; false if a connection was lost."""
+    # The library makes no retries, so they are exhausted only by a failed connection.
     return bool(exc.args) and isinstance(exc.args[0], urllib3.exceptions.MaxRetryError)
 
 

@@ -1,19 +1,19 @@
-"""One subject in one run: what is still to be asked of it and what the answers were; pure."""
+"""The job of one subject in one run: its remaining windows and its answers; pure."""
 
 from collections import deque
 from dataclasses import dataclass, field
 
 from ingest.datasets import DATASETS
 from ingest.datasets.dataset import Dataset
-from ingest.exchange import Tally
+from ingest.exchange import CallCounts
 from ingest.outcomes import Outcome
 from ingest.windows import Plan
 from lake.coverage import Coverage, Subject
 from lake.errors import ExchangeError, LateError, RejectedError
 from lake.spans import Span, clip, merge, subtract
 
-# After so many windows in a row without an answer the rest of a subject is left for another
-# run: each has been asked several times already.
+# After this many windows in a row without an answer a later run fetches the rest of the subject:
+# each window has been retried several times already.
 GIVE_UP_AFTER = 10
 
 
@@ -21,22 +21,22 @@ GIVE_UP_AFTER = 10
 class Job:
     """A subject's windows and answers.
 
-    First its plan's windows are asked; when all are answered, the steps that an answer lacked
-    after the first row (see `Dataset.confirms_leading`) are asked once more, because only then they
-    are believed to be missing.
+    The plan's windows come first. When all are answered, the steps that an answer lacked after the
+    first row (see `Dataset.confirms_leading`) are fetched once more; only steps that are lacking
+    again count as missing.
 
     Attributes:
-        plan: what was needed.
-        coverage: as the lake had it, and with every answer of this run.
+        plan: what was needed at the start.
+        coverage: from the lake, with every answer of this run.
         tally: calls for this subject.
-        rows: received, repeats of another window included.
-        reason: why a window has no answer, None where all have one.
+        rows: received, including repeats.
+        reason: why a window has no answer, None if all have one.
         unsaved: outcomes that are not committed yet.
     """
 
     plan: Plan
     coverage: Coverage
-    tally: Tally = field(default_factory=Tally)
+    tally: CallCounts = field(default_factory=CallCounts)
     rows: int = 0
     reason: ExchangeError | None = None
     unsaved: int = 0
@@ -53,38 +53,38 @@ class Job:
 
     @property
     def subject(self) -> Subject:
-        """Whose rows are asked for."""
+        """The subject to fetch."""
         return self.plan.subject
 
     @property
     def queued(self) -> int:
-        """Windows that are still to be asked, as far as is known."""
+        """Windows still to fetch, as far as known."""
         return len(self._queue)
 
     @property
     def is_answered(self) -> bool:
-        """Whether nothing is left to ask or to wait for."""
+        """Whether nothing is left to fetch or in flight."""
         return not self._queue and not self._under_way
 
     @property
     def is_refused(self) -> bool:
-        """Whether the exchange will not answer any call for it."""
+        """Whether the exchange refuses all calls for it."""
         return isinstance(self.reason, RejectedError)
 
     def next_window(self) -> Span | None:
-        """Take the next window to ask, None where there is none at the moment."""
+        """Take the next window to fetch, None if there is none at the moment."""
         if not self._queue:
             return None
         self._under_way += 1
         return self._queue.popleft()
 
     def drop(self) -> None:
-        """Ask for nothing more."""
+        """Fetch nothing more."""
         self._queue.clear()
         self._is_confirming = True
 
     def take(self, outcome: Outcome) -> None:
-        """Record what a window came to, and queue what that makes worth asking."""
+        """Record the outcome of a window, and queue the windows that it makes worth fetching."""
         self._under_way -= 1
         self.unsaved += 1
         self.rows += outcome.rows
@@ -99,25 +99,25 @@ class Job:
             self._failures_in_a_row = 0
             self._again = subtract(self._again, [outcome.page.asked])
             if outcome.page.asked != outcome.window and self.reason is None:
-                self.reason = LateError("the newest rows are not there yet")
+                self.reason = LateError("the newest rows have not been published yet")
         if self.is_answered and not self._is_confirming:
             self._is_confirming = True
             self._queue.extend(confirming(self.coverage, DATASETS[self.subject.dataset]))
 
     def unanswered(self) -> list[Span]:
-        """Steps that were wanted and have no answer; of those asked again, none in this run."""
+        """Wanted steps without an answer; for repeats, without an answer in this run."""
         return merge([*subtract(self.plan.wanted, self.coverage.answered()), *self._again])
 
     @property
     def is_empty(self) -> bool:
-        """Whether some steps were wanted and none of them has a row."""
+        """Whether steps were wanted and none of them has a row."""
         wanted = self.plan.wanted
         had = [clip(present, span) for present in self.coverage.present for span in wanted]
         return bool(wanted) and not merge(had)
 
 
 def confirming(coverage: Coverage, dataset: Dataset) -> list[Span]:
-    """Windows over what one answer lacked, around what had no answer at all."""
+    """Windows over steps that one answer lacked, without those that have no answer at all."""
     needed = dataset.unconfirmed(coverage)
     hull = [Span(span.start, needed[-1].end) for span in needed[:1]]
     return [

@@ -1,4 +1,4 @@
-"""The one pace that all threads and processes of a machine keep towards an exchange."""
+"""The rate limiter that all threads and processes of a machine share, one for each exchange."""
 
 import math
 import os
@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from ingest.allowance import Rate, terms_of
 from ingest.pace import (
-    Pace,
+    RateState,
     answered,
     ask_leave,
     ask_leave_to_list,
@@ -29,19 +29,19 @@ from ingest.remembered import Expected, Remembered, expected, host_tag
 from lake.errors import StoppedError
 from lake.machine import not_shared
 
-_LAYOUT = struct.Struct(f"<{len(fields(Pace))}d")
-# Another process holds the lock for microseconds.
+_LAYOUT = struct.Struct(f"<{len(fields(RateState))}d")
+# How long another process holds the lock: microseconds.
 _LOCK_POLL_S = 0.001
-# So often a waiting thread looks whether it should stop, or whether all were told to wait.
+# How often a waiting thread checks for a stop or a pause of all threads.
 _LONGEST_NAP_S = 0.5
 
 
 class Limiter:
-    """Gives leave to call, and slows everybody down when the exchange refuses.
+    """Grants calls, and slows all processes down when the exchange refuses.
 
-    Without a folder the pace is shared by the threads of this process only. With one it is kept in
-    a small file there, under a lock that ends with the process, so a killed process holds nobody
-    up.
+    Without a folder only the threads of this process share the rate. With a folder it is stored in
+    a small file there, under a lock that ends with the process, so a killed process blocks no
+    other.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class Limiter:
 
         Args:
             rate: the most candle calls a second, 0 for no limit, or `auto`.
-            folder: where processes share their pace.
-            url: of the exchange; each has a pace of its own.
+            folder: where processes share the rate.
+            url: of the exchange; each has a rate of its own.
             clock: seconds, the same for all processes that share the folder.
             sleep: waits for some seconds.
             tell: called with a line when the exchange begins to refuse, and when that is over; from
                 any thread.
-            refusals: what was said of that before, by a limiter whose run goes on with this one.
-            remembered: where `auto` begins, and what it finds is kept.
+            refusals: messages so far, of a limiter whose run this one continues.
+            remembered: start value of `auto`, and store of the rate that it finds.
         """
         self._rate = rate
         self._terms = terms_of(rate)
@@ -81,14 +81,14 @@ class Limiter:
         self._was_refused = False
 
     def wait(self, *, to_list: bool = False) -> float:
-        """Wait until a call may be made, and return when leave was given.
+        """Wait until a call is granted, and return the time of that.
 
         Args:
             to_list: the call is one of `get_instruments`.
 
         Raises:
             StoppedError: `stop` was called.
-            LakeError: the shared file cannot be had.
+            LakeError: the shared file cannot be used.
         """
         while True:
             if self._stopped.is_set():
@@ -98,86 +98,86 @@ class Limiter:
                 return self._clock()
             with self._cell.changing() as held:
                 now = self._clock()
-                pace = self._begun(believable(held.pace, now, self._terms), now)
-                held.pace, wait_s = (
-                    ask_leave_to_list(pace, now) if to_list else ask_leave(pace, now, self._terms)
+                state = self._begun(believable(held.state, now, self._terms), now)
+                held.state, wait_s = (
+                    ask_leave_to_list(state, now) if to_list else ask_leave(state, now, self._terms)
                 )
-                pace = held.pace
-                self._was_refused = pace.refusals > 0
-                news = self._refusals.allowed(pace, self._terms)
-            self._say(news)
+                state = held.state
+                self._was_refused = state.refusals > 0
+                message = self._refusals.allowed(state, self._terms)
+            self._say(message)
             if not wait_s:
-                self._remember(pace, now, is_new=not to_list)
+                self._remember(state, now, is_new=not to_list)
                 return now
             self._sleep(min(wait_s, _LONGEST_NAP_S))
 
     def refused(self, asked_at: float, wait_s: float | None) -> None:
-        """Take note that the exchange refused a call because there were too many.
+        """Record that the exchange refused a call by its rate limit.
 
         Args:
-            asked_at: what `wait` returned for it.
+            asked_at: the result of `wait` for this call.
             wait_s: the reply's `Retry-After`, None where absent.
         """
         with self._cell.changing() as held:
             now = self._clock()
-            pace = refused(held.pace, now, asked_at, self._terms, wait_s)
-            held.pace = pace
-            news = self._refusals.refused(pace, self._terms)
+            state = refused(held.state, now, asked_at, self._terms, wait_s)
+            held.state = state
+            message = self._refusals.refused(state, self._terms)
         self._was_refused = True
-        self._remember(pace, now, is_new=pace.refused_at == now)
-        self._say(news)
+        self._remember(state, now, is_new=state.refused_at == now)
+        self._say(message)
 
     def answered(self) -> None:
-        """Take note that the exchange answered a call."""
+        """Record that the exchange answered a call."""
         if self._was_refused:
             with self._cell.changing() as held:
-                held.pace = answered(held.pace)
+                held.state = answered(held.state)
             self._was_refused = False
 
     @property
     def most(self) -> float:
-        """The limit in candle calls a second, infinite for none."""
+        """The limit in candle calls a second, infinite without one."""
         return self._terms.most
 
     @property
     def calls_per_second(self) -> float:
-        """What is allowed now: the limit, or less while the rate rises; infinite without one."""
+        """The current rate: the limit, or less while the rate rises; infinite without a limit."""
         now = self._clock()
-        pace = believable(self._cell.peek(), now, self._terms)
-        return rate_at(self._begun(pace, now), self._terms)
+        state = believable(self._cell.peek(), now, self._terms)
+        return rate_at(self._begun(state, now), self._terms)
 
     @property
     def expected(self) -> Expected:
-        """The rate that a run will have in the long run, as far as that can be known."""
+        """The expected rate of a long run."""
         return expected(self._rate, self._found(self._clock()))
 
-    def _begun(self, pace: Pace, now: float) -> Pace:
-        """The pace, begun where the rate is `auto` and nothing was found yet."""
-        if pace.target or not self._terms.is_auto:
-            return pace
-        return begun(pace, self._found(now))
+    def _begun(self, state: RateState, now: float) -> RateState:
+        """The state, started if the rate is `auto` and none was found yet."""
+        if state.target or not self._terms.is_auto:
+            return state
+        return begun(state, self._found(now))
 
     def _found(self, now: float) -> float | None:
         return self._remembered.read(now) if self._remembered else None
 
-    def _remember(self, pace: Pace, now: float, *, is_new: bool) -> None:
-        """Keep what the pace has just found, outside of its lock.
+    def _remember(self, state: RateState, now: float, *, is_new: bool) -> None:
+        """Store the rate that was just found, outside of the lock of the state.
 
         Args:
-            pace: after a call had leave or was refused.
+            state: after a call was granted or refused.
             now: seconds.
             is_new: whether that changed it.
         """
-        found = to_remember(pace, self._terms) if self._remembered and is_new else None
+        found = to_remember(state, self._terms) if self._remembered and is_new else None
         if self._remembered and found:
             self._remembered.write(found, now)
 
-    def _say(self, news: str) -> None:
-        if news:
-            self._tell(news)
+    def _say(self, message: str) -> None:
+        if message:
+            self._tell(message)
 
     def stop(self) -> None:
-        """Give no more leave; threads that wait are told soon."""
+        """Grant no more calls; waiting threads notice it soon."""
         self._stopped.set()
 
     def close(self) -> None:
@@ -186,10 +186,10 @@ class Limiter:
 
 
 class _Memory:
-    """A pace that the threads of one process share."""
+    """A state in memory that the threads of one process share."""
 
     def __init__(self) -> None:
-        self.pace = Pace()
+        self.state = RateState()
         self._lock = threading.RLock()
 
     @contextmanager
@@ -197,21 +197,21 @@ class _Memory:
         with self._lock:
             yield self
 
-    def peek(self) -> Pace:
-        return self.pace
+    def peek(self) -> RateState:
+        return self.state
 
     def close(self) -> None:
         pass
 
 
 class _Cell(_Memory):
-    """A pace in a file of fixed size, written in place, which a full disk does not prevent."""
+    """A state in a file of fixed size, written in place, which works even on a full disk."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
         self._descriptor: int | None = None
-        # Threads take turns by the lock of `_Memory`, so the file's lock is asked for by one.
+        # The lock of `_Memory` serialises threads, so only one at a time takes the file's lock.
         lock_path = path.with_suffix(".lock")
         self._file_lock = FileLock(
             lock_path, poll_interval=_LOCK_POLL_S, thread_local=False, fallback_to_soft=False
@@ -220,15 +220,15 @@ class _Cell(_Memory):
     @contextmanager
     def changing(self) -> Iterator["_Memory"]:
         with super().changing(), self._explained(), self._file_lock:
-            self.pace = self.peek()
+            self.state = self.peek()
             yield self
-            os.pwrite(self._opened(), _LAYOUT.pack(*astuple(self.pace)), 0)
+            os.pwrite(self._opened(), _LAYOUT.pack(*astuple(self.state)), 0)
 
-    def peek(self) -> Pace:
-        """What was written last, without waiting for those who write."""
+    def peek(self) -> RateState:
+        """The last written value, without waiting for writers."""
         with self._lock, self._explained():
             found = os.pread(self._opened(), _LAYOUT.size, 0)
-        return Pace(*_LAYOUT.unpack(found)) if len(found) == _LAYOUT.size else Pace()
+        return RateState(*_LAYOUT.unpack(found)) if len(found) == _LAYOUT.size else RateState()
 
     def close(self) -> None:
         with self._lock:
@@ -241,11 +241,11 @@ class _Cell(_Memory):
         try:
             yield
         except OSError as exc:
-            raise not_shared("The rate of calls cannot be kept", self._path, exc) from exc
+            raise not_shared("The rate limit cannot be shared", self._path, exc) from exc
 
     def _opened(self) -> int:
         if self._descriptor is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # The umask decides who else may share it, as it does for all files of a lake.
+            # The umask decides who else may share the file, as for all files of a lake.
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         return self._descriptor

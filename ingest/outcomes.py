@@ -1,4 +1,4 @@
-"""What asking for one window came to."""
+"""The outcome of fetching one window."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from lake.spans import Span
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What asking for one window came to.
+    """The outcome of fetching one window.
 
     Attributes:
-        subject: whose rows were asked for.
-        window: that was asked.
-        page: the answer, None where there was none.
+        subject: that was fetched.
+        window: that was requested.
+        page: the answer, None if there was none.
         error: why there was none.
     """
 
@@ -26,8 +26,8 @@ class Outcome:
 
     @property
     def is_silent(self) -> bool:
-        """Whether the exchange gave no answer, as opposed to refusing the call for good, or to one
-        whose rows are still to come.
+        """Whether the exchange gave no answer; false if it refused the call for good, or if the
+        rows are not published yet.
         """
         return self.page is None and not isinstance(self.error, RejectedError | LateError)
 

@@ -1,4 +1,4 @@
-"""Plans: what the lake still needs of a selection; nothing is called or changed."""
+"""The planner: computes what the lake still needs of a selection; nothing is called or changed."""
 
 import math
 from collections.abc import Collection, Iterable, Sequence
@@ -28,9 +28,9 @@ class Planner:
 
     Attributes:
         now: the exchange's clock when it was asked.
-        wanted: the steps to be stored of each subject, in the order to ask for them.
-        is_current: whether the table `coverage` held all that was known when it was read; it does
-            not where a run was killed, or is just committing.
+        wanted: the steps to store of each subject, in the order of fetching.
+        is_current: whether the table `coverage` was up to date when read; it is not after a run
+            was killed, or during its commit.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Planner:
         again: bool = False,
         without: Collection[Subject] = (),
     ) -> None:
-        """Read what the lake knows; see `make_plans`. Subjects `without` are not planned."""
+        """Read the lake; see `make_plans`. Subjects `without` are not planned."""
         rows = choose(lake.snapshot(INSTRUMENTS).read(), selection)
         self.wanted: dict[Subject, Sequence[Span]] = {
             subject: spans
@@ -63,7 +63,7 @@ class Planner:
         self._coverage, self.is_current = coverage_of(lake)
 
     def plan(self, subject: Subject) -> Plan:
-        """Plan a subject by the coverage that was read last."""
+        """Plan a subject by the coverage read last."""
         coverage = self.coverage(subject)
         return make_plan(
             subject,
@@ -74,25 +74,25 @@ class Planner:
         )
 
     def coverage(self, subject: Subject) -> Coverage:
-        """Return a copy of a subject's coverage as it was read last."""
+        """Return a copy of a subject's coverage as read last."""
         return replace(self._coverage.get(subject, Coverage()))
 
     def renew(self) -> None:
-        """Read the coverage again where somebody else has asked for something since."""
+        """Read the coverage again if another run has fetched something since."""
         newest = self._watch.version()
         if newest != self._version:
             self._version = newest
             self._coverage, self.is_current = coverage_of(self._lake)
 
     def committed(self, version: int | None) -> None:
-        """Take note of the version of `asks` after a commit of our own: where it is the next one,
-        nobody else has asked for anything since.
+        """Record the version of `asks` after a commit of this run: if it is the next one, no other
+        run has fetched anything since.
         """
         if version is not None and version == (self._version or 0) + 1:
             self._version = version
 
     def _purposely(self, subject: Subject, coverage: Coverage) -> list[Span]:
-        """What was answered, and is asked again because the user wants it to be."""
+        """Answered steps that the user wants to fetch again."""
         if self._again and subject.name not in self._companions:
             return coverage.answered()
         if not self._repair:
@@ -102,13 +102,13 @@ class Planner:
 
 
 def _held(subject: Subject, coverage: Coverage) -> list[Span]:
-    """What was answered; but what is newly missing is asked for once more by a later run."""
+    """Answered steps; without newly missing ones, which a later run fetches once more."""
     once = DATASETS[subject.dataset].unconfirmed(coverage)
     return subtract(coverage.answered(), [*coverage.unsettled(), *once])
 
 
 def _refused(lake: Lake) -> dict[Subject, list[Span]]:
-    """The steps whose rows the last build put into `quarantine` or `rejected`, by subject."""
+    """Steps whose rows the last build put into `quarantine` or `rejected`, by subject."""
     is_current, state = ~pl.col("rules").list.contains(SUPERSEDED), lake.state()
     minutes = state.snapshot(QUARANTINE).read(is_current).select("instrument", "ts")
     parts = minutes.partition_by("instrument", as_dict=True).items()
@@ -135,17 +135,17 @@ def make_plans(
 ) -> list[Plan]:
     """Plan what the lake still needs of the selection; the lake is read and not changed.
 
-    Steps that are `failed` or were never asked; and `missing` ones until two backfills, one after
-    the other, found them so.
+    Needed are steps that are `failed` or were never asked; and `missing` ones until two consecutive
+    backfills found them missing.
 
     Args:
-        lake: whose `instruments` and `coverage` are read.
+        lake: to read `instruments` and `coverage` from.
         selection: of datasets, instruments and time.
         now: the exchange's clock.
-        repair: ask again also for all steps that were answered without a row, or whose row the last
-            build did not take.
-        again: ask again for all steps of the selection, whatever is stored; not for those of
-            perpetuals that come only for their futures' sake.
+        repair: fetch again all steps that were answered without a row, or whose row the last
+            build rejected.
+        again: fetch again all steps of the selection, even stored ones; without those of
+            perpetuals that are only companions of futures.
     """
     planner = Planner(lake, selection, now, repair=repair, again=again)
     return [planner.plan(subject) for subject in planner.wanted]
@@ -156,7 +156,7 @@ def plan_figures(plans: Iterable[Plan], calls_per_second: float) -> dict[str, An
 
     Of candles: windows, calls, candles (at most), seconds_at_rate (None without a limit), bytes (in
     `raw_candles`). Of the other datasets by name, in `datasets`: instruments, windows, calls, rows
-    (at most), bytes. Of all: all_windows, all_calls, all_seconds_at_rate.
+    (at most), bytes. In total: all_windows, all_calls, all_seconds_at_rate.
 
     Args:
         plans: of the subjects.
@@ -203,11 +203,11 @@ def _figures_of(name: str, plans: Sequence[Plan]) -> dict[str, int]:
 
 
 def spans_in_scope(instruments: pl.DataFrame, scope: Selection) -> dict[str, list[Span]]:
-    """Return the minutes of candles that a lake is meant to hold of each instrument in its scope,
-    also those that are still to come; pure.
+    """Return the minutes of candles that a lake should contain of each instrument in its scope,
+    including future ones; pure.
 
     Args:
-        instruments: rows of the table `instruments`; the scope may name others.
+        instruments: rows of the table `instruments`; the scope may include others.
         scope: of the lake.
     """
     if CANDLES not in chosen(scope.data):

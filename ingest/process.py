@@ -1,4 +1,4 @@
-"""Processes of this machine, by their number: whether one is there, stopped, and still the same."""
+"""Processes of this machine, by pid: whether one exists, is stopped, and is still the same."""
 
 import os
 from enum import Enum
@@ -9,13 +9,13 @@ _STATE, _START = 0, 19
 
 
 class Condition(Enum):
-    """What a process is doing.
+    """The condition of a process.
 
     Attributes:
-        GONE: there is no such process, or its number belongs to another one now.
-        STOPPED: a signal (SIGSTOP, or Ctrl-Z) has stopped it; it goes on after SIGCONT.
-        ALIVE: it is there.
-        UNSURE: a process of the number is there; it may be another one.
+        GONE: it does not exist, or its pid belongs to another process now.
+        STOPPED: a signal (SIGSTOP, or Ctrl-Z) has stopped it; SIGCONT resumes it.
+        ALIVE: it exists.
+        UNSURE: a process with the pid exists; it may be another one.
     """
 
     GONE = "gone"
@@ -25,19 +25,19 @@ class Condition(Enum):
 
 
 def start_of(pid: int) -> int | None:
-    """Return when a process started, in the kernel's ticks since the machine did, which tells it
-    from a later one of the same number; None where the system does not say.
+    """Return when a process started, in the kernel's ticks since boot, which distinguishes it from
+    a later one with the same pid; None if the system does not report it.
     """
     fields = _fields(pid)
     return int(fields[_START]) if fields else None
 
 
 def condition(pid: int, start: int | None) -> Condition:
-    """Return what a process is doing.
+    """Return the condition of a process.
 
     Args:
-        pid: its number.
-        start: see `start_of`; None where it is not known.
+        pid: of the process.
+        start: see `start_of`; None if unknown.
     """
     if not _is_there(pid):
         return Condition.GONE

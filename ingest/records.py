@@ -1,8 +1,8 @@
-"""Instrument records of `get_instruments`, parsed: ours, left out, or refused; pure.
+"""Parses instrument records of `get_instruments`: ours, left out, or refused; pure.
 
 The fields of a record have changed over the years, so only name, kind, creation and expiry are
-required. What an absent field would have said follows from the name's form: `BTC-28JUN19` is the
-inverse contract in USD, settled in BTC; linear contracts are written `BTC_USDC-...`.
+required. A missing field follows from the form of the name: `BTC-28JUN19` is the inverse contract
+in USD, settled in BTC; linear contracts are named `BTC_USDC-...`.
 """
 
 import re
@@ -44,8 +44,8 @@ class Instrument:
         contract_type: `inverse`.
         listed_at: creation, UTC, to the millisecond.
         expires_at: end of life, UTC, exclusive; None for a perpetual.
-        tick_size: smallest price step, in quote per base, where the record has it.
-        contract_size: in quote currency, where the record has it.
+        tick_size: smallest price step, in quote per base, if recorded.
+        contract_size: in quote currency, if recorded.
         active: open for trading.
         price_index: index that the contract settles to, e.g. `btc_usd`.
         term: see `lake.terms`.
@@ -71,10 +71,10 @@ class Refused:
     """A record that cannot be read.
 
     Attributes:
-        name: what the record calls itself, shortened and escaped for display; never stored.
+        name: the record's name, shortened and escaped for display; never stored.
         reason: one phrase.
-        could_be_dated: whether the name could be a dated BTC or ETH future, so that something may
-            be missed.
+        could_be_dated: whether the name could be a dated BTC or ETH future, so that data may be
+            missing.
     """
 
     name: str
@@ -84,10 +84,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A sound record that is not one of ours.
+    """A sound record outside of basislake's market.
 
     Attributes:
-        name: what the record calls itself, shortened and escaped for display; never stored.
+        name: the record's name, shortened and escaped for display; never stored.
         reason: one phrase.
     """
 
@@ -96,12 +96,12 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """What some replies of `get_instruments` hold.
+class ParsedRecords:
+    """The records in replies of `get_instruments`.
 
     Attributes:
-        instruments: ours, by name.
-        left_out: sound records that are not ours.
+        instruments: of basislake's market, by name.
+        left_out: other sound records.
         refused: records that cannot be read.
     """
 
@@ -115,16 +115,16 @@ class _UnreadableError(Exception):
 
 
 class _OutOfScopeError(Exception):
-    """The record is sound and not for us; the message is the reason."""
+    """The record is sound but outside of basislake's market; the message is the reason."""
 
 
-def read_records(records: Iterable[object]) -> Listing:
+def read_records(records: Iterable[object]) -> ParsedRecords:
     """Sort records into ours, left out and refused.
 
     The same instrument twice (a contract that has just expired is on both lists) is one: the later
-    record stands. If the two disagree about its life, both are refused.
+    record is used. If their dates differ, both are refused.
     """
-    listing = Listing({}, [], [])
+    listing = ParsedRecords({}, [], [])
     disputed: set[str] = set()
     for record in records:
         try:
@@ -141,7 +141,7 @@ def read_records(records: Iterable[object]) -> Listing:
     for name in sorted(disputed):
         del listing.instruments[name]
         could_be_dated = bool(_COULD_BE_DATED.fullmatch(name))
-        listing.refused.append(Refused(name, "two records disagree about its life", could_be_dated))
+        listing.refused.append(Refused(name, "two records disagree on its dates", could_be_dated))
     return listing
 
 
@@ -239,7 +239,7 @@ def _size(record: Mapping[Any, Any], field: str) -> float | None:
 
 
 def _price_index(record: Mapping[Any, Any], base: str) -> str:
-    """The index's name; records before 2022 lack it, and then it is the coin's in USD."""
+    """The index's name; records before 2022 lack it, so it is the coin's index in USD."""
     value = record.get("price_index")
     if value is None:
         return f"{base}_{QUOTE}".lower()

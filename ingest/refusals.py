@@ -1,52 +1,52 @@
-"""When to say that the exchange refuses calls since there are too many, and when that is over."""
+"""Messages about refusals by the rate limit, when they begin and when they are over."""
 
 import math
 from dataclasses import dataclass
 
 from ingest.allowance import Terms
-from ingest.pace import Pace, is_settled, rate_at
+from ingest.pace import RateState, is_settled, rate_at
 
-# A refusal is worth another line where the rate that calls go on with has fallen to this part of
-# what was said last.
+# A refusal is worth another message if the rate has fallen to this part of the last reported
+# rate.
 _FALLEN = 0.75
 
 
 @dataclass(slots=True)
 class Refusals:
-    """What was said of refusals; used under the lock of a pace.
+    """The messages about refusals so far; used under the lock of a state.
 
     Attributes:
-        said: calls a second that were said to go on after a refusal; None where the full rate is
-            in use, as far as was said.
-        is_found: whether it was said which rate the exchange permits.
+        said: calls a second in the last message about a refusal; None if the last message
+            reported the full rate.
+        is_found: whether a message reported the permitted rate.
     """
 
     said: float | None = None
     is_found: bool = False
 
-    def refused(self, pace: Pace, terms: Terms) -> str:
-        """Return what to say of a refusal, "" where nothing is new.
+    def refused(self, state: RateState, terms: Terms) -> str:
+        """Return the message for a refusal, "" if there is nothing new.
 
         Args:
-            pace: after it.
+            state: after the refusal.
             terms: of the user.
         """
-        rate = rate_at(pace, terms)
+        rate = rate_at(state, terms)
         if self.said is not None and rate > _FALLEN * self.said:
             return ""
         self.said, self.is_found = rate, False
         what = "refuses calls" if self._has_fallen(terms) else "refused a call"
         full = "" if math.isinf(terms.most) else f" of {terms.most:g}"
-        return f"Rate limited: the exchange {what}; going on with {rate:.1f}{full} calls/s."
+        return f"Rate limited: the exchange {what}; continuing at {rate:.1f}{full} calls/s."
 
-    def allowed(self, pace: Pace, terms: Terms) -> str:
-        """Return what to say as calls go on, once each: that the full rate is back, or which rate
-        the exchange permits.
+    def allowed(self, state: RateState, terms: Terms) -> str:
+        """Return the message for granted calls, once each: that the full rate is back, or the rate
+        that the exchange permits.
         """
-        if self.said is None or not is_settled(pace):
+        if self.said is None or not is_settled(state):
             return ""
-        rate = rate_at(pace, terms)
-        full = pace.target if math.isinf(terms.most) else terms.most
+        rate = rate_at(state, terms)
+        full = state.target if math.isinf(terms.most) else terms.most
         if rate >= full:
             has_fallen = self._has_fallen(terms)
             self.said = None

@@ -1,6 +1,6 @@
-"""The rate that an exchange permitted, remembered for this machine until the next run.
+"""The rate that an exchange permitted, stored on this machine for the next run.
 
-It only says where to begin, so whatever goes wrong with the file, calls go on without it.
+It is only a start value: if the file cannot be used, calls continue without it.
 """
 
 import json
@@ -15,9 +15,9 @@ from typing import Any
 from ingest.allowance import AUTO, CALLS, Rate
 from lake.machine import state_folder
 
-# Beginning from scratch takes some seconds, so an old rate is not worth a refusal.
+# Starting from scratch takes some seconds, so an old rate is not worth a refusal.
 _LONGEST_S = 7 * 86_400.0
-# A rate that is as good as the one in the file is written again after so long only.
+# A rate similar to the stored one is written again only after so long.
 _FRESH_S = 3_600.0
 _SAME = 0.01
 
@@ -30,13 +30,13 @@ class Remembered:
 
         Args:
             url: of the exchange; each host has a rate of its own.
-            environment: environment variables, which say where the file is.
+            environment: environment variables, which determine the file.
         """
         folder = state_folder(environment)
         self._path = folder / f"rate-{host_tag(url)}.json" if folder else None
 
     def read(self, now: float) -> float | None:
-        """Return calls a second, None where nothing of use is remembered.
+        """Return calls a second, None if no usable rate is stored.
 
         Args:
             now: seconds since 1970.
@@ -45,7 +45,7 @@ class Remembered:
         return found[0] if found else None
 
     def write(self, calls_per_second: float, now: float) -> None:
-        """Remember a rate, where the file can be written."""
+        """Store a rate, if the file can be written."""
         found = self._found(now)
         if found and now - found[1] < _FRESH_S:
             known = found[0]
@@ -60,7 +60,7 @@ class Remembered:
             own.replace(self._path)
 
     def _found(self, now: float) -> tuple[float, float] | None:
-        """The rate and when it was written; a time to come is another clock's."""
+        """The rate and the time of its writing; a future time is of another clock."""
         if self._path is None:
             return None
         try:
@@ -74,7 +74,7 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The rate that a backfill will have.
+    """The expected rate of a backfill.
 
     Attributes:
         calls_per_second: 0 without a limit.
@@ -86,7 +86,7 @@ class Expected:
 
 
 def expected(rate: Rate, remembered: float | None) -> Expected:
-    """Return the rate that a backfill will have; pure.
+    """Return the expected rate of a backfill; pure.
 
     Args:
         rate: the setting.

@@ -1,4 +1,4 @@
-"""Replies of the exchange, checked before they are believed; pure: bytes in, frames out."""
+"""Parses and checks replies of the exchange: bytes in, frames out; pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ from lake.spans import MINUTE, Span
 from lake.steps import MINUTES
 from lake.tables import RAW_CANDLES
 
-# Error codes by what the caller can do, from Deribit's table of RPC errors.
+# Error codes by the reaction to them, from Deribit's table of RPC errors.
 _THROTTLED_CODES = frozenset({10028, 10066})
 _TRANSIENT_CODES = frozenset({10040, 10041, 10047, 11051, 11094, 13028, 13503, 13888})
 _CLOSED_DOOR_CODES = frozenset({11056, 13025})
 _TOO_MANY_REQUESTS = 429
 _CALLERS_ERRORS, _SERVER_ERRORS = 400, 500
-# Of the caller's errors: request timeout, too early, too many requests.
+# Client errors that a retry may cure: request timeout, too early, too many requests.
 _PASSING = frozenset({408, 425, _TOO_MANY_REQUESTS})
 _SHOWN_CHARACTERS = 40
 
-# A candle is believed final this long after it closed, by the exchange's clock: the last one is
-# still forming, and the exchange takes a moment to settle it.
+# Time after its close until a candle counts as final, by the exchange's clock: before that it may
+# still change.
 CLOSING_LAG = timedelta(seconds=5)
 
 _LAST_YEAR = 2100
@@ -42,14 +42,14 @@ _OK = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What came over HTTP.
+class HttpReply:
+    """An HTTP reply.
 
     Attributes:
         status: of HTTP.
         body: its bytes.
         headers: by name.
-        sender: who answered, for messages.
+        sender: the host, for messages.
     """
 
     status: int
@@ -64,7 +64,7 @@ class Answer:
 
     Attributes:
         result: the method's own result, unchecked.
-        at: the exchange's clock when it answered, None where the reply does not say.
+        at: the exchange's clock when it answered, None if the reply has none.
     """
 
     result: Any
@@ -79,7 +79,7 @@ class Page:
         frame: one row a minute, hour or other step, sorted, cells may be null; of candles: ts,
             open, high, low, close, volume, cost.
         duplicates: repeats of a row with the same values, dropped from the frame.
-        asked: the window as far as it was closed; steps past its end are still to be asked.
+        asked: the closed part of the window; later steps are still to be fetched.
         covered: the steps that rows of the frame cover, None for candles.
     """
 
@@ -94,14 +94,14 @@ class Page:
         return spans_of(self.frame["ts"]) if self.covered is None else list(self.covered)
 
 
-def read_answer(reply: Reply) -> Answer:
-    """Take a reply apart; errors are told by the code in the body before the HTTP status.
+def read_answer(reply: HttpReply) -> Answer:
+    """Parse a reply; the code in the body classifies an error before the HTTP status does.
 
     Raises:
         ThrottledError: called too often.
         TransientError: server error, maintenance, or a body that is not JSON-RPC.
         RejectedError: the exchange refuses this call for good.
-        ClosedDoorError: the exchange, or whatever answers in its place, refuses all calls.
+        ClosedDoorError: the exchange, or a server in its place, refuses all calls.
     """
     wait_s, status = retry_after_s(reply.headers), reply.status
     try:
@@ -118,7 +118,7 @@ def read_answer(reply: Reply) -> Answer:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that the reply asks to wait, None where it says nothing usable."""
+    """Return the seconds that the reply asks to wait, None if it has no usable value."""
     try:
         seconds = float(headers.get("Retry-After", ""))
     except ValueError:
@@ -126,7 +126,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def read_candles(reply: Reply, window: Span) -> Page:
+def read_candles(reply: HttpReply, window: Span) -> Page:
     """Check a reply to `get_tradingview_chart_data` and turn it into a frame.
 
     Args:
@@ -134,9 +134,9 @@ def read_candles(reply: Reply, window: Span) -> Page:
         window: whole minutes, half-open.
 
     Raises:
-        TransientError: the reply has not the structure of an answer to this window; nothing of it
+        TransientError: the reply is not an answer to this window; none of it
             is used.
-        ExchangeError: the reply tells of an error.
+        ExchangeError: the reply is an error.
     """
     columns, at = _columns(reply)
     frame = _frame(columns, window)
@@ -144,11 +144,11 @@ def read_candles(reply: Reply, window: Span) -> Page:
     if not _is_ascending(frame["ts"]):
         frame = frame.unique().sort("ts")
         if frame["ts"].n_unique() < frame.height:
-            raise _malformed(window, "one minute comes twice with different values")
+            raise _malformed(window, "one minute appears twice with different values")
     repeats = rows - frame.height
     asked = _closed_part(window, at)
     if not asked.minutes:
-        raise _malformed(window, "its clock says that the window is still to come")
+        raise _malformed(window, "its clock is earlier than the window")
     if asked != window:
         frame = frame.filter(pl.col("ts") < asked.end)
     return Page(frame, repeats, asked)
@@ -158,11 +158,11 @@ def read_time(answer: Answer) -> datetime:
     """Check a result of `get_time` (milliseconds since 1970) and return it in UTC.
 
     Raises:
-        TransientError: the result is no time.
+        TransientError: the result is not a time.
     """
     value = answer.result
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TransientError("The exchange's clock cannot be read: get_time gave no number.")
+        raise TransientError("The exchange's clock cannot be read: get_time returned no number.")
     time = _clock(value * 1000)
     if time is None or time.year > _LAST_YEAR:
         raise TransientError("The exchange's clock cannot be read: get_time is out of range.")
@@ -170,7 +170,7 @@ def read_time(answer: Answer) -> datetime:
 
 
 def closed_until(now: datetime) -> datetime:
-    """The end of the last candle that is closed for good at this time of the exchange's clock."""
+    """The end of the last candle that is final at this time of the exchange's clock."""
     return (now - CLOSING_LAG).replace(second=0, microsecond=0)
 
 
@@ -180,8 +180,8 @@ def _closed_part(window: Span, at: datetime | None) -> Span:
     return Span(window.start, max(window.start, min(window.end, closed_until(at))))
 
 
-def _columns(reply: Reply) -> tuple[Columns, datetime | None]:
-    """The arrays, and the exchange's clock where the reply tells it."""
+def _columns(reply: HttpReply) -> tuple[Columns, datetime | None]:
+    """The arrays, and the exchange's clock if the reply has it."""
     plain = at_once(reply.body) if reply.status == _OK else None
     if plain is not None:
         return plain.columns, _clock(plain.us_out)
@@ -190,13 +190,13 @@ def _columns(reply: Reply) -> tuple[Columns, datetime | None]:
 
 
 def _frame(columns: Columns, window: Span) -> pl.DataFrame:
-    """The candles as they came, each in the window; built without a query, which costs more."""
+    """The candles as received, each in the window; built without a query, which is slower."""
     ticks = columns["ticks"]
     if ticks.null_count() or not (ticks % (MINUTE.total_seconds() * 1000) == 0).all():
-        raise _malformed(window, "a tick is not on the minute")
+        raise _malformed(window, "a tick is not at a full minute")
     first, last = window.start.timestamp() * 1000, (window.end - MINUTE).timestamp() * 1000
     if len(ticks) > MINUTES.longest and ticks.min() != first:
-        raise _malformed(window, "the window came truncated")
+        raise _malformed(window, "the window was truncated")
     if not ticks.is_between(first, last).all():
         raise _malformed(window, "a tick is outside the window")
     stamps = (ticks * 1000).cast(pl.Int64).cast(RAW_CANDLES.polars_schema["ts"]).alias("ts")
@@ -204,7 +204,7 @@ def _frame(columns: Columns, window: Span) -> pl.DataFrame:
 
 
 def _is_ascending(times: pl.Series) -> bool:
-    """Whether each is later than the one before."""
+    """Whether each time is later than the previous one."""
     return times.is_sorted() and times.set_sorted().n_unique() == len(times)
 
 
@@ -222,22 +222,22 @@ def _error(error: dict[str, Any], status: int, wait_s: float | None) -> Exchange
     code = code if isinstance(code, int) else None
     data = error.get("data")
     reason = f": {str(data.get('reason'))[:80]}" if isinstance(data, dict) else ""
-    told = f"{message}{reason} (code {code}, HTTP {status})"
+    detail = f"{message}{reason} (code {code}, HTTP {status})"
     if code in _CLOSED_DOOR_CODES:
         return ClosedDoorError(
-            f"The exchange has switched this access off: {told}. "
-            "Stored data is safe; try again later."
+            f"The exchange has switched this access off: {detail}. "
+            "Stored data is safe. Try again later."
         )
     if code in _THROTTLED_CODES or status == _TOO_MANY_REQUESTS:
-        return ThrottledError(f"The exchange was called too often: {told}.", wait_s)
+        return ThrottledError(f"The exchange was called too often: {detail}.", wait_s)
     if code in _TRANSIENT_CODES or status >= _SERVER_ERRORS:
-        return TransientError(f"The exchange could not answer: {told}", wait_s)
-    return RejectedError(f"The exchange refuses the call: {told}")
+        return TransientError(f"The exchange could not answer: {detail}", wait_s)
+    return RejectedError(f"The exchange refuses the call: {detail}")
 
 
-def _unreadable(reply: Reply, wait_s: float | None) -> ExchangeError:
-    """The error of a reply without a usable body: a refusal is for good, where its status is no
-    passing one.
+def _unreadable(reply: HttpReply, wait_s: float | None) -> ExchangeError:
+    """The error of a reply without a usable body: a client error is final, unless its status is
+    temporary.
     """
     status = reply.status
     if _CALLERS_ERRORS <= status < _SERVER_ERRORS and status not in _PASSING:
@@ -245,8 +245,8 @@ def _unreadable(reply: Reply, wait_s: float | None) -> ExchangeError:
         body = f" with a page of {kind[:_SHOWN_CHARACTERS]!r}" if kind else ""
         return ClosedDoorError(
             f"{reply.sender} refuses the call: HTTP {status}{body}, where the exchange's API would "
-            "answer in JSON. What is stored is safe. See whether the address is right, and whether "
-            "this network may call the exchange."
+            "answer in JSON. Stored data is safe. Check that the address is right, and that this "
+            "network may call the exchange."
         )
     error = ThrottledError if status == _TOO_MANY_REQUESTS else TransientError
     return error(f"{reply.sender} answered HTTP {status} without a usable body.", wait_s)

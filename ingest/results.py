@@ -1,4 +1,4 @@
-"""What a backfill reports: how far it is, and what it did."""
+"""The results of a backfill: its progress and its figures."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from lake.coverage import Subject
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An instrument (or index) that is not complete, and why."""
+    """An incomplete instrument (or index), with the reason."""
 
     instrument: str
     reason: str
@@ -19,20 +19,20 @@ class Failure:
 
 @dataclass(slots=True)
 class Counts:
-    """What a backfill did about one dataset.
+    """The figures of a backfill for one dataset.
 
     Attributes:
-        instruments: how many were selected; of deliveries indices.
+        instruments: how many were selected; for deliveries, indices.
         complete: how many have every step of their selected life answered.
         empty: names that were answered over their whole selected life and have no row.
         failed: those with unanswered steps, with the reason.
-        left: names left to another run that works on them; only a round of a longer run does so.
+        left: names that another run has locked; only a round of a longer run leaves any.
         missing: steps after the first row that answers lacked more than once, by name.
-        calls: repeats included.
-        retries: calls made again after a transient failure.
-        throttled: calls refused because there were too many.
-        replaced: rows that took the place of stored ones, asked for again on purpose.
-        differing: rows that came again with other values than stored; the stored ones were kept.
+        calls: including repeats.
+        retries: calls that repeated a transient failure.
+        throttled: calls that the rate limit refused.
+        replaced: rows that replaced stored ones, as a repeat was requested.
+        differing: rows with other values than stored ones; the stored ones were kept.
     """
 
     instruments: int = 0
@@ -49,16 +49,16 @@ class Counts:
 
     @property
     def finished(self) -> int:
-        """How many are complete or failed."""
+        """Number of complete or failed ones."""
         return self.complete + len(self.failed)
 
 
 @dataclass(slots=True)
 class DatasetCounts(Counts):
-    """What a backfill did about another dataset than candles.
+    """The figures of a backfill for a dataset other than candles.
 
     Attributes:
-        rows: received, repeats of another window included.
+        rows: received, including repeats.
         rows_written: new to the lake.
     """
 
@@ -68,16 +68,16 @@ class DatasetCounts(Counts):
 
 @dataclass(slots=True)
 class Result(Counts):
-    """What a backfill did: figures of candles under their own names, all others by dataset.
+    """The result of a backfill: figures of candles under their own names, others by dataset.
 
     Attributes:
-        run: its name among the records of runs.
+        run: name of its record.
         candles_written: rows new to the lake.
         bytes_written: of the files of those rows.
         seconds: from start to the last commit, of all datasets.
-        plan: what was to be done, see `ingest.plans.plan_figures`.
-        log: the file with a line for each instrument, None where there is none.
-        datasets: what was done about the other datasets, by name.
+        plan: figures of its plan, see `ingest.plans.plan_figures`.
+        log: the file with a line for each instrument, None if there is none.
+        datasets: figures of the other datasets, by name.
     """
 
     run: str = ""
@@ -109,7 +109,7 @@ class Result(Counts):
 
     @property
     def all_failed(self) -> dict[Subject, str]:
-        """What has unanswered steps, of all datasets, with the reason."""
+        """Subjects with unanswered steps, of all datasets, with the reason."""
         return {
             Subject(dataset, failure.instrument): failure.reason
             for dataset, counts in self.by_dataset()
@@ -118,7 +118,7 @@ class Result(Counts):
 
     @property
     def all_left(self) -> list[Subject]:
-        """What was left to another run, of all datasets."""
+        """Subjects left to another run, of all datasets."""
         return [
             Subject(dataset, name) for dataset, counts in self.by_dataset() for name in counts.left
         ]
@@ -129,7 +129,7 @@ class Result(Counts):
         return self.candles_written + sum(c.rows_written for c in self.datasets.values())
 
     def took(self, dataset: str, written: Written) -> None:
-        """Count what a batch stored."""
+        """Count the rows that a batch stored."""
         counts = self.of(dataset)
         counts.replaced += written.replaced
         counts.differing += written.differing
@@ -141,11 +141,11 @@ class Result(Counts):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a backfill is, reported after every window.
+class FetchProgress:
+    """Progress of a backfill, reported after every window.
 
     Attributes:
-        done: windows answered or given up.
+        done: windows answered or abandoned.
         total: windows of the run as far as is known.
         rows: received so far, of all datasets.
         subject: of the window that was just done.
@@ -159,15 +159,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A subject that nothing more is asked of in this run.
+    """A subject whose fetching in this run has ended.
 
     Attributes:
-        done: subjects of the run that are finished, with this one.
+        done: finished subjects of the run, including this one.
         total: subjects of the run.
-        subject: whose rows.
+        subject: the finished one.
         status: `complete`, `empty` (no row in the selected life) or `failed`.
         figures: calls, retries, candles (of another dataset rows), missing, unanswered, and the
-            reason where it failed.
+            reason if it failed.
     """
 
     done: int

@@ -1,6 +1,6 @@
-"""How calls to a host travel, by the environment: through which proxy, trusting which certificates.
+"""The route of calls to a host, from the environment: the proxy and the trusted certificates.
 
-What is wrong with them is a wrong setting: asking again cannot help.
+An error here is a wrong setting: a retry cannot help.
 """
 
 import re
@@ -16,11 +16,11 @@ from ingest.hosts import shown
 from lake.errors import BasislakeError, ClosedDoorError, UsageError
 from lake.urls import is_base
 
-# The first of them that is set counts.
+# The first variable that is set is used.
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
-# What OpenSSL says of a server that does not speak TLS.
+# Reasons that OpenSSL reports for a server that does not speak TLS.
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
@@ -28,15 +28,15 @@ _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MAN
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How calls to a host travel.
+    """The route of calls to a host.
 
     Attributes:
         base: URL of the host.
-        proxy: URL of the proxy, None where there is none.
-        proxy_from: name of the setting that the proxy is from.
-        certificates: file or folder of the certificates to trust, None for those that come with the
+        proxy: URL of the proxy, None without one.
+        proxy_from: name of the setting of the proxy.
+        certificates: file or folder of the trusted certificates, None for those of the
             program.
-        certificates_from: name of the setting that they are from.
+        certificates_from: name of the setting of the certificates.
     """
 
     base: str = field(repr=False)
@@ -47,16 +47,16 @@ class Route:
 
     @property
     def through(self) -> str:
-        """Names the proxy within a sentence, without its password; empty where there is none."""
+        """The proxy as part of a sentence, without its password; empty without a proxy."""
         return f" through the proxy {shown(self.proxy)} ({self.proxy_from})" if self.proxy else ""
 
 
 def route_to(base: str, proxy: str | None, environ: Mapping[str, str]) -> Route:
-    """Return how calls to a host travel.
+    """Return the route of calls to a host.
 
     Args:
         base: URL of the host.
-        proxy: that the environment, or the system, names for it, None where there is none.
+        proxy: of the environment, or the system, for this host; None without one.
         environ: environment variables.
 
     Raises:
@@ -74,12 +74,12 @@ def route_to(base: str, proxy: str | None, environ: Mapping[str, str]) -> Route:
 
 
 def why_not_connected(route: Route, error: BaseException) -> BasislakeError | None:
-    """Return the error of ours where no connection was made for a reason that stays; None where
-    asking again may help; pure.
+    """Return the error of ours if the connection failed for a lasting reason; None if a retry may
+    help; pure.
 
     Args:
         route: of the call.
-        error: that making the connection ended in.
+        error: of the failed connection.
     """
     host = shown(route.base)
     for cause in _causes(error):
@@ -87,8 +87,8 @@ def why_not_connected(route: Route, error: BaseException) -> BasislakeError | No
             return UsageError(_unverified(route, cause))
         if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
             return UsageError(
-                f"{host} cannot be called{route.through}: what answers there does not speak TLS. "
-                "See whether the address should begin with http:// instead of https://."
+                f"{host} cannot be called{route.through}: its answer is not TLS. "
+                "Check whether the address should begin with http:// instead of https://."
             )
         refusal = _TUNNEL.search(str(cause))
         status = int(refusal[1]) if refusal else 0
@@ -97,17 +97,17 @@ def why_not_connected(route: Route, error: BaseException) -> BasislakeError | No
         is_callers = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
         if is_callers and status not in _PASSING:
             return ClosedDoorError(
-                f"No call to {host} is let{route.through}: HTTP {status}. What is stored is safe; "
-                "see to the proxy, or name the host in NO_PROXY where it can be called directly."
+                f"No call to {host} is permitted{route.through}: HTTP {status}. Stored data is "
+                "safe. Check the proxy, or name the host in NO_PROXY if it can be called directly."
             )
     return None
 
 
 def no_password(route: Route) -> UsageError:
-    """Return the error of a proxy that does not know its user."""
+    """Return the error of a proxy that rejects the user."""
     return UsageError(
-        f"No call is let{route.through} without the right user and password (HTTP 407). Give them "
-        "in its address, as in http://USER:PASSWORD@HOST:PORT."
+        f"No call is permitted{route.through} without the right user and password (HTTP 407). "
+        "Give them in its address, as in http://USER:PASSWORD@HOST:PORT."
     )
 
 
@@ -125,13 +125,13 @@ def _check_proxy(proxy: str, name: str) -> None:
     is_known = parts.scheme.lower() in ("http", "https", *_SOCKS)
     if not is_known or not is_base(proxy) or parts.path not in ("", "/"):
         raise UsageError(
-            f"{name} is not the address of a proxy: {shown(proxy)!r}. Nothing was asked; give one "
-            "like http://HOST:PORT, or unset it."
+            f"{name} is not the address of a proxy: {shown(proxy)!r}. Nothing was fetched. Give "
+            "one like http://HOST:PORT, or unset it."
         )
     if parts.scheme.lower() in _SOCKS and find_spec("socks") is None:
         raise UsageError(
-            f"{name} names a SOCKS proxy, {shown(proxy)}, for which the Python package PySocks is "
-            "needed. Nothing was asked; install it where basislake is installed, or name an HTTP "
+            f"{name} names a SOCKS proxy, {shown(proxy)}, which needs the Python package PySocks. "
+            "Nothing was fetched. Install PySocks where basislake is installed, or name an HTTP "
             "proxy."
         )
 
@@ -143,7 +143,7 @@ def _check_certificates(place: str, name: str) -> None:
     except OSError as exc:
         why = "it holds no certificate" if isinstance(exc, ssl.SSLError) else exc.strerror
         raise UsageError(
-            f"{name} is not a file of certificates: {place}: {why}. Nothing was asked; name the "
+            f"{name} is not a file of certificates: {place}: {why}. Nothing was fetched. Name the "
             "right file, or unset it."
         ) from exc
 
@@ -153,14 +153,14 @@ def _unverified(route: Route, error: ssl.SSLCertVerificationError) -> str:
     if route.certificates:
         trusted = f" by {route.certificates_from}={route.certificates}"
     return (
-        f"The certificate of {shown(route.base)} does not verify{trusted}{route.through}: "
-        f"{error.verify_message.rstrip('.')}. Nothing was asked; name a file of the certificates "
-        f"to trust in {CERTIFICATES[0]}, or correct the address."
+        f"The certificate of {shown(route.base)} cannot be verified{trusted}{route.through}: "
+        f"{error.verify_message.rstrip('.')}. Nothing was fetched. Name a file of trusted "
+        f"certificates in {CERTIFICATES[0]}, or correct the address."
     )
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it was raised from."""
+    """An error and its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,6 +1,6 @@
-"""Records of backfills: what one was to do, is doing and did, for other terminals and later days.
+"""Records of backfills: plan, progress and result of each, for other terminals and later days.
 
-A record is a JSON document `runs/ID.json` beside the tables, renewed while the run goes on; a lake
+A record is a JSON document `runs/ID.json` next to the tables, updated during the run; a lake
 on disk also has `runs/ID.log`, with a line for each instrument.
 """
 
@@ -21,13 +21,13 @@ from lake.errors import LakeError
 from lake.origin import first_clock
 
 FOLDER = "runs"
-# Names of runs begin with the year; other documents in the folder do not.
+# Names of runs begin with a year; other documents in the folder do not.
 _NAMES = "[0-9]*"
 _ROUND = "."
 KEPT = 500
 
-# A run renews its record about every second, so one that is this old was left by a killed process.
-# On this machine the process can be seen, and only its number may have gone to another since.
+# A run updates its record about every second, so an older one is of a killed process. On this
+# machine the process can be checked; only its pid may belong to another process by now.
 _STALE = timedelta(seconds=30)
 _STALE_HERE = timedelta(minutes=10)
 _QUIET = timedelta(minutes=1)
@@ -37,21 +37,21 @@ RUNNING, STUCK = "running", "stuck"
 GOING_ON = (RUNNING, STUCK)
 _PID_START = "pid_start"
 _RENEW_EVERY = timedelta(seconds=1)
-# In an object store that takes three requests, for which the run waits.
+# In an object store an update takes three requests, for which the run waits.
 _RENEW_EVERY_REMOTE = timedelta(seconds=5)
 _AHEAD = "exchange_ahead_s"
 _SEEN = "exchange_now"
 _NEEDED = {"run", "state", "host", "plan"}
-# A run that was killed early, or is of an older program, has not noted it.
+# A run that was killed early, or of an older program, has not recorded it.
 _NOTED_IN = 10
 _MOST_AHEAD_S = 1e10
-# No machine's clock is so far off that it still goes for a real one.
+# No machine's clock is so far off; a larger difference means a simulated exchange.
 _MOST_REAL_AHEAD_S = 3600.0
 _JSON = orjson.OPT_UTC_Z | orjson.OPT_INDENT_2
 
 
 class RunRecord:
-    """The record of a run that is going on.
+    """The record of a running backfill.
 
     Attributes:
         id: of the run; sorts by the time it started.
@@ -65,12 +65,12 @@ class RunRecord:
         plan: Mapping[str, Any],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Write the first state of it.
+        """Write the first state.
 
         Args:
-            lake: that it belongs to.
+            lake: to write to.
             program: name and version.
-            plan: figures of what is to be done.
+            plan: figures of the plan.
             now: this machine's clock, UTC.
 
         Raises:
@@ -79,7 +79,7 @@ class RunRecord:
         self._lake = lake
         self._now = now
         started_at = now()
-        # The microsecond keeps runs that began in the same second in order.
+        # The microsecond orders runs that began in the same second.
         moment = f"{started_at.microsecond:05x}{uuid4().hex[:3]}"
         self.id = f"{started_at:%Y%m%dT%H%M%SZ}-{moment}"
         self.facts: dict[str, Any] = {
@@ -98,27 +98,27 @@ class RunRecord:
         documents.prune(lake, FOLDER, KEPT, _NAMES)
 
     def next_round(self) -> str:
-        """Return the name of the next round of a long run: what it lacked twice, each time in
-        another round, is as good as lacked by two runs.
+        """Return the name of the next round of a long run: steps missing in two rounds count as
+        missing in two runs.
         """
         self._rounds += 1
         return f"{self.id}{_ROUND}{self._rounds}"
 
     def saw_clock(self, exchange_now: datetime) -> None:
         """Record the exchange's clock, and how far it is ahead of this machine's, for later days: a
-        simulated market has another time.
+        simulated market has its own time.
         """
         self.facts[_SEEN] = exchange_now
         self.facts[_AHEAD] = (exchange_now - self._now()).total_seconds()
 
     @property
     def log(self) -> Path | None:
-        """The file with a line for each instrument; None where the lake is not on this disk."""
+        """The file with a line for each instrument; None if the lake is not on this disk."""
         return Path(self._lake.uri) / FOLDER / f"{self.id}.log" if self._lake.is_local else None
 
     def renew(self, facts: Callable[[], Mapping[str, Any]]) -> None:
-        """Bring the record up to date, about once a second, in an object store once in five;
-        `facts` gives what changed.
+        """Update the record, about once a second, in an object store once in five seconds;
+        `facts` returns the changes.
         """
         every = _RENEW_EVERY if self._lake.is_local else _RENEW_EVERY_REMOTE
         if self._now() - self.facts["updated_at"] >= every:
@@ -133,12 +133,12 @@ class RunRecord:
             with self.log.open("a", encoding="utf-8") as log:
                 log.write(f"{self._now():%Y-%m-%dT%H:%M:%SZ} {instrument} {status} {shown}\n")
         except OSError:
-            # The log is for people; what it tells is in the lake, and where the disk is full the
-            # commit says so.
+            # The log is for people; its content is in the lake, and if the disk is full, the
+            # commit reports that.
             return
 
     def end(self, state: str, facts: Mapping[str, Any]) -> None:
-        """Write the last state of it."""
+        """Write the last state."""
         self._update({**facts, "state": state})
 
     def _update(self, facts: Mapping[str, Any]) -> None:
@@ -146,7 +146,7 @@ class RunRecord:
         try:
             self._put()
         except LakeError:
-            # The run itself will tell what is wrong with the lake, when it commits.
+            # The run itself will report a problem with the lake when it commits.
             return
 
     def _put(self) -> None:
@@ -158,13 +158,13 @@ class RunRecord:
 def runs(lake: Lake, newest: int, now: datetime | None = None) -> list[dict[str, Any]]:
     """Return the records of the newest runs, the last first; times are texts.
 
-    A record that says `running` is `killed` where its process is gone, and `stuck` where the
-    process is there and was stopped, or has written nothing for a minute. Those that go on have
-    also `quiet_seconds`, since the record was written, and on this machine `is_stopped`.
+    A record in state `running` becomes `killed` if its process no longer exists, and `stuck` if the
+    process exists and was stopped, or has written nothing for a minute. Runs that have not ended
+    also have `quiet_seconds`, since the last update, and on this machine `is_stopped`.
 
     Args:
-        lake: whose runs.
-        newest: at most so many.
+        lake: to read.
+        newest: maximal number of records.
         now: this machine's clock, UTC.
     """
     at = now or datetime.now(UTC)
@@ -174,24 +174,24 @@ def runs(lake: Lake, newest: int, now: datetime | None = None) -> list[dict[str,
 
 
 def run_of(name: str) -> str:
-    """Return the run of a round by its name, or of a run by its own."""
+    """Return the name of the run of a round, or of a run itself."""
     return name.partition(_ROUND)[0]
 
 
 def exchange_ahead(lake: Lake) -> timedelta:
-    """Return how far the exchange's clock was ahead of the machine's that asked it last; nothing
-    where no record says so.
+    """Return how far the exchange's clock was ahead of the machine that last read it; zero if no
+    record has it.
     """
     seen = last_clock(lake, runs(lake, _NOTED_IN))
     return timedelta(seconds=seen.ahead_s) if seen else timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """The exchange's clock as a program saw it.
+class ExchangeClock:
+    """The exchange's clock as last seen.
 
     Attributes:
-        seen: its time then, UTC.
+        seen: the exchange's time then, UTC.
         ahead_s: seconds that it was ahead of the clock of the program's machine.
     """
 
@@ -199,8 +199,8 @@ class Clock:
     ahead_s: float
 
     def at(self, now: datetime) -> datetime:
-        """Return the exchange's clock now. The clock of a simulated market, which is far from ours,
-        may have stopped since; then it is what was seen.
+        """Return the exchange's time now. The clock of a simulated market, which is far from ours,
+        may have stopped since; then the time last seen.
 
         Args:
             now: this machine's clock, UTC.
@@ -209,11 +209,11 @@ class Clock:
         return self.seen if is_simulated else now + timedelta(seconds=self.ahead_s)
 
 
-def last_clock(lake: Lake, records: Iterable[Mapping[str, Any]]) -> Clock | None:
-    """Return the exchange's clock as it was seen last; None where nobody noted it.
+def last_clock(lake: Lake, records: Iterable[Mapping[str, Any]]) -> ExchangeClock | None:
+    """Return the exchange's clock as last seen; None if nothing recorded it.
 
     Args:
-        lake: that was written to.
+        lake: to read.
         records: of its runs, the last first.
 
     Raises:
@@ -221,22 +221,22 @@ def last_clock(lake: Lake, records: Iterable[Mapping[str, Any]]) -> Clock | None
     """
     noted = first_clock(lake)
     found = next((clock for record in records if (clock := _clock_of(record))), None)
-    return found or (Clock(*noted) if noted else None)
+    return found or (ExchangeClock(*noted) if noted else None)
 
 
-def _clock_of(record: Mapping[str, Any]) -> Clock | None:
+def _clock_of(record: Mapping[str, Any]) -> ExchangeClock | None:
     ahead_s = record.get(_AHEAD)
     if not isinstance(ahead_s, int | float) or not abs(ahead_s) < _MOST_AHEAD_S:
         return None
     ahead = timedelta(seconds=ahead_s)
     try:
-        return Clock(datetime.fromisoformat(str(record.get(_SEEN))), ahead_s)
+        return ExchangeClock(datetime.fromisoformat(str(record.get(_SEEN))), ahead_s)
     except ValueError:
-        return Clock(datetime.fromisoformat(record["updated_at"]) + ahead, ahead_s)
+        return ExchangeClock(datetime.fromisoformat(record["updated_at"]) + ahead, ahead_s)
 
 
 def _read(text: str) -> dict[str, Any] | None:
-    """The record of a document; None where it is none, be it that somebody wrote into it."""
+    """The record in a document; None if the document is not a record, e.g. after an edit."""
     try:
         record = orjson.loads(text)
         times = [datetime.fromisoformat(record[name]) for name in ("started_at", "updated_at")]
@@ -247,7 +247,7 @@ def _read(text: str) -> dict[str, Any] | None:
 
 
 def _state(record: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """What is known of a run now: its state; of one that has not ended how long it is quiet."""
+    """The current state of a run; if it has not ended, also how long it has been quiet."""
     if record["state"] != RUNNING:
         return {}
     age = now - datetime.fromisoformat(record["updated_at"])

@@ -1,4 +1,4 @@
-"""Commits answers in batches, in a thread of its own, one batch after the other."""
+"""The committer: commits answers in batches, in its own thread, one batch after the other."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,25 +12,25 @@ from ingest.jobs import Job
 from ingest.outcomes import Outcome
 from lake import Lake
 
-# A commit is due after this many rows (of candles about 30 MB in memory), this long, or this part
+# A commit is due after this many rows (of candles about 30 MB in memory), this time, or this part
 # of the windows, whichever comes first.
 BATCH_ROWS = 500_000
 BATCH_SECONDS = 20.0
 BATCHES = 14
 
-# While a commit is under way so many rows may gather; then fetching waits.
+# Rows that may wait during a commit; with more, fetching waits.
 MOST_ROWS_WAITING = 1_000_000
 
-# An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
+# Ctrl-C would not interrupt an endless wait once Polars has set its own signal handler.
 _POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A batch that was committed.
+    """A committed batch.
 
     Attributes:
-        stored: what it came to.
+        stored: the result of the commit.
         outcomes: with their jobs.
     """
 
@@ -39,11 +39,11 @@ class Saved:
 
 
 class Saver:
-    """Gathers answers of one run and commits them; used by one thread.
+    """Collects answers of one run and commits them; used by one thread.
 
     Attributes:
-        lost: windows whose commit failed; a later run asks for them again.
-        run: that asks, by its name in `asks`.
+        lost: windows whose commit failed; a later run fetches them again.
+        run: name of the run in `asks`.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class Saver:
         Args:
             lake: to commit to.
             program: name and version, for the lineage.
-            windows: how many are expected in all.
-            clock: seconds, never going back.
+            windows: expected number.
+            clock: monotonic seconds.
             least: the fewest windows that make a commit due, however few are expected.
-            sound: whether a row may take the place of a stored one, see `ingest.batches`.
+            sound: whether a row may replace a stored one, see `ingest.batches`.
         """
         self.lost = 0
         self.run: str | None = None
@@ -81,30 +81,30 @@ class Saver:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits for the commit under way that no more should be fetched."""
+        """Whether so many rows wait for the running commit that fetching should wait."""
         return self._rows >= MOST_ROWS_WAITING
 
     @property
     def unsaved(self) -> int:
-        """Windows that were taken and are not committed yet."""
+        """Windows that were added and are not committed yet."""
         committing = self._committing[1] if self._committing else []
         return len(self._batch) + len(committing)
 
     def add(self, job: Job, outcome: Outcome) -> None:
-        """Take an answer, or the lack of one, to be committed."""
+        """Add an outcome to be committed."""
         if not self._batch:
             self._since_s = self._clock()
         self._batch.append((job, outcome))
         self._rows += outcome.rows
 
     def poll(self, timeout_s: float = 0.0) -> list[Saved]:
-        """Return what was committed since, and begin the next commit where one is due.
+        """Return the batches committed since, and begin the next commit if one is due.
 
         Args:
-            timeout_s: the longest wait for the commit under way.
+            timeout_s: the longest wait for the running commit.
 
         Raises:
-            LakeError: the commit failed; what earlier ones stored is safe.
+            LakeError: the commit failed; earlier commits stay.
         """
         saved = self._collect(timeout_s)
         if self._committing is None and self._is_due():
@@ -115,7 +115,7 @@ class Saver:
         """Commit everything, and return what was committed.
 
         Raises:
-            LakeError: a commit failed; what earlier ones stored is safe.
+            LakeError: a commit failed; earlier commits stay.
         """
         saved = []
         while self._batch or self._committing:
@@ -125,7 +125,7 @@ class Saver:
         return saved
 
     def close(self) -> None:
-        """Begin no more commits; one that is under way goes on to its end."""
+        """Begin no more commits; a running one continues to its end."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _is_due(self) -> bool:
@@ -150,7 +150,7 @@ class Saver:
         self._committing = (future, batch)
 
     def _collect(self, timeout_s: float) -> list[Saved]:
-        """What the commit under way stored, where it is done."""
+        """The result of the running commit, if it has ended."""
         if self._committing is None:
             return []
         future, batch = self._committing

@@ -1,4 +1,4 @@
-"""When a run that follows the market does what, and which subjects it asks for; pure.
+"""The schedule of a follow run: when it does what, and which subjects it fetches; pure.
 
 All times are of the exchange's clock.
 """
@@ -16,7 +16,7 @@ from lake.steps import STEPS
 
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 300.0
-# A subject that has no answer while others have is asked again after so long, then twice as
+# A subject without an answer while others have one is fetched again after so long, then twice as
 # long, and so on.
 _FIRST_REST = MINUTE
 _LONGEST_REST = timedelta(hours=1)
@@ -25,14 +25,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
-    """How often what is done.
+class Schedule:
+    """Intervals of the steps.
 
     Attributes:
-        fetch_every: whole minutes; each time is one commit.
-        discover_every: asks for new listings.
-        build_every: brings the curated tables up to date, None for never.
-        upkeep_every: keeps files and logs in shape, None for never.
+        fetch_every: whole minutes; each fetch is one commit.
+        discover_every: discovery of new listings.
+        build_every: builds of the curated tables, None for never.
+        upkeep_every: maintenance of files and logs, None for never.
     """
 
     fetch_every: timedelta = MINUTE
@@ -42,22 +42,20 @@ class Rhythm:
 
 
 def is_due(last: datetime | None, now: datetime, every: timedelta | None) -> bool:
-    """Whether a step is due that was done last at a time, None for not yet; it is, too, where the
-    clock was set back since. It never is where `every` is None.
+    """Whether a step is due that last ran at a time (None: never ran); also true if the clock was
+    set back since. It is never due if `every` is None.
     """
     return every is not None and (last is None or not timedelta(0) <= now - last < every)
 
 
 def next_fetch(now: datetime, every: timedelta) -> datetime:
-    """The first moment after `now` when the minutes up to a multiple of `every` are closed for
-    good.
-    """
+    """The first moment after `now` when the minutes up to a multiple of `every` are final."""
     batches = (closed_until(now) - _EPOCH) // every + 1
     return _EPOCH + batches * every + CLOSING_LAG
 
 
 def wait_after_failures_s(failures: int) -> float:
-    """Seconds to wait before the exchange is asked again: 5, 10, 20 and so on, at most 300.
+    """Seconds to wait before the next call to the exchange: 5, 10, 20 and so on, at most 300.
 
     Args:
         failures: in a row, from 1.
@@ -67,10 +65,10 @@ def wait_after_failures_s(failures: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A subject that is not asked for a while.
+    """A pause of a subject that had no answer.
 
     Attributes:
-        failures: rounds in a row that left minutes of it unanswered.
+        failures: rounds in a row with unanswered minutes.
         until: exclusive.
     """
 
@@ -79,44 +77,44 @@ class Rest:
 
 
 @dataclass(slots=True)
-class Roll:
-    """Which of the selected subjects need no plan now.
+class Roster:
+    """The selected subjects that need no plan now.
 
     Attributes:
-        ended: expired, with nothing left to ask.
-        resting: had no answer of late, while others had.
+        ended: expired, with nothing left to fetch.
+        resting: without an answer lately, while others had one.
     """
 
     ended: set[Subject] = field(default_factory=set)
     resting: dict[Subject, Rest] = field(default_factory=dict)
 
     def without(self, now: datetime) -> set[Subject]:
-        """Subjects that a round leaves out."""
+        """Subjects that a round skips."""
         return self.ended | {subject for subject, rest in self.resting.items() if now < rest.until}
 
     def end(self, needs: Mapping[Subject, bool], over: Collection[Subject]) -> list[Subject]:
-        """Leave out from now on what is over and needs nothing; return those subjects.
+        """Skip from now on subjects that are over and need nothing; return those subjects.
 
         Args:
             needs: by subject of a round, whether the lake lacks rows of it.
-            over: of which no more rows come, see `over`.
+            over: subjects with no further rows, see `over`.
         """
         ended = sorted(s for s, is_needy in needs.items() if s in over and not is_needy)
         self.ended.update(ended)
         return ended
 
     def relist(self, changed: Collection[str]) -> None:
-        """Take up again instruments whose life changed."""
+        """Resume instruments whose listing or expiry changed."""
         self.ended = {subject for subject in self.ended if subject.name not in changed}
 
     def took(self, asked: Collection[Subject], failed: Collection[Subject], now: datetime) -> None:
-        """Take note of a round. Where nothing was answered the exchange is away, and it is not the
-        subjects that need rest.
+        """Record a round. If no subject was answered, the exchange is unreachable, and no subject
+        pauses.
 
         Args:
-            asked: that were planned.
-            failed: those of them with unanswered steps.
-            now: when it ended.
+            asked: planned subjects.
+            failed: those with unanswered steps.
+            now: when the round ended.
         """
         answered = set(asked) - set(failed)
         for subject in answered:
@@ -130,11 +128,11 @@ class Roll:
 def over(
     wanted: Mapping[Subject, Sequence[Span]], expires_at: Mapping[str, datetime]
 ) -> set[Subject]:
-    """Subjects of which no more rows come: what should be stored of them reaches their expiry. The
-    last settlement comes later than the last candle.
+    """Subjects with no further rows: the steps to store reach their expiry. The last settlement
+    follows the last candle.
 
     Args:
-        wanted: what should be stored by now, by subject.
+        wanted: steps that should be stored by now, by subject.
         expires_at: of instruments that have expired.
     """
     return {
@@ -147,7 +145,7 @@ def over(
 
 
 def expired_by(instruments: pl.DataFrame, now: datetime) -> set[str]:
-    """Names of the instruments whose last minute is closed for good.
+    """Names of the instruments whose last minute is final.
 
     Args:
         instruments: rows of the table `instruments`.
@@ -161,14 +159,14 @@ def expired_by(instruments: pl.DataFrame, now: datetime) -> set[str]:
 @dataclass(frozen=True, slots=True)
 class Lag:
     """How far the lake is behind the exchange's clock. A candle is labelled by its open, so at best
-    this is between 65 seconds and as much more as the rounds are apart.
+    the lag is between 65 seconds and 65 seconds plus the time between rounds.
 
     Attributes:
         at: the exchange's clock.
-        newest: the newest candle of all, None where there is none.
+        newest: the newest candle of all, None if there is none.
         seconds: from that candle to the clock.
-        instrument: that is furthest behind of those that are open and have a candle.
-        instrument_seconds: the lag of that one.
+        instrument: the one furthest behind, among open instruments with a candle.
+        instrument_seconds: its lag.
     """
 
     at: datetime
@@ -193,8 +191,8 @@ def lag_of(newest: Mapping[str, datetime], expired: Collection[str], now: dateti
     """Return the lag of the open instruments.
 
     Args:
-        newest: see `newest_candles`; of the instruments followed.
-        expired: names of which no more candles come.
+        newest: see `newest_candles`; of the followed instruments.
+        expired: names with no further candles.
         now: the exchange's clock.
     """
     of_open = {name: ts for name, ts in newest.items() if name not in expired}

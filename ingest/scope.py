@@ -1,5 +1,5 @@
-"""What a lake is meant to hold, as a selection of data, instruments and minutes; and what is
-outside.
+"""The scope of a lake: a selection of data, instruments and minutes that it is meant to contain;
+and what is outside of it.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _SHOWN_NAMES = 3
 
 
 def scope_of(lake: "Lake") -> Selection:
-    """Return what a lake is meant to hold: everything, unless somebody said otherwise.
+    """Return the scope of a lake: everything, unless a user set another one.
 
     Raises:
         LakeError: the lake cannot be read, or a newer basislake has set its scope.
@@ -46,16 +46,16 @@ def scope_of(lake: "Lake") -> Selection:
 
 
 def set_scope(lake: "Lake", selection: Selection, program: str) -> None:
-    """Set what a lake is meant to hold; no candle is fetched or deleted.
+    """Set the scope of a lake; no candle is fetched or deleted.
 
     Args:
-        lake: whose scope it is; it is made where there is none.
+        lake: to write to; a missing lake is created.
         selection: of data, instruments and minutes.
         program: name and version, for the lineage.
 
     Raises:
-        UsageError: the lake knows instruments, and not all of those.
-        LakeError: the lake cannot be read or written; the scope is as it was.
+        UsageError: the lake has instruments, but not all of the selection.
+        LakeError: the lake cannot be read or written; the scope is unchanged.
     """
     from lake.scope import store  # noqa: PLC0415
     from lake.tables import INSTRUMENTS  # noqa: PLC0415
@@ -79,14 +79,14 @@ def to_plain(selection: Selection) -> dict[str, Any]:
 
 
 def within(given: Selection, scope: Selection) -> Selection:
-    """Return what a command is about: what its flags say, and the scope where they say nothing.
+    """Return the selection of a command: its flags, and the scope for flags not given.
 
-    Instruments (by currency or by name), the first minute, the last and the data are four things:
-    each is taken from the flags where they give it. `--all` leaves the scope aside altogether;
+    Instruments (by currency or by name), the first minute, the last and the data are four separate
+    parts: each comes from the flags if given. `--all` ignores the scope;
     pure.
 
     Raises:
-        UsageError: the two together leave no minute.
+        UsageError: flags and scope together leave no minute.
     """
     if given.is_all:
         return given
@@ -95,15 +95,15 @@ def within(given: Selection, scope: Selection) -> Selection:
     since, until = given.since or scope.since, given.until or scope.until
     if since is not None and until is not None and since >= until:
         raise UsageError(
-            f"No minute is left: the scope of the lake is {described(scope)}. Nothing was done; "
-            "give --since and --until both, or --all to leave the scope aside."
+            f"The scope of the lake, {described(scope)}, leaves no minute. Nothing was fetched. "
+            "Give both --since and --until, or --all to ignore the scope."
         )
     data = given.data or scope.data
     return Selection(both.currencies, both.names, since, until, data)
 
 
 def described(scope: Selection) -> str:
-    """Say in a few words what is in a scope; pure."""
+    """Describe a scope in a few words; pure."""
     parts = []
     if scope.currencies:
         parts.append(" and ".join(scope.currencies))
@@ -121,10 +121,10 @@ def described(scope: Selection) -> str:
 
 
 def outside(instruments: "pl.DataFrame", scope: Selection) -> dict[str, str]:
-    """Return the instruments that are not in a scope, each with the reason; pure.
+    """Return the instruments outside of a scope, each with the reason; pure.
 
     Args:
-        instruments: rows of the table `instruments`; the scope may name others.
+        instruments: rows of the table `instruments`; the scope may include others.
         scope: of the lake.
     """
     chosen = set(chosen_of(instruments, scope)["instrument"])
@@ -141,13 +141,13 @@ def outside(instruments: "pl.DataFrame", scope: Selection) -> dict[str, str]:
 
 
 def chosen_of(instruments: "pl.DataFrame", scope: Selection) -> "pl.DataFrame":
-    """Return the instruments of a scope as `ingest.selection.choose` does, but without an error for
-    names that are not known (yet); pure.
+    """Return the instruments of a scope like `ingest.selection.choose`, but without an error for
+    names that are not in the lake (yet); pure.
     """
     known = set(instruments["instrument"])
     names = tuple(name for name in scope.names if name in known)
     if not scope.names or names:
-        # Where no name is of the scope's currencies there is none.
+        # If no name is of the scope's currencies, nothing is chosen.
         with suppress(UsageError):
             return choose(instruments, replace(scope, names=names))
     return choose(instruments.clear(), Selection())
@@ -167,7 +167,7 @@ def as_json(scope: Selection) -> Mapping[str, Any]:
 
 
 def _some_data(scope: Selection) -> tuple[str, ...]:
-    """The data of a scope, nothing where it is all."""
+    """The data of a scope; empty if it has all data."""
     if not scope.data:
         return ()
     from ingest.datasets import CHOICES  # noqa: PLC0415
@@ -187,7 +187,7 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _shown(time: datetime) -> str:
-    """A date where that says it, else the minute, or all digits."""
+    """A date if that is exact, else the minute, or all digits."""
     if not (time.hour or time.minute or time.second or time.microsecond):
         return f"{time:%Y-%m-%d}"
     if not (time.second or time.microsecond):

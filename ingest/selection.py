@@ -1,4 +1,4 @@
-"""Which data, instruments and minutes a command is about; the same for every command; pure."""
+"""Selections of data, instruments and minutes, the same for every command; pure."""
 
 import difflib
 import re
@@ -27,12 +27,12 @@ class Selection:
     """Some data of some instruments, and some minutes of their lives.
 
     Attributes:
-        currencies: base coins; all where empty.
-        names: instruments; all where empty.
-        since: first minute, inclusive; from the listing where None.
-        until: last minute, exclusive; to the end of the life where None.
-        data: what is fetched, of `ingest.datasets.CHOICES`; all where empty.
-        is_all: the user asked for all instruments, whatever the lake is meant to hold.
+        currencies: base coins; all if empty.
+        names: instruments; all if empty.
+        since: first minute, inclusive; from the listing if None.
+        until: last minute, exclusive; to the expiry if None.
+        data: datasets, of `ingest.datasets.CHOICES`; all if empty.
+        is_all: whether the user asked for all instruments, whatever the scope of the lake.
     """
 
     currencies: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Selection:
 
     @property
     def span(self) -> Span | None:
-        """The selected minutes, None where all are."""
+        """The selected minutes, None for all."""
         if self.since is None and self.until is None:
             return None
         return Span(self.since or _EARLIEST, self.until or _LATEST)
@@ -56,10 +56,10 @@ def select(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Selection:
-    """Make a selection from what a user wrote; commas and white space separate values.
+    """Parse a selection; commas and white space separate values.
 
     Raises:
-        UsageError: an unknown coin, a list without a value, or an empty range of time.
+        UsageError: an unknown coin, a list without a value, or an empty time range.
     """
     coins, chosen = _split(currencies), _split(names)
     if (currencies and not coins) or (names and not chosen):
@@ -73,10 +73,10 @@ def select(
 
 
 def with_data(selection: Selection, values: Sequence[str]) -> Selection:
-    """Return a selection of only some data, as a user wrote them; itself where there are none.
+    """Return a selection with only some data, as a user wrote them; unchanged for none.
 
     Raises:
-        UsageError: an unknown name, or a list without one.
+        UsageError: an unknown name, or a list without a name.
     """
     if not values:
         return selection
@@ -95,11 +95,11 @@ def with_data(selection: Selection, values: Sequence[str]) -> Selection:
 def choose(instruments: "pl.DataFrame", selection: Selection) -> "pl.DataFrame":
     """Return the selected rows of `instruments`, with the perpetual of every selected future.
 
-    One more column, `is_companion`, tells a perpetual that comes only for its futures' sake.
+    The additional column `is_companion` marks a perpetual that is only a companion of futures.
     Perpetuals come first, since they take longest to fetch; then the oldest listings.
 
     Raises:
-        UsageError: a name that the lake does not know, or names of none of the coins.
+        UsageError: a name that the lake does not have, or names of none of the coins.
     """
     import polars as pl  # noqa: PLC0415  (a command makes its selection without it)
 
@@ -112,7 +112,7 @@ def choose(instruments: "pl.DataFrame", selection: Selection) -> "pl.DataFrame":
             raise UsageError(unknown_names(unknown, instruments["instrument"].to_list()))
         chosen = chosen.filter(pl.col("instrument").is_in(selection.names))
         if chosen.is_empty():
-            raise UsageError("No instrument is both of --currency and of --instruments.")
+            raise UsageError("No instrument matches both --currency and --instruments.")
     coins = chosen["base"].unique().to_list()
     needed = instruments.filter((pl.col("kind") == "perpetual") & pl.col("base").is_in(coins))
     own = pl.col("instrument").is_in(chosen["instrument"].to_list())
@@ -121,8 +121,7 @@ def choose(instruments: "pl.DataFrame", selection: Selection) -> "pl.DataFrame":
 
 
 def unknown_names(unknown: Sequence[str], known: Collection[str]) -> str:
-    """Return the message about names that the lake does not know, with the known names that are
-    most like them.
+    """Return the message about names that the lake does not have, with the most similar names.
 
     Args:
         unknown: at least one name.
@@ -132,8 +131,8 @@ def unknown_names(unknown: Sequence[str], known: Collection[str]) -> str:
     alike = [match for name in unknown for match in difflib.get_close_matches(name, known, n=most)]
     hint = f" Did you mean {', '.join(dict.fromkeys(alike))}?" if alike else ""
     return (
-        f"The lake knows no instrument {', '.join(map(repr, unknown))}.{hint} "
-        "`basislake instruments` lists and refreshes what it knows."
+        f"The lake has no instrument {', '.join(map(repr, unknown))}.{hint} "
+        "`basislake instruments` refreshes and lists the instruments."
     )
 
 

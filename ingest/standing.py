@@ -1,7 +1,7 @@
-"""How complete the subjects of a selection are, by the plan of a backfill; pure but for the
-planner, which has read the lake.
+"""The standing of subjects: how complete each is, from the plan of a backfill; pure except for
+the planner, which has read the lake.
 
-The figures of `status` and of `plan` come from the same plans, so they agree.
+`status` and `plan` compute their figures from the same plans, so they agree.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,14 +19,14 @@ from lake.steps import STEPS
 _CURRENT = timedelta(days=1)
 
 
-class State(Enum):
-    """How far a subject is.
+class Completeness(Enum):
+    """How complete a subject is.
 
     Attributes:
-        COMPLETE: a backfill would ask for nothing.
+        COMPLETE: a backfill would fetch nothing.
         CURRENT: it is open and lacks only its newest rows, of less than a day.
-        BEGUN: some of it was asked for.
-        NOT_BEGUN: none of it was asked for.
+        BEGUN: some of it was fetched.
+        NOT_BEGUN: none of it was fetched.
     """
 
     COMPLETE = "complete"
@@ -37,15 +37,15 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Steps of one subject or of several of a dataset: of candles, minutes.
+    """Numbers of steps of one or several subjects of a dataset: of candles, minutes.
 
     Attributes:
-        due: that should have a row: those selected and lived, less those that are known to be
-            before the first.
+        due: steps that should have a row: selected steps of their lives, without those known to be
+            before the first row.
         present: with a row.
         missing: that the exchange left out more than once.
-        failed: asked for, not answered.
-        to_fetch: that a backfill would ask for.
+        failed: requested, not answered.
+        to_fetch: that a backfill would fetch.
     """
 
     due: int = 0
@@ -55,7 +55,7 @@ class Amounts:
     to_fetch: int = 0
 
     def __add__(self, other: "Amounts") -> "Amounts":
-        """Add both, figure by figure."""
+        """Add both, number by number."""
         names = [field.name for field in fields(self)]
         return Amounts(*(getattr(self, name) + getattr(other, name) for name in names))
 
@@ -65,25 +65,25 @@ class Standing:
     """How complete one subject is.
 
     Attributes:
-        plan: what a backfill would ask of it.
-        state: see `State`.
+        plan: what a backfill would fetch of it.
+        state: see `Completeness`.
         amounts: see `Amounts`.
         is_open: whether more rows come.
     """
 
     plan: Plan
-    state: State
+    state: Completeness
     amounts: Amounts
     is_open: bool
 
 
 def standings(planner: Planner, expired: Collection[str]) -> list[Standing]:
-    """Return how complete the planned subjects are; those without a selected step are left out, as
-    they are in no scope.
+    """Return how complete the planned subjects are; subjects without a selected step are left out,
+    as they are in no scope.
 
     Args:
         planner: of the selection.
-        expired: instruments of which no more rows come.
+        expired: instruments with no further rows.
     """
     return [
         standing(plan, planner.coverage(subject), is_open=subject.name not in expired)
@@ -96,9 +96,9 @@ def standing(plan: Plan, coverage: Coverage, *, is_open: bool) -> Standing:
     """Return how complete one subject is.
 
     Args:
-        plan: what a backfill would ask of it.
-        coverage: what is known of its steps.
-        is_open: whether more rows come.
+        plan: what a backfill would fetch of it.
+        coverage: of its steps.
+        is_open: whether more rows will follow.
     """
     count = STEPS[plan.subject.dataset].count
     leading = count(common(plan.wanted, coverage.leading()))
@@ -113,28 +113,26 @@ def standing(plan: Plan, coverage: Coverage, *, is_open: bool) -> Standing:
 
 
 def summed(found: Iterable[Standing]) -> tuple[dict[str, int], Amounts]:
-    """Return how many standings there are (in_scope) and are in each state; and their amounts in
-    all.
-    """
+    """Return the number of standings (in_scope) and of each state; and the sum of their amounts."""
     chosen = list(found)
     states = [each.state for each in chosen]
-    counts = {"in_scope": len(chosen), **{state.value: states.count(state) for state in State}}
+    counts = {"in_scope": len(chosen)} | {s.value: states.count(s) for s in Completeness}
     return counts, sum((each.amounts for each in chosen), Amounts())
 
 
 def failed_names(found: Iterable[Standing]) -> list[str]:
-    """Return the names with steps that were asked for and not answered, in order."""
+    """Return the names with steps that were requested and not answered, in order."""
     return [each.plan.subject.name for each in found if each.amounts.failed]
 
 
-def _state(plan: Plan, coverage: Coverage, *, is_open: bool) -> State:
+def _state(plan: Plan, coverage: Coverage, *, is_open: bool) -> Completeness:
     if not plan.windows:
-        return State.COMPLETE
+        return Completeness.COMPLETE
     asked = common(plan.wanted, [*coverage.answered(), *coverage.failed, *coverage.unconfirmed()])
     if not asked:
-        return State.NOT_BEGUN
-    # A window begins with a step that is needed.
+        return Completeness.NOT_BEGUN
+    # A window begins with a needed step.
     is_newest = is_open and plan.windows[0].start >= asked[-1].end
     lacking = sum((span.end - span.start for span in plan.windows), timedelta())
     is_little = lacking <= _CURRENT or plan.rows == 1
-    return State.CURRENT if is_newest and is_little else State.BEGUN
+    return Completeness.CURRENT if is_newest and is_little else Completeness.BEGUN

@@ -1,7 +1,7 @@
-"""Which windows to ask for: pure planning over spans of time.
+"""Plans windows to fetch, by arithmetic on time spans; pure.
 
-A window is asked for at once: whole steps of its dataset, half-open, as many as one call brings, or
-the pages of one.
+A window is fetched at once: whole steps of its dataset, half-open, as many as one call returns, or
+as the pages of one call do.
 """
 
 from collections.abc import Iterable
@@ -15,13 +15,13 @@ from lake.steps import STEPS
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to ask of one subject.
+    """The windows to fetch of one subject.
 
     Attributes:
-        subject: whose rows.
+        subject: to fetch.
         wanted: the steps that are to be stored, sorted and disjoint.
-        windows: sorted, disjoint; together they hold every step that is still needed.
-        again: the steps among them that were answered before and are asked again on purpose.
+        windows: sorted, disjoint; together they contain every step that is still needed.
+        again: answered steps among them whose repeat was requested.
     """
 
     subject: Subject
@@ -31,7 +31,7 @@ class Plan:
 
     @property
     def rows(self) -> int:
-        """Steps in all windows: the most rows that can come, but for a delivery's."""
+        """Steps in all windows: the maximal number of rows, except for a delivery's."""
         return STEPS[self.subject.dataset].count(self.windows)
 
 
@@ -45,11 +45,11 @@ def make_plan(
     """Plan the windows for the wanted steps that are not stored.
 
     Args:
-        subject: whose rows.
+        subject: to fetch.
         wanted: spans of whole steps, e.g. of a life.
-        held: what need not be asked again.
-        selected: only steps whose rows are of this span, all by default.
-        again: steps to ask again although they are stored.
+        held: steps that need not be fetched again.
+        selected: only steps whose rows belong to this span, all by default.
+        again: steps to fetch again although they are stored.
     """
     steps = STEPS[subject.dataset]
     spans = merge(wanted)
@@ -67,5 +67,5 @@ def minutes_of(window: Span) -> tuple[int, int]:
 
 
 def milliseconds(time: datetime) -> int:
-    """Return a whole second as the exchange writes times."""
+    """Return a whole second in the exchange's time format, milliseconds."""
     return int(time.timestamp()) * 1000

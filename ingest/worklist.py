@@ -1,9 +1,9 @@
-"""Which window to ask for next: subjects in order, each claimed before it is asked for."""
+"""The work list: hands out windows, by subject in order, and locks each subject first."""
 
 from collections import deque
 from collections.abc import Iterator
 
-from ingest.claims import Claims
+from ingest.claims import SubjectLocks
 from ingest.jobs import Job
 from ingest.plans import Planner
 from lake.coverage import Subject
@@ -15,19 +15,19 @@ class Worklist:
 
     Attributes:
         jobs: of all subjects that were begun, or needed nothing.
-        idle: those of them that need nothing and were not told of yet.
-        elsewhere: subjects that another run works on.
+        idle: those that need nothing and have not been returned yet.
+        elsewhere: subjects that another run has locked.
     """
 
-    def __init__(self, planner: Planner, claims: Claims) -> None:
-        """Line up what is planned; nothing is claimed yet.
+    def __init__(self, planner: Planner, locks: SubjectLocks) -> None:
+        """Line up the planned subjects; nothing is locked yet.
 
         Args:
-            planner: what is needed.
-            claims: shared with other runs of this machine.
+            planner: of the subjects.
+            locks: locks shared with other runs of this machine.
         """
         self._planner = planner
-        self._claims = claims
+        self._locks = locks
         plans = {subject: planner.plan(subject) for subject in planner.wanted}
         self._planned = {subject: len(p.windows) for subject, p in plans.items() if p.windows}
         self._waiting = deque(self._planned)
@@ -43,13 +43,13 @@ class Worklist:
 
     @property
     def left(self) -> int:
-        """Windows that were not handed out, as far as is known."""
+        """Windows not handed out yet, as far as known."""
         queued = sum(job.queued for job in self._open.values())
         return queued + self._not_begun + sum(self._planned[subject] for subject in self.elsewhere)
 
     @property
     def begun(self) -> list[Job]:
-        """Subjects that are being asked for or saved."""
+        """Subjects that are being fetched or saved."""
         return list(self._open.values())
 
     def take_idle(self) -> list[Job]:
@@ -66,20 +66,20 @@ class Worklist:
         return None
 
     def look_again(self) -> None:
-        """Line up again the subjects that another run worked on when they were asked for."""
+        """Line up again the subjects that another run had locked."""
         self._waiting.extend(self.elsewhere)
         self._not_begun += sum(self._planned[subject] for subject in self.elsewhere)
         self.elsewhere = []
 
     def leave(self) -> list[Subject]:
-        """Leave to other runs the subjects that they work on, and return those."""
+        """Leave to other runs the subjects that they have locked, and return those."""
         left, self.elsewhere = self.elsewhere, []
         return left
 
     def close(self, job: Job) -> None:
-        """Let others have a subject whose answers are all saved."""
+        """Unlock a subject whose answers are all saved."""
         self._open.pop(job.subject, None)
-        self._claims.release(job.subject)
+        self._locks.release(job.subject)
 
     def drop(self) -> None:
         """Hand out nothing more."""
@@ -97,16 +97,16 @@ class Worklist:
                 yield job
 
     def _begin(self, subject: Subject) -> Job | None:
-        """Claim a subject, and plan it again: another run may have been at it since."""
+        """Lock a subject, and plan it again: another run may have fetched some of it since."""
         self._not_begun -= self._planned[subject]
-        if not self._claims.take(subject):
+        if not self._locks.take(subject):
             self.elsewhere.append(subject)
             return None
         self._planner.renew()
         job = Job(self._planner.plan(subject), self._planner.coverage(subject))
         self.jobs[subject] = job
         if not job.plan.windows:
-            self._claims.release(subject)
+            self._locks.release(subject)
             self.idle.append(job)
             return None
         self._open[subject] = job

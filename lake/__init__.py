@@ -1,12 +1,12 @@
-"""The lake: where every table lives, and two lines to a frame.
+"""The lake, where every table is stored, and how to read a table in two lines.
 
     import lake
     lake.open("./lake-data").scan("candles")        # a Polars LazyFrame
     lake.open("./lake-data").sql("FROM basis LIMIT 9")  # rows of a DuckDB query
     lake.open("./lake-data").duckdb()               # a DuckDB connection with a view per table
-    lake.open("./lake-data", as_of=7).scan("raw_candles")   # as it was when batch 7 was the newest
+    lake.open("./lake-data", as_of=7).scan("raw_candles")   # as of batch 7
 
-This package knows tables, files and commits; it knows nothing of exchanges, rules or databases.
+This package handles tables, files and commits; it has no code for exchanges, rules or databases.
 """
 
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["TABLES", "Lake", "open"]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  (whatever is asked for)
-    """Import what is asked for only then: the libraries below take a third of a second."""
+def __getattr__(name: str) -> Any:  # noqa: ANN401  (any public name)
+    """Import a public name on first use: the libraries below take a third of a second to load."""
     if name == "Lake":
         from lake.store import Lake  # noqa: PLC0415
 
@@ -40,25 +40,25 @@ def open(  # noqa: A001  (lake.open reads best)
     *,
     as_of: "int | datetime | None" = None,
 ) -> "Lake":
-    """Open a lake at a folder or object-store URI; nothing is read before a table is asked for.
+    """Open a lake at a folder or object-store URI; tables are read on first use.
 
-    Where there is no lake, writing makes one and reading is a `LakeError`.
+    If there is no lake, the first write creates one and reading raises a `LakeError`.
 
-    As of a batch, or of a time, the lake is as it was then, and can only be read; see `lake.past`.
-    The raw tables, `instruments` and `coverage` are there as of any batch; the curated ones as of
-    one that a build was made from, as long as what it left is stored. `basislake build --as-of`
-    makes them again, and `basislake sql --as-of` does by itself.
+    As of a batch or a time, the lake is read-only and shows what was known then; see `lake.past`.
+    The raw tables, `instruments` and `coverage` can be read as of any batch; a curated table only
+    as of a batch that a build used, while the files of that build are stored. `basislake build
+    --as-of` builds them again, and `basislake sql --as-of` does so by itself.
 
     Args:
         uri: `./lake-data`, `s3://bucket/prefix`, `gs://...`, `az://...`.
         options: storage options for an object store, as delta-rs takes them; credentials also
             come from the usual environment variables.
         version: another name of `as_of`.
-        as_of: a batch, or a time (UTC) by which it was the newest; the newest by default.
+        as_of: a batch, or a time (UTC), which means the newest batch by then; default: the newest.
 
     Raises:
-        UsageError: the path cannot be used, or there was no batch.
-        LakeError: a batch is asked for and the lake cannot be read.
+        UsageError: the path cannot be used, or there was no batch at that time.
+        LakeError: `as_of` is given and the lake cannot be read.
     """
     from lake.store import Lake  # noqa: PLC0415
 

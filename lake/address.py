@@ -1,7 +1,7 @@
-"""Where a lake is: a folder on this machine's disk, or a prefix in an object store.
+"""The address of a lake: a folder on this machine's disk, or a prefix in an object store.
 
-The libraries that reach a store (delta-rs, Polars) take endpoint and credentials from the usual
-environment by themselves (`AWS_…`, `GOOGLE_…`, `AZURE_…`), so none pass through here.
+The libraries that reach a store (delta-rs, Polars) read endpoint and credentials from the usual
+environment variables themselves (`AWS_…`, `GOOGLE_…`, `AZURE_…`); this module passes none.
 """
 
 import os
@@ -16,34 +16,34 @@ from lake.errors import UsageError
 from lake.store_options import check_options
 from lake.urls import is_local
 
-# delta-rs takes a path for a URL in places, so these would mean another folder, or no history.
+# delta-rs parses some paths as URLs, so these characters would name another folder, or no history.
 _UNSAFE = frozenset("%?#\\\x7f") | {chr(code) for code in range(32)}
 _SHOWN = "% ? # \\, line breaks and other control characters"
-# A prefix that begins with `name:` is a URL to delta-rs, too.
+# delta-rs also takes a prefix that begins with `name:` for a URL.
 _UNSAFE_IN_STORES = _UNSAFE | {":"}
 # Amazon's, Google's and Azure's rules allow fewer; Azure has containers such as $web.
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]*(@[A-Za-z0-9.-]+)?")
 
-# What both delta-rs and Polars reach. The store in memory is another one each time it is opened.
+# Stores that both delta-rs and Polars reach. Each opening of `memory` is a new, empty store.
 _STORES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")
 
-# A commit is safe beside other writers only where the store refuses to replace a version that is
-# there. It is the default, which the environment could switch off; an option goes before it.
+# Concurrent commits are safe only if the store refuses to replace an existing version. That is the
+# default, but an environment variable could switch it off; an option overrides the variable.
 _SAFE_COMMITS = {"s3": {"aws_conditional_put": "etag"}, "s3a": {"aws_conditional_put": "etag"}}
 
-# Quotes that a shell would have taken off.
+# Quotes that a shell would have removed.
 _QUOTED = re.compile(r"""^(["'`]).*\1$""", re.DOTALL)
 
-# A URI that lacks a slash would be a folder of this machine, named `s3:`.
+# Without a slash, a URI would name a folder of this machine, such as `s3:`.
 _LACKS_SLASH = re.compile(rf"({'|'.join(_STORES)}|file|https?):/?(?!/)", re.IGNORECASE)
 
-# A secret key may hold a slash, so it may reach beyond the place of the bucket.
+# A secret key may contain a slash, so the match may extend past the bucket.
 _CREDENTIALS = re.compile(r"[^@]*:.*@", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a lake is.
+    """The address of a lake.
 
     Attributes:
         uri: absolute path or URI, without a slash at the end.
@@ -55,7 +55,7 @@ class Address:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is on this machine's disk."""
+        """Whether the lake is on this machine's disk."""
         return is_local(self.uri)
 
 
@@ -64,16 +64,17 @@ def address_of(
     options: Mapping[str, str] | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Address:
-    """Read an address: `./lake-data`, `file:///data/lake`, `s3://bucket/prefix`, `gs://…`, `az://…`.
+    """Read an address: `./lake-data`, `file:///data/lake`, `s3://bucket/prefix`, `gs://…`,
+    `az://…`.
 
     Args:
         text: as the user gave it.
-        options: storage options besides those of the environment.
+        options: storage options in addition to the environment.
         environment: environment variables.
 
     Raises:
-        UsageError: no lake can be there, the text holds credentials, or the store's endpoint or
-            another option cannot be used.
+        UsageError: no lake can be at this address, it holds credentials, or the store's endpoint
+            or another option cannot be used.
     """
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
@@ -81,15 +82,14 @@ def address_of(
         raise UsageError("The lake's address is empty: give a folder, or s3://bucket/prefix.")
     if _QUOTED.search(text):
         raise UsageError(
-            f"The lake's address begins and ends with a quote ({text[0]}), which no shell took "
-            "off. Give it without quotes, e.g. in the file that sets BASISLAKE_LAKE."
+            f"The lake's address is in quotes ({text[0]}) that no shell removed. Give it without "
+            "quotes, e.g. in the file that sets BASISLAKE_LAKE."
         )
     if _LACKS_SLASH.match(text):
         scheme = text.partition(":")[0]
         raise UsageError(
-            f"The lake's address begins with {scheme}: and lacks a slash. Nothing was read or "
-            "stored. Give the path of a folder, from / on where its name begins so, or "
-            "s3://bucket/prefix."
+            f"The lake's address begins with {scheme}: without // after it. Nothing was read or "
+            "stored. Write s3://bucket/prefix; for a folder of this name, give its absolute path."
         )
     if is_local(text):
         check_options(options or {}, environment, None)
@@ -103,21 +103,21 @@ def address_of(
 
 def _folder(text: str, options: Mapping[str, str]) -> Address:
     try:
-        # Of `./~` the library would take away what makes it no home.
+        # For `./~` the library would drop the `./`, and so read it as a home folder.
         path = (Path(text).expanduser() if text.startswith("~") else Path(text)).absolute()
     except RuntimeError as exc:
         user = Path(text).parts[0]
         raise UsageError(
-            f"{text!r} begins with {user}, and this machine knows no such home folder. Give the "
-            "path of the lake's folder from / on."
+            f"{text!r} begins with {user}, but this machine has no such home folder. Give the "
+            "absolute path of the lake's folder."
         ) from exc
     except FileNotFoundError as exc:
         raise UsageError(
-            f"{text!r} is a path from the working folder on, which does not exist any more. "
-            "Nothing was done. Give the path of the lake's folder from / on."
+            f"{text!r} is relative to the working folder, which no longer exists. Nothing was "
+            "changed. Give the absolute path of the lake's folder."
         ) from exc
     if ".." in path.parts:
-        # Some libraries go back by the text of a path, the system by the folder that a link is to.
+        # Some libraries resolve `..` in the text of a path, the system in the target of a link.
         path = path.resolve()
     if not _UNSAFE.isdisjoint(path.as_posix()):
         raise UsageError(f"A lake cannot be at {str(path)!r}: choose a path without {_SHOWN}.")
@@ -156,6 +156,6 @@ def _store(text: str, options: Mapping[str, str]) -> Address:
     if not {"", ".", ".."}.isdisjoint(rest.lstrip("/").split("/")[1:]):
         raise UsageError(
             f"A lake cannot be at {text!r}: choose a prefix without '.', '..' and empty names, "
-            "which a store takes as they are and a library does not."
+            "which stores keep and libraries resolve."
         )
     return Address(f"{scheme}://{rest}", {**_SAFE_COMMITS.get(scheme, {}), **dict(options)})

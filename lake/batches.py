@@ -1,10 +1,10 @@
-"""Batches: every ingest commit has a number, and every raw row the number of the one that brought
-it.
+"""Batches: the numbers of ingest commits. Every raw row has the number of its commit in the column
+`batch`.
 
-A number is claimed by the commit to `raw_candles` that makes its rows visible, of which only one of
-two that claim the same succeeds; so numbers ascend in the order in which rows become visible. Rows
-of other raw tables, what was asked and instrument records follow under the same number, or under a
-later one where another writer's came first, so theirs ascend as well.
+The commit to `raw_candles` that makes rows visible takes the next number. If two writers try to
+take the same number, only one succeeds, so numbers ascend in the order in which rows become
+visible. Rows of other raw tables, `asks` and `records` follow under the same number, or under a
+later one if another writer committed in between; their numbers ascend as well.
 """
 
 from collections.abc import Collection, Mapping
@@ -35,11 +35,11 @@ def batch_at(lake: Lake, time: datetime) -> int:
     """Return the newest batch that was committed by a time.
 
     Args:
-        lake: that holds it.
-        time: by the clocks of the machines that committed, UTC.
+        lake: to read.
+        time: by the clocks of the committing machines, UTC.
 
     Raises:
-        UsageError: there was none yet.
+        UsageError: there was no batch yet.
         LakeError: there is no such lake, or it cannot be read.
     """
     found = [
@@ -56,27 +56,29 @@ def check_batch(lake: Lake, batch: int) -> None:
     """Refuse a number that no batch has.
 
     Raises:
-        UsageError: so it is.
+        UsageError: no batch has this number.
         LakeError: there is no such lake, or it cannot be read.
     """
     newest = newest_batch(lake)
     if not 0 < batch <= newest:
         lake.check_exists()
-        there = f"there are 1 to {newest}" if newest else "nothing was fetched yet"
+        there = f"there are 1 to {newest}" if newest else "nothing has been fetched yet"
         raise UsageError(f"There is no batch {batch}; {there}.")
 
 
-def claim(lake: Lake, base: Snapshot, rows: Collection[DataFile], info: Mapping[str, Any]) -> int:
+def commit_batch(
+    lake: Lake, base: Snapshot, rows: Collection[DataFile], info: Mapping[str, Any]
+) -> int:
     """Make rows of raw candles visible under the next number, and return it.
 
     Args:
         lake: to commit to.
-        base: `raw_candles`, of which the rows were worked out; they have the number after its own.
-        rows: files of them; none where only what was asked is to be kept, or records.
-        info: kept in the commit for readers of its log.
+        base: `raw_candles` as read before computing the rows; their number follows its own.
+        rows: files of the rows; empty to commit only `asks` or `records` under the number.
+        info: stored in the commit for readers of its log.
 
     Raises:
-        ConflictError: another writer has claimed the number; nothing was stored.
+        ConflictError: another writer took the number first; nothing was stored.
         LakeError: the lake cannot be written.
     """
     number = base.counter(BATCH) + 1
@@ -92,17 +94,17 @@ def append(
     info: Mapping[str, Any],
     base: Snapshot | None = None,
 ) -> tuple[int, Snapshot]:
-    """Add rows to a raw table in one piece under a number that was claimed. Return the number that
-    they have, and the table as it is then, or as another writer has left it since.
+    """Add rows to a raw table in one commit under a number from `commit_batch`. Return the number
+    that was used, and the table after the commit, with later commits of other writers.
 
     Args:
         lake: to commit to.
         table: `asks`, `records`, or a raw one of carry.
-        rows: of it, at least one, without their batch.
-        number: of their batch; where a later one is in the table already, or was claimed
-            meanwhile, another is claimed for them.
-        info: kept in the commits for readers of their log.
-        base: the table, where the rows depend on what it holds; the newest by default.
+        rows: of the table, at least one, without their batch.
+        number: of their batch; if the table already has a later number, or another writer adds one
+            meanwhile, the rows get a new number.
+        info: stored in the commits for readers of their log.
+        base: the table, if the rows depend on its content; the newest version by default.
 
     Raises:
         ConflictError: another writer was faster; none of the rows was stored.
@@ -110,10 +112,11 @@ def append(
     """
     base = base or lake.snapshot(table)
     newest = lake.snapshot(RAW_CANDLES)
-    # What is known as of a later number must not change: carry rows have no number behind it.
+    # The state as of a later number must not change: carry rows have no number of their own behind
+    # it.
     is_passed = table in RAW_CARRY and number < newest.counter(BATCH)
     if is_passed or number <= base.counter(BATCH):
-        number = claim(lake, newest, (), info)
+        number = commit_batch(lake, newest, (), info)
     file = lake.write(table, rows.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
     return number, lake.commit(base, [file], info, counters={BATCH: number})
 

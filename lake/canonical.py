@@ -1,4 +1,4 @@
-"""Canonical bytes of Arrow columns, which `lake.digest` describes."""
+"""Canonical bytes of Arrow columns, as specified in `lake.digest`."""
 
 from struct import unpack_from
 from typing import Any
@@ -37,7 +37,7 @@ def _characters(texts: pa.Array) -> pa.Buffer | bytes:
 
 
 def _bytes(values: pa.Array) -> pa.Buffer | bytes:
-    """Booleans as one byte, floats as they are, all else as whole numbers; nulls as zero."""
+    """Booleans as one byte, floats unchanged, other types as integers; nulls as zero."""
     kind = values.type
     if pa.types.is_boolean(kind):
         values = values.cast(pa.uint8())

@@ -1,4 +1,4 @@
-"""The tables of carry: what a perpetual pays, where futures deliver, and how much is open."""
+"""The tables of carry: funding of perpetuals, delivery prices of futures, and open interest."""
 
 from dataclasses import replace
 
@@ -24,8 +24,8 @@ FUNDING = Table(
         Column("hour_end", Type.TIME, "end of the hour that the row covers", "UTC"),
         _price("index_price", "index at the end of the hour"),
         # The exchange's first row has no hour before it.
-        _price("prev_index_price", "index at its start", nullable=True),
-        _rate("interest_1h", "what a long position paid in the hour"),
+        _price("prev_index_price", "index at the start of the hour", nullable=True),
+        _rate("interest_1h", "funding that a long position paid in the hour"),
         _rate("interest_8h", "trailing rate over eight hours"),
     ),
     key=("instrument", "hour_end"),
@@ -34,11 +34,11 @@ FUNDING = Table(
 
 FUNDING_TOTALS = Table(
     name="funding_totals",
-    row="the exchange's own total of a perpetual's calendar month",
+    row="the exchange's own funding total of a perpetual's calendar month",
     columns=(
         _INSTRUMENT,
         Column("month", Type.DATE, "first day of the calendar month", "UTC"),
-        _rate("total", "funding of the month by the exchange's own sum"),
+        _rate("total", "funding of the month, as the exchange sums it"),
     ),
     key=("instrument", "month"),
     order=("instrument", "month"),
@@ -65,7 +65,7 @@ SETTLEMENTS = Table(
         Column("type", Type.TEXT, "settlement, or delivery at expiry"),
         Column("position", Type.FLOAT, "open interest", "USD, of inverse contracts"),
         _price("mark_price", "mark price"),
-        _price("index_price", "index, at a delivery the delivery price"),
+        _price("index_price", "index; for a delivery, the delivery price"),
     ),
     key=("instrument", "settled_at", "type"),
     order=("instrument", "settled_at", "type"),
@@ -77,7 +77,7 @@ def _received(table: Table, what: str) -> Table:
     columns = (replace(c, nullable=c.name not in table.key) for c in table.columns)
     return Table(
         name=f"raw_{table.name}",
-        row=f"{what} as received; where it has several, the last batch counts",
+        row=f"{what} as received; if received several times, the row of the last batch counts",
         columns=(*columns, _BATCH),
         key=(*table.key, BATCH),
         order=(*table.order, BATCH),
@@ -91,20 +91,20 @@ RAW_SETTLEMENTS = _received(SETTLEMENTS, "an instrument's day")
 
 REJECTED = Table(
     name="rejected",
-    row="a raw row of funding, totals, deliveries or settlements that is not among the curated",
+    row="a raw row of funding, totals, deliveries or settlements that no curated table contains",
     columns=(
         Column("dataset", Type.TEXT, "funding, funding_totals, deliveries or settlements"),
-        Column("instrument", Type.TEXT, "whose row it is, of deliveries the index"),
+        Column("instrument", Type.TEXT, "instrument of the row; for deliveries, the index"),
         Column(
             "ts", Type.TIME, "the row's own time: hour_end, month, delivered_at, settled_at", "UTC"
         ),
         Column("rules", Type.TEXTS, "names of all rules it broke"),
-        Column("row", Type.TEXT, "its cells, as JSON"),
+        Column("row", Type.TEXT, "the cells of the row, as JSON"),
     ),
     key=("dataset", "instrument", "ts"),
     order=("dataset", "instrument", "ts"),
 )
 
-# What is fetched, and what a build makes of it.
+# Raw tables that ingest writes, and tables that a build writes from them.
 RAW_CARRY = (RAW_FUNDING, RAW_FUNDING_TOTALS, RAW_DELIVERIES, RAW_SETTLEMENTS)
 CARRY = (FUNDING, FUNDING_TOTALS, DELIVERIES, SETTLEMENTS, REJECTED)

@@ -1,7 +1,6 @@
-"""Small files, of a table with a row a minute, become few large ones; no row changes.
+"""Compaction: merges small files of tables with a row a minute into few large ones; no row changes.
 
-Files of a table with partitions stay within their month, and every file keeps a digest in its
-name.
+Files of a partitioned table stay within their month, and every file keeps a digest in its name.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,20 +10,20 @@ from datetime import datetime
 from lake.carry_tables import CARRY, REJECTED
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
-from lake.fingerprint import proven_rows
+from lake.fingerprint import verified_rows
 from lake.slices import file_month
 from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.table import Table
 from lake.tables import CURATED, RAW
 
-# About 10 MB; a file with as many rows is left alone.
+# About 10 MB; files with as many rows are left alone.
 MOST_ROWS = 1_048_576
-# So many rows are rewritten before they are committed, which a kill would lose.
+# Rows rewritten between two commits; a kill loses at most the work for these.
 _ROWS_PER_COMMIT = 5_000_000
-# A build may replace some of the files at any time; it makes progress each time.
+# A concurrent build may replace some of the files; each try makes progress.
 _TRIES = 5
-# Tables that grow by small files; a build or a batch replaces the others as a whole.
+# Tables that grow by small files; a build or a batch replaces the other tables as a whole.
 GROWING = (
     *RAW,
     *(table for table in CURATED if table.partition),
@@ -34,12 +33,12 @@ GROWING = (
 
 @dataclass(slots=True)
 class Compacted:
-    """What a compaction did.
+    """Result of a compaction.
 
     Attributes:
-        files_before: files that were read and are in newer versions no more.
+        files_before: files that were read and that newer versions no longer use.
         files_after: files that replace them.
-        rows: in them.
+        rows: in those files.
     """
 
     files_before: int = 0
@@ -48,10 +47,10 @@ class Compacted:
 
 
 def groups(files: Iterable[DataFile], most_rows: int = MOST_ROWS) -> list[tuple[DataFile, ...]]:
-    """Choose which of some files should become one; pure.
+    """Choose which files to merge into one; pure.
 
-    Neighbours in time, up to `most_rows` together. Each file is at most half of its group, so a row
-    is rewritten at most about as often as its file's rows can double.
+    A group is adjacent in time and has up to `most_rows` rows. Each file is at most half of its
+    group, so a row is rewritten at most once for each doubling of its file.
     """
     found: list[tuple[DataFile, ...]] = []
     for run in _runs(files, most_rows):
@@ -80,16 +79,16 @@ def compact(
 ) -> Compacted:
     """Compact the small files of the tables that grow.
 
-    A kill leaves whole commits only. Readers keep the files they have.
+    A kill leaves only complete commits. Readers keep the files they have opened.
 
     Args:
-        lake: that holds them.
+        lake: to compact.
         program: name and version, for the log.
-        report: called with how many of how many groups of files are done.
+        report: called with the number of finished groups and of all groups.
 
     Raises:
         LakeError: the lake cannot be read or written, or a file is damaged.
-        ConflictError: others kept replacing the same files.
+        ConflictError: other writers kept replacing the same files.
     """
     done = Compacted()
     total = sum(planned(lake.snapshot(table)).files_after for table in GROWING)
@@ -133,7 +132,7 @@ def _all(
 
 
 def _merged(lake: Lake, base: Snapshot, group: tuple[DataFile, ...]) -> DataFile:
-    rows = proven_rows(base, group)
+    rows = verified_rows(base, group)
     expected = sum(file.rows for file in group)
     if rows.height != expected:
         raise LakeError(
@@ -161,9 +160,7 @@ def _commit(
 
 
 def _runs(files: Iterable[DataFile], most_rows: int) -> Iterator[list[DataFile]]:
-    """Files that are neighbours in time, or by their batches, as many as stay within so many
-    rows.
-    """
+    """Files that are adjacent in time, or by their batches, up to a number of rows."""
     run: list[DataFile] = []
     for file in sorted(
         files, key=lambda file: (str(file.first), file.batches or (0, 0), file.path)

@@ -1,9 +1,9 @@
 """Checks that an object store, or a file system, keeps the first commit of a version and refuses
-every other one.
+every later one.
 
-Writers rely on this alone: a store that replaces the first commit with the second loses rows, and
-both writers believe that theirs are stored. On disk the library makes a hard link, which fails
-where a file is.
+Writers rely on this alone: if a store replaces the first commit with the second, it loses rows and
+both writers believe that theirs are stored. On disk the library creates a hard link, which fails
+if the file exists.
 """
 
 import errno
@@ -25,38 +25,38 @@ from lake.urls import is_local
 
 _SCHEMA = Schema([Field("probe", PrimitiveType("long"))])
 _WRITERS = 2
-# Of writers that begin at the same moment one rarely sees the other's commit before its own.
+# Of writers that start at the same moment one rarely sees the other's commit before its own.
 _TRIES = 20
 
-# What the system says where a file system has no hard links, as exFAT.
+# Errors of the system for a file system without hard links, such as exFAT.
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
-# The option by which the library renames a commit into its place, which replaces what is there. For
-# places where nothing else writes.
+# The option by which the library renames a commit into place, replacing an existing one. Only for
+# places to which nothing else writes.
 BY_RENAME = {"allow_unsafe_rename": "true"}
 
-# Lakes that this process has checked, with the options that reach them.
+# Lakes that this process has checked, with their storage options.
 _checked: set[tuple[str, frozenset[tuple[str, str]]]] = set()
 
 
 class _Outcome(Enum):
-    STORED = "the store took the commit"
-    REFUSED = "the store refused the commit, because one was there"
-    NOT_SENT = "the library saw the other commit, and sent none"
+    STORED = "the store accepted the commit"
+    REFUSED = "the store refused the commit, because that version exists"
+    NOT_SENT = "the library saw the other commit and sent none"
 
 
 def check(table_uri: str, options: Mapping[str, str]) -> None:
-    """Refuse a store that would lose commits, before the first one of this process to a lake there.
+    """Refuse a store that would lose commits, before the first commit of this process to its lake.
 
-    Two writers make the same small table, below the lake, at the same moment; it is deleted again.
-    On disk a small file is linked and deleted again.
+    Two writers create the same small table below the lake at the same moment; the check deletes it
+    afterwards. On disk the check links a small file and deletes it.
 
     Args:
         table_uri: a table's folder in the lake.
         options: storage options of the object store.
 
     Raises:
-        LakeError: the store takes the commits of both.
+        LakeError: the store accepts both commits.
         UsageError: the file system has no hard links, so no commit can be made there.
         DeltaError, OSError: the store cannot be reached; see `lake.guard.explained`.
     """
@@ -69,28 +69,28 @@ def check(table_uri: str, options: Mapping[str, str]) -> None:
             return
         if not has_links(Path(root)):
             raise UsageError(
-                f"No lake can be written at {root}: its file system has no hard links, without "
-                "which a commit could replace another writer's. Nothing was stored. Choose a "
-                "folder on another file system, or an object store; a copy that `basislake "
-                "backup` makes may be here."
+                f"A lake cannot be written at {root}: its file system has no hard links, which "
+                "keep one commit from replacing another. Nothing was stored. Choose a folder on "
+                "another file system or an object store; only copies by `basislake backup` can be "
+                "stored here."
             )
         _checked.add(known)
         return
     if keeps_first(root, options) is False:
         raise LakeError(
-            f"The store of {root} takes a second commit in place of the first (it ignores "
-            "If-None-Match), so writers would lose each other's rows. Nothing was written; use "
-            "a store with conditional writes (docs/operations.md)."
+            f"The store of {root} ignores If-None-Match: a second commit replaces the first, so "
+            "writers would lose each other's rows. Nothing was written. Use a store with "
+            "conditional writes (docs/operations.md)."
         )
     _checked.add(known)
 
 
 def keeps_first(root: str, options: Mapping[str, str]) -> bool | None:
-    """Whether a store refuses the second of two commits that are made at the same moment; None
-    where no two ever met.
+    """Whether a store refuses the second of two simultaneous commits; None if no two commits
+    coincided.
 
     Args:
-        root: of a lake; what is written below it is deleted again.
+        root: of a lake; files written below it are deleted again.
         options: storage options of the object store.
 
     Raises:
@@ -106,7 +106,7 @@ def keeps_first(root: str, options: Mapping[str, str]) -> bool | None:
 
 
 def has_links(folder: Path) -> bool:
-    """Whether a folder's file system has hard links; other errors are left to the commit."""
+    """Whether a folder's file system has hard links; the commit itself reports other errors."""
     probe = folder / f"_probe-{uuid4().hex}"
     link = probe.with_suffix(".link")
     try:

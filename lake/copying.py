@@ -1,7 +1,7 @@
-"""A lake copied to another folder or store: data files first, then one commit for each table.
+"""Copies a lake to another folder or store: data files first, then one commit for each table.
 
-The copy is a lake of its own when it is done, with the same rows and the same batches. Copying
-again brings over what is new, and goes on where a copy was killed.
+The finished copy is an independent lake with the same rows and batches. Copying again transfers
+what is new, and resumes a copy that was killed.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ from lake.errors import ConflictError, DamagedError, LakeError
 from lake.files import DataFile
 from lake.fingerprint import Fingerprint, fingerprint
 from lake.guard import explained
-from lake.origin import check_origin, claim
+from lake.origin import check_origin, set_origin
 from lake.overlap import check_apart
 from lake.snapshot import Snapshot
 from lake.state import BUILD, COPIED
@@ -36,11 +36,11 @@ from lake.tables import (
     RAW_CANDLES,
     RECORDS,
 )
-from lake.transaction import mark
+from lake.transaction import set_properties
 
-# A table is copied after those it was built from; the row of a build comes last.
+# Each table is copied after its source tables; the row of a build comes last.
 _ORDER = (RAW_CANDLES, *RAW_CARRY, RECORDS, INSTRUMENTS, ASKS, COVERAGE, *CURATED, BUILDS)
-# A file is held in memory while it is copied, 40 MB for the largest.
+# Each thread has one file in memory, 40 MB for the largest.
 _COPIES_AT_ONCE = 4
 _DOCUMENTS = "runs"
 _CHANGING_DOCUMENTS = 20
@@ -48,19 +48,19 @@ _CHANGING_DOCUMENTS = 20
 
 @dataclass(slots=True)
 class Copied:
-    """What was copied, and the proof that both sides hold the same rows.
+    """Result of a copy, with the check that source and copy have the same rows.
 
     Attributes:
-        batch: the newest that both hold now.
-        files: of data, copied.
+        batch: the newest in both lakes.
+        files: data files that were copied.
         bytes: in them.
-        held: files of data that the copy held already when this began.
-        is_equal: whether the rows of the copy, all read again, have the fingerprint of the source.
+        held: data files that the copy already had at the start.
+        is_equal: whether the fingerprint of the copy, with all rows read again, is the source's.
         fingerprint: of the source.
-        mended: files of the copy that were damaged, and were copied once more.
-        damaged: files of the copy, as `table/path`, that hold other rows than their name says or
-            cannot be read, and could not be mended.
-        damaged_source: those of the source; looked for where the copy differs.
+        mended: damaged files of the copy that were copied again.
+        damaged: files of the copy, as `table/path`, whose rows do not match the digest in their
+            name or cannot be read, and that could not be repaired.
+        damaged_source: the same for the source; checked if the copy differs.
     """
 
     batch: int = 0
@@ -81,23 +81,23 @@ def copy(
     threads: int,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Copied:
-    """Copy a lake, or what it holds more than its copy, and prove the copy by its fingerprint. What
-    the proof finds damaged in the copy is copied once more, where the source's own is sound.
+    """Copy a lake, or its new files to an earlier copy, and verify the copy by its fingerprint. A
+    damaged file of the copy is copied again if the source's file is sound.
 
-    Others may write to the source meanwhile; what they commit is left to the next time.
+    Others may write to the source meanwhile; the next copy transfers their commits.
 
     Args:
         source: to copy from.
-        target: a place that holds nothing, or an earlier copy.
+        target: an empty place, or an earlier copy.
         program: name and version, for the log.
-        threads: partitions that are read at once for the proof.
-        report: called with how many of how many files are copied.
+        threads: partitions that are read at once to verify.
+        report: called with the number of copied files and of all files to copy.
 
     Raises:
-        UsageError: the places overlap (`lake.overlap`), or hold the markets of two exchanges.
+        UsageError: the places overlap (`lake.overlap`), or hold data of two exchanges.
         ConflictError: another writer committed to the target meanwhile; its commit stays.
-        LakeError: a side cannot be read or written, or the target holds something else. What was
-            copied stays, and copying again goes on from there.
+        LakeError: a lake cannot be read or written, or the target has other content. Files already
+            copied stay, and copying again resumes.
     """
     check_apart(source, target)
     if target.is_local and not has_links(Path(target.uri)):
@@ -115,19 +115,19 @@ def copy(
     done.mended = sum(step.damaged for step in steps)
     total = sum(len(step.snapshot.files) for step in steps)
     if origin:
-        claim(target, origin, program)
+        set_origin(target, origin, program)
     for step in steps:
         _data(step, done, lambda: report(done.held + done.files, total))
         _commit(step, target, program)
     _copy_properties(still, target, program)
     _copy_documents(source, target)
-    _prove(still, target, done, threads)
+    _verify(still, target, done, threads)
     return done
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A table to be copied, what the target holds of it, and the files that it has not got."""
+    """A table to copy, its state in the target, and the files that the target lacks."""
 
     snapshot: Snapshot
     base: Snapshot
@@ -137,21 +137,21 @@ class _Step:
 
     @property
     def damaged(self) -> int:
-        """How many of those files it should have, and has not, or not whole."""
+        """How many files the target should have, but lacks or has only in part."""
         return len({f.path for f in self.lacking} & {f.path for f in self.base.files})
 
 
 def _check_copy(source: Lake, target: Lake, table: Table) -> None:
-    """Refuse a target that is no earlier copy: its last rows are not those of the source."""
+    """Refuse a target that is not an earlier copy: its last rows differ from the source's."""
     ours, held, column = source.snapshot(table), target.snapshot(table), _counter(table)
     newest = held.counter(column)
     if not newest:
         return
     if newest > ours.counter(column) or not _last(held, newest).equals(_last(ours, newest)):
         raise LakeError(
-            f"{target.uri} holds another lake, or was written to since it was copied: the last "
-            f"rows of its table {table.name} are not in {source.uri}. Nothing was changed there; "
-            "choose a place that is empty, or an earlier copy."
+            f"{target.uri} is another lake, or was written to after it was copied: the last "
+            f"rows of its table {table.name} are not in {source.uri}. Nothing was changed there. "
+            "Choose an empty place or an earlier copy."
         )
 
 
@@ -171,7 +171,7 @@ def _step(snapshot: Snapshot, target: Lake) -> _Step:
     uri, base = f"{target.uri}/{snapshot.table.name}", target.snapshot(snapshot.table)
     if not snapshot.files:
         return _Step(snapshot, base, uri, None, ())
-    with explained(f"it cannot be told which files of {snapshot.table.name} are to be copied"):
+    with explained(f"the files of {snapshot.table.name} to be copied cannot be listed"):
         store = files.filesystem(uri, target.options)
         held = {info.path: info.size for info in files.below(store)}
     lacking = tuple(file for file in snapshot.files if held.get(file.path) != file.bytes)
@@ -179,7 +179,7 @@ def _step(snapshot: Snapshot, target: Lake) -> _Step:
 
 
 def _data(step: _Step, done: Copied, report: Callable[[], None]) -> None:
-    """Copy the files of a table that the target has not got."""
+    """Copy the files of a table that the target lacks."""
     at = step.snapshot
     with (
         explained(f"{at.table.name} cannot be copied from {at.uri} to {step.target_uri}"),
@@ -197,13 +197,13 @@ def _copied(step: _Step, file: DataFile) -> DataFile:
         data = files.get(files.filesystem(at.uri, at.options), file.path)
     except FileNotFoundError as exc:
         raise LakeError(
-            f"{at.table.name}/{file.path} is not there any more; the source is damaged, or was "
-            "tidied meanwhile. What was copied before stays; run the command again."
+            f"{at.table.name}/{file.path} no longer exists: the source is damaged, or maintenance "
+            "deleted the file meanwhile. Files already copied stay. Run the command again."
         ) from exc
     if len(data) != file.bytes:
         raise LakeError(
-            f"{at.table.name}/{file.path} has {counted(len(data), 'byte')} where its commit says "
-            f"{file.bytes:,}; the source is damaged. What was copied before stays."
+            f"{at.table.name}/{file.path} has {counted(len(data), 'byte')}, but its commit "
+            f"recorded {file.bytes:,}: the source is damaged. Files already copied stay."
         )
     if step.store is not None:
         files.put(step.store, file.path, data)
@@ -211,7 +211,7 @@ def _copied(step: _Step, file: DataFile) -> DataFile:
 
 
 def _commit(step: _Step, target: Lake, program: str) -> None:
-    """Make the target's table hold exactly the files of the source's."""
+    """Commit the target's table so that it has exactly the files of the source's."""
     at, base, name = step.snapshot, step.base, _counter(step.snapshot.table)
     wanted, held = ({file.path: file for file in side.files} for side in (at, base))
     added = [file for path, file in wanted.items() if path not in held]
@@ -231,22 +231,22 @@ def _commit(step: _Step, target: Lake, program: str) -> None:
         )
     except ConflictError as exc:
         raise ConflictError(
-            f"Another writer committed to {at.table.name} at {base.uri} while it was copied to. "
-            "That commit is stored and nothing took its place. The rest was not copied; choose a "
-            "place that is empty, where nothing else writes."
+            f"Another writer committed to {at.table.name} at {base.uri} during the copy. That "
+            "commit is kept, and the rest was not copied. Choose an empty place to which nothing "
+            "else writes."
         ) from exc
 
 
 def _copy_properties(source: Lake, target: Lake, program: str) -> None:
-    """What is known of the whole lake, such as its scope."""
+    """Properties of the whole lake, such as its scope."""
     ours, base = source.snapshot(INSTRUMENTS).properties, target.snapshot(INSTRUMENTS)
     changed = {name: text for name, text in ours.items() if base.properties.get(name) != text}
     if changed:
-        mark(base, changed, {"program": program})
+        set_properties(base, changed, {"program": program})
 
 
 def _copy_documents(source: Lake, target: Lake) -> None:
-    """The records of runs, which `explain` names; older ones do not change any more."""
+    """The records of runs, which `explain` names; records of finished runs do not change."""
     if files.is_absent(source.uri):
         return
     with explained(f"{_DOCUMENTS} cannot be copied from {source.uri} to {target.uri}"):
@@ -259,13 +259,13 @@ def _copy_documents(source: Lake, target: Lake) -> None:
 
 
 def _age(path: str) -> tuple[bool, str]:
-    """Sorts documents: those of runs, whose names begin with the year, change, and come last."""
+    """Sort key of documents: those of runs, whose names begin with a year, change and come last."""
     return path.rpartition("/")[2][:1].isdigit(), path
 
 
-def _prove(source: Lake, target: Lake, done: Copied, threads: int) -> None:
-    """Compare the copy with its source, and copy once more what is damaged in the copy, where the
-    source's own is sound.
+def _verify(source: Lake, target: Lake, done: Copied, threads: int) -> None:
+    """Compare the copy with its source, and copy damaged files of the copy again if the source's
+    are sound.
     """
     expected = _expected(source, threads)
     found = fingerprint(target.state(), threads, verify=True)
@@ -277,7 +277,7 @@ def _prove(source: Lake, target: Lake, done: Copied, threads: int) -> None:
         done.mended += len(again)
         found = fingerprint(target.state(), threads, verify=True)
     if expected is None and _are_named(source):
-        # The names of the files are the source's, and say what rows they hold.
+        # The names of the files are the source's, and contain the digests of their rows.
         expected = found
     done.damaged = found.damaged
     done.fingerprint = expected.lake if expected else ""
@@ -285,7 +285,7 @@ def _prove(source: Lake, target: Lake, done: Copied, threads: int) -> None:
 
 
 def _expected(source: Lake, threads: int) -> Fingerprint | None:
-    """The fingerprint of the source; None where that takes reading a file that is damaged."""
+    """The fingerprint of the source; None if computing it needs a damaged file."""
     try:
         return fingerprint(source, threads)
     except DamagedError:
@@ -293,13 +293,13 @@ def _expected(source: Lake, threads: int) -> Fingerprint | None:
 
 
 def _are_named(source: Lake) -> bool:
-    """Whether the name of each file says what rows it holds."""
+    """Whether the name of each file contains the digest of its rows."""
     return all(file.digest for at in source.snapshots().values() for file in at.files)
 
 
 def _mend(source: Lake, target: Lake, damaged: Iterable[str]) -> None:
-    """Copy files, named as `table/path`, once more."""
-    with explained(f"damaged files of {target.uri} cannot be copied once more from {source.uri}"):
+    """Copy files, named as `table/path`, again."""
+    with explained(f"damaged files of {target.uri} cannot be copied again from {source.uri}"):
         own, other = (files.filesystem(side.uri, side.options) for side in (source, target))
         for path in damaged:
             files.put(other, path, files.get(own, path))

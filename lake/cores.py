@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""The number of cores that this process may use."""
 
 import os
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ _OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def cores(root: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
-    """Return how many cores this process may use at once: of those that the machine has, the ones
-    it is bound to (as by `taskset`), and no more than a container's limit, rounded up.
+    """Return how many cores this process may use at once: those of the machine to which it is bound
+    (as by `taskset`), limited by the container and rounded up.
 
     Args:
         root: where the system shows its control groups.
-        own: file that says which of them this process is in.
+        own: file that lists the control groups of this process.
     """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     limits = [each for group in control_groups("cpu", root, own) for each in _limit(group)]
@@ -24,12 +24,12 @@ def cores(root: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
 def control_groups(
     controller: str, root: Path = _CGROUPS, own: Path = _OWN_CGROUPS
 ) -> Iterator[Path]:
-    """Give the folders of this process's control groups, of either version, and of those above.
+    """Return the folders of this process's control groups, of either version, and their parents.
 
     Args:
-        controller: of what is limited, e.g. `cpu`.
+        controller: of the limited resource, e.g. `cpu`.
         root: where the system shows its control groups.
-        own: file that says which of them this process is in.
+        own: file that lists the control groups of this process.
     """
     for line in _text(own).splitlines():
         _, controllers, path = line.split(":", 2)
@@ -43,9 +43,7 @@ def control_groups(
 
 
 def _limit(folder: Path) -> list[int]:
-    """Microseconds of a processor that a group gets in a period, by the period; none where there is
-    no limit.
-    """
+    """Processor time of a group in a period, divided by the period; empty without a limit."""
     quota, _, period = _text(folder / "cpu.max").partition(" ")
     if not period:
         quota, period = (_text(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))

@@ -1,7 +1,7 @@
-"""Coverage of an instrument or index by a dataset: a fold of the rows of `asks`; pure.
+"""Coverage: which minutes of an instrument or index are stored, lacking or not asked; pure.
 
-An absence counts how many answers, and how many runs, found it. One after the first candle is asked
-once more before `coverage` says `missing`.
+It is computed from the rows of `asks`. For an absence it counts how many answers, and how many
+runs, lacked it: one after the first candle is asked again before `coverage` says `missing`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,10 +16,10 @@ from lake.spans import MINUTE, Span, clip, common, merge, subtract
 from lake.steps import STEPS
 from lake.tables import COVERAGE
 
-# A query of Polars takes as long as a loop over so many rows.
+# Below this number of rows a loop is as fast as a query of Polars.
 _FEW_ROWS = 200
 
-# Where an index is of no future any more, its first ask is the start.
+# If no future settles to an index any more, coverage starts at its first ask.
 _EVER = datetime(9000, 1, 1, tzinfo=UTC)
 
 PRESENT, ABSENT, FAILED = "present", "absent", "failed"
@@ -28,13 +28,13 @@ IS_CANDLES = pl.col("dataset") == "candles"
 
 
 class Subject(NamedTuple):
-    """What is asked for and covered: a dataset's rows of an instrument, or of an index."""
+    """A unit of requests and coverage: a dataset's rows of an instrument, or of an index."""
 
     dataset: str
     name: str
 
     def __str__(self) -> str:
-        """Return the name, with the dataset where it is not candles."""
+        """Return the name, with the dataset unless that is candles."""
         return self.name if self.dataset == "candles" else f"{self.name} {self.dataset}"
 
 
@@ -55,8 +55,8 @@ class Coverage:
     Attributes:
         present: a candle is stored.
         absent: one answer lacked a candle.
-        believed: more than one did.
-        settled: the answers of more than one run did; a part of `believed`.
+        believed: more than one answer lacked it.
+        settled: answers of more than one run lacked it; a part of `believed`.
         failed: asked, never answered.
     """
 
@@ -67,8 +67,8 @@ class Coverage:
     failed: list[Span] = field(default_factory=list)
 
     def answer(self, asked: Span, present: Iterable[Span]) -> None:
-        """Record that a window was answered with candles at these minutes, by the run that asked
-        for what is not settled yet.
+        """Record an answer to a window with candles at these minutes, from the run that asks for
+        minutes that are not settled yet.
         """
         came = [clip(span, asked) for span in present]
         self.present = merge([*self.present, *came])
@@ -80,12 +80,12 @@ class Coverage:
         self.failed = subtract(self.failed, [asked])
 
     def fail(self, asked: Span) -> None:
-        """Record that a window was asked and not answered; what was answered stays answered."""
+        """Record a window without an answer; minutes answered before stay answered."""
         answered = [*self.present, *self.absent, *self.believed]
         self.failed = merge([*self.failed, *subtract([asked], answered)])
 
     def unconfirmed(self) -> list[Span]:
-        """Minutes after the first candle that one answer lacked: to be asked once more."""
+        """Minutes after the first candle that one answer lacked: to be asked again."""
         return self._after_first(self.absent)
 
     def missing(self) -> list[Span]:
@@ -93,7 +93,7 @@ class Coverage:
         return self._after_first(self.believed)
 
     def unsettled(self) -> list[Span]:
-        """Minutes that are missing by the answers of one run only: a later run asks once more."""
+        """Minutes that only the answers of one run lacked: a later run asks again."""
         return subtract(self.missing(), self.settled)
 
     def leading(self) -> list[Span]:
@@ -104,7 +104,7 @@ class Coverage:
         return merge(Span(span.start, min(span.end, self.present[0].start)) for span in silent)
 
     def answered(self) -> list[Span]:
-        """Minutes that are settled for now: present, leading no_data, and believed missing."""
+        """Minutes that need no request now: present, leading no_data, and believed missing."""
         settled = merge([*self.present, *self.absent, *self.believed])
         return subtract(settled, self.unconfirmed())
 
@@ -156,11 +156,11 @@ def spans_of(ts: pl.Series) -> list[Span]:
 
 
 def folded(asks: pl.DataFrame, known: Iterable[Span] = ()) -> Coverage:
-    """Return the coverage by rows of `asks` of one instrument, in any order.
+    """Return the coverage from rows of `asks` of one instrument, in any order.
 
     Args:
         asks: the rows, at least their columns status, start, end and run.
-        known: minutes that are present besides.
+        known: further minutes that are present.
     """
     present = merge([*known, *_merged(asks, PRESENT)])
     failures = _merged(asks, FAILED)
@@ -176,18 +176,18 @@ def folded(asks: pl.DataFrame, known: Iterable[Span] = ()) -> Coverage:
 
 
 def coverages(asks: pl.DataFrame, known: pl.DataFrame | None = None) -> dict[Subject, Coverage]:
-    """Return the coverage by rows of `asks`, by dataset and instrument.
+    """Return the coverage from rows of `asks`, by dataset and instrument.
 
     Args:
-        asks: the rows; without those of status `present` where `known` holds their minutes.
-        known: rows of `coverage`, of which those of status `present` count.
+        asks: the rows; without those of status `present` if `known` has their minutes.
+        known: rows of `coverage`; only those of status `present` are used.
     """
     held: dict[Subject, list[Span]] = {}
     if known is not None:
         rows = known.filter(status=PRESENT).select("dataset", "instrument", "start", "end")
         for dataset, name, start, end in rows.iter_rows():
             held.setdefault(Subject(dataset, name), []).append(Span(start, end))
-    # Frames of few rows cost more than they hold, so each has only the columns that count.
+    # Building a frame costs more than its few rows, so each has only the columns in use.
     parts = asks.select("dataset", "instrument", "status", "start", "end", "run").partition_by(
         "dataset", "instrument", as_dict=True
     )
@@ -204,7 +204,7 @@ def to_table(found: Mapping[Subject, Coverage], listed: Mapping[str, datetime]) 
 
     Args:
         found: by dataset and instrument.
-        listed: when each was listed, at least of these; see `listings`.
+        listed: listing time of each of them; see `listings`.
     """
     rows = [
         (name, span.start, span.end, span.minutes, status.value, dataset)
@@ -215,7 +215,7 @@ def to_table(found: Mapping[Subject, Coverage], listed: Mapping[str, datetime]) 
 
 
 def listings(instruments: pl.DataFrame) -> dict[str, datetime]:
-    """Return when each instrument was listed, and the first future of each index, by name.
+    """Return the listing time of each instrument, and of the first future of each index, by name.
 
     Args:
         instruments: rows of the table.
@@ -236,7 +236,7 @@ def _rows(asks: pl.DataFrame, status: str) -> Iterator[tuple[datetime, datetime,
 
 
 def _merged(asks: pl.DataFrame, status: str) -> list[Span]:
-    """The minutes of the rows of a status, of which there may be millions, as maximal spans."""
+    """The minutes of the rows of a status, possibly millions, as maximal spans."""
     if asks.height <= _FEW_ROWS:
         return merge(Span(start, end) for start, end, _ in _rows(asks, status))
     reached = pl.col("end").cum_max().shift(1)
@@ -250,7 +250,7 @@ def _merged(asks: pl.DataFrame, status: str) -> list[Span]:
 
 
 def _twice(spans: Iterable[Span]) -> list[Span]:
-    """The minutes that are in more than one of some spans."""
+    """The minutes that are in more than one of the spans."""
     return merge(_overlaps(sorted(spans)))
 
 

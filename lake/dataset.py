@@ -1,5 +1,5 @@
-"""Files of a table as an Arrow dataset: DuckDB reads one from any store without an extension, and
-from any folder whatever its name.
+"""Files of a table as an Arrow dataset. DuckDB reads a dataset from any store without an extension,
+and from a folder of any name.
 """
 
 import atexit
@@ -19,10 +19,10 @@ from lake.snapshot import Snapshot
 from lake.table import Table
 from lake.urls import is_local
 
-# Between two reads of an abandoned query Arrow has let its files go, and opens others at once.
+# Between two reads of an abandoned query Arrow has closed its files, and opens others at once.
 _QUIET_S = 0.4
-# While it has one it decodes, on a busy machine for a while; or the query's answer was not read to
-# its end, and nothing more happens.
+# With an open file Arrow decodes, which takes a while on a busy machine; or the query's answer was
+# not read to its end, and no further read follows.
 _QUIET_HELD_S = 3.0
 _POLL_S = 0.02
 _LONGEST_WAIT_S = 30.0
@@ -33,7 +33,7 @@ def dataset(snapshot: Snapshot, paths: Sequence[str]) -> ds.Dataset:
 
     Args:
         snapshot: of the table.
-        paths: of the files, at least one, in the table's folder.
+        paths: of the files, at least one, relative to the table's folder.
     """
     table = snapshot.table
     return ds.FileSystemDataset.from_paths(
@@ -48,24 +48,24 @@ def dataset(snapshot: Snapshot, paths: Sequence[str]) -> ds.Dataset:
 def _filesystem(snapshot: Snapshot) -> pafs.FileSystem:
     if is_local(snapshot.uri):
         return pafs.SubTreeFileSystem(snapshot.uri, pafs.LocalFileSystem())
-    # Each file's size would be asked of the store one after the other.
+    # Otherwise Arrow requests the size of each file from the store, one after the other.
     sizes = {file.path: file.bytes for file in snapshot.files}
     return pafs.PyFileSystem(_Handler(snapshot.uri, snapshot.options, sizes))
 
 
 def _known(table: Table, path: str) -> ds.Expression:
-    """What holds for every row of a file."""
+    """A filter that is true for every row of a file."""
     if table.partition is None:
         return ds.scalar(value=True)
     return ds.field(table.partition) == partition_of(table, path)
 
 
 class _Handler(DeltaStorageHandler):
-    """A store whose reads are ended when nobody wants it any more, or at the program's end.
+    """A store whose reads end when nobody uses it any more, or when the program ends.
 
-    Arrow reads ahead in threads of its own, also for a query that has had enough; a thread that
-    comes back to an interpreter that is going down crashes it. So the program waits for them at
-    its end. The thread that lets go of the store must not wait: it may be one of those.
+    Arrow reads ahead in its own threads, even for a query that has finished; such a thread crashes
+    the interpreter if it returns to it during shutdown. So the program waits for the threads when
+    it ends. A thread that releases the store must not wait: it may be one of Arrow's.
     """
 
     def __init__(self, uri: str, options: Mapping[str, str], sizes: Mapping[str, int]) -> None:
@@ -80,10 +80,10 @@ class _Handler(DeltaStorageHandler):
 
 
 class _Reads:
-    """Knows the reads under way, those that ever began, and the files that Arrow has not let go."""
+    """Tracks running reads, all reads ever started, and the files that Arrow has still open."""
 
     def __init__(self) -> None:
-        # A file may be let go in the middle of anything, also by a thread that has the lock.
+        # A file may be released at any point, even by a thread that has the lock.
         self._lock = threading.RLock()
         self._under_way = self._begun = self._held = 0
         self._is_over = self._is_abandoned = False
@@ -92,7 +92,7 @@ class _Reads:
         with self._lock:
             self._begun += 1
             if self._is_over:
-                raise OSError("nobody waits for this read any more")
+                raise OSError("the read was abandoned")
             self._under_way += 1
 
     def __exit__(self, *_: object) -> None:
@@ -100,7 +100,7 @@ class _Reads:
             self._under_way -= 1
 
     def held(self, file: "_File") -> "_File":
-        """Return the file, known to be held until nobody has it any more."""
+        """Return the file after registering it until nobody uses it any more."""
         with self._lock:
             self._held += 1
         file.reads = self
@@ -113,7 +113,7 @@ class _Reads:
             self._forget_if_done()
 
     def abandon(self) -> None:
-        """Let no read begin: the store is gone, and no file can be opened any more."""
+        """Refuse further reads: the store is released, and no file can be opened any more."""
         with self._lock:
             self._is_over = self._is_abandoned = True
             self._forget_if_done()
@@ -127,8 +127,8 @@ class _Reads:
             atexit.unregister(self.end)
 
     def end(self) -> None:
-        """Let no read begin, and wait until the store and all files are let go; or until no read is
-        under way nor tried for a while, a longer one where a file is held.
+        """Refuse further reads, and wait until the store and all files are released; or until no
+        read has run or been tried for a while, a longer one while a file is open.
         """
         self._is_over = True
         started_s = quiet_since_s = time.monotonic()

@@ -1,7 +1,7 @@
-"""Which rows of a table differ between two lakes, or between one as of two batches, instrument by
+"""Rows of a table that differ between two lakes, or between one lake as of two batches, by
 instrument.
 
-A slice that is one file with one digest on both sides is not read.
+If a slice is one file with the same digest in both, it is not read.
 """
 
 from collections.abc import Iterator
@@ -19,20 +19,20 @@ from lake.store import Lake
 from lake.table import BATCH, Table
 from lake.tables import BASIS, CANDLES, RAW_CANDLES
 
-# The tables with a row for each minute of an instrument.
+# Tables with a row for each minute of an instrument.
 COMPARED = (RAW_CANDLES, CANDLES, BASIS)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How one instrument's rows of one table differ.
+    """The difference between one instrument's rows of one table.
 
     Attributes:
         instrument: its name.
         table: its name.
-        only_a: rows whose minute only the first side has.
-        only_b: rows whose minute only the second side has.
-        changed: minutes that both have, with other values.
+        only_a: rows whose minute only the first lake has.
+        only_b: rows whose minute only the second lake has.
+        changed: minutes that both have, with different values.
     """
 
     instrument: str
@@ -43,11 +43,11 @@ class Difference:
 
 
 def differences(a: Lake, b: Lake) -> list[Difference]:
-    """Return what differs between two lakes, or between one as of two batches, by instrument.
+    """Return the differences between two lakes, or one lake as of two batches, by instrument.
 
     Args:
-        a: the first side.
-        b: the second side.
+        a: the first lake.
+        b: the second lake.
 
     Raises:
         LakeError: a lake cannot be read.
@@ -69,8 +69,8 @@ def _of_table(a: Snapshot, b: Snapshot) -> Iterator[Difference]:
 
 
 def _of_partition(a: Snapshot, b: Snapshot, name: str) -> Difference:
-    """What differs in the slices of an instrument that are not one file of one digest on both
-    sides.
+    """The difference in the slices of an instrument that are not one file of the same digest in
+    both lakes.
     """
     sides = [{s.month: s for s in slices(side, [name])} for side in (a, b)]
     left: list[list[DataFile]] = [[], []]
@@ -87,20 +87,20 @@ def _of_partition(a: Snapshot, b: Snapshot, name: str) -> Difference:
 
 
 def _newest(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row a minute: of several the one of the last batch."""
+    """One row a minute: the one of the last batch."""
     if BATCH not in rows.columns:
         return rows
     return rows.sort("ts", BATCH).unique("ts", keep="last", maintain_order=True)
 
 
 def compare(table: Table, name: str, a: pl.DataFrame, b: pl.DataFrame) -> Difference:
-    """Compare rows of one partition, whose keys are its minutes; pure.
+    """Compare the rows of one partition by minute; pure.
 
     Args:
         table: the declaration.
         name: of the partition.
-        a: rows of the first side, without the partition's column.
-        b: rows of the second side.
+        a: rows of the first lake, without the partition's column.
+        b: rows of the second lake.
     """
     ours = a.join(b.select("ts"), on="ts", how="semi").sort("ts")
     theirs = b.join(a.select("ts"), on="ts", how="semi").sort("ts")
@@ -113,7 +113,7 @@ def compare(table: Table, name: str, a: pl.DataFrame, b: pl.DataFrame) -> Differ
 
 
 def _exact(values: pl.Series) -> pl.Series:
-    """Floats by their bits: negative zero is another value, as it is for a digest."""
+    """Floats by their bits: negative zero is a different value, as in a digest."""
     if values.dtype != pl.Float64:
         return values
     return pl.Series(values.rechunk().to_arrow().view(pa.int64()))

@@ -1,4 +1,4 @@
-"""A sha256 of a frame's content: equal for equal rows, however, wherever and by whatever stored.
+"""The digest of a frame: a sha256 of its content, independent of how and where it is stored.
 
 Canonical bytes of a column: its null marks (one byte a row), then its values with nulls as zero;
 floats and integers as 8 little-endian bytes (negative zero differs from zero), times as
@@ -18,9 +18,9 @@ LENGTH = 64  # hexadecimal digits
 def frame_digest(table: Table, frame: pl.DataFrame) -> str:
     """Return the sha256, as hexadecimal, of the frame's rows in the table's order.
 
-    Left out are the partition column, which is the partition's name and not its content, and the
-    batch, which only orders rows of one key. The frame holds the table's other columns; it is
-    sorted here where it is not sorted yet.
+    The partition column is left out, because it is the partition's name, and so is the batch, which
+    only orders rows of one key. The frame has all other columns of the table; it is sorted here if
+    it is not sorted yet.
     """
     from lake import canonical  # noqa: PLC0415  (Arrow takes a moment; reading a lake needs none)
 
@@ -35,7 +35,7 @@ def frame_digest(table: Table, frame: pl.DataFrame) -> str:
 
 
 def in_order(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of one partition in the table's order, those of one key by their batch."""
+    """Return the rows of one partition in the table's order, rows of one key by their batch."""
     order = [name for name in table.order if name != table.partition]
     if len(order) == 1 and _is_ascending(frame[order[0]]):
         return frame
@@ -44,5 +44,5 @@ def in_order(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _is_ascending(series: pl.Series) -> bool:
-    """Whether each value is larger than the one before it."""
+    """Whether each value is larger than the previous one."""
     return bool((series.slice(1) > series.slice(0, max(len(series), 1) - 1)).all())

@@ -1,4 +1,4 @@
-"""How much of the disk, or of the store, a lake takes, and how much maintenance can free."""
+"""Disk or store space of a lake, and how much of it maintenance can free."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -10,23 +10,23 @@ from lake.guard import explained
 from lake.snapshot import LOG, Snapshot
 from lake.store import Lake
 
-# What `st_blocks` counts, whatever the file system.
+# Unit of `st_blocks` on every file system.
 _BLOCK_BYTES = 512
-# The name of what is in no folder below the lake's own.
+# Name for files directly in the lake's folder.
 OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """What a lake takes.
+    """Space that a lake uses.
 
     Attributes:
-        used_bytes: all files in the lake's folder: what `du` shows; in a store their sizes.
-        live_bytes: of it the data files that the tables consist of now.
-        replaced_bytes: of it the data files that no table needs any more.
-        freed_bytes: of those the files that maintenance deletes now; the others were replaced less
-            than a day ago, and follow later.
-        folders: used_bytes by folder, the tables and others such as `postgres`, the largest first.
+        used_bytes: all files in the lake's folder, as in `du`; in a store their sizes.
+        live_bytes: data files of the current version of the tables.
+        replaced_bytes: data files that no table needs any more.
+        freed_bytes: replaced files that maintenance would delete now; it deletes the others a day
+            after their replacement.
+        folders: used_bytes by folder, of tables and others such as `postgres`, the largest first.
     """
 
     used_bytes: int
@@ -37,11 +37,11 @@ class Disk:
 
 
 def disk_of(lake: Lake, snapshots: Mapping[str, Snapshot]) -> Disk:
-    """Return what a lake takes.
+    """Return the space that a lake uses.
 
     Args:
         lake: on disk or in a store.
-        snapshots: of its tables, as they are now.
+        snapshots: newest versions of its tables.
 
     Raises:
         LakeError: the files cannot be listed.
@@ -65,7 +65,7 @@ def disk_of(lake: Lake, snapshots: Mapping[str, Snapshot]) -> Disk:
 
 
 def _is_data(path: str) -> bool:
-    """Whether a file in a table's folder is one of data, be it half written, and not of its log."""
+    """Whether a file in a table's folder is a data file, even a partial one, and not of its log."""
     return not path.startswith(LOG) and ".parquet" in path
 
 
@@ -73,17 +73,17 @@ def _vacuumed(at: Snapshot) -> list[str]:
     """The files that `lake.maintenance` would delete now."""
     if at.delta is None:
         return []
-    with explained(f"{at.table.name} cannot be looked through at {at.uri}"):
+    with explained(f"the files of {at.table.name} cannot be listed at {at.uri}"):
         return at.delta.vacuum(dry_run=True, enforce_retention_duration=False, full=True)
 
 
 def _local(uri: str) -> Iterator[tuple[str, int]]:
-    """Path below the lake, and bytes on the disk, of each file; what cannot be read is left out."""
+    """Path below the lake, and bytes on the disk, of each file; unreadable folders are skipped."""
     # Strings, not paths: a lake has thousands of files.
     for folder, _, names in os.walk(uri):
         below = folder[len(uri) :].lstrip("/")
         for name in names:
-            # It may be deleted meanwhile.
+            # It may have been deleted meanwhile.
             with suppress(OSError):
                 size = os.lstat(f"{folder}/{name}").st_blocks * _BLOCK_BYTES
                 yield f"{below}/{name}" if below else name, size

@@ -1,7 +1,7 @@
-"""Small documents beside the tables: what a program notes down for people and for its next run.
+"""Small documents next to the tables: notes of a program for people and for its next run.
 
-They are no part of the data: losing them loses no row. One is replaced as a whole, so a reader sees
-the old text or the new one.
+They are not part of the data: losing them loses no row. A document is replaced as a whole, so a
+reader sees the old text or the new one.
 """
 
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ from lake.store import Lake
 
 
 def put(lake: Lake, path: str, text: str) -> None:
-    """Write a document, in place of the one that is there.
+    """Write a document, replacing an existing one.
 
     Args:
-        lake: that it belongs to.
-        path: relative to the lake, e.g. `runs/2024-04-05.json`; made of names that were checked.
-        text: all of it.
+        lake: to write to.
+        path: relative to the lake, e.g. `runs/2024-04-05.json`; built of validated names.
+        text: the whole document.
 
     Raises:
-        LakeError: the store cannot be written; the document is as it was.
+        LakeError: the store cannot be written; the document is unchanged.
     """
     with explained(f"{path} cannot be written at {lake.uri}"):
         store = files.filesystem(lake.uri, lake.options)
@@ -31,21 +31,21 @@ def put(lake: Lake, path: str, text: str) -> None:
 
 
 def texts(lake: Lake, folder: str, names: str, newest: int) -> dict[str, str]:
-    """Return the documents of a folder by name, the last names first; none where there is no such
-    folder.
+    """Return the newest documents of a folder by name, in descending order of names; none if there
+    is no such folder.
 
     Args:
-        lake: that they belong to.
+        lake: to read.
         folder: relative to the lake.
         names: of the documents, as a pattern such as `*.json`.
-        newest: at most so many.
+        newest: maximal number of documents.
 
     Raises:
         LakeError: the store cannot be read.
     """
     with explained(f"{folder} cannot be read at {lake.uri}"):
-        # On disk without Arrow, which takes a moment to load, and asks for the size first, which is
-        # another one where the document was replaced since.
+        # On disk without Arrow, which is slow to load and asks for the size first: that size is
+        # wrong if the document is replaced meanwhile.
         store = None if lake.is_local else files.filesystem(lake.uri, lake.options)
         found = files.listed(store, folder) if store else _on_disk(lake, folder)
         paths = _last_first(found, folder, names)[:newest]
@@ -54,13 +54,13 @@ def texts(lake: Lake, folder: str, names: str, newest: int) -> dict[str, str]:
 
 
 def prune(lake: Lake, folder: str, kept: int, names: str = "*") -> None:
-    """Delete the documents of a folder with the first names, until so many are left; of those
-    whose names are of a pattern.
+    """Delete documents of a folder whose names match a pattern, in ascending order of names, until
+    a number of them is left.
     """
-    with explained(f"{folder} cannot be tidied at {lake.uri}"):
+    with explained(f"old files of {folder} cannot be deleted at {lake.uri}"):
         store = files.filesystem(lake.uri, lake.options)
         for path in _last_first(files.listed(store, folder), folder, names)[kept:]:
-            # Another run may be tidying, too.
+            # Another run may be deleting, too.
             with suppress(FileNotFoundError):
                 store.delete_file(path)
 

@@ -1,5 +1,5 @@
-"""DuckDB over the lake, offline: a view per table, of exactly the files of one version each, and
-the derived views over them.
+"""DuckDB over the lake, offline: a view per table, over exactly the files of one version, and the
+derived views on top.
 """
 
 import re
@@ -26,13 +26,13 @@ from lake.views import VIEWS
 
 Connection = duckdb.DuckDBPyConnection
 
-# What Arrow makes of DuckDB's HUGEINT.
+# Polars type of DuckDB's HUGEINT.
 _HUGE = pl.Decimal(38, 0)
 
-# Begins the message of a view whose rows are gone.
+# Prefix of the error message of a view whose rows were deleted.
 _GONE = "Gone: "
 
-# Errors of a query itself; others are of memory, of a disk, of files, or of DuckDB.
+# Errors of a query itself; other errors concern memory, a disk, files, or DuckDB.
 _OF_QUERY = (
     duckdb.ProgrammingError,
     duckdb.DataError,
@@ -43,17 +43,17 @@ _OF_QUERY = (
     duckdb.SequenceException,
     duckdb.TransactionException,
 )
-# A file that cannot be read is an invalid input, too; its path tells, or the name of an Arrow
+# An unreadable file is an invalid input, too; its path shows that, or the name of an Arrow
 # dataset.
 _OF_LAKE = re.compile(rf"/(?:{'|'.join(TABLES)})/[^'\"]*\.parquet|stream registered as '")
-# Characters of a path that DuckDB matches with several files.
+# Characters that DuckDB interprets in a path as patterns.
 _PATTERN = frozenset("*?[")
 _POLL_S = 0.05
-# So DuckDB's binding says that Ctrl-C was pressed.
+# Text by which DuckDB's binding reports Ctrl-C.
 _INTERRUPTED = "Query interrupted"
-# Names the files that hold what does not fit into memory.
+# In the names of the files to which DuckDB spills.
 _SPILLED = "basislake-duckdb-"
-# DuckDB shows a line of ours below what it says.
+# DuckDB shows a line of the query below its message.
 _LINE = "\n\nLINE "
 
 SQL_TYPES = {
@@ -67,7 +67,7 @@ SQL_TYPES = {
 }
 
 
-# Opens the tables of some names, by name.
+# Opens tables by name.
 Opening = Callable[[Collection[str]], Mapping[str, Snapshot]]
 
 
@@ -75,18 +75,18 @@ def connect(
     opening: Opening,
     names: Collection[str] = ALL,
     *,
-    beside: Mapping[str, pl.DataFrame] | None = None,
+    extra: Mapping[str, pl.DataFrame] | None = None,
 ) -> Connection:
     """Return an in-memory connection with a view per table, and those of `lake.views`.
 
-    The views read exactly the files of the snapshots: files that a commit has removed are never
-    read, and later commits do not show. Times are in UTC. No DuckDB extension is needed or
-    downloaded.
+    The views read exactly the files of the snapshots: neither files that a commit has removed nor
+    later commits. Times are in UTC. No DuckDB extension is needed or downloaded.
+
 
     Args:
         opening: opens tables of the lake.
-        names: of the tables and views to have, together with what those views read.
-        beside: further frames to ask, by name.
+        names: of the tables and views; the tables and views that these read are added.
+        extra: further frames to query, by name.
 
     Raises:
         LakeError: the lake cannot be read.
@@ -94,14 +94,14 @@ def connect(
     with ExitStack() as stack:
         connection = stack.enter_context(_without_views())
         _add_views(connection, opening, with_sources(names))
-        for name, frame in (beside or {}).items():
+        for name, frame in (extra or {}).items():
             connection.register(name, frame)
         stack.pop_all()
         return connection
 
 
 def answer(opening: Opening, query: str) -> pl.DataFrame:
-    """Return the rows of one query over a lake; only tables that it can read are opened.
+    """Return the rows of one query over a lake; only tables that the query can read are opened.
 
     Args:
         opening: opens tables of the lake.
@@ -118,7 +118,7 @@ def answer(opening: Opening, query: str) -> pl.DataFrame:
         except UsageError as exc:
             if names == ALL or not isinstance(exc.__cause__, duckdb.CatalogException):
                 raise
-        # DuckDB has run nothing yet. With all names there it suggests the similar ones.
+        # DuckDB has run nothing yet. With all names in place it suggests similar ones.
         _add_views(connection, opening, ALL - with_sources(names))
         return rows(connection, query)
 
@@ -127,7 +127,7 @@ def _without_views() -> duckdb.DuckDBPyConnection:
     with _explained("DuckDB cannot open the lake"), ExitStack() as stack:
         connection = stack.enter_context(duckdb.connect(config={"temp_directory": _spill_folder()}))
         connection.execute("SET TimeZone = 'UTC'")
-        # It would go to stdout, among the results, where Python has no script of its own to run.
+        # If Python runs no script, DuckDB writes the progress bar to stdout, into the results.
         connection.execute("SET enable_progress_bar = false")
         stack.pop_all()
         return connection
@@ -146,8 +146,8 @@ def _add_views(
 
 
 def _spill_folder() -> str:
-    """A folder for what does not fit into memory, which DuckDB makes when it needs it and removes;
-    its own choice is the working folder, which may not be writable.
+    """A folder to which DuckDB spills, created and removed by DuckDB; its default is the working
+    folder, which may not be writable.
     """
     return str(Path(tempfile.gettempdir()) / f"{_SPILLED}{uuid4().hex}")
 
@@ -170,8 +170,8 @@ class Statement:
     """One statement of a text.
 
     Attributes:
-        text: it alone.
-        gives_rows: whether it is a question, as opposed to a setting or a change.
+        text: of this statement.
+        gives_rows: whether it is a query, not a setting or a change.
     """
 
     text: str
@@ -179,10 +179,10 @@ class Statement:
 
 
 def statements(connection: Connection, text: str) -> list[Statement]:
-    """Return the statements of a text, which are separated by semicolons; nothing is run.
+    """Split a text into statements, separated by semicolons; nothing is run.
 
     Raises:
-        UsageError: DuckDB cannot read it.
+        UsageError: DuckDB cannot parse the text.
     """
     with _refused():
         found = connection.extract_statements(text)
@@ -204,14 +204,14 @@ def parsed(text: str) -> list[Statement]:
 
 
 def rows(connection: Connection, query: str) -> pl.DataFrame:
-    """Return the rows of a query; of a statement that is none, what DuckDB says of it.
+    """Return the rows of a query; for another statement, DuckDB's reply.
 
-    Sums of whole numbers, which DuckDB counts in 128 bits, come back as whole numbers of 64, and
-    intervals as texts. Ctrl-C ends the query.
+    Sums of integers, 128 bits wide in DuckDB, are returned as 64-bit integers, and intervals as
+    texts. Ctrl-C ends the query.
 
     Raises:
         UsageError: DuckDB refuses the query.
-        GoneError: it reads rows that cannot be had any more.
+        GoneError: the query reads rows that were deleted.
         LakeError: the lake cannot be read, or memory or disk do not suffice.
     """
     with _refused():
@@ -221,7 +221,7 @@ def rows(connection: Connection, query: str) -> pl.DataFrame:
 
 @contextmanager
 def _refused() -> Iterator[None]:
-    """Turn what DuckDB or Polars say of a query into our errors; see `rows`."""
+    """Turn errors of DuckDB or Polars about a query into ours; see `rows`."""
     try:
         yield
     except duckdb.Error as exc:
@@ -239,9 +239,9 @@ def _refused() -> Iterator[None]:
 
 
 def _asked(connection: Connection, query: str) -> pl.DataFrame:
-    """The rows, asked for in a thread of their own: Ctrl-C is heeded only between two steps of the
-    interpreter, and a query is one. It may wake a thread of DuckDB's instead of this one, which
-    therefore looks up now and then.
+    """The rows, queried in a separate thread: Python handles Ctrl-C only between two bytecode
+    instructions, and a query is one. The signal may interrupt a thread of DuckDB's instead of
+    this one, so this one polls.
     """
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(_frame, connection, query)
@@ -250,7 +250,7 @@ def _asked(connection: Connection, query: str) -> pl.DataFrame:
                 wait([running], _POLL_S)
             return running.result()
         except BaseException:
-            # Once is not enough where the query has not begun.
+            # One interrupt is not enough if the query has not begun.
             while not running.done():
                 connection.interrupt()
                 wait([running], _POLL_S)
@@ -272,18 +272,18 @@ def _shown(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
 
 
 def _lake_error(what: str, error: Exception) -> LakeError:
-    told = plain(str(error).partition(_LINE)[0]).rstrip(".")
-    # Of a file that makes no sense DuckDB often does not name the file.
-    hint = " Where a file is damaged, `basislake fingerprint --verify` names it."
-    if _SPILLED in told:
-        hint = " What does not fit into memory goes to the folder that TMPDIR names."
+    message = plain(str(error).partition(_LINE)[0]).rstrip(".")
+    # DuckDB often does not name the damaged file.
+    hint = " If a file is damaged, `basislake fingerprint --verify` lists it."
+    if _SPILLED in message:
+        hint = " DuckDB writes what does not fit into memory to the folder in TMPDIR."
     elif isinstance(error, duckdb.OutOfMemoryException | RuntimeError):
         hint = ""
-    return LakeError(f"{what}: {told}. The lake is unchanged.{hint}")
+    return LakeError(f"{what}: {message}. The lake is unchanged.{hint}")
 
 
 def _whole(column: pl.Series) -> pl.Series:
-    """Numbers of 128 bits as such of 64; as they are where one is larger, and other columns."""
+    """128-bit integers as 64-bit ones; a column with a larger number, or of another type, as is."""
     if column.dtype != _HUGE:
         return column
     cast = column.cast(pl.Int64, strict=False)
@@ -303,8 +303,8 @@ def _rows_sql(connection: Connection, snapshot: Snapshot) -> str:
         return f"SELECT * FROM {name}"
     if not paths or snapshot.gone:
         return _empty_sql(snapshot)
-    # DuckDB reaches object stores only through an extension that is a download; Arrow reaches them
-    # now.
+    # DuckDB reaches object stores only by an extension, which needs a download; Arrow reaches them
+    # without.
     if is_local(snapshot.uri) and _finds_files(snapshot):
         rows = _parquet_sql(snapshot, paths)
     else:
@@ -313,15 +313,15 @@ def _rows_sql(connection: Connection, snapshot: Snapshot) -> str:
         connection.register(name, dataset(snapshot, paths))
         rows = name
     until = "" if snapshot.until is None else f" WHERE stored.{BATCH} <= {snapshot.until}"
-    # With their table's name: where a macro has a parameter of a column's name, DuckDB would find
-    # the bare name ambiguous.
+    # Qualified by the table's name: if a macro has a parameter of a column's name, the bare name is
+    # ambiguous for DuckDB.
     names = ", ".join(f'stored."{column}"' for column in snapshot.table.names)
     return f"SELECT {names} FROM {rows} AS stored{until}"
 
 
 def _finds_files(snapshot: Snapshot) -> bool:
-    """Whether DuckDB reads exactly the files at these paths: it takes some characters for patterns,
-    and some folders above the table for columns.
+    """Whether DuckDB reads exactly the files at these paths: it interprets some characters as
+    patterns, and some folders above the table as columns.
     """
     is_pattern = not _PATTERN.isdisjoint(snapshot.uri)
     return not is_pattern and not has_misleading_folder(snapshot.table, snapshot.uri)
@@ -332,7 +332,7 @@ def _text(value: str) -> str:
 
 
 def _parquet_sql(snapshot: Snapshot, paths: Iterable[str]) -> str:
-    """The files on disk."""
+    """SQL that reads the files on disk."""
     table = snapshot.table
     listed = ", ".join(_text(f"{snapshot.uri}/{path}") for path in paths)
     hive = ", hive_partitioning = false"
@@ -347,6 +347,6 @@ def _empty_sql(snapshot: Snapshot) -> str:
     )
     if not snapshot.gone:
         return f"SELECT {columns} WHERE false"
-    # Whoever reads the view is told; other tables can still be asked.
+    # Reading the view raises an error; other tables can still be read.
     why = (_GONE + snapshot.gone).replace("'", "''")
     return f"SELECT {columns} FROM range(1) WHERE error('{why}') IS NULL"

@@ -1,5 +1,5 @@
-"""Checks the endpoint of an object store before a library uses it: with a malformed one a library
-panics, and a password in one shows in its messages.
+"""Checks the endpoint of an object store before a library uses it: libraries panic on a malformed
+one, and show a password in it in their messages.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _TRUE = frozenset({"1", "true", "on", "yes", "y", "t"})
 
 
 def check_endpoint(scheme: str, options: Mapping[str, str], environment: Mapping[str, str]) -> None:
-    """Refuse an endpoint that no library can call, or that holds a password; pure.
+    """Refuse an endpoint that no library can use, or that contains a password; pure.
 
     Args:
         scheme: of the lake's address.
@@ -30,7 +30,7 @@ def check_endpoint(scheme: str, options: Mapping[str, str], environment: Mapping
         environment: environment variables.
 
     Raises:
-        UsageError: it names the setting, and never shows a password.
+        UsageError: the endpoint is malformed; the message names the setting, and no password.
     """
     if (prefix := PREFIXES.get(scheme)) is None:
         return

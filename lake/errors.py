@@ -1,32 +1,32 @@
-"""Every error that basislake raises on purpose, in one tree.
+"""The tree of all errors that basislake raises on purpose.
 
     BasislakeError
-    ├── UsageError            the command or a setting is wrong; nothing was done
+    ├── UsageError            the command or a setting is wrong; nothing was changed
     ├── LakeError             the lake cannot be read or written
     │   ├── ConflictError     another writer committed first; read again and retry
-    │   ├── GoneError         a version was given up, or is not there
-    │   └── DamagedError      a file is absent or damaged; reading again cannot help
+    │   ├── GoneError         a version was deleted, or does not exist
+    │   └── DamagedError      a file is missing or damaged; reading again cannot help
     ├── ExchangeError         the exchange gave no usable answer
-    │   ├── TransientError    asking again may help
-    │   │   ├── ThrottledError    too many calls; all callers should slow down
+    │   ├── TransientError    a retry may help
+    │   │   ├── ThrottledError    too many calls; all processes should slow down
     │   │   └── UnreachableError  no connection at all
-    │   ├── StoppedError      the caller stopped calling, on purpose
-    │   ├── RejectedError     asking the same again cannot help
-    │   ├── ClosedDoorError   the exchange refuses all calls; stop asking
-    │   └── ChangedError      the exchange is not what we rely on; data would be lost
+    │   ├── StoppedError      our own process stopped calling, on purpose
+    │   ├── RejectedError     the same call would be refused again
+    │   ├── ClosedDoorError   the exchange refuses all calls; stop calling
+    │   └── ChangedError      the exchange breaks an assumption; data would be lost
     └── LoadError             the database cannot be read or written
 
-A message says what happened to which thing, what is safe, and what to do next. Findings about
-data are rows in tables, never exceptions.
+A message says what happened to what, what is safe, and what to run next. Findings about data are
+rows in tables, never exceptions.
 """
 
 
 class BasislakeError(Exception):
-    """Something the user should read; the message is meant for them."""
+    """An error whose message is meant for the user."""
 
 
 class UsageError(BasislakeError):
-    """The command or a setting is wrong; nothing was done."""
+    """The command or a setting is wrong; nothing was changed."""
 
 
 class LakeError(BasislakeError):
@@ -38,11 +38,11 @@ class ConflictError(LakeError):
 
 
 class GoneError(LakeError):
-    """A version of a table was given up, or is not there."""
+    """A version of a table was deleted, or does not exist."""
 
 
 class DamagedError(LakeError):
-    """A file of a table is absent, or its rows cannot be read; reading it again cannot help."""
+    """A file of a table is missing or cannot be decoded; reading it again cannot help."""
 
 
 class ExchangeError(BasislakeError):
@@ -50,32 +50,32 @@ class ExchangeError(BasislakeError):
 
 
 class TransientError(ExchangeError):
-    """The call failed in a way that asking again may cure.
+    """A failure of a call that a retry may cure.
 
     Attributes:
-        retry_after_s: seconds the exchange asked us to wait, None where it did not say.
+        retry_after_s: seconds that the exchange asked us to wait; None if it named none.
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
-        """Keep the wait that the exchange asked for, in seconds."""
+        """Create the error with the wait that the exchange asked for, in seconds."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
 
 
 class ThrottledError(TransientError):
-    """The exchange was called more than it allows; every caller should wait and slow down."""
+    """The exchange was called more than it permits; all processes should wait and slow down."""
 
 
 class UnreachableError(TransientError):
-    """No connection could be made: no network, no such host, or nobody who answers there."""
+    """No connection could be made: no network, no such host, or no process that answers."""
 
 
 class StoppedError(ExchangeError):
-    """The call was given up because the client was told to stop; nothing is known of its answer."""
+    """The client was stopped and abandoned the call; whether the exchange answered is unknown."""
 
 
 class LateError(ExchangeError):
-    """The exchange's answer lacks rows that have only just come to be; a later run asks again."""
+    """The exchange's answer lacks rows that it has not published yet; a later run asks again."""
 
 
 class RejectedError(ExchangeError):
@@ -87,8 +87,8 @@ class ClosedDoorError(ExchangeError):
 
 
 class ChangedError(ExchangeError):
-    """The exchange is not what we rely on, so that data would be lost without anybody noticing."""
+    """The exchange breaks an assumption of ours, so data would be lost unnoticed."""
 
 
 class LoadError(BasislakeError):
-    """The database cannot be read or written, or does not hold what was sent."""
+    """The database cannot be read or written, or its content differs from what was sent."""

@@ -1,7 +1,7 @@
-"""Parquet files of the lake: how they are encoded, named and described to Delta Lake.
+"""Parquet files of the lake: their encoding, names and descriptions in the Delta log.
 
-Writing a file changes no table: readers see it once it is committed (`lake.store`). So any process
-or machine that reaches the store may write files, and one committer makes them visible.
+Writing a file changes no table: readers see it after a commit (`lake.store`). So any process or
+machine that reaches the store may write files, and one committer makes them visible.
 """
 
 import json
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # Measured on 88,000 candles (bytes a candle, milliseconds): level 1 gives 9.2 in 15, level 3 gives
 # 9.0 in 18, level 9 gives 8.6 in 50; a dictionary in place of byte-stream-split gives 9.9.
 ZSTD_LEVEL = 3
-# A reader that wants one contract's life out of a perpetual, or some minutes of its neighbours,
-# reads little else. Twice the rows make a perpetual 3 % smaller.
+# A reader of one contract's life in a perpetual, or of some minutes of its neighbours, reads little
+# more than it needs. Twice the rows would make a perpetual 3 % smaller.
 ROWS_PER_GROUP = 65_536
 
 _ENCODINGS = {
@@ -44,7 +44,7 @@ _AMOUNT_ENCODINGS = {"volume": "PLAIN", "cost": None}
 
 
 def _encoding(column: Column) -> str | None:
-    """How a column is encoded before it is compressed; None means by dictionary."""
+    """The encoding of a column before compression; None means a dictionary."""
     return _AMOUNT_ENCODINGS.get(column.name, _ENCODINGS.get(column.type))
 
 
@@ -57,11 +57,11 @@ class DataFile:
         partition: the partition's value, None in a table without partitions.
         rows: in the file.
         bytes: on disk.
-        first: smallest value of the column the table is sorted by (a time), None where it is no
+        first: smallest value of the column the table is sorted by; None if that is not a
             time.
         last: largest value, inclusive.
-        batches: the smallest batch in it and the largest, inclusive; None where it has no batches,
-            or they are not known.
+        batches: smallest and largest batch in the file, inclusive; None if the file has no
+            batches, or they are unknown.
     """
 
     path: str
@@ -73,21 +73,21 @@ class DataFile:
     batches: tuple[int, int] | None = None
 
     def may_hold(self, span: Span) -> bool:
-        """Whether rows of it may be in a span; also where the range of its times is not known."""
+        """Whether some of its rows may be in a span; true if the range of its times is unknown."""
         if self.first is None or self.last is None:
             return True
         return self.first < span.end and self.last >= span.start
 
     def may_be_until(self, batch: int | None) -> bool:
-        """Whether rows of it may have come by a batch; None means the newest."""
+        """Whether some of its rows may be of a batch up to this one; None means the newest."""
         return batch is None or self.batches is None or self.batches[0] <= batch
 
     def is_until(self, batch: int | None) -> bool:
-        """Whether all of its rows are known to have come by a batch; None means the newest."""
+        """Whether all of its rows are known to be of batches up to this one (None: the newest)."""
         return batch is None or (self.batches is not None and self.batches[1] <= batch)
 
     def may_be_since(self, batch: int) -> bool:
-        """Whether rows of it may have come after a batch."""
+        """Whether some of its rows may be of a later batch."""
         return self.batches is None or self.batches[1] > batch
 
     @property
@@ -98,12 +98,12 @@ class DataFile:
 
 
 def is_absent(uri: str) -> bool:
-    """Whether the address is a folder on this machine's disk that is not there."""
+    """Whether the address is a folder on this machine's disk that does not exist."""
     return is_local(uri) and not Path(uri).exists()
 
 
 def has_misleading_folder(table: Table, table_uri: str) -> bool:
-    """Whether a library that reads partitions out of whole paths would take a folder `column=value`
+    """Whether a library that parses partitions from whole paths would take a folder `column=value`
     above the table for one of its columns, or for two columns of one name.
     """
     names = [part.partition("=")[0].casefold() for part in table_uri.split("/") if "=" in part]
@@ -112,22 +112,22 @@ def has_misleading_folder(table: Table, table_uri: str) -> bool:
 
 
 def partition_of(table: Table, path: str) -> str | None:
-    """Return the partition of a file by the folder directly below the table's; None in a table
+    """Return the partition of a file from the folder directly below the table's; None in a table
     without partitions.
 
     Args:
         table: the declaration.
-        path: of the file, in the table's folder.
+        path: of the file, relative to the table's folder.
     """
     return path.partition("/")[0].partition("=")[2] if table.partition else None
 
 
 def filesystem(table_uri: str, options: Mapping[str, str]) -> "pafs.FileSystem":
-    """Return the store under a table's folder, wherever it is, as an Arrow file system.
+    """Return the store of a table's folder as an Arrow file system.
 
-    A folder on this machine's disk is made where it is absent.
+    A missing folder on this machine's disk is created.
     """
-    # Arrow takes a moment, and reading a lake on disk needs none.
+    # Arrow is slow to load, and reading a lake on disk does not need it.
     import pyarrow.fs as pafs  # noqa: PLC0415
     from deltalake.fs import DeltaStorageHandler  # noqa: PLC0415
 
@@ -137,9 +137,7 @@ def filesystem(table_uri: str, options: Mapping[str, str]) -> "pafs.FileSystem":
 
 
 def listed(store: "pafs.FileSystem", folder: str) -> list[str]:
-    """Return the paths of the files in a folder, not of those in folders below; none where there is
-    no such folder.
-    """
+    """Return the paths of the files directly in a folder; none if there is no such folder."""
     import pyarrow.fs as pafs  # noqa: PLC0415  (likewise)
 
     found = store.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
@@ -155,15 +153,15 @@ def below(store: "pafs.FileSystem") -> "list[pafs.FileInfo]":
 
 
 def get(store: "pafs.FileSystem", path: str) -> bytes:
-    """Return what a file of a store holds."""
+    """Return the content of a file in a store."""
     with store.open_input_stream(path) as stream:
         data: bytes = stream.read()
         return data
 
 
 def put(store: "pafs.FileSystem", path: str, data: bytes) -> None:
-    """Make this the content of a file of a store."""
-    # All at once, so that nothing is there where writing fails.
+    """Replace the content of a file in a store."""
+    # In one step, so that a failed write leaves no file.
     with store.open_output_stream(path, buffer_size=len(data) + 1) as sink:
         sink.write(data)
 
@@ -182,8 +180,7 @@ def write(
         frame: at least one row, of one partition.
         table_uri: the table's folder.
         options: storage options of the object store.
-        partition: the partition's value; a path segment, so a name that was parsed, never a raw
-            one.
+        partition: the partition's value; it becomes a path segment, so it must be a validated name.
 
     Raises:
         ValueError: a column that may not be null holds a null.
@@ -216,7 +213,7 @@ def write(
 
 
 def add_action_fields(table: Table, file: DataFile) -> dict[str, Any]:
-    """Return what Delta Lake's log says of a file: place, size, partition and statistics."""
+    """Return the Delta log's entry of a file: path, size, partition and statistics."""
     least: dict[str, Any] = {}
     most: dict[str, Any] = {}
     if file.first is not None and file.last is not None:
@@ -240,7 +237,7 @@ def partition_values(table: Table, file: DataFile) -> dict[str, str | None]:
 
 
 def time_column(table: Table) -> Column | None:
-    """Return the column that files know the range of, None where there is none."""
+    """Return the time column whose range files record; None if there is none."""
     column = next(c for c in table.columns if c.name == table.order[0])
     return column if column.type is Type.TIME else None
 

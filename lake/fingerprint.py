@@ -1,10 +1,10 @@
-"""One sha256 for a lake and one for each table, from content alone: the same for two lakes that
-hold the same rows, however and wherever they are stored.
+"""The fingerprint of a lake: one sha256 of its content and one for each table. Lakes with the same
+rows have the same fingerprint, however and wherever they are stored.
 
-The digest of a slice is that of its rows in order (`lake.digest`): one instrument's of one month
-(UTC), or all of a table in one piece. A table's is the sha256 of the lines `slice digest`, a lake's
-that of the lines `table digest`, each sorted by name and ended by a line feed. Batches, versions,
-files, folders and tables without rows leave no trace, nor do the tables that say who did what when.
+The digest of a slice covers its rows in order (`lake.digest`); a slice is one instrument's month
+(UTC), or a whole table without partitions. A table's digest is the sha256 of the lines `slice
+digest`, a lake's that of the lines `table digest`, each sorted by name and ended by a line feed.
+Batches, versions, files, folders, tables without rows, and logs of actions have no influence.
 """
 
 import hashlib
@@ -25,8 +25,8 @@ from lake.table import Table
 from lake.tables import CONTENT
 
 _PUT_BACK = (
-    "No candle was removed; put the file back from a backup. "
-    "`basislake fingerprint --verify` names all damaged files."
+    "No candle was removed. Restore the file from a backup; "
+    "`basislake fingerprint --verify` lists all damaged files."
 )
 
 
@@ -36,11 +36,11 @@ class Fingerprint:
 
     Attributes:
         lake: sha256 of all tables, as hexadecimal.
-        tables: sha256 by table, without rows too.
+        tables: sha256 by table, including tables without rows.
         rows: by table.
-        damaged: files, as `table/path`, that hold other rows than the digest in their name says, or
-            are absent or cannot be read, which then count as without rows; looked for only where
-            all rows are read.
+        damaged: files, as `table/path`, whose rows do not match the digest in their name, or that
+            are missing or cannot be read and so count as without rows; checked only if all rows
+            are read.
     """
 
     lake: str
@@ -71,16 +71,16 @@ def fingerprint(
 ) -> Fingerprint:
     """Return the fingerprint of a lake.
 
-    A slice that is one file written by us is not read: its name begins with the digest of its
-    content. Others are read, one instrument's in each thread at a time.
+    If a slice is one file that basislake wrote, it is not read: its name begins with the digest of
+    its content. Each thread reads the others of one instrument at a time.
 
     Args:
-        lake: as it is, or as it was (`lake.past`).
+        lake: at present, or as of a batch (`lake.past`).
         threads: partitions read at once; the largest, a perpetual of 4 M minutes, takes about
             0.4 GB.
-        verify: read every file, and compare it with its name; one that cannot be read is named, and
-            ends nothing.
-        report: called with how many of how many partitions are done.
+        verify: read every file, and compare it with its name; an unreadable file is listed and does
+            not end the check.
+        report: called with the number of finished partitions and of all partitions.
 
     Raises:
         LakeError: there is no such lake, or it cannot be read.
@@ -113,12 +113,12 @@ def rows_of(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame:
     return rows.drop(snapshot.table.partition) if snapshot.table.partition else rows
 
 
-def proven_rows(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame:
+def verified_rows(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame:
     """Return the rows in some files of one partition of the newest version, file after file,
     without the partition's own column.
 
     Raises:
-        DamagedError: a file cannot be read, or holds other rows than the digest in its name says.
+        DamagedError: a file cannot be read, or its rows do not match the digest in its name.
         LakeError: the store does not answer, or refuses.
     """
     table, start = snapshot.table, 0
@@ -132,7 +132,7 @@ def proven_rows(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame
 def _check(table: Table, file: DataFile, rows: pl.DataFrame) -> None:
     if file.digest not in (None, frame_digest(table, rows)):
         raise DamagedError(
-            f"{table.name}/{file.path} holds other rows than its name says: it is damaged. "
+            f"{table.name}/{file.path} is damaged: its rows do not match the digest in its name. "
             f"{_PUT_BACK}"
         )
 
@@ -168,7 +168,7 @@ def _read(part: _Part, *, verify: bool) -> _Read:
 
 
 def _lines(table: Table, name: str, rows: pl.DataFrame) -> tuple[str, ...]:
-    """The lines of the slices of one instrument, or of a table in one piece."""
+    """The lines of the slices of one instrument, or of a table without partitions."""
     if rows.is_empty():
         return ()
     if table.partition is None:
@@ -190,7 +190,7 @@ def _verified(part: _Part) -> _Read:
 
 
 def _rows_left(snapshot: Snapshot, file: DataFile) -> pl.DataFrame:
-    """The rows of a file, none where it cannot be read: their digest is that of no written file."""
+    """The rows of a file; none if it cannot be read: no written file has their digest."""
     try:
         return rows_of(snapshot, (file,))
     except DamagedError:

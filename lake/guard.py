@@ -1,4 +1,4 @@
-"""Errors of the libraries that reach the lake, told as ours."""
+"""Turns errors of the libraries that read and write the lake into ours."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,12 +13,12 @@ from lake.table import Table
 from lake.tables import CURATED
 from lake.urls import is_local
 
-_FROM_BACKUP = "`basislake restore` brings it back from a backup of this version"
+_FROM_BACKUP = "`basislake restore` restores it from a backup of this version"
 
 
 def _of_libraries() -> tuple[type[BaseException], ...]:
-    """What the libraries raise; asked for when something is raised, for reading a lake on disk
-    needs no Arrow.
+    """Errors that the libraries raise; evaluated only after an error, because reading a lake on
+    disk needs no Arrow.
     """
     import pyarrow as pa  # noqa: PLC0415
 
@@ -26,8 +26,8 @@ def _of_libraries() -> tuple[type[BaseException], ...]:
 
 
 def _of_reading() -> tuple[type[BaseException], ...]:
-    """What they raise where a file cannot be read. Over bytes that make no sense one may panic, or
-    meet a text that is none.
+    """Errors that they raise if a file cannot be read. On malformed bytes one may panic, or find
+    invalid text.
     """
     import pyarrow as pa  # noqa: PLC0415  (likewise)
 
@@ -37,7 +37,7 @@ def _of_reading() -> tuple[type[BaseException], ...]:
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Turn the errors of the libraries below into ours; `what` begins the sentence."""
+    """Turn the errors of the libraries into ours; `what` begins the sentence."""
     try:
         yield
     except CommitFailedError as exc:
@@ -56,34 +56,34 @@ def reading(
     Args:
         table: the declaration.
         uri: the table's folder.
-        paths: of the files that are read, in the table's folder.
+        paths: of the files to read, relative to the table's folder.
         options: storage options of the object store.
 
     Raises:
-        DamagedError: a file is absent, or its rows cannot be read.
+        DamagedError: a file is missing or cannot be decoded.
         LakeError: the store does not answer, or refuses.
     """
     what = f"{table.name} cannot be read at {uri}"
     try:
         yield
     except _of_reading() as exc:
-        told = plain(str(exc)).rstrip(".")
+        message = plain(str(exc)).rstrip(".")
         if is_of_setting(str(exc)):
-            raise UsageError(f"{what}: {told}.") from exc
+            raise UsageError(f"{what}: {message}.") from exc
         path = _unreadable(table, uri, paths, options) if _is_damage(exc, uri) else None
         if path is None:
-            raise LakeError(f"{what}: {told}. Reading changed nothing.") from exc
-        cure = "`basislake build --full` makes it anew" if table in CURATED else _FROM_BACKUP
+            raise LakeError(f"{what}: {message}. Reading changed nothing.") from exc
+        cure = "`basislake build --full` builds it again" if table in CURATED else _FROM_BACKUP
         raise DamagedError(
-            f"{what}: {path} is damaged or not there ({told}). Reading changed nothing. "
-            f"{cure}; `basislake fingerprint --verify` names every file that is damaged."
+            f"{what}: {path} is damaged or missing ({message}). Reading changed nothing. "
+            f"{cure}; `basislake fingerprint --verify` lists every damaged file."
         ) from exc
 
 
 def _is_damage(error: BaseException, uri: str) -> bool:
-    """Whether reading again cannot help, as opposed to a store or a disk that does not answer."""
+    """Whether reading again cannot help; false if a store or a disk does not answer."""
     if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-        # Arrow's word for bytes that make no sense; an error of the system has a number.
+        # Arrow raises this for malformed bytes; an error of the system has a number.
         return is_local(uri) and error.errno is None
     return not isinstance(error, MemoryError)
 
@@ -91,7 +91,7 @@ def _is_damage(error: BaseException, uri: str) -> bool:
 def _unreadable(
     table: Table, uri: str, paths: Collection[str], options: Mapping[str, str]
 ) -> str | None:
-    """The path of the first file that cannot be read, for not every library names it; None where
+    """The path of the first file that cannot be read, since not every library names it; None if
     all can be read now.
     """
     if len(set(paths)) == 1:

@@ -1,4 +1,4 @@
-"""Maintenance of a lake: small files, replaced files and logs; no row changes."""
+"""Maintenance of a lake: compacts small files, and deletes replaced files and old logs."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(slots=True)
 class Maintained:
-    """What was done, or is to be done.
+    """Result of maintenance, or its plan.
 
     Attributes:
         compacted: what the compaction did.
@@ -39,29 +39,28 @@ def maintain(
     dry: bool = False,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Maintained:
-    """Compact, remove files that went or were never committed, and keep logs short.
+    """Compact, delete files that were replaced or never committed, and shorten logs.
 
-    Safe beside writers and readers: what one of them needs is younger than `keep`.
+    Safe next to writers and readers: the files that they need are younger than `keep`.
 
     Args:
-        lake: to keep in shape.
+        lake: to maintain.
         program: name and version, for the log.
-        keep: how long files stay that were replaced, or that no commit names; by default as the
-            tables declare, a day.
-        unsafe: allow less than a day; a build that is going on, or a reader, may lose files.
-        dry: change nothing, and say what there is to do.
-        report: called with how many of how many groups of files are done.
+        keep: how long replaced and uncommitted files stay; default: as the tables declare, a day.
+        unsafe: permit less than a day; a running build, or a reader, may lose files.
+        dry: change nothing, and return the plan.
+        report: called with the number of finished groups of files and of all groups.
 
     Raises:
         UsageError: the time is not safe; nothing was changed.
         LakeError: the store cannot be read or written.
-        ConflictError: others kept replacing the same files.
+        ConflictError: other writers kept replacing the same files.
     """
     if keep is not None and keep < KEPT_HOURS * _HOUR and not unsafe:
         raise UsageError(
             f"Files younger than {KEPT_HOURS} hours may belong to a writer that has not committed "
-            "yet, or to somebody who reads; nothing was removed. Where no other command runs on "
-            "this lake, --unsafe removes them."
+            "yet, or to a running reader. Nothing was deleted. If no other command uses this lake, "
+            "--unsafe deletes them."
         )
     if dry:
         plans = [planned(lake.snapshot(table)) for table in GROWING]
@@ -76,7 +75,7 @@ def maintain(
     for name, snapshot in lake.snapshots().items():
         if snapshot.delta is None:
             continue
-        with explained(f"{name} cannot be tidied at {snapshot.uri}"):
+        with explained(f"old files of {name} cannot be deleted at {snapshot.uri}"):
             gone = snapshot.delta.vacuum(
                 retention_hours=None if keep is None else int(keep / _HOUR),
                 dry_run=dry,
@@ -94,15 +93,15 @@ def maintain(
 
 
 def _half_written(table_uri: str, keep: timedelta) -> list[Path]:
-    """What killed writers have begun on this machine's disk: files under names of their own, which
-    the library renames when they are whole and never lists.
+    """Partial files of killed writers on this machine's disk: the library writes under temporary
+    names, renames complete files, and never lists the others.
     """
     if not is_local(table_uri):
         return []
     until_s = time.time() - keep.total_seconds()
     found = []
     for path in Path(table_uri).rglob("*.parquet#*"):
-        # A running writer may have ended it meanwhile.
+        # A running writer may have renamed it meanwhile.
         with suppress(FileNotFoundError):
             if path.stat().st_mtime <= until_s:
                 found.append(path)

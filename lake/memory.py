@@ -1,4 +1,4 @@
-"""How much memory this process may use."""
+"""The memory that this process may use."""
 
 import os
 from pathlib import Path
@@ -10,8 +10,8 @@ _KIB = 1024
 
 
 def memory() -> int | None:
-    """Return the bytes that this process may use now: what the machine has available, and no more
-    than a container's limit; None where the system does not say.
+    """Return the bytes that this process may use now: the machine's available memory, limited by
+    the container; None if the system does not report it.
     """
     found = [*_available(), *_limits()]
     return min(found) if found else None
@@ -21,13 +21,13 @@ def _available() -> list[int]:
     try:
         lines = _MEMINFO.read_text().splitlines()
     except OSError:
-        # macOS has no such file; it says how much there is, not how much is free.
+        # macOS has no such file; it reports the total memory, not the free memory.
         return [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     return [int(line.split()[1]) * _KIB for line in lines if line.startswith("MemAvailable:")]
 
 
 def _limits() -> list[int]:
-    """The limits of this process's control groups, of either version, and of those above them."""
+    """The limits of this process's control groups, of either version, and of their parents."""
     names = ("memory.max", "memory.limit_in_bytes")
     texts = [
         text

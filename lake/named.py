@@ -1,4 +1,4 @@
-"""Which tables and views a query can read, so that the others need not be opened for it."""
+"""The tables and views that a query can read; the others need not be opened for it."""
 
 import json
 import re
@@ -15,22 +15,22 @@ ALL = frozenset({*TABLES, *(view.name for view in VIEWS)})
 
 _WORD = re.compile(r"\w+")
 _LITERAL = re.compile(r"'[^']*'")
-# With these a query lists what there is, or works out the name of what it reads.
+# With these words a query lists tables, or computes the name of what it reads.
 _OPEN_ENDED = re.compile(
     r"\b(?:information_schema|query|query_table|json_execute_serialized_sql"
     r"|(?:duckdb|pragma|pg|sqlite)_\w+)\b",
     re.IGNORECASE,
 )
-# What DuckDB's parser makes of SHOW, DESCRIBE and SUMMARIZE.
+# DuckDB's parser reports these for SHOW, DESCRIBE and SUMMARIZE.
 _SHOWS = "SHOW_REF"
 
 
 def named(connection: "duckdb.DuckDBPyConnection", query: str) -> frozenset[str]:
-    """Return the tables and views whose names are in a query; what is not among them it cannot
-    read. A name that means something else there, such as a column, counts as well.
+    """Return the tables and views whose names occur in a query; it cannot read any other. A name
+    with another meaning there, such as a column, is included as well.
 
-    All of them, where the text does not tell: what is not a single SELECT, or lists what there is,
-    or is no SQL.
+    All names are returned if the text is not conclusive: if it is not a single SELECT, lists
+    tables, or is not SQL.
     """
     ((parsed,),) = connection.execute("SELECT json_serialize_sql($1)", [query]).fetchall()
     is_single = len(json.loads(parsed).get("statements", ())) == 1
@@ -40,9 +40,9 @@ def named(connection: "duckdb.DuckDBPyConnection", query: str) -> frozenset[str]
 
 
 def with_sources(names: Collection[str]) -> frozenset[str]:
-    """Return tables and views together with all that the views read, directly or through others."""
+    """Return tables and views together with everything that the views read, directly or not."""
     found = set(names)
-    # A view comes after those that it reads.
+    # A view comes after its sources.
     for view in reversed(VIEWS):
         if view.name in found:
             found |= _words(_LITERAL.sub("", view.sql))

@@ -1,9 +1,9 @@
-"""The names of a lake's instruments, for what cannot wait for a table to be read, such as the
-completion of a shell.
+"""The names of a lake's instruments for readers that cannot wait for a table, such as shell
+completion.
 
-Discovery writes all names to the folder that this machine keeps of the lake; partition folders of a
-lake on disk add those that another machine discovered. A lake never loses an instrument, so what is
-listed is in the lake; one that another machine discovered in an object store may be absent here.
+Discovery writes all names to the machine folder of the lake; partition folders of a lake on disk
+add names that another machine discovered. A lake never loses an instrument, so every listed name is
+in the lake; names that another machine discovered in an object store may be missing here.
 """
 
 import os
@@ -17,33 +17,33 @@ from lake.address import address_of
 from lake.errors import UsageError
 
 _FILE = "instruments"
-# Where candles as received are, as `lake.tables` declares, which takes too long to import.
+# Path of raw candles, as declared in `lake.tables`, which is too slow to import.
 _CANDLES, _PARTITION = "raw_candles", "instrument="
 
 
 def remember(uri: str, names: Iterable[str]) -> None:
-    """Write the names of all instruments, where the machine's folder of the lake can be written.
+    """Write the names of all instruments, if the machine folder of the lake is writable.
 
     Args:
         uri: of the lake, absolute.
         names: of all instruments of the lake.
     """
     text = "".join(f"{name}\n" for name in sorted(names))
-    # Completion may do without; a command must not fail for its sake.
+    # Completion works without the names; a command must not fail because of them.
     with suppress(OSError, UsageError):
         folder = machine.folder(uri)
         path = folder / _FILE
         if not path.exists() or path.read_text() != text:
             folder.mkdir(parents=True, exist_ok=True)
-            # Replaced as a whole: half a name would be another one.
+            # Replaced as a whole: half a name would be a different name.
             written = folder / f"{_FILE}.{os.getpid()}"
             written.write_text(text)
             written.replace(path)
 
 
 def known_names(uri: str) -> list[str]:
-    """Return the names of a lake's instruments, as far as they are found without reading a table;
-    none where there is no lake.
+    """Return the names of a lake's instruments that are found without reading a table; none if
+    there is no lake.
 
     Args:
         uri: the lake's address as the user gave it.

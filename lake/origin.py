@@ -1,5 +1,5 @@
-"""Which exchange a lake's raw data came from, marked in its table of instruments: rows of two
-exchanges never share a lake. The first that writes to it marks it.
+"""The exchange that a lake's raw data came from, a property of its table of instruments. Two
+exchanges never share a lake. The first command that writes to the lake sets the property.
 """
 
 from datetime import UTC, datetime
@@ -11,11 +11,11 @@ from lake.schema import CLOCK, ORIGIN
 from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import INSTRUMENTS
-from lake.transaction import mark_lake
+from lake.transaction import set_lake_properties
 
 
 def origin_of(lake: Lake) -> str | None:
-    """Return the exchange that the lake's data came from; None where that is not marked yet.
+    """Return the exchange that the lake's data came from; None if the property is not set yet.
 
     Raises:
         LakeError: the lake cannot be read.
@@ -24,11 +24,11 @@ def origin_of(lake: Lake) -> str | None:
 
 
 def check_origin(lake: Lake, origin: str) -> None:
-    """Refuse data of another exchange than the lake's.
+    """Refuse data of an exchange other than the lake's.
 
     Args:
-        lake: that data is for.
-        origin: the exchange that it comes from.
+        lake: to write to.
+        origin: exchange of the data.
 
     Raises:
         UsageError: the lake holds another exchange's data.
@@ -37,36 +37,36 @@ def check_origin(lake: Lake, origin: str) -> None:
     _check(lake, origin_of(lake), origin)
 
 
-def claim(lake: Lake, origin: str, program: str, clock: datetime | None = None) -> None:
-    """Mark the lake as one of an exchange's data, before any of it is written; the lake is made
-    where there is none.
+def set_origin(lake: Lake, origin: str, program: str, clock: datetime | None = None) -> None:
+    """Record the exchange of the lake's data, before any data is written; a missing lake is
+    created.
 
     Args:
         lake: to be written to.
         origin: the exchange.
         program: name and version, for the lineage.
-        clock: of the exchange, where it was asked; kept with the mark, see `first_clock`.
+        clock: of the exchange, if known; stored with the property, see `first_clock`.
 
     Raises:
         UsageError: the lake holds another exchange's data.
         LakeError: the lake cannot be read or written.
-        ConflictError: others kept writing its instruments.
+        ConflictError: other writers kept writing the table of instruments.
     """
-    marks = {ORIGIN: origin}
+    properties = {ORIGIN: origin}
     if clock is not None:
         ahead_s = (clock - datetime.now(UTC)).total_seconds()
-        marks[CLOCK] = orjson.dumps([clock, ahead_s], option=orjson.OPT_UTC_Z).decode()
+        properties[CLOCK] = orjson.dumps([clock, ahead_s], option=orjson.OPT_UTC_Z).decode()
 
-    def marks_of(base: Snapshot) -> dict[str, str]:
+    def properties_of(base: Snapshot) -> dict[str, str]:
         _check(lake, base.origin, origin)
-        return {} if base.origin else marks
+        return {} if base.origin else properties
 
-    mark_lake(lake, marks_of, program)
+    set_lake_properties(lake, properties_of, program)
 
 
 def first_clock(lake: Lake) -> tuple[datetime, float] | None:
-    """Return the exchange's clock when the lake was marked as its own, and by how many seconds it
-    was ahead of that machine's clock; None where that was not noted.
+    """Return the exchange's clock at the time when the origin was recorded, and by how many seconds
+    it was ahead of that machine's clock; None if it was not recorded.
 
     Raises:
         LakeError: the lake cannot be read.
@@ -82,8 +82,8 @@ def first_clock(lake: Lake) -> tuple[datetime, float] | None:
 def _check(lake: Lake, own: str | None, origin: str) -> None:
     if own not in (None, origin):
         raise UsageError(
-            f"The lake at {lake.uri} holds the market of {own}, and this command is "
-            f"about that of {origin}. Nothing was asked and nothing changed, for two "
-            "exchanges never share a lake. Give another folder with --lake, or that exchange's "
-            "address with --exchange-url and --history-url."
+            f"The lake at {lake.uri} holds data of {own}, but this command uses "
+            f"{origin}. Nothing was fetched or changed: two exchanges never share a lake. "
+            "Give another folder with --lake, or that exchange's address with --exchange-url and "
+            "--history-url."
         )

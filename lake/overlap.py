@@ -1,4 +1,4 @@
-"""Refuses a copy between two places that are one place, or one inside the other."""
+"""Refuses a copy between two places that are the same, or one inside the other."""
 
 import os
 import re
@@ -10,16 +10,16 @@ from lake.errors import UsageError
 from lake.store import Lake
 from lake.tables import TABLES
 
-# One store under several names.
+# Different schemes of one store.
 _STORES = {"s3a": "s3", "azure": "az", "abfs": "az", "abfss": "az"}
 
 _ENDPOINT = re.compile("endpoint|account_name")
 
 
 def check_apart(source: Lake, target: Lake) -> None:
-    """Refuse to copy a lake onto or into itself, or over a folder that it lies in.
+    """Refuse to copy a lake onto or into itself, or over a folder that contains it.
 
-    Folders are compared as the disk knows them, so links, `..`, mounts and upper and lower case
+    Folders are compared by their identity on disk, so links, `..`, mounts and upper and lower case
     make no difference.
 
     Raises:
@@ -30,8 +30,8 @@ def check_apart(source: Lake, target: Lake) -> None:
     overlap = _overlap_on_disk if source.is_local else _overlap_in_stores
     if overlap(source, target):
         raise UsageError(
-            f"{source.uri} cannot be copied to {target.uri}: they are one place, or one is inside "
-            "the other. Nothing was copied; choose a place outside the lake."
+            f"{source.uri} cannot be copied to {target.uri}: they are the same place, or one is "
+            "inside the other. Nothing was copied. Choose a place outside the lake."
         )
 
 
@@ -53,8 +53,8 @@ def _with_parents(folders: list[Path]) -> set[Path]:
 
 
 def _identities(folders: Iterable[Path]) -> set[object]:
-    """What tells those that exist from all others: device and number, which see through mounts, and
-    the path as it is listed, since some file systems number a folder differently each time.
+    """Identities of the folders that exist: device and number, which follow mounts, and the listed
+    path, since some file systems number a folder differently each time.
     """
     found = set[object]()
     for folder in folders:
@@ -65,13 +65,13 @@ def _identities(folders: Iterable[Path]) -> set[object]:
 
 
 def _as_listed(folder: Path) -> Path:
-    """The path in the upper and lower case that the disk lists it in, where it may be listed."""
+    """The path in the upper and lower case in which the disk lists it, if it can be listed."""
     if folder == folder.parent:
         return folder
     try:
         names = {path.name: path.name.casefold() for path in folder.parent.iterdir()}
     except PermissionError:
-        # A folder that others may pass through need not be one that they may list, e.g. /home.
+        # A user may traverse a folder without the right to list it, e.g. /home.
         names = {}
     alike = (name for name, folded in names.items() if folded == folder.name.casefold())
     name = folder.name if folder.name in names else next(alike, folder.name)
@@ -87,8 +87,8 @@ def _overlap_in_stores(source: Lake, target: Lake) -> bool:
 
 
 def _place(lake: Lake) -> tuple[str, str, list[str]]:
-    """Scheme, account or endpoint as far as the address tells it, and the bucket with the prefix's
-    names. The environment is the same for both sides of a copy.
+    """Scheme, account or endpoint as far as the address contains it, and the names in bucket and
+    prefix. The environment is the same for both lakes of a copy.
     """
     scheme, _, rest = lake.uri.partition("://")
     bucket, *names = rest.split("/")

@@ -1,8 +1,8 @@
-"""The lake as of a batch: what it held when that batch was its newest.
+"""The lake as of a batch: its content when that batch was the newest.
 
-The raw tables are filtered by their batch, `instruments` and `coverage` worked out from what is
-left. The curated tables are those of a build that was made as of the same batch, where what it left
-is still stored; else a build makes them again.
+The raw tables are filtered by batch; `instruments` and `coverage` are computed from the filtered
+rows. The curated tables are those of a build as of the same batch, if its files are still stored;
+else a build must write them again.
 """
 
 from datetime import datetime
@@ -20,7 +20,7 @@ from lake.tables import ASKS, BUILDS, COVERAGE, CURATED, INSTRUMENTS, RECORDS
 
 
 class PastLake(State):
-    """A lake as of a batch; it can be read, not written.
+    """A read-only lake as of a batch.
 
     Attributes:
         as_of: the batch.
@@ -29,16 +29,16 @@ class PastLake(State):
     as_of: int
 
     def __init__(self, present: Lake, as_of: int, curated_in: Lake | None = None) -> None:
-        """Look back at a lake.
+        """Open a lake as of a batch.
 
         Args:
             present: the lake.
             as_of: the batch.
-            curated_in: the lake that holds the curated tables as of the batch; by default it is
-                looked for among the builds of this one.
+            curated_in: the lake with the curated tables as of the batch; by default a build of
+                `present`.
 
         Raises:
-            UsageError: there is no such batch.
+            UsageError: no batch has this number.
             LakeError: the lake cannot be read.
         """
         super().__init__(present)
@@ -48,7 +48,7 @@ class PastLake(State):
 
     @property
     def is_built(self) -> bool:
-        """Whether the curated tables as of the batch are there.
+        """Whether the curated tables as of the batch are stored.
 
         Raises:
             LakeError: the lake cannot be read.
@@ -82,9 +82,9 @@ class PastLake(State):
             except GoneError:
                 pass
         message = (
-            f"{table.name} as of batch {self.as_of} is not stored (any more). No candle is lost: "
-            f"`basislake build --as-of {self.as_of}` makes its rows, and `basislake build` then "
-            "brings back the newest."
+            f"{table.name} as of batch {self.as_of} is not stored. No candle is lost. "
+            f"`basislake build --as-of {self.as_of}` builds them again; `basislake build` "
+            "afterwards restores the newest."
         )
         return Snapshot(table, newest.uri, newest.options, None, (), gone=message)
 
@@ -100,7 +100,7 @@ def past(present: Lake, as_of: int | datetime) -> PastLake:
     """Return a lake as of a batch, or as of the newest one that was committed by a time (UTC).
 
     Raises:
-        UsageError: there is no such batch, or was none yet.
+        UsageError: no batch has this number, or there was no batch yet.
         LakeError: the lake cannot be read.
     """
     return PastLake(present, batch_at(present, as_of) if isinstance(as_of, datetime) else as_of)

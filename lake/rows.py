@@ -1,4 +1,4 @@
-"""Rows of some files of a table that is sorted by time, read at once: for work on some of its
+"""Reads the rows of some files of a time-sorted table at once, for work on some of its
 partitions.
 """
 
@@ -12,7 +12,7 @@ from lake.scan import scan_files
 from lake.spans import Span
 from lake.table import Table
 
-# In memory at once, before those outside the spans are left out.
+# Rows in memory at once, before those outside the spans are dropped.
 _ROWS_AT_ONCE = 2_000_000
 
 
@@ -32,12 +32,12 @@ def read_rows(
         uri: the table's folder.
         files: of the table.
         options: storage options of the object store.
-        columns: of the table; the time among them where spans are given.
-        spans: of the rows wanted, sorted and disjoint; all by default.
-        until: the last batch whose rows count; all by default.
+        columns: of the table; including the time if spans are given.
+        spans: keep only rows in these, sorted and disjoint; default: all rows.
+        until: keep only rows up to this batch; default: all rows.
 
     Raises:
-        DamagedError: a file is absent, or its rows cannot be read.
+        DamagedError: a file is missing or cannot be decoded.
         LakeError: the store does not answer, or refuses.
     """
     stamp = table.order[0]
@@ -61,8 +61,8 @@ def inside(rows: pl.DataFrame, spans: Sequence[Span], stamp: str = "ts") -> pl.D
 
 
 def in_time(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of one partition after the other, each by time: rows that are so already, as
-    most are, are only looked at, for to sort them would copy them.
+    """Return rows partition by partition, each sorted by time. Rows in that order, as most
+    are, are only checked, because sorting would copy them.
     """
     is_same = pl.col("instrument") == pl.col("instrument").shift(1)
     is_back = is_same & (pl.col("ts") < pl.col("ts").shift(1))

@@ -1,4 +1,4 @@
-"""Rows of some files of a table, read by Polars."""
+"""Lazy frames over some files of a table, read by Polars."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,7 +23,7 @@ def scan_files(
         uri: the table's folder.
         files: of the table.
         options: storage options of the object store.
-        until: the last batch whose rows count; all by default.
+        until: keep only rows up to this batch; default: all rows.
     """
     wanted = [file for file in files if file.may_be_until(until)]
     if not wanted:
@@ -48,8 +48,8 @@ def scan_paths(
     if table.partition is None or not has_misleading_folder(table, uri):
         hive = _hive_schema(table.partition, uri) if table.partition else None
         return _scan(table, uri, paths, options, hive)
-    # Polars takes folders above for columns, so each partition is named here. That takes a scan for
-    # each, which is slower to plan.
+    # Polars takes parent folders for columns, so each scan names its partition. That needs a scan
+    # for each partition, which is slower to plan.
     parts: dict[str | None, list[str]] = {}
     for path in paths:
         parts.setdefault(partition_of(table, path), []).append(path)
@@ -75,13 +75,13 @@ def _scan(
         hive_schema=hive_schema,
         glob=False,
         storage_options=for_polars(options),
-        # What delta-rs takes from the environment, Polars does too; no other library is asked.
+        # Polars and delta-rs read the same environment variables; no other library is involved.
         credential_provider=None,
     )
     return lazy.select(table.names)
 
 
 def _hive_schema(partition: str, uri: str) -> pl.Schema:
-    """All columns that Polars reads out of the path: the partition, and any folder `a=b` above."""
+    """All columns that Polars parses from the path: the partition, and any folder `a=b` above."""
     above = {part.partition("=")[0]: pl.String for part in uri.split("/") if "=" in part}
     return pl.Schema({**above, partition: pl.String})

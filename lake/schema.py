@@ -1,4 +1,4 @@
-"""The version of the tables' shape, marked in each table, and what each is made with besides."""
+"""The schema version of the tables, and the table properties that each table is created with."""
 
 from collections.abc import Mapping
 
@@ -7,16 +7,16 @@ from lake.errors import LakeError
 VERSION = 4
 _MARK = "basislake.schema"
 # Facts about the whole lake are properties of the table of instruments; see `lake.origin` and
-# `lake.scope`. A copy of a lake has the same.
+# `lake.scope`. A copy of a lake has the same properties.
 ORIGIN = "basislake.exchange"
 CLOCK = "basislake.clock"
 SCOPE = "basislake.scope"
 OF_THE_LAKE = (ORIGIN, CLOCK, SCOPE)
 
-# A reader keeps the files that it has opened for so long, and a commit stays in the log. Nothing in
-# the lake needs either for longer: what was known when is in the rows.
+# How long deleted files stay for readers that opened them, and commits in the log. Nothing else
+# needs them for longer: the rows themselves record what was known when.
 KEPT_HOURS = 24
-# Each commit that no checkpoint holds yet costs whoever opens the table half a millisecond; a
+# Each commit since the last checkpoint adds half a millisecond to the opening of the table; a
 # checkpoint costs some milliseconds.
 _CHECKPOINT_EVERY_COMMITS = 10
 
@@ -29,26 +29,26 @@ PROPERTIES = {
 
 
 def check(table: str, uri: str, properties: Mapping[str, str | None]) -> None:
-    """Refuse a table of another shape: its rows may mean something else.
+    """Refuse a table with another schema version: its rows may have another meaning.
 
     Args:
         table: its name.
-        uri: where it is.
+        uri: of the table.
         properties: of the table.
 
     Raises:
-        LakeError: it was made by an earlier basislake, or by a newer one.
+        LakeError: an earlier or a newer basislake wrote the table.
     """
     mark = properties.get(_MARK)
     version = int(mark) if mark and mark.isdecimal() else 0
     if (mark and version > VERSION) or (mark and not version):
         raise LakeError(
-            f"{table} at {uri} was made by a newer basislake (schema {mark}; this one knows "
-            f"{VERSION}). Nothing was changed; install the newer one to use this lake."
+            f"{table} at {uri} was written by a newer basislake (schema {mark}; this version reads "
+            f"{VERSION}). Nothing was changed. Install the newer version to use this lake."
         )
     if version < VERSION:
         raise LakeError(
-            f"{table} at {uri} was made by an earlier basislake, whose tables lack columns that "
-            "this one needs. Nothing was changed. Fetch it again, into another folder: "
+            f"{table} at {uri} was written by an earlier basislake and lacks columns that this "
+            "version needs. Nothing was changed. Fetch the data again into another folder: "
             "`basislake run --lake ANOTHER`."
         )

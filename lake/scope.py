@@ -1,7 +1,7 @@
-"""What a lake is meant to hold, as a property of its table of instruments.
+"""The scope of a lake, i.e. what it is meant to contain: a property of its table of instruments.
 
-So every machine that opens the lake sees the same scope, a backup carries it, and reading it costs
-nothing where the table is open. What the words in it mean is known to `ingest.scope`.
+So every machine that opens the lake sees the same scope, a backup contains it, and reading it is
+free if the table is open. `ingest.scope` defines the meaning of its words.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ from lake.schema import SCOPE
 from lake.snapshot import Snapshot
 from lake.store import Lake
 from lake.tables import INSTRUMENTS
-from lake.transaction import mark_lake
+from lake.transaction import set_lake_properties
 
 
 def stored(lake: Lake) -> dict[str, Any]:
-    """Return the scope as it was stored; empty where the lake is to hold everything.
+    """Return the stored scope; empty if the lake is meant to contain everything.
 
     Raises:
-        LakeError: the lake cannot be read, or the scope in it is not readable.
+        LakeError: the lake cannot be read, or its scope is malformed.
     """
     text = lake.snapshot(INSTRUMENTS).properties.get(SCOPE) or "{}"
     try:
@@ -31,26 +31,26 @@ def stored(lake: Lake) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise LakeError(
             f"The scope of the lake at {lake.uri} cannot be read: {text[:100]!r}. No candle is "
-            "affected; `basislake scope --all` sets it to everything."
+            "affected. `basislake scope --all` sets the scope to everything."
         )
     return found
 
 
 def store(lake: Lake, scope: Mapping[str, Any], program: str) -> None:
-    """Store the scope; the lake is made where there is none.
+    """Store the scope; a missing lake is created.
 
     Args:
-        lake: whose scope it is.
+        lake: to write to.
         scope: plain values; empty for everything.
         program: name and version, for the lineage.
 
     Raises:
-        ConflictError: others kept writing the table of instruments; the scope is as it was.
-        LakeError: the lake cannot be written; the scope is as it was.
+        ConflictError: other writers kept writing the table of instruments; the scope is unchanged.
+        LakeError: the lake cannot be written; the scope is unchanged.
     """
     text = orjson.dumps(scope, option=orjson.OPT_UTC_Z).decode()
 
-    def marks_of(base: Snapshot) -> dict[str, str]:
+    def properties_of(base: Snapshot) -> dict[str, str]:
         return {} if base.properties.get(SCOPE, "{}") == text else {SCOPE: text}
 
-    mark_lake(lake, marks_of, program)
+    set_lake_properties(lake, properties_of, program)

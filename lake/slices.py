@@ -1,8 +1,8 @@
-"""Slices: the rows of one instrument in one calendar month (UTC), the unit in which curated rows
-are filed, compared and loaded.
+"""Slices: the rows of one instrument in one calendar month (UTC), the unit in which builds write,
+compare and load curated rows.
 
-A build writes files of one slice each. Another program may put files together, and a slice is then
-a part of each of its files.
+A build writes files of one slice each. If another program compacts files, a slice is a part of each
+of its files.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ _LONGEST = timedelta(days=32)
 
 
 def month_of(time: datetime) -> datetime:
-    """The first instant of the month that holds a time."""
+    """The first instant of the month that contains a time."""
     return time.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
@@ -62,7 +62,7 @@ class Slice:
         snapshot: of the table.
         instrument: whose rows they are.
         month: its first instant.
-        files: that may hold them.
+        files: that may contain them.
     """
 
     snapshot: Snapshot
@@ -77,23 +77,23 @@ class Slice:
 
     @property
     def is_apart(self) -> bool:
-        """Whether its files are known to hold nothing else."""
+        """Whether its files are known to contain no other rows."""
         return all(file_month(file) == self.month for file in self.files) and all(
             file.is_until(self.snapshot.until) for file in self.files
         )
 
     @property
     def known_digest(self) -> str | None:
-        """The digest of its content, where that is known without reading it."""
+        """The digest of its content, if known without reading it."""
         return self.files[0].digest if len(self.files) == 1 and self.is_apart else None
 
     @property
     def layout(self) -> str:
-        """The names of its files: where they are the same, so are the rows."""
+        """The names of its files: the same names mean the same rows."""
         return ",".join(sorted(file.path for file in self.files))
 
     def count(self) -> int:
-        """Return how many rows it has; they are read only where another program put files together.
+        """Return its number of rows; they are read only if another program compacted files.
 
         Raises:
             LakeError: they cannot be read.
@@ -123,7 +123,7 @@ class Slice:
 def slices(snapshot: Snapshot, instruments: Iterable[str] | None = None) -> list[Slice]:
     """Return the slices of a table that is partitioned by instrument, by instrument and month.
 
-    Where another program compacted files across months, some of the slices may have no rows.
+    If another program compacted files across months, some of the slices may have no rows.
 
     Args:
         snapshot: of the table.
@@ -143,15 +143,15 @@ def slices(snapshot: Snapshot, instruments: Iterable[str] | None = None) -> list
 
 
 def months_of(file: DataFile) -> list[datetime]:
-    """Return the months that a file may hold rows of; all of them where it does not tell."""
+    """Return the months whose rows a file may contain; all of its table if it records none."""
     if file.first is None or file.last is None:
         return list(months_in(Span(_FIRST, _END)))
     return list(months_in(Span(file.first, file.last + MINUTE)))
 
 
 def file_month(file: DataFile) -> datetime | None:
-    """Return the one month that a file holds rows of; None where there are several, or it does not
-    tell.
+    """Return the one month whose rows a file contains; None if there are several, or it records
+    none.
     """
     if file.first is None or file.last is None:
         return None

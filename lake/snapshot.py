@@ -32,10 +32,10 @@ class Snapshot:
         uri: the table's folder.
         options: storage options of the object store.
         version: of the table, None where the table does not exist yet.
-        files: those that make up this version, and no others; by partition, time and path.
-        until: the last batch whose rows count; None means all.
-        held: its rows, where they were worked out from others as they were then; see `lake.past`.
-        gone: why its rows cannot be had any more, a sentence; empty where they can be.
+        files: exactly the files of this version, by partition, time and path.
+        until: only rows up to this batch count; None means all rows.
+        held: the rows, if they were computed from other tables as of a batch; see `lake.past`.
+        gone: why the rows can no longer be read, as a sentence; else empty.
     """
 
     table: Table
@@ -50,26 +50,26 @@ class Snapshot:
 
     @property
     def origin(self) -> str | None:
-        """The exchange that the lake is marked with in this table; see `lake.origin`."""
+        """The exchange in this table's properties; see `lake.origin`."""
         return self.properties.get(schema.ORIGIN)
 
     @property
     def properties(self) -> dict[str, str]:
-        """The properties of the table that say something about the whole lake, by name."""
+        """The properties of the table that concern the whole lake, by name."""
         found = self.delta.metadata().configuration if self.delta else {}
         return {name: found[name] for name in schema.OF_THE_LAKE if name in found}
 
     @property
     def rows(self) -> int:
-        """Rows in it.
+        """Number of rows.
 
         Raises:
-            LakeError: some have to be read to be counted, and cannot be.
+            LakeError: some rows must be read to be counted, and cannot be.
         """
         return self.rows_in(self.files) if self.held is None else self.held.height
 
     def rows_in(self, chosen: Collection[DataFile]) -> int:
-        """Rows in some of its files; see `rows`."""
+        """Number of rows in some of its files; see `rows`."""
         whole = sum(file.rows for file in chosen if file.is_until(self.until))
         partial = [f for f in chosen if f.may_be_until(self.until) and not f.is_until(self.until)]
         return whole + (self.rows_of(partial).height if partial else 0)
@@ -79,7 +79,7 @@ class Snapshot:
         return tuple(file for file in self.files if file.partition == partition)
 
     def by_partition(self) -> dict[str, tuple[DataFile, ...]]:
-        """All files that may hold rows of it, by the value of the partition column."""
+        """All files that may have rows of it, by the value of the partition column."""
         parts: dict[str, list[DataFile]] = {}
         for file in self.files:
             if file.may_be_until(self.until):
@@ -89,10 +89,10 @@ class Snapshot:
     def scan(self, partition: str | None = None) -> pl.LazyFrame:
         """Return the rows, of all partitions or of one, with the declared columns and types.
 
-        Collecting it may end in an error of Polars; `read` and `rows_of` turn that into ours.
+        `collect()` may raise an error of Polars; `read` and `rows_of` turn it into ours.
 
         Raises:
-            GoneError: they cannot be had any more.
+            GoneError: the rows can no longer be read.
         """
         if self.gone:
             raise GoneError(self.gone)
@@ -105,8 +105,8 @@ class Snapshot:
         """Return rows that fit in memory, in the table's order.
 
         Args:
-            where: what holds for each of them; all by default.
-            partition: that they are of; all by default.
+            where: conditions on the rows; default: all rows.
+            partition: to read; default: all partitions.
 
         Raises:
             LakeError: they cannot be read.
@@ -117,11 +117,11 @@ class Snapshot:
         return self.table.cast(self.rows_of(chosen, *where))
 
     def rows_of(self, chosen: Collection[DataFile], *where: pl.Expr) -> pl.DataFrame:
-        """Return rows of some of its files as they are there, with the declared columns and types.
+        """Return rows of some of its files, with the declared columns and types.
 
         Args:
             chosen: files of it.
-            where: what holds for each of the rows; all by default.
+            where: conditions on the rows; default: all rows.
 
         Raises:
             LakeError: they cannot be read.
@@ -133,7 +133,7 @@ class Snapshot:
             return scan.filter(*where).collect()
 
     def since(self, batch: int, *where: pl.Expr) -> pl.DataFrame:
-        """Return the rows that came after a batch, without reading files that hold none.
+        """Return the rows of later batches; files without such rows are not read.
 
         Raises:
             LakeError: they cannot be read.
@@ -142,10 +142,10 @@ class Snapshot:
         return self.rows_of(chosen, pl.col(BATCH) > batch, *where)
 
     def counter(self, name: str) -> int:
-        """The number that the table's commits have set under a name; 0 where none has.
+        """The transaction id that the table's commits last set under a name; 0 if none did.
 
         Raises:
-            LakeError: a commit from here has moved the table on, and it cannot be opened again.
+            LakeError: a commit from this snapshot changed the table, and it cannot be opened again.
         """
         delta = self.delta
         if delta is not None and delta.version() != self.version:
@@ -157,11 +157,11 @@ class Snapshot:
 def load(
     table: Table, uri: str, options: Mapping[str, str], version: int | None = None
 ) -> Snapshot:
-    """Return a table at a version (the newest by default); empty where the table does not exist.
+    """Return a table at a version (the newest by default); empty if the table does not exist.
 
     Raises:
-        GoneError: the table has no such version any more, or not yet.
-        LakeError: the table cannot be read, or has another shape.
+        GoneError: the version was deleted, or does not exist yet.
+        LakeError: the table cannot be read, or has another schema version.
     """
     with explained(f"{table.name} cannot be read at {uri}"):
         delta = open_table(table, uri, options, version)
@@ -171,14 +171,14 @@ def load(
 
 
 def of_delta(table: Table, uri: str, options: Mapping[str, str], delta: DeltaTable) -> Snapshot:
-    """Return a table as the library below has opened it."""
+    """Return a table from the library's open table."""
     return Snapshot(table, uri, options, delta.version(), _files_of(table, delta), delta)
 
 
 def open_table(
     table: Table, uri: str, options: Mapping[str, str], version: int | None = None
 ) -> DeltaTable | None:
-    """Return a table as the library below has it; None where it does not exist.
+    """Open a table with the library; None if it does not exist.
 
     Args:
         table: the declaration.
@@ -187,8 +187,8 @@ def open_table(
         version: of the table, the newest by default.
 
     Raises:
-        GoneError: the log does not tell of such a version.
-        LakeError: it has another shape.
+        GoneError: the log has no such version.
+        LakeError: it has another schema version.
         DeltaError, OSError: it cannot be read; see `explained`.
     """
     try:
@@ -196,7 +196,7 @@ def open_table(
     except (DeltaError, OverflowError) as exc:
         if version is not None:
             raise GoneError(
-                f"{table.name} has no version {version} at {uri} any more, or not yet."
+                f"{table.name} at {uri} has no version {version}: it was deleted or is yet to come."
             ) from exc
         if isinstance(exc, TableNotFoundError):
             _check_readable(uri)
@@ -207,10 +207,10 @@ def open_table(
 
 
 def _check_readable(uri: str) -> None:
-    """Refuse a log on disk that this user may not look at: the library takes it for absent.
+    """Refuse a log on disk that this user may not list: the library would take it for missing.
 
     Raises:
-        OSError: it may be there.
+        OSError: the log may exist.
     """
     if is_local(uri):
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -218,7 +218,7 @@ def _check_readable(uri: str) -> None:
 
 
 class Watch:
-    """Tells the newest version of a table, each time after the first at a tenth of the cost of a
+    """Polls the newest version of a table; every poll after the first costs a tenth of a
     snapshot.
     """
 
@@ -247,7 +247,7 @@ def _files_of(table: Table, delta: DeltaTable) -> tuple[DataFile, ...]:
     """The files of a table, by partition, time and path."""
     actions = pl.DataFrame(delta.get_add_actions(flatten=True))
 
-    # Column by column: an expression over all of them costs more than most tables have files.
+    # Column by column: for most tables one expression over all columns is slower than their files.
     def column(name: str, kind: Any) -> list[Any]:  # noqa: ANN401  (a Polars type)
         is_there = name in actions.columns
         return actions[name].cast(kind).to_list() if is_there else [None] * actions.height

@@ -1,4 +1,4 @@
-"""Half-open intervals of time, `[start, end)`, in UTC, and the whole minutes they are made of."""
+"""Spans: half-open intervals of time, `[start, end)`, in UTC, and their whole minutes."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ class Span(NamedTuple):
 
     @property
     def minutes(self) -> int:
-        """Whole minutes in the span, 0 where it is empty."""
+        """Number of whole minutes in the span; 0 if it is empty."""
         return max(0, (self.end - self.start) // MINUTE)
 
     def meets(self, other: "Span") -> bool:
@@ -24,7 +24,7 @@ class Span(NamedTuple):
 
 
 def floor_minute(time: datetime) -> datetime:
-    """The start of the minute that holds the time."""
+    """The start of the minute that contains the time."""
     return time.replace(second=0, microsecond=0)
 
 
@@ -35,7 +35,7 @@ def ceil_minute(time: datetime) -> datetime:
 
 
 def clip(span: Span, limits: Span) -> Span:
-    """The part of the span inside the limits; empty (start >= end) where they do not meet."""
+    """The part of the span inside the limits; empty (start >= end) if they do not overlap."""
     return Span(max(span.start, limits.start), min(span.end, limits.end))
 
 
@@ -64,7 +64,7 @@ def common(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
 
 
 def minutes_in(spans: Iterable[Span]) -> int:
-    """Whole minutes in disjoint spans."""
+    """Number of whole minutes in disjoint spans."""
     return sum(span.minutes for span in spans)
 
 

@@ -1,4 +1,4 @@
-"""The lake at one moment: each table opened once, and the curated ones as one build left them."""
+"""The lake at one moment: each table is opened once, and the curated tables are of one build."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -21,14 +21,14 @@ from lake.tables import (
     TABLES,
 )
 
-# The counter of a curated table: the number of the build that committed to it last.
+# Transaction id of a curated table: the number of the build that committed to it last.
 BUILD = "build"
-# The counter of one that was copied (`lake.copying`): the last build that was made elsewhere.
+# Transaction id of a copied table (`lake.copying`): the last build of the source lake.
 COPIED = "copied"
 
 _CURATED_NAMES = frozenset(table.name for table in CURATED)
-# The names of tables in the order to open them. Ingest commits its tables in the opposite one, so
-# none knows of a row that one of the next lacks; the curated ones are those of a build.
+# Names of tables in the order of opening. Ingest commits its tables in the opposite order, so no
+# table refers to a row that a later one lacks; the curated tables are those of one build.
 _INGESTED = ((COVERAGE, INSTRUMENTS), (ASKS, RECORDS), (RAW_CANDLES, *RAW_CARRY))
 _ORDER = (
     tuple(name for name, table in TABLES.items() if not any(table in same for same in _INGESTED)),
@@ -37,15 +37,15 @@ _ORDER = (
 
 
 class State(Lake):
-    """A lake each of whose tables stands still, for reading.
+    """A read-only lake whose tables do not change.
 
-    A table is opened when it is asked for first. A build commits one table after the other and its
-    row of `builds` last; so the curated tables are those of the newest row, whatever a build that
-    is going on, or was killed, has committed since.
+    A table is opened on first use. A build commits one table after the other and its row of
+    `builds` last; so the curated tables are those of the newest row, whatever a running or killed
+    build has committed since.
     """
 
     def __init__(self, present: Lake) -> None:
-        """Hold on to what will be opened; nothing is read.
+        """Prepare the lake; nothing is read.
 
         Args:
             present: the lake.
@@ -55,7 +55,7 @@ class State(Lake):
         self._build: dict[str, Any] | None = None
 
     def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
-        """Return a table as it stands; see `Lake.snapshot`."""
+        """Return a table at its fixed version; see `Lake.snapshot`."""
         if version is not None:
             return super().snapshot(table, version)
         if table.name not in self._opened:
@@ -63,9 +63,9 @@ class State(Lake):
         return self._opened[table.name]
 
     def snapshots(self, names: Collection[str] = TABLES.keys()) -> dict[str, Snapshot]:
-        """Return tables as they stand, by name; see `Lake.snapshots`."""
+        """Return tables at their fixed versions, by name; see `Lake.snapshots`."""
         if not _CURATED_NAMES.isdisjoint(names):
-            # Once, before those that need it are opened at once.
+            # Once, before the tables that depend on it are opened in parallel.
             self.build()
         found: dict[str, Snapshot] = {}
         for same in _ORDER:
@@ -73,7 +73,7 @@ class State(Lake):
         return {name: found[name] for name in names}
 
     def build(self) -> dict[str, Any] | None:
-        """Return the row of `builds` that the curated tables are of, None where there is none."""
+        """Return the row of `builds` of the curated tables, None if there is none."""
         if self._build is None:
             self._build = newest_build(self.snapshot(BUILDS))
         return self._build
@@ -91,7 +91,7 @@ class State(Lake):
 
 
 class Unbuilt(State):
-    """A lake as it stands, but without its curated tables: as before the first build."""
+    """The lake with its curated tables empty, as before the first build."""
 
     def build(self) -> None:
         """Return no build."""
@@ -99,7 +99,7 @@ class Unbuilt(State):
 
 
 def newest_build(builds: Snapshot) -> dict[str, Any] | None:
-    """Return the newest row of `builds`, None where there is none.
+    """Return the newest row of `builds`, None if there is none.
 
     Raises:
         LakeError: it cannot be read.
@@ -109,30 +109,29 @@ def newest_build(builds: Snapshot) -> dict[str, Any] | None:
 
 
 def curated(lake: Lake, newest: Snapshot, build: Mapping[str, Any] | None) -> Snapshot:
-    """Return a curated table as a build left it.
+    """Return a curated table as of a build.
 
     Args:
-        lake: that holds it.
+        lake: to read.
         newest: the table as it is now.
         build: a row of `builds`; None for the empty table before the first build.
 
     Raises:
-        GoneError: it was tidied away since.
+        GoneError: maintenance deleted the rows.
         LakeError: it cannot be read.
     """
     table = newest.table
     if build is None:
         return Snapshot(table, newest.uri, newest.options, None, ())
     if newest.counter(BUILD) <= build["build"]:
-        # A build commits only to what it changes.
+        # A build commits only to tables that it changes.
         return newest
     message = (
-        f"{table.name} as build {build['build']} left it is not there any more: a later build has "
-        "begun to replace it, and what it replaced was tidied away. No candle is lost; `basislake "
-        "build` makes the newest."
+        f"The rows of {table.name} of build {build['build']} were deleted: a later build has begun "
+        "to replace them. No candle is lost. `basislake build` builds the newest."
     )
     if newest.counter(COPIED) >= build["build"]:
-        # It tells versions of another lake's table.
+        # The recorded versions are those of another lake's table.
         raise GoneError(message)
     try:
         found = Lake.snapshot(lake, table, build[f"{table.name}_version"])

@@ -1,4 +1,4 @@
-"""The steps of time that rows of a dataset cover: minutes, hours, days and months; pure."""
+"""Time steps, one for each row of a dataset: minutes, hours, days and months; pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Steps(Protocol):
-    """A division of time into steps, each of which a row may cover."""
+    """A division of time into steps, each of which one row may cover."""
 
     def floor(self, time: datetime) -> datetime:
-        """Return the start of the step that holds a time."""
+        """Return the start of the step that contains a time."""
         ...
 
     def ceil(self, time: datetime) -> datetime:
@@ -27,19 +27,19 @@ class Steps(Protocol):
         ...
 
     def spans(self, starts: pl.Series) -> list[Span]:
-        """Return steps as maximal spans, by their starts, sorted and distinct."""
+        """Return steps as maximal spans, given their sorted and distinct starts."""
         ...
 
     def windows(self, needed: Iterable[Span]) -> list[Span]:
-        """Cover spans of whole steps with the fewest windows that are asked for at once."""
+        """Cover spans of whole steps with the fewest windows, each fetched by one call."""
         ...
 
     def count(self, spans: Iterable[Span]) -> int:
-        """Return how many steps disjoint spans of whole steps hold."""
+        """Return the number of steps in disjoint spans of whole steps."""
         ...
 
     def selected(self, span: Span) -> Span:
-        """Return the steps whose rows are of a span that a user selected."""
+        """Return the steps whose rows belong to a selected span."""
         ...
 
 
@@ -49,9 +49,9 @@ class EqualSteps:
 
     Attributes:
         length: of a step.
-        longest: steps in a window.
+        longest: maximal number of steps in a window.
         offset: of a step's start after midnight UTC.
-        by_end: a row is labelled by the end of its step, else by the start.
+        by_end: whether a row is labelled by the end of its step, not by the start.
     """
 
     length: timedelta
@@ -84,9 +84,9 @@ class EqualSteps:
     def windows(self, needed: Iterable[Span]) -> list[Span]:
         """See `Steps`.
 
-        Windows are sorted and disjoint, hold every needed step, and start and end with one. Short
-        holes between needed steps are covered too where that saves a call, so where the needed
-        steps are one span the windows tile it exactly.
+        Windows are sorted and disjoint, contain every needed step, and start and end with one.
+        Short holes between needed steps are covered too if that saves a call, so the windows tile
+        needed steps without holes exactly.
         """
         longest = self.longest * self.length
         result: list[Span] = []
@@ -107,7 +107,7 @@ class EqualSteps:
         return sum(max(0, (span.end - span.start) // self.length) for span in spans)
 
     def selected(self, span: Span) -> Span:
-        """See `Steps`: those with their label in the span, of an end in `(start, end]`."""
+        """See `Steps`: those whose label is in the span; a label by the end in `(start, end]`."""
         edge = self.floor if self.by_end else self.ceil
         return Span(edge(span.start), edge(span.end))
 
@@ -141,17 +141,17 @@ class Months:
         return Span(self.ceil(span.start), self.floor(span.end))
 
 
-# A call returns at most 5,001 candles and silently keeps the newest of more. Deribit documents no
-# such bound; asked for 10,400 minutes it answered with the newest 5,001.
+# A call returns at most 5,001 candles; of more it silently returns the newest. Deribit documents
+# no limit: a call for 10,400 minutes returned the newest 5,001.
 MINUTES = EqualSteps(MINUTE, 5_000)
-# At most 744 hours of funding come, silently the newest.
+# A call returns at most 744 hours of funding, silently the newest.
 HOURS = EqualSteps(HOUR, 720, by_end=True)
 MONTHS = Months()
-# What is settled or delivered at 08:00 covers the day before it.
+# A settlement or delivery at 08:00 covers the day before it.
 DAYS = EqualSteps(DAY, 900, timedelta(hours=8), by_end=True)
 ALL_DAYS = EqualSteps(DAY, 100_000, timedelta(hours=8), by_end=True)
 
-# By dataset.
+# Steps by dataset.
 STEPS: Mapping[str, Steps] = {
     "candles": MINUTES,
     "funding": HOURS,

@@ -1,4 +1,4 @@
-"""The lake: Delta Lake tables under one folder or object-store URI, and how they change."""
+"""The lake: Delta Lake tables at a folder or object-store URI, with reads and atomic commits."""
 
 import time
 from collections.abc import Collection, Mapping
@@ -32,14 +32,14 @@ class Lake:
     Attributes:
         uri: absolute path or URI, without a slash at the end.
         options: storage options (credentials, endpoint) as delta-rs and Polars take them.
-        as_of: the batch that the lake is open as of, to be read only; None where it is as it is.
+        as_of: the batch of a read-only lake as of a batch; None for the present.
     """
 
     def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
-        """Address a lake; nothing is read or made. See `lake.address`.
+        """Create a lake object; nothing is read or written. See `lake.address`.
 
         Raises:
-            UsageError: no lake can be there.
+            UsageError: no lake can be at this address.
         """
         self.as_of: int | None = None
         address = address_of(uri, options)
@@ -48,34 +48,34 @@ class Lake:
         self.is_local = address.is_local
 
     def __repr__(self) -> str:
-        """Show where it is, never its options: they may hold secrets."""
+        """Show the address, but not the options: they may hold secrets."""
         return f"Lake({self.uri!r})"
 
     @property
     def machine_folder(self) -> Path:
-        """Where processes of one machine keep what they share about this lake, e.g. their pace; see
-        `lake.machine`. It need not be there yet.
+        """Folder where processes of one machine share state about this lake, such as the rate
+        limit; see `lake.machine`. It may not exist yet.
 
         Raises:
-            UsageError: the setting is no absolute path, or nothing says where this user's cache is.
+            UsageError: the setting is not an absolute path, or the user has no cache folder.
         """
         return machine.folder(self.uri)
 
     def check_exists(self) -> None:
-        """Refuse to read where nobody has made a lake: a mistyped address is not an empty market.
+        """Refuse to read a lake that nobody created: a mistyped address is not an empty market.
 
         Raises:
-            LakeError: none of the tables is there, or they cannot be read.
+            LakeError: none of the tables exists, or they cannot be read.
         """
         if all(snapshot.version is None for snapshot in self.snapshots().values()):
             raise LakeError(
-                f"There is no lake at {self.uri}: none of its tables is there. See that the "
-                "address is right; a lake is made when something is written."
+                f"There is no lake at {self.uri}: it has no tables. Check the address; the first "
+                "write creates a lake."
             )
 
     def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
-        """Return a table at a version (the newest by default), for those who will write to it, so
-        also where there is no table or no lake yet: it is empty then.
+        """Return a table at a version (the newest by default). For writers, a missing table or lake
+        is an empty table.
 
         Raises:
             LakeError: the table cannot be read, or has no such version.
@@ -83,11 +83,12 @@ class Lake:
         return load(table, self._table_uri(table), self.options, version)
 
     def watch(self, table: Table) -> Watch:
-        """Return what tells the newest version of a table, again and again."""
+        """Return an object that polls the newest version of a table."""
         return Watch(table, self._table_uri(table), self.options)
 
     def snapshots(self, names: Collection[str] = TABLES.keys()) -> dict[str, Snapshot]:
-        """Return tables as they are now, by name; those of an object store are asked for at once.
+        """Return the newest versions of tables, by name; in an object store they are read in
+        parallel.
 
         Args:
             names: of the tables, all by default.
@@ -100,13 +101,13 @@ class Lake:
             return dict(zip(names, pool.map(self.snapshot, tables), strict=True))
 
     def state(self) -> "State":
-        """Return the lake at one moment, to be read only; see `lake.state`."""
+        """Return the read-only lake at one moment; see `lake.state`."""
         from lake.state import State  # noqa: PLC0415  (it is a lake itself)
 
         return self if isinstance(self, State) else State(self)
 
     def scan(self, name: str) -> pl.LazyFrame:
-        """Return the rows of a table or of a view as a lazy frame; none where the lake has none.
+        """Return the rows of a table or of a view as a lazy frame; empty if the lake has none.
 
         Args:
             name: of the table, see `lake.tables`, or of a view without parameters, see
@@ -128,11 +129,11 @@ class Lake:
         return self._existing(table).read()
 
     def write(self, table: Table, frame: pl.DataFrame, partition: str | None = None) -> DataFile:
-        """Write rows as a file that no reader sees before a commit; see `lake.files.write`."""
+        """Write rows as a file, which readers see only after a commit; see `lake.files.write`."""
         self._check_present()
         with explained(f"rows of {table.name} cannot be written to {self._table_uri(table)}"):
             if self.is_local:
-                # In a store that takes several requests; there the commit checks it.
+                # In a store this takes several requests; there the commit checks it.
                 conditional.check(self._table_uri(table), self.options)
             return files.write(table, frame, self._table_uri(table), self.options, partition)
 
@@ -147,23 +148,23 @@ class Lake:
         is_change: bool = True,
         is_whole: bool = False,
     ) -> Snapshot:
-        """Make files visible in one atomic step, and return the table as it is then, or as another
-        writer has left it since.
+        """Make files visible in one atomic commit, and return the table after it, which may include
+        later commits of other writers.
 
         Args:
-            base: the version that the change was worked out from.
+            base: the version that the change was computed from.
             added: files already written.
-            lineage: kept in the commit for those who look into its log; nothing relies on it.
-            removing: files that go away.
-            counters: numbers to set (see `Snapshot.counter`), none by default. Two writers that set
-                one of them from the same base cannot both succeed.
-            is_change: whether the rows of the table change, as opposed to where they are.
-            is_whole: whether the files that come are all that the table is to hold.
+            lineage: stored in the commit for readers of its log; no code relies on it.
+            removing: files to remove.
+            counters: transaction ids to set by name (see `Snapshot.counter`), none by default. Of
+                two writers that set the same id from the same base, only one succeeds.
+            is_change: whether the rows of the table change, not only their files.
+            is_whole: whether `added` is the whole table.
 
         Raises:
-            ConflictError: another writer set one of the counters or removed one of the files since
-                `base`, or, where the files that come are the whole table, changed its files;
-                nothing was stored.
+            ConflictError: since `base`, another writer set one of the transaction ids or removed
+                one of the files, or, if `is_whole`, changed the files of the table; nothing was
+                stored.
             LakeError: the store cannot be written; nothing was stored, or the message says that
                 this is unknown.
         """
@@ -187,8 +188,8 @@ class Lake:
         lineage: Mapping[str, Any],
         counters: Mapping[str, int] | None = None,
     ) -> Snapshot:
-        """Make the frame the whole content of a table without partitions, and set the counters (see
-        `commit`); nothing is committed where all is so already.
+        """Replace the content of a table without partitions by a frame, and set transaction ids
+        (see `commit`); if nothing would change, nothing is committed.
 
         Raises:
             ConflictError: another writer committed since `base`; nothing was stored.
@@ -202,11 +203,11 @@ class Lake:
         )
 
     def duckdb(self, names: Collection[str] | None = None) -> "duckdb.DuckDBPyConnection":
-        """Return a DuckDB connection with a view per table as it is now; see `lake.duck`.
+        """Return a DuckDB connection with a view per table, newest version; see `lake.duck`.
 
         Args:
-            names: of the tables and views to have, together with what those views read; all by
-                default, which takes longer.
+            names: of the tables and views to open, with the tables and views that these read; all
+                by default, which takes longer.
 
         Raises:
             LakeError: there is no such lake, or it cannot be read.
@@ -217,10 +218,10 @@ class Lake:
         return duck.connect(opening) if names is None else duck.connect(opening, names)
 
     def sql(self, query: str) -> pl.DataFrame:
-        """Return the rows of a DuckDB query over the tables as they are now.
+        """Return the rows of a DuckDB query over the newest versions of the tables.
 
         Args:
-            query: sees a view per table and the derived views (`lake.views`); times are in UTC.
+            query: may use a view per table and the derived views (`lake.views`); times are in UTC.
 
         Raises:
             UsageError: DuckDB refuses the query.
@@ -231,13 +232,13 @@ class Lake:
         return duck.answer(self.state().existing, query)
 
     def existing(self, names: Collection[str]) -> dict[str, Snapshot]:
-        """Return tables as they are now, by name, of a lake that is there.
+        """Return the newest versions of tables of an existing lake, by name.
 
         Raises:
             LakeError: there is no such lake, or a table cannot be read.
         """
         found = self.snapshots(names)
-        # Other tables are looked at only where none of these is there.
+        # Other tables are read only if none of these exists.
         if all(snapshot.version is None for snapshot in found.values()):
             self.check_exists()
         return found
@@ -254,8 +255,8 @@ class Lake:
     def _check_present(self) -> None:
         if self.as_of is not None:
             raise LakeError(
-                f"The lake is open as of batch {self.as_of}, to be read only; nothing was written. "
-                "Open it without one to write."
+                f"The lake is open as of batch {self.as_of}, which is read-only. Nothing was "
+                "written. Open it without `as_of` to write."
             )
 
     def _table_uri(self, table: Table) -> str:

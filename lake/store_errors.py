@@ -1,21 +1,21 @@
-"""What libraries say of an object store, in our words and without any secret."""
+"""Rewrites library errors about an object store as short messages without secrets."""
 
 import os
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-# Settings of the environment that no message may show, wherever a library takes them from.
+# Environment variables that no message may show.
 _SECRET = re.compile(r"(AWS|AZURE|GOOGLE)_.*(SECRET|TOKEN|KEY|SAS|PASSWORD|ACCOUNT$)(?!_ID|_FILE)")
 _NO_SECRET = frozenset({"AWS_ACCESS_KEY_ID"})
 _SHORTEST_SECRET = 6
-# In a URL, as that of an endpoint or a proxy.
+# The password in a URL, such as that of an endpoint or a proxy.
 _LOGIN = re.compile(r"//[^/\s\"']+@")
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _BRANCHES = re.compile(r"\s*[↳\n]\s*")
 
-# What follows is known only of stores; a path on disk may hold the same words.
+# Patterns that occur only in errors of stores; a path on disk may contain the same words below.
 _OF_STORE = re.compile(
     r"Generic (S3|GCS|MicrosoftAzure|HTTP client|Config) error|loading credentials"
     r"|credential provider|Failed to parse config"
@@ -24,12 +24,12 @@ _OF_STORE = re.compile(
 _OF_SETTING = re.compile(
     "Generic Config error|Generic HTTP client error: builder error|Failed to parse config"
 )
-# A store's answer, of which people need the code and the sentence.
+# A store's answer; a message shows its code and sentence.
 _ANSWER = re.compile(r"<\?xml.*?<Code>(.*?)</Code>.*?<Message>(.*?)</Message>.*</Error>")
 _UNCONNECTED = re.compile(
     r"Error performing \w+ (?P<host>https?://[^/\s]+).*client error \(Connect\): (?P<why>.*)"
 )
-# What else a store or a library refuses, and what we say of it; the first that matches counts.
+# Patterns of other errors, and our messages; the first that matches is used.
 _KNOWN = (
     (
         re.compile(r"\b(NoSuchBucket|ContainerNotFound)\b"),
@@ -46,7 +46,7 @@ _KNOWN = (
         ),
     ),
     (
-        # Without credentials a library asks the machine's cloud for those of a role.
+        # Without credentials a library asks the cloud's metadata service for those of a role.
         re.compile(
             r"/latest/api/token|/latest/meta-data|169\.254\.1\d\d\.|/computeMetadata/|IMDS"
             r"|loading credentials|no credentials"
@@ -63,17 +63,17 @@ _KNOWN = (
             r"|AccessDenied|Access Denied)\b"
         ),
         (
-            "the store refuses the credentials: {answer}. What it holds is unchanged. See that "
-            "{settings} are right and allow to list, read and write this bucket "
+            "the store refuses the credentials: {answer}. What it holds is unchanged. Check that "
+            "{settings} are right and permit listing, reading and writing this bucket "
             "(docs/operations.md)"
         ),
     ),
     (
         _OF_SETTING,
         (
-            "a setting of the store cannot be used: {message}. Nothing was read or stored. See the "
-            "storage options, and the environment for what begins with AWS_, GOOGLE_ or AZURE_, "
-            "and for proxies"
+            "a setting of the store cannot be used: {message}. Nothing was read or stored. Check "
+            "storage options, and environment variables of proxies and those beginning with AWS_, "
+            "GOOGLE_ or AZURE_"
         ),
     ),
 )
@@ -86,8 +86,8 @@ _SETTINGS = {
 
 
 def plain(message: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return what a library says of a store on one line, without colours and without any secret of
-    the environment; where that is known, in our words, with what to do about it.
+    """Return a library's message about a store on one line, without colours and without secrets of
+    the environment; known errors get our message, with what to do.
     """
     message = masked(_on_one_line(message), environment)
     return _known(message, environment) if _OF_STORE.search(message) else message
@@ -99,7 +99,7 @@ def is_of_setting(message: str) -> bool:
 
 
 def masked(message: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return a message without any secret of the environment or of a URL, as it is otherwise."""
+    """Return a message with the secrets of the environment and of URLs masked."""
     for name, value in environment.items():
         is_secret = _SECRET.match(name) and name not in _NO_SECRET
         if is_secret and len(value) >= _SHORTEST_SECRET:
@@ -124,16 +124,14 @@ def _known(message: str, environment: Mapping[str, str]) -> str:
 
 
 def _settings(message: str) -> str:
-    """The settings that hold the credentials of the store that a message is of."""
+    """The names of the settings with the credentials of the store in a message."""
     found = (names for store, names in _SETTINGS.items() if f"Generic {store} error" in message)
     return next(found, _SETTINGS["S3"])
 
 
 def _proxy(url: str, environment: Mapping[str, str]) -> str:
-    """Names the setting of the proxy that a library calls a host through; empty where there is
-    none.
-    """
-    # Imported on failure only; unknown to the types of the standard library.
+    """A sentence that names the setting of the proxy for a host; empty without a proxy."""
+    # Imported on failure only; missing in the types of the standard library.
     from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # noqa: PLC0415
 
     parts = urlsplit(url)

@@ -1,8 +1,8 @@
-"""What a declaration of a table is, and what follows from one.
+"""Declarations of tables and columns, and the schemas derived from them.
 
-A declaration holds columns, types, units, key and order; the Polars and Arrow schemas, empty frames
-and casts come from it, and so do the Delta schema (`lake.transaction`), the DDL (`load.ddl`) and
-the docs.
+A declaration has columns, types, units, key and order. The Polars and Arrow schemas, empty frames
+and casts are derived here, the Delta schema in `lake.transaction`, the DDL in `load.ddl`, and the
+documents in `docs.write`.
 """
 
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ class Type(Enum):
         return arrow
 
 
-# The column that says by which ingest commit a row came; see `lake.batches`.
+# The column with the number of the ingest commit of a row; see `lake.batches`.
 BATCH = "batch"
 
 
@@ -53,8 +53,8 @@ class Column:
         name: as written in every table and query.
         type: see `Type`.
         meaning: one phrase for the reader of the table.
-        unit: of the values; empty where there is none.
-        nullable: whether a value may be absent.
+        unit: of the values; empty if they have none.
+        nullable: whether a value may be null.
     """
 
     name: str
@@ -73,8 +73,8 @@ class Table:
         row: what one row is.
         columns: in order.
         key: the columns whose values are unique together.
-        order: the columns that rows are sorted by, in a partition where there are partitions.
-        partition: the column that rows are partitioned by, None for a table in one piece.
+        order: the columns that sort the rows, within a partition if there are partitions.
+        partition: the column that partitions the rows; None without partitions.
     """
 
     name: str
@@ -91,12 +91,12 @@ class Table:
 
     @cached_property
     def content(self) -> tuple[Column, ...]:
-        """The columns that a digest covers: neither the partition's, nor when a row came."""
+        """The columns that a digest covers: all except the partition and the batch."""
         return tuple(c for c in self.columns if c.name not in (self.partition, BATCH))
 
     @cached_property
     def stored(self) -> "Table":
-        """The table as its files hold it: the partition column is in their paths alone."""
+        """The table as stored in its files: the partition column is in their paths only."""
         columns = tuple(column for column in self.columns if column.name != self.partition)
         key = tuple(name for name in self.key if name != self.partition)
         return replace(self, columns=columns, key=key, partition=None)
@@ -123,11 +123,11 @@ class Table:
         """Return the frame with exactly this table's columns, types and row order.
 
         Raises:
-            polars.exceptions.PolarsError: a column is absent, or a value does not fit its type.
+            polars.exceptions.PolarsError: a column is missing, or a value does not fit its type.
         """
-        # Series by series: an expression over all of them costs more than a few rows.
+        # Series by series: for a few rows an expression over all columns is slower.
         rows = pl.DataFrame([frame[c.name].cast(c.type.polars, strict=True) for c in self.columns])
-        # To sort what is sorted costs more than to look.
+        # Checking the order is cheaper than sorting sorted rows.
         is_sorted = len(self.order) == 1 and rows[self.order[0]].is_sorted()
         return rows if is_sorted else rows.sort(self.order, maintain_order=True)
 

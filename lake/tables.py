@@ -22,7 +22,7 @@ _BATCH = Column(BATCH, Type.INT, "number of the ingest commit that brought it, f
 _DATASET = Column(
     "dataset", Type.TEXT, "candles, funding, funding_totals, deliveries or settlements"
 )
-_SUSPECT = Column("suspect", Type.BOOL, "kept, but flagged by a warning rule")
+_SUSPECT = Column("suspect", Type.BOOL, "whether a warning rule flagged the row, which stays")
 
 
 def _never_null(columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -47,16 +47,16 @@ INSTRUMENTS = Table(
         Column(
             "contract_size", Type.FLOAT, "size of one contract", "quote currency", nullable=True
         ),
-        Column("active", Type.BOOL, "open for trading when last discovered"),
+        Column("active", Type.BOOL, "open for trading at the last discovery"),
         Column(
             "price_index",
             Type.TEXT,
-            "index that it settles to, e.g. btc_usd; by the coin where the record has none",
+            "index that it settles to, e.g. btc_usd; derived from the coin if the record has none",
         ),
         Column(
             "term",
             Type.TEXT,
-            "daily, weekly, monthly, quarterly or perpetual, by the day (UTC) of the expiry",
+            "daily, weekly, monthly, quarterly or perpetual, from the day (UTC) of the expiry",
         ),
     ),
     key=("instrument",),
@@ -65,7 +65,7 @@ INSTRUMENTS = Table(
 
 RAW_CANDLES = Table(
     name="raw_candles",
-    row="a closed candle as received; where a minute has several, the last batch counts",
+    row="a closed candle as received; where a minute has several, the row of the last batch counts",
     columns=(*_CANDLE, _BATCH),
     key=("instrument", "ts", BATCH),
     order=("ts",),
@@ -85,7 +85,7 @@ CANDLES = Table(
     partition="instrument",
 )
 
-# The rule of a candle that was asked for again and came with other values in a later batch.
+# The rule of a candle that a later batch fetched again with other values.
 SUPERSEDED = "superseded"
 
 QUARANTINE = Table(
@@ -118,14 +118,14 @@ def _counts(*meanings: tuple[str, str, str]) -> tuple[Column, ...]:
 
 QUALITY = Table(
     name="quality",
-    row="an instrument's figures, counted from its first candle to the end asked",
+    row="an instrument's figures, counted from its first candle to the end of the requested time",
     columns=(
         _INSTRUMENT,
         Column("rows", Type.INT, "raw candles", "rows"),
         Column("first_ts", Type.TIME, "first raw candle", "UTC", nullable=True),
         Column("last_ts", Type.TIME, "last raw candle", "UTC", nullable=True),
         *_counts(
-            ("expected_minutes", "minutes from the first candle to the end asked", "minutes"),
+            ("expected_minutes", "minutes from the first candle to the end requested", "minutes"),
             ("missing_minutes", "expected minutes without a raw candle", "minutes"),
             ("gaps", "maximal runs of missing minutes", "gaps"),
             ("gaps_over_10m", "gaps longer than 10 minutes", "gaps"),
@@ -141,7 +141,7 @@ QUALITY = Table(
 
 PERIODS = Table(
     name="periods",
-    row="an instrument's figures of a few days, made together, in which it has raw candles",
+    row="an instrument's figures of a period of a few days in which it has raw candles",
     columns=(
         _INSTRUMENT,
         Column("period", Type.DATE, "first day: the 1st, 5th, 9th, … or 25th of a month", "UTC"),
@@ -150,13 +150,13 @@ PERIODS = Table(
         Column("last_ts", Type.TIME, "last raw candle", "UTC"),
         *_counts(
             ("missing_minutes", "minutes between the two without a raw candle", "minutes"),
-            ("gaps", "maximal runs of them", "gaps"),
+            ("gaps", "maximal runs of missing minutes", "gaps"),
             ("gaps_over_10m", "gaps longer than 10 minutes", "gaps"),
             ("longest_gap_minutes", "longest gap", "minutes"),
             ("quarantined", "raw candles that are not in candles", "rows"),
             ("untraded_minutes", "candles without a trade", "minutes"),
         ),
-        Column("warned", Type.TEXT, "candles that each warning rule found, as JSON", "rows"),
+        Column("warned", Type.TEXT, "candles that each warning rule flagged, as JSON", "rows"),
     ),
     key=("instrument", "period"),
     order=("instrument", "period"),
@@ -164,11 +164,11 @@ PERIODS = Table(
 
 WARNINGS = Table(
     name="warnings",
-    row="an instrument's candles, or hours of funding, that a warning rule found, if it found any",
+    row="a warning rule that flagged candles, or hours of funding, of an instrument",
     columns=(
         _INSTRUMENT,
         Column("rule", Type.TEXT, "name of the rule"),
-        Column("rows", Type.INT, "rows that it found; they are kept", "rows"),
+        Column("rows", Type.INT, "rows that the rule flagged; they stay in their table", "rows"),
     ),
     key=("instrument", "rule"),
     order=("instrument", "rule"),
@@ -176,7 +176,7 @@ WARNINGS = Table(
 
 BASIS = Table(
     name="basis",
-    row="a minute of a future that its perpetual has too",
+    row="a minute in which a future and its perpetual both have a candle",
     columns=(
         _INSTRUMENT,
         _TS,
@@ -187,26 +187,26 @@ BASIS = Table(
         Column(
             "annualised_pct",
             Type.FLOAT,
-            "basis_pct x 365 / days_to_expiry; null where 60 minutes or less are left",
+            "basis_pct x 365 / days_to_expiry; null if 60 minutes or less are left",
             "percent a year",
             nullable=True,
         ),
         Column("market_structure", Type.TEXT, "contango (> 0), backwardation (< 0) or flat (= 0)"),
         Column("future_traded", Type.BOOL, "whether the future traded in the minute"),
         Column("perpetual_traded", Type.BOOL, "whether the perpetual traded in the minute"),
-        Column("suspect", Type.BOOL, "either side is flagged by a warning rule"),
+        Column("suspect", Type.BOOL, "whether a warning rule flagged either leg"),
     ),
     key=("instrument", "ts"),
     order=("ts",),
     partition="instrument",
 )
 
-_AT = Column("at", Type.TIME, "when it was committed, by the clock of the machine that did", "UTC")
-_PROGRAM = Column("program", Type.TEXT, "name and version of the program that did")
+_AT = Column("at", Type.TIME, "time of the commit, by the clock of the writing machine", "UTC")
+_PROGRAM = Column("program", Type.TEXT, "name and version of the program that wrote the row")
 
 ASKS = Table(
     name="asks",
-    row="a maximal interval of an answer, or of the lack of one, with one status",
+    row="a maximal interval of the requested time with one status",
     columns=(
         _BATCH,
         _DATASET,
@@ -214,11 +214,11 @@ ASKS = Table(
         Column("start", Type.TIME, "start of the interval", "UTC"),
         Column("end", Type.TIME, "end of the interval, exclusive", "UTC"),
         Column("status", Type.TEXT, "present, absent or failed"),
-        Column("window_start", Type.TIME, "start of the window that was asked for", "UTC"),
+        Column("window_start", Type.TIME, "start of the requested window", "UTC"),
         Column("window_end", Type.TIME, "end of the window, exclusive", "UTC"),
-        Column("duplicates", Type.INT, "repeats in the answer, told by its first interval", "rows"),
-        Column("reason", Type.TEXT, "why there is no answer, where it failed", nullable=True),
-        Column("run", Type.TEXT, "the run that asked, by its name", nullable=True),
+        Column("duplicates", Type.INT, "repeats in the answer, in its first interval", "rows"),
+        Column("reason", Type.TEXT, "why the request failed; else null", nullable=True),
+        Column("run", Type.TEXT, "name of the run that requested it", nullable=True),
         _PROGRAM,
         _AT,
     ),
@@ -228,27 +228,27 @@ ASKS = Table(
 
 RECORDS = Table(
     name="records",
-    row="an instrument's record, as it was when it was new or had changed",
+    row="an instrument's record, stored when it was new or changed",
     columns=(_BATCH, *INSTRUMENTS.columns, _PROGRAM, _AT),
     key=(BATCH, "instrument"),
     order=(BATCH, "instrument"),
 )
 
-# What a build makes, in the order it commits.
+# Tables that a build writes, in the order of its commits.
 CURATED = (CANDLES, BASIS, *CARRY, QUARANTINE, PERIODS, WARNINGS, QUALITY)
 
 BUILDS = Table(
     name="builds",
-    row="a build that is wholly committed",
+    row="a build whose commits are complete",
     columns=(
-        Column("build", Type.INT, "its number, from 1 on"),
-        Column(BATCH, Type.INT, "the newest batch that it was made from"),
-        Column("rules", Type.TEXT, "hash of the rules, by their code"),
+        Column("build", Type.INT, "number of the build, from 1 on"),
+        Column(BATCH, Type.INT, "newest batch that it was built from"),
+        Column("rules", Type.TEXT, "hash of the rules' code"),
         Column("settings", Type.TEXT, "the rules' constants, as JSON"),
         Column("asks", Type.INT, "rows of asks up to that batch", "rows"),
         Column("records", Type.INT, "rows of records up to that batch", "rows"),
         *(
-            Column(f"{table.name}_version", Type.INT, f"version of {table.name} that it made")
+            Column(f"{table.name}_version", Type.INT, f"version of {table.name} that it wrote")
             for table in CURATED
         ),
         _PROGRAM,
@@ -278,7 +278,7 @@ TABLES: dict[str, Table] = {
     )
 }
 
-# What is fetched; rows are only ever added, each with its batch.
+# Raw tables: rows are only ever added, each with its batch.
 RAW = (RAW_CANDLES, *RAW_CARRY, ASKS, RECORDS)
-# What a fingerprint covers: all but who did what when, and figures that `quality` sums up.
+# Tables in a fingerprint: all except logs of actions, and figures that `quality` sums up.
 CONTENT = tuple(t for t in TABLES.values() if t not in (ASKS, RECORDS, BUILDS, PERIODS))

@@ -13,7 +13,7 @@ _QUARTER_MONTHS = (3, 6, 9, 12)
 
 
 def term_of(expires_at: datetime | None) -> str:
-    """Return a contract's term, judged by the day (UTC) of its expiry.
+    """Return a contract's term, determined by the day (UTC) of its expiry.
 
     A contract that expires on the last Friday of March, June, September or December is
     `quarterly`; on the last Friday of another month `monthly`; on another Friday `weekly`; on
@@ -21,7 +21,7 @@ def term_of(expires_at: datetime | None) -> str:
     life.
 
     Args:
-        expires_at: with its time zone; None for a perpetual.
+        expires_at: with a time zone; None for a perpetual.
     """
     if expires_at is None:
         return PERPETUAL

@@ -1,4 +1,4 @@
-"""One atomic step of a table: files come and go together, or not at all."""
+"""Atomic commits to a table: files are added and removed together, or not at all."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,9 @@ from lake.tables import INSTRUMENTS
 if TYPE_CHECKING:
     from lake.store import Lake
 
-# Names a commit in the log, so that its writer knows it again where the store's reply was lost.
+# Identifies a commit in the log, so that its writer finds it if the store's reply was lost.
 _IDENTITY = "commit"
-# Each lost race means that another writer has committed to the table.
+# Each conflict means that another writer has committed to the table.
 _TRIES = 100
 _MARK_TRIES = 10
 
@@ -34,21 +34,21 @@ def transact(
     *,
     is_whole: bool = False,
 ) -> DeltaTable:
-    """Commit files that come and go; the table is made where it does not exist. Return the table
-    as it is then, or as another writer has left it since.
+    """Commit the adding and removing of files; a missing table is created. Return the table after
+    the commit, which may include later commits of other writers.
 
-    It succeeds only where the counters still have the numbers that they have in `base`, and where
-    the files that go are still there: of two writers that set one counter from the same base, or
-    remove one file, only one succeeds, whichever program the other is.
+    It succeeds only if the transaction ids have the same numbers as in `base`, and the removed
+    files still exist: of two writers that set one id from the same base, or remove one file, only
+    one succeeds, whichever program the other is.
 
     Args:
-        base: the version that the change was worked out from.
-        removed: files that go.
-        added: files that come.
-        lineage: kept in the commit.
-        counters: numbers to set.
-        is_whole: whether the files that come are to be the whole table; it then succeeds only where
-            no file has come or gone since `base`.
+        base: the version that the change was computed from.
+        removed: files to remove.
+        added: files to add.
+        lineage: stored in the commit.
+        counters: transaction ids to set.
+        is_whole: whether the added files become the whole table; the commit then succeeds only if
+            no file was added or removed since `base`.
 
     Raises:
         ConflictError: another writer was faster; nothing was stored.
@@ -57,7 +57,7 @@ def transact(
     """
     info = {**lineage, _IDENTITY: uuid4().hex}
     name, gone = base.table.name, {action.path for action in removed}
-    with explained(f"{name} cannot be committed at {base.uri}; it is as it was before"):
+    with explained(f"{name} cannot be committed at {base.uri}; the table is unchanged"):
         conditional.check(base.uri, base.options)
         held = {name: base.counter(name) for name in counters}
         delta = _opened(base) if base.delta else _create(base)
@@ -77,19 +77,21 @@ def transact(
         raise CommitFailedError("others kept committing")
 
 
-def mark(base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, Any]) -> None:
-    """Set properties of a table; the table is made, without rows, where it does not exist.
+def set_properties(
+    base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, Any]
+) -> None:
+    """Set properties of a table; a missing table is created without rows.
 
     Args:
         base: the newest version.
         properties: by name.
-        lineage: kept in the commit.
+        lineage: stored in the commit.
 
     Raises:
         ConflictError: another writer was faster; nothing was stored.
         LakeError: the store cannot be written.
     """
-    with explained(f"{base.table.name} cannot be marked at {base.uri}"):
+    with explained(f"properties of {base.table.name} cannot be set at {base.uri}"):
         conditional.check(base.uri, base.options)
         if base.delta is None:
             _create(base, properties)
@@ -101,28 +103,28 @@ def mark(base: Snapshot, properties: Mapping[str, str], lineage: Mapping[str, An
         )
 
 
-def mark_lake(
-    lake: "Lake", marks_of: Callable[[Snapshot], Mapping[str, str]], program: str
+def set_lake_properties(
+    lake: "Lake", properties_of: Callable[[Snapshot], Mapping[str, str]], program: str
 ) -> None:
-    """Set properties of the whole lake, which its table of instruments has; again where another
-    writer was faster. The lake is made where there is none.
+    """Set properties of the whole lake, stored in its table of instruments; retried if another
+    writer was faster. A missing lake is created.
 
     Args:
-        lake: to mark.
-        marks_of: the properties by name, worked out of the table as it is; none to change nothing.
+        lake: to write to.
+        properties_of: computes the properties by name from the table; empty to change nothing.
         program: name and version, for the lineage.
 
     Raises:
-        ConflictError: others kept writing that table; nothing was changed.
+        ConflictError: other writers kept writing that table; nothing was changed.
         LakeError: the lake cannot be read or written; nothing was changed.
     """
     for attempt in range(_MARK_TRIES):
         base = lake.snapshot(INSTRUMENTS)
-        marks = marks_of(base)
-        if not marks:
+        properties = properties_of(base)
+        if not properties:
             return
         try:
-            mark(base, marks, {"program": program})
+            set_properties(base, properties, {"program": program})
         except ConflictError:
             if attempt == _MARK_TRIES - 1:
                 raise
@@ -137,7 +139,7 @@ def _write(
     info: Mapping[str, Any],
     counters: Mapping[str, int],
 ) -> None:
-    """Commit the version after the one that is open, or fail."""
+    """Commit the next version after the open one, or fail."""
     table = base.table
     delta.create_write_transaction(
         actions,
@@ -153,11 +155,11 @@ def _write(
 
 
 def _create(base: Snapshot, properties: Mapping[str, str] | None = None) -> DeltaTable:
-    """Make the table, as its version 0, or find it made by another writer since."""
+    """Create the table as version 0, or open it if another writer has just created it."""
     table = base.table
     try:
-        # Without tries of its own: the library would make the table that another writer has just
-        # made again, as its next version.
+        # Without retries: the library would create the table that another writer has just created
+        # again, as its next version.
         return DeltaTable.create(
             base.uri,
             schema=Schema.from_arrow(table.arrow_schema),
@@ -185,13 +187,13 @@ def _check_alike(
     *,
     is_whole: bool,
 ) -> None:
-    """Refuse a table that another writer has changed in what this commit was worked out from."""
+    """Refuse a table if another writer has changed what this commit was computed from."""
     is_counted = any((delta.transaction_version(n) or 0) != held for n, held in counters.items())
     paths = _paths(delta) if gone or is_whole else set()
     is_other = is_whole and paths != {file.path for file in base.files}
     if is_counted or is_other or not gone <= paths:
         raise ConflictError(
-            f"{base.table.name} cannot be committed at {base.uri}; it is as it was before: another "
+            f"{base.table.name} cannot be committed at {base.uri}; the table is unchanged: another "
             "writer was faster. Run the command again."
         )
 
@@ -201,8 +203,8 @@ def _paths(delta: DeltaTable) -> set[str]:
 
 
 def _opened(base: Snapshot) -> DeltaTable:
-    """The table that the base has open, if no earlier commit has moved it; else it is opened again.
-    The commit moves it to the next version.
+    """The open table of the base, if no earlier commit has advanced it; else it is opened again.
+    The commit advances it to the next version.
     """
     is_own = base.delta is not None and base.delta.version() == base.version
     return base.delta if base.delta is not None and is_own else _renewed(base)
@@ -211,16 +213,16 @@ def _opened(base: Snapshot) -> DeltaTable:
 def _renewed(base: Snapshot) -> DeltaTable:
     found = open_table(base.table, base.uri, base.options)
     if found is None:
-        raise CommitFailedError("the table is gone")
+        raise CommitFailedError("the table was deleted")
     return found
 
 
 def _is_stored(base: Snapshot, version: int, identity: str) -> bool:
-    """Whether a commit that ended in an error is in the log after a version: a store may take a
-    commit and its reply be lost, and its writer would then find its own commit in the way.
+    """Whether a failed commit is in the log after a version: a store may accept a commit while its
+    reply is lost, and the writer would then conflict with its own commit.
     """
     where = f"{base.table.name} at {base.uri}"
-    with explained(f"whether a commit to {where} is stored cannot be seen; run the command again"):
+    with explained(f"it is unknown whether {where} has the commit; run the command again"):
         delta = _renewed(base)
         newer = delta.version() - version
         return newer > 0 and any(entry.get(_IDENTITY) == identity for entry in delta.history(newer))

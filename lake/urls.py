@@ -1,4 +1,4 @@
-"""What an address is: the URL of a host, or a path on this machine's disk."""
+"""Tells addresses apart: the URL of a host, or a path on this machine's disk."""
 
 import re
 from urllib.parse import urlsplit
@@ -7,10 +7,10 @@ _SPACE = re.compile(r"[\s\x00-\x20\x7f]")
 
 
 def is_base(url: str) -> bool:
-    """Whether a URL names a host, a usable port where it names one, and no more than a path."""
+    """Whether a URL has a host, a valid port if any, and nothing after its path."""
     try:
         parts = urlsplit(url)
-        # Reading the port raises where there cannot be such a one.
+        # Reading an invalid port raises.
         is_host = bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False

@@ -1,4 +1,4 @@
-"""Rows of a derived view as a lazy frame of Polars; DuckDB works them out when collected."""
+"""Rows of a derived view as a lazy Polars frame; DuckDB computes them when it is collected."""
 
 from collections.abc import Iterator
 
@@ -12,8 +12,8 @@ from lake.views import View
 def scan_view(state: State, view: View) -> pl.LazyFrame:
     """Return the rows of a view without parameters, with the declared columns and types.
 
-    Only the columns that are used are worked out. A filter is applied to the rows that DuckDB
-    returns; in a query of `Lake.sql` it would spare DuckDB work.
+    DuckDB computes only the columns in use. A filter is applied to the rows that DuckDB
+    returns; in a query of `Lake.sql` DuckDB would apply it earlier.
 
     Args:
         state: the lake at one moment.

@@ -1,7 +1,7 @@
-"""Addresses of databases: checked before libpq sees them, and shown without their passwords.
+"""Addresses of databases: validates them before libpq does, and shows them without passwords.
 
-libpq quotes the piece of a malformed URI that it cannot read, and that piece may be the password;
-so a URI that it could misread is refused here, in words that do not quote it.
+In its errors libpq quotes the part of a malformed URI that it cannot parse, and that part may be
+the password. So this module refuses a URI that libpq could misread, without quoting it.
 """
 
 import os
@@ -15,12 +15,12 @@ from lake.errors import UsageError
 DEFAULT_SCHEMA = "public"
 # Seconds to wait for a lock that another session holds.
 LOCK_WAIT_S = 30.0
-# Seconds to wait for a server that does not answer, where neither the URI nor the environment says.
+# Seconds to wait for a server that does not answer, unless the URI or the environment sets them.
 CONNECT_TIMEOUT_S = 10
 
-# Where the URI does not say otherwise. A server that vanished from the network without a word is
-# noticed after a minute; by default a wait for its answer lasts two hours, and a quarter of an hour
-# where something was sent that it has not acknowledged. Unix sockets ignore these.
+# Defaults for the URI. If a server vanishes from the network, the connection fails after a minute;
+# by libpq's defaults it would wait two hours for an answer, or a quarter of an hour if sent data is
+# not acknowledged. Unix sockets ignore these.
 _DEFAULTS = {
     "connect_timeout": str(CONNECT_TIMEOUT_S),
     "keepalives_idle": "30",
@@ -30,8 +30,8 @@ _DEFAULTS = {
     "fallback_application_name": "basislake",
 }
 
-# Where the socket of a server is: libpq looks in the first, as it is built here, and the servers of
-# most distributions are in the second.
+# Folders of the server's socket: this build of libpq looks in the first, and the servers of most
+# distributions use the second.
 _SOCKET_FOLDER = "/tmp"  # noqa: S108
 _DISTRIBUTIONS_FOLDER = Path("/var/run/postgresql")
 _PORT = "5432"
@@ -55,23 +55,23 @@ def connectable(
     environment: Mapping[str, str] = os.environ,
     socket_folder: Path = _DISTRIBUTIONS_FOLDER,
 ) -> str:
-    """Return the URI with limits to how long a server may keep silent, and with the folder of the
-    socket where the server of this machine is in another than libpq knows.
+    """Return the URI with time-outs for a silent server, and with the folder of the socket if the
+    server of this machine uses another one than libpq expects.
 
     Args:
         uri: `postgresql://user:password@host:port/dbname?option=value`; special characters
             percent-encoded.
-        environment: as libpq sees it.
+        environment: environment variables of libpq.
         socket_folder: of the distribution's server.
 
     Raises:
-        UsageError: it is not such a URI; the message does not quote it.
+        UsageError: it is malformed; the message does not quote it.
     """
     parts = _parts(uri)
     if parts is None:
         raise UsageError(
             "The PostgreSQL address is not a URI like postgresql://user:password@host:5432/dbname; "
-            "nothing was done. Write special characters of its parts percent-encoded, e.g. %40 "
+            "nothing was changed. Write special characters of its parts percent-encoded, e.g. %40 "
             "for @, %2F for / and %25 for %."
         )
     there = {option.partition("=")[0] for option in parts["query"].split("&")}
@@ -88,9 +88,7 @@ def connectable(
 
 
 def unquoting(uri: str) -> str:
-    """Return the URI with a setting for the session: names come from the server without quotes
-    where none are needed.
-    """
+    """Return the URI with a setting for the session: the server quotes names only if needed."""
     setting = quote(" -c quote_all_identifiers=off")
     before, has_options, after = uri.partition("&options=" if "&options=" in uri else "?options=")
     if not has_options:
@@ -100,8 +98,8 @@ def unquoting(uri: str) -> str:
 
 
 def shown(uri: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return where libpq looks for a database, for people to read, e.g. `host/dbname`: never its
-    user, password or options.
+    """Return the place of a database for people, e.g. `host/dbname`, without user, password or
+    options.
     """
     parts = _parts(uri)
     if parts is None:
@@ -116,7 +114,7 @@ def shown(uri: str, environment: Mapping[str, str] = os.environ) -> str:
 
 
 def secrets(uri: str) -> set[str]:
-    """Return the passwords in a URI, as written and as meant, so that no message repeats them."""
+    """Return the passwords in a URI, encoded and decoded, so that no message repeats them."""
     parts = _parts(uri)
     if parts is None:
         return {uri}
@@ -139,8 +137,8 @@ def _parts(uri: str) -> dict[str, str] | None:
 
 
 def _place(parts: Mapping[str, str], environment: Mapping[str, str]) -> str:
-    """Where libpq looks: a host and its address, the folder of a socket, or a service; nothing
-    where neither the URI nor the environment names any.
+    """The place where libpq connects: a host and its address, the folder of a socket, or a service;
+    empty if neither the URI nor the environment names any.
     """
     options = _options(parts["query"])
     host = unquote(_ONLY_PORT.sub("", parts["hosts"])) or options.get("host", "")

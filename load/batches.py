@@ -1,4 +1,4 @@
-"""Rows as the driver takes them: one small Arrow batch after the other."""
+"""Rows for the driver: one small Arrow batch after the other."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -9,14 +9,14 @@ _ROWS_PER_BATCH = 65_536
 
 
 class Batches:
-    """The batches of some pieces, one after the other.
+    """The batches of an iterable of Arrow tables.
 
     Attributes:
-        raised: what taking a piece raised; the driver keeps only its text.
+        raised: the exception of the iterable; the driver keeps only its text.
     """
 
     def __init__(self, pieces: Iterable[pa.Table], check: Callable[[], None]) -> None:
-        """Take nothing yet.
+        """Prepare; nothing is read yet.
 
         Args:
             pieces: of rows.
@@ -32,7 +32,7 @@ class Batches:
         return self
 
     def __next__(self) -> pa.RecordBatch:
-        """Return the next batch, taking a piece where the one before is used up."""
+        """Return the next batch, reading a piece if the previous one is used up."""
         try:
             self._check()
             while not self._ready:

@@ -1,4 +1,4 @@
-"""Every cell of the database beside the lake's: read back, compared bit for bit, nothing loaded."""
+"""Compares every cell of the database with the lake, bit for bit; nothing is loaded."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +17,8 @@ from load.ddl import qualified, quoted, where_sql
 from load.failures import FAILURES, reason
 from load.ledger import Key
 from load.postgres import Database
-from load.prepare import State, check_schema_name, look
-from load.results import Progress, silent
+from load.prepare import SchemaState, check_schema_name, look
+from load.results import LoadProgress, silent
 from load.source import Partition, partitions
 from load.strays import remedy_sql, strays
 from load.tables import FEEDS, parameters
@@ -29,19 +29,19 @@ _OURS, _THEIRS = "is_in_lake", "is_in_database"
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """How a partition in the database differs from the lake's.
+class PartitionDifference:
+    """The difference of one partition between the database and the lake.
 
     Attributes:
         table: of PostgreSQL.
         partition: the instrument and month, or `all`.
-        lake_rows: that it should hold.
-        database_rows: that it holds.
+        lake_rows: rows in the lake.
+        database_rows: rows in the database.
         missing: rows of the lake whose key the database lacks.
         extra: rows of the database whose key the lake lacks.
-        cells: how many cells differ in rows that both have, by column.
-        first: the first key that differs, with the cells of both sides where both have the row.
-        remedy: the statement that deletes rows which neither the lake nor the ledger knows, for no
+        cells: number of different cells in rows that both have, by column.
+        first: the first key that differs, with the cells of lake and database if both have the row.
+        remedy: the statement that deletes rows known to neither the lake nor the ledger, as no
             load does; otherwise empty.
     """
 
@@ -58,11 +58,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What was compared, and what differs.
+    """Result of a comparison.
 
     Attributes:
-        partitions: compared, of either side.
-        rows: of the lake that were compared.
+        partitions: compared, of lake or database.
+        rows: compared rows of the lake.
         equal: whether nothing differs.
         differences: by partition.
         seconds: from start to end.
@@ -71,7 +71,7 @@ class Comparison:
     partitions: int
     rows: int
     equal: bool
-    differences: list[Difference]
+    differences: list[PartitionDifference]
     seconds: float
 
 
@@ -81,35 +81,35 @@ def compare(
     *,
     schema: str = DEFAULT_SCHEMA,
     lock_wait_s: float = LOCK_WAIT_S,
-    report: Callable[[Progress], None] = silent,
+    report: Callable[[LoadProgress], None] = silent,
 ) -> Comparison:
-    """Read every row back and compare every cell with the lake as it is now, bit for bit.
+    """Read all rows back and compare every cell with the present lake, bit for bit.
 
-    Changes nothing. A lake that was built anew since the last load differs, rightly.
+    Changes nothing. A lake that was built again since the last load may differ, rightly.
 
     Args:
         lake: to compare with.
         uri: libpq URI of the database.
-        schema: of the tables; a table that is not there holds no rows.
+        schema: of the tables; a missing table counts as empty.
         lock_wait_s: seconds to wait for a lock of another session.
-        report: called after every partition compared.
+        report: called after every compared partition.
 
     Raises:
         UsageError: the URI or the schema's name cannot be used.
         LakeError: the lake cannot be read.
-        LoadError: the database cannot be read, or has a table of ours in another shape.
+        LoadError: the database cannot be read, or a table has other columns or keys.
     """
     started = time.perf_counter()
     check_schema_name(schema)
     wanted = partitions(lake)
 
-    def work(connections: Connections) -> list[Difference]:
+    def work(connections: Connections) -> list[PartitionDifference]:
         database = connections.open()
         state = look(database, schema)
         absent = {table.name for table in state.absent}
         differences = _others(database, schema, {p.key for p in wanted}, state)
 
-        def each(database: Database, partition: Partition) -> Difference | None:
+        def each(database: Database, partition: Partition) -> PartitionDifference | None:
             if partition.feed.table.name in absent:
                 return _absent(partition)
             with _explained(partition, database.shown):
@@ -120,7 +120,7 @@ def compare(
             for number, (partition, found) in enumerate(outcomes, 1):
                 rows += partition.rows
                 differences += [found] if found else []
-                report(Progress(number, len(wanted), rows, *partition.key))
+                report(LoadProgress(number, len(wanted), rows, *partition.key))
         return differences
 
     differences = sorted(connected(uri, work, lock_wait_s), key=lambda d: (d.table, d.partition))
@@ -136,16 +136,16 @@ def compare(
 
 def difference(
     table: Table, partition: str, ours: pl.DataFrame, theirs: pl.DataFrame
-) -> Difference | None:
-    """Return how the rows of a partition differ; None where every cell is the same.
+) -> PartitionDifference | None:
+    """Return the difference of a partition's rows; None if every cell is the same.
 
-    Two floats are the same where their bits are.
+    Two floats are the same if their bits are.
 
     Args:
-        table: the declaration; both frames hold its columns.
+        table: the declaration; both frames have its columns.
         partition: its name.
         ours: the lake's rows.
-        theirs: the database's rows; none twice by the table's key.
+        theirs: the database's rows, each key once.
     """
     left, right = (_by_bits(table, frame).sort(table.key) for frame in (ours, theirs))
     if left.equals(right):
@@ -161,7 +161,7 @@ def difference(
     cells = both.select(expr.sum().alias(name) for name, expr in unequal.items()).row(0, named=True)
     first = both.filter(~is_shared | pl.any_horizontal(unequal.values())).head(1)
     differing = [name for name, expr in unequal.items() if first.select(expr).item()]
-    return Difference(
+    return PartitionDifference(
         table.name,
         partition,
         ours.height,
@@ -176,7 +176,7 @@ def difference(
 def _shown(
     table: Table, key: pl.DataFrame, differing: list[str], ours: pl.DataFrame, theirs: pl.DataFrame
 ) -> dict[str, Any]:
-    """The first key that differs, and each side's cells there; None for a side without the row."""
+    """The first key that differs, and the cells of lake and database; None for a missing row."""
     rows = [f.join(key, on=table.key, how="semi", nulls_equal=True) for f in (ours, theirs)]
     names = differing or table.names
     lake, database = (_cells(table, row, names) if row.height else None for row in rows)
@@ -193,7 +193,7 @@ def _by_bits(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(bits(frame[name]) for name in floats)
 
 
-def _compared(database: Database, schema: str, partition: Partition) -> Difference | None:
+def _compared(database: Database, schema: str, partition: Partition) -> PartitionDifference | None:
     ours = partition.frame(partition.read())
     theirs = _read_back(database, schema, partition)
     database.rollback()  # or its snapshot would keep the server from cleaning up
@@ -214,10 +214,10 @@ def _explained(partition: Partition, where: str) -> Iterator[None]:
         ) from exc
 
 
-def _absent(partition: Partition) -> Difference:
-    """A partition of a table that is not there."""
+def _absent(partition: Partition) -> PartitionDifference:
+    """A partition of a missing table."""
     rows = partition.rows
-    return Difference(partition.feed.table.name, partition.name, rows, 0, rows, 0)
+    return PartitionDifference(partition.feed.table.name, partition.name, rows, 0, rows, 0)
 
 
 def _read_back(database: Database, schema: str, partition: Partition) -> pl.DataFrame:
@@ -230,13 +230,15 @@ def _read_back(database: Database, schema: str, partition: Partition) -> pl.Data
     )
 
 
-def _others(database: Database, schema: str, wanted: set[Key], state: State) -> list[Difference]:
-    """Partitions that the database holds and the lake does not."""
+def _others(
+    database: Database, schema: str, wanted: set[Key], state: SchemaState
+) -> list[PartitionDifference]:
+    """Partitions that the database has and the lake has not."""
     found = []
     for table in (feed.table for feed in FEEDS if feed.table not in state.absent):
         for stray in strays(database, schema, table, wanted):
             name, rows = stray.partition, stray.rows
-            is_known = (table.name, name) in state.entries  # the next load removes it
+            is_known = (table.name, name) in state.entries  # the next load deletes it
             remedy = "" if is_known else remedy_sql(table, schema, stray)
-            found.append(Difference(table.name, name, 0, rows, 0, rows, remedy=remedy))
+            found.append(PartitionDifference(table.name, name, 0, rows, 0, rows, remedy=remedy))
     return found

@@ -1,7 +1,7 @@
-"""The connections of one command to a database: a few at most, and all of them end at Ctrl-C.
+"""The connections of one command to a database: a few at most; Ctrl-C ends all of them.
 
 The driver's calls cannot be interrupted. So other threads make them, and the main thread waits,
-where every signal reaches it; it then has the server cancel what is under way.
+because it receives every signal; it then makes the server cancel the running statements.
 """
 
 import math
@@ -19,17 +19,17 @@ from lake.errors import LoadError
 from load.address import LOCK_WAIT_S
 from load.postgres import Database
 
-# Each connection holds one partition in memory: 0.4 GB for the largest, a perpetual of 4 M minutes.
-# On 2 cores two send 1.4 times what one sends, and more send no faster.
+# Each connection has one partition in memory: 0.4 GB for the largest, a perpetual of 4 M minutes.
+# On 2 cores two connections are 1.4 times as fast as one, and more are no faster.
 CONNECTIONS = 2
 
-# A cancelled statement ends at once. A server that does not answer any more does not keep the
-# command: its threads are left behind, and end with the process.
+# A cancelled statement ends at once. If the server does not answer, the command does not wait: its
+# threads are abandoned, and end with the process.
 _ENDS_WITHIN_S = 10.0
 _POLL_S = 0.1
 _IN_DOUBT = (
-    "PostgreSQL was committing when it was stopped: what it was committing counts, or not. The "
-    "same command finds out."
+    "PostgreSQL was stopped during a commit: it stored all of that commit or nothing. Run the "
+    "same command again to find out."
 )
 
 W = TypeVar("W")
@@ -40,7 +40,7 @@ class Connections:
     """The connections of one command to one database; `connected` makes and closes them."""
 
     def __init__(self, uri: str, lock_wait_s: float) -> None:
-        """Open nothing yet.
+        """Prepare; no connection is opened yet.
 
         Args:
             uri: libpq URI.
@@ -54,7 +54,7 @@ class Connections:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether a commit is under way, or nobody knows how one ended."""
+        """Whether a commit is running, or it is unknown how one ended."""
         return any(database.is_in_doubt for database in self._opened)
 
     def open(self) -> Database:
@@ -62,7 +62,7 @@ class Connections:
 
         Raises:
             UsageError: the URI cannot be read.
-            LoadError: the server cannot be reached, or refuses us.
+            LoadError: the server cannot be reached, or refuses the connection.
         """
         with self._lock:
             first = next((known for known in self._opened if not known.is_closed), None)
@@ -78,18 +78,18 @@ class Connections:
     def each(
         self, first: Database, work: Callable[[Database, W], R], pieces: Iterable[W]
     ) -> Generator[tuple[W, R]]:
-        """Do pieces of work over a few connections, and yield them as they are done.
+        """Do pieces of work over a few connections, and yield them when done.
 
-        Closing the generator waits for the pieces that were begun.
+        Closing the generator waits for the pieces in progress.
 
         Args:
-            first: one of the connections. Others join it as soon as the server grants them; where
-                it grants none, all is done over this one.
-            work: does one piece; a connection over which a piece failed gets no other.
+            first: one of the connections. Others join it as soon as the server grants them; if it
+                grants none, this one does all the work.
+            work: does one piece; a connection on which a piece failed gets no other.
             pieces: begun in this order.
 
         Raises:
-            BasislakeError: a piece failed; those that were not begun are left undone.
+            BasislakeError: a piece failed; pieces not yet begun are not done.
         """
         shared = _Pieces(work, pieces)
 
@@ -104,7 +104,7 @@ class Connections:
         return shared.outcomes()
 
     def stop(self) -> None:
-        """End what is under way over all connections; see `Database.stop`."""
+        """End the running statements of all connections; see `Database.stop`."""
         with self._lock:
             self._is_stopped = True
             opened = list(self._opened)
@@ -112,7 +112,7 @@ class Connections:
             database.stop()
 
     def close(self) -> None:
-        """Close all connections, undoing what was not committed."""
+        """Close all connections; uncommitted work is undone."""
         with self._lock:
             self._is_closed = True
             opened = list(self._opened)
@@ -147,7 +147,7 @@ class _Pieces(Generic[W, R]):
                 self._ended.put(exc)
 
     def outcomes(self) -> Generator[tuple[W, R]]:
-        """Yield what was done; where a piece failed raise that once all that were begun ended."""
+        """Yield finished pieces; after a failure, raise it once the pieces begun have ended."""
         ended, failure = 0, None
         try:
             while ended < (self._begun if self._is_over else self.total):
@@ -170,7 +170,7 @@ class _Pieces(Generic[W, R]):
 
 
 def connected(uri: str, work: Callable[[Connections], R], lock_wait_s: float = LOCK_WAIT_S) -> R:
-    """Do work with a database and return what comes of it; Ctrl-C ends it within seconds.
+    """Do work with a database and return its result; Ctrl-C ends it within seconds.
 
     Args:
         uri: libpq URI.
@@ -179,8 +179,8 @@ def connected(uri: str, work: Callable[[Connections], R], lock_wait_s: float = L
 
     Raises:
         UsageError: the URI cannot be read.
-        LoadError: the server cannot be reached, or refuses us.
-        KeyboardInterrupt: from the outside; a note says where it came in a commit.
+        LoadError: the server cannot be reached, or refuses the connection.
+        KeyboardInterrupt: from outside; a note says whether it came during a commit.
     """
     connections = Connections(uri, lock_wait_s)
     result: Future[R] = Future()
@@ -209,10 +209,10 @@ def connected(uri: str, work: Callable[[Connections], R], lock_wait_s: float = L
 
 
 def _stop(connections: Connections, result: Future[R]) -> None:
-    """Have the work end, and wait until it has, or until nothing answers."""
+    """Stop the work, and wait until it has ended, or until nothing answers."""
 
     def stop() -> None:
-        # Once is not enough where the server has not begun the statement.
+        # One call is not enough if the server has not begun the statement.
         while not result.done():
             connections.stop()
             wait([result], _POLL_S)
@@ -229,5 +229,5 @@ def _wait(result: Future[R], seconds: float) -> None:
 
 
 def _started(work: Callable[[], None]) -> None:
-    """Do something in a thread that does not keep the process from ending."""
+    """Run a function in a thread that does not keep the process from ending."""
     Thread(target=work, daemon=True, name="postgres").start()

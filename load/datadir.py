@@ -1,4 +1,4 @@
-"""The data folder of a PostgreSQL server, as `initdb` makes it."""
+"""The data folder of an embedded PostgreSQL server, created by `initdb`."""
 
 import os
 import subprocess
@@ -16,14 +16,14 @@ from load.programs import (
 
 SUPERUSER = "postgres"
 
-# Texts sort by code point on every machine, and upper() and lower() know all of Unicode.
+# Texts sort by code point on every machine; upper() and lower() cover all of Unicode.
 _INITDB = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions")
 _SORTED = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 _FIRST_WITH_SORTED = 17
 
-# What a data folder is set up with, and its owner may change in postgresql.conf. Nothing is
-# replicated, so a table that is filled in the transaction that makes it needs no log; and the rest
-# of a load's log takes few checkpoints.
+# Initial settings, which the owner of the folder may change in postgresql.conf. Nothing is
+# replicated, so a table that is created and filled in one transaction needs no log; and the log of
+# the rest of a load needs few checkpoints.
 _SETTINGS = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
@@ -33,18 +33,18 @@ _SETTINGS = {
 
 
 def initialise(data: Path, version: str = NEWEST, *, lock: int | None = None) -> None:
-    """Make the data of a server that was never started, in an empty or absent folder.
+    """Create the data of a new server, in an empty or missing folder.
 
     Args:
         data: the folder; absolute.
         version: major version of PostgreSQL.
-        lock: file descriptor of a lock. initdb holds it, too, since it goes on where this process
+        lock: file descriptor of a lock. initdb inherits it, since it continues if this process
             is killed.
 
     Raises:
-        RefusedError: PostgreSQL does not.
-        LoadError: there is no program, or no user, for it.
-        OSError: the folder cannot be made.
+        RefusedError: PostgreSQL refuses.
+        LoadError: no program, or no user, is available for it.
+        OSError: the folder cannot be created.
     """
     programs = Programs.of(version)
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def initialise(data: Path, version: str = NEWEST, *, lock: int | None = None) ->
 
 
 def version_of(data: Path) -> str:
-    """Return the major version that made the data; none where there are no data.
+    """Return the major version of the data; empty if there are no data.
 
     Raises:
         OSError: the folder cannot be read.

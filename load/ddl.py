@@ -1,10 +1,10 @@
-"""SQL text from the declarations; nothing here talks to a database."""
+"""Generates SQL from the declarations; it does not access a database."""
 
 from collections.abc import Sequence
 
 from lake.table import Column, Table, Type
 
-# Exactly as PostgreSQL's format_type() writes them: the handshake compares the same words.
+# Exactly as PostgreSQL's format_type() writes them: the schema check compares these texts.
 SQL_TYPES = {
     Type.TEXT: "text",
     Type.TEXTS: "text[]",
@@ -15,15 +15,15 @@ SQL_TYPES = {
     Type.BOOL: "boolean",
 }
 
-# The rows of a partition on their way into its table, in the transaction that merges them.
+# Table for the rows of a partition in the transaction that merges them.
 STAGED = "basislake_staged"
 _STAGED = f'pg_temp."{STAGED}"'
 
-# A longer name is cut.
+# PostgreSQL truncates longer names.
 MOST_NAME_BYTES = 63
 
-# In large tables columns are stored widest alignment first, so that no row holds padding between
-# them: 8 bytes less in each row of `futures_ohlcv`. Queries name columns, and so does the load.
+# Large tables store their columns by decreasing alignment, so that rows contain no padding: 8 bytes
+# less in each row of `futures_ohlcv`. Queries and loads name columns, so the order does not matter.
 _PLACE = {
     Type.TIME: 0,
     Type.FLOAT: 0,
@@ -35,16 +35,16 @@ _PLACE = {
 }
 # Rows of a partition are sent in the order of the key and never updated, so pages may be full.
 _FULL_PAGES = "WITH (fillfactor = 100)"
-# Blocks of 8 kB that one entry of a range index stands for: few enough to be read in no time, and
-# the index of 13 M rows still takes less than 1 MB.
+# Blocks of 8 kB in one entry of a range index: few enough to be read quickly, and the index of
+# 13 M rows still takes less than 1 MB.
 _BLOCKS_A_RANGE = 16
 
 
 def quoted(name: str) -> str:
-    """Return an identifier as PostgreSQL reads it literally; names get into SQL only this way.
+    """Return a quoted identifier; names are put into SQL only by this function.
 
     Raises:
-        ValueError: the name is empty or holds a NUL; no identifier can.
+        ValueError: the name is empty or contains a NUL; no identifier can.
     """
     if not name or "\0" in name:
         raise ValueError(f"{name!r} cannot be an identifier of PostgreSQL")
@@ -52,7 +52,7 @@ def quoted(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return a text constant, whatever the server's standard_conforming_strings says."""
+    """Return a text constant that is valid under any standard_conforming_strings."""
     doubled = text.replace("'", "''")
     return f"'{doubled}'" if "\\" not in text else "E'" + doubled.replace("\\", "\\\\") + "'"
 
@@ -68,13 +68,13 @@ def qualified_name(schema: str, name: str) -> str:
 
 
 def create_schema_sql(schema: str) -> str:
-    """Return the statement that makes a schema."""
+    """Return the statement that creates a schema."""
     return f"CREATE SCHEMA {quoted(schema)}"
 
 
 def create_table_sql(table: Table, schema: str, *, keyed: bool = True) -> str:
-    """Return the statement that makes a table, with its key as the primary key unless that is to be
-    added once the rows are there.
+    """Return the statement that creates a table, with its primary key unless the key is to be added
+    after the rows.
     """
     columns = sorted(table.columns, key=_place) if table.partition else table.columns
     lines = [_column_sql(column) for column in columns]
@@ -83,12 +83,12 @@ def create_table_sql(table: Table, schema: str, *, keyed: bool = True) -> str:
 
 
 def add_key_sql(table: Table, schema: str) -> str:
-    """Return the statement that gives a table made without one its primary key."""
+    """Return the statement that adds the primary key to a table created without it."""
     return f"ALTER TABLE {qualified(table, schema)} ADD {_key(table)}"
 
 
 def range_index_sql(table: Table, schema: str, columns: Sequence[str]) -> str:
-    """Return the statement that makes an index of the ranges of some columns, block by block."""
+    """Return the statement that creates an index of the block ranges of some columns."""
     names = ", ".join(quoted(name) for name in columns)
     return (
         f"CREATE INDEX ON {qualified(table, schema)} USING brin ({names}) "
@@ -97,7 +97,7 @@ def range_index_sql(table: Table, schema: str, columns: Sequence[str]) -> str:
 
 
 def comments_sql(table: Table, schema: str) -> list[str]:
-    """Return the statements that write the declaration's meanings and units into the catalogue."""
+    """Return the statements that write the declaration's meanings and units as comments."""
     name = qualified(table, schema)
     row = literal(f"One row is {table.row}.")
     return [f"COMMENT ON TABLE {name} IS {row}"] + [
@@ -107,8 +107,8 @@ def comments_sql(table: Table, schema: str) -> list[str]:
 
 
 def stage_sql(table: Table, schema: str) -> str:
-    """Return the statement that makes STAGED, a table of the transaction's own, for rows that are
-    then merged into the table; its columns are the table's, with their collations.
+    """Return the statement that creates STAGED, a temporary table of the transaction, for rows to
+    merge into the table; it has the table's columns and their collations.
     """
     return (
         f"CREATE TEMPORARY TABLE {quoted(STAGED)} ON COMMIT DROP AS "
@@ -117,8 +117,8 @@ def stage_sql(table: Table, schema: str) -> str:
 
 
 def left_sql(table: Table, schema: str) -> str:
-    """Return the clause `FROM ... WHERE ...` of the rows `held` of a partition that are not
-    among the staged ones any more.
+    """Return the clause `FROM ... WHERE ...` of the rows `held` of a partition that are missing
+    from the staged rows.
     """
     return (
         f"FROM {qualified(table, schema)} AS held WHERE {_of_partition(table)}"
@@ -137,8 +137,8 @@ def delete_left_sql(table: Table, schema: str) -> str:
 
 
 def update_changed_sql(table: Table, schema: str) -> str:
-    """Return the statement that gives the rows of a partition the values of the staged ones
-    where one byte of them differs; others are not touched.
+    """Return the statement that updates the rows of a partition that differ from the staged rows
+    in at least one byte.
     """
     names = [quoted(name) for name in table.names if name not in table.key]
     values = ", ".join(f"{name} = sent.{name}" for name in names)
@@ -152,7 +152,7 @@ def update_changed_sql(table: Table, schema: str) -> str:
 
 
 def insert_new_sql(table: Table, schema: str) -> str:
-    """Return the statement that adds the staged rows that a partition does not hold."""
+    """Return the statement that inserts the staged rows that a partition lacks."""
     order = ", ".join(quoted(name) for name in table.order)
     return (
         f"INSERT INTO {qualified(table, schema)} ({_columns(table)}) "
@@ -163,7 +163,7 @@ def insert_new_sql(table: Table, schema: str) -> str:
 
 
 def where_sql(table: Table) -> str:
-    """Return the clause that chooses a partition by its `load.tables.parameters`; none for a table
+    """Return the clause that selects a partition by its `load.tables.parameters`; empty for a table
     in one piece.
     """
     if table.partition is None:
@@ -184,7 +184,7 @@ def _of_partition(table: Table) -> str:
 
 
 def _match(table: Table) -> str:
-    """A staged row and one that is held are the same by key; the partition's name is known."""
+    """Staged and stored rows match by key; the partition's name is known."""
     names = [quoted(name) for name in table.key if name != table.partition]
     return " AND ".join(f"sent.{name} = held.{name}" for name in names)
 

@@ -1,7 +1,7 @@
-"""A real PostgreSQL next to the lake: nothing to install.
+"""The embedded PostgreSQL server next to the lake: nothing to install.
 
-It has no password and listens on a Unix socket only. It is stopped when the last program that uses
-it is done, unless it is to be kept.
+It has no password and listens on a Unix socket only. It stops when the last program that uses it
+ends, unless it is to be kept.
 """
 
 import fcntl
@@ -22,30 +22,30 @@ from load.datadir import SUPERUSER, initialise, version_of
 from load.postmaster import PORT, SOCKET, Postmaster
 from load.programs import NEWEST, Programs, RefusedError
 
-# Of a Unix socket's path, on every system; Linux takes a few more.
+# Longest path of a Unix socket on every system; Linux permits a few more bytes.
 _LONGEST_SOCKET_BYTES = 103
 
-# What the lock file says: that the data are being made, which a kill leaves half-made; or which
-# server is to go on when its last user is done.
+# Content of the lock file: that initdb is running, which a kill leaves unfinished; or the server
+# that is to be kept after its last user.
 _MAKING = "making"
 _KEPT = "kept"
 
 
 @contextmanager
 def embedded(folder: Path, *, keep: bool | None = None) -> Iterator[str]:
-    """Run a server for as long as the block lasts and yield its libpq URI.
+    """Run a server for the duration of the block and yield its libpq URI.
 
-    Several blocks, in any processes, share one server; the last one stops it.
+    Blocks, in any processes, share one server; the last one stops it.
 
     Args:
-        folder: of the server's data, made with its parents where absent; it belongs to the server
-            from then on. The server's lock and log are next to it. Run as root, the server runs as
-            the owner of the folder (see `load.programs.user_of`).
-        keep: whether the server goes on after the block, also after later blocks, until it is
-            stopped; False stops a kept one, None leaves that as it is.
+        folder: of the server's data, created with its parents if missing; from then on the folder
+            belongs to the server. Its lock and log are next to it. If run as root, the server runs
+            as the owner of the folder (see `load.programs.user_of`).
+        keep: whether the server continues after this block and later blocks, until it is
+            stopped; False stops a kept one, None changes nothing.
 
     Raises:
-        LoadError: the server cannot be started; its data are as they were.
+        LoadError: the server cannot be started; its data are unchanged.
     """
     data = folder.resolve()
     with ExitStack() as stack:
@@ -60,47 +60,47 @@ def embedded(folder: Path, *, keep: bool | None = None) -> Iterator[str]:
         try:
             yield _uri(path)
         finally:
-            # A server that was killed meanwhile recovers at its next start, and what the block
-            # raised says more than what is raised here.
+            # A server that was killed meanwhile recovers at its next start, and the block's own
+            # exception is more useful than this one.
             with suppress(OSError), _gate(data) as note:
                 _leave(server, note, use)
             os.close(use)
 
 
 def psql_command(uri: str) -> str:
-    """Return the command that opens a database in psql, the wheel's own where none is installed;
-    for a shell.
+    """Return the shell command that opens a database in psql; the wheel's psql if none is
+    installed.
     """
     program = "psql" if shutil.which("psql") else Programs.of(NEWEST) / "psql"
     return f"{shlex.quote(program)} {shlex.quote(uri)}"
 
 
 def stop_command(folder: Path) -> str:
-    """Return the command that stops a server that was kept; its clients are disconnected."""
+    """Return the command that stops a kept server; it disconnects clients."""
     data = folder.resolve()
     return f"kill -INT {Postmaster(data, data).noted_pid()}"
 
 
 def _uri(path: Path) -> str:
-    """The server's URI; with all that libpq would else take from PGPORT and PGHOSTADDR."""
+    """The server's URI, with all settings that libpq would otherwise take from the environment."""
     host = quote(str(path), safe="/")
     return f"postgresql://{SUPERUSER}@/postgres?host={host}&port={PORT}&hostaddr="
 
 
 @contextmanager
 def _explained(data: Path) -> Iterator[None]:
-    """Say what failed, and whose the data are where that may be the reason."""
+    """Report the failure, and the owner of the data if that may be the reason."""
     try:
         yield
     except (OSError, RefusedError) as exc:
-        told = str(exc).rstrip(".")
+        message = str(exc).rstrip(".")
         if isinstance(exc, OSError) and exc.strerror:
-            told = f"{exc.strerror} ({exc.filename or 'no file'})"
+            message = f"{exc.strerror} ({exc.filename or 'no file'})"
         if isinstance(exc, OSError) and exc.errno in NO_LOCKS:
-            told = f"the file system of its folder has no locks ({exc.strerror})"
+            message = f"the file system of its folder has no locks ({exc.strerror})"
         raise LoadError(
-            f"The embedded PostgreSQL cannot start in {data}{_of_another(data)}: {told}. Its data "
-            f"are as they were. See {Postmaster(data, data).log}, or set BASISLAKE_POSTGRES to "
+            f"The embedded PostgreSQL cannot start in {data}{_of_another(data)}: {message}. Its "
+            f"data are unchanged. See {Postmaster(data, data).log}, or set BASISLAKE_POSTGRES to "
             "another server."
         ) from exc
 
@@ -120,10 +120,10 @@ def _of_another(data: Path) -> str:
 
 @contextmanager
 def _reachable(data: Path, *, for_good: bool) -> Iterator[Path]:
-    """Give a path of the folder that a Unix socket's path may begin with, and libpq reads right.
+    """Yield a path of the folder that is short enough for a Unix socket, and that libpq can parse.
 
-    It is the folder's own where that is short; otherwise a link to it, in a folder that only this
-    user may enter.
+    It is the folder's own path if that is short enough; otherwise a link to it, in a folder that
+    only this user may enter.
     """
     path = str(data)
     if len(os.fsencode(f"{path}/{SOCKET}")) <= _LONGEST_SOCKET_BYTES and "," not in path:
@@ -141,9 +141,9 @@ def _reachable(data: Path, *, for_good: bool) -> Iterator[Path]:
 
 @contextmanager
 def _gate(data: Path) -> Iterator[IO[str]]:
-    """Keep other programs from starting or stopping the server; yield the file of the lock.
+    """Keep other programs from starting or stopping the server; yield the lock file.
 
-    The kernel opens the gate where this process is killed.
+    The kernel releases the lock if this process is killed.
     """
     data.parent.mkdir(parents=True, exist_ok=True)
     with data.with_name(f"{data.name}.lock").open("a+", encoding="utf-8") as note:
@@ -163,11 +163,9 @@ def _write(note: IO[str], text: str) -> None:
 
 
 def _start(server: Postmaster, note: IO[str]) -> None:
-    """Start the server, setting up its data before where there are none, or where a kill left half
-    of them.
-    """
+    """Start the server; first create its data if there are none, or if a kill left them partial."""
     if "\n" in str(server.data):
-        raise RefusedError("a line break in its path is no good to PostgreSQL")
+        raise RefusedError("PostgreSQL does not accept a line break in its path")
     if _read(note) == _MAKING:
         _clear(server.data, note)
     if not version_of(server.data):
@@ -184,7 +182,7 @@ def _start(server: Postmaster, note: IO[str]) -> None:
 
 
 def _clear(data: Path, note: IO[str]) -> None:
-    """Remove data that were not made to the end."""
+    """Delete unfinished data."""
     for path in data.iterdir() if data.exists() else ():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -194,14 +192,14 @@ def _clear(data: Path, note: IO[str]) -> None:
 
 
 def _join(data: Path) -> int:
-    """Become a user of the server, until the file of the result is closed."""
+    """Register as a user of the server, until the returned file is closed."""
     use = os.open(data, os.O_RDONLY)
     fcntl.flock(use, fcntl.LOCK_SH)
     return use
 
 
 def _leave(server: Postmaster, note: IO[str], use: int) -> None:
-    """Stop the server where nobody else uses it and it is not to be kept."""
+    """Stop the server if it has no other user and is not to be kept."""
     if _read(note) == f"{_KEPT} {server.noted_pid()}":
         return
     try:

@@ -1,39 +1,39 @@
-"""What ends a piece of work, whatever raised it, and its reason in words."""
+"""Failures of a piece of work, and their reasons in words."""
 
 from polars.exceptions import PanicException
 
 from lake.errors import BasislakeError, LoadError
 
-# All that is told as an error of ours; not Ctrl-C, which ends the command as it is. A panic of
-# Polars is no Exception.
+# Exceptions that are reported as our errors; not Ctrl-C, which ends the command. A panic of
+# Polars is not an Exception.
 FAILURES = (Exception, PanicException)
 
 
 class ServerError(LoadError):
-    """PostgreSQL refused a statement, or went away.
+    """PostgreSQL refused a statement, or the connection was lost.
 
     Attributes:
-        sqlstate: its code of five letters; None where it went away.
+        sqlstate: its code of five letters; None after a lost connection.
     """
 
     def __init__(self, message: str, sqlstate: str | None) -> None:
-        """Keep the code beside the message."""
+        """Create the error with the server's code."""
         super().__init__(message)
         self.sqlstate = sqlstate
 
     @property
     def is_about_rows(self) -> bool:
-        """Whether a row is there already or breaks another constraint, or a value is one with which
-        nothing can be computed.
+        """Whether a row exists already or breaks another constraint, or a value cannot be
+        computed with.
         """
         return self.sqlstate is not None and self.sqlstate.startswith(("22", "23"))
 
 
 def reason(exc: BaseException) -> str:
-    """Return why something failed, for the middle of a message: without a full stop."""
+    """Return the reason of a failure, for the middle of a message: without a full stop."""
     if isinstance(exc, MemoryError):
         return "There was not enough memory for it"
-    # That of a column that holds a null, or of Arrow, tells all by itself.
+    # The message about a null in a column, or of Arrow, is complete.
     known = isinstance(exc, BasislakeError | ValueError | OSError)
-    told = " ".join(str(exc).split()).rstrip(".")
-    return told if known else f"{type(exc).__name__}: {told}".removesuffix(": ")
+    message = " ".join(str(exc).split()).rstrip(".")
+    return message if known else f"{type(exc).__name__}: {message}".removesuffix(": ")

@@ -1,8 +1,8 @@
-"""Whether a table that is there can take our rows: the catalogue against the declaration.
+"""The schema check: whether an existing table can take our rows, by the database's catalogue.
 
-ADBC sends binary values and the server believes them: a 64-bit integer sent into `double precision`
-is stored as another number without an error. So a type that is not exactly the declared one is
-refused before anything is sent.
+ADBC sends binary values without conversion: PostgreSQL would store a 64-bit integer sent into
+`double precision` as a different number, without an error. So a type that is not exactly the
+declared one is refused before anything is sent.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from lake.table import Table
 from load.ddl import SQL_TYPES
 
-# $1 is the schema. One row per column, or one without a column for a relation that has none.
+# $1 is the schema. One row for each column, or one without a column for a relation that has none.
 COLUMNS_SQL = """
     SELECT c.relname::text, c.relkind::text, a.attname::text, format_type(a.atttypid, a.atttypmod),
            a.attnotnull, a.atthasdef OR a.attidentity <> ''
@@ -24,7 +24,7 @@ COLUMNS_SQL = """
     ORDER BY c.relname, a.attnum
 """
 
-# $1 is the schema. One row per column of each unique index that holds for all rows.
+# $1 is the schema. One row for each column of each unique index over all rows.
 UNIQUE_SQL = """
     SELECT c.relname::text, i.indexrelid::bigint, a.attname::text
     FROM pg_index i
@@ -42,13 +42,13 @@ _OTHER_KINDS = {"m": "a materialized view", "v": "a view", "f": "a foreign table
 
 
 class FoundColumn(NamedTuple):
-    """A column as the catalogue has it.
+    """A column in the catalogue.
 
     Attributes:
         name: of the column.
         type: as format_type() writes it.
         not_null: whether nulls are refused.
-        has_default: whether it gets a value of its own where none is sent.
+        has_default: whether a missing value gets a default.
     """
 
     name: str
@@ -59,12 +59,12 @@ class FoundColumn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A relation as the catalogue has it.
+    """A relation in the catalogue.
 
     Attributes:
         kind: one letter, as in pg_class.relkind; `r` is a table.
         columns: in order.
-        unique: the sets of columns that a unique index holds together.
+        unique: the sets of columns that have a unique index together.
     """
 
     kind: str
@@ -75,7 +75,7 @@ class Found:
 def found(
     columns: Iterable[Sequence[Any]], unique: Iterable[Sequence[Any]], names: Iterable[str]
 ) -> dict[str, Found]:
-    """Return the relations of these names that the rows of COLUMNS_SQL and UNIQUE_SQL tell of."""
+    """Return the relations with these names from the rows of COLUMNS_SQL and UNIQUE_SQL."""
     wanted = set(names)
     keys: dict[str, list[frozenset[str]]] = {}
     for (name, _), group in groupby(unique, key=lambda row: (row[0], row[1])):
@@ -89,9 +89,9 @@ def found(
 
 
 def differences(table: Table, there: Found) -> list[str]:
-    """Return what keeps a relation from taking the table's rows, one sentence each.
+    """Return the reasons why a relation cannot take the table's rows, one sentence each.
 
-    Columns of the user's own are fine where they may be null or have a default.
+    Columns of the user are fine if they may be null or have a default.
     """
     if there.kind not in _TABLE_KINDS:
         return [f"{table.name} is {_OTHER_KINDS.get(there.kind, 'something else')}, not a table."]
@@ -105,7 +105,7 @@ def _column_differences(table: Table, there: Found) -> list[str]:
         name, wanted = f"{table.name}.{column.name}", SQL_TYPES[column.type]
         match = columns.get(column.name)
         if match is None:
-            sentences.append(f"{name} ({wanted}) is absent.")
+            sentences.append(f"{name} ({wanted}) is missing.")
         elif match.type != wanted:
             sentences.append(f"{name} is {match.type}, not {wanted}.")
         elif match.not_null and column.nullable:
@@ -115,7 +115,7 @@ def _column_differences(table: Table, there: Found) -> list[str]:
 
 def _extra_columns(table: Table, there: Found) -> list[str]:
     return [
-        f"{table.name}.{column.name} is not ours, is NOT NULL and has no default."
+        f"{table.name}.{column.name} is not a column of basislake, is NOT NULL, without default."
         for column in there.columns
         if column.name not in table.names and column.not_null and not column.has_default
     ]

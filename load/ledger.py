@@ -1,8 +1,8 @@
-"""The table `lake_loads`: which partition was loaded from which content.
+"""The ledger `lake_loads`: for each partition, the digest of the content it was loaded from.
 
-An entry is written in the transaction that loads its partition, so the two never disagree. Its
-`loaded_at` ascends in the order in which loads become visible: whoever has seen all entries up to a
-time finds every later one by `loaded_at > time`.
+An entry is written in the transaction that loads its partition, so the two always agree. Its
+`loaded_at` ascends in the order in which loads become visible: after reading all entries up to a
+time, every later one is found by `loaded_at > time`.
 """
 
 from collections.abc import Iterable
@@ -14,23 +14,23 @@ from load.ddl import qualified, quoted
 from load.postgres import Database
 from load.tables import LAKE_LOADS
 
-# From the reading of the clock until the commit nobody else may read it, or a later time could be
-# visible before an earlier one.
+# From reading the clock until the commit no other session may read it; otherwise a later time could
+# become visible before an earlier one.
 _IN_ORDER_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('basislake ledger of ' || $1, 0))"
 
-# No digest is empty, so a partition with this one is sent again.
+# No real digest is empty, so a partition with this one is sent again.
 _UNKNOWN = ""
 
 Key = tuple[str, str]  # table, partition
 
 
 class Entry(NamedTuple):
-    """What a partition was loaded from.
+    """The content that a partition was loaded from.
 
     Attributes:
         digest: of the content.
         rows: loaded.
-        loaded_at: when it was verified and committed; None where the ledger has no time.
+        loaded_at: time of the verified commit; None if the ledger has no time.
     """
 
     digest: str
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     loaded_at: datetime | None = None
 
     def forgotten(self) -> "Entry":
-        """Return the same without its digest: the partition is sent again."""
+        """Return the entry without its digest, so that the partition is sent again."""
         return self._replace(digest=_UNKNOWN)
 
 
@@ -46,7 +46,7 @@ class Ledger:
     """The ledger of one schema; the caller commits."""
 
     def __init__(self, database: Database, schema: str) -> None:
-        """Use the ledger of a schema; the table must be there."""
+        """Use the ledger of a schema; the table must exist."""
         self._database = database
         self._schema = schema
         self._name = qualified(LAKE_LOADS, schema)
@@ -61,7 +61,7 @@ class Ledger:
         """Insert or replace the rows of partitions; commit at once afterwards.
 
         Args:
-            written: key, entry and lake version (a batch) of each; the time is set here.
+            written: key, entry and lake version (a batch) of each; this method sets the time.
         """
         updates = ", ".join(
             f"{quoted(name)} = EXCLUDED.{quoted(name)}"
@@ -69,7 +69,7 @@ class Ledger:
             if name not in LAKE_LOADS.key
         )
         names = ", ".join(quoted(name) for name in LAKE_LOADS.names)
-        # A clock may be set back.
+        # The clock may be set back.
         known = f'SELECT max("loaded_at") FROM {self._name} WHERE isfinite("loaded_at")'
         newest = f"({known}) + interval '1 microsecond'"
         sql = (
@@ -82,15 +82,15 @@ class Ledger:
             self._database.execute(sql, (*key, entry.digest, entry.rows, lake_version))
 
     def forget(self, table: Table) -> None:
-        """Have all partitions of a table sent again: their rows lose their digest."""
+        """Make a load send all partitions of a table again: their rows lose their digest."""
         sql = f'UPDATE {self._name} SET "digest" = $1 WHERE "table" = $2'
         self._database.execute(sql, (_UNKNOWN, table.name))
 
-    def strike(self, key: Key) -> None:
+    def delete(self, key: Key) -> None:
         """Delete the row of a partition."""
         sql = f'DELETE FROM {self._name} WHERE "table" = $1 AND "partition" = $2'
         self._database.execute(sql, key)
 
-    def strike_table(self, table: Table) -> None:
+    def delete_table(self, table: Table) -> None:
         """Delete the rows of all partitions of a table."""
         self._database.execute(f'DELETE FROM {self._name} WHERE "table" = $1', (table.name,))

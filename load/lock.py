@@ -1,12 +1,12 @@
-"""The lock that keeps two loads out of one schema."""
+"""The lock that keeps two loads from running in one schema."""
 
 from lake.errors import LoadError
 from load.postgres import Database
 
-# Two loads into one schema would delete and send the same rows. The lock is one of a transaction,
-# so it is never left behind with a session of a pooler.
+# Two loads into one schema would delete and send the same rows. The lock belongs to a transaction,
+# so a pooler's session never keeps it.
 _LOCK_SQL = "SELECT pg_try_advisory_xact_lock(hashtextextended('basislake load into ' || $1, 0))"
-# Some columns are null where our role may not see all of the session.
+# Some columns are null if our role may not see all of the session.
 _HOLDER_SQL = """
     SELECT a.pid, a.usename::text, a.application_name, host(a.client_addr), a.state,
            to_char(a.state_change AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
@@ -29,20 +29,20 @@ def lock(database: Database, schema: str) -> None:
     held = database.query(_HOLDER_SQL, (schema,))
     by = f": {_described(*held[0])}" if held else ""
     end = (
-        f" If its machine is gone, `SELECT pg_terminate_backend({held[0][0]})` ends it."
+        f" If its machine is lost, `SELECT pg_terminate_backend({held[0][0]})` ends it."
         if held
         else ""
     )
     raise LoadError(
         f"Another load is writing to the schema {schema!r} of {database.shown}{by}. Nothing was "
-        f"changed. Wait for its end, then load again.{end}"
+        f"changed. Wait until it ends, then load again.{end}"
     )
 
 
 def _described(
     pid: int, user: str, program: str | None, host: str | None, state: str | None, since: str | None
 ) -> str:
-    """Say which session this is, as far as the server tells."""
+    """Describe the session, with the details that the server reports."""
     where = f" from {host}" if host else ""
     doing = f", {state} since {since} UTC" if state else ""
     return f"process {pid} of the server ({program or 'a program'} of {user}{where}{doing})"

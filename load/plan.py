@@ -1,4 +1,4 @@
-"""What a load has to do, worked out from the lake's partitions and the database's ledger; pure."""
+"""The plan of a load, computed from the lake's partitions and the database's ledger; pure."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -11,14 +11,13 @@ from load.source import Partition
 from load.tables import FEEDS
 
 
-class Job(NamedTuple):
-    """A partition to be sent.
+class PartitionJob(NamedTuple):
+    """A partition to send.
 
     Attributes:
         partition: of the lake.
         digest: of its content.
-        held: what the database holds of it by its ledger, None where it holds nothing, or where
-            that is not to be built upon.
+        held: its ledger entry, None if the database has none, or if the load must not rely on it.
     """
 
     partition: Partition
@@ -27,49 +26,49 @@ class Job(NamedTuple):
 
 
 class Fill(NamedTuple):
-    """A table to be made, filled and given its keys, in one transaction.
+    """A table to create, fill and give its keys, in one transaction.
 
     Attributes:
-        table: that is not there yet.
+        table: that does not exist yet.
         jobs: its partitions, at least one.
     """
 
     table: Table
-    jobs: tuple[Job, ...]
+    jobs: tuple[PartitionJob, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a load has to do.
+class LoadPlan:
+    """The plan of a load.
 
     Attributes:
-        removed: partitions that the lake no longer holds.
-        whole: tables in one piece to be sent, before any partition of another that may refer to
+        removed: partitions that the lake no longer has.
+        whole: tables in one piece to send, before partitions of other tables that may refer to
             their rows.
-        fills: tables to be made with their rows, the largest first.
-        jobs: partitions to be sent into tables that are there, in the order of the feeds.
-        kept: partitions that the database holds already.
+        fills: tables to create with their rows, the largest first.
+        jobs: partitions to send into existing tables, in the order of the feeds.
+        kept: partitions that the database has already.
     """
 
     removed: tuple[Key, ...] = ()
-    whole: tuple[Job, ...] = ()
+    whole: tuple[PartitionJob, ...] = ()
     fills: tuple[Fill, ...] = ()
-    jobs: tuple[Job, ...] = ()
+    jobs: tuple[PartitionJob, ...] = ()
     kept: tuple[Key, ...] = ()
 
     @property
     def is_needed(self) -> bool:
-        """Whether anything has to be done."""
+        """Whether the load has anything to do."""
         return bool(self.removed or self.all_jobs)
 
     @property
-    def all_jobs(self) -> list[Job]:
-        """All partitions to be sent."""
+    def all_jobs(self) -> list[PartitionJob]:
+        """All partitions to send."""
         return [*self.whole, *(job for fill in self.fills for job in fill.jobs), *self.jobs]
 
     @property
     def unchanged(self) -> dict[str, int]:
-        """How many partitions of each table the database holds already."""
+        """Number of partitions of each table that the database has already."""
         counts = Counter(table for table, _ in self.kept)
         return {feed.table.name: counts[feed.table.name] for feed in FEEDS}
 
@@ -79,20 +78,20 @@ def plan(
     digests: Mapping[Key, str],
     entries: Mapping[Key, Entry],
     absent: Collection[str],
-) -> Plan:
+) -> LoadPlan:
     """Compare the lake's partitions with the ledger's entries.
 
     Args:
-        wanted: partitions that the database should hold.
+        wanted: partitions that the database should have.
         digests: of the content of each of them.
-        entries: of the ledger, of rows that are there.
-        absent: names of our tables that are not there.
+        entries: of the ledger, for existing rows.
+        absent: names of our missing tables.
     """
-    jobs = [Job(p, digests[p.key], entries.get(p.key)) for p in wanted]
+    jobs = [PartitionJob(p, digests[p.key], entries.get(p.key)) for p in wanted]
     changed = [job for job in jobs if job.held is None or job.held.digest != job.digest]
-    whole: list[Job] = []
+    whole: list[PartitionJob] = []
     fills: list[Fill] = []
-    rest: list[Job] = []
+    rest: list[PartitionJob] = []
     for feed in FEEDS:
         own = tuple(job for job in changed if job.partition.feed is feed)
         if not feed.table.partition:
@@ -106,4 +105,4 @@ def plan(
     removed = sorted(key for key in entries if key not in keys and key[0] in ours)
     sent = {job.partition.key for job in changed}
     kept = tuple(partition.key for partition in wanted if partition.key not in sent)
-    return Plan(tuple(removed), tuple(whole), tuple(fills), tuple(rest), kept)
+    return LoadPlan(tuple(removed), tuple(whole), tuple(fills), tuple(rest), kept)

@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL by ADBC; the only module that knows the driver."""
+"""A connection to PostgreSQL by ADBC; the only module that uses the driver."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,18 +21,18 @@ _LOCK_NOT_AVAILABLE = "55P03"
 
 
 class Database:
-    """A connection; what is done counts from `commit` on.
+    """A connection; changes take effect at `commit`.
 
     A transaction begins by `begin`, or with the first statement after a commit or rollback.
-    Settings hold for one transaction and nothing is left behind in the session, so a pooler may
-    hand the server's side of the connection to somebody else after every transaction.
+    Settings are valid for one transaction and leave no trace in the session, so a pooler may give
+    the server's session to another client after every transaction.
 
     Attributes:
-        shown: where it is, for messages, e.g. `host/dbname`; the URI itself is not kept.
-        version: of the server, as `server_version_num` has it, e.g. 180004.
-        is_closed: whether nothing can be asked any more.
-        is_in_doubt: whether a commit is under way, or was when the connection broke or was stopped:
-            nobody knows yet whether what was done since the commit before counts.
+        shown: the address for messages, e.g. `host/dbname`; the URI itself is not kept.
+        version: of the server, as in `server_version_num`, e.g. 180004.
+        is_closed: whether the connection can no longer be used.
+        is_in_doubt: whether a commit is running, or was when the connection was lost or stopped: it
+            is unknown whether the changes since the previous commit took effect.
     """
 
     def __init__(self, uri: str, lock_wait_s: float = LOCK_WAIT_S) -> None:
@@ -44,7 +44,7 @@ class Database:
 
         Raises:
             UsageError: the URI cannot be read.
-            LoadError: the server cannot be reached, or refuses us.
+            LoadError: the server cannot be reached, or refuses the connection.
         """
         address = connectable(uri)
         self._set_up(shown(address), lock_wait_s, 0)
@@ -56,19 +56,19 @@ class Database:
             raise
 
     def another(self) -> "Database":
-        """Return one more connection to the same server, which takes 7 ms and not 75: the driver
+        """Return another connection to the same server, which takes 7 ms instead of 75: the driver
         reads the server's types once for both. Until it is open, this connection is not closed.
 
         Raises:
-            LoadError: the server cannot be reached, or refuses us; or this connection is closed.
+            LoadError: the server cannot be reached, or refuses; or this connection is closed.
         """
         other = object.__new__(Database)
         other._set_up(self.shown, self._lock_wait_s, self.version)
-        # The driver does not check that what it clones is still open.
+        # The driver does not check that the connection it clones is still open.
         with self._closing:
             if self.is_closed:
                 raise LoadError(f"The connection to PostgreSQL at {self.shown} was closed")
-            # No message holds the password of a URI that the server has accepted.
+            # The server has accepted the URI, so no message contains its password.
             other._connection = _reached(self._connection.adbc_clone, self.shown)
         return other
 
@@ -80,10 +80,10 @@ class Database:
         self._closing = Lock()
 
     def _look(self, address: str) -> None:
-        """Find the server's version, and have it write names as the driver reads them."""
+        """Read the server's version, and make it write names as the driver expects them."""
         sql = "SELECT current_setting('server_version_num')"
         version = self.query(sql)[0][0]
-        if isinstance(version, bytes):  # no type was recognised, for their names came quoted
+        if isinstance(version, bytes):  # no type was recognised, because their names were quoted
             self._connection.close()
             self._connection = _connect(unquoting(address), self.shown)
             self._has_begun = False
@@ -92,11 +92,11 @@ class Database:
         self.rollback()
 
     def __repr__(self) -> str:
-        """Show where it is, never the user or the password."""
+        """Show the address, never the user or the password."""
         return f"Database({self.shown!r})"
 
     def __enter__(self) -> Self:
-        """Return the connection; it is closed at the end, and what was not committed is undone."""
+        """Return the connection; it is closed at the end, and uncommitted changes are undone."""
         return self
 
     def __exit__(
@@ -106,13 +106,13 @@ class Database:
         self.close()
 
     def begin(self) -> None:
-        """Begin a transaction, undoing what an open one did.
+        """Begin a transaction; an open one is rolled back.
 
-        Needed only before a wait in which the session would be idle without the settings of a
+        Needed only before a wait during which the session would be idle without the settings of a
         transaction.
 
         Raises:
-            LoadError: the server refuses, or is gone.
+            LoadError: the server refuses, or the connection is lost.
         """
         self._check_not_stopped()
         if self._has_begun:
@@ -122,10 +122,10 @@ class Database:
         self._run(settings_sql(self._lock_wait_s, self.version))
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        """Run one statement; `$1` and on stand for the parameters.
+        """Run one statement; `$1` and so on are the parameters.
 
         Raises:
-            LoadError: the server refuses it, or is gone.
+            LoadError: the server refuses it, or the connection is lost.
         """
         self._ready()
         self._run(sql, parameters)
@@ -134,7 +134,7 @@ class Database:
         """Run one query and return its rows.
 
         Raises:
-            LoadError: the server refuses it, or is gone.
+            LoadError: the server refuses it, or the connection is lost.
         """
         self._ready()
         with self._explained(), self._connection.cursor() as cursor:
@@ -142,10 +142,10 @@ class Database:
             return list(cursor.fetchall())
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """Run one query and return its rows as Arrow, the values as the server sent their bytes.
+        """Run one query and return its rows as Arrow, with the bytes of the server's values.
 
         Raises:
-            LoadError: the server refuses it, or is gone.
+            LoadError: the server refuses it, or the connection is lost.
         """
         self._ready()
         with self._explained(), self._connection.cursor() as cursor:
@@ -155,7 +155,7 @@ class Database:
     def ingest(
         self, schema: str, table: str, pieces: Iterable[pa.Table], columns: pa.Schema
     ) -> None:
-        """Append rows to a table by one COPY, in the transaction that is open.
+        """Append rows to a table by one COPY, in the open transaction.
 
         The columns' types must be those of the table: the driver does not convert (see
         `load.handshake`).
@@ -163,11 +163,11 @@ class Database:
         Args:
             schema: of the table.
             table: its name.
-            pieces: of rows, taken one after the other as they are sent.
+            pieces: of rows, read one after the other during sending.
             columns: of every piece.
 
         Raises:
-            LoadError: the server refuses a row, or is gone.
+            LoadError: the server refuses a row, or the connection is lost.
             BaseException: what `pieces` raised; the transaction can only be rolled back.
         """
         self._ready()
@@ -177,18 +177,18 @@ class Database:
             with self._explained(), self._connection.cursor() as cursor:
                 cursor.adbc_ingest(table, reader, mode="append", db_schema_name=schema)
         except Exception:
-            # Not kept there: the driver holds the batches, where no garbage collector looks.
+            # Not kept in `batches`: the driver references them, invisible to the garbage collector.
             raised, batches.raised = batches.raised, None
             if raised is not None:
                 raise raised from None
             raise
 
     def commit(self) -> None:
-        """Make what was done since the last commit count.
+        """Commit the changes since the last commit.
 
         Raises:
-            LoadError: the server refuses, and nothing of it counts; or the server is gone, and
-                either all of it counts or nothing (`is_in_doubt`).
+            LoadError: the server refuses, and no change takes effect; or the connection is lost,
+                and either all changes take effect or none (`is_in_doubt`).
         """
         self._check_not_stopped()
         self.is_in_doubt = True
@@ -199,23 +199,23 @@ class Database:
                 self.is_in_doubt = exc.sqlstate is None  # the server's own answer has one
                 raise
         self._has_begun = False
-        # A server that waits for its standby commits even when the statement is cancelled.
+        # A server that waits for its standby commits even if the statement is cancelled.
         self.is_in_doubt = self._is_stopped
 
     def rollback(self) -> None:
-        """Undo what was done since the last commit.
+        """Undo the changes since the last commit.
 
         Raises:
-            LoadError: the server is gone; it undoes the transaction by itself.
+            LoadError: the connection is lost; the server rolls the transaction back.
         """
         with self._explained():
             self._connection.rollback()
         self._has_begun = False
 
     def undo(self) -> None:
-        """Undo what was done since the last commit, whatever state the connection is in.
+        """Undo the changes since the last commit, whatever state the connection is in.
 
-        Where the server cannot be asked, the connection is closed: the server does it by itself.
+        If the server does not respond, the connection is closed: the server then rolls back.
         """
         try:
             self.rollback()
@@ -226,28 +226,29 @@ class Database:
             raise
 
     def stop(self) -> None:
-        """End the statement that another thread runs over this connection, and refuse all later
-        ones but a rollback.
+        """End the statement that another thread runs on this connection, and refuse all later
+        statements except a rollback.
 
-        The server may not have begun the statement yet, so call it until the other thread ends.
+        The server may not have begun the statement yet, so repeat the call until the other thread
+        ends.
         """
         self._is_stopped = True
         with self._closing:
             if not self.is_closed:
-                with suppress(adbc.Error):  # nobody is there to be asked
+                with suppress(adbc.Error):  # the server is not reachable
                     self._connection.adbc_cancel()
 
     def close(self) -> None:
-        """Close the connection, undoing what was not committed."""
+        """Close the connection; uncommitted changes are undone."""
         with self._closing:
             self.is_closed = True
-            # It was broken already, or a thread that was left behind uses it; the server undoes the
-            # transaction.
+            # It was lost already, or an abandoned thread uses it; the server rolls the transaction
+            # back.
             with suppress(adbc.Error, RuntimeError):
                 self._connection.close()
 
     def _ready(self) -> None:
-        """Begin a transaction where none is open."""
+        """Begin a transaction if none is open."""
         self._check_not_stopped()
         if not self._has_begun:
             self.begin()
@@ -265,16 +266,16 @@ class Database:
         try:
             yield
         except adbc.Error as exc:
-            told = f"PostgreSQL at {self.shown} says: {_message(exc)}"
+            message = f"PostgreSQL at {self.shown} says: {_message(exc)}"
             if exc.sqlstate == _LOCK_NOT_AVAILABLE:
-                told += (
+                message += (
                     f". Another session held the lock for more than {self._lock_wait_s:g} s; "
-                    "pg_stat_activity and pg_blocking_pids() tell which"
+                    "pg_stat_activity and pg_blocking_pids() show which"
                 )
-            raise ServerError(told, exc.sqlstate) from exc
+            raise ServerError(message, exc.sqlstate) from exc
         except (ValueError, OverflowError) as exc:
-            # Of PostgreSQL's times, and of its infinite ones, Python has none.
-            raise LoadError(f"PostgreSQL at {self.shown} holds what cannot be read: {exc}") from exc
+            # Python cannot represent all of PostgreSQL's times, such as the infinite ones.
+            raise LoadError(f"PostgreSQL at {self.shown} holds an unreadable value: {exc}") from exc
 
 
 def _connect(uri: str, name: str) -> adbc.Connection:
@@ -291,7 +292,7 @@ def _reached(
         message = reason = _message(exc)
         for secret in hidden:
             reason = reason.replace(secret, "***")
-        # A traceback prints the cause too, so a cause that holds the password is cut off.
+        # A traceback prints the cause too, so a cause that contains the password is cut off.
         cause = exc if reason == message else None
         raise LoadError(
             f"PostgreSQL at {name} cannot be reached: {reason}. Nothing was changed. Check that "

@@ -1,7 +1,7 @@
-"""A PostgreSQL server on a data folder of its own: started, asked whether it is ready, stopped.
+"""A PostgreSQL server on its own data folder: starts it, checks whether it is ready, stops it.
 
-It listens on a Unix socket in its data folder only. The callers see to it that nobody else starts
-or stops the same server meanwhile.
+It listens on a Unix socket in its data folder only. The calling code ensures that no other program
+starts or stops the same server meanwhile.
 """
 
 import os
@@ -25,9 +25,9 @@ SOCKET = f".s.PGSQL.{PORT}"
 _PID_FILE = "postmaster.pid"
 _STATUS_LINE = 7
 
-# What every start sets, also in data folders that an earlier basislake made. There is no password,
-# so no other user of this machine, and no other machine, may connect. The socket's folder is
-# relative to the data folder, whose path may be longer than a socket's may be.
+# Settings of every start, even in data folders that an earlier basislake created. There is no
+# password, so no other user of this machine, and no other machine, may connect. The socket's folder
+# is relative to the data folder, whose path may be too long for a socket.
 _FIXED = {
     "listen_addresses": "",
     "port": str(PORT),
@@ -35,18 +35,18 @@ _FIXED = {
     "unix_socket_permissions": "0700",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # By default the memory that processes of one query share is in Linux's /dev/shm, which
-    # containers keep to 64 MB and logind empties when a user logs out.
+    # By default the shared memory of the processes of one query is in Linux's /dev/shm, which
+    # containers limit to 64 MB and logind empties when a user logs out.
     **({"dynamic_shared_memory_type": "sysv"} if sys.platform.startswith("linux") else {}),
 }
 
 _POLL_S = 0.01
-# A server that crashed replays its log before it takes connections.
+# A server that crashed replays its log before it accepts connections.
 _LONGEST_RECOVERY_S = 600.0
-# A stop writes what is in memory to disk; after that long it is cut short, which loses nothing.
+# A stop writes the server's memory to disk; after so long it is forced, which loses nothing.
 _LONGEST_STOP_S = 60.0
-# A server that ends has closed its socket a moment before it is gone; one whose main process was
-# killed has others that end when they notice.
+# A server that ends closes its socket a moment before its process ends; if the main process is
+# killed, its children end when they notice.
 _LAST_MOMENTS_S = 2.0
 _LONGEST_WAKE_S = 20.0
 _STILL_IN_USE = "is still in use"
@@ -57,33 +57,33 @@ _PROTOCOL = 196_608  # 3.0
 _CANNOT_CONNECT_NOW = b"C57P03\x00"
 
 _PROC = Path("/proc/self")
-# What the kernel says of the process at the other end of a socket: its number, user and group.
+# The kernel's report of the process at the other end of a socket: pid, user and group.
 _PEER = struct.Struct("iII")
 _KNOWS_PEERS = hasattr(socket, "SO_PEERCRED")
 
 
-class State(Enum):
-    """What a server answers to somebody who connects."""
+class ServerState(Enum):
+    """A server's answer to a connection attempt."""
 
     ABSENT = "nobody listens"
     BUSY = "it is starting, recovering or ending"
-    READY = "it takes connections"
+    READY = "it accepts connections"
 
 
 class Postmaster:
-    """The server of a data folder, whether it runs or not.
+    """The server of a data folder, running or not.
 
     Attributes:
         data: its folder; absolute, without symbolic links.
-        log: the file that it writes its messages to, next to the folder.
+        log: the file of its messages, next to the folder.
     """
 
     def __init__(self, data: Path, reachable: Path) -> None:
-        """Start nothing yet.
+        """Prepare; nothing is started yet.
 
         Args:
             data: folder of the data.
-            reachable: the same folder by a path that is short enough for a Unix socket.
+            reachable: another path of the folder, short enough for a Unix socket.
         """
         self.data = data
         self.log = data.with_name(f"{data.name}.log")
@@ -94,8 +94,8 @@ class Postmaster:
 
         Raises:
             RefusedError: PostgreSQL does not start.
-            LoadError: there is no program, or no user, for it.
-            OSError: a file of it cannot be read or written.
+            LoadError: no program, or no user, is available for it.
+            OSError: one of its files cannot be read or written.
         """
         until_s = time.monotonic() + _LONGEST_WAKE_S
         while not self._is_answering():
@@ -104,15 +104,15 @@ class Postmaster:
             failure = self._launch()
             if not failure:
                 return
-            is_passing = _STILL_IN_USE in failure or self.state() is not State.ABSENT
+            is_passing = _STILL_IN_USE in failure or self.state() is not ServerState.ABSENT
             if not is_passing or time.monotonic() > until_s:
                 raise RefusedError(failure)
             time.sleep(_POLL_S)
 
     def stop(self) -> None:
-        """Stop the server where it runs; what was committed is safe.
+        """Stop the server if it runs; committed data are safe.
 
-        One that another machine or container runs goes on.
+        A server that another machine or container runs is not stopped.
 
         Raises:
             OSError: it belongs to another user.
@@ -120,51 +120,54 @@ class Postmaster:
         state, pid = self._ask()
         if not pid:
             return
-        # While it recovers from the crash of one of its processes, only this ends it.
-        signals = [signal.SIGINT, signal.SIGQUIT] if state is State.READY else [signal.SIGQUIT]
+        # While it recovers from the crash of a child process, only this signal ends it.
+        signals = (
+            [signal.SIGINT, signal.SIGQUIT] if state is ServerState.READY else [signal.SIGQUIT]
+        )
         for how in signals:
             with suppress(ProcessLookupError):
                 os.kill(pid, how)
             if _wait(lambda: self.noted_pid() != pid or not _command(pid), _LONGEST_STOP_S):
                 return
 
-    def state(self) -> State:
-        """Ask the server whether it is ready, as a client that connects."""
+    def state(self) -> ServerState:
+        """Check whether the server is ready, by connecting as a client."""
         return self._ask()[0]
 
-    def _ask(self) -> tuple[State, int]:
-        """What the server answers, and its process number; 0 where it runs in another container."""
+    def _ask(self) -> tuple[ServerState, int]:
+        """The server's answer, and its pid; 0 if it runs in another container."""
         fields = f"user\0{SUPERUSER}\0database\0{SUPERUSER}\0\0".encode()
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(_ANSWER_S)
             try:
                 client.connect(self._socket)
             except TimeoutError:
-                return State.BUSY, self.noted_pid() or 0
+                return ServerState.BUSY, self.noted_pid() or 0
             except OSError:
-                return State.ABSENT, 0
+                return ServerState.ABSENT, 0
             pid = _pid_of_peer(client) if _KNOWS_PEERS else self.noted_pid() or 0
             try:
                 client.sendall(struct.pack("!ii", len(fields) + 8, _PROTOCOL) + fields)
                 answer = client.recv(4096)
             except OSError:
-                return State.BUSY, pid
+                return ServerState.BUSY, pid
         is_ready = answer and _CANNOT_CONNECT_NOW not in answer
-        return State.READY if is_ready else State.BUSY, pid
+        return ServerState.READY if is_ready else ServerState.BUSY, pid
 
     def noted_pid(self) -> int | None:
-        """Return the process number that the server noted; None where it has stopped."""
+        """Return the pid that the server wrote; None if it has stopped."""
         return _number(self.data / _PID_FILE)
 
     def _is_answering(self) -> bool:
-        """Whether it runs and takes connections, waiting while it recovers or ends."""
-        _wait(lambda: self.state() is not State.BUSY, _LONGEST_RECOVERY_S)
-        return self.state() is State.READY
+        """Whether it runs and accepts connections, after waiting for a recovery or shutdown."""
+        _wait(lambda: self.state() is not ServerState.BUSY, _LONGEST_RECOVERY_S)
+        return self.state() is ServerState.READY
 
     def _forget_others(self) -> None:
-        """Remove notes of a killed server that nobody buried, or whose number is another program's
-        by now, e.g. after a restart of the machine, and notes of the server of which these data are
-        a copy: PostgreSQL would take such a process for the server.
+        """Delete the pid file of a killed server whose pid is a zombie's or another program's by
+        now, e.g. after a restart of the machine, and the pid file of the server of which these data
+        are a
+        copy: PostgreSQL would take such a process for the server.
         """
         for name in (_PID_FILE, f"{SOCKET}.lock"):
             path = self.data / name
@@ -173,12 +176,12 @@ class Postmaster:
                 path.unlink(missing_ok=True)
 
     def _launch(self) -> str:
-        """Start the server and wait until it is ready; otherwise return why it is not."""
+        """Start the server and wait until it is ready; otherwise return the reason."""
         programs = Programs.of(version_of(self.data))
         settings = [f"--{name}={value}" for name, value in _FIXED.items()]
         mode = "wb" if self.log.exists() and self.log.stat().st_size > _LARGEST_LOG_BYTES else "ab"
         with self.log.open(mode) as log:
-            told_before = log.tell()
+            messages_before = log.tell()
             process = subprocess.Popen(  # noqa: S603
                 [programs / "postgres", "-D", str(self.data), *settings],
                 stdin=subprocess.DEVNULL,
@@ -198,11 +201,11 @@ class Postmaster:
             process.wait()
             raise
         if process.poll() is None:
-            # Whenever it ends it is buried, or its number would stay taken.
+            # Wait for its end, or its pid would stay in use as a zombie.
             threading.Thread(target=process.wait, name="postgres", daemon=True).start()
             return ""
-        told = self.log.read_bytes()[told_before:].decode(errors="replace")
-        return complaint(told) or f"postgres ended with {process.returncode}"
+        messages = self.log.read_bytes()[messages_before:].decode(errors="replace")
+        return complaint(messages) or f"postgres ended with {process.returncode}"
 
     def _is_ready(self, process: "subprocess.Popen[bytes]") -> bool:
         lines = _lines(self.data / _PID_FILE)
@@ -210,13 +213,13 @@ class Postmaster:
         return is_complete and (lines[0], lines[_STATUS_LINE]) == (str(process.pid), "ready")
 
     def _pid(self) -> int | None:
-        """The process number of the server; None where it is none, or that of another program."""
+        """The pid of the server; None if it does not run, or the pid is that of another program."""
         pid = self.noted_pid()
         return pid if pid and _serves(pid, self.data) else None
 
 
 def _number(path: Path) -> int | None:
-    """The process number in the first line of a file; None where there is none."""
+    """The pid in the first line of a file; None if there is none."""
     first = [*_lines(path), ""][0]
     return int(first) if first.isdecimal() else None
 
@@ -229,15 +232,15 @@ def _lines(path: Path) -> list[str]:
 
 
 def _pid_of_peer(client: socket.socket) -> int:
-    """The process that listens at the other end, as numbered here; 0 where it is in a container of
-    its own.
+    """The pid, in this container, of the process that listens at the other end; 0 if it is in
+    another container.
     """
     found = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
     return int(_PEER.unpack(found)[0])
 
 
 def _is_known(pid: int) -> bool:
-    """Whether a process has this number, be it another user's, or dead and not buried."""
+    """Whether a process has this pid, even of another user, or a zombie."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -252,7 +255,7 @@ def _serves(pid: int, data: Path) -> bool:
     try:
         return Path(f"/proc/{pid}/cwd").samefile(data)
     except PermissionError:
-        # Of root in a container; the server of another user would have data of its own.
+        # With root in a container; the server of another user would have data of its own.
         if os.geteuid() != 0:
             return False
     except FileNotFoundError:
@@ -262,7 +265,7 @@ def _serves(pid: int, data: Path) -> bool:
 
 
 def _command(pid: int) -> str:
-    """The program of a process; nothing where it has ended."""
+    """The program of a process; empty if it has ended."""
     if _PROC.exists():
         try:
             return (_PROC.parent / str(pid) / "cmdline").read_text(errors="replace").split("\0")[0]
@@ -273,7 +276,7 @@ def _command(pid: int) -> str:
 
 
 def _wait(is_so: Callable[[], bool], seconds: float) -> bool:
-    """Wait until something is so; whether it is."""
+    """Wait until a condition is true; return whether it is."""
     until_s = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > until_s:

@@ -1,5 +1,5 @@
-"""A schema looked at and made ready: all tables are compared before any is made, so a refusal
-touches nothing.
+"""Checks and prepares a schema: all tables are checked before any is created, so a refusal
+changes nothing.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -20,7 +20,7 @@ from load.ddl import (
 )
 from load.handshake import COLUMNS_SQL, UNIQUE_SQL, differences, found
 from load.ledger import Entry, Key, Ledger
-from load.plan import Plan, plan
+from load.plan import LoadPlan, plan
 from load.postgres import Database
 from load.source import Partition, digests
 from load.tables import FEEDS, LAKE_LOADS, RANGE_INDEXES, TABLES
@@ -28,8 +28,8 @@ from load.write import index_sqls
 
 OLDEST_SERVER = 140_000
 
-# Blocks that are new since an index of ranges was made or vacuumed are in none of its ranges, and
-# are read for every question. $1 is the schema.
+# Blocks added since a range index was created or vacuumed are in none of its ranges, so every
+# query reads them. $1 is the schema.
 _SUMMARIZE_SQL = f"""
     SELECT brin_summarize_new_values(c.oid) FROM pg_class c
     JOIN pg_am a ON a.oid = c.relam AND a.amname = 'brin'
@@ -42,14 +42,14 @@ _SUMMARIZE_SQL = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """What a schema holds of ours.
+class SchemaState:
+    """Our tables in a schema.
 
     Attributes:
-        has_schema: whether it is there.
-        absent: our tables that are not there.
-        entries: of the ledger, of tables that are there and hold rows.
-        stale: our tables of which the ledger says that they hold rows, and they do not.
+        has_schema: whether it exists.
+        absent: our tables that are missing.
+        entries: of the ledger, for existing tables with rows.
+        stale: our tables that have ledger entries but no rows.
     """
 
     has_schema: bool = False
@@ -57,20 +57,20 @@ class State:
     entries: dict[Key, Entry] = field(default_factory=dict)
     stale: tuple[Table, ...] = ()
 
-    def forgotten(self) -> "State":
-        """Return the same where the ledger no longer knows the content of what was loaded."""
+    def forgotten(self) -> "SchemaState":
+        """Return the state without the digests in its entries, so that everything is sent again."""
         return replace(self, entries={key: e.forgotten() for key, e in self.entries.items()})
 
     def loaded_since(self, keys: Iterable[Key]) -> datetime | None:
-        """Return the oldest time at which one of these partitions was loaded; None of none."""
+        """Return the oldest loading time of these partitions; None without any."""
         return min((at for key in keys if (at := self.entries[key].loaded_at)), default=None)
 
 
 def check_schema_name(schema: str) -> None:
-    """Refuse a name that no schema can have.
+    """Refuse an invalid name for a schema.
 
     Raises:
-        UsageError: it is empty, too long for PostgreSQL, which would cut it, or holds a NUL.
+        UsageError: it is empty, contains a NUL, or is so long that PostgreSQL would truncate it.
     """
     if not schema or "\0" in schema or len(schema.encode()) > MOST_NAME_BYTES:
         raise UsageError(
@@ -78,11 +78,11 @@ def check_schema_name(schema: str) -> None:
         )
 
 
-def look(database: Database, schema: str) -> State:
-    """Return what a schema holds of ours; nothing is changed.
+def look(database: Database, schema: str) -> SchemaState:
+    """Return the state of our tables in a schema; nothing is changed.
 
     Raises:
-        LoadError: a table of ours is there in another shape, or cannot be read, or the server is
+        LoadError: one of our tables has other columns or keys, or cannot be read, or the server is
             too old.
     """
     if database.version < OLDEST_SERVER:
@@ -98,16 +98,16 @@ def look(database: Database, schema: str) -> State:
     stale = tuple(t for t in loaded if t in absent or _is_empty(database, t, schema))
     gone = {table.name for table in stale}
     held = {key: entry for key, entry in entries.items() if key[0] not in gone}
-    return State(has_schema, absent, held, stale)
+    return SchemaState(has_schema, absent, held, stale)
 
 
 def planned(
     database: Database, schema: str, lake: Lake, wanted: list[Partition], *, full: bool = False
-) -> tuple[State, Plan]:
-    """Return what a schema holds of ours and what a load has to do there; nothing is changed.
+) -> tuple[SchemaState, LoadPlan]:
+    """Return the state of our tables in a schema, and the plan of a load; nothing is changed.
 
     Args:
-        database: where to.
+        database: to load into.
         schema: of the tables.
         lake: to load from.
         wanted: its partitions.
@@ -127,52 +127,57 @@ def planned(
 
 
 def prepare(
-    database: Database, schema: str, state: State, later: Collection[str], *, full: bool = False
+    database: Database,
+    schema: str,
+    state: SchemaState,
+    later: Collection[str],
+    *,
+    full: bool = False,
 ) -> None:
-    """Make what is absent, and strike entries of rows that are not there any more.
+    """Create missing tables, and delete ledger entries of missing rows.
 
     Args:
-        database: where to.
-        schema: made where it is absent.
+        database: to load into.
+        schema: created if it is missing.
         state: of the schema.
-        later: names of absent tables that are made with their rows, later.
-        full: have the ledger forget what was loaded, so that a load that goes on after a kill sends
+        later: names of missing tables that are created later, with their rows.
+        full: delete all digests from the ledger, so that a load that continues after a kill sends
             the rest as well.
 
     Raises:
-        LoadError: a table cannot be made; nothing was changed, unless the server went away in the
-            commit.
+        LoadError: a table cannot be created; nothing was changed, unless the connection was lost
+            during the commit.
     """
     try:
         for sql in preparing_sqls(schema, state, later):
             database.execute(sql)
         ledger = Ledger(database, schema)
         for table in state.stale:
-            ledger.strike_table(table)
+            ledger.delete_table(table)
         for table in (feed.table for feed in FEEDS if full):
             ledger.forget(table)
         database.commit()
     except LoadError as exc:
-        unsure = "The server may have made them all the same; no row was changed"
+        unsure = "The server may have created them; no row was changed"
         kept = unsure if database.is_in_doubt else "Nothing was changed"
         raise LoadError(
-            f"The tables in the schema {schema!r} could not be made ready. {kept}. "
+            f"The tables in the schema {schema!r} could not be prepared. {kept}. "
             f"{exc}. Check the rights of the user, then load again."
         ) from exc
 
 
 def summarize(database: Database, schema: str) -> None:
-    """Bring indexes of ranges up to date with blocks that were added; a vacuum would do it later.
+    """Add new blocks to range indexes; otherwise a later vacuum would do it.
 
     Raises:
-        LoadError: it failed; the indexes serve as before, only slower.
+        LoadError: it failed; the indexes still work, only slower.
     """
     database.query(_SUMMARIZE_SQL, (schema,))
     database.commit()
 
 
-def preparing_sqls(schema: str, state: State, later: Collection[str] = ()) -> Iterator[str]:
-    """Return the statements that make what is absent, with all keys and indexes."""
+def preparing_sqls(schema: str, state: SchemaState, later: Collection[str] = ()) -> Iterator[str]:
+    """Return the statements that create missing tables, with all keys and indexes."""
     tables = [table for table in state.absent if table.name not in later]
     if state.absent and not state.has_schema:
         yield create_schema_sql(schema)
@@ -183,7 +188,7 @@ def preparing_sqls(schema: str, state: State, later: Collection[str] = ()) -> It
 
 
 def existing(database: Database, schema: str) -> set[str]:
-    """Return the names of our tables that are there.
+    """Return the names of our existing tables.
 
     Raises:
         LoadError: one of them cannot take our rows.
@@ -194,7 +199,7 @@ def existing(database: Database, schema: str) -> set[str]:
     sentences = [s for name, there in relations.items() for s in differences(TABLES[name], there)]
     if sentences:
         raise LoadError(
-            f"The schema {schema!r} of {database.shown} holds tables of another shape: "
+            f"The schema {schema!r} of {database.shown} has tables with other columns or keys: "
             f"{' '.join(sentences)} Nothing was changed. Rename or drop them, or load into another "
             "schema or database."
         )

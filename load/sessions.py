@@ -1,10 +1,10 @@
-"""What a transaction of ours sets in the server's session, for its own length."""
+"""The settings of each of our transactions in the server's session."""
 
 import math
 
-# A server, a role or a database may set these for all sessions. The limits would end a long load
-# halfway; the others would hide rows from us or write the names of types in quotes. A client that
-# vanished from the network is noticed by the server after a minute instead of two hours.
+# A server, a role or a database may set these for all sessions. The limits would abort a long load;
+# the others would hide rows from us or quote the names of types. The server notices a client that
+# vanished from the network after a minute instead of two hours.
 _SETTINGS = {
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
@@ -19,7 +19,7 @@ _KNOWN_SINCE = {"transaction_timeout": 170_000}
 
 
 def settings_sql(lock_wait_s: float, version: int) -> str:
-    """Return the statement that sets, for one transaction, what a server knows of.
+    """Return the statement that sets, for one transaction, the settings that a server supports.
 
     Args:
         lock_wait_s: seconds that a statement waits for another session's lock.

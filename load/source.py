@@ -1,4 +1,4 @@
-"""What PostgreSQL should hold: the lake's curated slices, each with a digest of its content."""
+"""The source of a load: the lake's curated slices, each with a digest of its content."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -31,13 +31,13 @@ class Partition:
     """Rows of one PostgreSQL table that are replaced together.
 
     Attributes:
-        feed: the table, and how it is fed.
+        feed: the declaration of the table and its source.
         name: the instrument and the month, as `BTC-PERPETUAL/2024-05`, or `all`.
-        rows: how many.
+        rows: number of rows.
         expiry: the instrument's expiry date (UTC), None where it has none.
-        snapshot: the version of the lake's table that the rows come from.
+        snapshot: the version of the lake's table with the rows.
         batch: the newest batch that the table was built from.
-        slice: that holds them; None for a table in one piece.
+        slice: of the rows; None for a table in one piece.
     """
 
     feed: Feed
@@ -50,16 +50,16 @@ class Partition:
 
     @property
     def key(self) -> Key:
-        """The table's name and the partition's: the key of its row in `lake_loads`."""
+        """The names of table and partition: the key of its row in `lake_loads`."""
         return self.feed.table.name, self.name
 
     @property
     def instrument(self) -> str:
-        """Whose rows they are, or `all`."""
+        """The instrument of the rows, or `all`."""
         return self.slice.instrument if self.slice else self.name
 
     def digest(self) -> str:
-        """Return a sha256 of the content; no row is read where one file holds it, written by us.
+        """Return a sha256 of the content; if one file of basislake has it, no row is read.
 
         Raises:
             LakeError: the lake cannot be read.
@@ -69,7 +69,7 @@ class Partition:
         return self._digest(frame_digest(self.feed.source, self.snapshot.read()))
 
     def read(self) -> pl.DataFrame:
-        """Return the rows as the lake's table has them, in the order of the source.
+        """Return the rows of the lake's table, in the order of the source.
 
         Raises:
             LakeError: the lake cannot be read.
@@ -79,14 +79,14 @@ class Partition:
         return in_order(self.feed.source, self.snapshot.read())
 
     def frame(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return rows that were read as PostgreSQL should hold them, in its table's order."""
+        """Return the given lake rows as rows of PostgreSQL, in its table's order."""
         return self.feed.frame(rows, self.expiry)
 
     def begins_with(self, rows: pl.DataFrame, entry: Entry) -> bool:
-        """Whether this is what an entry of the ledger was loaded from, and more rows after it.
+        """Whether the first rows are those that an entry of the ledger was loaded from.
 
         Args:
-            rows: that were read.
+            rows: of the partition.
             entry: of the ledger.
         """
         if not 0 < entry.rows < rows.height:
@@ -123,11 +123,11 @@ class Daily(Partition):
 
 
 def partitions(lake: Lake) -> list[Partition]:
-    """Return all partitions that PostgreSQL should hold, in the order they are loaded.
+    """Return all partitions that PostgreSQL should have, in the order of loading.
 
     Raises:
         LakeError: the lake cannot be read.
-        LoadError: the lake has candles or basis of an instrument that it has no record of.
+        LoadError: the lake has candles or basis of an instrument without a record.
     """
     still = lake.state()
     names = {feed.source.name for feed in FEEDS}
@@ -169,8 +169,8 @@ def _of_feed(
         name = own.instrument
         if name not in known:
             raise LoadError(
-                f"{snapshot.table.name} has rows of {name}, but instruments has no record of it; "
-                "nothing was loaded. Run `basislake instruments`, then load again."
+                f"{snapshot.table.name} has rows of {name}, but the table instruments has no "
+                "record of it. Nothing was loaded. Run `basislake instruments`, then load again."
             )
         if known[name].kind == feed.kind and (rows := own.count()):
             yield Partition(feed, own.name, rows, known[name].expiry, snapshot, batch, own)

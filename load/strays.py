@@ -1,6 +1,6 @@
-"""Rows in our tables that neither the lake nor the ledger knows: somebody else put them there.
+"""Stray rows: rows in our tables that neither the lake nor the ledger knows.
 
-A load leaves them alone, for they may be the user's own; no load mends a difference that they are.
+A load does not delete them, because they may be the user's own; no load removes the difference.
 """
 
 from collections.abc import Collection
@@ -12,18 +12,18 @@ from load.ledger import Key
 from load.postgres import Database
 from load.tables import WHOLE, parameters, partition_name
 
-# The times whose months Python knows. PostgreSQL has others, which `to_char` does not tell apart:
-# of the years before Christ, after 9999, and the two infinite ones.
+# The range of times that Python supports. PostgreSQL has others, which `to_char` does not
+# distinguish: years before Christ, after 9999, and the two infinite times.
 _FIRST, _END = (f"TIMESTAMPTZ '{time} 00:00Z'" for time in ("0001-01-01", "9999-12-01"))
 _NO_MONTH = "other"
 
 
 class Stray(NamedTuple):
-    """Rows of one instrument in one month that are not wanted.
+    """Stray rows of one instrument in one month.
 
     Attributes:
-        instrument: None where the rows have none; `all` in a table in one piece.
-        month: `YYYY-MM`, None where the times are of no month that Python knows.
+        instrument: None if the rows have none; `all` in a table in one piece.
+        month: `YYYY-MM`, None if the times are outside of Python's range.
         rows: how many.
     """
 
@@ -33,14 +33,14 @@ class Stray(NamedTuple):
 
     @property
     def partition(self) -> str:
-        """The name of the partition that they would be."""
+        """The name of their partition."""
         if self.instrument in (None, WHOLE):
             return self.instrument or ""
         return partition_name(str(self.instrument), self.month or _NO_MONTH)
 
 
 def strays(database: Database, schema: str, table: Table, wanted: Collection[Key]) -> list[Stray]:
-    """Return the rows of a table that are of no partition that is wanted.
+    """Return the rows of a table that belong to no wanted partition.
 
     Raises:
         LoadError: the table cannot be read.
@@ -56,7 +56,7 @@ def strays(database: Database, schema: str, table: Table, wanted: Collection[Key
 
 
 def remedy_sql(table: Table, schema: str, stray: Stray) -> str:
-    """Return the statement with which a user deletes such rows, and no others."""
+    """Return a statement that deletes these rows, and no others."""
     conditions = []
     if table.partition:
         name, time = quoted(table.partition), quoted(table.order[0])

@@ -1,6 +1,6 @@
-"""The declarations of the PostgreSQL tables, and how a partition's rows come from the lake.
+"""The declarations of the PostgreSQL tables, and of their source in the lake.
 
-A partition here is what is replaced together, in one transaction: the rows of one instrument in one
+A partition here is the unit of replacement, in one transaction: the rows of one instrument in one
 calendar month, or a table in one piece.
 """
 
@@ -18,9 +18,9 @@ from lake.tables import BASIS, CANDLES, INSTRUMENTS
 from lake.views.daily import CARRY_DAILY as CARRY_DAILY_VIEW
 from lake.views.declaration import View
 
-# The name of the only partition of a table in one piece.
+# Partition name of a table in one piece.
 WHOLE = "all"
-# Between the instrument and the month in the name of any other.
+# Between instrument and month in the names of other partitions.
 _AND = "/"
 _ALL_TIME = Span(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
@@ -61,7 +61,7 @@ PERPETUALS_OHLCV = _by_instrument(
 
 FUTURES_BASIS_SPREAD = _by_instrument(
     "futures_basis_spread",
-    "a minute of a future that its perpetual has too",
+    "a minute in which a future and its perpetual both have a candle",
     _TIMESTAMP,
     _INSTRUMENT,
     _EXPIRY,
@@ -74,7 +74,7 @@ FUTURES_BASIS_SPREAD = _by_instrument(
     Column(
         "annualised_pct",
         Type.FLOAT,
-        "basis_spread_pct x 365 / days_to_expiry; null where 60 minutes or less are left",
+        "basis_spread_pct x 365 / days_to_expiry; null if 60 minutes or less are left",
         "percent a year",
         nullable=True,
     ),
@@ -89,7 +89,7 @@ FUNDING_RATES = Table(
         _INSTRUMENT,
         Column("timestamp", Type.TIME, "end of the hour that the row covers", "UTC"),
         Column("index_price", Type.FLOAT, "index at the end of the hour", "quote per base"),
-        Column("interest_1h", Type.FLOAT, "what a long position paid in the hour", _RATE),
+        Column("interest_1h", Type.FLOAT, "funding that a long position paid in the hour", _RATE),
         Column("interest_8h", Type.FLOAT, "trailing rate over eight hours", _RATE),
     ),
     key=("instrument", "timestamp"),
@@ -115,7 +115,7 @@ DELIVERY_PRICES = Table(
 
 
 def _by_time(table: Table) -> Table:
-    """A table of carry in the order in which its rows appear, so that new ones are at the end."""
+    """A table of carry with its rows in order of time, so that new rows are at the end."""
     subject, time, *others = table.order
     return replace(table, order=(time, subject, *others))
 
@@ -134,9 +134,9 @@ CARRY_DAILY = Table(
 
 LAKE_LOADS = Table(
     name="lake_loads",
-    row="a partition that was loaded; delete its row to have it loaded again",
+    row="a loaded partition; delete its row to load the partition again",
     columns=(
-        Column("table", Type.TEXT, "the table the partition is in"),
+        Column("table", Type.TEXT, "table of the partition"),
         Column(
             "partition", Type.TEXT, "instrument/YYYY-MM (UTC), or 'all' for a table in one piece"
         ),
@@ -152,16 +152,16 @@ LAKE_LOADS = Table(
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """How one PostgreSQL table is fed from the lake.
+    """The source of one PostgreSQL table in the lake.
 
     Attributes:
         table: of PostgreSQL.
-        source: the lake's table its rows come from; in one piece, in the order of `table`.
-        kind: of the instruments whose partitions it takes; None where it takes the source in one
+        source: the lake's table of the rows; in one piece, in the order of `table`.
+        kind: of the instruments of its partitions; None for a source in one
             piece.
-        frame: turns the source's rows of one partition, and the instrument's expiry date (UTC, None
-            for a perpetual or a table in one piece), into rows of the table.
-        view: of the lake whose rows it takes instead, all of them; `source` is what those are of.
+        frame: converts the source's rows of one partition, with the instrument's expiry date (UTC,
+            None for a perpetual or a table in one piece), to rows of the table.
+        view: the lake's view whose rows it takes instead, all of them; `source` is its main input.
     """
 
     table: Table
@@ -172,7 +172,7 @@ class Feed:
 
 
 def instruments_frame(rows: pl.DataFrame, _: date | None = None) -> pl.DataFrame:
-    """Return the rows of `instruments`: as the lake has them."""
+    """Return the rows of `instruments`, unchanged."""
     return INSTRUMENTS.cast(rows)
 
 
@@ -212,7 +212,7 @@ def deliveries_frame(rows: pl.DataFrame, _: date | None = None) -> pl.DataFrame:
 
 
 def settlements_frame(rows: pl.DataFrame, _: date | None = None) -> pl.DataFrame:
-    """Return the rows of `settlements`: as the lake has them, in the order of time."""
+    """Return the rows of `settlements`, in the order of time."""
     return _by_time(SETTLEMENTS).cast(rows)
 
 
@@ -232,8 +232,9 @@ FEEDS = (
     Feed(CARRY_DAILY, CANDLES, None, daily_frame, CARRY_DAILY_VIEW),
 )
 
-# The key serves one instrument over time. These serve all instruments at a time, and an expiry, for
-# 0.02 bytes a row: rows lie by instrument and time, or by time, so few blocks hold any one value.
+# The key serves queries of one instrument over time. These serve all instruments at a time, or an
+# expiry, for 0.02 bytes a row: rows are stored by instrument and time, or by time, so few blocks
+# contain any one value.
 RANGE_INDEXES: dict[str, tuple[str, ...]] = {
     PERPETUALS_OHLCV.name: ("timestamp",),
     FUTURES_OHLCV.name: ("timestamp", "expiry_date"),
@@ -257,11 +258,11 @@ def instrument_of(partition: str) -> str:
 
 
 def parameters(table: Table, partition: str) -> tuple[object, ...]:
-    """Return what chooses a partition in a statement about its table: the instrument, and the span
-    of its times; nothing for a table in one piece.
+    """Return the parameters that select a partition in a statement: the instrument, and the span of
+    its times; none for a table in one piece.
 
-    A name without a month, as older versions and other writers have put into the ledger, is all of
-    an instrument.
+    A name without a month, as older versions and other writers put into the ledger, means all rows
+    of an instrument.
     """
     if table.partition is None:
         return ()

@@ -1,7 +1,7 @@
-"""Whether the database holds what was sent: figures computed by it and by us, compared exactly.
+"""Verifies that the database has what was sent, by figures that both sides compute.
 
-The sums are of whole numbers made of the values' bits. Unlike sums of floats they are exact and the
-same in any order, so the database may scan as it likes, and one bit that differs shows.
+The sums are of integers computed from the values' bits. Unlike sums of floats they are exact and
+the same in any order, so the database may scan in any order, and one different bit is detected.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ from lake.table import Column, Table, Type
 from load.ddl import literal, qualified, quoted, where_sql
 from load.words import worded
 
-# From this version of PostgreSQL on, bytes can be cast to a number.
+# The first version of PostgreSQL that can cast bytes to a number.
 _CASTS_BYTES = 180_000
-# PostgreSQL counts days and microseconds from here.
+# PostgreSQL counts days and microseconds from this date.
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _EPOCH_US = int(_EPOCH.timestamp()) * 1_000_000
 _EPOCH_DAY = (_EPOCH.date() - date(1970, 1, 1)).days
@@ -26,13 +26,13 @@ _HASH_DIGITS = 8
 _COMMON_TEXTS = 3
 
 
-class Figure(NamedTuple):
+class Aggregate(NamedTuple):
     """One figure of a partition.
 
     Attributes:
         name: for messages.
         sql: the aggregate that the database computes.
-        value: what it must be.
+        value: the expected value.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Figure(NamedTuple):
     value: Any
 
 
-def figures(table: Table, frame: pl.DataFrame, server: int) -> list[Figure]:
+def figures(table: Table, frame: pl.DataFrame, server: int) -> list[Aggregate]:
     """Return the figures of a partition from its rows, in any order.
 
     The aggregates of one partition compute the figures of any other of the table as well.
@@ -50,37 +50,37 @@ def figures(table: Table, frame: pl.DataFrame, server: int) -> list[Figure]:
         frame: all rows of the partition.
         server: version of PostgreSQL, as `server_version_num` has it.
     """
-    found = [Figure("count", "count(*)", frame.height)]
+    found = [Aggregate("count", "count(*)", frame.height)]
     for column in table.columns:
         name, series = quoted(column.name), frame[column.name]
         if column.type is Type.TIME and column.name in table.key:
-            found.append(Figure(f"min of {column.name}", f"min({name})", series.min()))
-            found.append(Figure(f"max of {column.name}", f"max({name})", series.max()))
+            found.append(Aggregate(f"min of {column.name}", f"min({name})", series.min()))
+            found.append(Aggregate(f"max of {column.name}", f"max({name})", series.max()))
         if column.nullable:
             filled = series.len() - series.null_count()
-            found.append(Figure(f"count of {column.name}", f"count({name})", filled))
+            found.append(Aggregate(f"count of {column.name}", f"count({name})", filled))
         if column.name != table.partition:
             # As text, for the driver has no type for such a number.
             sql = f"sum({_number_sql(column, series, server)})::text"
-            found.append(Figure(f"sum of {column.name}", sql, _sum(column, series.drop_nulls())))
+            found.append(Aggregate(f"sum of {column.name}", sql, _sum(column, series.drop_nulls())))
     return found
 
 
-def figures_sql(table: Table, schema: str, wanted: Sequence[Figure]) -> str:
+def figures_sql(table: Table, schema: str, wanted: Sequence[Aggregate]) -> str:
     """Return the query of the figures of a partition: `$1`, or all of a table in one piece."""
     listed = ", ".join(figure.sql for figure in wanted)
     return f"SELECT {listed} FROM {qualified(table, schema)}{where_sql(table)}"
 
 
-def all_figures_sql(table: Table, schema: str, wanted: Sequence[Figure]) -> str:
+def all_figures_sql(table: Table, schema: str, wanted: Sequence[Aggregate]) -> str:
     """Return the query of the figures of all partitions, a row each, the partition's name first."""
     listed = ", ".join(figure.sql for figure in wanted)
     name = quoted(table.partition or "")
     return f"SELECT {name}, {listed} FROM {qualified(table, schema)} GROUP BY {name}"
 
 
-def mismatches(wanted: Sequence[Figure], got: Sequence[Any]) -> list[str]:
-    """Return the figures that differ, one phrase each; none where all was stored as sent."""
+def mismatches(wanted: Sequence[Aggregate], got: Sequence[Any]) -> list[str]:
+    """Return the figures that differ, one phrase each; empty if all values agree."""
     return [
         f"{figure.name} is {worded(value)} in the database and {worded(figure.value)} in the lake"
         for figure, value in zip(wanted, got, strict=True)
@@ -89,12 +89,12 @@ def mismatches(wanted: Sequence[Figure], got: Sequence[Any]) -> list[str]:
 
 
 def bits(series: pl.Series) -> pl.Series:
-    """Return floats as the whole numbers that their 8 bytes are, so that -0.0 differs from 0.0."""
+    """Return floats as the integers of their 8 bytes, so that -0.0 differs from 0.0."""
     return pl.Series(series.name, series.rechunk().to_arrow().view(pa.int64()), pl.Int64)
 
 
 def _number_sql(column: Column, series: pl.Series, server: int) -> str:
-    """Return the whole number that stands for a value in a sum; how fast depends on the series."""
+    """Return SQL for the integer of a value in a sum; its speed depends on the series."""
     name = quoted(column.name)
     match column.type:
         case Type.FLOAT:
@@ -110,12 +110,12 @@ def _number_sql(column: Column, series: pl.Series, server: int) -> str:
         case Type.TEXT:
             return _text_sql(name, series)
         case Type.TEXTS:
-            raise ValueError(f"no figure is known of lists, as in {column.name}")
+            raise ValueError(f"lists have no figure, as in {column.name}")
 
 
 def _text_sql(name: str, series: pl.Series) -> str:
-    """Return the first bits of a text's sha256 as a number; of the texts that are most common here
-    it is known beforehand, which takes a tenth of the time.
+    """Return SQL for the first bits of a text's sha256 as a number; for the most common texts the
+    number is a constant, which takes a tenth of the time.
     """
     digest = f"encode(sha256(convert_to({name}, 'UTF8')), 'hex')"
     number = f"('x' || left({digest}, {_HASH_DIGITS}))::bit({4 * _HASH_DIGITS})::bigint"
@@ -125,16 +125,14 @@ def _text_sql(name: str, series: pl.Series) -> str:
 
 
 def _bytes_sql(bytes_: str, server: int) -> str:
-    """Return 8 bytes as a number; where they cannot be cast, three times as slow."""
+    """Return SQL for 8 bytes as a number; without the cast it is three times as slow."""
     if server >= _CASTS_BYTES:
         return f"{bytes_}::bigint"
     return f"('x' || encode({bytes_}, 'hex'))::bit(64)::bigint"
 
 
 def _sum(column: Column, values: pl.Series) -> str | None:
-    """Return the sum of the numbers of `_number_sql`; None where there is no value, as SQL has
-    it.
-    """
+    """Return the sum of the numbers of `_number_sql`; None without values, as in SQL."""
     if values.is_empty():
         return None
     match column.type:

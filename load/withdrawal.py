@@ -1,6 +1,6 @@
-"""Refuses a load that would take rows out of a database for want of a lake's part, or for another
-lake. What leaves a lake's curated tables by a build is no such thing: raw candles and records of
-instruments are never removed from a lake.
+"""The deletion guard: refuses a load that would delete rows because a table of the lake is missing,
+or because the lake is another one. It permits rows that a build removed from curated tables: a lake
+never loses raw candles or records of instruments.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,13 +16,13 @@ _NAMED = 3
 _SOURCES = {feed.table.name: feed.source.name for feed in FEEDS}
 
 
-class Holdings(NamedTuple):
-    """What a lake has.
+class LakeContent(NamedTuple):
+    """The content of a lake.
 
     Attributes:
-        tables: that are there, by name.
-        instruments: that it has a record of.
-        fetched: instruments that it has raw candles of; None where the table is not there.
+        tables: existing tables, by name.
+        instruments: that have a record.
+        fetched: instruments with raw candles; None if the table does not exist.
     """
 
     tables: Collection[str]
@@ -30,33 +30,33 @@ class Holdings(NamedTuple):
     fetched: Collection[str] | None
 
 
-def holdings(lake: Lake) -> Holdings:
-    """Return what a lake has.
+def holdings(lake: Lake) -> LakeContent:
+    """Return the content of a lake.
 
     Raises:
-        LakeError: it cannot be read.
+        LakeError: the lake cannot be read.
     """
     there = {
         n: snapshot for n, snapshot in lake.snapshots().items() if snapshot.version is not None
     }
     raw = there.get(RAW_CANDLES.name)
     known = lake.read(INSTRUMENTS)["instrument"].to_list()
-    return Holdings(set(there), set(known), None if raw is None else set(raw.by_partition()))
+    return LakeContent(set(there), set(known), None if raw is None else set(raw.by_partition()))
 
 
-def reason_against(withdrawn: Iterable[Key], has: Holdings) -> str | None:
-    """Say why a database should not lose some partitions; None where it should; pure.
+def reason_against(withdrawn: Iterable[Key], has: LakeContent) -> str | None:
+    """Return why a database should not lose some partitions; None if it should; pure.
 
     Args:
-        withdrawn: partitions that it has and the lake has not.
-        has: what the lake has.
+        withdrawn: partitions in the database that the lake does not have.
+        has: the content of the lake.
     """
     gone = list(withdrawn)
     lost = sorted({_SOURCES[table] for table, _ in gone} - set(has.tables))
     if lost:
         return (
             f"The lake has no table {', '.join(lost)}, which was loaded before. Check the lake's "
-            "address; `basislake build` makes curated tables again. To empty the database, drop "
+            "address; `basislake build` builds curated tables again. To empty the database, drop "
             "its tables"
         )
     foreign = sorted(
@@ -66,22 +66,22 @@ def reason_against(withdrawn: Iterable[Key], has: Holdings) -> str | None:
         more = ", ..." if len(foreign) > _NAMED else ""
         return (
             f"The database was loaded from another lake: it has {', '.join(foreign[:_NAMED])}{more}"
-            ", of which this one has no raw candle, and a lake never loses those. Check the lake's "
-            "address; load this one into another database or --schema, or drop the tables first"
+            ", for which this lake has no raw candle, and a lake never loses raw candles. Check "
+            "the lake's address, load into another database or --schema, or drop the tables first"
         )
     return None
 
 
 def check(lake: Lake, shown: str, withdrawn: Collection[Key]) -> None:
-    """Refuse to take rows out of a database that the lake has never given up.
+    """Refuse to delete rows from a database that the lake itself never deleted.
 
     Args:
         lake: to load from.
-        shown: the database, without a password.
-        withdrawn: partitions that it has and the lake has not.
+        shown: address of the database, without a password.
+        withdrawn: partitions in the database that the lake does not have.
 
     Raises:
-        LoadError: it says why; nothing was changed.
+        LoadError: the load is refused; nothing was changed.
         LakeError: the lake cannot be read.
     """
     why = reason_against(withdrawn, holdings(lake)) if withdrawn else None
@@ -92,7 +92,7 @@ def check(lake: Lake, shown: str, withdrawn: Collection[Key]) -> None:
         )
 
 
-def _is_foreign(name: str, has: Holdings) -> bool:
+def _is_foreign(name: str, has: LakeContent) -> bool:
     instrument = instrument_of(name)
     is_known = instrument in has.instruments
     return not is_known or (has.fetched is not None and instrument not in has.fetched)

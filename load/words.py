@@ -1,4 +1,4 @@
-"""Values of a database in words, also those that Python or JSON lacks."""
+"""Formats values of a database, including those that Python or JSON cannot represent."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -11,23 +11,23 @@ from lake.table import Column, Type
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 _PG_EPOCH_US = 946_684_800_000_000
 _PG_EPOCH_DAYS = 10_957
-# PostgreSQL's infinite times are its greatest and least number; in Arrow, which counts from another
-# day, they come out beyond the end of the numbers, and so at their beginning.
+# PostgreSQL's infinite times are its largest and smallest numbers; Arrow counts from another day,
+# so they overflow and wrap around.
 _INFINITE = {
     -(2**63) + _PG_EPOCH_US - 1: "infinity",
     -(2**63) + _PG_EPOCH_US: "-infinity",
     -(2**31) + _PG_EPOCH_DAYS - 1: "infinity",
     -(2**31) + _PG_EPOCH_DAYS: "-infinity",
 }
-# After so long the calendar repeats itself.
+# The calendar repeats after so many years.
 _CYCLE = timedelta(days=146_097)
 _CYCLE_YEARS = 400
 
 
 def cell(column: Column, series: pl.Series) -> Any:  # noqa: ANN401  (whatever the column holds)
-    """Return the only value of a series, one that JSON has.
+    """Return the only value of a series, as a JSON value.
 
-    A float that is no number, and a time that Python lacks, come as the text that PostgreSQL shows.
+    A float that is not a number, and a time that Python lacks, become PostgreSQL's text.
     """
     if series.is_null()[0]:
         return None

@@ -1,4 +1,4 @@
-"""Partitions into the database, and out of it: each change is one transaction, and verified."""
+"""Writes partitions to the database and deletes them: each change is one verified transaction."""
 
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,24 +27,24 @@ from load.ddl import (
 )
 from load.failures import FAILURES, ServerError, reason
 from load.ledger import Entry, Key, Ledger
-from load.plan import Fill, Job
+from load.plan import Fill, PartitionJob
 from load.postgres import Database
 from load.references import check_left
 from load.source import Partition
 from load.tables import RANGE_INDEXES, TABLES, parameters
-from load.verify import Figure, all_figures_sql, figures, figures_sql, mismatches
+from load.verify import Aggregate, all_figures_sql, figures, figures_sql, mismatches
 
-# The lock of a load goes when its session does, and an administrator may end that; two loads that
-# meet in one partition then take turns, or the ledger would record one's rows and not the other's.
+# The lock of a load ends with its session, which an administrator may end; two loads of one
+# partition then take turns. Otherwise the ledger could record one load and the table the other.
 _IN_TURN_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('basislake partition ' || $1, 0))"
 
 
 class Sent(NamedTuple):
-    """What was sent of a partition.
+    """Result of sending a partition.
 
     Attributes:
         rows: sent.
-        appended: whether they were added to rows that stay as they were.
+        appended: whether they were added to rows that did not change.
     """
 
     rows: int
@@ -55,26 +55,26 @@ class Writer:
     """Changes the partitions of one schema over one connection."""
 
     def __init__(self, database: Database, schema: str) -> None:
-        """Use a connection, alone, for the tables of a schema."""
+        """Use a connection, exclusively, for the tables of a schema."""
         self._database = database
         self._schema = schema
         self._ledger = Ledger(database, schema)
 
-    def send(self, job: Job) -> Sent:
-        """Make the database hold exactly the partition's rows. Rows that it holds already, byte for
-        byte, are not touched; only the new ones are sent where it holds all before them.
+    def send(self, job: PartitionJob) -> Sent:
+        """Make the database's rows equal to the partition's. Rows that are stored already, byte for
+        byte, are not touched; if all earlier rows are stored, only the new ones are sent.
 
         Raises:
-            LoadError: it does not; what it held of the partition before is unchanged. Where the
-                server went away in the commit, it holds that or all that was sent.
+            LoadError: it failed; the stored rows of the partition are unchanged. If the connection
+                was lost during the commit, it has the old rows or all new ones.
         """
         with self._transaction(job.partition.key, "loaded into"):
             rows = job.partition.read()
             frame = job.partition.frame(rows)
             return self._append(job, rows, frame) or self._replace(job, frame)
 
-    def _append(self, job: Job, rows: pl.DataFrame, frame: pl.DataFrame) -> Sent | None:
-        """Send the rows that are new at the end; None where the others are not as they were
+    def _append(self, job: PartitionJob, rows: pl.DataFrame, frame: pl.DataFrame) -> Sent | None:
+        """Send the new rows at the end; None if the other rows changed since they were
         loaded, and nothing was done.
         """
         if job.held is None or not job.partition.begins_with(rows, job.held):
@@ -82,21 +82,21 @@ class Writer:
         new = frame.slice(job.held.rows)
         try:
             self._ingest(job.partition.feed.table, new)
-            self._prove(job, frame)
+            self._verify(job, frame)
         except LoadError as exc:
             if isinstance(exc, ServerError) and not exc.is_about_rows:
                 raise
-            self._begin(job.partition.key)  # somebody changed rows, or added some, by hand
+            self._begin(job.partition.key)  # a user changed rows, or added some
             return None
         return Sent(new.height, appended=True)
 
-    def _replace(self, job: Job, frame: pl.DataFrame) -> Sent:
+    def _replace(self, job: PartitionJob, frame: pl.DataFrame) -> Sent:
         table = job.partition.feed.table
         if self._holds(job.partition.key):
             self._merge(job.partition.key, frame)
         else:
             self._ingest(table, frame)
-        self._prove(job, frame)
+        self._verify(job, frame)
         return Sent(frame.height)
 
     def _holds(self, key: Key) -> bool:
@@ -106,51 +106,54 @@ class Writer:
         return bool(self._database.query(sql, parameters(TABLES[key[0]], key[1]))[0][0])
 
     def _merge(self, key: Key, frame: pl.DataFrame) -> None:
-        """Delete the rows that left, update those that changed, and add those that are new."""
+        """Delete rows that were deleted in the lake, update changed ones, and add new ones."""
         table, schema = TABLES[key[0]], self._schema
         chosen = parameters(table, key[1])
         self._database.execute(stage_sql(table, schema))
         self._database.ingest("pg_temp", STAGED, [table.to_arrow(frame)], table.arrow_schema)
         self._database.execute(f"ANALYZE pg_temp.{STAGED}")
-        # A row that is locked cannot be referred to between the check and its deletion.
+        # A locked row cannot be referred to between the check and its deletion.
         if self._database.query(lock_left_sql(table, schema), chosen)[0][0]:
             check_left(self._database, schema, key)
             self._database.execute(delete_left_sql(table, schema), chosen)
         self._database.execute(update_changed_sql(table, schema), chosen)
         self._database.execute(insert_new_sql(table, schema), chosen)
 
-    def fill(self, fill: Fill, told: Callable[[Job], None]) -> None:
-        """Make a table, send its partitions, then build its keys and indexes, and verify it: one
-        transaction, so nobody sees a part of it.
+    def fill(self, fill: Fill, report: Callable[[PartitionJob], None]) -> None:
+        """Create a table, send its partitions, then build its keys and indexes, and verify it: one
+        transaction, so no session sees a part of it.
 
         Args:
-            fill: the table, which is not there, and its partitions.
-            told: called after each partition that was sent.
+            fill: the missing table, and its partitions.
+            report: called after each sent partition.
 
         Raises:
-            LoadError: it failed; the table is not there, as before.
+            LoadError: it failed; the table does not exist, as before.
         """
         table, schema = fill.table, self._schema
         with self._transaction((table.name, ""), "loaded into"):
             for sql in (create_table_sql(table, schema, keyed=False), *comments_sql(table, schema)):
                 self._database.execute(sql)
-            expected: dict[str, list[Figure]] = {}
-            with closing(self._pieces(fill, expected, told)) as pieces:
+            expected: dict[str, list[Aggregate]] = {}
+            with closing(self._pieces(fill, expected, report)) as pieces:
                 self._database.ingest(schema, table.name, pieces, table.arrow_schema)
             self._database.execute(add_key_sql(table, schema))
             for sql in index_sqls(table, schema):
                 self._database.execute(sql)
             self._database.execute(f"ANALYZE {qualified(table, schema)}")
-            self._prove_all(fill, expected)
+            self._verify_all(fill, expected)
 
     def _pieces(
-        self, fill: Fill, expected: dict[str, list[Figure]], told: Callable[[Job], None]
+        self,
+        fill: Fill,
+        expected: dict[str, list[Aggregate]],
+        report: Callable[[PartitionJob], None],
     ) -> Generator[pa.Table]:
-        """Read a table's partitions, one instrument's while those of the one before are sent."""
+        """Read a table's partitions of one instrument while those of the previous one are sent."""
         table, version = fill.table, self._database.version
         groups = [list(own) for _, own in groupby(fill.jobs, lambda job: job.partition.instrument)]
 
-        def read(jobs: list[Job]) -> tuple[pa.Table, list[Figure]]:
+        def read(jobs: list[PartitionJob]) -> tuple[pa.Table, list[Aggregate]]:
             frames = []
             for job in jobs:
                 with _named(job.partition):
@@ -166,34 +169,34 @@ class Writer:
                     coming = ahead.submit(read, following)
                 yield rows
                 for job in jobs:
-                    told(job)
+                    report(job)
 
     def remove(self, key: Key) -> None:
-        """Delete a partition that the lake no longer holds, and its entry in the ledger.
+        """Delete a partition that the lake no longer has, and its entry in the ledger.
 
         Raises:
             LoadError: it cannot be deleted; it is unchanged.
         """
         with self._transaction(key, "removed from"):
             self._merge(key, TABLES[key[0]].empty())
-            self._ledger.strike(key)
+            self._ledger.delete(key)
 
     def _ingest(self, table: Table, frame: pl.DataFrame) -> None:
         rows = table.to_arrow(frame)
         self._database.ingest(self._schema, table.name, [rows], table.arrow_schema)
 
-    def _prove(self, job: Job, frame: pl.DataFrame) -> None:
-        """Compare the whole partition with its rows, and enter it into the ledger."""
+    def _verify(self, job: PartitionJob, frame: pl.DataFrame) -> None:
+        """Verify the whole partition, and write its entry into the ledger."""
         table = job.partition.feed.table
-        # What triggers and foreign keys do at the commit they do now, before the comparison.
+        # Run deferred triggers and foreign keys now, before the comparison, not at the commit.
         self._database.execute("SET CONSTRAINTS ALL IMMEDIATE")
         expected = figures(table, frame, self._database.version)
         sql = figures_sql(table, self._schema, expected)
         _check(expected, self._database.query(sql, parameters(table, job.partition.name))[0])
         self._enter(job)
 
-    def _prove_all(self, fill: Fill, expected: dict[str, list[Figure]]) -> None:
-        """The same of all instruments of a table, in one pass over it."""
+    def _verify_all(self, fill: Fill, expected: dict[str, list[Aggregate]]) -> None:
+        """Verify all instruments of a table, in one pass over it."""
         sql = all_figures_sql(fill.table, self._schema, next(iter(expected.values())))
         got = {row[0]: row[1:] for row in self._database.query(sql)}
         for job in fill.jobs:
@@ -203,10 +206,10 @@ class Writer:
                 with _named(job.partition):
                     _check(wanted, got.pop(name, (None,) * len(wanted)))
         if got:
-            raise LoadError(f"It holds rows that were not sent: {', '.join(sorted(got))}")
+            raise LoadError(f"It has rows that were not sent: {', '.join(sorted(got))}")
         self._enter(*fill.jobs)
 
-    def _enter(self, *jobs: Job) -> None:
+    def _enter(self, *jobs: PartitionJob) -> None:
         self._ledger.write(
             (
                 job.partition.key,
@@ -217,13 +220,13 @@ class Writer:
         )
 
     def _begin(self, key: Key) -> None:
-        """Begin a transaction that has a partition to itself."""
+        """Begin a transaction with exclusive access to a partition."""
         self._database.begin()
         self._database.execute(_IN_TURN_SQL, (".".join((self._schema, *key)),))
 
     @contextmanager
     def _transaction(self, key: Key, done: str) -> Iterator[None]:
-        """Commit what the block did, or undo it, whatever ends it."""
+        """Commit the block's changes, or undo them, whatever ends the block."""
         try:
             self._begin(key)
             yield
@@ -232,34 +235,34 @@ class Writer:
             self._database.undo()
             if not isinstance(exc, FAILURES):
                 raise
-            raise LoadError(self._told(key, done, reason(exc))) from exc
+            raise LoadError(self._message(key, done, reason(exc))) from exc
 
-    def _told(self, key: Key, done: str, why: str) -> str:
+    def _message(self, key: Key, done: str, why: str) -> str:
         table, partition = key
         what = f"The partition {partition} of {table}" if partition else f"The table {table}"
         where = f"{done} {self._database.shown}"
         if self._database.is_in_doubt:
             return (
-                f"{what} may have been {where}, or not. {why}. The server went away as it was to "
-                "commit, so it did all of it, with the entry in lake_loads, or nothing of it. Load "
-                "again: that finds out, and goes on from there."
+                f"{what} may have been {where}. {why}. The server went away during the "
+                "commit: it stored all of it, with the entry in lake_loads, or nothing. Load "
+                "again; the next load finds out and continues."
             )
-        kept = "What the database held of it is unchanged" if partition else "It is not there"
+        kept = "Its rows in the database are unchanged" if partition else "It does not exist"
         return (
-            f"{what} was not {where}. {why}. {kept}, and what was loaded before it is kept. "
-            "Load again to go on from there."
+            f"{what} was not {where}. {why}. {kept}, and everything loaded before it is kept. "
+            "Load again to continue."
         )
 
 
 def index_sqls(table: Table, schema: str) -> list[str]:
-    """Return the statements that make the indexes of a table beside its key."""
+    """Return the statements that create a table's indexes in addition to its key."""
     columns = RANGE_INDEXES.get(table.name)
     return [range_index_sql(table, schema, columns)] if columns else []
 
 
-def _check(expected: list[Figure], got: tuple[object, ...]) -> None:
+def _check(expected: list[Aggregate], got: tuple[object, ...]) -> None:
     if wrong := mismatches(expected, got):
-        raise LoadError(f"It does not hold what was sent: {'; '.join(wrong)}")
+        raise LoadError(f"It does not match what was sent: {'; '.join(wrong)}")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from lake import Lake, batches
-from lake.batches import claim
+from lake.batches import commit_batch
 from lake.carry_tables import (
     CARRY,
     RAW_DELIVERIES,
@@ -88,7 +88,7 @@ def receive(where: Lake, rows: Mapping[Table, Sequence[Row]]) -> int:
     """Commit raw rows as the next batch, and that they were asked for; return its number. Without
     rows, candles were asked for.
     """
-    number = claim(where, where.snapshot(RAW_CANDLES), (), LINEAGE)
+    number = commit_batch(where, where.snapshot(RAW_CANDLES), (), LINEAGE)
     for table, own in rows.items():
         frame = pl.DataFrame(own, schema=schema_of(table), orient="row")
         file = where.write(table, frame.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))

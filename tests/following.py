@@ -14,7 +14,7 @@ from basislake.follow import Follower
 from ingest.exchange import Exchange
 from ingest.limiter import Limiter
 from ingest.refusals import Refusals
-from ingest.schedule import Rhythm
+from ingest.schedule import Schedule
 from ingest.selection import Selection
 from lake import Lake
 from tests.market import NOW
@@ -58,7 +58,7 @@ class Swift(ExchangeSettings):
 def follower(
     server: SimulatedExchange,
     where: Lake,
-    rhythm: Rhythm,
+    schedule: Schedule,
     said: list[str],
     *,
     build: Callable[[], None] = lambda: None,
@@ -74,7 +74,7 @@ def follower(
         where,
         Swift(server.www_url, history_url or server.history_url),
         Selection(),
-        rhythm,
+        schedule,
         work=Work(build, upkeep),
         say=said.append,
         clock=lambda: clock() / 1000,

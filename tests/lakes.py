@@ -15,7 +15,7 @@ from basislake.exchange.server import SimulatedExchange
 from ingest import asked
 from ingest.selection import Selection
 from lake import Lake, batches
-from lake.batches import claim
+from lake.batches import commit_batch
 from lake.state import BUILD
 from lake.table import BATCH, Table
 from lake.tables import (
@@ -90,7 +90,7 @@ def append(where: Lake, parts: Mapping[str, Sequence[pl.DataFrame]]) -> int:
         for name, frames in parts.items()
         for frame in frames
     ]
-    return claim(where, base, files, LINEAGE)
+    return commit_batch(where, base, files, LINEAGE)
 
 
 def ask(where: Lake, number: int, *tiles: tuple[str, datetime, datetime, str], **of: Any) -> None:  # noqa: ANN401
@@ -122,7 +122,7 @@ def ask(where: Lake, number: int, *tiles: tuple[str, datetime, datetime, str], *
 def record(where: Lake, rows: Sequence[Row]) -> int:
     """Store records of instruments as the next batch, and `instruments`; return its number."""
     frame = pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")
-    number = claim(where, where.snapshot(RAW_CANDLES), (), LINEAGE)
+    number = commit_batch(where, where.snapshot(RAW_CANDLES), (), LINEAGE)
     told = frame.with_columns(program=pl.lit("test"), at=pl.lit(NOW))
     number, _ = batches.append(where, RECORDS, told, number, LINEAGE)
     where.replace(where.snapshot(INSTRUMENTS), frame, LINEAGE, {BATCH: number})

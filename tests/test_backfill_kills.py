@@ -62,7 +62,7 @@ def test_a_killed_backfill_is_finished_by_the_next_one(
     if how != signal.SIGKILL:
         assert done.code == 128 + how
         assert "Interrupted. What was committed is safe" in done.err
-        assert f"saved: {stored:,} new candles, all that came;" in done.err
+        assert f"saved: {stored:,} new candles, everything that arrived;" in done.err
         assert "Traceback" not in done.err
     done = basislake(server, "backfill", "--no-doctor", "--lake", tmp_path, "--json")
     assert done.code == 0, done.err

@@ -93,7 +93,7 @@ def test_a_run_whose_database_is_away_builds_and_reports_all_the_same(tmp_path: 
         (("--postgres", "{}&sslmode=always"), 'invalid sslmode value: "always"'),
         (("--postgres", "postgresql:///x?service=nosuch"), 'service "nosuch" not found'),
         (("--postgres", "{}", "--schema", "s" * 64), "No schema can be called"),
-        (("--postgres", "{}", "--schema", "others"), "tables of another shape"),
+        (("--postgres", "{}", "--schema", "others"), "tables with other columns or keys"),
     ],
 )
 def test_a_database_that_cannot_be_loaded_into_is_refused_before_anything_is_asked(

@@ -15,7 +15,7 @@ from basislake import PROGRAM
 from basislake.curate import curate
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
-from ingest.schedule import Rhythm
+from ingest.schedule import Schedule
 from lake import Lake, duck
 from lake.copying import copy
 from lake.errors import DamagedError, GoneError, LakeError, UsageError
@@ -58,7 +58,7 @@ def test_a_read_names_the_table_and_the_file_that_is_damaged(
         read(where.snapshot(RAW_CANDLES))
     told = str(caught.value)
     assert told.startswith(f"raw_candles cannot be read at {where.uri}/raw_candles")
-    assert f"instrument={PERPETUAL}/{path.name} is damaged or not there" in told
+    assert f"instrument={PERPETUAL}/{path.name} is damaged or missing" in told
     assert "`basislake restore`" in told
     assert "\n" not in told
 
@@ -93,7 +93,7 @@ def test_a_full_build_makes_damaged_curated_tables_anew(staged: Staged, where: L
     for table in CURATED:
         for file in where.snapshot(table).files:
             truncated(Path(where.uri) / table.name / file.path)
-    with pytest.raises(DamagedError, match="`basislake build --full` makes it anew"):
+    with pytest.raises(DamagedError, match="`basislake build --full` builds it again"):
         where.read(QUALITY)
     assert basislake(None, "build", "--full", "--lake", where.uri).code == 0
     assert is_same(content(where), staged.last.content)
@@ -139,12 +139,12 @@ def test_a_follower_waits_for_a_lake_with_a_damaged_file(
 ) -> None:
     where, server, clock = followed
     said: list[str] = []
-    rhythm = Rhythm(MINUTE, timedelta(hours=1), MINUTE, None)
+    schedule = Schedule(MINUTE, timedelta(hours=1), MINUTE, None)
 
     def build() -> None:
         curate(where, threads=2)
 
-    one = follower(server, where, rhythm, said, build=build)
+    one = follower(server, where, schedule, said, build=build)
     clock.advance(one.round())
     path = file_of(where, table, PERPETUAL if table.partition else None)
     sound = path.read_bytes()
@@ -266,9 +266,9 @@ def test_a_version_that_is_not_there_is_told_from_a_store_that_is_away(
     near = lake.open(object_store.uri("no-version"), proxy.store.options)
     near.replace(near.snapshot(INSTRUMENTS), where.read(INSTRUMENTS), {})
     for at in (where, near):
-        with pytest.raises(GoneError, match=r"instruments has no version 99 .* or not yet"):
+        with pytest.raises(GoneError, match=r"instruments .* has no version 99: it was deleted"):
             at.snapshot(INSTRUMENTS, 99)
-    with pytest.raises(GoneError, match=r"raw_candles has no version 3 .* or not yet"):
+    with pytest.raises(GoneError, match=r"raw_candles .* has no version 3: it was deleted"):
         near.snapshot(RAW_CANDLES, 3)
     proxy.set(is_away=True)
     with pytest.raises(LakeError) as caught:

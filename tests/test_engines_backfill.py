@@ -73,7 +73,7 @@ def end_of(process: subprocess.Popen[str]) -> Ran:
 def saved_rows(told: str, at: Path) -> int:
     """How many candles the lake holds, as the command said."""
     stored = lake.open(str(at)).snapshot(RAW_CANDLES).rows
-    assert f"saved: {stored:,} new candles, all that came;" in told
+    assert f"saved: {stored:,} new candles, everything that arrived;" in told
     return stored
 
 

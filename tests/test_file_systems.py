@@ -28,11 +28,11 @@ LOCKER = """
 import sys
 from pathlib import Path
 from ingest.datasets.candles import candles_of
-from ingest.claims import Claims
+from ingest.claims import SubjectLocks
 from lake.errors import LakeError
 
 try:
-    Claims(Path(sys.argv[1])).take(candles_of("BTC-PERPETUAL"))
+    SubjectLocks(Path(sys.argv[1])).take(candles_of("BTC-PERPETUAL"))
 except LakeError as exc:
     print(exc)
 """
@@ -59,12 +59,12 @@ def test_where_there_are_no_hard_links_no_lake_is_made_and_a_copy_may_be(
     with running([*no_links, *arguments(server, "backfill", "--lake", where, *ONE)]) as process:
         done = ended(process)
     assert done.code == 2, done.err
-    assert f"No lake can be written at {where}: its file system has no hard links" in done.err
+    assert f"A lake cannot be written at {where}: its file system has no hard links" in done.err
     assert "Nothing was stored. Choose a folder on another file system" in done.err
     assert "Traceback" not in done.err
     assert [path for path in where.iterdir() if path.name != ".machine"] == []
     with running([*refusing(LINKS, errno.EPERM, WRITER), str(tmp_path / "empty")]) as process:
-        assert ended(process).out.startswith(f"No lake can be written at {tmp_path / 'empty'}")
+        assert ended(process).out.startswith(f"A lake cannot be written at {tmp_path / 'empty'}")
     assert list((tmp_path / "empty").iterdir()) == []
 
     known = lake_of(tmp_path / "known", instruments=[instrument("BTC-PERPETUAL")])
@@ -87,7 +87,7 @@ def test_where_there_are_no_locks_the_setting_that_helps_is_named(
     (lock,) = (where / ".machine").glob("pace-*.lock")
     assert done.code == 1, done.err
     assert (
-        f" ERROR The rate of calls cannot be kept {told.format(lock.with_suffix(''), NO_LOCK)}"
+        f" ERROR The rate limit cannot be shared {told.format(lock.with_suffix(''), NO_LOCK)}"
         in done.err
     )
     assert len(done.err.splitlines()) == 2
@@ -112,7 +112,7 @@ def test_what_a_machine_keeps_of_a_lake_is_where_the_setting_says(
     assert lake.open(str(where)).snapshot(INSTRUMENTS).rows
     refused = basislake(server, "backfill", "--lake", where, env={**env, SETTING: "machine"})
     assert refused.code == 2
-    assert f"{SETTING} is not the path of a folder from / on: 'machine'" in refused.err
+    assert f"{SETTING} is not the absolute path of a folder: 'machine'" in refused.err
 
 
 def test_every_path_to_a_lake_has_one_folder_of_the_machine(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_every_path_to_a_lake_has_one_folder_of_the_machine(tmp_path: Path) -> N
     assert {place.parent for place in places} == {Path("/machine")}
     assert folder("s3://bucket/lake", given).parent == Path("/machine")
     assert folder(str(tmp_path), {}) == tmp_path / ".machine"
-    with pytest.raises(UsageError, match="from / on"):
+    with pytest.raises(UsageError, match="absolute path"):
         folder(str(tmp_path), {SETTING: "a"})
 
 
@@ -149,7 +149,7 @@ def test_a_working_folder_that_is_gone_matters_to_a_relative_path_only(
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     assert lake_flag(lake.open(known.uri)) == f" --lake {known.uri}"
-    with pytest.raises(UsageError, match="'lake' is a path from the working folder on, which does"):
+    with pytest.raises(UsageError, match="'lake' is relative to the working folder, which"):
         lake.open("lake")
 
 

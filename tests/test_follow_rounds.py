@@ -17,10 +17,10 @@ from basislake.exchange.contracts import listed_contract, milliseconds
 from basislake.exchange.faults import Changed, rpc_error, server_error
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import make_universe, weekly_universe
-from ingest.claims import Claims
+from ingest.claims import SubjectLocks
 from ingest.datasets.candles import candles_of
 from ingest.runs import runs
-from ingest.schedule import Rhythm
+from ingest.schedule import Schedule
 from ingest.scope import set_scope
 from lake import Lake
 from lake.carry_tables import RAW_DELIVERIES, RAW_SETTLEMENTS
@@ -35,7 +35,7 @@ from tests.processes import wait_until
 
 UNIVERSE = weekly_universe(3, NOW - timedelta(days=3), NOW, currencies=("BTC",))
 OPEN = [name for name, c in UNIVERSE.contracts.items() if not c.is_expired(UNIVERSE.now_ms)]
-FETCHING = Rhythm(build_every=None)
+FETCHING = Schedule(build_every=None)
 A_MINUTE_LATER = 35
 PERPETUAL = "BTC-PERPETUAL"
 
@@ -83,7 +83,7 @@ def test_each_minute_is_a_commit_a_call_and_a_file_for_each_open_instrument(
 def test_a_longer_rhythm_makes_fewer_commits_and_calls_for_the_same_rows(
     server: SimulatedExchange, where: Lake, clock: Clock
 ) -> None:
-    one = follower(server, where, Rhythm(timedelta(minutes=15), build_every=None), [])
+    one = follower(server, where, Schedule(timedelta(minutes=15), build_every=None), [])
     clock.advance(one.round())
     before = where.snapshot(RAW_CANDLES).version or 0
     server.forget_calls()
@@ -186,7 +186,8 @@ def test_a_future_is_settled_and_delivered_at_whatever_hour_it_expires(
 def _delivered(where: Lake) -> datetime:
     """The second in which the future was delivered."""
     rows = where.read(RAW_SETTLEMENTS).filter(instrument=ODD, type="delivery")
-    return rows["settled_at"].item().replace(microsecond=0)
+    settled_at: datetime = rows["settled_at"].item()
+    return settled_at.replace(microsecond=0)
 
 
 def test_what_another_run_works_on_is_left_to_it_and_taken_up_afterwards(
@@ -194,7 +195,7 @@ def test_what_another_run_works_on_is_left_to_it_and_taken_up_afterwards(
 ) -> None:
     said: list[str] = []
     one = follower(server, where, FETCHING, said)
-    other = Claims(where.machine_folder / "claims")
+    other = SubjectLocks(where.machine_folder / "claims")
     assert other.take(candles_of(PERPETUAL))
     clock.advance(one.round())
     assert "1 left to another run" in said[-1]
@@ -294,7 +295,7 @@ def test_a_build_or_load_that_fails_is_told_once_and_fetching_goes_on(
         if len(tries) < 4:
             raise LoadError("The database is away.")
 
-    one = follower(server, where, Rhythm(build_every=timedelta(minutes=2)), said, build=build)
+    one = follower(server, where, Schedule(build_every=timedelta(minutes=2)), said, build=build)
     for _ in range(10):
         clock.advance(one.round())
     assert len(tries) == 5

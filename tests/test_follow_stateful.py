@@ -17,7 +17,7 @@ from basislake.curate import curate
 from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.faults import AnyFault, Reset, closed_door, server_error
 from ingest.runs import runs
-from ingest.schedule import Rhythm
+from ingest.schedule import Schedule
 from lake.batches import newest_batch
 from lake.compaction import GROWING, planned
 from lake.maintenance import maintain
@@ -65,9 +65,9 @@ class Followings(History):
     @rule()
     def restart(self) -> None:
         """As after a kill: another process knows only what the lake holds."""
-        rhythm = Rhythm(self.every, 2 * self.every, 3 * self.every, 4 * self.every)
+        schedule = Schedule(self.every, 2 * self.every, 3 * self.every, 4 * self.every)
         self.follower = follower(
-            self.server, self.where, rhythm, self.said, build=self.build, upkeep=self.upkeep
+            self.server, self.where, schedule, self.said, build=self.build, upkeep=self.upkeep
         )
         self.clock.advance(self.follower.round())
 

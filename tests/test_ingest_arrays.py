@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.arrays import CELLS, Columns, at_once, one_by_one
-from ingest.replies import Reply, read_answer
+from ingest.replies import HttpReply, read_answer
 from lake.errors import ExchangeError
 
 ROWS = 400
@@ -32,7 +32,7 @@ in_its_place = st.sampled_from(
 def carefully(body: bytes) -> Columns | None:
     """What is read cell by cell; None where that refuses."""
     try:
-        return one_by_one(read_answer(Reply(200, body, {})).result)
+        return one_by_one(read_answer(HttpReply(200, body, {})).result)
     except ExchangeError:
         return None
 

@@ -14,7 +14,7 @@ from basislake.exchange.server import SimulatedExchange
 from basislake.exchange_settings import ExchangeSettings
 from ingest.callers import Asked, ask, threads_here
 from ingest.datasets.candles import candles_of
-from ingest.exchange import Exchange, Tally
+from ingest.exchange import CallCounts, Exchange
 from ingest.limiter import Limiter
 from lake.errors import (
     ClosedDoorError,
@@ -61,16 +61,16 @@ def test_an_answer_travels(exchange: Exchange) -> None:
     assert asked.page is not None
     assert asked.page.frame["ts"].equals(MINUTES[:600].alias("ts"))
     assert asked.page.present == [WINDOW]
-    assert (asked.error, asked.tally) == (None, Tally(calls=1))
+    assert (asked.error, asked.tally) == (None, CallCounts(calls=1))
 
 
 @pytest.mark.parametrize(
     ("fault", "kind", "tally"),
     [
-        (Reset(), TransientError, Tally(calls=3, retries=2)),
-        (forms.server_error(), TransientError, Tally(calls=3, retries=2)),
-        (forms.rpc_error(-32602, "Invalid params"), RejectedError, Tally(calls=1)),
-        (forms.closed_door(), ClosedDoorError, Tally(calls=1)),
+        (Reset(), TransientError, CallCounts(calls=3, retries=2)),
+        (forms.server_error(), TransientError, CallCounts(calls=3, retries=2)),
+        (forms.rpc_error(-32602, "Invalid params"), RejectedError, CallCounts(calls=1)),
+        (forms.closed_door(), ClosedDoorError, CallCounts(calls=1)),
     ],
     ids=["reset", "server error", "refused", "closed door"],
 )
@@ -79,7 +79,7 @@ def test_an_error_travels_with_its_meaning_and_its_calls(
     exchange: Exchange,
     fault: AnyFault,
     kind: type[ExchangeError],
-    tally: Tally,
+    tally: CallCounts,
 ) -> None:
     server.faults.add(CHART, None, fault)
     here = ask(exchange, SUBJECT, WINDOW)
@@ -131,7 +131,7 @@ def test_a_pace_that_cannot_be_kept_is_no_matter_of_the_exchange(
 ) -> None:
     (tmp_path / "file").touch()
     settings = ExchangeSettings(server.www_url, server.history_url)
-    with pytest.raises(LakeError, match="rate of calls cannot be kept"):
+    with pytest.raises(LakeError, match="rate limit cannot be shared"):
         ask_from_worker(settings, str(tmp_path / "file"), SUBJECT, WINDOW)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.claims import Claims
+from ingest.claims import SubjectLocks
 from ingest.datasets.candles import candles_of
 from lake.errors import LakeError
 from tests.processes import PATIENCE_S
@@ -19,10 +19,10 @@ ROOT = Path(__file__).parent.parent
 CLAIMER = """
 import sys
 from pathlib import Path
-from ingest.claims import Claims
+from ingest.claims import SubjectLocks
 from ingest.datasets.candles import candles_of
 
-claims = Claims(Path(sys.argv[1]))
+claims = SubjectLocks(Path(sys.argv[1]))
 print(*(claims.take(candles_of(name)) for name in sys.argv[2:]), flush=True)
 sys.stdin.readline()
 """
@@ -60,7 +60,7 @@ def test_of_two_processes_one_gets_an_instrument_and_the_other_is_told(
     first = started("BTC-28JUN19", "BTC-PERPETUAL")
     assert told(first) == ["True", "True"]
     assert told(started("BTC-PERPETUAL", "ETH-PERPETUAL")) == ["False", "True"]
-    own = Claims(tmp_path / "claims")
+    own = SubjectLocks(tmp_path / "claims")
     assert [own.take(candles_of(name)) for name in ("BTC-28JUN19", "BTC-27SEP19")] == [False, True]
 
 
@@ -75,7 +75,7 @@ def test_processes_that_claim_at_once_never_share_an_instrument(started: Start) 
 def test_what_a_killed_process_had_claimed_is_free_at_once(tmp_path: Path, started: Start) -> None:
     first = started("BTC-PERPETUAL")
     assert told(first) == ["True"]
-    own = Claims(tmp_path / "claims")
+    own = SubjectLocks(tmp_path / "claims")
     assert not own.take(candles_of("BTC-PERPETUAL"))
     first.kill()
     first.wait(PATIENCE_S)
@@ -87,13 +87,13 @@ def test_a_process_that_ends_leaves_nothing_claimed(tmp_path: Path, started: Sta
     first = started("A", "B")
     assert told(first) == ["True", "True"]
     first.communicate("\n", timeout=PATIENCE_S)
-    own = Claims(tmp_path / "claims")
+    own = SubjectLocks(tmp_path / "claims")
     assert own.take(candles_of("A"))
     assert own.take(candles_of("B"))
 
 
 def test_of_two_runs_in_one_process_one_gets_an_instrument(tmp_path: Path) -> None:
-    one, other = Claims(tmp_path), Claims(tmp_path)
+    one, other = SubjectLocks(tmp_path), SubjectLocks(tmp_path)
     assert one.take(candles_of("A"))
     assert not other.take(candles_of("A"))
     assert other.take(candles_of("B"))
@@ -103,7 +103,7 @@ def test_of_two_runs_in_one_process_one_gets_an_instrument(tmp_path: Path) -> No
 
 
 def test_a_claim_may_be_released_by_another_thread(tmp_path: Path) -> None:
-    one, other = Claims(tmp_path), Claims(tmp_path)
+    one, other = SubjectLocks(tmp_path), SubjectLocks(tmp_path)
     thread = threading.Thread(target=one.take, args=[candles_of("A")])
     thread.start()
     thread.join()
@@ -113,7 +113,7 @@ def test_a_claim_may_be_released_by_another_thread(tmp_path: Path) -> None:
 
 
 def test_all_claims_are_released_together_and_what_was_not_claimed_stays_so(tmp_path: Path) -> None:
-    one, other = Claims(tmp_path), Claims(tmp_path)
+    one, other = SubjectLocks(tmp_path), SubjectLocks(tmp_path)
     assert one.take(candles_of("A"))
     assert one.take(candles_of("B"))
     assert other.take(candles_of("C"))
@@ -125,7 +125,7 @@ def test_all_claims_are_released_together_and_what_was_not_claimed_stays_so(tmp_
 
 
 def test_nothing_is_made_before_the_first_claim(tmp_path: Path) -> None:
-    claims = Claims(tmp_path / "a" / "claims")
+    claims = SubjectLocks(tmp_path / "a" / "claims")
     claims.release_all()
     assert list(tmp_path.iterdir()) == []
     assert claims.take(candles_of("A"))
@@ -135,4 +135,4 @@ def test_nothing_is_made_before_the_first_claim(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_a_lake_error(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(LakeError, match=r"BTC-PERPETUAL cannot be locked at .*file.*safe"):
-        Claims(tmp_path / where).take(candles_of("BTC-PERPETUAL"))
+        SubjectLocks(tmp_path / where).take(candles_of("BTC-PERPETUAL"))

@@ -22,7 +22,7 @@ from ingest.datasets.funding import FUNDING
 from ingest.datasets.funding import read as read_funding
 from ingest.datasets.funding_totals import FUNDING_TOTALS
 from ingest.datasets.settlements import SETTLEMENTS
-from ingest.exchange import Exchange, Tally
+from ingest.exchange import CallCounts, Exchange
 from ingest.replies import Answer, Page
 from lake.errors import LateError, TransientError
 from lake.spans import Span
@@ -54,8 +54,8 @@ def fixture_exchange() -> Iterator[SimulatedExchange]:
 def fixture_ask(exchange: SimulatedExchange) -> Iterator[Callable[..., Page]]:
     client = Exchange(exchange.www_url, exchange.history_url, retries=0)
 
-    def ask(dataset: Dataset, name: str, window: Span, tally: Tally | None = None) -> Page:
-        return dataset.ask(client, name, window, tally or Tally())
+    def ask(dataset: Dataset, name: str, window: Span, tally: CallCounts | None = None) -> Page:
+        return dataset.ask(client, name, window, tally or CallCounts())
 
     yield ask
     client.close()
@@ -72,7 +72,7 @@ def hours(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def test_the_hours_of_a_window_come_but_for_the_hole(ask: Callable[..., Page]) -> None:
-    tally = Tally()
+    tally = CallCounts()
     page = ask(FUNDING, NAME, MONTH, tally)
     truth = TRUTH.funding(NAME, milliseconds(MONTH.start), milliseconds(MONTH.end))
     assert page.frame.to_dicts() == hours(truth)
@@ -119,7 +119,7 @@ def test_a_row_that_may_only_be_late_is_not_taken_for_missing() -> None:
     # An hour that ended before 11:02 is not late any more, but missing.
     page = read_funding(late_hours(noon - 2 * HOUR), window)
     assert (page.asked.end, page.present[-1].end) == (noon - HOUR, noon - 2 * HOUR)
-    with pytest.raises(LateError, match="not there yet"):
+    with pytest.raises(LateError, match="not been published yet"):
         read_funding(LATE, Span(noon - HOUR, noon))
 
 
@@ -163,14 +163,14 @@ def moved(by_ms: int) -> Callable[[list[Row]], list[Row]]:
     ("change", "reason"),
     [
         (contradicted, "twice with different values"),
-        (moved(1), "not of a full hour"),
+        (moved(1), "not at a full hour"),
         (moved(-24 * HOUR_MS), "outside the window"),
         (lambda rows: rows * 3, "rows came"),
         (lambda rows: {"data": rows}, "not a list of objects"),
         (lambda rows: [*rows, 7], "not a list of objects"),
-        (lambda rows: [{**rows[0], "timestamp": "soon"}], "no time"),
-        (lambda rows: [{**rows[0], "interest_1h": "0.1"}], "no number"),
-        (lambda rows: [{**rows[0], "interest_1h": True}], "no number"),
+        (lambda rows: [{**rows[0], "timestamp": "soon"}], "not a time"),
+        (lambda rows: [{**rows[0], "interest_1h": "0.1"}], "not a number"),
+        (lambda rows: [{**rows[0], "interest_1h": True}], "not a number"),
     ],
 )
 def test_an_answer_of_another_structure_is_refused(
@@ -266,7 +266,7 @@ def settled(window: Span, name: str = FUTURE) -> list[dict[str, Any]]:
 def test_settlements_come_back_to_the_first_day_and_end_with_the_delivery(
     ask: Callable[..., Page],
 ) -> None:
-    tally = Tally()
+    tally = CallCounts()
     page = ask(SETTLEMENTS, FUTURE, DAYS, tally)
     assert page.frame.select(
         "settled_at", "type", "position", "mark_price", "index_price"
@@ -343,7 +343,7 @@ def capped(page: dict[str, Any]) -> dict[str, Any]:
 def test_pages_of_settlements_are_capped_and_joined(
     ask: Callable[..., Page], exchange: SimulatedExchange
 ) -> None:
-    good, tally = ask(SETTLEMENTS, FUTURE, DAYS), Tally()
+    good, tally = ask(SETTLEMENTS, FUTURE, DAYS), CallCounts()
     exchange.faults.add(OF_INSTRUMENT, None, Changed(capped))
     page = ask(SETTLEMENTS, FUTURE, DAYS, tally)
     assert page.frame.equals(good.frame)

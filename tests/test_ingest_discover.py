@@ -68,12 +68,12 @@ def nothing(_: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("which", "change", "lacking"),
     [
-        ("active BTC", nothing, "does not hold BTC-PERPETUAL, so it is not whole."),
-        ("active ETH", nothing, "does not hold ETH-PERPETUAL, so it is not whole."),
-        ("active ETH", without_perpetual, "does not hold ETH-PERPETUAL, so it is not whole."),
-        ("active BTC", of_another_type, "does not hold BTC-PERPETUAL, so it is not whole."),
-        ("expired BTC", nothing, "holds 0 of the {} that the lake knows."),
-        ("expired ETH", of_another_type, "holds 0 of the {} that the lake knows."),
+        ("active BTC", nothing, "does not hold BTC-PERPETUAL, so it is incomplete."),
+        ("active ETH", nothing, "does not hold ETH-PERPETUAL, so it is incomplete."),
+        ("active ETH", without_perpetual, "does not hold ETH-PERPETUAL, so it is incomplete."),
+        ("active BTC", of_another_type, "does not hold BTC-PERPETUAL, so it is incomplete."),
+        ("expired BTC", nothing, "holds 0 of the {} that the lake has."),
+        ("expired ETH", of_another_type, "holds 0 of the {} that the lake has."),
     ],
 )
 def test_a_list_that_lacks_what_it_must_hold_is_failed_and_what_was_known_of_it_is_kept(
@@ -148,7 +148,7 @@ def test_the_command_names_an_empty_list_and_ends_with_1(
     done = basislake(server, "instruments", "--lake", tmp_path, "--json")
     assert done.code == 1
     assert done.json["failed"] == [
-        "the list of active BTC futures does not hold BTC-PERPETUAL, so it is not whole."
+        "the list of active BTC futures does not hold BTC-PERPETUAL, so it is incomplete."
     ]
     assert "Failed: the list of active BTC futures does not hold BTC-PERPETUAL" in done.err
     # The others are stored, and the next discovery finds the rest.

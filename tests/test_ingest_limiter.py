@@ -283,7 +283,7 @@ def test_a_folder_that_cannot_be_written_is_a_lake_error(tmp_path: Path, where: 
     (tmp_path / "file").write_text("not a folder")
     own = limiter(Time(), 5, tmp_path / where)
     for use in (own.wait, lambda: own.refused(0.0, None), lambda: own.calls_per_second):
-        with pytest.raises(LakeError, match=r"file.*run again.*safe"):
+        with pytest.raises(LakeError, match=r"file.*Run the command again.*safe"):
             use()
 
 

@@ -19,7 +19,7 @@ from ingest.pace import (
     PAUSE_CALLS,
     SETTLED_CALLS,
     SLOWEST_CALLS_PER_SECOND,
-    Pace,
+    RateState,
     answered,
     ask_leave,
     ask_leave_to_list,
@@ -41,27 +41,29 @@ limits = st.floats(0.5, 200)
 gaps_s = st.lists(st.floats(0, 3), min_size=1, max_size=40)
 
 
-def leave_times(pace: Pace, most: float, works_s: list[float], start_s: float = NOW) -> list[float]:
+def leave_times(
+    state: RateState, most: float, works_s: list[float], start_s: float = NOW
+) -> list[float]:
     """When calls get leave that are asked for one after the other, each so long after the last."""
     now_s, times, terms = start_s, [], Terms(most)
     for work_s in works_s:
-        pace, wait_s = ask_leave(pace, now_s, terms)
+        state, wait_s = ask_leave(state, now_s, terms)
         while wait_s:
             now_s += wait_s
-            pace, wait_s = ask_leave(pace, now_s, terms)
+            state, wait_s = ask_leave(state, now_s, terms)
         times.append(now_s - start_s)
         now_s += work_s
     return times
 
 
-def refused_at(calls_per_second: float, wait_s: float | None = None) -> Pace:
-    """A pace just after the first refusal of a call with that limit."""
-    return refused(Pace(), NOW, NOW, Terms(calls_per_second), wait_s)
+def refused_at(calls_per_second: float, wait_s: float | None = None) -> RateState:
+    """A state just after the first refusal of a call with that limit."""
+    return refused(RateState(), NOW, NOW, Terms(calls_per_second), wait_s)
 
 
-def rising(target: float, low: float, calls: float = 0.0) -> Pace:
-    """A pace so many calls after a refusal."""
-    return Pace(target=target, low=low, calls=calls, refused_at=NOW)
+def rising(target: float, low: float, calls: float = 0.0) -> RateState:
+    """A state so many calls after a refusal."""
+    return RateState(target=target, low=low, calls=calls, refused_at=NOW)
 
 
 @dataclass
@@ -86,7 +88,7 @@ class Calling:
         self._now_s = NOW
         self._random = random.Random(self.seed)  # noqa: S311  (no secret)
         self._terms = terms_of(self.rate)
-        self._pace = begun(Pace(), self.remembered) if self._terms.is_auto else Pace()
+        self._pace = begun(RateState(), self.remembered) if self._terms.is_auto else RateState()
         self._limit = self.limit(lambda: self._now_s)
         self._turns: list[tuple[float, int, str, float]] = []
         self._count = 0
@@ -190,13 +192,13 @@ def test_what_the_exchange_publishes_pays_for_20_calls_a_second_and_a_list_each_
 
 
 def test_calls_are_spaced_evenly_after_a_short_burst() -> None:
-    times = leave_times(Pace(), 5, [0.0, 0.05, 0.1, 0.0, 0.0])
+    times = leave_times(RateState(), 5, [0.0, 0.05, 0.1, 0.0, 0.0])
     # 0.15 seconds of leave were saved up: the second call is early by as much.
     assert times == pytest.approx([0, 0.05, 0.25, 0.45, 0.65])
 
 
 def test_a_long_call_is_made_up_for_by_a_short_burst_only() -> None:
-    times = leave_times(Pace(), 10, [60.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    times = leave_times(RateState(), 10, [60.0, 0.0, 0.0, 0.0, 0.0, 0.0])
     assert times == pytest.approx([0, 60, 60, 60.05, 60.15, 60.25])
 
 
@@ -204,7 +206,7 @@ def test_a_long_call_is_made_up_for_by_a_short_burst_only() -> None:
 def test_in_no_stretch_of_time_are_there_more_calls_than_the_rate_and_a_burst(
     most: float, works_s: list[float]
 ) -> None:
-    times = leave_times(Pace(), most, works_s)
+    times = leave_times(RateState(), most, works_s)
     for i, first in enumerate(times):
         for count, last in enumerate(times[i:], start=1):
             assert count <= (last - first + BURST_S) * most + 1 + 1e-4
@@ -212,33 +214,35 @@ def test_in_no_stretch_of_time_are_there_more_calls_than_the_rate_and_a_burst(
 
 @given(limits, st.integers(1, 60))
 def test_who_asks_again_when_told_to_uses_the_whole_rate(most: float, calls: int) -> None:
-    assert leave_times(Pace(), most, [0.0] * calls)[-1] <= (calls - 1) / most + 1e-4
+    assert leave_times(RateState(), most, [0.0] * calls)[-1] <= (calls - 1) / most + 1e-4
 
 
 def test_no_limit_never_waits() -> None:
-    assert leave_times(Pace(), math.inf, [0.0] * 100) == [0.0] * 100
+    assert leave_times(RateState(), math.inf, [0.0] * 100) == [0.0] * 100
 
 
 @given(limits, st.floats(0, 10))
 def test_who_has_to_wait_changes_nothing(most: float, ahead_s: float) -> None:
-    pace = Pace(free_at=NOW + ahead_s, lists_free_at=NOW + ahead_s, paused_until=NOW + ahead_s / 2)
-    for after, wait_s in (ask_leave(pace, NOW, Terms(most)), ask_leave_to_list(pace, NOW)):
-        assert (after == pace) == bool(wait_s)
+    state = RateState(
+        free_at=NOW + ahead_s, lists_free_at=NOW + ahead_s, paused_until=NOW + ahead_s / 2
+    )
+    for after, wait_s in (ask_leave(state, NOW, Terms(most)), ask_leave_to_list(state, NOW)):
+        assert (after == state) == bool(wait_s)
         # The pause is looked at first: it may end with the others' wait still to come.
         assert wait_s == pytest.approx(ahead_s / 2, abs=1e-6)
 
 
 def test_lists_have_an_allowance_of_their_own() -> None:
-    pace, leaves = Pace(), 0
+    state, leaves = RateState(), 0
     while True:
-        pace, wait_s = ask_leave_to_list(pace, NOW)
+        state, wait_s = ask_leave_to_list(state, NOW)
         if wait_s:
             break
         leaves += 1
     assert leaves == 50
     assert wait_s == pytest.approx(1.0)
-    assert ask_leave(pace, NOW, Terms(5))[1] == 0.0
-    assert ask_leave_to_list(pace, NOW + 1.001)[1] == 0.0
+    assert ask_leave(state, NOW, Terms(5))[1] == 0.0
+    assert ask_leave_to_list(state, NOW + 1.001)[1] == 0.0
 
 
 # `auto`, against the limit of the simulated exchange
@@ -279,9 +283,9 @@ def test_auto_does_so_however_long_a_call_takes(
 
 
 def test_auto_begins_politely_and_reaches_what_is_published_within_ten_seconds() -> None:
-    pace, terms = begun(Pace(), None), terms_of(AUTO)
-    assert rate_at(pace, terms) == FIRST_CALLS_PER_SECOND == 5
-    assert rate_at(replace(pace, calls=1e6), terms) == terms.most == 20
+    state, terms = begun(RateState(), None), terms_of(AUTO)
+    assert rate_at(state, terms) == FIRST_CALLS_PER_SECOND == 5
+    assert rate_at(replace(state, calls=1e6), terms) == terms.most == 20
     found = Calling(AUTO, permitting(20, 100)).until(seconds=10)
     assert found.granted(0, 1) == pytest.approx(6, abs=2)
     assert found.granted(8, 10) == pytest.approx(20, abs=1)
@@ -319,13 +323,13 @@ def test_a_rate_that_is_remembered_wrongly_is_corrected(
 
 def test_a_rate_is_remembered_once_it_was_measured_or_used_for_long() -> None:
     terms = terms_of(AUTO)
-    pace, kept = begun(Pace(), None), []
+    state, kept = begun(RateState(), None), []
     for calls in range(1, 301):
-        pace = replace(pace, calls=calls)
-        kept.append(to_remember(pace, terms))
+        state = replace(state, calls=calls)
+        kept.append(to_remember(state, terms))
     assert {i: rate for i, rate in enumerate(kept, start=1) if rate} == {140: 20, 280: 20}
     # A first refusal measures nothing, since the pool was full at some time before.
-    first = refused(pace, NOW, NOW, terms, None)
+    first = refused(state, NOW, NOW, terms, None)
     assert to_remember(first, terms) is None
     later = replace(first, measured_from=NOW, measured=181, calls=181, refusals=0)
     measured = refused(later, NOW + 15, NOW + 15, terms, None)
@@ -417,26 +421,26 @@ def test_nobody_calls_before_the_pause_of_a_refusal_is_over(
     most: float, wait_s: float | None
 ) -> None:
     asked_s = PAUSE_CALLS / most if wait_s is None else min(wait_s, LONGEST_WAIT_S)
-    pace, terms = refused_at(most, wait_s), Terms(most)
-    for wait in (ask_leave(pace, NOW, terms)[1], ask_leave_to_list(pace, NOW)[1]):
+    state, terms = refused_at(most, wait_s), Terms(most)
+    for wait in (ask_leave(state, NOW, terms)[1], ask_leave_to_list(state, NOW)[1]):
         assert wait == pytest.approx(asked_s, abs=1e-6)
-    assert ask_leave(pace, pace.paused_until, terms)[1] == 0.0
+    assert ask_leave(state, state.paused_until, terms)[1] == 0.0
 
 
 def test_refusals_in_a_row_pause_for_longer_and_longer_until_an_answer_comes() -> None:
-    pace, now, waits = Pace(), NOW, []
+    state, now, waits = RateState(), NOW, []
     for _ in range(11):
-        pace = refused(pace, now, now, Terms(5), None)
-        waits.append(pace.paused_until - now)
-        now = pace.paused_until
+        state = refused(state, now, now, Terms(5), None)
+        waits.append(state.paused_until - now)
+        now = state.paused_until
     assert waits == pytest.approx([0.6, 1.2, 2.4, 4.8, 9.6, 19.2, 38.4, 60, 60, 60, 60])
-    again = refused(answered(pace), now, now, Terms(5), None)
+    again = refused(answered(state), now, now, Terms(5), None)
     assert again.paused_until - now == pytest.approx(0.6)
 
 
 def test_an_answer_alone_changes_no_rate_and_ends_no_pause() -> None:
-    pace = refused_at(20)
-    assert answered(pace) == replace(pace, refusals=0.0)
+    state = refused_at(20)
+    assert answered(state) == replace(state, refusals=0.0)
 
 
 def test_of_calls_under_way_at_once_only_the_first_refusal_counts() -> None:
@@ -456,11 +460,11 @@ def test_one_refusal_of_a_number_changes_no_rate(most: float) -> None:
 
 @given(st.floats(2, 200), st.floats(CUT, 1))
 def test_the_rate_rises_to_its_target_and_then_slowly_past_it(target: float, part: float) -> None:
-    pace, terms = rising(target, part * target), Terms(1e6)
-    assert rate_at(pace, terms) == pytest.approx(part * target)
+    state, terms = rising(target, part * target), Terms(1e6)
+    assert rate_at(state, terms) == pytest.approx(part * target)
     settled = min(SETTLED_CALLS, 30 * target)
     for turns, expected in ((1.0, 1.0), (1.5, 1.0125), (2.0, 1.1), (3.0, 1.8)):
-        later = replace(pace, calls=turns * settled)
+        later = replace(state, calls=turns * settled)
         assert is_settled(later)
         assert rate_at(later, terms) == pytest.approx(expected * target)
 
@@ -470,18 +474,18 @@ def test_the_rate_never_falls_without_a_refusal_and_never_passes_the_limit(
     most: float, calls: list[float]
 ) -> None:
     paces = [rising(most, CUT * most, count) for count in sorted(calls)]
-    rates = [rate_at(pace, Terms(most)) for pace in paces]
+    rates = [rate_at(state, Terms(most)) for state in paces]
     assert rates == sorted(rates)
     assert all(min(most, SLOWEST_CALLS_PER_SECOND) <= rate <= most for rate in rates)
 
 
 def test_the_rate_never_falls_below_the_slowest_however_often_it_is_refused() -> None:
-    pace, now, terms = Pace(), NOW, Terms(20)
+    state, now, terms = RateState(), NOW, Terms(20)
     for _ in range(30):
-        pace = refused(answered(pace), now, now, terms, None)
-        now = pace.paused_until
-        assert rate_at(pace, terms) >= SLOWEST_CALLS_PER_SECOND
-    assert rate_at(pace, terms) == SLOWEST_CALLS_PER_SECOND
+        state = refused(answered(state), now, now, terms, None)
+        now = state.paused_until
+        assert rate_at(state, terms) >= SLOWEST_CALLS_PER_SECOND
+    assert rate_at(state, terms) == SLOWEST_CALLS_PER_SECOND
 
 
 @given(st.floats(0.01, 0.9))
@@ -490,20 +494,20 @@ def test_a_limit_below_the_slowest_rate_is_kept_after_a_refusal_too(most: float)
 
 
 def test_without_a_limit_a_refusal_brings_down_to_what_the_exchange_publishes() -> None:
-    assert rate_at(Pace(), NO_LIMIT) == math.inf
-    pace = refused_at(math.inf)
-    assert 0.5 * 20 <= rate_at(pace, NO_LIMIT) <= 20
-    assert rate_at(replace(pace, calls=SETTLED_CALLS), NO_LIMIT) == pytest.approx(20)
-    times = leave_times(pace, math.inf, [0.0] * 50, pace.paused_until)
+    assert rate_at(RateState(), NO_LIMIT) == math.inf
+    state = refused_at(math.inf)
+    assert 0.5 * 20 <= rate_at(state, NO_LIMIT) <= 20
+    assert rate_at(replace(state, calls=SETTLED_CALLS), NO_LIMIT) == pytest.approx(20)
+    times = leave_times(state, math.inf, [0.0] * 50, state.paused_until)
     assert times[-1] > 2
 
 
 def test_a_number_that_was_not_refused_is_used_whatever_auto_found_so_far() -> None:
-    pace = begun(Pace(), None)
-    assert rate_at(pace, Terms(20)) == 20
-    assert rate_at(pace, Terms(3)) == 3
-    assert rate_at(pace, NO_LIMIT) == math.inf
-    assert begun(pace, 12.0) == pace
+    state = begun(RateState(), None)
+    assert rate_at(state, Terms(20)) == 20
+    assert rate_at(state, Terms(3)) == 3
+    assert rate_at(state, NO_LIMIT) == math.inf
+    assert begun(state, 12.0) == state
 
 
 def test_a_pace_from_the_future_or_from_long_ago_is_forgotten_and_any_other_kept() -> None:
@@ -511,28 +515,28 @@ def test_a_pace_from_the_future_or_from_long_ago_is_forgotten_and_any_other_kept
     kept = refused_at(5, wait_s=600.0)
     assert believable(kept, NOW, five) is kept
     assert believable(kept, kept.paused_until + FORGOTTEN_S - 1, five) is kept
-    assert believable(kept, kept.paused_until + FORGOTTEN_S + 1, five) == Pace()
-    busy = Pace()
+    assert believable(kept, kept.paused_until + FORGOTTEN_S + 1, five) == RateState()
+    busy = RateState()
     while ask_leave_to_list(busy, NOW)[1] == 0.0:
         busy = ask_leave_to_list(busy, NOW)[0]
     assert believable(busy, NOW, five) is busy
     for name in ("free_at", "lists_free_at", "paused_until", "measured_from", "refused_at"):
         for time in (NOW + 3_600, math.inf, math.nan, -1e200):
-            assert believable(replace(kept, **{name: time}), NOW, five) == Pace()
+            assert believable(replace(kept, **{name: time}), NOW, five) == RateState()
 
 
 def test_a_very_low_limit_is_kept_too() -> None:
     low = Terms(0.005)
-    pace, wait_s = ask_leave(Pace(), NOW, low)
+    state, wait_s = ask_leave(RateState(), NOW, low)
     assert not wait_s
-    assert ask_leave(believable(pace, NOW, low), NOW, low)[1] > 0
+    assert ask_leave(believable(state, NOW, low), NOW, low)[1] > 0
 
 
 @given(limits, gaps_s)
 def test_the_rate_that_is_shown_of_a_run_is_never_above_its_limit(
     most: float, works_s: list[float]
 ) -> None:
-    for count, last_s in enumerate(leave_times(Pace(), most, works_s), start=1):
+    for count, last_s in enumerate(leave_times(RateState(), most, works_s), start=1):
         assert 0 < mean_rate(count, last_s, most) <= most * (1 + 1e-9)
     assert mean_rate(300, 60.0, 5) == pytest.approx(5, rel=0.01)
     assert mean_rate(0, 0.0, math.inf) == 0.0

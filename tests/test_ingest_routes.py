@@ -384,7 +384,7 @@ def test_a_certificate_that_does_not_verify_is_wrong_usage_and_the_variable_cure
     url = own.url.replace("http", "https")
     found = failure(url)
     assert isinstance(found, UsageError)
-    assert f"The certificate of {url} does not verify: self-signed certificate." in str(found)
+    assert f"The certificate of {url} cannot be verified: self-signed certificate." in str(found)
     assert "REQUESTS_CA_BUNDLE" in str(found)
     assert own.requests == []
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
@@ -393,7 +393,7 @@ def test_a_certificate_that_does_not_verify_is_wrong_usage_and_the_variable_cure
             assert clock_of(url) == datetime(2024, 1, 1, tzinfo=UTC)
             other = failure(url.replace("127.0.0.1", "localhost"))
             assert isinstance(other, UsageError)
-            assert f"does not verify by {name}={certificate}: " in str(other)
+            assert f"cannot be verified by {name}={certificate}: " in str(other)
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
@@ -422,7 +422,7 @@ def test_what_speaks_no_tls_is_wrong_usage(host: Hosts) -> None:
     plain = host(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     found = failure(plain.url.replace("http", "https"))
     assert isinstance(found, UsageError)
-    assert "does not speak TLS" in str(found)
+    assert "its answer is not TLS" in str(found)
 
 
 @pytest.mark.parametrize(
@@ -485,7 +485,7 @@ def test_a_redirect_is_said_at_once_with_where_it_leads(
     assert isinstance(found, ClosedDoorError)
     called = f"{own.url}/api/v2/public/get_time"
     led = target.format(url=own.url)
-    assert str(found).startswith(f"{called} redirects{led} (HTTP {status}), and no redirect is")
+    assert str(found).startswith(f"{called} redirects{led} (HTTP {status}); basislake follows")
     assert len(own.requests) == 1
 
 

@@ -17,7 +17,7 @@ from ingest.replies import Page
 from ingest.saver import BATCH_ROWS, BATCH_SECONDS, BATCHES, MOST_ROWS_WAITING, Saver
 from ingest.windows import Plan
 from lake import Lake
-from lake.batches import append, claim, newest_batch
+from lake.batches import append, commit_batch, newest_batch
 from lake.coverage import Coverage
 from lake.errors import LakeError, TransientError
 from lake.past import PastLake
@@ -319,7 +319,9 @@ def test_ctrl_c_does_not_end_a_commit_under_way(
 def test_of_two_writers_each_keeps_what_it_asked_under_a_number_that_ascends(at: Lake) -> None:
     one, other = (answer(tens(1, name))[1] for name in NAMES)
     base = at.snapshot(RAW_CANDLES)
-    number = claim(at, base, [at.write(RAW_CANDLES, raw(NAMES[0], candles(10), 2), NAMES[0])], {})
+    number = commit_batch(
+        at, base, [at.write(RAW_CANDLES, raw(NAMES[0], candles(10), 2), NAMES[0])], {}
+    )
     # The other one commits candles and what it asked before what the first one asked is kept.
     store(at, [other], "test 1")
     assert PastLake(at, 3).read(COVERAGE)["instrument"].to_list() == [NAMES[1]]

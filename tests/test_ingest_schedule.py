@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ingest.datasets.candles import candles_of
 from ingest.replies import closed_until
 from ingest.schedule import (
-    Roll,
+    Roster,
     expired_by,
     is_due,
     lag_of,
@@ -71,11 +71,11 @@ def test_waits_grow_to_a_bound() -> None:
 
 
 def test_what_expired_and_needs_nothing_is_left_out_until_its_life_changes() -> None:
-    roll = Roll()
-    assert roll.end({OF_A: False, OF_B: False, OF_C: True}, {OF_A, OF_C}) == [OF_A]
-    assert roll.without(NOW) == {OF_A}
-    roll.relist([A, B])
-    assert roll.without(NOW) == set()
+    roster = Roster()
+    assert roster.end({OF_A: False, OF_B: False, OF_C: True}, {OF_A, OF_C}) == [OF_A]
+    assert roster.without(NOW) == {OF_A}
+    roster.relist([A, B])
+    assert roster.without(NOW) == set()
 
 
 def test_a_settlement_is_over_later_than_the_last_candle() -> None:
@@ -90,24 +90,24 @@ def test_a_settlement_is_over_later_than_the_last_candle() -> None:
 
 
 def test_an_instrument_without_answers_rests_longer_and_longer_while_others_answer() -> None:
-    roll, now, rests = Roll(), NOW, []
+    roster, now, rests = Roster(), NOW, []
     for _ in range(9):
-        roll.took({OF_A, OF_B}, {OF_A}, now)
-        assert roll.without(now) == {OF_A}
-        until = roll.resting[OF_A].until
-        assert roll.without(until) == set()
+        roster.took({OF_A, OF_B}, {OF_A}, now)
+        assert roster.without(now) == {OF_A}
+        until = roster.resting[OF_A].until
+        assert roster.without(until) == set()
         rests.append((until - now) // MINUTE)
         now = until
     assert rests == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    roll.took({OF_A, OF_B}, set(), now)
-    roll.took({OF_A, OF_B}, {OF_A}, now)
-    assert roll.resting[OF_A].until - now == MINUTE
+    roster.took({OF_A, OF_B}, set(), now)
+    roster.took({OF_A, OF_B}, {OF_A}, now)
+    assert roster.resting[OF_A].until - now == MINUTE
 
 
 def test_where_nothing_is_answered_nobody_rests() -> None:
-    roll = Roll()
-    roll.took({OF_A, OF_B}, {OF_A, OF_B}, NOW)
-    assert roll.without(NOW) == set()
+    roster = Roster()
+    roster.took({OF_A, OF_B}, {OF_A, OF_B}, NOW)
+    assert roster.without(NOW) == set()
 
 
 def test_an_instrument_has_expired_when_its_last_minute_is_closed_for_good() -> None:

@@ -75,7 +75,7 @@ class Victims:
             self._longest_s[verb] = max(took_s, self._longest_s.get(verb, 0.0))
         elif process.exitcode != -9:
             # What a killed build had begun to replace was tidied away since.
-            assert "`basislake build` makes the newest" in self._output.read_text(), line
+            assert "`basislake build` builds the newest" in self._output.read_text(), line
         return process.exitcode == -9
 
 

@@ -12,7 +12,7 @@ import pytest
 import lake
 from ingest import asked
 from lake import Lake, batches
-from lake.batches import claim, newest_batch
+from lake.batches import commit_batch, newest_batch
 from lake.carry_tables import RAW_DELIVERIES
 from lake.errors import ConflictError
 from lake.past import past
@@ -210,7 +210,7 @@ def test_a_claim_from_an_old_look_is_refused_and_stores_nothing(at: Lake) -> Non
     slow = at.snapshot(RAW_CANDLES)
     append(at, {"A": [candles(1)]})
     with pytest.raises(ConflictError):
-        claim(at, slow, (), LINEAGE)
+        commit_batch(at, slow, (), LINEAGE)
     assert newest_batch(at) == 1
 
 

@@ -428,13 +428,13 @@ def test_weights_of_the_basis_of_a_day_sum_to_one(
                     "type": "settlement", "position": position, "mark_price": 1.0,
                     "index_price": 1.0,
                 })  # fmt: skip
-    names = ("by_open_interest_pct", "by_cost_pct", "equally_pct")
+    weights = ("by_open_interest_pct", "by_cost_pct", "equally_pct")
     with tempfile.TemporaryDirectory() as folder:
         found = lake_of(Path(folder), **rows).sql("FROM weighted_basis_daily(7)").to_dicts()
     by_coin = {coin: [r for r in found if r["coin"] == coin] for coin in ("BTC", "ETH")}
     for quotes, own, other in zip(days, by_coin["BTC"], by_coin["ETH"], strict=True):
         rates = [rate for rate, _, _ in quotes]
-        for name in names:
+        for name in weights:
             if own[name] is None:
                 assert other[name] is None
             else:

@@ -204,7 +204,7 @@ def test_a_damaged_file_is_not_put_together_with_sound_ones(tmp_path: Path) -> N
         _append(at, "A", start)
     one, other = (tmp_path / "raw_candles" / file.path for file in at.snapshot(RAW_CANDLES).files)
     one.write_bytes(other.read_bytes())
-    with pytest.raises(DamagedError, match="holds other rows than its name says"):
+    with pytest.raises(DamagedError, match="rows do not match the digest in its name"):
         compact(at, PROGRAM)
     assert len(at.snapshot(RAW_CANDLES).files) == 2
 

@@ -143,9 +143,9 @@ def test_a_lake_is_not_copied_onto_or_into_itself_nor_over_a_folder_it_lies_in(
     _linked(tmp_path / "tables" / "raw_candles", tmp_path / "lake" / "raw_candles")
     before = sorted(tmp_path.rglob("*"))
     target = f"{tmp_path}/{place}"
-    with pytest.raises(UsageError, match="they are one place, or one is inside the other"):
+    with pytest.raises(UsageError, match="they are the same place, or one is inside the other"):
         copy(where, lake.open(target), PROGRAM, 1)
-    with pytest.raises(UsageError, match="they are one place, or one is inside the other"):
+    with pytest.raises(UsageError, match="they are the same place, or one is inside the other"):
         copy(lake.open(target), where, PROGRAM, 1)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -163,7 +163,7 @@ def test_a_copy_into_itself_is_refused_also_below_a_folder_that_may_not_be_liste
 
 def test_a_backup_into_the_lake_ends_with_exit_code_2(where: Lake) -> None:
     done = basislake(None, "backup", f"{where.uri}/copy", "--lake", where.uri)
-    assert (done.code, "choose a place outside the lake" in done.err) == (2, True)
+    assert (done.code, "Choose a place outside the lake" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -278,10 +278,10 @@ def test_a_commit_that_another_writer_makes_in_the_copy_meanwhile_stays_and_ends
     def interfere(_done: int, _total: int) -> None:
         _put(place, "A", "C")
 
-    with pytest.raises(ConflictError, match=r"Another writer committed .* nothing took its place"):
+    with pytest.raises(ConflictError, match=r"Another writer committed .* commit is kept"):
         copy(source, place, PROGRAM, 1, interfere)
     assert _names(place) == ["A", "C"]
-    with pytest.raises(LakeError, match="holds another"):
+    with pytest.raises(LakeError, match="is another lake"):
         copy(source, place, PROGRAM, 1)
     assert _names(place) == ["A", "C"]
 
@@ -289,16 +289,16 @@ def test_a_commit_that_another_writer_makes_in_the_copy_meanwhile_stays_and_ends
 def test_another_lake_is_not_copied_over_a_backup(kept: Lake, tmp_path: Path) -> None:
     other = lake_of(tmp_path / "other", instruments=[instrument("A")])
     _put(other, "A")
-    with pytest.raises(LakeError, match="holds another"):
+    with pytest.raises(LakeError, match="is another lake"):
         copy(other, kept, PROGRAM, 2)
     done = basislake(None, "restore", other.uri, "--lake", kept.uri)
-    assert (done.code, "choose a place that is empty" in done.err) == (1, True)
+    assert (done.code, "Choose an empty place" in done.err) == (1, True)
 
 
 def test_an_older_lake_is_not_copied_over_a_newer_one(kept: Lake, where: Lake) -> None:
     built(where, full=True)
     before = content(where)
-    with pytest.raises(LakeError, match="was written to since it was copied"):
+    with pytest.raises(LakeError, match="was written to after it was copied"):
         copy(kept, where, PROGRAM, 2)
     assert is_same(content(where), before)
 
@@ -368,7 +368,7 @@ def test_a_file_that_is_gone_is_named_and_what_was_copied_stays(
     done = basislake(None, "backup", at.uri, "--lake", where.uri)
     assert done.code == 1
     named = f"{table.name}/{lost.relative_to(Path(where.uri) / table.name)}"
-    assert f"{named} is not there any more; the source is damaged" in done.err
+    assert f"{named} no longer exists: the source is damaged" in done.err
     assert "Traceback" not in done.err
     # Nothing was committed that lacks it, and where it is found again, the rest is held.
     assert at.snapshot(table).version is None
@@ -425,7 +425,7 @@ def test_a_backup_whose_files_are_tidied_away_meanwhile_says_so_and_the_next_one
             built(where, full=True)
             maintain(where, PROGRAM, timedelta(0), unsafe=True)
 
-    with pytest.raises(LakeError, match=r"or was tidied meanwhile.*run the command again"):
+    with pytest.raises(LakeError, match=r"or maintenance deleted .*Run the command again"):
         copy(where, at, PROGRAM, 2, tidy)
     assert files(at, "raw_candles")
     assert copy(where, at, PROGRAM, 2).is_equal

@@ -15,7 +15,7 @@ from ingest.hosts import exchange_name
 from lake import Lake
 from lake.errors import UsageError
 from lake.fingerprint import fingerprint
-from lake.origin import check_origin, claim, origin_of
+from lake.origin import check_origin, origin_of, set_origin
 from lake.tables import INSTRUMENTS
 from tests.lakes import LINEAGE, instrument, lake_of
 from tests.market import basislake, fetch, small_market
@@ -54,17 +54,17 @@ def test_an_exchange_is_its_host_whatever_the_port(url: str, name: str) -> None:
 
 
 def test_a_lake_takes_no_data_of_another_exchange(server: SimulatedExchange, at: Lake) -> None:
-    claim(at, "deribit", PROGRAM)
+    set_origin(at, "deribit", PROGRAM)
     before = sorted(Path(at.uri).rglob("*"))
     for verb in ("instruments", "plan", "backfill", "follow", "run", "demo"):
         own = None if verb == "demo" else server
         done = basislake(own, verb, "--lake", at.uri)
         assert done.code == 2, (verb, done.err)
-        assert f"The lake at {at.uri} holds the market of deribit" in done.err, verb
-        assert "that of localhost" in done.err
+        assert f"The lake at {at.uri} holds data of deribit" in done.err, verb
+        assert "uses localhost" in done.err
         assert "--lake" in done.err
         assert done.out == ""
-    with pytest.raises(UsageError, match="holds the market of deribit"):
+    with pytest.raises(UsageError, match="holds data of deribit"):
         fetch(server, at)
     assert sorted(Path(at.uri).rglob("*")) == before
 
@@ -72,7 +72,7 @@ def test_a_lake_takes_no_data_of_another_exchange(server: SimulatedExchange, at:
 def test_addresses_of_two_exchanges_are_refused(server: SimulatedExchange, at: Lake) -> None:
     for flag, url in (("--exchange-url", server.www_url), ("--history-url", server.history_url)):
         done = basislake(None, "instruments", "--lake", at.uri, flag, url)
-        assert (done.code, "give both --exchange-url and --history-url" in done.err) == (2, True)
+        assert (done.code, "Give both --exchange-url and --history-url" in done.err) == (2, True)
     assert not Path(at.uri).exists()
 
 
@@ -125,7 +125,7 @@ def test_of_two_first_writers_one_has_the_lake(tmp_path: Path) -> None:
     old = lake_of(tmp_path / "old", instruments=[instrument("BTC-PERPETUAL")])
     for held in (lake.open(str(tmp_path / "new")), old):
         with ThreadPoolExecutor(len(names)) as pool:
-            claims = [pool.submit(claim, held, name, PROGRAM) for name in names]
+            claims = [pool.submit(set_origin, held, name, PROGRAM) for name in names]
         failed = [one.exception() for one in claims]
         assert failed.count(None) == 1
         assert all(isinstance(error, UsageError) for error in failed if error)
@@ -134,11 +134,11 @@ def test_of_two_first_writers_one_has_the_lake(tmp_path: Path) -> None:
 
 def test_the_mark_stays_in_an_object_store_when_rows_come(object_store: ObjectStore) -> None:
     at = lake.open(object_store.uri("origin"), object_store.options)
-    claim(at, "deribit", PROGRAM)
-    claim(at, "deribit", PROGRAM)
+    set_origin(at, "deribit", PROGRAM)
+    set_origin(at, "deribit", PROGRAM)
     base = at.snapshot(INSTRUMENTS)
     assert base.version == 0
     rows = pl.DataFrame([instrument("BTC-PERPETUAL")], INSTRUMENTS.polars_schema)
     assert at.replace(base, rows, LINEAGE).version == 1
-    with pytest.raises(UsageError, match="holds the market of deribit"):
-        claim(at, "localhost", PROGRAM)
+    with pytest.raises(UsageError, match="holds data of deribit"):
+        set_origin(at, "localhost", PROGRAM)

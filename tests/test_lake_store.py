@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 
 import lake
 from lake import Lake
-from lake.batches import claim
+from lake.batches import commit_batch
 from lake.errors import ConflictError, LakeError, UsageError
 from lake.files import DataFile
 from lake.fingerprint import fingerprint
@@ -138,7 +138,7 @@ def test_two_that_set_one_counter_from_one_base_cannot_both_succeed(at: Lake) ->
     slow = at.snapshot(RAW_CANDLES)
     append(at, "A", candles(1, start=1))
     with pytest.raises(ConflictError):
-        claim(at, slow, [written(at, "A", candles(1, start=1))], LINEAGE)
+        commit_batch(at, slow, [written(at, "A", candles(1, start=1))], LINEAGE)
     assert held(at)["ts"].to_list() == [minute(0), minute(1)]
     at.commit(slow, [written(at, "B", candles(1))], LINEAGE, counters={"other": 1})
     assert held(at).height == 3
@@ -148,7 +148,7 @@ def test_of_two_that_make_a_table_one_has_to_start_over(at: Lake) -> None:
     slow = at.snapshot(RAW_CANDLES)
     append(at, "A", candles(1))
     with pytest.raises(ConflictError):
-        claim(at, slow, [written(at, "A", candles(1))], LINEAGE)
+        commit_batch(at, slow, [written(at, "A", candles(1))], LINEAGE)
     assert held(at).height == 1
 
 
@@ -326,7 +326,7 @@ READS: Mapping[str, Callable[[Lake], object]] = {
 def test_where_no_lake_is_reading_is_an_error_and_makes_nothing(at: Lake, name: str) -> None:
     other = lake.open(str(Path(at.uri).parent))
     for where in (at, other):
-        with pytest.raises(LakeError, match=f"There is no lake at {where.uri}: none of its tables"):
+        with pytest.raises(LakeError, match=f"There is no lake at {where.uri}: it has no tables"):
             READS[name](where)
     assert list(Path(other.uri).iterdir()) == []
     assert at.snapshot(INSTRUMENTS).read().is_empty()
@@ -390,7 +390,7 @@ def test_a_table_of_an_earlier_layout_is_refused_and_left_alone(at: Lake) -> Non
     first.write_text(earlier)
     reopened = lake.open(at.uri)
     for read in (lambda: reopened.read(INSTRUMENTS), reopened.duckdb):
-        with pytest.raises(LakeError, match=r"lack columns that this one needs\. Nothing was"):
+        with pytest.raises(LakeError, match=r"lacks columns that this version needs\. Nothing was"):
             read()
     assert first.read_text() == earlier
 

@@ -156,10 +156,10 @@ def test_columns_of_the_user_are_fine_where_they_may_be_null_or_have_a_default()
             relation(timestamp="timestamp without time zone"),
             "futures_ohlcv.timestamp is timestamp without time zone, not timestamp with time zone.",
         ),
-        (relation(cost=None), "futures_ohlcv.cost (double precision) is absent."),
+        (relation(cost=None), "futures_ohlcv.cost (double precision) is missing."),
         (
             relation(column("must", "text")),
-            "futures_ohlcv.must is not ours, is NOT NULL and has no default.",
+            "futures_ohlcv.must is not a column of basislake, is NOT NULL, without default.",
         ),
         (
             relation(unique=()),

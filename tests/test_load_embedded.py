@@ -175,7 +175,7 @@ def test_a_user_without_a_name_or_rights_is_told_so(server_data: Data, public: P
     owner = (public / "pg").owner()
     uid = 54321
     for folder, told in [
-        ("new", f"user id {uid}: it has no name"),
+        ("new", f"user id {uid}: PostgreSQL needs"),
         ("pg", f"belongs to the user {owner}: Permission denied"),
     ]:
         with pytest.raises(LoadError, match=told), as_user(uid), embedded(public / folder):

@@ -136,7 +136,7 @@ def test_a_kill_in_the_middle_leaves_whole_partitions_and_a_rerun_finishes(
         if victim != "loader":
             told = refused(done)
             assert "was not loaded into" in told or "cannot be reached" in told, told
-            assert "Load again to go on from there." in told or "run the command again" in told
+            assert "Load again to continue." in told or "run the command again" in told
     with embedded(folder) as uri:
         target = Target(f"{uri}&options=-csearch_path%3D{target.schema}", target.schema, large)
         wait_until(None, lambda: _answers(target))
@@ -185,7 +185,7 @@ def test_of_two_loads_at_once_one_stops_and_the_other_is_not_disturbed(target: T
             wait_until(one, lambda: target.query(WAITING) == [(1,)])
             told = refused(basislake(None, "load", *target.options))
             assert "Another load is writing to the schema" in told
-            assert "Wait for its end, then load again" in told
+            assert "Wait until it ends, then load again" in told
             other.rollback()
             assert ended(one).code == 0
     assert target.compare().equal

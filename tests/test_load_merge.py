@@ -68,10 +68,10 @@ def test_rows_that_refer_to_rows_that_stay_are_never_touched(target: Target, act
 @pytest.mark.parametrize(
     ("action", "says"),
     [
-        ("CASCADE", r'Rows of ".*"."trades" \(8\) refer to rows that left the lake'),
+        ("CASCADE", r'Rows of ".*"."trades" \(8\) refer to rows deleted'),
         pytest.param(
             "SET NULL",
-            r'Rows of ".*"."trades" \(8\) refer to rows that left the lake',
+            r'Rows of ".*"."trades" \(8\) refer to rows deleted',
             marks=pytest.mark.slow,
         ),
         ("NO ACTION", 'violates foreign key constraint "trades_instrument_timestamp_fkey"'),
@@ -113,7 +113,7 @@ def test_a_key_on_one_partition_of_a_table_that_the_user_partitioned_counts_too(
         "INSERT INTO trades SELECT instrument, timestamp FROM f_btc",
     )
     put(target.lake, CANDLES, FUTURE, candles(7))
-    with pytest.raises(LoadError, match=r'"trades" \(1\) refer to rows that left the lake'):
+    with pytest.raises(LoadError, match=r'"trades" \(1\) refer to rows deleted'):
         target.load()
     assert target.query("SELECT count(*) FROM trades") == [(8,)]
 

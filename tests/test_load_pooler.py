@@ -11,7 +11,7 @@ from lake.errors import LoadError
 from lake.tables import CANDLES
 from load.compare import compare
 from load.embedded import psql_command
-from load.results import Progress
+from load.results import LoadProgress
 from load.run import load
 from tests.loading import FUTURE, OTHER, Target, candles, put
 from tests.pooler import Pooler, pgbouncer
@@ -65,7 +65,7 @@ def test_two_loads_at_once_through_a_pooler_keep_out_of_each_others_way(
 ) -> None:
     refused = []
 
-    def again(_: Progress) -> None:
+    def again(_: LoadProgress) -> None:
         with pytest.raises(LoadError, match="Another load is writing") as caught:
             load(target.lake, pooled, schema=target.schema)
         refused.append(caught)

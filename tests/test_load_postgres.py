@@ -12,7 +12,7 @@ from lake import Lake
 from lake.errors import LakeError, LoadError, UsageError
 from lake.tables import BASIS, CANDLES
 from load.preview import parity, preview
-from load.results import Progress
+from load.results import LoadProgress
 from load.run import load
 from load.tables import FUTURES_BASIS_SPREAD
 from tests.lakes import append
@@ -174,7 +174,7 @@ def test_a_full_load_that_was_stopped_is_finished_by_the_next_load(target: Targe
         number = "close" if "ohlcv" in name else "basis_spread"
         target.execute(f"UPDATE {name} SET {number} = 0 WHERE timestamp = '2019-05-01'")
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: LoadProgress) -> None:
         if progress.done == 3:
             raise MemoryError
 
@@ -253,7 +253,7 @@ def test_many_rows_are_summed_alike_on_both_sides(target: Target) -> None:
 
 def test_candles_of_an_unknown_instrument_stop_the_load_by_name(target: Target) -> None:
     put(target.lake, CANDLES, "BTC-27SEP19", candles())
-    with pytest.raises(LoadError, match="rows of BTC-27SEP19, but instruments has no record"):
+    with pytest.raises(LoadError, match="rows of BTC-27SEP19, but the table instruments has"):
         target.load()
     assert target.tables() == set()
 
@@ -270,7 +270,7 @@ def test_what_was_not_sent_was_not_verified_and_the_ledger_knows_when_it_was(
 
 
 def test_progress_is_told_after_every_partition(target: Target) -> None:
-    told: list[Progress] = []
+    told: list[LoadProgress] = []
     load(target.lake, target.uri, schema=target.schema, report=told.append)
     assert [(step.done, step.total) for step in told] == [(i, 5) for i in range(1, 6)]
     assert told[-1].rows == 30

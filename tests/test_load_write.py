@@ -23,9 +23,9 @@ from lake.errors import LoadError
 from lake.tables import CANDLES
 from load.connections import Connections
 from load.ledger import Entry
-from load.plan import Job
+from load.plan import PartitionJob
 from load.postgres import Database
-from load.results import Progress
+from load.results import LoadProgress
 from load.run import load
 from load.source import partitions
 from load.write import Sent, Writer
@@ -80,7 +80,7 @@ def sent_and_stopped(
     return future
 
 
-def job_of(target: Target, name: str) -> Job:
+def job_of(target: Target, name: str) -> PartitionJob:
     """The job to send the candles of a future."""
     key = ("futures_ohlcv", partition(name))
     (own,) = (p for p in partitions(target.lake) if p.key == key)
@@ -88,7 +88,7 @@ def job_of(target: Target, name: str) -> Job:
         "SELECT digest, rows FROM lake_loads WHERE \"table\" = 'futures_ohlcv' AND partition = $1",
         partition(name),
     )
-    return Job(own, own.digest(), Entry(*held))
+    return PartitionJob(own, own.digest(), Entry(*held))
 
 
 def state(target: Target, name: str) -> tuple[list[Row], list[Row]]:
@@ -133,7 +133,7 @@ def test_whatever_ends_a_partition_halfway_is_undone_before_the_connection_goes_
         assert isinstance(failure, LoadError)
         assert f"The partition {FUTURE}/{MONTH} of futures_ohlcv was not loaded" in str(failure)
         assert "not enough memory" in str(failure)
-        assert "What the database held of it is unchanged" in str(failure)
+        assert "Its rows in the database are unchanged" in str(failure)
         assert isinstance(failure.__cause__, MemoryError)
     else:
         assert isinstance(failure, raised)
@@ -169,7 +169,7 @@ def test_what_a_failed_piece_of_work_left_open_does_not_count(target: Target) ->
 def test_a_first_load_that_something_unforeseen_ends_leaves_no_part_of_its_table(
     target: Target,
 ) -> None:
-    def out_of_memory(progress: Progress) -> None:
+    def out_of_memory(progress: LoadProgress) -> None:
         if progress.partition == partition(FUTURE) and progress.table == "futures_ohlcv":
             raise MemoryError
 
@@ -226,7 +226,7 @@ class Listener:
     def __init__(self, target: Target) -> None:
         self._target = target
 
-    def hear(self, progress: Progress) -> None:
+    def hear(self, progress: LoadProgress) -> None:
         if progress.table == "futures_ohlcv":
             self._target.query(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid IN "

@@ -25,7 +25,7 @@ AT = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
 TWO = ("--instruments", "BTC-5APR24,BTC-PERPETUAL")
 # A window of each.
 DAY = (*TWO, "--since", "2024-04-04", "--data", "candles")
-TRIED = r"BTC-5APR24 from 2024-04-04 00:00Z, try 2 of 3: .*HTTP 502.* Asking again in \d s\."
+TRIED = r"BTC-5APR24 from 2024-04-04 00:00Z, try 2 of 3: .*HTTP 502.* Retrying in \d s\."
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_refusal_is_said_once_and_again_when_the_rate_falls_and_when_it_is_bac
             own.answered()
 
     # An isolated refusal is said; that it is over needs no line.
-    isolated = "Rate limited: the exchange refused a call; going on with 20.0 of 20 calls/s."
+    isolated = "Rate limited: the exchange refused a call; continuing at 20.0 of 20 calls/s."
     refuse_often(1)
     call(300)
     assert said == [isolated]
@@ -132,7 +132,8 @@ def test_ctrl_c_says_what_is_true_and_which_command_goes_on(
     lines = assert_log(done)
     assert done.code == 130
     assert re.search(
-        r"saved as new: [1-9],\d{3} candles, all that came; \d of 2 instruments complete", lines[-2]
+        r"saved as new: [1-9],\d{3} candles, everything that arrived; \d of 2 instruments complete",
+        lines[-2],
     )
     given = " ".join(line[3:])
     assert f"Interrupted. What was committed is safe; `basislake {given}` goes on." in lines[-1]

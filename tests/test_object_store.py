@@ -23,14 +23,14 @@ from basislake.exchange.calls import CHART_METHOD as CHART
 from basislake.exchange.clock import Clock
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import Universe
-from ingest.schedule import Rhythm
+from ingest.schedule import Schedule
 from lake import Lake, files
-from lake.batches import claim as claim_batch
-from lake.batches import newest_batch
+from lake.address import Address
+from lake.batches import commit_batch, newest_batch
 from lake.errors import ConflictError, LakeError
 from lake.files import DataFile
 from lake.maintenance import maintain
-from lake.origin import claim
+from lake.origin import set_origin
 from lake.spans import MINUTE
 from lake.table import BATCH
 from lake.tables import BASIS, INSTRUMENTS, RAW_CANDLES
@@ -42,7 +42,6 @@ from tests.market import NOW, Ran, basislake, command, fetch, rows, truths
 from tests.object_store import SECRET, ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
 from transforms.changes import Life
-from transforms.months import Place
 from transforms.partition import Source, Task
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
@@ -179,12 +178,12 @@ def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expir
     with SimulatedExchange(market, clock=clock) as server:
         _follow_and_be_killed(server, at, object_store.environment(tmp_path))
         clock.advance(5 * 3600)
-        rhythm = Rhythm(90 * MINUTE, 90 * MINUTE, 180 * MINUTE, 360 * MINUTE)
+        schedule = Schedule(90 * MINUTE, 90 * MINUTE, 180 * MINUTE, 360 * MINUTE)
 
         def keep() -> None:
             maintain(at, PROGRAM)
 
-        one = follower(server, at, rhythm, said, build=build, upkeep=keep)
+        one = follower(server, at, schedule, said, build=build, upkeep=keep)
         # Until after the expiry, which is at eight.
         end_ms = clock() + 8 * 3_600_000
         while clock() < end_ms:
@@ -226,7 +225,7 @@ def test_a_query_that_has_enough_early_ends_its_process_in_peace(
 
 
 def test_a_task_on_its_way_to_a_worker_shows_no_secret(at: Lake) -> None:
-    place, source = Place(at.uri, at.options), Source(Life("perpetual", "BTC", T0, None), ())
+    place, source = Address(at.uri, at.options), Source(Life("perpetual", "BTC", T0, None), ())
     task = Task(place, place, 1, "perpetual", {"BTC-PERPETUAL": source}, (), {}, {}, (), {})
     assert SECRET in str(dict(task.lake.options))
     assert SECRET not in repr(task)
@@ -283,7 +282,7 @@ def test_a_commit_whose_reply_is_lost_is_stored_once_and_is_no_conflict(
     old = near.snapshot(RAW_CANDLES)
     append(at, "A", candles(1, start=9))
     with pytest.raises(ConflictError):
-        claim_batch(near, old, [written(near, "A", candles(1, start=9))], LINEAGE)
+        commit_batch(near, old, [written(near, "A", candles(1, start=9))], LINEAGE)
     assert rows(at, "raw_candles").height == 4
 
 
@@ -298,14 +297,14 @@ def test_a_store_that_goes_away_in_mid_commit_leaves_the_version_before(
 
     proxy.set(lost_commits=1)
     with pytest.raises(LakeError, match="raw_candles") as caught:
-        claim_batch(near, base, [file], LINEAGE)
+        commit_batch(near, base, [file], LINEAGE)
     assert not isinstance(caught.value, ConflictError)
     assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert rows(at, "raw_candles").height == 2
     assert proxy.losses == 1
     proxy.set()
-    assert claim_batch(near, base, [file], LINEAGE) == 2
+    assert commit_batch(near, base, [file], LINEAGE) == 2
     assert rows(at, "raw_candles").height == 3
 
 
@@ -351,10 +350,10 @@ def test_a_store_that_would_replace_commits_is_refused_before_the_first(
     near = lake.open(at.uri, store.options)
     proxy.set(ignores_conditions=True, delay_s=0.02)
     file = written(near, "A", candles(1))
-    with pytest.raises(LakeError, match="takes a second commit in place of the first"):
+    with pytest.raises(LakeError, match="a second commit replaces the first"):
         near.commit(near.snapshot(RAW_CANDLES), [file], LINEAGE)
     with pytest.raises(LakeError, match="Nothing was written"):
-        claim(near, "exchange", "test")
+        set_origin(near, "exchange", "test")
     assert at.snapshot(RAW_CANDLES).version is None
     assert at.snapshot(INSTRUMENTS).version is None
     proxy.set()

@@ -201,7 +201,7 @@ def test_figures_of_hours_show_what_their_queries_find_in_the_whole_lake(
     shown = request.getfixturevalue(facts_name).rows
     hourly = [each for each in FIGURES if each.is_hourly]
     assert len(hourly) == 7
-    with duck.connect(still.snapshots, beside=lake_frames(still, 1)) as connection:
+    with duck.connect(still.snapshots, extra=lake_frames(still, 1)) as connection:
         found = {each.name: duck.rows(connection, each.sql) for each in hourly}
     for name, rows in found.items():
         assert shown[name] == json.loads(json.dumps(rows.to_dict(as_series=False)))

@@ -98,9 +98,7 @@ def test_deliveries_are_judged_within_the_scope(
     )
     spans = [(name, LISTED_AT, expiries[name]) for name in scope]
     frame = pl.DataFrame(spans, SCOPE.polars_schema, orient="row")
-    connection = duck.connect(
-        where.state().existing, ["delivery_proof"], beside={SCOPE.name: frame}
-    )
+    connection = duck.connect(where.state().existing, ["delivery_proof"], extra={SCOPE.name: frame})
     found = criteria.deliveries(duck.rows(connection, proofs.DELIVERIES).to_dicts())
     assert (found.name, found.passed) == ("AC-007, deliveries", passed)
 

@@ -1,5 +1,5 @@
-"""From raw candles to the curated tables: validation, quality figures and the basis, all
-recomputable offline.
+"""Builds the curated tables from raw tables: validation, quality figures and the basis, all
+offline.
 
-This package knows rules and formulas and the lake; it knows nothing of exchanges or databases.
+This package contains rules and formulas; it has no code for exchanges or databases.
 """

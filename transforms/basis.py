@@ -3,24 +3,24 @@
 import polars as pl
 
 MICROSECONDS_PER_DAY = 86_400_000_000
-# Days a year in the annualisation, as is the convention where markets never close.
+# Days a year in the annualisation, by the convention of markets that never close.
 DAYS_PER_YEAR = 365
-# Where this or less is left, a year's worth of the basis is noise, so none is given.
+# With this time to expiry or less, the annualised basis is noise, so it is null.
 LEAST_MINUTES_TO_ANNUALISE = 60
 
 
 def basis(futures: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFrame:
-    """Return one row of `basis` for each minute that both sides have.
+    """Return one row of `basis` for each minute in which both legs have a candle.
 
     basis = future close - perpetual close; basis_pct = basis / perpetual close x 100;
     days_to_expiry = expires_at - ts in days of 86,400 s; annualised_pct = basis_pct x 365 /
-    days_to_expiry, null where 60 minutes or less are left. Nothing is carried from one minute to
+    days_to_expiry, null if 60 minutes or less are left. No value is carried from one minute to
     another: a future's minute without its perpetual's has no row.
 
     Args:
-        futures: rows of `candles` of dated futures of one coin, with expires_at, from the record of
-            each, UTC.
-        perpetual: rows of `candles` of the perpetual of the same coin; more minutes do no harm.
+        futures: rows of `candles` of dated futures of one coin, with expires_at of their records,
+            UTC.
+        perpetual: rows of `candles` of the perpetual of the same coin; extra minutes are ignored.
     """
     other = perpetual.select(
         "ts",
@@ -56,10 +56,10 @@ def basis(futures: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFrame:
 
 
 def _days(left: pl.Series) -> pl.Series:
-    """Lengths of time in days: one division, rounded once.
+    """Durations in days: one division, rounded once.
 
-    Arrow divides; Polars divides by a constant by multiplying with its inverse, which is off by one
-    bit for some values.
+    Arrow divides; Polars multiplies by the inverse of a constant, which is off by one bit for some
+    values.
     """
     import pyarrow.compute as pc  # noqa: PLC0415  (a build that finds nothing new needs none)
 

@@ -1,5 +1,5 @@
-"""The build: which periods of the curated tables a change can have reached, made again in an
-executor, committed by one committer.
+"""The build: finds the periods of the curated tables that a change can affect, builds them again
+in an executor, and commits them.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from lake import Lake
+from lake.address import Address
 from lake.carry_tables import CARRY
 from lake.slices import month_of, slices
 from lake.snapshot import Snapshot
@@ -41,21 +42,21 @@ from transforms.levels import (
     PRINTS,
     STAND_IN,
 )
-from transforms.months import Held, Key, Place
+from transforms.months import Held, Key
 from transforms.partition import Built, Task, build_partition, widened
 from transforms.periods import period_of_rows, spans_of_periods
 from transforms.quality import quality, warnings
 from transforms.rules_hash import rules_hash
 from transforms.sources import Sources, is_whole, outdated, read_sources
 
-# Periods that are made again, by instrument.
+# Periods to build again, by instrument.
 Chosen: TypeAlias = Mapping[str, tuple[datetime, ...]]
 
-# Of the instruments of a task together, some 180,000 rows.
+# For the instruments of a task together, some 180,000 rows.
 _MOST_PERIODS = 32
 
-# What curated rows depend on besides their sources: tables that were built with others are built
-# again.
+# Constants that curated rows depend on, in addition to their sources: if one changes, tables are
+# built again.
 SETTINGS = {
     "days_per_year": DAYS_PER_YEAR,
     "least_minutes_to_annualise": LEAST_MINUTES_TO_ANNUALISE,
@@ -71,20 +72,20 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What a build did, and what the curated tables hold after it.
+    """The result of a build, and the curated tables after it.
 
     Attributes:
         candles: rows of `candles`.
         quarantined: rows of `quarantine`.
         basis_rows: rows of `basis`.
         unmatched: candles of futures without their perpetual's minute.
-        raw_version: the batch that the tables are built from, None where there is none.
-        rebuilt: instruments of which periods were made again.
-        periods: that were made again, of all of them.
-        unchanged: instruments left as they were.
+        raw_version: the batch that the tables are built from, None without a build.
+        rebuilt: instruments with periods that were built again.
+        periods: number of those periods.
+        unchanged: instruments without any.
         bytes_written: of the files of `candles` and `basis`.
         carry: rows of each table of funding, deliveries and settlements, by name.
-        seconds: it took.
+        seconds: duration.
     """
 
     candles: int
@@ -113,18 +114,18 @@ def build(
 ) -> BuildResult:
     """Bring the curated tables up to date with the raw ones.
 
-    Only periods that a change since the last build can reach are made again; where nothing changed,
-    nothing is committed. Other rules (`rules_hash`) or other settings make everything again. A kill
-    leaves the tables as they were for every reader (`lake.state`); the next build finishes.
+    Only periods that a change since the last build can affect are built again; without changes
+    nothing is committed. If the rules (`rules_hash`) or settings changed, everything is. After a
+    kill readers see the tables unchanged (`lake.state`); the next build finishes.
 
     Args:
-        lake: to build from, as it is or as of a batch (`lake.past`).
+        lake: to build from, at present or as of a batch (`lake.past`).
         executor: runs the tasks: a perpetual each, or some futures of one coin.
         program: name and version, for `builds`.
-        full: make everything again, without reading what is stored.
-        target: the lake to build in; by default the one to build from, as it is.
-        report: called with how many of how many instruments are done.
-        clock: seconds, never going back.
+        full: build everything again, without reading stored curated rows.
+        target: the lake to build in; by default the present state of `lake`.
+        report: called with the number of finished instruments and of all instruments.
+        clock: monotonic seconds.
         now: this machine's clock, UTC.
 
     Raises:
@@ -133,12 +134,12 @@ def build(
     """
     start_s = clock()
     into = target or Lake(lake.uri, lake.options)
-    # Before the raw tables: what another build commits meanwhile is a conflict, never mistaken for
-    # what the tables hold.
+    # Opened before the raw tables: a commit of another build meanwhile is then a conflict, and is
+    # never taken for this build's own rows.
     bases = {table.name: into.snapshot(table) for table in (BUILDS, *CURATED)}
     sources = read_sources(lake)
     alike = {"rules": rules_hash(), "settings": json.dumps(SETTINGS, sort_keys=True)}
-    # A full build reads nothing of the curated tables, so it replaces damaged ones.
+    # A full build reads no curated table, so it replaces damaged ones.
     last = None if full else _last(bases, sources, alike)
     chosen = sources.all() if full else outdated(sources, last, bases)
     written = 0
@@ -153,9 +154,9 @@ def build(
 def _last(
     bases: Mapping[str, Snapshot], sources: Sources, alike: Mapping[str, str]
 ) -> dict[str, Any] | None:
-    """The row of the last build, None where it does not tell what the tables hold: there is none,
-    its rules were others, one that was killed has committed since, or something has come under a
-    number that it had seen.
+    """The row of the last build, None if the tables may differ from it: there is none, its rules
+    were others, a killed build has committed since, or a row was added under a number that the
+    build had covered.
     """
     rows = bases[BUILDS.name].read()
     if rows.is_empty():
@@ -192,8 +193,8 @@ def _run(
             periods = tuple(sorted({period for name in names for period in chosen[name]}))
             near = widened(spans_of_periods(periods), kind)
             task = Task(
-                lake=Place(lake.uri, lake.options),
-                target=Place(into.uri, into.options),
+                lake=Address(lake.uri, lake.options),
+                target=Address(into.uri, into.options),
                 until=sources.batch,
                 kind=kind,
                 sources=sources.of(names, near),
@@ -221,8 +222,8 @@ def _run(
 def _together(
     lives: Mapping[str, Life], chosen: Chosen, kind: str
 ) -> Iterator[tuple[str, list[str]]]:
-    """The instruments of a kind that one task builds, with their coin: contemporaries, so many that
-    the steps of a task cost little beside its rows and it stays small.
+    """The instruments of a kind that one task builds, with their coin: of similar listing times, so
+    many that a task's overhead is small compared with its rows, but few enough for memory.
     """
     own = [name for name in chosen if lives[name].kind == kind]
     own.sort(key=lambda name: (lives[name].base, lives[name].listed_at, name))
@@ -253,13 +254,13 @@ def _commit(  # noqa: PLR0913  (what was found and made, each its own)
     sources: Sources,
     chosen: Chosen,
     built: list[Built],
-    carry: carry_build.Carry,
+    carry: carry_build.CarryChanges,
     info: Mapping[str, Any],
     now: Callable[[], datetime],
     *,
     full: bool,
 ) -> int:
-    """Commit table after table, and the row of `builds` last; return the bytes of files of
+    """Commit table after table, and the row of `builds` last; return the size of the files of
     `candles` and `basis`.
     """
     number = 1 + max(base.counter(BUILD) for base in bases.values())
@@ -309,7 +310,7 @@ def _small(
     built: list[Built],
     of_carry: pl.DataFrame,
 ) -> Iterable[tuple[Table, pl.DataFrame]]:
-    """The tables in one piece, as they are to be."""
+    """The new rows of the tables in one piece."""
     made = [(name, period.date()) for name, periods in chosen.items() for period in periods]
     schema = {name: PERIODS.polars_schema[name] for name in ("instrument", "period")}
     keys = pl.DataFrame(made, schema=schema, orient="row")

@@ -1,4 +1,4 @@
-"""Validation: raw candles of one instrument into candles and quarantine; pure, and no row is
+"""Validation of candles: splits raw candles into candles and quarantine; pure, and no row is
 lost.
 """
 
@@ -18,12 +18,12 @@ def validate(
 
     Args:
         raw: rows of `raw_candles`, one instrument after the other, each sorted by time. Of several
-            rows of one minute that of the last batch counts; the others are superseded.
+            rows of one minute the last batch counts; the others are superseded.
         listed_at: creation, UTC.
         expires_at: expiry, UTC, exclusive; None for a perpetual.
 
     Returns:
-        Rows of `candles`, none flagged, and rows of `quarantine`; together as many as came in.
+        Rows of `candles`, none flagged, and rows of `quarantine`; together as many as in `raw`.
     """
     raw, older = _newest(raw)
     rules = errors(listed_at, expires_at)
@@ -32,7 +32,7 @@ def validate(
     sound, broken = (raw.filter(~is_broken), raw.filter(is_broken)) if found else (raw, raw.clear())
     candles = sound.with_columns(
         traded=pl.col("volume") > 0,
-        # What other instruments tell comes later: transforms/spikes.py.
+        # Rules that compare instruments come later: transforms/spikes.py.
         suspect=pl.lit(value=False),
     )
     quarantine = broken.with_columns(rules=broken_names(rules))
@@ -43,10 +43,10 @@ def validate(
 
 
 def _newest(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows that count, one a minute, and those that a later batch replaced."""
+    """The rows that count, one a minute, and the rows that a later batch replaced."""
     ts = raw["ts"]
     is_alike = ts.slice(1) == ts.slice(0, max(raw.height, 1) - 1)
-    # Neighbours may also be of two instruments.
+    # Adjacent rows may also be of two instruments.
     if not is_alike.any():
         return raw, raw.clear()
     ordered = raw.sort("instrument", "ts", BATCH)

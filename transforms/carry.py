@@ -23,23 +23,23 @@ from lake.table import BATCH, Table
 from lake.tables import SUPERSEDED
 from transforms.rules import Rule, broken_names
 
-# Today's cap of the rate of eight hours, by coin; older ones are not known, so a breach warns.
+# Today's cap of the eight-hour rate, by coin; older caps are unknown, so a breach is a warning.
 CAPS = {"BTC": 0.005, "ETH": 0.01}
-# Of eight hours' sum and `interest_8h`: recorded hours differ by up to 0.74 % of some 2e-4.
+# Between eight hours' sum and `interest_8h`: recorded hours differ by up to 0.74 % of some 2e-4.
 MOST_APART = 5e-5
 _HOURS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Curation:
-    """How the rows of a dataset become curated ones.
+    """The rules that turn the raw rows of a dataset into curated rows.
 
     Attributes:
         dataset: its name.
         raw: the raw table.
         table: the curated table.
         errors: rules that reject a row.
-        warnings: rules that count a row and keep it, asked of all rows of the table in its order.
+        warnings: rules that count a row and keep it, evaluated on all rows of the table in order.
     """
 
     dataset: str
@@ -50,14 +50,14 @@ class Curation:
 
     @property
     def subject(self) -> str:
-        """The column that says whose a row is."""
+        """The column of the instrument or index."""
         return self.table.key[0]
 
 
 def _null(*names: str) -> Rule:
     return Rule(
         "null_value",
-        "A value is absent, so the row is not fully known.",
+        "A value is missing, so the row is incomplete.",
         pl.any_horizontal(pl.col(*names).is_null()),
     )
 
@@ -83,15 +83,15 @@ CURATIONS = (
         (
             Rule(
                 "funding_over_cap",
-                "The rate of eight hours is over today's cap of its coin, so it is wrong or of a "
+                "The eight-hour rate exceeds today's cap of its coin, so it is wrong or from a "
                 "time with another cap.",
                 pl.col("interest_8h").abs()
                 > _coin.replace_strict(CAPS, default=max(CAPS.values())),
             ),
             Rule(
                 "funding_sum",
-                "The hours of eight hours add up to another rate than the exchange gives for them, "
-                "by more than 0.5 basis points, so one of them is wrong.",
+                "The sum of eight hourly rates differs from the exchange's eight-hour rate by more "
+                "than 0.5 basis points, so one of the rates is wrong.",
                 (_since == pl.duration(hours=_HOURS - 1))
                 & ((_trailing - pl.col("interest_8h")).abs() > MOST_APART),
             ),
@@ -126,11 +126,11 @@ def curate_rows(curation: Curation, raw: pl.DataFrame) -> tuple[pl.DataFrame, pl
 
     Args:
         curation: of the dataset.
-        raw: all rows of its raw table. Of several rows of one key that of the last batch counts;
+        raw: all rows of its raw table. Of several rows of one key the last batch counts;
             the others are superseded.
 
     Returns:
-        Rows of the curated table, and rows of `rejected`; together as many as came in.
+        Rows of the curated table, and rows of `rejected`; together as many as in `raw`.
     """
     key = list(curation.table.key)
     ordered = raw.sort(*key, BATCH)
@@ -144,8 +144,7 @@ def curate_rows(curation: Curation, raw: pl.DataFrame) -> tuple[pl.DataFrame, pl
 
 
 def warned(curation: Curation, rows: pl.DataFrame) -> Mapping[tuple[str, str], int]:
-    """Return how many rows each warning rule found, by instrument and rule, of those that found
-    any.
+    """Return how many rows each warning rule flagged, by instrument and rule, without zeros.
 
     Args:
         curation: of the dataset.

@@ -1,8 +1,8 @@
-"""The build of the tables of carry: which rows a change of the raw ones adds or replaces, and their
-commits.
+"""The build of the tables of carry: finds the rows that a change of raw tables adds or replaces,
+and commits them.
 
-The tables are small and in one piece. A row whose key is new is added; any other change makes all
-rows of its dataset again.
+The tables are small and have no partitions. Rows with new keys are added; any other change builds
+all rows of the dataset again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,13 @@ from transforms.carry import CURATIONS, Curation, curate_rows, warned
 
 
 @dataclass(frozen=True, slots=True)
-class Coming:
-    """What becomes of a table.
+class TableChange:
+    """The new rows of a table.
 
     Attributes:
         table: the declaration.
-        rows: that come.
-        is_whole: whether they are all that the table is to hold, or come to those that it holds.
+        rows: to write.
+        is_whole: whether they become the whole table, or are added to it.
     """
 
     table: Table
@@ -35,21 +35,21 @@ class Coming:
 
 
 @dataclass(frozen=True, slots=True)
-class Carry:
-    """The tables of carry as they are to be.
+class CarryChanges:
+    """The changes of the tables of carry.
 
     Attributes:
-        changes: of those that change.
-        warnings: all rows of `warnings` that are of their rules.
+        changes: of the tables that change.
+        warnings: all rows of `warnings` of their rules.
     """
 
-    changes: tuple[Coming, ...]
+    changes: tuple[TableChange, ...]
     warnings: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
 class _Curated:
-    """The rows of a dataset that come: sound ones and rejected ones; see `Coming.is_whole`."""
+    """The new rows of a dataset, sound and rejected; see `TableChange.is_whole`."""
 
     curation: Curation
     sound: pl.DataFrame
@@ -59,15 +59,15 @@ class _Curated:
 
 def curate(
     lake: Lake, batch: int, bases: Mapping[str, Snapshot], last: Mapping[str, Any] | None
-) -> Carry:
-    """Work out the tables of carry from the raw ones.
+) -> CarryChanges:
+    """Compute the tables of carry from the raw ones.
 
     Args:
-        lake: to build from, as it is or as of a batch (`lake.past`).
+        lake: to build from, at present or as of a batch (`lake.past`).
         batch: the newest that counts.
         bases: the curated tables, by name.
-        last: the row of the build that made them; None where that is not known, and nothing of them
-            is read then.
+        last: the row of the build that wrote them; None if it is unknown, and then they are not
+            read.
 
     Raises:
         LakeError: a table cannot be read.
@@ -77,30 +77,30 @@ def curate(
         last = None
     found = (_changed(c, raw[c.raw.name], bases, batch, last) for c in CURATIONS)
     parts = [part for part in found if part is not None]
-    changes = [Coming(part.curation.table, part.sound, part.is_whole) for part in parts]
+    changes = [TableChange(part.curation.table, part.sound, part.is_whole) for part in parts]
     if parts:
-        changes.append(Coming(REJECTED, _rejected(parts, bases, last), is_whole=True))
-    return Carry(tuple(changes), _warnings(parts, bases, last))
+        changes.append(TableChange(REJECTED, _rejected(parts, bases, last), is_whole=True))
+    return CarryChanges(tuple(changes), _warnings(parts, bases, last))
 
 
 def commit(
     into: Lake,
     bases: dict[str, Snapshot],
-    changes: Sequence[Coming],
+    changes: Sequence[TableChange],
     info: Mapping[str, Any],
     counters: Mapping[str, int],
     *,
     full: bool,
 ) -> None:
-    """Commit the changes, each table once; one that holds its rows already is left alone.
+    """Commit the changes, each table once; a table whose rows do not change is not touched.
 
     Args:
         into: the lake to commit to.
         bases: the tables, by name; those that change are replaced.
         changes: of tables.
-        info: kept in the commits.
-        counters: numbers to set.
-        full: write whole tables without reading what is stored, which may be damaged.
+        info: stored in the commits.
+        counters: transaction ids to set.
+        full: write whole tables without reading stored rows, which may be damaged.
 
     Raises:
         ConflictError: another build committed meanwhile.
@@ -120,8 +120,8 @@ def commit(
 
 
 def _is_complete(raw: Mapping[str, Snapshot], bases: Mapping[str, Snapshot], batch: int) -> bool:
-    """Whether each raw row up to a batch is in the tables once: none has come since under a number
-    that their build had seen.
+    """Whether the tables contain each raw row up to a batch once: no row was added since under a
+    number that their build had covered.
     """
     received = sum(replace(table, until=batch).rows for table in raw.values())
     return received == sum(bases[table.name].rows for table in CARRY)
@@ -134,7 +134,7 @@ def _changed(
     batch: int,
     last: Mapping[str, Any] | None,
 ) -> _Curated | None:
-    """The rows of a dataset that come; None where it is as it is to be."""
+    """The new rows of a dataset; None if nothing changes."""
     if last is not None:
         oldest, newest = sorted((last[BATCH], batch))
         came = replace(raw, until=newest).since(oldest)
@@ -147,7 +147,7 @@ def _changed(
 
 
 def _knows_any(curation: Curation, came: pl.DataFrame, bases: Mapping[str, Snapshot]) -> bool:
-    """Whether the tables may hold a row of the key of one that came."""
+    """Whether the tables may have a row with the key of a new one."""
     subject, time, *_ = curation.table.key
     held = bases[curation.table.name].read()
     if held.join(came, on=list(curation.table.key), how="semi").height:
@@ -162,7 +162,7 @@ def _knows_any(curation: Curation, came: pl.DataFrame, bases: Mapping[str, Snaps
 def _rejected(
     parts: Sequence[_Curated], bases: Mapping[str, Snapshot], last: Mapping[str, Any] | None
 ) -> pl.DataFrame:
-    """The rows of `rejected`: those that come, and those of other datasets and keys."""
+    """The rows of `rejected`: the new ones, and those of other datasets and keys."""
     rows = [part.rejected for part in parts]
     if last is not None:
         made = [part.curation.dataset for part in parts if part.is_whole]
@@ -173,7 +173,7 @@ def _rejected(
 def _warnings(
     parts: Sequence[_Curated], bases: Mapping[str, Snapshot], last: Mapping[str, Any] | None
 ) -> pl.DataFrame:
-    """The rows of `warnings` of the rules of carry, counted again where their dataset changes."""
+    """The rows of `warnings` of the rules of carry, counted again for changed datasets."""
     counts: dict[tuple[str, str], int] = {}
     for part in (part for part in parts if part.curation.warnings):
         table, rows = part.curation.table, [part.sound]

@@ -1,4 +1,4 @@
-"""What changed between two batches, and which periods of which instruments that can reach; pure."""
+"""Changes between two batches, and the periods of instruments that they can affect; pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from transforms.levels import NEAR, STAND_IN
 from transforms.periods import period_of_rows, period_span, periods_in
 from transforms.spikes import PERPETUAL_STALE
 
-# How far before a change of raw candles the flags of a coin's instruments may differ: the prints
-# after one of a perpetual, and the hour before a minute in which a future looks at its perpetual;
-# the rest is slack. A future's own prints are compared with those of their period alone.
+# A changed raw candle can change flags of the coin's instruments up to this long before it: the
+# prints after one of a perpetual, and the hour before a minute in which a future is compared with
+# its perpetual; the rest is slack. A future's own prints are compared within their period only.
 BEFORE = NEAR + 3 * STAND_IN
-# How far after: which candles of a perpetual are prints, the prints before one, a price that stays
-# flagged, and the two hours in which a future looks at others and they at their perpetual; the rest
-# is slack.
+# The same after it: which candles of a perpetual are prints, the prints before one, a price that
+# stays flagged, and the two hours in which futures and perpetual are compared with each other; the
+# rest is slack.
 AFTER = 2 * NEAR + PERPETUAL_STALE + 3 * STAND_IN
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What an instrument's record says that curated rows depend on.
+    """The parts of an instrument's record that curated rows depend on.
 
     Attributes:
         kind: `future` or `perpetual`.
-        base: coin; a future is held against the perpetual of its coin.
-        listed_at: creation by the record.
-        expires_at: expiry by the record, None for a perpetual.
+        base: coin; a future is compared with the perpetual of its coin.
+        listed_at: creation in the record.
+        expires_at: expiry in the record, None for a perpetual.
     """
 
     kind: str
@@ -49,7 +49,7 @@ def lives(instruments: pl.DataFrame) -> dict[str, Life]:
 
 
 def moved(came: pl.DataFrame) -> dict[str, list[Span]]:
-    """Return the minutes that rows of raw candles are of, by instrument, coarsely: a span for each
+    """Return the minutes of raw candles, by instrument, coarsely: a span for each
     period.
 
     Args:
@@ -70,12 +70,12 @@ def reached(
     held: Mapping[str, Span],
     changed: Mapping[str, Iterable[Span]],
 ) -> dict[str, tuple[datetime, ...]]:
-    """Return the periods that have to be made again, by instrument: those that any change of an
-    instrument of the coin can reach.
+    """Return the periods to build again, by instrument: those that a change of any instrument of
+    the coin can affect.
 
     Args:
-        lives: of the instruments that are to be built, by name.
-        held: from the first minute of which each has rows to its last.
+        lives: of the instruments to build, by name.
+        held: from the first to the last minute of each instrument's rows.
         changed: minutes that differ, by coin.
     """
     periods = {
@@ -97,14 +97,14 @@ def changed_coins(
     came: Mapping[str, Iterable[Span]],
     held: Mapping[str, Span],
 ) -> dict[str, list[Span]]:
-    """Return the minutes that differ between two batches, by coin: those of which candles came, and
-    all of an instrument whose record differs, of the coin that it was of as well.
+    """Return the minutes that differ between two batches, by coin: the minutes of new candles, and
+    all minutes of an instrument whose record changed, also for its former coin.
 
     Args:
-        then: the lives by the records of one batch.
-        now: those by the records of the other.
-        came: minutes of raw candles that one has and the other has not, by instrument.
-        held: from the first minute of which each instrument has rows to its last.
+        then: the lives as of one batch.
+        now: the lives as of the other.
+        came: minutes of raw candles in only one of them, by instrument.
+        held: from the first to the last minute of each instrument's rows.
     """
     found: dict[str, list[Span]] = {}
     for name in {*then, *now}:

@@ -1,9 +1,9 @@
-"""What prices usually are beside: a future's beside its perpetual's, a perpetual's beside its own a
-little before and after; pure.
+"""The usual levels of prices: a future's relative to its perpetual, a perpetual's relative to its
+own prices shortly before and after; pure.
 
-All levels and bounds are natural logarithms: 0.01 is about one per cent. A *print* is a candle in
-which something new appears: a trade, or a price other than the previous close. Medians run over
-prints, not over minutes, so the stale price of an idle contract does not become what is usual.
+All levels and bounds are natural logarithms: 0.01 is about one per cent. A *print* is a candle with
+something new: a trade, or a price other than the previous close. Medians run over
+prints, not over minutes, so the stale price of an idle contract does not become the usual level.
 """
 
 import math
@@ -15,51 +15,51 @@ import polars as pl
 from lake.spans import MINUTE
 from transforms.periods import period_of_rows
 
-# No bound is tighter than the floor: good recorded candles of futures left by 0.75 % at most, and 1
-# in 10,000 by 0.64 % or more. None is wider than the cap, which is well below ln 1.5 = 0.405: such
-# a print is always beyond. benchmarks/spikes.py measures both; see benchmarks/RESULTS.md.
+# No bound is narrower than the floor: good recorded candles of futures deviate by 0.75 % at most,
+# and 1 in 10,000 by 0.64 % or more. No bound is wider than the cap, which is well below ln 1.5 =
+# 0.405: such a print always exceeds it. benchmarks/spikes.py measures both (benchmarks/RESULTS.md).
 FLOOR = 0.02
 CAP = 0.25
-# A bound is so many robust standard deviations of what is usual.
+# A bound is so many robust standard deviations from the usual level.
 FUTURE_DEVIATIONS = 12.0
 PERPETUAL_DEVIATIONS = 20.0
-# The median absolute deviation of a normal distribution times this is its standard deviation.
+# The standard deviation of a normal distribution is this times its median absolute deviation.
 _SCALE = 1.4826
 
-# A future's usual level is the median over so many prints, the one in question in the middle.
+# A future's usual level is the median over so many prints, centred on the tested one.
 PRINTS = 101
-# With fewer in a period, the spread says little: the cap is the bound.
+# With fewer prints in a period, their spread is not reliable: the cap is the bound.
 _FEWEST_FOR_SPREAD = 20
-# With fewer still, a spike would be its own median: as many are filled up with the perpetual's
+# With even fewer, a spike would be its own median: they are supplemented by the perpetual's
 # level.
 _FEWEST_FOR_LEVEL = 5
 
-# A perpetual's usual level is the median close of so many prints before, and after.
+# A perpetual's usual level is the median close of so many prints before, or after.
 _BESIDE = 10
 # Its volatility is that of so many steps before, or after.
 _STEPS = 60
 
-# Where the perpetual lacks the minute, its candles within this time, before and after, stand in.
+# If the perpetual lacks the minute, its candles within this time, before and after, replace it.
 STAND_IN = timedelta(hours=1)
-# Candles further away say nothing of each other. So a flag depends on nearby minutes only, and of a
-# future on its prints of the same period, and a build knows what a change can reach
+# Candles further apart do not affect each other. So a flag depends on nearby minutes only, and for
+# a future also on its prints of the same period, and a build knows what a change can affect
 # (transforms/changes.py).
 NEAR = timedelta(hours=12)
-# So much before a period says which of a future's candles at its beginning are prints, and whether
-# the first candle moved (`rules.WARNING_RULES`).
+# This time before a period determines which of a future's first candles are prints, and whether the
+# first candle moved (`rules.WARNING_RULES`).
 LEAD_IN = 2 * MINUTE
 
 SIDES = ("high", "low")
 
 
 def with_previous(candles: pl.DataFrame, *, each_period: bool = False) -> pl.DataFrame:
-    """Add the closes of the candle before and of that before it, called previous and earlier (null
-    where it is not near), whether each is a print, and the number of its part.
+    """Add the closes of the previous candle and of the one before, called previous and earlier
+    (null if it is not near), whether each is a print, and the number of its part.
 
     Args:
         candles: of one instrument after the other, each sorted by time.
-        each_period: judge each period of an instrument by itself, so each is a part, and of another
-            period only the minutes right before are near; else an instrument is a part.
+        each_period: judge each period of an instrument separately, so each is a part, and only the
+            minutes just before it are near; else an instrument is a part.
     """
     parts = ["instrument", *([period_of_rows().alias("period")] if each_period else [])]
     rows = candles.select(
@@ -75,17 +75,17 @@ def with_previous(candles: pl.DataFrame, *, each_period: bool = False) -> pl.Dat
     )
 
 
-def beside_perpetual(rows: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFrame:
-    """Add the perpetual's prices of each minute, or of the minutes around where it lacks this one.
+def with_perpetual_prices(rows: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFrame:
+    """Add the perpetual's prices of each minute, or of the minutes around it if that is missing.
 
     Args:
         rows: sorted by ts.
-        perpetual: rows of `candles` of the perpetual, sorted; the flagged ones do not count.
+        perpetual: rows of `candles` of the perpetual, sorted; flagged rows are ignored.
 
     Returns:
-        The rows with perpetual_high, perpetual_low and perpetual_close. Where the minute is absent:
-        the highest high and lowest low of the candles before and after within an hour; null where
-        there is none.
+        The rows with perpetual_high, perpetual_low and perpetual_close. If the minute is missing:
+        the highest high and lowest low of the candles before and after within an hour; null without
+        any.
     """
     sound = perpetual.filter(~pl.col("suspect")).select(
         "ts", stamp="ts", **{f"perpetual_{name}": name for name in (*SIDES, "close")}
@@ -104,11 +104,11 @@ def beside_perpetual(rows: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFram
 
 
 def future_levels(prints: pl.DataFrame) -> pl.DataFrame:
-    """Return the prints that may be out of bound, with what is usual there.
+    """Return the prints that may be out of bound, with their usual level and bound.
 
     usual = median over 101 prints of the part, centred, of ln(close / perpetual close); bound =
-    12 x 1.4826 x the median over the same prints of the distance from it, but at least the floor
-    and at most the cap.
+    12 x 1.4826 x the median distance of the same prints from it, but at least the floor and at
+    most the cap.
 
     Args:
         prints: of futures, with their part and the perpetual's prices; each sorted by time.
@@ -132,7 +132,7 @@ def _few_levels(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _many_levels(rows: pl.DataFrame) -> pl.DataFrame:
-    """The levels of periods with more, of the prints that may leave."""
+    """The levels of periods with more prints, for the prints that may be out of bound."""
     highest = _extreme("high") - pl.col("offset").rolling_min(
         PRINTS, min_samples=1, center=True
     ).over("part")
@@ -152,18 +152,18 @@ def _many_levels(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def own_levels(prints: pl.DataFrame) -> pl.DataFrame:
-    """Return the prints that may be out of bound beside those before and after.
+    """Return the prints that may be out of bound relative to those before and after.
 
     usual = the higher (for the high; the lower for the low) of the median closes of the 10 prints
-    before and the 10 after, so a move that stays is none; of the next one alone where 10 are not
-    near. bound = 20 x 1.4826 x the median step of ln(close) over 60 prints, before or after,
-    whichever is larger, within floor and cap; the cap where 60 are not near.
+    before and the 10 after, so a lasting move is not a spike; of the next one alone if 10 are
+    not near. bound = 20 x 1.4826 x the median step of ln(close) over 60 prints, before or after,
+    whichever is larger, within floor and cap; the cap if 60 are not near.
 
     Args:
         prints: of one part, sorted.
 
     Returns:
-        The rows with usual_high, usual_low and bound; not where no other print is near.
+        The rows with usual_high, usual_low and bound; without rows that have no other print near.
     """
     window = 2 * _BESIDE + 1
     lowest = pl.col("close").rolling_min(window, min_samples=1, center=True)
@@ -208,8 +208,8 @@ def _usual(rows: pl.DataFrame, level: pl.Expr, bound: pl.Expr) -> pl.DataFrame:
 
 
 def _around(rows: pl.DataFrame, may_leave: pl.Expr, reach: int) -> pl.DataFrame:
-    """Mark the rows that may leave, and keep them and so many of their part on either side: medians
-    are dear, and few rows need one.
+    """Mark the rows that may be out of bound, and keep them with so many rows on either side:
+    medians are expensive, and few rows need one.
     """
     marked = rows.with_columns(may_leave=may_leave)
     is_kept = (
@@ -226,7 +226,7 @@ def _bound(deviations: float, spread: pl.Expr) -> pl.Expr:
 
 
 def _near(value: pl.Expr, rows: int) -> pl.Expr:
-    """The value where the candle so many rows before (after, if negative) is near; else null."""
+    """The value if the candle so many rows before (after, if negative) is near; else null."""
     away = (pl.col("ts") - pl.col("ts").shift(rows)).abs()
     is_of_part, is_own = (
         pl.col(name) == pl.col(name).shift(rows) for name in ("part", "instrument")

@@ -1,17 +1,18 @@
-"""Which rows of some periods a curated table lacks, and the files that bring them.
+"""Finds the rows of some periods that a curated table lacks, and writes files with them.
 
-Files hold months, of which a build makes some days again. No reader sees a file before the build
-commits it.
+Files contain months; a build computes some days of them again. Readers see a file only after the
+build's commit.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 import polars as pl
 
 from lake import Lake
+from lake.address import Address
 from lake.errors import DamagedError
 from lake.files import DataFile
 from lake.rows import in_spans, in_time, read_rows
@@ -24,25 +25,12 @@ _KEY = ("instrument", "ts")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a lake is.
-
-    Attributes:
-        uri: of the lake.
-        options: its storage options.
-    """
-
-    uri: str
-    options: Mapping[str, str] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Held:
-    """What a curated table holds of one instrument in one month.
+    """The stored rows of one instrument and month in a curated table.
 
     Attributes:
-        files: that hold its rows.
-        is_apart: whether they hold nothing else.
+        files: with its rows.
+        is_apart: whether they contain no other rows.
     """
 
     files: tuple[DataFile, ...]
@@ -51,30 +39,30 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Files of one table that come and go."""
+    """Files to add to and remove from one table."""
 
     added: tuple[DataFile, ...] = ()
     removed: tuple[DataFile, ...] = ()
 
 
 def write_changes(
-    target: Place,
+    target: Address,
     table: Table,
     rows: pl.DataFrame,
     held: Mapping[Key, Held],
     wanted: Sequence[Span],
 ) -> Change:
-    """Write what a table lacks of some periods, and return the files that come and go.
+    """Write the rows that a table lacks of some periods, and return the change of its files.
 
-    If a month of an instrument has other rows, the whole month is written again; if only rows after
-    all others are new, a file with those.
+    If existing rows of a month change, the whole month is written again; if rows are only added
+    after the others, a file with those.
 
     Args:
         target: the lake.
-        table: that is written.
+        table: to write to.
         rows: all of the periods, one instrument after the other, each sorted by time.
-        held: what the table holds of their months; a month that is not in it holds nothing, or what
-            it holds goes anyway.
+        held: the stored rows of the months; without an entry the month is empty, or its rows are
+            removed anyway.
         wanted: the periods.
 
     Raises:
@@ -101,8 +89,8 @@ def _kept(
     held: Mapping[Key, Held],
     wanted: Sequence[Span],
 ) -> dict[Key, int]:
-    """How many rows of the periods each month holds, of the months that hold them as they are to be
-    and lack only rows after all that they hold.
+    """The number of stored rows in the periods of each month whose stored rows are correct, so that
+    only later rows are missing.
     """
     try:
         files = [file for own in held.values() if own.is_apart for file in own.files]
@@ -125,12 +113,12 @@ def _kept(
 
 
 def _bits(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows in which two floats are equal where all of their bits are: zero is not minus zero."""
+    """Rows in which floats are equal only if all of their bits are: zero is not minus zero."""
     return rows.with_columns(pl.col(pl.Float64).reinterpret(dtype=pl.Int64))
 
 
 def _places(rows: pl.DataFrame) -> Iterator[tuple[Key, slice]]:
-    """Where the rows of each instrument's months are, which follow one another."""
+    """The positions of the rows of each instrument and month, which are adjacent."""
     month = pl.col("ts").dt.truncate("1mo")
     runs = rows.select(pl.struct("instrument", month).rle().alias("run"))["run"].struct.unnest()
     start = 0
@@ -142,7 +130,7 @@ def _places(rows: pl.DataFrame) -> Iterator[tuple[Key, slice]]:
 def _left(
     lake: Lake, table: Table, removed: Sequence[DataFile], wanted: Sequence[Span]
 ) -> pl.DataFrame:
-    """The rows of files that go that are of other periods, or of other months."""
+    """The rows of removed files in other periods, or other months."""
     others = [file for file in removed if not any(_is_within(file, span) for span in wanted)]
     rows = _stored(lake, table, others)
     return rows.filter(~in_spans(rows["ts"], wanted))

@@ -1,7 +1,7 @@
-"""A part of a build: a function of plain values that may run in any executor, on any machine.
+"""The build task: a function of plain values that may run in any executor, on any machine.
 
-It reads raw files of a perpetual, or of some futures of one coin, and writes curated files that no
-reader sees before the build commits them.
+It reads raw files of a perpetual, or of some futures of one coin, and writes curated files. Readers
+see those only after the build's commit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from lake.address import Address
 from lake.files import DataFile
 from lake.rows import in_spans, in_time, inside, read_rows
 from lake.spans import MINUTE, Span, merge
@@ -18,7 +19,7 @@ from transforms.basis import basis
 from transforms.candles import validate
 from transforms.changes import AFTER, BEFORE, Life
 from transforms.levels import LEAD_IN, STAND_IN
-from transforms.months import Change, Held, Key, Place, write_changes
+from transforms.months import Change, Held, Key, write_changes
 from transforms.periods import spans_of_periods
 from transforms.quality import period_figures
 from transforms.spikes import flag_futures, flag_perpetual
@@ -31,8 +32,8 @@ class Source:
     """One instrument's raw candles.
 
     Attributes:
-        life: by its record.
-        files: that hold them.
+        life: from its record.
+        files: that contain them.
     """
 
     life: Life
@@ -41,23 +42,23 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to build.
+    """The instruments and periods to build.
 
     Attributes:
-        lake: that holds the raw candles.
-        target: that the curated rows are written to.
+        lake: to read raw candles from.
+        target: to write curated rows to.
         until: the last batch that counts.
         kind: of the instruments.
         sources: raw candles by instrument: of one perpetual, or of futures of one coin.
-        periods: to be made, sorted; their first instants.
-        candles: what `candles` holds of their months; empty to replace whatever it holds.
+        periods: to build, sorted; their first instants.
+        candles: stored rows of `candles` in their months; empty to replace all rows.
         basis: the same of `basis`.
-        perpetual: files of the perpetual's new `candles`; none for a perpetual.
+        perpetual: files of the perpetual's new `candles`; empty for a perpetual.
         others: by name, the sources of the coin's futures around the periods.
     """
 
-    lake: Place
-    target: Place
+    lake: Address
+    target: Address
     until: int
     kind: str
     sources: Mapping[str, Source]
@@ -73,11 +74,11 @@ class Built:
     """Curated rows of some instruments and periods, written and not yet committed.
 
     Attributes:
-        instruments: whose they are.
+        instruments: of the rows.
         candles: the change of `candles`.
         basis: the change of `basis`.
         quarantine: rows of `quarantine` of the periods.
-        figures: rows of `periods`, of those that have raw candles.
+        figures: rows of `periods`, for those with raw candles.
     """
 
     instruments: tuple[str, ...]
@@ -88,8 +89,8 @@ class Built:
 
 
 def build_partition(task: Task) -> Built:
-    """Validate raw candles of some instruments and periods, flag their spikes, and hold futures
-    against their perpetual.
+    """Validate raw candles of some instruments and periods, flag their spikes, and compute the
+    basis of futures against their perpetual.
 
     Raises:
         LakeError: a file cannot be read or written.
@@ -109,8 +110,8 @@ def build_partition(task: Task) -> Built:
 
 
 def widened(periods: Iterable[Span], kind: str) -> list[Span]:
-    """Return periods with the context that flags depend on: the time around a perpetual's, and the
-    minutes before a future's.
+    """Return periods with the context that flags depend on: time before and after for a perpetual,
+    minutes before for a future.
     """
     before, after = (AFTER, BEFORE) if kind == "perpetual" else (LEAD_IN, timedelta(0))
     return merge(Span(span.start - before, span.end + after) for span in periods)
@@ -119,7 +120,7 @@ def widened(periods: Iterable[Span], kind: str) -> list[Span]:
 def _judged(
     task: Task, candles: pl.DataFrame, wanted: Sequence[Span]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The candles of the periods with their spikes flagged, and the rows of `basis`, none for a
+    """The candles of the periods with their spikes flagged, and the rows of `basis`, empty for a
     perpetual.
     """
 
@@ -139,8 +140,8 @@ def _judged(
 
 def _perpetual(task: Task, wanted: Sequence[Span]) -> pl.DataFrame:
     """The perpetual's candles of some periods, of the hour after each and of two before: in the
-    first hour of a period the other futures are looked at for an hour back, and each of their
-    minutes beside the perpetual's of another.
+    first hour of a period the rule compares other futures for an hour back, and each of their
+    minutes with the perpetual's of one more hour.
     """
     near = merge(Span(span.start - 2 * STAND_IN, span.end + STAND_IN) for span in wanted)
     columns = ("ts", "high", "low", "close", "traded", "suspect")

@@ -1,5 +1,5 @@
-"""Periods: the few days in which the candles of a future are judged by themselves, and which a
-build makes again where something in them may have changed; pure.
+"""Periods: the few days in which the spike rule judges a future's candles by themselves, and
+which a build computes again if something in them may have changed; pure.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,14 +11,14 @@ from lake.slices import month_of, month_span
 from lake.spans import Span, merge
 
 # A period begins on the 1st, 5th, 9th, 13th, 17th, 21st and 25th of a month (UTC) and ends with the
-# next one: long enough for the prints of a thin contract, short enough to be made each minute.
+# next one: long enough for the prints of a thin contract, short enough to be built each minute.
 _DAYS = 4
 _IN_A_MONTH = 7
 _LAST_BEGINS_ON = 1 + _DAYS * (_IN_A_MONTH - 1)
 
 
 def period_of(time: datetime) -> datetime:
-    """The first instant of the period that holds a time."""
+    """The first instant of the period that contains a time."""
     return month_of(time) + timedelta(days=_DAYS * min((time.day - 1) // _DAYS, _IN_A_MONTH - 1))
 
 
@@ -43,5 +43,5 @@ def period_of_rows(ts: str = "ts") -> pl.Expr:
 
 
 def spans_of_periods(periods: Iterable[datetime]) -> list[Span]:
-    """Return periods, by their first instants, as spans; neighbours as one."""
+    """Return periods, by their first instants, as spans; adjacent ones are merged."""
     return merge(map(period_span, periods))

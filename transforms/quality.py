@@ -1,4 +1,4 @@
-"""The figures of raw candles: of one instrument and period, and of all its periods; pure."""
+"""Quality figures of raw candles: by instrument and period, and by instrument; pure."""
 
 import json
 from collections.abc import Mapping
@@ -12,20 +12,20 @@ from transforms.periods import period_of_rows
 from transforms.rules import WARNING_RULES
 
 _LONG_GAP_MINUTES = 10
-# What `warned` holds of a period in which no rule found anything.
+# Value of `warned` for a period in which no rule flagged anything.
 NOTHING = "{}"
 _KEY = ("instrument", "period")
 _ADDED = ("rows", "missing_minutes", "gaps", "gaps_over_10m", "quarantined", "untraded_minutes")
 
 
 def period_figures(raw: pl.DataFrame, candles: pl.DataFrame, outside: pl.DataFrame) -> pl.DataFrame:
-    """Return rows of `periods`, one for each period of an instrument that has raw candles.
+    """Return rows of `periods`, one for each period of an instrument with raw candles.
 
     Args:
         raw: instrument and ts of raw candles of whole periods, one instrument after the other, each
             sorted by time.
         candles: those that passed validation, flagged.
-        outside: candles of the minutes before these periods: some warning rules look at them.
+        outside: candles of the minutes before these periods, for some warning rules.
     """
     period = period_of_rows().alias("period")
     step = (pl.col("ts") - pl.col("ts").shift(1)).dt.total_minutes() - 1
@@ -76,12 +76,12 @@ def quality(
 ) -> pl.DataFrame:
     """Return the rows of `quality`.
 
-    Missing minutes and gaps count from the first raw candle to what was asked, so what the exchange
-    had before the first trade is no gap, and what it lacks at the end is one.
+    Missing minutes and gaps count from the first raw candle to the end of the requested time, so
+    minutes before the first trade are not missing, but minutes lacking at the end are.
 
     Args:
         periods: rows of `periods`, sorted.
-        asked_until: end of what was asked, exclusive, by instrument.
+        asked_until: end of the requested time, exclusive, by instrument.
         duplicates: repeats seen in replies, by instrument.
     """
     names = periods["instrument"].unique(maintain_order=True).to_list()
@@ -94,7 +94,7 @@ def quality(
         },
         orient="row",
     )
-    # What is missing between a period's last candle and the next period's first, or the end.
+    # Minutes missing between a period's last candle and the next period's first, or the end.
     end = pl.max_horizontal("asked", pl.col("last_ts") + MINUTE)
     until = pl.col("first_ts").shift(-1).over("instrument").fill_null(end)
     absent = (until - pl.col("last_ts")).dt.total_minutes() - 1
@@ -116,7 +116,7 @@ def quality(
 
 
 def warnings(periods: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of `warnings`, from those of `periods`."""
+    """Return the rows of `warnings` from rows of `periods`."""
     counts: dict[tuple[str, str], int] = {}
     found = periods.filter(pl.col("warned") != NOTHING).select("instrument", "warned")
     for instrument, warned in found.iter_rows():

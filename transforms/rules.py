@@ -1,5 +1,5 @@
-"""The validation rules: each a named expression that is true where a candle breaks it, with what it
-means and why it matters.
+"""The validation rules: each a named expression that is true if a candle breaks it, with its
+meaning for the reader of a finding.
 
 Errors send a raw candle to quarantine; warnings keep it and count it.
 """
@@ -13,7 +13,7 @@ from lake.spans import MINUTE
 
 _PRICES = ("open", "high", "low", "close")
 _AMOUNTS = ("volume", "cost")
-# Block trades, at prices of their own, took the average price of 1 % of the traded minutes in 3,346
+# Block trades at off-market prices moved the average price of 1 % of the traded minutes in 3,346
 # candles of real replies out of [low, high], by at most 0.57 %.
 _AVERAGE_LEEWAY = 0.01
 
@@ -24,8 +24,8 @@ class Rule:
 
     Attributes:
         name: as written in `quarantine.rules` and `warnings.rule`.
-        meaning: one sentence for the reader of a finding: what it is, and why it matters.
-        broken: true where a candle breaks it; null counts as not broken, for `null_value` tells of
+        meaning: one sentence for the reader of a finding: what is wrong, and why it matters.
+        broken: true if a candle breaks it; null counts as not broken, since `null_value` covers
             nulls.
     """
 
@@ -41,12 +41,12 @@ def _any(*broken: pl.Expr) -> pl.Expr:
 _OF_A_CANDLE = (
     Rule(
         "null_value",
-        "A price, the volume or the cost is absent, so the minute is not fully known.",
+        "A price, the volume or the cost is missing, so the minute is incomplete.",
         pl.any_horizontal(pl.col(*_PRICES, *_AMOUNTS).is_null()),
     ),
     Rule(
         "nonpositive_price",
-        "A price is zero or negative, which no contract here can trade at.",
+        "A price is zero or negative, at which no contract here can trade.",
         pl.any_horizontal((pl.col(*_PRICES) <= 0).fill_null(value=False)),
     ),
     Rule(
@@ -67,26 +67,26 @@ _OF_A_CANDLE = (
 
 
 def is_sound() -> pl.Expr:
-    """Return whether a candle breaks none of the rules that hold at any minute."""
+    """Return whether a candle breaks none of the rules that apply at any minute."""
     return ~pl.any_horizontal(rule.broken for rule in _OF_A_CANDLE)
 
 
 def errors(
     listed_at: datetime | pl.Expr, expires_at: datetime | pl.Expr | None
 ) -> tuple[Rule, ...]:
-    """Return the rules that send a candle to quarantine, for an instrument with this life.
+    """Return the rules that send a candle to quarantine, for an instrument with these dates.
 
     Args:
-        listed_at: creation; the minute that holds it is the first of the life.
+        listed_at: creation; the minute that contains it is the first of the life.
         expires_at: end of the life, exclusive; None for a perpetual. Either may be an expression,
-            where the candles of several instruments are judged together.
+            to judge candles of several instruments together.
     """
     start, end = _time(listed_at).dt.truncate("1m"), _time(expires_at)
     return (
         *_OF_A_CANDLE,
         Rule(
             "outside_life",
-            "The minute is before the listing or not before the expiry, where the exchange pads.",
+            "The minute is before the listing, or at or after the expiry, where the exchange pads.",
             _any(pl.col("ts") < start, pl.col("ts") >= end),
         ),
     )
@@ -98,14 +98,14 @@ def _time(time: datetime | pl.Expr | None) -> pl.Expr:
 
 def broken_names(rules: tuple[Rule, ...]) -> pl.Expr:
     """Return the names of all rules that a candle breaks, as a list of texts, empty for a sound
-    one.
+    candle.
     """
     names = [pl.when(rule.broken).then(pl.lit(rule.name)) for rule in rules]
     return pl.concat_list(names).list.drop_nulls()
 
 
-# What counts and keeps. All but `spike` are counted only; `spike` also sets `suspect`. They
-# look at `candles` of one instrument after the other, each sorted by time.
+# Warning rules, which keep a candle. All count it; `spike` also sets `suspect`. They expect
+# `candles` of one instrument after the other, each sorted by time.
 WARNING_RULES = (
     Rule(
         "cost_outside_range",
@@ -119,8 +119,8 @@ WARNING_RULES = (
     ),
     Rule(
         "untraded_move",
-        "Nothing traded, and yet the close is not that of the minute before, which a filler "
-        "repeats.",
+        "Nothing traded, but the close differs from that of the minute before, which an untraded "
+        "minute repeats.",
         ~pl.col("traded")
         & (pl.col("close") != pl.col("close").shift(1))
         & (pl.col("instrument") == pl.col("instrument").shift(1))
@@ -128,13 +128,13 @@ WARNING_RULES = (
     ),
     Rule(
         "volume_without_cost",
-        "Something traded at a cost of nothing, so the cost was lost.",
+        "Something traded at a cost of zero, so the cost was lost.",
         pl.col("traded") & (pl.col("cost") == 0),
     ),
     Rule(
         "spike",
-        "The price leaves its perpetual and its neighbours on the curve, or a perpetual itself and "
-        "its futures, by more than a robust bound while those did not move (transforms/spikes.py): "
+        "The price leaves its perpetual and its neighbours on the curve (for a perpetual: its "
+        "futures) by more than a robust bound while those did not move (transforms/spikes.py): "
         "a bad print or a true liquidation, so it is flagged as suspect.",
         pl.col("suspect"),
     ),

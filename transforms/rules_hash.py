@@ -1,4 +1,4 @@
-"""One hash of the code that computes curated rows: by it a build knows that the rules changed."""
+"""A hash of the code that computes curated rows, by which a build detects changed rules."""
 
 import hashlib
 import pkgutil
@@ -12,8 +12,8 @@ import transforms
 def rules_hash() -> str:
     """Return sha256 of all modules of this package, as hexadecimal; the same on every machine.
 
-    Any edit counts, be it of a comment: to build again costs seconds, to keep rows of other rules
-    costs trust.
+    Any edit counts, even of a comment: building again costs seconds, whereas keeping rows of other
+    rules costs trust.
     """
     digest = hashlib.sha256()
     for module in sorted(pkgutil.iter_modules(transforms.__path__), key=lambda found: found.name):
@@ -23,7 +23,7 @@ def rules_hash() -> str:
 
 
 def _code(module: pkgutil.ModuleInfo) -> bytes:
-    """The source of a module with plain line ends; as it is compiled where there is no source."""
+    """The source of a module with plain line ends; its compiled code if there is no source."""
     finder: Any = module.module_finder
     spec = finder.find_spec(module.name)
     source: str | None = spec.loader.get_source(module.name)

@@ -1,4 +1,4 @@
-"""The sources of a build, and what changed in them since the last build."""
+"""The sources of a build, and their changes since the last build."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from transforms.changes import Life, changed_coins, lives, moved, reached
 from transforms.partition import Source
 from transforms.periods import period_span, periods_in
 
-# Of a file that does not tell the times of its rows.
+# For a file that does not record the times of its rows.
 _EVER = Span(datetime(2016, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC))
 
 
@@ -31,13 +31,13 @@ class Sources:
 
     Attributes:
         batch: the newest that counts.
-        raw: `raw_candles` as of it.
+        raw: `raw_candles` as of that batch.
         files: of it, by instrument.
         records: `records`, of all batches.
         asks: `asks`, of all batches.
-        lives: of all instruments that have raw candles, by name.
-        held: from the first minute of which each may have some to the last, by name.
-        asked_until: end of what was asked, exclusive, by instrument.
+        lives: of all instruments with raw candles, by name.
+        held: from the first to the last minute in which each may have raw candles, by name.
+        asked_until: end of the requested time, exclusive, by instrument.
         duplicates: repeats seen in replies, by instrument.
     """
 
@@ -73,14 +73,14 @@ def read_sources(lake: Lake) -> Sources:
     """Read the sources of a build.
 
     Args:
-        lake: as it is, or as of a batch (`lake.past`).
+        lake: at present, or as of a batch (`lake.past`).
 
     Raises:
-        LakeError: it cannot be read, or an instrument has raw candles and no record.
+        LakeError: it cannot be read, or an instrument has raw candles but no record.
     """
     still = lake.state()
     asks, records, raw = (still.snapshot(table) for table in (ASKS, RECORDS, RAW_CANDLES))
-    # Of a later batch the candles may be there and what was asked not yet.
+    # Candles of a later batch may be stored before their rows of `asks`.
     whole = max(asks.counter(BATCH), records.counter(BATCH))
     batch = whole if lake.as_of is None else lake.as_of
     raw = replace(raw, until=batch)
@@ -89,8 +89,8 @@ def read_sources(lake: Lake) -> Sources:
     held = {name: _hull(own) for name, own in files.items()}
     if unknown := sorted(set(held) - set(known)):
         raise LakeError(
-            f"raw_candles holds {', '.join(unknown)}, of which records has none. Nothing was "
-            "changed; `basislake instruments` fetches the records."
+            f"raw_candles has rows of {', '.join(unknown)}, which have no record. Nothing was "
+            "changed. `basislake instruments` fetches the records."
         )
     figures = _figures(asks)
     return Sources(
@@ -107,9 +107,9 @@ def read_sources(lake: Lake) -> Sources:
 
 
 def _figures(asks: Snapshot) -> pl.DataFrame:
-    """Of each instrument the end of what was asked, and the repeats seen in replies."""
+    """For each instrument the end of the requested time, and the repeats seen in replies."""
     with reading(asks.table, asks.uri, [file.path for file in asks.files], asks.options):
-        # A window that was asked again counts its repeats once.
+        # A window that was fetched again counts its repeats once.
         windows = (
             asks.scan().filter(IS_CANDLES).group_by("instrument", "window_start", "window_end")
         )
@@ -118,7 +118,7 @@ def _figures(asks: Snapshot) -> pl.DataFrame:
 
 
 def _hull(files: Iterable[DataFile]) -> Span:
-    """From the first minute of some files' rows to their last."""
+    """The span from the first to the last minute of some files' rows."""
     spans = [
         _EVER if file.first is None or file.last is None else Span(file.first, file.last + MINUTE)
         for file in files
@@ -134,12 +134,11 @@ def _around(spans: Iterable[Span]) -> Span:
 def outdated(
     now: Sources, last: Mapping[str, Any] | None, bases: Mapping[str, Snapshot]
 ) -> dict[str, tuple[datetime, ...]] | None:
-    """Return the periods that are to be made again, by instrument; None where the tables are as
-    they are to be.
+    """Return the periods to build again, by instrument; None if the tables are up to date.
 
     Args:
         now: the sources.
-        last: the row of the build that the curated tables are of, None where that is not known.
+        last: the row of the build of the curated tables, None if it is unknown.
         bases: the curated tables, by name.
     """
     if last is not None and last[BATCH] == now.batch:
@@ -155,17 +154,17 @@ def outdated(
 
 
 def _with_curated(held: Mapping[str, Span], bases: Mapping[str, Snapshot]) -> dict[str, Span]:
-    """The minutes of raw candles, and those of what was built from others."""
+    """The minutes of raw candles, and those of curated rows."""
     found = {name: [span] for name, span in held.items()}
     for table in (CANDLES, BASIS):
         for name, files in bases[table.name].by_partition().items():
             found.setdefault(name, []).append(_hull(files))
-    # Where all raw candles of a period failed validation, neither table has rows of it.
+    # If all raw candles of a period failed validation, neither table has rows of it.
     figures = bases[PERIODS.name].read().group_by("instrument")
     for name, *ends in figures.agg(pl.min("period"), last=pl.max("period")).iter_rows():
         first, last = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in ends)
         found.setdefault(name, []).append(Span(first, period_span(last).end))
-    # Of a build that was killed, `quarantine` may have rows of which the others know nothing.
+    # After a killed build, `quarantine` may have rows without rows in the other tables.
     broken = bases[QUARANTINE.name].read().group_by("instrument")
     for name, first, last in broken.agg(pl.min("ts"), last=pl.max("ts")).iter_rows():
         found.setdefault(name, []).append(Span(first, last + MINUTE))
@@ -173,7 +172,7 @@ def _with_curated(held: Mapping[str, Span], bases: Mapping[str, Snapshot]) -> di
 
 
 def is_whole(now: Sources, last: Mapping[str, Any]) -> bool:
-    """Whether nothing has come since under a number that the last build had seen."""
+    """Whether no row was added since under a number that the last build had covered."""
     counts = (replace(table, until=last[BATCH]).rows for table in (now.asks, now.records))
     return (last["asks"], last["records"]) == tuple(counts)
 

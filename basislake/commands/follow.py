@@ -18,15 +18,17 @@ from basislake.options import (
 )
 
 if TYPE_CHECKING:
-    from ingest.schedule import Rhythm
+    from ingest.schedule import Schedule
 
 _MOST_MINUTES = 1440
 
 
-def _rhythm(*, every: int, discover_every: int, build_every: int, upkeep_every: int) -> "Rhythm":
-    from ingest.schedule import Rhythm
+def _schedule(
+    *, every: int, discover_every: int, build_every: int, upkeep_every: int
+) -> "Schedule":
+    from ingest.schedule import Schedule
 
-    return Rhythm(
+    return Schedule(
         timedelta(minutes=every),
         timedelta(minutes=discover_every),
         timedelta(minutes=build_every) if build_every else None,
@@ -34,7 +36,7 @@ def _rhythm(*, every: int, discover_every: int, build_every: int, upkeep_every: 
     )
 
 
-def _rhythm_options(command: F) -> F:
+def _schedule_options(command: F) -> F:
     options = (
         click.option(
             "--every",
@@ -65,7 +67,7 @@ def _rhythm_options(command: F) -> F:
             help="Between runs of maintenance, as `maintain` does, 0 for none",
         ),
     )
-    return grouped(command, options, _rhythm, "rhythm")
+    return grouped(command, options, _schedule, "schedule")
 
 
 @click.command
@@ -73,7 +75,7 @@ def _rhythm_options(command: F) -> F:
 @exchange_options
 @selection_options
 @data_option
-@_rhythm_options
+@_schedule_options
 @click.option(
     "--postgres",
     metavar="URI",

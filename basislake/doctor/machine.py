@@ -14,7 +14,7 @@ from basislake.defaults import EMBEDDED
 from basislake.doctor.here import Here
 from basislake.estimates import Estimate, estimate
 from basislake.output import size
-from ingest.assumptions.check import Check, Finding, UnseenError, differs, ok
+from ingest.assumptions.check import Check, CheckResult, UnseenError, differs, ok
 from ingest.assumptions.evidence import UNREADABLE, Evidence
 from ingest.datasets.candles import CANDLES, candles_of
 from ingest.plans import make_plans
@@ -38,7 +38,7 @@ _MOST_AHEAD_S = 30.0
 _RUNS = 10
 
 
-def _python(_: Here) -> Finding:
+def _python(_: Here) -> CheckResult:
     found = f"Python {platform.python_version()}"
     try:
         needed = [match for text in requires("basislake") or [] if (match := _needed(text))]
@@ -73,11 +73,11 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
 
 
-def _cores(_: Here) -> Finding:
+def _cores(_: Here) -> CheckResult:
     return ok(f"{counted(cores(), 'core')} of {os.cpu_count()}")
 
 
-def _memory(_: Here) -> Finding:
+def _memory(_: Here) -> CheckResult:
     found = memory()
     if found is None:
         raise UnseenError("the system does not say")
@@ -85,14 +85,14 @@ def _memory(_: Here) -> Finding:
     return ok(phrase) if found >= _LEAST_MEMORY else differs(phrase)
 
 
-def _files(_: Here) -> Finding:
+def _files(_: Here) -> CheckResult:
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return ok("no limit")
     return ok(f"{soft:,}") if soft >= _LEAST_FILES else differs(f"{soft:,}")
 
 
-def _disk(here: Here) -> Finding:
+def _disk(here: Here) -> CheckResult:
     if not here.where.is_local:
         raise UnseenError("the lake is in a store")
     free = shutil.disk_usage(here.folder).free
@@ -146,7 +146,7 @@ def _time(time_ms: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
 
 
-def _clock(here: Here) -> Finding:
+def _clock(here: Here) -> CheckResult:
     evidence = here.evidence
     if evidence is None or evidence.ahead_ms is None:
         raise UnseenError("the exchange did not say its time")

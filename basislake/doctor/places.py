@@ -10,8 +10,8 @@ from pathlib import Path
 from basislake.access import rights
 from basislake.defaults import EMBEDDED
 from basislake.doctor.here import Here
-from ingest.assumptions.check import Check, Finding, UnseenError, differs, ok
-from ingest.claims import Claims
+from ingest.assumptions.check import Check, CheckResult, UnseenError, differs, ok
+from ingest.claims import SubjectLocks
 from ingest.hosts import shown
 from ingest.http import route
 from lake import conditional
@@ -25,7 +25,7 @@ _PROBE = Subject("candles", "probe")
 _ANSWER_S = 20.0
 
 
-def _folder(here: Here) -> Finding:
+def _folder(here: Here) -> CheckResult:
     if not here.where.is_local:
         return _store(here)
     place = here.folder
@@ -39,7 +39,7 @@ def _folder(here: Here) -> Finding:
     return ok(f"{'can be made' if is_new else 'can be written'}, with hard links")
 
 
-def _store(here: Here) -> Finding:
+def _store(here: Here) -> CheckResult:
     try:
         with explained(f"the store of {here.where.uri} cannot be written"):
             keeps = conditional.keeps_first(here.where.uri, here.where.options)
@@ -52,14 +52,14 @@ def _store(here: Here) -> Finding:
     return differs("a second commit replaces the first (If-None-Match is ignored)")
 
 
-def _locks(here: Here) -> Finding:
+def _locks(here: Here) -> CheckResult:
     given = here.environ.get(SETTING)
     place = Path(given) if given else here.folder if here.where.is_local else None
     if place is not None and not place.is_dir():
         place = None
     try:
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=place) as folder:
-            first, second = (Claims(Path(folder)) for _ in range(2))
+            first, second = (SubjectLocks(Path(folder)) for _ in range(2))
             try:
                 is_kept = first.take(_PROBE) and not second.take(_PROBE)
             finally:
@@ -73,7 +73,7 @@ def _locks(here: Here) -> Finding:
     return ok(where) if is_kept else differs(f"two took the same lock {where}")
 
 
-def _way(here: Here) -> Finding:
+def _way(here: Here) -> CheckResult:
     ways = []
     for host, url in (("www", here.settings.url), ("history", here.settings.history_url)):
         try:
@@ -87,7 +87,7 @@ def _way(here: Here) -> Finding:
     return ok(distinct.pop() if len(distinct) == 1 else "; ".join(map(": ".join, ways)))
 
 
-def _database(here: Here) -> Finding:
+def _database(here: Here) -> CheckResult:
     if here.target.postgres != EMBEDDED:
         try:
             return ok(rights(here.target))

@@ -27,7 +27,7 @@ Make: TypeAlias = Callable[[Call, float], AnyFault]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """A named fault.
 
     Attributes:
@@ -45,17 +45,17 @@ class Kind:
     of_candles: bool = False
 
 
-def _kind(name: str, effect: Effect, sentence: str, fault: AnyFault) -> Kind:
+def _kind(name: str, effect: Effect, sentence: str, fault: AnyFault) -> FaultKind:
     """A fault of any method."""
     named = replace(fault, kind=name)
-    return Kind(name, sentence, effect, lambda _call, _at: named)
+    return FaultKind(name, sentence, effect, lambda _call, _at: named)
 
 
 def _change(
     name: str, effect: Effect, sentence: str, change: Callable[[Call, float], Change]
-) -> Kind:
+) -> FaultKind:
     """A changed answer of a candle call."""
-    return Kind(
+    return FaultKind(
         name, sentence, effect, lambda call, at: Changed(change(call, at), name), of_candles=True
     )
 
@@ -157,7 +157,7 @@ _KINDS = (
         "a minute is left out; another ask returns it",
         lambda _call, at: changes.drop_candle(at),
     ),
-    Kind(
+    FaultKind(
         LOST_MINUTE,
         "a minute is left out at every ask; the probability is that of an instrument's day",
         "data",
@@ -166,7 +166,7 @@ _KINDS = (
     ),
 )
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
+KINDS: Mapping[str, FaultKind] = {kind.name: kind for kind in _KINDS}
 
 
 def read_rates(texts: Iterable[str]) -> dict[str, float]:

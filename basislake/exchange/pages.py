@@ -43,7 +43,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RenderedPage:
     """A rendered answer.
 
     Attributes:
@@ -87,14 +87,14 @@ class Pages:
         # A truth of the caller's own may be another one at the next ask.
         self._cache = _Cache(cache_bytes if universe.truth is None else 0)
 
-    def rendered(self, window: Window) -> Page:
+    def rendered(self, window: Window) -> RenderedPage:
         """Return a window's page as bytes."""
         key = (window.contract.name, window.first, window.last)
         page = self._cache.get(key) if window.is_final else None
         if page is not None:
             return page
         columns = self.columns(window)
-        page = Page(orjson.dumps(columns), len(columns["ticks"]))
+        page = RenderedPage(orjson.dumps(columns), len(columns["ticks"]))
         if window.is_final:
             self._cache.put(key, page)
         return page
@@ -165,18 +165,18 @@ class _Cache:
     def __init__(self, size_bytes: int) -> None:
         self._size = size_bytes
         self._used = 0
-        self._pages: OrderedDict[tuple[str, int, int], Page] = OrderedDict()
+        self._pages: OrderedDict[tuple[str, int, int], RenderedPage] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[str, int, int]) -> Page | None:
+    def get(self, key: tuple[str, int, int]) -> RenderedPage | None:
         with self._lock:
             page = self._pages.get(key)
             if page is not None:
                 self._pages.move_to_end(key)
             return page
 
-    def put(self, key: tuple[str, int, int], page: Page) -> None:
-        kept = Page(page.result, page.candles, is_cached=True)
+    def put(self, key: tuple[str, int, int], page: RenderedPage) -> None:
+        kept = RenderedPage(page.result, page.candles, is_cached=True)
         with self._lock:
             if key in self._pages or _weight(kept) > self._size:
                 return
@@ -187,7 +187,7 @@ class _Cache:
                 self._used -= _weight(dropped)
 
 
-def _weight(page: Page) -> int:
+def _weight(page: RenderedPage) -> int:
     return len(page.result) + _ENTRY_BYTES
 
 

@@ -2,7 +2,7 @@
 contract's life, and how much of it trades.
 """
 
-from basislake.report.figures import Chart, Figure, Kind, query
+from basislake.report.figures import Chart, ChartKind, Figure, query
 from basislake.report.steps import start_sql, step_sql, text_sql
 from lake.views.fronts import FRONT_QUARTERLY_ROLL_DAYS
 from lake.views.maturities import MATURITY_DAYS
@@ -41,7 +41,7 @@ FRONT = Figure(
     """),
     units={"annualised_pct": "percent a year"},
     chart=Chart(
-        Kind.LINES,
+        ChartKind.LINES,
         x="start",
         y=("annualised_pct",),
         series="coin",
@@ -85,7 +85,7 @@ SURFACE = Figure(
     """),
     units={"level": "levels of days to expiry", "annualised_pct": "percent a year"},
     chart=Chart(
-        Kind.SURFACE,
+        ChartKind.SURFACE,
         x="start",
         y=("level", "annualised_pct"),
         choose="coin",
@@ -123,7 +123,7 @@ TERM_STRUCTURE = Figure(
     """),
     units={"days": "days", "annualised_pct": "percent a year"},
     chart=Chart(
-        Kind.HISTORY,
+        ChartKind.HISTORY,
         x="days",
         y=("annualised_pct",),
         series="coin",
@@ -156,7 +156,7 @@ MATURITY = Figure(
     ),
     units={f"pct_{days}_days": "percent a year" for days in MATURITY_DAYS},
     chart=Chart(
-        Kind.LINES,
+        ChartKind.LINES,
         x="day",
         y=tuple(f"pct_{days}_days" for days in MATURITY_DAYS),
         choose="coin",
@@ -212,7 +212,7 @@ CONTRACTS = Figure(
         "high_basis_pct": "percent",
     },
     chart=Chart(
-        Kind.BAND,
+        ChartKind.BAND,
         x="step",
         y=("last_basis_pct", "low_basis_pct", "high_basis_pct"),
         choose="instrument",
@@ -248,7 +248,7 @@ UNTRADED = Figure(
     """),
     units={"untraded_pct": "percent"},
     chart=Chart(
-        Kind.LINES,
+        ChartKind.LINES,
         x="month",
         y=("untraded_pct",),
         series="series",

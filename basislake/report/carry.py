@@ -1,6 +1,6 @@
 """Figures of carry: funding, basis, premium, open interest, and what expired futures earned."""
 
-from basislake.report.figures import Chart, Figure, Kind, query
+from basislake.report.figures import Chart, ChartKind, Figure, query
 from basislake.report.steps import start_sql, step_sql, text_sql
 
 DISTANCE_DAYS = 90
@@ -56,7 +56,7 @@ FUNDING_BASIS = Figure(
         "basis_pct": "percent a year",
     },
     chart=Chart(
-        Kind.MONTHS,
+        ChartKind.MONTHS,
         x="month",
         y=("funding_pct", "basis_pct"),
         choose="coin",
@@ -97,7 +97,7 @@ METHODS = Figure(
     ),
     units={f"{method}_pct": "percent a year" for method in _METHODS},
     chart=Chart(
-        Kind.LINES,
+        ChartKind.LINES,
         x="day",
         y=tuple(f"{method}_pct" for method in reversed(_METHODS)),
         choose="coin",
@@ -151,7 +151,7 @@ REALISED = Figure(
         "net_apr_pct": "percent a year",
     },
     chart=Chart(
-        Kind.ENTRIES,
+        ChartKind.ENTRIES,
         x="days",
         y=("net_apr_pct",),
         series="coin",
@@ -192,7 +192,7 @@ OPEN_INTEREST = Figure(
     """),
     units={"open_interest": "USD"},
     chart=Chart(
-        Kind.LAYERS,
+        ChartKind.LAYERS,
         x="day",
         y=("open_interest",),
         series="layer",
@@ -233,7 +233,7 @@ PREMIUM = Figure(
     """),
     units={"mean_bp": "basis points", "low_bp": "basis points", "high_bp": "basis points"},
     chart=Chart(
-        Kind.PANELS,
+        ChartKind.PANELS,
         x="start",
         y=("mean_bp", "low_bp", "high_bp"),
         series="coin",

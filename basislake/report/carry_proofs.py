@@ -1,6 +1,6 @@
 """Figures of what is proved of carry: funding and delivery prices, each by two answers."""
 
-from basislake.report.figures import Chart, Figure, Kind, Listing, query
+from basislake.report.figures import Chart, ChartKind, Figure, Listing, query
 from lake.views.proofs import (
     NO_ROW,
     PRICES_DIFFER,
@@ -56,7 +56,7 @@ FUNDING_PROVED = Figure(
     """),
     units={"months": "months"},
     chart=Chart(
-        Kind.BARS,
+        ChartKind.BARS,
         x="perpetual",
         y=("months",),
         series="state",
@@ -95,7 +95,7 @@ DELIVERY_PROVED = Figure(
     """),
     units={"futures": "futures"},
     chart=Chart(
-        Kind.BARS,
+        ChartKind.BARS,
         x="coin",
         y=("futures",),
         series="state",

@@ -1,6 +1,6 @@
 """Figures of what the lake has and what it lacks."""
 
-from basislake.report.figures import Chart, Figure, Kind, Listing, query
+from basislake.report.figures import Chart, ChartKind, Figure, Listing, query
 
 # The worst first; `no_data` is no gap, so a month shows it only where there is nothing else.
 STATUSES = ("failed", "missing", "never_asked", "present", "no_data")
@@ -109,7 +109,7 @@ COVERAGE = Figure(
     """),
     units=dict.fromkeys(STATUSES, "minutes"),
     chart=Chart(
-        Kind.HEAT,
+        ChartKind.HEAT,
         x="month",
         y=("instrument",),
         series="worst",
@@ -150,7 +150,7 @@ GAPS = Figure(
     """),
     units={"minutes": "minutes"},
     chart=Chart(
-        Kind.POINTS,
+        ChartKind.POINTS,
         x="start",
         y=("minutes",),
         series="cause",

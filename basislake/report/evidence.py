@@ -20,7 +20,7 @@ from load.tables import FUTURES_OHLCV
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class ReportEvidence:
     """What the evidence came to.
 
     Attributes:
@@ -34,7 +34,7 @@ class Evidence:
     criteria: tuple[Criterion, ...]
 
 
-def evidence(where: Lake, facts: Facts, folder: Path) -> Evidence:
+def evidence(where: Lake, facts: Facts, folder: Path) -> ReportEvidence:
     """Ask the rows themselves, and write what they say.
 
     The basis is worked out anew from all candles: about 10 seconds for 40 M rows, and 1 GB.
@@ -94,7 +94,7 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> Evidence:
     }
     for name, text in texts.items():
         write(folder / name, (_head(facts, described(scope_of(where))) + text).encode())
-    return Evidence(str(folder), tuple(texts), decided)
+    return ReportEvidence(str(folder), tuple(texts), decided)
 
 
 _LEGEND = """\
@@ -108,7 +108,7 @@ holds (docs/postgres.md tells why); few rows take some more each, for pages are 
 
 def _answers(still: Lake) -> Iterator[tuple[str, pl.DataFrame]]:
     beside = {LAKE_FILES.name: file_frame(still), **scope_frames(still)}
-    connection = duck.connect(still.snapshots, beside=beside)
+    connection = duck.connect(still.snapshots, extra=beside)
     try:
         for sql in (
             proofs.ROW_COUNTS,

@@ -140,7 +140,7 @@ def answers(
         **run_frames(still, made_at, upkeep.RUNS_SHOWN),
         **database_frames(still, loaded),
     }
-    connection = duck.connect(still.snapshots, beside=frames)
+    connection = duck.connect(still.snapshots, extra=frames)
     try:
         # Several figures read this view: as a table of the same name it is worked out once.
         duck.rows(connection, f"CREATE TEMP TABLE {_READ_OFTEN} AS FROM {_READ_OFTEN}")

@@ -6,7 +6,7 @@ from enum import Enum
 from textwrap import dedent
 
 
-class Kind(Enum):
+class ChartKind(Enum):
     """How a chart looks; the value is its name in the page's script (drawers.js)."""
 
     HEAT = "heat"
@@ -44,7 +44,7 @@ class Chart:
         unit: of the values, as the ticks show it: `%`, `USD`, `bytes` or a plural noun.
     """
 
-    kind: Kind
+    kind: ChartKind
     x: str
     y: tuple[str, ...]
     series: str = ""

@@ -14,7 +14,7 @@ from lake import Lake
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Report:
     """What was made.
 
     Attributes:
@@ -41,7 +41,7 @@ def make(
     loaded: Loaded | None,
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
-) -> tuple[Made, Facts]:
+) -> tuple[Report, Facts]:
     """Write the report of a lake at one moment; return what was made, and the facts in it.
 
     Args:
@@ -65,4 +65,4 @@ def make(
     write(at.json, to_json(facts))
     write(at.page, text)
     seconds = time.perf_counter() - start_s
-    return Made(str(at.page), str(at.json), len(text), seconds, facts.as_of, len(FIGURES)), facts
+    return Report(str(at.page), str(at.json), len(text), seconds, facts.as_of, len(FIGURES)), facts

@@ -1,6 +1,6 @@
 """Figures of the market now: prices, the curve of each coin, calendar spreads, volume."""
 
-from basislake.report.figures import Chart, Figure, Kind, Listing, query
+from basislake.report.figures import Chart, ChartKind, Figure, Listing, query
 from basislake.report.steps import start_sql, step_sql, text_sql
 from lake.views.fronts import FRONT_QUARTERLY_ROLL_DAYS
 
@@ -121,7 +121,7 @@ PRICE = Figure(
     """),
     units={"close": "quote per base", "low": "quote per base", "high": "quote per base"},
     chart=Chart(
-        Kind.PANELS,
+        ChartKind.PANELS,
         x="start",
         y=("close", "low", "high"),
         series="coin",
@@ -158,7 +158,7 @@ CURVE = Figure(
         "traded_minutes_ago": "minutes",
     },
     chart=Chart(
-        Kind.CURVE,
+        ChartKind.CURVE,
         x="days",
         y=("annualised_pct",),
         series="coin",
@@ -265,7 +265,7 @@ SPREADS = Figure(
         "traded_minutes_ago": "minutes",
     },
     chart=Chart(
-        Kind.FORWARDS,
+        ChartKind.FORWARDS,
         x="from_days",
         y=("forward_pct",),
         series="coin",
@@ -300,7 +300,7 @@ VOLUME = Figure(
     """),
     units={"cost": "USD"},
     chart=Chart(
-        Kind.COLUMNS,
+        ChartKind.COLUMNS,
         x="start",
         y=("cost",),
         series="coin",

@@ -2,7 +2,7 @@
 and minutes without an answer.
 """
 
-from basislake.report.figures import Chart, Figure, Kind, Listing, query
+from basislake.report.figures import Chart, ChartKind, Figure, Listing, query
 
 # A state is the verdict on an instrument where more than this share of its minutes is in it: 192
 # refused candles in 9.8 million do not make a market doubtful.
@@ -101,7 +101,7 @@ SOUNDNESS = Figure(
     """),
     units={"minutes": "minutes", "pct": "percent"},
     chart=Chart(
-        Kind.BARS,
+        ChartKind.BARS,
         x="coin",
         y=("pct",),
         series="state",
@@ -133,7 +133,7 @@ VERDICT_COUNTS = Figure(
     """),
     units={"instruments": "instruments"},
     chart=Chart(
-        Kind.BARS,
+        ChartKind.BARS,
         x="coin",
         y=("instruments",),
         series="verdict",
@@ -217,7 +217,7 @@ RULES = Figure(
     """),
     units={"candles": "candles"},
     chart=Chart(
-        Kind.BARS,
+        ChartKind.BARS,
         x="rule",
         y=("candles",),
         series="outcome",

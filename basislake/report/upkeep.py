@@ -1,6 +1,6 @@
 """Figures of how the lake is kept: runs, the database, storage, the fingerprint."""
 
-from basislake.report.figures import Chart, Figure, Kind, Listing, query
+from basislake.report.figures import Chart, ChartKind, Figure, Listing, query
 
 RUNS_SHOWN = 10
 
@@ -20,7 +20,7 @@ RUNS = Figure(
     """),
     units={"seconds": "seconds"},
     chart=Chart(
-        Kind.BARS,
+        ChartKind.BARS,
         x="started_at",
         y=("planned_candles", "candles"),
         names={"planned_candles": "planned", "candles": "received"},
@@ -93,7 +93,7 @@ DATABASE_STORAGE = Figure(
     """),
     units={"bytes": "size", "bytes_a_row": "bytes"},
     chart=Chart(
-        Kind.BARS,
+        ChartKind.BARS,
         x="table_name",
         y=("bytes",),
         colours=("accent",),
@@ -126,7 +126,7 @@ STORAGE = Figure(
     """),
     units={"bytes": "size", "bytes_a_row": "bytes"},
     chart=Chart(
-        Kind.BARS,
+        ChartKind.BARS,
         x="table_name",
         y=("bytes",),
         colours=("accent",),

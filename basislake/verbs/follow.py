@@ -15,7 +15,7 @@ from basislake.verbs.ingest import tell_finished
 from basislake.verbs.load import load_told
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
-from ingest.schedule import Rhythm
+from ingest.schedule import Schedule
 from ingest.selection import Selection
 from ingest.summary import rows
 from lake import Lake
@@ -28,14 +28,14 @@ def follow(
     where: Lake,
     settings: ExchangeSettings,
     selection: Selection,
-    rhythm: Rhythm,
+    schedule: Schedule,
     postgres: str | None,
     schema: str,
     *,
     as_json: bool,
 ) -> int:
     """See `basislake.commands.follow`; return the exit code."""
-    if postgres is not None and rhythm.build_every is None:
+    if postgres is not None and schedule.build_every is None:
         raise UsageError("--postgres loads after builds, so it does not go with --build-every 0.")
     settings.check(where)
     target = None if postgres is None else Target(postgres, schema)
@@ -45,7 +45,7 @@ def follow(
         where,
         settings,
         selection,
-        rhythm,
+        schedule,
         work=Work(partial(_build, where, target), lambda: _maintain(where)),
         say=say,
         finish=tell_finished,

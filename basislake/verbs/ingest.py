@@ -10,7 +10,7 @@ from basislake.news import finished_line
 from basislake.output import Progress as ProgressLine
 from basislake.output import duration, print_json, say, size
 from basislake.pipeline import (
-    Fetched,
+    FetchSummary,
     fetch,
     instrument_counts,
     is_complete,
@@ -22,7 +22,7 @@ from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.datasets.dataset import Dataset
 from ingest.discover import Discovery
-from ingest.results import Counts, Finished, Progress, Result
+from ingest.results import Counts, FetchProgress, Finished, Result
 from ingest.selection import Selection
 from ingest.summary import completeness, rows, selected
 from lake import Lake
@@ -70,13 +70,13 @@ def fetch_told(  # noqa: PLR0913  (each is a wish of its own)
     engine: Engine = HERE,
     is_checked: bool = False,
     totals: Callable[[str], None] = say,
-) -> Fetched:
+) -> FetchSummary:
     """Fetch, with progress on stderr; `totals` gets the line that sums it up. Of an empty lake the
     exchange may be checked first.
     """
     line = ProgressLine("calls")
 
-    def report(progress: Progress) -> None:
+    def report(progress: FetchProgress) -> None:
         note = f"{counted(progress.rows, 'row')}, {progress.subject}"
         line(progress.done, progress.total, note)
 
@@ -211,12 +211,14 @@ def _dataset_rows(result: Result, dataset: Dataset, counts: Counts) -> Iterator[
     yield ["candles" if is_candles else f"rows{of}", due, result.written(dataset.name)]
     if is_candles:
         yield ["bytes of candles", size(planned["bytes"]), size(result.bytes_written)]
-    wanting = {
+    wanting: dict[str, int] = {
         f"empty {many}": len(counts.empty),
         f"failed {many}": len(counts.failed),
         f"missing {dataset.noun}s": sum(counts.missing.values()),
     }
-    yield from ([f"{what}{of}", None, n] for what, n in wanting.items() if n or is_candles)
+    for what, count in wanting.items():
+        if count or is_candles:
+            yield [f"{what}{of}", None, count]
 
 
 def _lasting(seconds: float | None) -> str | None:

@@ -10,9 +10,9 @@ from basislake.tables import paragraph, print_table
 from basislake.target import Target
 from lake import Lake
 from lake.counts import counted
-from load.compare import Comparison, Difference, compare
+from load.compare import Comparison, PartitionDifference, compare
 from load.preview import Preview
-from load.results import Progress as LoadProgress
+from load.results import LoadProgress
 
 _SHOWN = 50
 
@@ -89,7 +89,7 @@ def show_preview(found: Preview, *, as_json: bool) -> int:
     return 0
 
 
-def _cells(each: Difference) -> list[Any]:
+def _cells(each: PartitionDifference) -> list[Any]:
     columns = ", ".join(f"{name}: {n:,}" for name, n in each.cells.items())
     counts = [each.lake_rows, each.database_rows, each.missing, each.extra]
     return [each.table, each.partition, *counts, columns, json_text(each.first)]

@@ -8,8 +8,8 @@ from pathlib import Path
 from basislake.asof import opened
 from basislake.output import Progress, duration, print_json, say, size
 from basislake.report.beside import Loaded
-from basislake.report.evidence import Evidence, evidence
-from basislake.report.make import Made, make
+from basislake.report.evidence import ReportEvidence, evidence
+from basislake.report.make import Report, make
 from basislake.report.verify import Verified
 from basislake.report.verify import verify as verified_report
 from basislake.settings import check_exists
@@ -55,7 +55,7 @@ def report(
 
 def report_told(
     where: Lake, loaded: Loaded | None, totals: Callable[[str], None] = say
-) -> tuple[Made | None, bool]:
+) -> tuple[Report | None, bool]:
     """Make the report of a lake at its usual place, at the end of a run; `totals` gets the line
     that says where it is.
 
@@ -91,7 +91,7 @@ def _progress() -> Callable[[int, int, str], None]:
     return Progress("figures")
 
 
-def show_report(made: Made) -> None:
+def show_report(made: Report) -> None:
     """Print on stdout what was made."""
     rows = [
         ["page", made.path],
@@ -104,7 +104,7 @@ def show_report(made: Made) -> None:
     print_table("Report", ["what", "value"], rows)
 
 
-def _show_evidence(proved: Evidence) -> None:
+def _show_evidence(proved: ReportEvidence) -> None:
     paragraph(f"Evidence: {', '.join(proved.files)} in {proved.folder}")
     for criterion in proved.criteria:
         paragraph(f"{criterion.name}: {criterion.verdict}: {criterion.figure}")

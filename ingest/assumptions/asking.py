@@ -1,4 +1,4 @@
-"""Makes the calls that show what basislake relies on, and notes what came."""
+"""Makes the calls that test the assumptions about the exchange, and records the replies."""
 
 import time
 from collections import Counter
@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from ingest.assumptions.calls import FIRST, LISTS, OTHERS, Call, subjects
+from ingest.assumptions.calls import FIRST, LISTS, OTHERS, Probe, subjects
 from ingest.assumptions.evidence import UNREADABLE, Candidate, Evidence, Seen
 from ingest.exchange import Exchange
-from ingest.replies import Reply, read_answer, retry_after_s
+from ingest.replies import HttpReply, read_answer, retry_after_s
 from lake.errors import (
     ExchangeError,
     RejectedError,
@@ -21,11 +21,11 @@ from lake.errors import (
     UnreachableError,
 )
 
-# The answer is wanted now; a call that fails for longer cannot tell.
+# The user waits for the answer; a call that fails for longer is inconclusive.
 _MOST_RETRIES = 2
-# Of calls to a host; then it is not asked any more.
+# Failed calls to a host, after which it is not called any more.
 _MOST_UNANSWERED = 2
-_CLOCK = Call("clock", "get_time", lambda _known, _now_ms: {})
+_CLOCK = Probe("clock", "get_time", lambda _known, _now_ms: {})
 
 
 def ask_all(exchange: Exchange, clock: Callable[[], float] = time.time) -> Evidence:
@@ -54,11 +54,11 @@ def ask_all(exchange: Exchange, clock: Callable[[], float] = time.time) -> Evide
 
 
 def ask_first(exchange: Exchange, instruments: Iterable[Candidate], now_ms: int) -> Evidence:
-    """Make the few calls that show what would cost data without anybody noticing.
+    """Make the few calls that test assumptions whose failure would lose data unnoticed.
 
     Args:
         exchange: to ask.
-        instruments: that it lists.
+        instruments: on the exchange's lists.
         now_ms: its clock.
     """
     asking = _Asking(exchange)
@@ -73,7 +73,7 @@ class _Asking:
     """Makes calls one after the other.
 
     Attributes:
-        known: what came so far.
+        known: the evidence so far.
     """
 
     def __init__(self, exchange: Exchange) -> None:
@@ -82,27 +82,27 @@ class _Asking:
         self._unanswered: Counter[str] = Counter()
 
     def saw_clock(self, here_ms: int) -> None:
-        """Note the exchange's clock, and how far it is ahead of this machine's."""
+        """Record the exchange's clock, and how far it is ahead of this machine's."""
         seen = self.known.calls["clock"]
         if isinstance(seen.result, int):
             self.known = replace(self.known, now_ms=seen.result, ahead_ms=seen.result - here_ms)
 
     def choose(self, instruments: Iterable[Candidate]) -> None:
-        """Choose the instruments to ask about."""
+        """Choose the instruments to call for."""
         # An instrument that has just expired may be on both lists.
         distinct = list({one.instrument: one for one in instruments}.values())
         if self.known.now_ms is not None and distinct:
             self.known = replace(self.known, subjects=subjects(distinct, self.known.now_ms))
 
-    def ask(self, call: Call) -> None:
-        """Make a call, where there is something to ask."""
+    def ask(self, call: Probe) -> None:
+        """Make a call, if it applies."""
         params = call.params(self.known, self.known.now_ms or 0)
         if params is None:
             return
         seen = self._made(call, Seen(call.host, call.method, params))
         self.known = replace(self.known, calls={**self.known.calls, call.name: seen})
 
-    def _made(self, call: Call, asked: Seen) -> Seen:
+    def _made(self, call: Probe, asked: Seen) -> Seen:
         if self._unanswered[call.host] >= _MOST_UNANSWERED:
             return replace(asked, failure=f"{call.host} was not asked: earlier calls got no answer")
         try:
@@ -122,8 +122,8 @@ class _Asking:
             self._unanswered[call.host] += isinstance(exc, TransientError)
             return replace(asked, failure=str(exc))
 
-    def _seen(self, call: Call, asked: Seen, reply: Reply) -> Seen:
-        """Take a reply apart; raises where asking again may help, or all calls are refused."""
+    def _seen(self, call: Probe, asked: Seen, reply: HttpReply) -> Seen:
+        """Parse a reply; raises if a retry may help, or if all calls are refused."""
         try:
             answer = read_answer(reply)
         except RejectedError:
@@ -141,8 +141,8 @@ class _Asking:
         return replace(asked, status=reply.status, at_ms=at_ms, result=kept)
 
 
-def _error(reply: Reply) -> dict[str, Any]:
-    """The exchange's error in a reply, as far as there is one."""
+def _error(reply: HttpReply) -> dict[str, Any]:
+    """The exchange's error in a reply, if there is one."""
     try:
         message = orjson.loads(reply.body)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Which calls show what basislake relies on: about twenty, each declared once; pure."""
+"""The about twenty calls that test the assumptions about the exchange, each declared once; pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ingest.assumptions.evidence import HOUR_MS, MINUTE_MS, Candidate, Evidence
 from ingest.records import COINS
 
 Host: TypeAlias = Literal["www", "history"]
-# From what is known by then to the parameters; None where there is nothing to ask.
+# Computes the parameters from the evidence so far; None if the call does not apply.
 Params: TypeAlias = Callable[[Evidence, int], dict[str, Any] | None]
 
 CHART = "get_tradingview_chart_data"
@@ -22,22 +22,22 @@ _OF_INSTRUMENT = "get_last_settlements_by_instrument"
 _DAY_MS = 24 * HOUR_MS
 # Candles of futures that expired since then were seen on www, and settlements back to it.
 _SINCE_MS = round(datetime(2019, 1, 1, tzinfo=UTC).timestamp() * 1000)
-# More than the exchange sends; the last of these minutes are a while ago.
+# More than the exchange sends; the last of these minutes ended a while ago.
 _MANY_MINUTES, _MANY_HOURS = 6_000, 800
-# A future's first candle comes up to nine hours after its listing.
+# A future's first candle may be nine hours after its listing.
 _FIRST_TRADE_MS = 12 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Probe:
     """A call.
 
     Attributes:
         name: in the evidence.
         method: without `public/`.
         params: see `Params`.
-        keep: what of the result.
-        host: whom to ask.
+        keep: shortens the result.
+        host: to call.
     """
 
     name: str
@@ -48,16 +48,16 @@ class Call:
 
 
 def subjects(instruments: Iterable[Candidate], now_ms: int) -> dict[str, Candidate]:
-    """Choose the instruments to ask about, by their part.
+    """Choose the instruments to call for, by their part.
 
     Args:
-        instruments: that are known.
+        instruments: on the lists.
         now_ms: the exchange's clock.
 
     Returns:
-        `perpetual`: BTC's. `quiet`: of the futures that have traded for a while the one that
-        expires next. `young`: of those the one that was listed last. `recent`: the future that
-        expired last. `oldest`: the first that expired since 2019.
+        `perpetual`: BTC's. `quiet`: the next future to expire of those that have traded for a
+        while. `young`: the last listed of those. `recent`: the future that expired last. `oldest`:
+        the first that expired since 2019.
     """
     # BTC first, then by name, so that the choice does not depend on the order of a list.
     known = sorted(instruments, key=lambda one: (one.instrument[:3] != "BTC", one.instrument))
@@ -130,7 +130,7 @@ def _newest(_: Candidate, minute_ms: int) -> tuple[int, int]:
 
 
 def _hours(count: int) -> Params:
-    """Hours that were over an hour ago."""
+    """Hours that ended more than an hour ago."""
 
     def params(known: Evidence, now_ms: int) -> dict[str, Any] | None:
         end_ms = now_ms // HOUR_MS * HOUR_MS - HOUR_MS
@@ -175,7 +175,7 @@ def _deliveries(known: Evidence, now_ms: int) -> dict[str, Any] | None:
 
 
 def _of_coin(known: Evidence, _: int) -> dict[str, Any] | None:
-    """The list of the coin, where that of the instrument holds nothing."""
+    """The list of the coin, if that of the instrument is empty."""
     oldest, seen = known.subjects.get("oldest"), known.calls.get("old")
     if oldest is None or seen is None or has_settlements(seen.result):
         return None
@@ -188,7 +188,7 @@ def _of_coin(known: Evidence, _: int) -> dict[str, Any] | None:
 
 
 def has_settlements(result: object) -> bool:
-    """Whether a result of settlements holds any."""
+    """Whether a result of settlements has any."""
     return isinstance(result, Mapping) and bool(result.get("settlements"))
 
 
@@ -198,33 +198,33 @@ def _list(coin: str, *, is_expired: bool) -> Params:
 
 
 LISTS = (
-    *(Call(f"active-{c}", _LISTS, _list(c, is_expired=False), shortening.listed) for c in COINS),
+    *(Probe(f"active-{c}", _LISTS, _list(c, is_expired=False), shortening.listed) for c in COINS),
     *(
-        Call(f"expired-{c}", _LISTS, _list(c, is_expired=True), shortening.listed, "history")
+        Probe(f"expired-{c}", _LISTS, _list(c, is_expired=True), shortening.listed, "history")
         for c in COINS
     ),
 )
-# What would be lost or wrong without anybody noticing is seen by these.
+# These calls show failures that would lose or corrupt data unnoticed.
 FIRST = (
-    Call("most", CHART, _chart("perpetual", _most), shortening.candles),
-    Call("expiry", CHART, _chart("oldest", _expiry), shortening.candles),
+    Probe("most", CHART, _chart("perpetual", _most), shortening.candles),
+    Probe("expiry", CHART, _chart("oldest", _expiry), shortening.candles),
 )
 OTHERS = (
-    Call("quiet", CHART, _chart("quiet", _quiet), shortening.candles),
-    Call("first", CHART, _chart("young", _first_trade), shortening.candles),
-    Call("newest", CHART, _chart("perpetual", _newest), shortening.candles),
-    Call(
+    Probe("quiet", CHART, _chart("quiet", _quiet), shortening.candles),
+    Probe("first", CHART, _chart("young", _first_trade), shortening.candles),
+    Probe("newest", CHART, _chart("perpetual", _newest), shortening.candles),
+    Probe(
         "unknown",
         CHART,
         lambda _, now_ms: _window(UNKNOWN_NAME, now_ms - HOUR_MS, now_ms),
         shortening.candles,
     ),
-    Call("hours", _FUNDING, _hours(6), shortening.hours),
-    Call("many-hours", _FUNDING, _hours(_MANY_HOURS), shortening.hours),
-    Call("month", _FUNDING, _month, shortening.hours),
-    Call("total", "get_funding_rate_value", _month),
-    Call("deliveries", "get_delivery_prices", _deliveries),
-    Call("delivered", _OF_INSTRUMENT, _settled("recent")),
-    Call("old", _OF_INSTRUMENT, _settled("oldest")),
-    Call("old-of-coin", "get_last_settlements_by_currency", _of_coin),
+    Probe("hours", _FUNDING, _hours(6), shortening.hours),
+    Probe("many-hours", _FUNDING, _hours(_MANY_HOURS), shortening.hours),
+    Probe("month", _FUNDING, _month, shortening.hours),
+    Probe("total", "get_funding_rate_value", _month),
+    Probe("deliveries", "get_delivery_prices", _deliveries),
+    Probe("delivered", _OF_INSTRUMENT, _settled("recent")),
+    Probe("old", _OF_INSTRUMENT, _settled("oldest")),
+    Probe("old-of-coin", "get_last_settlements_by_currency", _of_coin),
 )

@@ -1,8 +1,8 @@
-"""What is relied on of candles; pure."""
+"""Assumptions about candles; pure."""
 
 from itertools import pairwise
 
-from ingest.assumptions.check import Check, Finding, UnseenError, differs, ok
+from ingest.assumptions.check import Check, CheckResult, UnseenError, differs, ok
 from ingest.assumptions.evidence import (
     MINUTE_MS,
     UNREADABLE,
@@ -16,14 +16,14 @@ from ingest.replies import CLOSING_LAG
 from lake.steps import MINUTES
 
 _INVALID_PARAMS = -32602
-# The calls whose windows are shorter than the longest page, and over.
+# The calls with windows shorter than the longest page that ended in the past.
 _WHOLE = ("expiry", "quiet")
 _NEWEST = MINUTES.longest + 1
-# Of a market with more gaps than these nothing can be said by the number of its candles.
+# With more gaps than this, the number of candles of a market is inconclusive.
 _MOST_GAPS_SHARE = 0.1
 
 
-def _arrays(at: Evidence) -> Finding:
+def _arrays(at: Evidence) -> CheckResult:
     calls = list(at.candle_calls())
     if not calls:
         raise UnseenError("no candles came")
@@ -33,7 +33,7 @@ def _arrays(at: Evidence) -> Finding:
     return ok(f"seven arrays of one length in {len(calls)} of {len(calls)} replies")
 
 
-def _newest_candles(at: Evidence) -> Finding:
+def _newest_candles(at: Evidence) -> CheckResult:
     page = _some(at.candles("most"))
     first, last = page.bars[0].tick, page.bars[-1].tick
     minutes = (last - first) // MINUTE_MS + 1
@@ -43,17 +43,17 @@ def _newest_candles(at: Evidence) -> Finding:
     phrase = f"{page.count:,} of {asked:,} candles, from {moment(first)} to {moment(last)}"
     if minutes < MINUTES.longest:
         return differs(phrase)
-    # Whether the end itself is in the answer is another check.
+    # Another check covers whether the end itself is in the answer.
     is_newest = last >= page.end_ms - MINUTE_MS
     return ok(phrase) if is_newest and minutes <= _NEWEST else differs(phrase, is_harmless=True)
 
 
-def _both_ends(at: Evidence) -> Finding:
+def _both_ends(at: Evidence) -> CheckResult:
     whole = [page for name in _WHOLE if (page := _dense(at, name))]
     most = _dense(at, "most")
     if not whole:
         raise UnseenError("no window without gaps came")
-    # A minute that the exchange lacks says nothing of the ends: one window that has them will do.
+    # A missing minute says nothing about the ends: one window with both ends is enough.
     lacking = []
     if not any(page.bars[0].tick == page.start_ms for page in whole):
         lacking.append("start")
@@ -66,7 +66,7 @@ def _both_ends(at: Evidence) -> Finding:
     return ok(f"{asked} was answered with {page.count} candles")
 
 
-def _untraded(at: Evidence) -> Finding:
+def _untraded(at: Evidence) -> CheckResult:
     page = _some(at.candles("quiet"))
     missing = (page.bars[-1].tick - page.bars[0].tick) // MINUTE_MS + 1 - page.count
     if missing > 0:
@@ -82,7 +82,7 @@ def _untraded(at: Evidence) -> Finding:
     return ok(f"{len(quiet)} of {page.count} minutes untraded, all flat at the last close")
 
 
-def _first_trade(at: Evidence) -> Finding:
+def _first_trade(at: Evidence) -> CheckResult:
     page, young = _some(at.candles("first")), at.subject("young")
     first = page.bars[0]
     if first.tick < young.listed_ms // MINUTE_MS * MINUTE_MS:
@@ -93,7 +93,7 @@ def _first_trade(at: Evidence) -> Finding:
     return ok(f"the first candle is a trade, {after} minutes after the listing")
 
 
-def _after_expiry(at: Evidence) -> Finding:
+def _after_expiry(at: Evidence) -> CheckResult:
     page, oldest = at.candles("expiry"), at.subject("oldest")
     expires_ms = oldest.expires_ms or 0
     alive = [bar for bar in page.bars if bar.tick < expires_ms]
@@ -108,7 +108,7 @@ def _after_expiry(at: Evidence) -> Finding:
     return ok(f"{len(after)} flat minutes from the expiry on")
 
 
-def _expired(at: Evidence) -> Finding:
+def _expired(at: Evidence) -> CheckResult:
     oldest, seen = at.subject("oldest"), at.seen("expiry")
     name = f"{oldest.instrument}, expired {moment(oldest.expires_ms or 0)[:10]}"
     if seen.error is not None:
@@ -119,7 +119,7 @@ def _expired(at: Evidence) -> Finding:
     return ok(f"{name}: served") if alive else differs(f"{name}: no candles")
 
 
-def _forming(at: Evidence) -> Finding:
+def _forming(at: Evidence) -> CheckResult:
     page = _some(at.candles("newest"))
     newest = page.bars[-1].tick
     if page.at_ms is None:
@@ -135,7 +135,7 @@ def _forming(at: Evidence) -> Finding:
     return ok(phrase)
 
 
-def _unknown(at: Evidence) -> Finding:
+def _unknown(at: Evidence) -> CheckResult:
     seen = at.seen("unknown")
     if seen.error is None:
         return differs("an answer without an error")
@@ -145,7 +145,7 @@ def _unknown(at: Evidence) -> Finding:
 
 
 def _dense(at: Evidence, name: str) -> Candles | None:
-    """The candles of a call; None where there are none, or have too many gaps to tell."""
+    """The candles of a call; None if there are none, or too many gaps."""
     try:
         page = _some(at.candles(name))
     except UnseenError:

@@ -1,11 +1,11 @@
-"""What is relied on of funding, deliveries, settlements and refusals by the rate limit; pure."""
+"""Assumptions about funding, deliveries, settlements and refusals by the rate limit; pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from ingest.assumptions.calls import has_settlements
-from ingest.assumptions.check import Check, Finding, UnseenError, differs, ok
+from ingest.assumptions.check import Check, CheckResult, UnseenError, differs, ok
 from ingest.assumptions.evidence import HOUR_MS, UNREADABLE, Evidence, moment
 from lake.steps import HOURS
 from lake.views.proofs import PRICE_TOLERANCE, TOTAL_TOLERANCE
@@ -14,7 +14,7 @@ _NEWEST = 744
 _TOO_MANY = (10028, 10066)
 
 
-def _ends(at: Evidence) -> Finding:
+def _ends(at: Evidence) -> CheckResult:
     found, start_ms, end_ms = _hours(at, "hours")
     times = {row["timestamp"] for row in found["rows"]}
     if not times & set(range(start_ms, end_ms + 1, HOUR_MS)):
@@ -28,10 +28,10 @@ def _ends(at: Evidence) -> Finding:
     return ok(phrase)
 
 
-def _rows(at: Evidence) -> Finding:
+def _rows(at: Evidence) -> CheckResult:
     found, _, end_ms = _hours(at, "many-hours")
     phrase = f"{found['count']} hours of {_asked(at, 'many-hours')}"
-    # Whether the end itself is in the answer is another check.
+    # Another check covers whether the end itself is in the answer.
     is_newest = bool(found["last"]) and found["last"] >= end_ms - HOUR_MS
     if found["count"] < HOURS.longest:
         return differs(phrase)
@@ -39,7 +39,7 @@ def _rows(at: Evidence) -> Finding:
     return ok(f"the newest {phrase}") if is_as_known else differs(phrase, is_harmless=True)
 
 
-def _full_hours(at: Evidence) -> Finding:
+def _full_hours(at: Evidence) -> CheckResult:
     found, _, _ = _hours(at, "hours")
     if found["off_hour"]:
         return differs(f"{found['off_hour']} of {found['count']} rows are not of a full hour")
@@ -48,7 +48,7 @@ def _full_hours(at: Evidence) -> Finding:
     return ok(f"{found['count']} rows, an hour apart")
 
 
-def _total(at: Evidence) -> Finding:
+def _total(at: Evidence) -> CheckResult:
     found, start_ms, _ = _hours(at, "month")
     total = at.result("total")
     if isinstance(total, bool) or not isinstance(total, int | float):
@@ -60,7 +60,7 @@ def _total(at: Evidence) -> Finding:
     return ok(phrase) if difference <= TOTAL_TOLERANCE else differs(phrase)
 
 
-def _delivery(at: Evidence) -> Finding:
+def _delivery(at: Evidence) -> CheckResult:
     settled = _delivery_of(at.result("delivered"))
     prices = at.result("deliveries")
     if settled is None or not isinstance(prices, Mapping):
@@ -74,7 +74,7 @@ def _delivery(at: Evidence) -> Finding:
     return ok(phrase) if abs(own - price) <= PRICE_TOLERANCE * price else differs(phrase)
 
 
-def _old(at: Evidence) -> Finding:
+def _old(at: Evidence) -> CheckResult:
     name = at.subject("oldest").instrument
     seen = at.seen("old")
     if seen.error is None and _delivery_of(seen.result):
@@ -86,7 +86,7 @@ def _old(at: Evidence) -> Finding:
     return differs(f"{name}: no settlements")
 
 
-def _refusals(at: Evidence) -> Finding:
+def _refusals(at: Evidence) -> CheckResult:
     if not at.refusals:
         raise UnseenError("no call was refused")
     seen = at.refusals[0]
@@ -98,7 +98,7 @@ def _refusals(at: Evidence) -> Finding:
 
 
 def _hours(at: Evidence, name: str) -> tuple[dict[str, Any], int, int]:
-    """The hours of a call, and what was asked for, UTC milliseconds."""
+    """The hours of a call, and its requested range, UTC milliseconds."""
     found: dict[str, Any] = at.result(name)
     if UNREADABLE in found:
         raise UnseenError(f"the reply of funding cannot be read: {found[UNREADABLE]}")

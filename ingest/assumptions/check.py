@@ -1,4 +1,4 @@
-"""The declaration of a check, and what it finds; pure."""
+"""The declaration of a check, and its result; pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Verdict(StrEnum):
-    """Whether something is as basislake relies on."""
+    """Whether an assumption holds."""
 
     OK = "ok"
     DIFFERS = "differs"
@@ -17,17 +17,17 @@ class Verdict(StrEnum):
 
 
 class UnseenError(Exception):
-    """What a check looks at was not there to be seen; the message is the reason."""
+    """The evidence does not show what a check needs; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found.
+class CheckResult:
+    """Result of a check.
 
     Attributes:
-        verdict: whether it is as basislake relies on.
-        seen: what was seen, a phrase.
-        is_harmless: of a difference, whether it costs no data although others of its kind would.
+        verdict: whether the assumption holds.
+        seen: what the evidence shows, a phrase.
+        is_harmless: whether this failure costs no data, although other failures of the check do.
     """
 
     verdict: Verdict
@@ -37,28 +37,28 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check(Generic[T]):
-    """One thing that basislake relies on.
+    """One assumption about the exchange.
 
     Attributes:
         name: of the check.
-        relied_on: what basislake relies on, a phrase.
-        then: what basislake does where it differs, a sentence.
-        costs_data: whether data could be lost or wrong where it differs.
-        look: how it is looked at; raises an `UnseenError` where nothing can be seen.
+        relied_on: the assumption, a phrase.
+        then: what basislake does if it fails, a sentence.
+        costs_data: whether data could be lost or wrong if it fails.
+        look: evaluates it; raises an `UnseenError` if the evidence is not conclusive.
     """
 
     name: str
     relied_on: str
     then: str
     costs_data: bool
-    look: Callable[[T], Finding]
+    look: Callable[[T], CheckResult]
 
     def outcome(self, at: T) -> "Judgement":
-        """Look, and return what was found with what it means."""
+        """Evaluate the check, and return the finding with its meaning."""
         try:
             found = self.look(at)
         except UnseenError as exc:
-            found = Finding(Verdict.CANNOT_TELL, str(exc))
+            found = CheckResult(Verdict.CANNOT_TELL, str(exc))
         differs = found.verdict is Verdict.DIFFERS
         return Judgement(
             name=self.name,
@@ -72,15 +72,15 @@ class Check(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What came of a check; see `Check`.
+    """Judgement of a check; see `Check`.
 
     Attributes:
         name: of the check.
-        relied_on: what basislake relies on.
-        seen: what was seen.
-        verdict: whether it is as basislake relies on.
-        then: what basislake does where it differs.
-        is_data_at_risk: whether it differs so that data could be lost or wrong.
+        relied_on: the assumption.
+        seen: what the evidence shows.
+        verdict: whether the assumption holds.
+        then: what basislake does if it fails.
+        is_data_at_risk: whether it fails in a way that could lose or corrupt data.
     """
 
     name: str
@@ -91,11 +91,11 @@ class Judgement:
     is_data_at_risk: bool
 
 
-def ok(seen: str) -> Finding:
-    """It is as relied on."""
-    return Finding(Verdict.OK, seen)
+def ok(seen: str) -> CheckResult:
+    """The assumption holds."""
+    return CheckResult(Verdict.OK, seen)
 
 
-def differs(seen: str, *, is_harmless: bool = False) -> Finding:
-    """It is not as relied on."""
-    return Finding(Verdict.DIFFERS, seen, is_harmless)
+def differs(seen: str, *, is_harmless: bool = False) -> CheckResult:
+    """The assumption fails."""
+    return CheckResult(Verdict.DIFFERS, seen, is_harmless)

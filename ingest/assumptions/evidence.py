@@ -1,6 +1,6 @@
-"""What came of the calls, as plain values: stored in a file, and judged again from it; pure.
+"""The evidence: replies to all calls as plain values, stored in a file and judged from it; pure.
 
-Replies that are long were shortened before (`shortening.py`): what is judged is what is stored.
+`shortening.py` shortens long replies before: the stored values are the ones judged.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ UNREADABLE = "unreadable"
 
 
 class Bar(NamedTuple):
-    """A candle as it came; `tick` is UTC milliseconds."""
+    """A candle as received; `tick` is UTC milliseconds."""
 
     tick: int
     open: float
@@ -34,12 +34,12 @@ class Candles:
     """A reply of candles.
 
     Attributes:
-        start_ms: asked for, UTC milliseconds.
-        end_ms: asked for, UTC milliseconds.
-        count: of the candles that came.
+        start_ms: of the requested range, UTC milliseconds.
+        end_ms: of the requested range, UTC milliseconds.
+        count: of the received candles.
         gaps: steps between neighbours that are not one minute.
         bars: the candles, of a long reply the first and the last ones.
-        at_ms: the exchange's clock when it answered, None where the reply does not say.
+        at_ms: the exchange's clock when it answered, None if the reply has none.
     """
 
     start_ms: int
@@ -52,15 +52,15 @@ class Candles:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came of a call.
+    """The outcome of a call.
 
     Attributes:
         host: `www` or `history`.
         method: of the call.
         params: of the call.
-        status: of HTTP, None where nothing came.
+        status: of HTTP, None without a reply.
         at_ms: the exchange's clock when it answered.
-        result: shortened where it was long.
+        result: shortened if it was long.
         error: the exchange's own, with code, message and data.
         failure: why there is no usable answer, a sentence.
         is_unreachable: whether there was no connection at all.
@@ -79,7 +79,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An instrument that calls are about.
+    """An instrument to call for.
 
     Attributes:
         instrument: its name.
@@ -96,15 +96,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What came of all calls.
+    """The outcomes of all calls.
 
     Attributes:
         exchange: which exchange, see `ingest.hosts`.
-        now_ms: the exchange's clock, None where it did not say.
+        now_ms: the exchange's clock, None if unknown.
         ahead_ms: how far it was ahead of this machine's clock.
-        subjects: the instruments that were asked about, by their part.
-        calls: what came, by the name of the call.
-        refusals: what came of calls that the rate limit refused: status, code, retry_after.
+        subjects: the instruments that were called for, by their part.
+        calls: outcomes, by the name of the call.
+        refusals: replies of calls that the rate limit refused: status, code, retry_after.
     """
 
     exchange: str
@@ -120,10 +120,10 @@ class Evidence:
 
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return what `as_json` returned.
+        """Create it from the values that `as_json` returned.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError: the values are of another form.
+            KeyError, TypeError, ValueError, AttributeError: the values are malformed.
         """
         return cls(
             exchange=str(values["exchange"]),
@@ -135,7 +135,7 @@ class Evidence:
         )
 
     def seen(self, name: str) -> Seen:
-        """Return what came of a call: a result or an error of the exchange.
+        """Return the outcome of a call: a result or an error of the exchange.
 
         Raises:
             UnseenError: the call was not made, or got no usable answer.
@@ -151,7 +151,7 @@ class Evidence:
         """Return the result of a call.
 
         Raises:
-            UnseenError: there is none.
+            UnseenError: there is no result.
         """
         seen = self.seen(name)
         if seen.error is not None:
@@ -162,7 +162,7 @@ class Evidence:
         """Return the candles of a call.
 
         Raises:
-            UnseenError: there are none, or the reply is no reply of candles.
+            UnseenError: there are none, or the reply is not one of candles.
         """
         result, seen = self.result(name), self.calls[name]
         if UNREADABLE in result:
@@ -177,7 +177,7 @@ class Evidence:
         )
 
     def candle_calls(self) -> Iterator[Seen]:
-        """Return what came of the calls for candles that have a result."""
+        """Return the outcomes of the calls for candles that have a result."""
         for seen in self.calls.values():
             if seen.method == "get_tradingview_chart_data" and seen.result is not None:
                 yield seen

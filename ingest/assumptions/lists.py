@@ -1,8 +1,8 @@
-"""What is relied on of the hosts and of the lists of instruments; pure."""
+"""Assumptions about the hosts and the lists of instruments; pure."""
 
 from typing import Any
 
-from ingest.assumptions.check import Check, Finding, UnseenError, differs, ok
+from ingest.assumptions.check import Check, CheckResult, UnseenError, differs, ok
 from ingest.assumptions.evidence import UNREADABLE, Evidence
 from ingest.records import COINS
 
@@ -48,7 +48,7 @@ _FIELDS_BEFORE = frozenset({"rfq"})
 _SHOWN = 3
 
 
-def _hosts(at: Evidence) -> Finding:
+def _hosts(at: Evidence) -> CheckResult:
     away = {seen.failure.rstrip("."): None for seen in at.calls.values() if seen.is_unreachable}
     if away:
         return differs("; ".join(away))
@@ -61,7 +61,7 @@ def _hosts(at: Evidence) -> Finding:
     return ok("both answer in JSON-RPC")
 
 
-def _active(at: Evidence) -> Finding:
+def _active(at: Evidence) -> CheckResult:
     lists = _lists(at, "active")
     lacking = [
         f"{coin}-PERPETUAL"
@@ -73,7 +73,7 @@ def _active(at: Evidence) -> Finding:
     return _readable(lists)
 
 
-def _expired(at: Evidence) -> Finding:
+def _expired(at: Evidence) -> CheckResult:
     lists = _lists(at, "expired")
     empty = [coin for coin, one in lists.items() if not one["instruments"]]
     if empty:
@@ -81,7 +81,7 @@ def _expired(at: Evidence) -> Finding:
     return _readable(lists)
 
 
-def _fields(at: Evidence) -> Finding:
+def _fields(at: Evidence) -> CheckResult:
     lists = _lists(at, "active")
     own = [one for one in lists.values() if one["instruments"]]
     if not own:
@@ -95,7 +95,7 @@ def _fields(at: Evidence) -> Finding:
     new, gone = sorted(seen - FIELDS_NOW - _FIELDS_BEFORE), sorted(FIELDS_NOW - always)
     if new or gone:
         parts = [f"new: {_named(new)}"] if new else []
-        return differs("; ".join([*parts, *([f"gone: {_named(gone)}"] if gone else [])]))
+        return differs("; ".join([*parts, *([f"missing: {_named(gone)}"] if gone else [])]))
     return ok(f"the {len(FIELDS_NOW)} fields of 2026")
 
 
@@ -108,7 +108,7 @@ def _lists(at: Evidence, kind: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _readable(lists: dict[str, dict[str, Any]]) -> Finding:
+def _readable(lists: dict[str, dict[str, Any]]) -> CheckResult:
     refused = [
         f"{name}: {reason}"
         for one in lists.values()

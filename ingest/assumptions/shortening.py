@@ -1,4 +1,4 @@
-"""What is kept of a long reply: enough to judge it, and little enough to send to somebody; pure."""
+"""Shortens long replies: enough to judge them, and little enough to send to somebody; pure."""
 
 import math
 from collections import Counter
@@ -16,12 +16,12 @@ _MOST_REFUSED = 20
 
 
 def whole(result: object) -> object:
-    """Keep all of a result."""
+    """Keep the whole result."""
     return result
 
 
 def listed(result: object) -> dict[str, Any]:
-    """Keep of a list of instruments which of them are ours, and which fields their records have."""
+    """Keep of a list of instruments: ours, and the fields of their records."""
     if not isinstance(result, list):
         return {UNREADABLE: repr(result)[:_SHOWN_CHARACTERS]}
     listing = read_records(result)
@@ -52,14 +52,14 @@ def listed(result: object) -> dict[str, Any]:
 
 
 def candles(result: object) -> dict[str, Any]:
-    """Keep of a page of candles its ends, how many there are, and the gaps among them."""
+    """Keep of a page of candles: its ends, their number, and the gaps among them."""
     columns: list[Any] = [result.get(name) for name in _COLUMNS] if isinstance(result, dict) else []
     lengths = {len(column) if isinstance(column, list) else None for column in columns}
     if len(lengths) != 1 or None in lengths:
         return {UNREADABLE: repr(result)[:_SHOWN_CHARACTERS]}
     bars = list(zip(*columns, strict=True))
     if not all(isinstance(value, int | float) for bar in bars for value in bar):
-        return {UNREADABLE: "a cell is no number"}
+        return {UNREADABLE: "a cell is not a number"}
     kept = bars if len(bars) <= _MOST_BARS else [*bars[:_FIRST_BARS], *bars[-_LAST_BARS:]]
     ticks = [bar[0] for bar in bars]
     return {
@@ -71,7 +71,7 @@ def candles(result: object) -> dict[str, Any]:
 
 
 def hours(result: object) -> dict[str, Any]:
-    """Keep of hours of funding the ends, how many there are, and their sum."""
+    """Keep of hours of funding: the ends, their number, and their sum."""
     rows: list[Any] = result if isinstance(result, list) else [None]
     is_sound = all(
         isinstance(row, dict)

@@ -1,4 +1,4 @@
-"""Candles: an instrument's minutes, from `get_tradingview_chart_data`."""
+"""Candles: the minutes of an instrument, from `get_tradingview_chart_data`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from lake.steps import MINUTES
 from lake.tables import RAW_CANDLES
 
 if TYPE_CHECKING:
-    from ingest.exchange import Exchange, Tally
+    from ingest.exchange import CallCounts, Exchange
 
 
 def candles_of(instrument: str) -> Subject:
@@ -23,12 +23,12 @@ def candles_of(instrument: str) -> Subject:
 
 
 def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
-    """Return the closed minutes of the chosen instruments' lives; see `Dataset`."""
+    """Return the closed minutes in the lives of the chosen instruments; see `Dataset`."""
     return lives(chosen, MINUTES, now, CLOSING_LAG)
 
 
-def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
-    """Ask for the minutes of a window; see `Dataset`."""
+def ask(exchange: "Exchange", instrument: str, window: Span, tally: "CallCounts") -> Page:
+    """Fetch the minutes of a window; see `Dataset`."""
     return exchange.candles(instrument, window, tally)
 
 
@@ -43,7 +43,7 @@ CANDLES = Dataset(
     wanted=wanted,
     ask=ask,
     rows_per_call=MINUTES.longest,
-    # Measured on simulated candles, of which nearly all of a lake consists.
+    # Measured on simulated candles, which are nearly all of a lake's data.
     bytes_per_row=10.2,
     # An instrument has no candle before its first trade.
     confirms_leading=False,

@@ -15,37 +15,37 @@ from lake.steps import Steps
 from lake.table import Table
 
 if TYPE_CHECKING:
-    from ingest.exchange import Exchange, Tally
+    from ingest.exchange import CallCounts, Exchange
 
-# After so long a row that is not there is not late any more.
+# A row that is missing for longer than this is not late any more.
 LATE = timedelta(hours=1)
 
-# From rows of `instruments` that were chosen (`ingest.selection.choose`) and the exchange's clock
-# to the steps that should be stored, by instrument or index, in the order to ask for them.
+# From chosen rows of `instruments` (`ingest.selection.choose`) and the exchange's clock to the
+# steps that should be stored, by instrument or index, in the order of fetching.
 Wanted: TypeAlias = Callable[[pl.DataFrame, datetime], Mapping[str, Sequence[Span]]]
-# Asks for a window, with all repeats, and counts the calls.
-Ask: TypeAlias = Callable[["Exchange", str, Span, "Tally"], Page]
+# Fetches a window, with all retries, and counts the calls.
+Ask: TypeAlias = Callable[["Exchange", str, Span, "CallCounts"], Page]
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Rows that are fetched alike.
+    """A kind of rows that are fetched in the same way.
 
     Attributes:
         name: in `coverage`.
-        choice: the word of `--data` that chooses it.
-        noun: what a step is.
-        table: of the raw rows; its first column says whose a row is.
-        key: the columns that name a row of one instrument or index, its time first.
+        choice: the word of `--data` for it.
+        noun: of a step.
+        table: of the raw rows; its first column is the subject.
+        key: the columns that identify a row of one instrument or index, its time first.
         steps: that rows cover.
         step: start of the step that a row covers, by the columns of its key.
-        wanted: what should be stored.
-        ask: how a window is asked for; runs on any machine.
-        rows_per_call: the most that one call brings, for the estimate of a plan.
-        bytes_per_row: in the raw table, measured, likewise.
-        confirms_leading: steps that an answer lacks before the first row are asked for once more,
-            too, as where the exchange keeps the newest rows of too many.
-        whose: what has such rows, one and several.
+        wanted: steps that should be stored.
+        ask: fetches a window; runs on any machine.
+        rows_per_call: maximum of one call, for the estimate of a plan.
+        bytes_per_row: in the raw table, measured, for the same estimate.
+        confirms_leading: whether steps that an answer lacks before the first row are fetched again,
+            too, e.g. if the exchange returns only the newest of too many rows.
+        whose: what has such rows, in the singular and the plural.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Dataset:
     whose: tuple[str, str] = ("instrument", "instruments")
 
     def unconfirmed(self, coverage: Coverage) -> list[Span]:
-        """Return the steps that one answer lacked: to be asked for once more."""
+        """Return the steps that one answer lacked: to be fetched again."""
         found = coverage.unconfirmed()
         if self.confirms_leading:
             found = merge([*found, *common(coverage.leading(), coverage.absent)])
@@ -71,26 +71,26 @@ class Dataset:
 
     @property
     def subject(self) -> str:
-        """The column that says whose a row is."""
+        """The column of the instrument or index."""
         return self.table.key[0]
 
     @property
     def words(self) -> str:
-        """The name in a sentence."""
+        """The name as words in a sentence."""
         return self.name.replace("_", " ")
 
     def calls(self, windows: Iterable[Span]) -> int:
-        """Return how many calls some windows take, where none fails and no page is short."""
+        """Return how many calls windows take, if none fails and no page is short."""
         return sum(-(-self.steps.count([window]) // self.rows_per_call) for window in windows)
 
 
 def without_late(asked: Span, covered: Sequence[Span], steps: Steps, at: datetime | None) -> Span:
-    """Return a window without its newest steps, where those have no row and were over less than an
-    hour ago: the exchange may be late, and what is late is not missing; pure.
+    """Return a window without its newest steps, if those have no row and ended less than an
+    hour ago: the exchange may be late, and a late row is not missing; pure.
 
     Args:
-        asked: steps that were over when the exchange answered.
-        covered: steps that have a row, sorted.
+        asked: steps that had ended when the exchange answered.
+        covered: steps with a row, sorted.
         steps: of the dataset.
         at: the exchange's clock.
 
@@ -102,22 +102,22 @@ def without_late(asked: Span, covered: Sequence[Span], steps: Steps, at: datetim
     last = covered[-1].end if covered else asked.start
     end = min(asked.end, max(last, steps.floor(at - LATE)))
     if end <= asked.start:
-        raise LateError("The newest row is not there yet.")
+        raise LateError("The newest row has not been published yet.")
     return Span(asked.start, end)
 
 
 def lives(
     chosen: pl.DataFrame, steps: Steps, now: datetime, lag: timedelta
 ) -> dict[str, list[Span]]:
-    """Return the whole steps of instruments' lives that ended some time ago; pure.
+    """Return the whole steps of instruments' lives that ended before a lag; pure.
 
-    Of a perpetual that comes only for its futures' sake, the steps of the lives of those.
+    For a perpetual that is only a companion of futures, the steps of the futures' lives.
 
     Args:
         chosen: see `Wanted`.
-        steps: of the dataset. The one in which an instrument was listed counts.
+        steps: of the dataset, including the one in which an instrument was listed.
         now: the exchange's clock.
-        lag: how long after its end a step's row can be had.
+        lag: time after its end until a step's row is available.
     """
     until = steps.floor(now - lag)
     columns = ("instrument", "base", "is_companion", "listed_at", "expires_at")

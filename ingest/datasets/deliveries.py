@@ -1,8 +1,8 @@
-"""Delivery prices: at which price the futures of an index were delivered, day by day, from
+"""Delivery prices: the prices at which the futures of an index were delivered, by day, from
 `get_delivery_prices`.
 
 The list has one row a day, newest first, in pages by offset. A day that is added between two pages
-shifts the offsets by one, so a row may come twice, and none is passed over.
+shifts the offsets by one, so a row may appear twice, but none is skipped.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,14 +19,14 @@ from lake.spans import Span
 from lake.steps import ALL_DAYS, DAY
 
 if TYPE_CHECKING:
-    from ingest.exchange import Exchange, Tally
+    from ingest.exchange import CallCounts, Exchange
 
 _METHOD = "get_delivery_prices"
 _MOST_ROWS = 1_000
-# Days that are listed after those of a window.
+# Listed days after those of a window.
 _SLACK = 3
 _DELIVERED = time(8, tzinfo=UTC)
-# A day's price is believed to be there so long after 08:00.
+# Time after 08:00 until a day's price should be available.
 LAG = timedelta(minutes=5)
 _step = pl.col("delivered_at").dt.offset_by("-24h")
 
@@ -49,8 +49,8 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     }
 
 
-def ask(exchange: "Exchange", index_name: str, window: Span, tally: "Tally") -> Page:
-    """Ask for the days of a window, page by page; see `Dataset`."""
+def ask(exchange: "Exchange", index_name: str, window: Span, tally: "CallCounts") -> Page:
+    """Fetch the days of a window, page by page; see `Dataset`."""
     rows: list[dict[str, Any]] = []
     known: set[datetime] = set()
     at = None
@@ -77,13 +77,13 @@ def read(rows: Sequence[Mapping[str, object]], window: Span, at: datetime | None
         at: the exchange's clock.
 
     Raises:
-        TransientError: one day comes with two prices, or none of the window is over.
+        TransientError: one day has two prices, or no day of the window is over.
     """
     asked = window
     if at is not None:
         asked = Span(window.start, min(window.end, ALL_DAYS.floor(at - LAG)))
     if asked.end <= asked.start:
-        raise malformed("its clock says that the window is still to come")
+        raise malformed("its clock is earlier than the window")
     frame = frame_of(RAW_DELIVERIES, rows, "index_name")
     is_asked = (pl.col("delivered_at") > asked.start) & (pl.col("delivered_at") <= asked.end)
     distinct, duplicates = once(frame.filter(is_asked), ["delivered_at"], "day")
@@ -92,14 +92,14 @@ def read(rows: Sequence[Mapping[str, object]], window: Span, at: datetime | None
 
 
 def _checked(answer: Answer, known: Collection[datetime]) -> Answer:
-    """Refuse an answer that is no page, or that holds only days of the pages before it; but where
-    the list has ended, a day that was added since brings its last one again.
+    """Refuse an answer that is not a page, or that holds only days of earlier pages; at the end of
+    the list, a day that was added since may repeat the last row.
     """
     if not isinstance(answer.result, dict):
-        raise malformed("the delivery prices are no page")
+        raise malformed("the delivery prices are not a page")
     days = [_row(row) for row in objects(answer.result.get("data"), "the delivery prices")]
     if len(days) > 1 and all(day["delivered_at"] in known for day in days):
-        raise malformed("a page of the delivery prices comes again")
+        raise malformed("a page of the delivery prices repeats")
     return answer
 
 

@@ -1,7 +1,7 @@
-"""Funding: what a perpetual paid in each hour, from `get_funding_rate_history`.
+"""Funding: what a perpetual's long position paid in each hour, from `get_funding_rate_history`.
 
 A row is labelled by the end of its hour, so its step begins an hour before. The call's start is
-exclusive and its end inclusive; of more than 744 rows the newest come.
+exclusive and its end inclusive; of more than 744 rows it returns the newest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,24 +19,24 @@ from lake.spans import Span
 from lake.steps import HOUR, HOURS
 
 if TYPE_CHECKING:
-    from ingest.exchange import Exchange, Tally
+    from ingest.exchange import CallCounts, Exchange
 
 _METHOD = "get_funding_rate_history"
 _NUMBERS = ("index_price", "prev_index_price", "interest_1h", "interest_8h")
-# An hour's row is believed final this long after the hour, by the exchange's clock.
+# Time after an hour until its row counts as final, by the exchange's clock.
 LAG = timedelta(minutes=1)
 _step = pl.col("hour_end").dt.offset_by("-1h")
 
 
 def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
-    """Return the hours of the chosen perpetuals' lives; see `Dataset`."""
+    """Return the hours in the lives of the chosen perpetuals; see `Dataset`."""
     perpetuals = chosen.filter(kind="perpetual")["instrument"].to_list()
     found = lives(chosen, HOURS, now, LAG)
     return {name: found[name] for name in perpetuals}
 
 
 def params(instrument: str, window: Span) -> dict[str, str | int]:
-    """Return the parameters of a call about a perpetual's funding in a span of time."""
+    """Return the parameters of a call for a perpetual's funding in a time span."""
     return {
         "instrument_name": instrument,
         "start_timestamp": milliseconds(window.start),
@@ -44,8 +44,8 @@ def params(instrument: str, window: Span) -> dict[str, str | int]:
     }
 
 
-def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
-    """Ask for the hours of a window; see `Dataset`."""
+def ask(exchange: "Exchange", instrument: str, window: Span, tally: "CallCounts") -> Page:
+    """Fetch the hours of a window; see `Dataset`."""
     return exchange.ask(
         _METHOD, params(instrument, window), lambda answer: read(answer, window), tally
     )
@@ -59,7 +59,7 @@ def read(answer: Answer, window: Span) -> Page:
         window: whole hours.
 
     Raises:
-        TransientError: it has not the structure of an answer to this window; nothing of it is used.
+        TransientError: it is not an answer to this window; none of it is used.
     """
     given = objects(answer.result, "the hours of funding")
     asked = closed_part(window, answer.at)
@@ -75,23 +75,23 @@ def read(answer: Answer, window: Span) -> Page:
 
 
 def closed_part(window: Span, at: datetime | None) -> Span:
-    """Return the hours of a window that were over for good when it was answered.
+    """Return the hours of a window that were final when it was answered.
 
     Raises:
-        TransientError: none was.
+        TransientError: there are none.
     """
     if at is None:
         return window
     asked = Span(window.start, min(window.end, HOURS.floor(at - LAG)))
     if asked.end <= asked.start:
-        raise malformed("its clock says that the window is still to come")
+        raise malformed("its clock is earlier than the window")
     return asked
 
 
 def _row(row: Mapping[str, Any], window: Span) -> dict[str, object]:
     hour_end = time_of(row, "timestamp")
     if HOURS.floor(hour_end) != hour_end:
-        raise malformed(f"a row of {hour_end:%Y-%m-%dT%H:%M:%SZ} is not of a full hour")
+        raise malformed(f"a row of {hour_end:%Y-%m-%dT%H:%M:%SZ} is not at a full hour")
     if not window.start <= hour_end <= window.end:
         raise malformed(f"a row of {hour_end:%Y-%m-%dT%H:%MZ} is outside the window")
     return {"hour_end": hour_end, **{name: number_of(row, name) for name in _NUMBERS}}

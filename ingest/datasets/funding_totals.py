@@ -1,5 +1,5 @@
 """Funding totals: the exchange's own sum of a perpetual's calendar month, from
-`get_funding_rate_value`; an independent witness of the hours.
+`get_funding_rate_value`; an independent check of the hours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,15 @@ from lake.spans import Span, merge
 from lake.steps import MONTHS
 
 if TYPE_CHECKING:
-    from ingest.exchange import Exchange, Tally
+    from ingest.exchange import CallCounts, Exchange
 
 _METHOD = "get_funding_rate_value"
 
 
 def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
-    """Return the months of the chosen perpetuals' lives whose hours are all there; see `Dataset`.
+    """Return the complete months in the lives of the chosen perpetuals; see `Dataset`.
 
-    Of a perpetual that comes only for its futures' sake, the whole months in their lives.
+    For a perpetual that is only a companion of futures, the whole months in the futures' lives.
     """
     companions = set(chosen.filter("is_companion")["instrument"])
     found = {}
@@ -37,8 +37,8 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     return found
 
 
-def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
-    """Ask for the total of a month; see `Dataset`."""
+def ask(exchange: "Exchange", instrument: str, window: Span, tally: "CallCounts") -> Page:
+    """Fetch the total of a month; see `Dataset`."""
     params = funding.params(instrument, window)
     return exchange.ask(_METHOD, params, lambda answer: read(answer, window), tally)
 
@@ -47,7 +47,7 @@ def read(answer: Answer, window: Span) -> Page:
     """Check a result of the method and turn it into a page of one row.
 
     Raises:
-        TransientError: it is no number.
+        TransientError: it is not a number.
         LateError: by the exchange's clock the month has only just ended.
     """
     if answer.at is not None and answer.at < window.end + LATE:

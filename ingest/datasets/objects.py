@@ -1,4 +1,4 @@
-"""Results that are lists of objects, checked before they are believed; pure."""
+"""Parses and checks results that are lists of objects; pure."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _YEARS = range(2010, 2100)
 
 
 def malformed(what: str) -> TransientError:
-    """Return the error of a reply that is refused; it is asked for again."""
+    """Return the error of a refused reply; the call is retried."""
     return TransientError(f"The exchange's reply is refused: {what}.")
 
 
@@ -23,7 +23,7 @@ def objects(result: object, of: str) -> list[Mapping[str, Any]]:
     """Return a result that is a list of objects.
 
     Raises:
-        TransientError: it is none.
+        TransientError: it is not.
     """
     if not isinstance(result, list) or not all(isinstance(row, dict) for row in result):
         raise malformed(f"{of} are not a list of objects")
@@ -34,7 +34,7 @@ def time_of(row: Mapping[str, Any], name: str) -> datetime:
     """Return a field that is a time in milliseconds.
 
     Raises:
-        TransientError: it is none.
+        TransientError: it is not.
     """
     value = row.get(name)
     if isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0:
@@ -44,14 +44,14 @@ def time_of(row: Mapping[str, Any], name: str) -> datetime:
             time = None
         if time is not None and time.year in _YEARS:
             return time
-    raise malformed(f"{name!r} is {_shown(value)}, no time")
+    raise malformed(f"{name!r} is {_shown(value)}, not a time")
 
 
 def date_of(row: Mapping[str, Any], name: str) -> date:
     """Return a field that is a date such as 2026-09-20.
 
     Raises:
-        TransientError: it is none.
+        TransientError: it is not.
     """
     value = row.get(name)
     try:
@@ -59,7 +59,7 @@ def date_of(row: Mapping[str, Any], name: str) -> date:
     except ValueError:
         found = None
     if found is None or found.year not in _YEARS:
-        raise malformed(f"{name!r} is {_shown(value)}, no date")
+        raise malformed(f"{name!r} is {_shown(value)}, not a date")
     return found
 
 
@@ -67,16 +67,16 @@ def text_of(row: Mapping[str, Any], name: str) -> str:
     """Return a field that is a text.
 
     Raises:
-        TransientError: it is none.
+        TransientError: it is not.
     """
     value = row.get(name)
     if not isinstance(value, str) or not value:
-        raise malformed(f"{name!r} is {_shown(value)}, no text")
+        raise malformed(f"{name!r} is {_shown(value)}, not a text")
     return value
 
 
 def number_of(row: Mapping[str, Any], name: str) -> float | None:
-    """Return a field that is a finite number, None where it is null or absent.
+    """Return a field that is a finite number, None if it is null or absent.
 
     Raises:
         TransientError: it is something else.
@@ -85,7 +85,7 @@ def number_of(row: Mapping[str, Any], name: str) -> float | None:
 
 
 def number(value: object, name: str) -> float | None:
-    """Return a finite number, None where it is null.
+    """Return a finite number, None for null.
 
     Raises:
         TransientError: it is something else.
@@ -93,7 +93,7 @@ def number(value: object, name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise malformed(f"{name!r} is {_shown(value)}, no number")
+        raise malformed(f"{name!r} is {_shown(value)}, not a number")
     try:
         found = float(value)
     except OverflowError:
@@ -104,7 +104,7 @@ def number(value: object, name: str) -> float | None:
 
 
 def frame_of(table: Table, rows: Sequence[Mapping[str, Any]], subject: str) -> pl.DataFrame:
-    """Return rows as a frame with the columns of a raw table but the subject's and the batch."""
+    """Return rows as a frame with the columns of a raw table except the subject and the batch."""
     names = [name for name in table.stored.names if name not in (subject, BATCH)]
     schema = {name: table.polars_schema[name] for name in names}
     return pl.DataFrame([{n: row.get(n) for n in names} for row in rows], schema, orient="row")
@@ -114,11 +114,11 @@ def once(frame: pl.DataFrame, key: Sequence[str], describe: str) -> tuple[pl.Dat
     """Return the rows in order, each once, and how many were repeats.
 
     Raises:
-        TransientError: one key comes with different values.
+        TransientError: one key has different values.
     """
     distinct = frame.unique(maintain_order=True).sort(key)
     if distinct.select(key).n_unique() < distinct.height:
-        raise malformed(f"one {describe} comes twice with different values")
+        raise malformed(f"one {describe} appears twice with different values")
     return distinct, frame.height - distinct.height
 
 

@@ -1,8 +1,8 @@
 """Settlements: an instrument's open interest, mark price and index at 08:00 of each day, and its
 delivery, from `get_last_settlements_by_instrument`.
 
-The list comes newest first, in pages that a continuation joins. Where the exchange does not serve
-an instrument any more, its rows are picked out of the list of its coin.
+The list is newest first, in pages joined by a continuation. If the exchange does not serve an
+instrument any more, its rows are filtered from the list of its coin.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,16 +22,16 @@ from lake.spans import Span
 from lake.steps import DAY, DAYS
 
 if TYPE_CHECKING:
-    from ingest.exchange import Exchange, Tally
+    from ingest.exchange import CallCounts, Exchange
 
 _OF_INSTRUMENT = "get_last_settlements_by_instrument"
 _OF_COIN = "get_last_settlements_by_currency"
 _MOST_ROWS = 1_000
-# Other rows that may stand between those of a window: bankruptcies, and the day after it.
+# Other rows that may be among those of a window: bankruptcies, and the day after it.
 _SLACK = 10
 _TYPES = ("settlement", "delivery")
 _NUMBERS = ("position", "mark_price", "index_price")
-# A day's row comes some milliseconds after 08:00, and is believed to be there a while later.
+# A day's row appears some milliseconds after 08:00; time until it should be available.
 LAG = timedelta(minutes=5)
 _is_delivery = pl.col("type") == "delivery"
 _settled = pl.col("settled_at").dt.offset_by("-8h").dt.truncate("1d").dt.offset_by("8h")
@@ -44,10 +44,10 @@ _end = (
 
 
 def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
-    """Return the days of the chosen instruments' lives, each of which ends at 08:00; see `Dataset`.
+    """Return the days in the lives of the chosen instruments, ending at 08:00; see `Dataset`.
 
-    Nothing comes after a delivery, so the day of an expiry is over with it, at whatever hour. A
-    perpetual that comes only for its futures' sake has no settlement of its own to be held.
+    A delivery is a future's last settlement, so its day is over with it, at any hour. A perpetual
+    that is only a companion of futures needs no settlements.
     """
     own = chosen.filter(~pl.col("is_companion"))
     found = lives(own, DAYS, now, LAG)
@@ -57,8 +57,8 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
     return found
 
 
-def ask(exchange: "Exchange", instrument: str, window: Span, tally: "Tally") -> Page:
-    """Ask for the days of a window, page by page; see `Dataset`."""
+def ask(exchange: "Exchange", instrument: str, window: Span, tally: "CallCounts") -> Page:
+    """Fetch the days of a window, page by page; see `Dataset`."""
     pages = _Pages(exchange, window, tally)
     try:
         rows = pages.all(_OF_INSTRUMENT, {"instrument_name": instrument})
@@ -77,27 +77,27 @@ class _Pages:
     """Pages of settlements, newest first, back to the start of a window.
 
     Attributes:
-        exchange: to ask.
+        exchange: to call.
         window: of days.
-        tally: where the calls are counted.
-        at: the exchange's clock, as its first answer had it.
+        tally: counts the calls.
+        at: the exchange's clock in its first answer.
     """
 
     exchange: "Exchange"
     window: Span
-    tally: "Tally"
+    tally: "CallCounts"
     at: datetime | None = None
 
     def all(self, method: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the rows of all pages.
 
         Raises:
-            TransientError: a page cannot be read, or leads back, in all attempts.
+            TransientError: a page cannot be read, or repeats an earlier one, in all attempts.
             RejectedError: the exchange refuses the call.
         """
-        # The latest time wanted: rows of the window's last day come after its end.
+        # The latest time needed: rows of the window's last day appear after its end.
         latest = milliseconds(self.window.end + DAY) - 1
-        # Of a coin each day has the rows of all its instruments.
+        # In the list of a coin each day has the rows of all its instruments.
         own = (self.window.end - self.window.start) // DAY + _SLACK
         count = min(_MOST_ROWS, own) if method == _OF_INSTRUMENT else _MOST_ROWS
         params = {**params, "count": count, "search_start_timestamp": latest}
@@ -127,7 +127,7 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
         at: the exchange's clock.
 
     Raises:
-        TransientError: one row comes with two values, or the window is still to come.
+        TransientError: one row has two values, or the window is in the future.
         LateError: its first day is not over, and no delivery has ended it.
     """
     frame = frame_of(RAW_SETTLEMENTS, rows, "instrument")
@@ -141,8 +141,8 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
         asked = Span(window.start, min(window.end, until))
     if asked.end <= asked.start:
         if at is not None and at > window.start:
-            raise LateError("The newest row is not there yet.")
-        raise malformed("its clock says that the window is still to come")
+            raise LateError("The newest row is not available yet.")
+        raise malformed("its clock is earlier than the window")
     frame = frame.filter((pl.col("end") > asked.start) & (pl.col("end") <= asked.end))
     distinct, duplicates = once(frame, ["settled_at", "type"], "settlement")
     covered = DAYS.spans(distinct["end"].unique().sort().dt.offset_by("-24h"))
@@ -151,9 +151,9 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
 
 
 def _checked(answer: Answer, seen: Collection[str]) -> Answer:
-    """Refuse an answer that is no page, or that leads back to one that was asked for."""
+    """Refuse an answer that is not a page, or whose continuation was already used."""
     if not isinstance(answer.result, dict):
-        raise malformed("the settlements are no page")
+        raise malformed("the settlements are not a page")
     for row in objects(answer.result.get("settlements"), "the settlements"):
         _row(row)
     if answer.result.get("continuation") in seen:
@@ -162,7 +162,7 @@ def _checked(answer: Answer, seen: Collection[str]) -> Answer:
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A row of the table, with its instrument; None for what options or bankruptcies have."""
+    """A row of the table, with its instrument; None for rows of options or bankruptcies."""
     kind = text_of(row, "type")
     if kind not in _TYPES:
         return None

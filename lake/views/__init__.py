@@ -1,6 +1,6 @@
 """The derived views of the lake, each declared once: meaning, formula, source, columns, SQL.
 
-`lake.duck` makes them beside the tables' views; docs/views.md is written from them.
+`lake.duck` creates them next to the tables' views; `docs.write` writes docs/views.md from them.
 """
 
 from lake.errors import LakeError
@@ -30,7 +30,7 @@ from lake.views.spreads import CALENDAR_SPREADS
 
 __all__ = ["VIEWS", "Parameter", "View", "plain_view"]
 
-# A view stands after those that its SQL reads.
+# A view comes after the views that its SQL reads.
 VIEWS: tuple[View, ...] = (
     UNMATCHED,
     GAPS,

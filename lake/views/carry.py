@@ -6,7 +6,7 @@ from lake.views.clock import DAY_US, HOURS_PER_YEAR, annualised
 from lake.views.curves import COIN
 from lake.views.declaration import Parameter, View, columns_of
 
-# Days over which trailing funding is added up.
+# Days over which trailing funding is summed.
 TRAILING_DAYS = (7, 30)
 
 _MINUTE = "date_trunc('minute', CAST(moment AS TIMESTAMPTZ))"
@@ -31,11 +31,11 @@ COLUMNS = (
     _price("future_close", "close of the future's minute"),
     _price("perpetual_close", "close of the perpetual's minute"),
     _rate("perpetual_basis_pct", "basis against the perpetual", "percent"),
-    _rate("perpetual_apr_pct", "the same, annualised"),
+    _rate("perpetual_apr_pct", "basis against the perpetual, annualised"),
     Column("index_hour_end", Type.TIME, "end of the last full hour", "UTC"),
     _price("index_price", "index at index_hour_end"),
     _rate("index_basis_pct", "basis against the index", "percent"),
-    _rate("index_apr_pct", "the same, annualised"),
+    _rate("index_apr_pct", "basis against the index, annualised"),
     *(
         _rate(f"funding_{n}d_pct", f"funding of the {n} days before, annualised")
         for n in TRAILING_DAYS
@@ -53,8 +53,8 @@ COLUMNS = (
     ),
     Column("settled_at", Type.TIME, "time of that settlement", "UTC", nullable=True),
     Column("future_traded", Type.BOOL, "whether the future traded in the minute", nullable=True),
-    Column("suspect", Type.BOOL, "either leg is flagged by a warning rule", nullable=True),
-    Column("reason", Type.TEXT, "what is missing, where a column is null", nullable=True),
+    Column("suspect", Type.BOOL, "whether a warning rule flagged either leg", nullable=True),
+    Column("reason", Type.TEXT, "what is missing if a column is null", nullable=True),
 )
 
 
@@ -113,23 +113,23 @@ def figures_ctes(unsettled: str) -> str:
 
 CARRY_AT = View(
     name="carry_at",
-    meaning="Every open future in the minute that holds one moment: basis, funding, open interest.",
+    meaning="Every open future in the minute of one moment: basis, funding, open interest.",
     formula=(
         "perpetual_basis_pct = (future_close - perpetual_close) / perpetual_close x 100 and "
-        "index_basis_pct = (future_close - index_price) / index_price x 100; the two `..._apr_pct` "
-        "are those x 365 / days_to_expiry: simple, ACT/365, null where 60 minutes or less are "
+        "index_basis_pct = (future_close - index_price) / index_price x 100; each `..._apr_pct` is "
+        "such a basis x 365 / days_to_expiry: simple, ACT/365, null if 60 minutes or less are "
         "left. The index is that of index_hour_end, the newest full hour at the end of the minute. "
-        "funding_7d_pct adds up interest_1h over the 168 hours that end in (index_hour_end - 7 "
+        "funding_7d_pct sums interest_1h over the 168 hours that end in (index_hour_end - 7 "
         f"days, index_hour_end], x {HOURS_PER_YEAR} / 168 x 100, and funding_30d_pct over 720 "
-        "hours: simple, null where an hour is missing. less_funding_7d_pct = perpetual_apr_pct - "
-        "funding_7d_pct: what a short future and a long perpetual earn a year, if funding goes on "
-        "as it was. open_interest is that of the newest settlement in the 24 hours before the end "
-        "of the minute. A row is a future that is open by its record; what is missing is null, and "
-        "reason says what."
+        "hours: simple, null if an hour is missing. less_funding_7d_pct = perpetual_apr_pct - "
+        "funding_7d_pct: what a short future and a long perpetual earn a year, if funding stays "
+        "the same. open_interest is that of the newest settlement in the 24 hours before the end "
+        "of the minute. Each row is a future that is open by its record; missing values are null, "
+        "and reason names them."
     ),
     source=(
-        "Tables `instruments`, `candles` (suspect ones as well), `funding` and `settlements`; "
-        "`basislake carry` prints it. Fees, collateral and borrowing are not in it."
+        "Tables `instruments`, `candles` (including suspect ones), `funding` and `settlements`; "
+        "`basislake carry` prints it. It does not include fees, collateral or borrowing."
     ),
     columns=COLUMNS,
     sql=f"""

@@ -1,6 +1,6 @@
 """Times and rates in the SQL of views: lengths in microseconds, and the exchange's day.
 
-Whole numbers, since DuckDB's functions of times with a zone ask a calendar for every row.
+Integers, because DuckDB's functions of times with a zone consult a calendar for every row.
 """
 
 MINUTE_US = 60_000_000
@@ -24,5 +24,5 @@ def start_of_day(microseconds: str) -> str:
 
 
 def annualised(percent: str, days: str) -> str:
-    """SQL of a simple annual rate; null where 60 minutes or less are left."""
+    """SQL of a simple annual rate; null if 60 minutes or less are left."""
     return f"CASE WHEN {days} * 24 > 1 THEN {percent} * {DAYS_PER_YEAR} / {days} END"

@@ -1,4 +1,4 @@
-"""Views of what is absent: candles that the exchange lacked, and minutes without a basis."""
+"""Views of missing data: candles that the lake lacks, and minutes without a basis."""
 
 from lake.table import Column, Type
 from lake.tables import CANDLES, COVERAGE
@@ -6,11 +6,11 @@ from lake.views.declaration import View, columns_of
 
 UNMATCHED = View(
     name="unmatched",
-    meaning="A future's candle without a basis: its perpetual has none then, or a refused one.",
+    meaning="A future's candle without a basis: its perpetual has no valid candle in that minute.",
     formula=(
-        "Candles of futures without a row of `basis` in the same minute. Rows of `basis` and rows "
-        "of this view together are the candles of futures: nothing is carried over from an "
-        "earlier minute of the perpetual."
+        "Candles of futures without a row of `basis` in the same minute. The rows of `basis` and "
+        "of this view together are all candles of futures: no close of the perpetual is carried "
+        "over from an earlier minute."
     ),
     source="Tables `candles`, `instruments` and `basis`.",
     columns=CANDLES.columns,
@@ -27,13 +27,13 @@ GAPS = View(
     name="gaps",
     meaning="An interval after an instrument's first candle for which the lake has no candle.",
     formula=(
-        "Intervals of `coverage` that are not `present` and come after the instrument's first one "
-        "that is. Two that touch stay two rows where their status differs, whereas a gap of "
-        "`quality` is a run of absent minutes whatever the reason; the minutes of an instrument "
-        "add up to its `missing_minutes` as of the newest build. `venue_silent` asks the other "
-        "instruments, of both coins, whose answers reach into the interval (`present`, or "
-        "`missing` after their own first candle): true where none of them has a candle in it, "
-        "false where one has, null where none was answered for that time."
+        "Intervals of `coverage` that are not `present` and follow the instrument's first "
+        "`present` one. Adjacent intervals with different statuses are separate rows, whereas a "
+        "gap of `quality` is a run of missing minutes whatever the status; the minutes of an "
+        "instrument add up to its `missing_minutes` as of the newest build. `venue_silent` "
+        "compares the other instruments, of both coins, whose answers overlap the interval "
+        "(`present`, or `missing` after their own first candle): true if none of them has a candle "
+        "in the interval, false if one has, null if none was answered for that time."
     ),
     source="Table `coverage` alone, so it is as new as the last backfill and quick at any size.",
     columns=(
@@ -43,7 +43,7 @@ GAPS = View(
         Column(
             "venue_silent",
             Type.BOOL,
-            "whether no other instrument has a candle in the interval; null where none was asked",
+            "whether no other instrument has a candle in the interval; null without an answer",
             nullable=True,
         ),
     ),

@@ -30,8 +30,8 @@ _REASON = Column(
     "reason",
     Type.TEXT,
     (
-        "expired; moved_up (the next has become the front); nearer (one that expires earlier has "
-        "come); absent (it has no basis in this minute)"
+        "expired; moved_up (the next is now the front); nearer (one with an earlier expiry was "
+        "listed); absent (the contract before has no basis in this minute)"
     ),
     nullable=True,
 )
@@ -40,11 +40,11 @@ CONTINUOUS_BETWEEN = View(
     name="continuous_between",
     meaning="The front and the next future of a coin, minute by minute, in a range of time.",
     formula=(
-        "Of the futures of the coin that have a row of `basis` in the minute, the one that expires "
-        "first is the front, the second is the next; of equal expiries the first name comes first. "
-        "Prices are those of the contract, not adjusted for rolls. rolled_from is the instrument "
-        "of the position's row before, at most a day before the range, where it is another one; "
-        "reason says why it changed."
+        "Among the futures of the coin with a row of `basis` in the minute, the one that expires "
+        "first is the front, the second is the next; for equal expiries the first name comes "
+        "first. Prices are those of the contract, not adjusted for rolls. rolled_from is the "
+        "instrument of the position's previous row (at most a day before the range), if it "
+        "differs; reason says why it changed."
     ),
     source="Tables `basis` and `instruments`; the usual unadjusted series by nearest expiry.",
     columns=(
@@ -104,8 +104,8 @@ CONTINUOUS = View(
     name="continuous",
     meaning="The front and the next future of a coin, minute by minute, unadjusted.",
     formula=(
-        "`continuous_between` over all of time; call that where a part is enough, since this one "
-        "reads every basis row there is."
+        "`continuous_between` over all of time. For a part, call `continuous_between`: this view "
+        "reads every basis row."
     ),
     source="As `continuous_between`.",
     columns=_HELD,
@@ -120,8 +120,8 @@ ROLLS = View(
     meaning="A minute in which the front or the next future of a coin became another contract.",
     formula=(
         "The rows of `continuous` with rolled_from. gap = to_close - from_close is the jump that "
-        "the roll makes in the unadjusted series; it holds the market's move from from_ts to ts "
-        "too."
+        "the roll makes in the unadjusted series; it includes the market's move from from_ts to "
+        "ts."
     ),
     source="As `continuous_between`.",
     columns=(
@@ -131,7 +131,7 @@ ROLLS = View(
         Column("from_instrument", Type.TEXT, "contract before"),
         Column("to_instrument", Type.TEXT, "contract from this minute on"),
         Column("from_ts", Type.TIME, "last minute of the contract before", "UTC"),
-        Column("from_close", Type.FLOAT, "its close then", "quote per base"),
+        Column("from_close", Type.FLOAT, "its close at from_ts", "quote per base"),
         Column("to_close", Type.FLOAT, "close of the new contract at ts", "quote per base"),
         Column("gap", Type.FLOAT, "to_close - from_close", "quote per base"),
         _REASON,

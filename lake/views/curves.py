@@ -5,8 +5,8 @@ from lake.tables import BASIS, INSTRUMENTS
 from lake.views.clock import annualised
 from lake.views.declaration import Parameter, View, columns_of
 
-COIN = Column("coin", Type.TEXT, "coin that the futures are of")
-# How far back the last trade is looked for: all of the candles would be read for an older one.
+COIN = Column("coin", Type.TEXT, "coin of the futures")
+# Search range for the last trade: for an older one DuckDB would read all candles.
 LOOK_BACK_DAYS = 30
 
 
@@ -15,8 +15,8 @@ def _minutes_ago(leg: str) -> Column:
         f"{leg}_traded_minutes_ago",
         Type.INT,
         (
-            f"minutes since the {leg} last traded, 0 in a minute with a trade; null where it has "
-            f"not traded for {LOOK_BACK_DAYS} days"
+            f"minutes since the {leg} last traded, 0 in a minute with a trade; null without a "
+            f"trade in {LOOK_BACK_DAYS} days"
         ),
         "minutes",
         nullable=True,
@@ -58,7 +58,7 @@ _COLUMNS = (
     Column(
         "index_apr_pct",
         Type.FLOAT,
-        "index_basis_pct x 365 / days_to_expiry; null as annualised_pct is",
+        "index_basis_pct x 365 / days_to_expiry; null like annualised_pct",
         "percent a year",
         nullable=True,
     ),
@@ -89,7 +89,7 @@ def _curve_sql(minutes: str) -> str:
             JOIN candles ON candles.instrument = legs.instrument
                 AND candles.ts BETWEEN legs.ts - INTERVAL {LOOK_BACK_DAYS} DAY AND legs.ts
             WHERE candles.traded
-                -- The same again, for all: DuckDB skips files by it.
+                -- The same bound for all legs: DuckDB skips files by it.
                 AND candles.ts >= (SELECT min(ts) - INTERVAL {LOOK_BACK_DAYS} DAY FROM minutes)
                 AND candles.ts <= (SELECT max(ts) FROM minutes)
             GROUP BY legs.instrument
@@ -116,13 +116,13 @@ def _curve_sql(minutes: str) -> str:
 
 TERM_STRUCTURE = View(
     name="term_structure",
-    meaning="The basis of every open future in the minute that holds one moment, by expiry.",
+    meaning="The basis of every open future in the minute of one moment, by expiry.",
     formula=(
-        "The rows of `basis` with ts <= moment < ts + 1 minute. A future that has no row in that "
-        "very minute is not in it: no close comes from another minute. Where nothing trades the "
+        "The rows of `basis` with ts <= moment < ts + 1 minute. A future without a row in that "
+        "minute is left out: no close comes from another minute. When nothing trades, the "
         "exchange repeats the last close; the columns `..._minutes_ago` say how old it is, by "
-        "the newest candle of `candles` that traded. The index is that of the last full hour, "
-        "up to 59 minutes older than the end of the minute; it is null where "
+        "the newest traded candle of `candles`. The index is that of the last full hour, "
+        "up to 59 minutes older than the end of the minute; it is null if "
         "`funding` lacks that hour. annualised_pct and index_apr_pct are simple rates, ACT/365."
     ),
     source=(
@@ -141,7 +141,7 @@ TERM_STRUCTURE_LATEST = View(
     meaning="The basis of every open future in the newest minute of its coin, by expiry.",
     formula=(
         "`term_structure` of each coin in its newest minute: the last one in which any future of "
-        "the coin has a row of `basis`. The coins may differ in it; see `ts`."
+        "the coin has a row of `basis`. That minute may differ between coins; see `ts`."
     ),
     source="As `term_structure`; `basislake curve` prints it.",
     columns=_COLUMNS,

@@ -1,4 +1,4 @@
-"""How a derived view is declared: once, with what it means, how it is worked out, and its SQL."""
+"""The declaration of a derived view: its meaning, formula, columns and SQL, each written once."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,12 +7,12 @@ from lake.table import Column, Table
 
 
 class Parameter(NamedTuple):
-    """What a view asks for before it can answer.
+    """A value that a view needs in its call.
 
     Attributes:
         name: as the SQL of the view writes it.
         meaning: one phrase for whoever gives it.
-        example: as it stands in a query, quoted where it is a text.
+        example: as written in a query, quoted if it is a text.
     """
 
     name: str
@@ -27,11 +27,11 @@ class View:
     Attributes:
         name: in DuckDB.
         meaning: one sentence.
-        formula: how a row comes about, and what is left out.
+        formula: how a row is computed, and what is left out.
         source: where its numbers come from, and the convention that it follows.
         columns: in order.
         sql: a SELECT over the tables and the views declared before this one.
-        parameters: where there are any, it is called like a function; DuckDB calls it a table
+        parameters: a view with parameters is called like a function; DuckDB calls it a table
             macro.
     """
 
@@ -45,7 +45,7 @@ class View:
 
     @property
     def ddl(self) -> str:
-        """The statement that makes it."""
+        """The statement that creates the view."""
         if self.parameters:
             names = ", ".join(parameter.name for parameter in self.parameters)
             return f"CREATE MACRO {self.name}({names}) AS TABLE {self.sql}"
@@ -53,13 +53,13 @@ class View:
 
     @property
     def call(self) -> str:
-        """What stands after FROM, with an example of each parameter."""
+        """The text after FROM, with an example of each parameter."""
         if not self.parameters:
             return self.name
         return f"{self.name}({', '.join(parameter.example for parameter in self.parameters)})"
 
 
 def columns_of(table: Table, *names: str) -> tuple[Column, ...]:
-    """Return columns that a view hands on from a table, in the order asked for."""
+    """Return columns that a view passes on from a table, in the order given."""
     declared = {column.name: column for column in table.columns}
     return tuple(declared[name] for name in names)

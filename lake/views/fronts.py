@@ -27,18 +27,18 @@ FRONT_BY = View(
     name="front_by",
     meaning="The front contract of a term, minute by minute, without the gaps of its rolls.",
     formula=(
-        "The front contract of a coin is the one of the term that expires first of those with "
-        "more than roll_days to their expiry, by `instruments`; a row for each minute in which it "
-        "has a row of `basis`. Where it has none there is no row: no other contract takes its "
+        "Front contract of a coin: among the futures of the term with more than roll_days to their "
+        "expiry, by `instruments`, the one that expires first. Each row is a minute in which it "
+        "has a row of `basis`; a minute without one has no row: no other contract takes its "
         "place. Prices are those of the contract, not adjusted. Quicker than `continuous_by`, "
-        "which reads both contracts of each roll too."
+        "which also reads both contracts of each roll."
     ),
     source=(
         "Tables `basis` and `instruments`. Reference: the perpetual's close of the same minute; "
         "simple, ACT/365."
     ),
     columns=(COIN, *BASIS.columns),
-    # A parameter stands in front of a column of its name, so columns are written with their table.
+    # A parameter hides a column of the same name, so columns are written with their table.
     sql=f"""
         WITH choice AS (
             SELECT CASE WHEN term IN {DATED_TERMS} THEN term
@@ -69,12 +69,12 @@ ROLLS_BY = View(
     name="rolls_by",
     meaning="A roll of the front contract of a term, and the gap between the two contracts.",
     formula=(
-        "A row for each contract of `continuous_by` but a coin's first; ts is its first minute in "
-        "the series. gap = to_close - from_close and ratio = to_close / from_close compare the "
-        "two contracts in one and the same minute, gap_ts, so no move of the market is in them: "
+        "A row for each contract of `continuous_by` except a coin's first; ts is its first minute "
+        "in the series. gap = to_close - from_close and ratio = to_close / from_close compare the "
+        "two contracts in one minute, gap_ts, so they include no move of the market: gap_ts is "
         "the last minute in the day before ts in which both traded and neither is suspect, else "
-        "the last in which both have a row of `basis` (then both_traded is false). Null where "
-        "there is none."
+        "the last in which both have a row of `basis` (then both_traded is false). Null if there "
+        "is no such minute."
     ),
     source="Tables `basis` and `instruments`.",
     columns=(
@@ -213,9 +213,9 @@ BACK_ADJUSTED_BY = View(
     name="back_adjusted_by",
     meaning="The series of `continuous_by`, adjusted for its rolls by difference and by ratio.",
     formula=(
-        "The newest contract keeps its prices; older ones are moved by the rolls after them, gaps "
-        "added or ratios multiplied, as `rolls_by` has them. So differences of difference_close, "
-        "and returns of ratio_close, hold no roll. Both are levels that nobody traded at, and "
+        "The newest contract keeps its prices; the rolls after older contracts shift those: gaps "
+        "are added or ratios multiplied, as in `rolls_by`. So differences of difference_close, "
+        "and returns of ratio_close, contain no roll. Nobody traded at either level, and "
         "both change at the next roll. Null before a roll whose gap is null."
     ),
     source="As `continuous_by`; the usual two adjustments.",
@@ -255,8 +255,8 @@ FRONT_QUARTERLY = View(
     name="front_quarterly",
     meaning="The front quarterly future, minute by minute, rolled 5 days before its expiry.",
     formula=(
-        f"`continuous_by('quarterly', {FRONT_QUARTERLY_ROLL_DAYS})`. Its last days, in which "
-        "annualised_pct is mostly noise, are not in it."
+        f"`continuous_by('quarterly', {FRONT_QUARTERLY_ROLL_DAYS})`. It leaves out the last days, "
+        "in which annualised_pct is mostly noise."
     ),
     source="As `continuous_by`.",
     columns=CONTINUOUS_BY.columns,

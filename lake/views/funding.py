@@ -6,19 +6,19 @@ from lake.views.clock import HOUR_US, HOURS_PER_YEAR, start_of_day
 from lake.views.declaration import View, columns_of
 
 _FIGURES = (
-    Column("hours", Type.INT, "rows of `funding` in it", "hours"),
-    Column("missing_hours", Type.INT, "hours in it that `funding` lacks", "hours"),
+    Column("hours", Type.INT, "rows of `funding` in the period", "hours"),
+    Column("missing_hours", Type.INT, "hours of the period that `funding` lacks", "hours"),
     Column(
         "sum_interest_1h",
         Type.FLOAT,
-        "sum of interest_1h; null where no hour is stored",
+        "sum of interest_1h; null if no hour is stored",
         "fraction of the notional",
         nullable=True,
     ),
     Column(
         "annualised_pct",
         Type.FLOAT,
-        "the sum as a rate of a year; null where no hour is stored",
+        "the sum as an annual rate; null if no hour is stored",
         "percent a year",
         nullable=True,
     ),
@@ -27,12 +27,12 @@ _FIGURES = (
 
 def _formula(period: str) -> str:
     return (
-        f"sum_interest_1h adds up interest_1h over the hours that end in (start, end] of the "
-        f"{period}. annualised_pct = sum_interest_1h x {HOURS_PER_YEAR} / hours x 100: simple, by "
-        "the hours that are stored, 365 days of 24 hours a year. A long position pays where it is "
-        "above 0. missing_hours counts the hours of it between the perpetual's first and last "
-        f"stored hour that `funding` lacks; a {period} of that span without any has a row, too. "
-        "What lies outside of the span is counted by neither."
+        f"sum_interest_1h sums interest_1h over the hours that end in (start, end] of the "
+        f"{period}. annualised_pct = sum_interest_1h x {HOURS_PER_YEAR} / hours x 100: simple, "
+        "over the stored hours, 365 days of 24 hours a year. A long position pays if it is above "
+        "0. missing_hours counts the hours between the perpetual's first and last stored hour that "
+        f"`funding` lacks; a {period} between them without any stored hour has a row, too. "
+        "Neither count includes hours before the first or after the last."
     )
 
 
@@ -72,8 +72,8 @@ def _sql(start: str, name: str) -> str:
 
 
 _SOURCE = (
-    "Table `funding`. interest_1h is what was paid in the hour; interest_8h is a trailing rate and "
-    "is never added up. Reference: the notional of the position."
+    "Table `funding`. interest_1h is the funding paid in the hour; interest_8h is a trailing rate "
+    "and is never summed. Reference: the notional of the position."
 )
 
 FUNDING_DAILY = View(

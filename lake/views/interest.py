@@ -19,14 +19,14 @@ OPEN_INTEREST_DAILY = View(
     meaning="The open interest of an instrument at 08:00 of a day.",
     formula=(
         "position of the day's row of `settlements` of type `settlement`, the newest of several. "
-        "ts is the 08:00 before it was sent, as a rule by milliseconds. A delivery is no row "
-        "here: what was open is closed by it."
+        "ts is the 08:00 before settled_at, usually by milliseconds. A delivery has no row "
+        "here, because it closes the position."
     ),
     source="Table `settlements`. Inverse contracts are counted in USD, others in the base coin.",
     columns=(
         *columns_of(SETTLEMENTS, "instrument"),
         _DAY,
-        Column("open_interest", Type.FLOAT, "position that is open", _USD),
+        Column("open_interest", Type.FLOAT, "open position", _USD),
         *columns_of(SETTLEMENTS, "mark_price", "index_price", "settled_at"),
     ),
     sql=f"""
@@ -47,11 +47,11 @@ WEIGHTED_BASIS_DAILY = View(
     name="weighted_basis_daily",
     meaning="The annualised basis of a coin at 08:00 of a day, as a mean of its futures.",
     formula=(
-        "Of the rows of `basis` in the minute 07:59, which ends at ts, of futures with "
-        "days_to_expiry >= min_days and an annualised_pct; suspect rows are not used. equally_pct "
+        "Uses the rows of `basis` in the minute 07:59, which ends at ts, of futures with "
+        "days_to_expiry >= min_days and an annualised_pct; suspect rows are left out. equally_pct "
         "is their mean. by_open_interest_pct weighs each by its open_interest at ts; it is null "
-        "where one of them has none stored (without_open_interest counts those) or all are 0. "
-        "by_cost_pct weighs each by the cost that it traded in the 24 hours before ts; null where "
+        "if one of them has none stored (without_open_interest counts those) or all are 0. "
+        "by_cost_pct weighs each by its traded cost in the 24 hours before ts; null if "
         "nothing traded. Weights are shares of their sum."
     ),
     source=(
@@ -63,10 +63,10 @@ WEIGHTED_BASIS_DAILY = View(
         _DAY,
         _rate("by_open_interest_pct", "mean weighted by open interest"),
         _rate("by_cost_pct", "mean weighted by traded cost"),
-        _rate("equally_pct", "mean of all alike"),
-        Column("futures", Type.INT, "futures in it", "futures"),
+        _rate("equally_pct", "mean with equal weights"),
+        Column("futures", Type.INT, "futures in the mean", "futures"),
         Column(
-            "without_open_interest", Type.INT, "those whose open interest is not stored", "futures"
+            "without_open_interest", Type.INT, "futures without stored open interest", "futures"
         ),
         Column("open_interest", Type.FLOAT, "sum of the weights", _USD, nullable=True),
         Column("cost", Type.FLOAT, "sum of the weights", "quote currency"),

@@ -7,9 +7,9 @@ from lake.views.curves import COIN
 from lake.views.declaration import Parameter, View, columns_of
 from lake.views.premium import INDEX_QUOTES_SQL
 
-# A week, and what monthlies and quarterlies span.
+# A week, and the range of monthly and quarterly futures.
 MATURITY_DAYS = (7, 30, 60, 90, 120, 180)
-# The annualised basis of a contract with less to live is mostly noise: it divides by that.
+# With less time to expiry the annualised basis is mostly noise: the time is its divisor.
 SHORTEST_LEG_DAYS = 1
 
 _COLUMNS = (
@@ -19,26 +19,26 @@ _COLUMNS = (
     Column(
         "annualised_pct",
         Type.FLOAT,
-        "simple annualised basis at the distance; null where a leg is missing",
+        "simple annualised basis at the distance; null if a leg is missing",
         "percent a year",
         nullable=True,
     ),
     Column(
         "nearer",
         Type.TEXT,
-        "future that expires last within the distance; of `nearest` the chosen future",
+        "future that expires last within the distance; for `nearest`, the chosen future",
         nullable=True,
     ),
     Column(
         "farther",
         Type.TEXT,
-        "future that expires first at the distance or beyond; of `nearest` the chosen future",
+        "future that expires first at the distance or beyond; for `nearest`, the chosen future",
         nullable=True,
     ),
     Column(
         "all_traded",
         Type.BOOL,
-        "whether both futures, and the perpetual where it is the reference, traded in the minute; "
+        "whether both futures, and the perpetual if it is the reference, traded in the minute; "
         "null with annualised_pct",
         nullable=True,
     ),
@@ -54,17 +54,17 @@ CONSTANT_MATURITY_BY = View(
         "expires first at T or beyond (T_f, b_f). Method `forward` is linear in the total basis, "
         "which makes the forward rate between the legs constant: b(T) = (b_n T_n + f (T - T_n)) "
         "/ T with f = (b_f T_f - b_n T_n) / (T_f - T_n). Method `linear` is linear in the "
-        "annualised basis: b(T) = b_n + (b_f - b_n) (T - T_n) / (T_f - T_n). Both are null where "
-        "no future expires on one of the two sides: nothing is extrapolated. Method `nearest` is "
-        "the annualised basis of the one future whose expiry is nearest to T, the nearer of two "
+        "annualised basis: b(T) = b_n + (b_f - b_n) (T - T_n) / (T_f - T_n). Both are null if "
+        "either leg is missing: nothing is extrapolated. Method `nearest` is "
+        "the annualised basis of the one future whose expiry is nearest to T, the earlier of two "
         f"equally near. Legs have at least {SHORTEST_LEG_DAYS} day to expiry. Suspect rows are "
-        "not used. A minute in which no future is left has no row."
+        "left out. A minute without such a future has no row."
     ),
     source=(
         "Simple rates, 365 days a year, no compounding. Reference `perpetual`: the perpetual's "
-        "close of the same minute, by tables `basis` and `instruments`. Reference `index`: the "
-        "index at the end of the minute, as in `index_basis`, by tables `candles`, `instruments` "
-        "and `funding`; it is known at full hours, so other minutes than hh:59 have no row."
+        "close of the same minute, from tables `basis` and `instruments`. Reference `index`: the "
+        "index at the end of the minute, as in `index_basis`, from tables `candles`, `instruments` "
+        "and `funding`; the index is known at full hours, so minutes other than hh:59 have no row."
     ),
     columns=_COLUMNS,
     sql=f"""
@@ -142,7 +142,7 @@ CONSTANT_MATURITY = View(
     meaning="The annualised basis at fixed distances to expiry, hour by hour.",
     formula=(
         "`constant_maturity_by(60, 'forward', 'perpetual')`: as of the last minute of each full "
-        "hour, hh:59. Call that with 1440 for days, or with another method."
+        "hour, hh:59. For days call `constant_maturity_by` with 1440, or with another method."
     ),
     source="As `constant_maturity_by`.",
     columns=_COLUMNS,

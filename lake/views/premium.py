@@ -13,7 +13,7 @@ _INDEX = Column("index_price", Type.FLOAT, "index at the end of the hour", "quot
 _MAY_LACK = Column(
     "index_price",
     Type.FLOAT,
-    "index at the end of the hour; null where no row of `funding` has it",
+    "index at the end of the hour; null if no row of `funding` has it",
     "quote per base",
     nullable=True,
 )
@@ -22,9 +22,9 @@ INDEX_HOURLY = View(
     name="index_hourly",
     meaning="The price of an index at the end of an hour.",
     formula=(
-        "index_price of the row of `funding` that ends then, of the perpetual that settles to the "
-        "index (the first by name, should there be several). An hour without a row of `funding` "
-        "has no row here."
+        "index_price of the row of `funding` that ends at hour_end, of the perpetual that settles "
+        "to the index (the first by name, should there be several). An hour without a row of "
+        "`funding` has no row here."
     ),
     source="Tables `funding` and `instruments`. The exchange offers no older index by itself.",
     columns=(
@@ -44,10 +44,10 @@ PERPETUAL_PREMIUM = View(
     meaning="What a perpetual costs above its index at the end of an hour.",
     formula=(
         "premium_pct = (close - index_price) / index_price x 100, not annualised. close is that of "
-        "the minute labelled hour_end - 1 minute, which ends with the hour. A row is a row of "
-        "`funding`; where `candles` lacks that minute, close and premium_pct are null."
+        "the minute labelled hour_end - 1 minute, which ends with the hour. Each row is a row of "
+        "`funding`; if `candles` lacks that minute, close and premium_pct are null."
     ),
-    source="Tables `funding` (index) and `candles`, suspect ones as well. Reference: the index.",
+    source="Tables `funding` (index) and `candles` (including suspect ones). Reference: the index.",
     columns=(
         *columns_of(FUNDING, "instrument", "hour_end"),
         Column(
@@ -77,7 +77,7 @@ PERPETUAL_PREMIUM = View(
     """,
 )
 
-# A future's close at the end of each hour against the index at that instant.
+# A future's close at the end of each hour against the index at that time.
 INDEX_QUOTES_SQL = f"""
     WITH closes AS (
         SELECT candles.instrument, base AS coin, price_index, epoch_us(expires_at) AS expires_us,
@@ -104,14 +104,14 @@ INDEX_BASIS = View(
         "basis = future_close - index_price; basis_pct = basis / index_price x 100, b = basis / "
         "index_price; d = days_to_expiry = expires_at - hour_end in days of 86,400 s. apr_pct = "
         "basis_pct x 365 / d (simple); apy_pct = ((1 + b)^(365 / d) - 1) x 100 (compounded once "
-        "in d days); log_pct = ln(1 + b) x 365 / d x 100 (compounded without pause), all ACT/365 "
-        "and null where 60 minutes or less are left; apy_pct also where it is no finite number. "
-        "future_close is the close of the minute labelled hour_end - 1 minute. A row is such a "
-        "candle of a future; where `funding` has no row of that hour, the index and what follows "
-        "from it are null."
+        "in d days); log_pct = ln(1 + b) x 365 / d x 100 (continuously compounded), all ACT/365 "
+        "and null if 60 minutes or less are left; apy_pct also if it is not a finite number. "
+        "future_close is the close of the minute labelled hour_end - 1 minute. Each row is such a "
+        "candle of a future; if `funding` has no row of that hour, the index and all figures "
+        "derived from it are null."
     ),
     source=(
-        "Tables `candles` (suspect ones as well), `instruments` and `funding`. Reference: the "
+        "Tables `candles` (including suspect ones), `instruments` and `funding`. Reference: the "
         "index that the future settles to, by its record."
     ),
     columns=(

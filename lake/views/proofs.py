@@ -1,13 +1,13 @@
-"""Views that hold what was fetched against a second witness, and name what differs."""
+"""Views that compare fetched data with a second source, and name the differences."""
 
 from lake.carry_tables import FUNDING, FUNDING_TOTALS
 from lake.table import Column, Type
 from lake.tables import INSTRUMENTS, SUPERSEDED
 from lake.views.declaration import View, columns_of
 
-# The exchange adds up finer parts than hours, so the last digits may differ.
+# The exchange sums shorter intervals than hours, so the last digits may differ.
 TOTAL_TOLERANCE = 1e-6
-# A price is sent with so many digits that two of one moment are the same number.
+# Both prices are sent with all their digits, so equal prices are equal numbers.
 PRICE_TOLERANCE = 1e-9
 
 _SHARE = "fraction of the notional"
@@ -29,7 +29,7 @@ TOTALS_DIFFER = "the two sums differ"
 
 FUNDING_PROOF = View(
     name="funding_proof",
-    meaning="A perpetual's whole calendar month: the exchange's own total against its hours.",
+    meaning="A perpetual's complete calendar month: the exchange's own total against its hours.",
     formula=(
         "difference = total - sum_interest_1h, over the hours that end in (first instant of the "
         "month, first instant of the next]. expected_hours are those of the month since the "
@@ -47,9 +47,9 @@ FUNDING_PROOF = View(
     columns=(
         *columns_of(FUNDING_TOTALS, "instrument", "month"),
         Column("hours", Type.INT, "rows of `funding` in the month", "hours"),
-        Column("expected_hours", Type.INT, "hours that it should have", "hours"),
-        Column("sum_interest_1h", Type.FLOAT, "sum of what those hours paid", _SHARE),
-        Column("total", Type.FLOAT, "by the exchange's own sum", _SHARE, nullable=True),
+        Column("expected_hours", Type.INT, "hours that the month should have", "hours"),
+        Column("sum_interest_1h", Type.FLOAT, "sum of interest_1h over those hours", _SHARE),
+        Column("total", Type.FLOAT, "as the exchange sums it", _SHARE, nullable=True),
         Column("difference", Type.FLOAT, "total - sum_interest_1h", _SHARE, nullable=True),
         Column("proved", Type.BOOL, "whether both agree and no hour is absent"),
         Column("rejected_hours", Type.INT, "hours whose row was rejected", "hours"),
@@ -151,8 +151,8 @@ INDEX_CHAIN = View(
     meaning="An hour whose index at its start is not the index at the end of the hour before.",
     formula=(
         "Rows of `funding` whose prev_index_price is not price_before, the index_price of the row "
-        "an hour earlier. An hour is not judged where the exchange sent no prev_index_price, or "
-        "where the row before it is not in `funding`: rejected, not listed, or not fetched yet."
+        "an hour earlier. An hour is not compared if the exchange sent no prev_index_price, or "
+        "if the row before it is not in `funding`: rejected, not listed, or not fetched yet."
     ),
     source="Table `funding`: the exchange sends each index price twice.",
     columns=(
@@ -171,7 +171,7 @@ INDEX_CHAIN = View(
     """,
 )
 
-# Why a delivery is not proved; else one of its rows is not there.
+# Reasons why a delivery is not proved, other than an absent row.
 UNKNOWN = "delivered, and not in instruments"
 PRICES_DIFFER = "the two prices differ"
 
@@ -202,13 +202,13 @@ _PRICE_ABSENT = _absence(
 
 DELIVERY_PROOF = View(
     name="delivery_proof",
-    meaning="An expired future: the price that it was delivered at, by two witnesses.",
+    meaning="An expired future: its delivery price from two sources.",
     formula=(
         "settlement_price is the index_price of the future's delivery in `settlements`; "
         "delivery_price is that of its index (price_index of `instruments`) in `deliveries` on the "
-        "day of its expiry; difference = settlement_price - delivery_price. proved: both are there "
-        f"and |difference| <= {PRICE_TOLERANCE:g} of the price. reason says why not: the prices "
-        f"differ, or what is absent. {_STATES}. A future is expired where its record says that it "
+        "day of its expiry; difference = settlement_price - delivery_price. proved: both are "
+        f"stored and |difference| <= {PRICE_TOLERANCE:g} of the price. reason says why not: the "
+        f"prices differ, or what is absent. {_STATES}. A future is expired where its record says that it "
         "is not active, or where its delivery came. One that was delivered and is not in "
         "`instruments` has no expires_at, and is not proved."
     ),
@@ -218,7 +218,7 @@ DELIVERY_PROOF = View(
     ),
     columns=(
         *columns_of(INSTRUMENTS, "instrument"),
-        Column("expires_at", Type.TIME, "expiry by the record", "UTC", nullable=True),
+        Column("expires_at", Type.TIME, "expiry from the record", "UTC", nullable=True),
         Column("settlement_price", Type.FLOAT, "by `settlements`", "quote per base", nullable=True),
         Column("delivery_price", Type.FLOAT, "by `deliveries`", "quote per base", nullable=True),
         Column(
@@ -228,7 +228,7 @@ DELIVERY_PROOF = View(
             "quote per base",
             nullable=True,
         ),
-        Column("proved", Type.BOOL, "whether both are there and agree"),
+        Column("proved", Type.BOOL, "whether both are stored and agree"),
         Column("reason", Type.TEXT, "why it is not proved", nullable=True),
     ),
     sql=f"""

@@ -1,4 +1,4 @@
-"""The view of what carrying an expired future earned, by the day of entry."""
+"""The view of the realised carry of an expired future, by the day of entry."""
 
 from lake.table import Column, Type
 from lake.tables import INSTRUMENTS
@@ -27,20 +27,20 @@ REALISED_CARRY = View(
     meaning="What a short future and a long perpetual earned from a day of entry to the expiry.",
     formula=(
         "entry is a day's 08:00. F = future_close and P = perpetual_close are the closes of the "
-        "minute labelled 07:59 that ends then, D = delivery_price of the future's index on the "
-        "day of its expiry, P_T = perpetual_last the perpetual's close in the last minute before "
-        "the expiry. locked_pct = (F - P) / P x 100: the basis at entry. gross_pct = ((F - D) + "
-        "(P_T - P)) / P x 100: both legs at the end. funding_pct = sum of interest_1h over the "
-        "hours that end in (entry, expires_at] x 100, which the long perpetual pays. net_pct = "
+        "minute labelled 07:59, which ends at entry, D = delivery_price of the future's index on "
+        "the day of its expiry, P_T = perpetual_last the perpetual's close in the last minute "
+        "before the expiry. locked_pct = (F - P) / P x 100: the basis at entry. gross_pct = ((F - "
+        "D) + (P_T - P)) / P x 100: both legs at the end. funding_pct = sum of interest_1h over "
+        "the hours that end in (entry, expires_at] x 100, which the long perpetual pays. net_pct = "
         "gross_pct - funding_pct; net_apr_pct = net_pct x 365 / days: simple, ACT/365. days = "
-        "expires_at - entry. A row is a future that has expired by its record and a day whose "
-        "07:59 and 08:00 lie in its life. Where an input is missing, it is null, as is what "
-        "follows from it, and reason says which; funding is missing where an hour of it is."
+        "expires_at - entry. Each row is a future that has expired by its record and a day whose "
+        "07:59 and 08:00 lie in its life. A missing input is null, and so is every figure derived "
+        "from it; reason names it. funding_pct is null if one of its hours is missing."
     ),
     source=(
-        "Tables `instruments`, `candles` (suspect ones as well), `deliveries` and `funding`. Both "
-        "legs have the same size in coins. Fees, collateral, borrowing and interest on profits "
-        "are not in it."
+        "Tables `instruments`, `candles` (including suspect ones), `deliveries` and `funding`. "
+        "Both legs have the same size in coins. It does not include fees, collateral, borrowing or "
+        "interest on profits."
     ),
     columns=(
         *columns_of(INSTRUMENTS, "instrument"),
@@ -54,8 +54,8 @@ REALISED_CARRY = View(
         _percent("gross_pct", "profit of both legs, before funding"),
         _percent("funding_pct", "funding that the long perpetual paid"),
         _percent("net_pct", "profit after funding"),
-        _percent("net_apr_pct", "the same, annualised", "percent a year"),
-        Column("reason", Type.TEXT, "what is missing, where a column is null", nullable=True),
+        _percent("net_apr_pct", "profit after funding, annualised", "percent a year"),
+        Column("reason", Type.TEXT, "what is missing if a column is null", nullable=True),
     ),
     sql=f"""
         WITH expired AS (

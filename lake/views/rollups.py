@@ -1,4 +1,4 @@
-"""Views of whole hours and days: candles and the basis, rolled up."""
+"""Views of candles and the basis, aggregated to full hours and days."""
 
 from lake.table import Column, Type
 from lake.tables import BASIS, CANDLES
@@ -11,9 +11,9 @@ _MEANT = {
     "daily": f"of a day that starts at {DAY_STARTS_AT_HOUR:02}:00 UTC, as the exchange's do",
 }
 _LABEL = (
-    "`ts` is the start of the {0}; a row is there for each {0} that has a minute of the "
-    "instrument, and `minutes` tells how many: nothing is filled in. Suspect minutes are "
-    "used, and counted. Rows come by instrument and time."
+    "`ts` is the start of the {0}. Each {0} with a minute of the instrument has a row, and "
+    "`minutes` counts them: nothing is filled in. Suspect minutes are used, and counted. Rows "
+    "are ordered by instrument and time."
 )
 _SUSPECT_MINUTES = Column("suspect_minutes", Type.INT, "minutes that are suspect", "minutes")
 
@@ -67,10 +67,10 @@ def _basis(period: str) -> View:
         meaning=f"The basis of a future {_MEANT[period]}.",
         formula=(
             "Of the basis rows of the period: basis_pct of the first and the last, its mean, least "
-            "and greatest; annualised_pct of the last one that has it (the final hour of a life "
-            f"has none). {_LABEL.format(noun)}"
+            "and greatest; annualised_pct of the last row that has one (no row of the final hour "
+            f"has). {_LABEL.format(noun)}"
         ),
-        source="Table `basis`; the mean weighs minutes alike, traded or not.",
+        source="Table `basis`; the mean weighs minutes equally, traded or not.",
         columns=(
             *columns_of(BASIS, "instrument"),
             Column("ts", Type.TIME, f"start of the {noun}", "UTC"),
@@ -86,7 +86,7 @@ def _basis(period: str) -> View:
                 nullable=True,
             ),
             Column("minutes", Type.INT, "basis rows in it", "minutes"),
-            Column("both_traded_minutes", Type.INT, "those where both sides traded", "minutes"),
+            Column("both_traded_minutes", Type.INT, "minutes in which both legs traded", "minutes"),
             _SUSPECT_MINUTES,
         ),
         sql=f"""

@@ -24,17 +24,17 @@ def _leg(name: str, which: str) -> tuple[Column, ...]:
 
 CALENDAR_SPREADS = View(
     name="calendar_spreads",
-    meaning="Two futures of neighbouring expiries in the minute that holds one moment.",
+    meaning="Two futures of neighbouring expiries in the minute of one moment.",
     formula=(
         "spread = back_close - front_close; forward_pct = (back_close / front_close - 1) x 365 / "
         "(back_days - front_days) x 100: the simple rate, ACT/365, that the two prices imply "
-        "between the two expiries. A row is a future that is open by its record and the open one "
-        "of its coin that expires next. A future without a candle in that very minute stays in "
+        "between the two expiries. Each row is a future that is open by its record and the next "
+        "open future of its coin to expire. A future without a candle in that minute stays in "
         "its place, and the spread is null."
     ),
     source=(
-        "Tables `instruments` and `candles`, suspect ones as well. No perpetual or index is "
-        "needed: the back future is measured against the front one."
+        "Tables `instruments` and `candles` (including suspect ones). It needs no perpetual or "
+        "index: the reference of the back future is the front one."
     ),
     columns=(
         COIN,
