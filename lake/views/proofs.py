@@ -208,9 +208,9 @@ DELIVERY_PROOF = View(
         "delivery_price is that of its index (price_index of `instruments`) in `deliveries` on the "
         "day of its expiry; difference = settlement_price - delivery_price. proved: both are "
         f"stored and |difference| <= {PRICE_TOLERANCE:g} of the price. reason says why not: the "
-        f"prices differ, or what is absent. {_STATES}. A future is expired if its record says that it "
-        "is not active, or if it was delivered. A delivered future that is not in `instruments` has "
-        "no expires_at, and is not proved."
+        f"prices differ, or what is absent. {_STATES}. A future is expired if its record says "
+        "that it is not active, or if it was delivered. A delivered future that is not in "
+        "`instruments` has no expires_at, and is not proved."
     ),
     source=(
         "Tables `instruments`, `settlements` and `deliveries`, three lists of the exchange; "
