@@ -35,7 +35,7 @@ The basis itself is the table `basis`:
 In a minute without a trade the exchange repeats the last close. `future_traded` and
 `perpetual_traded` say for each leg whether it traded.
 
-A view with brackets takes parameters, e.g. `FROM term_structure('2024-04-05 11:59')`.
+A view whose title has brackets takes parameters, e.g. `FROM term_structure('2024-04-05 11:59')`.
 
 <!-- Written by docs/write.py from lake/views; change it there. -->
 """

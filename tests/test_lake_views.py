@@ -101,9 +101,9 @@ def test_every_view_answers_alike_through_arrow_as_for_an_object_store(
 
 
 def test_the_pages_name_every_view_and_agree_with_the_declarations() -> None:
-    for name, text in pages().items():
-        assert (FOLDER / name).read_text() == text, "run: make docs"
-    assert all(f"\n## {view.name}" in pages()["views.md"] for view in VIEWS)
+    written = pages()
+    assert {name: (FOLDER / name).read_text() for name in written} == written, "run: make docs"
+    assert all(f"\n## {view.name}" in written["views.md"] for view in VIEWS)
 
 
 # Gaps
