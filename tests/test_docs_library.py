@@ -1,4 +1,4 @@
-"""The session of docs/library.md, run as it stands on a small lake."""
+"""The session of docs/library.md, run unchanged on a small lake."""
 
 import re
 import shutil

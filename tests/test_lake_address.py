@@ -1,4 +1,4 @@
-"""Addresses of lakes, and what a message may show of a store."""
+"""Addresses of lakes, and what a message may show about a store."""
 
 import re
 from pathlib import Path

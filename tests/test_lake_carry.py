@@ -1,4 +1,4 @@
-"""Views of carry, held against slow and plain arithmetic on random markets with gaps."""
+"""Views of carry, compared with slow and plain arithmetic on random markets with gaps."""
 
 import math
 import random
@@ -370,8 +370,8 @@ def test_without_an_open_interest_there_is_no_mean_weighted_by_it(tmp_path: Path
 def test_a_carry_with_coins_as_collateral_returns_the_basis_whatever_the_delivery(
     prices: list[tuple[float, float, float]],
 ) -> None:
-    """Of one coin, bought at S, and a short inverse future of F USD: F / S - 1 of what it cost. The
-    view comes to the same where the perpetual ends at the delivery price.
+    """Of one coin, bought at S, and a short inverse future of F USD: F / S - 1 of its cost. The
+    view gives the same if the perpetual ends at the delivery price.
     """
     entry, expiry = START, START + DAY
     rows: dict[str, list[Row]] = {"instruments": [], "candles": [], "deliveries": []}

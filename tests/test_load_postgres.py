@@ -1,4 +1,4 @@
-"""Loads into a real PostgreSQL: what is there afterwards, and what is refused."""
+"""Loads into a real PostgreSQL: the result, and what is refused."""
 
 import shutil
 import struct
