@@ -2,9 +2,9 @@
 
 Workers, which are threads of this process or other machines, fetch and parse answers. The calling
 thread collects them, and another thread commits them. So calls continue while a batch is written,
-and the last commit follows the last answer.
-A kill at any moment loses at most the calls in flight and the uncommitted windows: at most a fifth
-of the windows, or one; in a round of a longer run at most 256, if that is more.
+and the last commit follows the last answer. A kill at any moment loses at most the calls in flight
+and the uncommitted windows: at most a fifth of the windows, or one; in a round of a longer run at
+most 256, if that is more.
 """
 
 import math

@@ -57,8 +57,8 @@ class Exchange:
     """Deribit's public REST API, over one session with keep-alive, safe to share among threads.
 
     Attributes:
-        history_name: name of the host that lists expired instruments.
-        history_name: the same of the host that lists expired instruments.
+        name: name of the exchange, see `ingest.hosts`.
+        history_name: name of the exchange that lists expired instruments.
     """
 
     def __init__(  # noqa: PLR0913  (each is a setting of its own, all but the first two by keyword)

@@ -46,8 +46,8 @@ class HttpConnections:
     ) -> None:
         """Prepare; proxies and certificates come from the environment.
 
-        bases: URLs of the hosts to call.
-            bases: URLs that will be called.
+        Args:
+            bases: URLs of the hosts to call.
             timeout_s: seconds for one whole call, from connecting to the last byte.
             session: to send with; a new one by default.
             clock: monotonic seconds.

@@ -134,8 +134,7 @@ def read_candles(reply: HttpReply, window: Span) -> Page:
         window: whole minutes, half-open.
 
     Raises:
-        TransientError: the reply is not an answer to this window; none of it
-            is used.
+        TransientError: the reply is not an answer to this window; none of it is used.
         ExchangeError: the reply is an error.
     """
     columns, at = _columns(reply)

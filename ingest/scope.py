@@ -82,8 +82,7 @@ def within(given: Selection, scope: Selection) -> Selection:
     """Return the selection of a command: its flags, and the scope for flags not given.
 
     Instruments (by currency or by name), the first minute, the last and the data are four separate
-    parts: each comes from the flags if given. `--all` ignores the scope;
-    pure.
+    parts: each comes from the flags if given. `--all` ignores the scope; pure.
 
     Raises:
         UsageError: flags and scope together leave no minute.

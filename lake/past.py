@@ -83,7 +83,7 @@ class PastLake(State):
                 pass
         message = (
             f"{table.name} as of batch {self.as_of} is not stored. No candle is lost. "
-            f"`basislake build --as-of {self.as_of}` builds them again; `basislake build` "
+            f"`basislake build --as-of {self.as_of}` builds it again; `basislake build` "
             "afterwards restores the newest."
         )
         return Snapshot(table, newest.uri, newest.options, None, (), gone=message)

@@ -34,8 +34,8 @@ _KNOWN = (
     (
         re.compile(r"\b(NoSuchBucket|ContainerNotFound)\b"),
         (
-            "the store has no bucket of this name, so nothing was read or stored. Make the bucket, "
-            "or correct the lake's address or the store's endpoint"
+            "the store has no bucket of this name, so nothing was read or stored. Create the "
+            "bucket, or correct the lake's address or the store's endpoint"
         ),
     ),
     (
@@ -63,7 +63,7 @@ _KNOWN = (
             r"|AccessDenied|Access Denied)\b"
         ),
         (
-            "the store refuses the credentials: {answer}. What it holds is unchanged. Check that "
+            "the store refuses the credentials: {answer}. Its content is unchanged. Check that "
             "{settings} are right and permit listing, reading and writing this bucket "
             "(docs/operations.md)"
         ),
@@ -141,4 +141,4 @@ def _proxy(url: str, environment: Mapping[str, str]) -> str:
     excepted = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     if not name or proxy_bypass_environment(parts.netloc, {"no": excepted}):
         return ""
-    return f". {name} sends this call through a proxy; NO_PROXY can except the store's host"
+    return f". {name} sends this call through a proxy; NO_PROXY can exclude the store's host"

@@ -165,9 +165,8 @@ class Postmaster:
 
     def _forget_others(self) -> None:
         """Delete the pid file of a killed server whose pid is a zombie's or another program's by
-        now, e.g. after a restart of the machine, and the pid file of the server of which these data
-        are a
-        copy: PostgreSQL would take such a process for the server.
+        now, e.g. after a restart of the machine, and the pid file of the server whose data these
+        data are a copy of. PostgreSQL would take such a process for the server.
         """
         for name in (_PID_FILE, f"{SOCKET}.lock"):
             path = self.data / name

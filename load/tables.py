@@ -157,8 +157,7 @@ class Feed:
     Attributes:
         table: of PostgreSQL.
         source: the lake's table of the rows; in one piece, in the order of `table`.
-        kind: of the instruments of its partitions; None for a source in one
-            piece.
+        kind: of the instruments of its partitions; None for a source in one piece.
         frame: converts the source's rows of one partition, with the instrument's expiry date (UTC,
             None for a perpetual or a table in one piece), to rows of the table.
         view: the lake's view whose rows it takes instead, all of them; `source` is its main input.

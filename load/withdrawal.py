@@ -86,10 +86,7 @@ def check(lake: Lake, shown: str, withdrawn: Collection[Key]) -> None:
     """
     why = reason_against(withdrawn, holdings(lake)) if withdrawn else None
     if why:
-        raise LoadError(
-            f"Nothing was loaded from the lake at {lake.uri} into {shown}. {why}. "
-            "Nothing was changed."
-        )
+        raise LoadError(f"Nothing was loaded from the lake at {lake.uri} into {shown}. {why}.")
 
 
 def _is_foreign(name: str, has: LakeContent) -> bool:

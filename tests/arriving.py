@@ -1,4 +1,4 @@
-"""Raw candles that arrive bit by bit, as a backfill commits them, and what builds make of them."""
+"""Raw candles that arrive in small batches, as a backfill commits them, and builds of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -47,8 +47,8 @@ def arrive(
     parts: Mapping[str, Sequence[pl.DataFrame]],
     repeats: Mapping[str, int] | None = None,
 ) -> None:
-    """Commit raw candles as the next batch, each frame a file, and that they were asked for, in
-    answers that held so many repeats.
+    """Commit raw candles as the next batch, each frame a file, with rows of `asks` whose answers
+    had so many repeats.
     """
     number = append(where, parts)
     for name, frames in parts.items():
@@ -79,7 +79,7 @@ def contents(where: Lake) -> dict[str, object]:
 
 @contextmanager
 def new_lake(raw: Mapping[str, pl.DataFrame], later: timedelta = timedelta(0)) -> Iterator[Lake]:
-    """A prepared lake, gone afterwards; see `prepare`."""
+    """A prepared lake, deleted afterwards; see `prepare`."""
     with TemporaryDirectory() as folder:
         where = Lake(folder)
         prepare(where, raw, later)

@@ -37,7 +37,7 @@ def chromium() -> str | None:
 
 
 def _starts(path: str) -> bool:
-    """Whether it is a browser; some systems have a stand-in that tells how to get one."""
+    """Whether it is a browser; some systems have a stub that explains how to install one."""
     told = subprocess.run([path, "--version"], capture_output=True, check=False, timeout=WAIT_S)
     return told.returncode == 0
 

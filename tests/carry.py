@@ -1,4 +1,4 @@
-"""The truth about carry of a simulated market, as the raw tables should hold it."""
+"""The true carry data of a simulated market, as the raw tables should contain it."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime

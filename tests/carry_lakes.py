@@ -1,4 +1,4 @@
-"""A lake of half a year of hours with all that carry needs; nothing is missing in it."""
+"""A lake of half a year of hours with complete carry data."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ PRICES = {"BTC": 60_000.0, "ETH": 3_000.0}
 
 
 def carry_lake(folder: Path) -> Lake:
-    """Make it: prices and rates are smooth waves, so that figures can be told apart."""
+    """Create it: prices and rates are smooth waves, so that each figure is distinct."""
     where = lake.open(str(folder))
     hours = pl.datetime_range(START, END, "1h", time_unit="us", eager=True).alias("hour_end")
     clock = pl.DataFrame(hours).with_columns(n=pl.int_range(pl.len()).cast(pl.Float64))

@@ -1,4 +1,4 @@
-"""Rows of funding, its totals, delivery prices and settlements, and how they come into a lake."""
+"""Rows of funding, its totals, delivery prices and settlements, and writing them to a lake."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A Dask cluster of real processes, whose workers can be on machines of their own, as it were."""
+"""A Dask cluster of real processes, whose workers act like separate machines."""
 
 import json
 import signal

@@ -99,8 +99,8 @@ def loaded(
     server_data: Data,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Lake, dict[str, Any]]]:
-    """A lake that a whole run made, with its embedded database, which is kept, and what the run
-    told; whoever changes something puts it right again.
+    """A lake that a full run created, with its embedded database, which keeps running, and the
+    run's output; a test that changes something restores it.
     """
     folder = tmp_path_factory.mktemp("loaded")
     server_data(folder / "postgres")

@@ -1,4 +1,4 @@
-"""Ways in which a file of a lake can be damaged, and where it is."""
+"""Ways to damage a file of a lake, and where the damage is."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,7 +31,7 @@ def garbled(path: Path) -> None:
 
 
 def footless(path: Path) -> None:
-    """Of the same size, and nothing tells any more what is where."""
+    """Of the same size, but without any readable structure."""
     data = bytearray(path.read_bytes())
     data[-8:-4] = b"\xff\xff\xff\x7f"
     path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""A run that follows a simulated exchange by its clock: days of it take seconds."""
+"""A follow run of a simulated exchange with its own clock: days of it take seconds."""
 
 import time
 from collections.abc import Callable, Iterator

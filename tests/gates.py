@@ -1,4 +1,4 @@
-"""A gate before a simulated exchange's candles, so that a test finds a run where it wants it."""
+"""A gate in front of a simulated exchange's candles, with which a test stops a run at a point."""
 
 import threading
 from types import TracebackType
@@ -16,12 +16,12 @@ class Gate:
     def __init__(
         self, server: SimulatedExchange, answers: int, *, holds: int | None = None
     ) -> None:
-        """Stand before a server.
+        """Start in front of a server.
 
         Args:
-            server: it; what its faults lose by `clear`, it has no more.
+            server: to protect; its faults are cleared by `clear`.
             answers: so many calls are answered as usual.
-            holds: so many of those that come then are held; all of them by default.
+            holds: so many of the next calls are held; all of them by default.
         """
         self._held = range(answers, 2**62 if holds is None else answers + holds)
         self._lock = threading.Lock()

@@ -23,7 +23,7 @@ def histories(long: int, steps: int) -> settings:
     return settings(
         max_examples=long if is_long() else 1,
         stateful_step_count=steps if is_long() else 3,
-        # Each history takes seconds, so a failing one is told as it was found.
+        # Each history takes seconds, so a failing one is reported without shrinking.
         phases=(Phase.explicit, Phase.reuse, Phase.generate),
         suppress_health_check=list(HealthCheck),
     )

@@ -1,4 +1,4 @@
-"""What the tests of the load share: small lakes, and a schema of its own to load them into."""
+"""Shared parts of the load tests: small lakes, and a separate schema to load them into."""
 
 import shutil
 import tempfile
@@ -123,7 +123,7 @@ def _connected(uri: str) -> Iterator[Database]:
         yield database
         database.rollback()
     except BaseException:
-        # The server may be gone.
+        # The server may have ended.
         _CONNECTIONS.pop(uri).close()
         raise
 

@@ -1,4 +1,4 @@
-"""What the pipeline tests share: a small simulated market, its truth, and the command."""
+"""Shared parts of the pipeline tests: a small simulated market, its truth, and the command."""
 
 import json
 import os
@@ -93,7 +93,7 @@ def counting(where: Lake) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a command came to."""
+    """The result of a command."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""The command in a process of its own beside a test, and disks that fill up."""
+"""The command in a process next to a test, and disks that fill up."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.market import ROOT, Ran, command
 
 # Of a machine that is busy with other things.
 PATIENCE_S = 300.0
-# A Python that is aborted tells where each of its threads is.
+# When Python is aborted, it prints the stack of each thread.
 TELLING = {"PYTHONFAULTHANDLER": "1"}
 
 
@@ -79,7 +79,7 @@ def wait_until(process: subprocess.Popen[str] | None, is_so: Callable[[], bool])
 
 
 def ended(process: subprocess.Popen[str], patience_s: float = PATIENCE_S) -> Ran:
-    """Wait for a process to end by itself; what it came to."""
+    """Wait for a process to end by itself; return its result."""
     try:
         out, err = process.communicate(timeout=patience_s)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""How many examples properties are tried with: few in `make test`, many in `make test-slow`."""
+"""The number of examples of properties: few in `make test`, many in `make test-slow`."""
 
 from typing import Any
 

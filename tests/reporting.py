@@ -1,4 +1,4 @@
-"""What the tests of the report share: when it is made, its figures as frames, and what it shows."""
+"""Shared parts of the report tests: creation, figures as frames, and the shown values."""
 
 from datetime import UTC, datetime
 from html.parser import HTMLParser

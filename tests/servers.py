@@ -1,4 +1,4 @@
-"""Data of an embedded PostgreSQL, made once a run of the tests, and its copies for servers."""
+"""Data of an embedded PostgreSQL, created once a test run, and copies of it for servers."""
 
 import subprocess
 from collections.abc import Callable

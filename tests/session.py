@@ -1,7 +1,7 @@
-"""A folder of its own for each run of the tests, and in it one for each of its workers.
+"""A separate folder for each run of the tests, with one for each of its workers.
 
-Runs at once, and the workers of one, share nothing that changes: neither temporary folders nor what
-this machine keeps of its lakes and of exchanges, such as their pace.
+Simultaneous runs, and the workers of one run, share no changing state: neither temporary folders
+nor this machine's state of lakes and exchanges, such as rates.
 """
 
 import fcntl

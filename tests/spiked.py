@@ -1,4 +1,4 @@
-"""A small simulated market to plant spikes in, judged in memory as a build judges it."""
+"""A small simulated market to plant spikes in, validated in memory as in a build."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A lake that grew in stages while its market's clock moved on, and what it held at each."""
+"""A lake that grew in stages while its market's clock advanced, and its content at each."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ from transforms.build import BuildResult, build
 
 OPENED = NOW - timedelta(days=9)
 UNIVERSE = weekly_universe(11, OPENED, NOW, currencies=("BTC",))
-# What a reader of curated rows as of a batch is told where no build of then is stored.
+# The error when reading curated rows as of a batch without a stored build.
 TOLD = r"is not stored.*`basislake build --as-of {}`"
 CURATED_NAMES = [table.name for table in CURATED if table is not PERIODS]
 
@@ -33,7 +33,7 @@ Content = Mapping[str, pl.DataFrame]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the lake held when a stage was done, and its newest batch then."""
+    """The content of the lake at the end of a stage, and its newest batch then."""
 
     batch: int
     content: Content

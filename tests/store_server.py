@@ -1,8 +1,8 @@
-"""The server of `tests.object_store`: moto's S3, which also takes Google's words for the same.
+"""The server of `tests.object_store`: moto's S3, which also accepts Google's API.
 
-It prints its port, and serves one whole request after the other: so a conditional put is atomic, as
-it is in a real store, a request that is never finished holds up no other, and what a killed client
-sent of one is never stored.
+It prints its port, and serves one complete request after the other: so a conditional put is atomic,
+as in a real store, an unfinished request blocks no other, and an unfinished put of a killed client
+is never stored.
 """
 
 import re

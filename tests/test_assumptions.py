@@ -1,4 +1,4 @@
-"""What basislake relies on of the exchange: each assumption, met and not met."""
+"""The assumptions about the exchange: each of them, holding and failing."""
 
 import json
 import time

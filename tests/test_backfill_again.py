@@ -1,4 +1,4 @@
-"""Candles that are asked for again on purpose: which replace stored ones, and what follows."""
+"""Candles that a user fetches again: which replace stored ones, and what follows."""
 
 import signal
 import threading
@@ -115,7 +115,7 @@ def test_a_candle_that_changed_is_fetched_again_and_the_old_one_stays_as_of_its_
 ) -> None:
     send(server, 1.01, minutes=90)
     before, height = newest_batch(where), raw_rows(where)
-    # Nobody asks for what is stored, unless told to.
+    # By default stored candles are not fetched.
     assert fetch(server, where, around()).calls == 0
     assert fetch(server, where, around(), repair=True).calls == 0
     assert close_at(where) == true_close()

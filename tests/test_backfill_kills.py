@@ -118,7 +118,7 @@ def test_two_backfills_at_once_share_the_work(
 def test_what_ends_between_the_commits_of_a_batch_is_put_right_by_the_next_run(
     universe: Universe, server: SimulatedExchange, tmp_path: Path, table: str, calls: int
 ) -> None:
-    """A batch is a commit of candles, one of what was asked, and one of what that comes to."""
+    """A batch is a commit of candles, one of `asks`, and one of the resulting coverage."""
     where, total = lake.open(str(tmp_path / "lake")), ideal_calls(universe)
     folder, away = tmp_path / "lake" / table, tmp_path / "away"
     with Gate(server, total - 1) as gate, ThreadPoolExecutor(1) as thread:
@@ -146,7 +146,7 @@ def test_what_ends_between_the_commits_of_a_batch_is_put_right_by_the_next_run(
 
 
 def answered_windows(where: Lake) -> int:
-    """Windows whose batches are whole."""
+    """Windows whose batches are complete."""
     asks = where.snapshot(ASKS)
     is_whole = where.snapshot(COVERAGE).counter(BATCH) == asks.counter(BATCH)
     return asks.read().n_unique(["instrument", "window_start"]) if is_whole else 0

@@ -1,4 +1,4 @@
-"""Any history of faults, kills, moved clocks and partial backfills: the lake never tells a lie."""
+"""Any history of faults, kills, moved clocks and partial backfills: the lake is always right."""
 
 import contextlib
 import subprocess
@@ -23,7 +23,7 @@ from tests.histories import History, histories
 from tests.market import NOW, command, coverage, fetch, rows, truths
 
 OPENED = NOW - timedelta(days=9)
-# A null is stored as it came, so it is no lie, but no truth either; hanging takes too long here.
+# A null is stored as received, so it is neither false nor true; hanging takes too long here.
 LEFT_OUT = ("null-cell", "closed-door", "hang", "trickle")
 FAULTS = sorted(set(KINDS) - set(LEFT_OUT))
 UNIVERSE = weekly_universe(11, OPENED, NOW, currencies=("BTC",), until=NOW + timedelta(days=30))
@@ -80,7 +80,7 @@ class Histories(History):
     ) -> None:
         until = since + timedelta(hours=hours) if since and hours else None
         chosen = with_data(select((), (name,) if name else (), since, until), data)
-        # Where even the clock cannot be had, nothing is asked.
+        # Without the exchange's clock, nothing is fetched.
         with contextlib.suppress(ExchangeError):
             fetch(self.server, self.where, chosen, repair=repair, retries=retries)
 

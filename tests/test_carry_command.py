@@ -1,4 +1,4 @@
-"""The verb `carry`, and the example queries of carry, on a lake with all that they need."""
+"""The verb `carry`, and the example queries of carry, on a lake with complete data."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a command says, and to whom, where something is away or wrong."""
+"""Messages of a command, and their stream, when something is missing or wrong."""
 
 import json
 import signal

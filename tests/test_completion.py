@@ -13,7 +13,7 @@ from lake.names import known_names, remember
 from tests.market import basislake
 from tests.processes import PATIENCE_S
 
-# What each shell is told to complete, and how it shows what it found.
+# What each shell should complete, and how it shows the candidates.
 ASKED = {
     "bash": """
         eval "$(basislake completion bash)"

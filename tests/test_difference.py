@@ -1,4 +1,4 @@
-"""Which rows differ between a lake as of two batches, or between two lakes."""
+"""Rows that differ between a lake as of two batches, or between two lakes."""
 
 from pathlib import Path
 

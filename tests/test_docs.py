@@ -1,4 +1,4 @@
-"""The documents against the program: what is there is documented, what is documented is there."""
+"""The documents against the program: every feature is documented, every documented one exists."""
 
 import ast
 import re

@@ -39,7 +39,7 @@ VERBS = dict(verbs())
 OPENED = datetime.fromisoformat("2024-03-27T00:00:00Z")
 NOW = datetime.fromisoformat("2024-03-30T12:00:30Z")
 THEIR_DATABASE = "postgresql://me@db.example/market"
-# Each is a process that starts; what they come to is the same.
+# Each starts a process; the results are the same.
 FEWER_WORKERS = "--workers 4", "--workers 2"
 
 

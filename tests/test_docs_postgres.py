@@ -1,4 +1,4 @@
-"""The page on PostgreSQL: its queries run as they stand, on what a load makes."""
+"""The page on PostgreSQL: its queries run unchanged after a load."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Builds by a Dask cluster: the same rows, also where a worker is killed."""
+"""Builds by a Dask cluster: the same rows, even if a worker is killed."""
 
 import os
 import shutil

@@ -110,7 +110,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing_but_some_calls(
     assert f"[{total}/{total}]" in done.err
     assert rows(lake.open(str(at)), "raw_candles").equals(truths(universe))
     assert (done.json["calls"], done.json["failed"]) == (total, [])
-    # Answers that the worker held are lost with it.
+    # Answers in the worker's memory are lost with it.
     assert server.calls_of(CHART) <= total + UNDER_WAY + AHEAD
 
 
@@ -163,7 +163,7 @@ def test_ctrl_c_ends_a_cluster_made_on_the_spot_too_and_saves_what_came(
     ):
         wait_until(process, lambda: gate.is_holding)
         workers = psutil.Process(process.pid).children(recursive=True)
-        # A terminal tells all processes of the command's group.
+        # A terminal signals all processes of the command's group.
         os.killpg(process.pid, signal.SIGINT)
         gate.open()
         done = end_of(process)

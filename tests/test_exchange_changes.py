@@ -1,4 +1,4 @@
-"""Changed candles: each change does what it says and nothing else, and spares what it was given."""
+"""Changed candles: each change does only what it declares, and spares the excluded candles."""
 
 import copy
 from collections.abc import Callable
@@ -15,7 +15,7 @@ COLUMNS = ("ticks", "open", "high", "low", "close", "volume", "cost")
 
 
 def candles(count: int) -> Columns:
-    """A good result: each column's values tell the row."""
+    """A good result: each column's values identify the row."""
     columns: Columns = {"status": "ok" if count else "no_data"}
     for name in COLUMNS:
         columns[name] = [row + 0.5 for row in range(count)]

@@ -1,4 +1,4 @@
-"""The command `basislake exchange`, as a process of its own."""
+"""The command `basislake exchange`, as a separate process."""
 
 import signal
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Pages: the same bytes however they come about, and a market of the real one's size."""
+"""Pages: the same bytes however they are produced, and a market as large as the real one."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

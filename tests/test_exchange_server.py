@@ -1,4 +1,4 @@
-"""The simulated exchange over real HTTP: it answers as Deribit does, and breaks when told to."""
+"""The simulated exchange over real HTTP: it answers as Deribit does, and fails on request."""
 
 import signal
 import socket

@@ -1,4 +1,4 @@
-"""The exchange's HTTP: what comes in pieces, together, too long or malformed."""
+"""The exchange's HTTP: requests in pieces, together, too long or malformed."""
 
 import socket
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""How one number of the basis came about, or why there is none."""
+"""`explain`: the origin of one number of the basis, or the reason why there is none."""
 
 from datetime import datetime, timedelta
 from pathlib import Path

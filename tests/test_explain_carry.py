@@ -1,4 +1,4 @@
-"""How numbers of carry came about, or what is missing for them."""
+"""`explain`: the origin of numbers of carry, or the data missing for them."""
 
 from datetime import datetime, timedelta
 from typing import Any

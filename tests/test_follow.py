@@ -1,4 +1,4 @@
-"""The command `follow` as a real process: its rounds, its end, its company and its database."""
+"""The command `follow` as a real process: its rounds, its end, other runs, and its database."""
 
 import re
 import signal
@@ -70,7 +70,7 @@ def status(folder: Path) -> dict[str, Any]:
 
 
 def told_rounds(folder: Path) -> int:
-    """How many rounds the log of the only run tells of."""
+    """The number of rounds in the log of the only run."""
     return sum(log.read_text().count(" - round ") for log in (folder / "runs").glob("*.log"))
 
 

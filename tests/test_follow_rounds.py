@@ -1,4 +1,4 @@
-"""What single rounds do: their cost, what they leave to others, and what they live through."""
+"""Single rounds: their cost, the subjects they leave to others, and the faults they survive."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

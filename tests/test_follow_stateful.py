@@ -1,5 +1,5 @@
-"""Several days of a market that is followed, with listings, expiries, outages and restarts, builds
-and upkeep: at no time does the lake tell a lie, and in the end it holds the truth.
+"""Several days of a followed market, with listings, expiries, outages and restarts, builds and
+maintenance: the lake is right at all times, and complete in the end.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Imports: basislake -> {ingest, transforms, load} -> lake, and one library one place."""
+"""Imports: basislake -> {ingest, transforms, load} -> lake, and one place for each library."""
 
 import ast
 from pathlib import Path

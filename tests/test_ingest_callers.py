@@ -1,4 +1,4 @@
-"""What a task of a backfill brings home: plain values that travel, errors too."""
+"""Results of a task of a backfill: plain values that can be pickled, errors too."""
 
 import pickle
 from collections.abc import Iterator

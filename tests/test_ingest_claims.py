@@ -1,4 +1,4 @@
-"""Claims in a real folder, among real processes."""
+"""Locks on subjects in a real folder, among real processes."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from tests.processes import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent
 
-# Claims the instruments one by one, tells what came of it, and keeps them until its end.
+# Locks the instruments one by one, prints the results, and keeps the locks until it ends.
 CLAIMER = """
 import sys
 from pathlib import Path
@@ -32,7 +32,7 @@ Start = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Start]:
-    """Starts processes that claim instruments; those that still run at the end are killed."""
+    """Starts processes that lock instruments; those still running at the end are killed."""
     processes: list[subprocess.Popen[str]] = []
 
     def start(*names: str) -> subprocess.Popen[str]:
@@ -49,7 +49,7 @@ def started(tmp_path: Path) -> Iterator[Start]:
 
 
 def told(process: subprocess.Popen[str]) -> list[str]:
-    """Which of its claims a process got."""
+    """Which of its locks a process got."""
     assert process.stdout
     return process.stdout.readline().split()
 

@@ -1,4 +1,4 @@
-"""Funding, its totals, delivery prices and settlements, asked of the simulated exchange."""
+"""Funding, its totals, delivery prices and settlements, fetched from the simulated exchange."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace

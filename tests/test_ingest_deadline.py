@@ -1,4 +1,4 @@
-"""A server that keeps a connection alive by a byte now and then, over real sockets."""
+"""A server that keeps a connection alive by an occasional byte, over real sockets."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""Discovery against lists that lack what they must hold."""
+"""Discovery with incomplete lists."""
 
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Addresses of exchanges: which are refused, and that no password in one is ever shown."""
+"""Addresses of exchanges: which are refused, and that their passwords are never shown."""
 
 from pathlib import Path
 

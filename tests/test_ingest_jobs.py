@@ -58,7 +58,7 @@ def test_whatever_comes_each_window_is_asked_once_and_each_lack_after_the_first_
     slots: dict[str, list[Span]] = {"ask": [], "no_data": [], "never": []}
     for i, state in enumerate(states):
         slots[state].append(span(SLOT * i, SLOT * (i + 1)))
-    # Few enough that even if all fail the instrument is not given up.
+    # Few enough that the instrument is not abandoned even if all fail.
     planned = slots["ask"][:5]
     job = job_of(planned, Coverage(absent=merge(slots["no_data"])))
     present, lacked, failed = set[int](), set(minutes_in(slots["no_data"])), set[int]()

@@ -1,4 +1,4 @@
-"""The pace over a real file, among real threads and real processes."""
+"""The rate limit in a real file, among real threads and real processes."""
 
 import math
 import subprocess
@@ -85,7 +85,7 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 @pytest.fixture(params=["memory", "folder"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
-    """Where the pace is kept, if anywhere; the folder is made by the limiter."""
+    """The folder of the rate limit, if any; the limiter creates it."""
     return tmp_path / "a" / "b" if request.param == "folder" else None
 
 

@@ -68,7 +68,7 @@ def rising(target: float, low: float, calls: float = 0.0) -> RateState:
 
 @dataclass
 class Calling:
-    """Calls of four callers to an exchange, in simulated time.
+    """Calls of four threads to an exchange, in simulated time.
 
     Attributes:
         granted_s: when each call was answered, from the first on.

@@ -1,4 +1,4 @@
-"""Plans from real lakes, filled by what backfills would have answered."""
+"""Plans from real lakes, filled with the answers of backfills."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -76,7 +76,7 @@ def backfill(
     repair: bool = False,
     selection: Selection = ALL,
 ) -> Asked:
-    """Fetch and commit window by window; return the windows that were asked, by minutes.
+    """Fetch and commit window by window; return the requested windows, by minutes.
 
     Args:
         where: the lake.

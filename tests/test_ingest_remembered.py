@@ -1,4 +1,4 @@
-"""The rate that is remembered for the next run, in real files."""
+"""The rate that is stored for the next run, in real files."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Proxies, certificates, name servers and what answers in the exchange's place: real sockets."""
+"""Proxies, certificates, name servers and impostors of the exchange: real sockets."""
 
 import contextlib
 import signal
@@ -108,7 +108,7 @@ Hosts = Callable[..., Host]
 
 @pytest.fixture
 def host() -> Iterator[Hosts]:
-    """Makes hosts that are gone after the test."""
+    """Starts hosts that stop after the test."""
     hosts: list[Host] = []
 
     def make(*parts: bytes, tls: ssl.SSLContext | None = None, pause_s: float = 0.0) -> Host:

@@ -1,4 +1,4 @@
-"""Records of runs in real lakes, one of them left by a process that was killed."""
+"""Records of runs in real lakes, one of them left by a killed process."""
 
 import json
 import os

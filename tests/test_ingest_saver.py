@@ -1,4 +1,4 @@
-"""Batches of answers into real lakes, with a clock that the test moves."""
+"""Batches of answers into real lakes, with a clock that the test advances."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""When what is due, who is left out, and what the lag is: pure."""
+"""The schedule, the skipped subjects and the lag of a follow run: pure."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -82,7 +82,7 @@ def test_a_settlement_is_over_later_than_the_last_candle() -> None:
     expires_at = datetime(2024, 4, 5, 8, tzinfo=UTC)
     settled, day = Subject("settlements", A), timedelta(days=1)
     minutes = {OF_A: [Span(expires_at - day, expires_at)], OF_C: [Span(expires_at - day, NOW)]}
-    # Between the last candle and the time when the last settlement can be had.
+    # Between the last candle and the time when the last settlement is available.
     before = {**minutes, settled: [Span(expires_at - 2 * day, expires_at - day)]}
     assert over(before, {A: expires_at}) == {OF_A}
     after = {**minutes, settled: [Span(expires_at - 2 * day, expires_at)]}

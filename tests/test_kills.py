@@ -1,7 +1,7 @@
-"""Commands that are killed at random moments, over and over, in one lake that goes on.
+"""Commands that are killed at random moments, repeatedly, in one lake.
 
-After each kill readers see what is true and whole; in the end all is as if nobody had been killed.
-BASISLAKE_TEST_KILLS says how often.
+After each kill readers see true and complete data; in the end the lake is as without kills.
+BASISLAKE_TEST_KILLS sets the number of kills.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Addresses of lakes, and what a message may show of a store."""
+"""Addresses of lakes, and what a message may show about a store."""
 
 import re
 from pathlib import Path
@@ -213,7 +213,7 @@ SAID = {
     "no credentials .*Set GOOGLE_APPLICATION_CREDENTIALS",
     "Generic S3 error: 403 Forbidden: <?xml ?>\n<Error><Code>AccessDenied</Code><Message>Denied."
     "</Message><RequestId>7</RequestId></Error>":
-    r"^the store refuses the credentials: Denied. \(AccessDenied\). What .* Check that AWS_ACC",
+    r"^the store refuses the credentials: Denied. \(AccessDenied\). Its .* Check that AWS_ACC",
     "Generic S3 error: 503: <?xml ?>\n<Error><Code>SlowDown</Code><Message>Reduce your rate."
     "</Message><Resource>/b</Resource></Error>": r"503: Reduce your rate. \(SlowDown\)$",
     "Generic MicrosoftAzure error: 404: <?xml ?><Error><Code>ContainerNotFound</Code><Message>The "
@@ -237,7 +237,7 @@ def test_a_proxy_on_the_way_to_a_store_that_does_not_answer_is_named() -> None:
     assert plain(said, {}) == plain(said, {"HTTPS_PROXY": "http://p"}) == told
     proxy = {"HTTP_PROXY": "http://me:hush-hush@proxy:1"}
     assert plain(said, proxy) == (
-        f"{told}. HTTP_PROXY sends this call through a proxy; NO_PROXY can except the store's host"
+        f"{told}. HTTP_PROXY sends this call through a proxy; NO_PROXY can exclude the store's host"
     )
     assert plain(said, {**proxy, "NO_PROXY": "store"}) == told
 

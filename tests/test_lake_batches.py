@@ -121,7 +121,7 @@ def test_numbers_ascend_as_rows_become_visible_to_threads_too(at: Lake) -> None:
 def test_a_number_whose_writer_was_killed_is_not_used_again(at: Lake) -> None:
     record(at, [instrument("A")])
     killed = append(at, {"A": [candles(2)]})
-    # Nobody told what was asked; the next batch has the next number.
+    # The rows of `asks` were never committed; the next batch has the next number.
     number = append(at, {"A": [candles(1, 2)]})
     ask(at, number, ("A", minute(0), minute(3), "present"))
     assert (killed, number) == (2, 3)

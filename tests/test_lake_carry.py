@@ -1,4 +1,4 @@
-"""Views of carry, held against slow and plain arithmetic on random markets with gaps."""
+"""Views of carry, compared with slow and plain arithmetic on random markets with gaps."""
 
 import math
 import random
@@ -447,8 +447,8 @@ def test_weights_of_the_basis_of_a_day_sum_to_one(
 def test_a_carry_with_coins_as_collateral_returns_the_basis_whatever_the_delivery(
     prices: list[tuple[float, float, float]],
 ) -> None:
-    """Of one coin, bought at S, and a short inverse future of F USD: F / S - 1 of what it cost. The
-    view comes to the same where the perpetual ends at the delivery price.
+    """Of one coin, bought at S, and a short inverse future of F USD: F / S - 1 of its cost. The
+    view gives the same if the perpetual ends at the delivery price.
     """
     entry, expiry = START, START + DAY
     rows: dict[str, list[Row]] = {"instruments": [], "candles": [], "deliveries": []}

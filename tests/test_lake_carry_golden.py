@@ -1,4 +1,4 @@
-"""The golden figures of a recorded curve, to the last digit that is written down."""
+"""The golden figures of a recorded curve, to the last recorded digit."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Which small files become one, and that nobody notices but by their number."""
+"""Which small files are merged, and that only their number changes."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

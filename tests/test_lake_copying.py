@@ -1,4 +1,4 @@
-"""Backups and restores: every batch, proven, resumed after a kill, and of nothing else."""
+"""Backups and restores: every batch, verified, resumed after a kill, and nothing else."""
 
 import shutil
 import tempfile
@@ -62,7 +62,7 @@ def test_a_backup_holds_every_batch_and_the_next_one_copies_only_what_came_since
         for stage in (staged.first, staged.unbuilt):
             found = lake.open(at.uri, as_of=stage.batch).read(table)
             assert found.equals(lake.open(where.uri, as_of=stage.batch).read(table))
-    # A build of then was not copied, and can be made again.
+    # The build as of that batch was not copied, and can be repeated.
     with pytest.raises(LakeError, match=TOLD.format(staged.first.batch)):
         lake.open(at.uri, as_of=staged.first.batch).scan("basis")
     assert built(at).rebuilt == 0
@@ -82,7 +82,7 @@ def test_a_backup_holds_every_batch_and_the_next_one_copies_only_what_came_since
 def test_a_backup_that_was_tidied_never_takes_one_build_for_another(
     staged: Staged, where: Lake, tmp_path: Path
 ) -> None:
-    """Its tables have versions of their own, which the rows of `builds` do not tell."""
+    """The versions of its tables differ from those in the rows of `builds`."""
     at = lake.open(str(tmp_path / "backup"))
     built(where, as_of=staged.first.batch)
     copy(where, at, PROGRAM, 2)
@@ -370,7 +370,7 @@ def test_a_file_that_is_gone_is_named_and_what_was_copied_stays(
     named = f"{table.name}/{lost.relative_to(Path(where.uri) / table.name)}"
     assert f"{named} no longer exists: the source is damaged" in done.err
     assert "Traceback" not in done.err
-    # Nothing was committed that lacks it, and where it is found again, the rest is held.
+    # No commit lacks the file, and when it is found again, the other files are already copied.
     assert at.snapshot(table).version is None
     lost.write_bytes(data)
     more = copy(where, at, PROGRAM, 2)

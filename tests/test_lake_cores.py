@@ -1,4 +1,4 @@
-"""How many threads a command uses: as many as this process may use cores."""
+"""The number of threads of a command: the cores that this process may use."""
 
 import os
 import subprocess

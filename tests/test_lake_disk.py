@@ -1,4 +1,4 @@
-"""What a lake takes on the disk, and what maintenance frees of it."""
+"""Disk space of a lake, and how much of it maintenance frees."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Documents beside the tables of a lake on disk."""
+"""Documents next to the tables of a lake on disk."""
 
 import threading
 from pathlib import Path

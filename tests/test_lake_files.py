@@ -1,4 +1,4 @@
-"""What is known of a file without opening it."""
+"""Metadata of a file that is known without opening it."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""A query opens only what it names; its answer, or its error, is that of all tables and views."""
+"""A query opens only what it names; its answer, or its error, is that with everything open."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The exchange that a lake is marked with, and that another one's data never gets into it."""
+"""The exchange of a lake, and that data of another one never gets into it."""
 
 import shutil
 from collections.abc import Iterator

@@ -309,7 +309,7 @@ def test_a_reader_sees_the_newest_whole_build_while_another_has_committed_half(
     )
     assert fingerprint(where, 2) == fingerprint(staged.where, 2)
     assert is_same(content(past(where, staged.last.batch)), staged.last.content)
-    # The next build knows that it cannot rely on what is there.
+    # The next build detects that it cannot rely on the stored rows.
     result = built(where)
     assert result.unchanged == 0
     assert is_same(content(where), staged.last.content)

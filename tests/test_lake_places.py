@@ -117,7 +117,7 @@ def test_a_lake_in_any_folder_is_queried_and_loaded_as_it_is(
 
 
 def placed(plain: Lake, folder: Path, name: str) -> Lake:
-    """A copy of a lake in a folder of a name, and beside it one that a pattern would find."""
+    """A copy of a lake in a folder with this name, next to one that a pattern would match."""
     found = name.replace("L*", "L1").replace("[12]", "1").replace("{L1,L2}", "L1")
     for other in {name, found}:
         shutil.copytree(plain.uri, folder / other / "lake")

@@ -1,4 +1,4 @@
-"""The proofs of funding and deliveries: what is sound is proved, and each fault is named alone."""
+"""The proofs of funding and deliveries: sound data is proved, and each fault is named alone."""
 
 import json
 from collections.abc import Callable

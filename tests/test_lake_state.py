@@ -1,4 +1,4 @@
-"""A lake at one moment, while others write to it."""
+"""A lake at one moment, during writes."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Any history of backfills, builds, maintenance by any program and copies, beside a plain model:
-what the lake held as of each batch it holds as of it for good.
+"""Any history of backfills, builds, maintenance by any program and copies, against a plain model:
+the content of the lake as of each batch never changes.
 """
 
 import tempfile

@@ -1,4 +1,4 @@
-"""The term of a contract, judged by its expiry."""
+"""The term of a contract, by its expiry."""
 
 import csv
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The derived views: what they declare, gaps, the term structure, and whole hours and days."""
+"""The derived views: declarations, gaps, the term structure, full hours and days."""
 
 import tempfile
 from datetime import datetime, timedelta

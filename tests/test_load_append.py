@@ -1,4 +1,4 @@
-"""Loads after the first: what is sent again, what is appended, and what readers see meanwhile."""
+"""Later loads: what is sent again, what is appended, and what readers see meanwhile."""
 
 import tempfile
 from collections.abc import Callable

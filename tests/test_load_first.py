@@ -1,4 +1,4 @@
-"""The first load: tables made, filled and keyed in one transaction; how they are found again."""
+"""The first load: tables created, filled and keyed in one transaction, and found again."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a load does to rows that stay, and to tables of the user that refer to ours."""
+"""Effects of a load on unchanged rows, and on tables of the user that refer to ours."""
 
 import polars as pl
 import pytest

@@ -1,4 +1,4 @@
-"""Months as the partitions of a load: which of them are sent, and which are left as they are."""
+"""Months as the partitions of a load: which are sent, and which stay unchanged."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What a load has to do, from the lake's partitions and the ledger's entries; no database."""
+"""The plan of a load, from the lake's partitions and the ledger's entries; no database."""
 
 import shutil
 from pathlib import Path

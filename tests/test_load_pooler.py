@@ -1,4 +1,4 @@
-"""Loads through a pooler in transaction mode: right, alone, and nothing is left in its sessions."""
+"""Loads through a pooler in transaction mode: right, exclusive, and without traces in sessions."""
 
 import shlex
 import subprocess

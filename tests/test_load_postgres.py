@@ -1,4 +1,4 @@
-"""Loads into a real PostgreSQL: what is there afterwards, and what is refused."""
+"""Loads into a real PostgreSQL: the result, and what is refused."""
 
 import shutil
 import struct
@@ -141,7 +141,7 @@ def test_another_lake_takes_no_row_out_of_a_database(
         put(other, CANDLES, name, candles(40))
     put(other, BASIS, FUTURE, basis(40))
     for full in (False, True):
-        with pytest.raises(LoadError, match=f"loaded from another lake: it has {OTHER}, of which"):
+        with pytest.raises(LoadError, match=f"loaded from another lake: it has {OTHER}, for which"):
             load(other, target.uri, schema=target.schema, full=full)
     assert len(target.rows("futures_ohlcv")) == 16
     assert load(target.lake, target.uri, schema=target.schema).partitions_loaded == 0

@@ -1,4 +1,4 @@
-"""Connections of a load to a real PostgreSQL, and the sessions that they are on the server."""
+"""Connections of a load to a real PostgreSQL, and their sessions on the server."""
 
 import re
 import signal

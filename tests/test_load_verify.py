@@ -1,4 +1,4 @@
-"""The figures that the database and we compute of the same rows, and every cell read back."""
+"""Figures of the same rows, computed by the database and by us, and every cell read back."""
 
 import struct
 from collections.abc import Iterator

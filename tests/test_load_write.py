@@ -51,7 +51,7 @@ class Pause:
         )
 
     def is_reached(self) -> bool:
-        """Whether a transaction is held."""
+        """Whether a transaction is blocked."""
         sql = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE objid = $1::int8::oid AND NOT granted)"
         found = self._holder.query(sql, (self._key,))[0][0]
         self._holder.commit()
@@ -71,7 +71,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 def sent_and_stopped(
     pool: ThreadPoolExecutor, pause: Pause, send: Callable[[], Sent], raised: type[BaseException]
 ) -> Future[Sent]:
-    """Send a partition, and raise something in its thread where it is held."""
+    """Send a partition, and raise an exception in its thread where it is blocked."""
     thread = pool.submit(get_ident).result()
     future = pool.submit(send)
     wait_until(None, pause.is_reached)
@@ -294,7 +294,7 @@ def test_a_session_waits_for_the_lake_in_a_transaction_with_our_settings(target:
 def test_loads_that_meet_in_one_partition_take_turns(
     target: Target, pool: ThreadPoolExecutor, tmp_path: Path
 ) -> None:
-    """They meet where somebody ended the session that held the lock of the first."""
+    """Two loads meet after somebody ended the session with the lock of the first."""
     target.load()
     other = Target(target.uri, target.schema, small_lake(tmp_path / "other"))
     put(target.lake, CANDLES, FUTURE, candles(12))

@@ -1,4 +1,4 @@
-"""What a job writes into its log where no terminal is, and how it ends at Ctrl-C."""
+"""Log lines of a job without a terminal, and its end at Ctrl-C."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""Machines that lack something, or have too much of it: an error of ours, or none at all."""
+"""Machines that lack something, or have too much of it: an error of ours, or none."""
 
 import os
 import subprocess

@@ -210,7 +210,7 @@ def _follow_and_be_killed(server: SimulatedExchange, at: Lake, env: Mapping[str,
 def test_a_query_that_has_enough_early_ends_its_process_in_peace(
     at: Lake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
-    """Arrow reads ahead, and came back to an interpreter that was gone."""
+    """Arrow reads ahead, and returned to an interpreter that had ended."""
     frame = candles(60)
     many = pl.concat(
         frame.with_columns(pl.col("ts").dt.offset_by(f"{hour}h")) for hour in range(2_000)

@@ -1,4 +1,4 @@
-"""Options that no lake and no clock can follow: wrong usage, never a traceback."""
+"""Options with impossible values: wrong usage, never a traceback."""
 
 from pathlib import Path
 

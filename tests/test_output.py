@@ -1,4 +1,4 @@
-"""What a terminal gets, and what a pipe gets."""
+"""Output to a terminal, and output to a pipe."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""What `status` says of each coin, and what it says to do next."""
+"""What `status` shows for each coin, and which next step it suggests."""
 
 from collections.abc import Mapping
 from datetime import timedelta

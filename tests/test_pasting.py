@@ -1,4 +1,4 @@
-"""Commands that are printed to be pasted."""
+"""Printed commands that users paste."""
 
 import shlex
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The whole way from the exchange to PostgreSQL, against the simulated exchange's truth."""
+"""The whole pipeline from the exchange to PostgreSQL, against the simulated exchange's truth."""
 
 import os
 import time

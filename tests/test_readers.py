@@ -43,7 +43,7 @@ Reader = Callable[[Table, DeltaTable], Counts]
 @pytest.fixture(scope="module")
 def where(staged: Staged, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     copy = staged.copy(tmp_path_factory.mktemp("readers"))
-    # So that files of older versions lie beside those of the newest.
+    # So that files of older versions are next to those of the newest.
     built(copy, full=True)
     return copy
 

@@ -1,4 +1,4 @@
-"""The report: its figures beside the tables, its page, and the report that a run ends with."""
+"""The report: its figures compared with the tables, its page, and the report after a run."""
 
 import json
 import re

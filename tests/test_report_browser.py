@@ -1,4 +1,4 @@
-"""The report's page in a real headless Chromium, without a network: what is drawn is what is so."""
+"""The report's page in a real headless Chromium, without a network: the drawing is right."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`report --verify`: what was true stays true, and what was changed is found."""
+"""`report --verify`: correct figures stay verified, and changed ones are found."""
 
 import json
 from collections.abc import Callable

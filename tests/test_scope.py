@@ -1,4 +1,4 @@
-"""The scope of a lake: what it is meant to hold, and who keeps to it."""
+"""The scope of a lake: what it should contain, and which commands follow it."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Queries of the command: from where they come, several at once, and the shell."""
+"""Queries of the command: their sources, several at once, and the shell."""
 
 import io
 import json

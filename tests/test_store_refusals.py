@@ -1,4 +1,4 @@
-"""Object stores that cannot be used: each is refused in a sentence, without a secret."""
+"""Object stores that cannot be used: each is refused in one message, without a secret."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Builds that make a period again without its neighbours leave what a full build leaves."""
+"""Builds of a period without its neighbours give the rows of a full build."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What changed between two batches, and which periods of which instruments that can reach."""
+"""Changes between two batches, and the periods of instruments that they can affect."""
 
 import itertools
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ def of(name: str, *minutes: datetime) -> dict[str, list[Span]]:
 
 
 def periods(*wanted: datetime) -> dict[str, tuple[datetime, ...]]:
-    """The periods that are held of the coin, of these."""
+    """The stored periods of the coin, from these."""
     held = {
         name: tuple(p for p in wanted if period_span(p).meets(own))
         for name, own in HELD.items()
@@ -116,8 +116,8 @@ def test_another_record_has_all_of_its_instrument_made_again_and_what_is_beside_
 def test_an_instrument_that_one_of_two_batches_lacks_has_those_judged_beside_it_made_again(
     wanted: tuple[datetime, ...], *, is_new: bool
 ) -> None:
-    """A build as of the older one has none of its rows, and reaches what they are known to; where
-    they are held, all around them.
+    """A build as of the older one has none of its rows, and affects the known rows of others;
+    where rows are stored, all periods around them.
     """
     name = "BTC-2FEB24"
     fewer = {n: life for n, life in LIVES.items() if n != name}

@@ -92,7 +92,7 @@ class Story:
         self.records = where.read(INSTRUMENTS)
 
     def come(self, pieces: set[tuple[str, int]]) -> None:
-        """Pieces arrive as one batch: what is there already with some other values."""
+        """Pieces arrive as one batch: stored candles again, some with other values."""
         parts: dict[str, list[pl.DataFrame]] = {}
         for name, number in sorted(pieces):
             frame, times = PIECES[name, number], self.times[name, number]
@@ -103,7 +103,7 @@ class Story:
         arrive(self.where, parts, dict.fromkeys(parts, 1))
 
     def change_record(self, name: str, hours: int, base: str) -> None:
-        """The exchange tells another expiry and another coin of a future."""
+        """The exchange reports another expiry and another coin of a future."""
         is_own = pl.col("instrument") == name
         self.records = self.records.with_columns(
             pl.when(is_own)

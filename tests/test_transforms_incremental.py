@@ -1,4 +1,4 @@
-"""Builds of what arrived so far, one after the other, come to what one build of everything does."""
+"""Builds after each arrival give the same rows as one build of everything."""
 
 import multiprocessing
 from collections.abc import Mapping

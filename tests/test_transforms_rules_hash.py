@@ -1,4 +1,4 @@
-"""Other rules build everything again, whatever the version of the program says."""
+"""Changed rules cause a full build, whatever the version of the program."""
 
 import json
 import os

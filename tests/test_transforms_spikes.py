@@ -1,4 +1,4 @@
-"""Spikes: what is planted is found, what all do together is not, and nothing else is flagged."""
+"""Spikes: planted ones are found, common moves and other candles are not flagged."""
 
 from datetime import UTC, datetime, timedelta
 from functools import cache

@@ -1,4 +1,4 @@
-"""What people see where the exchange cannot be reached."""
+"""Messages to the user when the exchange cannot be reached."""
 
 import signal
 import socket

@@ -1,4 +1,4 @@
-"""The wheel: what it holds, and that it runs alone, with nothing but what it requires."""
+"""The wheel: its content, and that it runs alone, with its requirements only."""
 
 import subprocess
 import sys

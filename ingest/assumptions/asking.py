@@ -104,7 +104,7 @@ class _Asking:
 
     def _made(self, call: Probe, asked: Seen) -> Seen:
         if self._unanswered[call.host] >= _MOST_UNANSWERED:
-            return replace(asked, failure=f"{call.host} was not asked: earlier calls got no answer")
+            return replace(asked, failure=f"{call.host} was not called: earlier calls failed")
         try:
             return self._exchange.call(
                 call.method,

@@ -123,7 +123,7 @@ def _forming(at: Evidence) -> CheckResult:
     page = _some(at.candles("newest"))
     newest = page.bars[-1].tick
     if page.at_ms is None:
-        raise UnseenError("the reply does not say when it was made")
+        raise UnseenError("the reply has no time")
     clock = f"{moment(page.at_ms)}:{page.at_ms // 1000 % 60:02d}".replace("Z:", ":") + "Z"
     phrase = f"the newest candle at {clock} was that of {moment(newest)[-6:]}"
     lag_ms = round(CLOSING_LAG.total_seconds() * 1000)
@@ -172,22 +172,22 @@ CHECKS = (
     Check(
         name="candle-arrays",
         relied_on="a reply of candles is seven arrays of one length",
-        then="The reply is refused and asked for again; then the window is recorded as failed.",
+        then="basislake refuses the reply and retries, then records the window as failed.",
         costs_data=True,
         look=_arrays,
     ),
     Check(
         name="newest-candles",
-        relied_on=f"of more than {_NEWEST:,} candles the newest {_NEWEST:,} come",
-        then=f"Windows hold {MINUTES.longest:,} minutes. Were fewer sent, the rest of each"
-        " window would be recorded as missing.",
+        relied_on=f"of more than {_NEWEST:,} candles a call returns the newest {_NEWEST:,}",
+        then=f"Windows have {MINUTES.longest:,} minutes. If fewer came, basislake would record"
+        " the rest of each window as missing.",
         costs_data=True,
         look=_newest_candles,
     ),
     Check(
         name="both-ends",
-        relied_on="a window has its first and its last minute",
-        then="Windows join without overlap, so the minute at each join would be recorded as "
+        relied_on="the answer to a window includes its first and its last minute",
+        then="Windows do not overlap, so basislake would record the minute between two of them as "
         "missing.",
         costs_data=True,
         look=_both_ends,
@@ -195,46 +195,46 @@ CHECKS = (
     Check(
         name="untraded-minutes",
         relied_on="a minute without trades is a candle, flat at the last close",
-        then="A minute that does not come is recorded as missing, although it was only untraded.",
+        then="basislake would record an untraded minute as missing.",
         costs_data=True,
         look=_untraded,
     ),
     Check(
         name="first-trade",
-        relied_on="nothing comes before the first trade",
-        then="An untraded candle before the first trade is stored with traded = false; minutes"
-        " before the listing are not asked for.",
+        relied_on="no candle comes before the first trade",
+        then="basislake stores an untraded candle before the first trade with traded = false; it"
+        " requests no minutes before the listing.",
         costs_data=False,
         look=_first_trade,
     ),
     Check(
         name="after-expiry",
         relied_on="from the expiry on there are only flat, untraded candles",
-        then="No minute from the expiry on is asked for, so trades after it would not be in "
-        "the lake.",
+        then="basislake requests no minute from the expiry on, so later trades would be missing "
+        "from the lake.",
         costs_data=True,
         look=_after_expiry,
     ),
     Check(
         name="forming-candle",
         relied_on="the newest candle is the minute that is not over yet",
-        then="A candle is stored when its minute is over by the exchange's clock; one that "
-        "comes later is recorded as missing, and one labelled by its close would be a "
-        "minute off.",
+        then="basislake stores a candle when its minute is over by the exchange's clock. It would "
+        "record a later one as missing, and store one labelled by its close a minute "
+        "off.",
         costs_data=True,
         look=_forming,
     ),
     Check(
         name="expired-candles",
         relied_on="www serves candles of futures that expired years ago",
-        then="Minutes that are answered without a candle are recorded as no_data.",
+        then="basislake records minutes answered without a candle as no_data.",
         costs_data=True,
         look=_expired,
     ),
     Check(
         name="unknown-name",
         relied_on="an unknown instrument is an error with code -32602",
-        then="Only names on the exchange's lists are asked for, so nothing is lost.",
+        then="basislake requests only names on the exchange's lists, so nothing is lost.",
         costs_data=False,
         look=_unknown,
     ),

@@ -122,24 +122,24 @@ def _delivery_of(result: object) -> dict[str, Any] | None:
 CHECKS = (
     Check(
         name="funding-ends",
-        relied_on="a window of funding has its end and not its start",
-        then="Rows at the start are dropped. Without the end, an hour of each window would be "
-        "recorded as missing.",
+        relied_on="the answer to a window of funding includes its end but not its start",
+        then="basislake drops rows at the start. Without the end, it would record an hour of each "
+        "window as missing.",
         costs_data=True,
         look=_ends,
     ),
     Check(
         name="funding-rows",
-        relied_on=f"of more than {_NEWEST} hours the newest {_NEWEST} come",
-        then=f"Windows hold {HOURS.longest} hours. Were fewer sent, the rest of each window "
-        "would be recorded as missing.",
+        relied_on=f"of more than {_NEWEST} hours a call returns the newest {_NEWEST}",
+        then=f"Windows have {HOURS.longest} hours. If fewer came, basislake would record the rest "
+        "of each window as missing.",
         costs_data=True,
         look=_rows,
     ),
     Check(
         name="funding-hours",
         relied_on="a row of funding is labelled by the end of a full hour",
-        then="A reply with other times is refused and asked for again; then it is recorded as "
+        then="basislake refuses a reply with other times and retries, then records the window as "
         "failed.",
         costs_data=True,
         look=_full_hours,
@@ -147,29 +147,29 @@ CHECKS = (
     Check(
         name="funding-total",
         relied_on="the exchange's total of a month is the sum of its hours",
-        then="Both are stored, and the view funding_proof names the months that differ.",
+        then="basislake stores both, and the view funding_proof lists the months that differ.",
         costs_data=True,
         look=_total,
     ),
     Check(
         name="delivery-price",
         relied_on="a future is delivered at the delivery price of its index on that day",
-        then="Both are stored, and the view delivery_proof names the futures that differ.",
+        then="basislake stores both, and the view delivery_proof lists the futures that differ.",
         costs_data=True,
         look=_delivery,
     ),
     Check(
         name="old-settlements",
         relied_on="settlements of a future that expired years ago are served by its name",
-        then="Its rows are picked out of the list of its coin, at more calls.",
+        then="basislake filters its rows from the list of its coin, which takes more calls.",
         costs_data=True,
         look=_old,
     ),
     Check(
         name="rate-refusal",
         relied_on="a refusal by the rate limit has code 10028 or 10066",
-        then="HTTP 429 is taken for a refusal, too: all commands wait and slow down. Nothing "
-        "is lost.",
+        then="basislake also treats HTTP 429 as a refusal: all commands wait and slow down. "
+        "Nothing is lost.",
         costs_data=False,
         look=_refusals,
     ),

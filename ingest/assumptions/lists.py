@@ -129,29 +129,29 @@ CHECKS = (
     Check(
         name="hosts",
         relied_on="www and history can be reached and answer in JSON-RPC",
-        then="Nothing can be fetched; what is stored is safe. See to the network and to proxies.",
+        then="Nothing can be fetched; stored data is safe. Check the network and proxies.",
         costs_data=True,
         look=_hosts,
     ),
     Check(
         name="active-lists",
         relied_on="www lists the open BTC and ETH futures, and both perpetuals",
-        then="Discovery names the list or the record as failed and keeps what the lake knows.",
+        then="Discovery reports the list or the record as failed; the lake keeps its instruments.",
         costs_data=True,
         look=_active,
     ),
     Check(
         name="expired-lists",
         relied_on="history lists every expired BTC and ETH future",
-        then="Discovery names the list or the record as failed and keeps what the lake knows.",
+        then="Discovery reports the list or the record as failed; the lake keeps its instruments.",
         costs_data=True,
         look=_expired,
     ),
     Check(
         name="fields",
         relied_on="records have the fields that were recorded in 2026",
-        then="New fields are ignored. Without tick size or contract size these are null; "
-        "without name, kind, listing or expiry the record is refused and named.",
+        then="basislake ignores new fields. A missing tick size or contract size is null; without "
+        "name, kind, listing or expiry it refuses and reports the record.",
         costs_data=False,
         look=_fields,
     ),
