@@ -5,6 +5,10 @@ A number is claimed by the commit to `raw_candles` that makes its rows visible, 
 two that claim the same succeeds; so numbers ascend in the order in which rows become visible. Rows
 of other raw tables, what was asked and instrument records follow under the same number, or under a
 later one where another writer's came first, so theirs ascend as well.
+
+A batch is complete with its row of `asks` or `records`, and what is known as of it does not change
+then. So where an earlier number is still open, its writer is first made to claim a later one for
+what it has yet to store: each raw table of carry is marked with the number that is completed.
 """
 
 from collections.abc import Collection, Mapping
@@ -99,8 +103,8 @@ def append(
         lake: to commit to.
         table: `asks`, `records`, or a raw one of carry.
         rows: of it, at least one, without their batch.
-        number: of their batch; where a later one is in the table already, or was claimed
-            meanwhile, another is claimed for them.
+        number: of their batch; where the table has been marked with it or a later one already,
+            another is claimed for them.
         info: kept in the commits for readers of their log.
         base: the table, where the rows depend on what it holds; the newest by default.
 
@@ -109,13 +113,29 @@ def append(
         LakeError: the lake cannot be written.
     """
     base = base or lake.snapshot(table)
-    newest = lake.snapshot(RAW_CANDLES)
-    # What is known as of a later number must not change: carry rows have no number behind it.
-    is_passed = table in RAW_CARRY and number < newest.counter(BATCH)
-    if is_passed or number <= base.counter(BATCH):
-        number = claim(lake, newest, (), info)
+    if number <= base.counter(BATCH):
+        number = claim(lake, lake.snapshot(RAW_CANDLES), (), info)
+    if table not in RAW_CARRY:
+        _close_earlier(lake, number, info)
     file = lake.write(table, rows.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
     return number, lake.commit(base, [file], info, counters={BATCH: number})
+
+
+def _close_earlier(lake: Lake, number: int, info: Mapping[str, Any]) -> None:
+    """See that no row of carry is stored under a smaller number from now on.
+
+    Raises:
+        ConflictError: another writer stored such a row just now.
+        LakeError: the lake cannot be read or written.
+    """
+    complete = max(lake.snapshot(table).counter(BATCH) for table in (ASKS, RECORDS))
+    if complete >= number - 1:
+        # The batch before this one has seen to it.
+        return
+    for table in RAW_CARRY:
+        base = lake.snapshot(table)
+        if base.counter(BATCH) < number:
+            lake.commit(base, (), info, counters={BATCH: number})
 
 
 def instruments_of(records: pl.DataFrame) -> pl.DataFrame:
