@@ -5,6 +5,10 @@ The commit to `raw_candles` that makes rows visible takes the next number. If tw
 take the same number, only one succeeds, so numbers ascend in the order in which rows become
 visible. Rows of other raw tables, `asks` and `records` follow under the same number, or under a
 later one if another writer committed in between; their numbers ascend as well.
+
+A batch is complete with its row of `asks` or `records`; what is known as of it does not change
+afterwards. If the batch before it is not complete, its writer must take a later number for what it
+has yet to store: each raw table of carry is first marked with the number of the complete batch.
 """
 
 from collections.abc import Collection, Mapping
@@ -101,8 +105,8 @@ def append(
         lake: to commit to.
         table: `asks`, `records`, or a raw one of carry.
         rows: of the table, at least one, without their batch.
-        number: of their batch; if the table already has a later number, or another writer adds one
-            meanwhile, the rows get a new number.
+        number: of their batch; if the table is already marked with it or a later one, the rows get
+            a new number.
         info: stored in the commits for readers of their log.
         base: the table, if the rows depend on its content; the newest version by default.
 
@@ -111,14 +115,29 @@ def append(
         LakeError: the lake cannot be written.
     """
     base = base or lake.snapshot(table)
-    newest = lake.snapshot(RAW_CANDLES)
-    # The state as of a later number must not change: carry rows have no number of their own behind
-    # it.
-    is_passed = table in RAW_CARRY and number < newest.counter(BATCH)
-    if is_passed or number <= base.counter(BATCH):
-        number = commit_batch(lake, newest, (), info)
+    if number <= base.counter(BATCH):
+        number = commit_batch(lake, lake.snapshot(RAW_CANDLES), (), info)
+    if table not in RAW_CARRY:
+        _close_earlier(lake, number, info)
     file = lake.write(table, rows.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
     return number, lake.commit(base, [file], info, counters={BATCH: number})
+
+
+def _close_earlier(lake: Lake, number: int, info: Mapping[str, Any]) -> None:
+    """See that no row of carry is stored under a smaller number from now on.
+
+    Raises:
+        ConflictError: another writer stored such a row just now.
+        LakeError: the lake cannot be read or written.
+    """
+    complete = max(lake.snapshot(table).counter(BATCH) for table in (ASKS, RECORDS))
+    if complete >= number - 1:
+        # The batch before this one has seen to it.
+        return
+    for table in RAW_CARRY:
+        base = lake.snapshot(table)
+        if base.counter(BATCH) < number:
+            lake.commit(base, (), info, counters={BATCH: number})
 
 
 def instruments_of(records: pl.DataFrame) -> pl.DataFrame:

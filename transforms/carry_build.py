@@ -123,7 +123,7 @@ def _is_complete(raw: Mapping[str, Snapshot], bases: Mapping[str, Snapshot], bat
     """Whether the tables contain each raw row up to a batch once: no row was added since under a
     number that their build had covered.
     """
-    received = sum(replace(table, until=batch).rows for table in raw.values())
+    received = sum(replace(raw[c.raw.name], until=batch).rows for c in CURATIONS)
     return received == sum(bases[table.name].rows for table in CARRY)
 
 
