@@ -142,6 +142,23 @@ def slices(snapshot: Snapshot, instruments: Iterable[str] | None = None) -> list
     return found
 
 
+def newest_minutes(snapshot: Snapshot) -> dict[str, datetime]:
+    """Return the newest time of each instrument of a table that is partitioned by instrument; rows
+    are read only of files that do not tell.
+
+    Raises:
+        LakeError: they cannot be read.
+    """
+    found: dict[str, datetime] = {}
+    for name, files in snapshot.by_partition().items():
+        known = [file.last for file in files if file.last is not None]
+        untold = [file for file in files if file.last is None]
+        if untold:
+            known += snapshot.rows_of(untold)["ts"].to_list()
+        found |= {name: max(known)} if known else {}
+    return found
+
+
 def months_of(file: DataFile) -> list[datetime]:
     """Return the months whose rows a file may contain; all of its table if it records none."""
     if file.first is None or file.last is None:

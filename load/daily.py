@@ -5,7 +5,7 @@ changed, follows from the files alone: a row is a future's candle in the minute 
 """
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -15,13 +15,16 @@ from lake.carry_tables import FUNDING, SETTLEMENTS
 from lake.digest import frame_digest, in_order
 from lake.files import DataFile
 from lake.rows import read_rows
+from lake.slices import Slice, month_span
 from lake.snapshot import Snapshot
-from lake.spans import MINUTE
+from lake.spans import MINUTE, Span
 from lake.state import State
 from lake.tables import CANDLES, INSTRUMENTS
 from lake.views.clock import DAY_US, LAST_MINUTE_US
 from lake.views.daily import CARRY_DAILY
 
+# The columns of candles that the view reads.
+_READ = ("instrument", "ts", "close", "traded", "suspect")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY, _LAST_MINUTE = timedelta(microseconds=DAY_US), timedelta(microseconds=LAST_MINUTE_US)
 
@@ -46,20 +49,28 @@ def count(still: State, futures: Collection[str]) -> int:
     return found + int((ts.to_physical() % DAY_US == LAST_MINUTE_US).sum())
 
 
-def inputs_digest(still: State) -> str:
-    """Return a sha256 of all that the view reads and of how; it changes at most a few times a day
-    where the market goes on, for files without a minute 07:59 do not count.
+def inputs_digest(still: State, own: Sequence[Slice]) -> str:
+    """Return a sha256 of all that the view reads and of how: the same however files are compacted,
+    and until the next 08:00 where only new minutes come.
+
+    Args:
+        still: the lake.
+        own: the slices of its candles.
 
     Raises:
         LakeError: the lake cannot be read.
     """
-    files = [file for file in still.snapshot(CANDLES).files if _may_enter(file)]
+    candles = still.snapshot(CANDLES)
+    newest = max((each.month for each in own), default=None)
+    current = {file.path: file for each in own if each.month == newest for file in each.files}
     paid = still.snapshot(FUNDING).read()
-    if (last := _newest(files)) is not None:
+    if (last := _newest(candles.files)) is not None:
         paid = paid.filter(pl.col("hour_end") <= last + MINUTE)
     parts = [
         CARRY_DAILY.ddl,
-        *sorted(f"{file.partition} {file.digest or file.path}" for file in files),
+        # Of the newest month, which grows by the minute, only what the view reads.
+        *(f"{each.name} {each.digest()}" for each in own if each.month != newest),
+        *(map(str, _closes(candles, list(current.values()), newest)) if newest else ()),
         frame_digest(FUNDING, in_order(FUNDING, paid)),
         *(_digest(still.snapshot(table)) for table in (SETTLEMENTS, INSTRUMENTS)),
     ]
@@ -90,8 +101,17 @@ def _is_dense(file: DataFile) -> bool:
     return file.rows == (file.last - file.first) // MINUTE + 1
 
 
-def _may_enter(file: DataFile) -> bool:
-    return file.first is None or file.last is None or _entries(file) > 0
+def _closes(
+    candles: Snapshot, files: Sequence[DataFile], month: datetime
+) -> list[tuple[object, ...]]:
+    """What the view reads of a month of candles, in order."""
+    start, end = month_span(month)
+    minutes = [start + _LAST_MINUTE + n * _DAY for n in range((end - start) // _DAY)]
+    spans = [Span(minute, minute + MINUTE) for minute in minutes]
+    rows = read_rows(
+        CANDLES, candles.uri, files, candles.options, _READ, spans, until=candles.until
+    )
+    return rows.sort("instrument", "ts").rows()
 
 
 def _entries(file: DataFile) -> int:

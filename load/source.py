@@ -105,13 +105,15 @@ class Daily(Partition):
 
     Attributes:
         still: the lake.
+        candles: the slices of its candles.
     """
 
     still: State = field(kw_only=True)
+    candles: tuple[Slice, ...] = field(kw_only=True)
 
     def digest(self) -> str:
         """Return a sha256 of what the rows are worked out from; see `load.daily`."""
-        return self._digest(daily.inputs_digest(self.still))
+        return self._digest(daily.inputs_digest(self.still, self.candles))
 
     def read(self) -> pl.DataFrame:
         """Return the rows, as the view has them."""
@@ -143,8 +145,9 @@ def partitions(lake: Lake) -> list[Partition]:
     futures = {name for name, instrument in known.items() if instrument.kind == "future"}
     for feed in FEEDS:
         if feed.view and (rows := daily.count(still, futures)):
-            candles = snapshots[feed.source.name]
-            found.append(Daily(feed, WHOLE, rows, None, candles, batch, still=still))
+            at = snapshots[feed.source.name]
+            own = tuple(p.slice for p in found if p.slice and p.snapshot is at)
+            found.append(Daily(feed, WHOLE, rows, None, at, batch, still=still, candles=own))
     return found
 
 

@@ -428,18 +428,18 @@ def test_weights_of_the_basis_of_a_day_sum_to_one(
                     "type": "settlement", "position": position, "mark_price": 1.0,
                     "index_price": 1.0,
                 })  # fmt: skip
-    weights = ("by_open_interest_pct", "by_cost_pct", "equally_pct")
+    means = ("by_open_interest_pct", "by_cost_pct", "equally_pct")
     with tempfile.TemporaryDirectory() as folder:
         found = lake_of(Path(folder), **rows).sql("FROM weighted_basis_daily(7)").to_dicts()
     by_coin = {coin: [r for r in found if r["coin"] == coin] for coin in ("BTC", "ETH")}
     for quotes, own, other in zip(days, by_coin["BTC"], by_coin["ETH"], strict=True):
         rates = [rate for rate, _, _ in quotes]
-        for name in weights:
-            if own[name] is None:
-                assert other[name] is None
+        for mean in means:
+            if own[mean] is None:
+                assert other[mean] is None
             else:
-                assert other[name] == pytest.approx(own[name] + 1, rel=1e-9, abs=1e-9)
-                assert min(rates) - 1e-9 <= own[name] <= max(rates) + 1e-9
+                assert other[mean] == pytest.approx(own[mean] + 1, rel=1e-9, abs=1e-9)
+                assert min(rates) - 1e-9 <= own[mean] <= max(rates) + 1e-9
 
 
 @examples(5)

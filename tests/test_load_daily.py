@@ -76,10 +76,6 @@ def loaded(target: Target) -> tuple[int, int] | None:
     names = ", ".join(f'"{name}"' for name in view.columns)
     held = target.query(f"SELECT {names} FROM carry_daily ORDER BY instrument, timestamp")
     assert held == view.rows()
-    (row,) = (
-        row for row in parity(target.lake, target.uri, target.schema) if row.table == "carry_daily"
-    )
-    assert (row.lake_rows, row.database_rows, row.behind) == (view.height, view.height, 0)
     return (sent.loaded, sent.rows) if sent.loaded else None
 
 
@@ -104,7 +100,6 @@ def test_each_row_is_the_views_and_only_what_changed_is_touched(
     assert loaded(target) == (1, rows)
     sums = "SELECT count(reason), min(reason), count(less_funding_30d_pct) FROM carry_daily"
     assert target.query(sums) == [(2, "the perpetual has no candle", rows - 2)]
-    assert target.compare().equal
     before = written(target)
     assert loaded(target) is None
     # A minute of another time of the day says nothing of 08:00, nor does an hour after the newest.
@@ -125,6 +120,9 @@ def test_each_row_is_the_views_and_only_what_changed_is_touched(
     assert loaded(target) == (1, rows + 2)
     kept = {row for row in before if row[1] < changed}  # type: ignore[operator]
     assert kept == written(target) & before
+    held = {row.table: row for row in parity(target.lake, target.uri, target.schema)}
+    row = held["carry_daily"]
+    assert (row.lake_rows, row.database_rows, row.behind) == (rows + 2, rows + 2, 0)
     # A cell that is not the lake's is found, and mended by a load of all.
     target.execute("UPDATE carry_daily SET open_interest = 1 WHERE instrument = 'BTC-26APR24'")
     (wrong,) = target.compare().differences

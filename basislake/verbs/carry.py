@@ -14,28 +14,16 @@ from basislake.tables import print_table
 from ingest.selection import select
 from lake import Lake, duck
 from lake.carry_tables import FUNDING
-from lake.spans import floor_minute
+from lake.slices import newest_minutes
+from lake.spans import MINUTE, floor_minute
+from lake.state import State
+from lake.steps import HOUR
 from lake.tables import BASIS, INSTRUMENTS
 from lake.views.carry import CARRY_AT, TRAILING_DAYS
 
-# The index of an hour comes a minute after the hour: until then the minute before tells more.
-_NEWEST = """
-    WITH newest AS (
-        SELECT base AS coin, max(ts) AS ts
-        FROM basis
-        JOIN instruments USING (instrument)
-        GROUP BY base
-    ), paid AS (
-        SELECT base AS coin, max(hour_end) AS hour_end
-        FROM funding
-        JOIN instruments USING (instrument)
-        GROUP BY base
-    )
-    SELECT coin, CASE WHEN hour_end + INTERVAL 59 MINUTE = ts THEN ts - INTERVAL 1 MINUTE
-                      ELSE ts END AS ts
-    FROM newest
-    LEFT JOIN paid USING (coin)
-    ORDER BY coin
+# By coin, the newest hour whose index is known.
+_INDEXED = """
+    SELECT base, max(hour_end) FROM funding JOIN instruments USING (instrument) GROUP BY base
 """
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 # What of a row is shown, and how; the first hidden in a narrow terminal have the highest rank.
@@ -79,9 +67,10 @@ def carry(
 
 def _ask(where: Lake, moment: datetime | None, coins: tuple[str, ...]) -> pl.DataFrame:
     """The rows of `carry_at`: of one moment, or of each coin at its newest minute."""
-    connection = where.duckdb([CARRY_AT.name, INSTRUMENTS.name, BASIS.name, FUNDING.name])
+    still = where.state()
+    connection = still.duckdb([CARRY_AT.name, INSTRUMENTS.name, FUNDING.name])
     try:
-        newest = {} if moment else dict(duck.rows(connection, _NEWEST).rows())
+        newest = {} if moment else _newest(still, dict(duck.rows(connection, _INDEXED).rows()))
         # A time is written by its type, so no text of the user's gets into a query.
         moments = {moment} if moment else {ts for c, ts in newest.items() if c in (coins or newest)}
         # Without a basis there is no newest minute; a moment of long ago has the columns.
@@ -97,6 +86,20 @@ def _ask(where: Lake, moment: datetime | None, coins: tuple[str, ...]) -> pl.Dat
             newest, default=None, return_dtype=rows.schema["ts"]
         )
     return rows.filter(is_wanted).sort("coin", "expires_at", "instrument")
+
+
+def _newest(still: State, indexed: Mapping[str, datetime]) -> dict[str, datetime]:
+    """The minute to show of each coin: the newest that has a basis.
+
+    The index of an hour comes a minute after the hour: until then the minute before tells more.
+    """
+    bases = dict(still.read(INSTRUMENTS).select("instrument", "base").iter_rows())
+    found: dict[str, datetime] = {}
+    for name, ts in newest_minutes(still.snapshot(BASIS)).items():
+        if coin := bases.get(name):
+            found[coin] = max(ts, found.get(coin, ts))
+    is_early = {coin: indexed.get(coin) == ts + MINUTE - HOUR for coin, ts in found.items()}
+    return {coin: ts - MINUTE if is_early[coin] else ts for coin, ts in sorted(found.items())}
 
 
 def _show(found: pl.DataFrame) -> None:

@@ -80,8 +80,15 @@ REALISED_CARRY = View(
             SELECT instrument, epoch_us(ts) AS ts_us, close
             FROM candles
             WHERE epoch_us(ts) % {DAY_US} = {LAST_MINUTE_US}
-                -- Futures have expired at other hours, too.
-                OR epoch_us(ts) IN (SELECT DISTINCT last_us FROM entries)
+            UNION ALL
+            -- Futures have expired at other hours, too. Apart, for one condition of both is slow.
+            SELECT instrument, epoch_us(ts), close
+            FROM candles
+            JOIN (
+                SELECT DISTINCT perpetual AS instrument, make_timestamptz(last_us) AS ts
+                FROM entries
+                WHERE last_us % {DAY_US} <> {LAST_MINUTE_US}
+            ) USING (instrument, ts)
         ), paid AS MATERIALIZED (
             SELECT instrument, epoch_us(hour_end) AS end_us,
                    count(*) OVER earlier AS hours,
