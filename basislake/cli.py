@@ -29,7 +29,7 @@ EXIT_CODES: Mapping[int, str] = {
     0: "all done",
     1: "something failed or is incomplete: it is named, the rest is saved, a rerun resumes",
     2: "wrong usage: nothing was done",
-    130: "interrupted by Ctrl-C (129 by SIGHUP, 143 by SIGTERM): what was committed is safe",
+    130: "interrupted by Ctrl-C (129 by SIGHUP, 143 by SIGTERM): committed data is safe",
     141: "the program that reads the output ended first, as `head` does",
 }
 _FAILED = 1
@@ -52,39 +52,39 @@ _MAYBE_SECRET = ("@", "password")
 # The verbs and what each does, in the order they are met. Each is a module of
 # `basislake.commands`, which is imported when the verb is called or its help is read.
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
-    "See it work, offline": {"demo": "Do it all offline, to see it work"},
+    "See it work, offline": {"demo": "Run the whole pipeline on simulated data"},
     "Fetch, validate, load": {
         "run": "Discover, backfill, build, load and report",
         "follow": "Keep the lake current, minute by minute",
-        "scope": "Show or set what the lake is meant to hold",
+        "scope": "Show or set which data the lake should contain",
         "instruments": "Discover, store and list every instrument",
-        "plan": "Show what a backfill would ask for",
+        "plan": "Show what a backfill would fetch",
         "backfill": "Fetch what the lake lacks: candles, funding, settlements",
         "build": "Validate everything and compute the basis",
-        "load": "Bring the curated tables into PostgreSQL",
+        "load": "Load the curated tables into PostgreSQL",
     },
     "Look and ask": {
-        "status": "Show what lake and database hold",
-        "report": "Make a page that shows it all",
-        "sql": "Ask the lake in SQL (DuckDB)",
+        "status": "Show what is stored, missing, running or failed",
+        "report": "Write an HTML page about lake and database",
+        "sql": "Query the lake in SQL (DuckDB)",
         "curve": "Show the basis by expiry at one time",
         "carry": "Show basis, funding and open interest",
-        "explain": "How one number came about",
+        "explain": "Show how one number was computed",
     },
-    "Prove and compare": {
-        "fingerprint": "One sha256 of all that the lake holds",
-        "diff": "What differs between two batches",
+    "Verify and compare": {
+        "fingerprint": "Print one sha256 of the lake's content",
+        "diff": "Show what differs between two batches",
     },
-    "Keep it for good": {
-        "health": "Exit 1 where data is old or something failed",
+    "Operate": {
+        "health": "Exit with 1 if data is old or something failed",
         "doctor": "Check this machine and the exchange",
-        "maintain": "Compact, checkpoint and tidy the lake",
+        "maintain": "Compact, checkpoint and clean up the lake",
         "backup": "Copy the lake to another folder or store",
-        "restore": "Bring a backup back",
+        "restore": "Restore a backup",
     },
-    "Around it": {
+    "Tools": {
         "exchange": "Serve a simulated Deribit",
-        "completion": "Print the script of shell completion",
+        "completion": "Print the shell completion script",
     },
 }
 _SUMMARIES = {name: text for verbs in _SECTIONS.values() for name, text in verbs.items()}
@@ -142,23 +142,23 @@ class _Verbs(click.Group):
 )
 @click.version_option(__version__, prog_name="basislake")
 def basislake() -> None:
-    """Deribit futures in a lake you can trust: every dated BTC and ETH future and the two
-    perpetuals, minute by minute, validated, with the basis of each, funding and settlements, in
-    Parquet and PostgreSQL.
+    """A lake of Deribit futures that you can trust: minute candles of every dated BTC and ETH
+    future and of the two perpetuals, validated, with the basis of each future, funding and
+    settlements, in Parquet and PostgreSQL.
 
     \b
     Try it offline, against a simulated exchange:
         basislake demo
-    The real thing, to be killed and started again at any moment:
+    Fetch the real market; you can interrupt and restart this at any moment:
         basislake run
-    One future to begin with, and what came of it:
+    Or begin with one future, and look at the result:
         basislake run --instruments BTC-29MAR24
         basislake status
 
-    `basislake VERB --help` tells all of a verb, with examples. Results go to stdout, everything
-    else to stderr. Exit codes: 0 all done, 1 something failed or is incomplete (named; the rest is
-    saved and a rerun resumes), 2 wrong usage, 130 interrupted (what was committed is safe),
-    141 nobody reads the output any more.
+    `basislake VERB --help` explains a verb, with examples. Results go to stdout, everything else
+    to stderr. Exit codes: 0 all done; 1 something failed or is incomplete (it is named, the rest is
+    saved, and a rerun resumes); 2 wrong usage; 130 interrupted (committed data is safe);
+    141 the program that reads the output ended first, as `head` does.
     """
 
 

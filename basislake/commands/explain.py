@@ -24,18 +24,18 @@ from basislake.options import Time, as_of_option, json_option, lake_option, wide
 @wide_option
 @json_option
 def explain(of: str, **given: Any) -> int:
-    """Show how the basis of INSTRUMENT in the minute that holds TIME (UTC) came about.
+    """Show how the basis of INSTRUMENT was computed in the minute that contains TIME (UTC).
 
-    Shows the formula with the numbers in it, the candles of both sides as received and as
-    validated, the rules they passed, the coverage around the minute, the call and the batch that
-    brought each candle, and the build. Where there is no basis it says why:
-    outside the life, never asked, no answer, a gap, quarantined by which rules, no candle of the
-    perpetual, or not built yet. Of a perpetual it explains the candle.
+    Shows the formula with its numbers; the candles of both legs, as received and as validated;
+    the rules that they passed; the coverage around the minute; the call and the batch that brought
+    each candle; and the build. If there is no basis, it names the reason: outside the instrument's
+    life, never asked, no answer, a gap, quarantined (with the rules), no candle of the perpetual,
+    or not built yet. For a perpetual it explains the candle.
 
-    With --of it explains a number of carry in the same way, from all rows behind it: the row of
-    `carry_at` in that minute, of `realised_carry` for the entry at 08:00 of that day, of
-    `index_basis` or, for a perpetual, `perpetual_premium` at the end of that hour, or of
-    `funding_daily` for the 24 hours from 08:00 of that day on. What is missing is named.
+    --of explains a number of carry in the same way, with all rows that it is computed from: the row
+    of `carry_at` in that minute; of `realised_carry` for the entry at 08:00 of that day; of
+    `index_basis` (for a perpetual: `perpetual_premium`) at the end of that hour; or of
+    `funding_daily` for the 24 hours from 08:00 of that day. It names whatever is missing.
 
     \b
     Example:
