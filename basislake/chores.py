@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from basislake.news import News
+from basislake.news import Messages
 from ingest.schedule import Rhythm, is_due
 from lake.errors import LakeError, LoadError
 
@@ -26,7 +26,7 @@ class Work:
     upkeep: Callable[[], object]
 
 
-class Chores:
+class BackgroundTasks:
     """Builds and upkeep of one run.
 
     Attributes:
@@ -34,19 +34,19 @@ class Chores:
         upkeeps: done so far.
     """
 
-    def __init__(self, work: Work, rhythm: Rhythm, news: News) -> None:
+    def __init__(self, work: Work, rhythm: Rhythm, messages: Messages) -> None:
         """Take the first build, and the first upkeep, to be due.
 
         Args:
             work: to be done.
             rhythm: how often.
-            news: told of what fails.
+            messages: logs what fails.
         """
         self.builds = 0
         self.upkeeps = 0
         self._work = work
         self._rhythm = rhythm
-        self._news = news
+        self._messages = messages
         self._is_behind = True
         self._built_at: datetime | None = None
         self._kept_at: datetime | None = None
@@ -72,7 +72,7 @@ class Chores:
         try:
             work()
         except (LakeError, LoadError) as exc:
-            self._news.say_once(topic, f"{failed}: {exc} Fetching goes on.")
+            self._messages.say_once(topic, f"{failed}: {exc} Fetching goes on.")
             return False
-        self._news.say_once(topic, "")
+        self._messages.say_once(topic, "")
         return True

@@ -16,7 +16,7 @@ from basislake import __version__
 from basislake.endings import (
     READER_GONE,
     Interruptions,
-    give_up_output,
+    discard_output,
     is_reader_gone,
     open_closed_streams,
 )
@@ -184,7 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
         code = READER_GONE
     with suppress(OSError):
         SCREEN.end()
-    give_up_output()
+    discard_output()
     sys.exit(code)
 
 

@@ -94,7 +94,7 @@ def is_reader_gone() -> bool:
     return any(map(_is_closed, _outputs()))
 
 
-def give_up_output() -> None:
+def discard_output() -> None:
     """Print nothing from now on where nobody reads it, also at the very end."""
     _silence(stream for stream in _outputs() if _is_closed(stream))
 

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from basislake import PROGRAM
-from basislake.chores import Chores, Work
+from basislake.chores import BackgroundTasks, Work
 from basislake.exchange_settings import ExchangeSettings
-from basislake.news import News, some
+from basislake.news import Messages, some
 from basislake.output import duration
 from ingest.backfill import Backfill
 from ingest.datasets.candles import CANDLES
@@ -126,10 +126,10 @@ class Follower:
         self._settings = settings
         self._selection = selection
         self._rhythm = rhythm
-        self._news = News(say)
+        self._messages = Messages(say)
         self._refusals = Refusals()
         self._finish = finish
-        self._chores = Chores(work, rhythm, self._news)
+        self._tasks = BackgroundTasks(work, rhythm, self._messages)
         self._clock = clock
         self._sleep = sleep
         self._record = RunRecord(
@@ -169,7 +169,7 @@ class Follower:
         """Do what is due, and return the seconds to wait before the next round."""
         try:
             # A connection of its own: after an outage nothing of the old ones is any good.
-            with self._settings.open(self._where, self._news.say, self._refusals) as exchange:
+            with self._settings.open(self._where, self._messages.say, self._refusals) as exchange:
                 now, seen_s = self._seen = exchange.server_time(most_retries=1), self._clock()
                 self._discover(exchange, now)
                 self._fetch(exchange, now)
@@ -181,8 +181,8 @@ class Follower:
                 raise
             return self._away(exc)
         self._back()
-        self._chores.do(now)
-        self.result.builds, self.result.upkeeps = self._chores.builds, self._chores.upkeeps
+        self._tasks.do(now)
+        self.result.builds, self.result.upkeeps = self._tasks.builds, self._tasks.upkeeps
         wait = next_fetch(now, self._rhythm.fetch_every) - now
         return max(0.0, wait.total_seconds() - (self._clock() - seen_s))
 
@@ -205,7 +205,7 @@ class Follower:
             self._discovered_at = now
         self._roll.relist(found.changed)
         self.result.new += found.new
-        self._news.discovered(found)
+        self._messages.discovered(found)
 
     def _fetch(self, exchange: Exchange, now: datetime) -> None:
         chosen = within(self._selection, scope_of(self._where))
@@ -225,7 +225,7 @@ class Follower:
             s.name for s in ended if s.name not in self._dead and s.dataset == CANDLES.name
         ]:
             self.result.ended += len(news)
-            self._news.say(f"Ended: {some(news)}, complete to the expiry.")
+            self._messages.say(f"Ended: {some(news)}, complete to the expiry.")
         self._followed = (set(needs) | set(self._roll.resting)) - self._roll.ended
         asked = {subject for subject, is_needy in needs.items() if is_needy}
         if not asked:
@@ -258,7 +258,7 @@ class Follower:
         self._roll.took(asked, set(failed), self._now())
         if asked and failed.keys() >= asked:
             raise TransientError(f"No instrument was answered: {next(iter(failed.values()))}")
-        self._news.fetched(result, self.result.lag)
+        self._messages.fetched(result, self.result.lag)
 
     def _count(self, result: Result) -> None:
         """Add a round, also one that was interrupted, to the figures and to the log."""
@@ -284,7 +284,7 @@ class Follower:
             {"instrument": str(subject), "reason": reason}
             for subject, reason in result.all_failed.items()
         ]
-        self._chores.took(result.rows_written)
+        self._tasks.took(result.rows_written)
         self._record.facts.update(self._facts())
 
     def _away(self, error: BasislakeError) -> float:
@@ -293,7 +293,7 @@ class Follower:
         if self._away_since_s is None:
             self._away_since_s = self._clock()
             self.result.outages += 1
-            self._news.say(
+            self._messages.say(
                 f"Waiting: {error} Following goes on as soon as it can; what came is saved."
             )
             self._record.tell("-", "waiting", {"reason": error})
@@ -302,7 +302,7 @@ class Follower:
     def _back(self) -> None:
         if self._away_since_s is not None:
             lasted = duration(self._clock() - self._away_since_s)
-            self._news.say(f"Going on after {lasted}.")
+            self._messages.say(f"Going on after {lasted}.")
             self._record.tell("-", "back", {"after": lasted})
         self._failures, self._away_since_s = 0, None
 

@@ -18,7 +18,7 @@ from lake.difference import COMPARED, Difference, differences
 from lake.fingerprint import Fingerprint
 from lake.fingerprint import fingerprint as fingerprint_of
 
-# A batch, or a time by which it was the newest; None means as it is.
+# A batch, or a time at which it was the newest; None for the newest state.
 AsOf: TypeAlias = int | datetime | None
 
 
@@ -31,8 +31,8 @@ def fingerprint(
     with opened(where, as_of) as still:
         found = fingerprint_of(still, workers, verify=verify, report=Progress("partitions"))
     for path in found.damaged:
-        told = "holds other rows than were written, or cannot be read"
-        say(f"Damaged: {path} {told}; take it from a copy of the lake.")
+        problem = "has rows that do not match its name, or is unreadable"
+        say(f"Damaged: {path} {problem}; replace it by the file of a backup.")
     _print(found, as_json=as_json)
     return 1 if found.damaged else 0
 
