@@ -31,9 +31,8 @@ def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:
     seconds = time.monotonic() - started_s
     for side, damaged in ((target, done.damaged), (source, done.damaged_source)):
         for path in damaged:
-            say(
-                f"Damaged: {path} at {side.uri} has rows that do not match its name, or is unreadable."
-            )
+            problem = "has rows that do not match its name, or is unreadable"
+            say(f"Damaged: {path} at {side.uri} {problem}.")
     if not done.is_equal:
         say(f"Error: the copy at {target.uri} differs from {source.uri}; {_advice(done)}")
     if as_json:

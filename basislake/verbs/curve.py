@@ -1,4 +1,4 @@
-"""`curve`: the term structure of the basis, in one minute or in the newest of each coin."""
+"""`curve`: shows the term structure of the basis, in one minute or each coin's newest minute."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -26,7 +26,7 @@ _ABSENT = """
     WHERE kind = 'future' AND listed_at <= ts AND ts < instruments.expires_at
     ORDER BY coin, instruments.expires_at, instruments.instrument
 """
-# What of a row is shown, and how; the first hidden in a narrow terminal have the highest rank.
+# The shown columns; a narrow terminal hides those with the highest rank first.
 _SHOWN = {
     "instrument": Column("instrument"),
     "term": Column("term", rank=3),
@@ -57,16 +57,16 @@ def curve(
     else:
         _show(found, absent)
     if found.is_empty():
-        say("No future has a basis there. `basislake status` shows what the lake holds.")
+        say("No future has a basis in that minute. `basislake status` shows what is stored.")
     return 1 if found.is_empty() else 0
 
 
 def _ask(
     where: Lake, moment: datetime | None, coins: tuple[str, ...]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The curve of each coin, and the futures that were open then and have no basis."""
-    # No text of the user's gets into a query: `select` lets only the known coins through, and a
-    # time is written by its type.
+    """The curve of each coin, and the futures that were open in its minute but have no basis."""
+    # No text from the user gets into a query: `select` accepts only known coins, and the time is
+    # parsed and printed again.
     chosen = ", ".join(f"'{coin}'" for coin in coins)
     among = f"WHERE coin IN ({chosen})" if coins else ""
     view = TERM_STRUCTURE if moment else TERM_STRUCTURE_LATEST
@@ -95,7 +95,7 @@ def _show(found: pl.DataFrame, absent: pl.DataFrame) -> None:
 
 
 def _title(row: Mapping[str, Any]) -> str:
-    """The coin, the minute, and what is the same for each future: the perpetual."""
+    """The coin, the minute, and what all its futures share: the perpetual and the index."""
     ago = row["perpetual_traded_minutes_ago"]
     untraded = f"not traded for {LOOK_BACK_DAYS} days"
     traded = untraded if ago is None else f"last traded {counted(ago, 'minute')} ago"

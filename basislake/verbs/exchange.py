@@ -1,4 +1,4 @@
-"""`exchange`: a simulated Deribit on loopback, to rehearse against."""
+"""`exchange`: serves a simulated Deribit on loopback, for tests and rehearsals."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from lake.errors import UsageError
 
 # On this day the full market has 248 expired futures of each coin.
 DEFAULT_FULL_NOW = datetime(2025, 10, 31, 12, 0, 30, tzinfo=UTC)
-# How far ahead contracts are made, for a clock that moves on.
+# How far ahead contracts exist, for a running clock.
 AHEAD = timedelta(weeks=52)
 
 _MEGABYTE = 1_000_000
@@ -77,11 +77,11 @@ def market(
     """Return a market of both coins that opened some weeks before `now`.
 
     Args:
-        seed: of the market.
+        seed: of the market's prices.
         now: the exchange's clock.
-        weeks: since it opened.
-        quarterlies: open at a time for each coin.
-        until: contracts listed by then are in it, too; by default those listed by `now`.
+        weeks: age of the market.
+        quarterlies: of each coin that are open at once.
+        until: contracts listed until then are included; by default those listed by `now`.
     """
     start = (now - timedelta(weeks=weeks)).replace(hour=8, minute=0, second=9, microsecond=0)
     return weekly_universe(seed, start, now, quarterlies=quarterlies, until=until)
@@ -103,8 +103,8 @@ def _replayed(path: Path, now: datetime | None) -> Universe:
     except (pl.exceptions.PolarsError, ValueError) as exc:
         why = str(exc).partition("\n")[0].rstrip(".")
         raise UsageError(
-            f"--replay: {path} cannot be served: {why}. It should be a Parquet file of candles, "
-            f"with the columns {', '.join(RECORDED)}."
+            f"--replay: {path} cannot be served: {why}. It must be a Parquet file of candles with "
+            f"the columns {', '.join(RECORDED)}."
         ) from exc
 
 
@@ -131,12 +131,12 @@ def _server(wishes: _Wishes, universe: Universe) -> SimulatedExchange:
         )
     except OSError as exc:
         raise UsageError(
-            f"Port {wishes.port} cannot be had: {exc.strerror}. Use --port 0."
+            f"Port {wishes.port} cannot be used: {exc.strerror}. Use --port 0 for a free one."
         ) from exc
 
 
 def _cache_bytes(wishes: _Wishes) -> int:
-    """A small cache for the full market: it would not hold what is asked again there."""
+    """A small cache for the full market, where a cache of any size would rarely be hit."""
     default_mb = _FULL_CACHE_MB if wishes.universe == "full" else _CACHE_MB
     return int(_MEGABYTE * (default_mb if wishes.cache_mb is None else wishes.cache_mb))
 
@@ -146,7 +146,7 @@ def _limit(wishes: _Wishes) -> CreditLimit | None:
         status = int(wishes.limit_status)
         return CreditLimit.per_second(wishes.limit, burst=wishes.burst, status=status)
     if wishes.burst is not None:
-        raise UsageError("--burst is of a limit; give --limit CALLS_PER_SECOND, too.")
+        raise UsageError("--burst needs a limit: also give --limit CALLS_PER_SECOND.")
     return None
 
 

@@ -1,4 +1,4 @@
-"""`explain --of`: how one number of carry came about, printed."""
+"""`explain --of`: shows how one number of carry was computed."""
 
 import math
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from basislake.verbs.explain import fetch_line, show_formula, show_made, value_t
 from lake import Lake
 from lake.counts import counted
 
-# Of a formula of many rows the first and the last are shown; `--json` has all.
+# Of many rows, only this many first and last ones are shown; `--json` has all.
 _SHOWN = 3
 
 
@@ -49,8 +49,8 @@ def _show(found: CarryExplanation) -> None:
     show_formula(
         found.formula,
         found.agrees,
-        "The view gives the same values, to the last digits of a sum.",
-        "The view gives OTHER values: please report this.",
+        "The view has the same values, except for rounding in the last digits.",
+        "The view has OTHER values: please report this.",
     )
     if found.sides:
         _show_closes(found.sides)
@@ -100,7 +100,7 @@ def _show_input(given: Input) -> None:
         rows = [[value_text(row[name]) for name in names] for row in given.rows]
         left_out = len(rows) - 2 * _SHOWN
         shown = rows if left_out <= 0 else [*rows[:_SHOWN], *rows[-_SHOWN:]]
-        more = f"{counted(left_out, 'row')} between them; `--json` has all." if left_out > 0 else ""
+        more = f"{counted(left_out, 'row')} not shown; `--json` has all." if left_out > 0 else ""
         if given.table == "funding" and len(rows) > 1:
             total = math.fsum(row["interest_1h"] for row in given.rows)
             more = f"{more} interest_1h adds up to {number(total)}.".strip()
@@ -108,7 +108,7 @@ def _show_input(given: Input) -> None:
     for line in given.missing:
         paragraph(f"Missing: {line}.")
     for row in given.rejected:
-        paragraph(f"Rejected: {row['ts']:%Y-%m-%d %H:%M}Z, for it broke {', '.join(row['rules'])}.")
+        paragraph(f"Rejected: {row['ts']:%Y-%m-%d %H:%M}Z, which broke {', '.join(row['rules'])}.")
     click.echo()
 
 
