@@ -1,6 +1,4 @@
-"""Where the text of a query comes from: the command line, a file, the standard input, or an example
-by its name.
-"""
+"""Text of a query: from the command line, a file, the standard input, or a ready query's name."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The commands that ask again just for what got no answer."""
+"""Commands that fetch again only what got no answer."""
 
 from collections.abc import Collection, Sequence
 

@@ -1,4 +1,4 @@
-"""What the completion of a shell needs beyond what click does."""
+"""Additions to click's shell completion."""
 
 from typing import ClassVar
 
@@ -6,8 +6,8 @@ from click.shell_completion import BashComplete
 
 
 class Bash(BashComplete):
-    """bash, which ends a word at `@`, so that @curve would never be completed, and takes
-    `--lake=./demo` for three words.
+    """Completion in bash. bash ends a word at `@`, so it would never complete @curve; and it splits
+    `--lake=./demo` into three words.
     """
 
     source_template: ClassVar[str] = (

@@ -225,7 +225,7 @@ def test_waits_grow_while_the_exchange_is_away_and_the_lag_with_them(
     wait_until(None, is_shown)
     server.faults.clear()
     one.round()
-    told = [line for line in said if line.startswith(("Waiting: ", "Going on after "))]
+    told = [line for line in said if line.startswith(("Waiting: ", "Resumed after "))]
     assert len(told) == 2
     assert told[0].startswith("Waiting: ")
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
@@ -269,7 +269,7 @@ def test_a_lake_that_cannot_be_written_is_waited_for(
     claims.unlink()
     clock.advance(60)
     one.round()
-    assert "Going on after" in said[-1] or "Going on after" in said[-2]
+    assert "Resumed after" in said[-1] or "Resumed after" in said[-2]
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
 
 
@@ -289,5 +289,5 @@ def test_a_setting_that_is_wrong_from_the_start_ends_it_and_later_makes_it_wait(
         assert one.round() == 5
     assert said[-1].startswith("Waiting: REQUESTS_CA_BUNDLE is not a file of certificates: ")
     one.round()
-    assert said[-1].startswith("Going on after ")
+    assert said[-1].startswith("Resumed after ")
     assert one.result.outages == 1

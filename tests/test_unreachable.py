@@ -61,7 +61,7 @@ def test_a_plan_of_an_empty_lake_asks_nobody(nowhere: str, tmp_path: Path) -> No
     done = asked(nowhere, nowhere, "plan", "--lake", tmp_path / "lake")
     assert (done.code, done.out) == (1, "")
     assert " INFO The lake has no list of instruments yet, so there is no plan." in done.err
-    assert f"instruments --lake {tmp_path}/lake` fetches them" in done.err
+    assert f"instruments --lake {tmp_path}/lake` fetches the list" in done.err
     assert "reached" not in done.err
     assert not (tmp_path / "lake").exists()
 

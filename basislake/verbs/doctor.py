@@ -36,9 +36,9 @@ _COLUMNS = (
     "check",
     "result",
     "seen",
-    Column("relied on", rank=1),
+    Column("assumption", rank=1),
     # Not wrapped, so it is shown only if there is room; differences are reported below.
-    Column("where it differs", Kind.VERBATIM, rank=2),
+    Column("if it differs", Kind.VERBATIM, rank=2),
 )
 
 
