@@ -248,7 +248,7 @@ def test_a_build_or_load_that_fails_is_told_once_and_fetching_goes_on(
         clock.advance(one.round())
     assert len(tries) == 5
     assert one.result.builds == 2
-    assert said.count("Not built or loaded: The database is away. Fetching goes on.") == 1
+    assert said.count("Build or load failed: The database is away. Fetching continues.") == 1
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock() - 60_000))
 
 

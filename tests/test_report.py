@@ -538,8 +538,8 @@ def test_half_a_lake_has_an_honest_page(name: str, tmp_path: Path) -> None:
     text = text_of(done.json["path"])
     told = {
         "nothing but a table": "The lake is empty: basislake run fills it.",
-        "instruments": "No candle has been fetched yet",
-        "coverage": "No candle has been fetched yet",
+        "instruments": "No candle is stored yet",
+        "coverage": "No candle is stored yet",
     }
     assert told[name] in text
     assert done.json["as_of"] == 0
@@ -583,7 +583,7 @@ def test_no_lake_and_no_report_are_told_without_a_traceback(tmp_path: Path) -> N
         assert (none.code, "There is no lake at" in none.err) == (1, True)
     where = lake_of(tmp_path / "lake", instruments=[])
     missing = basislake(None, "report", "--lake", where.uri, "--verify")
-    assert (missing.code, "`basislake report` makes one" in missing.err) == (1, True)
+    assert (missing.code, "`basislake report` writes one" in missing.err) == (1, True)
     both = basislake(None, "report", "--lake", where.uri, "--verify", "--evidence", tmp_path / "e")
     assert (both.code, "--verify writes nothing" in both.err) == (2, True)
 
