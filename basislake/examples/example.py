@@ -1,4 +1,4 @@
-"""What an example is: a question, and its SQL."""
+"""A ready query: a question and its SQL."""
 
 from dataclasses import dataclass
 from textwrap import dedent
@@ -9,11 +9,11 @@ class Example:
     """One question in SQL.
 
     Attributes:
-        name: what it is called on the command line, after the mark.
+        name: on the command line, after the mark.
         title: the question, in a few words.
-        expect: what a row is and what the answer should look like.
-        sql: runs as it stands on any lake.
-        has_rows: whether a sound lake of a few weeks answers with rows.
+        expect: meaning of a row, and what to expect of the answer.
+        sql: runs unchanged on any lake.
+        has_rows: whether a sound lake of a few weeks gives rows.
     """
 
     name: str
