@@ -25,13 +25,13 @@ class _Steps:
         column: str,
         formula: str,
         unit: str,
-        work_out: Callable[..., float],
+        compute: Callable[..., float],
         *inputs: float | None,
         text: str,
     ) -> float | None:
         """Add a step: `text` has a `{}` for each input; None if an input is None."""
         numbers = text.format(*("?" if value is None else number(value) for value in inputs))
-        value = None if None in inputs else work_out(*inputs)
+        value = None if None in inputs else compute(*inputs)
         self.steps.append(Step(column, formula, numbers, value, unit))
         return value
 

@@ -46,7 +46,7 @@ class Column:
     """A column of a printed table.
 
     Attributes:
-        title: its heading; spaces are where it may be wrapped.
+        title: its heading, which may wrap at spaces.
         kind: of its values.
         rank: if the columns do not fit, the highest rank is hidden first, and among equals the one
             on the right.

@@ -1,4 +1,4 @@
-"""Where the tasks of a build or a backfill run: threads here, or the workers of a Dask cluster.
+"""Engines, in which the tasks of a build or a backfill run: local threads, or a Dask cluster.
 
 A task is a function of plain values, submitted to a `concurrent.futures.Executor`; Dask does the
 distribution.
@@ -31,7 +31,7 @@ _LOOK_EVERY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Where tasks run.
+    """The place where tasks run.
 
     Attributes:
         name: `local`, threads of this process; `dask`, a new cluster of processes that ends with

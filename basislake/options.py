@@ -386,7 +386,7 @@ def wide_option(command: F) -> F:
         is_flag=True,
         expose_value=False,
         callback=keep,
-        help="Show all columns, also where they do not fit the terminal",
+        help="Show all columns, even if they do not fit the terminal",
     )(command)
 
 

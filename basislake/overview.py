@@ -35,8 +35,8 @@ def coins(held: Holdings) -> list[dict[str, Any]]:
     """Return one object per coin and kind.
 
     Keys: coin, kind; instruments (known) and with_candles; coverage (status to minutes); newest_ts
-    (the newest minute with a raw candle, None where there is none); and of those in scope in_scope,
-    complete, current, begun, not_begun and minutes (see `ingest.standing`).
+    (the newest minute with a raw candle, or None); and for those in scope in_scope, complete,
+    current, begun, not_begun and minutes (see `ingest.standing`).
 
     Args:
         held: the content of the lake in its scope.
@@ -68,7 +68,7 @@ def _summed(held: Holdings, names: Collection[str]) -> dict[str, Any]:
 
 
 def committed_at(snapshot: Snapshot) -> datetime | None:
-    """Return when a version of a table was committed, None where it does not exist."""
+    """Return when a version of a table was committed, None if the table does not exist."""
     if snapshot.delta is None:
         return None
     milliseconds = snapshot.delta.history(1)[0]["timestamp"]
@@ -247,7 +247,7 @@ def show_coins(found: Sequence[Mapping[str, Any]]) -> None:
 
 
 def show_datasets(found: Mapping[str, Any]) -> None:
-    """Print how complete funding, deliveries and settlements are, where they are in scope."""
+    """Print how complete funding, deliveries and settlements in scope are."""
     plans = found["to_fetch"]["datasets"]
     rows = [
         [

@@ -41,7 +41,7 @@ def fetch(  # noqa: PLR0913  (independent settings, all but the first three by k
     again: bool = False,
     engine: Engine = HERE,
     check: Callable[[Exchange, datetime], None] = lambda _exchange, _now: None,
-    tell: Callable[[Discovery], None] = lambda _: None,
+    discovered: Callable[[Discovery], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     report: Callable[[Progress], None] = lambda _: None,
     finish: Callable[[Finished], None] = lambda _: None,
@@ -59,7 +59,7 @@ def fetch(  # noqa: PLR0913  (independent settings, all but the first three by k
         engine: whose workers make the calls; everything else happens in this process.
         check: called with the exchange and its clock before the first window; an error that it
             raises ends the fetch.
-        tell: called with the discovery, before the backfill begins.
+        discovered: called with the discovery, before the backfill begins.
         say: called with other messages for the user.
         report: called with the backfill's progress.
         finish: called with each finished subject.
@@ -71,7 +71,7 @@ def fetch(  # noqa: PLR0913  (independent settings, all but the first three by k
         found = None
         if discover_first or knows_nothing(where):
             found = discover(exchange, where, PROGRAM)
-            tell(found)
+            discovered(found)
         now = exchange.server_time()
         chosen = within(selection, scope_of(where))
         planner = Planner(where, chosen, now, repair=repair, again=again)

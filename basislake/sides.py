@@ -94,7 +94,7 @@ def side_of(where: Lake, record: Row, ts: datetime) -> Side:
     """Gather what the lake has about one instrument in one minute.
 
     Args:
-        where: the lake, as it is or as it was.
+        where: the lake, in its newest state or as of a batch.
         record: its row of `instruments`.
         ts: the minute's open, UTC.
 

@@ -9,7 +9,7 @@ class Line:
 
     Attributes:
         question: in a few words.
-        line: of the shell; of Python where it begins with `lake.`.
+        line: for the shell, or for Python if it begins with `lake.`.
     """
 
     question: str

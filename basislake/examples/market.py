@@ -7,7 +7,7 @@ PRICES = (
         "prices",
         "What the perpetuals cost now, and how they moved",
         "A row per perpetual: the close of its newest minute, and the change in percent against "
-        "the same minute a day, 7 and 30 days before; null where that minute has no candle.",
+        "the same minute a day, 7 and 30 days before; null if that minute has no candle.",
         """
         WITH newest AS (
             SELECT instrument, max(ts) AS ts

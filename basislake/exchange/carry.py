@@ -207,7 +207,7 @@ class MarketCarry:
         }
 
     def _index_price(self, coin: str, hour: int) -> float | None:
-        """The index at the end of an hour, None where the perpetual has no candle."""
+        """The index at the end of an hour, None if the perpetual has no candle."""
         key = (coin, hour)
         if key not in self._indices:
             found = self._index_prices(self._perpetuals[coin], hour, hour + 1)

@@ -184,7 +184,7 @@ class _Requests:
         self._buffer = b""
 
     def next(self) -> Request | None:
-        """The next request, its body read and dropped; None where the client has left."""
+        """The next request, with its body read and dropped; None if the client has left."""
         while (end := self._buffer.find(_END_OF_HEAD)) < 0:
             if len(self._buffer) > _MOST_HEAD_BYTES:
                 raise _MalformedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -225,8 +225,8 @@ def _headers(lines: list[str]) -> dict[str, str]:
 
 
 def _is_last(version: str, headers: Mapping[str, str]) -> bool:
-    wish = headers.get("connection", "").lower()
-    return wish == "close" or (version == "HTTP/1.0" and wish != "keep-alive")
+    asked = headers.get("connection", "").lower()
+    return asked == "close" or (version == "HTTP/1.0" and asked != "keep-alive")
 
 
 def _send(connection: socket.socket, reply: Reply) -> None:

@@ -35,7 +35,7 @@ LAKE_FILES = _table(
     "lake_files",
     "a Parquet file of a table",
     _TABLE_NAME,
-    Column("partition", Type.TEXT, "instrument, where the table has partitions", nullable=True),
+    Column("partition", Type.TEXT, "instrument, if the table has partitions", nullable=True),
     *_counts("rows", "bytes"),
 )
 
@@ -94,7 +94,7 @@ def lake_frames(where: Lake, threads: int) -> dict[str, pl.DataFrame]:
 
     Args:
         where: the lake at one moment.
-        threads: partitions read at once, where the fingerprint has to read.
+        threads: partitions read at once, if the fingerprint has to read any.
 
     Raises:
         LakeError: the lake cannot be read.

@@ -2,7 +2,7 @@
 
 from basislake.report.figures import Chart, Figure, Kind, Listing, query
 
-# The worst first; `no_data` is no gap, so a month shows it only where there is nothing else.
+# The worst first; `no_data` is not a gap, so a month shows it only if it has nothing else.
 STATUSES = ("failed", "missing", "never_asked", "present", "no_data")
 CAUSES = (
     "no answer", "never asked", "the exchange lacks it, others have candles",

@@ -108,8 +108,8 @@ pages."""
 
 
 def _answers(still: Lake) -> Iterator[tuple[str, pl.DataFrame]]:
-    beside = {LAKE_FILES.name: file_frame(still), **scope_frames(still)}
-    connection = duck.connect(still.snapshots, beside=beside)
+    frames = {LAKE_FILES.name: file_frame(still), **scope_frames(still)}
+    connection = duck.connect(still.snapshots, beside=frames)
     try:
         for sql in (
             proofs.ROW_COUNTS,

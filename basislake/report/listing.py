@@ -64,7 +64,7 @@ def listing(declared: Listing, rows: Rows) -> str:
         for n in range(shown)
     )
     more = (
-        f'<p class="told">And {count - shown:,} more in report.json.</p>' if count > shown else ""
+        f'<p class="more">And {count - shown:,} more in report.json.</p>' if count > shown else ""
     )
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'

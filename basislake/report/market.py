@@ -13,7 +13,7 @@ QUOTES = Figure(
     caption="",
     meaning=(
         "A row per coin, as of the newest minute of its perpetual. Changes are against the close "
-        "of the same minute 1, 7 and 30 days before, and absent where that minute has no candle. "
+        "of the same minute 1, 7 and 30 days before, and absent if that minute has no candle. "
         "High, low and traded amounts are of the 1,440 minutes up to it; suspect candles do not "
         "count for high and low. Front quarterly: of the quarterly futures with more than "
         f"{FRONT_QUARTERLY_ROLL_DAYS} days left, the one that expires first, in the newest minute "

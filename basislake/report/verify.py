@@ -71,7 +71,7 @@ def verify(
     Args:
         where: the lake.
         output: folder of the report, see `files.place`.
-        loaded: where the database is, None where there is none.
+        loaded: address of the database, or None.
         threads: see `facts.gather`.
         report: see `facts.gather`.
 

@@ -57,7 +57,7 @@ def backfill(
     return 0 if is_complete(fetched) else 1
 
 
-def fetch_logged(  # noqa: PLR0913  (each is a wish of its own)
+def fetch_logged(  # noqa: PLR0913  (independent settings)
     where: Lake,
     settings: ExchangeSettings,
     selection: Selection,
@@ -87,7 +87,7 @@ def fetch_logged(  # noqa: PLR0913  (each is a wish of its own)
         again=again,
         engine=engine,
         check=partial(check_first, where) if is_checked else lambda _exchange, _now: None,
-        tell=log_discovery,
+        discovered=log_discovery,
         say=say,
         report=report,
         finish=log_finished,
