@@ -214,8 +214,8 @@ def test_the_command_says_why_there_is_no_basis(where: Lake) -> None:
     shown = basislake(None, "explain", FUTURE, stamp(minute(30)), *at(where))
     assert shown.code == 0, shown.err
     told = (
-        "Its candle is in quarantine, for it broke ohlc_order. `basislake backfill --repair` asks "
-        "for it again."
+        "Its candle is in quarantine because it broke ohlc_order. `basislake backfill --repair` "
+        "asks for it again."
     )
     assert f"no basis, because of {FUTURE}. {told}" in shown.out
     assert "BROKEN" in shown.out

@@ -27,22 +27,22 @@ EXAMPLES = tuple(example for _, _, examples in SUBJECTS for example in examples)
 
 
 def text_of(query: str) -> str:
-    """Return the SQL of an example if the text is its name with the mark; else the text itself.
+    """Return the SQL of a ready query if the text is its name with the mark; else the text itself.
 
     Raises:
-        UsageError: no example has the name.
+        UsageError: no ready query has the name.
     """
     return named(query).sql if query.startswith(MARK) else query
 
 
 def named(name: str) -> Example:
-    """Return an example by its name with the mark.
+    """Return a ready query by its name with the mark.
 
     Raises:
-        UsageError: no example has the name.
+        UsageError: no ready query has the name.
     """
     for example in EXAMPLES:
         if name == MARK + example.name:
             return example
     names = ", ".join(MARK + example.name for example in EXAMPLES)
-    raise UsageError(f"There is no example {name}; there are {names}.")
+    raise UsageError(f"There is no ready query {name}. Choose one of {names}.")

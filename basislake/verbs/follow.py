@@ -33,7 +33,9 @@ def follow(
 ) -> int:
     """See `basislake.commands.follow`; return the exit code."""
     if postgres is not None and rhythm.build_every is None:
-        raise UsageError("--postgres loads after each build, so it excludes --build-every 0.")
+        raise UsageError(
+            "--postgres loads after each build; it cannot be combined with --build-every 0."
+        )
     settings.check(where)
     target = None if postgres is None else Target(postgres, schema)
     if target is not None:

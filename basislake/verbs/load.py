@@ -23,7 +23,7 @@ def load(
 ) -> int:
     """See `basislake.commands.load`; return the exit code."""
     if verify and (full or dry_run):
-        raise UsageError("--verify loads nothing, so it excludes --full and --dry-run.")
+        raise UsageError("--verify loads nothing; it cannot be combined with --full or --dry-run.")
     check_exists(where)
     if dry_run or verify:
         return _looked(where, target, full=full, verify=verify, as_json=as_json)

@@ -34,7 +34,9 @@ def report(
 ) -> int:
     """See `basislake.commands.report`; return the exit code."""
     if verify and (evidence_folder or as_of is not None):
-        raise UsageError("--verify writes nothing, so it excludes --evidence and --as-of.")
+        raise UsageError(
+            "--verify writes nothing; it cannot be combined with --evidence or --as-of."
+        )
     check_exists(where)
     workers = threads or cores()
     with target.known(where) as uri:
@@ -63,7 +65,7 @@ def report_logged(
         of the run stay; a lake in an object store gets no report.
     """
     if not where.is_local:
-        say("Report: none, as the lake is not on disk; `basislake report --output FOLDER` does it.")
+        say("Report: skipped, as the lake is not on disk. Run `basislake report --output FOLDER`.")
         return None, True
     try:
         made, _ = make(where, None, datetime.now(UTC), loaded, cores())
