@@ -49,13 +49,13 @@ class BackgroundTasks:
         self._messages = messages
         self._is_behind = True
         self._built_at: datetime | None = None
-        self._kept_at: datetime | None = None
+        self._maintained_at: datetime | None = None
 
-    def took(self, rows: int) -> None:
+    def add_rows(self, rows: int) -> None:
         """Record that new rows wait for a build."""
         self._is_behind = self._is_behind or rows > 0
 
-    def do(self, now: datetime) -> None:
+    def run_due(self, now: datetime) -> None:
         """Do what is due by the exchange's clock: first the build, as maintenance may take long."""
         rhythm = self._rhythm
         if self._is_behind and is_due(self._built_at, now, rhythm.build_every):
@@ -63,8 +63,8 @@ class BackgroundTasks:
             if self._is_done("build", self._work.build, "Build or load failed"):
                 self._is_behind = False
                 self.builds += 1
-        if is_due(self._kept_at, now, rhythm.upkeep_every):
-            self._kept_at = now
+        if is_due(self._maintained_at, now, rhythm.upkeep_every):
+            self._maintained_at = now
             if self._is_done("upkeep", self._work.upkeep, "Maintenance failed"):
                 self.upkeeps += 1
 

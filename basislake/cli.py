@@ -63,7 +63,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "build": "Validate everything and compute the basis",
         "load": "Load the curated tables into PostgreSQL",
     },
-    "Look and ask": {
+    "Look and query": {
         "status": "Show what is stored, missing, running or failed",
         "report": "Write an HTML page about lake and database",
         "sql": "Query the lake in SQL (DuckDB)",

@@ -120,7 +120,7 @@ def _looks_round(percent: float, decimals: int) -> bool:
 
 
 def _needed(text: str) -> int:
-    """The decimals of a number as it is written."""
+    """The number of decimals in the text of a number."""
     exponent = Decimal(text).normalize().as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
 

@@ -100,7 +100,7 @@ class Cluster:
         self._looked_s = self._clock()
         found: Counter[str] = Counter()
         for address, threads in self._client.nthreads().items():
-            # Workers of one machine differ in their ports.
+            # Workers on one machine have different ports.
             found[address.rpartition(":")[0]] += threads
         return found
 

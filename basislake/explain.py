@@ -48,7 +48,7 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
     """Explain an instrument's basis in the minute that contains a time, or a perpetual's candle.
 
     Args:
-        where: the lake, as it is or as of a batch.
+        where: the lake, in its newest state or as of a batch.
         instrument: its name.
         time: UTC.
 

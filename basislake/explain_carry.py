@@ -126,7 +126,7 @@ def explain_carry(where: Lake, of: str, instrument: str, time: datetime) -> Carr
     """Explain a row of a view of carry.
 
     Args:
-        where: the lake, as it is or as of a batch.
+        where: the lake, in its newest state or as of a batch.
         of: a name in `KINDS`.
         instrument: its name.
         time: UTC; `carry` uses the minute that contains it, `index` and `premium` the hour that

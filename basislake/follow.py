@@ -152,7 +152,7 @@ class Follower:
         """Follow until interrupted; everything fetched by then is saved.
 
         Raises:
-            UsageError: the selection names what does not exist.
+            UsageError: the selection has an unknown name.
         """
         state = "failed"
         try:
@@ -180,7 +180,7 @@ class Follower:
                 raise
             return self._away(exc)
         self._back()
-        self._tasks.do(now)
+        self._tasks.run_due(now)
         self.result.builds, self.result.upkeeps = self._tasks.builds, self._tasks.upkeeps
         wait = next_fetch(now, self._rhythm.fetch_every) - now
         return max(0.0, wait.total_seconds() - (self._clock() - seen_s))
@@ -283,7 +283,7 @@ class Follower:
             {"instrument": str(subject), "reason": reason}
             for subject, reason in result.all_failed.items()
         ]
-        self._tasks.took(result.rows_written)
+        self._tasks.add_rows(result.rows_written)
         self._record.facts.update(self._facts())
 
     def _away(self, error: BasislakeError) -> float:

@@ -80,7 +80,7 @@ def input_of(
     """Gather the rows of a dataset with a time in (start, end] of a span.
 
     Args:
-        where: the lake, as it is or as of a batch.
+        where: the lake, in its newest state or as of a batch.
         name: of the rows in the formula.
         dataset: funding, deliveries or settlements.
         subject: the instrument or index.

@@ -87,6 +87,6 @@ def finished_line(finished: Finished) -> str:
 
 
 def some(names: Collection[str]) -> str:
-    """Name the first few, and say how many more there are; pure."""
+    """Return the first few names, and the number of further ones; pure."""
     more = len(names) - _MOST_NAMED
     return ", ".join(list(names)[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -413,7 +413,7 @@ def _selection(
 def grouped(
     command: F, options: tuple[Callable[[Any], Any], ...], make: Callable[..., Any], name: str
 ) -> F:
-    """Add options whose values reach the command as one value."""
+    """Add options that reach the command as one object."""
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> Any:

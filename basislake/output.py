@@ -42,9 +42,7 @@ def json_text(value: Any) -> str:
 
 
 class Progress:
-    """Progress lines on stderr: one line that is rewritten on a terminal, a line now and then in a
-    log.
-    """
+    """Progress on stderr: one line that is rewritten on a terminal, or a line at times in a log."""
 
     def __init__(self, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
         """Start the clock.

@@ -217,7 +217,7 @@ def _to_fetch(plan: Mapping[str, Any]) -> str:
 
 
 def _lag(lag: Mapping[str, Any]) -> str:
-    """When the newest candle opened, and which instrument is furthest behind it."""
+    """The time of the newest candle, and the instrument that is furthest behind."""
     # A running `follow` has it from its record, where times are texts.
     newest = datetime.fromisoformat(str(lag["newest"]))
     last, furthest = (age(lag[name]) for name in ("seconds", "instrument_seconds"))
@@ -285,7 +285,7 @@ def show_tables(found: Mapping[str, Any], now: datetime) -> None:
 
 
 def show_next(steps: Sequence[Next], lake_flags: str, database_flags: str) -> None:
-    """Print what to run next, each command on a line of its own, to be pasted.
+    """Print the commands to run next, each on a separate line for pasting.
 
     Args:
         steps: of `next_steps`.

@@ -20,7 +20,7 @@ _COLUMNS = ("run", "state", "calls", "candles", "failed", Column("lasted", Kind.
 
 
 def show_running(running: Sequence[Mapping[str, Any]]) -> None:
-    """Print what the runs that have not ended are doing.
+    """Print what the running runs are doing.
 
     Args:
         running: records of runs, see `ingest.runs`.

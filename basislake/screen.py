@@ -31,7 +31,7 @@ class Screen:
     """Writer to stderr; threads may share it."""
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Show nothing yet; `now` is this machine's clock, UTC."""
+        """Begin without a progress line; `now` is this machine's clock, UTC."""
         self._now = now
         self._lock = threading.RLock()
         self._progress = ""
@@ -57,7 +57,7 @@ class Screen:
                 click.echo(_styled(message), err=True)
 
     def show_progress(self, line: str, *, is_last: bool) -> None:
-        """Write a progress line in place of the one before; the last one stays."""
+        """Replace the progress line; the last one stays."""
         with self._lock:
             if not self.rewrites:
                 self.say(line)

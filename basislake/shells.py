@@ -15,6 +15,6 @@ class Bash(BashComplete):
     )
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Return the words before the cursor, without those `=`, and the word at the cursor."""
+        """Return the words before the cursor, without any `=`, and the word at the cursor."""
         words, incomplete = super().get_completion_args()
         return [word for word in words if word != "="], incomplete

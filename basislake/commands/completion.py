@@ -38,7 +38,7 @@ def completion(context: click.Context, shell: str, *, as_json: bool) -> int:
 
 
 def completion_script(command: click.Command, shell: str) -> str:
-    """Return the script of one of the shells click knows; it calls the command back."""
+    """Return the script for a shell that click supports; the script calls the command."""
     made_by = get_completion_class(shell)
     assert made_by is not None  # noqa: S101  (the choice holds only shells that click knows)
     made = made_by(command, {}, NAME, f"_{NAME.upper()}_COMPLETE")

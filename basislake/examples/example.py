@@ -24,5 +24,5 @@ class Example:
 
 
 def example(name: str, title: str, expect: str, sql: str, *, has_rows: bool = True) -> Example:
-    """Return an example whose SQL is indented as the code around it."""
+    """Return a ready query; the indent of its SQL is removed."""
     return Example(name, title, expect, dedent(sql).strip(), has_rows)

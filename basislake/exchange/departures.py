@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from basislake.exchange.market import Contract
     from basislake.exchange.universe import Universe
 
-# The method, the fault, and the instrument that it is about, None for all.
+# The method, the fault, and the instrument, None for all instruments.
 Order: TypeAlias = tuple[str, AnyFault, str | None]
 
 _LISTS = "get_instruments"
@@ -35,7 +35,7 @@ _NO_CANDLES: Columns = {
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A way in which the exchange might change.
+    """A permanent change of the exchange.
 
     Attributes:
         name: as it is asked for.
@@ -49,7 +49,7 @@ class Departure:
 
 
 def depart(faults: "FaultScript", universe: "Universe", name: str) -> None:
-    """Have an exchange depart from what it does now, for good.
+    """Change the behaviour of an exchange permanently.
 
     Args:
         faults: of the exchange.
@@ -61,7 +61,7 @@ def depart(faults: "FaultScript", universe: "Universe", name: str) -> None:
 
 
 def _lists(change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> Callable[..., Any]:
-    """A change of the records of all lists, each of which becomes some."""
+    """A change of the lists: each record becomes any number of records."""
 
     def orders(_: "Universe") -> Iterator[Order]:
         yield (

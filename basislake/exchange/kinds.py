@@ -1,4 +1,4 @@
-"""Named faults: what a rehearsal can ask for by name and probability."""
+"""Named faults, for use by name and probability."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ EFFECTS: Mapping[Effect, str] = {
     "data": "the data is wrong, but looks valid",
     "stop": "the client can only stop",
 }
-# From the call, and a number in [0, 1) that says where in the answer, to the fault.
+# Makes a fault from the call and a number in [0, 1), the relative position in the answer.
 Make: TypeAlias = Callable[[Call, float], AnyFault]
 
 
@@ -190,5 +190,5 @@ def read_rates(texts: Iterable[str]) -> dict[str, float]:
 
 
 def _first_minute_ms(call: Call) -> int:
-    """The first minute of a call's window; a call without one is refused before a change."""
+    """The first minute of a call's window; calls without a window never get here."""
     return (call.start_ms or 0) // _MINUTE_MS * _MINUTE_MS

@@ -74,8 +74,8 @@ class CreditLimit:
 
         Args:
             calls: a second, above 0, in the long run.
-            burst: calls that a full pool pays for, at least 1; 5 seconds' worth by default, which
-                is the proportion that Deribit publishes.
+            burst: calls that a full pool pays for, at least 1; by default the calls of 5 seconds,
+                as in Deribit's published limits.
             status: HTTP status of a refusal.
             clock: seconds, never going back.
         """

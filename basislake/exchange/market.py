@@ -180,7 +180,7 @@ def _price(seed: int, contract: Contract) -> pl.Expr:
 
 
 def _factor(seed: int, contract: Contract) -> pl.Expr:
-    """The contract's price over the index: a small premium, or what is left of the carry."""
+    """The contract's price over the index: a small premium, or the remaining carry."""
     if contract.expires_ms is None:
         return 1 + _PREMIUM * wave(_PREMIUM_PERIOD_MINUTES, draw(seed, contract.name, "premium"))
     own = _CONTRACT_CARRY * (draw(seed, contract.name, "carry") * 2 - 1)

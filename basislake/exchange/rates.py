@@ -10,7 +10,7 @@ from basislake.exchange.market import MINUTE_MS
 from basislake.exchange.noise import draw
 
 _DAY_MS = 1440 * MINUTE_MS
-# A call that asks for all time is answered with 5,001 candles, so with those of 5 days.
+# An answer has at most 5,001 candles, so at most those of 5 days.
 _MOST_DAYS = 5
 _ROUNDING = 1e-9
 

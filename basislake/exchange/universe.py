@@ -91,7 +91,7 @@ def weekly_universe(
 
     Args:
         seed: of the market.
-        start: when the exchange opened: nothing was listed before.
+        start: time at which the exchange opened.
         now: the exchange's clock; contracts listed by then are in the universe, expired or not.
         currencies: the coins.
         quarterlies: of each coin that are open at once; each lives this many quarters.
@@ -136,7 +136,7 @@ def records(
         currency: a coin, or `any`.
         expired: False for the open ones. True for the expired ones: the last one on `www`, all on
             `history`.
-        host: which of the exchange's hosts is asked.
+        host: the host of the call.
         now_ms: the exchange's clock, UTC milliseconds.
     """
     listed = [

@@ -1,4 +1,4 @@
-"""Figures of what the lake has and what it lacks."""
+"""Figures of completeness: the lake in numbers, coverage and gaps."""
 
 from basislake.report.figures import Chart, Figure, Kind, Listing, query
 

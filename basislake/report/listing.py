@@ -44,8 +44,8 @@ _COLOURS = {
 
 
 def listing(declared: Listing, rows: Rows) -> str:
-    """Return the first rows of a figure as a table, and how many more there are; a sentence where
-    there is none.
+    """Return the first rows of a figure as a table and the number of further ones, or a sentence if
+    there are no rows.
     """
     count = count_of(rows)
     if not count:
@@ -78,7 +78,7 @@ def count_of(rows: Rows) -> int:
 
 
 def prose(text: str) -> str:
-    """Return a text as HTML, with what stands between backticks as code."""
+    """Return a text as HTML, with text in backticks as code."""
     return _CODE.sub(r"<code>\1</code>", escape(text))
 
 

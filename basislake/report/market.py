@@ -168,7 +168,7 @@ CURVE = Figure(
     ),
 )
 
-# The rows of the curve as a table, with what the chart has no room for.
+# The rows of the curve as a table, with more columns than the chart shows.
 OPEN_FUTURES = Figure(
     name="open-futures",
     title="Open futures",

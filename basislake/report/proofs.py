@@ -96,8 +96,8 @@ BASIS_RANGE = query("""
     ORDER BY base, market_structure
 """)
 
-# Weekly and longer contracts expire on Fridays; the last one of a month belongs to its monthly or
-# quarterly contract.
+# Weekly and longer contracts expire on Fridays; the last Friday of a month belongs to the monthly
+# or quarterly contract.
 REGISTRY = query(f"""
     WITH ends AS (
         SELECT max("end") AS asked_until FROM candle_coverage

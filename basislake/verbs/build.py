@@ -1,4 +1,4 @@
-"""`build`: from the raw tables to the curated ones."""
+"""`build`: computes the curated tables from the raw ones."""
 
 from collections.abc import Callable
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""`load`: from the curated tables to PostgreSQL."""
+"""`load`: loads the curated tables into PostgreSQL."""
 
 from collections.abc import Callable
 from dataclasses import asdict

@@ -46,7 +46,7 @@ def compare_logged(where: Lake, uri: str, target: Target) -> Comparison:
 
 
 def show_comparison(found: Comparison, *, as_json: bool) -> int:
-    """Print a comparison; return the exit code, 1 where something differs."""
+    """Print a comparison; return the exit code, 1 for a difference."""
     if as_json:
         print_json(found)
     elif found.equal:

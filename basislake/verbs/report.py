@@ -45,14 +45,14 @@ def report(
             return _verify(where, output, loaded, workers, as_json=as_json)
         with opened(where, as_of) as still:
             made, facts = make(still, output, datetime.now(UTC), loaded, workers, _progress())
-            proved = evidence(still, facts, evidence_folder) if evidence_folder else None
+            found = evidence(still, facts, evidence_folder) if evidence_folder else None
     if as_json:
-        print_json({**asdict(made), **({"evidence": proved} if proved else {})})
+        print_json({**asdict(made), **({"evidence": found} if found else {})})
     else:
         show_report(made)
-        if proved:
-            _show_evidence(proved)
-    return 1 if proved and any(c.passed is False for c in proved.criteria) else 0
+        if found:
+            _show_evidence(found)
+    return 1 if found and any(c.passed is False for c in found.criteria) else 0
 
 
 def report_logged(
@@ -104,11 +104,11 @@ def show_report(made: Made) -> None:
     print_table("Report", ["what", "value"], rows)
 
 
-def _show_evidence(proved: Evidence) -> None:
-    paragraph(f"Evidence: {', '.join(proved.files)} in {proved.folder}")
-    for criterion in proved.criteria:
+def _show_evidence(found: Evidence) -> None:
+    paragraph(f"Evidence: {', '.join(found.files)} in {found.folder}")
+    for criterion in found.criteria:
         paragraph(f"{criterion.name}: {criterion.verdict}: {criterion.figure}")
-    failed = [c.name for c in proved.criteria if c.passed is False]
+    failed = [c.name for c in found.criteria if c.passed is False]
     if failed:
         say(
             f"Not met: {'; '.join(failed)}, so the exit code is 1. All files are written; "

@@ -1,4 +1,4 @@
-"""`fingerprint` and `diff`: whether two lakes, or one as of two batches, hold the same rows."""
+"""`fingerprint` and `diff`: compare the rows of two lakes, or of one lake as of two batches."""
 
 from datetime import datetime
 from typing import TypeAlias
