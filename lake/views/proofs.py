@@ -208,8 +208,8 @@ DELIVERY_PROOF = View(
         "delivery_price is that of its index (price_index of `instruments`) in `deliveries` on the "
         "day of its expiry; difference = settlement_price - delivery_price. proved: both are "
         f"stored and |difference| <= {PRICE_TOLERANCE:g} of the price. reason says why not: the "
-        f"prices differ, or what is absent. {_STATES}. A future is expired where its record says that it "
-        "is not active, or where its delivery came. One that was delivered and is not in "
+        f"prices differ, or what is absent. {_STATES}. A future is expired where its record says "
+        "that it is not active, or where its delivery came. One that was delivered and is not in "
         "`instruments` has no expires_at, and is not proved."
     ),
     source=(
