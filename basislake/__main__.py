@@ -1,4 +1,4 @@
-"""Where the program starts: `basislake`, or `python -m basislake`."""
+"""Entry point of the program: `basislake`, or `python -m basislake`."""
 
 import atexit
 import gc
@@ -12,21 +12,21 @@ from pathlib import Path
 
 _OURS = Path(__file__).parent.parent
 _PACKAGES = ("ingest", "lake", "load", "transforms")
-# What the libraries make while they load, and keep.
+# About as many objects as the libraries create and keep while they load.
 _OBJECTS_LOADED = 100_000
 
 
 def main() -> None:
-    """Run the command, and end in peace where Ctrl-C comes while it is still being loaded."""
+    """Run the command; end without a traceback if Ctrl-C comes while it loads."""
     try:
-        # A library that is being loaded may crash where Ctrl-C comes, so it comes afterwards.
+        # Ctrl-C may crash a library that is loading, so the signal is delivered afterwards.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         collect_after_loading()
         if (other := _in_the_way()) is not None:
             sys.stderr.write(
-                f"Error: {other} is in the way: Python takes it for a part of basislake of the "
-                "same name. Nothing was done. Rename it, run the command in another folder, or "
-                "take its folder out of PYTHONPATH.\n"
+                f"Error: Python would import {other} in place of a part of basislake with the same "
+                "name. Nothing was done. Rename it, run the command in another folder, or remove "
+                "its folder from PYTHONPATH.\n"
             )
             sys.exit(2)
         from basislake.cli import main as run  # noqa: PLC0415  (takes a moment)
@@ -43,8 +43,8 @@ def main() -> None:
 
 
 def collect_after_loading() -> None:
-    """Put off the first search for unreachable objects until the libraries are loaded, which takes
-    a tenth less without; from then on Python searches as usual.
+    """Postpone the first garbage collection until the libraries are loaded, which saves a tenth of
+    the time; afterwards Python collects as usual.
     """
     usual = gc.get_threshold()
 
@@ -57,8 +57,8 @@ def collect_after_loading() -> None:
 
 
 def _leave(code: object) -> None:
-    """End the process at once where nothing is left to do: Python would take a tenth of a second
-    more to take the libraries apart. Return where that is not so, for Python to end as usual.
+    """End the process at once, since Python would spend a tenth of a second on unloading libraries.
+    Return if threads still run or the code is no number, so that Python ends as usual.
     """
     others = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
     if not isinstance(code, int) or not all(thread.daemon for thread in others):
@@ -71,7 +71,7 @@ def _leave(code: object) -> None:
 
 
 def _in_the_way() -> Path | None:
-    """The file or folder that Python would import in place of one of our packages."""
+    """The file or folder that Python would import in place of one of our packages, or None."""
     for name in _PACKAGES:
         spec = find_spec(name)
         places = spec and (spec.submodule_search_locations or [spec.origin or name])

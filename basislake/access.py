@@ -1,4 +1,4 @@
-"""Whether a database can be loaded into, asked before hours are spent on what is loaded."""
+"""Early check whether a database can be loaded into, before a run spends hours on the data."""
 
 import re
 
@@ -11,8 +11,8 @@ from lake.errors import LoadError, UsageError
 from load.postgres import Database
 from load.prepare import check_schema_name, look
 
-# What libpq says where the address is wrong, not the server away. A server may say it in another
-# language, and is then taken to be away.
+# Messages of libpq for a wrong address, in contrast to an unreachable server. A server that uses
+# another language counts as unreachable.
 _REFUSED = re.compile(
     r"authentication failed|no password supplied|does not exist|no pg_hba.conf entry"
     r"|permission denied|not permitted to log in|does not support SSL|certificate verify failed"
@@ -27,12 +27,12 @@ _RIGHTS_SQL = """
 
 
 def check_access(target: Target, where: Lake) -> None:
-    """Refuse a database or a schema that a load would refuse; a database that is merely away is
-    named, and may be back by the time of the load.
+    """Refuse a database or a schema that a load would refuse. An unreachable database only gets a
+    warning, as it may be back by the time of the load.
 
     Raises:
-        UsageError: the address, the user, the schema or what it holds is not right; or the embedded
-            database is asked for and the lake is not on this machine's disk.
+        UsageError: the address, the user, the schema or its content is wrong; or the database is
+            `embedded`, but the lake is not on this machine's disk.
     """
     check_schema_name(target.schema)
     if target.postgres == EMBEDDED:
@@ -43,7 +43,7 @@ def check_access(target: Target, where: Lake) -> None:
     except LoadError as exc:
         if _REFUSED.search(str(exc)):
             raise UsageError(str(exc)) from exc
-        say(f"Warning: {exc} Meanwhile fetching and building go on; a load tries again.")
+        say(f"Warning: {exc} Fetching and building start anyway; the load will try again.")
         return
     with database:
         try:
@@ -53,10 +53,10 @@ def check_access(target: Target, where: Lake) -> None:
 
 
 def rights(target: Target) -> str:
-    """Return what a server is, and that it can be loaded into, a phrase.
+    """Return a phrase about a server that can be loaded into: its version, address and time zone.
 
     Raises:
-        UsageError, LoadError: it cannot be loaded into, or is away.
+        UsageError, LoadError: it cannot be loaded into, or not be reached.
     """
     check_schema_name(target.schema)
     with Database(target.postgres, target.lock_wait_s) as database:

@@ -1,5 +1,5 @@
-"""The lake as of a batch or a time. Where no build as of it is stored, the curated tables are built
-again in a scratch folder for as long as the command takes.
+"""The lake as of a batch or a time. If no build as of then is stored, the curated tables are built
+in a temporary folder for the duration of the command.
 """
 
 from collections.abc import Iterator
@@ -15,16 +15,16 @@ from lake.state import State, Unbuilt
 
 @contextmanager
 def opened(where: Lake, as_of: int | datetime | None, built: int | None = None) -> Iterator[State]:
-    """Give a lake to read from: as it is at one moment, or as of a batch.
+    """Yield a lake to read from: its newest state, or as of a batch.
 
     Args:
         where: the lake.
-        as_of: the batch, or a time by which it was the newest; the newest by default.
-        built: the batch that the curated tables are of, by default the same; 0 for none.
+        as_of: the batch, or a time at which it was the newest; the newest by default.
+        built: the batch that the curated tables are built from, by default the same; 0 for none.
 
     Raises:
         UsageError: there is no such batch.
-        LakeError: the lake cannot be read, or no room is left for what is made again.
+        LakeError: the lake cannot be read, or the disk has no room for the temporary tables.
     """
     if as_of is None:
         yield where.state()
@@ -46,7 +46,7 @@ def opened(where: Lake, as_of: int | datetime | None, built: int | None = None) 
         target = Lake(folder)
         made = curate(found, target=target, report=Progress("instruments"))
         say(
-            f"Curated tables as of batch {found.as_of}: made again for this command in "
-            f"{duration(made.seconds)}; the lake's own are unchanged."
+            f"Curated tables as of batch {found.as_of}: built for this command in "
+            f"{duration(made.seconds)}; the lake is unchanged."
         )
         yield PastLake(where, found.as_of, target.state())

@@ -1,4 +1,4 @@
-"""Who asks the exchange for a backfill in an engine: workers, each machine at a pace of its own."""
+"""Fetch workers of a backfill in an engine, with a rate limit for each machine."""
 
 import functools
 import threading
@@ -21,16 +21,16 @@ _making = threading.Lock()
 def callers(
     engine: Engine, settings: ExchangeSettings, where: Lake
 ) -> Iterator[FetchWorkers | None]:
-    """Give those who ask, for as long as the block lasts; None for threads of this process.
+    """Yield the fetch workers of an engine for the block; None for threads of this process.
 
     Args:
         engine: whose workers they are.
-        settings: of the exchange; rate and threads are those of each machine.
-        where: the lake. One on a disk keeps the pace of all who mount it, as of one machine.
+        settings: of the exchange; rate and threads apply to each machine.
+        where: the lake. All machines that mount a lake on disk share one rate limit.
 
     Raises:
         UsageError: the engine is not installed, or no scheduler or worker answers.
-        LakeError: at the end, where the cluster was lost; what was committed is safe.
+        LakeError: at the end, if the cluster was lost; committed data is safe.
     """
     if engine.is_local:
         yield None
@@ -44,26 +44,26 @@ def callers(
 
 
 def _machines(found: Cluster, threads: int, *, is_one: bool) -> list[int]:
-    """How many calls may be under way at once on each machine, or on all that pass for one; where
-    the last worker has left, one that waits for the next.
+    """How many calls may be in flight on each machine, or in total if all count as one; after the
+    last worker has left, one call that waits for the next worker.
     """
-    most = [min(held, threads) for held in found.threads().values()] or [1]
+    most = [min(own, threads) for own in found.threads().values()] or [1]
     return [sum(most)] if is_one else most
 
 
 def ask_from_worker(settings: ExchangeSettings, uri: str, subject: Subject, window: Span) -> Asked:
-    """Ask for a window from any process, at the pace of its machine.
+    """Fetch a window from any process, within the rate limit of its machine.
 
     Args:
         settings: of the exchange.
-        uri: of the lake, which nothing is read from or written to.
+        uri: of the lake; only its rate limit is used.
         subject: whose rows.
         window: of them.
 
     Raises:
-        LakeError: the pace cannot be kept.
+        LakeError: the rate limit cannot be shared.
     """
-    # Two threads that begin at once should not make two.
+    # Two threads that begin at once must not both open connections.
     with _making:
         exchange = _exchange(settings, uri)
     return ask(exchange, subject, window)
@@ -71,5 +71,5 @@ def ask_from_worker(settings: ExchangeSettings, uri: str, subject: Subject, wind
 
 @functools.cache
 def _exchange(settings: ExchangeSettings, uri: str) -> Exchange:
-    """The connections of this process, which outlive a task: a new one costs more than a call."""
+    """The connections of this process, kept between tasks: a new one costs more than a call."""
     return settings.exchange(lake.open(uri))

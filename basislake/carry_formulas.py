@@ -1,4 +1,4 @@
-"""The formulas of the views of carry with the numbers of one row in them; pure."""
+"""Formulas of the views of carry, with the numbers of one row; pure."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ YEARLY = "percent a year"
 
 
 class Steps:
-    """Steps that follow from one another; one without a value has none after it."""
+    """Steps that build on one another; a step without a value leaves later ones without, too."""
 
     def __init__(self) -> None:
         """Begin without any."""
@@ -26,13 +26,13 @@ class Steps:
         column: str,
         formula: str,
         unit: str,
-        work_out: Callable[..., float],
+        compute: Callable[..., float],
         *inputs: float | None,
         text: str,
     ) -> float | None:
-        """Add a step: `text` has a `{}` for each input; null where one of them is."""
+        """Add a step: `text` has a `{}` for each input; None if an input is None."""
         numbers = text.format(*("?" if value is None else number(value) for value in inputs))
-        value = None if None in inputs else work_out(*inputs)
+        value = None if None in inputs else compute(*inputs)
         self.steps.append(Step(column, formula, numbers, value, unit))
         return value
 
@@ -44,10 +44,10 @@ class Steps:
         )  # fmt: skip
 
     def annual(self, column: str, percent: str, value: float | None, days: float) -> float | None:
-        """Add a simple annual rate; none where an hour or less is left."""
+        """Add a simple annual rate; none if an hour or less is left."""
         formula = f"{percent} x {DAYS_PER_YEAR} / days_to_expiry"
         if days * 24 <= 1:
-            none = "none where 60 minutes or less are left"
+            none = "none if 60 minutes or less are left"
             self.steps.append(Step(column, formula, none, None, YEARLY))
             return None
         return self.add(
@@ -186,7 +186,7 @@ def funding_steps(row: Row, _expires_at: object, hours: Mapping[datetime, float]
 
 
 def _paid(hours: Mapping[datetime, float], start: datetime, end: datetime) -> float | None:
-    """What was paid in the hours that end in (start, end]; None where one is missing."""
+    """The funding of the hours that end in (start, end]; None if an hour is missing."""
     rates = [hours.get(start + n * HOUR) for n in range(1, (end - start) // HOUR + 1)]
     known = [rate for rate in rates if rate is not None]
     return math.fsum(known) if len(known) == len(rates) else None

@@ -1,4 +1,4 @@
-"""The command `basislake`: its verbs, and what an error or an interruption looks like."""
+"""The command `basislake`: its verbs, exit codes, and output of errors and interruptions."""
 
 import io
 import os
@@ -16,7 +16,7 @@ from basislake import __version__
 from basislake.endings import (
     READER_GONE,
     Interruptions,
-    give_up_output,
+    discard_output,
     is_reader_gone,
     open_closed_streams,
 )
@@ -29,62 +29,62 @@ EXIT_CODES: Mapping[int, str] = {
     0: "all done",
     1: "something failed or is incomplete: it is named, the rest is saved, a rerun resumes",
     2: "wrong usage: nothing was done",
-    130: "interrupted by Ctrl-C (129 by SIGHUP, 143 by SIGTERM): what was committed is safe",
+    130: "interrupted by Ctrl-C (129 by SIGHUP, 143 by SIGTERM): committed data is safe",
     141: "the program that reads the output ended first, as `head` does",
 }
 _FAILED = 1
 _USAGE = 2
 
-# What to do where the exchange cannot be reached.
+# Advice if the exchange cannot be reached.
 _UNREACHABLE = (
-    "See to the network, and to a proxy (HTTPS_PROXY) where there is one; BASISLAKE_EXCHANGE_URL "
-    "and BASISLAKE_HISTORY_URL give other addresses. What is stored needs no network, for example "
+    "Check the network, and the proxy (HTTPS_PROXY) if you use one; BASISLAKE_EXCHANGE_URL "
+    "and BASISLAKE_HISTORY_URL set other addresses. Stored data needs no network: try for example "
     "`basislake instruments --offline`; `basislake exchange` serves a simulated exchange."
 )
 _SAFE = "What was committed is safe; the same command does what is left."
-# Verbs that work for long, and write down in a log at once that they have begun.
+# Verbs that run for long; in a log they begin with a line.
 _LONG = ("run", "follow", "backfill", "build", "load", "maintain")
-# Verbs that commit as they go, so that the same command goes on after an interruption.
+# Verbs that commit in steps, so that the same command resumes after an interruption.
 _COMMITTING = (*_LONG, "instruments", "demo", "backup", "restore")
-# What may hold a password; a command line that has it is not repeated.
+# A command line with one of these may contain a password, so it is not repeated.
 _MAYBE_SECRET = ("@", "password")
 
-# The verbs and what each does, in the order they are met. Each is a module of
-# `basislake.commands`, which is imported when the verb is called or its help is read.
+# The verbs and what each does, in the order in which a user needs them. Each is a module of
+# `basislake.commands`, imported when the verb is called or its help is shown.
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
-    "See it work, offline": {"demo": "Do it all offline, to see it work"},
+    "See it work, offline": {"demo": "Run the whole pipeline on simulated data"},
     "Fetch, validate, load": {
         "run": "Discover, backfill, build, load and report",
         "follow": "Keep the lake current, minute by minute",
-        "scope": "Show or set what the lake is meant to hold",
+        "scope": "Show or set which data the lake should contain",
         "instruments": "Discover, store and list every instrument",
-        "plan": "Show what a backfill would ask for",
+        "plan": "Show what a backfill would fetch",
         "backfill": "Fetch what the lake lacks: candles, funding, settlements",
         "build": "Validate everything and compute the basis",
-        "load": "Bring the curated tables into PostgreSQL",
+        "load": "Load the curated tables into PostgreSQL",
     },
-    "Look and ask": {
-        "status": "Show what lake and database hold",
-        "report": "Make a page that shows it all",
-        "sql": "Ask the lake in SQL (DuckDB)",
+    "Look and query": {
+        "status": "Show what is stored, missing, running or failed",
+        "report": "Write an HTML page about lake and database",
+        "sql": "Query the lake in SQL (DuckDB)",
         "curve": "Show the basis by expiry at one time",
         "carry": "Show basis, funding and open interest",
-        "explain": "How one number came about",
+        "explain": "Show how one number was computed",
     },
-    "Prove and compare": {
-        "fingerprint": "One sha256 of all that the lake holds",
-        "diff": "What differs between two batches",
+    "Verify and compare": {
+        "fingerprint": "Print one sha256 of the lake's content",
+        "diff": "Show what differs between two batches",
     },
-    "Keep it for good": {
-        "health": "Exit 1 where data is old or something failed",
+    "Operate": {
+        "health": "Exit with 1 if data is old or something failed",
         "doctor": "Check this machine and the exchange",
-        "maintain": "Compact, checkpoint and tidy the lake",
+        "maintain": "Compact, checkpoint and clean up the lake",
         "backup": "Copy the lake to another folder or store",
-        "restore": "Bring a backup back",
+        "restore": "Restore a backup",
     },
-    "Around it": {
+    "Tools": {
         "exchange": "Serve a simulated Deribit",
-        "completion": "Print the script of shell completion",
+        "completion": "Print the shell completion script",
     },
 }
 _SUMMARIES = {name: text for verbs in _SECTIONS.values() for name, text in verbs.items()}
@@ -95,7 +95,7 @@ class _Interrupted(BaseException):
 
 
 class _Verbs(click.Group):
-    """A group that imports a verb when it is called, and lists all of them without that."""
+    """A group that imports a verb only when it is called, and lists all verbs without imports."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's)
         return list(_SUMMARIES)
@@ -114,7 +114,7 @@ class _Verbs(click.Group):
         except BrokenPipeError as exc:
             if is_reader_gone():
                 raise
-            raise OSError(str(exc)) from exc  # click would take it for that of stdout
+            raise OSError(str(exc)) from exc  # click would mistake it for a closed stdout
         except KeyboardInterrupt as exc:
             raise _Interrupted from exc  # click would write an empty line
 
@@ -142,23 +142,23 @@ class _Verbs(click.Group):
 )
 @click.version_option(__version__, prog_name="basislake")
 def basislake() -> None:
-    """Deribit futures in a lake you can trust: every dated BTC and ETH future and the two
-    perpetuals, minute by minute, validated, with the basis of each, funding and settlements, in
-    Parquet and PostgreSQL.
+    """A lake of Deribit futures that you can trust: minute candles of every dated BTC and ETH
+    future and of the two perpetuals, validated, with the basis of each future, funding and
+    settlements, in Parquet and PostgreSQL.
 
     \b
     Try it offline, against a simulated exchange:
         basislake demo
-    The real thing, to be killed and started again at any moment:
+    Fetch the real market; you can interrupt and restart this at any moment:
         basislake run
-    One future to begin with, and what came of it:
+    Or begin with one future, and look at the result:
         basislake run --instruments BTC-29MAR24
         basislake status
 
-    `basislake VERB --help` tells all of a verb, with examples. Results go to stdout, everything
-    else to stderr. Exit codes: 0 all done, 1 something failed or is incomplete (named; the rest is
-    saved and a rerun resumes), 2 wrong usage, 130 interrupted (what was committed is safe),
-    141 nobody reads the output any more.
+    `basislake VERB --help` explains a verb, with examples. Results go to stdout, everything else
+    to stderr. Exit codes: 0 all done; 1 something failed or is incomplete (it is named, the rest is
+    saved, and a rerun resumes); 2 wrong usage; 130 interrupted (committed data is safe);
+    141 the program that reads the output ended first, as `head` does.
     """
 
 
@@ -166,8 +166,8 @@ add_completion_class(Bash)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command and exit with its code; what ends it early is told on stderr, and as a JSON
-    object on stdout where --json was given.
+    """Run the command and exit with its code. An error is shown on stderr, and with --json also as
+    an object on stdout.
     """
     open_closed_streams()
     interruptions = Interruptions()
@@ -178,13 +178,13 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = _run(given, interruptions)
     except (BrokenPipeError, SystemExit):
-        # click exits where a pipe breaks.
+        # click exits when a pipe breaks.
         if not is_reader_gone():
             raise
         code = READER_GONE
     with suppress(OSError):
         SCREEN.end()
-    give_up_output()
+    discard_output()
     sys.exit(code)
 
 
@@ -211,16 +211,16 @@ def _run(given: list[str], interruptions: Interruptions) -> int:
             say(_UNREACHABLE)
         return _ended(_FAILED, str(exc), given)
     except BaseException as exc:
-        told = _of_machine(exc)
-        if not told:
+        message = _of_machine(exc)
+        if not message:
             raise
-        say(f"Error: {told}")
-        return _ended(_FAILED, told, given)
+        say(f"Error: {message}")
+        return _ended(_FAILED, message, given)
     return code if isinstance(code, int) else 0
 
 
 def _show(error: click.ClickException) -> None:
-    """Write click's words of wrong usage, each line as a message; a log has no empty ones."""
+    """Show click's message about wrong usage, line by line; a log gets no empty lines."""
     text = io.StringIO()
     error.show(file=text)
     for line in text.getvalue().splitlines():
@@ -233,19 +233,19 @@ def _asks_help(given: Collection[str]) -> bool:
 
 
 def what_goes_on(given: Sequence[str]) -> tuple[str, ...]:
-    """What is safe, and which command goes on, of a verb that commits; nothing of others."""
+    """What is safe and which command resumes, for a verb that commits; empty for other verbs."""
     if not given or given[0] not in _COMMITTING:
         return ()
     line = shlex.join(given)
     if any(word in line for word in _MAYBE_SECRET):
-        return ("What was committed is safe; the same command goes on.",)
-    return (f"What was committed is safe; `{called()} {line}` goes on.",)
+        return ("What was committed is safe; the same command resumes.",)
+    return (f"What was committed is safe; `{called()} {line}` resumes.",)
 
 
 def _of_machine(error: BaseException) -> str:
-    """Say what the machine refused: a disk, memory or threads; nothing where it is not its fault.
+    """Return a message if the machine lacks disk, memory or threads; empty for other errors.
 
-    The libraries in Rust say so by a panic, which has a class in each of them.
+    Libraries in Rust raise a panic, and each library has a class of its own for that.
     """
     if isinstance(error, OSError):
         return "" if isinstance(error, BrokenPipeError) else f"{error}. {_SAFE}"
@@ -254,24 +254,24 @@ def _of_machine(error: BaseException) -> str:
     if not (isinstance(error, MemoryError) or is_thread or is_panic):
         return ""
     return (
-        f"The machine gives the command too little: {error or 'no more memory'}. {_SAFE} Where "
-        "`ulimit -a` or a container limits memory or threads, allow more."
+        f"The machine has too few resources: {error or 'no more memory'}. {_SAFE} If `ulimit -a` "
+        "or a container limits memory or threads, allow more."
     )
 
 
-def _ended(code: int, told: str, arguments: Collection[str]) -> int:
+def _ended(code: int, message: str, arguments: Collection[str]) -> int:
     if "--json" in arguments:
-        # The reader may be what went away.
+        # The reader of stdout may have ended.
         with suppress(OSError):
-            print_json({"error": told, "exit_code": code})
+            print_json({"error": message, "exit_code": code})
     return code
 
 
 def _check_text(arguments: Iterable[str]) -> None:
-    """Refuse arguments and settings that no library takes: bytes that are not text in UTF-8.
+    """Refuse arguments and settings with bytes that are not text in UTF-8.
 
     Raises:
-        UsageError: it names the first such.
+        UsageError: the message names the first of them.
     """
     settings = {name: text for name, text in os.environ.items() if name.startswith("BASISLAKE_")}
     for name, text in [*(("an argument", text) for text in arguments), *settings.items()]:

@@ -1,7 +1,7 @@
-"""Columns of a printed table: what kind of values they hold, and each value as text; pure.
+"""Columns of a printed table: the kind of their values, and each value as text; pure.
 
-Thousands are set apart by commas only in counts that the program itself prints. A year, an id, a
-price or any result of a query has none, so that it can be copied.
+Only counts have commas between thousands. A year, an id, a price and any result of a query have
+none, so that they can be copied.
 """
 
 import math
@@ -17,7 +17,7 @@ from basislake.output import json_text, size
 _DIGITS, _PERCENT_DIGITS, _SMALLEST_DIGITS = 5, 4, 2
 _LEAST_DECIMALS, _MOST_DECIMALS = 2, 8
 _CERTAIN_DIGITS = 12
-# Beyond, a float is written with an exponent.
+# Beyond these, a float is written with an exponent.
 _SMALLEST, _LARGEST = 10**-_MOST_DECIMALS, 1e15
 _PERCENT_ENDINGS = ("_pct", " %")
 
@@ -26,17 +26,17 @@ class Kind(Enum):
     """How the values of a column are written."""
 
     COUNT = auto()
-    """How many there are: 1,234,567. The kind of a column that is given by its title alone."""
+    """A count: 1,234,567. The kind of a column that is given by its title alone."""
     PLAIN = auto()
-    """A year, an id, or the result of a query, whatever it is; midnights are dates."""
+    """A year, an id, or any result of a query; midnights are dates."""
     EXACT = auto()
     """A number with all its digits."""
     SIZE = auto()
     """Bytes: 2.1 MB."""
     TIME = auto()
-    """A time in the result of a query; midnights have their minute, too."""
+    """A time in the result of a query; midnights are not shortened to dates."""
     VERBATIM = auto()
-    """A command, which is never wrapped, so that it can be copied."""
+    """A command, never wrapped, so that it can be copied."""
     MEASURE = auto()
     """Text that begins with a number, such as `99.5 %`; aligned to the right."""
 
@@ -46,12 +46,12 @@ class Column:
     """A column of a printed table.
 
     Attributes:
-        title: its heading; spaces are where it may be wrapped.
+        title: its heading, which may wrap at spaces.
         kind: of its values.
-        rank: of columns that do not fit, the one with the highest rank is hidden first, and among
-            equals the one on the right.
-        decimals: of its floats, by default as many as its values need; the column is one of numbers
-            where they are declared.
+        rank: if the columns do not fit, the highest rank is hidden first, and among equals the one
+            on the right.
+        decimals: of its floats, by default as many as its values need; a column that declares them
+            is a column of numbers.
     """
 
     title: str
@@ -61,8 +61,8 @@ class Column:
 
 
 def is_numeric(column: Column, values: Sequence[object]) -> bool:
-    """Return whether the column is aligned to the right: by its declaration, so that one without a
-    value is too, or by its values.
+    """Return whether the column is aligned to the right: by its declaration, which also holds for
+    a column without values, or by its values.
     """
     is_declared = column.kind in (Kind.SIZE, Kind.MEASURE, Kind.EXACT)
     return is_declared or column.decimals is not None or any(map(_is_number, values))
@@ -101,13 +101,13 @@ def _float_text(value: float, decimals: int) -> str:
 
 
 def _decimals(column: Column, values: Sequence[float]) -> int:
-    """How many decimals all numbers of a column have: what they need, as far as they matter."""
+    """The number of decimals for all numbers of a column: as many as they need and matter."""
     sizes = [each for value in values if _SMALLEST <= (each := abs(value)) < _LARGEST]
     if not sizes:
         return 0
     if column.kind is Kind.EXACT:
         return max(_needed(repr(each)) for each in sizes)
-    # 75300.0 - 75274.45 is 25.550000000003: the last digits are those of the arithmetic.
+    # 75300.0 - 75274.45 is 25.550000000003: the last digits are rounding errors.
     needed = max(_needed(f"{each:.{_CERTAIN_DIGITS}g}") for each in sizes)
     if column.title.endswith(_PERCENT_ENDINGS):
         enough = max(_LEAST_DECIMALS, _places(max(sizes), _PERCENT_DIGITS))
@@ -119,12 +119,12 @@ def _decimals(column: Column, values: Sequence[float]) -> int:
 
 
 def _looks_round(percent: float, decimals: int) -> bool:
-    """Whether nearly nothing looks like nothing, or nearly all like all."""
+    """Whether a percentage near 0 or 100 would be shown as 0 or 100."""
     return percent not in (0, 100) and round(percent, decimals) in (0, 100)
 
 
 def _needed(text: str) -> int:
-    """The decimals of a number as it is written."""
+    """The number of decimals in the text of a number."""
     exponent = Decimal(text).normalize().as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
 

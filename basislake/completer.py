@@ -1,4 +1,4 @@
-"""What the shell of `sql` completes: tables, views, their columns, examples and words of SQL."""
+"""Completion in the shell of `sql`: tables, views, columns, ready queries and words of SQL."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,10 +23,10 @@ _KEYWORDS = (
 
 
 class QueryCompleter(Completer):
-    """Completes the word before the cursor; each column is shown with what it means."""
+    """Completes the word before the cursor, and shows the meaning of each column."""
 
     def __init__(self) -> None:
-        """Know what the lake declares."""
+        """Collect the declared tables and views."""
         declared: tuple[Table | View, ...] = (*TABLES.values(), *VIEWS)
         self._columns: Mapping[str, Mapping[str, str]] = {
             each.name: {column.name: column.meaning for column in each.columns} for each in declared
@@ -35,7 +35,7 @@ class QueryCompleter(Completer):
         self._rows |= {view.name: view.meaning for view in VIEWS}
 
     def get_completions(self, document: Document, _: CompleteEvent) -> Iterator[Completion]:
-        """Return what begins with the word before the cursor."""
+        """Return the candidates that begin with the word before the cursor."""
         found = _WORD.search(document.text_before_cursor)
         if found is None:
             return
@@ -45,9 +45,7 @@ class QueryCompleter(Completer):
                 yield Completion(name, -len(word), display_meta=meaning)
 
     def _candidates(self, word: str, text: str) -> Iterator[Iterable[tuple[str, str]]]:
-        """Names with their meaning; the columns are those of the tables that the text names, where
-        it names one.
-        """
+        """Names with their meaning; only columns of the tables in the text, if it names one."""
         if word.startswith(MARK):
             yield ((MARK + example.name, example.title) for example in EXAMPLES)
             return

@@ -1,5 +1,5 @@
-"""What Tab completes: instruments, coins and paths. Loads no library but click, since a shell waits
-for it.
+"""Completion with Tab of instruments, coins and paths. Loads no library but click, as the shell
+waits for it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,9 +17,7 @@ _SEPARATOR = ","
 def instruments(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the lake's instruments that begin with what was typed, and of an option also after a
-    comma.
-    """
+    """Return the lake's instruments that begin with the typed text, or a list's last word."""
     names = known_names(context.params.get("where") or DEFAULT_LAKE)
     if isinstance(parameter, click.Option):
         return list(_next_of_list(names, incomplete))
@@ -29,21 +27,21 @@ def instruments(
 def coins(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the coins that begin with what was typed, also after a comma."""
+    """Return the coins that begin with the typed text, also after a comma."""
     return list(_next_of_list(COINS, incomplete))
 
 
 def folder(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Leave it to the shell to complete a folder's path."""
+    """Let the shell complete the path of a folder."""
     return [CompletionItem(incomplete, type="dir")]
 
 
 def file(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Leave it to the shell to complete a file's path."""
+    """Let the shell complete the path of a file."""
     return [CompletionItem(incomplete, type="file")]
 
 

@@ -1,4 +1,4 @@
-"""Building, in the engine that the command line names."""
+"""Building of the curated tables in the chosen engine."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The formulas of the views across expiries with the numbers of one minute in them; pure."""
+"""The formulas of the views across expiries, filled with the numbers of one minute; pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Leg:
         name: of the future.
         expires_at: its expiry, UTC.
         close: of the future's minute.
-        reference: the price that its basis is held against.
+        reference: the price that its basis refers to.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Leg:
 def spread_steps(
     row: Row, ts: datetime, front_expires_at: datetime, back_expires_at: datetime
 ) -> list[Step]:
-    """Return the columns of a row of `calendar_spreads` as they follow from one another.
+    """Return the steps that compute a row of `calendar_spreads`.
 
     Args:
         row: of the view.
@@ -61,13 +61,13 @@ def spread_steps(
 
 
 def maturity_steps(method: str, days: int, end: datetime, legs: list[Leg]) -> list[Step]:
-    """Return how a row of `constant_maturity_by` follows from its legs.
+    """Return the steps that compute a row of `constant_maturity_by` from its legs.
 
     Args:
         method: forward, linear or nearest.
         days: the distance T.
-        end: from which days to expiry count, UTC.
-        legs: the nearer and the farther; one where they are the same; none where one is missing.
+        end: the instant from which days to expiry are counted, UTC.
+        legs: the nearer and the farther; one if they are the same; none if one is missing.
     """
     made = Steps()
     rates = [_leg(made, leg, end, mark) for leg, mark in zip(legs, "nf", strict=False)]

@@ -1,4 +1,4 @@
-"""How the command ends before it is done: by a signal, or since nobody reads what it prints.
+"""Early ends of the command: by a signal, or because the reader of its output has ended.
 
 The exit codes are those of a shell: 128 and the number of the signal.
 """
@@ -23,21 +23,21 @@ _SOON_S = 0.05
 
 
 class Ended(KeyboardInterrupt):
-    """A signal that ends the command, whatever Ctrl-C alone would do."""
+    """A signal that ends the command even where Ctrl-C would not, as in the shell of `sql`."""
 
 
 class Interruptions:
-    """The signals that end the command politely, as Ctrl-C does: what is open is closed."""
+    """Signals that end the command like Ctrl-C, which closes whatever is open."""
 
     def __init__(self) -> None:
-        """Listen to nothing yet."""
+        """Handle no signal yet."""
         self._last = signal.SIGINT
-        # One that was closed is not known as a terminal any more.
+        # A closed terminal can no longer be recognised as one.
         self._terminals = [stream for stream in _outputs() if stream.isatty()]
 
     def listen(self) -> None:
-        """Take SIGTERM, and SIGHUP from a terminal that is closed, as Ctrl-C; under `nohup`, which
-        has SIGHUP ignored, it stays so.
+        """Handle SIGTERM, and SIGHUP from a closed terminal, like Ctrl-C; under `nohup` SIGHUP
+        stays ignored.
         """
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -46,13 +46,13 @@ class Interruptions:
 
     @property
     def exit_code(self) -> int:
-        """Of a command that was interrupted."""
+        """Exit code of an interrupted command."""
         return _BY_SIGNAL + self._last
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
         self._last = signal.Signals(number)
         if number == signal.SIGHUP:
-            # Both the terminal and the shell send it; what is saved meanwhile goes on.
+            # The terminal and the shell both send it; the second must not disturb the saving.
             signal.signal(number, signal.SIG_IGN)
             _silence(self._terminals)
         raise Ended
@@ -60,8 +60,8 @@ class Interruptions:
     def _repeating(
         self, usual: "Callable[[UnraisableHookArgs], object]"
     ) -> "Callable[[UnraisableHookArgs], None]":
-        """Send a signal once more where it came while an object was being deleted: Python drops
-        what is raised there, and the command would go on.
+        """Send a signal again if it came while Python deleted an object: Python drops exceptions
+        that are raised there, so the command would continue.
         """
 
         def report(dropped: "UnraisableHookArgs") -> None:
@@ -80,12 +80,12 @@ class Interruptions:
 
 
 def open_closed_streams() -> None:
-    """Let what the caller closed, e.g. by `>&-`, lead nowhere: the next file that is opened would
-    take its place, and what is printed would go into it.
+    """Open streams that the caller closed, e.g. by `>&-`, to /dev/null. Otherwise the next file
+    that is opened would get their number, and the output would go into it.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # It takes the lowest number that is free, which is that of the closed one.
+            # A new file gets the lowest free number, which is that of the closed stream.
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115  (it stays open)
 
 
@@ -94,8 +94,8 @@ def is_reader_gone() -> bool:
     return any(map(_is_closed, _outputs()))
 
 
-def give_up_output() -> None:
-    """Print nothing from now on where nobody reads it, also at the very end."""
+def discard_output() -> None:
+    """Discard output without a reader from now on, also what Python flushes at the end."""
     _silence(stream for stream in _outputs() if _is_closed(stream))
 
 

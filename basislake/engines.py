@@ -1,7 +1,7 @@
-"""Where the tasks of a build or a backfill run: threads here, or the workers of a Dask cluster.
+"""Engines, in which the tasks of a build or a backfill run: local threads, or a Dask cluster.
 
-A task is a function of plain values, handed to a `concurrent.futures.Executor`; nothing of ours
-distributes.
+A task is a function of plain values, submitted to a `concurrent.futures.Executor`; Dask does the
+distribution.
 """
 
 import logging
@@ -23,7 +23,7 @@ LOCAL = "local"
 DASK = "dask"
 _ADDRESS = "dask://"
 
-# A worker that ends takes its tasks with it; they run again on others, so many times each.
+# If a worker ends, Dask runs its tasks again on others, at most this many times each.
 _MOST_RERUNS = 3
 _WAIT_FOR_SCHEDULER_S = 10
 _LOOK_EVERY_S = 5.0
@@ -31,22 +31,22 @@ _LOOK_EVERY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Where tasks run.
+    """The place where tasks run.
 
     Attributes:
-        name: `local`, threads of this process; `dask`, processes of a cluster that is made on the
-            spot and ends with the work; `dask://host:port`, the cluster of a scheduler.
-        workers: processes of a cluster made on the spot, as many as cores by default.
+        name: `local`, threads of this process; `dask`, a new cluster of processes that ends with
+            the work; `dask://host:port`, the cluster of a running scheduler.
+        workers: processes of a new cluster, as many as cores by default.
     """
 
     name: str = LOCAL
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no engine.
+        """Refuse unknown engines.
 
         Raises:
-            UsageError: the name is none of these, or the number of workers does not go with it.
+            UsageError: the name is none of these, or it excludes a number of workers.
         """
         if self.name not in (LOCAL, DASK) and not self.name.startswith(_ADDRESS):
             raise UsageError(
@@ -54,7 +54,7 @@ class Engine:
             )
         if self.workers is not None and self.name != DASK:
             raise UsageError(
-                "--workers goes with --engine dask, which makes a cluster on the spot."
+                "--workers needs --engine dask, which starts a cluster on this machine."
             )
 
     @property
@@ -74,11 +74,11 @@ class Cluster:
     """
 
     def __init__(self, client: Any, clock: Callable[[], float] = time.monotonic) -> None:  # noqa: ANN401  (the library may be absent)
-        """Look at who is there.
+        """Count the workers.
 
         Args:
             client: of Dask.
-            clock: seconds, never going back.
+            clock: monotonic seconds.
         """
         self.pool: Executor = client.get_executor(pure=False, retries=_MOST_RERUNS)
         self._client = client
@@ -87,11 +87,11 @@ class Cluster:
 
     def threads(self) -> Mapping[str, int]:
         """Return how many tasks run at once on each machine, by its address; workers come and go,
-        and are counted every few seconds.
+        so they are counted every few seconds.
         """
         if self._clock() - self._looked_s > _LOOK_EVERY_S:
-            # Without a scheduler, what was handed to it fails, and says so; a client that has given
-            # it up is closed, and raises a RuntimeError.
+            # If the scheduler is lost, the submitted tasks fail by themselves. A client that has
+            # disconnected for good is closed, and raises a RuntimeError.
             with suppress(OSError, RuntimeError):
                 self._threads = self._look()
         return self._threads
@@ -100,23 +100,23 @@ class Cluster:
         self._looked_s = self._clock()
         found: Counter[str] = Counter()
         for address, threads in self._client.nthreads().items():
-            # Workers of one machine differ in their ports.
+            # Workers on one machine have different ports.
             found[address.rpartition(":")[0]] += threads
         return found
 
 
 @contextmanager
 def executor(engine: Engine, *, threads: int | None = None) -> Iterator[Executor]:
-    """Give something to compute in, for as long as the block lasts.
+    """Yield an executor of an engine for the block.
 
     Args:
         engine: local or not.
-        threads: of this process, two for each core by default: Polars and Arrow compute outside the
-            interpreter's lock, and while one waits for it or for the disk, another computes.
+        threads: of this process, two for each core by default: Polars and Arrow compute without
+            the interpreter's lock, and while a thread waits for it or the disk, another computes.
 
     Raises:
         UsageError: the engine is not installed, or no scheduler or worker answers.
-        LakeError: at the end, where the cluster was lost.
+        LakeError: at the end, if the cluster was lost.
     """
     if engine.is_local:
         with ThreadPoolExecutor(threads or 2 * cores(), thread_name_prefix="build") as pool:
@@ -130,16 +130,16 @@ def executor(engine: Engine, *, threads: int | None = None) -> Iterator[Executor
 def cluster(
     engine: Engine, *, threads: int | None = None, wait_s: float = _WAIT_FOR_SCHEDULER_S
 ) -> Iterator[Cluster]:
-    """Give the workers of an engine that is not local, for as long as the block lasts.
+    """Yield the workers of an engine that is not local for the block.
 
     Args:
         engine: `dask` or `dask://host:port`.
-        threads: of a cluster made on the spot, in all; one for each worker by default.
-        wait_s: for a scheduler to answer, and for its first worker.
+        threads: of a new cluster, in total; one for each worker by default.
+        wait_s: time limit for a scheduler to answer, and for its first worker.
 
     Raises:
         UsageError: the engine is not installed, or no scheduler or worker answers.
-        LakeError: at the end, where the cluster was lost.
+        LakeError: at the end, if the cluster was lost.
     """
     try:
         from distributed import Client, KilledWorker, LocalCluster  # noqa: PLC0415
@@ -150,14 +150,14 @@ def cluster(
             f"{sys.executable} -m pip install distributed"
         ) from exc
     with ExitStack() as stack:
-        # A cluster that ends complains with tracebacks; what fails is raised here.
+        # A cluster that ends logs tracebacks; errors are raised here instead.
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
         if engine.name == DASK:
             workers = engine.workers or cores()
             made = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=-(-(threads or workers) // workers),
-                # Not the usual port, which another cluster may have.
+                # A free port, as another cluster may use the default one.
                 dashboard_address="127.0.0.1:0",
                 preload=__name__,
                 silence_logs=logging.CRITICAL,
@@ -175,9 +175,9 @@ def cluster(
 
 
 def dask_setup(_worker: object) -> None:
-    """Begin a worker of a cluster made on the spot: Ctrl-C in a terminal, or its end, which tells
-    all processes of a command's group, is for the command to answer. To ignore the signals would
-    not be enough: Polars takes them again while it computes.
+    """Start a worker of a new cluster in a process group of its own: a terminal sends Ctrl-C, and
+    SIGHUP at its end, to a whole group, and only the command shall react. Ignoring the signals is
+    not enough: Polars handles them again while it computes.
     """
     os.setpgrp()
 
@@ -188,8 +188,8 @@ def _connected(client: Any, engine: Engine, wait_s: float) -> Any:  # noqa: ANN4
         connected = client(address, timeout=wait_s, set_as_default=False)
     except (OSError, ValueError) as exc:
         raise UsageError(
-            f"No Dask scheduler answers at {address}; start one with `dask scheduler`. "
-            "Nothing was done."
+            f"No Dask scheduler answers at {address}. Nothing was done. Start one with `dask "
+            "scheduler`."
         ) from exc
     try:
         _check_workers(connected, address, wait_s)
@@ -200,22 +200,22 @@ def _connected(client: Any, engine: Engine, wait_s: float) -> Any:  # noqa: ANN4
 
 
 def _check_workers(client: Any, scheduler: str, wait_s: float) -> None:  # noqa: ANN401  (likewise)
-    """Refuse a cluster without workers, or with some that would do other work than this program."""
+    """Refuse a cluster without workers, or with workers of another version of this program."""
     try:
         client.wait_for_workers(1, timeout=wait_s)
     except OSError as exc:
         raise UsageError(
-            f"The Dask scheduler at {scheduler} has no workers; start some with "
-            f"`dask worker {scheduler}`. Nothing was done."
+            f"The Dask scheduler at {scheduler} has no workers. Nothing was done. Start some with "
+            f"`dask worker {scheduler}`."
         ) from exc
     for worker, found in client.run(_program, on_error="return").items():
         if found != PROGRAM:
             raise UsageError(
-                f"The Dask worker at {worker} does not run {PROGRAM}, but this: {found}. Install "
-                "the same there. Nothing was done."
+                f"The Dask worker at {worker} does not run {PROGRAM}, but {found}. Nothing was "
+                "done. Install the same version there."
             )
 
 
 def _program() -> str:
-    """What a worker runs."""
+    """Name and version of the program on a worker."""
     return PROGRAM

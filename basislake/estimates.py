@@ -1,6 +1,6 @@
-"""What candles that are still to be fetched will take, in the lake and in PostgreSQL; pure.
+"""Estimate of the disk space of candles that are still to be fetched; pure.
 
-The bytes a row were measured (benchmarks/RESULTS.md, docs/postgres.md): in the lake after
+The bytes per row were measured (benchmarks/RESULTS.md, docs/postgres.md): in the lake after
 compaction, in PostgreSQL with the key of each table.
 """
 
@@ -18,16 +18,16 @@ _DATABASE_BYTES = {"perpetual": 138.0, "future": 138.0 + 151.0}
 _RAW_BYTES = CANDLES.bytes_per_row
 
 BASIS = (
-    f"Estimated by bytes a candle: {_RAW_BYTES:g} raw; in the lake "
-    f"{_RAW_BYTES + _CURATED_BYTES['future']:.0f} of a future, "
-    f"{_RAW_BYTES + _CURATED_BYTES['perpetual']:.0f} of a perpetual; in PostgreSQL, with "
+    f"Estimated by bytes per candle: {_RAW_BYTES:g} raw; in the lake "
+    f"{_RAW_BYTES + _CURATED_BYTES['future']:.0f} for a future, "
+    f"{_RAW_BYTES + _CURATED_BYTES['perpetual']:.0f} for a perpetual; in PostgreSQL, with "
     f"keys, {_DATABASE_BYTES['future']:.0f} and {_DATABASE_BYTES['perpetual']:.0f}."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What the candles of some plans will take.
+    """Disk space of the candles of some plans.
 
     Attributes:
         lake_bytes: raw and curated tables.
@@ -39,7 +39,7 @@ class Estimate:
 
 
 def estimate(plans: Iterable[Plan], kinds: Mapping[str, str]) -> Estimate:
-    """Return what the candles of some plans will take, where all of them come.
+    """Return the disk space of the candles of some plans, if the exchange has all of them.
 
     Args:
         plans: of candles.

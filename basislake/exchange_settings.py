@@ -1,4 +1,4 @@
-"""The exchange that the settings of the command line name, and how it is called."""
+"""Settings of the exchange: its address, rate limit, time limit and retries."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,13 +24,13 @@ class ExchangeSettings:
     Attributes:
         url: of `www`.
         history_url: of the history host.
-        rate: candle calls a second, 0 for no limit; `auto` finds what the exchange permits.
-        timeout_s: for one whole call.
-        retries: asks again per window.
-        threads: calls under way at once.
+        rate: candle calls per second, 0 for no limit; `auto` finds what the exchange permits.
+        timeout_s: of one call.
+        retries: per window.
+        threads: calls in flight at once.
     """
 
-    # Not shown, as an engine's log may show a task: a URL may hold a password.
+    # Not in the repr, which an engine may log: a URL may contain a password.
     url: str = field(default=WWW_URL, repr=False)
     history_url: str = field(default=HISTORY_URL, repr=False)
     rate: Rate = AUTO
@@ -45,13 +45,13 @@ class ExchangeSettings:
         tell: Callable[[str], None] = say,
         refusals: Refusals | None = None,
     ) -> Iterator[Exchange]:
-        """Address the exchange, and close the connections at the end.
+        """Yield the exchange, and close the connections at the end.
 
         Args:
-            where: a lake, whose runs on this machine share one pace; by default the pace is this
-                process's own.
-            tell: called with a line about failures that last, and about refusals.
-            refusals: what was said of those before, by a run that goes on.
+            where: a lake, whose runs on this machine share one rate limit; by default the limit is
+                for this process alone.
+            tell: called with messages about lasting failures, and about refusals.
+            refusals: those that a continuing run has already logged.
 
         Raises:
             UsageError: see `check`.
@@ -70,7 +70,7 @@ class ExchangeSettings:
         tell: Callable[[str], None] = say,
         refusals: Refusals | None = None,
     ) -> Exchange:
-        """Address the exchange, as `open` does; the caller closes it."""
+        """Return the exchange as `open` does; the caller closes it."""
         folder = where.machine_folder if where else None
         return Exchange(
             self.url,
@@ -89,14 +89,14 @@ class ExchangeSettings:
         )
 
     def expected(self) -> Expected:
-        """Return the rate that a backfill will have; nothing is called."""
+        """Return the rate that a backfill will have; makes no call."""
         return expected(self.rate, Remembered(self.url).read(time.time()))
 
     def check(self, where: Lake) -> None:
-        """Refuse what would put two exchanges into one lake; nothing is called.
+        """Refuse to mix two exchanges in one lake; makes no call.
 
         Raises:
-            UsageError: the URL is none, or the lake holds the market of another exchange.
+            UsageError: the URL is invalid, or the lake's data is from another exchange.
             LakeError: the lake cannot be read.
         """
         check_origin(where, exchange_name(base_of(self.url)))

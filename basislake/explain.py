@@ -1,4 +1,4 @@
-"""How one number of `basis` came about, gathered as plain values; or why there is none."""
+"""Explanation of one number of `basis`, or of its absence, as plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from lake.tables import BASIS, INSTRUMENTS
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is known of an instrument's minute.
+    """All facts behind the basis of an instrument in one minute.
 
     Attributes:
         instrument: its name.
         kind: `future` or `perpetual`.
         ts: the minute's open, UTC.
-        basis: the row of `basis`, None where there is none.
-        reason: why there is none; None for a perpetual that has its candle, for it has no basis.
-        formula: the columns of the row worked out anew from the two candles.
-        agrees: whether the row holds the same values to the last bit; None without a row.
-        sides: the instrument, then the perpetual of a future where the lake knows it.
-        made: the build that the curated rows are of, None before the first.
-        as_of: the newest batch that was there.
+        basis: the row of `basis`, or None.
+        reason: why there is none; None for a perpetual with a candle, since it has no basis.
+        formula: the columns of the row, computed again from the two candles.
+        agrees: whether the row has the same values to the last bit; None without a row.
+        sides: the legs: the instrument, then the perpetual of a future if the lake has it.
+        made: the build of the curated rows, None before the first.
+        as_of: the newest batch.
     """
 
     instrument: str
@@ -45,10 +45,10 @@ class Explanation:
 
 
 def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
-    """Explain an instrument's basis in the minute that holds a time, or a perpetual's candle.
+    """Explain an instrument's basis in the minute that contains a time, or a perpetual's candle.
 
     Args:
-        where: the lake, as it is or as of a batch.
+        where: the lake, in its newest state or as of a batch.
         instrument: its name.
         time: UTC.
 
@@ -56,7 +56,7 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
         UsageError: the lake knows no such instrument.
         LakeError: the lake cannot be read.
     """
-    # A number and all that is behind it come from one state, whatever is committed meanwhile.
+    # The number and its inputs come from one state, whatever is committed meanwhile.
     still, ts = where.state(), floor_minute(time)
     records = {row["instrument"]: row for row in still.read(INSTRUMENTS).to_dicts()}
     record = records.get(instrument)
@@ -81,7 +81,7 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
 
 
 def _perpetuals(record: Row, records: Mapping[str, Row]) -> list[Row]:
-    """The perpetual that a future is held against; none for a perpetual."""
+    """The perpetual that the basis of a future is against; none for a perpetual."""
     if record["kind"] == "perpetual":
         return []
     ours = [r for r in records.values() if (r["kind"], r["base"]) == ("perpetual", record["base"])]
@@ -107,5 +107,5 @@ def _reason(sides: list[Side]) -> Reason | None:
     if len(sides) == 1:
         text = "The lake knows no perpetual of its coin; `basislake instruments` fetches it."
         return Reason("no_perpetual", own.instrument, text)
-    text = "Both candles are there, but no build has joined them; `basislake build` does."
+    text = "Both candles are stored, but no build has joined them; `basislake build` does."
     return sides[1].reason or Reason("not_built", own.instrument, text)

@@ -1,4 +1,4 @@
-"""How one number of carry came about, gathered as plain values; or what is missing for it."""
+"""Explanation of one number of carry, or of what is missing for it, as plain values."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ from lake.steps import DAY, DAYS, HOUR, HOURS
 from lake.tables import INSTRUMENTS
 from lake.views.carry import TRAILING_DAYS
 
-# Relative difference of the last digits of sums and powers, which two programs need not share.
+# Relative tolerance: two programs may round the last digits of sums and powers differently.
 _SAME = 1e-11
 _Evidence: TypeAlias = tuple[list[Side], list[Input]]
 _Formula: TypeAlias = Callable[[Row, Any, Mapping[datetime, float]], list[Step]]
@@ -39,10 +39,10 @@ class _Kind:
     """A view whose rows are explained.
 
     Attributes:
-        of: `future` or `perpetual`, what its rows are of.
-        formula: its columns worked out from the inputs.
+        of: `future` or `perpetual`, the kind of instrument of its rows.
+        formula: computes its columns from the inputs.
         query: SQL of one row, with `{name}` and `{at}`.
-        at: the time that names the row, of the time that was asked for.
+        at: returns the row's own time for the time that was asked for.
     """
 
     of: str
@@ -89,22 +89,22 @@ KINDS: Mapping[str, _Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class CarryExplanation:
-    """What is known of one row of a view of carry.
+    """All facts behind one row of a view of carry.
 
     Attributes:
         of: which view, as `--of` names it.
-        query: that gives the row.
+        query: SQL of the row.
         instrument: its name, or the coin.
         kind: `future`, `perpetual` or `coin`.
         at: the minute, end of the hour, or 08:00 that names the row, UTC.
-        row: of the view; None where it has none.
-        reason: why there is no row, or which inputs are missing; None where none is.
-        formula: the columns of the row worked out again from the inputs.
-        agrees: whether the view has the same values, but for the last digits; None without a row.
-        sides: each candle that the row needs, with all that is behind it.
+        row: of the view, or None.
+        reason: why there is no row, or which inputs are missing; None if nothing is missing.
+        formula: the columns of the row, computed again from the inputs.
+        agrees: whether the view has the same values, up to rounding; None without a row.
+        sides: the legs: each candle that the row needs, with its origin.
         inputs: rows of other tables that it needs.
-        made: the build that the curated rows are of, None before the first.
-        as_of: the newest batch that was there.
+        made: the build of the curated rows, None before the first.
+        as_of: the newest batch.
     """
 
     of: str
@@ -126,11 +126,11 @@ def explain_carry(where: Lake, of: str, instrument: str, time: datetime) -> Carr
     """Explain a row of a view of carry.
 
     Args:
-        where: the lake, as it is or as of a batch.
+        where: the lake, in its newest state or as of a batch.
         of: a name in `KINDS`.
         instrument: its name.
-        time: UTC; of `carry` the minute that holds it counts, of `index` and `premium` the hour
-            that holds it or ends with it, of `realised` and `funding` 08:00 of its day.
+        time: UTC; `carry` uses the minute that contains it, `index` and `premium` the hour that
+            contains it or ends with it, `realised` and `funding` 08:00 of its day.
 
     Raises:
         UsageError: the lake knows no such instrument, or it is of another kind.
@@ -172,7 +172,7 @@ def explain_carry(where: Lake, of: str, instrument: str, time: datetime) -> Carr
 
 
 def row_of(still: State, query: str) -> Row | None:
-    """Return the first row of a query `FROM view ...`, None where there is none."""
+    """Return the first row of a query `FROM view ...`, None if there is none."""
     connection = still.duckdb([query.split()[1].partition("(")[0]])
     try:
         rows: list[Row] = list(duck.rows(connection, query).to_dicts())
@@ -236,12 +236,12 @@ def _reason(of: str, row: Row | None, at: datetime, record: Row, evidence: _Evid
         return " ".join(lacking) or None
     if expires_at and at >= expires_at:
         return f"It expired at {expires_at:%Y-%m-%d %H:%M}Z."
-    return "The view has no row of it: see its formula in docs/views.md."
+    return "The view has no row for it; docs/views.md has the formula of the view."
 
 
 def agrees(formula: list[Step], row: Row) -> bool:
-    """Return whether a row has the values of a formula, but for the last digits; a step on the way
-    to a column has a name that no column has.
+    """Return whether a row has the values of a formula, except for rounding in the last digits.
+    Steps that no column shows are not compared.
     """
     return all(_is_same(row[step.column], step.value) for step in formula if step.column in row)
 

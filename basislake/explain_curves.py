@@ -1,4 +1,4 @@
-"""How a calendar spread or a rate of constant maturity came about; or what is missing for it."""
+"""Shows how a calendar spread or a rate of constant maturity was computed, or what is missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,10 +43,10 @@ def explain_spread(where: Lake, instrument: str, time: datetime) -> CarryExplana
     Args:
         where: the lake, as it is or as of a batch.
         instrument: the front.
-        time: UTC; the minute that holds it counts.
+        time: UTC; the minute that contains it is explained.
 
     Raises:
-        UsageError: the lake knows no such future.
+        UsageError: the lake has no such future.
         LakeError: the lake cannot be read.
     """
     still, at = where.state(), floor_minute(time)
@@ -62,7 +62,7 @@ def explain_spread(where: Lake, instrument: str, time: datetime) -> CarryExplana
     sides = [side_of(still, leg, at) for leg in legs]
     reasons = [f"{side.instrument}: {side.reason.text}" for side in sides if side.reason]
     if row is None and not reasons:
-        reasons = ["No future of its coin that is open then expires after it."]
+        reasons = ["No other open future of its coin expires after it."]
     formula = spread_steps(row, at, *(leg["expires_at"] for leg in legs)) if row else []
     return CarryExplanation(
         of="spread",
@@ -87,8 +87,8 @@ def explain_maturity(where: Lake, coin: str, time: datetime, of: Maturity) -> Ca
     Args:
         where: the lake, as it is or as of a batch.
         coin: whose.
-        time: UTC; against the perpetual the minute that holds it counts, against the index the
-            hour that holds it or ends with it, of which the last minute is the row's.
+        time: UTC. Against the perpetual, the minute that contains it is explained. Against the
+            index, the last minute of the hour that contains it or ends with it.
         of: which rate.
 
     Raises:
@@ -102,7 +102,9 @@ def explain_maturity(where: Lake, coin: str, time: datetime, of: Maturity) -> Ca
     futures = [r for r in records.values() if (r["kind"], r["base"]) == ("future", coin)]
     if not futures:
         coins = sorted({r["base"] for r in records.values() if r["kind"] == "future"})
-        raise UsageError(f"The lake has no future of {coin!r}; it has some of {', '.join(coins)}.")
+        raise UsageError(
+            f"The lake has no future of {coin!r}; it has futures of {', '.join(coins)}."
+        )
     query = (
         f"FROM constant_maturity_by({step_minutes}, '{of.method}', '{of.reference}') "
         f"WHERE coin = '{coin}' AND days = {of.days} AND ts = '{at.isoformat()}'"
@@ -148,8 +150,8 @@ def explain_maturity(where: Lake, coin: str, time: datetime, of: Maturity) -> Ca
 def _considered(
     futures: list[Row], chosen: list[str], records: Mapping[str, Row], end: datetime, of: Maturity
 ) -> list[Row]:
-    """The legs, and the open futures that would have come before them; where a leg is missing, all
-    on its side of the distance.
+    """The legs, and the open futures that are nearer to the distance than the legs. If a leg is
+    missing, all futures on its side of the distance.
     """
 
     def away(record: Row) -> float:
@@ -185,7 +187,7 @@ def _unused(
             found.append(f"{side.instrument}: {side.reason.text}")
         elif side.kind == "future" and side.instrument not in chosen:
             found.append(f"{side.instrument}: {_why_not(still, side, of)}")
-    found += [f"{i.name}: `{i.table}` has no row of that hour." for i in inputs if not i.rows]
+    found += [f"{i.name}: `{i.table}` has no row for that hour." for i in inputs if not i.rows]
     spans = [(s.expires_at - end) / DAY for s in sides if s.expires_at]
     if of.method != "nearest" and not any(away <= of.days for away in spans):
         found.append(f"No future expires within {of.days} days; nothing is extrapolated.")
@@ -201,10 +203,10 @@ def _why_not(still: State, side: Side, of: Maturity) -> str:
     else:
         row = row_at(still.snapshot(BASIS), side.instrument, side.ts)
         if row is None:
-            return "It has no row of `basis` in that minute; `basislake explain` of it says why."
+            return "It has no row of `basis` in that minute; `basislake explain` shows why."
         is_suspect = bool(row.select(pl.col("suspect")).item())
     if is_suspect:
-        return "Its row is suspect, by a warning rule, and not used."
+        return "A warning rule marked its row as suspect, so it is not used."
     return "Another future is as near to the distance."
 
 

@@ -1,4 +1,4 @@
-"""Rows of a query written in a format, see `basislake.formats`."""
+"""Export of rows of a query in a format, see `basislake.formats`."""
 
 import errno
 import gzip
@@ -16,13 +16,13 @@ _BROKEN_PIPE = "Broken pipe"
 
 
 def export(frame: pl.DataFrame, format_: str, sink: BinaryIO, *, is_compressed: bool) -> None:
-    """Write rows, as they are made, so that they are in memory once.
+    """Write rows in pieces, so that memory holds them once.
 
     Raises:
         OSError: the sink takes no more.
     """
     if is_compressed:
-        # Without a name or a time in it: the same rows make the same file.
+        # Without a name or a time in the header, so equal rows give equal files.
         with gzip.GzipFile(filename="", mode="wb", fileobj=sink, mtime=0) as packed:
             _write(frame, format_, cast("BinaryIO", packed))
     else:
@@ -31,12 +31,12 @@ def export(frame: pl.DataFrame, format_: str, sink: BinaryIO, *, is_compressed: 
 
 
 def objects(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as objects; JSON has one kind of number, so decimal ones become such."""
+    """Return rows as objects, with decimals as floats, since JSON has only one kind of number."""
     return frame.with_columns(pl.selectors.decimal().cast(pl.Float64)).to_dicts()
 
 
 def readable(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return rows with bytes, which no text can hold, as PostgreSQL writes them."""
+    """Return rows with bytes as PostgreSQL writes them, since a text format has no bytes."""
     return frame.with_columns(
         pl.format("\\x{}", pl.col(name).bin.encode("hex")).alias(name)
         for name in frame.select(pl.selectors.binary()).columns
@@ -51,7 +51,7 @@ def _write(frame: pl.DataFrame, format_: str, sink: BinaryIO) -> None:
     elif format_ == "ndjson":
         sink.writelines(line + b"\n" for line in _lines(frame))
     else:
-        with _told_by_the_system():
+        with _as_os_errors():
             _write_columns(frame, format_, sink)
 
 
@@ -59,7 +59,7 @@ def _write_columns(frame: pl.DataFrame, format_: str, sink: BinaryIO) -> None:
     if format_ == "parquet":
         frame.write_parquet(sink)
     elif format_ == "arrow":
-        # Text as every reader of Arrow knows it.
+        # The oldest type of text, which every reader of Arrow knows.
         frame.write_ipc(sink, compat_level=pl.CompatLevel.oldest())
     else:
         flat = frame.with_columns(_as_json(frame[name]) for name in frame.columns)
@@ -67,8 +67,8 @@ def _write_columns(frame: pl.DataFrame, format_: str, sink: BinaryIO) -> None:
 
 
 @contextmanager
-def _told_by_the_system() -> Iterator[None]:
-    """Raise what Polars says of a full disk or a closed pipe as what it is.
+def _as_os_errors() -> Iterator[None]:
+    """Turn errors of Polars about a full disk or a closed pipe into those of the system.
 
     Raises:
         OSError: the sink takes no more.
@@ -95,7 +95,7 @@ def _lines(frame: pl.DataFrame) -> Iterator[bytes]:
 
 
 def _as_json(column: pl.Series) -> pl.Series:
-    """Lists and objects as JSON texts, since CSV has no cells for them; others as they are."""
+    """Lists and objects as JSON texts, since CSV has no cells for them; other columns unchanged."""
     if not column.dtype.is_nested():
         return column
     cells = [None if cell is None else json_text(cell) for cell in column.to_list()]

@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole: a reader sees the old one or the new one, never a part."""
+"""Atomic replacement of files: a reader sees the old file or the new one, never a mixture."""
 
 import stat
 import uuid
@@ -7,19 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-# A link in these, such as /dev/stdout, stands for something that is open already.
+# A link in these folders, such as /dev/stdout, refers to a stream that is already open.
 _OPENED = (Path("/dev"), Path("/proc"))
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of the one at a path when the block ends.
+    """Open a new file that replaces the one at a path when the block ends.
 
-    It is written beside it, with its permissions. A link keeps standing for what it stood for. What
-    is no file, as a pipe or a device, is written to itself.
+    The new file is written in the same folder, with the permissions of the old one. If the path is
+    a link, the file that it points to is replaced. A pipe or a device is written directly.
 
     Raises:
-        OSError: it cannot be written; as where the block fails, what was there is as it was.
+        OSError: it cannot be written; then, and if the block fails, the old file is unchanged.
     """
     there = _mode(path)
     if there is not None and _is_stream(path, there):
@@ -27,16 +27,16 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield sink
         return
     target = path.resolve()
-    beside = target.with_name(f".{uuid.uuid4().hex}.part")
-    sink = beside.open("xb")
+    part = target.with_name(f".{uuid.uuid4().hex}.part")
+    sink = part.open("xb")
     try:
         with sink:
             if there is not None:
-                beside.chmod(stat.S_IMODE(there))
+                part.chmod(stat.S_IMODE(there))
             yield sink
-        beside.replace(target)
+        part.replace(target)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 

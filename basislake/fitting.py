@@ -1,4 +1,4 @@
-"""Which columns of a table fit a terminal, and how wide each one is; pure."""
+"""Layout of tables on a terminal: which columns fit, and their widths; pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 GAP = 2
-# A cell of several words is not made narrower than this, so that few words stand alone.
+# Least width of a cell of several words, so that few words are alone on a line.
 _LEAST_PROSE = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How wide a column can be.
+    """Possible widths of a column.
 
     Attributes:
-        least: at which no word and no number is broken.
-        most: at which nothing is wrapped.
+        least: the width at which no word and no number is broken.
+        most: the width at which nothing is wrapped.
         rank: see `Column`.
     """
 
@@ -27,10 +27,10 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What is shown.
+    """Shown and hidden columns.
 
     Attributes:
-        widths: of the columns that are shown, by position.
+        widths: of the shown columns, by position.
         hidden: positions of the others.
     """
 
@@ -39,7 +39,7 @@ class Fitted:
 
 
 def extent(title: str, cells: Sequence[str], rank: int, *, wraps: bool) -> Extent:
-    """Return how wide a column can be.
+    """Return the possible widths of a column.
 
     Args:
         title: its heading, which may be wrapped.
@@ -59,7 +59,7 @@ def fit(extents: Sequence[Extent], available: int | None, *, may_hide: bool) -> 
 
     Args:
         extents: of all columns.
-        available: characters of a line; None where lines may be as long as they need to be.
+        available: characters of a line; None for lines of any length.
         may_hide: whether columns may be hidden; the first one never is.
     """
     shown = list(range(len(extents)))

@@ -1,8 +1,8 @@
-"""Following the market: a round fetches what has closed since the last one; now and then new
-listings are looked for, the curated tables are built, and the lake's files are kept in shape.
+"""Following the market: each round fetches what has closed since the last one. On a schedule, the
+run also looks for new listings, builds the curated tables, and maintains the lake's files.
 
-Each round is a backfill of what the lake lacks until now, so the first one repairs whatever was
-missed while nobody followed, and a round that failed is made good by the next.
+Each round is a backfill of what the lake lacks until now. So the first round also fills the gap
+since the last run, and the round after a failure fetches what the failed one missed.
 """
 
 import time
@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from basislake import PROGRAM
-from basislake.chores import Chores, Work
+from basislake.chores import BackgroundTasks, Work
 from basislake.exchange_settings import ExchangeSettings
-from basislake.news import News, some
+from basislake.news import Messages, some
 from basislake.output import duration
 from ingest.backfill import Backfill
 from ingest.datasets.candles import CANDLES
@@ -45,7 +45,7 @@ from lake.tables import COVERAGE, INSTRUMENTS
 
 # An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
 _LONGEST_NAP_S = 0.5
-# While it waits the record is kept fresh, so that others see that the run is alive.
+# While the run waits it renews its record, so that others see that it is alive.
 _FIRST_RENEWAL_S = 1.0
 _RENEW_EVERY_S = 10.0
 
@@ -59,15 +59,15 @@ class Followed:
         rounds: that asked for something.
         candles_written: rows new to the lake.
         rows_written: rows of other data that are new to the lake, by dataset.
-        calls: for all data, repeats included.
+        calls: for all data, retries included.
         retries: calls made again after a transient failure.
         builds: of the curated tables.
-        upkeeps: of the lake's files and logs.
+        upkeeps: maintenance runs.
         new: instruments that were discovered.
-        ended: instruments that expired and are complete.
+        ended: number of instruments that expired and are complete.
         failed: instruments that had no answer in the last round, with the reason.
-        outages: times when the exchange, the lake or the database was away.
-        lag: when it was last known.
+        outages: times when the exchange or the lake could not be reached.
+        lag: the last known one.
         log: the file with a line for each round.
     """
 
@@ -88,13 +88,13 @@ class Followed:
 
 
 class Follower:
-    """A run that keeps a selection current until it is told to stop.
+    """A run that keeps a selection current until a signal ends it.
 
     Attributes:
         result: what it did so far.
     """
 
-    def __init__(  # noqa: PLR0913  (each is a wish of its own, all but the first four by keyword)
+    def __init__(  # noqa: PLR0913  (independent settings, all but the first four by keyword)
         self,
         where: Lake,
         settings: ExchangeSettings,
@@ -107,18 +107,17 @@ class Follower:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Begin the record; nothing is called yet.
+        """Begin the record of the run; call nothing yet.
 
         Args:
             where: the lake.
             settings: of the exchange.
-            selection: what the flags say; the lake's scope says the rest, and may change.
-            schedule: how often what is done.
-            work: done between rounds.
-            say: told what a user should know.
+            selection: from the flags; the lake's scope fills in the rest, and may change.
+            schedule: how often each task runs.
+            work: the tasks between rounds.
+            say: called with messages for the user.
             finish: called with each instrument that the first round finishes.
-            clock: seconds, never going back; it only bridges the time between two looks at the
-                exchange's clock.
+            clock: monotonic seconds; used only between two readings of the exchange's clock.
             sleep: waits for some seconds.
 
         Raises:
@@ -128,10 +127,10 @@ class Follower:
         self._settings = settings
         self._selection = selection
         self._schedule = schedule
-        self._news = News(say)
+        self._messages = Messages(say)
         self._refusals = Refusals()
         self._finish = finish
-        self._chores = Chores(work, schedule, self._news)
+        self._tasks = BackgroundTasks(work, schedule, self._messages)
         self._clock = clock
         self._sleep = sleep
         self._record = RunRecord(
@@ -152,10 +151,10 @@ class Follower:
         self._record.facts.update(self._facts())
 
     def run(self) -> Followed:
-        """Follow until interrupted; what came by then is saved.
+        """Follow until interrupted; everything fetched by then is saved.
 
         Raises:
-            UsageError: the selection names what does not exist.
+            UsageError: the selection has an unknown name.
         """
         state = "failed"
         try:
@@ -170,28 +169,28 @@ class Follower:
     def round(self) -> float:
         """Do what is due, and return the seconds to wait before the next round."""
         try:
-            # A connection of its own: after an outage nothing of the old ones is any good.
-            with self._settings.open(self._where, self._news.say, self._refusals) as exchange:
+            # Each round opens new connections: after an outage the old ones are dead.
+            with self._settings.open(self._where, self._messages.say, self._refusals) as exchange:
                 now, seen_s = self._seen = exchange.server_time(most_retries=1), self._clock()
                 self._discover(exchange, now)
                 self._fetch(exchange, now)
         except (ExchangeError, LakeError) as exc:
             return self._away(exc)
         except UsageError as exc:
-            # A setting that was right until now may be so again, e.g. a file of certificates.
+            # A setting that was right before may be right again, e.g. a certificate file.
             if not self._followed:
                 raise
             return self._away(exc)
         self._back()
-        self._chores.do(now)
-        self.result.builds, self.result.upkeeps = self._chores.builds, self._chores.upkeeps
+        self._tasks.run_due(now)
+        self.result.builds, self.result.upkeeps = self._tasks.builds, self._tasks.upkeeps
         wait = next_fetch(now, self._schedule.fetch_every) - now
         return max(0.0, wait.total_seconds() - (self._clock() - seen_s))
 
     def wait(self, seconds: float) -> None:
         """Wait, and keep the record fresh."""
         until_s = self._clock() + seconds
-        # Soon after a round, and then now and then.
+        # Soon after a round, then at intervals.
         renew_s = self._clock() + _FIRST_RENEWAL_S
         while (left_s := until_s - self._clock()) > 0:
             self._sleep(min(left_s, _LONGEST_NAP_S))
@@ -207,27 +206,27 @@ class Follower:
             self._discovered_at = now
         self._roster.relist(found.changed)
         self.result.new += found.new
-        self._news.discovered(found)
+        self._messages.discovered(found)
 
     def _fetch(self, exchange: Exchange, now: datetime) -> None:
         chosen = within(self._selection, scope_of(self._where))
         if chosen != self._chosen:
-            # Somebody changed the lake's scope: what had ended may lack minutes now.
+            # Somebody changed the lake's scope: instruments that had ended may lack minutes now.
             self._chosen, self._roster = chosen, Roster()
         planner = Planner(self._where, chosen, now, without=self._roster.without(now))
         known = self._where.snapshot(INSTRUMENTS).read().select("instrument", "expires_at")
         self._expired = expired_by(known, now)
         if not self._followed:
-            # What had expired before this run is no news.
+            # Expiries before this run are not reported.
             self._dead = self._expired
         needs = {subject: bool(planner.plan(subject).windows) for subject in planner.wanted}
         ends = {name: at for name, at in known.iter_rows() if name in self._expired}
         ended = self._roster.end(needs, over(planner.wanted, ends))
-        if news := [
+        if names := [
             s.name for s in ended if s.name not in self._dead and s.dataset == CANDLES.name
         ]:
-            self.result.ended += len(news)
-            self._news.say(f"Ended: {some(news)}, complete to the expiry.")
+            self.result.ended += len(names)
+            self._messages.say(f"Ended: {some(names)}, complete to the expiry.")
         self._followed = (set(needs) | set(self._roster.resting)) - self._roster.ended
         asked = {subject for subject, is_needy in needs.items() if is_needy}
         if not asked:
@@ -259,13 +258,13 @@ class Follower:
         failed = result.all_failed
         self._roster.took(asked, set(failed), self._now())
         if asked and failed.keys() >= asked:
-            raise TransientError(f"No instrument was answered: {next(iter(failed.values()))}")
-        self._news.fetched(result, self.result.lag)
+            raise TransientError(f"No instrument got an answer: {next(iter(failed.values()))}")
+        self._messages.fetched(result, self.result.lag)
 
     def _count(self, result: Result) -> None:
-        """Add a round, also one that was interrupted, to the figures and to the log."""
+        """Add a round, even an interrupted one, to the figures and to the log."""
         own, lag = self.result, self.result.lag
-        # At once and first: an interruption may come at any line.
+        # In one statement and first: an interruption may come at any line.
         own.rounds, own.calls, own.retries, own.candles_written = (
             own.rounds + 1,
             own.calls + result.all_calls,
@@ -288,17 +287,17 @@ class Follower:
             {"instrument": str(subject), "reason": reason}
             for subject, reason in result.all_failed.items()
         ]
-        self._chores.took(result.rows_written)
+        self._tasks.add_rows(result.rows_written)
         self._record.facts.update(self._facts())
 
     def _away(self, error: BasislakeError) -> float:
-        """Say once that nothing can be done now, and return how long to wait, in seconds."""
+        """Log once that the run has to wait, and return for how many seconds."""
         self._failures += 1
         if self._away_since_s is None:
             self._away_since_s = self._clock()
             self.result.outages += 1
-            self._news.say(
-                f"Waiting: {error} Following goes on as soon as it can; what came is saved."
+            self._messages.say(
+                f"Waiting: {error} Everything fetched is saved; following resumes automatically."
             )
             self._record.tell("-", "waiting", {"reason": error})
         return wait_after_failures_s(self._failures)
@@ -306,12 +305,12 @@ class Follower:
     def _back(self) -> None:
         if self._away_since_s is not None:
             lasted = duration(self._clock() - self._away_since_s)
-            self._news.say(f"Going on after {lasted}.")
+            self._messages.say(f"Resumed after {lasted}.")
             self._record.tell("-", "back", {"after": lasted})
         self._failures, self._away_since_s = 0, None
 
     def _now(self) -> datetime:
-        """The exchange's clock as it was seen last, moved on by what has passed since."""
+        """The last reading of the exchange's clock, plus the time since."""
         at, seen_s = self._seen
         return at + timedelta(seconds=max(0.0, self._clock() - seen_s))
 
@@ -322,7 +321,7 @@ class Follower:
         self._record.facts.update(self._facts())
 
     def _instruments(self) -> set[str]:
-        """Those whose candles are followed."""
+        """The instruments whose candles are followed."""
         return {subject.name for subject in self._followed if subject.dataset == CANDLES.name}
 
     def _facts(self) -> dict[str, Any]:

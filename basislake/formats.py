@@ -1,4 +1,4 @@
-"""The formats that rows of a query are written in, and which one a file's name asks for."""
+"""Output formats for rows of a query, and the format that belongs to a file's name."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,17 +16,17 @@ _ENDINGS: Mapping[str, tuple[str, ...]] = {
     "arrow": (".arrow", ".feather"),
 }
 FORMATS = (TABLE, *_ENDINGS)
-# These are compressed inside, where a reader can still skip.
+# These formats are compressed internally.
 BINARY = ("parquet", "arrow")
 _COMPRESSED = ".gz"
 
 
 def format_of(asked: str | None, output: Path | None) -> tuple[str, bool]:
-    """Return the format to write in, and whether to compress it (gzip): the format asked for, else
-    that of the file's name; a table on the screen.
+    """Return the format, and whether to compress it (gzip): the chosen format, else that of the
+    file's name; without a file, a table.
 
     Raises:
-        UsageError: a table is asked for in a file, or the file's name asks for what there is not.
+        UsageError: a table cannot go into a file, or the file's name has an unknown ending.
     """
     if output is None:
         return asked or TABLE, False
@@ -36,16 +36,16 @@ def format_of(asked: str | None, output: Path | None) -> tuple[str, bool]:
     named = {end: name for name, ends in _ENDINGS.items() for end in ends}
     format_ = asked or named.get(ending)
     if format_ == TABLE:
-        raise UsageError(f"A table is for the screen; write {_listed()} to a file.")
+        raise UsageError(f"A table can only be printed; a file can be {_listed()}.")
     if format_ is None:
         raise UsageError(
-            f"The name {output.name} does not say in which format to write. Let it end in "
-            f"{_listed()}, or give --format; text may be compressed, e.g. rows.csv{_COMPRESSED}."
+            f"The format of {output.name} is unknown. Use a name that ends in {_listed()}, or give "
+            f"--format. Text may be compressed, e.g. rows.csv{_COMPRESSED}."
         )
     if is_compressed and format_ in BINARY:
         raise UsageError(
-            f"{output.name} cannot be written: {format_} is compressed already. Leave "
-            f"{_COMPRESSED} off its name."
+            f"{output.name} cannot be written: {format_} is compressed already. Use a name without "
+            f"{_COMPRESSED}."
         )
     return format_, is_compressed
 

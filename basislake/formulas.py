@@ -1,4 +1,4 @@
-"""The formulas of the basis with the numbers of one minute in them; pure."""
+"""Formulas of the basis, with the numbers of one minute; pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,14 +8,14 @@ from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE, MICROSEC
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One column of `basis`, worked out.
+    """One column of `basis`, computed.
 
     Attributes:
         column: its name.
         formula: in words.
-        numbers: the same with the minute's numbers, exact.
-        value: what it comes to; None where no value is given.
-        unit: of the value, empty where it has none.
+        numbers: the formula with the minute's exact numbers.
+        value: the result, or None.
+        unit: of the value, or empty.
     """
 
     column: str
@@ -82,8 +82,8 @@ def number(value: float) -> str:
 def _annualised(percent: float, days: float, left: timedelta) -> Step:
     formula = f"basis_pct x {DAYS_PER_YEAR} / days_to_expiry"
     if left <= timedelta(minutes=LEAST_MINUTES_TO_ANNUALISE):
-        told = f"none where {LEAST_MINUTES_TO_ANNUALISE} minutes or less are left"
-        return Step("annualised_pct", formula, told, None, "percent a year")
+        numbers = f"none if {LEAST_MINUTES_TO_ANNUALISE} minutes or less are left"
+        return Step("annualised_pct", formula, numbers, None, "percent a year")
     numbers = f"{number(percent)} x {DAYS_PER_YEAR} / {number(days)}"
     return Step(
         "annualised_pct", formula, numbers, percent * DAYS_PER_YEAR / days, "percent a year"

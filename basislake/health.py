@@ -1,4 +1,4 @@
-"""Whether a lake is fresh and nothing failed, for a program that watches it."""
+"""Health of a lake: whether it is fresh and nothing failed, for a program that monitors it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ from lake.spans import Span
 from lake.table import Table
 from lake.tables import BASIS, COVERAGE, INSTRUMENTS, RAW_CANDLES
 
-# How the last backfill may have ended that somebody should look at; an interruption was wanted.
+# Ends of a backfill that need attention; an interruption was intended.
 _FAILED_STATES = ("failed", "killed", "refused")
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What was found.
+    """Result of the check.
 
     Attributes:
-        problems: one sentence each, with what to do; none where all is well.
+        problems: one or two sentences each, with what to do; empty for a healthy lake.
         newest: by table, then by coin, the newest minute of an instrument that is still traded.
-        scope: what the lake is meant to hold, in words; nothing else is looked at.
+        scope: the lake's scope in words; nothing else is checked.
     """
 
     problems: list[str]
@@ -40,11 +40,11 @@ class Health:
 
 
 def health(where: Lake, now: datetime, max_age: timedelta) -> Health:
-    """Look whether the newest minutes are young enough and whether something failed.
+    """Check whether the newest minutes are recent enough and whether something failed.
 
-    Reads logs, `instruments`, `coverage` and the records of runs, no candle. Only instruments in
-    the lake's scope that are traded by their record count, and age is by the exchange's clock as it
-    was met last, so that a simulated market or one that has ended is not taken for a late one.
+    Reads logs, `instruments`, `coverage` and the records of runs, but no candles. Checks only
+    instruments in the lake's scope that their record calls active. Measures age by the exchange's
+    clock that the last run saw, so that a simulated or an ended market does not count as late.
 
     Args:
         where: the lake.
@@ -77,7 +77,7 @@ def health(where: Lake, now: datetime, max_age: timedelta) -> Health:
 
 def _unknown(known: pl.DataFrame) -> Iterator[str]:
     if known.is_empty():
-        yield "instruments holds no instrument; `basislake instruments` fetches them."
+        yield "The lake has no list of instruments; `basislake instruments` fetches it."
 
 
 def _bases(chosen: pl.DataFrame) -> dict[str, str]:
@@ -98,12 +98,12 @@ def _old(
     newest: Mapping[str, datetime], at: datetime, max_age: timedelta, *, is_traded: bool
 ) -> Iterator[str]:
     if is_traded and not newest:
-        yield "raw_candles holds no minute of a traded instrument; `basislake backfill` fetches it."
+        yield "raw_candles has no minute of an open instrument; `basislake backfill` fetches them."
     for base, last in newest.items():
         if at - last > max_age:
             yield (
                 f"The newest minute of {base} in raw_candles is {_when(last, at)}; `basislake run` "
-                "brings what came since."
+                "fetches newer ones."
             )
 
 
@@ -113,15 +113,15 @@ def _behind(
     at: datetime,
     max_age: timedelta,
 ) -> Iterator[str]:
-    """What a build is due for: where the raw candles are as old, it would bring nothing."""
+    """Coins that a build would update: those whose raw candles are newer than their basis."""
     for base, fetched in raw.items():
         last = newest.get(base)
         if last is None:
-            yield f"basis holds no minute of {base}; `basislake build` makes it."
+            yield f"basis has no minute of {base}; `basislake build` computes it."
         elif last < fetched and at - last > max_age:
             yield (
-                f"The newest minute of {base} in basis is {_when(last, at)}, though candles came "
-                "since; `basislake build` brings it up to date."
+                f"The newest minute of {base} in basis is {_when(last, at)}, but newer candles are "
+                "stored; `basislake build` brings it up to date."
             )
 
 
@@ -130,7 +130,7 @@ def _when(last: datetime, at: datetime) -> str:
 
 
 def _unanswered(where: Lake, selected: pl.DataFrame, scope: Selection) -> Iterator[str]:
-    """What was asked for and has no answer, of each dataset in scope."""
+    """Steps of each dataset in scope that the exchange gave no answer for."""
     names = [*selected["instrument"], *selected["price_index"]]
     failed = where.read(COVERAGE).filter(pl.col("instrument").is_in(names), status="failed")
     if scope.span is not None:
@@ -158,11 +158,11 @@ def _failed(where: Lake, now: datetime) -> Iterator[str]:
             since = duration(record["quiet_seconds"])
             yield (
                 f"The backfill {record['run']}, process {record['pid']} on {record['host']}, has "
-                f"not moved for {since}; `basislake status` says more."
+                f"made no progress for {since}; `basislake status` shows details."
             )
-    # One that runs, such as a follow, resumes what others left.
+    # A running run, such as a follow, resumes what others left.
     is_resumed = any(record["state"] == RUNNING for record in known)
     last = next(iter(known), None)
     if last and not is_resumed and last["state"] in _FAILED_STATES:
-        told = f"The last backfill, {last['run']}, ended as {last['state']}"
-        yield f"{told}; `basislake backfill` resumes."
+        ended = f"The last backfill, {last['run']}, ended as {last['state']}"
+        yield f"{ended}; `basislake backfill` resumes it."

@@ -1,5 +1,5 @@
-"""What a lake holds of what it is meant to hold, and what a backfill would fetch, by the same plans
-as `plan` shows.
+"""Completeness of a lake: what is stored of its scope, and what a backfill would fetch, by the same
+plans that `plan` shows.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from lake.tables import COVERAGE, INSTRUMENTS
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What a lake holds of a selection at one moment.
+    """The stored part of a selection at one moment.
 
     Attributes:
-        at: the exchange's clock that all of it is judged by.
+        at: the exchange's clock that all of this refers to.
         known: rows of `instruments`.
         coverage: rows of the table `coverage`.
         standings: of the candles of the selection's instruments.
@@ -92,7 +92,7 @@ class Holdings:
 
 
 def holdings(where: Lake, scope: Selection, at: datetime) -> Holdings:
-    """Return what a lake holds of what it is meant to hold; no candle is read.
+    """Return how much of a scope the lake has stored; reads no candles.
 
     Args:
         where: the lake.
@@ -105,7 +105,7 @@ def holdings(where: Lake, scope: Selection, at: datetime) -> Holdings:
     """
     known = where.read(INSTRUMENTS)
     expired = expired_by(known, at)
-    # Of a market that ends with the scope no more candles come, either.
+    # If the scope has ended, no further candles come either.
     if scope.until is not None and scope.until <= at:
         expired = set(known["instrument"])
     by_dataset: dict[str, list[Standing]] = {}
@@ -119,5 +119,5 @@ def holdings(where: Lake, scope: Selection, at: datetime) -> Holdings:
 
 
 def nothing_held(where: Lake, at: datetime) -> Holdings:
-    """Return the holdings of no instrument at all, for a scope that cannot be kept to."""
+    """Return the holdings of no instrument, for a scope that cannot be used."""
     return Holdings(at, where.read(INSTRUMENTS), where.read(COVERAGE), (), {}, Lag(at))

@@ -1,5 +1,5 @@
-"""Rows of funding, deliveries or settlements behind a number, the calls that brought them, and what
-is missing among them.
+"""Inputs of a number of carry: rows of funding, deliveries or settlements, the calls that brought
+them, and the reasons for missing rows.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ _TABLES: Mapping[str, tuple[Table, Table, str]] = {
 }
 _STATUS = {
     "present": "the exchange sent it",
-    "no_data": "the exchange was asked and had nothing yet",
+    "no_data": "the exchange had no data yet",
     "missing": "the exchange was asked more than once, and each answer lacked it",
     "failed": "the exchange gave no usable answer; `basislake backfill` asks again",
     "never_asked": "the exchange was never asked; `basislake backfill` does",
@@ -47,18 +47,18 @@ _STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Rows of one table that a number is worked out from.
+    """Rows of one table that a number is computed from.
 
     Attributes:
-        name: what they are in the formula.
-        table: that holds them.
-        subject: the instrument, or the index, that they are of.
-        start: the rows lie after it, UTC.
-        end: and at or before it.
+        name: of the rows in the formula.
+        table: of the rows.
+        subject: the instrument or the index.
+        start: start of the span, exclusive, UTC.
+        end: end of the span, inclusive.
         expected: how many rows there should be.
-        rows: that there are.
-        missing: why rows are missing, empty where none is.
-        rejected: raw rows of the span that are not among the curated, with the rules they broke.
+        rows: the stored rows.
+        missing: why rows are missing, a reason each.
+        rejected: raw rows of the span that validation rejected, with the rules that they broke.
         fetched: the calls that brought the rows, each once.
     """
 
@@ -80,8 +80,8 @@ def input_of(
     """Gather the rows of a dataset with a time in (start, end] of a span.
 
     Args:
-        where: the lake, as it is or as of a batch.
-        name: what the rows are in the formula.
+        where: the lake, in its newest state or as of a batch.
+        name: of the rows in the formula.
         dataset: funding, deliveries or settlements.
         subject: the instrument or index.
         span: start exclusive and end inclusive.
@@ -127,7 +127,7 @@ def _rejected(where: Lake, dataset: str, subject: str, span: Span) -> list[Row]:
 def _missing(
     where: Lake, dataset: str, subject: str, span: Span, *, is_rejected: bool
 ) -> list[str]:
-    """Why rows are missing, by the coverage of the span; what comes after all of it has none."""
+    """Why rows are missing, by the coverage of the span."""
     own = where.read(COVERAGE).filter(
         pl.col("dataset") == dataset,
         pl.col("instrument") == subject,
@@ -141,14 +141,14 @@ def _missing(
         if status != PRESENT
     ]
     if is_rejected:
-        found.append("a row broke a rule, so it is in `rejected`")
+        found.append("a row broke a rule and is in `rejected`")
     reached = min(max(own["end"].to_list(), default=span.start), span.end)
     if reached < span.end:
         found.append(
-            f"after {reached:%Y-%m-%d %H:%M}Z: it had not come yet when the exchange was asked "
-            "last, or was not asked for; `basislake backfill` fetches what has come since"
+            f"after {reached:%Y-%m-%d %H:%M}Z: the last backfill did not ask for it, or ran before "
+            "the exchange had it; `basislake backfill` fetches it"
         )
-    return found or ["no build has taken it up; `basislake build` does"]
+    return found or ["it is stored, but not built yet; `basislake build` builds it"]
 
 
 def _fetched(
@@ -180,11 +180,11 @@ def _fetched(
 
 
 def _call(dataset: str, subject: str, window: Span) -> str:
-    """The call for a window; of lists that come in pages, the method and the days."""
+    """The call for a window; for lists in pages, the method and the days."""
     if dataset == "funding":
         return f"public/get_funding_rate_history?{urlencode(params(subject, window))}"
     pages = f"(pages of {window.start:%Y-%m-%d %H:%M}Z to {window.end:%Y-%m-%d %H:%M}Z)"
     if dataset == "deliveries":
         return f"public/get_delivery_prices?index_name={subject} {pages}"
-    # Where the exchange does not serve the instrument any more, its coin is asked for.
+    # If the exchange no longer serves the instrument, the call is for its coin.
     return f"public/get_last_settlements_by_instrument?instrument_name={subject} {pages}"

@@ -1,4 +1,4 @@
-"""What the database holds of a lake, table by table: gathered for `status`, and printed."""
+"""The tables of a lake and of its database, compared for `status`, and printed."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,11 +21,10 @@ def database_status(
     """Return each table in the lake and in the database: `{table: {lake, ledger, database, counted,
     behind, equal}}`.
 
-    `lake`, `ledger` and `database` are rows: that the table should hold, that the ledger
-    `lake_loads` records, and that the table holds. The last are counted in the table where `exact`
-    is set (`counted` is true), otherwise they are those of the ledger. `behind` counts partitions
-    whose content is not what was loaded last. `equal` is true if `lake` and `database` are equal
-    and no partition is behind.
+    `lake`, `ledger` and `database` are numbers of rows: in the lake, as recorded in the ledger
+    `lake_loads`, and in the table of the database. The last is counted if `exact` is set
+    (`counted` is true); otherwise it is the ledger's. `behind` counts partitions that changed since
+    the last load. `equal` is true if `lake` and `database` are equal and no partition is behind.
     """
     from load.preview import parity  # noqa: PLC0415  (the driver takes a moment)
 
@@ -43,7 +42,7 @@ def database_status(
 
 
 def show_database(tables: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print how many rows of each table the lake and the database hold.
+    """Print the numbers of rows of each table in the lake and in the database.
 
     Args:
         tables: of `database_status`.
@@ -71,14 +70,14 @@ def _notes(tables: Mapping[str, Mapping[str, Any]], *, is_exact: bool) -> Iterat
     for table, more in changed.items():
         words = f"{counted(abs(more), 'row')} {'more' if more > 0 else 'fewer'}"
         yield (
-            f"{table} holds {words} than were loaded: something else than `basislake load` changed "
+            f"{table} has {words} than were loaded: something other than `basislake load` changed "
             "it."
         )
     if changed:
-        yield "`basislake load --verify` names the partitions, `load --full` sends everything."
+        yield "`basislake load --verify` names the partitions; `load --full` sends everything."
     elif any(row["behind"] for row in tables.values()):
-        yield "`basislake load` sends what changed, `load --full` everything."
+        yield "`basislake load` sends what changed; `load --full` sends everything."
     else:
         yield "`basislake load --verify` compares every cell."
     if not is_exact:
-        yield "Loaded are the rows that lake_loads records; `--exact` counts those in the tables."
+        yield "`loaded` comes from the table lake_loads; `--exact` counts the rows of each table."

@@ -1,4 +1,4 @@
-"""The options of verbs that show every open future in one minute."""
+"""Command-line options of verbs that show every open future in one minute."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a run that follows the market says: on lines for people, and nothing twice."""
+"""Messages of a run that follows the market, for people; none is repeated without a change."""
 
 from collections.abc import Callable, Collection
 
@@ -15,42 +15,42 @@ _MOST_NAMED = 5
 _MOST_FAILURES = 3
 
 
-class News:
-    """Says what is new; what has been said of a topic is not said again until it changes."""
+class Messages:
+    """Logs messages; a message about a topic is logged again only after it has changed."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        """Begin with nothing said; `say` is told each line."""
+        """Begin without messages; `say` is called with each line."""
         self.say = say
-        self._told: dict[str, str] = {}
+        self._last: dict[str, str] = {}
 
     def say_once(self, topic: str, message: str) -> None:
-        """Say something of a topic where it is not what was said of it last; "" is silence."""
-        if message and self._told.get(topic) != message:
+        """Log a message about a topic unless it was the last one about it; "" logs nothing."""
+        if message and self._last.get(topic) != message:
             self.say(message)
-        self._told[topic] = message
+        self._last[topic] = message
 
     def discovered(self, found: Discovery) -> None:
-        """Say what a discovery brought."""
+        """Log what a discovery found."""
         if found.new:
             self.say(f"New: {counted(len(found.new), 'instrument')}, {some(found.new)}.")
         if found.changed:
-            self.say(f"Changed: the exchange now gives another life for {some(found.changed)}.")
+            self.say(f"Changed: the exchange now lists other dates for {some(found.changed)}.")
         refused = [f"{each.name}: {each.reason}" for each in found.refused if each.could_be_dated]
         self.say_once("refused", f"Refused records: {some(refused)}." if refused else "")
         failed = f"Failed: {' '.join(found.failed)} Asking again." if found.failed else ""
         self.say_once("lists", failed)
 
     def fetched(self, result: Result, lag: Lag | None) -> None:
-        """Say what a round came to."""
+        """Log the result of a round."""
         self.say(round_line(result, lag))
         failed = list(result.all_failed.items())[:_MOST_FAILURES]
         reasons = [f"{subject}: {reason}" for subject, reason in failed]
-        told = f"Failed: {'; '.join(reasons)}. They are asked for again." if reasons else ""
-        self.say_once("failed", told)
+        message = f"Failed: {'; '.join(reasons)}. The next rounds retry." if reasons else ""
+        self.say_once("failed", message)
 
 
 def round_line(result: Result, lag: Lag | None) -> str:
-    """Say on one line what a round did; pure."""
+    """Return a line about what a round did; pure."""
     at = f"{lag.at:%Y-%m-%d %H:%M:%S}Z: " if lag else ""
     behind = f"; lag {duration(lag.seconds)}" if lag and lag.seconds is not None else ""
     elsewhere = f", {len(result.all_left)} left to another run" if result.all_left else ""
@@ -68,7 +68,7 @@ def round_line(result: Result, lag: Lag | None) -> str:
 
 
 def finished_line(finished: Finished) -> str:
-    """Say on one line how an instrument ended, and how many of the run's are finished; pure."""
+    """Return a line about how an instrument ended, and how many of the run are done; pure."""
     figures = finished.figures
     dataset = DATASETS[finished.subject.dataset]
     came = (
@@ -89,6 +89,6 @@ def finished_line(finished: Finished) -> str:
 
 
 def some(names: Collection[str]) -> str:
-    """Name the first few, and say how many more there are; pure."""
+    """Return the first few names, and the number of further ones; pure."""
     more = len(names) - _MOST_NAMED
     return ", ".join(list(names)[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

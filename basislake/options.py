@@ -1,7 +1,7 @@
-"""The options of the command line that several verbs take: flag, else environment, else default.
+"""Command-line options that several verbs share: flag, else environment, else default.
 
-What they add up to, such as a lake, is made when a verb is called: help, wrong usage and completion
-load nothing that takes time.
+An option becomes an object, such as a lake, only when its verb is called. Help, wrong usage and
+completion therefore load no slow library.
 """
 
 import functools
@@ -38,7 +38,7 @@ _LONGEST_LOCK_WAIT_S = 86_400.0
 _MOST_WORKERS = 256
 _MOST_RETRIES = 1000
 MOST_THREADS = 256
-# A hundred years: as long as a time of day can go back.
+# A hundred years.
 MOST_HOURS = 876_000
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,7 +51,7 @@ class Whole(click.IntRange):
 
 
 class Number(click.FloatRange):
-    """A number in a range; what is not a number is in none."""
+    """A number in a range; NaN is in no range."""
 
     name = "number"
 
@@ -134,7 +134,7 @@ def _opened(*, where: str) -> "Lake":
     opened = lake.open(where)
     folder = Path(opened.uri)
     if opened.is_local and (folder.is_symlink() or folder.exists()) and not folder.is_dir():
-        raise UsageError(f"{opened.uri} is not a folder, so no lake can be there.")
+        raise UsageError(f"{opened.uri} is not a folder, so it cannot be a lake.")
     return opened
 
 
@@ -165,8 +165,8 @@ def exchange_options(command: F) -> F:
             envvar="BASISLAKE_RATE",
             show_envvar=True,
             default=AUTO,
-            help="Candle calls a second: what the exchange permits up to "
-            f"{CALLS.calls_per_second:g}, or a number; 0 is no limit",
+            help="Candle calls per second: auto for what the exchange permits, up to "
+            f"{CALLS.calls_per_second:g}; or a number, 0 for no limit",
         ),
         click.option(
             "--timeout",
@@ -175,7 +175,7 @@ def exchange_options(command: F) -> F:
             envvar="BASISLAKE_TIMEOUT",
             show_envvar=True,
             default=defaults.TIMEOUT_S,
-            help="Seconds for one whole call",
+            help="Time limit of one call, in seconds",
         ),
         click.option(
             "--retries",
@@ -183,13 +183,13 @@ def exchange_options(command: F) -> F:
             envvar="BASISLAKE_RETRIES",
             show_envvar=True,
             default=defaults.RETRIES,
-            help="Asks again per window",
+            help="Retries per window",
         ),
         click.option(
             "--threads",
             type=Whole(1, defaults.MAX_CONNECTIONS),
             default=defaults.THREADS,
-            help="Calls under way at once",
+            help="Calls in flight at once",
         ),
     )
     return grouped(command, options, _exchange_settings, "settings")
@@ -206,7 +206,7 @@ def no_doctor_option(command: F) -> F:
     return click.option(
         "--no-doctor",
         is_flag=True,
-        help="Fill an empty lake without checking first that the exchange gives all candles",
+        help="Fill an empty lake without first checking that the exchange returns all candles",
     )(command)
 
 
@@ -218,7 +218,7 @@ def engine_options(command: F) -> F:
             "name",
             default=LOCAL,
             metavar="local|dask|dask://HOST:PORT",
-            help="Where tasks run: here, in a Dask cluster made here, or in one that runs",
+            help="Where tasks run: here, in a new Dask cluster here, or in a running cluster",
         ),
         click.option(
             "--workers",
@@ -233,7 +233,7 @@ def selection_options(command: F) -> F:
     """Add the selection; the command gets `selection`."""
     options = (
         click.option(
-            "--all", "everything", is_flag=True, help="All instruments, whatever the lake's scope"
+            "--all", "everything", is_flag=True, help="All instruments, ignoring the lake's scope"
         ),
         click.option(
             "--currency",
@@ -248,11 +248,11 @@ def selection_options(command: F) -> F:
             "names",
             metavar="NAMES",
             multiple=True,
-            help="Names separated by commas or spaces; a future brings its perpetual",
+            help="Names separated by commas or spaces; a future includes its perpetual",
             shell_complete=completing.instruments,
         ),
         click.option("--since", type=Time(), help="First minute, UTC date or time, inclusive"),
-        click.option("--until", type=Time(), help="Last minute, exclusive"),
+        click.option("--until", type=Time(), help="End, UTC date or time, exclusive"),
     )
     return grouped(command, options, _selection, "selection")
 
@@ -271,7 +271,7 @@ def data_option(command: F) -> F:
         metavar="NAMES",
         multiple=True,
         help="candles, funding, deliveries or settlements; repeat, or separate by commas. By "
-        "default all; funding brings the exchange's monthly totals",
+        "default all; funding includes the exchange's monthly totals",
     )(wrapped)  # type: ignore[return-value]
 
 
@@ -310,14 +310,14 @@ def lock_wait_option(command: F) -> F:
         metavar="SECONDS",
         type=Number(min=0, min_open=True, max=_LONGEST_LOCK_WAIT_S),
         default=LOCK_WAIT_S,
-        help="Wait so long for a lock that another session holds",
+        help="How long to wait for a lock of another session",
     )
     return option(command)
 
 
 def reading_options(command: F) -> F:
     """Add the settings of a database that is only read; the command gets `target`."""
-    options = (postgres_option, schema_option("Schema of the tables there"), lock_wait_option)
+    options = (postgres_option, schema_option("Schema of the tables"), lock_wait_option)
     return grouped(command, options, _target, "target")
 
 
@@ -325,13 +325,13 @@ def target_options(command: F) -> F:
     """Add the settings of the database; the command gets `target`."""
     options = (
         postgres_option,
-        schema_option("Schema of the tables, made where it is absent"),
+        schema_option("Schema of the tables, created if missing"),
         lock_wait_option,
         click.option(
             "--keep/--no-keep",
             default=None,
             show_default=False,
-            help="Leave the embedded PostgreSQL running, and say how to connect with psql; or stop "
+            help="Leave the embedded PostgreSQL running and show how to connect with psql; or stop "
             "one that was left running",
         ),
     )
@@ -345,14 +345,14 @@ def _target(**values: Any) -> "Target":
 
 
 class Moment(click.ParamType["int | datetime"]):
-    """A batch by its number, or a UTC date or time by which it was the newest."""
+    """A batch number, or a UTC date or time at which a batch was the newest."""
 
     name = "batch or time"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | datetime:
-        """Parse: what is a number is a batch."""
+        """Parse: a number is a batch."""
         if isinstance(value, str) and value.isdecimal() and value.isascii():
             return int(value)
         return value if isinstance(value, int) else Time().convert(value, param, ctx)
@@ -366,17 +366,17 @@ def as_of_option(command: F) -> F:
         "as_of",
         type=Moment(),
         metavar="N|TIME",
-        help="As the lake was when batch N was its newest, or at a UTC date or time",
+        help="Use the lake as of batch N, or as of a UTC date or time",
     )
     return option(command)
 
 
-# Whether all columns are to be shown, in the context of a verb that has --wide.
+# Key in click's context: whether a verb with --wide shows all columns.
 IS_WIDE = "basislake.is_wide"
 
 
 def wide_option(command: F) -> F:
-    """Add --wide; `basislake.tables` knows it from the context of the command."""
+    """Add --wide; `basislake.tables` reads it from the context of the command."""
 
     def keep(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001  (click's)
         context.meta[IS_WIDE] = value
@@ -386,7 +386,7 @@ def wide_option(command: F) -> F:
         is_flag=True,
         expose_value=False,
         callback=keep,
-        help="Show all columns, also where they do not fit the terminal",
+        help="Show all columns, even if they do not fit the terminal",
     )(command)
 
 
@@ -406,14 +406,14 @@ def _selection(
     from ingest.selection import select  # noqa: PLC0415
 
     if everything and (currencies or names):
-        raise UsageError("--all does not go with --currency or --instruments.")
+        raise UsageError("Give either --all, or --currency and --instruments.")
     return replace(select(currencies, names, since, until), is_all=everything)
 
 
 def grouped(
     command: F, options: tuple[Callable[[Any], Any], ...], make: Callable[..., Any], name: str
 ) -> F:
-    """Add options whose values reach the command as one value."""
+    """Add options that reach the command as one object."""
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> Any:

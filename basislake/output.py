@@ -1,5 +1,6 @@
-"""What people see: JSON on stdout, messages and progress on stderr, figures in words; tables are in
-`basislake.tables`.
+"""Output for people and programs: JSON on stdout, messages and progress on stderr, figures as text.
+
+`basislake.tables` prints tables.
 """
 
 import os
@@ -25,7 +26,7 @@ _LEAST_SHARE = 0.01
 
 
 def say(message: str) -> None:
-    """Tell the user something that is not a result; see `basislake.screen`."""
+    """Show a message that is not a result, on stderr; see `basislake.screen`."""
     SCREEN.say(message)
 
 
@@ -41,9 +42,7 @@ def json_text(value: Any) -> str:
 
 
 class Progress:
-    """Progress lines on stderr: one line that is rewritten on a terminal, a line now and then in a
-    log.
-    """
+    """Progress on stderr: one line that is rewritten on a terminal, or a line at times in a log."""
 
     def __init__(self, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
         """Start the clock.
@@ -83,9 +82,7 @@ def duration(seconds: float) -> str:
 
 
 def called() -> str:
-    """Return how the command can be called from here: by its name, or by the path it was called by,
-    so that what is printed can be pasted.
-    """
+    """Return how to call the command from here, by its name or its path, for commands to paste."""
     if shutil.which("basislake") or Path(sys.argv[0]).name != "basislake":
         return "basislake"
     return os.path.relpath(sys.argv[0])
@@ -110,7 +107,7 @@ def age(seconds: float) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """Return a share for people; never 100 % where something is lacking, nor 0 % where not all."""
+    """Return a share for people; 100 % only if nothing is missing, and 0 % only for nothing."""
     if not whole:
         return "-"
     share = part / whole * 100

@@ -1,4 +1,4 @@
-"""What `status` shows at a glance: how complete the lake is, how old it is, what to do next."""
+"""Overview in `status`: how complete and how old the lake is, and which commands to run next."""
 
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,11 +20,11 @@ from lake.coverage import IS_CANDLES
 from lake.snapshot import Snapshot
 from lake.spans import MINUTE
 
-# The order a bar shows them in: what is there, what was asked, what was not.
+# The order in a bar: what is stored, what was asked for, what was not.
 _STATUSES = ("present", "no_data", "missing", "failed", "never_asked")
 # Verbs that write to the database.
 _LOADING = ("load", "load --verify", "run")
-# Who fetched so few futures and no others may want no others.
+# A user who fetched only this many futures may want no others.
 _FEW = 6
 
 Next = tuple[str, str]
@@ -34,11 +34,11 @@ def coins(held: Holdings) -> list[dict[str, Any]]:
     """Return one object per coin and kind.
 
     Keys: coin, kind; instruments (known) and with_candles; coverage (status to minutes); newest_ts
-    (the newest minute with a raw candle, None where there is none); and of those in scope in_scope,
-    complete, current, begun, not_begun and minutes (see `ingest.standing`).
+    (the newest minute with a raw candle, or None); and for those in scope in_scope, complete,
+    current, begun, not_begun and minutes (see `ingest.standing`).
 
     Args:
-        held: what the lake holds of its scope.
+        held: the content of the lake in its scope.
     """
     joined = held.coverage.filter(IS_CANDLES).join(held.known, on="instrument", how="right")
     is_present = pl.col("status") == "present"
@@ -67,7 +67,7 @@ def _summed(held: Holdings, names: Collection[str]) -> dict[str, Any]:
 
 
 def committed_at(snapshot: Snapshot) -> datetime | None:
-    """Return when a version of a table was committed, None where it does not exist."""
+    """Return when a version of a table was committed, None if the table does not exist."""
     if snapshot.delta is None:
         return None
     milliseconds = snapshot.delta.history(1)[0]["timestamp"]
@@ -82,11 +82,11 @@ def next_steps(found: Mapping[str, Any]) -> list[Next]:
     """
     steps: list[Next] = []
     if found["scope_problem"]:
-        steps.append(("scope --all", "sets the scope to everything, for it cannot be kept to"))
+        steps.append(("scope --all", "sets the scope to everything, because it cannot be used"))
     elif not found["instruments"]["known"]:
         steps.append(("instruments", "fetches the list of instruments, in four calls"))
     elif not found["running"]:
-        # One that is stuck, too, has locked what it works on.
+        # A stuck run still holds its locks.
         steps += _fetching_steps(found)
     if found["behind"]:
         steps.append(("build", "brings the curated tables up to date"))
@@ -129,7 +129,7 @@ def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
     is_unset = found["scope"]["is_everything"] and found["instruments"]["not_begun"]
     if is_unset and 0 < len(begun) <= _FEW:
         names = ",".join(begun)
-        yield f"scope --instruments {names}", "says that the lake is meant to hold nothing else"
+        yield f"scope --instruments {names}", "limits the lake's scope to these instruments"
 
 
 def _is_lacking(row: Mapping[str, Any]) -> bool:
@@ -142,16 +142,16 @@ def _is_begun_future(row: Mapping[str, Any]) -> bool:
 
 def _database_steps(database: Mapping[str, Any] | None) -> list[Next]:
     if database is None:
-        return [("load", "brings it into PostgreSQL; nothing was loaded yet")]
+        return [("load", "loads the tables into PostgreSQL for the first time")]
     if any(row["behind"] for row in database.values()):
         return [("load", "sends what changed to PostgreSQL; with --full everything")]
     if not all(row["equal"] for row in database.values()):
-        return [("load --verify", "names the rows that differ, and what mends them")]
+        return [("load --verify", "names the rows that differ, and how to correct them")]
     return []
 
 
 def show_summary(found: Mapping[str, Any]) -> None:
-    """Print how much of its scope the lake holds, what is left, and what it takes."""
+    """Print how much of its scope the lake contains, what is left to fetch, and the disk use."""
     of = f", the market of {found['exchange']}" if found["exchange"] else ""
     print_table(f"Lake {found['lake']}{of}", ["what", "is"], list(_summary(found)))
 
@@ -184,14 +184,14 @@ def _summary(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "maintenance",
         f"frees {size(disk['freed_bytes'])} now{f', {size(later)} within a day' if later else ''}",
     )
-    yield "judged at", f"{found['at']:%Y-%m-%d %H:%M}Z, the exchange's clock"
+    yield "as of", f"{found['at']:%Y-%m-%d %H:%M}Z, by the exchange's clock"
 
 
 _BAD_MINUTES = {"failed": "without an answer", "missing": "missing at the exchange"}
 
 
 def _others(instruments: Mapping[str, int]) -> Iterator[str]:
-    """Instruments that are not complete, by how far they are."""
+    """Instruments that are not complete, by state."""
     for state, words in (
         (Completeness.CURRENT, "lacking only the newest minutes"),
         (Completeness.BEGUN, "begun"),
@@ -217,8 +217,8 @@ def _to_fetch(plan: Mapping[str, Any]) -> str:
 
 
 def _lag(lag: Mapping[str, Any]) -> str:
-    """When the newest candle opened, and which instrument is furthest behind it."""
-    # Of a follow it is from a record, where times are texts.
+    """The time of the newest candle, and the instrument that is furthest behind."""
+    # A running `follow` has it from its record, where times are texts.
     newest = datetime.fromisoformat(str(lag["newest"]))
     last, furthest = (age(lag[name]) for name in ("seconds", "instrument_seconds"))
     more = f"; {lag['instrument']} {furthest}" if furthest != last else ""
@@ -247,7 +247,7 @@ def show_coins(found: Sequence[Mapping[str, Any]]) -> None:
 
 
 def show_datasets(found: Mapping[str, Any]) -> None:
-    """Print how complete funding, deliveries and settlements are, where they are in scope."""
+    """Print how complete funding, deliveries and settlements in scope are."""
     plans = found["to_fetch"]["datasets"]
     rows = [
         [
@@ -285,12 +285,12 @@ def show_tables(found: Mapping[str, Any], now: datetime) -> None:
 
 
 def show_next(steps: Sequence[Next], lake_flags: str, database_flags: str) -> None:
-    """Print what to run next, each command on a line of its own, to be pasted.
+    """Print the commands to run next, each on a separate line for pasting.
 
     Args:
         steps: of `next_steps`.
-        lake_flags: what the commands need besides, e.g. ` --lake ./demo-lake`, or nothing.
-        database_flags: what those need besides that write to the database, or nothing.
+        lake_flags: further flags of all commands, e.g. ` --lake ./demo-lake`, or empty.
+        database_flags: further flags of commands that write to the database, or empty.
     """
     if not steps:
         console(sys.stdout).print("Nothing is left to do.", style="green")

@@ -1,4 +1,4 @@
-"""Commands that are printed to be pasted, on lines that fit the terminal."""
+"""Commands printed for pasting, on lines that fit the terminal."""
 
 import re
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ _NAMES = "--instruments "
 
 
 def pasted(command: str, columns: int | None) -> str:
-    r"""Return a command on indented lines, of which each but the last ends with a backslash; pure.
+    r"""Return a command on indented lines, each but the last ending with a backslash; pure.
 
-    A line is broken before an option; a long list of instruments becomes several options. A word
-    alone may still be longer than the line.
+    Lines break before an option; a long list of instruments becomes several options. A single word
+    may still be longer than the line.
 
     Args:
         command: on one line.
-        columns: of the terminal, None where a line may be of any length.
+        columns: of the terminal, None for lines of any length.
     """
     if columns is None or len(_INDENT + command) <= columns:
         return _INDENT + command
@@ -32,7 +32,7 @@ def pasted(command: str, columns: int | None) -> str:
 
 
 def _parts(word: str, room: int) -> Iterator[str]:
-    """An option; one that names many instruments as several."""
+    """An option; several options for a long list of instruments."""
     if not word.startswith(_NAMES):
         yield word
         return

@@ -1,4 +1,4 @@
-"""Fetching, from the command line's settings: discover, then backfill; and what a plan comes to."""
+"""Fetching with the command line's settings: discover, then backfill."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ from transforms.rules import is_sound
 
 @dataclass(frozen=True, slots=True)
 class FetchSummary:
-    """A discovery, where one was made, and the backfill after it."""
+    """A discovery, if there was one, and the backfill after it."""
 
     discovery: Discovery | None
     backfill: Result
 
 
-def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three by keyword)
+def fetch(  # noqa: PLR0913  (independent settings, all but the first three by keyword)
     where: Lake,
     settings: ExchangeSettings,
     selection: Selection,
@@ -41,37 +41,37 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
     again: bool = False,
     engine: Engine = HERE,
     check: Callable[[Exchange, datetime], None] = lambda _exchange, _now: None,
-    tell: Callable[[Discovery], None] = lambda _: None,
+    discovered: Callable[[Discovery], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     report: Callable[[FetchProgress], None] = lambda _: None,
     finish: Callable[[Finished], None] = lambda _: None,
 ) -> FetchSummary:
-    """Backfill a selection, discovering first where asked to or where nothing is known yet.
+    """Backfill a selection; discover first if asked to, or if the lake has no instruments yet.
 
     Args:
         where: the lake.
         settings: of the exchange.
-        selection: what the flags say; the lake's scope says the rest.
-        discover_first: discover even where the lake knows instruments.
-        repair: ask again for what was answered without a row, or whose row the last build did not
-            take.
-        again: ask again for all of the selection, whatever is stored.
-        engine: whose workers ask; planning, commits and all else are done here.
-        check: called with the exchange and its clock before any window is asked for; what it raises
-            ends the fetch.
-        tell: told of the discovery, before the backfill begins.
-        say: told what else a user should know.
-        report: told of the backfill's progress.
-        finish: called with each subject that is finished.
+        selection: from the flags; the lake's scope fills in the rest.
+        discover_first: discover even if the lake has instruments.
+        repair: ask again for steps that were answered without a row, or whose row the last build
+            rejected.
+        again: ask again for the whole selection, stored or not.
+        engine: whose workers make the calls; everything else happens in this process.
+        check: called with the exchange and its clock before the first window; an error that it
+            raises ends the fetch.
+        discovered: called with the discovery, before the backfill begins.
+        say: called with other messages for the user.
+        report: called with the backfill's progress.
+        finish: called with each finished subject.
 
     Raises:
-        BasislakeError: what was answered until then is saved.
+        BasislakeError: a step failed; earlier answers are saved.
     """
     with callers(engine, settings, where) as elsewhere, settings.open(where) as exchange:
         found = None
         if discover_first or knows_nothing(where):
             found = discover(exchange, where, PROGRAM)
-            tell(found)
+            discovered(found)
         now = exchange.server_time()
         chosen = within(selection, scope_of(where))
         planner = Planner(where, chosen, now, repair=repair, again=again)
@@ -92,7 +92,7 @@ def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three
 
 
 def sound_rows() -> dict[str, pl.Expr]:
-    """Return by dataset whether a row breaks none of the rules that hold for it alone."""
+    """Return by dataset an expression: whether a row breaks no rule that needs only that row."""
     carry = {c.dataset: ~pl.any_horizontal(rule.broken for rule in c.errors) for c in CURATIONS}
     return {"candles": is_sound(), **carry}
 

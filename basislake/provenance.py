@@ -1,4 +1,4 @@
-"""Where a stored row came from: the build that made it, or the call that brought it."""
+"""Origin of a stored row: the build that computed it, or the call that fetched it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from lake.tables import ASKS
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The build that the curated rows are of.
+    """The build that computed the curated rows.
 
     Attributes:
         build: its number.
-        batch: the newest that it was built from.
-        at: when it was committed, by the clock of the machine that did.
-        program: that did.
+        batch: the newest batch that it was built from.
+        at: time of the commit, by the clock of the machine that committed.
+        program: that committed.
         settings: the rules' constants.
     """
 
@@ -43,10 +43,10 @@ class Fetched:
     """How a raw candle was fetched.
 
     Attributes:
-        batch: that brought it.
-        at: when it was committed, by the clock of the machine that did.
-        program: that did.
-        run: the backfill that asked, None where that is not recorded.
+        batch: that stored it.
+        at: time of the commit, by the clock of the machine that committed.
+        program: that committed.
+        run: the backfill that asked, None if that is not recorded.
         window: the minutes that were asked for at once.
         call: the call for them, as method and query.
     """
@@ -60,8 +60,8 @@ class Fetched:
 
 
 def row_at(snapshot: Snapshot, instrument: str, ts: datetime) -> pl.DataFrame | None:
-    """Return the row of a minute in a table with a row a minute; None where there is none. Of
-    several of one minute it is the one of the last batch.
+    """Return the row of a minute in a table of minutes, or None; of several rows, that of the last
+    batch.
     """
     minute = Span(ts, ts + MINUTE)
     files = [file for file in snapshot.of(instrument) if file.may_hold(minute)]
@@ -74,8 +74,8 @@ def row_at(snapshot: Snapshot, instrument: str, ts: datetime) -> pl.DataFrame | 
 
 
 def fetched(where: Lake, instrument: str, ts: datetime, batch: int) -> Fetched | None:
-    """Return how the candle of a minute was fetched; None where nobody is known to have asked for
-    it, because its writer was killed. Where another run has asked again since, that one is named.
+    """Return how the candle of a minute was fetched; None if that is not recorded, because its
+    writer was killed. If another run asked again later, return that one.
 
     Args:
         where: the lake.
@@ -103,7 +103,7 @@ def fetched(where: Lake, instrument: str, ts: datetime, batch: int) -> Fetched |
 
 
 def made(where: State) -> Made | None:
-    """Return the build that the curated rows are of, None before the first.
+    """Return the build that computed the curated rows, None before the first.
 
     Raises:
         LakeError: the lake cannot be read.

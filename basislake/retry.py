@@ -1,4 +1,4 @@
-"""The commands that ask again just for what got no answer."""
+"""Commands that fetch again only what got no answer."""
 
 from collections.abc import Collection, Sequence
 
@@ -19,12 +19,12 @@ def retry_arguments(failed: Sequence[str]) -> str:
 
 
 def retry_command(where: Lake, failed: Sequence[str]) -> str:
-    """Return the whole command for candles of some instruments, to be pasted."""
+    """Return the full command for candles of some instruments, for pasting."""
     return f"{called()} {retry_arguments(failed)}{lake_flag(where)}"
 
 
 def retry_commands(where: Lake, failed: Collection[Subject]) -> list[str]:
-    """Return the commands for all that failed: one for candles, one for other data."""
+    """Return the commands for all failed subjects: one for candles, one for other data."""
     names = [subject.name for subject in failed if subject.dataset == "candles"]
     others = {DATASETS[s.dataset].choice for s in failed if s.dataset != "candles"}
     commands = [retry_command(where, names)] if names else []

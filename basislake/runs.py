@@ -1,4 +1,4 @@
-"""How the records of backfills, and of runs that follow the market, are shown."""
+"""Text about records of backfills and of `follow` runs."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,13 +14,13 @@ from lake.counts import counted
 
 _SHOWN_INSTRUMENTS = 4
 _SHOWN_RUNS = 3
-# A run writes its record each second, in an object store or while it waits less often.
+# A run writes its record every second; less often in an object store or while it waits.
 _LONG_QUIET_S = 15.0
 _COLUMNS = ("run", "state", "calls", "candles", "failed", Column("lasted", Kind.MEASURE))
 
 
 def show_running(running: Sequence[Mapping[str, Any]]) -> None:
-    """Print what the runs that have not ended are doing.
+    """Print what the running runs are doing.
 
     Args:
         running: records of runs, see `ingest.runs`.
@@ -47,7 +47,7 @@ def show_ended(ended: Sequence[Mapping[str, Any]]) -> None:
 
 
 def running_line(record: Mapping[str, Any]) -> str:
-    """Say on some lines what a run that has not ended is doing; pure."""
+    """Return some lines about what a running run does; pure."""
     done = record.get("windows_done", 0)
     left = record.get("windows_left", _planned(record.get("plan", {})))
     now, parts = record.get("instruments_now", []), _parts(record)
@@ -69,25 +69,25 @@ def running_line(record: Mapping[str, Any]) -> str:
 
 
 def _planned(plan: Mapping[str, Any]) -> int:
-    """The windows that a run has planned; one of an older program has planned candles only."""
+    """The windows that a run has planned; a run of an older program planned candles only."""
     windows: int = plan.get("all_windows", plan.get("windows", 0))
     return windows
 
 
 def _quiet(record: Mapping[str, Any]) -> str:
-    """A line that says since when a run has not moved, where that is long; and what can be done."""
+    """A line about a run without progress for long: since when, and how to continue it."""
     quiet_s = record.get("quiet_seconds", 0.0)
-    since = f"  has not moved for {duration(quiet_s)}"
+    since = f"  no progress for {duration(quiet_s)}"
     if record.get("is_stopped"):
         return f"{since}, stopped by a signal; to continue it:\n  kill -CONT {record['pid']}\n"
     return f"{since}\n" if quiet_s > _LONG_QUIET_S else ""
 
 
 def following_line(follow: Mapping[str, Any]) -> str:
-    """Say on some lines how current a run that follows the market keeps the lake; pure.
+    """Return a line about how current a `follow` run keeps the lake; pure.
 
     Args:
-        follow: what its record says under this name, see `basislake.follow`.
+        follow: the part of its record with this name, see `basislake.follow`.
     """
     behind = "no candle yet"
     if follow.get("seconds") is not None:
@@ -103,7 +103,7 @@ def following_line(follow: Mapping[str, Any]) -> str:
 
 
 def _rate(record: Mapping[str, Any]) -> str:
-    """The calls a second since the start, the limit, and what is allowed now where that is less."""
+    """Calls per second since the start, the limit, and a lower limit after refusals."""
     limit, now = (record.get(f"calls_per_second_{name}") for name in ("limit", "allowed"))
     rate = f"{record.get('calls_per_second', 0.0):.1f}"
     if limit is None:

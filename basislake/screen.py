@@ -1,5 +1,5 @@
-"""Everything but results, on stderr: messages above a progress line on a terminal, and a log with
-the time (UTC) and the level of each line everywhere else.
+"""Messages on stderr: above a progress line on a terminal; elsewhere a log, with the time (UTC) and
+the level of each line.
 """
 
 import os
@@ -17,39 +17,39 @@ from basislake.wrapping import wrapped
 _BAD, _ODD, _NEUTRAL = {"fg": "red", "bold": True}, {"fg": "yellow"}, {"fg": "cyan"}
 _ERRORS = ("Error", "Failed", "Refused", "Damaged", "Problem")
 _WARNINGS = ("Warning", "Missing", "Changed", "Rate limited", "Waiting")
-# How the label that a message begins with looks on a terminal, and its level in a log.
+# Style of a message's label on a terminal, and the level of the label in a log.
 _STYLES: Mapping[str, Mapping[str, Any]] = {
     **dict.fromkeys(_ERRORS, _BAD),
     **dict.fromkeys(_WARNINGS, _ODD),
     **dict.fromkeys(("Note", "Empty"), _NEUTRAL),
 }
 _LEVELS = {**dict.fromkeys(_ERRORS, "ERROR"), **dict.fromkeys(_WARNINGS, "WARNING")}
-# Labels that say no more than the level does.
+# Labels that only repeat the level.
 _LEVEL_LABELS = ("Error", "Warning", "Note")
 _ERASE = "\r\x1b[K"
 
 
 class Screen:
-    """What writes to stderr; threads may share it."""
+    """Writer to stderr; threads may share it."""
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Show nothing yet; `now` is this machine's clock, UTC."""
+        """Begin without a progress line; `now` is this machine's clock, UTC."""
         self._now = now
         self._lock = threading.RLock()
         self._progress = ""
 
     @property
     def is_log(self) -> bool:
-        """Whether stderr is no terminal, so that nobody may be watching."""
+        """Whether stderr is not a terminal."""
         return not sys.stderr.isatty()
 
     @property
     def rewrites(self) -> bool:
-        """Whether a progress line can be written over; a dumb terminal cannot do that."""
+        """Whether a progress line can be overwritten; a dumb terminal cannot do that."""
         return not self.is_log and os.environ.get("TERM") != "dumb"
 
     def say(self, message: str) -> None:
-        """Write a message, above the progress line where there is one."""
+        """Write a message, above the progress line if there is one."""
         with self._lock:
             if self.is_log:
                 click.echo(log_lines(self._now(), message), err=True)
@@ -61,25 +61,25 @@ class Screen:
                 click.echo(text, err=True)
 
     def show_progress(self, line: str, *, is_last: bool) -> None:
-        """Write a progress line in place of the one before; the last one stays."""
+        """Replace the progress line; the last one stays."""
         with self._lock:
             if not self.rewrites:
                 self.say(line)
                 return
-            # One that wraps could not be erased.
+            # A line that wraps could not be erased.
             line = line[: shutil.get_terminal_size().columns - 1]
             self._progress = "" if is_last else line
             click.echo(f"{_ERASE}{line}", err=True, nl=is_last)
 
     def end(self) -> None:
-        """Leave the progress line as it is: whatever is written next begins below it."""
+        """Finish the progress line; later output begins below it."""
         with self._lock:
             if self._progress:
                 click.echo(err=True)
             self._progress = ""
 
     def interrupt(self) -> None:
-        """Begin a new line on a terminal, which shows ^C where Ctrl-C was pressed."""
+        """Begin a new line on a terminal, since the terminal has printed ^C."""
         with self._lock:
             self._progress = ""
             if not self.is_log:

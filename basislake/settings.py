@@ -1,4 +1,4 @@
-"""The lake and the database that the settings of the command line name."""
+"""The lake and the database that the command line names."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,16 +16,15 @@ from load.embedded import embedded, psql_command, stop_command
 
 @contextmanager
 def database(postgres: str, where: Lake, *, keep: bool | None = None) -> Iterator[str]:
-    """Give the libpq URI of the database, starting the embedded one beside the lake where that is
-    asked for.
+    """Yield the libpq URI of the database; for `embedded`, start the PostgreSQL next to the lake.
 
     Args:
         postgres: libpq URI, or `embedded`.
         where: the lake.
-        keep: whether the embedded one goes on afterwards; None leaves that as it is.
+        keep: whether the embedded one keeps running afterwards; None leaves that as it is.
 
     Raises:
-        UsageError: the embedded database is asked for and the lake is not on this machine's disk.
+        UsageError: the database is `embedded`, but the lake is not on this machine's disk.
     """
     if postgres != EMBEDDED:
         yield postgres
@@ -43,8 +42,8 @@ def database(postgres: str, where: Lake, *, keep: bool | None = None) -> Iterato
 
 @contextmanager
 def known_database(postgres: str, where: Lake, *, keep: bool | None = None) -> Iterator[str | None]:
-    """Give the libpq URI of the database as `database` does; None where the embedded one was never
-    made, for the commands that only read.
+    """Yield the libpq URI as `database` does, or None if the embedded one was never created; for
+    commands that only read.
     """
     if postgres == EMBEDDED and not (where.is_local and embedded_folder(where).exists()):
         yield None
@@ -61,18 +60,18 @@ def check_embeddable(where: Lake) -> None:
     """
     if not where.is_local:
         raise UsageError(
-            "The embedded PostgreSQL lives beside a lake on disk; give --postgres URI for this one."
+            "The embedded PostgreSQL needs a lake on disk. Give --postgres URI for this lake."
         )
 
 
 def embedded_folder(where: Lake) -> Path:
-    """Where the embedded PostgreSQL of a lake on disk keeps its data."""
+    """Return the data folder of the embedded PostgreSQL of a lake on disk."""
     return Path(where.uri) / "postgres"
 
 
 def lake_flag(where: Lake) -> str:
-    """Return what another command needs to be about the same lake, e.g. ` --lake ./demo-lake`;
-    nothing where it is the usual one.
+    """Return the flag for another command on the same lake, e.g. ` --lake ./demo-lake`; empty for
+    the default lake.
     """
     place, here = Path(where.uri), _working_folder()
     if not where.is_local or here is None or not place.is_relative_to(here):
@@ -80,12 +79,12 @@ def lake_flag(where: Lake) -> str:
     if place == here / DEFAULT_LAKE:
         return ""
     shown = str(place.relative_to(here))
-    # Else it would be a home, or an option.
+    # Without ./ it would be a home folder or an option.
     return f" --lake {quote(f'./{shown}' if shown[0] in '~-' else shown)}"
 
 
 def _working_folder() -> Path | None:
-    """None where it does not exist any more."""
+    """None if it was deleted."""
     try:
         return Path.cwd()
     except FileNotFoundError:
@@ -93,18 +92,18 @@ def _working_folder() -> Path | None:
 
 
 def check_exists(where: Lake) -> None:
-    """Refuse what is no lake, as `Lake.check_exists` does, and say how to come to one.
+    """Refuse a place without a lake, as `Lake.check_exists` does, and name the commands that help.
 
     Raises:
-        LakeError: none of its tables is there, or they cannot be read.
+        LakeError: the lake has no table, or its tables cannot be read.
     """
-    # One table of a lake that is there is enough; in a store each costs a call.
+    # One existing table is enough; in a store each check costs a call.
     if where.snapshot(INSTRUMENTS).version is not None:
         return
     try:
         where.check_exists()
     except LakeError as exc:
         raise LakeError(
-            f"{exc} --lake or BASISLAKE_LAKE says where yours is; "
-            f"`basislake run{lake_flag(where)}` makes one there."
+            f"{exc} Name your lake by --lake or BASISLAKE_LAKE; "
+            f"`basislake run{lake_flag(where)}` creates one there."
         ) from exc

@@ -1,4 +1,4 @@
-"""The shell of `sql`: statements of several lines, a history, completion; no error ends it."""
+"""Interactive shell of `sql`: statements of several lines, history, completion; survives errors."""
 
 import os
 import re
@@ -31,8 +31,8 @@ from lake.views import VIEWS
 _PROMPT, _FURTHER = "basislake> ", "      ...> "
 _LEAVE = ("exit", "quit", "\\q")
 _HELP = "help"
-_SHORT = "a statement ends with ;, Ctrl-C ends a query, Ctrl-D the shell, `help` says more"
-# What a semicolon may stand in without ending a statement: texts, names and comments.
+_SHORT = "a statement ends with ;, Ctrl-C ends a query, Ctrl-D ends the shell, `help` explains more"
+# Texts, names and comments: a semicolon in them does not end a statement.
 _QUOTED = re.compile(
     r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | \$(\w*)\$.*?\$\1\$ | --[^\n]*(?:\n|$) | /\*.*?\*/""",
     re.DOTALL | re.VERBOSE,
@@ -44,7 +44,7 @@ def shell(state: State, connection: duck.Connection, format_: str) -> int:
     """Read statements from the terminal and print their rows, until Ctrl-D; return the exit code.
 
     Args:
-        state: the lake, which stands still for as long as the shell runs.
+        state: the lake at one moment.
         connection: to it.
         format_: of the rows.
     """
@@ -58,17 +58,17 @@ def shell(state: State, connection: duck.Connection, format_: str) -> int:
     )
     batch = state.as_of if state.as_of is not None else newest_batch(state)
     say(f"The lake at {state.uri} as of batch {batch}; {_SHORT}.")
-    # A key where the library reads; else it would lose a Ctrl-C right after the Enter key.
+    # Ctrl-C as a key of the library; otherwise it would lose one right after the Enter key.
     converse(connection, lambda: session.prompt(handle_sigint=False), format_)
     return 0
 
 
 def converse(connection: duck.Connection, read: Callable[[], str], format_: str) -> None:
-    """Answer what is read until there is no more (EOFError), or one asks to leave.
+    """Answer statements until the input ends (EOFError) or the user leaves.
 
     Args:
         connection: to the lake.
-        read: returns the next text; `KeyboardInterrupt` drops what was typed so far.
+        read: returns the next text; `KeyboardInterrupt` drops the text typed so far.
         format_: of the rows.
     """
     while True:
@@ -94,8 +94,8 @@ def converse(connection: duck.Connection, read: Callable[[], str], format_: str)
 
 
 def is_whole(text: str) -> bool:
-    """Whether a text needs no further line: it is empty, a word of the shell, an example's name, or
-    ends with a semicolon; pure.
+    """Whether a text is complete: it is empty, a command of the shell, or the name of a ready
+    query, or it ends with a semicolon; pure.
     """
     bare = text.strip()
     if not bare or bare in (*_LEAVE, _HELP) or re.fullmatch(rf"{MARK}[\w-]+", bare):
@@ -116,13 +116,13 @@ def _answer(connection: duck.Connection, text: str, format_: str) -> None:
 
 
 def _show_help() -> None:
-    click.echo(f"Here {_SHORT}.\n")
+    click.echo(f"In this shell, {_SHORT}.\n")
     for title, names in _names():
         click.echo(
             click.wrap_text(f"{title}: {', '.join(names)}", width=78, subsequent_indent="  ")
         )
     click.echo()
-    paragraph("DESCRIBE basis; shows the columns of a table or view, docs/tables.md their meaning.")
+    paragraph("DESCRIBE basis; shows the columns of a table or view; docs/tables.md explains them.")
 
 
 def _names() -> Iterator[tuple[str, list[str]]]:
@@ -132,9 +132,7 @@ def _names() -> Iterator[tuple[str, list[str]]]:
 
 
 def _history(environment: Mapping[str, str]) -> History:
-    """What was typed before, in the user's folder of such things; for this time only, where that
-    cannot be written.
-    """
+    """The history file in the user's state folder; in memory only if it cannot be written."""
     with suppress(OSError, RuntimeError):
         place = Path(environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
         path = place / "basislake" / "sql-history"

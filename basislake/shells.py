@@ -1,4 +1,4 @@
-"""What the completion of a shell needs beyond what click does."""
+"""Additions to click's shell completion."""
 
 from typing import ClassVar
 
@@ -6,8 +6,8 @@ from click.shell_completion import BashComplete
 
 
 class Bash(BashComplete):
-    """bash, which ends a word at `@`, so that @curve would never be completed, and takes
-    `--lake=./demo` for three words.
+    """Completion in bash. bash ends a word at `@`, so it would never complete @curve; and it splits
+    `--lake=./demo` into three words.
     """
 
     source_template: ClassVar[str] = (
@@ -15,6 +15,6 @@ class Bash(BashComplete):
     )
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Return the words before the cursor, without those `=`, and the word at the cursor."""
+        """Return the words before the cursor, without any `=`, and the word at the cursor."""
         words, incomplete = super().get_completion_args()
         return [word for word in words if word != "="], incomplete

@@ -1,5 +1,5 @@
-"""One instrument at one minute: its candle, the checks of it, what was asked around it, and why it
-has no candle where it has none.
+"""One leg of a basis: an instrument in one minute, with its candle, checks, coverage and calls, or
+the reason why it has no candle.
 """
 
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ from transforms.rules import WARNING_RULES, errors
 Row = Mapping[str, Any]
 
 _UNSTORED = {
-    "present": "Coverage says that it is stored, and it is not: the lake is damaged.",
-    "no_data": "The exchange was asked and had nothing yet: the first trade came later.",
+    "present": "Coverage records it as stored, but it is missing: the lake is damaged.",
+    "no_data": "The exchange had no data yet: the first trade came later.",
     "missing": "A gap: the exchange was asked more than once, and each answer lacked the minute.",
     "failed": "The exchange was asked and gave no usable answer; `basislake backfill` asks again.",
     "never_asked": "The exchange was never asked for it; `basislake backfill` does.",
@@ -30,7 +30,7 @@ _UNSTORED = {
 
 @dataclass(frozen=True, slots=True)
 class RuleCheck:
-    """What a validation rule says of a raw candle."""
+    """Result of a validation rule for a raw candle."""
 
     rule: str
     meaning: str
@@ -44,7 +44,7 @@ class Reason:
     Attributes:
         code: outside_life, never_asked, failed, missing, no_data, quarantined, not_built or
             no_perpetual.
-        instrument: on whose side.
+        instrument: the one that lacks data.
         text: one or two sentences, with what to do about it.
     """
 
@@ -63,15 +63,15 @@ class Side:
         ts: the minute's open, UTC.
         listed_at: creation by the record, UTC.
         expires_at: expiry by the record, exclusive, UTC; None for a perpetual.
-        raw: the raw candle as received, None where there is none.
-        candle: the candle that passed validation, None where there is none.
+        raw: the raw candle as received, or None.
+        candle: the candle that passed validation, or None.
         checks: of the raw candle, by rule.
-        warnings: the rules that count the candle and keep it.
-        quarantined: the rules for which a build put it into quarantine; empty where none did.
-        coverage: the interval that holds the minute and its neighbours, in order.
-        status: of the minute, by the coverage; None where nothing so late was asked.
-        fetched: how the raw candle came.
-        reason: why there is no candle, None where there is one.
+        warnings: the warning rules that flagged the candle.
+        quarantined: the rules for which a build put it into quarantine.
+        coverage: the interval that contains the minute and its neighbours, in order.
+        status: of the minute in the coverage; None if the minute is outside of it.
+        fetched: the call that brought the raw candle.
+        reason: why there is no candle; None if there is one.
     """
 
     instrument: str
@@ -91,10 +91,10 @@ class Side:
 
 
 def side_of(where: Lake, record: Row, ts: datetime) -> Side:
-    """Gather what the lake knows of one instrument at one minute.
+    """Gather what the lake has about one instrument in one minute.
 
     Args:
-        where: the lake, as it is or as it was.
+        where: the lake, in its newest state or as of a batch.
         record: its row of `instruments`.
         ts: the minute's open, UTC.
 
@@ -148,7 +148,9 @@ def _quarantined(where: Lake, instrument: str, ts: datetime) -> list[str]:
 
 
 def _coverage(where: Lake, instrument: str, ts: datetime) -> tuple[list[Row], str | None]:
-    """The interval that holds the minute with its neighbours, or else the last ones; its status."""
+    """The interval that contains the minute, with its neighbours, and its status; outside of the
+    coverage the nearest interval and None.
+    """
     own = where.read(COVERAGE).filter(IS_CANDLES, pl.col("instrument") == instrument)
     intervals: list[Row] = list(own.iter_rows(named=True))
     for place, interval in enumerate(intervals):
@@ -164,12 +166,12 @@ def _reason(
     if quarantined:
         broken = ", ".join(quarantined)
         text = (
-            f"Its candle is in quarantine, for it broke {broken}. `basislake backfill --repair` "
+            f"Its candle is in quarantine because it broke {broken}. `basislake backfill --repair` "
             "asks for it again."
         )
         return Reason("quarantined", name, text)
     if is_stored:
-        text = "Its raw candle is stored, but no build has taken it up; `basislake build` does."
+        text = "Its raw candle is stored, but not built yet; `basislake build` builds it."
         return Reason("not_built", name, text)
     if ts < floor_minute(record["listed_at"]):
         text = f"It was listed only at {record['listed_at']:%Y-%m-%d %H:%M}Z."

@@ -1,4 +1,4 @@
-"""What a lake holds, gathered as plain values for `status`."""
+"""Facts about a lake for `status`, as plain values."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -33,31 +33,31 @@ from lake.tables import (
 _RUNS = 10
 
 BEHIND = (
-    "The curated tables are not built from the newest raw candles; `basislake build` brings them "
-    "up to date."
+    "The curated tables are not built from the newest raw candles. Run `basislake build` to bring "
+    "them up to date."
 )
 
 
 def lake_status(where: Lake, now: datetime | None = None) -> dict[str, Any]:
-    """Return what the lake holds.
+    """Return facts about the lake, by these keys.
 
-    Of the lake: lake; exchange (whose market it holds, None where that is not marked yet); tables
-    (name to version, rows, files, bytes, committed_at); disk (see `lake.disk.Disk`); coverage
-    (status to minutes of candles); newest_candle (its time, None where there is none); unanswered
+    About the lake: lake; exchange (the one it was fetched from, None before the first fetch);
+    tables (name to version, rows, files, bytes, committed_at); disk (see `lake.disk.Disk`);
+    coverage (status to minutes of candles); newest_candle (its time or None); unanswered
     (instrument, start, end, minutes, dataset of every failed interval); missing (the same of every
-    missing one); quarantined (rule to rows); behind (the curated tables, where they are not built
-    from all that was fetched); running and runs (records of backfills, see `ingest.runs`: those
-    going on, and the last ones that ended).
+    missing interval); quarantined (rule to rows); behind (the curated tables if they are not built
+    from the newest data); running and runs (records of backfills that run, and of the last ones
+    that ended, see `ingest.runs`).
 
-    Of its scope: scope (see `ingest.scope.as_json`) and scope_problem (why it cannot be kept to,
-    None where it can); at (the exchange's clock that all of this is judged by); instruments (known
-    and with_candles of the whole lake; in_scope, and of those complete, current, begun and
-    not_begun, see `ingest.standing.State`); minutes (see `ingest.standing.Amounts`); to_fetch (what
-    a backfill would fetch, as `plan` says it: windows, calls, candles, bytes, lake_bytes,
-    database_bytes); standings (kind, state, is_open and minutes of each instrument); coins (see
-    `overview.coins`); datasets (how complete the others are, see `Holdings.datasets`); failed
-    (instruments with minutes that have no answer); lag (as a running `follow` last said it, else of
-    the open instruments, see `ingest.schedule.Lag`; None where none has a candle).
+    About its scope: scope (see `ingest.scope.as_json`) and scope_problem (why it cannot be used, or
+    None); at (the exchange's clock that all of this refers to); instruments (known and with_candles
+    in the lake; in_scope, and of those complete, current, begun and not_begun, see
+    `ingest.standing.State`); minutes (see `ingest.standing.Amounts`); to_fetch (what a backfill
+    would fetch, as in `plan`: windows, calls, candles, bytes, lake_bytes, database_bytes);
+    standings (kind, state, is_open and minutes of each instrument); coins (see `overview.coins`);
+    datasets (how complete the others are, see `Holdings.datasets`); failed (instruments with
+    minutes that have no answer); lag (from a running `follow`, else of the open instruments, see
+    `ingest.schedule.Lag`; None if none has a candle).
     """
     at_present = now or datetime.now(UTC)
     where = where.state()
@@ -103,14 +103,14 @@ def lake_status(where: Lake, now: datetime | None = None) -> dict[str, Any]:
 
 
 def _of_scope(where: Lake, at: datetime) -> tuple[Holdings, dict[str, Any]]:
-    """What the lake holds of its scope, and the same as plain values."""
+    """The content of the lake in its scope, and the same as plain values."""
     scope, problem = scope_of(where), None
     try:
         held = holdings(where, scope, at)
     except UsageError as exc:
         held, problem = nothing_held(where, at), str(exc)
     figures = held.figures()
-    # Whoever asks for a plan names a rate; here none is given.
+    # Times depend on a rate, and `status` has none.
     plan = {name: value for name, value in held.plan().items() if "seconds" not in name}
     return held, {
         "scope": scope_as_json(scope),
@@ -135,7 +135,7 @@ def _table(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def is_behind(where: Lake) -> bool:
-    """Whether the curated tables are not made from all that was fetched."""
+    """Whether the curated tables are not built from all fetched data."""
     build = newest_build(where.snapshot(BUILDS))
     fetched = max(where.snapshot(table).counter(BATCH) for table in (ASKS, RECORDS))
     has_rows = any(where.snapshot(table).files for table in (RAW_CANDLES, *RAW_CARRY))

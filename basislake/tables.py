@@ -22,31 +22,31 @@ from lake.counts import counted
 
 _BAR_CELLS = 14
 _GOOD, _ODD, _BAD, _QUIET = "green", "yellow", "bold red", "dim"
-# How words that stand alone in a cell look on a terminal; plain text says the same without.
+# Styles on a terminal of words that are alone in a cell.
 _CELL_STYLES = {
     **dict.fromkeys(("present", "passed", "done", "contango"), _GOOD),
     **dict.fromkeys(("missing", "killed", "interrupted", "backwardation"), _ODD),
     **dict.fromkeys(("failed", "BROKEN"), _BAD),
     **dict.fromkeys(("no_data", "never_asked", "-"), _QUIET),
 }
-# Figures that are no counts.
+# Figures that are not counts.
 _IDS = ("batch", "raw_version", "as_of")
 # Blanks that fill a column up at the end of a line.
 _FILLING = re.compile(r" +\n")
-# Bars are told apart without colours, too.
+# Marks that distinguish the parts of a bar without colours.
 _BAR_MARKS = {"no_data": "╌", "never_asked": "╌", "missing": "▪", "failed": "!"}
 
 
 class _Console(Console):
-    """A console that leaves it to the command to end where nobody reads on."""
+    """A console that raises the error of a broken pipe instead of ending the process."""
 
     def on_broken_pipe(self) -> None:
-        raise  # noqa: PLE0704  (rich calls this where it has caught the error)
+        raise  # noqa: PLE0704  (rich calls this inside its `except`)
 
 
 def console(file: TextIO) -> Console:
-    """Return what writes to a stream: in colours on a terminal, without any escape elsewhere or
-    where `NO_COLOR` is set. Lines are not broken.
+    """Return a console for a stream: with colours on a terminal, plain elsewhere and with
+    `NO_COLOR`. It does not break lines.
     """
     is_plain = bool(os.environ.get("NO_COLOR"))
     return _Console(
@@ -55,15 +55,15 @@ def console(file: TextIO) -> Console:
 
 
 def heading(text: str) -> None:
-    """Print a line on stdout that stands above others."""
+    """Print a heading on stdout."""
     console(sys.stdout).print(Text(wrapped(text, line_length()), style="bold"))
 
 
 def bar(parts: Sequence[tuple[str, float]]) -> Text:
-    """Return a bar whose cells are shared out among parts, each in the style of its word; nothing
-    where all are nothing.
+    """Return a bar whose cells are divided among parts, each in the style of its word; empty if all
+    parts are 0.
 
-    A part that is there at all has a cell, so that a single missing minute in years can be seen.
+    Each part above 0 has at least a cell, so that a single missing minute in years can be seen.
 
     Args:
         parts: word, as in `coverage.status`, and size.
@@ -85,13 +85,13 @@ def print_table(
     """Print aligned rows on stdout, numbers to the right; coloured on a terminal, plain
     elsewhere.
 
-    On a terminal words wrap, and where the command has `--wide`, columns that do not fit are
-    hidden and named. Elsewhere, and with `--wide`, a row is one line with all columns.
+    On a terminal words wrap, and if the command has `--wide`, columns that do not fit are hidden
+    and named. Elsewhere, and with `--wide`, a row is one line with all columns.
 
     Args:
         title: above the table.
-        columns: a title alone is a column of counts, or of texts or times.
-        rows: of values, or of texts in a style of their own.
+        columns: a title alone is a column of counts, texts or times.
+        rows: of values, or of texts with their own style.
         note: below the table.
     """
     declared = [Column(column) if isinstance(column, str) else column for column in columns]
@@ -124,7 +124,7 @@ def print_table(
     with to.capture() as captured:
         to.print(table, soft_wrap=False)
     sys.stdout.write(_FILLING.sub("\n", captured.get()))
-    # Bars have no title, and say nothing that is not in the other columns.
+    # A column of bars has no title; it only repeats what the other columns show.
     hidden = [title for place in fitted.hidden if (title := declared[place].title)]
     if hidden:
         paragraph(f"{counted(len(hidden), 'column')} hidden, --wide shows all: {', '.join(hidden)}")
@@ -139,7 +139,7 @@ def paragraph(text: str) -> None:
 
 
 def print_commands(title: str, commands: Iterable[tuple[str, str]]) -> None:
-    """Print commands on stdout, each on lines of its own, to be pasted.
+    """Print commands on stdout, each on its own lines, ready to paste.
 
     Args:
         title: above them.
@@ -152,10 +152,10 @@ def print_commands(title: str, commands: Iterable[tuple[str, str]]) -> None:
 
 
 def print_figures(title: str, figures: Mapping[str, object]) -> None:
-    """Print named figures on stdout, a row each: of a list its length, seconds to a tenth, bytes
+    """Print named figures on stdout, one per row: a list as its length, seconds to a tenth, bytes
     with a unit.
     """
-    # What was planned is for `backfill` alone to show; the log was named before.
+    # Only `backfill` shows the plan; the path of the log was shown before.
     rows = [
         [name.replace("_", " "), _figure(name, value)]
         for name, value in figures.items()
@@ -182,14 +182,14 @@ def _cells(column: Column, values: Sequence[object]) -> list[Text]:
 
 
 def _wraps(column: Column, values: Sequence[object]) -> bool:
-    """Whether a column holds prose, which may be broken between words."""
+    """Whether a column has prose, which may be broken between words."""
     return column.kind is not Kind.VERBATIM and any(
         isinstance(value, str | list | dict) for value in values
     )
 
 
 def line_length() -> int | None:
-    """Return the characters of a line on the terminal; None where a line may be of any length."""
+    """Return the characters of a line on the terminal; None for lines of any length."""
     if not sys.stdout.isatty() or _meta().get(IS_WIDE):
         return None
     return shutil.get_terminal_size().columns

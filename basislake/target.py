@@ -1,4 +1,4 @@
-"""The database that a command works with: where it is, and how it is used."""
+"""The database of a command: its address, and how to use it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ class Target:
         postgres: libpq URI, or `embedded`.
         schema: of the tables.
         lock_wait_s: seconds to wait for a lock that another session holds.
-        keep: whether the embedded one goes on afterwards; None leaves that as it is.
+        keep: whether the embedded one keeps running afterwards; None leaves that as it is.
     """
 
     postgres: str = EMBEDDED
@@ -28,17 +28,17 @@ class Target:
 
     @contextmanager
     def open(self, where: Lake) -> Iterator[str]:
-        """Give its libpq URI, starting the embedded one where that is asked for.
+        """Yield its libpq URI; for `embedded`, start that PostgreSQL.
 
         Raises:
-            UsageError: the embedded one is asked for and the lake is not on this machine's disk.
+            UsageError: the database is `embedded`, but the lake is not on this machine's disk.
         """
         with database(self.postgres, where, keep=self.keep) as uri:
             yield uri
 
     @contextmanager
     def known(self, where: Lake) -> Iterator[str | None]:
-        """Give its libpq URI as `open` does; None where the embedded one was never made, for the
+        """Yield its libpq URI as `open` does, or None if the embedded one was never created; for
         commands that only read.
         """
         with known_database(self.postgres, where, keep=self.keep) as uri:

@@ -1,4 +1,4 @@
-"""Prose on lines of a terminal's width; pure."""
+"""Wraps prose to the width of a terminal; pure."""
 
 import re
 import textwrap
@@ -12,7 +12,7 @@ def wrapped(text: str, available: int | None) -> str:
 
     Args:
         text: one line; blanks at its start begin every line.
-        available: characters of a line; None where it is not broken.
+        available: characters of a line; None for lines of any length.
     """
     if available is None:
         return text

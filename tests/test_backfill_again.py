@@ -236,7 +236,7 @@ def test_the_command_counts_and_tells_what_it_asks_for_again(
     send(server, None)
     done = basislake(server, "backfill", *chosen, "--json")
     assert (done.code, done.json["differing"]) == (0, 1)
-    assert "the stored ones stand" in done.err
+    assert "The stored values are kept" in done.err
 
 
 # What follows from it

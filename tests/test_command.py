@@ -47,7 +47,7 @@ def test_status_shows_the_lake_where_the_database_is_away(known: Lake) -> None:
     done = basislake(None, *asked)
     assert done.code == 1
     assert "instruments" in done.out
-    assert "PostgreSQL: cannot be asked." in done.out
+    assert "PostgreSQL: cannot be queried." in done.out
     assert " ERROR PostgreSQL at 127.0.0.1:1/db cannot be reached" in done.err
     found: dict[str, Any] = basislake(None, *asked, "--json").json
     assert found["database"] is None
@@ -121,7 +121,7 @@ def test_a_plan_of_a_lake_without_instruments_is_not_nothing_to_do(tmp_path: Pat
     with SimulatedExchange(small_market(weeks=1)) as server:
         done = basislake(server, "plan", "--lake", tmp_path / "lake", "--json")
     assert (done.code, done.json["calls"]) == (1, 0)
-    assert "knows no instruments yet" in done.err
+    assert "has no list of instruments yet" in done.err
 
 
 @pytest.mark.parametrize("format_", ["table", "csv", "json"])

@@ -134,7 +134,7 @@ def test_the_demo_leaves_its_report_beside_its_lake(environment: dict[str, str])
     done = shell(example_lines(VERBS["demo"])[0], folder, env)
     assert done.code == 0, done.err
     report = Path("demo-lake", "report")
-    assert re.search(rf"Look at it in a browser: \S*{report}/index.html", done.out), done.out
+    assert re.search(rf"Open the report in a browser: \S*{report}/index.html", done.out), done.out
     facts = from_json((folder / report / "report.json").read_bytes(), "here")
     assert figure(facts, "parity")["is_equal"].all()
     # What it says to try works as it stands.

@@ -188,16 +188,16 @@ def test_a_named_format_goes_before_the_files_name_and_a_table_into_no_file(
     assert basislake(None, *options, "json").code == 0
     assert json.loads(path.read_text()) == [{"a": 1}]
     refused = basislake(None, *options, "table")
-    assert (refused.code, "A table is for the screen" in refused.err) == (2, True)
+    assert (refused.code, "A table can only be printed" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize(
     ("name", "format_", "told"),
     [
-        ("rows.xlsx", None, "end in .csv, .tsv, .json, .ndjson, .parquet or .arrow, or give"),
-        ("rows", None, "does not say in which format"),
-        ("rows.gz", None, "does not say in which format"),
-        ("rows.csv.zst", None, "does not say in which format"),
+        ("rows.xlsx", None, "ends in .csv, .tsv, .json, .ndjson, .parquet or .arrow, or give"),
+        ("rows", None, "is unknown. Use a name"),
+        ("rows.gz", None, "is unknown. Use a name"),
+        ("rows.csv.zst", None, "is unknown. Use a name"),
         ("rows.parquet.gz", None, "parquet is compressed already"),
         ("rows.gz", "arrow", "arrow is compressed already"),
     ],

@@ -90,14 +90,14 @@ def test_all_is_well_and_the_replies_are_saved_and_judged_again(
             {"fields": {"colour": 4}},
             0,
             "no data at risk",
-            "WARNING fields: relied on: ",
+            "WARNING fields: assumed: ",
         ),
         (
             "expiry",
             {"bars": []},
             1,
             "data at risk by expired-candles",
-            "ERROR Problem: expired-candles: relied on: www serves candles",
+            "ERROR Problem: expired-candles: assumed: www serves candles",
         ),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_file_that_holds_no_replies_is_wrong_usage(tmp_path: Path, text: str) 
     path.write_text(text)
     done = basislake(None, "doctor", "--replay", path)
     assert done.code == 2
-    assert "holds no replies" in done.err
+    assert "has no replies" in done.err
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_store_that_takes_a_second_commit_is_at_risk(proxy: Proxy) -> None:
     found = Here(store, ExchangeSettings(), Target(), {})
     # Of commits at once, one then sees the other's only when it is refused.
     proxy.set(delay_s=0.02)
-    assert outcome("lake", found).seen == "of two commits at once the second is refused"
+    assert outcome("lake", found).seen == "the store refuses the second of two simultaneous commits"
     proxy.set(ignores_conditions=True, delay_s=0.02)
     assert outcome("lake", found).is_data_at_risk
 
@@ -205,7 +205,7 @@ def test_an_exchange_that_would_cost_data_is_refused_before_the_first_window(
     chosen = ("--lake", tmp_path, "--instruments", "BTC-5APR24", "--since", "2024-04-05")
     refused = basislake(server, verb, *chosen)
     assert refused.code == 1
-    assert "newest-candles: relied on: of more than 5,001 candles the newest 5,001" in refused.err
+    assert "newest-candles: assumed: of more than 5,001 candles the newest 5,001" in refused.err
     assert server.calls_of(CHART_METHOD) == 4
     where = lake.open(str(tmp_path))
     assert where.snapshot(RAW_CANDLES).rows == 0

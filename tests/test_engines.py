@@ -130,7 +130,7 @@ def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
     ("options", "told"),
     [
         (["--engine", "spark"], "There is no engine 'spark'; use local, dask or dask://host:port."),
-        (["--workers", "2"], "--workers goes with --engine dask"),
+        (["--workers", "2"], "--workers needs --engine dask"),
     ],
 )
 def test_what_is_no_engine_is_refused(coin_lake: Lake, options: list[str], told: str) -> None:

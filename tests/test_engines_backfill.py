@@ -237,7 +237,7 @@ def test_two_machines_have_an_allowance_each_and_neither_exceeds_its_own(
 
 
 def test_a_scheduler_without_workers_is_refused(tmp_path: Path, env: dict[str, str]) -> None:
-    told = "has no workers; start some with `dask worker"
+    told = "has no workers. Nothing was done. Start some with `dask worker"
     with (
         cluster(env, tmp_path, machines=[]) as (engine, _),
         pytest.raises(UsageError, match=told),

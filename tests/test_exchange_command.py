@@ -74,7 +74,14 @@ def test_what_makes_no_sense_is_refused_with_2(options: list[str], message: str)
 
 def test_the_help_is_in_sections_and_names_every_kind_of_fault_and_departure() -> None:
     told = basislake(None, "exchange", "--help").out
-    for section in ("Market:", "Clock:", "Faults:", "Limit:", "Serving:", "Control, on the same"):
+    for section in (
+        "Market:",
+        "Clock:",
+        "Faults:",
+        "Limit:",
+        "Serving:",
+        "Control requests, on the same",
+    ):
         assert f"\n{section}" in told or f"\n  {section}" in told
     for name in (*KINDS, *DEPARTURES):
         assert f"  {name} " in told

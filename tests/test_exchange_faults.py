@@ -312,7 +312,7 @@ def test_every_kind_is_served_and_counted_and_gone_when_cleared(
         ({"earthquake": 0.1}, "There is no fault 'earthquake'; there are throttled-429, "),
         ({"reset": 1.5}, r"reset is 1\.5, not in \[0, 1\]"),
         ({"reset": float("nan")}, "reset is nan"),
-        ({"reset": 0.6, "hang": 0.6}, "together above 1"),
+        ({"reset": 0.6, "hang": 0.6}, "sum of the probabilities is above 1"),
     ],
 )
 def test_rates_that_make_no_sense_are_refused(rates: dict[str, float], message: str) -> None:

@@ -168,7 +168,7 @@ def test_a_number_is_explained_as_of_a_batch_as_it_was_then(staged: Staged, tmp_
         (FUTURE, 40, "missing", PERPETUAL, "A gap"),
         (FUTURE, 50, "quarantined", PERPETUAL, "it broke null_value"),
         (FUTURE, 91, "failed", FUTURE, "no usable answer"),
-        (FUTURE, 92, "not_built", FUTURE, "no build has taken it up"),
+        (FUTURE, 92, "not_built", FUTURE, "not built yet"),
         (FUTURE, 95, "never_asked", FUTURE, "never asked"),
         (FUTURE, 105, "never_asked", FUTURE, "never asked"),
         (LONELY, 2, "no_perpetual", LONELY, "no perpetual of its coin"),
@@ -207,15 +207,15 @@ def test_a_candle_that_was_warned_of_is_kept_and_shown_with_the_warning(where: L
         ["volume_without_cost"],
     ]
     shown = basislake(None, "explain", FUTURE, stamp(minute(70)), *at(where))
-    assert f"Warned of: {PERPETUAL}: volume_without_cost." in shown.out
+    assert f"Warnings: {PERPETUAL}: volume_without_cost." in shown.out
 
 
 def test_the_command_says_why_there_is_no_basis(where: Lake) -> None:
     shown = basislake(None, "explain", FUTURE, stamp(minute(30)), *at(where))
     assert shown.code == 0, shown.err
     told = (
-        "Its candle is in quarantine, for it broke ohlc_order. `basislake backfill --repair` asks "
-        "for it again."
+        "Its candle is in quarantine because it broke ohlc_order. `basislake backfill --repair` "
+        "asks for it again."
     )
     assert f"no basis, because of {FUTURE}. {told}" in shown.out
     assert "BROKEN" in shown.out
@@ -299,7 +299,7 @@ def test_the_command_shows_the_numbers_in_the_formula(staged: Staged) -> None:
         f"{number(row['basis'])} / {perpetual} x 100",
         f"{number(row['basis_pct'])} x 365 / {number(row['days_to_expiry'])}",
         number(row["annualised_pct"]),
-        "The lake holds exactly these values.",
+        "The lake has exactly these values.",
         "public/get_tradingview_chart_data?instrument_name=",
         "ohlc_order",
         f"as of batch {staged.last.batch}",

@@ -83,7 +83,7 @@ def test_what_is_missing_is_named_with_what_is_known_of_it(where: Lake) -> None:
     told = "the exchange was asked more than once, and each answer lacked it"
     assert f"Missing: {hour}: {told}." in done.out
     assert "`funding` has 22 of 24 rows" in done.out
-    assert "The view gives the same values" in done.out
+    assert "The view has the same values" in done.out
     found = basislake(
         None, "explain", "BTC-A", f"{START + DAY:%Y-%m-%d}", "--of", "realised", "--lake",
         where.uri, "--json",

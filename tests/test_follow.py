@@ -225,7 +225,7 @@ def test_an_exchange_that_is_away_is_waited_for_and_told_once(
     ("options", "message"),
     [
         (("--every", 0), "--every"),
-        (("--postgres", "embedded", "--build-every", 0), "--postgres loads after builds"),
+        (("--postgres", "embedded", "--build-every", 0), "--postgres loads after each build"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(

@@ -277,7 +277,7 @@ def test_waits_grow_while_the_exchange_is_away_and_the_lag_with_them(
     wait_until(None, is_shown)
     server.faults.clear()
     one.round()
-    told = [line for line in said if line.startswith(("Waiting: ", "Going on after "))]
+    told = [line for line in said if line.startswith(("Waiting: ", "Resumed after "))]
     assert len(told) == 2
     assert told[0].startswith("Waiting: ")
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
@@ -300,7 +300,7 @@ def test_a_build_or_load_that_fails_is_told_once_and_fetching_goes_on(
         clock.advance(one.round())
     assert len(tries) == 5
     assert one.result.builds == 2
-    assert said.count("Not built or loaded: The database is away. Fetching goes on.") == 1
+    assert said.count("Build or load failed: The database is away. Fetching continues.") == 1
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock() - 60_000))
 
 
@@ -321,7 +321,7 @@ def test_a_lake_that_cannot_be_written_is_waited_for(
     claims.unlink()
     clock.advance(60)
     one.round()
-    assert "Going on after" in said[-1] or "Going on after" in said[-2]
+    assert "Resumed after" in said[-1] or "Resumed after" in said[-2]
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
 
 
@@ -341,5 +341,5 @@ def test_a_setting_that_is_wrong_from_the_start_ends_it_and_later_makes_it_wait(
         assert one.round() == 5
     assert said[-1].startswith("Waiting: REQUESTS_CA_BUNDLE is not a file of certificates: ")
     one.round()
-    assert said[-1].startswith("Going on after ")
+    assert said[-1].startswith("Resumed after ")
     assert one.result.outages == 1

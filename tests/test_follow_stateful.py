@@ -95,7 +95,7 @@ class Followings(History):
         assert self.server.counters.calls <= 12 * hours + 12
         self.server.faults.clear()
         self.follow_for(self.every + timedelta(minutes=6))
-        assert any("Going on after" in line for line in self.said[before:])
+        assert any("Resumed after" in line for line in self.said[before:])
 
     @rule(minutes=st.sampled_from([10, 60]))
     def lose_the_candles_only(self, minutes: int) -> None:

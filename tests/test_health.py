@@ -42,7 +42,7 @@ def test_a_lake_is_healthy_until_its_newest_minutes_are_too_old(
     fetch(server, at)
     now = datetime.now(UTC)
     for coin, problem in zip(("BTC", "ETH"), health(at, now, HOUR).problems, strict=True):
-        assert problem == f"basis holds no minute of {coin}; `basislake build` makes it."
+        assert problem == f"basis has no minute of {coin}; `basislake build` computes it."
     built(at)
     found = health(at, now, HOUR)
     assert found.problems == []
@@ -55,7 +55,7 @@ def test_a_lake_is_healthy_until_its_newest_minutes_are_too_old(
         f"The newest minute of {coin} in raw_candles" for coin in ("BTC", "ETH")
     ]
     assert "2024-04-05 11:59Z, 1:0" in old[0]
-    assert all("`basislake run` brings" in problem for problem in old)
+    assert all("`basislake run` fetches newer" in problem for problem in old)
 
     # Only one coin is behind.
     base = at.snapshot(RAW_CANDLES)
@@ -71,7 +71,7 @@ def test_a_lake_that_lost_its_instruments_is_a_lake_but_not_a_healthy_one(
     fetch(server, at)
     shutil.rmtree(Path(at.uri, INSTRUMENTS.name))
     done = basislake(None, "health", "--lake", at.uri, "--json")
-    told = "instruments holds no instrument; `basislake instruments` fetches them."
+    told = "The lake has no list of instruments; `basislake instruments` fetches it."
     assert (done.code, done.json["problems"]) == (1, [told]), done.err
 
 
@@ -87,7 +87,7 @@ def test_a_build_is_advised_where_candles_came_since_the_last(at: Lake) -> None:
         fetch(server, at)
     old = health(at, datetime.now(UTC), HOUR).problems
     assert [problem.split()[4] for problem in old] == ["BTC", "ETH"]
-    assert all("though candles came since; `basislake build`" in problem for problem in old)
+    assert all("but newer candles are stored; `basislake build`" in problem for problem in old)
 
 
 @pytest.mark.slow
@@ -141,7 +141,7 @@ def test_a_killed_run_is_a_problem_until_another_runs(
         json.dumps(killed.facts | {"pid": 2**30}, default=str)
     )
     later = [RunRecord(at, "test 1", {}, lambda: now + timedelta(minutes=2))] if restarted else []
-    told = f"The last backfill, {killed.id}, ended as killed; `basislake backfill` resumes."
+    told = f"The last backfill, {killed.id}, ended as killed; `basislake backfill` resumes it."
     assert health(at, now, 100 * HOUR).problems == []
     for run in (follow, *later):
         run.end("stopped", {})

@@ -232,7 +232,7 @@ def test_a_run_that_is_quiet_for_long_is_stuck(
     assert found["state"] == state
     if state != "killed":
         assert found["quiet_seconds"] == seconds
-        assert ("has not moved for" in running_line(found)) == (state == "stuck" or seconds > 15)
+        assert ("no progress for" in running_line(found)) == (state == "stuck" or seconds > 15)
 
 
 def test_a_run_whose_process_was_stopped_is_stuck_at_once(at: Lake) -> None:

@@ -230,7 +230,7 @@ def test_the_command_reads_as_of_a_batch_what_is_stored_and_makes_the_rest_again
         None, "sql", query, "--lake", where.uri, "--as-of", staged.unbuilt.batch, "--format", "json"
     )
     assert made.code == 0, made.err
-    assert f"as of batch {staged.unbuilt.batch}: made again for this command" in made.err
+    assert f"as of batch {staged.unbuilt.batch}: built for this command" in made.err
     assert stored.json[0]["n"] < made.json[0]["n"] < staged.last.content["basis"].height
     assert versions(where) == before
 
@@ -272,8 +272,8 @@ def test_the_command_builds_as_of_a_batch(staged: Staged, where: Lake) -> None:
     build = basislake(None, "build", "--lake", where.uri, "--as-of", batch, "--json")
     assert build.code == 0, build.err
     assert build.json["raw_version"] == batch
-    assert f"now those as of batch {batch}" in build.err
-    assert f"build --lake {where.uri}` brings that back" in build.err
+    assert f"now built as of batch {batch}" in build.err
+    assert f"build --lake {where.uri}` builds from the newest" in build.err
     assert set(build.json) >= {
         "candles", "quarantined", "basis_rows", "unmatched", "rebuilt", "unchanged", "seconds",
     }  # fmt: skip

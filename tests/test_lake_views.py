@@ -287,7 +287,7 @@ def test_the_command_says_so_where_no_future_has_a_basis(tmp_path: Path) -> None
     where = lake_of(tmp_path, instruments=FUTURES)
     for options in ([], ["--at", "2024-01-01"]):
         done = basislake(None, "curve", "--lake", where.uri, *options)
-        assert (done.code, "No future has a basis there" in done.err) == (1, True)
+        assert (done.code, "No future has a basis in that minute" in done.err) == (1, True)
     assert basislake(None, "curve", "--lake", where.uri, "--currency", "SOL").code == 2
 
 

@@ -136,15 +136,15 @@ def test_ctrl_c_says_what_is_true_and_which_command_goes_on(
         lines[-2],
     )
     given = " ".join(line[3:])
-    assert f"Interrupted. What was committed is safe; `basislake {given}` goes on." in lines[-1]
+    assert f"Interrupted. What was committed is safe; `basislake {given}` resumes." in lines[-1]
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("backfill --lake 'a b'", "`basislake backfill --lake 'a b'` goes on."),
-        ("load --postgres postgresql://me:geheim@host/db", "the same command goes on."),
-        ("load --postgres 'password=geheim'", "the same command goes on."),
+        ("backfill --lake 'a b'", "`basislake backfill --lake 'a b'` resumes."),
+        ("load --postgres postgresql://me:geheim@host/db", "the same command resumes."),
+        ("load --postgres 'password=geheim'", "the same command resumes."),
         ("sql 'FROM basis'", ""),
         ("status", ""),
     ],

@@ -97,4 +97,4 @@ def test_a_module_of_the_users_own_that_is_in_the_way_is_named(
     )
     assert (done.returncode, done.stdout) == (2, "")
     shown = path.parent if path.name == "__init__.py" else path
-    assert done.stderr.startswith(f"Error: {shown} is in the way")
+    assert done.stderr.startswith(f"Error: Python would import {shown} in place of")

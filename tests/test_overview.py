@@ -59,7 +59,7 @@ BACKFILL = ("backfill", "fetches at most 9,000 candles in 2 calls")
             status("complete", "not_begun", "begun"),
             [
                 BACKFILL,
-                ("scope --instruments BTC-A", "says that the lake is meant to hold nothing else"),
+                ("scope --instruments BTC-A", "limits the lake's scope to these instruments"),
             ],
         ),
         (status("complete", "not_begun", "begun", scope={"is_everything": False}), [BACKFILL]),

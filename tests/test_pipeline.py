@@ -287,7 +287,7 @@ def test_the_plan_is_what_the_backfill_then_asks_for(
     auto = ("plan", "--lake", tmp_path, *urls)
     state = {"XDG_STATE_HOME": str(tmp_path / "state")}
     env = {**os.environ, **state}
-    assert "at 20 calls/s (what the exchange publishes)" in basislake(None, *auto, env=env).out
+    assert "at 20 calls/s (the published rate)" in basislake(None, *auto, env=env).out
     Remembered(server.www_url, state).write(12.5, time.time())
     found = basislake(None, *auto, "--json", env=env).json
     assert (found["calls_per_second"], found["rate_source"]) == (12.5, "remembered")

@@ -538,8 +538,8 @@ def test_half_a_lake_has_an_honest_page(name: str, tmp_path: Path) -> None:
     text = text_of(done.json["path"])
     told = {
         "nothing but a table": "The lake is empty: basislake run fills it.",
-        "instruments": "No candle has been fetched yet",
-        "coverage": "No candle has been fetched yet",
+        "instruments": "No candle is stored yet",
+        "coverage": "No candle is stored yet",
     }
     assert told[name] in text
     assert done.json["as_of"] == 0
@@ -583,9 +583,9 @@ def test_no_lake_and_no_report_are_told_without_a_traceback(tmp_path: Path) -> N
         assert (none.code, "There is no lake at" in none.err) == (1, True)
     where = lake_of(tmp_path / "lake", instruments=[])
     missing = basislake(None, "report", "--lake", where.uri, "--verify")
-    assert (missing.code, "`basislake report` makes one" in missing.err) == (1, True)
+    assert (missing.code, "`basislake report` writes one" in missing.err) == (1, True)
     both = basislake(None, "report", "--lake", where.uri, "--verify", "--evidence", tmp_path / "e")
-    assert (both.code, "--verify makes nothing" in both.err) == (2, True)
+    assert (both.code, "--verify writes nothing" in both.err) == (2, True)
 
 
 def test_a_lake_in_an_object_store_needs_a_place_for_its_report(tmp_path: Path) -> None:
@@ -659,7 +659,7 @@ def test_a_report_that_cannot_be_written_takes_nothing_from_the_run(
     with SimulatedExchange(small_market(weeks=1)) as server:
         done = basislake(server, "run", *at, "--json")
     assert done.code == 1
-    assert "Report: not made" in done.err
+    assert "Report: not written" in done.err
     assert "Traceback" not in done.err
     assert done.json["load"]["verified"]
     assert "report" not in done.json

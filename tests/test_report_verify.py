@@ -100,7 +100,7 @@ def test_a_changed_figure_is_found(where: Lake, tmp_path: Path, figure: str, nam
         values[0] = "0" * 64 if name == "sha256" else values[0] + 1
 
     rewritten(folder, change, page=False)
-    assert differing(where, folder) == {figure: "the page and report.json say different things"}
+    assert differing(where, folder) == {figure: "the page and report.json differ"}
     rewritten(folder, lambda _: None, page=True)
     found = differing(where, folder)
     # What only the charts show is nowhere else on the page.
@@ -124,7 +124,7 @@ def test_a_changed_headline_and_a_changed_query_are_found(where: Lake, tmp_path:
     (folder / "index.html").write_text(shown)
     rewritten(folder, change, page=True)
     found = differing(where, folder)
-    assert found["summary"] == "another query gave it; run `basislake report` again"
+    assert found["summary"] == "the query has changed; run `basislake report` again"
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ def test_a_changed_headline_and_a_changed_query_are_found(where: Lake, tmp_path:
 def test_a_file_that_is_no_report_is_told_as_such(where: Lake, tmp_path: Path, text: str) -> None:
     folder = made(where, tmp_path)
     (folder / "report.json").write_text(text)
-    with pytest.raises(LakeError, match="`basislake report` makes a new one"):
+    with pytest.raises(LakeError, match="`basislake report` writes a new one"):
         verify(where, folder, None, 1)
 
 
@@ -155,7 +155,7 @@ def test_facts_of_another_shape_are_no_report(
     for step in place[:-1]:
         inner = inner[step]
     inner[place[-1]] = value
-    with pytest.raises(LakeError, match="`basislake report` makes a new one"):
+    with pytest.raises(LakeError, match="`basislake report` writes a new one"):
         from_json(json.dumps(changed), "here")
 
 
@@ -203,5 +203,5 @@ def test_a_row_that_went_from_the_database_is_found_and_a_new_load_is_told(
     later = basislake(None, "report", "--lake", where.uri, "--verify", "--json")
     assert later.code == 0
     told = {finding["figure"]: finding["reason"] for finding in later.json["open"]}
-    assert told["parity"] == "the database was loaded since"
+    assert told["parity"] == "the database was loaded again since then"
     assert basislake(None, "report", "--lake", where.uri).code == 0

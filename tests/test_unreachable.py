@@ -60,8 +60,8 @@ def test_it_is_told_at_once_that_it_is_tried_again_and_in_the_end_what_to_do(
 def test_a_plan_of_an_empty_lake_asks_nobody(nowhere: str, tmp_path: Path) -> None:
     done = asked(nowhere, nowhere, "plan", "--lake", tmp_path / "lake")
     assert (done.code, done.out) == (1, "")
-    assert " INFO The lake knows no instruments yet, so nothing can be planned." in done.err
-    assert f"instruments --lake {tmp_path}/lake` fetches them" in done.err
+    assert " INFO The lake has no list of instruments yet, so there is no plan." in done.err
+    assert f"instruments --lake {tmp_path}/lake` fetches the list" in done.err
     assert "reached" not in done.err
     assert not (tmp_path / "lake").exists()
 

@@ -1,5 +1,5 @@
-"""What can be typed: each verb's options and help, a module a verb.
+"""Commands: the options and the help of each verb, in a module each.
 
-A command imports what it does (`basislake.verbs`) when it is called, so help, wrong usage and shell
-completion load no library that takes time. No command imports another.
+A command imports its implementation (`basislake.verbs`) only when it is called, so help, wrong
+usage and shell completion load no slow library. No command imports another.
 """

@@ -23,37 +23,37 @@ from basislake.options import (
 @click.option(
     "--repair",
     is_flag=True,
-    help="Ask again for what is missing, and for rows that validation refused",
+    help="Fetch missing rows again, and rows that validation rejected",
 )
-@click.option("--again", is_flag=True, help="Ask again for all that is selected, stored or not")
+@click.option("--again", is_flag=True, help="Fetch the whole selection again, stored or not")
 @engine_options
 @no_doctor_option
 @json_option
 def backfill(**given: Any) -> int:
-    """Fetch what the lake does not hold yet; kill it at any moment and start again.
+    """Fetch what the lake lacks; you can kill this at any moment and start it again.
 
     Fetches candles, hourly funding and its monthly totals, delivery prices and daily settlements;
-    --data chooses. Keeps to the lake's scope (`basislake scope`), unless flags say otherwise.
-    Discovers first where the lake knows no instruments. A future brings the minutes and the funding
-    of its perpetual that it needs. All commands on a lake share one rate and one list of work, so a
-    second backfill helps the first. Refusals by the rate limit, broken connections and wrong
-    replies are asked again with growing waits. Exit code 1 where a window got no answer; it is
-    named, and the next backfill asks for it.
+    --data chooses among them. Fetches the lake's scope (`basislake scope`), unless flags select
+    something else. If the lake has no list of instruments, discovers them first. For each future,
+    also fetches the minutes and the funding of its perpetual that its basis needs. All commands on
+    a lake share one rate limit and one list of work, so a second backfill helps the first. If the
+    exchange refuses a call, breaks the connection or sends a wrong reply, the backfill retries
+    after growing waits. Exit code 1 if a window got no answer; the next backfill fetches it.
 
-    Minutes, hours or days that the exchange left out after the first row are asked again by the
-    next backfill and believed after that; --repair asks for them all the same, for what it left out
-    before the first row, and for rows that the last build put into `quarantine` or `rejected`.
-    --again asks for everything that is selected, also what is stored. Where the exchange then sends
-    a sound row that differs from the stored one, the new row takes its place; earlier versions of
-    the lake keep the old one, and the next build remakes what the change reaches.
+    If the exchange leaves out minutes, hours or days after the first row, the next backfill asks
+    once more, and then accepts the gap. --repair asks again even for accepted gaps, for gaps before
+    the first row, and for rows that the last build put into `quarantine` or `rejected`. --again
+    fetches the whole selection, also what is stored. If the exchange then sends a valid row that
+    differs from the stored one, the new row replaces it. Earlier versions of the lake keep the old
+    row, and the next build rebuilds what depends on it.
 
-    Before the first window of an empty lake two calls check that the exchange gives all candles
-    of a window and those of expired futures (`basislake doctor` checks more). Where it does not,
-    twice in a row, nothing is fetched; exit code 1.
+    Before the first window of an empty lake, two calls check that the exchange returns complete
+    windows, also of expired futures (`basislake doctor` checks more). If that fails twice in a row,
+    nothing is fetched; exit code 1.
 
-    With --engine dask the workers of a cluster make the calls. --rate and --threads are then those
-    of each machine, which should have an address of its own for the exchange to count calls by;
-    plan, commits and messages stay here, and a worker that ends loses nothing (docs/engines.md).
+    With --engine dask, the workers of a cluster make the calls. --rate and --threads then apply to
+    each machine; give each machine its own IP address, by which the exchange counts calls. Plan,
+    commits and messages stay here, and a worker that ends loses no data (docs/engines.md).
 
     \b
     Example:

@@ -13,13 +13,13 @@ from basislake.options import json_option, lake_option
 @lake_option
 @json_option
 def backup(**given: Any) -> int:
-    """Copy the lake to a folder or an object store, and prove the copy.
+    """Copy the lake to a folder or an object store, and verify the copy.
 
-    Copies what the destination lacks, so a second backup is quick and a killed one goes on. Works
-    next to a running backfill or `follow`. At the end every row of the copy is read and its
-    fingerprint compared with the lake's; a file of the copy that is damaged is copied once more.
-    Exit code 1 where they still differ. The copy is a lake like any other, as of every batch.
-    PostgreSQL is not copied: `basislake load` fills one from the lake.
+    Copies only what the destination lacks, so a second backup is quick and an interrupted one
+    resumes. It may run during a backfill or `follow`. At the end it reads every row of the copy,
+    compares fingerprints with the lake, and copies damaged files once more. Exit code 1 if they
+    still differ. The copy is a complete lake, with the versions of all batches. PostgreSQL is not
+    copied; `basislake load` fills a database from the copy.
 
     \b
     Example:

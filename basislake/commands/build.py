@@ -28,12 +28,12 @@ from basislake.options import (
 def build(**given: Any) -> int:
     """Validate everything that was fetched, and compute the basis of every future.
 
-    Writes candles, basis, quarantine, periods, warnings and quality; only the days that a change
-    since the last build can reach are made again. Also validates funding, its totals, delivery
-    prices and settlements; rows that fail are in `rejected`. Needs no network.
+    Writes candles, basis, quarantine, periods, warnings and quality. It rebuilds only the days that
+    can differ because of changes since the last build. Also validates funding, its totals, delivery
+    prices and settlements; rows that fail go to `rejected`. Needs no network.
 
-    With --as-of (of which --raw-version is another name) the tables become what a build made as of
-    that batch or time; the next build without it brings back the newest.
+    With --as-of (or --raw-version, its other name), builds the tables from the raw data as of that
+    batch or time; the next build without it uses the newest data again.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""The command `completion`: the script that makes a shell complete the command."""
+"""The command `completion`: prints the script for completion with Tab in a shell."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -14,14 +14,14 @@ NAME = "basislake"
 @json_option
 @click.pass_context
 def completion(context: click.Context, shell: str, *, as_json: bool) -> int:
-    """Print the script that makes a shell complete with Tab: verbs, options, instruments, coins,
-    paths and example queries.
+    """Print a script that makes a shell complete verbs, options, instruments, coins, paths and
+    example queries with Tab.
 
-    Instruments are those of the lake that is named before the cursor by --lake, or else by
+    Instruments come from the lake that --lake names before the cursor, or else from
     BASISLAKE_LAKE.
 
-    `basislake` has to be on the PATH. To have it in every session, put the line into the file the
-    shell reads at its start: ~/.bashrc, ~/.zshrc (after compinit) or ~/.config/fish/config.fish.
+    `basislake` must be on the PATH. For completion in every session, add the line below to the file
+    that the shell reads at start: ~/.bashrc, ~/.zshrc (after compinit), ~/.config/fish/config.fish.
 
     \b
     Example:
@@ -38,7 +38,7 @@ def completion(context: click.Context, shell: str, *, as_json: bool) -> int:
 
 
 def completion_script(command: click.Command, shell: str) -> str:
-    """Return the script of one of the shells click knows; it calls the command back."""
+    """Return the script for a shell that click supports; the script calls the command."""
     made_by = get_completion_class(shell)
     assert made_by is not None  # noqa: S101  (the choice holds only shells that click knows)
     made = made_by(command, {}, NAME, f"_{NAME.upper()}_COMPLETE")

@@ -24,17 +24,17 @@ from basislake.options import json_option
     metavar="URI",
     default=EMBEDDED,
     show_default=True,
-    help="libpq URI of a database for the simulated data; the environment is not asked",
+    help="libpq URI of a database for the simulated data; BASISLAKE_POSTGRES is ignored",
 )
 @json_option
 def demo(**given: Any) -> int:
-    """Run the whole pipeline offline and show what comes of it, in under a minute.
+    """Run the whole pipeline offline and show the result, in under a minute.
 
-    Serves a simulated exchange on loopback, backfills its weeklies, quarterlies and perpetuals,
-    builds the basis, loads a real PostgreSQL that is kept next to the lake, asks it, and makes the
-    report, a page to open in a browser. The prices are simulated, the same in every run. Everything
-    lies in one folder, to be deleted when you have seen enough. Exit codes as of `basislake run`:
-    1 where something failed.
+    Serves a simulated exchange on loopback, fetches its weeklies, quarterlies and perpetuals,
+    builds the basis, loads it into a real PostgreSQL next to the lake, queries that database, and
+    writes the report, a page to open in a browser. Prices are simulated, and the same in every run.
+    Everything is in one folder; delete it when you are done. Exit codes as of `basislake run`:
+    1 if something failed.
 
     \b
     Example:

@@ -17,17 +17,17 @@ from lake.errors import UsageError
 @click.option(
     "--other",
     metavar="PATH|URI",
-    help="B is this lake instead of the same one",
+    help="Compare with this lake: B is a batch or time of it",
     shell_complete=folder,
 )
 @wide_option
 @json_option
 def diff(*, a: Any, as_of: Any, **given: Any) -> int:
-    """Say of which instruments raw candles, candles or basis differ as of A and as of B, and by how
-    many rows.
+    """Compare the lake as of A with the lake as of B: show for which instruments raw candles,
+    candles or basis differ, and in how many rows.
 
-    A and B are batches, or UTC dates or times; --as-of is another name of A. B is the lake as it is
-    where it is left out. Exit code 0 whether something differs or not; with --json, `equal` tells.
+    A and B are batches, UTC dates or UTC times. --as-of is another way to give A. Without B, A is
+    compared with the newest state. Exit code 0 in both cases; with --json, see `equal`.
 
     \b
     Example:

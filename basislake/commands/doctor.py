@@ -22,28 +22,28 @@ from basislake.options import (
     "--exchange/--no-exchange",
     "asks_exchange",
     default=True,
-    help="Ask the exchange, 18 calls; or look at this machine alone",
+    help="Also check the exchange, in 18 calls; or check this machine only",
 )
 @click.option(
     "--replay",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Check the replies that an earlier call saved; nothing is asked",
+    help="Check replies that an earlier `doctor` saved; the exchange is not called",
 )
 @wide_option
 @json_option
 def doctor(**given: Any) -> int:
-    """Check whether this machine and the exchange are what basislake relies on.
+    """Check whether this machine and the exchange behave as basislake assumes.
 
-    Each check says what is relied on, what was seen, and whether that is so: ok, differs, or cannot
-    tell. Of this machine: packages, cores, memory, open files, disk, clock, the lake's folder or
-    store, locks, proxies and PostgreSQL. Of the exchange: its lists, candles, funding, delivery
-    prices and settlements, by 18 calls in some 5 seconds at the default rate. No limit is
-    provoked. Exit code 1 where something differs so that data could be lost or wrong.
+    Each check shows the assumption, what was seen, and the result: ok, differs, or cannot tell.
+    On this machine it checks packages, cores, memory, open files, disk, clock, the lake's folder or
+    store, locks, proxies and PostgreSQL. At the exchange it checks lists, candles, funding,
+    delivery prices and settlements, in 18 calls that take some 5 seconds at the default rate and
+    stay below all limits. Exit code 1 if a difference could make data wrong or lose it.
 
-    The replies are saved in the lake's folder `runs` (doctor-….json, without passwords), as
-    evidence for a report; --replay judges them again. `run` and `backfill` themselves make the few
-    checks that would cost data, before the first window of an empty lake.
+    It saves the replies in the lake's folder `runs` (doctor-….json, without passwords), as evidence
+    for a fault report; --replay checks them again. Before the first window of an empty lake, `run`
+    and `backfill` make the checks without which they could store incomplete data.
 
     \b
     Example:

@@ -24,14 +24,14 @@ _SECTIONS: Mapping[str, str] = {
     **dict.fromkeys(("port", "cache_mb", "as_json"), _LAST_SECTION),
 }
 _CONTROL = """\b
-Control, on the same port of loopback, answers in JSON:
-  GET  /control/counters                 Calls by method and outcome
-  POST /control/counters                 Count from 0 again
-  GET  /control/clock                    The time, and how fast it runs
-  POST /control/clock?advance_s=60       Move on
+Control requests, on the same port, with answers in JSON:
+  GET  /control/counters                 Number of calls by method and outcome
+  POST /control/counters                 Reset these numbers to 0
+  GET  /control/clock                    Time and speed of the clock
+  POST /control/clock?advance_s=60       Advance the clock by 60 s
   POST /control/clock?now=2024-04-06T00:00Z&speed=1  Set time and speed
-  GET  /control/faults                   The faults by rate
-  POST /control/faults?reset=0.1&seed=3  Set them; no query clears all
+  GET  /control/faults                   Probabilities of the faults
+  POST /control/faults?reset=0.1&seed=3  Set them; without a query, clear all
 """
 
 
@@ -54,7 +54,7 @@ class _Sections(click.Command):
             kinds = [(k.name, k.sentence) for k in KINDS.values() if k.effect == effect]
             with formatter.section(f"Kinds of faults ({meaning})"):
                 formatter.write_dl(kinds)
-        with formatter.section("Departures (a client relied on something else)"):
+        with formatter.section("Departures (permanent changes that break what clients rely on)"):
             formatter.write_dl([(each.name, each.sentence) for each in DEPARTURES.values()])
 
 
@@ -65,18 +65,18 @@ class _Sections(click.Command):
     default="weekly",
     help="weekly: some weeks of a small market; full: 500 contracts and 48 M candles since 2018",
 )
-@click.option("--seed", type=int, default=defaults.SEED, help="Of the market")
+@click.option("--seed", type=int, default=defaults.SEED, help="Seed of the market's prices")
 @click.option(
     "--weeks",
     type=Whole(1, _MOST_WEEKS),
     default=defaults.WEEKS,
-    help="Since the weekly market opened",
+    help="Age of the weekly market in weeks",
 )
 @click.option(
     "--quarterlies",
     type=Whole(1, _MOST_QUARTERLIES),
     default=1,
-    help="Open at a time for each coin of the weekly market",
+    help="Quarterlies of each coin that are open at once, in the weekly market",
 )
 @click.option(
     "--replay",
@@ -87,15 +87,15 @@ class _Sections(click.Command):
     "--now",
     type=Time(),
     default=None,
-    help="The exchange's time, which stands still  [default: 2024-04-05T12:00:30, in the full "
-    "market 2025-10-31T12:00:30]",
+    help="Time of the exchange's clock, which is stopped  [default: 2024-04-05T12:00:30, in the "
+    "full market 2025-10-31T12:00:30]",
 )
-@click.option("--running", is_flag=True, help="The time runs on from there")
+@click.option("--running", is_flag=True, help="Let the clock run from that time on")
 @click.option(
     "--speed",
     type=Number(min=0, max=1e6),
     default=1.0,
-    help="Seconds of the exchange in one of ours, with --running",
+    help="Exchange seconds per real second, with --running",
 )
 @click.option(
     "--fault",
@@ -104,56 +104,59 @@ class _Sections(click.Command):
     multiple=True,
     help="What goes wrong, and in which share of calls; repeat, or separate by commas",
 )
-@click.option("--fault-seed", type=int, default=0, help="Of the draws: the same faults again")
+@click.option(
+    "--fault-seed", type=int, default=0, help="Seed of the faults; the same seed repeats them"
+)
 @click.option(
     "--departure",
     "departures",
     metavar="NAME",
     multiple=True,
-    help="How the exchange has changed for good, for `basislake doctor` to find; repeat",
+    help="A permanent change of the exchange, for `basislake doctor` to find; repeat",
 )
 @click.option(
-    "--delay", "delay_s", type=Number(min=0, max=3600), default=0.0, help="Seconds a candle call"
+    "--delay", "delay_s", type=Number(min=0, max=3600), default=0.0, help="Seconds per candle call"
 )
 @click.option(
     "--limit",
     metavar="CALLS_PER_SECOND",
     type=Number(min=0, max=1e6),
     default=0.0,
-    help="Calls a second that the credits pay for, 0 for no limit; Deribit publishes 20",
+    help="Calls per second that the rate limit allows, 0 for no limit; Deribit publishes 20",
 )
 @click.option(
     "--burst",
     metavar="CALLS",
     type=Number(min=1, max=1e9),
     default=None,
-    help="Calls of a full pool  [default: 5 seconds' worth]",
+    help="Calls that a full credit pool allows at once  [default: the calls of 5 seconds]",
 )
 @click.option(
     "--limit-status",
     type=click.Choice(_STATUSES),
     default=_STATUSES[0],
-    help="HTTP status of a refusal with 10028",
+    help="HTTP status of a call over the limit (error 10028)",
 )
 @click.option(
     "--connections",
     type=Whole(1, _MOST_OPEN),
     default=MOST_CONNECTIONS,
-    help="Open at once; further ones get HTTP 429",
+    help="Connections open at once; further ones get HTTP 429",
 )
-@click.option("--port", type=Whole(0, 65535), default=0, help="0 for any free one")
+@click.option("--port", type=Whole(0, 65535), default=0, help="Port to listen on, 0 for a free one")
 @click.option(
     "--cache-mb",
     type=Number(min=0, max=1e5),
     default=None,
-    help="Memory for rendered pages that are asked again  [default: 64, in the full market 8]",
+    help="Memory for rendered answers, to serve them again  [default: 64, in the full market 8]",
 )
 @json_option
 def exchange(**given: Any) -> int:
-    """Serve a simulated Deribit on loopback, and there only, until interrupted.
+    """Serve a simulated Deribit, on loopback only, until interrupted.
 
-    It behaves as the real one does, with its traps: inclusive ends, at most 5,001 candles a call,
-    flat padding after expiry, decoys in the lists. The same seed makes the same market.
+    It behaves like the real exchange, with its traps: inclusive ends, at most 5,001 candles a call,
+    flat padding after expiry, instruments in the lists that a lake must ignore. The same seed makes
+    the same market.
 
     \b
     Example:
@@ -169,12 +172,12 @@ def exchange(**given: Any) -> int:
             --fault bad-gateway=0.02,reset=0.01,truncated-body=0.01,hang=0.001 \\
             --fault missing-minute=0.01 --fault lost-minute=0.001
     \b
-    An exchange that has changed, and the check that finds it:
+    An exchange that has changed, and the check that detects it:
         basislake exchange --port 8600 --departure fewer-candles &
         basislake doctor --exchange-url http://127.0.0.1:8600 \\
             --history-url http://127.0.0.1:8600/history
     \b
-    A market that goes on, an hour in a minute, with new listings and expiries:
+    A running market, an hour per minute, with new listings and expiries:
         basislake exchange --port 8600 --running --speed 60
         curl -X POST 'http://127.0.0.1:8600/control/clock?advance_s=604800'
     """

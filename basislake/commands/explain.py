@@ -26,42 +26,41 @@ from basislake.options import Time, as_of_option, json_option, lake_option, wide
     type=click.Choice(("7", "30", "60", "90", "120", "180")),
     default="90",
     show_default=True,
-    help="Of maturity: distance to expiry",
+    help="For maturity: distance to expiry",
 )
 @click.option(
     "--method",
     type=click.Choice(("forward", "linear", "nearest")),
     default="forward",
     show_default=True,
-    help="Of maturity: between two expiries",
+    help="For maturity: how to interpolate between two expiries",
 )
 @click.option(
     "--reference",
     type=click.Choice(("perpetual", "index")),
     default="perpetual",
     show_default=True,
-    help="Of maturity: what the basis is against",
+    help="For maturity: price that the basis refers to",
 )
 @lake_option
 @as_of_option
 @wide_option
 @json_option
 def explain(of: str, days: str, method: str, reference: str, **given: Any) -> int:
-    """Show how the basis of INSTRUMENT in the minute that holds TIME (UTC) came about.
+    """Show how the basis of INSTRUMENT was computed in the minute that contains TIME (UTC).
 
-    Shows the formula with the numbers in it, the candles of both sides as received and as
-    validated, the rules they passed, the coverage around the minute, the call and the batch that
-    brought each candle, and the build. Where there is no basis it says why:
-    outside the life, never asked, no answer, a gap, quarantined by which rules, no candle of the
-    perpetual, or not built yet. Of a perpetual it explains the candle.
+    Shows the formula with its numbers; the candles of both legs, as received and as validated;
+    the rules that they passed; the coverage around the minute; the call and the batch that brought
+    each candle; and the build. If there is no basis, it names the reason: outside the instrument's
+    life, never asked, no answer, a gap, quarantined (with the rules), no candle of the perpetual,
+    or not built yet. For a perpetual it explains the candle.
 
-    With --of it explains a number of carry in the same way, from all rows behind it: the row of
-    `carry_at` in that minute, of `realised_carry` for the entry at 08:00 of that day, of
-    `index_basis` or, for a perpetual, `perpetual_premium` at the end of that hour, or of
-    `funding_daily` for the 24 hours from 08:00 of that day on. `spread` is the row of
-    `calendar_spreads` whose front is INSTRUMENT. `maturity` is a row of `constant_maturity_by`:
-    INSTRUMENT is then the coin, and --days, --method and --reference say which. What is missing is
-    named.
+    --of explains a number of carry in the same way, with all rows that it is computed from: the row
+    of `carry_at` in that minute; of `realised_carry` for the entry at 08:00 of that day; of
+    `index_basis` (for a perpetual: `perpetual_premium`) at the end of that hour; of `funding_daily`
+    for the 24 hours from 08:00 of that day; or, for `spread`, of `calendar_spreads` in that minute
+    with INSTRUMENT as the front. `maturity` explains a row of `constant_maturity_by`: INSTRUMENT is
+    then the coin; --days, --method and --reference choose the row. It names whatever is missing.
 
     \b
     Example:

@@ -20,10 +20,10 @@ from basislake.options import MOST_THREADS, Whole, as_of_option, json_option, la
 def fingerprint(**given: Any) -> int:
     """Print one sha256 for the lake and one per table, from content alone.
 
-    Two lakes that hold the same rows print the same lines, wherever they are, however their rows
-    are spread over files and commits, and whatever machine made them. Files of ours carry the
-    digest of their content in their name, so few are read; --verify reads them all, and names those
-    that hold other rows than their name says (exit code 1).
+    Two lakes with the same rows print the same lines, regardless of place, machine, and division
+    into files and commits. basislake puts the digest of a file's rows into the name of the file, so
+    it reads few files; --verify reads them all, and names those whose rows do not match the digest
+    (exit code 1).
 
     \b
     Example:

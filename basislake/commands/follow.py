@@ -43,28 +43,28 @@ def _schedule_options(command: F) -> F:
             type=Whole(1, _MOST_MINUTES),
             default=1,
             metavar="MINUTES",
-            help="Between fetches; each is one commit, with one file an instrument",
+            help="Time between fetches; each is one commit, with one file per instrument",
         ),
         click.option(
             "--discover-every",
             type=Whole(1, _MOST_MINUTES),
             default=5,
             metavar="MINUTES",
-            help="Between looks for new listings, four calls each",
+            help="Time between looks for new listings, four calls each",
         ),
         click.option(
             "--build-every",
             type=Whole(0, _MOST_MINUTES),
             default=1,
             metavar="MINUTES",
-            help="Between builds (and loads), 0 for none",
+            help="Time between builds (and loads), 0 for none",
         ),
         click.option(
             "--upkeep-every",
             type=Whole(0, _MOST_MINUTES),
             default=15,
             metavar="MINUTES",
-            help="Between runs of maintenance, as `maintain` does, 0 for none",
+            help="Time between runs of maintenance (see `maintain`), 0 for none",
         ),
     )
     return grouped(command, options, _schedule, "schedule")
@@ -90,16 +90,16 @@ def _schedule_options(command: F) -> F:
 def follow(**given: Any) -> int:
     """Keep the lake current until Ctrl-C, SIGTERM or SIGHUP, which end it with exit code 0.
 
-    First fetches what the lake lacks of the selection, as `backfill` does, so a restart repairs
-    what was missed. Then asks for each minute some seconds after it has closed by the exchange's
-    clock, for each hour's funding and each day's settlements and delivery price some minutes after
-    it, takes up new listings, lets expired ones end, and builds. Where the exchange is away it
-    waits, says so once, and goes on. May run next to a backfill of the same lake. `status` shows
-    the lag. `run` on a timer is the alternative.
+    First fetches what the lake lacks of the selection, as `backfill` does, so a restart also fills
+    the pause. Then it fetches each minute some seconds after the minute has closed by the
+    exchange's clock, and each hour's funding and each day's settlements and delivery price some
+    minutes after they are due. It adds new listings, stops at expiries, and builds. If the exchange
+    cannot be reached, it logs that once, waits and continues. It may run during a backfill of the
+    same lake. `status` shows the lag. The alternative is `run` on a timer.
 
-    Maintenance compacts small files, deletes those that were replaced a day ago, and cleans the
+    Maintenance compacts small files, deletes files that were replaced a day ago, and cleans the
     logs, so files, logs and the time to open the lake stay bounded. No row is lost, and the lake as
-    of any batch can be read as before.
+    of any batch stays readable.
 
     \b
     Example:

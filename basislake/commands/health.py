@@ -6,7 +6,7 @@ import click
 
 from basislake.options import MOST_HOURS, Number, json_option, lake_option, wide_option
 
-# A daily run and some time for it.
+# A daily run, and two hours in which it may finish.
 _DEFAULT_HOURS = 26.0
 
 
@@ -23,14 +23,14 @@ _DEFAULT_HOURS = 26.0
 @wide_option
 @json_option
 def health(**given: Any) -> int:
-    """Say whether the lake is fresh and nothing failed: exit code 0, or 1 with each problem named.
+    """Check that the lake is fresh and nothing failed: exit code 0, or 1 with each problem named.
 
-    Only the lake's scope is judged (`basislake scope`). Problems are: a coin whose newest minute is
-    older than --max-age, minutes that were asked for and not answered, a last backfill that failed
-    or was killed and that no other resumes, a run that is stuck, and a lake that is not there or
-    cannot be read. Age is by the exchange's clock, as the last run met it; a coin of which nothing
-    is traded any more is not judged. Quick, changes nothing, and asks neither the exchange nor the
-    database.
+    Checks only the lake's scope (`basislake scope`). Problems are: a coin whose newest minute is
+    older than --max-age; minutes for which the exchange gave no answer; a last backfill that failed
+    or was killed, if no other run resumes it; a stuck run; and a lake that is missing or cannot be
+    read. Age is measured by the exchange's clock that the last run saw. A coin without any open
+    instrument is skipped. The check is quick, changes nothing, and calls neither the exchange nor
+    the database.
 
     \b
     Example:

@@ -18,23 +18,23 @@ from basislake.options import (
 @exchange_options
 @selection_options
 @click.option(
-    "--left-out", is_flag=True, help="Name what is left out or not in the lake's scope, and why"
+    "--left-out", is_flag=True, help="List what is not in the lake or its scope, with the reason"
 )
-@click.option("--offline", is_flag=True, help="List what is stored, and ask nobody")
+@click.option("--offline", is_flag=True, help="List what is stored, without calling the exchange")
 @wide_option
 @json_option
 def instruments(**given: Any) -> int:
     """Discover every dated BTC and ETH future and the perpetuals, store and list them.
 
-    Active instruments come from www, expired ones from the history host: four calls in all. What
-    the exchange no longer lists is kept. The selection chooses what is listed, --since and --until
-    those whose life meets that time; all are stored, and listed by expiry. With --offline the
-    exchange is not asked, and what is stored is listed. Exit code 1 where a list cannot be had, or
-    a record that could be of a dated future cannot be read.
+    Active instruments come from www, expired ones from the history host: four calls in all. The
+    lake keeps instruments that the exchange no longer lists. All are stored; the selection chooses
+    which are printed, by expiry. --since and --until select those that lived in that period.
+    --offline prints what is stored, without calling the exchange. Exit code 1 if a list cannot be
+    fetched, or if a record that may be of a dated future cannot be read.
 
-    The lake takes inverse futures and perpetuals of BTC and ETH. --left-out names the other records
-    of the exchange's lists, such as linear (USDC) futures, and the instruments that are not in the
-    lake's scope, each with the reason. Options and spot are on other lists, which are not asked.
+    The lake takes inverse futures and perpetuals of BTC and ETH. --left-out prints the other
+    records of the exchange's lists, such as linear (USDC) futures, and the instruments outside the
+    lake's scope, each with the reason. Options and spot are on other lists, which are not fetched.
 
     \b
     Example:

@@ -18,13 +18,13 @@ from basislake.options import json_option, lake_option, target_options, wide_opt
 @wide_option
 @json_option
 def load(**given: Any) -> int:
-    """Bring the curated tables into PostgreSQL; only partitions whose content changed are sent.
+    """Load the curated tables into PostgreSQL; only partitions whose content changed are sent.
 
-    A table that is not there yet is made, filled and given its keys in one transaction. In others
-    each partition is replaced in one, or gets its new minutes appended, so readers see the old rows
-    or the new ones and never a part. All is compared with the lake before it is committed; a load
-    that was killed goes on where it was. --verify reads every row back instead, compares every cell
-    bit for bit and ends with exit code 1 where one differs (docs/tables.md, docs/postgres.md).
+    One transaction creates a missing table, fills it and adds its keys. In an existing table, one
+    transaction replaces a partition or appends its new minutes, so readers see the old rows or the
+    new ones, never a mixture. Each transaction compares its rows with the lake before it commits;
+    an interrupted load resumes. --verify instead reads every row back, compares every cell bit for
+    bit, and ends with exit code 1 if one differs (docs/tables.md, docs/postgres.md).
 
     \b
     Example:
@@ -32,7 +32,7 @@ def load(**given: Any) -> int:
         basislake load --postgres postgresql://me@db.example/market --schema deribit
         basislake load --dry-run
         basislake load --verify
-        basislake load --keep      # the embedded PostgreSQL goes on, for psql
+        basislake load --keep      # leaves the embedded PostgreSQL running, for psql
     """
     from basislake.verbs.load import load as body
 

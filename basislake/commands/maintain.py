@@ -14,19 +14,19 @@ from basislake.options import MOST_HOURS, Number, json_option, lake_option
     "hours",
     type=Number(min=0, max=MOST_HOURS),
     metavar="HOURS",
-    help="Remove files that were replaced, or never committed, where they are so old; by default "
-    "as the tables declare, 24 hours",
+    help="Delete replaced or uncommitted files of this age or older; by default the age that the "
+    "tables declare, 24 hours",
 )
 @click.option("--unsafe", is_flag=True, help="Allow less than 24 hours: no other command may run")
-@click.option("--dry-run", "is_dry", is_flag=True, help="Say what there is to do, change nothing")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Show what would be done, change nothing")
 @json_option
 def maintain(**given: Any) -> int:
-    """Keep the lake in shape: put small files together, remove those that were replaced or that
-    killed writers left, write checkpoints, and clean the logs.
+    """Compact small files, delete files that were replaced or that killed writers left, write
+    checkpoints, and clean the logs.
 
-    No row changes, and the lake as of any batch stays what it was. It is what Delta's own OPTIMIZE,
-    VACUUM and log clean-up do, which are safe here, too, from any program. Safe next to a running
-    backfill, build or reader, and to kill.
+    No row changes, and the lake as of any batch stays readable. This is what OPTIMIZE, VACUUM and
+    the log clean-up of Delta do; you may also run those from any other program. You can run and
+    kill `maintain` at any time, also during a backfill, a build or a query.
 
     \b
     Example:

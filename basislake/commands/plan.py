@@ -19,18 +19,18 @@ from basislake.options import (
 @exchange_options
 @selection_options
 @data_option
-@click.option("--repair", is_flag=True, help="Count what backfill --repair asks for again, too")
-@click.option("--again", is_flag=True, help="Count what backfill --again asks for again, too")
+@click.option("--repair", is_flag=True, help="Also count what `backfill --repair` fetches again")
+@click.option("--again", is_flag=True, help="Also count what `backfill --again` fetches again")
 @wide_option
 @json_option
 def plan(**given: Any) -> int:
-    """Show what a backfill would ask for, and write nothing.
+    """Show what a backfill would fetch, and write nothing.
 
     Lists calls, candles and bytes of each instrument in the lake's scope, by expiry, and the calls
-    for other data; then how long all calls take at the rate (with --rate auto the one that was
-    found lately, else the published one), and about how much the candles take in the lake and in
-    PostgreSQL. The exchange is asked for its clock only. Where the lake knows no instruments
-    nothing is asked and the exit code is 1; `basislake instruments` fetches them.
+    for other data. Then estimates the time of all calls at the rate (with --rate auto: the rate
+    found by the last run, or else the published one), and the disk that the candles need in the
+    lake and in PostgreSQL. Asks the exchange only for its clock. Exit code 1 if the lake has no
+    list of instruments; `basislake instruments` fetches it.
 
     \b
     Example:

@@ -23,9 +23,9 @@ from basislake.options import (
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Of index.html and report.json, by default `report` in a lake on disk",
+    help="Folder of index.html and report.json, by default `report` in a lake on disk",
 )
-@click.option("--verify", is_flag=True, help="Ask every query of an existing report again instead")
+@click.option("--verify", is_flag=True, help="Run every query of an existing report again instead")
 @click.option(
     "--evidence",
     "evidence_folder",
@@ -40,29 +40,29 @@ from basislake.options import (
 )
 @json_option
 def report(**given: Any) -> int:
-    """Make one HTML page that shows what the lake and the database hold, and the same as JSON.
+    """Write one HTML page about the content of the lake and the database, and the same as JSON.
 
-    The page needs no network and opens from disk, also on a phone: coverage by month, term
-    structure, basis at constant maturity, one contract's way to expiry, the part "Carry" (funding,
-    premium, open interest, what expired futures earned), untraded minutes, gaps by cause, quality,
-    backfills, the database next to the lake, storage and fingerprint. Under each figure is the
-    query that made it.
+    The page needs no network and opens from disk, also on a phone. It shows coverage by month, term
+    structure, basis at constant maturity, one contract until its expiry, carry (funding, premium,
+    open interest, what expired futures earned), untraded minutes, gaps by cause, quality,
+    backfills, the database compared with the lake, storage and fingerprint. Under each figure is
+    the query behind it.
 
-    --verify asks all these queries again, as of the batch the report was made from, and names the
-    figures that differ (exit code 1).
+    --verify runs all these queries again, as of the batch that the report was built from, and names
+    the figures that differ (exit code 1).
 
     --evidence computes the whole basis again and decides the acceptance criteria of the users'
-    guide, each as `pass`, `FAIL`, or `open` where there is nothing to judge yet. Exit code 1 then
-    means that one is not met; all files are written all the same.
+    guide: each is `pass`, `FAIL`, or `open` if there is no data to decide it yet. Exit code 1 then
+    means that a criterion is not met; all files are still written.
 
     \b
-        AC-007  every future that the exchange lists is accounted for in `coverage`, and where it
-                was delivered, in `settlements` and `deliveries`
-        AC-008  every candle of a future has a basis row, or the reason why not
-        AC-009  13.2 M candles of futures, at the bytes each takes here, fit into 1.5 GB: of the
-                lake, and of PostgreSQL with its keys. The lake takes a tenth of it. PostgreSQL
-                fails, by about a fifth: 138 bytes a candle is what rows with a unique key take
-                there (docs/postgres.md), and some more where there are few of them
+        AC-007  every future that the exchange lists is in `coverage`, and after its delivery in
+                `settlements` and `deliveries`
+        AC-008  every candle of a future has a basis row, or a reason why it has none
+        AC-009  13.2 M candles of futures, at the bytes per candle measured here, fit into 1.5 GB,
+                both in the lake and in PostgreSQL with its keys. The lake needs a tenth of that.
+                PostgreSQL fails by about a fifth: a row with its unique key takes 138 bytes
+                (docs/postgres.md), and somewhat more in a small table
 
     \b
     Example:

@@ -13,10 +13,10 @@ from basislake.options import json_option, lake_option
 @lake_option
 @json_option
 def restore(**given: Any) -> int:
-    """Copy a backup to where the lake should be, and prove the copy, as `backup` does.
+    """Copy a backup to the place of the lake, and verify the copy as `backup` does.
 
-    The lake's place must be empty, or hold an older state of the same lake, or the same one: files
-    that are damaged in it are brought back. Anything else is refused and left as it is.
+    The place must be empty, or contain the same lake, in the same or an older state; damaged files
+    there are replaced. If it contains anything else, restore refuses and changes nothing.
 
     \b
     Example:

@@ -22,22 +22,22 @@ from basislake.options import (
 @data_option
 @target_options
 @no_doctor_option
-@click.option("--no-load", is_flag=True, help="Leave PostgreSQL out: make and change no database")
+@click.option("--no-load", is_flag=True, help="Skip PostgreSQL: create and change no database")
 @json_option
 def run(**given: Any) -> int:
-    """Do it all: discover, backfill, build, load, report; safe to kill, and a rerun does only what
-    is left.
+    """Run the whole pipeline: discover, backfill, build, load, report. You can kill it at any
+    moment; a rerun does only what is left.
 
-    The same as these five verbs one after the other, of the instruments in the lake's scope. Ends
-    with the basis of each coin's front quarterly. What failed to be fetched does not keep the rest
-    from being built, loaded and reported, nor a database that is away the report; exit code 1 then.
+    It runs the five steps in this order for the lake's scope, and ends with the basis of each
+    coin's front quarterly. If a window cannot be fetched, the rest is still built, loaded and
+    reported; if the database cannot be reached, the report is still written. Exit code 1 then.
 
-    Before the first window of an empty lake two calls check that the exchange gives all candles;
-    where it does not, twice in a row, nothing is fetched (`basislake doctor` checks more).
+    Before the first window of an empty lake, two calls check that the exchange returns complete
+    windows. If that fails twice in a row, nothing is fetched (`basislake doctor` checks more).
 
-    Without --postgres a PostgreSQL is kept next to the lake, in its folder `postgres`. It takes
-    several times as much disk as the lake, some 12 GB for the full market; `basislake plan`
-    estimates both, and --no-load leaves the database out.
+    Without --postgres it uses a PostgreSQL of its own, in the folder `postgres` of the lake. The
+    database needs several times as much disk as the lake, some 12 GB for the full market.
+    `basislake plan` estimates both; --no-load skips the database.
 
     \b
     Example:

@@ -13,15 +13,15 @@ from basislake.options import data_option, json_option, lake_option, selection_o
 @data_option
 @json_option
 def scope(**given: Any) -> int:
-    """Show or set what the lake is meant to hold; by default everything.
+    """Show or set which data the lake should contain; by default everything.
 
-    Without a selection the scope is shown. With one it is set, and replaces the earlier one; --all
-    sets it to everything. The scope is stored in the lake, so all machines that use the lake see
-    the same, and a backup carries it. Nothing is fetched and nothing is deleted.
+    Without a selection, prints the scope. With a selection, replaces the scope by it; --all selects
+    everything. The lake stores the scope, so all machines that use the lake share it, and a backup
+    includes it. This verb fetches nothing and deletes nothing.
 
-    `run`, `backfill`, `follow`, `plan`, `status`, `report` and `health` keep to the scope. A flag
-    replaces its part of it: instruments (--currency, --instruments), --since, --until or --data.
-    --all leaves the scope aside. A `follow` that is running takes up a new scope in its next round.
+    `run`, `backfill`, `follow`, `plan`, `status`, `report` and `health` use the scope. For these, a
+    flag overrides its part of the scope: instruments (--currency, --instruments), --since, --until
+    or --data. --all ignores the scope. A running `follow` uses a new scope from its next round on.
 
     \b
     Example:

@@ -14,7 +14,7 @@ from basislake.options import as_of_option, lake_option, wide_option
 def _complete(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Examples that begin with what has been typed of the query; else files."""
+    """Complete `@NAME` with the names of ready queries, and other text with files."""
     from basislake.examples import EXAMPLES, MARK
 
     if incomplete and not incomplete.startswith(MARK):
@@ -33,36 +33,37 @@ def _complete(
     "--format",
     "format_",
     type=click.Choice(FORMATS),
-    help="How to print the rows; by default a table, or as the output's name ends",
+    help="Format of the rows; by default a table, or the format of the output file's ending",
 )
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to a file, in the format that its name ends in; .gz after it compresses text",
+    help="Write to a file, in the format of its ending; a further .gz compresses text",
 )
 @click.option(
     "--examples",
     "shows_examples",
     is_flag=True,
-    help="List the ready questions; of the one that QUERY names, show the SQL",
+    help="List the ready queries; with QUERY (@NAME), show the SQL of that one",
 )
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as a JSON list")
 def sql(**given: Any) -> int:
-    """Ask the lake in SQL (DuckDB); each table and view has its name, times are UTC.
+    """Query the lake in SQL (DuckDB), by the names of tables and views; times are UTC.
 
-    QUERY is SQL, a file that ends in .sql, - for the standard input, or @NAME of a ready question
-    (`--examples`, docs/queries.md). Without QUERY, on a terminal, it is a shell with a history and
-    completion: a statement ends with ;, Ctrl-C ends a query, Ctrl-D the shell.
+    QUERY is SQL, a file that ends in .sql, - for the standard input, or @NAME of a ready query
+    (`--examples`, docs/queries.md). Without QUERY, on a terminal, it starts a shell with history
+    and completion: a statement ends with ;, Ctrl-C ends a query, Ctrl-D ends the shell.
 
-    Statements are separated by ; and each prints its rows, one below the other. JSON is a list of
-    objects; where several statements give rows, a list of such lists. --output takes the rows of
-    one statement. docs/tables.md lists the tables, docs/views.md the views; nothing changes them,
-    COPY writes the file that it names. A query that DuckDB refuses is wrong usage, exit code 2.
+    Separate statements by ; to print the rows of each, one after the other. JSON is a list of
+    objects; if several statements return rows, it is a list of such lists. --output takes the rows
+    of one statement. docs/tables.md lists the tables, docs/views.md the views. No query can change
+    them; COPY writes the file that it names. If DuckDB refuses a query, the exit code is 2.
 
     A table on a terminal is as wide as the terminal: columns on the right that do not fit are
-    hidden and named, and --wide shows them. A column's numbers have the same number of decimals,
-    rounded for reading, and no thousands separators; --format csv prints all digits and all rows.
+    hidden and named, and --wide shows them. All numbers of a column have the same number of
+    decimals, rounded for reading, without thousands separators. --format csv prints all digits and
+    all rows.
 
     \b
     Example:

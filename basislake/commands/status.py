@@ -13,27 +13,27 @@ from basislake.options import json_option, lake_option, target_options, wide_opt
 @click.option(
     "--exact",
     is_flag=True,
-    help="Count the rows in the tables of PostgreSQL, which reads them; by default the rows are "
-    "those that its table lake_loads records",
+    help="Count the rows in the tables of PostgreSQL, which reads them in full; by default the "
+    "numbers come from its table lake_loads",
 )
 @wide_option
 @json_option
 def status(**given: Any) -> int:
-    """Show how complete the lake is, what is left to fetch, what runs, what failed, and the disk.
+    """Show how complete the lake is, what is left to fetch, what runs, what failed, and disk use.
 
-    All of it is about the lake's scope (`basislake scope`) at the time of the exchange's clock, as
-    it was met last: instruments that are complete, minutes present of those that should be, and
-    what a backfill would fetch, by the same plan as `basislake plan`. Of what failed it prints the
-    command that asks again for just that. A run whose process was stopped, or has written nothing
-    for a minute, is said to be stuck.
+    Everything is about the lake's scope (`basislake scope`), as of the exchange's clock that the
+    last run saw: complete instruments, present and expected minutes, and what a backfill would
+    fetch (the same plan as `basislake plan`). For each failure, it prints the command that fetches
+    just that part again. A run is reported as stuck if its process was stopped or has written
+    nothing for a minute.
 
-    The rows in PostgreSQL are those that the table `lake_loads` records, so a row that somebody
-    deleted or added by hand does not show. `--exact` counts the rows in the tables, and names each
-    table that does not hold what was loaded.
+    The numbers of rows in PostgreSQL come from the table `lake_loads`, so a row that somebody added
+    or deleted by hand does not show. `--exact` counts the rows in the tables, and names each table
+    that differs from what was loaded.
 
-    Ends with the commands that would bring the lake further, if there are any. Works next to a
-    running backfill and changes nothing. Exit code 1 where something in scope was asked and not
-    answered, or the database differs or cannot be asked.
+    At the end it prints the commands to run next, if any. You can use it during a backfill; it
+    changes nothing. Exit code 1 if the exchange did not answer for something in scope, or if the
+    database differs or cannot be queried.
 
     \b
     Example:

@@ -1,5 +1,5 @@
-"""`doctor`: whether this machine, and the exchange, are what basislake relies on.
+"""Checks of `doctor`: whether this machine and the exchange behave as basislake assumes.
 
-`here.py` says what the checks look at, `machine.py` and `places.py` declare those of this machine;
-those of the exchange are in `ingest.assumptions`. `saved.py` keeps what was seen.
+`here.py` holds the input of the checks; `machine.py` and `places.py` declare those of this machine;
+`ingest.assumptions` declares those of the exchange. `saved.py` saves the exchange's replies.
 """

@@ -1,5 +1,5 @@
-"""The few checks of the exchange before the first window of a lake: those whose failure would cost
-data without anybody noticing.
+"""Checks of the exchange before the first window of a lake: those whose failure would lose data
+without any sign.
 """
 
 from datetime import UTC, datetime
@@ -14,21 +14,21 @@ from lake import Lake
 from lake.errors import ChangedError, LakeError
 from lake.tables import ASKS, INSTRUMENTS
 
-# What differs is looked at once more: a fault that passes is for the backfill to handle.
+# A difference is checked once more: the backfill itself handles transient faults.
 _TRIES = 2
 
 
 def check_first(where: Lake, exchange: Exchange, now: datetime) -> None:
-    """Refuse to fill an empty lake from an exchange that would not give all candles; a lake of
-    which something was asked before is not checked.
+    """Refuse to fill an empty lake from an exchange that would not return all candles; do not check
+    if the lake has asked for anything before.
 
     Args:
-        where: the lake, which knows its instruments.
-        exchange: to ask, two calls, or four where something differs.
+        where: the lake, which has its list of instruments.
+        exchange: gets two calls, or four if something differs.
         now: its clock.
 
     Raises:
-        ChangedError: twice in a row something differs so that data would be lost.
+        ChangedError: a difference that would lose data was seen twice in a row.
     """
     if where.snapshot(ASKS).rows:
         return
@@ -44,12 +44,12 @@ def check_first(where: Lake, exchange: Exchange, now: datetime) -> None:
     except LakeError:
         saved = ""
     phrase = "; ".join(
-        f"{each.name}: relied on: {each.relied_on}; seen: {each.seen}" for each in differing
+        f"{each.name}: assumed: {each.relied_on}; seen: {each.seen}" for each in differing
     )
     raise ChangedError(
-        f"The exchange is not as basislake relies on, so data would be lost: {phrase}. Nothing was "
-        f"fetched{saved}. Run `{called()} doctor` for all checks, or add --no-doctor to fetch all "
-        "the same."
+        "The exchange behaves differently from what basislake assumes, so data would be lost: "
+        f"{phrase}. Nothing was fetched{saved}. Run `{called()} doctor` for all checks, or add "
+        "--no-doctor to fetch anyway."
     )
 
 

@@ -1,4 +1,4 @@
-"""What the checks of this machine look at."""
+"""Input of the checks of this machine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ class Here:
     """A machine, a lake and a database.
 
     Attributes:
-        where: the lake, which need not be there yet.
+        where: the lake, which need not exist yet.
         settings: of the exchange.
         target: the database.
         environ: environment variables.
-        evidence: what the exchange answered, None where it was not asked.
+        evidence: the exchange's replies, None if it was not called.
     """
 
     where: Lake
@@ -30,6 +30,6 @@ class Here:
 
     @property
     def folder(self) -> Path:
-        """The lake's folder, or the nearest above that is there; a file where one is in the way."""
+        """The lake's folder, or its nearest existing parent, which may be a file."""
         place = Path(self.where.uri)
         return next(each for each in (place, *place.parents) if each.exists())

@@ -1,4 +1,4 @@
-"""What is relied on of this machine: Python, cores, memory, disk and clock."""
+"""Checks of this machine: Python, cores, memory, disk and clock."""
 
 import os
 import platform
@@ -31,10 +31,10 @@ from lake.tables import INSTRUMENTS
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)>=([0-9.]+)")
 _SHOWN = ("polars", "duckdb", "deltalake", "pyarrow")
 _LEAST_FILES = 256
-# What every stage needs at most, whatever the size of the lake.
+# The most that any stage needs, whatever the size of the lake.
 _LEAST_MEMORY = 2 * 1024**3
 _MOST_AHEAD_S = 30.0
-# Runs whose records may tell the exchange's clock.
+# Records of runs that may have the exchange's clock.
 _RUNS = 10
 
 
@@ -57,7 +57,7 @@ def _python(_: Here) -> CheckResult:
 
 
 def _needed(text: str) -> tuple[str, str] | None:
-    """A package and its oldest version; None for what is needed only at times."""
+    """A package and its oldest version; None for an optional requirement."""
     match = _REQUIREMENT.fullmatch(text.strip())
     return (match[1], match[2]) if match else None
 
@@ -80,8 +80,8 @@ def _cores(_: Here) -> CheckResult:
 def _memory(_: Here) -> CheckResult:
     found = memory()
     if found is None:
-        raise UnseenError("the system does not say")
-    phrase = f"{size(found)} may be used"
+        raise UnseenError("the system does not report it")
+    phrase = f"{size(found)} usable"
     return ok(phrase) if found >= _LEAST_MEMORY else differs(phrase)
 
 
@@ -98,16 +98,16 @@ def _disk(here: Here) -> CheckResult:
     free = shutil.disk_usage(here.folder).free
     planned = _planned(here)
     if planned is None:
-        raise UnseenError(f"{size(free)} free; without the exchange nothing is planned")
+        raise UnseenError(f"{size(free)} free; without the exchange there is no plan")
     needed, parts = planned.lake_bytes, "for the lake"
     if here.target.postgres == EMBEDDED:
         needed, parts = needed + planned.database_bytes, "for lake and PostgreSQL"
-    phrase = f"{size(free)} free, {size(needed)} {parts} are planned"
+    phrase = f"{size(free)} free, {size(needed)} planned {parts}"
     return ok(phrase) if free > needed else differs(phrase)
 
 
 def _planned(here: Here) -> Estimate | None:
-    """What is still to be fetched of the lake's scope, or of all there is, will take."""
+    """Disk space of the rest of the lake's scope; without a lake, of everything."""
     known = here.where.snapshot(INSTRUMENTS).read()
     if known.height:
         kinds = dict(known.select("instrument", "kind").iter_rows())
@@ -123,7 +123,7 @@ def _planned(here: Here) -> Estimate | None:
 
 
 def _now(here: Here) -> datetime | None:
-    """The exchange's clock, or what it was at the last run."""
+    """The exchange's clock, or an estimate from the last run."""
     if here.evidence and here.evidence.now_ms:
         return datetime.fromtimestamp(here.evidence.now_ms / 1000, UTC)
     seen = last_clock(here.where, runs(here.where, _RUNS))
@@ -149,10 +149,10 @@ def _time(time_ms: int) -> datetime:
 def _clock(here: Here) -> CheckResult:
     evidence = here.evidence
     if evidence is None or evidence.ahead_ms is None:
-        raise UnseenError("the exchange did not say its time")
+        raise UnseenError("the exchange did not report its time")
     ahead_s = evidence.ahead_ms / 1000
     if evidence.exchange == "localhost" and abs(ahead_s) > _MOST_AHEAD_S:
-        return ok("the simulated exchange has a time of its own")
+        return ok("the simulated exchange has its own clock")
     phrase = f"{abs(ahead_s):.1f} s {'behind' if ahead_s > 0 else 'ahead of'} the exchange's"
     return ok(phrase) if abs(ahead_s) <= _MOST_AHEAD_S else differs(phrase)
 
@@ -160,7 +160,7 @@ def _clock(here: Here) -> CheckResult:
 CHECKS: tuple[Check[Here], ...] = (
     Check(
         name="python",
-        relied_on="packages are as new as declared",
+        relied_on="packages have the declared versions or newer ones",
         then="An old package may fail at any step. Install basislake again, or run `make setup`.",
         costs_data=False,
         look=_python,
@@ -174,31 +174,30 @@ CHECKS: tuple[Check[Here], ...] = (
     ),
     Check(
         name="memory",
-        relied_on=f"every stage keeps within {_LEAST_MEMORY // 1024**3} GiB",
-        then="The system may kill a command; what was committed is safe, and a rerun does the "
-        "rest.",
+        relied_on=f"at least {_LEAST_MEMORY // 1024**3} GiB are usable",
+        then="The system may kill a command; committed data is safe, and a rerun does the rest.",
         costs_data=False,
         look=_memory,
     ),
     Check(
         name="open-files",
         relied_on=f"{_LEAST_FILES} files may be open at once",
-        then="A command that opens too many fails and says so; `ulimit -n` allows more.",
+        then="A command that opens too many fails with a message; `ulimit -n` allows more.",
         costs_data=False,
         look=_files,
     ),
     Check(
         name="disk",
-        relied_on="what is planned fits the disk",
-        then="A commit that does not fit fails, and what was committed is safe. `basislake "
-        "scope` limits what is fetched, `--no-load` leaves PostgreSQL out.",
+        relied_on="the planned data fits the disk",
+        then="A commit that does not fit fails; committed data is safe. `basislake scope` limits "
+        "what is fetched, `--no-load` skips PostgreSQL.",
         costs_data=False,
         look=_disk,
     ),
     Check(
         name="clock",
         relied_on=f"this machine's clock is right to {_MOST_AHEAD_S:g} s",
-        then="Candles are closed by the exchange's clock; only the times of runs and logs are off.",
+        then="Candles follow the exchange's clock; only the times of runs and logs are wrong.",
         costs_data=False,
         look=_clock,
     ),

@@ -1,6 +1,4 @@
-"""What is relied on of the places around: the lake's folder or store, the way to the exchange, and
-the database.
-"""
+"""Checks of the lake's folder or store, the route to the exchange, and the database."""
 
 import os
 import subprocess
@@ -33,10 +31,10 @@ def _folder(here: Here) -> CheckResult:
     if not place.is_dir():
         return differs(f"{place} is a file")
     if not os.access(place, os.W_OK | os.X_OK):
-        return differs(f"{place} cannot be written")
+        return differs(f"{place} is not writable")
     if not conditional.has_links(place):
         return differs(f"the file system of {place} has no hard links")
-    return ok(f"{'can be made' if is_new else 'can be written'}, with hard links")
+    return ok(f"{'can be created' if is_new else 'writable'}, with hard links")
 
 
 def _store(here: Here) -> CheckResult:
@@ -46,9 +44,9 @@ def _store(here: Here) -> CheckResult:
     except LakeError as exc:
         return differs(str(exc).rstrip("."))
     if keeps is None:
-        raise UnseenError("two commits never met")
+        raise UnseenError("two test commits never coincided")
     if keeps:
-        return ok("of two commits at once the second is refused")
+        return ok("the store refuses the second of two simultaneous commits")
     return differs("a second commit replaces the first (If-None-Match is ignored)")
 
 
@@ -70,7 +68,7 @@ def _locks(here: Here) -> CheckResult:
     where = f"{SETTING}={given}" if given else "in the lake's folder"
     if place is None:
         where = "in a folder of this machine"
-    return ok(where) if is_kept else differs(f"two took the same lock {where}")
+    return ok(where) if is_kept else differs(f"two processes got the same lock {where}")
 
 
 def _way(here: Here) -> CheckResult:
@@ -108,30 +106,30 @@ def _database(here: Here) -> CheckResult:
 CHECKS: tuple[Check[Here], ...] = (
     Check(
         name="lake",
-        relied_on="the lake can be written, and a second commit cannot replace the first",
-        then="Nothing is stored there: the first commit is refused, as writers could lose each"
-        " other's rows.",
+        relied_on="the lake is writable, and a second commit cannot replace the first",
+        then="basislake refuses the first commit there and stores nothing, as writers could lose"
+        " each other's rows.",
         costs_data=True,
         look=_folder,
     ),
     Check(
         name="locks",
-        relied_on="processes of this machine can lock what they share",
-        then=f"A backfill ends before its first call; {SETTING} names another folder.",
+        relied_on="processes of this machine can use file locks",
+        then=f"A backfill ends before its first call; set {SETTING} to another folder.",
         costs_data=True,
         look=_locks,
     ),
     Check(
         name="proxies",
-        relied_on="proxies and certificates of the environment can be used",
-        then="Every command that asks the exchange ends at once with exit code 2.",
+        relied_on="proxies and certificates of the environment are usable",
+        then="Every command that calls the exchange ends at once with exit code 2.",
         costs_data=True,
         look=_way,
     ),
     Check(
         name="postgres",
-        relied_on="PostgreSQL 14 or newer, where tables can be made",
-        then="A load is refused and nothing is changed; the lake is complete without it.",
+        relied_on="PostgreSQL 14 or newer, where the user may create tables",
+        then="A load refuses the database and changes nothing; the lake is complete without it.",
         costs_data=False,
         look=_database,
     ),

@@ -1,4 +1,4 @@
-"""What the exchange answered, saved for a report of a changed exchange, and judged again later."""
+"""Saved replies of the exchange, for a fault report about a changed exchange and later checks."""
 
 from datetime import datetime
 from pathlib import Path
@@ -13,18 +13,18 @@ from ingest.runs import FOLDER
 from lake import Lake, documents
 from lake.errors import UsageError
 
-# Its number changes when its form does.
+# The number changes with the format.
 _EVIDENCE = "evidence_1"
 _KEPT = 10
 
 
 def save(where: Lake, evidence: Evidence, outcomes: list[Judgement], at: datetime) -> str:
-    """Save the replies in the lake's folder of runs; return where that is.
+    """Save the replies in the lake's folder of runs; return the path.
 
     Args:
-        where: the lake, which need not be there yet.
-        evidence: what was seen; it holds no password.
-        outcomes: what was found in it.
+        where: the lake, which need not exist yet.
+        evidence: the replies, without passwords.
+        outcomes: results of the checks.
         at: this machine's clock.
 
     Raises:
@@ -43,10 +43,10 @@ def save(where: Lake, evidence: Evidence, outcomes: list[Judgement], at: datetim
 
 
 def read(path: Path) -> Evidence:
-    """Return what was saved.
+    """Return the saved replies.
 
     Raises:
-        UsageError: the file cannot be read, or is no such file.
+        UsageError: the file cannot be read, or has no replies.
     """
     try:
         document: dict[str, Any] = orjson.loads(path.read_bytes())
@@ -55,7 +55,7 @@ def read(path: Path) -> Evidence:
         raise UsageError(f"{path} cannot be read: {exc.strerror}.") from exc
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise UsageError(
-            f"{path} holds no replies that `basislake doctor` of this version saved."
+            f"{path} has no replies saved by `basislake doctor` of this version."
         ) from exc
 
 

@@ -1,6 +1,4 @@
-"""Questions that a lake answers, ready to run: `basislake sql @NAME` and docs/queries.md are
-written from them.
-"""
+"""Ready queries, the source of `basislake sql @NAME` and of docs/queries.md."""
 
 from basislake.examples.carry import CARRY
 from basislake.examples.curve import CURVE
@@ -15,7 +13,7 @@ from lake.errors import UsageError
 
 MARK = "@"
 
-# Title of a subject, lines of the command that answer questions of it, and examples.
+# Title of a subject, command lines for its questions, and ready queries.
 SUBJECTS: tuple[tuple[str, tuple[Line, ...], tuple[Example, ...]], ...] = (
     ("Prices and contracts", LOOK_UP, PRICES),
     ("The curve", CURVES, CURVE),
@@ -29,22 +27,22 @@ EXAMPLES = tuple(example for _, _, examples in SUBJECTS for example in examples)
 
 
 def text_of(query: str) -> str:
-    """Return the SQL of an example that was named with the mark, other queries as they are.
+    """Return the SQL of a ready query if the text is its name with the mark; else the text itself.
 
     Raises:
-        UsageError: no example has the name.
+        UsageError: no ready query has the name.
     """
     return named(query).sql if query.startswith(MARK) else query
 
 
 def named(name: str) -> Example:
-    """Return an example by its name with the mark.
+    """Return a ready query by its name with the mark.
 
     Raises:
-        UsageError: no example has the name.
+        UsageError: no ready query has the name.
     """
     for example in EXAMPLES:
         if name == MARK + example.name:
             return example
     names = ", ".join(MARK + example.name for example in EXAMPLES)
-    raise UsageError(f"There is no example {name}; there are {names}.")
+    raise UsageError(f"There is no ready query {name}. Choose one of {names}.")

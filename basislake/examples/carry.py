@@ -1,16 +1,14 @@
-"""Questions about carry, which need what `backfill` fetches besides candles: funding, delivery
-prices and settlements.
-"""
+"""Ready queries about carry, which need funding, delivery prices and settlements."""
 
 from basislake.examples.example import Example, example
 
 CARRY: tuple[Example, ...] = (
     example(
         "carry-by-quarter",
-        "Was carrying worth it, by quarter, after funding",
-        "A row per coin and quarter of entry: each day's entry into each future of a week or "
-        "more counts alike. What the basis promised, what funding cost and what was left, in "
-        "percent a year, and the share of carries that earned anything.",
+        "Realised carry by quarter, after funding",
+        "A row per coin and quarter of entry; each day's entry into each future of a week or more "
+        "has the same weight. Basis at entry, funding paid and the rest, in percent a year, and "
+        "the share of carries with a gain.",
         """
         SELECT base AS coin, CAST(date_trunc('quarter', entry) AS DATE) AS quarter,
                count(*) AS carries, avg(locked_pct * 365 / days) AS locked_apr_pct,
@@ -27,8 +25,8 @@ CARRY: tuple[Example, ...] = (
     example(
         "basis-against-funding",
         "When basis and funding disagreed",
-        "The 30 days and coins in which the mean basis of futures of a week or more was "
-        "farthest from what the perpetual had paid in the 7 days before, both in percent a "
+        "The 30 days and coins with the largest difference between the mean basis of futures of a "
+        "week or more and the funding of the perpetual in the 7 days before, both in percent a "
         "year.",
         """
         WITH paid AS (
@@ -53,7 +51,7 @@ CARRY: tuple[Example, ...] = (
         "richest",
         "Where the curve is richest now",
         "A row per two neighbouring expiries in the newest minute: the forward rate between "
-        "them, the highest first. It is what a short back and a long front future lock in.",
+        "them, the highest first. A short back future and a long front future lock this rate in.",
         """
         SELECT coin, front, back, spread, forward_pct,
                forward_pct - avg(forward_pct) OVER (PARTITION BY coin) AS above_mean_pct,
@@ -66,10 +64,10 @@ CARRY: tuple[Example, ...] = (
     ),
     example(
         "rolled-quarterly",
-        "What rolling a quarterly earned",
-        "A row per quarterly that has expired: short it, long the perpetual, entered at the "
-        "expiry of the quarterly before. total_net_pct adds the carries up, without interest "
-        "on interest.",
+        "The return of rolling a short quarterly",
+        "A row per expired quarterly: short the quarterly, long the perpetual, entered at the "
+        "expiry of the quarterly before. total_net_pct is the sum of the carries, without "
+        "compounding.",
         """
         WITH quarterlies AS (
             SELECT base AS coin, instrument, expires_at,
@@ -92,7 +90,7 @@ CARRY: tuple[Example, ...] = (
         "best-entry",
         "How long before the expiry an entry was best",
         "A row per coin and weeks to the expiry at entry: mean net carry in percent a year, "
-        "its middle half, and how many.",
+        "its middle half, and the number of entries.",
         """
         SELECT base AS coin, CAST(floor(days / 7) AS INTEGER) AS weeks, count(*) AS carries,
                avg(net_apr_pct) AS mean_pct, quantile_cont(net_apr_pct, 0.25) AS lower_pct,
@@ -107,9 +105,9 @@ CARRY: tuple[Example, ...] = (
     ),
     example(
         "carry-unknown",
-        "Which carries cannot be worked out, and why",
+        "Which carries cannot be computed, and why",
         "A row per reason: how many entries, of how many futures, from when to when. No row "
-        "where every input is stored.",
+        "if every input is stored.",
         """
         SELECT regexp_replace(reason, '[0-9]+ of [0-9]+', 'some') AS reason, count(*) AS entries,
                count(DISTINCT instrument) AS futures, min(entry) AS first, max(entry) AS last
@@ -122,7 +120,7 @@ CARRY: tuple[Example, ...] = (
     ),
     example(
         "funding-by-month",
-        "What a perpetual paid, by month",
+        "Funding of a perpetual, by month",
         "A row per perpetual and calendar month: the sum of its hours in percent, the same in "
         "percent a year, and hours that are missing.",
         """
@@ -166,7 +164,7 @@ CARRY: tuple[Example, ...] = (
         "methods",
         "Constant maturity by three methods",
         "A row per coin and distance, against the index, in the newest minute 23:59: the same "
-        "curve by each method. Where they differ, a figure without its method says little.",
+        "curve by each method. As they differ, a figure should always name its method.",
         """
         WITH figures AS (
             SELECT 'linear' AS method, * FROM constant_maturity_by(1440, 'linear', 'index')
@@ -189,8 +187,8 @@ CARRY: tuple[Example, ...] = (
     example(
         "open-interest",
         "Open interest by expiry",
-        "A row per future with open interest at the newest 08:00: how much, its share of the "
-        "coin, and how it changed since the day before.",
+        "A row per future with open interest at the newest 08:00: its amount, its share of the "
+        "coin, and its change since the day before.",
         """
         SELECT base AS coin, daily.instrument, expires_at, daily.ts, daily.open_interest,
                daily.open_interest / sum(daily.open_interest) OVER (PARTITION BY base) * 100
@@ -221,7 +219,7 @@ CARRY: tuple[Example, ...] = (
         "delivery-gap",
         "How far the perpetual was from the delivery price",
         "A row per expiry: the perpetual's close in the last minute against the delivery "
-        "price, in basis points. It is what a carry gains beyond the basis that it locked in.",
+        "price, in basis points. A carry gains this in addition to the basis that it locked in.",
         """
         SELECT base AS coin, expires_at, any_value(perpetual_last) AS perpetual_last,
                any_value(delivery_price) AS delivery_price,

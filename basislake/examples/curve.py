@@ -1,4 +1,4 @@
-"""Questions about the basis by expiry."""
+"""Ready queries about the basis by expiry."""
 
 from basislake.examples.example import example
 
@@ -20,7 +20,7 @@ CURVE = (
         "forward-rates",
         "Calendar spreads and forward rates now",
         "A row per two neighbouring expiries in the newest minute of the coin: the later price "
-        "less the earlier one, and the simple annual rate between the two. Suspect prices are "
+        "minus the earlier one, and the simple annual rate between the two. Suspect prices are "
         "left out.",
         """
         SELECT coin, ts, lag(instrument) OVER earlier AS nearer, instrument AS farther,
@@ -39,8 +39,8 @@ CURVE = (
     example(
         "constant-maturity",
         "Annualised basis 7, 30, 60, 90, 120 and 180 days out",
-        "A row per coin and day (the minute 23:59 UTC), the newest first; null where no future "
-        "expires on one side of the distance.",
+        "A row per coin and day (the minute 23:59 UTC), the newest first; null if no future "
+        "expires before, or none after, the distance.",
         """
         SELECT coin, ts,
                max(annualised_pct) FILTER (days = 7) AS days_7_pct,
@@ -56,9 +56,9 @@ CURVE = (
     ),
     example(
         "calendar-spread",
-        "Next less front, hour by hour",
-        "A row per coin and hour of the newest week: mean difference of the next future's basis "
-        "and the front's, in percent of the perpetual.",
+        "Next minus front, hour by hour",
+        "A row per coin and hour of the newest week: mean difference between the basis of the next "
+        "future and that of the front, in percent of the perpetual.",
         """
         WITH newest AS (SELECT max(ts) AS ts FROM basis)
         SELECT coin, date_trunc('hour', ts) AS hour,
@@ -73,10 +73,10 @@ CURVE = (
     ),
     example(
         "roll-yield",
-        "What a roll from the front into the next contract costs",
-        "A row per coin and day at 07:59 UTC, the newest first, with two futures: price of the "
-        "next over the front in percent, and a year's worth of it by the days between their "
-        "expiries. Above zero is what a long pays to roll.",
+        "The cost of a roll from the front into the next contract",
+        "A row per coin and day at 07:59 UTC with two futures, the newest first: premium of the "
+        "next price over the front price in percent, and the same annualised by the days between "
+        "their expiries. If it is above zero, a long position pays to roll.",
         """
         WITH days AS (
             SELECT base AS coin, ts, instrument, expires_at, future_close,
@@ -97,7 +97,7 @@ CURVE = (
     ),
     example(
         "basis-moves",
-        "How the basis moved since a day before",
+        "How the basis moved in the last 24 hours",
         "A row per open future of the newest minute: its annualised basis then, 24 hours before, "
         "and the change.",
         """
@@ -116,8 +116,8 @@ CURVE = (
     example(
         "by-time-left",
         "Basis by time left",
-        "A row per coin and range of days to expiry, medians of all minutes; the basis shrinks to "
-        "nothing as the expiry nears.",
+        "A row per coin and range of days to expiry, medians of all minutes; the basis goes to "
+        "zero towards the expiry.",
         """
         SELECT base AS coin,
                CASE WHEN days_to_expiry <= 7 THEN '7 days or less'
@@ -138,8 +138,8 @@ CURVE = (
     example(
         "basis-by-days-left",
         "Average basis by days to expiry",
-        "A row per coin and whole days left, of minutes in which both sides traded: mean and "
-        "spread of the basis over all contracts, and how many contracts that is.",
+        "A row per coin and full days left, from minutes in which both legs traded: mean and "
+        "standard deviation of the basis over all contracts, and the number of contracts.",
         """
         SELECT base AS coin, CAST(floor(days_to_expiry) AS BIGINT) AS days_left,
                count(DISTINCT instrument) AS contracts, count(*) AS minutes,
@@ -171,8 +171,8 @@ CURVE = (
     example(
         "last-day",
         "The basis in the last day of a life",
-        "A row per coin and hour left, 23 to 0: mean size of the basis in percent; it nears zero, "
-        "for a future settles at the index that the perpetual follows.",
+        "A row per coin and hour left, 23 to 0: mean size of the basis in percent; it goes to "
+        "zero, as a future settles at the index that the perpetual follows.",
         """
         SELECT base AS coin, floor(days_to_expiry * 24) AS hours_left, count(*) AS minutes,
                avg(abs(basis_pct)) AS mean_size_pct

@@ -1,4 +1,4 @@
-"""What an example is: a question, and its SQL."""
+"""A ready query: a question and its SQL."""
 
 from dataclasses import dataclass
 from textwrap import dedent
@@ -9,11 +9,11 @@ class Example:
     """One question in SQL.
 
     Attributes:
-        name: what it is called on the command line, after the mark.
+        name: on the command line, after the mark.
         title: the question, in a few words.
-        expect: what a row is and what the answer should look like.
-        sql: runs as it stands on any lake.
-        has_rows: whether a sound lake of a few weeks answers with rows.
+        expect: meaning of a row, and what to expect of the answer.
+        sql: runs unchanged on any lake.
+        has_rows: whether a sound lake of a few weeks gives rows.
     """
 
     name: str
@@ -24,5 +24,5 @@ class Example:
 
 
 def example(name: str, title: str, expect: str, sql: str, *, has_rows: bool = True) -> Example:
-    """Return an example whose SQL is indented as the code around it."""
+    """Return a ready query; the indent of its SQL is removed."""
     return Example(name, title, expect, dedent(sql).strip(), has_rows)

@@ -1,4 +1,4 @@
-"""Questions about the basis through time, and about rolls."""
+"""Ready queries about the basis through time, and about rolls."""
 
 from basislake.examples.example import example
 
@@ -6,9 +6,9 @@ HISTORY = (
     example(
         "front-quarterly",
         "Basis of the front quarterly, day by day",
-        "A row per coin and day, the newest first, of the front quarterly, which rolls five "
-        "days before each expiry, so that no last days rule the mean; `traded_pct` of the "
-        "minutes have a trade.",
+        "A row per coin and day, the newest first, of the front quarterly. It rolls five days "
+        "before each expiry, so that the last days do not dominate the mean. `traded_pct` is the "
+        "percentage of minutes with a trade.",
         """
         SELECT coin, date_trunc('day', ts) AS day, instrument,
                avg(basis_pct) AS basis_pct, avg(annualised_pct) AS annualised_pct,
@@ -38,8 +38,8 @@ HISTORY = (
     example(
         "basis-history",
         "The hourly basis of the futures that expire next",
-        "A row per hour of each coin's next future, oldest first; write another name into the "
-        "last condition for the history of one contract.",
+        "A row per hour of each coin's next future, oldest first; for the history of one contract, "
+        "put its name into the last condition.",
         """
         WITH upcoming AS (
             SELECT base, arg_min(instrument, expires_at) AS instrument
@@ -58,8 +58,8 @@ HISTORY = (
     example(
         "basis-days",
         "Daily basis of the futures that live longest",
-        "A row per day of each coin's longest-lived future with a basis; both_traded_minutes tells "
-        "how much of it is trade rather than repetition.",
+        "A row per day of each coin's longest-lived future with a basis; both_traded_minutes is "
+        "the number of minutes in which both legs traded.",
         """
         WITH lives AS (
             SELECT DISTINCT base, instrument, expires_at - listed_at AS life
@@ -96,7 +96,7 @@ HISTORY = (
         "contango",
         "How often in contango",
         "A row per coin and month, the newest first: percent of the minutes in contango and in "
-        "backwardation, by futures that traded in the minute.",
+        "backwardation, for futures that traded in the minute.",
         """
         SELECT base AS coin, date_trunc('month', ts) AS month, count(*) AS minutes,
                100.0 * count_if(market_structure = 'contango') / count(*) AS contango_pct,
@@ -112,7 +112,7 @@ HISTORY = (
         "basis-jumps",
         "The largest moves of the quarterly basis within an hour",
         "Twenty rows, the largest first: annualised basis of the front quarterly in the first and "
-        "the last minute of an hour in which both sides traded, and the change.",
+        "the last minute of an hour in which both legs traded, and the change.",
         """
         SELECT coin, date_trunc('hour', ts) AS hour, instrument,
                arg_min(annualised_pct, ts) AS from_pct, arg_max(annualised_pct, ts) AS to_pct,
@@ -127,7 +127,7 @@ HISTORY = (
     example(
         "extremes",
         "The largest and the smallest annualised basis that was traded",
-        "Ten rows: minutes in which both sides traded, with a day or more left, that no warning "
+        "Ten rows: minutes in which both legs traded, with a day or more left, that no warning "
         "rule flags.",
         """
         SELECT instrument, ts, future_close, perpetual_close, basis_pct, annualised_pct
@@ -141,8 +141,8 @@ HISTORY = (
     example(
         "widest-gaps",
         "The widest gaps between future and perpetual",
-        "Twenty rows, one per future at most: its minute with the largest basis in percent, either "
-        "way, in which both sides traded, and that no warning rule flags.",
+        "Twenty rows, at most one per future: its minute with the largest basis in percent, above "
+        "or below zero, in which both legs traded and that no warning rule flags.",
         """
         SELECT instrument, arg_max(ts, abs(basis_pct)) AS ts,
                arg_max(future_close, abs(basis_pct)) AS future_close,
@@ -158,9 +158,9 @@ HISTORY = (
     ),
     example(
         "quarterly-rolls",
-        "What a roll of the front quarterly costs",
+        "The cost of a roll of the front quarterly",
         "A row per roll, the newest first: the closes of both contracts in one minute, five "
-        "days before the expiry; null where the two share no minute in the day before.",
+        "days before the expiry; null if the two share no minute in the day before.",
         """
         SELECT coin, ts, from_instrument, to_instrument, gap_ts, from_close, to_close, gap,
                100 * (ratio - 1) AS gap_pct, both_traded
@@ -171,9 +171,9 @@ HISTORY = (
     ),
     example(
         "rolls",
-        "When the front contract changed, and what the price jumped by",
+        "When the front contract changed, and by how much the price jumped",
         "A row per roll of the front, the newest first: mostly `expired`, at 08:00 UTC; "
-        "`absent` and `nearer` are a minute that a contract had no basis in, and its return.",
+        "`absent` is a minute in which a contract had no basis, `nearer` its return.",
         """
         SELECT coin, ts, from_instrument, to_instrument, from_close, to_close, gap, reason
         FROM rolls

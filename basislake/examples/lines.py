@@ -1,4 +1,4 @@
-"""Questions that a line of the command answers without an example."""
+"""Questions that a command line answers without a ready query."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ class Line:
 
     Attributes:
         question: in a few words.
-        line: of the shell; of Python where it begins with `lake.`.
+        line: for the shell, or for Python if it begins with `lake.`.
     """
 
     question: str
@@ -56,8 +56,8 @@ CHECKS = (
     Line("How complete, how fresh, how big; what runs, what failed", "basislake status"),
     Line("Is anything old or failed, for a script or a cron job", "basislake health"),
     Line("What fetching the rest takes, in calls, time and disk", "basislake plan"),
-    Line("Any answer as the lake was at a time", "basislake sql @curve --as-of 2024-04-05"),
-    Line("Do two lakes hold the same", "basislake fingerprint"),
+    Line("Any answer as of a past time", "basislake sql @curve --as-of 2024-04-05"),
+    Line("Whether two lakes have the same rows", "basislake fingerprint"),
 )
 
 _BASIS = "\"FROM basis WHERE instrument = 'BTC-29MAR24'\""

@@ -1,4 +1,4 @@
-"""Questions about prices and contracts."""
+"""Ready queries about prices and contracts."""
 
 from basislake.examples.example import example
 
@@ -7,7 +7,7 @@ PRICES = (
         "prices",
         "What the perpetuals cost now, and how they moved",
         "A row per perpetual: the close of its newest minute, and the change in percent against "
-        "the same minute a day, 7 and 30 days before; null where that minute has no candle.",
+        "the same minute a day, 7 and 30 days before; null if that minute has no candle.",
         """
         WITH newest AS (
             SELECT instrument, max(ts) AS ts
@@ -32,7 +32,7 @@ PRICES = (
     ),
     example(
         "contracts",
-        "What is open, when it expires, and on what terms",
+        "Open contracts, their expiries and terms",
         "A row per instrument that is open at the newest candle, by coin and expiry, the perpetual "
         "first; contract_size is in USD, tick_size in USD per coin.",
         """
@@ -51,7 +51,7 @@ PRICES = (
         "days",
         "Daily candles of the perpetuals",
         "A row per perpetual and day, the newest first, from 08:00 to 08:00 UTC; `minutes` is "
-        "1,440 for a whole day.",
+        "1,440 for a complete day.",
         """
         SELECT instrument, ts, open, high, low, close, volume, cost, minutes, traded_minutes
         FROM candles_daily

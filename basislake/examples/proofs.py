@@ -1,14 +1,14 @@
-"""Questions about what proves funding and deliveries."""
+"""Ready queries that verify funding and deliveries."""
 
 from basislake.examples.example import Example, example
 
 PROOFS: tuple[Example, ...] = (
     example(
         "funding-proof",
-        "Months of funding that are not proved",
-        "A row per perpetual's month whose hours are not all stored, or do not add up to the "
-        "exchange's own total. In a whole lake of all time two: the exchange lacks two hours of "
-        "2020-08-27.",
+        "Months of funding that cannot be verified",
+        "A row per month of a perpetual whose hours are not all stored, or whose sum differs from "
+        "the exchange's own total. A complete lake of all time has two such rows: the exchange "
+        "lacks two hours of 2020-08-27.",
         """
         SELECT instrument, month, hours, expected_hours, sum_interest_1h, total, difference, reason
         FROM funding_proof
@@ -19,9 +19,9 @@ PROOFS: tuple[Example, ...] = (
     ),
     example(
         "delivery-proof",
-        "Expired futures whose delivery is not proved",
-        "No row in a whole lake: each expired future was delivered, at the delivery price of its "
-        "index on that day, and each delivered one is known.",
+        "Expired futures whose delivery cannot be verified",
+        "No row in a complete lake: each expired future was delivered at the delivery price of its "
+        "index on that day, and `instruments` has each delivered one.",
         """
         SELECT instrument, expires_at, settlement_price, delivery_price, difference, reason
         FROM delivery_proof
@@ -33,8 +33,8 @@ PROOFS: tuple[Example, ...] = (
     example(
         "index-chain",
         "Hours whose index does not follow from the hour before",
-        "No row: the exchange sends each hour's index twice, at its end and as the start of the "
-        "next.",
+        "No row: the exchange sends each index twice, at the end of its hour and at the start of "
+        "the next.",
         """
         SELECT instrument, hour_end, prev_index_price, price_before
         FROM index_chain

@@ -1,4 +1,4 @@
-"""Questions about how complete and sound the data is."""
+"""Ready queries about the completeness and soundness of the data."""
 
 from basislake.examples.example import example
 
@@ -6,8 +6,8 @@ SOUNDNESS = (
     example(
         "completeness",
         "Instruments by how complete they are",
-        "A row per instrument, the least complete first: percent of the minutes from its first "
-        "candle on that it has, its gaps, and how many of its candles saw no trade.",
+        "A row per instrument, the least complete first: percent of stored minutes since its first "
+        "candle, its gaps, and the number of candles without a trade.",
         """
         SELECT instrument, 100 * (1 - missing_minutes / expected_minutes) AS complete_pct,
                100 * untraded_minutes / greatest(rows - quarantined, 1) AS untraded_pct,
@@ -19,8 +19,8 @@ SOUNDNESS = (
     example(
         "gaps",
         "Every gap, and whether the whole venue was silent",
-        "A row per interval after an instrument's first candle that has none; no row in a whole "
-        "lake. Where venue_silent is true the exchange stood still rather than the fetch failed.",
+        "A row per interval without candles after an instrument's first one; no row in a complete "
+        "lake. If venue_silent is true, the exchange stood still; the fetch did not fail.",
         """
         SELECT instrument, start, "end", minutes, status, venue_silent
         FROM gaps
@@ -31,8 +31,8 @@ SOUNDNESS = (
     example(
         "long-gaps",
         "Gaps over 10 minutes",
-        "A row per two candles of a future more than 10 minutes apart; none in a whole lake. The "
-        "users' guide's check, by candles: a minute in quarantine counts as absent, too.",
+        "A row per two candles of a future more than 10 minutes apart; none in a complete lake. "
+        "The users' guide has this check; a minute in quarantine counts as absent, too.",
         """
         SELECT instrument, previous AS after, ts AS before,
                date_diff('minute', previous, ts) - 1 AS absent_minutes
@@ -50,10 +50,10 @@ SOUNDNESS = (
     example(
         "failed",
         "What failed, with the reason and the time span",
-        "A row per interval of an instrument that was asked for and has no answer: the reason of "
-        "the last ask, when that was, and how many asks failed. No row where all was answered. "
+        "A row per interval of an instrument without an answer: the reason and time of the last "
+        "attempt, and the number of failed attempts. No row if everything was answered. "
         "`basislake sql @failed --format csv` is for scripts. `basislake backfill` asks again for "
-        "all of them, `basislake backfill --data DATASET` for one dataset (`funding` also for "
+        "all of them, `basislake backfill --data DATASET` for one dataset (`funding` includes "
         "`funding_totals`).",
         """
         SELECT coverage.dataset, coverage.instrument, coverage.start, coverage."end",
@@ -71,9 +71,9 @@ SOUNDNESS = (
     ),
     example(
         "coverage",
-        "What was asked, and what came",
-        "A row per coin and status of `coverage`, in minutes; all but the minutes `present` and "
-        "`no_data` is something to look at.",
+        "Minutes by their status",
+        "A row per coin and status of `coverage`, in minutes; every status but `present` and "
+        "`no_data` needs attention.",
         """
         SELECT base AS coin, status, sum(minutes) AS minutes, count(*) AS intervals
         FROM coverage
@@ -85,8 +85,8 @@ SOUNDNESS = (
     ),
     example(
         "quarantine",
-        "What validation refused",
-        "A row per rule: how many raw candles broke it, of how many instruments. No row where all "
+        "Candles that validation refused",
+        "A row per rule: how many raw candles broke it, of how many instruments. No row if all "
         "were sound.",
         """
         SELECT rule, count(*) AS candles, count(DISTINCT instrument) AS instruments,
@@ -100,8 +100,8 @@ SOUNDNESS = (
     example(
         "ohlc-violations",
         "OHLC violations",
-        "No row: such candles are in `quarantine`. The users' guide's check; ask it of "
-        "`raw_candles` to see what came.",
+        "No row, as such candles are in `quarantine`. The users' guide has this check; run it on "
+        "`raw_candles` to see them as received.",
         """
         SELECT instrument, count(*) AS candles
         FROM candles
@@ -114,8 +114,8 @@ SOUNDNESS = (
     example(
         "unmatched",
         "Candles without a basis",
-        "A row per future that has candles in minutes for which its perpetual has none; their "
-        "count and `basis` rows together are the future's candles.",
+        "A row per future with candles in minutes in which its perpetual has none; their number "
+        "plus the `basis` rows is the number of the future's candles.",
         """
         SELECT instrument, count(*) AS candles, min(ts) AS first_ts, max(ts) AS last_ts
         FROM unmatched
@@ -127,8 +127,8 @@ SOUNDNESS = (
     example(
         "currencies",
         "Counts and ranges per currency",
-        "A row per coin: candles of its futures, how many futures, first and last minute. The same "
-        "as the users' guide asks of PostgreSQL.",
+        "A row per coin: candles of its futures, number of futures, first and last minute. The "
+        "users' guide has the same query for PostgreSQL.",
         """
         SELECT base AS currency, count(*) AS candles, count(DISTINCT instrument) AS instruments,
                min(ts) AS first_ts, max(ts) AS last_ts

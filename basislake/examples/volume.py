@@ -1,4 +1,4 @@
-"""Questions about what is traded, and when."""
+"""Ready queries about traded amounts and times."""
 
 from basislake.examples.example import example
 
@@ -27,7 +27,7 @@ TRADING = (
     example(
         "most-traded",
         "The most traded contracts",
-        "Twenty rows: traded amount in the quote currency (`cost`) of a contract's whole life, its "
+        "Twenty rows: traded amount in the quote currency (`cost`) over a contract's life, its "
         "mean per day that has candles, and the share of minutes with a trade.",
         """
         SELECT instrument, sum(cost) AS cost, sum(volume) AS volume,

@@ -1,5 +1,5 @@
-"""The simulated exchange: a Deribit on loopback, made of pure functions of a seed.
+"""The simulated exchange: a Deribit on loopback, computed by pure functions of a seed.
 
-It is the oracle of all tests and imports nothing of the program under test, so that the two can
-only agree by both being right.
+It is the oracle of all tests and imports nothing from the program under test, so the two agree only
+if both are right.
 """

@@ -1,5 +1,5 @@
-"""What each public method answers, as a function of its parameters and the exchange's clock; of a
-candle call, the window it is answered with.
+"""Answer of each public method, as a function of its parameters and the exchange's clock; for a
+candle call, the window of its answer.
 """
 
 from basislake.exchange.calls import Question
@@ -55,7 +55,7 @@ def _instruments(universe: Universe, question: Question, now_ms: int) -> object:
 
 
 def read_window(universe: Universe, question: Question, now_ms: int) -> Window:
-    """Return the window that a candle call is answered with.
+    """Return the window of the answer to a candle call.
 
     Args:
         universe: of which exchange.

@@ -1,4 +1,4 @@
-"""What a request asks: the call of a method, read off a request's target."""
+"""Calls of methods, parsed from the target of a request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ METHODS_PATH = "/api/v2/public/"
 
 
 class Call(NamedTuple):
-    """A call that was received; times as asked, UTC ms, None where absent or unreadable."""
+    """A received call; times as requested, UTC ms, None if absent or unreadable."""
 
     method: str
     instrument: str | None
@@ -21,7 +21,7 @@ class Call(NamedTuple):
     end_ms: int | None
 
     def holds(self, minute_ms: int) -> bool:
-        """Whether the window asked for, both ends included, holds the candle of a minute.
+        """Whether the requested window, both ends included, contains the candle of a minute.
 
         Args:
             minute_ms: the candle's opening, UTC milliseconds.
@@ -38,7 +38,7 @@ class Question:
     Attributes:
         method: its name, without `public/`.
         host: which host was asked.
-        params: as they stand in the query, not decoded any further.
+        params: as in the query, not decoded further.
     """
 
     method: str
@@ -47,17 +47,17 @@ class Question:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What two calls have in common that ask the same of the same host."""
+        """Key that equal calls to the same host share."""
         return (self.method, self.host, *(f"{k}={v}" for k, v in sorted(self.params.items())))
 
     def call(self) -> Call:
-        """Return what of it is recorded."""
+        """Return the part that is recorded."""
         start, end = (self.params.get(f"{side}_timestamp", "") for side in ("start", "end"))
         return Call(self.method, self.params.get("instrument_name"), _whole(start), _whole(end))
 
 
 def read_question(target: str) -> Question | None:
-    """Return what a request's target asks; None where it is no call of a public method."""
+    """Return the call in a request's target; None if it is not of a public method."""
     path, _, query = target.partition("?")
     is_history = path.startswith(HISTORY_PREFIX + "/")
     host: Host = "history" if is_history else "www"

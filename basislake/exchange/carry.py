@@ -1,7 +1,8 @@
-"""The truth about carry: funding, delivery prices and settlements, as pure functions of a universe.
+"""Carry data of the simulated market: funding, delivery prices and settlements, as pure functions
+of a universe.
 
-Index prices follow from the perpetual's closes and a premium drawn for each hour, so they hold for
-every universe, one of recorded candles too.
+Index prices follow from the perpetual's closes and a premium drawn for each hour, so every universe
+has them, even one of recorded candles.
 """
 
 import math
@@ -47,7 +48,7 @@ Row: TypeAlias = dict[str, object]
 
 
 class Carry(Protocol):
-    """What an exchange knows of funding, delivery prices and settlements; times in UTC ms."""
+    """Source of funding, delivery prices and settlements; times in UTC ms."""
 
     def funding(self, instrument: str, after_ms: int, until_ms: int) -> list[Row]:
         """Return a perpetual's funding rows of hours that end in `(after_ms, until_ms]`."""
@@ -182,7 +183,7 @@ class MarketCarry:
         return row if before is None else row | {"prev_index_price": before}
 
     def _interest_1h(self, contract: Contract, hour: int) -> float:
-        """What a long position pays in the hour that ends then, as a share of its notional."""
+        """The payment of a long position in the hour that ends then, as a share of its notional."""
         premium = self._premium(contract, hour)
         rate = max(_DAMPER, premium) + min(-_DAMPER, premium)
         cap = _CAP.get(contract.base, max(_CAP.values()))
@@ -209,7 +210,7 @@ class MarketCarry:
         }
 
     def _index_price(self, coin: str, hour: int) -> float | None:
-        """The index at the end of an hour, None where the perpetual has no candle."""
+        """The index at the end of an hour, None if the perpetual has no candle."""
         key = (coin, hour)
         if key not in self._indices:
             found = self._index_prices(self._perpetuals[coin], hour, hour + 1)
@@ -256,7 +257,7 @@ class MarketCarry:
 
 
 def place(row: Row) -> tuple[int, str]:
-    """Where a settlement stands in the order of time, by which lists are sorted and continued."""
+    """Sort key of a settlement, by time, for lists and their continuation."""
     return int(str(row["timestamp"])), str(row["instrument_name"])
 
 

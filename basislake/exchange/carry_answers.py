@@ -1,4 +1,4 @@
-"""What the methods of funding, delivery prices and settlements answer."""
+"""Answers of the methods for funding, delivery prices and settlements."""
 
 import base64
 import binascii
@@ -15,7 +15,7 @@ from basislake.exchange.refusals import (
 )
 from basislake.exchange.universe import Universe
 
-# The exchange keeps the newest of more, without a word.
+# If there are more, the exchange silently returns only the newest.
 MOST_FUNDING_ROWS = 744
 MOST_ROWS = 1000
 _DEFAULT_DELIVERIES = 10
@@ -101,7 +101,7 @@ def _settlements(rows: list[Row], question: Question) -> object:
 
 
 def continuation_after(last: Row) -> str:
-    """Return the text that asks for what comes after a settlement."""
+    """Return the continuation token for the settlements after one."""
     time_ms, name = place(last)
     return base64.urlsafe_b64encode(f"{time_ms}/{name}".encode()).decode()
 
@@ -115,7 +115,7 @@ def _read_continuation(text: str) -> tuple[int, str]:
 
 
 def _span(universe: Universe, question: Question, now_ms: int) -> tuple[str, int, int]:
-    """The perpetual and the span that a call asks of."""
+    """The perpetual and the span of a call."""
     name = _instrument(universe, question, now_ms)
     if universe.contracts[name].kind != "perpetual":
         raise bad("instrument is not perpetual", "instrument_name")

@@ -1,8 +1,8 @@
-"""Changes of a good result of candles: pure functions that make the change a fault asks for.
+"""Changes of a good result of candles, one for each fault of data; pure functions.
 
-A change takes the result's columns and returns others; what it was given stays as it was. Where
-there is nothing to change, the result itself comes back. Minutes are candles' openings in UTC
-milliseconds; `at`, in [0, 1), says how far into the result the candle lies that is meant.
+A change returns new columns and leaves its input unchanged; if there is nothing to change, it
+returns the input itself. Minutes are the opening times of candles in UTC milliseconds; `at`, in
+[0, 1), is the relative position of the changed candle in the result.
 """
 
 import random
@@ -49,7 +49,7 @@ def contradict_candle(at: float) -> Change:
 
 
 def shuffle(seed: int = 0) -> Change:
-    """Send the candles in another order; two or more are never in the right one."""
+    """Send the candles in a wrong order, if there are two or more."""
 
     def change(good: Columns) -> Columns:
         order = list(_indices(good))
@@ -83,19 +83,19 @@ def shorten_column(column: str = "volume") -> Change:
 
 
 def whole_numbers(good: Columns) -> Columns:
-    """Send a whole number as such, 60000 in place of 60000.0; no value changes."""
+    """Send whole numbers without decimals, 60000 instead of 60000.0; no value changes."""
     return good | {name: [_whole(value) for value in good[name]] for name in _COLUMNS}
 
 
 def no_data(good: Columns) -> Columns:
-    """Send no candles, with the status that says so."""
+    """Send no candles, with the status `no_data`."""
     return good | {name: [] for name in _COLUMNS} | {"status": "no_data"}
 
 
 def add_tick(tick_ms: int) -> Change:
-    """Send one candle more, at a time of its own: outside the window, or off the minute.
+    """Send an extra candle at a given time: outside the window, or between two minutes.
 
-    It is a copy of the result's first candle, put where its time belongs.
+    It is a copy of the result's first candle, in the order of its time.
     """
 
     def change(good: Columns) -> Columns:
@@ -110,7 +110,7 @@ def add_tick(tick_ms: int) -> Change:
 
 
 def keep_newest(count: int) -> Change:
-    """Keep only the newest candles, at most so many, and say nothing of the others."""
+    """Keep only the newest candles, at most so many, without any sign of the others."""
 
     def change(good: Columns) -> Columns:
         rows = _indices(good)
@@ -125,7 +125,7 @@ def keep_newest_half(good: Columns) -> Columns:
 
 
 def _at(at: float, change: Callable[[Columns, int], Columns]) -> Change:
-    """Make a change of one candle; an empty result has none and stays."""
+    """Make a change of one candle; an empty result stays unchanged."""
 
     def changed(good: Columns) -> Columns:
         count = len(good["ticks"])

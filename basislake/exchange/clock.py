@@ -1,4 +1,4 @@
-"""A clock for the exchange that a test or a rehearsal sets, moves on and lets run."""
+"""Clock of the exchange, which a test or a rehearsal can set, advance and start."""
 
 import threading
 import time
@@ -9,9 +9,7 @@ _HIGHEST_SPEED = 1e6
 
 
 class Clock:
-    """The exchange's time: it stands still, or runs on from a start at a speed. Threads may share
-    it.
-    """
+    """The exchange's time: stopped, or running from a start at a speed. Threads may share it."""
 
     def __init__(
         self, now_ms: int, *, speed: float = 0.0, monotonic: Callable[[], float] = time.monotonic
@@ -20,8 +18,8 @@ class Clock:
 
         Args:
             now_ms: the time, UTC milliseconds.
-            speed: seconds of the clock in a second of ours; 0 stands still, 1 is real time.
-            monotonic: our seconds, never going back.
+            speed: clock seconds per real second; 0 is stopped, 1 is real time.
+            monotonic: real seconds, monotonic.
         """
         self._monotonic = monotonic
         self._speed = speed
@@ -36,29 +34,29 @@ class Clock:
 
     @property
     def speed(self) -> float:
-        """Seconds of the clock in a second of ours; 0 where it stands still."""
+        """Clock seconds per real second; 0 for a stopped clock."""
         return self._speed
 
     def set(self, now_ms: int) -> None:
-        """Set the time, UTC milliseconds; the speed stays."""
+        """Set the time, UTC milliseconds; keep the speed."""
         self.steer(now_ms=now_ms)
 
     def advance(self, seconds: float) -> None:
-        """Move the time on, or back where the seconds are negative; the speed stays."""
+        """Advance the time, or turn it back by negative seconds; keep the speed."""
         self.steer(advance_s=seconds)
 
     def run(self, speed: float = 1.0) -> None:
-        """Run on from now at a speed; 0 stands still."""
+        """Run from now on at a speed; 0 stops the clock."""
         self.steer(speed=speed)
 
     def steer(
         self, *, now_ms: int | None = None, advance_s: float = 0.0, speed: float | None = None
     ) -> None:
-        """Do all three at once, in the order of the arguments; None leaves as it is.
+        """Do all three at once, in the order of the arguments; None changes nothing.
 
         Raises:
             ValueError: the time would be before 1970 or after 9999, or the speed is negative or
-                above a million; nothing is set then.
+                above a million; then nothing changes.
         """
         with self._lock:
             new_ms = (self._now_ms() if now_ms is None else now_ms) + advance_s * 1000

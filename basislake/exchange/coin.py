@@ -1,8 +1,8 @@
-"""What all contracts of a coin share: its index, and the carry at which its futures are priced.
+"""Index of a simulated coin, and the carry that prices its futures.
 
 Both are pure functions of the seed, the coin and the minute. The index is a random walk in blocks
-of three weeks, pinned at the ends of each block to slow waves, so that a minute needs its own block
-and nothing before it. The coins share most of each step, and all of the waves.
+of three weeks. At the ends of each block it equals a sum of slow waves, so a minute needs only its
+own block. The coins share most of each step, and all of the waves.
 """
 
 import math
@@ -21,32 +21,32 @@ _BLOCKS = 32
 
 _LEVELS = {"BTC": 60_000.0, "ETH": 2_700.0}
 _OTHER_LEVEL = 100.0
-# How much more than the market a coin moves.
+# Volatility of a coin relative to the market.
 _SWINGS = {"BTC": 1.0, "ETH": 1.25}
-# (period in minutes, amplitude in log price): the years' swing and the seasons'.
+# (period in minutes, amplitude in log price): a yearly and a seasonal wave.
 _WAVES = ((401 * DAY, 0.35), (97 * DAY, 0.10))
 # A minute's step of the market in log price: 40 % a year at the quiet middle.
 _STEP = 0.40 / math.sqrt(YEAR)
 _COMMON, _OWN = 0.85, math.sqrt(1 - 0.85**2)
-# What makes most steps small and some large, with a variance of 1.
+# This power makes most steps small and some large; the scale gives a variance of 1.
 _STEP_POWER = 5
 _STEP_SCALE = math.sqrt(2 * _STEP_POWER + 1)
 # (period in minutes, amplitude in the log of the step): quiet and wild weeks.
 _VOLATILITY = (9 * DAY + 71, 0.45)
-# The busiest minute of the day, 15:00 UTC, and how much more than the mean happens there, in logs.
+# The busiest minute of the day, 15:00 UTC, and its excess over the mean, as a logarithm.
 _BUSIEST, _BUSY = 15 * 60, 0.35
 
-# Annual rates at which the nearest futures are priced: the mean, which is that of far ones always,
-# and the waves about it as (period in minutes, amplitude).
+# Annual rates that price the nearest futures: the mean, which far futures always have, and waves
+# around it as (period in minutes, amplitude).
 _CARRY = {"BTC": 0.085, "ETH": 0.075}
 _OTHER_CARRY = 0.06
 _CARRY_WAVES = ((173 * DAY, 0.045), (19 * DAY, 0.03), (2 * DAY + 457, 0.01))
-# So far from expiry, what the waves add is down to a third.
+# At this distance from expiry, the waves are reduced to a third.
 _CARRY_REACH = 90 * DAY
 
 
 def shared(seed: int, coin: str, first: int, end: int) -> pl.DataFrame:
-    """Return what a coin's contracts share in the minutes `[first, end)`.
+    """Return index and carry of a coin in the minutes `[first, end)`.
 
     Returns:
         Columns index (a price) and near_carry (the annual rate of a future about to expire).
@@ -57,14 +57,14 @@ def shared(seed: int, coin: str, first: int, end: int) -> pl.DataFrame:
 
 
 def carry(coin: str, minutes_left: pl.Expr) -> pl.Expr:
-    """Return the annual rate of a future, from `near_carry` and how far it is from expiry."""
+    """Return the annual rate of a future, from `near_carry` and its time to expiry."""
     far = _CARRY.get(coin, _OTHER_CARRY)
     share = (minutes_left * (-1 / _CARRY_REACH)).exp()
     return far + (pl.col("near_carry") - far) * share
 
 
 def busyness() -> pl.Expr:
-    """Return how much more than on average happens at a time of day, as a logarithm."""
+    """Return the activity at a time of day relative to the average, as a logarithm."""
     return wave(DAY, 0.25 - _BUSIEST / DAY) * _BUSY
 
 
@@ -75,7 +75,7 @@ def wave(period_minutes: int, phase: float) -> pl.Expr:
 
 @lru_cache(maxsize=_BLOCKS)
 def _block(seed: int, coin: str, block: int) -> pl.DataFrame:
-    """What is shared in the minutes from `block` to `block + 1` times the size of a block."""
+    """Index and carry in the minutes from `block` to `block + 1` times the size of a block."""
     first, end = block * _BLOCK_MINUTES, (block + 1) * _BLOCK_MINUTES
     begin, rise = _pin(seed, first), _pin(seed, end) - _pin(seed, first)
     way = (pl.col("minute") - first) / _BLOCK_MINUTES
@@ -95,7 +95,7 @@ def _block(seed: int, coin: str, block: int) -> pl.DataFrame:
 
 
 def _pin(seed: int, minute: int) -> float:
-    """The log of the market's level, in which the walks of the blocks begin and end."""
+    """The log of the market's level, at which the walks of the blocks begin and end."""
     return sum(
         amplitude
         * math.sin(2 * math.pi * (minute / period + draw(seed, "market", "phase", period)))

@@ -1,4 +1,4 @@
-"""How contracts are named, listed and dated, and what they are made of."""
+"""Rules of contracts: names, dates of listing and expiry, and contract terms."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -63,13 +63,13 @@ def inverse_contract(
 def listed_contract(
     seed: int, coin: str, name: str, opening: datetime, expiry: datetime | None
 ) -> Contract:
-    """Return a contract listed some seconds after an opening, first traded minutes or hours later.
+    """Return a contract that is listed seconds after an opening, and trades minutes or hours later.
 
     Args:
         seed: of the market.
         coin: the coin, e.g. `BTC`.
         name: the contract's name.
-        opening: when it is opened.
+        opening: time of the opening.
         expiry: when it expires, on the minute; None for a perpetual.
     """
     opening_minute = -(-milliseconds(opening) // MINUTE_MS)
@@ -82,7 +82,7 @@ def listed_contract(
 
 
 def fridays(start: datetime, end: datetime) -> Iterator[datetime]:
-    """Give all Fridays 08:00 UTC from the start to the end, both included."""
+    """Yield all Fridays 08:00 UTC from the start to the end, both included."""
     day = start.astimezone(UTC).replace(hour=8, minute=0, second=0, microsecond=0)
     while day <= end:
         if day.weekday() == _FRIDAY and day >= start:

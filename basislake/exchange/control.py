@@ -1,5 +1,5 @@
-"""Control over HTTP: a rehearsal in another process reads the counters, moves the clock on and sets
-the faults by rate.
+"""Control over HTTP: a rehearsal in another process reads the counters, and sets the clock and the
+probabilities of faults.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ _SEED = "seed"
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What can be read and set over HTTP.
+    """State that can be read and set over HTTP.
 
     Attributes:
         tally: the counters, at `counters`.
@@ -36,7 +36,7 @@ class Control:
     faults: FaultScript
 
     def answer(self, request: Request) -> Reply:
-        """Answer a request below `/control/`. GET reads; POST sets, and answers what is then so."""
+        """Answer a request below `/control/`. GET reads; POST sets, and returns the new state."""
         path, _, query = request.target.partition("?")
         setters = {"counters": self._forget, "clock": self._set_clock, "faults": self._set_faults}
         readers = {"counters": self._counters, "clock": self._time, "faults": self._rates}
@@ -67,7 +67,7 @@ class Control:
 
     def _set_clock(self, query: dict[str, str]) -> None:
         if not isinstance(self.clock, Clock):
-            raise ValueError("this exchange's clock cannot be set")  # noqa: TRY004  (told to the caller)
+            raise ValueError("this exchange's clock cannot be set")  # noqa: TRY004  (the caller sees it)
         now, seconds, speed = (query.pop(name, None) for name in ("now", "advance_s", "speed"))
         _refuse_others(query)
         self.clock.steer(
@@ -89,7 +89,7 @@ class Control:
 
 
 def _time_ms(text: str) -> int:
-    """A time as UTC milliseconds, read of such or of ISO 8601 with a zone."""
+    """A time as UTC milliseconds, parsed from milliseconds or from ISO 8601 with a zone."""
     if text.isascii() and text.isdecimal():
         return int(text)
     # In a query, a plus sign is a space.

@@ -1,4 +1,4 @@
-"""What the exchange has seen and done so far, counted for tests and rehearsals."""
+"""Counters of the exchange's calls, answers and connections, for tests and rehearsals."""
 
 import threading
 from collections import Counter
@@ -10,21 +10,21 @@ from basislake.exchange.calls import CHART_METHOD, Call
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Counts since the start, or since they were last forgotten.
+    """Counts since the start, or since the last reset.
 
     Attributes:
         calls: calls received.
         by_method: calls received, by method.
-        answered: calls answered well, with no fault, with changed candles or in a broken way too.
-        refused: calls refused for what they asked, such as an unknown instrument.
+        answered: calls with a result, including changed candles and broken transports.
+        refused: calls with wrong parameters, such as an unknown instrument.
         limited: calls refused with 10028 by the credit limit.
-        by_fault: faults met, by kind.
-        repeats: candle calls that asked what an earlier one had asked.
-        repeats_of_answered: those of them whose like had been answered without a fault.
-        candles: sent in candle calls' answers.
+        by_fault: faults, by kind.
+        repeats: candle calls equal to an earlier one.
+        repeats_of_answered: repeats of a call that had been answered without a fault.
+        candles: sent in the answers to candle calls.
         cached: candle calls answered from the cache of rendered pages.
-        connections: open now, those turned away not included.
-        most_connections: open at once, at most.
+        connections: open now, without refused ones.
+        most_connections: largest number of connections open at once.
         turned_away: connections refused because too many were open.
     """
 
@@ -62,7 +62,7 @@ class Tally:
         self._most_connections = self._connections
 
     def forget(self) -> None:
-        """Start afresh; connections that are open stay counted."""
+        """Reset the counters; open connections stay counted."""
         with self._lock:
             self._reset()
 
@@ -94,7 +94,7 @@ class Tally:
                 self._known.add(call)
 
     def refused(self) -> None:
-        """Count a call that asked for what is not to be had."""
+        """Count a call with wrong parameters."""
         with self._lock:
             self._counts["refused"] += 1
 
@@ -109,7 +109,7 @@ class Tally:
             self._faults[kind] += 1
 
     def connected(self, most: int) -> bool:
-        """Count a connection, where fewer than `most` are open; False where it is turned away."""
+        """Count a connection if fewer than `most` are open; return False if it is refused."""
         with self._lock:
             if self._connections >= most:
                 self._counts["turned_away"] += 1
@@ -119,7 +119,7 @@ class Tally:
             return True
 
     def disconnected(self) -> None:
-        """Count a connection off."""
+        """Count the end of a connection."""
         with self._lock:
             self._connections -= 1
 

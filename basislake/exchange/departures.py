@@ -1,6 +1,6 @@
-"""The exchange as it might become: for each thing that a client relies on, one departure from it.
+"""Permanent changes of the exchange (departures): one for each thing that a client relies on.
 
-A departure is faults that stay, of the calls that would show it.
+A departure is a set of faults that stay, in the calls that a client could notice it by.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from basislake.exchange.market import Contract
     from basislake.exchange.universe import Universe
 
-# The method, the fault, and the instrument that it is about, None for all.
+# The method, the fault, and the instrument, None for all instruments.
 Order: TypeAlias = tuple[str, AnyFault, str | None]
 
 _LISTS = "get_instruments"
@@ -35,7 +35,7 @@ _NO_CANDLES: Columns = {
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A way in which the exchange might change.
+    """A permanent change of the exchange.
 
     Attributes:
         name: as it is asked for.
@@ -49,7 +49,7 @@ class Departure:
 
 
 def depart(faults: "FaultScript", universe: "Universe", name: str) -> None:
-    """Have an exchange depart from what it does now, for good.
+    """Change the behaviour of an exchange permanently.
 
     Args:
         faults: of the exchange.
@@ -61,7 +61,7 @@ def depart(faults: "FaultScript", universe: "Universe", name: str) -> None:
 
 
 def _lists(change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> Callable[..., Any]:
-    """A change of the records of all lists, each of which becomes some."""
+    """A change of the lists: each record becomes any number of records."""
 
     def orders(_: "Universe") -> Iterator[Order]:
         yield (
@@ -182,38 +182,40 @@ _ALL = (
     ),
     Departure(
         "no-expired",
-        "the lists leave out what has expired",
+        "the lists leave out expired instruments",
         _without(lambda record: not record["is_active"]),
     ),
     Departure(
-        "new-field", "records have a field more", _lists(lambda record: [record | {"colour": 1}])
+        "new-field", "records have an extra field", _lists(lambda record: [record | {"colour": 1}])
     ),
     Departure(
         "short-arrays",
-        "one array of candles is a value shorter",
+        "one array of candles has a value less",
         _answers(CHART_METHOD, changes.shorten_column()),
     ),
     Departure(
         "fewer-candles",
-        f"at most {_FEWER_CANDLES:,} candles of a perpetual come, the newest",
+        f"only the newest {_FEWER_CANDLES:,} candles of a perpetual come",
         _perpetuals(lambda _: changes.keep_newest(_FEWER_CANDLES)),
     ),
     Departure(
         "without-end",
-        "candles come without the last minute asked for",
+        "the last minute of the requested window is missing",
         _answers(CHART_METHOD, lambda good: changes.drop_minutes(*good["ticks"][-1:])(good)),
     ),
     Departure(
         "only-traded",
-        "untraded minutes of open futures are left out",
+        "minutes of open futures without trades are left out",
         _futures(lambda _: _only_traded, are_expired=False),
     ),
     Departure(
         "filled-before",
-        "a candle comes before the first trade",
+        "a candle precedes the first trade",
         _futures(_filled, are_expired=False),
     ),
-    Departure("traded-on", "futures trade on after expiry", _futures(_traded_on, are_expired=True)),
+    Departure(
+        "traded-on", "futures still trade after expiry", _futures(_traded_on, are_expired=True)
+    ),
     Departure(
         "late-candles",
         f"candles of perpetuals come {_LATE_MINUTES} minutes late",
@@ -224,32 +226,32 @@ _ALL = (
         "no candles of expired futures come",
         _futures(lambda _: changes.no_data, are_expired=True),
     ),
-    Departure("unknown-empty", "an unknown instrument is answered without an error", _unknown),
+    Departure("unknown-empty", "an unknown instrument gets an answer without an error", _unknown),
     Departure(
         "funding-without-end",
-        "hours of funding lack the last",
+        "the last hour of funding is missing",
         _answers(_FUNDING, lambda r: r[:-1]),
     ),
     Departure(
         "fewer-hours",
-        f"at most {_FEWER_HOURS} hours of funding come, the newest",
+        f"only the newest {_FEWER_HOURS} hours of funding come",
         _answers(_FUNDING, lambda rows: rows[-_FEWER_HOURS:]),
     ),
     Departure("half-hours", "funding is labelled by half hours", _answers(_FUNDING, _half_hours)),
     Departure(
         "other-totals",
-        "totals of funding are not the sum of hours",
+        "totals of funding are not the sum of the hours",
         _answers(_TOTAL, lambda total: total + 1e-4),
     ),
     Departure(
         "other-prices",
-        "delivery prices are not those of settlements",
+        "delivery prices differ from those of settlements",
         _answers("get_delivery_prices", _dearer),
     ),
-    Departure("no-old-settlements", "settlements of expired futures are gone", _old_settlements),
+    Departure("no-old-settlements", "settlements of expired futures are missing", _old_settlements),
     Departure(
         "other-refusal",
-        "totals of funding are refused by the rate limit, with another code",
+        "the rate limit refuses totals of funding with another code",
         _other_refusal,
     ),
 )

@@ -1,4 +1,4 @@
-"""The JSON-RPC envelopes that results and errors travel in, as bytes."""
+"""JSON-RPC envelopes of results and errors, as bytes."""
 
 import orjson
 
@@ -12,8 +12,8 @@ def success(result: object, now_ms: int) -> bytes:
     """Return a reply with a result.
 
     Args:
-        result: anything JSON knows.
-        now_ms: the exchange's clock, UTC milliseconds; `usOut` is told from it.
+        result: any JSON value.
+        now_ms: the exchange's clock, UTC milliseconds, for `usOut`.
     """
     return b"".join(success_parts(orjson.dumps(result), now_ms))
 
@@ -23,7 +23,7 @@ def success_parts(result: bytes, now_ms: int) -> tuple[bytes, bytes, bytes]:
 
     Args:
         result: JSON.
-        now_ms: the exchange's clock, UTC milliseconds; `usOut` is told from it.
+        now_ms: the exchange's clock, UTC milliseconds, for `usOut`.
     """
     return b'{"jsonrpc":"2.0","result":', result, b"," + orjson.dumps(_tail(now_ms))[1:]
 
@@ -35,7 +35,7 @@ def failure(code: int, message: str, now_ms: int, data: object = None) -> bytes:
         code: JSON-RPC's or Deribit's error code.
         message: its short name.
         now_ms: the exchange's clock, UTC milliseconds.
-        data: what the error says of itself, left out where None.
+        data: details of the error, left out if None.
     """
     error: dict[str, object] = {"code": code, "message": message}
     if data is not None:

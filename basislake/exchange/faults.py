@@ -1,4 +1,4 @@
-"""What goes wrong next: the faults that a test ordered one by one, and those drawn by rate."""
+"""Script of faults: those that a test ordered one by one, and those drawn by probability."""
 
 import threading
 from collections import Counter
@@ -43,11 +43,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """What a call meets.
+    """Faults of one call.
 
     Attributes:
         fault: one fault, or None.
-        standing: changes of the good answer that are made before, of all calls alike.
+        standing: permanent changes of the good answer, made before the fault.
     """
 
     fault: AnyFault | None = None
@@ -64,7 +64,7 @@ class _Order:
 
     @property
     def stands(self) -> bool:
-        """Whether it changes every answer, so that further faults meet the changed one."""
+        """Whether it changes every answer, so that further faults apply to the changed one."""
         return self.times is None and isinstance(self.fault, Changed)
 
     def meets(self, call: Call) -> bool:
@@ -76,10 +76,10 @@ class _Order:
 
 
 class FaultScript:
-    """What goes wrong next: faults that the server consults before it answers.
+    """Faults that the server applies to its answers.
 
-    A call meets one fault: the first that was ordered for it or else one drawn by rate. Changes
-    that were ordered without end are made besides. Threads may share it.
+    A call has one fault: the first that was ordered for it, or else one drawn by probability.
+    Permanent changes are made in addition. Threads may share it.
     """
 
     def __init__(self) -> None:
@@ -102,10 +102,10 @@ class FaultScript:
         return self._rates
 
     def set_rates(self, probabilities: Mapping[str, float], seed: int = 0) -> None:
-        """Draw faults from now on, in place of those drawn so far; what was ordered stays.
+        """Draw faults by new probabilities from now on; ordered faults stay.
 
-        What a call meets depends on the seed, on what it asks and on how often the same was asked
-        since, so that a retry is drawn anew and the order of calls does not matter.
+        The fault of a call depends on the seed, on its parameters, and on the number of equal calls
+        since, so a retry gets a new draw, and the order of calls does not matter.
 
         Args:
             probabilities: by the names in `kinds.KINDS`.
@@ -128,14 +128,14 @@ class FaultScript:
         instrument: str | None = None,
         minute_ms: int | None = None,
     ) -> None:
-        """Ask for a fault in the next answers. Earlier orders are served first.
+        """Order a fault for the next answers. Earlier orders come first.
 
         Args:
-            method: the method whose calls are to fail, without `public/`.
+            method: the method whose calls shall fail, without `public/`.
             times: how many calls; None for all from now on.
             fault: what goes wrong.
             instrument: only calls about this instrument; None for any.
-            minute_ms: only calls whose window, both ends included, holds the candle that opens
+            minute_ms: only calls whose window, both ends included, contains the candle that opens
                 then, UTC milliseconds; None for any.
         """
         with self._lock:
@@ -149,7 +149,7 @@ class FaultScript:
             self._asked.clear()
 
     def meet(self, question: Question, now_ms: int) -> Met:
-        """Return what a call meets, and count it as served.
+        """Return the faults of a call, and count them as served.
 
         Args:
             question: the call.

@@ -1,5 +1,5 @@
-"""The forms a fault can take: a reply in place of the good one, a broken transport of the good one,
-or a good reply whose result was changed.
+"""Forms of faults: another reply instead of the good one, a broken transport of the good reply, or
+a good reply with a changed result.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ TOO_MANY_REQUESTS = 10028
 TOO_MANY_AT_ONCE = 10066
 CLOSED_DOOR = 11056
 
-# Either the bytes, or how to make them of the exchange's clock (UTC milliseconds).
+# The bytes, or a function that makes them from the exchange's clock (UTC milliseconds).
 Body: TypeAlias = bytes | Callable[[int], bytes]
 # A result of candles as the exchange sends it: status, and seven arrays by name.
 Columns: TypeAlias = dict[str, Any]
@@ -28,7 +28,7 @@ class Fault:
 
     Attributes:
         status: HTTP status.
-        body: the reply's bytes, or a function that makes them of the exchange's clock in ms.
+        body: the reply's bytes, or a function that makes them from the exchange's clock in ms.
         headers: HTTP headers; the length is added.
         delay_s: seconds to wait before replying.
         kind: its name in the counters.
@@ -54,7 +54,7 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class CutOff:
-    """The good answer with its full length announced, of which only a share comes before the end.
+    """The good answer, cut off: its full length is announced, but only a share of it is sent.
 
     Attributes:
         share: of the body's bytes that is sent, below 1.
@@ -67,7 +67,7 @@ class CutOff:
 
 @dataclass(frozen=True, slots=True)
 class Trickle:
-    """The good answer, a few bytes of the body now and then.
+    """The good answer, sent slowly, a few bytes at a time.
 
     Attributes:
         interval_s: seconds between two writes.
@@ -85,7 +85,7 @@ class Hang:
     """No answer for a time, then the end of the connection.
 
     Attributes:
-        seconds: how long; less where the client leaves or the server stops.
+        seconds: how long; less if the client leaves or the server stops.
         kind: its name in the counters.
     """
 
@@ -98,8 +98,8 @@ class Changed:
     """The good answer of a call, changed.
 
     Attributes:
-        change: from the good result to the one that is sent; it makes a new result, or returns the
-            good one itself where there is nothing to change.
+        change: from the good result to the sent one; it makes a new result, or returns the good
+            one itself if there is nothing to change.
         kind: its name in the counters.
     """
 
@@ -112,7 +112,7 @@ AnyFault: TypeAlias = Fault | Transport | Changed
 
 
 def too_many_requests(retry_after_s: float | None = None, status: int = 429) -> Fault:
-    """The rate limit: error 10028, and `Retry-After` where seconds are given.
+    """The rate limit: error 10028, with `Retry-After` if seconds are given.
 
     Args:
         retry_after_s: seconds for the header; None for no header.

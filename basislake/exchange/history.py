@@ -1,4 +1,4 @@
-"""A market of the real one's size: what Deribit listed since 2018, by rule."""
+"""A market of real size, with the contracts that Deribit's rules gave since 2018."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ _PERPETUAL_OPENINGS = {
     "ETH": datetime(2019, 3, 14, 13, 0, tzinfo=UTC),
 }
 _FIRST_EXPIRY = datetime(2019, 6, 28, 8, tzinfo=UTC)
-# From this expiry on there is a future for every Friday; before, there were quarterlies only.
+# From this expiry on every Friday has a future; before there were only quarterlies.
 _FIRST_WEEKLY = datetime(2021, 4, 2, 8, tzinfo=UTC)
 _MONTHLY_LIFE = timedelta(days=60)
 _EARLY_QUARTERLY_LIFE = timedelta(days=270)
@@ -30,14 +30,14 @@ _QUARTERLY_LIFE = timedelta(days=365)
 def full_universe(seed: int, now: datetime, *, until: datetime | None = None) -> Universe:
     """Make a universe of both perpetuals and of all dated futures that expire from June 2019 on.
 
-    At the end of October 2025 these are about 500 contracts and 45 million candles. None of them is
-    computed before it is asked for.
+    At the end of October 2025 these are about 500 contracts and 45 million candles. Candles are
+    computed only on request.
 
     Args:
         seed: of the market.
         now: the exchange's clock.
-        until: contracts listed by then are in the universe, too, for a clock that moves on from
-            `now`; by default those listed by `now`.
+        until: contracts listed until then are included, for a clock that runs on from `now`; by
+            default those listed by `now`.
 
     Raises:
         ValueError: a time lacks its time zone.
@@ -64,7 +64,7 @@ def _coin_contracts(seed: int, coin: str, opening: datetime, last: datetime) -> 
 
 
 def _life(expiry: datetime) -> timedelta | None:
-    """How long the future of a Friday is listed; None where it has none."""
+    """How long the future of a Friday is listed; None if there is none."""
     if expiry < _FIRST_WEEKLY:
         return _EARLY_QUARTERLY_LIFE if is_quarter_end(expiry) else None
     if is_quarter_end(expiry):

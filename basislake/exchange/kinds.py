@@ -1,4 +1,4 @@
-"""Named faults: what a rehearsal can ask for by name and probability."""
+"""Named faults, for use by name and probability."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,15 +14,15 @@ _RETRY_AFTER_S = 1.0
 _MINUTE_MS = 60_000
 _HALF_A_MINUTE_MS = _MINUTE_MS // 2
 
-# What becomes of a client that does all right.
+# What a fault does to a client without mistakes.
 Effect: TypeAlias = Literal["retry", "truth", "data", "stop"]
 EFFECTS: Mapping[Effect, str] = {
-    "retry": "asking again gets the truth",
-    "truth": "it is the truth, in another form",
-    "data": "it changes data, and looks well",
-    "stop": "a client can only stop",
+    "retry": "a retry gets the right answer",
+    "truth": "the answer is right, in another form",
+    "data": "the data is wrong, but looks valid",
+    "stop": "the client can only stop",
 }
-# From the call, and a number in [0, 1) that says where in the answer, to the fault.
+# Makes a fault from the call and a number in [0, 1), the relative position in the answer.
 Make: TypeAlias = Callable[[Call, float], AnyFault]
 
 
@@ -33,7 +33,7 @@ class FaultKind:
     Attributes:
         name: as it is asked for and counted.
         sentence: what it does.
-        effect: what becomes of a client that does all right.
+        effect: what it does to a client without mistakes.
         make: makes the fault; None for the lost minutes, which are drawn by the day.
         of_candles: whether it meets candle calls only.
     """
@@ -91,58 +91,60 @@ _KINDS = (
     _kind(
         "truncated-body",
         "retry",
-        "half the body, less than its Content-Length says, then the end",
+        "half of the body that Content-Length announces, then the connection closes",
         forms.CutOff(),
     ),
     _kind("trickle", "retry", "a byte of the body every quarter of a second", forms.Trickle()),
-    _kind("hang", "retry", "no answer for 120 s, then the end", forms.Hang()),
+    _kind("hang", "retry", "no answer for 120 s, then the connection closes", forms.Hang()),
     _change(
         "unequal-arrays",
         "retry",
-        "one array is a value shorter",
+        "one array has a value less",
         lambda _call, _at: changes.shorten_column(),
     ),
     _change(
         "duplicate-tick",
         "retry",
-        "a candle comes twice, the same",
+        "one candle twice, with the same prices",
         lambda _call, at: changes.repeat_candle(at),
     ),
     _change(
         "conflicting-tick",
         "retry",
-        "a candle comes twice, with two prices",
+        "one candle twice, with different prices",
         lambda _call, at: changes.contradict_candle(at),
     ),
     _change(
         "out-of-order",
         "retry",
-        "the candles come in any order",
+        "the candles in random order",
         lambda _call, at: changes.shuffle(int(at * 1e9)),
     ),
     _change(
         "outside-window",
         "retry",
-        "a candle more, of the minute before the window",
+        "an extra candle, of the minute before the window",
         lambda call, _at: changes.add_tick(_first_minute_ms(call) - _MINUTE_MS),
     ),
     _change(
         "off-minute",
         "retry",
-        "a candle more, at half past a minute",
+        "an extra candle, 30 seconds after the minute",
         lambda call, _at: changes.add_tick(_first_minute_ms(call) + _HALF_A_MINUTE_MS),
     ),
     _change(
         "whole-numbers",
         "truth",
-        "60000 where 60000.0 was",
+        "60000 instead of 60000.0",
         lambda _call, _at: changes.whole_numbers,
     ),
-    _change("null-cell", "data", "null for a close", lambda _call, at: changes.null_cell(at)),
+    _change(
+        "null-cell", "data", "null instead of a close", lambda _call, at: changes.null_cell(at)
+    ),
     _change(
         "no-data",
         "data",
-        "no_data, also in the middle of a life",
+        "status no_data, even in the middle of an instrument's life",
         lambda _call, _at: changes.no_data,
     ),
     _change(
@@ -154,12 +156,12 @@ _KINDS = (
     _change(
         "missing-minute",
         "data",
-        "a minute is left out; another ask returns it",
+        "a minute is left out; a retry returns it",
         lambda _call, at: changes.drop_candle(at),
     ),
     FaultKind(
         LOST_MINUTE,
-        "a minute is left out at every ask; the probability is that of an instrument's day",
+        "a minute is left out of every answer; the probability is per instrument and day",
         "data",
         None,
         of_candles=True,
@@ -188,5 +190,5 @@ def read_rates(texts: Iterable[str]) -> dict[str, float]:
 
 
 def _first_minute_ms(call: Call) -> int:
-    """The first minute of a call's window; a call without one is refused before a change."""
+    """The first minute of a call's window; calls without a window never get here."""
     return (call.start_ms or 0) // _MINUTE_MS * _MINUTE_MS

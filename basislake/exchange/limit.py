@@ -1,4 +1,4 @@
-"""The credit limit: a call costs credits of a pool that refills, as Deribit documents it."""
+"""Rate limit by credits: a call costs credits of a pool that refills, as Deribit documents it."""
 
 import threading
 import time
@@ -15,9 +15,9 @@ class Pool:
     """Credits of one client, full at first.
 
     Attributes:
-        cost: credits a call.
+        cost: credits per call.
         size: credits of a full pool.
-        refill: credits a second.
+        refill: credits per second.
     """
 
     cost: float
@@ -33,7 +33,7 @@ SPECIAL: Mapping[str, Pool] = {
 
 
 class CreditLimit:
-    """What one client may call. Threads may share it.
+    """Rate limit of one client. Threads may share it.
 
     Attributes:
         status: HTTP status of a refusal; error 10028 was seen on 200, 400 and 429.
@@ -50,7 +50,7 @@ class CreditLimit:
         """Start with full pools.
 
         Args:
-            general: of all methods without a pool of their own, together.
+            general: shared by all methods without a pool of their own.
             special: pools by method.
             status: HTTP status of a refusal.
             clock: seconds, never going back.
@@ -74,8 +74,8 @@ class CreditLimit:
 
         Args:
             calls: a second, above 0, in the long run.
-            burst: calls that a full pool pays for, at least 1; 5 seconds' worth by default, which
-                is the proportion that Deribit publishes.
+            burst: calls that a full pool pays for, at least 1; by default the calls of 5 seconds,
+                as in Deribit's published limits.
             status: HTTP status of a refusal.
             clock: seconds, never going back.
         """
@@ -84,7 +84,7 @@ class CreditLimit:
         return cls(Pool(cost, cost * most, cost * calls), status=status, clock=clock)
 
     def grants(self, method: str) -> bool:
-        """Whether the pool of a method (without `public/`) pays for a call, which it then does."""
+        """Pay for a call from the pool of its method (without `public/`); False if it cannot."""
         with self._lock:
             return self._purses.get(method, self._general).pay(self._clock())
 

@@ -1,9 +1,9 @@
-"""The truth: every candle of a contract, as a pure function of a seed, the contract and the minute.
+"""Candles of the simulated market: pure functions of a seed, the contract and the minute.
 
-A minute has the same candle whatever range it was asked in. No chain is followed back to the first
-trade: a contract trades at least once in 64 minutes, so a forward fill looks back at most that far.
-All contracts of a coin follow its index (`coin`): the perpetual nearly, a future with what is left
-of its carry until it expires.
+A minute's candle does not depend on the requested range. A contract trades at least once in 64
+minutes, so a forward fill looks back at most that far, and never to the first trade. All contracts
+of a coin follow its index (`coin`): the perpetual with a small premium, a future with its remaining
+carry until it expires.
 """
 
 from dataclasses import dataclass
@@ -30,13 +30,13 @@ CANDLE_SCHEMA = {
 _PRICES = ("open", "high", "low", "close")
 _PREMIUM_PERIOD_MINUTES = 977
 _PREMIUM = 1e-4
-# How far a price is off where it should be, at most.
+# Largest deviation of a price from its fair value.
 _CONTRACT_NOISE = 0.5e-4
-# How far a contract's annual rate is off its coin's, at most.
+# Largest deviation of a contract's annual rate from its coin's.
 _CONTRACT_CARRY = 0.004
 _TRADED_SHARE = {"future": 0.33, "perpetual": 0.99}
-# What is traded in a minute, in the quote currency: the middle, the logarithm of how many times as
-# much the most is, and of how many lots the middle is, for most orders are round.
+# Turnover of a minute in the quote currency: the median, the logarithm of the largest multiple of
+# it, and the median in lots, since most orders are round.
 _TURNOVER = {
     ("BTC", "perpetual"): 250_000.0,
     ("ETH", "perpetual"): 120_000.0,
@@ -46,9 +46,9 @@ _TURNOVER = {
 _OTHER_TURNOVER = 5_000.0
 _LOG_MOST_TURNOVER = 2.5
 _LOTS = 50
-# How far a high or a low leaves open and close, at most, as a share of the price.
+# Largest distance of a high or a low from open and close, as a share of the price.
 _WICK = 3e-4
-# What is drawn for each minute of a contract.
+# Random numbers that each minute of a contract has.
 _NOISES = ("price", "traded", "size", "up", "down")
 
 
@@ -101,7 +101,7 @@ def candles(seed: int, contract: Contract, start_ms: int, end_ms: int) -> pl.Dat
         seed: of the whole market.
         contract: whose candles to compute.
         start_ms: UTC milliseconds, in the range.
-        end_ms: UTC milliseconds, not in the range. There is no now: the future is served too.
+        end_ms: UTC milliseconds, not in the range; it may be later than the exchange's clock.
 
     Returns:
         Columns ticks (opening time, UTC milliseconds), open, high, low, close, volume and cost, by
@@ -123,7 +123,7 @@ def candles(seed: int, contract: Contract, start_ms: int, end_ms: int) -> pl.Dat
 def forming(candle: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """Return a candle as it looks before its minute is over.
 
-    It is a sound candle that differs from the final one: one contract has traded so far, a tick
+    It is a valid candle that differs from the final one: one contract has traded so far, one tick
     above the final close.
 
     Args:
@@ -180,7 +180,7 @@ def _price(seed: int, contract: Contract) -> pl.Expr:
 
 
 def _factor(seed: int, contract: Contract) -> pl.Expr:
-    """The contract's price over the index: a small premium, or what is left of the carry."""
+    """The contract's price over the index: a small premium, or the remaining carry."""
     if contract.expires_ms is None:
         return 1 + _PREMIUM * wave(_PREMIUM_PERIOD_MINUTES, draw(seed, contract.name, "premium"))
     own = _CONTRACT_CARRY * (draw(seed, contract.name, "carry") * 2 - 1)
@@ -189,7 +189,7 @@ def _factor(seed: int, contract: Contract) -> pl.Expr:
 
 
 def _traded_cost(contract: Contract) -> pl.Expr:
-    """What a traded minute costs, in whole contracts."""
+    """The turnover of a traded minute, in whole contracts."""
     middle = _TURNOVER.get((contract.base, contract.kind), _OTHER_TURNOVER)
     times = (_LOG_MOST_TURNOVER * (_noise("size") * 2 - 1) + busyness()).exp()
     lot = max(1.0, middle / _LOTS // contract.contract_size) * contract.contract_size

@@ -1,4 +1,4 @@
-"""Numbers that look like chance, and depend on words and minutes alone."""
+"""Pseudo-random numbers that depend only on words and minutes."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -20,15 +20,15 @@ _SECOND = _word(0x94D049BB133111EB)
 
 
 def draw(*words: object) -> float:
-    """Return a number in [0, 1) that depends on the words alone, on every machine the same."""
+    """Return a number in [0, 1) that depends only on the words, and is equal on every machine."""
     return (_key(*words) >> 11) / (1 << _BITS)
 
 
 def noise(first: int, end: int, prefix: str, names: Sequence[str]) -> pl.DataFrame:
     """Return, for each minute and name, a number in [0, 1) that depends on these (splitmix64).
 
-    Polars' own `hash` is not used, as its values may change from one version to the next. It is
-    computed by Arrow, which shifts bits where Polars would divide, and for all names at once.
+    The values of Polars' own `hash` may change between versions, so it is not used. Arrow computes
+    the numbers for all names at once, as it can shift bits where Polars would divide.
 
     Args:
         first: minute since 1970, in the range.

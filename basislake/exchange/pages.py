@@ -1,8 +1,8 @@
-"""Pages of candles: what a candle call is answered with, computed in blocks and rendered once.
+"""Pages of candles, the answers to candle calls: computed in blocks and rendered once.
 
 A client reads a contract page by page, so candles are computed in blocks of a few pages, which
-costs little more than one page. A page whose candles are all final never changes; its bytes are
-kept for the next one who asks.
+costs little more than one page. A page with only final candles never changes, so its bytes are
+cached.
 """
 
 import threading
@@ -21,19 +21,19 @@ MOST_CANDLES = 5001
 # Four pages, or a weekly's whole life; 1.2 MB.
 _BLOCK_MINUTES = 20_480
 _BLOCKS = 8
-# What an entry of the cache takes besides its bytes, about.
+# Approximate overhead of an entry of the cache, in bytes.
 _ENTRY_BYTES = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The minutes of a contract that a call is answered with, cut to what there is by now.
+    """The minutes of a contract in the answer to a call, until now.
 
     Attributes:
         contract: the contract.
         first: the first minute since 1970.
-        last: the last minute since 1970, in the window; before `first` where there is none.
-        is_final: whether no candle of it is still forming.
+        last: the last minute since 1970, inclusive; before `first` for an empty window.
+        is_final: whether all its candles are final.
     """
 
     contract: Contract
@@ -73,18 +73,18 @@ def cut_window(contract: Contract, start_ms: int, end_ms: int, now_ms: int) -> W
 
 
 class Pages:
-    """A universe's pages, those asked last kept. Threads may share it."""
+    """A universe's pages, with a cache of the most recent ones. Threads may share it."""
 
     def __init__(self, universe: Universe, cache_bytes: int) -> None:
-        """Start with nothing kept.
+        """Start with an empty cache.
 
         Args:
             universe: whose candles.
-            cache_bytes: for rendered pages; 0 keeps none.
+            cache_bytes: for rendered pages; 0 for no cache.
         """
         self._universe = universe
         self._blocks = _Blocks(universe)
-        # A truth of the caller's own may be another one at the next ask.
+        # The caller's own function may return other candles at the next call.
         self._cache = _Cache(cache_bytes if universe.truth is None else 0)
 
     def rendered(self, window: Window) -> RenderedPage:
@@ -126,7 +126,7 @@ class Pages:
 
 
 class _Blocks:
-    """Candles computed ahead, in blocks of a contract's minutes from its first trade on."""
+    """Cache of candles in blocks of a contract's minutes, from its first trade on."""
 
     def __init__(self, universe: Universe) -> None:
         self._universe = universe
@@ -160,7 +160,7 @@ class _Blocks:
 
 
 class _Cache:
-    """The pages asked last, as many as fit."""
+    """Cache of the most recent pages, as many as fit."""
 
     def __init__(self, size_bytes: int) -> None:
         self._size = size_bytes
@@ -192,7 +192,7 @@ def _weight(page: RenderedPage) -> int:
 
 
 def _mixed(cost: pl.Series) -> list[int | float]:
-    """Whole numbers as such, others as floats."""
+    """Whole numbers as integers, others as floats."""
     if (cost == cost.floor()).all():
         return cost.cast(pl.Int64).to_list()
     return [int(value) if value.is_integer() else value for value in cost.to_list()]

@@ -1,4 +1,4 @@
-"""Faults by rate: which fault a call meets, drawn from probabilities and a seed."""
+"""Faults by probability: the fault of a call, drawn by a seed."""
 
 from collections.abc import Mapping
 
@@ -10,16 +10,16 @@ from basislake.exchange.market import MINUTE_MS
 from basislake.exchange.noise import draw
 
 _DAY_MS = 1440 * MINUTE_MS
-# A call that asks for all time is answered with 5,001 candles, so with those of 5 days.
+# An answer has at most 5,001 candles, so at most those of 5 days.
 _MOST_DAYS = 5
 _ROUNDING = 1e-9
 
 
 class Rates:
-    """Probabilities of named faults, and the seed they are drawn with.
+    """Probabilities of named faults, and the seed of the draws.
 
     Attributes:
-        probabilities: by kind; of a call, but of an instrument's day for lost minutes.
+        probabilities: by kind; per call, but per instrument and day for lost minutes.
         seed: of the draws.
     """
 
@@ -39,19 +39,19 @@ class Rates:
         for name, probability in probabilities.items():
             if not 0 <= probability <= 1:
                 raise ValueError(f"The probability of {name} is {probability:g}, not in [0, 1]")
-        # In the registry's order, so that the order of asking does not matter.
+        # In the registry's order, so that the order of the options does not matter.
         self.probabilities = {name: probabilities[name] for name in KINDS if name in probabilities}
         self.seed = seed
         self._lost = self.probabilities.get(LOST_MINUTE, 0.0)
         if sum(self.probabilities.values()) - self._lost > 1 + _ROUNDING:
-            raise ValueError("The probabilities are together above 1, and a call meets one fault")
+            raise ValueError("The sum of the probabilities is above 1, but a call has one fault")
 
     def fault(self, question: Question, asked_before: int) -> AnyFault | None:
-        """Return the fault that a call meets, None where it meets none.
+        """Return the fault of a call, or None.
 
         Args:
             question: the call.
-            asked_before: how often the same was asked before; each ask is drawn anew.
+            asked_before: how often the same call came before; each repeat gets a new draw.
         """
         words = (self.seed, *question.identity, asked_before)
         left = draw("fault", *words)
@@ -67,7 +67,7 @@ class Rates:
         return None
 
     def lost_minutes(self, call: Call, now_ms: int) -> Changed | None:
-        """Return the change that takes from a candle call's answer the minutes that are lost.
+        """Return the change that removes lost minutes from a candle call's answer.
 
         Args:
             call: any call.

@@ -1,4 +1,4 @@
-"""The records by which the exchange tells of its instruments, and decoys among them."""
+"""Instrument records of the exchange, with decoys among them."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -56,10 +56,10 @@ def record(contract: Contract, now_ms: int) -> Record:
 
 
 def make_decoys(contracts: Sequence[Contract], start_ms: int, now_ms: int) -> list[Record]:
-    """Return records of what is no inverse BTC or ETH future, open and expired ones of each sort.
+    """Return records that are not inverse BTC or ETH futures, open and expired ones of each kind.
 
     Args:
-        contracts: those that are listed.
+        contracts: the listed ones.
         start_ms: when the exchange opened, UTC milliseconds.
         now_ms: the exchange's clock, UTC milliseconds.
     """
@@ -78,7 +78,7 @@ def make_decoys(contracts: Sequence[Contract], start_ms: int, now_ms: int) -> li
 
 
 def aged(decoy: Record, now_ms: int) -> Record:
-    """Return a decoy as it is at a time, UTC milliseconds: it expires as others do."""
+    """Return a decoy as of a time, UTC milliseconds; decoys expire, too."""
     expiry_ms = decoy["expiration_timestamp"]
     is_active = not isinstance(expiry_ms, int) or expiry_ms > now_ms
     return decoy | {"is_active": is_active, "state": "open" if is_active else "closed"}

@@ -1,10 +1,10 @@
-"""Calls that the exchange refuses, and the parameters that it reads."""
+"""Refusals of calls, and the parsing of parameters."""
 
 from collections.abc import Mapping
 
 from basislake.exchange.envelope import INVALID_PARAMS
 
-# What the host of expired instruments answers of methods that only the main host serves.
+# Answer of the host of expired instruments to methods that only the main host serves.
 NOT_SERVED = 13025
 
 
@@ -14,7 +14,7 @@ class RpcError(Exception):
     Attributes:
         code: JSON-RPC's or Deribit's error code.
         message: its short name.
-        data: what is wrong with the call, as the exchange tells it.
+        data: what is wrong with the call, in the exchange's words.
     """
 
     def __init__(self, code: int, message: str, data: Mapping[str, str] | None = None) -> None:
@@ -46,7 +46,7 @@ def whole_param(params: Mapping[str, str], name: str) -> int:
     """Return a parameter that is a whole number, such as a time in milliseconds.
 
     Raises:
-        RpcError: it is absent or no whole number.
+        RpcError: it is absent or not a whole number.
     """
     value = text_param(params, name)
     if not (value.isascii() and value.isdecimal()):

@@ -1,4 +1,4 @@
-"""A universe of recorded candles: only what was recorded is served, to the last digit."""
+"""A universe of recorded candles: serves exactly the recorded values, and nothing else."""
 
 import re
 from collections.abc import Mapping
@@ -23,16 +23,16 @@ def replay_universe(parquet_path: str | Path, now: datetime | None = None) -> Un
     """Make a universe of the instruments and minutes of a recording.
 
     A dated contract expires at 08:00 UTC of the date in its name; every contract is listed 19
-    minutes and 9 seconds before its first recorded candle. Minutes that were not recorded, and all
-    after expiry, are not served.
+    minutes and 9 seconds before its first recorded candle. Minutes that were not recorded, and
+    minutes after expiry, are not served.
 
     Args:
         parquet_path: a file of the columns `RECORDED`.
         now: the exchange's clock; 2 minutes after the last recorded candle opens by default.
 
     Raises:
-        ValueError: the recording is empty, a candle has no time, a name is of no known form, or
-            `now` lacks its zone.
+        ValueError: the recording is empty, a candle has no time, a name has no known form, or `now`
+            lacks its zone.
     """
     recorded = _read(Path(parquet_path))
     last_ms = recorded["ticks"].max()

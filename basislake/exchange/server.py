@@ -1,4 +1,4 @@
-"""The simulated exchange: both hosts on one port of loopback, told apart by the path."""
+"""Server of the simulated exchange: both hosts on one port of loopback, separated by the path."""
 
 import ipaddress
 import logging
@@ -39,15 +39,15 @@ logger = logging.getLogger(__name__)
 
 
 class SimulatedExchange:
-    """A Deribit on loopback. A context manager: it serves from entering to leaving.
+    """A Deribit on loopback. As a context manager it serves for the block.
 
     Attributes:
-        universe: what it serves.
-        faults: what it serves instead, when told to.
+        universe: the served market.
+        faults: applied to the answers.
         clock: its time in UTC milliseconds.
     """
 
-    def __init__(  # noqa: PLR0913  (one word a wish; all but the first have a default)
+    def __init__(  # noqa: PLR0913  (independent settings; all but the first have a default)
         self,
         universe: Universe,
         *,
@@ -61,23 +61,23 @@ class SimulatedExchange:
         delay_s: float = 0.0,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
-        """Bind the port; nothing is served before `start`.
+        """Bind the port; `start` begins to serve.
 
         Args:
             universe: the contracts and their candles.
             carry: funding, delivery prices and settlements; the universe's own by default.
-            clock: the exchange's time in UTC milliseconds; by default a `Clock` that stands still
-                at the universe's `now_ms`.
-            faults: what is to go wrong; an empty script by default.
-            limit: refuses calls beyond its credits; None refuses none.
+            clock: the exchange's time in UTC milliseconds; by default a `Clock` stopped at the
+                universe's `now_ms`.
+            faults: applied to the answers; an empty script by default.
+            limit: refuses calls beyond its credits; None for no limit.
             most_connections: open at once; further ones are refused with HTTP 429.
             host: address to listen on, of loopback.
             port: port to listen on; 0 for any free one.
-            delay_s: seconds that each candle call takes longer.
-            cache_bytes: memory for rendered pages of closed candles; 0 keeps none.
+            delay_s: additional seconds of each candle call.
+            cache_bytes: memory for rendered pages of closed candles; 0 for no cache.
 
         Raises:
-            OSError: the address is not to be had.
+            OSError: the address cannot be used.
             ValueError: the address is not of loopback.
         """
         if not ipaddress.ip_address(host).is_loopback:
@@ -119,12 +119,12 @@ class SimulatedExchange:
 
     @property
     def calls(self) -> list[Call]:
-        """All calls received so far, refused ones and those that met a fault included, in order."""
+        """All calls so far, in order, including refused ones and those with a fault."""
         return self._tally.calls
 
     @property
     def counters(self) -> Counters:
-        """What was received and answered so far, counted."""
+        """Counts of received and answered calls so far."""
         return self._tally.counters
 
     def calls_of(self, method: str) -> int:
@@ -132,15 +132,15 @@ class SimulatedExchange:
         return self.counters.by_method.get(method, 0)
 
     def forget_calls(self) -> None:
-        """Start the record of calls, and the counters, afresh."""
+        """Clear the record of calls, and reset the counters."""
         self._tally.forget()
 
     def start(self) -> None:
-        """Serve from now on, in threads of its own."""
+        """Serve from now on, in separate threads."""
         self._listener.start()
 
     def stop(self) -> None:
-        """Stop serving, cut all connections and free the port. Stopping twice does no harm."""
+        """Stop serving, close all connections and free the port. Stopping twice is allowed."""
         self._stopping.set()
         self._listener.stop()
 
@@ -175,7 +175,7 @@ class SimulatedExchange:
         return self._meet(question, self.faults.meet(question, self.clock()))
 
     def _meet(self, question: Question, met: Met) -> Reply:
-        """Answer a call as the faults it meets will have it."""
+        """Answer a call, with the faults that apply to it."""
         match met.fault:
             case None:
                 return self._answer(question, met.standing)
@@ -205,7 +205,7 @@ class SimulatedExchange:
     def _body(
         self, question: Question, changes: tuple[Changed, ...], now_ms: int, *, is_sound: bool
     ) -> tuple[bytes, ...]:
-        """The body of a good answer, with the changes that are made of it."""
+        """The body of a good answer, with its changes."""
         call = question.call()
         if question.method != CHART_METHOD:
             good = answer(self.universe, self._carry, question, now_ms)

@@ -1,4 +1,4 @@
-"""Which contracts there are, and what the exchange lists of them."""
+"""Contracts of a simulated market, and what the exchange lists of them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,9 +50,9 @@ class Universe:
 
     Attributes:
         seed: of the market.
-        now_ms: the exchange's clock, UTC milliseconds, unless the server is given another.
-        contracts: by name; those listed later than the clock says are not yet known to anyone.
-        decoys: further raw records, in every list whatever was asked, told apart by content.
+        now_ms: the exchange's clock, UTC milliseconds, unless the server gets another clock.
+        contracts: by name, including those that are listed only later.
+        decoys: further raw records in every list, which a client must recognise by their content.
         truth: the final candles of a contract over `[start_ms, end_ms)`; by default the market
             of the seed.
     """
@@ -86,17 +86,17 @@ def weekly_universe(
 ) -> Universe:
     """Make a universe of perpetuals, a future for every Friday, quarterlies, and decoys.
 
-    Weeklies live 14 days, so two a coin are open at a time. A contract is the same whatever `now`
-    is, so a later `now` continues the same market.
+    Weeklies live 14 days, so two per coin are open at once. A contract does not depend on `now`, so
+    a later `now` continues the same market.
 
     Args:
         seed: of the market.
-        start: when the exchange opened: nothing was listed before.
+        start: time at which the exchange opened.
         now: the exchange's clock; contracts listed by then are in the universe, expired or not.
         currencies: the coins.
-        quarterlies: how many quarterlies a coin has open at a time; each lives so many quarters.
-        until: contracts listed by then are in the universe, too, for a clock that moves on from
-            `now`; by default those listed by `now`.
+        quarterlies: of each coin that are open at once; each lives this many quarters.
+        until: contracts listed until then are included, for a clock that runs on from `now`; by
+            default those listed by `now`.
 
     Raises:
         ValueError: a time lacks its time zone.
@@ -112,11 +112,11 @@ def weekly_universe(
 
 
 def make_universe(seed: int, contracts: Sequence[Contract], start_ms: int, now_ms: int) -> Universe:
-    """Make a universe of contracts, with decoys made of those that are listed by now.
+    """Make a universe of contracts, with decoys derived from the listed ones.
 
     Args:
         seed: of the market.
-        contracts: all, those included that will be listed later.
+        contracts: all, including those that are listed only later.
         start_ms: when the exchange opened, UTC milliseconds.
         now_ms: the exchange's clock, UTC milliseconds.
     """
@@ -136,7 +136,7 @@ def records(
         currency: a coin, or `any`.
         expired: False for the open ones. True for the expired ones: the last one on `www`, all on
             `history`.
-        host: which of the exchange's hosts is asked.
+        host: the host of the call.
         now_ms: the exchange's clock, UTC milliseconds.
     """
     listed = [

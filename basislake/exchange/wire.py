@@ -1,7 +1,7 @@
-"""HTTP on loopback, as little of it as the exchange needs: connections, requests and replies.
+"""Minimal HTTP server on loopback: connections, requests and replies.
 
-The standard library's server spends more on a request's head than the exchange on a page of
-candles, so the few lines of it are read here.
+The standard library's server spends more time on a request's head than the exchange spends on a
+page of candles, so this module parses the head itself.
 """
 
 import logging
@@ -44,8 +44,8 @@ class Reply:
     Attributes:
         status: HTTP status.
         headers: HTTP headers; the length is added.
-        body: in parts, so that large ones are put together once.
-        broken: how its transport fails; None where it does not.
+        body: in parts, so that large ones are joined only once.
+        broken: how its transport fails, or None.
     """
 
     status: int
@@ -62,7 +62,7 @@ class Reply:
 
 
 class Listener:
-    """Listens on a port, with a thread for each connection, which is kept alive."""
+    """Listens on a port, with a thread for each connection and keep-alive."""
 
     def __init__(
         self,
@@ -77,12 +77,12 @@ class Listener:
         Args:
             address: host and port; port 0 for any free one.
             respond: answers a request.
-            turn_away: answers the first request of a connection too many, which is then closed.
+            turn_away: answers the first request of a surplus connection, which is then closed.
             most_connections: open at once.
             tally: counts them.
 
         Raises:
-            OSError: the address is not to be had.
+            OSError: the address cannot be used.
         """
         self._respond = respond
         self._turn_away = turn_away
@@ -97,12 +97,12 @@ class Listener:
         self.address: tuple[str, int] = (name[0], name[1])
 
     def start(self) -> None:
-        """Accept connections from now on, in a thread of its own."""
+        """Accept connections from now on, in a separate thread."""
         self._thread = threading.Thread(target=self._accept, name="exchange", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Accept no more, cut all connections, free the port. Stopping twice does no harm."""
+        """Accept no more, close all connections, free the port. Stopping twice is allowed."""
         self._is_stopping = True
         if self._thread is not None:
             self._wake()
@@ -118,7 +118,7 @@ class Listener:
             thread.join(max(0.0, deadline_s - time.monotonic()))
 
     def _wake(self) -> None:
-        """Connect, as not every system's `accept` ends when its socket is closed."""
+        """Connect once, as on some systems `accept` does not end when its socket is closed."""
         try:
             socket.create_connection(self.address, timeout=_LONGEST_STOP_S).close()
         except OSError:
@@ -129,7 +129,7 @@ class Listener:
             try:
                 connection, _ = self._listening.accept()
             except OSError:
-                # Out of files, for one; those who left the backlog are no reason to end either.
+                # For example too many open files, or a client that left the backlog.
                 logger.exception("a connection could not be accepted")
                 time.sleep(_PAUSE_S)
                 continue
@@ -169,7 +169,7 @@ class Listener:
 
 
 class _MalformedError(Exception):
-    """What came is no request that is understood here; the connection ends."""
+    """A request that this server does not understand; the connection ends."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"{status} {_phrase(status)}")
@@ -184,7 +184,7 @@ class _Requests:
         self._buffer = b""
 
     def next(self) -> Request | None:
-        """The next request, its body read and dropped; None where the client has left."""
+        """The next request, with its body read and dropped; None if the client has left."""
         while (end := self._buffer.find(_END_OF_HEAD)) < 0:
             if len(self._buffer) > _MOST_HEAD_BYTES:
                 raise _MalformedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -219,18 +219,18 @@ class _Requests:
 
 
 def _headers(lines: list[str]) -> dict[str, str]:
-    """Headers by name in small letters."""
+    """Headers by name in lower case."""
     pairs = (line.partition(":") for line in lines)
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
 def _is_last(version: str, headers: Mapping[str, str]) -> bool:
-    wish = headers.get("connection", "").lower()
-    return wish == "close" or (version == "HTTP/1.0" and wish != "keep-alive")
+    asked = headers.get("connection", "").lower()
+    return asked == "close" or (version == "HTTP/1.0" and asked != "keep-alive")
 
 
 def _send(connection: socket.socket, reply: Reply) -> None:
-    """Send a reply in the way it asks for."""
+    """Send a reply, with its fault of transport if it has one."""
     match reply.broken:
         case None:
             connection.sendall(b"".join((reply.head(), *reply.body)))
@@ -251,7 +251,7 @@ def _send(connection: socket.socket, reply: Reply) -> None:
 
 
 def _is_gone(connection: socket.socket, seconds: float) -> bool:
-    """Wait, but only as long as the client is there and the connection is not cut."""
+    """Wait, but only while the connection is open."""
     deadline_s = time.monotonic() + seconds
     try:
         while (left_s := deadline_s - time.monotonic()) > 0:
@@ -266,7 +266,7 @@ def _is_gone(connection: socket.socket, seconds: float) -> bool:
 
 
 def _cut(connection: socket.socket) -> None:
-    """Wake the thread that waits on a connection, by closing it under it."""
+    """Wake the thread that waits on a connection, by closing the connection."""
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:

@@ -1,6 +1,6 @@
-"""The report: one page that shows what a lake and its database hold, and the same facts as JSON.
+"""The report: one page about the content of a lake and its database, and the same facts as JSON.
 
-Every figure is declared once (`figures`), answered by one DuckDB query over the tables of one
-version of the lake and a few tables beside them (`beside`), drawn by plotly.js in the page
-(`page`), and can be asked again (`verify`).
+Each figure is declared once (`figures`), computed by one DuckDB query over the tables of one
+version of the lake and a few additional tables (`beside`), and drawn by plotly.js in the page
+(`page`); `verify` computes it again.
 """

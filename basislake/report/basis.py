@@ -1,5 +1,5 @@
-"""Figures of the basis through time: the front quarterly, all contracts, fixed distances, one
-contract's life, and how much of it trades.
+"""Figures of the basis through time: front quarterly, all contracts, constant maturity, the life of
+one contract, and minutes without a trade.
 """
 
 from basislake.report.figures import Chart, ChartKind, Figure, query
@@ -9,8 +9,8 @@ from lake.views.maturities import MATURITY_DAYS
 
 STEPS_A_LIFE = 120
 FRONT_STEPS, SURFACE_STEPS = 1_500, 400
-# A level of the surface reaches from k²/4 to (k + 1)²/4 days: narrow near the expiry, where
-# contracts are close together, wide far from it.
+# Level k of the surface reaches from k²/4 to (k + 1)²/4 days: levels are narrow near the expiry,
+# where contracts are close together, and wide far from it.
 LEVELS_A_ROOT_DAY = 2
 SHORTEST_DAYS = 1
 
@@ -19,11 +19,11 @@ FRONT = Figure(
     title="Front-quarterly basis",
     caption=f"Annualised, rolled {FRONT_QUARTERLY_ROLL_DAYS} days before each expiry",
     meaning=(
-        "The view `front_by`: the quarterly future that expires first of those with more "
-        f"than {FRONT_QUARTERLY_ROLL_DAYS} days left. The time of the lake is cut into at most "
-        f"{FRONT_STEPS:,} equal steps, of an hour or more, counted from 1970: a point is the last "
-        "minute of a step that is not suspect. A step without one breaks the line; the pointer "
-        "names the contract."
+        "The view `front_by`: of the quarterly futures with more than "
+        f"{FRONT_QUARTERLY_ROLL_DAYS} days left, the one that expires first. The time of the lake "
+        f"is divided into at most {FRONT_STEPS:,} equal steps of an hour or more, counted from "
+        "1970. A point is the last minute of a step that is not suspect; a step without one breaks "
+        "the line. Hover over a point to see the contract."
     ),
     sql=query(f"""
         WITH {step_sql(FRONT_STEPS)}, steps AS (
@@ -54,14 +54,14 @@ FRONT = Figure(
 SURFACE = Figure(
     name="surface",
     title="Every contract through time",
-    caption="Annualised basis by time and days to expiry; each streak is a contract on its way",
+    caption="Annualised basis by time and days to expiry; each streak is one contract",
     meaning=(
-        "The time of the lake is cut into at most "
-        f"{SURFACE_STEPS} equal steps, of an hour or more, counted from 1970; days to expiry into "
-        "levels from k²/4 to (k + 1)²/4 days. A cell is the median, over the last minute of each "
-        "hour, of the contracts in it. Left out: suspect minutes, and contracts with less than "
-        f"{SHORTEST_DAYS} day to expiry, whose annualised basis is mostly noise. The colours end "
-        "at the 2nd and 98th percentile of the cells. A click leads to the contract."
+        "The time of the lake is divided into at most "
+        f"{SURFACE_STEPS} equal steps of an hour or more, counted from 1970; days to expiry are "
+        "divided into levels from k²/4 to (k + 1)²/4 days. A cell is the median of the contracts "
+        "in it, over the last minute of each hour. Left out: suspect minutes, and contracts with "
+        f"less than {SHORTEST_DAYS} day to expiry, whose annualised basis is mostly noise. The "
+        "colours end at the 2nd and 98th percentile of the cells. Click to see the contract."
     ),
     sql=query(f"""
         WITH {step_sql(SURFACE_STEPS)}, cells AS (
@@ -103,7 +103,7 @@ TERM_STRUCTURE = Figure(
     caption="Annualised basis by days to expiry, in the last minute of a day (23:59 UTC)",
     meaning=(
         "Dotted: the newest minute of each coin. Hollow: the future or its perpetual did not "
-        "trade in that very minute. Left out: futures with 60 minutes or less to live, which have "
+        "trade in that minute. Left out: futures with 60 minutes or less to expiry, which have "
         "no annualised basis, and suspect minutes."
     ),
     sql=query(f"""
@@ -138,12 +138,12 @@ TERM_STRUCTURE = Figure(
 MATURITY = Figure(
     name="constant-maturity",
     title="Basis at constant maturity",
-    caption="Annualised, at fixed distances to expiry, through the forward rate",
+    caption="Annualised, at fixed days to expiry, interpolated by the forward rate",
     meaning=(
-        "The view `constant_maturity` (method `forward`: the total basis runs straight between "
-        "the two neighbouring futures; legs of at least one day), as of the last minute of each "
-        "day (23:59 UTC). No line where no future expires on one of the two sides: nothing is "
-        "extrapolated, and no day is filled in."
+        "The view `constant_maturity` (method `forward`: the total basis is interpolated linearly "
+        "between the two neighbouring futures; legs of at least one day), in the last minute of "
+        "each day (23:59 UTC). The line breaks if no future expires before, or none after, that "
+        "maturity: nothing is extrapolated, and no day is filled in."
     ),
     sql=query(
         "SELECT coin, strftime(ts, '%Y-%m-%d') AS day,\n"
@@ -171,12 +171,12 @@ MATURITY = Figure(
 
 CONTRACTS = Figure(
     name="contracts",
-    title="One contract's way to expiry",
+    title="One contract until its expiry",
     caption="Basis in percent of the perpetual, by days to expiry",
     meaning=(
-        f"The life of a future is cut into at most {STEPS_A_LIFE} steps of whole minutes, counted "
-        "back from the expiry: the line is the last minute of a step, the band its lowest and "
-        "highest, so no extreme is lost. Suspect minutes are left out."
+        f"The life of a future is divided into at most {STEPS_A_LIFE} steps of whole minutes, "
+        "counted back from the expiry. The line is the last minute of a step, the band its lowest "
+        "and highest value, so no extreme is lost. Suspect minutes are left out."
     ),
     sql=query(f"""
         WITH lives AS (
@@ -227,7 +227,7 @@ UNTRADED = Figure(
     title="Minutes without a trade",
     caption="Share of the candles of a month in which nothing traded",
     meaning=(
-        "By calendar month (UTC). Where nothing trades in a minute, the exchange repeats the last "
+        "By calendar month (UTC). For a minute without a trade, the exchange repeats the last "
         "close."
     ),
     sql=query("""

@@ -1,5 +1,5 @@
-"""What the report asks beside the lake's tables: their files and fingerprints, the records of
-backfills, and the database, each as a frame of a declared shape.
+"""Additional tables for the queries of the report: the lake's files and fingerprints, records of
+backfills, and the database. Each is a frame with declared columns.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ LAKE_FILES = _table(
     "lake_files",
     "a Parquet file of a table",
     _TABLE_NAME,
-    Column("partition", Type.TEXT, "instrument, where the table has partitions", nullable=True),
+    Column("partition", Type.TEXT, "instrument, if the table has partitions", nullable=True),
     *_counts("rows", "bytes"),
 )
 
@@ -50,7 +50,7 @@ LAKE_CONTENT = _table(
 
 SCOPE = _table(
     "in_scope",
-    "minutes of an instrument's life, known or to come, that the lake is meant to hold",
+    "minutes of an instrument's life, past or future, that are in the lake's scope",
     Column("instrument", Type.TEXT, "the exchange's name of the instrument"),
     Column("start", Type.TIME, "first minute", "UTC"),
     Column("end", Type.TIME, "end, exclusive", "UTC"),
@@ -64,7 +64,7 @@ RUNS = _table(
     Column("run", Type.TEXT, "sorts by the time it started"),
     Column("state", Type.TEXT, "how it ended"),
     Column("started_at", Type.TIME, "start", "UTC"),
-    Column("seconds", Type.INT, "from the start to the last news of it", "seconds"),
+    Column("seconds", Type.INT, "from the start to the last update of its record", "seconds"),
     *_counts(
         "planned_calls", "calls", "planned_candles", "candles", "candles_written", "retries",
         "throttled", "empty", "failed",
@@ -94,7 +94,7 @@ def lake_frames(where: Lake, threads: int) -> dict[str, pl.DataFrame]:
 
     Args:
         where: the lake at one moment.
-        threads: partitions read at once, where the fingerprint has to read.
+        threads: partitions read at once, if the fingerprint has to read any.
 
     Raises:
         LakeError: the lake cannot be read.
@@ -107,8 +107,7 @@ def lake_frames(where: Lake, threads: int) -> dict[str, pl.DataFrame]:
 
 
 def scope_frames(where: Lake) -> dict[str, pl.DataFrame]:
-    """Return the minutes that the lake is meant to hold (see `basislake scope`), and what is known
-    of them.
+    """Return the minutes in the lake's scope (see `basislake scope`), and their coverage.
 
     Raises:
         LakeError: the lake cannot be read.
@@ -138,8 +137,7 @@ def file_frame(where: Lake) -> pl.DataFrame:
 def run_frames(where: Lake, made_at: datetime, newest: int) -> dict[str, pl.DataFrame]:
     """Return the backfills that had ended at a time, and what the last of them could not complete.
 
-    What a record says is taken for what it is: a text on a disk. A cell that is not what it should
-    be is left empty.
+    A record is a file that anybody may have changed, so a cell of a wrong type is left empty.
 
     Args:
         where: the lake.
@@ -163,7 +161,7 @@ def run_frames(where: Lake, made_at: datetime, newest: int) -> dict[str, pl.Data
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Where a database holds the lake's tables.
+    """Address of a database with the lake's tables.
 
     Attributes:
         uri: libpq URI.
@@ -177,8 +175,7 @@ class Loaded:
 
 
 def database_frames(where: Lake, loaded: Loaded | None) -> dict[str, pl.DataFrame]:
-    """Return the database's tables beside what the lake should have put there; none where there is
-    no database.
+    """Return the database's tables compared with those of the lake; no rows without a database.
 
     Raises:
         LakeError: the lake cannot be read.

@@ -4,7 +4,7 @@ from basislake.report.figures import Chart, ChartKind, Figure, query
 from basislake.report.steps import start_sql, step_sql, text_sql
 
 DISTANCE_DAYS = 90
-# Less divides by so little that an annual rate is mostly noise.
+# With fewer days, the division makes an annual rate mostly noise.
 SHORTEST_ENTRY_DAYS = 7
 MOST_ENTRIES = 4_000
 PREMIUM_STEPS, INTEREST_STEPS = 1_500, 450
@@ -21,14 +21,14 @@ FUNDING_BASIS = Figure(
     caption=f"Funding that a long perpetual paid, and the mean basis at {DISTANCE_DAYS} days",
     meaning=(
         "Funding: the view `funding_monthly`, the sum of `interest_1h` of a calendar month (UTC) "
-        "as a simple rate of a year, by the hours that are stored; a pale bar lacks some of the "
-        "hours of its month, as the first and the newest month do. A long position pays where it "
-        "is above 0. Basis: the mean of the days of the month of "
+        "as a simple annual rate, by the stored hours. A pale bar lacks some hours of its month, "
+        "as the first and the newest month do. Above 0, a long position pays. Basis: the mean over "
+        "the days of the month of "
         f"`constant_maturity_by(1440, 'forward', 'perpetual')` at {DISTANCE_DAYS} days; absent "
-        "where no day has one. Where the basis is above the funding, a short future and a long "
-        "perpetual were quoted more than the perpetual cost."
+        "if no day has one. If the basis is above the funding, a short future with a long "
+        "perpetual was quoted at more than the perpetual cost."
     ),
-    empty="The lake has no funding, so no month can be shown; `basislake run` fetches it.",
+    empty="The lake has no funding yet; `basislake run` fetches it.",
     sql=query(f"""
         WITH means AS (
             SELECT coin, strftime(ts, '%Y-%m') AS month, favg(annualised_pct) AS basis_pct,
@@ -72,13 +72,13 @@ FUNDING_BASIS = Figure(
 METHODS = Figure(
     name="methods",
     title=f"Basis at {DISTANCE_DAYS} days, by three methods",
-    caption="The same curve of each day, read in three ways that are all in use",
+    caption="The same curve of each day, by three common methods",
     meaning=(
         "The view `constant_maturity_by` against the perpetual, in the last minute of each day "
-        "(23:59 UTC). Forward: the total basis runs straight between the two neighbouring "
-        "futures. Linear: the annualised basis does. Nearest: the annualised basis of the one "
-        "future that expires closest to the distance, so it jumps where that is another one. The "
-        "first two are absent where no future expires on one of the two sides."
+        "(23:59 UTC). Forward: interpolates the total basis linearly between the two neighbouring "
+        "futures. Linear: interpolates the annualised basis. Nearest: the annualised basis of the "
+        "future that expires closest to the distance, so it jumps when that future changes. The "
+        "first two are absent if no future expires before, or none after, the distance."
     ),
     empty="No day of the lake ends with a basis yet.",
     sql=query(
@@ -113,19 +113,19 @@ METHODS = Figure(
 REALISED = Figure(
     name="realised-carry",
     title="Realised carry of expired futures",
-    caption="Short future, long perpetual, held to the expiry: what a day of entry earned a year",
+    caption="Short future, long perpetual, held to the expiry: annual return by day of entry",
     meaning=(
         "The view `realised_carry`: entry at 08:00 of a day, both legs of the same size in coins, "
         "the future held to its delivery price; after funding, a simple rate, ACT/365. Fees, "
-        "collateral and borrowing are not in it. Left out: entries with less than "
-        f"{SHORTEST_ENTRY_DAYS} days to go, whose annual rate is mostly noise, and those of which "
-        "a price or an hour of funding is missing. Of more than "
-        f"{MOST_ENTRIES:,} entries, by expiry and day, every second, third or so on is shown. A "
-        "click leads to the contract."
+        "collateral and borrowing are not included. Left out: entries with less than "
+        f"{SHORTEST_ENTRY_DAYS} days to expiry, whose annual rate is mostly noise, and entries "
+        "without a price or an hour of funding that they need. If there are more than "
+        f"{MOST_ENTRIES:,} entries, only every second, third and so on is shown, by expiry and "
+        "day. Click to see the contract."
     ),
     empty=(
-        "No entry can be worked out: it takes an expired future, its delivery price, and the "
-        "funding of every hour from the entry on. `basislake run` fetches all three."
+        "No entry can be computed: that needs an expired future, its delivery price, and the "
+        "funding of every hour since the entry. `basislake run` fetches all three."
     ),
     sql=query(f"""
         WITH entries AS (
@@ -168,9 +168,9 @@ OPEN_INTEREST = Figure(
     title="Open interest by expiry",
     caption="Of futures, at 08:00 of a day: each quarterly by itself, the others by term",
     meaning=(
-        "The view `open_interest_daily`, of the exchange's settlements; inverse contracts, whose "
-        "positions are in USD. Perpetuals are not in it. The time of the settlements is cut into "
-        f"at most {INTEREST_STEPS} equal steps, of a day or more, counted from 1970: a bar is the "
+        "The view `open_interest_daily`, from the exchange's settlements; inverse contracts, whose "
+        "positions are in USD, without perpetuals. The time of the settlements is divided into at "
+        f"most {INTEREST_STEPS} equal steps of a day or more, counted from 1970; a bar is the "
         "first day of a step. A day without settlements has no bar."
     ),
     empty="The lake has no settlements of futures; `basislake run` fetches them.",
@@ -208,14 +208,14 @@ OPEN_INTEREST = Figure(
 PREMIUM = Figure(
     name="premium",
     title="Perpetual premium",
-    caption="Perpetual above its index: mean, and lowest to highest hour, of each step",
+    caption="Premium over the index: mean, lowest and highest hour of each step",
     meaning=(
         "The view `perpetual_premium`: (close - index) / index at the end of each hour, in basis "
-        "points (0.01 %), not annualised. The time of the funding is cut into at most "
-        f"{PREMIUM_STEPS:,} equal steps, of a day or more, counted from 1970. An hour without a "
-        "candle does not count; a step without any breaks the line."
+        "points (0.01 %), not annualised. The time of the funding is divided into at most "
+        f"{PREMIUM_STEPS:,} equal steps of a day or more, counted from 1970. Hours without a "
+        "candle are left out; a step without candles breaks the line."
     ),
-    empty="The lake has no funding, which has the index of each hour; `basislake run` fetches it.",
+    empty="The lake has no funding, which includes the index; `basislake run` fetches it.",
     sql=query(f"""
         WITH {step_sql(PREMIUM_STEPS, _DAY_MINUTES, _PAID)}, steps AS (
             SELECT base AS coin, {start_sql("hour_end - INTERVAL 1 MINUTE")} AS start,

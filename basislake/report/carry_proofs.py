@@ -1,4 +1,4 @@
-"""Figures of what is proved of carry: funding and delivery prices, each by two answers."""
+"""Figures of verified carry data: funding and delivery prices, each by two independent answers."""
 
 from basislake.report.figures import Chart, ChartKind, Figure, Listing, query
 from lake.views.proofs import (
@@ -11,7 +11,7 @@ from lake.views.proofs import (
 )
 
 _NAMED = 12
-# What is not proved for want of a row; where several are absent, the first of these.
+# States of proofs that lack a row; if several rows are absent, the first of these counts.
 _WANTING = {
     f"a row was {REJECTED}": REJECTED,
     f"a row is {UNFETCHED}": UNFETCHED,
@@ -27,7 +27,7 @@ DELIVERY_STATES = ("proved", PRICES_DIFFER, *_WANTING, UNKNOWN)
 
 
 def _named(condition: str, name: str, order: str) -> str:
-    """SQL of the first names, and how many more there are; null where a condition is false."""
+    """SQL of the first names and the number of further ones; null if a condition is false."""
     return (
         f"CASE WHEN {condition} THEN array_to_string(list({name} ORDER BY {order})[:{_NAMED}], "
         f"', ') || if(count(*) > {_NAMED}, ' and ' || count(*) - {_NAMED} || ' more', '') END"
@@ -36,10 +36,10 @@ def _named(condition: str, name: str, order: str) -> str:
 
 FUNDING_PROVED = Figure(
     name="funding-proof",
-    title="Funding, held against the exchange's totals",
-    caption="Whole calendar months: the sum of the hours, and the exchange's own sum",
+    title="Funding compared with the exchange's totals",
+    caption="Full calendar months: the sum of the hours, and the exchange's own sum",
     meaning=(
-        "The view `funding_proof`: proved where no hour is absent and both sums differ by no more "
+        "The view `funding_proof`: proved if no hour is missing and both sums differ by no more "
         "than 0.0001 % of the notional. The exchange itself lacks two hours of August 2020."
     ),
     sql=query(f"""
@@ -68,17 +68,17 @@ FUNDING_PROVED = Figure(
     ),
     listing=Listing(
         {"perpetual": "perpetual", "state": "state", "months": "months", "names": "which"},
-        empty="No month can be proved: the lake has neither a whole month of funding nor a total.",
+        empty="No month can be verified: the lake has no full month of funding, and no total.",
     ),
 )
 
 DELIVERY_PROVED = Figure(
     name="delivery-proof",
-    title="Delivery prices, by two witnesses",
+    title="Delivery prices from two sources",
     caption="Expired futures: the price of the delivery itself, and the index's delivery price",
     meaning=(
-        "The view `delivery_proof`: proved where the future's own delivery and the delivery price "
-        "of its index are both stored, and are the same number."
+        "The view `delivery_proof`: proved if the future's own delivery and the delivery price of "
+        "its index are both stored and equal."
     ),
     sql=query(f"""
         WITH judged AS (

@@ -1,8 +1,8 @@
-"""Figures of what the lake has and what it lacks."""
+"""Figures of completeness: the lake in numbers, coverage and gaps."""
 
 from basislake.report.figures import Chart, ChartKind, Figure, Listing, query
 
-# The worst first; `no_data` is no gap, so a month shows it only where there is nothing else.
+# The worst first; `no_data` is not a gap, so a month shows it only if it has nothing else.
 STATUSES = ("failed", "missing", "never_asked", "present", "no_data")
 CAUSES = (
     "no answer", "never asked", "the exchange lacks it, others have candles",
@@ -15,10 +15,10 @@ SUMMARY = Figure(
     title="The lake in figures",
     caption="",
     meaning=(
-        "Covered: minutes present of those that the lake is meant to hold, until the last minute "
-        "that was asked for, without the minutes before an instrument's first trade (`no_data`). "
-        "What it is meant to hold is its scope (`basislake scope`). Unmatched: candles of futures "
-        "less rows of `basis`; `basislake report --evidence` proves it minute by minute."
+        "Covered: the share of stored minutes in the lake's scope (`basislake scope`), until the "
+        "last minute that was asked for, without the minutes before an instrument's first trade "
+        "(`no_data`). Unmatched: candles of futures minus rows of `basis`; `basislake report "
+        "--evidence` verifies them minute by minute."
     ),
     sql=query("""
         WITH asked AS (
@@ -65,12 +65,12 @@ SUMMARY = Figure(
 COVERAGE = Figure(
     name="coverage",
     title="Coverage, month by month",
-    caption="A row is an instrument, a cell a month of its life; a click on a cell lists its gaps",
+    caption="A row is an instrument, a cell a month of its life; click a cell to list its gaps",
     meaning=(
-        "Instruments by expiry, the perpetual first; calendar months (UTC). A cell has the colour "
-        "of the worst status in `coverage` of any of its minutes, and a colour next to that of "
-        "`present` where the worst is less than 1 % of them. `no_data`, nothing before the first "
-        "trade, is no gap, and shows only where the month has nothing else."
+        "Instruments by expiry, the perpetual first; calendar months (UTC). The colour of a cell "
+        "is that of the worst status in `coverage` of any of its minutes, but close to that of "
+        "`present` if the worst status covers less than 1 % of them. `no_data` (no trade yet) is "
+        "not a gap, and is shown only if the month has nothing else."
     ),
     sql=query("""
         WITH pieces AS (
@@ -116,7 +116,7 @@ COVERAGE = Figure(
         choose="coin",
         names={
             "failed": "asked, no answer",
-            "missing": "lacked by the exchange",
+            "missing": "missing at the exchange",
             "never_asked": "never asked",
             "present": "present",
             "no_data": "before the first trade",
@@ -133,9 +133,9 @@ GAPS = Figure(
     title="Gaps, by cause",
     caption=f"Intervals without a candle after an instrument's first; the {GAPS_SHOWN:,} longest",
     meaning=(
-        "The view `gaps` has all of them. The exchange lacked the interval twice when asked, or "
-        "never answered, or was never asked; meanwhile other instruments have candles, or none "
-        "has: the whole venue was silent. The vertical axis is logarithmic."
+        "The view `gaps` has all of them. The exchange left the interval out of two answers, or "
+        "gave no answer, or was never asked. If no other instrument has candles in the interval "
+        "either, the whole venue was silent. The vertical axis is logarithmic."
     ),
     sql=query(f"""
         SELECT instrument, start, "end", minutes,

@@ -1,10 +1,10 @@
-"""The acceptance criteria AC-007 to AC-009 of the users' guide, decided from rows; pure."""
+"""Acceptance criteria AC-007 to AC-009 of the users' guide, decided from rows; pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# The guide's limit, and the candles it is meant for.
+# The guide's limit, and the number of candles that it is for.
 LIMIT_BYTES = 1_500_000_000
 GUIDE_CANDLES = 13_200_000
 
@@ -16,10 +16,10 @@ class Criterion:
     """One criterion, decided.
 
     Attributes:
-        name: as the guide has it, and of what where there are two.
-        asks: what it asks for.
-        passed: None where there is nothing to judge yet.
-        figure: what was found.
+        name: as in the guide, with an addition if the criterion has several parts.
+        asks: the requirement.
+        passed: None if there is no data to decide it yet.
+        figure: the result in words.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Criterion:
 
     @property
     def verdict(self) -> str:
-        """As it is told."""
+        """The decision in one word."""
         return {True: "pass", False: "FAIL", None: "open"}[self.passed]
 
 
@@ -46,8 +46,8 @@ def registry(rows: Sequence[Row], scope: str = "everything") -> Criterion:
         for length in ("daily", "weekly", "monthly", "quarterly")
     }
     wrong = {
-        told: sum(row[name] for row in rows)
-        for name, told in (
+        text: sum(row[name] for row in rows)
+        for name, text in (
             ("not_in_coverage", "without coverage"),
             ("not_covered_whole", "not covered from listing to end"),
             ("with_minutes_never_asked", "with minutes never asked for"),
@@ -56,7 +56,7 @@ def registry(rows: Sequence[Row], scope: str = "everything") -> Criterion:
     }
     return Criterion(
         "AC-007",
-        "every future since 2019 that the exchange lists is accounted for, minute by minute, "
+        "every future since 2019 that the exchange lists has a status for each minute, "
         f"within the lake's scope ({scope})",
         None if not futures else not any(wrong.values()),
         f"within the scope ({scope}) {futures:,} futures ({_listed(lengths)}); {_listed(wrong)}",
@@ -100,7 +100,7 @@ def basis(origins: Sequence[Row], formulas: Sequence[Row]) -> Criterion:
         None if not candles else not (unexplained or differing or wrong),
         f"{candles:,} candles = {rows:,} basis rows + {without:,} without a minute of the "
         f"perpetual + {unexplained:,} unexplained; {differing:,} futures whose rows differ from "
-        f"their candles; {wrong:,} values against their formula",
+        f"their candles; {wrong:,} values that differ from their formula",
     )
 
 
@@ -116,9 +116,9 @@ def lake_storage(rows: Sequence[Row]) -> Criterion:
     criterion = _storage("AC-009, lake", own["rows"], own["bytes"])
     if not own["rows"]:
         return criterion
-    whole = f"with raw candles and basis {_scaled(own['rows'], all_bytes) / 1e9:.3f} GB"
+    total = f"with raw candles and basis {_scaled(own['rows'], all_bytes) / 1e9:.3f} GB"
     return Criterion(
-        criterion.name, criterion.asks, criterion.passed, f"{criterion.figure}; {whole}"
+        criterion.name, criterion.asks, criterion.passed, f"{criterion.figure}; {total}"
     )
 
 
@@ -135,7 +135,7 @@ def database_storage(rows: int, size_bytes: int) -> Criterion:
 def _storage(name: str, rows: int, size_bytes: int) -> Criterion:
     asks = f"at most {LIMIT_BYTES / 1e9} GB for {GUIDE_CANDLES / 1e6} M candles of futures"
     if not rows:
-        return Criterion(name, asks, None, "no candle of a future there")
+        return Criterion(name, asks, None, "no candle of a future is stored")
     scaled = _scaled(rows, size_bytes)
     share = scaled / LIMIT_BYTES
     return Criterion(

@@ -1,5 +1,5 @@
-"""The completion evidence that the users' guide asks for, as text files: row counts, failed
-instruments, validation of the basis, acceptance criteria.
+"""Completion evidence of the users' guide, as text files: row counts, failed instruments,
+validation of the basis, acceptance criteria.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from load.tables import FUTURES_OHLCV
 
 @dataclass(frozen=True, slots=True)
 class ReportEvidence:
-    """What the evidence came to.
+    """The written evidence.
 
     Attributes:
         folder: of the files.
@@ -35,14 +35,14 @@ class ReportEvidence:
 
 
 def evidence(where: Lake, facts: Facts, folder: Path) -> ReportEvidence:
-    """Ask the rows themselves, and write what they say.
+    """Compute the evidence from all rows, and write it.
 
-    The basis is worked out anew from all candles: about 10 seconds for 40 M rows, and 1 GB.
+    The whole basis is computed again from the candles; 40 M rows take about 10 seconds and 1 GB.
 
     Args:
         where: the lake at one moment.
-        facts: of a report on it at that moment.
-        folder: made where it is absent.
+        facts: of a report at the same moment.
+        folder: created if missing.
 
     Raises:
         LakeError: the lake cannot be read.
@@ -67,11 +67,11 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> ReportEvidence:
         "basis_validation.txt": _text(
             "Validation of the basis",
             [
-                "Rows of `basis` against the candles that they come from, met anew:",
+                "Rows of `basis` compared with a new join of the candles:",
                 _part(proofs.BASIS_ORIGIN, asked),
-                "Values that are not what their formula says, compared bit by bit:",
+                "Values that differ from their formula, compared bit by bit:",
                 _part(proofs.BASIS_FORMULAS, asked),
-                "What the basis looks like:",
+                "Distribution of the basis:",
                 _part(proofs.BASIS_RANGE, asked),
             ],
         ),
@@ -83,9 +83,9 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> ReportEvidence:
                     f"{c.name}: {c.verdict}\n  asks:  {c.asks}\n  found: {c.figure}"
                     for c in decided
                 ),
-                "Futures by how far they reach:",
+                "Futures by length and coverage:",
                 _part(proofs.REGISTRY, asked),
-                "Expired futures by what proves their delivery:",
+                "Expired futures by the state of their delivery:",
                 _part(proofs.DELIVERIES, asked),
                 "Storage of the futures' partitions:",
                 _part(proofs.FUTURES_STORAGE, asked),
@@ -99,16 +99,17 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> ReportEvidence:
 
 _LEGEND = """\
 pass: the criterion is met.  FAIL: it is not, and the command ends with exit code 1.  open: there
-is nothing to judge yet.
+is no data to decide it yet.
 
-AC-009 takes the bytes a candle needs here for 13.2 M candles. In PostgreSQL a candle with its
-unique key takes 138 bytes, where the limit allows 113.6, so that half of it fails whatever the lake
-holds (docs/postgres.md tells why); few rows take some more each, for pages are kept ahead."""
+AC-009 multiplies the bytes per candle measured here by 13.2 M candles. In PostgreSQL, a candle with
+its unique key takes 138 bytes, but the limit allows 113.6. So that part of AC-009 always fails
+(docs/postgres.md explains it). In a small table a row takes somewhat more, as PostgreSQL reserves
+pages."""
 
 
 def _answers(still: Lake) -> Iterator[tuple[str, pl.DataFrame]]:
-    beside = {LAKE_FILES.name: file_frame(still), **scope_frames(still)}
-    connection = duck.connect(still.snapshots, extra=beside)
+    frames = {LAKE_FILES.name: file_frame(still), **scope_frames(still)}
+    connection = duck.connect(still.snapshots, extra=frames)
     try:
         for sql in (
             proofs.ROW_COUNTS,
@@ -121,7 +122,7 @@ def _answers(still: Lake) -> Iterator[tuple[str, pl.DataFrame]]:
         ):
             yield sql, duck.rows(connection, sql)
     except UsageError as exc:
-        raise LakeError(f"The evidence cannot be worked out: {exc}") from exc
+        raise LakeError(f"The evidence cannot be computed: {exc}") from exc
     finally:
         connection.close()
 
@@ -187,7 +188,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    # What a terminal would take for more than text stays out.
+    # Control characters, which a terminal would interpret, are replaced.
     text = f"{value:,}" if isinstance(value, int) else str(value)
     return "".join(c if c.isprintable() else "?" for c in text)
 

@@ -1,4 +1,4 @@
-"""The facts of a report: every figure's rows, as plain values, the same in page and JSON."""
+"""Facts of a report: the rows of every figure, as plain values, the same in page and JSON."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -65,15 +65,15 @@ Rows = dict[str, list[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that a report says.
+    """All facts of a report.
 
     Attributes:
-        program: name and version of what made it.
-        made_at: when, RFC 3339 in UTC.
+        program: name and version of the program that wrote it.
+        made_at: its time, RFC 3339 in UTC.
         lake: name of the lake, without the path to it.
-        as_of: the newest batch of what is shown, 0 before the first.
-        built: the newest batch that its curated tables are built from, 0 before a build.
-        has_database: whether a database was asked.
+        as_of: the newest batch in it, 0 before the first.
+        built: the newest batch that the curated tables are built from, 0 before a build.
+        has_database: whether a database was queried.
         queries: SQL of each figure, by name.
         rows: of each figure, by name: its columns, each with its values in order; times are texts.
     """
@@ -99,16 +99,16 @@ def gather(
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> Facts:
-    """Ask every figure of the lake at one moment.
+    """Compute every figure of the lake at one moment.
 
-    No table is read as a whole: what stays in memory are the sums that DuckDB makes.
+    DuckDB streams the tables, so memory holds only aggregates.
 
     Args:
         where: the lake.
-        made_at: the time that the report says it was made at, UTC.
-        loaded: where the database is, None where there is none.
-        threads: partitions read at once for the fingerprint, where it has to read.
-        report: told how many of how many figures are done, and the last one's name.
+        made_at: the time of the report, UTC.
+        loaded: address of the database, or None.
+        threads: partitions read at once for the fingerprint, if it has to read any.
+        report: called with the numbers of done and of all figures, and the name of the last one.
 
     Raises:
         LakeError: the lake cannot be read.
@@ -134,7 +134,7 @@ def gather(
 def answers(
     still: State, made_at: datetime, loaded: Loaded | None, threads: int
 ) -> Iterator[tuple[Figure, Rows]]:
-    """Ask one figure after the other; see `gather`."""
+    """Compute one figure after the other; see `gather`."""
     frames = {
         **lake_frames(still, threads),
         **run_frames(still, made_at, upkeep.RUNS_SHOWN),
@@ -142,7 +142,7 @@ def answers(
     }
     connection = duck.connect(still.snapshots, extra=frames)
     try:
-        # Several figures read this view: as a table of the same name it is worked out once.
+        # Several figures read this view; as a table of the same name it is computed only once.
         duck.rows(connection, f"CREATE TEMP TABLE {_READ_OFTEN} AS FROM {_READ_OFTEN}")
         for name, sql in HOURS.items():
             duck.rows(connection, f"CREATE TEMP TABLE {name}_hours AS {sql}")
@@ -151,8 +151,8 @@ def answers(
                 with _hours_only(connection) if figure.is_hourly else nullcontext():
                     found = duck.rows(connection, figure.sql)
             except UsageError as exc:
-                # The query is ours, so it is the lake that is not as it should be.
-                raise LakeError(f"The figure {figure.name} cannot be worked out: {exc}") from exc
+                # The query is ours, so the lake must be at fault.
+                raise LakeError(f"The figure {figure.name} cannot be computed: {exc}") from exc
             yield figure, _plain(found.to_dict(as_series=False))
     finally:
         connection.close()
@@ -160,7 +160,7 @@ def answers(
 
 @contextmanager
 def _hours_only(connection: duck.Connection) -> Iterator[None]:
-    """Let the tables of HOURS be those hours."""
+    """Replace the tables in HOURS by those hours for the block."""
     for name in HOURS:
         duck.rows(connection, f"CREATE TEMP VIEW {name} AS FROM {name}_hours")
     try:
@@ -171,7 +171,7 @@ def _hours_only(connection: duck.Connection) -> Iterator[None]:
 
 
 def to_json(facts: Facts) -> bytes:
-    """Return the facts as JSON: what report.json holds, and the page within."""
+    """Return the facts as JSON, for report.json and for the page."""
     return orjson.dumps(
         {
             "format": FORMAT,
@@ -197,11 +197,11 @@ def to_json(facts: Facts) -> bytes:
 
 
 def from_json(text: bytes | str, source: str) -> Facts:
-    """Return the facts that a report holds.
+    """Return the facts of a report.
 
     Args:
         text: JSON as of `to_json`.
-        source: where it is from, for messages.
+        source: its origin, for messages.
 
     Raises:
         LakeError: it is no report, or one of another format.
@@ -210,8 +210,8 @@ def from_json(text: bytes | str, source: str) -> Facts:
         found = orjson.loads(text)
         if found["format"] != FORMAT:
             raise LakeError(
-                f"{source} is a report of format {found['format']!r}, this program's is {FORMAT}; "
-                "`basislake report` makes a new one."
+                f"{source} is a report of format {found['format']!r}, but this program's is "
+                f"{FORMAT}. `basislake report` writes a new one."
             )
         figures = {figure["name"]: figure for figure in found["figures"]}
         facts = Facts(
@@ -226,7 +226,7 @@ def from_json(text: bytes | str, source: str) -> Facts:
         )
     except (ValueError, TypeError, LookupError, AttributeError) as exc:
         raise LakeError(
-            f"{source} cannot be read as a report: {exc}. `basislake report` makes a new one."
+            f"{source} cannot be read as a report: {exc}. `basislake report` writes a new one."
         ) from exc
     return facts
 
@@ -259,6 +259,6 @@ def _rows(columns: object) -> Rows:
 
 
 def _name_of(where: Lake) -> str:
-    """The last part of its address: a report may go to people whom the rest is no concern of."""
+    """The last part of its address, as a report may be passed on and the rest may be private."""
     path = where.uri if where.is_local else urlsplit(where.uri).path
     return path.rstrip("/").rpartition("/")[2] or "lake"

@@ -1,4 +1,4 @@
-"""How a figure of the report is declared: once, with what it means, its query and how it looks."""
+"""Declaration of a figure of the report: its meaning, its query, its chart and its table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from textwrap import dedent
 
 
 class ChartKind(Enum):
-    """How a chart looks; the value is its name in the page's script (drawers.js)."""
+    """Kind of chart; the value is its name in the page's script (drawers.js)."""
 
     HEAT = "heat"
     SURFACE = "surface"
@@ -34,10 +34,10 @@ class Chart:
         x: column along the horizontal axis.
         y: columns along the vertical one: a line or a bar each. A band has the line, its lower and
             its upper end; a heat map the column of its rows; a surface the level and the value.
-        series: column whose values have a colour each; empty where `y` does.
-        choose: column whose values the reader chooses among; empty where all is shown at once.
+        series: column whose values have a colour each; empty if the columns of `y` do.
+        choose: column whose values the reader selects from; empty to show all at once.
         names: names of the values of `series`, or of the columns of `y`, in order; other values
-            are shown as they are, after these.
+            follow with their own names.
         colours: of the page, in the same order.
         x_title: title of the horizontal axis, with its unit.
         y_title: title of the vertical axis, with its unit; `{step}` becomes the step of `x`.
@@ -58,13 +58,13 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How the rows of a figure are listed.
+    """Table of a figure's rows.
 
     Attributes:
         columns: shown, with their headings.
-        rows: at most so many are shown, the first ones.
-        empty: the sentence shown where there is none.
-        links: columns whose cells lead to another figure, and its name.
+        rows: the most rows that are shown.
+        empty: the sentence shown instead of no rows.
+        links: columns whose cells link to another figure, and its name.
         is_searched: whether the reader can search the rows.
     """
 
@@ -82,19 +82,19 @@ class Figure:
     Attributes:
         name: in the page's addresses, the JSON and messages.
         title: a few words.
-        caption: one line under the title: what is measured, and of when.
-        meaning: what is seen in full, with units, and what is left out or sampled.
-        sql: a DuckDB query over the lake's tables and views, and those of `beside`; always the same
-            rows in the same order for the same content.
+        caption: one line under the title: what is measured, and when.
+        meaning: full explanation, with units, and what is left out or sampled.
+        sql: a DuckDB query over the lake's tables and views, and those of `beside`; equal content
+            gives equal rows in equal order.
         units: of columns that have one.
-        empty: the sentence shown where there is nothing to draw.
-        chart: None where there is none.
-        listing: None where the rows are not listed.
-        is_wide: whether it takes the page's whole width.
-        is_lasting: whether the same lake answers the same later; if not, `verify` asks, and does
-            not compare.
-        is_hourly: whether its query reads of `basis` and `candles` nothing but what HOURS has of
-            them, which is then read once for all figures of the kind.
+        empty: the sentence shown if there is nothing to draw.
+        chart: or None.
+        listing: or None.
+        is_wide: whether it takes the full width of the page.
+        is_lasting: whether an unchanged lake gives the same rows later; if not, `verify` runs the
+            query but does not compare.
+        is_hourly: whether its query needs only the rows of `basis` and `candles` in HOURS, which
+            are then read once for all such figures.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Figure:
     is_hourly: bool = False
 
 
-# The last minute of each hour; of candles also the last one before each expiry.
+# The last minute of each hour; for candles also the last minute before each expiry.
 HOURS: Mapping[str, str] = {
     "basis": """
         SELECT instrument, ts, days_to_expiry, annualised_pct, future_traded, perpetual_traded,
@@ -133,5 +133,5 @@ HOURS: Mapping[str, str] = {
 
 
 def query(text: str) -> str:
-    """Return SQL as it is shown, without the indent of the module that declares it."""
+    """Return SQL without the indent of the module that declares it."""
     return dedent(text).strip()

@@ -1,4 +1,4 @@
-"""The files of a report, each replaced as a whole: a reader sees the old one or the new one."""
+"""Files of a report, replaced atomically: a reader sees the old file or the new one."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ FOLDER = "report"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a report is.
+    """Place of a report.
 
     Attributes:
         folder: of its two files.
@@ -33,7 +33,7 @@ class Place:
 
 
 def place(where: Lake, output: Path | None) -> Place:
-    """Return where the report of a lake is, or is to be.
+    """Return the place of a lake's report.
 
     Args:
         where: the lake.
@@ -51,10 +51,10 @@ def place(where: Lake, output: Path | None) -> Place:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file in place of the one that is there, making its folder where it is absent.
+    """Write or replace a file; create its folder if missing.
 
     Raises:
-        OSError: it cannot be written; the file is as it was.
+        OSError: it cannot be written; the old file is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as sink:

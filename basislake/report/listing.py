@@ -1,4 +1,4 @@
-"""Rows of a figure as an HTML table, and values as people read them; pure, and escaped."""
+"""HTML tables of a figure's rows, with values in a readable form; pure, and escaped."""
 
 import re
 from html import escape
@@ -11,12 +11,12 @@ NOTHING, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 _CODE = re.compile(r"`([^`]+)`")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::[\d.]+)?(?:Z|\+00:00)")
 _SIZES = ("bytes",)
-# Shares: what is not whole is never shown as whole.
+# Shares: only exactly 100 % is shown as 100 %.
 _SHARES = ("sound_pct", "pct")
 _WHOLE_PERCENT, _MOST_BELOW_WHOLE, _LEAST_ABOVE_NONE = 100, 99.999, 0.001
 _MOST_DIGITS = 3
 _LONG = {"reason": "text", "names": "text", "sha256": "hash"}
-# The page's colour of what a cell says.
+# The page's colour for the word in a cell.
 _COLOURS = {
     "verdict": {
         "failed": "failed",
@@ -43,8 +43,8 @@ _COLOURS = {
 
 
 def listing(declared: Listing, rows: Rows) -> str:
-    """Return the first rows of a figure as a table, and how many more there are; a sentence where
-    there is none.
+    """Return the first rows of a figure as a table and the number of further ones, or a sentence if
+    there are no rows.
     """
     count = count_of(rows)
     if not count:
@@ -63,7 +63,7 @@ def listing(declared: Listing, rows: Rows) -> str:
         for n in range(shown)
     )
     more = (
-        f'<p class="told">And {count - shown:,} more in report.json.</p>' if count > shown else ""
+        f'<p class="more">And {count - shown:,} more in report.json.</p>' if count > shown else ""
     )
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'
@@ -77,7 +77,7 @@ def count_of(rows: Rows) -> int:
 
 
 def prose(text: str) -> str:
-    """Return a text as HTML, with what stands between backticks as code."""
+    """Return a text as HTML, with text in backticks as code."""
     return _CODE.sub(r"<code>\1</code>", escape(text))
 
 
@@ -87,7 +87,7 @@ def time(text: str) -> str:
 
 
 def number(value: object, digits: int = 2) -> str:
-    """Return a number with its thousands apart; a dash where there is none."""
+    """Return a number with commas between thousands, or a dash for None."""
     if value is None:
         return NOTHING
     if isinstance(value, float):
@@ -96,7 +96,7 @@ def number(value: object, digits: int = 2) -> str:
 
 
 def share(percent: float) -> str:
-    """Return a percentage: 100 only where it is whole, 0 only where it is nothing."""
+    """Return a percentage: 100 and 0 only if it is exactly that."""
     if percent in (0, _WHOLE_PERCENT):
         return f"{percent:.0f}"
     return f"{min(max(percent, _LEAST_ABOVE_NONE), _MOST_BELOW_WHOLE):.{_MOST_DIGITS}f}"
@@ -109,7 +109,7 @@ def _class(name: str, values: list[object]) -> str:
 
 
 def _digits(name: str, values: list[object]) -> int:
-    """As many decimals as any value of the column has, so that all line up."""
+    """The most decimals of any value of the column, so that all values line up."""
     if name in _SHARES:
         return _MOST_DIGITS
     floats = (value for value in values if isinstance(value, float))

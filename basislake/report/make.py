@@ -1,4 +1,4 @@
-"""Makes a report: facts, page, files."""
+"""Creation of a report: facts, page, files."""
 
 import time
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from lake import Lake
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was made.
+    """The written report.
 
     Attributes:
         path: of the page.
         json_path: of the facts.
         bytes: of the page.
-        seconds: that it took.
-        as_of: the newest batch of what it shows, 0 where nothing was fetched yet.
-        queries: how many figures, each made by one query.
+        seconds: duration.
+        as_of: the newest batch in it, 0 for an empty lake.
+        queries: number of figures, each with one query.
     """
 
     path: str
@@ -42,13 +42,13 @@ def make(
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> tuple[Report, Facts]:
-    """Write the report of a lake at one moment; return what was made, and the facts in it.
+    """Write the report of a lake at one moment; return a summary and the facts.
 
     Args:
         where: the lake.
         output: folder of the two files, see `files.place`.
-        made_at: the time that the report says it was made at, UTC.
-        loaded: where the database is, None where there is none.
+        made_at: the time of the report, UTC.
+        loaded: address of the database, or None.
         threads: see `facts.gather`.
         report: see `facts.gather`.
 

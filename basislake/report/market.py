@@ -13,11 +13,11 @@ QUOTES = Figure(
     caption="",
     meaning=(
         "A row per coin, as of the newest minute of its perpetual. Changes are against the close "
-        "of the same minute 1, 7 and 30 days before, and absent where that minute has no candle. "
+        "of the same minute 1, 7 and 30 days before, and absent if that minute has no candle. "
         "High, low and traded amounts are of the 1,440 minutes up to it; suspect candles do not "
-        "count for high and low. Front quarterly: the quarterly future that expires first of "
-        f"those with more than {FRONT_QUARTERLY_ROLL_DAYS} days left, in the newest minute of the "
-        "coin's futures."
+        "count for high and low. Front quarterly: of the quarterly futures with more than "
+        f"{FRONT_QUARTERLY_ROLL_DAYS} days left, the one that expires first, in the newest minute "
+        "of the coin's futures."
     ),
     sql=query(f"""
         -- Not materialized: of the last 30 days all columns are read, of all time only two.
@@ -100,8 +100,8 @@ PRICE = Figure(
     title="Perpetual price",
     caption="Close, and the lowest to highest price of each step",
     meaning=(
-        "The perpetual of each coin. The time of the lake is cut into at most "
-        f"{PRICE_STEPS:,} equal steps, of an hour or more, counted from 1970: the line is the last "
+        "The perpetual of each coin. The time of the lake is divided into at most "
+        f"{PRICE_STEPS:,} equal steps of an hour or more, counted from 1970. The line is the last "
         "close of a step, the band its lowest and highest price, so no extreme is lost. Suspect "
         "candles are left out. A step without a candle breaks the line."
     ),
@@ -136,10 +136,10 @@ CURVE = Figure(
     title="Curve",
     caption="Annualised basis of every open future, newest minute of each coin",
     meaning=(
-        "Future close less perpetual close of the same minute, in percent of the perpetual, "
-        "x 365 / days to expiry. A hollow point did not trade in the last hour: its price is an "
-        "old one, repeated by the exchange. Suspect prices, and the last 60 minutes of a life, "
-        "which have no annualised basis, are listed and not drawn."
+        "Future close minus perpetual close of the same minute, in percent of the perpetual, "
+        "x 365 / days to expiry. A hollow point did not trade in the last hour: the exchange "
+        "repeats an old price. Suspect prices, and futures in their last 60 minutes, which have no "
+        "annualised basis, are listed but not drawn."
     ),
     sql=query(f"""
         SELECT coin, {text_sql("ts")} AS minute, instrument, term,
@@ -168,15 +168,15 @@ CURVE = Figure(
     ),
 )
 
-# The rows of the curve as a table, with what the chart has no room for.
+# The rows of the curve as a table, with more columns than the chart shows.
 OPEN_FUTURES = Figure(
     name="open-futures",
     title="Open futures",
-    caption="Newest minute of each coin, nearest expiry first; a name leads to its chart",
+    caption="Newest minute of each coin, nearest expiry first; a name links to its chart",
     meaning=(
         "The rows of the curve. Last trade: minutes between the newest minute and the last one in "
-        "which the future traded; until then its price is a repeated one. Traded: the last 1,440 "
-        "minutes."
+        "which the future traded; since then the exchange repeats its price. Traded: in the last "
+        "1,440 minutes."
     ),
     sql=query(f"""
         WITH amounts AS (
@@ -230,8 +230,8 @@ SPREADS = Figure(
     title="Calendar spreads",
     caption="Forward rate between neighbouring expiries, newest minute of each coin",
     meaning=(
-        "Of two neighbouring expiries, both in the newest minute of the coin: the later price "
-        "less the earlier one, and the simple rate that it makes between the two expiries, "
+        "For two neighbouring expiries in the newest minute of the coin: the price of the later "
+        "future minus that of the earlier one, and the simple annual rate between the expiries, "
         "(later / earlier - 1) x 365 / (days between). A bar reaches from one expiry to the next. "
         "Hollow: one of the two did not trade in the last hour. Suspect prices are left out."
     ),
@@ -280,9 +280,9 @@ VOLUME = Figure(
     title="Volume",
     caption="Traded amount of all futures, or of the perpetuals",
     meaning=(
-        "The sum of `cost` of the candles, in USD. The time of the lake is cut into at most "
-        f"{VOLUME_STEPS} equal steps, of a day or more, counted from 1970; the newest step is not "
-        "over."
+        "The sum of `cost` of the candles, in USD. The time of the lake is divided into at most "
+        f"{VOLUME_STEPS} equal steps of a day or more, counted from 1970; the newest step is not "
+        "complete."
     ),
     sql=query(f"""
         WITH {step_sql(VOLUME_STEPS, _DAY_MINUTES)}, sums AS (

@@ -1,4 +1,4 @@
-"""What the reader should know before looking at any figure; pure."""
+"""Notices at the top of the report: what is wrong, and what to do about it; pure."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Notice:
 
     Attributes:
         level: `good`, `warn` or `bad`.
-        text: for people; code stands between backticks.
+        text: for people, with code in backticks.
     """
 
     level: str
@@ -26,12 +26,12 @@ class Notice:
 
 
 def notices(facts: Facts) -> list[Notice]:
-    """Return what is wrong, weighed by minutes: how sound the lake is, then what to do about it."""
+    """Return how sound the lake is, by minutes, then each problem with what to do about it."""
     summary = facts.first("summary")
     if not summary["instruments"]:
         found = [Notice("warn", "The lake is empty: `basislake run` fills it.")]
     elif not summary["raw_candles"]:
-        found = [Notice("warn", "No candle has been fetched yet: `basislake backfill` does it.")]
+        found = [Notice("warn", "No candle is stored yet: `basislake backfill` fetches them.")]
     else:
         found = [_soundness(facts), *_unbuilt(facts), *_verdicts(facts)]
     return [*found, *_unanswered(facts), *_disproved(facts), *_database(facts)]
@@ -42,14 +42,12 @@ def _soundness(facts: Facts) -> Notice:
     due, sound = sum(minutes.values()), minutes["sound"]
     if sound == due:
         return Notice(
-            "good", "All is there: every minute that was asked for is answered, none is missing."
+            "good", "Complete: the exchange answered for every minute, and no minute is missing."
         )
     rest = ", ".join(f"{n:,} {state}" for state, n in minutes.items() if state != "sound" and n)
     pct = 100 * sound / due
     level = "good" if pct >= _WHOLE_PERCENT - SLIGHT_PCT else "warn"
-    return Notice(
-        level, f"{share(pct)} % of the {due:,} minutes that should be there are sound; {rest}."
-    )
+    return Notice(level, f"{share(pct)} % of the {due:,} expected minutes are sound; {rest}.")
 
 
 def _minutes(facts: Facts) -> Counter[str]:
@@ -105,7 +103,7 @@ def _unanswered(facts: Facts) -> list[Notice]:
 
 
 def _disproved(facts: Facts) -> list[Notice]:
-    """What two answers of the exchange contradict each other about."""
+    """Contradictions between two answers of the exchange."""
     found = []
     for name, count, one, state, text in _BY_PROOF:
         rows = facts.rows[name]
@@ -124,7 +122,7 @@ def _database(facts: Facts) -> list[Notice]:
     ]
     if not unequal:
         return []
-    text = f"PostgreSQL does not hold what the lake holds, in {', '.join(unequal)}."
+    text = f"PostgreSQL differs from the lake, in {', '.join(unequal)}."
     return [Notice("bad", f"{text} `basislake load` brings it up to date.")]
 
 

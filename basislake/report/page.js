@@ -47,7 +47,7 @@ function entryOf(entry) {
 function outsideOf(name, sentence) {
   if (!sentence && !isWhole[name]) return [];
   const item = made("li", { class: "outside" }, sentence ? sentence + " " : "");
-  const button = made("button", { type: "button", class: "link" }, isWhole[name] ? "Leave out far values" : "Show all");
+  const button = made("button", { type: "button", class: "link" }, isWhole[name] ? "Hide outliers" : "Show all");
   button.addEventListener("click", () => {
     isWhole[name] = !isWhole[name];
     show(name);
@@ -98,7 +98,7 @@ function chooser(name, values) {
     button.addEventListener("click", () => pick(name, values[(values.indexOf(chosen[name]) + step + values.length) % values.length]));
     return button;
   };
-  place.append(beside(1, "Contract before", "‹"), field, beside(-1, "Contract after", "›"), list);
+  place.append(beside(1, "Previous contract", "‹"), field, beside(-1, "Next contract", "›"), list);
   const front = figures.quotes.columns.front_quarterly.find((value) => values.includes(value));
   return front ?? longest(figures[name].columns, chart);
 }
@@ -177,7 +177,7 @@ function leadToGaps(name, month) {
   const next = month && new Date(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5)), 1)).toISOString();
   only("gaps", {
     label: month ? `gaps of ${name} in ${month}` : `gaps of ${name}`,
-    none: "It has none after its first candle, or only shorter ones than those listed.",
+    none: "No gap after its first candle, or only gaps shorter than those listed.",
     isKept: (n) => instrument[n] === name && (!month || (start[n] < next && end[n] > month)),
   });
 }

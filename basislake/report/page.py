@@ -1,4 +1,4 @@
-"""The page: HTML from facts, and nothing else; pure. Every text of the facts is escaped."""
+"""The page: HTML from facts only; pure. Every text of the facts is escaped."""
 
 import re
 from base64 import b64encode
@@ -17,7 +17,7 @@ from basislake.report.notices import notices
 from basislake.report.ticker import cards, tiles
 from lake.counts import counted
 
-# The name of each part of the page, and the figures in it.
+# The parts of the page, and the figures in each.
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Market", ("quotes", "price", "curve", "front-quarterly", "spreads", "surface",
                 "open-futures", "volume", "constant-maturity", "contracts", "term-structure")),
@@ -27,13 +27,13 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Quality", ("instruments", "rules", "untraded", "unanswered")),
     ("Maintenance", ("runs", "parity", "storage", "database-storage", "fingerprint")),
 )  # fmt: skip
-# Joined to one script, in this order.
+# Concatenated to one script, in this order.
 _SCRIPTS = ("base.js", "drawers.js", "carry.js", "tables.js", "page.js")
-# plotly.js without maps and 3D, as its makers publish it; `make charts` fetches a version.
+# plotly.js without maps and 3D, as published; `make charts` downloads a version.
 _LIBRARY = "plotly-cartesian.min.js"
 _BY_NAME = {figure.name: figure for figure in FIGURES}
 _FACTS = re.compile(r'<script type="application/json" id="facts">(.*?)</script>', re.DOTALL)
-# What would end the element, or a line where JavaScript once saw one.
+# Characters that could end the script element, or a line in older JavaScript.
 _UNSAFE_IN_SCRIPT = {
     "<": "\\u003c",
     ">": "\\u003e",
@@ -44,7 +44,7 @@ _UNSAFE_IN_SCRIPT = {
 
 
 def page(facts: Facts) -> str:
-    """Return the page: one HTML file that needs no network, whose scripts may reach none."""
+    """Return the page: one HTML file that needs no network, and whose scripts cannot use one."""
     styles, library = _asset("page.css"), _asset(_LIBRARY)
     drawing = "\n".join(_asset(name) for name in _SCRIPTS)
     allowed = " ".join(f"'sha256-{_hash(script)}'" for script in (library, drawing))
@@ -75,13 +75,13 @@ def page(facts: Facts) -> str:
 
 
 def facts_in(text: str) -> str | None:
-    """Return the facts that a page holds, as JSON; None where it holds none."""
+    """Return the facts embedded in a page, as JSON, or None."""
     found = _FACTS.search(text)
     return found[1] if found else None
 
 
 def _drawn(chart: Chart | None, listed: Listing | None) -> dict[str, Any]:
-    """What the page's script needs to know of a figure."""
+    """The declaration of a figure for the page's script."""
     found = {name: getattr(chart, name) for name in Chart.__slots__} if chart else {}
     return found | {"listing": listed}
 
@@ -92,7 +92,7 @@ def _header(facts: Facts) -> str:
     parts = [f"as of batch {facts.as_of}" if facts.as_of else "nothing fetched yet"]
     if summary["first_ts"]:
         parts.append(f"candles from {time(summary['first_ts'])} to {time(summary['end_ts'])}")
-    parts.append(f"made {time(facts.made_at)} by {escape(facts.program)}")
+    parts.append(f"written {time(facts.made_at)} by {escape(facts.program)}")
     listed = "".join(
         f'<li class="{notice.level}">{prose(notice.text)}</li>' for notice in notices(facts)
     )
@@ -121,7 +121,7 @@ def _sections(facts: Facts) -> Iterable[str]:
 
 
 def widths(figures: Sequence[Figure]) -> list[bool]:
-    """Whether each figure takes the whole width: also one that has no other to stand next to."""
+    """Whether each figure takes the full width, as does one without a neighbour."""
     found: list[bool] = []
     is_half_full = False
     for figure in figures:
@@ -156,7 +156,7 @@ def _figure(figure: Figure, facts: Facts, *, is_wide: bool = False) -> str:
         parts += [
             '<ul class="legend"></ul>',
             f'<div class="plot" role="img" aria-label="{label}"></div>',
-            '<p class="plain plain-only">The chart is drawn by a script, which did not run.</p>',
+            '<p class="plain plain-only">A script draws this chart, but it did not run.</p>',
         ]
     elif figure.chart and not figure.listing:
         parts.append(f'<p class="plain">{prose(figure.empty)}</p>')
@@ -167,14 +167,14 @@ def _figure(figure: Figure, facts: Facts, *, is_wide: bool = False) -> str:
 
 
 def _about(figure: Figure, facts: Facts) -> str:
-    """What a figure means and its query, folded away."""
+    """The meaning of a figure and its query, collapsed."""
     rows = counted(count_of(facts.rows[figure.name]), "row")
     units = "; ".join(f"{name} in {unit}" for name, unit in figure.units.items())
     more = f" Units: {escape(units)}." if units else ""
     return (
         f"<details><summary>About: {escape(figure.title)}</summary>"
         f"<p>{prose(figure.meaning)}</p>"
-        f"<p>Figure <code>{figure.name}</code>, {rows}, all of them in report.json.{more} The "
+        f"<p>Figure <code>{figure.name}</code>: {rows}; report.json has all of them.{more} The "
         "query:</p>"
         f"<pre><code>{escape(facts.queries[figure.name])}</code></pre></details>"
     )
@@ -187,9 +187,9 @@ def _footer(facts: Facts) -> str:
     fingerprint = escape(str(facts.rows["fingerprint"]["sha256"][-1]))
     return (
         f"<footer><p>As of batch {facts.as_of}, fingerprint <code>{fingerprint}</code>. "
-        "<code>basislake report --verify</code> asks every query above again, as of this batch, "
-        "and names what differs.</p><p>Charts: plotly.js, in this page. Nothing is fetched, and "
-        "nothing is sent.</p></footer>"
+        "<code>basislake report --verify</code> runs every query above again, as of this batch, "
+        "and names the differences.</p><p>Charts: plotly.js, embedded. This page loads nothing "
+        "from the network and sends nothing.</p></footer>"
     )
 
 

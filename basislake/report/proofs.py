@@ -1,5 +1,5 @@
-"""The queries behind the evidence: what the users' guide asks of a finished lake, asked of its rows
-rather than of anybody's records.
+"""Queries behind the evidence: they check the users' guide's criteria on the rows of the lake, not
+on records about them.
 """
 
 from basislake.report.figures import query
@@ -20,9 +20,9 @@ ROW_COUNTS = query("""
     ORDER BY base, kind
 """)
 
-# A future's candles meet those of its coin's perpetual anew; the rows of `basis` must be exactly
-# these minutes, with exactly these two prices. Sets of rows are compared by the exclusive or of
-# their hashes and by their counts, which takes no memory for rows.
+# Joins the candles of each future with those of its coin's perpetual again; `basis` must have
+# exactly these minutes with exactly these two prices. Compares sets of rows by the exclusive or of
+# their hashes and by their counts, which needs no memory for rows.
 BASIS_ORIGIN = query("""
     WITH perpetual_minutes AS (
         SELECT base, ts, close AS perpetual_close
@@ -96,8 +96,8 @@ BASIS_RANGE = query("""
     ORDER BY base, market_structure
 """)
 
-# Weekly and longer contracts expire on Fridays; the last one of a month belongs to its monthly or
-# quarterly contract.
+# Weekly and longer contracts expire on Fridays; the last Friday of a month belongs to the monthly
+# or quarterly contract.
 REGISTRY = query(f"""
     WITH ends AS (
         SELECT max("end") AS asked_until FROM candle_coverage
@@ -145,7 +145,7 @@ REGISTRY = query(f"""
     ORDER BY base, length
 """)
 
-# Of a future that is not in `instruments` no scope is known.
+# A future that is not in `instruments` has no known scope, so it is included.
 DELIVERIES = query("""
     SELECT coalesce(reason, 'proved') AS verdict, count(*) AS futures,
            count(settlement_price) AS delivered

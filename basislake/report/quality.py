@@ -1,18 +1,18 @@
-"""Figures of how sound the candles are: minutes by state, a verdict per instrument, refused candles
-and minutes without an answer.
+"""Figures of data quality: minutes by state, a verdict per instrument, refused candles, and minutes
+without an answer.
 """
 
 from basislake.report.figures import Chart, ChartKind, Figure, Listing, query
 
-# A state is the verdict on an instrument where more than this share of its minutes is in it: 192
+# A state becomes an instrument's verdict only if more than this share of its minutes has it: 192
 # refused candles in 9.8 million do not make a market doubtful.
 SLIGHT_PCT = 0.1
-# The worst first; an instrument has the first one that is true of it.
+# The worst first; an instrument gets the first verdict that applies.
 VERDICTS = (
     "not asked", "failed", "partly asked", "empty", "not built", "gaps", "refused candles",
     "suspect candles", "sound",
 )  # fmt: skip
-# What a minute that should be there can be, the best first.
+# The states of an expected minute, the best first.
 STATES = ("sound", "suspect", "refused", "not built", "missing", "never asked", "failed")
 STATE_COLOURS = (
     "present", "missing-pale", "venue", "no_data", "missing", "never_asked", "failed",
@@ -79,11 +79,11 @@ _RANK = f"list_position({list(VERDICTS)}, verdict)"
 SOUNDNESS = Figure(
     name="soundness",
     title="Minutes, by state",
-    caption="Of the minutes that should have a candle, without those before a first trade",
+    caption="All minutes that should have a candle, without those before a first trade",
     meaning=(
-        "Sound: stored, and no rule found anything. Suspect: kept, and flagged by the rule "
-        "`spike`. Refused: in `quarantine` only. Not built: stored, and not validated yet. "
-        "Missing: the exchange lacks it, asked twice. Failed: no answer yet."
+        "Sound: stored, and no rule found a problem. Suspect: kept, but flagged by the rule "
+        "`spike`. Refused: in `quarantine` only. Not built: stored, but not validated yet. "
+        "Missing: the exchange left it out of two answers. Failed: no answer yet."
     ),
     sql=query(f"""{_VERDICTS_SQL}, sums AS (
         SELECT coin,
@@ -122,8 +122,8 @@ VERDICT_COUNTS = Figure(
     title="Instruments, by verdict",
     caption=f"By the worst state of more than {SLIGHT_PCT} % of an instrument's minutes",
     meaning=(
-        f"Sound: of no other state there are more than {SLIGHT_PCT} % of its minutes; the list of "
-        "instruments counts every minute all the same. Empty: asked, and nothing traded yet."
+        f"Sound: no other state has more than {SLIGHT_PCT} % of its minutes; the list of "
+        "instruments counts every minute. Empty: asked for, but nothing has traded yet."
     ),
     sql=query(f"""{_VERDICTS_SQL}
     SELECT coin, verdict, count(*) AS instruments
@@ -152,12 +152,12 @@ VERDICT_COUNTS = Figure(
 INSTRUMENTS = Figure(
     name="instruments",
     title="Instruments",
-    caption="The least sound first; a name leads to its chart, a number of gaps to its gaps",
+    caption="The least sound first; a name links to its chart, a number of gaps to its gaps",
     meaning=(
         "Sound: share of the minutes that should have a candle. Missing: minutes after the first "
-        "candle that the exchange lacks, asked twice. Repeated: rows that came twice, and were "
-        "kept once. Refused: minutes whose candle is in `quarantine`. Suspect: kept, and flagged "
-        "by the rule `spike`. Untraded: candles in whose minute nothing traded."
+        "candle that the exchange left out of two answers. Repeated: rows that came twice, and "
+        "were stored once. Refused: minutes whose candle is in `quarantine`. Suspect: kept, but "
+        "flagged by the rule `spike`. Untraded: candles of minutes without a trade."
     ),
     sql=query(f"""{_VERDICTS_SQL}
     SELECT instrument, term, verdict, 100 * sound_minutes / nullif(due_minutes, 0) AS sound_pct,
@@ -202,7 +202,7 @@ RULES = Figure(
     name="rules",
     title="Candles that a rule found",
     caption="Refused: in `quarantine` only. Kept: stored, with a warning",
-    meaning="A candle that two rules found counts with each.",
+    meaning="A candle that breaks two rules counts for both.",
     sql=query("""
         SELECT rule, 'refused' AS outcome, count(*) AS candles,
                count(DISTINCT instrument) AS instruments
@@ -241,11 +241,11 @@ RULES = Figure(
 UNANSWERED = Figure(
     name="unanswered",
     title="Failed and empty instruments",
-    caption="Asked, and without an answer, or without a candle yet",
+    caption="Asked for, but without an answer or without a candle yet",
     meaning=(
-        "Failed: minutes were asked for and got no answer; the next `basislake backfill` asks "
-        "again. Empty: every answer came, without a candle: nothing has traded yet. The reason is "
-        "that of the newest backfill that ended."
+        "Failed: the exchange gave no answer for some minutes; the next `basislake backfill` asks "
+        "again. Empty: every answer came, but without a candle, as nothing has traded yet. The "
+        "reason is that of the newest backfill that ended."
     ),
     sql=query("""
         SELECT instrument,

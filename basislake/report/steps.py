@@ -1,5 +1,5 @@
-"""Steps of time that a long series is cut into, so that a chart of years has no more points than
-one of weeks.
+"""Steps of time that divide a long series, so that a chart of years has no more points than a chart
+of weeks.
 """
 
 # From an hour to a year.
@@ -16,8 +16,8 @@ _CANDLES_SPAN = """SELECT min(start) AS first, max("end") AS last
 def step_sql(
     most: int, shortest_minutes: int = _STEPS_MINUTES[0], span: str = _CANDLES_SPAN
 ) -> str:
-    """Return SQL of the table `step` (step_minutes), for a WITH clause: the shortest step by which
-    a span of time becomes at most so many steps.
+    """Return SQL of the table `step` (step_minutes), for a WITH clause: the shortest step that
+    divides a span of time into at most so many steps.
 
     Args:
         most: steps.
@@ -34,11 +34,11 @@ def step_sql(
 
 
 def start_sql(ts: str = "ts") -> str:
-    """Return SQL of the start of the step that holds a time; steps are counted from 1970."""
+    """Return SQL of the start of the step that contains a time; steps are counted from 1970."""
     length = f"({_MINUTE_US} * step_minutes)"
     return f"make_timestamp(epoch_us({ts}) // {length} * {length})"
 
 
 def text_sql(time: str) -> str:
-    """Return SQL of a time as the page's charts read it, UTC."""
+    """Return SQL of a time in the format of the page's charts, UTC."""
     return f"strftime({time}, '%Y-%m-%d %H:%M')"

@@ -1,4 +1,4 @@
-"""The market at a glance: a card per coin, and the lake in figures; HTML from facts, pure."""
+"""Cards with the market of each coin, and tiles with figures of the lake: HTML from facts; pure."""
 
 from html import escape
 
@@ -10,7 +10,7 @@ _SCALES = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
 def cards(facts: Facts) -> str:
-    """Return a card for each coin: its price, what it did, its basis, what it traded."""
+    """Return a card for each coin: price, price changes, basis and traded amounts."""
     rows = facts.rows["quotes"]
     names = sorted({str(coin) for figure in facts.rows.values() for coin in figure.get("coin", [])})
     return "".join(
@@ -20,7 +20,7 @@ def cards(facts: Facts) -> str:
 
 
 def tiles(facts: Facts) -> str:
-    """Return the lake in figures."""
+    """Return tiles with figures of the lake."""
     of = facts.first("summary")
     storage = sum(facts.rows["storage"]["bytes"])
     covered = of["covered_pct"]
@@ -29,7 +29,7 @@ def tiles(facts: Facts) -> str:
          f"{number(of['futures'])} futures; {number(of['with_candles'])} with candles"),
         ("Candles", number(of["candles"]), f"{number(of['raw_candles'])} as received"),
         ("Covered", NOTHING if covered is None else f"{share(covered)} %",
-         f"{number(of['due_minutes'] - of['present_minutes'])} minutes absent"),
+         f"{number(of['due_minutes'] - of['present_minutes'])} minutes missing"),
         ("Basis rows", number(of["basis_rows"]), f"{number(of['unmatched'])} unmatched"),
         ("Refused", number(of["quarantined"]), "candles in quarantine"),
         ("Storage", size(storage), _a_candle(storage, of["raw_candles"])),
@@ -90,12 +90,12 @@ def _number(value: object) -> float | None:
 
 
 def _a_candle(size_bytes: int, candles: int) -> str:
-    return f"{size_bytes / candles:.1f} bytes a candle" if candles else "no candle yet"
+    return f"{size_bytes / candles:.1f} bytes per candle" if candles else "no candle yet"
 
 
 def _database(facts: Facts) -> tuple[str, str]:
     parity = facts.rows["parity"]
     if not facts.has_database:
-        return NOTHING, "not asked"
+        return NOTHING, "not queried"
     rows = f"{sum(parity['database_rows']):,} rows"
     return ("equal" if all(parity["is_equal"]) else "differs"), rows

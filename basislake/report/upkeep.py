@@ -1,4 +1,4 @@
-"""Figures of how the lake is kept: runs, the database, storage, the fingerprint."""
+"""Figures of operation: runs, the database, storage, the fingerprint."""
 
 from basislake.report.figures import Chart, ChartKind, Figure, Listing, query
 
@@ -9,8 +9,8 @@ RUNS = Figure(
     title="Backfills, plan against actual",
     caption=f"Candles of the last {RUNS_SHOWN} backfills that ended, the newest first",
     meaning=(
-        "Planned is the most that there could be: an instrument has no candles before its first "
-        "trade, and a plan cannot know when that was."
+        "Planned is an upper bound: an instrument has no candles before its first trade, and the "
+        "plan does not know when that was."
     ),
     sql=query("""
         SELECT run, state, started_at, seconds, planned_calls, calls, planned_candles, candles,
@@ -51,11 +51,11 @@ RUNS = Figure(
 PARITY = Figure(
     name="parity",
     title="PostgreSQL and the lake",
-    caption="Rows that each table should hold, and holds",
+    caption="Expected and actual rows of each table",
     meaning=(
-        "Rows by the lake, rows as the database counts them, and partitions whose content is not "
-        "what `basislake load` loaded last. Equal is a table of as many rows, with no partition "
-        "left to load."
+        "Rows in the lake, rows in the database, and partitions that changed since the last "
+        "`basislake load`. A table is equal if both numbers are the same and no partition is left "
+        "to load."
     ),
     sql=query("""
         SELECT table_name, lake_rows, database_rows, behind, is_equal, loaded_at
@@ -72,7 +72,7 @@ PARITY = Figure(
             "is_equal": "equal",
             "loaded_at": "last loaded",
         },
-        empty="No database was asked; `basislake load` fills one.",
+        empty="No database was queried; `basislake load` fills one.",
     ),
     is_wide=True,
 )
@@ -103,7 +103,7 @@ DATABASE_STORAGE = Figure(
     ),
     listing=Listing(
         {"table_name": "table", "bytes": "size", "bytes_a_row": "bytes a row"},
-        empty="No database was asked.",
+        empty="No database was queried.",
     ),
     is_lasting=False,
 )
@@ -113,9 +113,8 @@ STORAGE = Figure(
     title="Storage of the lake",
     caption="Parquet files of the current version, by table",
     meaning=(
-        "Bytes by Delta Lake's log. Files that were replaced stay until maintenance deletes them, "
-        "and are not counted. Maintenance compacts files, so `report --verify` does not compare "
-        "sizes."
+        "Bytes by the log of Delta Lake, without replaced files, which stay until maintenance "
+        "deletes them. Maintenance compacts files, so `report --verify` does not compare sizes."
     ),
     sql=query("""
         SELECT table_name, sum(rows) AS rows, count(*) AS files, sum(bytes) AS bytes,

@@ -1,4 +1,4 @@
-"""Asks every query of an existing report again, and names what differs."""
+"""Verification of an existing report: runs every query again, and names the differences."""
 
 import time
 from collections.abc import Callable
@@ -17,17 +17,17 @@ from lake import Lake
 from lake.counts import counted
 from lake.errors import LakeError
 
-# Figures that are about the database, which has no versions to go back to.
+# Figures about the database, which has no older versions.
 _OF_DATABASE = {"parity", "database-storage"}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A figure that was not found as the report has it.
+    """A figure that differs from the report, or cannot be compared.
 
     Attributes:
         figure: its name; `page` for the page around the figures.
-        reason: what differs, or why it cannot be told.
+        reason: what differs, or why the figure cannot be compared.
     """
 
     figure: str
@@ -36,15 +36,15 @@ class Finding:
 
 @dataclass(slots=True)
 class Verified:
-    """What a report was found to be.
+    """Result of the verification of a report.
 
     Attributes:
         path: of the page.
-        as_of: the newest batch of the lake that it was made from.
-        queries: asked again.
-        differing: figures whose rows are others now.
-        open: figures that cannot be compared any more, for a reason that is no fault.
-        seconds: that it took.
+        as_of: the newest batch of the lake that the report was built from.
+        queries: number of queries that ran again.
+        differing: figures whose rows differ now.
+        open: figures that can no longer be compared, for a legitimate reason.
+        seconds: duration of the verification.
     """
 
     path: str
@@ -62,16 +62,16 @@ def verify(
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> Verified:
-    """Ask each figure's query of the lake as of the batch that the report was made from, and
+    """Run each figure's query on the lake as of the batch that the report was built from, and
     compare all rows.
 
-    Both files are read, and must say the same; the page must be what its facts come to. Only
-    queries that this program declares are run: a file is no reason to run what it says.
+    Also compare both files of the report with each other, and the page with the facts embedded in
+    it. Run only queries that this program declares, never one that is only in a file.
 
     Args:
         where: the lake.
         output: folder of the report, see `files.place`.
-        loaded: where the database is, None where there is none.
+        loaded: address of the database, or None.
         threads: see `facts.gather`.
         report: see `facts.gather`.
 
@@ -85,7 +85,7 @@ def verify(
     facts, text = _read(at)
     found = Verified(str(at.page), facts.as_of)
     shown = from_json(facts_in(text) or "", str(at.page))
-    # A report of another program looks different, and rightly so.
+    # The page of another version of the program may look different.
     if facts.program == PROGRAM and shown == facts and not _is_page_of(facts, text):
         reason = "the page does not match the facts in it; run `basislake report` again"
         found.differing.append(Finding("page", reason))
@@ -105,8 +105,7 @@ def _read(at: Place) -> tuple[Facts, str]:
         return from_json(at.json.read_bytes(), str(at.json)), at.page.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise LakeError(
-            f"There is no report in {at.folder} that can be read: {exc}. `basislake report` makes "
-            "one."
+            f"There is no readable report in {at.folder}: {exc}. `basislake report` writes one."
         ) from exc
 
 
@@ -114,7 +113,7 @@ def _is_page_of(facts: Facts, text: str) -> bool:
     try:
         return page(facts) == text
     except (LookupError, TypeError, ValueError, AttributeError):
-        # Facts that no lake has said.
+        # Facts that did not come from a lake.
         return False
 
 
@@ -123,9 +122,10 @@ def _compare(
 ) -> None:
     name = figure.name
     if shown.rows[name] != facts.rows[name]:
-        found.differing.append(Finding(name, "the page and report.json say different things"))
+        found.differing.append(Finding(name, "the page and report.json differ"))
     elif facts.queries[name] != figure.sql or shown.queries[name] != figure.sql:
-        found.differing.append(Finding(name, "another query gave it; run `basislake report` again"))
+        reason = "the query has changed; run `basislake report` again"
+        found.differing.append(Finding(name, reason))
     elif reason := _why_open(figure, rows, facts, has_database=has_database):
         found.open.append(Finding(name, reason))
     elif rows != facts.rows[name]:
@@ -133,18 +133,18 @@ def _compare(
 
 
 def _why_open(figure: Figure, rows: Rows, facts: Facts, *, has_database: bool) -> str:
-    """Why a figure cannot be compared; empty where it can."""
+    """Why a figure cannot be compared; empty if it can."""
     if figure.name not in _OF_DATABASE and not figure.is_lasting:
         return "maintenance changes it"
     if figure.name not in _OF_DATABASE or not facts.has_database:
-        # A database that came later is no part of the report.
-        return "no database was asked then" if figure.name in _OF_DATABASE and has_database else ""
+        # The report has no figures of a database that was added later.
+        return "the report had no database" if figure.name in _OF_DATABASE and has_database else ""
     if not has_database:
-        return "there is no database to ask any more"
+        return "there is no database any more"
     if not figure.is_lasting:
         return "the database's own maintenance changes it"
     if rows["loaded_at"] != facts.rows[figure.name]["loaded_at"]:
-        return "the database was loaded since"
+        return "the database was loaded again since then"
     return ""
 
 

@@ -1,3 +1,1 @@
-"""The verbs of the command line: each reads options, calls the pipeline, and shows what came of
-it.
-"""
+"""Verbs of the command line: each reads options, calls the pipeline, and shows the result."""

@@ -31,8 +31,8 @@ def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:
     seconds = time.monotonic() - started_s
     for side, damaged in ((target, done.damaged), (source, done.damaged_source)):
         for path in damaged:
-            told = "holds other rows than were written, or cannot be read"
-            say(f"Damaged: {path} at {side.uri} {told}.")
+            problem = "has rows that do not match its name, or is unreadable"
+            say(f"Damaged: {path} at {side.uri} {problem}.")
     if not done.is_equal:
         say(f"Error: the copy at {target.uri} differs from {source.uri}; {_advice(done)}")
     if as_json:
@@ -43,23 +43,23 @@ def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:
 
 
 def _show(figures: dict[str, object], bytes_copied: int, seconds: float) -> None:
-    told = {
+    shown = {
         **{name.replace("_", " "): str(value) for name, value in figures.items()},
         "bytes copied": size(bytes_copied),
         "equal": figures["equal"],
         "lasted": duration(seconds),
     }
-    print_table("Copy", ["figure", "value"], list(told.items()))
+    print_table("Copy", ["figure", "value"], list(shown.items()))
 
 
 def _advice(done: Copied) -> str:
     if done.damaged_source:
         return (
-            "files of the source are damaged. Where another copy holds them whole, put them there "
-            "under the same path; what a build made, `basislake build --full` makes anew there. "
-            "All else was copied."
+            "files of the source are damaged. Everything else was copied. If another copy has "
+            "these files intact, put them into the source under the same path; `basislake build "
+            "--full` writes those of curated tables again."
         )
-    return "what was damaged there was copied once more and is damaged again; look at its disk."
+    return "its damaged files were copied again and are still damaged. Check the disk there."
 
 
 def _figures(source: Lake, target: Lake, done: Copied) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`build`: from the raw tables to the curated ones."""
+"""`build`: computes the curated tables from the raw ones."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -38,9 +38,9 @@ def build(
     )
     if as_of is not None and is_behind(where):
         say(
-            f"Note: the curated tables are now those as of batch {result.raw_version}, and the "
-            f"newest is {newest_batch(where)}; `{called()} build{lake_flag(where)}` brings that "
-            "back."
+            f"Note: the curated tables are now built as of batch {result.raw_version}; the newest "
+            f"is {newest_batch(where)}. `{called()} build{lake_flag(where)}` builds from the "
+            "newest."
         )
     if as_json:
         print_json(result)
@@ -51,24 +51,22 @@ def build(
     return 0
 
 
-def build_told(where: Lake, totals: Callable[[str], None] = say) -> BuildResult:
-    """Build as a part of something longer, with progress on stderr; `totals` gets the line that
-    sums it up.
-    """
+def build_logged(where: Lake, totals: Callable[[str], None] = say) -> BuildResult:
+    """Build as a step of a pipeline, with progress on stderr; `totals` gets the summary line."""
     result = curate(where, report=Progress("instruments"))
     totals(f"Build: {'; '.join(_totals_of(result))} in {duration(result.seconds)}.")
     return result
 
 
 def _totals_of(result: BuildResult) -> Iterator[str]:
-    """What was built of candles, and of carry data, where there are such."""
+    """What was built: of candles, and of carry data if there is any."""
     carry = dict(result.carry)
     rejected = carry.pop(REJECTED.name, 0)
     has_carry = any(carry.values()) or rejected
     if result.candles or result.quarantined or result.periods or not has_carry:
         yield (
             f"{counted(result.periods, 'period')} of {counted(result.rebuilt, 'instrument')} "
-            f"built again, {result.unchanged} unchanged; "
+            f"rebuilt, {result.unchanged} unchanged; "
             f"{counted(result.candles, 'candle')}, {result.quarantined:,} quarantined, "
             f"{counted(result.basis_rows, 'basis row')}, {result.unmatched:,} unmatched"
         )

@@ -1,4 +1,4 @@
-"""`carry`: basis, funding and open interest of every open future in one minute."""
+"""`carry`: shows basis, funding and open interest of every open future in one minute."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ _INDEXED = """
     SELECT base, max(hour_end) FROM funding JOIN instruments USING (instrument) GROUP BY base
 """
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-# What of a row is shown, and how; the first hidden in a narrow terminal have the highest rank.
+# The shown columns; a narrow terminal hides those with the highest rank first.
 _SHOWN = {
     "instrument": Column("instrument"),
     "term": Column("term", rank=5),
@@ -58,10 +58,7 @@ def carry(
         _show(found)
     has_prices = found["future_close"].is_not_null().any()
     if not has_prices:
-        say(
-            "No open future has a price in that minute. `basislake status` shows what the lake "
-            "holds."
-        )
+        say("No open future has a price in that minute. `basislake status` shows what is stored.")
     return 0 if has_prices else 1
 
 
@@ -71,9 +68,9 @@ def _ask(where: Lake, moment: datetime | None, coins: tuple[str, ...]) -> pl.Dat
     connection = still.duckdb([CARRY_AT.name, INSTRUMENTS.name, FUNDING.name])
     try:
         newest = {} if moment else _newest(still, dict(duck.rows(connection, _INDEXED).rows()))
-        # A time is written by its type, so no text of the user's gets into a query.
+        # Times are parsed and printed again, so no text from the user gets into a query.
         moments = {moment} if moment else {ts for c, ts in newest.items() if c in (coins or newest)}
-        # Without a basis there is no newest minute; a moment of long ago has the columns.
+        # Without a basis there is no newest minute; a minute long ago gives an empty table.
         rows = pl.concat(
             duck.rows(connection, f"FROM {CARRY_AT.name}('{ts.isoformat()}')")
             for ts in moments or {_LONG_AGO}
@@ -115,7 +112,7 @@ def _show(found: pl.DataFrame) -> None:
 
 
 def _title(row: Mapping[str, Any]) -> str:
-    """The coin, the minute, and what is the same for each future: perpetual, index, funding."""
+    """The coin, the minute, and what all its futures share: perpetual, index, funding."""
     index = f"index {_price(row['index_price'])} of {row['index_hour_end']:%H:%M}Z"
     paid = ", ".join(f"{_rate(row[f'funding_{n}d_pct'])} over {n} days" for n in TRAILING_DAYS)
     return (
@@ -133,7 +130,7 @@ def _rate(value: float | None) -> str:
 
 
 def _missing(rows: pl.DataFrame) -> str:
-    """What is missing, and of which futures, a line each."""
+    """What is missing and for which futures, a line each."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in rows.select("instrument", "reason").rows():
         for part in reason.split("; ") if reason else []:

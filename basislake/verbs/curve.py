@@ -1,4 +1,4 @@
-"""`curve`: the term structure of the basis, in one minute or in the newest of each coin."""
+"""`curve`: shows the term structure of the basis, in one minute or each coin's newest minute."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -30,7 +30,7 @@ _ABSENT = """
     WHERE kind = 'future' AND listed_at <= ts AND ts < instruments.expires_at
     ORDER BY coin, instruments.expires_at, instruments.instrument
 """
-# Of a coin whose minute has no index: the newest one known by its end.
+# For a coin whose minute has no index: the newest index known at the end of that minute.
 _NEWEST_INDEX = """
     SELECT coin, max(hour_end) AS hour_end, arg_max(index_hourly.index_price, hour_end) AS price
     FROM (SELECT DISTINCT coin, ts FROM shown WHERE index_price IS NULL) AS minutes
@@ -38,7 +38,7 @@ _NEWEST_INDEX = """
     JOIN index_hourly ON index_name = price_index AND hour_end <= ts + INTERVAL 1 MINUTE
     GROUP BY coin
 """
-# What of a row is shown, and how; the first hidden in a narrow terminal have the highest rank.
+# The shown columns; a narrow terminal hides those with the highest rank first.
 _SHOWN = {
     "instrument": Column("instrument"),
     "term": Column("term", rank=3),
@@ -69,18 +69,18 @@ def curve(
     else:
         _show(found, absent, indexes)
     if found.is_empty():
-        say("No future has a basis there. `basislake status` shows what the lake holds.")
+        say("No future has a basis in that minute. `basislake status` shows what is stored.")
     return 1 if found.is_empty() else 0
 
 
 def _ask(
     where: Lake, moment: datetime | None, coins: tuple[str, ...]
 ) -> tuple[pl.DataFrame, pl.DataFrame, _Indexes]:
-    """The curve of each coin, the futures that were open then and have no basis, and the newest
-    known index of coins that lack that of the hour.
+    """The curve of each coin, the futures that were open in its minute but have no basis, and the
+    newest known index of each coin that has none for the minute.
     """
-    # No text of the user's gets into a query: `select` lets only the known coins through, and a
-    # time is written by its type.
+    # No text from the user gets into a query: `select` accepts only known coins, and the time is
+    # parsed and printed again.
     chosen = ", ".join(f"'{coin}'" for coin in coins)
     among = f"WHERE coin IN ({chosen})" if coins else ""
     view = TERM_STRUCTURE if moment else TERM_STRUCTURE_LATEST
@@ -113,7 +113,7 @@ def _show(found: pl.DataFrame, absent: pl.DataFrame, indexes: _Indexes) -> None:
 
 
 def _title(row: Mapping[str, Any], newest: tuple[datetime, float] | None) -> str:
-    """The coin, the minute, and what is the same for each future: the perpetual and the index."""
+    """The coin, the minute, and what all its futures share: the perpetual and the index."""
     ago = row["perpetual_traded_minutes_ago"]
     untraded = f"not traded for {LOOK_BACK_DAYS} days"
     traded = untraded if ago is None else f"last traded {counted(ago, 'minute')} ago"
@@ -126,7 +126,7 @@ def _title(row: Mapping[str, Any], newest: tuple[datetime, float] | None) -> str
 
 
 def _unknown(ts: datetime, newest: tuple[datetime, float] | None) -> str:
-    """Why there is no index, with the newest known one and how much older it is than the minute."""
+    """Why there is no index; and the newest known index, with its age at the minute."""
     lacking = f"the index of {HOURS.floor(ts + MINUTE):%H:%M}Z is not stored"
     if newest is None:
         return f"{lacking}, nor any before it; `basislake backfill` fetches funding, which has it"

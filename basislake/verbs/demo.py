@@ -21,7 +21,7 @@ from ingest.selection import Selection
 from lake import Lake
 from load.postgres import Database
 
-# So many are open at a time for each coin, so that the front one rolls into the next.
+# Quarterlies of each coin that are open at once, so that the front one rolls into the next.
 QUARTERLIES = 2
 
 CURVE_SQL = """
@@ -33,7 +33,7 @@ CURVE_SQL = """
     ORDER BY coin, expires_at
 """
 
-# Each a coin's front quarterly future, of the minutes in which it and the perpetual traded.
+# Each coin's front quarterly, in the minutes in which both it and the perpetual traded.
 QUARTERLY_SQL = """
     SELECT CAST(date_trunc('week', ts) AS DATE) AS week, instrument,
            round(median(future_close), 2) AS future, round(median(basis), 2) AS basis,
@@ -66,7 +66,7 @@ FIGURES = (
     ("Basis by time left, medians", TENOR_SQL),
 )
 
-# The four queries of the users' guide, to be run on the loaded database as they stand.
+# The four queries of the users' guide, unchanged, for the loaded database.
 GUIDE_QUERIES = (
     (
         "Rows per currency",
@@ -107,7 +107,7 @@ def demo(uri: str, postgres: str, *, as_json: bool) -> int:
     """See `basislake.commands.demo`; return the exit code."""
     where = lake.open(uri)
     universe = market(defaults.SEED, defaults.NOW, defaults.WEEKS, QUARTERLIES)
-    say(f"A simulated exchange, a lake in {uri}, and a PostgreSQL; no network is used.")
+    say(f"Using a simulated exchange, a lake in {uri}, and a PostgreSQL; no network is needed.")
     with SimulatedExchange(universe) as server:
         settings = ExchangeSettings(server.www_url, server.history_url, rate=0)
         settings.check(where)
@@ -140,14 +140,14 @@ def _show(
     flag = lake_flag(where)
     real = defaults.LAKE if where.uri != lake.open(defaults.LAKE).uri else "./real-lake"
     if "report" in summary:
-        paragraph(f"Look at it in a browser: {summary['report']['path']}")
+        paragraph(f"Open the report in a browser: {summary['report']['path']}")
     rows = f'{called()} sql{flag} "FROM basis ORDER BY ts DESC LIMIT 5"'
     print_commands(
         "Next, try",
         [
             (f"{called()} status{flag} --keep", "leaves PostgreSQL running, for psql"),
-            (rows, "asks the lake in SQL"),
-            (f"{called()} instruments --lake {real}", "asks the real exchange, for another lake"),
+            (rows, "queries the lake in SQL"),
+            (f"{called()} instruments --lake {real}", "asks the real exchange, in another lake"),
         ],
     )
 

@@ -1,4 +1,4 @@
-"""`doctor`: whether this machine and the exchange are what basislake relies on."""
+"""`doctor`: checks whether this machine and the exchange behave as basislake assumes."""
 
 import os
 import time
@@ -36,9 +36,9 @@ _COLUMNS = (
     "check",
     "result",
     "seen",
-    Column("relied on", rank=1),
-    # Not wrapped, so that it is there where there is room; what differs is reported below.
-    Column("where it differs", Kind.VERBATIM, rank=2),
+    Column("assumption", rank=1),
+    # Not wrapped, so it is shown only if there is room; differences are reported below.
+    Column("if it differs", Kind.VERBATIM, rank=2),
 )
 
 
@@ -92,7 +92,7 @@ def doctor(
 
 
 def _can_call(settings: ExchangeSettings) -> bool:
-    """Whether the environment lets calls through; the check of proxies names what does not."""
+    """Whether the environment allows calls; the check of proxies reports why not."""
     try:
         for url in (settings.url, settings.history_url):
             route(url)
@@ -105,7 +105,7 @@ def _saved(where: Lake, evidence: Evidence, outcomes: list[Judgement]) -> str | 
     try:
         return save(where, evidence, outcomes, datetime.now(UTC))
     except LakeError as exc:
-        say(f"Warning: the replies were not saved: {exc}")
+        say(f"Warning: the replies were not saved. {exc}")
         return None
 
 
@@ -145,9 +145,7 @@ def _conclude(outcomes: list[Judgement], at_risk: list[str], path: str | None) -
     for each in outcomes:
         if each.verdict is Verdict.DIFFERS:
             label = "Problem" if each.is_data_at_risk else "Warning"
-            say(
-                f"{label}: {each.name}: relied on: {each.relied_on}. Seen: {each.seen}. {each.then}"
-            )
+            say(f"{label}: {each.name}: assumed: {each.relied_on}. Seen: {each.seen}. {each.then}")
     if path:
         say(f"Replies: {path}")
     counts = ", ".join(

@@ -1,4 +1,4 @@
-"""`exchange`: a simulated Deribit on loopback, to rehearse against."""
+"""`exchange`: serves a simulated Deribit on loopback, for tests and rehearsals."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from lake.errors import UsageError
 
 # On this day the full market has 248 expired futures of each coin.
 DEFAULT_FULL_NOW = datetime(2025, 10, 31, 12, 0, 30, tzinfo=UTC)
-# How far ahead contracts are made, for a clock that moves on.
+# How far ahead contracts exist, for a running clock.
 AHEAD = timedelta(weeks=52)
 
 _MEGABYTE = 1_000_000
@@ -34,7 +34,7 @@ _FULL_CACHE_MB = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wishes:
+class _Options:
     """The options as given."""
 
     universe: Literal["weekly", "full"]
@@ -58,11 +58,11 @@ class _Wishes:
     as_json: bool
 
 
-def exchange(**options: Any) -> int:  # noqa: ANN401  (whatever click hands on)
+def exchange(**given: Any) -> int:  # noqa: ANN401  (the values of click's options)
     """See `basislake.commands.exchange`; return the exit code."""
-    wishes = _Wishes(**options)
-    universe = _universe(wishes)
-    serve_forever(_server(wishes, universe), _announcer(universe, as_json=wishes.as_json))
+    options = _Options(**given)
+    universe = _universe(options)
+    serve_forever(_server(options, universe), _announcer(universe, as_json=options.as_json))
     return 0
 
 
@@ -77,24 +77,24 @@ def market(
     """Return a market of both coins that opened some weeks before `now`.
 
     Args:
-        seed: of the market.
+        seed: of the market's prices.
         now: the exchange's clock.
-        weeks: since it opened.
-        quarterlies: open at a time for each coin.
-        until: contracts listed by then are in it, too; by default those listed by `now`.
+        weeks: age of the market.
+        quarterlies: of each coin that are open at once.
+        until: contracts listed until then are included; by default those listed by `now`.
     """
     start = (now - timedelta(weeks=weeks)).replace(hour=8, minute=0, second=9, microsecond=0)
     return weekly_universe(seed, start, now, quarterlies=quarterlies, until=until)
 
 
-def _universe(wishes: _Wishes) -> Universe:
-    if wishes.replay:
-        return _replayed(wishes.replay, wishes.now)
-    if wishes.universe == "full":
-        now = wishes.now or DEFAULT_FULL_NOW
-        return full_universe(wishes.seed, now, until=now + AHEAD)
-    now = wishes.now or NOW
-    return market(wishes.seed, now, wishes.weeks, wishes.quarterlies, until=now + AHEAD)
+def _universe(options: _Options) -> Universe:
+    if options.replay:
+        return _replayed(options.replay, options.now)
+    if options.universe == "full":
+        now = options.now or DEFAULT_FULL_NOW
+        return full_universe(options.seed, now, until=now + AHEAD)
+    now = options.now or NOW
+    return market(options.seed, now, options.weeks, options.quarterlies, until=now + AHEAD)
 
 
 def _replayed(path: Path, now: datetime | None) -> Universe:
@@ -103,17 +103,17 @@ def _replayed(path: Path, now: datetime | None) -> Universe:
     except (pl.exceptions.PolarsError, ValueError) as exc:
         why = str(exc).partition("\n")[0].rstrip(".")
         raise UsageError(
-            f"--replay: {path} cannot be served: {why}. It should be a Parquet file of candles, "
-            f"with the columns {', '.join(RECORDED)}."
+            f"--replay: {path} cannot be served: {why}. It must be a Parquet file of candles with "
+            f"the columns {', '.join(RECORDED)}."
         ) from exc
 
 
-def _server(wishes: _Wishes, universe: Universe) -> SimulatedExchange:
+def _server(options: _Options, universe: Universe) -> SimulatedExchange:
     try:
-        faults = FaultScript.at_rates(read_rates(wishes.faults), wishes.fault_seed)
+        faults = FaultScript.at_rates(read_rates(options.faults), options.fault_seed)
     except ValueError as exc:
         raise UsageError(f"--fault: {exc}.") from exc
-    for name in wishes.departures:
+    for name in options.departures:
         if name not in DEPARTURES:
             known = ", ".join(DEPARTURES)
             raise UsageError(f"--departure: there is no {name!r}; there are {known}.")
@@ -121,32 +121,32 @@ def _server(wishes: _Wishes, universe: Universe) -> SimulatedExchange:
     try:
         return SimulatedExchange(
             universe,
-            clock=Clock(universe.now_ms, speed=wishes.speed if wishes.running else 0.0),
+            clock=Clock(universe.now_ms, speed=options.speed if options.running else 0.0),
             faults=faults,
-            limit=_limit(wishes),
-            most_connections=wishes.connections,
-            port=wishes.port,
-            delay_s=wishes.delay_s,
-            cache_bytes=_cache_bytes(wishes),
+            limit=_limit(options),
+            most_connections=options.connections,
+            port=options.port,
+            delay_s=options.delay_s,
+            cache_bytes=_cache_bytes(options),
         )
     except OSError as exc:
         raise UsageError(
-            f"Port {wishes.port} cannot be had: {exc.strerror}. Use --port 0."
+            f"Port {options.port} cannot be used: {exc.strerror}. Use --port 0 for a free one."
         ) from exc
 
 
-def _cache_bytes(wishes: _Wishes) -> int:
-    """A small cache for the full market: it would not hold what is asked again there."""
-    default_mb = _FULL_CACHE_MB if wishes.universe == "full" else _CACHE_MB
-    return int(_MEGABYTE * (default_mb if wishes.cache_mb is None else wishes.cache_mb))
+def _cache_bytes(options: _Options) -> int:
+    """A small cache for the full market, where a cache of any size would rarely be hit."""
+    default_mb = _FULL_CACHE_MB if options.universe == "full" else _CACHE_MB
+    return int(_MEGABYTE * (default_mb if options.cache_mb is None else options.cache_mb))
 
 
-def _limit(wishes: _Wishes) -> CreditLimit | None:
-    if wishes.limit:
-        status = int(wishes.limit_status)
-        return CreditLimit.per_second(wishes.limit, burst=wishes.burst, status=status)
-    if wishes.burst is not None:
-        raise UsageError("--burst is of a limit; give --limit CALLS_PER_SECOND, too.")
+def _limit(options: _Options) -> CreditLimit | None:
+    if options.limit:
+        status = int(options.limit_status)
+        return CreditLimit.per_second(options.limit, burst=options.burst, status=status)
+    if options.burst is not None:
+        raise UsageError("--burst needs a limit: also give --limit CALLS_PER_SECOND.")
     return None
 
 

@@ -1,4 +1,4 @@
-"""`explain`: how one number of the basis came about."""
+"""`explain`: shows how one number of the basis was computed."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from lake import Lake
 from lake.tables import CANDLES
 
 _FORMULA = ("column", "formula", Column("with the numbers", rank=1), "value", "unit")
-# Of a candle, what is hidden first in a narrow terminal.
+# Columns of a candle that a narrow terminal hides first.
 _RANKS = {"cost": 1, "volume": 2}
 
 
@@ -42,8 +42,8 @@ def _show(found: Explanation) -> None:
     show_formula(
         found.formula,
         found.agrees,
-        "The lake holds exactly these values.",
-        "The lake holds OTHER values; `basislake build --full` makes them again.",
+        "The lake has exactly these values.",
+        "The lake has OTHER values; `basislake build --full` computes them again.",
     )
     _show_candles(found.sides)
     click.echo()
@@ -57,13 +57,13 @@ def _show(found: Explanation) -> None:
 
 
 def show_formula(steps: list[Step], agrees: bool | None, same: str, other: str) -> None:  # noqa: FBT001
-    """Print a formula with its numbers, and a sentence of whether what is stored agrees.
+    """Print a formula with its numbers, and a sentence on whether the stored values agree.
 
     Args:
-        steps: of the formula; none is no table.
-        agrees: None where there is nothing to compare with.
-        same: the sentence where it does.
-        other: where it does not.
+        steps: of the formula; without steps no table is printed.
+        agrees: whether they agree; None if there is nothing to compare with.
+        same: the sentence if they agree.
+        other: the sentence if they do not.
     """
     if steps:
         rows = [[s.column, s.formula, s.numbers, value_text(s.value), s.unit] for s in steps]
@@ -121,7 +121,7 @@ def _show_checks(sides: list[Side]) -> None:
         click.echo()
     for side in sides:
         if side.warnings:
-            paragraph(f"Warned of: {side.instrument}: {', '.join(side.warnings)}.")
+            paragraph(f"Warnings: {side.instrument}: {', '.join(side.warnings)}.")
 
 
 def _show_fetches(sides: list[Side]) -> None:
@@ -140,10 +140,10 @@ def fetch_line(fetched: Fetched) -> str:
 
 
 def show_made(made: Made | None, as_of: int) -> None:
-    """Print which build made the rows, and as of which batch they were read."""
+    """Print which build wrote the rows, and as of which batch they were read."""
     if made:
         paragraph(
-            f"Made by build {made.build} from batches up to {made.batch}, committed "
+            f"Built by build {made.build} from batches up to {made.batch}, committed "
             f"{made.at:%Y-%m-%d %H:%M:%S}Z by {made.program}."
         )
     paragraph(f"Read as of batch {as_of}.")

@@ -1,4 +1,4 @@
-"""`explain --of`: how one number of carry came about, printed."""
+"""`explain --of`: shows how one number of carry was computed."""
 
 import math
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ from lake.table import Column as Declared
 from lake.table import Type
 from lake.tables import TABLES
 
-# Of a formula of many rows the first and the last are shown; `--json` has all.
+# Of many rows, only this many first and last ones are shown; `--json` has all.
 _SHOWN = 3
 
 
@@ -61,8 +61,8 @@ def _show(found: CarryExplanation) -> None:
     show_formula(
         found.formula,
         found.agrees,
-        "The view gives the same values, to the last digits of a sum.",
-        "The view gives OTHER values: please report this.",
+        "The view has the same values, except for rounding in the last digits.",
+        "The view has OTHER values: please report this.",
     )
     if found.sides:
         _show_closes(found.sides)
@@ -108,12 +108,12 @@ def _show_input(given: Input) -> None:
     for line in given.missing:
         paragraph(f"Missing: {line}.")
     for row in given.rejected:
-        paragraph(f"Rejected: {row['ts']:%Y-%m-%d %H:%M}Z, for it broke {', '.join(row['rules'])}.")
+        paragraph(f"Rejected: {row['ts']:%Y-%m-%d %H:%M}Z, which broke {', '.join(row['rules'])}.")
     click.echo()
 
 
 def _show_rows(given: Input, title: str) -> None:
-    """The first rows and the last, with their units, and how to see those between."""
+    """Print the first and the last rows, with units, and how to see the others."""
     known = {column.name: column for column in TABLES[given.table].columns}
     names = [name for name in given.rows[0] if name not in ("instrument", "index_name")]
     columns = [_titled(known[name]) for name in names]
@@ -122,7 +122,7 @@ def _show_rows(given: Input, title: str) -> None:
     notes = []
     if left_out > 0:
         rows = [*rows[:_SHOWN], *rows[-_SHOWN:]]
-        between = f"{counted(left_out, 'row')} between these {2 * _SHOWN} left out"
+        between = f"{counted(left_out, 'row')} between these {2 * _SHOWN} not shown"
         notes.append(f"{between}; --json lists all {len(given.rows):,}.")
     if given.table == "funding" and len(given.rows) > 1:
         total = math.fsum(row["interest_1h"] for row in given.rows)

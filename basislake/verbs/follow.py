@@ -1,4 +1,4 @@
-"""`follow`: keeps the lake, and where asked the database, current."""
+"""`follow`: keeps the lake current, and the database if one is given."""
 
 from functools import partial
 
@@ -10,9 +10,9 @@ from basislake.follow import Followed, Follower
 from basislake.output import duration, print_json, say
 from basislake.screen import SCREEN
 from basislake.target import Target
-from basislake.verbs.build import build_told
-from basislake.verbs.ingest import tell_finished
-from basislake.verbs.load import load_told
+from basislake.verbs.build import build_logged
+from basislake.verbs.ingest import log_finished
+from basislake.verbs.load import load_logged
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.schedule import Schedule
@@ -36,7 +36,9 @@ def follow(
 ) -> int:
     """See `basislake.commands.follow`; return the exit code."""
     if postgres is not None and schedule.build_every is None:
-        raise UsageError("--postgres loads after builds, so it does not go with --build-every 0.")
+        raise UsageError(
+            "--postgres loads after each build; it cannot be combined with --build-every 0."
+        )
     settings.check(where)
     target = None if postgres is None else Target(postgres, schema)
     if target is not None:
@@ -48,28 +50,28 @@ def follow(
         schedule,
         work=Work(partial(_build, where, target), lambda: _maintain(where)),
         say=say,
-        finish=tell_finished,
+        finish=log_finished,
     ).run()
     SCREEN.interrupt()
-    _tell(result)
+    _log_end(result)
     if as_json:
         print_json(result)
     return 0
 
 
 def _build(where: Lake, target: Target | None) -> None:
-    """Build, and load where a database is given."""
-    build_told(where)
+    """Build, and load if a database is given."""
+    build_logged(where)
     if target is not None:
         with target.open(where) as uri:
-            load_told(where, uri, target)
+            load_logged(where, uri, target)
 
 
 def _maintain(where: Lake) -> None:
     maintain(where, PROGRAM)
 
 
-def _tell(result: Followed) -> None:
+def _log_end(result: Followed) -> None:
     lag = result.lag.seconds if result.lag else None
     behind = f"; lag {duration(lag)}" if lag is not None else ""
     written = {CANDLES.name: result.candles_written, **result.rows_written}
@@ -78,7 +80,7 @@ def _tell(result: Followed) -> None:
         f"Stopped: {', '.join(parts) or 'no row'} written by "
         f"{counted(result.calls, 'call')} in {counted(result.rounds, 'round')}, "
         f"{counted(result.builds, 'build')}, {counted(result.outages, 'outage')}{behind}. "
-        "All that came is saved."
+        "Everything fetched is saved."
     )
     if result.log:
-        say(f"A line for each round: {result.log}")
+        say(f"Log with a line per round: {result.log}")

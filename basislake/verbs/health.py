@@ -1,4 +1,4 @@
-"""`health`: an exit code for a program that watches the lake."""
+"""`health`: an exit code for a program that monitors the lake."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""`backfill`: from the exchange to the raw tables; and what a discovery and a backfill did."""
+"""`backfill`: fetches from the exchange into the raw tables, and reports the results."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -42,7 +42,7 @@ def backfill(
     as_json: bool,
 ) -> int:
     """See `basislake.commands.backfill`; return the exit code."""
-    fetched = fetch_told(
+    fetched = fetch_logged(
         where,
         settings,
         selection,
@@ -59,7 +59,7 @@ def backfill(
     return 0 if is_complete(fetched) else 1
 
 
-def fetch_told(  # noqa: PLR0913  (each is a wish of its own)
+def fetch_logged(  # noqa: PLR0913  (independent settings)
     where: Lake,
     settings: ExchangeSettings,
     selection: Selection,
@@ -71,8 +71,8 @@ def fetch_told(  # noqa: PLR0913  (each is a wish of its own)
     is_checked: bool = False,
     totals: Callable[[str], None] = say,
 ) -> FetchSummary:
-    """Fetch, with progress on stderr; `totals` gets the line that sums it up. Of an empty lake the
-    exchange may be checked first.
+    """Fetch, with progress on stderr; `totals` gets the summary line. With `is_checked`, check the
+    exchange before the first window of an empty lake.
     """
     line = ProgressLine("calls")
 
@@ -89,46 +89,46 @@ def fetch_told(  # noqa: PLR0913  (each is a wish of its own)
         again=again,
         engine=engine,
         check=partial(check_first, where) if is_checked else lambda _exchange, _now: None,
-        tell=tell_discovery,
+        discovered=log_discovery,
         say=say,
         report=report,
-        finish=tell_finished,
+        finish=log_finished,
     )
     totals(totals_of(fetched.backfill))
-    tell_backfill(where, fetched.backfill)
+    log_backfill(where, fetched.backfill)
     return fetched
 
 
-def tell_finished(finished: Finished) -> None:
-    """Write a line about a subject that is finished into the log; a terminal has the progress
-    line, and what failed above it.
+def log_finished(finished: Finished) -> None:
+    """Log a line about a finished subject; on a terminal, which has the progress line, only if it
+    failed.
     """
     is_failed = finished.status == "failed"
     if SCREEN.is_log or is_failed:
         say(f"{'Failed: ' if is_failed else ''}{finished_line(finished)}")
 
 
-def tell_discovery(found: Discovery) -> None:
-    """Say on stderr what a discovery found, and name what it could not read."""
+def log_discovery(found: Discovery) -> None:
+    """Log what a discovery found, and name records that it could not read."""
     counts = instrument_counts(found.known)
     left_out = sum(found.left_out.values())
     say(
         f"Known: {counted(counts['futures'], 'dated future')} and "
         f"{counted(counts['perpetuals'], 'perpetual')}, {len(found.new)} new; "
         f"{counted(left_out, 'other record')} left out; "
-        "`basislake instruments --left-out` names them."
+        "`basislake instruments --left-out` lists them."
     )
     for name in found.changed:
-        say(f"Changed: the exchange now gives another life for {name}.")
+        say(f"Changed: the exchange now lists other dates for {name}.")
     for refused in found.refused:
         label = "Refused" if refused.could_be_dated else "Warning: refused"
         say(f"{label}: record {refused.name}: {refused.reason}.")
     for failed in found.failed:
-        say(f"Failed: {failed} What was known of it is kept; run the command again.")
+        say(f"Failed: {failed} The stored instruments are kept; run the command again.")
 
 
 def totals_of(result: Result) -> str:
-    """Return a line that sums up a backfill, by dataset; pure."""
+    """Return the summary line of a backfill, by dataset; pure."""
     parts = [
         f"{completeness(dataset, counts)}, {rows(dataset, result.written(dataset.name))}"
         for dataset, counts in selected(result)
@@ -141,54 +141,54 @@ def totals_of(result: Result) -> str:
     )
 
 
-def tell_backfill(where: Lake, result: Result) -> None:
-    """Say on stderr what failed in a backfill, with the commands that ask again for just that, and
-    what is empty or differs.
+def log_backfill(where: Lake, result: Result) -> None:
+    """Log what failed in a backfill, with the commands that fetch just that, and what is empty or
+    differs.
     """
     for name, counts in result.by_dataset():
-        _tell_differing(name, counts)
+        _log_differing(name, counts)
     failed = result.all_failed
     for subject, reason in failed.items():
         say(f"Failed: {subject}: {reason}")
     if failed:
         commands = "\n  ".join(retry_commands(where, failed))
-        say(f"What was answered is saved. To ask again for just what failed:\n  {commands}")
+        say(f"The other answers are saved. To ask again for just what failed:\n  {commands}")
     for name, counts in result.by_dataset():
-        _tell_missing(name, counts)
+        _log_missing(name, counts)
     if result.log:
-        say(f"A line for each instrument: {result.log}")
+        say(f"Log with a line per instrument: {result.log}")
     if result.empty:
-        say(f"Empty: no candle yet in the life of {', '.join(result.empty)}.")
+        say(f"Empty: the exchange has no candle yet of {', '.join(result.empty)}.")
 
 
-def _tell_differing(dataset: str, counts: Counts) -> None:
+def _log_differing(dataset: str, counts: Counts) -> None:
     row = "candle" if dataset == CANDLES.name else f"row of {dataset}"
     rows = "" if dataset == CANDLES.name else f"rows of {dataset}"
     if counts.replaced:
         stored = counted(counts.replaced, f"stored {row}", f"stored {rows}" if rows else "")
         say(
-            f"Replaced: {stored} by what came now. "
-            "Earlier versions keep the old ones; the next build takes up the new ones."
+            f"Replaced: {stored}, by what the exchange sent now. Earlier versions of the lake keep "
+            "the old values; the next build uses the new ones."
         )
     if counts.differing:
         say(
-            f"Warning: {counted(counts.differing, row, rows)} came again with other values; the "
-            "stored ones stand. `basislake backfill --again` replaces them, where the new ones are "
-            "sound."
+            f"Warning: the exchange sent {counted(counts.differing, row, rows)} again with other "
+            "values. The stored values are kept; `basislake backfill --again` replaces them if the "
+            "new ones are valid."
         )
 
 
-def _tell_missing(dataset: str, counts: Counts) -> None:
+def _log_missing(dataset: str, counts: Counts) -> None:
     is_candles, noun = dataset == CANDLES.name, DATASETS[dataset].noun
     for name, steps in counts.missing.items():
         say(
             f"Missing: {counted(steps, noun)} of {Subject(dataset, name)} after its first "
-            f"{'candle' if is_candles else 'row'}; asked for twice."
+            f"{'candle' if is_candles else 'row'}; the exchange left them out twice."
         )
 
 
 def show_backfill(result: Result) -> None:
-    """Print on stdout what was planned and what came of it."""
+    """Print on stdout the plan and the result."""
     plan, parts = result.plan, [counts for _, counts in result.by_dataset()]
     figures = [
         *(row for own in selected(result) for row in _dataset_rows(result, *own)),

@@ -1,4 +1,4 @@
-"""`instruments`: discover, store and list; or name what is left out, and why."""
+"""`instruments`: discovers, stores and lists instruments; or lists what is left out, and why."""
 
 from dataclasses import asdict
 
@@ -12,7 +12,7 @@ from basislake.output import print_json, say
 from basislake.pipeline import instrument_counts
 from basislake.settings import check_exists
 from basislake.tables import paragraph, print_table
-from basislake.verbs.ingest import tell_discovery
+from basislake.verbs.ingest import log_discovery
 from ingest.discover import Discovery, discover
 from ingest.scope import as_json as scope_as_json
 from ingest.scope import outside, scope_of
@@ -20,7 +20,7 @@ from ingest.selection import Selection, choose
 from lake import Lake
 from lake.tables import INSTRUMENTS
 
-# What of a record is listed, and how.
+# The listed columns of a record.
 _LISTED = {
     "instrument": Column("instrument"),
     "term": Column("term", rank=1),
@@ -48,7 +48,7 @@ def instruments(
     else:
         with settings.open(where) as exchange:
             found = discover(exchange, where, PROGRAM)
-        tell_discovery(found)
+        log_discovery(found)
     chosen = by_expiry(_listed(found.known, selection))
     scope = scope_of(where)
     out_of_scope = outside(found.known, scope)
@@ -86,7 +86,7 @@ def by_expiry(instruments: pl.DataFrame) -> pl.DataFrame:
 
 
 def _listed(known: pl.DataFrame, selection: Selection) -> pl.DataFrame:
-    """The chosen instruments whose life meets the chosen minutes."""
+    """The selected instruments that lived in the selected minutes."""
     if selection.currencies or selection.names:
         known = choose(known, selection).drop("is_companion")
     if selection.span is None:
@@ -96,7 +96,7 @@ def _listed(known: pl.DataFrame, selection: Selection) -> pl.DataFrame:
 
 
 def _show_left_out(found: Discovery, out_of_scope: dict[str, str], *, offline: bool) -> None:
-    """Print what the lake does not take of the exchange's lists, and what is not in its scope."""
+    """Print which records of the exchange the lake leaves out, and which are not in its scope."""
     rows = sorted((record.reason, record.name) for record in found.left_out_records)
     if rows:
         print_table(
@@ -104,8 +104,8 @@ def _show_left_out(found: Discovery, out_of_scope: dict[str, str], *, offline: b
         )
     elif offline:
         say(
-            "What the exchange lists and the lake leaves out is not stored; without --offline the "
-            "exchange is asked."
+            "The lake does not store the records that it leaves out. Run this without --offline to "
+            "fetch the exchange's lists."
         )
     else:
         paragraph("Nothing on the exchange's lists is left out.")

@@ -1,4 +1,4 @@
-"""`maintain`: keeps the lake's files and logs in shape; no row changes."""
+"""`maintain`: compacts files and cleans up files and logs of the lake; no row changes."""
 
 import time
 from datetime import timedelta
@@ -30,7 +30,7 @@ def maintain(where: Lake, hours: float | None, *, unsafe: bool, is_dry: bool, as
 def _show(done: Maintained, *, is_dry: bool) -> None:
     rows: list[list[object]] = [
         ["small files", done.compacted.files_before],
-        ["put together into", done.compacted.files_after],
+        ["compacted into", done.compacted.files_after],
         ["rows in them", done.compacted.rows],
         *([f"files of {name} removed", count] for name, count in done.removed.items() if count),
     ]

@@ -1,4 +1,4 @@
-"""What `load --dry-run` and `load --verify` show, and the progress of a load."""
+"""Output of `load --dry-run` and `load --verify`, and the progress of a load."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ _SHOWN = 50
 
 
 def partition_line() -> Callable[[LoadProgress], None]:
-    """Return what shows a load's progress on stderr."""
+    """Return a function that shows a load's progress on stderr."""
     line = Progress("partitions")
 
     def report(progress: LoadProgress) -> None:
@@ -28,7 +28,7 @@ def partition_line() -> Callable[[LoadProgress], None]:
     return report
 
 
-def compare_told(where: Lake, uri: str, target: Target) -> Comparison:
+def compare_logged(where: Lake, uri: str, target: Target) -> Comparison:
     """Compare every cell, with progress and totals on stderr."""
     found = compare(
         where,
@@ -37,32 +37,32 @@ def compare_told(where: Lake, uri: str, target: Target) -> Comparison:
         lock_wait_s=target.lock_wait_s,
         report=partition_line(),
     )
-    told = "every cell is the lake's" if found.equal else f"{len(found.differences)} differ"
+    result = "all cells equal" if found.equal else f"{len(found.differences)} differ"
     say(
         f"Verify: {counted(found.partitions, 'partition')}, {counted(found.rows, 'row')} compared, "
-        f"{told}, in {duration(found.seconds)}."
+        f"{result}, in {duration(found.seconds)}."
     )
     return found
 
 
 def show_comparison(found: Comparison, *, as_json: bool) -> int:
-    """Print a comparison; return the exit code, 1 where something differs."""
+    """Print a comparison; return the exit code, 1 for a difference."""
     if as_json:
         print_json(found)
     elif found.equal:
-        paragraph("The database holds exactly what the lake holds.")
+        paragraph("The database and the lake are equal.")
     else:
         rows = [_cells(each) for each in found.differences[:_SHOWN]]
         more = len(found.differences) - len(rows)
-        told = f"And {more:,} more; `--json` lists all. " if more else ""
+        further = f"And {more:,} more; `--json` lists all. " if more else ""
         columns = ["table", "partition", "lake", "database", "missing", "extra", "cells", "first"]
-        note = "`basislake load` sends what changed in the lake, `load --full` everything."
-        print_table("Differences, in rows", columns, rows, note=told + note)
+        note = "`basislake load` sends what changed in the lake; `load --full` sends everything."
+        print_table("Differences, in rows", columns, rows, note=further + note)
         remedies = [each.remedy for each in found.differences if each.remedy]
         if remedies:
             paragraph(
-                "Neither the lake nor lake_loads knows some of these partitions, so no load "
-                "touches them. Where the rows are not yours to keep, delete them:"
+                "Some of these partitions are neither in the lake nor in lake_loads, so no load "
+                "changes them. If you do not need their rows, delete them:"
             )
             for sql in remedies:
                 click.echo(f"  {sql}")
@@ -84,7 +84,7 @@ def show_preview(found: Preview, *, as_json: bool) -> int:
     rows = sum(step.rows for step in found.steps)
     paragraph(
         f"{counted(len(found.steps), 'partition')} would change and {found.unchanged} not; "
-        f"{counted(rows, 'row')} would be sent. Nothing was done."
+        f"{counted(rows, 'row')} would be sent. Nothing was changed."
     )
     return 0
 

@@ -1,4 +1,4 @@
-"""`plan`: what a backfill would ask for; nothing is written."""
+"""`plan`: shows what a backfill would fetch; writes nothing."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -25,12 +25,12 @@ from lake import Lake
 from lake.counts import counted
 from lake.tables import INSTRUMENTS
 
-# The answer is wanted now; a run has more patience.
+# The user waits for the answer, so fewer retries than in a run.
 _MOST_RETRIES = 1
 _SOURCES = {
     "given": "",
-    "remembered": " (what the exchange permitted lately)",
-    "published": " (what the exchange publishes)",
+    "remembered": " (the rate of the last run)",
+    "published": " (the published rate)",
 }
 # Perpetuals, which never expire, come first.
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
@@ -53,8 +53,8 @@ def plan(
     is_unknown = knows_nothing(where)
     if is_unknown:
         say(
-            "The lake knows no instruments yet, so nothing can be planned. The exchange was not "
-            f"asked. `{called()} instruments{lake_flag(where)}` fetches them."
+            "The lake has no list of instruments yet, so there is no plan. The exchange was not "
+            f"called. `{called()} instruments{lake_flag(where)}` fetches the list."
         )
     else:
         with settings.open() as exchange:
@@ -142,15 +142,15 @@ def _show(
     if not needed:
         return
     paragraph(
-        f"Disk: about {size(figures['lake_bytes'])} more in the lake, of them "
-        f"{size(figures['bytes'])} raw; and {size(figures['database_bytes'])} in PostgreSQL, "
-        "where they are loaded (`run --no-load` loads nothing)."
+        f"Disk: about {size(figures['lake_bytes'])} more in the lake, of which "
+        f"{size(figures['bytes'])} are raw data; and {size(figures['database_bytes'])} in "
+        "PostgreSQL (none with `run --no-load`)."
     )
     paragraph(BASIS)
 
 
 def _show_others(datasets: dict[str, dict[str, int]]) -> None:
-    """What is to be fetched of the other datasets, where anything is."""
+    """Print what is left to fetch of the other datasets, if anything."""
     rows = [
         [
             DATASETS[name].words,

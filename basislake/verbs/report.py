@@ -1,4 +1,4 @@
-"""`report`: one page that shows what lake and database hold, asked again, and the evidence."""
+"""`report`: writes the report page, verifies an existing one, and writes the evidence files."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -34,7 +34,9 @@ def report(
 ) -> int:
     """See `basislake.commands.report`; return the exit code."""
     if verify and (evidence_folder or as_of is not None):
-        raise UsageError("--verify makes nothing, so it does not go with --evidence or --as-of.")
+        raise UsageError(
+            "--verify writes nothing; it cannot be combined with --evidence or --as-of."
+        )
     check_exists(where)
     workers = threads or cores()
     with target.known(where) as uri:
@@ -43,34 +45,32 @@ def report(
             return _verify(where, output, loaded, workers, as_json=as_json)
         with opened(where, as_of) as still:
             made, facts = make(still, output, datetime.now(UTC), loaded, workers, _progress())
-            proved = evidence(still, facts, evidence_folder) if evidence_folder else None
+            found = evidence(still, facts, evidence_folder) if evidence_folder else None
     if as_json:
-        print_json({**asdict(made), **({"evidence": proved} if proved else {})})
+        print_json({**asdict(made), **({"evidence": found} if found else {})})
     else:
         show_report(made)
-        if proved:
-            _show_evidence(proved)
-    return 1 if proved and any(c.passed is False for c in proved.criteria) else 0
+        if found:
+            _show_evidence(found)
+    return 1 if found and any(c.passed is False for c in found.criteria) else 0
 
 
-def report_told(
+def report_logged(
     where: Lake, loaded: Loaded | None, totals: Callable[[str], None] = say
 ) -> tuple[Report | None, bool]:
-    """Make the report of a lake at its usual place, at the end of a run; `totals` gets the line
-    that says where it is.
+    """Write the report into the lake's folder, at the end of a run; `totals` gets its path.
 
     Returns:
-        What was made, None where nothing was; and whether that is as it should be. A report that
-        fails is told and takes nothing from what the run did; a lake that is not on disk has no
-        usual place for one.
+        The report, or None; and whether that is right. A failed report is logged, and the results
+        of the run stay; a lake in an object store gets no report.
     """
     if not where.is_local:
-        say("Report: none for a lake that is not on disk; `basislake report --output FOLDER` does.")
+        say("Report: skipped, as the lake is not on disk. Run `basislake report --output FOLDER`.")
         return None, True
     try:
         made, _ = make(where, None, datetime.now(UTC), loaded, cores())
     except (BasislakeError, OSError) as exc:
-        say(f"Report: not made: {exc}. All else is safe; `basislake report` tries again.")
+        say(f"Report: not written: {exc}. Everything else is safe; retry by `basislake report`.")
         return None, False
     totals(f"Report: {made.path}, {size(made.bytes)} in {duration(made.seconds)}.")
     return made, True
@@ -92,7 +92,7 @@ def _progress() -> Callable[[int, int, str], None]:
 
 
 def show_report(made: Report) -> None:
-    """Print on stdout what was made."""
+    """Print a summary of the report on stdout."""
     rows = [
         ["page", made.path],
         ["the same as JSON", made.json_path],
@@ -104,16 +104,15 @@ def show_report(made: Report) -> None:
     print_table("Report", ["what", "value"], rows)
 
 
-def _show_evidence(proved: ReportEvidence) -> None:
-    paragraph(f"Evidence: {', '.join(proved.files)} in {proved.folder}")
-    for criterion in proved.criteria:
+def _show_evidence(found: ReportEvidence) -> None:
+    paragraph(f"Evidence: {', '.join(found.files)} in {found.folder}")
+    for criterion in found.criteria:
         paragraph(f"{criterion.name}: {criterion.verdict}: {criterion.figure}")
-    failed = [c.name for c in proved.criteria if c.passed is False]
+    failed = [c.name for c in found.criteria if c.passed is False]
     if failed:
         say(
             f"Not met: {'; '.join(failed)}, so the exit code is 1. All files are written; "
-            "acceptance.txt says what each criterion asks, `basislake report --help` what it "
-            "means."
+            "acceptance.txt describes each criterion, and `basislake report --help` explains them."
         )
 
 
@@ -123,6 +122,6 @@ def _show_verified(found: Verified) -> None:
             print_table(title, ["figure", "why"], [[f.figure, f.reason] for f in findings])
     if not found.differing:
         paragraph(
-            f"{found.path}: all {counted(found.queries - len(found.open), 'figure')} are what the "
-            f"lake says as of batch {found.as_of}."
+            f"{found.path}: all {counted(found.queries - len(found.open), 'figure')} agree with "
+            f"the lake as of batch {found.as_of}."
         )

@@ -1,4 +1,4 @@
-"""`run`: from the exchange to a page, step by step."""
+"""`run`: the whole pipeline, from the exchange to the report."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,10 +14,10 @@ from basislake.pipeline import is_complete
 from basislake.report.beside import Loaded
 from basislake.tables import paragraph, print_table
 from basislake.target import Target
-from basislake.verbs.build import build_told
-from basislake.verbs.ingest import fetch_told
-from basislake.verbs.load import load_told
-from basislake.verbs.report import report_told
+from basislake.verbs.build import build_logged
+from basislake.verbs.ingest import fetch_logged
+from basislake.verbs.load import load_logged
+from basislake.verbs.report import report_logged
 from ingest.selection import Selection
 from lake import Lake
 from lake.errors import LoadError
@@ -84,15 +84,15 @@ def run_all(
 ) -> tuple[dict[str, dict[str, object]], int]:
     """Run every step and return their figures, by step, and the exit code.
 
-    What failed to be fetched does not keep the rest from being built, loaded and reported, nor a
-    database that is away the report.
+    If a window cannot be fetched, the rest is still built, loaded and reported. If the database
+    cannot be reached, the report is still written.
 
     Args:
         where: the lake.
         settings: of the exchange.
-        selection: what the flags say; the lake's scope says the rest.
+        selection: from the flags; the lake's scope fills in the rest.
         target: the database; None to load nothing.
-        totals: gets a line that sums up each step.
+        totals: called with a summary line of each step.
         is_checked: check the exchange before the first window of an empty lake.
 
     Raises:
@@ -100,17 +100,17 @@ def run_all(
     """
     if target is not None:
         check_access(target, where)
-    fetched = fetch_told(
+    fetched = fetch_logged(
         where, settings, selection, discover_first=True, totals=totals, is_checked=is_checked
     )
-    built = build_told(where, totals)
+    built = build_logged(where, totals)
     summary: dict[str, dict[str, object]] = {
         "backfill": asdict(fetched.backfill),
         "build": asdict(built),
     }
     is_loaded = True
     if target is None:
-        reported, is_reported = report_told(where, None, totals)
+        reported, is_reported = report_logged(where, None, totals)
     else:
         summary["load"], reported, is_reported = _loaded(where, target, totals)
         is_loaded = "error" not in summary["load"]
@@ -122,12 +122,12 @@ def run_all(
 def _loaded(
     where: Lake, target: Target, totals: Callable[[str], Any]
 ) -> tuple[dict[str, object], Any, bool]:
-    """Load, and make the report with what the database holds then, or without it."""
+    """Load, then write the report with the database's tables, or without if the load failed."""
     try:
         with target.open(where) as uri:
-            load = asdict(load_told(where, uri, target, totals))
+            load = asdict(load_logged(where, uri, target, totals))
             loaded = Loaded(uri, target.schema, target.lock_wait_s)
-            return load, *report_told(where, loaded, totals)
+            return load, *report_logged(where, loaded, totals)
     except LoadError as exc:
         say(f"Load: {exc}")
-        return {"error": str(exc)}, *report_told(where, None, totals)
+        return {"error": str(exc)}, *report_logged(where, None, totals)

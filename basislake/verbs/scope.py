@@ -1,4 +1,4 @@
-"""`scope`: what the lake is meant to hold."""
+"""`scope`: shows or sets which data the lake should contain."""
 
 from dataclasses import replace
 
@@ -39,14 +39,14 @@ def scope(where: Lake, selection: Selection, *, as_json: bool) -> int:
     paragraph(f"Scope: {described(now)}.")
     if known.is_empty():
         paragraph(
-            f"The lake knows no instruments yet; `{called()} instruments{lake_flag(where)}` "
-            "fetches them."
+            f"The lake has no list of instruments yet; `{called()} instruments{lake_flag(where)}` "
+            "fetches it."
         )
     else:
         paragraph(f"In scope: {inside.height:,} of {counted(known.height, 'known instrument')}.")
     if is_change:
         paragraph(
-            f"Nothing was fetched or deleted. `{called()} plan{lake_flag(where)}` shows what is "
-            "still to be fetched."
+            f"Nothing was fetched or deleted. `{called()} plan{lake_flag(where)}` shows what a "
+            "backfill would fetch."
         )
     return 0

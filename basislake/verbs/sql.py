@@ -1,4 +1,4 @@
-"""`sql`: questions to the lake in SQL, and what becomes of the answers."""
+"""`sql`: queries the lake in SQL, and prints or saves the rows."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -67,14 +67,14 @@ def sql(
 def print_rows(
     frame: pl.DataFrame, format_: str, *, is_first: bool, title: str = "", hint: str = ""
 ) -> None:
-    """Print an answer on stdout, below an empty line where it is not the first.
+    """Print rows on stdout, below an empty line unless they are the first.
 
     Args:
-        frame: its rows.
+        frame: the rows.
         format_: of `basislake.formats`.
-        is_first: of those that the command prints.
+        is_first: whether the command printed no rows before.
         title: above a table; the number of rows by default.
-        hint: how to see all rows, where a table shows some; by default by the command's option.
+        hint: how to see all rows if a table shows only some; by default an option of the command.
     """
     if not is_first and format_ != "ndjson":
         click.echo()
@@ -92,7 +92,7 @@ def print_rows(
 
 
 def _kind(name: str) -> Kind:
-    """A column that is called as a time of the lake holds times, also where all are midnights."""
+    """A column named like a time of the lake contains times, even if all are midnights."""
     return Kind.TIME if name in _times() else Kind.PLAIN
 
 
@@ -105,7 +105,8 @@ def _converse(where: Lake, as_of: int | datetime | None, format_: str, output: P
     if output is not None or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "Give a query: SQL, a file that ends in .sql, - for the standard input, or @NAME of "
-            "an example (`--examples` lists them). On a terminal `basislake sql` alone is a shell."
+            "a ready query (`--examples` lists them). On a terminal, `basislake sql` starts a "
+            "shell."
         )
     check_exists(where)
     from basislake.shell import shell  # noqa: PLC0415  (its library is of no use to others)
@@ -115,23 +116,23 @@ def _converse(where: Lake, as_of: int | datetime | None, format_: str, output: P
 
 
 def _check_single(asked: Sequence[duck.Statement]) -> None:
-    """Refuse what does not give one table, before anything is run.
+    """Refuse statements that do not return exactly one table, before anything runs.
 
     Raises:
-        UsageError: none of the statements gives rows, or more than one.
+        UsageError: none of the statements returns rows, or more than one.
     """
     count = sum(statement.gives_rows for statement in asked)
     if count != 1:
         raise UsageError(
-            f"A file holds the rows of one statement, and {count or 'none'} of these "
-            f"{'give' if count > 1 else 'gives'} rows. Nothing was run."
+            f"A file takes the rows of one statement, but {count or 'none'} of these "
+            f"{'return' if count > 1 else 'returns'} rows. Nothing was run."
         )
 
 
 def _answers(lake: Lake, asked: Sequence[duck.Statement]) -> Iterator[pl.DataFrame]:
-    """Run statements one after the other; the rows of those that give some."""
+    """Run statements one after the other; yield the rows of those that return some."""
     if len(asked) == 1:
-        # Of a single one only what it names is opened.
+        # For a single statement, only the tables that it names are opened.
         rows = lake.sql(asked[0].text)
         if asked[0].gives_rows:
             yield rows
@@ -147,7 +148,7 @@ def _answers(lake: Lake, asked: Sequence[duck.Statement]) -> Iterator[pl.DataFra
 
 
 def _as_json(answers: list[list[dict[str, object]]]) -> list[object]:
-    """The rows of the one answer; of several, a list of such lists."""
+    """The rows of a single answer; for several answers, a list of such lists."""
     return list(answers[0]) if len(answers) == 1 else list(answers)
 
 
@@ -165,7 +166,7 @@ def _save(frame: pl.DataFrame, format_: str, output: Path, *, is_compressed: boo
 
 
 def _show_examples(name: str | None, *, as_json: bool) -> None:
-    """All examples by subject; of one that is named, what it answers and its SQL."""
+    """Print all examples by subject; of a named example, its meaning and its SQL."""
     if as_json:
         print_json([asdict(example) for example in ([named(name)] if name else EXAMPLES)])
     elif name:
@@ -180,6 +181,6 @@ def _show_examples(name: str | None, *, as_json: bool) -> None:
                 print_table(subject, ["name", "question"], rows)
                 click.echo()
         paragraph(
-            "`basislake sql @NAME` answers, `basislake sql --examples @NAME` shows the SQL. "
-            "docs/queries.md has all of it, and questions that other verbs answer."
+            "`basislake sql @NAME` runs a query, `basislake sql --examples @NAME` shows its SQL. "
+            "docs/queries.md lists all of them, and questions that other verbs answer."
         )

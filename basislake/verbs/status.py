@@ -1,4 +1,4 @@
-"""`status`: what the lake and the database hold, what is left, what runs and what failed."""
+"""`status`: the content of lake and database, what is left to fetch, what runs, what failed."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ def status(where: Lake, target: Target, *, exact: bool, as_json: bool) -> int:
         print_json(found | {"next": [{"verb": verb, "why": why} for verb, why in steps]})
     else:
         _show(found, now)
-        # Whether something is left to do is not known where the database cannot be asked.
+        # If the database cannot be queried, nobody knows whether something is left to do.
         if steps or not found["database_error"]:
             show_next(steps, lake_flag(where), _flags(target))
     if found["database_error"]:
@@ -60,8 +60,8 @@ def status(where: Lake, target: Target, *, exact: bool, as_json: bool) -> int:
 def _database(
     where: Lake, target: Target, *, exact: bool
 ) -> tuple[dict[str, Any] | None, str | None]:
-    """The rows of the database, None where the embedded one was never made; and why it cannot be
-    asked, if so, which hides nothing of the lake.
+    """The rows of the database, None if the embedded one was never created; and why the database
+    cannot be queried. Such a failure hides nothing about the lake.
     """
     try:
         with target.known(where) as uri:
@@ -74,7 +74,7 @@ def _database(
 
 
 def _flags(target: Target) -> str:
-    """What another command needs to be about the same database; never a password."""
+    """Flags that make another command use the same database; never a password."""
     database = "" if target.postgres == EMBEDDED else " --postgres URI"
     is_usual = target.schema == DEFAULT_SCHEMA
     return database + ("" if is_usual else f" --schema {quote(target.schema)}")
@@ -90,8 +90,8 @@ def _show(found: dict[str, Any], now: datetime) -> None:
     _show_intervals(
         "Missing after the first row",
         found["missing"],
-        "The exchange left them out twice or more. The next backfill asks once more, then only "
-        "--repair.",
+        "The exchange left these out at least twice. The next backfill asks once more; after that "
+        "only `backfill --repair` does.",
     )
     if found["quarantined"]:
         print_table("Quarantine", ["rule", "rows"], list(found["quarantined"].items()))
@@ -103,11 +103,11 @@ def _show(found: dict[str, Any], now: datetime) -> None:
 
 
 def _show_failed(found: Mapping[str, Any]) -> None:
-    """What got no answer; of the instruments in scope the command that asks for just that."""
+    """Intervals without an answer, and the command that asks for those in scope again."""
     phrase, command = "", ""
     if found["retry"]:
         count = counted(len(found["failed"]), "instrument")
-        phrase = f"To ask again for just that ({count}):"
+        phrase = f"To ask for just these again ({count}):"
         command = pasted(found["retry"], line_length())
     _show_intervals("Asked, not answered", found["unanswered"], phrase, command)
 
@@ -134,9 +134,9 @@ def _show_intervals(
 
 def _show_database(found: Mapping[str, Any]) -> None:
     if found["database_error"]:
-        paragraph("PostgreSQL: cannot be asked.")
+        paragraph("PostgreSQL: cannot be queried.")
         return
     if found["database"] is None:
-        paragraph("PostgreSQL: nothing loaded yet; `basislake load` does it.")
+        paragraph("PostgreSQL: nothing is loaded yet; `basislake load` loads the tables.")
         return
     show_database(found["database"])

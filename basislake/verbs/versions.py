@@ -1,4 +1,4 @@
-"""`fingerprint` and `diff`: whether two lakes, or one as of two batches, hold the same rows."""
+"""`fingerprint` and `diff`: compare the rows of two lakes, or of one lake as of two batches."""
 
 from datetime import datetime
 from typing import TypeAlias
@@ -20,7 +20,7 @@ from lake.fingerprint import fingerprint as fingerprint_of
 
 _LEAST_DIGITS = 16
 
-# A batch, or a time by which it was the newest; None means as it is.
+# A batch, or a time at which it was the newest; None for the newest state.
 AsOf: TypeAlias = int | datetime | None
 
 
@@ -33,8 +33,8 @@ def fingerprint(
     with opened(where, as_of) as still:
         found = fingerprint_of(still, workers, verify=verify, report=Progress("partitions"))
     for path in found.damaged:
-        told = "holds other rows than were written, or cannot be read"
-        say(f"Damaged: {path} {told}; take it from a copy of the lake.")
+        problem = "has rows that do not match its name, or is unreadable"
+        say(f"Damaged: {path} {problem}; replace it by the file of a backup.")
     _print(found, as_json=as_json)
     return 1 if found.damaged else 0
 
@@ -76,7 +76,7 @@ def _print(found: Fingerprint, *, as_json: bool) -> None:
 
 
 def _fitting(digest: str, name: str, available: int | None) -> str:
-    """As many digits as fit on a line of the terminal next to the name; a pipe gets all."""
+    """As many digits as fit on a line of the terminal next to the name; all in a pipe."""
     room = len(digest) if available is None else max(available - len(f"  {name}"), _LEAST_DIGITS)
     return digest if len(digest) <= room else f"{digest[: room - 1]}…"
 
