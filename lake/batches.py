@@ -40,12 +40,17 @@ def batch_at(lake: Lake, time: datetime) -> int:
 
     Args:
         lake: to read.
-        time: by the clocks of the committing machines, UTC.
+        time: by the clocks of the committing machines, in any time zone.
 
     Raises:
-        UsageError: there was no batch yet.
+        UsageError: there was no batch yet, or the time has no time zone.
         LakeError: there is no such lake, or it cannot be read.
     """
+    if time.tzinfo is None:
+        raise UsageError(
+            f"The time {time} has no time zone. Nothing was read. Name one, for example by "
+            "tzinfo=UTC."
+        )
     found = [
         lake.snapshot(table).read(pl.col("at") <= time)[BATCH].max() for table in (ASKS, RECORDS)
     ]

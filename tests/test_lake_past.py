@@ -97,6 +97,8 @@ def test_a_time_means_the_newest_batch_that_was_committed_by_then(staged: Staged
     begun = moments["at"].min()
     with pytest.raises(UsageError, match="Nothing had been fetched by"):
         lake.open(where.uri, as_of=begun - timedelta(seconds=1))  # type: ignore[operator,arg-type]
+    with pytest.raises(UsageError, match="has no time zone"):
+        lake.open(where.uri, as_of=begun.replace(tzinfo=None))  # type: ignore[union-attr,arg-type,call-arg]
 
 
 @pytest.mark.slow
