@@ -133,7 +133,8 @@ def _show_rows(given: Input, title: str) -> None:
 def _titled(column: Declared) -> Column:
     """A column of a table with its unit in the heading."""
     title = f"{column.name} ({column.unit})" if column.unit else column.name
-    return Column(title, Kind.MEASURE if column.type is Type.FLOAT else Kind.PLAIN)
+    kinds = {Type.FLOAT: Kind.MEASURE, Type.TIME: Kind.TIME}
+    return Column(title, kinds.get(column.type, Kind.PLAIN))
 
 
 def _show_calls(found: CarryExplanation) -> None:
