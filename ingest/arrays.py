@@ -74,12 +74,12 @@ def at_once(body: bytes) -> Plain | None:
         reply = text.str.json_decode(_REPLY).struct.unnest()
     except (pl.exceptions.PolarsError, UnicodeDecodeError):
         return None
-    beside = reply["usOut"].count() + 2 * reply["testnet"].count()
+    optional = reply["usOut"].count() + 2 * reply["testnet"].count()
     result = reply["result"].struct.unnest()
     # Polars would repeat a column of one row next to longer ones.
     lengths = set(result.select(pl.col(_ARRAYS).list.len()).row(0))
     is_whole = len(lengths) == 1 and lengths.isdisjoint({None, 0, 1})
-    if marks != _LEAST_MARKS + beside or not is_whole or result["status"][0] != _OK:
+    if marks != _LEAST_MARKS + optional or not is_whole or result["status"][0] != _OK:
         return None
     columns = result.select(pl.col(_ARRAYS).explode()).to_dict()
     return Plain(columns, reply["usOut"][0])

@@ -24,7 +24,7 @@ class LoadProgress:
 
 
 def silent(_: LoadProgress) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 @dataclass(slots=True)

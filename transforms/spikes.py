@@ -246,8 +246,8 @@ def _stale(
     rows = _kept_while(rows, repeats)
     if perpetual is not None:
         rows = with_perpetual_prices(rows.sort("ts", "instrument"), perpetual).sort(_KEY)
-        beside = pl.when(~pl.col("is_alone")).then(f"perpetual_{side}").otherwise(1.0)
-        rows = rows.with_columns(beside.alias(f"perpetual_{side}"))
+        price = pl.when(~pl.col("is_alone")).then(f"perpetual_{side}").otherwise(1.0)
+        rows = rows.with_columns(price.alias(f"perpetual_{side}"))
     else:
         rows = _alone(rows)
     return _kept_while(rows, _away(side, side) > pl.col("bound")).select(_KEY)

@@ -11,7 +11,7 @@ class Parameter(NamedTuple):
 
     Attributes:
         name: as the SQL of the view writes it.
-        meaning: one phrase for whoever gives it.
+        meaning: one phrase for the user.
         example: as written in a query, quoted if it is a text.
     """
 

@@ -46,7 +46,7 @@ _COLUMNS = (
 
 CONSTANT_MATURITY_BY = View(
     name="constant_maturity_by",
-    meaning="The annualised basis at fixed distances to expiry, once every so many minutes.",
+    meaning="The annualised basis at fixed distances to expiry, once every step_minutes.",
     formula=(
         "In the last minute of each step (counted from 1970: 60 means the minutes hh:59, 1440 "
         "the minutes 23:59), for each coin and each distance T in days. The legs are the future "
