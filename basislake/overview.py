@@ -152,7 +152,7 @@ def _database_steps(database: Mapping[str, Any] | None) -> list[Next]:
 
 def show_summary(found: Mapping[str, Any]) -> None:
     """Print how much of its scope the lake contains, what is left to fetch, and the disk use."""
-    of = f", the market of {found['exchange']}" if found["exchange"] else ""
+    of = f", data from {found['exchange']}" if found["exchange"] else ""
     print_table(f"Lake {found['lake']}{of}", ["what", "is"], list(_summary(found)))
 
 

@@ -132,7 +132,7 @@ def followed(tmp_path: Path) -> Iterator[tuple[Lake, SimulatedExchange, Clock]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("table", "told"), [(RAW_CANDLES, "Not built or loaded: raw_candles"), (COVERAGE, "Waiting:")]
+    ("table", "told"), [(RAW_CANDLES, "Build or load failed: raw_candles"), (COVERAGE, "Waiting:")]
 )
 def test_a_follower_waits_for_a_lake_with_a_damaged_file(
     followed: tuple[Lake, SimulatedExchange, Clock], table: Table, told: str

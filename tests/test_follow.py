@@ -218,7 +218,7 @@ def test_an_exchange_that_is_away_is_waited_for_and_told_once(
                 done = stop(process, signal.SIGINT)
     assert done.code == 0, done.err
     assert done.err.count("Waiting: ") == 1
-    assert re.search(r"Going on after \d:\d\d:\d\d\.", done.err)
+    assert re.search(r"Resumed after \d:\d\d:\d\d\.", done.err)
 
 
 @pytest.mark.parametrize(

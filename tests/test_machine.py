@@ -67,7 +67,7 @@ def test_without_threads_the_command_ends_in_a_sentence(known: Lake) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert " ERROR The machine gives the command too little: " in done.stderr
+    assert " ERROR The machine has too few resources: " in done.stderr
     assert "Traceback" not in done.stderr
     assert "Interrupted" not in done.stderr
 

@@ -366,7 +366,7 @@ def test_a_verdict_weighs_by_minutes(tmp_path: Path) -> None:
         "failed": sum(row[3] for row in WEIGHED),
     }
     text = "".join(read(page(facts)).texts)
-    assert "99.847 % of the 10,250,000 minutes that should be there are sound; 11 suspect" in text
+    assert "99.847 % of the 10,250,000 expected minutes are sound; 11 suspect" in text
 
 
 @pytest.mark.parametrize(
@@ -625,7 +625,7 @@ def test_as_many_rows_of_other_values_are_not_equal(target: Target) -> None:
     unequal = rows.filter(~pl.col("is_equal")).select("table_name", "behind").rows()
     assert (rows.height, unequal) == (7, [("futures_ohlcv", 1)])
     shown = "".join(read(page(facts)).texts)
-    assert "PostgreSQL does not hold what the lake holds, in futures_ohlcv." in shown
+    assert "PostgreSQL differs from the lake, in futures_ohlcv." in shown
     assert "PostgreSQLdiffers" in shown
     told = basislake(None, "status", *target.options, "--json").json["database"]
     assert not told["futures_ohlcv"]["equal"]

@@ -198,7 +198,7 @@ def test_a_row_that_went_from_the_database_is_found_and_a_new_load_is_told(
     assert [finding["figure"] for finding in done.json["differing"]] == ["parity"]
     anew = basislake(None, "report", "--lake", where.uri, "--json")
     text = text_of(anew.json["path"])
-    assert "PostgreSQL does not hold what the lake holds, in futures_ohlcv" in text
+    assert "PostgreSQL differs from the lake, in futures_ohlcv" in text
     assert basislake(None, "load", "--lake", where.uri, "--full").code == 0
     later = basislake(None, "report", "--lake", where.uri, "--verify", "--json")
     assert later.code == 0

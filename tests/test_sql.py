@@ -86,7 +86,7 @@ def test_each_statement_prints_its_rows(where: Lake, format_: str) -> None:
     done = basislake(None, "sql", TWO, "--lake", where.uri, "--format", format_)
     if format_ in ("parquet", "arrow"):
         assert (done.code, done.out) == (2, "")
-        assert "rows of one statement, and 2 of these give rows. Nothing was run." in done.err
+        assert "rows of one statement, but 2 of these return rows. Nothing was run." in done.err
         return
     assert done.code == 0, done.err
     if format_ == "json":
@@ -121,7 +121,7 @@ def test_a_file_that_was_written_is_named_with_its_rows_and_size(
     refused = basislake(None, "sql", TWO, "--lake", where.uri, "--output", path)
     assert (refused.code, path.read_text()) == (2, "a\n1\n2\n")
     none = basislake(None, "sql", "SET threads = 1", "--lake", where.uri, "--output", path)
-    assert "none of these gives rows" in none.err
+    assert "none of these returns rows" in none.err
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_the_shell_shows_errors_and_goes_on(
     shown = capsys.readouterr()
     assert shown.err.count(" ERROR DuckDB refuses the query: ") == 2
     assert "There is no ready query @curves" in shown.err
-    rows, help_ = shown.out.partition("Here ")[::2]
+    rows, help_ = shown.out.partition("In this shell, ")[::2]
     assert rows.splitlines()[0].startswith("currency,candles,")
     assert rows.splitlines()[3:] == ["a", "1", "b", "2", "c", "3"]
     assert "candles_hourly" in help_

@@ -31,7 +31,7 @@ def _show(done: Maintained, *, is_dry: bool) -> None:
     rows: list[list[object]] = [
         ["small files", done.compacted.files_before],
         ["compacted into", done.compacted.files_after],
-        ["rows in them", done.compacted.rows],
+        ["rows", done.compacted.rows],
         *([f"files of {name} removed", count] for name, count in done.removed.items() if count),
     ]
     print_table("To be done" if is_dry else "Done", ["what", "count"], rows)
