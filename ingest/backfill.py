@@ -4,7 +4,7 @@ Answers are fetched and read by threads of this process, or by other machines; t
 the calling thread and committed by one more. So the exchange is kept busy while a batch is written,
 and the last commit follows the last answer.
 Killed at any moment it loses at most what was under way or not committed: a fifth of the windows,
-or one; of a round of a longer run 256, where those are more.
+or eight where those are more; of a round of a longer run 256.
 """
 
 import math
@@ -48,7 +48,9 @@ _AWAY_AFTER_INSTRUMENTS = 2
 # A killed process loses the answers that were not committed: at most this part of the windows.
 _MOST_AT_RISK = 1 / 5
 
-# A round of a longer run commits once where it has at most so many windows.
+# Or so many: a commit takes as long as some calls, so a small run makes few. A round of a longer run
+# commits once where it has at most so many.
+_FEW_WINDOWS = 8
 _ROUND_WINDOWS = 256
 
 # An endless wait would not be woken by Ctrl-C once Polars has set its own handler.
@@ -122,7 +124,7 @@ class Backfill:
         self.result = _begun(figures, planner)
         windows = figures["all_windows"]
         self._fetcher = Fetcher(exchange, self._callers)
-        least = _ROUND_WINDOWS if part_of else 1
+        least = _ROUND_WINDOWS if part_of else _FEW_WINDOWS
         self._part_of = part_of
         self._saver = Saver(lake, program, windows, clock, least=least, sound=sound)
         self._most_at_risk = max(least, int(windows * _MOST_AT_RISK))

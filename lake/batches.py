@@ -109,11 +109,10 @@ def append(
         LakeError: the lake cannot be written.
     """
     base = base or lake.snapshot(table)
-    newest = lake.snapshot(RAW_CANDLES)
     # What is known as of a later number must not change: carry rows have no number behind it.
-    is_passed = table in RAW_CARRY and number < newest.counter(BATCH)
+    is_passed = table in RAW_CARRY and number < newest_batch(lake)
     if is_passed or number <= base.counter(BATCH):
-        number = claim(lake, newest, (), info)
+        number = claim(lake, lake.snapshot(RAW_CANDLES), (), info)
     file = lake.write(table, rows.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
     return number, lake.commit(base, [file], info, counters={BATCH: number})
 

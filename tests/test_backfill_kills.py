@@ -28,6 +28,8 @@ from tests.tiers import slow_but
 
 # A call that is waited for takes longer than any test.
 MOST_TIMEOUT_S = 3_600
+# So many windows of a small run are asked for again by the next one.
+AT_RISK = 8
 STOPS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -66,7 +68,7 @@ def test_a_killed_backfill_is_finished_by_the_next_one(
         assert "Traceback" not in done.err
     done = basislake(server, "backfill", "--no-doctor", "--lake", tmp_path, "--json")
     assert done.code == 0, done.err
-    assert server.calls_of(CHART) <= 1.25 * total
+    assert server.calls_of(CHART) <= total + AT_RISK
     assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
     states = [record["state"] for record in _status(tmp_path)["runs"]]
     assert states == ["done", "killed" if how == signal.SIGKILL else "interrupted"]
@@ -230,7 +232,7 @@ def test_a_full_disk_keeps_what_was_committed_and_a_rerun_finishes(
         grow("64m")
         assert basislake(slow, "backfill", *chosen).code == 0
         assert rows(lake.open(str(disk / "lake")), "raw_candles").equals(truths(universe))
-        assert slow.calls_of(CHART) <= 1.25 * ideal_calls(universe)
+        assert slow.calls_of(CHART) <= ideal_calls(universe) + AT_RISK
 
 
 @pytest.mark.slow
@@ -261,7 +263,7 @@ def test_a_lake_that_can_no_longer_be_written_says_so_and_stays_readable(
         assert "Traceback" not in again.err
     assert basislake(server, "backfill", "--lake", tmp_path).code == 0
     assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
-    assert server.calls_of(CHART) <= 1.25 * ideal_calls(universe)
+    assert server.calls_of(CHART) <= ideal_calls(universe) + AT_RISK
 
 
 def _status(folder: Path) -> dict[str, list[dict[str, Any]]]:
