@@ -48,8 +48,8 @@ _AWAY_AFTER_INSTRUMENTS = 2
 # A killed process loses the answers that were not committed: at most this part of the windows.
 _MOST_AT_RISK = 1 / 5
 
-# Or so many: a commit takes as long as some calls, so a small run makes few. A round of a longer run
-# commits once where it has at most so many.
+# Or so many: a commit takes as long as some calls, so a small run makes few. A round of a longer
+# run commits once where it has at most so many.
 _FEW_WINDOWS = 8
 _ROUND_WINDOWS = 256
 
