@@ -44,7 +44,8 @@ browser: ## Install Chromium for the tests of the report, where that may be done
 	|| { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } > /dev/null 2>&1 \
 	|| echo "Chromium cannot be installed from here; the tests that open the report in it will be skipped."
 
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+# With bytecode: without it each worker of each run compiles the libraries and the tests again.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test: $(DEV) ## Run the quick tests
 	$(PYTEST) -m "not slow"

@@ -29,6 +29,7 @@ from tests.lakes import Row, basis_row, built_lake, candle, copied, instrument, 
 from tests.market import basislake, fetch, small_market
 from tests.profiles import examples
 from tests.strategies import T0, minute, span
+from tests.tiers import slow_but
 from transforms.quality import period_figures, quality
 
 # They name what is wrong with months and deliveries, of which a few weeks have none.
@@ -406,9 +407,12 @@ def test_the_roll_ups_of_a_built_lake_lose_no_minute(gapped: Lake) -> None:
     assert all(b - a == timedelta(days=1) for a, b in pairwise(whole["ts"]))
 
 
-@pytest.mark.parametrize(
-    "view", [view for view in VIEWS if not view.parameters], ids=lambda v: v.name
-)
+PLAIN = [view for view in VIEWS if not view.parameters]
+# Of a table, of several, of days, and one that reads another view.
+SOME = [view for view in PLAIN if view.name in ("gaps", "rolls", "candles_daily", "index_basis")]
+
+
+@pytest.mark.parametrize("view", slow_but(SOME, PLAIN), ids=lambda v: v.name)
 def test_a_view_is_scanned_as_a_table_is(market_lake: Lake, view: View) -> None:
     found = market_lake.scan(view.name)
     assert found.collect_schema() == {c.name: c.type.polars for c in view.columns}

@@ -26,6 +26,7 @@ from tests.spiked import (
     planted,
     stale,
 )
+from tests.tiers import slow_but
 
 RECORDED = Path(__file__).parents[2] / "shared" / "recordings" / "candles_1m_BTC_pairs.parquet"
 RECEIVED = [name for name in RAW_CANDLES.names if name != BATCH]
@@ -144,7 +145,7 @@ PATHS = {
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", slow_but([0], range(4)))
 @pytest.mark.parametrize("share", [1.0, 0.1, 0.01])
 def test_what_all_do_together_is_no_spike(path: dict[int, float], seed: int, share: float) -> None:
     """Even where most futures lag behind: what has not traded since still shows the old price, also
