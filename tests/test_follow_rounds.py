@@ -186,7 +186,8 @@ def test_a_future_is_settled_and_delivered_at_whatever_hour_it_expires(
 def _delivered(where: Lake) -> datetime:
     """The second in which the future was delivered."""
     rows = where.read(RAW_SETTLEMENTS).filter(instrument=ODD, type="delivery")
-    return rows["settled_at"].item().replace(microsecond=0)
+    at: datetime = rows["settled_at"].item()
+    return at.replace(microsecond=0)
 
 
 def test_what_another_run_works_on_is_left_to_it_and_taken_up_afterwards(

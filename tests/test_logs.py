@@ -132,7 +132,7 @@ def test_ctrl_c_says_what_is_true_and_which_command_goes_on(
     lines = assert_log(done)
     assert done.code == 130
     assert re.search(
-        r"saved as new: [1-9],\d{3} candles, all that came; \d of 2 instruments complete", lines[-2]
+        r"saved: [1-9],\d{3} new candles, all that came; complete: \d of 2 instruments", lines[-2]
     )
     given = " ".join(line[3:])
     assert f"Interrupted. What was committed is safe; `basislake {given}` goes on." in lines[-1]

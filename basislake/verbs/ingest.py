@@ -1,6 +1,6 @@
 """`backfill`: from the exchange to the raw tables; and what a discovery and a backfill did."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from basislake.doctor.first import check_first
@@ -201,7 +201,7 @@ def show_backfill(result: Result) -> None:
     print_table("Backfill", ["figure", "planned", "actual"], figures)
 
 
-def _dataset_rows(result: Result, dataset: Dataset, counts: Counts) -> Iterator[list[object]]:
+def _dataset_rows(result: Result, dataset: Dataset, counts: Counts) -> Iterator[Sequence[object]]:
     """What was planned of a dataset and what came of it."""
     is_candles, (_, many) = dataset.name == CANDLES.name, dataset.whose
     of = "" if is_candles else f" of {dataset.words}"

@@ -68,7 +68,7 @@ def plan(
     figures = {
         **plan_figures(plans, rate.calls_per_second),
         **asdict(rate),
-        **asdict(estimate(candles, kinds)),
+        **asdict(estimate(plans, kinds)),
     }
     rows = sorted(
         (_row(plan, records[plan.subject.name], kinds) for plan in candles),
@@ -141,11 +141,10 @@ def _show(
         parts.append(f"carry data in {counted(others, 'call')}")
     to_fetch = ",\n  and ".join(parts)
     click.echo(f"To fetch: {to_fetch}{lasting}.")
-    if not needed:
-        return
+    raw = figures["bytes"] + sum(of["bytes"] for of in figures["datasets"].values())
     click.echo(
         f"Disk: about {size(figures['lake_bytes'])} more in the lake, of them "
-        f"{size(figures['bytes'])} raw;\n  and {size(figures['database_bytes'])} in PostgreSQL, "
+        f"{size(raw)} raw;\n  and {size(figures['database_bytes'])} in PostgreSQL, "
         "where they are loaded (`run --no-load` loads nothing)."
     )
     click.echo(BASIS)
