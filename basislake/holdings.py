@@ -83,12 +83,12 @@ class Holdings:
 
     def plan(self) -> dict[str, Any]:
         """Return what a backfill would fetch; see `ingest.plans.plan_figures` (at the published
-        rate), with lake_bytes and database_bytes of candles.
+        rate), with lake_bytes and database_bytes.
         """
         plans = [each.plan for each in self.standings]
         others = [each.plan for own in self.others.values() for each in own]
         figures = plan_figures([*plans, *others], CALLS.calls_per_second)
-        return {**figures, **asdict(estimate(plans, self.kinds))}
+        return {**figures, **asdict(estimate([*plans, *others], self.kinds))}
 
 
 def holdings(where: Lake, scope: Selection, at: datetime) -> Holdings:

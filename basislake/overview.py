@@ -170,7 +170,7 @@ def _summary(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "", ", ".join(bad)
     plan = found["to_fetch"]
     yield "to fetch", _to_fetch(plan)
-    if plan["candles"]:
+    if plan["lake_bytes"]:
         more = size(plan["lake_bytes"]), size(plan["database_bytes"])
         yield "", f"{more[0]} more in the lake, {more[1]} in PostgreSQL"
     if (lag := found["lag"]) and lag.get("seconds") is not None:

@@ -20,10 +20,12 @@ from polars.testing import assert_frame_equal
 
 import lake
 from basislake.exchange.history import full_universe
+from basislake.settings import database
 from benchmarks.rehearsal import BASISLAKE, Finished, Server, exchange, machine, measure
 from ingest.datasets import DATASETS
 from lake import Lake
 from lake.carry_tables import REJECTED
+from load.preview import parity
 from tests.carry import carry_truth, stored_carry
 from transforms.carry import CURATIONS
 
@@ -79,12 +81,14 @@ def _measure(folder: Path, server: Server, since: str) -> None:
             print(
                 f"  {name:24} {table['rows']:>10,} rows {table['bytes']:>12,} B {each:>8.2f} a row"
             )
-    for name, table in found["database"].items():
-        each = table["bytes"] / max(1, table["database_rows"])
-        print(
-            f"  PostgreSQL {name:24} {table['database_rows']:>10,} rows {table['bytes']:>12,} B "
-            f"{each:>8.2f} a row"
-        )
+    where = lake.open(str(folder))
+    with database("embedded", where) as uri:
+        for loaded in parity(where, uri):
+            each = loaded.bytes / max(1, loaded.database_rows)
+            print(
+                f"  PostgreSQL {loaded.table:22} {loaded.database_rows:>10,} rows "
+                f"{loaded.bytes:>12,} B {each:>8.2f} a row"
+            )
     print("again, for what the exchange lacked, and once more:")
     for _ in range(2):
         _show(run("backfill of carry data", "backfill", "--data", DATA, *fast).told)

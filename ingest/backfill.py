@@ -31,7 +31,7 @@ from ingest.plans import Planner, plan_figures
 from ingest.results import DatasetCounts, Failure, FetchProgress, Finished, Result
 from ingest.runs import RunRecord
 from ingest.saver import Saved, Saver
-from ingest.summary import completeness, rows, selected
+from ingest.summary import complete_of, selected, written_of
 from ingest.worklist import Worklist
 from lake import Lake
 from lake.counts import counted
@@ -248,18 +248,17 @@ class Backfill:
         given_up = self._fetcher.under_way
         lost = self._saver.lost + self._saver.unsaved + dropped
         chosen = selected(self.result)
-        parts = [rows(dataset, self.result.written(dataset.name)) for dataset, _ in chosen]
-        written = ", ".join(parts) or "nothing"
-        saved = f"saved as new: {written}, everything that arrived"
+        written = written_of(self.result)
+        saved = f"saved: {written}, everything that arrived"
         if lost:
             saved = (
-                f"saved as new: {written}; those of {counted(lost, 'more window')} may not be, and "
+                f"saved: {written}; those of {counted(lost, 'more window')} may not be, and "
                 "are asked for again then"
             )
         self._tell(
             f"Stopped after {counted(self.result.all_calls, 'call')}"
-            f"{f' and {given_up} abandoned' if given_up else ''}; {saved}"
-            f"{''.join(f'; {completeness(*one)}' for one in chosen)}."
+            f"{f' and {given_up} abandoned' if given_up else ''}; {saved}; "
+            f"complete: {', '.join(complete_of(*one) for one in chosen) or 'nothing'}."
         )
 
     def _settle(self, record: RunRecord, saved: list[Saved]) -> None:

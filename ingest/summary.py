@@ -22,3 +22,22 @@ def rows(dataset: Dataset, count: int) -> str:
     if dataset.name == CANDLES.name:
         return counted(count, "candle")
     return f"{counted(count, 'row')} of {dataset.words}"
+
+
+def complete_of(dataset: Dataset, counts: Counts) -> str:
+    """Return how many are complete, next to other datasets, such as `2 of 2 perpetuals of
+    funding`; of candles without that.
+    """
+    of = "" if dataset.name == CANDLES.name else f" of {dataset.words}"
+    return f"{counts.complete:,} of {counted(counts.instruments, *dataset.whose)}{of}"
+
+
+def written_of(result: Result) -> str:
+    """Return which rows are new to the lake, of the datasets that have some."""
+    candles = counted(result.candles_written, "new candle")
+    others = [
+        rows(DATASETS[name], c.rows_written)
+        for name, c in result.datasets.items()
+        if c.rows_written
+    ]
+    return ", ".join([*([candles] if result.candles_written or not others else []), *others])

@@ -12,6 +12,7 @@ from basislake.estimates import estimate
 from ingest.datasets.candles import candles_of
 from ingest.windows import Plan
 from lake import Lake
+from lake.coverage import Subject
 from lake.disk import OTHER, Disk, disk_of
 from lake.maintenance import maintain
 from lake.spans import Span
@@ -87,3 +88,9 @@ def test_candles_of_a_future_take_room_in_basis_too() -> None:
     assert (perpetual.lake_bytes, perpetual.database_bytes) == (round(1440 * 20.2), 1440 * 138)
     both = estimate(plans, kinds)
     assert both.database_bytes == future.database_bytes + perpetual.database_bytes
+    # Of carry data raw and curated rows, and those of PostgreSQL, which has no totals.
+    hours = estimate([Plan(Subject("funding", "P"), (day,), (day,))], {})
+    assert (hours.lake_bytes, hours.database_bytes) == (24 * 43, 24 * 133)
+    month = Span(LISTED_AT.replace(day=1), LISTED_AT.replace(day=1, month=LISTED_AT.month % 12 + 1))
+    total = estimate([Plan(Subject("funding_totals", "P"), (month,), (month,))], {})
+    assert (total.lake_bytes, total.database_bytes) == (56, 0)

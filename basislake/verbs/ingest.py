@@ -1,6 +1,6 @@
 """`backfill`: fetches from the exchange into the raw tables, and reports the results."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from basislake.doctor.first import check_first
@@ -201,7 +201,7 @@ def show_backfill(result: Result) -> None:
     print_table("Backfill", ["figure", "planned", "actual"], figures)
 
 
-def _dataset_rows(result: Result, dataset: Dataset, counts: Counts) -> Iterator[list[object]]:
+def _dataset_rows(result: Result, dataset: Dataset, counts: Counts) -> Iterator[Sequence[object]]:
     """What was planned of a dataset and what came of it."""
     is_candles, (_, many) = dataset.name == CANDLES.name, dataset.whose
     of = "" if is_candles else f" of {dataset.words}"

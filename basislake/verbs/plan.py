@@ -68,7 +68,7 @@ def plan(
     figures = {
         **plan_figures(plans, rate.calls_per_second),
         **asdict(rate),
-        **asdict(estimate(candles, kinds)),
+        **asdict(estimate(plans, kinds)),
     }
     rows = sorted(
         (_row(plan, records[plan.subject.name], kinds) for plan in candles),
@@ -139,11 +139,10 @@ def _show(
     if others := calls - figures["calls"]:
         parts.append(f"carry data in {counted(others, 'call')}")
     paragraph(f"To fetch: {', and '.join(parts)}{lasting}.")
-    if not needed:
-        return
+    raw = figures["bytes"] + sum(of["bytes"] for of in figures["datasets"].values())
     paragraph(
         f"Disk: about {size(figures['lake_bytes'])} more in the lake, of which "
-        f"{size(figures['bytes'])} are raw data; and {size(figures['database_bytes'])} in "
+        f"{size(raw)} are raw data; and {size(figures['database_bytes'])} in "
         "PostgreSQL (none with `run --no-load`)."
     )
     paragraph(BASIS)

@@ -122,6 +122,6 @@ DELIVERIES = Dataset(
     wanted=wanted,
     ask=ask,
     rows_per_call=_MOST_ROWS,
-    bytes_per_row=10.0,
+    bytes_per_row=5.8,
     whose=("index", "indices"),
 )

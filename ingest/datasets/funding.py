@@ -108,6 +108,6 @@ FUNDING = Dataset(
     wanted=wanted,
     ask=ask,
     rows_per_call=HOURS.longest,
-    bytes_per_row=30.0,
+    bytes_per_row=21.5,
     whose=("perpetual", "perpetuals"),
 )

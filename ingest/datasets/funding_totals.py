@@ -67,6 +67,6 @@ FUNDING_TOTALS = Dataset(
     wanted=wanted,
     ask=ask,
     rows_per_call=1,
-    bytes_per_row=20.0,
+    bytes_per_row=28.2,
     whose=("perpetual", "perpetuals"),
 )

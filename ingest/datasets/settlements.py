@@ -185,5 +185,5 @@ SETTLEMENTS = Dataset(
     wanted=wanted,
     ask=ask,
     rows_per_call=DAYS.longest,
-    bytes_per_row=25.0,
+    bytes_per_row=14.4,
 )
