@@ -235,7 +235,7 @@ def test_the_shell_on_a_terminal(where: Lake, tmp_path: Path) -> None:
     shell = Terminal(
         "sql", "--lake", where.uri, XDG_STATE_HOME=str(tmp_path), PROMPT_TOOLKIT_NO_CPR="1"
     )
-    shell.expect("Ctrl-D the shell.*[\r\n]+.*basislake> ?$")
+    shell.expect("Ctrl-D ends the shell.*[\r\n]+.*basislake> ?$")
     shell.type("SELECT count(*) AS n\r")
     shell.expect(r"\.\.\.> ?$")
     shell.type("FROM candles_h")
