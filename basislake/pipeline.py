@@ -1,114 +1,104 @@
-"""Fetching, from the command line's settings: discover, then backfill; and what a plan comes to."""
+"""The pipeline: from the exchange to a page, step by step."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
 
-import polars as pl
-
-from basislake import PROGRAM
-from basislake.callers import callers
-from basislake.engines import HERE, Engine
+from basislake.access import check_access
+from basislake.curate import build_told
 from basislake.exchange_settings import ExchangeSettings
-from ingest.backfill import Backfill
-from ingest.discover import Discovery, discover
-from ingest.exchange import Exchange
-from ingest.plans import Planner
-from ingest.results import Finished, Progress, Result
-from ingest.scope import scope_of, within
+from basislake.fetched import fetch_told
+from basislake.fetching import is_complete
+from basislake.loading import load_told
+from basislake.output import duration, say, size
+from basislake.report.beside import Loaded
+from basislake.report.make import Made, make
+from basislake.target import Target
 from ingest.selection import Selection
 from lake import Lake
-from lake.tables import INSTRUMENTS
-from transforms.carry import CURATIONS
-from transforms.rules import is_sound
+from lake.cores import cores
+from lake.errors import BasislakeError, LoadError
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A discovery, where one was made, and the backfill after it."""
-
-    discovery: Discovery | None
-    backfill: Result
-
-
-def fetch(  # noqa: PLR0913  (each is a wish of its own, all but the first three by keyword)
+def run_all(
     where: Lake,
     settings: ExchangeSettings,
     selection: Selection,
+    target: Target | None,
+    totals: Callable[[str], Any] = say,
     *,
-    discover_first: bool,
-    repair: bool = False,
-    again: bool = False,
-    engine: Engine = HERE,
-    check: Callable[[Exchange, datetime], None] = lambda _exchange, _now: None,
-    tell: Callable[[Discovery], None] = lambda _: None,
-    say: Callable[[str], None] = lambda _: None,
-    report: Callable[[Progress], None] = lambda _: None,
-    finish: Callable[[Finished], None] = lambda _: None,
-) -> Fetched:
-    """Backfill a selection, discovering first where asked to or where nothing is known yet.
+    is_checked: bool = False,
+) -> tuple[dict[str, dict[str, object]], int]:
+    """Run every step and return their figures, by step, and the exit code.
+
+    What failed to be fetched does not keep the rest from being built, loaded and reported, nor a
+    database that is away the report.
 
     Args:
         where: the lake.
         settings: of the exchange.
         selection: what the flags say; the lake's scope says the rest.
-        discover_first: discover even where the lake knows instruments.
-        repair: ask again for what was answered without a row, or whose row the last build did not
-            take.
-        again: ask again for all of the selection, whatever is stored.
-        engine: whose workers ask; planning, commits and all else are done here.
-        check: called with the exchange and its clock before any window is asked for; what it raises
-            ends the fetch.
-        tell: told of the discovery, before the backfill begins.
-        say: told what else a user should know.
-        report: told of the backfill's progress.
-        finish: called with each subject that is finished.
+        target: the database; None to load nothing.
+        totals: gets a line that sums up each step.
+        is_checked: check the exchange before the first window of an empty lake.
 
     Raises:
-        BasislakeError: what was answered until then is saved.
+        UsageError: a setting of the exchange or of the database is wrong; nothing was done.
     """
-    with callers(engine, settings, where) as elsewhere, settings.open(where) as exchange:
-        found = None
-        if discover_first or knows_nothing(where):
-            found = discover(exchange, where, PROGRAM)
-            tell(found)
-        now = exchange.server_time()
-        chosen = within(selection, scope_of(where))
-        planner = Planner(where, chosen, now, repair=repair, again=again)
-        check(exchange, now)
-        job = Backfill(
-            where,
-            exchange,
-            planner,
-            PROGRAM,
-            threads=settings.threads,
-            callers=elsewhere,
-            sound=sound_rows(),
-            report=report,
-            finish=finish,
-            tell=say,
-        )
-        return Fetched(found, job.run())
+    if target is not None:
+        check_access(target, where)
+    fetched = fetch_told(
+        where, settings, selection, discover_first=True, totals=totals, is_checked=is_checked
+    )
+    built = build_told(where, totals)
+    summary: dict[str, dict[str, object]] = {
+        "backfill": asdict(fetched.backfill),
+        "build": asdict(built),
+    }
+    is_loaded = True
+    if target is None:
+        reported, is_reported = report_told(where, None, totals)
+    else:
+        summary["load"], reported, is_reported = _loaded(where, target, totals)
+        is_loaded = "error" not in summary["load"]
+    if reported:
+        summary["report"] = asdict(reported)
+    return summary, 0 if is_complete(fetched) and is_reported and is_loaded else 1
 
 
-def sound_rows() -> dict[str, pl.Expr]:
-    """Return by dataset whether a row breaks none of the rules that hold for it alone."""
-    carry = {c.dataset: ~pl.any_horizontal(rule.broken for rule in c.errors) for c in CURATIONS}
-    return {"candles": is_sound(), **carry}
+def _loaded(
+    where: Lake, target: Target, totals: Callable[[str], Any]
+) -> tuple[dict[str, object], Any, bool]:
+    """Load, and make the report with what the database holds then, or without it."""
+    try:
+        with target.open(where) as uri:
+            load = asdict(load_told(where, uri, target, totals))
+            loaded = Loaded(uri, target.schema, target.lock_wait_s)
+            return load, *report_told(where, loaded, totals)
+    except LoadError as exc:
+        say(f"Load: {exc}")
+        return {"error": str(exc)}, *report_told(where, None, totals)
 
 
-def knows_nothing(where: Lake) -> bool:
-    """Whether the lake has no instruments yet."""
-    return where.snapshot(INSTRUMENTS).rows == 0
+def report_told(
+    where: Lake, loaded: Loaded | None, totals: Callable[[str], None] = say
+) -> tuple[Made | None, bool]:
+    """Make the report of a lake at its usual place, at the end of a run; `totals` gets the line
+    that says where it is.
 
-
-def instrument_counts(known: pl.DataFrame) -> dict[str, int]:
-    """Count the instruments of the table `instruments`."""
-    futures = known.filter(pl.col("kind") == "future").height
-    return {"known": known.height, "futures": futures, "perpetuals": known.height - futures}
-
-
-def is_complete(fetched: Fetched) -> bool:
-    """Whether nothing failed and nothing that could be a future was refused."""
-    found = fetched.discovery
-    return not fetched.backfill.all_failed and (found is None or found.is_complete)
+    Returns:
+        What was made, None where nothing was; and whether that is as it should be. A report that
+        fails is told and takes nothing from what the run did; a lake that is not on disk has no
+        usual place for one.
+    """
+    if not where.is_local:
+        say("Report: none for a lake that is not on disk; `basislake report --output FOLDER` does.")
+        return None, True
+    try:
+        made, _ = make(where, None, datetime.now(UTC), loaded, cores())
+    except (BasislakeError, OSError) as exc:
+        say(f"Report: not made: {exc}. All else is safe; `basislake report` tries again.")
+        return None, False
+    totals(f"Report: {made.path}, {size(made.bytes)} in {duration(made.seconds)}.")
+    return made, True

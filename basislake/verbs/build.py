@@ -1,20 +1,17 @@
 """`build`: from the raw tables to the curated ones."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 
 from basislake.curate import curate
 from basislake.engines import Engine
-from basislake.output import Progress, called, duration, print_json, say
+from basislake.output import Progress, called, print_json, say
 from basislake.settings import check_exists, lake_flag
 from basislake.status import is_behind
 from basislake.tables import print_figures
 from lake import Lake
 from lake.batches import newest_batch
-from lake.counts import counted
 from lake.past import past
-from transforms.build import BuildResult
 
 
 def build(
@@ -48,18 +45,3 @@ def build(
         rows = {f"{name} rows": count for name, count in figures.pop("carry").items()}
         print_figures("Build", {**figures, **rows})
     return 0
-
-
-def build_told(where: Lake, totals: Callable[[str], None] = say) -> BuildResult:
-    """Build as a part of something longer, with progress on stderr; `totals` gets the line that
-    sums it up.
-    """
-    result = curate(where, report=Progress("instruments"))
-    totals(
-        f"Build: {counted(result.periods, 'period')} of {counted(result.rebuilt, 'instrument')} "
-        f"built again, {result.unchanged} unchanged; "
-        f"{counted(result.candles, 'candle')}, {result.quarantined:,} quarantined, "
-        f"{counted(result.basis_rows, 'basis row')}, {result.unmatched:,} unmatched "
-        f"in {duration(result.seconds)}."
-    )
-    return result

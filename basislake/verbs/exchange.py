@@ -18,7 +18,7 @@ from basislake.exchange.kinds import read_rates
 from basislake.exchange.limit import CreditLimit
 from basislake.exchange.replay import RECORDED, replay_universe
 from basislake.exchange.server import SimulatedExchange, serve_forever
-from basislake.exchange.universe import Universe, weekly_universe
+from basislake.exchange.universe import Universe, recent_universe
 from basislake.output import print_json, say
 from lake.counts import counted
 from lake.errors import UsageError
@@ -66,27 +66,6 @@ def exchange(**options: Any) -> int:  # noqa: ANN401  (whatever click hands on)
     return 0
 
 
-def market(
-    seed: int,
-    now: datetime,
-    weeks: int,
-    quarterlies: int = 1,
-    *,
-    until: datetime | None = None,
-) -> Universe:
-    """Return a market of both coins that opened some weeks before `now`.
-
-    Args:
-        seed: of the market.
-        now: the exchange's clock.
-        weeks: since it opened.
-        quarterlies: open at a time for each coin.
-        until: contracts listed by then are in it, too; by default those listed by `now`.
-    """
-    start = (now - timedelta(weeks=weeks)).replace(hour=8, minute=0, second=9, microsecond=0)
-    return weekly_universe(seed, start, now, quarterlies=quarterlies, until=until)
-
-
 def _universe(wishes: _Wishes) -> Universe:
     if wishes.replay:
         return _replayed(wishes.replay, wishes.now)
@@ -94,7 +73,7 @@ def _universe(wishes: _Wishes) -> Universe:
         now = wishes.now or DEFAULT_FULL_NOW
         return full_universe(wishes.seed, now, until=now + AHEAD)
     now = wishes.now or NOW
-    return market(wishes.seed, now, wishes.weeks, wishes.quarterlies, until=now + AHEAD)
+    return recent_universe(wishes.seed, now, wishes.weeks, wishes.quarterlies, until=now + AHEAD)
 
 
 def _replayed(path: Path, now: datetime | None) -> Universe:

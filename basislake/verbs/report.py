@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from basislake.asof import opened
-from basislake.output import Progress, duration, print_json, say, size
+from basislake.output import Progress, print_json, say, size
 from basislake.report.beside import Loaded
 from basislake.report.evidence import Evidence, evidence
 from basislake.report.make import Made, make
@@ -18,7 +18,7 @@ from basislake.target import Target
 from lake import Lake
 from lake.cores import cores
 from lake.counts import counted
-from lake.errors import BasislakeError, UsageError
+from lake.errors import UsageError
 
 
 def report(
@@ -51,29 +51,6 @@ def report(
         if proved:
             _show_evidence(proved)
     return 1 if proved and any(c.passed is False for c in proved.criteria) else 0
-
-
-def report_told(
-    where: Lake, loaded: Loaded | None, totals: Callable[[str], None] = say
-) -> tuple[Made | None, bool]:
-    """Make the report of a lake at its usual place, at the end of a run; `totals` gets the line
-    that says where it is.
-
-    Returns:
-        What was made, None where nothing was; and whether that is as it should be. A report that
-        fails is told and takes nothing from what the run did; a lake that is not on disk has no
-        usual place for one.
-    """
-    if not where.is_local:
-        say("Report: none for a lake that is not on disk; `basislake report --output FOLDER` does.")
-        return None, True
-    try:
-        made, _ = make(where, None, datetime.now(UTC), loaded, cores())
-    except (BasislakeError, OSError) as exc:
-        say(f"Report: not made: {exc}. All else is safe; `basislake report` tries again.")
-        return None, False
-    totals(f"Report: {made.path}, {size(made.bytes)} in {duration(made.seconds)}.")
-    return made, True
 
 
 def _verify(

@@ -1,4 +1,4 @@
-"""`backfill`: from the exchange to the raw tables; and what a discovery and a backfill did."""
+"""What a discovery and a backfill did: progress, messages and totals while they are made."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,18 +6,12 @@ from functools import partial
 from basislake.doctor.first import check_first
 from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
+from basislake.fetching import Fetched, fetch, instrument_counts
 from basislake.news import finished_line
 from basislake.output import Progress as ProgressLine
-from basislake.output import duration, print_json, say, size
-from basislake.pipeline import (
-    Fetched,
-    fetch,
-    instrument_counts,
-    is_complete,
-)
+from basislake.output import duration, say
 from basislake.retry import retry_commands
 from basislake.screen import SCREEN
-from basislake.tables import print_table
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.discover import Discovery
@@ -26,35 +20,6 @@ from ingest.selection import Selection
 from lake import Lake
 from lake.counts import counted
 from lake.coverage import Subject
-
-
-def backfill(
-    where: Lake,
-    settings: ExchangeSettings,
-    selection: Selection,
-    *,
-    repair: bool,
-    again: bool,
-    engine: Engine,
-    no_doctor: bool,
-    as_json: bool,
-) -> int:
-    """See `basislake.commands.backfill`; return the exit code."""
-    fetched = fetch_told(
-        where,
-        settings,
-        selection,
-        discover_first=False,
-        repair=repair,
-        again=again,
-        engine=engine,
-        is_checked=not no_doctor,
-    )
-    if as_json:
-        print_json(fetched.backfill)
-    else:
-        show_backfill(fetched.backfill)
-    return 0 if is_complete(fetched) else 1
 
 
 def fetch_told(  # noqa: PLR0913  (each is a wish of its own)
@@ -184,34 +149,3 @@ def _tell_missing(dataset: str, counts: Counts) -> None:
             f"Missing: {counted(steps, noun)} of {Subject(dataset, name)} after its first "
             f"{'candle' if is_candles else 'row'}; asked for twice."
         )
-
-
-def show_backfill(result: Result) -> None:
-    """Print on stdout what was planned and what came of it."""
-    plan, parts = result.plan, [counts for _, counts in result.by_dataset()]
-    rows = [
-        ["instruments", result.instruments, result.complete],
-        ["calls", plan["all_calls"], result.all_calls],
-        ["candles", plan["candles"], result.candles_written],
-        *(
-            [
-                f"{DATASETS[name].noun}s of {DATASETS[name].words}",
-                plan["datasets"].get(name, {}).get("rows", 0),
-                c.rows_written,
-            ]
-            for name, c in result.datasets.items()
-        ),
-        ["bytes of candles", size(plan["bytes"]), size(result.bytes_written)],
-        ["time at the rate", _lasting(plan["all_seconds_at_rate"]), _lasting(result.seconds)],
-        ["empty instruments", None, len(result.empty)],
-        ["failed instruments", None, len({subject.name for subject in result.all_failed})],
-        ["missing minutes", None, sum(result.missing.values())],
-        ["replaced rows", None, sum(counts.replaced for counts in parts)],
-        ["retries", None, sum(counts.retries for counts in parts)],
-        ["throttled", None, sum(counts.throttled for counts in parts)],
-    ]
-    print_table("Backfill", ["figure", "planned", "actual"], rows)
-
-
-def _lasting(seconds: float | None) -> str | None:
-    return None if seconds is None else duration(seconds)
