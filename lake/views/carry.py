@@ -2,9 +2,10 @@
 
 from lake.table import Column, Type
 from lake.tables import CANDLES, INSTRUMENTS
-from lake.views.clock import DAY_US, HOURS_PER_YEAR, annualised
+from lake.views.clock import DAY_US, HOURS_PER_YEAR
 from lake.views.curves import COIN
 from lake.views.declaration import Parameter, View, columns_of
+from lake.views.rates import annualised, basis_pct
 
 # Days over which trailing funding is added up.
 TRAILING_DAYS = (7, 30)
@@ -132,8 +133,8 @@ CARRY_AT = View(
             GROUP BY instrument
         ), joined AS (
             SELECT futures.*, own.close AS future_close, other.close AS perpetual_close,
-                   (own.close - other.close) / other.close * 100 AS perpetual_basis_pct,
-                   index_price, (own.close - index_price) / index_price * 100 AS index_basis_pct,
+                   {basis_pct("own.close", "other.close")} AS perpetual_basis_pct,
+                   index_price, {basis_pct("own.close", "index_price")} AS index_basis_pct,
                    paid.* EXCLUDE (instrument), open_interest, settled_at,
                    own.traded AS future_traded, own.suspect OR other.suspect AS suspect
             FROM futures

@@ -18,8 +18,3 @@ DAYS_PER_YEAR = 365
 def start_of_day(microseconds: str) -> str:
     """SQL of the 08:00 that begins the exchange's day of a time, both in microseconds."""
     return f"(({microseconds} - {DAY_STARTS_US}) // {DAY_US} * {DAY_US} + {DAY_STARTS_US})"
-
-
-def annualised(percent: str, days: str) -> str:
-    """SQL of a simple annual rate; null where 60 minutes or less are left."""
-    return f"CASE WHEN {days} * 24 > 1 THEN {percent} * {DAYS_PER_YEAR} / {days} END"
