@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE, MICROSECONDS_PER_DAY
+from transforms.basis import (
+    DAYS_PER_YEAR,
+    LEAST_MINUTES_TO_ANNUALISE,
+    MICROSECONDS_PER_DAY,
+    annualised,
+    difference,
+    percent,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +43,8 @@ def steps(
         ts: the minute's open, UTC.
         expires_at: the future's expiry, UTC.
     """
-    basis = future_close - perpetual_close
-    percent = basis / perpetual_close * 100
+    basis = difference(future_close, perpetual_close)
+    basis_pct = percent(basis, perpetual_close)
     left = expires_at - ts
     microseconds = left // timedelta(microseconds=1)
     days = microseconds / MICROSECONDS_PER_DAY
@@ -53,7 +60,7 @@ def steps(
             "basis_pct",
             "basis / perpetual close x 100",
             f"{number(basis)} / {number(perpetual_close)} x 100",
-            percent,
+            basis_pct,
             "percent",
         ),
         Step(
@@ -63,7 +70,7 @@ def steps(
             days,
             "days",
         ),
-        _annualised(percent, days, left),
+        _annualised(basis_pct, days, left),
         Step(
             "market_structure",
             "the sign of basis",
@@ -79,15 +86,13 @@ def number(value: float) -> str:
     return text.removesuffix(".0")
 
 
-def _annualised(percent: float, days: float, left: timedelta) -> Step:
+def _annualised(basis_pct: float, days: float, left: timedelta) -> Step:
     formula = f"basis_pct x {DAYS_PER_YEAR} / days_to_expiry"
     if left <= timedelta(minutes=LEAST_MINUTES_TO_ANNUALISE):
         numbers = f"none if {LEAST_MINUTES_TO_ANNUALISE} minutes or less are left"
         return Step("annualised_pct", formula, numbers, None, "percent a year")
-    numbers = f"{number(percent)} x {DAYS_PER_YEAR} / {number(days)}"
-    return Step(
-        "annualised_pct", formula, numbers, percent * DAYS_PER_YEAR / days, "percent a year"
-    )
+    numbers = f"{number(basis_pct)} x {DAYS_PER_YEAR} / {number(days)}"
+    return Step("annualised_pct", formula, numbers, annualised(basis_pct, days), "percent a year")
 
 
 def _sign(basis: float) -> str:

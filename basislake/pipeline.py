@@ -1,114 +1,102 @@
-"""Fetching with the command line's settings: discover, then backfill."""
+"""The whole pipeline, from the exchange to the report."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
 
-import polars as pl
-
-from basislake import PROGRAM
-from basislake.callers import callers
-from basislake.engines import HERE, Engine
+from basislake.access import check_access
+from basislake.curate import build_logged
 from basislake.exchange_settings import ExchangeSettings
-from ingest.backfill import Backfill
-from ingest.discover import Discovery, discover
-from ingest.exchange import Exchange
-from ingest.plans import Planner
-from ingest.results import FetchProgress, Finished, Result
-from ingest.scope import scope_of, within
+from basislake.fetched import fetch_logged
+from basislake.fetching import is_complete
+from basislake.loading import load_logged
+from basislake.output import duration, say, size
+from basislake.report.beside import Loaded
+from basislake.report.make import Report, make
+from basislake.target import Target
 from ingest.selection import Selection
 from lake import Lake
-from lake.tables import INSTRUMENTS
-from transforms.carry import CURATIONS
-from transforms.rules import is_sound
+from lake.cores import cores
+from lake.errors import BasislakeError, LoadError
 
 
-@dataclass(frozen=True, slots=True)
-class FetchSummary:
-    """A discovery, if there was one, and the backfill after it."""
-
-    discovery: Discovery | None
-    backfill: Result
-
-
-def fetch(  # noqa: PLR0913  (independent settings, all but the first three by keyword)
+def run_all(
     where: Lake,
     settings: ExchangeSettings,
     selection: Selection,
+    target: Target | None,
+    totals: Callable[[str], Any] = say,
     *,
-    discover_first: bool,
-    repair: bool = False,
-    again: bool = False,
-    engine: Engine = HERE,
-    check: Callable[[Exchange, datetime], None] = lambda _exchange, _now: None,
-    discovered: Callable[[Discovery], None] = lambda _: None,
-    say: Callable[[str], None] = lambda _: None,
-    report: Callable[[FetchProgress], None] = lambda _: None,
-    finish: Callable[[Finished], None] = lambda _: None,
-) -> FetchSummary:
-    """Backfill a selection; discover first if asked to, or if the lake has no instruments yet.
+    is_checked: bool = False,
+) -> tuple[dict[str, dict[str, object]], int]:
+    """Run every step and return their figures, by step, and the exit code.
+
+    If a window cannot be fetched, the rest is still built, loaded and reported. If the database
+    cannot be reached, the report is still written.
 
     Args:
         where: the lake.
         settings: of the exchange.
         selection: from the flags; the lake's scope fills in the rest.
-        discover_first: discover even if the lake has instruments.
-        repair: ask again for steps that were answered without a row, or whose row the last build
-            rejected.
-        again: ask again for the whole selection, stored or not.
-        engine: whose workers make the calls; everything else happens in this process.
-        check: called with the exchange and its clock before the first window; an error that it
-            raises ends the fetch.
-        discovered: called with the discovery, before the backfill begins.
-        say: called with other messages for the user.
-        report: called with the backfill's progress.
-        finish: called with each finished subject.
+        target: the database; None to load nothing.
+        totals: called with a summary line of each step.
+        is_checked: check the exchange before the first window of an empty lake.
 
     Raises:
-        BasislakeError: a step failed; earlier answers are saved.
+        UsageError: a setting of the exchange or of the database is wrong; nothing was done.
     """
-    with callers(engine, settings, where) as elsewhere, settings.open(where) as exchange:
-        found = None
-        if discover_first or knows_nothing(where):
-            found = discover(exchange, where, PROGRAM)
-            discovered(found)
-        now = exchange.server_time()
-        chosen = within(selection, scope_of(where))
-        planner = Planner(where, chosen, now, repair=repair, again=again)
-        check(exchange, now)
-        job = Backfill(
-            where,
-            exchange,
-            planner,
-            PROGRAM,
-            threads=settings.threads,
-            workers=elsewhere,
-            sound=sound_rows(),
-            report=report,
-            finish=finish,
-            tell=say,
-        )
-        return FetchSummary(found, job.run())
+    if target is not None:
+        check_access(target, where)
+    fetched = fetch_logged(
+        where, settings, selection, discover_first=True, totals=totals, is_checked=is_checked
+    )
+    built = build_logged(where, totals)
+    summary: dict[str, dict[str, object]] = {
+        "backfill": asdict(fetched.backfill),
+        "build": asdict(built),
+    }
+    is_loaded = True
+    if target is None:
+        reported, is_reported = report_logged(where, None, totals)
+    else:
+        summary["load"], reported, is_reported = _loaded(where, target, totals)
+        is_loaded = "error" not in summary["load"]
+    if reported:
+        summary["report"] = asdict(reported)
+    return summary, 0 if is_complete(fetched) and is_reported and is_loaded else 1
 
 
-def sound_rows() -> dict[str, pl.Expr]:
-    """Return by dataset an expression: whether a row breaks no rule that needs only that row."""
-    carry = {c.dataset: ~pl.any_horizontal(rule.broken for rule in c.errors) for c in CURATIONS}
-    return {"candles": is_sound(), **carry}
+def _loaded(
+    where: Lake, target: Target, totals: Callable[[str], Any]
+) -> tuple[dict[str, object], Any, bool]:
+    """Load, then write the report with the database's tables, or without if the load failed."""
+    try:
+        with target.open(where) as uri:
+            load = asdict(load_logged(where, uri, target, totals))
+            loaded = Loaded(uri, target.schema, target.lock_wait_s)
+            return load, *report_logged(where, loaded, totals)
+    except LoadError as exc:
+        say(f"Load: {exc}")
+        return {"error": str(exc)}, *report_logged(where, None, totals)
 
 
-def knows_nothing(where: Lake) -> bool:
-    """Whether the lake has no instruments yet."""
-    return where.snapshot(INSTRUMENTS).rows == 0
+def report_logged(
+    where: Lake, loaded: Loaded | None, totals: Callable[[str], None] = say
+) -> tuple[Report | None, bool]:
+    """Write the report into the lake's folder, at the end of a run; `totals` gets its path.
 
-
-def instrument_counts(known: pl.DataFrame) -> dict[str, int]:
-    """Count the instruments of the table `instruments`."""
-    futures = known.filter(pl.col("kind") == "future").height
-    return {"known": known.height, "futures": futures, "perpetuals": known.height - futures}
-
-
-def is_complete(fetched: FetchSummary) -> bool:
-    """Whether nothing failed and nothing that could be a future was refused."""
-    found = fetched.discovery
-    return not fetched.backfill.all_failed and (found is None or found.is_complete)
+    Returns:
+        The report, or None; and whether that is right. A failed report is logged, and the results
+        of the run stay; a lake in an object store gets no report.
+    """
+    if not where.is_local:
+        say("Report: skipped, as the lake is not on disk. Run `basislake report --output FOLDER`.")
+        return None, True
+    try:
+        made, _ = make(where, None, datetime.now(UTC), loaded, cores())
+    except (BasislakeError, OSError) as exc:
+        say(f"Report: not written: {exc}. Everything else is safe; retry by `basislake report`.")
+        return None, False
+    totals(f"Report: {made.path}, {size(made.bytes)} in {duration(made.seconds)}.")
+    return made, True

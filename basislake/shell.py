@@ -17,9 +17,9 @@ from basislake.completer import QueryCompleter
 from basislake.endings import Ended
 from basislake.examples import EXAMPLES, MARK, text_of
 from basislake.output import say
+from basislake.rows import print_rows
 from basislake.screen import SCREEN
 from basislake.tables import paragraph
-from basislake.verbs.sql import print_rows
 from lake import duck
 from lake.batches import newest_batch
 from lake.counts import counted

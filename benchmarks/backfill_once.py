@@ -15,7 +15,7 @@ import polars as pl
 import lake
 from basislake import PROGRAM
 from basislake.exchange_settings import ExchangeSettings
-from basislake.pipeline import fetch
+from basislake.fetching import fetch
 from ingest.allowance import AUTO
 from ingest.discover import discover
 from ingest.selection import Selection

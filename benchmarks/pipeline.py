@@ -13,7 +13,7 @@ from pathlib import Path
 import lake
 from basislake.curate import curate
 from basislake.exchange_settings import ExchangeSettings
-from basislake.pipeline import fetch
+from basislake.fetching import fetch
 from basislake.settings import database
 from benchmarks.rehearsal import exchange, machine
 from ingest.selection import Selection

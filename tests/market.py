@@ -19,9 +19,8 @@ import pytest
 from basislake import PROGRAM
 from basislake.cli import main
 from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
-from basislake.pipeline import sound_rows
-from basislake.verbs.exchange import market
+from basislake.exchange.universe import Universe, recent_universe
+from basislake.fetching import sound_rows
 from ingest.backfill import Backfill
 from ingest.discover import discover
 from ingest.exchange import Exchange
@@ -45,7 +44,7 @@ NOW = datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
 
 def small_market(weeks: int = 2) -> Universe:
     """A market of a few weeklies, a quarterly and a perpetual of each coin."""
-    return market(seed=3, now=NOW, weeks=weeks)
+    return recent_universe(seed=3, now=NOW, weeks=weeks)
 
 
 def truth(universe: Universe, name: str, now_ms: int | None = None) -> pl.DataFrame:

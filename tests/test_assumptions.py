@@ -14,8 +14,7 @@ from basislake.exchange.carry import MarketCarry, Row
 from basislake.exchange.departures import DEPARTURES, depart
 from basislake.exchange.faults import Fault, too_many_requests
 from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
-from basislake.verbs.exchange import market
+from basislake.exchange.universe import Universe, recent_universe
 from ingest.assumptions import shortening
 from ingest.assumptions.asking import ask_all, ask_first
 from ingest.assumptions.catalogue import CHECKS, judge
@@ -69,7 +68,7 @@ class Remembering(MarketCarry):
 @pytest.fixture(name="server", scope="module")
 def fixture_server() -> Iterator[SimulatedExchange]:
     """An exchange whose perpetuals are older than 800 hours, and than a calendar month."""
-    universe = market(3, NOW, weeks=6)
+    universe = recent_universe(3, NOW, weeks=6)
     with SimulatedExchange(universe, carry=Remembering(universe)) as server:
         yield server
 

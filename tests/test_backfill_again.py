@@ -16,7 +16,7 @@ from basislake.exchange.faults import Changed, server_error
 from basislake.exchange.forms import Change, Columns
 from basislake.exchange.server import SimulatedExchange
 from basislake.explain import explain
-from basislake.pipeline import sound_rows
+from basislake.fetching import sound_rows
 from ingest.batches import Stored, store
 from ingest.datasets.candles import candles_of
 from ingest.outcomes import Outcome

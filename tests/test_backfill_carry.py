@@ -19,8 +19,8 @@ from basislake.exchange.faults import AnyFault, Reset, rpc_error
 from basislake.exchange.forms import Changed
 from basislake.exchange.server import SimulatedExchange
 from basislake.exchange.universe import weekly_universe
+from basislake.fetched import totals_of
 from basislake.news import round_line
-from basislake.verbs.ingest import totals_of
 from ingest.results import Result
 from lake import Lake
 from lake.carry_tables import RAW_CARRY, RAW_FUNDING, RAW_SETTLEMENTS

@@ -16,9 +16,9 @@ from basislake.exchange.changes import keep_newest
 from basislake.exchange.departures import depart
 from basislake.exchange.forms import Changed
 from basislake.exchange.server import SimulatedExchange
+from basislake.exchange.universe import recent_universe
 from basislake.exchange_settings import ExchangeSettings
 from basislake.target import Target
-from basislake.verbs.exchange import market
 from ingest.assumptions.check import Judgement
 from ingest.assumptions.evidence import Evidence
 from ingest.runs import runs
@@ -31,7 +31,7 @@ PASSWORD = "s3cret"  # noqa: S105  (of nothing)
 
 @pytest.fixture(name="server", scope="module")
 def fixture_server() -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(market(3, NOW, weeks=6)) as server:
+    with SimulatedExchange(recent_universe(3, NOW, weeks=6)) as server:
         yield server
 
 

@@ -42,7 +42,7 @@ KILLS = int(os.environ.get("BASISLAKE_TEST_KILLS", "48"))
 # What the commands import when they are called; a fork of a process that has it starts at once.
 IMPORTED = [
     "tests.test_kills",
-    *(f"basislake.verbs.{name}" for name in ("ingest", "build", "maintain", "load", "backup")),
+    *(f"basislake.verbs.{name}" for name in ("backfill", "build", "maintain", "load", "backup")),
 ]
 
 

@@ -1,5 +1,7 @@
 """The basis of futures against their perpetual, minute by minute; pure."""
 
+from typing import TypeVar
+
 import polars as pl
 
 MICROSECONDS_PER_DAY = 86_400_000_000
@@ -7,6 +9,24 @@ MICROSECONDS_PER_DAY = 86_400_000_000
 DAYS_PER_YEAR = 365
 # With this time to expiry or less, the annualised basis is noise, so it is null.
 LEAST_MINUTES_TO_ANNUALISE = 60
+
+# The formulas hold for numbers and for columns of numbers, so `explain` shows those of the product.
+N = TypeVar("N", float, pl.Expr)
+
+
+def difference(future_close: N, perpetual_close: N) -> N:
+    """Return the basis, in quote currency per coin."""
+    return future_close - perpetual_close
+
+
+def percent(basis: N, perpetual_close: N) -> N:
+    """Return the basis in percent of the perpetual's close."""
+    return basis / perpetual_close * 100
+
+
+def annualised(basis_pct: N, days_to_expiry: N) -> N:
+    """Return the basis in percent a year: simple, actual days of 365."""
+    return basis_pct * DAYS_PER_YEAR / days_to_expiry
 
 
 def basis(futures: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFrame:
@@ -29,11 +49,11 @@ def basis(futures: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFrame:
         perpetual_suspect="suspect",
     )
     both = futures.join(other, on="ts", maintain_order="left").with_columns(
-        basis=pl.col("close") - pl.col("perpetual_close"),
+        basis=difference(pl.col("close"), pl.col("perpetual_close")),
         left=pl.col("expires_at") - pl.col("ts"),
     )
     both = both.with_columns(
-        basis_pct=pl.col("basis") / pl.col("perpetual_close") * 100,
+        basis_pct=percent(pl.col("basis"), pl.col("perpetual_close")),
         days_to_expiry=_days(both["left"]),
     )
     is_long = pl.col("left") > pl.duration(minutes=LEAST_MINUTES_TO_ANNUALISE)
@@ -46,7 +66,7 @@ def basis(futures: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFrame:
         "basis_pct",
         "days_to_expiry",
         pl.when(is_long)
-        .then(pl.col("basis_pct") * DAYS_PER_YEAR / pl.col("days_to_expiry"))
+        .then(annualised(pl.col("basis_pct"), pl.col("days_to_expiry")))
         .alias("annualised_pct"),
         _structure(pl.col("basis")).alias("market_structure"),
         pl.col("traded").alias("future_traded"),

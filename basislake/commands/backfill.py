@@ -65,6 +65,6 @@ def backfill(**given: Any) -> int:
         basislake backfill --again --instruments BTC-29MAR24 --since 2024-03-01 --until 2024-03-02
         basislake backfill --engine dask --workers 2
     """
-    from basislake.verbs.ingest import backfill as body
+    from basislake.verbs.backfill import backfill as body
 
     return body(**given)

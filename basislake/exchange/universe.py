@@ -164,3 +164,24 @@ def _coin_contracts(
         yield listed_contract(
             seed, coin, dated_name(coin, expiry), max(start, expiry - life), expiry
         )
+
+
+def recent_universe(
+    seed: int,
+    now: datetime,
+    weeks: int,
+    quarterlies: int = 1,
+    *,
+    until: datetime | None = None,
+) -> Universe:
+    """Return a market of both coins that opened some weeks before `now`.
+
+    Args:
+        seed: of the market's prices.
+        now: the exchange's clock.
+        weeks: age of the market.
+        quarterlies: of each coin that are open at once.
+        until: contracts listed until then are included; by default those listed by `now`.
+    """
+    start = (now - timedelta(weeks=weeks)).replace(hour=8, minute=0, second=9, microsecond=0)
+    return weekly_universe(seed, start, now, quarterlies=quarterlies, until=until)

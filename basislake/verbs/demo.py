@@ -10,13 +10,13 @@ import click
 import lake
 from basislake import defaults
 from basislake.exchange.server import SimulatedExchange
+from basislake.exchange.universe import recent_universe
 from basislake.exchange_settings import ExchangeSettings
 from basislake.output import called, print_json, say
+from basislake.pipeline import run_all
 from basislake.settings import database, lake_flag
 from basislake.tables import paragraph, print_commands, print_table
 from basislake.target import Target
-from basislake.verbs.exchange import market
-from basislake.verbs.run import run_all
 from ingest.selection import Selection
 from lake import Lake
 from load.postgres import Database
@@ -106,7 +106,7 @@ GUIDE_QUERIES = (
 def demo(uri: str, postgres: str, *, as_json: bool) -> int:
     """See `basislake.commands.demo`; return the exit code."""
     where = lake.open(uri)
-    universe = market(defaults.SEED, defaults.NOW, defaults.WEEKS, QUARTERLIES)
+    universe = recent_universe(defaults.SEED, defaults.NOW, defaults.WEEKS, QUARTERLIES)
     say(f"Using a simulated exchange, a lake in {uri}, and a PostgreSQL; no network is needed.")
     with SimulatedExchange(universe) as server:
         settings = ExchangeSettings(server.www_url, server.history_url, rate=0)

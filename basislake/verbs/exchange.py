@@ -18,7 +18,7 @@ from basislake.exchange.kinds import read_rates
 from basislake.exchange.limit import CreditLimit
 from basislake.exchange.replay import RECORDED, replay_universe
 from basislake.exchange.server import SimulatedExchange, serve_forever
-from basislake.exchange.universe import Universe, weekly_universe
+from basislake.exchange.universe import Universe, recent_universe
 from basislake.output import print_json, say
 from lake.counts import counted
 from lake.errors import UsageError
@@ -66,27 +66,6 @@ def exchange(**given: Any) -> int:  # noqa: ANN401  (the values of click's optio
     return 0
 
 
-def market(
-    seed: int,
-    now: datetime,
-    weeks: int,
-    quarterlies: int = 1,
-    *,
-    until: datetime | None = None,
-) -> Universe:
-    """Return a market of both coins that opened some weeks before `now`.
-
-    Args:
-        seed: of the market's prices.
-        now: the exchange's clock.
-        weeks: age of the market.
-        quarterlies: of each coin that are open at once.
-        until: contracts listed until then are included; by default those listed by `now`.
-    """
-    start = (now - timedelta(weeks=weeks)).replace(hour=8, minute=0, second=9, microsecond=0)
-    return weekly_universe(seed, start, now, quarterlies=quarterlies, until=until)
-
-
 def _universe(options: _Options) -> Universe:
     if options.replay:
         return _replayed(options.replay, options.now)
@@ -94,7 +73,7 @@ def _universe(options: _Options) -> Universe:
         now = options.now or DEFAULT_FULL_NOW
         return full_universe(options.seed, now, until=now + AHEAD)
     now = options.now or NOW
-    return market(options.seed, now, options.weeks, options.quarterlies, until=now + AHEAD)
+    return recent_universe(options.seed, now, options.weeks, options.quarterlies, until=now + AHEAD)
 
 
 def _replayed(path: Path, now: datetime | None) -> Universe:

@@ -8,16 +8,15 @@ from basislake.asof import opened
 from basislake.columns import Column, Kind
 from basislake.explain import Explanation
 from basislake.explain import explain as explanation_of
-from basislake.formulas import Step, number
+from basislake.explanations import fetch_line, show_formula, show_made
+from basislake.formulas import number
 from basislake.output import print_json
-from basislake.provenance import Fetched, Made
 from basislake.settings import check_exists
 from basislake.sides import Row, Side
 from basislake.tables import paragraph, print_table
 from lake import Lake
 from lake.tables import CANDLES
 
-_FORMULA = ("column", "formula", Column("with the numbers", rank=1), "value", "unit")
 # Columns of a candle that a narrow terminal hides first.
 _RANKS = {"cost": 1, "volume": 2}
 
@@ -54,23 +53,6 @@ def _show(found: Explanation) -> None:
     click.echo()
     _show_fetches(found.sides)
     show_made(found.made, found.as_of)
-
-
-def show_formula(steps: list[Step], agrees: bool | None, same: str, other: str) -> None:  # noqa: FBT001
-    """Print a formula with its numbers, and a sentence on whether the stored values agree.
-
-    Args:
-        steps: of the formula; without steps no table is printed.
-        agrees: whether they agree; None if there is nothing to compare with.
-        same: the sentence if they agree.
-        other: the sentence if they do not.
-    """
-    if steps:
-        rows = [[s.column, s.formula, s.numbers, value_text(s.value), s.unit] for s in steps]
-        print_table("Formula", _FORMULA, rows)
-    if agrees is not None:
-        paragraph(same if agrees else other)
-        click.echo()
 
 
 def _headline(found: Explanation) -> str:
@@ -128,27 +110,3 @@ def _show_fetches(sides: list[Side]) -> None:
     for side in sides:
         if side.fetched:
             paragraph(f"Fetched: {side.instrument}: {fetch_line(side.fetched)}")
-
-
-def fetch_line(fetched: Fetched) -> str:
-    """Return how rows were fetched, in two lines."""
-    run = f", run {fetched.run}" if fetched.run else ""
-    return (
-        f"committed {fetched.at:%Y-%m-%d %H:%M:%S}Z as batch {fetched.batch} by "
-        f"{fetched.program}{run}\n  by the call {fetched.call}"
-    )
-
-
-def show_made(made: Made | None, as_of: int) -> None:
-    """Print which build wrote the rows, and as of which batch they were read."""
-    if made:
-        paragraph(
-            f"Built by build {made.build} from batches up to {made.batch}, committed "
-            f"{made.at:%Y-%m-%d %H:%M:%S}Z by {made.program}."
-        )
-    paragraph(f"Read as of batch {as_of}.")
-
-
-def value_text(value: object) -> object:
-    """Return numbers with all their digits."""
-    return number(value) if isinstance(value, float) else value

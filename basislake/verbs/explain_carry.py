@@ -10,13 +10,13 @@ from basislake.asof import opened
 from basislake.columns import Column, Kind
 from basislake.explain_carry import CarryExplanation, explain_carry
 from basislake.explain_curves import Maturity, explain_maturity, explain_spread
+from basislake.explanations import fetch_line, show_formula, show_made, value_text
 from basislake.formulas import number
 from basislake.inputs import Input
 from basislake.output import print_json
 from basislake.settings import check_exists
 from basislake.sides import Side
 from basislake.tables import paragraph, print_table
-from basislake.verbs.explain import fetch_line, show_formula, show_made, value_text
 from lake import Lake
 from lake.counts import counted
 from lake.table import Column as Declared

@@ -5,14 +5,14 @@ from functools import partial
 from basislake import PROGRAM
 from basislake.access import check_access
 from basislake.chores import Work
+from basislake.curate import build_logged
 from basislake.exchange_settings import ExchangeSettings
+from basislake.fetched import log_finished
 from basislake.follow import Followed, Follower
+from basislake.loading import load_logged
 from basislake.output import duration, print_json, say
 from basislake.screen import SCREEN
 from basislake.target import Target
-from basislake.verbs.build import build_logged
-from basislake.verbs.ingest import log_finished
-from basislake.verbs.load import load_logged
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.schedule import Schedule

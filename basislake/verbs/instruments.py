@@ -8,11 +8,11 @@ import polars as pl
 from basislake import PROGRAM
 from basislake.columns import Column
 from basislake.exchange_settings import ExchangeSettings
+from basislake.fetched import log_discovery
+from basislake.fetching import instrument_counts
 from basislake.output import print_json, say
-from basislake.pipeline import instrument_counts
 from basislake.settings import check_exists
 from basislake.tables import paragraph, print_table
-from basislake.verbs.ingest import log_discovery
 from ingest.discover import Discovery, discover
 from ingest.scope import as_json as scope_as_json
 from ingest.scope import outside, scope_of

@@ -9,8 +9,8 @@ import click
 from basislake.columns import Column, Kind
 from basislake.estimates import BASIS, estimate
 from basislake.exchange_settings import ExchangeSettings
+from basislake.fetching import knows_nothing
 from basislake.output import called, duration, print_json, say, size
-from basislake.pipeline import knows_nothing
 from basislake.settings import lake_flag
 from basislake.tables import paragraph, print_table
 from ingest.datasets import DATASETS

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from basislake.asof import opened
-from basislake.output import Progress, duration, print_json, say, size
+from basislake.output import Progress, print_json, say, size
 from basislake.report.beside import Loaded
 from basislake.report.evidence import ReportEvidence, evidence
 from basislake.report.make import Report, make
@@ -18,7 +18,7 @@ from basislake.target import Target
 from lake import Lake
 from lake.cores import cores
 from lake.counts import counted
-from lake.errors import BasislakeError, UsageError
+from lake.errors import UsageError
 
 
 def report(
@@ -53,27 +53,6 @@ def report(
         if found:
             _show_evidence(found)
     return 1 if found and any(c.passed is False for c in found.criteria) else 0
-
-
-def report_logged(
-    where: Lake, loaded: Loaded | None, totals: Callable[[str], None] = say
-) -> tuple[Report | None, bool]:
-    """Write the report into the lake's folder, at the end of a run; `totals` gets its path.
-
-    Returns:
-        The report, or None; and whether that is right. A failed report is logged, and the results
-        of the run stay; a lake in an object store gets no report.
-    """
-    if not where.is_local:
-        say("Report: skipped, as the lake is not on disk. Run `basislake report --output FOLDER`.")
-        return None, True
-    try:
-        made, _ = make(where, None, datetime.now(UTC), loaded, cores())
-    except (BasislakeError, OSError) as exc:
-        say(f"Report: not written: {exc}. Everything else is safe; retry by `basislake report`.")
-        return None, False
-    totals(f"Report: {made.path}, {size(made.bytes)} in {duration(made.seconds)}.")
-    return made, True
 
 
 def _verify(

@@ -11,22 +11,18 @@ import click
 import polars as pl
 
 from basislake.asof import opened
-from basislake.columns import Column, Kind
 from basislake.examples import EXAMPLES, MARK, SUBJECTS, named
 from basislake.export import export, objects, readable
 from basislake.files import replacing
-from basislake.formats import BINARY, TABLE, format_of
+from basislake.formats import BINARY, format_of
 from basislake.output import print_json, say, size
 from basislake.queries import query_text
+from basislake.rows import print_rows
 from basislake.settings import check_exists
 from basislake.tables import heading, paragraph, print_table
 from lake import Lake, duck
 from lake.counts import counted
 from lake.errors import UsageError
-from lake.table import Type
-from lake.tables import TABLES
-
-_SHOWN_ROWS = 50
 
 
 def sql(
@@ -62,43 +58,6 @@ def sql(
             for number, rows in enumerate(answers):
                 print_rows(rows, format_, is_first=number == 0)
     return 0
-
-
-def print_rows(
-    frame: pl.DataFrame, format_: str, *, is_first: bool, title: str = "", hint: str = ""
-) -> None:
-    """Print rows on stdout, below an empty line unless they are the first.
-
-    Args:
-        frame: the rows.
-        format_: of `basislake.formats`.
-        is_first: whether the command printed no rows before.
-        title: above a table; the number of rows by default.
-        hint: how to see all rows if a table shows only some; by default an option of the command.
-    """
-    if not is_first and format_ != "ndjson":
-        click.echo()
-    if format_ == TABLE:
-        shown = readable(frame.head(_SHOWN_ROWS))
-        more = frame.height - shown.height
-        how = hint or "--format csv prints all."
-        note = f"... and {counted(more, 'more row')}; {how}" if more else ""
-        columns = [Column(name, _kind(name)) for name in frame.columns]
-        print_table(title or counted(frame.height, "row"), columns, shown.rows(), note=note)
-    elif format_ == "json":
-        print_json(objects(readable(frame)))
-    else:
-        export(frame, format_, sys.stdout.buffer, is_compressed=False)
-
-
-def _kind(name: str) -> Kind:
-    """A column named like a time of the lake contains times, even if all are midnights."""
-    return Kind.TIME if name in _times() else Kind.PLAIN
-
-
-def _times() -> set[str]:
-    columns = (column for table in TABLES.values() for column in table.columns)
-    return {column.name for column in columns if column.type is Type.TIME}
 
 
 def _converse(where: Lake, as_of: int | datetime | None, format_: str, output: Path | None) -> int:

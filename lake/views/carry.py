@@ -2,9 +2,10 @@
 
 from lake.table import Column, Type
 from lake.tables import CANDLES, INSTRUMENTS
-from lake.views.clock import DAY_US, HOURS_PER_YEAR, annualised
+from lake.views.clock import DAY_US, HOURS_PER_YEAR
 from lake.views.curves import COIN
 from lake.views.declaration import Parameter, View, columns_of
+from lake.views.rates import annualised, basis_pct
 
 # Days over which trailing funding is summed.
 TRAILING_DAYS = (7, 30)
@@ -88,8 +89,8 @@ def figures_ctes(unsettled: str) -> str:
     )
     return f"""compared AS (
             SELECT *,
-                   (future_close - perpetual_close) / perpetual_close * 100 AS perpetual_basis_pct,
-                   (future_close - index_price) / index_price * 100 AS index_basis_pct
+                   {basis_pct("future_close", "perpetual_close")} AS perpetual_basis_pct,
+                   {basis_pct("future_close", "index_price")} AS index_basis_pct
             FROM joined
         ), rated AS (
             SELECT *, {annualised("perpetual_basis_pct", "days_to_expiry")} AS perpetual_apr_pct,

@@ -21,8 +21,3 @@ EXACT = "DECIMAL(38, 24)"
 def start_of_day(microseconds: str) -> str:
     """SQL of the 08:00 that begins the exchange's day of a time, both in microseconds."""
     return f"(({microseconds} - {DAY_STARTS_US}) // {DAY_US} * {DAY_US} + {DAY_STARTS_US})"
-
-
-def annualised(percent: str, days: str) -> str:
-    """SQL of a simple annual rate; null if 60 minutes or less are left."""
-    return f"CASE WHEN {days} * 24 > 1 THEN {percent} * {DAYS_PER_YEAR} / {days} END"

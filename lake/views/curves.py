@@ -2,8 +2,8 @@
 
 from lake.table import Column, Type
 from lake.tables import BASIS, INSTRUMENTS
-from lake.views.clock import annualised
 from lake.views.declaration import Parameter, View, columns_of
+from lake.views.rates import annualised, basis_pct
 
 COIN = Column("coin", Type.TEXT, "coin of the futures")
 # Search range for the last trade: for an older one DuckDB would read all candles.
@@ -97,7 +97,7 @@ def _curve_sql(minutes: str) -> str:
             SELECT curve.*,
                    date_diff('minute', of_future.ts, curve.ts) AS future_traded_minutes_ago,
                    date_diff('minute', of_perpetual.ts, curve.ts) AS perpetual_traded_minutes_ago,
-                   index_price, (future_close - index_price) / index_price * 100 AS index_basis_pct
+                   index_price, {basis_pct("future_close", "index_price")} AS index_basis_pct
             FROM curve
             LEFT JOIN index_hourly
                 ON index_name = price_index

@@ -3,8 +3,9 @@
 from lake.carry_tables import FUNDING
 from lake.table import Column, Type
 from lake.tables import BASIS
-from lake.views.clock import DAY_US, DAYS_PER_YEAR, HOUR_US, MINUTE_US, annualised
+from lake.views.clock import DAY_US, DAYS_PER_YEAR, HOUR_US, MINUTE_US
 from lake.views.declaration import View, columns_of
+from lake.views.rates import annualised, basis_pct
 
 _HOUR_END = Column(
     "hour_end", Type.TIME, "end of the hour: one minute after `ts` of its last", "UTC"
@@ -70,7 +71,7 @@ PERPETUAL_PREMIUM = View(
                 AND instrument IN (SELECT instrument FROM funding)
         )
         SELECT instrument, hour_end, close, index_price,
-               (close - index_price) / index_price * 100 AS premium_pct
+               {basis_pct("close", "index_price")} AS premium_pct
         FROM funding
         LEFT JOIN closes USING (instrument, hour_end)
         ORDER BY instrument, hour_end

@@ -12,6 +12,7 @@ from lake.views.clock import (
     MINUTE_US,
 )
 from lake.views.declaration import View, columns_of
+from lake.views.rates import basis_pct
 
 
 def _price(name: str, meaning: str) -> Column:
@@ -116,7 +117,7 @@ REALISED_CARRY = View(
             ASOF LEFT JOIN paid AS until
                 ON until.instrument = perpetual AND expires_us >= until.end_us
         ), figures AS (
-            SELECT *, (future_close - perpetual_close) / perpetual_close * 100 AS locked_pct,
+            SELECT *, {basis_pct("future_close", "perpetual_close")} AS locked_pct,
                    ((future_close - delivery_price) + (perpetual_last - perpetual_close))
                        / perpetual_close * 100 AS gross_pct,
                    CASE WHEN stored_hours = hours THEN CAST(paid AS DOUBLE) * 100 END

@@ -1,26 +1,19 @@
-"""`backfill`: fetches from the exchange into the raw tables, and reports the results."""
+"""Fetches with progress on stderr, and logs what a discovery and a backfill did."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from basislake.doctor.first import check_first
 from basislake.engines import HERE, Engine
 from basislake.exchange_settings import ExchangeSettings
+from basislake.fetching import FetchSummary, fetch, instrument_counts
 from basislake.news import finished_line
 from basislake.output import Progress as ProgressLine
-from basislake.output import duration, print_json, say, size
-from basislake.pipeline import (
-    FetchSummary,
-    fetch,
-    instrument_counts,
-    is_complete,
-)
+from basislake.output import duration, say
 from basislake.retry import retry_commands
 from basislake.screen import SCREEN
-from basislake.tables import print_table
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
-from ingest.datasets.dataset import Dataset
 from ingest.discover import Discovery
 from ingest.results import Counts, FetchProgress, Finished, Result
 from ingest.selection import Selection
@@ -28,35 +21,6 @@ from ingest.summary import completeness, rows, selected
 from lake import Lake
 from lake.counts import counted
 from lake.coverage import Subject
-
-
-def backfill(
-    where: Lake,
-    settings: ExchangeSettings,
-    selection: Selection,
-    *,
-    repair: bool,
-    again: bool,
-    engine: Engine,
-    no_doctor: bool,
-    as_json: bool,
-) -> int:
-    """See `basislake.commands.backfill`; return the exit code."""
-    fetched = fetch_logged(
-        where,
-        settings,
-        selection,
-        discover_first=False,
-        repair=repair,
-        again=again,
-        engine=engine,
-        is_checked=not no_doctor,
-    )
-    if as_json:
-        print_json(fetched.backfill)
-    else:
-        show_backfill(fetched.backfill)
-    return 0 if is_complete(fetched) else 1
 
 
 def fetch_logged(  # noqa: PLR0913  (independent settings)
@@ -185,41 +149,3 @@ def _log_missing(dataset: str, counts: Counts) -> None:
             f"Missing: {counted(steps, noun)} of {Subject(dataset, name)} after its first "
             f"{'candle' if is_candles else 'row'}; the exchange left them out twice."
         )
-
-
-def show_backfill(result: Result) -> None:
-    """Print on stdout the plan and the result."""
-    plan, parts = result.plan, [counts for _, counts in result.by_dataset()]
-    figures = [
-        *(row for own in selected(result) for row in _dataset_rows(result, *own)),
-        ["calls", plan["all_calls"], result.all_calls],
-        ["time at the rate", _lasting(plan["all_seconds_at_rate"]), _lasting(result.seconds)],
-        ["replaced rows", None, sum(counts.replaced for counts in parts)],
-        ["retries", None, sum(counts.retries for counts in parts)],
-        ["throttled", None, sum(counts.throttled for counts in parts)],
-    ]
-    print_table("Backfill", ["figure", "planned", "actual"], figures)
-
-
-def _dataset_rows(result: Result, dataset: Dataset, counts: Counts) -> Iterator[Sequence[object]]:
-    """What was planned of a dataset and what came of it."""
-    is_candles, (_, many) = dataset.name == CANDLES.name, dataset.whose
-    of = "" if is_candles else f" of {dataset.words}"
-    planned = result.plan if is_candles else result.plan["datasets"].get(dataset.name, {})
-    due = planned.get("candles" if is_candles else "rows", 0)
-    yield [f"{many}{of}", counts.instruments, counts.complete]
-    yield ["candles" if is_candles else f"rows{of}", due, result.written(dataset.name)]
-    if is_candles:
-        yield ["bytes of candles", size(planned["bytes"]), size(result.bytes_written)]
-    wanting: dict[str, int] = {
-        f"empty {many}": len(counts.empty),
-        f"failed {many}": len(counts.failed),
-        f"missing {dataset.noun}s": sum(counts.missing.values()),
-    }
-    for what, count in wanting.items():
-        if count or is_candles:
-            yield [f"{what}{of}", None, count]
-
-
-def _lasting(seconds: float | None) -> str | None:
-    return None if seconds is None else duration(seconds)
