@@ -5,7 +5,8 @@ from collections.abc import Callable
 import click
 
 from basislake.completing import coins
-from basislake.options import F, Time
+from basislake.options import F
+from basislake.parameter_types import Time
 
 
 def moment_options(otherwise: str) -> Callable[[F], F]:

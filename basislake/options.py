@@ -5,10 +5,9 @@ completion therefore load no slow library.
 """
 
 import functools
-import math
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,25 +15,20 @@ import click
 
 import lake
 from basislake import completing
-from basislake.defaults import EMBEDDED
 from basislake.defaults import LAKE as DEFAULT_LAKE
 from basislake.engines import LOCAL, Engine
+from basislake.parameter_types import CallsPerSecond, Moment, Number, Time, Whole
 from ingest import defaults
-from ingest.allowance import AUTO, CALLS, Rate
+from ingest.allowance import AUTO, CALLS
 from ingest.hosts import HISTORY_URL, WWW_URL
 from lake.errors import UsageError
-from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 
 if TYPE_CHECKING:
     from basislake.exchange_settings import ExchangeSettings
-    from basislake.target import Target
     from ingest.selection import Selection
     from lake import Lake
 
-_FIRST_YEAR, _END_YEAR = 2000, 2100
-_MOST_CALLS_PER_SECOND = 1e6
 _LONGEST_TIMEOUT_S = 3600.0
-_LONGEST_LOCK_WAIT_S = 86_400.0
 _MOST_WORKERS = 256
 _MOST_RETRIES = 1000
 MOST_THREADS = 256
@@ -42,76 +36,6 @@ MOST_THREADS = 256
 MOST_HOURS = 876_000
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Whole(click.IntRange):
-    """A whole number in a range."""
-
-    name = "integer"
-
-
-class Number(click.FloatRange):
-    """A number in a range; NaN is in no range."""
-
-    name = "number"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Parse."""
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail(f"{value!r} is not a number", param, ctx)
-        return number
-
-
-class CallsPerSecond(click.ParamType[Rate]):
-    """Calls a second, 0 for no limit, or `auto`."""
-
-    name = "rate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Rate:
-        """Parse."""
-        if value == AUTO:
-            return AUTO
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not 0 <= number <= _MOST_CALLS_PER_SECOND:
-            self.fail(
-                f"{value!r} is neither 'auto' nor a number from 0 to {_MOST_CALLS_PER_SECOND:,.0f}",
-                param,
-                ctx,
-            )
-        return number
-
-
-class Time(click.ParamType[datetime]):
-    """A UTC date or time: 2024-03-29, 2024-03-29T08:00 or 2024-03-29T08:00:00Z."""
-
-    name = "time"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> datetime:
-        """Parse, taking a time without a zone as UTC."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            time = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(
-                f"{value!r} is not a UTC date or time like 2024-03-29 or 2024-03-29T08:00Z",
-                param,
-                ctx,
-            )
-        if not _FIRST_YEAR <= time.year < _END_YEAR:
-            self.fail(f"{value!r} is not in the years {_FIRST_YEAR} to {_END_YEAR}", param, ctx)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def lake_option(command: F) -> F:
@@ -273,89 +197,6 @@ def data_option(command: F) -> F:
         help="candles, funding, deliveries or settlements; repeat, or separate by commas. By "
         "default all; funding includes the exchange's monthly totals",
     )(wrapped)  # type: ignore[return-value]
-
-
-def postgres_option(command: F) -> F:
-    """Add --postgres; the command gets `postgres`."""
-    option = click.option(
-        "--postgres",
-        metavar="URI",
-        envvar="BASISLAKE_POSTGRES",
-        show_envvar=True,
-        default=EMBEDDED,
-        help="libpq URI, or `embedded`: a PostgreSQL kept next to the lake. Others on this machine "
-        "can see a password in it while the command runs; BASISLAKE_POSTGRES, PGPASSWORD and "
-        "~/.pgpass hide it",
-    )
-    return option(command)
-
-
-def schema_option(meaning: str) -> Callable[[F], F]:
-    """Add --schema, with this help; the command gets `schema`."""
-    return click.option(
-        "--schema",
-        metavar="NAME",
-        envvar="BASISLAKE_SCHEMA",
-        show_envvar=True,
-        default=DEFAULT_SCHEMA,
-        help=meaning,
-    )
-
-
-def lock_wait_option(command: F) -> F:
-    """Add --lock-wait; the command gets `lock_wait_s`."""
-    option = click.option(
-        "--lock-wait",
-        "lock_wait_s",
-        metavar="SECONDS",
-        type=Number(min=0, min_open=True, max=_LONGEST_LOCK_WAIT_S),
-        default=LOCK_WAIT_S,
-        help="How long to wait for a lock of another session",
-    )
-    return option(command)
-
-
-def reading_options(command: F) -> F:
-    """Add the settings of a database that is only read; the command gets `target`."""
-    options = (postgres_option, schema_option("Schema of the tables"), lock_wait_option)
-    return grouped(command, options, _target, "target")
-
-
-def target_options(command: F) -> F:
-    """Add the settings of the database; the command gets `target`."""
-    options = (
-        postgres_option,
-        schema_option("Schema of the tables, created if missing"),
-        lock_wait_option,
-        click.option(
-            "--keep/--no-keep",
-            default=None,
-            show_default=False,
-            help="Leave the embedded PostgreSQL running and show how to connect with psql; or stop "
-            "one that was left running",
-        ),
-    )
-    return grouped(command, options, _target, "target")
-
-
-def _target(**values: Any) -> "Target":
-    from basislake.target import Target  # noqa: PLC0415
-
-    return Target(**values)
-
-
-class Moment(click.ParamType["int | datetime"]):
-    """A batch number, or a UTC date or time at which a batch was the newest."""
-
-    name = "batch or time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | datetime:
-        """Parse: a number is a batch."""
-        if isinstance(value, str) and value.isdecimal() and value.isascii():
-            return int(value)
-        return value if isinstance(value, int) else Time().convert(value, param, ctx)
 
 
 def as_of_option(command: F) -> F:

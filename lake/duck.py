@@ -4,7 +4,7 @@ derived views on top.
 
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,14 +14,12 @@ from uuid import uuid4
 import duckdb
 import polars as pl
 
+from lake.duck_rows import GONE, rows_sql
 from lake.errors import GoneError, LakeError, UsageError
-from lake.files import has_misleading_folder
 from lake.named import ALL, named, with_sources
 from lake.snapshot import Snapshot
 from lake.store_errors import masked, plain
-from lake.table import BATCH, Type
 from lake.tables import TABLES
-from lake.urls import is_local
 from lake.views import VIEWS
 
 Connection = duckdb.DuckDBPyConnection
@@ -29,10 +27,7 @@ Connection = duckdb.DuckDBPyConnection
 # Polars type of DuckDB's HUGEINT.
 _HUGE = pl.Decimal(38, 0)
 
-# Prefix of the error message of a view whose rows were deleted.
-_GONE = "Gone: "
-
-# Errors of a query itself; other errors concern memory, a disk, files, or DuckDB.
+# Errors of a query itself; others are of memory, of a disk, of files, or of DuckDB.
 _OF_QUERY = (
     duckdb.ProgrammingError,
     duckdb.DataError,
@@ -46,8 +41,6 @@ _OF_QUERY = (
 # An unreadable file is an invalid input, too; its path shows that, or the name of an Arrow
 # dataset.
 _OF_LAKE = re.compile(rf"/(?:{'|'.join(TABLES)})/[^'\"]*\.parquet|stream registered as '")
-# Characters that DuckDB interprets in a path as patterns.
-_PATTERN = frozenset("*?[")
 _POLL_S = 0.05
 # Text by which DuckDB's binding reports Ctrl-C.
 _INTERRUPTED = "Query interrupted"
@@ -56,18 +49,7 @@ _SPILLED = "basislake-duckdb-"
 # DuckDB shows a line of the query below its message.
 _LINE = "\n\nLINE "
 
-SQL_TYPES = {
-    Type.TEXT: "VARCHAR",
-    Type.TEXTS: "VARCHAR[]",
-    Type.TIME: "TIMESTAMP WITH TIME ZONE",
-    Type.DATE: "DATE",
-    Type.FLOAT: "DOUBLE",
-    Type.INT: "BIGINT",
-    Type.BOOL: "BOOLEAN",
-}
-
-
-# Opens tables by name.
+# Opens the tables of some names, by name.
 Opening = Callable[[Collection[str]], Mapping[str, Snapshot]]
 
 
@@ -225,7 +207,7 @@ def _refused() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as exc:
-        _, is_gone, why = str(exc).partition(_GONE)
+        _, is_gone, why = str(exc).partition(GONE)
         if is_gone:
             raise GoneError(why) from exc
         if isinstance(exc, _OF_QUERY) and not _OF_LAKE.search(str(exc)):
@@ -291,62 +273,5 @@ def _whole(column: pl.Series) -> pl.Series:
 
 
 def _view(connection: Connection, snapshot: Snapshot) -> None:
-    rows = _rows_sql(connection, snapshot)
+    rows = rows_sql(connection, snapshot)
     connection.execute(f"CREATE VIEW {snapshot.table.name} AS {rows}")
-
-
-def _rows_sql(connection: Connection, snapshot: Snapshot) -> str:
-    name = f"{snapshot.table.name}_rows"
-    paths = [file.path for file in snapshot.files if file.may_be_until(snapshot.until)]
-    if snapshot.held is not None:
-        connection.register(name, snapshot.held)
-        return f"SELECT * FROM {name}"
-    if not paths or snapshot.gone:
-        return _empty_sql(snapshot)
-    # DuckDB reaches object stores only by an extension, which needs a download; Arrow reaches them
-    # without.
-    if is_local(snapshot.uri) and _finds_files(snapshot):
-        rows = _parquet_sql(snapshot, paths)
-    else:
-        from lake.dataset import dataset  # noqa: PLC0415  (of object stores, or odd folders)
-
-        connection.register(name, dataset(snapshot, paths))
-        rows = name
-    until = "" if snapshot.until is None else f" WHERE stored.{BATCH} <= {snapshot.until}"
-    # Qualified by the table's name: if a macro has a parameter of a column's name, the bare name is
-    # ambiguous for DuckDB.
-    names = ", ".join(f'stored."{column}"' for column in snapshot.table.names)
-    return f"SELECT {names} FROM {rows} AS stored{until}"
-
-
-def _finds_files(snapshot: Snapshot) -> bool:
-    """Whether DuckDB reads exactly the files at these paths: it interprets some characters as
-    patterns, and some folders above the table as columns.
-    """
-    is_pattern = not _PATTERN.isdisjoint(snapshot.uri)
-    return not is_pattern and not has_misleading_folder(snapshot.table, snapshot.uri)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _parquet_sql(snapshot: Snapshot, paths: Iterable[str]) -> str:
-    """SQL that reads the files on disk."""
-    table = snapshot.table
-    listed = ", ".join(_text(f"{snapshot.uri}/{path}") for path in paths)
-    hive = ", hive_partitioning = false"
-    if table.partition:
-        hive = f", hive_partitioning = true, hive_types = {{'{table.partition}': VARCHAR}}"
-    return f"read_parquet([{listed}]{hive})"
-
-
-def _empty_sql(snapshot: Snapshot) -> str:
-    columns = ", ".join(
-        f'CAST(NULL AS {SQL_TYPES[c.type]}) AS "{c.name}"' for c in snapshot.table.columns
-    )
-    if not snapshot.gone:
-        return f"SELECT {columns} WHERE false"
-    # Reading the view raises an error; other tables can still be read.
-    why = (_GONE + snapshot.gone).replace("'", "''")
-    return f"SELECT {columns} FROM range(1) WHERE error('{why}') IS NULL"

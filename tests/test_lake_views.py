@@ -19,6 +19,7 @@ from docs.write import FOLDER, pages
 from ingest.datasets.candles import candles_of
 from lake import Lake, duck
 from lake.coverage import Coverage, to_table
+from lake.duck_rows import SQL_TYPES
 from lake.errors import LakeError
 from lake.spans import MINUTE, Span, merge
 from lake.tables import CANDLES, QUALITY
@@ -77,7 +78,7 @@ def test_every_view_has_the_declared_columns_and_no_rows_in_an_empty_lake(tmp_pa
     connection = lake_of(tmp_path / "none", instruments=[]).duckdb()
     for view in VIEWS:
         described = connection.execute(f"DESCRIBE FROM {view.call}").fetchall()
-        declared = [(column.name, duck.SQL_TYPES[column.type]) for column in view.columns]
+        declared = [(column.name, SQL_TYPES[column.type]) for column in view.columns]
         assert [row[:2] for row in described] == declared, view.name
         assert connection.execute(f"FROM {view.call}").fetchall() == []
 

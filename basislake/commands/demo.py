@@ -6,7 +6,7 @@ import click
 
 from basislake.completing import folder
 from basislake.defaults import DEMO_LAKE, EMBEDDED
-from basislake.options import json_option
+from basislake.options import json_option, wide_option
 
 
 @click.command
@@ -26,6 +26,7 @@ from basislake.options import json_option
     show_default=True,
     help="libpq URI of a database for the simulated data; BASISLAKE_POSTGRES is ignored",
 )
+@wide_option
 @json_option
 def demo(**given: Any) -> int:
     """Run the whole pipeline offline and show the result, in under a minute.

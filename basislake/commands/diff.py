@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from basislake.completing import folder
-from basislake.options import Moment, as_of_option, json_option, lake_option, wide_option
+from basislake.options import as_of_option, json_option, lake_option, wide_option
+from basislake.parameter_types import Moment
 from lake.errors import UsageError
 
 

@@ -5,13 +5,8 @@ from typing import Any
 
 import click
 
-from basislake.options import (
-    exchange_options,
-    json_option,
-    lake_option,
-    reading_options,
-    wide_option,
-)
+from basislake.database_options import reading_options
+from basislake.options import exchange_options, json_option, lake_option, wide_option
 
 
 @click.command

@@ -8,7 +8,8 @@ import click
 
 from basislake import defaults
 from basislake.exchange.limit import MOST_CONNECTIONS
-from basislake.options import Number, Time, Whole, json_option
+from basislake.options import json_option
+from basislake.parameter_types import Number, Time, Whole
 
 # Twenty years of a market, and contracts for ten years ahead.
 _MOST_WEEKS = 1040

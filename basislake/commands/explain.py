@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from basislake.completing import instruments
-from basislake.options import Time, as_of_option, json_option, lake_option, wide_option
+from basislake.options import as_of_option, json_option, lake_option, wide_option
+from basislake.parameter_types import Time
 
 
 @click.command

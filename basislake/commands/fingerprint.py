@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from basislake.options import MOST_THREADS, Whole, as_of_option, json_option, lake_option
+from basislake.options import MOST_THREADS, as_of_option, json_option, lake_option
+from basislake.parameter_types import Whole
 
 
 @click.command

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from basislake.database_options import schema_option
 from basislake.options import (
     F,
-    Whole,
     data_option,
     exchange_options,
     grouped,
     json_option,
     lake_option,
-    schema_option,
     selection_options,
 )
+from basislake.parameter_types import Whole
 
 if TYPE_CHECKING:
     from ingest.schedule import Schedule

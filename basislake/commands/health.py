@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from basislake.options import MOST_HOURS, Number, json_option, lake_option, wide_option
+from basislake.options import MOST_HOURS, json_option, lake_option, wide_option
+from basislake.parameter_types import Number
 
 # A daily run, and two hours in which it may finish.
 _DEFAULT_HOURS = 26.0

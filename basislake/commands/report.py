@@ -5,14 +5,9 @@ from typing import Any
 
 import click
 
-from basislake.options import (
-    MOST_THREADS,
-    Whole,
-    as_of_option,
-    json_option,
-    lake_option,
-    reading_options,
-)
+from basislake.database_options import reading_options
+from basislake.options import MOST_THREADS, as_of_option, json_option, lake_option
+from basislake.parameter_types import Whole
 
 
 @click.command

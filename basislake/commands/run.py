@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from basislake.database_options import target_options
 from basislake.options import (
     data_option,
     exchange_options,
@@ -11,7 +12,6 @@ from basislake.options import (
     lake_option,
     no_doctor_option,
     selection_options,
-    target_options,
 )
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from basislake.options import json_option, lake_option, target_options, wide_option
+from basislake.database_options import target_options
+from basislake.options import json_option, lake_option, wide_option
 
 
 @click.command

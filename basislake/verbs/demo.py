@@ -154,7 +154,8 @@ def _show(
 
 def _section(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     if rows:
-        print_table(title, columns, rows)
+        # A heading of several words wraps.
+        print_table(title, [name.replace("_", " ") for name in columns], rows)
     else:
         click.echo(f"{title}: none")
     click.echo()
