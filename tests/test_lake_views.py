@@ -55,7 +55,7 @@ def gapped() -> Lake:
 
 
 def _gapped(folder: Path) -> Lake:
-    universe = small_market()
+    universe = small_market(weeks=1)
     start_ms = universe.now_ms // 60_000 * 60_000 - 3_000 * 60_000
     alone = [start_ms + i * 60_000 for i in range(100, 115)]
     name = next(
@@ -102,9 +102,10 @@ def test_every_view_answers_alike_through_arrow_as_for_an_object_store(
 
 
 def test_the_pages_name_every_view_and_agree_with_the_declarations() -> None:
-    for name, text in pages().items():
+    made = pages()
+    for name, text in made.items():
         assert (FOLDER / name).read_text() == text, "run: make docs"
-    assert all(f"\n## {view.name}" in pages()["views.md"] for view in VIEWS)
+    assert all(f"\n## {view.name}" in made["views.md"] for view in VIEWS)
 
 
 # Gaps
