@@ -56,7 +56,7 @@ def gapped() -> Lake:
 
 
 def _gapped(folder: Path) -> Lake:
-    universe = small_market()
+    universe = small_market(weeks=1)
     start_ms = universe.now_ms // 60_000 * 60_000 - 3_000 * 60_000
     alone = [start_ms + i * 60_000 for i in range(100, 115)]
     name = next(
