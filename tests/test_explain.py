@@ -323,7 +323,7 @@ def test_wrong_questions_are_usage_errors(staged: Staged, tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="no instrument 'BTC-1JAN99'"):
         explain(staged.where, "BTC-1JAN99", T0)
     for name, time, told in (
-        ("BTC-1JAN99", "2024-04-01", "knows no instrument 'BTC-1JAN99'"),
+        ("BTC-1JAN99", "2024-04-01", "has no instrument 'BTC-1JAN99'"),
         ("BTC-PERPETUEL", "2024-04-01", "Did you mean BTC-PERPETUAL"),
         (PERPETUAL, "yesterday", "not a UTC date or time"),
         (PERPETUAL, "1850-01-01", "not in the years"),

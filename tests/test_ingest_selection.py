@@ -72,7 +72,7 @@ def test_an_unknown_name_is_a_usage_error_that_names_it() -> None:
     ],
 )
 def test_names_that_are_like_an_unknown_one_are_shown(names: list[str], hint: str | None) -> None:
-    with pytest.raises(UsageError, match="knows no instrument") as caught:
+    with pytest.raises(UsageError, match="has no instrument") as caught:
         chosen(select(names=names))
     assert hint in str(caught.value) if hint else "Did you mean" not in str(caught.value)
 

@@ -108,7 +108,7 @@ def test_a_refusal_is_said_once_and_again_when_the_rate_falls_and_when_it_is_bac
     assert said == [isolated]
     said.clear()
     refuse_often(20)
-    rates = [float(re.findall(r"with ([\d.]+) of 20 calls/s", line)[0]) for line in said]
+    rates = [float(re.findall(r"at ([\d.]+) of 20 calls/s", line)[0]) for line in said]
     assert len(rates) > 2
     assert all(after < before * 0.76 for before, after in itertools.pairwise(rates))
     said.clear()

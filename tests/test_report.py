@@ -366,7 +366,7 @@ def test_a_verdict_weighs_by_minutes(tmp_path: Path) -> None:
         "failed": sum(row[3] for row in WEIGHED),
     }
     text = "".join(read(page(facts)).texts)
-    assert "99.847 % of the 10,250,000 minutes that should be there are sound; 11 suspect" in text
+    assert "99.847 % of the 10,250,000 expected minutes are sound; 11 suspect" in text
 
 
 @pytest.mark.parametrize(
