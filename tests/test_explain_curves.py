@@ -82,7 +82,7 @@ def test_what_a_rate_of_constant_maturity_lacks_is_named(carry_lake: Lake) -> No
     ).json  # fmt: skip
     assert found.reason == "No future expires within 7 days; nothing is extrapolated."
     assert done["row"]["annualised_pct"] is not None
-    with pytest.raises(UsageError, match="no future of 'SOL'; it has some of BTC, ETH"):
+    with pytest.raises(UsageError, match="no future of 'SOL'; it has futures of BTC, ETH"):
         explain_maturity(carry_lake, "SOL", AT, Maturity())
 
 

@@ -407,7 +407,7 @@ def test_rows_of_an_instrument_that_neither_lake_nor_ledger_knows_are_named_too(
     assert (found.partition, found.extra) == (partition(name), 3)
     shown = basislake(None, "load", "--verify", *target.options)
     assert found.remedy in shown.out
-    status = basislake(None, "status", "--json", *target.options)
+    status = basislake(None, "status", "--exact", "--json", *target.options)
     assert [step["verb"] for step in status.json["next"]][-1] == "load --verify"
     target.execute(found.remedy)
     assert target.compare().equal
