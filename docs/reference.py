@@ -1,5 +1,6 @@
 """The pages `commands.md` and `tables.md`, from the help texts and the declarations of tables."""
 
+import textwrap
 from collections.abc import Iterable, Iterator
 
 import click
@@ -164,7 +165,7 @@ def _setting(option: click.Option) -> str:
 def _table(table: Table, *, arrow: bool) -> str:
     where = "" if arrow else " (PostgreSQL)"
     facts = [
-        f"One row is {table.row}.",
+        textwrap.fill(f"One row is {table.row}.", 100),
         "",
         f"- Key: {_names(table.key)}",
         f"- Order: {_names(table.order)}",

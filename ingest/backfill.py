@@ -3,8 +3,8 @@
 Workers, which are threads of this process or other machines, fetch and parse answers. The calling
 thread collects them, and another thread commits them. So calls continue while a batch is written,
 and the last commit follows the last answer. A kill at any moment loses at most the calls in flight
-and the uncommitted windows: at most a fifth of the windows, or one; in a round of a longer run at
-most 256, if that is more.
+and the uncommitted windows: at most a fifth of the windows, or five if that is more; in a round of
+a longer run at most 256, if that is more.
 """
 
 import math
@@ -49,6 +49,8 @@ _AWAY_AFTER_INSTRUMENTS = 2
 # A killed process loses uncommitted answers: at most this part of the windows.
 _MOST_AT_RISK = 1 / 5
 
+# Or this many: a commit takes as long as some calls, so a small run makes few.
+_FEW_WINDOWS = 5
 # A round of a longer run makes one commit if it has at most this many windows.
 _ROUND_WINDOWS = 256
 
@@ -123,7 +125,7 @@ class Backfill:
         self.result = _begun(figures, planner)
         windows = figures["all_windows"]
         self._fetcher = Fetcher(exchange, self._workers)
-        least = _ROUND_WINDOWS if part_of else 1
+        least = _ROUND_WINDOWS if part_of else _FEW_WINDOWS
         self._part_of = part_of
         self._saver = Saver(lake, program, windows, clock, least=least, sound=sound)
         self._most_at_risk = max(least, int(windows * _MOST_AT_RISK))

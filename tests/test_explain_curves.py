@@ -38,11 +38,9 @@ def test_a_spread_is_worked_out_from_two_closes(carry_lake: Lake) -> None:
         carry_lake.uri,
     )  # fmt: skip
     assert f"({back!r} / {front!r} - 1) x 365" in done.out, done.err
-    assert "The view gives the same values" in done.out
+    assert "The view has the same values" in done.out
     last = explain_spread(carry_lake, "BTC-27SEP24", AT)
-    assert (last.row, last.reason) == (
-        None, "No future of its coin that is open then expires after it."
-    )  # fmt: skip
+    assert (last.row, last.reason) == (None, "No other open future of its coin expires after it.")
     early = explain_spread(carry_lake, "BTC-26APR24", AT - 30 * DAY)
     assert (early.row, "It was listed only at" in str(early.reason)) == (None, True)
     with pytest.raises(UsageError, match="explains a future"):
@@ -84,7 +82,7 @@ def test_what_a_rate_of_constant_maturity_lacks_is_named(carry_lake: Lake) -> No
     ).json  # fmt: skip
     assert found.reason == "No future expires within 7 days; nothing is extrapolated."
     assert done["row"]["annualised_pct"] is not None
-    with pytest.raises(UsageError, match="no future of 'SOL'; it has some of BTC, ETH"):
+    with pytest.raises(UsageError, match="no future of 'SOL'; it has futures of BTC, ETH"):
         explain_maturity(carry_lake, "SOL", AT, Maturity())
 
 
@@ -106,7 +104,7 @@ def test_a_future_that_is_passed_over_is_named_with_the_reason(tmp_path: object)
     found = explain_maturity(where, "BTC", AT, Maturity(60))
     assert (found.agrees, [s.instrument for s in found.sides][:4]) == (True, list(names))
     told = str(found.reason)
-    assert "BTC-B: Its row is suspect" in told
+    assert "BTC-B: A warning rule marked its row as suspect" in told
     assert "BTC-C: The exchange was never asked for it" in told
     assert "BTC-A:" not in told
     beyond = explain_maturity(where, "BTC", AT, Maturity(120))

@@ -129,7 +129,9 @@ def test_a_flag_replaces_its_part_of_the_scope(
 
 
 def test_flags_that_leave_no_minute_of_the_scope_are_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="The scope of the lake, until 2020-01-02"):
+    with pytest.raises(
+        UsageError, match="The scope of the lake, until 2020-01-02, leaves no minute"
+    ):
         within(select(since=day(3)), select(until=day(1)))
 
 
