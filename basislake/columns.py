@@ -42,7 +42,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class Heading:
     """A column of a printed table.
 
     Attributes:
@@ -60,7 +60,7 @@ class Column:
     decimals: int | None = None
 
 
-def is_numeric(column: Column, values: Sequence[object]) -> bool:
+def is_numeric(column: Heading, values: Sequence[object]) -> bool:
     """Return whether the column is aligned to the right: by its declaration, which also holds for
     a column without values, or by its values.
     """
@@ -68,7 +68,7 @@ def is_numeric(column: Column, values: Sequence[object]) -> bool:
     return is_declared or column.decimals is not None or any(map(_is_number, values))
 
 
-def texts(column: Column, values: Sequence[object]) -> list[str]:
+def texts(column: Heading, values: Sequence[object]) -> list[str]:
     """Return the values of a column as text: floats with one number of decimals, times to one
     precision.
     """
@@ -78,7 +78,7 @@ def texts(column: Column, values: Sequence[object]) -> list[str]:
     return [_text(column, value, decimals, form) for value in values]
 
 
-def _text(column: Column, value: object, decimals: int, form: str) -> str:  # noqa: PLR0911
+def _text(column: Heading, value: object, decimals: int, form: str) -> str:  # noqa: PLR0911
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -100,7 +100,7 @@ def _float_text(value: float, decimals: int) -> str:
     return f"{value:.1e}" if 0 < abs(value) < _SMALLEST else f"{value + 0.0:.{decimals}f}"
 
 
-def _decimals(column: Column, values: Sequence[float]) -> int:
+def _decimals(column: Heading, values: Sequence[float]) -> int:
     """The number of decimals for all numbers of a column: as many as they need and matter."""
     sizes = [each for value in values if _SMALLEST <= (each := abs(value)) < _LARGEST]
     if not sizes:
@@ -134,7 +134,7 @@ def _places(value: float, digits: int) -> int:
     return digits - 1 - math.floor(math.log10(value))
 
 
-def _time_form(column: Column, values: Sequence[datetime]) -> str:
+def _time_form(column: Heading, values: Sequence[datetime]) -> str:
     if column.kind not in (Kind.PLAIN, Kind.TIME):
         return "%Y-%m-%d %H:%M"
     if any(value.microsecond for value in values):

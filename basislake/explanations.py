@@ -2,12 +2,12 @@
 
 import click
 
-from basislake.columns import Column
+from basislake.columns import Heading
 from basislake.formulas import Step, number
 from basislake.provenance import Fetched, Made
 from basislake.tables import paragraph, print_table
 
-_FORMULA = ("column", "formula", Column("with the numbers", rank=1), "value", "unit")
+_FORMULA = ("column", "formula", Heading("with the numbers", rank=1), "value", "unit")
 
 
 def show_formula(steps: list[Step], agrees: bool | None, same: str, other: str) -> None:  # noqa: FBT001

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from basislake.columns import Column
+from basislake.columns import Heading
 from basislake.tables import print_table
 from lake import Lake
 from lake.counts import counted
@@ -50,12 +50,12 @@ def show_database(tables: Mapping[str, Mapping[str, Any]]) -> None:
     is_exact = any(row["counted"] for row in tables.values())
     names = ("lake", "ledger", *(["database"] if is_exact else []), "behind", "equal")
     rows = [[table, *(row[name] for name in names)] for table, row in tables.items()]
-    columns: list[str | Column] = [
+    columns: list[str | Heading] = [
         "table",
         "rows in lake",
         "loaded",
         *(["counted"] if is_exact else []),
-        Column("to load", rank=1),
+        Heading("to load", rank=1),
         "equal",
     ]
     print_table("PostgreSQL", columns, rows, note="\n".join(_notes(tables, is_exact=is_exact)))

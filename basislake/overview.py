@@ -8,7 +8,7 @@ from typing import Any
 import click
 import polars as pl
 
-from basislake.columns import Column, Kind
+from basislake.columns import Heading, Kind
 from basislake.holdings import Holdings
 from basislake.output import age, called, percent, size
 from basislake.retry import retry_arguments
@@ -231,15 +231,15 @@ def show_coins(found: Sequence[Mapping[str, Any]]) -> None:
     has_bars = to.is_terminal and to.encoding.startswith("utf")
     shown = [row for row in found if row["in_scope"]]
     rows = [[*_coin(row), *([bar(_parts(row))] if has_bars else [])] for row in shown]
-    columns: list[str | Column] = [
+    columns: list[str | Heading] = [
         "coin",
         "in scope",
         "complete",
         "present",
         "of",
-        Column("share", Kind.MEASURE),
-        Column("newest", rank=1),
-        *([Column("", rank=2)] if has_bars else []),
+        Heading("share", Kind.MEASURE),
+        Heading("newest", rank=1),
+        *([Heading("", rank=2)] if has_bars else []),
     ]
     if rows:
         print_table("By coin, in scope", columns, rows)
@@ -274,12 +274,12 @@ def show_tables(found: Mapping[str, Any], now: datetime) -> None:
         [name, row["rows"], row["files"], row["bytes"], _age(row["committed_at"], now)]
         for name, row in found["tables"].items()
     ]
-    columns: list[str | Column] = [
+    columns: list[str | Heading] = [
         "table",
         "rows",
         "files",
-        Column("size", Kind.SIZE),
-        Column("changed", Kind.MEASURE),
+        Heading("size", Kind.SIZE),
+        Heading("changed", Kind.MEASURE),
     ]
     print_table("Tables", columns, rows)
 

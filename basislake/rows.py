@@ -5,7 +5,7 @@ import sys
 import click
 import polars as pl
 
-from basislake.columns import Column, Kind
+from basislake.columns import Heading, Kind
 from basislake.export import export, objects, readable
 from basislake.formats import TABLE
 from basislake.output import print_json
@@ -36,7 +36,7 @@ def print_rows(
         more = frame.height - shown.height
         how = hint or "--format csv prints all."
         note = f"... and {counted(more, 'more row')}; {how}" if more else ""
-        columns = [Column(name, _kind(name)) for name in frame.columns]
+        columns = [Heading(name, _kind(name)) for name in frame.columns]
         print_table(title or counted(frame.height, "row"), columns, shown.rows(), note=note)
     elif format_ == "json":
         print_json(objects(readable(frame)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from basislake.columns import Column, Kind
+from basislake.columns import Heading, Kind
 from basislake.output import duration
 from basislake.tables import paragraph, print_table
 from ingest.runs import STUCK
@@ -16,7 +16,7 @@ _SHOWN_INSTRUMENTS = 4
 _SHOWN_RUNS = 3
 # A run writes its record every second; less often in an object store or while it waits.
 _LONG_QUIET_S = 15.0
-_COLUMNS = ("run", "state", "calls", "candles", "failed", Column("lasted", Kind.MEASURE))
+_COLUMNS = ("run", "state", "calls", "candles", "failed", Heading("lasted", Kind.MEASURE))
 
 
 def show_running(running: Sequence[Mapping[str, Any]]) -> None:

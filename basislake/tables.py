@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from basislake.columns import Column, Kind, is_numeric, texts
+from basislake.columns import Heading, Kind, is_numeric, texts
 from basislake.fitting import GAP, extent, fit
 from basislake.options import IS_WIDE
 from basislake.output import size
@@ -80,7 +80,11 @@ def bar(parts: Sequence[tuple[str, float]]) -> Text:
 
 
 def print_table(
-    title: str, columns: Sequence[str | Column], rows: Iterable[Sequence[object]], *, note: str = ""
+    title: str,
+    columns: Sequence[str | Heading],
+    rows: Iterable[Sequence[object]],
+    *,
+    note: str = "",
 ) -> None:
     """Print aligned rows on stdout, numbers to the right; coloured on a terminal, plain
     elsewhere.
@@ -94,7 +98,7 @@ def print_table(
         rows: of values, or of texts with their own style.
         note: below the table.
     """
-    declared = [Column(column) if isinstance(column, str) else column for column in columns]
+    declared = [Heading(column) if isinstance(column, str) else column for column in columns]
     values = list(zip(*rows, strict=True)) or [()] * len(declared)
     cells = [_cells(column, own) for column, own in zip(declared, values, strict=True)]
     available = line_length()
@@ -174,14 +178,14 @@ def _figure(name: str, value: object) -> object:
     return round(value, 1) if isinstance(value, float) else value
 
 
-def _cells(column: Column, values: Sequence[object]) -> list[Text]:
+def _cells(column: Heading, values: Sequence[object]) -> list[Text]:
     return [
         value if isinstance(value, Text) else Text(text, style=_CELL_STYLES.get(text, ""))
         for value, text in zip(values, texts(column, values), strict=True)
     ]
 
 
-def _wraps(column: Column, values: Sequence[object]) -> bool:
+def _wraps(column: Heading, values: Sequence[object]) -> bool:
     """Whether a column has prose, which may be broken between words."""
     return column.kind is not Kind.VERBATIM and any(
         isinstance(value, str | list | dict) for value in values

@@ -7,7 +7,7 @@ from math import nan
 
 import pytest
 
-from basislake.columns import Column, Kind, is_numeric, texts
+from basislake.columns import Heading, Kind, is_numeric, texts
 from basislake.fitting import Extent, Fitted, extent, fit
 from basislake.tables import print_figures
 from basislake.wrapping import wrapped
@@ -24,15 +24,15 @@ MINUTE = "2024-04-05T10:00Z"
 @pytest.mark.parametrize(
     ("column", "values", "is_right"),
     [
-        (Column("rate", decimals=2), [None, None], True),
-        (Column("close", Kind.EXACT), [None], True),
-        (Column("candles"), [None, 1], True),
-        (Column("name"), [None], False),
-        (Column("traded"), [True, None], False),
+        (Heading("rate", decimals=2), [None, None], True),
+        (Heading("close", Kind.EXACT), [None], True),
+        (Heading("candles"), [None, 1], True),
+        (Heading("name"), [None], False),
+        (Heading("traded"), [True, None], False),
     ],
 )
 def test_a_column_of_numbers_is_aligned_to_the_right_also_without_any(
-    column: Column,
+    column: Heading,
     values: list[object],
     is_right: bool,  # noqa: FBT001
 ) -> None:
@@ -42,37 +42,38 @@ def test_a_column_of_numbers_is_aligned_to_the_right_also_without_any(
 @pytest.mark.parametrize(
     ("column", "values", "shown"),
     [
-        (Column("candles"), [1_234_567, 0, None], ["1,234,567", "0", "-"]),
-        (Column("year", Kind.PLAIN), [2019, 12_345], ["2019", "12345"]),
-        (Column("size", Kind.SIZE), [0, 999, 40_707_496], ["0 B", "999 B", "40.7 MB"]),
+        (Heading("candles"), [1_234_567, 0, None], ["1,234,567", "0", "-"]),
+        (Heading("year", Kind.PLAIN), [2019, 12_345], ["2019", "12345"]),
+        (Heading("size", Kind.SIZE), [0, 999, 40_707_496], ["0 B", "999 B", "40.7 MB"]),
         # One number of decimals in a column.
-        (Column("close"), [67.944, 64.27429, 0.0, 0.28634],
+        (Heading("close"), [67.944, 64.27429, 0.0, 0.28634],
          ["67.944", "64.274", "0.000", "0.286"]),
-        (Column("close"), [75300.0, 46312.5], ["75300.0", "46312.5"]),
-        (Column("volume"), [10.0, 250.0], ["10", "250"]),
-        (Column("price"), [37849.036912, 1.0], ["37849.04", "1.00"]),
-        (Column("basis"), [1782.5 - 1784.45, 5.3], ["-1.95", "5.30"]),
-        (Column("basis_pct"), [0.28634123, -0.0113456], ["0.2863", "-0.0113"]),
+        (Heading("close"), [75300.0, 46312.5], ["75300.0", "46312.5"]),
+        (Heading("volume"), [10.0, 250.0], ["10", "250"]),
+        (Heading("price"), [37849.036912, 1.0], ["37849.04", "1.00"]),
+        (Heading("basis"), [1782.5 - 1784.45, 5.3], ["-1.95", "5.30"]),
+        (Heading("basis_pct"), [0.28634123, -0.0113456], ["0.2863", "-0.0113"]),
         # Nearly nothing is not 0 %, and nearly all is not 100 %.
-        (Column("basis_pct"), [0.28634123, -0.0000123], ["0.28634", "-0.00001"]),
-        (Column("complete_pct"), [99.99812, 100.0], ["99.998", "100.000"]),
-        (Column("annualised_pct"), [12.3456, 7.0], ["12.35", "7.00"]),
-        (Column("days", decimals=2), [6.83404, 84.0], ["6.83", "84.00"]),
-        (Column("rate", Kind.PLAIN), [1e-17, 0.5, nan, 1e300], ["1.0e-17", "0.5", "nan", "1e+300"]),
-        (Column("value", Kind.EXACT), [0.2652519893899204, 4.75],
+        (Heading("basis_pct"), [0.28634123, -0.0000123], ["0.28634", "-0.00001"]),
+        (Heading("complete_pct"), [99.99812, 100.0], ["99.998", "100.000"]),
+        (Heading("annualised_pct"), [12.3456, 7.0], ["12.35", "7.00"]),
+        (Heading("days", decimals=2), [6.83404, 84.0], ["6.83", "84.00"]),
+        (Heading("rate", Kind.PLAIN), [1e-17, 0.5, nan, 1e300],
+         ["1.0e-17", "0.5", "nan", "1e+300"]),
+        (Heading("value", Kind.EXACT), [0.2652519893899204, 4.75],
          ["0.2652519893899204", "4.7500000000000000"]),
-        (Column("dec", Kind.PLAIN), [Decimal("1.50"), Decimal("20.00")], ["1.50", "20.00"]),
+        (Heading("dec", Kind.PLAIN), [Decimal("1.50"), Decimal("20.00")], ["1.50", "20.00"]),
         # A date without a time is a date.
-        (Column("month", Kind.PLAIN), [DAY, date(2024, 2, 1)], ["2024-03-01", "2024-02-01"]),
-        (Column("ts", Kind.TIME), [DAY], ["2024-03-01 00:00Z"]),
-        (Column("now", Kind.PLAIN), [DAY, NOON], ["2024-03-01 00:00:00Z", "2024-03-01 12:30:09Z"]),
-        (Column("at", Kind.PLAIN), [NOON.replace(tzinfo=None, second=0)], ["2024-03-01 12:30"]),
-        (Column("listed"), [DAY, NOON], ["2024-03-01 00:00Z", "2024-03-01 12:30Z"]),
-        (Column("rules", Kind.PLAIN), [["a", "b"], True], ['["a","b"]', "yes"]),
+        (Heading("month", Kind.PLAIN), [DAY, date(2024, 2, 1)], ["2024-03-01", "2024-02-01"]),
+        (Heading("ts", Kind.TIME), [DAY], ["2024-03-01 00:00Z"]),
+        (Heading("now", Kind.PLAIN), [DAY, NOON], ["2024-03-01 00:00:00Z", "2024-03-01 12:30:09Z"]),
+        (Heading("at", Kind.PLAIN), [NOON.replace(tzinfo=None, second=0)], ["2024-03-01 12:30"]),
+        (Heading("listed"), [DAY, NOON], ["2024-03-01 00:00Z", "2024-03-01 12:30Z"]),
+        (Heading("rules", Kind.PLAIN), [["a", "b"], True], ['["a","b"]', "yes"]),
     ],
 )  # fmt: skip
 def test_values_of_a_column_are_written_alike(
-    column: Column, values: list[object], shown: list[str]
+    column: Heading, values: list[object], shown: list[str]
 ) -> None:
     assert texts(column, values) == shown
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import polars as pl
 
-from basislake.columns import Column, Kind
+from basislake.columns import Heading, Kind
 from basislake.output import print_json, say
 from basislake.settings import check_exists
 from basislake.tables import print_table
@@ -28,20 +28,20 @@ _INDEXED = """
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 # The shown columns; a narrow terminal hides those with the highest rank first.
 _SHOWN = {
-    "instrument": Column("instrument"),
-    "term": Column("term", rank=5),
-    "expires_at": Column("expires", rank=6),
-    "days_to_expiry": Column("days left", decimals=2),
-    "future_close": Column("future close", Kind.EXACT, rank=3),
-    "perpetual_basis_pct": Column("basis %", decimals=3, rank=4),
-    "perpetual_apr_pct": Column("perpetual annualised %", decimals=2),
-    "index_basis_pct": Column("index basis %", decimals=3, rank=4),
-    "index_apr_pct": Column("index annualised %", decimals=2),
-    "less_funding_7d_pct": Column("less 7-day funding %", decimals=2),
-    "less_funding_30d_pct": Column("less 30-day funding %", decimals=2),
-    "open_interest": Column("open interest USD", decimals=0),
-    "future_traded": Column("traded", rank=1),
-    "suspect": Column("suspect", rank=2),
+    "instrument": Heading("instrument"),
+    "term": Heading("term", rank=5),
+    "expires_at": Heading("expires", rank=6),
+    "days_to_expiry": Heading("days left", decimals=2),
+    "future_close": Heading("future close", Kind.EXACT, rank=3),
+    "perpetual_basis_pct": Heading("basis %", decimals=3, rank=4),
+    "perpetual_apr_pct": Heading("perpetual annualised %", decimals=2),
+    "index_basis_pct": Heading("index basis %", decimals=3, rank=4),
+    "index_apr_pct": Heading("index annualised %", decimals=2),
+    "less_funding_7d_pct": Heading("less 7-day funding %", decimals=2),
+    "less_funding_30d_pct": Heading("less 30-day funding %", decimals=2),
+    "open_interest": Heading("open interest USD", decimals=0),
+    "future_traded": Heading("traded", rank=1),
+    "suspect": Heading("suspect", rank=2),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import click
 import polars as pl
 
-from basislake.columns import Column, Kind
+from basislake.columns import Heading, Kind
 from basislake.output import print_json, say
 from basislake.settings import check_exists
 from basislake.tables import print_table
@@ -40,17 +40,17 @@ _NEWEST_INDEX = """
 """
 # The shown columns; a narrow terminal hides those with the highest rank first.
 _SHOWN = {
-    "instrument": Column("instrument"),
-    "term": Column("term", rank=3),
-    "expires_at": Column("expires", rank=4),
-    "days_to_expiry": Column("days left", decimals=2),
-    "future_close": Column("future close", Kind.EXACT),
-    "basis": Column("basis"),
-    "basis_pct": Column("basis %", decimals=3),
-    "annualised_pct": Column("annualised %", decimals=2),
-    "index_apr_pct": Column("index annualised %", decimals=2, rank=1),
-    "future_traded_minutes_ago": Column("traded minutes ago", decimals=0),
-    "suspect": Column("suspect", rank=2),
+    "instrument": Heading("instrument"),
+    "term": Heading("term", rank=3),
+    "expires_at": Heading("expires", rank=4),
+    "days_to_expiry": Heading("days left", decimals=2),
+    "future_close": Heading("future close", Kind.EXACT),
+    "basis": Heading("basis"),
+    "basis_pct": Heading("basis %", decimals=3),
+    "annualised_pct": Heading("annualised %", decimals=2),
+    "index_apr_pct": Heading("index annualised %", decimals=2, rank=1),
+    "future_traded_minutes_ago": Heading("traded minutes ago", decimals=0),
+    "suspect": Heading("suspect", rank=2),
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from basislake.columns import Column, Kind
+from basislake.columns import Heading, Kind
 from basislake.doctor import machine, places
 from basislake.doctor.here import Here
 from basislake.doctor.saved import as_json as plain
@@ -36,9 +36,9 @@ _COLUMNS = (
     "check",
     "result",
     "seen",
-    Column("assumption", rank=1),
+    Heading("assumption", rank=1),
     # Not wrapped, so it is shown only if there is room; differences are reported below.
-    Column("if it differs", Kind.VERBATIM, rank=2),
+    Heading("if it differs", Kind.VERBATIM, rank=2),
 )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 
 from basislake.asof import opened
-from basislake.columns import Column, Kind
+from basislake.columns import Heading, Kind
 from basislake.explain import Explanation
 from basislake.explain import explain as explanation_of
 from basislake.explanations import fetch_line, show_formula, show_made
@@ -75,7 +75,7 @@ def _show_candles(sides: list[Side]) -> None:
         for table, row in (("raw_candles", side.raw), ("candles", side.candle)):
             rows.append([side.instrument, table, *_cells(row, columns)])
     numbers = [
-        Column(
+        Heading(
             f"{column.name} ({column.unit})" if column.unit else column.name,
             Kind.EXACT,
             rank=_RANKS.get(column.name, 0),

@@ -7,7 +7,7 @@ from datetime import datetime
 import click
 
 from basislake.asof import opened
-from basislake.columns import Column, Kind
+from basislake.columns import Heading, Kind
 from basislake.explain_carry import CarryExplanation, explain_carry
 from basislake.explain_curves import Maturity, explain_maturity, explain_spread
 from basislake.explanations import fetch_line, show_formula, show_made, value_text
@@ -19,8 +19,7 @@ from basislake.sides import Side
 from basislake.tables import paragraph, print_table
 from lake import Lake
 from lake.counts import counted
-from lake.table import Column as Declared
-from lake.table import Type
+from lake.table import Column, Type
 from lake.tables import TABLES
 
 # Of many rows, only this many first and last ones are shown; `--json` has all.
@@ -92,8 +91,8 @@ def _show_closes(sides: Iterable[Side]) -> None:
         ]
         for side in sides
     ]
-    close = Column("close (quote per base)", Kind.EXACT)
-    columns: list[str | Column] = ["instrument", "minute", close, "traded", "coverage", "reason"]
+    close = Heading("close (quote per base)", Kind.EXACT)
+    columns: list[str | Heading] = ["instrument", "minute", close, "traded", "coverage", "reason"]
     print_table("Closes", columns, rows)
 
 
@@ -130,11 +129,11 @@ def _show_rows(given: Input, title: str) -> None:
     print_table(title, columns, rows, note=" ".join(notes))
 
 
-def _titled(column: Declared) -> Column:
+def _titled(column: Column) -> Heading:
     """A column of a table with its unit in the heading."""
     title = f"{column.name} ({column.unit})" if column.unit else column.name
     kinds = {Type.FLOAT: Kind.MEASURE, Type.TIME: Kind.TIME}
-    return Column(title, kinds.get(column.type, Kind.PLAIN))
+    return Heading(title, kinds.get(column.type, Kind.PLAIN))
 
 
 def _show_calls(found: CarryExplanation) -> None:

@@ -6,7 +6,7 @@ import click
 import polars as pl
 
 from basislake import PROGRAM
-from basislake.columns import Column
+from basislake.columns import Heading
 from basislake.exchange_settings import ExchangeSettings
 from basislake.fetched import log_discovery
 from basislake.fetching import instrument_counts
@@ -22,13 +22,13 @@ from lake.tables import INSTRUMENTS
 
 # The listed columns of a record.
 _LISTED = {
-    "instrument": Column("instrument"),
-    "term": Column("term", rank=1),
-    "listed_at": Column("listed"),
-    "expires_at": Column("expires"),
-    "tick_size": Column("tick size", rank=2),
-    "contract_size": Column("contract size", rank=2),
-    "active": Column("active"),
+    "instrument": Heading("instrument"),
+    "term": Heading("term", rank=1),
+    "listed_at": Heading("listed"),
+    "expires_at": Heading("expires"),
+    "tick_size": Heading("tick size", rank=2),
+    "contract_size": Heading("contract size", rank=2),
+    "active": Heading("active"),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from basislake.columns import Column, Kind
+from basislake.columns import Heading, Kind
 from basislake.estimates import BASIS, estimate
 from basislake.exchange_settings import ExchangeSettings
 from basislake.fetching import knows_nothing
@@ -99,13 +99,13 @@ def _show(
     figures: dict[str, Any], rows: list[dict[str, Any]], chosen: Selection, rate: Expected
 ) -> None:
     needed = [row for row in rows if row["windows"]]
-    columns: list[str | Column] = [
+    columns: list[str | Heading] = [
         "instrument",
-        Column("from", rank=1),
+        Heading("from", rank=1),
         "until",
         "calls",
         "candles",
-        Column("in the lake", Kind.SIZE),
+        Heading("in the lake", Kind.SIZE),
     ]
     cells = [
         [
@@ -162,7 +162,7 @@ def _show_others(datasets: dict[str, dict[str, int]]) -> None:
         for name, of in datasets.items()
         if of["calls"]
     ]
-    columns: list[str | Column] = ["data", "of", "calls", "in", "rows", Column("raw", Kind.SIZE)]
+    columns: list[str | Heading] = ["data", "of", "calls", "in", "rows", Heading("raw", Kind.SIZE)]
     if rows:
         print_table("Plan, of carry data", columns, rows)
         click.echo()

@@ -2,7 +2,7 @@
 
 import click
 
-from basislake.columns import Column
+from basislake.columns import Heading
 from basislake.exchange_settings import ExchangeSettings
 from basislake.output import print_json, say
 from basislake.pipeline import run_all
@@ -24,10 +24,10 @@ _COLUMNS = (
     "coin",
     "future",
     "minute",
-    Column("days left", decimals=1),
+    Heading("days left", decimals=1),
     "price",
-    Column("basis %", decimals=3),
-    Column("% a year", decimals=2),
+    Heading("basis %", decimals=3),
+    Heading("% a year", decimals=2),
 )
 
 
