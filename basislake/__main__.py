@@ -29,7 +29,7 @@ def main() -> None:
                 "its folder from PYTHONPATH.\n"
             )
             sys.exit(2)
-        from basislake.cli import main as run  # noqa: PLC0415  (takes a moment)
+        from basislake.cli.main import main as run  # noqa: PLC0415  (takes a moment)
 
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     except KeyboardInterrupt:

@@ -34,7 +34,7 @@ from benchmarks.rehearsal import (
     machine,
     measure,
 )
-from ingest.allowance import AUTO, Rate
+from ingest.rate_limit.allowance import AUTO, Rate
 
 CCXT = "ccxt==4.5.90"
 

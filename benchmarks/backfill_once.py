@@ -14,11 +14,11 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
-from basislake.exchange_settings import ExchangeSettings
-from basislake.fetching import fetch
-from ingest.allowance import AUTO
+from basislake.pipeline.fetch import fetch
+from basislake.settings.exchange import ExchangeSettings
 from ingest.discover import discover
-from ingest.selection import Selection
+from ingest.plan.selection import Selection
+from ingest.rate_limit.allowance import AUTO
 from lake import Lake
 from lake.tables import INSTRUMENTS, RAW_CANDLES
 

@@ -27,7 +27,7 @@ from typing import Any
 import polars as pl
 
 import lake
-from basislake.curate import curate
+from basislake.pipeline.curate import curate
 from benchmarks.build_lake import (
     LATE_MINUTES,
     LIFE_MINUTES,
@@ -38,10 +38,10 @@ from benchmarks.build_lake import (
     stage,
 )
 from benchmarks.rehearsal import machine
-from lake.spans import MINUTE
 from lake.tables import CANDLES, INSTRUMENTS, RAW_CANDLES
+from lake.time.intervals import MINUTE
 from load.ddl import create_table_sql
-from load.embedded import embedded
+from load.embedded.server import embedded
 from load.postgres import Database
 from load.tables import FUTURES_OHLCV, PERPETUALS_OHLCV, futures_frame, perpetuals_frame
 

@@ -12,16 +12,16 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
-from ingest.asked import update
-from ingest.batches import store
+from ingest.backfill.asks import update
+from ingest.backfill.batch_commit import store
+from ingest.backfill.outcome import Outcome
 from ingest.datasets.candles import candles_of
-from ingest.outcomes import Outcome
-from ingest.replies import Page
+from ingest.deribit.replies import Page
 from lake import Lake, batches
-from lake.files import DataFile
-from lake.spans import MINUTE, Span
+from lake.files.parquet import DataFile
 from lake.table import BATCH
 from lake.tables import ASKS, INSTRUMENTS, RAW_CANDLES, RECORDS
+from lake.time.intervals import MINUTE, Span
 
 LIFE_MINUTES = 87_500
 PERPETUAL_MINUTES = 3_500_000

@@ -22,7 +22,8 @@ from typing import NamedTuple, TypeVar
 import lake
 from benchmarks.carry_lake import NOW, stage
 from benchmarks.rehearsal import BASISLAKE, machine
-from lake import Lake, duck
+from lake import Lake
+from lake.query import duck
 from lake.tables import CANDLES, INSTRUMENTS
 
 T = TypeVar("T")

@@ -19,15 +19,15 @@ from typing import Any
 from polars.testing import assert_frame_equal
 
 import lake
-from basislake.exchange.history import full_universe
-from basislake.settings import database
+from basislake.settings.lake_and_database import database
+from basislake.simulator.history import full_universe
 from benchmarks.rehearsal import BASISLAKE, Finished, Server, exchange, machine, measure
 from ingest.datasets import DATASETS
 from lake import Lake
 from lake.carry_tables import REJECTED
 from load.preview import parity
 from tests.carry import carry_truth, stored_carry
-from transforms.carry import CURATIONS
+from transforms.carry_validation import CURATIONS
 
 NOW = "2026-10-01T12:00:30"
 SINCE = "2026-09-24"

@@ -10,18 +10,18 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
-from basislake.exchange.carry import MarketCarry
-from basislake.exchange.history import full_universe
-from basislake.exchange.market import Contract
-from basislake.exchange.universe import Universe
+from basislake.simulator.carry import MarketCarry
+from basislake.simulator.history import full_universe
+from basislake.simulator.market import Contract
+from basislake.simulator.universe import Universe
 from lake import Lake
 from lake.carry_tables import DELIVERIES, FUNDING, SETTLEMENTS
-from lake.files import DataFile
-from lake.slices import by_month
+from lake.contract_terms import term_of
+from lake.files.parquet import DataFile
+from lake.files.slices import by_month
 from lake.state import BUILD
 from lake.table import Table
 from lake.tables import BASIS, BUILDS, CANDLES, CURATED, INSTRUMENTS
-from lake.terms import term_of
 from transforms.basis import basis
 
 SEED = 1

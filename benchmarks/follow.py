@@ -20,17 +20,17 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
-from basislake.curate import curate
+from basislake.pipeline.curate import curate
 from benchmarks.build_lake import LIFE_MINUTES, lives, record, stage
 from benchmarks.rehearsal import machine
-from ingest.batches import store
+from ingest.backfill.batch_commit import store
+from ingest.backfill.outcome import Outcome
 from ingest.datasets.candles import candles_of
-from ingest.outcomes import Outcome
-from ingest.replies import Page
+from ingest.deribit.replies import Page
 from lake import Lake
-from lake.maintenance import maintain
-from lake.spans import MINUTE, Span
+from lake.maintenance.maintain import maintain
 from lake.tables import RAW_CANDLES, TABLES
+from lake.time.intervals import MINUTE, Span
 
 FUTURES, OPEN = 150, 14
 MINUTES_AN_UPKEEP = 15

@@ -28,7 +28,7 @@ from benchmarks.load_lake import extend, fill
 from benchmarks.rehearsal import BASISLAKE, HERE, machine, run
 from lake.table import Table
 from load.ddl import add_key_sql, create_table_sql
-from load.embedded import embedded
+from load.embedded.server import embedded
 from load.postgres import Database
 from load.source import partitions
 from load.tables import FUTURES_BASIS_SPREAD, FUTURES_OHLCV, PERPETUALS_OHLCV

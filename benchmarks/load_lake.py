@@ -11,12 +11,12 @@ from functools import partial
 import polars as pl
 
 from lake import Lake
-from lake.files import DataFile
-from lake.slices import by_month
-from lake.spans import MINUTE
+from lake.files.parquet import DataFile
+from lake.files.slices import by_month
 from lake.state import BUILD
 from lake.table import Table
 from lake.tables import BASIS, BUILDS, CANDLES, CURATED, INSTRUMENTS
+from lake.time.intervals import MINUTE
 
 LIFE_MINUTES = 87_500
 

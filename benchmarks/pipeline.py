@@ -11,14 +11,14 @@ import tempfile
 from pathlib import Path
 
 import lake
-from basislake.curate import curate
-from basislake.exchange_settings import ExchangeSettings
-from basislake.fetching import fetch
-from basislake.settings import database
+from basislake.pipeline.curate import curate
+from basislake.pipeline.fetch import fetch
+from basislake.settings.exchange import ExchangeSettings
+from basislake.settings.lake_and_database import database
 from benchmarks.rehearsal import exchange, machine
-from ingest.selection import Selection
+from ingest.plan.selection import Selection
 from lake.tables import TABLES
-from load.run import load
+from load.loader import load
 
 WEEKS = 40
 

@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 HERE = Path(__file__).parent
-BASISLAKE = (sys.executable, "-c", "from basislake.cli import main; main()")
+BASISLAKE = (sys.executable, "-c", "from basislake.cli.main import main; main()")
 
 _CHART = "get_tradingview_chart_data"
 _START_S = 60

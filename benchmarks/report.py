@@ -45,7 +45,7 @@ def measure(folder: str) -> None:
 
 
 def _run(options: list[str]) -> tuple[float, float, dict[str, object]]:
-    program = "from basislake.cli import main; main()"
+    program = "from basislake.cli.main import main; main()"
     command = [sys.executable, "-c", program, "report", "--json", *options]
     with tempfile.TemporaryFile() as out:
         start_s = time.monotonic()

@@ -13,8 +13,8 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
-from basislake.curate import curate
-from basislake.status import lake_status
+from basislake.pipeline.curate import curate
+from basislake.status.status import lake_status
 from benchmarks.build_lake import (
     COINS,
     ROWS_A_SPIKE,
@@ -25,18 +25,18 @@ from benchmarks.build_lake import (
     perpetual,
     record,
 )
-from ingest.batches import store
+from ingest.backfill.batch_commit import store
+from ingest.backfill.committer import BATCH_ROWS
+from ingest.backfill.outcome import Outcome
 from ingest.datasets.candles import candles_of
-from ingest.outcomes import Outcome
-from ingest.plans import make_plans, plan_figures
-from ingest.replies import Page
-from ingest.saver import BATCH_ROWS
-from ingest.selection import Selection
+from ingest.deribit.replies import Page
+from ingest.plan.planner import make_plans, plan_figures
+from ingest.plan.selection import Selection
 from lake import Lake
-from lake.fingerprint import fingerprint
-from lake.spans import MINUTE, Span
-from lake.steps import MINUTES
+from lake.history.fingerprint import fingerprint
 from lake.tables import RAW_CANDLES, TABLES
+from lake.time.intervals import MINUTE, Span
+from lake.time.steps import MINUTES
 
 LIFE_MINUTES = 20_000
 # The last future of each size lacks its last minutes until the step `late`.

@@ -18,7 +18,7 @@ import polars as pl
 from lake.table import BATCH
 from lake.tables import RAW_CANDLES
 from tests.spiked import Market, market, planted
-from transforms.levels import CAP, FLOOR, with_perpetual_prices, with_previous
+from transforms.spike_bounds import CAP, FLOOR, with_perpetual_prices, with_previous
 
 DAYS = 40
 SEEDS = (1, 2, 3, 4)

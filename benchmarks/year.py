@@ -20,18 +20,18 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
-from basislake.curate import curate
+from basislake.pipeline.curate import curate
 from benchmarks.build_lake import COINS, TOLD, future_name, record
 from benchmarks.rehearsal import machine
-from ingest.batches import store
+from ingest.backfill.batch_commit import store
+from ingest.backfill.outcome import Outcome
 from ingest.datasets.candles import candles_of
-from ingest.outcomes import Outcome
-from ingest.replies import Page
+from ingest.deribit.replies import Page
 from lake import Lake
-from lake.maintenance import maintain
-from lake.spans import MINUTE, Span
+from lake.commit import set_properties
+from lake.maintenance.maintain import maintain
 from lake.tables import RAW, TABLES
-from lake.transaction import set_properties
+from lake.time.intervals import MINUTE, Span
 
 NAMES = [*(f"{coin}-PERPETUAL" for coin in COINS), *map(future_name, range(14))]
 ROUNDS_AN_UPKEEP = 15

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 import click
 
 import lake
-from basislake.cli import EXIT_CODES, basislake
-from lake.machine import SETTING
+from basislake.cli.main import EXIT_CODES, basislake
+from lake.machine.shared_folder import SETTING
 from lake.table import Column, Table
 from load import tables as postgres
 from load.ddl import SQL_TYPES
@@ -33,7 +33,7 @@ For those who look up a verb, an option, a setting or an exit code: `basislake V
   a query is midnight in every row, it is shown as a date. Ranges are half-open: `--since` is the
   first minute, `--until` the first one left out.
 
-<!-- Written by docs/write.py from the help texts; change them in basislake/commands. -->
+<!-- Written by docs/write.py from the help texts; change them in basislake/cli/commands. -->
 """
 
 _EXIT_HEAD = """\

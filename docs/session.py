@@ -28,7 +28,7 @@ _REWRITTEN = re.compile(r"\r\x1b\[K")
 def ran(command: str, folder: Path) -> str:
     """Return what a command writes to a terminal, of a line that is rewritten the last state."""
     outer, inner = pty.openpty()
-    program = "from basislake.cli import main; main()"
+    program = "from basislake.cli.main import main; main()"
     words = [sys.executable, "-c", f"import sys; sys.argv[0] = 'basislake'; {program}"]
     environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
     process = subprocess.Popen(  # noqa: S603  (our own command)

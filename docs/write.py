@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
 
-from basislake.examples import EXAMPLES, MARK, SUBJECTS
-from basislake.examples.example import Example
+from basislake.sql.examples import EXAMPLES, MARK, SUBJECTS
+from basislake.sql.examples.example import Example
 from docs.reference import commands_page, tables_page
+from lake.query.views import VIEWS, View
 from lake.table import Column
-from lake.views import VIEWS, View
 
 FOLDER = Path(__file__).parent
 
@@ -37,7 +37,7 @@ In a minute without a trade the exchange repeats the last close. `future_traded`
 
 A view whose title has brackets takes parameters, e.g. `FROM term_structure('2024-04-05 11:59')`.
 
-<!-- Written by docs/write.py from lake/views; change it there. -->
+<!-- Written by docs/write.py from lake/query/views; change it there. -->
 """
 
 _QUERIES_HEAD = """\
@@ -63,7 +63,7 @@ basislake sql @failed --format csv
 basislake sql monthly.sql --format json
 ```
 
-<!-- Written by docs/write.py from basislake/examples; change it there. -->
+<!-- Written by docs/write.py from basislake/sql/examples; change it there. -->
 
 ## Questions, and the line that answers each
 """

@@ -10,14 +10,21 @@ from typing import NamedTuple
 import polars as pl
 import tenacity
 
-from ingest.exchange import Exchange
-from ingest.hosts import check_hosts
-from ingest.records import COINS, Instrument, LeftOut, ParsedRecords, Refused, read_records
+from ingest.deribit.client import Exchange
+from ingest.deribit.hosts import check_hosts
+from ingest.deribit.instrument_records import (
+    COINS,
+    Instrument,
+    LeftOut,
+    ParsedRecords,
+    Refused,
+    read_records,
+)
 from lake import Lake
 from lake.batches import append, commit_batch
 from lake.errors import ClosedDoorError, ConflictError, ExchangeError, UnreachableError
-from lake.names import remember
-from lake.origin import check_origin, set_origin
+from lake.instrument_names import remember
+from lake.properties.origin import check_origin, set_origin
 from lake.table import BATCH
 from lake.tables import INSTRUMENTS, RAW_CANDLES, RECORDS
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lake.store import Lake
+    from lake.lake import Lake
     from lake.tables import TABLES
 
 __all__ = ["TABLES", "Lake", "open"]
@@ -23,7 +23,7 @@ __all__ = ["TABLES", "Lake", "open"]
 def __getattr__(name: str) -> Any:  # noqa: ANN401  (any public name)
     """Import a public name on first use: the libraries below take a third of a second to load."""
     if name == "Lake":
-        from lake.store import Lake  # noqa: PLC0415
+        from lake.lake import Lake  # noqa: PLC0415
 
         return Lake
     if name == "TABLES":
@@ -44,10 +44,10 @@ def open(  # noqa: A001  (lake.open reads best)
 
     If there is no lake, the first write creates one and reading raises a `LakeError`.
 
-    As of a batch or a time, the lake is read-only and shows what was known then; see `lake.past`.
-    The raw tables, `instruments` and `coverage` can be read as of any batch; a curated table only
-    as of a batch that a build used, while the files of that build are stored. `basislake build
-    --as-of` builds them again, and `basislake sql --as-of` does so by itself.
+    As of a batch or a time, the lake is read-only and shows what was known then; see
+    `lake.history.as_of`. The raw tables, `instruments` and `coverage` can be read as of any batch;
+    a curated table only as of a batch that a build used, while the files of that build are stored.
+    `basislake build --as-of` builds them again, and `basislake sql --as-of` does so by itself.
 
     Args:
         uri: `./lake-data`, `s3://bucket/prefix`, `gs://...`, `az://...`.
@@ -60,11 +60,11 @@ def open(  # noqa: A001  (lake.open reads best)
         UsageError: the path cannot be used, or there was no batch at that time.
         LakeError: `as_of` is given and the lake cannot be read.
     """
-    from lake.store import Lake  # noqa: PLC0415
+    from lake.lake import Lake  # noqa: PLC0415
 
     present, moment = Lake(uri, options), version if as_of is None else as_of
     if moment is None:
         return present
-    from lake.past import past  # noqa: PLC0415
+    from lake.history.as_of import past  # noqa: PLC0415
 
     return past(present, moment)

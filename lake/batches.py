@@ -19,9 +19,9 @@ import polars as pl
 
 from lake.carry_tables import RAW_CARRY
 from lake.errors import UsageError
-from lake.files import DataFile
+from lake.files.parquet import DataFile
+from lake.lake import Lake
 from lake.snapshot import Snapshot
-from lake.store import Lake
 from lake.table import BATCH, Table
 from lake.tables import ASKS, INSTRUMENTS, RAW_CANDLES, RECORDS
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from lake.spans import MINUTE, Span, clip, common, merge, subtract
-from lake.steps import STEPS
 from lake.tables import COVERAGE
+from lake.time.intervals import MINUTE, Span, clip, common, merge, subtract
+from lake.time.steps import STEPS
 
 # Below this number of rows a loop is as fast as a query of Polars.
 _FEW_ROWS = 200

@@ -9,9 +9,9 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from lake import files
-from lake.guard import explained
-from lake.store import Lake
+from lake.files import parquet
+from lake.lake import Lake
+from lake.library_errors import explained
 
 
 def put(lake: Lake, path: str, text: str) -> None:
@@ -26,8 +26,8 @@ def put(lake: Lake, path: str, text: str) -> None:
         LakeError: the store cannot be written; the document is unchanged.
     """
     with explained(f"{path} cannot be written at {lake.uri}"):
-        store = files.filesystem(lake.uri, lake.options)
-        files.put(store, path, text.encode())
+        store = parquet.filesystem(lake.uri, lake.options)
+        parquet.put(store, path, text.encode())
 
 
 def texts(lake: Lake, folder: str, names: str, newest: int) -> dict[str, str]:
@@ -46,10 +46,10 @@ def texts(lake: Lake, folder: str, names: str, newest: int) -> dict[str, str]:
     with explained(f"{folder} cannot be read at {lake.uri}"):
         # On disk without Arrow, which is slow to load and asks for the size first: that size is
         # wrong if the document is replaced meanwhile.
-        store = None if lake.is_local else files.filesystem(lake.uri, lake.options)
-        found = files.listed(store, folder) if store else _on_disk(lake, folder)
+        store = None if lake.is_local else parquet.filesystem(lake.uri, lake.options)
+        found = parquet.listed(store, folder) if store else _on_disk(lake, folder)
         paths = _last_first(found, folder, names)[:newest]
-        data = {path: files.get(store, path) if store else _read(lake, path) for path in paths}
+        data = {path: parquet.get(store, path) if store else _read(lake, path) for path in paths}
     return {path: text.decode(errors="replace") for path, text in data.items()}
 
 
@@ -58,8 +58,8 @@ def prune(lake: Lake, folder: str, kept: int, names: str = "*") -> None:
     a number of them is left.
     """
     with explained(f"old files of {folder} cannot be deleted at {lake.uri}"):
-        store = files.filesystem(lake.uri, lake.options)
-        for path in _last_first(files.listed(store, folder), folder, names)[kept:]:
+        store = parquet.filesystem(lake.uri, lake.options)
+        for path in _last_first(parquet.listed(store, folder), folder, names)[kept:]:
             # Another run may be deleting, too.
             with suppress(FileNotFoundError):
                 store.delete_file(path)

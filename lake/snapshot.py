@@ -11,13 +11,14 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from lake import files, schema
 from lake.errors import GoneError
-from lake.files import DataFile
-from lake.guard import explained, reading
-from lake.scan import scan_files
+from lake.files import parquet
+from lake.files.parquet import DataFile
+from lake.files.polars_scan import scan_files
+from lake.library_errors import explained, reading
+from lake.location.urls import is_local
+from lake.properties import schema_version
 from lake.table import BATCH, Table
-from lake.urls import is_local
 
 LOG = "_delta_log"
 _EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
@@ -34,7 +35,8 @@ class Snapshot:
         version: of the table, None where the table does not exist yet.
         files: exactly the files of this version, by partition, time and path.
         until: only rows up to this batch count; None means all rows.
-        held: the rows, if they were computed from other tables as of a batch; see `lake.past`.
+        held: the rows, if they were computed from other tables as of a batch; see
+        `lake.history.as_of`.
         gone: why the rows can no longer be read, as a sentence; else empty.
     """
 
@@ -50,14 +52,14 @@ class Snapshot:
 
     @property
     def origin(self) -> str | None:
-        """The exchange in this table's properties; see `lake.origin`."""
-        return self.properties.get(schema.ORIGIN)
+        """The exchange in this table's properties; see `lake.properties.origin`."""
+        return self.properties.get(schema_version.ORIGIN)
 
     @property
     def properties(self) -> dict[str, str]:
         """The properties of the table that concern the whole lake, by name."""
         found = self.delta.metadata().configuration if self.delta else {}
-        return {name: found[name] for name in schema.OF_THE_LAKE if name in found}
+        return {name: found[name] for name in schema_version.OF_THE_LAKE if name in found}
 
     @property
     def rows(self) -> int:
@@ -202,7 +204,7 @@ def open_table(
             _check_readable(uri)
             return None
         raise
-    schema.check(table.name, uri, delta.metadata().configuration)
+    schema_version.check(table.name, uri, delta.metadata().configuration)
     return delta
 
 
@@ -252,7 +254,7 @@ def _files_of(table: Table, delta: DeltaTable) -> tuple[DataFile, ...]:
         is_there = name in actions.columns
         return actions[name].cast(kind).to_list() if is_there else [None] * actions.height
 
-    stamp = files.time_column(table)
+    stamp = parquet.time_column(table)
     name, time = stamp.name if stamp else "", pl.Datetime("us", "UTC")
     columns = (
         column("path", pl.String),

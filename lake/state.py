@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from lake import files
 from lake.carry_tables import RAW_CARRY
 from lake.errors import GoneError
-from lake.guard import explained
+from lake.files import parquet
+from lake.lake import Lake
+from lake.library_errors import explained
 from lake.snapshot import Snapshot
-from lake.store import Lake
 from lake.table import Table
 from lake.tables import (
     ASKS,
@@ -23,7 +23,7 @@ from lake.tables import (
 
 # Transaction id of a curated table: the number of the build that committed to it last.
 BUILD = "build"
-# Transaction id of a copied table (`lake.copying`): the last build of the source lake.
+# Transaction id of a copied table (`lake.backup.copy`): the last build of the source lake.
 COPIED = "copied"
 
 _CURATED_NAMES = frozenset(table.name for table in CURATED)
@@ -148,5 +148,5 @@ def _is_there(found: Snapshot, newest: Snapshot) -> bool:
     if not replaced:
         return True
     with explained(f"the files of {found.table.name} cannot be listed at {found.uri}"):
-        store = files.filesystem(found.uri, found.options)
-        return replaced <= {info.path for info in files.below(store)}
+        store = parquet.filesystem(found.uri, found.options)
+        return replaced <= {info.path for info in parquet.below(store)}

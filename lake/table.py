@@ -1,7 +1,7 @@
 """Declarations of tables and columns, and the schemas derived from them.
 
 A declaration has columns, types, units, key and order. The Polars and Arrow schemas, empty frames
-and casts are derived here, the Delta schema in `lake.transaction`, the DDL in `load.ddl`, and the
+and casts are derived here, the Delta schema in `lake.commit`, the DDL in `load.ddl`, and the
 documents in `docs.write`.
 """
 

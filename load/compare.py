@@ -11,8 +11,8 @@ import polars as pl
 from lake import Lake
 from lake.errors import BasislakeError, LoadError
 from lake.table import Table, Type
-from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.connections import Connections, connected
+from load.database_address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.ddl import qualified, quoted, where_sql
 from load.failures import FAILURES, reason
 from load.ledger import Key
@@ -20,10 +20,10 @@ from load.postgres import Database
 from load.prepare import SchemaState, check_schema_name, look
 from load.results import LoadProgress, silent
 from load.source import Partition, partitions
-from load.strays import remedy_sql, strays
 from load.tables import FEEDS, parameters
+from load.unknown_rows import remedy_sql, strays
+from load.value_text import cell
 from load.verify import bits
-from load.words import cell
 
 _OURS, _THEIRS = "is_in_lake", "is_in_database"
 

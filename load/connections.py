@@ -16,7 +16,7 @@ from threading import Lock, Thread
 from typing import Generic, TypeVar
 
 from lake.errors import LoadError
-from load.address import LOCK_WAIT_S
+from load.database_address import LOCK_WAIT_S
 from load.postgres import Database
 
 # Each connection has one partition in memory: 0.4 GB for the largest, a perpetual of 4 M minutes.

@@ -10,8 +10,8 @@ import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-untyped]
 import pyarrow as pa
 
 from lake.errors import LoadError
-from load.address import LOCK_WAIT_S, connectable, secrets, shown, unquoting
-from load.batches import Batches
+from load.arrow_batches import Batches
+from load.database_address import LOCK_WAIT_S, connectable, secrets, shown, unquoting
 from load.failures import ServerError
 from load.sessions import settings_sql
 
@@ -158,7 +158,7 @@ class Database:
         """Append rows to a table by one COPY, in the open transaction.
 
         The columns' types must be those of the table: the driver does not convert (see
-        `load.handshake`).
+        `load.schema_check`).
 
         Args:
             schema: of the table.

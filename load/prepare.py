@@ -9,7 +9,7 @@ from datetime import datetime
 from lake import Lake
 from lake.errors import LoadError, UsageError
 from lake.table import Table
-from load import withdrawal
+from load import deletion_guard
 from load.ddl import (
     MOST_NAME_BYTES,
     comments_sql,
@@ -18,10 +18,10 @@ from load.ddl import (
     literal,
     qualified,
 )
-from load.handshake import COLUMNS_SQL, UNIQUE_SQL, differences, found
 from load.ledger import Entry, Key, Ledger
 from load.plan import LoadPlan, plan
 from load.postgres import Database
+from load.schema_check import COLUMNS_SQL, UNIQUE_SQL, differences, found
 from load.source import Partition, digests
 from load.tables import FEEDS, LAKE_LOADS, RANGE_INDEXES, TABLES
 from load.write import index_sqls
@@ -122,7 +122,7 @@ def planned(
         state = state.forgotten()
     absent = [table.name for table in state.absent]
     todo = plan(wanted, digests(wanted), state.entries, absent)
-    withdrawal.check(lake, database.shown, todo.removed)
+    deletion_guard.check(lake, database.shown, todo.removed)
     return state, todo
 
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from lake import Lake
 from lake.table import Table
-from load.address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.connections import Connections, connected
+from load.database_address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.ddl import literal, qualified
 from load.plan import PartitionJob, plan
 from load.postgres import Database

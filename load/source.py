@@ -9,14 +9,14 @@ from typing import NamedTuple
 import polars as pl
 
 from lake import Lake
-from lake.digest import frame_digest, in_order
 from lake.errors import LoadError
-from lake.slices import Slice, slices
+from lake.files.content_hash import frame_digest, in_order
+from lake.files.slices import Slice, slices
 from lake.snapshot import Snapshot
 from lake.state import State
 from lake.table import BATCH
 from lake.tables import CURATED, INSTRUMENTS
-from load import daily
+from load import carry_daily
 from load.ledger import Entry, Key
 from load.tables import FEEDS, WHOLE, Feed
 
@@ -112,12 +112,12 @@ class Daily(Partition):
     candles: tuple[Slice, ...] = field(kw_only=True)
 
     def digest(self) -> str:
-        """Return a sha256 of what the rows are worked out from; see `load.daily`."""
-        return self._digest(daily.inputs_digest(self.still, self.candles))
+        """Return a sha256 of what the rows are worked out from; see `load.carry_daily`."""
+        return self._digest(carry_daily.inputs_digest(self.still, self.candles))
 
     def read(self) -> pl.DataFrame:
         """Return the rows, as the view has them."""
-        return daily.read(self.still)
+        return carry_daily.read(self.still)
 
     def begins_with(self, rows: pl.DataFrame, entry: Entry) -> bool:  # noqa: ARG002
         """Return that it does not: the digest is not one of rows."""
@@ -144,7 +144,7 @@ def partitions(lake: Lake) -> list[Partition]:
     ]
     futures = {name for name, instrument in known.items() if instrument.kind == "future"}
     for feed in FEEDS:
-        if feed.view and (rows := daily.count(still, futures)):
+        if feed.view and (rows := carry_daily.count(still, futures)):
             at = snapshots[feed.source.name]
             own = tuple(p.slice for p in found if p.slice and p.snapshot is at)
             found.append(Daily(feed, WHOLE, rows, None, at, batch, still=still, candles=own))

@@ -11,12 +11,12 @@ from datetime import UTC, date, datetime
 import polars as pl
 
 from lake.carry_tables import DELIVERIES, FUNDING, SETTLEMENTS
-from lake.slices import month_span
-from lake.spans import Span
+from lake.files.slices import month_span
+from lake.query.views.daily import CARRY_DAILY as CARRY_DAILY_VIEW
+from lake.query.views.declaration import View
 from lake.table import Column, Table, Type
 from lake.tables import BASIS, CANDLES, INSTRUMENTS
-from lake.views.daily import CARRY_DAILY as CARRY_DAILY_VIEW
-from lake.views.declaration import View
+from lake.time.intervals import Span
 
 # Partition name of a table in one piece.
 WHOLE = "all"

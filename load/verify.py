@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from lake.table import Column, Table, Type
 from load.ddl import literal, qualified, quoted, where_sql
-from load.words import worded
+from load.value_text import worded
 
 # The first version of PostgreSQL that can cast bytes to a number.
 _CASTS_BYTES = 180_000

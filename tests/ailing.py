@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import lake
-from basislake.exchange import changes
-from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.contracts import milliseconds
-from basislake.exchange.faults import Changed, server_error
-from basislake.exchange.forms import Change, Columns
-from basislake.exchange.server import SimulatedExchange
+from basislake.simulator import changes
+from basislake.simulator.calls import CHART_METHOD as CHART
+from basislake.simulator.contracts import milliseconds
+from basislake.simulator.faults import Changed, server_error
+from basislake.simulator.forms import Change, Columns
+from basislake.simulator.server import SimulatedExchange
 from lake import Lake
 from tests.market import fetch, small_market
 from tests.staged import built

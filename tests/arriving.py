@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from lake import Lake
-from lake.past import past
-from lake.slices import slices
-from lake.spans import MINUTE
+from lake.files.slices import slices
+from lake.history.as_of import past
 from lake.tables import BASIS, CANDLES, PERIODS, QUALITY, QUARANTINE, WARNINGS
+from lake.time.intervals import MINUTE
 from tests.lakes import append, ask, instrument, record
 from tests.spiked import EXPIRIES, START
 from transforms.build import build

@@ -6,15 +6,15 @@ from typing import Any
 
 import polars as pl
 
-from basislake.exchange.carry import DAY_MS, HOUR_MS, MarketCarry
-from basislake.exchange.market import MINUTE_MS
-from basislake.exchange.universe import Universe
-from ingest.selection import Selection
+from basislake.simulator.carry import DAY_MS, HOUR_MS, MarketCarry
+from basislake.simulator.market import MINUTE_MS
+from basislake.simulator.universe import Universe
+from ingest.plan.selection import Selection
 from lake import Lake
 from lake.carry_tables import RAW_CARRY
-from lake.slices import month_span, months_in
-from lake.spans import Span
+from lake.files.slices import month_span, months_in
 from lake.table import BATCH, Table
+from lake.time.intervals import Span
 
 # All but candles.
 CARRY = Selection(data=("funding", "deliveries", "settlements"))

@@ -16,7 +16,7 @@ from lake.carry_tables import (
     RAW_FUNDING_TOTALS,
     RAW_SETTLEMENTS,
 )
-from lake.slices import month_of, month_span
+from lake.files.slices import month_of, month_span
 from lake.table import BATCH, Table
 from lake.tables import ASKS, RAW_CANDLES
 from tests.lakes import LINEAGE, Row, schema_of

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 import lake
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe, weekly_universe
 from basislake.report.facts import Facts, gather
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe, weekly_universe
 from lake import Lake
-from load.datadir import initialise
-from load.embedded import embedded
+from load.embedded.data_folder import initialise
+from load.embedded.server import embedded
 from tests import carry_lakes, profiles, session
 from tests.ailing import ailing_lake
 from tests.lakes import built_lake

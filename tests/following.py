@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from basislake.chores import Work
-from basislake.exchange.clock import Clock
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe, weekly_universe
-from basislake.exchange_settings import ExchangeSettings
-from basislake.follow import Follower
-from ingest.exchange import Exchange
-from ingest.limiter import Limiter
-from ingest.refusals import Refusals
-from ingest.schedule import Schedule
-from ingest.selection import Selection
+from basislake.follow.background_tasks import Work
+from basislake.follow.follow import Follower
+from basislake.settings.exchange import ExchangeSettings
+from basislake.simulator.clock import Clock
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe, weekly_universe
+from ingest.deribit.client import Exchange
+from ingest.follow_schedule import Schedule
+from ingest.plan.selection import Selection
+from ingest.rate_limit.limiter import Limiter
+from ingest.rate_limit.refusals import Refusals
 from lake import Lake
 from tests.market import NOW
 

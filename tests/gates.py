@@ -4,10 +4,10 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from basislake.exchange.calls import CHART_METHOD
-from basislake.exchange.faults import Changed
-from basislake.exchange.forms import Columns
-from basislake.exchange.server import SimulatedExchange
+from basislake.simulator.calls import CHART_METHOD
+from basislake.simulator.faults import Changed
+from basislake.simulator.forms import Columns
+from basislake.simulator.server import SimulatedExchange
 
 
 class Gate:

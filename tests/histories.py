@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 import lake
-from basislake.exchange.clock import Clock
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
+from basislake.simulator.clock import Clock
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe
 from tests.market import rows, truths
 from tests.profiles import is_long
 

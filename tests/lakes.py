@@ -11,11 +11,12 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
-from basislake.exchange.server import SimulatedExchange
-from ingest import asked
-from ingest.selection import Selection
+from basislake.simulator.server import SimulatedExchange
+from ingest.backfill import asks
+from ingest.plan.selection import Selection
 from lake import Lake, batches
 from lake.batches import commit_batch
+from lake.contract_terms import term_of
 from lake.state import BUILD
 from lake.table import BATCH, Table
 from lake.tables import (
@@ -29,7 +30,6 @@ from lake.tables import (
     RAW_CANDLES,
     RECORDS,
 )
-from lake.terms import term_of
 from tests.market import NOW, fetch
 from transforms.build import build
 
@@ -116,7 +116,7 @@ def ask(where: Lake, number: int, *tiles: tuple[str, datetime, datetime, str], *
     ]
     frame = pl.DataFrame(rows, schema=schema_of(ASKS), orient="row")
     batches.append(where, ASKS, frame, number, LINEAGE)
-    asked.update(where, "test")
+    asks.update(where, "test")
 
 
 def record(where: Lake, rows: Sequence[Row]) -> int:

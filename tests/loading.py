@@ -14,15 +14,15 @@ from typing import Any
 import polars as pl
 
 from lake import Lake
-from lake.slices import by_month
+from lake.contract_terms import term_of
+from lake.files.slices import by_month
 from lake.state import BUILD
 from lake.table import Table
 from lake.tables import BASIS, CANDLES, CURATED, INSTRUMENTS
-from lake.terms import term_of
 from load.compare import Comparison, compare
+from load.loader import load
 from load.postgres import Database
 from load.results import LoadResult
-from load.run import load
 from tests.lakes import LINEAGE, mark_built
 
 START = datetime(2019, 5, 1, tzinfo=UTC)

@@ -17,17 +17,17 @@ import polars as pl
 import pytest
 
 from basislake import PROGRAM
-from basislake.cli import main
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe, recent_universe
-from basislake.fetching import sound_rows
-from ingest.backfill import Backfill
+from basislake.cli.main import main
+from basislake.pipeline.fetch import sound_rows
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe, recent_universe
+from ingest.backfill.backfill import Backfill
+from ingest.backfill.results import Result
+from ingest.deribit.client import Exchange
 from ingest.discover import discover
-from ingest.exchange import Exchange
-from ingest.limiter import Limiter
-from ingest.plans import Planner
-from ingest.results import Result
-from ingest.selection import Selection
+from ingest.plan.planner import Planner
+from ingest.plan.selection import Selection
+from ingest.rate_limit.limiter import Limiter
 from lake import Lake
 from lake.table import BATCH
 

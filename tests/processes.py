@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from basislake.exchange.server import SimulatedExchange
+from basislake.simulator.server import SimulatedExchange
 from tests.market import ROOT, Ran, command
 
 # Of a machine that is busy with other things.

@@ -16,7 +16,7 @@ _CALLS = {
     "x86_64": {"link": 86, "linkat": 265, "flock": 73},
     "aarch64": {"linkat": 37, "flock": 32},
 }
-COMMAND = "from basislake.cli import main; main()"
+COMMAND = "from basislake.cli.main import main; main()"
 LINKS = ("link", "linkat")
 LOCKS = ("flock",)
 

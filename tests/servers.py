@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from load.embedded import embedded
+from load.embedded.server import embedded
 
 # Puts a copy into a folder that is not there yet.
 Data = Callable[[Path], None]

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from basislake.exchange.contracts import inverse_contract, milliseconds
-from basislake.exchange.market import candles
+from basislake.simulator.contracts import inverse_contract, milliseconds
+from basislake.simulator.market import candles
 from lake.table import BATCH
-from transforms.candles import validate
 from transforms.spikes import flag_futures, flag_perpetual
+from transforms.validation import validate
 
 START = datetime(2024, 1, 1, 8, tzinfo=UTC)
 MONTHS_END = datetime(2024, 2, 1, tzinfo=UTC)

@@ -10,13 +10,13 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
-from basislake.exchange.clock import Clock
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import weekly_universe
-from ingest.selection import Selection
+from basislake.simulator.clock import Clock
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import weekly_universe
+from ingest.plan.selection import Selection
 from lake import Lake
 from lake.batches import newest_batch
-from lake.past import past
+from lake.history.as_of import past
 from lake.tables import CONTENT, CURATED, PERIODS
 from tests.lakes import copied
 from tests.market import NOW, fetch

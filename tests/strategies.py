@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
-from lake.spans import MINUTE, Span
 from lake.table import BATCH, Table, Type
 from lake.tables import RAW_CANDLES
+from lake.time.intervals import MINUTE, Span
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 CELLS = ("open", "high", "low", "close", "volume", "cost")

@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from basislake.cli import main
+from basislake.cli.main import main
 from tests.market import arguments
 
 _STYLE = re.compile(r"\x1b\[[\d;]*[A-Za-z]")

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from basislake.exchange.calls import CHART_METHOD
-from basislake.exchange.carry import MarketCarry, Row
-from basislake.exchange.departures import DEPARTURES, depart
-from basislake.exchange.faults import Fault, too_many_requests
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe, recent_universe
+from basislake.simulator.calls import CHART_METHOD
+from basislake.simulator.carry import MarketCarry, Row
+from basislake.simulator.departures import DEPARTURES, depart
+from basislake.simulator.faults import Fault, too_many_requests
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe, recent_universe
 from ingest.assumptions import shortening
 from ingest.assumptions.asking import ask_all, ask_first
 from ingest.assumptions.catalogue import CHECKS, judge
 from ingest.assumptions.check import Judgement, Verdict
 from ingest.assumptions.evidence import HOUR_MS, Candidate, Evidence, Seen
-from ingest.exchange import Exchange
-from ingest.limiter import Limiter
+from ingest.deribit.client import Exchange
+from ingest.rate_limit.limiter import Limiter
 from tests.market import NOW, SPEED
 
 # Which check a departure fails, and whether data could be lost or wrong.

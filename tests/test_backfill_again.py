@@ -10,30 +10,30 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.contracts import milliseconds
-from basislake.exchange.faults import Changed, server_error
-from basislake.exchange.forms import Change, Columns
-from basislake.exchange.server import SimulatedExchange
-from basislake.explain import explain
-from basislake.fetching import sound_rows
-from ingest.batches import Stored, store
+from basislake.explain.basis import explain
+from basislake.pipeline.fetch import sound_rows
+from basislake.simulator.calls import CHART_METHOD as CHART
+from basislake.simulator.contracts import milliseconds
+from basislake.simulator.faults import Changed, server_error
+from basislake.simulator.forms import Change, Columns
+from basislake.simulator.server import SimulatedExchange
+from ingest.backfill.batch_commit import Stored, store
+from ingest.backfill.outcome import Outcome
 from ingest.datasets.candles import candles_of
-from ingest.outcomes import Outcome
-from ingest.plans import make_plans
-from ingest.replies import Page
-from ingest.selection import Selection, select, with_data
+from ingest.deribit.replies import Page
+from ingest.plan.planner import make_plans
+from ingest.plan.selection import Selection, select, with_data
 from lake import Lake
 from lake.batches import newest_batch
-from lake.compaction import compact
 from lake.coverage import IS_CANDLES
 from lake.errors import ConflictError
-from lake.fingerprint import fingerprint
-from lake.maintenance import maintain
-from lake.past import PastLake, past
-from lake.spans import MINUTE, Span
+from lake.history.as_of import PastLake, past
+from lake.history.fingerprint import fingerprint
+from lake.maintenance.compaction import compact
+from lake.maintenance.maintain import maintain
 from lake.table import BATCH
 from lake.tables import COVERAGE, RAW_CANDLES, SUPERSEDED
+from lake.time.intervals import MINUTE, Span
 from tests.arriving import PROGRAM, contents, new_lake
 from tests.lakes import append, ask
 from tests.market import (

@@ -13,15 +13,15 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import lake
-from basislake.exchange.carry import Row
-from basislake.exchange.carry_answers import continuation_after
-from basislake.exchange.faults import AnyFault, Reset, rpc_error
-from basislake.exchange.forms import Changed
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import weekly_universe
-from basislake.fetched import totals_of
-from basislake.news import round_line
-from ingest.results import Result
+from basislake.follow.messages import round_line
+from basislake.pipeline.fetch_shown import totals_of
+from basislake.simulator.carry import Row
+from basislake.simulator.carry_answers import continuation_after
+from basislake.simulator.faults import AnyFault, Reset, rpc_error
+from basislake.simulator.forms import Changed
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import weekly_universe
+from ingest.backfill.results import Result
 from lake import Lake
 from lake.carry_tables import RAW_CARRY, RAW_FUNDING, RAW_SETTLEMENTS
 from lake.counts import counted

@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 
 import lake
-from basislake.exchange import changes, forms
-from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.faults import Changed, FaultScript, Hang, Reset
-from basislake.exchange.kinds import KINDS
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
-from ingest.selection import Selection, select, with_data
+from basislake.simulator import changes, forms
+from basislake.simulator.calls import CHART_METHOD as CHART
+from basislake.simulator.faults import Changed, FaultScript, Hang, Reset
+from basislake.simulator.kinds import KINDS
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe
+from ingest.plan.selection import Selection, select, with_data
 from lake import Lake
 from tests.market import coverage, fetch, rows, small_market, truth, truths
 from tests.processes import PATIENCE_S

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 import lake
-from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
+from basislake.simulator.calls import CHART_METHOD as CHART
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe
 from lake import Lake
 from lake.batches import newest_batch
 from lake.errors import LakeError
-from lake.past import past
+from lake.history.as_of import past
 from lake.table import BATCH
 from lake.tables import ASKS, COVERAGE, RAW_CANDLES
 from tests.gates import Gate

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 from polars.testing import assert_frame_equal
 
-from basislake.exchange.kinds import KINDS
-from basislake.exchange.universe import weekly_universe
+from basislake.simulator.kinds import KINDS
+from basislake.simulator.universe import weekly_universe
 from ingest.datasets import DATASETS
-from ingest.selection import Selection, select, with_data
+from ingest.plan.selection import Selection, select, with_data
 from lake.errors import ExchangeError
-from lake.spans import Span
+from lake.time.intervals import Span
 from tests.carry import CARRY, carry_truth, stored_carry
 from tests.histories import History, histories
 from tests.market import NOW, command, coverage, fetch, rows, truths

@@ -10,19 +10,19 @@ import polars as pl
 import pytest
 
 import lake
-from ingest.batches import store
+from ingest.backfill.batch_commit import store
+from ingest.backfill.outcome import Outcome
 from ingest.datasets import DATASETS
-from ingest.outcomes import Outcome
-from ingest.replies import Page
+from ingest.deribit.replies import Page
 from lake import Lake
 from lake.batches import batch_at
 from lake.carry_tables import FUNDING, RAW_CARRY, RAW_DELIVERIES, RAW_FUNDING
 from lake.coverage import Subject
-from lake.past import past
+from lake.history.as_of import past
 from lake.snapshot import Snapshot
-from lake.spans import Span
 from lake.table import BATCH, Table
 from lake.tables import ASKS, COVERAGE, RAW_CANDLES
+from lake.time.intervals import Span
 from tests.carrying import DAY, HOUR, PERPETUAL, SINCE, deliveries, funding, settlement
 from tests.lakes import Row, instrument, record, schema_of
 from tests.market import NOW

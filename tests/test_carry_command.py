@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from basislake.examples.carry import CARRY
+from basislake.sql.examples.carry import CARRY
 from lake import Lake
 from lake.carry_tables import FUNDING
 from tests.carry_lakes import END, HOUR, LIVES, MINUTE, START

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from basislake.exchange.server import SimulatedExchange
+from basislake.simulator.server import SimulatedExchange
 from lake import Lake
 from load.postgres import Database
 from tests.lakes import instrument, lake_of

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from basislake.exchange.server import SimulatedExchange
-from lake.names import known_names, remember
+from basislake.simulator.server import SimulatedExchange
+from lake.instrument_names import known_names, remember
 from tests.market import basislake
 from tests.processes import PATIENCE_S
 
@@ -40,7 +40,7 @@ def test_a_shell_completes_by_the_script(shell: str, tmp_path: Path) -> None:
     if not shutil.which(shell):
         pytest.skip(f"no {shell} on this machine")
     program = tmp_path / "basislake"
-    program.write_text(f"#!{sys.executable}\nfrom basislake.cli import main\nmain()\n")
+    program.write_text(f"#!{sys.executable}\nfrom basislake.cli.main import main\nmain()\n")
     program.chmod(0o755)
     done = subprocess.run(
         [shell, *(["-f"] if shell == "zsh" else []), "-c", ASKED[shell]],

@@ -12,19 +12,20 @@ import pytest
 
 import lake
 from basislake import PROGRAM
-from basislake.curate import curate
-from basislake.exchange.clock import Clock
-from basislake.exchange.server import SimulatedExchange
-from ingest.schedule import Schedule
-from lake import Lake, duck
-from lake.copying import copy
+from basislake.pipeline.curate import curate
+from basislake.simulator.clock import Clock
+from basislake.simulator.server import SimulatedExchange
+from ingest.follow_schedule import Schedule
+from lake import Lake
+from lake.backup.copy import copy
 from lake.errors import DamagedError, GoneError, LakeError, UsageError
-from lake.rows import read_rows
+from lake.files.sorted_rows import read_rows
+from lake.query import duck
 from lake.snapshot import Snapshot
-from lake.spans import MINUTE
 from lake.state import State
 from lake.table import Table
 from lake.tables import ASKS, CANDLES, COVERAGE, CURATED, INSTRUMENTS, QUALITY, RAW_CANDLES
+from lake.time.intervals import MINUTE
 from tests.damage import DAMAGES, file_of, truncated
 from tests.following import evening_market, follower
 from tests.lakes import fill

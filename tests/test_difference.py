@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lake
-from lake.difference import COMPARED, Difference, compare, differences
+from lake.history.difference import COMPARED, Difference, compare, differences
 from lake.tables import CANDLES, RAW_CANDLES
 from tests.market import basislake
 from tests.staged import Staged

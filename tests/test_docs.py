@@ -10,12 +10,12 @@ import click
 import pytest
 
 import lake
-from basislake.cli import EXIT_CODES
-from basislake.cli import basislake as program
-from basislake.endings import READER_GONE, Interruptions
+from basislake.cli.main import EXIT_CODES
+from basislake.cli.main import basislake as program
+from basislake.cli.signals import READER_GONE, Interruptions
 from docs.reference import help_text, settings, verbs
-from lake.machine import SETTING
-from lake.views import VIEWS
+from lake.machine.shared_folder import SETTING
+from lake.query.views import VIEWS
 from load import tables as postgres
 
 ROOT = Path(__file__).parent.parent
@@ -80,7 +80,7 @@ def verb_functions() -> dict[str, ast.FunctionDef]:
     """The functions of the verbs as written."""
     files = [
         *(ROOT / "basislake" / "verbs").glob("*.py"),
-        *(ROOT / "basislake" / "commands").glob("completion.py"),
+        *(ROOT / "basislake" / "cli" / "commands").glob("completion.py"),
     ]
     return {
         node.name: node
@@ -160,7 +160,7 @@ def test_every_setting_is_documented_and_no_other() -> None:
 def test_every_exit_code_is_documented_and_no_other() -> None:
     rows = re.findall(r"^\| (\d+) \| (.*) \|$", section(COMMANDS, "Exit codes"), re.MULTILINE)
     assert {int(code): meaning for code, meaning in rows} == dict(EXIT_CODES)
-    cli = ast.parse((ROOT / "basislake" / "cli.py").read_text())
+    cli = ast.parse((ROOT / "basislake" / "cli" / "main.py").read_text())
     ended = {
         target.id: node.value.value
         for node in cli.body

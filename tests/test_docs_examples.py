@@ -17,10 +17,10 @@ from pathlib import Path
 import click
 import pytest
 
-from basislake import defaults
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import weekly_universe
+from basislake.cli import defaults
 from basislake.report.facts import from_json
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import weekly_universe
 from docs.reference import verbs
 from tests import session
 from tests.market import Ran, basislake

@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from basislake.examples import EXAMPLES
-from basislake.examples.carry import CARRY
-from basislake.examples.proofs import PROOFS
+from basislake.sql.examples import EXAMPLES
+from basislake.sql.examples.carry import CARRY
+from basislake.sql.examples.proofs import PROOFS
 from lake import Lake
 from tests.ailing import UNANSWERED
 from tests.market import basislake, command
@@ -25,7 +25,9 @@ PAGE = Path(__file__).parent.parent / "docs" / "queries.md"
 BLOCK = re.compile(r"^## @([a-z-]+): .*?^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BLOCKS = dict(BLOCK.findall(PAGE.read_text()))
 # The shell's variable is named after the command.
-CALLED_BY_NAME = "import sys; sys.argv[0] = 'basislake'; from basislake.cli import main; main()"
+CALLED_BY_NAME = (
+    "import sys; sys.argv[0] = 'basislake'; from basislake.cli.main import main; main()"
+)
 MAY_BE_EMPTY = {
     "long-gaps", "ohlc-violations", "gaps", "quarantine", "quarterly-rolls", "unmatched", "failed",
     "month-before-expiry", *(each.name for each in (*CARRY, *PROOFS)),

@@ -11,17 +11,17 @@ import pytest
 import lake
 from basislake.doctor import machine, places
 from basislake.doctor.here import Here
-from basislake.exchange.calls import CHART_METHOD
-from basislake.exchange.changes import keep_newest
-from basislake.exchange.departures import depart
-from basislake.exchange.forms import Changed
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import recent_universe
-from basislake.exchange_settings import ExchangeSettings
-from basislake.target import Target
+from basislake.settings.database_target import Target
+from basislake.settings.exchange import ExchangeSettings
+from basislake.simulator.calls import CHART_METHOD
+from basislake.simulator.changes import keep_newest
+from basislake.simulator.departures import depart
+from basislake.simulator.forms import Changed
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import recent_universe
 from ingest.assumptions.check import Judgement
 from ingest.assumptions.evidence import Evidence
-from ingest.runs import runs
+from ingest.backfill.run_records import runs
 from lake.tables import RAW_CANDLES
 from tests.market import NOW, basislake
 from tests.object_store import Proxy

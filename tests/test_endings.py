@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import lake
-from basislake.exchange.server import SimulatedExchange
-from ingest.runs import runs
+from basislake.simulator.server import SimulatedExchange
+from ingest.backfill.run_records import runs
 from lake import Lake
 from tests.gates import Gate
 from tests.lakes import instrument, lake_of
@@ -113,7 +113,7 @@ def test_a_backfill_whose_terminal_is_closed_saves_what_came_unless_it_is_to_go_
 DELETING = """
 import sys
 from threading import Event
-from basislake.endings import Interruptions
+from basislake.cli.signals import Interruptions
 
 class Waiting:
     def __del__(self):

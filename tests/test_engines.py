@@ -13,11 +13,12 @@ import psutil
 import pytest
 
 import lake
-from basislake import engines
-from basislake.engines import Engine
-from lake import Lake, files
+from basislake.pipeline import engines
+from basislake.pipeline.engines import Engine
+from lake import Lake
 from lake.errors import UsageError
-from lake.fingerprint import fingerprint
+from lake.files import parquet
+from lake.history.fingerprint import fingerprint
 from lake.tables import BUILDS, CANDLES, COVERAGE, CURATED, INSTRUMENTS, RAW
 from tests.clusters import HERE, cluster
 from tests.lakes import copied
@@ -33,10 +34,10 @@ def fetched(coin_lake: Lake, object_store: ObjectStore, request: pytest.FixtureR
     """A lake in the store with what was fetched of the market of one coin, not built."""
     at = lake.open(object_store.uri(request.node.name[:40]), object_store.options)
     for table in (*RAW, INSTRUMENTS, COVERAGE):
-        there = files.filesystem(f"{at.uri}/{table.name}", at.options)
+        there = parquet.filesystem(f"{at.uri}/{table.name}", at.options)
         folder = Path(coin_lake.uri, table.name)
         for path in filter(Path.is_file, folder.rglob("*")):
-            files.put(there, str(path.relative_to(folder)), path.read_bytes())
+            parquet.put(there, str(path.relative_to(folder)), path.read_bytes())
     return at
 
 
@@ -146,7 +147,7 @@ def test_a_scheduler_that_does_not_answer_is_named() -> None:
 
 def test_without_dask_the_message_says_how_to_install_it(coin_lake: Lake) -> None:
     program = (
-        "import sys; sys.modules['distributed'] = None; from basislake.cli import main; "
+        "import sys; sys.modules['distributed'] = None; from basislake.cli.main import main; "
         f"main(['build', '--lake', {coin_lake.uri!r}, '--engine', 'dask'])"
     )
     done = subprocess.run(

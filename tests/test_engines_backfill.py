@@ -14,15 +14,15 @@ import psutil
 import pytest
 
 import lake
-from basislake import engines
-from basislake.engines import Engine
-from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.forms import closed_door, rpc_error
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
+from basislake.pipeline import engines
+from basislake.pipeline.engines import Engine
+from basislake.simulator.calls import CHART_METHOD as CHART
+from basislake.simulator.forms import closed_door, rpc_error
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe
 from lake import Lake
 from lake.errors import UsageError
-from lake.fingerprint import fingerprint
+from lake.history.fingerprint import fingerprint
 from lake.tables import RAW_CANDLES
 from tests.clusters import HERE, Machine, cluster
 from tests.gates import Gate

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from basislake.examples import text_of
+from basislake.sql.examples import text_of
 from basislake.verbs.demo import FIGURES, TENOR_SQL
 from lake import Lake
 from tests.processes import PATIENCE_S

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import requests
 
-from basislake.exchange.carry import FUNDING_HOLE_MS, HOUR_MS, MarketCarry, Row
-from basislake.exchange.contracts import milliseconds
-from basislake.exchange.forms import Changed
-from basislake.exchange.history import full_universe
-from basislake.exchange.server import SimulatedExchange
+from basislake.simulator.carry import FUNDING_HOLE_MS, HOUR_MS, MarketCarry, Row
+from basislake.simulator.contracts import milliseconds
+from basislake.simulator.forms import Changed
+from basislake.simulator.history import full_universe
+from basislake.simulator.server import SimulatedExchange
 
 NOW = datetime(2020, 10, 1, 12, 0, 30, tzinfo=UTC)
 UNIVERSE = full_universe(3, NOW)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basislake.exchange import changes
-from basislake.exchange.forms import Change, Columns
+from basislake.simulator import changes
+from basislake.simulator.forms import Change, Columns
 
 MINUTE_MS = 60_000
 COLUMNS = ("ticks", "open", "high", "low", "close", "volume", "cost")

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 import requests
 
-from basislake.exchange.departures import DEPARTURES
-from basislake.exchange.kinds import KINDS
+from basislake.simulator.departures import DEPARTURES
+from basislake.simulator.kinds import KINDS
 from tests.market import basislake, command
 from tests.processes import announced, ended, running
 

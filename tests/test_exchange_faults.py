@@ -13,9 +13,9 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basislake.exchange import changes
-from basislake.exchange.calls import CHART_METHOD, Question
-from basislake.exchange.faults import (
+from basislake.simulator import changes
+from basislake.simulator.calls import CHART_METHOD, Question
+from basislake.simulator.faults import (
     Changed,
     CutOff,
     Fault,
@@ -26,10 +26,10 @@ from basislake.exchange.faults import (
     closed_door,
     too_many_requests,
 )
-from basislake.exchange.kinds import KINDS, read_rates
-from basislake.exchange.market import MINUTE_MS
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import weekly_universe
+from basislake.simulator.kinds import KINDS, read_rates
+from basislake.simulator.market import MINUTE_MS
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import weekly_universe
 from tests.profiles import examples
 
 UNIVERSE = weekly_universe(

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from basislake.exchange.market import MINUTE_MS, Contract, candles, forming
-from basislake.exchange.noise import draw
-from basislake.exchange.replay import replay_universe
-from basislake.exchange.universe import (
+from basislake.simulator.market import MINUTE_MS, Contract, candles, forming
+from basislake.simulator.noise import draw
+from basislake.simulator.replay import replay_universe
+from basislake.simulator.universe import (
     NEVER_MS,
     Host,
     Universe,

@@ -15,8 +15,8 @@ import pytest
 import requests
 from polars.testing import assert_frame_equal
 
-from basislake.exchange.calls import Question
-from basislake.exchange.faults import (
+from basislake.simulator.calls import Question
+from basislake.simulator.faults import (
     Fault,
     FaultScript,
     reply,
@@ -24,9 +24,9 @@ from basislake.exchange.faults import (
     server_error,
     too_many_requests,
 )
-from basislake.exchange.market import CANDLE_SCHEMA, MINUTE_MS
-from basislake.exchange.server import Call, SimulatedExchange
-from basislake.exchange.universe import weekly_universe
+from basislake.simulator.market import CANDLE_SCHEMA, MINUTE_MS
+from basislake.simulator.server import Call, SimulatedExchange
+from basislake.simulator.universe import weekly_universe
 
 CHART = "get_tradingview_chart_data"
 UNIVERSE = weekly_universe(
@@ -426,7 +426,7 @@ def test_five_thousand_candles_are_served_in_milliseconds(
 
 def test_the_exchange_imports_nothing_of_the_program_under_test() -> None:
     code = (
-        "import sys, basislake.exchange; "
+        "import sys, basislake.simulator; "
         "print([m for m in sys.modules if m.split('.')[0] in "
         "('ingest', 'lake', 'transforms', 'load')])"
     )
@@ -438,8 +438,8 @@ def test_the_exchange_imports_nothing_of_the_program_under_test() -> None:
 def test_serving_forever_ends_when_interrupted() -> None:
     code = (
         "from datetime import UTC, datetime\n"
-        "from basislake.exchange.server import SimulatedExchange, serve_forever\n"
-        "from basislake.exchange.universe import weekly_universe\n"
+        "from basislake.simulator.server import SimulatedExchange, serve_forever\n"
+        "from basislake.simulator.universe import weekly_universe\n"
         "times = datetime(2024, 3, 1, 8, tzinfo=UTC), datetime(2024, 3, 9, tzinfo=UTC)\n"
         "exchange = SimulatedExchange(weekly_universe(1, *times))\n"
         "serve_forever(exchange, lambda ready: print(ready.www_url, flush=True))\n"

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import weekly_universe
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import weekly_universe
 
 UNIVERSE = weekly_universe(
     7, datetime(2024, 3, 1, 8, tzinfo=UTC), datetime(2024, 3, 8, 12, tzinfo=UTC)

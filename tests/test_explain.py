@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 import lake
 from basislake import PROGRAM
-from basislake.explain import explain
-from basislake.formulas import number, steps
-from ingest.runs import runs
-from ingest.windows import minutes_of
+from basislake.explain.basis import explain
+from basislake.explain.basis_formulas import number, steps
+from ingest.backfill.run_records import runs
+from ingest.plan.windows import minutes_of
 from lake import Lake
+from lake.contract_terms import term_of
 from lake.errors import UsageError
 from lake.snapshot import Snapshot
 from lake.state import State
 from lake.table import Table
 from lake.tables import CANDLES, INSTRUMENTS
-from lake.terms import term_of
 from tests.lakes import append, ask, instrument, record
 from tests.market import basislake
 from tests.staged import UNIVERSE, Staged, built

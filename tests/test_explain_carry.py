@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from basislake.explain_carry import explain_carry
+from basislake.explain.carry import explain_carry
 from lake import Lake
 from lake.errors import UsageError
 from tests.market import NOW, basislake

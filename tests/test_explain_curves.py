@@ -4,12 +4,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from basislake.commands.explain import explain as command
-from basislake.explain_carry import CarryExplanation
-from basislake.explain_curves import Maturity, explain_maturity, explain_spread
+from basislake.cli.commands.explain import explain as command
+from basislake.explain.carry import CarryExplanation
+from basislake.explain.curves import Maturity, explain_maturity, explain_spread
 from lake import Lake
 from lake.errors import UsageError
-from lake.views.maturities import MATURITY_DAYS
+from lake.query.views.maturities import MATURITY_DAYS
 from tests.carry_lakes import LIVES
 from tests.lakes import basis_row, candle, instrument, lake_of
 from tests.market import basislake

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import lake
-from basislake.exchange.server import SimulatedExchange
-from basislake.settings import lake_flag
+from basislake.settings.lake_and_database import lake_flag
+from basislake.simulator.server import SimulatedExchange
 from lake.errors import LakeError, UsageError
-from lake.machine import SETTING, folder
+from lake.machine.shared_folder import SETTING, folder
 from lake.tables import INSTRUMENTS
 from tests.lakes import instrument, lake_of
 from tests.market import arguments, basislake
@@ -28,7 +28,7 @@ LOCKER = """
 import sys
 from pathlib import Path
 from ingest.datasets.candles import candles_of
-from ingest.claims import SubjectLocks
+from ingest.backfill.locks import SubjectLocks
 from lake.errors import LakeError
 
 try:

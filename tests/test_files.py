@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from basislake.files import replacing
+from basislake.output.whole_files import replacing
 
 
 @pytest.fixture

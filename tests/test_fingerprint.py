@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lake
-from basislake.exchange.server import SimulatedExchange
-from ingest.selection import Selection
+from basislake.simulator.server import SimulatedExchange
+from ingest.plan.selection import Selection
 from lake import Lake
 from lake.batches import newest_batch
-from lake.fingerprint import Fingerprint, fingerprint
+from lake.history.fingerprint import Fingerprint, fingerprint
 from lake.tables import CONTENT, INSTRUMENTS, RAW_CANDLES, TABLES
 from tests.lakes import append, lake_of
 from tests.market import basislake, fetch

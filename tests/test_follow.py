@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 import lake
-from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.calls import HISTORY_PREFIX
-from basislake.exchange.clock import Clock
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
-from basislake.runs import following_line, running_line
+from basislake.simulator.calls import CHART_METHOD as CHART
+from basislake.simulator.calls import HISTORY_PREFIX
+from basislake.simulator.clock import Clock
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe
+from basislake.status.runs_shown import following_line, running_line
 from lake.tables import BASIS, RAW_CANDLES
 from tests.gates import Gate
 from tests.market import Ran, basislake, command, coverage, rows, small_market, truths

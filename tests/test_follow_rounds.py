@@ -9,25 +9,25 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import lake
-from basislake.exchange import changes
-from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.carry import MarketCarry
-from basislake.exchange.clock import Clock
-from basislake.exchange.contracts import listed_contract, milliseconds
-from basislake.exchange.faults import Changed, rpc_error, server_error
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import make_universe, weekly_universe
-from ingest.claims import SubjectLocks
+from basislake.simulator import changes
+from basislake.simulator.calls import CHART_METHOD as CHART
+from basislake.simulator.carry import MarketCarry
+from basislake.simulator.clock import Clock
+from basislake.simulator.contracts import listed_contract, milliseconds
+from basislake.simulator.faults import Changed, rpc_error, server_error
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import make_universe, weekly_universe
+from ingest.backfill.locks import SubjectLocks
+from ingest.backfill.run_records import runs
 from ingest.datasets.candles import candles_of
-from ingest.runs import runs
-from ingest.schedule import Schedule
-from ingest.scope import set_scope
+from ingest.follow_schedule import Schedule
+from ingest.plan.scope import set_scope
 from lake import Lake
 from lake.carry_tables import RAW_DELIVERIES, RAW_SETTLEMENTS
 from lake.errors import LoadError, UsageError
-from lake.spans import MINUTE
-from lake.steps import DAYS
 from lake.tables import COVERAGE, RAW_CANDLES
+from lake.time.intervals import MINUTE
+from lake.time.steps import DAYS
 from tests.carry import CARRY, carry_truth, stored_carry
 from tests.following import follower
 from tests.market import NOW, basislake, coverage, rows, truths

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
 from basislake import PROGRAM
-from basislake.curate import curate
-from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.faults import AnyFault, Reset, closed_door, server_error
-from ingest.runs import runs
-from ingest.schedule import Schedule
+from basislake.pipeline.curate import curate
+from basislake.simulator.calls import CHART_METHOD as CHART
+from basislake.simulator.faults import AnyFault, Reset, closed_door, server_error
+from ingest.backfill.run_records import runs
+from ingest.follow_schedule import Schedule
 from lake.batches import newest_batch
-from lake.compaction import GROWING, planned
-from lake.maintenance import maintain
-from lake.past import PastLake
-from lake.spans import MINUTE
+from lake.history.as_of import PastLake
+from lake.maintenance.compaction import GROWING, planned
+from lake.maintenance.maintain import maintain
 from lake.tables import BASIS, CANDLES, COVERAGE, RAW_CANDLES, TABLES
+from lake.time.intervals import MINUTE
 from tests.following import evening_market, follower
 from tests.histories import History, histories
 from tests.market import coverage, fetch, rows, truths

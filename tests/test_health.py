@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 
 import lake
-from basislake.exchange.clock import Clock
-from basislake.exchange.faults import server_error
-from basislake.exchange.server import SimulatedExchange
-from basislake.health import health
-from ingest.runs import RunRecord
+from basislake.simulator.clock import Clock
+from basislake.simulator.faults import server_error
+from basislake.simulator.server import SimulatedExchange
+from basislake.status.health import health
+from ingest.backfill.run_records import RunRecord
 from lake import Lake
 from lake.tables import INSTRUMENTS, RAW_CANDLES
 from tests.lakes import LINEAGE

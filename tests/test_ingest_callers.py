@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from basislake.callers import ask_from_worker
-from basislake.exchange import forms
-from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.faults import AnyFault, Reset
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange_settings import ExchangeSettings
-from ingest.callers import Asked, ask, threads_here
+from basislake.pipeline.engine_workers import ask_from_worker
+from basislake.settings.exchange import ExchangeSettings
+from basislake.simulator import forms
+from basislake.simulator.calls import CHART_METHOD as CHART
+from basislake.simulator.faults import AnyFault, Reset
+from basislake.simulator.server import SimulatedExchange
+from ingest.backfill.fetch_workers import Asked, ask, threads_here
 from ingest.datasets.candles import candles_of
-from ingest.exchange import CallCounts, Exchange
-from ingest.limiter import Limiter
+from ingest.deribit.client import CallCounts, Exchange
+from ingest.rate_limit.limiter import Limiter
 from lake.errors import (
     ClosedDoorError,
     ExchangeError,
@@ -25,7 +25,7 @@ from lake.errors import (
     ThrottledError,
     TransientError,
 )
-from lake.spans import Span
+from lake.time.intervals import Span
 from tests.market import small_market, truth
 
 NAME = "BTC-PERPETUAL"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.claims import SubjectLocks
+from ingest.backfill.locks import SubjectLocks
 from ingest.datasets.candles import candles_of
 from lake.errors import LakeError
 from tests.processes import PATIENCE_S
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 CLAIMER = """
 import sys
 from pathlib import Path
-from ingest.claims import SubjectLocks
+from ingest.backfill.locks import SubjectLocks
 from ingest.datasets.candles import candles_of
 
 claims = SubjectLocks(Path(sys.argv[1]))

@@ -8,13 +8,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from basislake.exchange.carry import FUNDING_HOLE_MS, HOUR_MS, MarketCarry, Row
-from basislake.exchange.carry_answers import continuation_after
-from basislake.exchange.contracts import milliseconds
-from basislake.exchange.faults import rpc_error
-from basislake.exchange.forms import Changed
-from basislake.exchange.history import full_universe
-from basislake.exchange.server import SimulatedExchange
+from basislake.simulator.carry import FUNDING_HOLE_MS, HOUR_MS, MarketCarry, Row
+from basislake.simulator.carry_answers import continuation_after
+from basislake.simulator.contracts import milliseconds
+from basislake.simulator.faults import rpc_error
+from basislake.simulator.forms import Changed
+from basislake.simulator.history import full_universe
+from basislake.simulator.server import SimulatedExchange
 from ingest.datasets import deliveries, funding_totals, settlements
 from ingest.datasets.dataset import Dataset
 from ingest.datasets.deliveries import DELIVERIES
@@ -22,10 +22,10 @@ from ingest.datasets.funding import FUNDING
 from ingest.datasets.funding import read as read_funding
 from ingest.datasets.funding_totals import FUNDING_TOTALS
 from ingest.datasets.settlements import SETTLEMENTS
-from ingest.exchange import CallCounts, Exchange
-from ingest.replies import Answer, Page
+from ingest.deribit.client import CallCounts, Exchange
+from ingest.deribit.replies import Answer, Page
 from lake.errors import LateError, TransientError
-from lake.spans import Span
+from lake.time.intervals import Span
 
 NOW = datetime(2020, 10, 1, 12, 0, 30, tzinfo=UTC)
 UNIVERSE = full_universe(3, NOW)

@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 import urllib3
 
-from ingest.deadline import Deadlines, watch
-from ingest.exchange import Exchange
+from ingest.deribit.client import Exchange
+from ingest.deribit.deadline import Deadlines, watch
 from lake.errors import StoppedError, TransientError
 from tests.processes import PATIENCE_S
 

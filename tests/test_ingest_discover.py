@@ -11,16 +11,16 @@ import pytest
 
 import lake
 from basislake import PROGRAM
-from basislake.exchange.clock import Clock
-from basislake.exchange.faults import reply
-from basislake.exchange.records import record
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import weekly_universe
+from basislake.simulator.clock import Clock
+from basislake.simulator.faults import reply
+from basislake.simulator.records import record
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import weekly_universe
+from ingest.deribit.client import Exchange
 from ingest.discover import Discovery, discover
-from ingest.exchange import Exchange
 from lake import Lake
 from lake.batches import newest_batch
-from lake.past import PastLake
+from lake.history.as_of import PastLake
 from lake.table import BATCH
 from lake.tables import INSTRUMENTS, RECORDS
 from tests.market import NOW, basislake

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.hosts import base_of, shown
+from ingest.deribit.hosts import base_of, shown
 from lake.errors import UsageError
 from tests.market import basislake
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.backfill.outcome import Outcome
+from ingest.backfill.subject_job import GIVE_UP_AFTER, Job, confirming
 from ingest.datasets.candles import CANDLES, candles_of
-from ingest.jobs import GIVE_UP_AFTER, Job, confirming
-from ingest.outcomes import Outcome
-from ingest.replies import Page
-from ingest.windows import Plan
+from ingest.deribit.replies import Page
+from ingest.plan.windows import Plan
 from lake.coverage import Coverage
 from lake.errors import ExchangeError, RejectedError, TransientError
-from lake.spans import Span, merge
+from lake.time.intervals import Span, merge
 from tests.strategies import candles, minutes_in, span
 
 NO_ANSWER = TransientError("no answer")

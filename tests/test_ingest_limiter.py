@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.limiter import Limiter
-from ingest.pace import BURST_S, LONGEST_WAIT_S
+from ingest.rate_limit.limiter import Limiter
+from ingest.rate_limit.policy import BURST_S, LONGEST_WAIT_S
 from lake.errors import LakeError, StoppedError
 from tests.processes import PATIENCE_S
 
@@ -22,7 +22,7 @@ URL = "https://www.deribit.com"
 CALLER = """
 import sys
 from pathlib import Path
-from ingest.limiter import Limiter
+from ingest.rate_limit.limiter import Limiter
 
 folder, rate, calls, url = sys.argv[1:]
 limiter = Limiter(float(rate), folder=Path(folder), url=url)
@@ -34,7 +34,7 @@ for _ in range(int(calls)):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from ingest.limiter import Limiter
+from ingest.rate_limit.limiter import Limiter
 
 folder, url = sys.argv[1:]
 with Limiter(5, folder=Path(folder), url=url)._cell.changing():

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basislake.exchange.limit import CreditLimit
-from ingest.allowance import AUTO, CALLS, LISTS, Rate, Terms, terms_of
-from ingest.pace import (
+from basislake.simulator.limit import CreditLimit
+from ingest.rate_limit.allowance import AUTO, CALLS, LISTS, Rate, Terms, terms_of
+from ingest.rate_limit.policy import (
     BURST_S,
     CUT,
     FIRST_CALLS_PER_SECOND,

@@ -10,14 +10,14 @@ import polars as pl
 import pytest
 
 import lake
-from ingest import asked
-from ingest.batches import store
+from ingest.backfill import asks
+from ingest.backfill.batch_commit import store
+from ingest.backfill.outcome import Outcome
+from ingest.backfill.subject_job import Job
 from ingest.datasets.candles import CANDLES, candles_of
-from ingest.jobs import Job
-from ingest.outcomes import Outcome
-from ingest.plans import Planner, make_plans, plan_figures
-from ingest.replies import Page
-from ingest.selection import Selection, select, with_data
+from ingest.deribit.replies import Page
+from ingest.plan.planner import Planner, make_plans, plan_figures
+from ingest.plan.selection import Selection, select, with_data
 from lake import Lake
 from lake.batches import append, newest_batch
 from lake.errors import TransientError
@@ -109,7 +109,7 @@ def planned(where: Lake, until: int, *, repair: bool = False) -> dict[str, Asked
     return {plan.subject.name: pairs(plan.windows) for plan in plans}
 
 
-def pairs(windows: Iterable[lake.spans.Span]) -> Asked:
+def pairs(windows: Iterable[lake.time.intervals.Span]) -> Asked:
     numbers = [minutes_in([window]) for window in windows]
     return [(minutes[0], minutes[-1] + 1) for minutes in numbers]
 
@@ -234,7 +234,7 @@ def test_what_another_run_asked_is_read_though_our_own_commit_brought_coverage_u
     at: Lake,
 ) -> None:
     planner = Planner(at, ALL, closed(50))
-    rows = asked.rows_of([answered(0, 20)], "test 1", "another run", minute(0))
+    rows = asks.rows_of([answered(0, 20)], "test 1", "another run", minute(0))
     append(at, ASKS, rows, newest_batch(at) + 1, {})
     stored = store(at, [answered(20, 30)], "test 1")
     assert statuses(at) == [(30, "present")]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.records import Instrument, read_records
+from ingest.deribit.instrument_records import Instrument, read_records
 from tests.strategies import json_values
 
 RECORDINGS = Path(__file__).parent.parent.parent / "shared/recordings"

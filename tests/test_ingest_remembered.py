@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ingest.allowance import AUTO, Rate
-from ingest.limiter import Limiter
-from ingest.pace import FIRST_CALLS_PER_SECOND, FORGOTTEN_S, SETTLED_CALLS
-from ingest.remembered import Expected, Remembered, expected
-from lake.machine import SETTING
+from ingest.rate_limit.allowance import AUTO, Rate
+from ingest.rate_limit.limiter import Limiter
+from ingest.rate_limit.policy import FIRST_CALLS_PER_SECOND, FORGOTTEN_S, SETTLED_CALLS
+from ingest.rate_limit.remembered import Expected, Remembered, expected
+from lake.machine.shared_folder import SETTING
 from tests.test_ingest_limiter import URL, Time
 
 NOW = 1_000_000.0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.replies import (
+from ingest.deribit.replies import (
     HttpReply,
     Page,
     closed_until,
@@ -26,7 +26,7 @@ from lake.errors import (
     ThrottledError,
     TransientError,
 )
-from lake.spans import Span
+from lake.time.intervals import Span
 from tests.strategies import CELLS, T0, json_values, minute, span
 
 RECORDING = (

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from basislake.exchange.server import SimulatedExchange
-from ingest.exchange import Exchange
+from basislake.simulator.server import SimulatedExchange
+from ingest.deribit.client import Exchange
 from lake.errors import (
     BasislakeError,
     ClosedDoorError,

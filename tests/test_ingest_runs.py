@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 import lake
-from basislake.runs import running_line
-from ingest.process import start_of
-from ingest.runs import KEPT, RunRecord, runs
+from basislake.status.runs_shown import running_line
+from ingest.backfill.processes import start_of
+from ingest.backfill.run_records import KEPT, RunRecord, runs
 from lake import Lake
 from lake.errors import LakeError
 from tests.processes import PATIENCE_S, wait_until
@@ -31,7 +31,7 @@ PLAN = {"calls": 3, "candles": 12_000, "seconds_at_rate": None}
 RUNNER = """
 import os, signal, sys
 import lake
-from ingest.runs import RunRecord
+from ingest.backfill.run_records import RunRecord
 
 record = RunRecord(lake.open(sys.argv[1]), "test 1", {"calls": 3})
 print(record.id, flush=True)
@@ -42,7 +42,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 WAITER = """
 import signal, sys
 import lake
-from ingest.runs import RunRecord
+from ingest.backfill.run_records import RunRecord
 
 print(RunRecord(lake.open(sys.argv[1]), "test 1", {"calls": 3}).id, flush=True)
 signal.pause()

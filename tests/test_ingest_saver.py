@@ -8,23 +8,23 @@ import polars as pl
 import pytest
 
 import lake
-from ingest import asked
-from ingest.batches import store
+from ingest.backfill import asks
+from ingest.backfill.batch_commit import store
+from ingest.backfill.committer import BATCH_ROWS, BATCH_SECONDS, BATCHES, MOST_ROWS_WAITING, Saver
+from ingest.backfill.outcome import Outcome
+from ingest.backfill.subject_job import Job
 from ingest.datasets.candles import candles_of
-from ingest.jobs import Job
-from ingest.outcomes import Outcome
-from ingest.replies import Page
-from ingest.saver import BATCH_ROWS, BATCH_SECONDS, BATCHES, MOST_ROWS_WAITING, Saver
-from ingest.windows import Plan
+from ingest.deribit.replies import Page
+from ingest.plan.windows import Plan
 from lake import Lake
 from lake.batches import append, commit_batch, newest_batch
 from lake.coverage import Coverage
 from lake.errors import LakeError, TransientError
-from lake.past import PastLake
+from lake.history.as_of import PastLake
 from lake.snapshot import Snapshot
-from lake.spans import MINUTE, Span
 from lake.table import BATCH
 from lake.tables import ASKS, COVERAGE, RAW_CANDLES
+from lake.time.intervals import MINUTE, Span
 from tests.lakes import instrument, record
 from tests.strategies import CELLS, T0, candles, minute, raw, span
 
@@ -325,8 +325,8 @@ def test_of_two_writers_each_keeps_what_it_asked_under_a_number_that_ascends(at:
     # The other one commits candles and what it asked before what the first one asked is kept.
     store(at, [other], "test 1")
     assert PastLake(at, 3).read(COVERAGE)["instrument"].to_list() == [NAMES[1]]
-    append(at, ASKS, asked.rows_of([one], "test 1", None, T0), number, {})
-    asked.update(at, "test 1")
+    append(at, ASKS, asks.rows_of([one], "test 1", None, T0), number, {})
+    asks.update(at, "test 1")
     assert at.read(ASKS).select(BATCH, "instrument").rows() == [(3, NAMES[1]), (4, NAMES[0])]
     assert at.read(COVERAGE).equals(PastLake(at, 4).read(COVERAGE))
     assert at.read(COVERAGE)["instrument"].to_list() == list(NAMES)

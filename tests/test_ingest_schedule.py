@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.datasets.candles import candles_of
-from ingest.replies import closed_until
-from ingest.schedule import (
+from ingest.deribit.replies import closed_until
+from ingest.follow_schedule import (
     Roster,
     expired_by,
     is_due,
@@ -20,7 +20,7 @@ from ingest.schedule import (
     wait_after_failures_s,
 )
 from lake.coverage import Subject
-from lake.spans import MINUTE, Span
+from lake.time.intervals import MINUTE, Span
 from tests.market import NOW
 
 some_times = st.timedeltas(timedelta(0), timedelta(days=20_000)).map(

@@ -4,10 +4,10 @@ from datetime import datetime
 import polars as pl
 import pytest
 
-from ingest.selection import Selection, choose, select
+from ingest.plan.selection import Selection, choose, select
 from lake.errors import UsageError
-from lake.spans import Span
 from lake.tables import INSTRUMENTS
+from lake.time.intervals import Span
 from tests.strategies import minute, span
 
 NAMES = ("BTC-28JUN19", "BTC-27SEP19", "BTC-PERPETUAL", "ETH-28JUN19", "ETH-PERPETUAL")

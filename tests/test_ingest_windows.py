@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import candles_of
 from ingest.datasets.dataset import lives
-from ingest.replies import CLOSING_LAG as LAG
-from ingest.windows import make_plan, minutes_of
-from lake.spans import Span, merge, subtract
-from lake.steps import MINUTES
+from ingest.deribit.replies import CLOSING_LAG as LAG
+from ingest.plan.windows import make_plan, minutes_of
+from lake.time.intervals import Span, merge, subtract
+from lake.time.steps import MINUTES
 from tests.strategies import T0, minute, minutes_in, span, spans
 
 SECOND = timedelta(seconds=1)

@@ -20,15 +20,15 @@ import pytest
 
 import lake
 from basislake import PROGRAM
-from basislake.cli import main
-from basislake.exchange.clock import Clock
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import weekly_universe
+from basislake.cli.main import main
+from basislake.simulator.clock import Clock
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import weekly_universe
 from lake import Lake
+from lake.backup.copy import copy
 from lake.batches import newest_batch
-from lake.copying import copy
 from lake.errors import GoneError
-from lake.past import past
+from lake.history.as_of import past
 from lake.tables import BASIS, CANDLES, QUARANTINE, RAW_CANDLES
 from tests.loading import Target, fresh_target
 from tests.market import NOW, arguments, basislake, rows, truths

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import lake
-from lake.address import address_of
 from lake.errors import UsageError
-from lake.store_errors import plain
+from lake.location.lake_address import address_of
+from lake.location.store_errors import plain
 from lake.tables import INSTRUMENTS
 from tests.lakes import LINEAGE, instrument, lake_of
 from tests.processes import as_user, only_for_root

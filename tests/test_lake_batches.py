@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 import lake
-from ingest import asked
+from ingest.backfill import asks
 from lake import Lake, batches
 from lake.batches import commit_batch, newest_batch
 from lake.carry_tables import RAW_DELIVERIES
 from lake.errors import ConflictError
-from lake.past import past
+from lake.history.as_of import past
 from lake.table import BATCH, Table
 from lake.tables import ASKS, COVERAGE, RAW_CANDLES, RECORDS
 from tests.lakes import LINEAGE, append, ask, instrument, record, schema_of
@@ -163,7 +163,7 @@ def test_what_comes_late_has_a_later_number_than_what_was_there(at: Lake, table:
     # As of a batch that a reader could have asked for, nothing has changed.
     assert past(at, fast).read(ASKS).equals(known[0])
     assert past(at, fast).read(RECORDS).equals(known[1])
-    asked.update(at, "test")
+    asks.update(at, "test")
     assert at.snapshot(COVERAGE).counter(BATCH) == at.snapshot(ASKS).counter(BATCH)
 
 
@@ -201,7 +201,7 @@ def test_asks_of_threads_at_once_ascend_and_none_is_lost(at: Lake) -> None:
         at.snapshot(ASKS, version).counter(BATCH) for version in range(1, newest.version + 1)
     ]
     assert heights == sorted(set(heights))
-    asked.update(at, "test")
+    asks.update(at, "test")
     present = at.read(COVERAGE).filter(status="present")
     assert dict(present.select("instrument", "minutes").iter_rows()) == dict.fromkeys(names, each)
 

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lake import Lake, duck
+from lake import Lake
+from lake.query import duck
 from tests.lakes import Row, basis_row, candle, instrument, lake_of
 from tests.profiles import examples
 

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 
 import lake
 from basislake import PROGRAM
-from basislake.explain import explain
+from basislake.explain.basis import explain
 from lake import Lake
 from lake.batches import newest_batch
-from lake.compaction import compact, groups
 from lake.errors import ConflictError, DamagedError
-from lake.files import DataFile
-from lake.fingerprint import fingerprint
-from lake.past import past
-from lake.slices import slices
-from lake.spans import MINUTE, Span
+from lake.files.parquet import DataFile
+from lake.files.slices import slices
+from lake.history.as_of import past
+from lake.history.fingerprint import fingerprint
+from lake.maintenance.compaction import compact, groups
 from lake.state import State
 from lake.table import BATCH, Table
 from lake.tables import BASIS, CANDLES, CURATED, PERIODS, RAW_CANDLES
+from lake.time.intervals import MINUTE, Span
 from tests.lakes import LINEAGE, append, ask
 from tests.market import basislake
 from tests.staged import CURATED_NAMES, Staged, built, content, is_same

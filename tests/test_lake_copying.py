@@ -12,16 +12,16 @@ import pytest
 
 import lake
 from basislake import PROGRAM
-from basislake.exchange.server import SimulatedExchange
+from basislake.simulator.server import SimulatedExchange
 from lake import Lake
+from lake.backup.copy import copy
+from lake.backup.overlap import check_apart
 from lake.batches import newest_batch
-from lake.copying import copy
 from lake.coverage import IS_CANDLES
 from lake.errors import ConflictError, GoneError, LakeError, UsageError
-from lake.fingerprint import fingerprint
-from lake.maintenance import maintain
-from lake.overlap import check_apart
-from lake.past import past
+from lake.history.as_of import past
+from lake.history.fingerprint import fingerprint
+from lake.maintenance.maintain import maintain
 from lake.table import Table
 from lake.tables import CANDLES, COVERAGE, CURATED, INSTRUMENTS, RAW, RAW_CANDLES, TABLES
 from tests.damage import DAMAGES, file_of, flipped, garbled

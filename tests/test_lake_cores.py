@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lake.cores import cores
+from lake.machine.cores import cores
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,7 +55,7 @@ def test_a_limit_of_the_older_kind_counts_too(tmp_path: Path, quota: str, expect
 def test_a_process_that_is_bound_to_a_core_uses_one() -> None:
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
-        "from lake.cores import cores; print(cores())"
+        "from lake.machine.cores import cores; print(cores())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

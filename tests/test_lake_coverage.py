@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.asked import rows_of
+from ingest.backfill.asks import rows_of
+from ingest.backfill.outcome import Outcome
 from ingest.datasets.candles import candles_of
-from ingest.outcomes import Outcome
-from ingest.replies import Page
+from ingest.deribit.replies import Page
 from lake.coverage import Coverage, Status, coverages, folded, spans_of, to_table
-from lake.spans import Span
 from lake.table import BATCH
 from lake.tables import ASKS, COVERAGE
+from lake.time.intervals import Span
 from tests.strategies import candles, minute, minutes_in, span
 
 LIFE = 60

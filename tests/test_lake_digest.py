@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.digest import LENGTH, frame_digest
+from lake.files.content_hash import LENGTH, frame_digest
 from lake.table import Table
 from lake.tables import BASIS, INSTRUMENTS, QUARANTINE, RAW_CANDLES
 from tests.strategies import candles, frames

@@ -8,15 +8,15 @@ import polars as pl
 
 import lake
 from basislake import PROGRAM
-from basislake.estimates import estimate
+from basislake.pipeline.estimates import estimate
 from ingest.datasets.candles import candles_of
-from ingest.windows import Plan
+from ingest.plan.windows import Plan
 from lake import Lake
 from lake.coverage import Subject
-from lake.disk import OTHER, Disk, disk_of
-from lake.maintenance import maintain
-from lake.spans import Span
+from lake.maintenance.disk_use import OTHER, Disk, disk_of
+from lake.maintenance.maintain import maintain
 from lake.tables import COVERAGE
+from lake.time.intervals import Span
 from tests.lakes import LINEAGE, LISTED_AT, instrument, interval, lake_of
 
 HOUR_S = 3600.0

@@ -4,8 +4,8 @@ from datetime import datetime
 
 import pytest
 
-from lake.files import DataFile
-from lake.spans import Span
+from lake.files.parquet import DataFile
+from lake.time.intervals import Span
 from tests.strategies import minute, span
 
 

@@ -14,15 +14,15 @@ import pytest
 
 import lake
 from basislake import PROGRAM
-from basislake.exchange.clock import Clock
-from basislake.exchange.server import SimulatedExchange
-from basislake.explain import explain
+from basislake.explain.basis import explain
+from basislake.simulator.clock import Clock
+from basislake.simulator.server import SimulatedExchange
 from lake import Lake
 from lake.batches import newest_batch
 from lake.errors import UsageError
-from lake.fingerprint import Fingerprint, fingerprint
-from lake.maintenance import maintain
-from lake.past import past
+from lake.history.as_of import past
+from lake.history.fingerprint import Fingerprint, fingerprint
+from lake.maintenance.maintain import maintain
 from lake.state import State
 from lake.tables import CANDLES, CURATED, PERIODS, RAW, RAW_CANDLES, TABLES
 from tests.lakes import copied

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lake import Lake
 from lake.errors import UsageError
-from lake.views.maturities import MATURITY_DAYS
+from lake.query.views.maturities import MATURITY_DAYS
 from tests.lakes import Row, basis_row, instrument, lake_of
 from tests.profiles import examples
 from tests.strategies import minute

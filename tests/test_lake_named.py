@@ -8,11 +8,12 @@ import duckdb
 import polars as pl
 import pytest
 
-from lake import Lake, duck
+from lake import Lake
 from lake.errors import LakeError, UsageError
-from lake.named import ALL, named, with_sources
+from lake.query import duck
+from lake.query.names_in_sql import ALL, named, with_sources
+from lake.query.views import VIEWS
 from lake.tables import BASIS
-from lake.views import VIEWS
 from tests.lakes import basis_row, instrument, lake_of
 from tests.strategies import T0, minute
 

@@ -10,12 +10,12 @@ import pytest
 
 import lake
 from basislake import PROGRAM
-from basislake.exchange.server import SimulatedExchange
-from ingest.hosts import exchange_name
+from basislake.simulator.server import SimulatedExchange
+from ingest.deribit.hosts import exchange_name
 from lake import Lake
 from lake.errors import UsageError
-from lake.fingerprint import fingerprint
-from lake.origin import check_origin, origin_of, set_origin
+from lake.history.fingerprint import fingerprint
+from lake.properties.origin import check_origin, origin_of, set_origin
 from lake.tables import INSTRUMENTS
 from tests.lakes import LINEAGE, instrument, lake_of
 from tests.market import basislake, fetch, small_market

@@ -12,13 +12,13 @@ from polars.testing import assert_frame_equal
 
 import lake
 from basislake import PROGRAM
-from basislake.asof import opened
+from basislake.pipeline.build_as_of import opened
 from lake import Lake
 from lake.coverage import IS_CANDLES
 from lake.errors import GoneError, LakeError, UsageError
-from lake.fingerprint import fingerprint
-from lake.maintenance import maintain
-from lake.past import past
+from lake.history.as_of import past
+from lake.history.fingerprint import fingerprint
+from lake.maintenance.maintain import maintain
 from lake.table import BATCH
 from lake.tables import (
     ASKS,

@@ -11,14 +11,15 @@ import pytest
 
 import lake
 from basislake import PROGRAM
-from basislake.exchange.server import SimulatedExchange
-from ingest.selection import Selection
-from lake import Lake, duck
-from lake.copying import copy
-from lake.dataset import dataset
+from basislake.simulator.server import SimulatedExchange
+from ingest.plan.selection import Selection
+from lake import Lake
+from lake.backup.copy import copy
 from lake.errors import UsageError
-from lake.fingerprint import fingerprint
-from lake.rows import read_rows
+from lake.files.arrow_dataset import dataset
+from lake.files.sorted_rows import read_rows
+from lake.history.fingerprint import fingerprint
+from lake.query import duck
 from lake.tables import BASIS, CANDLES, CONTENT, RAW_CANDLES, TABLES
 from tests.loading import fresh_target
 from tests.market import NOW, basislake, fetch, small_market

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake import Lake
-from lake.spans import MINUTE
+from lake.time.intervals import MINUTE
 from tests.lakes import Row, basis_row, instrument, lake_of
 from tests.profiles import examples
 from tests.strategies import minute

@@ -3,8 +3,8 @@ from itertools import pairwise
 
 from hypothesis import given
 
-import lake.spans
-from lake.spans import Span, ceil_minute, clip, common, floor_minute, merge, subtract
+import lake.time.intervals
+from lake.time.intervals import Span, ceil_minute, clip, common, floor_minute, merge, subtract
 from tests.strategies import T0, minutes_in, span, spans
 
 SECOND = timedelta(seconds=1)
@@ -36,8 +36,8 @@ def test_common_are_the_minutes_that_both_hold(some: list[Span], others: list[Sp
 
 @given(spans())
 def test_the_minutes_of_disjoint_spans_add_up(some: list[Span]) -> None:
-    assert lake.spans.minutes_in(merge(some)) == len(set(minutes_in(some)))
-    assert lake.spans.minutes_in(iter([])) == 0
+    assert lake.time.intervals.minutes_in(merge(some)) == len(set(minutes_in(some)))
+    assert lake.time.intervals.minutes_in(iter([])) == 0
 
 
 @given(spans())

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from lake import Lake
 from lake.snapshot import Snapshot
-from lake.spans import MINUTE
 from lake.state import State
 from lake.table import BATCH, Table
 from lake.tables import ASKS, COVERAGE, INSTRUMENTS, RAW_CANDLES, RECORDS
+from lake.time.intervals import MINUTE
 from tests.lakes import append, ask, instrument, record
 from tests.strategies import candles, minute
 

@@ -14,13 +14,13 @@ from hypothesis.stateful import initialize, invariant, rule
 
 import lake
 from basislake import PROGRAM
-from basislake.exchange.universe import weekly_universe
-from ingest.selection import select
+from basislake.simulator.universe import weekly_universe
+from ingest.plan.selection import select
+from lake.backup.copy import copy
 from lake.batches import newest_batch
-from lake.copying import copy
-from lake.fingerprint import fingerprint
-from lake.maintenance import maintain
-from lake.past import past
+from lake.history.as_of import past
+from lake.history.fingerprint import fingerprint
+from lake.maintenance.maintain import maintain
 from lake.tables import TABLES
 from tests.histories import History, histories
 from tests.market import NOW, fetch

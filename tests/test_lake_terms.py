@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lake.terms import term_of
+from lake.contract_terms import term_of
 
 EXPIRED = Path(__file__).parent.parent.parent / "shared/expired_futures.tsv"
 

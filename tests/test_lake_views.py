@@ -12,19 +12,20 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import lake
-from basislake.exchange import changes
-from basislake.exchange.faults import Changed
-from basislake.exchange.server import SimulatedExchange
+from basislake.simulator import changes
+from basislake.simulator.faults import Changed
+from basislake.simulator.server import SimulatedExchange
 from docs.write import FOLDER, pages
 from ingest.datasets.candles import candles_of
-from lake import Lake, duck
+from lake import Lake
 from lake.coverage import Coverage, to_table
-from lake.duck_rows import SQL_TYPES
 from lake.errors import LakeError
-from lake.spans import MINUTE, Span, merge
+from lake.query import duck
+from lake.query.duck_rows import SQL_TYPES
+from lake.query.views import VIEWS, View
+from lake.query.views.proofs import DELIVERY_PROOF, FUNDING_PROOF, INDEX_CHAIN
 from lake.tables import CANDLES, QUALITY
-from lake.views import VIEWS, View
-from lake.views.proofs import DELIVERY_PROOF, FUNDING_PROOF, INDEX_CHAIN
+from lake.time.intervals import MINUTE, Span, merge
 from tests import session
 from tests.lakes import Row, basis_row, built_lake, candle, copied, instrument, interval, lake_of
 from tests.market import basislake, fetch, small_market

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from lake import Lake
 from lake.table import Table
 from lake.tables import BASIS, CANDLES
+from load.loader import load
 from load.postgres import Database
-from load.run import load
 from tests.loading import (
     EXPIRY,
     FUTURE,

@@ -5,7 +5,7 @@ import pytest
 
 from lake.errors import UsageError
 from lake.table import Column, Table, Type
-from load.address import connectable, secrets, shown
+from load.database_address import connectable, secrets, shown
 from load.ddl import (
     SQL_TYPES,
     add_key_sql,
@@ -15,7 +15,7 @@ from load.ddl import (
     quoted,
     range_index_sql,
 )
-from load.handshake import Found, FoundColumn, differences
+from load.schema_check import Found, FoundColumn, differences
 from load.tables import FUTURES_OHLCV, TABLES
 
 ODD = Table(

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from lake.errors import LoadError
-from load.embedded import embedded
+from load.embedded.server import embedded
 from load.postgres import Database
 from tests.loading import small_lake
 from tests.market import ROOT, basislake
@@ -21,7 +21,7 @@ from tests.servers import Data
 HOLDING_SOURCE = """
 import sys, time
 from pathlib import Path
-from load.embedded import embedded
+from load.embedded.server import embedded
 with embedded(Path(sys.argv[1])) as uri:
     print(uri, flush=True)
     time.sleep(600)
@@ -111,7 +111,7 @@ def test_what_a_block_raises_is_raised_as_it_is(server_data: Data, tmp_path: Pat
 JOINING_SOURCE = """
 import sys
 from pathlib import Path
-from load.embedded import embedded
+from load.embedded.server import embedded
 from load.postgres import Database
 with embedded(Path(sys.argv[1])) as uri, Database(uri) as database:
     for name, value in {"max_parallel_workers_per_gather": 2, "parallel_setup_cost": 0,

@@ -17,9 +17,9 @@ import pytest
 
 from lake import Lake
 from lake.errors import LoadError
-from lake.slices import by_month
+from lake.files.slices import by_month
 from lake.tables import CANDLES
-from load.embedded import embedded, psql_command
+from load.embedded.server import embedded, psql_command
 from load.postgres import Database
 from tests.loading import (
     FUTURE,

@@ -11,7 +11,7 @@ import pytest
 
 from lake import Lake
 from lake.errors import LoadError
-from lake.past import past
+from lake.history.as_of import past
 from lake.tables import BASIS, CANDLES
 from load.postgres import Database
 from load.preview import preview
@@ -161,7 +161,7 @@ def test_a_table_appears_with_all_its_rows_and_keys_at_once(target: Target) -> N
     def look(_: object) -> None:
         seen.append("futures_ohlcv" in target.tables())
 
-    from load.run import load  # noqa: PLC0415
+    from load.loader import load  # noqa: PLC0415
 
     load(target.lake, target.uri, schema=target.schema, report=look)
     assert not all(seen)

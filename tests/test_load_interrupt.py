@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lake.tables import CANDLES
-from load.embedded import embedded
+from load.embedded.server import embedded
 from load.postgres import Database
 from load.preview import preview
 from tests.loading import (

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from lake.slices import slices
+from lake.files.slices import slices
 from lake.tables import BASIS, CANDLES, INSTRUMENTS
 from load.preview import preview
 from tests.loading import FUTURE, OTHER, PERPETUAL, Target, candles, partition, put

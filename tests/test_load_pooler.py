@@ -10,9 +10,9 @@ import pytest
 from lake.errors import LoadError
 from lake.tables import CANDLES
 from load.compare import compare
-from load.embedded import psql_command
+from load.embedded.server import psql_command
+from load.loader import load
 from load.results import LoadProgress
-from load.run import load
 from tests.loading import FUTURE, OTHER, Target, candles, put
 from tests.pooler import Pooler, pgbouncer
 from tests.tiers import slow_but

@@ -11,9 +11,9 @@ import pytest
 from lake import Lake
 from lake.errors import LakeError, LoadError, UsageError
 from lake.tables import BASIS, CANDLES
+from load.loader import load
 from load.preview import parity, preview
 from load.results import LoadProgress
-from load.run import load
 from load.tables import FUTURES_BASIS_SPREAD
 from tests.lakes import append
 from tests.loading import (

@@ -13,12 +13,12 @@ import pytest
 
 from lake.errors import LoadError
 from lake.tables import CANDLES
-from load.datadir import version_of
+from load.embedded.data_folder import version_of
+from load.embedded.programs import Programs, environment, user_of
+from load.loader import load
 from load.lock import lock
 from load.postgres import Database
 from load.preview import parity
-from load.programs import Programs, environment, user_of
-from load.run import load
 from tests.loading import (
     FUTURE,
     Target,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basislake.loaded import show_database
+from basislake.status.database_compared import show_database
 from lake.table import Column, Table, Type
 from lake.tables import BASIS, CANDLES, INSTRUMENTS
 from load.compare import difference

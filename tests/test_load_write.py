@@ -23,10 +23,10 @@ from lake.errors import LoadError
 from lake.tables import CANDLES
 from load.connections import Connections
 from load.ledger import Entry
+from load.loader import load
 from load.plan import PartitionJob
 from load.postgres import Database
 from load.results import LoadProgress
-from load.run import load
 from load.source import partitions
 from load.write import Sent, Writer
 from tests.loading import FUTURE, MONTH, OTHER, Target, candles, partition, put, small_lake

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from basislake.cli import what_goes_on
-from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.faults import server_error, too_many_requests
-from basislake.exchange.server import SimulatedExchange
-from basislake.screen import log_lines
-from ingest.limiter import Limiter
+from basislake.cli.main import what_goes_on
+from basislake.output.screen import log_lines
+from basislake.simulator.calls import CHART_METHOD as CHART
+from basislake.simulator.faults import server_error, too_many_requests
+from basislake.simulator.server import SimulatedExchange
+from ingest.rate_limit.limiter import Limiter
 from tests.gates import Gate
 from tests.market import NOW, Ran, basislake, command
 from tests.processes import ended, running, wait_until

@@ -20,8 +20,8 @@ LARGE = """SET threads = 1; SET memory_limit = '30MB';
 # Loads what it needs as root and goes on as a user who may start no thread.
 WITHOUT_THREADS = """
 import os, resource, sys
-import basislake.commands.sql, basislake.verbs.sql, lake.duck
-from basislake.cli import main
+import basislake.cli.commands.sql, basislake.verbs.sql, lake.query.duck
+from basislake.cli.main import main
 
 os.setgroups([])
 os.setgid(54321)

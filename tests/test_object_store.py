@@ -18,22 +18,23 @@ import requests
 
 import lake
 from basislake import PROGRAM
-from basislake.curate import curate
-from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.clock import Clock
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
-from ingest.schedule import Schedule
-from lake import Lake, files
-from lake.address import Address
+from basislake.pipeline.curate import curate
+from basislake.simulator.calls import CHART_METHOD as CHART
+from basislake.simulator.clock import Clock
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe
+from ingest.follow_schedule import Schedule
+from lake import Lake
 from lake.batches import commit_batch, newest_batch
 from lake.errors import ConflictError, LakeError
-from lake.files import DataFile
-from lake.maintenance import maintain
-from lake.origin import set_origin
-from lake.spans import MINUTE
+from lake.files import parquet
+from lake.files.parquet import DataFile
+from lake.location.lake_address import Address
+from lake.maintenance.maintain import maintain
+from lake.properties.origin import set_origin
 from lake.table import BATCH
 from lake.tables import BASIS, INSTRUMENTS, RAW_CANDLES
+from lake.time.intervals import MINUTE
 from tests.following import evening_market, follower
 from tests.gates import Gate
 from tests.lakes import LINEAGE, instrument
@@ -41,8 +42,8 @@ from tests.lakes import append as append_batch
 from tests.market import NOW, Ran, basislake, command, fetch, rows, truths
 from tests.object_store import SECRET, ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
-from transforms.changes import Life
-from transforms.partition import Source, Task
+from transforms.build_task import Source, Task
+from transforms.staleness import Life
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 BEGUN = b"PUT /bucket/half HTTP/1.1\r\nHost: store\r\nContent-Length: 100\r\n\r\nhalf"
@@ -362,7 +363,7 @@ def test_a_store_that_would_replace_commits_is_refused_before_the_first(
 
 
 def _objects(at: Lake) -> list[str]:
-    return [info.path for info in files.below(files.filesystem(at.uri, at.options))]
+    return [info.path for info in parquet.below(parquet.filesystem(at.uri, at.options))]
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 import pytest
 
-from basislake.options import MOST_HOURS
-from basislake.parameter_types import CallsPerSecond, Number, Time
+from basislake.cli.options import MOST_HOURS
+from basislake.cli.parameter_types import CallsPerSecond, Number, Time
 from docs.reference import verbs
 from tests.lakes import lake_of
 from tests.market import basislake

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from basislake.output import age, percent
-from basislake.tables import bar
+from basislake.output.messages import age, percent
+from basislake.output.tables import bar
 from tests.lakes import LISTED_AT, ask, candle, instrument, interval, lake_of
 from tests.market import Ran, basislake
 from tests.processes import PATIENCE_S
 
 ESCAPE = "\x1b"
-PROGRAM = [sys.executable, "-c", "from basislake.cli import main; main()"]
+PROGRAM = [sys.executable, "-c", "from basislake.cli.main import main; main()"]
 MINUTE_LATER = LISTED_AT.replace(minute=1)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from basislake.holdings import holdings
-from basislake.overview import coins, committed_at, next_steps
-from ingest.selection import Selection
+from basislake.status.holdings import holdings
+from basislake.status.overview import coins, committed_at, next_steps
+from ingest.plan.selection import Selection
 from lake.tables import BASIS, COVERAGE
 from tests.lakes import LISTED_AT, instrument, interval, lake_of
 from tests.market import basislake

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from basislake.pasting import pasted
+from basislake.output.pasting import pasted
 
 NAMES = ",".join(f"BTC-{day}APR24" for day in range(1, 29))
 COMMAND = f"basislake backfill --instruments {NAMES} --lake 'my lake'"

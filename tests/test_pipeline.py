@@ -10,11 +10,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import lake
-from basislake.exchange.faults import Fault, reply, rpc_error, server_error, too_many_requests
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
-from basislake.settings import database
-from ingest.remembered import Remembered
+from basislake.settings.lake_and_database import database
+from basislake.simulator.faults import Fault, reply, rpc_error, server_error, too_many_requests
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe
+from ingest.rate_limit.remembered import Remembered
 from lake.coverage import IS_CANDLES
 from lake.tables import CURATED, RAW_CANDLES, TABLES
 from load.postgres import Database

@@ -13,22 +13,23 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import lake
-from basislake.curate import curate
-from basislake.exchange import changes
-from basislake.exchange.calls import CHART_METHOD as CHART
-from basislake.exchange.contracts import milliseconds
-from basislake.exchange.faults import Changed
-from basislake.exchange.forms import Change, Columns
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
-from ingest.selection import select, with_data
-from lake import Lake, duck
+from basislake.pipeline.curate import curate
+from basislake.simulator import changes
+from basislake.simulator.calls import CHART_METHOD as CHART
+from basislake.simulator.contracts import milliseconds
+from basislake.simulator.faults import Changed
+from basislake.simulator.forms import Change, Columns
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe
+from ingest.plan.selection import select, with_data
+from lake import Lake
 from lake.batches import newest_batch
-from lake.fingerprint import fingerprint
-from lake.past import PastLake
-from lake.spans import MINUTE, floor_minute
-from lake.steps import MINUTES
+from lake.history.as_of import PastLake
+from lake.history.fingerprint import fingerprint
+from lake.query import duck
 from lake.tables import BASIS, CANDLES, QUALITY, SUPERSEDED, WARNINGS
+from lake.time.intervals import MINUTE, floor_minute
+from lake.time.steps import MINUTES
 from tests.lakes import copied
 from tests.market import NOW, counting, coverage, fetch, rows, small_market, truths
 from transforms.build import BuildResult

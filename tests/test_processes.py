@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from basislake.exchange.server import SimulatedExchange
+from basislake.simulator.server import SimulatedExchange
 from docs.reference import verbs
 from lake import Lake
 from tests.lakes import copied

@@ -15,8 +15,9 @@ import pytest
 from deltalake import DeltaTable
 
 import lake
-from lake import Lake, duck
+from lake import Lake
 from lake.carry_tables import RAW_FUNDING_TOTALS, REJECTED
+from lake.query import duck
 from lake.table import Table
 from lake.tables import RAW, TABLES
 from tests.market import ROOT

@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 
 import lake
-from basislake.exchange.carry import Row
-from basislake.exchange.contracts import listed_contract, milliseconds
-from basislake.exchange.faults import rpc_error
-from basislake.exchange.replay import replay_universe
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
-from basislake.settings import database
+from basislake.settings.lake_and_database import database
+from basislake.simulator.carry import Row
+from basislake.simulator.contracts import listed_contract, milliseconds
+from basislake.simulator.faults import rpc_error
+from basislake.simulator.replay import replay_universe
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe
 from load.postgres import Database
 from tests.market import basislake, rows
 from tests.servers import Data

@@ -14,19 +14,20 @@ import polars as pl
 import pytest
 
 import lake
-from basislake.exchange.server import SimulatedExchange
 from basislake.report.basis import STEPS_A_LIFE
-from basislake.report.beside import Loaded, lake_frames
 from basislake.report.carry import MOST_ENTRIES, REALISED
 from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
 from basislake.report.files import place
+from basislake.report.lake_facts import Loaded, lake_frames
 from basislake.report.listing import prose, share
 from basislake.report.notices import notices
 from basislake.report.page import SECTIONS, facts_in, page
-from ingest.runs import FOLDER
-from lake import Lake, duck
+from basislake.simulator.server import SimulatedExchange
+from ingest.backfill.run_records import FOLDER
+from lake import Lake
 from lake.batches import newest_batch
 from lake.errors import UsageError
+from lake.query import duck
 from lake.tables import BASIS, CANDLES, COVERAGE, INSTRUMENTS
 from tests.ailing import LOST, REFUSED, SPIKE, UNANSWERED
 from tests.lakes import append, ask, copied, instrument, interval, lake_of, record

@@ -9,11 +9,12 @@ import polars as pl
 import pytest
 
 from basislake.report import criteria, proofs
-from basislake.report.beside import SCOPE
 from basislake.report.evidence import evidence
 from basislake.report.facts import gather
-from basislake.settings import database
-from lake import Lake, duck
+from basislake.report.lake_facts import SCOPE
+from basislake.settings.lake_and_database import database
+from lake import Lake
+from lake.query import duck
 from lake.tables import BASIS, COVERAGE
 from load.postgres import Database
 from tests.ailing import UNANSWERED

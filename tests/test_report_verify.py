@@ -12,7 +12,7 @@ from basislake.report.facts import FIGURES, Facts, from_json, to_json
 from basislake.report.make import make
 from basislake.report.page import facts_in
 from basislake.report.verify import verify
-from basislake.settings import database
+from basislake.settings.lake_and_database import database
 from lake import Lake
 from lake.errors import LakeError
 from lake.tables import CANDLES

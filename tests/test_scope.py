@@ -8,20 +8,20 @@ import pytest
 
 import lake
 from basislake import PROGRAM
-from basislake.exchange.faults import server_error
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import Universe
-from basislake.health import health
 from basislake.report.evidence import evidence
 from basislake.report.facts import gather
+from basislake.simulator.faults import server_error
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import Universe
+from basislake.status.health import health
 from basislake.verbs.run import FRONTS_SQL
-from ingest.scope import described, outside, scope_of, set_scope, within
-from ingest.selection import Selection, select
+from ingest.plan.scope import described, outside, scope_of, set_scope, within
+from ingest.plan.selection import Selection, select
 from lake import Lake
-from lake import scope as stored_scope
-from lake.copying import copy
+from lake.backup.copy import copy
 from lake.coverage import IS_CANDLES
 from lake.errors import LakeError, UsageError
+from lake.properties import scope as stored_scope
 from lake.tables import INSTRUMENTS
 from tests.lakes import LISTED_AT, copied, instrument, lake_of
 from tests.market import NOW, basislake, fetch

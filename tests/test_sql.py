@@ -16,10 +16,10 @@ import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from basislake.completer import QueryCompleter
-from basislake.endings import Ended
-from basislake.formats import FORMATS
-from basislake.shell import converse, is_whole
+from basislake.cli.signals import Ended
+from basislake.output.formats import FORMATS
+from basislake.sql.completer import QueryCompleter
+from basislake.sql.shell import converse, is_whole
 from lake import Lake
 from tests.market import PROCESS, basislake
 from tests.processes import PATIENCE_S

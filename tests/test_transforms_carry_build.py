@@ -25,8 +25,8 @@ from lake.carry_tables import (
     SETTLEMENTS,
 )
 from lake.errors import LakeError
-from lake.maintenance import maintain
-from lake.past import past
+from lake.history.as_of import past
+from lake.maintenance.maintain import maintain
 from lake.snapshot import Snapshot
 from lake.state import BUILD
 from lake.table import Table
@@ -46,7 +46,7 @@ from tests.carrying import (
 from tests.lakes import LINEAGE, Row
 from transforms import build as builds
 from transforms.build import BuildResult
-from transforms.carry import CURATIONS
+from transforms.carry_validation import CURATIONS
 from transforms.rules import WARNING_RULES
 
 Build = Callable[..., BuildResult]

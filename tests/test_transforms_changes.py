@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.spans import MINUTE, Span
-from transforms.changes import AFTER, BEFORE, Life, changed_coins, moved, reached
+from lake.time.intervals import MINUTE, Span
 from transforms.periods import period_of, period_of_rows, period_span, periods_in
+from transforms.staleness import AFTER, BEFORE, Life, changed_coins, moved, reached
 
 LISTED = datetime(2023, 1, 1, tzinfo=UTC)
 # Of periods, the first instants; and of the time around them.

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from lake import Lake
 from lake.batches import newest_batch
 from lake.errors import LakeError
-from lake.maintenance import maintain
-from lake.past import past
+from lake.history.as_of import past
+from lake.maintenance.maintain import maintain
 from lake.snapshot import Snapshot
 from lake.table import Table
 from lake.tables import BASIS, BUILDS, CANDLES, CURATED, INSTRUMENTS, RAW_CANDLES

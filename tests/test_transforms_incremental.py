@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from lake import Lake
-from lake.slices import slices
+from lake.files.slices import slices
 from lake.snapshot import Snapshot
 from lake.state import State
 from lake.table import Table

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from lake.table import BATCH
 from lake.tables import CANDLES, QUARANTINE, RAW_CANDLES, SUPERSEDED
-from transforms.candles import validate
 from transforms.quality import period_figures, warnings
 from transforms.rules import WARNING_RULES, errors
+from transforms.validation import validate
 
 NAME = "BTC-1JAN24"
 LISTED = datetime(2024, 1, 1, 8, 0, 9, tzinfo=UTC)

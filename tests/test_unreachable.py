@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import lake
-from basislake.exchange.faults import server_error
-from basislake.exchange.server import SimulatedExchange
-from ingest.exchange import Exchange
+from basislake.simulator.faults import server_error
+from basislake.simulator.server import SimulatedExchange
+from ingest.deribit.client import Exchange
 from lake.errors import TransientError, UnreachableError
 from lake.tables import INSTRUMENTS
 from tests.lakes import instrument, lake_of

@@ -13,11 +13,10 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from lake import Lake
-from lake.address import Address
 from lake.carry_tables import CARRY
-from lake.slices import month_of, slices
+from lake.files.slices import month_of, slices
+from lake.location.lake_address import Address
 from lake.snapshot import Snapshot
-from lake.spans import Span
 from lake.state import BUILD
 from lake.table import Table
 from lake.tables import (
@@ -30,11 +29,17 @@ from lake.tables import (
     QUARANTINE,
     WARNINGS,
 )
+from lake.time.intervals import Span
 from transforms import carry_build
 from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE
-from transforms.carry import CAPS, MOST_APART
-from transforms.changes import Life
-from transforms.levels import (
+from transforms.build_inputs import Sources, is_whole, outdated, read_sources
+from transforms.build_task import Built, Task, build_partition, widened
+from transforms.carry_validation import CAPS, MOST_APART
+from transforms.month_files import Held, Key
+from transforms.periods import period_of_rows, spans_of_periods
+from transforms.quality import quality, warnings
+from transforms.rules_hash import rules_hash
+from transforms.spike_bounds import (
     CAP,
     FLOOR,
     FUTURE_DEVIATIONS,
@@ -42,12 +47,7 @@ from transforms.levels import (
     PRINTS,
     STAND_IN,
 )
-from transforms.months import Held, Key
-from transforms.partition import Built, Task, build_partition, widened
-from transforms.periods import period_of_rows, spans_of_periods
-from transforms.quality import quality, warnings
-from transforms.rules_hash import rules_hash
-from transforms.sources import Sources, is_whole, outdated, read_sources
+from transforms.staleness import Life
 
 # Periods to build again, by instrument.
 Chosen: TypeAlias = Mapping[str, tuple[datetime, ...]]
@@ -119,7 +119,7 @@ def build(
     kill readers see the tables unchanged (`lake.state`); the next build finishes.
 
     Args:
-        lake: to build from, at present or as of a batch (`lake.past`).
+        lake: to build from, at present or as of a batch (`lake.history.as_of`).
         executor: runs the tasks: a perpetual each, or some futures of one coin.
         program: name and version, for `builds`.
         full: build everything again, without reading stored curated rows.

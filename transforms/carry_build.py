@@ -16,7 +16,7 @@ from lake.carry_tables import CARRY, RAW_CARRY, REJECTED
 from lake.snapshot import Snapshot
 from lake.table import BATCH, Table
 from lake.tables import WARNINGS
-from transforms.carry import CURATIONS, Curation, curate_rows, warned
+from transforms.carry_validation import CURATIONS, Curation, curate_rows, warned
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def curate(
     """Compute the tables of carry from the raw ones.
 
     Args:
-        lake: to build from, at present or as of a batch (`lake.past`).
+        lake: to build from, at present or as of a batch (`lake.history.as_of`).
         batch: the newest that counts.
         bases: the curated tables, by name.
         last: the row of the build that wrote them; None if it is unknown, and then they are not

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from lake.slices import month_of, month_span
-from lake.spans import Span, merge
+from lake.files.slices import month_of, month_span
+from lake.time.intervals import Span, merge
 
 # A period begins on the 1st, 5th, 9th, 13th, 17th, 21st and 25th of a month (UTC) and ends with the
 # next one: long enough for the prints of a thin contract, short enough to be built each minute.

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import polars as pl
 
-from lake.spans import MINUTE
 from lake.tables import PERIODS, QUALITY, WARNINGS
+from lake.time.intervals import MINUTE
 from transforms.periods import period_of_rows
 from transforms.rules import WARNING_RULES
 

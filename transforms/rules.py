@@ -9,7 +9,7 @@ from datetime import datetime
 
 import polars as pl
 
-from lake.spans import MINUTE
+from lake.time.intervals import MINUTE
 
 _PRICES = ("open", "high", "low", "close")
 _AMOUNTS = ("volume", "cost")

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import polars as pl
 
-from transforms.levels import (
+from transforms.spike_bounds import (
     CAP,
     SIDES,
     STAND_IN,

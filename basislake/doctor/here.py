@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from basislake.exchange_settings import ExchangeSettings
-from basislake.target import Target
+from basislake.settings.database_target import Target
+from basislake.settings.exchange import ExchangeSettings
 from ingest.assumptions.evidence import Evidence
 from lake import Lake
 

@@ -10,23 +10,23 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from basislake.defaults import EMBEDDED
+from basislake.cli.defaults import EMBEDDED
 from basislake.doctor.here import Here
-from basislake.estimates import Estimate, estimate
-from basislake.output import size
+from basislake.output.messages import size
+from basislake.pipeline.estimates import Estimate, estimate
 from ingest.assumptions.check import Check, CheckResult, UnseenError, differs, ok
 from ingest.assumptions.evidence import UNREADABLE, Evidence
+from ingest.backfill.run_records import last_clock, runs
 from ingest.datasets.candles import CANDLES, candles_of
-from ingest.plans import make_plans
-from ingest.runs import last_clock, runs
-from ingest.scope import scope_of
-from ingest.windows import Plan
-from lake.cores import cores
+from ingest.plan.planner import make_plans
+from ingest.plan.scope import scope_of
+from ingest.plan.windows import Plan
 from lake.counts import counted
-from lake.memory import memory
-from lake.spans import Span
-from lake.steps import MINUTES
+from lake.machine.cores import cores
+from lake.machine.memory import memory
 from lake.tables import INSTRUMENTS
+from lake.time.intervals import Span
+from lake.time.steps import MINUTES
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)>=([0-9.]+)")
 _SHOWN = ("polars", "duckdb", "deltalake", "pyarrow")

@@ -5,19 +5,19 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from basislake.access import rights
-from basislake.defaults import EMBEDDED
+from basislake.cli.defaults import EMBEDDED
 from basislake.doctor.here import Here
+from basislake.pipeline.database_access import rights
 from ingest.assumptions.check import Check, CheckResult, UnseenError, differs, ok
-from ingest.claims import SubjectLocks
-from ingest.hosts import shown
-from ingest.http import route
-from lake import conditional
+from ingest.backfill.locks import SubjectLocks
+from ingest.deribit.hosts import shown
+from ingest.deribit.http import route
 from lake.coverage import Subject
 from lake.errors import LakeError, LoadError, UsageError
-from lake.guard import explained
-from lake.machine import SETTING
-from load.programs import NEWEST, Programs
+from lake.library_errors import explained
+from lake.location import conditional_put
+from lake.machine.shared_folder import SETTING
+from load.embedded.programs import NEWEST, Programs
 
 _PROBE = Subject("candles", "probe")
 _ANSWER_S = 20.0
@@ -32,7 +32,7 @@ def _folder(here: Here) -> CheckResult:
         return differs(f"{place} is a file")
     if not os.access(place, os.W_OK | os.X_OK):
         return differs(f"{place} is not writable")
-    if not conditional.has_links(place):
+    if not conditional_put.has_links(place):
         return differs(f"the file system of {place} has no hard links")
     return ok(f"{'can be created' if is_new else 'writable'}, with hard links")
 
@@ -40,7 +40,7 @@ def _folder(here: Here) -> CheckResult:
 def _store(here: Here) -> CheckResult:
     try:
         with explained(f"the store of {here.where.uri} cannot be written"):
-            keeps = conditional.keeps_first(here.where.uri, here.where.options)
+            keeps = conditional_put.keeps_first(here.where.uri, here.where.options)
     except LakeError as exc:
         return differs(str(exc).rstrip("."))
     if keeps is None:

@@ -3,9 +3,9 @@ one contract, and minutes without a trade.
 """
 
 from basislake.report.figures import Chart, ChartKind, Figure, query
-from basislake.report.steps import start_sql, step_sql, text_sql
-from lake.views.fronts import FRONT_QUARTERLY_ROLL_DAYS
-from lake.views.maturities import MATURITY_DAYS
+from basislake.report.time_steps import start_sql, step_sql, text_sql
+from lake.query.views.fronts import FRONT_QUARTERLY_ROLL_DAYS
+from lake.query.views.maturities import MATURITY_DAYS
 
 STEPS_A_LIFE = 120
 FRONT_STEPS, SURFACE_STEPS = 1_500, 400

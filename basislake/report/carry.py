@@ -1,7 +1,7 @@
 """Figures of carry: funding, basis, premium, open interest, and what expired futures earned."""
 
 from basislake.report.figures import Chart, ChartKind, Figure, query
-from basislake.report.steps import start_sql, step_sql, text_sql
+from basislake.report.time_steps import start_sql, step_sql, text_sql
 
 DISTANCE_DAYS = 90
 # With fewer days, the division makes an annual rate mostly noise.

@@ -1,7 +1,7 @@
 """Figures of verified carry data: funding and delivery prices, each by two independent answers."""
 
 from basislake.report.figures import Chart, ChartKind, Figure, Listing, query
-from lake.views.proofs import (
+from lake.query.views.proofs import (
     NO_ROW,
     PRICES_DIFFER,
     REJECTED,

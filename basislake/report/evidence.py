@@ -9,13 +9,14 @@ from pathlib import Path
 import polars as pl
 
 from basislake.report import criteria, proofs
-from basislake.report.beside import LAKE_FILES, file_frame, scope_frames
 from basislake.report.criteria import Criterion
 from basislake.report.facts import Facts
 from basislake.report.files import write
-from ingest.scope import described, scope_of
-from lake import Lake, duck
+from basislake.report.lake_facts import LAKE_FILES, file_frame, scope_frames
+from ingest.plan.scope import described, scope_of
+from lake import Lake
 from lake.errors import LakeError, UsageError
+from lake.query import duck
 from load.tables import FUTURES_OHLCV
 
 

@@ -10,15 +10,16 @@ from urllib.parse import urlsplit
 import orjson
 
 from basislake import PROGRAM
-from basislake.report import basis, carry, carry_proofs, completeness, market, quality, upkeep
-from basislake.report.beside import Loaded, database_frames, lake_frames, run_frames
+from basislake.report import basis, carry, carry_proofs, completeness, maintenance, market, quality
 from basislake.report.figures import HOURS, Figure
-from lake import Lake, duck
+from basislake.report.lake_facts import Loaded, database_frames, lake_frames, run_frames
+from lake import Lake
 from lake.errors import LakeError, UsageError
+from lake.query import duck
+from lake.query.views.curves import TERM_STRUCTURE_LATEST
 from lake.state import State
 from lake.table import BATCH
 from lake.tables import RAW_CANDLES
-from lake.views.curves import TERM_STRUCTURE_LATEST
 
 FORMAT = 4
 _END_BATCH = 2**63
@@ -53,11 +54,11 @@ FIGURES: tuple[Figure, ...] = (
     quality.RULES,
     basis.UNTRADED,
     quality.UNANSWERED,
-    upkeep.RUNS,
-    upkeep.PARITY,
-    upkeep.STORAGE,
-    upkeep.DATABASE_STORAGE,
-    upkeep.FINGERPRINT,
+    maintenance.RUNS,
+    maintenance.PARITY,
+    maintenance.STORAGE,
+    maintenance.DATABASE_STORAGE,
+    maintenance.FINGERPRINT,
 )
 
 Rows = dict[str, list[Any]]
@@ -137,7 +138,7 @@ def answers(
     """Compute one figure after the other; see `gather`."""
     frames = {
         **lake_frames(still, threads),
-        **run_frames(still, made_at, upkeep.RUNS_SHOWN),
+        **run_frames(still, made_at, maintenance.RUNS_SHOWN),
         **database_frames(still, loaded),
     }
     connection = duck.connect(still.snapshots, extra=frames)

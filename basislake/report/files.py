@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from basislake.files import replacing
+from basislake.output.whole_files import replacing
 from lake import Lake
 from lake.errors import UsageError
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from basislake.report.beside import Loaded
 from basislake.report.facts import FIGURES, Facts, gather, to_json
 from basislake.report.files import place, write
+from basislake.report.lake_facts import Loaded
 from basislake.report.page import page
 from lake import Lake
 

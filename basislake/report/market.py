@@ -1,8 +1,8 @@
 """Figures of the market now: prices, the curve of each coin, calendar spreads, volume."""
 
 from basislake.report.figures import Chart, ChartKind, Figure, Listing, query
-from basislake.report.steps import start_sql, step_sql, text_sql
-from lake.views.fronts import FRONT_QUARTERLY_ROLL_DAYS
+from basislake.report.time_steps import start_sql, step_sql, text_sql
+from lake.query.views.fronts import FRONT_QUARTERLY_ROLL_DAYS
 
 PRICE_STEPS, VOLUME_STEPS = 1_500, 450
 _DAY_MINUTES = 1_440

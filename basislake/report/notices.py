@@ -7,7 +7,7 @@ from basislake.report.facts import Facts
 from basislake.report.listing import share
 from basislake.report.quality import SLIGHT_PCT
 from lake.counts import counted
-from lake.views.proofs import PRICES_DIFFER, TOTALS_DIFFER
+from lake.query.views.proofs import PRICES_DIFFER, TOTALS_DIFFER
 
 _NAMED = 5
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 from basislake import PROGRAM
-from basislake.asof import opened
-from basislake.report.beside import Loaded
+from basislake.pipeline.build_as_of import opened
 from basislake.report.facts import FIGURES, Facts, Rows, answers, from_json
 from basislake.report.figures import Figure
 from basislake.report.files import Place, place
+from basislake.report.lake_facts import Loaded
 from basislake.report.page import facts_in, page
 from lake import Lake
 from lake.counts import counted

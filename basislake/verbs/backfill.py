@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from basislake.engines import Engine
-from basislake.exchange_settings import ExchangeSettings
-from basislake.fetched import fetch_logged
-from basislake.fetching import is_complete
-from basislake.output import duration, print_json, size
-from basislake.tables import print_table
+from basislake.output.messages import duration, print_json, size
+from basislake.output.tables import print_table
+from basislake.pipeline.engines import Engine
+from basislake.pipeline.fetch import is_complete
+from basislake.pipeline.fetch_shown import fetch_logged
+from basislake.settings.exchange import ExchangeSettings
+from ingest.backfill.results import Counts, Result
+from ingest.backfill.summary import selected
 from ingest.datasets.candles import CANDLES
 from ingest.datasets.dataset import Dataset
-from ingest.results import Counts, Result
-from ingest.selection import Selection
-from ingest.summary import selected
+from ingest.plan.selection import Selection
 from lake import Lake
 
 
@@ -27,7 +27,7 @@ def backfill(
     no_doctor: bool,
     as_json: bool,
 ) -> int:
-    """See `basislake.commands.backfill`; return the exit code."""
+    """See `basislake.cli.commands.backfill`; return the exit code."""
     fetched = fetch_logged(
         where,
         settings,

@@ -4,22 +4,22 @@ import time
 
 import lake
 from basislake import PROGRAM
-from basislake.output import Progress, duration, print_json, say, size
-from basislake.settings import check_exists
-from basislake.tables import print_table
+from basislake.output.messages import Progress, duration, print_json, say, size
+from basislake.output.tables import print_table
+from basislake.settings.lake_and_database import check_exists
 from lake import Lake
-from lake.copying import Copied, copy
-from lake.cores import cores
+from lake.backup.copy import Copied, copy
+from lake.machine.cores import cores
 
 
 def backup(destination: str, where: Lake, *, as_json: bool) -> int:
-    """See `basislake.commands.backup`; return the exit code."""
+    """See `basislake.cli.commands.backup`; return the exit code."""
     check_exists(where)
     return _copied(where, lake.open(destination), as_json=as_json)
 
 
 def restore(source: str, where: Lake, *, as_json: bool) -> int:
-    """See `basislake.commands.restore`; return the exit code."""
+    """See `basislake.cli.commands.restore`; return the exit code."""
     origin = lake.open(source)
     origin.check_exists()
     return _copied(origin, where, as_json=as_json)

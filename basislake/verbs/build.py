@@ -3,15 +3,15 @@
 from dataclasses import asdict
 from datetime import datetime
 
-from basislake.curate import curate
-from basislake.engines import Engine
-from basislake.output import Progress, called, print_json, say
-from basislake.settings import check_exists, lake_flag
-from basislake.status import is_behind
-from basislake.tables import print_figures
+from basislake.output.messages import Progress, called, print_json, say
+from basislake.output.tables import print_figures
+from basislake.pipeline.curate import curate
+from basislake.pipeline.engines import Engine
+from basislake.settings.lake_and_database import check_exists, lake_flag
+from basislake.status.status import is_behind
 from lake import Lake
 from lake.batches import newest_batch
-from lake.past import past
+from lake.history.as_of import past
 
 
 def build(
@@ -23,7 +23,7 @@ def build(
     engine: Engine,
     as_json: bool,
 ) -> int:
-    """See `basislake.commands.build`; return the exit code."""
+    """See `basislake.cli.commands.build`; return the exit code."""
     check_exists(where)
     result = curate(
         where if as_of is None else past(where, as_of),

@@ -7,19 +7,20 @@ from typing import Any
 import click
 import polars as pl
 
-from basislake.columns import Heading, Kind
-from basislake.output import print_json, say
-from basislake.settings import check_exists
-from basislake.tables import print_table
-from ingest.selection import select
-from lake import Lake, duck
+from basislake.output.columns import Heading, Kind
+from basislake.output.messages import print_json, say
+from basislake.output.tables import print_table
+from basislake.settings.lake_and_database import check_exists
+from ingest.plan.selection import select
+from lake import Lake
 from lake.carry_tables import FUNDING
-from lake.slices import newest_minutes
-from lake.spans import MINUTE, floor_minute
+from lake.files.slices import newest_minutes
+from lake.query import duck
+from lake.query.views.carry import CARRY_AT, TRAILING_DAYS
 from lake.state import State
-from lake.steps import HOUR
 from lake.tables import BASIS, INSTRUMENTS
-from lake.views.carry import CARRY_AT, TRAILING_DAYS
+from lake.time.intervals import MINUTE, floor_minute
+from lake.time.steps import HOUR
 
 # By coin, the newest hour whose index is known.
 _INDEXED = """
@@ -48,7 +49,7 @@ _SHOWN = {
 def carry(
     where: Lake, moment: datetime | None, currencies: tuple[str, ...], *, as_json: bool
 ) -> int:
-    """See `basislake.commands.carry`; return the exit code."""
+    """See `basislake.cli.commands.carry`; return the exit code."""
     check_exists(where)
     found = _ask(where, moment, select(currencies).currencies)
     if as_json:

@@ -7,17 +7,18 @@ from typing import Any, TypeAlias
 import click
 import polars as pl
 
-from basislake.columns import Heading, Kind
-from basislake.output import print_json, say
-from basislake.settings import check_exists
-from basislake.tables import print_table
-from ingest.selection import select
-from lake import Lake, duck
+from basislake.output.columns import Heading, Kind
+from basislake.output.messages import print_json, say
+from basislake.output.tables import print_table
+from basislake.settings.lake_and_database import check_exists
+from ingest.plan.selection import select
+from lake import Lake
 from lake.counts import counted
-from lake.spans import MINUTE, floor_minute
-from lake.steps import HOURS
+from lake.query import duck
+from lake.query.views.curves import LOOK_BACK_DAYS, TERM_STRUCTURE, TERM_STRUCTURE_LATEST
 from lake.tables import INSTRUMENTS
-from lake.views.curves import LOOK_BACK_DAYS, TERM_STRUCTURE, TERM_STRUCTURE_LATEST
+from lake.time.intervals import MINUTE, floor_minute
+from lake.time.steps import HOURS
 
 # By coin: the end of the hour, and the price.
 _Indexes: TypeAlias = Mapping[str, tuple[datetime, float]]
@@ -57,7 +58,7 @@ _SHOWN = {
 def curve(
     where: Lake, moment: datetime | None, currencies: tuple[str, ...], *, as_json: bool
 ) -> int:
-    """See `basislake.commands.curve`; return the exit code."""
+    """See `basislake.cli.commands.curve`; return the exit code."""
     check_exists(where)
     coins = select(currencies).currencies
     found, absent, indexes = _ask(where, moment, coins)

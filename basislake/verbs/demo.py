@@ -8,16 +8,16 @@ from typing import Any
 import click
 
 import lake
-from basislake import defaults
-from basislake.exchange.server import SimulatedExchange
-from basislake.exchange.universe import recent_universe
-from basislake.exchange_settings import ExchangeSettings
-from basislake.output import called, print_json, say
-from basislake.pipeline import run_all
-from basislake.settings import database, lake_flag
-from basislake.tables import paragraph, print_commands, print_table
-from basislake.target import Target
-from ingest.selection import Selection
+from basislake.cli import defaults
+from basislake.output.messages import called, print_json, say
+from basislake.output.tables import paragraph, print_commands, print_table
+from basislake.pipeline.run import run_all
+from basislake.settings.database_target import Target
+from basislake.settings.exchange import ExchangeSettings
+from basislake.settings.lake_and_database import database, lake_flag
+from basislake.simulator.server import SimulatedExchange
+from basislake.simulator.universe import recent_universe
+from ingest.plan.selection import Selection
 from lake import Lake
 from load.postgres import Database
 
@@ -104,7 +104,7 @@ GUIDE_QUERIES = (
 
 
 def demo(uri: str, postgres: str, *, as_json: bool) -> int:
-    """See `basislake.commands.demo`; return the exit code."""
+    """See `basislake.cli.commands.demo`; return the exit code."""
     where = lake.open(uri)
     universe = recent_universe(defaults.SEED, defaults.NOW, defaults.WEEKS, QUARTERLIES)
     say(f"Using a simulated exchange, a lake in {uri}, and a PostgreSQL; no network is needed.")

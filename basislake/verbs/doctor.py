@@ -10,20 +10,20 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from basislake.columns import Heading, Kind
 from basislake.doctor import machine, places
 from basislake.doctor.here import Here
-from basislake.doctor.saved import as_json as plain
-from basislake.doctor.saved import read, save
-from basislake.exchange_settings import ExchangeSettings
-from basislake.output import print_json, say
-from basislake.tables import paragraph, print_table
-from basislake.target import Target
+from basislake.doctor.saved_replies import as_json as plain
+from basislake.doctor.saved_replies import read, save
+from basislake.output.columns import Heading, Kind
+from basislake.output.messages import print_json, say
+from basislake.output.tables import paragraph, print_table
+from basislake.settings.database_target import Target
+from basislake.settings.exchange import ExchangeSettings
 from ingest.assumptions.asking import ask_all
 from ingest.assumptions.catalogue import judge
 from ingest.assumptions.check import Judgement, Verdict
 from ingest.assumptions.evidence import Evidence, moment
-from ingest.http import route
+from ingest.deribit.http import route
 from lake import Lake
 from lake.counts import counted
 from lake.errors import LakeError, UsageError
@@ -51,7 +51,7 @@ def doctor(
     replay: Path | None,
     as_json: bool,
 ) -> int:
-    """See `basislake.commands.doctor`; return the exit code."""
+    """See `basislake.cli.commands.doctor`; return the exit code."""
     started_s = time.monotonic()
     evidence, path = None, None
     here: list[Judgement] = []

@@ -9,17 +9,17 @@ from typing import Any, Literal
 import click
 import polars as pl
 
-from basislake.defaults import NOW
-from basislake.exchange.clock import Clock
-from basislake.exchange.departures import DEPARTURES, depart
-from basislake.exchange.faults import FaultScript
-from basislake.exchange.history import full_universe
-from basislake.exchange.kinds import read_rates
-from basislake.exchange.limit import CreditLimit
-from basislake.exchange.replay import RECORDED, replay_universe
-from basislake.exchange.server import SimulatedExchange, serve_forever
-from basislake.exchange.universe import Universe, recent_universe
-from basislake.output import print_json, say
+from basislake.cli.defaults import NOW
+from basislake.output.messages import print_json, say
+from basislake.simulator.clock import Clock
+from basislake.simulator.departures import DEPARTURES, depart
+from basislake.simulator.faults import FaultScript
+from basislake.simulator.history import full_universe
+from basislake.simulator.kinds import read_rates
+from basislake.simulator.limit import CreditLimit
+from basislake.simulator.replay import RECORDED, replay_universe
+from basislake.simulator.server import SimulatedExchange, serve_forever
+from basislake.simulator.universe import Universe, recent_universe
 from lake.counts import counted
 from lake.errors import UsageError
 
@@ -59,7 +59,7 @@ class _Options:
 
 
 def exchange(**given: Any) -> int:  # noqa: ANN401  (the values of click's options)
-    """See `basislake.commands.exchange`; return the exit code."""
+    """See `basislake.cli.commands.exchange`; return the exit code."""
     options = _Options(**given)
     universe = _universe(options)
     serve_forever(_server(options, universe), _announcer(universe, as_json=options.as_json))

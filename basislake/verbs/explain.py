@@ -4,16 +4,16 @@ from datetime import datetime
 
 import click
 
-from basislake.asof import opened
-from basislake.columns import Heading, Kind
-from basislake.explain import Explanation
-from basislake.explain import explain as explanation_of
-from basislake.explanations import fetch_line, show_formula, show_made
-from basislake.formulas import number
-from basislake.output import print_json
-from basislake.settings import check_exists
-from basislake.sides import Row, Side
-from basislake.tables import paragraph, print_table
+from basislake.explain.basis import Explanation
+from basislake.explain.basis import explain as explanation_of
+from basislake.explain.basis_formulas import number
+from basislake.explain.legs import Row, Side
+from basislake.explain.shown import fetch_line, show_formula, show_made
+from basislake.output.columns import Heading, Kind
+from basislake.output.messages import print_json
+from basislake.output.tables import paragraph, print_table
+from basislake.pipeline.build_as_of import opened
+from basislake.settings.lake_and_database import check_exists
 from lake import Lake
 from lake.tables import CANDLES
 
@@ -24,7 +24,7 @@ _RANKS = {"cost": 1, "volume": 2}
 def explain(
     instrument: str, time: datetime, where: Lake, as_of: int | datetime | None, *, as_json: bool
 ) -> int:
-    """See `basislake.commands.explain`; return the exit code."""
+    """See `basislake.cli.commands.explain`; return the exit code."""
     check_exists(where)
     with opened(where, as_of) as still:
         found = explanation_of(still, instrument.strip().upper(), time)

@@ -6,17 +6,17 @@ from datetime import datetime
 
 import click
 
-from basislake.asof import opened
-from basislake.columns import Heading, Kind
-from basislake.explain_carry import CarryExplanation, explain_carry
-from basislake.explain_curves import Maturity, explain_maturity, explain_spread
-from basislake.explanations import fetch_line, show_formula, show_made, value_text
-from basislake.formulas import number
-from basislake.inputs import Input
-from basislake.output import print_json
-from basislake.settings import check_exists
-from basislake.sides import Side
-from basislake.tables import paragraph, print_table
+from basislake.explain.basis_formulas import number
+from basislake.explain.carry import CarryExplanation, explain_carry
+from basislake.explain.curves import Maturity, explain_maturity, explain_spread
+from basislake.explain.inputs import Input
+from basislake.explain.legs import Side
+from basislake.explain.shown import fetch_line, show_formula, show_made, value_text
+from basislake.output.columns import Heading, Kind
+from basislake.output.messages import print_json
+from basislake.output.tables import paragraph, print_table
+from basislake.pipeline.build_as_of import opened
+from basislake.settings.lake_and_database import check_exists
 from lake import Lake
 from lake.counts import counted
 from lake.table import Column, Type
@@ -36,7 +36,7 @@ def explain(
     maturity: tuple[int, str, str],
     as_json: bool,
 ) -> int:
-    """See `basislake.commands.explain`; return the exit code."""
+    """See `basislake.cli.commands.explain`; return the exit code."""
     check_exists(where)
     name = instrument.strip().upper()
     with opened(where, as_of) as still:

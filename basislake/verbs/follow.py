@@ -3,25 +3,25 @@
 from functools import partial
 
 from basislake import PROGRAM
-from basislake.access import check_access
-from basislake.chores import Work
-from basislake.curate import build_logged
-from basislake.exchange_settings import ExchangeSettings
-from basislake.fetched import log_finished
-from basislake.follow import Followed, Follower
-from basislake.loading import load_logged
-from basislake.output import duration, print_json, say
-from basislake.screen import SCREEN
-from basislake.target import Target
+from basislake.follow.background_tasks import Work
+from basislake.follow.follow import Followed, Follower
+from basislake.output.messages import duration, print_json, say
+from basislake.output.screen import SCREEN
+from basislake.pipeline.curate import build_logged
+from basislake.pipeline.database_access import check_access
+from basislake.pipeline.fetch_shown import log_finished
+from basislake.pipeline.load import load_logged
+from basislake.settings.database_target import Target
+from basislake.settings.exchange import ExchangeSettings
+from ingest.backfill.summary import rows
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
-from ingest.schedule import Schedule
-from ingest.selection import Selection
-from ingest.summary import rows
+from ingest.follow_schedule import Schedule
+from ingest.plan.selection import Selection
 from lake import Lake
 from lake.counts import counted
 from lake.errors import UsageError
-from lake.maintenance import maintain
+from lake.maintenance.maintain import maintain
 
 
 def follow(
@@ -34,7 +34,7 @@ def follow(
     *,
     as_json: bool,
 ) -> int:
-    """See `basislake.commands.follow`; return the exit code."""
+    """See `basislake.cli.commands.follow`; return the exit code."""
     if postgres is not None and schedule.build_every is None:
         raise UsageError(
             "--postgres loads after each build; it cannot be combined with --build-every 0."

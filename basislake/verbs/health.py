@@ -3,17 +3,17 @@
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
-from basislake.health import Health
-from basislake.health import health as health_of
-from basislake.output import print_json, say
-from basislake.settings import check_exists
-from basislake.tables import paragraph, print_table
+from basislake.output.messages import print_json, say
+from basislake.output.tables import paragraph, print_table
+from basislake.settings.lake_and_database import check_exists
+from basislake.status.health import Health
+from basislake.status.health import health as health_of
 from lake import Lake
 from lake.counts import counted
 
 
 def health(where: Lake, hours: float, *, as_json: bool) -> int:
-    """See `basislake.commands.health`; return the exit code."""
+    """See `basislake.cli.commands.health`; return the exit code."""
     check_exists(where)
     found = health_of(where, datetime.now(UTC), timedelta(hours=hours))
     if as_json:

@@ -6,17 +6,17 @@ import click
 import polars as pl
 
 from basislake import PROGRAM
-from basislake.columns import Heading
-from basislake.exchange_settings import ExchangeSettings
-from basislake.fetched import log_discovery
-from basislake.fetching import instrument_counts
-from basislake.output import print_json, say
-from basislake.settings import check_exists
-from basislake.tables import paragraph, print_table
+from basislake.output.columns import Heading
+from basislake.output.messages import print_json, say
+from basislake.output.tables import paragraph, print_table
+from basislake.pipeline.fetch import instrument_counts
+from basislake.pipeline.fetch_shown import log_discovery
+from basislake.settings.exchange import ExchangeSettings
+from basislake.settings.lake_and_database import check_exists
 from ingest.discover import Discovery, discover
-from ingest.scope import as_json as scope_as_json
-from ingest.scope import outside, scope_of
-from ingest.selection import Selection, choose
+from ingest.plan.scope import as_json as scope_as_json
+from ingest.plan.scope import outside, scope_of
+from ingest.plan.selection import Selection, choose
 from lake import Lake
 from lake.tables import INSTRUMENTS
 
@@ -41,7 +41,7 @@ def instruments(
     offline: bool,
     as_json: bool,
 ) -> int:
-    """See `basislake.commands.instruments`; return the exit code."""
+    """See `basislake.cli.commands.instruments`; return the exit code."""
     if offline:
         check_exists(where)
         found = Discovery(where.read(INSTRUMENTS))

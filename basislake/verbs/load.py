@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 
-from basislake.loading import loaded
-from basislake.output import called, print_json, say
-from basislake.parity import compare_logged, show_comparison, show_preview
-from basislake.settings import check_exists, lake_flag
-from basislake.tables import print_figures
-from basislake.target import Target
+from basislake.output.messages import called, print_json, say
+from basislake.output.tables import print_figures
+from basislake.pipeline.load import loaded
+from basislake.pipeline.load_checks import compare_logged, show_comparison, show_preview
+from basislake.settings.database_target import Target
+from basislake.settings.lake_and_database import check_exists, lake_flag
 from lake import Lake
 from lake.counts import counted
 from lake.errors import LoadError, UsageError
@@ -17,7 +17,7 @@ from load.preview import preview
 def load(
     where: Lake, target: Target, *, full: bool, dry_run: bool, verify: bool, as_json: bool
 ) -> int:
-    """See `basislake.commands.load`; return the exit code."""
+    """See `basislake.cli.commands.load`; return the exit code."""
     if verify and (full or dry_run):
         raise UsageError("--verify loads nothing; it cannot be combined with --full or --dry-run.")
     check_exists(where)

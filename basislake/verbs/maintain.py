@@ -4,16 +4,16 @@ import time
 from datetime import timedelta
 
 from basislake import PROGRAM
-from basislake.output import Progress, print_json
-from basislake.settings import check_exists
-from basislake.tables import print_table
+from basislake.output.messages import Progress, print_json
+from basislake.output.tables import print_table
+from basislake.settings.lake_and_database import check_exists
 from lake import Lake
-from lake.maintenance import Maintained
-from lake.maintenance import maintain as maintain_lake
+from lake.maintenance.maintain import Maintained
+from lake.maintenance.maintain import maintain as maintain_lake
 
 
 def maintain(where: Lake, hours: float | None, *, unsafe: bool, is_dry: bool, as_json: bool) -> int:
-    """See `basislake.commands.maintain`; return the exit code."""
+    """See `basislake.cli.commands.maintain`; return the exit code."""
     check_exists(where)
     started_s = time.monotonic()
     keep = None if hours is None else timedelta(hours=hours)

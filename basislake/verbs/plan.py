@@ -6,21 +6,21 @@ from typing import Any
 
 import click
 
-from basislake.columns import Heading, Kind
-from basislake.estimates import BASIS, estimate
-from basislake.exchange_settings import ExchangeSettings
-from basislake.fetching import knows_nothing
-from basislake.output import called, duration, print_json, say, size
-from basislake.settings import lake_flag
-from basislake.tables import paragraph, print_table
+from basislake.output.columns import Heading, Kind
+from basislake.output.messages import called, duration, print_json, say, size
+from basislake.output.tables import paragraph, print_table
+from basislake.pipeline.estimates import BASIS, estimate
+from basislake.pipeline.fetch import knows_nothing
+from basislake.settings.exchange import ExchangeSettings
+from basislake.settings.lake_and_database import lake_flag
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
-from ingest.plans import make_plans, plan_figures
-from ingest.remembered import Expected
-from ingest.scope import as_json as scope_as_json
-from ingest.scope import described, scope_of, within
-from ingest.selection import Selection
-from ingest.windows import Plan
+from ingest.plan.planner import make_plans, plan_figures
+from ingest.plan.scope import as_json as scope_as_json
+from ingest.plan.scope import described, scope_of, within
+from ingest.plan.selection import Selection
+from ingest.plan.windows import Plan
+from ingest.rate_limit.remembered import Expected
 from lake import Lake
 from lake.counts import counted
 from lake.tables import INSTRUMENTS
@@ -45,7 +45,7 @@ def plan(
     again: bool,
     as_json: bool,
 ) -> int:
-    """See `basislake.commands.plan`; return the exit code."""
+    """See `basislake.cli.commands.plan`; return the exit code."""
     settings.check(where)
     chosen = within(selection, scope_of(where))
     plans: list[Plan] = []

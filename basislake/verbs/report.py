@@ -5,20 +5,20 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from basislake.asof import opened
-from basislake.output import Progress, print_json, say, size
-from basislake.report.beside import Loaded
+from basislake.output.messages import Progress, print_json, say, size
+from basislake.output.tables import paragraph, print_table
+from basislake.pipeline.build_as_of import opened
 from basislake.report.evidence import ReportEvidence, evidence
+from basislake.report.lake_facts import Loaded
 from basislake.report.make import Report, make
 from basislake.report.verify import Verified
 from basislake.report.verify import verify as verified_report
-from basislake.settings import check_exists
-from basislake.tables import paragraph, print_table
-from basislake.target import Target
+from basislake.settings.database_target import Target
+from basislake.settings.lake_and_database import check_exists
 from lake import Lake
-from lake.cores import cores
 from lake.counts import counted
 from lake.errors import UsageError
+from lake.machine.cores import cores
 
 
 def report(
@@ -32,7 +32,7 @@ def report(
     verify: bool,
     as_json: bool,
 ) -> int:
-    """See `basislake.commands.report`; return the exit code."""
+    """See `basislake.cli.commands.report`; return the exit code."""
     if verify and (evidence_folder or as_of is not None):
         raise UsageError(
             "--verify writes nothing; it cannot be combined with --evidence or --as-of."

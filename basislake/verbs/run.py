@@ -2,15 +2,15 @@
 
 import click
 
-from basislake.columns import Heading
-from basislake.exchange_settings import ExchangeSettings
-from basislake.output import print_json, say
-from basislake.pipeline import run_all
-from basislake.tables import paragraph, print_table
-from basislake.target import Target
-from ingest.selection import Selection
+from basislake.output.columns import Heading
+from basislake.output.messages import print_json, say
+from basislake.output.tables import paragraph, print_table
+from basislake.pipeline.run import run_all
+from basislake.settings.database_target import Target
+from basislake.settings.exchange import ExchangeSettings
+from ingest.plan.selection import Selection
 from lake import Lake
-from lake.views.fronts import FRONT_QUARTERLY_ROLL_DAYS
+from lake.query.views.fronts import FRONT_QUARTERLY_ROLL_DAYS
 
 # The basis now: each coin's front quarterly, as the view `front_quarterly` chooses it.
 FRONTS_SQL = f"""
@@ -41,7 +41,7 @@ def run(
     no_doctor: bool,
     as_json: bool,
 ) -> int:
-    """See `basislake.commands.run`; return the exit code."""
+    """See `basislake.cli.commands.run`; return the exit code."""
     totals = say if as_json else paragraph
     summary, code = run_all(
         where,

@@ -5,19 +5,19 @@ from dataclasses import replace
 import polars as pl
 
 from basislake import PROGRAM
-from basislake.output import called, print_json
-from basislake.settings import check_exists, lake_flag
-from basislake.tables import paragraph
-from ingest.scope import as_json as scope_as_json
-from ingest.scope import described, outside, scope_of, set_scope
-from ingest.selection import Selection
+from basislake.output.messages import called, print_json
+from basislake.output.tables import paragraph
+from basislake.settings.lake_and_database import check_exists, lake_flag
+from ingest.plan.scope import as_json as scope_as_json
+from ingest.plan.scope import described, outside, scope_of, set_scope
+from ingest.plan.selection import Selection
 from lake import Lake
 from lake.counts import counted
 from lake.tables import INSTRUMENTS
 
 
 def scope(where: Lake, selection: Selection, *, as_json: bool) -> int:
-    """See `basislake.commands.scope`; return the exit code."""
+    """See `basislake.cli.commands.scope`; return the exit code."""
     is_change = selection != Selection()
     if is_change:
         set_scope(where, replace(selection, is_all=False), PROGRAM)

@@ -10,19 +10,20 @@ from textwrap import indent
 import click
 import polars as pl
 
-from basislake.asof import opened
-from basislake.examples import EXAMPLES, MARK, SUBJECTS, named
-from basislake.export import export, objects, readable
-from basislake.files import replacing
-from basislake.formats import BINARY, format_of
-from basislake.output import print_json, say, size
-from basislake.queries import query_text
-from basislake.rows import print_rows
-from basislake.settings import check_exists
-from basislake.tables import heading, paragraph, print_table
-from lake import Lake, duck
+from basislake.output.export import export, objects, readable
+from basislake.output.formats import BINARY, format_of
+from basislake.output.messages import print_json, say, size
+from basislake.output.tables import heading, paragraph, print_table
+from basislake.output.whole_files import replacing
+from basislake.pipeline.build_as_of import opened
+from basislake.settings.lake_and_database import check_exists
+from basislake.sql.examples import EXAMPLES, MARK, SUBJECTS, named
+from basislake.sql.query_text import query_text
+from basislake.sql.result_rows import print_rows
+from lake import Lake
 from lake.counts import counted
 from lake.errors import UsageError
+from lake.query import duck
 
 
 def sql(
@@ -35,7 +36,7 @@ def sql(
     shows_examples: bool,
     as_json: bool,
 ) -> int:
-    """See `basislake.commands.sql`; return the exit code."""
+    """See `basislake.cli.commands.sql`; return the exit code."""
     if shows_examples:
         _show_examples(query, as_json=as_json)
         return 0
@@ -68,7 +69,7 @@ def _converse(where: Lake, as_of: int | datetime | None, format_: str, output: P
             "shell."
         )
     check_exists(where)
-    from basislake.shell import shell  # noqa: PLC0415  (its library is of no use to others)
+    from basislake.sql.shell import shell  # noqa: PLC0415  (its library is of no use to others)
 
     with opened(where, as_of) as lake, lake.duckdb() as connection:
         return shell(lake, connection, format_)

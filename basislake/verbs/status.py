@@ -7,10 +7,15 @@ from typing import Any
 
 import click
 
-from basislake.defaults import EMBEDDED
-from basislake.loaded import database_status, show_database
-from basislake.output import print_json, say
-from basislake.overview import (
+from basislake.cli.defaults import EMBEDDED
+from basislake.output.messages import print_json, say
+from basislake.output.pasting import pasted
+from basislake.output.tables import line_length, paragraph, print_table
+from basislake.pipeline.retry_commands import retry_command
+from basislake.settings.database_target import Target
+from basislake.settings.lake_and_database import check_exists, lake_flag
+from basislake.status.database_compared import database_status, show_database
+from basislake.status.overview import (
     next_steps,
     show_coins,
     show_datasets,
@@ -18,24 +23,19 @@ from basislake.overview import (
     show_summary,
     show_tables,
 )
-from basislake.pasting import pasted
-from basislake.retry import retry_command
-from basislake.runs import show_ended, show_running
-from basislake.settings import check_exists, lake_flag
-from basislake.status import lake_status
-from basislake.tables import line_length, paragraph, print_table
-from basislake.target import Target
+from basislake.status.runs_shown import show_ended, show_running
+from basislake.status.status import lake_status
 from lake import Lake
 from lake.counts import counted
 from lake.coverage import Subject
 from lake.errors import LoadError
-from load.address import DEFAULT_SCHEMA
+from load.database_address import DEFAULT_SCHEMA
 
 _SHOWN_INTERVALS = 10
 
 
 def status(where: Lake, target: Target, *, exact: bool, as_json: bool) -> int:
-    """See `basislake.commands.status`; return the exit code."""
+    """See `basislake.cli.commands.status`; return the exit code."""
     check_exists(where)
     now = datetime.now(UTC)
     found = lake_status(where, now)

@@ -10,8 +10,8 @@ import orjson
 
 from ingest.assumptions.calls import FIRST, LISTS, OTHERS, Probe, subjects
 from ingest.assumptions.evidence import UNREADABLE, Candidate, Evidence, Seen
-from ingest.exchange import Exchange
-from ingest.replies import HttpReply, read_answer, retry_after_s
+from ingest.deribit.client import Exchange
+from ingest.deribit.replies import HttpReply, read_answer, retry_after_s
 from lake.errors import (
     ExchangeError,
     RejectedError,

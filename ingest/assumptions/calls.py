@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from ingest.assumptions import shortening
 from ingest.assumptions.evidence import HOUR_MS, MINUTE_MS, Candidate, Evidence
-from ingest.records import COINS
+from ingest.deribit.instrument_records import COINS
 
 Host: TypeAlias = Literal["www", "history"]
 # Computes the parameters from the evidence so far; None if the call does not apply.

@@ -12,8 +12,8 @@ from ingest.assumptions.evidence import (
     moment,
     refusal,
 )
-from ingest.replies import CLOSING_LAG
-from lake.steps import MINUTES
+from ingest.deribit.replies import CLOSING_LAG
+from lake.time.steps import MINUTES
 
 _INVALID_PARAMS = -32602
 # The calls with windows shorter than the longest page that ended in the past.

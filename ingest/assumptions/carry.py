@@ -7,8 +7,8 @@ from typing import Any
 from ingest.assumptions.calls import has_settlements
 from ingest.assumptions.check import Check, CheckResult, UnseenError, differs, ok
 from ingest.assumptions.evidence import HOUR_MS, UNREADABLE, Evidence, moment
-from lake.steps import HOURS
-from lake.views.proofs import PRICE_TOLERANCE, TOTAL_TOLERANCE
+from lake.query.views.proofs import PRICE_TOLERANCE, TOTAL_TOLERANCE
+from lake.time.steps import HOURS
 
 _NEWEST = 744
 _TOO_MANY = (10028, 10066)

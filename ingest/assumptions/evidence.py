@@ -85,7 +85,7 @@ class Candidate:
         instrument: its name.
         listed_ms: creation, UTC milliseconds.
         expires_ms: expiry, UTC milliseconds; None for a perpetual.
-        price_index: see `ingest.records`.
+        price_index: see `ingest.deribit.instrument_records`.
     """
 
     instrument: str
@@ -99,7 +99,7 @@ class Evidence:
     """The outcomes of all calls.
 
     Attributes:
-        exchange: which exchange, see `ingest.hosts`.
+        exchange: which exchange, see `ingest.deribit.hosts`.
         now_ms: the exchange's clock, None if unknown.
         ahead_ms: how far it was ahead of this machine's clock.
         subjects: the instruments that were called for, by their part.

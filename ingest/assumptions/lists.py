@@ -4,7 +4,7 @@ from typing import Any
 
 from ingest.assumptions.check import Check, CheckResult, UnseenError, differs, ok
 from ingest.assumptions.evidence import UNREADABLE, Evidence
-from ingest.records import COINS
+from ingest.deribit.instrument_records import COINS
 
 # The fields of a future's record in September 2026, and those that it had in earlier years.
 FIELDS_NOW = frozenset(

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from ingest.assumptions.evidence import BARS, HOUR_MS, MINUTE_MS, UNREADABLE, Bar
-from ingest.records import read_records
+from ingest.deribit.instrument_records import read_records
 
 _SHOWN_CHARACTERS = 200
 _MOST_BARS, _FIRST_BARS, _LAST_BARS = 150, 10, 60

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ingest.datasets.dataset import Dataset, lives
-from ingest.replies import CLOSING_LAG, Page
+from ingest.deribit.replies import CLOSING_LAG, Page
 from lake.coverage import Subject
-from lake.spans import Span
-from lake.steps import MINUTES
 from lake.tables import RAW_CANDLES
+from lake.time.intervals import Span
+from lake.time.steps import MINUTES
 
 if TYPE_CHECKING:
-    from ingest.exchange import CallCounts, Exchange
+    from ingest.deribit.client import CallCounts, Exchange
 
 
 def candles_of(instrument: str) -> Subject:

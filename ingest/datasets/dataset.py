@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
-from ingest.replies import Page
+from ingest.deribit.replies import Page
 from lake.coverage import Coverage
 from lake.errors import LateError
-from lake.spans import Span, clip, common, merge
-from lake.steps import Steps
 from lake.table import Table
+from lake.time.intervals import Span, clip, common, merge
+from lake.time.steps import Steps
 
 if TYPE_CHECKING:
-    from ingest.exchange import CallCounts, Exchange
+    from ingest.deribit.client import CallCounts, Exchange
 
 # A row that is missing for longer than this is not late any more.
 LATE = timedelta(hours=1)
 
-# From chosen rows of `instruments` (`ingest.selection.choose`) and the exchange's clock to the
+# From chosen rows of `instruments` (`ingest.plan.selection.choose`) and the exchange's clock to the
 # steps that should be stored, by instrument or index, in the order of fetching.
 Wanted: TypeAlias = Callable[[pl.DataFrame, datetime], Mapping[str, Sequence[Span]]]
 # Fetches a window, with all retries, and counts the calls.

@@ -13,13 +13,13 @@ import polars as pl
 
 from ingest.datasets.dataset import LATE, Dataset, without_late
 from ingest.datasets.objects import date_of, frame_of, malformed, number_of, objects, once
-from ingest.replies import Answer, Page
+from ingest.deribit.replies import Answer, Page
 from lake.carry_tables import RAW_DELIVERIES
-from lake.spans import Span
-from lake.steps import ALL_DAYS, DAY
+from lake.time.intervals import Span
+from lake.time.steps import ALL_DAYS, DAY
 
 if TYPE_CHECKING:
-    from ingest.exchange import CallCounts, Exchange
+    from ingest.deribit.client import CallCounts, Exchange
 
 _METHOD = "get_delivery_prices"
 _MOST_ROWS = 1_000

@@ -12,14 +12,14 @@ import polars as pl
 
 from ingest.datasets.dataset import Dataset, lives, without_late
 from ingest.datasets.objects import frame_of, malformed, number_of, objects, once, time_of
-from ingest.replies import Answer, Page
-from ingest.windows import milliseconds
+from ingest.deribit.replies import Answer, Page
+from ingest.plan.windows import milliseconds
 from lake.carry_tables import RAW_FUNDING
-from lake.spans import Span
-from lake.steps import HOUR, HOURS
+from lake.time.intervals import Span
+from lake.time.steps import HOUR, HOURS
 
 if TYPE_CHECKING:
-    from ingest.exchange import CallCounts, Exchange
+    from ingest.deribit.client import CallCounts, Exchange
 
 _METHOD = "get_funding_rate_history"
 _NUMBERS = ("index_price", "prev_index_price", "interest_1h", "interest_8h")

@@ -11,14 +11,14 @@ import polars as pl
 from ingest.datasets import funding
 from ingest.datasets.dataset import LATE, Dataset
 from ingest.datasets.objects import frame_of, number
-from ingest.replies import Answer, Page
+from ingest.deribit.replies import Answer, Page
 from lake.carry_tables import RAW_FUNDING_TOTALS
 from lake.errors import LateError
-from lake.spans import Span, merge
-from lake.steps import MONTHS
+from lake.time.intervals import Span, merge
+from lake.time.steps import MONTHS
 
 if TYPE_CHECKING:
-    from ingest.exchange import CallCounts, Exchange
+    from ingest.deribit.client import CallCounts, Exchange
 
 _METHOD = "get_funding_rate_value"
 

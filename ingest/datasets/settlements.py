@@ -14,15 +14,15 @@ import polars as pl
 
 from ingest.datasets.dataset import Dataset, lives, without_late
 from ingest.datasets.objects import frame_of, malformed, number_of, objects, once, text_of, time_of
-from ingest.replies import Answer, Page
-from ingest.windows import milliseconds
+from ingest.deribit.replies import Answer, Page
+from ingest.plan.windows import milliseconds
 from lake.carry_tables import RAW_SETTLEMENTS
 from lake.errors import LateError, RejectedError
-from lake.spans import Span
-from lake.steps import DAY, DAYS
+from lake.time.intervals import Span
+from lake.time.steps import DAY, DAYS
 
 if TYPE_CHECKING:
-    from ingest.exchange import CallCounts, Exchange
+    from ingest.deribit.client import CallCounts, Exchange
 
 _OF_INSTRUMENT = "get_last_settlements_by_instrument"
 _OF_COIN = "get_last_settlements_by_currency"

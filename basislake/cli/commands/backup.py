@@ -1,0 +1,31 @@
+"""The command `backup`."""
+
+from typing import Any
+
+import click
+
+from basislake.cli.completion import folder
+from basislake.cli.options import json_option, lake_option
+
+
+@click.command
+@click.argument("destination", metavar="PATH|URI", shell_complete=folder)
+@lake_option
+@json_option
+def backup(**given: Any) -> int:
+    """Copy the lake to a folder or an object store, and verify the copy.
+
+    Copies only what the destination lacks, so a second backup is quick and an interrupted one
+    resumes. It may run during a backfill or `follow`. At the end it reads every row of the copy,
+    compares fingerprints with the lake, and copies damaged files once more. Exit code 1 if they
+    still differ. The copy is a complete lake, with the versions of all batches. PostgreSQL is not
+    copied; `basislake load` fills a database from the copy.
+
+    \b
+    Example:
+        basislake backup /mnt/disk/lake
+        basislake backup s3://bucket/lake
+    """
+    from basislake.verbs.backup import backup as body
+
+    return body(**given)

@@ -1,0 +1,47 @@
+"""The command `build`."""
+
+from typing import Any
+
+import click
+
+from basislake.cli.options import (
+    MOST_THREADS,
+    as_of_option,
+    engine_options,
+    json_option,
+    lake_option,
+)
+from basislake.cli.parameter_types import Whole
+
+
+@click.command
+@lake_option
+@click.option("--full", is_flag=True, help="Build everything again, not only what changed")
+@as_of_option
+@click.option(
+    "--threads",
+    type=Whole(1, MOST_THREADS),
+    help="Instruments built at once, two for each core by default; the rows are the same",
+)
+@engine_options
+@json_option
+def build(**given: Any) -> int:
+    """Validate everything that was fetched, and compute the basis of every future.
+
+    Writes candles, basis, quarantine, periods, warnings and quality. It rebuilds only the days that
+    can differ because of changes since the last build. Also validates funding, its totals, delivery
+    prices and settlements; rows that fail go to `rejected`. Needs no network.
+
+    With --as-of (or --raw-version, its other name), builds the tables from the raw data as of that
+    batch or time; the next build without it uses the newest data again.
+
+    \b
+    Example:
+        basislake build
+        basislake build --full
+        basislake build --as-of 1
+        basislake build --engine dask --workers 4
+    """
+    from basislake.verbs.build import build as body
+
+    return body(**given)

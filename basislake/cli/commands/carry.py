@@ -1,0 +1,35 @@
+"""The command `carry`."""
+
+from typing import Any
+
+import click
+
+from basislake.cli.moment_options import moment_options
+from basislake.cli.options import json_option, lake_option, wide_option
+
+
+@click.command
+@lake_option
+@moment_options(
+    "each coin's newest minute that has a basis, or the minute before if that one ends an hour "
+    "whose index is not known yet"
+)
+@wide_option
+@json_option
+def carry(**given: Any) -> int:
+    """Show the carry of each open future in one minute, by expiry.
+
+    Shows the annualised basis against the perpetual and against the index of the last full hour;
+    the basis minus the funding that the perpetual paid in the last 7 and 30 days; and the open
+    interest. All rates are simple, in percent a year of 365 days. A missing number is shown as `-`
+    and named below the table; nothing is filled in. docs/carry.md defines each number. Exit code 1
+    if no open future has a price.
+
+    \b
+    Example:
+        basislake carry
+        basislake carry --at 2024-03-28T17:31Z --currency BTC
+    """
+    from basislake.verbs.carry import carry as body
+
+    return body(**given)

@@ -1,0 +1,47 @@
+"""The command `completion`: prints the script for completion with Tab in a shell."""
+
+import click
+from click.shell_completion import get_completion_class
+
+from basislake.cli.options import json_option
+from basislake.output.messages import print_json
+
+NAME = "basislake"
+
+
+@click.command
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@json_option
+@click.pass_context
+def completion(context: click.Context, shell: str, *, as_json: bool) -> int:
+    """Print a script that makes a shell complete verbs, options, instruments, coins, paths and
+    example queries with Tab.
+
+    Instruments come from the lake that --lake names before the cursor, or else from
+    BASISLAKE_LAKE.
+
+    `basislake` must be on the PATH. For completion in every session, add the line below to the file
+    that the shell reads at start: ~/.bashrc, ~/.zshrc (after compinit), ~/.config/fish/config.fish.
+
+    \b
+    Example:
+        eval "$(basislake completion bash)"
+        eval "$(basislake completion zsh)"
+        basislake completion fish | source
+    """
+    script = completion_script(context.find_root().command, shell)
+    if as_json:
+        print_json({"shell": shell, "script": script})
+    else:
+        click.echo(script, nl=False)
+    return 0
+
+
+def completion_script(command: click.Command, shell: str) -> str:
+    """Return the script for a shell that click supports; the script calls the command."""
+    made_by = get_completion_class(shell)
+    assert made_by is not None  # noqa: S101  (the choice holds only shells that click knows)
+    made = made_by(command, {}, NAME, f"_{NAME.upper()}_COMPLETE")
+    # Not `source()`: it starts the bash of this machine to look at its version.
+    script = made.source_template % made.source_vars()
+    return f"{script.strip()}\n"

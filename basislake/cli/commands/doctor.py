@@ -1,0 +1,51 @@
+"""The command `doctor`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from basislake.cli.database_options import reading_options
+from basislake.cli.options import exchange_options, json_option, lake_option, wide_option
+
+
+@click.command
+@lake_option
+@exchange_options
+@reading_options
+@click.option(
+    "--exchange/--no-exchange",
+    "asks_exchange",
+    default=True,
+    help="Also check the exchange, in 18 calls; or check this machine only",
+)
+@click.option(
+    "--replay",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Check replies that an earlier `doctor` saved; the exchange is not called",
+)
+@wide_option
+@json_option
+def doctor(**given: Any) -> int:
+    """Check whether this machine and the exchange behave as basislake assumes.
+
+    Each check shows the assumption, what was seen, and the result: ok, differs, or cannot tell.
+    On this machine it checks packages, cores, memory, open files, disk, clock, the lake's folder or
+    store, locks, proxies and PostgreSQL. At the exchange it checks lists, candles, funding,
+    delivery prices and settlements, in 18 calls that take some 5 seconds at the default rate and
+    stay below all limits. Exit code 1 if a difference could make data wrong or lose it.
+
+    It saves the replies in the lake's folder `runs` (doctor-….json, without passwords), as evidence
+    for a fault report; --replay checks them again. Before the first window of an empty lake, `run`
+    and `backfill` make the checks without which they could store incomplete data.
+
+    \b
+    Example:
+        basislake doctor
+        basislake doctor --no-exchange --postgres postgresql://db.example/market
+        basislake doctor --replay lake-data/runs/doctor-20261128T214500Z.json
+    """
+    from basislake.verbs.doctor import doctor as body
+
+    return body(**given)

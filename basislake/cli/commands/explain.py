@@ -1,0 +1,79 @@
+"""The command `explain`."""
+
+from typing import Any
+
+import click
+
+from basislake.cli.completion import instruments
+from basislake.cli.options import as_of_option, json_option, lake_option, wide_option
+from basislake.cli.parameter_types import Time
+
+
+@click.command
+@click.argument("instrument", shell_complete=instruments)
+@click.argument("time", type=Time())
+@click.option(
+    "--of",
+    "of",
+    type=click.Choice(
+        ("basis", "carry", "realised", "index", "premium", "funding", "spread", "maturity")
+    ),
+    default="basis",
+    show_default=True,
+    help="Which number to explain",
+)
+@click.option(
+    "--days",
+    type=click.Choice(("7", "30", "60", "90", "120", "180")),
+    default="90",
+    show_default=True,
+    help="For maturity: distance to expiry",
+)
+@click.option(
+    "--method",
+    type=click.Choice(("forward", "linear", "nearest")),
+    default="forward",
+    show_default=True,
+    help="For maturity: how to interpolate between two expiries",
+)
+@click.option(
+    "--reference",
+    type=click.Choice(("perpetual", "index")),
+    default="perpetual",
+    show_default=True,
+    help="For maturity: price that the basis refers to",
+)
+@lake_option
+@as_of_option
+@wide_option
+@json_option
+def explain(of: str, days: str, method: str, reference: str, **given: Any) -> int:
+    """Show how the basis of INSTRUMENT was computed in the minute that contains TIME (UTC).
+
+    Shows the formula with its numbers; the candles of both legs, as received and as validated;
+    the rules that they passed; the coverage around the minute; the call and the batch that brought
+    each candle; and the build. If there is no basis, it names the reason: outside the instrument's
+    life, never asked, no answer, a gap, quarantined (with the rules), no candle of the perpetual,
+    or not built yet. For a perpetual it explains the candle.
+
+    --of explains a number of carry in the same way, with all rows that it is computed from: the row
+    of `carry_at` in that minute; of `realised_carry` for the entry at 08:00 of that day; of
+    `index_basis` (for a perpetual: `perpetual_premium`) at the end of that hour; of `funding_daily`
+    for the 24 hours from 08:00 of that day; or, for `spread`, of `calendar_spreads` in that minute
+    with INSTRUMENT as the front. `maturity` explains a row of `constant_maturity_by`: INSTRUMENT is
+    then the coin; --days, --method and --reference choose the row. It names whatever is missing.
+
+    \b
+    Example:
+        basislake explain BTC-29MAR24 2024-03-28T17:31Z
+        basislake explain BTC-PERPETUAL 2024-03-28T17:31Z --json
+        basislake explain BTC-29MAR24 2024-03-28 --of realised
+        basislake explain BTC 2024-03-28T17:31Z --of maturity --days 30 --method linear
+    """
+    if of != "basis":
+        from basislake.verbs.explain_carry import explain as explain_carry
+
+        return explain_carry(of, maturity=(int(days), method, reference), **given)
+    from basislake.verbs.explain import explain as body
+
+    return body(**given)

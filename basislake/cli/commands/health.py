@@ -1,0 +1,42 @@
+"""The command `health`."""
+
+from typing import Any
+
+import click
+
+from basislake.cli.options import MOST_HOURS, json_option, lake_option, wide_option
+from basislake.cli.parameter_types import Number
+
+# A daily run, and two hours in which it may finish.
+_DEFAULT_HOURS = 26.0
+
+
+@click.command
+@lake_option
+@click.option(
+    "--max-age",
+    "hours",
+    type=Number(min=0, min_open=True, max=MOST_HOURS),
+    default=_DEFAULT_HOURS,
+    metavar="HOURS",
+    help="How old the newest minute of a coin may be, in raw_candles and in basis",
+)
+@wide_option
+@json_option
+def health(**given: Any) -> int:
+    """Check that the lake is fresh and nothing failed: exit code 0, or 1 with each problem named.
+
+    Checks only the lake's scope (`basislake scope`). Problems are: a coin whose newest minute is
+    older than --max-age; minutes for which the exchange gave no answer; a last backfill that failed
+    or was killed, if no other run resumes it; a stuck run; and a lake that is missing or cannot be
+    read. Age is measured by the exchange's clock that the last run saw. A coin without any open
+    instrument is skipped. The check is quick, changes nothing, and calls neither the exchange nor
+    the database.
+
+    \b
+    Example:
+        basislake health --max-age 2
+    """
+    from basislake.verbs.health import health as body
+
+    return body(**given)

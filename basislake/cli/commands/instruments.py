@@ -1,0 +1,49 @@
+"""The command `instruments`."""
+
+from typing import Any
+
+import click
+
+from basislake.cli.options import (
+    exchange_options,
+    json_option,
+    lake_option,
+    selection_options,
+    wide_option,
+)
+
+
+@click.command
+@lake_option
+@exchange_options
+@selection_options
+@click.option(
+    "--left-out", is_flag=True, help="List what is not in the lake or its scope, with the reason"
+)
+@click.option("--offline", is_flag=True, help="List what is stored, without calling the exchange")
+@wide_option
+@json_option
+def instruments(**given: Any) -> int:
+    """Discover every dated BTC and ETH future and the perpetuals, store and list them.
+
+    Active instruments come from www, expired ones from the history host: four calls in all. The
+    lake keeps instruments that the exchange no longer lists. All are stored; the selection chooses
+    which are printed, by expiry. --since and --until select those that lived in that period.
+    --offline prints what is stored, without calling the exchange. Exit code 1 if a list cannot be
+    fetched, or if a record that may be of a dated future cannot be read.
+
+    The lake takes inverse futures and perpetuals of BTC and ETH. --left-out prints the other
+    records of the exchange's lists, such as linear (USDC) futures, and the instruments outside the
+    lake's scope, each with the reason. Options and spot are on other lists, which are not fetched.
+
+    \b
+    Example:
+        basislake instruments
+        basislake instruments --currency BTC --offline
+        basislake instruments --left-out
+        basislake instruments --since 2024-03-01 --until 2024-04-01
+        basislake instruments --json > instruments.json
+    """
+    from basislake.verbs.instruments import instruments as body
+
+    return body(**given)

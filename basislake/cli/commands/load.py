@@ -1,0 +1,40 @@
+"""The command `load`."""
+
+from typing import Any
+
+import click
+
+from basislake.cli.database_options import target_options
+from basislake.cli.options import json_option, lake_option, wide_option
+
+
+@click.command
+@lake_option
+@target_options
+@click.option("--full", is_flag=True, help="Send every partition again, not only what changed")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the DDL and what would be sent; change nothing"
+)
+@click.option("--verify", is_flag=True, help="Compare every cell with the lake; load nothing")
+@wide_option
+@json_option
+def load(**given: Any) -> int:
+    """Load the curated tables into PostgreSQL; only partitions whose content changed are sent.
+
+    One transaction creates a missing table, fills it and adds its keys. In an existing table, one
+    transaction replaces a partition or appends its new minutes, so readers see the old rows or the
+    new ones, never a mixture. Each transaction compares its rows with the lake before it commits;
+    an interrupted load resumes. --verify instead reads every row back, compares every cell bit for
+    bit, and ends with exit code 1 if one differs (docs/tables.md, docs/postgres.md).
+
+    \b
+    Example:
+        basislake load
+        basislake load --postgres postgresql://me@db.example/market --schema deribit
+        basislake load --dry-run
+        basislake load --verify
+        basislake load --keep      # leaves the embedded PostgreSQL running, for psql
+    """
+    from basislake.verbs.load import load as body
+
+    return body(**given)

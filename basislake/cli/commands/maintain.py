@@ -1,0 +1,39 @@
+"""The command `maintain`."""
+
+from typing import Any
+
+import click
+
+from basislake.cli.options import MOST_HOURS, json_option, lake_option
+from basislake.cli.parameter_types import Number
+
+
+@click.command
+@lake_option
+@click.option(
+    "--older-than",
+    "hours",
+    type=Number(min=0, max=MOST_HOURS),
+    metavar="HOURS",
+    help="Delete replaced or uncommitted files of this age or older; by default the age that the "
+    "tables declare, 24 hours",
+)
+@click.option("--unsafe", is_flag=True, help="Allow less than 24 hours: no other command may run")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Show what would be done, change nothing")
+@json_option
+def maintain(**given: Any) -> int:
+    """Compact small files, delete files that were replaced or that killed writers left, write
+    checkpoints, and clean the logs.
+
+    No row changes, and the lake as of any batch stays readable. This is what OPTIMIZE, VACUUM and
+    the log clean-up of Delta do; you may also run those from any other program. You can run and
+    kill `maintain` at any time, also during a backfill, a build or a query.
+
+    \b
+    Example:
+        basislake maintain
+        basislake maintain --dry-run
+    """
+    from basislake.verbs.maintain import maintain as body
+
+    return body(**given)

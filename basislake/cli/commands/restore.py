@@ -1,0 +1,27 @@
+"""The command `restore`."""
+
+from typing import Any
+
+import click
+
+from basislake.cli.completion import folder
+from basislake.cli.options import json_option, lake_option
+
+
+@click.command
+@click.argument("source", metavar="PATH|URI", shell_complete=folder)
+@lake_option
+@json_option
+def restore(**given: Any) -> int:
+    """Copy a backup to the place of the lake, and verify the copy as `backup` does.
+
+    The place must be empty, or contain the same lake, in the same or an older state; damaged files
+    there are replaced. If it contains anything else, restore refuses and changes nothing.
+
+    \b
+    Example:
+        basislake restore /mnt/disk/lake --lake ./lake-data
+    """
+    from basislake.verbs.backup import restore as body
+
+    return body(**given)

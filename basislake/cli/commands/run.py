@@ -1,0 +1,50 @@
+"""The command `run`."""
+
+from typing import Any
+
+import click
+
+from basislake.cli.database_options import target_options
+from basislake.cli.options import (
+    data_option,
+    exchange_options,
+    json_option,
+    lake_option,
+    no_doctor_option,
+    selection_options,
+)
+
+
+@click.command
+@lake_option
+@exchange_options
+@selection_options
+@data_option
+@target_options
+@no_doctor_option
+@click.option("--no-load", is_flag=True, help="Skip PostgreSQL: create and change no database")
+@json_option
+def run(**given: Any) -> int:
+    """Run the whole pipeline: discover, backfill, build, load, report. You can kill it at any
+    moment; a rerun does only what is left.
+
+    It runs the five steps in this order for the lake's scope, and ends with the basis of each
+    coin's front quarterly. If a window cannot be fetched, the rest is still built, loaded and
+    reported; if the database cannot be reached, the report is still written. Exit code 1 then.
+
+    Before the first window of an empty lake, two calls check that the exchange returns complete
+    windows. If that fails twice in a row, nothing is fetched (`basislake doctor` checks more).
+
+    Without --postgres it uses a PostgreSQL of its own, in the folder `postgres` of the lake. The
+    database needs several times as much disk as the lake, some 12 GB for the full market.
+    `basislake plan` estimates both; --no-load skips the database.
+
+    \b
+    Example:
+        basislake run --instruments BTC-29MAR24
+        basislake run --currency BTC --since 2024-03-01 --no-load
+        basislake run
+    """
+    from basislake.verbs.run import run as body
+
+    return body(**given)

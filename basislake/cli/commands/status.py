@@ -1,0 +1,47 @@
+"""The command `status`."""
+
+from typing import Any
+
+import click
+
+from basislake.cli.database_options import target_options
+from basislake.cli.options import json_option, lake_option, wide_option
+
+
+@click.command
+@lake_option
+@target_options
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Count the rows in the tables of PostgreSQL, which reads them in full; by default the "
+    "numbers come from its table lake_loads",
+)
+@wide_option
+@json_option
+def status(**given: Any) -> int:
+    """Show how complete the lake is, what is left to fetch, what runs, what failed, and disk use.
+
+    Everything is about the lake's scope (`basislake scope`), as of the exchange's clock that the
+    last run saw: complete instruments, present and expected minutes, and what a backfill would
+    fetch (the same plan as `basislake plan`). For each failure, it prints the command that fetches
+    just that part again. A run is reported as stuck if its process was stopped or has written
+    nothing for a minute.
+
+    The numbers of rows in PostgreSQL come from the table `lake_loads`, so a row that somebody added
+    or deleted by hand does not show. `--exact` counts the rows in the tables, and names each table
+    that differs from what was loaded.
+
+    At the end it prints the commands to run next, if any. You can use it during a backfill; it
+    changes nothing. Exit code 1 if the exchange did not answer for something in scope, or if the
+    database differs or cannot be queried.
+
+    \b
+    Example:
+        basislake status
+        basislake status --exact
+        basislake status --json
+    """
+    from basislake.verbs.status import status as body
+
+    return body(**given)

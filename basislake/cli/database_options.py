@@ -1,0 +1,85 @@
+"""The options of verbs that work with a database: which one, and how."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from basislake.cli.defaults import EMBEDDED
+from basislake.cli.options import F, grouped
+from basislake.cli.parameter_types import Number
+from load.database_address import DEFAULT_SCHEMA, LOCK_WAIT_S
+
+if TYPE_CHECKING:
+    from basislake.settings.database_target import Target
+
+_LONGEST_LOCK_WAIT_S = 86_400.0
+
+
+def postgres_option(command: F) -> F:
+    """Add --postgres; the command gets `postgres`."""
+    option = click.option(
+        "--postgres",
+        metavar="URI",
+        envvar="BASISLAKE_POSTGRES",
+        show_envvar=True,
+        default=EMBEDDED,
+        help="libpq URI, or `embedded`: a PostgreSQL kept next to the lake. Others on this machine "
+        "can see a password in it while the command runs; BASISLAKE_POSTGRES, PGPASSWORD and "
+        "~/.pgpass hide it",
+    )
+    return option(command)
+
+
+def schema_option(meaning: str) -> Callable[[F], F]:
+    """Add --schema, with this help; the command gets `schema`."""
+    return click.option(
+        "--schema",
+        metavar="NAME",
+        envvar="BASISLAKE_SCHEMA",
+        show_envvar=True,
+        default=DEFAULT_SCHEMA,
+        help=meaning,
+    )
+
+
+def lock_wait_option(command: F) -> F:
+    """Add --lock-wait; the command gets `lock_wait_s`."""
+    option = click.option(
+        "--lock-wait",
+        "lock_wait_s",
+        metavar="SECONDS",
+        type=Number(min=0, min_open=True, max=_LONGEST_LOCK_WAIT_S),
+        default=LOCK_WAIT_S,
+        help="How long to wait for a lock of another session",
+    )
+    return option(command)
+
+
+def reading_options(command: F) -> F:
+    """Add the settings of a database that is only read; the command gets `target`."""
+    options = (postgres_option, schema_option("Schema of the tables"), lock_wait_option)
+    return grouped(command, options, _target, "target")
+
+
+def target_options(command: F) -> F:
+    """Add the settings of the database; the command gets `target`."""
+    options = (
+        postgres_option,
+        schema_option("Schema of the tables, created if missing"),
+        lock_wait_option,
+        click.option(
+            "--keep/--no-keep",
+            default=None,
+            show_default=False,
+            help="Leave the embedded PostgreSQL running and show how to connect with psql; or stop "
+            "one that was left running",
+        ),
+    )
+    return grouped(command, options, _target, "target")
+
+
+def _target(**values: Any) -> "Target":
+    from basislake.settings.database_target import Target  # noqa: PLC0415
+
+    return Target(**values)

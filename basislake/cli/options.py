@@ -1,0 +1,268 @@
+"""Command-line options that several verbs share: flag, else environment, else default.
+
+An option becomes an object, such as a lake, only when its verb is called. Help, wrong usage and
+completion therefore load no slow library.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import lake
+from basislake.cli import completion
+from basislake.cli.defaults import LAKE as DEFAULT_LAKE
+from basislake.cli.parameter_types import CallsPerSecond, Moment, Number, Time, Whole
+from basislake.pipeline.engines import LOCAL, Engine
+from ingest.deribit import defaults
+from ingest.deribit.hosts import HISTORY_URL, WWW_URL
+from ingest.rate_limit.allowance import AUTO, CALLS
+from lake.errors import UsageError
+
+if TYPE_CHECKING:
+    from basislake.settings.exchange import ExchangeSettings
+    from ingest.plan.selection import Selection
+    from lake import Lake
+
+_LONGEST_TIMEOUT_S = 3600.0
+_MOST_WORKERS = 256
+_MOST_RETRIES = 1000
+MOST_THREADS = 256
+# A hundred years.
+MOST_HOURS = 876_000
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def lake_option(command: F) -> F:
+    """Add --lake; the command gets `where`, a lake."""
+    option = click.option(
+        "--lake",
+        "where",
+        metavar="PATH|URI",
+        envvar="BASISLAKE_LAKE",
+        default=DEFAULT_LAKE,
+        show_default=True,
+        show_envvar=True,
+        help="Folder or object-store URI of the lake",
+        shell_complete=completion.folder,
+    )
+    return grouped(command, (option,), _opened, "where")
+
+
+def _opened(*, where: str) -> "Lake":
+    opened = lake.open(where)
+    folder = Path(opened.uri)
+    if opened.is_local and (folder.is_symlink() or folder.exists()) and not folder.is_dir():
+        raise UsageError(f"{opened.uri} is not a folder, so it cannot be a lake.")
+    return opened
+
+
+def exchange_options(command: F) -> F:
+    """Add the settings of the exchange; the command gets `settings`."""
+    options = (
+        click.option(
+            "--exchange-url",
+            "url",
+            metavar="URL",
+            envvar="BASISLAKE_EXCHANGE_URL",
+            show_envvar=True,
+            default=WWW_URL,
+            help="Base URL of active instruments and candles",
+        ),
+        click.option(
+            "--history-url",
+            metavar="URL",
+            envvar="BASISLAKE_HISTORY_URL",
+            show_envvar=True,
+            default=HISTORY_URL,
+            help="Base URL of expired instruments",
+        ),
+        click.option(
+            "--rate",
+            type=CallsPerSecond(),
+            metavar="auto|NUMBER",
+            envvar="BASISLAKE_RATE",
+            show_envvar=True,
+            default=AUTO,
+            help="Candle calls per second: auto for what the exchange permits, up to "
+            f"{CALLS.calls_per_second:g}; or a number, 0 for no limit",
+        ),
+        click.option(
+            "--timeout",
+            "timeout_s",
+            type=Number(min=0, min_open=True, max=_LONGEST_TIMEOUT_S),
+            envvar="BASISLAKE_TIMEOUT",
+            show_envvar=True,
+            default=defaults.TIMEOUT_S,
+            help="Time limit of one call, in seconds",
+        ),
+        click.option(
+            "--retries",
+            type=Whole(0, _MOST_RETRIES),
+            envvar="BASISLAKE_RETRIES",
+            show_envvar=True,
+            default=defaults.RETRIES,
+            help="Retries per window",
+        ),
+        click.option(
+            "--threads",
+            type=Whole(1, defaults.MAX_CONNECTIONS),
+            default=defaults.THREADS,
+            help="Calls in flight at once",
+        ),
+    )
+    return grouped(command, options, _exchange_settings, "settings")
+
+
+def _exchange_settings(**values: Any) -> "ExchangeSettings":
+    from basislake.settings.exchange import ExchangeSettings  # noqa: PLC0415
+
+    return ExchangeSettings(**values)
+
+
+def no_doctor_option(command: F) -> F:
+    """Add --no-doctor; the command gets `no_doctor`."""
+    return click.option(
+        "--no-doctor",
+        is_flag=True,
+        help="Fill an empty lake without first checking that the exchange returns all candles",
+    )(command)
+
+
+def engine_options(command: F) -> F:
+    """Add --engine and --workers; the command gets `engine`."""
+    options = (
+        click.option(
+            "--engine",
+            "name",
+            default=LOCAL,
+            metavar="local|dask|dask://HOST:PORT",
+            help="Where tasks run: here, in a new Dask cluster here, or in a running cluster",
+        ),
+        click.option(
+            "--workers",
+            type=Whole(1, _MOST_WORKERS),
+            help="Processes of --engine dask, as many as cores by default",
+        ),
+    )
+    return grouped(command, options, Engine, "engine")
+
+
+def selection_options(command: F) -> F:
+    """Add the selection; the command gets `selection`."""
+    options = (
+        click.option(
+            "--all", "everything", is_flag=True, help="All instruments, ignoring the lake's scope"
+        ),
+        click.option(
+            "--currency",
+            "currencies",
+            metavar="COIN",
+            multiple=True,
+            help="BTC or ETH; repeat, or separate by commas",
+            shell_complete=completion.coins,
+        ),
+        click.option(
+            "--instruments",
+            "names",
+            metavar="NAMES",
+            multiple=True,
+            help="Names separated by commas or spaces; a future includes its perpetual",
+            shell_complete=completion.instruments,
+        ),
+        click.option("--since", type=Time(), help="First minute, UTC date or time, inclusive"),
+        click.option("--until", type=Time(), help="End, UTC date or time, exclusive"),
+    )
+    return grouped(command, options, _selection, "selection")
+
+
+def data_option(command: F) -> F:
+    """Add --data to a command that has `selection_options`, whose selection gets it."""
+
+    @functools.wraps(command)
+    def wrapped(*, data: tuple[str, ...], selection: "Selection", **values: Any) -> Any:
+        from ingest.plan.selection import with_data  # noqa: PLC0415
+
+        return command(selection=with_data(selection, data), **values)
+
+    return click.option(
+        "--data",
+        metavar="NAMES",
+        multiple=True,
+        help="candles, funding, deliveries or settlements; repeat, or separate by commas. By "
+        "default all; funding includes the exchange's monthly totals",
+    )(wrapped)  # type: ignore[return-value]
+
+
+def as_of_option(command: F) -> F:
+    """Add --as-of; the command gets `as_of`, a batch, a time or None."""
+    option = click.option(
+        "--as-of",
+        "--raw-version",
+        "as_of",
+        type=Moment(),
+        metavar="N|TIME",
+        help="Use the lake as of batch N, or as of a UTC date or time",
+    )
+    return option(command)
+
+
+# Key in click's context: whether a verb with --wide shows all columns.
+IS_WIDE = "basislake.is_wide"
+
+
+def wide_option(command: F) -> F:
+    """Add --wide; `basislake.output.tables` reads it from the context of the command."""
+
+    def keep(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001  (click's)
+        context.meta[IS_WIDE] = value
+
+    return click.option(
+        "--wide",
+        is_flag=True,
+        expose_value=False,
+        callback=keep,
+        help="Show all columns, even if they do not fit the terminal",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Add --json; the command gets `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object")(command)
+
+
+def _selection(
+    *,
+    everything: bool,
+    currencies: tuple[str, ...],
+    names: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+) -> "Selection":
+    from ingest.plan.selection import select  # noqa: PLC0415
+
+    if everything and (currencies or names):
+        raise UsageError("Give either --all, or --currency and --instruments.")
+    return replace(select(currencies, names, since, until), is_all=everything)
+
+
+def grouped(
+    command: F, options: tuple[Callable[[Any], Any], ...], make: Callable[..., Any], name: str
+) -> F:
+    """Add options that reach the command as one object."""
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> Any:
+        own = {key: values.pop(key) for key in keys}
+        return command(**{name: make(**own)}, **values)
+
+    before = len(getattr(command, "__click_params__", []))
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    keys = [str(param.name) for param in wrapped.__click_params__[before:]]  # type: ignore[attr-defined]
+    return wrapped  # type: ignore[return-value]

@@ -1,0 +1,1 @@
+"""How one number was computed: formula, rows, calls, and what is missing."""

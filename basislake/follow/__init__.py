@@ -1,0 +1,1 @@
+"""Following the market: rounds, messages, and the tasks between rounds."""

@@ -1,0 +1,1 @@
+"""What people see: tables, messages, progress, and rows in files."""

@@ -1,0 +1,1 @@
+"""The pipeline: discover, backfill, build and load, on this machine or a Dask cluster."""

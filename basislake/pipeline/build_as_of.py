@@ -1,0 +1,52 @@
+"""The lake as of a batch or a time. If no build as of then is stored, the curated tables are built
+in a temporary folder for the duration of the command.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from tempfile import TemporaryDirectory
+
+from basislake.output.messages import Progress, duration, say
+from lake import Lake
+from lake.history.as_of import PastLake, past
+from lake.state import State, Unbuilt
+
+
+@contextmanager
+def opened(where: Lake, as_of: int | datetime | None, built: int | None = None) -> Iterator[State]:
+    """Yield a lake to read from: its newest state, or as of a batch.
+
+    Args:
+        where: the lake.
+        as_of: the batch, or a time at which it was the newest; the newest by default.
+        built: the batch that the curated tables are built from, by default the same; 0 for none.
+
+    Raises:
+        UsageError: there is no such batch.
+        LakeError: the lake cannot be read, or the disk has no room for the temporary tables.
+    """
+    if as_of is None:
+        yield where.state()
+        return
+    found = past(where, as_of)
+    if built == 0:
+        yield PastLake(where, found.as_of, Unbuilt(where))
+        return
+    if built is not None and built != found.as_of:
+        with opened(where, built) as other:
+            yield PastLake(where, found.as_of, other)
+        return
+    if found.is_built:
+        yield found
+        return
+    from basislake.pipeline.curate import curate  # noqa: PLC0415  (few commands build)
+
+    with TemporaryDirectory(prefix="basislake-as-of-") as folder:
+        target = Lake(folder)
+        made = curate(found, target=target, report=Progress("instruments"))
+        say(
+            f"Curated tables as of batch {found.as_of}: built for this command in "
+            f"{duration(made.seconds)}; the lake is unchanged."
+        )
+        yield PastLake(where, found.as_of, target.state())

@@ -1,0 +1,151 @@
+"""Fetches with progress on stderr, and logs what a discovery and a backfill did."""
+
+from collections.abc import Callable
+from functools import partial
+
+from basislake.doctor.first_checks import check_first
+from basislake.follow.messages import finished_line
+from basislake.output.messages import Progress as ProgressLine
+from basislake.output.messages import duration, say
+from basislake.output.screen import SCREEN
+from basislake.pipeline.engines import HERE, Engine
+from basislake.pipeline.fetch import FetchSummary, fetch, instrument_counts
+from basislake.pipeline.retry_commands import retry_commands
+from basislake.settings.exchange import ExchangeSettings
+from ingest.backfill.results import Counts, FetchProgress, Finished, Result
+from ingest.backfill.summary import completeness, rows, selected
+from ingest.datasets import DATASETS
+from ingest.datasets.candles import CANDLES
+from ingest.discover import Discovery
+from ingest.plan.selection import Selection
+from lake import Lake
+from lake.counts import counted
+from lake.coverage import Subject
+
+
+def fetch_logged(  # noqa: PLR0913  (independent settings)
+    where: Lake,
+    settings: ExchangeSettings,
+    selection: Selection,
+    *,
+    discover_first: bool,
+    repair: bool = False,
+    again: bool = False,
+    engine: Engine = HERE,
+    is_checked: bool = False,
+    totals: Callable[[str], None] = say,
+) -> FetchSummary:
+    """Fetch, with progress on stderr; `totals` gets the summary line. With `is_checked`, check the
+    exchange before the first window of an empty lake.
+    """
+    line = ProgressLine("calls")
+
+    def report(progress: FetchProgress) -> None:
+        note = f"{counted(progress.rows, 'row')}, {progress.subject}"
+        line(progress.done, progress.total, note)
+
+    fetched = fetch(
+        where,
+        settings,
+        selection,
+        discover_first=discover_first,
+        repair=repair,
+        again=again,
+        engine=engine,
+        check=partial(check_first, where) if is_checked else lambda _exchange, _now: None,
+        discovered=log_discovery,
+        say=say,
+        report=report,
+        finish=log_finished,
+    )
+    totals(totals_of(fetched.backfill))
+    log_backfill(where, fetched.backfill)
+    return fetched
+
+
+def log_finished(finished: Finished) -> None:
+    """Log a line about a finished subject; on a terminal, which has the progress line, only if it
+    failed.
+    """
+    is_failed = finished.status == "failed"
+    if SCREEN.is_log or is_failed:
+        say(f"{'Failed: ' if is_failed else ''}{finished_line(finished)}")
+
+
+def log_discovery(found: Discovery) -> None:
+    """Log what a discovery found, and name records that it could not read."""
+    counts = instrument_counts(found.known)
+    left_out = sum(found.left_out.values())
+    say(
+        f"Known: {counted(counts['futures'], 'dated future')} and "
+        f"{counted(counts['perpetuals'], 'perpetual')}, {len(found.new)} new; "
+        f"{counted(left_out, 'other record')} left out; "
+        "`basislake instruments --left-out` lists them."
+    )
+    for name in found.changed:
+        say(f"Changed: the exchange now lists other dates for {name}.")
+    for refused in found.refused:
+        label = "Refused" if refused.could_be_dated else "Warning: refused"
+        say(f"{label}: record {refused.name}: {refused.reason}.")
+    for failed in found.failed:
+        say(f"Failed: {failed} The stored instruments are kept; run the command again.")
+
+
+def totals_of(result: Result) -> str:
+    """Return the summary line of a backfill, by dataset; pure."""
+    parts = [
+        f"{completeness(dataset, counts)}, {rows(dataset, result.written(dataset.name))}"
+        for dataset, counts in selected(result)
+    ]
+    retries = sum(counts.retries for _, counts in result.by_dataset())
+    return (
+        f"Backfill: {'; '.join(parts) or 'nothing was due, no row'} written by "
+        f"{counted(result.all_calls, 'call')} ({counted(retries, 'retry', 'retries')}) in "
+        f"{duration(result.seconds)}."
+    )
+
+
+def log_backfill(where: Lake, result: Result) -> None:
+    """Log what failed in a backfill, with the commands that fetch just that, and what is empty or
+    differs.
+    """
+    for name, counts in result.by_dataset():
+        _log_differing(name, counts)
+    failed = result.all_failed
+    for subject, reason in failed.items():
+        say(f"Failed: {subject}: {reason}")
+    if failed:
+        commands = "\n  ".join(retry_commands(where, failed))
+        say(f"The other answers are saved. To ask again for just what failed:\n  {commands}")
+    for name, counts in result.by_dataset():
+        _log_missing(name, counts)
+    if result.log:
+        say(f"Log with a line per instrument: {result.log}")
+    if result.empty:
+        say(f"Empty: the exchange has no candle yet of {', '.join(result.empty)}.")
+
+
+def _log_differing(dataset: str, counts: Counts) -> None:
+    row = "candle" if dataset == CANDLES.name else f"row of {dataset}"
+    rows = "" if dataset == CANDLES.name else f"rows of {dataset}"
+    if counts.replaced:
+        stored = counted(counts.replaced, f"stored {row}", f"stored {rows}" if rows else "")
+        say(
+            f"Replaced: {stored}, by what the exchange sent now. Earlier versions of the lake keep "
+            "the old values; the next build uses the new ones."
+        )
+    if counts.differing:
+        say(
+            f"Warning: the exchange sent {counted(counts.differing, row, rows)} again with other "
+            "values. The stored values are kept; `basislake backfill --again` replaces them if the "
+            "new ones are valid."
+        )
+
+
+def _log_missing(dataset: str, counts: Counts) -> None:
+    is_candles, noun = dataset == CANDLES.name, DATASETS[dataset].noun
+    for name, steps in counts.missing.items():
+        say(
+            f"Missing: {counted(steps, noun)} of {Subject(dataset, name)} after its first "
+            f"{'candle' if is_candles else 'row'}; the exchange left them out twice."
+        )

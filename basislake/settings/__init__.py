@@ -1,0 +1,1 @@
+"""What flags and environment name: the lake, the database and the exchange."""

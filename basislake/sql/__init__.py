@@ -1,0 +1,1 @@
+"""`sql`: where a query comes from, its shell, and the example queries."""

@@ -1,0 +1,1 @@
+"""How complete, fresh and sound a lake is."""

@@ -1,0 +1,168 @@
+"""Health of a lake: whether it is fresh and nothing failed, for a program that monitors it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from basislake.output.messages import duration
+from basislake.pipeline.retry_commands import retry_commands
+from ingest.backfill.run_records import RUNNING, STUCK, exchange_ahead, runs
+from ingest.datasets import chosen
+from ingest.datasets.candles import CANDLES
+from ingest.plan.scope import described, outside, scope_of
+from ingest.plan.selection import Selection
+from lake import Lake
+from lake.counts import counted
+from lake.coverage import Subject
+from lake.table import Table
+from lake.tables import BASIS, COVERAGE, INSTRUMENTS, RAW_CANDLES
+from lake.time.intervals import Span
+
+# Ends of a backfill that need attention; an interruption was intended.
+_FAILED_STATES = ("failed", "killed", "refused")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Result of the check.
+
+    Attributes:
+        problems: one or two sentences each, with what to do; empty for a healthy lake.
+        newest: by table, then by coin, the newest minute of an instrument that is still traded.
+        scope: the lake's scope in words; nothing else is checked.
+    """
+
+    problems: list[str]
+    newest: dict[str, dict[str, datetime]]
+    scope: str
+
+
+def health(where: Lake, now: datetime, max_age: timedelta) -> Health:
+    """Check whether the newest minutes are recent enough and whether something failed.
+
+    Reads logs, `instruments`, `coverage` and the records of runs, but no candles. Checks only
+    instruments in the lake's scope that their record calls active. Measures age by the exchange's
+    clock that the last run saw, so that a simulated or an ended market does not count as late.
+
+    Args:
+        where: the lake.
+        now: this machine's clock, UTC.
+        max_age: of the newest minute of a coin, in `raw_candles` and in `basis`.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    where = where.state()
+    at = now + exchange_ahead(where)
+    scope = scope_of(where)
+    known = where.read(INSTRUMENTS)
+    selected = known.filter(~pl.col("instrument").is_in(list(outside(known, scope))))
+    is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > at)
+    is_over = scope.until is not None and scope.until <= at
+    active = selected.filter(pl.col("active") & is_open & (not is_over))
+    has_candles = CANDLES in chosen(scope.data)
+    futures = _bases(active.filter(kind="future"))
+    newest = {table.name: _newest(where, table, _bases(active)) for table in (RAW_CANDLES, BASIS)}
+    problems = [
+        *_unknown(known),
+        *_old(newest[RAW_CANDLES.name], at, max_age, is_traded=has_candles and active.height > 0),
+        *_behind(newest[BASIS.name], _newest(where, RAW_CANDLES, futures), at, max_age),
+        *_unanswered(where, selected, scope),
+        *_failed(where, now),
+    ]
+    return Health(problems, newest, described(scope))
+
+
+def _unknown(known: pl.DataFrame) -> Iterator[str]:
+    if known.is_empty():
+        yield "The lake has no list of instruments; `basislake instruments` fetches it."
+
+
+def _bases(chosen: pl.DataFrame) -> dict[str, str]:
+    """The coin of each instrument."""
+    return dict(chosen.select("instrument", "base").iter_rows())
+
+
+def _newest(where: Lake, table: Table, bases: Mapping[str, str]) -> dict[str, datetime]:
+    found: dict[str, datetime] = {}
+    for file in where.snapshot(table).files:
+        base = bases.get(file.partition or "")
+        if base and file.last:
+            found[base] = max(file.last, found.get(base, file.last))
+    return dict(sorted(found.items()))
+
+
+def _old(
+    newest: Mapping[str, datetime], at: datetime, max_age: timedelta, *, is_traded: bool
+) -> Iterator[str]:
+    if is_traded and not newest:
+        yield "raw_candles has no minute of an open instrument; `basislake backfill` fetches them."
+    for base, last in newest.items():
+        if at - last > max_age:
+            yield (
+                f"The newest minute of {base} in raw_candles is {_when(last, at)}; `basislake run` "
+                "fetches newer ones."
+            )
+
+
+def _behind(
+    newest: Mapping[str, datetime],
+    raw: Mapping[str, datetime],
+    at: datetime,
+    max_age: timedelta,
+) -> Iterator[str]:
+    """Coins that a build would update: those whose raw candles are newer than their basis."""
+    for base, fetched in raw.items():
+        last = newest.get(base)
+        if last is None:
+            yield f"basis has no minute of {base}; `basislake build` computes it."
+        elif last < fetched and at - last > max_age:
+            yield (
+                f"The newest minute of {base} in basis is {_when(last, at)}, but newer candles are "
+                "stored; `basislake build` brings it up to date."
+            )
+
+
+def _when(last: datetime, at: datetime) -> str:
+    return f"{last:%Y-%m-%d %H:%M}Z, {duration((at - last).total_seconds())} ago"
+
+
+def _unanswered(where: Lake, selected: pl.DataFrame, scope: Selection) -> Iterator[str]:
+    """Steps of each dataset in scope that the exchange gave no answer for."""
+    names = [*selected["instrument"], *selected["price_index"]]
+    failed = where.read(COVERAGE).filter(pl.col("instrument").is_in(names), status="failed")
+    if scope.span is not None:
+        failed = failed.filter(pl.col("start") < scope.span.end, pl.col("end") > scope.span.start)
+    for dataset in chosen(scope.data):
+        own = failed.filter(dataset=dataset.name)
+        if own.is_empty():
+            continue
+        found = own["instrument"].unique().sort().to_list()
+        steps = dataset.steps.count(Span(*each) for each in own.select("start", "end").iter_rows())
+        what = "" if dataset is CANDLES else f" of {dataset.words}"
+        of = ("index", "indexes") if dataset.subject == "index_name" else ("instrument",)
+        more = ", ..." if len(found) > 1 else ""
+        (again,) = retry_commands(where, [Subject(dataset.name, name) for name in found])
+        yield (
+            f"{counted(steps, dataset.noun)}{what} of {counted(len(found), *of)} "
+            f"({found[0]}{more}) {'has' if steps == 1 else 'have'} no answer; `{again}` asks again."
+        )
+
+
+def _failed(where: Lake, now: datetime) -> Iterator[str]:
+    known = runs(where, 10, now)
+    for record in known:
+        if record["state"] == STUCK:
+            since = duration(record["quiet_seconds"])
+            yield (
+                f"The backfill {record['run']}, process {record['pid']} on {record['host']}, has "
+                f"made no progress for {since}; `basislake status` shows details."
+            )
+    # A running run, such as a follow, resumes what others left.
+    is_resumed = any(record["state"] == RUNNING for record in known)
+    last = next(iter(known), None)
+    if last and not is_resumed and last["state"] in _FAILED_STATES:
+        ended = f"The last backfill, {last['run']}, ended as {last['state']}"
+        yield f"{ended}; `basislake backfill` resumes it."

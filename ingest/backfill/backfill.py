@@ -1,0 +1,356 @@
+"""The backfill: fetches what the lake lacks with parallel workers, and commits it in batches.
+
+Workers, which are threads of this process or other machines, fetch and parse answers. The calling
+thread collects them, and another thread commits them. So calls continue while a batch is written,
+and the last commit follows the last answer. A kill at any moment loses at most the calls in flight
+and the uncommitted windows: at most a fifth of the windows, or five if that is more; in a round of
+a longer run at most 256, if that is more.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import polars as pl
+
+from ingest.backfill.batch_commit import catch_up
+from ingest.backfill.committer import Saved, Saver
+from ingest.backfill.fetch_queue import Worklist
+from ingest.backfill.fetch_workers import FetchWorkers, threads_here
+from ingest.backfill.fetcher import Fetcher
+from ingest.backfill.locks import SubjectLocks
+from ingest.backfill.outcome import Outcome
+from ingest.backfill.results import DatasetCounts, Failure, FetchProgress, Finished, Result
+from ingest.backfill.run_records import RunRecord
+from ingest.backfill.subject_job import Job
+from ingest.backfill.summary import complete_of, selected, written_of
+from ingest.datasets import DATASETS
+from ingest.datasets.candles import CANDLES
+from ingest.deribit import defaults
+from ingest.deribit.client import Exchange
+from ingest.plan.planner import Planner, plan_figures
+from ingest.rate_limit.policy import mean_rate
+from lake import Lake
+from lake.counts import counted
+from lake.coverage import Subject
+from lake.errors import ClosedDoorError, LakeError
+from lake.properties.origin import set_origin
+from lake.time.intervals import common
+from lake.time.steps import STEPS
+
+# After this many windows in a row without an answer, of more than this many instruments, the
+# exchange counts as unreachable.
+_AWAY_AFTER_WINDOWS = 20
+_AWAY_AFTER_INSTRUMENTS = 2
+
+# A killed process loses uncommitted answers: at most this part of the windows.
+_MOST_AT_RISK = 1 / 5
+
+# Or this many: a commit takes as long as some calls, so a small run makes few.
+_FEW_WINDOWS = 5
+# A round of a longer run makes one commit if it has at most this many windows.
+_ROUND_WINDOWS = 256
+
+# Ctrl-C would not interrupt an endless wait once Polars has set its own signal handler.
+_POLL_S = 0.2
+
+# State of a run by the exception that ended it; for other exceptions `failed`.
+_ENDS = {KeyboardInterrupt: "interrupted", ClosedDoorError: "refused"}
+
+
+class Backfill:
+    """One run over all plans of a planner.
+
+    Attributes:
+        result: of the run so far.
+    """
+
+    def __init__(  # noqa: PLR0913  (each is a wish of its own, all but the first four by keyword)
+        self,
+        lake: Lake,
+        exchange: Exchange,
+        planner: Planner,
+        program: str,
+        *,
+        part_of: RunRecord | None = None,
+        threads: int = defaults.THREADS,
+        workers: FetchWorkers | None = None,
+        sound: Mapping[str, pl.Expr] | None = None,
+        report: Callable[[FetchProgress], None] = lambda _: None,
+        finish: Callable[[Finished], None] = lambda _: None,
+        tell: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Prepare the run; nothing is called or written.
+
+        Args:
+            lake: to write rows and coverage to.
+            exchange: to call.
+            planner: plans what the lake needs.
+            program: name and version, for the lineage of commits.
+            part_of: the record of a longer run of which this is a round. A round writes no record
+                of its own and logs failures only, makes one commit if its windows are few, and
+                skips subjects that other runs have locked.
+            threads: of this process that fetch; calls in flight at once.
+            workers: fetch workers to use instead of threads.
+            sound: by dataset, whether a row of a requested repeat may replace the stored one; by
+                default none may.
+            report: called with progress, from the calling thread.
+            finish: called with each subject that was called for, when the last of its answers is
+                committed or it failed; from the calling thread.
+            tell: called with further messages for the user, from the calling thread.
+            clock: monotonic seconds.
+            sleep: waits for some seconds.
+        """
+        self._lake = lake
+        self._exchange = exchange
+        self._program = program
+        self._report = report
+        self._finish = finish
+        self._tell = tell
+        self._clock = clock
+        self._sleep = sleep
+        self._start_s = clock()
+        self._locks = SubjectLocks(lake.machine_folder / "claims")
+        self._work = Worklist(planner, self._locks)
+        self._planner = planner
+        plans = [planner.plan(subject) for subject in planner.wanted]
+        self._workers = workers or threads_here(exchange, threads)
+        machines = len(self._workers.machines())
+        figures = plan_figures(plans, exchange.expected_calls_per_second * machines)
+        self.result = _begun(figures, planner)
+        windows = figures["all_windows"]
+        self._fetcher = Fetcher(exchange, self._workers)
+        least = _ROUND_WINDOWS if part_of else _FEW_WINDOWS
+        self._part_of = part_of
+        self._saver = Saver(lake, program, windows, clock, least=least, sound=sound)
+        self._most_at_risk = max(least, int(windows * _MOST_AT_RISK))
+        self._done = self._candles = self._rows = 0
+        self._silent: list[Subject] = []
+        self._is_waiting = False
+        self._reason = "the run ended before they were requested"
+
+    def run(self) -> Result:
+        """Fetch and commit.
+
+        Whatever ends the run, the answers so far are committed first; a later run continues
+        from there.
+
+        Raises:
+            ClosedDoorError: the exchange refuses all calls; earlier answers are saved.
+            UsageError: the lake holds data of another exchange; nothing was called.
+            LakeError: the lake cannot be written; earlier commits stay.
+            Exception: whatever the workers' pool raises if it is lost; earlier answers are
+                saved.
+        """
+        if self._planner.wanted:
+            set_origin(self._lake, self._exchange.name, self._program)
+        if not self._planner.is_current:
+            catch_up(self._lake, self._program)
+        record = self._part_of or RunRecord(self._lake, self._program, self.result.plan)
+        record.saw_clock(self._planner.now)
+        self.result.run = record.id
+        self._saver.run = record.next_round() if self._part_of else record.id
+        self.result.log = str(record.log) if record.log else None
+        state = "failed"
+        try:
+            self._fetch(record)
+            state = "failed" if self.result.all_failed else "done"
+        except LakeError:
+            self._tell_end(len(self._fetcher.stop()))
+            raise
+        except BaseException as exc:
+            state = next((end for kind, end in _ENDS.items() if isinstance(exc, kind)), state)
+            self._save_what_came(record)
+            raise
+        finally:
+            self._fetcher.close()
+            self._saver.close()
+            self._locks.release_all()
+            self._count()
+            if self._part_of is None:
+                record.end(state, self._facts())
+        return self.result
+
+    def _fetch(self, record: RunRecord) -> None:
+        while self._work.left or self._fetcher.under_way:
+            self._submit()
+            if self._work.elsewhere and self._part_of:
+                for subject in self._work.leave():
+                    self.result.of(subject.dataset).left.append(subject.name)
+            elif self._work.elsewhere and not self._fetcher.under_way:
+                self._wait_for_others(record)
+            for job, outcome in self._fetcher.gather(_POLL_S):
+                self._take(job, outcome)
+            self._settle(record, self._saver.poll(0.0 if self._fetcher.under_way else _POLL_S))
+            record.renew(self._facts)
+        self._settle(record, self._saver.flush())
+        # Windows still open were abandoned.
+        for job in self._work.begun:
+            self._conclude(record, job)
+        left = set(self.result.all_left)
+        for subject in self._planner.wanted:
+            if subject not in self._work.jobs and subject not in left:
+                failed = self.result.of(subject.dataset).failed
+                failed.append(Failure(subject.name, self._reason))
+                record.tell(subject.name, "failed", {"reason": self._reason})
+
+    def _submit(self) -> None:
+        while (
+            self._fetcher.has_room
+            and not self._saver.is_full
+            and self._fetcher.under_way + self._saver.unsaved < self._most_at_risk
+        ):
+            found = self._work.next()
+            if found is None:
+                return
+            self._fetcher.submit(*found)
+
+    def _take(self, job: Job, outcome: Outcome) -> None:
+        job.take(outcome)
+        self._saver.add(job, outcome)
+        self._done += 1
+        self._candles += outcome.rows if job.subject.dataset == CANDLES.name else 0
+        total = self._done + self._fetcher.under_way + self._work.left
+        self._rows += outcome.rows
+        self._report(FetchProgress(self._done, total, self._rows, outcome.subject))
+        self._silent = [*self._silent, job.subject] if outcome.is_silent else []
+        is_more_than_one = len({s.name for s in self._silent}) >= _AWAY_AFTER_INSTRUMENTS
+        if len(self._silent) >= _AWAY_AFTER_WINDOWS and is_more_than_one:
+            self._reason = f"not requested, as the exchange stopped answering: {outcome.error}"
+            self._work.drop()
+
+    def _wait_for_others(self, record: RunRecord) -> None:
+        """Save everything, so that no run waits for this one, and check on the other runs."""
+        self._settle(record, self._saver.flush())
+        if not self._is_waiting:
+            self._is_waiting = True
+            shown = ", ".join(map(str, self._work.elsewhere[:3]))
+            self._tell(f"Waiting for another backfill of this lake, which is fetching {shown}.")
+        self._sleep(_POLL_S)
+        self._work.look_again()
+
+    def _save_what_came(self, record: RunRecord) -> None:
+        for job, outcome in self._fetcher.stop():
+            self._take(job, outcome)
+        try:
+            self._settle(record, self._saver.flush())
+        finally:
+            self._tell_end()
+
+    def _tell_end(self, dropped: int = 0) -> None:
+        """Log what is saved, and for how many windows the answers are lost; `dropped` windows never
+        reached the saver.
+        """
+        self._count()
+        given_up = self._fetcher.under_way
+        lost = self._saver.lost + self._saver.unsaved + dropped
+        chosen = selected(self.result)
+        written = written_of(self.result)
+        saved = f"saved: {written}, everything that arrived"
+        if lost:
+            saved = (
+                f"saved: {written}; those of {counted(lost, 'more window')} may not be, and "
+                "are asked for again then"
+            )
+        self._tell(
+            f"Stopped after {counted(self.result.all_calls, 'call')}"
+            f"{f' and {given_up} abandoned' if given_up else ''}; {saved}; "
+            f"complete: {', '.join(complete_of(*one) for one in chosen) or 'nothing'}."
+        )
+
+    def _settle(self, record: RunRecord, saved: list[Saved]) -> None:
+        """Record the commits, and conclude the subjects whose answers are all saved."""
+        for job in self._work.take_idle():
+            self._conclude(record, job)
+        for batch in saved:
+            self._planner.committed(batch.stored.asks_version)
+            for dataset, written in batch.stored.written.items():
+                self.result.took(dataset, written)
+            for job, _ in batch.outcomes:
+                job.unsaved -= 1
+                if job.is_answered and not job.unsaved:
+                    self._work.close(job)
+                    self._conclude(record, job)
+
+    def _conclude(self, record: RunRecord, job: Job) -> None:
+        """Record the outcome of a subject in the result and in the log."""
+        subject, steps = job.subject, STEPS[job.subject.dataset]
+        counts = self.result.of(subject.dataset)
+        missing = steps.count(common(job.plan.wanted, job.coverage.missing()))
+        unanswered = steps.count(job.unanswered())
+        status = "failed" if unanswered else "empty" if job.is_empty else "complete"
+        is_candles = subject.dataset == CANDLES.name
+        figures: dict[str, object] = {
+            **({} if is_candles else {"dataset": subject.dataset}),
+            "calls": job.tally.calls,
+            "retries": job.tally.retries,
+            "candles" if is_candles else "rows": job.rows,
+            "missing": missing,
+            "unanswered": unanswered,
+        }
+        if missing:
+            counts.missing[subject.name] = missing
+        if unanswered:
+            of_what = counted(unanswered, DATASETS[subject.dataset].noun)
+            reason = f"no answer for {of_what}: {job.reason or self._reason}"
+            counts.failed.append(Failure(subject.name, reason))
+            figures["reason"] = reason
+        else:
+            counts.complete += 1
+        if status == "empty":
+            counts.empty.append(subject.name)
+        if job.tally.calls or unanswered:
+            parts = [own for _, own in self.result.by_dataset()]
+            done, total = sum(p.finished for p in parts), sum(p.instruments for p in parts)
+            self._finish(Finished(done, total, subject, status, figures))
+        if status == "failed" or self._part_of is None:
+            record.tell(subject.name, status, figures)
+
+    def _count(self) -> None:
+        """Sum the calls so far."""
+        for name, counts in self.result.by_dataset():
+            jobs = [job for job in self._work.jobs.values() if job.subject.dataset == name]
+            counts.calls = sum(job.tally.calls for job in jobs)
+            counts.retries = sum(job.tally.retries for job in jobs)
+            counts.throttled = sum(job.tally.throttled for job in jobs)
+            if isinstance(counts, DatasetCounts):
+                counts.rows = sum(job.rows for job in jobs)
+        self.result.seconds = self._clock() - self._start_s
+
+    @property
+    def _calls_per_second(self) -> float:
+        """The current rate; machines are assumed to have the rate of this one."""
+        return self._exchange.calls_per_second * len(self._workers.machines())
+
+    def _facts(self) -> dict[str, Any]:
+        """The current facts for the record of the run."""
+        self._count()
+        seconds = self.result.seconds
+        most = self._exchange.most_calls_per_second * len(self._workers.machines())
+        left = self._work.left + self._fetcher.under_way
+        windows_per_second = self._done / seconds if seconds else 0.0
+        facts = asdict(self.result)
+        del facts["plan"], facts["log"]
+        return facts | {
+            "windows_done": self._done,
+            "windows_left": left,
+            "candles": self._candles,
+            "calls_per_second": mean_rate(self.result.all_calls, seconds, most),
+            "calls_per_second_limit": None if math.isinf(most) else most,
+            "calls_per_second_allowed": self._calls_per_second,
+            "seconds_left": left / windows_per_second if windows_per_second else None,
+            "instruments_now": [str(job.subject) for job in self._work.begun],
+        }
+
+
+def _begun(figures: Mapping[str, Any], planner: Planner) -> Result:
+    """The result of a backfill at its start."""
+    counts = Counter(subject.dataset for subject in planner.wanted)
+    candles = counts.pop(CANDLES.name, 0)
+    others = {name: DatasetCounts(instruments=count) for name, count in counts.items()}
+    return Result(instruments=candles, plan=figures, datasets=others)

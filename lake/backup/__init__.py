@@ -1,0 +1,1 @@
+"""A lake copied to another folder or store, and back."""

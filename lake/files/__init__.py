@@ -1,0 +1,1 @@
+"""Parquet files of the lake: written, named, hashed and read."""

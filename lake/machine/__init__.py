@@ -1,0 +1,1 @@
+"""This machine: processors, memory, and the folder that its processes share."""

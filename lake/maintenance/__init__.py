@@ -1,0 +1,1 @@
+"""Maintenance: compaction, vacuum, checkpoints, and how much of the disk a lake takes."""

@@ -1,0 +1,1 @@
+"""Queries: DuckDB over the lake, and the derived views."""

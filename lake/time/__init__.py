@@ -1,0 +1,1 @@
+"""Time: half-open intervals, and the steps that rows of a dataset cover."""

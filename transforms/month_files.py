@@ -1,0 +1,150 @@
+"""Finds the rows of some periods that a curated table lacks, and writes files with them.
+
+Files contain months; a build computes some days of them again. Readers see a file only after the
+build's commit.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+import polars as pl
+
+from lake import Lake
+from lake.errors import DamagedError
+from lake.files.parquet import DataFile
+from lake.files.sorted_rows import in_spans, in_time, read_rows
+from lake.location.lake_address import Address
+from lake.table import Table
+from lake.time.intervals import Span
+
+# An instrument, and the first instant of a month.
+Key: TypeAlias = tuple[str, datetime]
+_KEY = ("instrument", "ts")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The stored rows of one instrument and month in a curated table.
+
+    Attributes:
+        files: with its rows.
+        is_apart: whether they contain no other rows.
+    """
+
+    files: tuple[DataFile, ...]
+    is_apart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Files to add to and remove from one table."""
+
+    added: tuple[DataFile, ...] = ()
+    removed: tuple[DataFile, ...] = ()
+
+
+def write_changes(
+    target: Address,
+    table: Table,
+    rows: pl.DataFrame,
+    held: Mapping[Key, Held],
+    wanted: Sequence[Span],
+) -> Change:
+    """Write the rows that a table lacks of some periods, and return the change of its files.
+
+    If existing rows of a month change, the whole month is written again; if rows are only added
+    after the others, a file with those.
+
+    Args:
+        target: the lake.
+        table: to write to.
+        rows: all of the periods, one instrument after the other, each sorted by time.
+        held: the stored rows of the months; without an entry the month is empty, or its rows are
+            removed anyway.
+        wanted: the periods.
+
+    Raises:
+        LakeError: a file cannot be read or written.
+    """
+    lake = Lake(target.uri, target.options)
+    rows = rows.select(table.names)
+    kept = _kept(lake, table, rows, held, wanted) if held else {}
+    new = [rows[place.start + kept.get(key, 0) : place.stop] for key, place in _places(rows)]
+    gone = (file for key, own in held.items() if key not in kept for file in own.files)
+    removed = tuple(dict.fromkeys(gone))
+    left = _left(lake, table, removed, wanted)
+    if left.height:
+        rows = pl.concat([left, *new]).sort(_KEY)
+        new = [rows[place] for _, place in _places(rows)]
+    added = tuple(lake.write(table, own, own["instrument"][0]) for own in new if own.height)
+    return Change(added, removed)
+
+
+def _kept(
+    lake: Lake,
+    table: Table,
+    rows: pl.DataFrame,
+    held: Mapping[Key, Held],
+    wanted: Sequence[Span],
+) -> dict[Key, int]:
+    """The number of stored rows in the periods of each month whose stored rows are correct, so that
+    only later rows are missing.
+    """
+    try:
+        files = [file for own in held.values() if own.is_apart for file in own.files]
+        stored = _stored(lake, table, files, wanted)
+    except DamagedError:
+        return {}
+    before, after, none = dict(_places(stored)), dict(_places(rows)), slice(0, 0)
+    stored_bits, bits = _bits(stored), _bits(rows)
+    kept = {}
+    for key, own in held.items():
+        known, place = before.get(key, none), after.get(key, none)
+        count = known.stop - known.start
+        new = rows["ts"][place.start + count : place.stop]
+        last = max((file.last for file in own.files if file.last), default=None)
+        is_after = new.is_empty() or last is None or new[0] > last
+        is_same = bits[place.start : place.start + count].equals(stored_bits[known])
+        if own.is_apart and is_same and is_after:
+            kept[key] = count
+    return kept
+
+
+def _bits(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows in which floats are equal only if all of their bits are: zero is not minus zero."""
+    return rows.with_columns(pl.col(pl.Float64).reinterpret(dtype=pl.Int64))
+
+
+def _places(rows: pl.DataFrame) -> Iterator[tuple[Key, slice]]:
+    """The positions of the rows of each instrument and month, which are adjacent."""
+    month = pl.col("ts").dt.truncate("1mo")
+    runs = rows.select(pl.struct("instrument", month).rle().alias("run"))["run"].struct.unnest()
+    start = 0
+    for length, value in runs.iter_rows():
+        yield (value["instrument"], value["ts"]), slice(start, start + length)
+        start += length
+
+
+def _left(
+    lake: Lake, table: Table, removed: Sequence[DataFile], wanted: Sequence[Span]
+) -> pl.DataFrame:
+    """The rows of removed files in other periods, or other months."""
+    others = [file for file in removed if not any(_is_within(file, span) for span in wanted)]
+    rows = _stored(lake, table, others)
+    return rows.filter(~in_spans(rows["ts"], wanted))
+
+
+def _is_within(file: DataFile, span: Span) -> bool:
+    if file.first is None or file.last is None:
+        return False
+    return span.start <= file.first and file.last < span.end
+
+
+def _stored(
+    lake: Lake, table: Table, files: Sequence[DataFile], spans: Sequence[Span] | None = None
+) -> pl.DataFrame:
+    """Rows of some files, by time, one instrument after the other."""
+    uri = f"{lake.uri}/{table.name}"
+    return in_time(read_rows(table, uri, files, lake.options, table.names, spans))
