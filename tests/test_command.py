@@ -140,11 +140,22 @@ def test_intervals_are_shown_as_texts(known: Lake) -> None:
     assert done.json == [{'a"b': "1 day 03:00:00", "n": n} for n in (2, 1, 0)]
 
 
+ENDLESS = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range > sin(b.range)"
+
+
+@pytest.mark.slow
+def test_a_query_ends_also_if_another_signal_follows_at_once(known: Lake) -> None:
+    with running(command(None, "sql", ENDLESS, "--lake", known.uri)) as process:
+        wait_until(process, lambda: is_computing(process.pid))
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGHUP)
+        assert ended(process).code != 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_a_query_ends_when_it_is_told_to(known: Lake, end: signal.Signals) -> None:
-    query = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range > sin(b.range)"
-    with running(command(None, "sql", query, "--lake", known.uri)) as process:
+    with running(command(None, "sql", ENDLESS, "--lake", known.uri)) as process:
         wait_until(process, lambda: is_computing(process.pid))
         process.send_signal(end)
         done = ended(process)

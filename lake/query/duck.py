@@ -5,10 +5,11 @@ derived views on top.
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from uuid import uuid4
 
 import duckdb
@@ -232,11 +233,16 @@ def _asked(connection: Connection, query: str) -> pl.DataFrame:
                 wait([running], _POLL_S)
             return running.result()
         except BaseException:
-            # One interrupt is not enough if the query has not begun.
-            while not running.done():
-                connection.interrupt()
-                wait([running], _POLL_S)
+            # In a thread, which no further signal reaches: the process ends only after the query.
+            Thread(target=_stop, args=(connection, running)).start()
             raise
+
+
+def _stop(connection: Connection, running: Future[pl.DataFrame]) -> None:
+    """Interrupt a query until it ends: one interrupt is not enough if it has not begun."""
+    while not running.done():
+        connection.interrupt()
+        wait([running], _POLL_S)
 
 
 def _frame(connection: Connection, query: str) -> pl.DataFrame:
