@@ -232,7 +232,7 @@ def test_the_command_counts_and_tells_what_it_asks_for_again(
     assert (plan["calls"], plan["candles"]) == (1, life)
     done = basislake(server, "backfill", *chosen, "--json")
     assert (done.code, done.json["replaced"], done.json["calls"]) == (0, 1, 1)
-    assert "Replaced: 1 stored candle by" in done.err
+    assert "Replaced: 1 stored candle, by" in done.err
     send(server, None)
     done = basislake(server, "backfill", *chosen, "--json")
     assert (done.code, done.json["differing"]) == (0, 1)

@@ -205,7 +205,7 @@ def test_an_exchange_that_would_cost_data_is_refused_before_the_first_window(
     chosen = ("--lake", tmp_path, "--instruments", "BTC-5APR24", "--since", "2024-04-05")
     refused = basislake(server, verb, *chosen)
     assert refused.code == 1
-    assert "newest-candles: assumed: of more than 5,001 candles the newest 5,001" in refused.err
+    assert "newest-candles: assumed: of more than 5,001 candles a call returns" in refused.err
     assert server.calls_of(CHART_METHOD) == 4
     where = lake.open(str(tmp_path))
     assert where.snapshot(RAW_CANDLES).rows == 0
