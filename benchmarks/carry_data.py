@@ -20,7 +20,7 @@ from polars.testing import assert_frame_equal
 
 import lake
 from basislake.settings.lake_and_database import database
-from basislake.simulator.history import full_universe
+from basislake.simulator.full_market import full_universe
 from benchmarks.rehearsal import BASISLAKE, Finished, Server, exchange, machine, measure
 from ingest.datasets import DATASETS
 from lake import Lake

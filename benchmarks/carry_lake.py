@@ -11,7 +11,7 @@ import polars as pl
 import lake
 from basislake import PROGRAM
 from basislake.simulator.carry import MarketCarry
-from basislake.simulator.history import full_universe
+from basislake.simulator.full_market import full_universe
 from basislake.simulator.market import Contract
 from basislake.simulator.universe import Universe
 from lake import Lake

@@ -11,7 +11,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from lake.errors import ConflictError
 from lake.library_errors import explained
 from lake.location import conditional_put
-from lake.properties.schema_version import PROPERTIES
+from lake.properties.table_properties import PROPERTIES
 from lake.snapshot import Snapshot, open_table
 from lake.tables import INSTRUMENTS
 

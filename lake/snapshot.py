@@ -17,7 +17,7 @@ from lake.files.parquet import DataFile
 from lake.files.polars_scan import scan_files
 from lake.library_errors import explained, reading
 from lake.location.urls import is_local
-from lake.properties import schema_version
+from lake.properties import table_properties
 from lake.table import BATCH, Table
 
 LOG = "_delta_log"
@@ -53,13 +53,13 @@ class Snapshot:
     @property
     def origin(self) -> str | None:
         """The exchange in this table's properties; see `lake.properties.origin`."""
-        return self.properties.get(schema_version.ORIGIN)
+        return self.properties.get(table_properties.ORIGIN)
 
     @property
     def properties(self) -> dict[str, str]:
         """The properties of the table that concern the whole lake, by name."""
         found = self.delta.metadata().configuration if self.delta else {}
-        return {name: found[name] for name in schema_version.OF_THE_LAKE if name in found}
+        return {name: found[name] for name in table_properties.OF_THE_LAKE if name in found}
 
     @property
     def rows(self) -> int:
@@ -204,7 +204,7 @@ def open_table(
             _check_readable(uri)
             return None
         raise
-    schema_version.check(table.name, uri, delta.metadata().configuration)
+    table_properties.check(table.name, uri, delta.metadata().configuration)
     return delta
 
 

@@ -15,7 +15,7 @@ from ingest.deribit.client import Exchange
 from ingest.follow_schedule import Schedule
 from ingest.plan.selection import Selection
 from ingest.rate_limit.limiter import Limiter
-from ingest.rate_limit.refusals import Refusals
+from ingest.rate_limit.refusal_messages import Refusals
 from lake import Lake
 from tests.market import NOW
 

@@ -10,7 +10,7 @@ import lake
 from basislake.simulator import changes, forms
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.faults import Changed, FaultScript, Hang, Reset
-from basislake.simulator.kinds import KINDS
+from basislake.simulator.named_faults import KINDS
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from ingest.plan.selection import Selection, select, with_data

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 from polars.testing import assert_frame_equal
 
-from basislake.simulator.kinds import KINDS
+from basislake.simulator.named_faults import KINDS
 from basislake.simulator.universe import weekly_universe
 from ingest.datasets import DATASETS
 from ingest.plan.selection import Selection, select, with_data

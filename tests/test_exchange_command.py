@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from basislake.simulator.departures import DEPARTURES
-from basislake.simulator.kinds import KINDS
+from basislake.simulator.named_faults import KINDS
 from tests.market import basislake, command
 from tests.processes import announced, ended, running
 

@@ -13,7 +13,7 @@ from basislake.simulator.carry_answers import continuation_after
 from basislake.simulator.contracts import milliseconds
 from basislake.simulator.faults import rpc_error
 from basislake.simulator.forms import Changed
-from basislake.simulator.history import full_universe
+from basislake.simulator.full_market import full_universe
 from basislake.simulator.server import SimulatedExchange
 from ingest.datasets import deliveries, funding_totals, settlements
 from ingest.datasets.dataset import Dataset

@@ -37,7 +37,7 @@ from ingest.follow_schedule import (
 from ingest.plan.planner import Planner, plan_figures
 from ingest.plan.scope import scope_of, within
 from ingest.plan.selection import Selection
-from ingest.rate_limit.refusals import Refusals
+from ingest.rate_limit.refusal_messages import Refusals
 from lake import Lake
 from lake.coverage import Subject
 from lake.errors import BasislakeError, ExchangeError, LakeError, TransientError, UsageError

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from basislake import PROGRAM
-from basislake.report import basis, carry, carry_proofs, completeness, maintenance, market, quality
+from basislake.report import basis, carry, carry_proofs, completeness, market, operation, quality
 from basislake.report.figures import HOURS, Figure
 from basislake.report.lake_facts import Loaded, database_frames, lake_frames, run_frames
 from lake import Lake
@@ -54,11 +54,11 @@ FIGURES: tuple[Figure, ...] = (
     quality.RULES,
     basis.UNTRADED,
     quality.UNANSWERED,
-    maintenance.RUNS,
-    maintenance.PARITY,
-    maintenance.STORAGE,
-    maintenance.DATABASE_STORAGE,
-    maintenance.FINGERPRINT,
+    operation.RUNS,
+    operation.PARITY,
+    operation.STORAGE,
+    operation.DATABASE_STORAGE,
+    operation.FINGERPRINT,
 )
 
 Rows = dict[str, list[Any]]
@@ -138,7 +138,7 @@ def answers(
     """Compute one figure after the other; see `gather`."""
     frames = {
         **lake_frames(still, threads),
-        **run_frames(still, made_at, maintenance.RUNS_SHOWN),
+        **run_frames(still, made_at, operation.RUNS_SHOWN),
         **database_frames(still, loaded),
     }
     connection = duck.connect(still.snapshots, extra=frames)

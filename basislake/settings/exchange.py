@@ -11,7 +11,7 @@ from ingest.deribit.client import Exchange
 from ingest.deribit.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
 from ingest.rate_limit.allowance import AUTO, Rate
 from ingest.rate_limit.limiter import Limiter
-from ingest.rate_limit.refusals import Refusals
+from ingest.rate_limit.refusal_messages import Refusals
 from ingest.rate_limit.remembered import Expected, Remembered, expected
 from lake import Lake
 from lake.properties.origin import check_origin

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from basislake.simulator.calls import Call, Question
+from basislake.simulator.fault_probabilities import Rates
 from basislake.simulator.forms import (
     AnyFault,
     Changed,
@@ -21,7 +22,6 @@ from basislake.simulator.forms import (
     server_error,
     too_many_requests,
 )
-from basislake.simulator.rates import Rates
 
 __all__ = [
     "AnyFault",

@@ -14,9 +14,9 @@ from basislake.output.messages import print_json, say
 from basislake.simulator.clock import Clock
 from basislake.simulator.departures import DEPARTURES, depart
 from basislake.simulator.faults import FaultScript
-from basislake.simulator.history import full_universe
-from basislake.simulator.kinds import read_rates
+from basislake.simulator.full_market import full_universe
 from basislake.simulator.limit import CreditLimit
+from basislake.simulator.named_faults import read_rates
 from basislake.simulator.replay import RECORDED, replay_universe
 from basislake.simulator.server import SimulatedExchange, serve_forever
 from basislake.simulator.universe import Universe, recent_universe

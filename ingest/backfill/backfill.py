@@ -17,8 +17,8 @@ from typing import Any
 import polars as pl
 
 from ingest.backfill.batch_commit import catch_up
-from ingest.backfill.committer import Saved, Saver
-from ingest.backfill.fetch_queue import Worklist
+from ingest.backfill.committer import Committer, Saved
+from ingest.backfill.fetch_queue import FetchQueue
 from ingest.backfill.fetch_workers import FetchWorkers, threads_here
 from ingest.backfill.fetcher import Fetcher
 from ingest.backfill.locks import SubjectLocks
@@ -116,7 +116,7 @@ class Backfill:
         self._sleep = sleep
         self._start_s = clock()
         self._locks = SubjectLocks(lake.machine_folder / "claims")
-        self._work = Worklist(planner, self._locks)
+        self._work = FetchQueue(planner, self._locks)
         self._planner = planner
         plans = [planner.plan(subject) for subject in planner.wanted]
         self._workers = workers or threads_here(exchange, threads)
@@ -127,7 +127,7 @@ class Backfill:
         self._fetcher = Fetcher(exchange, self._workers)
         least = _ROUND_WINDOWS if part_of else _FEW_WINDOWS
         self._part_of = part_of
-        self._saver = Saver(lake, program, windows, clock, least=least, sound=sound)
+        self._committer = Committer(lake, program, windows, clock, least=least, sound=sound)
         self._most_at_risk = max(least, int(windows * _MOST_AT_RISK))
         self._done = self._candles = self._rows = 0
         self._silent: list[Subject] = []
@@ -154,7 +154,7 @@ class Backfill:
         record = self._part_of or RunRecord(self._lake, self._program, self.result.plan)
         record.saw_clock(self._planner.now)
         self.result.run = record.id
-        self._saver.run = record.next_round() if self._part_of else record.id
+        self._committer.run = record.next_round() if self._part_of else record.id
         self.result.log = str(record.log) if record.log else None
         state = "failed"
         try:
@@ -169,7 +169,7 @@ class Backfill:
             raise
         finally:
             self._fetcher.close()
-            self._saver.close()
+            self._committer.close()
             self._locks.release_all()
             self._count()
             if self._part_of is None:
@@ -186,9 +186,9 @@ class Backfill:
                 self._wait_for_others(record)
             for job, outcome in self._fetcher.gather(_POLL_S):
                 self._take(job, outcome)
-            self._settle(record, self._saver.poll(0.0 if self._fetcher.under_way else _POLL_S))
+            self._settle(record, self._committer.poll(0.0 if self._fetcher.under_way else _POLL_S))
             record.renew(self._facts)
-        self._settle(record, self._saver.flush())
+        self._settle(record, self._committer.flush())
         # Windows still open were abandoned.
         for job in self._work.begun:
             self._conclude(record, job)
@@ -202,8 +202,8 @@ class Backfill:
     def _submit(self) -> None:
         while (
             self._fetcher.has_room
-            and not self._saver.is_full
-            and self._fetcher.under_way + self._saver.unsaved < self._most_at_risk
+            and not self._committer.is_full
+            and self._fetcher.under_way + self._committer.unsaved < self._most_at_risk
         ):
             found = self._work.next()
             if found is None:
@@ -212,7 +212,7 @@ class Backfill:
 
     def _take(self, job: Job, outcome: Outcome) -> None:
         job.take(outcome)
-        self._saver.add(job, outcome)
+        self._committer.add(job, outcome)
         self._done += 1
         self._candles += outcome.rows if job.subject.dataset == CANDLES.name else 0
         total = self._done + self._fetcher.under_way + self._work.left
@@ -226,7 +226,7 @@ class Backfill:
 
     def _wait_for_others(self, record: RunRecord) -> None:
         """Save everything, so that no run waits for this one, and check on the other runs."""
-        self._settle(record, self._saver.flush())
+        self._settle(record, self._committer.flush())
         if not self._is_waiting:
             self._is_waiting = True
             shown = ", ".join(map(str, self._work.elsewhere[:3]))
@@ -238,17 +238,17 @@ class Backfill:
         for job, outcome in self._fetcher.stop():
             self._take(job, outcome)
         try:
-            self._settle(record, self._saver.flush())
+            self._settle(record, self._committer.flush())
         finally:
             self._tell_end()
 
     def _tell_end(self, dropped: int = 0) -> None:
         """Log what is saved, and for how many windows the answers are lost; `dropped` windows never
-        reached the saver.
+        reached the committer.
         """
         self._count()
         given_up = self._fetcher.under_way
-        lost = self._saver.lost + self._saver.unsaved + dropped
+        lost = self._committer.lost + self._committer.unsaved + dropped
         chosen = selected(self.result)
         written = written_of(self.result)
         saved = f"saved: {written}, everything that arrived"

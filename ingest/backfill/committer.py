@@ -38,7 +38,7 @@ class Saved:
     outcomes: list[tuple[Job, Outcome]]
 
 
-class Saver:
+class Committer:
     """Collects answers of one run and commits them; used by one thread.
 
     Attributes:

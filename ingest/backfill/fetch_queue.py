@@ -1,4 +1,4 @@
-"""The work list: hands out windows, by subject in order, and locks each subject first."""
+"""The fetch queue: hands out windows, by subject in order, and locks each subject first."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from lake.coverage import Subject
 from lake.time.intervals import Span
 
 
-class Worklist:
+class FetchQueue:
     """The subjects of a run and their windows, handed out one by one.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The fetch queue: submits windows to the workers and collects the answers."""
+"""The fetcher: submits windows to the workers and collects the answers."""
 
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 

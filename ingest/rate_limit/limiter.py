@@ -24,7 +24,7 @@ from ingest.rate_limit.policy import (
     refused,
     to_remember,
 )
-from ingest.rate_limit.refusals import Refusals
+from ingest.rate_limit.refusal_messages import Refusals
 from ingest.rate_limit.remembered import Expected, Remembered, expected, host_tag
 from lake.errors import StoppedError
 from lake.machine.shared_folder import not_shared

@@ -12,7 +12,7 @@ from lake.lake import Lake
 from lake.library_errors import explained
 from lake.location.urls import is_local
 from lake.maintenance.compaction import GROWING, Compacted, compact, planned
-from lake.properties.schema_version import KEPT_HOURS
+from lake.properties.table_properties import KEPT_HOURS
 
 _HOUR = timedelta(hours=1)
 

@@ -9,7 +9,7 @@ import orjson
 from lake.commit import set_lake_properties
 from lake.errors import UsageError
 from lake.lake import Lake
-from lake.properties.schema_version import CLOCK, ORIGIN
+from lake.properties.table_properties import CLOCK, ORIGIN
 from lake.snapshot import Snapshot
 from lake.tables import INSTRUMENTS
 

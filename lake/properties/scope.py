@@ -12,7 +12,7 @@ import orjson
 from lake.commit import set_lake_properties
 from lake.errors import LakeError
 from lake.lake import Lake
-from lake.properties.schema_version import SCOPE
+from lake.properties.table_properties import SCOPE
 from lake.snapshot import Snapshot
 from lake.tables import INSTRUMENTS
 

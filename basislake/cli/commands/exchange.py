@@ -49,7 +49,7 @@ class _Sections(click.Command):
             with formatter.section(title):
                 formatter.write_dl(of_section)
         from basislake.simulator.departures import DEPARTURES
-        from basislake.simulator.kinds import EFFECTS, KINDS
+        from basislake.simulator.named_faults import EFFECTS, KINDS
 
         for effect, meaning in EFFECTS.items():
             kinds = [(k.name, k.sentence) for k in KINDS.values() if k.effect == effect]

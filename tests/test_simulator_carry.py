@@ -14,7 +14,7 @@ import requests
 from basislake.simulator.carry import FUNDING_HOLE_MS, HOUR_MS, MarketCarry, Row
 from basislake.simulator.contracts import milliseconds
 from basislake.simulator.forms import Changed
-from basislake.simulator.history import full_universe
+from basislake.simulator.full_market import full_universe
 from basislake.simulator.server import SimulatedExchange
 
 NOW = datetime(2020, 10, 1, 12, 0, 30, tzinfo=UTC)

@@ -26,8 +26,8 @@ from basislake.simulator.faults import (
     closed_door,
     too_many_requests,
 )
-from basislake.simulator.kinds import KINDS, read_rates
 from basislake.simulator.market import MINUTE_MS
+from basislake.simulator.named_faults import KINDS, read_rates
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import weekly_universe
 from tests.profiles import examples

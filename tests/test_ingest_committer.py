@@ -10,7 +10,13 @@ import pytest
 import lake
 from ingest.backfill import asks
 from ingest.backfill.batch_commit import store
-from ingest.backfill.committer import BATCH_ROWS, BATCH_SECONDS, BATCHES, MOST_ROWS_WAITING, Saver
+from ingest.backfill.committer import (
+    BATCH_ROWS,
+    BATCH_SECONDS,
+    BATCHES,
+    MOST_ROWS_WAITING,
+    Committer,
+)
 from ingest.backfill.outcome import Outcome
 from ingest.backfill.subject_job import Job
 from ingest.datasets.candles import candles_of
@@ -60,8 +66,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def saver(at: Lake, clock: Clock) -> Iterator[Saver]:
-    one = Saver(at, "test 1", MANY, clock)
+def committer(at: Lake, clock: Clock) -> Iterator[Committer]:
+    one = Committer(at, "test 1", MANY, clock)
     yield one
     one.close()
 
@@ -98,91 +104,91 @@ def stored(at: Lake) -> int:
 
 
 def test_a_part_of_the_windows_makes_a_commit_due(at: Lake, clock: Clock) -> None:
-    saver, job = Saver(at, "test 1", 3 * BATCHES, clock), tens(5)
+    committer, job = Committer(at, "test 1", 3 * BATCHES, clock), tens(5)
     for number in (1, 2):
-        saver.add(*answer(job))
-        assert saver.poll() == []
-        assert saver.unsaved == number
-    assert saver.poll(0.1) == []
-    saver.add(*answer(job))
-    assert saver.poll() == []
-    saver.add(*answer(job))
-    assert saver.unsaved == 4
-    (saved,) = saver.poll(PATIENCE_S)
+        committer.add(*answer(job))
+        assert committer.poll() == []
+        assert committer.unsaved == number
+    assert committer.poll(0.1) == []
+    committer.add(*answer(job))
+    assert committer.poll() == []
+    committer.add(*answer(job))
+    assert committer.unsaved == 4
+    (saved,) = committer.poll(PATIENCE_S)
     assert [outcome.window for _, outcome in saved.outcomes] == list(job.plan.windows[:3])
     assert all(own is job for own, _ in saved.outcomes)
-    assert (saved.stored.written["candles"].rows, stored(at), saver.unsaved) == (30, 30, 1)
-    saver.close()
+    assert (saved.stored.written["candles"].rows, stored(at), committer.unsaved) == (30, 30, 1)
+    committer.close()
 
 
 def test_a_round_of_a_longer_run_makes_one_commit_of_its_few_windows(
     at: Lake, clock: Clock
 ) -> None:
-    saver, job = Saver(at, "test 1", 30, clock, least=40), tens(30)
+    committer, job = Committer(at, "test 1", 30, clock, least=40), tens(30)
     for _ in range(30):
-        saver.add(*answer(job))
-        assert saver.poll() == []
-    (saved,) = saver.flush()
-    saver.close()
+        committer.add(*answer(job))
+        assert committer.poll() == []
+    (saved,) = committer.flush()
+    committer.close()
     assert len(saved.outcomes) == 30
     assert at.snapshot(RAW_CANDLES).counter(BATCH) == 2
 
 
 def test_time_makes_a_commit_due_counted_from_the_first_answer(
-    at: Lake, saver: Saver, clock: Clock
+    at: Lake, committer: Committer, clock: Clock
 ) -> None:
     job = tens(2)
     for started_s in (2_000.0, 3_000.0):
         clock.now_s = started_s
-        saver.add(*answer(job))
+        committer.add(*answer(job))
         clock.now_s += BATCH_SECONDS
-        saver.poll()
-        assert saver.poll(0.1) == []
+        committer.poll()
+        assert committer.poll(0.1) == []
         clock.now_s += 0.1
-        saver.poll()
-        (saved,) = saver.poll(PATIENCE_S)
+        committer.poll()
+        (saved,) = committer.poll(PATIENCE_S)
         assert saved.stored.written["candles"].rows == 10
     assert stored(at) == 20
 
 
-def test_candles_make_a_commit_due(at: Lake, saver: Saver) -> None:
-    saver.add(*many_candles(BATCH_ROWS - 10))
-    saver.poll()
-    assert saver.poll(0.1) == []
-    saver.add(*answer(tens(1, "ETH-PERPETUAL")))
-    saver.poll()
-    (saved,) = saver.poll(PATIENCE_S)
+def test_candles_make_a_commit_due(at: Lake, committer: Committer) -> None:
+    committer.add(*many_candles(BATCH_ROWS - 10))
+    committer.poll()
+    assert committer.poll(0.1) == []
+    committer.add(*answer(tens(1, "ETH-PERPETUAL")))
+    committer.poll()
+    (saved,) = committer.poll(PATIENCE_S)
     assert saved.stored.written["candles"].rows == stored(at) == BATCH_ROWS
 
 
-def test_so_many_candles_may_wait_and_no_more(saver: Saver) -> None:
-    saver.add(*many_candles(MOST_ROWS_WAITING - 10))
-    assert not saver.is_full
-    saver.add(*answer(tens(1)))
-    assert saver.is_full
+def test_so_many_candles_may_wait_and_no_more(committer: Committer) -> None:
+    committer.add(*many_candles(MOST_ROWS_WAITING - 10))
+    assert not committer.is_full
+    committer.add(*answer(tens(1)))
+    assert committer.is_full
 
 
 def test_answers_that_come_while_a_commit_is_under_way_are_in_the_next_one(
     at: Lake, clock: Clock
 ) -> None:
-    saver, job = Saver(at, "test 1", 1, clock), tens(4)
-    saver.add(*answer(job))
-    assert saver.poll() == []
+    committer, job = Committer(at, "test 1", 1, clock), tens(4)
+    committer.add(*answer(job))
+    assert committer.poll() == []
     for _ in range(3):
-        saver.add(*answer(job))
-    batches = saver.flush()
+        committer.add(*answer(job))
+    batches = committer.flush()
     assert [len(saved.outcomes) for saved in batches] == [1, 3]
-    assert (stored(at), saver.unsaved, saver.is_full) == (40, 0, False)
-    saver.close()
+    assert (stored(at), committer.unsaved, committer.is_full) == (40, 0, False)
+    committer.close()
 
 
-def test_a_flush_commits_everything_and_an_empty_one_nothing(at: Lake, saver: Saver) -> None:
-    assert saver.flush() == saver.poll() == []
+def test_a_flush_commits_everything_and_an_empty_one_nothing(at: Lake, committer: Committer) -> None:
+    assert committer.flush() == committer.poll() == []
     jobs = [tens(2), tens(2, "ETH-PERPETUAL")]
     for job in (*jobs, *reversed(jobs)):
-        saver.add(*answer(job))
+        committer.add(*answer(job))
     assert stored(at) == 0
-    (saved,) = saver.flush()
+    (saved,) = committer.flush()
     assert [own.subject.name[:3] for own, _ in saved.outcomes] == ["BTC", "ETH", "ETH", "BTC"]
     expected = [raw(job.subject.name, candles(20), batch=2) for job in jobs]
     held = at.scan("raw_candles").collect().sort("instrument", "ts")
@@ -191,20 +197,20 @@ def test_a_flush_commits_everything_and_an_empty_one_nothing(at: Lake, saver: Sa
         file.bytes for file in at.snapshot(RAW_CANDLES).files
     )
     assert saved.stored.asks_version == at.snapshot(ASKS).version
-    assert saver.flush() == []
+    assert committer.flush() == []
 
 
 def test_what_was_asked_is_kept_with_its_batch_its_run_and_the_repeats_in_the_reply(
-    at: Lake, saver: Saver
+    at: Lake, committer: Committer
 ) -> None:
-    saver.run = "a run"
+    committer.run = "a run"
     pages = {NAMES[0]: candles(3), NAMES[1]: candles(0)}
     for name, frame in pages.items():
         window = span(0, 5)
-        saver.add(
+        committer.add(
             job_of(window, name=name), Outcome(candles_of(name), window, Page(frame, 4, span(0, 4)))
         )
-    saver.flush()
+    committer.flush()
     kept = at.read(ASKS)
     assert kept.select("instrument", "start", "end", "status", "duplicates").rows() == [
         (NAMES[0], minute(0), minute(3), "present", 4),
@@ -215,26 +221,26 @@ def test_what_was_asked_is_kept_with_its_batch_its_run_and_the_repeats_in_the_re
     assert of_all.rows() == [(2, minute(0), minute(5), "a run", "test 1")]
 
 
-def test_a_window_without_an_answer_is_committed_as_failed(at: Lake, saver: Saver) -> None:
+def test_a_window_without_an_answer_is_committed_as_failed(at: Lake, committer: Committer) -> None:
     job = tens(1)
     window = job.next_window()
     assert window == span(0, 10)
     outcome = Outcome(job.subject, window, None, NO_ANSWER)
     job.take(outcome)
-    saver.add(job, outcome)
-    (saved,) = saver.flush()
+    committer.add(job, outcome)
+    (saved,) = committer.flush()
     assert (saved.stored.written["candles"].rows, stored(at)) == (0, 0)
     assert at.read(COVERAGE).select("start", "end", "status").rows() == [
         (minute(0), minute(10), "failed")
     ]
 
 
-def test_a_lack_that_is_confirmed_in_a_later_commit_is_missing(at: Lake, saver: Saver) -> None:
+def test_a_lack_that_is_confirmed_in_a_later_commit_is_missing(at: Lake, committer: Committer) -> None:
     job, with_gap = tens(1), pl.concat([candles(4), candles(3, start=7)])
     statuses = []
     for frame in (with_gap, with_gap.clear()):
-        saver.add(*answer(job, frame))
-        assert len(saver.flush()) == 1
+        committer.add(*answer(job, frame))
+        assert len(committer.flush()) == 1
         statuses.append(at.read(COVERAGE).select("minutes", "status").rows())
     assert statuses == [
         [(4, "present"), (3, "failed"), (3, "present")],
@@ -246,26 +252,26 @@ def test_a_lack_that_is_confirmed_in_a_later_commit_is_missing(at: Lake, saver: 
 def test_a_commit_that_fails_is_a_lake_error_and_what_was_stored_is_safe(
     at: Lake, clock: Clock, table: lake.table.Table
 ) -> None:
-    saver, job = Saver(at, "test 1", 1, clock), tens(3)
-    saver.add(*answer(job))
-    saver.flush()
+    committer, job = Committer(at, "test 1", 1, clock), tens(3)
+    committer.add(*answer(job))
+    committer.flush()
     folder = Path(at.uri) / table.name
     away = folder.rename(folder.with_name("away"))
     folder.write_text("not a folder")
     job_and_outcome = answer(job)
-    saver.add(*job_and_outcome)
-    assert saver.poll() == []
+    committer.add(*job_and_outcome)
+    assert committer.poll() == []
     with pytest.raises(LakeError, match=table.name):
-        saver.poll(PATIENCE_S)
-    saver.add(*answer(job))
+        committer.poll(PATIENCE_S)
+    committer.add(*answer(job))
     with pytest.raises(LakeError, match=table.name):
-        saver.flush()
-    saver.close()
+        committer.flush()
+    committer.close()
     folder.unlink()
     away.rename(folder)
     assert stored(at) in (10, 30)
     # A later run that is answered the same stores each candle once.
-    again = Saver(at, "test 1", 1, clock)
+    again = Committer(at, "test 1", 1, clock)
     again.add(*job_and_outcome)
     again.flush()
     again.close()
@@ -275,11 +281,11 @@ def test_a_commit_that_fails_is_a_lake_error_and_what_was_stored_is_safe(
 
 
 def test_a_commit_under_way_ends_though_the_saver_is_closed(at: Lake, clock: Clock) -> None:
-    saver, job = Saver(at, "test 1", 1, clock), tens(1)
-    saver.add(*answer(job))
-    saver.poll()
-    saver.close()
-    (saved,) = saver.poll(PATIENCE_S)
+    committer, job = Committer(at, "test 1", 1, clock), tens(1)
+    committer.add(*answer(job))
+    committer.poll()
+    committer.close()
+    (saved,) = committer.poll(PATIENCE_S)
     assert saved.stored.written["candles"].rows == stored(at) == 10
 
 
@@ -306,11 +312,11 @@ def test_ctrl_c_does_not_end_a_commit_under_way(
     at: Lake, clock: Clock, table: lake.table.Table
 ) -> None:
     hit = Interrupted(at.uri, table)
-    saver, job = Saver(hit, "test 1", MANY, clock), tens(2)
+    committer, job = Committer(hit, "test 1", MANY, clock), tens(2)
     for _ in range(2):
-        saver.add(*answer(job))
-    (saved,) = saver.flush()
-    saver.close()
+        committer.add(*answer(job))
+    (saved,) = committer.flush()
+    committer.close()
     assert hit.is_over
     assert saved.stored.written["candles"].rows == stored(at) == 20
     assert at.read(COVERAGE)["end"].to_list() == [minute(20)]

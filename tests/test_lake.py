@@ -15,7 +15,7 @@ from lake.batches import commit_batch
 from lake.errors import ConflictError, LakeError, UsageError
 from lake.files.parquet import DataFile
 from lake.history.fingerprint import fingerprint
-from lake.properties.schema_version import VERSION
+from lake.properties.table_properties import VERSION
 from lake.tables import CANDLES, INSTRUMENTS, QUARANTINE, RAW_CANDLES, TABLES
 from tests.lakes import append as append_batch
 from tests.lakes import fill, mark_built
