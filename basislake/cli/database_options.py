@@ -24,9 +24,9 @@ def postgres_option(command: F) -> F:
         envvar="BASISLAKE_POSTGRES",
         show_envvar=True,
         default=EMBEDDED,
-        help="libpq URI, or `embedded`: a PostgreSQL kept next to the lake. Others on this machine "
-        "can see a password in it while the command runs; BASISLAKE_POSTGRES, PGPASSWORD and "
-        "~/.pgpass hide it",
+        help="libpq URI, or `embedded`: a PostgreSQL kept in the lake's folder `postgres`. Other "
+        "users can see a password given here; use BASISLAKE_POSTGRES, PGPASSWORD or ~/.pgpass "
+        "instead",
     )
     return option(command)
 
@@ -51,7 +51,7 @@ def lock_wait_option(command: F) -> F:
         metavar="SECONDS",
         type=Number(min=0, min_open=True, max=_LONGEST_LOCK_WAIT_S),
         default=LOCK_WAIT_S,
-        help="How long to wait for a lock of another session",
+        help="How long to wait for a lock that another database session holds",
     )
     return option(command)
 
@@ -72,8 +72,8 @@ def target_options(command: F) -> F:
             "--keep/--no-keep",
             default=None,
             show_default=False,
-            help="Leave the embedded PostgreSQL running and show how to connect with psql; or stop "
-            "one that was left running",
+            help="Leave the embedded PostgreSQL running and show how to connect; or stop it "
+            "afterwards. Without either it stays as it was",
         ),
     )
     return grouped(command, options, _target, "target")

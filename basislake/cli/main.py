@@ -27,7 +27,8 @@ from lake.errors import BasislakeError, UnreachableError, UsageError
 
 EXIT_CODES: Mapping[int, str] = {
     0: "all done",
-    1: "something failed or is incomplete: it is named, the rest is saved, a rerun resumes",
+    1: "something failed or is incomplete: the message names it, everything else is saved, "
+    "the same command continues",
     2: "wrong usage: nothing was done",
     130: "interrupted by Ctrl-C (129 by SIGHUP, 143 by SIGTERM): committed data is safe",
     141: "the program that reads the output ended first, as `head` does",
@@ -142,9 +143,8 @@ class _Verbs(click.Group):
 )
 @click.version_option(__version__, prog_name="basislake")
 def basislake() -> None:
-    """A lake of Deribit futures that you can trust: minute candles of every dated BTC and ETH
-    future and of the two perpetuals, validated, with the basis of each future, funding and
-    settlements, in Parquet and PostgreSQL.
+    """Collects Deribit's BTC and ETH futures: validated minute candles, basis, funding and
+    settlements, in Parquet files and in PostgreSQL.
 
     \b
     Try it offline, against a simulated exchange:
@@ -155,10 +155,11 @@ def basislake() -> None:
         basislake run --instruments BTC-29MAR24
         basislake status
 
-    `basislake VERB --help` explains a verb, with examples. Results go to stdout, everything else
-    to stderr. Exit codes: 0 all done; 1 something failed or is incomplete (it is named, the rest is
-    saved, and a rerun resumes); 2 wrong usage; 130 interrupted (committed data is safe);
-    141 the program that reads the output ended first, as `head` does.
+    `basislake VERB --help` explains a verb, with examples. A window is the time span of one call. A
+    batch is one numbered commit of fetched data. Results go to stdout, everything else to stderr.
+    Exit codes: 0 all done; 1 something failed or is incomplete (the message names it, everything
+    else is saved, the same command continues); 2 wrong usage; 130 interrupted (committed data is
+    safe); 141 the program that reads the output ended first, as `head` does.
     """
 
 

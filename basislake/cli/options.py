@@ -153,12 +153,12 @@ def engine_options(command: F) -> F:
     return grouped(command, options, Engine, "engine")
 
 
-def selection_options(command: F) -> F:
+def selection_options(
+    command: F, meaning_of_all: str = "All instruments, ignoring the lake's scope"
+) -> F:
     """Add the selection; the command gets `selection`."""
     options = (
-        click.option(
-            "--all", "everything", is_flag=True, help="All instruments, ignoring the lake's scope"
-        ),
+        click.option("--all", "everything", is_flag=True, help=meaning_of_all),
         click.option(
             "--currency",
             "currencies",
@@ -199,7 +199,9 @@ def data_option(command: F) -> F:
     )(wrapped)  # type: ignore[return-value]
 
 
-def as_of_option(command: F) -> F:
+def as_of_option(
+    command: F, meaning: str = "Use the lake as of batch N, or as of a UTC date or time"
+) -> F:
     """Add --as-of; the command gets `as_of`, a batch, a time or None."""
     option = click.option(
         "--as-of",
@@ -207,7 +209,7 @@ def as_of_option(command: F) -> F:
         "as_of",
         type=Moment(),
         metavar="N|TIME",
-        help="Use the lake as of batch N, or as of a UTC date or time",
+        help=meaning,
     )
     return option(command)
 
@@ -231,9 +233,9 @@ def wide_option(command: F) -> F:
     )(command)
 
 
-def json_option(command: F) -> F:
+def json_option(command: F, meaning: str = "Print one JSON object") -> F:
     """Add --json; the command gets `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object")(command)
+    return click.option("--json", "as_json", is_flag=True, help=meaning)(command)
 
 
 def _selection(

@@ -195,7 +195,7 @@ _ALL = (
     ),
     Departure(
         "fewer-candles",
-        f"only the newest {_FEWER_CANDLES:,} candles of a perpetual come",
+        f"only a perpetual's newest {_FEWER_CANDLES:,} candles are returned",
         _perpetuals(lambda _: changes.keep_newest(_FEWER_CANDLES)),
     ),
     Departure(
@@ -218,12 +218,12 @@ _ALL = (
     ),
     Departure(
         "late-candles",
-        f"candles of perpetuals come {_LATE_MINUTES} minutes late",
+        f"candles of perpetuals are returned {_LATE_MINUTES} minutes late",
         _perpetuals(_late),
     ),
     Departure(
         "no-old-candles",
-        "no candles of expired futures come",
+        "no candles of expired futures are returned",
         _futures(lambda _: changes.no_data, are_expired=True),
     ),
     Departure("unknown-empty", "an unknown instrument gets an answer without an error", _unknown),
@@ -234,7 +234,7 @@ _ALL = (
     ),
     Departure(
         "fewer-hours",
-        f"only the newest {_FEWER_HOURS} hours of funding come",
+        f"only the newest {_FEWER_HOURS} hours of funding are returned",
         _answers(_FUNDING, lambda rows: rows[-_FEWER_HOURS:]),
     ),
     Departure("half-hours", "funding is labelled by half hours", _answers(_FUNDING, _half_hours)),
@@ -251,7 +251,7 @@ _ALL = (
     Departure("no-old-settlements", "settlements of expired futures are missing", _old_settlements),
     Departure(
         "other-refusal",
-        "the rate limit refuses totals of funding with another code",
+        "all calls for funding totals are refused as over the limit, with another error code",
         _other_refusal,
     ),
 )

@@ -161,7 +161,7 @@ _KINDS = (
     ),
     FaultKind(
         LOST_MINUTE,
-        "a minute is left out of every answer; the probability is per instrument and day",
+        "the same minute is missing from every answer; probability per instrument and day",
         "data",
         None,
         of_candles=True,

@@ -34,26 +34,28 @@ def backfill(**given: Any) -> int:
 
     Fetches candles, hourly funding and its monthly totals, delivery prices and daily settlements;
     --data chooses among them. Fetches the lake's scope (`basislake scope`), unless flags select
-    something else. If the lake has no list of instruments, discovers them first. For each future,
-    also fetches the minutes and the funding of its perpetual that its basis needs. All commands on
-    a lake share one rate limit and one list of work, so a second backfill helps the first. If the
-    exchange refuses a call, breaks the connection or sends a wrong reply, the backfill retries
-    after growing waits. Exit code 1 if a window got no answer; the next backfill fetches it.
+    something else. Discovers instruments first if the lake has no list of them. For each future,
+    also fetches its perpetual's candles (for the basis) and funding (for carry) for the life of the
+    future. Commands on one machine share the rate limit and lock each instrument, so a second
+    backfill takes what the first has not begun. Refused calls, broken connections and wrong replies
+    are retried with growing waits. Exit code 1 if a window got no answer; the next backfill fetches
+    it.
 
-    If the exchange leaves out minutes, hours or days after the first row, the next backfill asks
-    once more, and then accepts the gap. --repair asks again even for accepted gaps, for gaps before
-    the first row, and for rows that the last build put into `quarantine` or `rejected`. --again
-    fetches the whole selection, also what is stored. If the exchange then sends a valid row that
-    differs from the stored one, the new row replaces it. Earlier versions of the lake keep the old
-    row, and the next build rebuilds what depends on it.
+    If rows are missing after an instrument's first row, the next backfill asks for them once more.
+    If they are missing again, it accepts the gap. --repair asks again even for accepted gaps, for
+    gaps before the first row, and for rows that the last build put into `quarantine` or `rejected`.
+    --again fetches the whole selection, stored or not. A valid row that differs from the stored one
+    replaces it. The lake as of earlier batches keeps the old row. The next build recomputes what
+    depends on the new one.
 
-    Before the first window of an empty lake, two calls check that the exchange returns complete
-    windows, also of expired futures (`basislake doctor` checks more). If that fails twice in a row,
-    nothing is fetched; exit code 1.
+    Before anything is fetched into an empty lake, two calls check that the exchange returns
+    complete windows, also of expired futures (see `basislake doctor`). If the check fails twice in
+    a row, nothing is fetched; exit code 1.
 
     With --engine dask, the workers of a cluster make the calls. --rate and --threads then apply to
-    each machine; give each machine its own IP address, by which the exchange counts calls. Plan,
-    commits and messages stay here, and a worker that ends loses no data (docs/engines.md).
+    each machine. The exchange counts calls by IP address, so each machine needs its own. This
+    process still plans, commits and prints messages; a worker that ends loses no data
+    (docs/engines.md).
 
     \b
     Example:

@@ -21,7 +21,8 @@ from basislake.cli.parameter_types import Whole
 @click.option(
     "--threads",
     type=Whole(1, MOST_THREADS),
-    help="Instruments built at once, two for each core by default; the rows are the same",
+    help="Instruments built at once, two for each core by default; the result does not depend "
+    "on it",
 )
 @engine_options
 @json_option
@@ -29,7 +30,7 @@ def build(**given: Any) -> int:
     """Validate everything that was fetched, and compute the basis of every future.
 
     Writes candles, basis, quarantine, periods, warnings and quality. It rebuilds only the days that
-    can differ because of changes since the last build. Also validates funding, its totals, delivery
+    changes since the last build can affect. Also validates funding, its totals, delivery
     prices and settlements; rows that fail go to `rejected`. Needs no network.
 
     With --as-of (or --raw-version, its other name), builds the tables from the raw data as of that

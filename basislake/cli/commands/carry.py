@@ -11,8 +11,8 @@ from basislake.cli.options import json_option, lake_option, wide_option
 @click.command
 @lake_option
 @moment_options(
-    "each coin's newest minute that has a basis, or the minute before if that one ends an hour "
-    "whose index is not known yet"
+    "each coin's newest minute that has a basis; if the index of the hour that ends with it is not "
+    "stored yet, the minute before"
 )
 @wide_option
 @json_option
@@ -21,9 +21,9 @@ def carry(**given: Any) -> int:
 
     Shows the annualised basis against the perpetual and against the index of the last full hour;
     the basis minus the funding that the perpetual paid in the last 7 and 30 days; and the open
-    interest. All rates are simple, in percent a year of 365 days. A missing number is shown as `-`
-    and named below the table; nothing is filled in. docs/carry.md defines each number. Exit code 1
-    if no open future has a price.
+    interest. Rates are not compounded: percent a year of 365 days. A missing number is shown as
+    `-` and named below the table; nothing is filled in. docs/carry.md defines each number. Exit
+    code 1 if no open future has a price.
 
     \b
     Example:

@@ -17,11 +17,11 @@ def completion(context: click.Context, shell: str, *, as_json: bool) -> int:
     """Print a script that makes a shell complete verbs, options, instruments, coins, paths and
     example queries with Tab.
 
-    Instruments come from the lake that --lake names before the cursor, or else from
-    BASISLAKE_LAKE.
+    Instrument names come from the --lake typed earlier on the line, or else from BASISLAKE_LAKE.
 
-    `basislake` must be on the PATH. For completion in every session, add the line below to the file
-    that the shell reads at start: ~/.bashrc, ~/.zshrc (after compinit), ~/.config/fish/config.fish.
+    `basislake` must be on the PATH. For completion in every session, add the line for your shell to
+    the file that it reads at start: ~/.bashrc, ~/.zshrc (after compinit) or
+    ~/.config/fish/config.fish.
 
     \b
     Example:

@@ -16,11 +16,11 @@ from basislake.cli.options import json_option, lake_option, wide_option
 def curve(**given: Any) -> int:
     """Show the term structure: every open future's basis in one minute, by expiry.
 
-    Closes are of that minute; the index is that of the last full hour, up to 59 minutes older. If
-    it is not stored, the heading names the newest stored index and its age. A future without a
-    basis in that minute is named below the table. If a future does not trade, the exchange repeats
-    its last close; `traded minutes ago` shows the age of the price. Exit code 1 if no future has a
-    basis.
+    Prices are the closes of that minute. The index price is that of the last full hour, so up to 59
+    minutes older; if it is not stored, the heading names the newest stored one and its age. A
+    future without a basis in that minute is named below the table. If a future does not trade, the
+    exchange repeats its last close; `traded minutes ago` shows the age of the price. Exit code 1 if
+    no future has a basis.
 
     \b
     Example:

@@ -24,18 +24,19 @@ from basislake.cli.options import json_option, wide_option
     metavar="URI",
     default=EMBEDDED,
     show_default=True,
-    help="libpq URI of a database for the simulated data; BASISLAKE_POSTGRES is ignored",
+    help="libpq URI of a database for the simulated data; BASISLAKE_POSTGRES is not used, so "
+    "simulated data never reaches your database",
 )
 @wide_option
 @json_option
 def demo(**given: Any) -> int:
     """Run the whole pipeline offline and show the result, in under a minute.
 
-    Serves a simulated exchange on loopback, fetches its weeklies, quarterlies and perpetuals,
-    builds the basis, loads it into a real PostgreSQL next to the lake, queries that database, and
-    writes the report, a page to open in a browser. Prices are simulated, and the same in every run.
-    Everything is in one folder; delete it when you are done. Exit codes as of `basislake run`:
-    1 if something failed.
+    Serves a simulated exchange on loopback, fetches its weekly and quarterly futures and its
+    perpetuals, builds the basis, loads it into a real PostgreSQL in the lake's folder `postgres`,
+    queries that, and writes the report, a page for your browser. The simulated prices are the same
+    in every run. Everything is in one folder; delete it when you are done. Exit code 1 if something
+    failed.
 
     \b
     Example:

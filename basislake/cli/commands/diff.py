@@ -5,20 +5,24 @@ from typing import Any
 import click
 
 from basislake.cli.completion import folder
-from basislake.cli.options import as_of_option, json_option, lake_option, wide_option
+from basislake.cli.options import F, as_of_option, json_option, lake_option, wide_option
 from basislake.cli.parameter_types import Moment
 from lake.errors import UsageError
+
+
+def _first_option(command: F) -> F:
+    return as_of_option(command, "The same as A")
 
 
 @click.command
 @click.argument("a", type=Moment(), required=False)
 @click.argument("b", type=Moment(), required=False)
 @lake_option
-@as_of_option
+@_first_option
 @click.option(
     "--other",
     metavar="PATH|URI",
-    help="Compare with this lake: B is a batch or time of it",
+    help="Take B from this other lake",
     shell_complete=folder,
 )
 @wide_option
@@ -27,8 +31,8 @@ def diff(*, a: Any, as_of: Any, **given: Any) -> int:
     """Compare the lake as of A with the lake as of B: show for which instruments raw candles,
     candles or basis differ, and in how many rows.
 
-    A and B are batches, UTC dates or UTC times. --as-of is another way to give A. Without B, A is
-    compared with the newest state. Exit code 0 in both cases; with --json, see `equal`.
+    A and B are batches, UTC dates or UTC times. Without B, A is compared with the newest state. The
+    exit code is 0 whether or not they differ; with --json, `equal` tells.
 
     \b
     Example:

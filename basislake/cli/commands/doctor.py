@@ -17,7 +17,7 @@ from basislake.cli.options import exchange_options, json_option, lake_option, wi
     "--exchange/--no-exchange",
     "asks_exchange",
     default=True,
-    help="Also check the exchange, in 18 calls; or check this machine only",
+    help="Check the exchange too (18 calls), or only this machine",
 )
 @click.option(
     "--replay",
@@ -37,8 +37,8 @@ def doctor(**given: Any) -> int:
     stay below all limits. Exit code 1 if a difference could make data wrong or lose it.
 
     It saves the replies in the lake's folder `runs` (doctor-….json, without passwords), as evidence
-    for a fault report; --replay checks them again. Before the first window of an empty lake, `run`
-    and `backfill` make the checks without which they could store incomplete data.
+    for a fault report; --replay checks them again. `run` and `backfill` make the most important of
+    these checks themselves before they fill an empty lake.
 
     \b
     Example:

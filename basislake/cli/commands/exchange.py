@@ -113,7 +113,8 @@ class _Sections(click.Command):
     "departures",
     metavar="NAME",
     multiple=True,
-    help="A permanent change of the exchange, for `basislake doctor` to find; repeat",
+    help="A permanent change of the exchange, for `basislake doctor` to find; may be given several "
+    "times",
 )
 @click.option(
     "--delay", "delay_s", type=Number(min=0, max=3600), default=0.0, help="Seconds per candle call"
@@ -156,7 +157,7 @@ def exchange(**given: Any) -> int:
     """Serve a simulated Deribit, on loopback only, until interrupted.
 
     It behaves like the real exchange, with its traps: inclusive ends, at most 5,001 candles a call,
-    flat padding after expiry, instruments in the lists that a lake must ignore. The same seed makes
+    flat padding after expiry, listed instruments that a lake must ignore. The same seed makes
     the same market.
 
     \b

@@ -50,18 +50,22 @@ from basislake.cli.parameter_types import Time
 def explain(of: str, days: str, method: str, reference: str, **given: Any) -> int:
     """Show how the basis of INSTRUMENT was computed in the minute that contains TIME (UTC).
 
-    Shows the formula with its numbers; the candles of both legs, as received and as validated;
-    the rules that they passed; the coverage around the minute; the call and the batch that brought
-    each candle; and the build. If there is no basis, it names the reason: outside the instrument's
-    life, never asked, no answer, a gap, quarantined (with the rules), no candle of the perpetual,
-    or not built yet. For a perpetual it explains the candle.
+    Shows the formula with its numbers; the candles of the future and of the perpetual, as received
+    and as validated; the rules that they passed; the coverage around the minute; the call and the
+    batch that brought each candle; and the build. If there is no basis, it names the reason:
+    outside the instrument's life, never asked, no answer, a gap, quarantined (with the rules), no
+    candle of the perpetual, or not built yet. For a perpetual it explains the candle.
 
-    --of explains a number of carry in the same way, with all rows that it is computed from: the row
-    of `carry_at` in that minute; of `realised_carry` for the entry at 08:00 of that day; of
-    `index_basis` (for a perpetual: `perpetual_premium`) at the end of that hour; of `funding_daily`
-    for the 24 hours from 08:00 of that day; or, for `spread`, of `calendar_spreads` in that minute
-    with INSTRUMENT as the front. `maturity` explains a row of `constant_maturity_by`: INSTRUMENT is
-    then the coin; --days, --method and --reference choose the row. It names whatever is missing.
+    --of explains a row of a carry view, and names whatever is missing:
+
+    \b
+        carry     carry_at, that minute
+        realised  realised_carry, entry at 08:00 that day
+        index     index_basis, end of that hour
+        premium   perpetual_premium, end of that hour
+        funding   funding_daily, 24 hours from 08:00 that day
+        spread    calendar_spreads, that minute; INSTRUMENT is the front
+        maturity  constant_maturity_by; INSTRUMENT is the coin
 
     \b
     Example:

@@ -22,9 +22,8 @@ def fingerprint(**given: Any) -> int:
     """Print one sha256 for the lake and one per table, from content alone.
 
     Two lakes with the same rows print the same lines, regardless of place, machine, and division
-    into files and commits. basislake puts the digest of a file's rows into the name of the file, so
-    it reads few files; --verify reads them all, and names those whose rows do not match the digest
-    (exit code 1).
+    into files and commits. File names contain a digest of their rows, so this verb reads few files;
+    --verify reads them all, and names those whose rows do not match the digest (exit code 1).
 
     \b
     Example:

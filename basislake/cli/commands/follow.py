@@ -50,7 +50,7 @@ def _schedule_options(command: F) -> F:
             type=Whole(1, _MOST_MINUTES),
             default=5,
             metavar="MINUTES",
-            help="Time between looks for new listings, four calls each",
+            help="How often to look for new instruments (four calls each time)",
         ),
         click.option(
             "--build-every",
@@ -70,6 +70,10 @@ def _schedule_options(command: F) -> F:
     return grouped(command, options, _schedule, "schedule")
 
 
+def _json_option(command: F) -> F:
+    return json_option(command, "Print one JSON object at the end")
+
+
 @click.command
 @lake_option
 @exchange_options
@@ -82,24 +86,24 @@ def _schedule_options(command: F) -> F:
     envvar="BASISLAKE_POSTGRES",
     show_envvar=True,
     help="Also load after each build: libpq URI or `embedded`; by default nothing is loaded. "
-    "Others on this machine can see a password in it; BASISLAKE_POSTGRES, PGPASSWORD and ~/.pgpass "
-    "hide it",
+    "Other users can see a password given here; use BASISLAKE_POSTGRES, PGPASSWORD or ~/.pgpass "
+    "instead",
 )
 @schema_option("Schema of the tables there")
-@json_option
+@_json_option
 def follow(**given: Any) -> int:
     """Keep the lake current until Ctrl-C, SIGTERM or SIGHUP, which end it with exit code 0.
 
-    First fetches what the lake lacks of the selection, as `backfill` does, so a restart also fills
-    the pause. Then it fetches each minute some seconds after the minute has closed by the
-    exchange's clock, and each hour's funding and each day's settlements and delivery price some
-    minutes after they are due. It adds new listings, stops at expiries, and builds. If the exchange
-    cannot be reached, it logs that once, waits and continues. It may run during a backfill of the
-    same lake. `status` shows the lag. The alternative is `run` on a timer.
+    First fetches what is missing, as `backfill` does; after a restart that includes the time it was
+    stopped. Then it fetches each minute a few seconds after it closes (by the exchange's clock).
+    Hourly funding, daily settlements and delivery prices follow a few minutes after they are due.
+    It adds new instruments, stops fetching expired ones, and builds the curated tables. If it
+    cannot reach the exchange, it logs that once, waits and continues. It may run during a backfill.
+    `status` shows how far behind it is. If you need no live data, start `run` by a timer instead.
 
-    Maintenance compacts small files, deletes files that were replaced a day ago, and cleans the
-    logs, so files, logs and the time to open the lake stay bounded. No row is lost, and the lake as
-    of any batch stays readable.
+    Maintenance compacts small files, deletes files that were replaced more than a day ago, and
+    cleans the logs, so files, logs and opening times stay bounded. No row is lost: the lake as of
+    any batch stays readable.
 
     \b
     Example:

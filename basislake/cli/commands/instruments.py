@@ -27,14 +27,15 @@ def instruments(**given: Any) -> int:
     """Discover every dated BTC and ETH future and the perpetuals, store and list them.
 
     Active instruments come from www, expired ones from the history host: four calls in all. The
-    lake keeps instruments that the exchange no longer lists. All are stored; the selection chooses
-    which are printed, by expiry. --since and --until select those that lived in that period.
-    --offline prints what is stored, without calling the exchange. Exit code 1 if a list cannot be
-    fetched, or if a record that may be of a dated future cannot be read.
+    lake keeps instruments that the exchange no longer lists. All are stored. Flags choose which
+    ones are printed; they are sorted by expiry. --since and --until select instruments that were
+    listed at some time in that period. Exit code 1 if a list cannot be fetched, or if a record that
+    could be a dated future cannot be read.
 
-    The lake takes inverse futures and perpetuals of BTC and ETH. --left-out prints the other
-    records of the exchange's lists, such as linear (USDC) futures, and the instruments outside the
-    lake's scope, each with the reason. Options and spot are on other lists, which are not fetched.
+    The lake stores only inverse (coin-settled) futures and perpetuals of BTC and ETH. --left-out
+    prints the other records of the exchange's lists, such as linear (USDC) futures, and the
+    instruments outside the lake's scope, each with the reason. Lists of options and spot are not
+    fetched.
 
     \b
     Example:

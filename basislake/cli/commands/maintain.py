@@ -15,19 +15,23 @@ from basislake.cli.parameter_types import Number
     "hours",
     type=Number(min=0, max=MOST_HOURS),
     metavar="HOURS",
-    help="Delete replaced or uncommitted files of this age or older; by default the age that the "
-    "tables declare, 24 hours",
+    help="Delete replaced or uncommitted files of this age or older; default: 24, from the tables' "
+    "properties",
 )
-@click.option("--unsafe", is_flag=True, help="Allow less than 24 hours: no other command may run")
+@click.option(
+    "--unsafe",
+    is_flag=True,
+    help="Allow --older-than below 24; make sure that no other command uses the lake",
+)
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show what would be done, change nothing")
 @json_option
 def maintain(**given: Any) -> int:
-    """Compact small files, delete files that were replaced or that killed writers left, write
-    checkpoints, and clean the logs.
+    """Compact small files, delete files that were replaced, or left behind by killed processes,
+    write checkpoints, and clean the logs.
 
-    No row changes, and the lake as of any batch stays readable. This is what OPTIMIZE, VACUUM and
-    the log clean-up of Delta do; you may also run those from any other program. You can run and
-    kill `maintain` at any time, also during a backfill, a build or a query.
+    No row is changed, and the lake as of any batch stays readable. This is what OPTIMIZE, VACUUM
+    and the log clean-up of Delta do; you may also run those from any other program. You can run and
+    kill this at any time, also during a backfill, a build or a query.
 
     \b
     Example:

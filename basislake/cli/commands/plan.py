@@ -26,11 +26,11 @@ from basislake.cli.options import (
 def plan(**given: Any) -> int:
     """Show what a backfill would fetch, and write nothing.
 
-    Lists calls, candles and bytes of each instrument in the lake's scope, by expiry, and the calls
-    for other data. Then estimates the time of all calls at the rate (with --rate auto: the rate
-    found by the last run, or else the published one), and the disk that the candles need in the
-    lake and in PostgreSQL. Asks the exchange only for its clock. Exit code 1 if the lake has no
-    list of instruments; `basislake instruments` fetches it.
+    Lists calls, candles and bytes of each instrument in the lake's scope, sorted by expiry, and the
+    calls for funding, deliveries and settlements. Then estimates how long all calls take, and the
+    disk for the candles in the lake and in PostgreSQL. With --rate auto it assumes the rate that
+    the last run found, or else the published limit. Asks the exchange only for its clock. Exit code
+    1 without a list of instruments (`basislake instruments` fetches it).
 
     \b
     Example:

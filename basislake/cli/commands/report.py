@@ -18,9 +18,11 @@ from basislake.cli.parameter_types import Whole
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Folder of index.html and report.json, by default `report` in a lake on disk",
+    help="Folder for index.html and report.json. Default: `report` in the lake's folder",
 )
-@click.option("--verify", is_flag=True, help="Run every query of an existing report again instead")
+@click.option(
+    "--verify", is_flag=True, help="Check an existing report: run its queries again, write nothing"
+)
 @click.option(
     "--evidence",
     "evidence_folder",
@@ -37,11 +39,14 @@ from basislake.cli.parameter_types import Whole
 def report(**given: Any) -> int:
     """Write one HTML page about the content of the lake and the database, and the same as JSON.
 
-    The page needs no network and opens from disk, also on a phone. It shows coverage by month, term
-    structure, basis at constant maturity, one contract until its expiry, carry (funding, premium,
-    open interest, what expired futures earned), untraded minutes, gaps by cause, quality,
-    backfills, the database compared with the lake, storage and fingerprint. Under each figure is
-    the query behind it.
+    The page needs no network and opens from disk, also on a phone. Under each figure is its query.
+
+    \b
+        Market       prices, term structure, basis at constant maturity, spreads, volume
+        Carry        funding, premium, open interest, what expired futures earned
+        Coverage     coverage by month, gaps by cause
+        Quality      validation rules, untraded minutes, failed instruments
+        Maintenance  backfills, the database compared with the lake, storage, fingerprint
 
     --verify runs all these queries again, as of the batch that the report was built from, and names
     the figures that differ (exit code 1).
@@ -54,10 +59,9 @@ def report(**given: Any) -> int:
         AC-007  every future that the exchange lists is in `coverage`, and after its delivery in
                 `settlements` and `deliveries`
         AC-008  every candle of a future has a basis row, or a reason why it has none
-        AC-009  13.2 M candles of futures, at the bytes per candle measured here, fit into 1.5 GB,
-                both in the lake and in PostgreSQL with its keys. The lake needs a tenth of that.
-                PostgreSQL fails by about a fifth: a row with its unique key takes 138 bytes
-                (docs/postgres.md), and somewhat more in a small table
+        AC-009  the 13.2 M candles of futures fit into 1.5 GB, in the lake and in PostgreSQL, by the
+                bytes per candle of this lake. The lake passes (a tenth). PostgreSQL does not: at
+                138 bytes a row it needs about 1.8 GB (docs/postgres.md)
 
     \b
     Example:

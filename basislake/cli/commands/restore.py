@@ -13,9 +13,9 @@ from basislake.cli.options import json_option, lake_option
 @lake_option
 @json_option
 def restore(**given: Any) -> int:
-    """Copy a backup to the place of the lake, and verify the copy as `backup` does.
+    """Copy a backup to --lake, and verify the copy as `backup` does.
 
-    The place must be empty, or contain the same lake, in the same or an older state; damaged files
+    That place must be empty, or contain the same lake, in the same or an older state; damaged files
     there are replaced. If it contains anything else, restore refuses and changes nothing.
 
     \b

@@ -28,16 +28,18 @@ def run(**given: Any) -> int:
     """Run the whole pipeline: discover, backfill, build, load, report. You can kill it at any
     moment; a rerun does only what is left.
 
-    It runs the five steps in this order for the lake's scope, and ends with the basis of each
-    coin's front quarterly. If a window cannot be fetched, the rest is still built, loaded and
-    reported; if the database cannot be reached, the report is still written. Exit code 1 then.
+    Runs these steps for the lake's scope, then prints the basis of each coin's front quarterly: the
+    next one with more than 5 days to expiry. If a window cannot be fetched, the rest is still
+    built, loaded and reported; if the database cannot be reached, the report is still written. In
+    both cases the exit code is 1.
 
-    Before the first window of an empty lake, two calls check that the exchange returns complete
-    windows. If that fails twice in a row, nothing is fetched (`basislake doctor` checks more).
+    Before anything is fetched into an empty lake, two calls check that the exchange returns
+    complete windows (see `basislake doctor`). If the check fails twice in a row, nothing is
+    fetched.
 
-    Without --postgres it uses a PostgreSQL of its own, in the folder `postgres` of the lake. The
-    database needs several times as much disk as the lake, some 12 GB for the full market.
-    `basislake plan` estimates both; --no-load skips the database.
+    Without --postgres it uses a PostgreSQL of its own, in the lake's folder `postgres`. It needs
+    several times the lake's disk, some 12 GB for the full market. `basislake plan` estimates both;
+    --no-load skips the database.
 
     \b
     Example:

@@ -4,24 +4,29 @@ from typing import Any
 
 import click
 
-from basislake.cli.options import data_option, json_option, lake_option, selection_options
+from basislake.cli.options import F, data_option, json_option, lake_option, selection_options
+
+
+def _selection_options(command: F) -> F:
+    return selection_options(command, "All instruments; alone, it sets the scope to everything")
 
 
 @click.command
 @lake_option
-@selection_options
+@_selection_options
 @data_option
 @json_option
 def scope(**given: Any) -> int:
-    """Show or set which data the lake should contain; by default everything.
+    """Show or set which data the lake should contain.
 
-    Without a selection, prints the scope. With a selection, replaces the scope by it; --all selects
-    everything. The lake stores the scope, so all machines that use the lake share it, and a backup
-    includes it. This verb fetches nothing and deletes nothing.
+    Without a selection, prints the scope; that of a new lake is everything. A selection becomes the
+    whole scope; parts that you do not name are unlimited. The lake stores the scope, so all
+    machines that use the lake share it, and a backup includes it. Nothing is fetched or deleted.
 
-    `run`, `backfill`, `follow`, `plan`, `status`, `report` and `health` use the scope. For these, a
-    flag overrides its part of the scope: instruments (--currency, --instruments), --since, --until
-    or --data. --all ignores the scope. A running `follow` uses a new scope from its next round on.
+    `run`, `backfill`, `follow`, `plan`, `status`, `report` and `health` use the scope. The first
+    four also take these flags: there a flag replaces only its own part of the scope (--currency and
+    --instruments are one part), for that command; --all ignores the scope. A running `follow` uses
+    a new scope from its next round on.
 
     \b
     Example:

@@ -38,7 +38,7 @@ def _complete(
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to a file, in the format of its ending; a further .gz compresses text",
+    help="Write to a file. The ending gives the format; .csv.gz is compressed CSV",
 )
 @click.option(
     "--examples",
@@ -51,19 +51,18 @@ def _complete(
 def sql(**given: Any) -> int:
     """Query the lake in SQL (DuckDB), by the names of tables and views; times are UTC.
 
-    QUERY is SQL, a file that ends in .sql, - for the standard input, or @NAME of a ready query
-    (`--examples`, docs/queries.md). Without QUERY, on a terminal, it starts a shell with history
-    and completion: a statement ends with ;, Ctrl-C ends a query, Ctrl-D ends the shell.
+    QUERY is one of: SQL text; FILE.sql; `-` (standard input); @NAME, a ready query (`--examples`,
+    docs/queries.md). Without QUERY, on a terminal, it starts a shell with history and completion:
+    a statement ends with ;, Ctrl-C ends a query, Ctrl-D ends the shell.
 
-    Separate statements by ; to print the rows of each, one after the other. JSON is a list of
-    objects; if several statements return rows, it is a list of such lists. --output takes the rows
-    of one statement. docs/tables.md lists the tables, docs/views.md the views. No query can change
+    Separate statements by ; to print the rows of each, one after the other. With JSON each gives a
+    list of objects; several give a list of those lists. --output needs exactly one statement that
+    returns rows. docs/tables.md lists the tables, docs/views.md the views. No query can change
     them; COPY writes the file that it names. If DuckDB refuses a query, the exit code is 2.
 
-    A table on a terminal is as wide as the terminal: columns on the right that do not fit are
-    hidden and named, and --wide shows them. All numbers of a column have the same number of
-    decimals, rounded for reading, without thousands separators. --format csv prints all digits and
-    all rows.
+    A table on a terminal is as wide as the terminal: columns that do not fit are left out, and
+    named below; --wide shows them. The values of a column are rounded to the same number of
+    decimals. --format csv prints all digits and all rows.
 
     \b
     Example:

@@ -22,19 +22,18 @@ from basislake.cli.options import json_option, lake_option, wide_option
 def status(**given: Any) -> int:
     """Show how complete the lake is, what is left to fetch, what runs, what failed, and disk use.
 
-    Everything is about the lake's scope (`basislake scope`), as of the exchange's clock that the
-    last run saw: complete instruments, present and expected minutes, and what a backfill would
-    fetch (the same plan as `basislake plan`). For each failure, it prints the command that fetches
-    just that part again. A run is reported as stuck if its process was stopped or has written
-    nothing for a minute.
+    Shows, for the lake's scope (`basislake scope`) and up to now by the exchange's clock: complete
+    instruments, present and expected minutes, and what a backfill would fetch (as `basislake plan`
+    shows). For each failure, it prints the command that fetches just that part again. A run is
+    stuck if its process is suspended (SIGSTOP) or has written nothing for a minute (`follow`: ten).
 
     The numbers of rows in PostgreSQL come from the table `lake_loads`, so a row that somebody added
     or deleted by hand does not show. `--exact` counts the rows in the tables, and names each table
     that differs from what was loaded.
 
     At the end it prints the commands to run next, if any. You can use it during a backfill; it
-    changes nothing. Exit code 1 if the exchange did not answer for something in scope, or if the
-    database differs or cannot be queried.
+    changes no data. Exit code 1 if a part of the scope got no answer, or if the database differs or
+    cannot be queried.
 
     \b
     Example:

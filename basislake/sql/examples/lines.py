@@ -74,5 +74,5 @@ ELSEWHERE = (
         'lake.open("./lake-data").sql("FROM term_structure_latest").to_pandas()',
     ),
     Line("In PostgreSQL", "basislake load --postgres postgresql://me@host/db"),
-    Line("In psql, with the database next to the lake", "basislake status --keep"),
+    Line("In psql, with the database in the lake's folder", "basislake status --keep"),
 )
