@@ -182,7 +182,9 @@ def test_answers_that_come_while_a_commit_is_under_way_are_in_the_next_one(
     committer.close()
 
 
-def test_a_flush_commits_everything_and_an_empty_one_nothing(at: Lake, committer: Committer) -> None:
+def test_a_flush_commits_everything_and_an_empty_one_nothing(
+    at: Lake, committer: Committer
+) -> None:
     assert committer.flush() == committer.poll() == []
     jobs = [tens(2), tens(2, "ETH-PERPETUAL")]
     for job in (*jobs, *reversed(jobs)):
@@ -235,7 +237,9 @@ def test_a_window_without_an_answer_is_committed_as_failed(at: Lake, committer: 
     ]
 
 
-def test_a_lack_that_is_confirmed_in_a_later_commit_is_missing(at: Lake, committer: Committer) -> None:
+def test_a_lack_that_is_confirmed_in_a_later_commit_is_missing(
+    at: Lake, committer: Committer
+) -> None:
     job, with_gap = tens(1), pl.concat([candles(4), candles(3, start=7)])
     statuses = []
     for frame in (with_gap, with_gap.clear()):
