@@ -149,6 +149,11 @@ WRONG: list[tuple[dict[object, object], str]] = [
     ({"conditional_put": "always"}, "conditional_put is not etag or disabled"),
     ({"aws_acces_key_id": HUSH}, "'aws_acces_key_id' is no storage option"),
     ({5: "x"}, "5 is no storage option"),
+    # delta-rs takes its own options without a prefix and in small letters only.
+    ({"aws_max_retries": "3"}, "'aws_max_retries' is no storage option"),
+    ({"RETRY_TIMEOUT": "10s"}, "'RETRY_TIMEOUT' is no storage option"),
+    ({"backoff_config.base": "nan"}, "backoff_config.base is not a number"),
+    ({"max_retries": "9" * 20}, "max_retries is not a whole number"),
 ]
 
 
@@ -175,7 +180,7 @@ def test_a_setting_of_the_environment_is_refused_for_the_store_that_reads_it() -
 def test_options_of_the_right_kind_reach_every_library(tmp_path: Path) -> None:
     lake_of(tmp_path, instruments=[instrument("BTC-PERPETUAL")])
     options = {
-        "max_retries": "3", "RETRY_TIMEOUT": "1m 30s", "aws_timeout": "30s", "allow_http": "TRUE",
+        "max_retries": "3", "retry_timeout": "1m 30s", "aws_timeout": "30s", "allow_http": "TRUE",
         "backoff_config.base": "1.5", "pool_max_idle_per_host": "2", "aws_secret_access_key": HUSH,
     }  # fmt: skip
     where = lake.open(str(tmp_path), options)

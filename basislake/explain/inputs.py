@@ -140,6 +140,13 @@ def _missing(
         for start, end, status in own.select("start", "end", "status").iter_rows()
         if status != PRESENT
     ]
+    began = min(own["start"].to_list(), default=span.end)
+    if span.start < began < span.end:
+        found.insert(
+            0,
+            f"{span.start:%Y-%m-%d %H:%M}Z to {began:%Y-%m-%d %H:%M}Z: before its first row, or "
+            "never asked for",
+        )
     if is_rejected:
         found.append("a row broke a rule and is in `rejected`")
     reached = min(max(own["end"].to_list(), default=span.start), span.end)

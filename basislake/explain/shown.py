@@ -7,7 +7,9 @@ from basislake.explain.provenance import Fetched, Made
 from basislake.output.columns import Heading
 from basislake.output.tables import paragraph, print_table
 
-_FORMULA = ("column", "formula", Heading("with the numbers", rank=1), "value", "unit")
+_FORMULA = (
+    "column", Heading("formula", rank=1), "with the numbers", "value", Heading("unit", rank=2),
+)  # fmt: skip
 
 
 def show_formula(steps: list[Step], agrees: bool | None, same: str, other: str) -> None:  # noqa: FBT001

@@ -125,4 +125,6 @@ def _plain(value: object) -> object:
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return value._asdict()
     return str(value)

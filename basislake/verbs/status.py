@@ -90,8 +90,7 @@ def _show(found: dict[str, Any], now: datetime) -> None:
     _show_intervals(
         "Missing after the first row",
         found["missing"],
-        "The exchange left these out at least twice. The next backfill asks once more; after that "
-        "only `backfill --repair` does.",
+        "The exchange left these out at least twice. `backfill --repair` asks for them again.",
     )
     if found["quarantined"]:
         print_table("Quarantine", ["rule", "rows"], list(found["quarantined"].items()))

@@ -5,6 +5,7 @@ delta-rs takes every option as text and ignores a name that it does not know; Po
 numbers. So a mistake is found here, before anything is read.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 
@@ -37,6 +38,7 @@ _RETRY_DURATIONS = frozenset(
 _RETRIES = "max_retries"
 _RETRY_COUNTS = frozenset({_RETRIES, "object_store_concurrency_limit"})
 _RETRY_NUMBERS = frozenset({"backoff_config.base"})
+_OF_DELTA = _RETRY_DURATIONS | _RETRY_COUNTS | _RETRY_NUMBERS
 _URLS = frozenset({"proxy_url"})
 _CONDITIONAL_PUT = frozenset({"conditional_put"})
 # Names, addresses, keys and words.
@@ -62,12 +64,13 @@ _TEXTS = _words(
 )
 _PREFIXES = ("aws_", "google_", "azure_storage_", "azure_")
 
+_MOST_DIGITS = 9
 _BOOLEANS = _words("1 true on yes y 0 false off no n")
 _UNIT = (
     "nsec|ns|usec|us|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m|hours|hour|hrs|hr|"
     "h|days|day|d|weeks|week|wk|w|months|month|M|years|year|yr|y"
 )
-_DURATION = re.compile(rf"\s*0\s*|(\s*\d+(\.\d+)?\s*({_UNIT}))+\s*")
+_DURATION = re.compile(rf"\s*0\s*|(\s*\d+(\.\d+)?\s*({_UNIT}))+\s*", re.ASCII)
 
 
 def check_options(
@@ -84,7 +87,7 @@ def check_options(
         UsageError: it names the option, and shows no value that may be a secret.
     """
     for name, value in options.items():
-        if not (isinstance(name, str) and _bare(name) in _NAMES):
+        if not (isinstance(name, str) and _is_known(name)):
             raise UsageError(
                 f"{name!r} is no storage option that delta-rs knows. Nothing was read or stored. "
                 "See docs/operations.md for the settings of stores, and correct the name."
@@ -109,6 +112,11 @@ def for_polars(options: Mapping[str, str]) -> dict[str, object] | None:
     } or None
 
 
+def _is_known(name: str) -> bool:
+    """Whether delta-rs knows an option: its own have no prefix and no capitals."""
+    return name in _OF_DELTA or _bare(name) in _NAMES - _OF_DELTA
+
+
 def _bare(name: str) -> str:
     """The name of an option without the prefix of its store."""
     lower = name.lower()
@@ -126,10 +134,9 @@ def _check(what: str, bare: str, value: str) -> None:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True
 
 
 _KINDS: tuple[tuple[frozenset[str], Callable[[str], object], str], ...] = (
@@ -141,7 +148,7 @@ _KINDS: tuple[tuple[frozenset[str], Callable[[str], object], str], ...] = (
     ),
     (
         _COUNTS | _RETRY_COUNTS,
-        lambda text: text.isascii() and text.isdecimal(),
+        lambda text: text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS,
         "a whole number",
     ),
     (_RETRY_NUMBERS, _is_number, "a number"),

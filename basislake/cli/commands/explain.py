@@ -3,10 +3,12 @@
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from basislake.cli.completion import instruments
 from basislake.cli.options import as_of_option, json_option, lake_option, wide_option
 from basislake.cli.parameter_types import Time
+from lake.errors import UsageError
 
 
 @click.command
@@ -74,6 +76,7 @@ def explain(of: str, days: str, method: str, reference: str, **given: Any) -> in
         basislake explain BTC-29MAR24 2024-03-28 --of realised
         basislake explain BTC 2024-03-28T17:31Z --of maturity --days 30 --method linear
     """
+    _check_maturity(of)
     if of != "basis":
         from basislake.verbs.explain_carry import explain as explain_carry
 
@@ -81,3 +84,15 @@ def explain(of: str, days: str, method: str, reference: str, **given: Any) -> in
     from basislake.verbs.explain import explain as body
 
     return body(**given)
+
+
+def _check_maturity(of: str) -> None:
+    """Refuse options of a maturity for another number: they would have no effect."""
+    context = click.get_current_context()
+    for name in ("days", "method", "reference"):
+        is_given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if of != "maturity" and is_given:
+            raise UsageError(
+                f"--{name} goes with `--of maturity` only. Nothing was read. Leave it out, or add "
+                "`--of maturity`."
+            )

@@ -15,8 +15,8 @@ from basislake.cli.options import json_option, lake_option
 def restore(**given: Any) -> int:
     """Copy a backup to --lake, and verify the copy as `backup` does.
 
-    That place must be empty, or contain the same lake, in the same or an older state; damaged files
-    there are replaced. If it contains anything else, restore refuses and changes nothing.
+    That place must hold no lake, or the same lake in the same or an older state; its damaged files
+    are replaced. If it holds another lake, restore refuses and changes nothing. Other files stay.
 
     \b
     Example:

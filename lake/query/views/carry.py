@@ -1,6 +1,6 @@
 """The view of every open future's carry at one minute, and what that of each day has in common."""
 
-from lake.query.views.clock import DAY_US, HOURS_PER_YEAR
+from lake.query.views.clock import DAY_US, EXACT, HOURS_PER_YEAR
 from lake.query.views.curves import COIN
 from lake.query.views.declaration import Parameter, View, columns_of
 from lake.query.views.rates import annualised, basis_pct
@@ -64,7 +64,8 @@ def _paid(days: int) -> str:
     recent = f"FILTER (hour_end > {_HOUR} - INTERVAL {hours} HOUR)"
     return (
         f"count(*) {recent} AS hours_{days}d, CASE WHEN count(*) {recent} = {hours} "
-        f"THEN fsum(interest_1h) {recent} * {HOURS_PER_YEAR} / {hours} * 100 END "
+        f"THEN CAST(sum(CAST(interest_1h AS {EXACT})) {recent} AS DOUBLE) * {HOURS_PER_YEAR} "
+        f"/ {hours} * 100 END "
         f"AS funding_{days}d_pct"
     )
 

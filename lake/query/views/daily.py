@@ -1,5 +1,7 @@
 """The view of every future's carry at 08:00 of each day."""
 
+from dataclasses import replace
+
 from lake.query.views.carry import COLUMNS, TRAILING_DAYS, figures_ctes
 from lake.query.views.clock import (
     DAY_STARTS_US,
@@ -10,7 +12,6 @@ from lake.query.views.clock import (
     MINUTE_US,
 )
 from lake.query.views.declaration import View
-from lake.table import Column, Type
 
 # The 08:00 of a day that an hour counts for, in microseconds: it ends in the 24 hours up to then.
 _DAY_OF_HOUR = (
@@ -19,8 +20,14 @@ _DAY_OF_HOUR = (
 )
 # The time is the day's 08:00, so the end of the hour of the index and the time of the settlement
 # would say the same again.
+_MEANINGS = {
+    "ts": "08:00 of the day",
+    "days_to_expiry": "expires_at less 07:59 of the day, from which the annual rates count",
+    "index_price": "index at 08:00 of the day",
+    "open_interest": "position of the settlement of that 08:00",
+}
 _COLUMNS = tuple(
-    Column("ts", Type.TIME, "08:00 of the day", "UTC") if column.name == "ts" else column
+    replace(column, meaning=_MEANINGS.get(column.name, column.meaning))
     for column in COLUMNS
     if column.name not in ("index_hour_end", "settled_at")
 )
