@@ -322,10 +322,10 @@ def test_the_command_shows_the_numbers_in_the_formula(staged: Staged) -> None:
 
 
 def test_options_of_a_maturity_are_wrong_usage_for_another_number(where: Lake) -> None:
-    for given in (["--days", "30"], ["--of", "carry", "--method", "linear"]):
-        done = basislake(None, "explain", FUTURE, stamp(minute(60)), *given, *at(where))
+    for extra in (["--days", "30"], ["--of", "carry", "--method", "linear"]):
+        done = basislake(None, "explain", FUTURE, stamp(minute(60)), *extra, *at(where))
         assert done.code == 2
-        assert f"{given[-2]} goes with `--of maturity` only" in done.err
+        assert f"{extra[-2]} goes with `--of maturity` only" in done.err
 
 
 def test_wrong_questions_are_usage_errors(staged: Staged, tmp_path: Path) -> None:
