@@ -132,7 +132,7 @@ def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
     built = run("build", "--json").json
     assert built["basis_rows"] > 0
     assert run("build", "--json").json["rebuilt"] == 0
-    assert "give --postgres URI" in run("load", code=2).err
+    assert "Give --postgres URI" in run("load", code=2).err
     at = ("--postgres", postgres, "--schema", "verbs_in_a_store")
     assert run("load", *at, "--json").json["verified"]
     status = run("status", *at, "--json").json

@@ -91,8 +91,8 @@ class Cluster:
         """
         if self._clock() - self._looked_s > _LOOK_EVERY_S:
             # If the scheduler is lost, the submitted tasks fail by themselves. A client that has
-            # disconnected for good is closed, and raises a RuntimeError.
-            with suppress(OSError, RuntimeError):
+            # disconnected for good raises a RuntimeError; one that is closing has no scheduler.
+            with suppress(OSError, RuntimeError, AttributeError):
                 self._threads = self._look()
         return self._threads
 
