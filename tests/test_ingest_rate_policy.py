@@ -252,14 +252,19 @@ LIMITS = [(20, 100), (20, 5), (12, 60), (12, 5), (5, 25)]
 
 
 def assert_found(
-    permitted: float, pool: float, seed: int, latency_s: float, most_refused: float = 0.01
+    permitted: float,
+    pool: float,
+    seed: int,
+    latency_s: float,
+    most_refused: float = 0.01,
+    most_in_all: float = 0.005,
 ) -> None:
     found = Calling(AUTO, permitting(permitted, pool), seed, latency_s=latency_s)
     found.until(seconds=150)
     assert found.granted(10, 150) >= 0.95 * permitted
     assert found.refusals(10, 150) <= most_refused
     # With those of the search at the start.
-    assert len(found.refused_s) <= 10 + most_refused / 2 * len(found.granted_s)
+    assert len(found.refused_s) <= 10 + most_in_all * len(found.granted_s)
 
 
 @pytest.mark.parametrize(("permitted", "pool"), LIMITS)
@@ -279,7 +284,7 @@ def test_auto_does_so_however_long_a_call_takes(
     limit: tuple[float, float], seed: int, latency_s: float
 ) -> None:
     # The worst of 2,250 seeds, at five calls a second, was refused 2.0 %, and 23 calls in all.
-    assert_found(*limit, seed, latency_s, most_refused=0.03)
+    assert_found(*limit, seed, latency_s, most_refused=0.03, most_in_all=0.03)
 
 
 def test_auto_begins_politely_and_reaches_what_is_published_within_ten_seconds() -> None:
