@@ -79,7 +79,7 @@ def _measure(folder: str) -> None:
 
 
 def _ask(where: Lake, name: str, query: str) -> tuple[Times, Times]:
-    """Open the lake anew for one view, and ask it."""
+    """Open the lake again for one view, and ask it."""
     opening, connection = _timed(lambda: where.state().duckdb([name]))
     try:
         asking, rows = _timed(lambda: duck.rows(connection, query))

@@ -123,26 +123,32 @@ def append(
     if number <= base.counter(BATCH):
         number = commit_batch(lake, lake.snapshot(RAW_CANDLES), (), info)
     if table not in RAW_CARRY:
-        _close_earlier(lake, number, info)
+        _close_earlier(lake, base, number, info)
     file = lake.write(table, rows.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
     return number, lake.commit(base, [file], info, counters={BATCH: number})
 
 
-def _close_earlier(lake: Lake, number: int, info: Mapping[str, Any]) -> None:
+def _close_earlier(lake: Lake, base: Snapshot, number: int, info: Mapping[str, Any]) -> None:
     """See that no row of carry is stored under a smaller number from now on.
+
+    Args:
+        lake: to commit to.
+        base: `asks` or `records`, whose row completes the batch.
+        number: of the batch.
+        info: stored in the commits.
 
     Raises:
         ConflictError: another writer stored such a row just now.
         LakeError: the lake cannot be read or written.
     """
-    complete = max(lake.snapshot(table).counter(BATCH) for table in (ASKS, RECORDS))
-    if complete >= number - 1:
+    other = lake.snapshot(RECORDS if base.table is ASKS else ASKS)
+    if max(base.counter(BATCH), other.counter(BATCH)) >= number - 1:
         # The batch before this one has seen to it.
         return
     for table in RAW_CARRY:
-        base = lake.snapshot(table)
-        if base.counter(BATCH) < number:
-            lake.commit(base, (), info, counters={BATCH: number})
+        open_ = lake.snapshot(table)
+        if open_.counter(BATCH) < number:
+            lake.commit(open_, (), info, counters={BATCH: number})
 
 
 def instruments_of(records: pl.DataFrame) -> pl.DataFrame:

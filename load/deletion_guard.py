@@ -44,14 +44,14 @@ def holdings(lake: Lake) -> LakeContent:
     return LakeContent(set(there), set(known), None if raw is None else set(raw.by_partition()))
 
 
-def reason_against(withdrawn: Iterable[Key], has: LakeContent) -> str | None:
+def reason_against(deleted: Iterable[Key], has: LakeContent) -> str | None:
     """Return why a database should not lose some partitions; None if it should; pure.
 
     Args:
-        withdrawn: partitions in the database that the lake does not have.
+        deleted: partitions in the database that the lake does not have.
         has: the content of the lake.
     """
-    gone = list(withdrawn)
+    gone = list(deleted)
     lost = sorted({_SOURCES[table] for table, _ in gone} - set(has.tables))
     if lost:
         return (
@@ -72,19 +72,19 @@ def reason_against(withdrawn: Iterable[Key], has: LakeContent) -> str | None:
     return None
 
 
-def check(lake: Lake, shown: str, withdrawn: Collection[Key]) -> None:
+def check(lake: Lake, shown: str, deleted: Collection[Key]) -> None:
     """Refuse to delete rows from a database that the lake itself never deleted.
 
     Args:
         lake: to load from.
         shown: address of the database, without a password.
-        withdrawn: partitions in the database that the lake does not have.
+        deleted: partitions in the database that the lake does not have.
 
     Raises:
         LoadError: the load is refused; nothing was changed.
         LakeError: the lake cannot be read.
     """
-    why = reason_against(withdrawn, holdings(lake)) if withdrawn else None
+    why = reason_against(deleted, holdings(lake)) if deleted else None
     if why:
         raise LoadError(f"Nothing was loaded from the lake at {lake.uri} into {shown}. {why}.")
 

@@ -38,8 +38,8 @@ def chromium() -> str | None:
 
 def _starts(path: str) -> bool:
     """Whether it is a browser; some systems have a stub that explains how to install one."""
-    told = subprocess.run([path, "--version"], capture_output=True, check=False, timeout=WAIT_S)
-    return told.returncode == 0
+    expected = subprocess.run([path, "--version"], capture_output=True, check=False, timeout=WAIT_S)
+    return expected.returncode == 0
 
 
 class Page:

@@ -53,8 +53,8 @@ def cluster(
         machines: where the workers are.
         program: that the scheduler and the workers run.
     """
-    told = folder / "scheduler.json"
-    quiet = ["--no-dashboard", "--scheduler-file", str(told)]
+    message = folder / "scheduler.json"
+    quiet = ["--no-dashboard", "--scheduler-file", str(message)]
     lines = [
         ["scheduler", "--host", "127.0.0.1", "--port", "0", *quiet],
         *(
@@ -75,8 +75,8 @@ def cluster(
         ]  # fmt: skip
     try:
         # It is there before it is written.
-        wait_until(processes[0], lambda: told.exists() and told.read_text().endswith("}"))
-        address = json.loads(told.read_text())["address"]
+        wait_until(processes[0], lambda: message.exists() and message.read_text().endswith("}"))
+        address = json.loads(message.read_text())["address"]
         if machines:
             with Client(address, set_as_default=False) as client:
                 client.wait_for_workers(len(machines), timeout=PATIENCE_S)

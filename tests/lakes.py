@@ -123,8 +123,8 @@ def record(where: Lake, rows: Sequence[Row]) -> int:
     """Store records of instruments as the next batch, and `instruments`; return its number."""
     frame = pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")
     number = commit_batch(where, where.snapshot(RAW_CANDLES), (), LINEAGE)
-    told = frame.with_columns(program=pl.lit("test"), at=pl.lit(NOW))
-    number, _ = batches.append(where, RECORDS, told, number, LINEAGE)
+    text = frame.with_columns(program=pl.lit("test"), at=pl.lit(NOW))
+    number, _ = batches.append(where, RECORDS, text, number, LINEAGE)
     where.replace(where.snapshot(INSTRUMENTS), frame, LINEAGE, {BATCH: number})
     return number
 

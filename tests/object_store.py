@@ -118,7 +118,7 @@ class Proxy:
             most_files: so many more files of rows may be begun; the next ones are held until this
                 is set again.
         """
-        told = {
+        message = {
             "delay_s": delay_s,
             "lost_replies": lost_replies,
             "lost_commits": lost_commits,
@@ -126,7 +126,7 @@ class Proxy:
             "ignores_conditions": ignores_conditions,
             "most_files": most_files,
         }
-        assert self._ask(told) == 0
+        assert self._ask(message) == 0
 
     @property
     def losses(self) -> int:
@@ -181,9 +181,9 @@ class _Between:
             client, _ = self.listener.accept()
             threading.Thread(target=self._pass, args=(client,), daemon=True).start()
 
-    def change(self, told: dict[str, Any]) -> None:
+    def change(self, message: dict[str, Any]) -> None:
         with self._changed:
-            vars(self).update(told)
+            vars(self).update(message)
             self._changed.notify_all()
 
     def _begin_file(self) -> None:

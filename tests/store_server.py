@@ -103,12 +103,12 @@ def _list(held: S3Backend, bucket: str, query: dict[str, str]) -> _Answer | None
     if is_cut:
         return None
     parts = [_listed(each) for each in found]
-    told = (
+    text = (
         f"<Name>{bucket}</Name><Prefix>{escape(prefix or '')}</Prefix><KeyCount>{len(parts)}"
         f"</KeyCount><MaxKeys>{most}</MaxKeys><IsTruncated>false</IsTruncated>"
     )
     space = "http://s3.amazonaws.com/doc/2006-03-01/"
-    body = f'<ListBucketResult xmlns="{space}">{told}{"".join(parts)}</ListBucketResult>'
+    body = f'<ListBucketResult xmlns="{space}">{text}{"".join(parts)}</ListBucketResult>'
     return "200 OK", [("Content-Type", "application/xml")], body.encode()
 
 

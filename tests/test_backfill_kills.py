@@ -102,10 +102,10 @@ def test_two_backfills_at_once_share_the_work(
         gate.open()
         ends = [ended(process) for process in (one, two)]
     assert [end.code for end in ends] == [0, 0], ends
-    told = [end.json for end in ends]
-    assert [each["complete"] for each in told] == [len(universe.contracts)] * 2
-    assert sum(each["candles_written"] for each in told) == truths(universe).height
-    assert all(each["calls"] > 0 for each in told)
+    text = [end.json for end in ends]
+    assert [each["complete"] for each in text] == [len(universe.contracts)] * 2
+    assert sum(each["candles_written"] for each in text) == truths(universe).height
+    assert all(each["calls"] > 0 for each in text)
     assert server.calls_of(CHART) == ideal_calls(universe)
     assert server.counters.repeats == 0
     assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))

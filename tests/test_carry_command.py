@@ -96,8 +96,8 @@ def test_what_is_missing_is_named_below_the_table(carry_lake: Lake) -> None:
     early = basislake(None, "carry", "--lake", carry_lake.uri, "--at", f"{START:%Y-%m-%dT%H:59Z}")
     assert early.code == 0
     lacking = r"Missing: (\d+) of (\d+) hours of funding are missing \(every future\)"
-    told = re.findall(lacking, early.out)
-    assert told == [("166", "168"), ("718", "720")] * 2
+    text = re.findall(lacking, early.out)
+    assert text == [("166", "168"), ("718", "720")] * 2
     late = basislake(None, "carry", "--lake", carry_lake.uri, "--at", "2024-08-01")
     assert (late.code, "No open future has a price in that minute" in late.err) == (1, True)
     assert "Missing: the future has no candle (every future)." in late.out

@@ -24,7 +24,7 @@ def known(tmp_path: Path) -> Lake:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("sql", "SELECT nonsense", "--json"), 2, "nonsense"),
         (("build", "--threads", "many", "--json"), 2, "many"),
@@ -33,12 +33,12 @@ def known(tmp_path: Path) -> Lake:
     ],
 )
 def test_what_ends_a_command_is_an_object_on_stdout_too_where_json_is_asked_for(
-    known: Lake, arguments: tuple[str, ...], code: int, told: str
+    known: Lake, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     done = basislake(None, *arguments, "--lake", known.uri)
     assert (done.code, done.json["exit_code"]) == (code, code)
-    assert told in done.json["error"]
-    assert told in done.err
+    assert message in done.json["error"]
+    assert message in done.err
     assert "geheim" not in done.out + done.err
 
 
@@ -86,7 +86,7 @@ def test_a_run_whose_database_is_away_builds_and_reports_all_the_same(tmp_path: 
 
 @pytest.mark.parametrize("verb", ["run", "follow"])
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (("--postgres", "db.example/market"), "is not a URI like"),
         (("--postgres", "{}&dbname=nowhere"), 'database "nowhere" does not exist'),
@@ -102,7 +102,7 @@ def test_a_database_that_cannot_be_loaded_into_is_refused_before_anything_is_ask
     tmp_path: Path,
     verb: str,
     options: tuple[str, ...],
-    told: str,
+    message: str,
 ) -> None:
     with Database(postgres) as database:
         database.execute("CREATE SCHEMA IF NOT EXISTS others")
@@ -112,7 +112,7 @@ def test_a_database_that_cannot_be_loaded_into_is_refused_before_anything_is_ask
         server, verb, "--lake", tmp_path / "lake", *(text.format(postgres) for text in options)
     )
     assert done.code == 2, done.err
-    assert told in done.err
+    assert message in done.err
     assert server.calls == []
     assert not (tmp_path / "lake").exists()
 

@@ -57,11 +57,11 @@ def test_a_read_names_the_table_and_the_file_that_is_damaged(
     damage(path)
     with pytest.raises(DamagedError) as caught:
         read(where.snapshot(RAW_CANDLES))
-    told = str(caught.value)
-    assert told.startswith(f"raw_candles cannot be read at {where.uri}/raw_candles")
-    assert f"instrument={PERPETUAL}/{path.name} is damaged or missing" in told
-    assert "`basislake restore`" in told
-    assert "\n" not in told
+    text = str(caught.value)
+    assert text.startswith(f"raw_candles cannot be read at {where.uri}/raw_candles")
+    assert f"instrument={PERPETUAL}/{path.name} is damaged or missing" in text
+    assert "`basislake restore`" in text
+    assert "\n" not in text
 
 
 VERBS: dict[str, tuple[Table, list[str]]] = {
@@ -90,7 +90,7 @@ def test_a_verb_ends_in_a_sentence_that_names_the_damaged_file(
     assert table.name in done.err
 
 
-def test_a_full_build_makes_damaged_curated_tables_anew(staged: Staged, where: Lake) -> None:
+def test_a_full_build_builds_damaged_curated_tables_again(staged: Staged, where: Lake) -> None:
     for table in CURATED:
         for file in where.snapshot(table).files:
             truncated(Path(where.uri) / table.name / file.path)
@@ -133,10 +133,10 @@ def followed(tmp_path: Path) -> Iterator[tuple[Lake, SimulatedExchange, Clock]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("table", "told"), [(RAW_CANDLES, "Build or load failed: raw_candles"), (COVERAGE, "Waiting:")]
+    ("table", "text"), [(RAW_CANDLES, "Build or load failed: raw_candles"), (COVERAGE, "Waiting:")]
 )
 def test_a_follower_waits_for_a_lake_with_a_damaged_file(
-    followed: tuple[Lake, SimulatedExchange, Clock], table: Table, told: str
+    followed: tuple[Lake, SimulatedExchange, Clock], table: Table, text: str
 ) -> None:
     where, server, clock = followed
     said: list[str] = []
@@ -152,7 +152,7 @@ def test_a_follower_waits_for_a_lake_with_a_damaged_file(
     truncated(path)
     clock.advance(60)
     clock.advance(one.round())
-    assert [line for line in said if told in line and path.name in line], said
+    assert [line for line in said if text in line and path.name in line], said
     path.write_bytes(sound)
     builds = one.result.builds
     for _ in range(3):

@@ -94,8 +94,8 @@ def verb_functions() -> dict[str, ast.FunctionDef]:
 def test_a_verb_has_a_section_that_names_its_options_and_no_others(name: str) -> None:
     listed = r"^  (?:-h, )?(--[a-z-]+)(?:(?: / |, )(--[a-z-]+))?"
     pairs = re.findall(listed, section(COMMANDS, name), re.MULTILINE)
-    told = {option for pair in pairs for option in pair if option}
-    assert told == options(VERBS[name]) - {"-h"} | {"--help"}
+    message = {option for pair in pairs for option in pair if option}
+    assert message == options(VERBS[name]) - {"-h"} | {"--help"}
     assert f"| [`{name}`](#{name}) |" in COMMANDS
 
 
@@ -137,8 +137,8 @@ def test_every_call_in_the_documents_names_a_verb_and_options_that_exist() -> No
         if name.startswith("--") or name not in VERBS:
             assert name in general, f"{page}: {call}"
             continue
-        told = {word.split("=")[0] for word in words if re.fullmatch(r"--[a-z-]+(=.*)?", word)}
-        assert told <= options(VERBS[name]) | {"--help"}, f"{page}: {call}"
+        message = {word.split("=")[0] for word in words if re.fullmatch(r"--[a-z-]+(=.*)?", word)}
+        assert message <= options(VERBS[name]) | {"--help"}, f"{page}: {call}"
 
 
 def test_every_setting_is_documented_and_no_other() -> None:
@@ -193,8 +193,8 @@ def test_every_table_has_its_columns_with_type_unit_and_null_and_no_others() -> 
         rows = re.findall(
             r"^\| `(\w+)` \| (.+) \| (yes|no) \| (.*) \| (.+) \|$", text, re.MULTILINE
         )
-        told = [(name, null == "yes", unit, meaning) for name, _, null, unit, meaning in rows]
-        assert told == [(c.name, c.nullable, c.unit, c.meaning) for c in table.columns]
+        message = [(name, null == "yes", unit, meaning) for name, _, null, unit, meaning in rows]
+        assert message == [(c.name, c.nullable, c.unit, c.meaning) for c in table.columns]
         assert all(type_ for _, type_, *_ in rows)
         assert f"Key: {', '.join(f'`{name}`' for name in table.key)}" in text
 

@@ -121,7 +121,7 @@ def test_an_unknown_example_and_no_query_are_wrong_usage(where: Lake) -> None:
 
 
 def test_a_shell_completes_the_names_of_the_examples() -> None:
-    told = subprocess.run(
+    message = subprocess.run(
         [sys.executable, "-c", CALLED_BY_NAME],
         env={
             **os.environ,
@@ -134,8 +134,8 @@ def test_a_shell_completes_the_names_of_the_examples() -> None:
         check=False,
         timeout=PATIENCE_S,
     )
-    names = [line.removeprefix("plain,") for line in told.stdout.split()]
-    assert names == [f"@{e.name}" for e in EXAMPLES if e.name.startswith("c")], told.stderr
+    names = [line.removeprefix("plain,") for line in message.stdout.split()]
+    assert names == [f"@{e.name}" for e in EXAMPLES if e.name.startswith("c")], message.stderr
 
 
 QUERY = """
@@ -194,7 +194,7 @@ def test_a_named_format_goes_before_the_files_name_and_a_table_into_no_file(
 
 
 @pytest.mark.parametrize(
-    ("name", "format_", "told"),
+    ("name", "format_", "message"),
     [
         ("rows.xlsx", None, "ends in .csv, .tsv, .json, .ndjson, .parquet or .arrow, or give"),
         ("rows", None, "is unknown. Use a name"),
@@ -205,12 +205,12 @@ def test_a_named_format_goes_before_the_files_name_and_a_table_into_no_file(
     ],
 )
 def test_a_name_that_no_format_has_is_refused_before_the_query_runs(
-    where: Lake, tmp_path: Path, name: str, format_: str | None, told: str
+    where: Lake, tmp_path: Path, name: str, format_: str | None, message: str
 ) -> None:
     given = ("--format", format_) if format_ else ()
     path = tmp_path / name
     done = basislake(None, "sql", "nonsense", "--lake", where.uri, "--output", path, *given)
-    assert (done.code, told in done.err) == (2, True), done.err
+    assert (done.code, message in done.err) == (2, True), done.err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -128,20 +128,20 @@ def test_an_interrupted_build_ends_soon_with_its_workers_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--engine", "spark"], "There is no engine 'spark'; use local, dask or dask://host:port."),
         (["--workers", "2"], "--workers needs --engine dask"),
     ],
 )
-def test_what_is_no_engine_is_refused(coin_lake: Lake, options: list[str], told: str) -> None:
+def test_what_is_no_engine_is_refused(coin_lake: Lake, options: list[str], message: str) -> None:
     done = basislake(None, "build", "--lake", coin_lake.uri, *options)
-    assert (done.code, told in done.err, "Traceback" in done.err) == (2, True, False), done.err
+    assert (done.code, message in done.err, "Traceback" in done.err) == (2, True, False), done.err
 
 
 def test_a_scheduler_that_does_not_answer_is_named() -> None:
-    told = "No Dask scheduler answers at tcp://127.0.0.1:1"
-    with pytest.raises(UsageError, match=told), engines.cluster(NOBODY, wait_s=0.1):
+    message = "No Dask scheduler answers at tcp://127.0.0.1:1"
+    with pytest.raises(UsageError, match=message), engines.cluster(NOBODY, wait_s=0.1):
         pass
 
 

@@ -70,10 +70,10 @@ def end_of(process: subprocess.Popen[str]) -> Ran:
     return done
 
 
-def saved_rows(told: str, at: Path) -> int:
+def saved_rows(text: str, at: Path) -> int:
     """How many candles the lake holds, as the command said."""
     stored = lake.open(str(at)).snapshot(RAW_CANDLES).rows
-    assert f"saved: {stored:,} new candles, everything that arrived;" in told
+    assert f"saved: {stored:,} new candles, everything that arrived;" in text
     return stored
 
 
@@ -237,10 +237,10 @@ def test_two_machines_have_an_allowance_each_and_neither_exceeds_its_own(
 
 
 def test_a_scheduler_without_workers_is_refused(tmp_path: Path, env: dict[str, str]) -> None:
-    told = "has no workers. Nothing was done. Start some with `dask worker"
+    text = "has no workers. Nothing was done. Start some with `dask worker"
     with (
         cluster(env, tmp_path, machines=[]) as (engine, _),
-        pytest.raises(UsageError, match=told),
+        pytest.raises(UsageError, match=text),
         engines.cluster(Engine(engine), wait_s=1.0),
     ):
         pass

@@ -29,8 +29,8 @@ def serving(*options: str) -> Iterator[dict[str, Any]]:
 def test_a_rehearsal_with_a_limit_faults_and_a_running_clock() -> None:
     options = ["--limit", "0.001", "--burst", "2", "--limit-status", "200", "--running"]
     options += ["--speed", "3600", "--fault", "maintenance=1"]
-    with serving(*options) as told:
-        url, control = told["exchange_url"], told["control_url"]
+    with serving(*options) as text:
+        url, control = text["exchange_url"], text["control_url"]
         first = requests.get(f"{control}/clock", timeout=60).json()
         answers = [requests.get(f"{url}/api/v2/public/test", timeout=60) for _ in range(3)]
         cleared = requests.post(f"{control}/faults", timeout=60).json()
@@ -46,12 +46,12 @@ def test_a_rehearsal_with_a_limit_faults_and_a_running_clock() -> None:
     assert first["now"].startswith("2024-04-05T")
     assert cleared == {"rates": {}, "seed": 0}
     assert later["now_ms"] - first["now_ms"] > 604_800_000
-    assert told["instruments"] < 40
+    assert text["instruments"] < 40
 
 
 def test_the_full_market_is_announced_with_what_is_listed() -> None:
-    with serving("--universe", "full", "--cache-mb", "0") as told:
-        assert told["instruments"] == 512
+    with serving("--universe", "full", "--cache-mb", "0") as text:
+        assert text["instruments"] == 512
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_makes_no_sense_is_refused_with_2(options: list[str], message: str)
 
 
 def test_the_help_is_in_sections_and_names_every_kind_of_fault_and_departure() -> None:
-    told = basislake(None, "exchange", "--help").out
+    text = basislake(None, "exchange", "--help").out
     for section in (
         "Market:",
         "Clock:",
@@ -82,9 +82,9 @@ def test_the_help_is_in_sections_and_names_every_kind_of_fault_and_departure() -
         "Serving:",
         "Control requests, on the same",
     ):
-        assert f"\n{section}" in told or f"\n  {section}" in told
+        assert f"\n{section}" in text or f"\n  {section}" in text
     for name in (*KINDS, *DEPARTURES):
-        assert f"  {name} " in told
+        assert f"  {name} " in text
 
 
 CANDLE = {"instrument": "BTC-PERPETUAL", "ts": datetime(2024, 3, 1, tzinfo=UTC)} | dict.fromkeys(

@@ -158,7 +158,7 @@ def test_a_number_is_explained_as_of_a_batch_as_it_was_then(staged: Staged, tmp_
 
 
 @pytest.mark.parametrize(
-    ("name", "number_", "code", "of", "told"),
+    ("name", "number_", "code", "of", "message"),
     [
         (FUTURE, 5, "outside_life", FUTURE, "listed only at 2024-01-01 00:10Z"),
         (FUTURE, 120, "outside_life", FUTURE, "expired at 2024-01-01 02:00Z"),
@@ -177,13 +177,13 @@ def test_a_number_is_explained_as_of_a_batch_as_it_was_then(staged: Staged, tmp_
     ],
 )
 def test_a_minute_without_a_basis_is_told_why(
-    where: Lake, name: str, number_: int, code: str, of: str, told: str
+    where: Lake, name: str, number_: int, code: str, of: str, message: str
 ) -> None:
     found = explain(where, name, minute(number_))
     assert (found.basis, found.agrees) == (None, None)
     assert found.reason is not None
     assert (found.reason.code, found.reason.instrument) == (code, of)
-    assert told in found.reason.text
+    assert message in found.reason.text
 
 
 def at(where: Lake) -> tuple[str, str]:
@@ -213,11 +213,11 @@ def test_a_candle_that_was_warned_of_is_kept_and_shown_with_the_warning(where: L
 def test_the_command_says_why_there_is_no_basis(where: Lake) -> None:
     shown = basislake(None, "explain", FUTURE, stamp(minute(30)), *at(where))
     assert shown.code == 0, shown.err
-    told = (
+    message = (
         "Its candle is in quarantine because it broke ohlc_order. `basislake backfill --repair` "
         "asks for it again."
     )
-    assert f"no basis, because of {FUTURE}. {told}" in shown.out
+    assert f"no basis, because of {FUTURE}. {message}" in shown.out
     assert "BROKEN" in shown.out
     found = basislake(None, "explain", FUTURE, stamp(minute(12)), *at(where), "--json")
     assert found.code == 0, found.err
@@ -294,7 +294,7 @@ def test_the_command_shows_the_numbers_in_the_formula(staged: Staged) -> None:
     shown = basislake(None, "explain", name, ts, *at(staged.where))
     assert shown.code == 0, shown.err
     future, perpetual = number(row["future_close"]), number(row["perpetual_close"])
-    for told in (
+    for message in (
         f"{future} - {perpetual}",
         f"{number(row['basis'])} / {perpetual} x 100",
         f"{number(row['basis_pct'])} x 365 / {number(row['days_to_expiry'])}",
@@ -304,7 +304,7 @@ def test_the_command_shows_the_numbers_in_the_formula(staged: Staged) -> None:
         "ohlc_order",
         f"as of batch {staged.last.batch}",
     ):
-        assert told in shown.out, told
+        assert message in shown.out, message
 
     found = basislake(None, "explain", name, ts, *at(staged.where), "--json").json
     assert found["instrument"] == name
@@ -331,14 +331,14 @@ def test_options_of_a_maturity_are_wrong_usage_for_another_number(where: Lake) -
 def test_wrong_questions_are_usage_errors(staged: Staged, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no instrument 'BTC-1JAN99'"):
         explain(staged.where, "BTC-1JAN99", T0)
-    for name, time, told in (
+    for name, time, message in (
         ("BTC-1JAN99", "2024-04-01", "has no instrument 'BTC-1JAN99'"),
         ("BTC-PERPETUEL", "2024-04-01", "Did you mean BTC-PERPETUAL"),
         (PERPETUAL, "yesterday", "not a UTC date or time"),
         (PERPETUAL, "1850-01-01", "not in the years"),
     ):
         done = basislake(None, "explain", name, time, *at(staged.where))
-        assert (done.code, told in done.err) == (2, True), done.err
+        assert (done.code, message in done.err) == (2, True), done.err
         assert "Traceback" not in done.err
     done = basislake(None, "explain", PERPETUAL, "2024-04-01", "--lake", tmp_path / "none")
     assert (done.code, "There is no lake at" in done.err) == (1, True)

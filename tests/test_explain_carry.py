@@ -80,8 +80,8 @@ def test_what_is_missing_is_named_with_what_is_known_of_it(where: Lake) -> None:
     )
     assert done.code == 0, done.err
     hour = f"{HOLE - HOUR:%Y-%m-%d %H:%M}Z to {HOLE:%Y-%m-%d %H:%M}Z"
-    told = "the exchange was asked more than once, and each answer lacked it"
-    assert f"Missing: {hour}: {told}." in done.out
+    text = "the exchange was asked more than once, and each answer lacked it"
+    assert f"Missing: {hour}: {text}." in done.out
     assert "`funding` has 22 of 24 rows" in done.out
     assert "The view has the same values" in done.out
     found = basislake(
@@ -95,7 +95,7 @@ def test_what_is_missing_is_named_with_what_is_known_of_it(where: Lake) -> None:
 
 
 @pytest.mark.parametrize(
-    ("of", "name", "at", "told"),
+    ("of", "name", "at", "text"),
     [
         ("realised", "BTC-D", START + 2 * DAY, "It is open until"),
         ("realised", "BTC-A", START + 9 * DAY, "It expired at"),
@@ -104,11 +104,11 @@ def test_what_is_missing_is_named_with_what_is_known_of_it(where: Lake) -> None:
     ],
 )
 def test_where_there_is_no_row_the_reason_is_given(
-    where: Lake, of: str, name: str, at: datetime, told: str
+    where: Lake, of: str, name: str, at: datetime, text: str
 ) -> None:
     found = explain_carry(where, of, name, at + timedelta(seconds=3))
     assert (found.row, found.agrees, found.formula) == (None, None, [])
-    assert told in str(found.reason)
+    assert text in str(found.reason)
 
 
 def test_a_perpetual_has_no_carry_and_a_future_no_premium(where: Lake) -> None:

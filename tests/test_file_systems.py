@@ -80,21 +80,21 @@ def test_where_there_are_no_locks_the_setting_that_helps_is_named(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
     where = tmp_path / "lake"
-    told = "at {}: its file system has no locks ({}). Set " + SETTING + " to a folder on a disk of"
+    text = "at {}: its file system has no locks ({}). Set " + SETTING + " to a folder on a disk of"
     line = arguments(server, "backfill", "--lake", where, *ONE)
     with running([*refusing(LOCKS, errno.ENOLCK), *line]) as process:
         done = ended(process)
     (lock,) = (where / ".machine").glob("pace-*.lock")
     assert done.code == 1, done.err
     assert (
-        f" ERROR The rate limit cannot be shared {told.format(lock.with_suffix(''), NO_LOCK)}"
+        f" ERROR The rate limit cannot be shared {text.format(lock.with_suffix(''), NO_LOCK)}"
         in done.err
     )
     assert len(done.err.splitlines()) == 2
     # Where the system has no locks at all, no file takes the place of a lock.
     with running([*refusing(LOCKS, errno.ENOSYS, LOCKER), str(where)]) as process:
         locked = ended(process)
-    assert locked.out.startswith(f"BTC-PERPETUAL cannot be locked {told.format(where, NO_CALL)}")
+    assert locked.out.startswith(f"BTC-PERPETUAL cannot be locked {text.format(where, NO_CALL)}")
     assert locked.err == ""
 
 

@@ -179,8 +179,8 @@ def test_a_file_whose_rows_were_changed_and_one_that_is_absent_are_named(
     assert sorted(found.json["damaged"]) == sorted(names)
     honest = basislake(None, "fingerprint", "--lake", staged.where.uri, "--json").json
     assert honest["damaged"] == []
-    told = found.json["tables"]
-    assert {n for n in told if told[n] != honest["tables"][n]} == {"basis", "candles"}
+    text = found.json["tables"]
+    assert {n for n in text if text[n] != honest["tables"][n]} == {"basis", "candles"}
     shown = basislake(None, "fingerprint", "--lake", copy.uri, "--verify")
     assert shown.code == 1
     assert shown.out.splitlines()[-1] == f"{found.json['lake']}  lake"

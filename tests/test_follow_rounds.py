@@ -277,9 +277,9 @@ def test_waits_grow_while_the_exchange_is_away_and_the_lag_with_them(
     wait_until(None, is_shown)
     server.faults.clear()
     one.round()
-    told = [line for line in said if line.startswith(("Waiting: ", "Resumed after "))]
-    assert len(told) == 2
-    assert told[0].startswith("Waiting: ")
+    text = [line for line in said if line.startswith(("Waiting: ", "Resumed after "))]
+    assert len(text) == 2
+    assert text[0].startswith("Waiting: ")
     assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
 
 

@@ -88,9 +88,9 @@ class Followings(History):
         self.server.forget_calls()
         before = len(self.said)
         self.follow_for(timedelta(hours=hours))
-        told = self.said[before:]
-        assert sum("Waiting: " in line for line in told) == 1, told
-        assert len(told) <= 2
+        text = self.said[before:]
+        assert sum("Waiting: " in line for line in text) == 1, text
+        assert len(text) <= 2
         # It asks now and then, not all the time.
         assert self.server.counters.calls <= 12 * hours + 12
         self.server.faults.clear()

@@ -71,8 +71,8 @@ def test_a_lake_that_lost_its_instruments_is_a_lake_but_not_a_healthy_one(
     fetch(server, at)
     shutil.rmtree(Path(at.uri, INSTRUMENTS.name))
     done = basislake(None, "health", "--lake", at.uri, "--json")
-    told = "The lake has no list of instruments; `basislake instruments` fetches it."
-    assert (done.code, done.json["problems"]) == (1, [told]), done.err
+    text = "The lake has no list of instruments; `basislake instruments` fetches it."
+    assert (done.code, done.json["problems"]) == (1, [text]), done.err
 
 
 @pytest.mark.slow
@@ -111,9 +111,9 @@ def test_what_failed_is_named_and_the_exit_code_is_1(server: SimulatedExchange, 
     built(at)
     done = basislake(None, "health", "--lake", at.uri, "--max-age", "100000", "--json")
     assert (done.code, done.json["healthy"]) == (1, False)
-    told = " ".join(done.json["problems"])
-    assert "(ETH-PERPETUAL) have no answer" in told
-    assert "ended as failed" in told
+    text = " ".join(done.json["problems"])
+    assert "(ETH-PERPETUAL) have no answer" in text
+    assert "ended as failed" in text
     server.faults.clear()
     assert basislake(server, "backfill", "--lake", at.uri).code == 0
     built(at)
@@ -141,8 +141,8 @@ def test_a_killed_run_is_a_problem_until_another_runs(
         json.dumps(killed.facts | {"pid": 2**30}, default=str)
     )
     later = [RunRecord(at, "test 1", {}, lambda: now + timedelta(minutes=2))] if restarted else []
-    told = f"The last backfill, {killed.id}, ended as killed; `basislake backfill` resumes it."
+    text = f"The last backfill, {killed.id}, ended as killed; `basislake backfill` resumes it."
     assert health(at, now, 100 * HOUR).problems == []
     for run in (follow, *later):
         run.end("stopped", {})
-    assert health(at, now, 100 * HOUR).problems == ([] if restarted else [told])
+    assert health(at, now, 100 * HOUR).problems == ([] if restarted else [text])

@@ -257,7 +257,7 @@ def test_stopping_wakes_all_that_wait_and_gives_no_more_leave(folder: Path | Non
 
 
 @pytest.mark.parametrize("found", [b"", b"half", b"\0" * 256, b"\xff" * 256, b"\x7f" * 256])
-def test_a_file_that_holds_no_pace_is_begun_anew(tmp_path: Path, found: bytes) -> None:
+def test_a_file_without_a_rate_state_is_replaced(tmp_path: Path, found: bytes) -> None:
     time = Time()
     limiter(time, 5, tmp_path).wait()
     (file,) = (path for path in tmp_path.iterdir() if path.suffix != ".lock")

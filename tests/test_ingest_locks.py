@@ -48,7 +48,7 @@ def started(tmp_path: Path) -> Iterator[Start]:
             continue
 
 
-def told(process: subprocess.Popen[str]) -> list[str]:
+def message(process: subprocess.Popen[str]) -> list[str]:
     """Which of its locks a process got."""
     assert process.stdout
     return process.stdout.readline().split()
@@ -58,8 +58,8 @@ def test_of_two_processes_one_gets_an_instrument_and_the_other_is_told(
     tmp_path: Path, started: Start
 ) -> None:
     first = started("BTC-28JUN19", "BTC-PERPETUAL")
-    assert told(first) == ["True", "True"]
-    assert told(started("BTC-PERPETUAL", "ETH-PERPETUAL")) == ["False", "True"]
+    assert message(first) == ["True", "True"]
+    assert message(started("BTC-PERPETUAL", "ETH-PERPETUAL")) == ["False", "True"]
     own = SubjectLocks(tmp_path / "claims")
     assert [own.take(candles_of(name)) for name in ("BTC-28JUN19", "BTC-27SEP19")] == [False, True]
 
@@ -67,25 +67,25 @@ def test_of_two_processes_one_gets_an_instrument_and_the_other_is_told(
 def test_processes_that_claim_at_once_never_share_an_instrument(started: Start) -> None:
     names = [f"I{i}" for i in range(20)]
     both = [started(*names), started(*reversed(names))]
-    got = [told(process) for process in both]
+    got = [message(process) for process in both]
     mine, others = (got[0], got[1][::-1])
     assert all(sorted(pair) == ["False", "True"] for pair in zip(mine, others, strict=True))
 
 
 def test_what_a_killed_process_had_claimed_is_free_at_once(tmp_path: Path, started: Start) -> None:
     first = started("BTC-PERPETUAL")
-    assert told(first) == ["True"]
+    assert message(first) == ["True"]
     own = SubjectLocks(tmp_path / "claims")
     assert not own.take(candles_of("BTC-PERPETUAL"))
     first.kill()
     first.wait(PATIENCE_S)
     assert own.take(candles_of("BTC-PERPETUAL"))
-    assert told(started("BTC-PERPETUAL")) == ["False"]
+    assert message(started("BTC-PERPETUAL")) == ["False"]
 
 
 def test_a_process_that_ends_leaves_nothing_claimed(tmp_path: Path, started: Start) -> None:
     first = started("A", "B")
-    assert told(first) == ["True", "True"]
+    assert message(first) == ["True", "True"]
     first.communicate("\n", timeout=PATIENCE_S)
     own = SubjectLocks(tmp_path / "claims")
     assert own.take(candles_of("A"))

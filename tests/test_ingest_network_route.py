@@ -322,10 +322,10 @@ def test_the_limit_holds_where_the_name_server_does_not_answer(
 ) -> None:
     asking = command(None, "instruments", "--lake", tmp_path / "lake", "--retries", "0")
     with running([*name_server.prefix, *asking, "--timeout", "1"]) as process:
-        told = ended(process)
+        expected = ended(process)
     name_server.is_asked()
-    assert told.code == 1
-    assert f"{REAL} cannot be reached: it took longer than 1 s." in told.err
+    assert expected.code == 1
+    assert f"{REAL} cannot be reached: it took longer than 1 s." in expected.err
 
 
 @pytest.mark.slow

@@ -125,20 +125,20 @@ def test_a_record_tells_from_the_start_who_runs_what(at: Lake, clock: Clock) -> 
     assert {**found, **written} == found
 
 
-def test_a_record_is_renewed_about_once_a_second_and_keeps_what_is_not_told_anew(
+def test_a_record_is_renewed_about_once_a_second_and_keeps_what_is_not_reported_again(
     at: Lake, clock: Clock
 ) -> None:
     record = begun(at, clock)
-    told: list[int] = []
+    message: list[int] = []
 
     def facts() -> Mapping[str, Any]:
-        told.append(len(told))
-        return {"calls": len(told)}
+        message.append(len(message))
+        return {"calls": len(message)}
 
     for _ in range(8):
         clock.move(0.25)
         record.renew(facts)
-    assert len(told) == 2
+    assert len(message) == 2
     (found,) = runs(at, 10, clock())
     assert (found["calls"], found["plan"], found["state"]) == (2, PLAN, "running")
     assert found["updated_at"] == "2024-04-05T12:00:02Z"

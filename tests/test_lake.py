@@ -205,7 +205,7 @@ def test_replacing_a_table_by_what_it_holds_makes_no_commit(at: Lake) -> None:
     assert names(at) == []
 
 
-def test_a_counter_keeps_its_number_through_later_commits_until_it_is_set_anew(at: Lake) -> None:
+def test_a_counter_keeps_its_number_through_later_commits_until_it_is_set_again(at: Lake) -> None:
     def counters() -> list[int]:
         now = at.snapshot(INSTRUMENTS)
         return [now.counter(name) for name in ("A", "B", "C")]

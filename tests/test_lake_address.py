@@ -36,7 +36,7 @@ def test_a_folder_is_made_absolute() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("s3://key:hush-hush@bucket/lake", "holds credentials"),
         ("az://container/lake?sig=hush-hush", "signed or parametrised"),
@@ -66,9 +66,9 @@ def test_a_folder_is_made_absolute() -> None:
     ],
 )
 def test_an_address_where_no_lake_can_be_is_refused_without_showing_a_secret(
-    text: str, told: str
+    text: str, expected: str
 ) -> None:
-    with pytest.raises(UsageError, match=told) as caught:
+    with pytest.raises(UsageError, match=expected) as caught:
         lake.open(text)
     assert "hush" not in str(caught.value)
 
@@ -108,12 +108,12 @@ ENDPOINTS = {
         ("az://container/lake", "AZURE_STORAGE_ENDPOINT"),
     ],
 )
-@pytest.mark.parametrize(("url", "told"), ENDPOINTS.items(), ids=ENDPOINTS)
+@pytest.mark.parametrize(("url", "expected"), ENDPOINTS.items(), ids=ENDPOINTS)
 def test_an_endpoint_that_no_library_can_use_is_refused_by_its_name(
-    text: str, name: str, url: str, told: str
+    text: str, name: str, url: str, expected: str
 ) -> None:
     for options, environment in (({}, {name: url}), ({name.lower(): url}, {})):
-        with pytest.raises(UsageError, match=rf"{name} .*{re.escape(told)}") as caught:
+        with pytest.raises(UsageError, match=rf"{name} .*{re.escape(expected)}") as caught:
             address_of(text, options, environment)
         assert "hush" not in str(caught.value)
 
@@ -158,14 +158,14 @@ WRONG: list[tuple[dict[object, object], str]] = [
 
 
 @pytest.mark.parametrize("place", ["s3://bucket/lake", "/data/lake"])
-@pytest.mark.parametrize(("options", "told"), WRONG)
+@pytest.mark.parametrize(("options", "expected"), WRONG)
 def test_an_option_that_no_library_takes_is_wrong_usage_and_is_named(
-    place: str, options: dict[str, str], told: str
+    place: str, options: dict[str, str], expected: str
 ) -> None:
-    with pytest.raises(UsageError, match=re.escape(told)) as refused:
+    with pytest.raises(UsageError, match=re.escape(expected)) as refused:
         lake.open(place, options)
     assert "Nothing was read or stored" in str(refused.value)
-    assert "aws" not in told or HUSH not in str(refused.value)
+    assert "aws" not in expected or HUSH not in str(refused.value)
 
 
 def test_a_setting_of_the_environment_is_refused_for_the_store_that_reads_it() -> None:
@@ -226,9 +226,9 @@ SAID = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("said", "told"), SAID.items())
-def test_what_a_store_refuses_is_reported_with_what_to_do(said: str, told: str) -> None:
-    assert re.search(told, plain(said, {}))
+@pytest.mark.parametrize(("said", "expected"), SAID.items())
+def test_what_a_store_refuses_is_reported_with_what_to_do(said: str, expected: str) -> None:
+    assert re.search(expected, plain(said, {}))
     assert "<" not in plain(said, {})
     assert "169.254" not in plain(said, {})
 
@@ -238,13 +238,14 @@ def test_a_proxy_on_the_way_to_a_store_that_does_not_answer_is_named() -> None:
         "Generic S3 error: Error performing GET http://store:9000/b/x in 2s, after 10 retries - "
         "HTTP error: error sending request: client error (Connect): Connection refused"
     )
-    told = "no connection to the store at http://store:9000: Connection refused"
-    assert plain(said, {}) == plain(said, {"HTTPS_PROXY": "http://p"}) == told
+    expected = "no connection to the store at http://store:9000: Connection refused"
+    assert plain(said, {}) == plain(said, {"HTTPS_PROXY": "http://p"}) == expected
     proxy = {"HTTP_PROXY": "http://me:hush-hush@proxy:1"}
     assert plain(said, proxy) == (
-        f"{told}. HTTP_PROXY sends this call through a proxy; NO_PROXY can exclude the store's host"
+        f"{expected}. HTTP_PROXY sends this call through a proxy; NO_PROXY can exclude the "
+        "store's host"
     )
-    assert plain(said, {**proxy, "NO_PROXY": "store"}) == told
+    assert plain(said, {**proxy, "NO_PROXY": "store"}) == expected
 
 
 def test_words_in_a_path_on_disk_are_no_answer_of_a_store() -> None:

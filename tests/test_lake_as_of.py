@@ -73,14 +73,14 @@ def test_as_of_a_batch_without_a_build_the_fetched_rows_are_there_and_the_others
     for name in FETCHED:
         rows = found.scan(name).collect().sort(TABLES[name].key)
         assert rows.equals(staged.unbuilt.content[name])
-    told = TOLD.format(staged.unbuilt.batch)
+    text = TOLD.format(staged.unbuilt.batch)
     reads: list[Callable[[], object]] = [
         lambda: found.scan("basis"),
         lambda: found.sql("SELECT count(*) FROM candles"),
         lambda: fingerprint(found, 1),
     ]
     for read in reads:
-        with pytest.raises(GoneError, match=told):
+        with pytest.raises(GoneError, match=text):
             read()
     assert found.sql("SELECT count(*) AS n FROM raw_candles")["n"][0] > 0
 

@@ -395,7 +395,7 @@ def test_what_is_no_lake_is_not_copied(where: Lake, tmp_path: Path) -> None:
 def test_a_backup_beside_a_build_is_the_lake_as_it_was_when_it_began(
     where: Lake, tmp_path: Path, moment: str
 ) -> None:
-    at, before, told = lake.open(str(tmp_path / "backup")), content(where), list[int]()
+    at, before, text = lake.open(str(tmp_path / "backup")), content(where), list[int]()
     is_now: dict[str, Callable[[int, int], bool]] = {
         "at its first file": lambda copied, _total: copied == 1,
         "after the raw candles": lambda *_: at.snapshot(RAW_CANDLES).version is not None,
@@ -403,12 +403,12 @@ def test_a_backup_beside_a_build_is_the_lake_as_it_was_when_it_began(
     }
 
     def overtake(copied: int, total: int) -> None:
-        if is_now[moment](copied, total) and len(told) < total:
+        if is_now[moment](copied, total) and len(text) < total:
             built(where, full=True)
-            told.extend([total] * total)
+            text.extend([total] * total)
 
     assert copy(where, at, PROGRAM, 2, overtake).is_equal
-    assert told
+    assert text
     assert is_same(content(at), before)
     assert copy(where, at, PROGRAM, 2).is_equal
     assert layout(at) == layout(where)

@@ -81,10 +81,10 @@ def test_processes_that_append_at_once_have_numbers_of_their_own(at: Lake) -> No
     with running(lines[0]) as one, running(lines[1]) as other:
         ends = [ended(process) for process in (one, other)]
     assert [end.code for end in ends] == [0, 0], ends
-    told = [[int(line) for line in end.out.split()] for end in ends]
-    assert sorted(told[0] + told[1]) == list(range(1, 2 * each + 1))
+    text = [[int(line) for line in end.out.split()] for end in ends]
+    assert sorted(text[0] + text[1]) == list(range(1, 2 * each + 1))
     rows = at.read(RAW_CANDLES)
-    for name, numbers in zip(("A", "B"), told, strict=True):
+    for name, numbers in zip(("A", "B"), text, strict=True):
         assert numbers == sorted(numbers)
         assert rows.filter(instrument=name).sort("ts")[BATCH].to_list() == numbers
 
@@ -112,9 +112,9 @@ def test_numbers_ascend_as_rows_become_visible_to_threads_too(at: Lake) -> None:
 
     with ThreadPoolExecutor(threads + 1) as pool:
         reading = pool.submit(read)
-        told = list(pool.map(write, "ABC"))
+        text = list(pool.map(write, "ABC"))
         reading.result()
-    assert sorted(number for own in told for number in own) == list(range(1, threads * each + 1))
+    assert sorted(number for own in text for number in own) == list(range(1, threads * each + 1))
     assert seen == sorted(seen)
 
 
@@ -188,10 +188,10 @@ def test_asks_of_threads_at_once_ascend_and_none_is_lost(at: Lake) -> None:
         return numbers
 
     with ThreadPoolExecutor(len(names)) as pool:
-        told = list(pool.map(write, names))
-    numbers = [number for own in told for number in own]
+        text = list(pool.map(write, names))
+    numbers = [number for own in text for number in own]
     assert len(set(numbers)) == len(numbers) == len(names) * each
-    assert all(own == sorted(own) for own in told)
+    assert all(own == sorted(own) for own in text)
     rows = at.read(ASKS)
     assert sorted(rows[BATCH]) == sorted(numbers)
     # Each commit's number is larger than that of the one before it.

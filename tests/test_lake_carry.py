@@ -231,8 +231,8 @@ def check_moments(ask: Ask, market: Market, moment: datetime) -> None:
         assert [row["instrument"] for row in found] == sorted(names, key=lambda n: (ends(n), n))
         for row in found:
             check_moment(row, market, minute)
-            told = "no settlement in the 24 hours before"
-            assert (told in row["reason"]) == (row["open_interest"] is None)
+            text = "no settlement in the 24 hours before"
+            assert (text in row["reason"]) == (row["open_interest"] is None)
         closes = [market.closes.get((row["instrument"], ended)) for row in found]
         spreads = ask(f"FROM calendar_spreads('{minute}')").to_dicts()
         assert len(spreads) == max(0, len(found) - 1)
@@ -269,8 +269,8 @@ def check_days(ask: Ask, market: Market) -> None:
     for row in rows:
         check_figures(row, market, row["ts"] - MINUTE)
         assert row["open_interest"] == market.settled.get((row["instrument"], row["ts"]))
-        told = "no settlement of the day"
-        assert (told in row["reason"]) == (row["open_interest"] is None)
+        text = "no settlement of the day"
+        assert (text in row["reason"]) == (row["open_interest"] is None)
 
 
 def check_figures(row: Row, market: Market, minute: datetime) -> None:
@@ -294,12 +294,12 @@ def check_figures(row: Row, market: Market, minute: datetime) -> None:
     assert row["funding_7d_pct"] is None
     stored = sum(hour - 7 * DAY < at <= hour for at in market.paid)
     assert f"{168 - stored} of 168 hours of funding are missing" in row["reason"]
-    for told, value in (
+    for text, value in (
         ("the future has no candle", future),
         ("the perpetual has no candle", perpetual),
         ("no index price of the hour", index),
     ):
-        assert (told in row["reason"]) == (value is None)
+        assert (text in row["reason"]) == (value is None)
 
 
 # Where the funding of 30 days is stored, each hour of a week paid 2e-6 and each before it 1e-6.

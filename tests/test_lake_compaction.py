@@ -100,9 +100,9 @@ def test_compacted_files_hold_the_same_rows_and_no_build_load_or_batch_notices(
     files = len(where.snapshot(RAW_CANDLES).files)
     done = basislake(None, "maintain", "--lake", tmp_path / "copy", "--json")
     assert done.code == 0, done.err
-    told = done.json["compacted"]
+    text = done.json["compacted"]
     left = where.snapshot(RAW_CANDLES)
-    assert told["files_after"] < told["files_before"]
+    assert text["files_after"] < text["files_before"]
     assert len(left.files) < files
     assert all(f.digest for f in left.files)
     assert fingerprint(where, 2) == before

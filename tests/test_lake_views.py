@@ -159,8 +159,8 @@ def test_gaps_of_a_lake_with_gaps_say_where_the_whole_venue_was_silent(gapped: L
     alone = found.filter(minutes=15)
     assert (alone.height, alone["venue_silent"].to_list()) == (1, [False])
     assert alone.height + everywhere.height == found.height
-    told = basislake(None, "sql", "@long-gaps", "--lake", gapped.uri, "--json").json
-    assert [row["absent_minutes"] for row in told] == [15]
+    text = basislake(None, "sql", "@long-gaps", "--lake", gapped.uri, "--json").json
+    assert [row["absent_minutes"] for row in text] == [15]
 
 
 def test_gaps_and_quality_agree_in_a_lake_with_gaps(gapped: Lake) -> None:

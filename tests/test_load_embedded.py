@@ -96,8 +96,8 @@ def test_why_a_server_does_not_start_is_said_in_its_own_words(
         pass
     with (folder / "postgresql.conf").open("a") as settings:
         settings.write("work_mem = 'plenty'\n")
-    told = r"cannot start in .*: .*postgresql\.conf. contains errors.*See .*/pg\.log"
-    with pytest.raises(LoadError, match=told), embedded(folder):
+    message = r"cannot start in .*: .*postgresql\.conf. contains errors.*See .*/pg\.log"
+    with pytest.raises(LoadError, match=message), embedded(folder):
         pass
 
 
@@ -174,11 +174,11 @@ def test_a_user_without_a_name_or_rights_is_told_so(server_data: Data, public: P
     server_data(public / "pg")
     owner = (public / "pg").owner()
     uid = 54321
-    for folder, told in [
+    for folder, message in [
         ("new", f"user id {uid}: PostgreSQL needs"),
         ("pg", f"belongs to the user {owner}: Permission denied"),
     ]:
-        with pytest.raises(LoadError, match=told), as_user(uid), embedded(public / folder):
+        with pytest.raises(LoadError, match=message), as_user(uid), embedded(public / folder):
             pass
 
 

@@ -134,9 +134,9 @@ def test_a_kill_in_the_middle_leaves_whole_partitions_and_a_rerun_finishes(
                 target.query("SELECT pg_terminate_backend($1::int)", backend)
             done = ended(process)
         if victim != "loader":
-            told = refused(done)
-            assert "was not loaded into" in told or "cannot be reached" in told, told
-            assert "Load again to continue." in told or "run the command again" in told
+            text = refused(done)
+            assert "was not loaded into" in text or "cannot be reached" in text, text
+            assert "Load again to continue." in text or "run the command again" in text
     with embedded(folder) as uri:
         target = Target(f"{uri}&options=-csearch_path%3D{target.schema}", target.schema, large)
         wait_until(None, lambda: _answers(target))
@@ -163,10 +163,10 @@ def test_a_lock_of_another_session_is_waited_for_and_then_told(target: Target) -
     with Database(target.uri) as other:
         other.execute("LOCK TABLE futures_ohlcv IN SHARE ROW EXCLUSIVE MODE")
         started_s = time.monotonic()
-        told = refused(basislake(None, "load", *target.options, "--lock-wait", "1.5"))
+        text = refused(basislake(None, "load", *target.options, "--lock-wait", "1.5"))
         assert time.monotonic() - started_s > 1.5
-        assert f"The partition {partition(FUTURE)} of futures_ohlcv was not loaded" in told
-        assert "Another session held the lock for more than 1.5 s" in told
+        assert f"The partition {partition(FUTURE)} of futures_ohlcv was not loaded" in text
+        assert "Another session held the lock for more than 1.5 s" in text
         assert len(target.rows("futures_ohlcv")) == 16
         with loading(target) as process:
             wait_until(process, lambda: target.query(WAITING) == [(1,)])
@@ -183,9 +183,9 @@ def test_of_two_loads_at_once_one_stops_and_the_other_is_not_disturbed(target: T
         other.execute("LOCK TABLE futures_ohlcv IN SHARE ROW EXCLUSIVE MODE")
         with loading(target) as one:
             wait_until(one, lambda: target.query(WAITING) == [(1,)])
-            told = refused(basislake(None, "load", *target.options))
-            assert "Another load is writing to the schema" in told
-            assert "Wait until it ends, then load again" in told
+            text = refused(basislake(None, "load", *target.options))
+            assert "Another load is writing to the schema" in text
+            assert "Wait until it ends, then load again" in text
             other.rollback()
             assert ended(one).code == 0
     assert target.compare().equal
@@ -209,8 +209,8 @@ def test_a_full_disk_of_the_server_loses_nothing_and_a_rerun_finishes(
             subprocess.run([*shlex.split(psql_command(uri)), "-qc", sql], check=True)
         target = fresh_target(uri, large)
         Target(uri, target.schema, small_lake(tmp_path / "small")).load()
-        told = refused(basislake(None, "load", *target.options))
-        assert "No space left on device" in told
+        text = refused(basislake(None, "load", *target.options))
+        assert "No space left on device" in text
         assert is_whole(target)
         grow("600m")
         done = basislake(None, "load", *target.options)
@@ -225,10 +225,10 @@ def test_a_role_without_rights_is_told_what_it_lacks_and_changes_nothing(target:
     try:
         uri = target.uri.replace("postgres@", f"{role}:{SECRET}@")
         own = ("--lake", target.lake.uri, "--postgres", uri, "--schema", target.schema)
-        told = refused(basislake(None, "load", *own))
-        assert "permission denied for database" in told
-        assert "Nothing was changed" in told
-        assert "Check the rights of the user" in told
+        text = refused(basislake(None, "load", *own))
+        assert "permission denied for database" in text
+        assert "Nothing was changed" in text
+        assert "Check the rights of the user" in text
         target.execute(
             f"CREATE SCHEMA {target.schema}", f"GRANT USAGE ON SCHEMA {target.schema} TO {role}"
         )
@@ -250,16 +250,16 @@ def test_a_role_without_rights_is_told_what_it_lacks_and_changes_nothing(target:
 def test_a_read_only_server_is_told_and_can_be_compared_with(target: Target) -> None:
     uri = f"{target.uri}%20-cdefault_transaction_read_only%3Don"
     options = ("--lake", target.lake.uri, "--postgres", uri, "--schema", target.schema)
-    told = refused(basislake(None, "load", *options))
-    assert "cannot execute CREATE SCHEMA in a read-only transaction" in told
+    text = refused(basislake(None, "load", *options))
+    assert "cannot execute CREATE SCHEMA in a read-only transaction" in text
     assert target.tables() == set()
     target.load()
     assert basislake(None, "load", *options).code == 0
     assert basislake(None, "load", "--verify", *options).code == 0
     put(target.lake, CANDLES, FUTURE, candles(5))
     assert basislake(None, "load", "--dry-run", *options).code == 0
-    told = refused(basislake(None, "load", *options))
-    assert "in a read-only transaction" in told
+    text = refused(basislake(None, "load", *options))
+    assert "in a read-only transaction" in text
     assert len(target.rows("futures_ohlcv")) == 16
 
 
@@ -285,10 +285,10 @@ def test_a_host_that_cannot_be_reached_is_told_by_name(
 ) -> None:
     uri = f"postgresql://bob:{SECRET}@{address}/market"
     for verb in (["load"], ["load", "--dry-run"], ["load", "--verify"], ["status"]):
-        told = refused(basislake(None, *verb, "--lake", target.lake.uri, "--postgres", uri))
-        assert f"{address}/market cannot be reached" in told
-        assert why in told
-        assert "Nothing was changed" in told
+        text = refused(basislake(None, *verb, "--lake", target.lake.uri, "--postgres", uri))
+        assert f"{address}/market cannot be reached" in text
+        assert why in text
+        assert "Nothing was changed" in text
 
 
 @pytest.mark.slow
@@ -298,14 +298,14 @@ def test_a_host_that_never_answers_is_given_up(target: Target) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         host = f"127.0.0.1:{silent.getsockname()[1]}"
         uri = f"postgresql://bob:{SECRET}@{host}/market?connect_timeout=2"
-        told = refused(basislake(None, "load", "--lake", target.lake.uri, "--postgres", uri))
-        assert "timeout expired" in told
+        text = refused(basislake(None, "load", "--lake", target.lake.uri, "--postgres", uri))
+        assert "timeout expired" in text
 
 
 def test_a_wrong_password_is_told_and_shown_nowhere(small: Target, tmp_path: Path) -> None:
     uri = small.uri.replace("postgres@", f"locked:{SECRET}@")
-    told = refused(basislake(None, "load", "--lake", small.lake.uri, "--postgres", uri))
-    assert "password authentication failed" in told
+    text = refused(basislake(None, "load", "--lake", small.lake.uri, "--postgres", uri))
+    assert "password authentication failed" in text
     for path in tmp_path.rglob("*"):
         if path.is_file():
             assert SECRET.encode() not in path.read_bytes(), path

@@ -143,8 +143,8 @@ def test_a_commit_that_waits_for_a_missing_standby_is_ended_and_said_to_be_in_do
             process.send_signal(signal.SIGINT)
         else:
             target.query("SELECT pg_terminate_backend($1::int)", target.query(waits)[0][0])
-        told = ended(process).err
-    assert ("it stored all of that commit or nothing" in told) == (end == "Ctrl-C"), told
-    assert ("may have been loaded into" in told) == (end == "the server"), told
+        text = ended(process).err
+    assert ("it stored all of that commit or nothing" in text) == (end == "Ctrl-C"), text
+    assert ("may have been loaded into" in text) == (end == "the server"), text
     assert target.load().partitions_loaded == 0  # it was committed, as it happens
     assert target.compare().equal

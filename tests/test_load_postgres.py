@@ -270,10 +270,10 @@ def test_what_was_not_sent_was_not_verified_and_the_ledger_knows_when_it_was(
 
 
 def test_progress_is_told_after_every_partition(target: Target) -> None:
-    told: list[LoadProgress] = []
-    load(target.lake, target.uri, schema=target.schema, report=told.append)
-    assert [(step.done, step.total) for step in told] == [(i, 5) for i in range(1, 6)]
-    assert told[-1].rows == 30
+    message: list[LoadProgress] = []
+    load(target.lake, target.uri, schema=target.schema, report=message.append)
+    assert [(step.done, step.total) for step in message] == [(i, 5) for i in range(1, 6)]
+    assert message[-1].rows == 30
 
 
 def test_parity_counts_both_sides_before_and_after_a_load(target: Target) -> None:

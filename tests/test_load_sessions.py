@@ -123,9 +123,9 @@ def test_an_unreachable_server_is_told_without_the_password(target: Target) -> N
     uri = "postgresql://bob:s3cret@127.0.0.1:1/market"
     with pytest.raises(LoadError) as caught:
         load(target.lake, uri)
-    told = "".join(traceback.format_exception(caught.value))
-    assert "127.0.0.1:1/market cannot be reached" in told
-    assert "s3cret" not in told
+    message = "".join(traceback.format_exception(caught.value))
+    assert "127.0.0.1:1/market cannot be reached" in message
+    assert "s3cret" not in message
 
 
 def test_a_wrong_password_is_told_without_the_password(postgres: str) -> None:
@@ -142,9 +142,9 @@ def test_a_wrong_password_is_told_without_the_password(postgres: str) -> None:
         uri = postgres.replace("postgres@", "locked:s3cret@")
         with pytest.raises(LoadError) as caught:
             Database(uri)
-        told = "".join(traceback.format_exception(caught.value))
-        assert "password authentication failed" in told
-        assert "s3cret" not in told
+        message = "".join(traceback.format_exception(caught.value))
+        assert "password authentication failed" in message
+        assert "s3cret" not in message
     finally:
         hba.write_text(rules)
 

@@ -204,7 +204,7 @@ def test_one_altered_cell_is_found_by_the_figures_and_named_by_the_comparison(
     with holding(database, table, altered):
         expected = figures(table, frame, database.version)
         got = database.query(figures_sql(table, "proof", expected), OF_ALL_TIME)[0]
-        assert any(f"of {column.name} is" in told for told in mismatches(expected, got))
+        assert any(f"of {column.name} is" in message for message in mismatches(expected, got))
         found = difference(table, FUTURE, frame, read_back(database, table))
     assert found is not None
     assert (found.missing, found.extra, found.cells) == (0, 0, {column.name: 1})

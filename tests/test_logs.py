@@ -141,7 +141,7 @@ def test_ctrl_c_says_what_is_true_and_which_command_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "text"),
     [
         ("backfill --lake 'a b'", "`basislake backfill --lake 'a b'` resumes."),
         ("load --postgres postgresql://me:geheim@host/db", "the same command resumes."),
@@ -151,11 +151,11 @@ def test_ctrl_c_says_what_is_true_and_which_command_goes_on(
     ],
 )
 def test_only_what_commits_has_something_safe_and_no_password_is_repeated(
-    line: str, told: str
+    line: str, text: str
 ) -> None:
-    assert " ".join(what_goes_on(shlex.split(line))).endswith(told)
+    assert " ".join(what_goes_on(shlex.split(line))).endswith(text)
     assert "geheim" not in " ".join(what_goes_on(shlex.split(line)))
-    assert bool(what_goes_on(shlex.split(line))) == bool(told)
+    assert bool(what_goes_on(shlex.split(line))) == bool(text)
 
 
 @pytest.mark.slow

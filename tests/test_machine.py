@@ -49,9 +49,9 @@ def test_without_room_for_a_large_query_it_is_said_where_room_would_be(
     known: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/proc")
-    with pytest.raises(LakeError, match="TMPDIR") as told:
+    with pytest.raises(LakeError, match="TMPDIR") as message:
         known.sql(LARGE)
-    assert "damaged" not in str(told.value)
+    assert "damaged" not in str(message.value)
 
 
 def test_without_threads_the_command_ends_in_a_sentence(known: Lake) -> None:

@@ -123,8 +123,8 @@ def test_every_verb_works_on_a_lake_in_a_store_and_holds_what_one_on_disk_holds(
 ) -> None:
     verbs = Verbs(object_store, tmp_path)
     run = verbs.run
-    told = run("status", code=1).err.partition(" ERROR ")[2]
-    assert told.startswith(f"There is no lake at {verbs.uri}")
+    text = run("status", code=1).err.partition(" ERROR ")[2]
+    assert text.startswith(f"There is no lake at {verbs.uri}")
     known = run("instruments", "--json", to=server).json["known"]
     plan = run("plan", "--json", to=server).json
     fetched = run("backfill", "--json", to=server).json
@@ -246,11 +246,11 @@ def test_two_machines_that_backfill_one_lake_lose_nothing_and_store_nothing_twic
             gate.open()
             ends = [ended(process) for process in (one, two)]
     assert [end.code for end in ends] == [0, 0], ends
-    told = [end.json for end in ends]
-    assert len({each["run"] for each in told}) == 2
+    text = [end.json for end in ends]
+    assert len({each["run"] for each in text}) == 2
     # From either machine both backfills are seen while they go on.
-    assert seen == {each["run"] for each in told}
-    assert sum(each["candles_written"] for each in told) == truths(coin).height
+    assert seen == {each["run"] for each in text}
+    assert sum(each["candles_written"] for each in text) == truths(coin).height
     held = rows(lake.open(uri, object_store.options), "raw_candles")
     assert held.equals(truths(coin))
 

@@ -173,6 +173,6 @@ def test_ctrl_c_while_the_program_is_loaded_shows_no_traceback(after_s: float) -
     assert process.stdout.readline() == "loading\n"
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=PATIENCE_S)
-    assert "Traceback" not in told
+    _, message = process.communicate(timeout=PATIENCE_S)
+    assert "Traceback" not in message
     assert process.returncode in {0, 130}

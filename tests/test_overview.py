@@ -144,7 +144,7 @@ def test_a_coin_has_its_minutes_by_status_and_its_newest_candle(tmp_path: Path) 
     ]
     assert committed_at(where.snapshot(BASIS)) is None
     assert committed_at(where.snapshot(COVERAGE)) is not None
-    told = basislake(None, "status", "--lake", tmp_path, "--json").json
-    assert told["coins"][0]["coverage"] == of_btc
+    text = basislake(None, "status", "--lake", tmp_path, "--json").json
+    assert text["coins"][0]["coverage"] == of_btc
     shown = basislake(None, "status", "--lake", tmp_path).out
     assert f"basislake backfill --lake {tmp_path}" in shown

@@ -87,8 +87,8 @@ def test_a_run_without_a_load_says_each_total_once_and_ends_with_the_basis(
     assert again.code == 0, again.err
     assert sorted(again.json) == ["backfill", "basis", "build", "report"]
     assert [front["coin"] for front in again.json["basis"]] == ["BTC", "ETH"]
-    told = basislake(None, "status", "--lake", tmp_path, "--json").json
-    assert [step["verb"] for step in told["next"]] == ["load"]
+    message = basislake(None, "status", "--lake", tmp_path, "--json").json
+    assert [step["verb"] for step in message["next"]] == ["load"]
 
 
 def _database_rows(folder: Path) -> list[list[tuple[object, ...]]]:
@@ -232,9 +232,9 @@ def test_the_instruments_listed_are_those_alive_in_the_chosen_time(tmp_path: Pat
 
     def listed(*flags: str) -> list[str]:
         flags = ("--lake", where.uri, "--offline", "--json", *flags)
-        told = basislake(None, "instruments", *flags).json
-        assert told["known"] == 3
-        return sorted(row["instrument"] for row in told["instruments"])
+        message = basislake(None, "instruments", *flags).json
+        assert message["known"] == 3
+        return sorted(row["instrument"] for row in message["instruments"])
 
     assert listed("--since", "2024-03-01") == ["BTC-15MAR24", "BTC-PERPETUAL"]
     assert listed("--until", "2024-03-01") == ["BTC-8MAR24", "BTC-PERPETUAL"]

@@ -537,12 +537,12 @@ def test_half_a_lake_has_an_honest_page(name: str, tmp_path: Path) -> None:
     done = basislake(None, "report", "--lake", where.uri, "--json")
     assert done.code == 0, done.err
     text = text_of(done.json["path"])
-    told = {
+    message = {
         "nothing but a table": "The lake is empty: basislake run fills it.",
         "instruments": "No candle is stored yet",
         "coverage": "No candle is stored yet",
     }
-    assert told[name] in text
+    assert message[name] in text
     assert done.json["as_of"] == 0
     assert basislake(None, "report", "--lake", where.uri, "--verify").code == 0
     proved = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path / "evidence")
@@ -570,12 +570,12 @@ def test_maintenance_puts_no_table_behind_and_a_new_candle_does(
 ) -> None:
     where = staged.copy(tmp_path)
     assert basislake(None, "maintain", "--lake", where.uri).code == 0
-    told = "not built from the newest raw candles"
-    assert told not in page(gather(where, MADE_AT, None, 1))
+    message = "not built from the newest raw candles"
+    assert message not in page(gather(where, MADE_AT, None, 1))
     rows = where.scan("raw_candles").filter(instrument="BTC-PERPETUAL").sort("ts").tail(1)
     later = rows.with_columns(pl.col("ts") + pl.duration(minutes=1)).drop("instrument", "batch")
     append(where, {"BTC-PERPETUAL": [later.collect()]})
-    assert told in page(gather(where, MADE_AT, None, 1))
+    assert message in page(gather(where, MADE_AT, None, 1))
 
 
 def test_no_lake_and_no_report_are_told_without_a_traceback(tmp_path: Path) -> None:
@@ -601,9 +601,9 @@ def test_a_lake_in_an_object_store_needs_a_place_for_its_report(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any]) -> None:
-    where, told = loaded
-    assert told["report"]["path"] == str(Path(where.uri) / "report" / "index.html")
-    facts = from_json(Path(told["report"]["json_path"]).read_bytes(), "here")
+    where, message = loaded
+    assert message["report"]["path"] == str(Path(where.uri) / "report" / "index.html")
+    facts = from_json(Path(message["report"]["json_path"]).read_bytes(), "here")
     parity = figure(facts, "parity")
     assert parity["is_equal"].all()
     assert set(parity["table_name"]) == {
@@ -611,7 +611,9 @@ def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any])
         "funding_rates", "delivery_prices", "settlements", "carry_daily",
     }  # fmt: skip
     rows = dict(parity.select("table_name", "database_rows").iter_rows())
-    assert rows["futures_basis_spread"] == where.snapshot(BASIS).rows == told["build"]["basis_rows"]
+    assert (
+        rows["futures_basis_spread"] == where.snapshot(BASIS).rows == message["build"]["basis_rows"]
+    )
     assert figure(facts, "database-storage")["bytes"].min() > 0  # type: ignore[operator]
     done = basislake(None, "report", "--lake", where.uri, "--verify")
     assert (done.code, "all 30 figures" in done.out) == (0, True), done.out
@@ -628,8 +630,8 @@ def test_as_many_rows_of_other_values_are_not_equal(target: Target) -> None:
     shown = "".join(read(page(facts)).texts)
     assert "PostgreSQL differs from the lake, in futures_ohlcv." in shown
     assert "PostgreSQLdiffers" in shown
-    told = basislake(None, "status", *target.options, "--json").json["database"]
-    assert not told["futures_ohlcv"]["equal"]
+    message = basislake(None, "status", *target.options, "--json").json["database"]
+    assert not message["futures_ohlcv"]["equal"]
 
 
 @pytest.mark.slow

@@ -49,8 +49,8 @@ def test_the_evidence_of_a_finished_lake_passes_where_it_should(
         "AC-009, lake": True, "AC-009, PostgreSQL": fits,
     }  # fmt: skip
     assert done.code == (0 if fits else 1)
-    told = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path)
-    assert ("Not met: AC-009, PostgreSQL, so the exit code is 1." in told.err) == (not fits)
+    message = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path)
+    assert ("Not met: AC-009, PostgreSQL, so the exit code is 1." in message.err) == (not fits)
     assert f"{size:,} bytes for {count:,} candles" in decided["AC-009, PostgreSQL"]["figure"]
     rows = where.snapshot(BASIS).rows
     assert f"= {rows:,} basis rows" in decided["AC-008"]["figure"]

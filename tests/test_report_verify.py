@@ -196,12 +196,12 @@ def test_a_row_that_went_from_the_database_is_found_and_a_new_load_is_told(
     done = basislake(None, "report", "--lake", where.uri, "--verify", "--json")
     assert done.code == 1
     assert [finding["figure"] for finding in done.json["differing"]] == ["parity"]
-    anew = basislake(None, "report", "--lake", where.uri, "--json")
-    text = text_of(anew.json["path"])
+    again = basislake(None, "report", "--lake", where.uri, "--json")
+    text = text_of(again.json["path"])
     assert "PostgreSQL differs from the lake, in futures_ohlcv" in text
     assert basislake(None, "load", "--lake", where.uri, "--full").code == 0
     later = basislake(None, "report", "--lake", where.uri, "--verify", "--json")
     assert later.code == 0
-    told = {finding["figure"]: finding["reason"] for finding in later.json["open"]}
-    assert told["parity"] == "the database was loaded again since then"
+    message = {finding["figure"]: finding["reason"] for finding in later.json["open"]}
+    assert message["parity"] == "the database was loaded again since then"
     assert basislake(None, "report", "--lake", where.uri).code == 0

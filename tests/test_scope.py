@@ -78,16 +78,16 @@ def test_a_scope_may_be_set_before_anything_is_known(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (["--instruments", "BTC-11JAN20"], "Did you mean BTC-10JAN20"),
         (["--currency", "SOL"], "no futures of 'SOL'"),
         (["--since", "2024-01-02", "--until", "2024-01-01"], "--since must be before --until"),
     ],
 )
-def test_what_cannot_be_held_is_no_scope(known: Lake, flags: list[str], told: str) -> None:
+def test_what_cannot_be_held_is_no_scope(known: Lake, flags: list[str], message: str) -> None:
     done = basislake(None, "scope", "--lake", known.uri, *flags)
-    assert (done.code, told in done.err) == (2, True)
+    assert (done.code, message in done.err) == (2, True)
     assert scope_of(known) == Selection()
 
 
@@ -170,25 +170,25 @@ def test_status_and_plan_say_the_same_of_the_scope(
     expired = next(name for name, c in universe.contracts.items() if c.is_expired(universe.now_ms))
     for flags in ([], ["--currency", "ETH"], ["--instruments", expired], ["--since", "2024-04-01"]):
         scoped(where, *(flags or ["--all"]))
-        planned, told = plans(server, where), status_of(where)
-        assert told["to_fetch"] == {key: planned[key] for key in told["to_fetch"]}
-        assert told["to_fetch"]["candles"] > 0
-        assert told["instruments"]["not_begun"] == told["instruments"]["in_scope"]
+        planned, message = plans(server, where), status_of(where)
+        assert message["to_fetch"] == {key: planned[key] for key in message["to_fetch"]}
+        assert message["to_fetch"]["candles"] > 0
+        assert message["instruments"]["not_begun"] == message["instruments"]["in_scope"]
         assert planned == plans(server, where, *flags)
         assert plans(server, where, "--all")["candles"] == everything["candles"]
     # What was fetched of it counts at once, and the rest is not asked for by name only.
     scoped(where, "--instruments", expired)
     assert basislake(server, "backfill", "--lake", where.uri).code == 0
-    told = status_of(where)
-    assert (told["instruments"]["complete"], told["instruments"]["in_scope"]) == (2, 2)
-    assert told["minutes"]["present"] == told["minutes"]["due"] > 0
-    assert (told["to_fetch"]["calls"], told["minutes"]["to_fetch"]) == (0, 0)
+    message = status_of(where)
+    assert (message["instruments"]["complete"], message["instruments"]["in_scope"]) == (2, 2)
+    assert message["minutes"]["present"] == message["minutes"]["due"] > 0
+    assert (message["to_fetch"]["calls"], message["minutes"]["to_fetch"]) == (0, 0)
     scoped(where, "--all")
-    told = status_of(where)
-    assert told["to_fetch"]["candles"] == plans(server, where)["candles"] > 0
-    assert told["minutes"]["due"] > 2 * told["minutes"]["present"]
-    assert told["instruments"]["complete"] == 1
-    assert [step["verb"] for step in told["next"]][:2] == [
+    message = status_of(where)
+    assert message["to_fetch"]["candles"] == plans(server, where)["candles"] > 0
+    assert message["minutes"]["due"] > 2 * message["minutes"]["present"]
+    assert message["instruments"]["complete"] == 1
+    assert [step["verb"] for step in message["next"]][:2] == [
         "backfill", f"scope --instruments {expired}",
     ]  # fmt: skip
 

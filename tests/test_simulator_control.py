@@ -213,15 +213,15 @@ def test_counters_tell_what_was_asked_and_what_came_of_it(session: requests.Sess
             call(session, exchange, CHART, **asked)
         call(session, exchange, CHART, **(asked | {"instrument_name": "BTC-1JAN00"}))
         call(session, exchange, "get_time")
-        told = exchange.counters
+        text = exchange.counters
         read = control(exchange, "GET", "counters").json()
         exchange.forget_calls()
         fresh = exchange.counters
 
-    assert (told.calls, told.answered, told.refused, told.limited) == (5, 3, 1, 0)
-    assert told.by_method == {CHART: 4, "get_time": 1}
-    assert told.by_fault == {"error-11051": 1}
-    assert (told.repeats, told.repeats_of_answered, told.candles) == (2, 1, 20)
+    assert (text.calls, text.answered, text.refused, text.limited) == (5, 3, 1, 0)
+    assert text.by_method == {CHART: 4, "get_time": 1}
+    assert text.by_fault == {"error-11051": 1}
+    assert (text.repeats, text.repeats_of_answered, text.candles) == (2, 1, 20)
     assert (read["candles"], read["by_method"][CHART]) == (20, 4)
     assert (fresh.calls, fresh.by_method, fresh.candles) == (0, {}, 0)
 
@@ -232,8 +232,8 @@ def test_the_clock_is_set_over_http(session: requests.Session) -> None:
             UNIVERSE.now_ms + 60_000
         )
         for now in ("2024-04-06T00:00:00Z", "2024-04-06T02:00:00+02:00", "1712361600000"):
-            told = control(exchange, "POST", f"clock?now={now}").json()
-            assert told["now_ms"] == milliseconds(datetime(2024, 4, 6, tzinfo=UTC))
+            text = control(exchange, "POST", f"clock?now={now}").json()
+            assert text["now_ms"] == milliseconds(datetime(2024, 4, 6, tzinfo=UTC))
         assert call(session, exchange, "get_time").json()["result"] == 1_712_361_600_000
         assert control(exchange, "POST", "clock?speed=1000").json()["speed"] == 1000
         assert control(exchange, "GET", "clock").json()["now"].startswith("2024-04-06T0")
@@ -241,8 +241,8 @@ def test_the_clock_is_set_over_http(session: requests.Session) -> None:
 
 def test_the_faults_are_set_over_http(session: requests.Session) -> None:
     with SimulatedExchange(UNIVERSE) as exchange:
-        told = control(exchange, "POST", "faults?bad-gateway=1&seed=9").json()
-        assert told == {"rates": {"bad-gateway": 1.0}, "seed": 9}
+        text = control(exchange, "POST", "faults?bad-gateway=1&seed=9").json()
+        assert text == {"rates": {"bad-gateway": 1.0}, "seed": 9}
         assert call(session, exchange, "test").status_code == 502
         assert control(exchange, "POST", "faults").json()["rates"] == {}
         assert call(session, exchange, "test").status_code == 200

@@ -234,7 +234,7 @@ def test_what_a_call_meets_depends_on_the_seed_and_the_call_not_on_the_order(
     assert sorted(one, key=repr) == sorted(other, key=repr)
 
 
-def test_faults_come_about_as_often_as_asked_and_a_retry_is_drawn_anew() -> None:
+def test_faults_come_about_as_often_as_asked_and_a_retry_is_drawn_again() -> None:
     script = FaultScript.at_rates({"reset": 0.25, "null-cell": 0.25}, seed=1)
 
     met = kinds_met(script, [question("a", 0)] * 4000)

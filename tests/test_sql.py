@@ -48,11 +48,11 @@ def test_a_query_comes_from_a_file_or_the_standard_input(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [(None, "No such file or directory"), (b"\xff", "is not text in UTF-8")],
 )
 def test_a_file_that_cannot_be_read_is_named(
-    where: Lake, tmp_path: Path, text: bytes | None, told: str
+    where: Lake, tmp_path: Path, text: bytes | None, message: str
 ) -> None:
     path = tmp_path / "query.sql"
     if text is not None:
@@ -60,7 +60,7 @@ def test_a_file_that_cannot_be_read_is_named(
     done = basislake(None, "sql", path, "--lake", where.uri)
     assert (done.code, done.out) == (2, "")
     assert f"{path} " in done.err
-    assert told in done.err
+    assert message in done.err
 
 
 def test_without_a_query_and_a_terminal_it_is_wrong_usage(

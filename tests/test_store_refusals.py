@@ -58,13 +58,13 @@ REFUSED: dict[str, tuple[str, dict[str, str | None], int, str]] = {
 def test_a_store_that_cannot_be_used_is_refused_in_a_sentence_without_a_secret(
     object_store: ObjectStore, tmp_path: Path, case: str
 ) -> None:
-    bucket, settings, code, told = REFUSED[case]
+    bucket, settings, code, expected = REFUSED[case]
     given = {**object_store.environment(tmp_path), **settings}
     uri = f"s3://{bucket}/lake"
     env = {name: text for name, text in given.items() if text is not None}
     done = basislake(None, "status", "--lake", uri, env=env)
     assert (done.code, done.out) == (code, ""), done.err
-    assert told in done.err
+    assert expected in done.err
     assert len(done.err.splitlines()) == 1, done.err
     assert not [word for word in (SECRET, "<", "panicked", "/latest/") if word in done.err]
 

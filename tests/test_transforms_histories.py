@@ -148,7 +148,7 @@ killed: st.SearchStrategy[Step] = st.sampled_from([*CURATED, BUILDS]).map(
 compacted: st.SearchStrategy[Step] = st.sampled_from([RAW_CANDLES, CANDLES, BASIS]).map(
     lambda table: lambda story: story.compact_elsewhere(table)
 )
-told: st.SearchStrategy[Step] = st.builds(
+text: st.SearchStrategy[Step] = st.builds(
     lambda *of: lambda story: story.change_record(*of),
     st.sampled_from([WEEKLY, NEXT, QUARTERLY]),
     st.integers(0, 60),
@@ -162,7 +162,7 @@ others: st.SearchStrategy[Step] = st.sampled_from([Story.build, Story.maintain])
 
 @pytest.mark.slow
 @examples(4)
-@given(first=coming, steps=st.lists(come | told | others | as_of | killed | compacted, max_size=8))
+@given(first=coming, steps=st.lists(come | text | others | as_of | killed | compacted, max_size=8))
 def test_whatever_happened_a_build_leaves_what_a_full_one_leaves_in_an_empty_lake(
     first: set[tuple[str, int]], steps: list[Step]
 ) -> None:

@@ -110,19 +110,19 @@ def test_of_several_candles_of_a_minute_the_last_batch_counts_and_the_others_are
     frame = raw(*rows).sort("ts", maintain_order=True)
     candles, quarantine = validate(frame, LISTED, EXPIRES)
     newest = {at: max(b for a, b in minutes if a == at) for at, _ in minutes}
-    told: dict[str, list[tuple[datetime, float]]] = {"low": [], "superseded": []}
+    text: dict[str, list[tuple[datetime, float]]] = {"low": [], "superseded": []}
     for (at, batch), low in zip(minutes, lows, strict=True):
         ts = FIRST_MINUTE + timedelta(minutes=at)
         if newest[at] != batch:
-            told["superseded"].append((ts, low))
+            text["superseded"].append((ts, low))
         elif not low:
-            told["low"].append((ts, low))
+            text["low"].append((ts, low))
     held = [(row["ts"], row["low"], row["rules"]) for row in quarantine.iter_rows(named=True)]
     assert sorted((ts, low) for ts, low, rules in held if rules == [SUPERSEDED]) == sorted(
-        told["superseded"]
+        text["superseded"]
     )
     broken = [(ts, low) for ts, low, rules in held if "nonpositive_price" in rules]
-    assert sorted(broken) == sorted(told["low"])
+    assert sorted(broken) == sorted(text["low"])
     assert candles.height + quarantine.height == frame.height
     assert candles["ts"].is_unique().all()
 

@@ -50,9 +50,9 @@ def test_it_is_told_at_once_that_it_is_tried_again_and_in_the_end_what_to_do(
 ) -> None:
     done = asked(nowhere, nowhere, verb, "--lake", tmp_path / "lake", "--retries", "1")
     assert (done.code, done.out) == (1, "")
-    told = f"{nowhere} cannot be reached: Connection refused."
-    assert done.err.count(f"{told} Retrying in") == 1
-    assert done.err.count(f" ERROR {told}\n") == 1
+    message = f"{nowhere} cannot be reached: Connection refused."
+    assert done.err.count(f"{message} Retrying in") == 1
+    assert done.err.count(f" ERROR {message}\n") == 1
     assert all(word in done.err.partition(" ERROR ")[2] for word in ADVICE)
     assert not (tmp_path / "lake" / INSTRUMENTS.name).exists()
 

@@ -1,11 +1,10 @@
 """Explanation of one number of `basis`, or of its absence, as plain values."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from basislake.explain.basis_formulas import Step, steps
-from basislake.explain.legs import Reason, Row, Side, side_of
+from basislake.explain.legs import Reason, Row, Side, perpetuals_of, side_of
 from basislake.explain.provenance import Made, made, row_at
 from ingest.plan.selection import unknown_names
 from lake import Lake
@@ -62,7 +61,8 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
     record = records.get(instrument)
     if record is None:
         raise UsageError(unknown_names([instrument], list(records)))
-    sides = [side_of(still, each, ts) for each in (record, *_perpetuals(record, records))]
+    others = [] if record["kind"] == "perpetual" else perpetuals_of(record, records)
+    sides = [side_of(still, each, ts) for each in (record, *others)]
     found = row_at(still.snapshot(BASIS), instrument, ts)
     row = found.row(0, named=True) if found is not None else None
     formula = _formula(sides, ts)
@@ -78,14 +78,6 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
         made=made(still),
         as_of=still.as_of or newest_batch(still),
     )
-
-
-def _perpetuals(record: Row, records: Mapping[str, Row]) -> list[Row]:
-    """The perpetual that the basis of a future is against; none for a perpetual."""
-    if record["kind"] == "perpetual":
-        return []
-    ours = [r for r in records.values() if (r["kind"], r["base"]) == ("perpetual", record["base"])]
-    return ours[:1]
 
 
 def _formula(sides: list[Side], ts: datetime) -> list[Step]:

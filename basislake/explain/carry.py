@@ -15,7 +15,7 @@ from basislake.explain.carry_formulas import (
     realised_steps,
 )
 from basislake.explain.inputs import Input, input_of
-from basislake.explain.legs import Row, Side, side_of
+from basislake.explain.legs import Row, Side, perpetuals_of, side_of
 from basislake.explain.provenance import Made, made
 from ingest.plan.selection import unknown_names
 from lake import Lake
@@ -27,7 +27,7 @@ from lake.query.views.carry import TRAILING_DAYS
 from lake.state import State
 from lake.tables import INSTRUMENTS
 from lake.time.intervals import MINUTE, Span, floor_minute
-from lake.time.steps import DAY, DAYS, HOUR, HOURS
+from lake.time.steps import DAY, HOUR, HOURS
 
 # Relative tolerance: two programs may round the last digits of sums and powers differently.
 _SAME = 1e-11
@@ -187,9 +187,7 @@ def _evidence(
 ) -> _Evidence:
     """The candles and the other rows that the row of a view needs."""
     expires_at, name = record["expires_at"], record["instrument"]
-    perpetuals = [
-        r for r in records.values() if (r["kind"], r["base"]) == ("perpetual", record["base"])
-    ][:1]
+    perpetuals = perpetuals_of(record, records)
     perpetual = perpetuals[0]["instrument"] if perpetuals else None
 
     def closes(minute: datetime, *of_: Row) -> list[Side]:
@@ -210,7 +208,7 @@ def _evidence(
             *rows("open_interest", "settlements", name, Span(end - DAY, end), 1),
         ]
     if of == "realised":
-        last, day = floor_minute(expires_at - timedelta(microseconds=1)), DAYS.floor(expires_at)
+        last, day = floor_minute(expires_at - timedelta(microseconds=1)), _eight(expires_at)
         return [*closes(at - MINUTE, record, *perpetuals), *closes(last, *perpetuals)], [
             *rows("delivery_price", "deliveries", record["price_index"], Span(day - DAY, day), 1),
             *paid(at, expires_at),

@@ -90,6 +90,13 @@ class Side:
     reason: Reason | None
 
 
+def perpetuals_of(record: Row, records: Mapping[str, Row]) -> list[Row]:
+    """Return the record of the perpetual of an instrument's coin; empty if the lake has none."""
+    return [r for r in records.values() if (r["kind"], r["base"]) == ("perpetual", record["base"])][
+        :1
+    ]
+
+
 def side_of(where: Lake, record: Row, ts: datetime) -> Side:
     """Gather what the lake has about one instrument in one minute.
 

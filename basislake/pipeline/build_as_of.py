@@ -1,5 +1,5 @@
-"""The lake as of a batch or a time. If no build as of then is stored, the curated tables are built
-in a temporary folder for the duration of the command.
+"""The lake as of a batch or a time. If no build as of that batch is stored, the curated tables are
+built in a temporary folder for the duration of the command.
 """
 
 from collections.abc import Iterator
