@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from basislake.explain.basis_formulas import Step, steps
-from basislake.explain.legs import Reason, Row, Side, perpetuals_of, side_of
+from basislake.explain.legs import Reason, Row, Side, perpetuals_of, records_of, side_of
 from basislake.explain.provenance import Made, made, row_at
 from ingest.plan.selection import unknown_names
 from lake import Lake
 from lake.batches import newest_batch
 from lake.errors import UsageError
-from lake.tables import BASIS, INSTRUMENTS
+from lake.tables import BASIS
 from lake.time.intervals import floor_minute
 
 
@@ -57,11 +57,11 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
     """
     # The number and its inputs come from one state, whatever is committed meanwhile.
     still, ts = where.state(), floor_minute(time)
-    records = {row["instrument"]: row for row in still.read(INSTRUMENTS).to_dicts()}
+    records = records_of(still)
     record = records.get(instrument)
     if record is None:
         raise UsageError(unknown_names([instrument], list(records)))
-    others = [] if record["kind"] == "perpetual" else perpetuals_of(record, records)
+    others = [] if record["kind"] == "perpetual" else perpetuals_of(record["base"], records)
     sides = [side_of(still, each, ts) for each in (record, *others)]
     found = row_at(still.snapshot(BASIS), instrument, ts)
     row = found.row(0, named=True) if found is not None else None

@@ -15,7 +15,7 @@ from basislake.explain.carry_formulas import (
     realised_steps,
 )
 from basislake.explain.inputs import Input, input_of
-from basislake.explain.legs import Row, Side, perpetuals_of, side_of
+from basislake.explain.legs import Row, Side, perpetuals_of, records_of, side_of
 from basislake.explain.provenance import Made, made
 from ingest.plan.selection import unknown_names
 from lake import Lake
@@ -25,7 +25,6 @@ from lake.errors import UsageError
 from lake.query import duck
 from lake.query.views.carry import TRAILING_DAYS
 from lake.state import State
-from lake.tables import INSTRUMENTS
 from lake.time.intervals import MINUTE, Span, floor_minute
 from lake.time.steps import DAY, HOUR, HOURS
 
@@ -138,7 +137,7 @@ def explain_carry(where: Lake, of: str, instrument: str, time: datetime) -> Carr
         LakeError: the lake cannot be read.
     """
     still, kind = where.state(), KINDS[of]
-    records = {row["instrument"]: row for row in still.read(INSTRUMENTS).to_dicts()}
+    records = records_of(still)
     record = records.get(instrument)
     if record is None:
         raise UsageError(unknown_names([instrument], list(records)))
@@ -187,7 +186,7 @@ def _evidence(
 ) -> _Evidence:
     """The candles and the other rows that the row of a view needs."""
     expires_at, name = record["expires_at"], record["instrument"]
-    perpetuals = perpetuals_of(record, records)
+    perpetuals = perpetuals_of(record["base"], records)
     perpetual = perpetuals[0]["instrument"] if perpetuals else None
 
     def closes(minute: datetime, *of_: Row) -> list[Side]:

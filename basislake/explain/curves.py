@@ -9,7 +9,7 @@ import polars as pl
 from basislake.explain.carry import CarryExplanation, agrees, row_of
 from basislake.explain.curve_formulas import Leg, maturity_steps, spread_steps
 from basislake.explain.inputs import Input, input_of
-from basislake.explain.legs import Row, Side, side_of
+from basislake.explain.legs import Row, Side, perpetuals_of, records_of, side_of
 from basislake.explain.provenance import made, row_at
 from ingest.plan.selection import unknown_names
 from lake import Lake
@@ -17,7 +17,7 @@ from lake.batches import newest_batch
 from lake.errors import UsageError
 from lake.query.views.maturities import SHORTEST_LEG_DAYS
 from lake.state import State
-from lake.tables import BASIS, INSTRUMENTS
+from lake.tables import BASIS
 from lake.time.intervals import MINUTE, Span, floor_minute
 from lake.time.steps import DAY, HOUR, HOURS
 
@@ -50,7 +50,7 @@ def explain_spread(where: Lake, instrument: str, time: datetime) -> CarryExplana
         LakeError: the lake cannot be read.
     """
     still, at = where.state(), floor_minute(time)
-    records = _records(still)
+    records = records_of(still)
     front = records.get(instrument)
     if front is None:
         raise UsageError(unknown_names([instrument], list(records)))
@@ -98,7 +98,7 @@ def explain_maturity(where: Lake, coin: str, time: datetime, of: Maturity) -> Ca
     still, is_index = where.state(), of.reference == "index"
     at = HOURS.ceil(time) - MINUTE if is_index else floor_minute(time)
     step_minutes = HOUR // MINUTE if is_index else 1
-    records = _records(still)
+    records = records_of(still)
     futures = [r for r in records.values() if (r["kind"], r["base"]) == ("future", coin)]
     if not futures:
         coins = sorted({r["base"] for r in records.values() if r["kind"] == "future"})
@@ -114,7 +114,7 @@ def explain_maturity(where: Lake, coin: str, time: datetime, of: Maturity) -> Ca
     end = at + MINUTE if is_index else at
     chosen = list(dict.fromkeys(n for c in ("nearer", "farther") if row and (n := row[c])))
     shown = _considered(futures, chosen, records, end, of)
-    perpetuals = [r for r in records.values() if (r["kind"], r["base"]) == ("perpetual", coin)][:1]
+    perpetuals = perpetuals_of(coin, records)
     sides = [side_of(still, each, at) for each in (*shown, *(() if is_index else perpetuals))]
     inputs = [
         input_of(still, "index_price", "funding", each["instrument"], Span(end - HOUR, end), 1)
@@ -213,7 +213,3 @@ def _why_not(still: State, side: Side, of: Maturity) -> str:
 def _close(side: Side) -> float:
     """The close of a leg: the view has a row of it, so it is there."""
     return float(side.candle["close"]) if side.candle else float("nan")
-
-
-def _records(still: State) -> dict[str, Row]:
-    return {row["instrument"]: row for row in still.read(INSTRUMENTS).to_dicts()}

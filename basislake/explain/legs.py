@@ -13,7 +13,7 @@ from basislake.explain.provenance import Fetched, fetched, row_at
 from lake import Lake
 from lake.coverage import IS_CANDLES
 from lake.table import BATCH
-from lake.tables import CANDLES, COVERAGE, QUARANTINE, RAW_CANDLES, SUPERSEDED
+from lake.tables import CANDLES, COVERAGE, INSTRUMENTS, QUARANTINE, RAW_CANDLES, SUPERSEDED
 from lake.time.intervals import MINUTE, floor_minute
 from transforms.rules import WARNING_RULES, errors
 
@@ -90,11 +90,18 @@ class Side:
     reason: Reason | None
 
 
-def perpetuals_of(record: Row, records: Mapping[str, Row]) -> list[Row]:
-    """Return the record of the perpetual of an instrument's coin; empty if the lake has none."""
-    return [r for r in records.values() if (r["kind"], r["base"]) == ("perpetual", record["base"])][
-        :1
-    ]
+def records_of(where: Lake) -> dict[str, Row]:
+    """Return the rows of `instruments` by name.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    return {row["instrument"]: row for row in where.read(INSTRUMENTS).to_dicts()}
+
+
+def perpetuals_of(coin: str, records: Mapping[str, Row]) -> list[Row]:
+    """Return the record of a coin's perpetual; empty if the lake has none."""
+    return [r for r in records.values() if (r["kind"], r["base"]) == ("perpetual", coin)][:1]
 
 
 def side_of(where: Lake, record: Row, ts: datetime) -> Side:
