@@ -12,7 +12,6 @@ import sys
 
 import polars as pl
 
-import lake
 from basislake import PROGRAM
 from basislake.pipeline.fetch import fetch
 from basislake.settings.exchange import ExchangeSettings
@@ -20,6 +19,7 @@ from ingest.discover import discover
 from ingest.plan.selection import Selection
 from ingest.rate_limit.allowance import AUTO
 from lake import Lake
+from lake import open as open_lake
 from lake.tables import INSTRUMENTS, RAW_CANDLES
 
 _MINUTE_MS = 60_000
@@ -28,13 +28,13 @@ _MINUTE_MS = 60_000
 def main() -> None:
     """Backfill, and print what it took."""
     uri, url, history_url, rate, *most = sys.argv[1:]
-    where = lake.open(uri)
+    lake = open_lake(uri)
     settings = ExchangeSettings(url, history_url, rate=AUTO if rate == AUTO else float(rate))
-    with settings.open(where) as exchange:
-        discover(exchange, where, PROGRAM)
-    selection = Selection(names=_newest(where, int(most[0]))) if most else Selection()
+    with settings.open(lake) as exchange:
+        discover(exchange, lake, PROGRAM)
+    selection = Selection(names=_newest(lake, int(most[0]))) if most else Selection()
     before_s = _cpu_s()
-    result = fetch(where, settings, selection, discover_first=False).backfill
+    result = fetch(lake, settings, selection, discover_first=False).backfill
     cpu_s = _cpu_s() - before_s
     if result.failed:
         raise SystemExit(f"{len(result.failed)} instruments failed, first {result.failed[0]}")
@@ -46,24 +46,24 @@ def main() -> None:
         "seconds": result.seconds,
         "cpu_s": cpu_s,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
-        "lives": _lives(where),
+        "lives": _lives(lake),
     }
     print(json.dumps(figures))
 
 
-def _newest(where: Lake, most: int) -> tuple[str, ...]:
+def _newest(lake: Lake, most: int) -> tuple[str, ...]:
     """As many instruments as asked, the perpetuals first, which come along in any case."""
-    known = where.read(INSTRUMENTS).sort(
+    known = lake.read(INSTRUMENTS).sort(
         pl.col("kind") != "perpetual", "listed_at", "instrument", descending=[False, True, False]
     )
     return tuple(known["instrument"].head(most)) if most < known.height else ()
 
 
-def _lives(where: Lake) -> list[tuple[str, int, int]]:
+def _lives(lake: Lake) -> list[tuple[str, int, int]]:
     """Each instrument with the minutes `[first, end)` of its candles, UTC milliseconds."""
     minutes = pl.col("ts").dt.epoch("ms")
     found = (
-        where.scan(RAW_CANDLES.name)
+        lake.scan(RAW_CANDLES.name)
         .group_by("instrument")
         .agg(minutes.min().alias("first"), (minutes.max() + _MINUTE_MS).alias("end"))
     )

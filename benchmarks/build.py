@@ -26,7 +26,6 @@ from typing import Any
 
 import polars as pl
 
-import lake
 from basislake.pipeline.curate import curate
 from benchmarks.build_lake import (
     LATE_MINUTES,
@@ -38,6 +37,7 @@ from benchmarks.build_lake import (
     stage,
 )
 from benchmarks.rehearsal import machine
+from lake import open as open_lake
 from lake.tables import CANDLES, INSTRUMENTS, RAW_CANDLES
 from lake.time.intervals import MINUTE
 from load.ddl import create_table_sql
@@ -114,9 +114,9 @@ def _growth(folder: str) -> None:
     for what, rows_a_spike in (("none a spike", NEVER), ("as in `speed`", ROWS_A_SPIKE)):
         seconds, candles = 0.0, 0
         for futures in GROWTH:
-            where = f"{folder}/{rows_a_spike}"
-            _run("stage", where, futures, rows_a_spike)
-            done = _run("full", where)
+            lake = f"{folder}/{rows_a_spike}"
+            _run("stage", lake, futures, rows_a_spike)
+            done = _run("full", lake)
             more_s, more = done.told["seconds"] - seconds, done.told["candles"] - candles
             seconds, candles = done.told["seconds"], done.told["candles"]
             note = f"{more_s / more * 1e6:.2f} us for each more"
@@ -182,9 +182,9 @@ def _late(folder: str) -> dict[str, Any]:
 
 
 def _build(folder: str, *, full: bool) -> dict[str, Any]:
-    where = lake.open(folder)
-    built = curate(where, full=full)
-    told = {"seconds": built.seconds, "candles": where.snapshot(RAW_CANDLES).rows}
+    lake = open_lake(folder)
+    built = curate(lake, full=full)
+    told = {"seconds": built.seconds, "candles": lake.snapshot(RAW_CANDLES).rows}
     return told | {"rows": built.basis_rows, "made": built.rebuilt}
 
 
@@ -192,17 +192,17 @@ def _duckdb(folder: str) -> dict[str, Any]:
     """No validation, no flags, no digest, no order, one file, no commit."""
     target = Path(folder) / "duckdb.parquet"
     start_s = time.monotonic()
-    with lake.open(folder).duckdb() as connection:
+    with open_lake(folder).duckdb() as connection:
         connection.execute(f"COPY ({_JOIN_SQL}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
     return _written(target, time.monotonic() - start_s)
 
 
 def _polars(folder: str) -> dict[str, Any]:
     """The same by Polars' streaming engine."""
-    where, target = lake.open(folder), Path(folder) / "polars.parquet"
+    lake, target = open_lake(folder), Path(folder) / "polars.parquet"
     start_s = time.monotonic()
-    known = where.scan(INSTRUMENTS.name).select("instrument", "kind", "base", "expires_at")
-    candles = where.scan(CANDLES.name).join(known, on="instrument")
+    known = lake.scan(INSTRUMENTS.name).select("instrument", "kind", "base", "expires_at")
+    candles = lake.scan(CANDLES.name).join(known, on="instrument")
     own = ["base", "ts", "close", "traded", "suspect"]
     futures = candles.filter(kind="future").select("instrument", "expires_at", *own)
     perpetuals = candles.filter(kind="perpetual").select(own)
@@ -237,7 +237,7 @@ def _written(target: Path, seconds: float) -> dict[str, Any]:
 def _view(folder: str) -> dict[str, Any]:
     """Load some futures and the whole perpetual, not timed, and create the view, timed."""
     names = ["BTC-PERPETUAL", *(future_name(2 * n) for n in range(VIEW_FUTURES))]
-    snapshot = lake.open(folder).snapshot(CANDLES)
+    snapshot = open_lake(folder).snapshot(CANDLES)
     with embedded(Path(folder) / "postgres") as uri, Database(uri) as database:
         for table in (FUTURES_OHLCV, PERPETUALS_OHLCV):
             database.execute(create_table_sql(table, "public"))

@@ -10,7 +10,6 @@ from functools import partial
 
 import polars as pl
 
-import lake
 from basislake import PROGRAM
 from ingest.backfill.asks import update
 from ingest.backfill.batch_commit import store
@@ -18,6 +17,7 @@ from ingest.backfill.outcome import Outcome
 from ingest.datasets.candles import candles_of
 from ingest.deribit.replies import Page
 from lake import Lake, batches
+from lake import open as open_lake
 from lake.files.parquet import DataFile
 from lake.table import BATCH
 from lake.tables import ASKS, INSTRUMENTS, RAW_CANDLES, RECORDS
@@ -50,24 +50,24 @@ def stage(
 
     The first futures, as many as are still open, have candles up to the perpetuals' last.
     """
-    where = lake.open(folder)
-    base = where.snapshot(RAW_CANDLES)
+    lake = open_lake(folder)
+    base = lake.snapshot(RAW_CANDLES)
     held = set(base.by_partition())
     perpetuals = {coin: perpetual(coin, rows_a_spike) for coin in COINS}
     known = lives(futures, still_open=still_open)
-    record(where, known)
-    base = where.snapshot(RAW_CANDLES)
+    record(lake, known)
+    base = lake.snapshot(RAW_CANDLES)
     batch = base.counter(BATCH) + 1
     with ThreadPoolExecutor() as pool:
         wholes = [coin for coin in COINS if f"{coin}-PERPETUAL" not in held]
-        write = partial(_write, where, batch)
+        write = partial(_write, lake, batch)
         jobs = [pool.submit(write, perpetuals[coin], f"{coin}-PERPETUAL") for coin in wholes]
         lacking = [n for n in range(futures) if future_name(n) not in held]
         starts = [known[future_name(n)][0] for n in lacking]
         build = partial(_write_future, write, perpetuals, rows_a_spike)
         jobs += [pool.submit(build, *one) for one in zip(lacking, starts, strict=True)]
         files = [job.result() for job in jobs]
-    batches.commit_batch(where, base, files, TOLD)
+    batches.commit_batch(lake, base, files, TOLD)
     asked = [
         {"instrument": name, "start": s, "end": s + n * MINUTE, "status": "present"}
         for name, (s, n) in known.items()
@@ -81,12 +81,12 @@ def stage(
         run=pl.lit("stage"),
         **_WHO,
     )
-    batches.append(where, ASKS, rows, batch, TOLD)
-    update(where, PROGRAM)
+    batches.append(lake, ASKS, rows, batch, TOLD)
+    update(lake, PROGRAM)
 
 
-def _write(where: Lake, batch: int, frame: pl.DataFrame, name: str) -> DataFile:
-    return where.write(RAW_CANDLES, frame.with_columns(pl.lit(batch, pl.Int64).alias(BATCH)), name)
+def _write(lake: Lake, batch: int, frame: pl.DataFrame, name: str) -> DataFile:
+    return lake.write(RAW_CANDLES, frame.with_columns(pl.lit(batch, pl.Int64).alias(BATCH)), name)
 
 
 def _write_future(
@@ -104,11 +104,11 @@ def _write_future(
 
 def late(folder: str) -> None:
     """Append the minutes that the first future lacks."""
-    where = lake.open(folder)
+    lake = open_lake(folder)
     perpetuals = {coin: perpetual(coin, ROWS_A_SPIKE) for coin in COINS}
     frame = future(perpetuals, 0, ROWS_A_SPIKE).tail(LATE_MINUTES).drop("instrument")
     asked = Span(frame["ts"][0], frame["ts"][-1] + MINUTE)
-    store(where, [Outcome(candles_of(future_name(0)), asked, Page(frame, 0, asked))], PROGRAM)
+    store(lake, [Outcome(candles_of(future_name(0)), asked, Page(frame, 0, asked))], PROGRAM)
 
 
 def lives(
@@ -123,7 +123,7 @@ def lives(
     return found | {future_name(n): (start, minutes) for n, start in enumerate(starts)}
 
 
-def record(where: Lake, known: dict[str, tuple[datetime, int]]) -> None:
+def record(lake: Lake, known: dict[str, tuple[datetime, int]]) -> None:
     """Store the records of some instruments."""
     records = [
         {
@@ -142,9 +142,9 @@ def record(where: Lake, known: dict[str, tuple[datetime, int]]) -> None:
         for name, (start, minutes) in known.items()
     ]
     instruments = pl.DataFrame(records, schema=INSTRUMENTS.polars_schema)
-    number = batches.commit_batch(where, where.snapshot(RAW_CANDLES), (), TOLD)
-    number, _ = batches.append(where, RECORDS, instruments.with_columns(**_WHO), number, TOLD)
-    where.replace(where.snapshot(INSTRUMENTS), instruments, TOLD, {BATCH: number})
+    number = batches.commit_batch(lake, lake.snapshot(RAW_CANDLES), (), TOLD)
+    number, _ = batches.append(lake, RECORDS, instruments.with_columns(**_WHO), number, TOLD)
+    lake.replace(lake.snapshot(INSTRUMENTS), instruments, TOLD, {BATCH: number})
 
 
 def future_name(number: int) -> str:

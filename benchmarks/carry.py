@@ -19,10 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-import lake
 from benchmarks.carry_lake import NOW, stage
 from benchmarks.rehearsal import BASISLAKE, machine
 from lake import Lake
+from lake import open as open_lake
 from lake.query import duck
 from lake.tables import CANDLES, INSTRUMENTS
 
@@ -58,19 +58,19 @@ def main() -> None:
 
 
 def _measure(folder: str) -> None:
-    where = lake.open(folder)
-    if where.snapshot(INSTRUMENTS).version is None:
+    lake = open_lake(folder)
+    if lake.snapshot(INSTRUMENTS).version is None:
         start_s = time.monotonic()
         stage(folder)
         print(f"made in {time.monotonic() - start_s:.0f} s")
-    candles = where.snapshot(CANDLES)
-    futures = where.sql("SELECT count(*) FROM instruments WHERE kind = 'future'").item()
+    candles = lake.snapshot(CANDLES)
+    futures = lake.sql("SELECT count(*) FROM instruments WHERE kind = 'future'").item()
     print(f"{futures} futures, {candles.rows:,} candles in {len(candles.files):,} files")
     for name, query, goal_s in QUERIES:
         opened: list[Times] = []
         asked: list[Times] = []
         for _ in range(ROUNDS):
-            of_opening, of_asking = _ask(where, name, query)
+            of_opening, of_asking = _ask(lake, name, query)
             opened.append(of_opening)
             asked.append(of_asking)
         _say(f"{name}, opening the lake", opened)
@@ -78,9 +78,9 @@ def _measure(folder: str) -> None:
     _say("basislake carry", [_command(folder) for _ in range(ROUNDS)])
 
 
-def _ask(where: Lake, name: str, query: str) -> tuple[Times, Times]:
+def _ask(lake: Lake, name: str, query: str) -> tuple[Times, Times]:
     """Open the lake again for one view, and ask it."""
-    opening, connection = _timed(lambda: where.state().duckdb([name]))
+    opening, connection = _timed(lambda: lake.state().duckdb([name]))
     try:
         asking, rows = _timed(lambda: duck.rows(connection, query))
     finally:

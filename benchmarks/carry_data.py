@@ -18,12 +18,12 @@ from typing import Any
 
 from polars.testing import assert_frame_equal
 
-import lake
 from basislake.settings.lake_and_database import database
 from basislake.simulator.full_market import full_universe
 from benchmarks.rehearsal import BASISLAKE, Finished, Server, exchange, machine, measure
 from ingest.datasets import DATASETS
 from lake import Lake
+from lake import open as open_lake
 from lake.carry_tables import REJECTED
 from load.preview import parity
 from tests.carry import carry_truth, stored_carry
@@ -49,7 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, exchange(*market) as server:
         folder = chosen.folder or Path(scratch)
         _measure(folder, server, chosen.candles_since)
-        _prove(lake.open(str(folder)), datetime.fromisoformat(f"{chosen.now}Z"))
+        _prove(open_lake(str(folder)), datetime.fromisoformat(f"{chosen.now}Z"))
 
 
 def _measure(folder: Path, server: Server, since: str) -> None:
@@ -81,9 +81,9 @@ def _measure(folder: Path, server: Server, since: str) -> None:
             print(
                 f"  {name:24} {table['rows']:>10,} rows {table['bytes']:>12,} B {each:>8.2f} a row"
             )
-    where = lake.open(str(folder))
-    with database("embedded", where) as uri:
-        for loaded in parity(where, uri):
+    lake = open_lake(str(folder))
+    with database("embedded", lake) as uri:
+        for loaded in parity(lake, uri):
             each = loaded.bytes / max(1, loaded.database_rows)
             print(
                 f"  PostgreSQL {loaded.table:22} {loaded.database_rows:>10,} rows "
@@ -105,11 +105,11 @@ def _show(told: dict[str, Any]) -> None:
         )
 
 
-def _prove(where: Lake, now: datetime) -> None:
+def _prove(lake: Lake, now: datetime) -> None:
     """Compare each row with the truth; what differs ends the program."""
     truth = carry_truth(full_universe(SEED, now))
-    stored = stored_carry(where)
-    still = where.state()
+    stored = stored_carry(lake)
+    still = lake.state()
     for curation in CURATIONS:
         expected = truth[curation.raw.name]
         assert_frame_equal(stored[curation.raw.name], expected, check_exact=True)
@@ -117,11 +117,11 @@ def _prove(where: Lake, now: datetime) -> None:
         assert_frame_equal(curated, expected.select(curated.columns), check_exact=True)
         print(f"  {curation.table.name}: {expected.height:,} rows are equal, raw and curated")
     print(f"  rejected: {still.snapshot(REJECTED).rows}")
-    unproved = where.sql("SELECT instrument, month, reason FROM funding_proof WHERE NOT proved")
+    unproved = lake.sql("SELECT instrument, month, reason FROM funding_proof WHERE NOT proved")
     print(f"  months of funding that are not proved: {unproved.rows()}")
     counted = "SELECT count(*), count(*) FILTER (proved) FROM delivery_proof"
-    print(f"  expired futures, proved: {where.sql(counted).rows()[0]}")
-    print(f"  rows of index_chain: {where.sql('FROM index_chain').height}")
+    print(f"  expired futures, proved: {lake.sql(counted).rows()[0]}")
+    print(f"  rows of index_chain: {lake.sql('FROM index_chain').height}")
 
 
 if __name__ == "__main__":

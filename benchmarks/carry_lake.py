@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-import lake
 from basislake import PROGRAM
 from basislake.simulator.carry import MarketCarry
 from basislake.simulator.full_market import full_universe
 from basislake.simulator.market import Contract
 from basislake.simulator.universe import Universe
 from lake import Lake
+from lake import open as open_lake
 from lake.carry_tables import DELIVERIES, FUNDING, SETTLEMENTS
 from lake.contract_terms import term_of
 from lake.files.parquet import DataFile
@@ -41,7 +41,7 @@ def stage(folder: str, since: datetime | None = None, futures: int | None = None
     """
     market = full_universe(SEED, NOW)
     contracts = _chosen(market, since, futures)
-    where = lake.open(folder)
+    lake = open_lake(folder)
     first_ms = _milliseconds(since) if since else 0
     files: dict[str, list[DataFile]] = {CANDLES.name: [], BASIS.name: []}
     with ThreadPoolExecutor() as pool:
@@ -49,16 +49,16 @@ def stage(folder: str, since: datetime | None = None, futures: int | None = None
             perpetual, *dated = (c for c in contracts if c.base == coin)
             of_perpetual = _candles(market, perpetual, first_ms)
             own = [(CANDLES, of_perpetual)]
-            jobs = [pool.submit(_write, where, own)]
+            jobs = [pool.submit(_write, lake, own)]
             jobs += [
-                pool.submit(_write_future, where, market, contract, of_perpetual, first_ms)
+                pool.submit(_write_future, lake, market, contract, of_perpetual, first_ms)
                 for contract in dated
             ]
             for job in jobs:
                 for name, written in job.result():
                     files[name] += written
-    _commit(where, market, contracts, files, first_ms)
-    return where
+    _commit(lake, market, contracts, files, first_ms)
+    return lake
 
 
 def _chosen(market: Universe, since: datetime | None, futures: int | None) -> list[Contract]:
@@ -71,22 +71,22 @@ def _chosen(market: Universe, since: datetime | None, futures: int | None) -> li
 
 
 def _write_future(
-    where: Lake, market: Universe, contract: Contract, perpetual: pl.DataFrame, first_ms: int
+    lake: Lake, market: Universe, contract: Contract, perpetual: pl.DataFrame, first_ms: int
 ) -> list[tuple[str, list[DataFile]]]:
     own = _candles(market, contract, first_ms)
     expires_at = _time(contract.expires_ms or 0)
     spread = basis(own.with_columns(expires_at=pl.lit(expires_at)), perpetual)
-    return _write(where, [(CANDLES, own), (BASIS, BASIS.cast(spread))])
+    return _write(lake, [(CANDLES, own), (BASIS, BASIS.cast(spread))])
 
 
 def _write(
-    where: Lake, frames: Iterable[tuple[Table, pl.DataFrame]]
+    lake: Lake, frames: Iterable[tuple[Table, pl.DataFrame]]
 ) -> list[tuple[str, list[DataFile]]]:
     """A file for each month of an instrument, as a build writes them."""
     return [
         (
             table.name,
-            [where.write(table, part, rows["instrument"][0]) for _, part in by_month(rows)],
+            [lake.write(table, part, rows["instrument"][0]) for _, part in by_month(rows)],
         )
         for table, rows in frames
         if rows.height
@@ -107,27 +107,27 @@ def _candles(market: Universe, contract: Contract, first_ms: int) -> pl.DataFram
 
 
 def _commit(
-    where: Lake,
+    lake: Lake,
     market: Universe,
     contracts: list[Contract],
     files: dict[str, list[DataFile]],
     first_ms: int,
 ) -> None:
     for table in (CANDLES, BASIS):
-        where.commit(where.snapshot(table), files[table.name], _TOLD, counters=_COUNTERS)
+        lake.commit(lake.snapshot(table), files[table.name], _TOLD, counters=_COUNTERS)
     frames = {
         INSTRUMENTS: pl.DataFrame(list(map(_record, contracts)), INSTRUMENTS.polars_schema),
         **_carry(market, contracts, first_ms),
     }
     for table, rows in frames.items():
         counters = _COUNTERS if table in CURATED else None
-        where.replace(where.snapshot(table), table.cast(rows), _TOLD, counters)
-    versions = {f"{t.name}_version": where.snapshot(t).version or 0 for t in CURATED}
+        lake.replace(lake.snapshot(table), table.cast(rows), _TOLD, counters)
+    versions = {f"{t.name}_version": lake.snapshot(t).version or 0 for t in CURATED}
     row = {"build": 1, "batch": 0, "rules": "", "settings": "{}", "asks": 0, "records": 0}
     build = pl.DataFrame(
         [{**row, **versions, "program": PROGRAM, "at": NOW}], schema=BUILDS.polars_schema
     )
-    where.commit(where.snapshot(BUILDS), [where.write(BUILDS, build)], _TOLD, counters=_COUNTERS)
+    lake.commit(lake.snapshot(BUILDS), [lake.write(BUILDS, build)], _TOLD, counters=_COUNTERS)
 
 
 def _record(contract: Contract) -> dict[str, object]:

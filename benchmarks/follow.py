@@ -18,7 +18,6 @@ from statistics import mean
 
 import polars as pl
 
-import lake
 from basislake import PROGRAM
 from basislake.pipeline.curate import curate
 from benchmarks.build_lake import LIFE_MINUTES, lives, record, stage
@@ -28,6 +27,7 @@ from ingest.backfill.outcome import Outcome
 from ingest.datasets.candles import candles_of
 from ingest.deribit.replies import Page
 from lake import Lake
+from lake import open as open_lake
 from lake.maintenance.maintain import maintain
 from lake.tables import RAW_CANDLES, TABLES
 from lake.time.intervals import MINUTE, Span
@@ -43,52 +43,52 @@ def main() -> None:
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         stage(folder, FUTURES, still_open=OPEN)
-        where = lake.open(folder)
-        names = _opened(where)
-        built = curate(where)
-        print(f"{where.snapshot(RAW_CANDLES).rows:,} raw candles, built in {built.seconds:.1f} s")
-        _say_size(where)
+        lake = open_lake(folder)
+        names = _opened(lake)
+        built = curate(lake)
+        print(f"{lake.snapshot(RAW_CANDLES).rows:,} raw candles, built in {built.seconds:.1f} s")
+        _say_size(lake)
         for hour in range(hours):
-            _hour(where, names, hour)
+            _hour(lake, names, hour)
 
 
-def _opened(where: Lake) -> list[str]:
+def _opened(lake: Lake) -> list[str]:
     """Extend the lives of open futures and of the perpetuals; return their names."""
     known = lives(FUTURES, still_open=OPEN)
     newest = max(start + minutes * MINUTE for start, minutes in known.values())
     last = [n for n, (start, minutes) in known.items() if start + minutes * MINUTE == newest]
     longer = {n: (s, m + LIFE_MINUTES if n in last else m) for n, (s, m) in known.items()}
-    record(where, longer)
+    record(lake, longer)
     return last
 
 
-def _hour(where: Lake, names: list[str], hour: int) -> None:
+def _hour(lake: Lake, names: list[str], hour: int) -> None:
     """Sixty rounds, with their builds and maintenance."""
     rounds, builds, written, upkeeps = [], [], [], []
-    newest = {name: _last(where, name) for name in names}
+    newest = {name: _last(lake, name) for name in names}
     for minute in range(60):
         outcomes = [_outcome(name, newest[name], hour * 60 + minute) for name in names]
-        rounds.append(_timed(partial(store, where, outcomes, PROGRAM)))
-        before = _bytes(where)
-        builds.append(_timed(lambda: curate(where)))
-        written.append(_bytes(where) - before)
+        rounds.append(_timed(partial(store, lake, outcomes, PROGRAM)))
+        before = _bytes(lake)
+        builds.append(_timed(lambda: curate(lake)))
+        written.append(_bytes(lake) - before)
         if (minute + 1) % MINUTES_AN_UPKEEP == 0:
-            upkeeps.append(_timed(lambda: maintain(where, PROGRAM)))
+            upkeeps.append(_timed(lambda: maintain(lake, PROGRAM)))
     print(
         f"hour {hour + 1}: a round {_shown(rounds)}, a build {_shown(builds)} and "
         f"{mean(written) / 1e6:.2f} MB ({max(written) / 1e6:.2f} at most), an upkeep "
         f"{_shown(upkeeps)}; {len(names)} instruments"
     )
-    _say_size(where)
+    _say_size(lake)
 
 
 def _shown(seconds: list[float]) -> str:
     return f"{mean(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
 
 
-def _last(where: Lake, name: str) -> pl.DataFrame:
+def _last(lake: Lake, name: str) -> pl.DataFrame:
     return (
-        where.snapshot(RAW_CANDLES)
+        lake.snapshot(RAW_CANDLES)
         .scan(name)
         .sort("ts")
         .last()
@@ -114,20 +114,20 @@ def _timed(act: Callable[[], object]) -> float:
     return time.monotonic() - start_s
 
 
-def _files(where: Lake) -> Iterator[Path]:
+def _files(lake: Lake) -> Iterator[Path]:
     for name in TABLES:
-        yield from (p for p in (Path(where.uri) / name).rglob("*") if p.is_file())
+        yield from (p for p in (Path(lake.uri) / name).rglob("*") if p.is_file())
 
 
-def _bytes(where: Lake) -> int:
-    return sum(path.stat().st_size for path in _files(where))
+def _bytes(lake: Lake) -> int:
+    return sum(path.stat().st_size for path in _files(lake))
 
 
-def _say_size(where: Lake) -> None:
+def _say_size(lake: Lake) -> None:
     """Bytes and files on disk, of data by table, and of all logs."""
     parts: dict[str, list[int]] = {}
-    for path in _files(where):
-        name = path.relative_to(where.uri).parts[0]
+    for path in _files(lake):
+        name = path.relative_to(lake.uri).parts[0]
         parts.setdefault("logs" if "_delta_log" in path.parts else name, []).append(
             path.stat().st_size
         )

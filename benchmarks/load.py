@@ -23,9 +23,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import lake
 from benchmarks.load_lake import extend, fill
 from benchmarks.rehearsal import BASISLAKE, HERE, machine, run
+from lake import open as open_lake
 from lake.table import Table
 from load.ddl import add_key_sql, create_table_sql
 from load.embedded.server import embedded
@@ -74,21 +74,21 @@ def stage(folder: Path, sizes: Sequence[int]) -> None:
 
 def speed(folder: Path, _sizes_of_growth: Sequence[int]) -> None:
     """Time the first load and the alternatives in turns."""
-    where = _staged(folder, SPEED_FUTURES, SPEED_PERPETUAL_MINUTES)
+    lake = _staged(folder, SPEED_FUTURES, SPEED_PERPETUAL_MINUTES)
     python = _environment(folder / "others")
     rates: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch, embedded(Path(scratch) / "pg") as uri:
-        _load(where, uri)
+        _load(lake, uri)
         sources = _copied_out(uri)
         for _ in range(ROUNDS):
-            told = _load(where, uri)
+            told = _load(lake, uri)
             _note(rates, "load, verified", told["rows_loaded"], told["seconds"])
             for what, copy in COPIES.items():
                 rows, seconds = copy(uri, sources)
                 _note(rates, what, rows, seconds)
             for name, futures in (("dlt", DLT_FUTURES), ("upsert", UPSERT_FUTURES)):
                 if python:
-                    told = _other(python, name, uri, where, futures)
+                    told = _other(python, name, uri, lake, futures)
                     _note(rates, name, told["rows"], told["seconds"])
         _sizes(uri)
     ours = median(rates["load, verified"])
@@ -100,32 +100,32 @@ def speed(folder: Path, _sizes_of_growth: Sequence[int]) -> None:
 def growth(folder: Path, sizes: Sequence[int]) -> None:
     """Load more and more, and again with little or nothing new."""
     for futures in sizes:
-        where = _staged(folder, futures, GROWTH_PERPETUAL_MINUTES)
+        lake = _staged(folder, futures, GROWTH_PERPETUAL_MINUTES)
         with tempfile.TemporaryDirectory() as scratch:
-            copy = Path(shutil.copytree(where, Path(scratch) / "lake"))
+            copy = Path(shutil.copytree(lake, Path(scratch) / "lake"))
             with embedded(Path(scratch) / "pg") as uri:
                 print(f"\n{futures} futures of 87,500 minutes, 2 perpetuals of 3.5 M", flush=True)
                 _say("first load", _load(copy, uri))
                 _sizes(uri)
                 _say("nothing new", _load(copy, uri, fresh=False))
-                extend(lake.open(str(copy)), NEW_MINUTES)
+                extend(open_lake(str(copy)), NEW_MINUTES)
                 _say(f"{NEW_MINUTES:,} new minutes", _load(copy, uri, fresh=False))
                 _say("every cell compared", _load(copy, uri, "--verify", fresh=False))
 
 
 def _staged(folder: Path, futures: int, perpetual_minutes: int) -> Path:
     """Create a lake in a folder, unless it exists."""
-    where = folder / f"lake-{futures}"
-    if not where.exists():
-        fill(lake.open(str(where)), futures, perpetual_minutes)
-    return where
+    lake = folder / f"lake-{futures}"
+    if not lake.exists():
+        fill(open_lake(str(lake)), futures, perpetual_minutes)
+    return lake
 
 
-def _load(where: Path, uri: str, *more: str, fresh: bool = True) -> dict[str, Any]:
+def _load(lake: Path, uri: str, *more: str, fresh: bool = True) -> dict[str, Any]:
     """Load by the command line; into a new schema, or the existing one."""
     if fresh:
         _execute(uri, "DROP SCHEMA IF EXISTS ours CASCADE", "CHECKPOINT")
-    options = ("--lake", str(where), "--postgres", uri, "--schema", "ours", "--json", *more)
+    options = ("--lake", str(lake), "--postgres", uri, "--schema", "ours", "--json", *more)
     told, usage = run((*BASISLAKE, "load", *options))
     return {**told, "peak_mb": usage.ru_maxrss / 1e3}
 
@@ -203,13 +203,13 @@ def _environment(folder: Path) -> Path | None:
     return python
 
 
-def _other(python: Path, name: str, uri: str, where: Path, futures: int) -> dict[str, Any]:
+def _other(python: Path, name: str, uri: str, lake: Path, futures: int) -> dict[str, Any]:
     """Run psycopg or dlt in a process of its own, on the rows of some futures."""
     _execute(uri, "DROP SCHEMA IF EXISTS upserted CASCADE", "DROP SCHEMA IF EXISTS dlt CASCADE")
     _execute(uri, "DROP SCHEMA IF EXISTS dlt_staging CASCADE", "CREATE SCHEMA upserted")
     _execute(uri, create_table_sql(FUTURES_OHLCV, "upserted"), "CHECKPOINT")
     with tempfile.TemporaryDirectory() as scratch:
-        wanted = [p for p in partitions(lake.open(str(where))) if p.feed.table is FUTURES_OHLCV]
+        wanted = [p for p in partitions(open_lake(str(lake))) if p.feed.table is FUTURES_OHLCV]
         for partition in wanted[:futures]:
             frame = partition.frame(partition.read())
             frame.write_parquet(Path(scratch) / f"{partition.name}.parquet")

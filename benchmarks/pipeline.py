@@ -10,13 +10,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-import lake
 from basislake.pipeline.curate import curate
 from basislake.pipeline.fetch import fetch
 from basislake.settings.exchange import ExchangeSettings
 from basislake.settings.lake_and_database import database
 from benchmarks.rehearsal import exchange, machine
 from ingest.plan.selection import Selection
+from lake import open as open_lake
 from lake.tables import TABLES
 from load.loader import load
 
@@ -35,17 +35,17 @@ def main() -> None:
 
 
 def _run(folder: Path, settings: ExchangeSettings) -> None:
-    where = lake.open(str(folder / "lake"))
-    fetched = fetch(where, settings, Selection(), discover_first=True).backfill
+    lake = open_lake(str(folder / "lake"))
+    fetched = fetch(lake, settings, Selection(), discover_first=True).backfill
     _say("backfill, no limit", fetched.candles_written, fetched.seconds, "candles")
-    built = curate(where)
+    built = curate(lake)
     _say("build", built.candles, built.seconds, "candles")
-    _say("build, nothing new", built.candles, curate(where).seconds, "candles")
-    with database("embedded", where) as uri:
-        loaded = load(where, uri)
+    _say("build, nothing new", built.candles, curate(lake).seconds, "candles")
+    with database("embedded", lake) as uri:
+        loaded = load(lake, uri)
         _say("load", loaded.rows_loaded, loaded.seconds, "rows")
-        _say("load, nothing new", loaded.rows_loaded, load(where, uri).seconds, "rows")
-    sizes = {name: where.snapshot(table) for name, table in TABLES.items()}
+        _say("load, nothing new", loaded.rows_loaded, load(lake, uri).seconds, "rows")
+    sizes = {name: lake.snapshot(table) for name, table in TABLES.items()}
     for name in ("raw_candles", "candles", "basis"):
         size = sum(file.bytes for file in sizes[name].files) / sizes[name].rows
         print(f"{name + ', bytes a row':28} {size:>12.2f}")

@@ -11,7 +11,6 @@ from typing import Any
 
 import polars as pl
 
-import lake
 from basislake import PROGRAM
 from basislake.pipeline.curate import curate
 from basislake.status.status import lake_status
@@ -33,6 +32,7 @@ from ingest.deribit.replies import Page
 from ingest.plan.planner import make_plans, plan_figures
 from ingest.plan.selection import Selection
 from lake import Lake
+from lake import open as open_lake
 from lake.history.fingerprint import fingerprint
 from lake.tables import RAW_CANDLES, TABLES
 from lake.time.intervals import MINUTE, Span
@@ -48,19 +48,19 @@ _PAGES_A_BATCH = BATCH_ROWS // MINUTES.longest
 def main() -> None:
     """Run one step on the lake in a folder, and print its result as JSON."""
     step, folder, futures = sys.argv[1:]
-    print(json.dumps(STEPS[step](lake.open(folder), int(futures))))
+    print(json.dumps(STEPS[step](open_lake(folder), int(futures))))
 
 
-def _commit(where: Lake, futures: int) -> dict[str, Any]:
+def _commit(lake: Lake, futures: int) -> dict[str, Any]:
     """Commit missing candles in a backfill's batches; only the commits are timed."""
-    held = set(where.snapshot(RAW_CANDLES).by_partition())
+    held = set(lake.snapshot(RAW_CANDLES).by_partition())
     known = lives(futures, LIFE_MINUTES)
-    record(where, known)
+    record(lake, known)
     seconds, candles, commits = 0.0, 0, 0
     pages = _pages(known, held)
     while batch := list(islice(pages, _PAGES_A_BATCH)):
         start_s = time.monotonic()
-        candles += store(where, batch, PROGRAM).written["candles"].rows
+        candles += store(lake, batch, PROGRAM).written["candles"].rows
         seconds += time.monotonic() - start_s
         commits += 1
     return {"seconds": seconds, "candles": candles, "commits": commits}
@@ -90,13 +90,13 @@ def _outcome(name: str, frame: pl.DataFrame) -> Outcome:
     return Outcome(candles_of(name), window, Page(frame, 0, window))
 
 
-def _late(where: Lake, futures: int) -> dict[str, Any]:
+def _late(lake: Lake, futures: int) -> dict[str, Any]:
     """Commit the minutes that the last future lacks."""
     perpetuals = {coin: perpetual(coin, ROWS_A_SPIKE) for coin in COINS}
     number = futures - 1
     frame = _future(perpetuals, number).tail(LATE_MINUTES).drop("instrument")
     outcome = _outcome(future_name(number), frame)
-    return _timed(lambda: {"candles": store(where, [outcome], PROGRAM).written["candles"].rows})
+    return _timed(lambda: {"candles": store(lake, [outcome], PROGRAM).written["candles"].rows})
 
 
 def _timed(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -105,42 +105,40 @@ def _timed(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return {"seconds": time.monotonic() - start_s} | told
 
 
-def _plan(where: Lake, _futures: int) -> dict[str, Any]:
-    return _timed(lambda: plan_figures(make_plans(where, Selection(), _NOW), 0))
+def _plan(lake: Lake, _futures: int) -> dict[str, Any]:
+    return _timed(lambda: plan_figures(make_plans(lake, Selection(), _NOW), 0))
 
 
-def _built(where: Lake, *, full: bool) -> dict[str, Any]:
-    done = curate(where, full=full)
+def _built(lake: Lake, *, full: bool) -> dict[str, Any]:
+    done = curate(lake, full=full)
     return {"seconds": done.seconds, "made": done.rebuilt, "rows": done.basis_rows}
 
 
-def _fingerprint(where: Lake, _futures: int) -> dict[str, Any]:
-    return _timed(lambda: {"digest": fingerprint(where, 2).lake})
+def _fingerprint(lake: Lake, _futures: int) -> dict[str, Any]:
+    return _timed(lambda: {"digest": fingerprint(lake, 2).lake})
 
 
-def _status(where: Lake, _futures: int) -> dict[str, Any]:
-    return _timed(lambda: {"tables": len(lake_status(where)["tables"])})
+def _status(lake: Lake, _futures: int) -> dict[str, Any]:
+    return _timed(lambda: {"tables": len(lake_status(lake)["tables"])})
 
 
-def _open(where: Lake, _futures: int) -> dict[str, Any]:
+def _open(lake: Lake, _futures: int) -> dict[str, Any]:
     """Open the lake in DuckDB, with a view per table, without a query."""
     start_s = time.monotonic()
-    where.duckdb().close()
+    lake.duckdb().close()
     return {"seconds": time.monotonic() - start_s}
 
 
-def _query(where: Lake, _futures: int) -> dict[str, Any]:
+def _query(lake: Lake, _futures: int) -> dict[str, Any]:
     sql = "SELECT market_structure, count(*), avg(basis_pct) FROM basis GROUP BY ALL"
-    return _timed(lambda: {"groups": where.sql(sql).height})
+    return _timed(lambda: {"groups": lake.sql(sql).height})
 
 
-def _size(where: Lake, _futures: int) -> dict[str, Any]:
+def _size(lake: Lake, _futures: int) -> dict[str, Any]:
     """Sizes on disk: of data files of the newest versions, of logs, and of all files."""
-    snapshots = where.snapshots()
-    files = [path for path in Path(where.uri).rglob("*") if path.is_file()]
-    tables = {
-        name: [p for p in files if p.is_relative_to(f"{where.uri}/{name}")] for name in TABLES
-    }
+    snapshots = lake.snapshots()
+    files = [path for path in Path(lake.uri).rglob("*") if path.is_file()]
+    tables = {name: [p for p in files if p.is_relative_to(f"{lake.uri}/{name}")] for name in TABLES}
     logs = [p for own in tables.values() for p in own if "_delta_log" in p.parts]
     return {
         "seconds": 0.0,
@@ -159,8 +157,8 @@ STEPS: dict[str, Callable[[Lake, int], dict[str, Any]]] = {
     "commit": _commit,
     "late": _late,
     "plan": _plan,
-    "build, all": lambda where, _: _built(where, full=True),
-    "build": lambda where, _: _built(where, full=False),
+    "build, all": lambda lake, _: _built(lake, full=True),
+    "build": lambda lake, _: _built(lake, full=False),
     "fingerprint": _fingerprint,
     "status": _status,
     "open": _open,

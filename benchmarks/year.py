@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import polars as pl
 
-import lake
 from basislake import PROGRAM
 from basislake.pipeline.curate import curate
 from benchmarks.build_lake import COINS, TOLD, future_name, record
@@ -28,6 +27,7 @@ from ingest.backfill.outcome import Outcome
 from ingest.datasets.candles import candles_of
 from ingest.deribit.replies import Page
 from lake import Lake
+from lake import open as open_lake
 from lake.commit import set_properties
 from lake.maintenance.maintain import maintain
 from lake.tables import RAW, TABLES
@@ -54,26 +54,26 @@ def main() -> None:
     rounds, days = (int(given) for given in [*sys.argv[1:], *("240", "4")[len(sys.argv) - 1 :]])
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
-        where = lake.open(folder)
-        record(where, dict.fromkeys(NAMES, (START, BATCHES_A_YEAR)))
+        lake = open_lake(folder)
+        record(lake, dict.fromkeys(NAMES, (START, BATCHES_A_YEAR)))
         sizes = []
         minute = 0
         for day in range(days):
             start_s = time.monotonic()
             for _ in range(rounds):
-                store(where, [_outcome(name, minute) for name in NAMES], PROGRAM)
-                curate(where)
+                store(lake, [_outcome(name, minute) for name in NAMES], PROGRAM)
+                curate(lake)
                 minute += 1
                 if minute % ROUNDS_AN_UPKEEP == 0:
-                    maintain(where, PROGRAM)
+                    maintain(lake, PROGRAM)
             if not day:
-                _keep(where, time.monotonic() - start_s)
-            sizes.append(_size(where))
+                _keep(lake, time.monotonic() - start_s)
+            sizes.append(_size(lake))
             _show(f"day {day + 1}", sizes[-1])
         for table in TABLES.values():
-            print(f"  {table.name}: {_of_table(where, table.name)}")
+            print(f"  {table.name}: {_of_table(lake, table.name)}")
         grown = sizes[-1].data - sizes[-2].data
-        raw = sum(_data(where, table.name)[1] for table in RAW) / minute
+        raw = sum(_data(lake, table.name)[1] for table in RAW) / minute
         print(
             f"A year of {BATCHES_A_YEAR:,} batches: raw tables "
             f"{raw * BATCHES_A_YEAR / 1e6:,.0f} MB; the last day added {grown / rounds:,.0f} bytes "
@@ -81,12 +81,12 @@ def main() -> None:
         )
 
 
-def _keep(where: Lake, seconds: float) -> None:
+def _keep(lake: Lake, seconds: float) -> None:
     """Set the retention to the duration of a day here."""
     kept = f"interval {max(1, round(seconds))} seconds"
     for table in TABLES.values():
         names = ("delta.deletedFileRetentionDuration", "delta.logRetentionDuration")
-        set_properties(where.snapshot(table), dict.fromkeys(names, kept), TOLD)
+        set_properties(lake.snapshot(table), dict.fromkeys(names, kept), TOLD)
 
 
 def _outcome(name: str, minute: int) -> Outcome:
@@ -99,23 +99,23 @@ def _outcome(name: str, minute: int) -> Outcome:
     return Outcome(candles_of(name), asked, Page(frame, 0, asked))
 
 
-def _data(where: Lake, name: str) -> tuple[int, int]:
-    paths = [p for p in (Path(where.uri) / name).rglob("*.parquet") if "_delta_log" not in p.parts]
+def _data(lake: Lake, name: str) -> tuple[int, int]:
+    paths = [p for p in (Path(lake.uri) / name).rglob("*.parquet") if "_delta_log" not in p.parts]
     return len(paths), sum(path.stat().st_size for path in paths)
 
 
-def _size(where: Lake) -> Size:
-    data = [_data(where, name) for name in TABLES]
-    logs = [p for name in TABLES for p in (Path(where.uri) / name / "_delta_log").iterdir()]
+def _size(lake: Lake) -> Size:
+    data = [_data(lake, name) for name in TABLES]
+    logs = [p for name in TABLES for p in (Path(lake.uri) / name / "_delta_log").iterdir()]
     start_s = time.monotonic()
-    where.snapshots()
+    lake.snapshots()
     seconds = time.monotonic() - start_s
     files, size = (sum(part) for part in zip(*data, strict=True))
     return Size(files, size, len(logs), sum(path.stat().st_size for path in logs), seconds)
 
 
-def _of_table(where: Lake, name: str) -> str:
-    files, size = _data(where, name)
+def _of_table(lake: Lake, name: str) -> str:
+    files, size = _data(lake, name)
     return f"{files:,} files, {size / 1e6:,.2f} MB"
 
 

@@ -12,8 +12,8 @@ import polars as pl
 
 import lake
 
-where = lake.open(sys.argv[1] if len(sys.argv) > 1 else "./demo-lake")
-con = where.duckdb()
+deribit = lake.open(sys.argv[1] if len(sys.argv) > 1 else "./demo-lake")
+con = deribit.duckdb()
 
 # %% [markdown]
 # Every future that has expired, for an entry at 08:00 of each day of its life. Where an input is
@@ -28,7 +28,7 @@ print(realised.group_by("reason").agg(entries=pl.len()).sort("entries", descendi
 # and the net. Only entries of a week or more count, because the rates of shorter ones swing most.
 
 # %%
-coins = where.scan("instruments").select("instrument", coin="base").collect()
+coins = deribit.scan("instruments").select("instrument", coin="base").collect()
 week = 7
 known = realised.drop_nulls("net_pct").filter(pl.col("days") >= week).join(coins, on="instrument")
 yearly = 365 / pl.col("days")

@@ -12,8 +12,8 @@ import polars as pl
 
 import lake
 
-where = lake.open(sys.argv[1] if len(sys.argv) > 1 else "./demo-lake")
-basis = where.scan("basis")
+deribit = lake.open(sys.argv[1] if len(sys.argv) > 1 else "./demo-lake")
+basis = deribit.scan("basis")
 
 # %% [markdown]
 # How much there is. A lazy frame counts without reading a price.
@@ -28,7 +28,7 @@ print(size)
 # both sides traded. The annualised basis is simple, for a year of 365 days.
 
 # %%
-coins = where.scan("instruments").select("instrument", coin="base")
+coins = deribit.scan("instruments").select("instrument", coin="base")
 traded = basis.filter("future_traded", "perpetual_traded", ~pl.col("suspect"))
 by_week_left = (
     traded.join(coins, on="instrument")
@@ -47,7 +47,7 @@ print(by_week_left)
 # One future's last week, hour by hour. The filter reaches the files: only this instrument is read.
 
 # %%
-latest = where.scan("instruments").filter(kind="future", active=False).sort("expires_at").last()
+latest = deribit.scan("instruments").filter(kind="future", active=False).sort("expires_at").last()
 name = latest.collect()["instrument"].item()
 last_week = (
     basis.filter(pl.col("instrument") == name, pl.col("days_to_expiry").is_between(0, 7))
@@ -67,5 +67,5 @@ print(last_week)
 # The views of docs/views.md come through DuckDB and are Polars frames, too.
 
 # %%
-maturities = where.sql("FROM constant_maturity WHERE days = 7 ORDER BY coin, ts")
+maturities = deribit.sql("FROM constant_maturity WHERE days = 7 ORDER BY coin, ts")
 print(maturities)

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-import lake
 from basislake.simulator import changes
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.contracts import milliseconds
@@ -11,6 +10,7 @@ from basislake.simulator.faults import Changed, server_error
 from basislake.simulator.forms import Change, Columns
 from basislake.simulator.server import SimulatedExchange
 from lake import Lake
+from lake import open as open_lake
 from tests.market import fetch, small_market
 from tests.staged import built
 
@@ -28,7 +28,7 @@ def at(text: str) -> datetime:
 
 def ailing_lake(folder: Path) -> Lake:
     """Fetch and build what such an exchange serves."""
-    where = lake.open(str(folder))
+    lake = open_lake(str(folder))
     with SimulatedExchange(small_market()) as server:
         for name, times in LOST.items():
             for text in times:
@@ -39,9 +39,9 @@ def ailing_lake(folder: Path) -> Lake:
         server.faults.add(
             CHART, None, server_error(), instrument=name, minute_ms=milliseconds(at(text))
         )
-        fetch(server, where, retries=1)
-    built(where)
-    return where
+        fetch(server, lake, retries=1)
+    built(lake)
+    return lake
 
 
 def _order(server: SimulatedExchange, name: str, text: str, change: Change) -> None:

@@ -21,11 +21,11 @@ PROGRAM = "basislake test"
 WHOLE = (QUARANTINE, PERIODS, WARNINGS, QUALITY)
 
 
-def prepare(where: Lake, raw: Mapping[str, pl.DataFrame], later: timedelta = timedelta(0)) -> None:
+def prepare(lake: Lake, raw: Mapping[str, pl.DataFrame], later: timedelta = timedelta(0)) -> None:
     """Records of all instruments, and these asked for, complete from the first; no candles.
 
     Args:
-        where: an empty lake.
+        lake: an empty lake.
         raw: candles that will come.
         later: how much later they are than those of `tests.spiked`.
     """
@@ -37,37 +37,37 @@ def prepare(where: Lake, raw: Mapping[str, pl.DataFrame], later: timedelta = tim
         }
         for name, expires_at in EXPIRIES.items()
     ]
-    number = record(where, records)
+    number = record(lake, records)
     tiles = ((n, START + later, frame["ts"][-1], "present") for n, frame in raw.items())
-    ask(where, number, *tiles)
+    ask(lake, number, *tiles)
 
 
 def arrive(
-    where: Lake,
+    lake: Lake,
     parts: Mapping[str, Sequence[pl.DataFrame]],
     repeats: Mapping[str, int] | None = None,
 ) -> None:
     """Commit raw candles as the next batch, each frame a file, with rows of `asks` whose answers
     had so many repeats.
     """
-    number = append(where, parts)
+    number = append(lake, parts)
     for name, frames in parts.items():
         times = pl.concat([frame["ts"] for frame in frames]).sort()
         tile = (name, times[0], times[-1] + MINUTE, "present")
-        ask(where, number, tile, duplicates=(repeats or {}).get(name, 0))
+        ask(lake, number, tile, duplicates=(repeats or {}).get(name, 0))
 
 
-def built_elsewhere(where: Lake, executor: Executor, as_of: int | None = None) -> dict[str, object]:
+def built_elsewhere(lake: Lake, executor: Executor, as_of: int | None = None) -> dict[str, object]:
     """All that a build makes of a lake's raw tables, as of a batch or now, in an empty lake."""
     with TemporaryDirectory() as folder:
         target = Lake(folder)
-        build(past(where, as_of) if as_of else where, executor, PROGRAM, target=target)
+        build(past(lake, as_of) if as_of else lake, executor, PROGRAM, target=target)
         return contents(target)
 
 
-def contents(where: Lake) -> dict[str, object]:
+def contents(lake: Lake) -> dict[str, object]:
     """All that a build makes, by content."""
-    still = where.state()
+    still = lake.state()
     parts: dict[str, object] = {
         f"{table.name}/{own.name}": own.digest()
         for table in (CANDLES, BASIS)
@@ -81,6 +81,6 @@ def contents(where: Lake) -> dict[str, object]:
 def new_lake(raw: Mapping[str, pl.DataFrame], later: timedelta = timedelta(0)) -> Iterator[Lake]:
     """A prepared lake, deleted afterwards; see `prepare`."""
     with TemporaryDirectory() as folder:
-        where = Lake(folder)
-        prepare(where, raw, later)
-        yield where
+        lake = Lake(folder)
+        prepare(lake, raw, later)
+        yield lake

@@ -55,9 +55,9 @@ def carry_truth(universe: Universe, now_ms: int | None = None) -> dict[str, pl.D
     return {table.name: _frame(table, found[table.name]) for table in RAW_CARRY}
 
 
-def stored_carry(where: Lake) -> dict[str, pl.DataFrame]:
+def stored_carry(lake: Lake) -> dict[str, pl.DataFrame]:
     """What each raw table holds, without batches, sorted by key."""
-    return {table.name: _sorted(table, where.read(table).drop(BATCH)) for table in RAW_CARRY}
+    return {table.name: _sorted(table, lake.read(table).drop(BATCH)) for table in RAW_CARRY}
 
 
 def _deliveries(

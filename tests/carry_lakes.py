@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-import lake
 from lake import Lake
+from lake import open as open_lake
 from lake.carry_tables import DELIVERIES, FUNDING, SETTLEMENTS
 from lake.tables import BASIS, CANDLES, INSTRUMENTS
 from tests.lakes import fill, instrument, mark_built
@@ -28,7 +28,7 @@ PRICES = {"BTC": 60_000.0, "ETH": 3_000.0}
 
 def carry_lake(folder: Path) -> Lake:
     """Create it: prices and rates are smooth waves, so that each figure is distinct."""
-    where = lake.open(str(folder))
+    lake = open_lake(str(folder))
     hours = pl.datetime_range(START, END, "1h", time_unit="us", eager=True).alias("hour_end")
     clock = pl.DataFrame(hours).with_columns(n=pl.int_range(pl.len()).cast(pl.Float64))
     tables: dict[str, list[pl.DataFrame]] = {}
@@ -37,9 +37,9 @@ def carry_lake(folder: Path) -> Lake:
         for name, frame in _coin(coin, index).items():
             tables.setdefault(name, []).append(frame)
     for table in (INSTRUMENTS, CANDLES, BASIS, FUNDING, DELIVERIES, SETTLEMENTS):
-        fill(where, table, table.cast(pl.concat(tables[table.name])))
-    mark_built(where)
-    return where
+        fill(lake, table, table.cast(pl.concat(tables[table.name])))
+    mark_built(lake)
+    return lake
 
 
 def _coin(coin: str, index: pl.DataFrame) -> dict[str, pl.DataFrame]:

@@ -84,15 +84,15 @@ def settlement(name: str, day: datetime, price: float, **others: Any) -> Row:  #
     }
 
 
-def receive(where: Lake, rows: Mapping[Table, Sequence[Row]]) -> int:
+def receive(lake: Lake, rows: Mapping[Table, Sequence[Row]]) -> int:
     """Commit raw rows as the next batch, and that they were asked for; return its number. Without
     rows, candles were asked for.
     """
-    number = commit_batch(where, where.snapshot(RAW_CANDLES), (), LINEAGE)
+    number = commit_batch(lake, lake.snapshot(RAW_CANDLES), (), LINEAGE)
     for table, own in rows.items():
         frame = pl.DataFrame(own, schema=schema_of(table), orient="row")
-        file = where.write(table, frame.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
-        where.commit(where.snapshot(table), [file], LINEAGE, counters={BATCH: number})
+        file = lake.write(table, frame.with_columns(pl.lit(number, pl.Int64).alias(BATCH)))
+        lake.commit(lake.snapshot(table), [file], LINEAGE, counters={BATCH: number})
     subjects = [
         (table.name.removeprefix("raw_"), name)
         for table, own in rows.items()
@@ -114,7 +114,7 @@ def receive(where: Lake, rows: Mapping[Table, Sequence[Row]]) -> int:
         for dataset, name in subjects or [("candles", PERPETUAL)]
     ]
     frame = pl.DataFrame(asked, schema=schema_of(ASKS), orient="row")
-    return batches.append(where, ASKS, frame, number, LINEAGE)[0]
+    return batches.append(lake, ASKS, frame, number, LINEAGE)[0]
 
 
 def everything() -> dict[Table, list[Row]]:
@@ -129,7 +129,7 @@ def everything() -> dict[Table, list[Row]]:
     }
 
 
-def contents(where: Lake) -> dict[str, list[tuple[Any, ...]]]:
+def contents(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
     """All that a build makes of carry."""
-    still = where.state()
+    still = lake.state()
     return {table.name: still.read(table).rows() for table in CARRY}

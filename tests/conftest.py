@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-import lake
 from basislake.report.facts import Facts, gather
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe, weekly_universe
 from lake import Lake
+from lake import open as open_lake
 from load.embedded.data_folder import initialise
 from load.embedded.server import embedded
 from tests import carry_lakes, profiles, session
@@ -107,7 +107,7 @@ def loaded(
     with SimulatedExchange(universe) as server:
         done = basislake(server, "run", "--lake", folder, "--keep", "--json")
     assert done.code == 0, done.err
-    yield lake.open(str(folder)), done.json
+    yield open_lake(str(folder)), done.json
     assert basislake(None, "status", "--lake", folder, "--no-keep").code == 0
 
 
@@ -159,7 +159,7 @@ def staged() -> Staged:
 
 
 @pytest.fixture
-def where(staged: Staged, tmp_path: Path) -> Lake:
+def lake(staged: Staged, tmp_path: Path) -> Lake:
     """A copy of it, for one test."""
     return staged.copy(tmp_path)
 

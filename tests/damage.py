@@ -47,8 +47,8 @@ DAMAGES: Mapping[str, Callable[[Path], None]] = {
 }
 
 
-def file_of(where: Lake, table: Table, partition: str | None = None) -> Path:
+def file_of(lake: Lake, table: Table, partition: str | None = None) -> Path:
     """The newest file of a table on disk, or of one partition of it."""
-    snapshot = where.snapshot(table)
+    snapshot = lake.snapshot(table)
     files = snapshot.files if partition is None else snapshot.of(partition)
     return Path(snapshot.uri) / files[-1].path

@@ -35,13 +35,13 @@ class Swift(ExchangeSettings):
     @contextmanager
     def open(
         self,
-        where: Lake | None = None,
+        lake: Lake | None = None,
         tell: Callable[[str], None] = print,
         refusals: Refusals | None = None,
     ) -> Iterator[Exchange]:
         limiter = Limiter(
             0,
-            folder=where.machine_folder if where else None,
+            folder=lake.machine_folder if lake else None,
             url=self.url,
             clock=lambda: time.time() * 1e4,
             sleep=lambda s: time.sleep(s / 1e4),
@@ -57,7 +57,7 @@ class Swift(ExchangeSettings):
 
 def follower(
     server: SimulatedExchange,
-    where: Lake,
+    lake: Lake,
     schedule: Schedule,
     said: list[str],
     *,
@@ -71,7 +71,7 @@ def follower(
     clock = server.clock
     assert isinstance(clock, Clock)
     return Follower(
-        where,
+        lake,
         Swift(server.www_url, history_url or server.history_url),
         Selection(),
         schedule,

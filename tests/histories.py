@@ -8,10 +8,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-import lake
 from basislake.simulator.clock import Clock
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
+from lake import open as open_lake
 from tests.market import rows, truths
 from tests.profiles import is_long
 
@@ -36,7 +36,7 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.universe = universe
         self.folder = tempfile.TemporaryDirectory()
-        self.where = lake.open(str(Path(self.folder.name) / "lake"))
+        self.lake = open_lake(str(Path(self.folder.name) / "lake"))
         self.clock = Clock(universe.now_ms)
         self.server = SimulatedExchange(universe, clock=self.clock)
         self.server.start()
@@ -48,7 +48,7 @@ class History(RuleBasedStateMachine):
 
     @invariant()
     def every_row_is_the_truth_and_closed(self) -> None:
-        stored = rows(self.where, "raw_candles")
+        stored = rows(self.lake, "raw_candles")
         assert stored.select("instrument", "ts").is_unique().all()
         true = truths(self.universe, self.latest_ms)
         assert stored.join(true, on=stored.columns, how="anti").is_empty()

@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 
-import lake
 from basislake import PROGRAM
 from basislake.simulator.server import SimulatedExchange
 from ingest.backfill import asks
 from ingest.plan.selection import Selection
-from lake import Lake, batches
+from lake import TABLES, Lake, batches
+from lake import open as open_lake
 from lake.batches import commit_batch
 from lake.contract_terms import term_of
 from lake.state import BUILD
@@ -44,14 +44,14 @@ def lake_of(folder: Path, **tables: Sequence[Row]) -> Lake:
     """A lake that holds these rows of these tables, each committed once: its first batch, and its
     first build.
     """
-    where = lake.open(str(folder))
+    lake = open_lake(str(folder))
     for name, rows in tables.items():
-        table = lake.TABLES[name]
+        table = TABLES[name]
         of: Row = {"dataset": "candles"} if "dataset" in table.names else {}
         frame = pl.DataFrame([{**of, **row} for row in rows], schema_of(table), orient="row")
-        fill(where, table, frame)
-    mark_built(where)
-    return where
+        fill(lake, table, frame)
+    mark_built(lake)
+    return lake
 
 
 def schema_of(table: Table) -> pl.Schema:
@@ -59,41 +59,41 @@ def schema_of(table: Table) -> pl.Schema:
     return pl.Schema({n: t for n, t in table.polars_schema.items() if n != BATCH})
 
 
-def fill(where: Lake, table: Table, frame: pl.DataFrame) -> None:
+def fill(lake: Lake, table: Table, frame: pl.DataFrame) -> None:
     """Add rows to a table, or replace the rows of one in one piece, as the next batch or as the
     newest build.
     """
-    base = where.snapshot(table)
+    base = lake.snapshot(table)
     name = BUILD if table in CURATED else BATCH
     number = base.counter(name) + 1
     if BATCH in table.names and BATCH not in frame.columns:
         frame = frame.with_columns(pl.lit(number, pl.Int64).alias(BATCH))
     if table in (ASKS, RECORDS):
-        where.commit(base, [where.write(table, frame)], LINEAGE, counters={name: number})
+        lake.commit(base, [lake.write(table, frame)], LINEAGE, counters={name: number})
     elif not table.partition:
-        where.replace(base, frame, LINEAGE, {name: number})
+        lake.replace(base, frame, LINEAGE, {name: number})
     else:
         parts = frame.partition_by(table.partition, as_dict=True).items()
-        added = [where.write(table, part, str(name)) for (name,), part in parts]
-        where.commit(base, added, LINEAGE, counters={name: number})
+        added = [lake.write(table, part, str(name)) for (name,), part in parts]
+        lake.commit(base, added, LINEAGE, counters={name: number})
 
 
-def append(where: Lake, parts: Mapping[str, Sequence[pl.DataFrame]]) -> int:
+def append(lake: Lake, parts: Mapping[str, Sequence[pl.DataFrame]]) -> int:
     """Commit raw candles as the next batch, each frame a file; return its number. Nobody is said
     to have asked for them.
     """
-    base = where.snapshot(RAW_CANDLES)
+    base = lake.snapshot(RAW_CANDLES)
     number = base.counter(BATCH) + 1
     batch = pl.lit(number, pl.Int64).alias(BATCH)
     files = [
-        where.write(RAW_CANDLES, frame.with_columns(batch), name)
+        lake.write(RAW_CANDLES, frame.with_columns(batch), name)
         for name, frames in parts.items()
         for frame in frames
     ]
-    return commit_batch(where, base, files, LINEAGE)
+    return commit_batch(lake, base, files, LINEAGE)
 
 
-def ask(where: Lake, number: int, *tiles: tuple[str, datetime, datetime, str], **of: Any) -> None:  # noqa: ANN401
+def ask(lake: Lake, number: int, *tiles: tuple[str, datetime, datetime, str], **of: Any) -> None:  # noqa: ANN401
     """Add rows of `asks` to a batch: instrument, start, end and status, each of a window of its
     own; and bring `coverage` up to date.
     """
@@ -115,29 +115,29 @@ def ask(where: Lake, number: int, *tiles: tuple[str, datetime, datetime, str], *
         for name, start, end, status in tiles
     ]
     frame = pl.DataFrame(rows, schema=schema_of(ASKS), orient="row")
-    batches.append(where, ASKS, frame, number, LINEAGE)
-    asks.update(where, "test")
+    batches.append(lake, ASKS, frame, number, LINEAGE)
+    asks.update(lake, "test")
 
 
-def record(where: Lake, rows: Sequence[Row]) -> int:
+def record(lake: Lake, rows: Sequence[Row]) -> int:
     """Store records of instruments as the next batch, and `instruments`; return its number."""
     frame = pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")
-    number = commit_batch(where, where.snapshot(RAW_CANDLES), (), LINEAGE)
+    number = commit_batch(lake, lake.snapshot(RAW_CANDLES), (), LINEAGE)
     text = frame.with_columns(program=pl.lit("test"), at=pl.lit(NOW))
-    number, _ = batches.append(where, RECORDS, text, number, LINEAGE)
-    where.replace(where.snapshot(INSTRUMENTS), frame, LINEAGE, {BATCH: number})
+    number, _ = batches.append(lake, RECORDS, text, number, LINEAGE)
+    lake.replace(lake.snapshot(INSTRUMENTS), frame, LINEAGE, {BATCH: number})
     return number
 
 
-def mark_built(where: Lake) -> None:
+def mark_built(lake: Lake) -> None:
     """Add the row of a build that made the curated tables what they are."""
-    bases = {table.name: where.snapshot(table) for table in CURATED}
+    bases = {table.name: lake.snapshot(table) for table in CURATED}
     number = max(base.counter(BUILD) for base in bases.values())
     if not number:
         return
     row = {
         "build": number,
-        "batch": where.snapshot(RAW_CANDLES).counter(BATCH),
+        "batch": lake.snapshot(RAW_CANDLES).counter(BATCH),
         "rules": "test",
         "settings": "{}",
         "asks": 0,
@@ -147,22 +147,22 @@ def mark_built(where: Lake) -> None:
         "at": NOW,
     }
     frame = pl.DataFrame([row], schema=BUILDS.polars_schema, orient="row")
-    base = where.snapshot(BUILDS)
-    where.commit(base, [where.write(BUILDS, frame)], LINEAGE, counters={BUILD: number})
+    base = lake.snapshot(BUILDS)
+    lake.commit(base, [lake.write(BUILDS, frame)], LINEAGE, counters={BUILD: number})
 
 
 def built_lake(folder: Path, server: SimulatedExchange) -> Lake:
     """All that the exchange has, fetched and built."""
-    where = lake.open(str(folder))
-    fetch(server, where, Selection())
+    lake = open_lake(str(folder))
+    fetch(server, lake, Selection())
     with ThreadPoolExecutor(2) as executor:
-        build(where, executor, PROGRAM)
-    return where
+        build(lake, executor, PROGRAM)
+    return lake
 
 
-def copied(where: Lake, folder: Path) -> Lake:
+def copied(lake: Lake, folder: Path) -> Lake:
     """A copy of a lake on disk, in another folder, to be changed."""
-    return lake.open(str(shutil.copytree(where.uri, folder / "copy")))
+    return open_lake(str(shutil.copytree(lake.uri, folder / "copy")))
 
 
 def instrument(name: str, expires_at: datetime | None = None) -> Row:

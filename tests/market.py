@@ -78,14 +78,14 @@ def ideal_calls(universe: Universe) -> int:
     return sum(-(-life // 5_000) for life in lives)
 
 
-def rows(where: Lake, table: str) -> pl.DataFrame:
+def rows(lake: Lake, table: str) -> pl.DataFrame:
     """All rows of a table without their batch, sorted by instrument and time."""
-    return where.scan(table).drop(BATCH, strict=False).sort("instrument", "ts").collect()
+    return lake.scan(table).drop(BATCH, strict=False).sort("instrument", "ts").collect()
 
 
-def counting(where: Lake) -> pl.DataFrame:
+def counting(lake: Lake) -> pl.DataFrame:
     """The raw candles that count, one a minute, as `rows`: of several those of the last batch."""
-    found = where.scan("raw_candles").sort("instrument", "ts", BATCH)
+    found = lake.scan("raw_candles").sort("instrument", "ts", BATCH)
     last = found.unique(["instrument", "ts"], keep="last", maintain_order=True)
     return last.drop(BATCH).collect()
 
@@ -187,7 +187,7 @@ def _text(stream: TextIOWrapper) -> str:
 
 def fetch(
     server: SimulatedExchange,
-    where: Lake,
+    lake: Lake,
     selection: Selection = CANDLES,
     *,
     timeout_s: float = 300.0,
@@ -199,7 +199,7 @@ def fetch(
     """Discover and backfill in this process, with waits that take no time to speak of."""
     limiter = Limiter(
         0,
-        folder=where.machine_folder,
+        folder=lake.machine_folder,
         url=server.www_url,
         clock=lambda: time.time() * SPEED,
         sleep=lambda s: time.sleep(s / SPEED),
@@ -213,19 +213,19 @@ def fetch(
         sleep=lambda s: time.sleep(s / SPEED),
     )
     try:
-        discover(exchange, where, PROGRAM)
+        discover(exchange, lake, PROGRAM)
         now = exchange.server_time()
-        planner = Planner(where, selection, now, repair=repair, again=again)
-        job = Backfill(where, exchange, planner, PROGRAM, threads=threads, sound=sound_rows())
+        planner = Planner(lake, selection, now, repair=repair, again=again)
+        job = Backfill(lake, exchange, planner, PROGRAM, threads=threads, sound=sound_rows())
         return job.run()
     finally:
         exchange.close()
 
 
 def coverage(
-    where: Lake, *, status: str, dataset: str | None = None
+    lake: Lake, *, status: str, dataset: str | None = None
 ) -> list[tuple[str, datetime, datetime]]:
     """Instrument, start and end of the intervals of a status, of all datasets or of one."""
     of = {"dataset": dataset} if dataset else {}
-    found = where.scan("coverage").filter(status=status, **of).sort("instrument", "start")
+    found = lake.scan("coverage").filter(status=status, **of).sort("instrument", "start")
     return found.select("instrument", "start", "end").collect().rows()

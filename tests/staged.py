@@ -8,13 +8,13 @@ from pathlib import Path
 
 import polars as pl
 
-import lake
 from basislake import PROGRAM
 from basislake.simulator.clock import Clock
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import weekly_universe
 from ingest.plan.selection import Selection
 from lake import Lake
+from lake import open as open_lake
 from lake.batches import newest_batch
 from lake.history.as_of import past
 from lake.tables import CONTENT, CURATED, PERIODS
@@ -43,43 +43,43 @@ class Stage:
 class Staged:
     """A lake of three stages: fetched and built, fetched only, fetched and built."""
 
-    where: Lake
+    lake: Lake
     first: Stage
     unbuilt: Stage
     last: Stage
 
     def copy(self, folder: Path) -> Lake:
         """The lake in another folder."""
-        return copied(self.where, folder)
+        return copied(self.lake, folder)
 
 
 def make_staged(folder: Path) -> Staged:
     """Fetch and build a small market while its clock moves on."""
-    where = lake.open(str(folder / "lake"))
+    lake = open_lake(str(folder / "lake"))
     stages = []
     clock = Clock(UNIVERSE.now_ms)
     with SimulatedExchange(UNIVERSE, clock=clock) as server:
         for days, is_built in ((-4, True), (2, False), (2, True)):
             clock.advance(days * 86_400)
-            fetch(server, where, Selection())
+            fetch(server, lake, Selection())
             if is_built:
-                built(where)
-            stages.append(Stage(newest_batch(where), content(where)))
-    return Staged(where, *stages)
+                built(lake)
+            stages.append(Stage(newest_batch(lake), content(lake)))
+    return Staged(lake, *stages)
 
 
 def built(
-    where: Lake, *, full: bool = False, as_of: int | None = None, threads: int = 2
+    lake: Lake, *, full: bool = False, as_of: int | None = None, threads: int = 2
 ) -> BuildResult:
     """Build in this process."""
-    source = where if as_of is None else past(where, as_of)
+    source = lake if as_of is None else past(lake, as_of)
     with ThreadPoolExecutor(threads) as pool:
         return build(source, pool, PROGRAM, full=full)
 
 
-def content(where: Lake) -> Content:
+def content(lake: Lake) -> Content:
     """All rows of all tables that a fingerprint covers, each sorted by its key."""
-    still = where.state()
+    still = lake.state()
     return {
         table.name: still.scan(table.name).collect().sort(table.key, maintain_order=True)
         for table in CONTENT
@@ -91,8 +91,8 @@ def is_same(one: Content, other: Content, names: list[str] | None = None) -> boo
     return all(one[name].equals(other[name]) for name in names or one)
 
 
-def files(where: Lake, table: str) -> set[str]:
+def files(lake: Lake, table: str) -> set[str]:
     """The data files in a table's folder, by their paths in it."""
-    folder = Path(where.uri) / table
+    folder = Path(lake.uri) / table
     found = folder.rglob("*.parquet")
     return {str(p.relative_to(folder)) for p in found if "_delta_log" not in p.parts}

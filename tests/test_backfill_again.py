@@ -93,8 +93,8 @@ def around(name: str = FUTURE) -> Selection:
     return with_data(few, ["candles"])
 
 
-def close_at(where: Lake, batch: int | None = None, name: str = FUTURE) -> float | None:
-    found = PastLake(where, batch) if batch is not None else where
+def close_at(lake: Lake, batch: int | None = None, name: str = FUTURE) -> float | None:
+    found = PastLake(lake, batch) if batch is not None else lake
     row = counting(found).filter(instrument=name, ts=AT)
     assert row.height == 1
     close: float | None = row["close"][0]
@@ -106,129 +106,129 @@ def true_close(name: str = FUTURE) -> float:
     return close
 
 
-def raw_rows(where: Lake) -> int:
-    return where.snapshot(RAW_CANDLES).rows
+def raw_rows(lake: Lake) -> int:
+    return lake.snapshot(RAW_CANDLES).rows
 
 
 def test_a_candle_that_changed_is_fetched_again_and_the_old_one_stays_as_of_its_batch(
-    where: Lake, server: SimulatedExchange
+    lake: Lake, server: SimulatedExchange
 ) -> None:
     send(server, 1.01, minutes=90)
-    before, height = newest_batch(where), raw_rows(where)
+    before, height = newest_batch(lake), raw_rows(lake)
     # By default stored candles are not fetched.
-    assert fetch(server, where, around()).calls == 0
-    assert fetch(server, where, around(), repair=True).calls == 0
-    assert close_at(where) == true_close()
-    result = fetch(server, where, around(), again=True)
+    assert fetch(server, lake, around()).calls == 0
+    assert fetch(server, lake, around(), repair=True).calls == 0
+    assert close_at(lake) == true_close()
+    result = fetch(server, lake, around(), again=True)
     assert (result.failed, result.calls, result.candles_written) == ([], 1, 0)
     assert (result.replaced, result.differing) == (90, 0)
-    assert close_at(where) == true_close() * 1.01
-    assert close_at(where, before) == true_close()
-    changed = newest_batch(where)
-    assert (raw_rows(where), raw_rows(PastLake(where, before))) == (height + 90, height)
+    assert close_at(lake) == true_close() * 1.01
+    assert close_at(lake, before) == true_close()
+    changed = newest_batch(lake)
+    assert (raw_rows(lake), raw_rows(PastLake(lake, before))) == (height + 90, height)
     server.faults.clear()
-    assert fetch(server, where, around(), again=True).replaced == 90
-    assert_frame_equal(counting(where), truths(UNIVERSE), check_exact=True)
-    assert close_at(where, changed) == true_close() * 1.01
+    assert fetch(server, lake, around(), again=True).replaced == 90
+    assert_frame_equal(counting(lake), truths(UNIVERSE), check_exact=True)
+    assert close_at(lake, changed) == true_close() * 1.01
     # No row is ever lost: those that count no more are in quarantine once they are built.
-    assert raw_rows(where) == height + 180
-    result_of = built(where)
+    assert raw_rows(lake) == height + 180
+    result_of = built(lake)
     assert (result_of.candles, result_of.quarantined) == (height, 180)
-    assert rows(where, "quarantine")["rules"].to_list() == [[SUPERSEDED]] * 180
-    assert_frame_equal(rows(where, "candles").select(counting(where).columns), counting(where))
+    assert rows(lake, "quarantine")["rules"].to_list() == [[SUPERSEDED]] * 180
+    assert_frame_equal(rows(lake, "candles").select(counting(lake).columns), counting(lake))
 
 
 @pytest.mark.slow
 def test_what_comes_again_as_it_is_stored_changes_nothing(
-    where: Lake, server: SimulatedExchange
+    lake: Lake, server: SimulatedExchange
 ) -> None:
-    before = content(where)
-    result = fetch(server, where, again=True)
+    before = content(lake)
+    result = fetch(server, lake, again=True)
     assert result.calls == result.plan["calls"] == ideal_calls(UNIVERSE)
     assert (result.replaced, result.differing, result.candles_written) == (0, 0, 0)
     assert (result.complete, result.failed) == (len(UNIVERSE.contracts), [])
-    assert is_same(content(where), before)
-    assert built(where).rebuilt == 0
-    assert is_same(content(where), before)
+    assert is_same(content(lake), before)
+    assert built(lake).rebuilt == 0
+    assert is_same(content(lake), before)
 
 
 def test_a_sound_candle_is_never_replaced_by_a_broken_one(
-    where: Lake, server: SimulatedExchange
+    lake: Lake, server: SimulatedExchange
 ) -> None:
-    before = rows(where, "raw_candles")
+    before = rows(lake, "raw_candles")
     for factor in (None, -1.0, 0.0):
         send(server, factor)
-        result = fetch(server, where, around(), again=True)
+        result = fetch(server, lake, around(), again=True)
         assert (result.replaced, result.differing, result.failed) == (0, 1, [])
         server.faults.clear()
-    assert rows(where, "raw_candles").equals(before)
+    assert rows(lake, "raw_candles").equals(before)
 
 
 @pytest.mark.slow
 def test_a_broken_candle_is_repaired_once_it_comes_sound(
-    where: Lake, server: SimulatedExchange
+    lake: Lake, server: SimulatedExchange
 ) -> None:
     send(server, None)
-    where = Lake(f"{where.uri}-2")
-    fetch(server, where)
-    built(where)
-    broken, height = newest_batch(where), raw_rows(where)
-    assert quarantined(where) == [(FUTURE, AT, ["null_value"])]
+    lake = Lake(f"{lake.uri}-2")
+    fetch(server, lake)
+    built(lake)
+    broken, height = newest_batch(lake), raw_rows(lake)
+    assert quarantined(lake) == [(FUTURE, AT, ["null_value"])]
     # It comes broken still: it is counted, and the rest of its window is as it is stored.
-    still = fetch(server, where, around(), repair=True)
+    still = fetch(server, lake, around(), repair=True)
     assert (still.calls, still.replaced, still.differing) == (1, 0, 0)
-    assert planned(where) == 1
-    assert raw_rows(where) == height
+    assert planned(lake) == 1
+    assert raw_rows(lake) == height
     server.faults.clear()
-    assert fetch(server, where, repair=True).replaced == 1
+    assert fetch(server, lake, repair=True).replaced == 1
     # Until a build has taken it up it is asked for, and is as it is stored.
-    assert fetch(server, where, repair=True).replaced == 0
-    built(where)
-    assert quarantined(where) == [(FUTURE, AT, [SUPERSEDED])]
-    assert planned(where) == 0
-    assert_frame_equal(counting(where), truths(UNIVERSE), check_exact=True)
-    assert close_at(where, broken) is None
+    assert fetch(server, lake, repair=True).replaced == 0
+    built(lake)
+    assert quarantined(lake) == [(FUTURE, AT, [SUPERSEDED])]
+    assert planned(lake) == 0
+    assert_frame_equal(counting(lake), truths(UNIVERSE), check_exact=True)
+    assert close_at(lake, broken) is None
 
 
-def quarantined(where: Lake) -> list[tuple[object, ...]]:
-    return rows(where, "quarantine").select("instrument", "ts", "rules").rows()
+def quarantined(lake: Lake) -> list[tuple[object, ...]]:
+    return rows(lake, "quarantine").select("instrument", "ts", "rules").rows()
 
 
-def planned(where: Lake) -> int:
+def planned(lake: Lake) -> int:
     """How many windows --repair asks for in some hours around."""
-    return sum(len(plan.windows) for plan in make_plans(where, around(), NOW, repair=True))
+    return sum(len(plan.windows) for plan in make_plans(lake, around(), NOW, repair=True))
 
 
 def test_an_instrument_that_is_not_answered_again_is_failed_and_stays_as_it_is(
-    where: Lake, server: SimulatedExchange
+    lake: Lake, server: SimulatedExchange
 ) -> None:
-    before = rows(where, "raw_candles")
+    before = rows(lake, "raw_candles")
     server.faults.add(CHART, None, server_error(), instrument=FUTURE)
-    result = fetch(server, where, around(), again=True, retries=0)
+    result = fetch(server, lake, around(), again=True, retries=0)
     assert [failure.instrument for failure in result.failed] == [FUTURE]
     assert "no answer for 300 minutes" in result.failed[0].reason
-    assert rows(where, "raw_candles").equals(before)
+    assert rows(lake, "raw_candles").equals(before)
     # They are stored all the same, so the next backfill has nothing to do.
-    assert fetch(server, where, around()).calls == 0
+    assert fetch(server, lake, around()).calls == 0
 
 
 def test_a_perpetual_that_comes_for_its_futures_sake_is_not_asked_again(
-    where: Lake,
+    lake: Lake,
 ) -> None:
-    plans = {plan.subject.name: plan for plan in make_plans(where, around(), NOW, again=True)}
+    plans = {plan.subject.name: plan for plan in make_plans(lake, around(), NOW, again=True)}
     assert [len(plans[name].windows) for name in (PERPETUAL, FUTURE)] == [0, 1]
     assert plans[FUTURE].windows == plans[FUTURE].again == (around().span,)
-    plans = {p.subject.name: p for p in make_plans(where, around(PERPETUAL), NOW, again=True)}
+    plans = {p.subject.name: p for p in make_plans(lake, around(PERPETUAL), NOW, again=True)}
     assert {name: len(plan.windows) for name, plan in plans.items()} == {PERPETUAL: 1}
 
 
 def test_the_command_counts_and_tells_what_it_asks_for_again(
-    where: Lake, server: SimulatedExchange
+    lake: Lake, server: SimulatedExchange
 ) -> None:
     send(server, 1.01)
-    chosen = ("--lake", where.uri, "--instruments", FUTURE, "--again")
+    chosen = ("--lake", lake.uri, "--instruments", FUTURE, "--again")
     plan = basislake(server, "plan", *chosen, "--json").json
-    life = where.read(COVERAGE).filter(IS_CANDLES, instrument=FUTURE)["minutes"].sum()
+    life = lake.read(COVERAGE).filter(IS_CANDLES, instrument=FUTURE)["minutes"].sum()
     assert (plan["calls"], plan["candles"]) == (1, life)
     done = basislake(server, "backfill", *chosen, "--json")
     assert (done.code, done.json["replaced"], done.json["calls"]) == (0, 1, 1)
@@ -247,15 +247,15 @@ DAYS = 36
 RAW = market(5, DAYS * DAY, traded_share=0.3).raw
 
 
-def arrive(where: Lake, parts: Mapping[str, Sequence[pl.DataFrame]]) -> None:
+def arrive(lake: Lake, parts: Mapping[str, Sequence[pl.DataFrame]]) -> None:
     """Commit raw candles, each frame a file, and that they were asked for."""
     spans = [(name, f["ts"][0], f["ts"][-1] + MINUTE) for name, own in parts.items() for f in own]
-    number = append(where, parts)
-    ask(where, number, *((*span, "present") for span in spans))
+    number = append(lake, parts)
+    ask(lake, number, *((*span, "present") for span in spans))
 
 
 def arrive_again(
-    where: Lake, name: str, minutes: Mapping[int, float], again: Sequence[Span] | None = None
+    lake: Lake, name: str, minutes: Mapping[int, float], again: Sequence[Span] | None = None
 ) -> Stored:
     """Commit an answer in which the prices of some minutes are others."""
     frame = RAW[name].drop("instrument")
@@ -269,7 +269,7 @@ def arrive_again(
     page = Page(frame, 0, window)
     spans = {candles_of(name): [window] if again is None else again}
     return store(
-        where, [Outcome(candles_of(name), window, page)], PROGRAM, again=spans, sound=sound_rows()
+        lake, [Outcome(candles_of(name), window, page)], PROGRAM, again=spans, sound=sound_rows()
     )
 
 
@@ -288,46 +288,46 @@ def arrive_again(
 def test_a_build_remakes_what_a_replaced_candle_can_reach_and_nothing_else(
     changed: Mapping[str, Mapping[int, float]], rebuilt: set[str], shape: str
 ) -> None:
-    with ThreadPoolExecutor(2) as executor, new_lake(RAW) as where:
-        arrive(where, {name: [f.head(2 * DAY), f.slice(2 * DAY)] for name, f in RAW.items()})
+    with ThreadPoolExecutor(2) as executor, new_lake(RAW) as lake:
+        arrive(lake, {name: [f.head(2 * DAY), f.slice(2 * DAY)] for name, f in RAW.items()})
         if shape == "compacted":
-            compact(where, PROGRAM)
-        build(where, executor, PROGRAM)
-        first, before = contents(where), newest_batch(where)
+            compact(lake, PROGRAM)
+        build(lake, executor, PROGRAM)
+        first, before = contents(lake), newest_batch(lake)
         for name, minutes in changed.items():
-            assert arrive_again(where, name, minutes).written["candles"].replaced == len(minutes)
-        done = build(where, executor, PROGRAM)
+            assert arrive_again(lake, name, minutes).written["candles"].replaced == len(minutes)
+        done = build(lake, executor, PROGRAM)
         assert done.rebuilt == len(rebuilt)
-        now = contents(where)
-        build(where, executor, PROGRAM, full=True)
-        assert contents(where) == now != first
+        now = contents(lake)
+        build(lake, executor, PROGRAM, full=True)
+        assert contents(lake) == now != first
         # As it was before, and back.
-        build(past(where, before), executor, PROGRAM)
-        assert contents(where) == first
-        build(where, executor, PROGRAM)
-        assert contents(where) == now
+        build(past(lake, before), executor, PROGRAM)
+        assert contents(lake) == first
+        build(lake, executor, PROGRAM)
+        assert contents(lake) == now
 
 
 @pytest.mark.slow
 def test_maintenance_keeps_both_the_old_row_and_the_new_one() -> None:
-    with ThreadPoolExecutor(2) as executor, new_lake(RAW) as where:
-        arrive(where, {name: [f.head(2 * DAY), f.slice(2 * DAY)] for name, f in RAW.items()})
-        build(where, executor, PROGRAM)
-        held = {newest_batch(where): counting(where)}
+    with ThreadPoolExecutor(2) as executor, new_lake(RAW) as lake:
+        arrive(lake, {name: [f.head(2 * DAY), f.slice(2 * DAY)] for name, f in RAW.items()})
+        build(lake, executor, PROGRAM)
+        held = {newest_batch(lake): counting(lake)}
         for factor in (1.01, 1.02, 1.0):
             minutes = {3 * DAY: factor, 3 * DAY + 7: factor, 5: factor}
-            assert arrive_again(where, PERPETUAL, minutes).written["candles"].replaced == 3
-            build(where, executor, PROGRAM)
-            held[newest_batch(where)] = counting(where)
-        arrive(where, {PERPETUAL: [after(RAW[PERPETUAL])]})
-        held[newest_batch(where)] = counting(where)
-        assert maintain(where, PROGRAM, timedelta(0), unsafe=True).compacted.rows > 0
-        assert build(where, executor, PROGRAM).rebuilt == 2
-        maintain(where, PROGRAM, timedelta(0), unsafe=True)
-        assert fingerprint(where, 2, verify=True).damaged == ()
+            assert arrive_again(lake, PERPETUAL, minutes).written["candles"].replaced == 3
+            build(lake, executor, PROGRAM)
+            held[newest_batch(lake)] = counting(lake)
+        arrive(lake, {PERPETUAL: [after(RAW[PERPETUAL])]})
+        held[newest_batch(lake)] = counting(lake)
+        assert maintain(lake, PROGRAM, timedelta(0), unsafe=True).compacted.rows > 0
+        assert build(lake, executor, PROGRAM).rebuilt == 2
+        maintain(lake, PROGRAM, timedelta(0), unsafe=True)
+        assert fingerprint(lake, 2, verify=True).damaged == ()
         for batch, expected in held.items():
-            assert_frame_equal(counting(PastLake(where, batch)), expected)
-        assert build(where, executor, PROGRAM).rebuilt == 0
+            assert_frame_equal(counting(PastLake(lake, batch)), expected)
+        assert build(lake, executor, PROGRAM).rebuilt == 0
 
 
 def after(frame: pl.DataFrame) -> pl.DataFrame:
@@ -338,21 +338,21 @@ def after(frame: pl.DataFrame) -> pl.DataFrame:
 
 @pytest.mark.slow
 def test_where_each_row_came_from_is_told_of_those_that_were_replaced_and_of_the_others(
-    where: Lake, server: SimulatedExchange
+    lake: Lake, server: SimulatedExchange
 ) -> None:
-    before = newest_batch(where)
+    before = newest_batch(lake)
     other = AT + timedelta(hours=1)
-    old = explain(where.state(), FUTURE, other).sides[0].fetched
+    old = explain(lake.state(), FUTURE, other).sides[0].fetched
     send(server, 1.01)
-    assert fetch(server, where, around(), again=True).replaced == 1
-    new = explain(where.state(), FUTURE, AT).sides[0].fetched
+    assert fetch(server, lake, around(), again=True).replaced == 1
+    new = explain(lake.state(), FUTURE, AT).sides[0].fetched
     assert new is not None
-    assert (new.batch, new.window) == (newest_batch(where), around().span)
+    assert (new.batch, new.window) == (newest_batch(lake), around().span)
     assert old is not None
-    assert explain(where.state(), FUTURE, other).sides[0].fetched == old
+    assert explain(lake.state(), FUTURE, other).sides[0].fetched == old
     assert old.batch <= before
     # As of the batch before it is the older row that counts, and how that came.
-    then = explain(PastLake(where, before), FUTURE, AT).sides[0]
+    then = explain(PastLake(lake, before), FUTURE, AT).sides[0]
     assert then.fetched == old
     assert then.raw is not None
     assert then.raw["close"] == true_close()
@@ -363,21 +363,21 @@ def test_where_each_row_came_from_is_told_of_those_that_were_replaced_and_of_the
 
 @pytest.mark.slow
 def test_two_writers_and_a_compaction_at_once_leave_one_row_a_minute() -> None:
-    with new_lake(RAW) as where:
-        arrive(where, {PERPETUAL: [RAW[PERPETUAL].slice(i * 500, 500) for i in range(8)]})
-        height = where.snapshot(RAW_CANDLES).rows
+    with new_lake(RAW) as lake:
+        arrive(lake, {PERPETUAL: [RAW[PERPETUAL].slice(i * 500, 500) for i in range(8)]})
+        height = lake.snapshot(RAW_CANDLES).rows
         hurdle = threading.Barrier(3)
 
         def write(factor: float) -> None:
             hurdle.wait()
             for minute in range(100, 3_900, 400):
-                arrive_again_of(where, {minute: factor, minute + 3: factor}, height)
+                arrive_again_of(lake, {minute: factor, minute + 3: factor}, height)
 
         def merge() -> None:
             hurdle.wait()
             for _ in range(5):
                 try:
-                    compact(where, PROGRAM)
+                    compact(lake, PROGRAM)
                 except ConflictError:
                     continue
 
@@ -386,10 +386,10 @@ def test_two_writers_and_a_compaction_at_once_leave_one_row_a_minute() -> None:
             for each in work:
                 each.result()
         # Each of 10 pairs of minutes was asked for by both, and all that came is kept.
-        raw = where.snapshot(RAW_CANDLES).read()
+        raw = lake.snapshot(RAW_CANDLES).read()
         assert raw.select("ts", BATCH).is_unique().all()
         assert height + 20 <= raw.height <= height + 40
-        found = counting(where)
+        found = counting(lake)
         assert found.height == found["ts"].n_unique() == height
         ratio = found["close"] / RAW[PERPETUAL]["close"].head(height)
         counts = ratio.round(6).value_counts(name="n")
@@ -397,7 +397,7 @@ def test_two_writers_and_a_compaction_at_once_leave_one_row_a_minute() -> None:
         assert counts.filter(pl.col("close") == 1.0)["n"].item() == height - 20
 
 
-def arrive_again_of(where: Lake, minutes: Mapping[int, float], height: int) -> Stored:
+def arrive_again_of(lake: Lake, minutes: Mapping[int, float], height: int) -> Stored:
     """As `arrive_again`, of the candles that are stored of the perpetual."""
     stamps = RAW[PERPETUAL]["ts"]
     spans = [Span(stamps[minute], stamps[minute] + MINUTE) for minute in minutes]
@@ -407,31 +407,29 @@ def arrive_again_of(where: Lake, minutes: Mapping[int, float], height: int) -> S
     )
     window = Span(spans[0].start, spans[-1].end)
     outcome = Outcome(candles_of(PERPETUAL), window, Page(frame, 0, window))
-    return store(
-        where, [outcome], PROGRAM, again={candles_of(PERPETUAL): spans}, sound=sound_rows()
-    )
+    return store(lake, [outcome], PROGRAM, again={candles_of(PERPETUAL): spans}, sound=sound_rows())
 
 
 @pytest.mark.slow
 def test_a_kill_leaves_old_rows_or_new_ones_and_the_next_run_finishes(
-    where: Lake, server: SimulatedExchange
+    lake: Lake, server: SimulatedExchange
 ) -> None:
-    before = counting(where)
+    before = counting(lake)
     for name in UNIVERSE.contracts:
         server.faults.add(CHART, None, Changed(every_close_up), instrument=name)
     with SimulatedExchange(UNIVERSE, faults=server.faults, delay_s=0.3) as slow:
-        line = command(slow, "backfill", "--again", "--lake", where.uri, "--threads", "1")
-        height = raw_rows(where)
+        line = command(slow, "backfill", "--again", "--lake", lake.uri, "--threads", "1")
+        height = raw_rows(lake)
         with running(line) as process:
-            wait_until(process, lambda: raw_rows(where) > height)
+            wait_until(process, lambda: raw_rows(lake) > height)
             process.send_signal(signal.SIGKILL)
             ended(process)
-    killed = counting(where)
+    killed = counting(lake)
     assert killed.select("instrument", "ts").equals(before.select("instrument", "ts"))
     ratios = (killed["close"] / before["close"]).round(9).unique().to_list()
     assert sorted(ratios) == [1.0, 1.01]
-    assert fetch(server, where, again=True).failed == []
-    now = counting(where)
+    assert fetch(server, lake, again=True).failed == []
+    now = counting(lake)
     assert (now["close"] / before["close"]).round(9).unique().to_list() == [1.01]
 
 

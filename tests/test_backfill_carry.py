@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-import lake
 from basislake.follow.messages import round_line
 from basislake.pipeline.fetch_shown import totals_of
 from basislake.simulator.carry import Row
@@ -23,6 +22,7 @@ from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import weekly_universe
 from ingest.backfill.results import Result
 from lake import Lake
+from lake import open as open_lake
 from lake.carry_tables import RAW_CARRY, RAW_FUNDING, RAW_SETTLEMENTS
 from lake.counts import counted
 from lake.table import BATCH
@@ -51,12 +51,12 @@ def fixture_server() -> Iterator[SimulatedExchange]:
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Lake:
-    return lake.open(str(tmp_path / "lake"))
+def lake(tmp_path: Path) -> Lake:
+    return open_lake(str(tmp_path / "lake"))
 
 
-def assert_true(where: Lake) -> None:
-    stored = stored_carry(where)
+def assert_true(lake: Lake) -> None:
+    stored = stored_carry(lake)
     for name, expected in TRUTH.items():
         assert_frame_equal(stored[name], expected, check_exact=True)
 
@@ -70,10 +70,10 @@ def calls(server: SimulatedExchange) -> int:
 
 
 def test_all_data_come_to_the_last_digit_and_a_finished_backfill_makes_no_call(
-    server: SimulatedExchange, where: Lake
+    server: SimulatedExchange, lake: Lake
 ) -> None:
-    result = fetch(server, where, CARRY)
-    assert_true(where)
+    result = fetch(server, lake, CARRY)
+    assert_true(lake)
     assert failed(result) == []
     assert result.calls == result.candles_written == 0
     counts = {name.removeprefix("raw_"): frame.height for name, frame in TRUTH.items()}
@@ -88,15 +88,15 @@ def test_all_data_come_to_the_last_digit_and_a_finished_backfill_makes_no_call(
     assert {name: counts.rows_written for name, counts in result.datasets.items()} == {
         name.removeprefix("raw_"): frame.height for name, frame in TRUTH.items()
     }
-    found = where.scan("coverage").filter(status="missing").collect()
+    found = lake.scan("coverage").filter(status="missing").collect()
     assert found.select("instrument", "dataset", "start", "end").rows() == [
         (PERPETUAL, "funding", datetime(2020, 8, 27, 5, tzinfo=UTC),
          datetime(2020, 8, 27, 7, tzinfo=UTC)),
     ]  # fmt: skip
-    assert where.scan("coverage").filter(status="failed").collect().is_empty()
-    assert fetch(server, where, CARRY).all_calls == 1
+    assert lake.scan("coverage").filter(status="failed").collect().is_empty()
+    assert fetch(server, lake, CARRY).all_calls == 1
     server.forget_calls()
-    again = fetch(server, where, CARRY)
+    again = fetch(server, lake, CARRY)
     assert (again.all_calls, calls(server)) == (0, 0)
     assert totals_of(again).startswith(
         "Backfill: 1 of 1 perpetual complete, 0 rows of funding; 1 of 1 perpetual complete, "
@@ -167,22 +167,22 @@ FAULTS: dict[str, list[tuple[str, int | None, AnyFault]]] = {
 
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS.keys())
 def test_faults_of_the_exchange_leave_the_truth(
-    server: SimulatedExchange, where: Lake, faults: list[tuple[str, int | None, AnyFault]]
+    server: SimulatedExchange, lake: Lake, faults: list[tuple[str, int | None, AnyFault]]
 ) -> None:
     for method, times, fault in faults:
         server.faults.add(method, times, fault)
-    result = fetch(server, where, CARRY)
+    result = fetch(server, lake, CARRY)
     assert failed(result) == []
-    assert_true(where)
+    assert_true(lake)
     assert result.datasets["funding"].missing == HOLE
 
 
 def test_what_is_never_answered_fails_and_is_fetched_by_the_next_run(
-    server: SimulatedExchange, where: Lake
+    server: SimulatedExchange, lake: Lake
 ) -> None:
     server.faults.add(FUNDING, None, rpc_error(-32602, "Invalid params"))
     server.faults.add(DELIVERIES, None, Reset())
-    result = fetch(server, where, CARRY, retries=1)
+    result = fetch(server, lake, CARRY, retries=1)
     assert [str(subject) for subject in result.all_failed] == [
         f"{PERPETUAL} funding",
         "btc_usd deliveries",
@@ -190,34 +190,34 @@ def test_what_is_never_answered_fails_and_is_fetched_by_the_next_run(
     assert "no answer for 315 hours: The exchange refuses the call" in failed(result)[0]
     server.faults.clear()
     server.forget_calls()
-    assert failed(fetch(server, where, CARRY)) == []
-    assert_true(where)
+    assert failed(fetch(server, lake, CARRY)) == []
+    assert_true(lake)
     assert server.calls_of(OF_INSTRUMENT) == server.calls_of(TOTAL) == 0
 
 
 def test_a_day_that_the_list_lacks_is_missing_by_name(
-    server: SimulatedExchange, where: Lake
+    server: SimulatedExchange, lake: Lake
 ) -> None:
     def without(page: dict[str, Any]) -> dict[str, Any]:
         return {**page, "data": [row for row in page["data"] if row["date"] != "2020-08-30"]}
 
     server.faults.add(DELIVERIES, None, Changed(without))
-    result = fetch(server, where, CARRY)
+    result = fetch(server, lake, CARRY)
     assert result.datasets["deliveries"].missing == {"btc_usd": 1}
     assert failed(result) == []
-    found = where.scan("coverage").filter(dataset="deliveries", status="missing").collect()
+    found = lake.scan("coverage").filter(dataset="deliveries", status="missing").collect()
     assert found["end"].to_list() == [datetime(2020, 8, 30, 8, tzinfo=UTC)]
 
 
 @pytest.mark.parametrize("lost", [("asks", "coverage"), ("coverage",)])
 def test_a_kill_between_the_commits_of_a_batch_loses_nothing_and_stores_nothing_twice(
-    server: SimulatedExchange, where: Lake, lost: tuple[str, ...]
+    server: SimulatedExchange, lake: Lake, lost: tuple[str, ...]
 ) -> None:
-    fetch(server, where, CARRY)
+    fetch(server, lake, CARRY)
     # What a kill before these commits leaves of a first batch.
     for name in lost:
-        shutil.rmtree(Path(where.uri) / name)
-    left = lake.open(where.uri)
+        shutil.rmtree(Path(lake.uri) / name)
+    left = open_lake(lake.uri)
     result = fetch(server, left, CARRY)
     assert failed(result) == []
     assert sum(counts.rows_written for counts in result.datasets.values()) == 0
@@ -233,35 +233,35 @@ def broken(rows: list[Row]) -> list[Row]:
 
 
 def test_a_row_is_replaced_only_where_it_is_asked_again_on_purpose_and_is_sound(
-    server: SimulatedExchange, where: Lake
+    server: SimulatedExchange, lake: Lake
 ) -> None:
-    fetch(server, where, CARRY)
+    fetch(server, lake, CARRY)
     first = TRUTH["raw_funding"]["hour_end"][0]
     server.faults.add(FUNDING, None, Changed(broken))
-    spoilt = fetch(server, where, CARRY, again=True).datasets["funding"]
+    spoilt = fetch(server, lake, CARRY, again=True).datasets["funding"]
     assert (spoilt.replaced, spoilt.rows_written) == (0, 0)
     assert spoilt.differing > 0
     server.faults.clear()
     server.faults.add(FUNDING, 1, Changed(higher))
-    assert fetch(server, where, CARRY, again=True).datasets["funding"].replaced == 1
-    prices = where.scan("raw_funding").filter(hour_end=first).sort(BATCH).collect()["index_price"]
+    assert fetch(server, lake, CARRY, again=True).datasets["funding"].replaced == 1
+    prices = lake.scan("raw_funding").filter(hour_end=first).sort(BATCH).collect()["index_price"]
     assert prices.to_list() == [TRUTH["raw_funding"]["index_price"][0], 7.0]
     # As of the batch before, it is as it was.
-    last = where.read(RAW_FUNDING)[BATCH].max()
+    last = lake.read(RAW_FUNDING)[BATCH].max()
     assert_frame_equal(
-        where.scan("raw_funding").filter(pl.col(BATCH) < last).drop(BATCH).collect(),
+        lake.scan("raw_funding").filter(pl.col(BATCH) < last).drop(BATCH).collect(),
         TRUTH["raw_funding"],
     )
 
 
 def test_every_row_has_a_batch_that_what_was_asked_has_too(
-    server: SimulatedExchange, where: Lake
+    server: SimulatedExchange, lake: Lake
 ) -> None:
-    fetch(server, where, CARRY)
-    asked = where.scan("asks").select(BATCH, "dataset", "instrument").unique().collect()
+    fetch(server, lake, CARRY)
+    asked = lake.scan("asks").select(BATCH, "dataset", "instrument").unique().collect()
     for table in RAW_CARRY:
         dataset = pl.lit(table.name.removeprefix("raw_")).alias("dataset")
-        rows = where.read(table).select(BATCH, dataset, pl.col(table.key[0]).alias("instrument"))
+        rows = lake.read(table).select(BATCH, dataset, pl.col(table.key[0]).alias("instrument"))
         assert rows.join(asked, on=asked.columns, how="anti").is_empty()
 
 
@@ -272,8 +272,8 @@ def test_a_selection_fetches_the_rows_labelled_in_it_and_for_a_future_its_perpet
     done = basislake(server, "backfill", "--lake", tmp_path, *of, "--json")
     assert done.code == 0, done.err
     assert (done.json["instruments"], done.json["calls"]) == (2, 2)
-    where = lake.open(str(tmp_path))
-    stored = stored_carry(where)
+    lake = open_lake(str(tmp_path))
+    stored = stored_carry(lake)
     since, until = datetime(2020, 8, 25, tzinfo=UTC), datetime(2020, 8, 28, 8, tzinfo=UTC)
     labels = {"raw_funding": "hour_end", "raw_settlements": "settled_at"}
     for name, label in labels.items():
@@ -283,7 +283,7 @@ def test_a_selection_fetches_the_rows_labelled_in_it_and_for_a_future_its_perpet
         )
         assert_frame_equal(stored[name], expected)
     assert stored["raw_settlements"]["type"].to_list()[-1] == "delivery"
-    assert where.snapshot(RAW_SETTLEMENTS).rows == 4
+    assert lake.snapshot(RAW_SETTLEMENTS).rows == 4
     counts = done.json["datasets"]
     assert counts["settlements"]["rows_written"] == 4
     # A whole month is in no future's life here.

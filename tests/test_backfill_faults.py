@@ -6,7 +6,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-import lake
 from basislake.simulator import changes, forms
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.faults import Changed, FaultScript, Hang, Reset
@@ -15,6 +14,7 @@ from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from ingest.plan.selection import Selection, select, with_data
 from lake import Lake
+from lake import open as open_lake
 from tests.market import coverage, fetch, rows, small_market, truth, truths
 from tests.processes import PATIENCE_S
 from tests.tiers import slow_but
@@ -25,8 +25,8 @@ SLOW = ("hang", "trickle")
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Lake:
-    return lake.open(str(tmp_path / "lake"))
+def lake(tmp_path: Path) -> Lake:
+    return open_lake(str(tmp_path / "lake"))
 
 
 @pytest.fixture
@@ -41,27 +41,27 @@ def minute_ms(universe: Universe, row: int) -> int:
 
 @pytest.mark.parametrize("kind", slow_but(("duplicate-tick",), HARMLESS))
 def test_a_fault_in_every_third_call_changes_no_row(
-    universe: Universe, where: Lake, kind: str
+    universe: Universe, lake: Lake, kind: str
 ) -> None:
     rates = {kind: 0.1 if kind in SLOW else 0.3}
     with SimulatedExchange(universe, faults=FaultScript.at_rates(rates, seed=5)) as server:
-        result = fetch(server, where, timeout_s=2.0 if kind in SLOW else PATIENCE_S)
+        result = fetch(server, lake, timeout_s=2.0 if kind in SLOW else PATIENCE_S)
         assert server.counters.by_fault[kind] > 0
     assert not result.failed
     assert result.complete == len(universe.contracts)
-    assert rows(where, "raw_candles").equals(truths(universe))
-    assert not coverage(where, status="missing")
-    assert not coverage(where, status="failed")
+    assert rows(lake, "raw_candles").equals(truths(universe))
+    assert not coverage(lake, status="missing")
+    assert not coverage(lake, status="failed")
 
 
 @pytest.mark.slow
-def test_all_faults_at_once_change_no_row(universe: Universe, where: Lake) -> None:
+def test_all_faults_at_once_change_no_row(universe: Universe, lake: Lake) -> None:
     rates = {kind: 0.02 for kind in HARMLESS if kind not in SLOW}
     with SimulatedExchange(universe, faults=FaultScript.at_rates(rates, seed=6)) as server:
-        result = fetch(server, where)
+        result = fetch(server, lake)
         assert sum(server.counters.by_fault.values()) > 5
     assert not result.failed
-    assert rows(where, "raw_candles").equals(truths(universe))
+    assert rows(lake, "raw_candles").equals(truths(universe))
 
 
 @pytest.mark.parametrize(
@@ -76,125 +76,125 @@ def test_all_faults_at_once_change_no_row(universe: Universe, where: Lake) -> No
     ids=lambda fault: fault.kind,
 )
 def test_a_minute_that_never_gets_an_answer_costs_its_window_only(
-    universe: Universe, server: SimulatedExchange, where: Lake, fault: forms.AnyFault
+    universe: Universe, server: SimulatedExchange, lake: Lake, fault: forms.AnyFault
 ) -> None:
     hurt = minute_ms(universe, 7000)
     server.faults.add(CHART, None, fault, instrument=NAME, minute_ms=hurt)
-    result = fetch(server, where, timeout_s=3.0 if fault.kind == "hang" else PATIENCE_S, retries=2)
+    result = fetch(server, lake, timeout_s=3.0 if fault.kind == "hang" else PATIENCE_S, retries=2)
     assert [failure.instrument for failure in result.failed] == [NAME]
-    ((name, start, end),) = coverage(where, status="failed")
+    ((name, start, end),) = coverage(lake, status="failed")
     assert name == NAME
     assert start.timestamp() * 1000 <= hurt < end.timestamp() * 1000
     assert end - start <= timedelta(minutes=5000)
     saved = truths(universe).filter(
         (pl.col("instrument") != NAME) | (pl.col("ts") < start) | (pl.col("ts") >= end)
     )
-    assert rows(where, "raw_candles").equals(saved)
+    assert rows(lake, "raw_candles").equals(saved)
     server.faults.clear()
     server.forget_calls()
-    assert not fetch(server, where).failed
+    assert not fetch(server, lake).failed
     assert server.calls_of(CHART) == 1
-    assert rows(where, "raw_candles").equals(truths(universe))
+    assert rows(lake, "raw_candles").equals(truths(universe))
 
 
 def test_a_minute_that_a_second_ask_returns_is_there(
-    universe: Universe, server: SimulatedExchange, where: Lake, only: Selection
+    universe: Universe, server: SimulatedExchange, lake: Lake, only: Selection
 ) -> None:
     hurt = minute_ms(universe, 6000)
     gap = Changed(changes.drop_minutes(hurt))
     server.faults.add(CHART, 1, gap, instrument=NAME, minute_ms=hurt)
-    result = fetch(server, where, only)
+    result = fetch(server, lake, only)
     assert not result.missing
     assert sum(call.holds(hurt) for call in server.calls) == 2
-    assert rows(where, "raw_candles").equals(truth(universe, NAME))
+    assert rows(lake, "raw_candles").equals(truth(universe, NAME))
 
 
 def test_a_minute_without_a_candle_is_asked_again_by_the_next_backfill_and_then_by_repair_only(
-    universe: Universe, server: SimulatedExchange, where: Lake, only: Selection
+    universe: Universe, server: SimulatedExchange, lake: Lake, only: Selection
 ) -> None:
     hurt = minute_ms(universe, 6000)
     server.faults.add(CHART, None, Changed(changes.drop_minutes(hurt)), minute_ms=hurt)
-    first = fetch(server, where, only)
+    first = fetch(server, lake, only)
     assert (first.missing, first.failed, first.complete) == ({NAME: 1}, [], 1)
-    ((_, start, end),) = coverage(where, status="missing")
+    ((_, start, end),) = coverage(lake, status="missing")
     assert (start.timestamp() * 1000, end - start) == (hurt, timedelta(minutes=1))
     asked = []
     for _ in range(3):
         server.forget_calls()
-        fetch(server, where, only)
+        fetch(server, lake, only)
         asked.append(server.calls_of(CHART))
     assert asked == [1, 0, 0]
     server.faults.clear()
-    fetch(server, where, only, repair=True)
-    assert not coverage(where, status="missing")
-    assert rows(where, "raw_candles").equals(truth(universe, NAME))
+    fetch(server, lake, only, repair=True)
+    assert not coverage(lake, status="missing")
+    assert rows(lake, "raw_candles").equals(truth(universe, NAME))
 
 
 def test_a_newly_missing_minute_heals_with_the_next_backfill(
-    universe: Universe, server: SimulatedExchange, where: Lake, only: Selection
+    universe: Universe, server: SimulatedExchange, lake: Lake, only: Selection
 ) -> None:
     hurt = minute_ms(universe, 6000)
     server.faults.add(CHART, None, Changed(changes.drop_minutes(hurt)), minute_ms=hurt)
-    fetch(server, where, only)
+    fetch(server, lake, only)
     server.faults.clear()
-    assert not fetch(server, where, only).missing
-    assert rows(where, "raw_candles").equals(truth(universe, NAME))
+    assert not fetch(server, lake, only).missing
+    assert rows(lake, "raw_candles").equals(truth(universe, NAME))
 
 
 def test_no_data_in_the_middle_of_a_life_is_not_believed(
-    universe: Universe, server: SimulatedExchange, where: Lake, only: Selection
+    universe: Universe, server: SimulatedExchange, lake: Lake, only: Selection
 ) -> None:
     hurt = minute_ms(universe, 6000)
     server.faults.add(CHART, 1, Changed(changes.no_data), minute_ms=hurt)
-    assert not fetch(server, where, only).missing
-    assert rows(where, "raw_candles").equals(truth(universe, NAME))
+    assert not fetch(server, lake, only).missing
+    assert rows(lake, "raw_candles").equals(truth(universe, NAME))
 
 
 def test_a_null_is_kept_as_it_came(
-    universe: Universe, server: SimulatedExchange, where: Lake, only: Selection
+    universe: Universe, server: SimulatedExchange, lake: Lake, only: Selection
 ) -> None:
     hurt = minute_ms(universe, 6000)
     server.faults.add(CHART, None, Changed(changes.null_cell(0.25)), minute_ms=hurt)
-    assert not fetch(server, where, only).failed
-    stored, expected = rows(where, "raw_candles"), truth(universe, NAME)
+    assert not fetch(server, lake, only).failed
+    stored, expected = rows(lake, "raw_candles"), truth(universe, NAME)
     assert stored["close"].null_count() == 1
     assert stored.filter(pl.col("close").is_not_null()).height == expected.height - 1
     assert stored.drop("close").equals(expected.drop("close"))
 
 
 @pytest.mark.slow
-def test_an_instrument_that_gets_no_answer_is_given_up_and_named(where: Lake) -> None:
+def test_an_instrument_that_gets_no_answer_is_given_up_and_named(lake: Lake) -> None:
     longer = small_market(4)
     with SimulatedExchange(longer) as server:
         server.faults.add(CHART, None, Reset(), instrument=NAME)
-        result = fetch(server, where, retries=0, threads=1)
+        result = fetch(server, lake, retries=0, threads=1)
         assert sum(call.instrument == NAME for call in server.calls) < 15
     assert [failure.instrument for failure in result.failed] == [NAME]
-    assert rows(where, "raw_candles").equals(truths(longer).filter(pl.col("instrument") != NAME))
+    assert rows(lake, "raw_candles").equals(truths(longer).filter(pl.col("instrument") != NAME))
 
 
 @pytest.mark.slow
-def test_an_exchange_that_goes_away_ends_the_run_and_the_next_one_finishes(where: Lake) -> None:
+def test_an_exchange_that_goes_away_ends_the_run_and_the_next_one_finishes(lake: Lake) -> None:
     longer = small_market(4)
     with SimulatedExchange(longer) as server:
         half = len(truths(longer)) // 5000 // 2
         for instrument in longer.contracts:
             server.faults.add(CHART, None, Reset(), instrument=instrument)
-        result = fetch(server, where, retries=0)
+        result = fetch(server, lake, retries=0)
         assert server.calls_of(CHART) < half
         assert "the exchange stopped answering" in result.failed[-1].reason
         assert len(result.failed) == len(longer.contracts)
         server.faults.clear()
-        assert not fetch(server, where).failed
-    assert rows(where, "raw_candles").equals(truths(longer))
+        assert not fetch(server, lake).failed
+    assert rows(lake, "raw_candles").equals(truths(longer))
 
 
 @pytest.mark.slow
 def test_an_unknown_instrument_is_refused_once_and_the_rest_goes_on(
-    server: SimulatedExchange, where: Lake
+    server: SimulatedExchange, lake: Lake
 ) -> None:
     server.faults.add(CHART, None, forms.rpc_error(-32602, "Invalid params"), instrument=NAME)
-    result = fetch(server, where, threads=1)
+    result = fetch(server, lake, threads=1)
     assert [failure.instrument for failure in result.failed] == [NAME]
     assert "refuses the call" in result.failed[0].reason
     assert sum(call.instrument == NAME for call in server.calls) == 1

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-import lake
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from lake import Lake
+from lake import open as open_lake
 from lake.batches import newest_batch
 from lake.errors import LakeError
 from lake.history.as_of import past
@@ -45,7 +45,7 @@ def backfilling(
 
 
 def saved(folder: Path) -> int:
-    return lake.open(str(folder)).snapshot(RAW_CANDLES).rows
+    return open_lake(str(folder)).snapshot(RAW_CANDLES).rows
 
 
 @pytest.mark.parametrize("how", slow_but([signal.SIGKILL], STOPS))
@@ -67,7 +67,7 @@ def test_a_killed_backfill_is_finished_by_the_next_one(
     done = basislake(server, "backfill", "--no-doctor", "--lake", tmp_path, "--json")
     assert done.code == 0, done.err
     assert server.calls_of(CHART) <= 1.25 * total
-    assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
+    assert rows(open_lake(str(tmp_path)), "raw_candles").equals(truths(universe))
     states = [record["state"] for record in _status(tmp_path)["runs"]]
     assert states == ["done", "killed" if how == signal.SIGKILL else "interrupted"]
 
@@ -108,7 +108,7 @@ def test_two_backfills_at_once_share_the_work(
     assert all(each["calls"] > 0 for each in text)
     assert server.calls_of(CHART) == ideal_calls(universe)
     assert server.counters.repeats == 0
-    assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
+    assert rows(open_lake(str(tmp_path)), "raw_candles").equals(truths(universe))
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_what_ends_between_the_commits_of_a_batch_is_put_right_by_the_next_run(
     universe: Universe, server: SimulatedExchange, tmp_path: Path, table: str, calls: int
 ) -> None:
     """A batch is a commit of candles, one of `asks`, and one of the resulting coverage."""
-    where, total = lake.open(str(tmp_path / "lake")), ideal_calls(universe)
+    lake, total = open_lake(str(tmp_path / "lake")), ideal_calls(universe)
     folder, away = tmp_path / "lake" / table, tmp_path / "away"
     with Gate(server, total - 1) as gate, ThreadPoolExecutor(1) as thread:
-        run = thread.submit(fetch, server, where)
-        wait_until(None, lambda: gate.is_holding and answered_windows(where) == total - 1)
+        run = thread.submit(fetch, server, lake)
+        wait_until(None, lambda: gate.is_holding and answered_windows(lake) == total - 1)
         folder.rename(away)
         folder.write_text("not a folder")
         gate.open()
@@ -134,21 +134,21 @@ def test_what_ends_between_the_commits_of_a_batch_is_put_right_by_the_next_run(
     lacking = truths(universe).height - saved(tmp_path / "lake")
     assert (lacking > 0) == (table == "raw_candles")
     server.forget_calls()
-    result = fetch(server, where)
+    result = fetch(server, lake)
     # What is known to have been asked is not asked again, and what is stored not stored again.
     assert (result.calls, server.calls_of(CHART)) == (calls, calls)
     assert (result.failed, result.candles_written) == ([], lacking)
-    assert rows(where, "raw_candles").equals(truths(universe))
-    found = where.read(COVERAGE)
+    assert rows(lake, "raw_candles").equals(truths(universe))
+    found = lake.read(COVERAGE)
     assert set(found["status"]) == {"present", "no_data"}
     assert found.filter(status="present")["minutes"].sum() == truths(universe).height
-    assert found.equals(past(where, newest_batch(where)).read(COVERAGE))
+    assert found.equals(past(lake, newest_batch(lake)).read(COVERAGE))
 
 
-def answered_windows(where: Lake) -> int:
+def answered_windows(lake: Lake) -> int:
     """Windows whose batches are complete."""
-    asks = where.snapshot(ASKS)
-    is_whole = where.snapshot(COVERAGE).counter(BATCH) == asks.counter(BATCH)
+    asks = lake.snapshot(ASKS)
+    is_whole = lake.snapshot(COVERAGE).counter(BATCH) == asks.counter(BATCH)
     return asks.read().n_unique(["instrument", "window_start"]) if is_whole else 0
 
 
@@ -168,7 +168,7 @@ def test_a_backfill_takes_over_what_a_killed_one_had_claimed(
             first.kill()
             done = ended(second)
     assert done.code == 0, done.err
-    assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
+    assert rows(open_lake(str(tmp_path)), "raw_candles").equals(truths(universe))
 
 
 @pytest.mark.slow
@@ -223,13 +223,13 @@ def test_a_full_disk_keeps_what_was_committed_and_a_rerun_finishes(
         assert done.code == 1
         assert "Traceback" not in done.err
         assert "No space left" in done.err
-        stored = rows(lake.open(str(disk / "lake")), "raw_candles")
+        stored = rows(open_lake(str(disk / "lake")), "raw_candles")
         assert 0 < stored.height < truths(universe).height
         assert stored.join(truths(universe), on=stored.columns, how="anti").is_empty()
         assert basislake(None, "status", "--lake", disk / "lake", "--json").code == 0
         grow("64m")
         assert basislake(slow, "backfill", *chosen).code == 0
-        assert rows(lake.open(str(disk / "lake")), "raw_candles").equals(truths(universe))
+        assert rows(open_lake(str(disk / "lake")), "raw_candles").equals(truths(universe))
         assert slow.calls_of(CHART) <= 1.25 * ideal_calls(universe)
 
 
@@ -253,14 +253,14 @@ def test_a_lake_that_can_no_longer_be_written_says_so_and_stays_readable(
         assert done.code == 1
         assert "Traceback" not in done.err
         assert "Read-only file system" in done.err
-        stored = rows(lake.open(str(tmp_path)), "raw_candles")
+        stored = rows(open_lake(str(tmp_path)), "raw_candles")
         assert 0 < stored.height < truths(universe).height
         assert stored.join(truths(universe), on=stored.columns, how="anti").is_empty()
         again = basislake(server, "backfill", "--lake", tmp_path)
         assert again.code == 1
         assert "Traceback" not in again.err
     assert basislake(server, "backfill", "--lake", tmp_path).code == 0
-    assert rows(lake.open(str(tmp_path)), "raw_candles").equals(truths(universe))
+    assert rows(open_lake(str(tmp_path)), "raw_candles").equals(truths(universe))
     assert server.calls_of(CHART) <= 1.25 * ideal_calls(universe)
 
 

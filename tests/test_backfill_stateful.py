@@ -49,7 +49,7 @@ class Histories(History):
     @initialize()
     def begin(self) -> None:
         few = select((), (LISTED[-1],), NOW - timedelta(hours=2), None)
-        fetch(self.server, self.where, with_data(few, ["candles"]))
+        fetch(self.server, self.lake, with_data(few, ["candles"]))
 
     @rule(rates=some_rates, seed=st.integers(0, 99))
     def let_calls_fail(self, rates: Mapping[str, float], seed: int) -> None:
@@ -82,12 +82,12 @@ class Histories(History):
         chosen = with_data(select((), (name,) if name else (), since, until), data)
         # Without the exchange's clock, nothing is fetched.
         with contextlib.suppress(ExchangeError):
-            fetch(self.server, self.where, chosen, repair=repair, retries=retries)
+            fetch(self.server, self.lake, chosen, repair=repair, retries=retries)
 
     @rule(calls=st.integers(1, 6))
     def be_killed(self, calls: int) -> None:
         self.server.forget_calls()
-        arguments = ("backfill", "--lake", self.where.uri, "--retries", "0", "--repair")
+        arguments = ("backfill", "--lake", self.lake.uri, "--retries", "0", "--repair")
         process = subprocess.Popen(
             command(self.server, *arguments),
             stdout=subprocess.DEVNULL,
@@ -100,15 +100,15 @@ class Histories(History):
 
     @invariant()
     def coverage_tiles_and_claims_no_more_than_is_there(self) -> None:
-        found = self.where.scan("coverage").sort("dataset", "instrument", "start").collect()
+        found = self.lake.scan("coverage").sort("dataset", "instrument", "start").collect()
         broken = found.filter(
             pl.col("instrument") == pl.col("instrument").shift(),
             pl.col("dataset") == pl.col("dataset").shift(),
             pl.col("start") != pl.col("end").shift(),
         )
         assert broken.is_empty()
-        stored = rows(self.where, "raw_candles")
-        for name, start, end in coverage(self.where, status="present", dataset="candles"):
+        stored = rows(self.lake, "raw_candles")
+        for name, start, end in coverage(self.lake, status="present", dataset="candles"):
             inside = stored.filter(
                 pl.col("instrument") == name, pl.col("ts").is_between(start, end, closed="left")
             )
@@ -117,8 +117,8 @@ class Histories(History):
     @invariant()
     def rows_of_other_data_are_the_truth_once_and_no_less_than_coverage_says(self) -> None:
         true = carry_truth(UNIVERSE, self.latest_ms)
-        covered = self.where.scan("coverage").filter(status="present").collect()
-        for name, stored in stored_carry(self.where).items():
+        covered = self.lake.scan("coverage").filter(status="present").collect()
+        for name, stored in stored_carry(self.lake).items():
             dataset = DATASETS[name.removeprefix("raw_")]
             assert stored.select(dataset.subject, *dataset.key).is_unique().all()
             assert stored.join(
@@ -132,14 +132,14 @@ class Histories(History):
         self.server.faults.clear()
         try:
             self.clock.set(self.latest_ms)
-            result = fetch(self.server, self.where, Selection(), repair=True)
+            result = fetch(self.server, self.lake, Selection(), repair=True)
             assert not result.all_failed
-            assert rows(self.where, "raw_candles").equals(truths(UNIVERSE, self.latest_ms))
+            assert rows(self.lake, "raw_candles").equals(truths(UNIVERSE, self.latest_ms))
             for name, true in carry_truth(UNIVERSE, self.latest_ms).items():
-                assert_frame_equal(stored_carry(self.where)[name], true, check_exact=True)
+                assert_frame_equal(stored_carry(self.lake)[name], true, check_exact=True)
             for status in ("missing", "failed", "never_asked"):
-                assert not coverage(self.where, status=status)
-            again = fetch(self.server, self.where, Selection())
+                assert not coverage(self.lake, status=status)
+            again = fetch(self.server, self.lake, Selection())
             assert again.all_calls == 0
         finally:
             super().teardown()

@@ -9,12 +9,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-import lake
 from ingest.backfill.batch_commit import store
 from ingest.backfill.outcome import Outcome
 from ingest.datasets import DATASETS
 from ingest.deribit.replies import Page
 from lake import Lake
+from lake import open as open_lake
 from lake.batches import batch_at
 from lake.carry_tables import FUNDING, RAW_CARRY, RAW_DELIVERIES, RAW_FUNDING
 from lake.coverage import Subject
@@ -36,8 +36,8 @@ MORNING = SINCE.replace(hour=8)
 class Held(Lake):
     """A lake whose writer waits before it commits to one table for the first time."""
 
-    def __init__(self, where: Lake, before: Table) -> None:
-        super().__init__(where.uri)
+    def __init__(self, lake: Lake, before: Table) -> None:
+        super().__init__(lake.uri)
         self._before = before
         self.is_waiting, self.goes_on = threading.Event(), threading.Event()
 
@@ -84,9 +84,9 @@ FAST = {
 }  # fmt: skip
 
 
-def raw(where: Lake, batch: int) -> Content:
+def raw(lake: Lake, batch: int) -> Content:
     """What was fetched, as of a batch."""
-    still = past(where, batch)
+    still = past(lake, batch)
     tables = (RAW_CANDLES, *RAW_CARRY, ASKS, COVERAGE)
     return {table.name: still.read(table).sort(table.key) for table in tables}
 
@@ -104,28 +104,28 @@ CASES = [
 def test_a_writer_that_is_overtaken_changes_nothing_that_was_known_and_loses_nothing(
     tmp_path: Path, fast: list[Outcome], before: Table
 ) -> None:
-    where = lake.open(str(tmp_path))
-    record(where, [instrument(PERPETUAL), instrument(FUTURE)])
-    held = Held(where, before)
+    lake = open_lake(str(tmp_path))
+    record(lake, [instrument(PERPETUAL), instrument(FUTURE)])
+    held = Held(lake, before)
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(store, held, SLOW, "slow")
         try:
             assert held.is_waiting.wait(60)
-            store(where, fast, "fast")
-            known = batch_at(where, NOW + timedelta(days=9_999))
-            then = raw(where, known)
+            store(lake, fast, "fast")
+            known = batch_at(lake, NOW + timedelta(days=9_999))
+            then = raw(lake, known)
         finally:
             held.goes_on.set()
         slow.result()
-    assert is_same(raw(where, known), then)
-    built(where)
+    assert is_same(raw(lake, known), then)
+    built(lake)
     # Each row is stored once, and is present as of the batch by which it was asked for.
     expected = {(o.subject, o.window) for o in [*SLOW, *fast]}
     for table in (RAW_FUNDING, RAW_DELIVERIES):
-        rows = where.read(table)
+        rows = lake.read(table)
         assert not rows.is_duplicated().any()
         assert rows.select(table.key[:-1]).n_unique() == rows.height
-    found = where.read(COVERAGE).filter(status="present")
+    found = lake.read(COVERAGE).filter(status="present")
     covered = {
         (Subject(dataset, name), Span(start, end))
         for dataset, name, start, end in found.select(
@@ -133,6 +133,6 @@ def test_a_writer_that_is_overtaken_changes_nothing_that_was_known_and_loses_not
         ).iter_rows()
     }
     assert covered == expected
-    assert where.state().read(FUNDING).height == 5
-    asks = where.read(ASKS)
+    assert lake.state().read(FUNDING).height == 5
+    asks = lake.read(ASKS)
     assert asks.group_by(BATCH).agg(pl.col("program").n_unique())["program"].max() == 1

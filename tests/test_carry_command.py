@@ -16,8 +16,8 @@ from tests.market import basislake
 QUERIES = {each.name: each.sql for each in CARRY}
 
 
-def ask(where: Lake, name: str) -> pl.DataFrame:
-    return where.sql(QUERIES[name])
+def ask(lake: Lake, name: str) -> pl.DataFrame:
+    return lake.sql(QUERIES[name])
 
 
 @pytest.mark.parametrize("name", [name for name in QUERIES if name != "carry-unknown"])
@@ -70,16 +70,16 @@ def test_the_command_prints_what_the_view_has(carry_lake: Lake) -> None:
 def test_the_minute_before_is_shown_while_the_index_of_the_hour_is_still_to_come(
     carry_lake: Lake, tmp_path: Path
 ) -> None:
-    where = copied(carry_lake, tmp_path / "copy")
-    hours = where.read(FUNDING)
+    lake = copied(carry_lake, tmp_path / "copy")
+    hours = lake.read(FUNDING)
     for newest, shown in ((END - HOUR, END - 2 * MINUTE), (END - 2 * HOUR, END - MINUTE)):
-        fill(where, FUNDING, hours.filter(pl.col("hour_end") <= newest))
-        mark_built(where)
-        found = basislake(None, "carry", "--lake", where.uri, "--json")
+        fill(lake, FUNDING, hours.filter(pl.col("hour_end") <= newest))
+        mark_built(lake)
+        found = basislake(None, "carry", "--lake", lake.uri, "--json")
         assert {row["ts"] for row in found.json["carry"]} == {f"{shown:%Y-%m-%dT%H:%M:%S}Z"}
     # `curve` shows the newest minute all the same, and how old the newest known index is.
-    printed = basislake(None, "curve", "--lake", where.uri, "--currency", "BTC").out
-    price = where.sql("SELECT arg_max(index_price, hour_end) FROM index_hourly "
+    printed = basislake(None, "curve", "--lake", lake.uri, "--currency", "BTC").out
+    price = lake.sql("SELECT arg_max(index_price, hour_end) FROM index_hourly "
                       "WHERE index_name = 'btc_usd'").item()  # fmt: skip
     assert (
         f"the index of {END:%H:%M}Z is not stored; the newest known is {price:.12g} of" in printed

@@ -64,9 +64,9 @@ def test_status_shows_the_lake_where_the_database_is_away(known: Lake) -> None:
 def test_nobody_says_that_nothing_is_left_to_do_where_the_database_is_away(
     loaded: tuple[Lake, dict[str, Any]],
 ) -> None:
-    where, _ = loaded
-    assert "Nothing is left to do." in basislake(None, "status", "--lake", where.uri).out
-    done = basislake(None, "status", "--lake", where.uri, "--postgres", AWAY)
+    lake, _ = loaded
+    assert "Nothing is left to do." in basislake(None, "status", "--lake", lake.uri).out
+    done = basislake(None, "status", "--lake", lake.uri, "--postgres", AWAY)
     assert done.code == 1
     assert "Nothing is left to do." not in done.out
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-import lake
 from basislake import PROGRAM
 from basislake.pipeline.curate import curate
 from basislake.simulator.clock import Clock
 from basislake.simulator.server import SimulatedExchange
 from ingest.follow_schedule import Schedule
 from lake import Lake
+from lake import open as open_lake
 from lake.backup.copy import copy
 from lake.errors import DamagedError, GoneError, LakeError, UsageError
 from lake.files.sorted_rows import read_rows
@@ -51,14 +51,14 @@ READS: dict[str, Callable[[Snapshot], pl.DataFrame]] = {
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_read_names_the_table_and_the_file_that_is_damaged(
-    where: Lake, damage: Callable[[Path], None], read: Callable[[Snapshot], pl.DataFrame]
+    lake: Lake, damage: Callable[[Path], None], read: Callable[[Snapshot], pl.DataFrame]
 ) -> None:
-    path = file_of(where, RAW_CANDLES, PERPETUAL)
+    path = file_of(lake, RAW_CANDLES, PERPETUAL)
     damage(path)
     with pytest.raises(DamagedError) as caught:
-        read(where.snapshot(RAW_CANDLES))
+        read(lake.snapshot(RAW_CANDLES))
     text = str(caught.value)
-    assert text.startswith(f"raw_candles cannot be read at {where.uri}/raw_candles")
+    assert text.startswith(f"raw_candles cannot be read at {lake.uri}/raw_candles")
     assert f"instrument={PERPETUAL}/{path.name} is damaged or missing" in text
     assert "`basislake restore`" in text
     assert "\n" not in text
@@ -76,51 +76,51 @@ VERBS: dict[str, tuple[Table, list[str]]] = {
 
 @pytest.mark.parametrize(("table", "arguments"), VERBS.values(), ids=VERBS)
 def test_a_verb_ends_in_a_sentence_that_names_the_damaged_file(
-    where: Lake, server: SimulatedExchange, table: Table, arguments: list[str]
+    lake: Lake, server: SimulatedExchange, table: Table, arguments: list[str]
 ) -> None:
     partition = PERPETUAL if table.partition else None
-    path = file_of(where, table, partition)
+    path = file_of(lake, table, partition)
     truncated(path)
-    minute = where.snapshot(RAW_CANDLES).of(PERPETUAL)[-1].last
+    minute = lake.snapshot(RAW_CANDLES).of(PERPETUAL)[-1].last
     to = server if arguments == ["plan"] else None
-    done = basislake(to, *(each.format(minute=minute) for each in arguments), "--lake", where.uri)
+    done = basislake(to, *(each.format(minute=minute) for each in arguments), "--lake", lake.uri)
     assert done.code == 1, done.err
     assert "Traceback" not in done.err
     assert path.name in done.err
     assert table.name in done.err
 
 
-def test_a_full_build_builds_damaged_curated_tables_again(staged: Staged, where: Lake) -> None:
+def test_a_full_build_builds_damaged_curated_tables_again(staged: Staged, lake: Lake) -> None:
     for table in CURATED:
-        for file in where.snapshot(table).files:
-            truncated(Path(where.uri) / table.name / file.path)
+        for file in lake.snapshot(table).files:
+            truncated(Path(lake.uri) / table.name / file.path)
     with pytest.raises(DamagedError, match="`basislake build --full` builds it again"):
-        where.read(QUALITY)
-    assert basislake(None, "build", "--full", "--lake", where.uri).code == 0
-    assert is_same(content(where), staged.last.content)
+        lake.read(QUALITY)
+    assert basislake(None, "build", "--full", "--lake", lake.uri).code == 0
+    assert is_same(content(lake), staged.last.content)
 
 
 @pytest.mark.slow
 def test_a_backfill_that_cannot_save_says_so_and_the_next_one_finishes(tmp_path: Path) -> None:
     with SimulatedExchange(small_market(weeks=1)) as server:
-        where = lake.open(str(tmp_path / "lake"))
-        fetch(server, where)
-        before = where.read(RAW_CANDLES)
-        path = file_of(where, RAW_CANDLES, PERPETUAL)
+        lake = open_lake(str(tmp_path / "lake"))
+        fetch(server, lake)
+        before = lake.read(RAW_CANDLES)
+        path = file_of(lake, RAW_CANDLES, PERPETUAL)
         sound = path.read_bytes()
         # All is asked again, and what comes is compared with what is stored.
         for table in (ASKS, COVERAGE):
-            shutil.rmtree(Path(where.uri) / table.name)
+            shutil.rmtree(Path(lake.uri) / table.name)
         truncated(path)
-        done = basislake(server, "backfill", "--lake", where.uri)
+        done = basislake(server, "backfill", "--lake", lake.uri)
         assert done.code == 1, done.err
         assert "Traceback" not in done.err
         assert path.name in done.err
         assert "that came are saved" not in done.err
         assert "more windows may not be" in done.err
         path.write_bytes(sound)
-        assert basislake(server, "backfill", "--lake", where.uri).code == 0
-        assert where.read(RAW_CANDLES).equals(before)
+        assert basislake(server, "backfill", "--lake", lake.uri).code == 0
+        assert lake.read(RAW_CANDLES).equals(before)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def followed(tmp_path: Path) -> Iterator[tuple[Lake, SimulatedExchange, Clock]]:
     market = evening_market(2, 9)
     clock = Clock(market.now_ms)
     with SimulatedExchange(market, clock=clock) as server:
-        yield lake.open(str(tmp_path / "followed")), server, clock
+        yield open_lake(str(tmp_path / "followed")), server, clock
 
 
 @pytest.mark.slow
@@ -138,16 +138,16 @@ def followed(tmp_path: Path) -> Iterator[tuple[Lake, SimulatedExchange, Clock]]:
 def test_a_follower_waits_for_a_lake_with_a_damaged_file(
     followed: tuple[Lake, SimulatedExchange, Clock], table: Table, text: str
 ) -> None:
-    where, server, clock = followed
+    lake, server, clock = followed
     said: list[str] = []
     schedule = Schedule(MINUTE, timedelta(hours=1), MINUTE, None)
 
     def build() -> None:
-        curate(where, threads=2)
+        curate(lake, threads=2)
 
-    one = follower(server, where, schedule, said, build=build)
+    one = follower(server, lake, schedule, said, build=build)
     clock.advance(one.round())
-    path = file_of(where, table, PERPETUAL if table.partition else None)
+    path = file_of(lake, table, PERPETUAL if table.partition else None)
     sound = path.read_bytes()
     truncated(path)
     clock.advance(60)
@@ -158,7 +158,7 @@ def test_a_follower_waits_for_a_lake_with_a_damaged_file(
     for _ in range(3):
         clock.advance(60 + one.round())
     assert one.result.builds > builds
-    assert where.snapshot(CANDLES).rows
+    assert lake.snapshot(CANDLES).rows
 
 
 @pytest.mark.slow
@@ -169,10 +169,10 @@ def test_a_store_that_goes_away_while_it_is_read_damages_nothing(
     proxy: Proxy,
     read: Callable[[Snapshot], pl.DataFrame],
 ) -> None:
-    at = lake.open(object_store.uri("going-away"), object_store.options)
+    at = open_lake(object_store.uri("going-away"), object_store.options)
     if at.snapshot(RAW_CANDLES).version is None:
-        fill(at, RAW_CANDLES, staged.where.read(RAW_CANDLES).filter(instrument=PERPETUAL))
-    snapshot = lake.open(at.uri, proxy.store.options).snapshot(RAW_CANDLES)
+        fill(at, RAW_CANDLES, staged.lake.read(RAW_CANDLES).filter(instrument=PERPETUAL))
+    snapshot = open_lake(at.uri, proxy.store.options).snapshot(RAW_CANDLES)
     proxy.set(is_away=True)
     with pytest.raises(LakeError, match="raw_candles cannot be read at s3://") as caught:
         read(snapshot)
@@ -185,11 +185,11 @@ def test_a_store_that_goes_away_while_it_is_read_damages_nothing(
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_query_over_a_damaged_file_is_no_wrong_query(
-    where: Lake, damage: Callable[[Path], None]
+    lake: Lake, damage: Callable[[Path], None]
 ) -> None:
-    damage(file_of(where, CANDLES, PERPETUAL))
+    damage(file_of(lake, CANDLES, PERPETUAL))
     with pytest.raises(LakeError, match=r"The lake is unchanged\..*fingerprint --verify") as caught:
-        where.sql("SELECT sum(COLUMNS(* EXCLUDE (instrument, ts))) FROM candles")
+        lake.sql("SELECT sum(COLUMNS(* EXCLUDE (instrument, ts))) FROM candles")
     assert "\n" not in str(caught.value)
 
 
@@ -207,13 +207,13 @@ def test_a_query_over_a_damaged_file_is_no_wrong_query(
         "COMMIT",
     ],
 )
-def test_a_wrong_query_is_still_one(where: Lake, query: str) -> None:
+def test_a_wrong_query_is_still_one(lake: Lake, query: str) -> None:
     with pytest.raises(UsageError, match="DuckDB refuses the query"):
-        where.sql(query)
+        lake.sql(query)
 
 
-def test_a_query_that_memory_does_not_suffice_for_is_no_wrong_query(where: Lake) -> None:
-    with where.duckdb() as connection:
+def test_a_query_that_memory_does_not_suffice_for_is_no_wrong_query(lake: Lake) -> None:
+    with lake.duckdb() as connection:
         connection.execute("SET memory_limit = '20MB'; SET max_temp_directory_size = '0MB'")
         with pytest.raises(LakeError, match=r"memory.*The lake is unchanged\.$"):
             duck.rows(connection, "SELECT * FROM range(100_000_000) ORDER BY random()")
@@ -223,8 +223,8 @@ def test_a_query_that_memory_does_not_suffice_for_is_no_wrong_query(where: Lake)
 def test_a_query_over_a_store_that_goes_away_is_no_wrong_query(
     staged: Staged, object_store: ObjectStore, proxy: Proxy
 ) -> None:
-    at = lake.open(object_store.uri("queried"), proxy.store.options)
-    at.replace(at.snapshot(COVERAGE), staged.where.read(COVERAGE), {})
+    at = open_lake(object_store.uri("queried"), proxy.store.options)
+    at.replace(at.snapshot(COVERAGE), staged.lake.read(COVERAGE), {})
     with at.duckdb() as connection:
         proxy.set(is_away=True)
         with pytest.raises(LakeError, match=r"The lake is unchanged\.") as caught:
@@ -252,8 +252,8 @@ class Leaving(State):
 def test_a_store_that_is_away_when_a_build_reads_its_sources_changes_nothing(
     staged: Staged, object_store: ObjectStore, proxy: Proxy
 ) -> None:
-    at = lake.open(object_store.uri("looking-back"), object_store.options)
-    copy(staged.where, at, PROGRAM, 2)
+    at = open_lake(object_store.uri("looking-back"), object_store.options)
+    copy(staged.lake, at, PROGRAM, 2)
     before = at.snapshot(CANDLES).version
     with pytest.raises(LakeError, match="cannot be read"):
         built(Leaving(at.uri, proxy))
@@ -262,11 +262,11 @@ def test_a_store_that_is_away_when_a_build_reads_its_sources_changes_nothing(
 
 @pytest.mark.slow
 def test_a_version_that_is_not_there_is_told_from_a_store_that_is_away(
-    where: Lake, object_store: ObjectStore, proxy: Proxy
+    lake: Lake, object_store: ObjectStore, proxy: Proxy
 ) -> None:
-    near = lake.open(object_store.uri("no-version"), proxy.store.options)
-    near.replace(near.snapshot(INSTRUMENTS), where.read(INSTRUMENTS), {})
-    for at in (where, near):
+    near = open_lake(object_store.uri("no-version"), proxy.store.options)
+    near.replace(near.snapshot(INSTRUMENTS), lake.read(INSTRUMENTS), {})
+    for at in (lake, near):
         with pytest.raises(GoneError, match=r"instruments .* has no version 99: it was deleted"):
             at.snapshot(INSTRUMENTS, 99)
     with pytest.raises(GoneError, match=r"raw_candles .* has no version 3: it was deleted"):

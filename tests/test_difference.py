@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lake
+from lake import open as open_lake
 from lake.history.difference import COMPARED, Difference, compare, differences
 from lake.tables import CANDLES, RAW_CANDLES
 from tests.market import basislake
@@ -17,7 +17,7 @@ LINEAGE = {"program": "test 1"}
 
 
 def test_the_difference_of_two_batches_is_counted_by_instrument_and_table(staged: Staged) -> None:
-    a, b = (lake.open(staged.where.uri, as_of=stage.batch) for stage in (staged.first, staged.last))
+    a, b = (open_lake(staged.lake.uri, as_of=stage.batch) for stage in (staged.first, staged.last))
     found = {(d.instrument, d.table): (d.only_a, d.only_b, d.changed) for d in differences(a, b)}
     expected: dict[tuple[str, str], tuple[int, int, int]] = {}
     for table in (table.name for table in COMPARED):
@@ -34,7 +34,7 @@ def test_the_difference_of_two_batches_is_counted_by_instrument_and_table(staged
 def test_the_command_tells_differences_and_says_when_there_are_none(
     staged: Staged, tmp_path: Path
 ) -> None:
-    at = ("--lake", staged.where.uri)
+    at = ("--lake", staged.lake.uri)
     first, last = staged.first.batch, staged.last.batch
     done = basislake(None, "diff", first, last, *at, "--json")
     assert done.code == 0, done.err
@@ -70,7 +70,7 @@ def test_a_changed_row_is_told_as_changed(staged: Staged, tmp_path: Path) -> Non
     copy.commit(base, added, LINEAGE, removing=base.of(name))
     zeros = int((rows["volume"] == 0).sum())
     changed = zeros + (rows["volume"][0] != 0)
-    assert differences(staged.where, copy) == [Difference(name, "candles", 0, 0, changed)]
+    assert differences(staged.lake, copy) == [Difference(name, "candles", 0, 0, changed)]
 
 
 @given(

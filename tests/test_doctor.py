@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-import lake
 from basislake.doctor import machine, places
 from basislake.doctor.here import Here
 from basislake.settings.database_target import Target
@@ -22,6 +21,7 @@ from basislake.simulator.universe import recent_universe
 from ingest.assumptions.check import Judgement
 from ingest.assumptions.evidence import Evidence
 from ingest.backfill.run_records import runs
+from lake import open as open_lake
 from lake.tables import RAW_CANDLES
 from tests.market import NOW, basislake
 from tests.object_store import Proxy
@@ -42,8 +42,8 @@ def _as_it_was(server: SimulatedExchange) -> Iterator[None]:
     server.forget_calls()
 
 
-def here(where: Path, **others: object) -> Here:
-    found = Here(lake.open(str(where)), ExchangeSettings(), Target(), {})
+def here(lake: Path, **others: object) -> Here:
+    found = Here(open_lake(str(lake)), ExchangeSettings(), Target(), {})
     return replace(found, **others)  # type: ignore[arg-type]
 
 
@@ -74,7 +74,7 @@ def test_all_is_well_and_the_replies_are_saved_and_judged_again(
     assert json.loads(path.read_text())["checks"] == saved["assumptions"]
     assert "127.0.0.1" not in path.read_text()
     # Records of runs are looked for in the same folder.
-    assert runs(lake.open(str(path.parents[1])), 10) == []
+    assert runs(open_lake(str(path.parents[1])), 10) == []
     server.forget_calls()
     again = basislake(server, "doctor", "--replay", path, "--json")
     assert again.code == 0
@@ -188,7 +188,7 @@ def test_a_database_is_described_without_its_password(postgres: str, tmp_path: P
 
 
 def test_a_store_that_takes_a_second_commit_is_at_risk(proxy: Proxy) -> None:
-    store = lake.open(proxy.store.uri("doctor"), proxy.store.options)
+    store = open_lake(proxy.store.uri("doctor"), proxy.store.options)
     found = Here(store, ExchangeSettings(), Target(), {})
     # Of commits at once, one then sees the other's only when it is refused.
     proxy.set(delay_s=0.02)
@@ -207,13 +207,13 @@ def test_an_exchange_that_would_cost_data_is_refused_before_the_first_window(
     assert refused.code == 1
     assert "newest-candles: assumed: of more than 5,001 candles a call returns" in refused.err
     assert server.calls_of(CHART_METHOD) == 4
-    where = lake.open(str(tmp_path))
-    assert where.snapshot(RAW_CANDLES).rows == 0
+    lake = open_lake(str(tmp_path))
+    assert lake.snapshot(RAW_CANDLES).rows == 0
     (saved,) = tmp_path.glob("runs/doctor-*.json")
     replayed = basislake(None, "doctor", "--replay", saved, "--json")
     assert (replayed.code, replayed.json["data_at_risk"]) == (1, ["newest-candles"])
     assert basislake(server, "backfill", "--no-doctor", *chosen).code == 0
-    assert where.snapshot(RAW_CANDLES).rows
+    assert lake.snapshot(RAW_CANDLES).rows
     # A lake that holds something is not checked.
     server.forget_calls()
     assert basislake(server, "backfill", *chosen).code == 0

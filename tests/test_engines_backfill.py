@@ -13,7 +13,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-import lake
 from basislake.pipeline import engines
 from basislake.pipeline.engines import Engine
 from basislake.simulator.calls import CHART_METHOD as CHART
@@ -21,6 +20,7 @@ from basislake.simulator.forms import closed_door, rpc_error
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from lake import Lake
+from lake import open as open_lake
 from lake.errors import UsageError
 from lake.history.fingerprint import fingerprint
 from lake.tables import RAW_CANDLES
@@ -72,7 +72,7 @@ def end_of(process: subprocess.Popen[str]) -> Ran:
 
 def saved_rows(text: str, at: Path) -> int:
     """How many candles the lake holds, as the command said."""
-    stored = lake.open(str(at)).snapshot(RAW_CANDLES).rows
+    stored = open_lake(str(at)).snapshot(RAW_CANDLES).rows
     assert f"saved: {stored:,} new candles, everything that arrived;" in text
     return stored
 
@@ -90,7 +90,7 @@ def test_the_whole_pipeline_by_a_cluster_comes_to_what_one_machine_comes_to(
             assert "Traceback" not in done.err
     expected = fingerprint(coin_lake, 2)
     assert expected.rows["basis"] > 0
-    assert fingerprint(lake.open(there, object_store.options), 2, verify=True) == expected
+    assert fingerprint(open_lake(there, object_store.options), 2, verify=True) == expected
 
 
 def test_a_worker_killed_in_the_middle_changes_nothing_but_some_calls(
@@ -108,7 +108,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing_but_some_calls(
         done = end_of(process)
     assert done.code == 0, done.err
     assert f"[{total}/{total}]" in done.err
-    assert rows(lake.open(str(at)), "raw_candles").equals(truths(universe))
+    assert rows(open_lake(str(at)), "raw_candles").equals(truths(universe))
     assert (done.json["calls"], done.json["failed"]) == (total, [])
     # Answers in the worker's memory are lost with it.
     assert server.calls_of(CHART) <= total + UNDER_WAY + AHEAD
@@ -149,7 +149,7 @@ def test_an_interrupted_backfill_saves_what_came_and_the_next_one_finishes(
         assert 0 < saved_rows(done.err, at) < truths(universe).height
         with started(server, at, engine, env) as process:
             assert end_of(process).code == 0
-    assert rows(lake.open(str(at)), "raw_candles").equals(truths(universe))
+    assert rows(open_lake(str(at)), "raw_candles").equals(truths(universe))
     assert server.calls_of(CHART) <= total + AHEAD
 
 
@@ -189,7 +189,7 @@ def test_a_cluster_that_goes_away_in_the_middle_is_told_plainly_and_what_came_is
     assert saved_rows(done.err, at) > 0
     done = basislake(server, "backfill", "--lake", at)
     assert done.code == 0, done.err
-    assert rows(lake.open(str(at)), "raw_candles").equals(truths(universe))
+    assert rows(open_lake(str(at)), "raw_candles").equals(truths(universe))
 
 
 def test_a_refused_instrument_is_named_and_the_rest_goes_on(
@@ -203,7 +203,7 @@ def test_a_refused_instrument_is_named_and_the_rest_goes_on(
     (failed,) = done.json["failed"]
     assert (failed["instrument"], "refuses the call" in failed["reason"]) == (name, True)
     assert sum(call.instrument == name for call in server.calls) <= UNDER_WAY + AHEAD
-    stored = rows(lake.open(str(at)), "raw_candles")
+    stored = rows(open_lake(str(at)), "raw_candles")
     assert stored.height == truths(universe).height - truth(universe, name).height
 
 
@@ -232,7 +232,7 @@ def test_two_machines_have_an_allowance_each_and_neither_exceeds_its_own(
         plan = stopped["plan"]
         assert plan["seconds_at_rate"] == pytest.approx(plan["calls"] / 0.001 / 2, abs=0.1)
         assert basislake(server, "backfill", "--lake", at, env=env).code == 0
-        held = rows(lake.open(at, object_store.options), "raw_candles")
+        held = rows(open_lake(at, object_store.options), "raw_candles")
         assert held.equals(truths(coin))
 
 

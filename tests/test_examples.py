@@ -17,7 +17,7 @@ SCRIPTS = sorted(FOLDER.glob("*.py"))
 
 
 @pytest.fixture(scope="module")
-def where(market_lake: Lake) -> Lake:
+def lake(market_lake: Lake) -> Lake:
     return market_lake
 
 
@@ -41,9 +41,9 @@ def test_there_is_one_in_polars_one_in_duckdb_and_one_of_carry_in_both() -> None
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_an_example_runs_as_a_script_and_prints_figures_of_the_lake(
-    where: Lake, carry_lake: Lake, script: Path
+    lake: Lake, carry_lake: Lake, script: Path
 ) -> None:
-    out = run(script, (carry_lake if script.stem == "carry" else where).uri)
+    out = run(script, (carry_lake if script.stem == "carry" else lake).uri)
     assert out.count("shape: ") >= 3
     assert "BTC" in out
     assert "ETH" in out
@@ -74,9 +74,9 @@ def test_one_label_of_time_left_means_the_same_wherever_it_is_printed() -> None:
 
 @pytest.mark.parametrize("title", [title for title, _ in FIGURES])
 def test_each_figure_of_the_demo_shows_both_coins_above_their_perpetuals(
-    where: Lake, title: str
+    lake: Lake, title: str
 ) -> None:
-    rows = where.sql(dict(FIGURES)[title])
+    rows = lake.sql(dict(FIGURES)[title])
     coin = rows["coin" if "coin" in rows.columns else "instrument"].str.head(3)
     for name in ("BTC", "ETH"):
         annualised = rows.filter(coin == name)["annualised_pct"].drop_nulls()

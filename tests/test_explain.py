@@ -9,13 +9,13 @@ from deltalake import DeltaTable
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lake
 from basislake import PROGRAM
 from basislake.explain.basis import explain
 from basislake.explain.basis_formulas import number, steps
 from ingest.backfill.run_records import runs
 from ingest.plan.windows import minutes_of
 from lake import Lake
+from lake import open as open_lake
 from lake.contract_terms import term_of
 from lake.errors import UsageError
 from lake.snapshot import Snapshot
@@ -35,9 +35,9 @@ prices = st.floats(min_value=1e-3, max_value=1e7)
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake in which a minute can lack its basis for every reason there is."""
-    where = lake.open(str(tmp_path_factory.mktemp("made") / "lake"))
+    lake = open_lake(str(tmp_path_factory.mktemp("made") / "lake"))
     lives = {FUTURE: (10, 120), PERPETUAL: (0, None), LONELY: (0, 120)}
     records = [
         (
@@ -47,7 +47,7 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         )
         for name, (start, end) in lives.items()
     ]  # fmt: skip
-    record(where, [dict(zip(INSTRUMENTS.names, row, strict=True)) for row in records])
+    record(lake, [dict(zip(INSTRUMENTS.names, row, strict=True)) for row in records])
     broken = candles(1, 30, 170).with_columns(high=pl.lit(1.0))
     future = [candles(5, 15, 150), candles(9, 21, 156), broken, candles(59, 31, 171)]
     absent = candles(1, 50, 145).with_columns(close=pl.lit(None, dtype=pl.Float64))
@@ -55,7 +55,7 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     perpetual = [candles(40, 0), candles(9, 41, 136), absent, candles(19, 51, 146), odd]
     perpetual += [candles(39, 71, 166)]
     parts = {FUTURE: pl.concat(future), PERPETUAL: pl.concat(perpetual), LONELY: candles(5, 0)}
-    number = append(where, {name: [frame] for name, frame in parts.items()})
+    number = append(lake, {name: [frame] for name, frame in parts.items()})
     tiles = [
         (FUTURE, 10, 15, "absent"), (FUTURE, 15, 20, "present"), (FUTURE, 20, 21, "absent"),
         (FUTURE, 20, 21, "absent"), (FUTURE, 21, 90, "present"), (FUTURE, 90, 95, "failed"),
@@ -63,20 +63,20 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         (PERPETUAL, 0, 40, "present"), (PERPETUAL, 40, 41, "absent"),
         (PERPETUAL, 40, 41, "absent"), (PERPETUAL, 41, 110, "present"), (LONELY, 0, 5, "present"),
     ]  # fmt: skip
-    ask(where, number, *((name, minute(a), minute(b), status) for name, a, b, status in tiles))
-    built(where)
-    append(where, {FUTURE: [candles(1, 92, 232)]})
-    return where
+    ask(lake, number, *((name, minute(a), minute(b), status) for name, a, b, status in tiles))
+    built(lake)
+    append(lake, {FUTURE: [candles(1, 92, 232)]})
+    return lake
 
 
 def test_of_two_runs_at_once_each_candle_has_its_own(tmp_path: Path) -> None:
-    where = lake.open(str(tmp_path))
-    record(where, [instrument(FUTURE, minute(120)), instrument(PERPETUAL)])
-    first, second = (append(where, {name: [candles(9, 0)]}) for name in (FUTURE, PERPETUAL))
+    lake = open_lake(str(tmp_path))
+    record(lake, [instrument(FUTURE, minute(120)), instrument(PERPETUAL)])
+    first, second = (append(lake, {name: [candles(9, 0)]}) for name in (FUTURE, PERPETUAL))
     # The second run recorded first what it had asked, at the same time by the clock.
-    ask(where, second, (PERPETUAL, minute(0), minute(9), "present"), run="two")
-    ask(where, first, (FUTURE, minute(0), minute(9), "present"), run="one")
-    found = explain(where, FUTURE, minute(4))
+    ask(lake, second, (PERPETUAL, minute(0), minute(9), "present"), run="two")
+    ask(lake, first, (FUTURE, minute(0), minute(9), "present"), run="one")
+    found = explain(lake, FUTURE, minute(4))
     runs_of = {side.instrument: side.fetched and side.fetched.run for side in found.sides}
     assert runs_of == {FUTURE: "one", PERPETUAL: "two"}
 
@@ -105,10 +105,10 @@ def test_a_number_is_shown_with_all_its_digits(value: float) -> None:
 
 @pytest.mark.slow
 def test_a_basis_is_explained_from_the_call_to_the_last_bit(staged: Staged) -> None:
-    rows = staged.where.scan("basis").collect().sort("instrument", "ts")
-    names = [record["run"] for record in runs(staged.where, 10)]
+    rows = staged.lake.scan("basis").collect().sort("instrument", "ts")
+    names = [record["run"] for record in runs(staged.lake, 10)]
     for row in rows.gather_every(rows.height // 12).to_dicts():
-        found = explain(staged.where, row["instrument"], row["ts"] + timedelta(seconds=59))
+        found = explain(staged.lake, row["instrument"], row["ts"] + timedelta(seconds=59))
         assert (found.ts, found.basis, found.agrees, found.reason) == (row["ts"], row, True, None)
         assert [side.kind for side in found.sides] == ["future", "perpetual"]
         for side in found.sides:
@@ -127,7 +127,7 @@ def test_a_basis_is_explained_from_the_call_to_the_last_bit(staged: Staged) -> N
             assert f"start_timestamp={first}&end_timestamp={last}" in side.fetched.call
             batch = side.fetched.batch
             held = [
-                lake.open(staged.where.uri, as_of=number)
+                open_lake(staged.lake.uri, as_of=number)
                 .scan("raw_candles")
                 .filter(instrument=side.instrument, ts=row["ts"])
                 .collect()
@@ -141,10 +141,10 @@ def test_a_basis_is_explained_from_the_call_to_the_last_bit(staged: Staged) -> N
 def test_a_number_is_explained_as_of_a_batch_as_it_was_then(staged: Staged, tmp_path: Path) -> None:
     expired = next(name for name in UNIVERSE.contracts if name != PERPETUAL)
     last = staged.first.content["basis"].filter(instrument=expired)["ts"][-1]
-    found = explain(staged.where, expired, last)
+    found = explain(staged.lake, expired, last)
     assert found.made is not None
     assert (found.made.program, found.made.batch) == (PROGRAM, staged.last.batch)
-    then = lake.open(staged.where.uri, as_of=staged.first.batch)
+    then = open_lake(staged.lake.uri, as_of=staged.first.batch)
     past = explain(then, expired, last)
     assert (past.basis, past.as_of) == (found.basis, staged.first.batch)
     assert past.sides[0].fetched == found.sides[0].fetched
@@ -177,21 +177,21 @@ def test_a_number_is_explained_as_of_a_batch_as_it_was_then(staged: Staged, tmp_
     ],
 )
 def test_a_minute_without_a_basis_is_told_why(
-    where: Lake, name: str, number_: int, code: str, of: str, message: str
+    lake: Lake, name: str, number_: int, code: str, of: str, message: str
 ) -> None:
-    found = explain(where, name, minute(number_))
+    found = explain(lake, name, minute(number_))
     assert (found.basis, found.agrees) == (None, None)
     assert found.reason is not None
     assert (found.reason.code, found.reason.instrument) == (code, of)
     assert message in found.reason.text
 
 
-def at(where: Lake) -> tuple[str, str]:
-    return "--lake", where.uri
+def at(lake: Lake) -> tuple[str, str]:
+    return "--lake", lake.uri
 
 
-def test_a_broken_candle_is_shown_with_the_rules_it_broke(where: Lake) -> None:
-    side = explain(where, FUTURE, minute(30)).sides[0]
+def test_a_broken_candle_is_shown_with_the_rules_it_broke(lake: Lake) -> None:
+    side = explain(lake, FUTURE, minute(30)).sides[0]
     assert {check.rule for check in side.checks if not check.passed} == {"ohlc_order"}
     assert side.quarantined == ["ohlc_order"]
     assert side.raw is not None
@@ -199,19 +199,19 @@ def test_a_broken_candle_is_shown_with_the_rules_it_broke(where: Lake) -> None:
     assert [tile["status"] for tile in side.coverage] == ["missing", "present", "failed"]
 
 
-def test_a_candle_that_was_warned_of_is_kept_and_shown_with_the_warning(where: Lake) -> None:
-    found = explain(where, FUTURE, minute(70))
+def test_a_candle_that_was_warned_of_is_kept_and_shown_with_the_warning(lake: Lake) -> None:
+    found = explain(lake, FUTURE, minute(70))
     assert found.agrees is True
     assert [side.warnings for side in found.sides] == [
         ["cost_outside_range"],
         ["volume_without_cost"],
     ]
-    shown = basislake(None, "explain", FUTURE, stamp(minute(70)), *at(where))
+    shown = basislake(None, "explain", FUTURE, stamp(minute(70)), *at(lake))
     assert f"Warnings: {PERPETUAL}: volume_without_cost." in shown.out
 
 
-def test_the_command_says_why_there_is_no_basis(where: Lake) -> None:
-    shown = basislake(None, "explain", FUTURE, stamp(minute(30)), *at(where))
+def test_the_command_says_why_there_is_no_basis(lake: Lake) -> None:
+    shown = basislake(None, "explain", FUTURE, stamp(minute(30)), *at(lake))
     assert shown.code == 0, shown.err
     message = (
         "Its candle is in quarantine because it broke ohlc_order. `basislake backfill --repair` "
@@ -219,19 +219,19 @@ def test_the_command_says_why_there_is_no_basis(where: Lake) -> None:
     )
     assert f"no basis, because of {FUTURE}. {message}" in shown.out
     assert "BROKEN" in shown.out
-    found = basislake(None, "explain", FUTURE, stamp(minute(12)), *at(where), "--json")
+    found = basislake(None, "explain", FUTURE, stamp(minute(12)), *at(lake), "--json")
     assert found.code == 0, found.err
     assert (found.json["basis"], found.json["formula"]) == (None, [])
     assert found.json["reason"]["code"] == "no_data"
 
 
 def test_what_joins_two_candles_that_no_build_has_joined_is_a_build(
-    where: Lake, tmp_path: Path
+    lake: Lake, tmp_path: Path
 ) -> None:
-    found = explain(where, FUTURE, minute(60))
+    found = explain(lake, FUTURE, minute(60))
     assert found.agrees is True
-    bare = lake.open(str(tmp_path))
-    record(bare, where.read(INSTRUMENTS).to_dicts())
+    bare = open_lake(str(tmp_path))
+    record(bare, lake.read(INSTRUMENTS).to_dicts())
     assert explain(bare, FUTURE, minute(98)).reason is not None
     append(bare, {FUTURE: [candles(1, 60)]})
     reason = explain(bare, FUTURE, minute(60)).reason
@@ -253,10 +253,10 @@ class Rebuilt(State):
 def test_while_a_build_goes_on_a_number_is_explained_from_one_state(
     staged: Staged, tmp_path: Path
 ) -> None:
-    where = staged.copy(tmp_path)
-    row = where.scan("basis").last().collect().row(0, named=True)
-    before = explain(where, row["instrument"], row["ts"])
-    found = explain(Rebuilt(where), row["instrument"], row["ts"])
+    lake = staged.copy(tmp_path)
+    row = lake.scan("basis").last().collect().row(0, named=True)
+    before = explain(lake, row["instrument"], row["ts"])
+    found = explain(Rebuilt(lake), row["instrument"], row["ts"])
     assert found == before
 
 
@@ -272,10 +272,10 @@ def test_rows_that_another_program_rewrote_are_explained_as_before(
 
 def test_of_a_perpetual_the_candle_is_explained(staged: Staged) -> None:
     ts = staged.last.content["candles"].filter(instrument=PERPETUAL)["ts"][7]
-    found = explain(staged.where, PERPETUAL, ts)
+    found = explain(staged.lake, PERPETUAL, ts)
     assert (found.kind, found.reason, found.formula) == ("perpetual", None, [])
     assert found.sides[0].candle is not None
-    shown = basislake(None, "explain", "btc-perpetual", stamp(ts), *at(staged.where))
+    shown = basislake(None, "explain", "btc-perpetual", stamp(ts), *at(staged.lake))
     assert shown.code == 0, shown.err
     assert "its candle passed validation; a perpetual has no basis" in shown.out
 
@@ -291,7 +291,7 @@ def test_the_command_shows_the_numbers_in_the_formula(staged: Staged) -> None:
         .row(-1, named=True)
     )
     name, ts = row["instrument"], stamp(row["ts"])
-    shown = basislake(None, "explain", name, ts, *at(staged.where))
+    shown = basislake(None, "explain", name, ts, *at(staged.lake))
     assert shown.code == 0, shown.err
     future, perpetual = number(row["future_close"]), number(row["perpetual_close"])
     for message in (
@@ -306,7 +306,7 @@ def test_the_command_shows_the_numbers_in_the_formula(staged: Staged) -> None:
     ):
         assert message in shown.out, message
 
-    found = basislake(None, "explain", name, ts, *at(staged.where), "--json").json
+    found = basislake(None, "explain", name, ts, *at(staged.lake), "--json").json
     assert found["instrument"] == name
     assert found["basis"]["basis"] == row["basis"]
     assert {step["column"]: step["value"] for step in found["formula"]} == {
@@ -321,23 +321,23 @@ def test_the_command_shows_the_numbers_in_the_formula(staged: Staged) -> None:
     assert found["as_of"] == staged.last.batch
 
 
-def test_options_of_a_maturity_are_wrong_usage_for_another_number(where: Lake) -> None:
+def test_options_of_a_maturity_are_wrong_usage_for_another_number(lake: Lake) -> None:
     for extra in (["--days", "30"], ["--of", "carry", "--method", "linear"]):
-        done = basislake(None, "explain", FUTURE, stamp(minute(60)), *extra, *at(where))
+        done = basislake(None, "explain", FUTURE, stamp(minute(60)), *extra, *at(lake))
         assert done.code == 2
         assert f"{extra[-2]} goes with `--of maturity` only" in done.err
 
 
 def test_wrong_questions_are_usage_errors(staged: Staged, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no instrument 'BTC-1JAN99'"):
-        explain(staged.where, "BTC-1JAN99", T0)
+        explain(staged.lake, "BTC-1JAN99", T0)
     for name, time, message in (
         ("BTC-1JAN99", "2024-04-01", "has no instrument 'BTC-1JAN99'"),
         ("BTC-PERPETUEL", "2024-04-01", "Did you mean BTC-PERPETUAL"),
         (PERPETUAL, "yesterday", "not a UTC date or time"),
         (PERPETUAL, "1850-01-01", "not in the years"),
     ):
-        done = basislake(None, "explain", name, time, *at(staged.where))
+        done = basislake(None, "explain", name, time, *at(staged.lake))
         assert (done.code, message in done.err) == (2, True), done.err
         assert "Traceback" not in done.err
     done = basislake(None, "explain", PERPETUAL, "2024-04-01", "--lake", tmp_path / "none")

@@ -23,7 +23,7 @@ QUERIES = {
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A random market with gaps, and the raw rows, calls and coverage behind its funding."""
     first = START - 2 * DAY
     tiles = [
@@ -52,13 +52,11 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 @pytest.mark.parametrize("of", QUERIES)
-def test_a_number_of_carry_is_worked_out_again_from_the_rows_behind_it(
-    where: Lake, of: str
-) -> None:
-    rows = where.sql(QUERIES[of]).rows()
+def test_a_number_of_carry_is_worked_out_again_from_the_rows_behind_it(lake: Lake, of: str) -> None:
+    rows = lake.sql(QUERIES[of]).rows()
     assert rows
     for name, at in rows:
-        found = explain_carry(where, of, name, at)
+        found = explain_carry(lake, of, name, at)
         assert found.row is not None
         assert (found.at, found.agrees) == (at, True)
         worked_out = {step.column: step.value for step in found.formula}
@@ -73,10 +71,10 @@ def test_a_number_of_carry_is_worked_out_again_from_the_rows_behind_it(
                 assert f"_rate_history?instrument_name={PERPETUAL}&start_timestamp={start}" in call
 
 
-def test_what_is_missing_is_named_with_what_is_known_of_it(where: Lake) -> None:
+def test_what_is_missing_is_named_with_what_is_known_of_it(lake: Lake) -> None:
     day = START + (HOLE - MINUTE - START) // DAY * DAY
     done = basislake(
-        None, "explain", PERPETUAL, f"{day:%Y-%m-%d}", "--of", "funding", "--lake", where.uri
+        None, "explain", PERPETUAL, f"{day:%Y-%m-%d}", "--of", "funding", "--lake", lake.uri
     )
     assert done.code == 0, done.err
     hour = f"{HOLE - HOUR:%Y-%m-%d %H:%M}Z to {HOLE:%Y-%m-%d %H:%M}Z"
@@ -86,7 +84,7 @@ def test_what_is_missing_is_named_with_what_is_known_of_it(where: Lake) -> None:
     assert "The view has the same values" in done.out
     found = basislake(
         None, "explain", "BTC-A", f"{START + DAY:%Y-%m-%d}", "--of", "realised", "--lake",
-        where.uri, "--json",
+        lake.uri, "--json",
     ).json  # fmt: skip
     (paid,) = [given for given in found["inputs"] if given["table"] == "funding"]
     assert paid["expected"] == 48
@@ -104,14 +102,14 @@ def test_what_is_missing_is_named_with_what_is_known_of_it(where: Lake) -> None:
     ],
 )
 def test_where_there_is_no_row_the_reason_is_given(
-    where: Lake, of: str, name: str, at: datetime, text: str
+    lake: Lake, of: str, name: str, at: datetime, text: str
 ) -> None:
-    found = explain_carry(where, of, name, at + timedelta(seconds=3))
+    found = explain_carry(lake, of, name, at + timedelta(seconds=3))
     assert (found.row, found.agrees, found.formula) == (None, None, [])
     assert text in str(found.reason)
 
 
-def test_a_perpetual_has_no_carry_and_a_future_no_premium(where: Lake) -> None:
+def test_a_perpetual_has_no_carry_and_a_future_no_premium(lake: Lake) -> None:
     for of, name in (("carry", PERPETUAL), ("premium", "BTC-A")):
         with pytest.raises(UsageError, match=f"--of {of} explains a"):
-            explain_carry(where, of, name, START)
+            explain_carry(lake, of, name, START)

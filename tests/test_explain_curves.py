@@ -90,7 +90,7 @@ def test_a_future_that_is_passed_over_is_named_with_the_reason(tmp_path: object)
     names = {"BTC-A": 40, "BTC-B": 50, "BTC-C": 80, "BTC-D": 100}
     closes = {"BTC-PERPETUAL": 100.0, "BTC-A": 101.0, "BTC-B": 102.0, "BTC-D": 104.0}
     expiries = {name: AT + days * DAY for name, days in names.items()}
-    where = lake_of(
+    lake = lake_of(
         tmp_path,  # type: ignore[arg-type]
         instruments=[
             instrument("BTC-PERPETUAL"), *(instrument(n, at) for n, at in expiries.items())
@@ -101,13 +101,13 @@ def test_a_future_that_is_passed_over_is_named_with_the_reason(tmp_path: object)
             for name in ("BTC-A", "BTC-B", "BTC-D")
         ],
     )  # fmt: skip
-    found = explain_maturity(where, "BTC", AT, Maturity(60))
+    found = explain_maturity(lake, "BTC", AT, Maturity(60))
     assert (found.agrees, [s.instrument for s in found.sides][:4]) == (True, list(names))
     text = str(found.reason)
     assert "BTC-B: A warning rule marked its row as suspect" in text
     assert "BTC-C: The exchange was never asked for it" in text
     assert "BTC-A:" not in text
-    beyond = explain_maturity(where, "BTC", AT, Maturity(120))
+    beyond = explain_maturity(lake, "BTC", AT, Maturity(120))
     assert "No future expires at 120 days or beyond" in str(beyond.reason)
     assert beyond.formula == []
 

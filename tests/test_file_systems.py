@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-import lake
 from basislake.settings.lake_and_database import lake_flag
 from basislake.simulator.server import SimulatedExchange
+from lake import open as open_lake
 from lake.errors import LakeError, UsageError
 from lake.machine.shared_folder import SETTING, folder
 from lake.tables import INSTRUMENTS
@@ -55,14 +55,14 @@ def test_where_there_are_no_hard_links_no_lake_is_made_and_a_copy_may_be(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
     no_links = refusing(LINKS, errno.EPERM)
-    where = tmp_path / "lake"
-    with running([*no_links, *arguments(server, "backfill", "--lake", where, *ONE)]) as process:
+    lake = tmp_path / "lake"
+    with running([*no_links, *arguments(server, "backfill", "--lake", lake, *ONE)]) as process:
         done = ended(process)
     assert done.code == 2, done.err
-    assert f"A lake cannot be written at {where}: its file system has no hard links" in done.err
+    assert f"A lake cannot be written at {lake}: its file system has no hard links" in done.err
     assert "Nothing was stored. Choose a folder on another file system" in done.err
     assert "Traceback" not in done.err
-    assert [path for path in where.iterdir() if path.name != ".machine"] == []
+    assert [path for path in lake.iterdir() if path.name != ".machine"] == []
     with running([*refusing(LINKS, errno.EPERM, WRITER), str(tmp_path / "empty")]) as process:
         assert ended(process).out.startswith(f"A lake cannot be written at {tmp_path / 'empty'}")
     assert list((tmp_path / "empty").iterdir()) == []
@@ -79,12 +79,12 @@ def test_where_there_are_no_hard_links_no_lake_is_made_and_a_copy_may_be(
 def test_where_there_are_no_locks_the_setting_that_helps_is_named(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
-    where = tmp_path / "lake"
+    lake = tmp_path / "lake"
     text = "at {}: its file system has no locks ({}). Set " + SETTING + " to a folder on a disk of"
-    line = arguments(server, "backfill", "--lake", where, *ONE)
+    line = arguments(server, "backfill", "--lake", lake, *ONE)
     with running([*refusing(LOCKS, errno.ENOLCK), *line]) as process:
         done = ended(process)
-    (lock,) = (where / ".machine").glob("pace-*.lock")
+    (lock,) = (lake / ".machine").glob("pace-*.lock")
     assert done.code == 1, done.err
     assert (
         f" ERROR The rate limit cannot be shared {text.format(lock.with_suffix(''), NO_LOCK)}"
@@ -92,25 +92,25 @@ def test_where_there_are_no_locks_the_setting_that_helps_is_named(
     )
     assert len(done.err.splitlines()) == 2
     # Where the system has no locks at all, no file takes the place of a lock.
-    with running([*refusing(LOCKS, errno.ENOSYS, LOCKER), str(where)]) as process:
+    with running([*refusing(LOCKS, errno.ENOSYS, LOCKER), str(lake)]) as process:
         locked = ended(process)
-    assert locked.out.startswith(f"BTC-PERPETUAL cannot be locked {text.format(where, NO_CALL)}")
+    assert locked.out.startswith(f"BTC-PERPETUAL cannot be locked {text.format(lake, NO_CALL)}")
     assert locked.err == ""
 
 
 def test_what_a_machine_keeps_of_a_lake_is_where_the_setting_says(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
-    where, machine = tmp_path / "lake", tmp_path / "machine"
+    lake, machine = tmp_path / "lake", tmp_path / "machine"
     env = {**os.environ, SETTING: str(machine)}
-    done = basislake(server, "backfill", "--lake", where, *ONE, env=env)
+    done = basislake(server, "backfill", "--lake", lake, *ONE, env=env)
     assert done.code == 0, done.err
-    assert not (where / ".machine").exists()
+    assert not (lake / ".machine").exists()
     (own,) = machine.iterdir()
     kept = {path.name.partition("-")[0] for path in own.iterdir()}
     assert kept == {"claims", "pace", "instruments"}
-    assert lake.open(str(where)).snapshot(INSTRUMENTS).rows
-    refused = basislake(server, "backfill", "--lake", where, env={**env, SETTING: "machine"})
+    assert open_lake(str(lake)).snapshot(INSTRUMENTS).rows
+    refused = basislake(server, "backfill", "--lake", lake, env={**env, SETTING: "machine"})
     assert refused.code == 2
     assert f"{SETTING} is not the absolute path of a folder: 'machine'" in refused.err
 
@@ -148,9 +148,9 @@ def test_a_working_folder_that_is_gone_matters_to_a_relative_path_only(
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    assert lake_flag(lake.open(known.uri)) == f" --lake {known.uri}"
+    assert lake_flag(open_lake(known.uri)) == f" --lake {known.uri}"
     with pytest.raises(UsageError, match="'lake' is relative to the working folder, which"):
-        lake.open("lake")
+        open_lake("lake")
 
 
 def test_a_folder_named_as_a_home_or_an_option_is_opened_and_shown_as_one(
@@ -158,6 +158,6 @@ def test_a_folder_named_as_a_home_or_an_option_is_opened_and_shown_as_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("./~", "./~nosuchuser/lake", "./-x"):
-        at = lake.open(name)
+        at = open_lake(name)
         assert at.uri == str(tmp_path / name)
         assert shlex.split(lake_flag(at)) == ["--lake", name]

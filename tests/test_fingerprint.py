@@ -10,10 +10,10 @@ from deltalake import DeltaTable
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lake
 from basislake.simulator.server import SimulatedExchange
 from ingest.plan.selection import Selection
 from lake import Lake
+from lake import open as open_lake
 from lake.batches import newest_batch
 from lake.history.fingerprint import Fingerprint, fingerprint
 from lake.tables import CONTENT, INSTRUMENTS, RAW_CANDLES, TABLES
@@ -34,10 +34,10 @@ def content_only(found: Fingerprint) -> tuple[str, Any]:
 
 def store(folder: Path, parts: list[tuple[str, pl.DataFrame]]) -> Lake:
     """A lake of raw candles, each part a file and a commit of its own."""
-    where = lake.open(str(folder))
+    lake = open_lake(str(folder))
     for name, frame in parts:
-        append(where, {name: [frame]})
-    return where
+        append(lake, {name: [frame]})
+    return lake
 
 
 @st.composite
@@ -87,33 +87,33 @@ def test_rows_that_move_to_another_instrument_change_the_fingerprint(tmp_path: P
 
 
 def test_an_empty_table_counts_as_much_as_one_that_is_not_there(tmp_path: Path) -> None:
-    where = lake_of(tmp_path / "lake", quarantine=[])
-    before = fingerprint(where, 1)
+    lake = lake_of(tmp_path / "lake", quarantine=[])
+    before = fingerprint(lake, 1)
     kind = ("A", "future", "BTC", "USD", "BTC", "inverse")
     row = (*kind, T0, None, 0.5, None, True, "btc_usd", "daily")
     frame = pl.DataFrame([row], schema=INSTRUMENTS.polars_schema, orient="row")
-    where.replace(where.snapshot(INSTRUMENTS), frame, LINEAGE)
-    assert fingerprint(where, 1).lake != before.lake
-    where.replace(where.snapshot(INSTRUMENTS), INSTRUMENTS.empty(), LINEAGE)
-    assert fingerprint(where, 1) == before
+    lake.replace(lake.snapshot(INSTRUMENTS), frame, LINEAGE)
+    assert fingerprint(lake, 1).lake != before.lake
+    lake.replace(lake.snapshot(INSTRUMENTS), INSTRUMENTS.empty(), LINEAGE)
+    assert fingerprint(lake, 1) == before
 
 
 def test_files_rewritten_by_another_program_change_nothing(staged: Staged, tmp_path: Path) -> None:
-    where = staged.copy(tmp_path)
-    before = fingerprint(where, 2)
-    files = len(where.snapshot(RAW_CANDLES).files)
+    lake = staged.copy(tmp_path)
+    before = fingerprint(lake, 2)
+    files = len(lake.snapshot(RAW_CANDLES).files)
     for name in ("raw_candles", "candles"):
-        DeltaTable(f"{where.uri}/{name}").optimize.compact()
-    assert len(where.snapshot(RAW_CANDLES).files) < files
-    assert fingerprint(where, 2) == before
-    assert fingerprint(where, 2, verify=True) == before
+        DeltaTable(f"{lake.uri}/{name}").optimize.compact()
+    assert len(lake.snapshot(RAW_CANDLES).files) < files
+    assert fingerprint(lake, 2) == before
+    assert fingerprint(lake, 2, verify=True) == before
 
 
 @pytest.mark.slow
 def test_builds_by_one_thread_and_by_four_in_other_folders_give_the_same_content(
     staged: Staged, tmp_path: Path
 ) -> None:
-    expected = fingerprint(staged.where, 1)
+    expected = fingerprint(staged.lake, 1)
     for threads in (1, 4):
         copy = staged.copy(tmp_path / str(threads))
         assert built(copy, full=True, threads=threads).unchanged == 0
@@ -126,31 +126,31 @@ def test_builds_by_one_thread_and_by_four_in_other_folders_give_the_same_content
 def test_a_build_as_of_an_old_batch_has_the_fingerprint_of_then(
     staged: Staged, tmp_path: Path
 ) -> None:
-    then = lake.open(staged.where.uri, as_of=staged.first.batch)
+    then = open_lake(staged.lake.uri, as_of=staged.first.batch)
     copy = staged.copy(tmp_path)
     built(copy, as_of=staged.first.batch)
-    travelled = lake.open(copy.uri, as_of=staged.first.batch)
+    travelled = open_lake(copy.uri, as_of=staged.first.batch)
     assert fingerprint(travelled, 2) == fingerprint(then, 2)
-    assert fingerprint(travelled, 2).lake != fingerprint(staged.where, 2).lake
+    assert fingerprint(travelled, 2).lake != fingerprint(staged.lake, 2).lake
 
 
 @pytest.mark.slow
 def test_backfills_by_other_threads_and_in_other_steps_give_the_same_content(
     staged: Staged, tmp_path: Path
 ) -> None:
-    where = lake.open(str(tmp_path))
+    lake = open_lake(str(tmp_path))
     with SimulatedExchange(UNIVERSE) as server:
-        fetch(server, where, Selection(), threads=1)
-    built(where)
-    assert newest_batch(where) != newest_batch(staged.where)
-    assert fingerprint(where, 2) == fingerprint(staged.where, 2)
+        fetch(server, lake, Selection(), threads=1)
+    built(lake)
+    assert newest_batch(lake) != newest_batch(staged.lake)
+    assert fingerprint(lake, 2) == fingerprint(staged.lake, 2)
 
 
 def test_the_command_prints_a_line_for_each_table_and_one_for_the_lake(
     staged: Staged, tmp_path: Path
 ) -> None:
-    expected = fingerprint(staged.where, 1)
-    done = basislake(None, "fingerprint", "--lake", staged.where.uri)
+    expected = fingerprint(staged.lake, 1)
+    done = basislake(None, "fingerprint", "--lake", staged.lake.uri)
     assert done.code == 0, done.err
     lines = [f"{expected.tables[table.name]}  {table.name}" for table in CONTENT]
     assert done.out.splitlines() == [*lines, f"{expected.lake}  lake"]
@@ -158,7 +158,7 @@ def test_the_command_prints_a_line_for_each_table_and_one_for_the_lake(
     copy = staged.copy(tmp_path)
     found = basislake(None, "fingerprint", "--lake", copy.uri, "--verify", "--json")
     assert found.code == 0, found.err
-    assert found.out == basislake(None, "fingerprint", "--lake", staged.where.uri, "--json").out
+    assert found.out == basislake(None, "fingerprint", "--lake", staged.lake.uri, "--json").out
     assert found.json["lake"] == expected.lake
     assert found.json["tables"] == expected.tables
 
@@ -177,7 +177,7 @@ def test_a_file_whose_rows_were_changed_and_one_that_is_absent_are_named(
     found = basislake(None, "fingerprint", "--lake", copy.uri, "--verify", "--json")
     assert found.code == 1
     assert sorted(found.json["damaged"]) == sorted(names)
-    honest = basislake(None, "fingerprint", "--lake", staged.where.uri, "--json").json
+    honest = basislake(None, "fingerprint", "--lake", staged.lake.uri, "--json").json
     assert honest["damaged"] == []
     text = found.json["tables"]
     assert {n for n in text if text[n] != honest["tables"][n]} == {"basis", "candles"}

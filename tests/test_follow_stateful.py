@@ -67,7 +67,7 @@ class Followings(History):
         """As after a kill: another process knows only what the lake holds."""
         schedule = Schedule(self.every, 2 * self.every, 3 * self.every, 4 * self.every)
         self.follower = follower(
-            self.server, self.where, schedule, self.said, build=self.build, upkeep=self.upkeep
+            self.server, self.lake, schedule, self.said, build=self.build, upkeep=self.upkeep
         )
         self.clock.advance(self.follower.round())
 
@@ -108,12 +108,12 @@ class Followings(History):
 
     @rule()
     def be_beside_a_backfill(self) -> None:
-        fetch(self.server, self.where)
+        fetch(self.server, self.lake)
 
     @rule()
     def open_a_reader(self) -> None:
         """Somebody begins to read, and takes their time."""
-        snapshots = [self.where.snapshot(table) for table in (RAW_CANDLES, CANDLES, BASIS)]
+        snapshots = [self.lake.snapshot(table) for table in (RAW_CANDLES, CANDLES, BASIS)]
         queries = [snapshot.scan() for snapshot in snapshots]
         expected = [query.collect() for query in queries]
         self.readers.append(Reader(datetime.now(UTC), queries, expected))
@@ -125,21 +125,21 @@ class Followings(History):
                 assert query.collect().equals(expected)
 
     def build(self) -> None:
-        curate(self.where, threads=2)
+        curate(self.lake, threads=2)
 
     def upkeep(self) -> None:
         """As the command does it; now and then as if a day had passed, and nobody reads."""
         self.upkeeps += 1
-        if batch := newest_batch(self.where):
-            self.past[batch] = rows(self.where, "raw_candles"), self.where.read(COVERAGE)
+        if batch := newest_batch(self.lake):
+            self.past[batch] = rows(self.lake, "raw_candles"), self.lake.read(COVERAGE)
         if self.upkeeps % 3:
-            maintain(self.where, PROGRAM)
+            maintain(self.lake, PROGRAM)
         else:
             self.maintain_at_once()
 
     def maintain_at_once(self) -> None:
         self.readers.clear()
-        done = maintain(self.where, PROGRAM, timedelta(0), unsafe=True)
+        done = maintain(self.lake, PROGRAM, timedelta(0), unsafe=True)
         self.removed += sum(done.removed.values())
 
     def follow_for(self, time: timedelta) -> None:
@@ -147,7 +147,7 @@ class Followings(History):
         end_ms = self.clock() + int(time.total_seconds() * 1000)
         while self.clock() < end_ms:
             wait_s = self.follower.round()
-            newest = self.where.scan("raw_candles").select("ts").max().collect().item()
+            newest = self.lake.scan("raw_candles").select("ts").max().collect().item()
             assert newest is None or newest.timestamp() * 1000 + 65_000 <= self.clock()
             self.clock.advance(min(wait_s, (end_ms - self.clock()) / 1000))
 
@@ -164,15 +164,15 @@ class Followings(History):
 
     def is_the_truth(self) -> None:
         # Until the last batch: what closed since is the next round's.
-        fetched_until = max(end for _, _, end in coverage(self.where, status="present"))
+        fetched_until = max(end for _, _, end in coverage(self.lake, status="present"))
         until_ms = int((fetched_until + timedelta(seconds=5)).timestamp() * 1000)
         assert self.clock() - until_ms < self.every.total_seconds() * 1000 + 1000
-        assert rows(self.where, "raw_candles").equals(truths(UNIVERSE, until_ms))
+        assert rows(self.lake, "raw_candles").equals(truths(UNIVERSE, until_ms))
         begin_ms, contracts = UNIVERSE.now_ms, UNIVERSE.contracts.values()
         assert any(begin_ms < each.listed_ms < until_ms - 3_600_000 for each in contracts)
         assert any(begin_ms < (each.expires_ms or 0) < until_ms for each in contracts)
         for status in ("missing", "failed", "never_asked"):
-            assert not coverage(self.where, status=status)
+            assert not coverage(self.lake, status=status)
         result = self.follower.result
         assert not result.failed
         assert result.builds > 0
@@ -185,19 +185,19 @@ class Followings(History):
         assert lag
         assert lag.seconds is not None
         assert 65 <= lag.seconds <= self.every.total_seconds() + 65
-        assert result.run in [run["run"] for run in runs(self.where, 50)]
-        assert self.where.snapshot(CANDLES).rows > 0
+        assert result.run in [run["run"] for run in runs(self.lake, 50)]
+        assert self.lake.snapshot(CANDLES).rows > 0
 
     def no_file_is_left_over_and_no_batch_is_lost(self) -> None:
         for table in TABLES.values():
-            snapshot = self.where.snapshot(table)
+            snapshot = self.lake.snapshot(table)
             folder = Path(snapshot.uri)
             found = {str(path.relative_to(folder)) for path in folder.rglob("*.parquet")}
             left = {path for path in found if not path.startswith("_delta_log")}
             assert left == {file.path for file in snapshot.files}
-        assert not any(planned(self.where.snapshot(table)).files_before for table in GROWING)
+        assert not any(planned(self.lake.snapshot(table)).files_before for table in GROWING)
         for batch, (raw, coverage_then) in self.past.items():
-            then = PastLake(self.where, batch)
+            then = PastLake(self.lake, batch)
             assert rows(then, "raw_candles").equals(raw)
             assert then.read(COVERAGE).equals(coverage_then)
 

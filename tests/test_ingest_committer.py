@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-import lake
 from ingest.backfill import asks
 from ingest.backfill.batch_commit import store
 from ingest.backfill.committer import (
@@ -23,12 +22,13 @@ from ingest.datasets.candles import candles_of
 from ingest.deribit.replies import Page
 from ingest.plan.windows import Plan
 from lake import Lake
+from lake import open as open_lake
 from lake.batches import append, commit_batch, newest_batch
 from lake.coverage import Coverage
 from lake.errors import LakeError, TransientError
 from lake.history.as_of import PastLake
 from lake.snapshot import Snapshot
-from lake.table import BATCH
+from lake.table import BATCH, Table
 from lake.tables import ASKS, COVERAGE, RAW_CANDLES
 from lake.time.intervals import MINUTE, Span
 from tests.lakes import instrument, record
@@ -55,9 +55,9 @@ class Clock:
 @pytest.fixture
 def at(tmp_path: Path) -> Lake:
     """A lake that knows two perpetuals: its first batch."""
-    where = lake.open(str(tmp_path / "lake"))
-    record(where, [{**instrument(name), "listed_at": T0} for name in NAMES])
-    return where
+    lake = open_lake(str(tmp_path / "lake"))
+    record(lake, [{**instrument(name), "listed_at": T0} for name in NAMES])
+    return lake
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_a_lack_that_is_confirmed_in_a_later_commit_is_missing(
 
 @pytest.mark.parametrize("table", [RAW_CANDLES, ASKS, COVERAGE], ids=lambda table: table.name)
 def test_a_commit_that_fails_is_a_lake_error_and_what_was_stored_is_safe(
-    at: Lake, clock: Clock, table: lake.table.Table
+    at: Lake, clock: Clock, table: Table
 ) -> None:
     committer, job = Committer(at, "test 1", 1, clock), tens(3)
     committer.add(*answer(job))
@@ -296,7 +296,7 @@ def test_a_commit_under_way_ends_though_the_saver_is_closed(at: Lake, clock: Clo
 class Interrupted(Lake):
     """A lake in whose reading Ctrl-C falls once, as Polars raises it in every thread."""
 
-    def __init__(self, uri: str, table: lake.table.Table) -> None:
+    def __init__(self, uri: str, table: Table) -> None:
         super().__init__(uri)
         self._left = [table]
 
@@ -304,7 +304,7 @@ class Interrupted(Lake):
     def is_over(self) -> bool:
         return not self._left
 
-    def snapshot(self, table: lake.table.Table, version: int | None = None) -> Snapshot:
+    def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
         if table in self._left:
             self._left.remove(table)
             raise KeyboardInterrupt
@@ -312,9 +312,7 @@ class Interrupted(Lake):
 
 
 @pytest.mark.parametrize("table", [RAW_CANDLES, ASKS, COVERAGE], ids=lambda table: table.name)
-def test_ctrl_c_does_not_end_a_commit_under_way(
-    at: Lake, clock: Clock, table: lake.table.Table
-) -> None:
+def test_ctrl_c_does_not_end_a_commit_under_way(at: Lake, clock: Clock, table: Table) -> None:
     hit = Interrupted(at.uri, table)
     committer, job = Committer(hit, "test 1", MANY, clock), tens(2)
     for _ in range(2):

@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-import lake
 from basislake import PROGRAM
 from basislake.simulator.clock import Clock
 from basislake.simulator.faults import reply
@@ -19,6 +18,7 @@ from basislake.simulator.universe import weekly_universe
 from ingest.deribit.client import Exchange
 from ingest.discover import Discovery, discover
 from lake import Lake
+from lake import open as open_lake
 from lake.batches import newest_batch
 from lake.history.as_of import PastLake
 from lake.table import BATCH
@@ -34,10 +34,10 @@ GROWING = weekly_universe(
 ORDER = ("active BTC", "active ETH", "expired BTC", "expired ETH")
 
 
-def discovered(server: SimulatedExchange, where: Lake) -> Discovery:
+def discovered(server: SimulatedExchange, lake: Lake) -> Discovery:
     exchange = Exchange(server.www_url, server.history_url, retries=0)
     try:
-        return discover(exchange, where, PROGRAM)
+        return discover(exchange, lake, PROGRAM)
     finally:
         exchange.close()
 
@@ -83,8 +83,8 @@ def test_a_list_that_lacks_what_it_must_hold_is_failed_and_what_was_known_of_it_
     change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]],
     lacking: str,
 ) -> None:
-    where = lake.open(str(tmp_path))
-    known = discovered(server, where).known
+    lake = open_lake(str(tmp_path))
+    known = discovered(server, lake).known
     assert known["active"].any()
     kind, coin = which.split()
     ended = known.filter(base=coin, active=False).height
@@ -95,50 +95,50 @@ def test_a_list_that_lacks_what_it_must_hold_is_failed_and_what_was_known_of_it_
         else:
             own = listed(server, each.split()[1], expired=each.startswith("expired"))
             server.faults.add(LIST, 1, reply(own))
-    found = discovered(server, where)
+    found = discovered(server, lake)
     assert found.failed == [f"the list of {which} futures {lacking.format(ended)}"]
     assert not found.is_complete
-    assert where.read(INSTRUMENTS).equals(known)
-    assert discovered(server, where).failed == []
+    assert lake.read(INSTRUMENTS).equals(known)
+    assert discovered(server, lake).failed == []
 
 
 def test_records_are_kept_by_batch_and_what_was_known_when_can_be_read(tmp_path: Path) -> None:
-    where, clock = lake.open(str(tmp_path)), Clock(GROWING.now_ms)
+    lake, clock = open_lake(str(tmp_path)), Clock(GROWING.now_ms)
     with SimulatedExchange(GROWING, clock=clock) as server:
-        first = discovered(server, where).known
-        begun = newest_batch(where)
+        first = discovered(server, lake).known
+        begun = newest_batch(lake)
         # Nothing is new, so there is no batch of it.
-        assert discovered(server, where).known.equals(first)
-        assert newest_batch(where) == begun
+        assert discovered(server, lake).known.equals(first)
+        assert newest_batch(lake) == begun
         clock.advance(8 * 86_400)
-        found = discovered(server, where)
+        found = discovered(server, lake)
     assert found.new
     ended = first.filter("active").join(found.known.filter("active"), on="instrument", how="anti")
     assert ended.height
-    came = where.read(RECORDS).filter(pl.col(BATCH) > begun)
+    came = lake.read(RECORDS).filter(pl.col(BATCH) > begun)
     assert set(came["instrument"]) == {*found.new, *found.changed, *ended["instrument"]}
-    assert PastLake(where, begun).read(INSTRUMENTS).equals(first)
-    assert PastLake(where, newest_batch(where)).read(INSTRUMENTS).equals(found.known)
+    assert PastLake(lake, begun).read(INSTRUMENTS).equals(first)
+    assert PastLake(lake, newest_batch(lake)).read(INSTRUMENTS).equals(found.known)
 
 
 def test_a_discovery_that_ends_before_its_last_commit_is_put_right_by_the_next(
     tmp_path: Path,
 ) -> None:
-    where, clock = lake.open(str(tmp_path / "lake")), Clock(GROWING.now_ms)
+    lake, clock = open_lake(str(tmp_path / "lake")), Clock(GROWING.now_ms)
     folder, aside = tmp_path / "lake" / INSTRUMENTS.name, tmp_path / "aside"
     with SimulatedExchange(GROWING, clock=clock) as server:
-        first = discovered(server, where).known
+        first = discovered(server, lake).known
         shutil.copytree(folder, aside)
         clock.advance(8 * 86_400)
-        second = discovered(server, where).known
+        second = discovered(server, lake).known
         # As a kill leaves it: the records are there, and the table is as it was.
         shutil.rmtree(folder)
         aside.rename(folder)
-        assert where.read(INSTRUMENTS).equals(first)
-        again = discovered(server, where)
+        assert lake.read(INSTRUMENTS).equals(first)
+        again = discovered(server, lake)
     assert again.known.equals(second)
-    assert where.read(INSTRUMENTS).equals(second)
-    assert PastLake(where, newest_batch(where)).read(INSTRUMENTS).equals(second)
+    assert lake.read(INSTRUMENTS).equals(second)
+    assert PastLake(lake, newest_batch(lake)).read(INSTRUMENTS).equals(second)
 
 
 def test_the_command_names_an_empty_list_and_ends_with_1(
@@ -161,7 +161,7 @@ def test_an_exchange_that_lists_nothing_at_all_has_failed(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
     server.faults.add(LIST, None, reply([]))
-    found = discovered(server, lake.open(str(tmp_path)))
+    found = discovered(server, open_lake(str(tmp_path)))
     assert found.failed == ["the exchange lists no future at all."]
     assert found.known.is_empty()
 
@@ -169,8 +169,8 @@ def test_an_exchange_that_lists_nothing_at_all_has_failed(
 def test_an_instrument_whose_record_cannot_be_read_is_no_less_active(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
-    where = lake.open(str(tmp_path))
-    known = discovered(server, where).known
+    lake = open_lake(str(tmp_path))
+    known = discovered(server, lake).known
     records = listed(server, "BTC", expired=False)
     spoilt = next(each for each in records if "PERPETUAL" not in each["instrument_name"])
     server.faults.add(
@@ -181,22 +181,22 @@ def test_an_instrument_whose_record_cannot_be_read_is_no_less_active(
             + [spoilt | {"creation_timestamp": None}]
         ),
     )
-    found = discovered(server, where)
+    found = discovered(server, lake)
     assert [refused.name for refused in found.refused] == [spoilt["instrument_name"]]
     assert (found.failed, found.is_complete) == ([], False)
-    assert where.read(INSTRUMENTS).equals(known)
+    assert lake.read(INSTRUMENTS).equals(known)
 
 
 def test_a_coin_without_any_future_has_no_market_and_a_few_expired_ones_may_go(
     tmp_path: Path,
 ) -> None:
-    where = lake.open(str(tmp_path))
+    lake = open_lake(str(tmp_path))
     universe = weekly_universe(11, NOW - timedelta(days=60), NOW, currencies=("BTC",))
     with SimulatedExchange(universe) as server:
-        known = discovered(server, where).known
+        known = discovered(server, lake).known
         ended = listed(server, "BTC", expired=True)
         server.faults.add(LIST, 2, reply([*listed(server, "BTC", expired=False), *ended[1:]]))
-        found = discovered(server, where)
+        found = discovered(server, lake)
     assert len(ended) > 2
     assert found.failed == []
-    assert where.read(INSTRUMENTS).equals(known)
+    assert lake.read(INSTRUMENTS).equals(known)

@@ -9,7 +9,6 @@ from uuid import uuid4
 import polars as pl
 import pytest
 
-import lake
 from ingest.backfill import asks
 from ingest.backfill.batch_commit import store
 from ingest.backfill.outcome import Outcome
@@ -19,9 +18,11 @@ from ingest.deribit.replies import Page
 from ingest.plan.planner import Planner, make_plans, plan_figures
 from ingest.plan.selection import Selection, select, with_data
 from lake import Lake
+from lake import open as open_lake
 from lake.batches import append, newest_batch
 from lake.errors import TransientError
 from lake.tables import ASKS, COVERAGE, RAW_CANDLES
+from lake.time.intervals import Span
 from tests.lakes import instrument, record
 from tests.strategies import candles, minute, minutes_in, span
 
@@ -39,7 +40,7 @@ def lake_of(tmp_path: Path, **lives: tuple[int, int | None]) -> Lake:
     """A lake that knows instruments by name, `_` for `-`, with the minutes they are listed and
     expire at.
     """
-    where = lake.open(str(tmp_path / "lake"))
+    lake = open_lake(str(tmp_path / "lake"))
     found = (
         {
             **instrument(name.replace("_", "-"), minute(expires) if expires else None),
@@ -47,8 +48,8 @@ def lake_of(tmp_path: Path, **lives: tuple[int, int | None]) -> Lake:
         }
         for name, (listed, expires) in lives.items()
     )
-    record(where, list(found))
-    return where
+    record(lake, list(found))
+    return lake
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def closed(number: int) -> datetime:
 
 
 def backfill(
-    where: Lake,
+    lake: Lake,
     until: int,
     gone: Iterable[int] = (),
     *,
@@ -79,14 +80,14 @@ def backfill(
     """Fetch and commit window by window; return the requested windows, by minutes.
 
     Args:
-        where: the lake.
+        lake: to fetch into.
         until: minutes that have closed.
         gone: minutes without a candle.
         silent: minutes whose windows get no answer.
         repair: see `make_plans`.
         selection: of instruments.
     """
-    planner = Planner(where, selection, closed(until), repair=repair)
+    planner = Planner(lake, selection, closed(until), repair=repair)
     run = uuid4().hex
     asked: Asked = []
     for subject in planner.wanted:
@@ -100,16 +101,16 @@ def backfill(
             error = TransientError("no answer") if is_silent else None
             outcome = Outcome(subject, window, None if is_silent else page, error)
             job.take(outcome)
-            store(where, [outcome], "test 1", run=run)
+            store(lake, [outcome], "test 1", run=run)
     return asked
 
 
-def planned(where: Lake, until: int, *, repair: bool = False) -> dict[str, Asked]:
-    plans = make_plans(where, ALL, closed(until), repair=repair)
+def planned(lake: Lake, until: int, *, repair: bool = False) -> dict[str, Asked]:
+    plans = make_plans(lake, ALL, closed(until), repair=repair)
     return {plan.subject.name: pairs(plan.windows) for plan in plans}
 
 
-def pairs(windows: Iterable[lake.time.intervals.Span]) -> Asked:
+def pairs(windows: Iterable[Span]) -> Asked:
     numbers = [minutes_in([window]) for window in windows]
     return [(minutes[0], minutes[-1] + 1) for minutes in numbers]
 
@@ -120,9 +121,9 @@ def answered(start: int, end: int) -> Outcome:
     return Outcome(SUBJECT, span(start, end), page)
 
 
-def statuses(where: Lake) -> list[tuple[int, str]]:
+def statuses(lake: Lake) -> list[tuple[int, str]]:
     """Minutes and status of the intervals of the perpetual."""
-    rows = where.read(COVERAGE).filter(instrument=PERPETUAL)
+    rows = lake.read(COVERAGE).filter(instrument=PERPETUAL)
     return rows.select("minutes", "status").rows()
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-import lake
 from basislake.status.runs_shown import running_line
 from ingest.backfill.processes import start_of
 from ingest.backfill.run_records import KEPT, RunRecord, runs
 from lake import Lake
+from lake import open as open_lake
 from lake.errors import LakeError
 from tests.processes import PATIENCE_S, wait_until
 from tests.processes import running as process_of
@@ -30,7 +30,7 @@ PLAN = {"calls": 3, "candles": 12_000, "seconds_at_rate": None}
 # Begins a run, and is killed without ending it.
 RUNNER = """
 import os, signal, sys
-import lake
+from lake import open as open_lake
 from ingest.backfill.run_records import RunRecord
 
 record = RunRecord(lake.open(sys.argv[1]), "test 1", {"calls": 3})
@@ -41,7 +41,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 # Begins a run, and goes on until a signal ends it.
 WAITER = """
 import signal, sys
-import lake
+from lake import open as open_lake
 from ingest.backfill.run_records import RunRecord
 
 print(RunRecord(lake.open(sys.argv[1]), "test 1", {"calls": 3}).id, flush=True)
@@ -64,7 +64,7 @@ class Clock:
 
 @pytest.fixture
 def at(tmp_path: Path) -> Lake:
-    return lake.open(str(tmp_path / "lake"))
+    return open_lake(str(tmp_path / "lake"))
 
 
 @pytest.fixture
@@ -295,7 +295,7 @@ def test_the_oldest_documents_are_deleted_when_a_run_begins(at: Lake, clock: Clo
 def test_a_lake_that_cannot_be_written_refuses_the_run(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(LakeError, match="cannot be written"):
-        begun(lake.open(str(tmp_path / "file" / "lake")), clock)
+        begun(open_lake(str(tmp_path / "file" / "lake")), clock)
 
 
 def test_a_run_goes_on_though_its_record_can_no_longer_be_written(at: Lake, clock: Clock) -> None:
@@ -311,7 +311,7 @@ def test_a_run_goes_on_though_its_record_can_no_longer_be_written(at: Lake, cloc
 
 
 def test_a_lake_in_an_object_store_has_records_but_no_log(clock: Clock) -> None:
-    record = begun(lake.open("memory:///lake"), clock)
+    record = begun(open_lake("memory:///lake"), clock)
     assert record.log is None
     record.tell("A", "complete", {})
     record.end("done", {})
@@ -331,14 +331,14 @@ def test_a_lake_in_an_object_store_has_records_but_no_log(clock: Clock) -> None:
 def test_a_record_that_somebody_spoiled_is_passed_over(
     tmp_path: Path, change: bytes | dict[str, object]
 ) -> None:
-    where = lake.open(str(tmp_path))
-    record = RunRecord(where, "test 1", {})
+    lake = open_lake(str(tmp_path))
+    record = RunRecord(lake, "test 1", {})
     path = tmp_path / "runs" / f"{record.id}.json"
     if isinstance(change, bytes):
         path.write_bytes(change)
     else:
         path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    assert runs(where, 10) == []
+    assert runs(lake, 10) == []
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,13 @@ from typing import Any
 
 import pytest
 
-import lake
 from basislake import PROGRAM
 from basislake.cli.main import main
 from basislake.simulator.clock import Clock
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import weekly_universe
 from lake import Lake
+from lake import open as open_lake
 from lake.backup.copy import copy
 from lake.batches import newest_batch
 from lake.errors import GoneError
@@ -88,21 +88,21 @@ def _run(line: list[str], output: Path) -> None:
 def test_commands_that_are_killed_at_any_moment_leave_what_is_true_and_whole(
     postgres: str, tmp_path: Path
 ) -> None:
-    where, other = (lake.open(str(tmp_path / name)) for name in ("lake", "copy"))
-    target = fresh_target(postgres, where)
+    lake, other = (open_lake(str(tmp_path / name)) for name in ("lake", "copy"))
+    target = fresh_target(postgres, lake)
     clock, victims = Clock(UNIVERSE.now_ms - 4 * 86_400_000), Victims(tmp_path / "output")
     kills = Counter[str]()
     held: dict[int, int] = {}
     with SimulatedExchange(UNIVERSE, clock=clock) as server:
         lines = {
-            "instruments": arguments(server, "instruments", "--lake", where.uri),
-            "backfill": arguments(server, "backfill", "--lake", where.uri),
-            "build": arguments(None, "build", "--lake", where.uri),
+            "instruments": arguments(server, "instruments", "--lake", lake.uri),
+            "backfill": arguments(server, "backfill", "--lake", lake.uri),
+            "build": arguments(None, "build", "--lake", lake.uri),
             "maintain": arguments(
-                None, "maintain", "--lake", where.uri, "--older-than", "0", "--unsafe"
+                None, "maintain", "--lake", lake.uri, "--older-than", "0", "--unsafe"
             ),
             "load": arguments(None, "load", *target.options),
-            "backup": arguments(None, "backup", other.uri, "--lake", where.uri),
+            "backup": arguments(None, "backup", other.uri, "--lake", lake.uri),
         }
         for line in lines.values():
             assert (done := basislake(None, *line)).code == 0, done.err
@@ -111,41 +111,41 @@ def test_commands_that_are_killed_at_any_moment_leave_what_is_true_and_whole(
             verb = victims.choice([*lines])
             kills[verb] += victims.is_killed(lines[verb])
             if verb in {"backfill", "maintain"}:
-                is_true(where, clock())
-                held[newest_batch(where)] = where.snapshot(RAW_CANDLES).rows
+                is_true(lake, clock())
+                held[newest_batch(lake)] = lake.snapshot(RAW_CANDLES).rows
             if verb in {"build", "maintain"}:
-                is_whole(where)
+                is_whole(lake)
             if verb == "load":
                 is_loaded_whole(target)
         for line in lines.values():
             assert (done := basislake(None, *line)).code == 0, done.err
-        assert rows(where, "raw_candles").equals(truths(UNIVERSE, clock()))
+        assert rows(lake, "raw_candles").equals(truths(UNIVERSE, clock()))
     for batch in [number for number in held if number][:: max(1, len(held) // 20)]:
-        assert past(where, batch).read(RAW_CANDLES).height >= held[batch]
-    assert built(where).rebuilt == 0
+        assert past(lake, batch).read(RAW_CANDLES).height >= held[batch]
+    assert built(lake).rebuilt == 0
     assert target.compare().equal
-    assert copy(where, other, PROGRAM, 2).is_equal
-    found = content(where)
+    assert copy(lake, other, PROGRAM, 2).is_equal
+    found = content(lake)
     _log.info("killed: %s", dict(kills))
-    built(where, full=True)
-    assert is_same(found, content(where))
+    built(lake, full=True)
+    assert is_same(found, content(lake))
 
 
-def is_true(where: Lake, now_ms: int) -> None:
+def is_true(lake: Lake, now_ms: int) -> None:
     """No raw candle twice, none that the exchange does not have."""
-    stored = rows(where, "raw_candles")
+    stored = rows(lake, "raw_candles")
     assert stored.select("instrument", "ts").is_unique().all()
     assert stored.join(truths(UNIVERSE, now_ms), on=stored.columns, how="anti").is_empty()
 
 
-def is_whole(where: Lake) -> None:
+def is_whole(lake: Lake) -> None:
     """Each raw candle that a build saw has become one of `candles` or of `quarantine`."""
     # What a killed build began to replace may be tidied away: then reading raises GoneError.
     with suppress(GoneError):
-        still = where.state()
+        still = lake.state()
         judged = sum(still.read(table).height for table in (CANDLES, QUARANTINE))
         batch = still.built_as_of()
-        assert judged == (past(where, batch).read(RAW_CANDLES).height if batch else 0)
+        assert judged == (past(lake, batch).read(RAW_CANDLES).height if batch else 0)
         candles = still.scan(CANDLES.name).select("instrument", "ts").collect()
         matched = still.scan(BASIS.name).select("instrument", "ts").collect()
         assert matched.join(candles, on=["instrument", "ts"], how="anti").is_empty()

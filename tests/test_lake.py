@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-import lake
 from lake import Lake
+from lake import open as open_lake
 from lake.batches import commit_batch
 from lake.errors import ConflictError, LakeError, UsageError
 from lake.files.parquet import DataFile
@@ -26,7 +26,7 @@ LINEAGE = {"program": "test 1", "made_from": {"instruments": 3}}
 
 @pytest.fixture
 def at(tmp_path: Path) -> Lake:
-    return lake.open(str(tmp_path / "lake"))
+    return open_lake(str(tmp_path / "lake"))
 
 
 def append(at: Lake, name: str, frame: pl.DataFrame) -> int:
@@ -220,7 +220,7 @@ def test_a_counter_keeps_its_number_through_later_commits_until_it_is_set_again(
     at.replace(at.snapshot(INSTRUMENTS), instruments("B"), LINEAGE, {"A": 3, "C": 1, "B": 0})
     assert counters() == [3, 0, 1]
     assert counted.counter("A") == 7
-    again = lake.open(at.uri).snapshot(INSTRUMENTS, counted.version)
+    again = open_lake(at.uri).snapshot(INSTRUMENTS, counted.version)
     assert [again.counter(name) for name in ("A", "B", "C")] == [7, 2, 0]
 
 
@@ -261,7 +261,7 @@ def test_writers_at_once_that_make_the_table_know_of_one_another(tmp_path: Path)
             return
 
     for attempt in range(12):
-        at, begin = lake.open(str(tmp_path / str(attempt))), threading.Barrier(4)
+        at, begin = open_lake(str(tmp_path / str(attempt))), threading.Barrier(4)
         jobs = [threading.Thread(target=write, args=(at, i, begin)) for i in range(4)]
         for job in jobs:
             job.start()
@@ -283,7 +283,7 @@ def test_every_commit_with_rows_has_its_lineage_in_the_log(at: Lake) -> None:
 
 @pytest.mark.parametrize("folder", ["with space", "größe 日本", "quo'te", "a=b", "[1] {x} * & +"])
 def test_a_lake_may_be_in_a_folder_of_almost_any_name(tmp_path: Path, folder: str) -> None:
-    at = lake.open(str(tmp_path / folder))
+    at = open_lake(str(tmp_path / folder))
     append(at, "BTC-28JUN19", candles(2))
     at.replace(at.snapshot(INSTRUMENTS), instruments("BTC-28JUN19"), LINEAGE)
     assert held(at).equals(raw("BTC-28JUN19", batch(candles(2))))
@@ -295,7 +295,7 @@ def test_a_lake_may_be_in_a_folder_of_almost_any_name(tmp_path: Path, folder: st
 @pytest.mark.parametrize("folder", ["a%20b", "what?", "c#", "a\nb"])
 def test_a_folder_that_would_be_taken_for_another_is_refused(tmp_path: Path, folder: str) -> None:
     with pytest.raises(UsageError, match="choose a path without"):
-        lake.open(str(tmp_path / folder))
+        open_lake(str(tmp_path / folder))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -318,16 +318,16 @@ READS: Mapping[str, Callable[[Lake], object]] = {
     "duckdb": lambda at: at.duckdb(),
     "fingerprint": lambda at: fingerprint(at, 1),
     "state": lambda at: at.state().scan("basis"),
-    "as_of": lambda at: lake.open(at.uri, as_of=1).scan("instruments"),
+    "as_of": lambda at: open_lake(at.uri, as_of=1).scan("instruments"),
 }
 
 
 @pytest.mark.parametrize("name", READS)
 def test_where_no_lake_is_reading_is_an_error_and_makes_nothing(at: Lake, name: str) -> None:
-    other = lake.open(str(Path(at.uri).parent))
-    for where in (at, other):
-        with pytest.raises(LakeError, match=f"There is no lake at {where.uri}: it has no tables"):
-            READS[name](where)
+    other = open_lake(str(Path(at.uri).parent))
+    for lake in (at, other):
+        with pytest.raises(LakeError, match=f"There is no lake at {lake.uri}: it has no tables"):
+            READS[name](lake)
     assert list(Path(other.uri).iterdir()) == []
     assert at.snapshot(INSTRUMENTS).read().is_empty()
     append(at, "A", candles(1))
@@ -388,7 +388,7 @@ def test_a_table_of_an_earlier_layout_is_refused_and_left_alone(at: Lake) -> Non
     earlier = text.replace(f'"basislake.schema":"{VERSION}"', '"basislake.schema":"2"')
     assert earlier != text
     first.write_text(earlier)
-    reopened = lake.open(at.uri)
+    reopened = open_lake(at.uri)
     for read in (lambda: reopened.read(INSTRUMENTS), reopened.duckdb):
         with pytest.raises(LakeError, match=r"lacks columns that this version needs\. Nothing was"):
             read()
@@ -396,7 +396,7 @@ def test_a_table_of_an_earlier_layout_is_refused_and_left_alone(at: Lake) -> Non
 
 
 def test_the_representation_shows_no_secret() -> None:
-    at = lake.open("s3://bucket/lake/", {"aws_secret_access_key": "hush"})
+    at = open_lake("s3://bucket/lake/", {"aws_secret_access_key": "hush"})
     assert repr(at) == "Lake('s3://bucket/lake')"
 
 

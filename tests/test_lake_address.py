@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import lake
+from lake import open as open_lake
 from lake.errors import UsageError
 from lake.location.lake_address import address_of
 from lake.location.store_errors import plain
@@ -69,20 +69,20 @@ def test_an_address_where_no_lake_can_be_is_refused_without_showing_a_secret(
     text: str, expected: str
 ) -> None:
     with pytest.raises(UsageError, match=expected) as caught:
-        lake.open(text)
+        open_lake(text)
     assert "hush" not in str(caught.value)
 
 
 def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     only_for_root()
-    store = lake.open("s3://bucket/lake")
+    store = open_lake("s3://bucket/lake")
     monkeypatch.delenv("HOME")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     with as_user(54321):
         with pytest.raises(UsageError, match="Set BASISLAKE_MACHINE_FOLDER"):
             _ = store.machine_folder
         with pytest.raises(UsageError, match="begins with ~, but this machine has no such home"):
-            lake.open("~/lake")
+            open_lake("~/lake")
 
 
 ENDPOINTS = {
@@ -163,7 +163,7 @@ def test_an_option_that_no_library_takes_is_wrong_usage_and_is_named(
     place: str, options: dict[str, str], expected: str
 ) -> None:
     with pytest.raises(UsageError, match=re.escape(expected)) as refused:
-        lake.open(place, options)
+        open_lake(place, options)
     assert "Nothing was read or stored" in str(refused.value)
     assert "aws" not in expected or HUSH not in str(refused.value)
 
@@ -183,17 +183,17 @@ def test_options_of_the_right_kind_reach_every_library(tmp_path: Path) -> None:
         "max_retries": "3", "retry_timeout": "1m 30s", "aws_timeout": "30s", "allow_http": "TRUE",
         "backoff_config.base": "1.5", "pool_max_idle_per_host": "2", "aws_secret_access_key": HUSH,
     }  # fmt: skip
-    where = lake.open(str(tmp_path), options)
-    assert where.read(INSTRUMENTS).height == 1  # delta-rs, then Polars
-    assert where.scan("instruments").collect().height == 1
-    assert where.sql("FROM instruments").height == 1  # DuckDB
-    where.replace(where.snapshot(INSTRUMENTS), where.read(INSTRUMENTS), LINEAGE)
-    assert where.snapshot(INSTRUMENTS).version == 1
+    lake = open_lake(str(tmp_path), options)
+    assert lake.read(INSTRUMENTS).height == 1  # delta-rs, then Polars
+    assert lake.scan("instruments").collect().height == 1
+    assert lake.sql("FROM instruments").height == 1  # DuckDB
+    lake.replace(lake.snapshot(INSTRUMENTS), lake.read(INSTRUMENTS), LINEAGE)
+    assert lake.snapshot(INSTRUMENTS).version == 1
 
 
 def test_no_representation_shows_the_options() -> None:
-    where = lake.open("memory:///lake", {"aws_secret_access_key": "hush-hush"})
-    shown = [where, address_of("s3://b/l", where.options), where.snapshot(INSTRUMENTS)]
+    lake = open_lake("memory:///lake", {"aws_secret_access_key": "hush-hush"})
+    shown = [lake, address_of("s3://b/l", lake.options), lake.snapshot(INSTRUMENTS)]
     assert "hush" not in repr(shown)
 
 

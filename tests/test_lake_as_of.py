@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-import lake
 from basislake import PROGRAM
 from basislake.pipeline.build_as_of import opened
 from lake import Lake
+from lake import open as open_lake
 from lake.coverage import IS_CANDLES
 from lake.errors import GoneError, LakeError, UsageError
 from lake.history.as_of import past
@@ -40,8 +40,8 @@ LINEAGE = {"program": "test 1"}
 FETCHED = ["instruments", "raw_candles", "coverage"]
 
 
-def versions(where: Lake) -> dict[str, int | None]:
-    return {name: where.snapshot(table).version for name, table in TABLES.items()}
+def versions(lake: Lake) -> dict[str, int | None]:
+    return {name: lake.snapshot(table).version for name, table in TABLES.items()}
 
 
 def test_the_stages_differ_in_every_way_that_the_tests_below_are_about(staged: Staged) -> None:
@@ -55,20 +55,20 @@ def test_the_stages_differ_in_every_way_that_the_tests_below_are_about(staged: S
 @pytest.mark.parametrize("stage", ["first", "last"])
 def test_a_lake_opened_as_of_a_batch_holds_what_it_held_then(staged: Staged, stage: str) -> None:
     then: Stage = getattr(staged, stage)
-    found = lake.open(staged.where.uri, as_of=then.batch)
+    found = open_lake(staged.lake.uri, as_of=then.batch)
     assert found.as_of == then.batch
     assert is_same(content(found), then.content)
     for table in ("raw_candles", "candles", "basis", "coverage"):
         counted = found.sql(f"SELECT count(*) AS n FROM {table}")["n"][0]
         assert counted == then.content[table].height
         assert found.snapshot(TABLES[table]).rows == counted
-    assert is_same(content(lake.open(staged.where.uri, version=then.batch)), then.content)
+    assert is_same(content(open_lake(staged.lake.uri, version=then.batch)), then.content)
 
 
 def test_as_of_a_batch_without_a_build_the_fetched_rows_are_there_and_the_others_say_why_not(
     staged: Staged,
 ) -> None:
-    found = past(staged.where, staged.unbuilt.batch)
+    found = past(staged.lake, staged.unbuilt.batch)
     assert not found.is_built
     for name in FETCHED:
         rows = found.scan(name).collect().sort(TABLES[name].key)
@@ -86,27 +86,27 @@ def test_as_of_a_batch_without_a_build_the_fetched_rows_are_there_and_the_others
 
 
 def test_a_time_means_the_newest_batch_that_was_committed_by_then(staged: Staged) -> None:
-    where = staged.where
-    moments = pl.concat([where.read(t).select(BATCH, "at") for t in (ASKS, RECORDS)])
+    lake = staged.lake
+    moments = pl.concat([lake.read(t).select(BATCH, "at") for t in (ASKS, RECORDS)])
     for batch in (staged.first.batch, staged.unbuilt.batch):
         at = moments.filter(pl.col(BATCH) == batch)["at"].max()
         after = moments.filter(pl.col(BATCH) > batch)["at"].min()
-        assert lake.open(where.uri, as_of=at).as_of == batch  # type: ignore[arg-type]
+        assert open_lake(lake.uri, as_of=at).as_of == batch  # type: ignore[arg-type]
         between = at + (after - at) / 2  # type: ignore[operator]
-        assert lake.open(where.uri, as_of=between).as_of == batch  # type: ignore[arg-type]
+        assert open_lake(lake.uri, as_of=between).as_of == batch  # type: ignore[arg-type]
     begun = moments["at"].min()
     with pytest.raises(UsageError, match="Nothing had been fetched by"):
-        lake.open(where.uri, as_of=begun - timedelta(seconds=1))  # type: ignore[operator,arg-type]
+        open_lake(lake.uri, as_of=begun - timedelta(seconds=1))  # type: ignore[operator,arg-type]
     with pytest.raises(UsageError, match="has no time zone"):
-        lake.open(where.uri, as_of=begun.replace(tzinfo=None))  # type: ignore[union-attr,arg-type,call-arg]
+        open_lake(lake.uri, as_of=begun.replace(tzinfo=None))  # type: ignore[union-attr,arg-type,call-arg]
 
 
 @pytest.mark.slow
 def test_as_of_every_batch_are_the_rows_up_to_it_and_what_is_known_of_them(staged: Staged) -> None:
-    whole = staged.where.read(RAW_CANDLES)
+    whole = staged.lake.read(RAW_CANDLES)
     heights = []
     for batch in range(1, staged.last.batch + 1):
-        found = past(staged.where, batch)
+        found = past(staged.lake, batch)
         rows = found.read(RAW_CANDLES)
         heights.append(rows.height)
         assert_frame_equal(rows, RAW_CANDLES.cast(whole.filter(pl.col(BATCH) <= batch)))
@@ -120,41 +120,41 @@ def test_as_of_every_batch_are_the_rows_up_to_it_and_what_is_known_of_them(stage
 @pytest.mark.slow
 @pytest.mark.parametrize("full", [False, True])
 def test_a_build_as_of_an_old_batch_gives_what_the_build_then_gave_and_the_next_brings_back(
-    staged: Staged, where: Lake, *, full: bool
+    staged: Staged, lake: Lake, *, full: bool
 ) -> None:
-    result = built(where, full=full, as_of=staged.first.batch)
+    result = built(lake, full=full, as_of=staged.first.batch)
     assert result.raw_version == staged.first.batch
-    assert is_same(content(where), staged.first.content, CURATED_NAMES)
+    assert is_same(content(lake), staged.first.content, CURATED_NAMES)
     assert result.candles == staged.first.content["candles"].height
-    before = versions(where)
-    assert built(where, as_of=staged.first.batch).rebuilt == 0
-    assert versions(where) == before
-    result = built(where)
+    before = versions(lake)
+    assert built(lake, as_of=staged.first.batch).rebuilt == 0
+    assert versions(lake) == before
+    result = built(lake)
     assert result.raw_version == staged.last.batch
-    assert is_same(content(where), staged.last.content)
+    assert is_same(content(lake), staged.last.content)
 
 
 @pytest.mark.slow
-def test_a_batch_that_was_never_built_can_be_built_later(staged: Staged, where: Lake) -> None:
-    built(where, as_of=staged.unbuilt.batch)
-    found = past(where, staged.unbuilt.batch)
+def test_a_batch_that_was_never_built_can_be_built_later(staged: Staged, lake: Lake) -> None:
+    built(lake, as_of=staged.unbuilt.batch)
+    found = past(lake, staged.unbuilt.batch)
     assert found.is_built
     rows = found.scan("candles").collect().height + found.scan("quarantine").collect().height
     assert rows == staged.unbuilt.content["raw_candles"].height
     # What is as of other batches stays what it was.
-    assert is_same(content(past(where, staged.first.batch)), staged.first.content)
-    assert is_same(content(past(where, staged.last.batch)), staged.last.content)
+    assert is_same(content(past(lake, staged.first.batch)), staged.first.content)
+    assert is_same(content(past(lake, staged.last.batch)), staged.last.content)
 
 
 def test_before_the_first_build_the_curated_tables_are_empty(tmp_path: Path) -> None:
-    at = lake.open(str(tmp_path))
+    at = open_lake(str(tmp_path))
     append(at, {"A": [candles(2)]})
     assert all(at.scan(name).collect().is_empty() for name in CURATED_NAMES)
     assert at.sql("SELECT count(*) AS n FROM unmatched")["n"].to_list() == [0]
 
 
 def test_a_lake_opened_as_of_a_batch_is_not_written(staged: Staged) -> None:
-    found = lake.open(staged.where.uri, as_of=staged.first.batch)
+    found = open_lake(staged.lake.uri, as_of=staged.first.batch)
     before = sorted(Path(found.uri).rglob("*"))
     base = found.snapshot(INSTRUMENTS)
     writes: list[Callable[[], object]] = [
@@ -169,14 +169,14 @@ def test_a_lake_opened_as_of_a_batch_is_not_written(staged: Staged) -> None:
 
 
 def test_an_unknown_batch_is_named_with_those_there_are(staged: Staged, tmp_path: Path) -> None:
-    uri, last = staged.where.uri, staged.last.batch
+    uri, last = staged.lake.uri, staged.last.batch
     for wrong in (99, 0, -1):
         with pytest.raises(UsageError, match=f"no batch {wrong}; there are 1 to {last}"):
-            lake.open(uri, as_of=wrong)
+            open_lake(uri, as_of=wrong)
     bare = lake_of(tmp_path / "bare", instruments=[])
     with pytest.raises(UsageError, match="nothing has been fetched yet"):
-        lake.open(bare.uri, as_of=1)
-    before = versions(staged.where)
+        open_lake(bare.uri, as_of=1)
+    before = versions(staged.lake)
     for verb in (
         ["sql", "SELECT 1", "--as-of", 99],
         ["fingerprint", "--as-of", 99],
@@ -190,11 +190,11 @@ def test_an_unknown_batch_is_named_with_those_there_are(staged: Staged, tmp_path
         assert (done.code, f"there are 1 to {last}" in done.err) == (2, True), (verb, done.err)
     for words in (["build", "--as-of", "-1"], ["sql", "SELECT 1", "--as-of", "x"]):
         assert basislake(None, *words, "--lake", uri).code == 2
-    assert versions(staged.where) == before
+    assert versions(staged.lake) == before
 
 
 def test_every_build_tells_batch_program_rules_and_settings(staged: Staged) -> None:
-    rows = staged.where.read(BUILDS).to_dicts()
+    rows = staged.lake.read(BUILDS).to_dicts()
     assert [row[BATCH] for row in rows] == [staged.first.batch, staged.last.batch]
     for row in rows:
         assert (row["program"], row["rules"]) == (PROGRAM, rules_hash())
@@ -203,59 +203,59 @@ def test_every_build_tells_batch_program_rules_and_settings(staged: Staged) -> N
 
 @pytest.mark.parametrize("changed", [{"rules": "other"}, {"settings": '{"days_per_year": 366}'}])
 def test_tables_made_with_other_rules_or_settings_are_made_again(
-    staged: Staged, where: Lake, changed: dict[str, Any]
+    staged: Staged, lake: Lake, changed: dict[str, Any]
 ) -> None:
-    assert built(where).rebuilt == 0
-    base = where.snapshot(BUILDS)
+    assert built(lake).rebuilt == 0
+    base = lake.snapshot(BUILDS)
     number = base.counter("build") + 1
-    row = {**where.read(BUILDS).row(-1, named=True), **changed, "build": number}
-    file = where.write(BUILDS, pl.DataFrame([row], BUILDS.polars_schema))
-    where.commit(base, [file], LINEAGE, counters={"build": number})
-    result = built(where)
-    held = len(where.snapshot(RAW_CANDLES).by_partition())
+    row = {**lake.read(BUILDS).row(-1, named=True), **changed, "build": number}
+    file = lake.write(BUILDS, pl.DataFrame([row], BUILDS.polars_schema))
+    lake.commit(base, [file], LINEAGE, counters={"build": number})
+    result = built(lake)
+    held = len(lake.snapshot(RAW_CANDLES).by_partition())
     assert (result.rebuilt, result.unchanged) == (held, 0)
-    assert is_same(content(where), staged.last.content)
+    assert is_same(content(lake), staged.last.content)
 
 
 def test_the_command_reads_as_of_a_batch_what_is_stored_and_makes_the_rest_again(
     staged: Staged,
 ) -> None:
-    where, query = staged.where, "SELECT count(*) AS n, max(ts) AS last FROM basis"
-    before = versions(where)
+    lake, query = staged.lake, "SELECT count(*) AS n, max(ts) AS last FROM basis"
+    before = versions(lake)
     stored = basislake(
-        None, "sql", query, "--lake", where.uri, "--as-of", staged.first.batch, "--format", "json"
+        None, "sql", query, "--lake", lake.uri, "--as-of", staged.first.batch, "--format", "json"
     )
     assert stored.code == 0, stored.err
     assert "made again" not in stored.err
     assert stored.json[0]["n"] == staged.first.content["basis"].height
     made = basislake(
-        None, "sql", query, "--lake", where.uri, "--as-of", staged.unbuilt.batch, "--format", "json"
+        None, "sql", query, "--lake", lake.uri, "--as-of", staged.unbuilt.batch, "--format", "json"
     )
     assert made.code == 0, made.err
     assert f"as of batch {staged.unbuilt.batch}: built for this command" in made.err
     assert stored.json[0]["n"] < made.json[0]["n"] < staged.last.content["basis"].height
-    assert versions(where) == before
+    assert versions(lake) == before
 
 
-def test_curated_rows_made_again_are_those_of_a_build_of_then(staged: Staged, where: Lake) -> None:
-    with opened(staged.where, staged.unbuilt.batch) as made:
+def test_curated_rows_made_again_are_those_of_a_build_of_then(staged: Staged, lake: Lake) -> None:
+    with opened(staged.lake, staged.unbuilt.batch) as made:
         found, printed = content(made), fingerprint(made, 2)
-    built(where, as_of=staged.unbuilt.batch)
-    assert is_same(found, content(past(where, staged.unbuilt.batch)))
-    assert fingerprint(past(where, staged.unbuilt.batch), 2) == printed
+    built(lake, as_of=staged.unbuilt.batch)
+    assert is_same(found, content(past(lake, staged.unbuilt.batch)))
+    assert fingerprint(past(lake, staged.unbuilt.batch), 2) == printed
 
 
 @pytest.mark.slow
 def test_every_verb_reads_as_of_a_batch_also_where_its_build_was_tidied_away(
-    staged: Staged, where: Lake
+    staged: Staged, lake: Lake
 ) -> None:
-    then = fingerprint(past(where, staged.first.batch), 2)
+    then = fingerprint(past(lake, staged.first.batch), 2)
     row = staged.first.content["basis"].row(0, named=True)
-    built(where, full=True)
-    maintain(where, PROGRAM, timedelta(0), unsafe=True)
+    built(lake, full=True)
+    maintain(lake, PROGRAM, timedelta(0), unsafe=True)
     with pytest.raises(GoneError, match=TOLD.format(staged.first.batch)):
-        past(where, staged.first.batch).scan("basis")
-    at = ("--lake", where.uri, "--json")
+        past(lake, staged.first.batch).scan("basis")
+    at = ("--lake", lake.uri, "--json")
     of = ("--as-of", staged.first.batch)
     printed = basislake(None, "fingerprint", *at, *of)
     assert printed.code == 0, printed.err
@@ -265,75 +265,75 @@ def test_every_verb_reads_as_of_a_batch_also_where_its_build_was_tidied_away(
     assert (explained.json["agrees"], explained.json["as_of"]) == (True, staged.first.batch)
     differ = basislake(None, "diff", staged.first.batch, staged.first.batch, *at)
     assert differ.json["equal"] is True, differ.err
-    assert is_same(content(where), staged.last.content)
+    assert is_same(content(lake), staged.last.content)
 
 
 @pytest.mark.slow
-def test_the_command_builds_as_of_a_batch(staged: Staged, where: Lake) -> None:
+def test_the_command_builds_as_of_a_batch(staged: Staged, lake: Lake) -> None:
     batch = staged.first.batch
-    build = basislake(None, "build", "--lake", where.uri, "--as-of", batch, "--json")
+    build = basislake(None, "build", "--lake", lake.uri, "--as-of", batch, "--json")
     assert build.code == 0, build.err
     assert build.json["raw_version"] == batch
     assert f"now built as of batch {batch}" in build.err
-    assert f"build --lake {where.uri}` builds from the newest" in build.err
+    assert f"build --lake {lake.uri}` builds from the newest" in build.err
     assert set(build.json) >= {
         "candles", "quarantined", "basis_rows", "unmatched", "rebuilt", "unchanged", "seconds",
     }  # fmt: skip
-    assert is_same(content(where), staged.first.content, CURATED_NAMES)
-    behind = basislake(None, "status", "--lake", where.uri, "--json").json["behind"]
+    assert is_same(content(lake), staged.first.content, CURATED_NAMES)
+    behind = basislake(None, "status", "--lake", lake.uri, "--json").json["behind"]
     assert set(behind) == {table.name for table in CURATED}
 
 
-def test_a_state_of_a_lake_stays_as_it_was(staged: Staged, where: Lake) -> None:
-    still = where.state()
+def test_a_state_of_a_lake_stays_as_it_was(staged: Staged, lake: Lake) -> None:
+    still = lake.state()
     still.snapshots()
-    built(where, as_of=staged.first.batch)
-    append(where, {"A": [candles(1)]})
+    built(lake, as_of=staged.first.batch)
+    append(lake, {"A": [candles(1)]})
     assert is_same(content(still), staged.last.content)
     assert still.state() is still
-    bare = lake.open(f"{where.uri}-bare").state()
+    bare = open_lake(f"{lake.uri}-bare").state()
     with pytest.raises(LakeError, match="There is no lake at"):
         bare.scan("basis")
 
 
 def test_a_reader_sees_the_newest_whole_build_while_another_has_committed_half(
-    staged: Staged, where: Lake
+    staged: Staged, lake: Lake
 ) -> None:
     """A build that is killed between two commits leaves what this leaves."""
     for table in CURATED[:3]:
-        base = where.snapshot(table)
+        base = lake.snapshot(table)
         number = base.counter("build") + 1
-        where.commit(base, [], LINEAGE, removing=base.files, counters={"build": number})
-    assert where.snapshot(CURATED[0]).rows == 0
-    assert is_same(content(where), staged.last.content)
+        lake.commit(base, [], LINEAGE, removing=base.files, counters={"build": number})
+    assert lake.snapshot(CURATED[0]).rows == 0
+    assert is_same(content(lake), staged.last.content)
     assert (
-        where.sql("SELECT count(*) AS n FROM basis")["n"][0] == staged.last.content["basis"].height
+        lake.sql("SELECT count(*) AS n FROM basis")["n"][0] == staged.last.content["basis"].height
     )
-    assert fingerprint(where, 2) == fingerprint(staged.where, 2)
-    assert is_same(content(past(where, staged.last.batch)), staged.last.content)
+    assert fingerprint(lake, 2) == fingerprint(staged.lake, 2)
+    assert is_same(content(past(lake, staged.last.batch)), staged.last.content)
     # The next build detects that it cannot rely on the stored rows.
-    result = built(where)
+    result = built(lake)
     assert result.unchanged == 0
-    assert is_same(content(where), staged.last.content)
+    assert is_same(content(lake), staged.last.content)
 
 
 def test_half_a_build_over_one_that_was_tidied_away_says_what_to_run(
-    staged: Staged, where: Lake
+    staged: Staged, lake: Lake
 ) -> None:
-    base = where.snapshot(CURATED[0])
+    base = lake.snapshot(CURATED[0])
     number = base.counter("build") + 1
-    where.commit(base, [], LINEAGE, removing=base.files, counters={"build": number})
-    maintain(where, PROGRAM, timedelta(0), unsafe=True)
+    lake.commit(base, [], LINEAGE, removing=base.files, counters={"build": number})
+    maintain(lake, PROGRAM, timedelta(0), unsafe=True)
     with pytest.raises(GoneError, match=r"begun to replace them\. No candle is lost\. `basis"):
-        where.scan("candles")
-    assert where.read(RAW_CANDLES).height
-    built(where)
-    assert is_same(content(where), staged.last.content)
+        lake.scan("candles")
+    assert lake.read(RAW_CANDLES).height
+    built(lake)
+    assert is_same(content(lake), staged.last.content)
 
 
 def test_batches_of_years_ago_are_there_however_long_the_log_is_kept(tmp_path: Path) -> None:
     """Nothing is asked of the log but where the newest files are."""
-    at = lake.open(str(tmp_path))
+    at = open_lake(str(tmp_path))
     for number in range(8):
         append(at, {"A": [candles(1, number)]})
         maintain(at, PROGRAM, timedelta(0), unsafe=True)
@@ -343,5 +343,5 @@ def test_batches_of_years_ago_are_there_however_long_the_log_is_kept(tmp_path: P
             if path.name < newest.name[:20]:
                 path.unlink()
     for number in range(1, 9):
-        rows = lake.open(at.uri, as_of=number).read(RAW_CANDLES)
+        rows = open_lake(at.uri, as_of=number).read(RAW_CANDLES)
         assert rows["ts"].to_list() == [T0 + timedelta(minutes=n) for n in range(number)]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import lake
 from basislake import PROGRAM
 from basislake.simulator.server import SimulatedExchange
 from lake import Lake
+from lake import open as open_lake
 from lake.backup.copy import copy
 from lake.backup.overlap import check_apart
 from lake.batches import newest_batch
@@ -49,51 +49,51 @@ def layout(at: Lake) -> dict[str, set[str]]:
 
 @pytest.mark.slow
 def test_a_backup_holds_every_batch_and_the_next_one_copies_only_what_came_since(
-    staged: Staged, where: Lake, tmp_path: Path
+    staged: Staged, lake: Lake, tmp_path: Path
 ) -> None:
     folder = tmp_path / "backup"
-    done = backup(where, str(folder))
-    at = lake.open(str(folder))
+    done = backup(lake, str(folder))
+    at = open_lake(str(folder))
     assert done["equal"]
-    assert done["fingerprint"] == fingerprint(where, 2).lake
-    assert layout(at) == layout(where)
-    assert done["batch"] == newest_batch(at) == newest_batch(where)
+    assert done["fingerprint"] == fingerprint(lake, 2).lake
+    assert layout(at) == layout(lake)
+    assert done["batch"] == newest_batch(at) == newest_batch(lake)
     for table in RAW:
         for stage in (staged.first, staged.unbuilt):
-            found = lake.open(at.uri, as_of=stage.batch).read(table)
-            assert found.equals(lake.open(where.uri, as_of=stage.batch).read(table))
+            found = open_lake(at.uri, as_of=stage.batch).read(table)
+            assert found.equals(open_lake(lake.uri, as_of=stage.batch).read(table))
     # The build as of that batch was not copied, and can be repeated.
     with pytest.raises(LakeError, match=TOLD.format(staged.first.batch)):
-        lake.open(at.uri, as_of=staged.first.batch).scan("basis")
+        open_lake(at.uri, as_of=staged.first.batch).scan("basis")
     assert built(at).rebuilt == 0
 
-    again = backup(where, str(folder))
-    held = sum(map(len, layout(where).values()))
+    again = backup(lake, str(folder))
+    held = sum(map(len, layout(lake).values()))
     assert (again["files_copied"], again["files_held"], again["equal"]) == (0, held, True)
-    built(where, full=True)
-    assert basislake(None, "maintain", "--lake", where.uri).code == 0
-    more = backup(where, str(folder))
+    built(lake, full=True)
+    assert basislake(None, "maintain", "--lake", lake.uri).code == 0
+    more = backup(lake, str(folder))
     assert 0 < int(str(more["files_copied"])) < int(str(done["files_copied"]))
-    assert layout(lake.open(str(folder))) == layout(where)
-    assert is_same(content(lake.open(str(folder))), content(where))
+    assert layout(open_lake(str(folder))) == layout(lake)
+    assert is_same(content(open_lake(str(folder))), content(lake))
 
 
 @pytest.mark.slow
 def test_a_backup_that_was_tidied_never_takes_one_build_for_another(
-    staged: Staged, where: Lake, tmp_path: Path
+    staged: Staged, lake: Lake, tmp_path: Path
 ) -> None:
     """The versions of its tables differ from those in the rows of `builds`."""
-    at = lake.open(str(tmp_path / "backup"))
-    built(where, as_of=staged.first.batch)
-    copy(where, at, PROGRAM, 2)
+    at = open_lake(str(tmp_path / "backup"))
+    built(lake, as_of=staged.first.batch)
+    copy(lake, at, PROGRAM, 2)
     for _ in range(3):
         for table in CURATED:
             at.commit(at.snapshot(table), [], LINEAGE)
-    built(where, as_of=staged.unbuilt.batch)
-    built(where)
-    copy(where, at, PROGRAM, 2)
+    built(lake, as_of=staged.unbuilt.batch)
+    built(lake)
+    copy(lake, at, PROGRAM, 2)
     for stage in (staged.first, staged.unbuilt):
-        assert not past(where, stage.batch).scan("basis").collect().is_empty()
+        assert not past(lake, stage.batch).scan("basis").collect().is_empty()
         with pytest.raises(GoneError, match=TOLD.format(stage.batch)):
             past(at, stage.batch).scan("basis")
     assert is_same(content(past(at, staged.last.batch)), staged.last.content)
@@ -103,17 +103,17 @@ def test_a_backup_that_was_tidied_never_takes_one_build_for_another(
 
 @pytest.mark.slow
 def test_a_backup_in_a_store_is_restored_and_goes_on_as_the_lake_it_was(
-    where: Lake, object_store: ObjectStore, tmp_path: Path
+    lake: Lake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
     uri, env = object_store.uri("backup"), object_store.environment(tmp_path / "machine")
-    assert backup(where, uri, env=env)["equal"]
+    assert backup(lake, uri, env=env)["equal"]
     back = tmp_path / "back"
     done = basislake(None, "restore", uri, "--lake", back, "--json", env=env)
     assert done.code == 0, done.err
     assert done.json["equal"]
-    assert done.json["fingerprint"] == fingerprint(where, 2).lake
-    at = lake.open(str(back))
-    assert is_same(content(at), content(where))
+    assert done.json["fingerprint"] == fingerprint(lake, 2).lake
+    at = open_lake(str(back))
+    assert is_same(content(at), content(lake))
     assert basislake(None, "build", "--lake", back, "--json").json["rebuilt"] == 0
 
 
@@ -138,15 +138,15 @@ def _linked(at: Path, to: Path) -> None:
 def test_a_lake_is_not_copied_onto_or_into_itself_nor_over_a_folder_it_lies_in(
     staged: Staged, tmp_path: Path, place: str
 ) -> None:
-    where = lake.open(str(shutil.copytree(staged.where.uri, tmp_path / "lake")))
+    lake = open_lake(str(shutil.copytree(staged.lake.uri, tmp_path / "lake")))
     _linked(tmp_path / "link", tmp_path / "lake")
     _linked(tmp_path / "tables" / "raw_candles", tmp_path / "lake" / "raw_candles")
     before = sorted(tmp_path.rglob("*"))
     target = f"{tmp_path}/{place}"
     with pytest.raises(UsageError, match="they are the same place, or one is inside the other"):
-        copy(where, lake.open(target), PROGRAM, 1)
+        copy(lake, open_lake(target), PROGRAM, 1)
     with pytest.raises(UsageError, match="they are the same place, or one is inside the other"):
-        copy(lake.open(target), where, PROGRAM, 1)
+        copy(open_lake(target), lake, PROGRAM, 1)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -156,13 +156,13 @@ def test_a_copy_into_itself_is_refused_also_below_a_folder_that_may_not_be_liste
         Path(folder, "home", "lake").mkdir(parents=True)
         Path(folder, "home").chmod(0o711)
         Path(folder).chmod(0o755)
-        one, other = (lake.open(f"{folder}/home/lake{name}") for name in ("", "/copy"))
+        one, other = (open_lake(f"{folder}/home/lake{name}") for name in ("", "/copy"))
         with as_user(54321), pytest.raises(UsageError, match="one is inside the other"):
             check_apart(one, other)
 
 
-def test_a_backup_into_the_lake_ends_with_exit_code_2(where: Lake) -> None:
-    done = basislake(None, "backup", f"{where.uri}/copy", "--lake", where.uri)
+def test_a_backup_into_the_lake_ends_with_exit_code_2(lake: Lake) -> None:
+    done = basislake(None, "backup", f"{lake.uri}/copy", "--lake", lake.uri)
     assert (done.code, "Choose a place outside the lake" in done.err) == (2, True)
 
 
@@ -183,29 +183,29 @@ def test_prefixes_of_one_store_are_compared_whatever_they_are_called(
     one: str, other: str, *, is_refused: bool
 ) -> None:
     with pytest.raises(UsageError) if is_refused else nullcontext():
-        check_apart(lake.open(one), lake.open(other))
+        check_apart(open_lake(one), open_lake(other))
     with pytest.raises(UsageError) if is_refused else nullcontext():
-        check_apart(lake.open(other), lake.open(one))
+        check_apart(open_lake(other), open_lake(one))
 
 
 @pytest.mark.slow
 def test_a_killed_backup_leaves_a_lake_and_the_next_one_finishes_it(
-    where: Lake, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
+    lake: Lake, object_store: ObjectStore, proxy: Proxy, tmp_path: Path
 ) -> None:
     uri = object_store.uri("killed")
     # Those of the first table; the next one is not begun.
-    proxy.set(most_files=len(where.snapshot(RAW_CANDLES).files))
-    at = lake.open(uri, object_store.options)
+    proxy.set(most_files=len(lake.snapshot(RAW_CANDLES).files))
+    at = open_lake(uri, object_store.options)
     env = proxy.store.environment(tmp_path)
-    with running(command(None, "backup", uri, "--lake", where.uri), env) as process:
+    with running(command(None, "backup", uri, "--lake", lake.uri), env) as process:
         wait_until(process, lambda: proxy.held > 0)
     proxy.set()
     assert at.snapshot(RAW_CANDLES).version is not None
-    assert layout(at) != layout(where)
+    assert layout(at) != layout(lake)
     assert all(at.scan(name).collect().height >= 0 for name in TABLES)
-    done = backup(where, uri, env=object_store.environment(tmp_path))
+    done = backup(lake, uri, env=object_store.environment(tmp_path))
     assert done["equal"]
-    assert layout(at) == layout(where)
+    assert layout(at) == layout(lake)
 
 
 @pytest.mark.slow
@@ -214,24 +214,24 @@ def test_a_backup_beside_a_running_backfill_is_a_lake_as_it_was_at_a_moment(
 ) -> None:
     market, counts = small_market(1), set[int]()
     total = ideal_calls(market)
-    where, at = lake.open(str(tmp_path / "lake")), lake.open(str(tmp_path / "backup"))
+    lake, at = open_lake(str(tmp_path / "lake")), open_lake(str(tmp_path / "backup"))
     with (
         SimulatedExchange(market, delay_s=0.05) as slow,
         Gate(slow, total // 2) as first,
         Gate(slow, total - 1) as last,
-        running(command(slow, "backfill", "--lake", where.uri)) as process,
+        running(command(slow, "backfill", "--lake", lake.uri)) as process,
     ):
-        wait_until(process, lambda: where.snapshot(RAW_CANDLES).rows > 0)
+        wait_until(process, lambda: lake.snapshot(RAW_CANDLES).rows > 0)
         while process.poll() is None:
-            assert copy(where, at, PROGRAM, 2).is_equal
+            assert copy(lake, at, PROGRAM, 2).is_equal
             counts.add(at.snapshot(RAW_CANDLES).rows)
             assert _claimed(at) <= max(counts)
             first.open()
             if len(counts) > 1:
                 last.open()
         assert ended(process).code == 0
-    assert copy(where, at, PROGRAM, 2).is_equal
-    assert is_same(content(at), content(where))
+    assert copy(lake, at, PROGRAM, 2).is_equal
+    assert is_same(content(at), content(lake))
 
 
 def _claimed(at: Lake) -> int:
@@ -239,10 +239,10 @@ def _claimed(at: Lake) -> int:
 
 
 @pytest.fixture
-def kept(where: Lake, tmp_path: Path) -> Iterator[Lake]:
+def kept(lake: Lake, tmp_path: Path) -> Iterator[Lake]:
     """A backup that should not be touched."""
-    at = lake.open(str(tmp_path / "kept"))
-    copy(where, at, PROGRAM, 2)
+    at = open_lake(str(tmp_path / "kept"))
+    copy(lake, at, PROGRAM, 2)
     before = {path: path.read_bytes() for path in Path(at.uri).rglob("*") if path.is_file()}
     yield at
     assert {p: p.read_bytes() for p in Path(at.uri).rglob("*") if p.is_file()} == before
@@ -252,8 +252,8 @@ def kept(where: Lake, tmp_path: Path) -> Iterator[Lake]:
 def place(request: pytest.FixtureRequest, object_store: ObjectStore, tmp_path: Path) -> Lake:
     """Where a copy is to be, and nothing is yet."""
     if request.param == "disk":
-        return lake.open(str(tmp_path / "place"))
-    return lake.open(object_store.uri(f"place-{request.node.name}"), object_store.options)
+        return open_lake(str(tmp_path / "place"))
+    return open_lake(object_store.uri(f"place-{request.node.name}"), object_store.options)
 
 
 def _put(at: Lake, *names: str) -> None:
@@ -295,30 +295,30 @@ def test_another_lake_is_not_copied_over_a_backup(kept: Lake, tmp_path: Path) ->
     assert (done.code, "Choose an empty place" in done.err) == (1, True)
 
 
-def test_an_older_lake_is_not_copied_over_a_newer_one(kept: Lake, where: Lake) -> None:
-    built(where, full=True)
-    before = content(where)
+def test_an_older_lake_is_not_copied_over_a_newer_one(kept: Lake, lake: Lake) -> None:
+    built(lake, full=True)
+    before = content(lake)
     with pytest.raises(LakeError, match="was written to after it was copied"):
-        copy(kept, where, PROGRAM, 2)
-    assert is_same(content(where), before)
+        copy(kept, lake, PROGRAM, 2)
+    assert is_same(content(lake), before)
 
 
 @pytest.mark.slow
 def test_a_damaged_file_of_either_side_is_named_and_the_exit_code_is_1(
-    where: Lake, tmp_path: Path
+    lake: Lake, tmp_path: Path
 ) -> None:
     folder = tmp_path / "backup"
-    backup(where, str(folder))
-    good, bad = where.snapshot(RAW_CANDLES).files[:2]
-    for at in (Path(where.uri), folder):
+    backup(lake, str(folder))
+    good, bad = lake.snapshot(RAW_CANDLES).files[:2]
+    for at in (Path(lake.uri), folder):
         flipped(at / "raw_candles" / bad.path)
-    done = basislake(None, "backup", folder, "--lake", where.uri, "--json")
+    done = basislake(None, "backup", folder, "--lake", lake.uri, "--json")
     assert (done.code, done.json["equal"], done.json["files_mended"]) == (1, False, 0)
-    for at in (Path(where.uri), folder):
+    for at in (Path(lake.uri), folder):
         assert f"Damaged: raw_candles/{bad.path} at {at}" in done.err
     assert "files of the source are damaged" in done.err
-    (Path(where.uri) / "raw_candles" / good.path).write_bytes(b"short")
-    done = basislake(None, "backup", tmp_path / "new", "--lake", where.uri)
+    (Path(lake.uri) / "raw_candles" / good.path).write_bytes(b"short")
+    done = basislake(None, "backup", tmp_path / "new", "--lake", lake.uri)
     assert done.code == 1
     assert "the source is damaged" in done.err
 
@@ -326,15 +326,15 @@ def test_a_damaged_file_of_either_side_is_named_and_the_exit_code_is_1(
 @pytest.mark.slow
 @pytest.mark.parametrize(("verb", "damage"), [*zip(cycle(("backup", "restore")), ALL_DAMAGES)])
 def test_what_is_damaged_in_the_copy_is_copied_once_more(
-    where: Lake, tmp_path: Path, verb: str, damage: str
+    lake: Lake, tmp_path: Path, verb: str, damage: str
 ) -> None:
-    at = lake.open(str(tmp_path / "backup"))
-    backup(where, at.uri)
-    source, target = (where, at) if verb == "backup" else (at, where)
+    at = open_lake(str(tmp_path / "backup"))
+    backup(lake, at.uri)
+    source, target = (lake, at) if verb == "backup" else (at, lake)
     for table in (RAW_CANDLES, CANDLES, COVERAGE):
         ALL_DAMAGES[damage](file_of(target, table))
     assert basislake(None, "fingerprint", "--verify", "--lake", target.uri).code == 1
-    done = basislake(None, verb, at.uri, "--lake", where.uri, "--json")
+    done = basislake(None, verb, at.uri, "--lake", lake.uri, "--json")
     assert (done.code, done.json["equal"], done.json["files_mended"]) == (0, True, 3), done.err
     assert is_same(content(target), content(source))
     assert fingerprint(target, 2, verify=True) == fingerprint(source, 2)
@@ -342,14 +342,14 @@ def test_what_is_damaged_in_the_copy_is_copied_once_more(
 
 @pytest.mark.slow
 def test_what_is_damaged_in_the_source_is_not_copied_over_what_is_sound(
-    where: Lake, tmp_path: Path
+    lake: Lake, tmp_path: Path
 ) -> None:
-    at = lake.open(str(tmp_path / "backup"))
-    backup(where, at.uri)
+    at = open_lake(str(tmp_path / "backup"))
+    backup(lake, at.uri)
     before = content(at)
-    garbled(file_of(where, CANDLES))
+    garbled(file_of(lake, CANDLES))
     flipped(file_of(at, RAW_CANDLES))
-    done = copy(where, at, PROGRAM, 2)
+    done = copy(lake, at, PROGRAM, 2)
     assert done.is_equal
     assert done.mended == 1
     assert is_same(content(at), before)
@@ -358,34 +358,34 @@ def test_what_is_damaged_in_the_source_is_not_copied_over_what_is_sound(
 @pytest.mark.slow
 @pytest.mark.parametrize("table", [RAW_CANDLES, CANDLES])
 def test_a_file_that_is_gone_is_named_and_what_was_copied_stays(
-    where: Lake, tmp_path: Path, table: Table
+    lake: Lake, tmp_path: Path, table: Table
 ) -> None:
-    built(where, full=True)
-    lost = Path(where.uri) / table.name / where.snapshot(table).files[0].path
+    built(lake, full=True)
+    lost = Path(lake.uri) / table.name / lake.snapshot(table).files[0].path
     data = lost.read_bytes()
     lost.unlink()
-    at = lake.open(str(tmp_path / "backup"))
-    done = basislake(None, "backup", at.uri, "--lake", where.uri)
+    at = open_lake(str(tmp_path / "backup"))
+    done = basislake(None, "backup", at.uri, "--lake", lake.uri)
     assert done.code == 1
-    named = f"{table.name}/{lost.relative_to(Path(where.uri) / table.name)}"
+    named = f"{table.name}/{lost.relative_to(Path(lake.uri) / table.name)}"
     assert f"{named} no longer exists: the source is damaged" in done.err
     assert "Traceback" not in done.err
     # No commit lacks the file, and when it is found again, the other files are already copied.
     assert at.snapshot(table).version is None
     lost.write_bytes(data)
-    more = copy(where, at, PROGRAM, 2)
+    more = copy(lake, at, PROGRAM, 2)
     assert more.is_equal
     assert more.held > 0
-    assert is_same(content(at), content(where))
+    assert is_same(content(at), content(lake))
 
 
-def test_what_is_no_lake_is_not_copied(where: Lake, tmp_path: Path) -> None:
-    assert basislake(None, "restore", tmp_path / "absent", "--lake", where.uri).code == 1
-    assert basislake(None, "backup", where.uri, "--lake", where.uri).code == 2
+def test_what_is_no_lake_is_not_copied(lake: Lake, tmp_path: Path) -> None:
+    assert basislake(None, "restore", tmp_path / "absent", "--lake", lake.uri).code == 1
+    assert basislake(None, "backup", lake.uri, "--lake", lake.uri).code == 2
     assert not (tmp_path / "absent").exists()
-    assert rows(where, "raw_candles").height == where.snapshot(RAW_CANDLES).rows
-    assert where.snapshot(INSTRUMENTS).rows > 0
-    assert newest_batch(where) > 0
+    assert rows(lake, "raw_candles").height == lake.snapshot(RAW_CANDLES).rows
+    assert lake.snapshot(INSTRUMENTS).rows > 0
+    assert newest_batch(lake) > 0
 
 
 @pytest.mark.slow
@@ -393,9 +393,9 @@ def test_what_is_no_lake_is_not_copied(where: Lake, tmp_path: Path) -> None:
     "moment", ["at its first file", "after the raw candles", "at its last file"]
 )
 def test_a_backup_beside_a_build_is_the_lake_as_it_was_when_it_began(
-    where: Lake, tmp_path: Path, moment: str
+    lake: Lake, tmp_path: Path, moment: str
 ) -> None:
-    at, before, text = lake.open(str(tmp_path / "backup")), content(where), list[int]()
+    at, before, text = open_lake(str(tmp_path / "backup")), content(lake), list[int]()
     is_now: dict[str, Callable[[int, int], bool]] = {
         "at its first file": lambda copied, _total: copied == 1,
         "after the raw candles": lambda *_: at.snapshot(RAW_CANDLES).version is not None,
@@ -404,29 +404,29 @@ def test_a_backup_beside_a_build_is_the_lake_as_it_was_when_it_began(
 
     def overtake(copied: int, total: int) -> None:
         if is_now[moment](copied, total) and len(text) < total:
-            built(where, full=True)
+            built(lake, full=True)
             text.extend([total] * total)
 
-    assert copy(where, at, PROGRAM, 2, overtake).is_equal
+    assert copy(lake, at, PROGRAM, 2, overtake).is_equal
     assert text
     assert is_same(content(at), before)
-    assert copy(where, at, PROGRAM, 2).is_equal
-    assert layout(at) == layout(where)
+    assert copy(lake, at, PROGRAM, 2).is_equal
+    assert layout(at) == layout(lake)
 
 
 @pytest.mark.slow
 def test_a_backup_whose_files_are_tidied_away_meanwhile_says_so_and_the_next_one_finishes(
-    where: Lake, tmp_path: Path
+    lake: Lake, tmp_path: Path
 ) -> None:
-    at = lake.open(str(tmp_path / "backup"))
+    at = open_lake(str(tmp_path / "backup"))
 
     def tidy(copied: int, _total: int) -> None:
         if copied == 1:
-            built(where, full=True)
-            maintain(where, PROGRAM, timedelta(0), unsafe=True)
+            built(lake, full=True)
+            maintain(lake, PROGRAM, timedelta(0), unsafe=True)
 
     with pytest.raises(LakeError, match=r"or maintenance deleted .*Run the command again"):
-        copy(where, at, PROGRAM, 2, tidy)
+        copy(lake, at, PROGRAM, 2, tidy)
     assert files(at, "raw_candles")
-    assert copy(where, at, PROGRAM, 2).is_equal
-    assert is_same(content(at), content(where))
+    assert copy(lake, at, PROGRAM, 2).is_equal
+    assert is_same(content(at), content(lake))

@@ -9,9 +9,9 @@ from threading import Barrier
 import polars as pl
 import pytest
 
-import lake
 from ingest.backfill import asks
 from lake import Lake, batches
+from lake import open as open_lake
 from lake.batches import commit_batch, newest_batch
 from lake.carry_tables import RAW_DELIVERIES
 from lake.errors import ConflictError
@@ -46,7 +46,7 @@ for start in range(int(sys.argv[3])):
 
 @pytest.fixture
 def at(tmp_path: Path) -> Lake:
-    return lake.open(str(tmp_path / "lake"))
+    return open_lake(str(tmp_path / "lake"))
 
 
 def again_until_stored(commit: Callable[[], int]) -> int:
@@ -215,16 +215,16 @@ def test_a_claim_from_an_old_look_is_refused_and_stores_nothing(at: Lake) -> Non
 
 
 def test_a_build_as_of_a_batch_is_not_affected_by_what_comes_later(
-    staged: Staged, where: Lake
+    staged: Staged, lake: Lake
 ) -> None:
     batch = staged.last.batch
-    name = min(where.snapshot(RAW_CANDLES).by_partition())
-    ts = where.scan("raw_candles").filter(pl.col("instrument") == name).collect()["ts"]
+    name = min(lake.snapshot(RAW_CANDLES).by_partition())
+    ts = lake.scan("raw_candles").filter(pl.col("instrument") == name).collect()["ts"]
     # Asked for again on purpose, and other than it was.
-    number = append(where, {name: [candles(1).with_columns(ts=pl.lit(ts[0]))]})
-    ask(where, number, (name, ts[0], ts[1], "present"))
-    built(where)
-    assert not is_same(content(where), staged.last.content)
-    found = built(where, as_of=batch, full=True)
+    number = append(lake, {name: [candles(1).with_columns(ts=pl.lit(ts[0]))]})
+    ask(lake, number, (name, ts[0], ts[1], "present"))
+    built(lake)
+    assert not is_same(content(lake), staged.last.content)
+    found = built(lake, as_of=batch, full=True)
     assert found.raw_version == batch
-    assert is_same(content(past(where, batch)), staged.last.content)
+    assert is_same(content(past(lake, batch)), staged.last.content)

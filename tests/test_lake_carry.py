@@ -389,12 +389,12 @@ def test_the_basis_of_a_day_is_weighted_three_ways(whole: Lake) -> None:
 
 def test_without_an_open_interest_there_is_no_mean_weighted_by_it(tmp_path: Path) -> None:
     quotes = [("BTC-A", 1.0), ("BTC-B", 2.0)]
-    where = lake_of(
+    lake = lake_of(
         tmp_path,
         instruments=[instrument(name, END + 9 * DAY) for name, _ in quotes],
         basis=[basis_row(name, END - MINUTE, END + 9 * DAY, pct) for name, pct in quotes],
     )
-    (row,) = where.sql("FROM weighted_basis_daily(7)").to_dicts()
+    (row,) = lake.sql("FROM weighted_basis_daily(7)").to_dicts()
     assert (row["by_open_interest_pct"], row["without_open_interest"]) == (None, 2)
     assert (row["by_cost_pct"], row["cost"], row["open_interest"]) == (None, 0.0, None)
     assert row["equally_pct"] is not None

@@ -50,7 +50,7 @@ def curve() -> dict[str, Row]:
 
 
 @pytest.fixture(scope="module")
-def where(curve: dict[str, Row], tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def lake(curve: dict[str, Row], tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return lake_with(tmp_path_factory.mktemp("golden"), curve)
 
 
@@ -88,16 +88,16 @@ def lake_with(folder: Path, curve: dict[str, Row]) -> Lake:
 
 
 def test_the_three_rates_against_the_index_and_the_one_against_the_perpetual(
-    where: Lake, curve: dict[str, Row]
+    lake: Lake, curve: dict[str, Row]
 ) -> None:
     query = """
         SELECT instrument, round(basis_pct, 6), round(apr_pct, 4), round(apy_pct, 4),
                round(log_pct, 4),
         FROM index_basis
     """
-    found = {name: figures for name, *figures in where.sql(query).rows()}
+    found = {name: figures for name, *figures in lake.sql(query).rows()}
     assert len(found) == 12
-    at = {row["instrument"]: row for row in where.sql(f"FROM carry_at('{LAST}')").to_dicts()}
+    at = {row["instrument"]: row for row in lake.sql(f"FROM carry_at('{LAST}')").to_dicts()}
     for name, (*against_index, against_perpetual) in CONTRACTS.items():
         assert found[name] == against_index
         days = curve[name]["left"] / timedelta(days=1)
@@ -111,20 +111,20 @@ def test_the_three_rates_against_the_index_and_the_one_against_the_perpetual(
     ("method", "at_90_days"),
     [("linear", 5.325135), ("forward", 5.329835), ("nearest", 5.343893)],
 )
-def test_the_basis_at_90_days_by_three_methods(where: Lake, method: str, at_90_days: float) -> None:
+def test_the_basis_at_90_days_by_three_methods(lake: Lake, method: str, at_90_days: float) -> None:
     call = f"constant_maturity_by(60, '{method}', 'index')"
-    (found,) = where.sql(f"SELECT round(annualised_pct, 6) FROM {call} WHERE days = 90").rows()
+    (found,) = lake.sql(f"SELECT round(annualised_pct, 6) FROM {call} WHERE days = 90").rows()
     assert found == (at_90_days,)
 
 
-def test_the_mean_of_a_week_and_more_by_open_interest(where: Lake) -> None:
+def test_the_mean_of_a_week_and_more_by_open_interest(lake: Lake) -> None:
     query = "SELECT round(by_open_interest_pct, 6), futures FROM weighted_basis_daily(7)"
-    assert where.sql(query).rows() == [(5.291793, 7)]
+    assert lake.sql(query).rows() == [(5.291793, 7)]
 
 
-def test_the_premium_of_the_perpetual(where: Lake) -> None:
+def test_the_premium_of_the_perpetual(lake: Lake) -> None:
     query = "SELECT close, index_price, round(premium_pct, 9) FROM perpetual_premium"
-    assert where.sql(query).rows() == [(80831.57, INDEX, 0.019414501)]
+    assert lake.sql(query).rows() == [(80831.57, INDEX, 0.019414501)]
 
 
 def test_the_spread_between_two_quarterlies(curve: dict[str, Row], tmp_path: Path) -> None:
@@ -144,6 +144,6 @@ def test_the_recorded_hours_of_funding_add_up(tmp_path: Path) -> None:
         }
         for row in rows
     ]
-    where = lake_of(tmp_path, instruments=[instrument(PERPETUAL)], funding=hours)
+    lake = lake_of(tmp_path, instruments=[instrument(PERPETUAL)], funding=hours)
     query = "SELECT hours, missing_hours, sum_interest_1h FROM funding_monthly"
-    assert where.sql(query).rows() == [(24, 0, 2.160401415896643e-4)]
+    assert lake.sql(query).rows() == [(24, 0, 2.160401415896643e-4)]

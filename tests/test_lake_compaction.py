@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lake
 from basislake import PROGRAM
 from basislake.explain.basis import explain
 from lake import Lake
+from lake import open as open_lake
 from lake.batches import newest_batch
 from lake.errors import ConflictError, DamagedError
 from lake.files.parquet import DataFile
@@ -74,7 +74,7 @@ def test_which_files_become_one(sizes: list[int], chosen: list[list[int]]) -> No
 def test_rows_keep_their_batches_and_every_minute_however_often_they_are_compacted(
     tmp_path: Path,
 ) -> None:
-    at = lake.open(str(tmp_path))
+    at = open_lake(str(tmp_path))
     for start in (0, 1, 0):
         _append(at, "A", start)
     compact(at, PROGRAM)
@@ -95,45 +95,45 @@ def test_rows_keep_their_batches_and_every_minute_however_often_they_are_compact
 def test_compacted_files_hold_the_same_rows_and_no_build_load_or_batch_notices(
     staged: Staged, tmp_path: Path
 ) -> None:
-    where = staged.copy(tmp_path)
-    newest, before = newest_batch(where), fingerprint(where, 2)
-    files = len(where.snapshot(RAW_CANDLES).files)
+    lake = staged.copy(tmp_path)
+    newest, before = newest_batch(lake), fingerprint(lake, 2)
+    files = len(lake.snapshot(RAW_CANDLES).files)
     done = basislake(None, "maintain", "--lake", tmp_path / "copy", "--json")
     assert done.code == 0, done.err
     text = done.json["compacted"]
-    left = where.snapshot(RAW_CANDLES)
+    left = lake.snapshot(RAW_CANDLES)
     assert text["files_after"] < text["files_before"]
     assert len(left.files) < files
     assert all(f.digest for f in left.files)
-    assert fingerprint(where, 2) == before
-    assert fingerprint(where, 2, verify=True) == before
+    assert fingerprint(lake, 2) == before
+    assert fingerprint(lake, 2, verify=True) == before
 
     # No build is due, and none makes anything again.
-    assert newest_batch(where) == newest
+    assert newest_batch(lake) == newest
     status = basislake(None, "status", "--lake", tmp_path / "copy", "--json").json
     assert status["behind"] == []
-    versions = [where.snapshot(table).version for table in CURATED]
-    assert (built(where).rebuilt, built(where).raw_version) == (0, newest)
-    assert [where.snapshot(table).version for table in CURATED] == versions
+    versions = [lake.snapshot(table).version for table in CURATED]
+    assert (built(lake).rebuilt, built(lake).raw_version) == (0, newest)
+    assert [lake.snapshot(table).version for table in CURATED] == versions
 
     # As of every batch it is as it was.
     for stage in (staged.first, staged.last):
-        assert is_same(content(past(where, stage.batch)), stage.content)
-    built(where, as_of=staged.unbuilt.batch)
-    built(where)
-    assert is_same(content(where), staged.last.content, CURATED_NAMES)
+        assert is_same(content(past(lake, stage.batch)), stage.content)
+    built(lake, as_of=staged.unbuilt.batch)
+    built(lake)
+    assert is_same(content(lake), staged.last.content, CURATED_NAMES)
     again = basislake(None, "maintain", "--lake", tmp_path / "copy", "--json").json
     assert again["compacted"]["files_before"] == 0
 
 
-def test_files_of_curated_tables_stay_within_their_month(where: Lake) -> None:
+def test_files_of_curated_tables_stay_within_their_month(lake: Lake) -> None:
     """So a build, a load and a fingerprint go on by month."""
     for table in (CANDLES, BASIS):
-        before = {own.name: own.digest() for own in slices(where.snapshot(table))}
-        _split(where, table)
-        assert len(where.snapshot(table).files) > len(before)
-        compact(where, PROGRAM)
-        after = {own.name: own.known_digest for own in slices(where.snapshot(table))}
+        before = {own.name: own.digest() for own in slices(lake.snapshot(table))}
+        _split(lake, table)
+        assert len(lake.snapshot(table).files) > len(before)
+        compact(lake, PROGRAM)
+        after = {own.name: own.known_digest for own in slices(lake.snapshot(table))}
         assert after == before
         assert len({name.partition("/")[2] for name in after}) > 1
 
@@ -141,37 +141,37 @@ def test_files_of_curated_tables_stay_within_their_month(where: Lake) -> None:
 def test_a_build_after_a_compaction_makes_again_only_what_came_since(
     staged: Staged, tmp_path: Path
 ) -> None:
-    where, twin = staged.copy(tmp_path), staged.copy(tmp_path / "twin")
-    name = min(where.snapshot(RAW_CANDLES).by_partition())
-    last = max(f.last for f in where.snapshot(RAW_CANDLES).of(name) if f.last)
-    for at in (where, twin):
+    lake, twin = staged.copy(tmp_path), staged.copy(tmp_path / "twin")
+    name = min(lake.snapshot(RAW_CANDLES).by_partition())
+    last = max(f.last for f in lake.snapshot(RAW_CANDLES).of(name) if f.last)
+    for at in (lake, twin):
         number = _append(at, name, int((last - T0) / MINUTE) + 1)
         ask(at, number, (name, last + MINUTE, last + 2 * MINUTE, "present"))
-    compact(where, PROGRAM)
-    done, expected = built(where), built(twin)
+    compact(lake, PROGRAM)
+    done, expected = built(lake), built(twin)
     assert (done.rebuilt, done.periods) == (expected.rebuilt, expected.periods)
-    assert 0 < done.periods < len(where.read(PERIODS))
-    assert is_same(content(where), content(twin), CURATED_NAMES)
+    assert 0 < done.periods < len(lake.read(PERIODS))
+    assert is_same(content(lake), content(twin), CURATED_NAMES)
 
 
 def test_explain_still_tells_by_which_call_a_compacted_candle_came(
     staged: Staged, tmp_path: Path
 ) -> None:
-    where = staged.copy(tmp_path)
-    row = where.scan("basis").select("instrument", "ts").collect().sort("ts").row(-1)
-    before = explain(State(where), *row).sides[0].fetched
+    lake = staged.copy(tmp_path)
+    row = lake.scan("basis").select("instrument", "ts").collect().sort("ts").row(-1)
+    before = explain(State(lake), *row).sides[0].fetched
     minute = Span(row[1], row[1] + MINUTE)
-    files = [file for file in where.snapshot(RAW_CANDLES).of(row[0]) if file.may_hold(minute)]
-    compact(where, PROGRAM)
-    assert not set(files) & set(where.snapshot(RAW_CANDLES).of(row[0]))
-    after = explain(State(where), *row).sides[0].fetched
+    files = [file for file in lake.snapshot(RAW_CANDLES).of(row[0]) if file.may_hold(minute)]
+    compact(lake, PROGRAM)
+    assert not set(files) & set(lake.snapshot(RAW_CANDLES).of(row[0]))
+    after = explain(State(lake), *row).sides[0].fetched
     assert before is not None
     assert before.call is not None
     assert after == before
 
 
 def test_of_two_that_move_the_same_rows_one_has_to_start_over(tmp_path: Path) -> None:
-    at = lake.open(str(tmp_path))
+    at = open_lake(str(tmp_path))
     for start in range(2):
         _append(at, "A", start)
         _append(at, "B", start)
@@ -199,7 +199,7 @@ def test_of_two_that_move_the_same_rows_one_has_to_start_over(tmp_path: Path) ->
 
 
 def test_a_damaged_file_is_not_put_together_with_sound_ones(tmp_path: Path) -> None:
-    at = lake.open(str(tmp_path))
+    at = open_lake(str(tmp_path))
     for start in (1, 2):
         _append(at, "A", start)
     one, other = (tmp_path / "raw_candles" / file.path for file in at.snapshot(RAW_CANDLES).files)

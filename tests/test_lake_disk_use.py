@@ -6,12 +6,12 @@ from pathlib import Path
 
 import polars as pl
 
-import lake
 from basislake import PROGRAM
 from basislake.pipeline.estimates import estimate
 from ingest.datasets.candles import candles_of
 from ingest.plan.windows import Plan
 from lake import Lake
+from lake import open as open_lake
 from lake.coverage import Subject
 from lake.maintenance.disk_use import OTHER, Disk, disk_of
 from lake.maintenance.maintain import maintain
@@ -22,8 +22,8 @@ from tests.lakes import LINEAGE, LISTED_AT, instrument, interval, lake_of
 HOUR_S = 3600.0
 
 
-def disk(where: Lake) -> Disk:
-    still = where.state()
+def disk(lake: Lake) -> Disk:
+    still = lake.state()
     return disk_of(still, still.snapshots())
 
 
@@ -34,11 +34,11 @@ def taken(folder: Path) -> int:
 
 def test_replaced_files_count_until_maintenance_deletes_them(tmp_path: Path) -> None:
     rows = [interval("BTC-PERPETUAL", LISTED_AT, LISTED_AT.replace(hour=1), "present")]
-    where = lake_of(tmp_path, instruments=[instrument("BTC-PERPETUAL")], coverage=rows)
+    lake = lake_of(tmp_path, instruments=[instrument("BTC-PERPETUAL")], coverage=rows)
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "data").write_bytes(os.urandom(100_000))
     (tmp_path / "note").write_bytes(b"x")
-    found = disk(where)
+    found = disk(lake)
     assert found.used_bytes == taken(tmp_path) == sum(found.folders.values())
     assert (found.replaced_bytes, found.freed_bytes) == (0, 0)
     live = [path for path in tmp_path.rglob("*.parquet") if "_delta_log" not in path.parts]
@@ -49,33 +49,33 @@ def test_replaced_files_count_until_maintenance_deletes_them(tmp_path: Path) -> 
     )
 
     # What is replaced stays for a day.
-    base = where.snapshot(COVERAGE)
-    where.replace(base, base.read().with_columns(pl.lit("missing").alias("status")), LINEAGE)
-    replaced = disk(where)
+    base = lake.snapshot(COVERAGE)
+    lake.replace(base, base.read().with_columns(pl.lit("missing").alias("status")), LINEAGE)
+    replaced = disk(lake)
     assert (replaced.replaced_bytes, replaced.freed_bytes) == (
-        taken_by(where, base.files[0].path),
+        taken_by(lake, base.files[0].path),
         0,
     )
     # What no commit names, and is older, goes at the next maintenance, but not before.
     stray = tmp_path / "coverage" / "0000-stray.parquet"
     stray.write_bytes(os.urandom(20_000))
     os.utime(stray, (time.time() - 25 * HOUR_S,) * 2)
-    before = disk(where)
+    before = disk(lake)
     assert before.freed_bytes == stray.stat().st_blocks * 512 > 0
     assert before.replaced_bytes == replaced.replaced_bytes + before.freed_bytes
-    maintain(where, PROGRAM)
-    after = disk(where)
+    maintain(lake, PROGRAM)
+    after = disk(lake)
     assert not stray.exists()
     assert (after.replaced_bytes, after.freed_bytes) == (replaced.replaced_bytes, 0)
 
 
-def taken_by(where: Lake, path: str) -> int:
-    return Path(where.uri, "coverage", path).stat().st_blocks * 512
+def taken_by(lake: Lake, path: str) -> int:
+    return Path(lake.uri, "coverage", path).stat().st_blocks * 512
 
 
 def test_a_store_is_counted_by_the_sizes_of_its_files() -> None:
-    where = lake.open("memory:///counted")
-    assert disk(where) == Disk(0, 0, 0, 0, {})
+    lake = open_lake("memory:///counted")
+    assert disk(lake) == Disk(0, 0, 0, 0, {})
 
 
 def test_candles_of_a_future_take_room_in_basis_too() -> None:

@@ -41,8 +41,8 @@ def lake_with(folder: Path, rows: list[Row]) -> Lake:
     return lake_of(folder, instruments=known, basis=rows)
 
 
-def ask(where: Lake, query: str) -> list[tuple[Any, ...]]:
-    return where.sql(query).rows()
+def ask(lake: Lake, query: str) -> list[tuple[Any, ...]]:
+    return lake.sql(query).rows()
 
 
 def test_the_series_holds_the_contract_that_expires_next_and_rolls_so_many_days_before(
@@ -55,19 +55,19 @@ def test_the_series_holds_the_contract_that_expires_next_and_rolls_so_many_days_
         quote("BTC-26APR24", before, 99.0),
         quote(SEPTEMBER, before, 108.0),
     ]  # fmt: skip
-    where = lake_with(tmp_path, rows)
+    lake = lake_with(tmp_path, rows)
     series = "SELECT ts, instrument, future_close, basis, rolled_from, gap"
-    assert ask(where, f"{series} FROM front_quarterly ORDER BY ts") == [
+    assert ask(lake, f"{series} FROM front_quarterly ORDER BY ts") == [
         (before, MARCH, 101.0, 1.0, None, None),
         (after, JUNE, 104.0, 4.0, MARCH, 3.0),
     ]
-    assert ask(where, f"{series} FROM continuous_by('quarterly', 4) ORDER BY ts") == [
+    assert ask(lake, f"{series} FROM continuous_by('quarterly', 4) ORDER BY ts") == [
         (ts, MARCH, 101.0, 1.0, None, None) for ts in (before, after)
     ]
-    assert ask(where, "SELECT ts, instrument FROM continuous_by('monthly', 5)") == [
+    assert ask(lake, "SELECT ts, instrument FROM continuous_by('monthly', 5)") == [
         (before, "BTC-26APR24")
     ]
-    assert ask(where, "FROM continuous_by('daily', 0)") == []
+    assert ask(lake, "FROM continuous_by('daily', 0)") == []
 
 
 def test_the_gap_is_of_one_minute_and_of_trades_where_there_are_any(tmp_path: Path) -> None:
@@ -78,11 +78,11 @@ def test_the_gap_is_of_one_minute_and_of_trades_where_there_are_any(tmp_path: Pa
         ts = MARCH_ROLLS - ago * HOUR
         rows.append(quote(MARCH, ts, closes[0], future_traded=traded[ago], suspect=ago == 2))
         rows.append(quote(JUNE, ts, closes[1]))
-    where = lake_with(tmp_path, rows)
-    assert ask(where, "SELECT * EXCLUDE (coin) FROM rolls_by('quarterly', 5)") == [
+    lake = lake_with(tmp_path, rows)
+    assert ask(lake, "SELECT * EXCLUDE (coin) FROM rolls_by('quarterly', 5)") == [
         (MARCH_ROLLS, MARCH, JUNE, MARCH_ROLLS - 3 * HOUR, 100.0, 104.0, 4.0, 1.04, True)
     ]
-    assert ask(where, "SELECT rolled_from, gap FROM front_quarterly WHERE gap IS NOT NULL") == [
+    assert ask(lake, "SELECT rolled_from, gap FROM front_quarterly WHERE gap IS NOT NULL") == [
         (MARCH, 4.0)
     ]
 
@@ -99,20 +99,20 @@ def test_a_gap_is_null_where_the_two_share_no_minute_in_the_day_before(
         quote(JUNE, MARCH_ROLLS - ago, 104.0),
         quote(JUNE, MARCH_ROLLS, 107.0),
     ]
-    where = lake_with(tmp_path, rows)
-    assert ask(where, "SELECT gap, both_traded FROM rolls_by('quarterly', 5)") == [gap]
+    lake = lake_with(tmp_path, rows)
+    assert ask(lake, "SELECT gap, both_traded FROM rolls_by('quarterly', 5)") == [gap]
     adjusted = "SELECT difference_close, ratio_close FROM front_quarterly_adjusted ORDER BY ts"
     before = (104.0, 104.0) if gap[1] is not None else (None, None)
-    assert ask(where, adjusted) == [before, (107.0, 107.0)]
+    assert ask(lake, adjusted) == [before, (107.0, 107.0)]
 
 
 def test_no_contract_takes_the_place_of_one_without_a_basis(tmp_path: Path) -> None:
     rows = [quote(MARCH, MARCH_ROLLS - 2 * DAY, 101.0), quote(SEPTEMBER, JUNE_ROLLS, 109.0)]
     rows += [quote(SEPTEMBER, ts, 108.0) for ts in (MARCH_ROLLS, JUNE_ROLLS - HOUR)]
-    where = lake_with(tmp_path, rows)
+    lake = lake_with(tmp_path, rows)
     # Nothing is known of June: a hole, then a roll whose gap cannot be known.
     assert ask(
-        where, "SELECT ts, instrument, rolled_from, gap FROM front_quarterly ORDER BY ts"
+        lake, "SELECT ts, instrument, rolled_from, gap FROM front_quarterly ORDER BY ts"
     ) == [
         (MARCH_ROLLS - 2 * DAY, MARCH, None, None),
         (JUNE_ROLLS, SEPTEMBER, MARCH, None),
@@ -127,8 +127,8 @@ def test_adjusted_series_hold_no_roll(tmp_path: Path) -> None:
         quote(name, ts, close)
         for ts in times for name, close in closes.items() if ts < EXPIRIES[name]
     ]  # fmt: skip
-    where = lake_with(tmp_path, rows)
-    found = ask(where, "SELECT * EXCLUDE (coin) FROM front_quarterly_adjusted ORDER BY ts")
+    lake = lake_with(tmp_path, rows)
+    found = ask(lake, "SELECT * EXCLUDE (coin) FROM front_quarterly_adjusted ORDER BY ts")
     names = [MARCH, JUNE, JUNE, SEPTEMBER]
     assert [row[:3] for row in found] == [
         (ts, name, closes[name]) for ts, name in zip(times, names, strict=True)
@@ -147,9 +147,9 @@ def test_adjusted_series_hold_no_roll(tmp_path: Path) -> None:
 def test_an_unknown_term_or_a_roll_after_the_expiry_is_refused(
     call: str, reason: str, tmp_path: Path
 ) -> None:
-    where = lake_with(tmp_path, [quote(MARCH, MARCH_ROLLS, 100.0)])
+    lake = lake_with(tmp_path, [quote(MARCH, MARCH_ROLLS, 100.0)])
     with pytest.raises(UsageError, match=reason):
-        where.sql(f"FROM {call}")
+        lake.sql(f"FROM {call}")
 
 
 WEEKLIES = ("BTC-8MAR24", "BTC-15MAR24")
@@ -195,14 +195,14 @@ def test_series_rolls_and_adjustments_are_as_one_would_work_them_out(
         scaled = close * prod(to / former for former, to in known)
         expected.append((ts, name, close, pytest.approx(moved), pytest.approx(scaled)))
     with tempfile.TemporaryDirectory() as folder:
-        where = lake_with(Path(folder), rows)
+        lake = lake_with(Path(folder), rows)
         found = ask(
-            where,
+            lake,
             "SELECT ts, instrument, future_close, difference_close, ratio_close "
             f"FROM back_adjusted_by('{term}', {roll_days}) ORDER BY ts",
         )
         assert found == expected
-        found = ask(where, f"SELECT from_close, to_close FROM rolls_by('{term}', {roll_days})")
+        found = ask(lake, f"SELECT from_close, to_close FROM rolls_by('{term}', {roll_days})")
     assert found == [gap or (None, None) for gap in gaps]
 
 

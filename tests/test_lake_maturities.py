@@ -36,8 +36,8 @@ def quote(coin: str, days: float, annualised: float, ts: datetime = LAST, **othe
     return basis_row(f"{coin}-{days}", ts, ts + days * DAY, pct, **made)
 
 
-def ask(where: Lake, query: str) -> list[tuple[Any, ...]]:
-    return where.sql(query).rows()
+def ask(lake: Lake, query: str) -> list[tuple[Any, ...]]:
+    return lake.sql(query).rows()
 
 
 def by(method: str, step_minutes: int = 60) -> str:
@@ -56,10 +56,10 @@ def by(method: str, step_minutes: int = 60) -> str:
 def test_a_distance_between_two_expiries_is_interpolated_and_none_is_extrapolated(
     method: str, at_30: float, legs: tuple[str, str], tmp_path: Path
 ) -> None:
-    where = lake_with(
+    lake = lake_with(
         tmp_path, [quote("BTC", 20, 4.0), quote("BTC", 60, 12.0, perpetual_traded=False)]
     )
-    found = {row[2]: row[3:] for row in ask(where, f"FROM {by(method)} ORDER BY days")}
+    found = {row[2]: row[3:] for row in ask(lake, f"FROM {by(method)} ORDER BY days")}
     assert tuple(found) == MATURITY_DAYS
     assert found[30] == (pytest.approx(at_30), *legs, method == "nearest")
     assert found[60] == (12.0, "BTC-60", "BTC-60", False)
@@ -72,9 +72,9 @@ def test_a_distance_between_two_expiries_is_interpolated_and_none_is_extrapolate
 
 
 def test_the_method_is_forward_where_none_is_named(tmp_path: Path) -> None:
-    where = lake_with(tmp_path, [quote("BTC", 20, 4.0), quote("BTC", 60, 12.0)])
-    assert ask(where, "FROM constant_maturity ORDER BY days") == ask(
-        where, f"FROM {by('forward')} ORDER BY days"
+    lake = lake_with(tmp_path, [quote("BTC", 20, 4.0), quote("BTC", 60, 12.0)])
+    assert ask(lake, "FROM constant_maturity ORDER BY days") == ask(
+        lake, f"FROM {by('forward')} ORDER BY days"
     )
 
 
@@ -88,9 +88,9 @@ def test_the_method_is_forward_where_none_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_method_or_reference_is_refused(call: str, reason: str, tmp_path: Path) -> None:
-    where = lake_with(tmp_path, [quote("BTC", 30, 5.0)])
+    lake = lake_with(tmp_path, [quote("BTC", 30, 5.0)])
     with pytest.raises(UsageError, match=reason):
-        where.sql(f"FROM {call}")
+        lake.sql(f"FROM {call}")
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -103,8 +103,8 @@ def test_a_leg_has_a_day_to_live_and_is_not_suspect(method: str, tmp_path: Path)
         quote("BTC", 6.5, 99.0, suspect=True),
         quote("BTC", 10, 8.0),
     ]
-    where = lake_with(tmp_path, rows)
-    (row,) = ask(where, f"SELECT annualised_pct, nearer FROM {by(method)} WHERE days = 7")
+    lake = lake_with(tmp_path, rows)
+    (row,) = ask(lake, f"SELECT annualised_pct, nearer FROM {by(method)} WHERE days = 7")
     assert row == (pytest.approx(8.0), "BTC-5")
     alone = lake_with(tmp_path / "alone", [quote("BTC", 0.99, 5.0), quote("BTC", 30, 6.0)])
     (row,) = ask(alone, f"SELECT annualised_pct, farther FROM {by(method)} WHERE days = 7")
@@ -112,20 +112,20 @@ def test_a_leg_has_a_day_to_live_and_is_not_suspect(method: str, tmp_path: Path)
 
 
 def test_of_two_equally_near_the_nearer_is_chosen(tmp_path: Path) -> None:
-    where = lake_with(tmp_path, [quote("BTC", 20, 4.0), quote("BTC", 40, 6.0)])
-    (row,) = ask(where, f"SELECT annualised_pct, nearer FROM {by('nearest')} WHERE days = 30")
+    lake = lake_with(tmp_path, [quote("BTC", 20, 4.0), quote("BTC", 40, 6.0)])
+    (row,) = ask(lake, f"SELECT annualised_pct, nearer FROM {by('nearest')} WHERE days = 30")
     assert row == (4.0, "BTC-20")
 
 
 def test_steps_end_with_their_last_minute_and_are_as_long_as_asked(tmp_path: Path) -> None:
     expires_at = minute(0) + 40 * DAY
     rows = [basis_row("BTC-FUTURE", minute(m), expires_at, 1.0) for m in range(3_000)]
-    where = lake_of(tmp_path, instruments=[instrument("BTC-FUTURE", expires_at)], basis=rows)
-    hourly = ask(where, "SELECT DISTINCT ts FROM constant_maturity ORDER BY 1")
+    lake = lake_of(tmp_path, instruments=[instrument("BTC-FUTURE", expires_at)], basis=rows)
+    hourly = ask(lake, "SELECT DISTINCT ts FROM constant_maturity ORDER BY 1")
     assert hourly == [(minute(m),) for m in range(59, 3_000, 60)]
-    daily = ask(where, f"SELECT DISTINCT ts FROM {by('forward', 1440)} ORDER BY 1")
+    daily = ask(lake, f"SELECT DISTINCT ts FROM {by('forward', 1440)} ORDER BY 1")
     assert daily == [(minute(1_439),), (minute(2_879),)]
-    assert len(ask(where, f"SELECT DISTINCT ts FROM {by('forward', 1)}")) == 3_000
+    assert len(ask(lake, f"SELECT DISTINCT ts FROM {by('forward', 1)}")) == 3_000
 
 
 CURVES = st.dictionaries(
@@ -162,8 +162,8 @@ def test_constant_maturity_is_as_one_would_work_it_out(
         for distance in MATURITY_DAYS
     ]
     with tempfile.TemporaryDirectory() as folder:
-        where = lake_with(Path(folder), rows)
-        found = ask(where, f"FROM {by(method)} ORDER BY coin, ts, days")
+        lake = lake_with(Path(folder), rows)
+        found = ask(lake, f"FROM {by(method)} ORDER BY coin, ts, days")
     assert found == expected
 
 

@@ -21,7 +21,7 @@ EXPIRY = T0 + timedelta(days=2)
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return lake_of(
         tmp_path_factory.mktemp("named"),
         instruments=[instrument("BTC-3JAN24", EXPIRY)],
@@ -30,8 +30,8 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 @pytest.fixture(scope="module")
-def everything(where: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
-    with where.duckdb() as connection:
+def everything(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    with lake.duckdb() as connection:
         yield connection
 
 
@@ -80,9 +80,9 @@ def outcome(ask: Lake | duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame |
     ],
 )
 def test_a_query_gets_what_it_gets_where_everything_is_open(
-    where: Lake, everything: duckdb.DuckDBPyConnection, query: str
+    lake: Lake, everything: duckdb.DuckDBPyConnection, query: str
 ) -> None:
-    here, there = outcome(where, query), outcome(everything, query)
+    here, there = outcome(lake, query), outcome(everything, query)
     if isinstance(here, pl.DataFrame) and isinstance(there, pl.DataFrame):
         assert here.equals(there)
     else:
@@ -106,22 +106,22 @@ def test_the_names_in_a_query(
     assert named(everything, query) == names
 
 
-def test_a_view_comes_with_all_that_it_reads(where: Lake) -> None:
+def test_a_view_comes_with_all_that_it_reads(lake: Lake) -> None:
     assert with_sources(["candles"]) == {"candles"}
     expected = {"constant_maturity", "constant_maturity_by", "basis", "instruments"}
     expected |= {"index_hourly", "funding", "candles"}
     assert with_sources(["constant_maturity"]) == expected
     for view in VIEWS:
-        with where.duckdb([view.name]) as connection:
+        with lake.duckdb([view.name]) as connection:
             connection.execute(f"FROM {view.call}")
-    with where.duckdb(["gaps"]) as connection:
+    with lake.duckdb(["gaps"]) as connection:
         assert connection.execute("SHOW TABLES").fetchall() == [("coverage",), ("gaps",)]
 
 
 def test_a_table_that_is_not_named_is_not_opened(tmp_path: Path) -> None:
-    where = lake_of(tmp_path, instruments=[instrument("A")], basis=[])
+    lake = lake_of(tmp_path, instruments=[instrument("A")], basis=[])
     for entry in (tmp_path / BASIS.name / "_delta_log").iterdir():
         entry.write_text("no log")
-    assert where.sql("SELECT count(*) FROM instruments").item() == 1
+    assert lake.sql("SELECT count(*) FROM instruments").item() == 1
     with pytest.raises(LakeError, match="basis cannot be read"):
-        where.sql("SELECT count(*) FROM basis")
+        lake.sql("SELECT count(*) FROM basis")

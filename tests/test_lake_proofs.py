@@ -51,15 +51,15 @@ def sound() -> Rows:
     }
 
 
-def found(where: Lake) -> dict[str, list[tuple[Any, ...]]]:
+def found(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
     """What the proofs name."""
     return {
-        "funding": where.sql(
+        "funding": lake.sql(
             "SELECT instrument, month, hours, expected_hours, reason FROM funding_proof "
             "WHERE NOT proved"
         ).rows(),
-        "chain": where.sql("FROM index_chain").rows(),
-        "delivery": where.sql(
+        "chain": lake.sql("FROM index_chain").rows(),
+        "delivery": lake.sql(
             "SELECT instrument, expires_at, reason FROM delivery_proof WHERE NOT proved"
         ).rows(),
     }
@@ -69,9 +69,9 @@ FEBRUARY, MARCH = date(2020, 2, 1), date(2020, 3, 1)
 
 
 def test_what_is_sound_is_proved_to_the_last_digit(tmp_path: Path) -> None:
-    where = lake_of(tmp_path, **sound())
-    assert found(where) == {"funding": [], "chain": [], "delivery": []}
-    proof = where.sql("SELECT * EXCLUDE (sum_interest_1h) FROM funding_proof").rows()
+    lake = lake_of(tmp_path, **sound())
+    assert found(lake) == {"funding": [], "chain": [], "delivery": []}
+    proof = lake.sql("SELECT * EXCLUDE (sum_interest_1h) FROM funding_proof").rows()
     months = {(name, month): rest for name, month, *rest in proof}
     known = {(row["instrument"], row["month"]): row["total"] for row in totals(HOURS)}
     assert set(months) == set(known)
@@ -82,7 +82,7 @@ def test_what_is_sound_is_proved_to_the_last_digit(tmp_path: Path) -> None:
         assert (total, is_proved, reason) == (known[key], True, None)
         assert (rejected, unlisted) == (0, 0)
         assert difference == pytest.approx(0, abs=1e-15)
-    delivered = where.sql("FROM delivery_proof").rows()
+    delivered = lake.sql("FROM delivery_proof").rows()
     assert delivered == [
         (name, expiry(name), price(name), price(name), 0.0, True, None)
         for name in sorted(FUTURES, key=lambda name: (expiry(name), name))
@@ -99,8 +99,8 @@ def test_hours_that_are_due_before_the_first_that_is_stored_are_not_proved(
     rows["funding_totals"].append({"instrument": OTHER, "month": date(2019, 12, 1), "total": 0.1})
     due = {**interval(OTHER, since, march, "failed"), "dataset": "funding"}
     before = {**interval(OTHER, since - 99 * HOUR, since, "no_data"), "dataset": "funding"}
-    where = lake_of(tmp_path, coverage=[before, due], **rows)
-    assert found(where)["funding"] == [
+    lake = lake_of(tmp_path, coverage=[before, due], **rows)
+    assert found(lake)["funding"] == [
         (OTHER, date(2020, 1, 1), 0, 34, "some hours are not fetched yet"),
         (OTHER, FEBRUARY, 0, 29 * 24, "some hours are not fetched yet"),
     ]  # fmt: skip
@@ -143,13 +143,13 @@ def test_each_fault_is_found_and_nothing_else_is_named(tmp_path: Path) -> None:
     unknown = settlement("BTC-14FEB20", expiry("BTC-14FEB20"), 9015.25, type="delivery")
     faults.rows["settlements"].append(unknown)
     faults.rows["instruments"].append(instrument("BTC-31DEC19", expiry("BTC-31DEC19")))
-    where = lake_of(tmp_path, **faults.rows)
+    lake = lake_of(tmp_path, **faults.rows)
     before = next(
         row["index_price"]
         for row in HOURS
         if (row["instrument"], row["hour_end"]) == (PERPETUAL, late - HOUR)
     )
-    assert found(where) == {
+    assert found(lake) == {
         "funding": [
             (PERPETUAL, FEBRUARY, 696, 696, "the two sums differ"),
             (PERPETUAL, MARCH, 744, 744, "the total is not fetched yet"),
@@ -168,7 +168,7 @@ def test_each_fault_is_found_and_nothing_else_is_named(tmp_path: Path) -> None:
             (last, expiry(last), "the two prices differ"),
         ],
     }
-    assert early not in {name for name, *_ in found(where)["delivery"]}
+    assert early not in {name for name, *_ in found(lake)["delivery"]}
 
 
 def rejected(dataset: str, name: str, ts: datetime, *rules: str, **cells: Any) -> Row:  # noqa: ANN401
@@ -221,11 +221,11 @@ def test_a_proof_names_a_row_that_was_rejected_and_one_that_the_exchange_does_no
         unlisted("settlements", week, expiry(week), expiry(week) + DAY, "missing"),
         unlisted("deliveries", "eth_usd", expiry(eth), expiry(eth) + DAY, "missing"),
     ]
-    where = lake_of(tmp_path, **faults.rows)
+    lake = lake_of(tmp_path, **faults.rows)
     of_hours = "SELECT rejected_hours, unlisted_hours FROM funding_proof WHERE NOT proved"
-    assert where.sql(of_hours).rows() == [(0, 0), (1, 0), (1, 1)]
+    assert lake.sql(of_hours).rows() == [(0, 0), (1, 0), (1, 1)]
     # The hour after the one that is absent has none before it.
-    assert found(where) == {
+    assert found(lake) == {
         "funding": [
             (PERPETUAL, FEBRUARY, 696, 696, "the total was rejected"),
             (PERPETUAL, MARCH, 743, 744, "some hours were rejected"),

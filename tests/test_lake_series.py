@@ -33,8 +33,8 @@ def lake_with(folder: Path, rows: list[Row], contracts: list[tuple[str, datetime
     return lake_of(folder, instruments=known, **tables)
 
 
-def ask(where: Lake, query: str) -> list[tuple[Any, ...]]:
-    return where.sql(query).rows()
+def ask(lake: Lake, query: str) -> list[tuple[Any, ...]]:
+    return lake.sql(query).rows()
 
 
 # The front and the next
@@ -56,14 +56,14 @@ def held(closes: Mapping[int, Mapping[tuple[str, datetime], float]]) -> list[Row
 def test_an_expiry_rolls_the_front_and_moves_the_next_up(tmp_path: Path) -> None:
     prices = {SOON: 100.0, MID: 102.0, LATE: 104.0}
     closes = {72: prices, 73: prices, 74: {MID: 103.0, LATE: 105.0}}
-    where = lake_with(tmp_path, held(closes), [SOON, MID, LATE])
+    lake = lake_with(tmp_path, held(closes), [SOON, MID, LATE])
     # SOON expires at 01:13:24, so minute 74 is the first that it has none in.
-    assert ask(where, ROLLS) == [
+    assert ask(lake, ROLLS) == [
         (minute(74), "front", SOON[0], MID[0], minute(73), 100.0, 103.0, 3.0, "expired"),
         (minute(74), "next", MID[0], LATE[0], minute(73), 102.0, 105.0, 3.0, "moved_up"),
     ]
     series = "SELECT ts, position, instrument, future_close, rolled_from FROM continuous"
-    assert ask(where, f"{series} WHERE ts >= '{minute(73)}' ORDER BY ts, position") == [
+    assert ask(lake, f"{series} WHERE ts >= '{minute(73)}' ORDER BY ts, position") == [
         (minute(73), "front", SOON[0], 100.0, None),
         (minute(73), "next", MID[0], 102.0, None),
         (minute(74), "front", MID[0], 103.0, SOON[0]),
@@ -73,8 +73,8 @@ def test_an_expiry_rolls_the_front_and_moves_the_next_up(tmp_path: Path) -> None
 
 def test_a_minute_without_a_basis_rolls_there_and_back_and_says_why(tmp_path: Path) -> None:
     closes = {0: {MID: 102.0, LATE: 104.0}, 1: {LATE: 105.0}, 2: {MID: 103.0, LATE: 106.0}}
-    where = lake_with(tmp_path, held(closes), [MID, LATE])
-    assert ask(where, ROLLS) == [
+    lake = lake_with(tmp_path, held(closes), [MID, LATE])
+    assert ask(lake, ROLLS) == [
         (minute(1), "front", MID[0], LATE[0], minute(0), 102.0, 105.0, 3.0, "absent"),
         (minute(2), "front", LATE[0], MID[0], minute(1), 105.0, 103.0, -2.0, "nearer"),
     ]
@@ -82,8 +82,8 @@ def test_a_minute_without_a_basis_rolls_there_and_back_and_says_why(tmp_path: Pa
 
 def test_the_minute_before_is_the_positions_own_also_across_a_hole(tmp_path: Path) -> None:
     closes = {0: {SOON: 100.0}, 500: {MID: 110.0}}
-    where = lake_with(tmp_path, held(closes), [SOON, MID])
-    assert ask(where, ROLLS) == [
+    lake = lake_with(tmp_path, held(closes), [SOON, MID])
+    assert ask(lake, ROLLS) == [
         (minute(500), "front", SOON[0], MID[0], minute(0), 100.0, 110.0, 10.0, "expired")
     ]
 
@@ -91,12 +91,12 @@ def test_the_minute_before_is_the_positions_own_also_across_a_hole(tmp_path: Pat
 def test_a_part_of_the_series_is_the_same_as_the_whole(tmp_path: Path) -> None:
     prices = {SOON: 100.0, MID: 102.0, LATE: 104.0}
     closes = {m: prices if m < 74 else {MID: 102.5, LATE: 104.5} for m in range(60, 90)}
-    where = lake_with(tmp_path, held(closes), [SOON, MID, LATE])
+    lake = lake_with(tmp_path, held(closes), [SOON, MID, LATE])
     part = f"continuous_between('{minute(74)}', '{minute(80)}')"
     names = "coin, ts, position, instrument, future_close, rolled_from"
     times = f"ts >= '{minute(74)}' AND ts < '{minute(80)}'"
-    found = ask(where, f"SELECT {names} FROM {part} ORDER BY ALL")
-    assert found == ask(where, f"SELECT {names} FROM continuous WHERE {times} ORDER BY ALL")
+    found = ask(lake, f"SELECT {names} FROM {part} ORDER BY ALL")
+    assert found == ask(lake, f"SELECT {names} FROM continuous WHERE {times} ORDER BY ALL")
     assert len(found) == 12
     assert {row[-1] for row in found if row[1] == minute(74)} == {SOON[0], MID[0]}
 
@@ -130,7 +130,7 @@ def test_front_and_next_are_the_two_that_expire_first_of_those_there_are(
                 expected.append((coin, ts, position, name, *figures, True, True, rolled))
                 before[coin, position] = name
     with tempfile.TemporaryDirectory() as folder:
-        where = lake_with(Path(folder), rows, [contract(*key) for key in closes])
-        assert ask(where, "FROM continuous ORDER BY coin, ts, position") == expected
-        times = ask(where, "SELECT ts, from_ts FROM rolls")
+        lake = lake_with(Path(folder), rows, [contract(*key) for key in closes])
+        assert ask(lake, "FROM continuous ORDER BY coin, ts, position") == expected
+        times = ask(lake, "SELECT ts, from_ts FROM rolls")
     assert all(ts - from_ts >= MINUTE for ts, from_ts in times)

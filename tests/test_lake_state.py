@@ -30,11 +30,11 @@ class Busy(State):
 
 
 def test_no_table_knows_of_a_row_that_another_lacks(tmp_path: Path) -> None:
-    where = Lake(str(tmp_path / "lake"))
-    record(where, [instrument(NAME)])
+    lake = Lake(str(tmp_path / "lake"))
+    record(lake, [instrument(NAME)])
     of = (COVERAGE, INSTRUMENTS, ASKS, RECORDS, RAW_CANDLES)
     # By name of the table, not in the order in which it asks for them.
-    found = Busy(where).snapshots(sorted(table.name for table in of))
+    found = Busy(lake).snapshots(sorted(table.name for table in of))
     raw, asks, records = (found[table.name] for table in (RAW_CANDLES, ASKS, RECORDS))
     coverage, instruments = found[COVERAGE.name], found[INSTRUMENTS.name]
     covered = coverage.read().filter(status="present")["minutes"].sum()

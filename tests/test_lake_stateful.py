@@ -12,10 +12,10 @@ from deltalake import DeltaTable
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-import lake
 from basislake import PROGRAM
 from basislake.simulator.universe import weekly_universe
 from ingest.plan.selection import select
+from lake import open as open_lake
 from lake.backup.copy import copy
 from lake.batches import newest_batch
 from lake.history.as_of import past
@@ -54,20 +54,20 @@ class Lives(History):
 
     @initialize()
     def begin(self) -> None:
-        fetch(self.server, self.where, select((), (LISTED[-1],), NOW - timedelta(hours=5), None))
+        fetch(self.server, self.lake, select((), (LISTED[-1],), NOW - timedelta(hours=5), None))
         self.take_note()
 
     @rule(name=st.none() | st.sampled_from(LISTED), since=some_times, hours=st.integers(1, 100))
     def backfill(self, name: str | None, since: datetime, hours: int) -> None:
         chosen = select((), (name,) if name else (), since, since + timedelta(hours=hours))
-        fetch(self.server, self.where, chosen)
+        fetch(self.server, self.lake, chosen)
         self.take_note()
 
     @rule(minutes=st.sampled_from([1, 3, 600]))
     def time_passes(self, minutes: int) -> None:
         self.clock.advance(minutes * 60)
         newest = select((), (LISTED[-1],), NOW - timedelta(hours=5), None)
-        fetch(self.server, self.where, newest)
+        fetch(self.server, self.lake, newest)
         self.take_note()
 
     @rule(choice=st.integers(0, 99))
@@ -75,39 +75,39 @@ class Lives(History):
         """As of the newest batch, or of any."""
         numbers = [None, *self.model]
         number = numbers[choice % len(numbers)]
-        built(self.where, as_of=number)
+        built(self.lake, as_of=number)
         self.built = number or max(self.model)
 
     @rule(kind=st.sampled_from(sorted(MAINTENANCE)), names=st.sets(st.sampled_from([*TABLES])))
     def let_another_program_maintain(self, kind: str, names: set[str]) -> None:
         for name in names or TABLES:
-            uri = f"{self.where.uri}/{name}"
+            uri = f"{self.lake.uri}/{name}"
             if DeltaTable.is_deltatable(uri):
                 MAINTENANCE[kind](DeltaTable(uri))
 
     @rule()
     def maintain(self) -> None:
-        maintain(self.where, PROGRAM, timedelta(0), unsafe=True)
+        maintain(self.lake, PROGRAM, timedelta(0), unsafe=True)
 
     @rule()
     def go_on_in_a_copy(self) -> None:
         self.places += 1
-        target = lake.open(str(Path(self.folder.name) / f"copy {self.places}"))
-        assert copy(self.where, target, PROGRAM, 2).is_equal
-        assert copy(self.where, target, PROGRAM, 2).files == 0
-        self.where = target
+        target = open_lake(str(Path(self.folder.name) / f"copy {self.places}"))
+        assert copy(self.lake, target, PROGRAM, 2).is_equal
+        assert copy(self.lake, target, PROGRAM, 2).files == 0
+        self.lake = target
 
     @invariant()
     def the_lake_is_as_of_each_batch_what_it_was(self) -> None:
         for number, rows in self.model.items():
-            then = past(self.where, number)
+            then = past(self.lake, number)
             for name, expected in rows.items():
                 assert then.scan(name).collect().sort(pl.all()).equals(expected), (number, name)
 
     def take_note(self) -> None:
-        newest = newest_batch(self.where)
+        newest = newest_batch(self.lake)
         self.model[newest] = {
-            name: self.where.scan(name).collect().sort(pl.all())
+            name: self.lake.scan(name).collect().sort(pl.all())
             for name in (*RAW, "instruments", "coverage")
         }
 
@@ -120,14 +120,14 @@ class Lives(History):
 
     def curated_rows_are_those_of_a_full_build(self) -> None:
         """In another folder, as of the same batch."""
-        found = content(self.where)
+        found = content(self.lake)
         with tempfile.TemporaryDirectory() as folder:
-            other = lake.open(folder)
-            copy(self.where, other, PROGRAM, 2)
+            other = open_lake(folder)
+            copy(self.lake, other, PROGRAM, 2)
             built(other, full=True, as_of=self.built)
             expected = content(other)
             assert is_same(found, expected), [n for n in found if not found[n].equals(expected[n])]
-            assert fingerprint(self.where, 2) == fingerprint(other, 2)
+            assert fingerprint(self.lake, 2) == fingerprint(other, 2)
 
 
 TestLives = pytest.mark.slow(Lives.TestCase)

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-import lake
 from basislake.simulator import changes
 from basislake.simulator.faults import Changed
 from basislake.simulator.server import SimulatedExchange
 from docs.write import FOLDER, pages
 from ingest.datasets.candles import candles_of
 from lake import Lake
+from lake import open as open_lake
 from lake.coverage import Coverage, to_table
 from lake.errors import LakeError
 from lake.query import duck
@@ -46,8 +46,8 @@ BASIS = [
 ]
 
 
-def ask(where: Lake, query: str) -> list[tuple[object, ...]]:
-    return where.sql(query).rows()
+def ask(lake: Lake, query: str) -> list[tuple[object, ...]]:
+    return lake.sql(query).rows()
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +71,7 @@ def _gapped(folder: Path) -> Lake:
             server.faults.add(
                 "get_tradingview_chart_data", None, dropped, instrument=name, minute_ms=ms
             )
-        fetch(server, lake.open(str(folder)))
+        fetch(server, open_lake(str(folder)))
         return built_lake(folder, server)
 
 
@@ -90,8 +90,8 @@ def test_every_view_answers_alike_through_arrow_as_for_an_object_store(
 ) -> None:
     """So it is read in a folder, too, that DuckDB would take for a pattern."""
     answered = set()
-    for name, where in {"one": gapped, "two": carry_lake}.items():
-        local, through_arrow = where.duckdb(), copied(where, tmp_path / name / "[ab]*").duckdb()
+    for name, lake in {"one": gapped, "two": carry_lake}.items():
+        local, through_arrow = lake.duckdb(), copied(lake, tmp_path / name / "[ab]*").duckdb()
         for view in VIEWS:
             query = f"FROM {view.call} ORDER BY ALL LIMIT 1000"
             here, there = (duck.rows(connection, query) for connection in (local, through_arrow))
@@ -116,8 +116,8 @@ def test_gaps_are_what_comes_after_the_first_candle_and_is_not_present(tmp_path:
     tiles = [(0, 5, "no_data"), (5, 9, "present"), (9, 12, "missing"), (12, 13, "failed")]
     tiles += [(13, 20, "present"), (20, 40, "never_asked"), (40, 41, "present")]
     rows = [interval("A", minute(start), minute(end), status) for start, end, status in tiles]
-    where = lake_of(tmp_path, coverage=[*rows, interval("B", minute(0), minute(9), "failed")])
-    assert ask(where, "FROM gaps") == [
+    lake = lake_of(tmp_path, coverage=[*rows, interval("B", minute(0), minute(9), "failed")])
+    assert ask(lake, "FROM gaps") == [
         ("A", minute(9), minute(12), 3, "missing", None),
         ("A", minute(12), minute(13), 1, "failed", None),
         ("A", minute(20), minute(40), 20, "never_asked", None),
@@ -140,12 +140,12 @@ def test_the_venue_was_silent_where_others_were_answered_without_a_candle(
     tmp_path: Path, others: list[tuple[int, int, str]], *, silent: bool | None
 ) -> None:
     own = [(0, 5, "present"), (5, 7, "missing"), (7, 9, "present")]
-    where = lake_of(
+    lake = lake_of(
         tmp_path,
         coverage=[interval("A", minute(a), minute(b), status) for a, b, status in own]
         + [interval("B", minute(a), minute(b), status) for a, b, status in others],
     )
-    found = ask(where, "SELECT start, venue_silent FROM gaps WHERE instrument = 'A'")
+    found = ask(lake, "SELECT start, venue_silent FROM gaps WHERE instrument = 'A'")
     assert found == [(minute(5), silent)]
 
 
@@ -204,9 +204,9 @@ def test_gaps_that_touch_are_together_one_gap_of_quality(
     rows = period_figures(raw, raw, raw.clear())
     figures = quality(rows, {"A": coverage["end"].max()}, {})  # type: ignore[dict-item]
     with tempfile.TemporaryDirectory() as folder:
-        where = lake_of(Path(folder), coverage=coverage.to_dicts(), quality=figures.to_dicts())
-        found = ask(where, 'SELECT start, "end" FROM gaps')
-        (row,) = where.read(QUALITY).to_dicts()
+        lake = lake_of(Path(folder), coverage=coverage.to_dicts(), quality=figures.to_dicts())
+        found = ask(lake, 'SELECT start, "end" FROM gaps')
+        (row,) = lake.read(QUALITY).to_dicts()
     runs = merge(Span(*times) for times in found)  # type: ignore[arg-type]
     assert row["gaps"] == len(runs)
     assert row["missing_minutes"] == sum(run.minutes for run in runs)
@@ -217,16 +217,16 @@ def test_gaps_that_touch_are_together_one_gap_of_quality(
 
 
 def test_the_term_structure_holds_the_rows_of_that_very_minute(tmp_path: Path) -> None:
-    where = lake_of(tmp_path, instruments=FUTURES, basis=BASIS)
+    lake = lake_of(tmp_path, instruments=FUTURES, basis=BASIS)
     columns = "coin, instrument, basis_pct, future_traded, perpetual_traded, suspect"
     for moment in (minute(0), minute(0) + timedelta(seconds=59.999999)):
-        assert ask(where, f"SELECT {columns} FROM term_structure('{moment}')") == [
+        assert ask(lake, f"SELECT {columns} FROM term_structure('{moment}')") == [
             ("BTC", SOON, 1.0, False, True, False),
             ("BTC", LATE, -2.0, True, True, True),
         ]
-    later = ask(where, f"SELECT {columns} FROM term_structure('{minute(1)}')")
+    later = ask(lake, f"SELECT {columns} FROM term_structure('{minute(1)}')")
     assert later == [("BTC", SOON, 3.0, True, False, False)]
-    assert ask(where, f"FROM term_structure('{minute(2)}')") == []
+    assert ask(lake, f"FROM term_structure('{minute(2)}')") == []
 
 
 ETH = instrument("ETH-3JAN24", EXPIRY)
@@ -234,9 +234,9 @@ ETH = instrument("ETH-3JAN24", EXPIRY)
 
 def test_each_coin_has_the_curve_of_its_own_newest_minute(tmp_path: Path) -> None:
     rows = [*BASIS, basis_row("ETH-3JAN24", minute(0), EXPIRY, 4.0)]
-    where = lake_of(tmp_path, instruments=[*FUTURES, ETH], basis=rows)
+    lake = lake_of(tmp_path, instruments=[*FUTURES, ETH], basis=rows)
     columns = "coin, ts, instrument, term, basis_pct"
-    assert ask(where, f"SELECT {columns} FROM term_structure_latest") == [
+    assert ask(lake, f"SELECT {columns} FROM term_structure_latest") == [
         ("BTC", minute(1), SOON, "daily", 3.0),
         ("ETH", minute(0), "ETH-3JAN24", "daily", 4.0),
     ]
@@ -252,11 +252,11 @@ def test_the_curve_says_how_long_ago_each_leg_traded(tmp_path: Path) -> None:
     candles += traded("ETH-3JAN24", 10)
     basis = [basis_row(name, minute(10), EXPIRY, 1.0, future_traded=False) for name in names[:2]]
     listed = [*FUTURES, ETH, instrument(names[2])]
-    where = lake_of(tmp_path, instruments=listed, basis=basis, candles=candles)
+    lake = lake_of(tmp_path, instruments=listed, basis=basis, candles=candles)
     columns = "instrument, future_traded_minutes_ago, perpetual_traded_minutes_ago"
     for view in ("term_structure_latest", f"term_structure('{minute(10)}')"):
-        assert ask(where, f"SELECT {columns} FROM {view}") == [(SOON, 3, 6), (LATE, None, 6)]
-    printed = basislake(None, "curve", "--lake", where.uri).out
+        assert ask(lake, f"SELECT {columns} FROM {view}") == [(SOON, 3, 6), (LATE, None, 6)]
+    printed = basislake(None, "curve", "--lake", lake.uri).out
     assert "BTC at 2024-01-01 00:10Z: perpetual at 100, last traded 6 minutes ago" in printed
     rows = {line.split()[0]: line.split() for line in printed.splitlines() if "JAN24" in line}
     assert (rows[SOON][-2], rows[LATE][-2]) == ("3", "-")
@@ -264,8 +264,8 @@ def test_the_curve_says_how_long_ago_each_leg_traded(tmp_path: Path) -> None:
 
 def test_the_command_prints_the_curve_of_a_minute_or_the_newest(tmp_path: Path) -> None:
     rows = [*BASIS, basis_row("ETH-3JAN24", minute(0), EXPIRY, 4.0)]
-    where = lake_of(tmp_path, instruments=[*FUTURES, ETH], basis=rows)
-    newest = basislake(None, "curve", "--lake", where.uri, "--json").json
+    lake = lake_of(tmp_path, instruments=[*FUTURES, ETH], basis=rows)
+    newest = basislake(None, "curve", "--lake", lake.uri, "--json").json
     assert newest["at"] == "2024-01-01T00:01:00Z"
     assert [(row["instrument"], row["ts"]) for row in newest["curve"]] == [
         (SOON, "2024-01-01T00:01:00Z"),
@@ -273,25 +273,25 @@ def test_the_command_prints_the_curve_of_a_minute_or_the_newest(tmp_path: Path) 
     ]
     assert newest["without_basis"] == [LATE]
     at = ["--at", "2024-01-01T00:00:30Z"]
-    both = basislake(None, "curve", "--lake", where.uri, "--json", *at).json
+    both = basislake(None, "curve", "--lake", lake.uri, "--json", *at).json
     assert both["at"] == "2024-01-01T00:00:00Z"
     assert [row["instrument"] for row in both["curve"]] == [SOON, LATE, "ETH-3JAN24"]
     assert both["without_basis"] == []
-    printed = basislake(None, "curve", "--lake", where.uri).out
+    printed = basislake(None, "curve", "--lake", lake.uri).out
     assert "BTC at 2024-01-01 00:01Z" in printed
     assert "ETH at 2024-01-01 00:00Z" in printed
     assert printed.count(f"without a basis in this minute: {LATE}.") == 1
-    of_eth = basislake(None, "curve", "--lake", where.uri, "--currency", "eth", "--json")
+    of_eth = basislake(None, "curve", "--lake", lake.uri, "--currency", "eth", "--json")
     assert [row["basis_pct"] for row in of_eth.json["curve"]] == [4.0]
     assert of_eth.json["at"] == "2024-01-01T00:00:00Z"
 
 
 def test_the_command_says_so_where_no_future_has_a_basis(tmp_path: Path) -> None:
-    where = lake_of(tmp_path, instruments=FUTURES)
+    lake = lake_of(tmp_path, instruments=FUTURES)
     for options in ([], ["--at", "2024-01-01"]):
-        done = basislake(None, "curve", "--lake", where.uri, *options)
+        done = basislake(None, "curve", "--lake", lake.uri, *options)
         assert (done.code, "No future has a basis in that minute" in done.err) == (1, True)
-    assert basislake(None, "curve", "--lake", where.uri, "--currency", "SOL").code == 2
+    assert basislake(None, "curve", "--lake", lake.uri, "--currency", "SOL").code == 2
 
 
 # Hours and days
@@ -304,9 +304,9 @@ def test_a_day_starts_at_eight(tmp_path: Path) -> None:
         candle(LATE, eight, 6.0, high=9.0, volume=0.5, cost=3.0, traded=True),
         candle(LATE, eight + timedelta(hours=24) - MINUTE, 7.0, low=2.0, volume=1.5, cost=9.0),
     ]
-    where = lake_of(tmp_path, instruments=FUTURES, candles=rows)
+    lake = lake_of(tmp_path, instruments=FUTURES, candles=rows)
     yesterday = eight - timedelta(days=1)
-    assert ask(where, "FROM candles_daily ORDER BY ts") == [
+    assert ask(lake, "FROM candles_daily ORDER BY ts") == [
         (LATE, yesterday, 5.0, 5.0, 5.0, 5.0, 0.0, 0.0, 1, 0, 1),
         (LATE, eight, 6.0, 9.0, 2.0, 7.0, 2.0, 12.0, 2, 1, 0),
     ]
@@ -315,9 +315,9 @@ def test_a_day_starts_at_eight(tmp_path: Path) -> None:
 def test_the_last_annualised_basis_of_a_life_is_from_before_the_final_hour(tmp_path: Path) -> None:
     times = [EXPIRY - timedelta(minutes=left) for left in (62, 61, 60, 1)]
     rows = [basis_row(SOON, ts, EXPIRY, i * 1.0) for i, ts in enumerate(times)]
-    where = lake_of(tmp_path, instruments=FUTURES, basis=rows)
+    lake = lake_of(tmp_path, instruments=FUTURES, basis=rows)
     ((*figures, annualised, minutes, traded, suspect),) = ask(
-        where, "SELECT * EXCLUDE (instrument, ts) FROM basis_daily"
+        lake, "SELECT * EXCLUDE (instrument, ts) FROM basis_daily"
     )
     assert figures == [0.0, 3.0, 1.5, 0.0, 3.0]
     assert annualised == rows[1]["annualised_pct"]
@@ -365,8 +365,8 @@ def test_rolled_up_candles_are_as_one_would_work_them_out(
         if (group := list(found))
     ]
     with tempfile.TemporaryDirectory() as folder:
-        where = lake_of(Path(folder), candles=rows)
-        assert ask(where, f"FROM candles_{period} ORDER BY ts") == expected
+        lake = lake_of(Path(folder), candles=rows)
+        assert ask(lake, f"FROM candles_{period} ORDER BY ts") == expected
 
 
 @periods
@@ -394,8 +394,8 @@ def test_the_rolled_up_basis_is_as_one_would_work_it_out(
         counts = (sum(r["future_traded"] for r in group), sum(r["suspect"] for r in group))
         expected.append((SOON, ts, *figures, *counts))
     with tempfile.TemporaryDirectory() as folder:
-        where = lake_of(Path(folder), basis=rows)
-        assert ask(where, f"FROM basis_{period} ORDER BY ts") == expected
+        lake = lake_of(Path(folder), basis=rows)
+        assert ask(lake, f"FROM basis_{period} ORDER BY ts") == expected
 
 
 @pytest.mark.slow
@@ -436,7 +436,7 @@ def test_what_cannot_be_scanned_is_named(market_lake: Lake, tmp_path: Path) -> N
     with pytest.raises(LakeError, match=r"no view; the tables are .*, the views .* candles_hourly"):
         market_lake.scan("candles_weekly")
     with pytest.raises(LakeError, match="There is no lake"):
-        lake.open(str(tmp_path / "none")).scan("gaps")
+        open_lake(str(tmp_path / "none")).scan("gaps")
 
 
 @pytest.mark.parametrize("kind", ["candles", "basis"])

@@ -42,10 +42,10 @@ RECORDED = Path(__file__).parents[2] / "shared" / "recordings" / "carry"
 NAMES = ("funding_rates", "delivery_prices", "settlements")
 
 
-def put(where: Lake, table: Table, rows: Sequence[Row]) -> None:
+def put(lake: Lake, table: Table, rows: Sequence[Row]) -> None:
     """Make these the rows of a curated table."""
-    fill(where, table, pl.DataFrame(rows, schema=table.polars_schema, orient="row"))
-    mark_built(where)
+    fill(lake, table, pl.DataFrame(rows, schema=table.polars_schema, orient="row"))
+    mark_built(lake)
 
 
 def hours(count: int = 8) -> list[Row]:
@@ -167,16 +167,16 @@ def time(ms: int) -> datetime:
 def test_recorded_rows_are_built_proved_and_loaded_to_the_last_digit(
     target: Target, tmp_path: Path
 ) -> None:
-    target.lake = where = Lake(str(tmp_path / "recorded"))
+    target.lake = lake = Lake(str(tmp_path / "recorded"))
     rates = ("index_price", "prev_index_price", "interest_1h", "interest_8h")
     hours = recorded("get_funding_rate_history_BTC-PERPETUAL")
     days = recorded("get_delivery_prices_btc_usd")["data"]
     settled = recorded("get_last_settlements_by_currency_BTC")["settlements"]
     cells = ("type", "position", "mark_price", "index_price")
     future, expiry = "BTC-20SEP26", datetime(2026, 9, 20, 8, tzinfo=UTC)
-    record(where, [instrument(future, expiry), instrument(PERPETUAL)])
+    record(lake, [instrument(future, expiry), instrument(PERPETUAL)])
     receive(
-        where,
+        lake,
         {
             RAW_FUNDING: [
                 {"instrument": PERPETUAL, "hour_end": time(row["timestamp"])}
@@ -200,11 +200,11 @@ def test_recorded_rows_are_built_proved_and_loaded_to_the_last_digit(
         },
     )
     with ThreadPoolExecutor(1) as executor:
-        assert build(where, executor, "test").carry["rejected"] == 0
-    assert where.sql("SELECT fsum(interest_1h) FROM funding").item() == 2.160401415896643e-4
-    assert where.sql("FROM index_chain").is_empty()
-    assert where.read(WARNINGS).is_empty()
-    assert where.sql("FROM delivery_proof").rows() == [
+        assert build(lake, executor, "test").carry["rejected"] == 0
+    assert lake.sql("SELECT fsum(interest_1h) FROM funding").item() == 2.160401415896643e-4
+    assert lake.sql("FROM index_chain").is_empty()
+    assert lake.read(WARNINGS).is_empty()
+    assert lake.sql("FROM delivery_proof").rows() == [
         (future, expiry, 80321.21, 80321.21, 0.0, True, None)
     ]
     target.load()

@@ -58,13 +58,13 @@ def settlements(days: int) -> list[Row]:
     ]  # fmt: skip
 
 
-def add(where: Lake, **tables: list[Row]) -> None:
+def add(lake: Lake, **tables: list[Row]) -> None:
     """Add candles, or replace the rows of other tables, as the next build."""
     known: dict[str, Table] = {t.name: t for t in (CANDLES, FUNDING, SETTLEMENTS)}
     for name, rows in tables.items():
         frame = pl.DataFrame(rows, known[name].polars_schema, orient="row")
-        fill(where, known[name], frame)
-    mark_built(where)
+        fill(lake, known[name], frame)
+    mark_built(lake)
 
 
 def loaded(target: Target) -> tuple[int, int] | None:
@@ -87,7 +87,7 @@ def written(target: Target) -> set[tuple[object, ...]]:
 def test_each_row_is_the_views_and_only_what_changed_is_touched(
     target: Target, tmp_path: Path
 ) -> None:
-    target.lake = where = lake_of(
+    target.lake = lake = lake_of(
         tmp_path / "daily",
         instruments=[
             instrument(PERPETUAL), *(instrument(name, at) for name, at in EXPIRIES.items())
@@ -103,11 +103,11 @@ def test_each_row_is_the_views_and_only_what_changed_is_touched(
     before = written(target)
     # A minute of another time of the day says nothing of 08:00, nor does an hour after the newest.
     later = START + (DAYS - 1) * DAY + HOUR
-    add(where, candles=[candle(name, later, 1.0) for name in (PERPETUAL, *EXPIRIES)],
+    add(lake, candles=[candle(name, later, 1.0) for name in (PERPETUAL, *EXPIRIES)],
         funding=[*funding(DAYS), {**funding(DAYS)[-1], "hour_end": later + 2 * DAY}])  # fmt: skip
     assert loaded(target) is None
     # The next day.
-    add(where, candles=candles(range(DAYS, DAYS + 1)))
+    add(lake, candles=candles(range(DAYS, DAYS + 1)))
     assert loaded(target) == (1, rows + 2)
     assert before < written(target)
     # An hour of ten days ago has another rate: the days before it stay as they are.
@@ -115,7 +115,7 @@ def test_each_row_is_the_views_and_only_what_changed_is_touched(
     paid = [
         {**row, "interest_1h": 0.5} if row["hour_end"] == changed else row for row in funding(DAYS)
     ]
-    add(where, funding=paid)
+    add(lake, funding=paid)
     assert loaded(target) == (1, rows + 2)
     kept = {row for row in before if row[1] < changed}  # type: ignore[operator]
     assert kept == written(target) & before

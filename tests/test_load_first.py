@@ -241,8 +241,8 @@ def test_a_database_row_leads_to_the_batch_of_the_lake_that_it_was_made_from(
     )
     assert {batch for *_, batch in rows} == {staged.first.batch}
     then, now = (
-        {*where.read(CANDLES).select("instrument", "ts", "cost").iter_rows()}
-        for where in (past(target.lake, staged.first.batch), target.lake)
+        {*lake.read(CANDLES).select("instrument", "ts", "cost").iter_rows()}
+        for lake in (past(target.lake, staged.first.batch), target.lake)
     )
     assert set() < {tuple(row) for *row, _ in rows} < then < now
     own = "SELECT lake_version FROM lake_loads WHERE \"table\" = 'instruments'"

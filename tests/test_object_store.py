@@ -16,7 +16,6 @@ import polars as pl
 import pytest
 import requests
 
-import lake
 from basislake import PROGRAM
 from basislake.pipeline.curate import curate
 from basislake.simulator.calls import CHART_METHOD as CHART
@@ -25,6 +24,7 @@ from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from ingest.follow_schedule import Schedule
 from lake import Lake
+from lake import open as open_lake
 from lake.batches import commit_batch, newest_batch
 from lake.errors import ConflictError, LakeError
 from lake.files import parquet
@@ -59,13 +59,13 @@ def server(coin: Universe) -> Iterator[SimulatedExchange]:
 def at(object_store: ObjectStore, request: pytest.FixtureRequest) -> Lake:
     """A lake of the test's own, straight in the store."""
     store = replace(object_store, scheme=getattr(request, "param", "s3"))
-    return lake.open(store.uri(f"{store.scheme}-{request.node.name[:60]}"), store.options)
+    return open_lake(store.uri(f"{store.scheme}-{request.node.name[:60]}"), store.options)
 
 
 @pytest.fixture
 def near(proxy: Proxy, at: Lake) -> Lake:
     """The same lake as `at`, behind the proxy."""
-    return lake.open(at.uri, proxy.store.options)
+    return open_lake(at.uri, proxy.store.options)
 
 
 def candles(count: int, start: int = 0, close: float = 1.0) -> pl.DataFrame:
@@ -77,18 +77,18 @@ def candles(count: int, start: int = 0, close: float = 1.0) -> pl.DataFrame:
     return pl.DataFrame({"ts": ts, **prices, "volume": [0.0] * count, "cost": [0.0] * count})
 
 
-def append(where: Lake, name: str, frame: pl.DataFrame) -> int:
-    return append_batch(where, {name: [frame]})
+def append(lake: Lake, name: str, frame: pl.DataFrame) -> int:
+    return append_batch(lake, {name: [frame]})
 
 
-def written(where: Lake, name: str, frame: pl.DataFrame) -> DataFile:
+def written(lake: Lake, name: str, frame: pl.DataFrame) -> DataFile:
     """A file of raw candles of the next batch, not committed."""
-    number = pl.lit(newest_batch(where) + 1, pl.Int64).alias(BATCH)
-    return where.write(RAW_CANDLES, frame.with_columns(number), name)
+    number = pl.lit(newest_batch(lake) + 1, pl.Int64).alias(BATCH)
+    return lake.write(RAW_CANDLES, frame.with_columns(number), name)
 
 
-def names(where: Lake) -> list[str]:
-    return where.read(INSTRUMENTS)["instrument"].to_list()
+def names(lake: Lake) -> list[str]:
+    return lake.read(INSTRUMENTS)["instrument"].to_list()
 
 
 class Verbs:
@@ -105,9 +105,9 @@ class Verbs:
         self._said.append(done)
         return done
 
-    def holds_what_is_on_disk(self, where: Lake) -> None:
+    def holds_what_is_on_disk(self, lake: Lake) -> None:
         """By its rows, read again, without having shown a secret."""
-        here = basislake(None, "fingerprint", "--lake", where.uri, "--json").json
+        here = basislake(None, "fingerprint", "--lake", lake.uri, "--json").json
         assert self.run("fingerprint", "--json").json == here
         assert self.run("fingerprint", "--verify", "--json").json == here
         assert not [each for each in self._said if SECRET in each.out + each.err]
@@ -251,7 +251,7 @@ def test_two_machines_that_backfill_one_lake_lose_nothing_and_store_nothing_twic
     # From either machine both backfills are seen while they go on.
     assert seen == {each["run"] for each in text}
     assert sum(each["candles_written"] for each in text) == truths(coin).height
-    held = rows(lake.open(uri, object_store.options), "raw_candles")
+    held = rows(open_lake(uri, object_store.options), "raw_candles")
     assert held.equals(truths(coin))
 
 
@@ -292,7 +292,7 @@ def test_a_store_that_goes_away_in_mid_commit_leaves_the_version_before(
     at: Lake, proxy: Proxy
 ) -> None:
     # By default it would be asked ten times more, for many seconds.
-    near = lake.open(at.uri, {**proxy.store.options, "max_retries": "2"})
+    near = open_lake(at.uri, {**proxy.store.options, "max_retries": "2"})
     append(near, "A", candles(2))
     base, file = near.snapshot(RAW_CANDLES), written(near, "A", candles(1, start=2))
 
@@ -348,7 +348,7 @@ def test_a_store_that_would_replace_commits_is_refused_before_the_first(
     at: Lake, proxy: Proxy
 ) -> None:
     store = replace(proxy.store, scheme=at.uri.partition(":")[0])
-    near = lake.open(at.uri, store.options)
+    near = open_lake(at.uri, store.options)
     proxy.set(ignores_conditions=True, delay_s=0.02)
     file = written(near, "A", candles(1))
     with pytest.raises(LakeError, match="a second commit replaces the first"):

@@ -56,12 +56,12 @@ def test_a_rate_is_auto_or_a_number_of_calls_a_second() -> None:
     [("health", "--max-age"), ("maintain", "--older-than")],
 )
 def test_hours_may_be_a_hundred_years_and_no_more(tmp_path: Path, verb: str, flag: str) -> None:
-    where = lake_of(tmp_path, instruments=[])
-    most = basislake(None, verb, "--lake", where.uri, f"{flag}={MOST_HOURS}")
+    lake = lake_of(tmp_path, instruments=[])
+    most = basislake(None, verb, "--lake", lake.uri, f"{flag}={MOST_HOURS}")
     assert "Traceback" not in most.err
     assert most.code == (1 if verb == "health" else 0)
     for hours in (MOST_HOURS + 1, "inf", "nan"):
-        done = basislake(None, verb, "--lake", where.uri, f"{flag}={hours}")
+        done = basislake(None, verb, "--lake", lake.uri, f"{flag}={hours}")
         assert (done.code, "Traceback" in done.err) == (2, False), hours
         assert f"Invalid value for '{flag}'" in done.err
 

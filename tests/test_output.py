@@ -49,7 +49,7 @@ def on_a_terminal(*arguments: str, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = lake_of(
+    lake = lake_of(
         tmp_path_factory.mktemp("lake"),
         instruments=[instrument("BTC-PERPETUAL")],
         raw_candles=[
@@ -59,8 +59,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             interval("BTC-PERPETUAL", LISTED_AT, MINUTE_LATER, "present"),
         ],
     )
-    ask(where, 1, ("BTC-PERPETUAL", MINUTE_LATER, LISTED_AT.replace(hour=1), "failed"))
-    return Path(where.uri)
+    ask(lake, 1, ("BTC-PERPETUAL", MINUTE_LATER, LISTED_AT.replace(hour=1), "failed"))
+    return Path(lake.uri)
 
 
 RAW = {"instrument", "ts", "open", "high", "low", "close", "volume", "cost"}

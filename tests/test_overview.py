@@ -117,7 +117,7 @@ def test_the_next_steps_follow_from_what_there_is(
 
 
 def test_a_coin_has_its_minutes_by_status_and_its_newest_candle(tmp_path: Path) -> None:
-    where = lake_of(
+    lake = lake_of(
         tmp_path,
         instruments=[
             instrument("BTC-PERPETUAL"),
@@ -132,7 +132,7 @@ def test_a_coin_has_its_minutes_by_status_and_its_newest_candle(tmp_path: Path) 
     )
     newest = LISTED_AT + 3 * HOUR - timedelta(minutes=1)
     of_btc = {"no_data": 60, "present": 120, "failed": 60}
-    held = holdings(where, Selection(), LISTED_AT + 5 * HOUR)
+    held = holdings(lake, Selection(), LISTED_AT + 5 * HOUR)
     found = [
         (c["coin"], c["kind"], c["instruments"], c["with_candles"], c["coverage"], c["newest_ts"])
         for c in coins(held)
@@ -142,8 +142,8 @@ def test_a_coin_has_its_minutes_by_status_and_its_newest_candle(tmp_path: Path) 
         ("BTC", "perpetual", 1, 0, {}, None),
         ("ETH", "future", 1, 0, {}, None),
     ]
-    assert committed_at(where.snapshot(BASIS)) is None
-    assert committed_at(where.snapshot(COVERAGE)) is not None
+    assert committed_at(lake.snapshot(BASIS)) is None
+    assert committed_at(lake.snapshot(COVERAGE)) is not None
     text = basislake(None, "status", "--lake", tmp_path, "--json").json
     assert text["coins"][0]["coverage"] == of_btc
     shown = basislake(None, "status", "--lake", tmp_path).out

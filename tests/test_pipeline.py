@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-import lake
 from basislake.settings.lake_and_database import database
 from basislake.simulator.faults import Fault, reply, rpc_error, server_error, too_many_requests
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from ingest.rate_limit.remembered import Remembered
+from lake import open as open_lake
 from lake.coverage import IS_CANDLES
 from lake.tables import CURATED, RAW_CANDLES, TABLES
 from load.postgres import Database
@@ -34,11 +34,11 @@ def test_the_lake_and_postgresql_equal_the_truth_and_a_second_run_changes_nothin
     server_data(tmp_path / "postgres")
     done = basislake(server, "run", "--lake", tmp_path, "--json")
     assert done.code == 0, done.err
-    where = lake.open(str(tmp_path))
-    raw = rows(where, "raw_candles")
+    lake = open_lake(str(tmp_path))
+    raw = rows(lake, "raw_candles")
     assert raw.equals(truths(universe))
 
-    expiries = where.scan("instruments").select("instrument", "expires_at").collect()
+    expiries = lake.scan("instruments").select("instrument", "expires_at").collect()
     late = raw.join(expiries, on="instrument").filter(pl.col("ts") >= pl.col("expires_at"))
     assert late.is_empty()
 
@@ -47,22 +47,22 @@ def test_the_lake_and_postgresql_equal_the_truth_and_a_second_run_changes_nothin
     futures = raw.filter(~pl.col("instrument").str.ends_with("PERPETUAL"))
     assert build["basis_rows"] + build["unmatched"] == futures.height
     assert build["basis_rows"] > 0.9 * futures.height
-    coverage = where.scan("coverage").collect()
+    coverage = lake.scan("coverage").collect()
     assert set(coverage["status"]) == {"present", "no_data"}
     of_candles = coverage.filter(IS_CANDLES, status="present")
     assert of_candles["minutes"].sum() == raw.height
-    stored = stored_carry(where)
+    stored = stored_carry(lake)
     for name, expected in carry_truth(universe).items():
         assert_frame_equal(stored[name], expected, check_exact=True)
 
-    versions = {name: where.snapshot(table).version for name, table in TABLES.items()}
+    versions = {name: lake.snapshot(table).version for name, table in TABLES.items()}
     before = _database_rows(tmp_path)
     server.forget_calls()
     again = basislake(server, "run", "--lake", tmp_path, "--json")
     assert again.code == 0, again.err
     # Only the lists and the clock.
     assert {call.method for call in server.calls} <= {LIST, "get_time"}
-    assert {name: where.snapshot(table).version for name, table in TABLES.items()} == versions
+    assert {name: lake.snapshot(table).version for name, table in TABLES.items()} == versions
     assert _database_rows(tmp_path) == before
     assert again.json["load"]["partitions_loaded"] == 0
 
@@ -104,7 +104,7 @@ def _database_rows(folder: Path) -> list[list[tuple[object, ...]]]:
         ),
         'SELECT xmin::text, "table", partition, digest FROM lake_loads ORDER BY "table", partition',
     )
-    with database("embedded", lake.open(str(folder))) as uri, Database(uri) as connection:
+    with database("embedded", open_lake(str(folder))) as uri, Database(uri) as connection:
         return [connection.query(query) for query in queries]
 
 
@@ -114,7 +114,7 @@ def test_a_future_brings_its_perpetual_and_nothing_else(
     name = next(n for n in universe.contracts if n.startswith("ETH") and "PERP" not in n)
     done = basislake(server, "backfill", "--lake", tmp_path, "--instruments", name)
     assert done.code == 0, done.err
-    raw = rows(lake.open(str(tmp_path)), "raw_candles")
+    raw = rows(open_lake(str(tmp_path)), "raw_candles")
     contract = universe.contracts[name]
     life = pl.col("ts").is_between(
         pl.lit(contract.listed_ms // 60_000 * 60_000).cast(pl.Datetime("ms", "UTC")),
@@ -139,7 +139,7 @@ def test_throttling_and_server_errors_are_waited_out(
     done = basislake(server, "backfill", *chosen, "--json")
     assert done.code == 0, done.err
     assert done.json["retries"] >= 6
-    raw = rows(lake.open(str(tmp_path)), "raw_candles")
+    raw = rows(open_lake(str(tmp_path)), "raw_candles")
     assert raw.equals(truths(universe).filter(pl.col("instrument").str.starts_with("BTC")))
 
 
@@ -177,16 +177,16 @@ def test_what_cannot_be_had_is_named_and_the_rest_is_saved(
     assert done.code == 1
     assert [failure["instrument"] for failure in done.json["failed"]] == ["ETH-PERPETUAL"]
     assert "ETH-PERPETUAL" in done.err
-    where = lake.open(str(tmp_path))
+    lake = open_lake(str(tmp_path))
     others = truths(universe).filter(pl.col("instrument") != "ETH-PERPETUAL")
-    assert rows(where, "raw_candles").equals(others)
+    assert rows(lake, "raw_candles").equals(others)
     status = basislake(None, "status", "--lake", tmp_path, "--json")
     assert status.code == 1
     assert {row["instrument"] for row in status.json["unanswered"]} == {"ETH-PERPETUAL"}
 
     server.faults.clear()
     assert basislake(server, "backfill", "--lake", tmp_path).code == 0
-    assert rows(where, "raw_candles").equals(truths(universe))
+    assert rows(lake, "raw_candles").equals(truths(universe))
 
 
 def test_a_closed_door_stops_at_once_and_says_so(server: SimulatedExchange, tmp_path: Path) -> None:
@@ -228,10 +228,10 @@ def test_the_instruments_listed_are_those_alive_in_the_chosen_time(tmp_path: Pat
         {**instrument("BTC-15MAR24", start + 7 * day), "listed_at": start},
         {**instrument("BTC-PERPETUAL"), "listed_at": start - 99 * day},
     ]
-    where = lake_of(tmp_path, instruments=known)
+    lake = lake_of(tmp_path, instruments=known)
 
     def listed(*flags: str) -> list[str]:
-        flags = ("--lake", where.uri, "--offline", "--json", *flags)
+        flags = ("--lake", lake.uri, "--offline", "--json", *flags)
         message = basislake(None, "instruments", *flags).json
         assert message["known"] == 3
         return sorted(row["instrument"] for row in message["instruments"])
@@ -281,7 +281,7 @@ def test_the_plan_is_what_the_backfill_then_asks_for(
     basislake(server, "instruments", "--lake", tmp_path)
     plan = basislake(server, "plan", "--lake", tmp_path, "--json").json
     assert plan["calls"] == ideal_calls(universe)
-    assert lake.open(str(tmp_path)).snapshot(RAW_CANDLES).files == ()
+    assert open_lake(str(tmp_path)).snapshot(RAW_CANDLES).files == ()
     assert server.calls_of(CHART) == 0
     urls = ("--exchange-url", server.www_url, "--history-url", server.history_url)
     auto = ("plan", "--lake", tmp_path, *urls)

@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-import lake
 from basislake.pipeline.curate import curate
 from basislake.simulator import changes
 from basislake.simulator.calls import CHART_METHOD as CHART
@@ -23,6 +22,7 @@ from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from ingest.plan.selection import select, with_data
 from lake import Lake
+from lake import open as open_lake
 from lake.batches import newest_batch
 from lake.history.as_of import PastLake
 from lake.history.fingerprint import fingerprint
@@ -118,7 +118,7 @@ class Planted:
     """A lake that was fetched and built while the exchange misbehaved."""
 
     universe: Universe
-    where: Lake
+    lake: Lake
     built: BuildResult
 
     def expires_at(self, name: str) -> datetime | None:
@@ -200,13 +200,13 @@ def plant_all(server: SimulatedExchange) -> None:
 
 def make(folder: Path, threads: int) -> Planted:
     """Fetch and build what such an exchange serves."""
-    universe, where = small_market(), lake.open(str(folder))
+    universe, lake = small_market(), open_lake(str(folder))
     with SimulatedExchange(universe) as server:
         plant_all(server)
-        result = fetch(server, where, threads=threads)
+        result = fetch(server, lake, threads=threads)
     assert not result.failed
     assert result.complete == len(universe.contracts)
-    return Planted(universe, where, curate(where, threads=threads))
+    return Planted(universe, lake, curate(lake, threads=threads))
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def sound_candles(planted: Planted) -> dict[str, dict[datetime, Candle]]:
     spoilt = {(plant.name, plant.ts) for plant in SPOILT}
     spikes = {(plant.name, plant.ts) for plant in SPIKES}
     sound: dict[str, dict[datetime, Candle]] = {name: {} for name in planted.universe.contracts}
-    columns = rows(planted.where, "raw_candles").select("instrument", "ts", "close", "volume")
+    columns = rows(planted.lake, "raw_candles").select("instrument", "ts", "close", "volume")
     for name, ts, close, volume in columns.iter_rows():
         if (name, ts) not in spoilt:
             sound[name][ts] = Candle(close, volume > 0, (name, ts) in spikes)
@@ -293,16 +293,16 @@ def test_the_hole_is_a_whole_window_of_its_instrument(planted: Planted) -> None:
 
 def test_raw_candles_are_kept_as_they_came_and_a_repeat_is_one_row(planted: Planted) -> None:
     assert_frame_equal(
-        rows(planted.where, "raw_candles"), served(planted.universe), check_exact=True
+        rows(planted.lake, "raw_candles"), served(planted.universe), check_exact=True
     )
 
 
 def test_what_is_missing_is_exactly_the_gaps_that_were_planted(planted: Planted) -> None:
     expected = sorted((gap.name, gap.start, gap.end) for gap in GAPS)
-    assert coverage(planted.where, status="missing") == expected
-    assert coverage(planted.where, status="failed") == []
-    assert coverage(planted.where, status="never_asked") == []
-    found = planted.where.sql("FROM gaps ORDER BY instrument, start").rows()
+    assert coverage(planted.lake, status="missing") == expected
+    assert coverage(planted.lake, status="failed") == []
+    assert coverage(planted.lake, status="never_asked") == []
+    found = planted.lake.sql("FROM gaps ORDER BY instrument, start").rows()
     assert found == [
         (gap.name, gap.start, gap.end, gap.minutes, "missing", False) for gap in sorted(GAPS)
     ]
@@ -311,7 +311,7 @@ def test_what_is_missing_is_exactly_the_gaps_that_were_planted(planted: Planted)
 def test_quarantine_holds_exactly_the_candles_that_were_spoilt_with_the_rules_they_break(
     planted: Planted,
 ) -> None:
-    found = rows(planted.where, "quarantine")
+    found = rows(planted.lake, "quarantine")
     expected = sorted((plant.name, plant.ts, plant.rules) for plant in SPOILT)
     assert found.select("instrument", "ts", "rules").rows() == expected
     raw = served(planted.universe).join(found, on=["instrument", "ts"], how="semi")
@@ -322,18 +322,18 @@ def test_every_other_raw_candle_is_a_candle_with_the_same_values(planted: Plante
     key = {name: CANDLES.polars_schema[name] for name in CANDLES.key}
     spoilt = pl.DataFrame([(plant.name, plant.ts) for plant in SPOILT], key, orient="row")
     expected = served(planted.universe).join(spoilt, on=["instrument", "ts"], how="anti")
-    found = rows(planted.where, "candles")
+    found = rows(planted.lake, "candles")
     assert_frame_equal(found.select(expected.columns), expected, check_exact=True)
     assert found["traded"].equals((expected["volume"] > 0).alias("traded"))
 
 
 def test_exactly_the_spikes_that_were_planted_are_suspect(planted: Planted) -> None:
-    found = rows(planted.where, "candles").filter("suspect").select("instrument", "ts").rows()
+    found = rows(planted.lake, "candles").filter("suspect").select("instrument", "ts").rows()
     assert found == sorted((plant.name, plant.ts) for plant in SPIKES)
 
 
 def test_warnings_count_the_spikes_and_nothing_else(planted: Planted) -> None:
-    found = planted.where.read(WARNINGS).sort(WARNINGS.key).rows()
+    found = planted.lake.read(WARNINGS).sort(WARNINGS.key).rows()
     names = [plant.name for plant in SPIKES]
     assert found == [(name, "spike", names.count(name)) for name in sorted(set(names))]
 
@@ -341,18 +341,18 @@ def test_warnings_count_the_spikes_and_nothing_else(planted: Planted) -> None:
 def test_a_spike_marks_the_basis_of_its_minute_and_that_of_a_perpetual_the_basis_of_all_its_futures(
     planted: Planted,
 ) -> None:
-    found = rows(planted.where, "basis").filter("suspect").select("instrument", "ts").rows()
+    found = rows(planted.lake, "basis").filter("suspect").select("instrument", "ts").rows()
     future, perpetual, in_hole = SPIKES
     alive = ["BTC-12APR24", "BTC-28JUN24", "BTC-5APR24"]
     assert found == sorted([(future.name, future.ts), *((n, perpetual.ts) for n in alive)])
-    unmatched = planted.where.sql("SELECT instrument, ts FROM unmatched WHERE suspect").rows()
+    unmatched = planted.lake.sql("SELECT instrument, ts FROM unmatched WHERE suspect").rows()
     assert unmatched == [(in_hole.name, in_hole.ts)]
 
 
 def test_the_quality_of_every_instrument_counts_what_was_planted_and_nothing_else(
     planted: Planted,
 ) -> None:
-    found = {row["instrument"]: row for row in planted.where.read(QUALITY).to_dicts()}
+    found = {row["instrument"]: row for row in planted.lake.read(QUALITY).to_dicts()}
     assert set(found) == set(planted.universe.contracts)
     candles = served(planted.universe)
     for name, row in found.items():
@@ -378,14 +378,14 @@ def test_the_quality_of_every_instrument_counts_what_was_planted_and_nothing_els
 
 
 def test_no_row_is_lost_between_raw_candles_and_basis(planted: Planted) -> None:
-    where, built = planted.where, planted.built
-    held = {table: rows(where, table) for table in ("raw_candles", "candles", "quarantine")}
+    lake, built = planted.lake, planted.built
+    held = {table: rows(lake, table) for table in ("raw_candles", "candles", "quarantine")}
     counts = {table: dict(of["instrument"].value_counts().rows()) for table, of in held.items()}
     for name, count in counts["raw_candles"].items():
         assert count == counts["candles"][name] + counts["quarantine"].get(name, 0)
     futures = sum(counts["candles"][name] for name in counts["candles"] if name not in (BTC, ETH))
-    unmatched = where.sql("FROM unmatched").height
-    assert rows(where, "basis").height + unmatched == futures
+    unmatched = lake.sql("FROM unmatched").height
+    assert rows(lake, "basis").height + unmatched == futures
     assert (built.candles, built.quarantined) == (held["candles"].height, len(SPOILT))
     assert (built.basis_rows, built.unmatched) == (futures - unmatched, unmatched)
 
@@ -398,13 +398,13 @@ def test_the_basis_of_the_whole_lake_is_as_one_would_work_it_out_row_by_row(
 ) -> None:
     expected = pl.DataFrame(worked.basis, BASIS.polars_schema, orient="row")
     assert expected.height > 50_000
-    assert_frame_equal(rows(planted.where, "basis"), expected, check_exact=True)
+    assert_frame_equal(rows(planted.lake, "basis"), expected, check_exact=True)
 
 
 def test_the_candles_without_a_basis_are_those_whose_perpetual_lacks_the_minute(
     planted: Planted, worked: Worked
 ) -> None:
-    found = planted.where.sql("SELECT instrument, ts FROM unmatched ORDER BY ALL").rows()
+    found = planted.lake.sql("SELECT instrument, ts FROM unmatched ORDER BY ALL").rows()
     assert found == worked.unmatched
     absent = {milliseconds(plant.ts) for plant in SPOILT if plant.name in (BTC, ETH)}
     absent |= {ms for gap in GAPS if gap.name in (BTC, ETH) for ms in minutes_of(gap)}
@@ -421,7 +421,7 @@ def test_the_term_structure_of_any_minute_is_as_one_would_work_it_out(
     for name, ts, *cells in worked.basis:
         if ts in expected:
             expected[ts].append((name, *cells))
-    connection = planted.where.duckdb()
+    connection = planted.lake.duckdb()
     columns = ", ".join(["instrument", *BASIS.names[2:]])
     for moment in moments:
         late = moment + timedelta(seconds=59)
@@ -434,7 +434,7 @@ def test_the_term_structure_of_any_minute_is_as_one_would_work_it_out(
 @pytest.mark.slow
 def test_one_thread_finds_the_same(planted: Planted, tmp_path: Path) -> None:
     alone = make(tmp_path / "lake", threads=1)
-    assert fingerprint(alone.where, 1).tables == fingerprint(planted.where, 2).tables
+    assert fingerprint(alone.lake, 1).tables == fingerprint(planted.lake, 2).tables
 
 
 # What is mended
@@ -444,30 +444,28 @@ def test_one_thread_finds_the_same(planted: Planted, tmp_path: Path) -> None:
 def test_what_the_exchange_mends_is_fetched_again_and_as_of_before_it_is_what_it_was(
     planted: Planted, tmp_path: Path
 ) -> None:
-    where = copied(planted.where, tmp_path)
-    before = newest_batch(where)
+    lake = copied(planted.lake, tmp_path)
+    before = newest_batch(lake)
     with SimulatedExchange(planted.universe) as server:
-        repaired = fetch(server, where, repair=True)
+        repaired = fetch(server, lake, repair=True)
         assert (repaired.failed, repaired.missing) == ([], {})
         assert (repaired.replaced, repaired.differing) == (len(SPOILT), 0)
         assert repaired.candles_written == sum(gap.minutes for gap in GAPS)
-        built = curate(where)
+        built = curate(lake)
         # The candles that were spoilt are kept, and count no more.
-        found = rows(where, "quarantine").select("instrument", "ts", "rules").rows()
+        found = rows(lake, "quarantine").select("instrument", "ts", "rules").rows()
         assert found == sorted((plant.name, plant.ts, [SUPERSEDED]) for plant in SPOILT)
         assert built.quarantined == len(SPOILT)
         # What is suspect is no candle that a rule forbids, so it is asked for again by name.
         names = {plant.name for plant in SPIKES}
-        assert not where.sql("SELECT instrument FROM candles WHERE suspect").is_empty()
-        again = fetch(
-            server, where, with_data(select(names=sorted(names)), ["candles"]), again=True
-        )
+        assert not lake.sql("SELECT instrument FROM candles WHERE suspect").is_empty()
+        again = fetch(server, lake, with_data(select(names=sorted(names)), ["candles"]), again=True)
     assert (again.replaced, again.differing, again.candles_written) == (len(SPIKES), 0, 0)
-    assert curate(where).quarantined == len(SPOILT) + len(SPIKES)
-    assert_frame_equal(counting(where), truths(planted.universe), check_exact=True)
-    assert where.sql("SELECT instrument FROM candles WHERE suspect").is_empty()
-    tables = fingerprint(where, 2).tables
-    curate(where, full=True)
-    assert fingerprint(where, 2, verify=True).tables == tables
-    old = rows(PastLake(where, before), "raw_candles")
+    assert curate(lake).quarantined == len(SPOILT) + len(SPIKES)
+    assert_frame_equal(counting(lake), truths(planted.universe), check_exact=True)
+    assert lake.sql("SELECT instrument FROM candles WHERE suspect").is_empty()
+    tables = fingerprint(lake, 2).tables
+    curate(lake, full=True)
+    assert fingerprint(lake, 2, verify=True).tables == tables
+    old = rows(PastLake(lake, before), "raw_candles")
     assert_frame_equal(old, served(planted.universe), check_exact=True)

@@ -22,20 +22,20 @@ FIRST = "SELECT instrument, ts FROM basis ORDER BY ALL LIMIT 1"
 
 
 @pytest.fixture(scope="module")
-def where(market_lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def lake(market_lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return copied(market_lake, tmp_path_factory.mktemp("processes"))
 
 
 @pytest.mark.parametrize("verb", slow_but(QUICK, dict(verbs())))
 def test_a_verb_runs_as_a_process(
-    where: Lake, server: SimulatedExchange, postgres: str, tmp_path: Path, verb: str
+    lake: Lake, server: SimulatedExchange, postgres: str, tmp_path: Path, verb: str
 ) -> None:
     if verb in HELP:
         assert ran(None, verb, "--help").out.startswith(f"Usage: basislake {verb} ")
         return
-    target = fresh_target(postgres, where)
+    target = fresh_target(postgres, lake)
     to = ("--postgres", target.uri, "--schema", target.schema)
-    ((name, ts),) = where.sql(FIRST).rows()
+    ((name, ts),) = lake.sql(FIRST).rows()
     arguments: dict[str, tuple[object, ...]] = {
         "run": to,
         "load": to,
@@ -45,13 +45,13 @@ def test_a_verb_runs_as_a_process(
         "diff": (1,),
         "doctor": ("--no-exchange",),
         "backup": (tmp_path / "backup",),
-        "restore": (where.uri,),
+        "restore": (lake.uri,),
         "completion": ("bash",),
     }
-    at = tmp_path / "restored" if verb == "restore" else where.uri
-    lake = () if verb == "completion" else ("--lake", at)
+    at = tmp_path / "restored" if verb == "restore" else lake.uri
+    of = () if verb == "completion" else ("--lake", at)
     asks = verb in ("run", "instruments", "plan", "backfill")
-    done = ran(server if asks else None, verb, *arguments.get(verb, ()), *lake, "--json")
+    done = ran(server if asks else None, verb, *arguments.get(verb, ()), *of, "--json")
     assert done.code == 0, done.err
     assert done.json
     assert "Traceback" not in done.err

@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-import lake
 from basislake.settings.lake_and_database import database
 from basislake.simulator.carry import Row
 from basislake.simulator.contracts import listed_contract, milliseconds
@@ -18,6 +17,7 @@ from basislake.simulator.faults import rpc_error
 from basislake.simulator.replay import replay_universe
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
+from lake import open as open_lake
 from load.postgres import Database
 from tests.market import basislake, rows
 from tests.servers import Data
@@ -93,17 +93,17 @@ def test_recorded_funding_deliveries_and_settlements_arrive_unchanged(
         of = ("--data", "funding,deliveries,settlements")
         done = basislake(server, "backfill", "--lake", tmp_path, *of, "--json")
     assert done.code == 0, done.err
-    where = lake.open(str(tmp_path))
-    hours = where.scan("raw_funding").sort("hour_end").collect()
+    lake = open_lake(str(tmp_path))
+    hours = lake.scan("raw_funding").sort("hour_end").collect()
     names = ["index_price", "prev_index_price", "interest_1h", "interest_8h"]
     assert hours.select(names).to_dicts() == [{n: row[n] for n in names} for row in carry.hours]
     ends = [milliseconds(end) for end in hours["hour_end"]]
     assert ends == [row["timestamp"] for row in carry.hours]
     assert hours.height == 24
     assert hours["interest_1h"].sum() == pytest.approx(2.160401415896643e-4, rel=1e-15)
-    prices = where.scan("raw_deliveries").sort("delivered_at", descending=True).collect()
+    prices = lake.scan("raw_deliveries").sort("delivered_at", descending=True).collect()
     assert prices["delivery_price"].to_list() == [row["delivery_price"] for row in carry.prices[:4]]
-    found = where.scan("raw_settlements").sort("settled_at", descending=True).collect()
+    found = lake.scan("raw_settlements").sort("settled_at", descending=True).collect()
     of_perpetual = found.filter(instrument=PERPETUAL)
     cells = ["position", "mark_price", "index_price", "type"]
     assert of_perpetual.select(cells).to_dicts() == [
@@ -115,7 +115,7 @@ def test_recorded_funding_deliveries_and_settlements_arrive_unchanged(
     assert delivered["index_price"] == delivered["mark_price"] == prices["delivery_price"][0]
     assert prices["delivery_price"][0] == 80321.21
     # The days that were not recorded are missing or before the first.
-    assert set(where.scan("coverage").collect()["status"]) == {"present", "no_data"}
+    assert set(lake.scan("coverage").collect()["status"]) == {"present", "no_data"}
 
 
 @needs_candles
@@ -129,17 +129,17 @@ def test_recorded_candles_arrive_unchanged_in_lake_and_postgresql(
     assert done.code == 0, done.err
     candles = pl.read_parquet(CANDLES).sort("instrument", "ts")
     assert candles.height == 3346
-    where = lake.open(str(tmp_path))
-    assert rows(where, "raw_candles").equals(candles)
-    assert rows(where, "candles").select(candles.columns).equals(candles)
+    lake = open_lake(str(tmp_path))
+    assert rows(lake, "raw_candles").equals(candles)
+    assert rows(lake, "candles").select(candles.columns).equals(candles)
 
     is_future = ~pl.col("instrument").str.ends_with("PERPETUAL")
-    basis = rows(where, "basis")
+    basis = rows(lake, "basis")
     assert basis.select("instrument", "ts").equals(
         candles.filter(is_future).select("instrument", "ts")
     )
     assert done.json["build"]["unmatched"] == 0
-    with database("embedded", where) as uri, Database(uri) as connection:
+    with database("embedded", lake) as uri, Database(uri) as connection:
         stored = connection.query(
             "SELECT instrument, timestamp, open, high, low, close, volume, cost FROM futures_ohlcv "
             "UNION ALL SELECT instrument, timestamp, open, high, low, close, volume, cost "

@@ -13,7 +13,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-import lake
 from basislake.report.basis import STEPS_A_LIFE
 from basislake.report.carry import MOST_ENTRIES, REALISED
 from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
@@ -25,6 +24,7 @@ from basislake.report.page import SECTIONS, facts_in, page
 from basislake.simulator.server import SimulatedExchange
 from ingest.backfill.run_records import FOLDER
 from lake import Lake
+from lake import open as open_lake
 from lake.batches import newest_batch
 from lake.errors import UsageError
 from lake.query import duck
@@ -41,23 +41,23 @@ STATUSES = ["failed", "missing", "never_asked", "present", "no_data"]
 
 
 @pytest.fixture(scope="module")
-def where(ailing: Lake) -> Lake:
+def lake(ailing: Lake) -> Lake:
     return ailing
 
 
-def minutes(where: Lake) -> pl.DataFrame:
+def minutes(lake: Lake) -> pl.DataFrame:
     """Every minute of every life, with its status."""
     last = pl.col("end") - pl.duration(minutes=1)
     every = pl.datetime_ranges("start", last, "1m").alias("ts")
-    return where.read(COVERAGE).select("instrument", "status", every).explode("ts")
+    return lake.read(COVERAGE).select("instrument", "status", every).explode("ts")
 
 
 # Figures
 
 
-def test_a_cell_of_the_heat_map_is_the_worst_of_its_minutes(where: Lake, facts: Facts) -> None:
+def test_a_cell_of_the_heat_map_is_the_worst_of_its_minutes(lake: Lake, facts: Facts) -> None:
     month = pl.col("ts").dt.strftime("%Y-%m").alias("month")
-    counted = minutes(where).group_by("instrument", month, "status").len()
+    counted = minutes(lake).group_by("instrument", month, "status").len()
     expected = counted.pivot("status", index=["instrument", "month"], values="len").fill_null(0)
     found = figure(facts, "coverage")
     assert found.height == expected.height
@@ -74,21 +74,21 @@ def test_a_cell_of_the_heat_map_is_the_worst_of_its_minutes(where: Lake, facts: 
     assert set(found["worst"]) == {"failed", "missing", "present"}
 
 
-def test_the_headline_counts_what_the_tables_hold(where: Lake, facts: Facts) -> None:
+def test_the_headline_counts_what_the_tables_hold(lake: Lake, facts: Facts) -> None:
     of = facts.first("summary")
     for name in ("instruments", "raw_candles", "candles"):
-        assert of[name] == where.scan(name).collect().height
-    assert of["basis_rows"] == where.scan("basis").collect().height
-    unmatched = where.sql("FROM unmatched").height
+        assert of[name] == lake.scan(name).collect().height
+    assert of["basis_rows"] == lake.scan("basis").collect().height
+    unmatched = lake.sql("FROM unmatched").height
     assert (of["unmatched"], unmatched > 0) == (unmatched, True)
-    by_status = dict(minutes(where).group_by("status").len().iter_rows())
+    by_status = dict(minutes(lake).group_by("status").len().iter_rows())
     due = sum(by_status.values()) - by_status["no_data"]
     assert (of["present_minutes"], of["due_minutes"]) == (by_status["present"], due)
     assert of["covered_pct"] == pytest.approx(100 * by_status["present"] / due)
 
 
-def test_the_curve_on_any_day_holds_every_days_last_minute(where: Lake, facts: Facts) -> None:
-    basis = where.scan("basis").filter(~pl.col("suspect"), pl.col("annualised_pct").is_not_null())
+def test_the_curve_on_any_day_holds_every_days_last_minute(lake: Lake, facts: Facts) -> None:
+    basis = lake.scan("basis").filter(~pl.col("suspect"), pl.col("annualised_pct").is_not_null())
     last = (pl.col("ts").dt.hour() == 23) & (pl.col("ts").dt.minute() == 59)
     expected = basis.filter(last).collect()
     found = figure(facts, "term-structure").explode("instruments", "days", "annualised_pct")
@@ -102,8 +102,8 @@ def test_the_curve_on_any_day_holds_every_days_last_minute(where: Lake, facts: F
     assert (both["days_to_expiry"] - both["days"]).abs().max() <= 0.00501  # type: ignore[operator]
 
 
-def test_the_quotes_are_those_of_the_newest_minute(where: Lake, facts: Facts) -> None:
-    candles = where.scan("candles").join(where.scan("instruments"), on="instrument")
+def test_the_quotes_are_those_of_the_newest_minute(lake: Lake, facts: Facts) -> None:
+    candles = lake.scan("candles").join(lake.scan("instruments"), on="instrument")
     for row in figure(facts, "quotes").iter_rows(named=True):
         own = candles.filter(base=row["coin"]).collect()
         perpetual = own.filter(kind="perpetual").sort("ts")
@@ -119,15 +119,15 @@ def test_the_quotes_are_those_of_the_newest_minute(where: Lake, facts: Facts) ->
         for kind in ("perpetual", "future"):
             cost = day.filter(kind=kind)["cost"].sum()
             assert row[f"{kind.replace('re', 'res')}_cost_1d"] == pytest.approx(cost, abs=0.501)
-        quarterly = where.sql(
+        quarterly = lake.sql(
             "SELECT arg_max(instrument, ts) AS front FROM front_quarterly WHERE coin = "
             f"'{row['coin']}'"
         )
         assert row["front_quarterly"] == quarterly["front"][0]
 
 
-def test_the_spreads_are_those_of_neighbours_on_the_curve(where: Lake, facts: Facts) -> None:
-    basis = where.scan("basis").join(where.scan("instruments"), on="instrument").collect()
+def test_the_spreads_are_those_of_neighbours_on_the_curve(lake: Lake, facts: Facts) -> None:
+    basis = lake.scan("basis").join(lake.scan("instruments"), on="instrument").collect()
     curve, spreads = figure(facts, "curve"), figure(facts, "spreads")
     for coin in ("BTC", "ETH"):
         own = basis.filter(base=coin).filter(pl.col("ts") == pl.col("ts").max())
@@ -148,8 +148,8 @@ def test_the_spreads_are_those_of_neighbours_on_the_curve(where: Lake, facts: Fa
             assert row["forward_pct"] == pytest.approx(rate, abs=0.00501)
 
 
-def test_no_price_and_no_volume_is_lost_in_steps(where: Lake, facts: Facts) -> None:
-    candles = where.scan("candles").join(where.scan("instruments"), on="instrument").collect()
+def test_no_price_and_no_volume_is_lost_in_steps(lake: Lake, facts: Facts) -> None:
+    candles = lake.scan("candles").join(lake.scan("instruments"), on="instrument").collect()
     price, volume = figure(facts, "price"), figure(facts, "volume")
     for coin in ("BTC", "ETH"):
         own = candles.filter(~pl.col("suspect"), base=coin, kind="perpetual").sort("ts")
@@ -164,8 +164,8 @@ def test_no_price_and_no_volume_is_lost_in_steps(where: Lake, facts: Facts) -> N
             assert found.sum() == pytest.approx(cost, abs=found.len())
 
 
-def test_the_surface_and_the_front_are_medians_and_last_values(where: Lake, facts: Facts) -> None:
-    basis = where.scan("basis").join(where.scan("instruments"), on="instrument").collect()
+def test_the_surface_and_the_front_are_medians_and_last_values(lake: Lake, facts: Facts) -> None:
+    basis = lake.scan("basis").join(lake.scan("instruments"), on="instrument").collect()
     surface = figure(facts, "surface")
     hourly = basis.filter(
         pl.col("ts").dt.minute() == 59, pl.col("days_to_expiry") >= 1, ~pl.col("suspect")
@@ -184,7 +184,7 @@ def test_the_surface_and_the_front_are_medians_and_last_values(where: Lake, fact
     assert cell["annualised_pct"] == pytest.approx(own["annualised_pct"].median(), abs=0.00501)
     front = figure(facts, "front-quarterly")
     for coin in ("BTC", "ETH"):
-        last = where.sql(
+        last = lake.sql(
             f"FROM front_quarterly WHERE coin = '{coin}' AND NOT suspect ORDER BY ts DESC LIMIT 1"
         )
         found = front.filter(coin=coin)
@@ -213,11 +213,11 @@ def test_figures_of_hours_show_what_their_queries_find_in_the_whole_lake(
 
 
 def test_the_figures_of_carry_hold_what_its_views_do(carry_lake: Lake, carry_facts: Facts) -> None:
-    where, close = carry_lake, partial(pytest.approx, abs=0.00501)
+    lake, close = carry_lake, partial(pytest.approx, abs=0.00501)
     coin = pl.col("instrument").str.head(3).alias("coin")
-    entries = where.sql("FROM realised_carry ORDER BY ALL").filter(pl.col("days") >= 7)
+    entries = lake.sql("FROM realised_carry ORDER BY ALL").filter(pl.col("days") >= 7)
     assert entries["net_apr_pct"].null_count() == 0
-    ends = where.read(INSTRUMENTS).select("instrument", "expires_at")
+    ends = lake.read(INSTRUMENTS).select("instrument", "expires_at")
     entries = entries.join(ends, on="instrument").sort(coin, "expires_at", "instrument", "entry")
     shown = figure(carry_facts, "realised-carry")
     assert shown["instrument"].to_list() == entries["instrument"].to_list()
@@ -226,11 +226,11 @@ def test_the_figures_of_carry_hold_what_its_views_do(carry_lake: Lake, carry_fac
         ((entries["locked_pct"] - entries["funding_pct"]) * 365 / entries["days"]).to_list(),
         abs=0.0101,
     )
-    fewer = where.sql(REALISED.sql.replace(str(MOST_ENTRIES), "100"))
+    fewer = lake.sql(REALISED.sql.replace(str(MOST_ENTRIES), "100"))
     assert fewer["instrument"].n_unique() == shown["instrument"].n_unique()
     assert shown.height > 4 * fewer.height > 320
 
-    premium = where.sql("FROM perpetual_premium").with_columns(
+    premium = lake.sql("FROM perpetual_premium").with_columns(
         coin, start=pl.col("hour_end").dt.offset_by("-1m").dt.strftime("%Y-%m-%d 00:00")
     )
     days = premium.group_by("coin", "start").agg(
@@ -242,7 +242,7 @@ def test_the_figures_of_carry_hold_what_its_views_do(carry_lake: Lake, carry_fac
         found = figure(carry_facts, "premium")[name].to_list()
         assert found == close(days.sort("coin", "start")[name].to_list())
 
-    futures = where.sql("FROM open_interest_daily").filter(
+    futures = lake.sql("FROM open_interest_daily").filter(
         ~pl.col("instrument").str.ends_with("PERPETUAL")
     )
     sums = futures.group_by(coin, pl.col("ts").dt.strftime("%Y-%m-%d").alias("day")).agg(
@@ -258,19 +258,19 @@ def test_the_figures_of_carry_hold_what_its_views_do(carry_lake: Lake, carry_fac
     }  # fmt: skip
 
     months = figure(carry_facts, "funding-basis")
-    paid = where.sql("FROM funding_monthly ORDER BY instrument, month")
+    paid = lake.sql("FROM funding_monthly ORDER BY instrument, month")
     assert months["funding_pct"].to_list() == close(paid["annualised_pct"].to_list())
     assert months.filter(pl.col("hours") < pl.col("month_hours"))[
         "month"
     ].unique().sort().to_list() == ["2023-12", "2024-07"]
     for method in ("forward", "linear", "nearest"):
         view = f"constant_maturity_by(1440, '{method}', 'perpetual')"
-        at = where.sql(f"FROM {view} WHERE days = 90 ORDER BY coin, ts")
+        at = lake.sql(f"FROM {view} WHERE days = 90 ORDER BY coin, ts")
         of_method = figure(carry_facts, "methods")[f"{method}_pct"]
         assert of_method.to_list() == close(at["annualised_pct"].to_list())
     basis_pct = pl.col("annualised_pct").mean()
     by_month = pl.col("ts").dt.strftime("%Y-%m").alias("month")
-    forward = where.sql("FROM constant_maturity_by(1440, 'forward', 'perpetual') WHERE days = 90")
+    forward = lake.sql("FROM constant_maturity_by(1440, 'forward', 'perpetual') WHERE days = 90")
     means = forward.group_by("coin", by_month).agg(basis_pct)
     both = months.join(means, on=["coin", "month"], how="left")
     assert both["basis_pct"].to_list() == close(both["annualised_pct"].to_list())
@@ -378,15 +378,15 @@ def test_what_is_not_whole_is_never_shown_as_whole(percent: float, text: str) ->
     assert share(percent) == text
 
 
-def test_a_contracts_steps_keep_every_extreme(where: Lake, facts: Facts) -> None:
-    known = where.read(INSTRUMENTS)
+def test_a_contracts_steps_keep_every_extreme(lake: Lake, facts: Facts) -> None:
+    known = lake.read(INSTRUMENTS)
     found = figure(facts, "contracts")
     for row in found.iter_rows(named=True):
         own = known.row(by_predicate=pl.col("instrument") == row["instrument"], named=True)
         step, left = timedelta(minutes=row["step_minutes"]), own["expires_at"] - pl.col("ts")
         assert (own["expires_at"] - own["listed_at"]) / step <= STEPS_A_LIFE
         rows = (
-            where.scan("basis")
+            lake.scan("basis")
             .filter(pl.col("instrument") == row["instrument"], ~pl.col("suspect"))
             .with_columns(step=left.dt.total_minutes() // row["step_minutes"])
             .group_by("step")
@@ -403,12 +403,12 @@ def test_a_contracts_steps_keep_every_extreme(where: Lake, facts: Facts) -> None
             assert row[f"{name}_basis_pct"] == pytest.approx(rows[name].to_list(), abs=0.00005)
 
 
-def test_the_untraded_share_is_that_of_the_candles(where: Lake, facts: Facts) -> None:
+def test_the_untraded_share_is_that_of_the_candles(lake: Lake, facts: Facts) -> None:
     kind = pl.when(pl.col("kind") == "perpetual").then(pl.lit("perpetual"))
     series = pl.concat_str("base", pl.lit(" "), kind.otherwise(pl.lit("futures"))).alias("series")
     expected = (
-        where.scan("candles")
-        .join(where.scan("instruments"), on="instrument")
+        lake.scan("candles")
+        .join(lake.scan("instruments"), on="instrument")
         .group_by(series, pl.col("ts").dt.strftime("%Y-%m").alias("month"))
         .agg(pl.len().alias("candles"), (~pl.col("traded")).sum().alias("untraded"))
         .sort("series", "month")
@@ -444,25 +444,25 @@ def test_what_ailed_is_named(facts: Facts) -> None:
     assert (run["state"], run["failed"], run["planned_calls"] > 0) == ("failed", 1, True)
 
 
-def test_the_batch_and_the_fingerprint_are_the_lakes(where: Lake, facts: Facts) -> None:
-    done = basislake(None, "fingerprint", "--lake", where.uri, "--json").json
+def test_the_batch_and_the_fingerprint_are_the_lakes(lake: Lake, facts: Facts) -> None:
+    done = basislake(None, "fingerprint", "--lake", lake.uri, "--json").json
     found = figure(facts, "fingerprint")
     digests = dict(found.select("table_name", "sha256").iter_rows())
     assert digests.pop("the lake") == done["lake"]
     assert digests == done["tables"]
-    assert facts.as_of == facts.built == newest_batch(where)
+    assert facts.as_of == facts.built == newest_batch(lake)
     sizes = dict(figure(facts, "storage").select("table_name", "bytes").iter_rows())
-    files = {f.path: f.bytes for f in where.snapshot(CANDLES).files}
+    files = {f.path: f.bytes for f in lake.snapshot(CANDLES).files}
     assert sizes["candles"] == sum(files.values())
 
 
-def test_no_progress_of_duckdb_gets_among_the_results(where: Lake) -> None:
-    (setting,) = where.sql("SELECT current_setting('enable_progress_bar') AS is_on")["is_on"]
+def test_no_progress_of_duckdb_gets_among_the_results(lake: Lake) -> None:
+    (setting,) = lake.sql("SELECT current_setting('enable_progress_bar') AS is_on")["is_on"]
     assert setting is False
 
 
-def test_the_same_lake_says_the_same_again(where: Lake, facts: Facts) -> None:
-    again = gather(where, MADE_AT, None, 1)
+def test_the_same_lake_says_the_same_again(lake: Lake, facts: Facts) -> None:
+    again = gather(lake, MADE_AT, None, 1)
     assert again == facts
     assert page(again) == page(facts)
     assert from_json(to_json(facts), "here") == facts
@@ -491,8 +491,8 @@ def test_every_figure_is_on_the_page_with_its_query(facts: Facts) -> None:
     assert all(str(link).startswith(("#", "data:,")) for link in links)
 
 
-def test_a_hostile_text_stays_a_text(where: Lake, tmp_path: Path) -> None:
-    copy = copied(where, tmp_path)
+def test_a_hostile_text_stays_a_text(lake: Lake, tmp_path: Path) -> None:
+    copy = copied(lake, tmp_path)
     ((path, text),) = ((p, p.read_text()) for p in Path(copy.uri, FOLDER).glob("*.json"))
     record = json.loads(text)
     record["failed"] = [{"instrument": UNANSWERED[0], "reason": HOSTILE}, HOSTILE, {}]
@@ -506,10 +506,10 @@ def test_a_hostile_text_stays_a_text(where: Lake, tmp_path: Path) -> None:
     assert facts_in(shown) is not None
 
 
-def test_no_path_and_no_host_gets_into_a_report(where: Lake, facts: Facts) -> None:
-    record = json.loads(next(Path(where.uri, FOLDER).glob("*.json")).read_text())
+def test_no_path_and_no_host_gets_into_a_report(lake: Lake, facts: Facts) -> None:
+    record = json.loads(next(Path(lake.uri, FOLDER).glob("*.json")).read_text())
     text = to_json(facts).decode()
-    assert where.uri not in text
+    assert lake.uri not in text
     assert f'"{record["host"]}"' not in text
 
 
@@ -533,8 +533,8 @@ def half_built() -> dict[str, Callable[[Path], Lake]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", half_built())
 def test_half_a_lake_has_an_honest_page(name: str, tmp_path: Path) -> None:
-    where = half_built()[name](tmp_path)
-    done = basislake(None, "report", "--lake", where.uri, "--json")
+    lake = half_built()[name](tmp_path)
+    done = basislake(None, "report", "--lake", lake.uri, "--json")
     assert done.code == 0, done.err
     text = text_of(done.json["path"])
     message = {
@@ -544,18 +544,18 @@ def test_half_a_lake_has_an_honest_page(name: str, tmp_path: Path) -> None:
     }
     assert message[name] in text
     assert done.json["as_of"] == 0
-    assert basislake(None, "report", "--lake", where.uri, "--verify").code == 0
-    proved = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path / "evidence")
+    assert basislake(None, "report", "--lake", lake.uri, "--verify").code == 0
+    proved = basislake(None, "report", "--lake", lake.uri, "--evidence", tmp_path / "evidence")
     assert proved.code == (1 if name != "nothing but a table" else 0), proved.err
     assert "Traceback" not in proved.err
 
 
-def test_raw_candles_without_a_build_are_told_as_such(where: Lake, tmp_path: Path) -> None:
-    bare = lake.open(str(tmp_path / "bare"))
-    record(bare, where.read(INSTRUMENTS).to_dicts())
-    rows = where.scan("raw_candles").filter(instrument="BTC-29MAR24").collect()
+def test_raw_candles_without_a_build_are_told_as_such(lake: Lake, tmp_path: Path) -> None:
+    bare = open_lake(str(tmp_path / "bare"))
+    record(bare, lake.read(INSTRUMENTS).to_dicts())
+    rows = lake.scan("raw_candles").filter(instrument="BTC-29MAR24").collect()
     number = append(bare, {"BTC-29MAR24": [rows.drop("instrument", "batch")]})
-    asks = where.scan("asks").filter(status="present").collect()
+    asks = lake.scan("asks").filter(status="present").collect()
     ask(bare, number, *asks.select("instrument", "start", "end", "status").iter_rows())
     done = basislake(None, "report", "--lake", bare.uri, "--json")
     assert done.code == 0, done.err
@@ -568,29 +568,29 @@ def test_raw_candles_without_a_build_are_told_as_such(where: Lake, tmp_path: Pat
 def test_maintenance_puts_no_table_behind_and_a_new_candle_does(
     staged: Staged, tmp_path: Path
 ) -> None:
-    where = staged.copy(tmp_path)
-    assert basislake(None, "maintain", "--lake", where.uri).code == 0
+    lake = staged.copy(tmp_path)
+    assert basislake(None, "maintain", "--lake", lake.uri).code == 0
     message = "not built from the newest raw candles"
-    assert message not in page(gather(where, MADE_AT, None, 1))
-    rows = where.scan("raw_candles").filter(instrument="BTC-PERPETUAL").sort("ts").tail(1)
+    assert message not in page(gather(lake, MADE_AT, None, 1))
+    rows = lake.scan("raw_candles").filter(instrument="BTC-PERPETUAL").sort("ts").tail(1)
     later = rows.with_columns(pl.col("ts") + pl.duration(minutes=1)).drop("instrument", "batch")
-    append(where, {"BTC-PERPETUAL": [later.collect()]})
-    assert message in page(gather(where, MADE_AT, None, 1))
+    append(lake, {"BTC-PERPETUAL": [later.collect()]})
+    assert message in page(gather(lake, MADE_AT, None, 1))
 
 
 def test_no_lake_and_no_report_are_told_without_a_traceback(tmp_path: Path) -> None:
     for arguments in ([], ["--verify"]):
         none = basislake(None, "report", "--lake", tmp_path / "none", *arguments)
         assert (none.code, "There is no lake at" in none.err) == (1, True)
-    where = lake_of(tmp_path / "lake", instruments=[])
-    missing = basislake(None, "report", "--lake", where.uri, "--verify")
+    lake = lake_of(tmp_path / "lake", instruments=[])
+    missing = basislake(None, "report", "--lake", lake.uri, "--verify")
     assert (missing.code, "`basislake report` writes one" in missing.err) == (1, True)
-    both = basislake(None, "report", "--lake", where.uri, "--verify", "--evidence", tmp_path / "e")
+    both = basislake(None, "report", "--lake", lake.uri, "--verify", "--evidence", tmp_path / "e")
     assert (both.code, "--verify writes nothing" in both.err) == (2, True)
 
 
 def test_a_lake_in_an_object_store_needs_a_place_for_its_report(tmp_path: Path) -> None:
-    far = lake.open("s3://bucket/market")
+    far = open_lake("s3://bucket/market")
     with pytest.raises(UsageError, match="--output FOLDER"):
         place(far, None)
     assert place(far, tmp_path).page == tmp_path / "index.html"
@@ -601,8 +601,8 @@ def test_a_lake_in_an_object_store_needs_a_place_for_its_report(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any]) -> None:
-    where, message = loaded
-    assert message["report"]["path"] == str(Path(where.uri) / "report" / "index.html")
+    lake, message = loaded
+    assert message["report"]["path"] == str(Path(lake.uri) / "report" / "index.html")
     facts = from_json(Path(message["report"]["json_path"]).read_bytes(), "here")
     parity = figure(facts, "parity")
     assert parity["is_equal"].all()
@@ -612,10 +612,10 @@ def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any])
     }  # fmt: skip
     rows = dict(parity.select("table_name", "database_rows").iter_rows())
     assert (
-        rows["futures_basis_spread"] == where.snapshot(BASIS).rows == message["build"]["basis_rows"]
+        rows["futures_basis_spread"] == lake.snapshot(BASIS).rows == message["build"]["basis_rows"]
     )
     assert figure(facts, "database-storage")["bytes"].min() > 0  # type: ignore[operator]
-    done = basislake(None, "report", "--lake", where.uri, "--verify")
+    done = basislake(None, "report", "--lake", lake.uri, "--verify")
     assert (done.code, "all 30 figures" in done.out) == (0, True), done.out
 
 
@@ -638,8 +638,8 @@ def test_as_many_rows_of_other_values_are_not_equal(target: Target) -> None:
 def test_a_schema_of_ones_own_is_reported_like_the_usual_one(
     loaded: tuple[Lake, Any], tmp_path: Path
 ) -> None:
-    where, _ = loaded
-    flags = ("--lake", where.uri, "--schema", 'my "market"')
+    lake, _ = loaded
+    flags = ("--lake", lake.uri, "--schema", 'my "market"')
     at = (*flags, "--output", tmp_path)
     assert basislake(None, "report", *at).code == 0
     facts = from_json((tmp_path / "report.json").read_bytes(), "here")
@@ -649,7 +649,7 @@ def test_a_schema_of_ones_own_is_reported_like_the_usual_one(
     facts = from_json((tmp_path / "report.json").read_bytes(), "here")
     assert figure(facts, "parity")["is_equal"].all()
     assert figure(facts, "database-storage")["bytes"].min() > 0  # type: ignore[operator]
-    assert f"{where.snapshot(BASIS).rows:,}" in (tmp_path / "row_counts.txt").read_text()
+    assert f"{lake.snapshot(BASIS).rows:,}" in (tmp_path / "row_counts.txt").read_text()
     assert basislake(None, "report", *at, "--verify").code == 0
 
 

@@ -65,7 +65,7 @@ def window() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def where(ailing: Lake) -> Lake:
+def lake(ailing: Lake) -> Lake:
     return ailing
 
 
@@ -139,12 +139,12 @@ def colours(tab: Page) -> dict[str, list[int]]:
     return found
 
 
-def expected_cells(where: Lake, coin: str) -> dict[str, str]:
+def expected_cells(lake: Lake, coin: str) -> dict[str, str]:
     """The colour's name of every cell, by a count of every minute of `coverage`."""
-    names = where.read(INSTRUMENTS).filter(base=coin)["instrument"]
+    names = lake.read(INSTRUMENTS).filter(base=coin)["instrument"]
     last = pl.col("end") - pl.duration(minutes=1)
     counted = (
-        where.read(COVERAGE)
+        lake.read(COVERAGE)
         .filter(pl.col("instrument").is_in(names.implode()))
         .select("instrument", "status", pl.datetime_ranges("start", last, "1m").alias("ts"))
         .explode("ts")
@@ -162,21 +162,21 @@ def expected_cells(where: Lake, coin: str) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_the_heat_map_is_drawn_in_the_colours_of_the_coverage_table_also_when_the_scheme_changes(
-    tab: Page, shown: Path, where: Lake
+    tab: Page, shown: Path, lake: Lake
 ) -> None:
     tab.looks(1400)
     tab.open(shown, DRAWN)
-    check_heat_map(tab, where)
+    check_heat_map(tab, lake)
     first = "document.querySelector('#storage .plot').data[0].marker.color"
     before, light = tab.value(first), colours(tab)
     tab.looks(1400, dark=True)
     tab.wait(f"{first} !== '{before}'")
     assert colours(tab) != light
-    check_heat_map(tab, where)
+    check_heat_map(tab, lake)
     check_quiet(tab)
 
 
-def check_heat_map(tab: Page, where: Lake) -> None:
+def check_heat_map(tab: Page, lake: Lake) -> None:
     palette = colours(tab)
     seen = set()
     for coin in ("BTC", "ETH"):
@@ -185,7 +185,7 @@ def check_heat_map(tab: Page, where: Lake) -> None:
             f".find((b) => b.textContent === '{coin}').click()"
         )
         tab.wait(f"document.querySelector('#coverage .plot').dataset.drawn === '{coin}'")
-        expected = expected_cells(where, coin)
+        expected = expected_cells(lake, coin)
         assert tab.value(PIXELS) == {cell: palette[name] for cell, name in expected.items()}
         seen |= set(expected.values())
     assert seen >= {"failed", "missing-pale", "present"}

@@ -26,7 +26,7 @@ from tests.reporting import MADE_AT
 
 
 @pytest.fixture(scope="module")
-def where(ailing: Lake) -> Lake:
+def lake(ailing: Lake) -> Lake:
     return ailing
 
 
@@ -34,33 +34,33 @@ def where(ailing: Lake) -> Lake:
 def test_the_evidence_of_a_finished_lake_passes_where_it_should(
     loaded: tuple[Lake, Any], tmp_path: Path
 ) -> None:
-    where, _ = loaded
-    done = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path, "--json")
+    lake, _ = loaded
+    done = basislake(None, "report", "--lake", lake.uri, "--evidence", tmp_path, "--json")
     decided = {c["name"]: c for c in done.json["evidence"]["criteria"]}
     verdicts = {name: c["passed"] for name, c in decided.items()}
     # Whether PostgreSQL meets it is for its own figures to say.
-    with database("embedded", where) as uri, Database(uri) as connection:
+    with database("embedded", lake) as uri, Database(uri) as connection:
         sql = "SELECT count(*), pg_total_relation_size('futures_ohlcv') FROM futures_ohlcv"
         ((count, size),) = connection.query(sql)
     fits = size / count * 13_200_000 <= 1_500_000_000
-    is_delivered = not where.scan("settlements").filter(type="delivery").collect().is_empty()
+    is_delivered = not lake.scan("settlements").filter(type="delivery").collect().is_empty()
     assert verdicts == {
         "AC-007": True, "AC-007, deliveries": is_delivered or None, "AC-008": True,
         "AC-009, lake": True, "AC-009, PostgreSQL": fits,
     }  # fmt: skip
     assert done.code == (0 if fits else 1)
-    message = basislake(None, "report", "--lake", where.uri, "--evidence", tmp_path)
+    message = basislake(None, "report", "--lake", lake.uri, "--evidence", tmp_path)
     assert ("Not met: AC-009, PostgreSQL, so the exit code is 1." in message.err) == (not fits)
     assert f"{size:,} bytes for {count:,} candles" in decided["AC-009, PostgreSQL"]["figure"]
-    rows = where.snapshot(BASIS).rows
+    rows = lake.snapshot(BASIS).rows
     assert f"= {rows:,} basis rows" in decided["AC-008"]["figure"]
     texts = {name: (tmp_path / name).read_text() for name in done.json["evidence"]["files"]}
     assert sorted(texts) == sorted(path.name for path in tmp_path.iterdir())
     assert f"AC-009, PostgreSQL: {'pass' if fits else 'FAIL'}" in texts["acceptance.txt"]
     assert "FAIL: it is not, and the command ends with exit code 1." in texts["acceptance.txt"]
-    futures = where.scan("instruments").filter(kind="future").collect()
+    futures = lake.scan("instruments").filter(kind="future").collect()
     assert f"{futures.height:,} futures" in texts["acceptance.txt"]
-    candles = where.sql(
+    candles = lake.sql(
         "SELECT base, count(*) AS n FROM candles JOIN instruments USING (instrument) "
         "WHERE kind = 'future' GROUP BY base"
     )
@@ -88,7 +88,7 @@ def test_deliveries_are_judged_within_the_scope(
 ) -> None:
     expiries = {OWN: EXPIRY, OTHER: LATER}
     first = EXPIRY - timedelta(days=1)
-    where = lake_of(
+    lake = lake_of(
         tmp_path,
         instruments=[instrument(name, at) for name, at in expiries.items()],
         deliveries=[d for i in ("btc_usd", "eth_usd") for d in deliveries(i, first, 10)],
@@ -99,20 +99,20 @@ def test_deliveries_are_judged_within_the_scope(
     )
     spans = [(name, LISTED_AT, expiries[name]) for name in scope]
     frame = pl.DataFrame(spans, SCOPE.polars_schema, orient="row")
-    connection = duck.connect(where.state().existing, ["delivery_proof"], extra={SCOPE.name: frame})
+    connection = duck.connect(lake.state().existing, ["delivery_proof"], extra={SCOPE.name: frame})
     found = criteria.deliveries(duck.rows(connection, proofs.DELIVERIES).to_dicts())
     assert (found.name, found.passed) == ("AC-007, deliveries", passed)
 
 
-def judged(where: Lake, folder: Path) -> dict[str, bool | None]:
+def judged(lake: Lake, folder: Path) -> dict[str, bool | None]:
     """The criteria's verdicts, by name."""
-    found = evidence(where, gather(where, MADE_AT, None, 1), folder)
+    found = evidence(lake, gather(lake, MADE_AT, None, 1), folder)
     return {criterion.name: criterion.passed for criterion in found.criteria}
 
 
 @pytest.mark.slow
-def test_what_has_no_answer_fails_the_registrys_criterion(where: Lake, tmp_path: Path) -> None:
-    found = judged(where, tmp_path)
+def test_what_has_no_answer_fails_the_registrys_criterion(lake: Lake, tmp_path: Path) -> None:
+    found = judged(lake, tmp_path)
     assert (found["AC-007"], found["AC-008"], found["AC-009, PostgreSQL"]) == (False, True, None)
     text = (tmp_path / "failed_instruments.txt").read_text()
     assert "1 failed" in text
@@ -122,9 +122,9 @@ def test_what_has_no_answer_fails_the_registrys_criterion(where: Lake, tmp_path:
 @pytest.mark.slow
 @pytest.mark.parametrize("change", ["price", "formula", "row", "minute"])
 def test_a_basis_that_does_not_come_from_its_candles_fails(
-    where: Lake, tmp_path: Path, change: str
+    lake: Lake, tmp_path: Path, change: str
 ) -> None:
-    copy = copied(where, tmp_path)
+    copy = copied(lake, tmp_path)
     name = "BTC-5APR24"
     rows = copy.scan("basis").filter(instrument=name).collect()
     first = pl.int_range(pl.len()) == 0
@@ -142,8 +142,8 @@ def test_a_basis_that_does_not_come_from_its_candles_fails(
 
 
 @pytest.mark.slow
-def test_coverage_with_a_hole_fails(where: Lake, tmp_path: Path) -> None:
-    copy = copied(where, tmp_path)
+def test_coverage_with_a_hole_fails(lake: Lake, tmp_path: Path) -> None:
+    copy = copied(lake, tmp_path)
     rows = copy.read(COVERAGE).filter(status="present")
     copy.replace(copy.snapshot(COVERAGE), rows, LINEAGE)
     assert judged(copy, tmp_path / "evidence")["AC-007"] is False

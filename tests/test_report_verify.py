@@ -25,21 +25,21 @@ from tests.staged import built
 
 
 @pytest.fixture(scope="module")
-def where(ailing: Lake) -> Lake:
+def lake(ailing: Lake) -> Lake:
     return ailing
 
 
-def made(where: Lake, folder: Path) -> Path:
+def made(lake: Lake, folder: Path) -> Path:
     """A report on disk."""
-    done, _ = make(where, folder, MADE_AT, None, 2)
+    done, _ = make(lake, folder, MADE_AT, None, 2)
     assert Path(done.path).stat().st_size == done.bytes
     assert done.queries == len(FIGURES)
     return folder
 
 
-def differing(where: Lake, folder: Path) -> dict[str, str]:
+def differing(lake: Lake, folder: Path) -> dict[str, str]:
     """What a verification finds, by figure."""
-    done = verify(where, folder, None, 2)
+    done = verify(lake, folder, None, 2)
     assert done.queries == len(FIGURES)
     return {finding.figure: finding.reason for finding in done.differing}
 
@@ -68,8 +68,8 @@ def column(facts: dict[str, Any], figure: str, name: str) -> list[Any]:
 
 
 @pytest.mark.slow
-def test_a_report_stands_also_when_the_lake_has_moved_on(where: Lake, tmp_path: Path) -> None:
-    copy = copied(where, tmp_path)
+def test_a_report_stands_also_when_the_lake_has_moved_on(lake: Lake, tmp_path: Path) -> None:
+    copy = copied(lake, tmp_path)
     folder = made(copy, tmp_path / "report")
     assert differing(copy, folder) == {}
     name = UNANSWERED[0]
@@ -92,30 +92,30 @@ FIGURES_TO_CHANGE = [
     ("figure", "name"),
     FIGURES_TO_CHANGE,
 )
-def test_a_changed_figure_is_found(where: Lake, tmp_path: Path, figure: str, name: str) -> None:
-    folder = made(where, tmp_path)
+def test_a_changed_figure_is_found(lake: Lake, tmp_path: Path, figure: str, name: str) -> None:
+    folder = made(lake, tmp_path)
 
     def change(facts: dict[str, Any]) -> None:
         values = column(facts, figure, name)
         values[0] = "0" * 64 if name == "sha256" else values[0] + 1
 
     rewritten(folder, change, page=False)
-    assert differing(where, folder) == {figure: "the page and report.json differ"}
+    assert differing(lake, folder) == {figure: "the page and report.json differ"}
     rewritten(folder, lambda _: None, page=True)
-    found = differing(where, folder)
+    found = differing(lake, folder)
     # What only the charts show is nowhere else on the page.
     assert found.keys() == ({figure} if figure == "coverage" else {figure, "page"})
     assert found[figure].startswith(f"{name}: e.g. row 1 is ")
 
 
 @pytest.mark.slow
-def test_a_changed_headline_and_a_changed_query_are_found(where: Lake, tmp_path: Path) -> None:
-    folder = made(where, tmp_path)
+def test_a_changed_headline_and_a_changed_query_are_found(lake: Lake, tmp_path: Path) -> None:
+    folder = made(lake, tmp_path)
     shown = (folder / "index.html").read_text()
-    candles = f"{where.snapshot(CANDLES).rows:,}"
+    candles = f"{lake.snapshot(CANDLES).rows:,}"
     assert candles in shown
     (folder / "index.html").write_text(shown.replace(candles, "9" + candles))
-    assert differing(where, folder).keys() == {"page"}
+    assert differing(lake, folder).keys() == {"page"}
 
     def change(facts: dict[str, Any]) -> None:
         place = [figure["name"] for figure in facts["figures"]].index("summary")
@@ -123,17 +123,17 @@ def test_a_changed_headline_and_a_changed_query_are_found(where: Lake, tmp_path:
 
     (folder / "index.html").write_text(shown)
     rewritten(folder, change, page=True)
-    found = differing(where, folder)
+    found = differing(lake, folder)
     assert found["summary"] == "the query has changed; run `basislake report` again"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', '{"format": 99}', "\x00"])
-def test_a_file_that_is_no_report_is_told_as_such(where: Lake, tmp_path: Path, text: str) -> None:
-    folder = made(where, tmp_path)
+def test_a_file_that_is_no_report_is_told_as_such(lake: Lake, tmp_path: Path, text: str) -> None:
+    folder = made(lake, tmp_path)
     (folder / "report.json").write_text(text)
     with pytest.raises(LakeError, match="`basislake report` writes a new one"):
-        verify(where, folder, None, 1)
+        verify(lake, folder, None, 1)
 
 
 @pytest.mark.parametrize(
@@ -160,22 +160,22 @@ def test_facts_of_another_shape_are_no_report(
 
 
 @pytest.mark.slow
-def test_facts_that_no_lake_has_said_are_found(where: Lake, tmp_path: Path) -> None:
-    folder = made(where, tmp_path)
+def test_facts_that_no_lake_has_said_are_found(lake: Lake, tmp_path: Path) -> None:
+    folder = made(lake, tmp_path)
 
     def change(facts: dict[str, Any]) -> None:
         for figure in facts["figures"]:
             figure["columns"] = {"x": [None, [1], {}, HOSTILE]}
 
     rewritten(folder, change, page=True)
-    found = differing(where, folder)
+    found = differing(lake, folder)
     assert found.keys() == {"page", *(f.name for f in FIGURES if f.name != "storage")}
     assert found["gaps"] == "it has other columns"
 
 
 @pytest.mark.slow
-def test_a_report_whose_files_are_gone_cannot_be_verified(where: Lake, tmp_path: Path) -> None:
-    copy = copied(where, tmp_path)
+def test_a_report_whose_files_are_gone_cannot_be_verified(lake: Lake, tmp_path: Path) -> None:
+    copy = copied(lake, tmp_path)
     folder = made(copy, tmp_path / "report")
     for path in Path(copy.uri, "basis").rglob("*.parquet"):
         path.unlink()
@@ -187,21 +187,21 @@ def test_a_report_whose_files_are_gone_cannot_be_verified(where: Lake, tmp_path:
 def test_a_row_that_went_from_the_database_is_found_and_a_new_load_is_told(
     loaded: tuple[Lake, Any],
 ) -> None:
-    where, _ = loaded
-    with database("embedded", where) as uri, Database(uri) as connection:
+    lake, _ = loaded
+    with database("embedded", lake) as uri, Database(uri) as connection:
         connection.execute(
             "DELETE FROM futures_ohlcv WHERE ctid = (SELECT min(ctid) FROM futures_ohlcv)"
         )
         connection.commit()
-    done = basislake(None, "report", "--lake", where.uri, "--verify", "--json")
+    done = basislake(None, "report", "--lake", lake.uri, "--verify", "--json")
     assert done.code == 1
     assert [finding["figure"] for finding in done.json["differing"]] == ["parity"]
-    again = basislake(None, "report", "--lake", where.uri, "--json")
+    again = basislake(None, "report", "--lake", lake.uri, "--json")
     text = text_of(again.json["path"])
     assert "PostgreSQL differs from the lake, in futures_ohlcv" in text
-    assert basislake(None, "load", "--lake", where.uri, "--full").code == 0
-    later = basislake(None, "report", "--lake", where.uri, "--verify", "--json")
+    assert basislake(None, "load", "--lake", lake.uri, "--full").code == 0
+    later = basislake(None, "report", "--lake", lake.uri, "--verify", "--json")
     assert later.code == 0
     message = {finding["figure"]: finding["reason"] for finding in later.json["open"]}
     assert message["parity"] == "the database was loaded again since then"
-    assert basislake(None, "report", "--lake", where.uri).code == 0
+    assert basislake(None, "report", "--lake", lake.uri).code == 0

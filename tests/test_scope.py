@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import lake
 from basislake import PROGRAM
 from basislake.report.evidence import evidence
 from basislake.report.facts import gather
@@ -17,7 +16,8 @@ from basislake.status.health import health
 from basislake.verbs.run import FRONTS_SQL
 from ingest.plan.scope import described, outside, scope_of, set_scope, within
 from ingest.plan.selection import Selection, select
-from lake import Lake
+from lake import TABLES, Lake
+from lake import open as open_lake
 from lake.backup.copy import copy
 from lake.coverage import IS_CANDLES
 from lake.errors import LakeError, UsageError
@@ -33,7 +33,7 @@ NAMES = ("BTC-PERPETUAL", "BTC-10JAN20", "ETH-10JAN20", "ETH-PERPETUAL", "ETH-31
 
 
 @pytest.fixture
-def where(market_lake: Lake, tmp_path: Path) -> Lake:
+def lake(market_lake: Lake, tmp_path: Path) -> Lake:
     """A copy of the market's lake, for one test."""
     return copied(market_lake, tmp_path)
 
@@ -48,8 +48,8 @@ def known(tmp_path: Path) -> Lake:
     return lake_of(tmp_path / "known", instruments=rows)
 
 
-def scoped(where: Lake, *flags: object) -> Any:  # noqa: ANN401  (JSON)
-    done = basislake(None, "scope", "--lake", where.uri, "--json", *flags)
+def scoped(lake: Lake, *flags: object) -> Any:  # noqa: ANN401  (JSON)
+    done = basislake(None, "scope", "--lake", lake.uri, "--json", *flags)
     assert done.code == 0, done.err
     return done.json
 
@@ -71,10 +71,10 @@ def test_a_scope_is_set_shown_replaced_and_given_up(known: Lake) -> None:
 
 
 def test_a_scope_may_be_set_before_anything_is_known(tmp_path: Path) -> None:
-    new = lake.open(str(tmp_path / "new"))
+    new = open_lake(str(tmp_path / "new"))
     assert basislake(None, "scope", "--lake", new.uri).code == 1
     scoped(new, "--instruments", "BTC-29MAR24")
-    assert scope_of(lake.open(new.uri)).names == ("BTC-29MAR24",)
+    assert scope_of(open_lake(new.uri)).names == ("BTC-29MAR24",)
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ def test_a_scope_of_a_newer_program_is_not_taken_for_everything(known: Lake) -> 
 
 
 def test_a_copy_of_a_lake_has_its_scope(known: Lake, tmp_path: Path) -> None:
-    target = lake.open(str(tmp_path / "copy"))
+    target = open_lake(str(tmp_path / "copy"))
     for scope in (select(["ETH"]), Selection()):
         set_scope(known, scope, PROGRAM)
         copy(known, target, PROGRAM, 1)
-        assert scope_of(lake.open(target.uri)) == scope
+        assert scope_of(open_lake(target.uri)) == scope
 
 
 def day(number: int) -> datetime:
@@ -149,43 +149,43 @@ def test_what_is_out_of_scope_has_a_reason(known: Lake) -> None:
     assert described(select(names=["A", "B", "C", "D"])) == "A, B, C and 1 more, and perpetuals"
 
 
-def plans(server: SimulatedExchange, where: Lake, *flags: object) -> dict[str, Any]:
-    done = basislake(server, "plan", "--lake", where.uri, "--json", *flags)
+def plans(server: SimulatedExchange, lake: Lake, *flags: object) -> dict[str, Any]:
+    done = basislake(server, "plan", "--lake", lake.uri, "--json", *flags)
     assert done.code == 0, done.err
     found: dict[str, Any] = done.json
     return found
 
 
-def status_of(where: Lake) -> dict[str, Any]:
-    found: dict[str, Any] = basislake(None, "status", "--lake", where.uri, "--json").json
+def status_of(lake: Lake) -> dict[str, Any]:
+    found: dict[str, Any] = basislake(None, "status", "--lake", lake.uri, "--json").json
     return found
 
 
 def test_status_and_plan_say_the_same_of_the_scope(
     server: SimulatedExchange, universe: Universe, tmp_path: Path
 ) -> None:
-    where = lake.open(str(tmp_path / "lake"))
-    assert basislake(server, "instruments", "--lake", where.uri).code == 0
-    everything = plans(server, where)
+    lake = open_lake(str(tmp_path / "lake"))
+    assert basislake(server, "instruments", "--lake", lake.uri).code == 0
+    everything = plans(server, lake)
     expired = next(name for name, c in universe.contracts.items() if c.is_expired(universe.now_ms))
     for flags in ([], ["--currency", "ETH"], ["--instruments", expired], ["--since", "2024-04-01"]):
-        scoped(where, *(flags or ["--all"]))
-        planned, message = plans(server, where), status_of(where)
+        scoped(lake, *(flags or ["--all"]))
+        planned, message = plans(server, lake), status_of(lake)
         assert message["to_fetch"] == {key: planned[key] for key in message["to_fetch"]}
         assert message["to_fetch"]["candles"] > 0
         assert message["instruments"]["not_begun"] == message["instruments"]["in_scope"]
-        assert planned == plans(server, where, *flags)
-        assert plans(server, where, "--all")["candles"] == everything["candles"]
+        assert planned == plans(server, lake, *flags)
+        assert plans(server, lake, "--all")["candles"] == everything["candles"]
     # What was fetched of it counts at once, and the rest is not asked for by name only.
-    scoped(where, "--instruments", expired)
-    assert basislake(server, "backfill", "--lake", where.uri).code == 0
-    message = status_of(where)
+    scoped(lake, "--instruments", expired)
+    assert basislake(server, "backfill", "--lake", lake.uri).code == 0
+    message = status_of(lake)
     assert (message["instruments"]["complete"], message["instruments"]["in_scope"]) == (2, 2)
     assert message["minutes"]["present"] == message["minutes"]["due"] > 0
     assert (message["to_fetch"]["calls"], message["minutes"]["to_fetch"]) == (0, 0)
-    scoped(where, "--all")
-    message = status_of(where)
-    assert message["to_fetch"]["candles"] == plans(server, where)["candles"] > 0
+    scoped(lake, "--all")
+    message = status_of(lake)
+    assert message["to_fetch"]["candles"] == plans(server, lake)["candles"] > 0
     assert message["minutes"]["due"] > 2 * message["minutes"]["present"]
     assert message["instruments"]["complete"] == 1
     assert [step["verb"] for step in message["next"]][:2] == [
@@ -196,39 +196,39 @@ def test_status_and_plan_say_the_same_of_the_scope(
 def test_a_backfill_keeps_to_the_scope_and_names_what_failed(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
-    where = lake.open(str(tmp_path / "lake"))
-    scoped(where, "--currency", "ETH", "--since", "2024-04-03")
+    lake = open_lake(str(tmp_path / "lake"))
+    scoped(lake, "--currency", "ETH", "--since", "2024-04-03")
     server.faults.add(CHART, None, server_error(), instrument="ETH-5APR24")
-    done = basislake(server, "backfill", "--lake", where.uri, "--retries", "0")
+    done = basislake(server, "backfill", "--lake", lake.uri, "--retries", "0")
     assert done.code == 1
-    command = f"basislake backfill --instruments ETH-5APR24 --lake {where.uri}"
+    command = f"basislake backfill --instruments ETH-5APR24 --lake {lake.uri}"
     assert f" INFO {command}\n" in done.err.partition("To ask again for just what failed:\n")[2]
-    asked = where.read(lake.TABLES["asks"])
+    asked = lake.read(TABLES["asks"])
     assert set(asked["instrument"].str.slice(0, 3).str.to_uppercase()) == {"ETH"}
     assert set(asked["dataset"]) >= {"candles", "funding", "deliveries", "settlements"}
     asked = asked.filter(IS_CANDLES)
     assert asked["start"].min() == datetime(2024, 4, 3, tzinfo=UTC)
-    shown = basislake(None, "status", "--lake", where.uri)
+    shown = basislake(None, "status", "--lake", lake.uri)
     assert (shown.code, shown.out.count(command)) == (1, 2)
-    assert status_of(where)["failed"] == ["ETH-5APR24"]
-    assert status_of(where)["retry"] == command
+    assert status_of(lake)["failed"] == ["ETH-5APR24"]
+    assert status_of(lake)["retry"] == command
     server.faults.clear()
     _, *arguments = command.split()
     assert basislake(server, *arguments).code == 0
-    assert status_of(where)["failed"] == []
+    assert status_of(lake)["failed"] == []
     # Out of scope nothing has failed.
-    scoped(where, "--all")
+    scoped(lake, "--all")
 
 
 @pytest.mark.slow
 def test_acceptance_is_judged_within_the_scope(server: SimulatedExchange, tmp_path: Path) -> None:
-    where = lake.open(str(tmp_path / "lake"))
+    lake = open_lake(str(tmp_path / "lake"))
     march = select(["ETH"], since=NOW - 3 * DAY)
-    fetch(server, where, march)
+    fetch(server, lake, march)
     verdicts = {}
     for name, scope in (("march", march), ("everything", Selection())):
-        set_scope(where, scope, PROGRAM)
-        still = where.state()
+        set_scope(lake, scope, PROGRAM)
+        still = lake.state()
         facts = gather(still, MADE_AT, None, 1)
         found = evidence(still, facts, tmp_path / name)
         first = found.criteria[0]
@@ -241,17 +241,17 @@ def test_acceptance_is_judged_within_the_scope(server: SimulatedExchange, tmp_pa
     assert verdicts == {"march": True, "everything": False}
 
 
-def test_health_judges_what_is_in_scope(where: Lake) -> None:
+def test_health_judges_what_is_in_scope(lake: Lake) -> None:
     late = datetime.now(UTC) + 100 * DAY
-    assert {problem[21:24] for problem in health(where, late, DAY).problems} == {"BTC", "ETH"}
-    set_scope(where, select(["ETH"]), PROGRAM)
-    found = health(where, late, DAY)
+    assert {problem[21:24] for problem in health(lake, late, DAY).problems} == {"BTC", "ETH"}
+    set_scope(lake, select(["ETH"]), PROGRAM)
+    found = health(lake, late, DAY)
     assert {problem[21:24] for problem in found.problems} == {"ETH"}
     assert found.scope == "ETH"
     # A scope that has ended brings no more minutes.
-    set_scope(where, select(["ETH"], until=NOW - DAY), PROGRAM)
-    assert health(where, late, DAY).problems == []
-    done = basislake(None, "health", "--lake", where.uri)
+    set_scope(lake, select(["ETH"], until=NOW - DAY), PROGRAM)
+    assert health(lake, late, DAY).problems == []
+    done = basislake(None, "health", "--lake", lake.uri)
     assert done.out.splitlines()[-1].startswith("Healthy: nothing failed")
     assert done.out.splitlines()[-1].endswith("(scope: ETH, until 2024-04-04T12:00:30+00:00).")
 
@@ -259,14 +259,14 @@ def test_health_judges_what_is_in_scope(where: Lake) -> None:
 def test_what_is_left_out_is_named_with_the_reason(
     server: SimulatedExchange, tmp_path: Path
 ) -> None:
-    where = lake.open(str(tmp_path / "lake"))
-    scoped(where, "--currency", "BTC")
-    done = basislake(server, "instruments", "--left-out", "--lake", where.uri, "--json").json
+    lake = open_lake(str(tmp_path / "lake"))
+    scoped(lake, "--currency", "BTC")
+    done = basislake(server, "instruments", "--left-out", "--lake", lake.uri, "--json").json
     records = done["left_out_records"]
     assert sum(done["left_out"].values()) == len(records) > 0
     assert {"instrument", "reason"} == set(records[0])
     assert {row["instrument"][:3] for row in done["out_of_scope"]} == {"ETH"}
-    shown = basislake(server, "instruments", "--left-out", "--lake", where.uri).out
+    shown = basislake(server, "instruments", "--left-out", "--lake", lake.uri).out
     assert all(row["instrument"] in shown for row in [*records, *done["out_of_scope"]])
     ends = [row["expires_at"] or "" for row in done["instruments"]]
     assert ends == sorted(ends)

@@ -48,7 +48,7 @@ print(json.dumps(sorted(sys.modules)))
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake on disk where nothing is new since the last build."""
     folder = tmp_path_factory.mktemp("lake")
     found = lake_of(folder, instruments=[instrument("BTC-PERPETUAL")])
@@ -132,9 +132,9 @@ def test_completion_loads_nothing_that_takes_time(tmp_path: Path) -> None:
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_a_verb_loads_what_it_uses_and_no_more(
-    where: Lake, command: list[str], without: set[str]
+    lake: Lake, command: list[str], without: set[str]
 ) -> None:
-    _, loaded = after(({}, [*command, "--lake", where.uri]))
+    _, loaded = after(({}, [*command, "--lake", lake.uri]))
     assert "polars" in loaded
     assert loaded & (NOT_OF_A_LAKE | without) == set()
 

@@ -40,7 +40,7 @@ def executor() -> Iterator[Executor]:
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Lake:
+def lake(tmp_path: Path) -> Lake:
     """A lake without candles."""
     at = Lake(str(tmp_path))
     listed = datetime(2023, 1, 1, tzinfo=UTC)
@@ -67,14 +67,14 @@ def traded(name: str, closes: Mapping[int, float], highest: float = 0.0) -> pl.D
 
 
 def test_company_in_the_first_hour_of_a_period_looks_at_the_perpetual_of_two_hours_before(
-    where: Lake, executor: Executor
+    lake: Lake, executor: Executor
 ) -> None:
     """The neighbour goes along with the future's move at the border, and what is usual for the
     neighbour is known by the perpetual's candles of more than an hour before.
     """
     perpetual = dict.fromkeys(range(-90, -60), 100.0) | dict.fromkeys(range(60), 105.0)
     arrive(
-        where,
+        lake,
         {
             PERPETUAL: [traded(PERPETUAL, perpetual)],
             # That it has a candle in the period before makes no difference.
@@ -82,27 +82,27 @@ def test_company_in_the_first_hour_of_a_period_looks_at_the_perpetual_of_two_hou
             NEIGHBOUR: [traded(NEIGHBOUR, dict.fromkeys(range(-60, 1), 105.0), 105 * 1.2)],
         },
     )
-    build(where, executor, PROGRAM)
-    flagged = where.scan("candles").filter("suspect").select("instrument", "ts")
+    build(lake, executor, PROGRAM)
+    flagged = lake.scan("candles").filter("suspect").select("instrument", "ts")
     assert flagged.collect().rows() == [(FUTURE, BORDER)]
-    arrive(where, {PERPETUAL: [traded(PERPETUAL, {2 * DAY: 105.0})]})
-    assert build(where, executor, PROGRAM).periods == len(LIVES)
+    arrive(lake, {PERPETUAL: [traded(PERPETUAL, {2 * DAY: 105.0})]})
+    assert build(lake, executor, PROGRAM).periods == len(LIVES)
     assert flagged.collect().rows() == [(FUTURE, BORDER)]
-    assert contents(where) == built_elsewhere(where, executor)
+    assert contents(lake) == built_elsewhere(lake, executor)
 
 
 @pytest.mark.parametrize("before", slow_but([PERIODS], [*CURATED, BUILDS]))
 def test_nothing_stays_of_a_killed_build_whose_candles_all_fail_validation(
-    where: Lake, executor: Executor, before: Table
+    lake: Lake, executor: Executor, before: Table
 ) -> None:
-    arrive(where, {PERPETUAL: [traded(PERPETUAL, dict.fromkeys(range(30), 100.0))]})
-    build(where, executor, PROGRAM)
-    first, batch = contents(where), newest_batch(where)
+    arrive(lake, {PERPETUAL: [traded(PERPETUAL, dict.fromkeys(range(30), 100.0))]})
+    build(lake, executor, PROGRAM)
+    first, batch = contents(lake), newest_batch(lake)
     negative = traded(PERPETUAL, dict.fromkeys(range(30 * DAY, 30 * DAY + 30), -100.0))
-    arrive(where, {PERPETUAL: [negative]})
+    arrive(lake, {PERPETUAL: [negative]})
     with suppress(LakeError):
-        build(where, executor, PROGRAM, target=Killed(where, before))
-    build(past(where, batch), executor, PROGRAM)
-    assert contents(where) == first
-    build(where, executor, PROGRAM)
-    assert contents(where) == built_elsewhere(where, executor)
+        build(lake, executor, PROGRAM, target=Killed(lake, before))
+    build(past(lake, batch), executor, PROGRAM)
+    assert contents(lake) == first
+    build(lake, executor, PROGRAM)
+    assert contents(lake) == built_elsewhere(lake, executor)

@@ -61,22 +61,22 @@ def fixture_where(tmp_path: Path) -> Lake:
 @pytest.fixture(name="build", scope="module")
 def fixture_build() -> Iterator[Build]:
     with ThreadPoolExecutor(1) as executor:
-        yield lambda where, **how: builds.build(where, executor, "test", **how)
+        yield lambda lake, **how: builds.build(lake, executor, "test", **how)
 
 
-def elsewhere(build: Build, where: Lake) -> dict[str, Any]:
+def elsewhere(build: Build, lake: Lake) -> dict[str, Any]:
     """What one build of all that counts makes in an empty lake."""
     with TemporaryDirectory() as folder:
-        build(where, target=Lake(folder))
+        build(lake, target=Lake(folder))
         return found(Lake(folder))
 
 
-def found(where: Lake) -> dict[str, Any]:
-    return {**contents(where), "warnings": where.state().read(WARNINGS).rows()}
+def found(lake: Lake) -> dict[str, Any]:
+    return {**contents(lake), "warnings": lake.state().read(WARNINGS).rows()}
 
 
-def versions(where: Lake) -> dict[str, int | None]:
-    return {table.name: where.snapshot(table).version for table in (*CARRY, WARNINGS)}
+def versions(lake: Lake) -> dict[str, int | None]:
+    return {table.name: lake.snapshot(table).version for table in (*CARRY, WARNINGS)}
 
 
 def broken(row: Row, **cells: Any) -> Row:  # noqa: ANN401
@@ -111,19 +111,19 @@ BROKEN: list[tuple[Table, Row, list[str]]] = [
 
 
 def test_each_raw_row_is_curated_or_rejected_and_the_newest_of_a_key_counts(
-    where: Lake, build: Build
+    lake: Lake, build: Build
 ) -> None:
     rows = everything()
     first = {table: own[: len(own) // 2] for table, own in rows.items()}
-    receive(where, first)
+    receive(lake, first)
     # Of each dataset a row comes again with another last value, and once more.
     again = {table: [broken(own[3], **{table.names[-2]: 0.5})] for table, own in rows.items()}
-    receive(where, again)
-    receive(where, {table: [own[3]] for table, own in rows.items()})
-    receive(where, {table: [row for t, row, _ in BROKEN if t is table] for table in rows})
-    result = build(where)
-    raw = {table: where.snapshot(table).rows for table in RAW_CARRY}
-    still = where.state()
+    receive(lake, again)
+    receive(lake, {table: [own[3]] for table, own in rows.items()})
+    receive(lake, {table: [row for t, row, _ in BROKEN if t is table] for table in rows})
+    result = build(lake)
+    raw = {table: lake.snapshot(table).rows for table in RAW_CARRY}
+    still = lake.state()
     rejected = still.read(REJECTED)
     for table, own in CURATED_OF.items():
         dataset = own.name
@@ -141,55 +141,55 @@ def test_each_raw_row_is_curated_or_rejected_and_the_newest_of_a_key_counts(
 
 
 def test_new_keys_are_added_other_changes_make_a_dataset_again_and_the_rest_stays(
-    where: Lake, build: Build
+    lake: Lake, build: Build
 ) -> None:
     rows = everything()
     hours = rows[RAW_FUNDING]
-    receive(where, {**rows, RAW_FUNDING: hours[2:]})
-    build(where)
-    before, held = versions(where), where.snapshot(FUNDING).files
+    receive(lake, {**rows, RAW_FUNDING: hours[2:]})
+    build(lake)
+    before, held = versions(lake), lake.snapshot(FUNDING).files
     # Nothing of carry.
-    receive(where, {})
-    build(where)
-    assert versions(where) == before
+    receive(lake, {})
+    build(lake)
+    assert versions(lake) == before
     # An hour before all others and a rejected one: neither is known.
     wrong = broken(hours[1], index_price=None)
-    receive(where, {RAW_FUNDING: [hours[0], wrong]})
-    build(where)
-    now = versions(where)
+    receive(lake, {RAW_FUNDING: [hours[0], wrong]})
+    build(lake)
+    now = versions(lake)
     assert {name for name in before if before[name] != now[name]} == {"funding", "rejected"}
-    assert set(held) < set(where.snapshot(FUNDING).files)
+    assert set(held) < set(lake.snapshot(FUNDING).files)
     # One that was rejected comes right; one that counts comes with a rate over the cap.
     high = broken(hours[30], interest_8h=-0.02)
-    newest = receive(where, {RAW_FUNDING: [hours[1], high]})
-    build(where)
-    assert set(held).isdisjoint(where.snapshot(FUNDING).files)
-    assert found(where) == elsewhere(build, where)
-    warned = where.state().read(WARNINGS).rows()
+    newest = receive(lake, {RAW_FUNDING: [hours[1], high]})
+    build(lake)
+    assert set(held).isdisjoint(lake.snapshot(FUNDING).files)
+    assert found(lake) == elsewhere(build, lake)
+    warned = lake.state().read(WARNINGS).rows()
     assert warned == [(PERPETUAL, "funding_over_cap", 1), (PERPETUAL, "funding_sum", 1)]
     # A month later of another table; the warnings of this one are kept.
-    receive(where, {RAW_DELIVERIES: deliveries("btc_usd", SINCE + 60 * DAY, 1)})
-    build(where)
-    assert where.state().read(WARNINGS).rows() == warned
-    assert where.state().read(DELIVERIES).height == 121
+    receive(lake, {RAW_DELIVERIES: deliveries("btc_usd", SINCE + 60 * DAY, 1)})
+    build(lake)
+    assert lake.state().read(WARNINGS).rows() == warned
+    assert lake.state().read(DELIVERIES).height == 121
     # As of an older batch and back; a build then is what it is now.
-    build(past(where, 1))
-    assert found(where) == elsewhere(build, past(where, 1))
+    build(past(lake, 1))
+    assert found(lake) == elsewhere(build, past(lake, 1))
     unproved = "SELECT instrument, month FROM funding_proof WHERE NOT proved"
-    assert past(where, 1).sql(unproved).rows() == [(PERPETUAL, date(2020, 1, 1))]
-    assert past(where, newest).sql(unproved).rows() == []
-    build(where)
-    assert found(where) == elsewhere(build, where)
-    still = versions(where)
-    assert build(where).carry["deliveries"] == 121
-    assert versions(where) == still
+    assert past(lake, 1).sql(unproved).rows() == [(PERPETUAL, date(2020, 1, 1))]
+    assert past(lake, newest).sql(unproved).rows() == []
+    build(lake)
+    assert found(lake) == elsewhere(build, lake)
+    still = versions(lake)
+    assert build(lake).carry["deliveries"] == 121
+    assert versions(lake) == still
 
 
 class Killed(Lake):
     """A lake to which a build commits until it is killed before it commits to one table."""
 
-    def __init__(self, where: Lake, before: Table) -> None:
-        super().__init__(where.uri)
+    def __init__(self, lake: Lake, before: Table) -> None:
+        super().__init__(lake.uri)
         self._before = before
 
     def commit(self, base: Snapshot, *args: Any, **kwargs: Any) -> Snapshot:  # noqa: ANN401
@@ -210,79 +210,79 @@ def small() -> dict[Table, list[Row]]:
 
 @pytest.mark.parametrize("before", [REJECTED, BUILDS], ids=lambda table: table.name)
 def test_a_kill_leaves_the_tables_of_the_build_before_and_the_next_build_finishes(
-    where: Lake, build: Build, before: Table
+    lake: Lake, build: Build, before: Table
 ) -> None:
-    receive(where, {table: rows[:1] for table, rows in small().items()})
-    build(where)
-    old = found(where)
-    receive(where, {table: rows[1:] for table, rows in small().items()})
+    receive(lake, {table: rows[:1] for table, rows in small().items()})
+    build(lake)
+    old = found(lake)
+    receive(lake, {table: rows[1:] for table, rows in small().items()})
     with pytest.raises(LakeError, match="killed"):
-        build(where, target=Killed(where, before))
-    assert found(where) == old
-    build(where)
-    assert found(where) == elsewhere(build, where) != old
+        build(lake, target=Killed(lake, before))
+    assert found(lake) == old
+    build(lake)
+    assert found(lake) == elsewhere(build, lake) != old
 
 
 def test_a_full_build_replaces_damaged_tables_and_other_rules_make_all_again(
-    where: Lake, build: Build
+    lake: Lake, build: Build
 ) -> None:
-    receive(where, small())
-    build(where)
-    whole = found(where)
+    receive(lake, small())
+    build(lake)
+    whole = found(lake)
     for table in CARRY:
-        for file in where.snapshot(table).files:
-            (Path(where.uri) / table.name / file.path).write_bytes(b"no file of ours")
-    receive(where, {RAW_FUNDING: funding(hours=3)[2:]})
+        for file in lake.snapshot(table).files:
+            (Path(lake.uri) / table.name / file.path).write_bytes(b"no file of ours")
+    receive(lake, {RAW_FUNDING: funding(hours=3)[2:]})
     with pytest.raises(LakeError, match="build --full"):
-        build(where)
-    build(where, full=True)
-    again = found(where)
+        build(lake)
+    build(lake, full=True)
+    again = found(lake)
     assert [again[table.name] for table in (FUNDING, SETTLEMENTS)] == [
         whole[table.name] for table in (FUNDING, SETTLEMENTS)
     ]
     # What other rules had made is made again, though nothing came.
-    last = where.snapshot(BUILDS)
+    last = lake.snapshot(BUILDS)
     row = last.read().tail(1).with_columns(rules=pl.lit("other"))
-    base = where.snapshot(FUNDING)
-    where.commit(base, [], LINEAGE, removing=base.files, counters={BUILD: 2})
-    other = where.write(BUILDS, row)
-    where.commit(last, [other], LINEAGE, removing=last.files, counters={BUILD: 2})
-    assert where.state().read(FUNDING).is_empty()
-    build(where)
-    assert found(where) == again
+    base = lake.snapshot(FUNDING)
+    lake.commit(base, [], LINEAGE, removing=base.files, counters={BUILD: 2})
+    other = lake.write(BUILDS, row)
+    lake.commit(last, [other], LINEAGE, removing=last.files, counters={BUILD: 2})
+    assert lake.state().read(FUNDING).is_empty()
+    build(lake)
+    assert found(lake) == again
 
 
 def test_rows_that_appear_late_under_a_number_of_then_are_not_lost(
-    where: Lake, build: Build
+    lake: Lake, build: Build
 ) -> None:
     rows = small()
-    receive(where, {table: own[:1] for table, own in rows.items()})
-    build(where)
+    receive(lake, {table: own[:1] for table, own in rows.items()})
+    build(lake)
     # Its writer had the number before, and was slow.
-    late = where.write(RAW_FUNDING, where.read(RAW_FUNDING).with_columns(hour_end=SINCE + 9 * HOUR))
-    where.commit(where.snapshot(RAW_FUNDING), [late], LINEAGE)
-    receive(where, {RAW_DELIVERIES: rows[RAW_DELIVERIES][1:]})
-    build(where)
-    assert where.state().read(FUNDING).height == 2
-    assert found(where) == elsewhere(build, where)
+    late = lake.write(RAW_FUNDING, lake.read(RAW_FUNDING).with_columns(hour_end=SINCE + 9 * HOUR))
+    lake.commit(lake.snapshot(RAW_FUNDING), [late], LINEAGE)
+    receive(lake, {RAW_DELIVERIES: rows[RAW_DELIVERIES][1:]})
+    build(lake)
+    assert lake.state().read(FUNDING).height == 2
+    assert found(lake) == elsewhere(build, lake)
 
 
 def test_hours_that_came_one_by_one_are_compacted_and_still_built_from(
-    where: Lake, build: Build
+    lake: Lake, build: Build
 ) -> None:
     for hour in funding(hours=5):
-        receive(where, {RAW_FUNDING: [hour]})
-        build(where)
-    assert len(where.snapshot(FUNDING).files) == 5
-    held = found(where)
-    maintain(where, "test")
-    assert len(where.snapshot(FUNDING).files) == 1
-    assert len(where.snapshot(RAW_FUNDING).files) == 1
-    assert found(where) == held
-    before = versions(where)
-    receive(where, {})
-    build(where)
-    assert versions(where) == before
+        receive(lake, {RAW_FUNDING: [hour]})
+        build(lake)
+    assert len(lake.snapshot(FUNDING).files) == 5
+    held = found(lake)
+    maintain(lake, "test")
+    assert len(lake.snapshot(FUNDING).files) == 1
+    assert len(lake.snapshot(RAW_FUNDING).files) == 1
+    assert found(lake) == held
+    before = versions(lake)
+    receive(lake, {})
+    build(lake)
+    assert versions(lake) == before
 
 
 def test_the_warning_rules_of_funding_are_told_from_those_of_candles_by_their_names() -> None:

@@ -70,8 +70,8 @@ PIECES = pieces()
 class Killed(Lake):
     """A lake to which a build commits until it is killed before it commits to one table."""
 
-    def __init__(self, where: Lake, before: Table) -> None:
-        super().__init__(where.uri)
+    def __init__(self, lake: Lake, before: Table) -> None:
+        super().__init__(lake.uri)
         self._before = before
 
     def commit(self, base: Snapshot, *args: Any, **kwargs: Any) -> Snapshot:  # noqa: ANN401
@@ -85,11 +85,11 @@ class Story:
     and by another program, and while builds are killed.
     """
 
-    def __init__(self, where: Lake, executor: Executor) -> None:
-        self.where = where
+    def __init__(self, lake: Lake, executor: Executor) -> None:
+        self.lake = lake
         self.executor = executor
         self.times = dict.fromkeys(PIECES, 0)
-        self.records = where.read(INSTRUMENTS)
+        self.records = lake.read(INSTRUMENTS)
 
     def come(self, pieces: set[tuple[str, int]]) -> None:
         """Pieces arrive as one batch: stored candles again, some with other values."""
@@ -100,7 +100,7 @@ class Story:
                 frame = frame.gather_every(11).with_columns(pl.col("high") * (1 + times / 5))
             self.times[name, number] += 1
             parts.setdefault(name, []).append(frame)
-        arrive(self.where, parts, dict.fromkeys(parts, 1))
+        arrive(self.lake, parts, dict.fromkeys(parts, 1))
 
     def change_record(self, name: str, hours: int, base: str) -> None:
         """The exchange reports another expiry and another coin of a future."""
@@ -111,32 +111,32 @@ class Story:
             .otherwise("expires_at"),
             pl.when(is_own).then(pl.lit(base)).otherwise("base").alias("base"),
         )
-        record(self.where, self.records.rows(named=True))
+        record(self.lake, self.records.rows(named=True))
 
     def build(self) -> None:
-        build(self.where, self.executor, PROGRAM)
-        assert contents(self.where) == built_elsewhere(self.where, self.executor)
-        assert build(self.where, self.executor, PROGRAM).rebuilt == 0
+        build(self.lake, self.executor, PROGRAM)
+        assert contents(self.lake) == built_elsewhere(self.lake, self.executor)
+        assert build(self.lake, self.executor, PROGRAM).rebuilt == 0
 
     def build_as_of(self, share: float) -> None:
-        batch = 2 + round(share * (newest_batch(self.where) - 2))
-        build(past(self.where, batch), self.executor, PROGRAM)
-        assert contents(self.where) == built_elsewhere(self.where, self.executor, batch)
+        batch = 2 + round(share * (newest_batch(self.lake) - 2))
+        build(past(self.lake, batch), self.executor, PROGRAM)
+        assert contents(self.lake) == built_elsewhere(self.lake, self.executor, batch)
 
     def build_and_be_killed(self, before: Table) -> None:
-        found = contents(self.where)
+        found = contents(self.lake)
         with suppress(LakeError):
-            build(self.where, self.executor, PROGRAM, target=Killed(self.where, before))
+            build(self.lake, self.executor, PROGRAM, target=Killed(self.lake, before))
             return
-        assert contents(self.where) == found
+        assert contents(self.lake) == found
 
     def compact_elsewhere(self, table: Table) -> None:
         """Another program puts the files of each instrument together, whatever their months."""
-        if self.where.snapshot(table).version is not None:
-            DeltaTable(f"{self.where.uri}/{table.name}").optimize.compact()
+        if self.lake.snapshot(table).version is not None:
+            DeltaTable(f"{self.lake.uri}/{table.name}").optimize.compact()
 
     def maintain(self) -> None:
-        maintain(self.where, PROGRAM)
+        maintain(self.lake, PROGRAM)
 
 
 Step = Callable[[Story], None]
@@ -166,8 +166,8 @@ others: st.SearchStrategy[Step] = st.sampled_from([Story.build, Story.maintain])
 def test_whatever_happened_a_build_leaves_what_a_full_one_leaves_in_an_empty_lake(
     first: set[tuple[str, int]], steps: list[Step]
 ) -> None:
-    with new_lake(RAW, LATER) as where, ThreadPoolExecutor(2) as executor:
-        story = Story(where, executor)
+    with new_lake(RAW, LATER) as lake, ThreadPoolExecutor(2) as executor:
+        story = Story(lake, executor)
         story.come(first)
         for step in steps:
             step(story)

@@ -48,11 +48,11 @@ def built(
     executor: Executor, *steps: Mapping[str, list[pl.DataFrame]], by: timedelta = LATER
 ) -> dict[str, object]:
     """What a lake holds after these arrivals, with a build after each."""
-    with new_lake(RAW, by) as where:
+    with new_lake(RAW, by) as lake:
         for parts in steps:
-            arrive(where, parts)
-            build(where, executor, PROGRAM)
-        return contents(where)
+            arrive(lake, parts)
+            build(lake, executor, PROGRAM)
+        return contents(lake)
 
 
 def basis_of(held: Mapping[str, object]) -> dict[str, object]:
@@ -71,18 +71,18 @@ def expected() -> dict[str, object]:
 
 
 def test_every_instrument_of_this_market_has_flags_and_a_basis_has_those_of_both_sides() -> None:
-    with ThreadPoolExecutor(1) as executor, new_lake(RAW, LATER) as where:
-        arrive(where, all_of(RAW))
-        build(where, executor, PROGRAM)
-        counts = where.scan("warnings").filter(rule="spike").collect()
-        flagged = where.scan("candles").filter("suspect").collect()
+    with ThreadPoolExecutor(1) as executor, new_lake(RAW, LATER) as lake:
+        arrive(lake, all_of(RAW))
+        build(lake, executor, PROGRAM)
+        counts = lake.scan("warnings").filter(rule="spike").collect()
+        flagged = lake.scan("candles").filter("suspect").collect()
         assert dict(counts.select("instrument", "rows").iter_rows()) == dict(
             flagged.group_by("instrument").len().iter_rows()
         )
         assert set(flagged["instrument"]) == set(EXPIRIES)
-        of_basis = where.scan("basis").filter("suspect").select("instrument", "ts").collect()
+        of_basis = lake.scan("basis").filter("suspect").select("instrument", "ts").collect()
         on_perpetual = flagged.filter(instrument=PERPETUAL)["ts"]
-        either = where.scan("candles").filter(
+        either = lake.scan("candles").filter(
             (pl.col("instrument") != PERPETUAL)
             & (pl.col("suspect") | pl.col("ts").is_in(on_perpetual.implode()))
         )
@@ -96,18 +96,18 @@ class Busy(State):
     def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
         found = super().snapshot(table, version)
         if table is ASKS:
-            where = Lake(self.uri)
-            start = where.snapshot(RAW_CANDLES).rows
-            arrive(where, {PERPETUAL: [RAW[PERPETUAL][start : start + 10]]}, {PERPETUAL: 1})
+            lake = Lake(self.uri)
+            start = lake.snapshot(RAW_CANDLES).rows
+            arrive(lake, {PERPETUAL: [RAW[PERPETUAL][start : start + 10]]}, {PERPETUAL: 1})
         return found
 
 
 def test_what_a_backfill_commits_during_a_build_is_counted_once_its_candles_are_there() -> None:
-    with ThreadPoolExecutor(1) as executor, new_lake(RAW, LATER) as where:
-        arrive(where, {PERPETUAL: [RAW[PERPETUAL][:10]]})
+    with ThreadPoolExecutor(1) as executor, new_lake(RAW, LATER) as lake:
+        arrive(lake, {PERPETUAL: [RAW[PERPETUAL][:10]]})
         for number in range(1, 4):
-            build(Busy(where), executor, PROGRAM)
-            (row,) = where.read(QUALITY).iter_rows(named=True)
+            build(Busy(lake), executor, PROGRAM)
+            (row,) = lake.read(QUALITY).iter_rows(named=True)
             assert (row["rows"], row["duplicates"]) == (10 * number, number - 1)
 
 
@@ -142,9 +142,9 @@ def test_a_move_that_stays_is_cleared_by_what_comes_after_the_life_of_the_future
         assert basis_of(together) != basis_of(alone)
 
 
-def files(where: Lake) -> dict[tuple[str, str], set[str]]:
+def files(lake: Lake) -> dict[tuple[str, str], set[str]]:
     """The files of each month of each instrument, of candles and of the basis."""
-    still = where.state()
+    still = lake.state()
     return {
         (table.name, own.name): {file.path for file in own.files}
         for table in (CANDLES, BASIS)
@@ -155,19 +155,19 @@ def files(where: Lake) -> dict[tuple[str, str], set[str]]:
 def test_only_periods_near_a_change_are_built_again_and_minutes_at_the_end_are_added(
     expected: dict[str, object],
 ) -> None:
-    with ThreadPoolExecutor(2) as executor, new_lake(RAW, LATER) as where:
+    with ThreadPoolExecutor(2) as executor, new_lake(RAW, LATER) as lake:
         late = RAW[PERPETUAL].slice(LENGTH - 10)
         before = {**RAW, PERPETUAL: RAW[PERPETUAL].head(LENGTH - 10)}
-        arrive(where, all_of(before))
-        first = build(where, executor, PROGRAM)
+        arrive(lake, all_of(before))
+        first = build(lake, executor, PROGRAM)
         assert (first.rebuilt, first.periods) == (4, 11)
-        held = files(where)
-        arrive(where, {PERPETUAL: [late]})
+        held = files(lake)
+        arrive(lake, {PERPETUAL: [late]})
         # January is not in reach, and of the days that are nothing but these minutes differs: of
         # the futures that live then, their basis.
-        again = build(where, executor, PROGRAM)
+        again = build(lake, executor, PROGRAM)
         assert (again.rebuilt, again.periods) == (3, 3)
-        now = files(where)
+        now = files(lake)
         grown = {
             ("candles", f"{PERPETUAL}/2024-02"),
             ("basis", f"{NEXT}/2024-02"),
@@ -175,24 +175,24 @@ def test_only_periods_near_a_change_are_built_again_and_minutes_at_the_end_are_a
         }
         assert {name for name in held if now[name] != held[name]} == grown
         assert all(len(now[name] - held[name]) == 1 and held[name] < now[name] for name in grown)
-        nothing = build(where, executor, PROGRAM)
-        assert (nothing.rebuilt, nothing.periods, files(where)) == (0, 0, now)
-        assert contents(where) == expected
+        nothing = build(lake, executor, PROGRAM)
+        assert (nothing.rebuilt, nothing.periods, files(lake)) == (0, 0, now)
+        assert contents(lake) == expected
 
 
 def test_a_candle_that_counts_in_place_of_another_replaces_the_file_of_its_month_alone() -> None:
-    with ThreadPoolExecutor(2) as executor, new_lake(RAW, LATER) as where:
-        arrive(where, all_of(RAW))
-        build(where, executor, PROGRAM)
-        held = files(where)
+    with ThreadPoolExecutor(2) as executor, new_lake(RAW, LATER) as lake:
+        arrive(lake, all_of(RAW))
+        build(lake, executor, PROGRAM)
+        held = files(lake)
         other = RAW[QUARTERLY].slice(5 * DAY, 1).with_columns(pl.col("volume") + 1)
-        arrive(where, {QUARTERLY: [other]})
-        build(where, executor, PROGRAM)
-        now = files(where)
+        arrive(lake, {QUARTERLY: [other]})
+        build(lake, executor, PROGRAM)
+        now = files(lake)
         own = ("candles", f"{QUARTERLY}/2024-02")
         assert {name for name in held if now[name] != held[name]} == {own}
         assert now[own].isdisjoint(held[own])
-        (row,) = where.read(QUARANTINE).select("instrument", "ts", "rules").rows()
+        (row,) = lake.read(QUARANTINE).select("instrument", "ts", "rules").rows()
         assert row == (QUARTERLY, other["ts"][0], ["superseded"])
 
 

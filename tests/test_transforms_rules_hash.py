@@ -59,8 +59,8 @@ def test_the_hash_is_of_the_rules_and_not_of_the_machine(rules: Path) -> None:
 def test_a_changed_rule_builds_everything_again_and_the_old_one_brings_all_back(
     rules: Path, staged: Staged, tmp_path: Path
 ) -> None:
-    where = staged.copy(tmp_path)
-    build = ("-m", "basislake", "build", "--json", "--lake", where.uri)
+    lake = staged.copy(tmp_path)
+    build = ("-m", "basislake", "build", "--json", "--lake", lake.uri)
     before = json.loads(ran(rules, *build))
     assert (before["rebuilt"], before["quarantined"]) == (0, 0)
     source = rules.read_text()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import lake
 from basislake.simulator.faults import server_error
 from basislake.simulator.server import SimulatedExchange
 from ingest.deribit.client import Exchange
+from lake import open as open_lake
 from lake.errors import TransientError, UnreachableError
 from lake.tables import INSTRUMENTS
 from tests.lakes import instrument, lake_of
@@ -84,7 +84,7 @@ def test_the_active_instruments_are_stored_where_only_history_is_away(
     assert done.code == 1
     assert done.err.count("cannot be reached") == 1
     assert "Failed: the lists of expired futures: " in done.err
-    assert lake.open(str(at)).read(INSTRUMENTS).height > 0
+    assert open_lake(str(at)).read(INSTRUMENTS).height > 0
 
 
 @pytest.mark.slow

@@ -122,8 +122,8 @@ def test_a_wheel_alone_runs_the_demo_from_an_empty_folder(folder: Path, tmp_path
     assert (empty / "demo-lake/report/index.html").stat().st_size > 1_000_000
     assert [path.name for path in empty.iterdir()] == ["demo-lake"]
     # What is run is what was installed.
-    where = "import lake, basislake; print(lake.__file__, basislake.__file__)"
-    found = run(folder / "env/bin/python", "-c", where, cwd=empty).out.split()
+    lake = "import lake, basislake; print(lake.__file__, basislake.__file__)"
+    found = run(folder / "env/bin/python", "-c", lake, cwd=empty).out.split()
     assert all(path.startswith(str(folder / "env")) for path in found)
     # What is optional is named where it is missing.
     done = run(program, "build", "--lake", "demo-lake", "--engine", "dask", cwd=empty)

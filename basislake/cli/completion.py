@@ -18,7 +18,7 @@ def instruments(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the lake's instruments that begin with the typed text, or a list's last word."""
-    names = known_names(context.params.get("where") or DEFAULT_LAKE)
+    names = known_names(context.params.get("lake") or DEFAULT_LAKE)
     if isinstance(parameter, click.Option):
         return list(_next_of_list(names, incomplete))
     return [CompletionItem(name) for name in names if name.startswith(incomplete.upper())]

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-import lake
 from basislake.cli import completion
 from basislake.cli.defaults import LAKE as DEFAULT_LAKE
 from basislake.cli.parameter_types import CallsPerSecond, Moment, Number, Time, Whole
@@ -21,6 +20,7 @@ from basislake.pipeline.engines import LOCAL, Engine
 from ingest.deribit import defaults
 from ingest.deribit.hosts import HISTORY_URL, WWW_URL
 from ingest.rate_limit.allowance import AUTO, CALLS
+from lake import open as open_lake
 from lake.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def lake_option(command: F) -> F:
     """Add --lake; the command gets `where`, a lake."""
     option = click.option(
         "--lake",
-        "where",
+        "lake",
         metavar="PATH|URI",
         envvar="BASISLAKE_LAKE",
         default=DEFAULT_LAKE,
@@ -51,11 +51,11 @@ def lake_option(command: F) -> F:
         help="Folder or object-store URI of the lake",
         shell_complete=completion.folder,
     )
-    return grouped(command, (option,), _opened, "where")
+    return grouped(command, (option,), _opened, "lake")
 
 
-def _opened(*, where: str) -> "Lake":
-    opened = lake.open(where)
+def _opened(*, lake: str) -> "Lake":
+    opened = open_lake(lake)
     folder = Path(opened.uri)
     if opened.is_local and (folder.is_symlink() or folder.exists()) and not folder.is_dir():
         raise UsageError(f"{opened.uri} is not a folder, so it cannot be a lake.")

@@ -18,21 +18,21 @@ from lake.tables import ASKS, INSTRUMENTS
 _TRIES = 2
 
 
-def check_first(where: Lake, exchange: Exchange, now: datetime) -> None:
+def check_first(lake: Lake, exchange: Exchange, now: datetime) -> None:
     """Refuse to fill an empty lake from an exchange that would not return all candles; do not check
     if the lake has asked for anything before.
 
     Args:
-        where: the lake, which has its list of instruments.
+        lake: the lake, which has its list of instruments.
         exchange: gets two calls, or four if something differs.
         now: its clock.
 
     Raises:
         ChangedError: a difference that would lose data was seen twice in a row.
     """
-    if where.snapshot(ASKS).rows:
+    if lake.snapshot(ASKS).rows:
         return
-    instruments = _subjects(where)
+    instruments = _subjects(lake)
     for _ in range(_TRIES):
         evidence = ask_first(exchange, instruments, _milliseconds(now))
         outcomes = judge(evidence, FIRST)
@@ -40,7 +40,7 @@ def check_first(where: Lake, exchange: Exchange, now: datetime) -> None:
         if not differing:
             return
     try:
-        saved = f"; the replies are in {save(where, evidence, outcomes, datetime.now(UTC))}"
+        saved = f"; the replies are in {save(lake, evidence, outcomes, datetime.now(UTC))}"
     except LakeError:
         saved = ""
     phrase = "; ".join(
@@ -53,8 +53,8 @@ def check_first(where: Lake, exchange: Exchange, now: datetime) -> None:
     )
 
 
-def _subjects(where: Lake) -> list[Candidate]:
-    known = where.snapshot(INSTRUMENTS).read()
+def _subjects(lake: Lake) -> list[Candidate]:
+    known = lake.snapshot(INSTRUMENTS).read()
     return [
         Candidate(
             name, _milliseconds(listed_at), None if ends is None else _milliseconds(ends), index

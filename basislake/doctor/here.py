@@ -15,14 +15,14 @@ class Here:
     """A machine, a lake and a database.
 
     Attributes:
-        where: the lake, which need not exist yet.
+        lake: the lake, which need not exist yet.
         settings: of the exchange.
         target: the database.
         environ: environment variables.
         evidence: the exchange's replies, None if it was not called.
     """
 
-    where: Lake
+    lake: Lake
     settings: ExchangeSettings
     target: Target
     environ: Mapping[str, str] = field(repr=False)
@@ -31,5 +31,5 @@ class Here:
     @property
     def folder(self) -> Path:
         """The lake's folder, or its nearest existing parent, which may be a file."""
-        place = Path(self.where.uri)
+        place = Path(self.lake.uri)
         return next(each for each in (place, *place.parents) if each.exists())

@@ -93,7 +93,7 @@ def _files(_: Here) -> CheckResult:
 
 
 def _disk(here: Here) -> CheckResult:
-    if not here.where.is_local:
+    if not here.lake.is_local:
         raise UnseenError("the lake is in a store")
     free = shutil.disk_usage(here.folder).free
     planned = _planned(here)
@@ -108,14 +108,14 @@ def _disk(here: Here) -> CheckResult:
 
 def _planned(here: Here) -> Estimate | None:
     """Disk space of the rest of the lake's scope; without a lake, of everything."""
-    known = here.where.snapshot(INSTRUMENTS).read()
+    known = here.lake.snapshot(INSTRUMENTS).read()
     if known.height:
         kinds = dict(known.select("instrument", "kind").iter_rows())
         at = _now(here)
         if at is None:
             return None
-        selection = replace(scope_of(here.where), data=(CANDLES.choice,))
-        return estimate(make_plans(here.where, selection, at), kinds)
+        selection = replace(scope_of(here.lake), data=(CANDLES.choice,))
+        return estimate(make_plans(here.lake, selection, at), kinds)
     plans = list(_plans_of_lists(here.evidence)) if here.evidence else []
     names = [plan.subject.name for plan in plans]
     kinds = {n: "perpetual" if n.endswith("-PERPETUAL") else "future" for n in names}
@@ -126,7 +126,7 @@ def _now(here: Here) -> datetime | None:
     """The exchange's clock, or an estimate from the last run."""
     if here.evidence and here.evidence.now_ms:
         return datetime.fromtimestamp(here.evidence.now_ms / 1000, UTC)
-    seen = last_clock(here.where, runs(here.where, _RUNS))
+    seen = last_clock(here.lake, runs(here.lake, _RUNS))
     return seen.at(datetime.now(UTC)) if seen else None
 
 

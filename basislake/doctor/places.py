@@ -24,10 +24,10 @@ _ANSWER_S = 20.0
 
 
 def _folder(here: Here) -> CheckResult:
-    if not here.where.is_local:
+    if not here.lake.is_local:
         return _store(here)
     place = here.folder
-    is_new = place != Path(here.where.uri)
+    is_new = place != Path(here.lake.uri)
     if not place.is_dir():
         return differs(f"{place} is a file")
     if not os.access(place, os.W_OK | os.X_OK):
@@ -39,8 +39,8 @@ def _folder(here: Here) -> CheckResult:
 
 def _store(here: Here) -> CheckResult:
     try:
-        with explained(f"the store of {here.where.uri} cannot be written"):
-            keeps = conditional_put.keeps_first(here.where.uri, here.where.options)
+        with explained(f"the store of {here.lake.uri} cannot be written"):
+            keeps = conditional_put.keeps_first(here.lake.uri, here.lake.options)
     except LakeError as exc:
         return differs(str(exc).rstrip("."))
     if keeps is None:
@@ -52,7 +52,7 @@ def _store(here: Here) -> CheckResult:
 
 def _locks(here: Here) -> CheckResult:
     given = here.environ.get(SETTING)
-    place = Path(given) if given else here.folder if here.where.is_local else None
+    place = Path(given) if given else here.folder if here.lake.is_local else None
     if place is not None and not place.is_dir():
         place = None
     try:
@@ -65,10 +65,10 @@ def _locks(here: Here) -> CheckResult:
                 second.release_all()
     except (LakeError, OSError) as exc:
         return differs(str(exc).rstrip("."))
-    where = f"{SETTING}={given}" if given else "in the lake's folder"
+    lake = f"{SETTING}={given}" if given else "in the lake's folder"
     if place is None:
-        where = "in a folder of this machine"
-    return ok(where) if is_kept else differs(f"two processes got the same lock {where}")
+        lake = "in a folder of this machine"
+    return ok(lake) if is_kept else differs(f"two processes got the same lock {lake}")
 
 
 def _way(here: Here) -> CheckResult:
@@ -91,7 +91,7 @@ def _database(here: Here) -> CheckResult:
             return ok(rights(here.target))
         except (LoadError, UsageError) as exc:
             return differs(str(exc).rstrip("."))
-    if not here.where.is_local:
+    if not here.lake.is_local:
         return differs("none: the embedded one needs a lake on disk; give --postgres URI")
     try:
         program = Programs.of(NEWEST) / "postgres"

@@ -18,11 +18,11 @@ _EVIDENCE = "evidence_1"
 _KEPT = 10
 
 
-def save(where: Lake, evidence: Evidence, outcomes: list[Judgement], at: datetime) -> str:
+def save(lake: Lake, evidence: Evidence, outcomes: list[Judgement], at: datetime) -> str:
     """Save the replies in the lake's folder of runs; return the path.
 
     Args:
-        where: the lake, which need not exist yet.
+        lake: the lake, which need not exist yet.
         evidence: the replies, without passwords.
         outcomes: results of the checks.
         at: this machine's clock.
@@ -37,9 +37,9 @@ def save(where: Lake, evidence: Evidence, outcomes: list[Judgement], at: datetim
         "checks": [as_json(each) for each in outcomes],
         _EVIDENCE: evidence.as_json(),
     }
-    documents.put(where, path, orjson.dumps(document, option=orjson.OPT_UTC_Z).decode())
-    documents.prune(where, FOLDER, _KEPT, "doctor-*")
-    return f"{where.uri}/{path}"
+    documents.put(lake, path, orjson.dumps(document, option=orjson.OPT_UTC_Z).decode())
+    documents.prune(lake, FOLDER, _KEPT, "doctor-*")
+    return f"{lake.uri}/{path}"
 
 
 def read(path: Path) -> Evidence:

@@ -43,11 +43,11 @@ class Explanation:
     as_of: int
 
 
-def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
+def explain(lake: Lake, instrument: str, time: datetime) -> Explanation:
     """Explain an instrument's basis in the minute that contains a time, or a perpetual's candle.
 
     Args:
-        where: the lake, in its newest state or as of a batch.
+        lake: the lake, in its newest state or as of a batch.
         instrument: its name.
         time: UTC.
 
@@ -56,7 +56,7 @@ def explain(where: Lake, instrument: str, time: datetime) -> Explanation:
         LakeError: the lake cannot be read.
     """
     # The number and its inputs come from one state, whatever is committed meanwhile.
-    still, ts = where.state(), floor_minute(time)
+    still, ts = lake.state(), floor_minute(time)
     records = records_of(still)
     record = records.get(instrument)
     if record is None:

@@ -122,11 +122,11 @@ class CarryExplanation:
     as_of: int
 
 
-def explain_carry(where: Lake, of: str, instrument: str, time: datetime) -> CarryExplanation:
+def explain_carry(lake: Lake, of: str, instrument: str, time: datetime) -> CarryExplanation:
     """Explain a row of a view of carry.
 
     Args:
-        where: the lake, in its newest state or as of a batch.
+        lake: the lake, in its newest state or as of a batch.
         of: a name in `KINDS`.
         instrument: its name.
         time: UTC; `carry` uses the minute that contains it, `index` and `premium` the hour that
@@ -136,7 +136,7 @@ def explain_carry(where: Lake, of: str, instrument: str, time: datetime) -> Carr
         UsageError: the lake knows no such instrument, or it is of another kind.
         LakeError: the lake cannot be read.
     """
-    still, kind = where.state(), KINDS[of]
+    still, kind = lake.state(), KINDS[of]
     records = records_of(still)
     record = records.get(instrument)
     if record is None:

@@ -37,11 +37,11 @@ class Maturity:
     reference: str = "perpetual"
 
 
-def explain_spread(where: Lake, instrument: str, time: datetime) -> CarryExplanation:
+def explain_spread(lake: Lake, instrument: str, time: datetime) -> CarryExplanation:
     """Explain the row of `calendar_spreads` whose front is a future.
 
     Args:
-        where: the lake, as it is or as of a batch.
+        lake: the lake, as it is or as of a batch.
         instrument: the front.
         time: UTC; the minute that contains it is explained.
 
@@ -49,7 +49,7 @@ def explain_spread(where: Lake, instrument: str, time: datetime) -> CarryExplana
         UsageError: the lake has no such future.
         LakeError: the lake cannot be read.
     """
-    still, at = where.state(), floor_minute(time)
+    still, at = lake.state(), floor_minute(time)
     records = records_of(still)
     front = records.get(instrument)
     if front is None:
@@ -81,11 +81,11 @@ def explain_spread(where: Lake, instrument: str, time: datetime) -> CarryExplana
     )
 
 
-def explain_maturity(where: Lake, coin: str, time: datetime, of: Maturity) -> CarryExplanation:
+def explain_maturity(lake: Lake, coin: str, time: datetime, of: Maturity) -> CarryExplanation:
     """Explain a row of `constant_maturity_by`.
 
     Args:
-        where: the lake, as it is or as of a batch.
+        lake: the lake, as it is or as of a batch.
         coin: whose.
         time: UTC. Against the perpetual, the minute that contains it is explained. Against the
             index, the last minute of the hour that contains it or ends with it.
@@ -95,7 +95,7 @@ def explain_maturity(where: Lake, coin: str, time: datetime, of: Maturity) -> Ca
         UsageError: the lake has no future of the coin.
         LakeError: the lake cannot be read.
     """
-    still, is_index = where.state(), of.reference == "index"
+    still, is_index = lake.state(), of.reference == "index"
     at = HOURS.ceil(time) - MINUTE if is_index else floor_minute(time)
     step_minutes = HOUR // MINUTE if is_index else 1
     records = records_of(still)

@@ -74,13 +74,11 @@ class Input:
     fetched: list[Fetched]
 
 
-def input_of(
-    where: Lake, name: str, dataset: str, subject: str, span: Span, expected: int
-) -> Input:
+def input_of(lake: Lake, name: str, dataset: str, subject: str, span: Span, expected: int) -> Input:
     """Gather the rows of a dataset with a time in (start, end] of a span.
 
     Args:
-        where: the lake, in its newest state or as of a batch.
+        lake: the lake, in its newest state or as of a batch.
         name: of the rows in the formula.
         dataset: funding, deliveries or settlements.
         subject: the instrument or index.
@@ -94,12 +92,12 @@ def input_of(
     is_in = (
         (pl.col(table.key[0]) == subject) & (pl.col(time) > span.start) & (pl.col(time) <= span.end)
     )
-    rows: list[Row] = list(where.snapshot(table).read(is_in).iter_rows(named=True))
+    rows: list[Row] = list(lake.snapshot(table).read(is_in).iter_rows(named=True))
     missing, rejected = [], []
     if len(rows) < expected:
-        rejected = _rejected(where, dataset, subject, span)
-        missing = _missing(where, dataset, subject, span, is_rejected=bool(rejected))
-    brought = where.snapshot(raw).read(is_in)
+        rejected = _rejected(lake, dataset, subject, span)
+        missing = _missing(lake, dataset, subject, span, is_rejected=bool(rejected))
+    brought = lake.snapshot(raw).read(is_in)
     return Input(
         name=name,
         table=table.name,
@@ -110,12 +108,12 @@ def input_of(
         rows=rows,
         missing=missing,
         rejected=rejected,
-        fetched=_fetched(where, dataset, subject, span, brought[BATCH].unique().to_list()),
+        fetched=_fetched(lake, dataset, subject, span, brought[BATCH].unique().to_list()),
     )
 
 
-def _rejected(where: Lake, dataset: str, subject: str, span: Span) -> list[Row]:
-    rows = where.snapshot(REJECTED).read(
+def _rejected(lake: Lake, dataset: str, subject: str, span: Span) -> list[Row]:
+    rows = lake.snapshot(REJECTED).read(
         pl.col("dataset") == dataset,
         pl.col("instrument") == subject,
         pl.col("ts") > span.start,
@@ -124,11 +122,9 @@ def _rejected(where: Lake, dataset: str, subject: str, span: Span) -> list[Row]:
     return list(rows.iter_rows(named=True))
 
 
-def _missing(
-    where: Lake, dataset: str, subject: str, span: Span, *, is_rejected: bool
-) -> list[str]:
+def _missing(lake: Lake, dataset: str, subject: str, span: Span, *, is_rejected: bool) -> list[str]:
     """Why rows are missing, by the coverage of the span."""
-    own = where.read(COVERAGE).filter(
+    own = lake.read(COVERAGE).filter(
         pl.col("dataset") == dataset,
         pl.col("instrument") == subject,
         pl.col("start") < span.end,
@@ -159,11 +155,11 @@ def _missing(
 
 
 def _fetched(
-    where: Lake, dataset: str, subject: str, span: Span, batches: list[int]
+    lake: Lake, dataset: str, subject: str, span: Span, batches: list[int]
 ) -> list[Fetched]:
     if not batches:
         return []
-    asks = where.snapshot(ASKS).since(
+    asks = lake.snapshot(ASKS).since(
         min(batches) - 1,
         pl.col("dataset") == dataset,
         pl.col("instrument") == subject,

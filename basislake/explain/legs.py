@@ -90,13 +90,13 @@ class Side:
     reason: Reason | None
 
 
-def records_of(where: Lake) -> dict[str, Row]:
+def records_of(lake: Lake) -> dict[str, Row]:
     """Return the rows of `instruments` by name.
 
     Raises:
         LakeError: the lake cannot be read.
     """
-    return {row["instrument"]: row for row in where.read(INSTRUMENTS).to_dicts()}
+    return {row["instrument"]: row for row in lake.read(INSTRUMENTS).to_dicts()}
 
 
 def perpetuals_of(coin: str, records: Mapping[str, Row]) -> list[Row]:
@@ -104,11 +104,11 @@ def perpetuals_of(coin: str, records: Mapping[str, Row]) -> list[Row]:
     return [r for r in records.values() if (r["kind"], r["base"]) == ("perpetual", coin)][:1]
 
 
-def side_of(where: Lake, record: Row, ts: datetime) -> Side:
+def side_of(lake: Lake, record: Row, ts: datetime) -> Side:
     """Gather what the lake has about one instrument in one minute.
 
     Args:
-        where: the lake, in its newest state or as of a batch.
+        lake: the lake, in its newest state or as of a batch.
         record: its row of `instruments`.
         ts: the minute's open, UTC.
 
@@ -116,9 +116,9 @@ def side_of(where: Lake, record: Row, ts: datetime) -> Side:
         LakeError: the lake cannot be read.
     """
     name = record["instrument"]
-    raw, candle = (row_at(where.snapshot(table), name, ts) for table in (RAW_CANDLES, CANDLES))
-    quarantined = _quarantined(where, name, ts)
-    intervals, status = _coverage(where, name, ts)
+    raw, candle = (row_at(lake.snapshot(table), name, ts) for table in (RAW_CANDLES, CANDLES))
+    quarantined = _quarantined(lake, name, ts)
+    intervals, status = _coverage(lake, name, ts)
     reason = None
     if candle is None:
         reason = _reason(record, ts, quarantined, status, is_stored=raw is not None)
@@ -131,11 +131,11 @@ def side_of(where: Lake, record: Row, ts: datetime) -> Side:
         raw=raw.row(0, named=True) if raw is not None else None,
         candle=candle.row(0, named=True) if candle is not None else None,
         checks=_checks(raw, record) if raw is not None else [],
-        warnings=_warnings(where, name, ts) if candle is not None else [],
+        warnings=_warnings(lake, name, ts) if candle is not None else [],
         quarantined=quarantined,
         coverage=intervals,
         status=status,
-        fetched=fetched(where, name, ts, raw[BATCH][0]) if raw is not None else None,
+        fetched=fetched(lake, name, ts, raw[BATCH][0]) if raw is not None else None,
         reason=reason,
     )
 
@@ -146,26 +146,26 @@ def _checks(raw: pl.DataFrame, record: Row) -> list[RuleCheck]:
     return [RuleCheck(rule.name, rule.meaning, not broken[rule.name][0]) for rule in rules]
 
 
-def _warnings(where: Lake, instrument: str, ts: datetime) -> list[str]:
+def _warnings(lake: Lake, instrument: str, ts: datetime) -> list[str]:
     """The warning rules that a candle breaks; some look at the candle of the minute before."""
-    both = (row_at(where.snapshot(CANDLES), instrument, at) for at in (ts - MINUTE, ts))
+    both = (row_at(lake.snapshot(CANDLES), instrument, at) for at in (ts - MINUTE, ts))
     candles = pl.concat(found for found in both if found is not None)
     broken = candles.select(rule.broken.alias(rule.name) for rule in WARNING_RULES).tail(1)
     return [name for name in broken.columns if broken[name][0]]
 
 
-def _quarantined(where: Lake, instrument: str, ts: datetime) -> list[str]:
+def _quarantined(lake: Lake, instrument: str, ts: datetime) -> list[str]:
     is_it = (pl.col("instrument") == instrument) & (pl.col("ts") == ts)
     is_current = ~pl.col("rules").list.contains(SUPERSEDED)
-    rows = where.snapshot(QUARANTINE).read(is_it, is_current)
+    rows = lake.snapshot(QUARANTINE).read(is_it, is_current)
     return rows["rules"].explode().drop_nulls().to_list()
 
 
-def _coverage(where: Lake, instrument: str, ts: datetime) -> tuple[list[Row], str | None]:
+def _coverage(lake: Lake, instrument: str, ts: datetime) -> tuple[list[Row], str | None]:
     """The interval that contains the minute, with its neighbours, and its status; outside of the
     coverage the nearest interval and None.
     """
-    own = where.read(COVERAGE).filter(IS_CANDLES, pl.col("instrument") == instrument)
+    own = lake.read(COVERAGE).filter(IS_CANDLES, pl.col("instrument") == instrument)
     intervals: list[Row] = list(own.iter_rows(named=True))
     for place, interval in enumerate(intervals):
         if interval["start"] <= ts < interval["end"]:

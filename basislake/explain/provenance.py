@@ -73,12 +73,12 @@ def row_at(snapshot: Snapshot, instrument: str, ts: datetime) -> pl.DataFrame | 
     return rows.tail(1) if rows.height else None
 
 
-def fetched(where: Lake, instrument: str, ts: datetime, batch: int) -> Fetched | None:
+def fetched(lake: Lake, instrument: str, ts: datetime, batch: int) -> Fetched | None:
     """Return how the candle of a minute was fetched; None if that is not recorded, because its
     writer was killed. If another run asked again later, return that one.
 
     Args:
-        where: the lake.
+        lake: to read.
         instrument: its name.
         ts: the minute.
         batch: of the candle.
@@ -86,7 +86,7 @@ def fetched(where: Lake, instrument: str, ts: datetime, batch: int) -> Fetched |
     Raises:
         LakeError: the lake cannot be read.
     """
-    asks = where.snapshot(ASKS).since(
+    asks = lake.snapshot(ASKS).since(
         batch - 1,
         IS_CANDLES,
         pl.col("instrument") == instrument,
@@ -102,13 +102,13 @@ def fetched(where: Lake, instrument: str, ts: datetime, batch: int) -> Fetched |
     return Fetched(batch, ask["at"], ask["program"], run, window, _call(instrument, window))
 
 
-def made(where: State) -> Made | None:
+def made(lake: State) -> Made | None:
     """Return the build that computed the curated rows, None before the first.
 
     Raises:
         LakeError: the lake cannot be read.
     """
-    row = where.build()
+    row = lake.build()
     if row is None:
         return None
     settings = orjson.loads(row["settings"])

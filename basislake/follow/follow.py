@@ -96,7 +96,7 @@ class Follower:
 
     def __init__(  # noqa: PLR0913  (independent settings, all but the first four by keyword)
         self,
-        where: Lake,
+        lake: Lake,
         settings: ExchangeSettings,
         selection: Selection,
         schedule: Schedule,
@@ -110,7 +110,7 @@ class Follower:
         """Begin the record of the run; call nothing yet.
 
         Args:
-            where: the lake.
+            lake: to fetch into.
             settings: of the exchange.
             selection: from the flags; the lake's scope fills in the rest, and may change.
             schedule: how often each task runs.
@@ -123,7 +123,7 @@ class Follower:
         Raises:
             LakeError: the lake cannot be written.
         """
-        self._where = where
+        self._lake = lake
         self._settings = settings
         self._selection = selection
         self._schedule = schedule
@@ -134,7 +134,7 @@ class Follower:
         self._clock = clock
         self._sleep = sleep
         self._record = RunRecord(
-            where, PROGRAM, plan_figures([], settings.expected().calls_per_second)
+            lake, PROGRAM, plan_figures([], settings.expected().calls_per_second)
         )
         log = str(self._record.log) if self._record.log else None
         self.result = Followed(run=self._record.id, log=log)
@@ -170,7 +170,7 @@ class Follower:
         """Do what is due, and return the seconds to wait before the next round."""
         try:
             # Each round opens new connections: after an outage the old ones are dead.
-            with self._settings.open(self._where, self._messages.say, self._refusals) as exchange:
+            with self._settings.open(self._lake, self._messages.say, self._refusals) as exchange:
                 now, seen_s = self._seen = exchange.server_time(most_retries=1), self._clock()
                 self._discover(exchange, now)
                 self._fetch(exchange, now)
@@ -201,7 +201,7 @@ class Follower:
     def _discover(self, exchange: Exchange, now: datetime) -> None:
         if not is_due(self._discovered_at, now, self._schedule.discover_every):
             return
-        found = discover(exchange, self._where, PROGRAM)
+        found = discover(exchange, self._lake, PROGRAM)
         if not found.failed:
             self._discovered_at = now
         self._roster.relist(found.changed)
@@ -209,12 +209,12 @@ class Follower:
         self._messages.discovered(found)
 
     def _fetch(self, exchange: Exchange, now: datetime) -> None:
-        chosen = within(self._selection, scope_of(self._where))
+        chosen = within(self._selection, scope_of(self._lake))
         if chosen != self._chosen:
             # Somebody changed the lake's scope: instruments that had ended may lack minutes now.
             self._chosen, self._roster = chosen, Roster()
-        planner = Planner(self._where, chosen, now, without=self._roster.without(now))
-        known = self._where.snapshot(INSTRUMENTS).read().select("instrument", "expires_at")
+        planner = Planner(self._lake, chosen, now, without=self._roster.without(now))
+        known = self._lake.snapshot(INSTRUMENTS).read().select("instrument", "expires_at")
         self._expired = expired_by(known, now)
         if not self._followed:
             # Expiries before this run are not reported.
@@ -233,7 +233,7 @@ class Follower:
             self._measure()
             return
         job = Backfill(
-            self._where,
+            self._lake,
             exchange,
             planner,
             PROGRAM,
@@ -315,7 +315,7 @@ class Follower:
         return at + timedelta(seconds=max(0.0, self._clock() - seen_s))
 
     def _measure(self) -> None:
-        known = newest_candles(self._where.snapshot(COVERAGE).read())
+        known = newest_candles(self._lake.snapshot(COVERAGE).read())
         names = self._instruments()
         self._newest = {name: ts for name, ts in known.items() if name in names}
         self._record.facts.update(self._facts())

@@ -14,11 +14,11 @@ from lake.state import State, Unbuilt
 
 
 @contextmanager
-def opened(where: Lake, as_of: int | datetime | None, built: int | None = None) -> Iterator[State]:
+def opened(lake: Lake, as_of: int | datetime | None, built: int | None = None) -> Iterator[State]:
     """Yield a lake to read from: its newest state, or as of a batch.
 
     Args:
-        where: the lake.
+        lake: to read.
         as_of: the batch, or a time at which it was the newest; the newest by default.
         built: the batch that the curated tables are built from, by default the same; 0 for none.
 
@@ -27,15 +27,15 @@ def opened(where: Lake, as_of: int | datetime | None, built: int | None = None) 
         LakeError: the lake cannot be read, or the disk has no room for the temporary tables.
     """
     if as_of is None:
-        yield where.state()
+        yield lake.state()
         return
-    found = past(where, as_of)
+    found = past(lake, as_of)
     if built == 0:
-        yield PastLake(where, found.as_of, Unbuilt(where))
+        yield PastLake(lake, found.as_of, Unbuilt(lake))
         return
     if built is not None and built != found.as_of:
-        with opened(where, built) as other:
-            yield PastLake(where, found.as_of, other)
+        with opened(lake, built) as other:
+            yield PastLake(lake, found.as_of, other)
         return
     if found.is_built:
         yield found
@@ -49,4 +49,4 @@ def opened(where: Lake, as_of: int | datetime | None, built: int | None = None) 
             f"Curated tables as of batch {found.as_of}: built for this command in "
             f"{duration(made.seconds)}; the lake is unchanged."
         )
-        yield PastLake(where, found.as_of, target.state())
+        yield PastLake(lake, found.as_of, target.state())

@@ -12,7 +12,7 @@ from transforms.build import BuildResult, build
 
 
 def curate(
-    where: Lake,
+    lake: Lake,
     *,
     full: bool = False,
     target: Lake | None = None,
@@ -24,12 +24,12 @@ def curate(
     `basislake.pipeline.engines`.
     """
     with executor(engine, threads=threads) as pool:
-        return build(where, pool, PROGRAM, full=full, target=target, report=report)
+        return build(lake, pool, PROGRAM, full=full, target=target, report=report)
 
 
-def build_logged(where: Lake, totals: Callable[[str], None] = say) -> BuildResult:
+def build_logged(lake: Lake, totals: Callable[[str], None] = say) -> BuildResult:
     """Build as a step of a pipeline, with progress on stderr; `totals` gets the summary line."""
-    result = curate(where, report=Progress("instruments"))
+    result = curate(lake, report=Progress("instruments"))
     totals(f"Build: {'; '.join(_totals_of(result))} in {duration(result.seconds)}.")
     return result
 

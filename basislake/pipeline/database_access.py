@@ -26,7 +26,7 @@ _RIGHTS_SQL = """
 """
 
 
-def check_access(target: Target, where: Lake) -> None:
+def check_access(target: Target, lake: Lake) -> None:
     """Refuse a database or a schema that a load would refuse. An unreachable database only gets a
     warning, as it may be back by the time of the load.
 
@@ -36,7 +36,7 @@ def check_access(target: Target, where: Lake) -> None:
     """
     check_schema_name(target.schema)
     if target.postgres == EMBEDDED:
-        check_embeddable(where)
+        check_embeddable(lake)
         return
     try:
         database = Database(target.postgres, target.lock_wait_s)

@@ -5,12 +5,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import lake
 from basislake.pipeline.engines import Cluster, Engine, cluster
 from basislake.settings.exchange import ExchangeSettings
 from ingest.backfill.fetch_workers import Asked, FetchWorkers, ask
 from ingest.deribit.client import Exchange
 from lake import Lake
+from lake import open as open_lake
 from lake.coverage import Subject
 from lake.time.intervals import Span
 
@@ -19,14 +19,14 @@ _making = threading.Lock()
 
 @contextmanager
 def callers(
-    engine: Engine, settings: ExchangeSettings, where: Lake
+    engine: Engine, settings: ExchangeSettings, lake: Lake
 ) -> Iterator[FetchWorkers | None]:
     """Yield the fetch workers of an engine for the block; None for threads of this process.
 
     Args:
         engine: whose workers they are.
         settings: of the exchange; rate and threads apply to each machine.
-        where: the lake. All machines that mount a lake on disk share one rate limit.
+        lake: the lake. All machines that mount a lake on disk share one rate limit.
 
     Raises:
         UsageError: the engine is not installed, or no scheduler or worker answers.
@@ -38,8 +38,8 @@ def callers(
     with cluster(engine, threads=settings.threads) as found:
         yield FetchWorkers(
             found.pool,
-            functools.partial(ask_from_worker, settings, where.uri),
-            functools.partial(_machines, found, settings.threads, is_one=where.is_local),
+            functools.partial(ask_from_worker, settings, lake.uri),
+            functools.partial(_machines, found, settings.threads, is_one=lake.is_local),
         )
 
 
@@ -72,4 +72,4 @@ def ask_from_worker(settings: ExchangeSettings, uri: str, subject: Subject, wind
 @functools.cache
 def _exchange(settings: ExchangeSettings, uri: str) -> Exchange:
     """The connections of this process, kept between tasks: a new one costs more than a call."""
-    return settings.exchange(lake.open(uri))
+    return settings.exchange(open_lake(uri))

@@ -32,7 +32,7 @@ class FetchSummary:
 
 
 def fetch(  # noqa: PLR0913  (independent settings, all but the first three by keyword)
-    where: Lake,
+    lake: Lake,
     settings: ExchangeSettings,
     selection: Selection,
     *,
@@ -49,7 +49,7 @@ def fetch(  # noqa: PLR0913  (independent settings, all but the first three by k
     """Backfill a selection; discover first if asked to, or if the lake has no instruments yet.
 
     Args:
-        where: the lake.
+        lake: to fetch into.
         settings: of the exchange.
         selection: from the flags; the lake's scope fills in the rest.
         discover_first: discover even if the lake has instruments.
@@ -67,17 +67,17 @@ def fetch(  # noqa: PLR0913  (independent settings, all but the first three by k
     Raises:
         BasislakeError: a step failed; earlier answers are saved.
     """
-    with callers(engine, settings, where) as elsewhere, settings.open(where) as exchange:
+    with callers(engine, settings, lake) as elsewhere, settings.open(lake) as exchange:
         found = None
-        if discover_first or knows_nothing(where):
-            found = discover(exchange, where, PROGRAM)
+        if discover_first or knows_nothing(lake):
+            found = discover(exchange, lake, PROGRAM)
             discovered(found)
         now = exchange.server_time()
-        chosen = within(selection, scope_of(where))
-        planner = Planner(where, chosen, now, repair=repair, again=again)
+        chosen = within(selection, scope_of(lake))
+        planner = Planner(lake, chosen, now, repair=repair, again=again)
         check(exchange, now)
         job = Backfill(
-            where,
+            lake,
             exchange,
             planner,
             PROGRAM,
@@ -97,9 +97,9 @@ def sound_rows() -> dict[str, pl.Expr]:
     return {"candles": is_sound(), **carry}
 
 
-def knows_nothing(where: Lake) -> bool:
+def knows_nothing(lake: Lake) -> bool:
     """Whether the lake has no instruments yet."""
-    return where.snapshot(INSTRUMENTS).rows == 0
+    return lake.snapshot(INSTRUMENTS).rows == 0
 
 
 def instrument_counts(known: pl.DataFrame) -> dict[str, int]:

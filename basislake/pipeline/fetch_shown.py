@@ -24,7 +24,7 @@ from lake.coverage import Subject
 
 
 def fetch_logged(  # noqa: PLR0913  (independent settings)
-    where: Lake,
+    lake: Lake,
     settings: ExchangeSettings,
     selection: Selection,
     *,
@@ -45,21 +45,21 @@ def fetch_logged(  # noqa: PLR0913  (independent settings)
         line(progress.done, progress.total, note)
 
     fetched = fetch(
-        where,
+        lake,
         settings,
         selection,
         discover_first=discover_first,
         repair=repair,
         again=again,
         engine=engine,
-        check=partial(check_first, where) if is_checked else lambda _exchange, _now: None,
+        check=partial(check_first, lake) if is_checked else lambda _exchange, _now: None,
         discovered=log_discovery,
         say=say,
         report=report,
         finish=log_finished,
     )
     totals(totals_of(fetched.backfill))
-    log_backfill(where, fetched.backfill)
+    log_backfill(lake, fetched.backfill)
     return fetched
 
 
@@ -105,7 +105,7 @@ def totals_of(result: Result) -> str:
     )
 
 
-def log_backfill(where: Lake, result: Result) -> None:
+def log_backfill(lake: Lake, result: Result) -> None:
     """Log what failed in a backfill, with the commands that fetch just that, and what is empty or
     differs.
     """
@@ -115,7 +115,7 @@ def log_backfill(where: Lake, result: Result) -> None:
     for subject, reason in failed.items():
         say(f"Failed: {subject}: {reason}")
     if failed:
-        commands = "\n  ".join(retry_commands(where, failed))
+        commands = "\n  ".join(retry_commands(lake, failed))
         say(f"The other answers are saved. To ask again for just what failed:\n  {commands}")
     for name, counts in result.by_dataset():
         _log_missing(name, counts)

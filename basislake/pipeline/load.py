@@ -15,10 +15,10 @@ from load.results import LoadResult
 
 
 def load_logged(
-    where: Lake, uri: str, target: Target, totals: Callable[[str], None] = say
+    lake: Lake, uri: str, target: Target, totals: Callable[[str], None] = say
 ) -> LoadResult:
     """Load as a step of a pipeline, with progress on stderr; `totals` gets the summary line."""
-    result = loaded(where, uri, target)
+    result = loaded(lake, uri, target)
     appended = result.partitions_appended
     some = f" ({appended} by appending new rows)" if appended else ""
     totals(
@@ -29,12 +29,12 @@ def load_logged(
     return result
 
 
-def loaded(where: Lake, uri: str, target: Target, *, full: bool = False) -> LoadResult:
+def loaded(lake: Lake, uri: str, target: Target, *, full: bool = False) -> LoadResult:
     """Load, with progress on stderr; warn if the curated tables are behind."""
-    if is_behind(where):
+    if is_behind(lake):
         say(f"Warning: {BEHIND}")
     result = load_tables(
-        where,
+        lake,
         uri,
         schema=target.schema,
         full=full,
@@ -43,7 +43,7 @@ def loaded(where: Lake, uri: str, target: Target, *, full: bool = False) -> Load
     )
     if target.postgres == EMBEDDED and not target.keep:
         say(
-            f"The database is next to the lake. `{called()} status{lake_flag(where)} --keep` leaves"
+            f"The database is next to the lake. `{called()} status{lake_flag(lake)} --keep` leaves"
             " it running and shows how to connect with psql."
         )
     return result

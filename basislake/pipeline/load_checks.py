@@ -28,10 +28,10 @@ def partition_line() -> Callable[[LoadProgress], None]:
     return report
 
 
-def compare_logged(where: Lake, uri: str, target: Target) -> Comparison:
+def compare_logged(lake: Lake, uri: str, target: Target) -> Comparison:
     """Compare every cell, with progress and totals on stderr."""
     found = compare(
-        where,
+        lake,
         uri,
         schema=target.schema,
         lock_wait_s=target.lock_wait_s,

@@ -18,17 +18,17 @@ def retry_arguments(failed: Sequence[str]) -> str:
     return f"backfill --instruments {','.join(failed)}"
 
 
-def retry_command(where: Lake, failed: Sequence[str]) -> str:
+def retry_command(lake: Lake, failed: Sequence[str]) -> str:
     """Return the full command for candles of some instruments, for pasting."""
-    return f"{called()} {retry_arguments(failed)}{lake_flag(where)}"
+    return f"{called()} {retry_arguments(failed)}{lake_flag(lake)}"
 
 
-def retry_commands(where: Lake, failed: Collection[Subject]) -> list[str]:
+def retry_commands(lake: Lake, failed: Collection[Subject]) -> list[str]:
     """Return the commands for all failed subjects: one for candles, one for other data."""
     names = [subject.name for subject in failed if subject.dataset == "candles"]
     others = {DATASETS[s.dataset].choice for s in failed if s.dataset != "candles"}
-    commands = [retry_command(where, names)] if names else []
+    commands = [retry_command(lake, names)] if names else []
     if others:
         data = ",".join(sorted(others))
-        commands.append(f"{called()} backfill --data {data}{lake_flag(where)}")
+        commands.append(f"{called()} backfill --data {data}{lake_flag(lake)}")
     return commands

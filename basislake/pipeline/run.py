@@ -22,7 +22,7 @@ from lake.machine.cores import cores
 
 
 def run_all(
-    where: Lake,
+    lake: Lake,
     settings: ExchangeSettings,
     selection: Selection,
     target: Target | None,
@@ -36,7 +36,7 @@ def run_all(
     cannot be reached, the report is still written.
 
     Args:
-        where: the lake.
+        lake: to fetch into.
         settings: of the exchange.
         selection: from the flags; the lake's scope fills in the rest.
         target: the database; None to load nothing.
@@ -47,20 +47,20 @@ def run_all(
         UsageError: a setting of the exchange or of the database is wrong; nothing was done.
     """
     if target is not None:
-        check_access(target, where)
+        check_access(target, lake)
     fetched = fetch_logged(
-        where, settings, selection, discover_first=True, totals=totals, is_checked=is_checked
+        lake, settings, selection, discover_first=True, totals=totals, is_checked=is_checked
     )
-    built = build_logged(where, totals)
+    built = build_logged(lake, totals)
     summary: dict[str, dict[str, object]] = {
         "backfill": asdict(fetched.backfill),
         "build": asdict(built),
     }
     is_loaded = True
     if target is None:
-        reported, is_reported = report_logged(where, None, totals)
+        reported, is_reported = report_logged(lake, None, totals)
     else:
-        summary["load"], reported, is_reported = _loaded(where, target, totals)
+        summary["load"], reported, is_reported = _loaded(lake, target, totals)
         is_loaded = "error" not in summary["load"]
     if reported:
         summary["report"] = asdict(reported)
@@ -68,21 +68,21 @@ def run_all(
 
 
 def _loaded(
-    where: Lake, target: Target, totals: Callable[[str], Any]
+    lake: Lake, target: Target, totals: Callable[[str], Any]
 ) -> tuple[dict[str, object], Any, bool]:
     """Load, then write the report with the database's tables, or without if the load failed."""
     try:
-        with target.open(where) as uri:
-            load = asdict(load_logged(where, uri, target, totals))
+        with target.open(lake) as uri:
+            load = asdict(load_logged(lake, uri, target, totals))
             loaded = Loaded(uri, target.schema, target.lock_wait_s)
-            return load, *report_logged(where, loaded, totals)
+            return load, *report_logged(lake, loaded, totals)
     except LoadError as exc:
         say(f"Load: {exc}")
-        return {"error": str(exc)}, *report_logged(where, None, totals)
+        return {"error": str(exc)}, *report_logged(lake, None, totals)
 
 
 def report_logged(
-    where: Lake, loaded: Loaded | None, totals: Callable[[str], None] = say
+    lake: Lake, loaded: Loaded | None, totals: Callable[[str], None] = say
 ) -> tuple[Report | None, bool]:
     """Write the report into the lake's folder, at the end of a run; `totals` gets its path.
 
@@ -90,11 +90,11 @@ def report_logged(
         The report, or None; and whether that is right. A failed report is logged, and the results
         of the run stay; a lake in an object store gets no report.
     """
-    if not where.is_local:
+    if not lake.is_local:
         say("Report: skipped, as the lake is not on disk. Run `basislake report --output FOLDER`.")
         return None, True
     try:
-        made, _ = make(where, None, datetime.now(UTC), loaded, cores())
+        made, _ = make(lake, None, datetime.now(UTC), loaded, cores())
     except (BasislakeError, OSError) as exc:
         say(f"Report: not written: {exc}. Everything else is safe; retry by `basislake report`.")
         return None, False

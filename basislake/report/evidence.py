@@ -35,13 +35,13 @@ class ReportEvidence:
     criteria: tuple[Criterion, ...]
 
 
-def evidence(where: Lake, facts: Facts, folder: Path) -> ReportEvidence:
+def evidence(lake: Lake, facts: Facts, folder: Path) -> ReportEvidence:
     """Compute the evidence from all rows, and write it.
 
     The whole basis is computed again from the candles; 40 M rows take about 10 seconds and 1 GB.
 
     Args:
-        where: the lake at one moment.
+        lake: the lake at one moment.
         facts: of a report at the same moment.
         folder: created if missing.
 
@@ -49,9 +49,9 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> ReportEvidence:
         LakeError: the lake cannot be read.
         OSError: the files cannot be written.
     """
-    asked = dict(_answers(where))
+    asked = dict(_answers(lake))
     decided = (
-        criteria.registry(asked[proofs.REGISTRY].to_dicts(), described(scope_of(where))),
+        criteria.registry(asked[proofs.REGISTRY].to_dicts(), described(scope_of(lake))),
         criteria.deliveries(asked[proofs.DELIVERIES].to_dicts()),
         criteria.basis(
             asked[proofs.BASIS_ORIGIN].to_dicts(), asked[proofs.BASIS_FORMULAS].to_dicts()
@@ -94,7 +94,7 @@ def evidence(where: Lake, facts: Facts, folder: Path) -> ReportEvidence:
         ),
     }
     for name, text in texts.items():
-        write(folder / name, (_head(facts, described(scope_of(where))) + text).encode())
+        write(folder / name, (_head(facts, described(scope_of(lake))) + text).encode())
     return ReportEvidence(str(folder), tuple(texts), decided)
 
 

@@ -94,7 +94,7 @@ class Facts:
 
 
 def gather(
-    where: Lake,
+    lake: Lake,
     made_at: datetime,
     loaded: Loaded | None,
     threads: int,
@@ -105,7 +105,7 @@ def gather(
     DuckDB streams the tables, so memory holds only aggregates.
 
     Args:
-        where: the lake.
+        lake: to read.
         made_at: the time of the report, UTC.
         loaded: address of the database, or None.
         threads: partitions read at once for the fingerprint, if it has to read any.
@@ -115,7 +115,7 @@ def gather(
         LakeError: the lake cannot be read.
         LoadError: the database cannot be read.
     """
-    still = where.state()
+    still = lake.state()
     rows = {}
     for done, (figure, found) in enumerate(answers(still, made_at, loaded, threads), 1):
         rows[figure.name] = found
@@ -123,7 +123,7 @@ def gather(
     return Facts(
         program=PROGRAM,
         made_at=made_at.isoformat(),
-        lake=_name_of(where),
+        lake=_name_of(lake),
         as_of=still.as_of or still.snapshot(RAW_CANDLES).counter(BATCH),
         built=still.built_as_of(),
         has_database=loaded is not None,
@@ -259,7 +259,7 @@ def _rows(columns: object) -> Rows:
     return columns
 
 
-def _name_of(where: Lake) -> str:
+def _name_of(lake: Lake) -> str:
     """The last part of its address, as a report may be passed on and the rest may be private."""
-    path = where.uri if where.is_local else urlsplit(where.uri).path
+    path = lake.uri if lake.is_local else urlsplit(lake.uri).path
     return path.rstrip("/").rpartition("/")[2] or "lake"

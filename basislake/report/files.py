@@ -32,22 +32,22 @@ class Place:
         return self.folder / JSON
 
 
-def place(where: Lake, output: Path | None) -> Place:
+def place(lake: Lake, output: Path | None) -> Place:
     """Return the place of a lake's report.
 
     Args:
-        where: the lake.
+        lake: to report on.
         output: a folder, by default `report` in a lake on this machine's disk.
 
     Raises:
         UsageError: the lake is in an object store, and no folder is given.
     """
-    if output is None and not where.is_local:
+    if output is None and not lake.is_local:
         raise UsageError(
-            f"The lake at {where.uri} is not on this machine's disk; give --output FOLDER for its "
+            f"The lake at {lake.uri} is not on this machine's disk; give --output FOLDER for its "
             "report."
         )
-    return Place(output or Path(where.uri) / FOLDER)
+    return Place(output or Path(lake.uri) / FOLDER)
 
 
 def write(path: Path, data: bytes) -> None:

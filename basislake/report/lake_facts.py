@@ -89,38 +89,38 @@ DATABASE_TABLES = _table(
 )
 
 
-def lake_frames(where: Lake, threads: int) -> dict[str, pl.DataFrame]:
+def lake_frames(lake: Lake, threads: int) -> dict[str, pl.DataFrame]:
     """Return the files of the tables, their fingerprints, and the lake's scope.
 
     Args:
-        where: the lake at one moment.
+        lake: the lake at one moment.
         threads: partitions read at once, if the fingerprint has to read any.
 
     Raises:
         LakeError: the lake cannot be read.
     """
     return {
-        LAKE_FILES.name: file_frame(where),
-        LAKE_CONTENT.name: _content(where, threads),
-        **scope_frames(where),
+        LAKE_FILES.name: file_frame(lake),
+        LAKE_CONTENT.name: _content(lake, threads),
+        **scope_frames(lake),
     }
 
 
-def scope_frames(where: Lake) -> dict[str, pl.DataFrame]:
+def scope_frames(lake: Lake) -> dict[str, pl.DataFrame]:
     """Return the minutes in the lake's scope (see `basislake scope`), and their coverage.
 
     Raises:
         LakeError: the lake cannot be read.
     """
-    spans = spans_in_scope(where.read(INSTRUMENTS), scope_of(where))
+    spans = spans_in_scope(lake.read(INSTRUMENTS), scope_of(lake))
     rows = [(name, span.start, span.end) for name, own in spans.items() for span in own]
     return {
         SCOPE.name: pl.DataFrame(rows, SCOPE.polars_schema, orient="row"),
-        CANDLE_COVERAGE.name: where.read(COVERAGE).filter(IS_CANDLES),
+        CANDLE_COVERAGE.name: lake.read(COVERAGE).filter(IS_CANDLES),
     }
 
 
-def file_frame(where: Lake) -> pl.DataFrame:
+def file_frame(lake: Lake) -> pl.DataFrame:
     """Return the files of the tables.
 
     Raises:
@@ -129,24 +129,24 @@ def file_frame(where: Lake) -> pl.DataFrame:
     listed = [
         (name, file.partition, file.rows, file.bytes)
         for name, table in TABLES.items()
-        for file in where.snapshot(table).files
+        for file in lake.snapshot(table).files
     ]
     return pl.DataFrame(listed, LAKE_FILES.polars_schema, orient="row")
 
 
-def run_frames(where: Lake, made_at: datetime, newest: int) -> dict[str, pl.DataFrame]:
+def run_frames(lake: Lake, made_at: datetime, newest: int) -> dict[str, pl.DataFrame]:
     """Return the backfills that had ended at a time, and what the last of them could not complete.
 
     A record is a file that anybody may have changed, so a cell of a wrong type is left empty.
 
     Args:
-        where: the lake.
+        lake: to read.
         made_at: the time, UTC.
         newest: at most so many backfills.
     """
     ended = [
         record
-        for record in runs(where, KEPT, made_at)
+        for record in runs(lake, KEPT, made_at)
         if record["state"] not in GOING_ON
         and datetime.fromisoformat(record["updated_at"]) <= made_at
     ][:newest]
@@ -174,7 +174,7 @@ class Loaded:
     lock_wait_s: float = LOCK_WAIT_S
 
 
-def database_frames(where: Lake, loaded: Loaded | None) -> dict[str, pl.DataFrame]:
+def database_frames(lake: Lake, loaded: Loaded | None) -> dict[str, pl.DataFrame]:
     """Return the database's tables compared with those of the lake; no rows without a database.
 
     Raises:
@@ -193,14 +193,14 @@ def database_frames(where: Lake, loaded: Loaded | None) -> dict[str, pl.DataFram
             row.is_equal,
             row.loaded_at,
         )
-        for row in parity(where, loaded.uri, loaded.schema, loaded.lock_wait_s, exact=True)
+        for row in parity(lake, loaded.uri, loaded.schema, loaded.lock_wait_s, exact=True)
     ]
     frame = pl.DataFrame(listed, DATABASE_TABLES.polars_schema, orient="row")
     return {DATABASE_TABLES.name: frame}
 
 
-def _content(where: Lake, threads: int) -> pl.DataFrame:
-    found = fingerprint(where, threads)
+def _content(lake: Lake, threads: int) -> pl.DataFrame:
+    found = fingerprint(lake, threads)
     rows = [
         (name, place, found.rows[name], digest)
         for place, (name, digest) in enumerate(found.tables.items())

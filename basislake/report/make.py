@@ -35,7 +35,7 @@ class Report:
 
 
 def make(
-    where: Lake,
+    lake: Lake,
     output: Path | None,
     made_at: datetime,
     loaded: Loaded | None,
@@ -45,7 +45,7 @@ def make(
     """Write the report of a lake at one moment; return a summary and the facts.
 
     Args:
-        where: the lake.
+        lake: to read.
         output: folder of the two files, see `files.place`.
         made_at: the time of the report, UTC.
         loaded: address of the database, or None.
@@ -59,8 +59,8 @@ def make(
         OSError: the files cannot be written.
     """
     start_s = time.perf_counter()
-    at = place(where, output)
-    facts = gather(where, made_at, loaded, threads, report)
+    at = place(lake, output)
+    facts = gather(lake, made_at, loaded, threads, report)
     text = page(facts).encode()
     write(at.json, to_json(facts))
     write(at.page, text)

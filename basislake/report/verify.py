@@ -56,7 +56,7 @@ class Verified:
 
 
 def verify(
-    where: Lake,
+    lake: Lake,
     output: Path | None,
     loaded: Loaded | None,
     threads: int,
@@ -69,7 +69,7 @@ def verify(
     it. Run only queries that this program declares, never one that is only in a file.
 
     Args:
-        where: the lake.
+        lake: to read.
         output: folder of the report, see `files.place`.
         loaded: address of the database, or None.
         threads: see `facts.gather`.
@@ -81,7 +81,7 @@ def verify(
         LoadError: the database cannot be read.
     """
     start_s = time.perf_counter()
-    at = place(where, output)
+    at = place(lake, output)
     facts, text = _read(at)
     found = Verified(str(at.page), facts.as_of)
     shown = from_json(facts_in(text) or "", str(at.page))
@@ -89,7 +89,7 @@ def verify(
     if facts.program == PROGRAM and shown == facts and not _is_page_of(facts, text):
         reason = "the page does not match the facts in it; run `basislake report` again"
         found.differing.append(Finding("page", reason))
-    with opened(where, facts.as_of or None, facts.built) as still:
+    with opened(lake, facts.as_of or None, facts.built) as still:
         made_at = datetime.fromisoformat(facts.made_at)
         asked = answers(still, made_at, loaded, threads)
         for done, (figure, rows) in enumerate(asked, 1):

@@ -27,19 +27,19 @@ class Target:
     keep: bool | None = None
 
     @contextmanager
-    def open(self, where: Lake) -> Iterator[str]:
+    def open(self, lake: Lake) -> Iterator[str]:
         """Yield its libpq URI; for `embedded`, start that PostgreSQL.
 
         Raises:
             UsageError: the database is `embedded`, but the lake is not on this machine's disk.
         """
-        with database(self.postgres, where, keep=self.keep) as uri:
+        with database(self.postgres, lake, keep=self.keep) as uri:
             yield uri
 
     @contextmanager
-    def known(self, where: Lake) -> Iterator[str | None]:
+    def known(self, lake: Lake) -> Iterator[str | None]:
         """Yield its libpq URI as `open` does, or None if the embedded one was never created; for
         commands that only read.
         """
-        with known_database(self.postgres, where, keep=self.keep) as uri:
+        with known_database(self.postgres, lake, keep=self.keep) as uri:
             yield uri

@@ -41,14 +41,14 @@ class ExchangeSettings:
     @contextmanager
     def open(
         self,
-        where: Lake | None = None,
+        lake: Lake | None = None,
         tell: Callable[[str], None] = say,
         refusals: Refusals | None = None,
     ) -> Iterator[Exchange]:
         """Yield the exchange, and close the connections at the end.
 
         Args:
-            where: a lake, whose runs on this machine share one rate limit; by default the limit is
+            lake: a lake, whose runs on this machine share one rate limit; by default the limit is
                 for this process alone.
             tell: called with messages about lasting failures, and about refusals.
             refusals: those that a continuing run has already logged.
@@ -56,9 +56,9 @@ class ExchangeSettings:
         Raises:
             UsageError: see `check`.
         """
-        if where is not None:
-            self.check(where)
-        exchange = self.exchange(where, tell, refusals)
+        if lake is not None:
+            self.check(lake)
+        exchange = self.exchange(lake, tell, refusals)
         try:
             yield exchange
         finally:
@@ -66,12 +66,12 @@ class ExchangeSettings:
 
     def exchange(
         self,
-        where: Lake | None = None,
+        lake: Lake | None = None,
         tell: Callable[[str], None] = say,
         refusals: Refusals | None = None,
     ) -> Exchange:
         """Return the exchange as `open` does; the caller closes it."""
-        folder = where.machine_folder if where else None
+        folder = lake.machine_folder if lake else None
         return Exchange(
             self.url,
             self.history_url,
@@ -92,11 +92,11 @@ class ExchangeSettings:
         """Return the rate that a backfill will have; makes no call."""
         return expected(self.rate, Remembered(self.url).read(time.time()))
 
-    def check(self, where: Lake) -> None:
+    def check(self, lake: Lake) -> None:
         """Refuse to mix two exchanges in one lake; makes no call.
 
         Raises:
             UsageError: the URL is invalid, or the lake's data is from another exchange.
             LakeError: the lake cannot be read.
         """
-        check_origin(where, exchange_name(base_of(self.url)))
+        check_origin(lake, exchange_name(base_of(self.url)))

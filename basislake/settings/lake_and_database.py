@@ -15,12 +15,12 @@ from load.embedded.server import embedded, psql_command, stop_command
 
 
 @contextmanager
-def database(postgres: str, where: Lake, *, keep: bool | None = None) -> Iterator[str]:
+def database(postgres: str, lake: Lake, *, keep: bool | None = None) -> Iterator[str]:
     """Yield the libpq URI of the database; for `embedded`, start the PostgreSQL next to the lake.
 
     Args:
         postgres: libpq URI, or `embedded`.
-        where: the lake.
+        lake: whose folder holds the embedded server.
         keep: whether the embedded one keeps running afterwards; None leaves that as it is.
 
     Raises:
@@ -29,8 +29,8 @@ def database(postgres: str, where: Lake, *, keep: bool | None = None) -> Iterato
     if postgres != EMBEDDED:
         yield postgres
         return
-    check_embeddable(where)
-    folder = embedded_folder(where)
+    check_embeddable(lake)
+    folder = embedded_folder(lake)
     with embedded(folder, keep=keep) as uri:
         if keep:
             say(
@@ -41,41 +41,41 @@ def database(postgres: str, where: Lake, *, keep: bool | None = None) -> Iterato
 
 
 @contextmanager
-def known_database(postgres: str, where: Lake, *, keep: bool | None = None) -> Iterator[str | None]:
+def known_database(postgres: str, lake: Lake, *, keep: bool | None = None) -> Iterator[str | None]:
     """Yield the libpq URI as `database` does, or None if the embedded one was never created; for
     commands that only read.
     """
-    if postgres == EMBEDDED and not (where.is_local and embedded_folder(where).exists()):
+    if postgres == EMBEDDED and not (lake.is_local and embedded_folder(lake).exists()):
         yield None
         return
-    with database(postgres, where, keep=keep) as uri:
+    with database(postgres, lake, keep=keep) as uri:
         yield uri
 
 
-def check_embeddable(where: Lake) -> None:
+def check_embeddable(lake: Lake) -> None:
     """Refuse the embedded PostgreSQL for a lake that is not on this machine's disk.
 
     Raises:
         UsageError: it is elsewhere.
     """
-    if not where.is_local:
+    if not lake.is_local:
         raise UsageError(
             "The embedded PostgreSQL needs a lake on disk. Give --postgres URI for this lake."
         )
 
 
-def embedded_folder(where: Lake) -> Path:
+def embedded_folder(lake: Lake) -> Path:
     """Return the data folder of the embedded PostgreSQL of a lake on disk."""
-    return Path(where.uri) / "postgres"
+    return Path(lake.uri) / "postgres"
 
 
-def lake_flag(where: Lake) -> str:
+def lake_flag(lake: Lake) -> str:
     """Return the flag for another command on the same lake, e.g. ` --lake ./demo-lake`; empty for
     the default lake.
     """
-    place, here = Path(where.uri), _working_folder()
-    if not where.is_local or here is None or not place.is_relative_to(here):
-        return f" --lake {quote(where.uri)}"
+    place, here = Path(lake.uri), _working_folder()
+    if not lake.is_local or here is None or not place.is_relative_to(here):
+        return f" --lake {quote(lake.uri)}"
     if place == here / DEFAULT_LAKE:
         return ""
     shown = str(place.relative_to(here))
@@ -91,19 +91,19 @@ def _working_folder() -> Path | None:
         return None
 
 
-def check_exists(where: Lake) -> None:
+def check_exists(lake: Lake) -> None:
     """Refuse a place without a lake, as `Lake.check_exists` does, and name the commands that help.
 
     Raises:
         LakeError: the lake has no table, or its tables cannot be read.
     """
     # One existing table is enough; in a store each check costs a call.
-    if where.snapshot(INSTRUMENTS).version is not None:
+    if lake.snapshot(INSTRUMENTS).version is not None:
         return
     try:
-        where.check_exists()
+        lake.check_exists()
     except LakeError as exc:
         raise LakeError(
             f"{exc} Name your lake by --lake or BASISLAKE_LAKE; "
-            f"`basislake run{lake_flag(where)}` creates one there."
+            f"`basislake run{lake_flag(lake)}` creates one there."
         ) from exc

@@ -11,7 +11,7 @@ from load.database_address import DEFAULT_SCHEMA, LOCK_WAIT_S
 
 
 def database_status(
-    where: Lake,
+    lake: Lake,
     uri: str,
     schema: str = DEFAULT_SCHEMA,
     lock_wait_s: float = LOCK_WAIT_S,
@@ -37,7 +37,7 @@ def database_status(
             "behind": row.behind,
             "equal": row.is_equal,
         }
-        for row in parity(where, uri, schema, lock_wait_s, exact=exact)
+        for row in parity(lake, uri, schema, lock_wait_s, exact=exact)
     }
 
 

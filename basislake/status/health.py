@@ -39,7 +39,7 @@ class Health:
     scope: str
 
 
-def health(where: Lake, now: datetime, max_age: timedelta) -> Health:
+def health(lake: Lake, now: datetime, max_age: timedelta) -> Health:
     """Check whether the newest minutes are recent enough and whether something failed.
 
     Reads logs, `instruments`, `coverage` and the records of runs, but no candles. Checks only
@@ -47,30 +47,30 @@ def health(where: Lake, now: datetime, max_age: timedelta) -> Health:
     clock that the last run saw, so that a simulated or an ended market does not count as late.
 
     Args:
-        where: the lake.
+        lake: to read.
         now: this machine's clock, UTC.
         max_age: of the newest minute of a coin, in `raw_candles` and in `basis`.
 
     Raises:
         LakeError: the lake cannot be read.
     """
-    where = where.state()
-    at = now + exchange_ahead(where)
-    scope = scope_of(where)
-    known = where.read(INSTRUMENTS)
+    lake = lake.state()
+    at = now + exchange_ahead(lake)
+    scope = scope_of(lake)
+    known = lake.read(INSTRUMENTS)
     selected = known.filter(~pl.col("instrument").is_in(list(outside(known, scope))))
     is_open = pl.col("expires_at").is_null() | (pl.col("expires_at") > at)
     is_over = scope.until is not None and scope.until <= at
     active = selected.filter(pl.col("active") & is_open & (not is_over))
     has_candles = CANDLES in chosen(scope.data)
     futures = _bases(active.filter(kind="future"))
-    newest = {table.name: _newest(where, table, _bases(active)) for table in (RAW_CANDLES, BASIS)}
+    newest = {table.name: _newest(lake, table, _bases(active)) for table in (RAW_CANDLES, BASIS)}
     problems = [
         *_unknown(known),
         *_old(newest[RAW_CANDLES.name], at, max_age, is_traded=has_candles and active.height > 0),
-        *_behind(newest[BASIS.name], _newest(where, RAW_CANDLES, futures), at, max_age),
-        *_unanswered(where, selected, scope),
-        *_failed(where, now),
+        *_behind(newest[BASIS.name], _newest(lake, RAW_CANDLES, futures), at, max_age),
+        *_unanswered(lake, selected, scope),
+        *_failed(lake, now),
     ]
     return Health(problems, newest, described(scope))
 
@@ -85,9 +85,9 @@ def _bases(chosen: pl.DataFrame) -> dict[str, str]:
     return dict(chosen.select("instrument", "base").iter_rows())
 
 
-def _newest(where: Lake, table: Table, bases: Mapping[str, str]) -> dict[str, datetime]:
+def _newest(lake: Lake, table: Table, bases: Mapping[str, str]) -> dict[str, datetime]:
     found: dict[str, datetime] = {}
-    for file in where.snapshot(table).files:
+    for file in lake.snapshot(table).files:
         base = bases.get(file.partition or "")
         if base and file.last:
             found[base] = max(file.last, found.get(base, file.last))
@@ -129,10 +129,10 @@ def _when(last: datetime, at: datetime) -> str:
     return f"{last:%Y-%m-%d %H:%M}Z, {duration((at - last).total_seconds())} ago"
 
 
-def _unanswered(where: Lake, selected: pl.DataFrame, scope: Selection) -> Iterator[str]:
+def _unanswered(lake: Lake, selected: pl.DataFrame, scope: Selection) -> Iterator[str]:
     """Steps of each dataset in scope that the exchange gave no answer for."""
     names = [*selected["instrument"], *selected["price_index"]]
-    failed = where.read(COVERAGE).filter(pl.col("instrument").is_in(names), status="failed")
+    failed = lake.read(COVERAGE).filter(pl.col("instrument").is_in(names), status="failed")
     if scope.span is not None:
         failed = failed.filter(pl.col("start") < scope.span.end, pl.col("end") > scope.span.start)
     for dataset in chosen(scope.data):
@@ -144,15 +144,15 @@ def _unanswered(where: Lake, selected: pl.DataFrame, scope: Selection) -> Iterat
         what = "" if dataset is CANDLES else f" of {dataset.words}"
         of = ("index", "indexes") if dataset.subject == "index_name" else ("instrument",)
         more = ", ..." if len(found) > 1 else ""
-        (again,) = retry_commands(where, [Subject(dataset.name, name) for name in found])
+        (again,) = retry_commands(lake, [Subject(dataset.name, name) for name in found])
         yield (
             f"{counted(steps, dataset.noun)}{what} of {counted(len(found), *of)} "
             f"({found[0]}{more}) {'has' if steps == 1 else 'have'} no answer; `{again}` asks again."
         )
 
 
-def _failed(where: Lake, now: datetime) -> Iterator[str]:
-    known = runs(where, 10, now)
+def _failed(lake: Lake, now: datetime) -> Iterator[str]:
+    known = runs(lake, 10, now)
     for record in known:
         if record["state"] == STUCK:
             since = duration(record["quiet_seconds"])

@@ -94,11 +94,11 @@ class Holdings:
         return {**figures, **asdict(estimate([*plans, *others], self.kinds))}
 
 
-def holdings(where: Lake, scope: Selection, at: datetime) -> Holdings:
+def holdings(lake: Lake, scope: Selection, at: datetime) -> Holdings:
     """Return how much of a scope the lake has stored; reads no candles.
 
     Args:
-        where: the lake.
+        lake: to read.
         scope: data, instruments and minutes.
         at: the exchange's clock.
 
@@ -106,21 +106,21 @@ def holdings(where: Lake, scope: Selection, at: datetime) -> Holdings:
         UsageError: the scope names an instrument that the lake does not know.
         LakeError: the lake cannot be read.
     """
-    known = where.read(INSTRUMENTS)
+    known = lake.read(INSTRUMENTS)
     expired = expired_by(known, at)
     # If the scope has ended, no further candles come either.
     if scope.until is not None and scope.until <= at:
         expired = set(known["instrument"])
     by_dataset: dict[str, list[Standing]] = {}
-    for each in standings(Planner(where, scope, at), expired):
+    for each in standings(Planner(lake, scope, at), expired):
         by_dataset.setdefault(each.plan.subject.dataset, []).append(each)
     found = by_dataset.pop(CANDLES.name, [])
-    coverage = where.read(COVERAGE)
+    coverage = lake.read(COVERAGE)
     names = {each.plan.subject.name for each in found}
     newest = {name: ts for name, ts in newest_candles(coverage).items() if name in names}
     return Holdings(at, known, coverage, found, by_dataset, lag_of(newest, expired, at))
 
 
-def nothing_held(where: Lake, at: datetime) -> Holdings:
+def nothing_held(lake: Lake, at: datetime) -> Holdings:
     """Return the holdings of no instrument, for a scope that cannot be used."""
-    return Holdings(at, where.read(INSTRUMENTS), where.read(COVERAGE), (), {}, Lag(at))
+    return Holdings(at, lake.read(INSTRUMENTS), lake.read(COVERAGE), (), {}, Lag(at))

@@ -38,7 +38,7 @@ BEHIND = (
 )
 
 
-def lake_status(where: Lake, now: datetime | None = None) -> dict[str, Any]:
+def lake_status(lake: Lake, now: datetime | None = None) -> dict[str, Any]:
     """Return facts about the lake, by these keys.
 
     About the lake: lake; exchange (the one it was fetched from, None before the first fetch);
@@ -60,14 +60,14 @@ def lake_status(where: Lake, now: datetime | None = None) -> dict[str, Any]:
     instruments, see `ingest.follow_schedule.Lag`; None if none has a candle).
     """
     at_present = now or datetime.now(UTC)
-    where = where.state()
-    snapshots = where.snapshots()
-    records = runs(where, _RUNS, at_present)
-    clock = last_clock(where, records)
+    lake = lake.state()
+    snapshots = lake.snapshots()
+    records = runs(lake, _RUNS, at_present)
+    clock = last_clock(lake, records)
     at = clock.at(at_present) if clock else at_present
-    broken = where.read(QUARANTINE).explode("rules").group_by("rules").len().sort("rules")
+    broken = lake.read(QUARANTINE).explode("rules").group_by("rules").len().sort("rules")
     running = [record for record in records if record["state"] in GOING_ON]
-    held, facts = _of_scope(where, at)
+    held, facts = _of_scope(lake, at)
     coverage = held.coverage
     minutes = (
         coverage.filter(IS_CANDLES).group_by("status").agg(pl.col("minutes").sum()).sort("status")
@@ -78,7 +78,7 @@ def lake_status(where: Lake, now: datetime | None = None) -> dict[str, Any]:
     )
     followed = next((record["follow"] for record in running if "follow" in record), None)
     return {
-        "lake": where.uri,
+        "lake": lake.uri,
         "exchange": snapshots[INSTRUMENTS.name].origin,
         "at": at,
         "tables": {name: _table(snapshot) for name, snapshot in snapshots.items()},
@@ -92,8 +92,8 @@ def lake_status(where: Lake, now: datetime | None = None) -> dict[str, Any]:
         "coverage": dict(minutes.iter_rows()),
         "newest_candle": max(newest_candles(coverage).values(), default=None),
         "lag": followed or (asdict(held.lag) if held.lag.newest else None),
-        "disk": asdict(disk_of(where, snapshots)),
-        "behind": [table.name for table in CURATED] if is_behind(where) else [],
+        "disk": asdict(disk_of(lake, snapshots)),
+        "behind": [table.name for table in CURATED] if is_behind(lake) else [],
         "unanswered": failed,
         "missing": missing,
         "quarantined": dict(broken.iter_rows()),
@@ -102,13 +102,13 @@ def lake_status(where: Lake, now: datetime | None = None) -> dict[str, Any]:
     }
 
 
-def _of_scope(where: Lake, at: datetime) -> tuple[Holdings, dict[str, Any]]:
+def _of_scope(lake: Lake, at: datetime) -> tuple[Holdings, dict[str, Any]]:
     """The content of the lake in its scope, and the same as plain values."""
-    scope, problem = scope_of(where), None
+    scope, problem = scope_of(lake), None
     try:
-        held = holdings(where, scope, at)
+        held = holdings(lake, scope, at)
     except UsageError as exc:
-        held, problem = nothing_held(where, at), str(exc)
+        held, problem = nothing_held(lake, at), str(exc)
     figures = held.figures()
     # Times depend on a rate, and `status` has none.
     plan = {name: value for name, value in held.plan().items() if "seconds" not in name}
@@ -134,9 +134,9 @@ def _table(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def is_behind(where: Lake) -> bool:
+def is_behind(lake: Lake) -> bool:
     """Whether the curated tables are not built from all fetched data."""
-    build = newest_build(where.snapshot(BUILDS))
-    fetched = max(where.snapshot(table).counter(BATCH) for table in (ASKS, RECORDS))
-    has_rows = any(where.snapshot(table).files for table in (RAW_CANDLES, *RAW_CARRY))
+    build = newest_build(lake.snapshot(BUILDS))
+    fetched = max(lake.snapshot(table).counter(BATCH) for table in (ASKS, RECORDS))
+    has_rows = any(lake.snapshot(table).files for table in (RAW_CANDLES, *RAW_CARRY))
     return has_rows and (build is None or build[BATCH] != fetched)

@@ -17,7 +17,7 @@ from lake import Lake
 
 
 def backfill(
-    where: Lake,
+    lake: Lake,
     settings: ExchangeSettings,
     selection: Selection,
     *,
@@ -29,7 +29,7 @@ def backfill(
 ) -> int:
     """See `basislake.cli.commands.backfill`; return the exit code."""
     fetched = fetch_logged(
-        where,
+        lake,
         settings,
         selection,
         discover_first=False,

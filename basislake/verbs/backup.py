@@ -2,27 +2,27 @@
 
 import time
 
-import lake
 from basislake import PROGRAM
 from basislake.output.messages import Progress, duration, print_json, say, size
 from basislake.output.tables import print_table
 from basislake.settings.lake_and_database import check_exists
 from lake import Lake
+from lake import open as open_lake
 from lake.backup.copy import Copied, copy
 from lake.machine.cores import cores
 
 
-def backup(destination: str, where: Lake, *, as_json: bool) -> int:
+def backup(destination: str, lake: Lake, *, as_json: bool) -> int:
     """See `basislake.cli.commands.backup`; return the exit code."""
-    check_exists(where)
-    return _copied(where, lake.open(destination), as_json=as_json)
+    check_exists(lake)
+    return _copied(lake, open_lake(destination), as_json=as_json)
 
 
-def restore(source: str, where: Lake, *, as_json: bool) -> int:
+def restore(source: str, lake: Lake, *, as_json: bool) -> int:
     """See `basislake.cli.commands.restore`; return the exit code."""
-    origin = lake.open(source)
+    origin = open_lake(source)
     origin.check_exists()
-    return _copied(origin, where, as_json=as_json)
+    return _copied(origin, lake, as_json=as_json)
 
 
 def _copied(source: Lake, target: Lake, *, as_json: bool) -> int:

@@ -15,7 +15,7 @@ from lake.history.as_of import past
 
 
 def build(
-    where: Lake,
+    lake: Lake,
     *,
     full: bool,
     as_of: int | datetime | None,
@@ -24,18 +24,18 @@ def build(
     as_json: bool,
 ) -> int:
     """See `basislake.cli.commands.build`; return the exit code."""
-    check_exists(where)
+    check_exists(lake)
     result = curate(
-        where if as_of is None else past(where, as_of),
+        lake if as_of is None else past(lake, as_of),
         full=full,
         threads=threads,
         engine=engine,
         report=Progress("instruments"),
     )
-    if as_of is not None and is_behind(where):
+    if as_of is not None and is_behind(lake):
         say(
             f"Note: the curated tables are now built as of batch {result.raw_version}; the newest "
-            f"is {newest_batch(where)}. `{called()} build{lake_flag(where)}` builds from the "
+            f"is {newest_batch(lake)}. `{called()} build{lake_flag(lake)}` builds from the "
             "newest."
         )
     if as_json:

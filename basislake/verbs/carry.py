@@ -47,11 +47,11 @@ _SHOWN = {
 
 
 def carry(
-    where: Lake, moment: datetime | None, currencies: tuple[str, ...], *, as_json: bool
+    lake: Lake, moment: datetime | None, currencies: tuple[str, ...], *, as_json: bool
 ) -> int:
     """See `basislake.cli.commands.carry`; return the exit code."""
-    check_exists(where)
-    found = _ask(where, moment, select(currencies).currencies)
+    check_exists(lake)
+    found = _ask(lake, moment, select(currencies).currencies)
     if as_json:
         at = floor_minute(moment) if moment else found["ts"].max()
         print_json({"at": at, "carry": found.to_dicts()})
@@ -63,9 +63,9 @@ def carry(
     return 0 if has_prices else 1
 
 
-def _ask(where: Lake, moment: datetime | None, coins: tuple[str, ...]) -> pl.DataFrame:
+def _ask(lake: Lake, moment: datetime | None, coins: tuple[str, ...]) -> pl.DataFrame:
     """The rows of `carry_at`: of one moment, or of each coin at its newest minute."""
-    still = where.state()
+    still = lake.state()
     connection = still.duckdb([CARRY_AT.name, INSTRUMENTS.name, FUNDING.name])
     try:
         newest = {} if moment else _newest(still, dict(duck.rows(connection, _INDEXED).rows()))

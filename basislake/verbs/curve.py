@@ -56,12 +56,12 @@ _SHOWN = {
 
 
 def curve(
-    where: Lake, moment: datetime | None, currencies: tuple[str, ...], *, as_json: bool
+    lake: Lake, moment: datetime | None, currencies: tuple[str, ...], *, as_json: bool
 ) -> int:
     """See `basislake.cli.commands.curve`; return the exit code."""
-    check_exists(where)
+    check_exists(lake)
     coins = select(currencies).currencies
-    found, absent, indexes = _ask(where, moment, coins)
+    found, absent, indexes = _ask(lake, moment, coins)
     newest = found["ts"].max() if found.height else None
     if as_json:
         at = floor_minute(moment) if moment else newest
@@ -75,7 +75,7 @@ def curve(
 
 
 def _ask(
-    where: Lake, moment: datetime | None, coins: tuple[str, ...]
+    lake: Lake, moment: datetime | None, coins: tuple[str, ...]
 ) -> tuple[pl.DataFrame, pl.DataFrame, _Indexes]:
     """The curve of each coin, the futures that were open in its minute but have no basis, and the
     newest known index of each coin that has none for the minute.
@@ -86,7 +86,7 @@ def _ask(
     among = f"WHERE coin IN ({chosen})" if coins else ""
     view = TERM_STRUCTURE if moment else TERM_STRUCTURE_LATEST
     curve = f"{view.name}('{moment.isoformat()}')" if moment else view.name
-    connection = where.duckdb([view.name, INSTRUMENTS.name])
+    connection = lake.duckdb([view.name, INSTRUMENTS.name])
     try:
         rows = duck.rows(connection, f"FROM {curve} {among} ORDER BY coin, expires_at, instrument")
         connection.register("shown", rows)

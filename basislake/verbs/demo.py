@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-import lake
 from basislake.cli import defaults
 from basislake.output.messages import called, print_json, say
 from basislake.output.tables import paragraph, print_commands, print_table
@@ -19,6 +18,7 @@ from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import recent_universe
 from ingest.plan.selection import Selection
 from lake import Lake
+from lake import open as open_lake
 from load.postgres import Database
 
 # Quarterlies of each coin that are open at once, so that the front one rolls into the next.
@@ -105,19 +105,19 @@ GUIDE_QUERIES = (
 
 def demo(uri: str, postgres: str, *, as_json: bool) -> int:
     """See `basislake.cli.commands.demo`; return the exit code."""
-    where = lake.open(uri)
+    lake = open_lake(uri)
     universe = recent_universe(defaults.SEED, defaults.NOW, defaults.WEEKS, QUARTERLIES)
     say(f"Using a simulated exchange, a lake in {uri}, and a PostgreSQL; no network is needed.")
     with SimulatedExchange(universe) as server:
         settings = ExchangeSettings(server.www_url, server.history_url, rate=0)
-        settings.check(where)
-        with database(postgres, where) as address:
-            summary, code = run_all(where, settings, Selection(), Target(address))
+        settings.check(lake)
+        with database(postgres, lake) as address:
+            summary, code = run_all(lake, settings, Selection(), Target(address))
             answers = _ask(address)
     if as_json:
         print_json({**summary, "guide": answers})
     else:
-        _show(where, summary, answers)
+        _show(lake, summary, answers)
     return code
 
 
@@ -127,18 +127,18 @@ def _ask(uri: str) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def _show(
-    where: Lake,
+    lake: Lake,
     summary: dict[str, dict[str, Any]],
     answers: dict[str, list[tuple[Any, ...]]],
 ) -> None:
     click.echo()
     for title, sql in FIGURES:
-        shown = where.sql(sql)
+        shown = lake.sql(sql)
         _section(f"{title} (DuckDB)", shown.columns, shown.rows())
     for title, _, columns in GUIDE_QUERIES:
         _section(f"{title} (PostgreSQL)", columns, answers[title])
-    flag = lake_flag(where)
-    real = defaults.LAKE if where.uri != lake.open(defaults.LAKE).uri else "./real-lake"
+    flag = lake_flag(lake)
+    real = defaults.LAKE if lake.uri != open_lake(defaults.LAKE).uri else "./real-lake"
     if "report" in summary:
         paragraph(f"Open the report in a browser: {summary['report']['path']}")
     rows = f'{called()} sql{flag} "FROM basis ORDER BY ts DESC LIMIT 5"'

@@ -43,7 +43,7 @@ _COLUMNS = (
 
 
 def doctor(
-    where: Lake,
+    lake: Lake,
     settings: ExchangeSettings,
     target: Target,
     *,
@@ -63,11 +63,11 @@ def doctor(
             quick = replace(settings, timeout_s=min(settings.timeout_s, _PATIENCE_S))
             with quick.open() as exchange:
                 evidence = ask_all(exchange)
-        surroundings = Here(where, settings, target, os.environ, evidence)
+        surroundings = Here(lake, settings, target, os.environ, evidence)
         here = [check.outcome(surroundings) for check in (*machine.CHECKS, *places.CHECKS)]
     there = judge(evidence) if evidence else []
     if evidence and not replay:
-        path = _saved(where, evidence, there)
+        path = _saved(lake, evidence, there)
     seconds = time.monotonic() - started_s
     outcomes = [*here, *there]
     at_risk = [each.name for each in outcomes if each.is_data_at_risk]
@@ -101,9 +101,9 @@ def _can_call(settings: ExchangeSettings) -> bool:
     return True
 
 
-def _saved(where: Lake, evidence: Evidence, outcomes: list[Judgement]) -> str | None:
+def _saved(lake: Lake, evidence: Evidence, outcomes: list[Judgement]) -> str | None:
     try:
-        return save(where, evidence, outcomes, datetime.now(UTC))
+        return save(lake, evidence, outcomes, datetime.now(UTC))
     except LakeError as exc:
         say(f"Warning: the replies were not saved. {exc}")
         return None

@@ -22,11 +22,11 @@ _RANKS = {"cost": 1, "volume": 2}
 
 
 def explain(
-    instrument: str, time: datetime, where: Lake, as_of: int | datetime | None, *, as_json: bool
+    instrument: str, time: datetime, lake: Lake, as_of: int | datetime | None, *, as_json: bool
 ) -> int:
     """See `basislake.cli.commands.explain`; return the exit code."""
-    check_exists(where)
-    with opened(where, as_of) as still:
+    check_exists(lake)
+    with opened(lake, as_of) as still:
         found = explanation_of(still, instrument.strip().upper(), time)
     if as_json:
         print_json(found)

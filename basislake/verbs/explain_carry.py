@@ -30,16 +30,16 @@ def explain(
     of: str,
     instrument: str,
     time: datetime,
-    where: Lake,
+    lake: Lake,
     as_of: int | datetime | None,
     *,
     maturity: tuple[int, str, str],
     as_json: bool,
 ) -> int:
     """See `basislake.cli.commands.explain`; return the exit code."""
-    check_exists(where)
+    check_exists(lake)
     name = instrument.strip().upper()
-    with opened(where, as_of) as still:
+    with opened(lake, as_of) as still:
         if of == "spread":
             found = explain_spread(still, name, time)
         elif of == "maturity":

@@ -5,12 +5,12 @@ from typing import TypeAlias
 
 import click
 
-import lake
 from basislake.output.messages import Progress, print_json, say
 from basislake.output.tables import line_length, paragraph, print_table
 from basislake.pipeline.build_as_of import opened
 from basislake.settings.lake_and_database import check_exists
 from lake import Lake
+from lake import open as open_lake
 from lake.batches import newest_batch
 from lake.counts import counted
 from lake.history.difference import COMPARED, Difference, differences
@@ -25,12 +25,12 @@ AsOf: TypeAlias = int | datetime | None
 
 
 def fingerprint(
-    where: Lake, as_of: AsOf, *, verify: bool, threads: int | None, as_json: bool
+    lake: Lake, as_of: AsOf, *, verify: bool, threads: int | None, as_json: bool
 ) -> int:
     """See `basislake.cli.commands.fingerprint`; return the exit code."""
-    check_exists(where)
+    check_exists(lake)
     workers = threads or cores()
-    with opened(where, as_of) as still:
+    with opened(lake, as_of) as still:
         found = fingerprint_of(still, workers, verify=verify, report=Progress("partitions"))
     for path in found.damaged:
         problem = "has rows that do not match its name, or is unreadable"
@@ -39,12 +39,12 @@ def fingerprint(
     return 1 if found.damaged else 0
 
 
-def diff(a: int | datetime, b: AsOf, where: Lake, other: str | None, *, as_json: bool) -> int:
+def diff(a: int | datetime, b: AsOf, lake: Lake, other: str | None, *, as_json: bool) -> int:
     """See `basislake.cli.commands.diff`; return the exit code."""
-    check_exists(where)
-    opposite = where if other is None else lake.open(other)
+    check_exists(lake)
+    opposite = lake if other is None else open_lake(other)
     check_exists(opposite)
-    with opened(where, a) as left, opened(opposite, b) as right:
+    with opened(lake, a) as left, opened(opposite, b) as right:
         found = differences(left, right)
         newest = newest_batch(right)
         numbers = {"a": left.as_of, "b": right.as_of or newest}

@@ -25,7 +25,7 @@ from lake.maintenance.maintain import maintain
 
 
 def follow(
-    where: Lake,
+    lake: Lake,
     settings: ExchangeSettings,
     selection: Selection,
     schedule: Schedule,
@@ -39,16 +39,16 @@ def follow(
         raise UsageError(
             "--postgres loads after each build; it cannot be combined with --build-every 0."
         )
-    settings.check(where)
+    settings.check(lake)
     target = None if postgres is None else Target(postgres, schema)
     if target is not None:
-        check_access(target, where)
+        check_access(target, lake)
     result = Follower(
-        where,
+        lake,
         settings,
         selection,
         schedule,
-        work=Work(partial(_build, where, target), lambda: _maintain(where)),
+        work=Work(partial(_build, lake, target), lambda: _maintain(lake)),
         say=say,
         finish=log_finished,
     ).run()
@@ -59,16 +59,16 @@ def follow(
     return 0
 
 
-def _build(where: Lake, target: Target | None) -> None:
+def _build(lake: Lake, target: Target | None) -> None:
     """Build, and load if a database is given."""
-    build_logged(where)
+    build_logged(lake)
     if target is not None:
-        with target.open(where) as uri:
-            load_logged(where, uri, target)
+        with target.open(lake) as uri:
+            load_logged(lake, uri, target)
 
 
-def _maintain(where: Lake) -> None:
-    maintain(where, PROGRAM)
+def _maintain(lake: Lake) -> None:
+    maintain(lake, PROGRAM)
 
 
 def _log_end(result: Followed) -> None:

@@ -12,10 +12,10 @@ from lake import Lake
 from lake.counts import counted
 
 
-def health(where: Lake, hours: float, *, as_json: bool) -> int:
+def health(lake: Lake, hours: float, *, as_json: bool) -> int:
     """See `basislake.cli.commands.health`; return the exit code."""
-    check_exists(where)
-    found = health_of(where, datetime.now(UTC), timedelta(hours=hours))
+    check_exists(lake)
+    found = health_of(lake, datetime.now(UTC), timedelta(hours=hours))
     if as_json:
         print_json({"healthy": not found.problems, **asdict(found)})
     else:

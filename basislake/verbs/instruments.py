@@ -33,7 +33,7 @@ _LISTED = {
 
 
 def instruments(
-    where: Lake,
+    lake: Lake,
     settings: ExchangeSettings,
     selection: Selection,
     *,
@@ -43,14 +43,14 @@ def instruments(
 ) -> int:
     """See `basislake.cli.commands.instruments`; return the exit code."""
     if offline:
-        check_exists(where)
-        found = Discovery(where.read(INSTRUMENTS))
+        check_exists(lake)
+        found = Discovery(lake.read(INSTRUMENTS))
     else:
-        with settings.open(where) as exchange:
-            found = discover(exchange, where, PROGRAM)
+        with settings.open(lake) as exchange:
+            found = discover(exchange, lake, PROGRAM)
         log_discovery(found)
     chosen = by_expiry(_listed(found.known, selection))
-    scope = scope_of(where)
+    scope = scope_of(lake)
     out_of_scope = outside(found.known, scope)
     if as_json:
         print_json(

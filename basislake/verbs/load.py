@@ -15,16 +15,16 @@ from load.preview import preview
 
 
 def load(
-    where: Lake, target: Target, *, full: bool, dry_run: bool, verify: bool, as_json: bool
+    lake: Lake, target: Target, *, full: bool, dry_run: bool, verify: bool, as_json: bool
 ) -> int:
     """See `basislake.cli.commands.load`; return the exit code."""
     if verify and (full or dry_run):
         raise UsageError("--verify loads nothing; it cannot be combined with --full or --dry-run.")
-    check_exists(where)
+    check_exists(lake)
     if dry_run or verify:
-        return _looked(where, target, full=full, verify=verify, as_json=as_json)
-    with target.open(where) as uri:
-        result = loaded(where, uri, target, full=full)
+        return _looked(lake, target, full=full, verify=verify, as_json=as_json)
+    with target.open(lake) as uri:
+        result = loaded(lake, uri, target, full=full)
     if as_json:
         print_json(result)
     else:
@@ -33,23 +33,23 @@ def load(
             say(
                 f"Not sent: {counted(result.partitions_unchanged, 'partition')} without changes, "
                 f"last compared at {result.unchanged_since:%Y-%m-%d %H:%M}Z or later. "
-                f"`{called()} load{lake_flag(where)} --verify` compares every cell."
+                f"`{called()} load{lake_flag(lake)} --verify` compares every cell."
             )
     return 0
 
 
-def _looked(where: Lake, target: Target, *, full: bool, verify: bool, as_json: bool) -> int:
+def _looked(lake: Lake, target: Target, *, full: bool, verify: bool, as_json: bool) -> int:
     """Show what a load would do, or how the database differs; change nothing."""
-    with target.known(where) as uri:
+    with target.known(lake) as uri:
         if not verify:
             found = preview(
-                where, uri, schema=target.schema, full=full, lock_wait_s=target.lock_wait_s
+                lake, uri, schema=target.schema, full=full, lock_wait_s=target.lock_wait_s
             )
             return show_preview(found, as_json=as_json)
         if uri is None:
             raise LoadError(
-                f"The lake at {where.uri} was never loaded into its embedded PostgreSQL, so there "
-                f"is nothing to compare. Nothing was changed. `{called()} load{lake_flag(where)}` "
+                f"The lake at {lake.uri} was never loaded into its embedded PostgreSQL, so there "
+                f"is nothing to compare. Nothing was changed. `{called()} load{lake_flag(lake)}` "
                 "loads it; --postgres URI names another database."
             )
-        return show_comparison(compare_logged(where, uri, target), as_json=as_json)
+        return show_comparison(compare_logged(lake, uri, target), as_json=as_json)

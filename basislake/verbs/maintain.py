@@ -12,13 +12,13 @@ from lake.maintenance.maintain import Maintained
 from lake.maintenance.maintain import maintain as maintain_lake
 
 
-def maintain(where: Lake, hours: float | None, *, unsafe: bool, is_dry: bool, as_json: bool) -> int:
+def maintain(lake: Lake, hours: float | None, *, unsafe: bool, is_dry: bool, as_json: bool) -> int:
     """See `basislake.cli.commands.maintain`; return the exit code."""
-    check_exists(where)
+    check_exists(lake)
     started_s = time.monotonic()
     keep = None if hours is None else timedelta(hours=hours)
     line = Progress("groups of files")
-    done = maintain_lake(where, PROGRAM, keep, unsafe=unsafe, dry=is_dry, report=line)
+    done = maintain_lake(lake, PROGRAM, keep, unsafe=unsafe, dry=is_dry, report=line)
     if as_json:
         figures = {"compacted": done.compacted, "removed": done.removed}
         print_json({**figures, "seconds": time.monotonic() - started_s})

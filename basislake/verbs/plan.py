@@ -37,7 +37,7 @@ _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 def plan(
-    where: Lake,
+    lake: Lake,
     settings: ExchangeSettings,
     selection: Selection,
     *,
@@ -46,21 +46,21 @@ def plan(
     as_json: bool,
 ) -> int:
     """See `basislake.cli.commands.plan`; return the exit code."""
-    settings.check(where)
-    chosen = within(selection, scope_of(where))
+    settings.check(lake)
+    chosen = within(selection, scope_of(lake))
     plans: list[Plan] = []
     at = None
-    is_unknown = knows_nothing(where)
+    is_unknown = knows_nothing(lake)
     if is_unknown:
         say(
             "The lake has no list of instruments yet, so there is no plan. The exchange was not "
-            f"called. `{called()} instruments{lake_flag(where)}` fetches the list."
+            f"called. `{called()} instruments{lake_flag(lake)}` fetches the list."
         )
     else:
         with settings.open() as exchange:
             at = exchange.server_time(_MOST_RETRIES)
-        plans = make_plans(where, chosen, at, repair=repair, again=again)
-    known = where.snapshot(INSTRUMENTS).read()
+        plans = make_plans(lake, chosen, at, repair=repair, again=again)
+    known = lake.snapshot(INSTRUMENTS).read()
     records = {row["instrument"]: row for row in known.to_dicts()}
     kinds = {name: row["kind"] for name, row in records.items()}
     candles = [plan for plan in plans if plan.subject.dataset == CANDLES.name]

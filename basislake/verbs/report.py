@@ -22,7 +22,7 @@ from lake.machine.cores import cores
 
 
 def report(
-    where: Lake,
+    lake: Lake,
     target: Target,
     output: Path | None,
     evidence_folder: Path | None,
@@ -37,13 +37,13 @@ def report(
         raise UsageError(
             "--verify writes nothing; it cannot be combined with --evidence or --as-of."
         )
-    check_exists(where)
+    check_exists(lake)
     workers = threads or cores()
-    with target.known(where) as uri:
+    with target.known(lake) as uri:
         loaded = Loaded(uri, target.schema, target.lock_wait_s) if uri else None
         if verify:
-            return _verify(where, output, loaded, workers, as_json=as_json)
-        with opened(where, as_of) as still:
+            return _verify(lake, output, loaded, workers, as_json=as_json)
+        with opened(lake, as_of) as still:
             made, facts = make(still, output, datetime.now(UTC), loaded, workers, _progress())
             found = evidence(still, facts, evidence_folder) if evidence_folder else None
     if as_json:
@@ -56,9 +56,9 @@ def report(
 
 
 def _verify(
-    where: Lake, output: Path | None, loaded: Loaded | None, threads: int, *, as_json: bool
+    lake: Lake, output: Path | None, loaded: Loaded | None, threads: int, *, as_json: bool
 ) -> int:
-    found = verified_report(where, output, loaded, threads, _progress())
+    found = verified_report(lake, output, loaded, threads, _progress())
     if as_json:
         print_json(found)
     else:

@@ -32,7 +32,7 @@ _COLUMNS = (
 
 
 def run(
-    where: Lake,
+    lake: Lake,
     settings: ExchangeSettings,
     selection: Selection,
     target: Target,
@@ -44,14 +44,14 @@ def run(
     """See `basislake.cli.commands.run`; return the exit code."""
     totals = say if as_json else paragraph
     summary, code = run_all(
-        where,
+        lake,
         settings,
         selection,
         None if no_load else target,
         totals=totals,
         is_checked=not no_doctor,
     )
-    found = where.sql(FRONTS_SQL).to_dicts()
+    found = lake.sql(FRONTS_SQL).to_dicts()
     if as_json:
         print_json({**summary, "basis": found})
     elif found:

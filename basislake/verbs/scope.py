@@ -16,15 +16,15 @@ from lake.counts import counted
 from lake.tables import INSTRUMENTS
 
 
-def scope(where: Lake, selection: Selection, *, as_json: bool) -> int:
+def scope(lake: Lake, selection: Selection, *, as_json: bool) -> int:
     """See `basislake.cli.commands.scope`; return the exit code."""
     is_change = selection != Selection()
     if is_change:
-        set_scope(where, replace(selection, is_all=False), PROGRAM)
+        set_scope(lake, replace(selection, is_all=False), PROGRAM)
     else:
-        check_exists(where)
-    now = scope_of(where)
-    known = where.read(INSTRUMENTS)
+        check_exists(lake)
+    now = scope_of(lake)
+    known = lake.read(INSTRUMENTS)
     inside = known.filter(~pl.col("instrument").is_in(list(outside(known, now))))
     if as_json:
         print_json(
@@ -39,14 +39,14 @@ def scope(where: Lake, selection: Selection, *, as_json: bool) -> int:
     paragraph(f"Scope: {described(now)}.")
     if known.is_empty():
         paragraph(
-            f"The lake has no list of instruments yet; `{called()} instruments{lake_flag(where)}` "
+            f"The lake has no list of instruments yet; `{called()} instruments{lake_flag(lake)}` "
             "fetches it."
         )
     else:
         paragraph(f"In scope: {inside.height:,} of {counted(known.height, 'known instrument')}.")
     if is_change:
         paragraph(
-            f"Nothing was fetched or deleted. `{called()} plan{lake_flag(where)}` shows what a "
+            f"Nothing was fetched or deleted. `{called()} plan{lake_flag(lake)}` shows what a "
             "backfill would fetch."
         )
     return 0

@@ -28,7 +28,7 @@ from lake.query import duck
 
 def sql(
     query: str | None,
-    where: Lake,
+    lake: Lake,
     as_of: int | datetime | None,
     format_: str | None,
     output: Path | None,
@@ -42,14 +42,14 @@ def sql(
         return 0
     format_, is_compressed = format_of("json" if as_json else format_, output)
     if query is None:
-        return _converse(where, as_of, format_, output)
+        return _converse(lake, as_of, format_, output)
     text = query_text(query)
-    check_exists(where)
+    check_exists(lake)
     asked = duck.parsed(text)
-    with opened(where, as_of) as lake:
+    with opened(lake, as_of) as chosen:
         if output is not None or format_ in BINARY:
             _check_single(asked)
-        answers = _answers(lake, asked)
+        answers = _answers(chosen, asked)
         if output is not None:
             for rows in answers:
                 _save(rows, format_, output, is_compressed=is_compressed)
@@ -61,18 +61,18 @@ def sql(
     return 0
 
 
-def _converse(where: Lake, as_of: int | datetime | None, format_: str, output: Path | None) -> int:
+def _converse(lake: Lake, as_of: int | datetime | None, format_: str, output: Path | None) -> int:
     if output is not None or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "Give a query: SQL, a file that ends in .sql, - for the standard input, or @NAME of "
             "a ready query (`--examples` lists them). On a terminal, `basislake sql` starts a "
             "shell."
         )
-    check_exists(where)
+    check_exists(lake)
     from basislake.sql.shell import shell  # noqa: PLC0415  (its library is of no use to others)
 
-    with opened(where, as_of) as lake, lake.duckdb() as connection:
-        return shell(lake, connection, format_)
+    with opened(lake, as_of) as chosen, chosen.duckdb() as connection:
+        return shell(chosen, connection, format_)
 
 
 def _check_single(asked: Sequence[duck.Statement]) -> None:

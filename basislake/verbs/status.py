@@ -34,13 +34,13 @@ from load.database_address import DEFAULT_SCHEMA
 _SHOWN_INTERVALS = 10
 
 
-def status(where: Lake, target: Target, *, exact: bool, as_json: bool) -> int:
+def status(lake: Lake, target: Target, *, exact: bool, as_json: bool) -> int:
     """See `basislake.cli.commands.status`; return the exit code."""
-    check_exists(where)
+    check_exists(lake)
     now = datetime.now(UTC)
-    found = lake_status(where, now)
-    found["database"], found["database_error"] = _database(where, target, exact=exact)
-    found["retry"] = retry_command(where, found["failed"]) if found["failed"] else None
+    found = lake_status(lake, now)
+    found["database"], found["database_error"] = _database(lake, target, exact=exact)
+    found["retry"] = retry_command(lake, found["failed"]) if found["failed"] else None
     steps = next_steps(found)
     if as_json:
         print_json(found | {"next": [{"verb": verb, "why": why} for verb, why in steps]})
@@ -48,7 +48,7 @@ def status(where: Lake, target: Target, *, exact: bool, as_json: bool) -> int:
         _show(found, now)
         # If the database cannot be queried, nobody knows whether something is left to do.
         if steps or not found["database_error"]:
-            show_next(steps, lake_flag(where), _flags(target))
+            show_next(steps, lake_flag(lake), _flags(target))
     if found["database_error"]:
         say(f"Error: {found['database_error']}")
     differs = not all(row["equal"] for row in (found["database"] or {}).values())
@@ -58,16 +58,16 @@ def status(where: Lake, target: Target, *, exact: bool, as_json: bool) -> int:
 
 
 def _database(
-    where: Lake, target: Target, *, exact: bool
+    lake: Lake, target: Target, *, exact: bool
 ) -> tuple[dict[str, Any] | None, str | None]:
     """The rows of the database, None if the embedded one was never created; and why the database
     cannot be queried. Such a failure hides nothing about the lake.
     """
     try:
-        with target.known(where) as uri:
+        with target.known(lake) as uri:
             if uri is None:
                 return None, None
-            known = database_status(where, uri, target.schema, target.lock_wait_s, exact=exact)
+            known = database_status(lake, uri, target.schema, target.lock_wait_s, exact=exact)
             return known, None
     except LoadError as exc:
         return None, str(exc)
