@@ -22,7 +22,8 @@ from ingest.datasets.funding import FUNDING
 from ingest.datasets.funding import read as read_funding
 from ingest.datasets.funding_totals import FUNDING_TOTALS
 from ingest.datasets.settlements import SETTLEMENTS
-from ingest.deribit.client import CallCounts, Exchange
+from ingest.deribit.call_counts import CallCounts
+from ingest.deribit.client import Exchange
 from ingest.deribit.replies import Answer, Page
 from lake.errors import LateError, TransientError
 from lake.time.intervals import Span

@@ -14,7 +14,8 @@ from basislake.simulator.faults import AnyFault, Reset
 from basislake.simulator.server import SimulatedExchange
 from ingest.backfill.fetch_workers import Asked, ask, threads_here
 from ingest.datasets.candles import candles_of
-from ingest.deribit.client import CallCounts, Exchange
+from ingest.deribit.call_counts import CallCounts
+from ingest.deribit.client import Exchange
 from ingest.rate_limit.limiter import Limiter
 from lake.errors import (
     ClosedDoorError,

@@ -4,13 +4,11 @@ in an executor, and commits them.
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
-
-import polars as pl
+from typing import Any
 
 from lake import Lake
 from lake.carry_tables import CARRY
@@ -18,26 +16,22 @@ from lake.files.slices import month_of, slices
 from lake.location.lake_address import Address
 from lake.snapshot import Snapshot
 from lake.state import BUILD
-from lake.table import Table
 from lake.tables import (
     BASIS,
     BUILDS,
     CANDLES,
     CURATED,
-    PERIODS,
-    QUALITY,
     QUARANTINE,
-    WARNINGS,
 )
 from lake.time.intervals import Span
 from transforms import carry_build
 from transforms.basis import DAYS_PER_YEAR, LEAST_MINUTES_TO_ANNUALISE
+from transforms.build_commit import Made, commit
 from transforms.build_inputs import Sources, is_whole, outdated, read_sources
 from transforms.build_task import Built, Task, build_partition, widened
 from transforms.carry_validation import CAPS, MOST_APART
 from transforms.month_files import Held, Key
-from transforms.periods import period_of_rows, spans_of_periods
-from transforms.quality import quality, warnings
+from transforms.periods import Chosen, spans_of_periods
 from transforms.rules_hash import rules_hash
 from transforms.spike_bounds import (
     CAP,
@@ -48,9 +42,6 @@ from transforms.spike_bounds import (
     STAND_IN,
 )
 from transforms.staleness import Life
-
-# Periods to build again, by instrument.
-Chosen: TypeAlias = Mapping[str, tuple[datetime, ...]]
 
 # For the instruments of a task together, some 180,000 rows.
 _MOST_PERIODS = 32
@@ -146,8 +137,8 @@ def build(
     if chosen is not None:
         built = _run(lake, into, executor, sources, bases, chosen, report, full=full)
         carry = carry_build.curate(lake, sources.batch, bases, last)
-        info = {**alike, "program": program}
-        written = _commit(into, bases, sources, chosen, built, carry, info, now, full=full)
+        made = Made(sources, chosen, built, carry)
+        written = commit(into, bases, made, {**alike, "program": program}, now, full=full)
     return _result(bases, sources, chosen or {}, written, clock() - start_s)
 
 
@@ -246,89 +237,6 @@ def _held(base: Snapshot, chosen: Chosen) -> dict[Key, Held]:
         for own in slices(base, chosen)
         if (own.instrument, own.month) in months
     }
-
-
-def _commit(  # noqa: PLR0913  (what was found and made, each its own)
-    into: Lake,
-    bases: dict[str, Snapshot],
-    sources: Sources,
-    chosen: Chosen,
-    built: list[Built],
-    carry: carry_build.CarryChanges,
-    info: Mapping[str, Any],
-    now: Callable[[], datetime],
-    *,
-    full: bool,
-) -> int:
-    """Commit table after table, and the row of `builds` last; return the size of the files of
-    `candles` and `basis`.
-    """
-    number = 1 + max(base.counter(BUILD) for base in bases.values())
-    info = {**info, "build": number}
-    written = 0
-    for table in (CANDLES, BASIS):
-        changes = [part.candles if table is CANDLES else part.basis for part in built]
-        added = [file for change in changes for file in change.added]
-        base = bases[table.name]
-        removed = list(base.files) if full else [f for c in changes for f in c.removed]
-        removed += [f for f in base.files if f.partition not in sources.lives and not full]
-        written += sum(file.bytes for file in added)
-        if added or removed:
-            bases[table.name] = into.commit(
-                base, added, info, removing=removed, counters={BUILD: number}
-            )
-    carry_build.commit(into, bases, carry.changes, info, {BUILD: number}, full=full)
-    old = {
-        table: table.empty() if full else bases[table.name].read()
-        for table in (QUARANTINE, PERIODS, WARNINGS, QUALITY)
-    }
-    for table, rows in _small(old, sources, chosen, built, carry.warnings):
-        if not full and table.cast(rows).equals(old[table]):
-            continue
-        bases[table.name] = into.replace(bases[table.name], rows, info, {BUILD: number})
-    versions = {f"{table.name}_version": bases[table.name].version or 0 for table in CURATED}
-    row = {
-        "build": number,
-        "batch": sources.batch,
-        "rules": info["rules"],
-        "settings": info["settings"],
-        "asks": replace(sources.asks, until=sources.batch).rows,
-        "records": replace(sources.records, until=sources.batch).rows,
-        **versions,
-        "program": info["program"],
-        "at": now(),
-    }
-    file = into.write(BUILDS, pl.DataFrame([row], schema=BUILDS.polars_schema))
-    bases[BUILDS.name] = into.commit(bases[BUILDS.name], [file], info, counters={BUILD: number})
-    return written
-
-
-def _small(
-    old: Mapping[Table, pl.DataFrame],
-    sources: Sources,
-    chosen: Chosen,
-    built: list[Built],
-    of_carry: pl.DataFrame,
-) -> Iterable[tuple[Table, pl.DataFrame]]:
-    """The new rows of the tables in one piece."""
-    made = [(name, period.date()) for name, periods in chosen.items() for period in periods]
-    schema = {name: PERIODS.polars_schema[name] for name in ("instrument", "period")}
-    keys = pl.DataFrame(made, schema=schema, orient="row")
-    known = pl.col("instrument").is_in(list(sources.lives))
-
-    def kept(table: Table, period: pl.Expr) -> pl.DataFrame:
-        return old[table].filter(known).with_columns(_period=period).join(
-            keys, left_on=["instrument", "_period"], right_on=["instrument", "period"], how="anti",
-            maintain_order="left",
-        ).select(table.names)  # fmt: skip
-
-    quarantine = kept(QUARANTINE, period_of_rows().dt.date())
-    yield QUARANTINE, pl.concat([quarantine, *(part.quarantine for part in built)])
-    periods = pl.concat([kept(PERIODS, pl.col("period")), *(part.figures for part in built)])
-    periods = PERIODS.cast(periods)
-    yield PERIODS, periods
-    yield WARNINGS, pl.concat([warnings(periods), of_carry])
-    yield QUALITY, quality(periods, sources.asked_until, sources.duplicates)
 
 
 def _result(

@@ -2,13 +2,17 @@
 which a build computes again if something in them may have changed; pure.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import polars as pl
 
 from lake.files.slices import month_of, month_span
 from lake.time.intervals import Span, merge
+
+# First instants of periods to build again, by instrument.
+Chosen: TypeAlias = Mapping[str, tuple[datetime, ...]]
 
 # A period begins on the 1st, 5th, 9th, 13th, 17th, 21st and 25th of a month (UTC) and ends with the
 # next one: long enough for the prints of a thin contract, short enough to be built each minute.

@@ -7,12 +7,13 @@ since the last run, and the round after a failure fetches what the failed one mi
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from basislake import PROGRAM
 from basislake.follow.background_tasks import BackgroundTasks, Work
+from basislake.follow.followed import Followed
 from basislake.follow.messages import Messages, some
 from basislake.output.messages import duration
 from basislake.settings.exchange import ExchangeSettings
@@ -23,7 +24,6 @@ from ingest.datasets.candles import CANDLES
 from ingest.deribit.client import Exchange
 from ingest.discover import discover
 from ingest.follow_schedule import (
-    Lag,
     Roster,
     Schedule,
     expired_by,
@@ -48,43 +48,6 @@ _LONGEST_NAP_S = 0.5
 # While the run waits it renews its record, so that others see that it is alive.
 _FIRST_RENEWAL_S = 1.0
 _RENEW_EVERY_S = 10.0
-
-
-@dataclass(slots=True)
-class Followed:
-    """What a run that followed the market did.
-
-    Attributes:
-        run: its name among the records of runs.
-        rounds: that asked for something.
-        candles_written: rows new to the lake.
-        rows_written: rows of other data that are new to the lake, by dataset.
-        calls: for all data, retries included.
-        retries: calls made again after a transient failure.
-        builds: of the curated tables.
-        upkeeps: maintenance runs.
-        new: instruments that were discovered.
-        ended: number of instruments that expired and are complete.
-        failed: instruments that had no answer in the last round, with the reason.
-        outages: times when the exchange or the lake could not be reached.
-        lag: the last known one.
-        log: the file with a line for each round.
-    """
-
-    run: str = ""
-    rounds: int = 0
-    candles_written: int = 0
-    rows_written: dict[str, int] = field(default_factory=dict)
-    calls: int = 0
-    retries: int = 0
-    builds: int = 0
-    upkeeps: int = 0
-    new: list[str] = field(default_factory=list)
-    ended: int = 0
-    failed: list[dict[str, str]] = field(default_factory=list)
-    outages: int = 0
-    lag: Lag | None = None
-    log: str | None = None
 
 
 class Follower:
@@ -263,30 +226,7 @@ class Follower:
 
     def _count(self, result: Result) -> None:
         """Add a round, even an interrupted one, to the figures and to the log."""
-        own, lag = self.result, self.result.lag
-        # In one statement and first: an interruption may come at any line.
-        own.rounds, own.calls, own.retries, own.candles_written = (
-            own.rounds + 1,
-            own.calls + result.all_calls,
-            own.retries + sum(counts.retries for _, counts in result.by_dataset()),
-            own.candles_written + result.candles_written,
-        )
-        for name, counts in result.datasets.items():
-            own.rows_written[name] = own.rows_written.get(name, 0) + counts.rows_written
-        figures = {
-            "calls": result.all_calls,
-            "retries": sum(counts.retries for _, counts in result.by_dataset()),
-            "candles": result.candles_written,
-            "rows": result.rows_written - result.candles_written,
-            "failed": len(result.all_failed),
-            "elsewhere": len(result.all_left),
-            "lag_seconds": round(lag.seconds) if lag and lag.seconds is not None else None,
-        }
-        self._record.tell("-", "round", figures)
-        own.failed = [
-            {"instrument": str(subject), "reason": reason}
-            for subject, reason in result.all_failed.items()
-        ]
+        self._record.tell("-", "round", self.result.add(result))
         self._tasks.add_rows(result.rows_written)
         self._record.facts.update(self._facts())
 

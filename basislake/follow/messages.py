@@ -69,7 +69,7 @@ def round_line(result: Result, lag: Lag | None) -> str:
 
 def finished_line(finished: Finished) -> str:
     """Return a line about how an instrument ended, and how many of the run are done; pure."""
-    figures = finished.figures
+    status, figures = finished.conclusion.status, finished.conclusion.figures
     dataset = DATASETS[finished.subject.dataset]
     came = (
         counted(figures["candles"], "candle")
@@ -83,7 +83,7 @@ def finished_line(finished: Finished) -> str:
         parts.append(f"{counted(missing, dataset.noun)} missing")
     reason = f": {figures['reason']}" if "reason" in figures else ""
     return (
-        f"[{finished.done}/{finished.total}] {finished.subject} {finished.status}{reason}, "
+        f"[{finished.done}/{finished.total}] {finished.subject} {status}{reason}, "
         f"{', '.join(parts)}"
     )
 

@@ -67,7 +67,7 @@ def log_finished(finished: Finished) -> None:
     """Log a line about a finished subject; on a terminal, which has the progress line, only if it
     failed.
     """
-    is_failed = finished.status == "failed"
+    is_failed = finished.conclusion.status == "failed"
     if SCREEN.is_log or is_failed:
         say(f"{'Failed: ' if is_failed else ''}{finished_line(finished)}")
 

@@ -4,7 +4,8 @@ from functools import partial
 
 from basislake import PROGRAM
 from basislake.follow.background_tasks import Work
-from basislake.follow.follow import Followed, Follower
+from basislake.follow.follow import Follower
+from basislake.follow.followed import Followed
 from basislake.output.messages import duration, print_json, say
 from basislake.output.screen import SCREEN
 from basislake.pipeline.curate import build_logged

@@ -18,6 +18,7 @@ import polars as pl
 
 from ingest.backfill.batch_commit import catch_up
 from ingest.backfill.committer import Committer, Saved
+from ingest.backfill.conclusion import conclusion
 from ingest.backfill.fetch_queue import FetchQueue
 from ingest.backfill.fetch_workers import FetchWorkers, threads_here
 from ingest.backfill.fetcher import Fetcher
@@ -26,20 +27,16 @@ from ingest.backfill.outcome import Outcome
 from ingest.backfill.results import DatasetCounts, Failure, FetchProgress, Finished, Result
 from ingest.backfill.run_records import RunRecord
 from ingest.backfill.subject_job import Job
-from ingest.backfill.summary import complete_of, selected, written_of
-from ingest.datasets import DATASETS
+from ingest.backfill.summary import stopped
 from ingest.datasets.candles import CANDLES
 from ingest.deribit import defaults
 from ingest.deribit.client import Exchange
 from ingest.plan.planner import Planner, plan_figures
 from ingest.rate_limit.policy import mean_rate
 from lake import Lake
-from lake.counts import counted
 from lake.coverage import Subject
 from lake.errors import ClosedDoorError, LakeError
 from lake.properties.origin import set_origin
-from lake.time.intervals import common
-from lake.time.steps import STEPS
 
 # After this many windows in a row without an answer, of more than this many instruments, the
 # exchange counts as unreachable.
@@ -247,21 +244,8 @@ class Backfill:
         reached the committer.
         """
         self._count()
-        given_up = self._fetcher.under_way
         lost = self._committer.lost + self._committer.unsaved + dropped
-        chosen = selected(self.result)
-        written = written_of(self.result)
-        saved = f"saved: {written}, everything that arrived"
-        if lost:
-            saved = (
-                f"saved: {written}; those of {counted(lost, 'more window')} may not be, and "
-                "are asked for again then"
-            )
-        self._tell(
-            f"Stopped after {counted(self.result.all_calls, 'call')}"
-            f"{f' and {given_up} abandoned' if given_up else ''}; {saved}; "
-            f"complete: {', '.join(complete_of(*one) for one in chosen) or 'nothing'}."
-        )
+        self._tell(stopped(self.result, self._fetcher.under_way, lost))
 
     def _settle(self, record: RunRecord, saved: list[Saved]) -> None:
         """Record the commits, and conclude the subjects whose answers are all saved."""
@@ -279,37 +263,14 @@ class Backfill:
 
     def _conclude(self, record: RunRecord, job: Job) -> None:
         """Record the outcome of a subject in the result and in the log."""
-        subject, steps = job.subject, STEPS[job.subject.dataset]
-        counts = self.result.of(subject.dataset)
-        missing = steps.count(common(job.plan.wanted, job.coverage.missing()))
-        unanswered = steps.count(job.unanswered())
-        status = "failed" if unanswered else "empty" if job.is_empty else "complete"
-        is_candles = subject.dataset == CANDLES.name
-        figures: dict[str, object] = {
-            **({} if is_candles else {"dataset": subject.dataset}),
-            "calls": job.tally.calls,
-            "retries": job.tally.retries,
-            "candles" if is_candles else "rows": job.rows,
-            "missing": missing,
-            "unanswered": unanswered,
-        }
-        if missing:
-            counts.missing[subject.name] = missing
-        if unanswered:
-            of_what = counted(unanswered, DATASETS[subject.dataset].noun)
-            reason = f"no answer for {of_what}: {job.reason or self._reason}"
-            counts.failed.append(Failure(subject.name, reason))
-            figures["reason"] = reason
-        else:
-            counts.complete += 1
-        if status == "empty":
-            counts.empty.append(subject.name)
-        if job.tally.calls or unanswered:
+        found = conclusion(job, self._reason)
+        self.result.concluded(job.subject, found)
+        if job.tally.calls or found.reason:
             parts = [own for _, own in self.result.by_dataset()]
             done, total = sum(p.finished for p in parts), sum(p.instruments for p in parts)
-            self._finish(Finished(done, total, subject, status, figures))
-        if status == "failed" or self._part_of is None:
-            record.tell(subject.name, status, figures)
+            self._finish(Finished(done, total, job.subject, found))
+        if found.reason or self._part_of is None:
+            record.tell(job.subject.name, found.status, found.figures)
 
     def _count(self) -> None:
         """Sum the calls so far."""

@@ -9,7 +9,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from ingest.datasets import DATASETS
-from ingest.deribit.client import CallCounts, Exchange
+from ingest.deribit.call_counts import CallCounts
+from ingest.deribit.client import Exchange
 from ingest.deribit.replies import Page
 from lake.coverage import Subject
 from lake.errors import ClosedDoorError, ExchangeError, RejectedError, StoppedError, UsageError

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.backfill.batch_commit import Written
+from ingest.backfill.conclusion import Conclusion
 from ingest.datasets.candles import CANDLES
 from lake.coverage import Subject
 
@@ -128,6 +129,18 @@ class Result(Counts):
         """Rows of all datasets that are new to the lake."""
         return self.candles_written + sum(c.rows_written for c in self.datasets.values())
 
+    def concluded(self, subject: Subject, found: Conclusion) -> None:
+        """Count a subject whose fetching has ended."""
+        counts = self.of(subject.dataset)
+        if found.missing:
+            counts.missing[subject.name] = found.missing
+        if found.reason:
+            counts.failed.append(Failure(subject.name, found.reason))
+        else:
+            counts.complete += 1
+        if found.status == "empty":
+            counts.empty.append(subject.name)
+
     def took(self, dataset: str, written: Written) -> None:
         """Count the rows that a batch stored."""
         counts = self.of(dataset)
@@ -165,13 +178,10 @@ class Finished:
         done: finished subjects of the run, including this one.
         total: subjects of the run.
         subject: the finished one.
-        status: `complete`, `empty` (no row in the selected life) or `failed`.
-        figures: calls, retries, candles (of another dataset rows), missing, unanswered, and the
-            reason if it failed.
+        conclusion: what became of it.
     """
 
     done: int
     total: int
     subject: Subject
-    status: str
-    figures: Mapping[str, Any]
+    conclusion: Conclusion

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ingest.backfill.outcome import Outcome
 from ingest.datasets import DATASETS
 from ingest.datasets.dataset import Dataset
-from ingest.deribit.client import CallCounts
+from ingest.deribit.call_counts import CallCounts
 from ingest.plan.windows import Plan
 from lake.coverage import Coverage, Subject
 from lake.errors import ExchangeError, LateError, RejectedError

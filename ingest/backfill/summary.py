@@ -41,3 +41,25 @@ def written_of(result: Result) -> str:
         if c.rows_written
     ]
     return ", ".join([*([candles] if result.candles_written or not others else []), *others])
+
+
+def stopped(result: Result, given_up: int, lost: int) -> str:
+    """Return a sentence about a run that ended early.
+
+    Args:
+        result: of the run.
+        given_up: calls in flight that were abandoned.
+        lost: answered windows whose rows may not be stored.
+    """
+    saved = f"saved: {written_of(result)}, everything that arrived"
+    if lost:
+        saved = (
+            f"saved: {written_of(result)}; those of {counted(lost, 'more window')} may not be, and "
+            "are asked for again then"
+        )
+    abandoned = f" and {given_up} abandoned" if given_up else ""
+    complete = ", ".join(complete_of(*one) for one in selected(result)) or "nothing"
+    return (
+        f"Stopped after {counted(result.all_calls, 'call')}{abandoned}; {saved}; "
+        f"complete: {complete}."
+    )

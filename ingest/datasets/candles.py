@@ -14,7 +14,8 @@ from lake.time.intervals import Span
 from lake.time.steps import MINUTES
 
 if TYPE_CHECKING:
-    from ingest.deribit.client import CallCounts, Exchange
+    from ingest.deribit.call_counts import CallCounts
+    from ingest.deribit.client import Exchange
 
 
 def candles_of(instrument: str) -> Subject:

@@ -15,7 +15,8 @@ from lake.time.intervals import Span, clip, common, merge
 from lake.time.steps import Steps
 
 if TYPE_CHECKING:
-    from ingest.deribit.client import CallCounts, Exchange
+    from ingest.deribit.call_counts import CallCounts
+    from ingest.deribit.client import Exchange
 
 # A row that is missing for longer than this is not late any more.
 LATE = timedelta(hours=1)

@@ -19,7 +19,8 @@ from lake.time.intervals import Span
 from lake.time.steps import ALL_DAYS, DAY
 
 if TYPE_CHECKING:
-    from ingest.deribit.client import CallCounts, Exchange
+    from ingest.deribit.call_counts import CallCounts
+    from ingest.deribit.client import Exchange
 
 _METHOD = "get_delivery_prices"
 _MOST_ROWS = 1_000

@@ -19,7 +19,8 @@ from lake.time.intervals import Span
 from lake.time.steps import HOUR, HOURS
 
 if TYPE_CHECKING:
-    from ingest.deribit.client import CallCounts, Exchange
+    from ingest.deribit.call_counts import CallCounts
+    from ingest.deribit.client import Exchange
 
 _METHOD = "get_funding_rate_history"
 _NUMBERS = ("index_price", "prev_index_price", "interest_1h", "interest_8h")

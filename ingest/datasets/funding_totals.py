@@ -18,7 +18,8 @@ from lake.time.intervals import Span, merge
 from lake.time.steps import MONTHS
 
 if TYPE_CHECKING:
-    from ingest.deribit.client import CallCounts, Exchange
+    from ingest.deribit.call_counts import CallCounts
+    from ingest.deribit.client import Exchange
 
 _METHOD = "get_funding_rate_value"
 

@@ -22,7 +22,8 @@ from lake.time.intervals import Span
 from lake.time.steps import DAY, DAYS
 
 if TYPE_CHECKING:
-    from ingest.deribit.client import CallCounts, Exchange
+    from ingest.deribit.call_counts import CallCounts
+    from ingest.deribit.client import Exchange
 
 _OF_INSTRUMENT = "get_last_settlements_by_instrument"
 _OF_COIN = "get_last_settlements_by_currency"

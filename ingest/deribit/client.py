@@ -4,13 +4,13 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import tenacity
 
 from ingest.deribit import defaults
+from ingest.deribit.call_counts import CallCounts
 from ingest.deribit.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
 from ingest.deribit.http import HttpConnections, Session
 from ingest.deribit.replies import Answer, HttpReply, Page, read_answer, read_candles, read_time
@@ -30,27 +30,6 @@ _ATTEMPTS_UNTOLD = 2
 _LONGEST_NAP_S = 0.5
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class CallCounts:
-    """Counts of calls so far; used by one thread.
-
-    Attributes:
-        calls: calls for rows, repeats included.
-        retries: calls that repeated a transient failure.
-        throttled: calls that the rate limit refused.
-    """
-
-    calls: int = 0
-    retries: int = 0
-    throttled: int = 0
-
-    def add(self, other: "CallCounts") -> None:
-        """Add another tally."""
-        self.calls += other.calls
-        self.retries += other.retries
-        self.throttled += other.throttled
 
 
 class Exchange:
