@@ -14,7 +14,7 @@ from basislake import PROGRAM
 from ingest.backfill.asks import update
 from ingest.backfill.batch_commit import store
 from ingest.backfill.outcome import Outcome
-from ingest.datasets.candles import candles_of
+from ingest.datasets.candles import CANDLES, candles_of
 from ingest.deribit.replies import Page
 from lake import Lake, batches
 from lake import open as open_lake
@@ -69,7 +69,13 @@ def stage(
         files = [job.result() for job in jobs]
     batches.commit_batch(lake, base, files, TOLD)
     asked = [
-        {"instrument": name, "start": s, "end": s + n * MINUTE, "status": "present"}
+        {
+            "dataset": CANDLES.name,
+            "instrument": name,
+            "start": s,
+            "end": s + n * MINUTE,
+            "status": "present",
+        }
         for name, (s, n) in known.items()
         if any(file.partition == name for file in files)
     ]

@@ -1,17 +1,20 @@
-"""Measures the cost of following with seven years of history: rounds, builds, maintenance, disk.
+"""Measures the cost of following with seven years of history: rounds, builds, loads, maintenance,
+disk.
 
-    python -m benchmarks.follow [HOURS]
+    python -m benchmarks.follow [HOURS] [load]
 
 A lake of 150 futures of 87,500 minutes and two perpetuals of 3.5 M, built; 14 of the futures are
 still open. For some hours of the market (2 by default) each minute is committed as a round of
-`follow` commits it, and built; every fifteenth is followed by maintenance. Nothing is fetched,
-nothing waits, one process.
+`follow` commits it, built, and with `load` loaded into an embedded PostgreSQL, which takes minutes
+the first time; every fifteenth is followed by maintenance. Nothing is fetched, nothing waits, one
+process.
 """
 
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -31,6 +34,8 @@ from lake import open as open_lake
 from lake.maintenance.maintain import maintain
 from lake.tables import RAW_CANDLES, TABLES
 from lake.time.intervals import MINUTE, Span
+from load.embedded.server import embedded
+from load.loader import load
 
 FUTURES, OPEN = 150, 14
 MINUTES_AN_UPKEEP = 15
@@ -40,6 +45,7 @@ _PRICES = ("open", "high", "low", "close")
 def main() -> None:
     """Print the results of each hour."""
     hours = int(sys.argv[1]) if sys.argv[1:] else 2
+    is_loaded = sys.argv[2:] == ["load"]
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         stage(folder, FUTURES, still_open=OPEN)
@@ -48,8 +54,11 @@ def main() -> None:
         built = curate(lake)
         print(f"{lake.snapshot(RAW_CANDLES).rows:,} raw candles, built in {built.seconds:.1f} s")
         _say_size(lake)
-        for hour in range(hours):
-            _hour(lake, names, hour)
+        with embedded(Path(folder) / "pg") if is_loaded else nullcontext() as uri:
+            if uri:
+                print(f"first load {_timed(lambda: load(lake, uri)):.0f} s", flush=True)
+            for hour in range(hours):
+                _hour(lake, names, hour, uri)
 
 
 def _opened(lake: Lake) -> list[str]:
@@ -62,9 +71,9 @@ def _opened(lake: Lake) -> list[str]:
     return last
 
 
-def _hour(lake: Lake, names: list[str], hour: int) -> None:
-    """Sixty rounds, with their builds and maintenance."""
-    rounds, builds, written, upkeeps = [], [], [], []
+def _hour(lake: Lake, names: list[str], hour: int, uri: str | None) -> None:
+    """Sixty rounds, with their builds, loads and maintenance."""
+    rounds, builds, loads, written, upkeeps = [], [], [], [], []
     newest = {name: _last(lake, name) for name in names}
     for minute in range(60):
         outcomes = [_outcome(name, newest[name], hour * 60 + minute) for name in names]
@@ -72,12 +81,15 @@ def _hour(lake: Lake, names: list[str], hour: int) -> None:
         before = _bytes(lake)
         builds.append(_timed(lambda: curate(lake)))
         written.append(_bytes(lake) - before)
+        if uri:
+            loads.append(_timed(lambda: load(lake, uri)))
         if (minute + 1) % MINUTES_AN_UPKEEP == 0:
             upkeeps.append(_timed(lambda: maintain(lake, PROGRAM)))
     print(
         f"hour {hour + 1}: a round {_shown(rounds)}, a build {_shown(builds)} and "
-        f"{mean(written) / 1e6:.2f} MB ({max(written) / 1e6:.2f} at most), an upkeep "
-        f"{_shown(upkeeps)}; {len(names)} instruments"
+        f"{mean(written) / 1e6:.2f} MB ({max(written) / 1e6:.2f} at most), "
+        f"{f'a load {_shown(loads)}, ' if loads else ''}an upkeep {_shown(upkeeps)}; "
+        f"{len(names)} instruments"
     )
     _say_size(lake)
 

@@ -16,12 +16,10 @@ class PartitionJob(NamedTuple):
 
     Attributes:
         partition: of the lake.
-        digest: of its content.
         held: its ledger entry, None if the database has none, or if the load must not rely on it.
     """
 
     partition: Partition
-    digest: str
     held: Entry | None = None
 
 
@@ -75,7 +73,7 @@ class LoadPlan:
 
 def plan(
     wanted: Sequence[Partition],
-    digests: Mapping[Key, str],
+    as_loaded: Collection[Key],
     entries: Mapping[Key, Entry],
     absent: Collection[str],
 ) -> LoadPlan:
@@ -83,12 +81,11 @@ def plan(
 
     Args:
         wanted: partitions that the database should have.
-        digests: of the content of each of them.
+        as_loaded: those whose content the ledger's entries were loaded from.
         entries: of the ledger, for existing rows.
         absent: names of our missing tables.
     """
-    jobs = [PartitionJob(p, digests[p.key], entries.get(p.key)) for p in wanted]
-    changed = [job for job in jobs if job.held is None or job.held.digest != job.digest]
+    changed = [PartitionJob(p, entries.get(p.key)) for p in wanted if p.key not in as_loaded]
     whole: list[PartitionJob] = []
     fills: list[Fill] = []
     rest: list[PartitionJob] = []

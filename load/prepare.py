@@ -22,7 +22,7 @@ from load.ledger import Entry, Key, Ledger
 from load.plan import LoadPlan, plan
 from load.postgres import Database
 from load.schema_check import COLUMNS_SQL, UNIQUE_SQL, differences, found
-from load.source import Partition, digests
+from load.source import Partition, as_loaded
 from load.tables import FEEDS, LAKE_LOADS, RANGE_INDEXES, TABLES
 from load.write import index_sqls
 
@@ -121,7 +121,7 @@ def planned(
     if full:
         state = state.forgotten()
     absent = [table.name for table in state.absent]
-    todo = plan(wanted, digests(wanted), state.entries, absent)
+    todo = plan(wanted, as_loaded(wanted, state.entries), state.entries, absent)
     deletion_guard.check(lake, database.shown, todo.removed)
     return state, todo
 

@@ -11,7 +11,7 @@ from load.ddl import literal, qualified
 from load.plan import PartitionJob, plan
 from load.postgres import Database
 from load.prepare import SchemaState, check_schema_name, look, planned, preparing_sqls
-from load.source import digests, partitions
+from load.source import as_loaded, partitions
 from load.tables import FEEDS, TABLES
 
 
@@ -103,7 +103,7 @@ def preview(
     wanted = partitions(lake)
     if uri is None:
         state = SchemaState(has_schema=schema == DEFAULT_SCHEMA)
-        todo = plan(wanted, digests(wanted), {}, [table.name for table in state.absent])
+        todo = plan(wanted, (), {}, [table.name for table in state.absent])
     else:
         state, todo = connected(
             uri,
@@ -154,7 +154,8 @@ def parity(
         }
 
     state, there = connected(uri, work, lock_wait_s)
-    todo = plan(wanted, digests(wanted), state.entries, [table.name for table in state.absent])
+    absent = [table.name for table in state.absent]
+    todo = plan(wanted, as_loaded(wanted, state.entries), state.entries, absent)
     behind = [key[0] for key in (*todo.removed, *(job.partition.key for job in todo.all_jobs))]
     found = []
     for name, lake_rows in rows.items():

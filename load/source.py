@@ -1,7 +1,7 @@
-"""The source of a load: the lake's curated slices, each with a digest of its content."""
+"""The source of a load: the lake's curated slices, and whether the ledger has their content."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
@@ -58,15 +58,25 @@ class Partition:
         """The instrument of the rows, or `all`."""
         return self.slice.instrument if self.slice else self.name
 
-    def digest(self) -> str:
-        """Return a sha256 of the content; if one file of basislake has it, no row is read.
+    def digest(self, rows: pl.DataFrame | None = None) -> str:
+        """Return a sha256 of the content; if one file of basislake has it, no row is needed.
+
+        Args:
+            rows: of the partition, where they have been read already.
 
         Raises:
             LakeError: the lake cannot be read.
         """
-        if self.slice:
-            return self._digest(self.slice.digest())
-        return self._digest(frame_digest(self.feed.source, self.snapshot.read()))
+        known = self.slice.known_digest if self.slice else None
+        if known is None:
+            known = frame_digest(self.feed.source, self.read() if rows is None else rows)
+        return self._digest(known)
+
+    def is_as_loaded(self, entry: Entry) -> bool:
+        """Whether an entry of the ledger was loaded from this content; rows are read only if there
+        are as many, in several files.
+        """
+        return entry.rows == self.rows and entry.digest == self.digest()
 
     def read(self) -> pl.DataFrame:
         """Return the rows of the lake's table, in the order of the source.
@@ -111,7 +121,7 @@ class Daily(Partition):
     still: State = field(kw_only=True)
     candles: tuple[Slice, ...] = field(kw_only=True)
 
-    def digest(self) -> str:
+    def digest(self, rows: pl.DataFrame | None = None) -> str:  # noqa: ARG002
         """Return a sha256 of what the rows are worked out from; see `load.carry_daily`."""
         return self._digest(carry_daily.inputs_digest(self.still, self.candles))
 
@@ -151,13 +161,13 @@ def partitions(lake: Lake) -> list[Partition]:
     return found
 
 
-def digests(wanted: Iterable[Partition]) -> dict[Key, str]:
-    """Return the digest of each partition's content.
+def as_loaded(wanted: Iterable[Partition], entries: Mapping[Key, Entry]) -> set[Key]:
+    """Return the partitions whose content the ledger's entries were loaded from.
 
     Raises:
         LakeError: the lake cannot be read.
     """
-    return {partition.key: partition.digest() for partition in wanted}
+    return {p.key for p in wanted if p.key in entries and p.is_as_loaded(entries[p.key])}
 
 
 def _of_feed(

@@ -71,9 +71,12 @@ class Writer:
         with self._transaction(job.partition.key, "loaded into"):
             rows = job.partition.read()
             frame = job.partition.frame(rows)
-            return self._append(job, rows, frame) or self._replace(job, frame)
+            entry = Entry(job.partition.digest(rows), rows.height)
+            return self._append(job, rows, frame, entry) or self._replace(job, frame, entry)
 
-    def _append(self, job: PartitionJob, rows: pl.DataFrame, frame: pl.DataFrame) -> Sent | None:
+    def _append(
+        self, job: PartitionJob, rows: pl.DataFrame, frame: pl.DataFrame, entry: Entry
+    ) -> Sent | None:
         """Send the new rows at the end; None if the other rows changed since they were
         loaded, and nothing was done.
         """
@@ -82,7 +85,7 @@ class Writer:
         new = frame.slice(job.held.rows)
         try:
             self._ingest(job.partition.feed.table, new)
-            self._verify(job, frame)
+            self._verify(job, frame, entry)
         except LoadError as exc:
             if isinstance(exc, ServerError) and not exc.is_about_rows:
                 raise
@@ -90,13 +93,13 @@ class Writer:
             return None
         return Sent(new.height, appended=True)
 
-    def _replace(self, job: PartitionJob, frame: pl.DataFrame) -> Sent:
+    def _replace(self, job: PartitionJob, frame: pl.DataFrame, entry: Entry) -> Sent:
         table = job.partition.feed.table
         if self._holds(job.partition.key):
             self._merge(job.partition.key, frame)
         else:
             self._ingest(table, frame)
-        self._verify(job, frame)
+        self._verify(job, frame, entry)
         return Sent(frame.height)
 
     def _holds(self, key: Key) -> bool:
@@ -135,18 +138,21 @@ class Writer:
             for sql in (create_table_sql(table, schema, keyed=False), *comments_sql(table, schema)):
                 self._database.execute(sql)
             expected: dict[str, list[Aggregate]] = {}
-            with closing(self._pieces(fill, expected, report)) as pieces:
+            entries: list[tuple[PartitionJob, Entry]] = []
+            with closing(self._pieces(fill, expected, entries, report)) as pieces:
                 self._database.ingest(schema, table.name, pieces, table.arrow_schema)
             self._database.execute(add_key_sql(table, schema))
             for sql in index_sqls(table, schema):
                 self._database.execute(sql)
             self._database.execute(f"ANALYZE {qualified(table, schema)}")
             self._verify_all(fill, expected)
+            self._enter(*entries)
 
     def _pieces(
         self,
         fill: Fill,
         expected: dict[str, list[Aggregate]],
+        entries: list[tuple[PartitionJob, Entry]],
         report: Callable[[PartitionJob], None],
     ) -> Generator[pa.Table]:
         """Read a table's partitions of one instrument while those of the previous one are sent."""
@@ -157,7 +163,9 @@ class Writer:
             frames = []
             for job in jobs:
                 with _named(job.partition):
-                    frames.append(job.partition.frame(job.partition.read()))
+                    rows = job.partition.read()
+                    entries.append((job, Entry(job.partition.digest(rows), rows.height)))
+                    frames.append(job.partition.frame(rows))
             frame = pl.concat(frames)
             return table.to_arrow(frame), figures(table, frame, version)
 
@@ -185,7 +193,7 @@ class Writer:
         rows = table.to_arrow(frame)
         self._database.ingest(self._schema, table.name, [rows], table.arrow_schema)
 
-    def _verify(self, job: PartitionJob, frame: pl.DataFrame) -> None:
+    def _verify(self, job: PartitionJob, frame: pl.DataFrame, entry: Entry) -> None:
         """Verify the whole partition, and write its entry into the ledger."""
         table = job.partition.feed.table
         # Run deferred triggers and foreign keys now, before the comparison, not at the commit.
@@ -193,7 +201,7 @@ class Writer:
         expected = figures(table, frame, self._database.version)
         sql = figures_sql(table, self._schema, expected)
         _check(expected, self._database.query(sql, parameters(table, job.partition.name))[0])
-        self._enter(job)
+        self._enter((job, entry))
 
     def _verify_all(self, fill: Fill, expected: dict[str, list[Aggregate]]) -> None:
         """Verify all instruments of a table, in one pass over it."""
@@ -207,17 +215,9 @@ class Writer:
                     _check(wanted, got.pop(name, (None,) * len(wanted)))
         if got:
             raise LoadError(f"It has rows that were not sent: {', '.join(sorted(got))}")
-        self._enter(*fill.jobs)
 
-    def _enter(self, *jobs: PartitionJob) -> None:
-        self._ledger.write(
-            (
-                job.partition.key,
-                Entry(job.digest, job.partition.rows),
-                job.partition.batch,
-            )
-            for job in jobs
-        )
+    def _enter(self, *loaded: tuple[PartitionJob, Entry]) -> None:
+        self._ledger.write((job.partition.key, new, job.partition.batch) for job, new in loaded)
 
     def _begin(self, key: Key) -> None:
         """Begin a transaction with exclusive access to a partition."""

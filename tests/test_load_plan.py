@@ -9,7 +9,7 @@ from lake import Lake
 from lake.tables import BASIS, CANDLES
 from load.ledger import Entry, Key
 from load.plan import plan
-from load.source import Partition, digests, partitions
+from load.source import Partition, as_loaded, partitions
 from load.tables import TABLES
 from tests.loading import FUTURE, OTHER, PERPETUAL, candles, partition, put, small_lake
 
@@ -21,15 +21,14 @@ def lake(tmp_path: Path) -> Lake:
 
 def held(wanted: list[Partition]) -> dict[Key, Entry]:
     """The ledger after all was loaded."""
-    found = digests(wanted)
-    return {p.key: Entry(found[p.key], p.rows) for p in wanted}
+    return {p.key: Entry(p.digest(), p.rows) for p in wanted}
 
 
 def test_absent_tables_are_filled_the_largest_first_and_one_in_one_piece_is_sent(
     lake: Lake,
 ) -> None:
     wanted = partitions(lake)
-    todo = plan(wanted, digests(wanted), {}, list(TABLES))
+    todo = plan(wanted, (), {}, list(TABLES))
     assert [fill.table.name for fill in todo.fills] == [
         "futures_ohlcv",
         "perpetuals_ohlcv",
@@ -44,7 +43,7 @@ def test_absent_tables_are_filled_the_largest_first_and_one_in_one_piece_is_sent
 def test_what_the_ledger_knows_is_not_sent_again_unless_it_is_forgotten(lake: Lake) -> None:
     wanted = partitions(lake)
     entries = held(wanted)
-    todo = plan(wanted, digests(wanted), entries, [])
+    todo = plan(wanted, as_loaded(wanted, entries), entries, [])
     assert (todo.all_jobs, todo.removed) == ([], ())
     assert todo.unchanged == {
         "instruments": 1, "perpetuals_ohlcv": 1, "futures_ohlcv": 2, "futures_basis_spread": 1,
@@ -52,22 +51,36 @@ def test_what_the_ledger_knows_is_not_sent_again_unless_it_is_forgotten(lake: La
         "carry_daily": 0,
     }  # fmt: skip
     forgotten = {key: entry.forgotten() for key, entry in entries.items()}
-    everything = plan(wanted, digests(wanted), forgotten, [])
+    everything = plan(wanted, as_loaded(wanted, forgotten), forgotten, [])
     assert len(everything.all_jobs) == 5
 
 
 def test_a_plan_reads_nothing_of_the_lake(lake: Lake) -> None:
     put(lake, CANDLES, FUTURE, candles(8)[:3], candles(8)[3:])
     wanted = partitions(lake)
-    found = digests(wanted)
+    entries = held(wanted)
+    found = as_loaded(wanted, entries)
     shutil.rmtree(lake.uri)
-    assert len(plan(wanted, found, {}, []).all_jobs) == 5
+    assert plan(wanted, found, entries, []).all_jobs == []
+    assert len(plan(wanted, (), {}, []).all_jobs) == 5
 
 
 def test_a_digest_is_of_the_rows_in_however_many_files(lake: Lake) -> None:
-    before = digests(partitions(lake))
+    before = held(partitions(lake))
     put(lake, CANDLES, FUTURE, candles(8)[:3], candles(8)[3:])
-    assert digests(partitions(lake)) == before
+    now = partitions(lake)
+    assert held(now) == before
+    assert as_loaded(now, before) == before.keys()
+
+
+def test_rows_are_not_read_to_see_that_there_are_more(lake: Lake) -> None:
+    before = held(partitions(lake))
+    put(lake, CANDLES, FUTURE, candles(8), candles(9)[8:])
+    wanted = partitions(lake)
+    for file in Path(lake.uri).rglob("*.parquet"):
+        if f"instrument={FUTURE}" in str(file):
+            file.unlink()
+    assert before.keys() - as_loaded(wanted, before) == {("futures_ohlcv", partition(FUTURE))}
 
 
 def test_changed_partitions_are_sent_and_withdrawn_ones_removed(lake: Lake) -> None:
@@ -75,7 +88,7 @@ def test_changed_partitions_are_sent_and_withdrawn_ones_removed(lake: Lake) -> N
     put(lake, CANDLES, OTHER, candles(9))
     put(lake, BASIS, FUTURE)
     wanted = partitions(lake)
-    todo = plan(wanted, digests(wanted), entries, [])
+    todo = plan(wanted, as_loaded(wanted, entries), entries, [])
     (job,) = todo.jobs
     assert job.partition.key == ("futures_ohlcv", partition(OTHER))
     assert job.held == entries["futures_ohlcv", partition(OTHER)]
@@ -85,7 +98,7 @@ def test_changed_partitions_are_sent_and_withdrawn_ones_removed(lake: Lake) -> N
 def test_entries_of_a_table_that_is_not_ours_are_left_alone(lake: Lake) -> None:
     wanted = partitions(lake)
     entries = held(wanted) | {("notes", PERPETUAL): Entry("", 1)}
-    assert plan(wanted, digests(wanted), entries, []).removed == ()
+    assert plan(wanted, as_loaded(wanted, entries), entries, []).removed == ()
 
 
 @pytest.mark.parametrize(("rows", "is_beginning"), [(7, True), (8, False), (9, False), (0, False)])

@@ -88,7 +88,7 @@ def job_of(target: Target, name: str) -> PartitionJob:
         "SELECT digest, rows FROM lake_loads WHERE \"table\" = 'futures_ohlcv' AND partition = $1",
         partition(name),
     )
-    return PartitionJob(own, own.digest(), Entry(*held))
+    return PartitionJob(own, Entry(*held))
 
 
 def state(target: Target, name: str) -> tuple[list[Row], list[Row]]:
