@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from lake import Lake
@@ -43,8 +44,9 @@ from transforms.spike_bounds import (
 )
 from transforms.staleness import Life
 
-# For the instruments of a task together, some 180,000 rows.
-_MOST_PERIODS = 32
+# For the futures of a task together, some 360,000 rows; for a perpetual, a year.
+_MOST_PERIODS = 64
+_MOST_PERIODS_ALONE = 84
 
 # Constants that curated rows depend on, in addition to their sources: if one changes, tables are
 # built again.
@@ -111,7 +113,7 @@ def build(
 
     Args:
         lake: to build from, at present or as of a batch (`lake.history.as_of`).
-        executor: runs the tasks: a perpetual each, or some futures of one coin.
+        executor: runs the tasks: a year of a perpetual each, or some futures of one coin.
         program: name and version, for `builds`.
         full: build everything again, without reading stored curated rows.
         target: the lake to build in; by default the present state of `lake`.
@@ -172,17 +174,18 @@ def _run(
     """Build the perpetuals, then the futures against them."""
     candles, basis = (_held(bases[t.name], {} if full else chosen) for t in (CANDLES, BASIS))
     perpetuals = {
-        life.base: bases[CANDLES.name].of(name)
+        life.base: () if full else bases[CANDLES.name].of(name)
         for name, life in sources.lives.items()
         if life.kind == "perpetual"
     }
     built: list[Built] = []
-    done = 0
+    left = set(chosen)
     for kind in ("perpetual", "future"):
         tasks = []
-        for base, names in _together(sources.lives, chosen, kind):
-            periods = tuple(sorted({period for name in names for period in chosen[name]}))
+        for names, periods in _parts(sources.lives, chosen, candles, kind):
+            base = sources.lives[names[0]].base
             near = widened(spans_of_periods(periods), kind)
+            months = {(name, month_of(period)) for name in names for period in periods}
             task = Task(
                 lake=Address(lake.uri, lake.options),
                 target=Address(into.uri, into.options),
@@ -190,44 +193,64 @@ def _run(
                 kind=kind,
                 sources=sources.of(names, near),
                 periods=periods,
-                candles={key: own for key, own in candles.items() if key[0] in names},
-                basis={key: own for key, own in basis.items() if key[0] in names},
+                candles={key: own for key, own in candles.items() if key in months},
+                basis={key: own for key, own in basis.items() if key in months},
                 perpetual=perpetuals.get(base, ()) if kind == "future" else (),
                 others=sources.of(
                     sources.futures(base), [Span(s.start - STAND_IN, s.end) for s in near]
                 ),
             )
             tasks.append(task)
-        for part in executor.map(build_partition, tasks):
+        for number, part in enumerate(executor.map(build_partition, tasks), 1):
             built.append(part)
-            done += len(part.instruments)
-            report(done, len(chosen))
+            left -= set(part.instruments).difference(*(task.sources for task in tasks[number:]))
+            report(len(chosen) - len(left), len(chosen))
             if kind == "perpetual":
                 base = sources.lives[part.instruments[0]].base
-                before = () if full else perpetuals[base]
                 gone = set(part.candles.removed)
-                perpetuals[base] = (*(f for f in before if f not in gone), *part.candles.added)
+                kept = (file for file in perpetuals[base] if file not in gone)
+                perpetuals[base] = (*kept, *part.candles.added)
     return built
 
 
-def _together(
-    lives: Mapping[str, Life], chosen: Chosen, kind: str
-) -> Iterator[tuple[str, list[str]]]:
-    """The instruments of a kind that one task builds, with their coin: of similar listing times, so
-    many that a task's overhead is small compared with its rows, but few enough for memory.
+def _parts(
+    lives: Mapping[str, Life], chosen: Chosen, held: Mapping[Key, Held], kind: str
+) -> Iterator[tuple[list[str], tuple[datetime, ...]]]:
+    """The instruments of a kind and the periods that one task builds: some of a perpetual, or all
+    of some futures.
     """
-    own = [name for name in chosen if lives[name].kind == kind]
+    if kind == "future":
+        for names in _together(lives, chosen):
+            yield names, tuple(sorted({period for name in names for period in chosen[name]}))
+        return
+    shared = {name for (name, _), own in held.items() if not own.is_apart}
+    for name in (name for name in chosen if lives[name].kind == kind):
+        some: list[datetime] = []
+        for _, month in groupby(chosen[name], month_of):
+            some += month
+            # A file with rows of several months can be replaced by one task only.
+            if len(some) >= _MOST_PERIODS_ALONE and name not in shared:
+                yield [name], tuple(some)
+                some = []
+        if some:
+            yield [name], tuple(some)
+
+
+def _together(lives: Mapping[str, Life], chosen: Chosen) -> Iterator[list[str]]:
+    """The futures that one task builds: of one coin and of similar listing times, so many that a
+    task's overhead is small compared with its rows, but few enough for memory.
+    """
+    own = [name for name in chosen if lives[name].kind == "future"]
     own.sort(key=lambda name: (lives[name].base, lives[name].listed_at, name))
     some: list[str] = []
     for name in own:
         periods = sum(len(chosen[other]) for other in (*some, name))
-        is_apart = kind == "perpetual" or periods > _MOST_PERIODS
-        if some and (is_apart or lives[name].base != lives[some[0]].base):
-            yield lives[some[0]].base, some
+        if some and (periods > _MOST_PERIODS or lives[name].base != lives[some[0]].base):
+            yield some
             some = []
         some.append(name)
     if some:
-        yield lives[some[0]].base, some
+        yield some
 
 
 def _held(base: Snapshot, chosen: Chosen) -> dict[Key, Held]:

@@ -4,7 +4,7 @@ Files contain months; a build computes some days of them again. Readers see a fi
 build's commit.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -14,7 +14,8 @@ import polars as pl
 from lake import Lake
 from lake.errors import DamagedError
 from lake.files.parquet import DataFile
-from lake.files.sorted_rows import in_spans, in_time, read_rows
+from lake.files.slices import months_in
+from lake.files.sorted_rows import in_spans, in_time, parts, read_rows
 from lake.location.lake_address import Address
 from lake.table import Table
 from lake.time.intervals import Span
@@ -71,13 +72,15 @@ def write_changes(
     lake = Lake(target.uri, target.options)
     rows = rows.select(table.names)
     kept = _kept(lake, table, rows, held, wanted) if held else {}
-    new = [rows[place.start + kept.get(key, 0) : place.stop] for key, place in _places(rows)]
+    new = [
+        rows[place.start + kept.get(key, 0) : place.stop] for key, place in parts(rows, months_in)
+    ]
     gone = (file for key, own in held.items() if key not in kept for file in own.files)
     removed = tuple(dict.fromkeys(gone))
     left = _left(lake, table, removed, wanted)
     if left.height:
         rows = pl.concat([left, *new]).sort(_KEY)
-        new = [rows[place] for _, place in _places(rows)]
+        new = [rows[place] for _, place in parts(rows, months_in)]
     added = tuple(lake.write(table, own, own["instrument"][0]) for own in new if own.height)
     return Change(added, removed)
 
@@ -97,7 +100,7 @@ def _kept(
         stored = _stored(lake, table, files, wanted)
     except DamagedError:
         return {}
-    before, after, none = dict(_places(stored)), dict(_places(rows)), slice(0, 0)
+    before, after, none = dict(parts(stored, months_in)), dict(parts(rows, months_in)), slice(0, 0)
     stored_bits, bits = _bits(stored), _bits(rows)
     kept = {}
     for key, own in held.items():
@@ -115,16 +118,6 @@ def _kept(
 def _bits(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows in which floats are equal only if all of their bits are: zero is not minus zero."""
     return rows.with_columns(pl.col(pl.Float64).reinterpret(dtype=pl.Int64))
-
-
-def _places(rows: pl.DataFrame) -> Iterator[tuple[Key, slice]]:
-    """The positions of the rows of each instrument and month, which are adjacent."""
-    month = pl.col("ts").dt.truncate("1mo")
-    runs = rows.select(pl.struct("instrument", month).rle().alias("run"))["run"].struct.unnest()
-    start = 0
-    for length, value in runs.iter_rows():
-        yield (value["instrument"], value["ts"]), slice(start, start + length)
-        start += length
 
 
 def _left(

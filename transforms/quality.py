@@ -6,15 +6,16 @@ from datetime import datetime
 
 import polars as pl
 
+from lake.files.sorted_rows import parts
 from lake.tables import PERIODS, QUALITY, WARNINGS
 from lake.time.intervals import MINUTE
-from transforms.periods import period_of_rows
+from transforms.periods import period_of_rows, periods_in
 from transforms.rules import WARNING_RULES
 
 _LONG_GAP_MINUTES = 10
 # Value of `warned` for a period in which no rule flagged anything.
 NOTHING = "{}"
-_KEY = ("instrument", "period")
+_NO_GAPS = dict.fromkeys(("missing_minutes", "gaps", "gaps_over_10m", "longest_gap_minutes"), 0)
 _ADDED = ("rows", "missing_minutes", "gaps", "gaps_over_10m", "quarantined", "untraded_minutes")
 
 
@@ -27,48 +28,66 @@ def period_figures(raw: pl.DataFrame, candles: pl.DataFrame, outside: pl.DataFra
         candles: those that passed validation, flagged.
         outside: candles of the minutes before these periods, for some warning rules.
     """
-    period = period_of_rows().alias("period")
-    step = (pl.col("ts") - pl.col("ts").shift(1)).dt.total_minutes() - 1
-    is_same = [pl.col(name) == pl.col(name).shift(1) for name in _KEY]
-    figures = (
-        raw.select("instrument", "ts", period)
-        .with_columns(gap=pl.when(*is_same, step > 0).then(step))
-        .group_by(_KEY, maintain_order=True)
-        .agg(
-            rows=pl.len(),
-            first_ts=pl.first("ts"),
-            last_ts=pl.last("ts"),
-            missing_minutes=pl.sum("gap"),
-            gaps=pl.count("gap"),
-            gaps_over_10m=(pl.col("gap") > _LONG_GAP_MINUTES).sum(),
-            longest_gap_minutes=pl.max("gap").fill_null(0),
-        )
+    places = list(parts(raw, periods_in))
+    gaps = _gaps(raw["ts"], [place.start for _, place in places])
+    sound = dict(parts(candles, periods_in))
+    broken = _broken(candles, outside)
+    rows = []
+    for number, (key, place) in enumerate(places):
+        count = place.stop - place.start
+        traded = candles["traded"][sound.get(key, slice(0, 0))]
+        figures = {
+            "instrument": key[0],
+            "period": key[1].date(),
+            "rows": count,
+            "first_ts": raw["ts"][place.start],
+            "last_ts": raw["ts"][place.stop - 1],
+            **gaps.get(number, _NO_GAPS),
+            "quarantined": count - len(traded),
+            "untraded_minutes": len(traded) - traded.sum(),
+            "warned": json.dumps(broken.get(key, {})),
+        }
+        rows.append(figures)
+    return PERIODS.cast(pl.DataFrame(rows, schema=PERIODS.polars_schema))
+
+
+def _gaps(ts: pl.Series, starts: list[int]) -> dict[int, dict[str, int]]:
+    """The figures of missing minutes, by the number of the part; of parts that have gaps.
+
+    Args:
+        ts: of all rows.
+        starts: the positions of the first rows of the parts.
+    """
+    firsts = pl.Series(starts, dtype=pl.UInt32)
+    steps = pl.DataFrame({"gap": ts.diff().dt.total_minutes() - 1}).with_row_index("place")
+    gaps = steps.filter(pl.col("gap") > 0).filter(~pl.col("place").is_in(firsts.implode()))
+    part = firsts.search_sorted(gaps["place"], side="right") - 1
+    found = gaps.group_by(part.alias("part")).agg(
+        missing_minutes=pl.sum("gap"),
+        gaps=pl.len(),
+        gaps_over_10m=(pl.col("gap") > _LONG_GAP_MINUTES).sum(),
+        longest_gap_minutes=pl.max("gap"),
     )
+    return {row.pop("part"): row for row in found.iter_rows(named=True)}
+
+
+def _broken(
+    candles: pl.DataFrame, outside: pl.DataFrame
+) -> dict[tuple[str, datetime], dict[str, int]]:
+    """How many candles break each warning rule, by instrument and period; only counts above 0."""
     names = [rule.name for rule in WARNING_RULES]
-    is_own = [pl.lit(value=own).alias("is_own") for own in (True, False)]
-    judged = pl.concat([candles.with_columns(is_own[0]), outside.with_columns(is_own[1])])
+    judged = candles.with_columns(is_own=True)
     if outside.height:
-        judged = judged.sort("instrument", "ts")
-    broken = (rule.broken.alias(rule.name) for rule in WARNING_RULES)
-    counts = (
-        judged.select("instrument", period, "traded", "is_own", *broken)
-        .filter("is_own")
-        .group_by(_KEY)
-        .agg(pl.len().alias("sound"), (~pl.col("traded")).sum().alias("untraded"), pl.sum(*names))
-    )
-    rows = figures.join(counts, on=_KEY, how="left", maintain_order="left").fill_null(0)
-    warned = [
-        json.dumps({name: count for name, count in row.items() if count})
-        for row in rows.select(names).iter_rows(named=True)
-    ]
-    return PERIODS.cast(
-        rows.with_columns(
-            pl.col("period").dt.date(),
-            quarantined=pl.col("rows") - pl.col("sound"),
-            untraded_minutes="untraded",
-            warned=pl.Series(warned, dtype=pl.String),
-        )
-    )
+        others = outside.with_columns(is_own=False)
+        judged = pl.concat([judged, others]).sort("instrument", "ts")
+    found = judged.select(
+        "instrument", "ts", "is_own", *(rule.broken.alias(rule.name) for rule in WARNING_RULES)
+    ).filter(pl.col("is_own") & pl.any_horizontal(names))
+    counts = found.group_by("instrument", period_of_rows().alias("period")).agg(pl.sum(*names))
+    return {
+        (row.pop("instrument"), row.pop("period")): {name: n for name, n in row.items() if n}
+        for row in counts.iter_rows(named=True)
+    }
 
 
 def quality(

@@ -7,13 +7,15 @@ prints, not over minutes, so the stale price of an idle contract does not become
 """
 
 import math
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Literal
 
 import polars as pl
 
-from lake.time.intervals import MINUTE
-from transforms.periods import period_of_rows
+from lake.files.sorted_rows import parts
+from lake.time.intervals import MINUTE, Span
+from transforms.periods import periods_in
 
 # No bound is narrower than the floor: good recorded candles of futures deviate by 0.75 % at most,
 # and 1 in 10,000 by 0.64 % or more. No bound is wider than the cap, which is well below ln 1.5 =
@@ -61,10 +63,8 @@ def with_previous(candles: pl.DataFrame, *, each_period: bool = False) -> pl.Dat
         each_period: judge each period of an instrument separately, so each is a part, and only the
             minutes just before it are near; else an instrument is a part.
     """
-    parts = ["instrument", *([period_of_rows().alias("period")] if each_period else [])]
-    rows = candles.select(
-        "instrument", "ts", *SIDES, "close", "traded", part=pl.struct(parts).rle_id()
-    )
+    part = _numbers(candles, periods_in) if each_period else pl.col("instrument").rle_id()
+    rows = candles.select("instrument", "ts", *SIDES, "close", "traded", part=part)
     closes = {
         name: _near(pl.col("close").shift(places), places)
         for name, places in (("previous", 1), ("earlier", 2))
@@ -73,6 +73,12 @@ def with_previous(candles: pl.DataFrame, *, each_period: bool = False) -> pl.Dat
     return rows.with_columns(**closes).with_columns(
         is_print=pl.col("traded") | is_new.fill_null(value=True)
     )
+
+
+def _numbers(rows: pl.DataFrame, firsts: Callable[[Span], Iterable[datetime]]) -> pl.Series:
+    """The number of each row's part, see `lake.files.sorted_rows.parts`, in order."""
+    starts = [place.start for _, place in parts(rows, firsts)]
+    return pl.zeros(rows.height, pl.UInt32, eager=True).scatter(starts, 1).cum_sum()
 
 
 def with_perpetual_prices(rows: pl.DataFrame, perpetual: pl.DataFrame) -> pl.DataFrame:

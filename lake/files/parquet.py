@@ -207,6 +207,8 @@ def write(
             row_group_size=ROWS_PER_GROUP,
             compression="zstd",
             compression_level=ZSTD_LEVEL,
+            # Bounds of prices would let no query skip a row group, and take a sixth of the time.
+            write_statistics=[name for name in stored.names if name in (*table.key, BATCH)],
             **encoding,
         )
         size = sink.tell()

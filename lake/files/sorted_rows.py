@@ -2,7 +2,8 @@
 partitions.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 import polars as pl
 
@@ -10,10 +11,11 @@ from lake.files.parquet import DataFile
 from lake.files.polars_scan import scan_files
 from lake.library_errors import reading
 from lake.table import Table
-from lake.time.intervals import Span
+from lake.time.intervals import MINUTE, Span
 
 # Rows in memory at once, before those outside the spans are dropped.
 _ROWS_AT_ONCE = 2_000_000
+_HOUR_S = 3600
 
 
 def read_rows(
@@ -47,11 +49,24 @@ def read_rows(
         with reading(table, uri, [file.path for file in some], options):
             scan = scan_files(table, uri, some, options, until)
             if spans:
-                whole = pl.col(stamp).is_between(spans[0].start, spans[-1].end, closed="left")
-                scan = scan.filter(whole)
+                scan = scan.filter(_near(stamp, spans))
             rows = scan.select(columns).collect()
         parts.append(rows if spans is None else inside(rows, spans, stamp))
     return pl.concat(parts, rechunk=True)
+
+
+def _near(stamp: str, spans: Sequence[Span]) -> pl.Expr:
+    """A condition for Polars to read by: rows in spans, and perhaps others in the same hours."""
+    if len(spans) == 1:
+        return pl.col(stamp).is_between(*spans[0], closed="left")
+    hours = {
+        hour
+        for start, end in spans
+        for hour in range(int(start.timestamp()) // _HOUR_S, -(-int(end.timestamp()) // _HOUR_S))
+    }
+    # Of all other columns Polars decodes only the rows for which this holds.
+    of_row = pl.col(stamp).to_physical() // (_HOUR_S * 1_000_000)
+    return of_row.is_in(pl.Series(sorted(hours), dtype=pl.Int64).implode())
 
 
 def inside(rows: pl.DataFrame, spans: Sequence[Span], stamp: str = "ts") -> pl.DataFrame:
@@ -68,6 +83,26 @@ def in_time(rows: pl.DataFrame) -> pl.DataFrame:
     is_back = is_same & (pl.col("ts") < pl.col("ts").shift(1))
     is_sorted = not rows.select(is_back.any()).item()
     return rows if is_sorted else rows.sort("instrument", "ts", maintain_order=True)
+
+
+def parts(
+    rows: pl.DataFrame, firsts: Callable[[Span], Iterable[datetime]]
+) -> Iterator[tuple[tuple[str, datetime], slice]]:
+    """Yield the instrument and first instant of each part, and the positions of its rows.
+
+    Args:
+        rows: columns instrument and ts; one instrument after the other, each sorted by time.
+        firsts: the first instants of the parts that share an instant with a span, in order.
+    """
+    start = 0
+    for length, name in rows["instrument"].rle().struct.unnest().iter_rows():
+        ts = rows["ts"].slice(start, length)
+        known = list(firsts(Span(ts[0], ts[-1] + MINUTE)))
+        places = [*ts.search_sorted(pl.Series(known, dtype=ts.dtype)).to_list(), length]
+        for first, begin, end in zip(known, places, places[1:], strict=False):
+            if begin < end:
+                yield (name, first), slice(start + begin, start + end)
+        start += length
 
 
 def in_spans(times: pl.Series, spans: Sequence[Span]) -> pl.Series:
