@@ -33,7 +33,7 @@ import os, signal, sys
 from lake import open as open_lake
 from ingest.backfill.run_records import RunRecord
 
-record = RunRecord(lake.open(sys.argv[1]), "test 1", {"calls": 3})
+record = RunRecord(open_lake(sys.argv[1]), "test 1", {"calls": 3})
 print(record.id, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -44,7 +44,7 @@ import signal, sys
 from lake import open as open_lake
 from ingest.backfill.run_records import RunRecord
 
-print(RunRecord(lake.open(sys.argv[1]), "test 1", {"calls": 3}).id, flush=True)
+print(RunRecord(open_lake(sys.argv[1]), "test 1", {"calls": 3}).id, flush=True)
 signal.pause()
 """
 

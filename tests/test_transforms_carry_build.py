@@ -53,8 +53,8 @@ Build = Callable[..., BuildResult]
 CURATED_OF = {c.raw: c.table for c in CURATIONS}
 
 
-@pytest.fixture(name="where")
-def fixture_where(tmp_path: Path) -> Lake:
+@pytest.fixture(name="lake")
+def fixture_lake(tmp_path: Path) -> Lake:
     return Lake(str(tmp_path / "lake"))
 
 
