@@ -27,12 +27,12 @@ from lake.tables import ASKS, INSTRUMENTS, RAW_CANDLES, RECORDS
 
 
 def newest_batch(lake: Lake) -> int:
-    """Return the number of the newest batch; 0 before the first.
+    """Return the number of the newest complete batch; 0 before the first.
 
     Raises:
         LakeError: the lake cannot be read.
     """
-    return lake.snapshot(RAW_CANDLES).counter(BATCH)
+    return max(lake.snapshot(table).counter(BATCH) for table in (ASKS, RECORDS))
 
 
 def batch_at(lake: Lake, time: datetime) -> int:
@@ -62,10 +62,10 @@ def batch_at(lake: Lake, time: datetime) -> int:
 
 
 def check_batch(lake: Lake, batch: int) -> None:
-    """Refuse a number that no batch has.
+    """Refuse a number that no complete batch has.
 
     Raises:
-        UsageError: no batch has this number.
+        UsageError: no batch has this number, or its rows are still being stored.
         LakeError: there is no such lake, or it cannot be read.
     """
     newest = newest_batch(lake)

@@ -29,7 +29,7 @@ from lake.tables import (
     RECORDS,
     TABLES,
 )
-from tests.lakes import append, lake_of
+from tests.lakes import append, ask, lake_of
 from tests.market import basislake
 from tests.staged import CURATED_NAMES, TOLD, Stage, Staged, built, content, is_same
 from tests.strategies import T0, candles
@@ -335,7 +335,9 @@ def test_batches_of_years_ago_are_there_however_long_the_log_is_kept(tmp_path: P
     """Nothing is asked of the log but where the newest files are."""
     at = open_lake(str(tmp_path))
     for number in range(8):
-        append(at, {"A": [candles(1, number)]})
+        start = T0 + timedelta(minutes=number)
+        batch = append(at, {"A": [candles(1, number)]})
+        ask(at, batch, ("A", start, start + timedelta(minutes=1), "present"))
         maintain(at, PROGRAM, timedelta(0), unsafe=True)
     for log in Path(at.uri).glob("*/_delta_log"):
         newest = max(log.glob("*.checkpoint.parquet"))

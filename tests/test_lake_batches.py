@@ -14,21 +14,22 @@ from lake import Lake, batches
 from lake import open as open_lake
 from lake.batches import commit_batch, newest_batch
 from lake.carry_tables import RAW_DELIVERIES
-from lake.errors import ConflictError
+from lake.errors import ConflictError, UsageError
 from lake.history.as_of import past
 from lake.table import BATCH, Table
 from lake.tables import ASKS, COVERAGE, RAW_CANDLES, RECORDS
+from lake.time.intervals import MINUTE
 from tests.lakes import LINEAGE, append, ask, instrument, record, schema_of
 from tests.market import NOW
 from tests.processes import ended, running
 from tests.staged import Staged, built, content, is_same
-from tests.strategies import candles, minute
+from tests.strategies import T0, candles, minute
 
 # A writer of another process: so many batches of a candle each, each number printed.
 WRITER = """
 import sys
 from lake import Lake
-from lake.errors import ConflictError
+from lake.errors import ConflictError, UsageError
 from tests.lakes import append
 from tests.strategies import candles
 
@@ -211,7 +212,15 @@ def test_a_claim_from_an_old_look_is_refused_and_stores_nothing(at: Lake) -> Non
     append(at, {"A": [candles(1)]})
     with pytest.raises(ConflictError):
         commit_batch(at, slow, (), LINEAGE)
-    assert newest_batch(at) == 1
+    assert at.snapshot(RAW_CANDLES).counter(BATCH) == 1
+
+
+def test_a_batch_that_is_still_being_stored_is_not_one_to_read_as_of(at: Lake) -> None:
+    number = append(at, {"A": [candles(1)]})
+    with pytest.raises(UsageError, match="There is no batch 1"):
+        past(at, number)
+    ask(at, number, ("A", T0, T0 + MINUTE, "present"))
+    assert past(at, number).read(RAW_CANDLES).height == newest_batch(at) == 1
 
 
 def test_a_build_as_of_a_batch_is_not_affected_by_what_comes_later(

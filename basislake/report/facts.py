@@ -14,12 +14,11 @@ from basislake.report import basis, carry, carry_proofs, completeness, market, o
 from basislake.report.figures import HOURS, Figure
 from basislake.report.lake_facts import Loaded, database_frames, lake_frames, run_frames
 from lake import Lake
+from lake.batches import newest_batch
 from lake.errors import LakeError, UsageError
 from lake.query import duck
 from lake.query.views.curves import TERM_STRUCTURE_LATEST
 from lake.state import State
-from lake.table import BATCH
-from lake.tables import RAW_CANDLES
 
 FORMAT = 4
 _END_BATCH = 2**63
@@ -124,7 +123,7 @@ def gather(
         program=PROGRAM,
         made_at=made_at.isoformat(),
         lake=_name_of(lake),
-        as_of=still.as_of or still.snapshot(RAW_CANDLES).counter(BATCH),
+        as_of=still.as_of or newest_batch(still),
         built=still.built_as_of(),
         has_database=loaded is not None,
         queries={figure.name: figure.sql for figure in FIGURES},
