@@ -303,4 +303,4 @@ def _reached(
 
 def _message(exc: BaseException) -> str:
     text, _, _ = str(exc).partition("Query was:")
-    return " ".join(text.split()).rstrip(".")
+    return " ".join(text.split()).rstrip(".?")

@@ -169,11 +169,11 @@ def test_a_number_is_explained_as_of_a_batch_as_it_was_then(staged: Staged, tmp_
         (FUTURE, 50, "quarantined", PERPETUAL, "it broke null_value"),
         (FUTURE, 91, "failed", FUTURE, "no usable answer"),
         (FUTURE, 92, "not_built", FUTURE, "not built yet"),
-        (FUTURE, 95, "never_asked", FUTURE, "never asked"),
-        (FUTURE, 105, "never_asked", FUTURE, "never asked"),
+        (FUTURE, 95, "never_asked", FUTURE, "never fetched"),
+        (FUTURE, 105, "never_asked", FUTURE, "never fetched"),
         (LONELY, 2, "no_perpetual", LONELY, "no perpetual of its coin"),
         (PERPETUAL, 40, "missing", PERPETUAL, "A gap"),
-        (PERPETUAL, 200, "never_asked", PERPETUAL, "never asked"),
+        (PERPETUAL, 200, "never_asked", PERPETUAL, "never fetched"),
     ],
 )
 def test_a_minute_without_a_basis_is_told_why(

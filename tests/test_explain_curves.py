@@ -105,7 +105,7 @@ def test_a_future_that_is_passed_over_is_named_with_the_reason(tmp_path: object)
     assert (found.agrees, [s.instrument for s in found.sides][:4]) == (True, list(names))
     text = str(found.reason)
     assert "BTC-B: A warning rule marked its row as suspect" in text
-    assert "BTC-C: The exchange was never asked for it" in text
+    assert "BTC-C: It was never fetched" in text
     assert "BTC-A:" not in text
     beyond = explain_maturity(lake, "BTC", AT, Maturity(120))
     assert "No future expires at 120 days or beyond" in str(beyond.reason)

@@ -59,6 +59,7 @@ class Time(click.ParamType[datetime]):
     """A UTC date or time: 2024-03-29, 2024-03-29T08:00 or 2024-03-29T08:00:00Z."""
 
     name = "time"
+    wanted = "a UTC date or time"
 
     def convert(
         self,
@@ -73,13 +74,15 @@ class Time(click.ParamType[datetime]):
             time = datetime.fromisoformat(value)
         except ValueError:
             self.fail(
-                f"{value!r} is not a UTC date or time like 2024-03-29 or 2024-03-29T08:00Z",
-                param,
-                ctx,
+                f"{value!r} is not {self.wanted} like 2024-03-29 or 2024-03-29T08:00Z", param, ctx
             )
         if not _FIRST_YEAR <= time.year < _END_YEAR:
             self.fail(f"{value!r} is not in the years {_FIRST_YEAR} to {_END_YEAR}", param, ctx)
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+class _TimeOfBatch(Time):
+    wanted = "a batch number, or a UTC date or time"
 
 
 class Moment(click.ParamType["int | datetime"]):
@@ -93,4 +96,4 @@ class Moment(click.ParamType["int | datetime"]):
         """Parse: a number is a batch."""
         if isinstance(value, str) and value.isdecimal() and value.isascii():
             return int(value)
-        return value if isinstance(value, int) else Time().convert(value, param, ctx)
+        return value if isinstance(value, int) else _TimeOfBatch().convert(value, param, ctx)

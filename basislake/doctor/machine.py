@@ -148,7 +148,9 @@ def _time(time_ms: int) -> datetime:
 
 def _clock(here: Here) -> CheckResult:
     evidence = here.evidence
-    if evidence is None or evidence.ahead_ms is None:
+    if evidence is None:
+        raise UnseenError("the exchange was not called")
+    if evidence.ahead_ms is None:
         raise UnseenError("the exchange did not report its time")
     ahead_s = evidence.ahead_ms / 1000
     if evidence.exchange == "localhost" and abs(ahead_s) > _MOST_AHEAD_S:

@@ -24,7 +24,7 @@ _UNSTORED = {
     "no_data": "The exchange had no data yet: the first trade came later.",
     "missing": "A gap: the exchange was asked more than once, and each answer lacked the minute.",
     "failed": "The exchange was asked and gave no usable answer; `basislake backfill` asks again.",
-    "never_asked": "The exchange was never asked for it; `basislake backfill` does.",
+    "never_asked": "It was never fetched; `basislake backfill` fetches it if the minute is over.",
 }
 
 
