@@ -77,6 +77,16 @@ PARITY = Figure(
     is_wide=True,
 )
 
+_SIZES = Chart(
+    ChartKind.BARS,
+    x="table_name",
+    y=("bytes",),
+    colours=("accent",),
+    x_title="size",
+    y_title="table",
+    unit="bytes",
+)
+
 DATABASE_STORAGE = Figure(
     name="database-storage",
     title="Storage of the database",
@@ -92,15 +102,7 @@ DATABASE_STORAGE = Figure(
         ORDER BY database_bytes DESC, table_name
     """),
     units={"bytes": "size", "bytes_a_row": "bytes"},
-    chart=Chart(
-        ChartKind.BARS,
-        x="table_name",
-        y=("bytes",),
-        colours=("accent",),
-        x_title="size",
-        y_title="table",
-        unit="bytes",
-    ),
+    chart=_SIZES,
     listing=Listing(
         {"table_name": "table", "bytes": "size", "bytes_a_row": "bytes a row"},
         empty="No database was queried.",
@@ -124,15 +126,7 @@ STORAGE = Figure(
         ORDER BY bytes DESC, table_name
     """),
     units={"bytes": "size", "bytes_a_row": "bytes"},
-    chart=Chart(
-        ChartKind.BARS,
-        x="table_name",
-        y=("bytes",),
-        colours=("accent",),
-        x_title="size",
-        y_title="table",
-        unit="bytes",
-    ),
+    chart=_SIZES,
     listing=Listing(
         {
             "table_name": "table",
