@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from lake import Lake
 from lake.files.slices import slices
@@ -29,7 +30,7 @@ from tests.spiked import (
     stale,
     traded,
 )
-from transforms.build import build
+from transforms.build import SETTINGS, build
 
 DAY = 1440
 LENGTH = 8 * DAY
@@ -201,3 +202,26 @@ def test_processes_come_to_the_same(expected: dict[str, object]) -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as executor:
         assert built(executor, all_of(RAW)) == expected
+
+
+@pytest.mark.parametrize("is_compacted", [False, True])
+def test_years_of_a_perpetual_are_several_tasks_unless_a_file_has_rows_of_several_months(
+    monkeypatch: pytest.MonkeyPatch, *, is_compacted: bool
+) -> None:
+    times = pl.datetime_range(START, START + timedelta(days=900), "8h", eager=True, time_unit="us")
+    perpetual = simulated(1, PERPETUAL, len(times)).with_columns(times.alias("ts"))
+    raw = {PERPETUAL: perpetual, QUARTERLY: simulated(1, QUARTERLY, 2 * DAY)}
+    steps: list[tuple[int, int]] = []
+    with ThreadPoolExecutor(1) as executor, new_lake(raw) as lake:
+        arrive(lake, all_of(raw))
+        build(lake, executor, PROGRAM, report=lambda *step: steps.append(step))
+        first, parts = contents(lake), len(steps)
+        if is_compacted:
+            DeltaTable(f"{lake.uri}/candles").optimize.compact()
+        monkeypatch.setitem(SETTINGS, "days_per_year", 366)
+        build(lake, executor, PROGRAM, report=lambda *step: steps.append(step))
+        assert contents(lake) == first
+    assert parts > len(raw)
+    assert len(steps) == parts + (len(raw) if is_compacted else parts)
+    assert steps[-1] == (2, 2)
+    assert [done for done, _ in steps[:parts]] == [0] * (parts - 2) + [1, 2]

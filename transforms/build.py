@@ -4,6 +4,7 @@ in an executor, and commits them.
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -179,7 +180,7 @@ def _run(
         if life.kind == "perpetual"
     }
     built: list[Built] = []
-    left = set(chosen)
+    done = 0
     for kind in ("perpetual", "future"):
         tasks = []
         for names, periods in _parts(sources.lives, chosen, candles, kind):
@@ -201,10 +202,12 @@ def _run(
                 ),
             )
             tasks.append(task)
-        for number, part in enumerate(executor.map(build_partition, tasks), 1):
+        left = Counter(name for task in tasks for name in task.sources)
+        for part in executor.map(build_partition, tasks):
             built.append(part)
-            left -= set(part.instruments).difference(*(task.sources for task in tasks[number:]))
-            report(len(chosen) - len(left), len(chosen))
+            left.subtract(part.instruments)
+            done += sum(not left[name] for name in part.instruments)
+            report(done, len(chosen))
             if kind == "perpetual":
                 base = sources.lives[part.instruments[0]].base
                 gone = set(part.candles.removed)
