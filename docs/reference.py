@@ -73,7 +73,7 @@ eval "$(basislake completion zsh)"     # ~/.zshrc, after compinit
 basislake completion fish | source     # ~/.config/fish/config.fish
 ```
 
-Instruments come from the lake that `--lake` names before the cursor, else from `BASISLAKE_LAKE`,
+Instruments come from the lake that `--lake` names earlier on the line, else from `BASISLAKE_LAKE`,
 else from `./lake-data`. No table is opened: the names are in a list that discovery writes on this
 machine, and in the partition folders of a lake on disk. So for a lake in an object store, a machine
 completes instruments after its first discovery.

@@ -43,17 +43,18 @@ A view whose title has brackets takes parameters, e.g. `FROM term_structure('202
 _QUERIES_HEAD = """\
 # Queries
 
-For those who have a question and want the line that answers it. `basislake sql @NAME` answers a
-named question on any lake. `basislake sql --examples` lists the names, and
+For readers who have a question and want the command that answers it. `basislake sql @NAME` runs an
+example query on any lake. `basislake sql --examples` lists the names, and
 `basislake sql --examples @NAME` shows the SQL. Add `--format csv`, `tsv`, `json`, `ndjson`,
-`parquet` or `arrow`, or `--output FILE` with such an ending; `rows.csv.gz` is compressed.
+`parquet` or `arrow`, or `--output FILE` with one of these extensions; `.csv.gz` writes compressed
+CSV.
 
 A query of your own is an argument, a file that ends in `.sql`, or the standard input (`-`).
 `basislake sql` alone on a terminal is a shell with a history and completion.
 
 Write `ORDER BY` if the order matters: tables and views have no order of their own, except that
 hourly and daily roll-ups come by instrument and time. [views.md](views.md) explains the views,
-[tables.md](tables.md) the tables, [library.md](library.md) how to ask from Python.
+[tables.md](tables.md) the tables, [library.md](library.md) how to query from Python.
 
 ```sh
 eval "$(basislake completion bash)"    # Tab completes the names; see commands.md for zsh and fish
@@ -65,7 +66,7 @@ basislake sql monthly.sql --format json
 
 <!-- Written by docs/write.py from basislake/sql/examples; change it there. -->
 
-## Questions, and the line that answers each
+## Questions, and the command that answers each
 """
 
 
@@ -99,15 +100,15 @@ def _meaning(column: Column) -> str:
 
 
 def _questions() -> Iterator[str]:
-    """A table for each subject: questions, and the line that answers each."""
+    """A table for each subject: questions, and the command that answers each."""
     for subject, lines, examples in SUBJECTS:
-        yield f"### {subject}\n\n| question | line |\n|---|---|"
+        yield f"### {subject}\n\n| question | command |\n|---|---|"
         for each in lines:
             yield f"| {each.question} | `{each.line}` |"
         for example in examples:
             yield f"| {example.title} | `basislake sql {MARK}{example.name}` |"
         yield ""
-    yield "## The SQL of the named ones\n"
+    yield "## The SQL of the example queries\n"
 
 
 def _query(example: Example) -> str:

@@ -40,8 +40,9 @@ PARENT = click.Context(program, info_name="basislake", **program.context_setting
 
 
 def options(command: click.Command) -> set[str]:
-    context = click.Context(command, PARENT)
-    names = [n for p in command.get_params(context) for n in (*p.opts, *p.secondary_opts)]
+    params = command.get_params(click.Context(command, PARENT))
+    shown = [param for param in params if not getattr(param, "hidden", False)]
+    names = [name for param in shown for name in (*param.opts, *param.secondary_opts)]
     return {name for name in names if name.startswith("-")}
 
 

@@ -154,7 +154,7 @@ def test_the_shell_shows_errors_and_goes_on(lake: Lake, capsys: pytest.CaptureFi
         converse(connection, read, "csv")
     shown = capsys.readouterr()
     assert shown.err.count(" ERROR DuckDB refuses the query: ") == 2
-    assert "There is no ready query @curves" in shown.err
+    assert "There is no example query @curves" in shown.err
     rows, help_ = shown.out.partition("In this shell, ")[::2]
     assert rows.splitlines()[0].startswith("currency,candles,")
     assert rows.splitlines()[3:] == ["a", "1", "b", "2", "c", "3"]

@@ -24,9 +24,9 @@ def postgres_option(command: F) -> F:
         envvar="BASISLAKE_POSTGRES",
         show_envvar=True,
         default=EMBEDDED,
-        help="libpq URI, or `embedded`: a PostgreSQL kept in the lake's folder `postgres`. Other "
-        "users can see a password given here; use BASISLAKE_POSTGRES, PGPASSWORD or ~/.pgpass "
-        "instead",
+        help="libpq URI, or `embedded`: a PostgreSQL in the lake's folder `postgres`. Other "
+        "users of this machine can see a password on the command line; use BASISLAKE_POSTGRES, "
+        "PGPASSWORD or ~/.pgpass instead",
     )
     return option(command)
 
@@ -62,18 +62,18 @@ def reading_options(command: F) -> F:
     return grouped(command, options, _target, "target")
 
 
-def target_options(command: F) -> F:
-    """Add the settings of the database; the command gets `target`."""
+def target_options(command: F, schema: str = "Schema of the tables, created if missing") -> F:
+    """Add the settings of the database, --schema with this help; the command gets `target`."""
     options = (
         postgres_option,
-        schema_option("Schema of the tables, created if missing"),
+        schema_option(schema),
         lock_wait_option,
         click.option(
             "--keep/--no-keep",
             default=None,
             show_default=False,
             help="Leave the embedded PostgreSQL running and show how to connect; or stop it "
-            "afterwards. Without either it stays as it was",
+            "afterwards. By default its state does not change",
         ),
     )
     return grouped(command, options, _target, "target")

@@ -27,10 +27,11 @@ from lake.errors import BasislakeError, UnreachableError, UsageError
 
 EXIT_CODES: Mapping[int, str] = {
     0: "all done",
-    1: "something failed or is incomplete: the message names it, everything else is saved, "
-    "the same command continues",
+    1: "something failed or is incomplete (the message says what; everything else is saved; run "
+    "the same command again to continue)",
     2: "wrong usage: nothing was done",
-    130: "interrupted by Ctrl-C (129 by SIGHUP, 143 by SIGTERM): committed data is safe",
+    130: "interrupted by Ctrl-C (129 by SIGHUP, 143 by SIGTERM): committed data is safe; `follow` "
+    "ends with 0 instead",
     141: "the program that reads the output ended first, as `head` does",
 }
 _FAILED = 1
@@ -67,13 +68,13 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Look and query": {
         "status": "Show what is stored, missing, running or failed",
         "report": "Write an HTML page about lake and database",
-        "sql": "Query the lake in SQL (DuckDB)",
+        "sql": "Query the lake's tables and views in SQL (DuckDB)",
         "curve": "Show the basis by expiry at one time",
         "carry": "Show basis, funding and open interest",
         "explain": "Show how one number was computed",
     },
     "Verify and compare": {
-        "fingerprint": "Print one sha256 of the lake's content",
+        "fingerprint": "Print sha256 digests of the lake's content",
         "diff": "Show what differs between two batches",
     },
     "Operate": {
@@ -157,9 +158,10 @@ def basislake() -> None:
 
     `basislake VERB --help` explains a verb, with examples. A window is the time span of one call. A
     batch is one numbered commit of fetched data. Results go to stdout, everything else to stderr.
-    Exit codes: 0 all done; 1 something failed or is incomplete (the message names it, everything
-    else is saved, the same command continues); 2 wrong usage; 130 interrupted (committed data is
-    safe); 141 the program that reads the output ended first, as `head` does.
+    Exit codes: 0 all done; 1 something failed or is incomplete (the message says what; everything
+    else is saved; run the same command again to continue); 2 wrong usage; 130 interrupted by
+    Ctrl-C, 129 by SIGHUP, 143 by SIGTERM (committed data is safe; `follow` ends with 0 instead);
+    141 the program that reads the output ended first, as `head` does.
     """
 
 

@@ -22,7 +22,7 @@ def moment_options(otherwise: str) -> Callable[[F], F]:
             "currencies",
             metavar="COIN",
             multiple=True,
-            help="BTC or ETH; repeat, or separate by commas",
+            help="BTC or ETH; repeat, or separate with commas",
             shell_complete=coins,
         )(command)
         return click.option(
@@ -30,7 +30,7 @@ def moment_options(otherwise: str) -> Callable[[F], F]:
             "moment",
             metavar="TIME",
             type=Time(),
-            help=f"UTC date or time, to the minute; by default {otherwise}",
+            help=f"UTC date or time, to the minute. Default: {otherwise}",
         )(command)
 
     return add

@@ -38,8 +38,8 @@ MOST_HOURS = 876_000
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def lake_option(command: F) -> F:
-    """Add --lake; the command gets `where`, a lake."""
+def lake_option(command: F, meaning: str = "Folder or object-store URI of the lake") -> F:
+    """Add --lake; the command gets `lake`."""
     option = click.option(
         "--lake",
         "lake",
@@ -48,7 +48,7 @@ def lake_option(command: F) -> F:
         default=DEFAULT_LAKE,
         show_default=True,
         show_envvar=True,
-        help="Folder or object-store URI of the lake",
+        help=meaning,
         shell_complete=completion.folder,
     )
     return grouped(command, (option,), _opened, "lake")
@@ -89,8 +89,8 @@ def exchange_options(command: F) -> F:
             envvar="BASISLAKE_RATE",
             show_envvar=True,
             default=AUTO,
-            help="Candle calls per second: auto for what the exchange permits, up to "
-            f"{CALLS.calls_per_second:g}; or a number, 0 for no limit",
+            help="Candle calls per second: `auto` (as many as the exchange permits, at most "
+            f"{CALLS.calls_per_second:g}), or a number; 0: no limit",
         ),
         click.option(
             "--timeout",
@@ -107,7 +107,7 @@ def exchange_options(command: F) -> F:
             envvar="BASISLAKE_RETRIES",
             show_envvar=True,
             default=defaults.RETRIES,
-            help="Retries per window",
+            help="Retries of a failed call",
         ),
         click.option(
             "--threads",
@@ -154,7 +154,7 @@ def engine_options(command: F) -> F:
 
 
 def selection_options(
-    command: F, meaning_of_all: str = "All instruments, ignoring the lake's scope"
+    command: F, meaning_of_all: str = "Ignore the lake's scope: all instruments, times and data"
 ) -> F:
     """Add the selection; the command gets `selection`."""
     options = (
@@ -164,7 +164,7 @@ def selection_options(
             "currencies",
             metavar="COIN",
             multiple=True,
-            help="BTC or ETH; repeat, or separate by commas",
+            help="BTC or ETH; repeat, or separate with commas",
             shell_complete=completion.coins,
         ),
         click.option(
@@ -172,7 +172,8 @@ def selection_options(
             "names",
             metavar="NAMES",
             multiple=True,
-            help="Names separated by commas or spaces; a future includes its perpetual",
+            help="Names separated by commas or spaces (quote a list with spaces); a future "
+            "includes its perpetual",
             shell_complete=completion.instruments,
         ),
         click.option("--since", type=Time(), help="First minute, UTC date or time, inclusive"),
@@ -194,13 +195,15 @@ def data_option(command: F) -> F:
         "--data",
         metavar="NAMES",
         multiple=True,
-        help="candles, funding, deliveries or settlements; repeat, or separate by commas. By "
+        help="candles, funding, deliveries or settlements; repeat, or separate with commas. By "
         "default all; funding includes the exchange's monthly totals",
     )(wrapped)  # type: ignore[return-value]
 
 
 def as_of_option(
-    command: F, meaning: str = "Use the lake as of batch N, or as of a UTC date or time"
+    command: F,
+    meaning: str = "Use the lake as it was after batch N, or at a UTC time. TIME is when data was "
+    "fetched, not a market time",
 ) -> F:
     """Add --as-of; the command gets `as_of`, a batch, a time or None."""
     option = click.option(

@@ -190,7 +190,7 @@ _ALL = (
     ),
     Departure(
         "short-arrays",
-        "one array of candles has a value less",
+        "one array of candles is one value shorter than the others",
         _answers(CHART_METHOD, changes.shorten_column()),
     ),
     Departure(
@@ -251,7 +251,7 @@ _ALL = (
     Departure("no-old-settlements", "settlements of expired futures are missing", _old_settlements),
     Departure(
         "other-refusal",
-        "all calls for funding totals are refused as over the limit, with another error code",
+        "calls for funding totals get a rate-limit refusal with an unknown error code",
         _other_refusal,
     ),
 )

@@ -61,32 +61,45 @@ def _change(
 
 
 _KINDS = (
-    _kind("throttled-429", "retry", "10028 on HTTP 429", forms.too_many_requests()),
+    _kind("throttled-429", "retry", "error 10028 with HTTP status 429", forms.too_many_requests()),
     _kind(
         "throttled-429-retry-after",
         "retry",
-        f"10028 on HTTP 429 with Retry-After: {_RETRY_AFTER_S:g}",
+        f"error 10028 with HTTP status 429 and Retry-After: {_RETRY_AFTER_S:g}",
         forms.too_many_requests(_RETRY_AFTER_S),
     ),
-    _kind("throttled-400", "retry", "10028 on HTTP 400", forms.too_many_requests(status=400)),
-    _kind("throttled-200", "retry", "10028 on HTTP 200", forms.too_many_requests(status=200)),
+    _kind(
+        "throttled-400",
+        "retry",
+        "error 10028 with HTTP status 400",
+        forms.too_many_requests(status=400),
+    ),
+    _kind(
+        "throttled-200",
+        "retry",
+        "error 10028 with HTTP status 200",
+        forms.too_many_requests(status=200),
+    ),
     _kind(
         "concurrent",
         "retry",
-        "10066, too many calls at once, on HTTP 400",
+        "error 10066, too many calls at once, with HTTP status 400",
         forms.rpc_error(forms.TOO_MANY_AT_ONCE, "too_many_concurrent_requests"),
     ),
-    _kind("bad-gateway", "retry", "HTTP 502 with a page of HTML", forms.server_error()),
+    _kind("bad-gateway", "retry", "HTTP status 502 with a page of HTML", forms.server_error()),
     _kind(
         "internal-error",
         "retry",
-        "11094 on HTTP 500",
+        "error 11094 with HTTP status 500",
         forms.rpc_error(11094, "internal_server_error", status=500),
     ),
     _kind(
-        "maintenance", "retry", "11051 on HTTP 400", forms.rpc_error(11051, "system_maintenance")
+        "maintenance",
+        "retry",
+        "error 11051 with HTTP status 400",
+        forms.rpc_error(11051, "system_maintenance"),
     ),
-    _kind("closed-door", "stop", "11056, anonymous access switched off", forms.closed_door()),
+    _kind("closed-door", "stop", "error 11056, anonymous access switched off", forms.closed_door()),
     _kind("reset", "retry", "the connection is reset, without an answer", forms.Reset()),
     _kind(
         "truncated-body",
@@ -99,7 +112,7 @@ _KINDS = (
     _change(
         "unequal-arrays",
         "retry",
-        "one array has a value less",
+        "one array is one value shorter than the others",
         lambda _call, _at: changes.shorten_column(),
     ),
     _change(

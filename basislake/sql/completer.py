@@ -1,4 +1,4 @@
-"""Completion in the shell of `sql`: tables, views, columns, ready queries and words of SQL."""
+"""Completion in the shell of `sql`: tables, views, columns, example queries and words of SQL."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping

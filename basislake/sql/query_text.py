@@ -1,4 +1,4 @@
-"""Text of a query: from the command line, a file, the standard input, or a ready query's name."""
+"""Text of a query: from the command line, a file, the standard input, or the name of an example."""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ def query_text(given: str) -> str:
             example, or the SQL itself.
 
     Raises:
-        UsageError: there is no such file or ready query, or the text is not UTF-8.
+        UsageError: there is no such file or example query, or the text is not UTF-8.
     """
     if given == STDIN:
         return _decoded(sys.stdin.buffer.read(), "The standard input")

@@ -65,7 +65,7 @@ def _converse(lake: Lake, as_of: int | datetime | None, format_: str, output: Pa
     if output is not None or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "Give a query: SQL, a file that ends in .sql, - for the standard input, or @NAME of "
-            "a ready query (`--examples` lists them). On a terminal, `basislake sql` starts a "
+            "an example query (`--examples` lists them). On a terminal, `basislake sql` starts a "
             "shell."
         )
     check_exists(lake)

@@ -37,24 +37,24 @@ def backfill(**given: Any) -> int:
     something else. Discovers instruments first if the lake has no list of them. For each future,
     also fetches its perpetual's candles (for the basis) and funding (for carry) for the life of the
     future. Commands on one machine share the rate limit and lock each instrument, so a second
-    backfill takes what the first has not begun. Refused calls, broken connections and wrong replies
-    are retried with growing waits. Exit code 1 if a window got no answer; the next backfill fetches
-    it.
+    backfill fetches the instruments that the first has not started. Refused calls, broken
+    connections and invalid replies are retried with increasing delays. Exit code 1 if a window got
+    no answer; the next backfill fetches it.
 
     If rows are missing after an instrument's first row, the next backfill asks for them once more.
-    If they are missing again, it accepts the gap. --repair asks again even for accepted gaps, for
-    gaps before the first row, and for rows that the last build put into `quarantine` or `rejected`.
-    --again fetches the whole selection, stored or not. A valid row that differs from the stored one
-    replaces it. The lake as of earlier batches keeps the old row. The next build recomputes what
-    depends on the new one.
+    If the rows are missing again, the backfill accepts the gap. --repair also fetches accepted
+    gaps, the time before the first row, and rows that the last build put into `quarantine` or
+    `rejected`. --again fetches the whole selection, stored or not. If a new valid row differs from
+    the stored one, the new row counts from its batch on; earlier batches still show the old row.
+    The next build recomputes everything that uses the row.
 
     Before anything is fetched into an empty lake, two calls check that the exchange returns
-    complete windows, also of expired futures (see `basislake doctor`). If the check fails twice in
-    a row, nothing is fetched; exit code 1.
+    complete windows, including those of expired futures (see `basislake doctor`). If the check
+    fails twice in a row, nothing is fetched (exit code 1); --no-doctor skips this check.
 
     With --engine dask, the workers of a cluster make the calls. --rate and --threads then apply to
-    each machine. The exchange counts calls by IP address, so each machine needs its own. This
-    process still plans, commits and prints messages; a worker that ends loses no data
+    each machine. The exchange counts calls by IP address, so each machine needs its own IP address.
+    This process still plans, commits and prints messages; no data is lost if a worker stops
     (docs/engines.md).
 
     \b

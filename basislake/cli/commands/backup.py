@@ -19,7 +19,7 @@ def backup(**given: Any) -> int:
     resumes. It may run during a backfill or `follow`. At the end it reads every row of the copy,
     compares fingerprints with the lake, and copies damaged files once more. Exit code 1 if they
     still differ. The copy is a complete lake; you can also read it as of any batch. PostgreSQL is
-    not copied; `basislake load` fills a database from the copy.
+    not copied; `basislake load --lake PATH` fills a database from the copy.
 
     \b
     Example:

@@ -29,9 +29,10 @@ from basislake.cli.parameter_types import Whole
 def build(**given: Any) -> int:
     """Validate everything that was fetched, and compute the basis of every future.
 
-    Writes candles, basis, quarantine, periods, warnings and quality. It rebuilds only the days that
-    changes since the last build can affect. Also validates funding, its totals, delivery
-    prices and settlements; rows that fail go to `rejected`. Needs no network.
+    Writes the tables `candles`, `basis`, `quarantine`, `periods`, `warnings` and `quality`, and the
+    validated `funding`, `funding_totals`, `deliveries` and `settlements`. Rows of the last four
+    that fail go to `rejected`. Rebuilds only the days that new or changed data can affect. Needs no
+    network.
 
     With --as-of (or --raw-version, its other name), builds the tables from the raw data as of that
     batch or time; the next build without it uses the newest data again.

@@ -11,19 +11,19 @@ from basislake.cli.options import json_option, lake_option, wide_option
 @click.command
 @lake_option
 @moment_options(
-    "each coin's newest minute that has a basis; if the index of the hour that ends with it is not "
-    "stored yet, the minute before"
+    "each coin's newest minute with a basis; if that minute ends an hour whose index is not stored "
+    "yet, the minute before"
 )
 @wide_option
 @json_option
 def carry(**given: Any) -> int:
-    """Show the carry of each open future in one minute, by expiry.
+    """Show the carry of each open future at one minute, by expiry.
 
     Shows the annualised basis against the perpetual and against the index of the last full hour;
-    the basis minus the funding that the perpetual paid in the last 7 and 30 days; and the open
-    interest. Rates are not compounded: percent a year of 365 days. A missing number is shown as
-    `-` and named below the table; nothing is filled in. docs/carry.md defines each number. Exit
-    code 1 if no open future has a price.
+    the basis minus the funding that a long perpetual position paid in the last 7 and 30 days; and
+    the open interest. Rates are simple (not compounded), in percent per year of 365 days. A missing
+    number is shown as `-` and named below the table; nothing is filled in. docs/carry.md defines
+    each number. Exit code 1 if no open future has a price.
 
     \b
     Example:

@@ -17,7 +17,8 @@ def completion(context: click.Context, shell: str, *, as_json: bool) -> int:
     """Print a script that makes a shell complete verbs, options, instruments, coins, paths and
     example queries with Tab.
 
-    Instrument names come from the --lake typed earlier on the line, or else from BASISLAKE_LAKE.
+    Instrument names come from the lake that --lake names earlier on the line, else from
+    BASISLAKE_LAKE, else from ./lake-data.
 
     `basislake` must be on the PATH. For completion in every session, add the line for your shell to
     the file that it reads at start: ~/.bashrc, ~/.zshrc (after compinit) or

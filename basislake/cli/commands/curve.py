@@ -10,17 +10,17 @@ from basislake.cli.options import json_option, lake_option, wide_option
 
 @click.command
 @lake_option
-@moment_options("each coin's newest minute that has a basis")
+@moment_options("each coin's newest minute with a basis")
 @wide_option
 @json_option
 def curve(**given: Any) -> int:
-    """Show the term structure: every open future's basis in one minute, by expiry.
+    """Show the term structure: every open future's basis at one minute, by expiry.
 
-    Prices are the closes of that minute. The index price is that of the last full hour, so up to 59
-    minutes older; if it is not stored, the heading names the newest stored one and its age. A
-    future without a basis in that minute is named below the table. If a future does not trade, the
-    exchange repeats its last close; `traded minutes ago` shows the age of the price. Exit code 1 if
-    no future has a basis.
+    Prices are the closes of that minute. The index price is from the end of the last full hour, up
+    to 59 minutes earlier. If that price is not stored, the heading shows the newest stored index
+    price and its age. A future without a basis in that minute is named below the table. If a future
+    does not trade, the exchange repeats its last close; `traded minutes ago` shows the age of the
+    price. Exit code 1 if no future has a basis.
 
     \b
     Example:

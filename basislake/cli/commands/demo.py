@@ -24,18 +24,18 @@ from basislake.cli.options import json_option, wide_option
     metavar="URI",
     default=EMBEDDED,
     show_default=True,
-    help="libpq URI of a database for the simulated data; BASISLAKE_POSTGRES is not used, so "
-    "simulated data never reaches your database",
+    help="libpq URI of a database for the simulated data. The demo ignores BASISLAKE_POSTGRES, so "
+    "simulated data reaches your own database only if you name it here",
 )
 @wide_option
 @json_option
 def demo(**given: Any) -> int:
     """Run the whole pipeline offline and show the result, in under a minute.
 
-    Serves a simulated exchange on loopback, fetches its weekly and quarterly futures and its
-    perpetuals, builds the basis, loads it into a real PostgreSQL in the lake's folder `postgres`,
-    queries that, and writes the report, a page for your browser. The simulated prices are the same
-    in every run. Everything is in one folder; delete it when you are done. Exit code 1 if something
+    Starts a simulated exchange on this machine and fetches its futures and perpetuals. Builds the
+    basis, loads it into an embedded PostgreSQL in the lake's folder `postgres`, and writes a report
+    for your browser. Then queries the lake and that database. The simulated prices are the same in
+    every run. Everything is in one folder; delete it when you are done. Exit code 1 if something
     failed.
 
     \b

@@ -11,7 +11,7 @@ from lake.errors import UsageError
 
 
 def _first_option(command: F) -> F:
-    return as_of_option(command, "The same as A")
+    return as_of_option(command, "Another way to give A")
 
 
 @click.command
@@ -28,11 +28,11 @@ def _first_option(command: F) -> F:
 @wide_option
 @json_option
 def diff(*, a: Any, as_of: Any, **given: Any) -> int:
-    """Compare the lake as of A with the lake as of B: show for which instruments raw candles,
-    candles or basis differ, and in how many rows.
+    """Compare the lake as of A with the lake as of B: show for which instruments rows of
+    `raw_candles`, `candles` or `basis` differ, and how many.
 
     A and B are batches, UTC dates or UTC times. Without B, A is compared with the newest state. The
-    exit code is 0 whether or not they differ; with --json, `equal` tells.
+    exit code is 0 whether or not they differ; with --json, the field `equal` is true or false.
 
     \b
     Example:
@@ -40,6 +40,8 @@ def diff(*, a: Any, as_of: Any, **given: Any) -> int:
         basislake diff 1
         basislake diff 1 1 --other ./copy
     """
+    if a is not None and as_of is not None:
+        raise UsageError("Give either A or --as-of, as both name A. Nothing was read.")
     first = a if as_of is None else as_of
     if first is None:
         raise UsageError("Give a batch or a time to compare with, as A or by --as-of.")

@@ -30,21 +30,21 @@ from basislake.cli.options import exchange_options, json_option, lake_option, wi
 def doctor(**given: Any) -> int:
     """Check whether this machine and the exchange behave as basislake assumes.
 
-    Each check shows the assumption, what was seen, and the result: ok, differs, or cannot tell.
-    On this machine it checks packages, cores, memory, open files, disk, clock, the lake's folder or
+    Each check shows the assumption, what was seen, and the result: ok, differs, or cannot tell. On
+    this machine it checks packages, cores, memory, open files, disk, clock, the lake's folder or
     store, locks, proxies and PostgreSQL. At the exchange it checks lists, candles, funding,
-    delivery prices and settlements, in 18 calls that take some 5 seconds at the default rate and
-    stay below all limits. Exit code 1 if a difference could make data wrong or lose it.
+    delivery prices and settlements, in 18 calls that take about 5 seconds at the default rate and
+    stay below all limits. Exit code 1 if a difference could corrupt or lose data.
 
     It saves the replies in the lake's folder `runs` (doctor-….json, without passwords), as evidence
-    for a fault report; --replay checks them again. `run` and `backfill` make the most important of
+    for a bug report; --replay checks them again. `run` and `backfill` make the most important of
     these checks themselves before they fill an empty lake.
 
     \b
     Example:
         basislake doctor
         basislake doctor --no-exchange --postgres postgresql://db.example/market
-        basislake doctor --replay lake-data/runs/doctor-20261128T214500Z.json
+        basislake doctor --replay lake-data/runs/doctor-TIME.json    # the path that doctor printed
     """
     from basislake.verbs.doctor import doctor as body
 

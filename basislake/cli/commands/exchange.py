@@ -27,12 +27,13 @@ _SECTIONS: Mapping[str, str] = {
 _CONTROL = """\b
 Control requests, on the same port, with answers in JSON:
   GET  /control/counters                 Number of calls by method and outcome
-  POST /control/counters                 Reset these numbers to 0
+  POST /control/counters                 Reset the counters to 0
   GET  /control/clock                    Time and speed of the clock
   POST /control/clock?advance_s=60       Advance the clock by 60 s
   POST /control/clock?now=2024-04-06T00:00Z&speed=1  Set time and speed
   GET  /control/faults                   Probabilities of the faults
-  POST /control/faults?reset=0.1&seed=3  Set them; without a query, clear all
+  POST /control/faults?reset=0.1&seed=3  Set fault probabilities; without parameters,
+                                         clear all faults
 """
 
 
@@ -103,7 +104,7 @@ class _Sections(click.Command):
     "faults",
     metavar="KIND=PROBABILITY",
     multiple=True,
-    help="What goes wrong, and in which share of calls; repeat, or separate by commas",
+    help="What goes wrong, and in which share of calls; repeat, or separate with commas",
 )
 @click.option(
     "--fault-seed", type=int, default=0, help="Seed of the faults; the same seed repeats them"
@@ -117,7 +118,11 @@ class _Sections(click.Command):
     "times",
 )
 @click.option(
-    "--delay", "delay_s", type=Number(min=0, max=3600), default=0.0, help="Seconds per candle call"
+    "--delay",
+    "delay_s",
+    type=Number(min=0, max=3600),
+    default=0.0,
+    help="Extra delay of each candle call, in seconds",
 )
 @click.option(
     "--limit",
@@ -156,9 +161,9 @@ class _Sections(click.Command):
 def exchange(**given: Any) -> int:
     """Serve a simulated Deribit, on loopback only, until interrupted.
 
-    It behaves like the real exchange, with its traps: inclusive ends, at most 5,001 candles a call,
-    flat padding after expiry, listed instruments that a lake must ignore. The same seed makes
-    the same market.
+    It behaves like the real exchange, including its pitfalls: window ends are inclusive, a call
+    returns at most 5,001 candles, flat candles follow the expiry, and some listed instruments do
+    not belong in a lake. The same seed makes the same market.
 
     \b
     Example:
@@ -169,19 +174,21 @@ def exchange(**given: Any) -> int:
         basislake run --lake rehearsal
     \b
     A rehearsal of seven years, at the published limit and with faults:
-        basislake exchange --port 8600 --universe full \\
+        basislake exchange --port 8601 --universe full \\
             --limit 20 --limit-status 200 \\
             --fault bad-gateway=0.02,reset=0.01,truncated-body=0.01,hang=0.001 \\
-            --fault missing-minute=0.01 --fault lost-minute=0.001
+            --fault missing-minute=0.01 --fault lost-minute=0.001 &
+        basislake run --lake seven-years --no-load --rate auto \\
+            --exchange-url http://127.0.0.1:8601 --history-url http://127.0.0.1:8601/history
     \b
     An exchange that has changed, and the check that detects it:
-        basislake exchange --port 8600 --departure fewer-candles &
-        basislake doctor --exchange-url http://127.0.0.1:8600 \\
-            --history-url http://127.0.0.1:8600/history
+        basislake exchange --port 8602 --departure fewer-candles &
+        basislake doctor --exchange-url http://127.0.0.1:8602 \\
+            --history-url http://127.0.0.1:8602/history
     \b
     A running market, an hour per minute, with new listings and expiries:
-        basislake exchange --port 8600 --running --speed 60
-        curl -X POST 'http://127.0.0.1:8600/control/clock?advance_s=604800'
+        basislake exchange --port 8603 --running --speed 60 &
+        curl -X POST 'http://127.0.0.1:8603/control/clock?advance_s=604800'
     """
     from basislake.verbs.exchange import exchange as body
 

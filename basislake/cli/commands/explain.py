@@ -54,7 +54,7 @@ def explain(of: str, days: str, method: str, reference: str, **given: Any) -> in
 
     Shows the formula with its numbers; the candles of the future and of the perpetual, as received
     and as validated; the rules that they passed; the coverage around the minute; the call and the
-    batch that brought each candle; and the build. If there is no basis, it names the reason:
+    batch that delivered each candle; and the build. If there is no basis, it names the reason:
     outside the instrument's life, never asked, no answer, a gap, quarantined (with the rules), no
     candle of the perpetual, or not built yet. For a perpetual it explains the candle.
 
@@ -63,10 +63,10 @@ def explain(of: str, days: str, method: str, reference: str, **given: Any) -> in
     \b
         carry     carry_at, that minute
         realised  realised_carry, entry at 08:00 that day
-        index     index_basis, end of that hour
-        premium   perpetual_premium, end of that hour
+        index     index_basis, the hour that contains TIME or ends at it, labelled by its end
+        premium   perpetual_premium, the same hour
         funding   funding_daily, 24 hours from 08:00 that day
-        spread    calendar_spreads, that minute; INSTRUMENT is the front
+        spread    calendar_spreads, that minute; INSTRUMENT is the near leg
         maturity  constant_maturity_by; INSTRUMENT is the coin
 
     \b

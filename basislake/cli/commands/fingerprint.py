@@ -19,7 +19,7 @@ from basislake.cli.parameter_types import Whole
 )
 @json_option
 def fingerprint(**given: Any) -> int:
-    """Print one sha256 for the lake and one per table, from content alone.
+    """Print a sha256 digest of the lake and of each table, computed from the rows alone.
 
     Two lakes with the same rows print the same lines, regardless of place, machine, and division
     into files and commits. File names contain a digest of their rows, so this verb reads few files;

@@ -24,15 +24,22 @@ _MOST_MINUTES = 1440
 
 
 def _schedule(
-    *, every: int, discover_every: int, build_every: int, upkeep_every: int
+    *,
+    every: int,
+    discover_every: int,
+    build_every: int,
+    maintain_every: int,
+    upkeep_every: int | None,
 ) -> "Schedule":
     from ingest.follow_schedule import Schedule
+
+    minutes = maintain_every if upkeep_every is None else upkeep_every
 
     return Schedule(
         timedelta(minutes=every),
         timedelta(minutes=discover_every),
         timedelta(minutes=build_every) if build_every else None,
-        timedelta(minutes=upkeep_every) if upkeep_every else None,
+        timedelta(minutes=minutes) if minutes else None,
     )
 
 
@@ -43,28 +50,36 @@ def _schedule_options(command: F) -> F:
             type=Whole(1, _MOST_MINUTES),
             default=1,
             metavar="MINUTES",
-            help="Time between fetches; each is one commit, with one file per instrument",
+            help="Minutes between two rounds. Each round commits the candles once, with one file "
+            "per instrument",
         ),
         click.option(
             "--discover-every",
             type=Whole(1, _MOST_MINUTES),
             default=5,
             metavar="MINUTES",
-            help="How often to look for new instruments (four calls each time)",
+            help="Minutes between searches for new instruments (four calls each)",
         ),
         click.option(
             "--build-every",
             type=Whole(0, _MOST_MINUTES),
             default=1,
             metavar="MINUTES",
-            help="Time between builds (and loads), 0 for none",
+            help="Minutes between builds (and loads), 0 for none",
+        ),
+        click.option(
+            "--maintain-every",
+            type=Whole(0, _MOST_MINUTES),
+            default=15,
+            metavar="MINUTES",
+            help="Minutes between runs of maintenance (see `maintain`), 0 for none",
         ),
         click.option(
             "--upkeep-every",
             type=Whole(0, _MOST_MINUTES),
-            default=15,
             metavar="MINUTES",
-            help="Time between runs of maintenance (see `maintain`), 0 for none",
+            help="The former name of --maintain-every",
+            hidden=True,
         ),
     )
     return grouped(command, options, _schedule, "schedule")
@@ -86,24 +101,25 @@ def _json_option(command: F) -> F:
     envvar="BASISLAKE_POSTGRES",
     show_envvar=True,
     help="Also load after each build: libpq URI or `embedded`; by default nothing is loaded. "
-    "Other users can see a password given here; use BASISLAKE_POSTGRES, PGPASSWORD or ~/.pgpass "
-    "instead",
+    "Other users of this machine can see a password on the command line; use BASISLAKE_POSTGRES, "
+    "PGPASSWORD or ~/.pgpass instead",
 )
-@schema_option("Schema of the tables there")
+@schema_option("Schema of the tables, created if missing")
 @_json_option
 def follow(**given: Any) -> int:
     """Keep the lake current until Ctrl-C, SIGTERM or SIGHUP, which end it with exit code 0.
 
-    First fetches what is missing, as `backfill` does; after a restart that includes the time it was
-    stopped. Then it fetches each minute a few seconds after it closes (by the exchange's clock).
-    Hourly funding, daily settlements and delivery prices follow a few minutes after they are due.
-    It adds new instruments, stops fetching expired ones, and builds the curated tables. If it
-    cannot reach the exchange, it logs that once, waits and continues. It may run during a backfill.
-    `status` shows how far behind it is. If you need no live data, start `run` by a timer instead.
+    First fetches what is missing, as `backfill` does. After a restart this includes the minutes
+    since `follow` stopped. Then it fetches each minute a few seconds after it closes (by the
+    exchange's clock). Hourly funding, daily settlements and delivery prices follow a few minutes
+    after they are due. It adds new instruments, stops fetching expired ones, and builds the curated
+    tables. If it cannot reach the exchange, it logs one message, waits, and tries again. It may run
+    during a backfill. `status` shows the lag. If you do not need live data, run `basislake run`
+    from a timer instead.
 
     Maintenance compacts small files, deletes files that were replaced more than a day ago, and
-    cleans the logs, so files, logs and opening times stay bounded. No row is lost: the lake as of
-    any batch stays readable.
+    cleans the logs, so the number of files, the size of the logs and the time to open the lake stay
+    bounded. No row is lost: the lake as of any batch stays readable.
 
     \b
     Example:

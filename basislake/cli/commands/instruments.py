@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from basislake.cli.options import (
+    F,
     exchange_options,
     json_option,
     lake_option,
@@ -13,12 +14,21 @@ from basislake.cli.options import (
 )
 
 
+def _selection_options(command: F) -> F:
+    return selection_options(
+        command, "No effect here: without flags, all stored instruments are listed"
+    )
+
+
 @click.command
 @lake_option
 @exchange_options
-@selection_options
+@_selection_options
 @click.option(
-    "--left-out", is_flag=True, help="List what is not in the lake or its scope, with the reason"
+    "--left-out",
+    is_flag=True,
+    help="List the exchange's records that the lake does not store, and stored instruments outside "
+    "the scope, each with the reason",
 )
 @click.option("--offline", is_flag=True, help="List what is stored, without calling the exchange")
 @wide_option
@@ -26,11 +36,11 @@ from basislake.cli.options import (
 def instruments(**given: Any) -> int:
     """Discover every dated BTC and ETH future and the perpetuals, store and list them.
 
-    Active instruments come from www, expired ones from the history host: four calls in all. The
-    lake keeps instruments that the exchange no longer lists. All are stored. Flags choose which
-    ones are printed; they are sorted by expiry. --since and --until select instruments that were
-    listed at some time in that period. Exit code 1 if a list cannot be fetched, or if a record that
-    could be a dated future cannot be read.
+    Active instruments come from www.deribit.com, expired ones from history.deribit.com: four calls
+    in all. The lake stores all of these, whatever its scope, and keeps those that the exchange no
+    longer lists. Flags only filter the printed list, which is sorted by expiry. --since and --until
+    select instruments that were open for trading at any time in that period. Exit code 1 if a list
+    cannot be fetched, or if a record that could be a dated future cannot be read.
 
     The lake stores only inverse (coin-settled) futures and perpetuals of BTC and ETH. --left-out
     prints the other records of the exchange's lists, such as linear (USDC) futures, and the

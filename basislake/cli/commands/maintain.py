@@ -26,12 +26,13 @@ from basislake.cli.parameter_types import Number
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show what would be done, change nothing")
 @json_option
 def maintain(**given: Any) -> int:
-    """Compact small files, delete files that were replaced, or left behind by killed processes,
-    write checkpoints, and clean the logs.
+    """Compact small files, delete replaced files and files that killed processes left, write
+    checkpoints, and clean the logs.
 
-    No row is changed, and the lake as of any batch stays readable. This is what OPTIMIZE, VACUUM
-    and the log clean-up of Delta do; you may also run those from any other program. You can run and
-    kill this at any time, also during a backfill, a build or a query.
+    No row changes. `--as-of` still works, because each row carries its batch number. `maintain`
+    does what Delta's OPTIMIZE, VACUUM and log clean-up do; other programs may run these operations
+    on the lake too. You can run and stop `maintain` at any time, also during a backfill, a build or
+    a query.
 
     \b
     Example:

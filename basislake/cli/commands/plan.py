@@ -29,8 +29,8 @@ def plan(**given: Any) -> int:
     Lists calls, candles and bytes of each instrument in the lake's scope, sorted by expiry, and the
     calls for funding, deliveries and settlements. Then estimates how long all calls take, and the
     disk for the candles in the lake and in PostgreSQL. With --rate auto it assumes the rate that
-    the last run found, or else the published limit. Asks the exchange only for its clock. Exit code
-    1 without a list of instruments (`basislake instruments` fetches it).
+    the last run reached, else the published limit. Makes one call, for the exchange's clock. Exit
+    code 1 if the lake has no list of instruments yet; run `basislake instruments` first.
 
     \b
     Example:

@@ -28,7 +28,8 @@ from basislake.cli.parameter_types import Whole
     "evidence_folder",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Also write row counts, failed instruments, basis validation and acceptance as texts",
+    help="Also write row counts, failed instruments, basis validation and acceptance criteria, as "
+    "text files",
 )
 @click.option(
     "--threads",
@@ -39,7 +40,8 @@ from basislake.cli.parameter_types import Whole
 def report(**given: Any) -> int:
     """Write one HTML page about the content of the lake and the database, and the same as JSON.
 
-    The page needs no network and opens from disk, also on a phone. Under each figure is its query.
+    The page needs no network and opens from disk, also on a phone. Below each chart or table is its
+    query.
 
     \b
         Market       prices, term structure, basis at constant maturity, spreads, volume
@@ -49,11 +51,11 @@ def report(**given: Any) -> int:
         Maintenance  backfills, the database compared with the lake, storage, fingerprint
 
     --verify runs all these queries again, as of the batch that the report was built from, and names
-    the figures that differ (exit code 1).
+    the charts and tables that differ (exit code 1).
 
-    --evidence computes the whole basis again and decides the acceptance criteria of the users'
-    guide: each is `pass`, `FAIL`, or `open` if there is no data to decide it yet. Exit code 1 then
-    means that a criterion is not met; all files are still written.
+    --evidence computes the whole basis again and checks the acceptance criteria of the users'
+    guide: each is `pass`, `FAIL`, or `open` if there is no data to decide it yet. With --evidence,
+    exit code 1 means that a criterion is not met; the files are still written.
 
     \b
         AC-007  every future that the exchange lists is in `coverage`, and after its delivery in

@@ -5,18 +5,23 @@ from typing import Any
 import click
 
 from basislake.cli.completion import folder
-from basislake.cli.options import json_option, lake_option
+from basislake.cli.options import F, json_option, lake_option
+
+
+def _lake_option(command: F) -> F:
+    return lake_option(command, "Folder or object-store URI to restore to")
 
 
 @click.command
 @click.argument("source", metavar="PATH|URI", shell_complete=folder)
-@lake_option
+@_lake_option
 @json_option
 def restore(**given: Any) -> int:
     """Copy a backup to --lake, and verify the copy as `backup` does.
 
-    That place must hold no lake, or the same lake in the same or an older state; its damaged files
-    are replaced. If it holds another lake, restore refuses and changes nothing. Other files stay.
+    --lake must hold no lake, or the same lake in the same or an older state. `restore` replaces
+    damaged files and keeps unrelated files. If --lake holds a different lake, `restore` stops and
+    changes nothing.
 
     \b
     Example:

@@ -19,14 +19,15 @@ def _selection_options(command: F) -> F:
 def scope(**given: Any) -> int:
     """Show or set which data the lake should contain.
 
-    Without a selection, prints the scope; that of a new lake is everything. A selection becomes the
-    whole scope; parts that you do not name are unlimited. The lake stores the scope, so all
-    machines that use the lake share it, and a backup includes it. Nothing is fetched or deleted.
+    Without flags, prints the scope. The scope of a new lake is everything. Flags replace the whole
+    scope. A part without a flag is unlimited. The lake stores the scope, so all machines that use
+    the lake share it, and a backup includes it. Nothing is fetched or deleted.
 
-    `run`, `backfill`, `follow`, `plan`, `status`, `report` and `health` use the scope. The first
-    four also take these flags: there a flag replaces only its own part of the scope (--currency and
-    --instruments are one part), for that command; --all ignores the scope. A running `follow` uses
-    a new scope from its next round on.
+    `run`, `backfill`, `follow`, `plan`, `status`, `report` and `health` use the scope. `run`,
+    `backfill`, `follow` and `plan` also take these flags, for one command only. There a flag
+    replaces only its own part of the scope. The parts are instruments (--currency and
+    --instruments), --since, --until and --data. --all ignores the whole scope. A running `follow`
+    uses a new scope from its next fetch on.
 
     \b
     Example:

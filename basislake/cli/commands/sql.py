@@ -14,7 +14,7 @@ from basislake.output.formats import FORMATS
 def _complete(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Complete `@NAME` with the names of ready queries, and other text with files."""
+    """Complete `@NAME` with the names of example queries, and other text with files."""
     from basislake.sql.examples import EXAMPLES, MARK
 
     if incomplete and not incomplete.startswith(MARK):
@@ -33,32 +33,33 @@ def _complete(
     "--format",
     "format_",
     type=click.Choice(FORMATS),
-    help="Format of the rows; by default a table, or the format of the output file's ending",
+    help="Format of the rows; by default a table, or the format of the output file's extension",
 )
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to a file. The ending gives the format; .csv.gz is compressed CSV",
+    help="Write to a file. The extension sets the format; .csv.gz is compressed CSV",
 )
 @click.option(
     "--examples",
     "shows_examples",
     is_flag=True,
-    help="List the ready queries; with QUERY (@NAME), show the SQL of that one",
+    help="List the example queries; with QUERY (@NAME), show the SQL of that one",
 )
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as a JSON list")
 def sql(**given: Any) -> int:
-    """Query the lake in SQL (DuckDB), by the names of tables and views; times are UTC.
+    """Query the lake's tables and views in SQL (DuckDB); times are UTC.
 
-    QUERY is one of: SQL text; FILE.sql; `-` (standard input); @NAME, a ready query (`--examples`,
-    docs/queries.md). Without QUERY, on a terminal, it starts a shell with history and completion:
-    a statement ends with ;, Ctrl-C ends a query, Ctrl-D ends the shell.
+    QUERY is one of: SQL text; FILE.sql; `-` (standard input); @NAME, an example query
+    (`--examples`, docs/queries.md). Without QUERY, on a terminal, it starts a shell with history
+    and completion: a statement ends with ;, Ctrl-C ends a query, Ctrl-D ends the shell.
 
-    Separate statements by ; to print the rows of each, one after the other. With JSON each gives a
-    list of objects; several give a list of those lists. --output needs exactly one statement that
-    returns rows. docs/tables.md lists the tables, docs/views.md the views. No query can change
-    them; COPY writes the file that it names. If DuckDB refuses a query, the exit code is 2.
+    Separate several statements with `;`; their results are printed in order. In JSON, one statement
+    gives a list of objects; several give a list of such lists. --output needs exactly one statement
+    that returns rows. docs/tables.md lists the tables, docs/views.md the views. Queries cannot
+    change the lake. A COPY statement can write a file. If DuckDB refuses a query, the exit code is
+    2.
 
     A table on a terminal is as wide as the terminal: columns that do not fit are left out, and
     named below; --wide shows them. The values of a column are rounded to the same number of

@@ -5,35 +5,39 @@ from typing import Any
 import click
 
 from basislake.cli.database_options import target_options
-from basislake.cli.options import json_option, lake_option, wide_option
+from basislake.cli.options import F, json_option, lake_option, wide_option
+
+
+def _target_options(command: F) -> F:
+    return target_options(command, "Schema of the tables")
 
 
 @click.command
 @lake_option
-@target_options
+@_target_options
 @click.option(
     "--exact",
     is_flag=True,
-    help="Count the rows in the tables of PostgreSQL, which reads them in full; by default the "
-    "numbers come from its table lake_loads",
+    help="Count the rows in PostgreSQL (reads whole tables); the default uses the counts in "
+    "`lake_loads`",
 )
 @wide_option
 @json_option
 def status(**given: Any) -> int:
     """Show how complete the lake is, what is left to fetch, what runs, what failed, and disk use.
 
-    Shows, for the lake's scope (`basislake scope`) and up to now by the exchange's clock: complete
-    instruments, present and expected minutes, and what a backfill would fetch (as `basislake plan`
-    shows). For each failure, it prints the command that fetches just that part again. A run is
-    stuck if its process is suspended (SIGSTOP) or has written nothing for a minute (`follow`: ten).
+    Covers the lake's scope (`basislake scope`) up to the exchange's current time. Shows complete
+    instruments, present and expected minutes, and what a backfill would fetch (as `plan` does). For
+    each failure, it prints the command that fetches just that part again. A run is stuck if its
+    process is suspended (SIGSTOP) or has written nothing for a minute (`follow`: ten).
 
-    The numbers of rows in PostgreSQL come from the table `lake_loads`, so a row that somebody added
-    or deleted by hand does not show. `--exact` counts the rows in the tables, and names each table
-    that differs from what was loaded.
+    The numbers of rows in PostgreSQL come from the table `lake_loads`, so `status` does not notice
+    rows that somebody added or deleted by hand. `--exact` counts the rows in the tables, and names
+    each table that differs from what was loaded.
 
-    At the end it prints the commands to run next, if any. You can use it during a backfill; it
-    changes no data. Exit code 1 if a part of the scope got no answer, or if the database differs or
-    cannot be queried.
+    At the end it prints the commands to run next, if any. You can run `status` during a backfill;
+    `status` changes no data. Exit code 1 if a part of the scope got no answer, or if the database
+    differs or cannot be queried.
 
     \b
     Example:

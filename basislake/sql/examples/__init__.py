@@ -1,4 +1,4 @@
-"""Ready queries, the source of `basislake sql @NAME` and of docs/queries.md."""
+"""Example queries, the source of `basislake sql @NAME` and of docs/queries.md."""
 
 from basislake.sql.examples.carry import CARRY
 from basislake.sql.examples.curve import CURVE
@@ -13,7 +13,7 @@ from lake.errors import UsageError
 
 MARK = "@"
 
-# Title of a subject, command lines for its questions, and ready queries.
+# Title of a subject, command lines for its questions, and example queries.
 SUBJECTS: tuple[tuple[str, tuple[Line, ...], tuple[Example, ...]], ...] = (
     ("Prices and contracts", LOOK_UP, PRICES),
     ("The curve", CURVES, CURVE),
@@ -27,22 +27,22 @@ EXAMPLES = tuple(example for _, _, examples in SUBJECTS for example in examples)
 
 
 def text_of(query: str) -> str:
-    """Return the SQL of a ready query if the text is its name with the mark; else the text itself.
+    """Return the SQL of an example if the text is its name with the mark; else the text itself.
 
     Raises:
-        UsageError: no ready query has the name.
+        UsageError: no example query has the name.
     """
     return named(query).sql if query.startswith(MARK) else query
 
 
 def named(name: str) -> Example:
-    """Return a ready query by its name with the mark.
+    """Return an example query by its name with the mark.
 
     Raises:
-        UsageError: no ready query has the name.
+        UsageError: no example query has the name.
     """
     for example in EXAMPLES:
         if name == MARK + example.name:
             return example
     names = ", ".join(MARK + example.name for example in EXAMPLES)
-    raise UsageError(f"There is no ready query {name}. Choose one of {names}.")
+    raise UsageError(f"There is no example query {name}. Choose one of {names}.")

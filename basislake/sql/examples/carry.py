@@ -105,7 +105,7 @@ CARRY: tuple[Example, ...] = (
     ),
     example(
         "carry-unknown",
-        "Which carries cannot be computed, and why",
+        "Trades whose carry cannot be computed, and why",
         "A row per reason: how many entries, of how many futures, from when to when. No row "
         "if every input is stored.",
         """
@@ -162,7 +162,7 @@ CARRY: tuple[Example, ...] = (
     ),
     example(
         "methods",
-        "Constant maturity by three methods",
+        "Constant-maturity basis, with three interpolation methods",
         "A row per coin and distance, against the index, in the newest minute 23:59: the same "
         "curve by each method. As they differ, a figure should always name its method.",
         """
@@ -205,7 +205,7 @@ CARRY: tuple[Example, ...] = (
     ),
     example(
         "weighted-basis",
-        "The basis by three weights",
+        "The average basis, with three weightings",
         "A row per coin and day: the mean annualised basis of futures of a week or more, "
         "weighted by open interest, by traded cost, and equally.",
         """

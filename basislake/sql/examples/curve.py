@@ -56,7 +56,7 @@ CURVE = (
     ),
     example(
         "calendar-spread",
-        "Next minus front, hour by hour",
+        "Next contract minus front contract, hour by hour",
         "A row per coin and hour of the newest week: mean difference between the basis of the next "
         "future and that of the front, in percent of the perpetual.",
         """
@@ -116,8 +116,8 @@ CURVE = (
     example(
         "by-time-left",
         "Basis by time left",
-        "A row per coin and range of days to expiry, medians of all minutes; the basis goes to "
-        "zero towards the expiry.",
+        "A row per coin and range of days to expiry, medians of all minutes; the basis "
+        "shrinks to almost zero by the expiry.",
         """
         SELECT base AS coin,
                CASE WHEN days_to_expiry <= 7 THEN '7 days or less'
@@ -170,7 +170,7 @@ CURVE = (
     ),
     example(
         "last-day",
-        "The basis in the last day of a life",
+        "The basis on the last day of each future",
         "A row per coin and hour left, 23 to 0: mean size of the basis in percent; it goes to "
         "zero, as a future settles at the index that the perpetual follows.",
         """

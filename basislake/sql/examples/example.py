@@ -1,4 +1,4 @@
-"""A ready query: a question and its SQL."""
+"""An example query: a question and its SQL."""
 
 from dataclasses import dataclass
 from textwrap import dedent
@@ -24,5 +24,5 @@ class Example:
 
 
 def example(name: str, title: str, expect: str, sql: str, *, has_rows: bool = True) -> Example:
-    """Return a ready query; the indent of its SQL is removed."""
+    """Return an example query; the indent of its SQL is removed."""
     return Example(name, title, expect, dedent(sql).strip(), has_rows)

@@ -94,7 +94,7 @@ HISTORY = (
     ),
     example(
         "contango",
-        "How often in contango",
+        "How often the curve was in contango",
         "A row per coin and month, the newest first: percent of the minutes in contango and in "
         "backwardation, for futures that traded in the minute.",
         """

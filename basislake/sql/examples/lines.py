@@ -1,4 +1,4 @@
-"""Questions that a command line answers without a ready query."""
+"""Questions that a command line answers without an example query."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Line:
 LOOK_UP = (
     Line("Every contract there ever was, by expiry", "basislake instruments --offline"),
     Line(
-        "Contracts that lived in one month",
+        "Contracts that were open in one month",
         "basislake instruments --offline --since 2024-03-01 --until 2024-04-01",
     ),
     Line(
@@ -28,7 +28,7 @@ LOOK_UP = (
         "ts = '2024-03-28 17:31'\"",
     ),
     Line(
-        "One contract, day by day, or `candles_hourly`",
+        "Daily candles of one contract (for hourly ones: `candles_hourly`)",
         "basislake sql \"FROM candles_daily WHERE instrument = 'BTC-29MAR24'\"",
     ),
 )
@@ -42,7 +42,7 @@ CURVES = (
 SERIES = (
     Line("All of it as charts in a browser", "basislake report"),
     Line(
-        "One contract's basis, hour by hour, or `basis_daily`",
+        "Hourly basis of one contract (for daily: `basis_daily`)",
         "basislake sql \"FROM basis_hourly WHERE instrument = 'BTC-29MAR24'\"",
     ),
     Line(
@@ -56,7 +56,10 @@ CHECKS = (
     Line("How complete, how fresh, how big; what runs, what failed", "basislake status"),
     Line("Is anything old or failed, for a script or a cron job", "basislake health"),
     Line("What fetching the rest takes, in calls, time and disk", "basislake plan"),
-    Line("Any answer as of a past time", "basislake sql @curve --as-of 2024-04-05"),
+    Line(
+        "Any answer as the lake stood earlier (by when data was fetched, not market time)",
+        "basislake sql @curve --as-of 1",
+    ),
     Line("Whether two lakes have the same rows", "basislake fingerprint"),
 )
 

@@ -5,7 +5,7 @@ from basislake.sql.examples.example import example
 PRICES = (
     example(
         "prices",
-        "What the perpetuals cost now, and how they moved",
+        "Current prices of the perpetuals, and how they moved",
         "A row per perpetual: the close of its newest minute, and the change in percent against "
         "the same minute a day, 7 and 30 days before; null if that minute has no candle.",
         """

@@ -85,7 +85,7 @@ SOUNDNESS = (
     ),
     example(
         "quarantine",
-        "Candles that validation refused",
+        "Candles that failed validation",
         "A row per rule: how many raw candles broke it, of how many instruments. No row if all "
         "were sound.",
         """

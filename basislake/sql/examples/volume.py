@@ -5,7 +5,7 @@ from basislake.sql.examples.example import example
 TRADING = (
     example(
         "volume",
-        "What each contract trades now",
+        "Current volume of each contract",
         "A row per contract that traded in the 30 days before the newest minute: traded amount in "
         "USD (`cost`) of the last day, 7 and 30 days, the most traded first, and its share of the "
         "coin's last day.",
