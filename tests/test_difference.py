@@ -55,6 +55,16 @@ def test_the_command_tells_differences_and_says_when_there_are_none(
     assert (none.code, "There is no lake at" in none.err) == (1, True)
 
 
+def test_a_is_an_argument_or_an_option_and_not_both(staged: Staged) -> None:
+    at, first = ("--lake", staged.lake.uri), staged.first.batch
+    by_option = basislake(None, "diff", *at, "--as-of", first)
+    assert (by_option.code, by_option.out) == (0, basislake(None, "diff", *at, first).out)
+    for a in (first, staged.last.batch):
+        both = basislake(None, "diff", *at, a, "--as-of", first)
+        assert (both.code, both.out) == (2, "")
+        assert "Give either A or --as-of" in both.err
+
+
 def test_a_changed_row_is_told_as_changed(staged: Staged, tmp_path: Path) -> None:
     copy = staged.copy(tmp_path)
     base = copy.snapshot(CANDLES)

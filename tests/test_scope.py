@@ -272,6 +272,14 @@ def test_what_is_left_out_is_named_with_the_reason(
     assert ends == sorted(ends)
 
 
+def test_the_list_of_instruments_is_of_all_stored_ones_with_all_or_without(known: Lake) -> None:
+    scoped(known, "--currency", "ETH")
+    at = ("instruments", "--offline", "--lake", known.uri, "--json")
+    found = basislake(None, *at).json
+    assert {row["instrument"] for row in found["instruments"]} == set(NAMES)
+    assert basislake(None, *at, "--all").json == found
+
+
 def test_the_front_quarterlies_are_the_newest_rows_of_basis(market_lake: Lake) -> None:
     found = market_lake.sql(FRONTS_SQL).to_dicts()
     for front in found:
