@@ -22,7 +22,7 @@ from lake.history.fingerprint import fingerprint
 from lake.maintenance.compaction import compact, groups
 from lake.state import State
 from lake.table import BATCH, Table
-from lake.tables import BASIS, CANDLES, CURATED, PERIODS, RAW_CANDLES
+from lake.tables import BASIS, BUILDS, CANDLES, CURATED, PERIODS, RAW_CANDLES
 from lake.time.intervals import MINUTE, Span
 from tests.lakes import LINEAGE, append, ask
 from tests.market import basislake
@@ -76,7 +76,8 @@ def test_rows_keep_their_batches_and_every_minute_however_often_they_are_compact
 ) -> None:
     at = open_lake(str(tmp_path))
     for start in (0, 1, 0):
-        _append(at, "A", start)
+        number = _append(at, "A", start)
+    ask(at, number, ("A", T0, T0 + 2 * MINUTE, "present"))
     compact(at, PROGRAM)
     before = at.read(RAW_CANDLES)
     for start in (2, 1, 3):
@@ -122,8 +123,9 @@ def test_compacted_files_hold_the_same_rows_and_no_build_load_or_batch_notices(
     built(lake, as_of=staged.unbuilt.batch)
     built(lake)
     assert is_same(content(lake), staged.last.content, CURATED_NAMES)
-    again = basislake(None, "maintain", "--lake", tmp_path / "copy", "--json").json
-    assert again["compacted"]["files_before"] == 0
+    twice = [basislake(None, "maintain", "--lake", tmp_path / "copy", "--json") for _ in range(2)]
+    # The rows of the builds above.
+    assert [done.json["compacted"]["files_after"] for done in twice] == [1, 0]
 
 
 def test_files_of_curated_tables_stay_within_their_month(lake: Lake) -> None:
@@ -136,6 +138,18 @@ def test_files_of_curated_tables_stay_within_their_month(lake: Lake) -> None:
         after = {own.name: own.known_digest for own in slices(lake.snapshot(table))}
         assert after == before
         assert len({name.partition("/")[2] for name in after}) > 1
+
+
+def test_rows_of_builds_are_compacted_and_the_newest_is_still_found(
+    staged: Staged, tmp_path: Path
+) -> None:
+    lake = staged.copy(tmp_path)
+    before, newest = lake.read(BUILDS), lake.state().build()
+    assert len(lake.snapshot(BUILDS).files) == before.height == 2
+    compact(lake, PROGRAM)
+    assert len(lake.snapshot(BUILDS).files) < before.height
+    assert lake.read(BUILDS).equals(before)
+    assert lake.state().build() == newest == before.row(-1, named=True)
 
 
 def test_a_build_after_a_compaction_makes_again_only_what_came_since(

@@ -279,4 +279,7 @@ def test_logs_and_files_of_a_lake_that_goes_on_stay_bounded(lake: Lake) -> None:
             counts.append((logs(lake), every))
     assert max(logs for logs, _ in counts[3:]) <= max(logs for logs, _ in counts[:3]) + len(TABLES)
     assert counts[-1][1] <= counts[2][1] + 2 * len(TABLES)
+    # Files are merged by twos, so six commits leave two, be they of batches or of builds.
+    whole = [lake.snapshot(table) for table in TABLES.values() if table.partition is None]
+    assert max(len(snapshot.files) for snapshot in whole) <= 3
     assert open_lake(lake.uri, as_of=1).snapshot(RAW_CANDLES).version is not None

@@ -17,7 +17,7 @@ from lake.carry_tables import CARRY
 from lake.files.slices import month_of, slices
 from lake.location.lake_address import Address
 from lake.snapshot import Snapshot
-from lake.state import BUILD
+from lake.state import BUILD, newest_build
 from lake.tables import (
     BASIS,
     BUILDS,
@@ -152,10 +152,9 @@ def _last(
     were others, a killed build has committed since, or a row was added under a number that the
     build had covered.
     """
-    rows = bases[BUILDS.name].read()
-    if rows.is_empty():
+    last = newest_build(bases[BUILDS.name])
+    if last is None:
         return None
-    last = rows.row(-1, named=True)
     is_dirty = any(bases[table.name].counter(BUILD) > last["build"] for table in CURATED)
     is_alike = all(last[name] == value for name, value in alike.items())
     return last if is_alike and not is_dirty and is_whole(sources, last) else None

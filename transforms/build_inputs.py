@@ -109,12 +109,16 @@ def read_sources(lake: Lake) -> Sources:
 def _figures(asks: Snapshot) -> pl.DataFrame:
     """For each instrument the end of the requested time, and the repeats seen in replies."""
     with reading(asks.table, asks.uri, [file.path for file in asks.files], asks.options):
-        # A window that was fetched again counts its repeats once.
-        windows = (
-            asks.scan().filter(IS_CANDLES).group_by("instrument", "window_start", "window_end")
+        own = asks.scan().filter(IS_CANDLES)
+        ends = own.group_by("instrument").agg(pl.max("end"))
+        # A window that was fetched again counts its repeats once. Few windows have any; a lake that
+        # is followed has millions.
+        windows = own.filter(pl.col("duplicates") > 0).group_by(
+            "instrument", "window_start", "window_end"
         )
-        parts = windows.agg(pl.max("end"), pl.max("duplicates")).group_by("instrument")
-        return parts.agg(pl.max("end"), pl.sum("duplicates")).collect()
+        repeats = windows.agg(pl.max("duplicates")).group_by("instrument").agg(pl.sum("duplicates"))
+        figures = ends.join(repeats, on="instrument", how="left").collect()
+        return figures.with_columns(pl.col("duplicates").fill_null(0))
 
 
 def _hull(files: Iterable[DataFile]) -> Span:

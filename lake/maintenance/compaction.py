@@ -15,7 +15,7 @@ from lake.history.fingerprint import verified_rows
 from lake.lake import Lake
 from lake.snapshot import Snapshot
 from lake.table import Table
-from lake.tables import CURATED, RAW
+from lake.tables import BUILDS, CURATED, RAW
 
 # About 10 MB; files with as many rows are left alone.
 MOST_ROWS = 1_048_576
@@ -28,6 +28,7 @@ GROWING = (
     *RAW,
     *(table for table in CURATED if table.partition),
     *(c for c in CARRY if c != REJECTED),
+    BUILDS,
 )
 
 
