@@ -10,7 +10,7 @@ from basislake.output.tables import paragraph, print_table
 from basislake.settings.database_target import Target
 from lake import Lake
 from lake.counts import counted
-from load.compare import Comparison, PartitionDifference, compare
+from load.compare_cells import Comparison, PartitionDifference, compare
 from load.preview import Preview
 from load.results import LoadProgress
 
