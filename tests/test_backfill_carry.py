@@ -24,7 +24,7 @@ from ingest.backfill.results import Result
 from lake import Lake
 from lake import open as open_lake
 from lake.carry_tables import RAW_CARRY, RAW_FUNDING, RAW_SETTLEMENTS
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.table import BATCH
 from tests.carry import CARRY, carry_truth, stored_carry
 from tests.market import basislake, fetch

@@ -21,7 +21,7 @@ from ingest.datasets.candles import CANDLES, candles_of
 from ingest.plan.planner import make_plans
 from ingest.plan.scope import scope_of
 from ingest.plan.windows import Plan
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.machine.cores import cores
 from lake.machine.memory import memory
 from lake.tables import INSTRUMENTS

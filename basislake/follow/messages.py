@@ -9,7 +9,7 @@ from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.discover import Discovery
 from ingest.follow_schedule import Lag
-from lake.counts import counted
+from lake.counted_words import counted
 
 _MOST_NAMED = 5
 _MOST_FAILURES = 3

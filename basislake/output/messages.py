@@ -17,7 +17,7 @@ import click
 import orjson
 
 from basislake.output.screen import SCREEN
-from lake.counts import counted
+from lake.counted_words import counted
 
 _REWRITTEN_EVERY_S = 0.1
 _LINE_EVERY_S = 10.0

@@ -7,7 +7,7 @@ from basislake.output.messages import Progress, duration, say
 from basislake.pipeline.engines import HERE, Engine, executor
 from lake import Lake
 from lake.carry_tables import REJECTED
-from lake.counts import counted
+from lake.counted_words import counted
 from transforms.build import BuildResult, build
 
 

@@ -19,7 +19,7 @@ from ingest.datasets.candles import CANDLES
 from ingest.discover import Discovery
 from ingest.plan.selection import Selection
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.coverage import Subject
 
 

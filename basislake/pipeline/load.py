@@ -9,7 +9,7 @@ from basislake.settings.database_target import Target
 from basislake.settings.lake_and_database import lake_flag
 from basislake.status.status import BEHIND, is_behind
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from load.loader import load as load_tables
 from load.results import LoadResult
 

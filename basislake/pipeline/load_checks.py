@@ -9,7 +9,7 @@ from basislake.output.messages import Progress, duration, json_text, print_json,
 from basislake.output.tables import paragraph, print_table
 from basislake.settings.database_target import Target
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from load.compare_cells import Comparison, PartitionDifference, compare
 from load.preview import Preview
 from load.results import LoadProgress

@@ -10,7 +10,7 @@ from basislake.output.export import export, objects, readable
 from basislake.output.formats import TABLE
 from basislake.output.messages import print_json
 from basislake.output.tables import print_table
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.table import Type
 from lake.tables import TABLES
 

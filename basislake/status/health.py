@@ -14,7 +14,7 @@ from ingest.datasets.candles import CANDLES
 from ingest.plan.scope import described, outside, scope_of
 from ingest.plan.selection import Selection
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.coverage import Subject
 from lake.table import Table
 from lake.tables import BASIS, COVERAGE, INSTRUMENTS, RAW_CANDLES

@@ -15,7 +15,7 @@ from basislake.pipeline.retry_commands import retry_arguments
 from basislake.status.holdings import Holdings
 from ingest.datasets import DATASETS
 from ingest.plan.completeness import Amounts, Completeness, summed
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.coverage import IS_CANDLES
 from lake.snapshot import Snapshot
 from lake.time.intervals import MINUTE

@@ -13,7 +13,7 @@ from basislake.output.tables import print_table
 from basislake.settings.lake_and_database import check_exists
 from ingest.plan.selection import select
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.query import duck
 from lake.query.views.curves import LOOK_BACK_DAYS, TERM_STRUCTURE, TERM_STRUCTURE_LATEST
 from lake.tables import INSTRUMENTS

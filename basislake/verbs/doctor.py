@@ -25,7 +25,7 @@ from ingest.assumptions.check import Judgement, Verdict
 from ingest.assumptions.evidence import Evidence, moment
 from ingest.deribit.http import route
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import LakeError, UsageError
 
 _STYLES = {Verdict.OK: "green", Verdict.DIFFERS: "yellow", Verdict.CANNOT_TELL: "dim"}

@@ -20,7 +20,7 @@ from basislake.simulator.named_faults import read_rates
 from basislake.simulator.replay import RECORDED, replay_universe
 from basislake.simulator.server import SimulatedExchange, serve_forever
 from basislake.simulator.universe import Universe, recent_universe
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import UsageError
 
 # On this day the full market has 248 expired futures of each coin.

@@ -18,7 +18,7 @@ from basislake.output.tables import paragraph, print_table
 from basislake.pipeline.build_as_of import opened
 from basislake.settings.lake_and_database import check_exists
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.table import Column, Type
 from lake.tables import TABLES
 

@@ -12,7 +12,7 @@ from basislake.settings.lake_and_database import check_exists
 from lake import Lake
 from lake import open as open_lake
 from lake.batches import newest_batch
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.history.difference import COMPARED, Difference, differences
 from lake.history.fingerprint import Fingerprint
 from lake.history.fingerprint import fingerprint as fingerprint_of

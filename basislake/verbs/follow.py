@@ -20,7 +20,7 @@ from ingest.datasets.candles import CANDLES
 from ingest.follow_schedule import Schedule
 from ingest.plan.selection import Selection
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import UsageError
 from lake.maintenance.maintain import maintain
 

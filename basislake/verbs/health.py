@@ -9,7 +9,7 @@ from basislake.settings.lake_and_database import check_exists
 from basislake.status.health import Health
 from basislake.status.health import health as health_of
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 
 
 def health(lake: Lake, hours: float, *, as_json: bool) -> int:

@@ -9,7 +9,7 @@ from basislake.pipeline.load_checks import compare_logged, show_comparison, show
 from basislake.settings.database_target import Target
 from basislake.settings.lake_and_database import check_exists, lake_flag
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import LoadError, UsageError
 from load.preview import preview
 

@@ -22,7 +22,7 @@ from ingest.plan.selection import Selection
 from ingest.plan.windows import Plan
 from ingest.rate_limit.remembered import Expected
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.tables import INSTRUMENTS
 
 # The user waits for the answer, so fewer retries than in a run.

@@ -16,7 +16,7 @@ from basislake.report.verify import verify as verified_report
 from basislake.settings.database_target import Target
 from basislake.settings.lake_and_database import check_exists
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import UsageError
 from lake.machine.cores import cores
 

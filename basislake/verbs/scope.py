@@ -12,7 +12,7 @@ from ingest.plan.scope import as_json as scope_as_json
 from ingest.plan.scope import described, outside, scope_of, set_scope
 from ingest.plan.selection import Selection
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.tables import INSTRUMENTS
 
 

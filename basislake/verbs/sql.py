@@ -21,7 +21,7 @@ from basislake.sql.examples import EXAMPLES, MARK, SUBJECTS, named
 from basislake.sql.query_text import query_text
 from basislake.sql.result_rows import print_rows
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import UsageError
 from lake.query import duck
 

@@ -26,7 +26,7 @@ from basislake.status.overview import (
 from basislake.status.runs_shown import show_ended, show_running
 from basislake.status.status import lake_status
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.coverage import Subject
 from lake.errors import LoadError
 from load.database_address import DEFAULT_SCHEMA
