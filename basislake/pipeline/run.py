@@ -9,7 +9,7 @@ from basislake.output.messages import duration, say, size
 from basislake.pipeline.curate import build_logged
 from basislake.pipeline.database_access import check_access
 from basislake.pipeline.fetch import is_complete
-from basislake.pipeline.fetch_shown import fetch_logged
+from basislake.pipeline.fetch_with_progress import fetch_logged
 from basislake.pipeline.load import load_logged
 from basislake.report.lake_facts import Loaded
 from basislake.report.make import Report, make

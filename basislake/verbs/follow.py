@@ -10,7 +10,7 @@ from basislake.output.messages import duration, print_json, say
 from basislake.output.screen import SCREEN
 from basislake.pipeline.curate import build_logged
 from basislake.pipeline.database_access import check_access
-from basislake.pipeline.fetch_shown import log_finished
+from basislake.pipeline.fetch_with_progress import log_finished
 from basislake.pipeline.load import load_logged
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
