@@ -11,7 +11,7 @@ import click
 from rich.text import Text
 
 from basislake.doctor import machine, places
-from basislake.doctor.here import Here
+from basislake.doctor.machine_input import MachineInput
 from basislake.doctor.saved_replies import as_json as plain
 from basislake.doctor.saved_replies import read, save
 from basislake.output.columns import Heading, Kind
@@ -63,7 +63,7 @@ def doctor(
             quick = replace(settings, timeout_s=min(settings.timeout_s, _PATIENCE_S))
             with quick.open() as exchange:
                 evidence = ask_all(exchange)
-        surroundings = Here(lake, settings, target, os.environ, evidence)
+        surroundings = MachineInput(lake, settings, target, os.environ, evidence)
         here = [check.outcome(surroundings) for check in (*machine.CHECKS, *places.CHECKS)]
     there = judge(evidence) if evidence else []
     if evidence and not replay:
