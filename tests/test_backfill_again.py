@@ -14,8 +14,8 @@ from basislake.explain.basis import explain
 from basislake.pipeline.fetch import sound_rows
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.contracts import milliseconds
+from basislake.simulator.fault_forms import Change, Columns
 from basislake.simulator.faults import Changed, server_error
-from basislake.simulator.forms import Change, Columns
 from basislake.simulator.server import SimulatedExchange
 from ingest.backfill.batch_commit import Stored, store
 from ingest.backfill.outcome import Outcome

@@ -15,7 +15,7 @@ from basislake.settings.exchange import ExchangeSettings
 from basislake.simulator.calls import CHART_METHOD
 from basislake.simulator.changes import keep_newest
 from basislake.simulator.departures import depart
-from basislake.simulator.forms import Changed
+from basislake.simulator.fault_forms import Changed
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import recent_universe
 from ingest.assumptions.check import Judgement
