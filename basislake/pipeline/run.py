@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from basislake.output.messages import duration, say, size
-from basislake.pipeline.curate import build_logged
+from basislake.pipeline.build import build_logged
 from basislake.pipeline.database_access import check_access
 from basislake.pipeline.fetch import is_complete
 from basislake.pipeline.fetch_with_progress import fetch_logged

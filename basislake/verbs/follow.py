@@ -8,7 +8,7 @@ from basislake.follow.follow import Follower
 from basislake.follow.followed import Followed
 from basislake.output.messages import duration, print_json, say
 from basislake.output.screen import SCREEN
-from basislake.pipeline.curate import build_logged
+from basislake.pipeline.build import build_logged
 from basislake.pipeline.database_access import check_access
 from basislake.pipeline.fetch_with_progress import log_finished
 from basislake.pipeline.load import load_logged

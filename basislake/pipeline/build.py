@@ -11,7 +11,7 @@ from lake.counted_words import counted
 from transforms.build import BuildResult, build
 
 
-def curate(
+def build_in_engine(
     lake: Lake,
     *,
     full: bool = False,
@@ -29,7 +29,7 @@ def curate(
 
 def build_logged(lake: Lake, totals: Callable[[str], None] = say) -> BuildResult:
     """Build as a step of a pipeline, with progress on stderr; `totals` gets the summary line."""
-    result = curate(lake, report=Progress("instruments"))
+    result = build_in_engine(lake, report=Progress("instruments"))
     totals(f"Build: {'; '.join(_totals_of(result))} in {duration(result.seconds)}.")
     return result
 
