@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from basislake.cli.defaults import EMBEDDED
 from basislake.doctor.machine_input import MachineInput
-from basislake.output.messages import size
+from basislake.output.units import size
 from basislake.pipeline.estimates import Estimate, estimate
 from ingest.assumptions.check import Check, CheckResult, UnseenError, differs, ok
 from ingest.assumptions.evidence import UNREADABLE, Evidence

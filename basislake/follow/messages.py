@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from basislake.output.messages import duration
+from basislake.output.units import duration
 from ingest.backfill.results import Finished, Result
 from ingest.backfill.summary import rows, selected
 from ingest.datasets import DATASETS

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from basislake import PROGRAM
-from basislake.output.messages import Progress, duration, say
+from basislake.output.messages import say
+from basislake.output.progress import Progress
+from basislake.output.units import duration
 from basislake.pipeline.engines import HERE, Engine, executor
 from lake import Lake
 from lake.carry_tables import REJECTED

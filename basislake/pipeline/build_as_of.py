@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from tempfile import TemporaryDirectory
 
-from basislake.output.messages import Progress, duration, say
+from basislake.output.messages import say
+from basislake.output.progress import Progress
+from basislake.output.units import duration
 from lake import Lake
 from lake.history.as_of import PastLake, past
 from lake.state import State, Unbuilt

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from basislake.output.messages import duration
+from basislake.output.units import duration
 from basislake.pipeline.retry_commands import retry_commands
 from ingest.backfill.run_records import RUNNING, STUCK, exchange_ahead, runs
 from ingest.datasets import chosen

@@ -15,7 +15,8 @@ from basislake.doctor.machine_input import MachineInput
 from basislake.doctor.saved_replies import as_json as plain
 from basislake.doctor.saved_replies import read, save
 from basislake.output.columns import Heading, Kind
-from basislake.output.messages import print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
 from basislake.output.tables import paragraph, print_table
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings

@@ -5,7 +5,9 @@ from typing import TypeAlias
 
 import click
 
-from basislake.output.messages import Progress, print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
+from basislake.output.progress import Progress
 from basislake.output.tables import line_length, paragraph, print_table
 from basislake.pipeline.build_as_of import opened
 from basislake.settings.lake_and_database import check_exists

@@ -6,8 +6,10 @@ from basislake import PROGRAM
 from basislake.follow.background_tasks import Work
 from basislake.follow.follow import Follower
 from basislake.follow.followed import Followed
-from basislake.output.messages import duration, print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
 from basislake.output.screen import SCREEN
+from basislake.output.units import duration
 from basislake.pipeline.build import build_logged
 from basislake.pipeline.database_access import check_access
 from basislake.pipeline.fetch_with_progress import log_finished

@@ -7,8 +7,11 @@ from typing import Any
 import click
 
 from basislake.output.columns import Heading, Kind
-from basislake.output.messages import called, duration, print_json, say, size
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
+from basislake.output.pasting import called
 from basislake.output.tables import paragraph, print_table
+from basislake.output.units import duration, size
 from basislake.pipeline.estimates import BASIS, estimate
 from basislake.pipeline.fetch import knows_nothing
 from basislake.settings.exchange import ExchangeSettings

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from basislake.cli.defaults import EMBEDDED
-from basislake.output.messages import print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
 from basislake.output.pasting import pasted
 from basislake.output.tables import line_length, paragraph, print_table
 from basislake.pipeline.retry_commands import retry_command
