@@ -26,7 +26,7 @@ from typing import Any
 
 import polars as pl
 
-from basislake.pipeline.curate import curate
+from basislake.pipeline.build import build_in_engine
 from benchmarks.build_lake import (
     LATE_MINUTES,
     LIFE_MINUTES,
@@ -183,7 +183,7 @@ def _late(folder: str) -> dict[str, Any]:
 
 def _build(folder: str, *, full: bool) -> dict[str, Any]:
     lake = open_lake(folder)
-    built = curate(lake, full=full)
+    built = build_in_engine(lake, full=full)
     told = {"seconds": built.seconds, "candles": lake.snapshot(RAW_CANDLES).rows}
     return told | {"rows": built.basis_rows, "made": built.rebuilt}
 

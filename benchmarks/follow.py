@@ -22,7 +22,7 @@ from statistics import mean
 import polars as pl
 
 from basislake import PROGRAM
-from basislake.pipeline.curate import curate
+from basislake.pipeline.build import build_in_engine
 from benchmarks.build_lake import LIFE_MINUTES, lives, record, stage
 from benchmarks.rehearsal import machine
 from ingest.backfill.batch_commit import store
@@ -51,7 +51,7 @@ def main() -> None:
         stage(folder, FUTURES, still_open=OPEN)
         lake = open_lake(folder)
         names = _opened(lake)
-        built = curate(lake)
+        built = build_in_engine(lake)
         print(f"{lake.snapshot(RAW_CANDLES).rows:,} raw candles, built in {built.seconds:.1f} s")
         _say_size(lake)
         with embedded(Path(folder) / "pg") if is_loaded else nullcontext() as uri:
@@ -79,7 +79,7 @@ def _hour(lake: Lake, names: list[str], hour: int, uri: str | None) -> None:
         outcomes = [_outcome(name, newest[name], hour * 60 + minute) for name in names]
         rounds.append(_timed(partial(store, lake, outcomes, PROGRAM)))
         before = _bytes(lake)
-        builds.append(_timed(lambda: curate(lake)))
+        builds.append(_timed(lambda: build_in_engine(lake)))
         written.append(_bytes(lake) - before)
         if uri:
             loads.append(_timed(lambda: load(lake, uri)))

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from basislake.pipeline.curate import curate
+from basislake.pipeline.build import build_in_engine
 from basislake.pipeline.fetch import fetch
 from basislake.settings.exchange import ExchangeSettings
 from basislake.settings.lake_and_database import database
@@ -38,9 +38,9 @@ def _run(folder: Path, settings: ExchangeSettings) -> None:
     lake = open_lake(str(folder / "lake"))
     fetched = fetch(lake, settings, Selection(), discover_first=True).backfill
     _say("backfill, no limit", fetched.candles_written, fetched.seconds, "candles")
-    built = curate(lake)
+    built = build_in_engine(lake)
     _say("build", built.candles, built.seconds, "candles")
-    _say("build, nothing new", built.candles, curate(lake).seconds, "candles")
+    _say("build, nothing new", built.candles, build_in_engine(lake).seconds, "candles")
     with database("embedded", lake) as uri:
         loaded = load(lake, uri)
         _say("load", loaded.rows_loaded, loaded.seconds, "rows")

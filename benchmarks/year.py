@@ -19,7 +19,7 @@ from typing import NamedTuple
 import polars as pl
 
 from basislake import PROGRAM
-from basislake.pipeline.curate import curate
+from basislake.pipeline.build import build_in_engine
 from benchmarks.build_lake import COINS, TOLD, future_name, record
 from benchmarks.rehearsal import machine
 from ingest.backfill.batch_commit import store
@@ -62,7 +62,7 @@ def main() -> None:
             start_s = time.monotonic()
             for _ in range(rounds):
                 store(lake, [_outcome(name, minute) for name in NAMES], PROGRAM)
-                curate(lake)
+                build_in_engine(lake)
                 minute += 1
                 if minute % ROUNDS_AN_UPKEEP == 0:
                     maintain(lake, PROGRAM)

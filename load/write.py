@@ -26,10 +26,10 @@ from load.ddl import (
     where_sql,
 )
 from load.failures import FAILURES, ServerError, reason
+from load.foreign_keys import check_left
 from load.ledger import Entry, Key, Ledger
 from load.plan import Fill, PartitionJob
 from load.postgres import Database
-from load.references import check_left
 from load.source import Partition
 from load.tables import RANGE_INDEXES, TABLES, parameters
 from load.verify import Aggregate, all_figures_sql, figures, figures_sql, mismatches

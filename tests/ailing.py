@@ -1,4 +1,4 @@
-"""A lake of a small market whose exchange misbehaved: gaps, refused candles, a spike, no answer."""
+"""Lakes of small markets whose exchange misbehaved: gaps, refused candles, a spike, no answer."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,11 +6,12 @@ from pathlib import Path
 from basislake.simulator import changes
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.contracts import milliseconds
+from basislake.simulator.fault_forms import Change, Columns
 from basislake.simulator.faults import Changed, server_error
-from basislake.simulator.forms import Change, Columns
 from basislake.simulator.server import SimulatedExchange
 from lake import Lake
 from lake import open as open_lake
+from tests.lakes import built_lake
 from tests.market import fetch, small_market
 from tests.staged import built
 
@@ -42,6 +43,24 @@ def ailing_lake(folder: Path) -> Lake:
         fetch(server, lake, retries=1)
     built(lake)
     return lake
+
+
+def gapped_lake(folder: Path) -> Lake:
+    """The same of an exchange that lacks a minute of everything, and some of one future."""
+    universe = small_market(weeks=1)
+    start_ms = universe.now_ms // 60_000 * 60_000 - 3_000 * 60_000
+    alone = [start_ms + i * 60_000 for i in range(100, 115)]
+    name = next(
+        n for n, c in universe.contracts.items() if c.expires_ms and c.expires_ms > alone[-1]
+    )
+    with SimulatedExchange(universe) as server:
+        lacked = Changed(changes.drop_minutes(start_ms))
+        server.faults.add(CHART, None, lacked, minute_ms=start_ms)
+        for ms in alone:
+            dropped = Changed(changes.drop_minutes(*alone))
+            server.faults.add(CHART, None, dropped, instrument=name, minute_ms=ms)
+        fetch(server, open_lake(str(folder)))
+        return built_lake(folder, server)
 
 
 def _order(server: SimulatedExchange, name: str, text: str, change: Change) -> None:

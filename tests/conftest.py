@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import signal
+import ssl
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
@@ -20,7 +21,8 @@ from lake import open as open_lake
 from load.embedded.data_folder import initialise
 from load.embedded.server import embedded
 from tests import carry_lakes, profiles, session
-from tests.ailing import ailing_lake
+from tests.ailing import ailing_lake, gapped_lake
+from tests.hosts import PROXIES, Host, Hosts
 from tests.lakes import built_lake
 from tests.loading import Target, disconnect, fresh_target, keep, small_lake
 from tests.market import NOW, basislake, small_market
@@ -153,6 +155,12 @@ def carry_facts(carry_lake: Lake) -> Facts:
 
 
 @pytest.fixture(scope="session")
+def gapped() -> Lake:
+    """A lake whose exchange lacked minutes, to be read only; see `tests.ailing`."""
+    return session.once("gapped", gapped_lake)
+
+
+@pytest.fixture(scope="session")
 def staged() -> Staged:
     """A lake that was built several times, to be read only or copied; see `tests.staged`."""
     return session.once("staged", make_staged)
@@ -177,6 +185,30 @@ def proxy(object_store: ObjectStore) -> Iterator[Proxy]:
     between = Proxy(object_store)
     yield between
     between.close()
+
+
+@pytest.fixture
+def host() -> Iterator[Hosts]:
+    """Starts hosts that stop after the test."""
+    hosts: list[Host] = []
+
+    def make(*parts: bytes, tls: ssl.SSLContext | None = None, pause_s: float = 0.0) -> Host:
+        hosts.append(Host(*parts, tls=tls, pause_s=pause_s))
+        return hosts[-1]
+
+    yield make
+    for each in hosts:
+        each.close()
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment that a test begins with names no proxy and no certificates."""
+    for name in (*PROXIES, "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def pytest_configure(config: pytest.Config) -> None:

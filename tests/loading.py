@@ -19,7 +19,7 @@ from lake.files.slices import by_month
 from lake.state import BUILD
 from lake.table import Table
 from lake.tables import BASIS, CANDLES, CURATED, INSTRUMENTS
-from load.compare import Comparison, compare
+from load.compare_cells import Comparison, compare
 from load.loader import load
 from load.postgres import Database
 from load.results import LoadResult

@@ -136,6 +136,14 @@ def basislake(
     return Ran(code, _text(out), _text(err))
 
 
+def backup(source: Lake, target: Lake | str, **kwargs: object) -> dict[str, object]:
+    """Back a lake up, and return what the command says of it."""
+    done = basislake(None, "backup", str(target), "--lake", source.uri, "--json", **kwargs)  # type: ignore[arg-type]
+    assert done.code == 0, done.err
+    found: dict[str, object] = done.json
+    return found
+
+
 @contextmanager
 def _as_in_a_pipe(
     given: list[str], env: Mapping[str, str] | None, folder: Path

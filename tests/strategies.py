@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import strategies as st
 
 from lake.table import BATCH, Table, Type
-from lake.tables import RAW_CANDLES
+from lake.tables import INSTRUMENTS, RAW_CANDLES
 from lake.time.intervals import MINUTE, Span
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
@@ -82,3 +82,31 @@ def raw(instrument: str, frame: pl.DataFrame, batch: int = 1) -> pl.DataFrame:
     number = BATCH if BATCH in frame.columns else pl.lit(batch, pl.Int64).alias(BATCH)
     named = frame.with_columns(pl.lit(instrument).alias("instrument"), number)
     return named.select(RAW_CANDLES.names)
+
+
+def batch(frame: pl.DataFrame, number: int = 1) -> pl.DataFrame:
+    """Rows of a raw table with the number of their batch."""
+    return frame.with_columns(pl.lit(number, pl.Int64).alias(BATCH))
+
+
+def instruments(*names: str) -> pl.DataFrame:
+    """Rows of `instruments`: futures without an expiry."""
+    rows = [
+        (
+            name,
+            "future",
+            "BTC",
+            "USD",
+            "BTC",
+            "inverse",
+            T0,
+            None,
+            0.5,
+            None,
+            True,
+            "btc_usd",
+            "daily",
+        )
+        for name in names
+    ]
+    return pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")

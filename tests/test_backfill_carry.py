@@ -13,18 +13,18 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from basislake.follow.messages import round_line
-from basislake.pipeline.fetch_shown import totals_of
+from basislake.pipeline.fetch_with_progress import totals_of
 from basislake.simulator.carry import Row
 from basislake.simulator.carry_answers import continuation_after
+from basislake.simulator.fault_forms import Changed
 from basislake.simulator.faults import AnyFault, Reset, rpc_error
-from basislake.simulator.forms import Changed
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import weekly_universe
 from ingest.backfill.results import Result
 from lake import Lake
 from lake import open as open_lake
 from lake.carry_tables import RAW_CARRY, RAW_FUNDING, RAW_SETTLEMENTS
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.table import BATCH
 from tests.carry import CARRY, carry_truth, stored_carry
 from tests.market import basislake, fetch

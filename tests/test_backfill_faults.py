@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from basislake.simulator import changes, forms
+from basislake.simulator import changes, fault_forms
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.faults import Changed, FaultScript, Hang, Reset
 from basislake.simulator.named_faults import KINDS
@@ -67,7 +67,7 @@ def test_all_faults_at_once_change_no_row(universe: Universe, lake: Lake) -> Non
 @pytest.mark.parametrize(
     "fault",
     [
-        forms.server_error(),
+        fault_forms.server_error(),
         pytest.param(Reset(), marks=pytest.mark.slow),
         pytest.param(Hang(), marks=pytest.mark.slow),
         pytest.param(Changed(changes.contradict_candle(0.5)), marks=pytest.mark.slow),
@@ -76,7 +76,7 @@ def test_all_faults_at_once_change_no_row(universe: Universe, lake: Lake) -> Non
     ids=lambda fault: fault.kind,
 )
 def test_a_minute_that_never_gets_an_answer_costs_its_window_only(
-    universe: Universe, server: SimulatedExchange, lake: Lake, fault: forms.AnyFault
+    universe: Universe, server: SimulatedExchange, lake: Lake, fault: fault_forms.AnyFault
 ) -> None:
     hurt = minute_ms(universe, 7000)
     server.faults.add(CHART, None, fault, instrument=NAME, minute_ms=hurt)
@@ -193,7 +193,7 @@ def test_an_exchange_that_goes_away_ends_the_run_and_the_next_one_finishes(lake:
 def test_an_unknown_instrument_is_refused_once_and_the_rest_goes_on(
     server: SimulatedExchange, lake: Lake
 ) -> None:
-    server.faults.add(CHART, None, forms.rpc_error(-32602, "Invalid params"), instrument=NAME)
+    server.faults.add(CHART, None, fault_forms.rpc_error(-32602, "Invalid params"), instrument=NAME)
     result = fetch(server, lake, threads=1)
     assert [failure.instrument for failure in result.failed] == [NAME]
     assert "refuses the call" in result.failed[0].reason

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from basislake import PROGRAM
-from basislake.pipeline.curate import curate
+from basislake.pipeline.build import build_in_engine
 from basislake.simulator.clock import Clock
 from basislake.simulator.server import SimulatedExchange
 from ingest.follow_schedule import Schedule
@@ -143,7 +143,7 @@ def test_a_follower_waits_for_a_lake_with_a_damaged_file(
     schedule = Schedule(MINUTE, timedelta(hours=1), MINUTE, None)
 
     def build() -> None:
-        curate(lake, threads=2)
+        build_in_engine(lake, threads=2)
 
     one = follower(server, lake, schedule, said, build=build)
     clock.advance(one.round())

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from basislake.doctor import machine, places
-from basislake.doctor.here import Here
+from basislake.doctor.machine_input import MachineInput
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
 from basislake.simulator.calls import CHART_METHOD
 from basislake.simulator.changes import keep_newest
 from basislake.simulator.departures import depart
-from basislake.simulator.forms import Changed
+from basislake.simulator.fault_forms import Changed
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import recent_universe
 from ingest.assumptions.check import Judgement
@@ -42,12 +42,12 @@ def _as_it_was(server: SimulatedExchange) -> Iterator[None]:
     server.forget_calls()
 
 
-def here(lake: Path, **others: object) -> Here:
-    found = Here(open_lake(str(lake)), ExchangeSettings(), Target(), {})
+def here(lake: Path, **others: object) -> MachineInput:
+    found = MachineInput(open_lake(str(lake)), ExchangeSettings(), Target(), {})
     return replace(found, **others)  # type: ignore[arg-type]
 
 
-def outcome(name: str, at: Here) -> Judgement:
+def outcome(name: str, at: MachineInput) -> Judgement:
     (check,) = [each for each in (*machine.CHECKS, *places.CHECKS) if each.name == name]
     return check.outcome(at)
 
@@ -189,7 +189,7 @@ def test_a_database_is_described_without_its_password(postgres: str, tmp_path: P
 
 def test_a_store_that_takes_a_second_commit_is_at_risk(proxy: Proxy) -> None:
     store = open_lake(proxy.store.uri("doctor"), proxy.store.options)
-    found = Here(store, ExchangeSettings(), Target(), {})
+    found = MachineInput(store, ExchangeSettings(), Target(), {})
     # Of commits at once, one then sees the other's only when it is refused.
     proxy.set(delay_s=0.02)
     assert outcome("lake", found).seen == "the store refuses the second of two simultaneous commits"

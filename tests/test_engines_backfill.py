@@ -16,7 +16,7 @@ import pytest
 from basislake.pipeline import engines
 from basislake.pipeline.engines import Engine
 from basislake.simulator.calls import CHART_METHOD as CHART
-from basislake.simulator.forms import closed_door, rpc_error
+from basislake.simulator.fault_forms import closed_door, rpc_error
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from lake import Lake

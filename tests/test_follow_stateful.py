@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
 from basislake import PROGRAM
-from basislake.pipeline.curate import curate
+from basislake.pipeline.build import build_in_engine
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.faults import AnyFault, Reset, closed_door, server_error
 from ingest.backfill.run_records import runs
@@ -125,7 +125,7 @@ class Followings(History):
                 assert query.collect().equals(expected)
 
     def build(self) -> None:
-        curate(self.lake, threads=2)
+        build_in_engine(self.lake, threads=2)
 
     def upkeep(self) -> None:
         """As the command does it; now and then as if a day had passed, and nobody reads."""

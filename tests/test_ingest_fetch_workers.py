@@ -8,7 +8,7 @@ import pytest
 
 from basislake.pipeline.engine_workers import ask_from_worker
 from basislake.settings.exchange import ExchangeSettings
-from basislake.simulator import forms
+from basislake.simulator import fault_forms
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.faults import AnyFault, Reset
 from basislake.simulator.server import SimulatedExchange
@@ -69,9 +69,9 @@ def test_an_answer_travels(exchange: Exchange) -> None:
     ("fault", "kind", "tally"),
     [
         (Reset(), TransientError, CallCounts(calls=3, retries=2)),
-        (forms.server_error(), TransientError, CallCounts(calls=3, retries=2)),
-        (forms.rpc_error(-32602, "Invalid params"), RejectedError, CallCounts(calls=1)),
-        (forms.closed_door(), ClosedDoorError, CallCounts(calls=1)),
+        (fault_forms.server_error(), TransientError, CallCounts(calls=3, retries=2)),
+        (fault_forms.rpc_error(-32602, "Invalid params"), RejectedError, CallCounts(calls=1)),
+        (fault_forms.closed_door(), ClosedDoorError, CallCounts(calls=1)),
     ],
     ids=["reset", "server error", "refused", "closed door"],
 )
@@ -100,7 +100,7 @@ def test_the_wait_that_the_exchange_asked_for_travels_too() -> None:
 def test_threads_make_no_call_for_an_instrument_once_it_is_refused(
     server: SimulatedExchange, exchange: Exchange
 ) -> None:
-    server.faults.add(CHART, None, forms.rpc_error(-32602, "Invalid params"))
+    server.faults.add(CHART, None, fault_forms.rpc_error(-32602, "Invalid params"))
     callers = threads_here(exchange, 1)
     futures = [callers.pool.submit(callers.ask, SUBJECT, WINDOW) for _ in range(5)]
     errors = [future.result().error for future in futures]
@@ -113,7 +113,7 @@ def test_threads_make_no_call_for_an_instrument_once_it_is_refused(
 def test_threads_make_no_call_once_the_door_is_closed_and_all_say_so(
     server: SimulatedExchange, exchange: Exchange
 ) -> None:
-    server.faults.add(CHART, None, forms.closed_door())
+    server.faults.add(CHART, None, fault_forms.closed_door())
     callers = threads_here(exchange, 1)
     futures = [callers.pool.submit(callers.ask, SUBJECT, WINDOW) for _ in range(5)]
     assert {type(future.result().error) for future in futures} == {ClosedDoorError}

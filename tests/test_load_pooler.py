@@ -9,7 +9,7 @@ import pytest
 
 from lake.errors import LoadError
 from lake.tables import CANDLES
-from load.compare import compare
+from load.compare_cells import compare
 from load.embedded.server import psql_command
 from load.loader import load
 from load.results import LoadProgress

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from basislake.status.database_compared import show_database
 from lake.table import Column, Table, Type
 from lake.tables import BASIS, CANDLES, INSTRUMENTS
-from load.compare import difference
+from load.compare_cells import difference
 from load.ddl import create_schema_sql, create_table_sql, literal, qualified
 from load.postgres import Database
 from load.tables import FUTURES_BASIS_SPREAD, FUTURES_OHLCV

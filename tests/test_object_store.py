@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from basislake import PROGRAM
-from basislake.pipeline.curate import curate
+from basislake.pipeline.build import build_in_engine
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.clock import Clock
 from basislake.simulator.server import SimulatedExchange
@@ -174,7 +174,7 @@ def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expir
     clock, said = Clock(market.now_ms), list[str]()
 
     def build() -> None:
-        curate(at, threads=2)
+        build_in_engine(at, threads=2)
 
     with SimulatedExchange(market, clock=clock) as server:
         _follow_and_be_killed(server, at, object_store.environment(tmp_path))

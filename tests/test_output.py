@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from basislake.output.messages import age, percent
 from basislake.output.tables import bar
+from basislake.output.units import age, percent
 from tests.lakes import LISTED_AT, ask, candle, instrument, interval, lake_of
 from tests.market import Ran, basislake
 from tests.processes import PATIENCE_S

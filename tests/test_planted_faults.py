@@ -12,12 +12,12 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from basislake.pipeline.curate import curate
+from basislake.pipeline.build import build_in_engine
 from basislake.simulator import changes
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.contracts import milliseconds
+from basislake.simulator.fault_forms import Change, Columns
 from basislake.simulator.faults import Changed
-from basislake.simulator.forms import Change, Columns
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from ingest.plan.selection import select, with_data
@@ -206,7 +206,7 @@ def make(folder: Path, threads: int) -> Planted:
         result = fetch(server, lake, threads=threads)
     assert not result.failed
     assert result.complete == len(universe.contracts)
-    return Planted(universe, lake, curate(lake, threads=threads))
+    return Planted(universe, lake, build_in_engine(lake, threads=threads))
 
 
 @pytest.fixture(scope="module")
@@ -451,7 +451,7 @@ def test_what_the_exchange_mends_is_fetched_again_and_as_of_before_it_is_what_it
         assert (repaired.failed, repaired.missing) == ([], {})
         assert (repaired.replaced, repaired.differing) == (len(SPOILT), 0)
         assert repaired.candles_written == sum(gap.minutes for gap in GAPS)
-        built = curate(lake)
+        built = build_in_engine(lake)
         # The candles that were spoilt are kept, and count no more.
         found = rows(lake, "quarantine").select("instrument", "ts", "rules").rows()
         assert found == sorted((plant.name, plant.ts, [SUPERSEDED]) for plant in SPOILT)
@@ -461,11 +461,11 @@ def test_what_the_exchange_mends_is_fetched_again_and_as_of_before_it_is_what_it
         assert not lake.sql("SELECT instrument FROM candles WHERE suspect").is_empty()
         again = fetch(server, lake, with_data(select(names=sorted(names)), ["candles"]), again=True)
     assert (again.replaced, again.differing, again.candles_written) == (len(SPIKES), 0, 0)
-    assert curate(lake).quarantined == len(SPOILT) + len(SPIKES)
+    assert build_in_engine(lake).quarantined == len(SPOILT) + len(SPIKES)
     assert_frame_equal(counting(lake), truths(planted.universe), check_exact=True)
     assert lake.sql("SELECT instrument FROM candles WHERE suspect").is_empty()
     tables = fingerprint(lake, 2).tables
-    curate(lake, full=True)
+    build_in_engine(lake, full=True)
     assert fingerprint(lake, 2, verify=True).tables == tables
     old = rows(PastLake(lake, before), "raw_candles")
     assert_frame_equal(old, served(planted.universe), check_exact=True)

@@ -13,7 +13,7 @@ import requests
 
 from basislake.simulator.carry import FUNDING_HOLE_MS, HOUR_MS, MarketCarry, Row
 from basislake.simulator.contracts import milliseconds
-from basislake.simulator.forms import Changed
+from basislake.simulator.fault_forms import Changed
 from basislake.simulator.full_market import full_universe
 from basislake.simulator.server import SimulatedExchange
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from basislake.simulator import changes
-from basislake.simulator.forms import Change, Columns
+from basislake.simulator.fault_forms import Change, Columns
 
 MINUTE_MS = 60_000
 COLUMNS = ("ticks", "open", "high", "low", "close", "volume", "cost")

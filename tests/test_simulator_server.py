@@ -5,15 +5,10 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Iterator
 
-import polars as pl
 import pytest
 import requests
-from polars.testing import assert_frame_equal
 
 from basislake.simulator.calls import Question
 from basislake.simulator.faults import (
@@ -24,19 +19,8 @@ from basislake.simulator.faults import (
     server_error,
     too_many_requests,
 )
-from basislake.simulator.market import CANDLE_SCHEMA, MINUTE_MS
 from basislake.simulator.server import Call, SimulatedExchange
-from basislake.simulator.universe import weekly_universe
-
-CHART = "get_tradingview_chart_data"
-UNIVERSE = weekly_universe(
-    7, datetime(2024, 3, 1, 8, tzinfo=UTC), datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
-)
-EXPIRED = UNIVERSE.contracts["BTC-22MAR24"]
-ACTIVE = UNIVERSE.contracts["ETH-28JUN24"]
-NOW_MINUTE_MS = UNIVERSE.now_ms // MINUTE_MS * MINUTE_MS
-
-Ask = Callable[..., requests.Response]
+from tests.asking import ACTIVE, CHART, EXPIRED, UNIVERSE, Ask, Chart, ask_of, chart_of
 
 
 @pytest.fixture(name="exchange")
@@ -54,28 +38,12 @@ def fixture_session() -> Iterator[requests.Session]:
 
 @pytest.fixture(name="ask")
 def fixture_ask(exchange: SimulatedExchange, session: requests.Session) -> Ask:
-    def ask(method: str, base: str = exchange.www_url, **params: object) -> requests.Response:
-        query = {name: str(value) for name, value in params.items()}
-        return session.get(f"{base}/api/v2/public/{method}", params=query, timeout=60)
-
-    return ask
+    return ask_of(exchange, session)
 
 
 @pytest.fixture(name="chart")
-def fixture_chart(ask: Ask) -> Callable[[str, int, int], dict[str, Any]]:
-    def chart(instrument: str, start_ms: int, end_ms: int) -> dict[str, Any]:
-        answer = ask(
-            CHART,
-            instrument_name=instrument,
-            start_timestamp=start_ms,
-            end_timestamp=end_ms,
-            resolution="1",
-        )
-        assert answer.status_code == 200
-        result: dict[str, Any] = answer.json()["result"]
-        return result
-
-    return chart
+def fixture_chart(ask: Ask) -> Chart:
+    return chart_of(ask)
 
 
 def error_of(answer: requests.Response) -> tuple[int, int, object]:
@@ -101,113 +69,6 @@ def test_the_clock_can_be_another(session: requests.Session) -> None:
 
 def test_the_test_method_tells_a_version(ask: Ask) -> None:
     assert "version" in ask("test").json()["result"]
-
-
-def test_both_ends_are_in_the_answer(chart: Callable[..., dict[str, Any]]) -> None:
-    start_ms = EXPIRED.first_trade_ms + 60 * MINUTE_MS
-
-    found = chart("BTC-22MAR24", start_ms, start_ms + 200 * MINUTE_MS)
-
-    assert found["status"] == "ok"
-    assert len(found["ticks"]) == 201
-    assert (found["ticks"][0], found["ticks"][-1]) == (start_ms, start_ms + 200 * MINUTE_MS)
-
-
-def test_the_answer_is_the_truth(chart: Callable[..., dict[str, Any]]) -> None:
-    start_ms, length_ms = EXPIRED.first_trade_ms, 5000 * MINUTE_MS
-
-    found = chart("BTC-22MAR24", start_ms, start_ms + length_ms - MINUTE_MS)
-
-    served = pl.DataFrame(
-        {name: found[name] for name in CANDLE_SCHEMA}, CANDLE_SCHEMA, strict=False
-    )
-    truth = UNIVERSE.candles("BTC-22MAR24", start_ms, start_ms + length_ms)
-    assert_frame_equal(served, truth, check_exact=True)
-
-
-def test_whole_numbers_and_floats_are_mixed_in_one_array(
-    chart: Callable[..., dict[str, Any]],
-) -> None:
-    start_ms = EXPIRED.first_trade_ms
-
-    found = chart("BTC-22MAR24", start_ms, start_ms + 600 * MINUTE_MS)
-
-    assert {type(volume) for volume in found["volume"]} == {int, float}
-    assert {type(cost) for cost in found["cost"]} == {int}
-    assert {type(close) for close in found["close"]} == {float}
-
-
-def test_an_unaligned_start_is_floored_to_its_candle(chart: Callable[..., dict[str, Any]]) -> None:
-    start_ms = EXPIRED.first_trade_ms + 60 * MINUTE_MS
-
-    found = chart("BTC-22MAR24", start_ms + 7_000, start_ms + 2 * MINUTE_MS + 59_999)
-
-    assert [tick - start_ms for tick in found["ticks"]] == [0, MINUTE_MS, 2 * MINUTE_MS]
-
-
-def test_an_overlong_request_keeps_the_newest_5001(chart: Callable[..., dict[str, Any]]) -> None:
-    start_ms = EXPIRED.first_trade_ms
-    end_ms = start_ms + 10_399 * MINUTE_MS
-
-    found = chart("BTC-22MAR24", start_ms, end_ms)
-
-    assert found["status"] == "ok"
-    assert len(found["ticks"]) == 5001
-    assert (found["ticks"][0], found["ticks"][-1]) == (end_ms - 5000 * MINUTE_MS, end_ms)
-
-
-def test_before_the_first_trade_there_is_no_data(chart: Callable[..., dict[str, Any]]) -> None:
-    found = chart("BTC-22MAR24", EXPIRED.listed_ms, EXPIRED.first_trade_ms - 1)
-
-    assert found == {"status": "no_data"} | {name: [] for name in CANDLE_SCHEMA}
-
-
-def test_a_window_over_the_first_trade_begins_with_it(chart: Callable[..., dict[str, Any]]) -> None:
-    found = chart("BTC-22MAR24", EXPIRED.listed_ms, EXPIRED.first_trade_ms + 10 * MINUTE_MS)
-
-    assert found["ticks"][0] == EXPIRED.first_trade_ms
-    assert len(found["ticks"]) == 11
-
-
-def test_the_last_candle_is_still_forming_and_nothing_lies_beyond(
-    chart: Callable[..., dict[str, Any]],
-) -> None:
-    before = NOW_MINUTE_MS - 5 * MINUTE_MS
-
-    found = chart("ETH-28JUN24", before, NOW_MINUTE_MS + 600 * MINUTE_MS)
-
-    final = UNIVERSE.candles("ETH-28JUN24", before, NOW_MINUTE_MS + MINUTE_MS)["close"].to_list()
-    assert found["ticks"][-1] == NOW_MINUTE_MS
-    assert found["close"][:-1] == final[:-1]
-    assert found["close"][-1] != final[-1]
-
-
-def test_the_future_has_no_data(chart: Callable[..., dict[str, Any]]) -> None:
-    later_ms = UNIVERSE.now_ms + 10 * MINUTE_MS
-
-    assert chart("ETH-28JUN24", later_ms, later_ms + MINUTE_MS)["status"] == "no_data"
-
-
-def test_after_the_expiry_the_candles_are_flat_padding(
-    chart: Callable[..., dict[str, Any]],
-) -> None:
-    assert EXPIRED.expires_ms is not None
-    found = chart("BTC-22MAR24", EXPIRED.expires_ms - MINUTE_MS, EXPIRED.expires_ms + MINUTE_MS)
-
-    assert found["ticks"][1] == EXPIRED.expires_ms
-    assert found["close"] == [found["close"][0]] * 3
-    assert found["volume"][1:] == [0, 0]
-
-
-@pytest.mark.parametrize("base", ["www_url", "history_url"])
-def test_both_hosts_serve_candles(exchange: SimulatedExchange, ask: Ask, base: str) -> None:
-    start_ms = ACTIVE.first_trade_ms
-    window = {"start_timestamp": start_ms, "end_timestamp": start_ms}
-    answer = ask(
-        CHART, getattr(exchange, base), instrument_name="ETH-28JUN24", resolution="1", **window
-    )
-
-    assert answer.json()["result"]["ticks"] == [start_ms]
 
 
 @pytest.mark.parametrize("name", ["BTC-29FEB24", "BTC-28JUN19", "btc-perpetual"])
@@ -278,7 +139,7 @@ def test_expired_futures_are_on_the_history_host(exchange: SimulatedExchange, as
 
 
 def test_calls_are_recorded_with_what_they_asked(
-    exchange: SimulatedExchange, ask: Ask, chart: Callable[..., dict[str, Any]]
+    exchange: SimulatedExchange, ask: Ask, chart: Chart
 ) -> None:
     ask("get_time")
     chart("BTC-22MAR24", 60_000, 120_000)
@@ -335,7 +196,7 @@ def test_any_result_can_be_put_into_a_good_envelope(exchange: SimulatedExchange,
 
 
 def test_a_fault_without_end_meets_one_instrument_only(
-    exchange: SimulatedExchange, ask: Ask, chart: Callable[..., dict[str, Any]]
+    exchange: SimulatedExchange, ask: Ask, chart: Chart
 ) -> None:
     exchange.faults.add(CHART, None, server_error(), instrument="BTC-22MAR24")
 
@@ -408,20 +269,6 @@ def test_stopping_cuts_the_connections_and_frees_the_port(session: requests.Sess
 
     with pytest.raises(requests.ConnectionError):
         session.get(url, timeout=60)
-
-
-def test_five_thousand_candles_are_served_in_milliseconds(
-    chart: Callable[..., dict[str, Any]],
-) -> None:
-    start_ms = EXPIRED.first_trade_ms
-    spent = []
-    for _ in range(8):
-        began = time.process_time()
-        chart("BTC-22MAR24", start_ms, start_ms + 4999 * MINUTE_MS)
-        spent.append(time.process_time() - began)
-
-    # About 10 ms of a processor, the client's reading included.
-    assert min(spent) < 0.06
 
 
 def test_the_exchange_imports_nothing_of_the_program_under_test() -> None:

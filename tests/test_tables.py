@@ -12,7 +12,7 @@ from basislake.output.fitting import Extent, Fitted, extent, fit
 from basislake.output.tables import print_figures
 from basislake.output.wrapping import wrapped
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from tests.market import basislake
 from tests.terminals import lines_on_a_terminal
 

@@ -21,7 +21,9 @@ from basislake.cli.signals import (
     is_reader_gone,
     open_closed_streams,
 )
-from basislake.output.messages import called, print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
+from basislake.output.pasting import called
 from basislake.output.screen import SCREEN
 from lake.errors import BasislakeError, UnreachableError, UsageError
 

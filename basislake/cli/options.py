@@ -15,7 +15,7 @@ import click
 
 from basislake.cli import completion
 from basislake.cli.defaults import LAKE as DEFAULT_LAKE
-from basislake.cli.parameter_types import CallsPerSecond, Moment, Number, Time, Whole
+from basislake.cli.parameter_types import BatchOrTime, CallsPerSecond, Number, Time, Whole
 from basislake.pipeline.engines import LOCAL, Engine
 from ingest.deribit import defaults
 from ingest.deribit.hosts import HISTORY_URL, WWW_URL
@@ -210,7 +210,7 @@ def as_of_option(
         "--as-of",
         "--raw-version",
         "as_of",
-        type=Moment(),
+        type=BatchOrTime(),
         metavar="N|TIME",
         help=meaning,
     )

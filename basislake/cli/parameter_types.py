@@ -85,7 +85,7 @@ class _TimeOfBatch(Time):
     wanted = "a batch number, or a UTC date or time"
 
 
-class Moment(click.ParamType["int | datetime"]):
+class BatchOrTime(click.ParamType["int | datetime"]):
     """A batch number, or a UTC date or time at which a batch was the newest."""
 
     name = "batch or time"

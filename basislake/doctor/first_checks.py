@@ -5,7 +5,7 @@ without any sign.
 from datetime import UTC, datetime
 
 from basislake.doctor.saved_replies import save
-from basislake.output.messages import called
+from basislake.output.pasting import called
 from ingest.assumptions.asking import ask_first
 from ingest.assumptions.catalogue import FIRST, judge
 from ingest.assumptions.evidence import Candidate

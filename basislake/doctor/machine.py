@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from basislake.cli.defaults import EMBEDDED
-from basislake.doctor.here import Here
-from basislake.output.messages import size
+from basislake.doctor.machine_input import MachineInput
+from basislake.output.units import size
 from basislake.pipeline.estimates import Estimate, estimate
 from ingest.assumptions.check import Check, CheckResult, UnseenError, differs, ok
 from ingest.assumptions.evidence import UNREADABLE, Evidence
@@ -21,7 +21,7 @@ from ingest.datasets.candles import CANDLES, candles_of
 from ingest.plan.planner import make_plans
 from ingest.plan.scope import scope_of
 from ingest.plan.windows import Plan
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.machine.cores import cores
 from lake.machine.memory import memory
 from lake.tables import INSTRUMENTS
@@ -38,7 +38,7 @@ _MOST_AHEAD_S = 30.0
 _RUNS = 10
 
 
-def _python(_: Here) -> CheckResult:
+def _python(_: MachineInput) -> CheckResult:
     found = f"Python {platform.python_version()}"
     try:
         needed = [match for text in requires("basislake") or [] if (match := _needed(text))]
@@ -73,11 +73,11 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
 
 
-def _cores(_: Here) -> CheckResult:
+def _cores(_: MachineInput) -> CheckResult:
     return ok(f"{counted(cores(), 'core')} of {os.cpu_count()}")
 
 
-def _memory(_: Here) -> CheckResult:
+def _memory(_: MachineInput) -> CheckResult:
     found = memory()
     if found is None:
         raise UnseenError("the system does not report it")
@@ -85,14 +85,14 @@ def _memory(_: Here) -> CheckResult:
     return ok(phrase) if found >= _LEAST_MEMORY else differs(phrase)
 
 
-def _files(_: Here) -> CheckResult:
+def _files(_: MachineInput) -> CheckResult:
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return ok("no limit")
     return ok(f"{soft:,}") if soft >= _LEAST_FILES else differs(f"{soft:,}")
 
 
-def _disk(here: Here) -> CheckResult:
+def _disk(here: MachineInput) -> CheckResult:
     if not here.lake.is_local:
         raise UnseenError("the lake is in a store")
     free = shutil.disk_usage(here.folder).free
@@ -106,7 +106,7 @@ def _disk(here: Here) -> CheckResult:
     return ok(phrase) if free > needed else differs(phrase)
 
 
-def _planned(here: Here) -> Estimate | None:
+def _planned(here: MachineInput) -> Estimate | None:
     """Disk space of the rest of the lake's scope; without a lake, of everything."""
     known = here.lake.snapshot(INSTRUMENTS).read()
     if known.height:
@@ -122,7 +122,7 @@ def _planned(here: Here) -> Estimate | None:
     return estimate(plans, kinds) if plans else None
 
 
-def _now(here: Here) -> datetime | None:
+def _now(here: MachineInput) -> datetime | None:
     """The exchange's clock, or an estimate from the last run."""
     if here.evidence and here.evidence.now_ms:
         return datetime.fromtimestamp(here.evidence.now_ms / 1000, UTC)
@@ -146,7 +146,7 @@ def _time(time_ms: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
 
 
-def _clock(here: Here) -> CheckResult:
+def _clock(here: MachineInput) -> CheckResult:
     evidence = here.evidence
     if evidence is None:
         raise UnseenError("the exchange was not called")
@@ -159,7 +159,7 @@ def _clock(here: Here) -> CheckResult:
     return ok(phrase) if abs(ahead_s) <= _MOST_AHEAD_S else differs(phrase)
 
 
-CHECKS: tuple[Check[Here], ...] = (
+CHECKS: tuple[Check[MachineInput], ...] = (
     Check(
         name="python",
         relied_on="packages have the declared versions or newer ones",

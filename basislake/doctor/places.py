@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from basislake.cli.defaults import EMBEDDED
-from basislake.doctor.here import Here
+from basislake.doctor.machine_input import MachineInput
 from basislake.pipeline.database_access import rights
 from ingest.assumptions.check import Check, CheckResult, UnseenError, differs, ok
 from ingest.backfill.locks import SubjectLocks
@@ -23,7 +23,7 @@ _PROBE = Subject("candles", "probe")
 _ANSWER_S = 20.0
 
 
-def _folder(here: Here) -> CheckResult:
+def _folder(here: MachineInput) -> CheckResult:
     if not here.lake.is_local:
         return _store(here)
     place = here.folder
@@ -37,7 +37,7 @@ def _folder(here: Here) -> CheckResult:
     return ok(f"{'can be created' if is_new else 'writable'}, with hard links")
 
 
-def _store(here: Here) -> CheckResult:
+def _store(here: MachineInput) -> CheckResult:
     try:
         with explained(f"the store of {here.lake.uri} cannot be written"):
             keeps = conditional_put.keeps_first(here.lake.uri, here.lake.options)
@@ -50,7 +50,7 @@ def _store(here: Here) -> CheckResult:
     return differs("a second commit replaces the first (If-None-Match is ignored)")
 
 
-def _locks(here: Here) -> CheckResult:
+def _locks(here: MachineInput) -> CheckResult:
     given = here.environ.get(SETTING)
     place = Path(given) if given else here.folder if here.lake.is_local else None
     if place is not None and not place.is_dir():
@@ -71,7 +71,7 @@ def _locks(here: Here) -> CheckResult:
     return ok(lake) if is_kept else differs(f"two processes got the same lock {lake}")
 
 
-def _way(here: Here) -> CheckResult:
+def _way(here: MachineInput) -> CheckResult:
     ways = []
     for host, url in (("www", here.settings.url), ("history", here.settings.history_url)):
         try:
@@ -85,7 +85,7 @@ def _way(here: Here) -> CheckResult:
     return ok(distinct.pop() if len(distinct) == 1 else "; ".join(map(": ".join, ways)))
 
 
-def _database(here: Here) -> CheckResult:
+def _database(here: MachineInput) -> CheckResult:
     if here.target.postgres != EMBEDDED:
         try:
             return ok(rights(here.target))
@@ -103,7 +103,7 @@ def _database(here: Here) -> CheckResult:
     return ok(f"embedded, {done.stdout.strip().replace('postgres (PostgreSQL)', 'PostgreSQL')}")
 
 
-CHECKS: tuple[Check[Here], ...] = (
+CHECKS: tuple[Check[MachineInput], ...] = (
     Check(
         name="lake",
         relied_on="the lake is writable, and a second commit cannot replace the first",

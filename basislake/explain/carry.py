@@ -20,7 +20,7 @@ from basislake.explain.provenance import Made, made
 from ingest.plan.selection import unknown_names
 from lake import Lake
 from lake.batches import newest_batch
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import UsageError
 from lake.query import duck
 from lake.query.views.carry import TRAILING_DAYS

@@ -15,7 +15,7 @@ from basislake import PROGRAM
 from basislake.follow.background_tasks import BackgroundTasks, Work
 from basislake.follow.followed import Followed
 from basislake.follow.messages import Messages, some
-from basislake.output.messages import duration
+from basislake.output.units import duration
 from basislake.settings.exchange import ExchangeSettings
 from ingest.backfill.backfill import Backfill
 from ingest.backfill.results import Finished, Result

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Collection
 
-from basislake.output.messages import duration
+from basislake.output.units import duration
 from ingest.backfill.results import Finished, Result
 from ingest.backfill.summary import rows, selected
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.discover import Discovery
 from ingest.follow_schedule import Lag
-from lake.counts import counted
+from lake.counted_words import counted
 
 _MOST_NAMED = 5
 _MOST_FAILURES = 3

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, time
 from decimal import Decimal
 from enum import Enum, auto
 
-from basislake.output.messages import json_text, size
+from basislake.output.json_output import json_text
+from basislake.output.units import size
 
 # Significant digits of a column's largest number, and of its smallest.
 _DIGITS, _PERCENT_DIGITS, _SMALLEST_DIGITS = 5, 4, 2

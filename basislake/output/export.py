@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 import polars as pl
 
 from basislake.output.formats import BINARY
-from basislake.output.messages import json_text
+from basislake.output.json_output import json_text
 
 _OBJECTS = 10_000  # in memory at once
 _BROKEN_PIPE = "Broken pipe"

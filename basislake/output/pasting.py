@@ -1,11 +1,22 @@
 """Commands printed for pasting, on lines that fit the terminal."""
 
+import os
 import re
+import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 _INDENT, _FURTHER = "  ", "      "
 _GOES_ON = " \\"
 _NAMES = "--instruments "
+
+
+def called() -> str:
+    """Return how to call the command from here, by its name or its path, for commands to paste."""
+    if shutil.which("basislake") or Path(sys.argv[0]).name != "basislake":
+        return "basislake"
+    return os.path.relpath(sys.argv[0])
 
 
 def pasted(command: str, columns: int | None) -> str:

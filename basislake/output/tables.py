@@ -15,10 +15,10 @@ from rich.text import Text
 from basislake.cli.options import IS_WIDE
 from basislake.output.columns import Heading, Kind, is_numeric, texts
 from basislake.output.fitting import GAP, extent, fit
-from basislake.output.messages import size
 from basislake.output.pasting import pasted
+from basislake.output.units import size
 from basislake.output.wrapping import wrapped
-from lake.counts import counted
+from lake.counted_words import counted
 
 _BAR_CELLS = 14
 _GOOD, _ODD, _BAD, _QUIET = "green", "yellow", "bold red", "dim"

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from tempfile import TemporaryDirectory
 
-from basislake.output.messages import Progress, duration, say
+from basislake.output.messages import say
+from basislake.output.progress import Progress
+from basislake.output.units import duration
 from lake import Lake
 from lake.history.as_of import PastLake, past
 from lake.state import State, Unbuilt
@@ -40,11 +42,11 @@ def opened(lake: Lake, as_of: int | datetime | None, built: int | None = None) -
     if found.is_built:
         yield found
         return
-    from basislake.pipeline.curate import curate  # noqa: PLC0415  (few commands build)
+    from basislake.pipeline.build import build_in_engine  # noqa: PLC0415  (few commands build)
 
     with TemporaryDirectory(prefix="basislake-as-of-") as folder:
         target = Lake(folder)
-        made = curate(found, target=target, report=Progress("instruments"))
+        made = build_in_engine(found, target=target, report=Progress("instruments"))
         say(
             f"Curated tables as of batch {found.as_of}: built for this command in "
             f"{duration(made.seconds)}; the lake is unchanged."

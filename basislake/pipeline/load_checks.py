@@ -5,12 +5,15 @@ from typing import Any
 
 import click
 
-from basislake.output.messages import Progress, duration, json_text, print_json, say
+from basislake.output.json_output import json_text, print_json
+from basislake.output.messages import say
+from basislake.output.progress import Progress
 from basislake.output.tables import paragraph, print_table
+from basislake.output.units import duration
 from basislake.settings.database_target import Target
 from lake import Lake
-from lake.counts import counted
-from load.compare import Comparison, PartitionDifference, compare
+from lake.counted_words import counted
+from load.compare_cells import Comparison, PartitionDifference, compare
 from load.preview import Preview
 from load.results import LoadProgress
 

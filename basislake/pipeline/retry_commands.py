@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from basislake.output.messages import called
+from basislake.output.pasting import called
 from basislake.settings.lake_and_database import lake_flag
 from ingest.datasets import DATASETS
 from lake import Lake

@@ -5,11 +5,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from basislake.output.messages import duration, say, size
-from basislake.pipeline.curate import build_logged
+from basislake.output.messages import say
+from basislake.output.units import duration, size
+from basislake.pipeline.build import build_logged
 from basislake.pipeline.database_access import check_access
 from basislake.pipeline.fetch import is_complete
-from basislake.pipeline.fetch_shown import fetch_logged
+from basislake.pipeline.fetch_with_progress import fetch_logged
 from basislake.pipeline.load import load_logged
 from basislake.report.lake_facts import Loaded
 from basislake.report.make import Report, make

@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-from basislake.output.messages import size
+from basislake.output.units import size
 from basislake.report.facts import Rows
 from basislake.report.figures import Listing
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from basislake.report.facts import Facts
 from basislake.report.listing import share
 from basislake.report.quality import SLIGHT_PCT
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.query.views.proofs import PRICES_DIFFER, TOTALS_DIFFER
 
 _NAMED = 5

@@ -15,7 +15,7 @@ from basislake.report.figures import Chart, Figure, Listing
 from basislake.report.listing import count_of, listing, prose, time
 from basislake.report.notices import notices
 from basislake.report.ticker import cards, tiles
-from lake.counts import counted
+from lake.counted_words import counted
 
 # The parts of the page, and the figures in each.
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from basislake.output.messages import size
+from basislake.output.units import size
 from basislake.report.facts import Facts
 from basislake.report.listing import MINUS, NOTHING, count_of, number, share
 

@@ -14,7 +14,7 @@ from basislake.report.files import Place, place
 from basislake.report.lake_facts import Loaded
 from basislake.report.page import facts_in, page
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import LakeError
 
 # Figures about the database, which has no older versions.

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from basislake.simulator.forms import Change, Columns
+from basislake.simulator.fault_forms import Change, Columns
 
 _COLUMNS = ("ticks", "open", "high", "low", "close", "volume", "cost")
 _PRICES = ("open", "high", "low", "close")

@@ -12,8 +12,8 @@ import orjson
 from basislake.simulator.clock import Clock
 from basislake.simulator.contracts import milliseconds
 from basislake.simulator.counters import Tally
+from basislake.simulator.fault_forms import JSON
 from basislake.simulator.faults import FaultScript
-from basislake.simulator.forms import JSON
 from basislake.simulator.wire import Reply, Request
 
 CONTROL_PREFIX = "/control/"

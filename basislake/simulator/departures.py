@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from basislake.simulator import changes
 from basislake.simulator.calls import CHART_METHOD
-from basislake.simulator.forms import AnyFault, Changed, Columns, Fault, reply
+from basislake.simulator.fault_forms import AnyFault, Changed, Columns, Fault, reply
 
 # The help text of the command lists departures, and loads no market for that.
 if TYPE_CHECKING:

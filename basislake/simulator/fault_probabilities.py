@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from basislake.simulator.calls import CHART_METHOD, Call, Question
 from basislake.simulator.changes import drop_minutes
-from basislake.simulator.forms import AnyFault, Changed
+from basislake.simulator.fault_forms import AnyFault, Changed
 from basislake.simulator.market import MINUTE_MS
 from basislake.simulator.named_faults import KINDS, LOST_MINUTE
 from basislake.simulator.noise import draw

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from basislake.simulator.calls import Call, Question
-from basislake.simulator.fault_probabilities import Rates
-from basislake.simulator.forms import (
+from basislake.simulator.fault_forms import (
     AnyFault,
     Changed,
     CutOff,
@@ -22,6 +21,7 @@ from basislake.simulator.forms import (
     server_error,
     too_many_requests,
 )
+from basislake.simulator.fault_probabilities import Rates
 
 __all__ = [
     "AnyFault",

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from basislake.simulator import changes, forms
+from basislake.simulator import changes, fault_forms
 from basislake.simulator.calls import Call
-from basislake.simulator.forms import AnyFault, Change, Changed
+from basislake.simulator.fault_forms import AnyFault, Change, Changed
 
 LOST_MINUTE = "lost-minute"
 
@@ -61,54 +61,68 @@ def _change(
 
 
 _KINDS = (
-    _kind("throttled-429", "retry", "error 10028 with HTTP status 429", forms.too_many_requests()),
+    _kind(
+        "throttled-429",
+        "retry",
+        "error 10028 with HTTP status 429",
+        fault_forms.too_many_requests(),
+    ),
     _kind(
         "throttled-429-retry-after",
         "retry",
         f"error 10028 with HTTP status 429 and Retry-After: {_RETRY_AFTER_S:g}",
-        forms.too_many_requests(_RETRY_AFTER_S),
+        fault_forms.too_many_requests(_RETRY_AFTER_S),
     ),
     _kind(
         "throttled-400",
         "retry",
         "error 10028 with HTTP status 400",
-        forms.too_many_requests(status=400),
+        fault_forms.too_many_requests(status=400),
     ),
     _kind(
         "throttled-200",
         "retry",
         "error 10028 with HTTP status 200",
-        forms.too_many_requests(status=200),
+        fault_forms.too_many_requests(status=200),
     ),
     _kind(
         "concurrent",
         "retry",
         "error 10066, too many calls at once, with HTTP status 400",
-        forms.rpc_error(forms.TOO_MANY_AT_ONCE, "too_many_concurrent_requests"),
+        fault_forms.rpc_error(fault_forms.TOO_MANY_AT_ONCE, "too_many_concurrent_requests"),
     ),
-    _kind("bad-gateway", "retry", "HTTP status 502 with a page of HTML", forms.server_error()),
+    _kind(
+        "bad-gateway", "retry", "HTTP status 502 with a page of HTML", fault_forms.server_error()
+    ),
     _kind(
         "internal-error",
         "retry",
         "error 11094 with HTTP status 500",
-        forms.rpc_error(11094, "internal_server_error", status=500),
+        fault_forms.rpc_error(11094, "internal_server_error", status=500),
     ),
     _kind(
         "maintenance",
         "retry",
         "error 11051 with HTTP status 400",
-        forms.rpc_error(11051, "system_maintenance"),
+        fault_forms.rpc_error(11051, "system_maintenance"),
     ),
-    _kind("closed-door", "stop", "error 11056, anonymous access switched off", forms.closed_door()),
-    _kind("reset", "retry", "the connection is reset, without an answer", forms.Reset()),
+    _kind(
+        "closed-door",
+        "stop",
+        "error 11056, anonymous access switched off",
+        fault_forms.closed_door(),
+    ),
+    _kind("reset", "retry", "the connection is reset, without an answer", fault_forms.Reset()),
     _kind(
         "truncated-body",
         "retry",
         "half of the body that Content-Length announces, then the connection closes",
-        forms.CutOff(),
+        fault_forms.CutOff(),
     ),
-    _kind("trickle", "retry", "a byte of the body every quarter of a second", forms.Trickle()),
-    _kind("hang", "retry", "no answer for 120 s, then the connection closes", forms.Hang()),
+    _kind(
+        "trickle", "retry", "a byte of the body every quarter of a second", fault_forms.Trickle()
+    ),
+    _kind("hang", "retry", "no answer for 120 s, then the connection closes", fault_forms.Hang()),
     _change(
         "unequal-arrays",
         "retry",

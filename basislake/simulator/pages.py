@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import orjson
 import polars as pl
 
-from basislake.simulator.forms import Columns
+from basislake.simulator.fault_forms import Columns
 from basislake.simulator.market import CANDLE_SCHEMA, MINUTE_MS, Contract, forming
 from basislake.simulator.universe import Universe
 

@@ -14,8 +14,8 @@ from basislake.simulator.carry import Carry, MarketCarry
 from basislake.simulator.clock import Clock
 from basislake.simulator.control import CONTROL_PREFIX, Control
 from basislake.simulator.counters import Counters, Tally
+from basislake.simulator.fault_forms import HTML, JSON, TOO_MANY_REQUESTS, Changed, Fault, Transport
 from basislake.simulator.faults import FaultScript, Met
-from basislake.simulator.forms import HTML, JSON, TOO_MANY_REQUESTS, Changed, Fault, Transport
 from basislake.simulator.limit import MOST_CONNECTIONS, CreditLimit
 from basislake.simulator.pages import Pages
 from basislake.simulator.refusals import RpcError

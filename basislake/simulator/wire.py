@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from basislake.simulator.counters import Tally
-from basislake.simulator.forms import HTML, CutOff, Hang, Reset, Transport, Trickle
+from basislake.simulator.fault_forms import HTML, CutOff, Hang, Reset, Transport, Trickle
 
 _BACKLOG = 128
 _CHUNK_BYTES = 65_536

@@ -8,9 +8,9 @@ import polars as pl
 from basislake.output.columns import Heading, Kind
 from basislake.output.export import export, objects, readable
 from basislake.output.formats import TABLE
-from basislake.output.messages import print_json
+from basislake.output.json_output import print_json
 from basislake.output.tables import print_table
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.table import Type
 from lake.tables import TABLES
 

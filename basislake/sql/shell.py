@@ -21,7 +21,7 @@ from basislake.sql.completer import QueryCompleter
 from basislake.sql.examples import EXAMPLES, MARK, text_of
 from basislake.sql.result_rows import print_rows
 from lake.batches import newest_batch
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import BasislakeError
 from lake.query import duck
 from lake.query.views import VIEWS

@@ -6,7 +6,7 @@ from typing import Any
 from basislake.output.columns import Heading
 from basislake.output.tables import print_table
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from load.database_address import DEFAULT_SCHEMA, LOCK_WAIT_S
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from basislake.output.messages import duration
+from basislake.output.units import duration
 from basislake.pipeline.retry_commands import retry_commands
 from ingest.backfill.run_records import RUNNING, STUCK, exchange_ahead, runs
 from ingest.datasets import chosen
@@ -14,7 +14,7 @@ from ingest.datasets.candles import CANDLES
 from ingest.plan.scope import described, outside, scope_of
 from ingest.plan.selection import Selection
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.coverage import Subject
 from lake.table import Table
 from lake.tables import BASIS, COVERAGE, INSTRUMENTS, RAW_CANDLES

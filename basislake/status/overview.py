@@ -9,13 +9,14 @@ import click
 import polars as pl
 
 from basislake.output.columns import Heading, Kind
-from basislake.output.messages import age, called, percent, size
+from basislake.output.pasting import called
 from basislake.output.tables import bar, console, print_commands, print_table
+from basislake.output.units import age, percent, size
 from basislake.pipeline.retry_commands import retry_arguments
 from basislake.status.holdings import Holdings
 from ingest.datasets import DATASETS
 from ingest.plan.completeness import Amounts, Completeness, summed
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.coverage import IS_CANDLES
 from lake.snapshot import Snapshot
 from lake.time.intervals import MINUTE

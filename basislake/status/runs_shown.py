@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from basislake.output.columns import Heading, Kind
-from basislake.output.messages import duration
 from basislake.output.tables import paragraph, print_table
+from basislake.output.units import duration
 from ingest.backfill.run_records import STUCK
-from lake.counts import counted
+from lake.counted_words import counted
 
 _SHOWN_INSTRUMENTS = 4
 _SHOWN_RUNS = 3

@@ -3,9 +3,12 @@
 from dataclasses import asdict
 from datetime import datetime
 
-from basislake.output.messages import Progress, called, print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
+from basislake.output.pasting import called
+from basislake.output.progress import Progress
 from basislake.output.tables import print_figures
-from basislake.pipeline.curate import curate
+from basislake.pipeline.build import build_in_engine
 from basislake.pipeline.engines import Engine
 from basislake.settings.lake_and_database import check_exists, lake_flag
 from basislake.status.status import is_behind
@@ -25,7 +28,7 @@ def build(
 ) -> int:
     """See `basislake.cli.commands.build`; return the exit code."""
     check_exists(lake)
-    result = curate(
+    result = build_in_engine(
         lake if as_of is None else past(lake, as_of),
         full=full,
         threads=threads,

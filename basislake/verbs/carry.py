@@ -8,7 +8,8 @@ import click
 import polars as pl
 
 from basislake.output.columns import Heading, Kind
-from basislake.output.messages import print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
 from basislake.output.tables import print_table
 from basislake.settings.lake_and_database import check_exists
 from ingest.plan.selection import select

@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from basislake.cli import defaults
-from basislake.output.messages import called, print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
+from basislake.output.pasting import called
 from basislake.output.tables import paragraph, print_commands, print_table
 from basislake.pipeline.run import run_all
 from basislake.settings.database_target import Target

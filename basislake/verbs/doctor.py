@@ -11,11 +11,12 @@ import click
 from rich.text import Text
 
 from basislake.doctor import machine, places
-from basislake.doctor.here import Here
+from basislake.doctor.machine_input import MachineInput
 from basislake.doctor.saved_replies import as_json as plain
 from basislake.doctor.saved_replies import read, save
 from basislake.output.columns import Heading, Kind
-from basislake.output.messages import print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
 from basislake.output.tables import paragraph, print_table
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
@@ -25,7 +26,7 @@ from ingest.assumptions.check import Judgement, Verdict
 from ingest.assumptions.evidence import Evidence, moment
 from ingest.deribit.http import route
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import LakeError, UsageError
 
 _STYLES = {Verdict.OK: "green", Verdict.DIFFERS: "yellow", Verdict.CANNOT_TELL: "dim"}
@@ -63,7 +64,7 @@ def doctor(
             quick = replace(settings, timeout_s=min(settings.timeout_s, _PATIENCE_S))
             with quick.open() as exchange:
                 evidence = ask_all(exchange)
-        surroundings = Here(lake, settings, target, os.environ, evidence)
+        surroundings = MachineInput(lake, settings, target, os.environ, evidence)
         here = [check.outcome(surroundings) for check in (*machine.CHECKS, *places.CHECKS)]
     there = judge(evidence) if evidence else []
     if evidence and not replay:

@@ -10,7 +10,8 @@ import click
 import polars as pl
 
 from basislake.cli.defaults import NOW
-from basislake.output.messages import print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
 from basislake.simulator.clock import Clock
 from basislake.simulator.departures import DEPARTURES, depart
 from basislake.simulator.faults import FaultScript
@@ -20,7 +21,7 @@ from basislake.simulator.named_faults import read_rates
 from basislake.simulator.replay import RECORDED, replay_universe
 from basislake.simulator.server import SimulatedExchange, serve_forever
 from basislake.simulator.universe import Universe, recent_universe
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import UsageError
 
 # On this day the full market has 248 expired futures of each coin.

@@ -10,7 +10,7 @@ from basislake.explain.basis_formulas import number
 from basislake.explain.legs import Row, Side
 from basislake.explain.shown import fetch_line, show_formula, show_made
 from basislake.output.columns import Heading, Kind
-from basislake.output.messages import print_json
+from basislake.output.json_output import print_json
 from basislake.output.tables import paragraph, print_table
 from basislake.pipeline.build_as_of import opened
 from basislake.settings.lake_and_database import check_exists

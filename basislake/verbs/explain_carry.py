@@ -13,12 +13,12 @@ from basislake.explain.inputs import Input
 from basislake.explain.legs import Side
 from basislake.explain.shown import fetch_line, show_formula, show_made, value_text
 from basislake.output.columns import Heading, Kind
-from basislake.output.messages import print_json
+from basislake.output.json_output import print_json
 from basislake.output.tables import paragraph, print_table
 from basislake.pipeline.build_as_of import opened
 from basislake.settings.lake_and_database import check_exists
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.table import Column, Type
 from lake.tables import TABLES
 

@@ -5,14 +5,16 @@ from typing import TypeAlias
 
 import click
 
-from basislake.output.messages import Progress, print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
+from basislake.output.progress import Progress
 from basislake.output.tables import line_length, paragraph, print_table
 from basislake.pipeline.build_as_of import opened
 from basislake.settings.lake_and_database import check_exists
 from lake import Lake
 from lake import open as open_lake
 from lake.batches import newest_batch
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.history.difference import COMPARED, Difference, differences
 from lake.history.fingerprint import Fingerprint
 from lake.history.fingerprint import fingerprint as fingerprint_of

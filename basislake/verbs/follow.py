@@ -6,11 +6,13 @@ from basislake import PROGRAM
 from basislake.follow.background_tasks import Work
 from basislake.follow.follow import Follower
 from basislake.follow.followed import Followed
-from basislake.output.messages import duration, print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
 from basislake.output.screen import SCREEN
-from basislake.pipeline.curate import build_logged
+from basislake.output.units import duration
+from basislake.pipeline.build import build_logged
 from basislake.pipeline.database_access import check_access
-from basislake.pipeline.fetch_shown import log_finished
+from basislake.pipeline.fetch_with_progress import log_finished
 from basislake.pipeline.load import load_logged
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
@@ -20,7 +22,7 @@ from ingest.datasets.candles import CANDLES
 from ingest.follow_schedule import Schedule
 from ingest.plan.selection import Selection
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import UsageError
 from lake.maintenance.maintain import maintain
 

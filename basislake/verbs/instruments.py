@@ -7,10 +7,11 @@ import polars as pl
 
 from basislake import PROGRAM
 from basislake.output.columns import Heading
-from basislake.output.messages import print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
 from basislake.output.tables import paragraph, print_table
 from basislake.pipeline.fetch import instrument_counts
-from basislake.pipeline.fetch_shown import log_discovery
+from basislake.pipeline.fetch_with_progress import log_discovery
 from basislake.settings.exchange import ExchangeSettings
 from basislake.settings.lake_and_database import check_exists
 from ingest.discover import Discovery, discover

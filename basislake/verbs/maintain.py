@@ -4,7 +4,8 @@ import time
 from datetime import timedelta
 
 from basislake import PROGRAM
-from basislake.output.messages import Progress, print_json
+from basislake.output.json_output import print_json
+from basislake.output.progress import Progress
 from basislake.output.tables import print_table
 from basislake.settings.lake_and_database import check_exists
 from lake import Lake

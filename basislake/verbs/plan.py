@@ -7,8 +7,11 @@ from typing import Any
 import click
 
 from basislake.output.columns import Heading, Kind
-from basislake.output.messages import called, duration, print_json, say, size
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
+from basislake.output.pasting import called
 from basislake.output.tables import paragraph, print_table
+from basislake.output.units import duration, size
 from basislake.pipeline.estimates import BASIS, estimate
 from basislake.pipeline.fetch import knows_nothing
 from basislake.settings.exchange import ExchangeSettings
@@ -22,7 +25,7 @@ from ingest.plan.selection import Selection
 from ingest.plan.windows import Plan
 from ingest.rate_limit.remembered import Expected
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.tables import INSTRUMENTS
 
 # The user waits for the answer, so fewer retries than in a run.

@@ -5,8 +5,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from basislake.output.messages import Progress, print_json, say, size
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
+from basislake.output.progress import Progress
 from basislake.output.tables import paragraph, print_table
+from basislake.output.units import size
 from basislake.pipeline.build_as_of import opened
 from basislake.report.evidence import ReportEvidence, evidence
 from basislake.report.lake_facts import Loaded
@@ -16,7 +19,7 @@ from basislake.report.verify import verify as verified_report
 from basislake.settings.database_target import Target
 from basislake.settings.lake_and_database import check_exists
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import UsageError
 from lake.machine.cores import cores
 

@@ -3,7 +3,8 @@
 import click
 
 from basislake.output.columns import Heading
-from basislake.output.messages import print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
 from basislake.output.tables import paragraph, print_table
 from basislake.pipeline.run import run_all
 from basislake.settings.database_target import Target

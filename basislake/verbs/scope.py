@@ -5,14 +5,15 @@ from dataclasses import replace
 import polars as pl
 
 from basislake import PROGRAM
-from basislake.output.messages import called, print_json
+from basislake.output.json_output import print_json
+from basislake.output.pasting import called
 from basislake.output.tables import paragraph
 from basislake.settings.lake_and_database import check_exists, lake_flag
 from ingest.plan.scope import as_json as scope_as_json
 from ingest.plan.scope import described, outside, scope_of, set_scope
 from ingest.plan.selection import Selection
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.tables import INSTRUMENTS
 
 

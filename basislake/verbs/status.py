@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from basislake.cli.defaults import EMBEDDED
-from basislake.output.messages import print_json, say
+from basislake.output.json_output import print_json
+from basislake.output.messages import say
 from basislake.output.pasting import pasted
 from basislake.output.tables import line_length, paragraph, print_table
 from basislake.pipeline.retry_commands import retry_command
@@ -26,7 +27,7 @@ from basislake.status.overview import (
 from basislake.status.runs_shown import show_ended, show_running
 from basislake.status.status import lake_status
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.coverage import Subject
 from lake.errors import LoadError
 from load.database_address import DEFAULT_SCHEMA

@@ -7,7 +7,7 @@ from typing import Any
 from ingest.backfill.subject_job import Job
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.time.intervals import common
 from lake.time.steps import STEPS
 

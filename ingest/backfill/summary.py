@@ -4,7 +4,7 @@ from ingest.backfill.results import Counts, Result
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.datasets.dataset import Dataset
-from lake.counts import counted
+from lake.counted_words import counted
 
 
 def selected(result: Result) -> list[tuple[Dataset, Counts]]:

@@ -15,7 +15,7 @@ import pyarrow.fs as pafs
 from lake.backup.overlap import check_apart
 from lake.carry_tables import RAW_CARRY
 from lake.commit import set_properties
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.errors import ConflictError, DamagedError, LakeError
 from lake.files import parquet
 from lake.files.parquet import DataFile

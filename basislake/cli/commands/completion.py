@@ -4,7 +4,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from basislake.cli.options import json_option
-from basislake.output.messages import print_json
+from basislake.output.json_output import print_json
 
 NAME = "basislake"
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import click
 
-from basislake.cli.moment_options import moment_options
+from basislake.cli.one_minute_options import one_minute_options
 from basislake.cli.options import json_option, lake_option, wide_option
 
 
 @click.command
 @lake_option
-@moment_options("each coin's newest minute with a basis")
+@one_minute_options("each coin's newest minute with a basis")
 @wide_option
 @json_option
 def curve(**given: Any) -> int:

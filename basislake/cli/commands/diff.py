@@ -6,7 +6,7 @@ import click
 
 from basislake.cli.completion import folder
 from basislake.cli.options import F, as_of_option, json_option, lake_option, wide_option
-from basislake.cli.parameter_types import Moment
+from basislake.cli.parameter_types import BatchOrTime
 from lake.errors import UsageError
 
 
@@ -15,8 +15,8 @@ def _first_option(command: F) -> F:
 
 
 @click.command
-@click.argument("a", type=Moment(), required=False)
-@click.argument("b", type=Moment(), required=False)
+@click.argument("a", type=BatchOrTime(), required=False)
+@click.argument("b", type=BatchOrTime(), required=False)
 @lake_option
 @_first_option
 @click.option(

@@ -20,8 +20,8 @@ from lake.query.views.fronts import (
     ROLLS_BY,
 )
 from lake.query.views.funding import FUNDING_DAILY, FUNDING_MONTHLY
-from lake.query.views.interest import OPEN_INTEREST_DAILY, WEIGHTED_BASIS_DAILY
 from lake.query.views.maturities import CONSTANT_MATURITY, CONSTANT_MATURITY_BY
+from lake.query.views.open_interest import OPEN_INTEREST_DAILY, WEIGHTED_BASIS_DAILY
 from lake.query.views.premium import INDEX_BASIS, INDEX_HOURLY, PERPETUAL_PREMIUM
 from lake.query.views.proofs import DELIVERY_PROOF, FUNDING_PROOF, INDEX_CHAIN
 from lake.query.views.realised import REALISED_CARRY

@@ -11,7 +11,7 @@ from lake import Lake
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class MachineInput:
     """A machine, a lake and a database.
 
     Attributes:

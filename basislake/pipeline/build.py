@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterator
 
 from basislake import PROGRAM
-from basislake.output.messages import Progress, duration, say
+from basislake.output.messages import say
+from basislake.output.progress import Progress
+from basislake.output.units import duration
 from basislake.pipeline.engines import HERE, Engine, executor
 from lake import Lake
 from lake.carry_tables import REJECTED
-from lake.counts import counted
+from lake.counted_words import counted
 from transforms.build import BuildResult, build
 
 
-def curate(
+def build_in_engine(
     lake: Lake,
     *,
     full: bool = False,
@@ -29,7 +31,7 @@ def curate(
 
 def build_logged(lake: Lake, totals: Callable[[str], None] = say) -> BuildResult:
     """Build as a step of a pipeline, with progress on stderr; `totals` gets the summary line."""
-    result = curate(lake, report=Progress("instruments"))
+    result = build_in_engine(lake, report=Progress("instruments"))
     totals(f"Build: {'; '.join(_totals_of(result))} in {duration(result.seconds)}.")
     return result
 

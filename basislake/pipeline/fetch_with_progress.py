@@ -5,9 +5,10 @@ from functools import partial
 
 from basislake.doctor.first_checks import check_first
 from basislake.follow.messages import finished_line
-from basislake.output.messages import Progress as ProgressLine
-from basislake.output.messages import duration, say
+from basislake.output.messages import say
+from basislake.output.progress import Progress as ProgressLine
 from basislake.output.screen import SCREEN
+from basislake.output.units import duration
 from basislake.pipeline.engines import HERE, Engine
 from basislake.pipeline.fetch import FetchSummary, fetch, instrument_counts
 from basislake.pipeline.retry_commands import retry_commands
@@ -19,7 +20,7 @@ from ingest.datasets.candles import CANDLES
 from ingest.discover import Discovery
 from ingest.plan.selection import Selection
 from lake import Lake
-from lake.counts import counted
+from lake.counted_words import counted
 from lake.coverage import Subject
 
 

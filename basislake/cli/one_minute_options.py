@@ -9,7 +9,7 @@ from basislake.cli.options import F
 from basislake.cli.parameter_types import Time
 
 
-def moment_options(otherwise: str) -> Callable[[F], F]:
+def one_minute_options(otherwise: str) -> Callable[[F], F]:
     """Add --at (`moment`) and --currency (`currencies`).
 
     Args:
