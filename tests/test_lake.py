@@ -13,8 +13,9 @@ from lake.errors import LakeError, UsageError
 from lake.history.fingerprint import fingerprint
 from lake.properties.table_properties import VERSION
 from lake.tables import CANDLES, INSTRUMENTS, QUARANTINE, RAW_CANDLES, TABLES
+from lake.time.intervals import MINUTE
 from tests.lakes import append as append_batch
-from tests.lakes import fill, mark_built
+from tests.lakes import ask, fill, mark_built
 from tests.strategies import T0, batch, candles, instruments, minute, raw
 
 LINEAGE = {"program": "test 1", "made_from": {"instruments": 3}}
@@ -82,7 +83,7 @@ def test_where_no_lake_is_reading_is_an_error_and_makes_nothing(at: Lake, name: 
             READS[name](lake)
     assert list(Path(other.uri).iterdir()) == []
     assert at.snapshot(INSTRUMENTS).read().is_empty()
-    append(at, "A", candles(1))
+    ask(at, append(at, "A", candles(1)), ("A", T0, T0 + MINUTE, "present"))
     assert at.scan("basis").collect().is_empty()
     READS[name](at)
 

@@ -18,6 +18,7 @@ from lake import Lake
 from lake import open as open_lake
 from lake.errors import UsageError
 from lake.tables import INSTRUMENTS
+from lake.time.intervals import MINUTE
 from tests.ailing import UNANSWERED
 from tests.lakes import append, ask, copied, instrument, interval, lake_of, record
 from tests.market import basislake
@@ -137,8 +138,10 @@ def test_maintenance_puts_no_table_behind_and_a_new_candle_does(
     message = "not built from the newest raw candles"
     assert message not in page(gather(lake, MADE_AT, None, 1))
     rows = lake.scan("raw_candles").filter(instrument="BTC-PERPETUAL").sort("ts").tail(1)
-    later = rows.with_columns(pl.col("ts") + pl.duration(minutes=1)).drop("instrument", "batch")
-    append(lake, {"BTC-PERPETUAL": [later.collect()]})
+    shifted = rows.with_columns(pl.col("ts") + pl.duration(minutes=1)).drop("instrument", "batch")
+    later = shifted.collect()
+    number = append(lake, {"BTC-PERPETUAL": [later]})
+    ask(lake, number, ("BTC-PERPETUAL", later["ts"][0], later["ts"][0] + MINUTE, "present"))
     assert message in page(gather(lake, MADE_AT, None, 1))
 
 
