@@ -57,11 +57,15 @@ def test_a_lake_is_healthy_until_its_newest_minutes_are_too_old(
     assert "2024-04-05 11:59Z, 1:0" in old[0]
     assert all("`basislake run` fetches newer" in problem for problem in old)
 
-    # Only one coin is behind.
+    # One coin has nothing.
     base = at.snapshot(RAW_CANDLES)
     btc = [file for file in base.files if str(file.partition).startswith("BTC")]
     at.commit(base, [], LINEAGE, removing=btc)
-    assert set(health(at, now, HOUR).newest["raw_candles"]) == {"ETH"}
+    found = health(at, now, HOUR)
+    assert set(found.newest["raw_candles"]) == {"ETH"}
+    assert found.problems == [
+        "raw_candles has no minute of an open instrument of BTC; `basislake backfill` fetches them."
+    ]
 
 
 @pytest.mark.slow

@@ -89,6 +89,11 @@ def test_a_run_without_a_load_says_each_total_once_and_ends_with_the_basis(
     assert [front["coin"] for front in again.json["basis"]] == ["BTC", "ETH"]
     message = basislake(None, "status", "--lake", tmp_path, "--json").json
     assert [step["verb"] for step in message["next"]] == ["load"]
+    expired = ("--lake", tmp_path / "expired", "--instruments", "BTC-5APR24")
+    over = basislake(server, "run", "--no-load", *expired)
+    assert over.code == 0, over.err
+    assert "front quarterlies" not in over.out
+    assert f"basislake sql @recent-basis --lake {tmp_path / 'expired'}" in over.out
 
 
 def _database_rows(folder: Path) -> list[list[tuple[object, ...]]]:

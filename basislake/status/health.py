@@ -67,7 +67,7 @@ def health(lake: Lake, now: datetime, max_age: timedelta) -> Health:
     newest = {table.name: _newest(lake, table, _bases(active)) for table in (RAW_CANDLES, BASIS)}
     problems = [
         *_unknown(known),
-        *_old(newest[RAW_CANDLES.name], at, max_age, is_traded=has_candles and active.height > 0),
+        *_old(newest[RAW_CANDLES.name], at, max_age, _bases(active) if has_candles else {}),
         *_behind(newest[BASIS.name], _newest(lake, RAW_CANDLES, futures), at, max_age),
         *_unanswered(lake, selected, scope),
         *_failed(lake, now),
@@ -95,10 +95,13 @@ def _newest(lake: Lake, table: Table, bases: Mapping[str, str]) -> dict[str, dat
 
 
 def _old(
-    newest: Mapping[str, datetime], at: datetime, max_age: timedelta, *, is_traded: bool
+    newest: Mapping[str, datetime], at: datetime, max_age: timedelta, open_now: Mapping[str, str]
 ) -> Iterator[str]:
-    if is_traded and not newest:
-        yield "raw_candles has no minute of an open instrument; `basislake backfill` fetches them."
+    for base in sorted(set(open_now.values()) - newest.keys()):
+        yield (
+            f"raw_candles has no minute of an open instrument of {base}; `basislake backfill` "
+            "fetches them, or `basislake scope` leaves the coin out."
+        )
     for base, last in newest.items():
         if at - last > max_age:
             yield (

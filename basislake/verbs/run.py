@@ -5,10 +5,12 @@ import click
 from basislake.output.columns import Heading
 from basislake.output.json_output import print_json
 from basislake.output.messages import say
-from basislake.output.tables import paragraph, print_table
+from basislake.output.pasting import called
+from basislake.output.tables import paragraph, print_commands, print_table
 from basislake.pipeline.run import run_all
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
+from basislake.settings.lake_and_database import lake_flag
 from ingest.plan.selection import Selection
 from lake import Lake
 from lake.query.views.fronts import FRONT_QUARTERLY_ROLL_DAYS
@@ -60,4 +62,9 @@ def run(
         print_table(
             "Basis of the front quarterlies", _COLUMNS, [list(row.values()) for row in found]
         )
+    elif lake.sql("FROM basis LIMIT 1").height:
+        click.echo()
+        why = f"No quarterly has over {FRONT_QUARTERLY_ROLL_DAYS} days left in the newest minute"
+        recent = f"{called()} sql @recent-basis{lake_flag(lake)}"
+        print_commands(f"{why}. Try", [(recent, "shows the basis of the last 30 days")])
     return code

@@ -27,11 +27,11 @@ def health(**given: Any) -> int:
     """Check that the lake is fresh and nothing failed: exit code 0, or 1 with each problem named.
 
     Checks only the lake's scope (`basislake scope`). Problems: the newest minute of a coin is older
-    than --max-age; a call for data got no answer; the last backfill failed or was killed, and no
-    other run continues it; a run is stuck; the lake is missing or cannot be read. Age is measured
-    by the exchange's clock: this machine's clock, corrected by the difference that the last run
-    measured. A coin without any open instrument is skipped. The check is quick, changes nothing,
-    and calls neither the exchange nor the database.
+    than --max-age, or there is none; a call for data got no answer; the last backfill failed or was
+    killed, and no other run continues it; a run is stuck; the lake is missing or cannot be read.
+    Age is measured by the exchange's clock: this machine's clock, corrected by the difference that
+    the last run measured. A coin without any open instrument is skipped. The check is quick,
+    changes nothing, and calls neither the exchange nor the database.
 
     \b
     Example:

@@ -29,9 +29,9 @@ def run(**given: Any) -> int:
     moment; a rerun does only what is left.
 
     Runs these steps for the lake's scope, or for what the flags select. Then prints the basis of
-    each coin's front quarterly: the nearest quarterly with more than 5 days to expiry. If a window
-    cannot be fetched, the rest is still built, loaded and reported; if the database cannot be
-    reached, the report is still written. In both cases the exit code is 1.
+    each coin's front quarterly, if there is one: the nearest quarterly with more than 5 days to
+    expiry. If a window cannot be fetched, the rest is still built, loaded and reported; if the
+    database cannot be reached, the report is still written. In both cases the exit code is 1.
 
     Before anything is fetched into an empty lake, two calls check that the exchange returns
     complete windows, including those of expired futures (see `basislake doctor`). If the check

@@ -4,7 +4,16 @@ from basislake.sql.examples.carry import CARRY
 from basislake.sql.examples.curve import CURVE
 from basislake.sql.examples.example import Example
 from basislake.sql.examples.history import HISTORY
-from basislake.sql.examples.lines import CHECKS, CURVES, ELSEWHERE, LOOK_UP, SERIES, Line
+from basislake.sql.examples.lines import (
+    CARRIES,
+    CHECKS,
+    CURVES,
+    ELSEWHERE,
+    LOOK_UP,
+    SERIES,
+    TRADES,
+    Line,
+)
 from basislake.sql.examples.market import PRICES
 from basislake.sql.examples.proofs import PROOFS
 from basislake.sql.examples.soundness import SOUNDNESS
@@ -18,8 +27,8 @@ SUBJECTS: tuple[tuple[str, tuple[Line, ...], tuple[Example, ...]], ...] = (
     ("Prices and contracts", LOOK_UP, PRICES),
     ("The curve", CURVES, CURVE),
     ("The basis through time", SERIES, HISTORY),
-    ("Carry", (), CARRY),
-    ("Trading", (), TRADING),
+    ("Carry", CARRIES, CARRY),
+    ("Trading", TRADES, TRADING),
     ("Is the data complete and sound?", CHECKS, (*SOUNDNESS, *PROOFS)),
     ("In other tools", ELSEWHERE, ()),
 )

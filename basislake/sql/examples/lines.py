@@ -50,6 +50,31 @@ SERIES = (
         'basislake sql "FROM front_quarterly_adjusted ORDER BY coin, ts" '
         "--output quarterly.parquet",
     ),
+    Line(
+        "The basis at 08:00 UTC of each day, as CSV",
+        "basislake sql \"FROM basis WHERE strftime(ts, '%H:%M') = '08:00' "
+        'ORDER BY instrument, ts" --output mornings.csv',
+    ),
+)
+
+CARRIES = (
+    Line("Basis less funding, and open interest, of every open future now", "basislake carry"),
+    Line(
+        "What a cash-and-carry into one future earned, from each day of entry",
+        "basislake sql \"FROM realised_carry WHERE instrument = 'BTC-29MAR24' ORDER BY entry\"",
+    ),
+    Line(
+        "Funding of the perpetuals, the newest days first",
+        'basislake sql "FROM funding_daily ORDER BY ts DESC, instrument"',
+    ),
+)
+
+TRADES = (
+    Line(
+        "Traded amount by term: weekly, monthly, quarterly, perpetual",
+        'basislake sql "SELECT base, term, sum(cost) AS cost FROM candles_daily '
+        'JOIN instruments USING (instrument) GROUP BY ALL ORDER BY ALL"',
+    ),
 )
 
 CHECKS = (
