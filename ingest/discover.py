@@ -124,7 +124,8 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
             for name, found in listing.instruments.items()
             if name in lives and lives[name] != (found.listed_at, found.expires_at)
         ),
-        left_out_records=listing.left_out,
+        # A record may be on the lists of both coins.
+        left_out_records=list(dict.fromkeys(listing.left_out)),
         refused=listing.refused,
         failed=failed,
     )

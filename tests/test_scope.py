@@ -264,6 +264,7 @@ def test_what_is_left_out_is_named_with_the_reason(
     done = basislake(server, "instruments", "--left-out", "--lake", lake.uri, "--json").json
     records = done["left_out_records"]
     assert sum(done["left_out"].values()) == len(records) > 0
+    assert len({record["instrument"] for record in records}) == len(records)
     assert {"instrument", "reason"} == set(records[0])
     assert {row["instrument"][:3] for row in done["out_of_scope"]} == {"ETH"}
     shown = basislake(server, "instruments", "--left-out", "--lake", lake.uri).out
