@@ -108,6 +108,9 @@ def newest_build(builds: Snapshot) -> dict[str, Any] | None:
     """
     # A lake that is followed has half a million builds a year; Polars decodes only this row.
     rows = builds.read(pl.col("build") >= builds.counter(BUILD))
+    if rows.is_empty():
+        # As of a batch, or after Delta's RESTORE, the table's counter is that of a later build.
+        rows = builds.read()
     return rows.row(-1, named=True) if rows.height else None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
 from basislake import PROGRAM
@@ -63,6 +64,23 @@ def test_a_lake_opened_as_of_a_batch_holds_what_it_held_then(staged: Staged, sta
         assert counted == then.content[table].height
         assert found.snapshot(TABLES[table]).rows == counted
     assert is_same(content(open_lake(staged.lake.uri, version=then.batch)), then.content)
+
+
+@pytest.mark.parametrize("stage", ["first", "last"])
+def test_the_build_of_a_batch_is_known_as_of_it(staged: Staged, stage: str) -> None:
+    then: Stage = getattr(staged, stage)
+    build = past(staged.lake, then.batch).build()
+    assert build is not None
+    assert build["batch"] == then.batch
+
+
+def test_where_the_newest_build_was_taken_back_the_one_before_is_read(
+    staged: Staged, tmp_path: Path
+) -> None:
+    lake = staged.copy(tmp_path)
+    builds = DeltaTable(f"{lake.uri}/{BUILDS.name}")
+    builds.restore(builds.version() - 1)
+    assert is_same(content(lake), staged.first.content, CURATED_NAMES)
 
 
 def test_as_of_a_batch_without_a_build_the_fetched_rows_are_there_and_the_others_say_why_not(
