@@ -30,6 +30,7 @@ from lake.tables import (
     RAW_CANDLES,
     RECORDS,
 )
+from lake.time.intervals import MINUTE
 from tests.market import NOW, fetch
 from transforms.build import build
 
@@ -91,6 +92,14 @@ def append(lake: Lake, parts: Mapping[str, Sequence[pl.DataFrame]]) -> int:
         for frame in frames
     ]
     return commit_batch(lake, base, files, LINEAGE)
+
+
+def begin(lake: Lake, name: str) -> int:
+    """Store the next minute of an instrument as the next batch, which is not complete; return its
+    number.
+    """
+    last = lake.read(RAW_CANDLES).filter(instrument=name).tail(1).drop(BATCH)
+    return append(lake, {name: [last.with_columns(pl.col("ts") + MINUTE)]})
 
 
 def ask(lake: Lake, number: int, *tiles: tuple[str, datetime, datetime, str], **of: Any) -> None:  # noqa: ANN401

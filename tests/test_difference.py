@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lake import open as open_lake
 from lake.history.difference import COMPARED, Difference, compare, differences
 from lake.tables import CANDLES, RAW_CANDLES
+from tests.lakes import begin
 from tests.market import basislake
 from tests.staged import Staged
 from tests.strategies import candles
@@ -63,6 +64,16 @@ def test_a_is_an_argument_or_an_option_and_not_both(staged: Staged) -> None:
         both = basislake(None, "diff", *at, a, "--as-of", first)
         assert (both.code, both.out) == (2, "")
         assert "Give either A or --as-of" in both.err
+
+
+def test_rows_of_a_batch_that_is_still_being_stored_are_no_difference(
+    staged: Staged, tmp_path: Path
+) -> None:
+    lake = staged.copy(tmp_path)
+    begin(lake, "BTC-PERPETUAL")
+    last = staged.last.batch
+    found = basislake(None, "diff", last, "--lake", lake.uri, "--json").json
+    assert (found["a"], found["b"], found["differences"]) == (last, last, [])
 
 
 def test_a_changed_row_is_told_as_changed(staged: Staged, tmp_path: Path) -> None:

@@ -74,6 +74,13 @@ def test_the_build_of_a_batch_is_known_as_of_it(staged: Staged, stage: str) -> N
     assert build["batch"] == then.batch
 
 
+def test_the_build_of_rows_built_for_a_command_is_their_own(staged: Staged) -> None:
+    with opened(staged.lake, staged.unbuilt.batch) as found:
+        build = found.build()
+    assert build is not None
+    assert build["batch"] == staged.unbuilt.batch
+
+
 def test_where_the_newest_build_was_taken_back_the_one_before_is_read(
     staged: Staged, tmp_path: Path
 ) -> None:

@@ -23,7 +23,7 @@ from lake.history.fingerprint import fingerprint
 from lake.maintenance.maintain import maintain
 from lake.tables import COVERAGE, CURATED, INSTRUMENTS, RAW, RAW_CANDLES, TABLES
 from tests.gates import Gate
-from tests.lakes import LINEAGE, instrument, lake_of, record
+from tests.lakes import LINEAGE, begin, instrument, lake_of, record
 from tests.market import backup, basislake, command, ideal_calls, rows, small_market
 from tests.object_store import ObjectStore, Proxy
 from tests.processes import as_user, ended, only_for_root, running, wait_until
@@ -64,6 +64,14 @@ def test_a_backup_holds_every_batch_and_the_next_one_copies_only_what_came_since
     assert 0 < int(str(more["files_copied"])) < int(str(done["files_copied"]))
     assert layout(open_lake(str(folder))) == layout(lake)
     assert is_same(content(open_lake(str(folder))), content(lake))
+
+
+def test_a_backup_names_a_batch_that_can_be_read_as_of(lake: Lake, tmp_path: Path) -> None:
+    """Not the one that was being stored meanwhile."""
+    begin(lake, "BTC-PERPETUAL")
+    done = backup(lake, str(tmp_path / "backup"))
+    assert (done["equal"], done["batch"]) == (True, newest_batch(lake))
+    open_lake(str(tmp_path / "backup"), as_of=newest_batch(lake))
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from lake.errors import LakeError
 from lake.tables import CANDLES
 from load.postgres import Database
 from tests.ailing import UNANSWERED
-from tests.lakes import append, ask, copied
+from tests.lakes import append, ask, begin, copied
 from tests.market import basislake
 from tests.reporting import HOSTILE, MADE_AT, text_of
 from tests.staged import built
@@ -80,6 +80,12 @@ def test_a_report_stands_also_when_the_lake_has_moved_on(lake: Lake, tmp_path: P
     built(copy)
     assert differing(copy, folder) == {}
     assert number > json.loads((folder / "report.json").read_bytes())["as_of"]
+
+
+def test_a_report_made_while_a_batch_is_being_stored_stands(lake: Lake, tmp_path: Path) -> None:
+    grown = copied(lake, tmp_path)
+    begin(grown, "BTC-PERPETUAL")
+    assert differing(grown, made(grown, tmp_path / "report")) == {}
 
 
 FIGURES_TO_CHANGE = [

@@ -16,6 +16,7 @@ from basislake.report.lake_facts import Loaded, database_frames, lake_frames, ru
 from lake import Lake
 from lake.batches import newest_batch
 from lake.errors import LakeError, UsageError
+from lake.history.as_of import complete
 from lake.query import duck
 from lake.query.views.curves import TERM_STRUCTURE_LATEST
 from lake.state import State
@@ -114,7 +115,7 @@ def gather(
         LakeError: the lake cannot be read.
         LoadError: the database cannot be read.
     """
-    still = lake.state()
+    still = complete(lake)
     rows = {}
     for done, (figure, found) in enumerate(answers(still, made_at, loaded, threads), 1):
         rows[figure.name] = found

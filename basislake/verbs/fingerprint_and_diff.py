@@ -15,6 +15,7 @@ from lake import Lake
 from lake import open as open_lake
 from lake.batches import newest_batch
 from lake.counted_words import counted
+from lake.history.as_of import complete
 from lake.history.difference import COMPARED, Difference, differences
 from lake.history.fingerprint import Fingerprint
 from lake.history.fingerprint import fingerprint as fingerprint_of
@@ -46,7 +47,8 @@ def diff(a: int | datetime, b: AsOf, lake: Lake, other: str | None, *, as_json: 
     check_exists(lake)
     opposite = lake if other is None else open_lake(other)
     check_exists(opposite)
-    with opened(lake, a) as left, opened(opposite, b) as right:
+    other_side = complete(opposite) if b is None else opposite
+    with opened(lake, a) as left, opened(other_side, b) as right:
         found = differences(left, right)
         newest = newest_batch(right)
         numbers = {"a": left.as_of, "b": right.as_of or newest}

@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow.fs as pafs
 
 from lake.backup.overlap import check_apart
+from lake.batches import newest_batch
 from lake.carry_tables import RAW_CARRY
 from lake.commit import set_properties
 from lake.counted_words import counted
@@ -51,7 +52,7 @@ class Copied:
     """Result of a copy, with the check that source and copy have the same rows.
 
     Attributes:
-        batch: the newest in both lakes.
+        batch: the newest complete one in both lakes.
         files: data files that were copied.
         bytes: in them.
         held: data files that the copy already had at the start.
@@ -110,7 +111,7 @@ def copy(
     for table in (*RAW, BUILDS):
         _check_copy(still, target, table)
     steps = [_step(still.snapshot(table), target) for table in _ORDER]
-    done = Copied(batch=still.snapshot(RAW_CANDLES).counter(BATCH))
+    done = Copied(batch=newest_batch(still))
     done.held = sum(len(step.snapshot.files) - len(step.lacking) for step in steps)
     done.mended = sum(step.damaged for step in steps)
     total = sum(len(step.snapshot.files) for step in steps)

@@ -6,17 +6,19 @@ else a build must write them again.
 """
 
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
-from lake.batches import batch_at, check_batch, instruments_of
+from lake.batches import batch_at, check_batch, instruments_of, newest_batch
+from lake.carry_tables import RAW_CARRY
 from lake.coverage import coverages, listings, to_table
 from lake.errors import GoneError
 from lake.lake import Lake
 from lake.snapshot import Snapshot
 from lake.state import State, curated
 from lake.table import BATCH, Table
-from lake.tables import ASKS, BUILDS, COVERAGE, CURATED, INSTRUMENTS, RECORDS
+from lake.tables import ASKS, BUILDS, COVERAGE, CURATED, INSTRUMENTS, RAW_CANDLES, RECORDS
 
 
 class PastLake(State):
@@ -54,6 +56,11 @@ class PastLake(State):
             LakeError: the lake cannot be read.
         """
         return not any(self.snapshot(table).gone for table in CURATED)
+
+    def build(self) -> dict[str, Any] | None:
+        """Return the row of `builds` of the curated tables, None if there is none."""
+        elsewhere = self._curated_in
+        return elsewhere.build() if isinstance(elsewhere, State) else super().build()
 
     def built_as_of(self) -> int:
         """Return the newest batch that the curated tables are built from."""
@@ -104,6 +111,21 @@ def past(present: Lake, as_of: int | datetime) -> PastLake:
         LakeError: the lake cannot be read.
     """
     return PastLake(present, batch_at(present, as_of) if isinstance(as_of, datetime) else as_of)
+
+
+def complete(present: Lake) -> State:
+    """Return the lake at one moment without rows of a batch that is still being stored, so that it
+    can be read again as of its newest batch.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    still = present.state()
+    found = still.snapshots([table.name for table in (ASKS, RECORDS, RAW_CANDLES, *RAW_CARRY)])
+    newest = newest_batch(still)
+    is_complete = all(snapshot.counter(BATCH) <= newest for snapshot in found.values())
+    is_past = still.as_of is not None
+    return still if is_complete or is_past or not newest else PastLake(present, newest, still)
 
 
 def _until(newest: Snapshot, batch: int) -> Snapshot:
