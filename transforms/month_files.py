@@ -15,10 +15,11 @@ from lake import Lake
 from lake.errors import DamagedError
 from lake.files.parquet import DataFile
 from lake.files.slices import months_in
-from lake.files.sorted_rows import in_spans, in_time, parts, read_rows
+from lake.files.sorted_rows import in_spans, in_time, read_rows
 from lake.location.lake_address import Address
 from lake.table import Table
 from lake.time.intervals import Span
+from transforms.periods import parts
 
 # An instrument, and the first instant of a month.
 Key: TypeAlias = tuple[str, datetime]

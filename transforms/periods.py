@@ -2,14 +2,14 @@
 which a build computes again if something in them may have changed; pure.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
 import polars as pl
 
 from lake.files.slices import month_of, month_span
-from lake.time.intervals import Span, merge
+from lake.time.intervals import MINUTE, Span, merge
 
 # First instants of periods to build again, by instrument.
 Chosen: TypeAlias = Mapping[str, tuple[datetime, ...]]
@@ -49,3 +49,23 @@ def period_of_rows(ts: str = "ts") -> pl.Expr:
 def spans_of_periods(periods: Iterable[datetime]) -> list[Span]:
     """Return periods, by their first instants, as spans; adjacent ones are merged."""
     return merge(map(period_span, periods))
+
+
+def parts(
+    rows: pl.DataFrame, firsts: Callable[[Span], Iterable[datetime]]
+) -> Iterator[tuple[tuple[str, datetime], slice]]:
+    """Yield the instrument and first instant of each part, and the positions of its rows.
+
+    Args:
+        rows: columns instrument and ts; one instrument after the other, each sorted by time.
+        firsts: the first instants of the parts that share an instant with a span, in order.
+    """
+    start = 0
+    for length, name in rows["instrument"].rle().struct.unnest().iter_rows():
+        ts = rows["ts"].slice(start, length)
+        known = list(firsts(Span(ts[0], ts[-1] + MINUTE)))
+        places = [*ts.search_sorted(pl.Series(known, dtype=ts.dtype)).to_list(), length]
+        for first, begin, end in zip(known, places, places[1:], strict=False):
+            if begin < end:
+                yield (name, first), slice(start + begin, start + end)
+        start += length

@@ -6,10 +6,9 @@ from datetime import datetime
 
 import polars as pl
 
-from lake.files.sorted_rows import parts
 from lake.tables import PERIODS, QUALITY, WARNINGS
 from lake.time.intervals import MINUTE
-from transforms.periods import period_of_rows, periods_in
+from transforms.periods import parts, period_of_rows, periods_in
 from transforms.rules import WARNING_RULES
 
 _LONG_GAP_MINUTES = 10

@@ -13,9 +13,8 @@ from typing import Literal
 
 import polars as pl
 
-from lake.files.sorted_rows import parts
 from lake.time.intervals import MINUTE, Span
-from transforms.periods import periods_in
+from transforms.periods import parts, periods_in
 
 # No bound is narrower than the floor: good recorded candles of futures deviate by 0.75 % at most,
 # and 1 in 10,000 by 0.64 % or more. No bound is wider than the cap, which is well below ln 1.5 =
@@ -76,7 +75,7 @@ def with_previous(candles: pl.DataFrame, *, each_period: bool = False) -> pl.Dat
 
 
 def _numbers(rows: pl.DataFrame, firsts: Callable[[Span], Iterable[datetime]]) -> pl.Series:
-    """The number of each row's part, see `lake.files.sorted_rows.parts`, in order."""
+    """The number of each row's part, see `transforms.periods.parts`, in order."""
     starts = [place.start for _, place in parts(rows, firsts)]
     return pl.zeros(rows.height, pl.UInt32, eager=True).scatter(starts, 1).cum_sum()
 

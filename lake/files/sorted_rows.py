@@ -2,8 +2,7 @@
 partitions.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -11,7 +10,7 @@ from lake.files.parquet import DataFile
 from lake.files.polars_scan import scan_files
 from lake.library_errors import reading
 from lake.table import Table
-from lake.time.intervals import MINUTE, Span
+from lake.time.intervals import Span
 
 # Rows in memory at once, before those outside the spans are dropped.
 _ROWS_AT_ONCE = 2_000_000
@@ -83,26 +82,6 @@ def in_time(rows: pl.DataFrame) -> pl.DataFrame:
     is_back = is_same & (pl.col("ts") < pl.col("ts").shift(1))
     is_sorted = not rows.select(is_back.any()).item()
     return rows if is_sorted else rows.sort("instrument", "ts", maintain_order=True)
-
-
-def parts(
-    rows: pl.DataFrame, firsts: Callable[[Span], Iterable[datetime]]
-) -> Iterator[tuple[tuple[str, datetime], slice]]:
-    """Yield the instrument and first instant of each part, and the positions of its rows.
-
-    Args:
-        rows: columns instrument and ts; one instrument after the other, each sorted by time.
-        firsts: the first instants of the parts that share an instant with a span, in order.
-    """
-    start = 0
-    for length, name in rows["instrument"].rle().struct.unnest().iter_rows():
-        ts = rows["ts"].slice(start, length)
-        known = list(firsts(Span(ts[0], ts[-1] + MINUTE)))
-        places = [*ts.search_sorted(pl.Series(known, dtype=ts.dtype)).to_list(), length]
-        for first, begin, end in zip(known, places, places[1:], strict=False):
-            if begin < end:
-                yield (name, first), slice(start + begin, start + end)
-        start += length
 
 
 def in_spans(times: pl.Series, spans: Sequence[Span]) -> pl.Series:
