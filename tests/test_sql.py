@@ -222,13 +222,12 @@ class Terminal:
 
     def end(self) -> int:
         """Press Ctrl-D until the command has ended; return its exit code."""
-        deadline_s, next_s, keys = time.monotonic() + PATIENCE_S, 0.0, b"\x04"
+        deadline_s, next_s = time.monotonic() + PATIENCE_S, 0.0
         with suppress(OSError):  # the other end is closed
             while time.monotonic() < deadline_s:
                 if time.monotonic() > next_s:
-                    os.write(self._file, keys)
-                    # Something may stand on the line, which Ctrl-C clears.
-                    next_s, keys = time.monotonic() + 1, b"\x03\x04"
+                    os.write(self._file, b"\x04")
+                    next_s = time.monotonic() + 1
                 if select.select([self._file], [], [], 0.1)[0] and not os.read(self._file, 65536):
                     break
         os.close(self._file)
