@@ -55,16 +55,28 @@ def loading(target: Target) -> AbstractContextManager[subprocess.Popen[str]]:
 
 
 def _one_that_copies(target: Target, process: subprocess.Popen[str]) -> int:
-    """Wait for one of the server's processes to take in rows, and return its number."""
-    sql = "SELECT pid FROM pg_stat_progress_copy WHERE tuples_processed > 20000"
+    """Wait for one of the server's processes to take in rows, stop it in the middle, and return its
+    number; SIGCONT makes it go on.
+    """
+    sql = "SELECT pid FROM pg_stat_progress_copy WHERE tuples_processed > 10000"
     found: list[int] = []
     with Database(target.uri) as watching:
 
-        def is_found() -> bool:
-            found[:] = [pid for (pid,) in watching.query(sql)]
+        def copying() -> list[int]:
+            pids = [pid for (pid,) in watching.query(sql)]
             # A transaction sees what it saw first.
             watching.rollback()
-            return bool(found)
+            return pids
+
+        def is_found() -> bool:
+            for pid in copying():
+                os.kill(pid, signal.SIGSTOP)
+                # It may have come to the end before the signal.
+                if pid in copying():
+                    found.append(pid)
+                    return True
+                os.kill(pid, signal.SIGCONT)
+            return False
 
         wait_until(process, is_found)
     return found[0]
@@ -132,6 +144,8 @@ def test_a_kill_in_the_middle_leaves_whole_partitions_and_a_rerun_finishes(
                 os.kill(backend, signal.SIGKILL)
             else:
                 target.query("SELECT pg_terminate_backend($1::int)", backend)
+            with suppress(ProcessLookupError):
+                os.kill(backend, signal.SIGCONT)
             done = ended(process)
         if victim != "loader":
             text = refused(done)
