@@ -7,13 +7,12 @@ prints, not over minutes, so the stale price of an idle contract does not become
 """
 
 import math
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 
 import polars as pl
 
-from lake.time.intervals import MINUTE, Span
+from lake.time.intervals import MINUTE
 from transforms.periods import parts, periods_in
 
 # No bound is narrower than the floor: good recorded candles of futures deviate by 0.75 % at most,
@@ -62,7 +61,7 @@ def with_previous(candles: pl.DataFrame, *, each_period: bool = False) -> pl.Dat
         each_period: judge each period of an instrument separately, so each is a part, and only the
             minutes just before it are near; else an instrument is a part.
     """
-    part = _numbers(candles, periods_in) if each_period else pl.col("instrument").rle_id()
+    part = _numbers(candles) if each_period else pl.col("instrument").rle_id()
     rows = candles.select("instrument", "ts", *SIDES, "close", "traded", part=part)
     closes = {
         name: _near(pl.col("close").shift(places), places)
@@ -74,9 +73,9 @@ def with_previous(candles: pl.DataFrame, *, each_period: bool = False) -> pl.Dat
     )
 
 
-def _numbers(rows: pl.DataFrame, firsts: Callable[[Span], Iterable[datetime]]) -> pl.Series:
-    """The number of each row's part, see `transforms.periods.parts`, in order."""
-    starts = [place.start for _, place in parts(rows, firsts)]
+def _numbers(rows: pl.DataFrame) -> pl.Series:
+    """The number of each row's instrument and period, in order."""
+    starts = [place.start for _, place in parts(rows, periods_in)]
     return pl.zeros(rows.height, pl.UInt32, eager=True).scatter(starts, 1).cum_sum()
 
 

@@ -61,7 +61,7 @@ def _near(stamp: str, spans: Sequence[Span]) -> pl.Expr:
     hours = {
         hour
         for start, end in spans
-        for hour in range(int(start.timestamp()) // _HOUR_S, -(-int(end.timestamp()) // _HOUR_S))
+        for hour in range(int(start.timestamp()) // _HOUR_S, int(end.timestamp()) // _HOUR_S + 1)
     }
     # Of all other columns Polars decodes only the rows for which this holds.
     of_row = pl.col(stamp).to_physical() // (_HOUR_S * 1_000_000)
