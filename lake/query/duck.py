@@ -39,9 +39,8 @@ _OF_QUERY = (
     duckdb.SequenceException,
     duckdb.TransactionException,
 )
-# An unreadable file is an invalid input, too; its path shows that, or the name of an Arrow
-# dataset.
-_OF_LAKE = re.compile(rf"/(?:{'|'.join(TABLES)})/[^'\"]*\.parquet|stream registered as '")
+# An unreadable file is an invalid input, too; its path or address shows that.
+_OF_LAKE = re.compile(rf"\b(?:{'|'.join(TABLES)})(?:/|://)[^'\"]*\.parquet")
 _POLL_S = 0.05
 # Text by which DuckDB's binding reports Ctrl-C.
 _INTERRUPTED = "Query interrupted"
@@ -94,7 +93,8 @@ def answer(opening: Opening, query: str) -> pl.DataFrame:
         UsageError, GoneError, LakeError: see `rows`.
     """
     with _without_views() as connection:
-        names = named(connection, query)
+        with _explained("DuckDB cannot read the query"):
+            names = named(connection, query)
         _add_views(connection, opening, with_sources(names))
         try:
             return rows(connection, query)

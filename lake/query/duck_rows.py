@@ -30,7 +30,7 @@ def rows_sql(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> str:
     """Return the query of all rows of a table.
 
     Args:
-        connection: that will run the query; it gets the Arrow dataset or frame to read, if DuckDB
+        connection: that will run the query; it gets the file system or frame to read, if DuckDB
             cannot read the files itself.
         snapshot: of the table.
     """
@@ -41,15 +41,14 @@ def rows_sql(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> str:
         return f"SELECT * FROM {name}"
     if not paths or snapshot.gone:
         return _empty_sql(snapshot)
-    # DuckDB reaches object stores only by an extension, which needs a download; Arrow reaches them
-    # without.
+    # DuckDB reaches object stores itself only by an extension, which needs a download.
     if is_local(snapshot.uri) and _finds_files(snapshot):
-        rows = _parquet_sql(snapshot, paths)
+        addresses = [f"{snapshot.uri}/{path}" for path in paths]
     else:
-        from lake.files.arrow_dataset import dataset  # noqa: PLC0415  (of object stores, or odd folders)
+        from lake.query.duck_files import files_for  # noqa: PLC0415  (of stores, or odd folders)
 
-        connection.register(name, dataset(snapshot, paths))
-        rows = name
+        addresses = files_for(connection, snapshot).addresses(paths)
+    rows = _parquet_sql(snapshot, addresses)
     until = "" if snapshot.until is None else f" WHERE stored.{BATCH} <= {snapshot.until}"
     # Qualified by the table's name: if a macro has a parameter of a column's name, the bare name is
     # ambiguous for DuckDB.
@@ -69,10 +68,10 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _parquet_sql(snapshot: Snapshot, paths: Iterable[str]) -> str:
-    """SQL that reads the files on disk."""
+def _parquet_sql(snapshot: Snapshot, addresses: Iterable[str]) -> str:
+    """SQL that reads files of a table."""
     table = snapshot.table
-    listed = ", ".join(_text(f"{snapshot.uri}/{path}") for path in paths)
+    listed = ", ".join(_text(address) for address in addresses)
     hive = ", hive_partitioning = false"
     if table.partition:
         hive = f", hive_partitioning = true, hive_types = {{'{table.partition}': VARCHAR}}"
