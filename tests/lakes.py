@@ -17,6 +17,8 @@ from lake import TABLES, Lake, batches
 from lake import open as open_lake
 from lake.batches import commit_batch
 from lake.contract_terms import term_of
+from lake.errors import LakeError
+from lake.snapshot import Snapshot
 from lake.state import BUILD
 from lake.table import BATCH, Table
 from lake.tables import (
@@ -39,6 +41,19 @@ LISTED_AT = datetime.fromisoformat("2020-01-01T00:00:00Z")
 DAY_US = 86_400_000_000
 
 Row = Mapping[str, Any]
+
+
+class Killed(Lake):
+    """A lake to which a build commits until it is killed before it commits to one table."""
+
+    def __init__(self, lake: Lake, before: Table) -> None:
+        super().__init__(lake.uri)
+        self._before = before
+
+    def commit(self, base: Snapshot, *args: Any, **kwargs: Any) -> Snapshot:  # noqa: ANN401
+        if base.table is self._before:
+            raise LakeError("killed")
+        return super().commit(base, *args, **kwargs)
 
 
 def lake_of(folder: Path, **tables: Sequence[Row]) -> Lake:

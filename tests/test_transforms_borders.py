@@ -17,8 +17,7 @@ from lake.table import Table
 from lake.tables import BUILDS, CURATED, PERIODS
 from lake.time.intervals import MINUTE
 from tests.arriving import PROGRAM, arrive, built_elsewhere, contents
-from tests.lakes import instrument, record
-from tests.test_transforms_histories import Killed
+from tests.lakes import Killed, instrument, record
 from tests.tiers import slow_but
 from transforms.build import build
 

@@ -27,7 +27,6 @@ from lake.carry_tables import (
 from lake.errors import LakeError
 from lake.history.as_of import past
 from lake.maintenance.maintain import maintain
-from lake.snapshot import Snapshot
 from lake.state import BUILD
 from lake.table import Table
 from lake.tables import BUILDS, WARNINGS
@@ -43,7 +42,7 @@ from tests.carrying import (
     receive,
     settlement,
 )
-from tests.lakes import LINEAGE, Row
+from tests.lakes import LINEAGE, Killed, Row
 from transforms import build as builds
 from transforms.build import BuildResult
 from transforms.carry_validation import CURATIONS
@@ -183,19 +182,6 @@ def test_new_keys_are_added_other_changes_make_a_dataset_again_and_the_rest_stay
     still = versions(lake)
     assert build(lake).carry["deliveries"] == 121
     assert versions(lake) == still
-
-
-class Killed(Lake):
-    """A lake to which a build commits until it is killed before it commits to one table."""
-
-    def __init__(self, lake: Lake, before: Table) -> None:
-        super().__init__(lake.uri)
-        self._before = before
-
-    def commit(self, base: Snapshot, *args: Any, **kwargs: Any) -> Snapshot:  # noqa: ANN401
-        if base.table is self._before:
-            raise LakeError("killed")
-        return super().commit(base, *args, **kwargs)
 
 
 def small() -> dict[Table, list[Row]]:

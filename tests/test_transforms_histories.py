@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import polars as pl
 import pytest
@@ -20,11 +19,10 @@ from lake.batches import newest_batch
 from lake.errors import LakeError
 from lake.history.as_of import past
 from lake.maintenance.maintain import maintain
-from lake.snapshot import Snapshot
 from lake.table import Table
 from lake.tables import BASIS, BUILDS, CANDLES, CURATED, INSTRUMENTS, RAW_CANDLES
 from tests.arriving import PROGRAM, arrive, built_elsewhere, contents, new_lake
-from tests.lakes import record
+from tests.lakes import Killed, record
 from tests.profiles import examples
 from tests.spiked import NEXT, QUARTERLY, WEEKLY, eventful
 from transforms.build import build
@@ -65,19 +63,6 @@ def pieces() -> dict[tuple[str, int], pl.DataFrame]:
 
 
 PIECES = pieces()
-
-
-class Killed(Lake):
-    """A lake to which a build commits until it is killed before it commits to one table."""
-
-    def __init__(self, lake: Lake, before: Table) -> None:
-        super().__init__(lake.uri)
-        self._before = before
-
-    def commit(self, base: Snapshot, *args: Any, **kwargs: Any) -> Snapshot:  # noqa: ANN401
-        if base.table is self._before:
-            raise LakeError("killed")
-        return super().commit(base, *args, **kwargs)
 
 
 class Story:
