@@ -52,7 +52,7 @@ A flag overrides the environment, the environment overrides the default. There i
 
 _OTHER_SETTINGS = f"""\
 | `{SETTING}` | | `.machine` in the lake | \
-Folder for this machine's locks and rate limit of each lake, and for rates that it found; \
+Folder for this machine's locks and rate limit of each lake, and for the call rates that it found; \
 see [operations.md](operations.md) |
 | `NO_COLOR` | | | Any value: no colours and no other styles |
 

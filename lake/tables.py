@@ -180,7 +180,8 @@ BASIS = Table(
     columns=(
         _INSTRUMENT,
         _TS,
-        *_prices("quote per base", "future_close", "perpetual_close", nullable=False),
+        Column("future_close", Type.FLOAT, "close of the future's minute", "quote per base"),
+        Column("perpetual_close", Type.FLOAT, "close of the perpetual's minute", "quote per base"),
         Column("basis", Type.FLOAT, "future close - perpetual close", "quote per base"),
         Column("basis_pct", Type.FLOAT, "basis / perpetual close x 100", "percent"),
         Column("days_to_expiry", Type.FLOAT, "expires_at - ts", "days"),

@@ -108,7 +108,7 @@ def follow(**given: Any) -> int:
     from a timer instead.
 
     Maintenance compacts small files, deletes files that were replaced more than a day ago, and
-    cleans the logs, so the number of files, the size of the logs and the time to open the lake stay
+    cleans the logs. So the number of files, the size of the logs and the time to open the lake stay
     bounded. No row is lost: the lake as of any batch stays readable.
 
     \b
