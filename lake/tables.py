@@ -22,7 +22,7 @@ _BATCH = Column(BATCH, Type.INT, "number of the ingest commit that brought it, f
 _DATASET = Column(
     "dataset", Type.TEXT, "candles, funding, funding_totals, deliveries or settlements"
 )
-_SUSPECT = Column("suspect", Type.BOOL, "whether a warning rule flagged the row, which stays")
+_SUSPECT = Column("suspect", Type.BOOL, "whether a warning rule flagged the row; flagged rows stay")
 
 
 def _never_null(columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -39,7 +39,7 @@ INSTRUMENTS = Table(
         Column("quote", Type.TEXT, "quote currency"),
         Column("settlement", Type.TEXT, "currency of profit and loss"),
         Column("contract_type", Type.TEXT, "inverse or linear"),
-        Column("listed_at", Type.TIME, "creation by the exchange's record", "UTC"),
+        Column("listed_at", Type.TIME, "time of creation in the exchange's record", "UTC"),
         Column(
             "expires_at", Type.TIME, "expiry, exclusive; null for a perpetual", "UTC", nullable=True
         ),
