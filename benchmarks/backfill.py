@@ -72,7 +72,7 @@ def speed(folder: Path) -> None:
     python = _ccxt_environment(folder / "ccxt")
     lives = folder / "lives.json"
     with exchange("--weeks", str(WEEKS), "--cache-mb", str(CACHE_MB)) as server:
-        found = _backfill(folder, server, rate=0).told
+        found = _backfill(folder, server, rate=0).printed
         lives.write_text(json.dumps(found["lives"][::CCXT_ONE_IN]))
         pagination = (python or "", HERE / "ccxt_pages.py", server.exchange_url, lives)
         if python:
@@ -98,11 +98,11 @@ def limit(folder: Path) -> None:
     most = LIMITS[0][0]
     with exchange("--weeks", str(LIMITS[0][2]), "--limit", str(most)) as server:
         run = _backfill(folder, server, rate=most)
-    told, counts = run.told, run.counts
-    used = (counts.calls - counts.limited) / (most * told["seconds"])
+    printed, counts = run.printed, run.counts
+    used = (counts.calls - counts.limited) / (most * printed["seconds"])
     _say(f"{most} calls/s permitted and given", "")
     _say("  calls, refused ones included", f"{counts.calls:,}")
-    _say("  seconds to the last commit", f"{told['seconds']:.1f}")
+    _say("  seconds to the last commit", f"{printed['seconds']:.1f}")
     _say("  of the permitted calls used", f"{used:.1%}")
     _say("  of the calls answered 10028", f"{counts.limited / counts.calls:.1%}")
 
@@ -114,17 +114,17 @@ def growth(folder: Path) -> None:
     with exchange("--universe", "full") as server:
         for most in SIZES:
             run = _backfill(folder, server, rate=0, most=most)
-            told = run.told
-            pages, candles = told["calls"], told["candles"]
+            printed = run.printed
+            pages, candles = printed["calls"], printed["candles"]
             cells = (
-                f"{told['instruments']:,}",
+                f"{printed['instruments']:,}",
                 f"{pages:,}",
                 f"{candles:,}",
-                f"{told['seconds']:.1f}",
-                f"{told['seconds'] / pages * 1e3:.2f}",
-                f"{told['cpu_s'] / pages * 1e3:.2f}",
-                f"{told['seconds'] / candles * 1e6:.2f}",
-                f"{told['peak_mb']:,.0f}",
+                f"{printed['seconds']:.1f}",
+                f"{printed['seconds'] / pages * 1e3:.2f}",
+                f"{printed['cpu_s'] / pages * 1e3:.2f}",
+                f"{printed['seconds'] / candles * 1e6:.2f}",
+                f"{printed['peak_mb']:,.0f}",
                 f"{run.others:.0%}",
             )
             print("".join(f"{cell:>13}" for cell in cells), flush=True)
@@ -136,7 +136,7 @@ def universe(folder: Path) -> None:
         urls = ("--exchange-url", server.exchange_url, "--history-url", server.history_url)
         command = (*BASISLAKE, "backfill", "--lake", folder / "lake", *urls, "--rate", "0")
         run = measure((*command, "--json"), server)
-    found, counts = run.told, run.counts
+    found, counts = run.printed, run.counts
     _say("instruments complete", f"{found['complete']:,} of {found['instruments']:,}")
     _say("candles", f"{found['candles_written']:,}")
     _say("calls", f"{counts.calls:,}")
@@ -224,21 +224,21 @@ def _ccxt_environment(folder: Path) -> Path | None:
 
 def _said(what: str, run: Finished) -> dict[str, Any]:
     """Print the report of a run, and the exchange's effort; return the report."""
-    told, counts = run.told, run.counts
+    printed, counts = run.printed, run.counts
     print(
-        f"{what:22} {told['candles']:>10,} candles {told['calls']:>6,} pages "
-        f"{told['seconds']:>6.2f} s {told['candles'] / told['seconds']:>8,.0f}/s "
-        f"{_cpu_ms(told):>6.2f} ms CPU a page, the exchange "
+        f"{what:22} {printed['candles']:>10,} candles {printed['calls']:>6,} pages "
+        f"{printed['seconds']:>6.2f} s {printed['candles'] / printed['seconds']:>8,.0f}/s "
+        f"{_cpu_ms(printed):>6.2f} ms CPU a page, the exchange "
         f"{run.exchange_cpu_s / counts.calls * 1e3:.2f} ({counts.cached / counts.calls:.0%} "
-        f"cached), {told['peak_mb']:,.0f} MB, others {run.others:.0%}",
+        f"cached), {printed['peak_mb']:,.0f} MB, others {run.others:.0%}",
         flush=True,
     )
-    return told
+    return printed
 
 
 def _say_medians(runs: dict[str, list[dict[str, Any]]]) -> None:
     rates = {
-        name: median(told["candles"] / told["seconds"] for told in found)
+        name: median(printed["candles"] / printed["seconds"] for printed in found)
         for name, found in runs.items()
         if found
     }
@@ -260,8 +260,8 @@ def _say_permitted(what: str, stretch: _Stretch, permitted: float) -> None:
     )
 
 
-def _cpu_ms(told: dict[str, Any]) -> float:
-    return float(told["cpu_s"] / told["calls"] * 1e3)
+def _cpu_ms(printed: dict[str, Any]) -> float:
+    return float(printed["cpu_s"] / printed["calls"] * 1e3)
 
 
 def _say(what: str, figure: str) -> None:

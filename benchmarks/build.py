@@ -105,9 +105,9 @@ def _speed(folder: str) -> None:
     _say("full build, once more", _run("full", folder))
     viewed = _run("view", folder)
     _say(f"materialized view, {VIEW_FUTURES} futures", viewed)
-    _say("the same, refreshed", viewed, viewed.told["refresh_s"])
-    whole = FUTURES * LIFE_MINUTES / viewed.told["rows"]
-    _say(f"the same, by rows for {FUTURES}", viewed, viewed.told["seconds"] * whole)
+    _say("the same, refreshed", viewed, viewed.printed["refresh_s"])
+    whole = FUTURES * LIFE_MINUTES / viewed.printed["rows"]
+    _say(f"the same, by rows for {FUTURES}", viewed, viewed.printed["seconds"] * whole)
 
 
 def _growth(folder: str) -> None:
@@ -117,19 +117,19 @@ def _growth(folder: str) -> None:
             lake = f"{folder}/{rows_a_spike}"
             _run("stage", lake, futures, rows_a_spike)
             done = _run("full", lake)
-            more_s, more = done.told["seconds"] - seconds, done.told["candles"] - candles
-            seconds, candles = done.told["seconds"], done.told["candles"]
+            more_s, more = done.printed["seconds"] - seconds, done.printed["candles"] - candles
+            seconds, candles = done.printed["seconds"], done.printed["candles"]
             note = f"{more_s / more * 1e6:.2f} us for each more"
             _say(f"full build, {futures} futures, {what}", done, note=note)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A step's process: what it told, seconds from start to end and of processor time, the share of
-    the machine that other programs took meanwhile, and its peak memory.
+    """A step's process: the JSON object that it printed, seconds from start to end and of processor
+    time, the share of the machine that other programs took meanwhile, and its peak memory.
     """
 
-    told: dict[str, Any]
+    printed: dict[str, Any]
     seconds: float
     cpu_s: float
     others: float
@@ -161,8 +161,8 @@ def _busy_s() -> float:
 
 def _say(what: str, done: Finished, seconds: float | None = None, note: str = "") -> None:
     """Print seconds of the work, of its process, its peak memory, and the amount of data."""
-    taken = done.told["seconds"] if seconds is None else seconds
-    counts = {k: n for k, n in done.told.items() if k in ("candles", "rows", "made")}
+    taken = done.printed["seconds"] if seconds is None else seconds
+    counts = {k: n for k, n in done.printed.items() if k in ("candles", "rows", "made")}
     sizes = ", ".join(f"{n:,} {k}" for k, n in counts.items())
     print(
         f"{what:42} {taken:>7.2f} s of {done.seconds:>6.2f} s {done.cpu_s:>7.2f} cpu s "
@@ -184,8 +184,8 @@ def _late(folder: str) -> dict[str, Any]:
 def _build(folder: str, *, full: bool) -> dict[str, Any]:
     lake = open_lake(folder)
     built = build_in_engine(lake, full=full)
-    told = {"seconds": built.seconds, "candles": lake.snapshot(RAW_CANDLES).rows}
-    return told | {"rows": built.basis_rows, "made": built.rebuilt}
+    printed = {"seconds": built.seconds, "candles": lake.snapshot(RAW_CANDLES).rows}
+    return printed | {"rows": built.basis_rows, "made": built.rebuilt}
 
 
 def _duckdb(folder: str) -> dict[str, Any]:

@@ -66,15 +66,17 @@ def _measure(folder: Path, server: Server, since: str) -> None:
 
     fast = ("--rate", "0", "--timeout", str(TIMEOUT_S), "--no-doctor")
     run("instruments", "instruments", "--rate", "0")
-    plan = run("plan of carry data", "plan", "--data", DATA, "--rate", "20").told
+    plan = run("plan of carry data", "plan", "--data", DATA, "--rate", "20").printed
     print(f"  {plan['all_calls']:,} calls, {plan['all_seconds_at_rate']:,} s at 20 calls/s")
-    _show(run("backfill of carry data", "backfill", "--data", DATA, *fast).told)
+    _show(run("backfill of carry data", "backfill", "--data", DATA, *fast).printed)
     print(f"candles since {since}:")
-    _show(run("backfill of candles", "backfill", "--data", "candles", "--since", since, *fast).told)
+    _show(
+        run("backfill of candles", "backfill", "--data", "candles", "--since", since, *fast).printed
+    )
     run("build", "build")
     run("maintain", "maintain")
     run("load", "load")
-    found = run("status", "status").told
+    found = run("status", "status").printed
     for name, table in found["tables"].items():
         if table["rows"]:
             each = table["bytes"] / table["rows"]
@@ -91,14 +93,14 @@ def _measure(folder: Path, server: Server, since: str) -> None:
             )
     print("again, for what the exchange lacked, and once more:")
     for _ in range(2):
-        _show(run("backfill of carry data", "backfill", "--data", DATA, *fast).told)
+        _show(run("backfill of carry data", "backfill", "--data", DATA, *fast).printed)
     run("every cell of PostgreSQL", "load", "--verify")
 
 
-def _show(told: dict[str, Any]) -> None:
-    if told["instruments"]:
-        print(f"  candles: {told['calls']:,} calls, {told['candles_written']:,} rows")
-    for name, of in told["datasets"].items():
+def _show(printed: dict[str, Any]) -> None:
+    if printed["instruments"]:
+        print(f"  candles: {printed['calls']:,} calls, {printed['candles_written']:,} rows")
+    for name, of in printed["datasets"].items():
         print(
             f"  {DATASETS[name].words}: {of['complete']} of {of['instruments']} complete, "
             f"{of['calls']:,} calls, {of['rows_written']:,} rows, missing {of['missing']}"

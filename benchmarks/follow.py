@@ -38,7 +38,7 @@ from load.embedded.server import embedded
 from load.loader import load
 
 FUTURES, OPEN = 150, 14
-MINUTES_AN_UPKEEP = 15
+MINUTES_PER_MAINTENANCE = 15
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -73,7 +73,7 @@ def _opened(lake: Lake) -> list[str]:
 
 def _hour(lake: Lake, names: list[str], hour: int, uri: str | None) -> None:
     """Sixty rounds, with their builds, loads and maintenance."""
-    rounds, builds, loads, written, upkeeps = [], [], [], [], []
+    rounds, builds, loads, written, maintenances = [], [], [], [], []
     newest = {name: _last(lake, name) for name in names}
     for minute in range(60):
         outcomes = [_outcome(name, newest[name], hour * 60 + minute) for name in names]
@@ -83,12 +83,12 @@ def _hour(lake: Lake, names: list[str], hour: int, uri: str | None) -> None:
         written.append(_bytes(lake) - before)
         if uri:
             loads.append(_timed(lambda: load(lake, uri)))
-        if (minute + 1) % MINUTES_AN_UPKEEP == 0:
-            upkeeps.append(_timed(lambda: maintain(lake, PROGRAM)))
+        if (minute + 1) % MINUTES_PER_MAINTENANCE == 0:
+            maintenances.append(_timed(lambda: maintain(lake, PROGRAM)))
     print(
         f"hour {hour + 1}: a round {_shown(rounds)}, a build {_shown(builds)} and "
         f"{mean(written) / 1e6:.2f} MB ({max(written) / 1e6:.2f} at most), "
-        f"{f'a load {_shown(loads)}, ' if loads else ''}an upkeep {_shown(upkeeps)}; "
+        f"{f'a load {_shown(loads)}, ' if loads else ''}maintenance {_shown(maintenances)}; "
         f"{len(names)} instruments"
     )
     _say_size(lake)
@@ -143,8 +143,8 @@ def _say_size(lake: Lake) -> None:
         parts.setdefault("logs" if "_delta_log" in path.parts else name, []).append(
             path.stat().st_size
         )
-    told = (f"{name} {sum(s) / 1e6:,.1f} MB in {len(s):,} files" for name, s in parts.items())
-    print(f"  {'; '.join(told)}", flush=True)
+    shown = (f"{name} {sum(s) / 1e6:,.1f} MB in {len(s):,} files" for name, s in parts.items())
+    print(f"  {'; '.join(shown)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -81,15 +81,15 @@ def speed(folder: Path, _sizes_of_growth: Sequence[int]) -> None:
         _load(lake, uri)
         sources = _copied_out(uri)
         for _ in range(ROUNDS):
-            told = _load(lake, uri)
-            _note(rates, "load, verified", told["rows_loaded"], told["seconds"])
+            printed = _load(lake, uri)
+            _note(rates, "load, verified", printed["rows_loaded"], printed["seconds"])
             for what, copy in COPIES.items():
                 rows, seconds = copy(uri, sources)
                 _note(rates, what, rows, seconds)
             for name, futures in (("dlt", DLT_FUTURES), ("upsert", UPSERT_FUTURES)):
                 if python:
-                    told = _other(python, name, uri, lake, futures)
-                    _note(rates, name, told["rows"], told["seconds"])
+                    printed = _other(python, name, uri, lake, futures)
+                    _note(rates, name, printed["rows"], printed["seconds"])
         _sizes(uri)
     ours = median(rates["load, verified"])
     for what, found in rates.items():
@@ -126,8 +126,8 @@ def _load(lake: Path, uri: str, *more: str, fresh: bool = True) -> dict[str, Any
     if fresh:
         _execute(uri, "DROP SCHEMA IF EXISTS ours CASCADE", "CHECKPOINT")
     options = ("--lake", str(lake), "--postgres", uri, "--schema", "ours", "--json", *more)
-    told, usage = run((*BASISLAKE, "load", *options))
-    return {**told, "peak_mb": usage.ru_maxrss / 1e3}
+    printed, usage = run((*BASISLAKE, "load", *options))
+    return {**printed, "peak_mb": usage.ru_maxrss / 1e3}
 
 
 def _copied_out(uri: str) -> dict[str, str]:
@@ -213,8 +213,8 @@ def _other(python: Path, name: str, uri: str, lake: Path, futures: int) -> dict[
         for partition in wanted[:futures]:
             frame = partition.frame(partition.read())
             frame.write_parquet(Path(scratch) / f"{partition.name}.parquet")
-        told, _ = run((python, HERE / "load_others.py", name, uri, scratch))
-    return told
+        printed, _ = run((python, HERE / "load_others.py", name, uri, scratch))
+    return printed
 
 
 def _sizes(uri: str) -> None:
@@ -245,9 +245,9 @@ def _note(rates: dict[str, list[float]], what: str, rows: int, seconds: float) -
     print(f"{what:44} {rows:>11,} rows {seconds:>7.2f} s {rows / seconds:>10,.0f}/s", flush=True)
 
 
-def _say(what: str, told: dict[str, Any]) -> None:
-    rows = told.get("rows_loaded", told.get("rows", 0))
-    seconds, peak_mb = told["seconds"], told["peak_mb"]
+def _say(what: str, printed: dict[str, Any]) -> None:
+    rows = printed.get("rows_loaded", printed.get("rows", 0))
+    seconds, peak_mb = printed["seconds"], printed["peak_mb"]
     print(
         f"{what:24} {rows:>12,} rows {seconds:>7.2f} s {rows / seconds:>10,.0f}/s "
         f"{peak_mb:>6,.0f} MB",

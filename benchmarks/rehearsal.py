@@ -94,7 +94,7 @@ class Finished:
     """Measurements of a successful process.
 
     Attributes:
-        told: the JSON object that it printed.
+        printed: the JSON object that it printed.
         seconds: from its start to its end.
         cpu_s: seconds of processor time, of the user and of the system, start included.
         exchange_cpu_s: processor time of the exchange meanwhile.
@@ -103,7 +103,7 @@ class Finished:
         counts: of the exchange meanwhile.
     """
 
-    told: dict[str, Any]
+    printed: dict[str, Any]
     seconds: float
     cpu_s: float
     exchange_cpu_s: float
@@ -142,14 +142,14 @@ def measure(
     if server:
         server.forget()
     start_s, exchange_s, busy_s = time.monotonic(), server.cpu_s if server else 0.0, _busy_s()
-    told, usage = run(command, sample)
+    printed, usage = run(command, sample)
     seconds = time.monotonic() - start_s
     exchange_s = server.cpu_s - exchange_s if server else 0.0
     cpu_s = usage.ru_utime + usage.ru_stime
     others_s = max(0.0, _busy_s() - busy_s - cpu_s - exchange_s)
     others = others_s / seconds / (os.cpu_count() or 1)
     counts = server.counts() if server else Counts(0, 0, 0)
-    return Finished(told, seconds, cpu_s, exchange_s, others, usage.ru_maxrss / 1e3, counts)
+    return Finished(printed, seconds, cpu_s, exchange_s, others, usage.ru_maxrss / 1e3, counts)
 
 
 def run(

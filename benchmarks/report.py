@@ -39,8 +39,8 @@ def measure(folder: str) -> None:
             ("report --verify", ["--verify"]),
             ("report --evidence", ["--evidence", output]),
         ):
-            seconds, peak_mb, told = _run([*options, "--output", output, "--lake", folder])
-            page = f", page {told['bytes']:,} bytes" if "bytes" in told else ""
+            seconds, peak_mb, printed = _run([*options, "--output", output, "--lake", folder])
+            page = f", page {printed['bytes']:,} bytes" if "bytes" in printed else ""
             print(f"{name:20} {seconds:6.1f} s {peak_mb:7,.0f} MiB{page}", flush=True)
 
 

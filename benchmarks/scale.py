@@ -55,7 +55,7 @@ def main() -> None:
 def _lake(folder: Path, futures: int) -> None:
     committed = _step("commit", folder, futures)
     candles = _size(folder, futures)["candles"]
-    _say("commit", committed, committed.told["candles"], futures)
+    _say("commit", committed, committed.printed["candles"], futures)
     for title, name in STEPS:
         _say(title, _step(name, folder, futures), candles, futures)
     _say_size(_size(folder, futures))
@@ -69,7 +69,7 @@ def _load(folder: Path, futures: int) -> None:
     shutil.rmtree(folder / "postgres", ignore_errors=True)
     for title in ("load, first", "load, nothing new"):
         done = measure([*BASISLAKE, "load", "--json", "--lake", folder])
-        _say(title, done, done.told["rows_loaded"], futures)
+        _say(title, done, done.printed["rows_loaded"], futures)
     shutil.rmtree(folder / "postgres")
 
 
@@ -79,24 +79,24 @@ def _step(name: str, folder: Path, futures: int) -> Finished:
 
 
 def _size(folder: Path, futures: int) -> dict[str, Any]:
-    return _step("size", folder, futures).told
+    return _step("size", folder, futures).printed
 
 
 def _say(what: str, done: Finished, rows: int, futures: int) -> None:
-    seconds = done.told["seconds"]
+    seconds = done.printed["seconds"]
     each = f"{seconds / rows * 1e6:8.3f} us a row" if rows else f"{'':16}"
-    told = {k: n for k, n in done.told.items() if k in ("commits", "windows", "made")}
+    printed = {k: n for k, n in done.printed.items() if k in ("commits", "windows", "made")}
     print(
         f"{futures:>5} {what:34} {seconds:>8.2f} s {each} {seconds / futures * 1e3:>8.2f} "
         f"ms a future {done.cpu_s:>7.1f} cpu s {done.peak_mb:>6,.0f} MB {done.others:>4.0%} "
-        f"others  {told or ''}",
+        f"others  {printed or ''}",
         flush=True,
     )
 
 
-def _say_size(told: dict[str, Any]) -> None:
-    told.pop("seconds")
-    print("      " + ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in told.items()))
+def _say_size(printed: dict[str, Any]) -> None:
+    printed.pop("seconds")
+    print("      " + ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in printed.items()))
 
 
 if __name__ == "__main__":

@@ -101,8 +101,8 @@ def _late(lake: Lake, futures: int) -> dict[str, Any]:
 
 def _timed(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     start_s = time.monotonic()
-    told = act()
-    return {"seconds": time.monotonic() - start_s} | told
+    printed = act()
+    return {"seconds": time.monotonic() - start_s} | printed
 
 
 def _plan(lake: Lake, _futures: int) -> dict[str, Any]:

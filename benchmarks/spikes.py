@@ -107,8 +107,8 @@ def _say_residuals(recorded: Market) -> None:
         for side, sign in (("high", 1), ("low", -1)):
             away = (pl.col(side) / pl.col(f"perpetual_{side}")).log() - usual
             out.append(beside.select(away.mul(sign * 100).alias("away"))["away"])
-    told = ", ".join(f"{q:.2%} {pl.concat(out).quantile(q):.3f} %" for q in QUANTILES)
-    print(f"recorded futures, out of their usual: {told}")
+    shown = ", ".join(f"{q:.2%} {pl.concat(out).quantile(q):.3f} %" for q in QUANTILES)
+    print(f"recorded futures, out of their usual: {shown}")
 
 
 def _say_found(what: str, markets: list[Market]) -> None:

@@ -34,7 +34,7 @@ from lake.tables import RAW, TABLES
 from lake.time.intervals import MINUTE, Span
 
 NAMES = [*(f"{coin}-PERPETUAL" for coin in COINS), *map(future_name, range(14))]
-ROUNDS_AN_UPKEEP = 15
+ROUNDS_PER_MAINTENANCE = 15
 BATCHES_A_YEAR = 525_600
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -64,7 +64,7 @@ def main() -> None:
                 store(lake, [_outcome(name, minute) for name in NAMES], PROGRAM)
                 build_in_engine(lake)
                 minute += 1
-                if minute % ROUNDS_AN_UPKEEP == 0:
+                if minute % ROUNDS_PER_MAINTENANCE == 0:
                     maintain(lake, PROGRAM)
             if not day:
                 _keep(lake, time.monotonic() - start_s)

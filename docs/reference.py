@@ -52,7 +52,7 @@ A flag overrides the environment, the environment overrides the default. There i
 
 _OTHER_SETTINGS = f"""\
 | `{SETTING}` | | `.machine` in the lake | \
-Folder for this machine's locks and rate limit of each lake, and for rates that it found; \
+Folder for this machine's locks and rate limit of each lake, and for the call rates that it found; \
 see [operations.md](operations.md) |
 | `NO_COLOR` | | | Any value: no colours and no other styles |
 
@@ -84,7 +84,7 @@ _TABLES_HEAD = """\
 
 For those who query the lake or the database and need a column's type, unit or meaning. The tables
 of the lake are Delta Lake tables, each a folder of its name; DuckDB has each as a view of the same
-name. The first `basislake load` creates those of PostgreSQL and writes these meanings into the
+name. The first `basislake load` creates the tables of PostgreSQL and writes these meanings into the
 catalogue (`\\d+` shows them). [views.md](views.md) has the derived views, [caveats.md](caveats.md)
 the traps of the data.
 

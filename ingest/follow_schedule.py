@@ -32,13 +32,13 @@ class Schedule:
         fetch_every: whole minutes; each fetch is one commit.
         discover_every: discovery of new listings.
         build_every: builds of the curated tables, None for never.
-        upkeep_every: maintenance of files and logs, None for never.
+        maintain_every: maintenance of files and logs, None for never.
     """
 
     fetch_every: timedelta = MINUTE
     discover_every: timedelta = 5 * MINUTE
     build_every: timedelta | None = MINUTE
-    upkeep_every: timedelta | None = 15 * MINUTE
+    maintain_every: timedelta | None = 15 * MINUTE
 
 
 def is_due(last: datetime | None, now: datetime, every: timedelta | None) -> bool:

@@ -198,7 +198,8 @@ def open_table(
     except (DeltaError, OverflowError) as exc:
         if version is not None:
             raise GoneError(
-                f"{table.name} at {uri} has no version {version}: it was deleted or is yet to come."
+                f"{table.name} at {uri} has no version {version}: this version was deleted, or "
+                "does not exist yet."
             ) from exc
         if isinstance(exc, TableNotFoundError):
             _check_readable(uri)

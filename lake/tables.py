@@ -22,7 +22,7 @@ _BATCH = Column(BATCH, Type.INT, "number of the ingest commit that brought it, f
 _DATASET = Column(
     "dataset", Type.TEXT, "candles, funding, funding_totals, deliveries or settlements"
 )
-_SUSPECT = Column("suspect", Type.BOOL, "whether a warning rule flagged the row, which stays")
+_SUSPECT = Column("suspect", Type.BOOL, "whether a warning rule flagged the row; flagged rows stay")
 
 
 def _never_null(columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -39,7 +39,7 @@ INSTRUMENTS = Table(
         Column("quote", Type.TEXT, "quote currency"),
         Column("settlement", Type.TEXT, "currency of profit and loss"),
         Column("contract_type", Type.TEXT, "inverse or linear"),
-        Column("listed_at", Type.TIME, "creation by the exchange's record", "UTC"),
+        Column("listed_at", Type.TIME, "time of creation in the exchange's record", "UTC"),
         Column(
             "expires_at", Type.TIME, "expiry, exclusive; null for a perpetual", "UTC", nullable=True
         ),
@@ -180,7 +180,8 @@ BASIS = Table(
     columns=(
         _INSTRUMENT,
         _TS,
-        *_prices("quote per base", "future_close", "perpetual_close", nullable=False),
+        Column("future_close", Type.FLOAT, "close of the future's minute", "quote per base"),
+        Column("perpetual_close", Type.FLOAT, "close of the perpetual's minute", "quote per base"),
         Column("basis", Type.FLOAT, "future close - perpetual close", "quote per base"),
         Column("basis_pct", Type.FLOAT, "basis / perpetual close x 100", "percent"),
         Column("days_to_expiry", Type.FLOAT, "expires_at - ts", "days"),

@@ -109,13 +109,13 @@ def _column_differences(table: Table, there: Found) -> list[str]:
         elif match.type != wanted:
             sentences.append(f"{name} is {match.type}, not {wanted}.")
         elif match.not_null and column.nullable:
-            sentences.append(f"{name} is NOT NULL, but may hold nulls.")
+            sentences.append(f"{name} is NOT NULL, but must accept nulls.")
     return sentences
 
 
 def _extra_columns(table: Table, there: Found) -> list[str]:
     return [
-        f"{table.name}.{column.name} is not a column of basislake, is NOT NULL, without default."
+        f"{table.name}.{column.name}, a column of yours, is NOT NULL and has no default."
         for column in there.columns
         if column.name not in table.names and column.not_null and not column.has_default
     ]

@@ -243,8 +243,8 @@ class Writer:
         where = f"{done} {self._database.shown}"
         if self._database.is_in_doubt:
             return (
-                f"{what} may have been {where}. {why}. The server went away during the "
-                "commit: it stored all of it, with the entry in lake_loads, or nothing. Load "
+                f"{what} may have been {where}. {why}. The connection was lost during the commit, "
+                "so the server stored all rows with their entry in lake_loads, or nothing. Load "
                 "again; the next load finds out and continues."
             )
         kept = "Its rows in the database are unchanged" if partition else "It does not exist"
@@ -262,7 +262,7 @@ def index_sqls(table: Table, schema: str) -> list[str]:
 
 def _check(expected: list[Aggregate], got: tuple[object, ...]) -> None:
     if wrong := mismatches(expected, got):
-        raise LoadError(f"It does not match what was sent: {'; '.join(wrong)}")
+        raise LoadError(f"The rows in the database differ from those sent: {'; '.join(wrong)}")
 
 
 @contextmanager

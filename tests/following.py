@@ -62,7 +62,7 @@ def follower(
     said: list[str],
     *,
     build: Callable[[], None] = lambda: None,
-    upkeep: Callable[[], None] = lambda: None,
+    maintain: Callable[[], None] = lambda: None,
     history_url: str = "",
 ) -> Follower:
     """One that sleeps by moving the exchange's clock on; the lists of expired instruments may be
@@ -75,7 +75,7 @@ def follower(
         Swift(server.www_url, history_url or server.history_url),
         Selection(),
         schedule,
-        work=Work(build, upkeep),
+        work=Work(build, maintain),
         say=said.append,
         clock=lambda: clock() / 1000,
         sleep=clock.advance,

@@ -143,9 +143,9 @@ def test_a_minute_is_fetched_soon_after_it_closed_and_status_shows_the_lag(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "runs"),
-    [((), 1), (("--maintain-every", 0), 0), (("--upkeep-every", 0), 0)],
+    [((), 1), (("--maintain-every", 0), 0)],
 )
-def test_maintenance_runs_at_once_or_never_by_the_new_name_and_the_old_one(
+def test_maintenance_runs_at_once_or_never(
     server: SimulatedExchange, tmp_path: Path, options: tuple[object, ...], runs: int
 ) -> None:
     clock_of(server).advance(33)
@@ -156,7 +156,7 @@ def test_maintenance_runs_at_once_or_never_by_the_new_name_and_the_old_one(
         # The first round is over, with its maintenance.
         wait_until(process, lambda: len(rounds(tmp_path)) == 2)
         done = stop(process, signal.SIGINT)
-    assert (done.code, done.json["upkeeps"]) == (0, runs), done.err
+    assert (done.code, done.json["maintenances"]) == (0, runs), done.err
 
 
 @pytest.mark.slow
@@ -246,7 +246,6 @@ def test_an_exchange_that_is_away_is_waited_for_and_told_once(
         (("--every", 0), "--every"),
         (("--postgres", "embedded", "--build-every", 0), "--postgres loads after each build"),
         (("--maintain-every", 1441), "1441 is not in the range"),
-        (("--upkeep-every", 1441), "1441 is not in the range"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(

@@ -53,7 +53,7 @@ class Followings(History):
         super().__init__(UNIVERSE)
         self.said: list[str] = []
         self.readers: list[Reader] = []
-        self.upkeeps = self.removed = 0
+        self.maintenances = self.removed = 0
         self.past: dict[int, tuple[pl.DataFrame, pl.DataFrame]] = {}
 
     @initialize(every=st.sampled_from([240, 120]))
@@ -67,7 +67,7 @@ class Followings(History):
         """As after a kill: another process knows only what the lake holds."""
         schedule = Schedule(self.every, 2 * self.every, 3 * self.every, 4 * self.every)
         self.follower = follower(
-            self.server, self.lake, schedule, self.said, build=self.build, upkeep=self.upkeep
+            self.server, self.lake, schedule, self.said, build=self.build, maintain=self.maintain
         )
         self.clock.advance(self.follower.round())
 
@@ -127,12 +127,12 @@ class Followings(History):
     def build(self) -> None:
         build_in_engine(self.lake, threads=2)
 
-    def upkeep(self) -> None:
+    def maintain(self) -> None:
         """As the command does it; now and then as if a day had passed, and nobody reads."""
-        self.upkeeps += 1
+        self.maintenances += 1
         if batch := newest_batch(self.lake):
             self.past[batch] = rows(self.lake, "raw_candles"), self.lake.read(COVERAGE)
-        if self.upkeeps % 3:
+        if self.maintenances % 3:
             maintain(self.lake, PROGRAM)
         else:
             self.maintain_at_once()
@@ -176,8 +176,8 @@ class Followings(History):
         result = self.follower.result
         assert not result.failed
         assert result.builds > 0
-        assert result.upkeeps > 0
-        assert self.upkeeps >= result.upkeeps
+        assert result.maintenances > 0
+        assert self.maintenances >= result.maintenances
         self.maintain_at_once()
         assert self.removed > 0
         self.no_file_is_left_over_and_no_batch_is_lost()

@@ -308,7 +308,7 @@ def test_a_delivery_ends_the_day_in_which_it_falls(
     asked = Span(start, start + end_days * timedelta(days=1))
     assert (page.asked, list(page.present), page.frame.height) == (asked, [asked], rows)
     if hours is None:
-        with pytest.raises(LateError, match="not available yet"):
+        with pytest.raises(LateError, match="not been published yet"):
             settlements.read(came, Span(morning, window.end), morning + 5 * HOUR)
 
 

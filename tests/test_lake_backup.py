@@ -294,7 +294,7 @@ def test_another_lake_is_not_copied_over_a_backup(kept: Lake, tmp_path: Path) ->
 def test_an_older_lake_is_not_copied_over_a_newer_one(kept: Lake, lake: Lake) -> None:
     built(lake, full=True)
     before = content(lake)
-    with pytest.raises(LakeError, match="was written to after it was copied"):
+    with pytest.raises(LakeError, match="somebody wrote to it after the last copy"):
         copy(kept, lake, PROGRAM, 2)
     assert is_same(content(lake), before)
 

@@ -159,7 +159,7 @@ def test_columns_of_the_user_are_fine_where_they_may_be_null_or_have_a_default()
         (relation(cost=None), "futures_ohlcv.cost (double precision) is missing."),
         (
             relation(column("must", "text")),
-            "futures_ohlcv.must is not a column of basislake, is NOT NULL, without default.",
+            "futures_ohlcv.must, a column of yours, is NOT NULL and has no default.",
         ),
         (
             relation(unique=()),
@@ -181,7 +181,7 @@ def test_a_column_that_may_be_null_with_us_must_be_nullable_there() -> None:
     table = TABLES["futures_basis_spread"]
     typed = tuple(column(c.name, SQL_TYPES[c.type]) for c in table.columns)
     assert differences(table, Found("r", typed, KEY)) == [
-        "futures_basis_spread.annualised_pct is NOT NULL, but may hold nulls."
+        "futures_basis_spread.annualised_pct is NOT NULL, but must accept nulls."
     ]
 
 

@@ -184,7 +184,7 @@ def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expir
         def keep() -> None:
             maintain(at, PROGRAM)
 
-        one = follower(server, at, schedule, said, build=build, upkeep=keep)
+        one = follower(server, at, schedule, said, build=build, maintain=keep)
         # Until after the expiry, which is at eight.
         end_ms = clock() + 8 * 3_600_000
         while clock() < end_ms:
@@ -198,7 +198,7 @@ def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expir
     assert listed <= set(names(at))
     assert [name for name, (_, end) in lives.items() if market.now_ms < end < clock()]
     assert one.result.builds > 2
-    assert one.result.upkeeps > 1
+    assert one.result.maintenances > 1
     assert at.snapshot(BASIS).rows > 0
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from basislake.status.holdings import holdings
-from basislake.status.overview import coins, committed_at, next_steps
+from basislake.status.next_steps import next_steps
+from basislake.status.overview import coins, committed_at
 from ingest.plan.selection import Selection
 from lake.tables import BASIS, COVERAGE
 from tests.lakes import LISTED_AT, instrument, interval, lake_of

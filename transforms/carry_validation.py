@@ -83,8 +83,8 @@ CURATIONS = (
         (
             Rule(
                 "funding_over_cap",
-                "The eight-hour rate exceeds today's cap of its coin, so it is wrong or from a "
-                "time with another cap.",
+                "The eight-hour rate exceeds today's cap of its coin, so the rate is wrong or from "
+                "a time with another cap.",
                 pl.col("interest_8h").abs()
                 > _coin.replace_strict(CAPS, default=max(CAPS.values())),
             ),

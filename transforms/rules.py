@@ -86,7 +86,8 @@ def errors(
         *_OF_A_CANDLE,
         Rule(
             "outside_life",
-            "The minute is before the listing, or at or after the expiry, where the exchange pads.",
+            "The minute is before the listing, or at or after the expiry, where the exchange "
+            "repeats the last price.",
             _any(pl.col("ts") < start, pl.col("ts") >= end),
         ),
     )
@@ -109,8 +110,8 @@ def broken_names(rules: tuple[Rule, ...]) -> pl.Expr:
 WARNING_RULES = (
     Rule(
         "cost_outside_range",
-        "The average price, cost / volume, is outside [low, high] by more than 1 %, so the amounts "
-        "or the prices are wrong, or a block was traded far from the market.",
+        "The average price, cost / volume, is outside [low, high] by more than 1 %. The amounts or "
+        "the prices are wrong, or a block was traded far from the market.",
         (pl.col("cost") > 0)
         & (
             (pl.col("cost") < pl.col("low") * pl.col("volume") * (1 - _AVERAGE_LEEWAY))
@@ -119,8 +120,8 @@ WARNING_RULES = (
     ),
     Rule(
         "untraded_move",
-        "Nothing traded, but the close differs from that of the minute before, which an untraded "
-        "minute repeats.",
+        "Nothing traded, but the close differs from the minute before, although an untraded minute "
+        "repeats the last close.",
         ~pl.col("traded")
         & (pl.col("close") != pl.col("close").shift(1))
         & (pl.col("instrument") == pl.col("instrument").shift(1))
@@ -133,9 +134,10 @@ WARNING_RULES = (
     ),
     Rule(
         "spike",
-        "The price leaves its perpetual and its neighbours on the curve (for a perpetual: its "
-        "futures) by more than a robust bound while those did not move (transforms/spikes.py): "
-        "a bad print or a true liquidation, so it is flagged as suspect.",
+        "The price moved away from its perpetual and from neighbouring expiries (for a perpetual: "
+        "from its futures) by more than a robust bound, while those did not move "
+        "(transforms/spikes.py). It can be a bad print or a true liquidation, so the candle is "
+        "flagged as suspect.",
         pl.col("suspect"),
     ),
 )

@@ -41,7 +41,7 @@ _STATUS = {
     "no_data": "the exchange had no data yet",
     "missing": "the exchange was asked more than once, and each answer lacked it",
     "failed": "the exchange gave no usable answer; `basislake backfill` asks again",
-    "never_asked": "never fetched; `basislake backfill` fetches what is over",
+    "never_asked": "never fetched; `basislake backfill` fetches it once its time is over",
 }
 
 

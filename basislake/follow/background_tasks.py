@@ -19,11 +19,11 @@ class Work:
 
     Attributes:
         build: builds the curated tables from the raw ones.
-        upkeep: compacts and cleans up files and logs.
+        maintain: compacts and cleans up files and logs.
     """
 
     build: Callable[[], None]
-    upkeep: Callable[[], object]
+    maintain: Callable[[], object]
 
 
 class BackgroundTasks:
@@ -31,7 +31,7 @@ class BackgroundTasks:
 
     Attributes:
         builds: number of builds so far.
-        upkeeps: number of maintenance runs so far.
+        maintenances: number of maintenance runs so far.
     """
 
     def __init__(self, work: Work, schedule: Schedule, messages: Messages) -> None:
@@ -43,7 +43,7 @@ class BackgroundTasks:
             messages: logs what fails.
         """
         self.builds = 0
-        self.upkeeps = 0
+        self.maintenances = 0
         self._work = work
         self._schedule = schedule
         self._messages = messages
@@ -63,10 +63,10 @@ class BackgroundTasks:
             if self._is_done("build", self._work.build, "Build or load failed"):
                 self._is_behind = False
                 self.builds += 1
-        if is_due(self._maintained_at, now, schedule.upkeep_every):
+        if is_due(self._maintained_at, now, schedule.maintain_every):
             self._maintained_at = now
-            if self._is_done("upkeep", self._work.upkeep, "Maintenance failed"):
-                self.upkeeps += 1
+            if self._is_done("maintenance", self._work.maintain, "Maintenance failed"):
+                self.maintenances += 1
 
     def _is_done(self, topic: str, work: Callable[[], object], failed: str) -> bool:
         try:

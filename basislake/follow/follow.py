@@ -146,7 +146,7 @@ class Follower:
             return self._away(exc)
         self._back()
         self._tasks.run_due(now)
-        self.result.builds, self.result.upkeeps = self._tasks.builds, self._tasks.upkeeps
+        self.result.builds, self.result.maintenances = self._tasks.builds, self._tasks.maintenances
         wait = next_fetch(now, self._schedule.fetch_every) - now
         return max(0.0, wait.total_seconds() - (self._clock() - seen_s))
 

@@ -19,7 +19,7 @@ class Followed:
         calls: for all data, retries included.
         retries: calls made again after a transient failure.
         builds: of the curated tables.
-        upkeeps: maintenance runs.
+        maintenances: maintenance runs.
         new: instruments that were discovered.
         ended: number of instruments that expired and are complete.
         failed: instruments that had no answer in the last round, with the reason.
@@ -35,7 +35,7 @@ class Followed:
     calls: int = 0
     retries: int = 0
     builds: int = 0
-    upkeeps: int = 0
+    maintenances: int = 0
     new: list[str] = field(default_factory=list)
     ended: int = 0
     failed: list[dict[str, str]] = field(default_factory=list)

@@ -132,8 +132,8 @@ def _log_differing(dataset: str, counts: Counts) -> None:
     if counts.replaced:
         stored = counted(counts.replaced, f"stored {row}", f"stored {rows}" if rows else "")
         say(
-            f"Replaced: {stored}, by what the exchange sent now. Earlier versions of the lake keep "
-            "the old values; the next build uses the new ones."
+            f"Replaced: {stored}, by the values that the exchange sent now. The lake as of earlier "
+            "batches keeps the old values; the next build uses the new ones."
         )
     if counts.differing:
         say(

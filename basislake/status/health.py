@@ -100,7 +100,7 @@ def _old(
     for base in sorted(set(open_now.values()) - newest.keys()):
         yield (
             f"raw_candles has no minute of an open instrument of {base}; `basislake backfill` "
-            "fetches them, or `basislake scope` leaves the coin out."
+            "fetches the minutes, or `basislake scope` leaves the coin out."
         )
     for base, last in newest.items():
         if at - last > max_age:

@@ -16,14 +16,8 @@ from basislake.pipeline.retry_commands import retry_command
 from basislake.settings.database_target import Target
 from basislake.settings.lake_and_database import check_exists, lake_flag
 from basislake.status.database_compared import database_status, show_database
-from basislake.status.overview import (
-    next_steps,
-    show_coins,
-    show_datasets,
-    show_next,
-    show_summary,
-    show_tables,
-)
+from basislake.status.next_steps import next_steps, show_next
+from basislake.status.overview import show_coins, show_datasets, show_summary, show_tables
 from basislake.status.runs_shown import show_ended, show_running
 from basislake.status.status import lake_status
 from lake import Lake

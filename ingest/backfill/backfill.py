@@ -218,7 +218,7 @@ class Backfill:
         self._silent = [*self._silent, job.subject] if outcome.is_silent else []
         is_more_than_one = len({s.name for s in self._silent}) >= _AWAY_AFTER_INSTRUMENTS
         if len(self._silent) >= _AWAY_AFTER_WINDOWS and is_more_than_one:
-            self._reason = f"not requested, as the exchange stopped answering: {outcome.error}"
+            self._reason = f"not requested, because the exchange stopped answering: {outcome.error}"
             self._work.drop()
 
     def _wait_for_others(self, record: RunRecord) -> None:

@@ -54,8 +54,8 @@ def stopped(result: Result, given_up: int, lost: int) -> str:
     saved = f"saved: {written_of(result)}, everything that arrived"
     if lost:
         saved = (
-            f"saved: {written_of(result)}; those of {counted(lost, 'more window')} may not be, and "
-            "are asked for again then"
+            f"saved: {written_of(result)}; {counted(lost, 'more window')} may not be saved; the "
+            "next backfill asks for them again"
         )
     abandoned = f" and {given_up} abandoned" if given_up else ""
     complete = ", ".join(complete_of(*one) for one in selected(result)) or "nothing"

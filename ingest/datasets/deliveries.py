@@ -84,7 +84,7 @@ def read(rows: Sequence[Mapping[str, object]], window: Span, at: datetime | None
     if at is not None:
         asked = Span(window.start, min(window.end, ALL_DAYS.floor(at - LAG)))
     if asked.end <= asked.start:
-        raise malformed("its clock is earlier than the window")
+        raise malformed("the exchange's clock is earlier than the window")
     frame = frame_of(RAW_DELIVERIES, rows, "index_name")
     is_asked = (pl.col("delivered_at") > asked.start) & (pl.col("delivered_at") <= asked.end)
     distinct, duplicates = once(frame.filter(is_asked), ["delivered_at"], "day")
@@ -97,10 +97,10 @@ def _checked(answer: Answer, known: Collection[datetime]) -> Answer:
     the list, a day that was added since may repeat the last row.
     """
     if not isinstance(answer.result, dict):
-        raise malformed("the delivery prices are not a page")
+        raise malformed("it is not a page of delivery prices")
     days = [_row(row) for row in objects(answer.result.get("data"), "the delivery prices")]
     if len(days) > 1 and all(day["delivered_at"] in known for day in days):
-        raise malformed("a page of the delivery prices repeats")
+        raise malformed("a page of the delivery prices came twice")
     return answer
 
 

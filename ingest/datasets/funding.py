@@ -85,7 +85,7 @@ def closed_part(window: Span, at: datetime | None) -> Span:
         return window
     asked = Span(window.start, min(window.end, HOURS.floor(at - LAG)))
     if asked.end <= asked.start:
-        raise malformed("its clock is earlier than the window")
+        raise malformed("the exchange's clock is earlier than the window")
     return asked
 
 

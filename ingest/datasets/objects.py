@@ -16,7 +16,7 @@ _YEARS = range(2010, 2100)
 
 def malformed(what: str) -> TransientError:
     """Return the error of a refused reply; the call is retried."""
-    return TransientError(f"The exchange's reply is refused: {what}.")
+    return TransientError(f"basislake refuses the exchange's reply: {what}.")
 
 
 def objects(result: object, of: str) -> list[Mapping[str, Any]]:

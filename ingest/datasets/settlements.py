@@ -142,8 +142,8 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
         asked = Span(window.start, min(window.end, until))
     if asked.end <= asked.start:
         if at is not None and at > window.start:
-            raise LateError("The newest row is not available yet.")
-        raise malformed("its clock is earlier than the window")
+            raise LateError("The newest row has not been published yet.")
+        raise malformed("the exchange's clock is earlier than the window")
     frame = frame.filter((pl.col("end") > asked.start) & (pl.col("end") <= asked.end))
     distinct, duplicates = once(frame, ["settled_at", "type"], "settlement")
     covered = DAYS.spans(distinct["end"].unique().sort().dt.offset_by("-24h"))
@@ -154,11 +154,11 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
 def _checked(answer: Answer, seen: Collection[str]) -> Answer:
     """Refuse an answer that is not a page, or whose continuation was already used."""
     if not isinstance(answer.result, dict):
-        raise malformed("the settlements are not a page")
+        raise malformed("it is not a page of settlements")
     for row in objects(answer.result.get("settlements"), "the settlements"):
         _row(row)
     if answer.result.get("continuation") in seen:
-        raise malformed("a continuation of the settlements leads back")
+        raise malformed("a continuation of the settlements leads back to an earlier page")
     return answer
 
 

@@ -107,7 +107,7 @@ def no_password(route: Route) -> UsageError:
     """Return the error of a proxy that rejects the user."""
     return UsageError(
         f"No call is permitted{route.through} without the right user and password (HTTP 407). "
-        "Give them in its address, as in http://USER:PASSWORD@HOST:PORT."
+        "Give them in the proxy's address, as in http://USER:PASSWORD@HOST:PORT."
     )
 
 

@@ -147,7 +147,7 @@ def read_candles(reply: HttpReply, window: Span) -> Page:
     repeats = rows - frame.height
     asked = _closed_part(window, at)
     if not asked.minutes:
-        raise _malformed(window, "its clock is earlier than the window")
+        raise _malformed(window, "the exchange's clock is earlier than the window")
     if asked != window:
         frame = frame.filter(pl.col("ts") < asked.end)
     return Page(frame, repeats, asked)
@@ -253,4 +253,4 @@ def _unreadable(reply: HttpReply, wait_s: float | None) -> ExchangeError:
 
 def _malformed(window: Span, what: str) -> TransientError:
     asked = f"{window.start:%Y-%m-%dT%H:%MZ} to {window.end:%Y-%m-%dT%H:%MZ}"
-    return TransientError(f"The reply for {asked} is refused: {what}.")
+    return TransientError(f"basislake refuses the reply for {asked}: {what}.")

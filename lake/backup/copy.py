@@ -150,7 +150,7 @@ def _check_copy(source: Lake, target: Lake, table: Table) -> None:
         return
     if newest > ours.counter(column) or not _last(held, newest).equals(_last(ours, newest)):
         raise LakeError(
-            f"{target.uri} is another lake, or was written to after it was copied: the last "
+            f"{target.uri} is another lake, or somebody wrote to it after the last copy: the last "
             f"rows of its table {table.name} are not in {source.uri}. Nothing was changed there. "
             "Choose an empty place or an earlier copy."
         )

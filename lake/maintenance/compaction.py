@@ -153,7 +153,7 @@ def _commit(
 ) -> None:
     removed = [file for group, _ in swaps for file in group]
     added = [file for _, file in swaps]
-    info = {"program": program, "upkeep": "compaction"}
+    info = {"program": program, "maintenance": "compaction"}
     lake.commit(base, added, info, removing=removed, counters={}, is_change=False)
     done.files_before += len(removed)
     done.files_after += len(added)

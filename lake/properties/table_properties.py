@@ -14,7 +14,9 @@ SCOPE = "basislake.scope"
 OF_THE_LAKE = (ORIGIN, CLOCK, SCOPE)
 
 # How long deleted files stay for readers that opened them, and commits in the log. Nothing else
-# needs them for longer: the rows themselves record what was known when.
+# needs them for longer: the rows themselves record what was known when. A table gets the properties
+# below when it is created, so a new value does not change existing lakes, except for half-written
+# files and the least `--older-than` of `maintain`.
 KEPT_HOURS = 24
 # Each commit since the last checkpoint adds half a millisecond to the opening of the table; a
 # checkpoint costs some milliseconds.

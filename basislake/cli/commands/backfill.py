@@ -48,9 +48,9 @@ def backfill(**given: Any) -> int:
     the stored one, the new row counts from its batch on; earlier batches still show the old row.
     The next build recomputes everything that uses the row.
 
-    Before anything is fetched into an empty lake, two calls check that the exchange returns
-    complete windows, including those of expired futures (see `basislake doctor`). If the check
-    fails twice in a row, nothing is fetched (exit code 1); --no-doctor skips this check.
+    If the lake is empty, two calls first check that the exchange returns complete windows, also of
+    expired futures (see `basislake doctor`). If the check fails twice in a row, nothing is fetched
+    (exit code 1); --no-doctor skips this check.
 
     With --engine dask, the workers of a cluster make the calls. --rate and --threads then apply to
     each machine. The exchange counts calls by IP address, so each machine needs its own IP address.

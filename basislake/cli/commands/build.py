@@ -30,9 +30,9 @@ def build(**given: Any) -> int:
     """Validate everything that was fetched, and compute the basis of every future.
 
     Writes the tables `candles`, `basis`, `quarantine`, `periods`, `warnings` and `quality`, and the
-    validated `funding`, `funding_totals`, `deliveries` and `settlements`. Rows of the last four
-    that fail go to `rejected`. Rebuilds only the days that new or changed data can affect. Needs no
-    network.
+    validated `funding`, `funding_totals`, `deliveries` and `settlements`. Candles that fail
+    validation go to `quarantine`, other rows that fail go to `rejected`. Rebuilds only the days
+    that new or changed data can affect. Needs no network.
 
     With --as-of (or --raw-version, its other name), builds the tables from the raw data as of that
     batch or time; the next build without it uses the newest data again.

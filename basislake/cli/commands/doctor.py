@@ -33,8 +33,8 @@ def doctor(**given: Any) -> int:
     Each check shows the assumption, what was seen, and the result: ok, differs, or cannot tell. On
     this machine it checks packages, cores, memory, open files, disk, clock, the lake's folder or
     store, locks, proxies and PostgreSQL. At the exchange it checks lists, candles, funding,
-    delivery prices and settlements, in 18 calls that take about 5 seconds at the default rate and
-    stay below all limits. Exit code 1 if a difference could corrupt or lose data.
+    delivery prices and settlements. The 18 calls take about 5 seconds at the default rate and stay
+    below all limits. Exit code 1 if a difference could corrupt or lose data.
 
     It saves the replies in the lake's folder `runs` (doctor-….json, without passwords), as evidence
     for a bug report; --replay checks them again. `run` and `backfill` make the most important of

@@ -29,17 +29,14 @@ def _schedule(
     discover_every: int,
     build_every: int,
     maintain_every: int,
-    upkeep_every: int | None,
 ) -> "Schedule":
     from ingest.follow_schedule import Schedule
-
-    minutes = maintain_every if upkeep_every is None else upkeep_every
 
     return Schedule(
         timedelta(minutes=every),
         timedelta(minutes=discover_every),
         timedelta(minutes=build_every) if build_every else None,
-        timedelta(minutes=minutes) if minutes else None,
+        timedelta(minutes=maintain_every) if maintain_every else None,
     )
 
 
@@ -73,13 +70,6 @@ def _schedule_options(command: F) -> F:
             default=15,
             metavar="MINUTES",
             help="Minutes between runs of maintenance (see `maintain`), 0 for none",
-        ),
-        click.option(
-            "--upkeep-every",
-            type=Whole(0, _MOST_MINUTES),
-            metavar="MINUTES",
-            help="The former name of --maintain-every",
-            hidden=True,
         ),
     )
     return grouped(command, options, _schedule, "schedule")
@@ -118,7 +108,7 @@ def follow(**given: Any) -> int:
     from a timer instead.
 
     Maintenance compacts small files, deletes files that were replaced more than a day ago, and
-    cleans the logs, so the number of files, the size of the logs and the time to open the lake stay
+    cleans the logs. So the number of files, the size of the logs and the time to open the lake stay
     bounded. No row is lost: the lake as of any batch stays readable.
 
     \b

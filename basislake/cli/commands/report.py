@@ -62,8 +62,8 @@ def report(**given: Any) -> int:
                 `settlements` and `deliveries`
         AC-008  every candle of a future has a basis row, or a reason why it has none
         AC-009  the 13.2 M candles of futures fit into 1.5 GB, in the lake and in PostgreSQL, by the
-                bytes per candle of this lake. The lake passes (a tenth). PostgreSQL does not: at
-                138 bytes a row it needs about 1.8 GB (docs/postgres.md)
+                bytes per candle of this lake. The lake passes: it needs a tenth. PostgreSQL does
+                not pass: at 138 bytes a row it needs about 1.8 GB (docs/postgres.md)
 
     \b
     Example:

@@ -28,14 +28,15 @@ def run(**given: Any) -> int:
     """Run the whole pipeline: discover, backfill, build, load, report. You can kill it at any
     moment; a rerun does only what is left.
 
-    Runs these steps for the lake's scope, or for what the flags select. Then prints the basis of
-    each coin's front quarterly, if there is one: the nearest quarterly with more than 5 days to
-    expiry. If a window cannot be fetched, the rest is still built, loaded and reported; if the
-    database cannot be reached, the report is still written. In both cases the exit code is 1.
+    Runs these steps for the lake's scope (`basislake scope`), or for what the flags select. Then
+    prints the basis of each coin's front quarterly, if there is one: the nearest quarterly with
+    more than 5 days to expiry. If a window cannot be fetched, the rest is still built, loaded and
+    reported; if the database cannot be reached, the report is still written. In both cases the exit
+    code is 1.
 
-    Before anything is fetched into an empty lake, two calls check that the exchange returns
-    complete windows, including those of expired futures (see `basislake doctor`). If the check
-    fails twice in a row, nothing is fetched (exit code 1); --no-doctor skips this check.
+    If the lake is empty, two calls first check that the exchange returns complete windows, also of
+    expired futures (see `basislake doctor`). If the check fails twice in a row, nothing is fetched
+    (exit code 1); --no-doctor skips this check.
 
     Without --postgres and BASISLAKE_POSTGRES, `run` loads into an embedded PostgreSQL in the lake's
     folder `postgres`. The database needs several times the disk of the lake: about 12 GB for the

@@ -24,8 +24,8 @@ def scope(**given: Any) -> int:
     the lake share it, and a backup includes it. Nothing is fetched or deleted.
 
     `run`, `backfill`, `follow`, `plan`, `status`, `report` and `health` use the scope. `run`,
-    `backfill`, `follow` and `plan` also take these flags, for one command only. There a flag
-    replaces only its own part of the scope. The parts are instruments (--currency and
+    `backfill`, `follow` and `plan` also take these flags. Then a flag counts for that command only,
+    and replaces only its own part of the scope. The parts are instruments (--currency and
     --instruments), --since, --until and --data. --all ignores the whole scope. A running `follow`
     uses a new scope from its next fetch on.
 

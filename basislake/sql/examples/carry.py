@@ -25,9 +25,9 @@ CARRY: tuple[Example, ...] = (
     example(
         "basis-against-funding",
         "When basis and funding disagreed",
-        "The 30 days and coins with the largest difference between the mean basis of futures of a "
-        "week or more and the funding of the perpetual in the 7 days before, both in percent a "
-        "year.",
+        "Thirty rows, each a coin and a day, the largest difference first: the mean basis of "
+        "futures with a week or more left, and the perpetual's funding in the 7 days before, both "
+        "in percent a year.",
         """
         WITH paid AS (
             SELECT base AS coin, daily.ts + INTERVAL 1 DAY AS ts,

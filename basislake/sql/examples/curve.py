@@ -74,9 +74,9 @@ CURVE = (
     example(
         "roll-yield",
         "The cost of a roll from the front into the next contract",
-        "A row per coin and day at 07:59 UTC with two futures, the newest first: premium of the "
-        "next price over the front price in percent, and the same annualised by the days between "
-        "their expiries. If it is above zero, a long position pays to roll.",
+        "A row per coin and day at 07:59 UTC with two futures, the newest first. It has the "
+        "premium of the next price over the front price, in percent and annualised by the days "
+        "between the two expiries. If the premium is above zero, a long position pays to roll.",
         """
         WITH days AS (
             SELECT base AS coin, ts, instrument, expires_at, future_close,
@@ -138,8 +138,9 @@ CURVE = (
     example(
         "basis-by-days-left",
         "Average basis by days to expiry",
-        "A row per coin and full days left, from minutes in which both legs traded: mean and "
-        "standard deviation of the basis over all contracts, and the number of contracts.",
+        "A row per coin and number of full days left: mean and standard deviation of the basis "
+        "over all contracts, and the number of contracts. Only minutes in which both legs traded "
+        "count.",
         """
         SELECT base AS coin, CAST(floor(days_to_expiry) AS BIGINT) AS days_left,
                count(DISTINCT instrument) AS contracts, count(*) AS minutes,
@@ -171,8 +172,8 @@ CURVE = (
     example(
         "last-day",
         "The basis on the last day of each future",
-        "A row per coin and hour left, 23 to 0: mean size of the basis in percent; it goes to "
-        "zero, as a future settles at the index that the perpetual follows.",
+        "A row per coin and hour left, 23 to 0: mean size of the basis in percent. The basis goes "
+        "to zero, because a future settles at the index that the perpetual follows.",
         """
         SELECT base AS coin, floor(days_to_expiry * 24) AS hours_left, count(*) AS minutes,
                avg(abs(basis_pct)) AS mean_size_pct

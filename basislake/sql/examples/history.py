@@ -22,9 +22,9 @@ HISTORY = (
     example(
         "basis-months",
         "Average quarterly basis, month by month",
-        "A row per coin and calendar month, the newest first, rolled five days before each "
-        "expiry: mean, least and greatest basis of its minutes, in percent and percent a year; "
-        "suspect minutes are left out.",
+        "A row per coin and calendar month, the newest first: mean, least and greatest basis of "
+        "its minutes, in percent and percent a year. The series rolls five days before each "
+        "expiry. Suspect minutes are left out.",
         """
         SELECT coin, date_trunc('month', ts) AS month, avg(basis_pct) AS basis_pct,
                avg(annualised_pct) AS annualised_pct, min(annualised_pct) AS min_annualised_pct,
@@ -80,7 +80,7 @@ HISTORY = (
         "recent-basis",
         "The basis of the last 30 days, contract by contract",
         "A row per future with a basis in the 30 days before the newest minute: mean, extremes and "
-        "last basis in percent, of minutes that no warning rule flags.",
+        "last basis in percent. Suspect minutes are left out.",
         """
         SELECT base AS coin, instrument, expires_at, count(*) AS minutes,
                avg(basis_pct) AS mean_basis_pct, min(basis_pct) AS min_basis_pct,
@@ -142,7 +142,7 @@ HISTORY = (
         "widest-gaps",
         "The widest gaps between future and perpetual",
         "Twenty rows, at most one per future: its minute with the largest basis in percent, above "
-        "or below zero, in which both legs traded and that no warning rule flags.",
+        "or below zero. Only minutes in which both legs traded count, without suspect ones.",
         """
         SELECT instrument, arg_max(ts, abs(basis_pct)) AS ts,
                arg_max(future_close, abs(basis_pct)) AS future_close,
@@ -160,7 +160,7 @@ HISTORY = (
         "quarterly-rolls",
         "The cost of a roll of the front quarterly",
         "A row per roll, the newest first: the closes of both contracts in one minute, five "
-        "days before the expiry; null if the two share no minute in the day before.",
+        "days before the expiry. They are null if the two share no minute in the day before.",
         """
         SELECT coin, ts, from_instrument, to_instrument, gap_ts, from_close, to_close, gap,
                100 * (ratio - 1) AS gap_pct, both_traded
@@ -172,8 +172,9 @@ HISTORY = (
     example(
         "rolls",
         "When the front contract changed, and by how much the price jumped",
-        "A row per roll of the front, the newest first: mostly `expired`, at 08:00 UTC; "
-        "`absent` is a minute in which a contract had no basis, `nearer` its return.",
+        "A row per roll of the front, the newest first. Most have the reason `expired`, at 08:00 "
+        "UTC. `absent` means that a contract had no basis in that minute, `nearer` that it "
+        "returned.",
         """
         SELECT coin, ts, from_instrument, to_instrument, from_close, to_close, gap, reason
         FROM rolls

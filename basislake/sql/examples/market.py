@@ -7,7 +7,8 @@ PRICES = (
         "prices",
         "Current prices of the perpetuals, and how they moved",
         "A row per perpetual: the close of its newest minute, and the change in percent against "
-        "the same minute a day, 7 and 30 days before; null if that minute has no candle.",
+        "the same minute a day, 7 and 30 days before. A change is null if that minute has no "
+        "candle.",
         """
         WITH newest AS (
             SELECT instrument, max(ts) AS ts
@@ -75,9 +76,9 @@ PRICES = (
     example(
         "hourly-volatility",
         "Realised volatility of the perpetuals, hour by hour",
-        "A row per perpetual and hour of the newest week: standard deviation of the minutes' log "
-        "returns, times the root of the minutes of a 365-day year, in percent. Returns are of "
-        "neighbouring minutes only.",
+        "A row per perpetual and hour of the newest week: standard deviation of the log returns of "
+        "neighbouring minutes, in percent. It is annualised by the square root of the minutes in "
+        "365 days.",
         """
         WITH returns AS (
             SELECT instrument, ts, ln(close / lag(close) OVER before) AS log_return,

@@ -6,9 +6,9 @@ TRADING = (
     example(
         "volume",
         "Current volume of each contract",
-        "A row per contract that traded in the 30 days before the newest minute: traded amount in "
-        "USD (`cost`) of the last day, 7 and 30 days, the most traded first, and its share of the "
-        "coin's last day.",
+        "A row per contract that traded in the 30 days before the newest minute, the most traded "
+        "first. It has the traded amount in USD (`cost`) of the last day, 7 and 30 days, and the "
+        "contract's share of the coin's last day.",
         """
         WITH newest AS (SELECT max(ts) AS ts FROM candles)
         SELECT base AS coin, instrument, term,

@@ -120,13 +120,13 @@ CARRY_AT = View(
         "perpetual_basis_pct = (future_close - perpetual_close) / perpetual_close x 100 and "
         "index_basis_pct = (future_close - index_price) / index_price x 100; each `..._apr_pct` is "
         "such a basis x 365 / days_to_expiry: simple, ACT/365, null if 60 minutes or less are "
-        "left. The index is that of index_hour_end, the newest full hour at the end of the minute. "
+        "left. The index is from index_hour_end, the newest full hour at the end of the minute. "
         "funding_7d_pct sums interest_1h over the 168 hours that end in (index_hour_end - 7 "
         f"days, index_hour_end], x {HOURS_PER_YEAR} / 168 x 100, and funding_30d_pct over 720 "
         "hours: simple, null if an hour is missing. less_funding_7d_pct = perpetual_apr_pct - "
         "funding_7d_pct: what a short future and a long perpetual earn a year, if funding stays "
-        "the same. open_interest is that of the newest settlement in the 24 hours before the end "
-        "of the minute. Each row is a future that is open by its record; missing values are null, "
+        "the same. open_interest is from the newest settlement in the 24 hours before the end of "
+        "the minute. Each row is a future that is open by its record; missing values are null, "
         "and reason names them."
     ),
     source=(

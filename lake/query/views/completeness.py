@@ -28,12 +28,12 @@ GAPS = View(
     meaning="An interval after an instrument's first candle for which the lake has no candle.",
     formula=(
         "Intervals of `coverage` that are not `present` and follow the instrument's first "
-        "`present` one. Adjacent intervals with different statuses are separate rows, whereas a "
-        "gap of `quality` is a run of missing minutes whatever the status; the minutes of an "
-        "instrument add up to its `missing_minutes` as of the newest build. `venue_silent` "
-        "compares the other instruments, of both coins, whose answers overlap the interval "
-        "(`present`, or `missing` after their own first candle): true if none of them has a candle "
-        "in the interval, false if one has, null if none was answered for that time."
+        "`present` one. Adjacent intervals with different statuses are separate rows here, but one "
+        "gap in `quality`. The minutes of an instrument add up to its `missing_minutes` as of the "
+        "newest build. `venue_silent` looks at the other instruments, of both coins, that the "
+        "exchange answered for that time (`present`, or `missing` after their own first candle): "
+        "true if none of them has a candle in the interval, false if one has, null if the exchange "
+        "answered for none."
     ),
     source="Table `coverage` alone, so it is as new as the last backfill and quick at any size.",
     columns=(

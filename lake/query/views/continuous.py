@@ -40,11 +40,11 @@ CONTINUOUS_BETWEEN = View(
     name="continuous_between",
     meaning="The front and the next future of a coin, minute by minute, in a range of time.",
     formula=(
-        "Among the futures of the coin with a row of `basis` in the minute, the one that expires "
-        "first is the front, the second is the next; for equal expiries the first name comes "
-        "first. Prices are those of the contract, not adjusted for rolls. rolled_from is the "
-        "instrument of the position's previous row (at most a day before the range), if it "
-        "differs; reason says why it changed."
+        "Takes the futures of the coin that have a row of `basis` in the minute. The one that "
+        "expires first is the front, the second is the next; futures with the same expiry are "
+        "sorted by name. Prices are those of the contract, not adjusted for rolls. If the position "
+        "had another instrument in its previous row (at most a day before the range), rolled_from "
+        "names that instrument and reason says why it changed."
     ),
     source="Tables `basis` and `instruments`; the usual unadjusted series by nearest expiry.",
     columns=(

@@ -121,8 +121,8 @@ TERM_STRUCTURE = View(
         "The rows of `basis` with ts <= moment < ts + 1 minute. A future without a row in that "
         "minute is left out: no close comes from another minute. When nothing trades, the "
         "exchange repeats the last close; the columns `..._minutes_ago` say how old it is, by "
-        "the newest traded candle of `candles`. The index is that of the last full hour, "
-        "up to 59 minutes older than the end of the minute; it is null if "
+        "the newest traded candle of `candles`. The index is from the end of the last full hour, "
+        "up to 59 minutes before the end of the minute. The index is null if "
         "`funding` lacks that hour. annualised_pct and index_apr_pct are simple rates, ACT/365."
     ),
     source=(

@@ -53,12 +53,12 @@ CARRY_DAILY = View(
     name="carry_daily",
     meaning="Every future at 08:00 of each day: basis, funding, open interest.",
     formula=(
-        "The figures of `carry_at` in the minute labelled 07:59, which ends at ts: closes of that "
-        "minute, the index of ts, days_to_expiry and so the annual rates from 07:59 on, and the "
-        "funding of the 168 and 720 hours that end at ts. Only open_interest is of another time: "
-        "it is that of the settlement of ts itself, as in `open_interest_daily`, which comes some "
-        "milliseconds after ts. A row is a candle of a future in the minute 07:59; what else is "
-        "missing is null, and reason says what. Simple rates, ACT/365."
+        "The figures of `carry_at` in the minute labelled 07:59, which ends at ts: the closes of "
+        "that minute, the index at ts, and the funding of the 168 and 720 hours that end at ts. "
+        "days_to_expiry and the annual rates count from 07:59. Only open_interest is from another "
+        "time: the settlement of ts itself, some milliseconds after ts, as in "
+        "`open_interest_daily`. A row is a candle of a future in the minute 07:59. Any other "
+        "missing input is null, and reason names it. Simple rates, ACT/365."
     ),
     source=(
         "Tables `candles` (suspect ones as well), `instruments`, `funding` and `settlements`. "

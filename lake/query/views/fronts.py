@@ -71,10 +71,10 @@ ROLLS_BY = View(
     formula=(
         "A row for each contract of `continuous_by` except a coin's first; ts is its first minute "
         "in the series. gap = to_close - from_close and ratio = to_close / from_close compare the "
-        "two contracts in one minute, gap_ts, so they include no move of the market: gap_ts is "
-        "the last minute in the day before ts in which both traded and neither is suspect, else "
-        "the last in which both have a row of `basis` (then both_traded is false). Null if there "
-        "is no such minute."
+        "two contracts in one minute, gap_ts, so they include no move of the market. gap_ts is "
+        "the last minute in the day before ts in which both traded and neither is suspect. If "
+        "there is none, gap_ts is the last minute of that day in which both have a row of `basis`, "
+        "and both_traded is false. Without such a minute either, these columns are null."
     ),
     source="Tables `basis` and `instruments`.",
     columns=(

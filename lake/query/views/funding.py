@@ -29,10 +29,10 @@ def _formula(period: str) -> str:
     return (
         f"sum_interest_1h sums interest_1h over the hours that end in (start, end] of the "
         f"{period}. annualised_pct = sum_interest_1h x {HOURS_PER_YEAR} / hours x 100: simple, "
-        "over the stored hours, 365 days of 24 hours a year. A long position pays if it is above "
-        "0. missing_hours counts the hours between the perpetual's first and last stored hour that "
-        f"`funding` lacks; a {period} between them without any stored hour has a row, too. "
-        "Neither count includes hours before the first or after the last."
+        "over the stored hours, 365 days of 24 hours a year. A long position pays if the sum is "
+        "above 0. missing_hours counts the hours that `funding` lacks between the perpetual's "
+        f"first and last stored hour. A {period} between these two without any stored hour also "
+        "has a row. Hours before the first or after the last are not counted."
     )
 
 

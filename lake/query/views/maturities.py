@@ -51,9 +51,9 @@ CONSTANT_MATURITY_BY = View(
         "In the last minute of each step (counted from 1970: 60 means the minutes hh:59, 1440 "
         "the minutes 23:59), for each coin and each distance T in days. The legs are the future "
         "that expires last within T (T_n days away, annualised basis b_n) and the future that "
-        "expires first at T or beyond (T_f, b_f). Method `forward` is linear in the total basis, "
-        "which makes the forward rate between the legs constant: b(T) = (b_n T_n + f (T - T_n)) "
-        "/ T with f = (b_f T_f - b_n T_n) / (T_f - T_n). Method `linear` is linear in the "
+        "expires first at T or beyond (T_f, b_f). Method `forward` is linear in the total basis: "
+        "b(T) = (b_n T_n + f (T - T_n)) / T, where f = (b_f T_f - b_n T_n) / (T_f - T_n) is the "
+        "constant forward rate between the legs. Method `linear` is linear in the "
         "annualised basis: b(T) = b_n + (b_f - b_n) (T - T_n) / (T_f - T_n). Both are null if "
         "either leg is missing: nothing is extrapolated. Method `nearest` is "
         "the annualised basis of the one future whose expiry is nearest to T, the earlier of two "
@@ -64,7 +64,8 @@ CONSTANT_MATURITY_BY = View(
         "Simple rates, 365 days a year, no compounding. Reference `perpetual`: the perpetual's "
         "close of the same minute, from tables `basis` and `instruments`. Reference `index`: the "
         "index at the end of the minute, as in `index_basis`, from tables `candles`, `instruments` "
-        "and `funding`; the index is known at full hours, so minutes other than hh:59 have no row."
+        "and `funding`. The index is known only at full hours, so other minutes than hh:59 have no "
+        "row."
     ),
     columns=_COLUMNS,
     sql=f"""

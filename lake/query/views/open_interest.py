@@ -49,10 +49,10 @@ WEIGHTED_BASIS_DAILY = View(
     formula=(
         "Uses the rows of `basis` in the minute 07:59, which ends at ts, of futures with "
         "days_to_expiry >= min_days and an annualised_pct; suspect rows are left out. equally_pct "
-        "is their mean. by_open_interest_pct weighs each by its open_interest at ts; it is null "
-        "if one of them has none stored (without_open_interest counts those) or all are 0. "
-        "by_cost_pct weighs each by its traded cost in the 24 hours before ts; null if "
-        "nothing traded. Weights are shares of their sum."
+        "is their mean. by_open_interest_pct weighs each future by its open_interest at ts. It is "
+        "null if a future has no stored open interest (without_open_interest counts these), or if "
+        "all have 0. by_cost_pct weighs each future by its traded cost in the 24 hours before ts. "
+        "It is null if nothing traded. Weights are shares of their sum."
     ),
     source=(
         "Tables `basis`, `candles` and `settlements`. Simple rates, ACT/365; reference: the "

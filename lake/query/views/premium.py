@@ -105,11 +105,11 @@ INDEX_BASIS = View(
         "basis = future_close - index_price; basis_pct = basis / index_price x 100, b = basis / "
         "index_price; d = days_to_expiry = expires_at - hour_end in days of 86,400 s. apr_pct = "
         "basis_pct x 365 / d (simple); apy_pct = ((1 + b)^(365 / d) - 1) x 100 (compounded once "
-        "in d days); log_pct = ln(1 + b) x 365 / d x 100 (continuously compounded), all ACT/365 "
-        "and null if 60 minutes or less are left; apy_pct also if it is not a finite number. "
-        "future_close is the close of the minute labelled hour_end - 1 minute. Each row is such a "
-        "candle of a future; if `funding` has no row of that hour, the index and all figures "
-        "derived from it are null."
+        "in d days); log_pct = ln(1 + b) x 365 / d x 100 (continuously compounded). These three "
+        "are ACT/365, and null if 60 minutes or less are left; apy_pct is also null if it is not a "
+        "finite number. future_close is the close of the minute labelled hour_end - 1 minute. Each "
+        "row is such a candle of a future. If `funding` has no row of that hour, the index and all "
+        "figures derived from the index are null."
     ),
     source=(
         "Tables `candles` (including suspect ones), `instruments` and `funding`. Reference: the "

@@ -17,8 +17,8 @@ REJECTED = "rejected"
 NO_ROW = "not listed by the exchange"
 UNFETCHED = "not fetched yet"
 _STATES = (
-    f"{REJECTED}: a row came and broke a rule, see `rejected`; {NO_ROW}: it was asked for more "
-    f"than once, by `coverage`; {UNFETCHED}: neither, `basislake backfill` asks for it"
+    f"{REJECTED}: a row came and broke a rule; see `rejected`. {NO_ROW}: by `coverage`, backfills "
+    f"asked for the row more than once. {UNFETCHED}: neither; `basislake backfill` asks for the row"
 )
 # Rows of `rejected` that count: no later one of their key came.
 _COUNTS = f"NOT list_contains(rules, '{SUPERSEDED}')"
@@ -32,13 +32,14 @@ FUNDING_PROOF = View(
     meaning="A perpetual's complete calendar month: the exchange's own total against its hours.",
     formula=(
         "difference = total - sum_interest_1h, over the hours that end in (first instant of the "
-        "month, first instant of the next]. expected_hours are those of the month since the "
-        "perpetual's first hour: the first that came, or that `coverage` has as due before it; a "
-        "month that ended earlier is not here. proved: there is a total, no hour is absent, and "
+        "month, first instant of the next]. expected_hours counts the month's hours from the "
+        "perpetual's first hour on: the first stored hour, or an earlier one that `coverage` "
+        "expects. Months before that hour have no row. proved: there is a total, no hour is "
+        "absent, and "
         f"|difference| <= {TOTAL_TOLERANCE:g} (0.0001 % of the notional). reason says why not: the "
-        f"sums differ, or what is absent. {_STATES}. Months are those that have a total, and those "
-        "that have ended between the first row and the last. The hours 2020-08-27 06:00 and 07:00, "
-        "which the exchange lacks, leave their month unproved."
+        f"sums differ, or what is absent. {_STATES}. Each month with a total has a row, and each "
+        "month that ended between the first row and the last. August 2020 cannot be proved, "
+        "because the exchange lacks the hours 2020-08-27 06:00 and 07:00."
     ),
     source=(
         "Tables `funding` (get_funding_rate_history) and `funding_totals` "
@@ -204,9 +205,10 @@ DELIVERY_PROOF = View(
     name="delivery_proof",
     meaning="An expired future: its delivery price from two sources.",
     formula=(
-        "settlement_price is the index_price of the future's delivery in `settlements`; "
-        "delivery_price is that of its index (price_index of `instruments`) in `deliveries` on the "
-        "day of its expiry; difference = settlement_price - delivery_price. proved: both are "
+        "settlement_price is the index_price of the future's delivery in `settlements`. "
+        "delivery_price is the price of the future's index (price_index of `instruments`) in "
+        "`deliveries` on the day of the expiry. difference = settlement_price - delivery_price. "
+        "proved: both are "
         f"stored and |difference| <= {PRICE_TOLERANCE:g} of the price. reason says why not: the "
         f"prices differ, or what is absent. {_STATES}. A future is expired if its record says "
         "that it is not active, or if it was delivered. A delivered future that is not in "

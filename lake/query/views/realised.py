@@ -28,15 +28,16 @@ REALISED_CARRY = View(
     meaning="What a short future and a long perpetual earned from a day of entry to the expiry.",
     formula=(
         "entry is a day's 08:00. F = future_close and P = perpetual_close are the closes of the "
-        "minute labelled 07:59, which ends at entry, D = delivery_price of the future's index on "
-        "the day of its expiry, P_T = perpetual_last the perpetual's close in the last minute "
-        "before the expiry. locked_pct = (F - P) / P x 100: the basis at entry. gross_pct = ((F - "
-        "D) + (P_T - P)) / P x 100: both legs at the end. funding_pct = sum of interest_1h over "
-        "the hours that end in (entry, expires_at] x 100, which the long perpetual pays. net_pct = "
-        "gross_pct - funding_pct; net_apr_pct = net_pct x 365 / days: simple, ACT/365. days = "
-        "expires_at - entry. Each row is a future that has expired by its record and a day whose "
-        "07:59 and 08:00 lie in its life. A missing input is null, and so is every figure derived "
-        "from it; reason names it. funding_pct is null if one of its hours is missing."
+        "minute labelled 07:59, which ends at entry. D = delivery_price is the price of the "
+        "future's index on the day of the expiry. P_T = perpetual_last is the perpetual's close in "
+        "the last minute before the expiry. locked_pct = (F - P) / P x 100: the basis at entry. "
+        "gross_pct = ((F - D) + (P_T - P)) / P x 100: both legs at the end. funding_pct = sum of "
+        "interest_1h over the hours that end in (entry, expires_at] x 100, which the long "
+        "perpetual pays. net_pct = gross_pct - funding_pct. net_apr_pct = net_pct x 365 / days: "
+        "simple, ACT/365. days = expires_at - entry. Each row is a future that has expired by its "
+        "record and a day whose 07:59 and 08:00 lie in its life. A missing input is null, and so "
+        "is every figure derived from it; reason names the input. funding_pct is null if one of "
+        "its hours is missing."
     ),
     source=(
         "Tables `instruments`, `candles` (including suspect ones), `deliveries` and `funding`. "
