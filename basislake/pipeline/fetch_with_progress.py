@@ -18,6 +18,7 @@ from ingest.backfill.summary import completeness, rows, selected
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.discover import Discovery
+from ingest.plan.scope import scope_of
 from ingest.plan.selection import Selection
 from lake import Lake
 from lake.counted_words import counted
@@ -60,7 +61,7 @@ def fetch_logged(  # noqa: PLR0913  (independent settings)
         finish=log_finished,
     )
     totals(totals_of(fetched.backfill))
-    log_backfill(lake, fetched.backfill)
+    log_backfill(lake, fetched.backfill, selection)
     return fetched
 
 
@@ -106,7 +107,7 @@ def totals_of(result: Result) -> str:
     )
 
 
-def log_backfill(lake: Lake, result: Result) -> None:
+def log_backfill(lake: Lake, result: Result, selection: Selection) -> None:
     """Log what failed in a backfill, with the commands that fetch just that, and what is empty or
     differs.
     """
@@ -116,7 +117,7 @@ def log_backfill(lake: Lake, result: Result) -> None:
     for subject, reason in failed.items():
         say(f"Failed: {subject}: {reason}")
     if failed:
-        commands = "\n  ".join(retry_commands(lake, failed))
+        commands = "\n  ".join(retry_commands(lake, failed, selection, scope_of(lake)))
         say(f"The other answers are saved. To ask again for just what failed:\n  {commands}")
     for name, counts in result.by_dataset():
         _log_missing(name, counts)

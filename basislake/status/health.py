@@ -145,9 +145,11 @@ def _unanswered(lake: Lake, selected: pl.DataFrame, scope: Selection) -> Iterato
         found = own["instrument"].unique().sort().to_list()
         steps = dataset.steps.count(Span(*each) for each in own.select("start", "end").iter_rows())
         what = "" if dataset is CANDLES else f" of {dataset.words}"
-        of = ("index", "indexes") if dataset.subject == "index_name" else ("instrument",)
+        of = ("index", "indices") if dataset.subject == "index_name" else ("instrument",)
         more = ", ..." if len(found) > 1 else ""
-        (again,) = retry_commands(lake, [Subject(dataset.name, name) for name in found])
+        (again,) = retry_commands(
+            lake, [Subject(dataset.name, name) for name in found], scope=scope
+        )
         yield (
             f"{counted(steps, dataset.noun)}{what} of {counted(len(found), *of)} "
             f"({found[0]}{more}) {'has' if steps == 1 else 'have'} no answer; `{again}` asks again."
