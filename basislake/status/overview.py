@@ -93,7 +93,8 @@ def next_steps(found: Mapping[str, Any]) -> list[Next]:
         steps += _fetching_steps(found)
     if found["behind"]:
         steps.append(("build", "brings the curated tables up to date"))
-    if not found["database_error"]:
+    is_loadable = found["behind"] or found["tables"]["builds"]["rows"]
+    if not found["database_error"] and (found["database"] or is_loadable):
         steps += _database_steps(found["database"])
     return steps
 
