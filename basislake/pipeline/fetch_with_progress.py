@@ -6,6 +6,7 @@ from functools import partial
 from basislake.doctor.first_checks import check_first
 from basislake.follow.messages import finished_line
 from basislake.output.messages import say
+from basislake.output.pasting import called
 from basislake.output.progress import Progress as ProgressLine
 from basislake.output.screen import SCREEN
 from basislake.output.units import duration
@@ -13,6 +14,7 @@ from basislake.pipeline.engines import HERE, Engine
 from basislake.pipeline.fetch import FetchSummary, fetch, instrument_counts
 from basislake.pipeline.retry_commands import retry_commands
 from basislake.settings.exchange import ExchangeSettings
+from basislake.settings.lake_and_database import lake_flag
 from ingest.backfill.results import Counts, FetchProgress, Finished, Result
 from ingest.backfill.summary import completeness, rows, selected
 from ingest.datasets import DATASETS
@@ -55,7 +57,7 @@ def fetch_logged(  # noqa: PLR0913  (independent settings)
         again=again,
         engine=engine,
         check=partial(check_first, lake) if is_checked else lambda _exchange, _now: None,
-        discovered=log_discovery,
+        discovered=partial(log_discovery, lake),
         say=say,
         report=report,
         finish=log_finished,
@@ -74,7 +76,7 @@ def log_finished(finished: Finished) -> None:
         say(f"{'Failed: ' if is_failed else ''}{finished_line(finished)}")
 
 
-def log_discovery(found: Discovery) -> None:
+def log_discovery(lake: Lake, found: Discovery) -> None:
     """Log what a discovery found, and name records that it could not read."""
     counts = instrument_counts(found.known)
     left_out = sum(found.left_out.values())
@@ -82,7 +84,7 @@ def log_discovery(found: Discovery) -> None:
         f"Known: {counted(counts['futures'], 'dated future')} and "
         f"{counted(counts['perpetuals'], 'perpetual')}, {len(found.new)} new; "
         f"{counted(left_out, 'other record')} left out; "
-        "`basislake instruments --left-out` lists them."
+        f"`{called()} instruments --left-out{lake_flag(lake)}` lists them."
     )
     for name in found.changed:
         say(f"Changed: the exchange now lists other dates for {name}.")
