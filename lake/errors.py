@@ -10,6 +10,7 @@
     │   ├── TransientError    a retry may help
     │   │   ├── ThrottledError    too many calls; all processes should slow down
     │   │   └── UnreachableError  no connection at all
+    │   │       └── UnknownHostError  the host's name cannot be resolved
     │   ├── StoppedError      our own process stopped calling, on purpose
     │   ├── RejectedError     the same call would be refused again
     │   ├── ClosedDoorError   the exchange refuses all calls; stop calling
@@ -68,6 +69,10 @@ class ThrottledError(TransientError):
 
 class UnreachableError(TransientError):
     """No connection could be made: no network, no such host, or no process that answers."""
+
+
+class UnknownHostError(UnreachableError):
+    """The name of the host cannot be resolved: it is mistyped, or there is no network."""
 
 
 class StoppedError(ExchangeError):

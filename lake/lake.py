@@ -70,10 +70,7 @@ class Lake:
             LakeError: none of the tables exists, or they cannot be read.
         """
         if all(snapshot.version is None for snapshot in self.snapshots().values()):
-            raise LakeError(
-                f"There is no lake at {self.uri}: it has no tables. Check the address; the first "
-                "write creates a lake."
-            )
+            raise LakeError(f"There is no lake at {self.uri}: it has no tables. Check the address.")
 
     def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
         """Return a table at a version (the newest by default). For writers, a missing table or lake

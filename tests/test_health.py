@@ -42,7 +42,8 @@ def test_a_lake_is_healthy_until_its_newest_minutes_are_too_old(
     fetch(server, at)
     now = datetime.now(UTC)
     for coin, problem in zip(("BTC", "ETH"), health(at, now, HOUR).problems, strict=True):
-        assert problem == f"basis has no minute of {coin}; `basislake build` computes it."
+        advice = f"`basislake build --lake {at.uri}` computes it."
+        assert problem == f"basis has no minute of {coin}; {advice}"
     built(at)
     found = health(at, now, HOUR)
     assert found.problems == []
@@ -55,7 +56,7 @@ def test_a_lake_is_healthy_until_its_newest_minutes_are_too_old(
         f"The newest minute of {coin} in raw_candles" for coin in ("BTC", "ETH")
     ]
     assert "2024-04-05 11:59Z, 1:0" in old[0]
-    assert all("`basislake run` fetches newer" in problem for problem in old)
+    assert all(f"`basislake run --lake {at.uri}` fetches newer" in problem for problem in old)
 
     # One coin has nothing.
     base = at.snapshot(RAW_CANDLES)
@@ -65,8 +66,9 @@ def test_a_lake_is_healthy_until_its_newest_minutes_are_too_old(
     assert set(found.newest["raw_candles"]) == {"ETH"}
     (problem,) = found.problems
     assert problem == (
-        "raw_candles has no minute of an open instrument of BTC; `basislake backfill` fetches "
-        "them, or `basislake scope` leaves the coin out."
+        "raw_candles has no minute of an open instrument of BTC; "
+        f"`basislake backfill --lake {at.uri}` fetches the minutes, or "
+        f"`basislake scope --lake {at.uri}` leaves the coin out."
     )
 
 
@@ -77,7 +79,8 @@ def test_a_lake_that_lost_its_instruments_is_a_lake_but_not_a_healthy_one(
     fetch(server, at)
     shutil.rmtree(Path(at.uri, INSTRUMENTS.name))
     done = basislake(None, "health", "--lake", at.uri, "--json")
-    text = "The lake has no list of instruments; `basislake instruments` fetches it."
+    advice = f"`basislake instruments --lake {at.uri}` fetches it."
+    text = f"The lake has no list of instruments; {advice}"
     assert (done.code, done.json["problems"]) == (1, [text]), done.err
 
 
@@ -93,7 +96,9 @@ def test_a_build_is_advised_where_candles_came_since_the_last(at: Lake) -> None:
         fetch(server, at)
     old = health(at, datetime.now(UTC), HOUR).problems
     assert [problem.split()[4] for problem in old] == ["BTC", "ETH"]
-    assert all("but newer candles are stored; `basislake build`" in problem for problem in old)
+    assert all(
+        "but newer candles are stored; `basislake build --lake" in problem for problem in old
+    )
 
 
 @pytest.mark.slow
@@ -147,7 +152,8 @@ def test_a_killed_run_is_a_problem_until_another_runs(
         json.dumps(killed.facts | {"pid": 2**30}, default=str)
     )
     later = [RunRecord(at, "test 1", {}, lambda: now + timedelta(minutes=2))] if restarted else []
-    text = f"The last backfill, {killed.id}, ended as killed; `basislake backfill` resumes it."
+    advice = f"`basislake backfill --lake {at.uri}` resumes it."
+    text = f"The last backfill, {killed.id}, ended as killed; {advice}"
     assert health(at, now, 100 * HOUR).problems == []
     for run in (follow, *later):
         run.end("stopped", {})

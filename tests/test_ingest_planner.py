@@ -268,6 +268,13 @@ def test_only_selected_minutes_are_planned(at: Lake) -> None:
     assert planned(at, 50) == {PERPETUAL: [(0, 50)]}
 
 
+def test_an_instrument_without_a_selected_minute_is_not_planned(tmp_path: Path) -> None:
+    at = lake_of(tmp_path, BTC_PERPETUAL=(0, None), BTC_28JUN19=(0, 20), BTC_27SEP19=(20, 40))
+    chosen = of_candles(since=minute(10), until=minute(20))
+    plans = make_plans(at, chosen, closed(50))
+    assert [plan.subject.name for plan in plans] == [PERPETUAL, FUTURE]
+
+
 def test_the_figures_of_a_plan_add_up(at: Lake) -> None:
     plans = make_plans(at, ALL, closed(12_001))
     figures = plan_figures(iter(plans), 4.0)

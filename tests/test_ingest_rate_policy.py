@@ -22,6 +22,7 @@ from ingest.rate_limit.policy import (
     believable,
     is_settled,
     mean_rate,
+    most_tries,
     rate_at,
     refused,
     wait_before_retry_s,
@@ -78,6 +79,17 @@ def test_a_wait_that_is_asked_for_is_kept_up_to_the_longest(
     attempt: int, asked_s: float, jitter: float
 ) -> None:
     assert wait_before_retry_s(attempt, asked_s, jitter) == min(asked_s, LONGEST_WAIT_S)
+
+
+@pytest.mark.parametrize(
+    ("retries", "tries", "fewer"), [(6, 7, 3), (2, 3, 3), (1, 2, 2), (0, 1, 1)]
+)
+def test_only_a_name_that_never_resolved_is_tried_less_often(
+    retries: int, tries: int, fewer: int
+) -> None:
+    kinds = [(False, False), (False, True), (True, True), (True, False)]
+    made = [most_tries(retries, is_unknown_host=a, has_answered=b) for a, b in kinds]
+    assert made == [tries, tries, tries, fewer]
 
 
 def test_what_the_exchange_publishes_pays_for_20_calls_a_second_and_a_list_each_second() -> None:

@@ -107,6 +107,8 @@ def test_what_to_fetch_next_follows_from_what_is_in_scope(
         # A load would send nothing.
         (status(database={"a": {"equal": False, "behind": 0}}), ["load --verify"]),
         (status(behind=["basis"], database=None, database_error="away"), ["build"]),
+        # A lake with instruments alone has nothing for a database.
+        (status(database=None), []),
         (status(instruments={"known": 0}), ["instruments"]),
         (status(scope_problem="no such instrument"), ["scope --all"]),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from basislake import PROGRAM
+from basislake.pipeline.retry_commands import retry_arguments
 from basislake.report.evidence import evidence
 from basislake.report.facts import gather
 from basislake.simulator.faults import server_error
@@ -19,7 +20,7 @@ from ingest.plan.selection import Selection, select
 from lake import TABLES, Lake
 from lake import open as open_lake
 from lake.backup.copy import copy
-from lake.coverage import IS_CANDLES
+from lake.coverage import IS_CANDLES, Subject
 from lake.errors import LakeError, UsageError
 from lake.properties import scope as stored_scope
 from lake.tables import INSTRUMENTS
@@ -218,6 +219,45 @@ def test_a_backfill_keeps_to_the_scope_and_names_what_failed(
     assert status_of(lake)["failed"] == []
     # Out of scope nothing has failed.
     scoped(lake, "--all")
+
+
+@pytest.mark.parametrize(
+    ("given", "scope", "commands"),
+    [
+        (
+            Selection(),
+            Selection(),
+            [
+                "backfill --instruments BTC-A,ETH-A",
+                "backfill --instruments BTC-B,ETH-PERPETUAL --data funding,settlements",
+                "backfill --currency ETH --data deliveries",
+            ],
+        ),
+        (
+            Selection(("ETH",), since=datetime(2024, 4, 3, tzinfo=UTC), data=("candles",)),
+            Selection(),
+            ["backfill --instruments BTC-A,ETH-A --since 2024-04-03 --data candles"],
+        ),
+        # Only for the lives of the futures is a perpetual wanted.
+        (Selection(names=("ETH-A",)), Selection(), ["backfill --instruments ETH-A"]),
+        (Selection(), Selection(names=("ETH-A",)), ["backfill"]),
+        (Selection(is_all=True), Selection(names=("ETH-A",)), ["backfill --all"]),
+    ],
+)
+def test_what_failed_is_asked_for_again_and_nothing_else(
+    given: Selection, scope: Selection, commands: list[str]
+) -> None:
+    failed = [
+        Subject("candles", "BTC-A"),
+        Subject("candles", "ETH-A"),
+        Subject("funding", "ETH-A"),
+        Subject("settlements", "BTC-B"),
+        Subject("funding", "ETH-PERPETUAL"),
+        Subject("deliveries", "eth_usd"),
+    ]
+    if given.data:
+        failed = failed[:2]
+    assert retry_arguments(failed, given, scope) == commands
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from basislake.simulator.faults import server_error
 from basislake.simulator.server import SimulatedExchange
 from ingest.deribit.client import Exchange
 from lake import open as open_lake
-from lake.errors import TransientError, UnreachableError
+from lake.errors import TransientError, UnknownHostError, UnreachableError
 from lake.tables import INSTRUMENTS
 from tests.lakes import instrument, lake_of
 from tests.market import Ran, basislake, command, small_market
@@ -36,6 +36,10 @@ def hang_up(server: socket.socket) -> None:
     """Take one call and close it."""
     connection, _ = server.accept()
     connection.close()
+
+
+def unknown_name(*_: object, **__: object) -> None:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
 def asked(url: str, history_url: str, *arguments: object) -> Ran:
@@ -111,6 +115,20 @@ def test_a_connection_that_breaks_is_another_matter() -> None:
         thread.join()
         exchange.close()
     assert not isinstance(caught.value, UnreachableError)
+
+
+def test_a_mistyped_host_is_reported_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    said: list[str] = []
+    url = "http://derbit.example"
+    monkeypatch.setattr(socket, "getaddrinfo", unknown_name)
+    exchange = Exchange(url, url, sleep=waits.append, tell=said.append)
+    with pytest.raises(UnknownHostError, match=f"^{url} cannot be reached: Name or service not"):
+        exchange.server_time()
+    exchange.close()
+    assert [line.partition(":")[0] for line in said] == ["Warning"] * 2
+    assert all(f"get_time, try {n} of 3: " in line for n, line in enumerate(said, 1))
+    assert sum(waits) < 3
 
 
 def test_what_is_stored_is_listed_without_asking_anybody(nowhere: str, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def finished_line(finished: Finished) -> str:
         parts.append(counted(retries, "retry", "retries"))
     if missing := figures["missing"]:
         parts.append(f"{counted(missing, dataset.noun)} missing")
-    reason = f": {figures['reason']}" if "reason" in figures else ""
+    reason = f": {figures['reason'].rstrip('.')}" if "reason" in figures else ""
     return (
         f"[{finished.done}/{finished.total}] {finished.subject} {status}{reason}, "
         f"{', '.join(parts)}"

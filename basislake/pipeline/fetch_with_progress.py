@@ -6,6 +6,7 @@ from functools import partial
 from basislake.doctor.first_checks import check_first
 from basislake.follow.messages import finished_line
 from basislake.output.messages import say
+from basislake.output.pasting import called
 from basislake.output.progress import Progress as ProgressLine
 from basislake.output.screen import SCREEN
 from basislake.output.units import duration
@@ -13,11 +14,13 @@ from basislake.pipeline.engines import HERE, Engine
 from basislake.pipeline.fetch import FetchSummary, fetch, instrument_counts
 from basislake.pipeline.retry_commands import retry_commands
 from basislake.settings.exchange import ExchangeSettings
+from basislake.settings.lake_and_database import lake_flag
 from ingest.backfill.results import Counts, FetchProgress, Finished, Result
 from ingest.backfill.summary import completeness, rows, selected
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.discover import Discovery
+from ingest.plan.scope import scope_of
 from ingest.plan.selection import Selection
 from lake import Lake
 from lake.counted_words import counted
@@ -54,13 +57,13 @@ def fetch_logged(  # noqa: PLR0913  (independent settings)
         again=again,
         engine=engine,
         check=partial(check_first, lake) if is_checked else lambda _exchange, _now: None,
-        discovered=log_discovery,
+        discovered=partial(log_discovery, lake),
         say=say,
         report=report,
         finish=log_finished,
     )
     totals(totals_of(fetched.backfill))
-    log_backfill(lake, fetched.backfill)
+    log_backfill(lake, fetched.backfill, selection)
     return fetched
 
 
@@ -73,7 +76,7 @@ def log_finished(finished: Finished) -> None:
         say(f"{'Failed: ' if is_failed else ''}{finished_line(finished)}")
 
 
-def log_discovery(found: Discovery) -> None:
+def log_discovery(lake: Lake, found: Discovery) -> None:
     """Log what a discovery found, and name records that it could not read."""
     counts = instrument_counts(found.known)
     left_out = sum(found.left_out.values())
@@ -81,7 +84,7 @@ def log_discovery(found: Discovery) -> None:
         f"Known: {counted(counts['futures'], 'dated future')} and "
         f"{counted(counts['perpetuals'], 'perpetual')}, {len(found.new)} new; "
         f"{counted(left_out, 'other record')} left out; "
-        "`basislake instruments --left-out` lists them."
+        f"`{called()} instruments --left-out{lake_flag(lake)}` lists them."
     )
     for name in found.changed:
         say(f"Changed: the exchange now lists other dates for {name}.")
@@ -106,7 +109,7 @@ def totals_of(result: Result) -> str:
     )
 
 
-def log_backfill(lake: Lake, result: Result) -> None:
+def log_backfill(lake: Lake, result: Result, selection: Selection) -> None:
     """Log what failed in a backfill, with the commands that fetch just that, and what is empty or
     differs.
     """
@@ -116,7 +119,7 @@ def log_backfill(lake: Lake, result: Result) -> None:
     for subject, reason in failed.items():
         say(f"Failed: {subject}: {reason}")
     if failed:
-        commands = "\n  ".join(retry_commands(lake, failed))
+        commands = "\n  ".join(retry_commands(lake, failed, selection, scope_of(lake)))
         say(f"The other answers are saved. To ask again for just what failed:\n  {commands}")
     for name, counts in result.by_dataset():
         _log_missing(name, counts)

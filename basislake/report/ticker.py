@@ -57,7 +57,7 @@ def _card(of: dict[str, object], coins: list[str]) -> str:
         ("7 days", _change(of["change_7d_pct"])),
         ("30 days", _change(of["change_30d_pct"])),
         (f"24 h low {NOTHING} high", f"{number(of['low_1d'])} {NOTHING} {number(of['high_1d'])}"),
-        ("24 h perpetual", f"{amount(_number(of['perpetual_cost_1d']))} USD"),
+        ("24 h volume", f"{amount(_number(of['perpetual_cost_1d']))} USD"),
         ("24 h futures", f"{amount(_number(of['futures_cost_1d']))} USD"),
         ("Open", f"{number(of['open_futures'])} futures"),
     ]

@@ -104,6 +104,6 @@ def check_exists(lake: Lake) -> None:
         lake.check_exists()
     except LakeError as exc:
         raise LakeError(
-            f"{exc} Name your lake by --lake or BASISLAKE_LAKE; "
-            f"`basislake run{lake_flag(lake)}` creates one there."
+            f"{exc} --lake or BASISLAKE_LAKE names another lake; "
+            f"`basislake run{lake_flag(lake)}` creates this one."
         ) from exc

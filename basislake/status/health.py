@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from basislake.output.pasting import called
 from basislake.output.units import duration
 from basislake.pipeline.retry_commands import retry_commands
+from basislake.settings.lake_and_database import lake_flag
 from ingest.backfill.run_records import RUNNING, STUCK, exchange_ahead, runs
 from ingest.datasets import chosen
 from ingest.datasets.candles import CANDLES
@@ -66,18 +68,23 @@ def health(lake: Lake, now: datetime, max_age: timedelta) -> Health:
     futures = _bases(active.filter(kind="future"))
     newest = {table.name: _newest(lake, table, _bases(active)) for table in (RAW_CANDLES, BASIS)}
     problems = [
-        *_unknown(known),
-        *_old(newest[RAW_CANDLES.name], at, max_age, _bases(active) if has_candles else {}),
-        *_behind(newest[BASIS.name], _newest(lake, RAW_CANDLES, futures), at, max_age),
+        *_unknown(lake, known),
+        *_old(lake, newest[RAW_CANDLES.name], at, max_age, _bases(active) if has_candles else {}),
+        *_behind(lake, newest[BASIS.name], _newest(lake, RAW_CANDLES, futures), at, max_age),
         *_unanswered(lake, selected, scope),
         *_failed(lake, now),
     ]
     return Health(problems, newest, described(scope))
 
 
-def _unknown(known: pl.DataFrame) -> Iterator[str]:
+def _unknown(lake: Lake, known: pl.DataFrame) -> Iterator[str]:
     if known.is_empty():
-        yield "The lake has no list of instruments; `basislake instruments` fetches it."
+        yield f"The lake has no list of instruments; {_command(lake, 'instruments')} fetches it."
+
+
+def _command(lake: Lake, verb: str) -> str:
+    """A command on this lake, for pasting."""
+    return f"`{called()} {verb}{lake_flag(lake)}`"
 
 
 def _bases(chosen: pl.DataFrame) -> dict[str, str]:
@@ -95,22 +102,28 @@ def _newest(lake: Lake, table: Table, bases: Mapping[str, str]) -> dict[str, dat
 
 
 def _old(
-    newest: Mapping[str, datetime], at: datetime, max_age: timedelta, open_now: Mapping[str, str]
+    lake: Lake,
+    newest: Mapping[str, datetime],
+    at: datetime,
+    max_age: timedelta,
+    open_now: Mapping[str, str],
 ) -> Iterator[str]:
     for base in sorted(set(open_now.values()) - newest.keys()):
         yield (
-            f"raw_candles has no minute of an open instrument of {base}; `basislake backfill` "
-            "fetches the minutes, or `basislake scope` leaves the coin out."
+            f"raw_candles has no minute of an open instrument of {base}; "
+            f"{_command(lake, 'backfill')} fetches the minutes, or {_command(lake, 'scope')} "
+            "leaves the coin out."
         )
     for base, last in newest.items():
         if at - last > max_age:
             yield (
-                f"The newest minute of {base} in raw_candles is {_when(last, at)}; `basislake run` "
-                "fetches newer ones."
+                f"The newest minute of {base} in raw_candles is {_when(last, at)}; "
+                f"{_command(lake, 'run')} fetches newer ones."
             )
 
 
 def _behind(
+    lake: Lake,
     newest: Mapping[str, datetime],
     raw: Mapping[str, datetime],
     at: datetime,
@@ -120,11 +133,11 @@ def _behind(
     for base, fetched in raw.items():
         last = newest.get(base)
         if last is None:
-            yield f"basis has no minute of {base}; `basislake build` computes it."
+            yield f"basis has no minute of {base}; {_command(lake, 'build')} computes it."
         elif last < fetched and at - last > max_age:
             yield (
                 f"The newest minute of {base} in basis is {_when(last, at)}, but newer candles are "
-                "stored; `basislake build` brings it up to date."
+                f"stored; {_command(lake, 'build')} brings it up to date."
             )
 
 
@@ -145,9 +158,11 @@ def _unanswered(lake: Lake, selected: pl.DataFrame, scope: Selection) -> Iterato
         found = own["instrument"].unique().sort().to_list()
         steps = dataset.steps.count(Span(*each) for each in own.select("start", "end").iter_rows())
         what = "" if dataset is CANDLES else f" of {dataset.words}"
-        of = ("index", "indexes") if dataset.subject == "index_name" else ("instrument",)
+        of = ("index", "indices") if dataset.subject == "index_name" else ("instrument",)
         more = ", ..." if len(found) > 1 else ""
-        (again,) = retry_commands(lake, [Subject(dataset.name, name) for name in found])
+        (again,) = retry_commands(
+            lake, [Subject(dataset.name, name) for name in found], scope=scope
+        )
         yield (
             f"{counted(steps, dataset.noun)}{what} of {counted(len(found), *of)} "
             f"({found[0]}{more}) {'has' if steps == 1 else 'have'} no answer; `{again}` asks again."
@@ -161,11 +176,11 @@ def _failed(lake: Lake, now: datetime) -> Iterator[str]:
             since = duration(record["quiet_seconds"])
             yield (
                 f"The backfill {record['run']}, process {record['pid']} on {record['host']}, has "
-                f"made no progress for {since}; `basislake status` shows details."
+                f"made no progress for {since}; {_command(lake, 'status')} shows details."
             )
     # A running run, such as a follow, resumes what others left.
     is_resumed = any(record["state"] == RUNNING for record in known)
     last = next(iter(known), None)
     if last and not is_resumed and last["state"] in _FAILED_STATES:
         ended = f"The last backfill, {last['run']}, ended as {last['state']}"
-        yield f"{ended}; `basislake backfill` resumes it."
+        yield f"{ended}; {_command(lake, 'backfill')} resumes it."

@@ -8,8 +8,11 @@ from basislake.output.pasting import called
 from basislake.output.tables import console, print_commands
 from basislake.pipeline.retry_commands import retry_arguments
 from ingest.datasets import DATASETS
+from ingest.datasets.candles import CANDLES
 from ingest.plan.completeness import Completeness
+from ingest.plan.selection import Selection
 from lake.counted_words import counted
+from lake.coverage import Subject
 
 # Verbs that write to the database.
 _LOADING = ("load", "load --verify", "run")
@@ -35,23 +38,34 @@ def next_steps(found: Mapping[str, Any]) -> list[Next]:
         steps += _fetching_steps(found)
     if found["behind"]:
         steps.append(("build", "brings the curated tables up to date"))
-    if not found["database_error"]:
+    is_loadable = found["behind"] or found["tables"]["builds"]["rows"]
+    if not found["database_error"] and (found["database"] or is_loadable):
         steps += _database_steps(found["database"])
     return steps
+
+
+def retry_of(found: Mapping[str, Any], dataset: str, failed: Sequence[str]) -> str:
+    """Return the arguments of `basislake` that ask again for what failed of a dataset; pure.
+
+    Args:
+        found: as for `next_steps`.
+        dataset: its name.
+        failed: its instruments or indices that failed, at least one.
+    """
+    scope = Selection(names=tuple(found["scope"].get("instruments", ())))
+    return retry_arguments([Subject(dataset, name) for name in failed], scope=scope)[0]
 
 
 def _fetching_steps(found: Mapping[str, Any]) -> Iterator[Next]:
     failed, plan = found["failed"], found["to_fetch"]
     if failed:
         count = found["minutes"]["failed"]
-        yield (
-            retry_arguments(failed),
-            f"asks again for {counted(count, 'minute')} without an answer",
-        )
+        why = f"asks again for {counted(count, 'minute')} without an answer"
+        yield retry_of(found, CANDLES.name, failed), why
     for name, of in found["datasets"].items():
         if of["failed"]:
             steps = f"{counted(of['steps'].failed, of['noun'])} of {DATASETS[name].words}"
-            yield f"backfill --data {DATASETS[name].choice}", f"asks again for {steps}"
+            yield retry_of(found, name, of["failed"]), f"asks again for {steps}"
     rest = [
         row for row in found["standings"] if _is_lacking(row) and row["instrument"] not in failed
     ]

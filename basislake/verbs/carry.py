@@ -128,7 +128,7 @@ def _price(value: float | None) -> str:
 
 
 def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f} %"
+    return "unknown" if value is None else f"{value:.2f} %"
 
 
 def _missing(rows: pl.DataFrame) -> str:

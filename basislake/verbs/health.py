@@ -21,7 +21,8 @@ def health(lake: Lake, hours: float, *, as_json: bool) -> int:
         print_json({"healthy": not found.problems, **asdict(found)})
     else:
         rows = [[t, base, last] for t, own in found.newest.items() for base, last in own.items()]
-        print_table("Newest minutes", ["table", "coin", "minute"], rows)
+        if rows:
+            print_table("Newest minutes", ["table", "coin", "minute"], rows)
         for problem in found.problems:
             say(f"Problem: {problem}")
         paragraph(_verdict(found, hours))

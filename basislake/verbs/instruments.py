@@ -49,7 +49,7 @@ def instruments(
     else:
         with settings.open(lake) as exchange:
             found = discover(exchange, lake, PROGRAM)
-        log_discovery(found)
+        log_discovery(lake, found)
     chosen = by_expiry(_listed(found.known, selection))
     scope = scope_of(lake)
     out_of_scope = outside(found.known, scope)

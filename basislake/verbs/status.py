@@ -10,16 +10,16 @@ import click
 from basislake.cli.defaults import EMBEDDED
 from basislake.output.json_output import print_json
 from basislake.output.messages import say
-from basislake.output.pasting import pasted
+from basislake.output.pasting import called, pasted
 from basislake.output.tables import line_length, paragraph, print_table
-from basislake.pipeline.retry_commands import retry_command
 from basislake.settings.database_target import Target
 from basislake.settings.lake_and_database import check_exists, lake_flag
 from basislake.status.database_compared import database_status, show_database
-from basislake.status.next_steps import next_steps, show_next
+from basislake.status.next_steps import next_steps, retry_of, show_next
 from basislake.status.overview import show_coins, show_datasets, show_summary, show_tables
 from basislake.status.runs_shown import show_ended, show_running
 from basislake.status.status import lake_status
+from ingest.datasets.candles import CANDLES
 from lake import Lake
 from lake.counted_words import counted
 from lake.coverage import Subject
@@ -35,7 +35,7 @@ def status(lake: Lake, target: Target, *, exact: bool, as_json: bool) -> int:
     now = datetime.now(UTC)
     found = lake_status(lake, now)
     found["database"], found["database_error"] = _database(lake, target, exact=exact)
-    found["retry"] = retry_command(lake, found["failed"]) if found["failed"] else None
+    found["retry"] = _retry(lake, found) if found["failed"] else None
     steps = next_steps(found)
     if as_json:
         print_json(found | {"next": [{"verb": verb, "why": why} for verb, why in steps]})
@@ -50,6 +50,11 @@ def status(lake: Lake, target: Target, *, exact: bool, as_json: bool) -> int:
     is_failed = found["failed"] or any(of["failed"] for of in found["datasets"].values())
     is_wrong = is_failed or found["scope_problem"] or found["database_error"]
     return 1 if is_wrong or differs else 0
+
+
+def _retry(lake: Lake, found: Mapping[str, Any]) -> str:
+    """The command that asks again for candles without an answer."""
+    return f"{called()} {retry_of(found, CANDLES.name, found['failed'])}{lake_flag(lake)}"
 
 
 def _database(

@@ -312,6 +312,6 @@ class Backfill:
 def _begun(figures: Mapping[str, Any], planner: Planner) -> Result:
     """The result of a backfill at its start."""
     counts = Counter(subject.dataset for subject in planner.wanted)
-    candles = counts.pop(CANDLES.name, 0)
-    others = {name: DatasetCounts(instruments=count) for name, count in counts.items()}
-    return Result(instruments=candles, plan=figures, datasets=others)
+    names = [name for name in planner.datasets if name != CANDLES.name]
+    others = {name: DatasetCounts(instruments=counts[name]) for name in names}
+    return Result(instruments=counts[CANDLES.name], plan=figures, datasets=others)

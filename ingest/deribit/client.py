@@ -16,8 +16,8 @@ from ingest.deribit.http import HttpConnections, Session
 from ingest.deribit.replies import Answer, HttpReply, Page, read_answer, read_candles, read_time
 from ingest.plan.windows import minutes_of
 from ingest.rate_limit.limiter import Limiter
-from ingest.rate_limit.policy import wait_before_retry_s
-from lake.errors import ThrottledError, TransientError
+from ingest.rate_limit.policy import most_tries, wait_before_retry_s
+from lake.errors import ThrottledError, TransientError, UnknownHostError
 from lake.machine.cores import cores
 from lake.time.intervals import Span
 
@@ -81,6 +81,7 @@ class Exchange:
         # More threads than processors would only compete for the interpreter's lock.
         self._reading = threading.Semaphore(cores())
         self._retries = retries
+        self._answered: set[str] = set()
         self._sleep = sleep
         self._draw = draw
         self._tell = tell
@@ -222,13 +223,21 @@ class Exchange:
         which everything waits.
         """
         retries = self._retries if most_retries is None else min(most_retries, self._retries)
+
+        def tries(state: tenacity.RetryCallState) -> int:
+            return most_tries(
+                retries,
+                is_unknown_host=isinstance(_error(state), UnknownHostError),
+                has_answered=base in self._answered,
+            )
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
-            stop=tenacity.stop_after_attempt(retries + 1),
+            stop=lambda state: state.attempt_number >= tries(state),
             wait=self._wait_s,
             sleep=self._nap,
             before_sleep=lambda state: self._before_retry(
-                state, _subject(method, params), tally, retries, is_told=most_retries is None
+                state, _subject(method, params), tally, tries(state), is_told=most_retries is None
             ),
             reraise=True,
         )
@@ -239,7 +248,7 @@ class Exchange:
         state: tenacity.RetryCallState,
         subject: str,
         tally: CallCounts | None,
-        retries: int,
+        tries: int,
         *,
         is_told: bool,
     ) -> None:
@@ -248,16 +257,16 @@ class Exchange:
         """
         if tally:
             tally.retries += 1
-        error = state.outcome.exception() if state.outcome else None
+        error = _error(state)
         lasts = not tally or state.attempt_number >= _ATTEMPTS_UNTOLD
         if is_told and lasts and state.next_action and not isinstance(error, ThrottledError):
             self._tell(
-                f"Warning: {subject}, try {state.attempt_number} of {retries + 1}: {error} "
+                f"Warning: {subject}, try {state.attempt_number} of {tries}: {error} "
                 f"Retrying in {state.next_action.sleep:.0f} s."
             )
 
     def _wait_s(self, state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
+        error = _error(state)
         if isinstance(error, ThrottledError):
             # The limiter makes all threads wait, this one too.
             return 0.0
@@ -283,6 +292,7 @@ class Exchange:
         tally.calls += 1
         try:
             reply = self._connections.get(base, method, params)
+            self._answered.add(base)
             with self._reading:
                 value = read(reply)
         except ThrottledError as exc:
@@ -291,6 +301,11 @@ class Exchange:
             raise
         self._limiter.answered()
         return value
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException | None:
+    """The error of the last try."""
+    return state.outcome.exception() if state.outcome else None
 
 
 def _subject(method: str, params: Mapping[str, Any]) -> str:

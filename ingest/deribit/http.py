@@ -15,13 +15,20 @@ from requests.utils import get_environ_proxies, select_proxy
 from ingest.deribit.deadline import Deadlines, watch
 from ingest.deribit.defaults import MAX_CONNECTIONS
 from ingest.deribit.hosts import is_loopback, shown, shown_target
-from ingest.deribit.network_route import Route, no_password, route_to, why_not_connected
+from ingest.deribit.network_route import (
+    Route,
+    is_unknown_host,
+    no_password,
+    route_to,
+    why_not_connected,
+)
 from ingest.deribit.replies import HttpReply
 from lake.errors import (
     BasislakeError,
     ClosedDoorError,
     StoppedError,
     TransientError,
+    UnknownHostError,
     UnreachableError,
 )
 
@@ -92,7 +99,8 @@ class HttpConnections:
             params: its parameters.
 
         Raises:
-            UnreachableError: there is no connection to the host.
+            UnreachableError: there is no connection to the host; an `UnknownHostError` if its name
+                cannot be resolved.
             TransientError: the call was aborted, took too long, or its reply is far too long.
             ClosedDoorError: the server at the address, or the proxy in between, redirects or
                 refuses the call.
@@ -136,7 +144,8 @@ class HttpConnections:
             return TransientError(f"The call to {shown(url)} broke off{route.through}: {why}.")
         if found := why_not_connected(route, exc):
             return found
-        return UnreachableError(f"{host} cannot be reached{route.through}: {why}.")
+        kind = UnknownHostError if is_unknown_host(exc) else UnreachableError
+        return kind(f"{host} cannot be reached{route.through}: {why}.")
 
     def _body(self, response: requests.Response, deadline_s: float) -> bytes:
         chunks: list[bytes] = []

@@ -4,6 +4,7 @@ An error here is a wrong setting: a retry cannot help.
 """
 
 import re
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -101,6 +102,11 @@ def why_not_connected(route: Route, error: BaseException) -> BasislakeError | No
                 "safe. Check the proxy, or name the host in NO_PROXY if it can be called directly."
             )
     return None
+
+
+def is_unknown_host(error: BaseException) -> bool:
+    """Whether a connection failed because a name could not be resolved; pure."""
+    return any(isinstance(cause, socket.gaierror) for cause in _causes(error))
 
 
 def no_password(route: Route) -> UsageError:

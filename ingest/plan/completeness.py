@@ -78,17 +78,19 @@ class Standing:
 
 
 def standings(planner: Planner, expired: Collection[str]) -> list[Standing]:
-    """Return how complete the planned subjects are; subjects without a selected step are left out,
-    as they are in no scope.
+    """Return how complete the planned subjects are.
 
     Args:
         planner: of the selection.
         expired: instruments with no further rows.
     """
     return [
-        standing(plan, planner.coverage(subject), is_open=subject.name not in expired)
+        standing(
+            planner.plan(subject),
+            planner.coverage(subject),
+            is_open=subject.name not in expired,
+        )
         for subject in planner.wanted
-        if (plan := planner.plan(subject)).wanted
     ]
 
 

@@ -13,7 +13,7 @@ from ingest.datasets import DATASETS, chosen
 from ingest.datasets.candles import CANDLES
 from ingest.plan.scope import chosen_of
 from ingest.plan.selection import Selection, choose
-from ingest.plan.windows import Plan, make_plan
+from ingest.plan.windows import Plan, make_plan, selected_steps
 from lake import Lake
 from lake.carry_tables import REJECTED
 from lake.coverage import Coverage, Subject, spans_of
@@ -28,7 +28,8 @@ class Planner:
 
     Attributes:
         now: the exchange's clock when it was asked.
-        wanted: the steps to store of each subject, in the order of fetching.
+        datasets: names of the selected datasets.
+        wanted: the steps to store of each subject with a selected step, in the order of fetching.
         is_current: whether the table `coverage` was up to date when read; it is not after a run
             was killed, or during its commit.
     """
@@ -45,11 +46,13 @@ class Planner:
     ) -> None:
         """Read the lake; see `make_plans`. Subjects `without` are not planned."""
         rows = choose(lake.snapshot(INSTRUMENTS).read(), selection)
+        self.datasets = [dataset.name for dataset in chosen(selection.data)]
         self.wanted: dict[Subject, Sequence[Span]] = {
             subject: spans
             for dataset in chosen(selection.data)
             for name, spans in dataset.wanted(rows, now).items()
             if (subject := Subject(dataset.name, name)) not in without
+            and selected_steps(subject, spans, selection.span)
         }
         self.now = now
         self._again = again
@@ -164,8 +167,7 @@ def plan_figures(plans: Iterable[Plan], calls_per_second: float) -> dict[str, An
     """
     parts: dict[str, list[Plan]] = {}
     for plan in plans:
-        if plan.wanted:
-            parts.setdefault(plan.subject.dataset, []).append(plan)
+        parts.setdefault(plan.subject.dataset, []).append(plan)
     of = {name: _figures_of(name, own) for name, own in parts.items()}
     candles = of.pop(CANDLES.name, None) or _figures_of(CANDLES.name, ())
     windows, calls = (

@@ -111,9 +111,9 @@ def described(scope: Selection) -> str:
         more = len(scope.names) - _SHOWN_NAMES
         parts.append(f"{shown}{f' and {more} more' if more > 0 else ''}, and perpetuals")
     if scope.since:
-        parts.append(f"since {_shown(scope.since)}")
+        parts.append(f"since {shown_time(scope.since)}")
     if scope.until:
-        parts.append(f"until {_shown(scope.until)}")
+        parts.append(f"until {shown_time(scope.until)}")
     if data := _some_data(scope):
         parts.append(f"of {' and '.join(data)} only")
     return ", ".join(parts) or "everything"
@@ -133,9 +133,9 @@ def outside(instruments: "pl.DataFrame", scope: Selection) -> dict[str, str]:
         if name not in chosen:
             found[name] = f"the scope is {described(scope)}"
         elif scope.until and listed_at >= scope.until:
-            found[name] = f"listed after the scope's end, {_shown(scope.until)}"
+            found[name] = f"listed after the scope's end, {shown_time(scope.until)}"
         elif scope.since and expires_at and expires_at <= scope.since:
-            found[name] = f"expired before the scope's start, {_shown(scope.since)}"
+            found[name] = f"expired before the scope's start, {shown_time(scope.since)}"
     return found
 
 
@@ -185,8 +185,8 @@ def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _shown(time: datetime) -> str:
-    """A date if that is exact, else the minute, or all digits."""
+def shown_time(time: datetime) -> str:
+    """Return a time as a date if that is exact, else the minute, or all digits; pure."""
     if not (time.hour or time.minute or time.second or time.microsecond):
         return f"{time:%Y-%m-%d}"
     if not (time.second or time.microsecond):

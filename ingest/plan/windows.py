@@ -52,13 +52,18 @@ def make_plan(
         again: steps to fetch again although they are stored.
     """
     steps = STEPS[subject.dataset]
-    spans = merge(wanted)
-    if selected is not None:
-        limits = steps.selected(selected)
-        spans = merge(clip(span, limits) for span in spans)
+    spans = selected_steps(subject, wanted, selected)
     purposely = common(spans, again)
     needed = [*subtract(spans, held), *purposely]
     return Plan(subject, tuple(spans), tuple(steps.windows(needed)), tuple(purposely))
+
+
+def selected_steps(subject: Subject, wanted: Iterable[Span], selected: Span | None) -> list[Span]:
+    """Return the wanted steps whose rows belong to a span, sorted and disjoint; all without one."""
+    if selected is None:
+        return merge(wanted)
+    limits = STEPS[subject.dataset].selected(selected)
+    return merge(clip(span, limits) for span in wanted)
 
 
 def minutes_of(window: Span) -> tuple[int, int]:
