@@ -22,10 +22,11 @@ def load(**given: Any) -> int:
     """Load the curated tables into PostgreSQL; only partitions whose content changed are sent.
 
     `load` creates a missing table, fills it and adds its keys in one transaction. In an existing
-    table, one transaction replaces a partition or appends its new minutes, so readers never see a
-    mixture of old and new rows. Each transaction compares its rows with the lake before it commits;
-    an interrupted load resumes. --verify loads nothing: it reads every row back, compares every
-    cell bit for bit, and ends with exit code 1 if one differs (docs/tables.md, docs/postgres.md).
+    table, one transaction replaces a partition or appends new minutes to some, so readers never see
+    a mixture of old and new rows. Each transaction compares its rows with the lake before it
+    commits; an interrupted load resumes. --verify loads nothing: it reads every row back, compares
+    every cell bit for bit, and ends with exit code 1 if one differs (docs/tables.md,
+    docs/postgres.md).
 
     \b
     Example:
