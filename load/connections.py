@@ -169,13 +169,19 @@ class _Pieces(Generic[W, R]):
             self._is_over = True
 
 
-def connected(uri: str, work: Callable[[Connections], R], lock_wait_s: float = LOCK_WAIT_S) -> R:
+def connected(
+    uri: str,
+    work: Callable[[Connections], R],
+    lock_wait_s: float = LOCK_WAIT_S,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> R:
     """Do work with a database and return its result; Ctrl-C ends it within seconds.
 
     Args:
         uri: libpq URI.
         work: done in another thread; may use the connections from several.
         lock_wait_s: seconds that a statement waits for another session's lock.
+        meanwhile: done in this thread at the same time.
 
     Raises:
         UsageError: the URI cannot be read.
@@ -185,19 +191,15 @@ def connected(uri: str, work: Callable[[Connections], R], lock_wait_s: float = L
     connections = Connections(uri, lock_wait_s)
     result: Future[R] = Future()
 
-    def run() -> None:
+    def run() -> R:
         try:
-            try:
-                value = work(connections)
-            finally:
-                connections.close()
-        except BaseException as exc:  # noqa: BLE001  (whatever it is, it is raised again)
-            result.set_exception(exc)
-        else:
-            result.set_result(value)
+            return work(connections)
+        finally:
+            connections.close()
 
     try:
-        _started(run)
+        _started(partial(settle, result, run))
+        meanwhile()
         _wait(result, math.inf)
         return result.result()
     except BaseException as exc:
@@ -206,6 +208,16 @@ def connected(uri: str, work: Callable[[Connections], R], lock_wait_s: float = L
             if connections.is_in_doubt:
                 exc.add_note(_IN_DOUBT)
         raise
+
+
+def settle(future: Future[R], work: Callable[[], R]) -> None:
+    """Do work; its result, or what it raises, becomes that of a future."""
+    try:
+        value = work()
+    except BaseException as exc:  # noqa: BLE001  (whatever it is, it is raised again)
+        future.set_exception(exc)
+    else:
+        future.set_result(value)
 
 
 def _stop(connections: Connections, result: Future[R]) -> None:

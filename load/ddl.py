@@ -162,14 +162,15 @@ def insert_new_sql(table: Table, schema: str) -> str:
     )
 
 
-def where_sql(table: Table) -> str:
+def where_sql(table: Table, values: Sequence[str] = ("$1", "$2", "$3")) -> str:
     """Return the clause that selects a partition by its `load.tables.parameters`; empty for a table
     in one piece.
     """
     if table.partition is None:
         return ""
     time = quoted(table.order[0])
-    return f" WHERE {quoted(table.partition)} = $1 AND {time} >= $2 AND {time} < $3"
+    name, first, until = values
+    return f" WHERE {quoted(table.partition)} = {name} AND {time} >= {first} AND {time} < {until}"
 
 
 def _columns(table: Table) -> str:

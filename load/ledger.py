@@ -37,6 +37,11 @@ class Entry(NamedTuple):
     rows: int
     loaded_at: datetime | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it has a digest."""
+        return self.digest != _UNKNOWN
+
     def forgotten(self) -> "Entry":
         """Return the entry without its digest, so that the partition is sent again."""
         return self._replace(digest=_UNKNOWN)
@@ -74,12 +79,13 @@ class Ledger:
         newest = f"({known}) + interval '1 microsecond'"
         sql = (
             f"INSERT INTO {self._name} ({names}) "
-            f"SELECT $1, $2, $3, $4, $5, greatest(clock_timestamp(), {newest}) "
+            f"SELECT new.*, greatest(clock_timestamp(), {newest}) "
+            "FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS new "
             f'ON CONFLICT ("table", "partition") DO UPDATE SET {updates}'
         )
         self._database.execute(_IN_ORDER_SQL, (self._schema,))
-        for key, entry, lake_version in written:
-            self._database.execute(sql, (*key, entry.digest, entry.rows, lake_version))
+        rows = [(*key, entry.digest, entry.rows, version) for key, entry, version in written]
+        self._database.execute(sql, [list(column) for column in zip(*rows, strict=True)])
 
     def forget(self, table: Table) -> None:
         """Make a load send all partitions of a table again: their rows lose their digest."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -9,7 +10,7 @@ from threading import Lock
 
 from lake import Lake
 from lake.errors import LoadError
-from load.connections import Connections, connected
+from load.connections import Connections, connected, settle
 from load.database_address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.ledger import Key
 from load.lock import lock
@@ -17,7 +18,7 @@ from load.plan import Fill, LoadPlan, PartitionJob
 from load.postgres import Database
 from load.prepare import check_schema_name, planned, prepare, summarize
 from load.results import LoadProgress, LoadResult, TableCounts, silent
-from load.source import partitions
+from load.source import Partition, partitions
 from load.write import Sent, Writer
 
 
@@ -33,9 +34,9 @@ def load(
     """Load partitions whose content changed, and delete those that the lake no longer has.
 
     A missing table is one transaction: created, filled, given its keys, verified, committed. In
-    existing tables each partition is one: the load changes only rows that are new, changed or
-    deleted, verifies the whole partition by figures that the database computes, and commits. A
-    failure undoes only its own transaction; loading again continues from there.
+    existing tables a partition is one, or some that only have new rows: the load changes rows that
+    are new, changed or deleted, verifies whole partitions by figures that the database computes,
+    and commits. A failure undoes only its own transaction; loading again continues from there.
 
     Args:
         lake: to load from; missing curated tables count as empty.
@@ -53,19 +54,23 @@ def load(
     """
     started = time.perf_counter()
     check_schema_name(schema)
-    wanted = partitions(lake)
+    wanted: Future[list[Partition]] = Future()
+
+    def read() -> None:
+        settle(wanted, lambda: partitions(lake))
+        wanted.result()
 
     def work(connections: Connections) -> LoadResult:
         lock(connections.open(), schema)
         database = connections.open()
-        state, todo = planned(database, schema, lake, wanted, full=full)
+        state, todo = planned(database, schema, lake, wanted.result, full=full)
         meter = _Meter(todo, report)
         if todo.is_needed or state.absent or state.stale:
             prepare(database, schema, state, [fill.table.name for fill in todo.fills], full=full)
             _change(connections, database, schema, todo, meter)
         return meter.result(state.loaded_since(todo.kept))
 
-    return replace(connected(uri, work, lock_wait_s), seconds=time.perf_counter() - started)
+    return replace(connected(uri, work, lock_wait_s, read), seconds=time.perf_counter() - started)
 
 
 def _change(
@@ -73,19 +78,20 @@ def _change(
 ) -> None:
     """Carry out the plan, in an order that satisfies foreign keys on `instruments`."""
 
-    def work(database: Database, piece: Fill | PartitionJob) -> None:
+    def work(database: Database, piece: Fill | tuple[PartitionJob, ...]) -> None:
         writer = Writer(database, schema)
         if isinstance(piece, Fill):
             writer.fill(piece, lambda job: meter.count(job, Sent(job.partition.rows)))
         else:
-            meter.count(piece, writer.send(piece))
+            for job, sent in writer.send(*piece):
+                meter.count(job, sent)
 
     for key in todo.removed:
         Writer(database, schema).remove(key)
         meter.count_removed(key)
     for job in todo.whole:
-        work(database, job)
-    pieces: list[Fill | PartitionJob] = [*todo.fills, *todo.jobs]
+        work(database, (job,))
+    pieces: list[Fill | tuple[PartitionJob, ...]] = [*todo.fills, *todo.groups]
     for _ in connections.each(database, work, pieces):
         pass
     if todo.jobs:

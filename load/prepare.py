@@ -2,7 +2,7 @@
 changes nothing.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -102,7 +102,12 @@ def look(database: Database, schema: str) -> SchemaState:
 
 
 def planned(
-    database: Database, schema: str, lake: Lake, wanted: list[Partition], *, full: bool = False
+    database: Database,
+    schema: str,
+    lake: Lake,
+    wanted: Callable[[], list[Partition]],
+    *,
+    full: bool = False,
 ) -> tuple[SchemaState, LoadPlan]:
     """Return the state of our tables in a schema, and the plan of a load; nothing is changed.
 
@@ -110,7 +115,7 @@ def planned(
         database: to load into.
         schema: of the tables.
         lake: to load from.
-        wanted: its partitions.
+        wanted: returns its partitions; called after the look at the database.
         full: send every partition, whatever the ledger says.
 
     Raises:
@@ -120,8 +125,8 @@ def planned(
     state = look(database, schema)
     if full:
         state = state.forgotten()
-    absent = [table.name for table in state.absent]
-    todo = plan(wanted, as_loaded(wanted, state.entries), state.entries, absent)
+    absent, there = [table.name for table in state.absent], wanted()
+    todo = plan(there, as_loaded(there, state.entries), state.entries, absent)
     deletion_guard.check(lake, database.shown, todo.removed)
     return state, todo
 

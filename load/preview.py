@@ -107,7 +107,9 @@ def preview(
     else:
         state, todo = connected(
             uri,
-            lambda connections: planned(connections.open(), schema, lake, wanted, full=full),
+            lambda connections: planned(
+                connections.open(), schema, lake, lambda: wanted, full=full
+            ),
             lock_wait_s,
         )
     steps = [LoadStep(*key, "remove", 0) for key in todo.removed]
@@ -169,7 +171,7 @@ def parity(
 
 def _step(job: PartitionJob, *, is_there: bool) -> LoadStep:
     partition, held = job.partition, job.held
-    if held and held.rows < partition.rows and partition.begins_with(partition.read(), held):
+    if held and job.stored and partition.begins_with(partition.read(), held):
         return LoadStep(*partition.key, "append", partition.rows - held.rows)
     return LoadStep(*partition.key, "replace" if is_there else "load", partition.rows)
 

@@ -4,7 +4,7 @@ A partition here is the unit of replacement, in one transaction: the rows of one
 calendar month, or a table in one piece.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
@@ -267,6 +267,15 @@ def parameters(table: Table, partition: str) -> tuple[object, ...]:
         return ()
     instrument, span = _parts(partition)
     return instrument, *span
+
+
+def all_parameters(partitions: Sequence[str]) -> tuple[list[object], ...]:
+    """Return the parameters that select partitions in a statement, and their names first, as lists
+    of the same length.
+    """
+    rows = [(name, instrument, *span) for name in partitions for instrument, span in [_parts(name)]]
+    names, instruments, starts, ends = zip(*rows, strict=True)
+    return list(names), list(instruments), list(starts), list(ends)
 
 
 def _parts(partition: str) -> tuple[str, Span]:

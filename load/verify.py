@@ -67,9 +67,16 @@ def figures(table: Table, frame: pl.DataFrame, server: int) -> list[Aggregate]:
 
 
 def figures_sql(table: Table, schema: str, wanted: Sequence[Aggregate]) -> str:
-    """Return the query of the figures of a partition: `$1`, or all of a table in one piece."""
+    """Return the query of the figures of partitions, a row each, the partition's name first. Its
+    parameters are lists: names, instruments, starts and ends (see `load.tables.parameters`).
+    """
     listed = ", ".join(figure.sql for figure in wanted)
-    return f"SELECT {listed} FROM {qualified(table, schema)}{where_sql(table)}"
+    where = where_sql(table, ("part.instrument", "part.first", "part.until"))
+    types = ("text", "text", "timestamptz", "timestamptz")
+    lists = ", ".join(f"${number}::{name}[]" for number, name in enumerate(types, 1))
+    parts = f"unnest({lists}) AS part(name, instrument, first, until)"
+    of_part = f"SELECT {listed} FROM {qualified(table, schema)}{where}"
+    return f"SELECT part.name, figures.* FROM {parts}, LATERAL ({of_part}) AS figures"
 
 
 def all_figures_sql(table: Table, schema: str, wanted: Sequence[Aggregate]) -> str:

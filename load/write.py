@@ -1,6 +1,6 @@
 """Writes partitions to the database and deletes them: each change is one verified transaction."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import groupby, zip_longest
@@ -31,12 +31,15 @@ from load.ledger import Entry, Key, Ledger
 from load.plan import Fill, PartitionJob
 from load.postgres import Database
 from load.source import Partition
-from load.tables import RANGE_INDEXES, TABLES, parameters
+from load.tables import RANGE_INDEXES, TABLES, all_parameters, parameters
 from load.verify import Aggregate, all_figures_sql, figures, figures_sql, mismatches
 
 # The lock of a load ends with its session, which an administrator may end; two loads of one
 # partition then take turns. Otherwise the ledger could record one load and the table the other.
-_IN_TURN_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('basislake partition ' || $1, 0))"
+_IN_TURN_SQL = """
+    SELECT pg_advisory_xact_lock(hashtextextended('basislake partition ' || name, 0))
+    FROM unnest($1::text[]) AS name
+"""
 
 
 class Sent(NamedTuple):
@@ -51,6 +54,14 @@ class Sent(NamedTuple):
     appended: bool = False
 
 
+class _Content(NamedTuple):
+    """A partition to send: its rows of PostgreSQL, and its new entry in the ledger."""
+
+    job: PartitionJob
+    frame: pl.DataFrame
+    entry: Entry
+
+
 class Writer:
     """Changes the partitions of one schema over one connection."""
 
@@ -60,47 +71,53 @@ class Writer:
         self._schema = schema
         self._ledger = Ledger(database, schema)
 
-    def send(self, job: PartitionJob) -> Sent:
-        """Make the database's rows equal to the partition's. Rows that are stored already, byte for
-        byte, are not touched; if all earlier rows are stored, only the new ones are sent.
+    def send(self, *jobs: PartitionJob) -> list[tuple[PartitionJob, Sent]]:
+        """Make the database's rows equal to partitions of a table. Stored rows that are equal, byte
+        for byte, are not touched. Of partitions whose earlier rows are all stored only the new ones
+        are sent, in one transaction; each of the others is one.
 
         Raises:
-            LoadError: it failed; the stored rows of the partition are unchanged. If the connection
-                was lost during the commit, it has the old rows or all new ones.
+            LoadError: one failed; its stored rows are unchanged. If the connection was lost during
+                the commit, it has the old rows or all new ones.
         """
-        with self._transaction(job.partition.key, "loaded into"):
-            rows = job.partition.read()
-            frame = job.partition.frame(rows)
-            entry = Entry(job.partition.digest(rows), rows.height)
-            return self._append(job, rows, frame, entry) or self._replace(job, frame, entry)
+        sent = self._append([job for job in jobs if job.stored])
+        done = {job.partition.key for job, _ in sent}
+        return sent + [(job, self._replace(job)) for job in jobs if job.partition.key not in done]
 
-    def _append(
-        self, job: PartitionJob, rows: pl.DataFrame, frame: pl.DataFrame, entry: Entry
-    ) -> Sent | None:
-        """Send the new rows at the end; None if the other rows changed since they were
-        loaded, and nothing was done.
+    def _append(self, jobs: Sequence[PartitionJob]) -> list[tuple[PartitionJob, Sent]]:
+        """Send the new rows at the ends of partitions, except those whose other rows changed since
+        they were loaded; of none if the database does not take them, or had other rows.
         """
-        if job.held is None or not job.partition.begins_with(rows, job.held):
-            return None
-        new = frame.slice(job.held.rows)
+        if not jobs:
+            return []
+        table, found = jobs[0].partition.feed.table, []
         try:
-            self._ingest(job.partition.feed.table, new)
-            self._verify(job, frame, entry)
+            with self._transaction([job.partition.key for job in jobs], "loaded into"):
+                for job in jobs:
+                    rows = job.partition.read()
+                    if job.held and job.partition.begins_with(rows, job.held):
+                        found.append(_content(job, rows))
+                if found:
+                    self._ingest(table, *(each.frame.slice(each.job.stored) for each in found))
+                    self._verify(table, found)
         except LoadError as exc:
-            if isinstance(exc, ServerError) and not exc.is_about_rows:
+            why = exc.__cause__
+            is_about_rows = not isinstance(why, ServerError) or why.is_about_rows
+            if not isinstance(why, LoadError) or not is_about_rows:
                 raise
-            self._begin(job.partition.key)  # a user changed rows, or added some
-            return None
-        return Sent(new.height, appended=True)
+            return []  # a user changed rows, or added some
+        return [(e.job, Sent(e.frame.height - e.job.stored, appended=True)) for e in found]
 
-    def _replace(self, job: PartitionJob, frame: pl.DataFrame, entry: Entry) -> Sent:
-        table = job.partition.feed.table
-        if self._holds(job.partition.key):
-            self._merge(job.partition.key, frame)
-        else:
-            self._ingest(table, frame)
-        self._verify(job, frame, entry)
-        return Sent(frame.height)
+    def _replace(self, job: PartitionJob) -> Sent:
+        key, table = job.partition.key, job.partition.feed.table
+        with self._transaction([key], "loaded into"):
+            content = _content(job, job.partition.read())
+            if self._holds(key):
+                self._merge(key, content.frame)
+            else:
+                self._ingest(table, content.frame)
+            self._verify(table, [content])
+        return Sent(content.frame.height)
 
     def _holds(self, key: Key) -> bool:
         """Whether the database has any row of a partition."""
@@ -134,7 +151,7 @@ class Writer:
             LoadError: it failed; the table does not exist, as before.
         """
         table, schema = fill.table, self._schema
-        with self._transaction((table.name, ""), "loaded into"):
+        with self._transaction([(table.name, "")], "loaded into"):
             for sql in (create_table_sql(table, schema, keyed=False), *comments_sql(table, schema)):
                 self._database.execute(sql)
             expected: dict[str, list[Aggregate]] = {}
@@ -185,23 +202,25 @@ class Writer:
         Raises:
             LoadError: it cannot be deleted; it is unchanged.
         """
-        with self._transaction(key, "removed from"):
+        with self._transaction([key], "removed from"):
             self._merge(key, TABLES[key[0]].empty())
             self._ledger.delete(key)
 
-    def _ingest(self, table: Table, frame: pl.DataFrame) -> None:
-        rows = table.to_arrow(frame)
-        self._database.ingest(self._schema, table.name, [rows], table.arrow_schema)
+    def _ingest(self, table: Table, *frames: pl.DataFrame) -> None:
+        rows = map(table.to_arrow, frames)
+        self._database.ingest(self._schema, table.name, rows, table.arrow_schema)
 
-    def _verify(self, job: PartitionJob, frame: pl.DataFrame, entry: Entry) -> None:
-        """Verify the whole partition, and write its entry into the ledger."""
-        table = job.partition.feed.table
+    def _verify(self, table: Table, sent: Sequence[_Content]) -> None:
+        """Verify whole partitions, and write their entries into the ledger."""
         # Run deferred triggers and foreign keys now, before the comparison, not at the commit.
         self._database.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        expected = figures(table, frame, self._database.version)
-        sql = figures_sql(table, self._schema, expected)
-        _check(expected, self._database.query(sql, parameters(table, job.partition.name))[0])
-        self._enter((job, entry))
+        parts = [content.job.partition.name for content in sent]
+        expected = [figures(table, each.frame, self._database.version) for each in sent]
+        sql = figures_sql(table, self._schema, expected[0])
+        got = {row[0]: row[1:] for row in self._database.query(sql, all_parameters(parts))}
+        for name, wanted in zip(parts, expected, strict=True):
+            _check(wanted, got[name])
+        self._enter(*((each.job, each.entry) for each in sent))
 
     def _verify_all(self, fill: Fill, expected: dict[str, list[Aggregate]]) -> None:
         """Verify all instruments of a table, in one pass over it."""
@@ -219,27 +238,26 @@ class Writer:
     def _enter(self, *loaded: tuple[PartitionJob, Entry]) -> None:
         self._ledger.write((job.partition.key, new, job.partition.batch) for job, new in loaded)
 
-    def _begin(self, key: Key) -> None:
-        """Begin a transaction with exclusive access to a partition."""
-        self._database.begin()
-        self._database.execute(_IN_TURN_SQL, (".".join((self._schema, *key)),))
-
     @contextmanager
-    def _transaction(self, key: Key, done: str) -> Iterator[None]:
-        """Commit the block's changes, or undo them, whatever ends the block."""
+    def _transaction(self, keys: Sequence[Key], done: str) -> Iterator[None]:
+        """Commit the block's changes to some partitions, or undo them, whatever ends the block."""
         try:
-            self._begin(key)
+            self._database.begin()
+            # In order, so that two loads never wait for each other.
+            names = sorted(".".join((self._schema, *key)) for key in keys)
+            self._database.query(_IN_TURN_SQL, (names,))
             yield
             self._database.commit()
         except BaseException as exc:
             self._database.undo()
             if not isinstance(exc, FAILURES):
                 raise
-            raise LoadError(self._message(key, done, reason(exc))) from exc
+            raise LoadError(self._message(keys, done, reason(exc))) from exc
 
-    def _message(self, key: Key, done: str, why: str) -> str:
-        table, partition = key
+    def _message(self, keys: Sequence[Key], done: str, why: str) -> str:
+        (table, partition), *more = keys
         what = f"The partition {partition} of {table}" if partition else f"The table {table}"
+        what += f" (and {len(more)} more of its transaction)" if more else ""
         where = f"{done} {self._database.shown}"
         if self._database.is_in_doubt:
             return (
@@ -258,6 +276,11 @@ def index_sqls(table: Table, schema: str) -> list[str]:
     """Return the statements that create a table's indexes in addition to its key."""
     columns = RANGE_INDEXES.get(table.name)
     return [range_index_sql(table, schema, columns)] if columns else []
+
+
+def _content(job: PartitionJob, rows: pl.DataFrame) -> _Content:
+    entry = Entry(job.partition.digest(rows), rows.height)
+    return _Content(job, job.partition.frame(rows), entry)
 
 
 def _check(expected: list[Aggregate], got: tuple[object, ...]) -> None:

@@ -47,6 +47,12 @@ def coin() -> Universe:
 
 
 @pytest.fixture
+def at(tmp_path: Path) -> Lake:
+    """A lake without tables."""
+    return open_lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture
 def server(universe: Universe) -> Iterator[SimulatedExchange]:
     """An exchange of it."""
     with SimulatedExchange(universe) as running:

@@ -109,6 +109,16 @@ def append(lake: Lake, parts: Mapping[str, Sequence[pl.DataFrame]]) -> int:
     return commit_batch(lake, base, files, LINEAGE)
 
 
+def append_to(lake: Lake, name: str, frame: pl.DataFrame) -> int:
+    """Commit raw candles of one instrument as the next batch; return its number."""
+    return append(lake, {name: [frame]})
+
+
+def held(lake: Lake) -> pl.DataFrame:
+    """All raw candles."""
+    return lake.scan("raw_candles").collect().sort("instrument", "ts")
+
+
 def begin(lake: Lake, name: str) -> int:
     """Store the next minute of an instrument as the next batch, which is not complete; return its
     number.

@@ -63,11 +63,6 @@ class Clock:
 
 
 @pytest.fixture
-def at(tmp_path: Path) -> Lake:
-    return open_lake(str(tmp_path / "lake"))
-
-
-@pytest.fixture
 def clock() -> Clock:
     return Clock()
 

@@ -14,30 +14,14 @@ from lake.history.fingerprint import fingerprint
 from lake.properties.table_properties import VERSION
 from lake.tables import CANDLES, INSTRUMENTS, QUARANTINE, RAW_CANDLES, TABLES
 from lake.time.intervals import MINUTE
-from tests.lakes import append as append_batch
-from tests.lakes import ask, fill, mark_built
+from tests.lakes import LINEAGE, append_to, ask, fill, held, mark_built
 from tests.strategies import T0, batch, candles, instruments, minute, raw
-
-LINEAGE = {"program": "test 1", "made_from": {"instruments": 3}}
-
-
-@pytest.fixture
-def at(tmp_path: Path) -> Lake:
-    return open_lake(str(tmp_path / "lake"))
-
-
-def append(at: Lake, name: str, frame: pl.DataFrame) -> int:
-    return append_batch(at, {name: [frame]})
-
-
-def held(at: Lake) -> pl.DataFrame:
-    return at.scan("raw_candles").collect().sort("instrument", "ts")
 
 
 @pytest.mark.parametrize("folder", ["with space", "größe 日本", "quo'te", "a=b", "[1] {x} * & +"])
 def test_a_lake_may_be_in_a_folder_of_almost_any_name(tmp_path: Path, folder: str) -> None:
     at = open_lake(str(tmp_path / folder))
-    append(at, "BTC-28JUN19", candles(2))
+    append_to(at, "BTC-28JUN19", candles(2))
     at.replace(at.snapshot(INSTRUMENTS), instruments("BTC-28JUN19"), LINEAGE)
     assert held(at).equals(raw("BTC-28JUN19", batch(candles(2))))
     query = "SELECT instrument, count(*) FROM raw_candles JOIN instruments USING (instrument)"
@@ -83,7 +67,7 @@ def test_where_no_lake_is_reading_is_an_error_and_makes_nothing(at: Lake, name: 
             READS[name](lake)
     assert list(Path(other.uri).iterdir()) == []
     assert at.snapshot(INSTRUMENTS).read().is_empty()
-    ask(at, append(at, "A", candles(1)), ("A", T0, T0 + MINUTE, "present"))
+    ask(at, append_to(at, "A", candles(1)), ("A", T0, T0 + MINUTE, "present"))
     assert at.scan("basis").collect().is_empty()
     READS[name](at)
 
@@ -103,7 +87,7 @@ def test_the_views_have_the_declared_types_and_unmatched_lists_what_has_no_basis
 
 
 def test_a_view_stays_at_the_version_it_was_opened_at(at: Lake) -> None:
-    append(at, "A", candles(2))
+    append_to(at, "A", candles(2))
     connection = at.duckdb()
     base = at.snapshot(RAW_CANDLES)
     at.commit(base, [], LINEAGE, removing=base.files)
@@ -118,7 +102,7 @@ def test_a_null_in_a_column_that_has_none_is_not_written(at: Lake) -> None:
 
 @pytest.mark.parametrize("version", [-1, 2, 99])
 def test_a_version_that_is_not_there_is_a_lake_error(at: Lake, version: int) -> None:
-    append(at, "A", candles(1))
+    append_to(at, "A", candles(1))
     with pytest.raises(LakeError):
         at.snapshot(RAW_CANDLES, version)
 

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Barrier
 
 import polars as pl
@@ -11,7 +10,6 @@ import pytest
 
 from ingest.backfill import asks
 from lake import Lake, batches
-from lake import open as open_lake
 from lake.batches import commit_batch, newest_batch
 from lake.carry_tables import RAW_DELIVERIES
 from lake.errors import ConflictError, UsageError
@@ -43,11 +41,6 @@ for start in range(int(sys.argv[3])):
         break
     print(number)
 """
-
-
-@pytest.fixture
-def at(tmp_path: Path) -> Lake:
-    return open_lake(str(tmp_path / "lake"))
 
 
 def again_until_stored(commit: Callable[[], int]) -> int:

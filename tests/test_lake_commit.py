@@ -13,28 +13,15 @@ from lake.batches import commit_batch
 from lake.errors import ConflictError
 from lake.files.parquet import DataFile
 from lake.tables import INSTRUMENTS, RAW_CANDLES, TABLES
-from tests.lakes import append as append_batch
+from tests.lakes import append_to, held
 from tests.strategies import batch, candles, instruments, minute, raw
 
 LINEAGE = {"program": "test 1", "made_from": {"instruments": 3}}
 
 
-@pytest.fixture
-def at(tmp_path: Path) -> Lake:
-    return open_lake(str(tmp_path / "lake"))
-
-
-def append(at: Lake, name: str, frame: pl.DataFrame) -> int:
-    return append_batch(at, {name: [frame]})
-
-
 def written(at: Lake, name: str, frame: pl.DataFrame) -> DataFile:
     """A file of raw candles that is not committed."""
     return at.write(RAW_CANDLES, batch(frame), name)
-
-
-def held(at: Lake) -> pl.DataFrame:
-    return at.scan("raw_candles").collect().sort("instrument", "ts")
 
 
 def view(at: Lake, name: str) -> pl.DataFrame:
@@ -48,8 +35,8 @@ def names(at: Lake) -> list[str]:
 
 def test_committed_rows_are_read_back_exactly_with_their_partition(at: Lake) -> None:
     with_null = candles(3).with_columns(cost=pl.Series([1.5, None, -0.0]))
-    append(at, "BTC-28JUN19", with_null.reverse())
-    append(at, "BTC-PERPETUAL", candles(2, price=7.0))
+    append_to(at, "BTC-28JUN19", with_null.reverse())
+    append_to(at, "BTC-PERPETUAL", candles(2, price=7.0))
     expected = [
         raw("BTC-28JUN19", batch(with_null)),
         raw("BTC-PERPETUAL", batch(candles(2, price=7.0), 2)),
@@ -61,15 +48,15 @@ def test_committed_rows_are_read_back_exactly_with_their_partition(at: Lake) -> 
 
 
 def test_a_written_file_shows_nowhere_before_its_commit(at: Lake) -> None:
-    append(at, "A", candles(2))
+    append_to(at, "A", candles(2))
     written(at, "B", candles(5))
     assert held(at).height == 2
     assert at.duckdb().execute("SELECT count(*) FROM raw_candles").fetchone() == (2,)
 
 
 def test_replaced_files_show_nowhere_but_in_the_older_version(at: Lake) -> None:
-    append(at, "A", candles(4))
-    append(at, "B", candles(3))
+    append_to(at, "A", candles(4))
+    append_to(at, "B", candles(3))
     base = at.snapshot(RAW_CANDLES)
     fresh = written(at, "A", candles(1, start=9))
     at.commit(base, [fresh], LINEAGE, removing=base.of("A"))
@@ -81,8 +68,8 @@ def test_replaced_files_show_nowhere_but_in_the_older_version(at: Lake) -> None:
 
 
 def test_a_partition_can_be_removed_whole(at: Lake) -> None:
-    append(at, "A", candles(4))
-    append(at, "B", candles(1))
+    append_to(at, "A", candles(4))
+    append_to(at, "B", candles(1))
     base = at.snapshot(RAW_CANDLES)
     at.commit(base, [], LINEAGE, removing=base.of("A"))
     assert held(at)["instrument"].to_list() == ["B"]
@@ -92,7 +79,7 @@ def test_a_file_is_known_by_its_rows_range_batches_and_digest(at: Lake) -> None:
     base = at.snapshot(RAW_CANDLES)
     added = written(at, "A", candles(5, start=2).reverse())
     at.commit(base, [added], LINEAGE)
-    append(at, "B", candles(5, start=2))
+    append_to(at, "B", candles(5, start=2))
     (file,) = at.snapshot(RAW_CANDLES).of("A")
     assert file == added
     assert (file.rows, file.first, file.last) == (5, minute(2), minute(6))
@@ -103,9 +90,9 @@ def test_a_file_is_known_by_its_rows_range_batches_and_digest(at: Lake) -> None:
 
 
 def test_two_that_set_one_counter_from_one_base_cannot_both_succeed(at: Lake) -> None:
-    append(at, "A", candles(1))
+    append_to(at, "A", candles(1))
     slow = at.snapshot(RAW_CANDLES)
-    append(at, "A", candles(1, start=1))
+    append_to(at, "A", candles(1, start=1))
     with pytest.raises(ConflictError):
         commit_batch(at, slow, [written(at, "A", candles(1, start=1))], LINEAGE)
     assert held(at)["ts"].to_list() == [minute(0), minute(1)]
@@ -115,7 +102,7 @@ def test_two_that_set_one_counter_from_one_base_cannot_both_succeed(at: Lake) ->
 
 def test_of_two_that_make_a_table_one_has_to_start_over(at: Lake) -> None:
     slow = at.snapshot(RAW_CANDLES)
-    append(at, "A", candles(1))
+    append_to(at, "A", candles(1))
     with pytest.raises(ConflictError):
         commit_batch(at, slow, [written(at, "A", candles(1))], LINEAGE)
     assert held(at).height == 1
@@ -134,7 +121,7 @@ def test_of_two_that_remove_one_file_one_has_to_start_over_whatever_else_they_ch
     at: Lake,
 ) -> None:
     for name in ("A", "B"):
-        append(at, name, candles(1))
+        append_to(at, name, candles(1))
     slow = at.snapshot(RAW_CANDLES)
     at.commit(slow, [written(at, "A", candles(2))], LINEAGE, removing=slow.of("A"))
     with pytest.raises(ConflictError):
@@ -147,7 +134,7 @@ def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> N
     def write(name: str, number: int) -> None:
         while True:
             try:
-                append(at, name, candles(1, start=number))
+                append_to(at, name, candles(1, start=number))
             except ConflictError:
                 continue
             return
@@ -224,7 +211,7 @@ def test_writers_at_once_that_make_the_table_know_of_one_another(tmp_path: Path)
         begin.wait()
         while True:
             try:
-                append(at, "A", candles(1, start=number))
+                append_to(at, "A", candles(1, start=number))
             except ConflictError:
                 continue
             return

@@ -14,11 +14,6 @@ from lake.tables import TABLES
 from tests.profiles import SHARING
 
 
-@pytest.fixture
-def at(tmp_path: Path) -> Lake:
-    return lake.open(str(tmp_path / "lake"))
-
-
 def names(at: Lake, newest: int = 100) -> list[str]:
     return list(documents.texts(at, "runs", "*", newest))
 

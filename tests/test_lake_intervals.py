@@ -3,7 +3,6 @@ from itertools import pairwise
 
 from hypothesis import given
 
-import lake.time.intervals
 from lake.time.intervals import Span, ceil_minute, clip, common, floor_minute, merge, subtract
 from tests.strategies import T0, minutes_in, span, spans
 
@@ -32,12 +31,6 @@ def test_common_are_the_minutes_that_both_hold(some: list[Span], others: list[Sp
     both = common(some, others)
     assert minutes_in(both) == sorted(set(minutes_in(some)) & set(minutes_in(others)))
     assert both == merge(both) == common(others, some)
-
-
-@given(spans())
-def test_the_minutes_of_disjoint_spans_add_up(some: list[Span]) -> None:
-    assert lake.time.intervals.minutes_in(merge(some)) == len(set(minutes_in(some)))
-    assert lake.time.intervals.minutes_in(iter([])) == 0
 
 
 @given(spans())

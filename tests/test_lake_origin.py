@@ -28,11 +28,6 @@ def server() -> Iterator[SimulatedExchange]:
         yield running
 
 
-@pytest.fixture
-def at(tmp_path: Path) -> Lake:
-    return lake.open(str(tmp_path / "lake"))
-
-
 @pytest.mark.parametrize(
     ("url", "name"),
     [

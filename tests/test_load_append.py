@@ -146,6 +146,21 @@ def test_an_append_to_rows_that_were_changed_by_hand_replaces_them(
     assert found == {partition(OTHER)}  # nobody asked for its rows
 
 
+def test_months_of_a_table_that_grew_are_one_transaction_unless_somebody_changed_one(
+    target: Target,
+) -> None:
+    target.load()
+    for minutes, appended in ((12, 2), (14, 0)):
+        for name in (FUTURE, OTHER):
+            put(target.lake, CANDLES, name, candles(minutes))
+        result = target.load()
+        assert (result.partitions_loaded, result.partitions_appended) == (2, appended)
+        assert target.compare().equal
+        newest = [writers(target, "futures_ohlcv", name)[-1] for name in (FUTURE, OTHER)]
+        assert len({*newest}) == (1 if appended else 2)
+        target.execute(f"DELETE FROM futures_ohlcv WHERE instrument = '{OTHER}'")
+
+
 @pytest.mark.parametrize("time", ["2019-04-30 23:59Z", "2019-06-01", "20000-01-01", "infinity"])
 def test_what_somebody_put_beside_a_month_neither_stops_an_append_to_it_nor_is_touched(
     target: Target, time: str

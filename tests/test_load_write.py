@@ -29,7 +29,17 @@ from load.postgres import Database
 from load.results import LoadProgress
 from load.source import partitions
 from load.write import Sent, Writer
-from tests.loading import FUTURE, MONTH, OTHER, Target, candles, partition, put, small_lake
+from tests.loading import (
+    FUTURE,
+    MONTH,
+    OTHER,
+    PERPETUAL,
+    Target,
+    candles,
+    partition,
+    put,
+    small_lake,
+)
 from tests.processes import PATIENCE_S, wait_until
 
 Row = tuple[object, ...]
@@ -69,8 +79,8 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def sent_and_stopped(
-    pool: ThreadPoolExecutor, pause: Pause, send: Callable[[], Sent], raised: type[BaseException]
-) -> Future[Sent]:
+    pool: ThreadPoolExecutor, pause: Pause, send: Callable[[], object], raised: type[BaseException]
+) -> Future[object]:
     """Send a partition, and raise an exception in its thread where it is blocked."""
     thread = pool.submit(get_ident).result()
     future = pool.submit(send)
@@ -255,7 +265,7 @@ def test_entries_become_visible_in_the_order_of_their_times(
     """A consumer asks for what is newer than the newest entry that it has seen."""
     target.load()
     ((seen,),) = target.query("SELECT max(loaded_at) FROM lake_loads")
-    for name in (FUTURE, OTHER):
+    for name in (FUTURE, PERPETUAL):
         put(target.lake, CANDLES, name, candles(12))
     pause = Pause(target, "AFTER UPDATE", "lake_loads")
     future = pool.submit(target.load)
@@ -267,7 +277,7 @@ def test_entries_become_visible_in_the_order_of_their_times(
     ((before_commit,),) = target.query("SELECT clock_timestamp()")
     pause.go_on()
     assert future.result().partitions_loaded == 2
-    assert sorted(target.query(newer, seen)) == [(partition(FUTURE),), (partition(OTHER),)]
+    assert sorted(target.query(newer, seen)) == [(partition(FUTURE),), (partition(PERPETUAL),)]
     assert len(target.query(newer, before_commit)) == 1
 
 

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import polars as pl
 
-from lake.files.slices import month_of, month_span
-from lake.time.intervals import MINUTE, Span, merge
+from lake.files.slices import month_of, month_span, split
+from lake.time.intervals import Span, merge
 
 # First instants of periods to build again, by instrument.
 Chosen: TypeAlias = Mapping[str, tuple[datetime, ...]]
@@ -58,14 +58,10 @@ def parts(
 
     Args:
         rows: columns instrument and ts; one instrument after the other, each sorted by time.
-        firsts: the first instants of the parts that share an instant with a span, in order.
+        firsts: see `lake.files.slices.split`.
     """
     start = 0
     for length, name in rows["instrument"].rle().struct.unnest().iter_rows():
-        ts = rows["ts"].slice(start, length)
-        known = list(firsts(Span(ts[0], ts[-1] + MINUTE)))
-        places = [*ts.search_sorted(pl.Series(known, dtype=ts.dtype)).to_list(), length]
-        for first, begin, end in zip(known, places, places[1:], strict=False):
-            if begin < end:
-                yield (name, first), slice(start + begin, start + end)
+        for first, own in split(rows["ts"].slice(start, length), firsts):
+            yield (name, first), slice(start + own.start, start + own.stop)
         start += length

@@ -5,7 +5,7 @@ A build writes files of one slice each. If another program compacts files, a sli
 of its files.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -40,18 +40,24 @@ def months_in(span: Span) -> Iterator[datetime]:
         month = month_span(month).end
 
 
+def split(
+    ts: pl.Series, firsts: Callable[[Span], Iterable[datetime]]
+) -> Iterator[tuple[datetime, slice]]:
+    """Yield the first instant of each part that has some of the sorted times, and their positions;
+    `firsts` returns those of the parts that share an instant with a span, in order.
+    """
+    starts = list(firsts(Span(ts[0], ts[-1] + MINUTE))) if len(ts) else []
+    places = [*ts.search_sorted(pl.Series(starts, dtype=ts.dtype)).to_list(), len(ts)]
+    for start, begin, end in zip(starts, places, places[1:], strict=False):
+        if begin < end:
+            yield start, slice(begin, end)
+
+
 def by_month(rows: pl.DataFrame) -> Iterator[tuple[datetime, pl.DataFrame]]:
     """Split rows of one instrument by the month of their `ts`, each part sorted by it."""
-    if rows.is_empty():
-        return
     if not rows["ts"].is_sorted():
         rows = rows.sort("ts", maintain_order=True)
-    ts = rows["ts"]
-    starts = list(months_in(Span(ts[0], ts[-1] + MINUTE)))
-    places = [*ts.search_sorted(pl.Series(starts, dtype=ts.dtype)).to_list(), rows.height]
-    for start, first, end in zip(starts, places, places[1:], strict=False):
-        if first < end:
-            yield start, rows.slice(first, end - first)
+    return ((month, rows[place]) for month, place in split(rows["ts"], months_in))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +92,6 @@ class Slice:
     def known_digest(self) -> str | None:
         """The digest of its content, if known without reading it."""
         return self.files[0].digest if len(self.files) == 1 and self.is_apart else None
-
-    @property
-    def layout(self) -> str:
-        """The names of its files: the same names mean the same rows."""
-        return ",".join(sorted(file.path for file in self.files))
 
     def count(self) -> int:
         """Return its number of rows; they are read only if another program compacted files.

@@ -63,11 +63,6 @@ def common(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
     return subtract(held, subtract(held, others)) if held else []
 
 
-def minutes_in(spans: Iterable[Span]) -> int:
-    """Number of whole minutes in disjoint spans."""
-    return sum(span.minutes for span in spans)
-
-
 def _cut(span: Span, cuts: list[Span]) -> Iterator[Span]:
     start = span.start
     for cut in cuts:
