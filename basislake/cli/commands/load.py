@@ -24,9 +24,9 @@ def load(**given: Any) -> int:
     A partition is one instrument's calendar month, or a whole small table. `load` creates a missing
     table, fills it and adds its keys in one transaction. In an existing table, one transaction
     replaces a partition or appends new minutes to some, so readers never see a mixture of old and
-    new rows. Each transaction compares its rows with the lake before it commits; an interrupted load
-    resumes. --verify loads nothing: it reads every row back, compares every cell bit for bit, and
-    ends with exit code 1 if one differs (docs/tables.md, docs/postgres.md).
+    new rows. Each transaction compares its rows with the lake before it commits; an interrupted
+    load resumes. --verify loads nothing: it reads every row back, compares every cell bit for bit,
+    and ends with exit code 1 if one differs (docs/tables.md, docs/postgres.md).
 
     \b
     Example:
