@@ -239,18 +239,25 @@ def test_a_query_that_reads_less_than_it_could_ends_its_process_in_peace(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 3])
 def test_ctrl_c_while_duckdb_opens_a_file_is_not_taken_for_an_unreadable_file(
-    at: Lake, near: Lake, proxy: Proxy
+    times: int, at: Lake, near: Lake, proxy: Proxy
 ) -> None:
     append(at, "A", candles(2))
-    snapshots = near.snapshots()
+    snapshots, left = near.snapshots(), iter(range(times))
+
+    def interrupt(_number: int, _frame: object) -> None:
+        if next(left, None) is not None:
+            raise KeyboardInterrupt
+
     proxy.set(delay_s=0.5)
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.25)
+        signal.setitimer(signal.ITIMER_REAL, 0.25, 0.05)
         with pytest.raises(KeyboardInterrupt):
             duck.connect(lambda _names: snapshots)
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 

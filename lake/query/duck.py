@@ -227,10 +227,24 @@ def _apart(connection: Connection, work: Callable[[], T]) -> T:
             while not running.done():
                 wait([running], _POLL_S)
             return running.result()
-        except BaseException:
+        except BaseException as exc:
             # In a thread, which no further signal reaches: the process ends only after the query.
             Thread(target=_stop, args=(connection, running)).start()
+            if (end := _awaited(running, exc)) is not exc:
+                raise end from exc
             raise
+
+
+def _awaited(running: Future[Any], end: BaseException) -> BaseException:
+    """Wait for work to end, since its connection cannot be closed before; return what ends the
+    caller then: of several interruptions, one that is more than Ctrl-C.
+    """
+    while not running.done():
+        try:
+            wait([running], _POLL_S)
+        except KeyboardInterrupt as further:
+            end = end if type(further) is KeyboardInterrupt else further
+    return end
 
 
 def _stop(connection: Connection, running: Future[Any]) -> None:
