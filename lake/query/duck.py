@@ -3,12 +3,12 @@ derived views on top.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 import duckdb
@@ -99,7 +99,7 @@ def answer(opening: Opening, query: str) -> pl.DataFrame:
     """
     with _without_views() as connection:
         with _explained("DuckDB cannot read the query"):
-            names = _apart(connection, lambda: named(connection, query))
+            (names,) = _apart(connection, [partial(named, connection, query)])
         _add_views(connection, opening, with_sources(names))
         try:
             return rows(connection, query)
@@ -121,11 +121,11 @@ def _add_views(
 ) -> None:
     snapshots = opening([name for name in TABLES if name in names])
     with _explained("DuckDB cannot open the lake"):
-        for snapshot in snapshots.values():
-            _apart(connection, partial(_view, connection, snapshot))
-        for view in VIEWS:
-            if view.name in names:
-                _apart(connection, partial(connection.execute, view.ddl))
+        works: list[Callable[[], object]] = [
+            *(partial(_view, connection, snapshot) for snapshot in snapshots.values()),
+            *(partial(connection.execute, view.ddl) for view in VIEWS if view.name in names),
+        ]
+        _apart(connection, works)
 
 
 @contextmanager
@@ -191,7 +191,7 @@ def rows(connection: Connection, query: str) -> pl.DataFrame:
         LakeError: the lake cannot be read, or memory or disk do not suffice.
     """
     with _refused():
-        found = _apart(connection, lambda: _frame(connection, query))
+        (found,) = _apart(connection, [partial(_frame, connection, query)])
         return found.with_columns(_whole(found[name]) for name in found.columns)
 
 
@@ -215,19 +215,21 @@ def _refused() -> Iterator[None]:
         ) from exc
 
 
-def _apart(connection: Connection, work: Callable[[], T]) -> T:
-    """Do work of DuckDB in a separate thread: Python handles Ctrl-C only between two bytecode
+def _apart(connection: Connection, works: Iterable[Callable[[], T]]) -> list[T]:
+    """Do works of DuckDB in a separate thread: Python handles Ctrl-C only between two bytecode
     instructions, and a query is one, or handles it within a file that DuckDB reads, which DuckDB
     takes for an unreadable one. The signal may interrupt a thread of DuckDB's instead of this one,
     so this one polls.
     """
+    is_over = Event()
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(work)
+        running = pool.submit(lambda: [work() for work in works if not is_over.is_set()])
         try:
             while not running.done():
                 wait([running], _POLL_S)
             return running.result()
         except BaseException as exc:
+            is_over.set()
             # In a thread, which no further signal reaches: the process ends only after the query.
             Thread(target=_stop, args=(connection, running)).start()
             if (end := _awaited(running, exc)) is not exc:
