@@ -2,6 +2,7 @@
 and a store that is slow, loses replies or goes away.
 """
 
+import signal
 import socket
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from lake.files.parquet import DataFile
 from lake.location.lake_address import Address
 from lake.maintenance.maintain import maintain
 from lake.properties.origin import set_origin
+from lake.query import duck
 from lake.table import BATCH
 from lake.tables import BASIS, INSTRUMENTS, RAW_CANDLES
 from lake.time.intervals import MINUTE
@@ -214,8 +216,10 @@ def _follow_and_be_killed(server: SimulatedExchange, at: Lake, env: Mapping[str,
         "store.sql('FROM raw_candles LIMIT 1')",
         "c = store.duckdb(); c.execute('FROM raw_candles'); c.fetchone()",
         "c = store.duckdb(); d = c.cursor(); d.execute('FROM raw_candles'); d.fetchone()",
+        "d = store.duckdb().cursor(); d.execute('FROM raw_candles'); d.fetchone()",
+        "d = store.duckdb().cursor(); d.execute('BEGIN; FROM raw_candles'); d.fetchone()",
     ],
-    ids=["has-enough", "is-not-fetched", "is-not-fetched-by-a-cursor"],
+    ids=["has-enough", "is-not-fetched", "by-a-cursor", "by-a-cursor-alone", "in-a-transaction"],
 )
 def test_a_query_that_reads_less_than_it_could_ends_its_process_in_peace(
     lines: str, at: Lake, object_store: ObjectStore, tmp_path: Path
@@ -232,6 +236,29 @@ def test_a_query_that_reads_less_than_it_could_ends_its_process_in_peace(
             [sys.executable, "-c", program], env=object_store.environment(tmp_path), check=False
         )
         assert done.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 3])
+def test_ctrl_c_while_duckdb_opens_a_file_is_not_taken_for_an_unreadable_file(
+    times: int, at: Lake, near: Lake, proxy: Proxy
+) -> None:
+    append(at, "A", candles(2))
+    snapshots, left = near.snapshots(), iter(range(times))
+
+    def interrupt(_number: int, _frame: object) -> None:
+        if next(left, None) is not None:
+            raise KeyboardInterrupt
+
+    proxy.set(delay_s=0.5)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.25, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            duck.connect(lambda _names: snapshots)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_task_on_its_way_to_a_worker_shows_no_secret(at: Lake) -> None:

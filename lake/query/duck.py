@@ -3,20 +3,21 @@ derived views on top.
 """
 
 import re
-import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from threading import Thread
-from uuid import uuid4
+from functools import partial
+from threading import Event, Thread
+from typing import Any, TypeVar
 
 import duckdb
 import polars as pl
 
-from lake.errors import GoneError, LakeError, UsageError
+from lake import errors
+from lake.errors import BasislakeError, GoneError, LakeError, UsageError
 from lake.location.store_errors import masked, plain
+from lake.query.duck_database import PREFIX, open_database
 from lake.query.duck_rows import GONE, rows_sql
 from lake.query.names_in_sql import ALL, named, with_sources
 from lake.query.views import VIEWS
@@ -24,6 +25,7 @@ from lake.snapshot import Snapshot
 from lake.tables import TABLES
 
 Connection = duckdb.DuckDBPyConnection
+T = TypeVar("T")
 
 # Polars type of DuckDB's HUGEINT.
 _HUGE = pl.Decimal(38, 0)
@@ -44,8 +46,11 @@ _OF_LAKE = re.compile(rf"\b(?:{'|'.join(TABLES)})(?:/|://)[^'\"]*\.parquet")
 _POLL_S = 0.05
 # Text by which DuckDB's binding reports Ctrl-C.
 _INTERRUPTED = "Query interrupted"
-# In the names of the files to which DuckDB spills.
-_SPILLED = "basislake-duckdb-"
+# The error of ours that a file raised when DuckDB read it; DuckDB's text ends with Python's.
+_OURS = re.compile(
+    r"Traceback \(most.*^(?:lake\.errors\.)?(UsageError|LakeError|DamagedError): ([^\n]+)",
+    re.DOTALL | re.MULTILINE,
+)
 # DuckDB shows a line of the query below its message.
 _LINE = "\n\nLINE "
 
@@ -94,7 +99,7 @@ def answer(opening: Opening, query: str) -> pl.DataFrame:
     """
     with _without_views() as connection:
         with _explained("DuckDB cannot read the query"):
-            names = named(connection, query)
+            (names,) = _apart(connection, [partial(named, connection, query)])
         _add_views(connection, opening, with_sources(names))
         try:
             return rows(connection, query)
@@ -107,13 +112,8 @@ def answer(opening: Opening, query: str) -> pl.DataFrame:
 
 
 def _without_views() -> duckdb.DuckDBPyConnection:
-    with _explained("DuckDB cannot open the lake"), ExitStack() as stack:
-        connection = stack.enter_context(duckdb.connect(config={"temp_directory": _spill_folder()}))
-        connection.execute("SET TimeZone = 'UTC'")
-        # If Python runs no script, DuckDB writes the progress bar to stdout, into the results.
-        connection.execute("SET enable_progress_bar = false")
-        stack.pop_all()
-        return connection
+    with _explained("DuckDB cannot open the lake"):
+        return open_database()
 
 
 def _add_views(
@@ -121,18 +121,11 @@ def _add_views(
 ) -> None:
     snapshots = opening([name for name in TABLES if name in names])
     with _explained("DuckDB cannot open the lake"):
-        for snapshot in snapshots.values():
-            _view(connection, snapshot)
-        for view in VIEWS:
-            if view.name in names:
-                connection.execute(view.ddl)
-
-
-def _spill_folder() -> str:
-    """A folder to which DuckDB spills, created and removed by DuckDB; its default is the working
-    folder, which may not be writable.
-    """
-    return str(Path(tempfile.gettempdir()) / f"{_SPILLED}{uuid4().hex}")
+        works: list[Callable[[], object]] = [
+            *(partial(_view, connection, snapshot) for snapshot in snapshots.values()),
+            *(partial(connection.execute, view.ddl) for view in VIEWS if view.name in names),
+        ]
+        _apart(connection, works)
 
 
 @contextmanager
@@ -198,7 +191,7 @@ def rows(connection: Connection, query: str) -> pl.DataFrame:
         LakeError: the lake cannot be read, or memory or disk do not suffice.
     """
     with _refused():
-        found = _asked(connection, query)
+        (found,) = _apart(connection, [partial(_frame, connection, query)])
         return found.with_columns(_whole(found[name]) for name in found.columns)
 
 
@@ -211,7 +204,8 @@ def _refused() -> Iterator[None]:
         _, is_gone, why = str(exc).partition(GONE)
         if is_gone:
             raise GoneError(why) from exc
-        if isinstance(exc, _OF_QUERY) and not _OF_LAKE.search(str(exc)):
+        is_of_lake = _OF_LAKE.search(str(exc)) or _OURS.search(str(exc))
+        if isinstance(exc, _OF_QUERY) and not is_of_lake:
             raise UsageError(f"DuckDB refuses the query: {masked(str(exc))}") from exc
         raise _lake_error("DuckDB cannot answer the query", exc) from exc
     except pl.exceptions.PolarsError as exc:
@@ -221,24 +215,41 @@ def _refused() -> Iterator[None]:
         ) from exc
 
 
-def _asked(connection: Connection, query: str) -> pl.DataFrame:
-    """The rows, queried in a separate thread: Python handles Ctrl-C only between two bytecode
-    instructions, and a query is one. The signal may interrupt a thread of DuckDB's instead of
-    this one, so this one polls.
+def _apart(connection: Connection, works: Iterable[Callable[[], T]]) -> list[T]:
+    """Do works of DuckDB in a separate thread: Python handles Ctrl-C only between two bytecode
+    instructions, and a query is one, or handles it within a file that DuckDB reads, which DuckDB
+    takes for an unreadable one. The signal may interrupt a thread of DuckDB's instead of this one,
+    so this one polls.
     """
+    is_over = Event()
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(_frame, connection, query)
+        running = pool.submit(lambda: [work() for work in works if not is_over.is_set()])
         try:
             while not running.done():
                 wait([running], _POLL_S)
             return running.result()
-        except BaseException:
+        except BaseException as exc:
+            is_over.set()
             # In a thread, which no further signal reaches: the process ends only after the query.
             Thread(target=_stop, args=(connection, running)).start()
+            if (end := _awaited(running, exc)) is not exc:
+                raise end from exc
             raise
 
 
-def _stop(connection: Connection, running: Future[pl.DataFrame]) -> None:
+def _awaited(running: Future[Any], end: BaseException) -> BaseException:
+    """Wait for work to end, since its connection cannot be closed before; return what ends the
+    caller then: of several interruptions, one that is more than Ctrl-C.
+    """
+    while not running.done():
+        try:
+            wait([running], _POLL_S)
+        except KeyboardInterrupt as further:
+            end = end if type(further) is KeyboardInterrupt else further
+    return end
+
+
+def _stop(connection: Connection, running: Future[Any]) -> None:
     """Interrupt a query until it ends: one interrupt is not enough if it has not begun."""
     while not running.done():
         connection.interrupt()
@@ -259,11 +270,14 @@ def _shown(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     return relation.project(f"* REPLACE ({texts})") if texts else relation
 
 
-def _lake_error(what: str, error: Exception) -> LakeError:
+def _lake_error(what: str, error: Exception) -> BasislakeError:
+    if ours := _OURS.search(str(error)):
+        found: BasislakeError = getattr(errors, ours[1])(ours[2])
+        return found
     message = plain(str(error).partition(_LINE)[0]).rstrip(".")
     # DuckDB often does not name the damaged file.
     hint = " If a file is damaged, `basislake fingerprint --verify` lists it."
-    if _SPILLED in message:
+    if PREFIX in message:
         hint = " DuckDB writes what does not fit into memory to the folder in TMPDIR."
     elif isinstance(error, duckdb.OutOfMemoryException | RuntimeError):
         hint = ""

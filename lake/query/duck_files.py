@@ -4,44 +4,50 @@ name.
 
 import atexit
 import threading
-import weakref
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 import duckdb
 import pyarrow.fs as pafs
 from deltalake.fs import DeltaStorageHandler
 from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
+from lake.library_errors import reading
 from lake.location.urls import is_local
+from lake.query import duck_database
 from lake.snapshot import Snapshot
 
 # A file of a table never changes.
 _WRITTEN = datetime(1970, 1, 1, tzinfo=UTC)
+# The files of a table of each database that still exists, by the name of the database.
+_LIVE: "WeakValueDictionary[str, DuckFiles]" = WeakValueDictionary()
 
 
 def files_for(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> "DuckFiles":
-    """Return the files of a table after making their addresses known to a connection."""
+    """Return the files of a table after making their addresses known to a connection.
+
+    Args:
+        connection: to a database that `duck_database.open_database` has opened.
+        snapshot: of the table.
+    """
     files = DuckFiles(snapshot)
     connection.register_filesystem(files)
-    at_exit = partial(_stop, weakref.ref(connection))
-    atexit.register(at_exit)
-    weakref.finalize(connection, atexit.unregister, at_exit).atexit = False
+    _LIVE[duck_database.name_of(connection)] = files
     return files
 
 
-def _stop(reference: "weakref.ref[duckdb.DuckDBPyConnection]") -> None:
-    """End the threads of a connection when the program ends. For a result that is not fetched to
+@atexit.register
+def _end_threads() -> None:
+    """End the threads of all databases when the program ends. For a result that is not fetched to
     its end they read on, and would crash the interpreter by calling it after its end.
     """
-    connection = reference()
-    if connection is not None:
-        # It may be closed.
+    for name in list(_LIVE):
+        # A user can forbid it.
         with suppress(duckdb.Error):
-            connection.execute("SET threads = 1")
+            duck_database.join(name).execute("SET threads = 1; SET async_threads = 0")
 
 
 class DuckFiles(AbstractFileSystem):  # type: ignore[misc]
@@ -59,6 +65,7 @@ class DuckFiles(AbstractFileSystem):  # type: ignore[misc]
     def __init__(self, snapshot: Snapshot) -> None:
         """Prepare to read; nothing is read yet."""
         super().__init__()
+        self._snapshot = snapshot
         self.protocol = snapshot.table.name
         # Without these, each file costs a call that returns its size.
         self._sizes = {file.path: file.bytes for file in snapshot.files}
@@ -73,8 +80,21 @@ class DuckFiles(AbstractFileSystem):  # type: ignore[misc]
         return [f"{self.protocol}://{path}" for path in paths]
 
     def open(self, path: str, *_: object, **__: object) -> "_File":
-        """Open a file for reading."""
-        return _File(self._store, self._path(path))
+        """Open a file for reading.
+
+        Raises:
+            LakeError: it cannot be read; so do its reads.
+        """
+        return _File(self, self._path(path))
+
+    def opened(self, path: str) -> Any:  # noqa: ANN401  (the library has no types)
+        """Open a file at a path in the table's folder, for one thread."""
+        return self._store.open_input_file(path)
+
+    def reading(self, path: str) -> AbstractContextManager[None]:
+        """Turn errors of reading a file into ours."""
+        table = self._snapshot
+        return reading(table.table, table.uri, [path], table.options)
 
     def glob(self, path: str, **_: object) -> list[str]:
         """Return the address itself: no character of it is a pattern."""
@@ -102,22 +122,26 @@ class _File:
     Not a `threading.local`: what these threads keep there ends with each call.
     """
 
-    def __init__(self, store: pafs.FileSystem, path: str) -> None:
-        self._store = store
+    def __init__(self, files: DuckFiles, path: str) -> None:
+        self._all = files
         self._path = path
-        self._files = {threading.get_ident(): store.open_input_file(path)}
+        self._files: dict[int, Any] = {}
+        self.tell()
 
     def seek(self, position: int, whence: int = 0) -> int:
-        found: int = self._own.seek(position, whence)
-        return found
+        with self._all.reading(self._path):
+            found: int = self._own.seek(position, whence)
+            return found
 
     def read(self, count: int = -1) -> bytes:
-        found: bytes = self._own.read(count)
-        return found
+        with self._all.reading(self._path):
+            found: bytes = self._own.read(count)
+            return found
 
     def tell(self) -> int:
-        found: int = self._own.tell()
-        return found
+        with self._all.reading(self._path):
+            found: int = self._own.tell()
+            return found
 
     def close(self) -> None:
         for file in self._files.values():
@@ -127,5 +151,5 @@ class _File:
     def _own(self) -> Any:  # noqa: ANN401  (the library has no types)
         thread = threading.get_ident()
         if thread not in self._files:
-            self._files[thread] = self._store.open_input_file(self._path)
+            self._files[thread] = self._all.opened(self._path)
         return self._files[thread]
