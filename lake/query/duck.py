@@ -3,13 +3,10 @@ derived views on top.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from threading import Event, Thread
-from typing import Any, TypeVar
 
 import duckdb
 import polars as pl
@@ -19,13 +16,13 @@ from lake.errors import BasislakeError, GoneError, LakeError, UsageError
 from lake.location.store_errors import masked, plain
 from lake.query.duck_database import PREFIX, open_database
 from lake.query.duck_rows import GONE, rows_sql
+from lake.query.interruptible import interruptible
 from lake.query.names_in_sql import ALL, named, with_sources
 from lake.query.views import VIEWS
 from lake.snapshot import Snapshot
 from lake.tables import TABLES
 
 Connection = duckdb.DuckDBPyConnection
-T = TypeVar("T")
 
 # Polars type of DuckDB's HUGEINT.
 _HUGE = pl.Decimal(38, 0)
@@ -43,7 +40,6 @@ _OF_QUERY = (
 )
 # An unreadable file is an invalid input, too; its path or address shows that.
 _OF_LAKE = re.compile(rf"\b(?:{'|'.join(TABLES)})(?:/|://)[^'\"]*\.parquet")
-_POLL_S = 0.05
 # Text by which DuckDB's binding reports Ctrl-C.
 _INTERRUPTED = "Query interrupted"
 # The error of ours that a file raised when DuckDB read it; DuckDB's text ends with Python's.
@@ -99,7 +95,7 @@ def answer(opening: Opening, query: str) -> pl.DataFrame:
     """
     with _without_views() as connection:
         with _explained("DuckDB cannot read the query"):
-            (names,) = _apart(connection, [partial(named, connection, query)])
+            (names,) = interruptible(connection, [partial(named, connection, query)])
         _add_views(connection, opening, with_sources(names))
         try:
             return rows(connection, query)
@@ -125,7 +121,7 @@ def _add_views(
             *(partial(_view, connection, snapshot) for snapshot in snapshots.values()),
             *(partial(connection.execute, view.ddl) for view in VIEWS if view.name in names),
         ]
-        _apart(connection, works)
+        interruptible(connection, works)
 
 
 @contextmanager
@@ -191,7 +187,7 @@ def rows(connection: Connection, query: str) -> pl.DataFrame:
         LakeError: the lake cannot be read, or memory or disk do not suffice.
     """
     with _refused():
-        (found,) = _apart(connection, [partial(_frame, connection, query)])
+        (found,) = interruptible(connection, [partial(_frame, connection, query)])
         return found.with_columns(_whole(found[name]) for name in found.columns)
 
 
@@ -213,47 +209,6 @@ def _refused() -> Iterator[None]:
             "A column of the answer has a type that cannot be shown; cast it to VARCHAR: "
             f"{str(exc).partition('Hint:')[0].strip()}"
         ) from exc
-
-
-def _apart(connection: Connection, works: Iterable[Callable[[], T]]) -> list[T]:
-    """Do works of DuckDB in a separate thread: Python handles Ctrl-C only between two bytecode
-    instructions, and a query is one, or handles it within a file that DuckDB reads, which DuckDB
-    takes for an unreadable one. The signal may interrupt a thread of DuckDB's instead of this one,
-    so this one polls.
-    """
-    is_over = Event()
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(lambda: [work() for work in works if not is_over.is_set()])
-        try:
-            while not running.done():
-                wait([running], _POLL_S)
-            return running.result()
-        except BaseException as exc:
-            is_over.set()
-            # In a thread, which no further signal reaches: the process ends only after the query.
-            Thread(target=_stop, args=(connection, running)).start()
-            if (end := _awaited(running, exc)) is not exc:
-                raise end from exc
-            raise
-
-
-def _awaited(running: Future[Any], end: BaseException) -> BaseException:
-    """Wait for work to end, since its connection cannot be closed before; return what ends the
-    caller then: of several interruptions, one that is more than Ctrl-C.
-    """
-    while not running.done():
-        try:
-            wait([running], _POLL_S)
-        except KeyboardInterrupt as further:
-            end = end if type(further) is KeyboardInterrupt else further
-    return end
-
-
-def _stop(connection: Connection, running: Future[Any]) -> None:
-    """Interrupt a query until it ends: one interrupt is not enough if it has not begun."""
-    while not running.done():
-        connection.interrupt()
-        wait([running], _POLL_S)
 
 
 def _frame(connection: Connection, query: str) -> pl.DataFrame:

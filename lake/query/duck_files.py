@@ -4,11 +4,12 @@ name.
 
 import atexit
 import threading
+import weakref
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
-from weakref import WeakValueDictionary
 
 import duckdb
 import pyarrow.fs as pafs
@@ -22,8 +23,6 @@ from lake.snapshot import Snapshot
 
 # A file of a table never changes.
 _WRITTEN = datetime(1970, 1, 1, tzinfo=UTC)
-# The files of a table of each database that still exists, by the name of the database.
-_LIVE: "WeakValueDictionary[str, DuckFiles]" = WeakValueDictionary()
 
 
 def files_for(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> "DuckFiles":
@@ -35,19 +34,20 @@ def files_for(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> "Duc
     """
     files = DuckFiles(snapshot)
     connection.register_filesystem(files)
-    _LIVE[duck_database.name_of(connection)] = files
+    at_exit = partial(_end_threads, duck_database.name_of(connection))
+    atexit.register(at_exit)
+    # The database keeps the files, whatever keeps the database.
+    weakref.finalize(files, atexit.unregister, at_exit).atexit = False
     return files
 
 
-@atexit.register
-def _end_threads() -> None:
-    """End the threads of all databases when the program ends. For a result that is not fetched to
-    its end they read on, and would crash the interpreter by calling it after its end.
+def _end_threads(name: str) -> None:
+    """End the threads of a database when the program ends. For a result that is not fetched to its
+    end they read on, and would crash the interpreter by calling it after its end.
     """
-    for name in list(_LIVE):
-        # A user can forbid it.
-        with suppress(duckdb.Error):
-            duck_database.join(name).execute("SET threads = 1; SET async_threads = 0")
+    # A user can forbid it.
+    with suppress(duckdb.Error):
+        duck_database.join(name).execute("SET threads = 1; SET async_threads = 0")
 
 
 class DuckFiles(AbstractFileSystem):  # type: ignore[misc]
