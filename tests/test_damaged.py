@@ -282,9 +282,13 @@ def test_a_version_that_is_not_there_is_told_from_a_store_that_is_away(
     near = open_lake(object_store.uri("no-version"), proxy.store.options)
     near.replace(near.snapshot(INSTRUMENTS), lake.read(INSTRUMENTS), {})
     for at in (lake, near):
-        with pytest.raises(GoneError, match=r"instruments .* has no version 99: this version was deleted"):
+        with pytest.raises(
+            GoneError, match=r"instruments .* has no version 99: this version was deleted"
+        ):
             at.snapshot(INSTRUMENTS, 99)
-    with pytest.raises(GoneError, match=r"raw_candles .* has no version 3: this version was deleted"):
+    with pytest.raises(
+        GoneError, match=r"raw_candles .* has no version 3: this version was deleted"
+    ):
         near.snapshot(RAW_CANDLES, 3)
     proxy.set(is_away=True)
     with pytest.raises(LakeError) as caught:

@@ -2,6 +2,7 @@
 and a store that is slow, loses replies or goes away.
 """
 
+import os
 import signal
 import socket
 import subprocess
@@ -248,7 +249,7 @@ def test_ctrl_c_while_duckdb_opens_a_file_is_not_taken_for_an_unreadable_file(
 
     def interrupt(_number: int, _frame: object) -> None:
         if next(left, None) is not None:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
 
     proxy.set(delay_s=0.5)
     before = signal.signal(signal.SIGALRM, interrupt)
