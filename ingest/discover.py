@@ -218,16 +218,12 @@ def _lists(exchange: Exchange) -> tuple[dict[ListOf, list[object]], list[str]]:
     """The lists that could be read, unparsed, and a sentence for each that could not."""
     lists: dict[ListOf, list[object]] = {}
     failed = []
-    asks = (
-        (False, exchange.active_instruments),
-        # After the active ones: a future that expires between the two calls is on both lists.
-        (True, exchange.expired_instruments),
-    )
-    for expired, ask in asks:
+    # Active ones first: a future that expires between the two calls is on both lists.
+    for expired in (False, True):
         for coin in COINS:
             which = ListOf(coin, expired)
             try:
-                lists[which] = ask(coin)
+                lists[which] = exchange.instruments(coin, expired=expired)
             except (ClosedDoorError, UnreachableError) as exc:
                 if not expired:
                     # Without `www` there are neither candles nor a clock.

@@ -21,6 +21,8 @@ from lake.tables import RAW_CANDLES
 from lake.time.intervals import MINUTE, Span
 from lake.time.steps import MINUTES
 
+CHART = "get_tradingview_chart_data"
+
 # Error codes by the reaction to them, from Deribit's table of RPC errors.
 _THROTTLED_CODES = frozenset({10028, 10066})
 _TRANSIENT_CODES = frozenset({10040, 10041, 10047, 11051, 11094, 13028, 13503, 13888})
