@@ -84,11 +84,6 @@ def set_properties(
 ) -> None:
     """Set properties of a table; a missing table is created without rows.
 
-    Args:
-        base: the newest version.
-        properties: by name.
-        lineage: stored in the commit.
-
     Raises:
         ConflictError: another writer was faster; nothing was stored.
         LakeError: the store cannot be written.

@@ -196,11 +196,7 @@ def to_table(found: Mapping[Subject, Coverage], listed: Mapping[str, datetime]) 
 
 
 def listings(instruments: pl.DataFrame) -> dict[str, datetime]:
-    """Return the listing time of each instrument, and of the first future of each index, by name.
-
-    Args:
-        instruments: rows of the table.
-    """
+    """Return the listing time of each instrument, and of each index's first future, by name."""
     futures = instruments.filter(kind="future").group_by("price_index").agg(pl.min("listed_at"))
     return dict([*futures.iter_rows(), *instruments.select("instrument", "listed_at").iter_rows()])
 

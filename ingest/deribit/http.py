@@ -161,9 +161,6 @@ class HttpConnections:
 def route(base: str) -> Route:
     """Return the route of calls to a host, from the environment.
 
-    Args:
-        base: URL of the host.
-
     Raises:
         UsageError: a proxy or certificates of the environment cannot be used.
     """

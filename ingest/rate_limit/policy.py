@@ -200,13 +200,7 @@ def refused(
 
 
 def _slowed(state: RateState, now: float, terms: Terms) -> RateState:
-    """The state with the rates after a refusal.
-
-    Args:
-        state: as shared.
-        now: seconds.
-        terms: of the user.
-    """
+    """The state with the rates after a refusal."""
     rate = rate_at(state, terms)
     if rate == math.inf:
         rate = CALLS.calls_per_second
@@ -254,11 +248,6 @@ def mean_rate(calls: int, seconds: float, most: float) -> float:
 def believable(state: RateState, now: float, terms: Terms) -> RateState:
     """Return the state, or a new one if it is too old to be useful, or if it has future times of a
     clock that was set back, or of another machine.
-
-    Args:
-        state: as read.
-        now: seconds.
-        terms: of the user.
     """
     slowest = min(terms.most, SLOWEST_CALLS_PER_SECOND)
     latest = now + LONGEST_WAIT_S + 1 / slowest + LISTS.burst_s

@@ -45,10 +45,6 @@ class Difference:
 def differences(a: Lake, b: Lake) -> list[Difference]:
     """Return the differences between two lakes, or one lake as of two batches, by instrument.
 
-    Args:
-        a: the first lake.
-        b: the second lake.
-
     Raises:
         LakeError: a lake cannot be read.
     """
