@@ -22,6 +22,7 @@ from basislake.pipeline.fetch import sound_rows
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe, recent_universe
 from ingest.backfill.backfill import Backfill
+from ingest.backfill.fetch_workers import threads_here
 from ingest.backfill.results import Result
 from ingest.deribit.client import Exchange
 from ingest.discover import discover
@@ -224,7 +225,9 @@ def fetch(
         discover(exchange, lake, PROGRAM)
         now = exchange.server_time()
         planner = Planner(lake, selection, now, repair=repair, again=again)
-        job = Backfill(lake, exchange, planner, PROGRAM, threads=threads, sound=sound_rows())
+        job = Backfill(
+            lake, exchange, planner, threads_here(exchange, threads), PROGRAM, sound=sound_rows()
+        )
         return job.run()
     finally:
         exchange.close()

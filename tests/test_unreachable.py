@@ -11,6 +11,7 @@ import pytest
 from basislake.simulator.faults import server_error
 from basislake.simulator.server import SimulatedExchange
 from ingest.deribit.client import Exchange
+from ingest.deribit.replies import HttpReply
 from lake import open as open_lake
 from lake.errors import TransientError, UnknownHostError, UnreachableError
 from lake.tables import INSTRUMENTS
@@ -117,18 +118,40 @@ def test_a_connection_that_breaks_is_another_matter() -> None:
     assert not isinstance(caught.value, UnreachableError)
 
 
-def test_a_mistyped_host_is_reported_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("has_answered", "tries"), [(False, 3), (True, 7)])
+def test_a_mistyped_host_is_reported_within_seconds(
+    monkeypatch: pytest.MonkeyPatch, *, has_answered: bool, tries: int
+) -> None:
     waits: list[float] = []
     said: list[str] = []
-    url = "http://derbit.example"
+    with SimulatedExchange(small_market(weeks=1)) as server:
+        url = server.www_url.replace("127.0.0.1", "localhost")
+        exchange = Exchange(url, url, sleep=waits.append, tell=said.append)
+        if has_answered:
+            exchange.server_time()
     monkeypatch.setattr(socket, "getaddrinfo", unknown_name)
-    exchange = Exchange(url, url, sleep=waits.append, tell=said.append)
     with pytest.raises(UnknownHostError, match=f"^{url} cannot be reached: Name or service not"):
         exchange.server_time()
     exchange.close()
-    assert [line.partition(":")[0] for line in said] == ["Warning"] * 2
-    assert all(f"get_time, try {n} of 3: " in line for n, line in enumerate(said, 1))
-    assert sum(waits) < 3
+    assert [line.partition(":")[0] for line in said] == ["Warning"] * (tries - 1)
+    assert all(f"get_time, try {n} of {tries}: " in line for n, line in enumerate(said, 1))
+    doubled_s = sum(0.5 * 2**n for n in range(tries - 1))
+    assert doubled_s <= sum(waits) <= doubled_s + 0.5 * (tries - 1)
+
+
+@pytest.mark.parametrize("asked_s", [0.0, 7.0, 1e9])
+def test_a_wait_that_the_exchange_asks_for_is_kept_up_to_a_minute(asked_s: float) -> None:
+    waits: list[float] = []
+
+    def busy(_: HttpReply) -> None:
+        raise TransientError("busy", asked_s)
+
+    with SimulatedExchange(small_market(weeks=1)) as server:
+        exchange = Exchange(server.www_url, retries=1, sleep=waits.append)
+        with pytest.raises(TransientError, match="busy"):
+            exchange.call("get_time", {}, busy)
+        exchange.close()
+    assert sum(waits) == min(asked_s, 60)
 
 
 def test_what_is_stored_is_listed_without_asking_anybody(nowhere: str, tmp_path: Path) -> None:

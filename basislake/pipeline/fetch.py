@@ -11,6 +11,7 @@ from basislake.pipeline.engine_workers import callers
 from basislake.pipeline.engines import HERE, Engine
 from basislake.settings.exchange import ExchangeSettings
 from ingest.backfill.backfill import Backfill
+from ingest.backfill.fetch_workers import threads_here
 from ingest.backfill.results import FetchProgress, Finished, Result
 from ingest.deribit.client import Exchange
 from ingest.discover import Discovery, discover
@@ -80,9 +81,8 @@ def fetch(  # noqa: PLR0913  (independent settings, all but the first three by k
             lake,
             exchange,
             planner,
+            elsewhere or threads_here(exchange, settings.threads),
             PROGRAM,
-            threads=settings.threads,
-            workers=elsewhere,
             sound=sound_rows(),
             report=report,
             finish=finish,
