@@ -12,8 +12,8 @@ from pathlib import Path
 
 from basislake.pipeline.build import build_in_engine
 from basislake.pipeline.fetch import fetch
+from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
-from basislake.settings.lake_and_database import database
 from benchmarks.rehearsal import exchange, machine
 from ingest.plan.selection import Selection
 from lake import open as open_lake
@@ -41,7 +41,7 @@ def _run(folder: Path, settings: ExchangeSettings) -> None:
     built = build_in_engine(lake)
     _say("build", built.candles, built.seconds, "candles")
     _say("build, nothing new", built.candles, build_in_engine(lake).seconds, "candles")
-    with database("embedded", lake) as uri:
+    with Target().open(lake) as uri:
         loaded = load(lake, uri)
         _say("load", loaded.rows_loaded, loaded.seconds, "rows")
         _say("load, nothing new", loaded.rows_loaded, load(lake, uri).seconds, "rows")

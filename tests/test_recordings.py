@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from basislake.settings.lake_and_database import database
+from basislake.settings.database_target import Target
 from basislake.simulator.carry import Row
 from basislake.simulator.contracts import listed_contract, milliseconds
 from basislake.simulator.faults import rpc_error
@@ -139,7 +139,7 @@ def test_recorded_candles_arrive_unchanged_in_lake_and_postgresql(
         candles.filter(is_future).select("instrument", "ts")
     )
     assert done.json["build"]["unmatched"] == 0
-    with database("embedded", lake) as uri, Database(uri) as connection:
+    with Target().open(lake) as uri, Database(uri) as connection:
         stored = connection.query(
             "SELECT instrument, timestamp, open, high, low, close, volume, cost FROM futures_ohlcv "
             "UNION ALL SELECT instrument, timestamp, open, high, low, close, volume, cost "

@@ -14,7 +14,7 @@ from basislake.pipeline.engines import HERE, Engine
 from basislake.pipeline.fetch import FetchSummary, fetch, instrument_counts
 from basislake.pipeline.retry_commands import retry_commands
 from basislake.settings.exchange import ExchangeSettings
-from basislake.settings.lake_and_database import lake_flag
+from basislake.settings.named_lake import lake_flag
 from ingest.backfill.results import Counts, FetchProgress, Finished, Result
 from ingest.backfill.summary import completeness, rows, selected
 from ingest.datasets import DATASETS

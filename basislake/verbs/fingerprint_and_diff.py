@@ -10,7 +10,7 @@ from basislake.output.messages import say
 from basislake.output.progress import Progress
 from basislake.output.tables import line_length, paragraph, print_table
 from basislake.pipeline.build_as_of import opened
-from basislake.settings.lake_and_database import check_exists
+from basislake.settings.named_lake import check_exists
 from lake import Lake
 from lake import open as open_lake
 from lake.batches import newest_batch

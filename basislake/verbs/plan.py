@@ -15,7 +15,7 @@ from basislake.output.units import duration, size
 from basislake.pipeline.estimates import BASIS, estimate
 from basislake.pipeline.fetch import knows_nothing
 from basislake.settings.exchange import ExchangeSettings
-from basislake.settings.lake_and_database import lake_flag
+from basislake.settings.named_lake import lake_flag
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.plan.planner import make_plans, plan_figures

@@ -17,7 +17,7 @@ from basislake.report.make import Report, make
 from basislake.report.verify import Verified
 from basislake.report.verify import verify as verified_report
 from basislake.settings.database_target import Target
-from basislake.settings.lake_and_database import check_exists
+from basislake.settings.named_lake import check_exists
 from lake import Lake
 from lake.counted_words import counted
 from lake.errors import UsageError

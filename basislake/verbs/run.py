@@ -10,7 +10,7 @@ from basislake.output.tables import paragraph, print_commands, print_table
 from basislake.pipeline.run import run_all
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
-from basislake.settings.lake_and_database import lake_flag
+from basislake.settings.named_lake import lake_flag
 from ingest.plan.selection import Selection
 from lake import Lake
 from lake.query.views.fronts import FRONT_QUARTERLY_ROLL_DAYS

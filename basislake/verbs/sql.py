@@ -18,7 +18,7 @@ from basislake.output.tables import heading, paragraph, print_table
 from basislake.output.units import size
 from basislake.output.whole_files import replacing
 from basislake.pipeline.build_as_of import opened
-from basislake.settings.lake_and_database import check_exists
+from basislake.settings.named_lake import check_exists
 from basislake.sql.examples import EXAMPLES, MARK, SUBJECTS, named
 from basislake.sql.query_text import query_text
 from basislake.sql.result_rows import print_rows
