@@ -3,7 +3,7 @@
 import re
 
 from basislake.cli.defaults import EMBEDDED
-from basislake.output.messages import say
+from basislake.output.screen import say
 from basislake.settings.database_target import Target
 from lake import Lake
 from lake.errors import LoadError, UsageError

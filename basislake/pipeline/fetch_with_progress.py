@@ -5,10 +5,9 @@ from functools import partial
 
 from basislake.doctor.first_checks import check_first
 from basislake.follow.messages import finished_line
-from basislake.output.messages import say
 from basislake.output.pasting import called
 from basislake.output.progress import Progress as ProgressLine
-from basislake.output.screen import SCREEN
+from basislake.output.screen import SCREEN, say
 from basislake.output.units import duration
 from basislake.pipeline.engines import HERE, Engine
 from basislake.pipeline.fetch import FetchSummary, fetch, instrument_counts

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from basislake.cli.defaults import EMBEDDED
-from basislake.output.messages import say
 from basislake.output.pasting import called
+from basislake.output.screen import say
 from basislake.output.units import duration
 from basislake.pipeline.load_checks import partition_line
 from basislake.settings.database_target import Target

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from basislake.output.messages import say
+from basislake.output.screen import say
 from basislake.output.units import duration, size
 from basislake.pipeline.build import build_logged
 from basislake.pipeline.database_access import check_access

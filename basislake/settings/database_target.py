@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from basislake.cli.defaults import EMBEDDED
-from basislake.output.messages import say
+from basislake.output.screen import say
 from lake import Lake
 from lake.errors import UsageError
 from load.database_address import DEFAULT_SCHEMA, LOCK_WAIT_S

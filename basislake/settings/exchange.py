@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from basislake.output.messages import say
+from basislake.output.screen import say
 from ingest.deribit import defaults
 from ingest.deribit.client import Exchange
 from ingest.deribit.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name

@@ -14,8 +14,7 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from basislake.cli.signals import Ended
-from basislake.output.messages import say
-from basislake.output.screen import SCREEN
+from basislake.output.screen import SCREEN, say
 from basislake.output.tables import paragraph
 from basislake.sql.completer import QueryCompleter
 from basislake.sql.examples import EXAMPLES, MARK, text_of

@@ -4,8 +4,8 @@ import time
 
 from basislake import PROGRAM
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.progress import Progress
+from basislake.output.screen import say
 from basislake.output.tables import print_table
 from basislake.output.units import duration, size
 from basislake.settings.named_lake import check_exists

@@ -9,8 +9,8 @@ import click
 
 from basislake.cli import defaults
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.pasting import called
+from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_commands, print_table
 from basislake.pipeline.run import run_all
 from basislake.settings.database_target import Target

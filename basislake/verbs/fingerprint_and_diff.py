@@ -6,8 +6,8 @@ from typing import TypeAlias
 import click
 
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.progress import Progress
+from basislake.output.screen import say
 from basislake.output.tables import line_length, paragraph, print_table
 from basislake.pipeline.build_as_of import opened
 from basislake.settings.named_lake import check_exists

@@ -8,7 +8,7 @@ import polars as pl
 from basislake import PROGRAM
 from basislake.output.columns import Heading
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
+from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_table
 from basislake.pipeline.fetch import instrument_counts
 from basislake.pipeline.fetch_with_progress import log_discovery

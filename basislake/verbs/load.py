@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.pasting import called
+from basislake.output.screen import say
 from basislake.output.tables import print_figures
 from basislake.pipeline.load import loaded
 from basislake.pipeline.load_checks import compare_logged, show_comparison, show_preview

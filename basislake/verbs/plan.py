@@ -8,8 +8,8 @@ import click
 
 from basislake.output.columns import Heading, Kind
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.pasting import called
+from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_table
 from basislake.output.units import duration, size
 from basislake.pipeline.estimates import BASIS, estimate

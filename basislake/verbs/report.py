@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.progress import Progress
+from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_table
 from basislake.output.units import size
 from basislake.pipeline.build_as_of import opened

@@ -13,7 +13,7 @@ import polars as pl
 from basislake.output.export import export, objects, readable
 from basislake.output.formats import BINARY, format_of
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
+from basislake.output.screen import say
 from basislake.output.tables import heading, paragraph, print_table
 from basislake.output.units import size
 from basislake.output.whole_files import replacing

@@ -9,8 +9,8 @@ import click
 
 from basislake.cli.defaults import EMBEDDED
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.pasting import called, pasted
+from basislake.output.screen import say
 from basislake.output.tables import line_length, paragraph, print_table
 from basislake.settings.database_target import Target
 from basislake.settings.named_lake import check_exists, lake_flag
