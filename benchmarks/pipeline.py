@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from basislake.pipeline.build import build_in_engine
-from basislake.pipeline.fetch import fetch
+from basislake.pipeline.fetch_with_progress import fetch_logged
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
 from benchmarks.rehearsal import exchange, machine
@@ -36,7 +36,7 @@ def main() -> None:
 
 def _run(folder: Path, settings: ExchangeSettings) -> None:
     lake = open_lake(str(folder / "lake"))
-    fetched = fetch(lake, settings, Selection(), discover_first=True).backfill
+    fetched = fetch_logged(lake, settings, Selection(), discover_first=True).backfill
     _say("backfill, no limit", fetched.candles_written, fetched.seconds, "candles")
     built = build_in_engine(lake)
     _say("build", built.candles, built.seconds, "candles")
