@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from basislake.report.facts import FIGURES, Facts, gather, to_json
-from basislake.report.files import place
 from basislake.report.listing import prose
+from basislake.report.make import folder_of
 from basislake.report.page import SECTIONS, facts_in, page
 from ingest.backfill.run_records import FOLDER
 from lake import Lake
@@ -159,5 +159,5 @@ def test_no_lake_and_no_report_are_told_without_a_traceback(tmp_path: Path) -> N
 def test_a_lake_in_an_object_store_needs_a_place_for_its_report(tmp_path: Path) -> None:
     far = open_lake("s3://bucket/market")
     with pytest.raises(UsageError, match="--output FOLDER"):
-        place(far, None)
-    assert place(far, tmp_path).page == tmp_path / "index.html"
+        folder_of(far, None)
+    assert folder_of(far, tmp_path) == tmp_path

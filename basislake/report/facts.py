@@ -12,7 +12,8 @@ import orjson
 from basislake import PROGRAM
 from basislake.report import basis, carry, carry_proofs, completeness, market, operation, quality
 from basislake.report.figures import HOURS, Figure
-from basislake.report.lake_facts import Loaded, database_frames, lake_frames, run_frames
+from basislake.report.lake_facts import database_frames, lake_frames, run_frames
+from basislake.settings.database_target import Target
 from lake import Lake
 from lake.batches import newest_batch
 from lake.errors import LakeError, UsageError
@@ -96,7 +97,7 @@ class Facts:
 def gather(
     lake: Lake,
     made_at: datetime,
-    loaded: Loaded | None,
+    loaded: Target | None,
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> Facts:
@@ -107,7 +108,7 @@ def gather(
     Args:
         lake: to read.
         made_at: the time of the report, UTC.
-        loaded: address of the database, or None.
+        loaded: the database by its URI, or None.
         threads: partitions read at once for the fingerprint, if it has to read any.
         report: called with the numbers of done and of all figures, and the name of the last one.
 
@@ -133,7 +134,7 @@ def gather(
 
 
 def answers(
-    still: State, made_at: datetime, loaded: Loaded | None, threads: int
+    still: State, made_at: datetime, loaded: Target | None, threads: int
 ) -> Iterator[tuple[Figure, Rows]]:
     """Compute one figure after the other; see `gather`."""
     frames = {

@@ -3,12 +3,12 @@ backfills, and the database. Each is a frame with declared columns.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
+from basislake.settings.database_target import Target
 from ingest.backfill.run_records import GOING_ON, KEPT, runs
 from ingest.plan.planner import spans_in_scope
 from ingest.plan.scope import scope_of
@@ -17,7 +17,6 @@ from lake.coverage import IS_CANDLES
 from lake.history.fingerprint import fingerprint
 from lake.table import Column, Table, Type
 from lake.tables import COVERAGE, INSTRUMENTS
-from load.database_address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.preview import parity
 
 _TABLE_NAME = Column("table_name", Type.TEXT, "name of the table")
@@ -159,22 +158,7 @@ def run_frames(lake: Lake, made_at: datetime, newest: int) -> dict[str, pl.DataF
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Address of a database with the lake's tables.
-
-    Attributes:
-        uri: libpq URI.
-        schema: of the tables.
-        lock_wait_s: seconds to wait for a lock that another session holds.
-    """
-
-    uri: str
-    schema: str = DEFAULT_SCHEMA
-    lock_wait_s: float = LOCK_WAIT_S
-
-
-def database_frames(lake: Lake, loaded: Loaded | None) -> dict[str, pl.DataFrame]:
+def database_frames(lake: Lake, loaded: Target | None) -> dict[str, pl.DataFrame]:
     """Return the database's tables compared with those of the lake; no rows without a database.
 
     Raises:
@@ -193,7 +177,7 @@ def database_frames(lake: Lake, loaded: Loaded | None) -> dict[str, pl.DataFrame
             row.is_equal,
             row.loaded_at,
         )
-        for row in parity(lake, loaded.uri, loaded.schema, loaded.lock_wait_s, exact=True)
+        for row in parity(lake, loaded.postgres, loaded.schema, loaded.lock_wait_s, exact=True)
     ]
     frame = pl.DataFrame(listed, DATABASE_TABLES.polars_schema, orient="row")
     return {DATABASE_TABLES.name: frame}
