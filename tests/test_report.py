@@ -12,7 +12,7 @@ import pytest
 from basislake.report.facts import FIGURES, Facts, gather, to_json
 from basislake.report.listing import prose
 from basislake.report.make import folder_of
-from basislake.report.page import SECTIONS, facts_in, page
+from basislake.report.page import facts_in, page
 from ingest.backfill.run_records import FOLDER
 from lake import Lake
 from lake import open as open_lake
@@ -41,7 +41,6 @@ def test_every_figure_is_on_the_page_with_its_query(facts: Facts) -> None:
     reader = read(shown)
     ids = [a["id"] for tag, a in reader.tags if tag == "figure"]
     assert sorted(str(name) for name in ids) == sorted(f.name for f in FIGURES)
-    assert [f.name for f in FIGURES] == [name for _, names in SECTIONS for name in names]
     # The market comes first.
     assert ids[:5] == ["quotes", "price", "curve", "front-quarterly", "spreads"]
     for declared in FIGURES:

@@ -26,41 +26,47 @@ FORMAT = 4
 _END_BATCH = 2**63
 _READ_OFTEN = TERM_STRUCTURE_LATEST.name
 
-# In the order of the page.
-FIGURES: tuple[Figure, ...] = (
-    market.QUOTES,
-    market.PRICE,
-    market.CURVE,
-    basis.FRONT,
-    market.SPREADS,
-    basis.SURFACE,
-    market.OPEN_FUTURES,
-    market.VOLUME,
-    basis.MATURITY,
-    basis.CONTRACTS,
-    basis.TERM_STRUCTURE,
-    carry.FUNDING_BASIS,
-    carry.METHODS,
-    carry.REALISED,
-    carry.PREMIUM,
-    carry.OPEN_INTEREST,
-    carry_proofs.FUNDING_PROVED,
-    carry_proofs.DELIVERY_PROVED,
-    completeness.SUMMARY,
-    quality.SOUNDNESS,
-    quality.VERDICT_COUNTS,
-    completeness.COVERAGE,
-    completeness.GAPS,
-    quality.INSTRUMENTS,
-    quality.RULES,
-    basis.UNTRADED,
-    quality.UNANSWERED,
-    operation.RUNS,
-    operation.PARITY,
-    operation.STORAGE,
-    operation.DATABASE_STORAGE,
-    operation.FINGERPRINT,
-)
+# The parts of the page, and the figures of each, in its order.
+SECTIONS: Mapping[str, tuple[Figure, ...]] = {
+    "Market": (
+        market.QUOTES,
+        market.PRICE,
+        market.CURVE,
+        basis.FRONT,
+        market.SPREADS,
+        basis.SURFACE,
+        market.OPEN_FUTURES,
+        market.VOLUME,
+        basis.MATURITY,
+        basis.CONTRACTS,
+        basis.TERM_STRUCTURE,
+    ),
+    "Carry": (
+        carry.FUNDING_BASIS,
+        carry.METHODS,
+        carry.REALISED,
+        carry.PREMIUM,
+        carry.OPEN_INTEREST,
+        carry_proofs.FUNDING_PROVED,
+        carry_proofs.DELIVERY_PROVED,
+    ),
+    "Coverage": (
+        completeness.SUMMARY,
+        quality.SOUNDNESS,
+        quality.VERDICT_COUNTS,
+        completeness.COVERAGE,
+        completeness.GAPS,
+    ),
+    "Quality": (quality.INSTRUMENTS, quality.RULES, basis.UNTRADED, quality.UNANSWERED),
+    "Maintenance": (
+        operation.RUNS,
+        operation.PARITY,
+        operation.STORAGE,
+        operation.DATABASE_STORAGE,
+        operation.FINGERPRINT,
+    ),
+}
+FIGURES = tuple(figure for own in SECTIONS.values() for figure in own)
 
 Rows = dict[str, list[Any]]
 
