@@ -3,6 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -11,7 +12,7 @@ from typing import Any
 import orjson
 
 from basislake.report.facts import FIGURES, SECTIONS, Facts, to_json
-from basislake.report.figures import Chart, Figure, Listing
+from basislake.report.figures import X_TITLES, Chart, Figure, Listing
 from basislake.report.listing import count_of, listing, prose, time
 from basislake.report.notices import notices
 from basislake.report.ticker import cards, tiles
@@ -71,7 +72,7 @@ def facts_in(text: str) -> str | None:
 
 def _drawn(chart: Chart | None, listed: Listing | None) -> dict[str, Any]:
     """The declaration of a figure for the page's script."""
-    found = {name: getattr(chart, name) for name in Chart.__slots__} if chart else {}
+    found = asdict(chart) | {"x_title": chart.x_title or X_TITLES[chart.x]} if chart else {}
     return found | {"listing": listed}
 
 
