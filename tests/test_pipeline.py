@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from basislake.settings.database_target import Target
-from basislake.simulator.faults import Fault, reply, rpc_error, server_error, too_many_requests
+from basislake.simulator.fault_forms import Fault, reply, rpc_error, server_error, too_many_requests
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from ingest.rate_limit.remembered import Remembered

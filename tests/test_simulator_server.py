@@ -10,17 +10,11 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from basislake.simulator.calls import Question
+from basislake.simulator.calls import Call, Question
 from basislake.simulator.clock import Clock
-from basislake.simulator.faults import (
-    Fault,
-    FaultScript,
-    reply,
-    rpc_error,
-    server_error,
-    too_many_requests,
-)
-from basislake.simulator.server import Call, SimulatedExchange
+from basislake.simulator.fault_forms import Fault, reply, rpc_error, server_error, too_many_requests
+from basislake.simulator.faults import FaultScript
+from basislake.simulator.server import SimulatedExchange
 from tests.asking import ACTIVE, CHART, EXPIRED, UNIVERSE, Ask, Chart, ask_of, chart_of
 
 

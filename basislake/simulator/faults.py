@@ -7,38 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from basislake.simulator.calls import Call, Question
-from basislake.simulator.fault_forms import (
-    AnyFault,
-    Changed,
-    CutOff,
-    Fault,
-    Hang,
-    Reset,
-    Trickle,
-    closed_door,
-    reply,
-    rpc_error,
-    server_error,
-    too_many_requests,
-)
+from basislake.simulator.fault_forms import AnyFault, Changed
 from basislake.simulator.fault_probabilities import Rates
-
-__all__ = [
-    "AnyFault",
-    "Changed",
-    "CutOff",
-    "Fault",
-    "FaultScript",
-    "Hang",
-    "Met",
-    "Reset",
-    "Trickle",
-    "closed_door",
-    "reply",
-    "rpc_error",
-    "server_error",
-    "too_many_requests",
-]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,6 @@ from basislake.simulator.refusals import RpcError
 from basislake.simulator.universe import Universe
 from basislake.simulator.wire import Listener, Reply, Request
 
-__all__ = ["Call", "SimulatedExchange", "serve_forever"]
-
 _GOOD = {**JSON, "Cache-Control": "no-store"}
 _INTERRUPT_POLL_S = 0.2
 DEFAULT_CACHE_BYTES = 64_000_000
