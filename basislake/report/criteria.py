@@ -1,7 +1,7 @@
 """Acceptance criteria AC-007 to AC-009 of the users' guide, decided from rows; pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 # The guide's limit, and the number of candles that it is for.
@@ -117,9 +117,7 @@ def lake_storage(rows: Sequence[Row]) -> Criterion:
     if not own["rows"]:
         return criterion
     total = f"with raw candles and basis {_scaled(own['rows'], all_bytes) / 1e9:.3f} GB"
-    return Criterion(
-        criterion.name, criterion.asks, criterion.passed, f"{criterion.figure}; {total}"
-    )
+    return replace(criterion, figure=f"{criterion.figure}; {total}")
 
 
 def database_storage(rows: int, size_bytes: int) -> Criterion:

@@ -4,6 +4,7 @@ backfills, and the database. Each is a frame with declared columns.
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import polars as pl
@@ -167,18 +168,11 @@ def database_frames(lake: Lake, loaded: Target | None) -> dict[str, pl.DataFrame
     """
     if loaded is None:
         return {DATABASE_TABLES.name: DATABASE_TABLES.empty()}
-    listed = [
-        (
-            row.table,
-            row.lake_rows,
-            row.database_rows,
-            row.bytes,
-            row.behind,
-            row.is_equal,
-            row.loaded_at,
-        )
-        for row in parity(lake, loaded.postgres, loaded.schema, loaded.lock_wait_s, exact=True)
-    ]
+    cells = attrgetter(
+        "table", "lake_rows", "database_rows", "bytes", "behind", "is_equal", "loaded_at"
+    )
+    found = parity(lake, loaded.postgres, loaded.schema, loaded.lock_wait_s, exact=True)
+    listed = [cells(row) for row in found]
     frame = pl.DataFrame(listed, DATABASE_TABLES.polars_schema, orient="row")
     return {DATABASE_TABLES.name: frame}
 
@@ -206,12 +200,8 @@ def _run(record: Mapping[str, Any]) -> tuple[object, ...]:
         _whole(plan.get("calls")),
         _whole(record.get("calls")),
         _whole(plan.get("candles")),
-        _whole(record.get("candles")),
-        _whole(record.get("candles_written")),
-        _whole(record.get("retries")),
-        _whole(record.get("throttled")),
-        _length(record.get("empty")),
-        _length(record.get("failed")),
+        *(_whole(record.get(n)) for n in ("candles", "candles_written", "retries", "throttled")),
+        *(_length(record.get(name)) for name in ("empty", "failed")),
     )
 
 

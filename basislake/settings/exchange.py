@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from basislake.output.screen import say
@@ -58,11 +58,8 @@ class ExchangeSettings:
         """
         if lake is not None:
             self.check(lake)
-        exchange = self.exchange(lake, tell, refusals)
-        try:
+        with closing(self.exchange(lake, tell, refusals)) as exchange:
             yield exchange
-        finally:
-            exchange.close()
 
     def exchange(
         self,

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from basislake.simulator.calls import CHART_METHOD, Call
 
@@ -93,15 +94,10 @@ class Tally:
             if flawless and call.method == CHART_METHOD:
                 self._known.add(call)
 
-    def refused(self) -> None:
-        """Count a call with wrong parameters."""
+    def refused(self, why: Literal["refused", "limited"]) -> None:
+        """Count a call with wrong parameters, or one beyond the credit limit."""
         with self._lock:
-            self._counts["refused"] += 1
-
-    def limited(self) -> None:
-        """Count a call beyond the credit limit."""
-        with self._lock:
-            self._counts["limited"] += 1
+            self._counts[why] += 1
 
     def met(self, kind: str) -> None:
         """Count a fault."""

@@ -1,8 +1,8 @@
 """Server of the simulated exchange: both hosts on one port of loopback, separated by the path."""
 
-import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,8 +24,6 @@ from basislake.simulator.wire import Listener, Reply, Request
 _GOOD = {**JSON, "Cache-Control": "no-store"}
 _INTERRUPT_POLL_S = 0.2
 DEFAULT_CACHE_BYTES = 64_000_000
-
-logger = logging.getLogger(__name__)
 
 
 class SimulatedExchange:
@@ -154,7 +152,7 @@ class SimulatedExchange:
         if question.method == CHART_METHOD and self._delay_s:
             self._stopping.wait(self._delay_s)
         if self._limit is not None and not self._limit.grants(question.method):
-            self._tally.limited()
+            self._tally.refused("limited")
             return self._too_many(self._limit.status)
         return self._meet(question, self.faults.meet(question, self.clock()))
 
@@ -181,7 +179,7 @@ class SimulatedExchange:
         try:
             body = self._body(question, changes, now_ms, is_sound=broken is None)
         except RpcError as error:
-            self._tally.refused()
+            self._tally.refused("refused")
             refusal = envelope.failure(error.code, error.message, now_ms, error.data)
             return Reply(400, _GOOD, (refusal,), broken)
         return Reply(200, _GOOD, body, broken)
@@ -225,7 +223,7 @@ class SimulatedExchange:
 
 
 def serve_forever(
-    exchange: SimulatedExchange, announce: Callable[[SimulatedExchange], None] | None = None
+    exchange: SimulatedExchange, announce: Callable[[SimulatedExchange], None]
 ) -> None:
     """Serve until interrupted (Ctrl-C), then stop.
 
@@ -233,12 +231,8 @@ def serve_forever(
         exchange: to serve.
         announce: called once, when the exchange answers.
     """
-    with exchange:
-        try:
-            if announce is not None:
-                announce(exchange)
-            # In short waits: once Polars is imported, Ctrl-C does not wake an endless one.
-            while not threading.Event().wait(_INTERRUPT_POLL_S):
-                pass
-        except KeyboardInterrupt:
-            logger.info("interrupted")
+    with exchange, suppress(KeyboardInterrupt):
+        announce(exchange)
+        # In short waits: once Polars is imported, Ctrl-C does not wake an endless one.
+        while not threading.Event().wait(_INTERRUPT_POLL_S):
+            pass

@@ -65,14 +65,7 @@ def diff(a: int | datetime, b: AsOf, lake: Lake, other: str | None, *, as_json: 
 def _print(found: Fingerprint, *, as_json: bool) -> None:
     if as_json:
         # Nothing but content: the objects of two equal lakes are equal.
-        print_json(
-            {
-                "lake": found.lake,
-                "tables": found.tables,
-                "rows": found.rows,
-                "damaged": found.damaged,
-            }
-        )
+        print_json(found)
         return
     available = line_length()
     for name, digest in {**found.tables, "lake": found.lake}.items():
