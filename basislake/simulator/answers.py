@@ -54,12 +54,7 @@ def _instruments(universe: Universe, question: Question, now_ms: int) -> object:
 
 
 def read_window(universe: Universe, question: Question, now_ms: int) -> Window:
-    """Return the window of the answer to a candle call.
-
-    Args:
-        universe: of which exchange.
-        question: the call.
-        now_ms: the exchange's clock, UTC milliseconds.
+    """Return the window of the answer to a candle call at a time (UTC ms).
 
     Raises:
         RpcError: a parameter is missing or bad, or the instrument is not known.

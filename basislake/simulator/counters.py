@@ -79,14 +79,7 @@ class Tally:
             self._asked.add(call)
 
     def answered(self, call: Call, candles: int, *, flawless: bool, cached: bool) -> None:
-        """Count an answer.
-
-        Args:
-            call: what was asked.
-            candles: how many it holds.
-            flawless: whether it met no fault.
-            cached: whether it came from the cache.
-        """
+        """Count an answer with so many candles; a flawless one met no fault."""
         with self._lock:
             self._counts["answered"] += 1
             self._counts["candles"] += candles

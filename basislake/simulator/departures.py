@@ -47,13 +47,7 @@ class Departure:
 
 
 def depart(faults: "FaultScript", universe: "Universe", name: str) -> None:
-    """Change the behaviour of an exchange permanently.
-
-    Args:
-        faults: of the exchange.
-        universe: its contracts.
-        name: of the departure.
-    """
+    """Change the behaviour of an exchange permanently: add the departure to its faults."""
     for method, fault, instrument in DEPARTURES[name].orders(universe):
         faults.add(method, None, fault, instrument=instrument)
 

@@ -119,12 +119,7 @@ class FaultScript:
             self._asked.clear()
 
     def meet(self, question: Question, now_ms: int) -> Met:
-        """Return the faults of a call, and count them as served.
-
-        Args:
-            question: the call.
-            now_ms: the exchange's clock, UTC milliseconds.
-        """
+        """Return the faults of a call at a time (UTC ms), and count them as served."""
         with self._lock:
             if not self._orders and not self._rates.probabilities:
                 return Met()

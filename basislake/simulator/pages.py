@@ -77,12 +77,7 @@ class Pages:
     """A universe's pages, with a cache of the most recent ones. Threads may share it."""
 
     def __init__(self, universe: Universe, cache_bytes: int) -> None:
-        """Start with an empty cache.
-
-        Args:
-            universe: whose candles.
-            cache_bytes: for rendered pages; 0 for no cache.
-        """
+        """Start with an empty cache of so many bytes of rendered pages; 0 for no cache."""
         self._universe = universe
         self._blocks = _Blocks(universe)
         # The caller's own function may return other candles at the next call.

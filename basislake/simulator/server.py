@@ -225,12 +225,7 @@ class SimulatedExchange:
 def serve_forever(
     exchange: SimulatedExchange, announce: Callable[[SimulatedExchange], None]
 ) -> None:
-    """Serve until interrupted (Ctrl-C), then stop.
-
-    Args:
-        exchange: to serve.
-        announce: called once, when the exchange answers.
-    """
+    """Serve until interrupted (Ctrl-C), then stop; `announce` is called once it answers."""
     with exchange, suppress(KeyboardInterrupt):
         announce(exchange)
         # In short waits: once Polars is imported, Ctrl-C does not wake an endless one.

@@ -40,13 +40,7 @@ _UNFINISHED = re.compile(r"""['"]|/\*|\$\w*\$""")
 
 
 def shell(state: State, connection: duck.Connection, format_: str) -> int:
-    """Read statements from the terminal and print their rows, until Ctrl-D; return the exit code.
-
-    Args:
-        state: the lake at one moment.
-        connection: to it.
-        format_: of the rows.
-    """
+    """Answer the statements typed on the terminal, until Ctrl-D; return the exit code."""
     session: PromptSession[str] = PromptSession(
         _PROMPT,
         history=_history(os.environ),
